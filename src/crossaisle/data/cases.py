@@ -1,0 +1,62 @@
+"""`Cases`: queries with known answers, what a split gives to validation and test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from crossaisle.data.dataset import Dataset
+from crossaisle.data.history import Histories
+from crossaisle.data.vocabulary import Rows
+
+
+@dataclass(frozen=True)
+class Cases:
+    """`n` queries and, for each, the items that came next.
+
+    `target_indptr` int64 (n + 1,), `target` int32: rows of the right answers, unique within a query.
+    """
+
+    histories: Histories
+    target_indptr: npt.NDArray[np.int64]
+    target: Rows
+    mask_seen: bool = True
+    """Items of the history are no candidates in the open list (False where people buy again)."""
+    other_categories_only: bool = False
+    """Candidates exclude the categories of the query (basket completion across departments)."""
+
+    def __len__(self) -> int:
+        return len(self.histories)
+
+    def targets_of(self, row: int) -> Rows:
+        return self.target[self.target_indptr[row] : self.target_indptr[row + 1]]
+
+    def take(self, rows: npt.NDArray[np.integer]) -> Cases:
+        """The cases of some queries."""
+        picked = [self.targets_of(int(r)) for r in rows]
+        indptr = np.concatenate([[0], np.cumsum([len(p) for p in picked])]).astype(np.int64)
+        flat = np.concatenate(picked) if picked else np.empty(0, np.int32)
+        return Cases(
+            self.histories.take(rows),
+            indptr,
+            flat.astype(np.int32),
+            self.mask_seen,
+            self.other_categories_only,
+        )
+
+
+@dataclass(frozen=True)
+class Split:
+    """One protocol applied to one data set.
+
+    Tune on `validation` with models fitted on `train`; then refit on `past` (train and validation
+    together) and look at `test` once.
+    """
+
+    protocol: str
+    train: Dataset
+    validation: Cases
+    past: Dataset
+    test: Cases

@@ -1,0 +1,150 @@
+"""`Dataset`: frozen tables and vocabularies, integer-coded once, used by everything after."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from scipy import sparse
+
+from crossaisle.data.history import SECONDS_PER_DAY, Histories
+from crossaisle.data.taxonomy import SEPARATOR, Taxonomy
+from crossaisle.data.vocabulary import Rows, Vocabulary
+
+
+@dataclass(frozen=True)
+class Events:
+    """Integer-coded events, sorted by user, then time, then input order. All arrays have length n.
+
+    Where the data has baskets but no users, each basket stands as an anonymous user.
+    """
+
+    user: Rows
+    """int32: user row."""
+    item: Rows
+    """int32: item row."""
+    time: npt.NDArray[np.int64] | None
+    """int64 seconds since 1970 (UTC), or None when only the order is known."""
+    kind: npt.NDArray[np.int8]
+    """int8: index into `Dataset.kinds`."""
+    value: npt.NDArray[np.float32]
+    """float32: rating, price paid, ...; NaN where absent."""
+    quantity: npt.NDArray[np.float32]
+    """float32: units, 1 where absent."""
+    basket: Rows
+    """int32: basket code, -1 where absent."""
+
+    def __len__(self) -> int:
+        return len(self.item)
+
+    def take(self, index: npt.NDArray[np.integer] | npt.NDArray[np.bool_]) -> Events:
+        """A subset; keeps the order, so that the result is sorted when `index` is."""
+        return Events(
+            self.user[index],
+            self.item[index],
+            None if self.time is None else self.time[index],
+            self.kind[index],
+            self.value[index],
+            self.quantity[index],
+            self.basket[index],
+        )
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One shop: items, users and events, with the vocabularies that join them.
+
+    `items` has one row per item row, columns `item_id, title, description, brand` (String, "" where
+    absent), `price` (Float32, null where absent), `image` (String or null), `in_stock` (Boolean),
+    `attributes` (String: a JSON object, "" where absent). `users` has `user_id` and whatever
+    attributes the shop gave. Both are in vocabulary order.
+    """
+
+    items: pl.DataFrame
+    users: pl.DataFrame
+    events: Events
+    item_ids: Vocabulary
+    user_ids: Vocabulary
+    taxonomy: Taxonomy
+    kinds: tuple[str, ...] = ("purchase",)
+    name: str = "shop"
+    users_are_baskets: bool = False
+    """True when the data has no users: every basket is one anonymous history."""
+
+    @property
+    def n_items(self) -> int:
+        return len(self.item_ids)
+
+    @property
+    def n_users(self) -> int:
+        return len(self.user_ids)
+
+    @property
+    def has_time(self) -> bool:
+        return self.events.time is not None
+
+    def with_events(self, keep: npt.NDArray[np.bool_] | npt.NDArray[np.integer]) -> Dataset:
+        """The same shop with a subset of its events; vocabularies stay whole, so rows keep their meaning."""
+        return replace(self, events=self.events.take(keep))
+
+    @cached_property
+    def user_indptr(self) -> npt.NDArray[np.int64]:
+        """int64 (n_users + 1,): where each user's events start."""
+        counts = np.bincount(self.events.user, minlength=self.n_users)
+        return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+
+    @cached_property
+    def item_counts(self) -> npt.NDArray[np.int64]:
+        """int64 (n_items,): events per item."""
+        return np.bincount(self.events.item, minlength=self.n_items)
+
+    def histories(self, users: Sequence[int] | Rows | None = None, *, now: float | None = None) -> Histories:
+        """Histories of some users (all by default), oldest event first.
+
+        `now` is the query's moment in days since 1970; by default the last event of the data set.
+        """
+        rows = np.arange(self.n_users, dtype=np.int32) if users is None else np.asarray(users, np.int32)
+        time = self.events.time
+        if time is None:
+            day, moment = np.full(len(self.events), np.nan), np.nan
+        else:
+            day = time / SECONDS_PER_DAY
+            moment = (day.max() if len(day) else np.nan) if now is None else now
+        everyone = Histories(
+            self.user_indptr,
+            self.events.item,
+            day,
+            np.arange(self.n_users, dtype=np.int32),
+            np.full(self.n_users, moment),
+        )
+        return everyone if users is None else everyone.take(rows)
+
+    def matrix(self, *, binary: bool = True) -> sparse.csr_matrix:
+        """csr float32 (n_users, n_items): 1 where a user had any event with an item, or the count."""
+        out = self.histories().matrix(None, self.n_items)
+        if binary:
+            out.data[:] = 1.0
+        return out
+
+    @cached_property
+    def item_texts(self) -> tuple[str, ...]:
+        """One text per item: title, brand, category names and attributes; what encoders read."""
+        columns = self.items.select("title", "brand", "attributes").iter_rows()
+        texts = []
+        for (title, brand, attributes), paths in zip(columns, self.taxonomy.paths, strict=True):
+            words = [title, brand, *(SEPARATOR.join(p) for p in paths), _attribute_text(attributes)]
+            texts.append(". ".join(w for w in words if w))
+        return tuple(texts)
+
+
+def _attribute_text(attributes: str) -> str:
+    if not attributes:
+        return ""
+    import json
+
+    values = json.loads(attributes).values()
+    return " ".join(str(v) for v in values if v is not None and v != "")

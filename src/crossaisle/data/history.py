@@ -1,0 +1,135 @@
+"""`Histories`: a batch of integer-coded event sequences, the form in which queries reach a scorer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from crossaisle.data.vocabulary import Rows
+
+Floats = npt.NDArray[np.float32]
+SECONDS_PER_DAY = 86_400.0
+
+
+@dataclass(frozen=True)
+class Histories:
+    """`n` histories laid end to end, oldest event first within each.
+
+    `indptr` int64 (n + 1,): where each history starts. `item` int32 (nnz,): item rows.
+    `day` float64 (nnz,): time in days, NaN when the data has only order. `user` int32 (n,):
+    user rows, -1 for a session, cart or unknown user. `now` float64 (n,): the moment of the
+    query in days, NaN when unknown.
+    """
+
+    indptr: npt.NDArray[np.int64]
+    item: Rows
+    day: npt.NDArray[np.float64]
+    user: Rows
+    now: npt.NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.indptr) - 1
+
+    @classmethod
+    def of(
+        cls,
+        items: Sequence[Sequence[int] | Rows],
+        *,
+        days: Sequence[Sequence[float] | npt.NDArray[np.float64]] | None = None,
+        users: Sequence[int] | Rows | None = None,
+        now: Sequence[float] | None = None,
+    ) -> Histories:
+        """From one list of item rows per query, oldest first."""
+        lengths = [len(i) for i in items]
+        indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        flat = np.concatenate([np.empty(0, np.int32), *(np.asarray(i, np.int32) for i in items)])
+        day = (
+            np.concatenate([np.asarray(d, dtype=np.float64) for d in days])
+            if days
+            else np.full(int(indptr[-1]), np.nan)
+        )
+        n = len(items)
+        return cls(
+            indptr,
+            flat,
+            day,
+            np.full(n, -1, np.int32) if users is None else np.asarray(users, np.int32),
+            np.full(n, np.nan) if now is None else np.asarray(now, np.float64),
+        )
+
+    def take(self, rows: Sequence[int] | npt.NDArray[np.integer] | slice) -> Histories:
+        """The histories of some queries, in that order."""
+        if isinstance(rows, slice):
+            rows = np.arange(len(self))[rows]
+        rows = np.asarray(rows, dtype=np.int64)
+        lengths = self.indptr[rows + 1] - self.indptr[rows]
+        indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        index = np.repeat(self.indptr[rows] - indptr[:-1], lengths) + np.arange(indptr[-1])
+        return Histories(indptr, self.item[index], self.day[index], self.user[rows], self.now[rows])
+
+    def items_of(self, row: int) -> Rows:
+        """Item rows of one history, oldest first."""
+        return self.item[self.indptr[row] : self.indptr[row + 1]]
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """int64 (n,): events per history."""
+        return np.diff(self.indptr)
+
+    @property
+    def owner(self) -> npt.NDArray[np.int64]:
+        """int64 (nnz,): which history each event belongs to."""
+        return np.repeat(np.arange(len(self)), self.lengths)
+
+    @property
+    def age(self) -> npt.NDArray[np.int64]:
+        """int64 (nnz,): position counted from the newest event of its history, which has age 0."""
+        return np.repeat(self.indptr[1:], self.lengths) - 1 - np.arange(len(self.item))
+
+    @property
+    def last_item(self) -> Rows:
+        """int32 (n,): newest item of each history, -1 for an empty one."""
+        last = np.full(len(self), -1, dtype=np.int32)
+        some = self.lengths > 0
+        last[some] = self.item[self.indptr[1:][some] - 1]
+        return last
+
+    def matrix(self, weights: Floats | None, n_items: int, *, combine: str = "sum") -> sparse.csr_matrix:
+        """csr float32 (n, n_items) of event weights; repeats of an item are combined by "sum" or "max"."""
+        data = np.ones(len(self.item), np.float32) if weights is None else weights
+        shape = (len(self), n_items)
+        if combine == "sum":
+            out = sparse.csr_matrix((data, self.item, self.indptr), shape=shape, dtype=np.float32)
+            out = out.copy()
+            out.sum_duplicates()
+            return out
+        order = np.lexsort((-data, self.item, self.owner))
+        rows, cols, vals = self.owner[order], self.item[order], data[order]
+        first = np.ones(len(rows), bool)
+        first[1:] = (rows[1:] != rows[:-1]) | (cols[1:] != cols[:-1])
+        return sparse.csr_matrix((vals[first], (rows[first], cols[first])), shape=shape, dtype=np.float32)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decay:
+    """How much an event of a history counts. Both rules multiply; None switches a rule off."""
+
+    events: float | None = None
+    """Weight `exp(-age / events)`, age 0 for the newest event."""
+    half_life_days: float | None = None
+    """Weight `2 ** (-days ago / half_life_days)`; needs event times, else ignored."""
+
+    def weights(self, histories: Histories) -> Floats:
+        """float32 (nnz,)."""
+        out = np.ones(len(histories.item))
+        if self.events is not None:
+            out *= np.exp(-histories.age / self.events)
+        if self.half_life_days is not None:
+            ago = np.repeat(histories.now, histories.lengths) - histories.day
+            factor = np.exp2(-np.maximum(ago, 0.0) / self.half_life_days)
+            out *= np.where(np.isnan(factor), 1.0, factor)
+        return out.astype(np.float32)

@@ -1,0 +1,70 @@
+"""`Query`: everything that can be asked of a recommender, in one object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from crossaisle.errors import ConfigError, nearest
+
+Placement = Literal["for_you", "discover", "goes_with", "similar", "buy_again", "trending"]
+PLACEMENTS: tuple[Placement, ...] = get_args(Placement)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Query:
+    """One request. Unset controls take the default of the placement.
+
+    `for_you`: anything from the history. `discover`: only categories new to the user.
+    `goes_with`: items that complement the item or cart in view, from other categories only.
+    `similar`: substitutes for the item in view. `buy_again`: items the user had before.
+    `trending`: popular now, the same for everybody.
+    """
+
+    placement: Placement = "for_you"
+    user: str | None = None
+    """External user id; an unknown one is served `trending`, and the answer says so."""
+    history: tuple[str, ...] | None = None
+    """Item ids, oldest first, that stand for the user's history (a session). None: the stored one."""
+    items: tuple[str, ...] = ()
+    """The item in view, or the cart, for `goes_with` and `similar`."""
+    k: int = 10
+    """Length of the list; at most the number of candidates comes back."""
+    cross_share: float | Literal["auto"] | None = None
+    """Share of the list from categories outside the user's home categories: 0 to 1, "auto" (the share
+    the user's own history shows) or None (scores decide)."""
+    include_categories: tuple[str, ...] = ()
+    exclude_categories: tuple[str, ...] = ()
+    quota: int | None = None
+    """At most this many items of one category."""
+    quotas: Mapping[str, int] = field(default_factory=dict)
+    """The same for single categories by name; wins over `quota`."""
+    min_price: float | None = None
+    max_price: float | None = None
+    exclude_seen: bool | None = None
+    """Leave out items of the history. Default: True, except `buy_again` and repeat-buying shops."""
+    in_stock: bool = True
+    diversity: float = 0.0
+    """0 (relevance only) to 1: maximal marginal relevance over item texts."""
+    explain: bool = False
+
+    def __post_init__(self) -> None:
+        if self.placement not in PLACEMENTS:
+            raise ConfigError(f"unknown placement {self.placement!r}{nearest(self.placement, PLACEMENTS)}")
+        if self.k < 1:
+            raise ConfigError(f"k must be at least 1 (found {self.k})")
+        share = self.cross_share
+        if isinstance(share, str) and share != "auto":
+            raise ConfigError(f"cross_share must be a number from 0 to 1, or 'auto' (found {share!r})")
+        if isinstance(share, int | float) and not 0.0 <= share <= 1.0:
+            raise ConfigError(f"cross_share must lie between 0 and 1 (found {share})")
+        if not 0.0 <= self.diversity <= 1.0:
+            raise ConfigError(f"diversity must lie between 0 and 1 (found {self.diversity})")
+        if self.quota is not None and self.quota < 1:
+            raise ConfigError(f"quota must be at least 1 (found {self.quota})")
+        low, high = self.min_price, self.max_price
+        if low is not None and high is not None and low > high:
+            raise ConfigError(f"min_price must not exceed max_price (found {low} > {high})")
+        if self.placement in ("goes_with", "similar") and not self.items:
+            raise ConfigError(f"placement {self.placement!r} needs at least one item in view")

