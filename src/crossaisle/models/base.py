@@ -74,10 +74,11 @@ class Scorer(ABC):
         return self.settings(), pack({name: getattr(self, name) for name in self.learned})
 
     def settings(self) -> dict[str, Any]:
-        """The hyper-parameters, JSON-ready."""
-        from dataclasses import asdict
+        """The hyper-parameters (fields of `__init__`), JSON-ready."""
+        from dataclasses import asdict, fields, is_dataclass
 
-        return asdict(self)  # type: ignore[call-overload, no-any-return]
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.init}  # type: ignore[arg-type]
+        return {k: asdict(v) if is_dataclass(v) else v for k, v in values.items()}  # type: ignore[arg-type]
 
     def restore(self, arrays: Mapping[str, np.ndarray], item_ids: Vocabulary) -> Scorer:
         """Puts learned arrays back; the opposite of `state`."""
