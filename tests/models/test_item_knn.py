@@ -27,7 +27,7 @@ def test_weights_are_the_formula(similarity: str) -> None:
     shop = tiny_shop()
     users = shop.matrix().toarray()
     together, n = users.T @ users, users.sum(axis=0)
-    norm = np.sqrt(np.outer(n, n)) if similarity == "cosine" else np.tile(n, (len(n), 1))
+    norm = np.sqrt(np.outer(n, n)) if similarity == "cosine" else np.tile(n[:, None], (1, len(n)))
     expected = together / (norm + 5.0)
     np.fill_diagonal(expected, 0.0)
     model = ItemKNN(similarity=similarity, shrink=5.0).fit(shop)  # type: ignore[arg-type]

@@ -22,8 +22,9 @@ class ItemKNN(ItemWeights):
     """
 
     similarity: Literal["cosine", "conditional"] = "cosine"
-    """`cosine`: together / (sqrt(n_i n_j) + shrink). `conditional`: together / (n_j + shrink), the share
-    of the candidate's users who had the history item."""
+    """`cosine`: together / (sqrt(n_i n_j) + shrink). `conditional`: together / (n_i + shrink), the share
+    of the history item's users who also had the candidate; it favours popular candidates, which suits
+    baskets."""
     shrink: float = 20.0
     """Added to the denominator: pairs seen a few times count less."""
     neighbours: int = 300
@@ -48,7 +49,7 @@ class ItemKNN(ItemWeights):
             together = (items[start : start + step] @ users).tocsr()
             row = np.repeat(np.arange(start, start + together.shape[0]), np.diff(together.indptr))
             column = together.indices
-            norm = np.sqrt(count[row] * count[column]) if self.similarity == "cosine" else count[column]
+            norm = np.sqrt(count[row] * count[column]) if self.similarity == "cosine" else count[row]
             # float32; `norm` is positive wherever two items met, so a shrink of 0 divides by no zero.
             together.data = together.data / (norm + np.float32(self.shrink))
             together.data[row == column] = 0.0
