@@ -25,6 +25,8 @@ class Scorer(ABC):
 
     kind: ClassVar[str]
     """Name in saved folders, reports and result files."""
+    reason: ClassVar[str] = "bought together"
+    """What an explanation calls this model's contributions."""
     learned: ClassVar[tuple[str, ...]] = ()
     """Attributes that `fit` sets and `save` keeps: numpy arrays or scipy csr matrices."""
     item_ids_: Vocabulary

@@ -23,6 +23,7 @@ class Frequency(Scorer):
     """How much older events of the history count."""
 
     kind: ClassVar[str] = "frequency"
+    reason: ClassVar[str] = "bought before"
 
     def fit(self, dataset: Dataset) -> Frequency:
         """Only takes the item ids: there is nothing to learn from other users."""

@@ -28,6 +28,7 @@ class Popularity(Scorer):
     popularity_: Floats = field(init=False, repr=False, compare=False)
     """float32 (n_items,), NaN for items without an event."""
     kind: ClassVar[str] = "popularity"
+    reason: ClassVar[str] = "popular"
     learned: ClassVar[tuple[str, ...]] = ("popularity_",)
 
     def fit(self, dataset: Dataset) -> Popularity:
