@@ -17,6 +17,7 @@ import numpy.typing as npt
 from crossaisle.data.cases import Cases, Split
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import SECONDS_PER_DAY, Histories
+from crossaisle.data.membership import is_in
 from crossaisle.data.vocabulary import Rows
 from crossaisle.errors import ConfigError, DataError, nearest
 
@@ -104,14 +105,8 @@ def _window_cases(dataset: Dataset, history: Mask, window: Mask, now: float, mas
 def _share_repeated(dataset: Dataset, history: Mask, window: Mask) -> float:
     events = dataset.events
     pair = events.user.astype(np.int64) * dataset.n_items + events.item
-    asked, before = np.unique(pair[window]), pair[history]
-    if not len(asked):
-        return 0.0
-    # A binary search per event: ten times faster than `np.isin` on a million events.
-    at = np.minimum(np.searchsorted(asked, before), len(asked) - 1)
-    repeated = np.zeros(len(asked), bool)
-    repeated[at[asked[at] == before]] = True
-    return float(repeated.mean())
+    asked = np.unique(pair[window])
+    return float(is_in(asked, pair[history]).mean()) if len(asked) else 0.0
 
 
 def leave_last_out(dataset: Dataset) -> Split:
@@ -173,8 +168,8 @@ def basket_split(
             f"a basket split needs at least five baskets (found {len(names)}) and at least one to hold out"
         )
     shuffled = names[np.random.default_rng(seed).permutation(len(names))]
-    in_test = np.isin(basket, shuffled[:size])
-    in_validation = np.isin(basket, shuffled[size : size + other])
+    in_test = is_in(basket, shuffled[:size])
+    in_validation = is_in(basket, shuffled[size : size + other])
     held = {
         "test": _basket_cases(dataset, basket, in_test, other_categories),
         "validation": _basket_cases(dataset, basket, in_validation, other_categories),
@@ -206,7 +201,7 @@ def _basket_cases(dataset: Dataset, basket: Rows, held: Mask, other_categories: 
     asked = (category == first) & (first >= 0)
     wanted = (category != first) & (category >= 0) & (first >= 0)
     numbers, indptr, targets = _grouped(number[wanted].astype(np.int32), item[wanted], dataset.n_items)
-    asked &= np.isin(number, numbers)
+    asked &= is_in(number, numbers)
     lengths = np.bincount(np.searchsorted(numbers, number[asked]), minlength=len(numbers))
     time = dataset.events.time
     day = np.full(int(asked.sum()), np.nan) if time is None else time[rows[asked]] / SECONDS_PER_DAY
