@@ -1,7 +1,7 @@
 """Ranking metrics per case, from exact ranks.
 
 All take a `Relevant` and give float64 (n,), NaN for a case without a target. A target is a hit at
-`k` when its rank is at most `k`; middle ranks of ties may be halves.
+`k` when its rank is at most `k`; ranks of tied items may be fractions.
 """
 
 from __future__ import annotations
@@ -23,6 +23,29 @@ class Relevant:
     owner: npt.NDArray[np.int64]
     rank: npt.NDArray[np.float64]
     n: int
+
+    @classmethod
+    def spread(
+        cls,
+        owner: npt.NDArray[np.int64],
+        rank: npt.NDArray[np.float64],
+        ties: npt.NDArray[np.integer],
+        n: int,
+    ) -> Relevant:
+        """From middle ranks; `ties` (m,): how many candidates share the score of a target, itself too.
+
+        Targets of a case that tie with each other are spread over the places they share: of m among
+        g tied items the j-th best has the expected rank first + j (g + 1) / (m + 1). One alone keeps
+        the middle rank. Without this three targets tied for places 1 to 3 would all be hits at 2.
+        """
+        order = np.lexsort((rank, owner))
+        owner, rank, width = owner[order], rank[order], ties[order] + 1.0
+        opens = np.ones(len(owner), bool)
+        opens[1:] = (owner[1:] != owner[:-1]) | (rank[1:] != rank[:-1])
+        group = np.cumsum(opens) - 1
+        together = np.bincount(group)[group] if len(owner) else np.empty(0)
+        place = np.arange(len(owner)) - np.flatnonzero(opens)[group] + 1
+        return cls(owner, rank - width / 2 + place * width / (together + 1), n)
 
     @cached_property
     def total(self) -> PerCase:
@@ -81,19 +104,10 @@ def mrr(relevant: Relevant, k: int) -> PerCase:
 
 
 def average_precision(relevant: Relevant, k: int) -> PerCase:
-    """Precision at each hit, over min(k, targets); its mean over the cases is MAP@k.
-
-    A hit's place among the hits is the middle one when targets tie, like its rank.
-    """
+    """Precision at each hit, over min(k, targets); its mean over the cases is MAP@k."""
     order = np.lexsort((relevant.rank, relevant.owner))
     owner, rank = relevant.owner[order], relevant.rank[order]
-    starts = np.searchsorted(owner, owner)
-    opens = np.ones(len(owner), bool)
-    opens[1:] = (owner[1:] != owner[:-1]) | (rank[1:] != rank[:-1])
-    group = np.cumsum(opens) - 1
-    low = np.flatnonzero(opens)
-    high = np.append(low[1:], len(owner)) - 1
-    place = ((low + high) / 2)[group] - starts + 1 if len(owner) else np.empty(0)
+    place = np.arange(len(owner)) - np.searchsorted(owner, owner) + 1
     gains = np.where(rank <= k, place / rank, 0.0)
     return np.bincount(owner, gains, relevant.n) / np.minimum(relevant.total, k)
 

@@ -32,6 +32,8 @@ class Ranks:
 
     rank: dict[str, Floats64]
     """Per limit, float64 (nnz,): rank of each entry of `Cases.target`, 1 = best; inf = no candidate."""
+    ties: dict[str, npt.NDArray[np.int64]]
+    """Per limit, int64 (nnz,): candidates with the score of that target, itself included."""
     candidates: dict[str, npt.NDArray[np.int64]]
     """Per limit, int64 (n,): how many items competed."""
     lists: Rows
@@ -81,6 +83,7 @@ class _Pass:
         self.loss = TargetLoss(score, cases, candidates)
         self.result = Ranks(
             {limit: np.full(len(cases.target), np.inf) for limit in limits},
+            {limit: np.ones(len(cases.target), np.int64) for limit in limits},
             {limit: np.zeros(n, np.int64) for limit in limits},
             np.full((n, k), -1, np.int32),
             np.full(n, np.nan),
@@ -128,6 +131,8 @@ class _Pass:
         word, bit = target // 64, (target % 64).astype(np.uint64)
         for limit, mask in bits.items():
             mine = mask[row]
-            rank = count(above & mine) + (count(level & mine) + 1) / 2
+            ties = count(level & mine)
+            rank = count(above & mine) + (ties + 1) / 2
             is_candidate = (mine[np.arange(len(row)), word] >> bit) & np.uint64(1) == 1
             self.result.rank[limit][low:high] = np.where(is_candidate, rank, np.inf)
+            self.result.ties[limit][low:high] = np.where(is_candidate, ties, 1)

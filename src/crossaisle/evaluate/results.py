@@ -175,7 +175,8 @@ def _ranking_columns(
     owner = np.repeat(np.arange(len(cases)), np.diff(cases.target_indptr))
     out: dict[Column, np.ndarray] = {}
     for one in slices:
-        relevant = Relevant(owner[one.targets], ranks.rank[one.limit][one.targets], len(cases))
+        rank, ties = ranks.rank[one.limit][one.targets], ranks.ties[one.limit][one.targets]
+        relevant = Relevant.spread(owner[one.targets], rank, ties, len(cases))
         for metric, function in AT_K.items():
             for k in ks:
                 out[one.name, metric, k] = function(relevant, k)
