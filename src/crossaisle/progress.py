@@ -15,7 +15,11 @@ def bar(label: str, total: int, *, show: bool) -> Iterator[Callable[[int], None]
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _steps: None
+        return
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as drawing:
+    with Progress(*columns, console=console, transient=True) as drawing:
         task = drawing.add_task(label, total=total)
         yield lambda steps: drawing.advance(task, steps)

@@ -63,9 +63,12 @@ class OnnxEncoder:
             ThreadPoolExecutor(self.threads) as pool,
         ):
             results = pool.map(lambda batch: self._run([encodings[i] for i in batch]), batches)
-            for batch, result in zip(batches, results, strict=True):
-                vectors[batch] = result
-                advance(len(batch))
+            try:
+                for batch, result in zip(batches, results, strict=True):
+                    vectors[batch] = result
+                    advance(len(batch))
+            finally:  # an interrupt must not wait for the batches still to come
+                pool.shutdown(wait=False, cancel_futures=True)
         return vectors[[row_of.get(text, -1) for text in texts]]
 
     @cached_property
