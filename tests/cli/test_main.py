@@ -1,0 +1,101 @@
+"""What holds for every command: exit codes, one-line errors, clean stdout."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from crossaisle import __version__, cli
+from crossaisle.encoders import weights
+from crossaisle.errors import ConfigError, CrossaisleError, DataError
+
+
+def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["--version"]) == 0
+    assert capsys.readouterr().out == f"crossaisle {__version__}\n"
+    assert cli.run(["--help"]) == 0
+    assert "crossaisle run CONFIG.toml" in capsys.readouterr().out
+    assert cli.run([]) == 2
+    assert "Commands:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["modls"], "crossaisle: No such command 'modls'. Did you mean 'models'?"),
+        (["models", "pull"], "crossaisle: Missing argument 'name'."),
+        (["models", "list", "--jsn"], "crossaisle: No such option: --jsn"),
+        (["models", "pull", "minlm"], "crossaisle: unknown model 'minlm' (did you mean 'minilm'?)"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_2(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines()[-1].startswith(message)
+
+
+def failing(error: BaseException) -> Callable[[str], object]:
+    def fail(_name: str) -> object:
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (DataError("must be a number", file="a.csv", row=3, column="price", value="x"), 1, "a.csv, row 3,"),
+        (ConfigError("k must be at least 1"), 2, "k must be at least 1"),
+        (CrossaisleError("two\nlines"), 1, "two lines"),
+        (PermissionError(13, "Permission denied", "out"), 1, "Permission denied"),
+        (MemoryError(), 1, "out of memory"),
+        (KeyError("x"), 1, "unexpected KeyError: 'x'; this is a mistake of ours"),
+    ],
+)
+def test_errors_are_one_line_without_traceback(
+    error: Exception,
+    code: int,
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(weights, "local_folder", failing(error))
+    assert cli.run(["models", "pull", "minilm"]) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("crossaisle: ")
+    assert message in err
+    assert err.count("\n") == 1
+    with pytest.raises(type(error)):
+        cli.run(["--debug", "models", "pull", "minilm"])
+
+
+def test_an_interrupt_ends_with_130(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(weights, "local_folder", failing(KeyboardInterrupt()))
+    with pytest.raises(SystemExit, match="130"):
+        cli.main(["models", "pull", "minilm"])
+    assert capsys.readouterr().err == "crossaisle: interrupted\n"
+
+
+def test_models_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["models", "list", "--json"]) == 0
+    [model] = json.loads(capsys.readouterr().out)
+    assert model["name"] == "minilm"
+    assert cli.run(["models", "list"]) == 0
+    assert "minilm" in capsys.readouterr().out
+
+
+def test_the_command_runs_as_a_process() -> None:
+    command = [sys.executable, "-m", "crossaisle", "models", "pull", "no-such-model"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[-1].startswith("crossaisle: unknown model 'no-such-model'")
