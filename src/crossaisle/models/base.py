@@ -94,3 +94,13 @@ class Scorer(ABC):
             setattr(self, name, values[name])
         self.item_ids_ = item_ids
         return self
+
+
+def pack_words(words: Sequence[str]) -> np.ndarray:
+    """uint8: words as UTF-8, one per line, so that a list of them can be saved as an array."""
+    return np.frombuffer("\n".join(words).encode(), np.uint8)
+
+
+def unpack_words(packed: np.ndarray) -> list[str]:
+    """The opposite of `pack_words`."""
+    return packed.tobytes().decode().split("\n")

@@ -22,8 +22,10 @@ class ItemWeights(Scorer):
 
     decay: Decay = field(default_factory=Decay)
     """How much older events of the history count."""
-    combine: Literal["sum", "max"] = "sum"
-    """Repeats of an item in a history add up, or the strongest one stands for all."""
+    combine: Literal["sum", "log", "max"] = "sum"
+    """Repeats of an item in a history add up, as such or as ln(1 + sum), or the strongest stands for all."""
+    average: bool = False
+    """Divide by the weight of the whole history, so that long ones do not score higher."""
 
     weights_: sparse.csr_matrix = field(init=False, repr=False, compare=False)
     """csr float32 (n_items, n_items): row = item of the history, column = candidate."""
@@ -34,13 +36,21 @@ class ItemWeights(Scorer):
     def score_rows(self, histories: Histories) -> Floats:
         """float32 (n, n_items); NaN for unknown candidates and for a history without a known item."""
         self.check_fitted()
-        query = histories.matrix(self.decay.weights(histories), len(self.known_), combine=self.combine)
+        query = self._query(histories)
         scores: Floats = (query @ self.weights_).toarray()
         scores[:, ~self.known_] = np.nan
         has_weights = np.diff(self.weights_.indptr) > 0
         speaking = np.bincount(histories.owner, has_weights[histories.item], len(histories)) > 0
         scores[~speaking] = np.nan
         return scores
+
+    def _query(self, histories: Histories) -> sparse.csr_matrix:
+        """csr float32 (n, n_items): the weight of each item in each history."""
+        query = histories.matrix(self.decay.weights(histories), len(self.known_), combine=self.combine)
+        if self.average:
+            total = np.asarray(query.sum(axis=1)).ravel()
+            query.data /= np.maximum(np.repeat(total, np.diff(query.indptr)), 1e-12)
+        return query
 
     def evidence(self, histories: Histories, item: int) -> tuple[Floats, float]:
         """Exact: each event gives its decayed weight times its item's weight on the candidate."""
@@ -50,6 +60,10 @@ class ItemWeights(Scorer):
             events = np.where(_strongest_of_repeats(histories.item, events), events, 0.0)
         if not self.known_[item]:
             return np.zeros(len(events), np.float32), 0.0
+        # Each event carries its share of what its item's repeats come to.
+        total = np.bincount(histories.item, events, len(self.known_))[histories.item]
+        weight = self._query(histories).toarray().ravel()[histories.item]
+        events = weight * events / np.maximum(total, 1e-30)
         column = self.weights_[histories.item][:, [item]].toarray().ravel()
         return (events * column).astype(np.float32), 0.0
 
