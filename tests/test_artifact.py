@@ -268,6 +268,17 @@ def test_sparse_and_half_precision_round_trip(tmp_path: Path) -> None:
     assert back["known_"].dtype == bool
 
 
+@pytest.mark.parametrize(("columns", "stored"), [(65_536, np.uint16), (65_537, np.int32)])
+def test_column_numbers_are_stored_as_small_as_they_fit(columns: int, stored: type) -> None:
+    matrix = sparse.csr_matrix(([1.0, 2.0], [0, columns - 1], [0, 2]), shape=(1, columns), dtype=np.float32)
+    arrays = pack({"w": matrix})
+    assert arrays["w.indices"].dtype == stored
+    back = unpack(arrays)["w"]
+    assert back.indices.dtype == np.int32
+    assert back.shape == matrix.shape
+    assert (back != matrix).nnz == 0
+
+
 def test_saved_json_names_no_machine_path(model: Path) -> None:
     for path in model.rglob("*.json"):
         assert str(model.parent) not in path.read_text(encoding="utf-8")

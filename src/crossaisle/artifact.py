@@ -245,7 +245,10 @@ def pack(values: Mapping[str, Any]) -> dict[str, np.ndarray]:
     for name, value in values.items():
         if sparse.issparse(value):
             csr = value.tocsr()
-            out[f"{name}.data"], out[f"{name}.indices"] = csr.data, csr.indices
+            # Column numbers that fit take half the room, at no loss.
+            small = csr.shape[1] <= np.iinfo(np.uint16).max + 1
+            out[f"{name}.data"] = csr.data
+            out[f"{name}.indices"] = csr.indices.astype(np.uint16) if small else csr.indices
             out[f"{name}.indptr"], out[f"{name}.shape"] = csr.indptr, np.array(csr.shape)
         else:
             out[name] = np.asarray(value)
@@ -263,7 +266,9 @@ def unpack(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
             data = arrays[f"{stem}.data"]
             # Half precision is a form of storage: scipy does not calculate with it.
             data = data.astype(np.float32) if data.dtype == np.float16 else data
-            triple = data, arrays[f"{stem}.indices"], arrays[f"{stem}.indptr"]
+            indices = arrays[f"{stem}.indices"]
+            indices = indices.astype(np.int32) if indices.dtype == np.uint16 else indices
+            triple = data, indices, arrays[f"{stem}.indptr"]
             out[stem] = sparse.csr_matrix(triple, shape=tuple(int(v) for v in value))
     return out
 

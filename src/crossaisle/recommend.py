@@ -214,7 +214,7 @@ class Recommender:
     def _similarity(self) -> Similarity:
         for scorer, _ in self.parts("for_you"):
             if isinstance(scorer, SimilarItems):
-                return scorer.similarity
+                return scorer.item_similarity
         return path_similarity(self.dataset.taxonomy)
 
     def _item(

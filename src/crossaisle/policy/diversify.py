@@ -21,7 +21,7 @@ Similarity = Callable[[Rows, Rows], Floats]
 class SimilarItems(Protocol):
     """A model that can say how alike two items are; diversity uses the first such part of a blend."""
 
-    def similarity(self, left: Rows, right: Rows) -> Floats:
+    def item_similarity(self, left: Rows, right: Rows) -> Floats:
         """Item rows (n,) and (m,) -> float32 (n, m), 0 to 1."""
         ...
 
