@@ -125,6 +125,8 @@ class DataConfig:
     """The depth that the shop calls "category": 0 = top, -1 = leaf, or the name of a level's column."""
     min_users_per_item: int = field(default=0, metadata={"low": 0})
     """Items with fewer users than this are set aside, with their events."""
+    require_category: bool = False
+    """Items whose category path does not reach `category_level` are set aside, with their events."""
     exclude_categories: tuple[str, ...] = ()
     """Categories, by full path or last name, whose items are set aside, with their events."""
     time_unit: str | None = None

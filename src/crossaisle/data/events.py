@@ -147,7 +147,7 @@ class EventReader:
         if self.item_ids is not None and self.excluded is not None:
             item = self._item_rows(ids["item_id"])
             checks.append(("unknown_item", "item_id", item == -1))
-            checks.append(("excluded_category", "item_id", np.append(self.excluded, False)[item]))
+            checks.append(("excluded_item", "item_id", np.append(self.excluded, False)[item]))
             known["item"] = item
         checks += self._moments(batch, known)
         unreadable = self._numbers(batch, known, checks)
@@ -220,7 +220,7 @@ class EventReader:
                 continue
             keep[index] = False
             # an event of an excluded item is itself in order: its row needs no copy
-            raw = None if rule == "excluded_category" else raw_json(batch, index)
+            raw = None if rule == "excluded_item" else raw_json(batch, index)
             rows = self.source.file_rows(index + start)
             self.ledger.set_aside("events", rule, column, rows, self._values(batch, column, index), raw)
         return keep

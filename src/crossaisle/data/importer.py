@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 from scipy import sparse
 
@@ -133,7 +132,7 @@ def import_sources(config: DataConfig, sources: Mapping[str, Source], *, progres
             raise DataError(f"no item can be kept: {ledger.explain('items')}", file=source.file)
         note_contradictions(items.paths, ledger)
     level = _level(config, level_names)
-    excluded = None if items is None else _excluded(items, config, ledger)
+    excluded = None if items is None else _excluded(items, level, config, ledger)
     users = _users(config, sources, ledger)
     source = sources["events"]
     found = match_columns(config.events.columns, source.names, source.file)
@@ -171,10 +170,14 @@ def _users(config: DataConfig, sources: Mapping[str, Source], ledger: Ledger) ->
     return read_users(source, found, ledger)
 
 
-def _excluded(items: Items, config: DataConfig, ledger: Ledger) -> Mask:
-    """Marks and books the items of unwanted categories."""
+def _excluded(items: Items, level: int, config: DataConfig, ledger: Ledger) -> Mask:
+    """Marks and books the items of unwanted categories, and those without one where one is required."""
     out = np.zeros(len(items.frame), bool)
     taxonomy = Taxonomy(tuple(items.paths))
+    if config.require_category:
+        needed = level + 1 if level >= 0 else 1
+        out = np.array([not p or len(p[0]) < needed for p in items.paths], bool)
+        ledger.set_aside("items", "no_category", "categories", items.rows[out])
     for name in config.exclude_categories:
         try:
             rows = taxonomy.find(name)
@@ -290,19 +293,18 @@ def _assemble(
     )
 
 
-def _order(user: Rows, raw: Raw, n_users: int) -> npt.NDArray[np.integer]:
-    """Positions of the events by user, then moment, then position, then as they came.
+def _order(user: Rows, raw: Raw, n_users: int) -> Rows:
+    """int32 positions of the events by user, then moment, then position, then as they came.
 
     Grouping by user is a counting sort (a transposed sparse matrix), and logs mostly come in order of
     time already: far cheaper than sorting millions of rows by several keys.
     """
-    n = len(user)
     keys = [k for k in (raw.position, raw.micros) if k is not None]
-    first = np.arange(n, dtype=np.int32 if n < 2**31 else np.int64)
-    if any(len(k) and (k[1:] < k[:-1]).any() for k in keys):
-        first = np.lexsort(keys).astype(first.dtype)
-    rows = np.arange(n + 1, dtype=first.dtype)
-    grid = sparse.csr_matrix((np.ones(n, bool), user[first], rows), shape=(n, n_users))
+    first = np.arange(len(user), dtype=np.int32)
+    if any((k[1:] < k[:-1]).any() for k in keys):
+        first = np.lexsort(keys).astype(np.int32)
+    rows = np.arange(len(user) + 1, dtype=np.int32)
+    grid = sparse.csr_matrix((np.ones(len(user), bool), user[first], rows), shape=(len(user), n_users))
     order: Rows = grid.tocsc().indices
     return first[order]
 
