@@ -185,8 +185,8 @@ def _example(example: Mapping[str, Any]) -> str:
     )
     return (
         f'<article class="card"><h3>Customer {text(example.get("user", ""), 60)}</h3>'
-        f'<p class="note">History, oldest first{more}</p><ul class="items">{past}</ul>'
-        f'<p class="note">Recommended</p><ol class="items">{items}</ol></article>'
+        f'<h4>History, oldest first{more}</h4><ul class="items">{past}</ul>'
+        f'<h4>Recommended</h4><ol class="items">{items}</ol></article>'
     )
 
 
@@ -223,7 +223,7 @@ def _data(describe: Mapping[str, Any] | None, imported: Mapping[str, Any] | None
         if reasons:
             out += table(["Table", "What", "Why", "Rows"], reasons, caption="Reasons", numeric=(3,))
     warnings = "".join(f"<li>{text(w, 400)}</li>" for w in (imported or {}).get("warnings", ()))
-    return out + (f"<h3>Warnings</h3><ul>{warnings}</ul>" if warnings else "")
+    return out + (f"<h4>Warnings</h4><ul>{warnings}</ul>" if warnings else "")
 
 
 def _drift(found: Mapping[str, Any] | None) -> str:

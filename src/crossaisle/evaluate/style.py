@@ -21,6 +21,7 @@ h1 { font-size: clamp(1.6rem, 4vw, 2.2rem); line-height: 1.2; margin: .2rem 0 1r
   letter-spacing: -.01em; }
 h2 { font-size: 1.3rem; margin: 3rem 0 .4rem; letter-spacing: -.005em; }
 h3 { font-size: 1rem; margin: 0 0 .1rem; }
+h4 { font-size: .8rem; font-weight: 600; color: var(--soft); margin: 1rem 0 0; }
 p { margin: .4rem 0; max-width: 46rem; }
 a { color: var(--main); }
 .lead { font-size: 1.15rem; }
@@ -46,7 +47,9 @@ th, td { text-align: left; padding: .35rem .6rem .35rem 0; border-bottom: 1px so
   vertical-align: top; }
 th { font-weight: 600; } thead th { color: var(--soft); font-weight: 500; }
 td.n, th.n { text-align: right; padding-right: 0; padding-left: .8rem; white-space: nowrap; }
-td.n small { display: block; color: var(--soft); font-size: .75rem; }
+td.n + td, th.n + th { padding-left: 1.4rem; }
+td.n + td.n, th.n + th.n { padding-left: .8rem; }
+td.n small { display: block; font-weight: 400; color: var(--soft); font-size: .75rem; }
 tr:last-child > * { border-bottom: 0; }
 tr.mine th { color: var(--main); }
 .best { font-weight: 700; }
@@ -80,15 +83,17 @@ tr.mine th { color: var(--main); }
 .heat td { text-align: center; min-width: 2.3rem; }
 .heat td.self { outline: 1px solid var(--soft); outline-offset: -2px; }
 .items { list-style: none; margin: .3rem 0 0; padding: 0; }
-.items li { padding: .35rem 0; border-top: 1px solid var(--line); }
-.items li:first-child { border-top: 0; }
+ol.items { list-style: decimal; padding-left: 1.4rem; } ol.items > li { border-top: 0; }
+.items > li { padding: .35rem 0; border-top: 1px solid var(--line); }
+.items > li:first-child { border-top: 0; }
 .chip { display: inline-block; font-size: .75rem; color: var(--soft); border: 1px solid var(--line);
   border-radius: 1rem; padding: 0 .5rem; }
 .why { font-size: .85rem; color: var(--soft); margin: .1rem 0 0; padding-left: 1rem; }
 details { margin-top: .8rem; } summary { cursor: pointer; font-weight: 600; }
 dl { display: grid; grid-template-columns: minmax(8rem, max-content) 1fr; gap: .3rem 1.2rem;
   margin: .8rem 0; }
-dt { font-weight: 600; } dd { margin: 0; }
+dt { font-weight: 600; } dd { margin: 0; } dd dl { margin: 0; }
+dd dt { font-weight: 400; color: var(--soft); }
 footer { padding: 3rem 1.25rem 2rem; font-size: .85rem; color: var(--soft); }
 @media (max-width: 34rem) { dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: .6rem; } }
 @media print { nav, .skip { display: none; } .card { break-inside: avoid; } }
