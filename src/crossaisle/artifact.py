@@ -1,14 +1,17 @@
 """A saved thing is a folder: `config.json`, arrays, tables, and a checksum of every file. Never pickle.
 
 Writing is atomic: the folder is built under a temporary name beside its target and swapped in, so a
-full disk or a kill leaves the old folder as it was.
+full disk or a kill leaves the old folder as it was. Two savers take turns; what a killed one left
+behind is put back or cleared away by the next.
 """
 
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -25,41 +28,62 @@ FORMAT = "crossaisle"
 VERSION = 1
 MANIFEST = "manifest.json"
 
+# Windows can neither lock nor sync a folder: savers do not take turns there.
+_fcntl: Any = importlib.import_module("fcntl") if os.name == "posix" else None
+
 
 @contextmanager
 def writing(target: str | Path, kind: str) -> Iterator[Path]:
     """Yields a fresh folder to fill; on success it replaces `target`, on failure it vanishes."""
-    target = Path(target)
+    target = Path(target).resolve()
     if target.exists() and not _ours(target):
         raise ArtifactError(
             f"{target}: exists and is not a saved {FORMAT} folder; choose another path or remove it"
         )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
-        yield fresh
-        files = sorted(p.relative_to(fresh).as_posix() for p in fresh.rglob("*") if p.is_file())
-        manifest = {
-            "format": FORMAT,
-            "version": VERSION,
-            "kind": kind,
-            "sha256": {name: sha256(fresh / name) for name in files},
-        }
-        (fresh / MANIFEST).write_text(json.dumps(manifest, indent=1))
-        for path in fresh.rglob("*"):
-            if path.is_file():
-                _sync(path)
-        _swap(fresh, target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(target.parent):
+            _clear_leftovers(target)
+            fresh = Path(tempfile.mkdtemp(prefix=_prefix(target), dir=target.parent))
+            held = _hold(fresh)  # as long as this process lives, nobody takes it for a leftover
+        try:
+            yield fresh
+            _seal(fresh, kind)
+            with _locked(target.parent):
+                _swap(fresh, target)
+        finally:
+            _release(held)
+            shutil.rmtree(fresh, ignore_errors=True)
     except OSError as error:
         raise ArtifactError(
             f"{target}: could not be saved ({error.strerror or error}); "
             "the folder that was there is untouched"
         ) from error
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _seal(fresh: Path, kind: str) -> None:
+    """Adds the manifest and sends everything to the disk."""
+    manifest = {
+        "format": FORMAT,
+        "version": VERSION,
+        "kind": kind,
+        "sha256": {name: sha256(fresh / name) for name in _files(fresh)},
+    }
+    write_json(fresh / MANIFEST, manifest)
+    fresh.chmod(0o755)
+    for path in [*fresh.rglob("*"), fresh]:
+        _sync(path)
+
+
+def _files(folder: Path) -> list[str]:
+    """Relative names of all files, sorted; the manifest itself is not one of them."""
+    names = (p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir())
+    return sorted(name for name in names if name != MANIFEST)
 
 
 def _sync(path: Path) -> None:
+    if _fcntl is None and path.is_dir():
+        return
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -67,26 +91,77 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
+def _hold(folder: Path, *, wait: bool = True) -> int | None:
+    """A handle that locks a folder until it is closed or the process ends.
+
+    None where somebody else holds it, or where the file system has no locks.
+    """
+    if _fcntl is None:
+        return None
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        _fcntl.flock(handle, _fcntl.LOCK_EX | (0 if wait else _fcntl.LOCK_NB))
+    except OSError:
+        os.close(handle)
+        return None
+    return handle
+
+
+def _release(handle: int | None) -> None:
+    if handle is not None:
+        os.close(handle)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    handle = _hold(folder)
+    try:
+        yield
+    finally:
+        _release(handle)
+
+
+def _prefix(target: Path) -> str:
+    return f".{target.name}.saving-"
+
+
 def _swap(fresh: Path, target: Path) -> None:
-    fresh.chmod(0o755)
+    """Puts a finished folder in place; `_clear_leftovers` undoes a swap that was killed half-way."""
     if not target.exists():
         fresh.rename(target)
-        return
-    old = fresh.with_name(fresh.name + "-old")
-    target.rename(old)
-    try:
-        fresh.rename(target)
-    except OSError:
-        old.rename(target)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
+    else:
+        old = fresh.with_name(fresh.name + "-old")
+        target.rename(old)
+        try:
+            fresh.rename(target)
+        except OSError:
+            old.rename(target)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
+    _sync(target.parent)
+
+
+def _clear_leftovers(target: Path) -> None:
+    """Puts back the folder of a swap that was killed and removes what other killed saves left."""
+    pattern = re.compile(re.escape(_prefix(target)) + r"[a-z0-9_]{8}(-old)?")
+    for path in sorted(target.parent.iterdir()):
+        match = pattern.fullmatch(path.name)
+        if not match:
+            continue
+        if match[1] and not target.exists():
+            path.rename(target)
+            continue
+        handle = _hold(path, wait=False)
+        if handle is not None:
+            shutil.rmtree(path, ignore_errors=True)
+            _release(handle)
 
 
 def _ours(path: Path) -> bool:
     if path.is_dir() and not any(path.iterdir()):
         return True
     try:
-        return bool(json.loads((path / MANIFEST).read_text()).get("format") == FORMAT)
+        return bool(json.loads((path / MANIFEST).read_bytes()).get("format") == FORMAT)
     except (OSError, ValueError, AttributeError):
         return False
 
@@ -95,31 +170,59 @@ def check(path: str | Path, kind: str) -> Path:
     """Verifies a saved folder: format, version, kind, and the checksum of every file."""
     path = Path(path)
     if not path.is_dir():
+        _put_back(path.resolve())
+    if not path.is_dir():
         raise ArtifactError(f"{path}: no such model folder")
+    expected = _manifest(path, kind)
+    root = path.resolve()
+    for name, digest in expected.items():
+        file = path / name
+        if not file.resolve().is_relative_to(root):
+            raise ArtifactError(f"{path}: foreign: {MANIFEST} names {name!r}, a file outside the folder")
+        if not file.is_file():
+            raise ArtifactError(f"{path}: damaged: {name} is missing; restore it or fit again")
+        if sha256(file) != digest:
+            raise ArtifactError(
+                f"{path}: damaged: {name} does not match its checksum; restore it or fit again"
+            )
+    # Readers take every array they find, so one that nobody vouches for must not lie there.
+    extra = [name for name in _files(path) if name not in expected and not Path(name).name.startswith(".")]
+    if extra:
+        raise ArtifactError(f"{path}: foreign: {extra[0]} is not in {MANIFEST}; remove it or fit again")
+    return path
+
+
+def _put_back(target: Path) -> None:
+    """The old folder, where a save was killed in the moment between two renames."""
+    if target.parent.is_dir():
+        try:
+            with _locked(target.parent):
+                _clear_leftovers(target)
+        except OSError:
+            return  # read-only: the caller reports that the folder is not there
+
+
+def _manifest(path: Path, kind: str) -> dict[str, str]:
+    """File name -> digest, of a folder of this format, version and kind."""
     try:
-        manifest = json.loads((path / MANIFEST).read_text())
+        manifest = json.loads((path / MANIFEST).read_bytes())
     except FileNotFoundError:
         raise ArtifactError(f"{path}: not a {FORMAT} folder ({MANIFEST} is missing)") from None
     except ValueError as error:
         raise ArtifactError(f"{path}: damaged: {MANIFEST} is not JSON ({error})") from None
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise ArtifactError(f"{path}: not a {FORMAT} folder")
-    if manifest.get("version") != VERSION:
-        raise ArtifactError(
-            f"{path}: saved in format version {manifest.get('version')}, "
-            f"this is version {VERSION}: fit it again"
-        )
+    version = manifest.get("version")
+    if version != VERSION:
+        newer = isinstance(version, int) and version > VERSION
+        advice = "update crossaisle" if newer else "fit it again"
+        raise ArtifactError(f"{path}: saved in format version {version}, this is version {VERSION}: {advice}")
     if manifest.get("kind") != kind:
         raise ArtifactError(f"{path}: holds a {manifest.get('kind')!r}, not a {kind!r}")
-    for name, expected in manifest["sha256"].items():
-        file = path / name
-        if not file.is_file():
-            raise ArtifactError(f"{path}: damaged: {name} is missing; restore it or fit again")
-        if sha256(file) != expected:
-            raise ArtifactError(
-                f"{path}: damaged: {name} does not match its checksum; restore it or fit again"
-            )
-    return path
+    files = manifest.get("sha256")
+    if not isinstance(files, dict):
+        raise ArtifactError(f"{path}: damaged: {MANIFEST} lists no files; restore it or fit again")
+    return files
 
 
 def sha256(path: str | Path) -> str:
@@ -129,11 +232,11 @@ def sha256(path: str | Path) -> str:
 
 
 def write_json(path: Path, value: Any) -> None:
-    path.write_text(json.dumps(value, indent=1, ensure_ascii=False))
+    path.write_text(json.dumps(value, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
 def read_json(path: Path) -> Any:
-    return json.loads(path.read_text())
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def pack(values: Mapping[str, Any]) -> dict[str, np.ndarray]:
@@ -142,7 +245,10 @@ def pack(values: Mapping[str, Any]) -> dict[str, np.ndarray]:
     for name, value in values.items():
         if sparse.issparse(value):
             csr = value.tocsr()
-            out[f"{name}.data"], out[f"{name}.indices"] = csr.data, csr.indices
+            # Column numbers that fit take half the room, at no loss.
+            small = csr.shape[1] <= np.iinfo(np.uint16).max + 1
+            out[f"{name}.data"] = csr.data
+            out[f"{name}.indices"] = csr.indices.astype(np.uint16) if small else csr.indices
             out[f"{name}.indptr"], out[f"{name}.shape"] = csr.indptr, np.array(csr.shape)
         else:
             out[name] = np.asarray(value)
@@ -150,14 +256,19 @@ def pack(values: Mapping[str, Any]) -> dict[str, np.ndarray]:
 
 
 def unpack(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """The opposite of `pack`."""
+    """The opposite of `pack`; float16 weights come back as float32."""
     out: dict[str, Any] = {}
     for name, value in arrays.items():
         stem, _, part = name.partition(".")
         if not part:
             out[stem] = value
         elif part == "shape":
-            triple = arrays[f"{stem}.data"], arrays[f"{stem}.indices"], arrays[f"{stem}.indptr"]
+            data = arrays[f"{stem}.data"]
+            # Half precision is a form of storage: scipy does not calculate with it.
+            data = data.astype(np.float32) if data.dtype == np.float16 else data
+            indices = arrays[f"{stem}.indices"]
+            indices = indices.astype(np.int32) if indices.dtype == np.uint16 else indices
+            triple = data, indices, arrays[f"{stem}.indptr"]
             out[stem] = sparse.csr_matrix(triple, shape=tuple(int(v) for v in value))
     return out
 

@@ -60,3 +60,5 @@ class Split:
     validation: Cases
     past: Dataset
     test: Cases
+    notes: tuple[str, ...] = ()
+    """What was decided and what was left out, with counts, in words for a report."""

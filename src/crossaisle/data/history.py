@@ -99,13 +99,18 @@ class Histories:
         return last
 
     def matrix(self, weights: Floats | None, n_items: int, *, combine: str = "sum") -> sparse.csr_matrix:
-        """csr float32 (n, n_items) of event weights; repeats of an item are combined by "sum" or "max"."""
+        """csr float32 (n, n_items) of event weights; `combine` says what repeats of an item come to.
+
+        "sum", "log" (ln(1 + sum)) or "max" (the strongest one).
+        """
         data = np.ones(len(self.item), np.float32) if weights is None else weights
         shape = (len(self), n_items)
-        if combine == "sum":
+        if combine != "max":
             out = sparse.csr_matrix((data, self.item, self.indptr), shape=shape, dtype=np.float32)
             out = out.copy()
             out.sum_duplicates()
+            if combine == "log":
+                out.data = np.log1p(out.data)
             return out
         order = np.lexsort((-data, self.item, self.owner))
         rows, cols, vals = self.owner[order], self.item[order], data[order]

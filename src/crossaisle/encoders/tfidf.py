@@ -134,4 +134,6 @@ class TfidfEncoder:
         owner = np.repeat(np.arange(counts.shape[0]), np.diff(counts.indptr))
         length = np.sqrt(np.bincount(owner, weights=data**2, minlength=counts.shape[0]))
         data = (data / length[owner]).astype(np.float32)
-        return sparse.csr_matrix((data, counts.indices, counts.indptr), shape=counts.shape)
+        out = sparse.csr_matrix((data, counts.indices, counts.indptr), shape=counts.shape)
+        out.sort_indices()  # one order of summation, so that equal questions get equal answers to the bit
+        return out

@@ -25,6 +25,8 @@ class Scorer(ABC):
 
     kind: ClassVar[str]
     """Name in saved folders, reports and result files."""
+    reason: ClassVar[str] = "bought together"
+    """What an explanation calls this model's contributions."""
     learned: ClassVar[tuple[str, ...]] = ()
     """Attributes that `fit` sets and `save` keeps: numpy arrays or scipy csr matrices."""
     item_ids_: Vocabulary
@@ -74,10 +76,11 @@ class Scorer(ABC):
         return self.settings(), pack({name: getattr(self, name) for name in self.learned})
 
     def settings(self) -> dict[str, Any]:
-        """The hyper-parameters, JSON-ready."""
-        from dataclasses import asdict
+        """The hyper-parameters (fields of `__init__`), JSON-ready."""
+        from dataclasses import asdict, fields, is_dataclass
 
-        return asdict(self)  # type: ignore[call-overload, no-any-return]
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.init}  # type: ignore[arg-type]
+        return {k: asdict(v) if is_dataclass(v) else v for k, v in values.items()}  # type: ignore[arg-type]
 
     def restore(self, arrays: Mapping[str, np.ndarray], item_ids: Vocabulary) -> Scorer:
         """Puts learned arrays back; the opposite of `state`."""
@@ -91,3 +94,13 @@ class Scorer(ABC):
             setattr(self, name, values[name])
         self.item_ids_ = item_ids
         return self
+
+
+def pack_words(words: Sequence[str]) -> np.ndarray:
+    """uint8: words as UTF-8, one per line, so that a list of them can be saved as an array."""
+    return np.frombuffer("\n".join(words).encode(), np.uint8)
+
+
+def unpack_words(packed: np.ndarray) -> list[str]:
+    """The opposite of `pack_words`."""
+    return packed.tobytes().decode().split("\n")

@@ -1,0 +1,136 @@
+"""Seconds and memory of a full-ranking evaluation, all slices, against a per-user argsort of each slice.
+
+    python benchmarks/evaluation_speed.py [--shared FOLDER] [--sample 500]
+
+The data is the Beauty file of the s3rec series where the shared research data is to be had
+(`--shared` or $CROSSAISLE_SHARED), else a synthetic shop of the same size. The model is a sparse
+history times a dense item-item matrix, what a linear model costs. The naive alternative is timed on
+a sample of the cases and scaled up; its ranks must agree with ours on that sample.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import time
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from crossaisle.data.cases import Cases
+from crossaisle.data.dataset import Dataset, Events
+from crossaisle.data.history import Histories
+from crossaisle.data.split import leave_last_out
+from crossaisle.data.taxonomy import Taxonomy, parse_paths
+from crossaisle.data.vocabulary import Vocabulary
+from crossaisle.evaluate.candidates import Candidates
+from crossaisle.evaluate.results import evaluate
+from crossaisle.evaluate.slices import slices_of
+
+N_USERS, N_ITEMS, N_EVENTS = 22_363, 12_101, 198_502
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--shared", default=os.environ.get("CROSSAISLE_SHARED", "../shared"))
+    parser.add_argument("--sample", type=int, default=500, help="cases on which the naive way is timed")
+    options = parser.parse_args()
+    folder = Path(options.shared) / "data" / "s3rec" / "beauty"
+    data = beauty(folder) if folder.is_dir() else synthetic()
+    split = leave_last_out(data)
+    cases, counts = split.test, split.past.item_counts
+    weights = np.random.default_rng(0).random((data.n_items, data.n_items), dtype=np.float32)
+
+    def score(histories: Histories) -> np.ndarray:
+        return np.asarray(histories.matrix(None, data.n_items) @ weights)
+
+    slices = slices_of(cases, data.taxonomy, counts)
+    print(f"{data.name}: {len(cases):,} cases x {data.n_items:,} items, {len(slices)} slices")
+
+    before = time.perf_counter()
+    evaluation = evaluate({"linear": score}, split, data)
+    ours = time.perf_counter() - before
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"crossaisle: {ours:.1f} s, peak memory of the process {peak:,.0f} MB")
+
+    sample = np.linspace(0, len(cases) - 1, min(options.sample, len(cases))).astype(int)
+    part = cases.take(sample)
+    before = time.perf_counter()
+    naive = per_user_argsort(score, part, data, counts)
+    seconds = (time.perf_counter() - before) * len(cases) / len(part)
+    print(f"argsort per user and slice: {seconds:.1f} s (timed on {len(part):,} cases, scaled up)")
+    print(f"ratio: {seconds / ours:.1f}")
+
+    for name in evaluation.slices:
+        column = evaluation.per_case("linear", name, "hr", 10)[sample]
+        hits = [rank <= 10 for rank in naive.get(name, [])]
+        assert np.array_equal(column[~np.isnan(column)], hits), f"{name}: the two ways disagree"
+
+
+def per_user_argsort(
+    score, cases: Cases, data: Dataset, counts: np.ndarray
+) -> dict[str, list[int]]:  # one target per case
+    """Ranks per slice by sorting each user's candidates of each slice."""
+    slices = slices_of(cases, data.taxonomy, counts)
+    candidates = Candidates(cases, data.taxonomy, [s.limit for s in slices])
+    ranks: dict[str, list[int]] = {}
+    for case in range(len(cases)):
+        histories = cases.histories.take([case])
+        allowed, scores = candidates.allowed(histories), score(histories)[0]
+        target = cases.targets_of(case)[0]
+        for one in slices:
+            if one.targets[case]:
+                limited = np.where(allowed[one.limit][0], scores, -np.inf)
+                order = np.argsort(-limited, kind="stable")
+                ranks.setdefault(one.name, []).append(int(np.flatnonzero(order == target)[0]) + 1)
+    return ranks
+
+
+def beauty(folder: Path) -> Dataset:
+    items = pl.read_parquet(folder / "items.parquet").sort("item_id")
+    lines = pl.read_parquet(folder / "interactions.parquet").sort("user_id", "position")
+    paths = [parse_paths(value) for value in items["category_paths"].to_list()]
+    ids = Vocabulary(items["item_id"].cast(pl.String), what="item")
+    users = Vocabulary(lines["user_id"].unique(maintain_order=True).cast(pl.String), what="user")
+    return shop(
+        users.rows(lines["user_id"].cast(pl.String)),
+        ids.rows(lines["item_id"].cast(pl.String)),
+        paths,
+        ids,
+        users,
+        "s3rec-beauty",
+    )
+
+
+def synthetic() -> Dataset:
+    rng = np.random.default_rng(0)
+    users = np.sort(
+        np.concatenate([np.tile(np.arange(N_USERS), 3), rng.integers(0, N_USERS, N_EVENTS - 3 * N_USERS)])
+    )
+    items = (N_ITEMS * rng.random(N_EVENTS) ** 2).astype(np.int32)
+    paths = [((f"c{i % 6}", f"d{i % 240}"),) for i in range(N_ITEMS)]
+    ids, names = Vocabulary(range(N_ITEMS), what="item"), Vocabulary(range(N_USERS), what="user")
+    return shop(users, items, paths, ids, names, "synthetic")
+
+
+def shop(user, item, paths, ids: Vocabulary, users: Vocabulary, name: str) -> Dataset:
+    n = len(item)
+    events = Events(
+        np.asarray(user, np.int32),
+        np.asarray(item, np.int32),
+        None,
+        np.zeros(n, np.int8),
+        np.full(n, np.nan, np.float32),
+        np.ones(n, np.float32),
+        np.full(n, -1, np.int32),
+    )
+    frame = pl.DataFrame({"item_id": ids.all}).with_columns(price=pl.lit(None, pl.Float32))
+    return Dataset(
+        frame, pl.DataFrame({"user_id": users.all}), events, ids, users, Taxonomy(tuple(paths)), name=name
+    )
+
+
+if __name__ == "__main__":
+    main()

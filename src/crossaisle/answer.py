@@ -1,0 +1,90 @@
+"""What a recommender answers: a list of recommendations, and what was done to make it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import polars as pl
+
+from crossaisle.data.query import Placement
+from crossaisle.explain import Explanation
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """One place of a list."""
+
+    rank: int
+    """1 = first."""
+    item_id: str
+    title: str
+    category: str
+    """Primary category path, "" where unknown."""
+    price: float | None
+    score: float
+    evidence: Explanation | None = None
+    """Where the score comes from; present when the query asked to explain."""
+
+
+@dataclass(frozen=True)
+class RecommendationList:
+    """The answer to one query."""
+
+    placement: Placement
+    served: Placement
+    """What was served: `trending` instead of the placement where there was no history to go by."""
+    user: str | None
+    items: tuple[Recommendation, ...]
+    notices: tuple[str, ...] = ()
+    """What the caller should know: an unknown user, items passed over, a short list."""
+    cross_share: float | None = None
+    """The share of the list outside the home categories; None without a history."""
+    relevance_kept: float | None = None
+    """Sum of scores over that of the list without quotas, share and diversity."""
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __iter__(self) -> Iterator[Recommendation]:
+        return iter(self.items)
+
+    @property
+    def ids(self) -> list[str]:
+        """Item ids, best first."""
+        return [r.item_id for r in self.items]
+
+    @property
+    def notice(self) -> str:
+        """All notices in one line, "" when there is nothing to say."""
+        return "; ".join(self.notices)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return asdict(self)
+
+    def to_polars(self) -> pl.DataFrame:
+        """One row per recommendation; `why` is the sentence of the explanation, null without one."""
+        schema = {
+            "rank": pl.Int32,
+            "item_id": pl.String,
+            "title": pl.String,
+            "category": pl.String,
+            "price": pl.Float32,
+            "score": pl.Float32,
+            "why": pl.String,
+        }
+        rows = [
+            (
+                r.rank,
+                r.item_id,
+                r.title,
+                r.category,
+                r.price,
+                r.score,
+                r.evidence.text if r.evidence else None,
+            )
+            for r in self.items
+        ]
+        return pl.DataFrame(rows, schema=schema, orient="row")

@@ -1,0 +1,239 @@
+"""Splits: what a model may learn from, and the cases it is asked about afterwards.
+
+`temporal` cuts the whole shop at one moment, as a shop would meet it, and is the headline.
+`leave_last_out` is what published tables use; it lets a model see other users' future.
+`baskets` holds whole baskets out and asks for the rest of each from its first category.
+Cold users and cold items stay in all of them.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from crossaisle.data.cases import Cases, Split
+from crossaisle.data.dataset import Dataset
+from crossaisle.data.history import SECONDS_PER_DAY, Histories
+from crossaisle.data.membership import is_in
+from crossaisle.data.vocabulary import Rows
+from crossaisle.errors import ConfigError, DataError, nearest
+
+PROTOCOLS = ("temporal", "leave_last_out", "baskets")
+REPEATS_ARE_COMMON = 0.10
+"""From this share of repeat targets on, items of the history stay candidates."""
+_DAY = int(SECONDS_PER_DAY)
+
+Mask = npt.NDArray[np.bool_]
+
+
+def split(dataset: Dataset, protocol: str = "auto", **options: Any) -> Split:
+    """Applies a protocol by name; "auto" takes the most honest one that the data allows.
+
+    Baskets without users: `baskets`; events with times: `temporal`; order only: `leave_last_out`.
+    `options` go to the function of that protocol.
+    """
+    if protocol == "auto":
+        protocol = "baskets" if dataset.users_are_baskets else "temporal"
+        if protocol == "temporal" and not dataset.has_time:
+            protocol = "leave_last_out"
+    chosen = {"temporal": temporal_split, "leave_last_out": leave_last_out, "baskets": basket_split}
+    if protocol not in chosen:
+        raise ConfigError(f"unknown split protocol {protocol!r}{nearest(protocol, PROTOCOLS)}")
+    return chosen[protocol](dataset, **options)
+
+
+def temporal_split(
+    dataset: Dataset,
+    *,
+    test_from: str | date | None = None,
+    validation_from: str | date | None = None,
+    fraction: float = 1 / 12,
+) -> Split:
+    """Global temporal cut: test is everything from `test_from` on, validation the window before it.
+
+    Dates are ISO 8601 or `date`/`datetime` (UTC where no zone is given). Without them, test is the
+    last `fraction` of the time range, whole days; validation is as long as test. One case per user
+    with an event in the window: history = the user's events before the window (empty for a cold
+    user), targets = all different items in the window. Whether items of the history stay candidates
+    is decided once, on validation.
+    """
+    seconds = dataset.events.time
+    if seconds is None:
+        raise DataError("a temporal split needs event times; use the protocol leave_last_out or baskets")
+    if not len(seconds):
+        raise DataError("a temporal split needs events; the data set has none")
+    if not 0.0 < fraction < 0.5:
+        raise ConfigError(f"fraction must lie between 0 and 0.5 (found {fraction})")
+    first, end = int(seconds.min()), int(seconds.max()) + 1
+    # Whole days, so that no case starts in the middle of somebody's shopping trip.
+    cut = _seconds(test_from) if test_from else _whole_day(end - (end - first) * fraction)
+    before = _seconds(validation_from) if validation_from else _whole_day(cut - (end - cut))
+    if not first < before < cut < end:
+        raise ConfigError(
+            f"the data runs from {_iso(first)} to {_iso(end - 1)}: validation_from ({_iso(before)}) and "
+            f"test_from ({_iso(cut)}) must lie inside it, in this order"
+        )
+    train, past = seconds < before, seconds < cut
+    repeats = _share_repeated(dataset, train, past & ~train)
+    mask_seen = repeats <= REPEATS_ARE_COMMON
+    return Split(
+        "temporal",
+        dataset.with_events(train),
+        _window_cases(dataset, train, past & ~train, before / _DAY, mask_seen),
+        dataset.with_events(past),
+        _window_cases(dataset, past, ~past, cut / _DAY, mask_seen),
+        notes=(
+            f"test: events from {_iso(cut)} to {_iso(end - 1)}; validation: from {_iso(before)} on; "
+            f"training: from {_iso(first)} on",
+            f"{repeats:.0%} of the validation targets are repeats: items of the history are "
+            + ("left out of" if mask_seen else "kept in")
+            + " the open list",
+        ),
+    )
+
+
+def _window_cases(dataset: Dataset, history: Mask, window: Mask, now: float, mask_seen: bool) -> Cases:
+    events = dataset.events
+    users, indptr, targets = _grouped(events.user[window], events.item[window], dataset.n_items)
+    histories = dataset.with_events(history).histories(users, now=now)
+    return Cases(histories, indptr, targets, mask_seen)
+
+
+def _share_repeated(dataset: Dataset, history: Mask, window: Mask) -> float:
+    events = dataset.events
+    pair = events.user.astype(np.int64) * dataset.n_items + events.item
+    asked = np.unique(pair[window])
+    return float(is_in(asked, pair[history]).mean()) if len(asked) else 0.0
+
+
+def leave_last_out(dataset: Dataset) -> Split:
+    """Each user's last event is a test target, the last but one a validation target.
+
+    Users with fewer than three events only train. Test histories are everything but the last event.
+    """
+    events, starts = dataset.events, dataset.user_indptr
+    lengths = np.diff(starts)
+    users = np.flatnonzero(lengths >= 3).astype(np.int32)
+    if not len(users):
+        raise DataError("leave_last_out needs users with three or more events; there are none")
+    last = starts[1:][users] - 1
+    past = np.ones(len(events), bool)
+    past[last] = False
+    train = past.copy()
+    train[last - 1] = False
+    short = int(np.count_nonzero((lengths > 0) & (lengths < 3)))
+    return Split(
+        "leave_last_out",
+        dataset.with_events(train),
+        _last_cases(dataset, train, users, last - 1),
+        dataset.with_events(past),
+        _last_cases(dataset, past, users, last),
+        notes=(f"{short:,} users with fewer than three events are used for training only",),
+    )
+
+
+def _last_cases(dataset: Dataset, history: Mask, users: Rows, target: npt.NDArray[np.int64]) -> Cases:
+    events = dataset.events
+    kept = dataset.with_events(history).histories(users)
+    now = np.full(len(users), np.nan) if events.time is None else events.time[target] / SECONDS_PER_DAY
+    histories = Histories(kept.indptr, kept.item, kept.day, kept.user, now)
+    return Cases(histories, np.arange(len(users) + 1, dtype=np.int64), events.item[target])
+
+
+def basket_split(
+    dataset: Dataset,
+    *,
+    test: int = 10_000,
+    validation: int | None = None,
+    seed: int = 0,
+    other_categories: bool = True,
+) -> Split:
+    """Whole baskets held out by a seeded shuffle; each asks for its rest from its first category.
+
+    The query is every item of the basket that shares the first item's category (the shop's level),
+    in order; the targets are the items of other known categories. `other_categories`: candidates
+    exclude the query's category. `test` and `validation` (the same number by default) are baskets
+    held out, at most a fifth of all each; those without a rest are dropped from the cases and counted.
+    """
+    events = dataset.events
+    basket = events.user if dataset.users_are_baskets else events.basket
+    names = np.unique(basket[basket >= 0])
+    size = min(test, len(names) // 5)
+    other = min(size if validation is None else validation, len(names) // 5)
+    if size < 1 or other < 1:
+        raise DataError(
+            f"a basket split needs at least five baskets (found {len(names)}) and at least one to hold out"
+        )
+    shuffled = names[np.random.default_rng(seed).permutation(len(names))]
+    in_test = is_in(basket, shuffled[:size])
+    in_validation = is_in(basket, shuffled[size : size + other])
+    held = {
+        "test": _basket_cases(dataset, basket, in_test, other_categories),
+        "validation": _basket_cases(dataset, basket, in_validation, other_categories),
+    }
+    sizes = {"test": size, "validation": other}
+    return Split(
+        "baskets",
+        dataset.with_events(~(in_test | in_validation)),
+        held["validation"],
+        dataset.with_events(~in_test),
+        held["test"],
+        notes=tuple(
+            f"{name}: {sizes[name]:,} baskets held out (seed {seed}), "
+            f"{sizes[name] - len(cases):,} of them without an item of another category"
+            for name, cases in held.items()
+        ),
+    )
+
+
+def _basket_cases(dataset: Dataset, basket: Rows, held: Mask, other_categories: bool) -> Cases:
+    rows = np.flatnonzero(held)
+    rows = rows[np.argsort(basket[rows], kind="stable")]  # baskets end to end, order inside kept
+    owner, item = basket[rows], dataset.events.item[rows]
+    category = dataset.taxonomy.codes()[item]
+    opens = np.ones(len(rows), bool)
+    opens[1:] = owner[1:] != owner[:-1]
+    number = np.cumsum(opens) - 1
+    first = category[opens][number]
+    asked = (category == first) & (first >= 0)
+    wanted = (category != first) & (category >= 0) & (first >= 0)
+    numbers, indptr, targets = _grouped(number[wanted].astype(np.int32), item[wanted], dataset.n_items)
+    asked &= is_in(number, numbers)
+    lengths = np.bincount(np.searchsorted(numbers, number[asked]), minlength=len(numbers))
+    time = dataset.events.time
+    day = np.full(int(asked.sum()), np.nan) if time is None else time[rows[asked]] / SECONDS_PER_DAY
+    starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    # The moment of the query is that of the newest item in the cart; a cart is nobody's history.
+    now = day[starts[1:] - 1] if len(numbers) else np.empty(0)
+    carts = Histories(starts, item[asked], day, np.full(len(numbers), -1, np.int32), now)
+    return Cases(carts, indptr, targets, other_categories_only=other_categories)
+
+
+def _grouped(owner: Rows, item: Rows, n_items: int) -> tuple[Rows, npt.NDArray[np.int64], Rows]:
+    """Owners in ascending order, and the different items of each laid end to end."""
+    pairs = np.unique(owner.astype(np.int64) * n_items + item)
+    owners, counts = np.unique(pairs // n_items, return_counts=True)
+    indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    return owners.astype(np.int32), indptr, (pairs % n_items).astype(np.int32)
+
+
+def _seconds(moment: str | date) -> int:
+    if isinstance(moment, str):
+        try:
+            moment = datetime.fromisoformat(moment)
+        except ValueError:
+            raise ConfigError(f"{moment!r} is not a date: write it as 2017-12-01") from None
+    if not isinstance(moment, datetime):
+        moment = datetime.combine(moment, time())
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+
+
+def _whole_day(seconds: float) -> int:
+    return int(seconds // _DAY) * _DAY
+
+
+def _iso(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).date().isoformat()

@@ -1,0 +1,138 @@
+"""Full ranking: the exact rank of every target among all candidates, no sampling.
+
+Ties get the middle rank, which is the expected rank under random tie-breaking. A NaN score ranks
+below every number; several NaNs tie. A target that is no candidate has rank infinity: it is missed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from crossaisle.data.cases import Cases
+from crossaisle.data.history import Floats, Histories
+from crossaisle.data.taxonomy import Taxonomy
+from crossaisle.data.vocabulary import Rows
+from crossaisle.evaluate.candidates import Candidates, count, packed
+from crossaisle.evaluate.logloss import TargetLoss
+from crossaisle.evaluate.scoring import Score, scored, top_k
+from crossaisle.evaluate.slices import Slice
+
+Floats64 = npt.NDArray[np.float64]
+BATCH_BYTES = 48 << 20
+"""Size of one batch of scores: big enough for BLAS, small enough that a dozen of them fit in memory."""
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """What one model did on all cases."""
+
+    rank: dict[str, Floats64]
+    """Per limit, float64 (nnz,): rank of each entry of `Cases.target`, 1 = best; inf = no candidate."""
+    ties: dict[str, npt.NDArray[np.int64]]
+    """Per limit, int64 (nnz,): candidates with the score of that target, itself included."""
+    candidates: dict[str, npt.NDArray[np.int64]]
+    """Per limit, int64 (n,): how many items competed."""
+    lists: Rows
+    """int32 (n, k): the best items of the open list, best first; -1 where no item was left to score."""
+    log_loss: Floats64
+    """float64 (n,): see `logloss`; NaN for the cases its temperature was chosen on."""
+
+
+def rank_cases(
+    scorers: Mapping[str, Score],
+    cases: Cases,
+    taxonomy: Taxonomy,
+    slices: Iterable[Slice],
+    *,
+    k: int = 20,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Ranks]:
+    """Ranks of all targets under every scorer, in one pass over the cases.
+
+    The candidate sets are worked out once per batch and serve all scorers. `k`: length of the kept
+    lists. `progress(done, total)` is called after each batch.
+    """
+    limits = {s.limit for s in slices}
+    candidates = Candidates(cases, taxonomy, sorted(limits))
+    passes = {
+        name: _Pass(score, cases, candidates, min(k, candidates.n_items)) for name, score in scorers.items()
+    }
+    size = max(1, BATCH_BYTES // (4 * max(candidates.n_items, 1)))
+    for start in range(0, len(cases), size):
+        stop = min(start + size, len(cases))
+        histories = cases.histories.take(slice(start, stop))
+        allowed = candidates.allowed(histories)
+        bits = {limit: packed(mask) for limit, mask in allowed.items()}
+        for one in passes.values():
+            one.batch(start, stop, histories, allowed["open"], bits)
+        if progress:
+            progress(stop, len(cases))
+    return {name: one.result for name, one in passes.items()}
+
+
+class _Pass:
+    """The running result of one scorer."""
+
+    def __init__(self, score: Score, cases: Cases, candidates: Candidates, k: int) -> None:
+        n, limits = len(cases), candidates.limits
+        self.score, self.cases, self.k = score, cases, k
+        self.loss = TargetLoss(score, cases, candidates)
+        self.result = Ranks(
+            {limit: np.full(len(cases.target), np.inf) for limit in limits},
+            {limit: np.ones(len(cases.target), np.int64) for limit in limits},
+            {limit: np.zeros(n, np.int64) for limit in limits},
+            np.full((n, k), -1, np.int32),
+            np.full(n, np.nan),
+        )
+
+    def batch(
+        self,
+        start: int,
+        stop: int,
+        histories: Histories,
+        allowed: npt.NDArray[np.bool_],
+        bits: Mapping[str, npt.NDArray[np.uint64]],
+    ) -> None:
+        scores = scored(self.score, histories, allowed.shape[1])
+        indptr = self.cases.target_indptr[start : stop + 1]
+        for limit, mask in bits.items():
+            self.result.candidates[limit][start:stop] = count(mask)
+        # As many targets at a time as there are cases in a batch, whatever the number per case.
+        for low in range(int(indptr[0]), int(indptr[-1]), len(histories)):
+            high = min(low + len(histories), int(indptr[-1]))
+            self._targets(scores, indptr, low, high, bits)
+        open_scores = np.where(allowed, scores, -np.inf)
+        self.result.lists[start:stop] = top_k(open_scores, self.k)
+        self.result.log_loss[start:stop] = self.loss(start, open_scores, allowed)
+
+    def _targets(
+        self,
+        scores: Floats,
+        indptr: npt.NDArray[np.int64],
+        low: int,
+        high: int,
+        bits: Mapping[str, npt.NDArray[np.uint64]],
+    ) -> None:
+        target = self.cases.target[low:high]
+        row = np.searchsorted(indptr, np.arange(low, high), side="right") - 1
+        own = scores[row, target][:, None]
+        higher = np.empty((high - low, scores.shape[1]), bool)
+        equal = np.empty_like(higher)
+        first, last = int(row[0]), int(row[-1])
+        for case in range(first, last + 1):  # one call per case: no copy of its scores per target
+            a, b = max(int(indptr[case]), low) - low, min(int(indptr[case + 1]), high) - low
+            np.greater(scores[case], own[a:b], out=higher[a:b])
+            np.equal(scores[case], own[a:b], out=equal[a:b])
+        above, level = packed(higher), packed(equal)
+        word, bit = target // 64, (target % 64).astype(np.uint64)
+        for limit, mask in bits.items():
+            mine = mask[row]
+            ties = count(level & mine)
+            rank = count(above & mine) + (ties + 1) / 2
+            is_candidate = (mine[np.arange(len(row)), word] >> bit) & np.uint64(1) == 1
+            self.result.rank[limit][low:high] = np.where(is_candidate, rank, np.inf)
+            self.result.ties[limit][low:high] = np.where(is_candidate, ties, 1)

@@ -1,0 +1,229 @@
+"""`evaluate`: models, a split and a data set in; every metric of every slice, with intervals, out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from crossaisle.data.cases import Cases, Split
+from crossaisle.data.dataset import Dataset
+from crossaisle.data.history import Floats
+from crossaisle.data.vocabulary import Rows
+from crossaisle.errors import ConfigError, nearest
+from crossaisle.evaluate import lists as whole
+from crossaisle.evaluate.files import write_json
+from crossaisle.evaluate.metrics import AT_K, Relevant, auc, hr
+from crossaisle.evaluate.ranking import Ranks, rank_cases
+from crossaisle.evaluate.scoring import Score
+from crossaisle.evaluate.significance import Bootstrap, Interval, holm
+from crossaisle.evaluate.slices import Slice, slices_of
+
+Row = dict[str, Any]
+Column = tuple[str, str, int | None]
+"""(slice, metric, k); k is None where a metric looks at everything."""
+LIST_K = 10
+OBVIOUS = 50
+"""Length of the item-kNN list that serendipity is measured against."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What some models did on one set of cases."""
+
+    dataset: str
+    protocol: str
+    split: Literal["validation", "test"]
+    models: tuple[str, ...]
+    slices: tuple[str, ...]
+    """Slices with at least one case, in the order of `slices_of`."""
+    columns: tuple[Column, ...]
+    values: dict[str, Floats]
+    """Per model, float32 (n, columns): one value per case, NaN where the case is not in the slice."""
+    rows: list[Row]
+    """What `results.json` holds: one row per model, slice, metric and k."""
+    lists: dict[str, Rows]
+    """Per model, int32 (n, k): the open top-k list of each case."""
+    cases: Cases
+    notes: tuple[str, ...] = ()
+    bootstrap: Bootstrap = field(default_factory=lambda: Bootstrap(n=0))
+
+    def per_case(self, model: str, slice_: str, metric: str, k: int | None = 10) -> Floats:
+        """float32 (n,): one metric of one model in one slice, NaN for cases outside it."""
+        return self.values[self._known(model)][:, self.columns.index((slice_, metric, k))]
+
+    def row(self, model: str, slice_: str, metric: str, k: int | None = 10) -> Row | None:
+        """One row of the results, or None when the slice is empty or the metric was not measured."""
+        wanted = (model, slice_, metric, k)
+        return next(
+            (r for r in self.rows if (r["model"], r["slice"], r["metric"], r["k"]) == wanted),
+            None,
+        )
+
+    def compare(
+        self, model: str, against: Sequence[str] | None = None, *, metric: str = "ndcg", k: int = 10
+    ) -> list[Row]:
+        """One model against others, slice by slice: paired difference and ratio with 95 % intervals.
+
+        `p_holm` is corrected for all comparisons returned together.
+        """
+        self._known(model)
+        others = [m for m in (against or self.models) if m != model]
+        columns = [self.columns.index((s, metric, k)) for s in self.slices]
+        mine, out = self.values[model][:, columns], []
+        for other in others:
+            theirs = self.values[self._known(other)][:, columns]
+            gap, p = self.bootstrap.difference(mine, theirs)
+            ratio = self.bootstrap.ratio(mine, theirs)
+            for i, name in enumerate(self.slices):
+                base = self.row(other, name, metric, k) or {}
+                own = self.row(model, name, metric, k) or {}
+                out.append(
+                    {
+                        **{"slice": name, "metric": metric, "k": k, "model": model, "baseline": other},
+                        **{"value": own.get("value"), "baseline_value": base.get("value")},
+                        **_named(gap, i, ("difference", "low", "high")),
+                        **_named(ratio, i, ("ratio", "ratio_low", "ratio_high")),
+                        **{"p": float(p[i]), "n": own.get("n")},
+                    }
+                )
+        for row, adjusted in zip(out, holm(np.array([r["p"] for r in out])), strict=True):
+            row["p_holm"] = float(adjusted)
+        return out
+
+    def _known(self, model: str) -> str:
+        if model not in self.models:
+            raise ConfigError(f"model {model!r} was not evaluated{nearest(model, self.models)}")
+        return model
+
+
+def evaluate(
+    scorers: Mapping[str, Score],
+    split: Split,
+    dataset: Dataset,
+    *,
+    on: Literal["validation", "test"] = "test",
+    ks: Sequence[int] = (5, 10, 20),
+    knn: str | None = None,
+    vectors: Floats | None = None,
+    costs: Mapping[str, Mapping[str, float]] | None = None,
+    resamples: int = 1000,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Evaluation:
+    """Ranks every target of every case under every model and summarises the ranks.
+
+    `knn` names the scorer whose top 50 is the obvious list of serendipity. `vectors` float32
+    (n_items, d) measure intra-list diversity; take some that no model uses. `costs` gives
+    `fit_seconds` and `peak_mb` per model. `progress(done, total)` counts cases.
+    """
+    cases, known = (split.test, split.past) if on == "test" else (split.validation, split.train)
+    if not len(cases):
+        raise ConfigError(f"the {on} split has no cases: nothing to evaluate ({'; '.join(split.notes)})")
+    if knn is not None and knn not in scorers:
+        raise ConfigError(f"knn={knn!r} is none of the scorers{nearest(knn, scorers)}")
+    counts = known.item_counts
+    slices = [s for s in slices_of(cases, dataset.taxonomy, counts) if s.targets.any()]
+    length = min(max(OBVIOUS, *ks), dataset.n_items)
+    ranks = rank_cases(scorers, cases, dataset.taxonomy, slices, k=length, progress=progress)
+    bootstrap = Bootstrap(n=len(cases), resamples=resamples, seed=seed)
+    obvious = ranks[knn].lists[:, :OBVIOUS] if knn else None
+    rows: list[Row] = []
+    values: dict[str, Floats] = {}
+    columns: tuple[Column, ...] = ()
+    for model, ranked in ranks.items():
+        shown = ranked.lists[:, :LIST_K]
+        table = _ranking_columns(ranked, cases, slices, ks)
+        table |= _list_columns(shown, cases, dataset, counts, obvious, vectors)
+        columns, values[model] = tuple(table), np.stack(list(table.values()), axis=1).astype(np.float32)
+        interval = bootstrap.interval(values[model])
+        there = np.count_nonzero(~np.isnan(values[model]), axis=0)
+        cost = (costs or {}).get(model, {})
+        tail = {"fit_seconds": cost.get("fit_seconds"), "peak_mb": cost.get("peak_mb")}
+        head = {"dataset": dataset.name, "protocol": split.protocol, "split": on, "model": model}
+        for i, (name, metric, k) in enumerate(columns):
+            if there[i]:
+                measured = _named(interval, i, ("value", "low", "high"))
+                rows.append(
+                    head | {"slice": name, "metric": metric, "k": k} | measured | {"n": int(there[i])} | tail
+                )
+        for metric, value in _shop_metrics(shown, dataset.n_items).items():
+            place: Row = {"slice": "all", "metric": metric, "k": LIST_K}
+            rows.append(head | place | {"value": value, "low": None, "high": None, "n": len(cases)} | tail)
+    return Evaluation(
+        dataset.name,
+        split.protocol,
+        on,
+        tuple(scorers),
+        tuple(s.name for s in slices),
+        columns,
+        values,
+        rows,
+        {name: r.lists[:, : max(ks)] for name, r in ranks.items()},
+        cases,
+        split.notes,
+        bootstrap,
+    )
+
+
+def _ranking_columns(
+    ranks: Ranks, cases: Cases, slices: Iterable[Slice], ks: Sequence[int]
+) -> dict[Column, np.ndarray]:
+    owner = np.repeat(np.arange(len(cases)), np.diff(cases.target_indptr))
+    out: dict[Column, np.ndarray] = {}
+    for one in slices:
+        rank, ties = ranks.rank[one.limit][one.targets], ranks.ties[one.limit][one.targets]
+        relevant = Relevant.spread(owner[one.targets], rank, ties, len(cases))
+        for metric, function in AT_K.items():
+            for k in ks:
+                out[one.name, metric, k] = function(relevant, k)
+        out[one.name, "accuracy", 1] = hr(relevant, 1)
+        out[one.name, "auc", None] = auc(relevant, ranks.candidates[one.limit])
+    out["all", "log_loss", None] = ranks.log_loss
+    return out
+
+
+def _list_columns(
+    shown: Rows,
+    cases: Cases,
+    dataset: Dataset,
+    counts: np.ndarray,
+    obvious: Rows | None,
+    vectors: Floats | None,
+) -> dict[Column, np.ndarray]:
+    histories, taxonomy = cases.histories, dataset.taxonomy
+    out = {
+        "novelty": whole.novelty(shown, counts),
+        "category_diversity": whole.category_diversity(shown, taxonomy),
+        "outside_history": whole.outside_history(shown, histories, taxonomy),
+        "calibration": whole.calibration(shown, histories, taxonomy),
+    }
+    if vectors is not None:
+        out["vector_diversity"] = whole.vector_diversity(shown, vectors)
+    if obvious is not None:
+        out["serendipity"] = whole.serendipity(shown, cases, obvious)
+    return {("all", metric, LIST_K): values for metric, values in out.items()}
+
+
+def _shop_metrics(shown: Rows, n_items: int) -> dict[str, float]:
+    return {"coverage": whole.coverage(shown, n_items), "gini": whole.gini(shown, n_items)}
+
+
+def _named(interval: Interval, i: int, names: tuple[str, str, str]) -> dict[str, float]:
+    parts = (interval.value, interval.low, interval.high)
+    return {name: float(part[i]) for name, part in zip(names, parts, strict=True)}
+
+
+def write_results(path: str | Path, evaluations: Iterable[Evaluation]) -> None:
+    """`results.json`: the rows of some evaluations in one flat list."""
+    write_json(path, [row for evaluation in evaluations for row in evaluation.rows])
+
+
+def write_metrics(path: str | Path, evaluation: Evaluation, **more: Any) -> None:
+    """`metrics.json`: one evaluation with its notes; `more` is added at the top level."""
+    head = {"dataset": evaluation.dataset, "protocol": evaluation.protocol, "split": evaluation.split}
+    body = {"cases": len(evaluation.cases), "notes": list(evaluation.notes), "rows": evaluation.rows}
+    write_json(path, head | body | more)

@@ -1,0 +1,117 @@
+"""`CategoryLink`: from the categories of a history to items of the categories that go with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from crossaisle.data.dataset import Dataset
+from crossaisle.data.history import Decay, Floats, Histories
+from crossaisle.models.base import Scorer, pack_words, unpack_words
+
+
+@dataclass(kw_only=True)
+class CategoryLink(Scorer):
+    """How likely users of a category are to have an item, averaged over the history's categories.
+
+    `P(item | category) = (users of both + shrink * P(item)) / (users of the category + shrink)`, counted
+    over users for other categories than the item's own. After P-Companion (Hao et al., CIKM 2020), which
+    goes by category first and by item within it, with counts in place of its networks.
+    """
+
+    depth: int | None = None
+    """Level of the taxonomy, 0 = top, -1 = leaf; None: the one that the shop calls category."""
+    shrink: float = 100.0
+    """Users of average taste added to every category."""
+    decay: Decay = field(default_factory=Decay)
+    """How much older events of the history count."""
+
+    counts_: sparse.csr_matrix = field(init=False, repr=False, compare=False)
+    """csr float32 (n_categories, n_items): share of a category's users who had the item, shrunk."""
+    prior_: Floats = field(init=False, repr=False, compare=False)
+    """float32 (n_items,): share of all users who had the item."""
+    mix_: Floats = field(init=False, repr=False, compare=False)
+    """float32 (n_categories,): the part of the prior in each category, shrink / (users + shrink)."""
+    codes_: npt.NDArray[np.int32] = field(init=False, repr=False, compare=False)
+    """int32 (n_items,): category per item, -1 unknown."""
+    lifts_: Floats = field(init=False, repr=False, compare=False)
+    """float32 (n_categories, n_categories): P(target | source) / P(target)."""
+    names_: npt.NDArray[np.uint8] = field(init=False, repr=False, compare=False)
+    """uint8: category names by code, UTF-8, one per line."""
+
+    kind: ClassVar[str] = "category_link"
+    reason: ClassVar[str] = "category link"
+    learned: ClassVar[tuple[str, ...]] = ("counts_", "prior_", "mix_", "codes_", "lifts_", "names_")
+
+    def fit(self, dataset: Dataset) -> CategoryLink:
+        self.codes_ = dataset.taxonomy.codes(self.depth)
+        names = dataset.taxonomy.names(self.depth)
+        self.names_ = pack_words(names)
+        members = _members(self.codes_, len(names))
+        users = dataset.matrix()
+        shopped = (users @ members).tocsr()
+        shopped.data[:] = 1.0
+        n_users = max(int((np.diff(users.indptr) > 0).sum()), 1)
+        size = np.asarray(shopped.sum(axis=0), np.float32).ravel()
+        self.prior_ = (np.asarray(users.sum(axis=0)).ravel() / n_users).astype(np.float32)
+        scale = 1.0 / (size + self.shrink)
+        together = sparse.csr_matrix(sparse.diags_array(scale) @ (shopped.T @ users), dtype=np.float32)
+        row = np.repeat(np.arange(len(size)), np.diff(together.indptr))
+        together.data[self.codes_[together.indices] == row] = 0.0
+        together.eliminate_zeros()
+        self.counts_ = together
+        self.mix_ = (self.shrink * scale).astype(np.float32)
+        both = (shopped.T @ shopped).toarray()
+        expected = np.outer(size, size) / n_users
+        self.lifts_ = ((both + self.shrink) / (expected + self.shrink)).astype(np.float32)
+        self.item_ids_ = dataset.item_ids
+        return self
+
+    def score_rows(self, histories: Histories) -> Floats:
+        """float32 (n, n_items); NaN for items without events and histories without a known category."""
+        self.check_fitted()
+        weights = self._event_weights(histories)
+        members = _members(self.codes_, len(self.mix_))
+        query = histories.matrix(weights, len(self.codes_)) @ members
+        scores: Floats = (query @ self.counts_).toarray()
+        scores += np.outer(query @ self.mix_, self.prior_)
+        scores[:, self.prior_ == 0] = np.nan
+        total = np.bincount(histories.owner, weights, len(histories))
+        scores[total == 0] = np.nan
+        return scores.astype(np.float32, copy=False)
+
+    def evidence(self, histories: Histories, item: int) -> tuple[Floats, float]:
+        """Exact: each event gives its share of the history times its category's chance of the item."""
+        self.check_fitted()
+        weights = self._event_weights(histories)
+        source = self.codes_[histories.item]
+        chance = self.counts_[:, [item]].toarray().ravel() + self.mix_ * self.prior_[item]
+        known = source >= 0
+        out = np.zeros(len(weights), np.float32)
+        out[known] = weights[known] * chance[source[known]]
+        return out, 0.0
+
+    def category_link(self, source: int, target: int) -> tuple[str, str, float] | None:
+        """The categories of two item rows and the lift between them; None within one category."""
+        a, b = int(self.codes_[source]), int(self.codes_[target])
+        if min(a, b) < 0 or a == b:
+            return None
+        names = unpack_words(self.names_)
+        return names[a], names[b], float(self.lifts_[a, b])
+
+    def _event_weights(self, histories: Histories) -> Floats:
+        """float32 (nnz,): decayed, summing to 1 over each history; 0 for items without a category."""
+        weights = np.where(self.codes_[histories.item] >= 0, self.decay.weights(histories), 0.0)
+        total = np.bincount(histories.owner, weights, len(histories))
+        return (weights / np.maximum(total, 1e-12)[histories.owner]).astype(np.float32)
+
+
+def _members(codes: npt.NDArray[np.int32], n_categories: int) -> sparse.csr_matrix:
+    """csr (n_items, n_categories): 1 where an item lies in a category."""
+    known = np.flatnonzero(codes >= 0)
+    one = np.ones(len(known), np.float32)
+    return sparse.csr_matrix((one, (known, codes[known])), shape=(len(codes), n_categories))

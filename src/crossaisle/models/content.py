@@ -1,0 +1,109 @@
+"""Models over item texts: they score every item that has a text, also one that nobody has bought yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+from scipy import sparse
+
+from crossaisle.data.dataset import Dataset
+from crossaisle.data.history import Decay, Floats, Histories
+from crossaisle.data.vocabulary import Rows
+from crossaisle.encoders.tfidf import TfidfEncoder
+from crossaisle.encoders.whiten import Whitening
+from crossaisle.models.base import Scorer, pack_words, unpack_words
+
+
+@dataclass(kw_only=True)
+class TextModel(Scorer):
+    """Scores are the decayed sum of cosines between the texts of a history and of the candidates."""
+
+    decay: Decay = field(default_factory=lambda: Decay(events=2.0))
+    """How much older events of the history count."""
+
+    vectors_: Floats | sparse.csr_matrix = field(init=False, repr=False, compare=False)
+    """(n_items, d): unit rows, zeros for an item without a text."""
+    reason: ClassVar[str] = "similar text"
+    learned: ClassVar[tuple[str, ...]] = ("vectors_",)
+
+    def score_rows(self, histories: Histories) -> Floats:
+        """float32 (n, n_items); NaN for items without a text and for histories without one."""
+        self.check_fitted()
+        vectors = self.vectors_
+        query = histories.matrix(self.decay.weights(histories), vectors.shape[0])
+        scores = _dense((query @ vectors) @ vectors.T)
+        scores[:, ~self._has_text] = np.nan
+        speaking = np.bincount(histories.owner, self._has_text[histories.item], len(histories)) > 0
+        scores[~speaking] = np.nan
+        return scores
+
+    def evidence(self, histories: Histories, item: int) -> tuple[Floats, float]:
+        """Exact: each event gives its decayed weight times its cosine with the item."""
+        self.check_fitted()
+        cosines = self.similarity(histories.item, np.array([item], np.int32)).ravel()
+        return (self.decay.weights(histories) * cosines).astype(np.float32), 0.0
+
+    def similarity(self, left: Rows, right: Rows) -> Floats:
+        """Cosines of item rows (n,) and (m,): float32 (n, m)."""
+        return _dense(self.vectors_[left] @ self.vectors_[right].T)
+
+    @cached_property
+    def _has_text(self) -> np.ndarray:
+        """bool (n_items,)."""
+        return np.asarray(abs(self.vectors_).sum(axis=1)).ravel() > 0
+
+
+def _dense(product: Any) -> Floats:
+    return np.asarray(product.toarray() if sparse.issparse(product) else product, np.float32)
+
+
+@dataclass(kw_only=True)
+class TfidfSimilarity(TextModel):
+    """Shared words and word pairs, rare ones counting more."""
+
+    words_: np.ndarray = field(init=False, repr=False, compare=False)
+    """uint8: the terms by column, UTF-8, one per line."""
+
+    kind: ClassVar[str] = "tfidf"
+    reason: ClassVar[str] = "shared words"
+    learned: ClassVar[tuple[str, ...]] = ("vectors_", "words_")
+
+    def fit(self, dataset: Dataset) -> TfidfSimilarity:
+        # A term of one single text says nothing about any other item.
+        encoder = TfidfEncoder(min_df=2)
+        self.vectors_ = encoder.fit_transform(dataset.item_texts)
+        self.words_ = pack_words(encoder.vocabulary_)
+        self.item_ids_ = dataset.item_ids
+        return self
+
+    @cached_property
+    def _terms(self) -> list[str]:
+        return unpack_words(self.words_)
+
+    def shared_words(self, left: int, right: int) -> list[tuple[str, float]]:
+        """Terms of both items and their share of the cosine, the largest first."""
+        shared = sparse.csr_matrix(self.vectors_[left].multiply(self.vectors_[right]))
+        order = np.argsort(-shared.data, kind="stable")
+        return [(self._terms[shared.indices[i]], float(shared.data[i])) for i in order]
+
+
+@dataclass(kw_only=True)
+class EncoderSimilarity(TextModel):
+    """Whitened sentence vectors of a pretrained encoder, zero-shot: what a text means, not which words."""
+
+    encoder: str = "minilm"
+    """A known name, a local folder with `model.onnx` and `tokenizer.json`, or "owner/name" on the hub."""
+
+    kind: ClassVar[str] = "encoder"
+    reason: ClassVar[str] = "similar meaning"
+
+    def fit(self, dataset: Dataset, *, progress: bool = False) -> EncoderSimilarity:
+        from crossaisle.encoders.cache import pretrained
+
+        raw = pretrained(self.encoder).encode(dataset.item_texts, progress=progress)
+        self.vectors_ = Whitening.fit(raw).apply(raw)
+        self.item_ids_ = dataset.item_ids
+        return self

@@ -1,0 +1,192 @@
+"""Closed-form linear item-item models: `EASE` for sets, `SLIT` for sequences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+from scipy import linalg, sparse
+
+from crossaisle.data.dataset import Dataset
+from crossaisle.data.history import Decay, Floats, Histories
+from crossaisle.models.itemwise import ItemWeights
+
+_BLOCK = 1024  # rows of a weight matrix held dense at once
+_LONGEST = 12  # places a source or target reaches: exp(-12 / 2) is 0.2 %
+
+
+@dataclass(kw_only=True)
+class EASE(ItemWeights):
+    """Ridge regression of every item on all others, with a zero diagonal.
+
+    Steck, Embarrassingly Shallow Autoencoders for Sparse Data (WWW 2019). Solved over users where
+    they are fewer than items (the two forms are equal by the Woodbury identity), else over items.
+    """
+
+    ridge: float | None = None
+    """L2 penalty; None takes 12 times the mean number of users per item."""
+    counts: Literal["binary", "log"] = "binary"
+    """A user's item counts 1, or ln(1 + times), which tells staples from accidents."""
+    keep: int = 300
+    """Weights kept per history item, the largest in size."""
+    max_items: int = 20_000
+    """When solved over items: only this many, the most bought, take part. Time grows with the cube."""
+
+    kind: ClassVar[str] = "ease"
+
+    def fit(self, dataset: Dataset) -> EASE:
+        users = dataset.matrix(binary=self.counts == "binary")
+        if self.counts == "log":
+            users.data = np.log1p(users.data)
+        busy = np.flatnonzero(dataset.item_counts > 0)
+        if min(len(busy), dataset.n_users) > self.max_items:
+            busy = _busiest(dataset, self.max_items)
+        small = users[:, busy].tocsr()
+        small = small[np.diff(small.indptr) > 0]
+        ridge = self.ridge or 12.0 * small.nnz / max(len(busy), 1)
+        blocks = _over_users(small, ridge) if small.shape[0] < len(busy) else _over_items(small, ridge)
+        self.weights_ = _collect(blocks, busy, dataset.n_items, self.keep)
+        self.known_ = np.isin(np.arange(dataset.n_items), busy)
+        self.item_ids_ = dataset.item_ids
+        return self
+
+
+def _over_items(users: sparse.csr_matrix, ridge: float) -> Iterator[Floats]:
+    """Blocks of rows of EASE's weights from the inverse of the item-item matrix."""
+    inverse = inverse_of_gram((users.T @ users).tocsr(), ridge)
+    diagonal = np.diag(inverse).copy()
+    for start in range(0, len(inverse), _BLOCK):
+        block: Floats = -inverse[start : start + _BLOCK] / diagonal
+        block[np.arange(len(block)), start + np.arange(len(block))] = 0.0
+        yield block
+
+
+def _over_users(users: sparse.csr_matrix, ridge: float) -> Iterator[Floats]:
+    """The same from the inverse of the user-user matrix: P = (I - X' (X X' + r I)^-1 X) / r."""
+    gram = (users @ users.T).toarray().astype(np.float64)
+    gram[np.diag_indices_from(gram)] += ridge
+    solved = linalg.cho_solve(linalg.cho_factor(gram, overwrite_a=True), users.toarray()).astype(np.float32)
+    items = users.T.tocsr()
+    explained = np.asarray(items.multiply(solved.T).sum(axis=1)).ravel()
+    diagonal = np.maximum(1.0 - explained, 1e-6).astype(np.float32)
+    for start in range(0, items.shape[0], _BLOCK):
+        block: Floats = (items[start : start + _BLOCK] @ solved) / diagonal
+        block[np.arange(len(block)), start + np.arange(len(block))] = 0.0
+        yield block
+
+
+@dataclass(kw_only=True)
+class SLIT(ItemWeights):
+    """Ridge regression of the next items on the items before them, each place of a history one example.
+
+    Choi et al., Session-aware Linear Item-Item Models (WWW 2021): B = (S'S + ridge I)^-1 S'T, where a
+    row of S holds the decayed past of one place and the row of T its decayed future.
+    """
+
+    decay: Decay = field(default_factory=lambda: Decay(events=2.0))
+    """Weights of the query's events."""
+    ridge: float = 50.0
+    """L2 penalty."""
+    source_decay: float = 2.0
+    """An example's past event `a` places back weighs exp(-a / source_decay)."""
+    target_decay: float = 1.0
+    """Its future event `a` places ahead of the next one weighs exp(-a / target_decay)."""
+    next_items: int = 3
+    """Future events per example."""
+    keep: int = 300
+    """Weights kept per history item, the largest in size."""
+    max_items: int = 20_000
+    """Only this many items, the most bought, take part. Time grows with the cube."""
+
+    kind: ClassVar[str] = "slit"
+    reason: ClassVar[str] = "bought next"
+
+    def fit(self, dataset: Dataset) -> SLIT:
+        busy = _busiest(dataset, self.max_items)
+        past, future = self._examples(dataset.histories())
+        past, future = past[:, busy].tocsr(), future[:, busy].tocsr()
+        inverse = inverse_of_gram((past.T @ past).tocsr(), self.ridge)
+        together = (past.T @ future).T.tocsr()  # (targets, sources), so that rows of B come out dense
+        blocks = (
+            np.ascontiguousarray((together @ inverse[start : start + _BLOCK].T).T)
+            for start in range(0, len(inverse), _BLOCK)
+        )
+        self.weights_ = _collect(blocks, busy, dataset.n_items, self.keep)
+        self.known_ = np.isin(np.arange(dataset.n_items), busy)
+        self.item_ids_ = dataset.item_ids
+        return self
+
+    def _examples(self, histories: Histories) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
+        """csr (places, items) of pasts and futures: one example per event that has a later one."""
+        n = len(histories.item)
+        left = np.repeat(histories.indptr[1:], histories.lengths) - np.arange(n) - 1  # events after it
+        behind = np.arange(n) - np.repeat(histories.indptr[:-1], histories.lengths)  # events before it
+        places = np.flatnonzero(left > 0)
+
+        def matrix(offsets: range, room: npt.NDArray[np.int64], sign: int, scale: float) -> sparse.csr_matrix:
+            row, column, weight = [], [], []
+            n_items = int(histories.item.max(initial=-1)) + 1
+            for step in offsets:
+                fits = places[room[places] >= step]
+                row.append(np.searchsorted(places, fits))
+                column.append(histories.item[fits + sign * step])
+                weight.append(np.full(len(fits), np.exp(-(step - offsets.start) / scale), np.float32))
+            triple = (np.concatenate(weight), (np.concatenate(row), np.concatenate(column)))
+            return sparse.csr_matrix(triple, shape=(len(places), n_items), dtype=np.float32)
+
+        past = matrix(range(0, _LONGEST + 1), behind, -1, self.source_decay)
+        future = matrix(range(1, self.next_items + 1), left, +1, self.target_decay)
+        return past, future
+
+
+def inverse_of_gram(gram: sparse.csr_matrix, ridge: float) -> Floats:
+    """float32 (n, n): (G + ridge I)^-1 by Cholesky, in place, symmetric."""
+    dense: Floats = gram.toarray(order="F").astype(np.float32, copy=False)
+    dense[np.diag_indices_from(dense)] += np.float32(ridge)
+    if not len(dense):  # LAPACK refuses a matrix without rows
+        return dense
+    factor, failed = linalg.lapack.spotrf(dense, lower=1, overwrite_a=1, clean=0)
+    if failed == 0:
+        factor, failed = linalg.lapack.spotri(factor, lower=1, overwrite_c=1)
+    if failed:
+        raise np.linalg.LinAlgError("the item-item matrix is not positive definite: raise the ridge")
+    # LAPACK filled the lower triangle only.
+    for start in range(0, len(factor), _BLOCK):
+        stop = start + _BLOCK
+        factor[start:stop, stop:] = factor[stop:, start:stop].T
+        corner = factor[start:stop, start:stop]
+        corner[np.triu_indices_from(corner, 1)] = corner.T[np.triu_indices_from(corner, 1)]
+    return factor  # type: ignore[no-any-return]
+
+
+def _busiest(dataset: Dataset, limit: int) -> npt.NDArray[np.int64]:
+    """Rows of the items with the most events, at most `limit`, ascending; those without any are left out."""
+    count = dataset.item_counts
+    return np.sort(np.argsort(-count, kind="stable")[: min(limit, int((count > 0).sum()))])
+
+
+def _collect(
+    blocks: Iterator[Floats], busy: npt.NDArray[np.int64], n_items: int, keep: int
+) -> sparse.csr_matrix:
+    """The strongest weights of each row, put back into the rows and columns of the whole catalogue."""
+    kept = [_strongest(block, keep) for block in blocks]
+    small = sparse.vstack(kept, format="csr") if kept else sparse.csr_matrix((0, 0), dtype=np.float32)
+    lengths = np.zeros(n_items, np.int64)
+    lengths[busy] = np.diff(small.indptr)
+    indptr = np.concatenate([[0], np.cumsum(lengths)])
+    shape = (n_items, n_items)
+    return sparse.csr_matrix((small.data, busy[small.indices].astype(np.int32), indptr), shape=shape)
+
+
+def _strongest(block: Floats, keep: int) -> sparse.csr_matrix:
+    """csr of the `keep` largest entries of each row, in size."""
+    n = block.shape[1]
+    if keep >= n:
+        return sparse.csr_matrix(block)
+    columns = np.sort(np.argpartition(np.abs(block), n - keep, axis=1)[:, n - keep :], axis=1)
+    data = np.take_along_axis(block, columns, axis=1)
+    indptr = np.arange(0, data.size + 1, keep)
+    return sparse.csr_matrix((data.ravel(), columns.ravel().astype(np.int32), indptr), shape=block.shape)

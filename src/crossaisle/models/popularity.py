@@ -1,0 +1,54 @@
+"""`Popularity`: how many users had an item, recent ones counting more. The same for everybody."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+
+from crossaisle.data.dataset import Dataset
+from crossaisle.data.history import Decay, Floats, Histories
+from crossaisle.models.base import Scorer
+
+
+@dataclass(kw_only=True)
+class Popularity(Scorer):
+    """Users per item, relative to the most popular one: scores lie in (0, 1].
+
+    A user counts once per item, with the weight of the strongest event, so that one household's
+    hundred yoghurts do not make a trend.
+    """
+
+    half_life_days: float | None = None
+    """An event this much older than the data's last one counts half. None: all count the same."""
+    half_life_events: float | None = None
+    """The same by order, for data without times: an event this many places before its user's newest."""
+
+    popularity_: Floats = field(init=False, repr=False, compare=False)
+    """float32 (n_items,), NaN for items without an event."""
+    kind: ClassVar[str] = "popularity"
+    reason: ClassVar[str] = "popular"
+    learned: ClassVar[tuple[str, ...]] = ("popularity_",)
+
+    def fit(self, dataset: Dataset) -> Popularity:
+        histories = dataset.histories()
+        if dataset.has_time:
+            decay = Decay(half_life_days=self.half_life_days)
+        else:
+            # Decay counts in e-folds, a half-life is ln 2 of one.
+            places = self.half_life_events
+            decay = Decay(events=None if places is None else places / np.log(2.0))
+        users = histories.matrix(decay.weights(histories), dataset.n_items, combine="max")
+        total = np.asarray(users.sum(axis=0), np.float64).ravel()
+        # A decay may round an old item's weight to nothing; it is known all the same.
+        total = np.where(dataset.item_counts > 0, np.maximum(total, np.finfo(np.float32).tiny), np.nan)
+        top = np.nanmax(total, initial=0.0)
+        self.popularity_ = (total / (top or 1.0)).astype(np.float32)
+        self.item_ids_ = dataset.item_ids
+        return self
+
+    def score_rows(self, histories: Histories) -> Floats:
+        """float32 (n, n_items), all rows equal; NaN for items without an event."""
+        self.check_fitted()
+        return np.tile(self.popularity_, (len(histories), 1))

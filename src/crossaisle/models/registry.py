@@ -1,0 +1,42 @@
+"""Which class a saved part belongs to, and how its settings become fields again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any, get_type_hints
+
+from crossaisle.errors import ArtifactError, nearest
+from crossaisle.models.base import Scorer
+from crossaisle.models.category_link import CategoryLink
+from crossaisle.models.content import EncoderSimilarity, TfidfSimilarity
+from crossaisle.models.frequency import Frequency
+from crossaisle.models.item_knn import ItemKNN
+from crossaisle.models.linear import EASE, SLIT
+from crossaisle.models.popularity import Popularity
+
+_CLASSES = (Popularity, Frequency, ItemKNN, EASE, SLIT, TfidfSimilarity, EncoderSimilarity, CategoryLink)
+SCORERS: dict[str, type[Scorer]] = {cls.kind: cls for cls in _CLASSES}
+"""`Scorer.kind` -> class."""
+
+
+def make(kind: str, settings: Mapping[str, Any]) -> Scorer:
+    """An unfitted scorer from its kind and the settings that `Scorer.settings` gave."""
+    if kind not in SCORERS:
+        raise ArtifactError(f"unknown model kind {kind!r}{nearest(kind, SCORERS)}")
+    return _rebuild(SCORERS[kind], settings, kind)  # type: ignore[no-any-return]
+
+
+def _rebuild(cls: type, values: Mapping[str, Any], where: str) -> Any:
+    """A dataclass from JSON values, nested dataclasses (such as `Decay`) included."""
+    known = [f.name for f in fields(cls) if f.init]
+    for name in values:
+        if name not in known:
+            raise ArtifactError(f"{where}: unknown setting {name!r}{nearest(name, known)}")
+    hints = get_type_hints(cls)
+    arguments = {}
+    for name, value in values.items():
+        hint = hints[name]
+        nested = isinstance(hint, type) and is_dataclass(hint) and isinstance(value, Mapping)
+        arguments[name] = _rebuild(hint, value, f"{where}.{name}") if nested else value
+    return cls(**arguments)

@@ -1,0 +1,67 @@
+"""Maximal marginal relevance: a list that does not say the same thing ten times."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from crossaisle.data.history import Floats
+from crossaisle.data.taxonomy import Taxonomy
+from crossaisle.data.vocabulary import Rows
+from crossaisle.policy.quota import Cap, Index, Room
+
+Similarity = Callable[[Rows, Rows], Floats]
+"""Item rows (n,) and (m,) -> float32 (n, m): 0 (nothing in common) to 1 (alike)."""
+
+
+@runtime_checkable
+class SimilarItems(Protocol):
+    """A model that can say how alike two items are; diversity uses the first such part of a blend."""
+
+    def item_similarity(self, left: Rows, right: Rows) -> Floats:
+        """Item rows (n,) and (m,) -> float32 (n, m), 0 to 1."""
+        ...
+
+
+def mmr(scores: Floats, similar: Floats, k: int, diversity: float, caps: Sequence[Cap] = ()) -> Index:
+    """Places of at most `k` candidates, in the order they are picked.
+
+    Each pick has the largest `(1 - diversity) * relevance - diversity * likeness`: relevance is the
+    score scaled to 0..1 over the candidates, likeness the largest similarity to a pick before it.
+    Carbonell and Goldstein, The use of MMR (SIGIR 1998).
+
+    `scores` float32 (n,), best first; `similar` float32 (n, n); `caps` are never exceeded.
+    """
+    n = len(scores)
+    spread = float(scores[0] - scores[-1]) if n else 0.0
+    relevance = (scores - scores[-1]) / spread if spread > 0 else np.ones(n, np.float32)
+    likeness = np.zeros(n, np.float32)
+    room = Room(caps)
+    free = np.ones(n, bool)
+    chosen: list[int] = []
+    while len(chosen) < k:
+        fits = free & room.open() if caps else free
+        if not fits.any():
+            break
+        value = np.where(fits, (1.0 - diversity) * relevance - diversity * likeness, -np.inf)
+        best = int(value.argmax())  # the first of equals: the better score
+        chosen.append(best)
+        room.take(best)
+        free[best] = False
+        likeness = np.maximum(likeness, similar[best])
+    return np.array(chosen, dtype=np.int64)
+
+
+def path_similarity(taxonomy: Taxonomy) -> Similarity:
+    """Items are alike by the levels their category paths share, 0 to 1; for shops without texts."""
+    levels = np.stack([taxonomy.codes(d) for d in range(max(taxonomy.depth, 1))], axis=1)
+    known = levels >= 0
+
+    def similarity(left: Rows, right: Rows) -> npt.NDArray[np.float32]:
+        same = (levels[left][:, None, :] == levels[right][None, :, :]) & known[left][:, None, :]
+        return np.asarray(same.mean(axis=2), dtype=np.float32)
+
+    return similarity

@@ -1,0 +1,100 @@
+"""Caps on groups of a list, and the best list that keeps to them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from crossaisle.data.vocabulary import Rows
+
+Index = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Cap:
+    """At most `limits[c]` candidates whose code is `c`; code -1 is free of this cap."""
+
+    codes: Rows
+    """int32 (n,): group of each candidate."""
+    limits: npt.NDArray[np.int64]
+    """int64 (n_groups,)"""
+
+
+def category_caps(
+    codes: Rows, quota: int | None, named: Sequence[tuple[npt.NDArray[np.bool_], int]]
+) -> list[Cap]:
+    """Caps of `Query.quota` and `Query.quotas`.
+
+    `codes` int32 (n,): category per candidate; `named`: a mask over the candidates and its limit each.
+    A candidate in a named category answers to that limit and not to the general one; one of unknown
+    category answers to none.
+    """
+    caps = [Cap(np.where(mask, 0, -1).astype(np.int32), np.array([limit])) for mask, limit in named]
+    if quota is not None:
+        free = np.zeros(len(codes), bool)
+        for mask, _ in named:
+            free |= mask
+        groups = np.where(free, -1, codes).astype(np.int32)
+        caps.append(Cap(groups, np.full(int(codes.max(initial=-1)) + 1, quota)))
+    return caps
+
+
+class Room:
+    """What is left of some caps while a list grows."""
+
+    def __init__(self, caps: Sequence[Cap]) -> None:
+        self.caps = caps
+        self.left = [cap.limits.copy() for cap in caps]
+
+    def has(self, candidate: int) -> bool:
+        """Whether one more candidate fits."""
+        return all(
+            cap.codes[candidate] < 0 or left[cap.codes[candidate]] > 0
+            for cap, left in zip(self.caps, self.left, strict=True)
+        )
+
+    def take(self, candidate: int) -> None:
+        """Books a candidate."""
+        for cap, left in zip(self.caps, self.left, strict=True):
+            if cap.codes[candidate] >= 0:
+                left[cap.codes[candidate]] -= 1
+
+    def open(self) -> npt.NDArray[np.bool_]:
+        """bool (n,): all candidates that still fit; needs at least one cap."""
+        fits = [
+            np.append(left, 1)[cap.codes] > 0  # code -1 reads the 1 at the end: always free
+            for cap, left in zip(self.caps, self.left, strict=True)
+        ]
+        out: npt.NDArray[np.bool_] = np.all(fits, axis=0)
+        return out
+
+
+def select(n: int, k: int, hard: Sequence[Cap], soft: Sequence[Cap] = ()) -> Index:
+    """Places of at most `k` of `n` candidates, which are sorted best first. Returned best first.
+
+    `hard` caps always hold. `soft` ones give way when the list would otherwise stay short. As long as
+    the groups nest (categories in a tree do), best-first is the list with the largest sum of scores:
+    they form a laminar matroid (Edmonds, Matroids and the greedy algorithm, 1971).
+    """
+    if not hard and not soft:
+        return np.arange(min(n, k), dtype=np.int64)
+    chosen = fill([], n, k, [*hard, *soft])
+    return np.array(sorted(fill(chosen, n, k, hard)), dtype=np.int64)
+
+
+def fill(chosen: list[int], n: int, k: int, caps: Sequence[Cap]) -> list[int]:
+    """Adds the best of `n` candidates that fit to those chosen, up to `k`."""
+    room = Room(caps)
+    for place in chosen:
+        room.take(place)
+    out, taken = list(chosen), set(chosen)
+    for place in range(n):
+        if len(out) >= k:
+            break
+        if place not in taken and room.has(place):
+            room.take(place)
+            out.append(place)
+    return out

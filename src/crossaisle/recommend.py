@@ -1,0 +1,284 @@
+"""`Recommender`: query -> history -> scores -> candidates -> ranking -> policy -> explained list."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crossaisle import artifact
+from crossaisle.answer import Recommendation, RecommendationList
+from crossaisle.data.dataset import Dataset
+from crossaisle.data.history import Floats, Histories
+from crossaisle.data.query import Placement, Query
+from crossaisle.data.vocabulary import Rows
+from crossaisle.errors import ArtifactError, ConfigError
+from crossaisle.explain import Explanation, Part, category_name, explain
+from crossaisle.models.blend import Blend
+from crossaisle.models.popularity import Popularity
+from crossaisle.models.saved import load_blend, save_blend
+from crossaisle.policy.arrange import arrange, relevance_kept
+from crossaisle.policy.diversify import SimilarItems, Similarity, path_similarity
+from crossaisle.policy.filters import Mask, in_categories, in_price_band, of_placement, rows_mask
+from crossaisle.policy.quota import category_caps
+from crossaisle.policy.share import auto_share, home_categories, is_cross, share_cap
+
+KIND = "recommender"
+_NO_ROWS: Rows = np.empty(0, np.int32)
+
+
+@dataclass(frozen=True)
+class _Request:
+    """A query in rows."""
+
+    placement: Placement
+    """The one that is served: `trending` where the asked one has no history to go by."""
+    asked: Histories
+    """What the models see: one history, or the items in view."""
+    history: Rows
+    """The user's own items, oldest first."""
+    view: Rows
+    notices: tuple[str, ...]
+
+
+class Recommender:
+    """A shop and its fitted models: everything that is served, measured and saved."""
+
+    def __init__(self, dataset: Dataset, blend: Blend, *, repeats: bool = False) -> None:
+        """`repeats`: people buy the same again here, so `for_you` does not leave out what they had."""
+        for name, scorer in blend.parts.items():
+            scorer.check_fitted()
+            if scorer.item_ids_ != dataset.item_ids:
+                raise ConfigError(f"part {name!r} was fitted on other items than data set {dataset.name!r}")
+        popular = [(name, part) for name, part in blend.parts.items() if isinstance(part, Popularity)]
+        if not popular:
+            raise ConfigError("a recommender needs a Popularity part: it serves users without a history")
+        self.dataset, self.blend, self.repeats = dataset, blend, repeats
+        name, part = popular[0]
+        self._trending = Blend(parts={name: part}, weights={"trending": {name: 1.0}})
+        self._popularity = np.nan_to_num(part.popularity_, nan=-1.0)
+        self._codes = dataset.taxonomy.codes()
+        self._prices = dataset.items["price"].cast(float).to_numpy().astype(np.float32)
+        self._in_stock: Mask = dataset.items["in_stock"].fill_null(True).to_numpy().astype(bool)
+
+    # Scores
+
+    def score_batch(self, histories: Histories, placement: Placement = "for_you") -> Floats:
+        """float32 (n, n_items): what `recommend` ranks by, for histories (or carts) in rows.
+
+        A history that is empty, or that no model can score, gets the popularity of every item.
+        """
+        scores = self._blend(placement).score_rows(histories, placement)
+        silent = (histories.lengths == 0) | np.isnan(scores).all(axis=1)
+        if silent.any():
+            scores[silent] = self._trending.score_rows(histories.take(np.flatnonzero(silent)), "trending")
+        return scores
+
+    def _blend(self, placement: Placement) -> Blend:
+        return self._trending if placement == "trending" else self.blend
+
+    def parts(self, placement: Placement) -> list[Part]:
+        """The scorers behind a placement, with their weights."""
+        blend = self._blend(placement)
+        return [(blend.parts[name], weight) for name, weight in blend.weights_for(placement).items()]
+
+    # Lists
+
+    def recommend(self, query: Query) -> RecommendationList:
+        """The list for one query.
+
+        Raises `UnknownIdError` for an item in view or a category that the shop does not have.
+        """
+        request = self._resolve(query)
+        notices = list(request.notices)
+        allowed = self._candidates(query, request)
+        scores = self.score_batch(request.asked, request.placement)[0]
+        placement = request.placement
+        if allowed.any() and not (allowed & ~np.isnan(scores)).any():
+            placement, scores = "trending", self._trending.score_rows(request.asked, "trending")[0]
+            notices.append("no model can score these candidates: ranked by popularity")
+        found = np.flatnonzero(allowed & ~np.isnan(scores))
+        # Equal scores: the popular item first, then the order of the catalogue.
+        order = np.lexsort((found, -self._popularity[found], -scores[found]))
+        rows: Rows = found[order].astype(np.int32)
+        ranked = scores[rows]
+
+        at_home = request.history if len(request.history) else request.view
+        home = home_categories(self._codes, at_home)
+        soft = []
+        if query.cross_share is not None and len(home):
+            auto = query.cross_share == "auto"
+            share = auto_share(self._codes, at_home) if auto else float(query.cross_share)
+            soft = [share_cap(is_cross(self._codes[rows], home), share, query.k)]
+        elif query.cross_share is not None:
+            notices.append("cross_share needs a history with known categories: the scores decide")
+        named = [
+            (rows_mask(self.dataset.taxonomy.find(name), self.dataset.n_items)[rows], limit)
+            for name, limit in query.quotas.items()
+        ]
+        chosen = arrange(
+            ranked,
+            query.k,
+            hard=category_caps(self._codes[rows], query.quota, named),
+            soft=soft,
+            diversity=query.diversity,
+            similar=lambda places: self._similarity(rows[places], rows[places]),
+        )
+        if len(chosen) < query.k:
+            notices.append(f"{len(chosen)} of {query.k}: no more items fit the placement and its filters")
+        picked = rows[chosen]
+        return RecommendationList(
+            placement=query.placement,
+            served=placement,
+            user=query.user,
+            items=tuple(
+                self._item(query, request.asked, placement, int(row), rank, float(scores[row]))
+                for rank, row in enumerate(picked, start=1)
+            ),
+            notices=tuple(notices),
+            cross_share=float(is_cross(self._codes[picked], home).mean())
+            if len(home) and len(picked)
+            else None,
+            relevance_kept=relevance_kept(ranked, chosen),
+        )
+
+    def similar_items(self, item: str, k: int = 10) -> RecommendationList:
+        """Substitutes for an item."""
+        return self.recommend(Query(placement="similar", items=(item,), k=k))
+
+    def goes_with(self, items: Sequence[str], k: int = 10) -> RecommendationList:
+        """What complements a cart (or one item), from other categories."""
+        return self.recommend(Query(placement="goes_with", items=tuple(items), k=k))
+
+    def explain(
+        self, user_or_history: str | Sequence[str], item: str, *, placement: Placement = "for_you"
+    ) -> Explanation:
+        """Why an item has its score for a user id, or for item ids that stand for a history."""
+        row = self.dataset.item_ids.row(item)
+        if isinstance(user_or_history, str):
+            histories = self._stored.take([self.dataset.user_ids.row(user_or_history)])
+        else:
+            rows = self.dataset.item_ids.rows(user_or_history)
+            histories = Histories.of([rows[rows >= 0]])
+        return explain(self.dataset, self.parts(placement), histories, row, placement)
+
+    # From ids to rows
+
+    @cached_property
+    def _stored(self) -> Histories:
+        return self.dataset.histories()
+
+    def _resolve(self, query: Query) -> _Request:
+        view = np.array([self.dataset.item_ids.row(item) for item in query.items], np.int32)
+        own, notices = self._history(query)
+        placement = query.placement
+        asked = own
+        if placement in ("goes_with", "similar"):
+            asked = Histories.of([view])
+        elif placement != "trending" and not len(own.item):
+            notices.append(f"{_why_empty(query, self.dataset)}: trending items instead")
+            placement = "trending"
+        return _Request(placement, asked, own.item, view, tuple(notices))
+
+    def _history(self, query: Query) -> tuple[Histories, list[str]]:
+        """The history of a query as a batch of one, empty where there is none."""
+        if query.history is not None:
+            rows = self.dataset.item_ids.rows(query.history)
+            unknown = [repr(name) for name, row in zip(query.history, rows, strict=True) if row < 0]
+            notices = []
+            if unknown:
+                shown = ", ".join(unknown[:3]) + (", …" if len(unknown) > 3 else "")
+                notices.append(f"{len(unknown)} unknown item(s) of the history passed over: {shown}")
+            return Histories.of([rows[rows >= 0]]), notices
+        row = -1 if query.user is None else self.dataset.user_ids.get(query.user)
+        return (Histories.of([_NO_ROWS]) if row < 0 else self._stored.take([row])), []
+
+    def _candidates(self, query: Query, request: _Request) -> Mask:
+        allowed = of_placement(request.placement, self._codes, request.history, request.view)
+        allowed &= in_categories(self.dataset.taxonomy, query.include_categories, query.exclude_categories)
+        allowed &= in_price_band(self._prices, query.min_price, query.max_price)
+        if query.in_stock:
+            allowed &= self._in_stock
+        exclude_seen = query.exclude_seen
+        if exclude_seen is None:
+            exclude_seen = request.placement == "for_you" and not self.repeats
+        if exclude_seen:
+            allowed[request.history] = False
+        return allowed
+
+    @cached_property
+    def _similarity(self) -> Similarity:
+        for scorer, _ in self.parts("for_you"):
+            if isinstance(scorer, SimilarItems):
+                return scorer.item_similarity
+        return path_similarity(self.dataset.taxonomy)
+
+    def _item(
+        self, query: Query, asked: Histories, placement: Placement, row: int, rank: int, score: float
+    ) -> Recommendation:
+        price = float(self._prices[row])
+        evidence = None
+        if query.explain:
+            evidence = explain(self.dataset, self.parts(placement), asked, row, placement)
+        return Recommendation(
+            rank=rank,
+            item_id=self.dataset.item_ids.id(row),
+            title=self.dataset.items["title"][row],
+            category=category_name(self.dataset, row),
+            price=None if np.isnan(price) else price,
+            score=score,
+            evidence=evidence,
+        )
+
+    # On disk
+
+    def save(self, folder: str | Path, *, half: bool = False) -> None:
+        """Keeps everything in one folder with checksums; an old one there is replaced at the end.
+
+        `half` stores sparse weights as float16.
+        """
+        from crossaisle.data.storage import save_dataset
+
+        with artifact.writing(folder, KIND) as fresh:
+            save_dataset(self.dataset, fresh / "catalogue")
+            blend = save_blend(self.blend, fresh / "parts", half=half)
+            artifact.write_json(fresh / "config.json", {"repeats": self.repeats, "blend": blend})
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Recommender:
+        """Reads a saved folder; `ArtifactError` names what is damaged, foreign or outdated."""
+        from crossaisle.data.storage import load_dataset
+
+        path = artifact.check(folder, KIND)
+        dataset = load_dataset(path / "catalogue")
+        config = artifact.read_json(path / "config.json")
+        try:
+            blend = load_blend(config["blend"], path / "parts", dataset.item_ids)
+            return cls(dataset, blend, repeats=config["repeats"])
+        except (KeyError, TypeError) as error:
+            raise ArtifactError(f"{path}: config.json lacks {error}: fit again") from error
+
+    def describe(self) -> dict[str, Any]:
+        """What is inside, for people and logs; JSON-ready."""
+        return {
+            "shop": self.dataset.name,
+            "items": self.dataset.n_items,
+            "users": self.dataset.n_users,
+            "events": len(self.dataset.events),
+            "repeats": self.repeats,
+            "parts": {name: part.kind for name, part in self.blend.parts.items()},
+            "weights": self.blend.weights,
+        }
+
+
+def _why_empty(query: Query, dataset: Dataset) -> str:
+    if query.history is not None:
+        return "no known item in the history"
+    if query.user is None:
+        return "neither a user nor a history given"
+    known = query.user in dataset.user_ids
+    return f"user {query.user!r} has no events yet" if known else f"unknown user {query.user!r}"

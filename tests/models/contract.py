@@ -1,0 +1,160 @@
+"""What every scorer promises. A model's test module inherits `ScorerContract` and gives `make`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from crossaisle.artifact import read_arrays, write_arrays
+from crossaisle.data.dataset import Dataset
+from crossaisle.data.history import Histories
+from crossaisle.errors import ArtifactError, CrossaisleError
+from crossaisle.models import registry
+from crossaisle.models.base import Scorer
+from tests.models.shops import one_user, tiny_shop
+
+
+class ScorerContract:
+    """`pytest` collects these for each subclass; `make` returns a fresh, unfitted scorer."""
+
+    personal = True
+    """The history changes the scores."""
+    scores_cold = False
+    """Items without a single event get a score too."""
+    exact_evidence = True
+    """The contributions of the events alone, or with the rest, add up to the score."""
+
+    def make(self) -> Scorer:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def shop(self) -> Dataset:
+        return tiny_shop()
+
+    @pytest.fixture
+    def fitted(self, shop: Dataset) -> Scorer:
+        return self.make().fit(shop)
+
+    def test_has_a_kind_that_the_registry_knows(self) -> None:
+        scorer = self.make()
+        assert registry.SCORERS[scorer.kind] is type(scorer)
+
+    def test_fit_returns_itself_and_keeps_the_ids(self, shop: Dataset) -> None:
+        scorer = self.make()
+        assert scorer.fit(shop) is scorer
+        assert scorer.item_ids_ == shop.item_ids
+
+    def test_not_fitted_says_so(self) -> None:
+        with pytest.raises(CrossaisleError, match=r"not fitted yet: call fit\(dataset\) first"):
+            self.make().score([["milk0"]])
+        with pytest.raises(CrossaisleError, match="not fitted"):
+            self.make().score_rows(Histories.of([[0]]))
+        with pytest.raises(CrossaisleError, match="not fitted"):
+            self.make().state()
+
+    def test_scores_are_float32_one_per_item_and_never_infinite(self, fitted: Scorer, shop: Dataset) -> None:
+        scores = fitted.score_rows(shop.histories())
+        assert scores.shape == (shop.n_users, shop.n_items)
+        assert scores.dtype == np.float32
+        assert not np.isinf(scores).any()
+        assert (~np.isnan(scores)).any(axis=1).all()
+
+    def test_scores_are_the_callers_own(self, fitted: Scorer, shop: Dataset) -> None:
+        histories = shop.histories([0])
+        first = fitted.score_rows(histories)
+        kept = first.copy()
+        first[:] = 7.0
+        np.testing.assert_array_equal(fitted.score_rows(histories), kept)
+
+    def test_items_without_events_score_nan_unless_the_model_reads_texts(self, fitted: Scorer) -> None:
+        cold = fitted.score([["milk0", "bread1"]], ["milk5", "paint5"])
+        assert (~np.isnan(cold)).all() if self.scores_cold else np.isnan(cold).all()
+
+    def test_external_ids(self, fitted: Scorer, shop: Dataset) -> None:
+        history = ["milk0", "bread1", "milk2"]
+        picked = ["bread3", "milk1", "milk0"]
+        everything = fitted.score([history])
+        np.testing.assert_array_equal(
+            fitted.score([history], picked)[0], everything[0][shop.item_ids.rows(picked)]
+        )
+        rows = fitted.score_rows(Histories.of([shop.item_ids.rows(history)]))
+        np.testing.assert_array_equal(everything, rows)
+
+    def test_unknown_ids_are_passed_over_and_score_nan(self, fitted: Scorer) -> None:
+        known = fitted.score([["milk0", "bread1"]])
+        np.testing.assert_array_equal(fitted.score([["nobody sells this", "milk0", "bread1"]]), known)
+        assert np.isnan(fitted.score([["milk0"]], ["nobody sells this"])).all()
+
+    def test_an_empty_history_is_fine(self, fitted: Scorer, shop: Dataset) -> None:
+        scores = fitted.score([[], ["milk0"]])
+        assert scores.shape == (2, shop.n_items)
+        assert np.isnan(scores[0]).all() if self.personal else (~np.isnan(scores[0])).any()
+
+    def test_no_history_at_all(self, fitted: Scorer, shop: Dataset) -> None:
+        assert fitted.score_rows(Histories.of([])).shape == (0, shop.n_items)
+
+    def test_fitting_twice_gives_the_same(self, fitted: Scorer, shop: Dataset) -> None:
+        again = self.make().fit(shop).score_rows(shop.histories())
+        np.testing.assert_array_equal(fitted.score_rows(shop.histories()), again)
+
+    def test_a_batch_equals_one_by_one(self, fitted: Scorer, shop: Dataset) -> None:
+        histories = shop.histories()
+        batch = fitted.score_rows(histories)
+        single = np.concatenate([fitted.score_rows(histories.take([i])) for i in range(len(histories))])
+        np.testing.assert_allclose(batch, single, rtol=1e-5, atol=1e-6)
+
+    def test_saved_and_restored_scores_are_equal(self, fitted: Scorer, shop: Dataset, tmp_path: Path) -> None:
+        settings, arrays = fitted.state()
+        write_arrays(tmp_path, arrays)
+        again = registry.make(fitted.kind, json.loads(json.dumps(settings)))
+        again.restore(read_arrays(tmp_path), shop.item_ids)
+        assert again == fitted  # the settings; learned arrays do not take part
+        histories = shop.histories()
+        np.testing.assert_array_equal(again.score_rows(histories), fitted.score_rows(histories))
+
+    def test_a_missing_array_is_named(self, fitted: Scorer, shop: Dataset) -> None:
+        if fitted.learned:
+            with pytest.raises(ArtifactError, match=f"lacks .*{fitted.learned[0]}"):
+                self.make().restore({}, shop.item_ids)
+
+    def test_an_unknown_setting_is_named(self, fitted: Scorer) -> None:
+        with pytest.raises(ArtifactError, match="unknown setting 'nonsense'"):
+            registry.make(fitted.kind, {**fitted.settings(), "nonsense": 1})
+
+    def test_evidence_adds_up_to_the_score(self, fitted: Scorer, shop: Dataset) -> None:
+        histories = shop.histories([0, 1, 5])
+        scores = fitted.score_rows(histories)
+        for row in range(3):
+            one = histories.take([row])
+            for item in range(shop.n_items):
+                events, rest = fitted.evidence(one, item)
+                assert events.shape == (len(one.item),)
+                assert events.dtype == np.float32
+                assert isinstance(rest, float)
+                expected = float(np.nan_to_num(scores[row, item]))
+                size = max(float(np.abs(events).sum()) + abs(rest), 1e-6)
+                assert abs(float(events.sum()) + rest - expected) <= 1e-4 * size
+                if self.personal and self.exact_evidence:
+                    assert rest == 0.0
+
+    def test_the_group_that_buys_together_comes_first(self, fitted: Scorer) -> None:
+        """Nobody buys milk and spades: whoever had milk is offered the kitchen before the garden."""
+        if self.personal:
+            kitchen, garden = ["milk3", "milk4", "bread3"], ["spade3", "spade4", "paint3"]
+            scores = np.nan_to_num(fitted.score([[*kitchen, "milk1"]], kitchen + garden)[0])
+            assert scores[:3].min() > scores[3:].max()
+
+    def test_one_user_without_times(self) -> None:
+        shop = one_user()
+        scores = self.make().fit(shop).score_rows(shop.histories())
+        assert scores.shape == (1, shop.n_items)
+        assert not np.isinf(scores).any()
+
+    def test_no_events_at_all(self, shop: Dataset) -> None:
+        silent = shop.with_events(np.zeros(len(shop.events), bool))
+        scores = self.make().fit(silent).score_rows(silent.histories())
+        assert scores.shape == (shop.n_users, shop.n_items)
+        assert not np.isinf(scores).any()

@@ -1,0 +1,83 @@
+"""EASE and SLIT: the contract, and small cases with a known answer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from crossaisle.data.history import Decay, Histories
+from crossaisle.models.linear import EASE, SLIT, inverse_of_gram
+from tests.models.contract import ScorerContract
+from tests.models.shops import tiny_shop
+
+
+class TestEASE(ScorerContract):
+    def make(self) -> EASE:
+        return EASE(ridge=5.0)
+
+
+class TestEASELogCounts(ScorerContract):
+    def make(self) -> EASE:
+        return EASE(ridge=5.0, counts="log", combine="log", decay=Decay(half_life_days=60))
+
+
+class TestSLIT(ScorerContract):
+    def make(self) -> SLIT:
+        # Eight events are little to learn an order from: a wide window and a firm ridge.
+        return SLIT(ridge=50.0, target_decay=5.0, next_items=7)
+
+
+def by_hand(users: np.ndarray, ridge: float) -> np.ndarray:
+    """EASE as the paper's listing has it."""
+    inverse = np.linalg.inv(users.T @ users + ridge * np.eye(users.shape[1]))
+    weights = -inverse / np.diag(inverse)
+    np.fill_diagonal(weights, 0.0)
+    return weights
+
+
+@pytest.mark.parametrize("users", [8, 200])
+def test_ease_equals_the_papers_listing_over_users_and_over_items(users: int) -> None:
+    shop = tiny_shop(users=users)
+    fitted = EASE(ridge=3.0, keep=100).fit(shop)
+    matrix = shop.matrix().toarray().astype(np.float64)
+    bought = matrix.any(axis=0)
+    expected = np.zeros((shop.n_items, shop.n_items))
+    expected[np.ix_(bought, bought)] = by_hand(matrix[:, bought], 3.0)
+    np.testing.assert_allclose(fitted.weights_.toarray(), expected, atol=2e-5)
+
+
+def test_ease_keeps_the_largest_weights_of_each_row() -> None:
+    shop = tiny_shop()
+    whole = np.abs(EASE(ridge=3.0, keep=100).fit(shop).weights_.toarray())
+    kept = np.abs(EASE(ridge=3.0, keep=2).fit(shop).weights_.toarray())
+    assert (np.count_nonzero(kept, axis=1) <= 2).all()
+    np.testing.assert_allclose(kept.max(axis=1), whole.max(axis=1), rtol=1e-5)
+
+
+def test_max_items_leaves_the_less_bought_ones_unscored() -> None:
+    shop = tiny_shop(users=200)
+    fitted = SLIT(ridge=3.0, max_items=5).fit(shop)
+    busiest = np.argsort(-shop.item_counts, kind="stable")[:5]
+    assert set(np.flatnonzero(fitted.known_)) == set(busiest.tolist())
+
+
+def test_slit_examples_are_decayed_pasts_and_futures() -> None:
+    past, future = SLIT(next_items=2)._examples(Histories.of([[0, 1, 2], [3]]))
+    np.testing.assert_allclose(past.toarray()[:, :3], [[1, 0, 0], [np.exp(-0.5), 1, 0]], rtol=1e-6)
+    np.testing.assert_allclose(future.toarray()[:, :3], [[0, 1, np.exp(-1.0)], [0, 0, 1]], rtol=1e-6)
+
+
+def test_slit_learns_which_item_comes_next() -> None:
+    shop = tiny_shop(users=60)
+    fitted = SLIT(ridge=1.0, keep=100).fit(shop)
+    past, future = (m.toarray().astype(np.float64) for m in fitted._examples(shop.histories()))
+    width = past.shape[1]
+    expected = np.linalg.solve(past.T @ past + np.eye(width), past.T @ future)
+    np.testing.assert_allclose(fitted.weights_.toarray()[:width, :width], expected, atol=1e-4)
+
+
+def test_inverse_needs_a_positive_definite_matrix() -> None:
+    from scipy import sparse
+
+    with pytest.raises(np.linalg.LinAlgError, match="raise the ridge"):
+        inverse_of_gram(sparse.csr_matrix(-np.eye(3, dtype=np.float32)), 0.5)

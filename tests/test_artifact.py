@@ -1,0 +1,284 @@
+"""Saved folders: damaged, foreign and outdated ones are refused; a failed save leaves the old one."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from crossaisle import artifact
+from crossaisle.artifact import MANIFEST, check, pack, read_arrays, unpack, write_arrays, writing
+from crossaisle.errors import ArtifactError
+
+
+def save(target: Path, value: float = 1.0, kind: str = "model", size: int = 4) -> None:
+    with writing(target, kind) as folder:
+        write_arrays(folder / "parts", {"w": np.full(size, value, np.float32)})
+        artifact.write_json(folder / "config.json", {"title": "Käse"})
+
+
+def value_of(target: Path) -> float:
+    return float(read_arrays(check(target, "model") / "parts")["w"][0])
+
+
+def edit_manifest(target: Path, change: Callable[[dict[str, object]], object]) -> None:
+    manifest = json.loads((target / MANIFEST).read_text())
+    change(manifest)
+    (target / MANIFEST).write_text(json.dumps(manifest))
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    save(tmp_path / "model")
+    return tmp_path / "model"
+
+
+def leftovers(model: Path) -> list[str]:
+    return [p.name for p in model.parent.iterdir() if p != model]
+
+
+def test_what_was_saved_comes_back(model: Path) -> None:
+    assert value_of(model) == 1.0
+    assert artifact.read_json(model / "config.json") == {"title": "Käse"}
+    assert leftovers(model) == []
+
+
+def test_a_second_save_replaces_the_first_whole(model: Path) -> None:
+    (model / "old.npy").write_bytes(b"x")
+    save(model, 2.0)
+    assert value_of(model) == 2.0
+    assert not (model / "old.npy").exists()
+    assert leftovers(model) == []
+
+
+@pytest.mark.parametrize("name", ["parts/w.npy", "config.json"])
+def test_one_flipped_bit_is_found(model: Path, name: str) -> None:
+    raw = bytearray((model / name).read_bytes())
+    raw[-1] ^= 1
+    (model / name).write_bytes(bytes(raw))
+    with pytest.raises(ArtifactError, match=f"damaged: {name} does not match its checksum; restore it"):
+        check(model, "model")
+
+
+def test_a_missing_file_is_named(model: Path) -> None:
+    (model / "parts/w.npy").unlink()
+    with pytest.raises(ArtifactError, match=r"damaged: parts/w.npy is missing; restore it or fit again"):
+        check(model, "model")
+
+
+def test_a_file_nobody_vouches_for_is_refused_a_hidden_one_is_not(model: Path) -> None:
+    (model / "parts/.DS_Store").write_bytes(b"")
+    check(model, "model")
+    (model / "parts/extra.npy").write_bytes(b"")
+    with pytest.raises(ArtifactError, match=r"foreign: parts/extra.npy is not in manifest.json"):
+        check(model, "model")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "not a crossaisle folder .manifest.json is missing."),
+        (b"{", "damaged: manifest.json is not JSON"),
+        (b"\xff\xfe\x00", "damaged: manifest.json is not JSON"),
+        (b"[]", "not a crossaisle folder"),
+        (b'{"format": "other"}', "not a crossaisle folder"),
+        (b'{"format": "crossaisle", "version": 1, "kind": "model"}', "lists no files"),
+    ],
+)
+def test_foreign_folders(model: Path, content: bytes | None, message: str) -> None:
+    (model / MANIFEST).unlink()
+    if content is not None:
+        (model / MANIFEST).write_bytes(content)
+    with pytest.raises(ArtifactError, match=message):
+        check(model, "model")
+
+
+def test_no_folder_at_all(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="no such model folder"):
+        check(tmp_path / "nothing" / "here", "model")
+
+
+@pytest.mark.parametrize(("version", "advice"), [(0, "fit it again"), (99, "update crossaisle")])
+def test_other_versions(model: Path, version: int, advice: str) -> None:
+    edit_manifest(model, lambda m: m.update(version=version))
+    with pytest.raises(ArtifactError, match=f"format version {version}, this is version 1: {advice}"):
+        check(model, "model")
+
+
+def test_another_kind(model: Path) -> None:
+    with pytest.raises(ArtifactError, match="holds a 'model', not a 'dataset'"):
+        check(model, "dataset")
+
+
+@pytest.mark.parametrize("name", ["../secret.npy", "parts/../../secret.npy", "ABSOLUTE", "link.npy"])
+def test_a_manifest_cannot_point_outside(model: Path, name: str) -> None:
+    secret = model.parent / "secret.npy"
+    secret.write_bytes(b"secret")
+    (model / "link.npy").symlink_to(secret)
+    name = str(secret) if name == "ABSOLUTE" else name
+    digest = artifact.sha256(secret)
+    edit_manifest(model, lambda m: m.update(sha256={name: digest}))
+    with pytest.raises(ArtifactError, match="a file outside the folder"):
+        check(model, "model")
+
+
+def test_other_peoples_folders_are_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/cat.jpg").write_bytes(b"cat")
+    with pytest.raises(ArtifactError, match="exists and is not a saved crossaisle folder"):
+        save(tmp_path / "photos")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ArtifactError, match="exists and is not a saved crossaisle folder"):
+        save(tmp_path / "file")
+    assert (tmp_path / "photos/cat.jpg").read_bytes() == b"cat"
+
+
+def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    save(tmp_path / "out", 3.0)
+    assert value_of(tmp_path / "out") == 3.0
+
+
+def test_a_full_disk_leaves_the_old_model(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(np, "save", full)
+    with pytest.raises(ArtifactError, match=r"No space left on device\); the folder that was there"):
+        save(model, 2.0)
+    monkeypatch.undo()
+    assert value_of(model) == 1.0
+    assert leftovers(model) == []
+
+
+def test_a_file_size_limit_in_the_middle_of_an_array(model: Path) -> None:
+    """A real write that fails half-way, in a process of its own."""
+
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+
+    done = run_save(model, size=100_000, preexec=limit).communicate()[1]
+    assert "ArtifactError" in done
+    assert "could not be saved" in done
+    assert value_of(model) == 1.0
+    assert leftovers(model) == []
+
+
+def test_an_error_of_the_caller_passes_and_leaves_the_old_model(model: Path) -> None:
+    def interrupted() -> None:
+        with writing(model, "model") as folder:
+            (folder / "half").write_text("")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert value_of(model) == 1.0
+    assert leftovers(model) == []
+
+
+SCRIPT = """
+import sys, time
+from pathlib import Path
+from tests.test_artifact import save, writing, write_arrays
+from crossaisle import artifact
+target, size, stop = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+def wait(*_):
+    print("here", flush=True)
+    time.sleep(60)
+if stop == "filling":
+    artifact._seal = wait
+elif stop == "swapping":
+    before = Path.rename
+    def rename(self, to):
+        if self.name.endswith("-old") or to == target and target.exists():
+            return before(self, to)
+        if to == target:
+            wait()
+        return before(self, to)
+    Path.rename = rename
+save(target, 2.0, size=size)
+"""
+
+
+def run_save(
+    model: Path, *, size: int = 4, stop: str = "", preexec: Callable[[], None] | None = None
+) -> subprocess.Popen[str]:
+    root = Path(__file__).parent.parent
+    paths = [str(root), str(root / "src"), os.environ.get("PYTHONPATH", "")]
+    return subprocess.Popen(
+        [sys.executable, "-B", "-c", SCRIPT, str(model), str(size), stop],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=preexec,
+    )
+
+
+@pytest.mark.parametrize("stop", ["filling", "swapping"])
+def test_kill_during_save_leaves_the_old_model_and_the_next_save_clears_up(model: Path, stop: str) -> None:
+    with run_save(model, stop=stop) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "here\n"
+        process.send_signal(signal.SIGKILL)
+    assert len(leftovers(model)) >= 1
+    assert value_of(model) == 1.0
+    save(model, 3.0)
+    assert value_of(model) == 3.0
+    assert leftovers(model) == []
+
+
+def test_a_save_under_way_is_not_cleared_away_by_another(model: Path) -> None:
+    with writing(model, "model") as first:
+        (first / "config.json").write_text("{}")
+        save(model, 2.0)
+        assert value_of(model) == 2.0
+        assert first.is_dir()
+        write_arrays(first / "parts", {"w": np.full(4, 5.0, np.float32)})
+    assert value_of(model) == 5.0
+    assert leftovers(model) == []
+
+
+def test_two_processes_saving_at_once_both_finish(model: Path) -> None:
+    processes = [run_save(model, size=200_000) for _ in range(2)]
+    assert [p.communicate(timeout=60)[1] for p in processes] == ["", ""]
+    assert value_of(model) == 2.0
+    assert leftovers(model) == []
+
+
+def test_sparse_and_half_precision_round_trip(tmp_path: Path) -> None:
+    matrix = sparse.random(20, 30, 0.2, format="csr", dtype=np.float32, random_state=0)
+    arrays = pack({"weights_": matrix, "known_": np.ones(30, bool)})
+    arrays["weights_.data"] = arrays["weights_.data"].astype(np.float16)
+    write_arrays(tmp_path, arrays)
+    back = unpack(read_arrays(tmp_path, mmap=True))
+    assert back["weights_"].dtype == np.float32
+    np.testing.assert_allclose(back["weights_"].toarray(), matrix.toarray(), rtol=1e-3)
+    assert back["known_"].dtype == bool
+
+
+@pytest.mark.parametrize(("columns", "stored"), [(65_536, np.uint16), (65_537, np.int32)])
+def test_column_numbers_are_stored_as_small_as_they_fit(columns: int, stored: type) -> None:
+    matrix = sparse.csr_matrix(([1.0, 2.0], [0, columns - 1], [0, 2]), shape=(1, columns), dtype=np.float32)
+    arrays = pack({"w": matrix})
+    assert arrays["w.indices"].dtype == stored
+    back = unpack(arrays)["w"]
+    assert back.indices.dtype == np.int32
+    assert back.shape == matrix.shape
+    assert (back != matrix).nnz == 0
+
+
+def test_saved_json_names_no_machine_path(model: Path) -> None:
+    for path in model.rglob("*.json"):
+        assert str(model.parent) not in path.read_text(encoding="utf-8")
