@@ -6,7 +6,7 @@ PYTHON  ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11;
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 WORKERS ?= 2
 BENCH   ?= completejourney
-PIP     := PIP_USER=0 PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet -c constraints.txt
+PIP     := PIP_USER=0 PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install -qq -c constraints.txt
 
 # Tests run side by side; a BLAS with threads of its own in each of them is slower.
 QUIET_BLAS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
@@ -43,7 +43,7 @@ bench: $(VENV)/ready ## Measure; BENCH="completejourney instacart ..." chooses w
 		mkdir -p docs/results && cp runs/$$name/results.json docs/results/$$name.json || exit 1; done
 
 readme: $(VENV)/ready ## Write the README's result table from docs/results
-	$(BIN)/python docs/results.py
+	$(BIN)/python benchmarks/results_table.py
 
 clean: ## Remove the environment and everything that was made
 	rm -rf $(VENV) demo runs build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis src/*.egg-info

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from crossaisle import __version__
-from crossaisle.cli import stores
+from crossaisle.cli import serving, stores
 
 app = typer.Typer(
     name="crossaisle",
@@ -39,4 +39,8 @@ def options(
     """
 
 
+app.command()(serving.recommend)
+app.command("goes-with")(serving.goes_with)
+app.command()(serving.similar)
+app.command()(serving.explain)
 app.add_typer(stores.models, name="models", help="Pretrained weights: list and fetch them.")

@@ -1,0 +1,97 @@
+"""Writes the result table of README.md from the files in docs/results.
+
+    python benchmarks/results_table.py            write it
+    python benchmarks/results_table.py --check    say whether it is up to date (exit code 1 if not)
+
+Each file is the `results.json` of one `crossaisle benchmark`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+START, END = "<!-- results:start -->", "<!-- results:end -->"
+K = 10
+
+HEADLINES = (
+    ("completejourney", "all", "recall", "a household's next month, repeats included"),
+    ("completejourney", "new_item", "recall", "products new to the household"),
+    ("completejourney", "new_category", "recall", "products from a category new to the household"),
+    ("instacart", "all", "recall", "the rest of a basket, from other departments"),
+    ("s3rec-beauty", "all", "ndcg", "the next product"),
+    ("s3rec-beauty", "cross_limited", "ndcg", "the next product, where it is of another category"),
+    ("s3rec-beauty", "cold_item", "ndcg", "products nobody bought before"),
+    ("s3rec-toys", "all", "ndcg", "the next product"),
+    ("s3rec-sports", "all", "ndcg", "the next product"),
+)
+"""Data set, slice, metric, and what that means."""
+COLUMNS = {
+    "popularity": "popularity",
+    "frequency": "own frequency",
+    "item_knn": "item-kNN",
+    "ease": "EASE",
+    "slit": "SLIT",
+    "text": "text",
+    "crossaisle": "**crossaisle**",
+}
+METRICS = {"recall": f"R@{K}", "ndcg": f"N@{K}"}
+
+
+def table(rows: Iterable[Mapping[str, Any]]) -> str:
+    """The markdown table of all headlines that were measured, on the test split."""
+    found = {
+        (row["dataset"], row["slice"], row["metric"], row["model"]): row
+        for row in rows
+        if row["split"] == "test" and row["k"] == K
+    }
+    models = [name for name in COLUMNS if any(key[3] == name for key in found)]
+    lines = [
+        "| data set | what is predicted | | " + " | ".join(COLUMNS[m] for m in models) + " | queries |",
+        "|---|---|---|" + "---:|" * (len(models) + 1),
+    ]
+    for dataset, part, metric, meaning in HEADLINES:
+        cells = {m: found[key] for m in models if (key := (dataset, part, metric, m)) in found}
+        if "crossaisle" in cells:
+            values = " | ".join(_cell(cells.get(m)) for m in models)
+            n = cells["crossaisle"]["n"]
+            lines.append(f"| {dataset} | {meaning} | {METRICS[metric]} | {values} | {n:,} |")
+    return "\n".join(lines)
+
+
+def _cell(row: Mapping[str, Any] | None) -> str:
+    if row is None or row["value"] is None:
+        return "–"
+    if row["model"] != "crossaisle":
+        return f"{row['value']:.4f}"
+    if row["low"] is None or row["high"] is None:
+        return f"**{row['value']:.4f}**"
+    return f"**{row['value']:.4f}** [{row['low']:.4f}, {row['high']:.4f}]"
+
+
+def filled(text: str, results: Path) -> str:
+    """`text` with the block between the two markers replaced."""
+    rows = [row for file in sorted(results.glob("*.json")) for row in json.loads(file.read_text())]
+    before, _, rest = text.partition(START)
+    _, end, after = rest.partition(END)
+    if not end:
+        sys.exit(f"README.md lacks the lines {START} and {END}")
+    block = table(rows) if rows else "No results yet: `make bench && make readme` fills this in."
+    return f"{before}{START}\n{block}\n{END}{after}"
+
+
+def main() -> None:
+    readme = ROOT / "README.md"
+    old = readme.read_text()
+    new = filled(old, ROOT / "docs" / "results")
+    if "--check" in sys.argv[1:]:
+        sys.exit(0 if new == old else "README.md: the result table is not up to date: run  make readme")
+    readme.write_text(new)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+"""Commands that ask a saved model: `recommend`, `goes-with`, `similar`, `explain`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from crossaisle.cli.controls import Controls, query, with_controls
+from crossaisle.cli.output import AsJson, show_json, show_table, text_of
+
+if TYPE_CHECKING:
+    from crossaisle.answer import RecommendationList
+    from crossaisle.data.query import Query
+    from crossaisle.explain import Explanation
+
+Model = Annotated[Path, typer.Argument(help="Folder of a saved model.", metavar="MODEL")]
+User = Annotated[str | None, typer.Option("--user", help="User id.", metavar="ID")]
+History = Annotated[
+    list[str] | None,
+    typer.Option("--history", help="Item id, oldest first, instead of a user (repeatable).", metavar="ID"),
+]
+InView = Annotated[
+    list[str], typer.Option("--item", help="Item in view, or one of the cart (repeatable).", metavar="ID")
+]
+
+
+@with_controls
+def recommend(
+    model: Model,
+    controls: Controls,
+    user: User = None,
+    history: History = None,
+    placement: Annotated[
+        str, typer.Option(help="for_you, discover, buy_again or trending.", metavar="PLACE")
+    ] = "for_you",
+    as_json: AsJson = False,
+) -> None:
+    """Recommend for a user, or for a history given item by item.
+
+    \b
+    crossaisle recommend demo/model --user 1609 -k 10 --explain
+    crossaisle recommend demo/model --user 1609 --placement discover --quota 2
+    crossaisle recommend demo/model --history 834103 --history 866211 --cross-share 0.5
+    """
+    session = tuple(history) if history else None
+    _answer(model, query(placement, controls, user=user, history=session), as_json)
+
+
+@with_controls
+def goes_with(
+    model: Model, controls: Controls, item: InView, user: User = None, as_json: AsJson = False
+) -> None:
+    """Recommend what goes with an item or a cart, from other categories only.
+
+    \b
+    crossaisle goes-with demo/model --item 834103
+    crossaisle goes-with demo/model --item 834103 --item 866211 --max-price 5
+    """
+    _answer(model, query("goes_with", controls, items=tuple(item), user=user), as_json)
+
+
+@with_controls
+def similar(
+    model: Model, controls: Controls, item: InView, user: User = None, as_json: AsJson = False
+) -> None:
+    """Recommend substitutes for an item.
+
+    \b
+    crossaisle similar demo/model --item 834103 -k 5
+    """
+    _answer(model, query("similar", controls, items=tuple(item), user=user), as_json)
+
+
+def explain(
+    model: Model,
+    item: Annotated[str, typer.Option("--item", help="The recommended item.", metavar="ID")],
+    user: User = None,
+    history: History = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show where the score of an item comes from: amounts that add up to it.
+
+    \b
+    crossaisle explain demo/model --user 1609 --item 834103
+    """
+    if (user is None) == (not history):
+        raise typer.BadParameter("give either --user or --history")
+    from crossaisle.recommend import Recommender
+
+    explanation = Recommender.load(model).explain(user if user is not None else list(history or ()), item)
+    if as_json:
+        show_json(explanation.to_dict())
+    else:
+        _show_explanation(explanation)
+
+
+def _answer(model: Path, asked: Query, as_json: bool) -> None:
+    from crossaisle.recommend import Recommender
+
+    answer = Recommender.load(model).recommend(asked)
+    if as_json:
+        show_json(answer.to_dict())
+        return
+    for notice in answer.notices:
+        print(f"note: {notice}", file=sys.stderr)
+    _show_list(answer)
+
+
+def _show_list(answer: RecommendationList) -> None:
+    explained = any(r.evidence for r in answer)
+    columns = ["", "item", "title", "category", "price", "score", *(["why"] if explained else [])]
+    rows = [
+        [
+            r.rank,
+            r.item_id,
+            r.title,
+            r.category,
+            r.price,
+            r.score,
+            *([r.evidence.text if r.evidence else ""] if explained else []),
+        ]
+        for r in answer
+    ]
+    if rows:
+        show_table(columns, rows)
+    if answer.cross_share is not None:
+        print(f"outside the usual categories: {answer.cross_share:.0%} of the list")
+
+
+def _show_explanation(explanation: Explanation) -> None:
+    print(explanation.text)
+    rows = [
+        [
+            c.name,
+            c.amount,
+            ", ".join(f"{name} {text_of(v)}" for name, v in c.reasons.items()),
+            ", ".join(c.words),
+        ]
+        for c in explanation.contributions
+    ]
+    rows += [["the rest of the history", explanation.other, "", ""], ["score", explanation.score, "", ""]]
+    show_table(["", "amount", "of which", "shared words"], rows)

@@ -1,0 +1,108 @@
+"""`recommend`, `goes-with`, `similar` and `explain` on the tiny shop."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from crossaisle import cli
+from crossaisle.models.blend import Blend
+from crossaisle.models.item_knn import ItemKNN
+from crossaisle.models.popularity import Popularity
+from crossaisle.recommend import Recommender
+from tests.models.shops import tiny_shop
+
+
+@pytest.fixture(autouse=True)
+def model(monkeypatch: pytest.MonkeyPatch) -> Recommender:
+    """What loading any folder gives."""
+    shop = tiny_shop()
+    blend = Blend(parts={"popularity": Popularity(), "item_knn": ItemKNN()}).fit(shop)
+    ready = Recommender(shop, blend, repeats=True)
+    monkeypatch.setattr(Recommender, "load", classmethod(lambda _cls, _folder: ready))
+    return ready
+
+
+def ask(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
+    code = cli.run([*arguments, "--json"])
+    out, err = capsys.readouterr()
+    assert code == 0, err
+    return json.loads(out)
+
+
+def test_a_list_for_a_user(capsys: pytest.CaptureFixture[str]) -> None:
+    answer = ask(capsys, "recommend", "m", "--user", "u0", "-k", "5")
+    assert [item["rank"] for item in answer["items"]] == [1, 2, 3, 4, 5]
+    assert answer["user"] == "u0"
+    assert cli.run(["recommend", "m", "--user", "u0", "-k", "5", "--explain"]) == 0
+    out = capsys.readouterr().out
+    for item in answer["items"]:
+        assert item["item_id"] in out
+    assert "why" in out
+
+
+def test_every_control_reaches_the_query(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], model: Recommender
+) -> None:
+    seen = []
+    original = model.recommend
+    monkeypatch.setattr(model, "recommend", lambda query: (seen.append(query), original(query))[1])
+    controls = "-k 3 --cross-share 0.5 --include Dairy --include Bakery --exclude Milk --quota 2 --quota Bread=1"
+    more = "--min-price 1 --max-price 9 --include-seen --sold-out --diversity 0.2 --placement for_you"
+    ask(capsys, "recommend", "m", "--history", "milk1", "--history", "bread2", *f"{controls} {more}".split())
+    [query] = seen
+    assert query.history == ("milk1", "bread2")
+    assert (query.k, query.cross_share, query.diversity) == (3, 0.5, 0.2)
+    assert (query.include_categories, query.exclude_categories) == (("Dairy", "Bakery"), ("Milk",))
+    assert (query.quota, query.quotas) == (2, {"Bread": 1})
+    assert (query.min_price, query.max_price) == (1, 9)
+    assert (query.exclude_seen, query.in_stock) == (False, False)
+    ask(capsys, "recommend", "m", "--user", "u0", "--cross-share", "auto")
+    assert seen[-1].cross_share == "auto"
+    assert seen[-1].exclude_seen is None
+
+
+def test_items_in_view(capsys: pytest.CaptureFixture[str]) -> None:
+    along = ask(capsys, "goes-with", "m", "--item", "milk1", "-k", "3")
+    assert along["items"]
+    assert all(not item["category"].startswith("Dairy") for item in along["items"])
+    alike = ask(capsys, "similar", "m", "--item", "milk1", "-k", "3")
+    assert "milk1" not in [item["item_id"] for item in alike["items"]]
+
+
+def test_an_explanation_adds_up(capsys: pytest.CaptureFixture[str]) -> None:
+    told = ask(capsys, "explain", "m", "--user", "u0", "--item", "bread1")
+    amounts = [c["amount"] for c in told["contributions"]]
+    assert sum(amounts) + told["other"] == pytest.approx(told["score"])
+    assert cli.run(["explain", "m", "--history", "milk1", "--item", "bread1"]) == 0
+    assert "score" in capsys.readouterr().out
+
+
+def test_notices_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["recommend", "m", "--user", "nobody"]) == 0
+    assert "note: unknown user 'nobody': trending items instead" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ("recommend m --user u0 -k 0", 2, "k must be at least 1 (found 0)"),
+        ("recommend m --user u0 --cross-share much", 2, "--cross-share must be a number"),
+        ("recommend m --user u0 --cross-share 2", 2, "cross_share must lie between 0 and 1"),
+        ("recommend m --user u0 --quota Milk=many", 2, "--quota must be a number, or CATEGORY=number"),
+        ("recommend m --user u0 --placement for_me", 2, "did you mean 'for_you'?"),
+        ("recommend m --user u0 --include Diary", 1, "unknown category 'Diary' (did you mean 'Dairy'?)"),
+        ("goes-with m", 2, "Missing option '--item'"),
+        ("goes-with m --item mlk1", 1, "unknown item 'mlk1' (did you mean 'milk1'?)"),
+        ("explain m --item milk1", 2, "give either --user or --history"),
+        ("explain m --item milk1 --user nobody", 1, "unknown user 'nobody'"),
+    ],
+)
+def test_mistakes(arguments: str, code: int, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(arguments.split()) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert message in err
+    assert err.count("\n") == 1

@@ -1,0 +1,143 @@
+"""What the documentation says is so: commands, options, links, examples, the result table.
+
+A fenced block runs when the line before it is `<!-- test -->`: Python in a fresh folder, one name space
+per page; each `$ crossaisle ...` line of a console block as a command that must succeed.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.main import get_command
+
+from crossaisle import cli
+from crossaisle.cli.app import app
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+FENCE = re.compile(r"^(<!-- test -->\n)?```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+
+
+def name(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+def commands(text: str) -> Iterator[str]:
+    """Every `crossaisle ...` in fenced blocks and in inline code."""
+    for _, language, block in FENCE.findall(text):
+        if language in ("console", "sh"):
+            joined = block.replace("\\\n", " ")
+            yield from re.findall(r"^(?:\$ )?(crossaisle .*)$", joined, re.MULTILINE)
+    yield from re.findall(r"`(crossaisle [a-z][^`\n]*)`", FENCE.sub("", text))
+
+
+ALL_COMMANDS = sorted({(name(page), line) for page in PAGES for line in commands(page.read_text())})
+
+
+@pytest.mark.parametrize(("page", "line"), ALL_COMMANDS)
+def test_commands_and_options_exist(page: str, line: str) -> None:
+    words = shlex.split(line.split(" #")[0].split(" | ")[0].split(" > ")[0])[1:]
+    command: Any = get_command(app)
+    while getattr(command, "commands", None) and words and not words[0].startswith("-"):
+        assert words[0] in command.commands, f"{page}: `{line}`: there is no command {words[0]!r}"
+        command = command.commands[words.pop(0)]
+    options = {option for parameter in command.params for option in parameter.opts} | {"--help"}
+    for word in words:
+        if word.startswith("-") and not re.fullmatch(r"-\d.*", word):
+            assert word.split("=")[0] in options, f"{page}: `{line}`: there is no option {word}"
+
+
+def anchors(page: Path) -> set[str]:
+    titles = re.findall(r"^#+ (.*)$", FENCE.sub("", page.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_links_resolve(page: Path) -> None:
+    for link in LINK.findall(FENCE.sub("", page.read_text())):
+        if link.startswith(("https://", "http://", "mailto:")):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), f"{name(page)}: {link} leads nowhere"
+        if anchor:
+            assert anchor in anchors(target), f"{name(page)}: {link}: no such heading"
+
+
+TESTED = [page for page in PAGES if "<!-- test -->" in page.read_text()]
+
+
+@pytest.mark.parametrize("page", TESTED, ids=name)
+def test_examples_run(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    space: dict[str, Any] = {"__name__": "__main__"}
+    for marked, language, block in FENCE.findall(page.read_text()):
+        if not marked:
+            continue
+        if language == "python":
+            exec(compile(block, name(page), "exec"), space)
+        elif language in ("toml", "csv"):
+            file, _, content = block.partition("\n")
+            Path(file.strip("# ")).write_text(content)
+        else:
+            for line in re.findall(r"^\$ crossaisle (.*)$", block.replace("\\\n", " "), re.MULTILINE):
+                assert cli.run(shlex.split(line)) == 0, f"{line}: {capsys.readouterr().err}"
+
+
+def tracked() -> list[Path]:
+    done = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip("this is no git clone, so there is no telling which files are tracked")
+    return [ROOT / line for line in done.stdout.splitlines() if (ROOT / line).is_file()]
+
+
+def test_no_file_names_a_machine_or_a_registry_host() -> None:
+    hosts = ("pypi" + ".org", "python" + "hosted", "npmjs" + ".org", "find" + "-links")
+    paths = ["/" + root + "/" for root in ("work", "root", "home", "tmp", "opt", "Users")]
+    allowed = {"tests/test_fetch.py", "tests/test_docs.py"}
+    for file in tracked():
+        try:
+            text = file.read_text()
+        except UnicodeDecodeError:
+            continue
+        for word in (*hosts, *paths):
+            found = re.search(r"(?<![\w.~}])" + re.escape(word), text)
+            assert not found or name(file) in allowed, f"{name(file)} holds {word!r}"
+
+
+def test_the_readme_shows_results_before_line_40() -> None:
+    lines = (ROOT / "README.md").read_text().splitlines()
+    assert lines.index("<!-- results:end -->") < 40
+
+
+def test_the_result_table_is_up_to_date() -> None:
+    command = [sys.executable, str(ROOT / "benchmarks" / "results_table.py"), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_result_table() -> None:
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    try:
+        from results_table import table
+    finally:
+        sys.path.pop(0)
+    shared = {"dataset": "instacart", "split": "test", "slice": "all", "metric": "recall", "k": 10, "n": 9000}
+    rows = [
+        shared | {"model": "popularity", "value": 0.077, "low": 0.07, "high": 0.08},
+        shared | {"model": "crossaisle", "value": 0.0951, "low": 0.09, "high": 0.1},
+        shared | {"model": "crossaisle", "value": 0.5, "low": 0.5, "high": 0.5, "split": "validation"},
+    ]
+    text = table(rows)
+    assert "| 0.0770 | **0.0951** [0.0900, 0.1000] | 9,000 |" in text
+    assert "0.5" not in text
