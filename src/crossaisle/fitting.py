@@ -1,0 +1,162 @@
+"""From a data set to a recommender: split, fit, choose weights on validation, fit again on all there is."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+import numpy as np
+
+from crossaisle.config import ModelConfig, SplitConfig
+from crossaisle.data.cases import Cases, Split
+from crossaisle.data.dataset import Dataset
+from crossaisle.data.history import Histories
+from crossaisle.data.split import basket_split, leave_last_out, temporal_split
+from crossaisle.errors import ConfigError
+from crossaisle.models.base import Scorer
+from crossaisle.models.blend import Blend
+from crossaisle.models.recipe import buys_again, default_parts
+from crossaisle.models.tuning import Question, tune
+from crossaisle.progress import bar
+from crossaisle.recommend import Recommender
+
+Costs = dict[str, dict[str, float]]
+"""Per model: `fit_seconds`, and `peak_mb`, the largest memory of the process by the end of its fit."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What `fit` gives. `served` has seen all events; `past` only those before the test."""
+
+    split: Split
+    past: Recommender
+    validation_blend: Blend
+    """The same weights, with parts that have only seen the training events."""
+    costs: Costs
+
+
+def split_of(dataset: Dataset, config: SplitConfig) -> Split:
+    """Applies `[split]`; shares of a temporal split are shares of the events."""
+    if config.protocol == "leave_last_out":
+        return leave_last_out(dataset)
+    if config.protocol == "baskets":
+        n = dataset.n_users if dataset.users_are_baskets else len(np.unique(dataset.events.basket))
+        test, validation = (_held(share, n) for share in (config.test, config.validation))
+        return basket_split(dataset, test=test, validation=validation, seed=config.seed)
+    seconds = dataset.events.time
+    if seconds is None or not len(seconds):
+        return temporal_split(dataset)  # which says what is wrong
+    test = config.test if isinstance(config.test, date) else _day(seconds, config.test)
+    before = seconds[seconds < np.datetime64(test, "s").astype(np.int64)]
+    validation = config.validation
+    if not isinstance(validation, date):
+        validation = _day(before if len(before) else seconds, validation)
+    return temporal_split(dataset, test_from=test, validation_from=validation)
+
+
+def _held(share: float | date, n_baskets: int) -> int:
+    """Baskets to hold out, at most 10,000: more make no interval visibly narrower."""
+    if isinstance(share, date):
+        raise ConfigError(
+            "[split] protocol = 'baskets' takes shares, not dates (baskets are drawn at random)"
+        )
+    return min(int(share * n_baskets), 10_000)
+
+
+def _day(seconds: np.ndarray, share: float) -> date:
+    """The day on which the last `share` of the events starts."""
+    moment: date = np.datetime64(int(np.quantile(seconds, 1.0 - share)), "s").astype("datetime64[D]").item()
+    return moment
+
+
+def fit(
+    dataset: Dataset,
+    *,
+    split_config: SplitConfig,
+    model_config: ModelConfig,
+    progress: bool = False,
+) -> Fitted:
+    """Chooses weights on validation, then fits on train and validation together. Test is not touched."""
+    split = split_of(dataset, split_config)
+    settings = {"encoder": model_config.encoder, "keep": model_config.keep, "seed": model_config.seed}
+    parts = default_parts(split.train, **settings)  # type: ignore[arg-type]
+    fit_parts(parts, split.train, progress=progress)
+    weights = choose_weights(parts, split, seed=model_config.seed, progress=progress)
+    early = Blend(parts=parts, weights=weights)
+    late, costs = refit(early, split.past, progress=progress)
+    return Fitted(split, Recommender(split.past, late, repeats=buys_again(split.train)), early, costs)
+
+
+def fit_parts(parts: Mapping[str, Scorer], dataset: Dataset, *, progress: bool = False) -> Costs:
+    """Fits every part, one after the other."""
+    costs: Costs = {}
+    with bar("fitting", len(parts), show=progress) as advance:
+        for name, part in parts.items():
+            start = time.perf_counter()
+            part.fit(dataset)
+            costs[name] = {"fit_seconds": time.perf_counter() - start, "peak_mb": peak_mb()}
+            advance(1)
+    return costs
+
+
+def refit(blend: Blend, dataset: Dataset, *, progress: bool = False) -> tuple[Blend, Costs]:
+    """A new blend with the same weights, fitted on other events of the same shop.
+
+    Parts that read no events are shared with the old blend.
+    """
+    fresh = {name: replace(p) if p.reads_events else p for name, p in blend.parts.items()}  # type: ignore[type-var]
+    costs = fit_parts({n: p for n, p in fresh.items() if p.reads_events}, dataset, progress=progress)
+    return Blend(parts=fresh, weights=blend.weights), costs
+
+
+def choose_weights(
+    parts: Mapping[str, Scorer], split: Split, *, seed: int = 0, progress: bool = False
+) -> dict[str, dict[str, float]]:
+    """placement -> part -> weight, each placement tuned on the question it answers."""
+    cases, taxonomy = split.validation, split.train.taxonomy
+    questions = {
+        "for_you": Question(cases, unseen=cases.mask_seen, other=cases.other_categories_only),
+        "discover": Question(cases, unseen=True, new=True),
+        "goes_with": Question(_last_item_only(cases), unseen=True, other=True),
+    }
+    if cases.other_categories_only:
+        questions["goes_with"] = questions.pop("for_you")
+    if not cases.mask_seen:
+        questions["unseen"] = Question(cases, unseen=True)
+    weights = {
+        name: tune(parts, question, taxonomy, seed=seed, progress=progress)
+        for name, question in questions.items()
+    }
+    weights.setdefault("for_you", weights["goes_with"])
+    weights["similar"] = {name: 1.0 for name in ("tfidf", "encoder") if name in parts}
+    weights["buy_again"] = {"frequency": 1.0} if "frequency" in parts else weights["for_you"]
+    weights["trending"] = {"popularity": 1.0}
+    return weights
+
+
+def _last_item_only(cases: Cases) -> Cases:
+    """The same targets asked for with the newest item alone, as beside a product in view."""
+    if cases.other_categories_only:
+        return cases
+    last = cases.histories.last_item
+    carts = Histories.of([[i] if i >= 0 else [] for i in last.tolist()])
+    return replace(cases, histories=carts)
+
+
+def peak_mb() -> float:
+    """The largest resident memory of this process so far, in MB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1e6 if sys.platform == "darwin" else 1e3)
+
+
+def describe_weights(blend: Blend) -> dict[str, dict[str, Any]]:
+    """Weights per placement, rounded for people."""
+    return {
+        placement: {name: round(w, 4) for name, w in sorted(chosen.items(), key=lambda c: -abs(c[1]))}
+        for placement, chosen in blend.weights.items()
+    }

@@ -1,0 +1,83 @@
+"""`default_parts`: which models a shop gets, read off its data. Their weights come from validation."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from crossaisle.data.dataset import Dataset
+from crossaisle.data.history import Decay
+from crossaisle.models.base import Scorer
+from crossaisle.models.category_link import CategoryLink
+from crossaisle.models.complement import ComplementSoftmax
+from crossaisle.models.content import EncoderSimilarity, TfidfSimilarity
+from crossaisle.models.frequency import Frequency
+from crossaisle.models.item_knn import ItemKNN
+from crossaisle.models.linear import EASE, SLIT
+from crossaisle.models.popularity import Popularity
+
+REPEATS_ARE_COMMON = 0.10
+"""From this share of repeated (user, item) pairs on, a shop is one where people buy again."""
+
+
+def buys_again(dataset: Dataset) -> bool:
+    """Whether the same users come back for the same items, as in a supermarket."""
+    events = dataset.events
+    if dataset.users_are_baskets or not len(events):
+        return False
+    pairs = np.unique(events.user.astype(np.int64) * dataset.n_items + events.item)
+    return 1.0 - len(pairs) / len(events) > REPEATS_ARE_COMMON
+
+
+def default_parts(
+    dataset: Dataset, *, encoder: str = "minilm", keep: int = 300, seed: int = 0
+) -> dict[str, Scorer]:
+    """Unfitted models by name. Three kinds of shop differ:
+
+    baskets without users (sets, directed complements), users who buy again (long histories, habits),
+    and users who do not (short sequences, where order counts most).
+    """
+    if dataset.users_are_baskets:
+        return _for_baskets(encoder, keep, seed)
+    return _for_habits(encoder, keep) if buys_again(dataset) else _for_sequences(dataset, encoder, keep)
+
+
+def _for_baskets(encoder: str, keep: int, seed: int) -> dict[str, Scorer]:
+    everything = Decay()
+    return {
+        "popularity": Popularity(),
+        "item_knn": ItemKNN(similarity="conditional", shrink=50.0, neighbours=max(keep, 1000), average=True),
+        "ease": EASE(max_items=12_000, keep=max(keep, 1000)),
+        "complement": ComplementSoftmax(seed=seed),
+        "category_link": CategoryLink(depth=-1),
+        **_texts(encoder, everything, average=True),
+    }
+
+
+def _for_habits(encoder: str, keep: int) -> dict[str, Scorer]:
+    recent = Decay(half_life_days=60.0)
+    return {
+        "popularity": Popularity(half_life_days=30.0),
+        "frequency": Frequency(decay=Decay(half_life_days=120.0)),
+        "item_knn": ItemKNN(combine="max", neighbours=keep, average=True),
+        "ease": EASE(counts="log", combine="log", keep=keep),
+        "category_link": CategoryLink(decay=recent),
+        **_texts(encoder, recent, average=True),
+    }
+
+
+def _for_sequences(dataset: Dataset, encoder: str, keep: int) -> dict[str, Scorer]:
+    latest = Decay(events=2.0)
+    return {
+        "popularity": Popularity(half_life_days=180.0 if dataset.has_time else None),
+        "item_knn": ItemKNN(decay=latest, neighbours=keep),
+        "slit": SLIT(decay=latest, keep=keep),
+        "category_link": CategoryLink(depth=-1, decay=latest),
+        **_texts(encoder, latest, average=False),
+    }
+
+
+def _texts(encoder: str, decay: Decay, *, average: bool) -> dict[str, Scorer]:
+    parts: dict[str, Scorer] = {"tfidf": TfidfSimilarity(decay=decay, average=average)}
+    if encoder != "none":
+        parts["encoder"] = EncoderSimilarity(encoder=encoder, decay=decay, average=average)
+    return parts
