@@ -19,7 +19,8 @@ LAYERS = (
     {"encoders"},
     {"models"},
     {"policy", "explain", "recommend"},
-    {"pipeline", "evaluate"},
+    {"evaluate"},
+    {"pipeline"},
     {"cli", "__main__"},
 )
 HEAVY = {"matplotlib", "sklearn", "pandas", "onnxruntime", "huggingface_hub", "duckdb", "tokenizers"}

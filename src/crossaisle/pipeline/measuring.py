@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
+import numpy as np
+
+from crossaisle.data.cases import Cases, Split
 from crossaisle.data.query import Placement
 from crossaisle.evaluate.results import Evaluation, evaluate
 from crossaisle.evaluate.scoring import Score
-from crossaisle.fitting import Costs, Fitted
+from crossaisle.pipeline.fitting import Costs, Fitted
 from crossaisle.models.base import Scorer
 from crossaisle.models.blend import Blend
 from crossaisle.recommend import Recommender
@@ -27,32 +30,35 @@ def measure(
     fitted: Fitted,
     *,
     on: Literal["validation", "test"] = "test",
-    baselines: Mapping[str, Score] | None = None,
+    sums: Mapping[str, Mapping[str, float]] | None = None,
     ks: Sequence[int] = (5, 10, 20),
     resamples: int = 1000,
     seed: int = 0,
-    costs: Costs | None = None,
+    max_cases: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
-    """Evaluates the blend as it is served, and every part of it alone."""
-    split = fitted.split
+    """Evaluates the blend as it is served, and every part of it alone.
+
+    `sums` are further models, given as fixed weights of parts; `max_cases` takes a seeded sample.
+    """
+    split = fitted.split if max_cases is None else _sampled(fitted.split, max_cases, seed)
     recommender = fitted.past
     if on == "validation":
         early = fitted.validation_blend
         recommender = Recommender(split.train, early, repeats=fitted.past.repeats)
     parts = recommender.blend.parts
     scorers: dict[str, Score] = {name: _alone(part) for name, part in parts.items()}
-    scorers |= dict(baselines or {})
+    total = dict(fitted.costs)
+    for name, weights in (sums or {}).items():
+        scorers[name] = Blend(parts=parts, weights={"for_you": dict(weights)}).score_rows
+        total[name] = _together(total, weights)
     open_list: Placement = "goes_with" if split.test.other_categories_only else "for_you"
     scorers[MODEL] = lambda h: recommender.score_batch(h, open_list)
-    for weights in SERVED_BY:
-        if weights in recommender.blend.weights:
-            scorers[f"{MODEL}:{weights}"] = _weighted(recommender, weights)
-    total = dict(costs or fitted.costs)
-    total[MODEL] = {
-        "fit_seconds": sum(c["fit_seconds"] for c in total.values()),
-        "peak_mb": max((c["peak_mb"] for c in total.values()), default=0.0),
-    }
+    for placement in SERVED_BY:
+        if placement in recommender.blend.weights:
+            scorers[f"{MODEL}:{placement}"] = _weighted(recommender, placement)
+    used = {name for chosen in recommender.blend.weights.values() for name in chosen}
+    total[MODEL] = _together(total, used)
     return _as_served(
         evaluate(
             scorers,
@@ -67,6 +73,21 @@ def measure(
             progress=progress,
         )
     )
+
+
+def _sampled(split: Split, most: int, seed: int) -> Split:
+    def some(cases: Cases) -> Cases:
+        order = np.random.default_rng(seed).permutation(len(cases))[:most]
+        return cases.take(np.sort(order))
+
+    return replace(split, validation=some(split.validation), test=some(split.test))
+
+
+def _together(costs: Costs, names: Iterable[str]) -> dict[str, float]:
+    """What fitting several models one after the other costs."""
+    known = [costs[name] for name in names if name in costs]
+    seconds = sum(cost["fit_seconds"] for cost in known)
+    return {"fit_seconds": seconds, "peak_mb": max((cost["peak_mb"] for cost in known), default=0.0)}
 
 
 def _alone(part: Scorer) -> Score:

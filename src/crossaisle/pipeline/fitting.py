@@ -46,8 +46,8 @@ def split_of(dataset: Dataset, config: SplitConfig) -> Split:
         return leave_last_out(dataset)
     if config.protocol == "baskets":
         n = dataset.n_users if dataset.users_are_baskets else len(np.unique(dataset.events.basket))
-        test, validation = (_held(share, n) for share in (config.test, config.validation))
-        return basket_split(dataset, test=test, validation=validation, seed=config.seed)
+        held, other = _held(config.test, n), _held(config.validation, n)
+        return basket_split(dataset, test=held, validation=other, seed=config.seed)
     seconds = dataset.events.time
     if seconds is None or not len(seconds):
         return temporal_split(dataset)  # which says what is wrong
@@ -79,16 +79,22 @@ def fit(
     *,
     split_config: SplitConfig,
     model_config: ModelConfig,
+    baselines: Mapping[str, Scorer] | None = None,
     progress: bool = False,
 ) -> Fitted:
-    """Chooses weights on validation, then fits on train and validation together. Test is not touched."""
+    """Chooses weights on validation, then fits on train and validation together. Test is not touched.
+
+    `baselines` are unfitted models that are fitted along, to be measured, but get no weight.
+    """
     split = split_of(dataset, split_config)
     settings = {"encoder": model_config.encoder, "keep": model_config.keep, "seed": model_config.seed}
     parts = default_parts(split.train, **settings)  # type: ignore[arg-type]
-    fit_parts(parts, split.train, progress=progress)
+    extra = dict(baselines or {})
+    first = fit_parts(parts | extra, split.train, progress=progress)
     weights = choose_weights(parts, split, seed=model_config.seed, progress=progress)
-    early = Blend(parts=parts, weights=weights)
+    early = Blend(parts=parts | extra, weights=weights)
     late, costs = refit(early, split.past, progress=progress)
+    costs = first | costs
     return Fitted(split, Recommender(split.past, late, repeats=buys_again(split.train)), early, costs)
 
 

@@ -1,0 +1,7 @@
+"""From data to a served model and an honest report: what the commands call."""
+
+from crossaisle.pipeline.fitting import Fitted, fit
+from crossaisle.pipeline.measuring import measure
+from crossaisle.pipeline.running import demo, run
+
+__all__ = ["Fitted", "demo", "fit", "measure", "run"]

@@ -1,0 +1,52 @@
+"""`benchmark`: a known data set, its protocol, every model, validation and test, one `results.json`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from crossaisle.config import ModelConfig, SplitConfig
+from crossaisle.data.catalogues import load_catalogue
+from crossaisle.data.history import Decay
+from crossaisle.errors import ConfigError, nearest
+from crossaisle.evaluate.results import write_results
+from crossaisle.models.base import Scorer
+from crossaisle.models.linear import EASE
+from crossaisle.pipeline.fitting import fit
+from crossaisle.pipeline.measuring import measure
+from crossaisle.pipeline.running import SPLITS, Say, _silent
+
+BENCHMARKS = ("completejourney", "instacart", "amazon14", "s3rec-beauty", "s3rec-sports", "s3rec-toys")
+TEXT_PRIOR = {"slit": 1.0, "tfidf": 0.02, "encoder": 0.01}
+"""SLIT with a text prior of fixed weight, for comparison with the blend that chooses its own."""
+
+
+def run(
+    name: str,
+    out: str | Path,
+    *,
+    root: str | Path | None = None,
+    progress: bool = False,
+    say: Say = _silent,
+) -> list[dict[str, Any]]:
+    """Writes `out/results.json` and returns its rows."""
+    if name not in BENCHMARKS:
+        raise ConfigError(f"unknown benchmark {name!r}{nearest(name, BENCHMARKS)}")
+    say(f"importing {name}")
+    dataset = load_catalogue(name, root=root, progress=progress).dataset
+    sequence = name.startswith("s3rec")
+    split = SplitConfig(protocol="leave_last_out") if sequence else SPLITS[name]
+    baselines: dict[str, Scorer] = {"ease": EASE(ridge=50.0, decay=Decay(events=2.0))} if sequence else {}
+    say("fitting and choosing weights on validation")
+    fitted = fit(
+        dataset, split_config=split, model_config=ModelConfig(), baselines=baselines, progress=progress
+    )
+    sums = {"slit_text": TEXT_PRIOR} if sequence else {}
+    evaluations = []
+    for on in ("validation", "test"):
+        say(f"measuring on {on}")
+        evaluations.append(measure(fitted, on=on, sums=sums))
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_results(folder / "results.json", evaluations)
+    return [row for evaluation in evaluations for row in evaluation.rows]

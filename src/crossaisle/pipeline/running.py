@@ -1,0 +1,240 @@
+"""`run` and `demo`: data in; report, figures and a model folder out."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crossaisle.config import DataConfig, EvaluateConfig, ModelConfig, RunConfig, SplitConfig
+from crossaisle.data.catalogues import load_catalogue
+from crossaisle.data.describe import describe
+from crossaisle.data.drift import drift
+from crossaisle.data.importer import Imported, import_dataset
+from crossaisle.data.query import Placement, Query
+from crossaisle.evaluate.lists import category_flow
+from crossaisle.evaluate.report import write_report
+from crossaisle.evaluate.results import Evaluation, write_metrics
+from crossaisle.explain import category_name, item_name
+from crossaisle.pipeline.fitting import describe_weights, fit, peak_mb, refit
+from crossaisle.pipeline.measuring import MODEL, measure
+from crossaisle.progress import bar
+from crossaisle.recommend import Recommender
+
+DEMO = "completejourney"
+SPLITS = {
+    "completejourney": SplitConfig(test=date(2017, 12, 1), validation=date(2017, 11, 1)),
+    "instacart": SplitConfig(protocol="baskets"),
+    "zh-groceries": SplitConfig(protocol="baskets"),
+    "amazon14": SplitConfig(),
+}
+"""How each known data set is split; order-only ones by `leave_last_out`."""
+_EXAMPLES = 4
+_LINES = 5
+
+Say = Callable[[str], None]
+
+
+def _silent(_: str) -> None:
+    """Says nothing."""
+
+
+def run(config: RunConfig, out: str | Path, *, progress: bool = False, say: Say = _silent) -> dict[str, Any]:
+    """Imports, fits, measures and saves; the folder then holds report, metrics, model and import report.
+
+    `say` is told in a sentence what is being done. An earlier run's report and figures in the folder are
+    removed first, so that an interrupted run never shows old ones; its model stays until a new one is
+    whole.
+    """
+    out = _fresh(Path(out))
+    say(f"importing {config.data.name}")
+    start = time.perf_counter()
+    imported = import_dataset(config.data, out=out, progress=progress)
+    return _finish(imported, config, out, start, progress, say)
+
+
+def demo(out: str | Path, *, progress: bool = False, say: Say = _silent) -> dict[str, Any]:
+    """The same with one year of a retailer's household purchases, fetched from a package registry."""
+    out = _fresh(Path(out))
+    say("importing one year of household purchases (completejourney, published by dunnhumby)")
+    start = time.perf_counter()
+    imported = load_catalogue(DEMO, progress=progress)
+    imported.write(out)
+    config = RunConfig(data=DataConfig(name=DEMO), split=SPLITS[DEMO])
+    return _finish(imported, config, out, start, progress, say)
+
+
+def _fresh(out: Path) -> Path:
+    out.mkdir(parents=True, exist_ok=True)
+    for name in ("report.html", "metrics.json"):
+        (out / name).unlink(missing_ok=True)
+    shutil.rmtree(out / "import", ignore_errors=True)
+    return out
+
+
+def _finish(
+    imported: Imported, config: RunConfig, out: Path, start: float, progress: bool, say: Say
+) -> dict[str, Any]:
+    dataset = imported.dataset
+    say(f"{dataset.n_items:,} items, {dataset.n_users:,} users, {len(dataset.events):,} events")
+    say("fitting and choosing weights on validation")
+    fitted = fit(dataset, split_config=config.split, model_config=config.model, progress=progress)
+    for note in fitted.split.notes:
+        say(note)
+    changed = drift(dataset, fitted.split)
+    say(changed["statement"])
+    say("measuring on test")
+    evaluation = _measured(fitted, config.evaluate, progress)
+    examples = _examples(fitted.past, evaluation)
+    figures = {"drift": changed, "weights": describe_weights(fitted.past.blend)}
+    write_metrics(out / "metrics.json", evaluation, **figures, seconds=time.perf_counter() - start)
+    write_report(
+        out / "report.html",
+        title=f"What {dataset.name} could recommend",
+        evaluation=evaluation,
+        describe=describe(dataset),
+        import_report=imported.report,
+        drift=changed,
+        examples=examples,
+        heatmap=category_flow(evaluation.lists[MODEL], evaluation.cases.histories, dataset.taxonomy),
+        notes=(*fitted.split.notes, *_weight_notes(fitted.past)),
+    )
+    say("fitting once more on all events, to serve")
+    blend, _ = refit(fitted.past.blend, dataset, progress=progress)
+    served = Recommender(dataset, blend, repeats=fitted.past.repeats)
+    served.save(out / "model", half=True)
+    return {
+        "dataset": dataset.name,
+        "items": dataset.n_items,
+        "users": dataset.n_users,
+        "events": len(dataset.events),
+        "set_aside": len(imported.rejected),
+        "headline": _headline(evaluation),
+        "examples": _suggestions(served),
+        "report": str(out / "report.html"),
+        "metrics": str(out / "metrics.json"),
+        "model": str(out / "model"),
+        "seconds": time.perf_counter() - start,
+        "peak_mb": peak_mb(),
+    }
+
+
+def _measured(fitted: Any, config: EvaluateConfig, progress: bool) -> Evaluation:
+    total = len(fitted.split.test)
+    meter: AbstractContextManager[Callable[[int], None]] = bar("measuring", total, show=progress)
+    with meter as advance:
+        seen = 0
+
+        def count(done: int, _total: int) -> None:
+            nonlocal seen
+            advance(done - seen)
+            seen = done
+
+        return measure(
+            fitted,
+            ks=sorted({*config.k, 10}),
+            resamples=config.bootstrap,
+            seed=config.seed,
+            max_cases=config.max_users,
+            progress=count,
+        )
+
+
+def _headline(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """Recall at 10 of the served model and of the best single model, slice by slice."""
+    out = []
+    for slice_ in ("all", "new_item", "new_category", "cross_limited", "novel_limited", "cold_item"):
+        mine = evaluation.row(MODEL, slice_, "recall")
+        others = [evaluation.row(m, slice_, "recall") for m in evaluation.models if m != MODEL]
+        best = max((r for r in others if r), key=lambda r: float(r["value"]), default=None)
+        if mine and best:
+            out.append(
+                {
+                    "slice": slice_,
+                    "recall@10": mine["value"],
+                    "low": mine["low"],
+                    "high": mine["high"],
+                    "best_single": best["model"],
+                    "its_recall@10": best["value"],
+                    "n": mine["n"],
+                }
+            )
+    return out
+
+
+def _weight_notes(recommender: Recommender) -> list[str]:
+    chosen = describe_weights(recommender.blend)
+    shown = ("for_you", "discover", "goes_with", "unseen")
+    return [
+        f"weights of {name}, chosen on validation: " + ", ".join(f"{part} {w:g}" for part, w in parts.items())
+        for name, parts in chosen.items()
+        if name in shown
+    ]
+
+
+def _placement(recommender: Recommender) -> Placement:
+    return "goes_with" if recommender.dataset.users_are_baskets else "discover"
+
+
+def _examples(recommender: Recommender, evaluation: Evaluation) -> list[dict[str, Any]]:
+    """Some users of the test with a history of middling length, and what they would be shown."""
+    dataset, histories = recommender.dataset, evaluation.cases.histories
+    lengths = histories.lengths
+    order = np.argsort(np.abs(lengths - np.median(lengths[lengths > 0], keepdims=False)), kind="stable")
+    out = []
+    for case in order[:_EXAMPLES].tolist():
+        rows = histories.items_of(case)
+        ids = tuple(dataset.item_ids.ids(rows))
+        placement = _placement(recommender)
+        view = ids[-3:] if placement == "goes_with" else ()
+        found = recommender.recommend(
+            Query(placement=placement, history=ids, items=view, k=_LINES, explain=True)
+        )
+        user = int(histories.user[case])
+        out.append(
+            {
+                "user": dataset.user_ids.id(user) if user >= 0 else f"basket {case + 1}",
+                "history": [
+                    {"title": item_name(dataset, int(r)), "category": category_name(dataset, int(r))}
+                    for r in dict.fromkeys(rows[::-1].tolist())
+                ],
+                "items": [
+                    {
+                        "title": item.title or item.item_id,
+                        "category": item.category,
+                        "score": item.score,
+                        "reasons": [item.evidence.text] if item.evidence else [],
+                    }
+                    for item in found.items
+                ],
+            }
+        )
+    return out
+
+
+def _suggestions(recommender: Recommender) -> list[dict[str, Any]]:
+    """A few users and what they could want from categories they do not shop in, for the terminal."""
+    dataset = recommender.dataset
+    if dataset.users_are_baskets or not dataset.n_users:
+        return []
+    counts = np.diff(dataset.user_indptr)
+    order = np.argsort(np.abs(counts - np.median(counts)), kind="stable")[:3]
+    out = []
+    for user in dataset.user_ids.ids(order):
+        found = recommender.recommend(Query(placement="discover", user=user, k=3, explain=True))
+        items = [
+            {
+                "title": i.title or i.item_id,
+                "category": i.category,
+                "why": i.evidence.text if i.evidence else "",
+            }
+            for i in found.items
+        ]
+        out.append({"user": user, "items": items})
+    return out
