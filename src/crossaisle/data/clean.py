@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,16 @@ MICROS = 1_000_000
 DAY = 86_400 * MICROS
 
 
+def to_arrow(values: np.ndarray) -> pa.Array:
+    """A numpy array for Arrow; `pa.array` would import pandas wherever it is installed."""
+    return pl.Series(values).to_arrow()
+
+
+def texts(values: Iterable[str | None]) -> pa.Array:
+    """The same for texts."""
+    return pl.Series(list(values), dtype=pl.String).to_arrow().cast(pa.string())
+
+
 def as_text(values: pa.Array) -> pa.Array:
     """Any Arrow array as text; whole floats (an integer column with gaps) lose their '.0', NaN is null."""
     kind = values.type
@@ -34,8 +44,7 @@ def as_text(values: pa.Array) -> pa.Array:
         text = pc.if_else(whole, rounded, values.cast(pa.string()))
         return pc.if_else(pc.is_nan(values), pa.scalar(None, pa.string()), text)
     if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
-        listed = (None if v is None else _listed(v) for v in values.to_pylist())
-        return pa.array(listed, pa.string())
+        return texts(None if v is None else _listed(v) for v in values.to_pylist())
     return values.cast(pa.string())
 
 
@@ -94,10 +103,13 @@ def as_numbers(values: pa.Array) -> tuple[npt.NDArray[np.float64], npt.NDArray[n
     elif pa.types.is_boolean(kind):
         numbers = values.cast(pa.int8()).cast(pa.float64())
     else:
-        text = pl.Series(as_text(values)).str.strip_chars()
-        blank = (text == "").fill_null(True)
-        numbers = text.cast(pl.Float64, strict=False).to_arrow()
-        values = blank.replace_strict({True: None, False: 1}, return_dtype=pl.Int8).to_arrow()
+        values = as_text(values)
+        try:
+            numbers = values.cast(pa.float64())  # the quick way, if every text is a number
+        except pa.ArrowInvalid:
+            text = pl.Series(values, dtype=pl.String).str.strip_chars()
+            values = pl.select(pl.when(text != "").then(text)).to_series().to_arrow()
+            numbers = text.cast(pl.Float64, strict=False).to_arrow()
     out = numbers.to_numpy(zero_copy_only=False).astype(np.float64)
     there = np.asarray(values.is_valid())
     bad = there & ~np.isfinite(out)

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from crossaisle.config import DataConfig
-from crossaisle.data.clean import DAY, Clock, as_numbers, encode_ids, shown
+from crossaisle.data.clean import DAY, Clock, as_numbers, encode_ids, shown, texts, to_arrow
 from crossaisle.data.ledger import Ledger, Tally
 from crossaisle.data.sources import Source
 from crossaisle.data.tables import Mask, note_misread, raw_json
@@ -45,7 +45,7 @@ class Codes:
         names = chunks[-1].dictionary
         codes = np.concatenate([c.indices.fill_null(-1).to_numpy(zero_copy_only=False) for c in chunks])
         codes, used = compact(codes.astype(np.int32, copy=False), len(names))
-        return codes, names.filter(pa.array(used)).to_pylist()
+        return codes, names.filter(to_arrow(used)).to_pylist()
 
 
 def compact(codes: Rows, n: int) -> tuple[Rows, Mask]:
@@ -94,7 +94,7 @@ class EventReader:
     ) -> None:
         self.source, self.config, self.ledger = source, config, ledger
         self.columns = {name: columns[0] for name, columns in found.items()}
-        self.item_ids = None if item_ids is None else pa.array(item_ids, pa.string())
+        self.item_ids = None if item_ids is None else texts(item_ids)
         self.excluded = excluded
         self.clock = Clock(config.time_unit)
         self.latest = int(time.time()) * 1_000_000 + DAY
@@ -162,7 +162,7 @@ class EventReader:
         if self.keep_rows:
             kept = np.flatnonzero(keep) + start
             self.parts.setdefault("rows", []).append(self.source.file_rows(kept))
-        mask = pa.array(keep)
+        mask = to_arrow(keep)
         for name, codes in self.ids.items():
             codes.add(ids[name], mask)
 
@@ -209,7 +209,7 @@ class EventReader:
         return unreadable
 
     def _values(self, batch: pa.RecordBatch, column: str, index: npt.NDArray[np.integer]) -> pl.Series:
-        return shown(batch.column(self.columns[column]).take(pa.array(index)))
+        return shown(batch.column(self.columns[column]).take(to_arrow(index)))
 
     def _sort_out(self, batch: pa.RecordBatch, checks: list[tuple[str, str, Mask]], start: int) -> Mask:
         """Sets aside what breaks a rule, under the first rule it breaks; returns what stays."""
