@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from crossaisle.data.taxonomy import parse_paths
 
@@ -27,9 +26,16 @@ def to_arrow(values: np.ndarray) -> pa.Array:
     return pl.Series(values).to_arrow()
 
 
-def texts(values: Iterable[str | None]) -> pa.Array:
+def to_numpy(values: pa.Array, absent: int | None = None) -> np.ndarray:
+    """An Arrow array for numpy, with `absent` in place of nulls (float64 NaN where it is not given)."""
+    series = pl.Series(values)
+    return (series if absent is None else series.fill_null(absent)).to_numpy()
+
+
+def texts(values: pl.Series | Iterable[str | None]) -> pa.Array:
     """The same for texts."""
-    return pl.Series(list(values), dtype=pl.String).to_arrow().cast(pa.string())
+    series = values if isinstance(values, pl.Series) else pl.Series(list(values), dtype=pl.String)
+    return series.to_arrow().cast(pa.string())
 
 
 def as_text(values: pa.Array) -> pa.Array:
@@ -38,11 +44,11 @@ def as_text(values: pa.Array) -> pa.Array:
     if pa.types.is_dictionary(kind):
         values, kind = values.dictionary_decode(), kind.value_type
     if pa.types.is_floating(kind):
-        values = values.cast(pa.float64())
-        whole = pc.and_(pc.equal(pc.floor(values), values), pc.less(pc.abs(values), 2.0**53))
-        rounded = pc.if_else(whole, values, 0.0).cast(pa.int64()).cast(pa.string())
-        text = pc.if_else(whole, rounded, values.cast(pa.string()))
-        return pc.if_else(pc.is_nan(values), pa.scalar(None, pa.string()), text)
+        numbers = pl.Series(values.cast(pa.float64())).fill_nan(None)
+        whole = (numbers.floor() == numbers) & (numbers.abs() < 2.0**53)
+        rounded = numbers.cast(pl.Int64, strict=False).cast(pl.String)
+        text = pl.select(pl.when(whole).then(rounded).otherwise(numbers.cast(pl.String))).to_series()
+        return texts(text)
     if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
         return texts(None if v is None else _listed(v) for v in values.to_pylist())
     return values.cast(pa.string())
@@ -80,14 +86,14 @@ def encode_ids(values: pa.Array) -> tuple[pa.DictionaryArray, int]:
     cleaned = frame.select(
         tidy(pl.col("id")).alias("id"), dirty=pl.col("id").str.contains(CONTROL).fill_null(False)
     )
-    again = cleaned["id"].to_arrow().cast(pa.string()).dictionary_encode()
+    again = texts(cleaned["id"]).dictionary_encode()
     indices = again.indices.take(coded.indices).cast(pa.int32())
     dirty = int(np.count_nonzero(cleaned["dirty"].to_numpy()[_codes(coded.indices)]))
     return pa.DictionaryArray.from_arrays(indices, again.dictionary), dirty
 
 
 def _codes(indices: pa.Array) -> npt.NDArray[np.int64]:
-    return np.asarray(indices.drop_null().to_numpy(zero_copy_only=False), np.int64)
+    return to_numpy(indices.drop_null()).astype(np.int64)
 
 
 def as_numbers(values: pa.Array) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
@@ -110,8 +116,8 @@ def as_numbers(values: pa.Array) -> tuple[npt.NDArray[np.float64], npt.NDArray[n
             text = pl.Series(values, dtype=pl.String).str.strip_chars()
             values = pl.select(pl.when(text != "").then(text)).to_series().to_arrow()
             numbers = text.cast(pl.Float64, strict=False).to_arrow()
-    out = numbers.to_numpy(zero_copy_only=False).astype(np.float64)
-    there = np.asarray(values.is_valid())
+    out = to_numpy(numbers).astype(np.float64)
+    there = to_numpy(values.is_valid())
     bad = there & ~np.isfinite(out)
     out = np.where(np.isfinite(out), out, np.nan)
     return out, bad
@@ -163,9 +169,9 @@ class Clock:
             values, kind = values.dictionary_decode(), kind.value_type
         if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
             micros = values.cast(pa.timestamp("us", getattr(kind, "tz", None)), safe=False).cast(pa.int64())
-            known = np.asarray(micros.is_valid())
+            known = to_numpy(micros.is_valid())
             self._count("timestamps", int(known.sum()))
-            return np.asarray(micros.fill_null(0).to_numpy(zero_copy_only=False)), known
+            return to_numpy(micros, 0), known
         numeric = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
         if numeric and "%" not in (self.unit or ""):
             return self._numbers(as_numbers(values)[0])
