@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -156,10 +156,9 @@ class Clock:
     """
 
     unit: str | None = None
-    seen: dict[str, int] | None = None
+    seen: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.seen = {}
         self._formats = list(ISO) if self.unit is None or self.unit in UNITS else [self.unit]
 
     def read(self, values: pa.Array) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
@@ -238,7 +237,6 @@ class Clock:
         return micros, known
 
     def _count(self, what: str, n: int) -> None:
-        assert self.seen is not None
         if n:
             self.seen[what] = self.seen.get(what, 0) + n
 

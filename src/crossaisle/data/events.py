@@ -230,7 +230,7 @@ class EventReader:
         return keep
 
     def _note_times(self) -> None:
-        seen = {what: n for what, n in (self.clock.seen or {}).items() if n > 0}
+        seen = {what: n for what, n in self.clock.seen.items() if n > 0}
         if len(seen) > 1:
             mixture = ", ".join(f"{n:,} {what}" for what, n in seen.items())
             self.ledger.warn(
