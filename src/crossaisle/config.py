@@ -9,7 +9,7 @@ from __future__ import annotations
 import tomllib
 import types
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
@@ -216,12 +216,7 @@ def load_config(path: str | Path, overrides: Mapping[str, str] | Sequence[str] =
             raise ConfigError(
                 f"{path}, [model]: encoder must be 'minilm', 'none' or a folder (found {shorten(encoder)})"
             )
-        return RunConfig(
-            data=config.data,
-            split=config.split,
-            evaluate=config.evaluate,
-            model=ModelConfig(encoder=str(folder), keep=config.model.keep, seed=config.model.seed),
-        )
+        config = replace(config, model=replace(config.model, encoder=str(folder)))
     return config
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from crossaisle.data.taxonomy import parse_paths
 
@@ -22,20 +21,36 @@ MICROS = 1_000_000
 DAY = 86_400 * MICROS
 
 
+def to_arrow(values: np.ndarray) -> pa.Array:
+    """A numpy array for Arrow; `pa.array` would import pandas wherever it is installed."""
+    return pl.Series(values).to_arrow()
+
+
+def to_numpy(values: pa.Array, absent: int | None = None) -> np.ndarray:
+    """An Arrow array for numpy, with `absent` in place of nulls (float64 NaN where it is not given)."""
+    series = pl.Series(values)
+    return (series if absent is None else series.fill_null(absent)).to_numpy()
+
+
+def texts(values: pl.Series | Iterable[str | None]) -> pa.Array:
+    """The same for texts."""
+    series = values if isinstance(values, pl.Series) else pl.Series(list(values), dtype=pl.String)
+    return series.to_arrow().cast(pa.string())
+
+
 def as_text(values: pa.Array) -> pa.Array:
     """Any Arrow array as text; whole floats (an integer column with gaps) lose their '.0', NaN is null."""
     kind = values.type
     if pa.types.is_dictionary(kind):
         values, kind = values.dictionary_decode(), kind.value_type
     if pa.types.is_floating(kind):
-        values = values.cast(pa.float64())
-        whole = pc.and_(pc.equal(pc.floor(values), values), pc.less(pc.abs(values), 2.0**53))
-        rounded = pc.if_else(whole, values, 0.0).cast(pa.int64()).cast(pa.string())
-        text = pc.if_else(whole, rounded, values.cast(pa.string()))
-        return pc.if_else(pc.is_nan(values), pa.scalar(None, pa.string()), text)
+        numbers = pl.Series(values.cast(pa.float64())).fill_nan(None)
+        whole = (numbers.floor() == numbers) & (numbers.abs() < 2.0**53)
+        rounded = numbers.cast(pl.Int64, strict=False).cast(pl.String)
+        text = pl.select(pl.when(whole).then(rounded).otherwise(numbers.cast(pl.String))).to_series()
+        return texts(text)
     if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
-        listed = (None if v is None else _listed(v) for v in values.to_pylist())
-        return pa.array(listed, pa.string())
+        return texts(None if v is None else _listed(v) for v in values.to_pylist())
     return values.cast(pa.string())
 
 
@@ -71,14 +86,14 @@ def encode_ids(values: pa.Array) -> tuple[pa.DictionaryArray, int]:
     cleaned = frame.select(
         tidy(pl.col("id")).alias("id"), dirty=pl.col("id").str.contains(CONTROL).fill_null(False)
     )
-    again = cleaned["id"].to_arrow().cast(pa.string()).dictionary_encode()
+    again = texts(cleaned["id"]).dictionary_encode()
     indices = again.indices.take(coded.indices).cast(pa.int32())
     dirty = int(np.count_nonzero(cleaned["dirty"].to_numpy()[_codes(coded.indices)]))
     return pa.DictionaryArray.from_arrays(indices, again.dictionary), dirty
 
 
 def _codes(indices: pa.Array) -> npt.NDArray[np.int64]:
-    return np.asarray(indices.drop_null().to_numpy(zero_copy_only=False), np.int64)
+    return to_numpy(indices.drop_null()).astype(np.int64)
 
 
 def as_numbers(values: pa.Array) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
@@ -94,12 +109,15 @@ def as_numbers(values: pa.Array) -> tuple[npt.NDArray[np.float64], npt.NDArray[n
     elif pa.types.is_boolean(kind):
         numbers = values.cast(pa.int8()).cast(pa.float64())
     else:
-        text = pl.Series(as_text(values)).str.strip_chars()
-        blank = (text == "").fill_null(True)
-        numbers = text.cast(pl.Float64, strict=False).to_arrow()
-        values = blank.replace_strict({True: None, False: 1}, return_dtype=pl.Int8).to_arrow()
-    out = numbers.to_numpy(zero_copy_only=False).astype(np.float64)
-    there = np.asarray(values.is_valid())
+        values = as_text(values)
+        try:
+            numbers = values.cast(pa.float64())  # the quick way, if every text is a number
+        except pa.ArrowInvalid:
+            text = pl.Series(values, dtype=pl.String).str.strip_chars()
+            values = pl.select(pl.when(text != "").then(text)).to_series().to_arrow()
+            numbers = text.cast(pl.Float64, strict=False).to_arrow()
+    out = to_numpy(numbers).astype(np.float64)
+    there = to_numpy(values.is_valid())
     bad = there & ~np.isfinite(out)
     out = np.where(np.isfinite(out), out, np.nan)
     return out, bad
@@ -138,10 +156,9 @@ class Clock:
     """
 
     unit: str | None = None
-    seen: dict[str, int] | None = None
+    seen: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.seen = {}
         self._formats = list(ISO) if self.unit is None or self.unit in UNITS else [self.unit]
 
     def read(self, values: pa.Array) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
@@ -151,9 +168,9 @@ class Clock:
             values, kind = values.dictionary_decode(), kind.value_type
         if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
             micros = values.cast(pa.timestamp("us", getattr(kind, "tz", None)), safe=False).cast(pa.int64())
-            known = np.asarray(micros.is_valid())
+            known = to_numpy(micros.is_valid())
             self._count("timestamps", int(known.sum()))
-            return np.asarray(micros.fill_null(0).to_numpy(zero_copy_only=False)), known
+            return to_numpy(micros, 0), known
         numeric = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
         if numeric and "%" not in (self.unit or ""):
             return self._numbers(as_numbers(values)[0])
@@ -220,7 +237,6 @@ class Clock:
         return micros, known
 
     def _count(self, what: str, n: int) -> None:
-        assert self.seen is not None
         if n:
             self.seen[what] = self.seen.get(what, 0) + n
 

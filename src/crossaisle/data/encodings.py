@@ -61,20 +61,25 @@ def find_encoding(
 def _first_wrong_byte(open_bytes: Callable[[], IO[bytes]], encoding: str) -> tuple[int, int] | None:
     """(offset, line) of the first byte that does not decode, None when all do."""
     decoder = codecs.getincrementaldecoder(encoding)()
-    offset, line = 0, 1
+    plain = not codecs.lookup(encoding).name.startswith(("utf-16", "utf-32", "utf-7"))
+    offset = 0
     with open_bytes() as handle:
         while True:
             chunk = handle.read(CHUNK)
+            held = len(decoder.getstate()[0])
+            if plain and chunk and not held and chunk.isascii():
+                offset += len(chunk)
+                continue
             try:
                 decoder.decode(chunk, final=not chunk)
             except UnicodeDecodeError as error:
-                # the decoder may have held back the first bytes of a character from the chunk before
-                held = len(error.object) - len(chunk)
-                start = max(error.start - held, 0)
-                return offset + start, line + chunk[:start].count(b"\n")
+                wrong = offset + max(error.start - held, 0)
+                break
             if not chunk:
                 return None
-            offset, line = offset + len(chunk), line + chunk.count(b"\n")
+            offset += len(chunk)
+    with open_bytes() as handle:
+        return wrong, handle.read(wrong).count(b"\n") + 1
 
 
 def _unmarked_utf16(head: bytes) -> str | None:

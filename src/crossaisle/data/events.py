@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from crossaisle.config import DataConfig
-from crossaisle.data.clean import DAY, Clock, as_numbers, encode_ids, shown
+from crossaisle.data.clean import DAY, Clock, as_numbers, encode_ids, shown, texts, to_arrow, to_numpy
 from crossaisle.data.ledger import Ledger, Tally
 from crossaisle.data.sources import Source
 from crossaisle.data.tables import Mask, note_misread, raw_json
@@ -43,9 +45,9 @@ class Codes:
         chunks = pa.chunked_array(self._chunks).unify_dictionaries().chunks
         self._chunks = []
         names = chunks[-1].dictionary
-        codes = np.concatenate([c.indices.fill_null(-1).to_numpy(zero_copy_only=False) for c in chunks])
+        codes = np.concatenate([to_numpy(c.indices, -1) for c in chunks])
         codes, used = compact(codes.astype(np.int32, copy=False), len(names))
-        return codes, names.filter(pa.array(used)).to_pylist()
+        return codes, names.filter(to_arrow(used)).to_pylist()
 
 
 def compact(codes: Rows, n: int) -> tuple[Rows, Mask]:
@@ -94,12 +96,14 @@ class EventReader:
     ) -> None:
         self.source, self.config, self.ledger = source, config, ledger
         self.columns = {name: columns[0] for name, columns in found.items()}
-        self.item_ids = None if item_ids is None else pa.array(item_ids, pa.string())
+        self.item_ids = None if item_ids is None else texts(item_ids)
         self.excluded = excluded
         self.clock = Clock(config.time_unit)
         self.latest = int(time.time()) * 1_000_000 + DAY
         self.user_column = "user_id" if "user_id" in found else "basket_id"
-        self.ids = {name: Codes() for name in ("user_id", "basket_id", "kind") if name in found}
+        self.ids: dict[str, Codes] = {
+            name: Codes() for name in ("user_id", "basket_id", "kind") if name in found
+        }
         if item_ids is None:
             self.ids["item_id"] = Codes()
         self.parts: dict[str, list[np.ndarray]] = {}
@@ -108,16 +112,16 @@ class EventReader:
 
     def read(self, progress: bool = False) -> Raw:
         """All events; `DataError` when none can be kept."""
-        from rich.progress import Progress
-
         wanted = list(dict.fromkeys(self.columns.values()))
+        stream = self.source.batches(wanted)
         done = 0
-        with Progress(disable=not progress, transient=True) as bar:
-            task = bar.add_task("reading events", total=None)
-            for batch in self.source.batches(wanted):
-                self._take(batch, done)
+        with ThreadPoolExecutor(3) as pool, _Bar(progress) as bar:
+            ahead = pool.submit(next, stream, None)
+            while (batch := ahead.result()) is not None:
+                ahead = pool.submit(next, stream, None)  # is decoded while this one is checked
+                self._take(batch, done, pool)
                 done += batch.num_rows
-                bar.update(task, completed=done, description=f"reading events: {done:,}")
+                bar.show(done)
         self.tally.read += done
         note_misread("events", self.source, self.ledger)
         if not self.tally.read:
@@ -131,16 +135,16 @@ class EventReader:
         pa.default_memory_pool().release_unused()
         return self._finish()
 
-    def _take(self, batch: pa.RecordBatch, start: int) -> None:
-        n = batch.num_rows
-        if not n:
+    def _take(self, batch: pa.RecordBatch, start: int, pool: Executor) -> None:
+        if not batch.num_rows:
             return
-        ids: dict[str, pa.DictionaryArray] = {}
-        for name in ("item_id", "user_id", "basket_id", "kind"):
-            if name in self.columns:
-                ids[name], dirty = encode_ids(batch.column(self.columns[name]))
-                if dirty:
-                    self.tally.repaired["control_characters"] += dirty
+        names = [n for n in ("item_id", "user_id", "basket_id", "kind") if n in self.columns]
+        coded = list(pool.map(encode_ids, (batch.column(self.columns[n]) for n in names)))
+        ids: dict[str, pa.DictionaryArray] = {
+            name: array for name, (array, _) in zip(names, coded, strict=True)
+        }
+        if dirty := sum(n for _, n in coded):
+            self.tally.repaired["control_characters"] += dirty
         known: dict[str, np.ndarray] = {}
         checks = [("missing_item_id", "item_id", _absent(ids["item_id"]))]
         checks.append((f"missing_{self.user_column}", self.user_column, _absent(ids[self.user_column])))
@@ -162,14 +166,14 @@ class EventReader:
         if self.keep_rows:
             kept = np.flatnonzero(keep) + start
             self.parts.setdefault("rows", []).append(self.source.file_rows(kept))
-        mask = pa.array(keep)
+        mask = to_arrow(keep)
         for name, codes in self.ids.items():
             codes.add(ids[name], mask)
 
     def _item_rows(self, ids: pa.DictionaryArray) -> Rows:
-        found = pc.index_in(ids.dictionary, value_set=self.item_ids).fill_null(-1)
-        rows = np.append(found.to_numpy(zero_copy_only=False), -1).astype(np.int32)
-        codes: Rows = ids.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        found = to_numpy(pc.index_in(ids.dictionary, value_set=self.item_ids), -1)
+        rows: Rows = np.append(found, -1).astype(np.int32)
+        codes: Rows = to_numpy(ids.indices, -1)
         return rows[codes]
 
     def _moments(self, batch: pa.RecordBatch, known: dict[str, np.ndarray]) -> list[tuple[str, str, Mask]]:
@@ -178,7 +182,7 @@ class EventReader:
         column = batch.column(self.columns["time"])
         micros, read = self.clock.read(column)
         known["micros"] = micros
-        absent = np.asarray(column.is_null(nan_is_null=True))
+        absent = to_numpy(column.is_null(nan_is_null=True))
         return [
             ("missing_time", "time", absent),
             ("unreadable_time", "time", ~read),
@@ -209,7 +213,7 @@ class EventReader:
         return unreadable
 
     def _values(self, batch: pa.RecordBatch, column: str, index: npt.NDArray[np.integer]) -> pl.Series:
-        return shown(batch.column(self.columns[column]).take(pa.array(index)))
+        return shown(batch.column(self.columns[column]).take(to_arrow(index)))
 
     def _sort_out(self, batch: pa.RecordBatch, checks: list[tuple[str, str, Mask]], start: int) -> Mask:
         """Sets aside what breaks a rule, under the first rule it breaks; returns what stays."""
@@ -226,7 +230,7 @@ class EventReader:
         return keep
 
     def _note_times(self) -> None:
-        seen = {what: n for what, n in (self.clock.seen or {}).items() if n > 0}
+        seen = {what: n for what, n in self.clock.seen.items() if n > 0}
         if len(seen) > 1:
             mixture = ", ".join(f"{n:,} {what}" for what, n in seen.items())
             self.ledger.warn(
@@ -282,6 +286,32 @@ class EventReader:
         return table[codes].astype(np.int8), tuple(order)
 
 
+class _Bar:
+    """A line that counts rows while they are read; nothing when switched off."""
+
+    def __init__(self, visible: bool) -> None:
+        self._progress: Any = None
+        if visible:
+            from rich.progress import Progress
+
+            self._progress = Progress(transient=True)
+
+    def __enter__(self) -> _Bar:
+        if self._progress is not None:
+            self._progress.start()
+            self._task = self._progress.add_task("reading events", total=None)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+
+    def show(self, rows: int) -> None:
+        """So many rows are done."""
+        if self._progress is not None:
+            self._progress.update(self._task, completed=rows, description=f"reading events: {rows:,}")
+
+
 def _absent(ids: pa.DictionaryArray) -> Mask:
     """True where there is no id: the index is null, or points to an id that tidying left empty."""
-    return np.asarray(ids.indices.is_null())
+    return to_numpy(ids.indices.is_null())

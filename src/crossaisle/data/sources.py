@@ -23,6 +23,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from crossaisle.config import TableConfig
+from crossaisle.data.clean import texts
 from crossaisle.data.encodings import find_encoding
 from crossaisle.errors import ConfigError, DataError, nearest
 
@@ -200,7 +201,7 @@ def _jsonl(file: str, opener: Callable[[], IO[bytes]], config: TableConfig) -> S
     def batches(wanted: Sequence[str]) -> Iterator[pa.RecordBatch]:
         stream = rows()
         while chunk := list(itertools.islice(stream, JSON_BATCH)):
-            columns = [pa.array([_json_text(row.get(n)) for row in chunk], pa.string()) for n in wanted]
+            columns = [texts(_json_text(row.get(n)) for row in chunk) for n in wanted]
             yield pa.RecordBatch.from_arrays(columns, names=list(wanted))
 
     source.batches = batches

@@ -52,7 +52,8 @@ def load_dataset(folder: Path) -> Dataset:
         ]
         codes = read_arrays(folder)["item_path"]
         columns = read_arrays(folder / "events")
-        events = Events(**{name: columns.get(name) for name in FIELDS})  # type: ignore[arg-type]
+        time = columns.get("time")
+        events = Events(time=time, **{name: columns[name] for name in FIELDS if name != "time"})
         return Dataset(
             items=items,
             users=users,

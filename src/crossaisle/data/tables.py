@@ -13,7 +13,17 @@ import polars as pl
 import pyarrow as pa
 
 from crossaisle.config import DataConfig
-from crossaisle.data.clean import CONTROL, Paths, as_numbers, as_text, level_paths, read_paths, shown, tidy
+from crossaisle.data.clean import (
+    CONTROL,
+    Paths,
+    as_numbers,
+    as_text,
+    level_paths,
+    read_paths,
+    shown,
+    tidy,
+    to_arrow,
+)
 from crossaisle.data.ledger import Ledger, Tally
 from crossaisle.data.schema import TEXT_LIMITS
 from crossaisle.data.sources import Source
@@ -106,7 +116,7 @@ class Whole:
         self.ledger.repaired(self.table, rule, column, rows, self._values(column, index))
 
     def _values(self, column: str, index: npt.NDArray[np.int64]) -> list[str | None]:
-        picked = [shown(one_array(self.raw.column(n)).take(pa.array(index))) for n in self.found[column]]
+        picked = [shown(one_array(self.raw.column(n)).take(to_arrow(index))) for n in self.found[column]]
         return list(picked[0])
 
 
@@ -221,7 +231,7 @@ def one_array(column: pa.ChunkedArray | pa.Array) -> pa.Array:
 def raw_json(rows: pa.Table | pa.RecordBatch, index: npt.NDArray[np.integer]) -> pl.Series:
     """Some rows as JSON, long texts cut."""
     picked = pl.DataFrame(
-        {name: shown(one_array(rows.column(name)).take(pa.array(index))) for name in rows.schema.names}
+        {name: shown(one_array(rows.column(name)).take(to_arrow(index))) for name in rows.schema.names}
     )
     short = picked.select(pl.all().str.slice(0, 200))
     return short.select(pl.struct(pl.all()).struct.json_encode().alias("raw"))["raw"]

@@ -1,0 +1,134 @@
+"""Vocabulary, Taxonomy, Histories, Decay, Dataset and Query: the nouns everything else is written with."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crossaisle.data.cases import Cases
+from crossaisle.data.dataset import Dataset
+from crossaisle.data.history import Decay, Histories
+from crossaisle.data.query import Query
+from crossaisle.data.taxonomy import Taxonomy, parse_paths, vocabulary_of
+from crossaisle.data.vocabulary import Vocabulary
+from crossaisle.errors import ConfigError, DataError, UnknownIdError
+
+
+@given(st.lists(st.text(max_size=5), unique=True))
+def test_vocabulary_is_bijective(ids: list[str]) -> None:
+    vocabulary = Vocabulary(ids)
+    assert vocabulary.ids(vocabulary.rows(ids)) == ids
+    assert [vocabulary.row(name) for name in ids] == list(range(len(ids)))
+    assert vocabulary == Vocabulary(ids)
+    assert hash(vocabulary) == hash(Vocabulary(ids))
+
+
+def test_vocabulary_lookups() -> None:
+    vocabulary = Vocabulary([1, 2, "three"], what="item")
+    assert vocabulary.rows([2, "three", "four"]).tolist() == [1, 2, -1]
+    assert vocabulary.get("four") == -1
+    assert vocabulary.id(0) == "1"
+    assert 1 in vocabulary
+    assert repr(vocabulary) == "Vocabulary(3 items)"
+    with pytest.raises(UnknownIdError, match=r"unknown item 'thre' \(did you mean 'three'\?\)"):
+        vocabulary.row("thre")
+    with pytest.raises(DataError, match="duplicate items"):
+        Vocabulary(["a", "a"], what="item")
+
+
+def test_taxonomy_codes_names_and_lookups() -> None:
+    taxonomy = Taxonomy(
+        (parse_paths("Hair > Oil"), parse_paths(["Kitchen > Oil", "Gifts"]), (), parse_paths("Hair"))
+    )
+    assert taxonomy.depth == 2
+    assert taxonomy.codes(0).tolist() == [0, 1, -1, 0]
+    assert taxonomy.names(1) == ("Hair > Oil", "Kitchen > Oil", "Hair")
+    assert taxonomy.codes(-1).tolist() == taxonomy.codes(1).tolist() == [0, 1, -1, 2]
+    assert taxonomy.codes(9).tolist() == taxonomy.codes(1).tolist()
+    assert taxonomy.find("hair").tolist() == [0, 3]
+    assert taxonomy.find("oil").tolist() == [0, 1]
+    assert taxonomy.find("Kitchen > Oil").tolist() == [1]
+    assert taxonomy.find("gifts").tolist() == [1]
+    assert vocabulary_of(taxonomy, 0).all == ("Hair", "Kitchen")
+    assert set(taxonomy.all_names) == {"Hair", "Hair > Oil", "Kitchen", "Kitchen > Oil", "Gifts"}
+    with pytest.raises(UnknownIdError, match="did you mean 'Kitchen'"):
+        taxonomy.find("kichen")
+    assert parse_paths(None) == parse_paths([" > "]) == ()
+
+
+def test_histories() -> None:
+    histories = Histories.of(
+        [[3, 1, 3], [], [2]], days=[[0.0, 5.0, 10.0], [], [10.0]], now=[10.0, 10.0, 10.0]
+    )
+    assert histories.lengths.tolist() == [3, 0, 1]
+    assert histories.age.tolist() == [2, 1, 0, 0]
+    assert histories.owner.tolist() == [0, 0, 0, 2]
+    assert histories.last_item.tolist() == [3, -1, 2]
+    assert histories.items_of(0).tolist() == [3, 1, 3]
+    picked = histories.take([2, 0])
+    assert picked.item.tolist() == [2, 3, 1, 3]
+    assert picked.day.tolist() == [10.0, 0.0, 5.0, 10.0]
+    assert len(histories.take(slice(1, 3))) == 2
+    assert histories.matrix(None, 4).toarray().tolist() == [[0, 1, 0, 2], [0, 0, 0, 0], [0, 0, 1, 0]]
+    weights = np.array([1, 2, 3, 4], np.float32)
+    assert histories.matrix(weights, 4, combine="max").toarray()[0].tolist() == [0, 2, 0, 3]
+    assert np.isnan(Histories.of([[1]]).day).all()
+
+
+def test_decay() -> None:
+    histories = Histories.of([[0, 1, 2]], days=[[0.0, 5.0, 10.0]], now=[10.0])
+    assert Decay(events=2.0).weights(histories) == pytest.approx(np.exp([-1.0, -0.5, 0.0]))
+    assert Decay(half_life_days=5.0).weights(histories) == pytest.approx([0.25, 0.5, 1.0])
+    both = Decay(events=2.0, half_life_days=5.0).weights(histories)
+    assert both == pytest.approx(np.exp([-1.0, -0.5, 0.0]) * [0.25, 0.5, 1.0])
+    assert Decay(half_life_days=5.0).weights(Histories.of([[0, 1]])).tolist() == [1.0, 1.0]
+
+
+def test_dataset_views(shop: Dataset) -> None:
+    ann = shop.user_ids.row("ann")
+    histories = shop.histories([ann])
+    assert shop.item_ids.ids(histories.items_of(0)) == [
+        "bread",
+        "butter",
+        "jam",
+        "bread",
+        "butter",
+        "bread",
+        "milk",
+    ]
+    assert histories.now[0] == shop.histories().day.max()
+    assert shop.histories(now=1.0).now.tolist() == [1.0] * 5
+    assert shop.item_counts[shop.item_ids.row("bread")] == 5
+    assert shop.matrix()[ann, shop.item_ids.row("bread")] == 1.0
+    assert shop.matrix(binary=False)[ann, shop.item_ids.row("bread")] == 3.0
+    assert shop.item_texts[0] == "White bread. Mill. Bakery > Bread"
+    early = shop.with_events(shop.events.time < shop.events.time.max())
+    assert (len(early.events), early.n_items) == (21, 10)
+    assert shop.has_time
+
+
+def test_cases_take(shop: Dataset) -> None:
+    cases = Cases(shop.histories([0, 1]), np.array([0, 2, 3]), np.array([5, 6, 7], np.int32))
+    part = cases.take(np.array([1]))
+    assert (len(part), part.targets_of(0).tolist()) == (1, [7])
+    assert len(cases.take(np.empty(0, np.int64))) == 0
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"placement": "for_yu"}, "did you mean 'for_you'"),
+        ({"k": 0}, "k must be at least 1"),
+        ({"cross_share": 1.5}, "between 0 and 1"),
+        ({"cross_share": "half"}, "or 'auto'"),
+        ({"diversity": -1}, "diversity"),
+        ({"quota": 0}, "quota"),
+        ({"min_price": 2, "max_price": 1}, "must not exceed"),
+        ({"placement": "similar"}, "needs at least one item in view"),
+    ],
+)
+def test_query_checks_itself(wrong: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Query(**wrong)  # type: ignore[arg-type]
