@@ -18,7 +18,7 @@ LAYERS = (
     {"data"},
     {"encoders"},
     {"models"},
-    {"policy", "explain", "recommend"},
+    {"policy", "explain", "answer", "recommend"},
     {"pipeline", "evaluate"},
     {"cli", "__main__"},
 )
