@@ -43,7 +43,7 @@ def test_shared_words_add_up_to_the_cosine() -> None:
     model = TfidfSimilarity().fit(tiny_shop())
     words = model.shared_words(0, 1)
     assert [w for w, _ in words]
-    cosine = model.similarity(np.array([0], np.int32), np.array([1], np.int32))[0, 0]
+    cosine = model.item_similarity(np.array([0], np.int32), np.array([1], np.int32))[0, 0]
     assert sum(share for _, share in words) == pytest.approx(cosine, rel=1e-5)
     assert {w for w, _ in words} >= {"fresh", "milk"}
 

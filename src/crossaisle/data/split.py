@@ -131,7 +131,7 @@ def leave_last_out(dataset: Dataset) -> Split:
         _last_cases(dataset, train, users, last - 1),
         dataset.with_events(past),
         _last_cases(dataset, past, users, last),
-        notes=(f"{short:,} users with fewer than three events are used for training only",),
+        notes=(f"{short:,} users with fewer than three events are used for training only",) if short else (),
     )
 
 

@@ -145,19 +145,17 @@ def calibration(lists: Rows, histories: Histories, taxonomy: Taxonomy, *, alpha:
 
 def category_flow(
     lists: Rows, histories: Histories, taxonomy: Taxonomy
-) -> tuple[npt.NDArray[np.float64], tuple[str, ...]]:
-    """From which category to which: float64 (C, C), rows sum to 1 (0 without lists), and the names.
+) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
+    """From which category to which: int64 (C, C) recommended items, and the category names.
 
-    Row: the category of the last item of a history; column: the share of recommended items.
+    Row: the category of the last item of a history; column: that of the recommended item.
     """
     category, names = taxonomy.codes(), taxonomy.names()
     last = histories.last_item
     origin = np.where(last >= 0, category[last], -1)[:, None]
     listed = np.where(lists >= 0, category[lists], -1)
-    usable = (origin >= 0) & (listed >= 0)
-    flat = (origin * len(names) + listed)[usable]
-    table = np.bincount(flat, minlength=len(names) ** 2).reshape(len(names), len(names)).astype(np.float64)
-    return table / np.maximum(table.sum(axis=1, keepdims=True), 1.0), names
+    flat = (origin * len(names) + listed)[(origin >= 0) & (listed >= 0)]
+    return np.bincount(flat, minlength=len(names) ** 2).reshape(len(names), len(names)), names
 
 
 def _shares(owner: npt.NDArray[np.int64], code: Rows, shape: tuple[int, int]) -> npt.NDArray[np.float64]:

@@ -64,7 +64,13 @@ class Evaluation:
         )
 
     def compare(
-        self, model: str, against: Sequence[str] | None = None, *, metric: str = "ndcg", k: int = 10
+        self,
+        model: str,
+        against: Sequence[str] | None = None,
+        *,
+        slices: Sequence[str] | None = None,
+        metric: str = "ndcg",
+        k: int = 10,
     ) -> list[Row]:
         """One model against others, slice by slice: paired difference and ratio with 95 % intervals.
 
@@ -72,13 +78,14 @@ class Evaluation:
         """
         self._known(model)
         others = [m for m in (against or self.models) if m != model]
-        columns = [self.columns.index((s, metric, k)) for s in self.slices]
+        names = self.slices if slices is None else slices
+        columns = [self.columns.index((s, metric, k)) for s in names]
         mine, out = self.values[model][:, columns], []
         for other in others:
             theirs = self.values[self._known(other)][:, columns]
             gap, p = self.bootstrap.difference(mine, theirs)
             ratio = self.bootstrap.ratio(mine, theirs)
-            for i, name in enumerate(self.slices):
+            for i, name in enumerate(names):
                 base = self.row(other, name, metric, k) or {}
                 own = self.row(model, name, metric, k) or {}
                 out.append(

@@ -43,10 +43,10 @@ class TextModel(Scorer):
     def evidence(self, histories: Histories, item: int) -> tuple[Floats, float]:
         """Exact: each event gives its decayed weight times its cosine with the item."""
         self.check_fitted()
-        cosines = self.similarity(histories.item, np.array([item], np.int32)).ravel()
+        cosines = self.item_similarity(histories.item, np.array([item], np.int32)).ravel()
         return (self.decay.weights(histories) * cosines).astype(np.float32), 0.0
 
-    def similarity(self, left: Rows, right: Rows) -> Floats:
+    def item_similarity(self, left: Rows, right: Rows) -> Floats:
         """Cosines of item rows (n,) and (m,): float32 (n, m)."""
         return _dense(self.vectors_[left] @ self.vectors_[right].T)
 

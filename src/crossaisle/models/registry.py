@@ -9,13 +9,24 @@ from typing import Any, get_type_hints
 from crossaisle.errors import ArtifactError, nearest
 from crossaisle.models.base import Scorer
 from crossaisle.models.category_link import CategoryLink
+from crossaisle.models.complement import ComplementSoftmax
 from crossaisle.models.content import EncoderSimilarity, TfidfSimilarity
 from crossaisle.models.frequency import Frequency
 from crossaisle.models.item_knn import ItemKNN
 from crossaisle.models.linear import EASE, SLIT
 from crossaisle.models.popularity import Popularity
 
-_CLASSES = (Popularity, Frequency, ItemKNN, EASE, SLIT, TfidfSimilarity, EncoderSimilarity, CategoryLink)
+_CLASSES = (
+    Popularity,
+    Frequency,
+    ItemKNN,
+    EASE,
+    SLIT,
+    TfidfSimilarity,
+    EncoderSimilarity,
+    CategoryLink,
+    ComplementSoftmax,
+)
 SCORERS: dict[str, type[Scorer]] = {cls.kind: cls for cls in _CLASSES}
 """`Scorer.kind` -> class."""
 

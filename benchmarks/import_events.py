@@ -1,0 +1,198 @@
+"""Times the import of millions of events into an integer-coded `Dataset` against the same steps in pandas.
+
+    python benchmarks/import_events.py --rows 5000000 --out runs/import
+
+Makes a deterministic log of purchases with text ids and some dirt, as parquet and as CSV, then runs each
+import in a process of its own and takes its wall time and peak memory. The steps, on both sides: read;
+set aside rows without an id, of unknown items and with unreadable, negative or future times, each with
+its row number, rule and content; tidy ids; text to moments; ids to integers; sort by user and time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+BARS = {"seconds": 20.0, "peak_mb": 800.0, "times_faster": 3.0}
+
+
+def make(folder: Path, rows: int) -> None:
+    """`items.parquet`, `events.parquet` and `events.csv`; the same for the same number of rows."""
+    import polars as pl
+
+    rng = np.random.default_rng(0)
+    n_items, n_users = max(rows // 100, 10), max(rows // 25, 10)
+    ids = [f"B{i:09d}" for i in rng.permutation(n_items)]
+    levels = rng.integers(0, 12, n_items), rng.integers(0, 300, n_items)
+    categories = [f"Department {a} > Aisle {b % 25}" for a, b in zip(*levels, strict=True)]
+    titles = [f"Product number {i}" for i in range(n_items)]
+    pl.DataFrame({"item_id": ids, "title": titles, "categories": categories}).write_parquet(
+        folder / "items.parquet"
+    )
+    weight = 1 / np.arange(1, n_items + 1) ** 0.8
+    item = np.searchsorted(np.cumsum(weight / weight.sum()), rng.random(rows)).clip(0, n_items - 1)
+    user = (n_users * rng.beta(0.7, 1.6, rows)).astype(np.int64)
+    moment = (
+        np.sort(rng.integers(1_640_995_200, 1_703_980_800, rows))
+        .astype("datetime64[s]")
+        .astype("datetime64[ms]")
+    )
+    events = pl.DataFrame(
+        {
+            "user_id": pl.Series("user_id", user).cast(pl.String).str.zfill(8).str.replace("^", "user-"),
+            "item_id": pl.Series(ids).gather(item),
+            "time": pl.Series(moment).dt.strftime("%Y-%m-%dT%H:%M:%S"),
+            "value": np.round(rng.gamma(2.0, 4.0, rows), 2),
+            "quantity": 1 + rng.poisson(0.3, rows),
+        }
+    )
+    dirt = rng.random(rows)
+    events = events.with_columns(
+        user_id=pl.when(pl.Series(dirt < 0.001)).then(None).otherwise("user_id"),
+        item_id=pl.when(pl.Series((dirt >= 0.001) & (dirt < 0.003)))
+        .then(pl.lit("gone-") + pl.col("item_id"))
+        .otherwise("item_id"),
+        time=pl.when(pl.Series((dirt >= 0.003) & (dirt < 0.004)))
+        .then(pl.lit("not a time"))
+        .when(pl.Series((dirt >= 0.004) & (dirt < 0.005)))
+        .then(pl.lit("2999-01-01T00:00:00"))
+        .otherwise("time"),
+    )
+    events.write_parquet(folder / "events.parquet")
+    events.write_csv(folder / "events.csv")
+
+
+def ours(folder: Path, suffix: str) -> dict[str, int]:
+    """The import of this package."""
+    from crossaisle.config import DataConfig, EventsConfig, ItemsConfig
+    from crossaisle.data.importer import import_dataset
+
+    config = DataConfig(
+        items=ItemsConfig(path=folder / "items.parquet"),
+        events=EventsConfig(path=folder / f"events.{suffix}"),
+    )
+    done = import_dataset(config)
+    return {
+        "kept": len(done.dataset.events),
+        "set_aside": done.report["tables"]["events"]["rows_read"] - len(done.dataset.events),
+    }
+
+
+def pandas(folder: Path, suffix: str) -> dict[str, int]:
+    """The same steps, written the usual way."""
+    import pandas as pd
+
+    items = pd.read_parquet(folder / "items.parquet")
+    path = folder / f"events.{suffix}"
+    events = pd.read_parquet(path) if suffix == "parquet" else pd.read_csv(path)
+    events["row"] = np.arange(1, len(events) + 1)
+    ids = {}
+    for name in ("user_id", "item_id"):
+        text = events[name].str.replace(r"[\x00-\x08\x0e-\x1f\x7f]", "", regex=True)
+        text = text.str.replace(r"\s+", " ", regex=True).str.strip()
+        ids[name] = text.mask(text == "")
+    moment = pd.to_datetime(events["time"], format="ISO8601", errors="coerce", utc=True)
+    value = pd.to_numeric(events["value"], errors="coerce").replace([np.inf, -np.inf], np.nan)
+    quantity = pd.to_numeric(events["quantity"], errors="coerce").fillna(1)
+    checks = {
+        "missing_item_id": ids["item_id"].isna(),
+        "missing_user_id": ids["user_id"].isna(),
+        "unknown_item": ~ids["item_id"].isin(items["item_id"]),
+        "missing_time": events["time"].isna(),
+        "unreadable_time": moment.isna(),
+        "negative_time": moment < pd.Timestamp(0, tz="UTC"),
+        "future_time": moment > pd.Timestamp.now(tz="UTC") + pd.Timedelta(days=1),
+        "negative_quantity": quantity < 0,
+    }
+    keep = pd.Series(True, index=events.index)
+    rejected = []
+    for rule, mask in checks.items():
+        broken = mask & keep
+        keep &= ~mask
+        part = events[broken]
+        if part.empty:
+            continue
+        raw = part.drop(columns="row").to_json(orient="records", lines=True).splitlines()
+        rejected.append(pd.DataFrame({"row": part["row"], "rule": rule, "raw": raw}))
+    kept = pd.DataFrame(
+        {
+            "user": pd.factorize(ids["user_id"][keep])[0],
+            "item": pd.Index(items["item_id"]).get_indexer(ids["item_id"][keep]),
+            "moment": moment[keep],
+            "value": value[keep],
+            "quantity": quantity[keep],
+        }
+    )
+    kept = kept.sort_values(["user", "moment"], kind="stable")
+    arrays = (
+        kept["user"].to_numpy(np.int32),
+        kept["item"].to_numpy(np.int32),
+        kept["moment"].dt.tz_localize(None).to_numpy("datetime64[s]").astype(np.int64),
+        kept["value"].to_numpy(np.float32),
+        kept["quantity"].to_numpy(np.float32),
+    )
+    return {"kept": len(arrays[0]), "set_aside": sum(map(len, rejected))}
+
+
+def measure(folder: Path, library: str, suffix: str) -> dict[str, object]:
+    """Runs one import in a fresh process."""
+    command = [sys.executable, __file__, "--run", library, suffix, "--out", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return {"library": library, "format": suffix, **json.loads(done.stdout)}
+
+
+def run(folder: Path, library: str, suffix: str) -> None:
+    """Inside the fresh process: one import, its time (imports of libraries included) and peak memory."""
+    start = time.perf_counter()
+    counts = (ours if library == "crossaisle" else pandas)(folder, suffix)
+    seconds = time.perf_counter() - start
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"seconds": round(seconds, 2), "peak_mb": round(peak), **counts}))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=5_000_000)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--repeat", type=int, default=1, help="the fastest of this many runs counts")
+    parser.add_argument("--run", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--make", action="store_true", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.make:
+        make(given.out, given.rows)
+        return
+    if given.run:
+        run(given.out, *given.run)
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        # also in a process of its own: children start with the peak memory of the process they come from
+        command = [sys.executable, __file__, "--rows", str(given.rows), "--make", "--out", str(folder)]
+        subprocess.run(command, check=True)
+        rows = []
+        for suffix in ("parquet", "csv"):
+            for library in ("crossaisle", "pandas"):
+                runs = [measure(folder, library, suffix) for _ in range(given.repeat)]
+                rows.append({"rows": given.rows, **min(runs, key=lambda r: float(str(r["seconds"])))})
+    print(f"{'':24}{'seconds':>10}{'peak MB':>10}{'kept':>12}{'set aside':>12}")
+    for row in rows:
+        name = f"{row['library']}, {row['format']}"
+        print(f"{name:24}{row['seconds']:>10}{row['peak_mb']:>10}{row['kept']:>12,}{row['set_aside']:>12,}")
+    for ours_row, theirs in zip(rows[::2], rows[1::2], strict=True):
+        print(f"{ours_row['format']}: {theirs['seconds'] / ours_row['seconds']:.1f} times faster than pandas")
+    print(f"bars: {BARS['seconds']:.0f} s, {BARS['peak_mb']:.0f} MB, {BARS['times_faster']:.0f} times faster")
+    if given.out:
+        given.out.mkdir(parents=True, exist_ok=True)
+        (given.out / "results.json").write_text(json.dumps(rows, indent=1))
+
+
+if __name__ == "__main__":
+    main()

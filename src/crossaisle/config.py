@@ -1,0 +1,324 @@
+"""Settings of a run: TOML -> frozen dataclasses. Each setting is declared once, with its default and range.
+
+A key nobody knows, a wrong type and a value out of range are a `ConfigError` that names file, section,
+key, rule and, for a misspelt key, the nearest known one.
+"""
+
+from __future__ import annotations
+
+import tomllib
+import types
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+
+from crossaisle.errors import ConfigError, nearest, shorten
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemColumns:
+    """What the shop calls the columns of its items; an unset one is looked for under its own name."""
+
+    item_id: str | None = None
+    title: str | None = None
+    description: str | None = None
+    categories: str | tuple[str, ...] | None = None
+    """One column of paths ('A > B'), or a list of columns that are the levels, root first."""
+    brand: str | None = None
+    price: str | None = None
+    image: str | None = None
+    in_stock: str | None = None
+    attributes: tuple[str, ...] = ()
+    """Any further columns worth reading."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventColumns:
+    """What the shop calls the columns of its events."""
+
+    item_id: str | None = None
+    user_id: str | None = None
+    time: str | None = None
+    position: str | None = None
+    """Order of the events where there is no time, or within one moment."""
+    kind: str | None = None
+    value: str | None = None
+    quantity: str | None = None
+    basket_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserColumns:
+    """What the shop calls the columns of its users."""
+
+    user_id: str | None = None
+    attributes: tuple[str, ...] = ()
+    """Columns to keep; all of them when empty."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableConfig:
+    """Where one table comes from: a path, a URL with its sha256, or a file of a hub repository."""
+
+    path: Path | None = None
+    url: str | None = None
+    sha256: str | None = None
+    hub: str | None = None
+    """'owner/repository' of a data set on the Hugging Face hub."""
+    file: str | None = None
+    """The file inside the hub repository."""
+    format: Literal["csv", "tsv", "jsonl", "parquet"] | None = None
+    """Told by the file's suffix when unset."""
+    encoding: str | None = None
+    """Found out when unset: byte order mark, UTF-8, UTF-16, GB18030, else Windows-1252."""
+    delimiter: str | None = None
+    """Found out from the header when unset."""
+
+    def __post_init__(self) -> None:
+        given = [name for name in ("path", "url", "hub") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ConfigError(f"give one of path, url and hub, not {' and '.join(given)}")
+        if self.url is not None and self.sha256 is None:
+            raise ConfigError("url needs sha256, so that what arrives can be verified")
+        if self.hub is not None and self.file is None:
+            raise ConfigError("hub needs file: which file of the repository to read")
+        if self.delimiter is not None and len(self.delimiter) != 1:
+            raise ConfigError(f"delimiter must be one character (found {self.delimiter!r})")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemsConfig(TableConfig):
+    """`[data.items]`"""
+
+    columns: ItemColumns = ItemColumns()
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventsConfig(TableConfig):
+    """`[data.events]`"""
+
+    columns: EventColumns = EventColumns()
+
+
+@dataclass(frozen=True, kw_only=True)
+class UsersConfig(TableConfig):
+    """`[data.users]`"""
+
+    columns: UserColumns = UserColumns()
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """`[data]`: a shop's tables and how to read them."""
+
+    name: str = "shop"
+    events: EventsConfig = EventsConfig()
+    items: ItemsConfig | None = None
+    """Without it, items are whatever the events name."""
+    users: UsersConfig | None = None
+    category_separator: str = ">"
+    category_level: int | str = field(default=0, metadata={"low": -1})
+    """The depth that the shop calls "category": 0 = top, -1 = leaf, or the name of a level's column."""
+    min_users_per_item: int = field(default=0, metadata={"low": 0})
+    """Items with fewer users than this are set aside, with their events."""
+    require_category: bool = False
+    """Items whose category path does not reach `category_level` are set aside, with their events."""
+    exclude_categories: tuple[str, ...] = ()
+    """Categories, by full path or last name, whose items are set aside, with their events."""
+    time_unit: str | None = None
+    """"s", "ms", "us" or "ns" since 1970, or a format such as "%d/%m/%Y %H:%M". Unset: ISO text, dates,
+    timestamps, and epoch numbers whose unit follows from their magnitude."""
+
+    def __post_init__(self) -> None:
+        unit = self.time_unit
+        if unit is not None and unit not in ("s", "ms", "us", "ns") and "%" not in unit:
+            raise ConfigError(
+                f"time_unit must be 's', 'ms', 'us', 'ns' or a format such as '%d/%m/%Y' (found {unit!r})"
+            )
+        if not self.category_separator.strip():
+            raise ConfigError("category_separator must not be blank")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitConfig:
+    """`[split]`: how validation and test are held out."""
+
+    protocol: Literal["temporal", "leave_last_out", "baskets"] = "temporal"
+    validation: float | date = field(default=0.1, metadata={"low": 0.0, "high": 0.9})
+    """Share of the events (or baskets) before the test, or the day on which validation starts."""
+    test: float | date = field(default=0.1, metadata={"low": 0.0, "high": 0.9})
+    """Share of the last events (or of the baskets), or the day on which the test starts."""
+    seed: int = field(default=0, metadata={"low": 0})
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateConfig:
+    """`[evaluate]`"""
+
+    k: tuple[int, ...] = field(default=(10,), metadata={"low": 1})
+    bootstrap: int = field(default=1000, metadata={"low": 0})
+    """Resamples behind each interval."""
+    seed: int = field(default=0, metadata={"low": 0})
+    max_users: int | None = field(default=None, metadata={"low": 1})
+    """Evaluate a seeded sample of this many users; unset: everybody."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """`[model]`"""
+
+    encoder: str = "minilm"
+    """"minilm", "none", or the path of a folder with an encoder."""
+    keep: int = field(default=256, metadata={"low": 1})
+    """Weights kept per row of an item-to-item matrix."""
+    seed: int = field(default=0, metadata={"low": 0})
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """Everything `crossaisle run` needs."""
+
+    data: DataConfig
+    split: SplitConfig = SplitConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+    model: ModelConfig = ModelConfig()
+
+
+def load_config(path: str | Path, overrides: Mapping[str, str] | Sequence[str] = ()) -> RunConfig:
+    """Reads a TOML file; overrides are `section.key=value` and win over it.
+
+    Paths are relative to the file's folder.
+    """
+    path = Path(path)
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not TOML ({error})") from None
+    for name, text in _pairs(overrides):
+        _put(values, name, text)
+    config = build(RunConfig, values, str(path), base=path.parent)
+    for name in ("events", "items", "users"):
+        table = getattr(config.data, name)
+        if table is not None and table.path is table.url is table.hub is None:
+            raise ConfigError(f"{path}, [data.{name}]: give path, url or hub: where the table is")
+    encoder = config.model.encoder
+    if encoder not in ("minilm", "none"):
+        folder = path.parent / Path(encoder).expanduser()
+        if not folder.is_dir():
+            raise ConfigError(
+                f"{path}, [model]: encoder must be 'minilm', 'none' or a folder (found {shorten(encoder)})"
+            )
+        return RunConfig(
+            data=config.data,
+            split=config.split,
+            evaluate=config.evaluate,
+            model=ModelConfig(encoder=str(folder), keep=config.model.keep, seed=config.model.seed),
+        )
+    return config
+
+
+def _pairs(overrides: Mapping[str, str] | Sequence[str]) -> list[tuple[str, str]]:
+    if isinstance(overrides, Mapping):
+        return list(overrides.items())
+    for text in overrides:
+        if "=" not in text:
+            raise ConfigError(f"an override is section.key=value (found {text!r})")
+    return [cast(tuple[str, str], tuple(text.split("=", 1))) for text in overrides]
+
+
+def _put(values: dict[str, Any], name: str, text: str) -> None:
+    *sections, key = name.strip().split(".")
+    for section in sections:
+        values = values.setdefault(section, {})
+        if not isinstance(values, dict):
+            raise ConfigError(f"override {name}: {section!r} is a value, not a section")
+    try:
+        values[key] = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        values[key] = text  # a bare word is text, so that no quotes are needed on a command line
+
+
+def build(kind: type[T], values: object, where: str, *, base: Path = Path()) -> T:
+    """A dataclass out of a parsed table, every key, type and range checked.
+
+    `where` (file, then sections) starts each message; `base` is the folder that paths are relative to.
+    """
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{where}: must be a table of settings (found {shorten(values)})")
+    declared = {f.name: f for f in fields(cast(Any, kind))}
+    hints = get_type_hints(kind)
+    for key in values:
+        if key not in declared:
+            raise ConfigError(f"{where}: unknown key {key!r}{nearest(str(key), declared)}")
+    made: dict[str, Any] = {}
+    for name, spec in declared.items():
+        if name in values:
+            place = _deeper(where, name) if isinstance(values[name], Mapping) else f"{where}: {name}"
+            made[name] = _convert(values[name], hints[name], place, base)
+            _check_range(made[name], spec.metadata, place)
+        elif spec.default is MISSING and spec.default_factory is MISSING:
+            raise ConfigError(f"{where}: section [{name}] is missing")
+    try:
+        return kind(**made)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from None
+
+
+def _deeper(where: str, name: str) -> str:
+    if where.endswith("]"):
+        return f"{where[:-1]}.{name}]"
+    return f"{where}, [{name}]" if where else f"[{name}]"
+
+
+def _convert(value: Any, hint: Any, where: str, base: Path) -> Any:
+    options = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+    for option in options:
+        if is_dataclass(option) and isinstance(value, Mapping):
+            return build(cast(type, option), value, where, base=base)
+        if get_origin(option) is Literal and isinstance(value, str):
+            if value in get_args(option):
+                return value
+            raise ConfigError(f"{where}: unknown value {value!r}{nearest(value, get_args(option))}")
+        if get_origin(option) is tuple and isinstance(value, list | tuple):
+            return tuple(_convert(v, get_args(option)[0], where, base) for v in value)
+        if option is Path and isinstance(value, str | Path):
+            return base / Path(value).expanduser()
+        if option is float and isinstance(value, int | float) and not isinstance(value, bool):
+            return float(value)
+        if option is date and isinstance(value, date):
+            return value.date() if isinstance(value, datetime) else value
+        if option in (str, int, bool) and type(value) is option:
+            return value
+    wanted = " or ".join(_NAMES.get(get_origin(o) or o, "a table") for o in options if o is not type(None))
+    raise ConfigError(f"{where}: must be {wanted} (found {shorten(value)})")
+
+
+_NAMES: dict[Any, str] = {
+    str: "text",
+    Path: "a path",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    date: "a day such as 2024-12-31",
+    tuple: "a list",
+    Literal: "text",
+}
+
+
+def _check_range(value: Any, limits: Mapping[str, Any], where: str) -> None:
+    for number in value if isinstance(value, tuple) else (value,):
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            continue
+        low, high = limits.get("low"), limits.get("high")
+        if low is not None and not number >= low:
+            raise ConfigError(f"{where}: must be at least {low} (found {number})")
+        if high is not None and not number <= high:
+            raise ConfigError(f"{where}: must be at most {high} (found {number})")

@@ -1,0 +1,106 @@
+"""Which encoding a text file is in: checked over the whole file, so that nothing turns to garbage midway."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Callable
+from typing import IO
+
+from crossaisle.errors import DataError
+
+MARKS = (  # UTF-32 before UTF-16: its mark starts with the same two bytes
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+CHUNK = 1 << 20
+
+
+def find_encoding(
+    open_bytes: Callable[[], IO[bytes]], given: str | None, file: str
+) -> tuple[str, str | None]:
+    """The encoding of a file and, where it was a guess, a sentence for the report.
+
+    `DataError` when the encoding was given and the file is not in it.
+    """
+    if given is not None:
+        try:
+            codecs.lookup(given)
+        except LookupError:
+            raise DataError(f"unknown encoding {given!r}", file=file) from None
+        wrong = _first_wrong_byte(open_bytes, given)
+        if wrong is not None:
+            raise DataError(
+                f"not {given}: byte {wrong[0]} does not fit; leave encoding unset to find it out",
+                file=file,
+                row=wrong[1],
+            )
+        return given, None
+    with open_bytes() as handle:
+        head = handle.read(CHUNK)
+    for mark, name in MARKS:
+        if head.startswith(mark):
+            return name, None
+    unmarked = _unmarked_utf16(head)
+    if unmarked is not None and _first_wrong_byte(open_bytes, unmarked) is None:
+        return unmarked, f"{file}: read as {unmarked}, which has no byte order mark"
+    wrong = _first_wrong_byte(open_bytes, "utf-8")
+    if wrong is None:
+        return "utf-8", None
+    for name in ("gb18030", "cp1252"):
+        plausible = name != "gb18030" or _looks_chinese(open_bytes, wrong[0])
+        if plausible and _first_wrong_byte(open_bytes, name) is None:
+            return name, (
+                f"{file}: not UTF-8 (row {wrong[1]}); read as {name}: set encoding if names look wrong"
+            )
+    return "latin-1", f"{file}: no encoding fits (row {wrong[1]}); read as latin-1, names may look wrong"
+
+
+def _first_wrong_byte(open_bytes: Callable[[], IO[bytes]], encoding: str) -> tuple[int, int] | None:
+    """(offset, line) of the first byte that does not decode, None when all do."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    offset, line = 0, 1
+    with open_bytes() as handle:
+        while True:
+            chunk = handle.read(CHUNK)
+            try:
+                decoder.decode(chunk, final=not chunk)
+            except UnicodeDecodeError as error:
+                # the decoder may have held back the first bytes of a character from the chunk before
+                held = len(error.object) - len(chunk)
+                start = max(error.start - held, 0)
+                return offset + start, line + chunk[:start].count(b"\n")
+            if not chunk:
+                return None
+            offset, line = offset + len(chunk), line + chunk.count(b"\n")
+
+
+def _unmarked_utf16(head: bytes) -> str | None:
+    zeros_even, zeros_odd = head[::2].count(0), head[1::2].count(0)
+    if zeros_odd > len(head) / 8 and zeros_odd > 8 * zeros_even:
+        return "utf-16-le"
+    if zeros_even > len(head) / 8 and zeros_even > 8 * zeros_odd:
+        return "utf-16-be"
+    return None
+
+
+def _looks_chinese(open_bytes: Callable[[], IO[bytes]], offset: int) -> bool:
+    """True when most two-byte pairs are everyday hanzi of GB2312.
+
+    Accented Latin text and Cyrillic often decode as GB18030 too, but then to rare characters.
+    """
+    with open_bytes() as handle:
+        handle.read(max(offset - 64, 0))
+        sample = handle.read(CHUNK)
+    pairs = common = 0
+    place = 0
+    while place < len(sample) - 1:
+        if sample[place] < 0x80:
+            place += 1
+            continue
+        pairs += 1
+        common += 0xB0 <= sample[place] <= 0xD7 and sample[place + 1] >= 0xA1
+        place += 2
+    return pairs > 0 and common >= 0.6 * pairs

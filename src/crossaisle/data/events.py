@@ -1,0 +1,287 @@
+"""Events: read batch by batch, checked, and coded to integers at once, so that millions fit in memory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from crossaisle.config import DataConfig
+from crossaisle.data.clean import DAY, Clock, as_numbers, encode_ids, shown
+from crossaisle.data.ledger import Ledger, Tally
+from crossaisle.data.sources import Source
+from crossaisle.data.tables import Mask, note_misread, raw_json
+from crossaisle.data.vocabulary import Rows
+from crossaisle.errors import DataError
+
+DEFAULT_KIND = "purchase"
+LOW_TIME = 100_000_000 * 1_000_000
+"""Microseconds: moments before March 1973 are hardly those of a shop."""
+
+
+class Codes:
+    """Grows one integer code per distinct id, batch by batch, in order of first appearance."""
+
+    def __init__(self) -> None:
+        self._chunks: list[pa.DictionaryArray] = []
+
+    def add(self, ids: pa.DictionaryArray, keep: pa.Array) -> None:
+        """Codes the kept rows of a batch."""
+        indices = ids.indices.filter(keep)
+        self._chunks.append(pa.DictionaryArray.from_arrays(indices, ids.dictionary))
+
+    def finish(self) -> tuple[Rows, list[str]]:
+        """int32 codes, -1 where absent, and the ids behind them; ids of no kept row are left out."""
+        if not self._chunks:
+            return np.empty(0, np.int32), []
+        chunks = pa.chunked_array(self._chunks).unify_dictionaries().chunks
+        self._chunks = []
+        names = chunks[-1].dictionary
+        codes = np.concatenate([c.indices.fill_null(-1).to_numpy(zero_copy_only=False) for c in chunks])
+        codes, used = compact(codes.astype(np.int32, copy=False), len(names))
+        return codes, names.filter(pa.array(used)).to_pylist()
+
+
+def compact(codes: Rows, n: int) -> tuple[Rows, Mask]:
+    """Renumbers codes below `n` without the unused ones, order kept, -1 stays; and which ones are used."""
+    used = np.zeros(n + 1, bool)  # the last place is for -1
+    used[codes] = True
+    used = used[:-1]
+    new = np.append(np.cumsum(used) - 1, -1).astype(np.int32)
+    return new[codes], used
+
+
+@dataclass
+class Raw:
+    """Kept events in input order, integer-coded."""
+
+    user: Rows
+    users: list[str]
+    item: Rows
+    items: list[str]
+    """Ids behind `item`; empty when there is an items table, whose rows `item` holds then."""
+    micros: npt.NDArray[np.int64] | None
+    position: npt.NDArray[np.float64] | None
+    kind: npt.NDArray[np.int8]
+    kinds: tuple[str, ...]
+    value: npt.NDArray[np.float32]
+    quantity: npt.NDArray[np.float32]
+    basket: Rows
+    rows: npt.NDArray[np.int64] | None
+    """Row numbers in the file, where later steps may set more rows aside."""
+
+    def __len__(self) -> int:
+        return len(self.item)
+
+
+class EventReader:
+    """Reads one source of events against known items (or none)."""
+
+    def __init__(
+        self,
+        source: Source,
+        found: Mapping[str, tuple[str, ...]],
+        config: DataConfig,
+        ledger: Ledger,
+        item_ids: Sequence[str] | None,
+        excluded: Mask | None,
+    ) -> None:
+        self.source, self.config, self.ledger = source, config, ledger
+        self.columns = {name: columns[0] for name, columns in found.items()}
+        self.item_ids = None if item_ids is None else pa.array(item_ids, pa.string())
+        self.excluded = excluded
+        self.clock = Clock(config.time_unit)
+        self.latest = int(time.time()) * 1_000_000 + DAY
+        self.user_column = "user_id" if "user_id" in found else "basket_id"
+        self.ids = {name: Codes() for name in ("user_id", "basket_id", "kind") if name in found}
+        if item_ids is None:
+            self.ids["item_id"] = Codes()
+        self.parts: dict[str, list[np.ndarray]] = {}
+        self.tally = ledger.tallies["events"] = Tally(source.file, source.encoding)
+        self.keep_rows = config.min_users_per_item > 0
+
+    def read(self, progress: bool = False) -> Raw:
+        """All events; `DataError` when none can be kept."""
+        from rich.progress import Progress
+
+        wanted = list(dict.fromkeys(self.columns.values()))
+        done = 0
+        with Progress(disable=not progress, transient=True) as bar:
+            task = bar.add_task("reading events", total=None)
+            for batch in self.source.batches(wanted):
+                self._take(batch, done)
+                done += batch.num_rows
+                bar.update(task, completed=done, description=f"reading events: {done:,}")
+        self.tally.read += done
+        note_misread("events", self.source, self.ledger)
+        if not self.tally.read:
+            raise DataError("there is a header but no row", file=self.source.file)
+        if not self.tally.kept:
+            raise DataError(
+                f"none of {self.tally.read:,} events can be kept: {self.ledger.explain('events')}",
+                file=self.source.file,
+            )
+        self._note_times()
+        pa.default_memory_pool().release_unused()
+        return self._finish()
+
+    def _take(self, batch: pa.RecordBatch, start: int) -> None:
+        n = batch.num_rows
+        if not n:
+            return
+        ids: dict[str, pa.DictionaryArray] = {}
+        for name in ("item_id", "user_id", "basket_id", "kind"):
+            if name in self.columns:
+                ids[name], dirty = encode_ids(batch.column(self.columns[name]))
+                if dirty:
+                    self.tally.repaired["control_characters"] += dirty
+        known: dict[str, np.ndarray] = {}
+        checks = [("missing_item_id", "item_id", _absent(ids["item_id"]))]
+        checks.append((f"missing_{self.user_column}", self.user_column, _absent(ids[self.user_column])))
+        if self.item_ids is not None and self.excluded is not None:
+            item = self._item_rows(ids["item_id"])
+            checks.append(("unknown_item", "item_id", item == -1))
+            checks.append(("excluded_item", "item_id", np.append(self.excluded, False)[item]))
+            known["item"] = item
+        checks += self._moments(batch, known)
+        unreadable = self._numbers(batch, known, checks)
+        keep = self._sort_out(batch, checks, start)
+        for name, bad in unreadable.items():
+            index = np.flatnonzero(bad & keep)
+            rows = self.source.file_rows(index + start)
+            self.ledger.repaired("events", f"unreadable_{name}", name, rows, self._values(batch, name, index))
+        where = slice(None) if keep.all() else keep
+        for name, values in known.items():
+            self.parts.setdefault(name, []).append(values[where])
+        if self.keep_rows:
+            kept = np.flatnonzero(keep) + start
+            self.parts.setdefault("rows", []).append(self.source.file_rows(kept))
+        mask = pa.array(keep)
+        for name, codes in self.ids.items():
+            codes.add(ids[name], mask)
+
+    def _item_rows(self, ids: pa.DictionaryArray) -> Rows:
+        found = pc.index_in(ids.dictionary, value_set=self.item_ids).fill_null(-1)
+        rows = np.append(found.to_numpy(zero_copy_only=False), -1).astype(np.int32)
+        codes: Rows = ids.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        return rows[codes]
+
+    def _moments(self, batch: pa.RecordBatch, known: dict[str, np.ndarray]) -> list[tuple[str, str, Mask]]:
+        if "time" not in self.columns:
+            return []
+        column = batch.column(self.columns["time"])
+        micros, read = self.clock.read(column)
+        known["micros"] = micros
+        absent = np.asarray(column.is_null(nan_is_null=True))
+        return [
+            ("missing_time", "time", absent),
+            ("unreadable_time", "time", ~read),
+            ("negative_time", "time", micros < 0),
+            ("future_time", "time", micros > self.latest),
+        ]
+
+    def _numbers(
+        self, batch: pa.RecordBatch, known: dict[str, np.ndarray], checks: list[tuple[str, str, Mask]]
+    ) -> dict[str, Mask]:
+        """Reads numeric columns; returns, by column, where a value is dropped but the event stays."""
+        unreadable: dict[str, Mask] = {}
+        for name in ("position", "value", "quantity"):
+            if name not in self.columns:
+                continue
+            numbers, bad = as_numbers(batch.column(self.columns[name]))
+            if name == "position":
+                checks.append(("missing_position", name, np.isnan(numbers) & ~bad))
+                checks.append(("unreadable_position", name, bad))
+                known[name] = numbers
+                continue
+            if bad.any():
+                unreadable[name] = bad
+            if name == "quantity":
+                checks.append(("negative_quantity", name, numbers < 0))
+                numbers = np.where(np.isnan(numbers), 1.0, numbers)
+            known[name] = numbers.astype(np.float32)
+        return unreadable
+
+    def _values(self, batch: pa.RecordBatch, column: str, index: npt.NDArray[np.integer]) -> pl.Series:
+        return shown(batch.column(self.columns[column]).take(pa.array(index)))
+
+    def _sort_out(self, batch: pa.RecordBatch, checks: list[tuple[str, str, Mask]], start: int) -> Mask:
+        """Sets aside what breaks a rule, under the first rule it breaks; returns what stays."""
+        keep = np.ones(batch.num_rows, bool)
+        for rule, column, mask in checks:
+            index = np.flatnonzero(mask & keep)
+            if not len(index):
+                continue
+            keep[index] = False
+            # an event of an excluded item is itself in order: its row needs no copy
+            raw = None if rule == "excluded_item" else raw_json(batch, index)
+            rows = self.source.file_rows(index + start)
+            self.ledger.set_aside("events", rule, column, rows, self._values(batch, column, index), raw)
+        return keep
+
+    def _note_times(self) -> None:
+        seen = {what: n for what, n in (self.clock.seen or {}).items() if n > 0}
+        if len(seen) > 1:
+            mixture = ", ".join(f"{n:,} {what}" for what, n in seen.items())
+            self.ledger.warn(
+                f"{self.source.file}: column {self.columns['time']!r} mixes {mixture}; "
+                "each value is read by its own form and magnitude"
+            )
+        parts = self.parts.get("micros")
+        if parts and max(int(p.max()) for p in parts if len(p)) < LOW_TIME:
+            self.ledger.warn(
+                f"{self.source.file}: all times lie before March 1973; "
+                "if they only give an order, map the column to position instead of time"
+            )
+
+    def _finish(self) -> Raw:
+        n = self.tally.kept
+        joined = {name: np.concatenate(self.parts.pop(name)) for name in list(self.parts)}
+        coded = {name: codes.finish() for name, codes in self.ids.items()}
+        user, users = coded[self.user_column]
+        item, items = (joined["item"], []) if self.item_ids is not None else coded["item_id"]
+        kind, kinds = (
+            self._kinds(*coded["kind"]) if "kind" in coded else (np.zeros(n, np.int8), ("purchase",))
+        )
+        basket = coded["basket_id"][0] if "basket_id" in coded else np.full(n, -1, np.int32)
+        return Raw(
+            user,
+            users,
+            item,
+            items,
+            joined.get("micros"),
+            joined.get("position"),
+            kind,
+            kinds,
+            joined["value"] if "value" in joined else np.full(n, np.nan, np.float32),
+            joined["quantity"] if "quantity" in joined else np.ones(n, np.float32),
+            basket,
+            joined.get("rows"),
+        )
+
+    def _kinds(self, codes: Rows, names: list[str]) -> tuple[npt.NDArray[np.int8], tuple[str, ...]]:
+        lowered = [name.lower() for name in names]
+        order = list(dict.fromkeys(lowered))
+        if (codes < 0).any() and DEFAULT_KIND not in order:
+            order.append(DEFAULT_KIND)
+        if len(order) > 127:
+            raise DataError(
+                f"{len(order)} kinds of events, at most 127 are possible: is this the right column?",
+                file=self.source.file,
+                column=self.columns["kind"],
+            )
+        table = np.array(
+            [order.index(name) for name in [*lowered, *([DEFAULT_KIND] if (codes < 0).any() else [])]]
+        )
+        return table[codes].astype(np.int8), tuple(order)
+
+
+def _absent(ids: pa.DictionaryArray) -> Mask:
+    """True where there is no id: the index is null, or points to an id that tidying left empty."""
+    return np.asarray(ids.indices.is_null())

@@ -1,0 +1,353 @@
+"""Three tables -> one `Dataset`, with a report of everything that was set aside or repaired."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from scipy import sparse
+
+from crossaisle.config import (
+    DataConfig,
+    ItemsConfig,
+    TableConfig,
+    UsersConfig,
+    build,
+)
+from crossaisle.data.dataset import Dataset, Events
+from crossaisle.data.events import EventReader, Raw, compact
+from crossaisle.data.ledger import Ledger, write_import
+from crossaisle.data.schema import match_columns
+from crossaisle.data.sources import Source, of_frame, open_file
+from crossaisle.data.tables import Items, Mask, blank_items, note_contradictions, read_items, read_users
+from crossaisle.data.taxonomy import Taxonomy
+from crossaisle.data.vocabulary import Rows, Vocabulary
+from crossaisle.errors import ConfigError, DataError, UnknownIdError, nearest
+from crossaisle.fetch import hub_folder, url_file
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What an import gives: the data set, the report and the rows that did not make it as they were."""
+
+    dataset: Dataset
+    report: dict[str, Any]
+    rejected: pl.DataFrame
+    """See `Ledger` for the columns."""
+
+    def write(self, out: Path) -> None:
+        """`out/import/report.json` and `out/import/rejected.parquet`."""
+        write_import(out / "import", self.report, self.rejected)
+
+
+def import_dataset(config: DataConfig, *, out: Path | None = None, progress: bool = False) -> Imported:
+    """Imports the files that a configuration names; with `out`, writes report and rejected rows there."""
+    tables = {"items": config.items, "events": config.events, "users": config.users}
+    sources = {
+        name: open_file(locate(table, name), table) for name, table in tables.items() if table is not None
+    }
+    imported = import_sources(config, sources, progress=progress)
+    if out is not None:
+        imported.write(out)
+    return imported
+
+
+def locate(table: TableConfig, name: str) -> Path:
+    """The local file of a table, fetched if it lives elsewhere."""
+    if table.path is not None:
+        return table.path
+    if table.url is not None and table.sha256 is not None:
+        return url_file(table.url, table.sha256)
+    if table.hub is not None and table.file is not None:
+        return hub_folder(table.hub, kind="dataset", patterns=[table.file]) / table.file
+    raise ConfigError(f"[data.{name}]: give path, url or hub: where the table is")
+
+
+def import_frames(
+    items: Any,
+    events: Any,
+    users: Any = None,
+    *,
+    columns: Mapping[str, Mapping[str, Any]] | None = None,
+    **settings: Any,
+) -> Imported:
+    """Imports pandas, polars or pyarrow tables; `items` and `users` may be None.
+
+    `columns` maps names by table: `{"items": {"item_id": "sku"}, "events": {...}}`. `settings` are those
+    of `DataConfig`: `name`, `category_level`, `min_users_per_item`, `exclude_categories`, ...
+    """
+    given = dict(zip(_TABLES, (items, events, users), strict=True))
+    tables = {name: {"columns": dict((columns or {}).get(name, {}))} for name in _TABLES}
+    for name in columns or {}:
+        if name not in _TABLES:
+            raise ConfigError(f"columns: unknown table {name!r}{nearest(name, _TABLES)}")
+    chosen = {name: tables[name] for name, frame in given.items() if frame is not None}
+    config = build(DataConfig, {**settings, **chosen}, "from_frames")
+    sources = {name: of_frame(frame, name) for name, frame in given.items() if frame is not None}
+    return import_sources(config, sources)
+
+
+_TABLES = ("items", "events", "users")
+
+
+def from_frames(
+    items: Any,
+    events: Any,
+    users: Any = None,
+    *,
+    columns: Mapping[str, Mapping[str, Any]] | None = None,
+    **settings: Any,
+) -> Dataset:
+    """The data set of `import_frames`; rows that were set aside are counted in a Python warning."""
+    imported = import_frames(items, events, users, columns=columns, **settings)
+    for name, table in imported.report["tables"].items():
+        if table["set_aside"]:
+            counts = ", ".join(f"{rule} {n:,}" for rule, n in table["set_aside"].items())
+            warnings.warn(
+                f"{name}: {table['rows_read'] - table['rows_kept']:,} of {table['rows_read']:,} rows set "
+                f"aside ({counts}); import_frames(...).rejected holds them",
+                stacklevel=2,
+            )
+    return imported.dataset
+
+
+def import_sources(config: DataConfig, sources: Mapping[str, Source], *, progress: bool = False) -> Imported:
+    """The import itself: items, then users, then events against them, then the data set."""
+    if "events" not in sources:
+        raise DataError("a data set needs events")
+    ledger = Ledger()
+    items: Items | None = None
+    level_names: tuple[str, ...] = ()
+    if "items" in sources:
+        source = sources["items"]
+        found = match_columns((config.items or ItemsConfig()).columns, source.names, source.file)
+        level_names = found.get("categories", ())
+        items = read_items(source, found, config, ledger)
+        if not len(items.frame):
+            raise DataError(f"no item can be kept: {ledger.explain('items')}", file=source.file)
+        note_contradictions(items.paths, ledger)
+    level = _level(config, level_names)
+    excluded = None if items is None else _excluded(items, level, config, ledger)
+    users = _users(config, sources, ledger)
+    source = sources["events"]
+    found = match_columns(config.events.columns, source.names, source.file)
+    known = None if items is None else items.frame["item_id"].to_list()
+    raw = EventReader(source, found, config, ledger, known, excluded).read(progress)
+    if items is None:
+        items = blank_items(raw.items)
+        excluded = np.zeros(len(raw.items), bool)
+    assert excluded is not None
+    raw, items = _choose_items(raw, items, excluded, config, ledger)
+    dataset = _assemble(raw, items, users, level, config, users_are_baskets="user_id" not in found)
+    _warn_about(dataset, ledger)
+    notes = (s.note for s in sources.values() if s.note)
+    ledger.warnings[:0] = notes
+    return Imported(dataset, {**_summary(dataset), **ledger.report()}, ledger.frame())
+
+
+def _level(config: DataConfig, names: tuple[str, ...]) -> int:
+    level = config.category_level
+    if isinstance(level, int):
+        return level
+    if level not in names:
+        raise ConfigError(
+            f"[data]: category_level must be a depth or one of the category columns: "
+            f"no such column {level!r}{nearest(level, names)}"
+        )
+    return names.index(level)
+
+
+def _users(config: DataConfig, sources: Mapping[str, Source], ledger: Ledger) -> pl.DataFrame | None:
+    if "users" not in sources:
+        return None
+    source = sources["users"]
+    found = match_columns((config.users or UsersConfig()).columns, source.names, source.file)
+    return read_users(source, found, ledger)
+
+
+def _excluded(items: Items, level: int, config: DataConfig, ledger: Ledger) -> Mask:
+    """Marks and books the items of unwanted categories, and those without one where one is required."""
+    out = np.zeros(len(items.frame), bool)
+    taxonomy = Taxonomy(tuple(items.paths))
+    if config.require_category:
+        needed = level + 1 if level >= 0 else 1
+        out = np.array([not p or len(p[0]) < needed for p in items.paths], bool)
+        ledger.set_aside("items", "no_category", "categories", items.rows[out])
+    for name in config.exclude_categories:
+        try:
+            rows = taxonomy.find(name)
+        except UnknownIdError as error:
+            raise ConfigError(f"[data]: exclude_categories: {error}") from None
+        rows = rows[~out[rows]]
+        out[rows] = True
+        ledger.set_aside("items", "excluded_category", "categories", items.rows[rows], [name] * len(rows))
+    return out
+
+
+def _choose_items(
+    raw: Raw, items: Items, excluded: Mask, config: DataConfig, ledger: Ledger
+) -> tuple[Raw, Items]:
+    """Leaves out excluded and too rare items, with the events of the latter."""
+    gone = excluded.copy()
+    ids = items.frame["item_id"]
+    if config.min_users_per_item > 0:
+        pairs = np.unique(raw.item.astype(np.int64) * len(raw.users) + raw.user)
+        n_users = np.bincount(pairs // len(raw.users), minlength=len(gone))
+        rare = (n_users < config.min_users_per_item) & ~gone
+        gone |= rare
+        rule = f"fewer_than_{config.min_users_per_item}_users"
+        if "items" in ledger.tallies:
+            rows = np.flatnonzero(rare)
+            ledger.set_aside("items", rule, "item_id", items.rows[rows], ids.gather(rows))
+        drop = rare[raw.item]
+        if drop.any():
+            assert raw.rows is not None
+            values = ids.gather(raw.item[drop])
+            ledger.set_aside("events", rule, "item_id", raw.rows[drop], values)
+            raw = _without(raw, drop)
+        if not len(raw):
+            raise DataError(
+                f"no item has {config.min_users_per_item} users: lower min_users_per_item",
+                file=ledger.tallies["events"].file,
+            )
+    if not gone.any():
+        return raw, items
+    keep = np.flatnonzero(~gone)
+    new = np.full(len(gone), -1, np.int32)
+    new[keep] = np.arange(len(keep), dtype=np.int32)
+    raw = replace(raw, item=new[raw.item])
+    return raw, Items(items.frame[keep], [items.paths[i] for i in keep], items.rows[keep])
+
+
+def _without(raw: Raw, drop: Mask) -> Raw:
+    keep = ~drop
+    user, used = compact(raw.user[keep], len(raw.users))
+    return Raw(
+        user,
+        [name for name, still in zip(raw.users, used, strict=True) if still],
+        raw.item[keep],
+        raw.items,
+        None if raw.micros is None else raw.micros[keep],
+        None if raw.position is None else raw.position[keep],
+        raw.kind[keep],
+        raw.kinds,
+        raw.value[keep],
+        raw.quantity[keep],
+        compact(raw.basket[keep], int(raw.basket.max()) + 1)[0],
+        None,
+    )
+
+
+def _assemble(
+    raw: Raw,
+    items: Items,
+    users: pl.DataFrame | None,
+    level: int,
+    config: DataConfig,
+    *,
+    users_are_baskets: bool,
+) -> Dataset:
+    """Joins users and items to the events and sorts these by user, moment, position and input order."""
+    table = pl.DataFrame({"user_id": pl.Series(raw.users, dtype=pl.String)})
+    user = raw.user
+    if users is not None:
+        # the shop's own users first, cold ones included, then those that only the events know
+        table = pl.concat(
+            [users, table.join(users, on="user_id", how="anti", maintain_order="left")], how="diagonal"
+        )
+        place = Vocabulary(table["user_id"].to_list(), what="user")
+        user = place.rows(raw.users)[raw.user]
+    order = _order(user, raw, len(table))
+    raw.user = user
+
+    def sorted_(name: str) -> Any:
+        values = getattr(raw, name)
+        setattr(raw, name, None)  # each unsorted column goes as its sorted copy comes
+        return values if values is None else values[order]
+
+    micros = sorted_("micros")
+    events = Events(
+        sorted_("user"),
+        sorted_("item"),
+        None if micros is None else np.floor_divide(micros, 1_000_000, out=micros),
+        sorted_("kind"),
+        sorted_("value"),
+        sorted_("quantity"),
+        sorted_("basket"),
+    )
+    return Dataset(
+        items=items.frame,
+        users=table,
+        events=events,
+        item_ids=Vocabulary(items.frame["item_id"].to_list(), what="item"),
+        user_ids=Vocabulary(table["user_id"].to_list(), what="user"),
+        taxonomy=Taxonomy(tuple(items.paths), level),
+        kinds=raw.kinds,
+        name=config.name,
+        users_are_baskets=users_are_baskets,
+    )
+
+
+def _order(user: Rows, raw: Raw, n_users: int) -> Rows:
+    """int32 positions of the events by user, then moment, then position, then as they came.
+
+    Grouping by user is a counting sort (a transposed sparse matrix), and logs mostly come in order of
+    time already: far cheaper than sorting millions of rows by several keys.
+    """
+    keys = [k for k in (raw.position, raw.micros) if k is not None]
+    first = np.arange(len(user), dtype=np.int32)
+    if any((k[1:] < k[:-1]).any() for k in keys):
+        first = np.lexsort(keys).astype(np.int32)
+    rows = np.arange(len(user) + 1, dtype=np.int32)
+    grid = sparse.csr_matrix((np.ones(len(user), bool), user[first], rows), shape=(len(user), n_users))
+    order: Rows = grid.tocsc().indices
+    return first[order]
+
+
+def _warn_about(dataset: Dataset, ledger: Ledger) -> None:
+    """Says what the data set will not be able to show."""
+    taxonomy = dataset.taxonomy
+    if not taxonomy.depth:
+        ledger.warn("items have no categories: everything about crossing categories will be empty")
+    elif len(taxonomy.names()) == 1:
+        ledger.warn(
+            f"there is one category only ({taxonomy.names()[0]!r}): "
+            "everything about crossing categories will be empty"
+        )
+    bare = sum(not p for p in taxonomy.paths)
+    if taxonomy.depth and bare:
+        ledger.warn(f"{bare:,} of {dataset.n_items:,} items have no category")
+    if dataset.n_users == 1:
+        ledger.warn("there is one user only: nothing can be learned from what others do")
+    lengths = np.diff(dataset.user_indptr)
+    once = int((lengths == 1).sum())
+    if once:
+        ledger.warn(f"{once:,} of {dataset.n_users:,} users have a single event")
+    if not dataset.has_time:
+        ledger.warn("events have no time: only their order is known, and no split by date is possible")
+
+
+def _summary(dataset: Dataset) -> dict[str, Any]:
+    moments = dataset.events.time
+    span = None
+    if moments is not None and len(moments):
+        edges = np.array([moments.min(), moments.max()], "datetime64[s]")
+        span = [str(edge) for edge in edges]
+    taxonomy = dataset.taxonomy
+    return {
+        "name": dataset.name,
+        "items": dataset.n_items,
+        "users": dataset.n_users,
+        "users_are_baskets": dataset.users_are_baskets,
+        "events": len(dataset.events),
+        "kinds": list(dataset.kinds),
+        "time": span,
+        "category_depth": taxonomy.depth,
+        "category_level": taxonomy.level,
+        "categories": [len(taxonomy.names(d)) for d in range(taxonomy.depth)],
+    }

@@ -1,0 +1,81 @@
+"""The three tables by their own names: which columns there are, and what each one holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import fields
+from typing import Literal
+
+from crossaisle.config import EventColumns, ItemColumns, UserColumns
+from crossaisle.errors import DataError, nearest
+
+Table = Literal["items", "events", "users"]
+Role = Literal["id", "text", "number", "time", "paths"]
+
+ROLES: dict[str, Role] = {
+    "item_id": "id",
+    "user_id": "id",
+    "basket_id": "id",
+    "kind": "id",
+    "title": "text",
+    "description": "text",
+    "brand": "text",
+    "image": "text",
+    "in_stock": "text",
+    "price": "number",
+    "value": "number",
+    "quantity": "number",
+    "position": "number",
+    "time": "time",
+    "categories": "paths",
+}
+TEXT_LIMITS = {"title": 2_000, "description": 20_000, "brand": 200, "image": 2_000}
+"""Characters kept of a text; what is longer is cut and counted."""
+
+
+def match_columns(
+    columns: ItemColumns | EventColumns | UserColumns, available: Iterable[str], file: str
+) -> dict[str, tuple[str, ...]]:
+    """Canonical name -> the file's columns behind it, for those that are there.
+
+    A column that was named but is missing is a `DataError` with the nearest name; one that was not
+    named is taken when the file has it under its own name.
+    """
+    names = list(available)
+    found: dict[str, tuple[str, ...]] = {}
+    for spec in fields(columns):
+        wanted = getattr(columns, spec.name)
+        chosen = (wanted,) if isinstance(wanted, str) else tuple(wanted or ())
+        for name in chosen:
+            if names.count(name) > 1:
+                raise DataError("two columns have this name", file=file, column=name)
+            if name not in names:
+                raise DataError(f"no such column{nearest(name, names)}", file=file, column=name)
+        if not chosen and names.count(spec.name) == 1:
+            chosen = (spec.name,)
+        if chosen:
+            found[spec.name] = chosen
+    if isinstance(columns, UserColumns) and "attributes" not in found:
+        taken = found.get("user_id", ())
+        found["attributes"] = tuple(n for n in dict.fromkeys(names) if n not in taken)
+    _require(found, columns, names, file)
+    return found
+
+
+def _require(
+    found: dict[str, tuple[str, ...]],
+    columns: ItemColumns | EventColumns | UserColumns,
+    names: list[str],
+    file: str,
+) -> None:
+    needed = "user_id" if isinstance(columns, UserColumns) else "item_id"
+    if needed not in found:
+        hint = nearest(needed, names)
+        raise DataError(f"no such column{hint}; say which one it is in columns", file=file, column=needed)
+    if isinstance(columns, EventColumns) and not {"user_id", "basket_id"} & set(found):
+        hint = nearest("user_id", names)
+        raise DataError(
+            f"events need a user or a basket: no such column{hint}; say which one it is in columns",
+            file=file,
+            column="user_id",
+        )

@@ -1,0 +1,280 @@
+"""One reader per raw format; all of them yield Arrow batches of the columns that were asked for.
+
+CSV and JSON Lines come as text, as they stand in the file; parquet and frames keep their types.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import itertools
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import IO, Any, NamedTuple, cast
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+
+from crossaisle.config import TableConfig
+from crossaisle.data.encodings import find_encoding
+from crossaisle.errors import ConfigError, DataError, nearest
+
+BATCH = 1 << 18
+"""Rows per batch of parquet files and frames."""
+CSV_BLOCK = 1 << 24
+"""Bytes per batch of a CSV file; a longer row is an error, most likely an unclosed quote."""
+JSON_BATCH = 1 << 15
+JSON_HEAD = 1_000
+"""Lines of a JSON Lines file whose keys tell which columns there are."""
+SUFFIXES = {
+    ".csv": "csv",
+    ".txt": "csv",
+    ".tsv": "tsv",
+    ".tab": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+}
+
+Batches = Callable[[Sequence[str]], Iterator[pa.RecordBatch]]
+
+
+class Misread(NamedTuple):
+    """A row that could not be taken apart: set aside by the reader, never padded."""
+
+    row: int
+    rule: str
+    text: str
+
+
+@dataclass
+class Source:
+    """One table that can be read once, batch by batch."""
+
+    file: str
+    """What messages call it."""
+    names: tuple[str, ...]
+    """Its columns."""
+    batches: Batches
+    """Yields the columns asked for, in order."""
+    first_row: int = 1
+    """Number of the first row of data; 2 where a header stands before it."""
+    encoding: str | None = None
+    note: str | None = None
+    misread: list[Misread] = field(default_factory=list)
+    """Filled while reading, in order."""
+
+    def file_rows(self, index: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
+        """Row numbers in the file, given positions (from 0) among the rows that could be read."""
+        before = np.array([m.row - self.first_row - i for i, m in enumerate(self.misread)], np.int64)
+        skipped = np.searchsorted(before, index, side="right")
+        return np.asarray(index + self.first_row + skipped, np.int64)
+
+
+def open_file(path: Path, config: TableConfig) -> Source:
+    """A source for a file; its format follows from the suffix unless the configuration gives one."""
+    file = str(path)
+    if not path.is_file():
+        siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise DataError(f"no such file{nearest(path.name, siblings) if siblings else ''}", file=file)
+    if path.stat().st_size == 0:
+        raise DataError("the file is empty", file=file)
+    suffixes = [s.lower() for s in path.suffixes]
+    zipped = suffixes[-1:] == [".gz"]
+    suffix = (suffixes[:-1] if zipped else suffixes)[-1:]
+    kind = config.format or SUFFIXES.get(suffix[0] if suffix else "")
+    opener = partial(_open_bytes, path, zipped)
+    if kind == "parquet":
+        return _parquet(path, zipped)
+    if kind == "jsonl":
+        return _jsonl(file, opener, config)
+    if kind is not None:
+        return _csv(file, opener, path, zipped, config, tabs=kind == "tsv")
+    raise ConfigError(f"{file}: unknown format: set format to 'csv', 'tsv', 'jsonl' or 'parquet'")
+
+
+def _open_bytes(path: Path, zipped: bool) -> IO[bytes]:
+    return cast(IO[bytes], gzip.GzipFile(path)) if zipped else path.open("rb")
+
+
+def _find_encoding(file: str, opener: Callable[[], IO[bytes]], given: str | None) -> tuple[str, str | None]:
+    try:
+        return find_encoding(opener, given, file)
+    except (OSError, EOFError) as error:  # a damaged or truncated gzip file
+        raise DataError(f"cannot be read ({error})", file=file) from None
+
+
+# CSV -------------------------------------------------------------------------------------------------
+
+
+def _csv(
+    file: str,
+    opener: Callable[[], IO[bytes]],
+    path: Path,
+    zipped: bool,
+    config: TableConfig,
+    *,
+    tabs: bool,
+) -> Source:
+    encoding, note = _find_encoding(file, opener, config.encoding)
+    delimiter, names = _header(opener, encoding, config.delimiter or ("\t" if tabs else None))
+    if not names:
+        raise DataError("the file is empty", file=file)
+    source = Source(file, tuple(names), lambda _: iter(()), 2, encoding, note)
+
+    def set_aside(row: Any) -> str:
+        rule = "too_few_fields" if row.actual_columns < row.expected_columns else "too_many_fields"
+        source.misread.append(Misread(row.number, rule, row.text))
+        return "skip"
+
+    def batches(wanted: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        stream: Any = pa.input_stream(str(path), compression="gzip" if zipped else None)
+        if encoding not in ("utf-8", "utf-8-sig"):
+            stream = pa.transcoding_input_stream(stream, encoding, "utf-8")
+        reading = pacsv.ReadOptions(use_threads=False, block_size=CSV_BLOCK)
+        parsing = pacsv.ParseOptions(
+            delimiter=delimiter, newlines_in_values=True, invalid_row_handler=set_aside
+        )
+        converting = pacsv.ConvertOptions(
+            column_types={name: pa.string() for name in wanted},
+            include_columns=list(wanted),
+            strings_can_be_null=True,
+            null_values=[""],
+            check_utf8=False,  # checked over the whole file already
+        )
+        try:
+            yield from pacsv.open_csv(stream, reading, parsing, converting)
+        except (pa.ArrowException, OSError, EOFError) as error:
+            raise DataError(_csv_trouble(str(error)), file=file) from None
+
+    source.batches = batches
+    return source
+
+
+def _header(opener: Callable[[], IO[bytes]], encoding: str, delimiter: str | None) -> tuple[str, list[str]]:
+    with io.TextIOWrapper(opener(), encoding=encoding, newline="") as text:
+        head = itertools.dropwhile(lambda line: not line.strip("\r\n"), text)
+        first = next(head, "")
+        if delimiter is None:
+            delimiter = max(",;\t|", key=first.count)
+        names = next(csv.reader(itertools.chain([first], head), delimiter=delimiter), [])
+    if names:
+        names[0] = names[0].removeprefix("\ufeff")
+    return delimiter, names
+
+
+def _csv_trouble(message: str) -> str:
+    if "straddling" in message:
+        return f"a row is longer than {CSV_BLOCK >> 20} MB: is a quote left open?"
+    return f"cannot be read as CSV ({message.splitlines()[0]})"
+
+
+# JSON Lines ------------------------------------------------------------------------------------------
+
+
+def _jsonl(file: str, opener: Callable[[], IO[bytes]], config: TableConfig) -> Source:
+    encoding, note = _find_encoding(file, opener, config.encoding)
+    names: dict[str, None] = {}
+    for _, value in itertools.islice(_objects(opener, encoding), JSON_HEAD):
+        if isinstance(value, dict):
+            names.update(dict.fromkeys(value))
+    if not names:
+        raise DataError("no line holds a JSON object", file=file)
+    source = Source(file, tuple(names), lambda _: iter(()), 1, encoding, note)
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for number, value in _objects(opener, encoding):
+            if isinstance(value, dict):
+                yield value
+            else:
+                source.misread.append(Misread(number, "not_a_json_object", str(value)))
+
+    def batches(wanted: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        stream = rows()
+        while chunk := list(itertools.islice(stream, JSON_BATCH)):
+            columns = [pa.array([_json_text(row.get(n)) for row in chunk], pa.string()) for n in wanted]
+            yield pa.RecordBatch.from_arrays(columns, names=list(wanted))
+
+    source.batches = batches
+    return source
+
+
+def _objects(opener: Callable[[], IO[bytes]], encoding: str) -> Iterator[tuple[int, Any]]:
+    """(row number, parsed object); a line that is not JSON comes back as its text. Blank lines count not."""
+    with io.TextIOWrapper(opener(), encoding=encoding) as text:
+        number = 0
+        for line in text:
+            if not line.strip():
+                continue
+            number += 1
+            try:
+                yield number, json.loads(line)
+            except (ValueError, RecursionError):
+                yield number, line.strip()
+
+
+def _json_text(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value or None
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return json.dumps(value, ensure_ascii=False) if not isinstance(value, float) else repr(value)
+
+
+# Parquet and frames ----------------------------------------------------------------------------------
+
+
+def _parquet(path: Path, zipped: bool) -> Source:
+    file = str(path)
+    try:
+        with _open_bytes(path, zipped) as handle:
+            head = pa.BufferReader(handle.read()) if zipped else str(path)
+        reader = pq.ParquetFile(head)
+        names = tuple(reader.schema_arrow.names)
+    except (pa.ArrowException, OSError, EOFError) as error:
+        raise DataError(f"cannot be read as parquet ({_first_line(error)})", file=file) from None
+
+    def batches(wanted: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        try:
+            for batch in reader.iter_batches(batch_size=BATCH, columns=list(wanted)):
+                yield batch.select(list(wanted))
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(f"cannot be read as parquet ({_first_line(error)})", file=file) from None
+
+    return Source(file, names, batches)
+
+
+def of_frame(frame: Any, what: str) -> Source:
+    """A source for a pandas, polars or pyarrow table; `what` stands for the file in messages."""
+    try:
+        if isinstance(frame, pa.Table):
+            table = frame
+        elif hasattr(frame, "collect_schema"):  # polars, eager or lazy
+            table = (frame.collect() if hasattr(frame, "collect") else frame).to_arrow()
+        elif hasattr(frame, "iloc"):
+            table = pa.Table.from_pandas(frame, preserve_index=False)
+        else:
+            raise DataError(
+                f"must be a pandas, polars or pyarrow table (found {type(frame).__name__})", file=what
+            )
+    except pa.ArrowException as error:
+        raise DataError(
+            f"a column mixes types ({_first_line(error)}); make it text first", file=what
+        ) from None
+
+    def batches(wanted: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        yield from table.select(list(wanted)).to_batches(max_chunksize=BATCH)
+
+    return Source(what, tuple(table.column_names), batches)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

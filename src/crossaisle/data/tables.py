@@ -1,0 +1,231 @@
+"""Items and users: small tables, read whole, checked row by row, each problem with its reason."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+
+from crossaisle.config import DataConfig
+from crossaisle.data.clean import CONTROL, Paths, as_numbers, as_text, level_paths, read_paths, shown, tidy
+from crossaisle.data.ledger import Ledger, Tally
+from crossaisle.data.schema import TEXT_LIMITS
+from crossaisle.data.sources import Source
+from crossaisle.errors import DataError
+
+Mask = npt.NDArray[np.bool_]
+YES = ("1", "true", "t", "yes", "y", "in stock", "instock")
+NO = ("0", "false", "f", "no", "n", "out of stock", "outofstock", "sold out")
+ITEM_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
+    "item_id": pl.String,
+    "title": pl.String,
+    "description": pl.String,
+    "brand": pl.String,
+    "price": pl.Float32,
+    "image": pl.String,
+    "in_stock": pl.Boolean,
+    "attributes": pl.String,
+}
+
+
+@dataclass
+class Items:
+    """The items that were kept, in file order, and their category paths."""
+
+    frame: pl.DataFrame
+    paths: list[Paths]
+    rows: npt.NDArray[np.int64]
+    """Row numbers in the file."""
+
+
+def blank_items(ids: Sequence[str]) -> Items:
+    """Items of which nothing is known but the id."""
+    frame = pl.DataFrame({"item_id": pl.Series(ids, dtype=pl.String)}).with_columns(
+        *(pl.lit("").alias(name) for name in ("title", "description", "brand", "attributes")),
+        pl.lit(None, pl.Float32).alias("price"),
+        pl.lit(None, pl.String).alias("image"),
+        pl.lit(True).alias("in_stock"),
+    )
+    return Items(frame.select(*ITEM_SCHEMA), [()] * len(ids), np.zeros(len(ids), np.int64))
+
+
+class Whole:
+    """A table read whole, with its ids checked: `keep` marks rows with an id that no earlier row has."""
+
+    def __init__(
+        self, table: str, id_name: str, source: Source, found: Mapping[str, tuple[str, ...]], ledger: Ledger
+    ) -> None:
+        self.table, self.source, self.found, self.ledger = table, source, found, ledger
+        wanted = list(dict.fromkeys(name for names in found.values() for name in names))
+        batches = list(source.batches(wanted))
+        tally = ledger.tallies[table] = Tally(source.file, source.encoding)
+        note_misread(table, source, ledger)
+        if not batches or not sum(b.num_rows for b in batches):
+            raise DataError("there is a header but no row that can be read", file=source.file)
+        self.raw = pa.Table.from_batches(batches).combine_chunks()
+        tally.read += self.raw.num_rows
+        given = self.text(id_name, tidied=False)
+        self.ids = _tidied(given)
+        self.keep: Mask = np.ones(self.raw.num_rows, bool)
+        self.drop(f"missing_{id_name}", id_name, self.ids.is_null().to_numpy())
+        self.drop(f"duplicate_{id_name}", id_name, ~self.ids.is_first_distinct().to_numpy())
+        self.repair("control_characters", id_name, given.str.contains(CONTROL).fill_null(False).to_numpy())
+
+    def column(self, name: str) -> pa.Array:
+        """A column of the file by its canonical name."""
+        return one_array(self.raw.column(self.found[name][0]))
+
+    def text(self, name: str, *, tidied: bool = True) -> pl.Series:
+        """A column as text."""
+        text = pl.Series(as_text(self.column(name)), dtype=pl.String)
+        return _tidied(text) if tidied else text
+
+    def drop(self, rule: str, column: str, mask: Mask) -> None:
+        """Sets rows aside that are still there."""
+        index = np.flatnonzero(mask & self.keep)
+        self.keep[index] = False
+        self.ledger.set_aside(
+            self.table,
+            rule,
+            column,
+            self.source.file_rows(index),
+            self._values(column, index),
+            raw_json(self.raw, index),
+        )
+
+    def repair(self, rule: str, column: str, mask: Mask) -> None:
+        """Records that a value of a kept row was changed."""
+        index = np.flatnonzero(mask & self.keep)
+        rows = self.source.file_rows(index)
+        self.ledger.repaired(self.table, rule, column, rows, self._values(column, index))
+
+    def _values(self, column: str, index: npt.NDArray[np.int64]) -> list[str | None]:
+        picked = [shown(one_array(self.raw.column(n)).take(pa.array(index))) for n in self.found[column]]
+        return list(picked[0])
+
+
+def read_items(
+    source: Source, found: Mapping[str, tuple[str, ...]], config: DataConfig, ledger: Ledger
+) -> Items:
+    """Reads, checks and cleans the items."""
+    whole = Whole("items", "item_id", source, found, ledger)
+    columns: dict[str, pl.Series] = {"item_id": whole.ids}
+    for name in ("title", "description", "brand", "image"):
+        if name in found:
+            columns[name] = _texts(whole, name)
+    if "price" in found:
+        numbers, bad = as_numbers(whole.column("price"))
+        whole.repair("unreadable_price", "price", bad)
+        whole.repair("negative_price", "price", numbers < 0)
+        columns["price"] = pl.Series(np.where(numbers >= 0, numbers, np.nan)).fill_nan(None)
+    if "in_stock" in found:
+        flag = whole.text("in_stock").str.to_lowercase()
+        whole.repair(
+            "unreadable_in_stock", "in_stock", (~flag.is_in([*YES, *NO])).fill_null(False).to_numpy()
+        )
+        columns["in_stock"] = ~flag.is_in(list(NO)).fill_null(False)
+    if "attributes" in found:
+        columns["attributes"] = _attributes(whole)
+    paths = _paths(whole, config) if "categories" in found else [()] * len(whole.ids)
+    keep = np.flatnonzero(whole.keep)
+    frame = pl.DataFrame(columns)[keep]
+    blank = blank_items(frame["item_id"].to_list()).frame
+    frame = blank.with_columns(
+        frame[name].cast(kind) if name in ("price", "image", "in_stock") else frame[name].fill_null("")
+        for name, kind in ITEM_SCHEMA.items()
+        if name in frame.columns
+    )
+    return Items(frame, [paths[i] for i in keep], source.file_rows(keep))
+
+
+def read_users(source: Source, found: Mapping[str, tuple[str, ...]], ledger: Ledger) -> pl.DataFrame:
+    """Reads and checks the users: `user_id` and the shop's own attributes, types as they come."""
+    whole = Whole("users", "user_id", source, found, ledger)
+    columns = {"user_id": whole.ids}
+    for name in found.get("attributes", ()):
+        values = pl.Series(one_array(whole.raw.column(name)))
+        columns[name] = _tidied(values) if values.dtype == pl.String else values
+    return pl.DataFrame(columns)[np.flatnonzero(whole.keep)]
+
+
+def _texts(whole: Whole, name: str) -> pl.Series:
+    if pa.types.is_binary(whole.column(name).type) or pa.types.is_large_binary(whole.column(name).type):
+        whole.ledger.warn(
+            f"{whole.source.file}: column {whole.found[name][0]!r} holds bytes, not text: unused"
+        )
+        return pl.Series([None] * len(whole.ids), dtype=pl.String)
+    text = whole.text(name, tidied=False)
+    whole.repair("control_characters", name, text.str.contains(CONTROL).fill_null(False).to_numpy())
+    clean, limit = _tidied(text), TEXT_LIMITS[name]
+    long = (clean.str.len_chars() > limit).fill_null(False).to_numpy()
+    whole.repair(f"{name}_cut_to_{limit}_characters", name, long)
+    return clean.str.slice(0, limit)
+
+
+def _attributes(whole: Whole) -> pl.Series:
+    names = whole.found["attributes"]
+    texts = [_tidied(pl.Series(as_text(one_array(whole.raw.column(n))), dtype=pl.String)) for n in names]
+    rows = ({n: v for n, v in zip(names, row, strict=True) if v} for row in zip(*texts, strict=True))
+    return pl.Series([json.dumps(r, ensure_ascii=False) if r else "" for r in rows], dtype=pl.String)
+
+
+def _paths(whole: Whole, config: DataConfig) -> list[Paths]:
+    names = whole.found["categories"]
+    columns = [as_text(one_array(whole.raw.column(name))).to_pylist() for name in names]
+    if len(columns) > 1:
+        return level_paths(columns)
+    known: dict[str | None, tuple[Paths, bool]] = {
+        cell: read_paths(cell, config.category_separator) for cell in dict.fromkeys(columns[0])
+    }
+    whole.repair("category_cycle", "categories", np.array([known[cell][1] for cell in columns[0]], bool))
+    return [known[cell][0] for cell in columns[0]]
+
+
+def note_contradictions(paths: Iterable[Paths], ledger: Ledger) -> None:
+    """Warns where one category stands below another in one path and above it in a different one."""
+    above: set[tuple[str, str]] = set()
+    for path in {p for item in paths for p in item}:
+        above.update(itertools.pairwise(path))
+    both = sorted({(min(a, b), max(a, b)) for a, b in above if a != b and (b, a) in above})
+    if both:
+        shown = ", ".join(f"{a!r} and {b!r}" for a, b in both[:3])
+        ledger.warn(
+            f"categories contradict: {shown}{' …' if len(both) > 3 else ''} each stand above the other; "
+            "both paths are kept"
+        )
+
+
+def note_misread(table: str, source: Source, ledger: Ledger) -> None:
+    """Books the rows that the reader could not take apart."""
+    tally = ledger.tallies[table]
+    tally.read += len(source.misread)
+    for rule in dict.fromkeys(m.rule for m in source.misread):
+        rows = [m for m in source.misread if m.rule == rule]
+        texts = [m.text for m in rows]
+        ledger.set_aside(table, rule, None, [m.row for m in rows], texts, texts)
+
+
+def one_array(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+    """A column as a single array."""
+    if isinstance(column, pa.ChunkedArray):
+        return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
+    return column
+
+
+def raw_json(rows: pa.Table | pa.RecordBatch, index: npt.NDArray[np.integer]) -> pl.Series:
+    """Some rows as JSON, long texts cut."""
+    picked = pl.DataFrame(
+        {name: shown(one_array(rows.column(name)).take(pa.array(index))) for name in rows.schema.names}
+    )
+    short = picked.select(pl.all().str.slice(0, 200))
+    return short.select(pl.struct(pl.all()).struct.json_encode().alias("raw"))["raw"]
+
+
+def _tidied(text: pl.Series) -> pl.Series:
+    return pl.DataFrame({"t": text}).select(tidy(pl.col("t")))["t"] if len(text) else text

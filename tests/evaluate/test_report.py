@@ -1,0 +1,187 @@
+"""The report holds what it was given, escaped, and asks nothing of the network."""
+
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from crossaisle.data.drift import drift
+from crossaisle.data.split import basket_split, temporal_split
+from crossaisle.errors import ConfigError
+from crossaisle.evaluate.charts import heat
+from crossaisle.evaluate.lists import category_flow
+from crossaisle.evaluate.page import facts, number, text
+from crossaisle.evaluate.report import write_report
+from crossaisle.evaluate.results import Evaluation, evaluate
+from tests.evaluate.shops import random_shop, shop
+
+EVIL = "<script>alert(1)</script>\"'&\x00\x1b[31m\u202egnp.exe"
+VOID = {"meta", "br"}
+
+
+class Checker(HTMLParser):
+    """Balanced tags, unique ids, links that lead somewhere, no script, nothing loaded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.words: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert tag not in ("script", "link", "img", "iframe")
+        for name, value in attrs:
+            assert not name.startswith("on")
+            assert name != "src"
+            if name == "id":
+                self.ids.append(value or "")
+            if name == "href":
+                self.links.append(value or "")
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open[-1:] != ["style"]:
+            self.words.append(data)
+
+
+def checked(path: Path) -> str:
+    source = path.read_text(encoding="utf-8")
+    checker = Checker()
+    checker.feed(source)
+    assert checker.open == []
+    assert len(set(checker.ids)) == len(checker.ids)
+    assert all(link.startswith("#") and link[1:] in checker.ids for link in checker.links)
+    assert "http:" not in source
+    assert "https:" not in source
+    assert not any(ord(c) < 32 and c != "\n" for c in source)
+    return " ".join(checker.words)
+
+
+def made(models: tuple[str, ...] = ("popularity", "crossaisle")) -> tuple[Evaluation, dict]:
+    data = random_shop(1)
+    split = temporal_split(data)
+    scores = {
+        "popularity": split.past.item_counts.astype(np.float32),
+        "crossaisle": np.random.default_rng(0).random(30).astype(np.float32),
+        EVIL: np.zeros(30, np.float32),
+    }
+    chosen = {m: (lambda h, s=scores[m]: np.tile(s, (len(h), 1))) for m in models}
+    evaluation = evaluate(chosen, split, data, resamples=100, costs={"crossaisle": {"fit_seconds": 1.0}})
+    flow = category_flow(evaluation.lists["crossaisle"], evaluation.cases.histories, data.taxonomy)
+    return evaluation, {"heatmap": flow, "drift": drift(data, split)}
+
+
+def test_everything_at_once_and_escaped(tmp_path: Path):
+    evaluation, more = made(("popularity", "crossaisle", EVIL))
+    item = {"title": EVIL, "category": EVIL, "score": 1.0, "reasons": [EVIL]}
+    write_report(
+        tmp_path / "report.html",
+        title=EVIL,
+        evaluation=evaluation,
+        describe={"shop": EVIL, "items": 30, EVIL: {"a": [1, 2.5]}, "rows": [{"x": 1, "y": EVIL}]},
+        import_report={
+            "tables": {EVIL: {"rows_read": 9, "rows_kept": 5, "set_aside": {EVIL: 4}, "repaired": {}}},
+            "warnings": [EVIL],
+        },
+        examples=[{"user": EVIL, "history": [item] * 12, "items": [item]}, {"user": "new", "items": [item]}],
+        notes=[EVIL],
+        **more,
+    )
+    words = checked(tmp_path / "report.html")
+    assert "\u202e" not in words
+    for expected in (
+        "latest 8 of 12",
+        "nothing yet",
+        "Reasons",
+        "Has the shop changed?",
+        "Across categories",
+    ):
+        assert expected in words, expected
+
+
+def test_only_what_is_given_is_shown(tmp_path: Path):
+    evaluation, _ = made(("crossaisle",))
+    write_report(tmp_path / "r.html", title="Alone", evaluation=evaluation)
+    words = checked(tmp_path / "r.html")
+    assert "Has the shop changed?" not in words
+    assert "What some customers would see" not in words
+    assert "better" not in words
+
+
+def test_baskets(tmp_path: Path):
+    data = shop(
+        [(b, i, None) for b in range(60) for i in (0, 1, 2, 3)],
+        ["A>x", "B>y", "A>z", "C"],
+        users_are_baskets=True,
+    )
+    flat = np.array([1, 4, 2, 3], np.float32)
+    models = {
+        "crossaisle": lambda h: np.tile(flat, (len(h), 1)),
+        "other": lambda h: np.tile(-flat, (len(h), 1)),
+    }
+    evaluation = evaluate(models, basket_split(data), data, resamples=50)
+    assert evaluation.slices == ("all", "cross_limited")
+    write_report(tmp_path / "r.html", title="Baskets", evaluation=evaluation)
+    assert "Whole baskets were hidden" in checked(tmp_path / "r.html")
+
+
+def test_a_clear_loss_is_said(tmp_path: Path):
+    data = random_shop(3, n_users=200, n_events=4000)
+    split = temporal_split(data)
+    truth = {int(u): split.test.targets_of(i) for i, u in enumerate(split.test.histories.user)}
+
+    def oracle(histories):
+        out = np.zeros((len(histories), 30), np.float32)
+        for row, user in enumerate(histories.user.tolist()):
+            out[row, truth.get(user, [])] = 1.0
+        return out
+
+    models = {"crossaisle": lambda h: -oracle(h), "oracle": oracle}
+    evaluation = evaluate(models, split, data, resamples=50)
+    write_report(tmp_path / "r.html", title="Bad", evaluation=evaluation)
+    words = checked(tmp_path / "r.html")
+    assert "100 % less" in words
+    assert "▼ worse" in words
+    assert "▲ better" not in words
+
+
+def test_without_recall_at_ten_it_says_so(tmp_path: Path):
+    data = random_shop(1)
+    evaluation = evaluate({"a": lambda h: np.zeros((len(h), 30))}, temporal_split(data), data, ks=(5,))
+    with pytest.raises(ConfigError, match="recall at 10"):
+        write_report(tmp_path / "r.html", title="x", evaluation=evaluation)
+
+
+def test_text_is_short_and_clean():
+    assert text("a" * 10_000_000) == "a" * 160 + "…"
+    assert text('<b a="1">') == "&lt;b a=&quot;1&quot;&gt;"
+    assert text("跑步鞋 émoi") == "跑步鞋 émoi"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(None, "–"), (float("nan"), "–"), (12345, "12,345"), (0.12345, "0.1235"), (1234.5, "1,234.5"), (0, "0")],
+)
+def test_numbers(value: float | None, shown: str):
+    assert number(value) == shown
+
+
+def test_facts_of_plain_data():
+    assert facts({"a_b": True}) == "<dl><dt>A b</dt><dd>yes</dd></dl>"
+    assert facts([]) == facts({}) == facts(None) == "–"
+
+
+def test_the_heat_map_keeps_the_busiest_categories():
+    counts = np.zeros((30, 30), np.int64)
+    counts[3, 3], counts[3, 7] = 30, 10
+    made = heat(counts, [f"Root > c{i}" for i in range(30)], caption="x")
+    assert ">75<" in made
+    assert ">25<" in made
+    assert made.count("<tr>") == 3  # the head and two categories
+    assert heat(np.zeros((2, 2), np.int64), ["a", "b"], caption="x") == ""
