@@ -19,7 +19,7 @@ LAYERS = (
     {"encoders"},
     {"models"},
     {"policy", "explain", "answer", "recommend"},
-    {"pipeline", "evaluate"},
+    {"fitting", "measuring", "pipeline", "evaluate"},
     {"cli", "__main__"},
 )
 HEAVY = {"matplotlib", "sklearn", "pandas", "onnxruntime", "huggingface_hub", "duckdb", "tokenizers"}

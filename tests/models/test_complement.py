@@ -13,6 +13,7 @@ from tests.models.shops import tiny_shop
 
 class TestComplementSoftmax(ScorerContract):
     exact_evidence = False
+
     def make(self) -> ComplementSoftmax:
         return ComplementSoftmax(dimensions=16, epochs=60, batch=8, learning_rate=0.02)
 
