@@ -21,7 +21,8 @@ from crossaisle.data.membership import is_in
 from crossaisle.evaluate.candidates import Candidates
 from crossaisle.evaluate.scoring import Score, scored
 
-SAMPLE = 512
+SAMPLE, SAMPLE_SCORES = 512, 8 << 20
+"""At most this many cases, and scores, choose the temperature: a large catalogue needs fewer cases."""
 UNIFORM = 0.01
 _STEPS = np.geomspace(1e-3, 10.0, 9)
 
@@ -32,7 +33,8 @@ class TargetLoss:
     def __init__(self, score: Score, cases: Cases, candidates: Candidates) -> None:
         self.cases = cases
         n = len(cases)
-        self.sample = np.linspace(0, n - 1, min(SAMPLE, n // 2)).astype(np.int64)
+        size = min(SAMPLE, n // 2, max(32, SAMPLE_SCORES // max(candidates.n_items, 1)))
+        self.sample = np.linspace(0, n - 1, size).astype(np.int64)
         self.temperature = self._choose(score, candidates)
 
     def _choose(self, score: Score, candidates: Candidates) -> float:

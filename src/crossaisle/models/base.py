@@ -27,6 +27,8 @@ class Scorer(ABC):
     """Name in saved folders, reports and result files."""
     reason: ClassVar[str] = "bought together"
     """What an explanation calls this model's contributions."""
+    reads_events: ClassVar[bool] = True
+    """False for models that only read the catalogue: new events need no new fit."""
     learned: ClassVar[tuple[str, ...]] = ()
     """Attributes that `fit` sets and `save` keeps: numpy arrays or scipy csr matrices."""
     item_ids_: Vocabulary

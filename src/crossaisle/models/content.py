@@ -23,28 +23,39 @@ class TextModel(Scorer):
 
     decay: Decay = field(default_factory=lambda: Decay(events=2.0))
     """How much older events of the history count."""
+    average: bool = False
+    """Divide by the weight of the whole history, so that long ones do not score higher."""
 
     vectors_: Floats | sparse.csr_matrix = field(init=False, repr=False, compare=False)
     """(n_items, d): unit rows, zeros for an item without a text."""
     reason: ClassVar[str] = "similar text"
+    reads_events: ClassVar[bool] = False
     learned: ClassVar[tuple[str, ...]] = ("vectors_",)
 
     def score_rows(self, histories: Histories) -> Floats:
         """float32 (n, n_items); NaN for items without a text and for histories without one."""
         self.check_fitted()
         vectors = self.vectors_
-        query = histories.matrix(self.decay.weights(histories), vectors.shape[0])
+        query = histories.matrix(self._event_weights(histories), vectors.shape[0])
         scores = _dense((query @ vectors) @ vectors.T)
         scores[:, ~self._has_text] = np.nan
         speaking = np.bincount(histories.owner, self._has_text[histories.item], len(histories)) > 0
         scores[~speaking] = np.nan
         return scores
 
+    def _event_weights(self, histories: Histories) -> Floats:
+        """float32 (nnz,)."""
+        weights = self.decay.weights(histories)
+        if self.average:
+            total = np.bincount(histories.owner, weights, len(histories))
+            weights = (weights / np.maximum(total, 1e-12)[histories.owner]).astype(np.float32)
+        return weights
+
     def evidence(self, histories: Histories, item: int) -> tuple[Floats, float]:
         """Exact: each event gives its decayed weight times its cosine with the item."""
         self.check_fitted()
         cosines = self.item_similarity(histories.item, np.array([item], np.int32)).ravel()
-        return (self.decay.weights(histories) * cosines).astype(np.float32), 0.0
+        return (self._event_weights(histories) * cosines).astype(np.float32), 0.0
 
     def item_similarity(self, left: Rows, right: Rows) -> Floats:
         """Cosines of item rows (n,) and (m,): float32 (n, m)."""
