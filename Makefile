@@ -22,7 +22,7 @@ help: ## Show this list
 demo: $(VENV)/ready ## Recommend for the households of a real retailer, and show how good that is
 	$(BIN)/crossaisle demo --out demo
 
-test: $(VENV)/ready-dev models ## Everything that must hold: formatting, lint, types, all tests
+test: $(VENV)/ready-dev inputs ## Everything that must hold: formatting, lint, types, all tests
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
@@ -48,10 +48,10 @@ readme: $(VENV)/ready ## Write the README's result table from docs/results
 clean: ## Remove the environment and everything that was made
 	rm -rf $(VENV) demo runs build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis src/*.egg-info
 
-.PHONY: models
-models: $(VENV)/ready
-	@$(BIN)/crossaisle models pull minilm >/dev/null || \
-		echo "The weights could not be fetched: tests that need them will say that they skip."
+.PHONY: inputs
+inputs: $(VENV)/ready
+	@$(BIN)/crossaisle models pull minilm >/dev/null && $(BIN)/crossaisle data pull completejourney >/dev/null || \
+		echo "Weights or data could not be fetched: tests that need them will say that they skip."
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	@if [ -z "$(PYTHON)" ]; then \

@@ -6,11 +6,13 @@ per page; each `$ crossaisle ...` line of a console block as a command that must
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,16 @@ from typer.main import get_command
 
 from crossaisle import cli
 from crossaisle.cli.app import app
+from crossaisle.config import (
+    DataConfig,
+    EvaluateConfig,
+    EventColumns,
+    EventsConfig,
+    ItemColumns,
+    ModelConfig,
+    SplitConfig,
+    UserColumns,
+)
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -141,3 +153,23 @@ def test_the_result_table() -> None:
     text = table(rows)
     assert "| 0.0770 | **0.0951** [0.0900, 0.1000] | 9,000 |" in text
     assert "0.5" not in text
+
+
+def test_every_setting_is_described_with_its_default() -> None:
+    page = (ROOT / "docs" / "config.md").read_text()
+    parts = re.split(r"^## (.*)$", page, flags=re.MULTILINE)
+    sections = dict(zip(parts[1::2], parts[2::2], strict=True))
+    tables = {"data": DataConfig, "split": SplitConfig, "evaluate": EvaluateConfig, "model": ModelConfig}
+    for title, kind in [*tables.items(), ("data.events, data.items, data.users", EventsConfig)]:
+        rows = dict(re.findall(r"^\| `(\w+)` \| ([^|]*?) \|", sections[title], re.MULTILINE))
+        expected = {f.name: f.default for f in fields(kind) if f.name not in ("events", "items", "users")}
+        assert set(rows) == set(expected), title
+        for key, default in expected.items():
+            if rows[key].startswith("`"):
+                value = list(default) if isinstance(default, tuple) else default
+                assert json.loads(rows[key].strip("`")) == value, f"{title}: {key}"
+            else:
+                assert default is None or is_dataclass(default), f"{title}: {key}"
+    for table, kind in (("events", EventColumns), ("items", ItemColumns), ("users", UserColumns)):
+        [row] = re.findall(rf"^\| `{table}` \| (.*) \|$", sections["columns"], re.MULTILINE)
+        assert set(re.findall(r"`(\w+)`", row)) == {f.name for f in fields(kind)}

@@ -18,7 +18,7 @@ LAYERS = (
     {"data"},
     {"encoders"},
     {"models"},
-    {"policy", "explain", "recommend"},
+    {"policy", "explain", "answer", "recommend"},
     {"evaluate"},
     {"pipeline"},
     {"cli", "__main__"},

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from crossaisle import __version__
-from crossaisle.cli import serving, stores
+from crossaisle.cli import building, serving, stores
 
 app = typer.Typer(
     name="crossaisle",
@@ -39,8 +39,10 @@ def options(
     """
 
 
+app.command()(building.describe)
 app.command()(serving.recommend)
 app.command("goes-with")(serving.goes_with)
 app.command()(serving.similar)
 app.command()(serving.explain)
+app.add_typer(stores.data, name="data", help="Known data sets: list and fetch them.")
 app.add_typer(stores.models, name="models", help="Pretrained weights: list and fetch them.")

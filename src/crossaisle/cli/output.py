@@ -6,10 +6,13 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
@@ -35,7 +38,6 @@ def plain(value: Any) -> Any:
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> None:
     """A table with numbers to the right; long texts wrap on a terminal, nothing is cut in a pipe."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -46,6 +48,13 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: 
         table.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in shown:
         table.add_row(*(Text(text_of(cell)) for cell in row))
+    show(table)
+
+
+def show(table: Table) -> None:
+    """Prints as wide as the terminal; in a pipe as wide as the table, so that nothing is cut."""
+    from rich.console import Console
+
     console = Console()
     if not console.is_terminal:
         console = Console(width=10_000)

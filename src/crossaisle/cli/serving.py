@@ -118,7 +118,7 @@ def _show_list(answer: RecommendationList) -> None:
             r.item_id,
             r.title,
             r.category,
-            r.price,
+            None if r.price is None else f"{r.price:.2f}",
             r.score,
             *([r.evidence.text if r.evidence else ""] if explained else []),
         ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -53,6 +54,49 @@ def pull_model(
     if local_folder(name) is None:
         print(f"fetching {name} ...", file=sys.stderr)
     folder = pull(name)
+    if as_json:
+        show_json({"name": name, "folder": folder})
+    else:
+        print(folder)
+
+
+data = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+Root = Annotated[
+    Path | None, typer.Option(help="Folder that holds the files of the data sets.", metavar="DIR")
+]
+
+
+@data.command("list")
+def list_data(root: Root = None, as_json: AsJson = False) -> None:
+    """Show the data sets known by name, and which are on this machine.
+
+    \b
+    crossaisle data list
+    """
+    from crossaisle.data.catalogues import list_catalogues
+
+    rows = list_catalogues(root)
+    if as_json:
+        show_json(rows)
+    else:
+        show_table(list(rows[0]), [list(row.values()) for row in rows])
+
+
+@data.command("pull")
+def pull_data(
+    name: Annotated[str, typer.Argument(help="A known name; see  crossaisle data list.")],
+    root: Root = None,
+    as_json: AsJson = False,
+) -> None:
+    """Fetch the files of a data set, once, and print the folder they are in.
+
+    \b
+    crossaisle data pull completejourney
+    """
+    from crossaisle.data.catalogues import find_catalogue, pull_catalogue
+
+    folder = pull_catalogue(name, root)
+    print(f"{name}: {find_catalogue(name).terms}", file=sys.stderr)
     if as_json:
         show_json({"name": name, "folder": folder})
     else:

@@ -12,9 +12,9 @@ from crossaisle.data.cases import Cases, Split
 from crossaisle.data.query import Placement
 from crossaisle.evaluate.results import Evaluation, evaluate
 from crossaisle.evaluate.scoring import Score
-from crossaisle.pipeline.fitting import Costs, Fitted
 from crossaisle.models.base import Scorer
 from crossaisle.models.blend import Blend
+from crossaisle.pipeline.fitting import Costs, Fitted
 from crossaisle.recommend import Recommender
 
 MODEL = "crossaisle"

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from crossaisle.config import DataConfig, EvaluateConfig, ModelConfig, RunConfig, SplitConfig
+from crossaisle.config import DataConfig, EvaluateConfig, RunConfig, SplitConfig
 from crossaisle.data.catalogues import load_catalogue
 from crossaisle.data.describe import describe
 from crossaisle.data.drift import drift
