@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -90,3 +93,22 @@ def test_mistakes(
     assert out == ""
     assert message in err.splitlines()[-1]
     assert "Traceback" not in err
+
+
+def test_an_interrupted_run_ends_cleanly_and_can_be_repeated(shop: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "crossaisle", "run", str(shop), "--out", str(out)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith("fitting"):
+                break
+        process.send_signal(signal.SIGINT)
+        printed, said = process.communicate(timeout=60)
+    assert (process.returncode, printed) == (130, "")
+    assert said.splitlines()[-1] == "crossaisle: interrupted"
+    assert "Traceback" not in said
+    assert not (out / "report.html").exists()
+    assert not (out / "model").exists()
+    assert cli.run(["run", str(shop), "--out", str(out)]) == 0
+    assert {p.name for p in out.iterdir()} == {"report.html", "metrics.json", "model", "import"}
