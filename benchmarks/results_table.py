@@ -36,7 +36,7 @@ COLUMNS = {
     "item_knn": "item-kNN",
     "ease": "EASE",
     "slit": "SLIT",
-    "text": "text",
+    "slit_text": "SLIT + text",
     "crossaisle": "**crossaisle**",
 }
 METRICS = {"recall": f"R@{K}", "ndcg": f"N@{K}"}
@@ -80,7 +80,7 @@ def filled(text: str, results: Path) -> str:
     _, end, after = rest.partition(END)
     if not end:
         sys.exit(f"README.md lacks the lines {START} and {END}")
-    block = table(rows) if rows else "No results yet: `make bench && make readme` fills this in."
+    block = table(rows) if rows else "No results yet: `make bench readme` fills this in."
     return f"{before}{START}\n{block}\n{END}{after}"
 
 

@@ -6,6 +6,7 @@ key, rule and, for a misspelt key, the nearest known one.
 
 from __future__ import annotations
 
+import re
 import tomllib
 import types
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,8 @@ from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get
 from crossaisle.errors import ConfigError, nearest, shorten
 
 T = TypeVar("T")
+HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+""""owner/name" of a repository on the Hugging Face hub."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +175,7 @@ class ModelConfig:
     """`[model]`"""
 
     encoder: str = "minilm"
-    """"minilm", "none", or the path of a folder with an encoder."""
+    """"minilm", "none", the path of a folder with an encoder, or "owner/name" on the Hugging Face hub."""
     keep: int = field(default=256, metadata={"low": 1})
     """Weights kept per row of an item-to-item matrix."""
     seed: int = field(default=0, metadata={"low": 0})
@@ -212,11 +215,13 @@ def load_config(path: str | Path, overrides: Mapping[str, str] | Sequence[str] =
     encoder = config.model.encoder
     if encoder not in ("minilm", "none"):
         folder = path.parent / Path(encoder).expanduser()
-        if not folder.is_dir():
+        if folder.is_dir():
+            config = replace(config, model=replace(config.model, encoder=str(folder)))
+        elif not HUB_NAME.fullmatch(encoder):
             raise ConfigError(
-                f"{path}, [model]: encoder must be 'minilm', 'none' or a folder (found {shorten(encoder)})"
+                f"{path}, [model]: encoder must be 'minilm', 'none', a folder or 'owner/name' on the hub "
+                f"(found {shorten(encoder)})"
             )
-        config = replace(config, model=replace(config.model, encoder=str(folder)))
     return config
 
 

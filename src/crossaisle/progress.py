@@ -7,9 +7,12 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def bar(label: str, total: int, *, show: bool) -> Iterator[Callable[[int], None]]:
-    """Yields `advance(steps)`. Nothing is drawn unless `show`, nor where stderr is no terminal."""
-    if not show or total <= 0:
+def bar(label: str, total: int | None, *, show: bool) -> Iterator[Callable[[int], None]]:
+    """Yields `advance(steps)`; `total` None where the end is not known.
+
+    Nothing is drawn unless `show`, nor where stderr is no terminal.
+    """
+    if not show or total == 0:
         yield lambda _steps: None
         return
     from rich.console import Console

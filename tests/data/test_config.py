@@ -100,7 +100,11 @@ def test_overrides_win_and_are_typed(tmp_path: Path) -> None:
         ('path = "items.csv"', "", r"\[data\.items\]: give path, url or hub"),
         ('path = "items.csv"', 'path = "a"\nhub = "b/c"', r"give one of path, url and hub"),
         ('file = "users.jsonl"', "", r"hub needs file"),
-        ('"none"', '"no such folder"', r"\[model\]: encoder must be 'minilm', 'none' or a folder"),
+        (
+            '"none"',
+            '"no such folder"',
+            r"\[model\]: encoder must be 'minilm', 'none', a folder or 'owner/name'",
+        ),
         ("[model]", "[model", r"not TOML"),
         ('category_level = "aisle"', 'time_unit = "minutes"', r"\[data\]: time_unit must be"),
     ],

@@ -39,10 +39,15 @@ def options(
     """
 
 
+app.command()(building.demo)
+app.command()(building.run)
 app.command()(building.describe)
+app.command()(building.fit)
+app.command()(building.evaluate)
 app.command()(serving.recommend)
 app.command("goes-with")(serving.goes_with)
 app.command()(serving.similar)
 app.command()(serving.explain)
+app.command()(building.benchmark)
 app.add_typer(stores.data, name="data", help="Known data sets: list and fetch them.")
 app.add_typer(stores.models, name="models", help="Pretrained weights: list and fetch them.")

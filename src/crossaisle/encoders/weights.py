@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crossaisle.artifact import sha256
+from crossaisle.config import HUB_NAME
 from crossaisle.errors import ConfigError, FetchError, nearest
 from crossaisle.fetch import cache_dir, hub_folder, package_files
 
@@ -98,7 +99,7 @@ def pull(name: str) -> Path:
     known = REGISTRY.get(name)
     if known is not None:
         return _assemble(known)
-    if name.count("/") == 1 and not name.startswith((".", "/", "~")):
+    if HUB_NAME.fullmatch(name):
         return hub_folder(name, patterns=(*ONNX_FILES, TOKENIZER, POOLING))
     if "/" in name or os.sep in name:
         raise FetchError(f"{name}: no such model folder")

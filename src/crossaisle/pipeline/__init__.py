@@ -2,6 +2,6 @@
 
 from crossaisle.pipeline.fitting import Fitted, fit
 from crossaisle.pipeline.measuring import measure
-from crossaisle.pipeline.running import demo, run
+from crossaisle.pipeline.running import demo, measure_as_set, run
 
-__all__ = ["Fitted", "demo", "fit", "measure", "run"]
+__all__ = ["Fitted", "demo", "fit", "measure", "measure_as_set", "run"]

@@ -31,13 +31,18 @@ Costs = dict[str, dict[str, float]]
 
 @dataclass(frozen=True)
 class Fitted:
-    """What `fit` gives. `served` has seen all events; `past` only those before the test."""
+    """What `fit` gives: models that have seen the events before the test, and what it took."""
 
     split: Split
     past: Recommender
     validation_blend: Blend
     """The same weights, with parts that have only seen the training events."""
     costs: Costs
+
+    def to_serve(self, dataset: Dataset, *, progress: bool = False) -> Recommender:
+        """The same weights with parts fitted once more, on all events of the shop."""
+        blend, _ = refit(self.past.blend, dataset, progress=progress)
+        return Recommender(dataset, blend, repeats=self.past.repeats)
 
 
 def split_of(dataset: Dataset, config: SplitConfig) -> Split:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from crossaisle.evaluate.lists import category_flow
 from crossaisle.evaluate.report import write_report
 from crossaisle.evaluate.results import Evaluation, write_metrics
 from crossaisle.explain import category_name, item_name
-from crossaisle.pipeline.fitting import describe_weights, fit, peak_mb, refit
+from crossaisle.pipeline.fitting import Fitted, describe_weights, fit, peak_mb
 from crossaisle.pipeline.measuring import MODEL, measure
 from crossaisle.progress import bar
 from crossaisle.recommend import Recommender
@@ -90,7 +90,7 @@ def _finish(
     changed = drift(dataset, fitted.split)
     say(changed["statement"])
     say("measuring on test")
-    evaluation = _measured(fitted, config.evaluate, progress)
+    evaluation = measure_as_set(fitted, config.evaluate, progress=progress)
     examples = _examples(fitted.past, evaluation)
     figures = {"drift": changed, "weights": describe_weights(fitted.past.blend)}
     write_metrics(out / "metrics.json", evaluation, **figures, seconds=time.perf_counter() - start)
@@ -106,8 +106,7 @@ def _finish(
         notes=(*fitted.split.notes, *_weight_notes(fitted.past)),
     )
     say("fitting once more on all events, to serve")
-    blend, _ = refit(fitted.past.blend, dataset, progress=progress)
-    served = Recommender(dataset, blend, repeats=fitted.past.repeats)
+    served = fitted.to_serve(dataset, progress=progress)
     served.save(out / "model", half=True)
     return {
         "dataset": dataset.name,
@@ -125,8 +124,15 @@ def _finish(
     }
 
 
-def _measured(fitted: Any, config: EvaluateConfig, progress: bool) -> Evaluation:
-    total = len(fitted.split.test)
+def measure_as_set(
+    fitted: Fitted,
+    config: EvaluateConfig,
+    *,
+    on: Literal["validation", "test"] = "test",
+    progress: bool = False,
+) -> Evaluation:
+    """`measure` with the settings of `[evaluate]` and a progress bar."""
+    total = len(fitted.split.test if on == "test" else fitted.split.validation)
     meter: AbstractContextManager[Callable[[int], None]] = bar("measuring", total, show=progress)
     with meter as advance:
         seen = 0
@@ -138,6 +144,7 @@ def _measured(fitted: Any, config: EvaluateConfig, progress: bool) -> Evaluation
 
         return measure(
             fitted,
+            on=on,
             ks=sorted({*config.k, 10}),
             resamples=config.bootstrap,
             seed=config.seed,

@@ -1,0 +1,114 @@
+"""`run`, `fit`, `evaluate`: a shop in files becomes a report and a model that answers."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from crossaisle import cli
+
+
+@pytest.fixture(scope="module")
+def done(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "corner"
+    assert cli.run(["run", str(shop), "--out", str(out)]) == 0
+    return out
+
+
+def test_a_run_leaves_everything(done: Path) -> None:
+    assert {p.name for p in done.iterdir()} == {"report.html", "metrics.json", "model", "import"}
+    assert {p.name for p in (done / "import").iterdir()} == {"report.json", "rejected.parquet"}
+    metrics = json.loads((done / "metrics.json").read_text())
+    assert metrics["dataset"] == "corner shop"
+
+
+def test_its_model_answers(done: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = str(done / "model")
+    assert cli.run(["recommend", model, "--user", "c0", "-k", "3", "--placement", "discover"]) == 0
+    assert cli.run(["goes-with", model, "--item", "milk1", "-k", "3", "--explain"]) == 0
+    assert cli.run(["similar", model, "--item", "milk1", "-k", "3"]) == 0
+    assert cli.run(["explain", model, "--user", "c0", "--item", "bread1"]) == 0
+    assert cli.run(["describe", model]) == 0
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_run_says_what_it_found(shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["run", str(shop), "--out", str(tmp_path / "a"), "--json"]) == 0
+    out, err = capsys.readouterr()
+    result = json.loads(out)
+    assert result["set_aside"] == 1
+    assert "importing corner shop" in err
+    assert cli.run(["run", str(shop), "--out", str(tmp_path / "a")]) == 0
+    out, _ = capsys.readouterr()
+    assert "could want" in out
+    assert "report.html" in out
+
+
+def test_fit_saves_a_model_only(shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["fit", str(shop), "--out", str(tmp_path / "model"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["items"] == 24
+    assert [p.name for p in tmp_path.iterdir()] == ["model"]
+    assert cli.run(["recommend", str(tmp_path / "model"), "--user", "c1"]) == 0
+
+
+def test_evaluate_measures_every_model(
+    shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["evaluate", str(shop), "--out", str(tmp_path), "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {"crossaisle", "popularity"} <= {row["model"] for row in rows}
+    assert {row["split"] for row in rows} == {"test"}
+    assert (tmp_path / "metrics.json").is_file()
+    assert cli.run(["evaluate", str(shop), "--on", "validation"]) == 0
+    assert "recall@10" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["run", "{shop}"], 2, "Missing option '--out'"),
+        (["run", "{shop}", "--out", "{out}", "--set", "model.kep=1"], 2, "did you mean 'keep'?"),
+        (["run", "{shop}", "--out", "{out}", "--set", "data.events.path=no.csv"], 1, "no.csv"),
+        (["fit", "{shop}", "--out", "{shop}"], 1, "shop.toml"),
+        (["evaluate", "{shop}", "--on", "train"], 2, "--on must be test or validation"),
+        (["benchmark", "instacrt", "--out", "{out}"], 2, "did you mean 'instacart'?"),
+    ],
+)
+def test_mistakes(
+    arguments: list[str],
+    code: int,
+    message: str,
+    shop: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    given = [a.format(shop=shop, out=tmp_path / "out") for a in arguments]
+    assert cli.run(given) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert message in err.splitlines()[-1]
+    assert "Traceback" not in err
+
+
+def test_an_interrupted_run_ends_cleanly_and_can_be_repeated(shop: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "crossaisle", "run", str(shop), "--out", str(out)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith("fitting"):
+                break
+        process.send_signal(signal.SIGINT)
+        printed, said = process.communicate(timeout=60)
+    assert (process.returncode, printed) == (130, "")
+    assert said.splitlines()[-1] == "crossaisle: interrupted"
+    assert "Traceback" not in said
+    assert not (out / "report.html").exists()
+    assert not (out / "model").exists()
+    assert cli.run(["run", str(shop), "--out", str(out)]) == 0
+    assert {p.name for p in out.iterdir()} == {"report.html", "metrics.json", "model", "import"}
