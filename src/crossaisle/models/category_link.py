@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -77,7 +78,7 @@ class CategoryLink(Scorer):
         weights = self._event_weights(histories)
         members = _members(self.codes_, len(self.mix_))
         query = histories.matrix(weights, len(self.codes_)) @ members
-        scores: Floats = (query @ self.counts_).toarray()
+        scores: Floats = query @ self._counts
         scores += np.outer(query @ self.mix_, self.prior_)
         scores[:, self.prior_ == 0] = np.nan
         total = np.bincount(histories.owner, weights, len(histories))
@@ -102,6 +103,12 @@ class CategoryLink(Scorer):
             return None
         names = unpack_words(self.names_)
         return names[a], names[b], float(self.lifts_[a, b])
+
+    @cached_property
+    def _counts(self) -> Floats:
+        """float32 (n_categories, n_items): dense, because every history has many of the categories."""
+        dense: Floats = self.counts_.toarray()
+        return dense
 
     def _event_weights(self, histories: Histories) -> Floats:
         """float32 (nnz,): decayed, summing to 1 over each history; 0 for items without a category."""

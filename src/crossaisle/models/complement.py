@@ -11,6 +11,7 @@ from scipy import sparse
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats, Histories
+from crossaisle.encoders.tfidf import TfidfEncoder
 from crossaisle.models.base import Scorer
 from crossaisle.progress import bar
 
@@ -38,6 +39,9 @@ class ComplementSoftmax(Scorer):
     """Baskets per step."""
     max_items: int = 12_000
     """Only this many items, the most bought, take part. Time grows in proportion."""
+    texts: bool = True
+    """Start from the leading dimensions of the items' TF-IDF texts, so that rare items start near their
+    like (LLMInit, 2025, with words in place of a language model)."""
     seed: int = 0
 
     source_: Floats = field(init=False, repr=False, compare=False)
@@ -64,6 +68,10 @@ class ComplementSoftmax(Scorer):
         size = (len(busy), self.dimensions)
         self.source_ = rng.normal(0.0, 0.02, size).astype(np.float32)
         self.target_ = rng.normal(0.0, 0.02, size).astype(np.float32)
+        if self.texts:
+            start = _text_vectors([dataset.item_texts[i] for i in busy], self.dimensions)
+            self.source_ += start
+            self.target_ += start
         users = max(int((np.diff(baskets.indptr) > 0).sum()), 1)
         self.bias_ = np.log(np.maximum(count[busy], 1) / users).astype(np.float32)
         self._train(baskets, dataset.taxonomy.codes()[busy], rng, progress=progress)
@@ -164,6 +172,20 @@ class ComplementSoftmax(Scorer):
         lengths = np.diff(query.indptr)
         query.data = np.repeat(1.0 / np.sqrt(np.maximum(lengths, 1)), lengths).astype(np.float32)
         return query
+
+
+def _text_vectors(texts: list[str], dimensions: int) -> Floats:
+    """float32 (n, dimensions): truncated SVD of TF-IDF, small enough to be unlearned."""
+    from sklearn.utils.extmath import randomized_svd
+
+    words = TfidfEncoder(min_df=2, bigrams=False).fit_transform(texts)
+    rank = min(dimensions, *words.shape)
+    out = np.zeros((len(texts), dimensions), np.float32)
+    if rank:
+        left, size, _ = randomized_svd(words, rank, random_state=0)
+        out[:, :rank] = left * size
+        out *= np.float32(0.03) / max(float(out.std()), 1e-9)
+    return out
 
 
 class _Adam:

@@ -17,12 +17,15 @@ from crossaisle.progress import bar
 K = 10
 DEPTH = 100
 """The best this many candidates of every part are looked at."""
-MAX_CASES = 2000
+MAX_CASES = 2500
 GAIN = 2e-4
 """A change of weights has to gain this much on validation: less is noise."""
 FACTORS = (0.0, 0.5, 0.7, 1.4, 2.0)
 ADDED = (0.05, 0.2, 0.5, 1.0)
 _BATCH = 256
+
+_Block = tuple[list[Floats], list[npt.NDArray[np.bool_]], list[int]]
+"""Per case: scores float32 (parts, candidates), which of them are right, and how many targets there are."""
 
 
 @dataclass(frozen=True)
@@ -41,22 +44,25 @@ class Question:
 
 def tune(
     parts: Mapping[str, Scorer],
-    question: Question,
+    questions: Mapping[str, Question],
     taxonomy: Taxonomy,
     *,
     seed: int = 0,
     progress: bool = False,
-) -> dict[str, float]:
-    """part -> weight, the best mean of NDCG@10 and recall@10 that coordinate ascent finds.
+) -> dict[str, dict[str, float]]:
+    """question -> part -> weight, the best mean of NDCG@10 and recall@10 that coordinate ascent finds.
 
-    Starts from the best single part; then one weight at a time is scaled, dropped or added as long as
-    that gains more than `GAIN`. Weights refer to the parts' raw scores. Without a single answerable
-    case every part counts 1.
+    All questions are about the same histories. Starts from the best single part; then one weight at a
+    time is scaled, dropped or added as long as that gains more than `GAIN`. Weights refer to the parts'
+    raw scores. Without a single answerable case every part counts 1.
     """
-    found = _gather(parts, question, taxonomy, seed=seed, progress=progress)
+    found = _gather(parts, questions, taxonomy, seed=seed, progress=progress)
+    return {name: _weights(list(parts), found[name]) for name in questions}
+
+
+def _weights(names: list[str], found: _Found | None) -> dict[str, float]:
     if found is None:
-        return dict.fromkeys(parts, 1.0)
-    names = list(parts)
+        return dict.fromkeys(names, 1.0)
     weights = _ascend(found)
     raw = {name: float(w / s) for name, w, s in zip(names, weights, found.scale, strict=True) if w}
     top = max(abs(w) for w in raw.values())
@@ -76,33 +82,33 @@ class _Found:
 
 
 def _gather(
-    parts: Mapping[str, Scorer], question: Question, taxonomy: Taxonomy, *, seed: int, progress: bool
-) -> _Found | None:
-    cases, codes = question.cases, taxonomy.codes()
-    order = np.random.default_rng(seed).permutation(len(cases))
-    blocks: list[tuple[list[Floats], list[npt.NDArray[np.bool_]], list[int]]] = []
-    taken = 0
-    with bar("choosing weights", min(len(cases), MAX_CASES), show=progress) as advance:
+    parts: Mapping[str, Scorer],
+    questions: Mapping[str, Question],
+    taxonomy: Taxonomy,
+    *,
+    seed: int,
+    progress: bool,
+) -> dict[str, _Found | None]:
+    """Candidates and their scores per question; None where no case can be answered."""
+    cases, codes = next(iter(questions.values())).cases, taxonomy.codes()
+    order = np.random.default_rng(seed).permutation(len(cases))[:MAX_CASES]
+    blocks: dict[str, list[_Block]] = {name: [] for name in questions}
+    with bar("choosing weights", len(order), show=progress) as advance:
         for start in range(0, len(order), _BATCH):
-            if taken >= MAX_CASES:
-                break
             batch = cases.take(order[start : start + _BATCH])
-            allowed = allowed_candidates(question, batch.histories, codes)
-            wanted = np.zeros_like(allowed)
+            scores = [np.nan_to_num(part.score_rows(batch.histories)) for part in parts.values()]
             owner = np.repeat(np.arange(len(batch)), np.diff(batch.target_indptr))
-            wanted[owner, batch.target] = True
-            wanted &= allowed
-            answerable = np.flatnonzero(wanted.any(axis=1) & (batch.histories.lengths > 0))
-            if len(answerable):
-                scores = [
-                    np.nan_to_num(p.score_rows(batch.histories.take(answerable))) for p in parts.values()
-                ]
-                blocks.append(_shortlist(scores, allowed[answerable], wanted[answerable]))
-            taken += len(answerable)
-            advance(len(answerable))
-    if not taken:
-        return None
-    return _stack(blocks, len(parts))
+            for name, question in questions.items():
+                allowed = allowed_candidates(question, batch.histories, codes)
+                wanted = np.zeros_like(allowed)
+                wanted[owner, batch.target] = True
+                wanted &= allowed
+                asked = np.flatnonzero(wanted.any(axis=1) & (batch.histories.lengths > 0))
+                if len(asked):
+                    own = [part[asked] for part in scores]
+                    blocks[name].append(_shortlist(own, allowed[asked], wanted[asked]))
+            advance(len(batch))
+    return {name: _stack(found, len(parts)) if found else None for name, found in blocks.items()}
 
 
 def allowed_candidates(
@@ -126,9 +132,7 @@ def allowed_candidates(
     return allowed
 
 
-def _shortlist(
-    scores: list[Floats], allowed: npt.NDArray[np.bool_], wanted: npt.NDArray[np.bool_]
-) -> tuple[list[Floats], list[npt.NDArray[np.bool_]], list[int]]:
+def _shortlist(scores: list[Floats], allowed: npt.NDArray[np.bool_], wanted: npt.NDArray[np.bool_]) -> _Block:
     """Per case: the union of the parts' best candidates, their scores (parts, c) and which are relevant."""
     chosen = np.zeros_like(allowed)
     depth = min(DEPTH, allowed.shape[1])

@@ -133,17 +133,15 @@ def choose_weights(
     questions = {
         "for_you": Question(cases, unseen=cases.mask_seen, other=cases.other_categories_only),
         "discover": Question(cases, unseen=True, new=True),
-        "goes_with": Question(_last_item_only(cases), unseen=True, other=True),
     }
-    if cases.other_categories_only:
-        questions["goes_with"] = questions.pop("for_you")
     if not cases.mask_seen:
         questions["unseen"] = Question(cases, unseen=True)
-    weights = {
-        name: tune(parts, question, taxonomy, seed=seed, progress=progress)
-        for name, question in questions.items()
-    }
-    weights.setdefault("for_you", weights["goes_with"])
+    weights = tune(parts, questions, taxonomy, seed=seed, progress=progress)
+    if cases.other_categories_only:
+        weights["goes_with"] = weights["for_you"]
+    else:
+        beside = {"goes_with": Question(_last_item_only(cases), unseen=True, other=True)}
+        weights |= tune(parts, beside, taxonomy, seed=seed, progress=progress)
     weights["similar"] = {name: 1.0 for name in ("tfidf", "encoder") if name in parts}
     weights["buy_again"] = {"frequency": 1.0} if "frequency" in parts else weights["for_you"]
     weights["trending"] = {"popularity": 1.0}
@@ -152,8 +150,6 @@ def choose_weights(
 
 def _last_item_only(cases: Cases) -> Cases:
     """The same targets asked for with the newest item alone, as beside a product in view."""
-    if cases.other_categories_only:
-        return cases
     last = cases.histories.last_item
     carts = Histories.of([[i] if i >= 0 else [] for i in last.tolist()])
     return replace(cases, histories=carts)

@@ -1,0 +1,71 @@
+"""Weights are chosen for what they are worth on the cases."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from crossaisle.data.cases import Cases
+from crossaisle.data.dataset import Dataset
+from crossaisle.data.history import Floats, Histories
+from crossaisle.data.split import leave_last_out
+from crossaisle.models.base import Scorer
+from crossaisle.models.popularity import Popularity
+from crossaisle.models.tuning import Question, allowed_candidates, tune
+from tests.models.shops import tiny_shop
+
+
+class Oracle(Scorer):
+    """Knows the answers of some cases, or (turned round) hides them."""
+
+    kind = "oracle"
+
+    def __init__(self, cases: Cases, sign: float = 1.0) -> None:
+        self.answers = {int(u): cases.targets_of(i) for i, u in enumerate(cases.histories.user)}
+        self.sign = sign
+
+    def fit(self, dataset: Dataset) -> Oracle:
+        self.item_ids_, self.n = dataset.item_ids, dataset.n_items
+        return self
+
+    def score_rows(self, histories: Histories) -> Floats:
+        out = np.zeros((len(histories), self.n), np.float32)
+        for row, user in enumerate(histories.user.tolist()):
+            out[row, self.answers[user]] = self.sign
+        return out
+
+
+def test_the_part_that_knows_gets_the_weight_and_noise_gets_none() -> None:
+    shop = tiny_shop()
+    split = leave_last_out(shop)
+    parts = {
+        "wrong": Oracle(split.validation, sign=-1.0).fit(shop),
+        "right": Oracle(split.validation).fit(shop),
+        "popularity": Popularity().fit(split.train),
+    }
+    found = tune(parts, {"for_you": Question(split.validation)}, shop.taxonomy)["for_you"]
+    assert found == {"right": 1.0}
+
+
+def test_without_an_answerable_case_all_parts_count_alike() -> None:
+    shop = tiny_shop()
+    cases = leave_last_out(shop).validation
+    empty = Cases(Histories.of([[]]), np.array([0, 1]), cases.target[:1])
+    parts = {"popularity": Popularity().fit(shop)}
+    assert tune(parts, {"for_you": Question(empty)}, shop.taxonomy) == {"for_you": {"popularity": 1.0}}
+
+
+def test_candidates_of_each_question() -> None:
+    shop = tiny_shop()
+    codes, row = shop.taxonomy.codes(), shop.item_ids.row
+    history = Histories.of([[row("milk0"), row("bread0")]])
+    cases = leave_last_out(shop).validation
+
+    def ids(**limits: bool) -> set[str]:
+        allowed = allowed_candidates(Question(cases, **limits), history, codes)[0]
+        return set(shop.item_ids.ids(np.flatnonzero(allowed)))
+
+    everything = set(shop.item_ids.all)
+    assert ids() == everything
+    assert ids(unseen=True) == everything - {"milk0", "bread0"}
+    assert ids(other=True) == {i for i in everything if not i.startswith("bread")}
+    assert ids(new=True) == {i for i in everything if i.startswith(("spade", "paint"))}
