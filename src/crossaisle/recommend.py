@@ -67,7 +67,7 @@ class Recommender:
 
     # Scores
 
-    def score_batch(self, histories: Histories, placement: Placement = "for_you") -> Floats:
+    def score_batch(self, histories: Histories, placement: str = "for_you") -> Floats:
         """float32 (n, n_items): what `recommend` ranks by, for histories (or carts) in rows.
 
         A history that is empty, or that no model can score, gets the popularity of every item.
@@ -78,10 +78,10 @@ class Recommender:
             scores[silent] = self._trending.score_rows(histories.take(np.flatnonzero(silent)), "trending")
         return scores
 
-    def _blend(self, placement: Placement) -> Blend:
+    def _blend(self, placement: str) -> Blend:
         return self._trending if placement == "trending" else self.blend
 
-    def parts(self, placement: Placement) -> list[Part]:
+    def parts(self, placement: str) -> list[Part]:
         """The scorers behind a placement, with their weights."""
         blend = self._blend(placement)
         return [(blend.parts[name], weight) for name, weight in blend.weights_for(placement).items()]
@@ -96,10 +96,13 @@ class Recommender:
         request = self._resolve(query)
         notices = list(request.notices)
         allowed = self._candidates(query, request)
-        scores = self.score_batch(request.asked, request.placement)[0]
         placement = request.placement
+        again = placement == "for_you" and self.repeats and query.exclude_seen
+        weights = "unseen" if again else placement
+        scores = self.score_batch(request.asked, weights)[0]
         if allowed.any() and not (allowed & ~np.isnan(scores)).any():
-            placement, scores = "trending", self._trending.score_rows(request.asked, "trending")[0]
+            placement = weights = "trending"
+            scores = self._trending.score_rows(request.asked, "trending")[0]
             notices.append("no model can score these candidates: ranked by popularity")
         found = np.flatnonzero(allowed & ~np.isnan(scores))
         # Equal scores: the popular item first, then the order of the catalogue.
@@ -136,7 +139,7 @@ class Recommender:
             served=placement,
             user=query.user,
             items=tuple(
-                self._item(query, request.asked, placement, int(row), rank, float(scores[row]))
+                self._item(query, request.asked, (placement, weights), int(row), rank, float(scores[row]))
                 for rank, row in enumerate(picked, start=1)
             ),
             notices=tuple(notices),
@@ -218,12 +221,19 @@ class Recommender:
         return path_similarity(self.dataset.taxonomy)
 
     def _item(
-        self, query: Query, asked: Histories, placement: Placement, row: int, rank: int, score: float
+        self,
+        query: Query,
+        asked: Histories,
+        served: tuple[Placement, str],
+        row: int,
+        rank: int,
+        score: float,
     ) -> Recommendation:
         price = float(self._prices[row])
         evidence = None
         if query.explain:
-            evidence = explain(self.dataset, self.parts(placement), asked, row, placement)
+            placement, weights = served
+            evidence = explain(self.dataset, self.parts(weights), asked, row, placement)
         return Recommendation(
             rank=rank,
             item_id=self.dataset.item_ids.id(row),

@@ -213,27 +213,26 @@ class Clock:
         self._count("seconds", -len(place))
 
     def _texts(self, text: pl.Series) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-        micros = np.zeros(len(text), np.int64)
-        known = np.zeros(len(text), bool)
-        left = np.flatnonzero(text.is_not_null().to_numpy())
-        text = text.str.strip_chars()
+        read = _parse(text, self._formats[0])  # most likely fits all of it
+        micros, known = read.fill_null(0).to_numpy(writable=True), read.is_not_null().to_numpy(writable=True)
+        left = np.flatnonzero(text.is_not_null().to_numpy() & ~known)
+        rest = text.gather(left).str.strip_chars()
         for pattern in list(self._formats):
             if not len(left):
                 break
-            part = text if len(left) == len(text) else text.gather(left)
-            read = _parse(part, pattern)
+            read = _parse(rest, pattern)
             hit = read.is_not_null().to_numpy()
             if not hit.any():
                 continue
             micros[left[hit]] = read.drop_nulls().to_numpy()
             known[left[hit]] = True
-            left = left[~hit]
-            self._count("text", int(hit.sum()))
-            self._formats.remove(pattern)  # the next batch most likely looks like this one
-            self._formats.insert(0, pattern)
+            left, rest = left[~hit], rest.filter(~read.is_not_null())
+            if 2 * np.count_nonzero(hit) > len(text):
+                self._formats.remove(pattern)  # the next batch most likely looks like this one
+                self._formats.insert(0, pattern)
+        self._count("text", int(known.sum()))
         if len(left) and "%" not in (self.unit or ""):
-            numbers = text.gather(left).cast(pl.Float64, strict=False)
-            micros[left], known[left] = self._numbers(numbers.to_numpy())
+            micros[left], known[left] = self._numbers(rest.cast(pl.Float64, strict=False).to_numpy())
         return micros, known
 
     def _count(self, what: str, n: int) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 from scipy import sparse
 
@@ -29,6 +30,8 @@ from crossaisle.data.taxonomy import Taxonomy
 from crossaisle.data.vocabulary import Rows, Vocabulary
 from crossaisle.errors import ConfigError, DataError, UnknownIdError, nearest
 from crossaisle.fetch import hub_folder, url_file
+
+Positions = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -268,7 +271,7 @@ def _assemble(
     def sorted_(name: str) -> Any:
         values = getattr(raw, name)
         setattr(raw, name, None)  # each unsorted column goes as its sorted copy comes
-        return values if values is None else values[order]
+        return values if values is None else values.take(order)
 
     micros = sorted_("micros")
     events = Events(
@@ -293,20 +296,21 @@ def _assemble(
     )
 
 
-def _order(user: Rows, raw: Raw, n_users: int) -> Rows:
-    """int32 positions of the events by user, then moment, then position, then as they came.
+def _order(user: Rows, raw: Raw, n_users: int) -> Positions:
+    """intp positions of the events by user, then moment, then position, then as they came.
 
     Grouping by user is a counting sort (a transposed sparse matrix), and logs mostly come in order of
     time already: far cheaper than sorting millions of rows by several keys.
     """
     keys = [k for k in (raw.position, raw.micros) if k is not None]
-    first = np.arange(len(user), dtype=np.int32)
+    first = None
     if any((k[1:] < k[:-1]).any() for k in keys):
-        first = np.lexsort(keys).astype(np.int32)
+        first = np.lexsort(keys)
+        user = user[first]
     rows = np.arange(len(user) + 1, dtype=np.int32)
-    grid = sparse.csr_matrix((np.ones(len(user), bool), user[first], rows), shape=(len(user), n_users))
-    order: Rows = grid.tocsc().indices
-    return first[order]
+    grid = sparse.csr_matrix((np.ones(len(user), bool), user, rows), shape=(len(user), n_users))
+    order: Positions = grid.tocsc().indices.astype(np.intp)
+    return order if first is None else first[order]
 
 
 def _warn_about(dataset: Dataset, ledger: Ledger) -> None:

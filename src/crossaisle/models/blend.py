@@ -9,7 +9,6 @@ import numpy as np
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats, Histories
-from crossaisle.data.query import Placement
 from crossaisle.models.base import Scorer
 
 
@@ -20,7 +19,10 @@ class Blend:
     parts: Mapping[str, Scorer]
     """Scorers by name."""
     weights: dict[str, dict[str, float]] = field(default_factory=dict)
-    """placement -> part -> weight; chosen on validation."""
+    """placement -> part -> weight; chosen on validation. `unseen` is `for_you` without what the user had."""
+    remember: bool = False
+    """Keep the parts' scores of the last batch, for evaluations that ask one batch for many placements."""
+    _last: tuple[Histories, dict[str, Floats]] | None = field(default=None, repr=False, compare=False)
 
     def fit(self, dataset: Dataset) -> Blend:
         """Fits every part."""
@@ -28,18 +30,18 @@ class Blend:
             part.fit(dataset)
         return self
 
-    def weights_for(self, placement: Placement) -> dict[str, float]:
+    def weights_for(self, placement: str) -> dict[str, float]:
         """The weights of a placement, zero ones left out; `for_you` stands in for one never tuned."""
         chosen = self.weights.get(placement) or self.weights.get("for_you")
         chosen = chosen or dict.fromkeys(self.parts, 1.0)
         return {name: w for name, w in chosen.items() if w}
 
-    def score_rows(self, histories: Histories, placement: Placement = "for_you") -> Floats:
+    def score_rows(self, histories: Histories, placement: str = "for_you") -> Floats:
         """float32 (n, n_items); NaN only where no part can score."""
         total: Floats | None = None
         known: np.ndarray | None = None
         for name, weight in self.weights_for(placement).items():
-            scores = self.parts[name].score_rows(histories)
+            scores = self.part_scores(name, histories)
             finite = ~np.isnan(scores)
             part = np.where(finite, scores, 0.0) * np.float32(weight)
             total = part if total is None else total + part
@@ -48,3 +50,14 @@ class Blend:
             raise ValueError("a blend needs at least one part with a weight")
         total[~known] = np.nan
         return total.astype(np.float32)
+
+    def part_scores(self, name: str, histories: Histories) -> Floats:
+        """float32 (n, n_items) of one part; not to be changed when `remember` is on."""
+        if not self.remember:
+            return self.parts[name].score_rows(histories)
+        if self._last is None or self._last[0] is not histories:
+            self._last = histories, {}
+        known = self._last[1]
+        if name not in known:
+            known[name] = self.parts[name].score_rows(histories)
+        return known[name]

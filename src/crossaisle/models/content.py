@@ -26,8 +26,8 @@ class TextModel(Scorer):
     average: bool = False
     """Divide by the weight of the whole history, so that long ones do not score higher."""
 
-    vectors_: Floats | sparse.csr_matrix = field(init=False, repr=False, compare=False)
-    """(n_items, d): unit rows, zeros for an item without a text."""
+    vectors_: Any = field(init=False, repr=False, compare=False)
+    """float32 or csr float32 (n_items, d): unit rows, zeros for an item without a text."""
     reason: ClassVar[str] = "similar text"
     reads_events: ClassVar[bool] = False
     learned: ClassVar[tuple[str, ...]] = ("vectors_",)
@@ -91,14 +91,23 @@ class TfidfSimilarity(TextModel):
         return self
 
     @cached_property
+    def _spread(self) -> np.ndarray:
+        """int64 (vocabulary,): items per term."""
+        return np.bincount(self.vectors_.indices, minlength=self.vectors_.shape[1])
+
+    @cached_property
     def _terms(self) -> list[str]:
         return unpack_words(self.words_)
 
     def shared_words(self, left: int, right: int) -> list[tuple[str, float]]:
-        """Terms of both items and their share of the cosine, the largest first."""
+        """Telling terms of both items and their share of the cosine, the largest first.
+
+        Words of more than one item in twenty are left out: they explain nothing.
+        """
         shared = sparse.csr_matrix(self.vectors_[left].multiply(self.vectors_[right]))
         order = np.argsort(-shared.data, kind="stable")
-        return [(self._terms[shared.indices[i]], float(shared.data[i])) for i in order]
+        telling = self._spread[shared.indices] <= max(0.05 * len(self.item_ids_), 2)
+        return [(self._terms[shared.indices[i]], float(shared.data[i])) for i in order if telling[i]]
 
 
 @dataclass(kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,32 +22,24 @@ _LONGEST = 12  # places a source or target reaches: exp(-12 / 2) is 0.2 %
 class EASE(ItemWeights):
     """Ridge regression of every item on all others, with a zero diagonal.
 
-    Steck, Embarrassingly Shallow Autoencoders for Sparse Data (WWW 2019). Solved over users where
-    they are fewer than items (the two forms are equal by the Woodbury identity), else over items.
+    Steck, Embarrassingly Shallow Autoencoders for Sparse Data (WWW 2019). `SpectralEASE` is the form
+    for shops with fewer users than items.
     """
 
     ridge: float | None = None
     """L2 penalty; None takes 12 times the mean number of users per item."""
-    counts: Literal["binary", "log"] = "binary"
-    """A user's item counts 1, or ln(1 + times), which tells staples from accidents."""
     keep: int = 300
     """Weights kept per history item, the largest in size."""
     max_items: int = 20_000
-    """When solved over items: only this many, the most bought, take part. Time grows with the cube."""
+    """Only this many items, the most bought, take part. Time grows with the cube."""
 
     kind: ClassVar[str] = "ease"
 
     def fit(self, dataset: Dataset) -> EASE:
-        users = dataset.matrix(binary=self.counts == "binary")
-        if self.counts == "log":
-            users.data = np.log1p(users.data)
-        busy = np.flatnonzero(dataset.item_counts > 0)
-        if min(len(busy), dataset.n_users) > self.max_items:
-            busy = _busiest(dataset, self.max_items)
-        small = users[:, busy].tocsr()
-        small = small[np.diff(small.indptr) > 0]
-        ridge = self.ridge or 12.0 * small.nnz / max(len(busy), 1)
-        blocks = _over_users(small, ridge) if small.shape[0] < len(busy) else _over_items(small, ridge)
+        busy = _busiest(dataset, self.max_items)
+        users = dataset.matrix()[:, busy].tocsr()
+        ridge = self.ridge or 12.0 * users.nnz / max(len(busy), 1)
+        blocks = _over_items(users, ridge)
         self.weights_ = _collect(blocks, busy, dataset.n_items, self.keep)
         self.known_ = np.isin(np.arange(dataset.n_items), busy)
         self.item_ids_ = dataset.item_ids
@@ -60,20 +52,6 @@ def _over_items(users: sparse.csr_matrix, ridge: float) -> Iterator[Floats]:
     diagonal = np.diag(inverse).copy()
     for start in range(0, len(inverse), _BLOCK):
         block: Floats = -inverse[start : start + _BLOCK] / diagonal
-        block[np.arange(len(block)), start + np.arange(len(block))] = 0.0
-        yield block
-
-
-def _over_users(users: sparse.csr_matrix, ridge: float) -> Iterator[Floats]:
-    """The same from the inverse of the user-user matrix: P = (I - X' (X X' + r I)^-1 X) / r."""
-    gram = (users @ users.T).toarray().astype(np.float64)
-    gram[np.diag_indices_from(gram)] += ridge
-    solved = linalg.cho_solve(linalg.cho_factor(gram, overwrite_a=True), users.toarray()).astype(np.float32)
-    items = users.T.tocsr()
-    explained = np.asarray(items.multiply(solved.T).sum(axis=1)).ravel()
-    diagonal = np.maximum(1.0 - explained, 1e-6).astype(np.float32)
-    for start in range(0, items.shape[0], _BLOCK):
-        block: Floats = (items[start : start + _BLOCK] @ solved) / diagonal
         block[np.arange(len(block)), start + np.arange(len(block))] = 0.0
         yield block
 

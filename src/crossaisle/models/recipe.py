@@ -14,6 +14,7 @@ from crossaisle.models.frequency import Frequency
 from crossaisle.models.item_knn import ItemKNN
 from crossaisle.models.linear import EASE, SLIT
 from crossaisle.models.popularity import Popularity
+from crossaisle.models.spectral import SpectralEASE
 
 REPEATS_ARE_COMMON = 0.10
 """From this share of repeated (user, item) pairs on, a shop is one where people buy again."""
@@ -59,7 +60,7 @@ def _for_habits(encoder: str, keep: int) -> dict[str, Scorer]:
         "popularity": Popularity(half_life_days=30.0),
         "frequency": Frequency(decay=Decay(half_life_days=120.0)),
         "item_knn": ItemKNN(combine="max", neighbours=keep, average=True),
-        "ease": EASE(counts="log", combine="log", keep=keep),
+        "ease": SpectralEASE(),
         "category_link": CategoryLink(decay=recent),
         **_texts(encoder, recent, average=True),
     }

@@ -15,6 +15,7 @@ from crossaisle.models.frequency import Frequency
 from crossaisle.models.item_knn import ItemKNN
 from crossaisle.models.linear import EASE, SLIT
 from crossaisle.models.popularity import Popularity
+from crossaisle.models.spectral import SpectralEASE
 
 _CLASSES = (
     Popularity,
@@ -24,6 +25,7 @@ _CLASSES = (
     SLIT,
     TfidfSimilarity,
     EncoderSimilarity,
+    SpectralEASE,
     CategoryLink,
     ComplementSoftmax,
 )

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
 
 from crossaisle.data.cases import Cases, Split
-from crossaisle.data.query import Placement
 from crossaisle.evaluate.results import Evaluation, evaluate
 from crossaisle.evaluate.scoring import Score
-from crossaisle.models.base import Scorer
-from crossaisle.models.blend import Blend
 from crossaisle.pipeline.fitting import Costs, Fitted
 from crossaisle.recommend import Recommender
 
@@ -46,17 +44,19 @@ def measure(
     if on == "validation":
         early = fitted.validation_blend
         recommender = Recommender(split.train, early, repeats=fitted.past.repeats)
-    parts = recommender.blend.parts
-    scorers: dict[str, Score] = {name: _alone(part) for name, part in parts.items()}
+    blend = replace(recommender.blend, remember=True)
+    blend.weights = {**blend.weights, **{name: dict(weights) for name, weights in (sums or {}).items()}}
+    recommender = Recommender(recommender.dataset, blend, repeats=recommender.repeats)
+    scorers: dict[str, Score] = {name: partial(blend.part_scores, name) for name in blend.parts}
     total = dict(fitted.costs)
     for name, weights in (sums or {}).items():
-        scorers[name] = Blend(parts=parts, weights={"for_you": dict(weights)}).score_rows
+        scorers[name] = partial(blend.score_rows, placement=name)
         total[name] = _together(total, weights)
-    open_list: Placement = "goes_with" if split.test.other_categories_only else "for_you"
-    scorers[MODEL] = lambda h: recommender.score_batch(h, open_list)
+    open_list = "goes_with" if split.test.other_categories_only else "for_you"
+    scorers[MODEL] = partial(recommender.score_batch, placement=open_list)
     for placement in SERVED_BY:
         if placement in recommender.blend.weights:
-            scorers[f"{MODEL}:{placement}"] = _weighted(recommender, placement)
+            scorers[f"{MODEL}:{placement}"] = partial(recommender.score_batch, placement=placement)
     used = {name for chosen in recommender.blend.weights.values() for name in chosen}
     total[MODEL] = _together(total, used)
     return _as_served(
@@ -88,16 +88,6 @@ def _together(costs: Costs, names: Iterable[str]) -> dict[str, float]:
     known = [costs[name] for name in names if name in costs]
     seconds = sum(cost["fit_seconds"] for cost in known)
     return {"fit_seconds": seconds, "peak_mb": max((cost["peak_mb"] for cost in known), default=0.0)}
-
-
-def _alone(part: Scorer) -> Score:
-    return part.score_rows
-
-
-def _weighted(recommender: Recommender, weights: str) -> Score:
-    blend = Blend(parts=recommender.blend.parts, weights={"for_you": recommender.blend.weights[weights]})
-    served = Recommender(recommender.dataset, blend, repeats=recommender.repeats)
-    return lambda histories: served.score_batch(histories)
 
 
 def _as_served(evaluation: Evaluation) -> Evaluation:

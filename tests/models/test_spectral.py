@@ -1,0 +1,40 @@
+"""SpectralEASE: the contract, and the paper's listing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from crossaisle.data.history import Decay, Histories
+from crossaisle.models.spectral import SpectralEASE
+from tests.models.contract import ScorerContract
+from tests.models.shops import tiny_shop
+from tests.models.test_linear import by_hand
+
+
+class TestSpectralEASE(ScorerContract):
+    def make(self) -> SpectralEASE:
+        return SpectralEASE(ridge=5.0, decay=Decay(half_life_days=60))
+
+
+class TestSpectralEASEOfSets(ScorerContract):
+    def make(self) -> SpectralEASE:
+        return SpectralEASE(ridge=5.0, combine="max")
+
+
+@pytest.mark.parametrize("users", [8, 200])
+def test_all_dimensions_give_the_papers_weights(users: int) -> None:
+    shop = tiny_shop(users=users)
+    model = SpectralEASE(ridge=3.0, combine="max").fit(shop)
+    matrix = shop.matrix().toarray().astype(np.float64)
+    bought = np.flatnonzero(matrix.any(axis=0))
+    one_each = model.score_rows(Histories.of([[int(i)] for i in bought]))
+    np.testing.assert_allclose(one_each[:, bought], by_hand(matrix[:, bought], 3.0), atol=3e-3)
+
+
+def test_fewer_dimensions_take_less_space_and_score_alike() -> None:
+    shop = tiny_shop(users=60)
+    whole, few = SpectralEASE(ridge=3.0).fit(shop), SpectralEASE(ridge=3.0, dimensions=8).fit(shop)
+    assert few.factors_.shape == (shop.n_items, 8)
+    a, b = (np.nan_to_num(m.score_rows(shop.histories())).ravel() for m in (whole, few))
+    assert np.corrcoef(a, b)[0, 1] > 0.9
