@@ -40,7 +40,7 @@ format: $(VENV)/ready-dev ## Put the code in its usual form
 bench: $(VENV)/ready ## Measure; BENCH="completejourney instacart ..." chooses what
 	for name in $(BENCH); do \
 		$(BIN)/crossaisle benchmark $$name --out runs/$$name && \
-		mkdir -p docs/results && cp runs/$$name/results.json docs/results/$$name.json || exit 1; done
+		$(BIN)/python benchmarks/results_table.py --keep runs/$$name || exit 1; done
 
 readme: $(VENV)/ready ## Write the README's result table from docs/results
 	$(BIN)/python benchmarks/results_table.py

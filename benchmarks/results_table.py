@@ -1,13 +1,14 @@
 """Writes the result table of README.md from the files in docs/results.
 
-    python benchmarks/results_table.py            write it
-    python benchmarks/results_table.py --check    say whether it is up to date (exit code 1 if not)
-
-Each file is the `results.json` of one `crossaisle benchmark`.
+python benchmarks/results_table.py                  write it
+python benchmarks/results_table.py --keep DIR       first keep what matters of DIR/results.json, which
+                                                    `crossaisle benchmark NAME --out DIR` wrote
+python benchmarks/results_table.py --check          say whether it is up to date (exit code 1 if not)
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections.abc import Iterable, Mapping
@@ -84,11 +85,27 @@ def filled(text: str, results: Path) -> str:
     return f"{before}{START}\n{block}\n{END}{after}"
 
 
+def keep(run: Path, results: Path) -> Path:
+    """Keeps recall and NDCG at 10 on the test split, one row per line: small enough for a repository."""
+    rows = json.loads((run / "results.json").read_text())
+    kept = [r for r in rows if r["split"] == "test" and r["k"] == K and r["metric"] in METRICS]
+    target = results / f"{kept[0]['dataset']}.json"
+    results.mkdir(parents=True, exist_ok=True)
+    target.write_text("[\n" + ",\n".join(json.dumps(row) for row in kept) + "\n]\n")
+    return target
+
+
 def main() -> None:
-    readme = ROOT / "README.md"
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--keep", type=Path, metavar="DIR")
+    parser.add_argument("--check", action="store_true")
+    options = parser.parse_args()
+    readme, results = ROOT / "README.md", ROOT / "docs" / "results"
+    if options.keep:
+        keep(options.keep, results)
     old = readme.read_text()
-    new = filled(old, ROOT / "docs" / "results")
-    if "--check" in sys.argv[1:]:
+    new = filled(old, results)
+    if options.check:
         sys.exit(0 if new == old else "README.md: the result table is not up to date: run  make readme")
     readme.write_text(new)
 

@@ -138,21 +138,26 @@ def test_the_result_table_is_up_to_date() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_the_result_table() -> None:
-    sys.path.insert(0, str(ROOT / "benchmarks"))
-    try:
-        from results_table import table
-    finally:
-        sys.path.pop(0)
+def test_the_result_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    from results_table import END, START, filled, keep
+
     shared = {"dataset": "instacart", "split": "test", "slice": "all", "metric": "recall", "k": 10, "n": 9000}
     rows = [
         shared | {"model": "popularity", "value": 0.077, "low": 0.07, "high": 0.08},
         shared | {"model": "crossaisle", "value": 0.0951, "low": 0.09, "high": 0.1},
         shared | {"model": "crossaisle", "value": 0.5, "low": 0.5, "high": 0.5, "split": "validation"},
+        shared | {"model": "crossaisle", "value": 0.5, "low": 0.5, "high": 0.5, "k": 5},
     ]
-    text = table(rows)
+    (tmp_path / "results.json").write_text(json.dumps(rows))
+    kept = keep(tmp_path, tmp_path / "kept")
+    assert json.loads(kept.read_text()) == rows[:2]
+    text = filled(f"before\n{START}\nold\n{END}\nafter\n", kept.parent)
     assert "| 0.0770 | **0.0951** [0.0900, 0.1000] | 9,000 |" in text
     assert "0.5" not in text
+    assert "old" not in text
+    assert text.startswith("before\n")
+    assert text.endswith("\nafter\n")
 
 
 def test_every_setting_is_described_with_its_default() -> None:
