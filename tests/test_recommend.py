@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,7 +24,6 @@ from crossaisle.models.frequency import Frequency
 from crossaisle.models.item_knn import ItemKNN
 from crossaisle.models.popularity import Popularity
 from crossaisle.recommend import Recommender
-from tests import storage_standin
 from tests.models.shops import tiny_shop
 
 SHOP = tiny_shop()
@@ -369,13 +366,6 @@ def test_answers_as_dict_and_table() -> None:
 # On disk
 
 
-@pytest.fixture
-def _storage(monkeypatch: pytest.MonkeyPatch) -> None:
-    if importlib.util.find_spec("crossaisle.data.storage") is None:
-        monkeypatch.setitem(sys.modules, "crossaisle.data.storage", storage_standin.module())
-
-
-@pytest.mark.usefixtures("_storage")
 def test_saved_and_loaded_answers_are_equal(tmp_path: Path) -> None:
     folder = tmp_path / "model"
     shop = recommender(repeats=True)
@@ -391,7 +381,6 @@ def test_saved_and_loaded_answers_are_equal(tmp_path: Path) -> None:
         assert str(tmp_path) not in path.read_text()
 
 
-@pytest.mark.usefixtures("_storage")
 def test_half_precision_changes_scores_by_a_thousandth_at_most(tmp_path: Path) -> None:
     FITTED.save(tmp_path / "full")
     FITTED.save(tmp_path / "half", half=True)
@@ -402,7 +391,6 @@ def test_half_precision_changes_scores_by_a_thousandth_at_most(tmp_path: Path) -
     np.testing.assert_allclose(again.score_batch(histories), FITTED.score_batch(histories), rtol=1e-3)
 
 
-@pytest.mark.usefixtures("_storage")
 def test_a_damaged_model_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "model"
     FITTED.save(folder)
@@ -414,7 +402,6 @@ def test_a_damaged_model_is_refused(tmp_path: Path) -> None:
         Recommender.load(folder)
 
 
-@pytest.mark.usefixtures("_storage")
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -441,7 +428,6 @@ def test_a_config_of_another_making_is_refused(tmp_path: Path, change: object, m
         Recommender.load(folder)
 
 
-@pytest.mark.usefixtures("_storage")
 def test_part_names_must_be_folder_names(tmp_path: Path) -> None:
     shop = Recommender(SHOP, Blend(parts={"../popularity": Popularity()}).fit(SHOP))
     with pytest.raises(ConfigError, match=r"part name '\.\./popularity' must be lower-case letters"):

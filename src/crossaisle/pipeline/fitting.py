@@ -75,7 +75,11 @@ def _held(share: float | date, n_baskets: int) -> int:
 
 def _day(seconds: np.ndarray, share: float) -> date:
     """The day on which the last `share` of the events starts."""
-    moment: date = np.datetime64(int(np.quantile(seconds, 1.0 - share)), "s").astype("datetime64[D]").item()
+    moment: date = (
+        np.datetime64(int(np.quantile(seconds, 1.0 - share, method="higher")), "s")
+        .astype("datetime64[D]")
+        .item()
+    )
     return moment
 
 

@@ -1,0 +1,97 @@
+"""From settings to a split, from data to a choice of models, from validation to weights."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+
+import numpy as np
+import pytest
+
+from crossaisle.config import ModelConfig, SplitConfig
+from crossaisle.data.dataset import Dataset
+from crossaisle.errors import ConfigError
+from crossaisle.models.recipe import buys_again, default_parts
+from crossaisle.pipeline.fitting import fit, split_of
+from crossaisle.pipeline.measuring import MODEL, measure
+from tests.models.shops import FIRST_DAY, tiny_shop
+
+PLAIN = ModelConfig(encoder="none")
+
+
+def baskets() -> Dataset:
+    return replace(tiny_shop(users=60), users_are_baskets=True)
+
+
+def test_shares_of_a_temporal_split_are_shares_of_the_events() -> None:
+    shop = tiny_shop(users=60)
+    split = split_of(shop, SplitConfig(test=0.25, validation=0.2))
+    assert len(split.past.events) / len(shop.events) == pytest.approx(0.75)
+    assert len(split.train.events) < len(split.past.events)
+
+
+def test_dates_cut_where_they_say() -> None:
+    first = date.fromordinal(date(1970, 1, 1).toordinal() + FIRST_DAY)
+    cut = first.replace(day=first.day + 6)
+    split = split_of(tiny_shop(), SplitConfig(test=cut, validation=first.replace(day=first.day + 5)))
+    time = split.past.events.time
+    assert time is not None
+    assert time.max() < np.datetime64(cut, "s").astype(np.int64)
+
+
+def test_baskets_are_held_out_by_share_and_not_by_date() -> None:
+    split = split_of(baskets(), SplitConfig(protocol="baskets", test=0.1, validation=0.1))
+    assert "6 baskets held out" in split.notes[0]
+    with pytest.raises(ConfigError, match="takes shares, not dates"):
+        split_of(baskets(), SplitConfig(protocol="baskets", test=date(2020, 1, 1)))
+
+
+def test_the_data_decides_which_models_a_shop_gets() -> None:
+    habits = tiny_shop()
+    assert buys_again(habits)
+    assert "frequency" in default_parts(habits, encoder="none")
+    assert "complement" in default_parts(baskets(), encoder="none")
+    once = habits.with_events(np.flatnonzero(np.arange(len(habits.events)) % 8 < 7))
+    assert not buys_again(once)
+    parts = default_parts(once, encoder="none")
+    assert "slit" in parts
+    assert "encoder" not in parts
+    assert "encoder" in default_parts(once)
+
+
+@pytest.mark.parametrize("protocol", ["temporal", "leave_last_out"])
+def test_weights_come_from_validation_and_the_served_model_has_seen_the_past(protocol: str) -> None:
+    shop = tiny_shop(users=60)
+    config = SplitConfig(protocol=protocol)  # type: ignore[arg-type]
+    fitted = fit(shop, split_config=config, model_config=PLAIN)
+    assert {"for_you", "discover", "goes_with", "similar", "trending"} <= fitted.past.blend.weights.keys()
+    assert fitted.past.blend.weights == fitted.validation_blend.weights
+    popularity = fitted.past.blend.parts["popularity"].popularity_  # type: ignore[attr-defined]
+    assert np.array_equal(~np.isnan(popularity), fitted.split.past.item_counts > 0)
+    again = fit(shop, split_config=config, model_config=PLAIN)
+    assert again.past.blend.weights == fitted.past.blend.weights
+
+
+def test_every_slice_is_answered_by_the_placement_that_serves_it() -> None:
+    shop = tiny_shop(users=60)
+    fitted = fit(shop, split_config=SplitConfig(), model_config=PLAIN)
+    evaluation = measure(fitted, resamples=50)
+    assert set(evaluation.models) == {*fitted.past.blend.parts, MODEL}
+    swapped = {**fitted.past.blend.weights, "for_you": {"popularity": 1.0}}
+    other = replace(fitted, past=type(fitted.past)(fitted.past.dataset, _with(fitted, swapped), repeats=True))
+    again = measure(other, resamples=50)
+    if "new_item" in evaluation.slices:
+        assert again.row(MODEL, "new_item", "ndcg") == evaluation.row(MODEL, "new_item", "ndcg")
+    served, popular = again.row(MODEL, "all", "ndcg"), again.row("popularity", "all", "ndcg")
+    assert served
+    assert popular
+    assert served["value"] == pytest.approx(popular["value"])
+
+
+def _with(fitted, weights):  # type: ignore[no-untyped-def]
+    return replace(fitted.past.blend, weights=weights)
+
+
+def test_a_sample_of_the_users_is_measured_when_asked() -> None:
+    fitted = fit(tiny_shop(users=60), split_config=SplitConfig(), model_config=PLAIN)
+    assert len(measure(fitted, resamples=20, max_cases=7).cases) == 7
