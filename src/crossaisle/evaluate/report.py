@@ -52,10 +52,9 @@ def write_report(
         raise ConfigError(f"a report needs {METRIC} at {K}: evaluate with ks that contain {K}")
     others = [m for m in (baselines or evaluation.models) if m != model]
     compared = _compare(evaluation, model, others) if others else []
-    best = _best_baseline(evaluation, others)
-    against = [r for r in compared if r["baseline"] == best]
+    against = _strongest(compared)
     sections = [
-        ("result", "The result", _headline(evaluation, model, best, against)),
+        ("result", "The result", _headline(evaluation, model, against)),
         ("models", "All models, by kind of question", _charts(evaluation, model)),
         ("categories", "From which category to which", _heat(heatmap)),
         ("examples", "What some customers would see", "".join(map(_example, examples))),
@@ -71,11 +70,13 @@ def write_report(
     write_text(path, page(title, eyebrow, sections, f"Made by crossaisle {__version__}."))
 
 
-def _best_baseline(evaluation: Evaluation, names: Sequence[str]) -> str | None:
-    def value(name: str) -> float:
-        return float((evaluation.row(name, "all", METRIC, K) or {}).get("value", 0.0))
-
-    return max(names, key=value) if names else None
+def _strongest(compared: Sequence[Row]) -> dict[str, Row]:
+    """slice -> the comparison with the model that is best in that slice, so that no rival is a straw man."""
+    out: dict[str, Row] = {}
+    for row in compared:
+        if row["slice"] not in out or row["baseline_value"] > out[row["slice"]]["baseline_value"]:
+            out[row["slice"]] = row
+    return out
 
 
 def _compare(evaluation: Evaluation, model: str, others: Sequence[str]) -> list[Row]:
@@ -88,7 +89,7 @@ def _shown(evaluation: Evaluation) -> list[str]:
     return [name for name in SHOWN if name in evaluation.slices and name not in twice]
 
 
-def _headline(evaluation: Evaluation, model: str, best: str | None, against: Sequence[Row]) -> str:
+def _headline(evaluation: Evaluation, model: str, against: Mapping[str, Row]) -> str:
     row = evaluation.row(model, "all", METRIC, K)
     if row is None:
         raise ConfigError(f"{model}: no result in the slice 'all'")
@@ -97,16 +98,15 @@ def _headline(evaluation: Evaluation, model: str, best: str | None, against: Seq
         f"<strong>{percent(row['value'])}</strong> in its first ten recommendations "
         f"(95 % interval {percent(row['low'])} to {percent(row['high'])})."
     )
-    if best is None:
+    if not against:
         return f'<p class="lead">{lead}</p>'
-    by_slice = {r["slice"]: r for r in against}
-    lead += f" {_verdict(by_slice['all'], best)}"
-    cards = "".join(_card(name, by_slice[name]) for name in _shown(evaluation))
+    lead += f" {_verdict(against['all'])}"
+    cards = "".join(_card(name, against[name]) for name in _shown(evaluation))
     note = (
-        f"Compared with {text(best)}, the strongest of the other models over everything. Differences are "
-        "paired by case; “better” and “worse” are said only where chance is ruled out at 5 % after Holm's "
-        "correction for all comparisons. Intervals are for one comparison alone. Where a customer chose more "
-        "than ten items, ten hits count as all."
+        "Each compared with the model that is strongest on that kind of question. Differences are paired by "
+        "case; “better” and “worse” are said only where chance is ruled out at 5 % after Holm's correction "
+        "for all comparisons. Intervals are for one comparison alone. Where a customer chose more than ten "
+        "items, ten hits count as all."
     )
     return f'<p class="lead">{lead}</p><div class="grid">{cards}</div><p class="note">{note}</p>'
 
@@ -115,8 +115,8 @@ def _sure(row: Row) -> bool:
     return bool(row["p_holm"] < 0.05)
 
 
-def _verdict(row: Row, best: str) -> str:
-    rival = f"the best other model, {text(best)}, has {percent(row['baseline_value'])}"
+def _verdict(row: Row) -> str:
+    rival = f"the best other model, {text(row['baseline'])}, has {percent(row['baseline_value'])}"
     if not _sure(row):
         return f"There is no clear difference: {rival}."
     word = "more" if row["difference"] > 0 else "less"
@@ -135,7 +135,7 @@ def _card(name: str, row: Row) -> str:
     return (
         f'<div class="card"><h3>{text(slice_title(name))}</h3><p class="note">{text(_meaning(name))}</p>'
         f'<p class="figure">{percent(row["value"])} '
-        f"<small>against {percent(row['baseline_value'])}</small></p>"
+        f"<small>against {percent(row['baseline_value'])} of {text(row['baseline'])}</small></p>"
         f'<p><span class="verdict {kind}">{mark} {word}{change}</span><br>'
         f'<span class="note">difference {100 * row["difference"]:+.2f} points, interval '
         f"{100 * row['low']:+.2f} to {100 * row['high']:+.2f}; {row['n']:,} cases</span></p></div>"
