@@ -176,14 +176,17 @@ class ComplementSoftmax(Scorer):
 
 def _text_vectors(texts: list[str], dimensions: int) -> Floats:
     """float32 (n, dimensions): truncated SVD of TF-IDF, small enough to be unlearned."""
-    from sklearn.utils.extmath import randomized_svd
-
     words = TfidfEncoder(min_df=2, bigrams=False).fit_transform(texts)
     rank = min(dimensions, *words.shape)
     out = np.zeros((len(texts), dimensions), np.float32)
     if rank:
-        left, size, _ = randomized_svd(words, rank, random_state=0)
-        out[:, :rank] = left * size
+        # Randomised range finder (Halko, Martinsson and Tropp 2011): ARPACK gives other bits each time.
+        basis = words @ np.random.default_rng(0).normal(size=(words.shape[1], rank)).astype(np.float32)
+        for _ in range(4):
+            basis = words @ (words.T @ np.linalg.qr(basis)[0])
+        basis = np.linalg.qr(basis)[0]
+        left, size, _ = np.linalg.svd((words.T @ basis).T, full_matrices=False)
+        out[:, :rank] = (basis @ left) * size
         out *= np.float32(0.03) / max(float(out.std()), 1e-9)
     return out
 
