@@ -57,8 +57,8 @@ def measure(
     for placement in SERVED_BY:
         if placement in recommender.blend.weights:
             scorers[f"{MODEL}:{placement}"] = partial(recommender.score_batch, placement=placement)
-    used = {name for chosen in recommender.blend.weights.values() for name in chosen}
-    total[MODEL] = _together(total, used)
+    used = {name for chosen in fitted.past.blend.weights.values() for name in chosen}
+    total |= {name: _together(total, used) for name in scorers if name.split(":")[0] == MODEL}
     return _as_served(
         evaluate(
             scorers,
