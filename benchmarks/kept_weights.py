@@ -2,7 +2,7 @@
 
     python benchmarks/kept_weights.py [--out DIR]
 
-Compares NDCG@10 on validation of the model as it is saved (leading dimensions, best neighbours,
+Compares NDCG@10 on test of the model as it is saved (leading dimensions, best neighbours,
 float16) with the same blend whose parts keep everything; then saves the former, and loads it.
 """
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -132,3 +135,9 @@ def test_cases_take(shop: Dataset) -> None:
 def test_query_checks_itself(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Query(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_description_is_read_last(shop: Dataset) -> None:
+    items = shop.items.with_columns(description=pl.lit("keeps for a week"))
+    texts = replace(shop, items=items).item_texts
+    assert all(text.endswith("keeps for a week") for text in texts)

@@ -132,11 +132,15 @@ class Dataset:
 
     @cached_property
     def item_texts(self) -> tuple[str, ...]:
-        """One text per item: title, brand, category names and attributes; what encoders read."""
-        columns = self.items.select("title", "brand", "attributes").iter_rows()
+        """One text per item, what encoders read: title, brand, categories, attributes, description.
+
+        The description stands last, because encoders cut long texts.
+        """
+        columns = self.items.select("title", "brand", "attributes", "description").iter_rows()
         texts = []
-        for (title, brand, attributes), paths in zip(columns, self.taxonomy.paths, strict=True):
-            words = [title, brand, *(SEPARATOR.join(p) for p in paths), _attribute_text(attributes)]
+        for (title, brand, attributes, description), paths in zip(columns, self.taxonomy.paths, strict=True):
+            categories = (SEPARATOR.join(p) for p in paths)
+            words = (title, brand, *categories, _attribute_text(attributes), description)
             texts.append(". ".join(w for w in words if w))
         return tuple(texts)
 

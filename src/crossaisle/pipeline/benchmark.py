@@ -14,7 +14,7 @@ from crossaisle.models.base import Scorer
 from crossaisle.models.linear import EASE
 from crossaisle.pipeline.fitting import fit
 from crossaisle.pipeline.measuring import measure
-from crossaisle.pipeline.running import SPLITS, Say, _silent
+from crossaisle.pipeline.running import SPLITS, Say, silent
 
 BENCHMARKS = ("completejourney", "instacart", "amazon14", "s3rec-beauty", "s3rec-sports", "s3rec-toys")
 TEXT_PRIOR = {"slit": 1.0, "tfidf": 0.02, "encoder": 0.01}
@@ -27,7 +27,7 @@ def run(
     *,
     root: str | Path | None = None,
     progress: bool = False,
-    say: Say = _silent,
+    say: Say = silent,
 ) -> list[dict[str, Any]]:
     """Writes `out/results.json` and returns its rows."""
     if name not in BENCHMARKS:

@@ -96,15 +96,16 @@ def fit(
     `baselines` are unfitted models that are fitted along, to be measured, but get no weight.
     """
     split = split_of(dataset, split_config)
-    settings = {"encoder": model_config.encoder, "keep": model_config.keep, "seed": model_config.seed}
-    parts = default_parts(split.train, **settings)  # type: ignore[arg-type]
+    parts = default_parts(
+        split.train, encoder=model_config.encoder, keep=model_config.keep, seed=model_config.seed
+    )
     extra = dict(baselines or {})
     first = fit_parts(parts | extra, split.train, progress=progress)
     weights = choose_weights(parts, split, seed=model_config.seed, progress=progress)
     early = Blend(parts=parts | extra, weights=weights)
-    late, costs = refit(early, split.past, progress=progress)
-    costs = first | costs
-    return Fitted(split, Recommender(split.past, late, repeats=buys_again(split.train)), early, costs)
+    late, again = refit(early, split.past, progress=progress)
+    recommender = Recommender(split.past, late, repeats=buys_again(split.train))
+    return Fitted(split, recommender, early, first | again)
 
 
 def fit_parts(parts: Mapping[str, Scorer], dataset: Dataset, *, progress: bool = False) -> Costs:

@@ -55,7 +55,8 @@ def measure(
     open_list = "goes_with" if split.test.other_categories_only else "for_you"
     scorers[MODEL] = partial(recommender.score_batch, placement=open_list)
     for placement in SERVED_BY:
-        if placement in recommender.blend.weights:
+        # Carts have no slices of their own: their open list is `goes_with` already.
+        if placement in blend.weights and not split.test.other_categories_only:
             scorers[f"{MODEL}:{placement}"] = partial(recommender.score_batch, placement=placement)
     used = {name for chosen in fitted.past.blend.weights.values() for name in chosen}
     total |= {name: _together(total, used) for name in scorers if name.split(":")[0] == MODEL}

