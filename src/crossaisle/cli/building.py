@@ -133,6 +133,9 @@ def benchmark(
     root: Annotated[
         Path | None, typer.Option(help="Folder that holds the files of the data sets.", metavar="DIR")
     ] = None,
+    encoder: Annotated[
+        str, typer.Option(help="Text encoder of a shop's models: a name, a folder or owner/name.")
+    ] = "minilm",
     as_json: AsJson = False,
 ) -> None:
     """Measure on a known data set under its usual protocol, every model, validation and test.
@@ -143,7 +146,7 @@ def benchmark(
     """
     from crossaisle.pipeline import benchmark as benchmarks
 
-    rows = benchmarks.run(name, out, root=root, progress=True, say=say)
+    rows = benchmarks.run(name, out, root=root, encoder=encoder, progress=True, say=say)
     if as_json:
         show_json(rows)
     else:

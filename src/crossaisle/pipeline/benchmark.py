@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,11 @@ from crossaisle.pipeline.fitting import fit
 from crossaisle.pipeline.measuring import measure
 from crossaisle.pipeline.running import SPLITS, Say, silent
 
-BENCHMARKS = ("completejourney", "instacart", "amazon14", "s3rec-beauty", "s3rec-sports", "s3rec-toys")
+SHOPS = ("completejourney", "instacart", "amazon14", "s3rec-beauty", "s3rec-sports", "s3rec-toys")
+"""Data sets on which a whole shop is fitted and measured."""
+SPECIAL: dict[str, str] = {}
+"""Benchmarks that ask something else: the module whose `run` has the signature of the one below."""
+BENCHMARKS = (*SHOPS, *SPECIAL)
 TEXT_PRIOR = {"slit": 1.0, "tfidf": 0.02, "encoder": 0.01}
 """SLIT with a text prior of fixed weight, for comparison with the blend that chooses its own."""
 
@@ -26,12 +31,26 @@ def run(
     out: str | Path,
     *,
     root: str | Path | None = None,
+    encoder: str = "minilm",
     progress: bool = False,
     say: Say = silent,
 ) -> list[dict[str, Any]]:
-    """Writes `out/results.json` and returns its rows."""
+    """Writes `out/results.json` and returns its rows.
+
+    `encoder` is the text encoder of a shop's models: a known name, a folder, or "owner/name" on the hub.
+    """
     if name not in BENCHMARKS:
         raise ConfigError(f"unknown benchmark {name!r}{nearest(name, BENCHMARKS)}")
+    if name in SPECIAL:
+        module = import_module(SPECIAL[name])
+        rows: list[dict[str, Any]] = module.run(name, out, root=root, progress=progress, say=say)
+        return rows
+    return _shop(name, Path(out), root, encoder, progress, say)
+
+
+def _shop(
+    name: str, folder: Path, root: str | Path | None, encoder: str, progress: bool, say: Say
+) -> list[dict[str, Any]]:
     say(f"importing {name}")
     dataset = load_catalogue(name, root=root, progress=progress).dataset
     sequence = name.startswith("s3rec")
@@ -39,14 +58,17 @@ def run(
     baselines: dict[str, Scorer] = {"ease": EASE(ridge=50.0, decay=Decay(events=2.0))} if sequence else {}
     say("fitting and choosing weights on validation")
     fitted = fit(
-        dataset, split_config=split, model_config=ModelConfig(), baselines=baselines, progress=progress
+        dataset,
+        split_config=split,
+        model_config=ModelConfig(encoder=encoder),
+        baselines=baselines,
+        progress=progress,
     )
     sums = {"slit_text": TEXT_PRIOR} if sequence else {}
     evaluations = []
     for on in ("validation", "test"):
         say(f"measuring on {on}")
         evaluations.append(measure(fitted, on=on, sums=sums))
-    folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     write_results(folder / "results.json", evaluations)
     return [row for evaluation in evaluations for row in evaluation.rows]
