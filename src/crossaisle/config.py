@@ -20,6 +20,8 @@ from crossaisle.errors import ConfigError, nearest, shorten
 T = TypeVar("T")
 HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 """"owner/name" of a repository on the Hugging Face hub."""
+ENCODERS = ("minilm", "use-multilingual", "none")
+"""Text encoders known by name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,7 +177,8 @@ class ModelConfig:
     """`[model]`"""
 
     encoder: str = "minilm"
-    """"minilm", "none", the path of a folder with an encoder, or "owner/name" on the Hugging Face hub."""
+    """"minilm", "use-multilingual", "none", the path of a folder with an encoder, or "owner/name" on
+    the Hugging Face hub."""
     keep: int = field(default=256, metadata={"low": 1})
     """Weights kept per row of an item-to-item matrix."""
     seed: int = field(default=0, metadata={"low": 0})
@@ -213,13 +216,14 @@ def load_config(path: str | Path, overrides: Mapping[str, str] | Sequence[str] =
         if table is not None and table.path is table.url is table.hub is None:
             raise ConfigError(f"{path}, [data.{name}]: give path, url or hub: where the table is")
     encoder = config.model.encoder
-    if encoder not in ("minilm", "none"):
+    if encoder not in ENCODERS:
         folder = path.parent / Path(encoder).expanduser()
         if folder.is_dir():
             config = replace(config, model=replace(config.model, encoder=str(folder)))
         elif not HUB_NAME.fullmatch(encoder):
+            known = ", ".join(map(repr, ENCODERS))
             raise ConfigError(
-                f"{path}, [model]: encoder must be 'minilm', 'none', a folder or 'owner/name' on the hub "
+                f"{path}, [model]: encoder must be {known}, a folder or 'owner/name' on the hub "
                 f"(found {shorten(encoder)})"
             )
     return config

@@ -240,11 +240,12 @@ def _headline_cells(row: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _show_rows(rows: list[Row]) -> None:
-    """NDCG and recall at 10 by slice, one column per model."""
+    """NDCG and recall at 10 by slice, one column per model; other metrics where there are neither."""
     models = list(dict.fromkeys(row["model"] for row in rows))
-    for metric in ("recall", "ndcg"):
+    measured = dict.fromkeys((row["metric"], row["k"]) for row in rows)
+    for metric, k in [m for m in (("recall", K), ("ndcg", K)) if m in measured] or measured:
         found = {
-            (row["slice"], row["model"]): row for row in rows if (row["metric"], row["k"]) == (metric, K)
+            (row["slice"], row["model"]): row for row in rows if (row["metric"], row["k"]) == (metric, k)
         }
         slices = dict.fromkeys(slice_ for slice_, _ in found)
         cells = [
@@ -255,4 +256,4 @@ def _show_rows(rows: list[Row]) -> None:
             ]
             for name in slices
         ]
-        show_table([f"{metric}@{K}", *models, "queries"], cells)
+        show_table([f"{metric}@{k}" if k else metric, *models, "queries"], cells)

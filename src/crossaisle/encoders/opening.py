@@ -1,0 +1,16 @@
+"""`open_encoder`: a name or a folder becomes the `Encoder` that reads it."""
+
+from __future__ import annotations
+
+from crossaisle.encoders.base import Encoder
+from crossaisle.encoders.multilingual import UseEncoder
+from crossaisle.encoders.onnx import OnnxEncoder
+from crossaisle.encoders.weights import pull
+
+
+def open_encoder(name: str) -> Encoder:
+    """The encoder of a known name, a folder, or "owner/name" on the hub; weights are fetched if need be."""
+    folder = pull(name)
+    if name == "use-multilingual":
+        return UseEncoder()
+    return OnnxEncoder(folder)

@@ -1,0 +1,104 @@
+"""`benchmark zh-groceries`: the type of a Chinese product that is new to the shop, from its name alone.
+
+Each product is held out in turn; its type is that of the nearest prototype (`models/prototypes.py`), made
+of the names of the other products and of the types. No purchase is read and nothing is trained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crossaisle.data.catalogues import load_catalogue
+from crossaisle.data.history import Floats
+from crossaisle.encoders.cache import pretrained
+from crossaisle.encoders.tfidf import TfidfEncoder
+from crossaisle.evaluate.files import write_json
+from crossaisle.evaluate.significance import Bootstrap
+from crossaisle.models.prototypes import Labels, PrototypeRule, View, classify
+from crossaisle.pipeline.running import Say, silent
+from crossaisle.progress import bar
+
+NAME = "zh-groceries"
+ENCODER = "use-multilingual"
+MODELS = ("majority", "tfidf", "members_only", "crossaisle")
+"""`members_only`: the encoder alone, a type being the mean of its products."""
+
+
+def run(
+    name: str = NAME,
+    out: str | Path = "runs/zh-groceries",
+    *,
+    root: str | Path | None = None,
+    progress: bool = False,
+    say: Say = silent,
+) -> list[dict[str, Any]]:
+    """Writes `out/results.json` and returns its rows: accuracy of majority, tfidf and crossaisle."""
+    shop = load_catalogue(name, root=root, progress=progress).dataset
+    titles = shop.items["title"].to_list()
+    types = shop.taxonomy.names(0)
+    paths = [of_item[0][0] for of_item in shop.taxonomy.paths]
+    labels = np.array([types.index(path) for path in paths])
+    say(f"placing {len(titles)} products among {len(types)} types, each held out in turn")
+    encoder = pretrained(ENCODER)
+    meaning, meaning_of_types = encoder.encode(titles), encoder.encode(types)
+    right = held_out(titles, types, labels, meaning, meaning_of_types, progress=progress)
+    bootstrap = Bootstrap(n=len(labels))
+    rows = []
+    for model, hits in right.items():
+        interval = bootstrap.interval(hits[:, None])
+        rows.append(
+            {
+                **{"dataset": name, "protocol": "leave_one_out", "split": "test", "model": model},
+                **{"slice": "all", "metric": "accuracy", "k": 1},
+                **{"value": interval.value[0], "low": interval.low[0], "high": interval.high[0]},
+                **{"n": len(labels), "fit_seconds": None, "peak_mb": None},
+            }
+        )
+    write_json(Path(out) / "results.json", rows)
+    return rows
+
+
+def held_out(
+    titles: Sequence[str],
+    types: Sequence[str],
+    labels: Labels,
+    meaning: Floats,
+    meaning_of_types: Floats,
+    *,
+    progress: bool = False,
+) -> dict[str, Floats]:
+    """Per model, float32 (n,): 1 where a held-out product is given its type, 0 elsewhere."""
+    n = len(titles)
+    right = {model: np.zeros(n, np.float32) for model in MODELS}
+    with bar("placing", n, show=progress) as advance:
+        for i in range(n):
+            rest = [j for j in range(n) if j != i]
+            known, sense, query = labels[rest], View(meaning[rest], meaning_of_types), meaning[[i]]
+            tfidf = TfidfEncoder()
+            seen = tfidf.fit_transform([_spelt(titles[j]) for j in rest]).toarray()
+            words, word = View(seen, _rows(tfidf, types)), _rows(tfidf, [titles[i]])
+            guesses = {
+                "majority": np.bincount(known).argmax(),
+                "tfidf": classify([words], known, [word]).argmax(),
+                "members_only": classify([sense], known, [query], [PrototypeRule()]).argmax(),
+                "crossaisle": classify([sense, words], known, [query, word]).argmax(),
+            }
+            for model, guess in guesses.items():
+                right[model][i] = guess == labels[i]
+            advance(1)
+    return right
+
+
+def _rows(encoder: TfidfEncoder, texts: Sequence[str]) -> Floats:
+    """float32 (n, vocabulary); a text of unknown words only gives a row of zeros."""
+    dense: Floats = encoder.transform([_spelt(text) for text in texts]).toarray()
+    return dense
+
+
+def _spelt(text: str) -> str:
+    """A text and its single characters: in Chinese a character mostly is a word."""
+    return f"{text} {' '.join(text)}"
