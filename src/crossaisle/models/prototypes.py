@@ -50,7 +50,7 @@ class View:
             queries, members, names = (_unit(rows - mean) for rows in (queries, members, names))
         sums = np.zeros_like(names)
         np.add.at(sums, labels, members)
-        count = np.maximum(np.bincount(labels, minlength=len(names)), 1)
+        count = np.maximum(np.bincount(labels, minlength=len(names)), 1).astype(np.float32)
         return queries @ _unit(sums / count[:, None] + rule.name * names).T
 
 
@@ -71,8 +71,8 @@ def classify(
         if key not in seen:
             seen[key] = [view.cosines(q, labels, rule) for view, q in zip(views, queries, strict=True)]
         first, *second = seen[key]
-        score = (first + rule.second * second[0]) / (1 + rule.second) if second else first
-        total = total + np.float32(1 / len(rules)) * score
+        score = (first + rule.second * second[0]) / np.float32(1 + rule.second) if second else first
+        total += score / len(rules)
     return total
 
 
