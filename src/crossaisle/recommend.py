@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from crossaisle import artifact
 from crossaisle.answer import Recommendation, RecommendationList
@@ -24,19 +25,25 @@ from crossaisle.models.saved import load_blend, save_blend
 from crossaisle.policy.arrange import arrange, relevance_kept
 from crossaisle.policy.diversify import SimilarItems, Similarity, path_similarity
 from crossaisle.policy.filters import Mask, in_categories, in_price_band, of_placement, rows_mask
-from crossaisle.policy.quota import category_caps
+from crossaisle.policy.quota import Index, category_caps, fill
 from crossaisle.policy.share import auto_share, home_categories, is_cross, share_cap
 
 KIND = "recommender"
 _NO_ROWS: Rows = np.empty(0, np.int32)
 
 
+PREFIX = 1000
+"""Lists are made from this many best candidates; from all of them only where that would change a list."""
+
+
 @dataclass(frozen=True)
-class _Request:
+class Request:
     """A query in rows."""
 
     placement: Placement
     """The one that is served: `trending` where the asked one has no history to go by."""
+    weights: str
+    """Which weights of the blend: the placement, or `unseen`."""
     asked: Histories
     """What the models see: one history, or the items in view."""
     history: Rows
@@ -93,44 +100,52 @@ class Recommender:
 
         Raises `UnknownIdError` for an item in view or a category that the shop does not have.
         """
-        request = self._resolve(query)
+        return self.recommend_many([query])[0]
+
+    def recommend_many(self, queries: Sequence[Query]) -> list[RecommendationList]:
+        """A list for each query; together they cost less than one by one."""
+        requests = [self.resolve(query) for query in queries]
+        scores = self.score_requests(requests)
+        return [self.finish(*each) for each in zip(queries, requests, scores, strict=True)]
+
+    def score_requests(self, requests: Sequence[Request]) -> list[Floats]:
+        """float32 (n_items,) for each request; those with the same weights are scored in one batch."""
+        out: list[Floats] = [np.empty(0, np.float32)] * len(requests)
+        groups: dict[str, list[int]] = {}
+        for place, request in enumerate(requests):
+            groups.setdefault(request.weights, []).append(place)
+        for weights, places in groups.items():
+            batch = self.score_batch(Histories.joined([requests[p].asked for p in places]), weights)
+            for place, row in zip(places, batch, strict=True):
+                out[place] = row
+        return out
+
+    def finish(self, query: Query, request: Request, scores: Floats) -> RecommendationList:
+        """From the scores of a request to its list."""
         notices = list(request.notices)
         allowed = self._candidates(query, request)
-        placement = request.placement
-        again = placement == "for_you" and self.repeats and query.exclude_seen
-        weights = "unseen" if again else placement
-        scores = self.score_batch(request.asked, weights)[0]
-        if allowed.any() and not (allowed & ~np.isnan(scores)).any():
+        placement, weights = request.placement, request.weights
+        found = np.flatnonzero(allowed & ~np.isnan(scores))
+        if not len(found) and allowed.any():
             placement = weights = "trending"
             scores = self._trending.score_rows(request.asked, "trending")[0]
+            found = np.flatnonzero(allowed & ~np.isnan(scores))
             notices.append("no model can score these candidates: ranked by popularity")
-        found = np.flatnonzero(allowed & ~np.isnan(scores))
-        # Equal scores: the popular item first, then the order of the catalogue.
-        order = np.lexsort((found, -self._popularity[found], -scores[found]))
-        rows: Rows = found[order].astype(np.int32)
-        ranked = scores[rows]
 
         at_home = request.history if len(request.history) else request.view
         home = home_categories(self._codes, at_home)
-        soft = []
+        share = None
         if query.cross_share is not None and len(home):
             auto = query.cross_share == "auto"
             share = auto_share(self._codes, at_home) if auto else float(query.cross_share)
-            soft = [share_cap(is_cross(self._codes[rows], home), share, query.k)]
         elif query.cross_share is not None:
             notices.append("cross_share needs a history with known categories: the scores decide")
-        named = [
-            (rows_mask(self.dataset.taxonomy.find(name), self.dataset.n_items)[rows], limit)
-            for name, limit in query.quotas.items()
-        ]
-        chosen = arrange(
-            ranked,
-            query.k,
-            hard=category_caps(self._codes[rows], query.quota, named),
-            soft=soft,
-            diversity=query.diversity,
-            similar=lambda places: self._similarity(rows[places], rows[places]),
-        )
+
+        rows = self._ranked(found, scores, max(PREFIX, 3 * query.k))
+        chosen, exact = self._arrange(query, rows, scores, home, share)
+        if not exact and len(rows) < len(found):
+            rows = self._ranked(found, scores, len(found))
+            chosen, _ = self._arrange(query, rows, scores, home, share)
         if len(chosen) < query.k:
             notices.append(f"{len(chosen)} of {query.k}: no more items fit the placement and its filters")
         picked = rows[chosen]
@@ -146,8 +161,42 @@ class Recommender:
             cross_share=float(is_cross(self._codes[picked], home).mean())
             if len(home) and len(picked)
             else None,
-            relevance_kept=relevance_kept(ranked, chosen),
+            relevance_kept=relevance_kept(scores[rows], chosen),
         )
+
+    def _ranked(self, found: npt.NDArray[np.int64], scores: Floats, limit: int) -> Rows:
+        """int32: the best `limit` of some item rows, and all that score the same as the last of them.
+
+        Equal scores: the popular item first, then the order of the catalogue.
+        """
+        if len(found) > limit:
+            of_found = scores[found]
+            found = found[of_found >= np.partition(of_found, -limit)[-limit]]
+        order = np.lexsort((found, -self._popularity[found], -scores[found]))
+        return found[order].astype(np.int32)
+
+    def _arrange(
+        self, query: Query, rows: Rows, scores: Floats, home: Rows, share: float | None
+    ) -> tuple[Index, bool]:
+        """Places of the list among ranked rows, and whether more rows could not change it."""
+        soft = [] if share is None else [share_cap(is_cross(self._codes[rows], home), share, query.k)]
+        named = [
+            (rows_mask(self.dataset.taxonomy.find(name), self.dataset.n_items)[rows], limit)
+            for name, limit in query.quotas.items()
+        ]
+        hard = category_caps(self._codes[rows], query.quota, named)
+        chosen = arrange(
+            scores[rows],
+            query.k,
+            hard=hard,
+            soft=soft,
+            diversity=query.diversity,
+            similar=lambda places: self._similarity(rows[places], rows[places]),
+        )
+        exact = len(chosen) == query.k and (
+            not soft or len(fill([], len(rows), query.k, [*hard, *soft])) == query.k
+        )
+        return chosen, exact
 
     def similar_items(self, item: str, k: int = 10) -> RecommendationList:
         """Substitutes for an item."""
@@ -175,7 +224,8 @@ class Recommender:
     def _stored(self) -> Histories:
         return self.dataset.histories()
 
-    def _resolve(self, query: Query) -> _Request:
+    def resolve(self, query: Query) -> Request:
+        """Ids to rows; `UnknownIdError` for an item in view that the shop does not have."""
         view = np.array([self.dataset.item_ids.row(item) for item in query.items], np.int32)
         own, notices = self._history(query)
         placement = query.placement
@@ -185,7 +235,8 @@ class Recommender:
         elif placement != "trending" and not len(own.item):
             notices.append(f"{_why_empty(query, self.dataset)}: trending items instead")
             placement = "trending"
-        return _Request(placement, asked, own.item, view, tuple(notices))
+        again = placement == "for_you" and self.repeats and query.exclude_seen
+        return Request(placement, "unseen" if again else placement, asked, own.item, view, tuple(notices))
 
     def _history(self, query: Query) -> tuple[Histories, list[str]]:
         """The history of a query as a batch of one, empty where there is none."""
@@ -200,7 +251,7 @@ class Recommender:
         row = -1 if query.user is None else self.dataset.user_ids.get(query.user)
         return (Histories.of([_NO_ROWS]) if row < 0 else self._stored.take([row])), []
 
-    def _candidates(self, query: Query, request: _Request) -> Mask:
+    def _candidates(self, query: Query, request: Request) -> Mask:
         allowed = of_placement(request.placement, self._codes, request.history, request.view)
         allowed &= in_categories(self.dataset.taxonomy, query.include_categories, query.exclude_categories)
         allowed &= in_price_band(self._prices, query.min_price, query.max_price)
@@ -220,6 +271,11 @@ class Recommender:
                 return scorer.item_similarity
         return path_similarity(self.dataset.taxonomy)
 
+    @cached_property
+    def _titles(self) -> list[str]:
+        titles: list[str] = self.dataset.items["title"].to_list()
+        return titles
+
     def _item(
         self,
         query: Query,
@@ -237,7 +293,7 @@ class Recommender:
         return Recommendation(
             rank=rank,
             item_id=self.dataset.item_ids.id(row),
-            title=self.dataset.items["title"][row],
+            title=self._titles[row],
             category=category_name(self.dataset, row),
             price=None if np.isnan(price) else price,
             score=score,

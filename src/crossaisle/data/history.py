@@ -61,6 +61,20 @@ class Histories:
             np.full(n, np.nan) if now is None else np.asarray(now, np.float64),
         )
 
+    @classmethod
+    def joined(cls, parts: Sequence[Histories]) -> Histories:
+        """Several batches as one."""
+        if len(parts) == 1:
+            return parts[0]
+        lengths = np.concatenate([[0], *(part.lengths for part in parts)])
+        return cls(
+            np.cumsum(lengths).astype(np.int64),
+            np.concatenate([part.item for part in parts]),
+            np.concatenate([part.day for part in parts]),
+            np.concatenate([part.user for part in parts]),
+            np.concatenate([part.now for part in parts]),
+        )
+
     def take(self, rows: Sequence[int] | npt.NDArray[np.integer] | slice) -> Histories:
         """The histories of some queries, in that order."""
         if isinstance(rows, slice):

@@ -69,16 +69,26 @@ class Taxonomy:
                 rows.setdefault(name, []).append(row)
         return {name: np.array(r, dtype=np.int32) for name, r in rows.items()}
 
+    @cached_property
+    def _by_lower_name(self) -> tuple[dict[str, str], dict[str, list[str]]]:
+        """Lower-case full path -> category, lower-case last name -> categories."""
+        paths: dict[str, str] = {}
+        last: dict[str, list[str]] = {}
+        for name in self._members:
+            paths.setdefault(name.lower(), name)
+            last.setdefault(name.lower().rsplit(SEPARATOR, 1)[-1], []).append(name)
+        return paths, last
+
     def find(self, name: str) -> Rows:
         """Rows of all items in a category of any depth, by full path or by an unambiguous last name.
 
         Case does not matter. `UnknownIdError` names the nearest category.
         """
         wanted = name.strip().lower()
-        exact = [n for n in self._members if n.lower() == wanted]
-        if exact:
-            return self._members[exact[0]]
-        last = [n for n in self._members if n.lower().rsplit(SEPARATOR, 1)[-1] == wanted]
+        paths, last_names = self._by_lower_name
+        if wanted in paths:
+            return self._members[paths[wanted]]
+        last = last_names.get(wanted)
         if last:
             return np.unique(np.concatenate([self._members[n] for n in last]))
         raise UnknownIdError(f"unknown category {name!r}{nearest(name, self._members)}")
