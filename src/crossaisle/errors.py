@@ -5,6 +5,7 @@ CrossaisleError
 ├── DataError               an input file or table breaks a rule
 ├── UnknownIdError          an item or category that the model does not know
 ├── ArtifactError           a saved folder is damaged, foreign or from another version
+├── StoreError              the store of a service cannot be opened or written
 ├── FetchError              a data set or a model could not be fetched or verified
 └── MissingDependencyError  an optional library is not installed
 
@@ -60,6 +61,10 @@ class UnknownIdError(CrossaisleError):
 
 class ArtifactError(CrossaisleError):
     """A saved folder is damaged, foreign or from another version."""
+
+
+class StoreError(CrossaisleError):
+    """The store of a service cannot be opened or written."""
 
 
 class FetchError(CrossaisleError):

@@ -52,6 +52,14 @@ class Request:
     notices: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class _Policy:
+    """What the cross-category share of a request goes by."""
+
+    home: Rows
+    share: float | None
+
+
 class Recommender:
     """A shop and its fitted models: everything that is served, measured and saved."""
 
@@ -123,45 +131,64 @@ class Recommender:
     def finish(self, query: Query, request: Request, scores: Floats) -> RecommendationList:
         """From the scores of a request to its list."""
         notices = list(request.notices)
-        allowed = self._candidates(query, request)
+        allowed = self.candidates(query, request)
         placement, weights = request.placement, request.weights
         found = np.flatnonzero(allowed & ~np.isnan(scores))
         if not len(found) and allowed.any():
             placement = weights = "trending"
-            scores = self._trending.score_rows(request.asked, "trending")[0]
+            scores = self.score_batch(request.asked, "trending")[0]
             found = np.flatnonzero(allowed & ~np.isnan(scores))
             notices.append("no model can score these candidates: ranked by popularity")
 
+        policy = self._policy(query, request)
+        rows = self._ranked(found, scores, max(PREFIX, 3 * query.k))
+        chosen, exact = self._arrange(query, policy, rows, scores[rows])
+        if not exact and len(rows) < len(found):
+            rows = self._ranked(found, scores, len(found))
+            chosen, _ = self._arrange(query, policy, rows, scores[rows])
+        return self._answer(query, request, (placement, weights), policy, rows, scores[rows], chosen, notices)
+
+    def _policy(self, query: Query, request: Request) -> _Policy:
         at_home = request.history if len(request.history) else request.view
         home = home_categories(self._codes, at_home)
         share = None
         if query.cross_share is not None and len(home):
             auto = query.cross_share == "auto"
             share = auto_share(self._codes, at_home) if auto else float(query.cross_share)
-        elif query.cross_share is not None:
-            notices.append("cross_share needs a history with known categories: the scores decide")
+        return _Policy(home, share)
 
-        rows = self._ranked(found, scores, max(PREFIX, 3 * query.k))
-        chosen, exact = self._arrange(query, rows, scores, home, share)
-        if not exact and len(rows) < len(found):
-            rows = self._ranked(found, scores, len(found))
-            chosen, _ = self._arrange(query, rows, scores, home, share)
+    def _answer(
+        self,
+        query: Query,
+        request: Request,
+        served: tuple[Placement, str],
+        policy: _Policy,
+        rows: Rows,
+        ranked: Floats,
+        chosen: Index,
+        notices: list[str],
+    ) -> RecommendationList:
+        """The list of some places of ranked rows."""
+        if query.cross_share is not None and policy.share is None:
+            notices.append("cross_share needs a history with known categories: the scores decide")
         if len(chosen) < query.k:
             notices.append(f"{len(chosen)} of {query.k}: no more items fit the placement and its filters")
-        picked = rows[chosen]
+        picked, home = rows[chosen], policy.home
         return RecommendationList(
             placement=query.placement,
-            served=placement,
+            served=served[0],
             user=query.user,
             items=tuple(
-                self._item(query, request.asked, (placement, weights), int(row), rank, float(scores[row]))
-                for rank, row in enumerate(picked, start=1)
+                self._item(query, request.asked, served, row, rank, score)
+                for rank, (row, score) in enumerate(
+                    zip(picked.tolist(), ranked[chosen].tolist(), strict=True), start=1
+                )
             ),
             notices=tuple(notices),
             cross_share=float(is_cross(self._codes[picked], home).mean())
             if len(home) and len(picked)
             else None,
-            relevance_kept=relevance_kept(scores[rows], chosen),
+            relevance_kept=relevance_kept(ranked, chosen),
         )
 
     def _ranked(self, found: npt.NDArray[np.int64], scores: Floats, limit: int) -> Rows:
@@ -175,18 +202,18 @@ class Recommender:
         order = np.lexsort((found, -self._popularity[found], -scores[found]))
         return found[order].astype(np.int32)
 
-    def _arrange(
-        self, query: Query, rows: Rows, scores: Floats, home: Rows, share: float | None
-    ) -> tuple[Index, bool]:
+    def _arrange(self, query: Query, policy: _Policy, rows: Rows, ranked: Floats) -> tuple[Index, bool]:
         """Places of the list among ranked rows, and whether more rows could not change it."""
-        soft = [] if share is None else [share_cap(is_cross(self._codes[rows], home), share, query.k)]
+        soft = []
+        if policy.share is not None:
+            soft = [share_cap(is_cross(self._codes[rows], policy.home), policy.share, query.k)]
         named = [
             (rows_mask(self.dataset.taxonomy.find(name), self.dataset.n_items)[rows], limit)
             for name, limit in query.quotas.items()
         ]
         hard = category_caps(self._codes[rows], query.quota, named)
         chosen = arrange(
-            scores[rows],
+            ranked,
             query.k,
             hard=hard,
             soft=soft,
@@ -251,17 +278,22 @@ class Recommender:
         row = -1 if query.user is None else self.dataset.user_ids.get(query.user)
         return (Histories.of([_NO_ROWS]) if row < 0 else self._stored.take([row])), []
 
-    def _candidates(self, query: Query, request: Request) -> Mask:
-        allowed = of_placement(request.placement, self._codes, request.history, request.view)
-        allowed &= in_categories(self.dataset.taxonomy, query.include_categories, query.exclude_categories)
-        allowed &= in_price_band(self._prices, query.min_price, query.max_price)
+    def candidates(self, query: Query, request: Request, rows: Rows | slice = slice(None)) -> Mask:
+        """bool (n,): which of some item rows (all by default) the placement and its filters allow."""
+        n = len(self._codes)
+        allowed = of_placement(request.placement, self._codes, request.history, request.view, rows)
+        if query.include_categories or query.exclude_categories:
+            wanted, unwanted = query.include_categories, query.exclude_categories
+            allowed &= in_categories(self.dataset.taxonomy, wanted, unwanted)[rows]
+        if query.min_price is not None or query.max_price is not None:
+            allowed &= in_price_band(self._prices[rows], query.min_price, query.max_price)
         if query.in_stock:
-            allowed &= self._in_stock
+            allowed &= self._in_stock[rows]
         exclude_seen = query.exclude_seen
         if exclude_seen is None:
             exclude_seen = request.placement == "for_you" and not self.repeats
         if exclude_seen:
-            allowed[request.history] = False
+            allowed &= ~rows_mask(request.history, n)[rows]
         return allowed
 
     @cached_property
@@ -286,10 +318,7 @@ class Recommender:
         score: float,
     ) -> Recommendation:
         price = float(self._prices[row])
-        evidence = None
-        if query.explain:
-            placement, weights = served
-            evidence = explain(self.dataset, self.parts(weights), asked, row, placement)
+        evidence = self._evidence((asked, served[1], served[0]), row) if query.explain else None
         return Recommendation(
             rank=rank,
             item_id=self.dataset.item_ids.id(row),
@@ -299,6 +328,11 @@ class Recommender:
             score=score,
             evidence=evidence,
         )
+
+    def _evidence(self, request: tuple[Histories, str, Placement], row: int) -> Explanation | None:
+        """Why an item row stands in the list of a history, under some weights, for a placement."""
+        asked, weights, placement = request
+        return explain(self.dataset, self.parts(weights), asked, row, placement)
 
     # On disk
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from scipy import sparse
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay, Floats, Histories
-from crossaisle.data.vocabulary import Rows
+from crossaisle.data.vocabulary import Rows, Vocabulary
 from crossaisle.encoders.tfidf import TfidfEncoder
 from crossaisle.encoders.whiten import Whitening
 from crossaisle.models.base import Scorer, pack_words, unpack_words
+
+if TYPE_CHECKING:
+    from crossaisle.encoders.cache import CachedEncoder
 
 
 @dataclass(kw_only=True)
@@ -61,6 +65,15 @@ class TextModel(Scorer):
         """Cosines of item rows (n,) and (m,): float32 (n, m)."""
         return _dense(self.vectors_[left] @ self.vectors_[right].T)
 
+    def likeness(self, texts: Sequence[str]) -> Floats:
+        """Cosines of texts, read now, and all items: float32 (len(texts), n_items)."""
+        self.check_fitted()
+        return _dense(self._read(texts) @ self.vectors_.T)
+
+    def _read(self, texts: Sequence[str]) -> Any:
+        """float32 or csr float32 (len(texts), d): vectors of texts that were not there to be fitted on."""
+        raise NotImplementedError
+
     @cached_property
     def _has_text(self) -> np.ndarray:
         """bool (n_items,)."""
@@ -90,6 +103,16 @@ class TfidfSimilarity(TextModel):
         self.item_ids_ = dataset.item_ids
         return self
 
+    def _read(self, texts: Sequence[str]) -> Any:
+        return self._encoder.transform(texts)
+
+    @cached_property
+    def _encoder(self) -> TfidfEncoder:
+        """As it was fitted: what it learned can be told from the vectors' non-zeros."""
+        idf = np.log((1 + self.vectors_.shape[0]) / (1 + self._spread)) + 1
+        settings = {"min_df": 2, "vocabulary": self._terms if self.vectors_.shape[1] else []}
+        return TfidfEncoder.restore(settings, {"idf": idf})
+
     @cached_property
     def _spread(self) -> np.ndarray:
         """int64 (vocabulary,): items per term."""
@@ -117,13 +140,39 @@ class EncoderSimilarity(TextModel):
     encoder: str = "minilm"
     """A known name, a local folder with `model.onnx` and `tokenizer.json`, or "owner/name" on the hub."""
 
+    mean_: Floats = field(init=False, repr=False, compare=False)
+    """float32 (d,): mean of the raw vectors."""
+    whitening_: Floats = field(init=False, repr=False, compare=False)
+    """float32 (d, d): what spreads them over all directions."""
+
     kind: ClassVar[str] = "encoder"
     reason: ClassVar[str] = "similar meaning"
+    learned: ClassVar[tuple[str, ...]] = ("vectors_", "mean_", "whitening_")
 
     def fit(self, dataset: Dataset, *, progress: bool = False) -> EncoderSimilarity:
         from crossaisle.encoders.cache import pretrained
 
         raw = pretrained(self.encoder).encode(dataset.item_texts, progress=progress)
-        self.vectors_ = Whitening.fit(raw).apply(raw)
+        whitening = Whitening.fit(raw)
+        self.mean_, self.whitening_ = whitening.mean_, whitening.matrix_
+        self.vectors_ = whitening.apply(raw)
         self.item_ids_ = dataset.item_ids
         return self
+
+    def restore(self, arrays: Mapping[str, np.ndarray], item_ids: Vocabulary) -> EncoderSimilarity:
+        """Models saved before new items could be read lack the whitening: they read none."""
+        d = np.asarray(arrays["vectors_"]).shape[1] if "vectors_" in arrays else 0
+        blank = {"mean_": np.zeros(d, np.float32), "whitening_": np.zeros((d, d), np.float32)}
+        super().restore(blank | dict(arrays), item_ids)
+        return self
+
+    def _read(self, texts: Sequence[str]) -> Any:
+        if not self.whitening_.any():
+            return np.zeros((len(texts), self.vectors_.shape[1]), np.float32)
+        return Whitening(mean_=self.mean_, matrix_=self.whitening_).apply(self._pretrained.encode(texts))
+
+    @cached_property
+    def _pretrained(self) -> CachedEncoder:
+        from crossaisle.encoders.cache import pretrained
+
+        return pretrained(self.encoder)

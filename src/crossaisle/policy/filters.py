@@ -15,29 +15,34 @@ from crossaisle.data.vocabulary import Rows
 Mask = npt.NDArray[np.bool_]
 
 
-def of_placement(placement: Placement, codes: Rows, history: Rows, view: Rows) -> Mask:
-    """bool (n_items,): what a placement may show.
+def of_placement(
+    placement: Placement, codes: Rows, history: Rows, view: Rows, rows: Rows | slice = slice(None)
+) -> Mask:
+    """bool (n,): what a placement may show, for some item rows (all by default).
 
     `codes` int32 (n_items,): category per item at the shop's level, -1 unknown. An item of unknown
     category is never claimed to lie in a new or another category.
     """
-    allowed = np.ones(len(codes), bool)
+    n = len(codes)
     if placement == "discover":
-        allowed = _outside(codes, history)
+        allowed = _outside(codes, history, rows)
     elif placement == "goes_with":
-        allowed = _outside(codes, view)
+        allowed = _outside(codes, view, rows)
     elif placement == "buy_again":
-        allowed = rows_mask(history, len(codes))
-    allowed[view] = False
+        allowed = rows_mask(history, n)[rows]
+    else:
+        allowed = np.ones(len(codes[rows]), bool)
+    if len(view):
+        allowed &= ~rows_mask(view, n)[rows]
     return allowed
 
 
-def _outside(codes: Rows, rows: Rows) -> Mask:
-    # A table of categories: np.isin sorts the whole catalogue for each request.
+def _outside(codes: Rows, seen: Rows, rows: Rows | slice) -> Mask:
+    # A table of categories: np.isin would sort the whole catalogue for each request.
     near = np.zeros(int(codes.max(initial=-1)) + 2, bool)
-    near[codes[rows]] = True
+    near[codes[seen]] = True
     near[-1] = True  # read by code -1
-    return ~near[codes]
+    return ~near[codes[rows]]
 
 
 def rows_mask(rows: Rows, n_items: int) -> Mask:

@@ -1,0 +1,189 @@
+"""A catalogue that changes while it is served: prices, stock, new items and what their scores come from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+from scipy import sparse
+
+from crossaisle.data.dataset import Dataset
+from crossaisle.data.history import Floats, Histories
+from crossaisle.data.taxonomy import SEPARATOR, Taxonomy
+from crossaisle.data.vocabulary import Vocabulary
+from crossaisle.models.content import TextModel
+from crossaisle.policy.filters import Mask
+from crossaisle.recommend import Recommender
+
+NEIGHBOURS = 5
+"""A new item stands in with the scores of this many items of like texts."""
+LEAST = 0.1
+"""Items less alike than this are no neighbours."""
+Body = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Grown:
+    """The model's catalogue with all changes, in rows: the model's rows first, new items after them."""
+
+    dataset: Dataset
+    n_old: int
+    prices: Floats
+    in_stock: Mask
+    listed: Mask
+    """bool (n_items,): False for items taken out of the shop."""
+    links: sparse.csr_matrix
+    """csr float32 (n_new, n_old): how much of a neighbour's score a new item gets."""
+    texts: dict[str, sparse.csr_matrix]
+    """Text of a new item -> its row of `links`."""
+
+    @property
+    def n_new(self) -> int:
+        return self.dataset.n_items - self.n_old
+
+    def extend(self, scores: Floats) -> Floats:
+        """float32 (n, n_old) -> (n, n_items); NaN for a new item without a neighbour that has a score."""
+        if not self.n_new:
+            return scores
+        known = ~np.isnan(scores)
+        share = known.astype(np.float32) @ self.links.T
+        new = np.where(known, scores, 0.0) @ self.links.T
+        out: Floats = np.where(share > 0, new, np.nan).astype(np.float32)
+        return np.concatenate([scores, out], axis=1)
+
+    def stand_in(self, row: int) -> int | None:
+        """The row of the model that speaks for a row: itself, or the nearest in text; None without one."""
+        if row < self.n_old:
+            return row
+        link = self.links[row - self.n_old]
+        return int(link.indices[link.data.argmax()]) if link.nnz else None
+
+    def in_old_rows(self, histories: Histories) -> Histories:
+        """New items replaced by their stand-ins; those without one are left out."""
+        if not self.n_new or not len(histories.item) or histories.item.max() < self.n_old:
+            return histories
+        stands = [self.stand_in(row) for row in histories.item.tolist()]
+        item = np.array([-1 if row is None else row for row in stands], np.int32)
+        kept = item >= 0
+        lengths = np.bincount(histories.owner[kept], minlength=len(histories))
+        indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        return Histories(indptr, item[kept], histories.day[kept], histories.user, histories.now)
+
+
+def grow(base: Recommender, changed: Mapping[str, Body], before: Grown | None = None) -> Grown:
+    """The base's catalogue with items changed, added (`item_id` unknown) and taken out (`deleted`).
+
+    `before`: an earlier state of the same base; texts that were read for it are not read again.
+    """
+    old = base.dataset
+    n = old.n_items
+    known = {name: body for name, body in changed.items() if name in old.item_ids}
+    new = {
+        name: body for name, body in changed.items() if name not in old.item_ids and not body.get("deleted")
+    }
+    items, paths = old.items, list(old.taxonomy.paths)
+    if known or new:
+        items = _changed_table(old, known, new)
+        for name, body in known.items():
+            if "categories" in body:
+                paths[old.item_ids.row(name)] = _paths(body)
+        paths += [_paths(body) for body in new.values()]
+    recategorised = bool(new) or any("categories" in body for body in known.values())
+    taxonomy = Taxonomy(tuple(paths), old.taxonomy.level) if recategorised else old.taxonomy
+    ids = Vocabulary((*old.item_ids.all, *new), what="item") if new else old.item_ids
+    dataset = replace(old, items=items, item_ids=ids, taxonomy=taxonomy)
+    listed = np.ones(n + len(new), bool)
+    for name, body in known.items():
+        listed[old.item_ids.row(name)] = not body.get("deleted")
+    stock = items["in_stock"].fill_null(True).to_numpy().astype(bool) & listed
+    prices = items["price"].cast(pl.Float64).to_numpy().astype(np.float32)
+    texts = [text_of(body) for body in new.values()]
+    read = {} if before is None else before.texts
+    links = _links(base, [text for text in dict.fromkeys(texts) if text not in read])
+    fresh = dict(zip((t for t in dict.fromkeys(texts) if t not in read), links, strict=True))
+    by_text = {text: read[text] if text in read else fresh[text] for text in texts}
+    stacked = sparse.vstack([by_text[text] for text in texts], format="csr") if texts else links
+    return Grown(dataset, n, prices, stock, listed, stacked, by_text)
+
+
+def text_of(body: Body) -> str:
+    """What encoders read of an item, in the order of `Dataset.item_texts`."""
+    categories = (SEPARATOR.join(p) for p in _paths(body))
+    attributes = " ".join(str(v) for v in (body.get("attributes") or {}).values() if v not in (None, ""))
+    words = (body.get("title"), body.get("brand"), *categories, attributes, body.get("description"))
+    return ". ".join(word for word in words if word)
+
+
+def _paths(body: Body) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(path) for path in body.get("categories") or ())
+
+
+def _columns(body: Body) -> dict[str, Any]:
+    """The columns of the item table that a body speaks of."""
+    out = {
+        name: body[name]
+        for name in ("title", "description", "brand", "price", "image", "in_stock")
+        if name in body
+    }
+    if "attributes" in body:
+        out["attributes"] = json.dumps(body["attributes"] or {}, ensure_ascii=False)
+    return {
+        name: "" if value is None and name in ("title", "description", "brand") else value
+        for name, value in out.items()
+    }
+
+
+def _changed_table(old: Dataset, known: Mapping[str, Body], new: Mapping[str, Body]) -> pl.DataFrame:
+    items = old.items
+    if known:
+        rows = [old.item_ids.row(name) for name in known]
+        columns = [_columns(body) for body in known.values()]
+        for name in ("title", "description", "brand", "price", "image", "in_stock", "attributes"):
+            changes = [(row, c[name]) for row, c in zip(rows, columns, strict=True) if name in c]
+            if changes:
+                at, values = zip(*changes, strict=True)
+                series = items[name].to_list()
+                for row, value in zip(at, values, strict=True):
+                    series[row] = value
+                items = items.with_columns(pl.Series(name, series, dtype=items.schema[name]))
+    if new:
+        blank = {
+            "title": "",
+            "description": "",
+            "brand": "",
+            "price": None,
+            "image": None,
+            "in_stock": True,
+            "attributes": "",
+        }
+        table = pl.DataFrame(
+            [{"item_id": name, **blank, **_columns(body)} for name, body in new.items()],
+            schema={name: items.schema[name] for name in ("item_id", *blank)},
+        )
+        items = pl.concat([items, table], how="diagonal")
+    return items
+
+
+def _links(base: Recommender, texts: list[str]) -> sparse.csr_matrix:
+    """csr float32 (len(texts), n_items): what a new item gets of the scores of items with like texts."""
+    n = base.dataset.n_items
+    if not texts:
+        return sparse.csr_matrix((0, n), dtype=np.float32)
+    likeness = np.zeros((len(texts), n), np.float32)
+    parts = [part for part in base.blend.parts.values() if isinstance(part, TextModel)]
+    for part in parts:
+        likeness += part.likeness(texts) / len(parts)
+    rows, values = [], []
+    for one in likeness:
+        best = np.argpartition(one, -min(NEIGHBOURS, n))[-NEIGHBOURS:]
+        best = best[one[best] >= LEAST]
+        # Weights sum to the best likeness: an item like no other has low scores.
+        rows.append(best)
+        values.append(one[best] / max(float(one[best].sum()), 1e-9) * one[best].max(initial=0.0))
+    indptr = np.concatenate([[0], np.cumsum([len(r) for r in rows])])
+    triple = np.concatenate(values), np.concatenate(rows), indptr
+    return sparse.csr_matrix(triple, shape=(len(texts), n), dtype=np.float32)

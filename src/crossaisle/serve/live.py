@@ -1,0 +1,238 @@
+"""`LiveShop`: a recommender that follows events, prices, stock and new items while it serves."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from crossaisle.answer import RecommendationList
+from crossaisle.data.history import SECONDS_PER_DAY, Floats, Histories
+from crossaisle.data.query import Placement, Query
+from crossaisle.data.vocabulary import Rows
+from crossaisle.explain import Explanation, item_name
+from crossaisle.policy.diversify import Similarity
+from crossaisle.policy.filters import Mask
+from crossaisle.recommend import Recommender, Request
+from crossaisle.serve.catalogue import Grown, grow
+from crossaisle.serve.histories import LiveHistories
+
+KEPT = 2000
+"""Best items kept per person. A list that needs more than these is made from all scores anew."""
+OLD_DAYS = 30.0
+"""A model's last event may be this old before its age stops to count."""
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The best items for a person (or beside an item), before any filter."""
+
+    rows: Rows
+    """int32 (n,), best first."""
+    scores: Floats
+    """float32 (n,)"""
+    whole: bool
+    """Whether these are all items that have a score."""
+    version: int
+
+
+class LiveShop(Recommender):
+    """A saved recommender and what changed since: nothing here changes its scores of known items."""
+
+    def __init__(
+        self,
+        base: Recommender,
+        histories: LiveHistories,
+        changed: Mapping[str, Mapping[str, Any]] | None = None,
+        *,
+        before: LiveShop | None = None,
+        kept_users: int = 4096,
+        now: float | None = None,
+    ) -> None:
+        """`changed`: items that differ from the model's catalogue, by id. `before`: the state before the
+        last change, for what need not be made again. `now` in seconds since 1970.
+        """
+        super().__init__(base.dataset, base.blend, repeats=base.repeats)
+        self.base = base
+        self.live = histories
+        self._last_day = float(base.dataset.histories([0]).now[0]) if base.dataset.n_users else np.nan
+        present = (time.time() if now is None else now) / SECONDS_PER_DAY
+        # Nobody bought anything between the data's end and the start of the service: no time passed there.
+        gap = present - self._last_day
+        self._gap = gap if gap > OLD_DAYS else 0.0
+        self._kept: OrderedDict[tuple[str, str, str], Ranking] = OrderedDict()
+        self._kept_users = kept_users
+        self._lock = threading.Lock()
+        self.hits = self.misses = 0
+        same_base = before is not None and before.base is base
+        self.grown: Grown = grow(base, changed or {}, before.grown if before and same_base else None)
+        if before and same_base and before.grown.n_new == self.grown.n_new == 0:
+            self._kept = before._kept.copy()  # prices and stock are looked up, not kept
+        self.dataset = self.grown.dataset
+        self._codes = self.dataset.taxonomy.codes()
+        self._prices = self.grown.prices
+        self._in_stock = self.grown.in_stock
+        self._popularity = np.concatenate(
+            [self._popularity, np.full(self.grown.n_new, -1.0, self._popularity.dtype)]
+        )
+        self.__dict__["_titles"] = self.dataset.items["title"].to_list()
+
+    # Histories
+
+    def _history(self, query: Query) -> tuple[Histories, list[str]]:
+        if query.user is None or query.history is not None:
+            return super()._history(query)
+        return self.history_of(query.user), []
+
+    def history_of(self, user: str) -> Histories:
+        """The model's events of a person and the live ones, as a batch of one."""
+        row = -1 if self.live.is_forgotten(user) else self.dataset.user_ids.get(user)
+        own = self.live.of(user)
+        if row < 0 and not own.items:
+            return Histories.of([[]])
+        past = self._stored.take([row]) if row >= 0 else Histories.of([[]], now=[self._last_day])
+        if not own.items:
+            return past
+        rows = self.dataset.item_ids.rows(own.items)
+        days = np.array(own.days)
+        days = np.where(days > self._last_day + OLD_DAYS, days - self._gap, days)
+        known = rows >= 0
+        item = np.concatenate([past.item, rows[known]])
+        day = np.concatenate([past.day, days[known]])
+        now = np.fmax(past.now, np.fmax.reduce(day, initial=np.nan))
+        return Histories(np.array([0, len(item)]), item, day, past.user, now)
+
+    @property
+    def _stored(self) -> Histories:
+        return self.base._stored
+
+    def candidates(self, query: Query, request: Request, rows: Rows | slice = slice(None)) -> Mask:
+        """As of the model, without items that were taken out of the shop."""
+        allowed = super().candidates(query, request, rows)
+        allowed &= self.grown.listed[rows]
+        return allowed
+
+    @cached_property
+    def _similarity(self) -> Similarity:
+        of_old = self.base._similarity
+
+        def similar(left: Rows, right: Rows) -> Floats:
+            a, b = (
+                np.array([self.grown.stand_in(row) or 0 for row in rows.tolist()]) for rows in (left, right)
+            )
+            return of_old(a.astype(np.int32), b.astype(np.int32))
+
+        return similar
+
+    # Scores
+
+    def score_batch(self, histories: Histories, placement: str = "for_you") -> Floats:
+        """float32 (n, n_items); a new item stands in with the scores of the items its text resembles."""
+        scores = super().score_batch(self.grown.in_old_rows(histories), placement)
+        return self.grown.extend(scores)
+
+    def explain(self, *args: Any, **more: Any) -> Explanation:
+        """As the model explains it; items put in since have no explanation of their own."""
+        return self.base.explain(*args, **more)
+
+    def _evidence(self, request: tuple[Histories, str, Placement], row: int) -> Explanation | None:
+        asked, weights, placement = request
+        old = self.grown.stand_in(row)
+        if old is None:
+            return None
+        found = super()._evidence((self.grown.in_old_rows(asked), weights, placement), old)
+        if found is None or old == row:
+            return found
+        name = item_name(self.dataset, old)
+        return replace(
+            found, item_id=self.dataset.item_ids.id(row), text=f"New, and like {name}. {found.text}"
+        )
+
+    # Lists
+
+    def quick(self, query: Query) -> RecommendationList | Request:
+        """The list, where what is kept in memory decides it; else the request, to be scored."""
+        request = self.resolve(query)
+        key = self._key(query, request)
+        ranking = None if key is None else self._kept.get(key)
+        if ranking is None or key is None or ranking.version != self._version(query):
+            self.misses += 1
+            return request
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+        answer = self._from_ranking(query, request, ranking)
+        if answer is None:
+            self.misses += 1
+            return request
+        self.hits += 1
+        return answer
+
+    def slow(self, queries: Sequence[Query]) -> list[RecommendationList | Exception]:
+        """Lists for many queries, scored together; keeps what may be asked for again."""
+        out: list[RecommendationList | Exception] = []
+        versions = [self._version(query) for query in queries]  # before the histories are read
+        requests: list[Request | Exception] = []
+        for query in queries:
+            try:
+                requests.append(self.resolve(query))
+            except Exception as error:
+                requests.append(error)
+        scores = iter(self.score_requests([r for r in requests if isinstance(r, Request)]))
+        for query, request, version in zip(queries, requests, versions, strict=True):
+            if isinstance(request, Exception):
+                out.append(request)
+                continue
+            try:
+                out.append(self._list(query, request, next(scores), version))
+            except Exception as error:
+                out.append(error)
+        return out
+
+    def _list(self, query: Query, request: Request, scores: Floats, version: int) -> RecommendationList:
+        key = self._key(query, request)
+        if key is not None:
+            found = np.flatnonzero(~np.isnan(scores))
+            rows = self._ranked(found, scores, KEPT)
+            ranking = Ranking(rows, scores[rows], len(rows) == len(found), version)
+            with self._lock:
+                self._kept[key] = ranking
+                self._kept.move_to_end(key)
+                while len(self._kept) > self._kept_users:
+                    self._kept.popitem(last=False)
+            answer = self._from_ranking(query, request, ranking)
+            if answer is not None:
+                return answer
+        return self.finish(query, request, scores)
+
+    def _from_ranking(self, query: Query, request: Request, ranking: Ranking) -> RecommendationList | None:
+        """The list out of the best items kept; None where other items could be in it, too."""
+        fits = self.candidates(query, request, ranking.rows)
+        rows, scores = ranking.rows[fits], ranking.scores[fits]
+        # Diversity looks at the best 200 that fit.
+        if not len(rows) or (query.diversity and not ranking.whole and len(rows) < max(200, 3 * query.k)):
+            return None
+        policy = self._policy(query, request)
+        chosen, exact = self._arrange(query, policy, rows, scores)
+        if not exact and not ranking.whole:
+            return None
+        served = (request.placement, request.weights)
+        return self._answer(query, request, served, policy, rows, scores, chosen, list(request.notices))
+
+    def _version(self, query: Query) -> int:
+        return 0 if query.user is None else self.live.of(query.user).version
+
+    def _key(self, query: Query, request: Request) -> tuple[str, str, str] | None:
+        if request.placement == "trending":
+            return ("trending", "", "") if query.user is None else None
+        if request.placement in ("goes_with", "similar"):
+            return (request.weights, "item", query.items[0]) if len(query.items) == 1 else None
+        if query.user is None or query.history is not None:
+            return None
+        return request.weights, "user", query.user
