@@ -18,7 +18,7 @@ from crossaisle.data.query import Placement, Query
 from crossaisle.data.vocabulary import Rows
 from crossaisle.explain import Explanation, item_name
 from crossaisle.policy.diversify import Similarity
-from crossaisle.policy.filters import Mask
+from crossaisle.policy.filters import Mask, rows_mask
 from crossaisle.recommend import Recommender, Request
 from crossaisle.serve.catalogue import Grown, grow
 from crossaisle.serve.histories import LiveHistories
@@ -155,6 +155,25 @@ class LiveShop(Recommender):
         )
 
     # Lists
+
+    def browse(self, words: str, category: str | None, n: int, offset: int) -> tuple[list[int], int]:
+        """Rows of listed items whose titles hold all words, popular ones first, and how many there are."""
+        fits = self.grown.listed.copy()
+        if category:
+            fits &= rows_mask(self.dataset.taxonomy.find(category), len(fits))
+        wanted = words.lower().split()
+        rows = self._by_popularity[fits[self._by_popularity]].tolist()
+        if wanted:
+            rows = [row for row in rows if all(word in self._lower_titles[row] for word in wanted)]
+        return rows[offset : offset + n], len(rows)
+
+    @cached_property
+    def _by_popularity(self) -> Rows:
+        return np.argsort(-self._popularity, kind="stable").astype(np.int32)
+
+    @cached_property
+    def _lower_titles(self) -> list[str]:
+        return [title.lower() for title in self._titles]
 
     def quick(self, query: Query) -> RecommendationList | Request:
         """The list, where what is kept in memory decides it; else the request, to be scored."""

@@ -1,0 +1,111 @@
+"""Commands of the service: `serve`, `keys`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from crossaisle.cli.output import show_table
+
+keys = typer.Typer(no_args_is_help=True)
+StorePath = Annotated[Path, typer.Argument(help="The service's store, a SQLite file.", metavar="STORE")]
+
+
+def serve(
+    model: Annotated[Path, typer.Argument(help="Folder of a saved model.", metavar="MODEL")],
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 8080,
+    store: Annotated[
+        Path | None,
+        typer.Option(
+            help="SQLite file for events, changed items and keys; by default MODEL.sqlite.", metavar="FILE"
+        ),
+    ] = None,
+    models: Annotated[
+        Path | None, typer.Option(help="Folder of saved models to switch between.", metavar="DIR")
+    ] = None,
+    rate: Annotated[
+        float | None, typer.Option(help="Most requests per second and client.", metavar="N")
+    ] = None,
+) -> None:
+    """Serve a model over HTTP, with a page to try it at /.
+
+    \b
+    crossaisle serve demo/model
+    curl localhost:8080/api/recommend/1609?placement=discover
+    """
+    # One request is too small to share among cores: threads of BLAS would only wait for each other.
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    from crossaisle.serve.run import needs_extra
+
+    needs_extra()
+    from crossaisle.serve.run import serve
+
+    serve(model, store=store, models=models, host=host, port=port, rate=rate)
+
+
+@keys.command("add")
+def add(
+    store: StorePath,
+    name: Annotated[str, typer.Argument(help="What to call the key.", metavar="NAME")],
+    scope: Annotated[
+        list[str] | None, typer.Option(help="read, write or admin (repeatable).", metavar="SCOPE")
+    ] = None,
+) -> None:
+    """Make an API key; it is shown once. A running service knows it within two seconds.
+
+    \b
+    crossaisle keys add demo/model.sqlite webshop --scope read --scope write
+    """
+    from crossaisle.serve.keys import add_key
+    from crossaisle.serve.store import Store
+
+    opened = Store(store)
+    try:
+        token = add_key(opened, name, scope or ["read"])
+    finally:
+        opened.close()
+    print("keep it now, it cannot be shown again:", file=sys.stderr)
+    print(token)
+
+
+@keys.command("list")
+def show(store: StorePath) -> None:
+    """List names and scopes of all keys.
+
+    \b
+    crossaisle keys list demo/model.sqlite
+    """
+    from crossaisle.serve.keys import list_keys
+    from crossaisle.serve.store import Store
+
+    opened = Store(store)
+    try:
+        rows = [(name, scopes, "revoked" if revoked else "in use") for name, scopes, revoked in list_keys(opened)]
+    finally:
+        opened.close()
+    show_table(["name", "scopes", ""], rows)
+
+
+@keys.command("revoke")
+def revoke(
+    store: StorePath, name: Annotated[str, typer.Argument(help="Which key.", metavar="NAME")]
+) -> None:
+    """Have a key refused from now on.
+
+    \b
+    crossaisle keys revoke demo/model.sqlite webshop
+    """
+    from crossaisle.serve.keys import revoke_key
+    from crossaisle.serve.store import Store
+
+    opened = Store(store)
+    try:
+        revoke_key(opened, name)
+    finally:
+        opened.close()

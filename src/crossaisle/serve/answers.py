@@ -1,0 +1,87 @@
+"""Lists and items as JSON. Written by orjson at once: pydantic would take longer than the model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from fastapi.responses import Response
+
+from crossaisle.answer import RecommendationList
+from crossaisle.explain import category_name
+from crossaisle.serve.live import LiveShop
+
+
+def as_json(value: Any, status: int = 200) -> Response:
+    """A JSON answer; NaN becomes null."""
+    return Response(
+        orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY), status, media_type="application/json"
+    )
+
+
+def of_list(answer: RecommendationList, offset: int = 0) -> Response:
+    """A list from `offset` on."""
+    items = []
+    for r in answer.items[offset:]:
+        one: dict[str, Any] = {
+            "rank": r.rank,
+            "item_id": r.item_id,
+            "title": r.title,
+            "category": r.category,
+            "price": r.price,
+            "score": r.score,
+        }
+        if r.evidence is not None:
+            one["why"] = r.evidence.text
+            one["evidence"] = r.evidence.to_dict()
+        items.append(one)
+    return as_json(
+        {
+            "placement": answer.placement,
+            "served": answer.served,
+            "user": answer.user,
+            "items": items,
+            "notices": answer.notices,
+            "cross_share": answer.cross_share,
+            "relevance_kept": answer.relevance_kept,
+        }
+    )
+
+
+def of_item(shop: LiveShop, row: int) -> dict[str, Any]:
+    """What the shop knows about an item now."""
+    values = shop.dataset.items.row(row, named=True)
+    price = float(shop._prices[row])
+    return {
+        "item_id": values["item_id"],
+        "title": values["title"],
+        "description": values["description"],
+        "brand": values["brand"],
+        "category": category_name(shop.dataset, row),
+        "categories": [list(path) for path in shop.dataset.taxonomy.paths[row]],
+        "price": price if price == price else None,
+        "in_stock": bool(shop._in_stock[row]),
+        "attributes": orjson.loads(values["attributes"] or "{}"),
+        "new": row >= shop.grown.n_old,
+    }
+
+
+LIST_EXAMPLE = {
+    "placement": "discover",
+    "served": "discover",
+    "user": "1609",
+    "items": [
+        {
+            "rank": 1,
+            "item_id": "1024306",
+            "title": "Cantaloupe Whole",
+            "category": "Produce > Melons > Cantaloupe Whole",
+            "price": 2.5,
+            "score": 0.41,
+            "why": "Because you bought Strawberries, 16 oz.",
+        }
+    ],
+    "notices": [],
+    "cross_share": 1.0,
+    "relevance_kept": 1.0,
+}

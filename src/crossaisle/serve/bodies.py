@@ -1,0 +1,204 @@
+"""What is sent to the service: events, items, questions. Rules are checked here, once."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from crossaisle.data.query import Placement, Query
+from crossaisle.errors import DataError, nearest
+from crossaisle.serve.store import Event
+
+LONGEST_ID = 256
+LONGEST_TEXT = 10_000
+FIELDS = ("user", "item", "kind", "time", "key", "value", "quantity")
+AHEAD = 86_400.0
+"""An event may lie this many seconds in the future: clocks differ, but not by more."""
+
+EVENT = {
+    "type": "object",
+    "required": ["user", "item"],
+    "additionalProperties": False,
+    "properties": {
+        "user": {"type": "string", "minLength": 1, "maxLength": LONGEST_ID},
+        "item": {"type": "string", "minLength": 1, "maxLength": LONGEST_ID},
+        "kind": {"type": "string", "default": "view", "minLength": 1, "maxLength": 64},
+        "time": {
+            "description": "ISO 8601 (UTC where no zone is given) or seconds since 1970; by default now",
+            "anyOf": [{"type": "string", "format": "date-time"}, {"type": "number"}],
+        },
+        "key": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": LONGEST_ID,
+            "description": "Idempotency key: an event whose key is known is not counted again",
+        },
+        "value": {"type": "number"},
+        "quantity": {"type": "number"},
+    },
+}
+"""JSON schema of one event."""
+
+
+def event_of(body: object, row: int | None = None, key: str | None = None) -> Event:
+    """A checked event; `DataError` names row, field and rule."""
+    if not isinstance(body, Mapping):
+        raise DataError("an event must be an object", row=row, value=body)
+    for name in body:
+        if name not in FIELDS:
+            raise DataError(f"unknown field {name!r}{nearest(str(name), FIELDS)}", row=row)
+    kind = body.get("kind", "view")
+    return Event(
+        _text(body.get("key", key), "key", row) if body.get("key", key) is not None else None,
+        _text(body.get("user"), "user", row),
+        _text(body.get("item"), "item", row),
+        _text(kind, "kind", row, 64),
+        _time(body.get("time"), row),
+        _number(body.get("value"), "value", row),
+        _number(body.get("quantity"), "quantity", row),
+    )
+
+
+def _text(value: object, name: str, row: int | None, longest: int = LONGEST_ID) -> str:
+    if not isinstance(value, str) or not value or len(value) > longest or not _clean(value):
+        rule = f"must be text of 1 to {longest} characters"
+        raise DataError(rule, row=row, column=name, value=value)
+    return value
+
+
+def _clean(text: str) -> bool:
+    return text.isascii() or not any("\ud800" <= c <= "\udfff" for c in text)
+
+
+def _number(value: object, name: str, row: int | None) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e15:
+        raise DataError("must be a number", row=row, column=name, value=value)
+    return float(value)
+
+
+def _time(value: object, row: int | None) -> float:
+    now = time.time()
+    if value is None:
+        return now
+    if isinstance(value, str):
+        try:
+            moment = datetime.fromisoformat(value)
+            value = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        except (ValueError, OverflowError):
+            rule = "must be ISO 8601 or seconds since 1970"
+            raise DataError(rule, row=row, column="time", value=value) from None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise DataError("must be ISO 8601 or seconds since 1970", row=row, column="time", value=value)
+    if not 0 <= value <= now + AHEAD:
+        rule = "must lie between 1970 and one day from now"
+        raise DataError(rule, row=row, column="time", value=value)
+    return float(value)
+
+
+Id = Annotated[str, Field(min_length=1, max_length=LONGEST_ID)]
+Text = Annotated[str, Field(max_length=LONGEST_TEXT)]
+Level = Annotated[str, Field(min_length=1, max_length=200)]
+Category = Annotated[list[Level], Field(min_length=1, max_length=12)]
+
+
+class ItemPatch(BaseModel):
+    """Fields of an item that change; others stay."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"price": 2.49, "in_stock": False}]}
+    )
+    title: Text | None = None
+    description: Text | None = None
+    brand: Text | None = None
+    categories: Annotated[list[Category], Field(max_length=20)] | None = None
+    """Paths, each a list of names, root first; the first path is the primary one."""
+    price: Annotated[float, Field(ge=0, lt=1e12, allow_inf_nan=False)] | None = None
+    in_stock: bool | None = None
+    attributes: Annotated[dict[str, str | float | bool | None], Field(max_length=100)] | None = None
+
+
+class Item(ItemPatch):
+    """A whole item."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "title": "Oat milk barista",
+                    "brand": "Meadow",
+                    "categories": [["Dairy", "Milk"]],
+                    "price": 2.99,
+                }
+            ]
+        },
+    )
+    title: Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT)]
+    in_stock: bool = True
+
+
+class ItemOfBatch(Item):
+    """An item with its id."""
+
+    id: Id
+
+
+class Question(BaseModel):
+    """A question with a session or a cart in place of a user."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"placement": "goes_with", "items": ["834103"], "n": 5}]},
+    )
+    placement: Placement = "for_you"
+    user: Id | None = None
+    history: Annotated[list[Id], Field(max_length=1000)] | None = None
+    """A session: item ids, oldest first."""
+    items: Annotated[list[Id], Field(max_length=100)] = []
+    """The item in view or the cart, for `goes_with` and `similar`."""
+    n: Annotated[int, Field(ge=1, le=100)] = 10
+    offset: Annotated[int, Field(ge=0, le=1000)] = 0
+    include: Annotated[list[Level], Field(max_length=100)] = []
+    exclude: Annotated[list[Level], Field(max_length=100)] = []
+    share: Annotated[float, Field(ge=0, le=1)] | Literal["auto"] | None = None
+    quota: Annotated[int, Field(ge=1)] | None = None
+    quotas: Annotated[dict[str, Annotated[int, Field(ge=0)]], Field(max_length=100)] = {}
+    min_price: float | None = None
+    max_price: float | None = None
+    exclude_seen: bool | None = None
+    sold_out: bool = False
+    diversity: Annotated[float, Field(ge=0, le=1)] = 0.0
+    explain: bool = False
+
+    def query(self) -> Query:
+        """The same for the recommender; `ConfigError` where fields contradict each other."""
+        return Query(
+            placement=self.placement,
+            user=self.user,
+            history=None if self.history is None else tuple(self.history),
+            items=tuple(self.items),
+            k=self.n + self.offset,
+            cross_share=self.share,
+            include_categories=tuple(self.include),
+            exclude_categories=tuple(self.exclude),
+            quota=self.quota,
+            quotas=self.quotas,
+            min_price=self.min_price,
+            max_price=self.max_price,
+            exclude_seen=self.exclude_seen,
+            in_stock=not self.sold_out,
+            diversity=self.diversity,
+            explain=self.explain,
+        )
+
+
+def item_body(item: ItemPatch) -> dict[str, Any]:
+    """What is stored of an item: the fields that were sent."""
+    return item.model_dump(exclude_unset=True, exclude={"id"})

@@ -1,0 +1,89 @@
+"""API keys: random, kept as SHA-256 digests, with scopes; made and revoked while the service runs."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import sqlite3
+import time
+from contextlib import closing
+from dataclasses import dataclass
+
+from crossaisle.errors import ConfigError, UnknownIdError, nearest
+from crossaisle.serve.store import Store
+
+SCOPES = ("read", "write", "admin")
+"""read: lists. write: events, items, people. admin: models, metrics, and everything else."""
+FRESH_SECONDS = 2.0
+"""A revoked key is refused after this time at the latest."""
+
+
+@dataclass(frozen=True)
+class Key:
+    name: str
+    scopes: frozenset[str]
+
+
+class Keys:
+    """The keys of one store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._known: dict[bytes, Key] = {}
+        self._read_at = -FRESH_SECONDS
+
+    def find(self, token: str) -> Key | None:
+        """The key of a token; None for an unknown or a revoked one."""
+        # Digests of 256 random bits may be compared by a dictionary: nobody can steer them.
+        return self._current().get(_digest(token))
+
+    def any(self) -> bool:
+        """Whether there is a key at all."""
+        return bool(self._current())
+
+    def _current(self) -> dict[bytes, Key]:
+        if time.monotonic() - self._read_at > FRESH_SECONDS:
+            with closing(self._store.reader()) as connection:
+                rows = connection.execute("SELECT digest, name, scopes FROM api_keys WHERE revoked = 0")
+                self._known = {d: Key(name, frozenset(scopes.split(","))) for d, name, scopes in rows}
+            self._read_at = time.monotonic()
+        return self._known
+
+
+def add_key(store: Store, name: str, scopes: list[str]) -> str:
+    """Makes a key and gives its token, which is shown once and kept nowhere."""
+    for scope in scopes:
+        if scope not in SCOPES:
+            raise ConfigError(f"unknown scope {scope!r}{nearest(scope, SCOPES)}")
+    if name in {known for known, _, revoked in list_keys(store) if not revoked}:
+        raise ConfigError(f"there is a key named {name!r} already: revoke it first or choose another name")
+    token = f"ca_{secrets.token_urlsafe(32)}"
+
+    def work(connection: sqlite3.Connection) -> None:
+        row = _digest(token), name, ",".join(scopes)
+        connection.execute("INSERT INTO api_keys (digest, name, scopes) VALUES (?, ?, ?)", row)
+
+    store.submit(work).result()
+    return token
+
+
+def revoke_key(store: Store, name: str) -> None:
+    """Has a key refused from now on; `UnknownIdError` without such a key."""
+
+    def work(connection: sqlite3.Connection) -> int:
+        query = "UPDATE api_keys SET revoked = 1 WHERE name = ? AND revoked = 0"
+        return connection.execute(query, (name,)).rowcount
+
+    if not store.submit(work).result():
+        raise UnknownIdError(f"no key named {name!r} is in use")
+
+
+def list_keys(store: Store) -> list[tuple[str, str, bool]]:
+    """Name, scopes and whether it was revoked, of every key."""
+    with closing(store.reader()) as connection:
+        rows = connection.execute("SELECT name, scopes, revoked FROM api_keys ORDER BY name")
+        return [(name, scopes, bool(revoked)) for name, scopes, revoked in rows]
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()

@@ -1,0 +1,69 @@
+"""Counters and latencies, as Prometheus text and as JSON for the console."""
+
+from __future__ import annotations
+
+import bisect
+from collections import Counter, deque
+from typing import Any
+
+import numpy as np
+
+BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+"""Upper bounds of the latency histogram, in seconds."""
+
+
+class Metrics:
+    """What the service did since it started; changed by the event loop only."""
+
+    def __init__(self) -> None:
+        self.requests: Counter[tuple[str, int]] = Counter()
+        self.buckets: dict[str, list[int]] = {}
+        self.seconds: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter()
+        self.recent: deque[float] = deque(maxlen=1000)
+        self.batch_sizes: Counter[int] = Counter()
+
+    def observe(self, route: str, status: int, seconds: float) -> None:
+        """One answered request."""
+        self.requests[route, status] += 1
+        counts = self.buckets.get(route)
+        if counts is None:
+            counts = self.buckets[route] = [0] * (len(BOUNDS) + 1)
+        counts[bisect.bisect_left(BOUNDS, seconds)] += 1
+        self.seconds[route] += seconds  # type: ignore[assignment]
+        self.recent.append(seconds)
+
+    def prometheus(self, gauges: dict[str, float]) -> str:
+        """Text exposition format 0.0.4."""
+        lines = ["# TYPE crossaisle_requests_total counter"]
+        for (route, status), n in sorted(self.requests.items()):
+            lines.append(f'crossaisle_requests_total{{route="{_escaped(route)}",status="{status}"}} {n}')
+        lines.append("# TYPE crossaisle_request_seconds histogram")
+        for route, counts in sorted(self.buckets.items()):
+            name, total = _escaped(route), 0
+            for bound, n in zip((*BOUNDS, "+Inf"), counts, strict=True):
+                total += n
+                lines.append(f'crossaisle_request_seconds_bucket{{route="{name}",le="{bound}"}} {total}')
+            lines.append(f'crossaisle_request_seconds_sum{{route="{name}"}} {self.seconds[route]:.6f}')
+            lines.append(f'crossaisle_request_seconds_count{{route="{name}"}} {total}')
+        for name, n in sorted(self.counts.items()):
+            lines += [f"# TYPE crossaisle_{name}_total counter", f"crossaisle_{name}_total {n}"]
+        for name, value in gauges.items():
+            lines += [f"# TYPE crossaisle_{name} gauge", f"crossaisle_{name} {value:g}"]
+        return "\n".join(lines) + "\n"
+
+    def summary(self) -> dict[str, Any]:
+        """The last 1,000 requests in a few numbers."""
+        times = np.array(self.recent) * 1000.0
+        quantiles = np.quantile(times, [0.5, 0.95, 0.99]) if len(times) else np.zeros(3)
+        failed = sum(n for (_, status), n in self.requests.items() if status >= 500)
+        return {
+            "requests": sum(self.requests.values()),
+            "failed": failed,
+            "ms": dict(zip(("p50", "p95", "p99"), (round(float(q), 3) for q in quantiles), strict=True)),
+            "counts": dict(self.counts),
+        }
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

@@ -1,0 +1,124 @@
+"""Lists: for a person, a session, a cart, an item, or everybody."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.responses import Response
+
+from crossaisle.data.query import Placement
+from crossaisle.serve.answers import LIST_EXAMPLE, as_json, of_list
+from crossaisle.serve.bodies import LONGEST_ID, Level, Question
+from crossaisle.serve.service import Service
+
+router = APIRouter(prefix="/api", tags=["lists"])
+LIST: dict[int | str, Any] = {200: {"content": {"application/json": {"example": LIST_EXAMPLE}}}}
+UserId = Annotated[str, Path(min_length=1, max_length=LONGEST_ID, examples=["1609"])]
+ItemId = Annotated[str, Path(min_length=1, max_length=LONGEST_ID, examples=["1024306"])]
+N = Annotated[int, Query(ge=1, le=100, description="Length of the list")]
+Offset = Annotated[int, Query(ge=0, le=1000, description="Places to pass over, for the next page")]
+Categories = Annotated[list[Level] | None, Query(max_length=100)]
+
+
+def service_of(request: Request) -> Service:
+    """The service behind a request."""
+    service: Service = request.app.state.service
+    return service
+
+
+@router.get("/recommend/{user}", responses=LIST, response_class=Response)
+async def recommend(
+    request: Request,
+    user: UserId,
+    placement: Literal["for_you", "discover", "buy_again", "trending"] = "for_you",
+    n: N = 10,
+    offset: Offset = 0,
+    include: Categories = None,
+    exclude: Categories = None,
+    share: Annotated[str | None, Query(description="0 to 1, or auto", examples=["0.5"])] = None,
+    quota: Annotated[int | None, Query(ge=1, description="At most this many of one category")] = None,
+    min_price: Annotated[float | None, Query(ge=0, allow_inf_nan=False)] = None,
+    max_price: Annotated[float | None, Query(ge=0, allow_inf_nan=False)] = None,
+    exclude_seen: bool | None = None,
+    sold_out: bool = False,
+    diversity: Annotated[float, Query(ge=0, le=1)] = 0.0,
+    explain: bool = False,
+) -> Response:
+    """A list for a person. Events that were acknowledged count in it."""
+    question = Question(
+        placement=placement,
+        user=user,
+        n=n,
+        offset=offset,
+        include=include or [],
+        exclude=exclude or [],
+        share=_share(share),
+        quota=quota,
+        min_price=min_price,
+        max_price=max_price,
+        exclude_seen=exclude_seen,
+        sold_out=sold_out,
+        diversity=diversity,
+        explain=explain,
+    )
+    return of_list(await service_of(request).recommend(question.query()), offset)
+
+
+def _share(text: str | None) -> float | Literal["auto"] | None:
+    from crossaisle.errors import ConfigError
+
+    if text is None or text == "auto":
+        return text  # type: ignore[return-value]
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0.0 <= value <= 1.0:
+        raise ConfigError(f"share must be a number from 0 to 1, or auto (found {text[:20]!r})")
+    return value
+
+
+@router.post("/recommend", responses=LIST, response_class=Response)
+async def ask(request: Request, question: Question) -> Response:
+    """The same with a session or a cart in place of a person, which is not kept."""
+    return of_list(await service_of(request).recommend(question.query()), question.offset)
+
+
+@router.get("/items/{item}/goes-with", responses=LIST, response_class=Response)
+async def goes_with(
+    request: Request, item: ItemId, n: N = 10, offset: Offset = 0, explain: bool = False
+) -> Response:
+    """What complements an item, from other categories."""
+    question = Question(placement="goes_with", items=[item], n=n, offset=offset, explain=explain)
+    return of_list(await service_of(request).recommend(question.query()), offset)
+
+
+@router.get("/items/{item}/similar", responses=LIST, response_class=Response)
+async def similar(
+    request: Request, item: ItemId, n: N = 10, offset: Offset = 0, explain: bool = False
+) -> Response:
+    """Substitutes for an item."""
+    question = Question(placement="similar", items=[item], n=n, offset=offset, explain=explain)
+    return of_list(await service_of(request).recommend(question.query()), offset)
+
+
+@router.get("/trending", responses=LIST, response_class=Response)
+async def trending(
+    request: Request, n: N = 10, offset: Offset = 0, include: Categories = None, exclude: Categories = None
+) -> Response:
+    """Popular now, the same for everybody."""
+    place: Placement = "trending"
+    question = Question(placement=place, n=n, offset=offset, include=include or [], exclude=exclude or [])
+    return of_list(await service_of(request).recommend(question.query()), offset)
+
+
+@router.get("/categories", response_class=Response)
+async def categories(request: Request) -> Response:
+    """Every category of the shop's level, with the number of its items."""
+    import numpy as np
+
+    shop = service_of(request).shop
+    codes, names = shop.dataset.taxonomy.codes(), shop.dataset.taxonomy.names()
+    sizes = np.bincount(codes[(codes >= 0) & shop.grown.listed], minlength=len(names))
+    return as_json([{"name": name, "items": int(n)} for name, n in zip(names, sizes, strict=True) if n])

@@ -1,0 +1,81 @@
+"""The state of the service: health, metrics, models, and what the console shows."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from pydantic import BaseModel, Field
+
+from crossaisle.serve.answers import as_json
+from crossaisle.serve.routes_lists import service_of
+
+router = APIRouter(tags=["state"])
+
+
+@router.get("/api/health/live", response_class=Response)
+async def live() -> Response:
+    """The process answers."""
+    return as_json({"status": "live"})
+
+
+@router.get("/api/health/ready", response_class=Response)
+async def ready(request: Request) -> Response:
+    """A model is loaded and warm: requests may come."""
+    return as_json({"status": "ready", "model": service_of(request).active.name})
+
+
+@router.get("/metrics", response_class=Response)
+async def metrics(request: Request) -> Response:
+    """Prometheus text format."""
+    service = service_of(request)
+    text = service.metrics.prometheus(service.gauges())
+    return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+@router.get("/api/console", response_class=Response)
+async def console(request: Request) -> Response:
+    """The latest events and the latencies of the last 1,000 requests."""
+    service = service_of(request)
+    names = service.shop.dataset.item_ids
+    titles = service.shop._titles
+    latest = [
+        {**event._asdict(), "title": titles[names.get(event.item)] if event.item in names else None}
+        for event in reversed(service.latest)
+    ]
+    return as_json({"events": latest, "load": service.metrics.summary(), "gauges": service.gauges()})
+
+
+@router.get("/api/models", response_class=Response)
+async def models(request: Request) -> Response:
+    """What is served, what was before, and what can be activated."""
+    service = service_of(request)
+    return as_json(
+        {
+            "active": service.active.name,
+            "previous": service.previous.name,
+            "known": service.known_models(),
+            "describes": service.shop.base.describe(),
+        }
+    )
+
+
+class Choice(BaseModel):
+    """Which model to serve."""
+
+    name: Annotated[str, Field(min_length=1, max_length=255, examples=["model-2"])]
+
+
+@router.post("/api/models/activate", response_class=Response)
+async def activate(request: Request, choice: Choice) -> Response:
+    """Loads, warms and then serves a model; a damaged one is refused and the old one goes on."""
+    await service_of(request).activate(choice.name)
+    return await models(request)
+
+
+@router.post("/api/models/roll-back", response_class=Response)
+async def roll_back(request: Request) -> Response:
+    """Serves the model that was served before."""
+    await service_of(request).roll_back()
+    return await models(request)

@@ -1,0 +1,179 @@
+"""`Service`: the state behind the endpoints: store, live histories, the shop that serves, and its models."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from crossaisle import artifact
+from crossaisle.answer import RecommendationList
+from crossaisle.data.query import Query
+from crossaisle.errors import ArtifactError, ConfigError, UnknownIdError
+from crossaisle.recommend import Recommender
+from crossaisle.serve.batching import Batcher
+from crossaisle.serve.histories import LiveHistories
+from crossaisle.serve.live import LiveShop
+from crossaisle.serve.metrics import Metrics
+from crossaisle.serve.store import Event, Store
+
+T = TypeVar("T")
+_LOG = logging.getLogger(__name__)
+
+
+class Service:
+    """One shop. Made by `open`; the endpoints only translate between HTTP and its methods."""
+
+    def __init__(self, model: Path, base: Recommender, store: Store, models: Path | None) -> None:
+        self.store, self.models = store, models
+        self.metrics = Metrics()
+        self.live = LiveHistories((event for _, event in store.events()), store.forgotten())
+        self.changed: dict[str, dict[str, Any]] = store.items()
+        self.active = self.previous = model
+        self.shop = LiveShop(base, self.live, self.changed)
+        self.batcher = Batcher(lambda: self.shop, self.metrics)
+        self.latest: deque[Event] = deque(maxlen=50)
+        self.started = time.time()
+        # Changes to the catalogue and of the model, one after the other.
+        self._changes = ThreadPoolExecutor(1, "changes")
+        self._changing = asyncio.Lock()
+
+    @classmethod
+    def open(cls, model: str | Path, store: str | Path, models: str | Path | None = None) -> Service:
+        """Loads a saved model and opens the store; `ArtifactError`, `StoreError`."""
+        base = Recommender.load(model)
+        return cls(Path(model), base, Store(store), None if models is None else Path(models))
+
+    # Questions
+
+    async def recommend(self, query: Query) -> RecommendationList:
+        """The list for one query, live events counted."""
+        return await self.batcher.ask(query)
+
+    # Events
+
+    async def add_events(self, events: Sequence[Event]) -> int:
+        """Keeps events and counts them at once; the number of new ones (by idempotency key).
+
+        When this returns they are on the disk and count in the next answer.
+        """
+        # Shielded: a client that goes away must not come between the disk and the memory.
+        return await asyncio.shield(asyncio.ensure_future(self._add(events)))
+
+    async def _add(self, events: Sequence[Event]) -> int:
+        fresh = await _done(self.store.add(events))
+        self.live.add(fresh)
+        self.latest.extend(fresh[-50:])
+        self.metrics.counts["events"] += len(fresh)
+        self.metrics.counts["duplicate_events"] += len(events) - len(fresh)
+        return len(fresh)
+
+    async def forget(self, user: str) -> int:
+        """Deletes everything about a person; the number of events deleted from the store."""
+        return await asyncio.shield(asyncio.ensure_future(self._forget(user)))
+
+    async def _forget(self, user: str) -> int:
+        gone = await _done(self.store.forget(user))
+        self.live.forget(user)
+        self.latest = deque((e for e in self.latest if e.user != user), maxlen=50)
+        return gone
+
+    async def put_user(self, user: str, attributes: dict[str, Any]) -> None:
+        """Keeps the attributes of a person."""
+        await _done(self.store.put_user(user, attributes))
+
+    # Items
+
+    async def put_items(self, bodies: Mapping[str, dict[str, Any]]) -> None:
+        """Keeps changed and new items; when this returns they hold in every answer."""
+        async with self._changing:
+            changed = self.changed | dict(bodies)
+            shop = await self._rebuilt(self.shop.base, changed)
+            await _done(self.store.put_items(dict(bodies)))
+            self.changed, self.shop = changed, shop
+
+    async def _rebuilt(self, base: Recommender, changed: dict[str, dict[str, Any]]) -> LiveShop:
+        before = self.shop
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            self._changes, lambda: LiveShop(base, self.live, changed, before=before)
+        )
+
+    # Models
+
+    def known_models(self) -> list[str]:
+        """Names of the folders that may be activated."""
+        if self.models is None or not self.models.is_dir():
+            return []
+        return sorted(p.name for p in self.models.iterdir() if (p / artifact.MANIFEST).is_file())
+
+    async def activate(self, name: str) -> None:
+        """Serves another saved model; the one in use goes on until the new one is warm.
+
+        Raises `UnknownIdError` for a name that is not there and `ArtifactError` for a damaged model.
+        """
+        if self.models is None:
+            raise ConfigError("start the service with --models FOLDER to switch between models")
+        if name not in self.known_models():
+            raise UnknownIdError(f"no model {name!r} in the folder of models")
+        await self._switch(self.models / name)
+
+    async def roll_back(self) -> None:
+        """Serves the model that was served before the last switch."""
+        if self.previous == self.active:
+            raise ConfigError("there is no earlier model to go back to")
+        await self._switch(self.previous)
+
+    async def _switch(self, folder: Path) -> None:
+        async with self._changing:
+            loop = asyncio.get_running_loop()
+            base = await loop.run_in_executor(self._changes, Recommender.load, folder)
+            shop = await self._rebuilt(base, self.changed)
+            try:
+                await loop.run_in_executor(self._changes, warm, shop)
+            except Exception as error:
+                raise ArtifactError(f"{folder.name}: the model does not answer ({error})") from error
+            self.previous, self.active, self.shop = self.active, folder, shop
+            self.metrics.counts["model_switches"] += 1
+
+    def gauges(self) -> dict[str, float]:
+        """Numbers of now."""
+        shop = self.shop
+        return {
+            "items": shop.dataset.n_items,
+            "kept_rankings": len(shop._kept),
+            "ranking_hits": shop.hits,
+            "ranking_misses": shop.misses,
+            "up_seconds": time.time() - self.started,
+        }
+
+    def close(self) -> None:
+        """Finishes what is under way and closes the store."""
+        self.batcher.close()
+        self._changes.shutdown(wait=True)
+        self.store.close()
+
+
+def warm(shop: LiveShop) -> None:
+    """Asks a few questions, so that everything a first answer needs is there."""
+    dataset = shop.dataset
+    users = [dataset.user_ids.id(row) for row in range(min(dataset.n_users, 4))]
+    item = dataset.item_ids.id(0)
+    queries = [Query(user=user) for user in users]
+    queries += [
+        Query(placement="trending"),
+        Query(placement="goes_with", items=(item,)),
+        Query(placement="similar", items=(item,), explain=True),
+    ]
+    for answer in shop.slow(queries):
+        if isinstance(answer, Exception):
+            raise answer
+
+
+async def _done(future: Future[T]) -> T:
+    return await asyncio.wrap_future(future)
