@@ -433,3 +433,25 @@ def test_part_names_must_be_folder_names(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"part name '\.\./popularity' must be lower-case letters"):
         shop.save(tmp_path / "model")
     assert not (tmp_path / "model").exists()
+
+
+def test_lists_from_the_best_candidates_are_the_lists_from_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    from crossaisle import recommend
+
+    controls: list[dict[str, object]] = [
+        {},
+        {"cross_share": 0.5},
+        {"cross_share": 1.0},
+        {"quota": 1},
+        {"quotas": {SHOP.taxonomy.names()[0]: 1}},
+        {"quota": 1, "cross_share": 0.3},
+    ]
+    queries = [
+        Query(user=user, k=k, exclude_seen=False, **more)
+        for user in SHOP.user_ids.all
+        for k in (1, 2, 5)
+        for more in controls
+    ]
+    whole = FITTED.recommend_many(queries)
+    monkeypatch.setattr(recommend, "PREFIX", 1)
+    assert FITTED.recommend_many(queries) == whole

@@ -86,16 +86,16 @@ def show(store: StorePath) -> None:
 
     opened = Store(store)
     try:
-        rows = [(name, scopes, "revoked" if revoked else "in use") for name, scopes, revoked in list_keys(opened)]
+        rows = [
+            (name, scopes, "revoked" if revoked else "in use") for name, scopes, revoked in list_keys(opened)
+        ]
     finally:
         opened.close()
     show_table(["name", "scopes", ""], rows)
 
 
 @keys.command("revoke")
-def revoke(
-    store: StorePath, name: Annotated[str, typer.Argument(help="Which key.", metavar="NAME")]
-) -> None:
+def revoke(store: StorePath, name: Annotated[str, typer.Argument(help="Which key.", metavar="NAME")]) -> None:
     """Have a key refused from now on.
 
     \b

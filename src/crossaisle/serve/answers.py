@@ -28,7 +28,7 @@ def of_list(answer: RecommendationList, offset: int = 0) -> Response:
             "item_id": r.item_id,
             "title": r.title,
             "category": r.category,
-            "price": r.price,
+            "price": None if r.price is None else round(r.price, 4),
             "score": r.score,
         }
         if r.evidence is not None:
@@ -59,7 +59,7 @@ def of_item(shop: LiveShop, row: int) -> dict[str, Any]:
         "brand": values["brand"],
         "category": category_name(shop.dataset, row),
         "categories": [list(path) for path in shop.dataset.taxonomy.paths[row]],
-        "price": price if price == price else None,
+        "price": round(price, 4) if price == price else None,
         "in_stock": bool(shop._in_stock[row]),
         "attributes": orjson.loads(values["attributes"] or "{}"),
         "new": row >= shop.grown.n_old,

@@ -40,7 +40,9 @@ _BODY = {
         },
     }
 }
-_COUNTED: dict[int | str, Any] = {200: {"content": {"application/json": {"example": {"accepted": 1, "duplicates": 0}}}}}
+_COUNTED: dict[int | str, Any] = {
+    200: {"content": {"application/json": {"example": {"accepted": 1, "duplicates": 0}}}}
+}
 
 
 @router.post("/events", tags=["events"], openapi_extra=_BODY, responses=_COUNTED, response_class=Response)

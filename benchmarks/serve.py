@@ -1,0 +1,340 @@
+"""Measures the service: `python benchmarks/serve.py --model demo/model --out runs/serve`.
+
+Starts `crossaisle serve` as a process of its own, sends load from this one over loopback, and writes
+`results.json`. Wants two cores and a quiet machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+PORT = 8097
+CONNECTIONS = 8
+
+
+@contextmanager
+def service(model: Path, store: Path, *, models: Path | None = None) -> Iterator[tuple[int, float]]:
+    """Process id, and seconds from start to ready."""
+    command = [
+        sys.executable,
+        "-m",
+        "crossaisle",
+        "serve",
+        str(model),
+        "--port",
+        str(PORT),
+        "--store",
+        str(store),
+    ]
+    if models is not None:
+        command += ["--models", str(models)]
+    start = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        while True:
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{PORT}/api/health/ready", timeout=1).read()
+                break
+            except OSError:
+                if process.poll() is not None or time.perf_counter() - start > 60:
+                    raise SystemExit("the service did not start") from None
+                time.sleep(0.02)
+        yield process.pid, time.perf_counter() - start
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=30)
+
+
+class Connection:
+    """HTTP/1.1 with as little work as possible, so that the client does not become the limit."""
+
+    async def open(self) -> Connection:
+        self.reader, self.writer = await asyncio.open_connection("127.0.0.1", PORT)
+        return self
+
+    async def ask(
+        self, method: str, path: str, body: bytes = b"", kind: str = "application/json"
+    ) -> tuple[int, bytes]:
+        head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{PORT}\r\n"
+        if body:
+            head += f"Content-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
+        self.writer.write(head.encode() + b"\r\n" + body)
+        answer = await self.reader.readuntil(b"\r\n\r\n")
+        length = int(answer.lower().split(b"content-length:", 1)[1].split(b"\r\n", 1)[0])
+        return int(answer[9:12]), await self.reader.readexactly(length)
+
+
+async def load(
+    make: Callable[[], tuple[str, str, bytes]], seconds: float, n: int = CONNECTIONS
+) -> dict[str, Any]:
+    """Requests one after the other on each of `n` connections."""
+    times: list[float] = []
+    failed = 0
+    end = time.perf_counter() + seconds
+
+    async def one() -> None:
+        nonlocal failed
+        connection = await Connection().open()
+        while (start := time.perf_counter()) < end:
+            status, _ = await connection.ask(*make())
+            times.append(time.perf_counter() - start)
+            failed += status >= 400
+        connection.writer.close()
+
+    start = time.perf_counter()
+    await asyncio.gather(*(one() for _ in range(n)))
+    took = time.perf_counter() - start
+    return {"per_second": round(len(times) / took, 1), **quantiles(times), "failed": failed}
+
+
+def quantiles(times: list[float]) -> dict[str, float]:
+    """p50, p99 and the largest, in milliseconds."""
+    ordered = sorted(times)
+    pick = {"p50_ms": 0.5, "p99_ms": 0.99}
+    found = {name: ordered[min(int(q * len(ordered)), len(ordered) - 1)] for name, q in pick.items()}
+    return {name: round(v * 1000, 2) for name, v in (found | {"max_ms": ordered[-1]}).items()}
+
+
+def memory_mb(pid: int) -> float:
+    """Largest resident memory of a process (Linux)."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM"):
+            return round(int(line.split()[1]) / 1000, 1)
+    return float("nan")
+
+
+async def measure(pid: int, users: list[str], items: list[str], seconds: float) -> dict[str, Any]:
+    rng = random.Random(0)
+    out: dict[str, Any] = {}
+
+    def some(path: str) -> Callable[[], tuple[str, str, bytes]]:
+        return lambda: ("GET", path.format(user=rng.choice(users), item=rng.choice(items)), b"")
+
+    # Each person once: nothing is kept yet.
+    fresh = iter(rng.sample(users, len(users)))
+    out["recommend_first_time"] = await load_all(
+        lambda: ("GET", f"/api/recommend/{next(fresh)}", b""), len(users)
+    )
+    out["recommend"] = await load(some("/api/recommend/{user}"), seconds)
+    out["recommend_filtered"] = await load(
+        some("/api/recommend/{user}?share=0.3&quota=2&max_price=5"), seconds / 2
+    )
+    out["discover"] = await load(some("/api/recommend/{user}?placement=discover"), seconds)
+    out["goes_with"] = await load(some("/api/items/{item}/goes-with"), seconds / 2)
+
+    def mixed() -> tuple[str, str, bytes]:
+        user = rng.choice(users)
+        if rng.random() < 0.1:
+            event = {"user": user, "item": rng.choice(items), "kind": "view"}
+            return "POST", "/api/events", json.dumps(event).encode()
+        return "GET", f"/api/recommend/{user}", b""
+
+    out["recommend_with_a_tenth_events"] = await load(mixed, seconds)
+    out["rss_mb"] = memory_mb(pid)
+    out["event_to_answer"] = await event_to_answer(users, items)
+    out["new_item_to_answer"] = await new_item_to_answer()
+    out["events_single"] = await load(event_of(users, items, rng), seconds / 2, 32)
+    batch = await load(batch_of(users, items, rng), seconds / 2, 2)
+    out["events_batched"] = {**batch, "events_per_second": round(batch["per_second"] * 1000, 1)}
+    return out
+
+
+async def load_all(make: Callable[[], tuple[str, str, bytes]], n: int) -> dict[str, Any]:
+    """`n` requests over all connections."""
+    times: list[float] = []
+
+    async def one() -> None:
+        connection = await Connection().open()
+        while True:
+            try:
+                request = make()
+            except (StopIteration, RuntimeError):
+                break
+            start = time.perf_counter()
+            await connection.ask(*request)
+            times.append(time.perf_counter() - start)
+        connection.writer.close()
+
+    start = time.perf_counter()
+    await asyncio.gather(*(one() for _ in range(CONNECTIONS)))
+    return {"per_second": round(n / (time.perf_counter() - start), 1), **quantiles(times)}
+
+
+def event_of(users: list[str], items: list[str], rng: random.Random) -> Callable[[], tuple[str, str, bytes]]:
+    def make() -> tuple[str, str, bytes]:
+        event = {"user": rng.choice(users), "item": rng.choice(items), "key": str(rng.getrandbits(96))}
+        return "POST", "/api/events", json.dumps(event).encode()
+
+    return make
+
+
+def batch_of(users: list[str], items: list[str], rng: random.Random) -> Callable[[], tuple[str, str, bytes]]:
+    # Users of their own, many: nobody's history should grow to a hundred thousand events here.
+    batches = [
+        json.dumps(
+            [{"user": f"load-{rng.randrange(10**6)}", "item": rng.choice(items)} for _ in range(1000)]
+        ).encode()
+        for _ in range(16)
+    ]
+    return lambda: ("POST", "/api/events", rng.choice(batches))
+
+
+async def event_to_answer(users: list[str], items: list[str], n: int = 300) -> dict[str, float]:
+    """Event sent, acknowledged, list asked for and received; the list must know the event."""
+    connection, times, rng = await Connection().open(), [], random.Random(1)
+    for number in range(n):
+        user, item = f"fresh-{number}", rng.choice(items)
+        start = time.perf_counter()
+        await connection.ask("POST", "/api/events", json.dumps({"user": user, "item": item}).encode())
+        _, body = await connection.ask("GET", f"/api/recommend/{user}")
+        times.append(time.perf_counter() - start)
+        assert json.loads(body)["served"] == "for_you", "the event did not count"
+    connection.writer.close()
+    return quantiles(times)
+
+
+async def new_item_to_answer(n: int = 30) -> dict[str, float]:
+    """A new item put, acknowledged, and found in the list beside itself."""
+    connection, times = await Connection().open(), []
+    for number in range(n):
+        item = {
+            "title": f"Organic oat milk barista {number}",
+            "categories": [["Grocery", "Milk"]],
+            "price": 3.0,
+        }
+        start = time.perf_counter()
+        status, _ = await connection.ask("PUT", f"/api/items/new-{number}", json.dumps(item).encode())
+        assert status == 201
+        _, body = await connection.ask("GET", f"/api/items/new-{number}/similar")
+        times.append(time.perf_counter() - start)
+        assert json.loads(body)["items"], "the new item has no like"
+    connection.writer.close()
+    return quantiles(times)
+
+
+async def during_switches(users: list[str], names: list[str], seconds: float) -> dict[str, Any]:
+    """200 requests a second while the model is switched to and fro."""
+    rng, times, failed, switches = random.Random(2), [], 0, 0
+    done = asyncio.Event()
+
+    async def ask_steadily(share: float) -> None:
+        nonlocal failed
+        connection = await Connection().open()
+        due = time.perf_counter()
+        while not done.is_set():
+            due += share
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            start = time.perf_counter()
+            status, _ = await connection.ask("GET", f"/api/recommend/{rng.choice(users)}")
+            times.append(time.perf_counter() - start)
+            failed += status != 200
+        connection.writer.close()
+
+    async def switch() -> None:
+        nonlocal switches
+        connection = await Connection().open()
+        end = time.perf_counter() + seconds
+        while time.perf_counter() < end:
+            body = json.dumps({"name": names[switches % 2]}).encode()
+            status, answer = await connection.ask("POST", "/api/models/activate", body)
+            assert status == 200, answer
+            switches += 1
+            await asyncio.sleep(1.0)
+        done.set()
+
+    await asyncio.gather(*(ask_steadily(8 / 200) for _ in range(8)), switch())
+    return {"switches": switches, "requests": len(times), "failed": failed, **quantiles(times)}
+
+
+def killed(model: Path, folder: Path, items: list[str], kills: int) -> dict[str, int]:
+    """Kills the service at random moments while events come in; counts what was lost or doubled."""
+    import sqlite3
+
+    store, rng = folder / "killed.sqlite", random.Random(3)
+    acknowledged: set[str] = set()
+    sent = opened = 0
+
+    async def feed(pid: int) -> None:
+        nonlocal sent
+        asyncio.get_running_loop().call_later(rng.uniform(0.02, 0.4), os.kill, pid, signal.SIGKILL)
+
+        async def one() -> None:
+            nonlocal sent
+            connection = await Connection().open()
+            while True:
+                key, sent = f"k{sent}", sent + 1
+                body = json.dumps({"user": f"u{sent % 50}", "item": rng.choice(items), "key": key}).encode()
+                status, _ = await connection.ask("POST", "/api/events", body)
+                if status == 200:
+                    acknowledged.add(key)
+
+        await asyncio.gather(*(one() for _ in range(4)), return_exceptions=True)
+
+    for _ in range(kills):
+        with service(model, store) as (pid, _):
+            opened += 1
+            asyncio.run(feed(pid))
+    with sqlite3.connect(store) as connection:
+        keys = [row[0] for row in connection.execute("SELECT key FROM events")]
+        whole = connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+    return {
+        "kills": kills,
+        "opened": opened,
+        "acknowledged": len(acknowledged),
+        "lost": len(acknowledged - set(keys)),
+        "doubled": len(keys) - len(set(keys)),
+        "whole": int(whole),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--model", type=Path, default=Path("demo/model"))
+    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--kills", type=int, default=30)
+    parser.add_argument("--switch", action="store_true", help="copy the model and switch between the two")
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    from crossaisle.data.storage import load_dataset
+
+    dataset = load_dataset(options.model / "catalogue")
+    users, items = (
+        list(dataset.user_ids.all),
+        [dataset.item_ids.id(r) for r in dataset.item_counts.argsort()[-5000:]],
+    )
+    work = options.out / "work"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
+    results: dict[str, Any] = {"items": dataset.n_items, "cores": os.cpu_count()}
+    with service(options.model, work / "store.sqlite") as (pid, ready):
+        results["start_to_ready_seconds"] = round(ready, 2)
+        results |= asyncio.run(measure(pid, users, items, options.seconds))
+    if options.switch:
+        for name in ("a", "b"):
+            shutil.copytree(options.model, work / "models" / name)
+        with service(work / "models" / "a", work / "switch.sqlite", models=work / "models"):
+            results["switching"] = asyncio.run(during_switches(users, ["b", "a"], options.seconds))
+    if options.kills:
+        results["kill"] = killed(options.model, work, items, options.kills)
+    shutil.rmtree(work)
+    (options.out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    print(json.dumps(results, indent=1))
+
+
+if __name__ == "__main__":
+    main()

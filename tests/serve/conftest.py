@@ -1,0 +1,66 @@
+"""A small shop behind the service, asked in-process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("fastapi", reason="needs pip install 'crossaisle[serve]'")
+import httpx
+
+from crossaisle.data.dataset import Dataset
+from crossaisle.data.history import Decay
+from crossaisle.models.blend import Blend
+from crossaisle.models.content import TfidfSimilarity
+from crossaisle.models.item_knn import ItemKNN
+from crossaisle.models.popularity import Popularity
+from crossaisle.recommend import Recommender
+from crossaisle.serve.app import create_app
+from crossaisle.serve.service import Service
+
+
+def fitted(shop: Dataset, *, popularity: float = 0.1) -> Recommender:
+    parts = {
+        "popularity": Popularity(),
+        "item_knn": ItemKNN(shrink=1.0, decay=Decay(half_life_days=20.0)),
+        "tfidf": TfidfSimilarity(),
+    }
+    weights = {
+        "for_you": {"popularity": popularity, "item_knn": 1.0},
+        "similar": {"tfidf": 1.0},
+    }
+    return Recommender(shop, Blend(parts=parts, weights=weights).fit(shop))
+
+
+@pytest.fixture(scope="session")
+def model(shop: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of models: `a`, and `b`, which leans on popularity."""
+    folder = tmp_path_factory.mktemp("models")
+    fitted(shop).save(folder / "a")
+    fitted(shop, popularity=100.0).save(folder / "b")
+    return folder / "a"
+
+
+@pytest.fixture
+def service(model: Path, tmp_path: Path) -> Iterator[Service]:
+    opened = Service.open(model, tmp_path / "store.sqlite", model.parent)
+    yield opened
+    opened.close()
+
+
+Talk = Callable[[httpx.AsyncClient], Coroutine[Any, Any, None]]
+
+
+def talk(service: Service, conversation: Talk, **settings: Any) -> None:
+    """Runs a conversation with the service."""
+
+    async def run() -> None:
+        transport = httpx.ASGITransport(app=create_app(service, **settings), raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            await conversation(client)
+
+    asyncio.run(run())

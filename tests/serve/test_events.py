@@ -1,0 +1,139 @@
+"""Events: durable, counted once, and in the next list."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+
+from crossaisle.errors import StoreError
+from crossaisle.serve.histories import LiveHistories
+from crossaisle.serve.service import Service
+from crossaisle.serve.store import Event, Store
+from tests.serve.conftest import talk
+
+
+def test_an_event_counts_in_the_next_list(service: Service) -> None:
+    async def conversation(client: httpx.AsyncClient) -> None:
+        before = (await client.get("/api/recommend/zoe")).json()
+        assert before["served"] == "trending"
+        event = {"user": "zoe", "item": "bread", "kind": "cart"}
+        assert (await client.post("/api/events", json=event)).json() == {"accepted": 1, "duplicates": 0}
+        first = (await client.get("/api/recommend/zoe")).json()
+        assert first["served"] == "for_you"
+        assert first["items"][0]["item_id"] == "butter"
+        await client.post("/api/events", json={"user": "zoe", "item": "butter"})
+        second = (await client.get("/api/recommend/zoe")).json()
+        assert "butter" not in [r["item_id"] for r in second["items"]]
+
+    talk(service, conversation)
+
+
+def test_live_and_stored_events_make_one_history(service: Service) -> None:
+    async def conversation(client: httpx.AsyncClient) -> None:
+        past = service.shop.history_of("ann")
+        await client.post("/api/events", json={"user": "ann", "item": "soap", "time": "2024-01-16T00:00:00"})
+        await client.post("/api/events", json={"user": "ann", "item": "cake"})
+        now = service.shop.history_of("ann")
+        names = service.shop.dataset.item_ids
+        assert names.ids(now.item) == [*names.ids(past.item), "soap", "cake"]
+        assert now.day[-2] == 19738.0
+        # The shop's data ends long ago: the time until the service started is no time that passed.
+        assert 0 <= now.now[0] - past.now[0] < 1.0
+
+    talk(service, conversation)
+
+
+def test_keys_make_events_count_once(service: Service) -> None:
+    async def conversation(client: httpx.AsyncClient) -> None:
+        event = {"user": "zoe", "item": "bread", "key": "k1"}
+        await client.post("/api/events", json=event)
+        again = await client.post("/api/events", json=[event, {**event, "key": "k2"}, {**event, "key": "k2"}])
+        assert again.json() == {"accepted": 1, "duplicates": 2}
+        header = {"idempotency-key": "k3"}
+        body = {"user": "zoe", "item": "bread"}
+        assert (await client.post("/api/events", json=body, headers=header)).json()["accepted"] == 1
+        assert (await client.post("/api/events", json=body, headers=header)).json()["accepted"] == 0
+        assert len(service.live.of("zoe").items) == 3
+
+    talk(service, conversation)
+
+
+def test_streams_keep_the_good_lines(service: Service) -> None:
+    lines = b'{"user":"zoe","item":"bread"}\n\nnonsense\n{"user":"zoe"}\n{"user":"zoe","item":"jam"}'
+
+    async def conversation(client: httpx.AsyncClient) -> None:
+        answer = await client.post(
+            "/api/events", content=lines, headers={"content-type": "application/x-ndjson"}
+        )
+        found = answer.json()
+        assert (found["accepted"], found["refused"]) == (2, 2)
+        assert found["errors"][0].startswith("line 3: not JSON")
+        assert "line 4: row 4, column 'item': must be text" in found["errors"][1]
+        assert service.live.of("zoe").items == ("bread", "jam")
+
+    talk(service, conversation)
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ({"user": "zoe"}, "column 'item': must be text of 1 to 256 characters"),
+        ({"user": "zoe", "item": "bread", "knd": 1}, "unknown field 'knd' (did you mean 'kind'?)"),
+        ({"user": "zoe", "item": "bread", "time": "soon"}, "must be ISO 8601"),
+        ({"user": "zoe", "item": "bread", "time": 1e11}, "one day from now"),
+        ({"user": "zoe", "item": "bread", "value": "much"}, "column 'value': must be a number"),
+        ([{"user": "zoe", "item": "bread"}, 7], "row 1: an event must be an object"),
+        ("text", "an event must be an object"),
+    ],
+)
+def test_bad_events_are_refused_whole(service: Service, body: object, says: str) -> None:
+    async def conversation(client: httpx.AsyncClient) -> None:
+        answer = await client.post("/api/events", json=body)
+        assert answer.status_code == 422
+        assert says in answer.json()["detail"]
+        assert not service.live.of("zoe").items
+
+    talk(service, conversation)
+
+
+def test_events_are_there_after_a_restart(service: Service, model: Path) -> None:
+    async def first(client: httpx.AsyncClient) -> None:
+        await client.post("/api/events", json={"user": "zoe", "item": "bread"})
+
+    talk(service, first)
+    service.close()
+    again = Service.open(model, service.store.path)
+    try:
+        assert again.live.of("zoe").items == ("bread",)
+    finally:
+        again.close()
+
+
+def test_a_failed_task_does_not_take_others_along(tmp_path: Path) -> None:
+    store = Store(tmp_path / "s.sqlite")
+    bad = store.submit(lambda connection: connection.execute("INSERT INTO nowhere VALUES (1)"))
+    good = store.add([Event(None, "u", "i", "view", 1.0)])
+    assert len(good.result()) == 1
+    with pytest.raises(Exception, match="nowhere"):
+        bad.result()
+    store.close()
+    assert sum(1 for _ in Store(tmp_path / "s.sqlite").events()) == 1
+
+
+def test_a_store_that_is_none_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "s.sqlite").write_bytes(b"no database" * 100)
+    with pytest.raises(StoreError, match="cannot be opened"):
+        Store(tmp_path / "s.sqlite")
+
+
+def test_late_events_find_their_place() -> None:
+    rng = np.random.default_rng(0)
+    events = [Event(None, "u", f"i{n}", "view", float(t)) for n, t in enumerate(rng.permutation(50))]
+    one_by_one = LiveHistories()
+    for event in events:
+        one_by_one.add([event])
+    assert one_by_one.of("u")[:2] == LiveHistories(events).of("u")[:2]
+    assert list(one_by_one.of("u").days) == sorted(one_by_one.of("u").days)

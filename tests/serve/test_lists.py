@@ -1,0 +1,111 @@
+"""Lists over HTTP: the same as `Recommender.recommend`, and following what people just did."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx
+import pytest
+
+from crossaisle.data.dataset import Dataset
+from crossaisle.data.query import Query
+from crossaisle.serve.service import Service
+from tests.serve.conftest import fitted, talk
+
+QUESTIONS = {
+    "": {},
+    "placement=discover": {"placement": "discover"},
+    "placement=trending&n=3": {"placement": "trending", "k": 3},
+    "share=0.5&n=4": {"cross_share": 0.5, "k": 4},
+    "share=auto": {"cross_share": "auto"},
+    "quota=1": {"quota": 1},
+    "max_price=3&exclude=Bakery": {"max_price": 3.0, "exclude_categories": ("Bakery",)},
+    "include=Dairy&exclude_seen=false": {"include_categories": ("Dairy",), "exclude_seen": False},
+    "diversity=0.5": {"diversity": 0.5},
+}
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+@pytest.mark.parametrize("user", ["ann", "eve", "nobody"])
+def test_the_service_answers_as_the_recommender_does(
+    service: Service, shop: Dataset, user: str, question: str
+) -> None:
+    expected = fitted(shop).recommend(Query(user=user, **QUESTIONS[question]))
+
+    async def conversation(client: httpx.AsyncClient) -> None:
+        for _ in range(2):  # scored, then from what is kept
+            answer = (await client.get(f"/api/recommend/{user}?{question}")).json()
+            assert [r["item_id"] for r in answer["items"]] == expected.ids
+            assert answer["notices"] == list(expected.notices)
+            assert answer["cross_share"] == pytest.approx(expected.cross_share)
+            assert answer["served"] == expected.served
+
+    talk(service, conversation)
+
+
+def test_many_at_once_get_their_own_answers(service: Service, shop: Dataset) -> None:
+    recommender = fitted(shop)
+
+    async def conversation(client: httpx.AsyncClient) -> None:
+        users = [*shop.user_ids.all] * 4
+        answers = await asyncio.gather(*(client.get(f"/api/recommend/{user}") for user in users))
+        for user, answer in zip(users, answers, strict=True):
+            ids = [r["item_id"] for r in answer.json()["items"]]
+            assert ids == recommender.recommend(Query(user=user)).ids
+
+    talk(service, conversation)
+    assert max(service.metrics.batch_sizes) > 1
+
+
+def test_pages_of_a_list_continue_it(service: Service) -> None:
+    async def conversation(client: httpx.AsyncClient) -> None:
+        whole = (await client.get("/api/recommend/ann?n=4")).json()["items"]
+        second = (await client.get("/api/recommend/ann?n=2&offset=2")).json()["items"]
+        assert second == whole[2:]
+        assert second[0]["rank"] == 3
+
+    talk(service, conversation)
+
+
+def test_sessions_carts_and_items_in_view(service: Service, shop: Dataset) -> None:
+    recommender = fitted(shop)
+
+    async def conversation(client: httpx.AsyncClient) -> None:
+        body = {"history": ["bread"], "n": 3, "explain": True}
+        session = (await client.post("/api/recommend", json=body)).json()
+        assert [r["item_id"] for r in session["items"]] == recommender.recommend(
+            Query(history=("bread",), k=3)
+        ).ids
+        assert session["items"][0]["why"].startswith("Because you bought White bread")
+        beside = (await client.get("/api/items/bread/goes-with?n=3")).json()
+        assert [r["item_id"] for r in beside["items"]] == recommender.goes_with(["bread"], 3).ids
+        similar = (await client.get("/api/items/bread/similar?n=3")).json()
+        assert [r["item_id"] for r in similar["items"]] == recommender.similar_items("bread", 3).ids
+        trending = (await client.get("/api/trending?n=2&include=Dairy")).json()
+        assert trending["items"][0]["item_id"] == "butter"
+        names = {c["name"]: c["items"] for c in (await client.get("/api/categories")).json()}
+        assert names == {"Bakery": 4, "Dairy": 3, "Pantry": 2, "Household": 1}
+
+    talk(service, conversation)
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "says"),
+    [
+        ("/api/recommend/ann?share=2", 422, "share must be a number from 0 to 1"),
+        ("/api/recommend/ann?n=0", 422, "n: Input should be greater than or equal to 1"),
+        ("/api/recommend/ann?include=Diary", 404, "did you mean 'Dairy'"),
+        ("/api/recommend/ann?min_price=3&max_price=2", 422, "min_price must not exceed max_price"),
+        ("/api/items/ghost/similar", 404, "unknown item 'ghost'"),
+        ("/api/nothing", 404, "Not Found"),
+    ],
+)
+def test_problems_are_described(service: Service, path: str, status: int, says: str) -> None:
+    async def conversation(client: httpx.AsyncClient) -> None:
+        answer = await client.get(path)
+        assert answer.status_code == status
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["status"] == status
+        assert says in answer.json()["detail"]
+
+    talk(service, conversation)
