@@ -8,9 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from crossaisle.artifact import sha256
 from crossaisle.data.history import Floats
@@ -28,7 +29,7 @@ title costs no more than any other."""
 
 @dataclass
 class OnnxEncoder:
-    """Mean-pooled (or first-token) sentence vectors of a transformer in ONNX form.
+    """Mean-pooled (or first- or last-token) sentence vectors of a transformer in ONNX form.
 
     `folder` holds `model.onnx` (or `onnx/model.onnx`) and `tokenizer.json`; the pooling is read from
     `1_Pooling/config.json` where there is one and is the mean otherwise. Reimers and Gurevych,
@@ -48,8 +49,7 @@ class OnnxEncoder:
     def fingerprint(self) -> str:
         """Weights, tokenizer and settings that decide what a vector is."""
         weights, tokenizer = sha256(onnx_file(self.folder)), sha256(self.folder / TOKENIZER)
-        pooling = "first" if self._first_token else "mean"
-        return f"onnx-{weights[:16]}-{tokenizer[:8]}-{pooling}-{self.max_tokens}"
+        return f"onnx-{weights[:16]}-{tokenizer[:8]}-{self._pooling}-{self.max_tokens}"
 
     def encode(self, texts: Sequence[str], *, progress: bool = False) -> Floats:
         """float32 (len(texts), d), rows of unit length; an empty text gives a row of zeros."""
@@ -99,15 +99,28 @@ class OnnxEncoder:
         feed = {name: known[name] for name in self._inputs}
         hidden = self._session.run(None, feed)[0]  # (batch, width, d), or (batch, d) if pooled inside
         if hidden.ndim == 3:
-            hidden = hidden[:, 0] if self._first_token else np.einsum("bwd,bw->bd", hidden, mask)
+            hidden = self._pooled(hidden, mask)
         length = np.linalg.norm(hidden, axis=1, keepdims=True)
         vectors: Floats = (hidden / np.maximum(length, 1e-12)).astype(np.float32)
         return vectors
 
+    def _pooled(self, hidden: Floats, mask: npt.NDArray[np.int64]) -> Floats:
+        """(batch, width, d), (batch, width) -> (batch, d); the length of a row is of no importance."""
+        if self._pooling == "first":
+            return hidden[:, 0]
+        if self._pooling == "last":
+            last: Floats = hidden[np.arange(len(hidden)), mask.sum(axis=1) - 1]
+            return last
+        summed: Floats = np.einsum("bwd,bw->bd", hidden, mask)
+        return summed
+
     @cached_property
-    def _first_token(self) -> bool:
+    def _pooling(self) -> Literal["first", "last", "mean"]:
         file = self.folder / POOLING
-        return file.is_file() and bool(json.loads(file.read_text()).get("pooling_mode_cls_token"))
+        settings = json.loads(file.read_text()) if file.is_file() else {}
+        if settings.get("pooling_mode_cls_token"):
+            return "first"
+        return "last" if settings.get("pooling_mode_lasttoken") else "mean"
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:

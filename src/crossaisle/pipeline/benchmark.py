@@ -20,6 +20,7 @@ from crossaisle.pipeline.running import SPLITS, Say, silent
 SHOPS = ("completejourney", "instacart", "amazon14", "s3rec-beauty", "s3rec-sports", "s3rec-toys")
 """Data sets on which a whole shop is fitted and measured."""
 SPECIAL: dict[str, str] = {
+    "encode-speed": "crossaisle.pipeline.encode_speed",
     "zh-groceries": "crossaisle.pipeline.zh_groceries",
 }
 """Benchmarks that ask something else: the module whose `run` has the signature of the one below."""

@@ -1,0 +1,116 @@
+"""`benchmark encode-speed`: titles per second at serving time, against sentence-transformers in float32.
+
+The checkpoint is exported to int8 ONNX afresh; both then read the same titles, cut at the same length,
+on the same cores, in turns.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crossaisle.data.catalogues import load_catalogue
+from crossaisle.encoders.onnx import OnnxEncoder
+from crossaisle.evaluate.files import write_json
+from crossaisle.pipeline.running import Say, silent
+from crossaisle.progress import bar
+
+CHECKPOINT = "minilm-torch"
+TITLES_OF = "s3rec-beauty"
+TITLES = 1000
+REPEATS = 5
+CHECKED_ON = 500
+"""Further titles that fidelity is checked on before the model is saved."""
+
+
+def run(
+    name: str = "encode-speed",
+    out: str | Path = "runs/encode-speed",
+    *,
+    root: str | Path | None = None,
+    progress: bool = False,
+    say: Say = silent,
+) -> list[dict[str, Any]]:
+    """Writes `out/int8` and `out/results.json`; returns its rows.
+
+    `ratio` is the median over repeats of ours over theirs in titles per second, `low` and `high` the
+    extremes of the repeats; `cosine` is the mean over titles, its bounds the 2.5 and 97.5 percentiles.
+    """
+    from crossaisle.training.torch_library import require
+
+    require("the comparison of encoding speed")
+    from crossaisle.training.backbone import Backbone
+    from crossaisle.training.export import export_onnx
+    from crossaisle.training.reference import SentenceTransformerEncoder
+
+    folder, cores = Path(out), len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2
+    shop = load_catalogue(TITLES_OF, root=root, progress=progress).dataset
+    titles = [t for t in shop.items["title"].unique(maintain_order=True).to_list() if t and t.strip()]
+    drawn = [titles[i] for i in np.random.default_rng(0).permutation(len(titles))]
+    titles, others = drawn[:TITLES], drawn[TITLES : TITLES + CHECKED_ON]
+    say(f"exporting {CHECKPOINT} to int8")
+    backbone = Backbone.load(CHECKPOINT)
+    export_onnx(backbone, folder / "int8", texts=others)
+    theirs = SentenceTransformerEncoder(_source(CHECKPOINT), max_tokens=backbone.max_tokens)
+    ours = OnnxEncoder(folder / "int8", max_tokens=backbone.max_tokens, threads=cores)
+    threads = theirs.choose_threads(others[:200], cores)
+    say(f"{len(titles)} titles, {cores} cores, sentence-transformers faster on {threads} thread(s)")
+    seconds = alternate({"ours": ours.encode, "theirs": theirs.encode}, titles, progress=progress)
+    ratio = seconds["theirs"] / seconds["ours"]
+    cosine = np.einsum("nd,nd->n", ours.encode(titles), theirs.encode(titles))
+    say(", ".join(f"{who} {len(titles) / np.median(s):.0f} titles/s" for who, s in seconds.items()))
+    values = {
+        "ratio": (float(np.median(ratio)), float(ratio.min()), float(ratio.max())),
+        "cosine": (float(cosine.mean()), *np.quantile(cosine, [0.025, 0.975]).tolist()),
+        "titles_per_second": _spread(len(titles) / seconds["ours"]),
+    }
+    rows = [_row(name, "crossaisle", metric, value, len(titles)) for metric, value in values.items()]
+    other = _spread(len(titles) / seconds["theirs"])
+    rows.append(_row(name, "sentence_transformers", "titles_per_second", other, len(titles)))
+    write_json(folder / "results.json", rows)
+    return rows
+
+
+def alternate(
+    encoders: dict[str, Callable[[Sequence[str]], Any]],
+    texts: Sequence[str],
+    *,
+    repeats: int = REPEATS,
+    progress: bool = False,
+) -> dict[str, np.ndarray]:
+    """Seconds of each encoder per repeat, float64 (repeats,); one after the other within each repeat."""
+    for encode in encoders.values():
+        encode(texts[:16])
+    seconds: dict[str, list[float]] = {who: [] for who in encoders}
+    with bar("reading titles in turns", repeats * len(encoders), show=progress) as advance:
+        for _ in range(repeats):
+            for who, encode in encoders.items():
+                start = time.perf_counter()
+                encode(texts)
+                seconds[who].append(time.perf_counter() - start)
+                advance(1)
+    return {who: np.array(taken) for who, taken in seconds.items()}
+
+
+def _source(name: str) -> Path:
+    from crossaisle.encoders.weights import pull
+
+    return pull(name)
+
+
+def _spread(values: np.ndarray) -> tuple[float, float, float]:
+    return float(np.median(values)), float(values.min()), float(values.max())
+
+
+def _row(name: str, model: str, metric: str, value: tuple[float, float, float], n: int) -> dict[str, Any]:
+    return {
+        **{"dataset": name, "protocol": "alternating_repeats", "split": "test", "model": model},
+        **{"slice": "all", "metric": metric, "k": 1},
+        **{"value": value[0], "low": value[1], "high": value[2], "n": n},
+        **{"fit_seconds": None, "peak_mb": None},
+    }
