@@ -11,22 +11,10 @@ pytest.importorskip("torch", reason="needs pip install 'crossaisle[train]'")
 pytest.importorskip("transformers", reason="needs pip install 'crossaisle[train]'")
 
 WORDS = [
-    "red",
-    "blue",
-    "green",
-    "shoe",
-    "boot",
-    "sandal",
-    "lamp",
-    "bulb",
-    "sauce",
-    "pasta",
-    "basil",
-    "cheese",
-    "trail",
-    "running",
-    "floor",
-    "desk",
+    *("red", "blue", "green", "shoe", "boot", "sandal", "lamp", "bulb", "sauce", "pasta", "basil", "cheese"),
+    *("trail", "running", "floor", "desk"),
+    *("fresh", "milk", "bread", "spade", "paint", "number", *"0123456789"),  # the tiny shop's
+    *("dairy", "bakery", "garden", "tools", "hardware", "brand0", "brand1", "brand2"),
 ]
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 

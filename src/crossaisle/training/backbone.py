@@ -194,9 +194,11 @@ def _folder(name: str) -> Path:
 
 def _read_model(folder: Path) -> Any:
     from transformers import AutoModel
+    from transformers.utils import logging
 
     if not (folder / "config.json").is_file() or not list(folder.glob("*.safetensors")):
         raise FetchError(f"{folder}: holds no config.json with *.safetensors: no checkpoint for training")
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         model, report = AutoModel.from_pretrained(
             folder, local_files_only=True, output_loading_info=True, dtype=torch.float32
@@ -212,6 +214,7 @@ def _read_model(folder: Path) -> Any:
         )
     if not hasattr(model.config, "hidden_size"):
         raise FetchError(f"{folder}: {type(model).__name__} is no text encoder")
+    model.config.use_cache = False
     if hasattr(model, "pooler"):
         model.pooler = None  # never used: the vectors are pooled here
     return model

@@ -1,0 +1,258 @@
+"""`Trainer`: fine-tunes a language model on a shop's behaviour; may be killed at any step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from crossaisle.data.cases import Cases
+from crossaisle.data.dataset import Dataset
+from crossaisle.data.vocabulary import Rows
+from crossaisle.errors import CrossaisleError
+from crossaisle.progress import bar
+from crossaisle.train_config import TrainConfig
+from crossaisle.training import checkpoint
+from crossaisle.training.adversarial import Perturbation
+from crossaisle.training.backbone import Backbone
+from crossaisle.training.checkpoint import Progress
+from crossaisle.training.layers import merged, prepare
+from crossaisle.training.pairs import Examples, examples
+from crossaisle.training.towers import Catalogue, Towers
+from crossaisle.training.validate import Held
+
+Say = Callable[[str], None]
+_LOSS_EVERY = 10
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What comes out: the towers with their best weights, and how they came about."""
+
+    towers: Towers
+    progress: Progress
+    notes: tuple[str, ...]
+
+    @property
+    def backbone(self) -> Backbone:
+        """Adapters merged into the weights."""
+        return merged(self.towers.backbone)
+
+
+class Trainer:
+    """Optimises one objective over a shop's events.
+
+    Each step draws its batch, its dropout and its augmentation from (seed, number of the step), so that
+    a resumed training takes the same steps as one that was never interrupted.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        config: TrainConfig,
+        *,
+        validation: Cases | None = None,
+        backbone: Backbone | None = None,
+        say: Say = lambda _: None,
+    ) -> None:
+        """`dataset` holds the training events only; `validation` decides when to stop."""
+        self.config, self.say, self.notes = config, say, list[str]()
+        self.examples = examples(dataset, config)
+        torch.manual_seed(config.seed)
+        loaded = backbone or Backbone.load(config.backbone, max_tokens=config.max_tokens)
+        if torch.cuda.is_available():
+            loaded = loaded.to("cuda")
+        prepare(loaded, config)
+        self.towers = Towers(loaded, config, Catalogue.of(dataset)).to(loaded.device)
+        self.held = None
+        if validation is not None:
+            self.held = Held.of(validation, dataset.n_items, length=config.history, seed=config.seed)
+        self.moving = {n: p for n, p in self.towers.named_parameters() if p.requires_grad}
+        self.optimiser = _optimiser(self.moving, config)
+
+    @property
+    def steps(self) -> int:
+        """Steps of the optimiser in all."""
+        per_epoch = len(self.examples) // (self.config.batch * self.config.accumulate)
+        return max(per_epoch, 1) * self.config.epochs
+
+    def run(self, folder: Path | None = None, *, resume: bool = False, progress: bool = False) -> Trained:
+        """Trains to the end; with `folder`, keeps a checkpoint there and goes on from it if `resume`.
+
+        A loss that is no number ends the training with the last good weights; memory that runs out
+        halves the batch. Both are said.
+        """
+        settings = asdict(self.config) | {"examples": len(self.examples)}
+        state, best = Progress(), self._copy()
+        if folder is not None and resume:
+            found = checkpoint.restore(folder, settings, self.towers, self.optimiser)
+            if found is not None:
+                state, best = found
+                self.say(f"going on from step {state.step} of {self.steps}")
+        self.towers.warm(progress=progress)
+        if not state.validations:
+            state.best = self._validate(state)
+        with bar("training", self.steps, show=progress) as advance:
+            advance(state.step)
+            while state.step < self.steps and not self._out_of_patience(state):
+                loss = self._step(state)
+                if not math.isfinite(loss):
+                    self._note(
+                        f"step {state.step + 1}: the loss is no number; the weights of step "
+                        f"{state.best_step} are kept (try a lower train.learning_rate)"
+                    )
+                    break
+                state.step += 1
+                if state.step % _LOSS_EVERY == 0 or state.step == self.steps:
+                    state.losses.append((state.step, loss))
+                if state.step % self.config.validate_every == 0 or state.step == self.steps:
+                    best = self._compare(state, best)
+                if folder is not None and state.step % self.config.checkpoint_every == 0:
+                    checkpoint.save(folder, settings, state, self.moving, best, self.optimiser)
+                advance(1)
+        with torch.no_grad():
+            for name, value in best.items():
+                self.moving[name].copy_(value)
+        self.towers.eval()
+        return Trained(self.towers, state, tuple(self.notes))
+
+    # One step
+
+    def _step(self, state: Progress) -> float:
+        """One step of the optimiser; returns its mean loss, NaN when that or the gradient is none."""
+        while True:
+            try:
+                return self._attempt(state)
+            except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+                if not _out_of_memory(error):
+                    raise
+                if self.config.batch >> (state.halvings + 1) < 2:
+                    raise CrossaisleError(
+                        "memory ran out with two examples at a time: use moves = 'head' or a smaller backbone"
+                    ) from error
+                state.halvings += 1
+                size = self.config.batch >> state.halvings
+                self._note(f"step {state.step + 1}: memory ran out; {size} examples at a time from here on")
+
+    def _attempt(self, state: Progress) -> float:
+        config, parts = self.config, 1 << state.halvings
+        torch.manual_seed(config.seed * 1_000_003 + state.step)
+        rng = np.random.default_rng([config.seed, 2, state.step])
+        for group in self.optimiser.param_groups:
+            group["lr"] = config.rate * schedule(state.step, self.steps, config)
+        self.towers.train()
+        self.optimiser.zero_grad(set_to_none=True)
+        total, passes = 0.0, config.accumulate * parts
+        rows = self._rows(state.step)
+        for own in np.array_split(rows, passes):
+            total += self._pass(self.examples.take(own), rng, 1.0 / passes)
+        if not math.isfinite(total):
+            return math.nan
+        largest = config.clip or math.inf
+        length = torch.nn.utils.clip_grad_norm_(list(self.moving.values()), largest)
+        if not torch.isfinite(length):
+            return math.nan
+        self.optimiser.step()
+        return total
+
+    def _pass(self, batch: Examples, rng: np.random.Generator, share: float) -> float:
+        """Forward and backward of one batch; gradients add up."""
+        config = self.config
+        negatives: Rows = np.empty(0, np.int32)
+        if config.objective not in ("softmax", "mse"):
+            negatives = self.towers.catalogue.draw(config.negatives * len(batch), rng)
+        seed = int(rng.integers(2**31))
+
+        def loss() -> Tensor:
+            own = np.random.default_rng(seed)  # each reading of an attacked batch sees the same texts
+            with torch.autocast(self.towers.backbone.device.type, torch.bfloat16, enabled=self._half):
+                value: Tensor = self.towers.loss(batch, negatives, own) * share
+            return value
+
+        if config.adversarial == "none":
+            value = loss()
+            value.backward()  # type: ignore[no-untyped-call]
+            return float(value.detach())
+        attack = Perturbation(self.towers.backbone.model.get_input_embeddings())
+        try:
+            steps = 1 if config.adversarial == "fgm" else config.pgd_steps
+            return float(attack.backward(loss, epsilon=config.epsilon, steps=steps))
+        finally:
+            attack.close()
+
+    @property
+    def _half(self) -> bool:
+        if self.config.precision == "auto":
+            return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+        return self.config.precision == "bfloat16"
+
+    def _rows(self, step: int) -> np.ndarray:
+        """Examples of one step: a fresh order in each epoch."""
+        size = self.config.batch * self.config.accumulate
+        per_epoch = max(len(self.examples) // size, 1)
+        epoch, place = divmod(step, per_epoch)
+        order = np.random.default_rng([self.config.seed, 3, epoch]).permutation(len(self.examples))
+        return order[place * size : (place + 1) * size]
+
+    # Validation
+
+    def _validate(self, state: Progress) -> float:
+        if self.held is None:
+            return float("-inf")
+        value = self.held.ndcg(self.towers)
+        state.validations.append((state.step, value))
+        return value
+
+    def _compare(self, state: Progress, best: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The weights to keep: the new ones when nothing is held out, or when they rank better."""
+        value = self._validate(state)
+        if self.held is None or value > state.best:
+            state.best, state.best_step, state.stale = value, state.step, 0
+            return self._copy()
+        state.stale += 1
+        return best
+
+    def _out_of_patience(self, state: Progress) -> bool:
+        return 0 < self.config.patience <= state.stale
+
+    def _copy(self) -> dict[str, Tensor]:
+        return {name: value.detach().clone() for name, value in self.moving.items()}
+
+    def _note(self, sentence: str) -> None:
+        self.notes.append(sentence)
+        self.say(sentence)
+
+
+def schedule(step: int, steps: int, config: TrainConfig) -> float:
+    """Share of the learning rate at a step: a linear rise, then the chosen fall."""
+    rise = round(config.warm_up * steps)
+    if step < rise:
+        return (step + 1) / rise
+    along = (step - rise) / max(steps - rise, 1)
+    if config.schedule == "cosine":
+        return 0.5 * (1.0 + math.cos(math.pi * along))
+    return 1.0 - along if config.schedule == "linear" else 1.0
+
+
+def _optimiser(moving: dict[str, torch.nn.Parameter], config: TrainConfig) -> torch.optim.Optimizer:
+    # Vectors (biases, norms) are not decayed: that only pulls them off their scale.
+    groups = [
+        {"params": [p for p in moving.values() if p.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [p for p in moving.values() if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    groups = [group for group in groups if group["params"]]
+    if config.optimiser == "sgd":
+        return torch.optim.SGD(groups, lr=config.rate, momentum=0.9)
+    kind = torch.optim.AdamW if config.optimiser == "adamw" else torch.optim.Adam
+    return kind(groups, lr=config.rate)
+
+
+def _out_of_memory(error: Exception) -> bool:
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return "can't allocate memory" in str(error) or "not enough memory" in str(error)
