@@ -31,6 +31,7 @@ from crossaisle.config import (
     SplitConfig,
     UserColumns,
 )
+from crossaisle.train_config import TrainConfig
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -164,7 +165,13 @@ def test_every_setting_is_described_with_its_default() -> None:
     page = (ROOT / "docs" / "config.md").read_text()
     parts = re.split(r"^## (.*)$", page, flags=re.MULTILINE)
     sections = dict(zip(parts[1::2], parts[2::2], strict=True))
-    tables = {"data": DataConfig, "split": SplitConfig, "evaluate": EvaluateConfig, "model": ModelConfig}
+    tables = {
+        "data": DataConfig,
+        "split": SplitConfig,
+        "evaluate": EvaluateConfig,
+        "model": ModelConfig,
+        "train": TrainConfig,
+    }
     for title, kind in [*tables.items(), ("data.events, data.items, data.users", EventsConfig)]:
         rows = dict(re.findall(r"^\| `(\w+)` \| ([^|]*?) \|", sections[title], re.MULTILINE))
         expected = {f.name: f.default for f in fields(kind) if f.name not in ("events", "items", "users")}

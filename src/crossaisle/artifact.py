@@ -36,10 +36,7 @@ _fcntl: Any = importlib.import_module("fcntl") if os.name == "posix" else None
 def writing(target: str | Path, kind: str) -> Iterator[Path]:
     """Yields a fresh folder to fill; on success it replaces `target`, on failure it vanishes."""
     target = Path(target).resolve()
-    if target.exists() and not _ours(target):
-        raise ArtifactError(
-            f"{target}: exists and is not a saved {FORMAT} folder; choose another path or remove it"
-        )
+    may_replace(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with _locked(target.parent):
@@ -59,6 +56,17 @@ def writing(target: str | Path, kind: str) -> Iterator[Path]:
             f"{target}: could not be saved ({error.strerror or error}); "
             "the folder that was there is untouched"
         ) from error
+
+
+def may_replace(target: Path) -> None:
+    """Raises where a folder could not be saved because something else is there.
+
+    For long work to ask before it begins.
+    """
+    if target.exists() and not _ours(target):
+        raise ArtifactError(
+            f"{target}: exists and is not a saved {FORMAT} folder; choose another path or remove it"
+        )
 
 
 def _seal(fresh: Path, kind: str) -> None:

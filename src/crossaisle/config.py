@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from crossaisle.errors import ConfigError, nearest, shorten
+from crossaisle.train_config import TrainConfig
 
 T = TypeVar("T")
 HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
@@ -192,6 +193,18 @@ class RunConfig:
     split: SplitConfig = SplitConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     model: ModelConfig = ModelConfig()
+    train: TrainConfig = field(default_factory=TrainConfig)
+    """Read by `crossaisle train` only."""
+
+
+def overridden(name: str, overrides: Sequence[str], *, split: SplitConfig) -> RunConfig:
+    """Settings for a known data set: its usual split and the defaults, with overrides of `[train]`."""
+    values: dict[str, Any] = {}
+    for key, text in _pairs(overrides):
+        if not key.strip().startswith("train."):
+            raise ConfigError(f"--set {key}: {name} is a known data set, for which only [train] can be set")
+        _put(values, key, text)
+    return replace(build(RunConfig, {"data": {"name": name}, **values}, "--set"), split=split)
 
 
 def load_config(path: str | Path, overrides: Mapping[str, str] | Sequence[str] = ()) -> RunConfig:
@@ -215,6 +228,9 @@ def load_config(path: str | Path, overrides: Mapping[str, str] | Sequence[str] =
         table = getattr(config.data, name)
         if table is not None and table.path is table.url is table.hub is None:
             raise ConfigError(f"{path}, [data.{name}]: give path, url or hub: where the table is")
+    checkpoint = path.parent / Path(config.train.backbone).expanduser()
+    if checkpoint.is_dir():
+        config = replace(config, train=replace(config.train, backbone=str(checkpoint)))
     encoder = config.model.encoder
     if encoder not in ENCODERS:
         folder = path.parent / Path(encoder).expanduser()

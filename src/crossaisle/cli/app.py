@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from crossaisle import __version__
-from crossaisle.cli import building, service, serving, stores
+from crossaisle.cli import building, service, serving, stores, training
 
 app = typer.Typer(
     name="crossaisle",
@@ -49,6 +49,7 @@ app.command("goes-with")(serving.goes_with)
 app.command()(serving.similar)
 app.command()(serving.explain)
 app.command()(service.serve)
+app.command()(training.train)
 app.command()(building.benchmark)
 app.add_typer(stores.data, name="data", help="Known data sets: list and fetch them.")
 app.add_typer(stores.models, name="models", help="Pretrained weights: list and fetch them.")

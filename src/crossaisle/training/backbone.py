@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from crossaisle.artifact import sha256
@@ -26,6 +27,7 @@ _POOLING_KEYS: dict[Pooling, str] = {
     "mean": "pooling_mode_mean_tokens",
 }
 _WEIGHTS = "model.safetensors"
+_DENSE = Path("2_Dense")
 _CHARACTERS_PER_TOKEN = 64  # a 10 MB title is cut before it is tokenized
 
 
@@ -44,9 +46,14 @@ class Backbone(nn.Module):
         pooling: Pooling = "mean",
         prefix: str = "",
         max_tokens: int = 64,
+        projection: nn.Linear | None = None,
     ) -> None:
-        """`model` is a transformers model, `tokenizer` a `tokenizers.Tokenizer`."""
+        """`model` is a transformers model, `tokenizer` a `tokenizers.Tokenizer`.
+
+        `projection` is a linear map of the pooled vector, as a trained head is one.
+        """
         super().__init__()
+        self.projection = projection
         self.model, self.tokenizer = model, tokenizer
         self.pooling, self.prefix = pooling, prefix
         self.max_tokens = min(max_tokens, getattr(model.config, "max_position_embeddings", max_tokens))
@@ -70,12 +77,20 @@ class Backbone(nn.Module):
         folder = _folder(str(name))
         model, tokenizer = _read_model(folder), _read_tokenizer(folder)
         chosen = pooling or _saved_pooling(folder) or ("last" if is_decoder(model.config) else "mean")
-        return cls(model, tokenizer, pooling=chosen, prefix=prefix, max_tokens=max_tokens)
+        return cls(
+            model,
+            tokenizer,
+            pooling=chosen,
+            prefix=prefix,
+            max_tokens=max_tokens,
+            projection=_saved_projection(folder, model.config.hidden_size),
+        )
 
     @property
     def dimension(self) -> int:
         """Length of a vector."""
-        return int(self.model.config.hidden_size)
+        width = self.model.config.hidden_size if self.projection is None else self.projection.out_features
+        return int(width)
 
     @property
     def device(self) -> torch.device:
@@ -115,7 +130,11 @@ class Backbone(nn.Module):
         return nn.functional.normalize(self.pool(hidden, batch["attention_mask"]), dim=-1)
 
     def pool(self, hidden: Tensor, mask: Tensor) -> Tensor:
-        """(n, width, d), (n, width) -> (n, d), padding left out."""
+        """(n, width, h), (n, width) -> (n, d), padding left out, projected where there is a projection."""
+        pooled = self._pool(hidden, mask)
+        return pooled if self.projection is None else cast(Tensor, self.projection(pooled))
+
+    def _pool(self, hidden: Tensor, mask: Tensor) -> Tensor:
         if self.pooling == "first":
             return hidden[:, 0]
         if self.pooling == "last":
@@ -147,7 +166,7 @@ class Backbone(nn.Module):
     def save(self, folder: str | Path) -> None:
         """`config.json`, `model.safetensors`, `tokenizer.json` and `1_Pooling/config.json` in `folder`.
 
-        sentence-transformers reads such a folder, too.
+        With a projection also `2_Dense/`, in the form of sentence-transformers.
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -156,7 +175,10 @@ class Backbone(nn.Module):
         file = folder / POOLING
         file.parent.mkdir(exist_ok=True)
         settings: dict[str, Any] = {key: name == self.pooling for name, key in _POOLING_KEYS.items()}
-        file.write_text(json.dumps({"word_embedding_dimension": self.dimension, **settings}, indent=1))
+        width = int(self.model.config.hidden_size)
+        file.write_text(json.dumps({"word_embedding_dimension": width, **settings}, indent=1))
+        if self.projection is not None:
+            _save_projection(folder, self.projection)
 
     def fingerprint(self, folder: Path) -> str:
         """Changes whenever a vector could change."""
@@ -185,7 +207,7 @@ def _folder(name: str) -> Path:
     if name in TRAINABLE or Path(name).expanduser().is_dir():
         return pull(name)
     if HUB_NAME.fullmatch(name):
-        return hub_folder(name, patterns=("config.json", "*.safetensors", TOKENIZER, POOLING))
+        return hub_folder(name, patterns=("config.json", "*.safetensors", TOKENIZER, POOLING, f"{_DENSE}/*"))
     raise FetchError(
         f"{name}: no such model (known for training: {', '.join(sorted(TRAINABLE))}; a folder or "
         "'owner/name' on the hub also works)"
@@ -241,3 +263,43 @@ def _saved_pooling(folder: Path) -> Pooling | None:
         if settings.get(key):
             return name
     return None
+
+
+def _saved_projection(folder: Path, width: int) -> nn.Linear | None:
+    """The `2_Dense` module of sentence-transformers, where it is plainly linear."""
+    if not (folder / _DENSE).is_dir():
+        return None
+    from safetensors.torch import load_file
+
+    where = folder / _DENSE
+    try:
+        settings = json.loads((where / "config.json").read_text())
+        tensors = load_file(where / _WEIGHTS)
+        weight, bias = tensors["linear.weight"], tensors.get("linear.bias")
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        raise FetchError(f"{where}: is not a dense layer ({error})") from error
+    if not str(settings.get("activation_function", "Identity")).endswith("Identity"):
+        raise FetchError(f"{where}: activation {settings['activation_function']} is not supported")
+    if weight.ndim != 2 or weight.shape[1] != width:
+        raise FetchError(f"{where}: takes {weight.shape[-1]} numbers, but the model gives {width}")
+    layer = nn.Linear(width, weight.shape[0], bias=bias is not None)
+    layer.load_state_dict({"weight": weight} | ({} if bias is None else {"bias": bias}))
+    return layer
+
+
+def _save_projection(folder: Path, layer: nn.Linear) -> None:
+    from safetensors.torch import save_file
+
+    where = folder / _DENSE
+    where.mkdir(exist_ok=True)
+    state = {
+        f"linear.{name}": value.detach().cpu().contiguous() for name, value in layer.state_dict().items()
+    }
+    save_file(state, where / _WEIGHTS)
+    settings = {
+        "in_features": layer.in_features,
+        "out_features": layer.out_features,
+        "bias": layer.bias is not None,
+        "activation_function": "torch.nn.modules.linear.Identity",
+    }
+    (where / "config.json").write_text(json.dumps(settings, indent=1))

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -89,17 +89,20 @@ def compare(found: Floats, wanted: Floats) -> Fidelity:
 
 
 class _Hidden(nn.Module):
-    """Token ids and mask -> hidden states: what goes into the file; pooling happens outside."""
+    """Token ids and mask -> hidden states: what goes into the file; pooling happens outside.
 
-    def __init__(self, model: Any) -> None:
+    A projection of the pooled vector is one of every token's as well: pooling is linear.
+    """
+
+    def __init__(self, model: Any, projection: nn.Linear | None) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.projection = model, projection
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         hidden: Tensor = self.model(
             input_ids=input_ids, attention_mask=attention_mask, use_cache=False
         ).last_hidden_state
-        return hidden
+        return hidden if self.projection is None else cast(Tensor, self.projection(hidden))
 
 
 def _to_onnx(backbone: Backbone, file: Path) -> None:
@@ -114,7 +117,7 @@ def _to_onnx(backbone: Backbone, file: Path) -> None:
     try:
         with _quietly(), torch.no_grad():
             torch.onnx.export(
-                _Hidden(backbone.model).eval(),
+                _Hidden(backbone.model, backbone.projection).eval(),
                 (ids, mask),
                 str(file),
                 input_names=["input_ids", "attention_mask"],

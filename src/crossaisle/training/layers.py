@@ -42,6 +42,24 @@ def merged(backbone: Backbone) -> Backbone:
     return out
 
 
+def with_projection(backbone: Backbone, layer: nn.Module) -> Backbone:
+    """The backbone with one more linear map on its pooled vector; the original stays."""
+    if not isinstance(layer, nn.Linear):
+        return backbone
+    out = copy.copy(backbone)
+    out._modules = dict(backbone._modules)
+    first = backbone.projection
+    both = nn.Linear(
+        layer.in_features if first is None else first.in_features, layer.out_features, bias=False
+    )
+    if first is not None and first.bias is not None:
+        raise ConfigError("a head on top of a dense layer with a bias is not supported: use moves = 'full'")
+    with torch.no_grad():
+        both.weight.copy_(layer.weight if first is None else layer.weight @ first.weight)
+    out.projection = both.to(backbone.device)
+    return out
+
+
 def layers_of(model: Any) -> nn.ModuleList:
     """The stack of transformer layers."""
     depth = getattr(model.config, "num_hidden_layers", None)

@@ -45,7 +45,8 @@ class Towers(nn.Module):
         """Computes once what frozen layers give out for every item."""
         texts = self.catalogue.texts
         if self.config.moves == "head":
-            self._pooled = torch.from_numpy(self.backbone.encode(texts, progress=progress))
+            pooled = torch.from_numpy(self.backbone.encode(texts, progress=progress))
+            self._pooled = pooled.to(self.backbone.device)
         elif self.last is not None:
             self.backbone.eval()
             with bar("reading texts", len(texts), show=progress) as advance:
@@ -63,7 +64,7 @@ class Towers(nn.Module):
         if self.last is not None:
             hidden = nn.utils.rnn.pad_sequence([self._below[int(r)] for r in rows], batch_first=True)
             lengths = torch.tensor([len(self._below[int(r)]) for r in rows])
-            mask = (torch.arange(hidden.shape[1]) < lengths[:, None]).long()
+            mask = (torch.arange(hidden.shape[1]) < lengths[:, None]).long().to(hidden.device)
             pooled = self.backbone.pool(self.last(hidden, mask), mask)
             return nn.functional.normalize(pooled, dim=-1)
         texts = [self.catalogue.texts[row] for row in rows]

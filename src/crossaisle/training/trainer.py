@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from crossaisle.data.cases import Cases
 from crossaisle.data.dataset import Dataset
+from crossaisle.data.history import Floats
 from crossaisle.data.vocabulary import Rows
 from crossaisle.errors import CrossaisleError
 from crossaisle.progress import bar
@@ -21,7 +22,7 @@ from crossaisle.training import checkpoint
 from crossaisle.training.adversarial import Perturbation
 from crossaisle.training.backbone import Backbone
 from crossaisle.training.checkpoint import Progress
-from crossaisle.training.layers import merged, prepare
+from crossaisle.training.layers import merged, prepare, with_projection
 from crossaisle.training.pairs import Examples, examples
 from crossaisle.training.towers import Catalogue, Towers
 from crossaisle.training.validate import Held
@@ -40,8 +41,17 @@ class Trained:
 
     @property
     def backbone(self) -> Backbone:
-        """Adapters merged into the weights."""
-        return merged(self.towers.backbone)
+        """A plain text encoder: adapters merged into the weights, the map of the items on top."""
+        return with_projection(merged(self.towers.backbone), self.towers.item_map)
+
+    @property
+    def history_map(self) -> Floats | None:
+        """float32 (d, d): the map of a directed model's query vectors; None where there is none."""
+        layer = self.towers.history_map
+        if layer is self.towers.item_map or not isinstance(layer, nn.Linear):
+            return None
+        weight: Floats = layer.weight.detach().float().cpu().numpy()
+        return weight
 
 
 class Trainer:
@@ -211,6 +221,8 @@ class Trainer:
     def _compare(self, state: Progress, best: dict[str, Tensor]) -> dict[str, Tensor]:
         """The weights to keep: the new ones when nothing is held out, or when they rank better."""
         value = self._validate(state)
+        if self.held is not None:
+            self.say(f"step {state.step} of {self.steps}: validation NDCG@10 {value:.4f}")
         if self.held is None or value > state.best:
             state.best, state.best_step, state.stale = value, state.step, 0
             return self._copy()

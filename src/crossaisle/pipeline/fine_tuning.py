@@ -1,0 +1,97 @@
+"""`fine_tune`: a language model learns a shop from the events before validation, and becomes an encoder."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crossaisle.artifact import may_replace
+from crossaisle.config import SplitConfig
+from crossaisle.data.dataset import Dataset
+from crossaisle.errors import ConfigError
+from crossaisle.pipeline.fitting import peak_mb, split_of
+from crossaisle.pipeline.running import SPLITS, Say, silent
+from crossaisle.train_config import TrainConfig
+
+CHECKED = 500
+"""Texts on which the exported file is compared with the checkpoint."""
+
+
+def default_split(name: str) -> SplitConfig:
+    """How a known data set is split when nothing else is asked for."""
+    return SPLITS.get(name, SplitConfig(protocol="leave_last_out"))
+
+
+def checkpoint_folder(out: Path) -> Path:
+    """Where an unfinished training keeps its state."""
+    return out.with_name(out.name + ".checkpoint")
+
+
+def fine_tune(
+    dataset: Dataset,
+    split_config: SplitConfig,
+    config: TrainConfig,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    progress: bool = False,
+    say: Say = silent,
+) -> dict[str, Any]:
+    """Trains on the split's train events only, stops by its validation, writes the folder `out`.
+
+    The checkpoint lies beside `out` until that is whole. Without `resume`, an old checkpoint is removed.
+    Returns a summary. Raises `MissingDependencyError` without the training libraries.
+    """
+    from crossaisle.training.torch_library import require
+
+    require()
+    from crossaisle.training.keeping import keep
+    from crossaisle.training.trainer import Trainer
+
+    out, start = Path(out), time.perf_counter()
+    if not out.name:
+        raise ConfigError(f"{out}: name a folder for the model")
+    may_replace(out.resolve())
+    out.parent.mkdir(parents=True, exist_ok=True)
+    state = checkpoint_folder(out)
+    if not resume:
+        may_replace(state.resolve())
+        shutil.rmtree(state, ignore_errors=True)
+    split = split_of(dataset, split_config)
+    trainer = Trainer(split.train, config, validation=split.validation, say=say)
+    say(
+        f"{len(trainer.examples):,} examples, {trainer.steps:,} steps, "
+        f"{sum(p.numel() for p in trainer.moving.values()):,} parameters move"
+    )
+    trained = trainer.run(state, resume=resume, progress=progress)
+    if trained.progress.validations and trained.progress.best_step == 0:
+        say("note: no step ranked better than the model before training, so that one is kept")
+    texts = [text for text in dict.fromkeys(dataset.item_texts) if text.strip()]
+    sample = np.random.default_rng([config.seed, 5]).permutation(len(texts))[:CHECKED]
+    facts = {
+        "dataset": dataset.name,
+        "split": split.protocol,
+        "train": asdict(config),
+        "examples": len(trainer.examples),
+        "seconds": time.perf_counter() - start,
+        "peak_mb": peak_mb(),
+    }
+    say("writing the model")
+    keep(trained, out, facts, [texts[i] for i in np.sort(sample)], say=say)
+    shutil.rmtree(state, ignore_errors=True)
+    first = trained.progress.validations[0][1] if trained.progress.validations else float("nan")
+    return {
+        "model": out,
+        "steps": trained.progress.step,
+        "best_step": trained.progress.best_step,
+        "ndcg_before": first,
+        "ndcg_after": trained.progress.best,
+        "seconds": facts["seconds"],
+        "peak_mb": facts["peak_mb"],
+        "notes": trained.notes,
+    }

@@ -1,0 +1,101 @@
+"""`train`: a shop in files becomes an encoder that the shop's models can use."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="needs pip install 'crossaisle[train]'")
+pytest.importorskip("onnxscript", reason="needs pip install 'crossaisle[train]'")
+
+from crossaisle import cli
+from crossaisle.encoders.onnx import OnnxEncoder
+from crossaisle.training.backbone import Backbone
+from tests.training.conftest import tiny_bert, tiny_llama
+
+Train = Callable[..., int]
+
+
+@pytest.fixture
+def train(shop: Path, tmp_path: Path) -> Train:
+    folder = tiny_bert(tmp_path / "bert")
+
+    def run(*more: str, out: str = "model", backbone: Path = folder) -> int:
+        settings = {"backbone": str(backbone), "batch": "8", "validate_every": "10", "max_pairs": "200"}
+        given = [word for key, value in settings.items() for word in ("--set", f"train.{key}={value}")]
+        return cli.run(["train", str(shop), "--out", str(tmp_path / out), *given, *more])
+
+    return run
+
+
+@pytest.mark.parametrize("moves", ["head", "lora"])
+def test_a_trained_folder_serves_without_torch(
+    train: Train, tmp_path: Path, moves: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train("--set", f"train.moves={moves}", "--json") == 0
+    summary = json.loads(capsys.readouterr().out)
+    folder = tmp_path / "model"
+    files = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+    expected = {"config.json", "model.safetensors", "tokenizer.json", "1_Pooling/config.json"}
+    assert expected | {"model.onnx", "curves.svg", "train.json", "manifest.json"} <= files
+    assert ("2_Dense/model.safetensors" in files) == (moves == "head")
+    assert not (tmp_path / "model.checkpoint").exists()
+    record = json.loads((folder / "train.json").read_text())
+    assert record["train"]["moves"] == moves
+    assert record["steps"] == summary["steps"] == 25
+    texts = ["red shoe", "green lamp and bulb", ""]
+    torch_vectors, onnx_vectors = Backbone.load(folder).encode(texts), OnnxEncoder(folder).encode(texts)
+    assert (torch_vectors[:2] * onnx_vectors[:2]).sum(axis=1).min() > 0.98
+    assert not onnx_vectors[2].any()
+
+
+def test_a_decoder_is_exported_too(train: Train, tmp_path: Path) -> None:
+    assert train(backbone=tiny_llama(tmp_path / "llama")) == 0
+    folder = tmp_path / "model"
+    assert Backbone.load(folder).pooling == "last"
+    texts = ["red shoe", "green lamp and bulb"]
+    torch_vectors, onnx_vectors = Backbone.load(folder).encode(texts), OnnxEncoder(folder).encode(texts)
+    assert (torch_vectors * onnx_vectors).sum(axis=1).min() > 0.98
+
+
+def test_a_directed_model_keeps_its_map(train: Train, tmp_path: Path) -> None:
+    assert train("--set", "train.directed=true", "--set", "train.form=item_item") == 0
+    assert np.load(tmp_path / "model" / "history_map.npy").shape == (16, 16)
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--set", "train.move=lora"], "unknown key 'move' (did you mean 'moves'?)"),
+        (["--set", "train.moves=everything"], "unknown value 'everything'"),
+        (["--set", "train.batch=100000"], "fewer than one batch of 100000"),
+        (["--set", "train.backbone=minilm-torhc"], "no such model (known for training: minilm-torch"),
+    ],
+)
+def test_what_cannot_be_trained_is_said_in_one_line(
+    train: Train, capsys: pytest.CaptureFixture[str], more: list[str], message: str
+) -> None:
+    assert train(*more) in (1, 2)
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    assert last.startswith("crossaisle: ")
+    assert message in last
+
+
+def test_a_foreign_folder_is_refused_before_training(
+    train: Train, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "thesis.txt").write_text("mine")
+    assert train() == 1
+    err = capsys.readouterr().err
+    assert "not a saved crossaisle folder" in err
+    assert "examples" not in err
+
+
+def test_known_data_sets_take_train_settings_only(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["train", "s3rec-beauty", "--out", "x", "--set", "model.keep=5"]) == 2
+    assert "only [train] can be set" in capsys.readouterr().err
