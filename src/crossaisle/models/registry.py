@@ -8,6 +8,7 @@ from typing import Any, get_type_hints
 
 from crossaisle.errors import ArtifactError, nearest
 from crossaisle.models.base import Scorer
+from crossaisle.models.borrowed import BorrowedBehaviour
 from crossaisle.models.category_link import CategoryLink
 from crossaisle.models.complement import ComplementSoftmax
 from crossaisle.models.content import EncoderSimilarity, TfidfSimilarity
@@ -28,6 +29,7 @@ _CLASSES = (
     SpectralEASE,
     CategoryLink,
     ComplementSoftmax,
+    BorrowedBehaviour,
 )
 SCORERS: dict[str, type[Scorer]] = {cls.kind: cls for cls in _CLASSES}
 """`Scorer.kind` -> class."""

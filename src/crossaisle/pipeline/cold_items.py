@@ -1,0 +1,256 @@
+"""`benchmark cold-items`: products nobody bought yet, found by their texts, with and without training."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crossaisle.data.cases import Cases, Split
+from crossaisle.data.catalogues import load_catalogue
+from crossaisle.data.cold import cold_items, sample
+from crossaisle.data.dataset import Dataset
+from crossaisle.data.history import Decay, Floats, Histories
+from crossaisle.encoders.cache import pretrained
+from crossaisle.encoders.whiten import Whitening
+from crossaisle.evaluate.files import write_json
+from crossaisle.evaluate.guard import Verdict, guard
+from crossaisle.evaluate.scoring import Score
+from crossaisle.evaluate.significance import Bootstrap
+from crossaisle.models.borrowed import BorrowedBehaviour
+from crossaisle.models.content import EncoderSimilarity, TfidfSimilarity
+from crossaisle.pipeline.fitting import peak_mb
+from crossaisle.pipeline.running import Say, silent
+
+DATASETS = ("s3rec-beauty", "amazon14")
+TEXTS = 10_000
+"""Texts that each fine-tuning sees; 25 minutes for both data sets on two cores."""
+CASES = 5_000
+TUNING_CASES = 1_500
+MODEL, FALLBACK = "crossaisle", "tfidf"
+K = 10
+_LATEST = Decay(events=2.0)
+_GRID = {"encoder": (0.0, 0.5, 1.0, 2.0), "borrowed": (0.0, 0.3, 0.6, 1.2, 2.4)}
+
+
+def run(
+    name: str,
+    out: str | Path,
+    *,
+    root: str | Path | None = None,
+    progress: bool = False,
+    say: Say = silent,
+    datasets: tuple[str, ...] = DATASETS,
+    texts: int = TEXTS,
+) -> list[dict[str, Any]]:
+    """Writes `out/results.json`, `out/guard.json` (what was accepted, and why) and the encoders; returns the rows."""
+    from crossaisle.training.torch_library import require
+
+    require("cold-items")
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    rows: list[dict[str, Any]] = []
+    verdicts: list[dict[str, Any]] = []
+    for each in datasets:
+        say(f"importing {each}")
+        dataset = load_catalogue(each, root=root, progress=progress).dataset
+        split = cold_items(dataset, most=CASES)
+        for note in split.notes:
+            say(f"{each}: {note}")
+        study = Study(dataset, split, folder / "encoders" / each, texts=texts, progress=progress, say=say)
+        study.run()
+        rows += study.rows
+        verdicts += [{"dataset": each} | v.to_dict() for v in study.verdicts]
+        verdicts.append({"dataset": each, "weights": study.weights})
+        write_json(folder / "results.json", rows)  # what is done stays, if the next data set is interrupted
+        write_json(folder / "guard.json", verdicts)
+    return rows
+
+
+@dataclass
+class Study:
+    """All models on one data set: weights from validation, the guard, then test once."""
+
+    dataset: Dataset
+    split: Split
+    folder: Path
+    texts: int = TEXTS
+    progress: bool = False
+    say: Say = silent
+    backbone: str = "minilm"
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    verdicts: list[Verdict] = field(default_factory=list)
+    weights: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Model -> part -> weight, for the sums."""
+    costs: dict[str, float] = field(default_factory=dict)
+
+    def run(self) -> None:
+        """Fills `rows`, `verdicts` and `weights`."""
+        start = time.perf_counter()
+        texts = TfidfSimilarity(decay=_LATEST).fit(self.dataset)
+        self.costs["tfidf"] = time.perf_counter() - start
+        vectors = {"tfidf": texts.vectors_} | self._encoders()
+        early = self._scorers(vectors, self.split.train)
+        self._choose(early)
+        values = measured(early, self.weights, self.split.validation)
+        serves = self._guarded(values["ndcg"])
+        late = self._scorers(vectors, self.split.past)
+        self.say("measuring on test")
+        self._summarise(measured(late, self.weights, self.split.test), serves, "test")
+        self._summarise(values, serves, "validation")
+
+    def _encoders(self) -> dict[str, Any]:
+        """Whitened vectors of the encoder as it is, and after both ways of fine-tuning."""
+        from crossaisle.training.backbone import Backbone
+        from crossaisle.training.histories import HistoryTuning, Move
+
+        start = time.perf_counter()
+        self.say("reading texts with the encoder as it is")
+        raw = pretrained(self.backbone).encode(self.dataset.item_texts, progress=self.progress)
+        whitening = Whitening.fit(raw)
+        out = {"zero_shot": whitening.apply(raw)}
+        self.costs["zero_shot"] = time.perf_counter() - start
+        moves: tuple[Move, ...] = ("lora", "full")
+        for move in moves:
+            start = time.perf_counter()
+            self.say(f"fine-tuning: {move}")
+            model = Backbone.load(self.backbone, max_tokens=32)
+            HistoryTuning(moves=move, texts=self.texts).fit(
+                model, self.split.train, whitening, progress=self.progress
+            )
+            model.save(self.folder / move)
+            tuned = model.encode(self.dataset.item_texts, progress=self.progress)
+            out[move] = Whitening.fit(tuned).apply(tuned)
+            self.costs[move] = time.perf_counter() - start
+        return out
+
+    def _scorers(self, vectors: Mapping[str, Any], known: Dataset) -> dict[str, Score]:
+        """Texts as they are, and behaviour borrowed through TF-IDF alone or together with an encoder."""
+        lenders = known.item_counts > 0
+        kernels = {name: BorrowedBehaviour().kernel(v, lenders) for name, v in vectors.items()}
+        out: dict[str, Score] = {}
+        for name, v in vectors.items():
+            text = TfidfSimilarity(decay=_LATEST) if name == "tfidf" else EncoderSimilarity(decay=_LATEST)
+            text.vectors_, text.item_ids_ = v, known.item_ids
+            out[name] = text.score_rows
+            pair = ["tfidf"] if name == "tfidf" else ["tfidf", name]
+            borrowed = BorrowedBehaviour(decay=_LATEST).fit_kernels(known, [kernels[p] for p in pair])
+            out[f"{name}:borrowed"] = borrowed.score_rows
+        return out
+
+    def _choose(self, scorers: Mapping[str, Score]) -> None:
+        """Sets `weights`: every model alone, and its sum with TF-IDF and behaviour that is best on a sample."""
+        self.say("choosing weights on validation")
+        cases = sample(self.split.validation, TUNING_CASES)
+        self.weights = {name: {name: 1.0} for name in scorers if ":" not in name}
+        sums: dict[str, list[dict[str, float]]] = {}
+        found: dict[str, list[Floats]] = {}
+        for histories, block in _blocks(cases):
+            parts = {name: np.nan_to_num(score(histories)) for name, score in scorers.items()}
+            if not sums:
+                spread = {name: max(float(part.std()), 1e-9) for name, part in parts.items()}
+                sums = {f"{name}_borrowed": _candidates(name, spread) for name in self.weights}
+            for name, options in sums.items():
+                hits = [_gain(_rank(_total(parts, option), block)) for option in options]
+                found.setdefault(name, []).append(np.stack(hits, axis=1))
+        for name, options in sums.items():
+            self.weights[name] = options[int(np.concatenate(found[name]).mean(axis=0).argmax())]
+
+    def _guarded(self, values: Mapping[str, Floats]) -> str:
+        """The trained model that serves, or the best untrained one: TF-IDF, the encoder, not their sum."""
+        fallback = max((FALLBACK, "zero_shot"), key=lambda name: float(values[name].mean()))
+        trained = [name for name in values if name not in (FALLBACK, "zero_shot")]
+        self.verdicts = [guard(name, values[name], fallback, values[fallback]) for name in trained]
+        for verdict in self.verdicts:
+            self.say(verdict.statement)
+        accepted = [v for v in self.verdicts if v.accepted]
+        return max(accepted, key=lambda v: v.value).model if accepted else fallback
+
+    def _summarise(self, values: Mapping[str, Mapping[str, Floats]], serves: str, on: str) -> None:
+        """Rows of every model; `crossaisle` is what the guard let serve."""
+        shown = {MODEL: serves} | {name: name for name in self.weights}
+        columns = {m: np.stack([v[shown[m]] for v in values.values()], axis=1) for m in shown}
+        n = len(columns[MODEL])
+        bootstrap = Bootstrap(n=n)
+        for model, mine in columns.items():
+            used = {part.split(":")[0] for part, w in self.weights[shown[model]].items() if w}
+            tail = {
+                "n": n,
+                "fit_seconds": sum(self.costs[name] for name in used),
+                "peak_mb": peak_mb(),
+            }
+            head = {
+                "dataset": self.dataset.name,
+                "protocol": self.split.protocol,
+                "split": on,
+                "model": model,
+                "slice": "all",
+            }
+            interval, ratio = bootstrap.interval(mine), bootstrap.ratio(mine, columns[FALLBACK])
+            for i, metric in enumerate(values):
+                figures = (interval.value[i], interval.low[i], interval.high[i])
+                self._row(head, metric, figures, tail)
+                if metric == "ndcg":
+                    self._row(head, "ratio_to_tfidf", (ratio.value[i], ratio.low[i], ratio.high[i]), tail)
+
+    def _row(self, head: dict[str, Any], metric: str, figures: tuple[Any, ...], tail: dict[str, Any]) -> None:
+        named = dict(zip(("value", "low", "high"), map(float, figures), strict=True))
+        self.rows.append(head | {"metric": metric, "k": K} | named | tail)
+
+
+def measured(
+    scorers: Mapping[str, Score], weights: Mapping[str, Mapping[str, float]], cases: Cases
+) -> dict[str, dict[str, Floats]]:
+    """Metric -> model -> one value per case, float32 (n,), over the whole catalogue.
+
+    `weights`: model -> part -> weight. Each part scores each block of cases once, for all models.
+    """
+    ranks: dict[str, list[Floats]] = {name: [] for name in weights}
+    for histories, block in _blocks(cases):
+        parts = {name: np.nan_to_num(score(histories)) for name, score in scorers.items()}
+        for name, chosen in weights.items():
+            ranks[name].append(_rank(_total(parts, chosen), block))
+    joined = {name: np.concatenate(found) for name, found in ranks.items()}
+    return {
+        "ndcg": {name: _gain(rank) for name, rank in joined.items()},
+        "recall": {name: (rank <= K).astype(np.float32) for name, rank in joined.items()},
+    }
+
+
+def _candidates(name: str, spread: Mapping[str, float]) -> list[dict[str, float]]:
+    """Sums to choose from: TF-IDF, an encoder, and what is borrowed, on TF-IDF's scale."""
+    lent = f"{name}:borrowed"
+    scale = spread[FALLBACK] / spread[lent]
+    if name == FALLBACK:
+        return [{FALLBACK: 1.0, lent: b * scale} for b in _GRID["borrowed"]]
+    pairs = itertools.product(_GRID["encoder"], _GRID["borrowed"])
+    return [{FALLBACK: 1.0, name: g, lent: b * scale} for g, b in pairs if g or b]
+
+
+def _blocks(cases: Cases, size: int = 250) -> Iterator[tuple[Histories, Cases]]:
+    for start in range(0, len(cases), size):
+        block = cases.take(np.arange(start, min(start + size, len(cases))))
+        yield block.histories, block
+
+
+def _total(parts: Mapping[str, Floats], weights: Mapping[str, float]) -> Floats:
+    return np.asarray(sum(np.float32(w) * parts[name] for name, w in weights.items()), np.float32)
+
+
+def _rank(scores: Floats, cases: Cases) -> Floats:
+    """Middle rank of the one target of each case, float32 (n,); the history does not compete."""
+    histories = cases.histories
+    scores[histories.owner, histories.item] = -np.inf
+    own = scores[np.arange(len(cases)), cases.target][:, None]
+    above, level = (scores > own).sum(axis=1), (scores == own).sum(axis=1)
+    return (above + (level + 1) / 2).astype(np.float32)
+
+
+def _gain(rank: Floats) -> Floats:
+    """NDCG at 10 of one target at each rank."""
+    return np.where(rank <= K, 1 / np.log2(rank + 1), 0.0).astype(np.float32)
