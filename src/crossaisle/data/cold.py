@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import numpy as np
 import numpy.typing as npt
 
@@ -14,9 +13,7 @@ from crossaisle.errors import ConfigError, DataError
 Mask = npt.NDArray[np.bool_]
 
 
-def cold_items(
-    dataset: Dataset, *, share: float = 0.1, seed: int = 0, most: int | None = None
-) -> Split:
+def cold_items(dataset: Dataset, *, share: float = 0.1, seed: int = 0, most: int | None = None) -> Split:
     """A seeded share of the items loses every event and is asked for; a second one for validation.
 
     `train` knows neither of the two, `past` all but the test items. One case per user with an event of
@@ -36,7 +33,9 @@ def cold_items(
     asked = {"validation": both & ~test, "test": test}
     hidden = {"validation": both, "test": test}
     cases = {name: last_of(dataset, asked[name], hidden[name]) for name in asked}
-    notes = tuple(f"{name}: {size:,} items hidden (seed {seed}), {len(c):,} cases" for name, c in cases.items())
+    notes = tuple(
+        f"{name}: {size:,} items hidden (seed {seed}), {len(c):,} cases" for name, c in cases.items()
+    )
     if most is not None:
         cases = {name: sample(c, most, seed) for name, c in cases.items()}
     return Split(

@@ -66,7 +66,9 @@ def guard(
     """
     mine, theirs = np.asarray(values, np.float32), np.asarray(fallback_values, np.float32)
     if mine.shape != theirs.shape or mine.ndim != 1:
-        raise ValueError(f"a paired test needs one value per case of both (found {mine.shape}, {theirs.shape})")
+        raise ValueError(
+            f"a paired test needs one value per case of both (found {mine.shape}, {theirs.shape})"
+        )
     known = ~np.isnan(mine) & ~np.isnan(theirs)
     mine, theirs, n = mine[known], theirs[known], int(known.sum())
     if not n:

@@ -20,6 +20,8 @@ from crossaisle.pipeline.running import SPLITS, Say, silent
 SHOPS = ("completejourney", "instacart", "amazon14", "s3rec-beauty", "s3rec-sports", "s3rec-toys")
 """Data sets on which a whole shop is fitted and measured."""
 SPECIAL: dict[str, str] = {
+    "cold-category": "crossaisle.pipeline.cold_category",
+    "cold-items": "crossaisle.pipeline.cold_items",
     "encode-speed": "crossaisle.pipeline.encode_speed",
     "zh-groceries": "crossaisle.pipeline.zh_groceries",
 }

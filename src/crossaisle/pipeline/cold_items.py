@@ -48,7 +48,7 @@ def run(
     datasets: tuple[str, ...] = DATASETS,
     texts: int = TEXTS,
 ) -> list[dict[str, Any]]:
-    """Writes `out/results.json`, `out/guard.json` (what was accepted, and why) and the encoders; returns the rows."""
+    """Writes `results.json`, `guard.json` (what was accepted, and why) and the encoders; returns the rows."""
     from crossaisle.training.torch_library import require
 
     require("cold-items")
@@ -144,7 +144,7 @@ class Study:
         return out
 
     def _choose(self, scorers: Mapping[str, Score]) -> None:
-        """Sets `weights`: every model alone, and its sum with TF-IDF and behaviour that is best on a sample."""
+        """Sets `weights`: every text model alone, and its best sum with TF-IDF and borrowed behaviour."""
         self.say("choosing weights on validation")
         cases = sample(self.split.validation, TUNING_CASES)
         self.weights = {name: {name: 1.0} for name in scorers if ":" not in name}
@@ -248,7 +248,8 @@ def _rank(scores: Floats, cases: Cases) -> Floats:
     scores[histories.owner, histories.item] = -np.inf
     own = scores[np.arange(len(cases)), cases.target][:, None]
     above, level = (scores > own).sum(axis=1), (scores == own).sum(axis=1)
-    return (above + (level + 1) / 2).astype(np.float32)
+    rank: Floats = (above + (level + 1) / 2).astype(np.float32)
+    return rank
 
 
 def _gain(rank: Floats) -> Floats:

@@ -37,7 +37,7 @@ class HistoryTuning:
     """`full`: every weight; `lora`: low-rank updates of all linear layers (Hu et al., ICLR 2022)."""
     texts: int = 10_000
     """Texts that pass through the model during training; decides how long it takes."""
-    windows: int = 48
+    windows: int = 24
     """Histories per batch."""
     length: int = 5
     """Consecutive events of one history per window; each but the first is asked for in turn."""

@@ -1,0 +1,277 @@
+"""`benchmark cold-category`: a category without any behaviour, then with a few events of it."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from crossaisle.data.cases import Cases
+from crossaisle.data.catalogues import load_catalogue
+from crossaisle.data.cold import last_of, sample
+from crossaisle.data.dataset import Dataset
+from crossaisle.data.history import Decay, Floats
+from crossaisle.encoders.cache import pretrained
+from crossaisle.encoders.whiten import Whitening
+from crossaisle.evaluate.curve import Line, curve_svg
+from crossaisle.evaluate.files import write_json
+from crossaisle.evaluate.significance import Bootstrap
+from crossaisle.models.borrowed import BorrowedBehaviour
+from crossaisle.models.content import EncoderSimilarity, TfidfSimilarity
+from crossaisle.models.recipe import buys_again
+from crossaisle.pipeline.fitting import peak_mb
+from crossaisle.pipeline.running import Say, silent
+
+DATASETS: dict[str, tuple[str, str | None, int]] = {
+    "amazon14": ("amazon14", "Beauty", 1),
+    "completejourney": ("completejourney", None, 0),
+}
+"""What is asked: catalogue, shop of it, and the depth of the categories that go cold one at a time."""
+SHOTS = (0, 1, 5, 10, 50, 100)
+SEEDS = 5
+CATEGORIES = 5
+"""The categories with the most events; each goes cold in turn."""
+CASES = 300
+"""Per category, for validation and for test."""
+K = 10
+FULL = -1
+OWN = 3.0
+NAMED = {0: "zero_shot", 10: "ten_shot"}
+_GRID = {"encoder": (0.0, 0.5), "borrowed": (0.0, 0.5, 1.0, 2.0), "popular": (0.0, 0.1, 0.3, 1.0)}
+MODELS = ("tfidf", "popularity", "crossaisle")
+
+Mask = npt.NDArray[np.bool_]
+Parts = dict[str, Floats]
+Setting = tuple[float, float, float]
+"""Weights of the encoder, of borrowed behaviour and of borrowed popularity beside TF-IDF's 1."""
+
+
+def run(
+    name: str,
+    out: str | Path,
+    *,
+    root: str | Path | None = None,
+    progress: bool = False,
+    say: Say = silent,
+) -> list[dict[str, Any]]:
+    """Writes `out/results.json` and `out/few_shot.svg`, the curve; returns the rows."""
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    rows: list[dict[str, Any]] = []
+    for label, (catalogue, domain, depth) in DATASETS.items():
+        say(f"importing {label}")
+        dataset = load_catalogue(catalogue, root=root, domain=domain, progress=progress).dataset
+        say("reading texts with the encoder as it is")
+        raw = pretrained().encode(dataset.item_texts, progress=progress)
+        study = CategoryStudy(dataset, depth, Whitening.fit(raw).apply(raw), say=say)
+        study.run()
+        rows += study.rows()
+        write_json(folder / "results.json", rows)
+    (folder / "few_shot.svg").write_text(picture(rows), encoding="utf-8")
+    return rows
+
+
+@dataclass
+class CategoryStudy:
+    """One data set: every category of the largest goes cold in turn.
+
+    A tenth of the users each is asked for validation and for test and never trains. A query is a user's
+    events of other categories before the last event of the cold one, which is the target: nobody has
+    a past in a category that has just opened, neither with few shots nor with full data, so that the
+    models differ and the questions do not. Weights for a category and a number of shots are the
+    best on the validation users of the *other* categories.
+    """
+
+    dataset: Dataset
+    depth: int
+    vectors: Floats
+    """float32 (n_items, d): whitened vectors of the encoder."""
+    seed: int = 0
+    say: Say = silent
+    values: dict[tuple[int, int, str], dict[Setting, Floats]] = field(default_factory=dict)
+    """(category, shots, "validation"/"test" + "/inside" or "/open") -> NDCG per case, mean over the seeds."""
+    seconds: float = 0.0
+
+    def run(self) -> None:
+        """Fills `values`."""
+        start = time.perf_counter()
+        data, events = self.dataset, self.dataset.events
+        category = data.taxonomy.codes(self.depth)
+        role = np.random.default_rng(self.seed).permutation(data.n_users) % 10
+        training = role[events.user] > 1
+        decay, average = (Decay(), True) if buys_again(data) else (Decay(events=2.0), False)
+        self.texts = TfidfSimilarity(decay=decay, average=average).fit(data)
+        self.encoder = EncoderSimilarity(decay=decay, average=average)
+        self.encoder.vectors_, self.encoder.item_ids_ = self.vectors, data.item_ids
+        self.model = BorrowedBehaviour(decay=decay, average=average, own=OWN)
+        everyone = np.ones(data.n_items, bool)
+        self.kernels = [self.model.kernel(v, everyone) for v in (self.texts.vectors_, self.vectors)]
+        counts = np.bincount(category[events.item][category[events.item] >= 0])
+        self.categories = np.argsort(-counts, kind="stable")[:CATEGORIES].tolist()
+        for cold in self.categories:
+            inside = category == cold
+            self.say(f"{data.taxonomy.names(self.depth)[cold]}: {int(inside.sum()):,} items go cold")
+            asked = {
+                on: sample(last_of(data, inside, inside, role == number), CASES, self.seed)
+                for number, on in enumerate(("validation", "test"))
+            }
+            fixed = {on: self._fixed(cases) for on, cases in asked.items()}
+            mine = np.flatnonzero(training & inside[events.item])
+            others = training & ~inside[events.item]
+            for shots in (*SHOTS, FULL):
+                for seed in range(SEEDS if shots > 0 else 1):
+                    kept = others.copy()
+                    order = np.random.default_rng(seed).permutation(mine)
+                    kept[order if shots == FULL else order[:shots]] = True
+                    self._measure(cold, shots, inside, data.with_events(kept), asked, fixed)
+        self.seconds = time.perf_counter() - start
+
+    def _fixed(self, cases: Cases) -> Parts:
+        """Parts that read no behaviour."""
+        h = cases.histories
+        return {"tfidf": _level(self.texts.score_rows(h)), "encoder": _level(self.encoder.score_rows(h))}
+
+    def _measure(
+        self,
+        cold: int,
+        shots: int,
+        inside: Mask,
+        known: Dataset,
+        asked: Mapping[str, Cases],
+        fixed: Mapping[str, Parts],
+    ) -> None:
+        """The closed-form update: the same formula with the events there are now."""
+        model = self.model.fit_kernels(known, self.kernels)
+        popular = np.asarray(model.kernel_ @ np.log1p(known.item_counts)).astype(np.float32)
+        popular /= max(float(popular.std()), 1e-9)
+        repeats = SEEDS if shots > 0 else 1
+        for on, cases in asked.items():
+            borrowed = _level(model.score_rows(cases.histories))
+            for setting in settings():
+                scores = _sum(setting, fixed[on], borrowed, popular)
+                for where, allowed in (("inside", inside), ("open", None)):
+                    gain = _gain(scores, cases, allowed) * np.float32(1 / repeats)
+                    found = self.values.setdefault((cold, shots, f"{on}/{where}"), {})
+                    found[setting] = found[setting] + gain if setting in found else gain
+
+    def chosen(self, cold: int, shots: int, where: str) -> Setting:
+        """The weights that are best on the validation users of the other categories."""
+        others = [c for c in self.categories if c != cold] or self.categories
+
+        def mean(setting: Setting) -> float:
+            figures = [self.values[c, shots, f"validation/{where}"][setting].mean() for c in others]
+            return float(np.mean(figures))
+
+        return max((s for s in settings() if s[:3] not in _ALONE.values()), key=mean)
+
+    def gains(self, model: str, shots: int, where: str, on: str = "test") -> Floats:
+        """NDCG of every case of every category, float32 (n,)."""
+        out = []
+        for cold in self.categories:
+            setting = self.chosen(cold, shots, where) if model == "crossaisle" else _ALONE[model]
+            out.append(self.values[cold, shots, f"{on}/{where}"][setting])
+        return np.concatenate(out)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """`ndcg` and `share_of_full` in slices `zero_shot`, `shots_1`, ..., `full`."""
+        out: list[dict[str, Any]] = []
+        for model, where, shots in itertools.product(MODELS, ("inside", "open"), (*SHOTS, FULL)):
+            mine, full = self.gains(model, shots, where), self.gains("crossaisle", FULL, where)
+            bootstrap = Bootstrap(n=len(mine))
+            name = "full" if shots == FULL else NAMED.get(shots, f"shots_{shots}")
+            name += "" if where == "inside" else "_open"
+            for metric in ("ndcg", "share_of_full"):
+                found = (
+                    bootstrap.interval(mine[:, None])
+                    if metric == "ndcg"
+                    else bootstrap.ratio(mine[:, None], full[:, None])
+                )
+                out.append(
+                    {
+                        "dataset": self.dataset.name,
+                        "protocol": "cold_category",
+                        "split": "test",
+                        "model": model,
+                        "slice": name,
+                        "metric": metric,
+                        "k": K,
+                        "value": float(found.value[0]),
+                        "low": float(found.low[0]),
+                        "high": float(found.high[0]),
+                        "n": len(mine),
+                        "fit_seconds": self.seconds,
+                        "peak_mb": peak_mb(),
+                    }
+                )
+        return out
+
+
+_ALONE: dict[str, Setting] = {"tfidf": (0.0, 0.0, 0.0), "popularity": (0.0, 0.0, -1.0)}
+"""Baselines; a negative weight of popularity stands for popularity without TF-IDF."""
+
+
+def settings() -> Iterator[Setting]:
+    """All weights to choose from, and the baselines."""
+    yield _ALONE["popularity"]
+    yield from itertools.product(_GRID["encoder"], _GRID["borrowed"], _GRID["popular"])
+
+
+def _sum(setting: Setting, fixed: Parts, borrowed: Floats, popular: Floats) -> Floats:
+    encoder, lent, liked = (np.float32(w) for w in setting)
+    if liked < 0:
+        return np.broadcast_to(popular, borrowed.shape)
+    total: Floats = fixed["tfidf"] + encoder * fixed["encoder"] + lent * borrowed + liked * popular
+    return total
+
+
+def _level(scores: Floats) -> Floats:
+    """Scores of each query over their own spread, so that weights mean the same with few events and many."""
+    known = np.nan_to_num(scores)
+    out: Floats = known / np.maximum(known.std(axis=1, keepdims=True), 1e-9)
+    return out
+
+
+def _gain(scores: Floats, cases: Cases, allowed: Mask | None) -> Floats:
+    """NDCG at 10 of one target per case, float32 (n,); ties get the middle rank."""
+    own = scores[np.arange(len(cases)), cases.target][:, None]
+    if allowed is None:
+        allowed = np.ones(scores.shape[1], bool)
+        seen = sparse.csr_matrix(cases.histories.matrix(None, scores.shape[1]) > 0)
+        above = (scores > own).sum(axis=1) - _count(seen, scores > own)
+        level = (scores == own).sum(axis=1) - _count(seen, scores == own)
+    else:  # the history holds nothing of the category
+        above, level = (scores[:, allowed] > own).sum(axis=1), (scores[:, allowed] == own).sum(axis=1)
+    rank = above + (level + 1) / 2
+    return np.where(rank <= K, 1 / np.log2(rank + 1), 0.0).astype(np.float32)
+
+
+def _count(seen: sparse.csr_matrix, where: Mask) -> npt.NDArray[np.int64]:
+    """How many items of each history are marked."""
+    owner = np.repeat(np.arange(seen.shape[0]), np.diff(seen.indptr))
+    return np.bincount(owner, where[owner, seen.indices], seen.shape[0]).astype(np.int64)
+
+
+def picture(rows: list[dict[str, Any]]) -> str:
+    """The few-shot curve as SVG: share of full-data NDCG inside the category by number of events."""
+    names = {NAMED.get(k, f"shots_{k}"): k for k in SHOTS}
+    lines = []
+    for dataset in dict.fromkeys(row["dataset"] for row in rows):
+        found = [
+            (names[r["slice"]], r["value"], r["low"], r["high"])
+            for r in rows
+            if r["dataset"] == dataset
+            and r["model"] == "crossaisle"
+            and r["metric"] == "share_of_full"
+            and r["slice"] in names
+        ]
+        lines.append(Line(dataset, sorted(found)))
+    return curve_svg(
+        lines, title="A cold category", x="events of the category", y="share of full-data NDCG@10"
+    )
