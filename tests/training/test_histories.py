@@ -33,8 +33,8 @@ def test_loss_falls_and_the_folder_encodes_as_trained(folder: Path, move: Move, 
     shop = tiny_shop()
     backbone = Backbone.load(folder)
     before = backbone.encode(shop.item_texts)
-    tuning = HistoryTuning(moves=move, windows=6, texts=1500, rate=5e-3)
-    tuning.fit(backbone, shop, Whitening.fit(before))
+    tuning = HistoryTuning(moves=move, windows=6, texts=3000, rate=1e-3)
+    backbone = tuning.fit(backbone, shop, Whitening.fit(before))
     assert np.mean(tuning.losses_[-5:]) < np.mean(tuning.losses_[:5]) - 0.1
     after = backbone.encode(shop.item_texts)
     assert np.abs(after - before).max() > 1e-3

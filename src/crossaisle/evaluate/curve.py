@@ -39,7 +39,7 @@ def curve_svg(lines: Sequence[Line], *, title: str, x: str, y: str) -> str:
     for step in range(5):
         value = top * step / 4
         parts.append(
-            f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{up(value):.1f}" y2="{up(value):.1f}" stroke="#ddd"/>'
+            f'<path d="M{LEFT},{up(value):.1f} H{WIDTH - RIGHT}" stroke="#ddd"/>'
             f'<text x="{LEFT - 8}" y="{up(value) + 4:.1f}" text-anchor="end">{value:.2f}</text>'
         )
     for place in places:

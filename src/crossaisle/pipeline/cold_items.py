@@ -120,7 +120,7 @@ class Study:
             start = time.perf_counter()
             self.say(f"fine-tuning: {move}")
             model = Backbone.load(self.backbone, max_tokens=32)
-            HistoryTuning(moves=move, texts=self.texts).fit(
+            model = HistoryTuning(moves=move, texts=self.texts).fit(
                 model, self.split.train, whitening, progress=self.progress
             )
             model.save(self.folder / move)

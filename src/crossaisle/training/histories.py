@@ -14,9 +14,11 @@ from torch import Tensor, nn
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats
 from crossaisle.encoders.whiten import Whitening
-from crossaisle.errors import CrossaisleError, MissingDependencyError
+from crossaisle.errors import CrossaisleError
 from crossaisle.progress import bar
+from crossaisle.train_config import TrainConfig
 from crossaisle.training.backbone import Backbone
+from crossaisle.training.layers import merged, prepare
 
 Move = Literal["lora", "full"]
 _RATE: dict[str, float] = {"lora": 1e-3, "full": 5e-5}
@@ -56,7 +58,7 @@ class HistoryTuning:
     def fit(
         self, backbone: Backbone, dataset: Dataset, whitening: Whitening, *, progress: bool = False
     ) -> Backbone:
-        """Trains on the events of `dataset`; the backbone returned encodes as the trained one does.
+        """Trains on the events of `dataset`; returns the trained backbone, adapters merged.
 
         `whitening` is that of the untrained backbone's vectors over the catalogue. Raises
         `CrossaisleError` when no history has two events, or when the loss is no number any more.
@@ -65,7 +67,7 @@ class HistoryTuning:
         if not len(windows):
             raise CrossaisleError("fine-tuning needs histories of two or more events; there are none")
         torch.manual_seed(self.seed)
-        model = self._wrapped(backbone)
+        prepare(backbone, TrainConfig(moves=self.moves, lora_rank=self.rank, lora_alpha=2 * self.rank))
         head = _Head(whitening)
         weights = [p for p in backbone.model.parameters() if p.requires_grad]
         optimiser = torch.optim.AdamW(weights, lr=self.rate or _RATE[self.moves], weight_decay=0.01)
@@ -95,24 +97,8 @@ class HistoryTuning:
                 self.losses_.append(float(loss.detach()))
                 seen += len(items)
                 advance(len(items))
-        if self.moves == "lora":
-            backbone.model = model.merge_and_unload()
         backbone.eval()
-        return backbone
-
-    def _wrapped(self, backbone: Backbone) -> Any:
-        """Decides what moves; LoRA layers are put into the backbone's own model."""
-        if self.moves == "full":
-            backbone.model.requires_grad_(True)
-            return backbone.model
-        try:
-            from peft import LoraConfig, get_peft_model
-        except ImportError:
-            raise MissingDependencyError("peft", "train", "LoRA") from None
-        config = LoraConfig(
-            r=self.rank, lora_alpha=2 * self.rank, lora_dropout=0.05, target_modules="all-linear"
-        )
-        return get_peft_model(backbone.model, config)
+        return merged(backbone)
 
     def _loss(self, vectors: Tensor, rows: Floats, target: npt.NDArray[np.int64], excluded: Any) -> Tensor:
         device = vectors.device
