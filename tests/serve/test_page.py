@@ -1,4 +1,4 @@
-"""The page: it holds together, speaks both languages, needs nothing from elsewhere, and works in a browser."""
+"""The page: it holds together, speaks two languages, needs nothing from elsewhere, works in a browser."""
 
 from __future__ import annotations
 
