@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from crossaisle import __version__
-from crossaisle.cli import building, service, serving, stores, training
+from crossaisle.cli import building, compressing, service, serving, stores, training
 
 app = typer.Typer(
     name="crossaisle",
@@ -51,6 +51,7 @@ app.command()(serving.explain)
 app.command()(service.serve)
 app.command()(training.train)
 app.command()(building.benchmark)
+app.command()(compressing.compress)
 app.add_typer(stores.data, name="data", help="Known data sets: list and fetch them.")
 app.add_typer(stores.models, name="models", help="Pretrained weights: list and fetch them.")
 app.add_typer(service.keys, name="keys", help="API keys of a service: add, list, revoke.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from crossaisle.encoders.base import Encoder
 from crossaisle.encoders.multilingual import UseEncoder
 from crossaisle.encoders.onnx import OnnxEncoder
+from crossaisle.encoders.static import SETTINGS, StaticEncoder
 from crossaisle.encoders.weights import pull
 
 
@@ -13,4 +14,4 @@ def open_encoder(name: str) -> Encoder:
     folder = pull(name)
     if name == "use-multilingual":
         return UseEncoder()
-    return OnnxEncoder(folder)
+    return StaticEncoder(folder) if (folder / SETTINGS).is_file() else OnnxEncoder(folder)

@@ -1,0 +1,62 @@
+"""`crossaisle compress`: a text encoder made smaller."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from crossaisle.cli.building import say
+from crossaisle.cli.output import AsJson, show_json, show_table
+
+COLUMNS = ("variant", "ndcg", "share", "megabytes", "titles_per_second", "bytes_per_item")
+
+
+def compress(
+    model: Annotated[
+        str, typer.Argument(help="A checkpoint with torch weights: a name, a folder or owner/name.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the smaller models.", metavar="DIR")],
+    on: Annotated[
+        str, typer.Option(help="Known data set whose texts teach and whose validation measures.")
+    ] = "completejourney",
+    methods: Annotated[
+        list[str] | None,
+        typer.Option("--method", help="int8, layers, static or vectors (repeatable; all when unset)."),
+    ] = None,
+    layers: Annotated[int, typer.Option(help="Layers to keep.", min=1)] = 3,
+    dimension: Annotated[int, typer.Option(help="Dimensions of the static model.", min=1)] = 256,
+    steps: Annotated[int, typer.Option(help="Steps of distillation after layers are cut.", min=0)] = 300,
+    seed: Annotated[int, typer.Option(help="Of samples and batches.")] = 0,
+    root: Annotated[
+        Path | None, typer.Option(help="Folder that holds the files of the data sets.", metavar="DIR")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a text encoder smaller in several ways and measure each: quality, size, speed.
+
+    \b
+    crossaisle compress minilm-torch --on s3rec-beauty --out runs/small
+    crossaisle compress models/tuned --on s3rec-beauty --out runs/small --method int8
+    """
+    from crossaisle.pipeline import compressing
+
+    rows = compressing.compress(
+        model,
+        out,
+        on=on,
+        root=root,
+        methods=methods or compressing.METHODS,
+        layers=layers,
+        dimension=dimension,
+        steps=steps,
+        seed=seed,
+        progress=True,
+        say=say,
+    )
+    if as_json:
+        show_json(rows)
+    else:
+        show_table(list(COLUMNS), [[row[name] for name in COLUMNS] for row in rows])
+        print(out / "compression.json")

@@ -1,0 +1,114 @@
+"""`StaticEncoder`: a vector per token, looked up and averaged. Needs numpy and a tokenizer, no network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import sparse
+
+from crossaisle.artifact import sha256
+from crossaisle.data.history import Floats
+from crossaisle.encoders.weights import TOKENIZER
+from crossaisle.errors import FetchError
+from crossaisle.progress import bar
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+SETTINGS = "static.json"
+"""The file that tells a folder of this kind."""
+TABLE = "table.npy"
+CHUNK = 8192
+_CHARACTERS_PER_TOKEN = 64
+
+
+@dataclass
+class StaticEncoder:
+    """Weighted mean of token vectors (Model2Vec, Tulkens and van Dongen, 2024; weights after SIF, Arora et
+    al., ICLR 2017).
+
+    `folder` holds `table.npy`, float16 (vocabulary, d), each row times the weight of its token, and
+    `tokenizer.json`; `training/distil.py` makes it from a transformer.
+    """
+
+    folder: Path
+    _: KW_ONLY
+    max_tokens: int = 512
+    """Longer texts are cut."""
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Table, tokenizer and settings that decide what a vector is."""
+        table, tokenizer = sha256(self.folder / TABLE), sha256(self.folder / TOKENIZER)
+        return f"static-{table[:16]}-{tokenizer[:8]}-{self.max_tokens}"
+
+    def encode(self, texts: Sequence[str], *, progress: bool = False) -> Floats:
+        """float32 (len(texts), d), rows of unit length; an empty text gives a row of zeros."""
+        out: Floats = np.zeros((len(texts), self.dimension), np.float32)
+        with bar("reading texts", len(texts), show=progress) as advance:
+            for start in range(0, len(texts), CHUNK):
+                part = texts[start : start + CHUNK]
+                summed = bags(self._tokenizer, part, len(self._table), self.max_tokens) @ self._table
+                length = np.linalg.norm(summed, axis=1, keepdims=True)
+                out[start : start + len(part)] = summed / np.maximum(length, 1e-12)
+                advance(len(part))
+        return out
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+        return int(self._table.shape[1])
+
+    @cached_property
+    def _table(self) -> Floats:
+        file = self.folder / TABLE
+        try:
+            table = np.load(file, allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise FetchError(f"{file}: could not be loaded ({error})") from error
+        if table.ndim != 2:
+            raise FetchError(f"{file}: is no table of token vectors (its shape is {table.shape})")
+        rows: Floats = table.astype(np.float32)
+        return rows
+
+    @cached_property
+    def _tokenizer(self) -> Tokenizer:
+        from tokenizers import Tokenizer
+
+        file = self.folder / TOKENIZER
+        if not file.is_file():
+            raise FetchError(f"{self.folder}: holds no {TOKENIZER}")
+        try:
+            tokenizer = Tokenizer.from_file(str(file))
+        except Exception as error:  # the library raises bare Exception
+            raise FetchError(f"{file}: is not a tokenizer ({error})") from error
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
+        return tokenizer
+
+
+def bags(tokenizer: Tokenizer, texts: Sequence[str], vocabulary: int, max_tokens: int) -> sparse.csr_matrix:
+    """csr float32 (n, vocabulary): how often each token is in each text; no special tokens."""
+    cut = [text[: max_tokens * _CHARACTERS_PER_TOKEN] for text in texts]
+    rows = [
+        e.ids[:max_tokens] if text.strip() else []
+        for text, e in zip(cut, tokenizer.encode_batch(cut, add_special_tokens=False), strict=True)
+    ]
+    indptr = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
+    indices = np.array([i for row in rows for i in row], np.int32)
+    data = np.ones(len(indices), np.float32)
+    counts = sparse.csr_matrix((data, indices, indptr), shape=(len(rows), vocabulary))
+    counts.sum_duplicates()
+    return counts
+
+
+def write_settings(folder: Path, *, teacher: str, dimension: int, texts: int) -> None:
+    """`static.json`: what the table was made from."""
+    settings = {"teacher": teacher, "dimension": dimension, "texts": texts}
+    (folder / SETTINGS).write_text(json.dumps(settings, indent=1))

@@ -1,0 +1,55 @@
+"""`prune_layers`: the same transformer with fewer layers."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from crossaisle.errors import ConfigError
+from crossaisle.training.backbone import Backbone
+
+
+def prune_layers(backbone: Backbone, keep: int) -> Backbone:
+    """A copy with `keep` layers, evenly spaced, first and last among them (Sajjad et al., 2023).
+
+    `ConfigError` when the model has fewer layers, or none that can be found.
+    """
+    small = copy.deepcopy(backbone)
+    owner, name = _stack(small.model)
+    layers = getattr(owner, name)
+    if not 1 <= keep <= len(layers):
+        raise ConfigError(f"layers to keep must be 1 to {len(layers)}, which this model has (found {keep})")
+    chosen = np.unique(np.linspace(0, len(layers) - 1, keep).round().astype(int)) if keep > 1 else [0]
+    setattr(owner, name, nn.ModuleList(layers[int(i)] for i in chosen))
+    small.model.config.num_hidden_layers = len(chosen)
+    if getattr(small.model.config, "layer_types", None):
+        types = small.model.config.layer_types
+        small.model.config.layer_types = [types[int(i)] for i in chosen]
+    for position, layer in enumerate(getattr(owner, name)):  # decoders number their layers for the cache
+        for module in layer.modules():
+            if hasattr(module, "layer_idx"):
+                module.layer_idx = position
+    return small
+
+
+def layer_count(backbone: Backbone) -> int:
+    """Layers of a backbone."""
+    owner, name = _stack(backbone.model)
+    return len(getattr(owner, name))
+
+
+def _stack(model: nn.Module) -> tuple[Any, str]:
+    """The module that holds the longest list of layers, and the list's name."""
+    found = [
+        (len(child), module, name)
+        for module in model.modules()
+        for name, child in module.named_children()
+        if isinstance(child, nn.ModuleList)
+    ]
+    if not found:
+        raise ConfigError(f"{type(model).__name__} has no list of layers: it cannot be pruned")
+    _, owner, name = max(found, key=lambda f: f[0])
+    return owner, name
