@@ -1,0 +1,62 @@
+"""The compression table: runs `compress` on known data sets and prints one Markdown table for each.
+
+    python benchmarks/compression.py s3rec-beauty completejourney --out runs/compression [--root DIR]
+
+`--keep` prints what is in the folder already.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from crossaisle.pipeline.compressing import compress
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", nargs="+")
+    parser.add_argument("--model", default="minilm-torch")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--root", type=Path)
+    parser.add_argument("--keep", action="store_true")
+    options = parser.parse_args()
+    for name in options.data:
+        folder = options.out / name
+        if not options.keep:
+            compress(options.model, folder, on=name, root=options.root, progress=True, say=say)
+        rows = json.loads((folder / "compression.json").read_text())
+        print(f"\n{name}, {rows[0]['cases']:,} validation cases\n\n{table(rows)}")
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Markdown."""
+    lines = [
+        "| | N@10 | of the whole model's | MB | titles/s | bytes per item |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for row in rows:
+        size = "–" if row["megabytes"] is None else f"{row['megabytes']:.0f}"
+        speed = "–" if row["titles_per_second"] is None else f"{row['titles_per_second']:,.0f}"
+        cells = [
+            row["variant"],
+            f"{row['ndcg']:.4f}",
+            f"{row['share']:.0%}",
+            size,
+            speed,
+            str(row["bytes_per_item"]),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def say(sentence: str) -> None:
+    """Tells on stderr what is being done."""
+    print(sentence, file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
