@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from crossaisle import cli
@@ -67,6 +68,16 @@ def test_each_method_gives_a_folder_and_a_row(
         "layers-1-torch",
         "static",
     ]
+
+
+def test_the_shop_may_be_a_configuration(shop_events: pl.DataFrame, tmp_path: Path) -> None:
+    shop_events.write_csv(tmp_path / "events.csv")
+    file = tmp_path / "shop.toml"
+    file.write_text('[data.events]\npath = "events.csv"\n[split]\nprotocol = "leave_last_out"\n')
+    model = tiny_bert(tmp_path / "bert")
+    rows = compress(str(model), tmp_path / "small", on=str(file), methods=["vectors"])
+    assert rows[0]["variant"] == "float32 in torch"
+    assert rows[-1]["variant"] == "vectors: binary, codes only"
 
 
 def test_unknown_methods_are_named(tmp_path: Path) -> None:

@@ -19,7 +19,10 @@ def compress(
     ],
     out: Annotated[Path, typer.Option(help="Folder for the smaller models.", metavar="DIR")],
     on: Annotated[
-        str, typer.Option(help="Known data set whose texts teach and whose validation measures.")
+        str,
+        typer.Option(
+            help="Known data set, or CONFIG.toml of a shop: its texts teach, its validation measures."
+        ),
     ] = "completejourney",
     methods: Annotated[
         list[str] | None,
@@ -38,7 +41,7 @@ def compress(
 
     \b
     crossaisle compress minilm-torch --on s3rec-beauty --out runs/small
-    crossaisle compress models/tuned --on s3rec-beauty --out runs/small --method int8
+    crossaisle compress models/tuned --on shop.toml --out runs/small --method int8
     """
     from crossaisle.pipeline import compressing
 

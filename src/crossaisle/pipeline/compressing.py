@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from crossaisle.config import SplitConfig
+from crossaisle.config import SplitConfig, load_config
 from crossaisle.data.cases import Cases
 from crossaisle.data.catalogues import load_catalogue
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay, Floats
+from crossaisle.data.importer import import_dataset
 from crossaisle.encoders.base import Encoder
 from crossaisle.encoders.compact import CompactVectors
 from crossaisle.encoders.onnx import OnnxEncoder
@@ -97,8 +98,9 @@ def compress(
     """Writes one folder per method below `out` and `out/compression.json`; returns its rows.
 
     `model` is a checkpoint with torch weights: a known name, a folder, or "owner/name" on the hub. `on`
-    names the data set whose texts teach and check, and whose validation measures. Rows have `variant`,
-    `ndcg`, `share` (of the whole model's), `megabytes`, `titles_per_second`, `bytes_per_item`, `folder`.
+    names the data set, or the TOML file of a shop, whose texts teach and whose validation measures.
+    Rows have `variant`, `ndcg`, `share` (of the whole model's), `megabytes`, `titles_per_second`,
+    `bytes_per_item`, `folder`.
     """
     from crossaisle.training.torch_library import require
 
@@ -113,9 +115,7 @@ def compress(
 
     out = Path(out)
     say(f"importing {on}")
-    dataset = load_catalogue(on, root=root, progress=progress).dataset
-    sequence = on.startswith("s3rec")
-    split = SplitConfig(protocol="leave_last_out") if sequence else SPLITS.get(on, SplitConfig())
+    dataset, split = _shop(on, root, progress)
     questions = Questions.of(dataset, split, rng=np.random.default_rng(seed))
     teacher = Backbone.load(model)
     texts = dataset.item_texts
@@ -156,6 +156,16 @@ def compress(
     head = {"model": model, "dataset": on, "split": "validation", "cases": len(questions.cases)}
     write_json(out / "compression.json", [head | row for row in rows])
     return rows
+
+
+def _shop(on: str, root: str | Path | None, progress: bool) -> tuple[Dataset, SplitConfig]:
+    """A data set, by name or by the configuration of a shop, and how it is split."""
+    if on.endswith(".toml"):
+        settings = load_config(on)
+        return import_dataset(settings.data, progress=progress).dataset, settings.split
+    dataset = load_catalogue(on, root=root, progress=progress).dataset
+    sequence = on.startswith("s3rec")
+    return dataset, SplitConfig(protocol="leave_last_out") if sequence else SPLITS.get(on, SplitConfig())
 
 
 def _measured(variant: str, questions: Questions, encoder: Encoder, folder: Path, progress: bool) -> Row:
