@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from crossaisle.errors import ConfigError, nearest, shorten
-from crossaisle.train_config import TrainConfig
+from crossaisle.train_config import PretrainConfig, TrainConfig
 
 T = TypeVar("T")
 HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
@@ -195,14 +195,18 @@ class RunConfig:
     model: ModelConfig = ModelConfig()
     train: TrainConfig = field(default_factory=TrainConfig)
     """Read by `crossaisle train` only."""
+    pretrain: PretrainConfig = field(default_factory=PretrainConfig)
+    """Read by `crossaisle pretrain` only."""
 
 
 def overridden(name: str, overrides: Sequence[str], *, split: SplitConfig) -> RunConfig:
     """Settings for a known data set: its usual split and the defaults, with overrides of `[train]`."""
     values: dict[str, Any] = {}
     for key, text in _pairs(overrides):
-        if not key.strip().startswith("train."):
-            raise ConfigError(f"--set {key}: {name} is a known data set, for which only [train] can be set")
+        if key.strip().split(".")[0] not in ("train", "pretrain"):
+            raise ConfigError(
+                f"--set {key}: {name} is a known data set, for which only [train] and [pretrain] can be set"
+            )
         _put(values, key, text)
     return replace(build(RunConfig, {"data": {"name": name}, **values}, "--set"), split=split)
 
@@ -231,6 +235,9 @@ def load_config(path: str | Path, overrides: Mapping[str, str] | Sequence[str] =
     checkpoint = path.parent / Path(config.train.backbone).expanduser()
     if checkpoint.is_dir():
         config = replace(config, train=replace(config.train, backbone=str(checkpoint)))
+    checkpoint = path.parent / Path(config.pretrain.backbone).expanduser()
+    if checkpoint.is_dir():
+        config = replace(config, pretrain=replace(config.pretrain, backbone=str(checkpoint)))
     encoder = config.model.encoder
     if encoder not in ENCODERS:
         folder = path.parent / Path(encoder).expanduser()

@@ -102,3 +102,38 @@ class TrainConfig:
         """The learning rate at its highest."""
         usual = {"head": 1e-3, "lora": 5e-4, "last": 5e-5, "full": 5e-5}
         return usual[self.moves] if self.learning_rate is None else self.learning_rate
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainConfig:
+    """`[pretrain]`: a language model goes on reading, now the catalogue's own texts."""
+
+    backbone: str = "minilm-torch"
+    """A name known for training, a folder with a checkpoint, or "owner/name" on the Hugging Face hub."""
+    max_texts: int = field(default=50_000, metadata={"low": 10})
+    """Texts taken, a seeded sample."""
+    held_out: float = field(default=0.05, metadata={"low": 0.001, "high": 0.5})
+    """Share of the texts on which perplexity is measured; never trained on."""
+    epochs: int = field(default=1, metadata={"low": 1})
+    head_share: float = field(default=0.2, metadata={"low": 0.0, "high": 1.0})
+    """Share of the steps in which only a fresh head moves, where the checkpoint has none."""
+    batch: int = field(default=32, metadata={"low": 1})
+    """Texts per step."""
+    max_tokens: int = field(default=64, metadata={"low": 4})
+    """Longer texts are cut."""
+    mask: float = field(default=0.15, metadata={"low": 0.01, "high": 0.9})
+    """Share of the tokens of a BERT-like model to be guessed."""
+    learning_rate: float = field(default=5e-5, metadata={"low": 0.0})
+    warm_up: float = field(default=0.1, metadata={"low": 0.0, "high": 1.0})
+    """Share of the steps in which the learning rate rises."""
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    clip: float = field(default=1.0, metadata={"low": 0.0})
+    """Largest norm of the gradient; 0 switches it off."""
+    weight_decay: float = field(default=0.01, metadata={"low": 0.0})
+    patience: int = field(default=3, metadata={"low": 0})
+    """Measurements without a lower perplexity before reading stops; 0 never stops early."""
+    validate_every: int = field(default=200, metadata={"low": 1})
+    """Steps between two measurements."""
+    checkpoint_every: int = field(default=200, metadata={"low": 1})
+    """Steps between two checkpoints: what a kill loses at most."""
+    seed: int = field(default=0, metadata={"low": 0})

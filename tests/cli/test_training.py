@@ -98,4 +98,20 @@ def test_a_foreign_folder_is_refused_before_training(
 
 def test_known_data_sets_take_train_settings_only(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["train", "s3rec-beauty", "--out", "x", "--set", "model.keep=5"]) == 2
-    assert "only [train] can be set" in capsys.readouterr().err
+    assert "only [train] and [pretrain] can be set" in capsys.readouterr().err
+
+
+def test_a_read_catalogue_can_be_trained_on(
+    shop: Path, train: Train, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reader = tmp_path / "reader"
+    given = [
+        f"pretrain.{s}" for s in (f"backbone={tmp_path / 'bert'}", "batch=4", "held_out=0.2", "epochs=2")
+    ]
+    command = ["pretrain", str(shop), "--out", str(reader), "--json"]
+    assert cli.run([*command, *(word for setting in given for word in ("--set", setting))]) == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["after"] <= summary["before"]
+    assert json.loads((reader / "pretrain.json").read_text())["perplexity"]["after"] == summary["after"]
+    assert (reader / "curves.svg").read_text().startswith("<svg")
+    assert train(backbone=reader) == 0

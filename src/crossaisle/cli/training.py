@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from crossaisle.cli.building import Overrides, say, say_what_was_set_aside
 from crossaisle.cli.output import AsJson, show_json
+
+if TYPE_CHECKING:
+    from crossaisle.config import RunConfig
+    from crossaisle.data.dataset import Dataset
 
 
 def train(
@@ -30,21 +34,10 @@ def train(
     crossaisle train shop.toml --out models/encoder --set train.moves=full --set train.epochs=3
     crossaisle train s3rec-beauty --out models/encoder --resume
     """
-    from crossaisle.config import load_config, overridden
-    from crossaisle.data.catalogues import CATALOGUES, load_catalogue
-    from crossaisle.data.importer import import_dataset
-    from crossaisle.pipeline.fine_tuning import default_split, fine_tune
+    from crossaisle.pipeline.fine_tuning import fine_tune
 
-    if source in CATALOGUES and not Path(source).exists():
-        settings = overridden(source, overrides or [], split=default_split(source))
-        imported = load_catalogue(source, root=root, progress=True)
-    else:
-        settings = load_config(source, overrides or [])
-        imported = import_dataset(settings.data, progress=True)
-        say_what_was_set_aside(imported.report)
-    summary = fine_tune(
-        imported.dataset, settings.split, settings.train, out, resume=resume, progress=True, say=say
-    )
+    settings, dataset = _source(source, overrides or [], root)
+    summary = fine_tune(dataset, settings.split, settings.train, out, resume=resume, progress=True, say=say)
     if as_json:
         show_json(summary)
         return
@@ -53,3 +46,49 @@ def train(
         f"step {summary['best_step']} of {summary['steps']}"
     )
     print(f"{summary['model']}  {summary['seconds']:.0f} s, {summary['peak_mb']:,.0f} MB")
+
+
+def pretrain(
+    source: Annotated[str, typer.Argument(help="CONFIG.toml or a known data set.", metavar="SOURCE")],
+    out: Annotated[Path, typer.Option(help="Folder for the checkpoint.", metavar="DIR")],
+    overrides: Overrides = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the checkpoint that an interrupted reading left.")
+    ] = False,
+    root: Annotated[
+        Path | None, typer.Option(help="Folder that holds the files of the data sets.", metavar="DIR")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let a language model read the catalogue's texts before it is fine-tuned; needs crossaisle[train].
+
+    \b
+    crossaisle pretrain shop.toml --out models/reader
+    crossaisle train shop.toml --out models/encoder --set train.backbone=models/reader
+    """
+    from crossaisle.pipeline.fine_tuning import read_catalogue
+
+    settings, dataset = _source(source, overrides or [], root)
+    summary = read_catalogue(dataset, settings.pretrain, out, resume=resume, progress=True, say=say)
+    if as_json:
+        show_json(summary)
+        return
+    head = "" if summary["head"] is None else f", {summary['head']:.1f} with a trained head"
+    print(f"held-out perplexity {summary['before']:.1f}{head}, {summary['after']:.1f} after reading")
+    print(f"{summary['model']}  {summary['seconds']:.0f} s, {summary['peak_mb']:,.0f} MB")
+
+
+def _source(source: str, overrides: list[str], root: Path | None) -> tuple[RunConfig, Dataset]:
+    """Settings and data of a configuration file or of a known data set."""
+    from crossaisle.config import load_config, overridden
+    from crossaisle.data.catalogues import CATALOGUES, load_catalogue
+    from crossaisle.data.importer import import_dataset
+    from crossaisle.pipeline.fine_tuning import default_split
+
+    if source in CATALOGUES and not Path(source).exists():
+        settings = overridden(source, overrides, split=default_split(source))
+        return settings, load_catalogue(source, root=root, progress=True).dataset
+    settings = load_config(source, overrides)
+    imported = import_dataset(settings.data, progress=True)
+    say_what_was_set_aside(imported.report)
+    return settings, imported.dataset

@@ -16,7 +16,7 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.errors import ConfigError
 from crossaisle.pipeline.fitting import peak_mb, split_of
 from crossaisle.pipeline.running import SPLITS, Say, silent
-from crossaisle.train_config import TrainConfig
+from crossaisle.train_config import PretrainConfig, TrainConfig
 
 CHECKED = 500
 """Texts on which the exported file is compared with the checkpoint."""
@@ -54,14 +54,7 @@ def fine_tune(
     from crossaisle.training.trainer import Trainer
 
     out, start = Path(out), time.perf_counter()
-    if not out.name:
-        raise ConfigError(f"{out}: name a folder for the model")
-    may_replace(out.resolve())
-    out.parent.mkdir(parents=True, exist_ok=True)
-    state = checkpoint_folder(out)
-    if not resume:
-        may_replace(state.resolve())
-        shutil.rmtree(state, ignore_errors=True)
+    state = _checkpoint(out, resume)
     split = split_of(dataset, split_config)
     trainer = Trainer(split.train, config, validation=split.validation, say=say)
     say(
@@ -95,3 +88,62 @@ def fine_tune(
         "peak_mb": facts["peak_mb"],
         "notes": trained.notes,
     }
+
+
+def read_catalogue(
+    dataset: Dataset,
+    config: PretrainConfig,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    progress: bool = False,
+    say: Say = silent,
+) -> dict[str, Any]:
+    """Pre-trains on the catalogue's texts, which hold no behaviour; writes the checkpoint folder `out`.
+
+    Returns a summary. Raises `MissingDependencyError` without the training libraries.
+    """
+    from crossaisle.training.torch_library import require
+
+    require("pre-training")
+    from crossaisle.training.keeping import keep_pretrained
+    from crossaisle.training.pretrain import Pretraining
+
+    out, start = Path(out), time.perf_counter()
+    state = _checkpoint(out, resume)
+    reading = Pretraining(dataset.item_texts, config, say=say)
+    say(f"{len(reading.read):,} texts, {reading.steps:,} steps")
+    found = reading.run(state, resume=resume, progress=progress)
+    perplexity = {"before": found.before, "head": found.head, "after": found.after}
+    facts = {
+        "dataset": dataset.name,
+        "pretrain": asdict(config),
+        "texts": found.texts,
+        "perplexity": perplexity,
+        "seconds": time.perf_counter() - start,
+        "peak_mb": peak_mb(),
+    }
+    keep_pretrained(found, out, facts)
+    shutil.rmtree(state, ignore_errors=True)
+    return {
+        "model": out,
+        "steps": found.progress.step,
+        "best_step": found.progress.best_step,
+        **perplexity,
+        "seconds": facts["seconds"],
+        "peak_mb": facts["peak_mb"],
+        "notes": found.notes,
+    }
+
+
+def _checkpoint(out: Path, resume: bool) -> Path:
+    """The folder of the unfinished state, emptied unless it is to be resumed."""
+    if not out.name:
+        raise ConfigError(f"{out}: name a folder for the model")
+    may_replace(out.resolve())
+    out.parent.mkdir(parents=True, exist_ok=True)
+    state = checkpoint_folder(out)
+    if not resume:
+        may_replace(state.resolve())
+        shutil.rmtree(state, ignore_errors=True)
+    return state

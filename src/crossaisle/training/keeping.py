@@ -16,6 +16,7 @@ from crossaisle.evaluate.curves import Curve, curves
 from crossaisle.evaluate.files import write_json, write_text
 from crossaisle.training.backbone import Backbone
 from crossaisle.training.export import KIND, export_onnx
+from crossaisle.training.pretrain import Pretrained
 from crossaisle.training.trainer import Trained
 
 CURVES, RECORD, HISTORY_MAP = "curves.svg", "train.json", "history_map.npy"
@@ -82,3 +83,17 @@ def picture(trained: Trained) -> str:
     if progress.validations:
         panels.append(Curve("Validation NDCG@10 (sample)", progress.validations, mark=progress.best_step))
     return curves(panels)
+
+
+def keep_pretrained(found: Pretrained, out: str | Path, facts: Mapping[str, Any]) -> None:
+    """Writes `out`, atomically: the checkpoint that `train` goes on from, `curves.svg`, `pretrain.json`."""
+    progress = found.progress
+    panels = [
+        Curve("Training loss", progress.losses),
+        Curve("Held-out perplexity", progress.validations, mark=progress.best_step),
+    ]
+    with writing(out, KIND) as folder:
+        found.backbone.save(folder)
+        write_text(folder / CURVES, curves(panels))
+        rest = {"losses": progress.losses, "validations": progress.validations, "notes": found.notes}
+        write_json(folder / "pretrain.json", {**facts, "best_step": progress.best_step, **rest})

@@ -17,7 +17,7 @@ from crossaisle.data.history import Floats
 from crossaisle.data.vocabulary import Rows
 from crossaisle.errors import CrossaisleError
 from crossaisle.progress import bar
-from crossaisle.train_config import TrainConfig
+from crossaisle.train_config import PretrainConfig, TrainConfig
 from crossaisle.training import checkpoint
 from crossaisle.training.adversarial import Perturbation
 from crossaisle.training.backbone import Backbone
@@ -240,7 +240,7 @@ class Trainer:
         self.say(sentence)
 
 
-def schedule(step: int, steps: int, config: TrainConfig) -> float:
+def schedule(step: int, steps: int, config: TrainConfig | PretrainConfig) -> float:
     """Share of the learning rate at a step: a linear rise, then the chosen fall."""
     rise = round(config.warm_up * steps)
     if step < rise:
