@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
 from crossaisle.data.cases import Cases
 from crossaisle.data.catalogues import load_catalogue
@@ -36,15 +35,17 @@ DATASETS: dict[str, tuple[str, str | None, int]] = {
 """What is asked: catalogue, shop of it, and the depth of the categories that go cold one at a time."""
 SHOTS = (0, 1, 5, 10, 50, 100)
 SEEDS = 5
-CATEGORIES = 5
+CATEGORIES = 3
 """The categories with the most events; each goes cold in turn."""
 CASES = 300
 """Per category, for validation and for test."""
+EVENTS = 200_000
+"""A larger shop is measured on a seeded sample of its users with about this many events."""
 K = 10
 FULL = -1
 OWN = 3.0
 NAMED = {0: "zero_shot", 10: "ten_shot"}
-_GRID = {"encoder": (0.0, 0.5), "borrowed": (0.0, 0.5, 1.0, 2.0), "popular": (0.0, 0.1, 0.3, 1.0)}
+_GRID = {"encoder": (0.0, 0.5), "borrowed": (0.0, 0.5, 1.0), "popular": (0.0, 0.1, 0.3, 1.0)}
 MODELS = ("tfidf", "popularity", "crossaisle")
 
 Mask = npt.NDArray[np.bool_]
@@ -70,7 +71,7 @@ def run(
         dataset = load_catalogue(catalogue, root=root, domain=domain, progress=progress).dataset
         say("reading texts with the encoder as it is")
         raw = pretrained().encode(dataset.item_texts, progress=progress)
-        study = CategoryStudy(dataset, depth, Whitening.fit(raw).apply(raw), say=say)
+        study = CategoryStudy(some_users(dataset, EVENTS), depth, Whitening.fit(raw).apply(raw), say=say)
         study.run()
         rows += study.rows()
         write_json(folder / "results.json", rows)
@@ -112,7 +113,8 @@ class CategoryStudy:
         self.encoder.vectors_, self.encoder.item_ids_ = self.vectors, data.item_ids
         self.model = BorrowedBehaviour(decay=decay, average=average, own=OWN)
         everyone = np.ones(data.n_items, bool)
-        self.kernels = [self.model.kernel(v, everyone) for v in (self.texts.vectors_, self.vectors)]
+        self.kernel = self.model.kernel(self.texts.vectors_, everyone)
+        self.kernel = self.kernel + self.model.kernel(self.vectors, everyone)
         counts = np.bincount(category[events.item][category[events.item] >= 0])
         self.categories = np.argsort(-counts, kind="stable")[:CATEGORIES].tolist()
         for cold in self.categories:
@@ -148,7 +150,7 @@ class CategoryStudy:
         fixed: Mapping[str, Parts],
     ) -> None:
         """The closed-form update: the same formula with the events there are now."""
-        model = self.model.fit_kernels(known, self.kernels)
+        model = self.model.fit_kernels(known, [self.kernel])
         popular = np.asarray(model.kernel_ @ np.log1p(known.item_counts)).astype(np.float32)
         popular /= max(float(popular.std()), 1e-9)
         repeats = SEEDS if shots > 0 else 1
@@ -156,8 +158,8 @@ class CategoryStudy:
             borrowed = _level(model.score_rows(cases.histories))
             for setting in settings():
                 scores = _sum(setting, fixed[on], borrowed, popular)
-                for where, allowed in (("inside", inside), ("open", None)):
-                    gain = _gain(scores, cases, allowed) * np.float32(1 / repeats)
+                for where, ranked in (("inside", inside), ("open", None)):
+                    gain = _gain(scores, cases, ranked) * np.float32(1 / repeats)
                     found = self.values.setdefault((cold, shots, f"{on}/{where}"), {})
                     found[setting] = found[setting] + gain if setting in found else gain
 
@@ -226,7 +228,7 @@ def settings() -> Iterator[Setting]:
 def _sum(setting: Setting, fixed: Parts, borrowed: Floats, popular: Floats) -> Floats:
     encoder, lent, liked = (np.float32(w) for w in setting)
     if liked < 0:
-        return np.broadcast_to(popular, borrowed.shape)
+        return np.repeat(popular[None, :], len(borrowed), axis=0)
     total: Floats = fixed["tfidf"] + encoder * fixed["encoder"] + lent * borrowed + liked * popular
     return total
 
@@ -238,24 +240,26 @@ def _level(scores: Floats) -> Floats:
     return out
 
 
-def _gain(scores: Floats, cases: Cases, allowed: Mask | None) -> Floats:
-    """NDCG at 10 of one target per case, float32 (n,); ties get the middle rank."""
+def _gain(scores: Floats, cases: Cases, inside: Mask | None) -> Floats:
+    """NDCG at 10 of one target per case, float32 (n,), inside a category or over everything; may
+    overwrite scores of the history, which does not compete. Ties get the middle rank."""
     own = scores[np.arange(len(cases)), cases.target][:, None]
-    if allowed is None:
-        allowed = np.ones(scores.shape[1], bool)
-        seen = sparse.csr_matrix(cases.histories.matrix(None, scores.shape[1]) > 0)
-        above = (scores > own).sum(axis=1) - _count(seen, scores > own)
-        level = (scores == own).sum(axis=1) - _count(seen, scores == own)
+    if inside is None:
+        scores[cases.histories.owner, cases.histories.item] = -np.inf
+        competing = scores
     else:  # the history holds nothing of the category
-        above, level = (scores[:, allowed] > own).sum(axis=1), (scores[:, allowed] == own).sum(axis=1)
-    rank = above + (level + 1) / 2
+        competing = scores[:, inside]
+    rank = (competing > own).sum(axis=1) + ((competing == own).sum(axis=1) + 1) / 2
     return np.where(rank <= K, 1 / np.log2(rank + 1), 0.0).astype(np.float32)
 
 
-def _count(seen: sparse.csr_matrix, where: Mask) -> npt.NDArray[np.int64]:
-    """How many items of each history are marked."""
-    owner = np.repeat(np.arange(seen.shape[0]), np.diff(seen.indptr))
-    return np.bincount(owner, where[owner, seen.indices], seen.shape[0]).astype(np.int64)
+def some_users(dataset: Dataset, most: int, seed: int = 0) -> Dataset:
+    """The events of a seeded sample of the users, about `most` of them; all, where there are not more."""
+    if len(dataset.events) <= most:
+        return dataset
+    share = most / len(dataset.events)
+    kept = np.random.default_rng(seed).random(dataset.n_users) < share
+    return dataset.with_events(kept[dataset.events.user])
 
 
 def picture(rows: list[dict[str, Any]]) -> str:
