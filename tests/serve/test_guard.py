@@ -37,6 +37,12 @@ def test_scopes_open_what_they_say(service: Service) -> None:
         assert await status("GET", "/metrics", "admin") == 200
         assert await status("GET", "/api/console", "read") == 403
         assert await status("DELETE", "/api/users/ann", "admin") == 200
+        assert await status("GET", "/api/audit", "write") == 403
+        headers = {"x-api-key": tokens["admin"]}
+        (line,) = (await client.get("/api/audit", headers=headers)).json()
+        assert line["who"] == "admin"
+        assert line["what"].startswith("deleted person ")
+        assert "ann" not in line["what"]
         wrong = await client.get("/api/recommend/ann", headers={"x-api-key": tokens["read"] + "x"})
         assert wrong.status_code == 401
         assert wrong.headers["www-authenticate"] == "Bearer"

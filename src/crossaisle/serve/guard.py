@@ -142,7 +142,7 @@ class Guard:
 
 
 def _scope_of(path: str, method: str) -> str:
-    if path.startswith("/api/models") or path == "/metrics" or path.startswith("/api/console"):
+    if path == "/metrics" or path.startswith(("/api/models", "/api/console", "/api/audit")):
         return "admin"
     reading = method in ("GET", "HEAD") or path == "/api/recommend"
     return "read" if reading and not path.startswith("/api/users") else "write"

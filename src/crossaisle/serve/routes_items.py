@@ -12,8 +12,8 @@ from fastapi.responses import Response
 from crossaisle.errors import DataError, UnknownIdError
 from crossaisle.serve.answers import as_json, of_item
 from crossaisle.serve.bodies import EVENT, LONGEST_ID, Item, ItemOfBatch, ItemPatch, event_of, item_body
-from crossaisle.serve.routes_lists import ItemId, UserId, service_of
-from crossaisle.serve.store import Event
+from crossaisle.serve.routes_lists import ItemId, UserId, service_of, who_asks
+from crossaisle.serve.store import Event, digest_of
 
 router = APIRouter(prefix="/api")
 LARGEST_BATCH = 10_000
@@ -181,6 +181,7 @@ async def delete_item(request: Request, item: ItemId) -> Response:
     service = service_of(request)
     service.shop.dataset.item_ids.row(item)
     await service.put_items({item: {**service.changed.get(item, {}), "deleted": True}})
+    await service.note(who_asks(request), f"deleted item {item}")
     return Response(status_code=204)
 
 
@@ -223,4 +224,7 @@ async def put_user(
 @router.delete("/users/{user}", tags=["people"], response_class=Response)
 async def delete_user(request: Request, user: UserId) -> Response:
     """Deletes everything about a person. The model's history of this person is not used any more."""
-    return as_json({"events_deleted": await service_of(request).forget(user)})
+    service = service_of(request)
+    gone = await service.forget(user)
+    await service.note(who_asks(request), f"deleted person {digest_of(user).hex()[:16]}, {gone} events")
+    return as_json({"events_deleted": gone})

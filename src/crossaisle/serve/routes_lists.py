@@ -27,6 +27,12 @@ def service_of(request: Request) -> Service:
     return service
 
 
+def who_asks(request: Request) -> str:
+    """The name of the key, or the address where there is no key: what the audit log says."""
+    key = request.scope.get("key")
+    return key.name if key else f"no key, {request.client.host if request.client else 'unknown'}"
+
+
 @router.get("/recommend/{user}", responses=LIST, response_class=Response)
 async def recommend(
     request: Request,

@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from crossaisle.serve.answers import as_json
-from crossaisle.serve.routes_lists import service_of
+from crossaisle.serve.routes_lists import service_of, who_asks
 
 router = APIRouter(tags=["state"])
 
@@ -61,6 +61,12 @@ async def models(request: Request) -> Response:
     )
 
 
+@router.get("/api/audit", response_class=Response)
+async def audit(request: Request) -> Response:
+    """Who deleted what and switched models, the latest 200 first. People appear as digests."""
+    return as_json(service_of(request).store.audit())
+
+
 class Choice(BaseModel):
     """Which model to serve."""
 
@@ -71,6 +77,7 @@ class Choice(BaseModel):
 async def activate(request: Request, choice: Choice) -> Response:
     """Loads, warms and then serves a model; a damaged one is refused and the old one goes on."""
     await service_of(request).activate(choice.name)
+    await service_of(request).note(who_asks(request), f"activated model {choice.name}")
     return await models(request)
 
 
@@ -78,4 +85,5 @@ async def activate(request: Request, choice: Choice) -> Response:
 async def roll_back(request: Request) -> Response:
     """Serves the model that was served before."""
     await service_of(request).roll_back()
+    await service_of(request).note(who_asks(request), "rolled the model back")
     return await models(request)

@@ -141,6 +141,10 @@ class Service:
             self.previous, self.active, self.shop = self.active, folder, shop
             self.metrics.counts["model_switches"] += 1
 
+    async def note(self, who: str, what: str) -> None:
+        """One line of the audit log."""
+        await _done(self.store.note(time.time(), who, what))
+
     def gauges(self) -> dict[str, float]:
         """Numbers of now."""
         shop = self.shop

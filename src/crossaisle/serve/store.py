@@ -254,6 +254,12 @@ class Store:
         with closing(self.reader()) as connection:
             return {row[0] for row in connection.execute("SELECT digest FROM forgotten")}
 
+    def audit(self, n: int = 200) -> list[dict[str, Any]]:
+        """The latest lines of the audit log, newest first."""
+        with closing(self.reader()) as connection:
+            rows = connection.execute("SELECT time, who, what FROM audit ORDER BY seq DESC LIMIT ?", (n,))
+            return [{"time": time, "who": who, "what": what} for time, who, what in rows]
+
     def close(self) -> None:
         """Waits for the writes that are under way."""
         if self._thread.is_alive():
