@@ -104,6 +104,7 @@ def _time(value: object, row: int | None) -> float:
 
 Id = Annotated[str, Field(min_length=1, max_length=LONGEST_ID)]
 Text = Annotated[str, Field(max_length=LONGEST_TEXT)]
+Price = Annotated[float, Field(ge=0, lt=1e12, allow_inf_nan=False)]
 Level = Annotated[str, Field(min_length=1, max_length=200)]
 Category = Annotated[list[Level], Field(min_length=1, max_length=12)]
 
@@ -119,7 +120,7 @@ class ItemPatch(BaseModel):
     brand: Text | None = None
     categories: Annotated[list[Category], Field(max_length=20)] | None = None
     """Paths, each a list of names, root first; the first path is the primary one."""
-    price: Annotated[float, Field(ge=0, lt=1e12, allow_inf_nan=False)] | None = None
+    price: Price | None = None
     in_stock: bool | None = None
     attributes: Annotated[dict[str, str | float | bool | None], Field(max_length=100)] | None = None
 
@@ -170,8 +171,8 @@ class Question(BaseModel):
     share: Annotated[float, Field(ge=0, le=1)] | Literal["auto"] | None = None
     quota: Annotated[int, Field(ge=1)] | None = None
     quotas: Annotated[dict[str, Annotated[int, Field(ge=0)]], Field(max_length=100)] = {}
-    min_price: float | None = None
-    max_price: float | None = None
+    min_price: Price | None = None
+    max_price: Price | None = None
     exclude_seen: bool | None = None
     sold_out: bool = False
     diversity: Annotated[float, Field(ge=0, le=1)] = 0.0
