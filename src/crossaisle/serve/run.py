@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 from pathlib import Path
 
@@ -39,6 +40,9 @@ def serve(
             f"crossaisle keys add {service.store.path} NAME  or serve on 127.0.0.1"
         )
     warm(service.shop)
+    # The catalogue lives as long as the process: the collector need not walk through it again and again.
+    gc.collect()
+    gc.freeze()
     app = create_app(service, rate=rate, largest_body=largest_body)
     uvicorn.run(app, host=host, port=port, access_log=False, log_level="info", server_header=False)
 
