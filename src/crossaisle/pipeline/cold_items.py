@@ -82,7 +82,10 @@ class Study:
     texts: int = TEXTS
     progress: bool = False
     say: Say = silent
-    backbone: str = "minilm"
+    encoder: str = "minilm"
+    """Read as it is, on onnxruntime."""
+    backbone: str = "minilm-torch"
+    """The same weights in the form that can be trained."""
     rows: list[dict[str, Any]] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
     weights: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -111,7 +114,7 @@ class Study:
 
         start = time.perf_counter()
         self.say("reading texts with the encoder as it is")
-        raw = pretrained(self.backbone).encode(self.dataset.item_texts, progress=self.progress)
+        raw = pretrained(self.encoder).encode(self.dataset.item_texts, progress=self.progress)
         whitening = Whitening.fit(raw)
         out = {"zero_shot": whitening.apply(raw)}
         self.costs["zero_shot"] = time.perf_counter() - start
