@@ -160,6 +160,12 @@ def test_fewer_examples_than_a_batch(bert: Path, shop: Dataset) -> None:
         examples(shop, config(bert, batch=4096))
 
 
+def test_one_target_only(bert: Path, shop: Dataset) -> None:
+    one = replace(shop, events=replace(shop.events, item=np.zeros(len(shop.events), np.int32)))
+    with pytest.raises(DataError, match="the same target item"):
+        examples(one, config(bert))
+
+
 def test_frozen_layers_and_changing_texts_exclude_each_other() -> None:
     with pytest.raises(ConfigError, match="moves = 'head'"):
         TrainConfig(moves="head", word_dropout=0.1)
