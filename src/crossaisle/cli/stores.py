@@ -49,11 +49,16 @@ def pull_model(
     \b
     crossaisle models pull minilm
     """
-    from crossaisle.encoders.weights import local_folder, pull
+    from crossaisle.encoders.weights import IMAGE, local_folder, pull
 
     if local_folder(name) is None:
         print(f"fetching {name} ...", file=sys.stderr)
-    folder = pull(name)
+    if name == IMAGE:
+        from crossaisle.training.image_weights import pull_image_encoder
+
+        folder = pull_image_encoder()
+    else:
+        folder = pull(name)
     if as_json:
         show_json({"name": name, "folder": folder})
     else:

@@ -17,7 +17,7 @@ import polars as pl
 from crossaisle.config import DataConfig, build
 from crossaisle.data.importer import Imported, import_sources
 from crossaisle.data.sources import of_frame, open_file
-from crossaisle.errors import ConfigError, FetchError, nearest
+from crossaisle.errors import ConfigError, DataError, FetchError, nearest
 from crossaisle.fetch import cache_dir, package_files
 
 DEFAULT = "completejourney"
@@ -197,6 +197,13 @@ def _zh_groceries(root: Path) -> Tables:
     return {"items": folder / "GoodsTypes.csv", "events": folder / "GoodsOrder.csv"}
 
 
+def _fashion(root: Path) -> Tables:
+    raise DataError(
+        "has products and pictures but no events, and a data set needs events: it is for benchmark fashion",
+        file=str(root / "fashion"),
+    )
+
+
 def _s3rec_catalogue(part: str, size: str, extra: tuple[str, ...] = ()) -> Catalogue:
     return Catalogue(
         name=f"s3rec-{part}",
@@ -298,6 +305,14 @@ CATALOGUES: dict[str, Catalogue] = {
                 "events": {"columns": {"item_id": "Goods", "basket_id": "id"}},
             },
             tables=_zh_groceries,
+        ),
+        Catalogue(
+            name="fashion",
+            size="3,905 products with a picture each, no events",
+            origin="a public set of fashion product pictures, 60 x 80 pixels",
+            terms="research data; the terms of its owners apply",
+            files=("fashion/products.parquet",),
+            tables=_fashion,
         ),
     )
 }

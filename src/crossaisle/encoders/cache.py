@@ -24,45 +24,14 @@ _TABLE = "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB 
 _LOG = logging.getLogger(__name__)
 
 
-class CachedEncoder:
-    """Keeps vectors in one SQLite file per encoder, under the hash of their text.
+class VectorFile:
+    """Vectors of unit length in one SQLite file, float16, under the hash of what they were made of."""
 
-    Vectors are kept as float16 (768 bytes for d = 384): a component moves by at most 5e-4 of itself, a
-    cosine by less than 1e-4. A fresh vector is rounded the same way, so that first and later runs agree.
-    Several processes may share the file. A damaged file or vector is made again; a folder that cannot
-    be written to costs time, never a result.
-    """
+    def __init__(self, file: Path) -> None:
+        self._file = file
 
-    def __init__(self, encoder: Encoder, folder: Path | None = None) -> None:
-        self.encoder = encoder
-        self._file = (folder or cache_dir() / "vectors") / f"{encoder.fingerprint}.sqlite"
-
-    @property
-    def fingerprint(self) -> str:
-        """That of the encoder."""
-        return self.encoder.fingerprint
-
-    def encode(self, texts: Sequence[str], *, progress: bool = False) -> Floats:
-        """float32 (len(texts), d), rows of unit length; an empty text gives a row of zeros."""
-        unique = dict.fromkeys(text for text in texts if text.strip())
-        known = self._read([_key(text) for text in unique])
-        missing = sorted((t for t in unique if _key(t) not in known), key=len, reverse=True)
-        with bar("reading texts", len(missing), show=progress) as advance:
-            for start in range(0, len(missing), CHUNK):
-                part = missing[start : start + CHUNK]
-                vectors = self.encoder.encode(part).astype(np.float16)
-                fresh = {_key(text): vector for text, vector in zip(part, vectors, strict=True)}
-                self._write(fresh)
-                known |= fresh
-                advance(len(part))
-        if not known:
-            return self.encoder.encode(texts)
-        zero = np.zeros(len(next(iter(known.values()))), np.float16)
-        out: Floats = np.stack([known.get(_key(t), zero) for t in texts]).astype(np.float32)
-        out /= np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12)
-        return out
-
-    def _read(self, keys: list[bytes]) -> dict[bytes, np.ndarray]:
+    def read(self, keys: list[bytes]) -> dict[bytes, np.ndarray]:
+        """The intact vectors among those asked for."""
         found: dict[bytes, np.ndarray] = {}
         with self._guarded("read"), closing(self._connect()) as connection:
             for start in range(0, len(keys), 500):
@@ -72,7 +41,8 @@ class CachedEncoder:
                 found.update((k, np.frombuffer(blob, np.float16)) for k, blob in rows if len(blob) % 2 == 0)
         return _intact(found)
 
-    def _write(self, vectors: Mapping[bytes, np.ndarray]) -> None:
+    def write(self, vectors: Mapping[bytes, np.ndarray]) -> None:
+        """Keeps float16 vectors under their keys."""
         with self._guarded("written"), closing(self._connect()) as connection, connection:
             rows = [(key, vector.tobytes()) for key, vector in vectors.items()]
             connection.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", rows)
@@ -99,6 +69,45 @@ class CachedEncoder:
             self._file.unlink(missing_ok=True)
 
 
+class CachedEncoder:
+    """Keeps vectors in one SQLite file per encoder, under the hash of their text.
+
+    Vectors are kept as float16 (768 bytes for d = 384): a component moves by at most 5e-4 of itself, a
+    cosine by less than 1e-4. A fresh vector is rounded the same way, so that first and later runs agree.
+    Several processes may share the file. A damaged file or vector is made again; a folder that cannot
+    be written to costs time, never a result.
+    """
+
+    def __init__(self, encoder: Encoder, folder: Path | None = None) -> None:
+        self.encoder = encoder
+        self._vectors = VectorFile((folder or cache_dir() / "vectors") / f"{encoder.fingerprint}.sqlite")
+
+    @property
+    def fingerprint(self) -> str:
+        """That of the encoder."""
+        return self.encoder.fingerprint
+
+    def encode(self, texts: Sequence[str], *, progress: bool = False) -> Floats:
+        """float32 (len(texts), d), rows of unit length; an empty text gives a row of zeros."""
+        unique = dict.fromkeys(text for text in texts if text.strip())
+        known = self._vectors.read([_key(text) for text in unique])
+        missing = sorted((t for t in unique if _key(t) not in known), key=len, reverse=True)
+        with bar("reading texts", len(missing), show=progress) as advance:
+            for start in range(0, len(missing), CHUNK):
+                part = missing[start : start + CHUNK]
+                vectors = self.encoder.encode(part).astype(np.float16)
+                fresh = {_key(text): vector for text, vector in zip(part, vectors, strict=True)}
+                self._vectors.write(fresh)
+                known |= fresh
+                advance(len(part))
+        if not known:
+            return self.encoder.encode(texts)
+        zero = np.zeros(len(next(iter(known.values()))), np.float16)
+        out: Floats = np.stack([known.get(_key(t), zero) for t in texts]).astype(np.float32)
+        out /= np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12)
+        return out
+
+
 def pretrained(name: str = "minilm") -> CachedEncoder:
     """A pretrained encoder with its cache: a known name, a local folder, or "owner/name" on the hub.
 
@@ -109,7 +118,12 @@ def pretrained(name: str = "minilm") -> CachedEncoder:
 
 
 def _key(text: str) -> bytes:
-    return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=16).digest()
+    return content_key(text.encode(errors="surrogatepass"))
+
+
+def content_key(content: bytes) -> bytes:
+    """What a vector is kept under."""
+    return hashlib.blake2b(content, digest_size=16).digest()
 
 
 def _intact(found: dict[bytes, np.ndarray]) -> dict[bytes, np.ndarray]:

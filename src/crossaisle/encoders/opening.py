@@ -6,11 +6,14 @@ from crossaisle.encoders.base import Encoder
 from crossaisle.encoders.multilingual import UseEncoder
 from crossaisle.encoders.onnx import OnnxEncoder
 from crossaisle.encoders.static import SETTINGS, StaticEncoder
-from crossaisle.encoders.weights import pull
+from crossaisle.encoders.weights import IMAGE, pull
+from crossaisle.errors import ConfigError
 
 
 def open_encoder(name: str) -> Encoder:
     """The encoder of a known name, a folder, or "owner/name" on the hub; weights are fetched if need be."""
+    if name == IMAGE:
+        raise ConfigError(f"{name} reads pictures, not texts: open it with open_image_encoder")
     folder = pull(name)
     if name == "use-multilingual":
         return UseEncoder()

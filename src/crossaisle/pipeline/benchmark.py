@@ -23,6 +23,7 @@ SPECIAL: dict[str, str] = {
     "cold-category": "crossaisle.pipeline.cold_category",
     "cold-items": "crossaisle.pipeline.cold_items",
     "encode-speed": "crossaisle.pipeline.encode_speed",
+    "fashion": "crossaisle.pipeline.fashion",
     "zh-groceries": "crossaisle.pipeline.zh_groceries",
 }
 """Benchmarks that ask something else: the module whose `run` has the signature of the one below."""

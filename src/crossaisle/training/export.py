@@ -115,7 +115,7 @@ def _to_onnx(backbone: Backbone, file: Path) -> None:
     training = backbone.training
     backbone.eval()
     try:
-        with _quietly(), torch.no_grad():
+        with quietly(), torch.no_grad():
             torch.onnx.export(
                 _Hidden(backbone.model, backbone.projection).eval(),
                 (ids, mask),
@@ -140,7 +140,7 @@ def _to_onnx(backbone: Backbone, file: Path) -> None:
 def _quantize(source: Path, target: Path) -> None:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    with _quietly():
+    with quietly():
         quantize_dynamic(source, target, per_channel=True, reduce_range=True, weight_type=QuantType.QInt8)
 
 
@@ -156,7 +156,7 @@ def _write_pooling(backbone: Backbone, file: Path) -> None:
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """The exporter warns about its own inner workings."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)

@@ -1,0 +1,89 @@
+"""`Alignment`: pictures and titles in one space, by two small maps. numpy only; trained in training/align.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from crossaisle.artifact import writing
+from crossaisle.data.history import Floats
+from crossaisle.errors import ArtifactError
+
+Side = Literal["image", "text"]
+SIDES: tuple[Side, Side] = ("image", "text")
+KIND = "alignment"
+_PARTS = ("mean", "scale", "weight", "bias")
+
+
+@dataclass(frozen=True)
+class Head:
+    """An affine map after standardising: (x - mean) / scale @ weight + bias, then unit length."""
+
+    mean: Floats
+    """float32 (d,)."""
+    scale: Floats
+    """float32 (d,)."""
+    weight: Floats
+    """float32 (d, space)."""
+    bias: Floats
+    """float32 (space,)."""
+
+    def __call__(self, vectors: Floats) -> Floats:
+        """float32 (n, d) -> (n, space), unit rows; a row of zeros (nothing was read) stays zeros."""
+        out: Floats = ((vectors - self.mean) / self.scale) @ self.weight + self.bias
+        out /= np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12)
+        out[~np.any(vectors, axis=1)] = 0.0
+        return out.astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """One or more pairs of heads; the vectors of several are put side by side, which averages cosines."""
+
+    heads: tuple[Mapping[Side, Head], ...]
+
+    def place(self, side: Side, vectors: Floats) -> Floats:
+        """float32 (n, heads x space), unit rows."""
+        return (np.hstack([pair[side](vectors) for pair in self.heads]) / np.sqrt(len(self.heads))).astype(
+            np.float32
+        )
+
+    def items(self, images: Floats, texts: Floats, *, image_share: float = 0.5) -> Floats:
+        """Items from what they have: picture, title, or the weighted mean of both. float32, unit rows.
+
+        `images` (n, d) and `texts` (n, e) hold zeros where an item has none; an item with neither gets zeros.
+        """
+        out = image_share * self.place("image", images) + (1 - image_share) * self.place("text", texts)
+        out /= np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12)
+        return out
+
+    def save(self, folder: str | Path) -> None:
+        """Writes one npy file per array, atomically."""
+        with writing(folder, KIND) as fresh:
+            for number, pair in enumerate(self.heads):
+                for side in SIDES:
+                    for part in _PARTS:
+                        np.save(fresh / f"{number}-{side}-{part}.npy", getattr(pair[side], part))
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Alignment:
+        """The opposite of `save`; `ArtifactError` when files are missing or damaged."""
+        folder = Path(folder)
+        count = len(list(folder.glob("*-image-mean.npy")))
+        if not count:
+            raise ArtifactError(f"{folder}: holds no alignment")
+        heads = []
+        try:
+            for number in range(count):
+                arrays = {
+                    side: [np.load(folder / f"{number}-{side}-{part}.npy", allow_pickle=False) for part in _PARTS]
+                    for side in SIDES
+                }
+                heads.append({side: Head(*arrays[side]) for side in SIDES})
+        except (OSError, ValueError, EOFError) as error:
+            raise ArtifactError(f"{folder}: damaged alignment ({error})") from None
+        return cls(tuple(heads))

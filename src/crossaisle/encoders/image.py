@@ -1,0 +1,167 @@
+"""`ImageEncoder`: pictures to vectors on onnxruntime. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from crossaisle.artifact import sha256
+from crossaisle.data.history import Floats
+from crossaisle.encoders.cache import VectorFile, content_key
+from crossaisle.encoders.pictures import Picture, picture_bytes, read_picture, require_pillow
+from crossaisle.encoders.weights import image_folder, onnx_file
+from crossaisle.errors import DataError, FetchError
+from crossaisle.fetch import cache_dir
+from crossaisle.progress import bar
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+SIZE = 224
+HUES, SHADES = 12, 3
+COLOURS = 2 * HUES * SHADES * SHADES
+"""Colours of the whole picture, then of its middle: hue x saturation x brightness."""
+WIDTHS = (1280, 496, COLOURS)
+"""Last layer, pooled earlier blocks, colours: the parts of a vector, each of the same length."""
+
+
+@dataclass
+class ImageEncoder:
+    """EfficientNet-Lite0 (Tan and Le, ICML 2019): what is shown, its texture, and its colours.
+
+    `folder` holds `model.onnx`, as `crossaisle models pull efficientnet-lite0` writes it.
+    Damaged or refused pictures get a row of zeros and a line in `problems`.
+    """
+
+    folder: Path
+    _: KW_ONLY
+    hosts: Collection[str] = ()
+    """Hosts that pictures may be fetched from; none unless named."""
+    batch: int = 16
+    threads: int = 2
+    cache: Path | None = None
+    """Folder of the cached vectors; the user's cache folder when unset."""
+    problems: dict[int, str] = field(default_factory=dict, init=False)
+    """Place in the last call's pictures -> why it was set aside."""
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Weights and preparation that decide what a vector is."""
+        return f"image-{sha256(onnx_file(self.folder))[:16]}-{SIZE}-{COLOURS}-1"
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+        return sum(WIDTHS)
+
+    def encode(self, pictures: Sequence[Picture | None], *, progress: bool = False) -> Floats:
+        """float32 (n, 1992), rows of unit length; zeros for None and for pictures that were set aside.
+
+        A vector is kept under the hash of the picture's bytes: no picture is looked at twice.
+        """
+        require_pillow()
+        self.problems = {}
+        keys: list[bytes | None] = []
+        data: dict[bytes, bytes] = {}
+        for place, picture in enumerate(pictures):
+            key = None
+            if picture is not None:
+                try:
+                    found = picture_bytes(picture, hosts=self.hosts)
+                    key = content_key(found)
+                    data[key] = found
+                except DataError as error:
+                    self.problems[place] = str(error)
+            keys.append(key)
+        file = VectorFile((self.cache or cache_dir() / "vectors") / f"{self.fingerprint}.sqlite")
+        known: dict[bytes, Any] = dict(file.read(list(data)))
+        reasons: dict[bytes, str] = {}
+        missing = [key for key in data if key not in known]
+        with bar("looking at pictures", len(missing), show=progress) as advance:
+            for start in range(0, len(missing), self.batch):
+                part = missing[start : start + self.batch]
+                fresh = self._look({key: data[key] for key in part}, reasons)
+                file.write(fresh)
+                known |= fresh
+                advance(len(part))
+        out: Floats = np.zeros((len(keys), self.dimension), np.float32)
+        for place, key in enumerate(keys):
+            if key is not None and key in reasons:
+                self.problems[place] = reasons[key]
+            elif key is not None:
+                out[place] = known[key]
+        out /= np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12)
+        return out
+
+    def frames(self, images: Sequence[Image]) -> Floats:
+        """float32 (n, 1992): vectors of pictures that are open already."""
+        pixels = np.stack([prepare(image) for image in images])
+        final, stages = self._session.run(None, {"pixels": pixels})
+        if final.shape[1] != WIDTHS[0] or stages.shape[1] != WIDTHS[1]:
+            raise FetchError(f"{self.folder}: is no EfficientNet-Lite0 of this package")
+        parts = [final, stages, np.stack([colours(image) for image in images])]
+        rows = [p / np.maximum(np.linalg.norm(p, axis=1, keepdims=True), 1e-12) for p in parts]
+        vectors: Floats = (np.hstack(rows) / np.sqrt(len(rows))).astype(np.float32)
+        return vectors
+
+    def _look(self, data: Mapping[bytes, bytes], reasons: dict[bytes, str]) -> dict[bytes, np.ndarray]:
+        images: dict[bytes, Image] = {}
+        for key, content in data.items():
+            try:
+                images[key] = read_picture(content)
+            except DataError as error:
+                reasons[key] = str(error)
+        if not images:
+            return {}
+        return dict(zip(images, self.frames(list(images.values())).astype(np.float16), strict=True))
+
+    @cached_property
+    def _session(self) -> Any:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = self.threads
+        file = onnx_file(self.folder)
+        try:
+            session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # the runtime raises a dozen types of its own
+            raise FetchError(f"{file}: could not be loaded ({str(error).splitlines()[0]})") from error
+        names = [i.name for i in session.get_inputs()]
+        if names != ["pixels"] or len(session.get_outputs()) != 2:
+            raise FetchError(f"{self.folder}: is no picture encoder (its inputs are {', '.join(names)})")
+        return session
+
+
+def open_image_encoder(
+    name: str = "efficientnet-lite0", *, hosts: Collection[str] = (), threads: int = 2
+) -> ImageEncoder:
+    """The picture encoder of a known name or a folder; `FetchError` says how to get its weights."""
+    return ImageEncoder(image_folder(name), hosts=hosts, threads=threads)
+
+
+def prepare(image: Image) -> Floats:
+    """float32 (3, 224, 224): padded to a white square, so that proportions stay, and brought to size."""
+    from PIL import Image as pillow
+
+    side = max(image.size)
+    square = pillow.new("RGB", (side, side), (255, 255, 255))
+    square.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
+    values = np.asarray(square.resize((SIZE, SIZE), pillow.Resampling.BICUBIC), np.float32)
+    pixels: Floats = ((values - 127) / 128).transpose(2, 0, 1)
+    return pixels
+
+
+def colours(image: Image) -> Floats:
+    """float32 (216,): roots of the shares of 108 colours, in the whole picture and in its middle."""
+    hsv = np.asarray(image.resize((60, 80)).convert("HSV")).astype(np.int64)
+    hue, saturation, value = (hsv[..., i] * n // 256 for i, n in enumerate((HUES, SHADES, SHADES)))
+    code = (hue * SHADES + saturation) * SHADES + value
+    areas = (code, code[20:60, 15:45])
+    shares = [np.bincount(area.ravel(), minlength=COLOURS // 2) / area.size for area in areas]
+    out: Floats = np.sqrt(np.concatenate(shares)).astype(np.float32)
+    return out

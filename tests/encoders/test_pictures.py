@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import io
+import struct
+import threading
+import zlib
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from crossaisle.encoders.pictures import MAX_BYTES, picture_bytes, read_picture
+from crossaisle.errors import DataError
+
+Image = pytest.importorskip("PIL.Image", reason="needs  pip install 'crossaisle[image]'")
+
+
+def file(kind: str = "PNG", size: tuple[int, int] = (6, 4), colour: object = (200, 10, 10)) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGBA" if len(colour) == 4 else "RGB", size, colour).save(out, kind)  # type: ignore[arg-type]
+    return out.getvalue()
+
+
+def bomb(width: int, height: int) -> bytes:
+    """A PNG of a few bytes that says it is huge."""
+
+    def chunk(name: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            away = self.path == "/away"
+            self.send_response(302 if away else 200)
+            if away:
+                self.send_header("Location", "http://elsewhere.invalid/x.png")
+            self.end_headers()
+            if not away:
+                self.wfile.write(file())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_formats(kind: str) -> None:
+    picture = read_picture(file(kind))
+    assert (picture.mode, picture.size) == ("RGB", (6, 4))
+    red, green, _ = picture.getpixel((2, 2))
+    assert red > 190
+    assert green < 30
+
+
+def test_transparency_becomes_white() -> None:
+    assert read_picture(file(colour=(0, 0, 0, 0))).getpixel((0, 0)) == (255, 255, 255)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"no picture", "is no readable JPEG, PNG, WEBP picture"),
+        (file("JPEG", (64, 64))[:300], "is no readable"),
+        (file("GIF"), "is no readable"),
+        (bomb(10_000, 10_000), "more than 50 million pixels"),
+        (bomb(60_000, 60_000), "more than 50 million pixels"),
+    ],
+    ids=["words", "truncated", "gif", "large", "bomb"],
+)
+def test_reasons(data: bytes, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        read_picture(data)
+
+
+def test_paths(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(file())
+    assert picture_bytes(path) == picture_bytes(str(path)) == file()
+    with pytest.raises(DataError, match=r"b\.png.*: picture cannot be read \(No such file"):
+        picture_bytes(tmp_path / "b.png")
+    with pytest.raises(DataError, match="picture is empty"):
+        picture_bytes(b"")
+    with pytest.raises(DataError, match="larger than 20 MB"):
+        picture_bytes(b"0" * (MAX_BYTES + 1))
+
+
+def test_addresses(address: str) -> None:
+    assert picture_bytes(address + "/a.png", hosts=["127.0.0.1"]) == file()
+    with pytest.raises(DataError, match=r"host '127\.0\.0\.1' is not allowed: add it to hosts"):
+        picture_bytes(address + "/a.png")
+    with pytest.raises(DataError, match="could not be fetched"):
+        picture_bytes(address + "/away", hosts=["127.0.0.1"])
+    with pytest.raises(DataError, match="http and https only"):
+        picture_bytes("file:///etc/hostname", hosts=["", "localhost"])
