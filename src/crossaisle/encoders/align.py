@@ -80,7 +80,9 @@ class Alignment:
         try:
             for number in range(count):
                 arrays = {
-                    side: [np.load(folder / f"{number}-{side}-{part}.npy", allow_pickle=False) for part in _PARTS]
+                    side: [
+                        np.load(folder / f"{number}-{side}-{part}.npy", allow_pickle=False) for part in _PARTS
+                    ]
                     for side in SIDES
                 }
                 heads.append({side: Head(*arrays[side]) for side in SIDES})

@@ -107,7 +107,9 @@ def text_vectors(titles: list[str], training: np.ndarray, *, progress: bool = Fa
 
 def hits(images: Floats, texts: Floats, own: np.ndarray) -> Floats:
     """float32 (len(own),): 1 where a picture has its title among the first ten, ties counted half."""
-    left, right = (x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12) for x in (images[own], texts[own]))
+    left, right = (
+        x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12) for x in (images[own], texts[own])
+    )
     scores = left @ right.T
     mine = np.diag(scores)[:, None]
     above = (scores > mine + 1e-6).sum(axis=1)

@@ -88,7 +88,10 @@ def _train(
         sharpness = nn.Parameter(torch.tensor(float(np.log(1 / config.temperature))))
         moving = [p for m in maps.values() for p in m.parameters()]
         optimiser = torch.optim.AdamW(
-            [{"params": moving, "weight_decay": config.weight_decay}, {"params": [sharpness], "weight_decay": 0.0}],
+            [
+                {"params": moving, "weight_decay": config.weight_decay},
+                {"params": [sharpness], "weight_decay": 0.0},
+            ],
             lr=config.learning_rate,
         )
         steps = config.epochs * (n // size)
