@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crossaisle.encoders.align import Alignment, Head
+from crossaisle.encoders.align import Alignment, Fusion, Head
 from crossaisle.errors import ArtifactError
 
 
@@ -40,3 +40,28 @@ def test_save_and_load(alignment: Alignment, tmp_path: Path) -> None:
         Alignment.load(tmp_path / "a")
     with pytest.raises(ArtifactError, match="holds no alignment"):
         Alignment.load(tmp_path)
+
+
+@pytest.mark.parametrize("fuse", ["sum", "concatenate", "gated"])
+def test_every_fusion_places_items_that_lack_a_side(fuse: Fusion) -> None:
+    rng = np.random.default_rng(0)
+    eye = np.eye(4, dtype=np.float32)
+    plain = Head(np.zeros(4, np.float32), np.ones(4, np.float32), eye, np.zeros(4, np.float32))
+    alignment = Alignment(({"image": plain, "text": plain},))
+    images = rng.normal(size=(5, 4)).astype(np.float32)
+    texts = rng.normal(size=(5, 4)).astype(np.float32)
+    images[0], texts[1], images[2], texts[2] = 0, 0, 0, 0
+    placed = alignment.items(images, texts, fuse=fuse)
+    np.testing.assert_allclose(np.linalg.norm(placed, axis=1), [1, 1, 0, 1, 1], atol=1e-6)
+    here = alignment.place("text", texts)[0]
+    np.testing.assert_allclose(placed[0][-4:], here, atol=1e-6)
+
+
+def test_the_gate_listens_to_the_side_that_says_something() -> None:
+    eye = np.eye(3, dtype=np.float32)
+    plain = Head(np.zeros(3, np.float32), np.ones(3, np.float32), eye, np.zeros(3, np.float32))
+    alignment = Alignment(({"image": plain, "text": plain},))
+    same_picture = np.tile(np.array([[1, 0, 0]], np.float32), (4, 1))
+    titles = np.array([[0, 1, 0], [0, 0, 1], [0, -1, 0], [0, 0, -1]], np.float32)
+    placed = alignment.items(same_picture, titles, fuse="gated")
+    assert (placed * titles).sum(axis=1).min() > 0.99

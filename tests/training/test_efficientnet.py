@@ -6,9 +6,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs  pip install 'crossaisle[train]'")
 
-from crossaisle.encoders.image import SIZE, WIDTHS
-from crossaisle.errors import FetchError
-from crossaisle.training.efficientnet import EfficientNetLite0, convert
+from crossaisle.encoders.image import SIZE, WIDTHS  # noqa: E402
+from crossaisle.errors import FetchError  # noqa: E402
+from crossaisle.training.efficientnet import EfficientNetLite0, convert  # noqa: E402
 
 
 def test_becomes_onnx_that_says_the_same(tmp_path: Path) -> None:

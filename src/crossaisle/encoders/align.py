@@ -1,4 +1,4 @@
-"""`Alignment`: pictures and titles in one space, by two small maps. numpy only; trained in training/align.py."""
+"""`Alignment`: pictures and titles in one space, by two small maps; trained in training/align.py."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from crossaisle.artifact import writing
 from crossaisle.data.history import Floats
 from crossaisle.errors import ArtifactError
 
 Side = Literal["image", "text"]
+Fusion = Literal["sum", "concatenate", "gated"]
 SIDES: tuple[Side, Side] = ("image", "text")
 KIND = "alignment"
 _PARTS = ("mean", "scale", "weight", "bias")
@@ -34,10 +36,10 @@ class Head:
 
     def __call__(self, vectors: Floats) -> Floats:
         """float32 (n, d) -> (n, space), unit rows; a row of zeros (nothing was read) stays zeros."""
-        out: Floats = ((vectors - self.mean) / self.scale) @ self.weight + self.bias
+        out: Floats = (((vectors - self.mean) / self.scale) @ self.weight + self.bias).astype(np.float32)
         out /= np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12)
         out[~np.any(vectors, axis=1)] = 0.0
-        return out.astype(np.float32)
+        return out
 
 
 @dataclass(frozen=True)
@@ -48,18 +50,29 @@ class Alignment:
 
     def place(self, side: Side, vectors: Floats) -> Floats:
         """float32 (n, heads x space), unit rows."""
-        return (np.hstack([pair[side](vectors) for pair in self.heads]) / np.sqrt(len(self.heads))).astype(
-            np.float32
-        )
-
-    def items(self, images: Floats, texts: Floats, *, image_share: float = 0.5) -> Floats:
-        """Items from what they have: picture, title, or the weighted mean of both. float32, unit rows.
-
-        `images` (n, d) and `texts` (n, e) hold zeros where an item has none; an item with neither gets zeros.
-        """
-        out = image_share * self.place("image", images) + (1 - image_share) * self.place("text", texts)
-        out /= np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12)
+        beside = np.hstack([pair[side](vectors) for pair in self.heads])
+        out: Floats = (beside / np.sqrt(len(self.heads))).astype(np.float32)
         return out
+
+    def items(
+        self, images: Floats, texts: Floats, *, fuse: Fusion = "sum", image_share: float = 0.5
+    ) -> Floats:
+        """Items from what they have: picture, title or both. float32 unit rows; neither gives zeros.
+
+        `images` (n, d) and `texts` (n, e) hold zeros where an item has none. "sum": the weighted mean of
+        both sides, (n, heads x space). "concatenate": side by side, (n, 2 x heads x space). "gated": a
+        mean in which each item's sides weigh `exp(8 surprise)`, surprise being how far a side lies from
+        the mean of all items: a side that says the same of everything says little.
+        """
+        seen, read = self.place("image", images), self.place("text", texts)
+        if fuse == "concatenate":
+            root = np.sqrt([image_share, 1 - image_share])
+            return _unit(np.hstack([root[0] * seen, root[1] * read]))
+        if fuse == "gated":
+            image, text = np.exp(8 * _surprise(seen)), np.exp(8 * _surprise(read))
+            share = (image / (image + text))[:, None]
+            return _unit(share * seen + (1 - share) * read)
+        return _unit(image_share * seen + (1 - image_share) * read)
 
     def save(self, folder: str | Path) -> None:
         """Writes one npy file per array, atomically."""
@@ -89,3 +102,19 @@ class Alignment:
         except (OSError, ValueError, EOFError) as error:
             raise ArtifactError(f"{folder}: damaged alignment ({error})") from None
         return cls(tuple(heads))
+
+
+def _surprise(vectors: Floats) -> Floats:
+    """float32 (n,): 1 - cosine to the mean of all rows that are not zeros."""
+    some = np.any(vectors, axis=1)
+    if not some.any():
+        return np.zeros(len(vectors), np.float32)
+    mean = vectors[some].mean(axis=0)
+    out: Floats = (1.0 - vectors @ mean / max(float(np.linalg.norm(mean)), 1e-12)).astype(np.float32)
+    return out
+
+
+def _unit(vectors: npt.NDArray[np.floating]) -> Floats:
+    out: Floats = vectors.astype(np.float32)
+    out /= np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12)
+    return out

@@ -152,7 +152,7 @@ def prepare(image: Image) -> Floats:
     square = pillow.new("RGB", (side, side), (255, 255, 255))
     square.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
     values = np.asarray(square.resize((SIZE, SIZE), pillow.Resampling.BICUBIC), np.float32)
-    pixels: Floats = ((values - 127) / 128).transpose(2, 0, 1)
+    pixels: Floats = ((values - 127) / 128).transpose(2, 0, 1).astype(np.float32)
     return pixels
 
 

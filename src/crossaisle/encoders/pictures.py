@@ -93,8 +93,8 @@ def read_picture(data: bytes) -> Image:
             if picture.width * picture.height > MAX_PIXELS:
                 raise DataError(f"picture has more than {MAX_PIXELS // 1_000_000} million pixels")
             picture.load()
-            picture = ImageOps.exif_transpose(picture)
-            rgba = picture.convert("RGBA")
+            upright = ImageOps.exif_transpose(picture)
+            rgba = upright.convert("RGBA")
             white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
             return Image.alpha_composite(white, rgba).convert("RGB")
     except DataError:

@@ -55,7 +55,7 @@ def train_alignment(
     if len(whole) < 2:
         raise ConfigError(f"alignment needs two items with both picture and title (found {len(whole)})")
     names: dict[object, int] = {}
-    group = torch.tensor([names.setdefault(groups[i], len(names)) for i in whole])
+    group = torch.tensor([names.setdefault(groups[int(i)], len(names)) for i in whole])
     rows = {"image": images[whole], "text": texts[whole]}
     moments: dict[Side, tuple[Floats, Floats]] = {
         side: (rows[side].mean(axis=0), rows[side].std(axis=0) + np.float32(1e-4)) for side in SIDES
