@@ -8,6 +8,7 @@ from crossaisle.data.history import Decay, Histories
 from crossaisle.models import item_knn
 from crossaisle.models.item_knn import ItemKNN
 from crossaisle.models.itemwise import keep_strongest
+from tests.data.test_carts import with_baskets
 from tests.models.contract import ScorerContract
 from tests.models.shops import tiny_shop
 
@@ -32,6 +33,22 @@ def test_weights_are_the_formula(similarity: str) -> None:
     np.fill_diagonal(expected, 0.0)
     model = ItemKNN(similarity=similarity, shrink=5.0).fit(shop)  # type: ignore[arg-type]
     np.testing.assert_allclose(model.weights_.toarray(), expected, rtol=1e-6)
+
+
+def test_baskets_count_trips_instead_of_users() -> None:
+    shop = with_baskets()
+    trips = shop.basket_matrix().toarray()
+    assert trips.shape[0] == len(shop.events) // 4
+    model = ItemKNN(baskets=True, similarity="conditional", shrink=0.0).fit(shop)
+    expected = trips.T @ trips / np.maximum(trips.sum(axis=0), 1.0)[:, None]
+    np.fill_diagonal(expected, 0.0)
+    np.testing.assert_allclose(model.weights_.toarray(), expected, rtol=1e-6)
+
+
+def test_without_baskets_users_are_counted() -> None:
+    shop = tiny_shop()
+    with_them, without = ItemKNN(baskets=True).fit(shop), ItemKNN().fit(shop)
+    np.testing.assert_array_equal(with_them.weights_.toarray(), without.weights_.toarray())
 
 
 def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,6 +54,27 @@ def test_without_an_answerable_case_all_parts_count_alike() -> None:
     assert tune(parts, {"for_you": Question(empty)}, shop.taxonomy) == {"for_you": {"popularity": 1.0}}
 
 
+def test_what_a_hit_is_worth_decides_between_parts() -> None:
+    """Each question has two answers; one part puts the first on top and the second last, the other
+    the other way round."""
+    shop = tiny_shop()
+    some = leave_last_out(shop).validation.histories.take(np.arange(6))
+    first, second = shop.item_ids.row("milk0"), shop.item_ids.row("paint0")
+    cases = Cases(some, 2 * np.arange(7), np.tile(np.array([first, second], np.int32), 6))
+
+    class Sided(Oracle):
+        def score_rows(self, histories: Histories) -> Floats:
+            out = np.zeros((len(histories), self.n), np.float32)
+            out[:, first], out[:, second] = self.sign, -self.sign
+            return out
+
+    parts = {"first": Sided(cases).fit(shop), "second": Sided(cases, sign=-1.0).fit(shop)}
+    for row, name in ((first, "first"), (second, "second")):
+        worth = np.full(shop.n_items, 0.5, np.float32)
+        worth[row] = 1.0
+        assert tune(parts, {"q": Question(cases, worth=worth)}, shop.taxonomy) == {"q": {name: 1.0}}
+
+
 def test_candidates_of_each_question() -> None:
     shop = tiny_shop()
     codes, row = shop.taxonomy.codes(), shop.item_ids.row

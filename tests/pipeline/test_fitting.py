@@ -14,6 +14,7 @@ from crossaisle.errors import ConfigError
 from crossaisle.models.recipe import buys_again, default_parts
 from crossaisle.pipeline.fitting import fit, split_of
 from crossaisle.pipeline.measuring import MODEL, measure
+from tests.data.test_carts import with_baskets
 from tests.models.shops import FIRST_DAY, tiny_shop
 
 PLAIN = ModelConfig(encoder="none")
@@ -66,6 +67,15 @@ def test_the_data_decides_which_models_a_shop_gets() -> None:
     assert "slit" in parts
     assert "encoder" not in parts
     assert "encoder" in default_parts(once)
+
+
+def test_what_goes_with_a_product_is_asked_of_baskets_where_there_are_any() -> None:
+    shop = with_baskets(each=2)
+    fitted = fit(shop, split_config=SplitConfig(protocol="temporal", test=0.25), model_config=PLAIN)
+    chosen = fitted.past.blend.weights
+    assert "basket_knn" in fitted.past.blend.parts
+    assert "basket_knn" not in chosen["for_you"] | chosen["discover"]
+    assert "basket_knn" not in default_parts(tiny_shop(), encoder="none")
 
 
 @pytest.mark.parametrize("protocol", ["temporal", "leave_last_out"])

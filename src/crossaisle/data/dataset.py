@@ -130,6 +130,18 @@ class Dataset:
             out.data[:] = 1.0
         return out
 
+    def basket_matrix(self) -> sparse.csr_matrix:
+        """csr float32 (n_baskets, n_items): 1 where a basket has an item; users where there are none."""
+        basket, item = self.events.basket, self.events.item
+        known = basket >= 0
+        if self.users_are_baskets or not known.any():
+            return self.matrix()
+        one = np.ones(int(known.sum()), np.float32)
+        shape = (int(basket.max()) + 1, self.n_items)
+        out = sparse.csr_matrix((one, (basket[known], item[known])), shape=shape)
+        out.data[:] = 1.0
+        return out
+
     @cached_property
     def item_texts(self) -> tuple[str, ...]:
         """One text per item, what encoders read: title, brand, categories, attributes, description.

@@ -29,11 +29,13 @@ class ItemKNN(ItemWeights):
     """Added to the denominator: pairs seen a few times count less."""
     neighbours: int = 300
     """Entries kept per item."""
+    baskets: bool = False
+    """Count over single baskets instead of users: what goes together, not what the same people buy."""
 
     kind: ClassVar[str] = "item_knn"
 
     def fit(self, dataset: Dataset) -> ItemKNN:
-        users = dataset.matrix()
+        users = dataset.basket_matrix() if self.baskets else dataset.matrix()
         self.weights_ = self._similarities(users)
         self.known_ = dataset.item_counts > 0
         self.item_ids_ = dataset.item_ids

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from crossaisle.data.carts import has_baskets
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay
 from crossaisle.models.base import Scorer
@@ -16,6 +17,8 @@ from crossaisle.models.linear import EASE, SLIT
 from crossaisle.models.popularity import Popularity
 from crossaisle.models.spectral import SpectralEASE
 
+BESIDE = "basket_knn"
+"""The part that only `goes_with` asks, in a shop whose users have baskets."""
 REPEATS_ARE_COMMON = 0.10
 """From this share of repeated (user, item) pairs on, a shop is one where people buy again."""
 
@@ -39,7 +42,10 @@ def default_parts(
     """
     if dataset.users_are_baskets:
         return _for_baskets(encoder, keep, seed)
-    return _for_habits(encoder, keep) if buys_again(dataset) else _for_sequences(dataset, encoder, keep)
+    parts = _for_habits(encoder, keep) if buys_again(dataset) else _for_sequences(dataset, encoder, keep)
+    if has_baskets(dataset):
+        parts[BESIDE] = ItemKNN(baskets=True, neighbours=keep, average=True)
+    return parts
 
 
 def _for_baskets(encoder: str, keep: int, seed: int) -> dict[str, Scorer]:

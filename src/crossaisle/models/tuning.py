@@ -24,8 +24,9 @@ FACTORS = (0.0, 0.5, 0.7, 1.4, 2.0)
 ADDED = (0.05, 0.2, 0.5, 1.0)
 _BATCH = 256
 
-_Block = tuple[list[Floats], list[npt.NDArray[np.bool_]], list[int]]
-"""Per case: scores float32 (parts, candidates), which of them are right, and how many targets there are."""
+_Block = tuple[list[Floats], list[Floats], list[tuple[float, float]]]
+"""Per case: scores float32 (parts, candidates), what a hit on each of them is worth (0: not right), and the
+best sums of worth and of discounted worth that a list can have."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,9 @@ class Question:
     unseen: bool = False
     other: bool = False
     new: bool = False
+    worth: Floats | None = None
+    """float32 (n_items,): what a hit on each item is worth; None: all the same. Inverse popularity makes
+    it propensity-scored (Jain et al., KDD 2016): popular items stop winning by being popular."""
 
 
 def tune(
@@ -76,8 +80,9 @@ class _Found:
 
     scores: Floats
     padding: npt.NDArray[np.bool_]
-    relevant: npt.NDArray[np.bool_]
-    targets: npt.NDArray[np.int64]
+    worth: Floats
+    ideal: npt.NDArray[np.float64]
+    """float64 (cases, 2): the best possible sums of worth, plain and discounted."""
     scale: Floats
 
 
@@ -106,7 +111,10 @@ def _gather(
                 asked = np.flatnonzero(wanted.any(axis=1) & (batch.histories.lengths > 0))
                 if len(asked):
                     own = [part[asked] for part in scores]
-                    blocks[name].append(_shortlist(own, allowed[asked], wanted[asked]))
+                    worth = wanted[asked].astype(np.float32)
+                    if question.worth is not None:
+                        worth *= question.worth
+                    blocks[name].append(_shortlist(own, allowed[asked], worth))
             advance(len(batch))
     return {name: _stack(found, len(parts)) if found else None for name, found in blocks.items()}
 
@@ -132,8 +140,8 @@ def allowed_candidates(
     return allowed
 
 
-def _shortlist(scores: list[Floats], allowed: npt.NDArray[np.bool_], wanted: npt.NDArray[np.bool_]) -> _Block:
-    """Per case: the union of the parts' best candidates, their scores (parts, c) and which are relevant."""
+def _shortlist(scores: list[Floats], allowed: npt.NDArray[np.bool_], worth: Floats) -> _Block:
+    """Per case: the union of the parts' best candidates, their scores (parts, c) and their worth."""
     chosen = np.zeros_like(allowed)
     depth = min(DEPTH, allowed.shape[1])
     for part in scores:
@@ -143,25 +151,25 @@ def _shortlist(scores: list[Floats], allowed: npt.NDArray[np.bool_], wanted: npt
     chosen &= allowed
     columns = [np.flatnonzero(row) for row in chosen]
     values = [np.stack([part[i, c] for part in scores]) for i, c in enumerate(columns)]
-    relevant = [wanted[i, c] for i, c in enumerate(columns)]
-    return values, relevant, [int(t) for t in wanted.sum(axis=1)]
+    best_worth = -np.sort(-worth, axis=1)[:, :K].astype(np.float64)
+    ideal = np.stack([best_worth.sum(axis=1), best_worth @ _DISCOUNT[: best_worth.shape[1]]], axis=1)
+    return values, [worth[i, c] for i, c in enumerate(columns)], [(a, b) for a, b in ideal.tolist()]
 
 
-def _stack(blocks: list[tuple[list[Floats], list[npt.NDArray[np.bool_]], list[int]]], n_parts: int) -> _Found:
+def _stack(blocks: list[_Block], n_parts: int) -> _Found:
     values = [v for block in blocks for v in block[0]]
     marks = [m for block in blocks for m in block[1]]
     width = max(max(v.shape[1] for v in values), K)
     scores = np.zeros((n_parts, len(values), width), np.float32)
     padding = np.ones((len(values), width), bool)
-    relevant = np.zeros((len(values), width), bool)
+    worth = np.zeros((len(values), width), np.float32)
     for i, (value, mark) in enumerate(zip(values, marks, strict=True)):
         c = value.shape[1]
-        scores[:, i, :c], padding[i, :c], relevant[i, :c] = value, False, mark
+        scores[:, i, :c], padding[i, :c], worth[i, :c] = value, False, mark
     spread = np.array([part[~padding].std() for part in scores], np.float32)
     scale = np.where(spread > 0, spread, 1.0).astype(np.float32)
     scores /= scale[:, None, None]
-    targets = np.array([t for block in blocks for t in block[2]], np.int64)
-    return _Found(scores, padding, relevant, targets, scale)
+    return _Found(scores, padding, worth, np.array([t for block in blocks for t in block[2]]), scale)
 
 
 def _ascend(found: _Found) -> npt.NDArray[np.float64]:
@@ -188,7 +196,6 @@ def _ascend(found: _Found) -> npt.NDArray[np.float64]:
 
 
 _DISCOUNT = 1.0 / np.log2(np.arange(2, K + 2))
-_IDEAL = np.cumsum(_DISCOUNT)
 
 
 def _quality(scores: Floats, found: _Found) -> float:
@@ -196,8 +203,7 @@ def _quality(scores: Floats, found: _Found) -> float:
     masked = np.where(found.padding, -np.inf, scores)
     top = np.argpartition(masked, masked.shape[1] - K, axis=1)[:, -K:]
     order = np.argsort(-np.take_along_axis(masked, top, axis=1), axis=1, kind="stable")
-    hits = np.take_along_axis(found.relevant, np.take_along_axis(top, order, axis=1), axis=1)
-    reach = np.minimum(found.targets, K)
-    recall = hits.sum(axis=1) / reach
-    ndcg = (hits * _DISCOUNT).sum(axis=1) / _IDEAL[reach - 1]
+    hits = np.take_along_axis(found.worth, np.take_along_axis(top, order, axis=1), axis=1)
+    recall = hits.sum(axis=1) / found.ideal[:, 0]
+    ndcg = hits @ _DISCOUNT / found.ideal[:, 1]
     return float((recall.mean() + ndcg.mean()) / 2)

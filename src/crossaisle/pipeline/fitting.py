@@ -13,18 +13,22 @@ from typing import Any
 import numpy as np
 
 from crossaisle.config import ModelConfig, SplitConfig
+from crossaisle.data.carts import cart_cases, has_baskets
 from crossaisle.data.cases import Cases, Split
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Histories
+from crossaisle.data.membership import is_in
 from crossaisle.data.split import basket_split, leave_last_out, temporal_split
 from crossaisle.errors import ConfigError
 from crossaisle.models.base import Scorer
 from crossaisle.models.blend import Blend
-from crossaisle.models.recipe import buys_again, default_parts
+from crossaisle.models.recipe import BESIDE, buys_again, default_parts
 from crossaisle.models.tuning import Question, tune
 from crossaisle.progress import bar
 from crossaisle.recommend import Recommender
 
+RARITY = 0.5
+"""`goes_with` beside baskets: a hit is worth the item's events to minus this power; at 0 bananas win."""
 Costs = dict[str, dict[str, float]]
 """Per model: `fit_seconds`, and `peak_mb`, the largest memory of the process by the end of its fit."""
 
@@ -141,16 +145,31 @@ def choose_weights(
     }
     if not cases.mask_seen:
         questions["unseen"] = Question(cases, unseen=True)
-    weights = tune(parts, questions, taxonomy, seed=seed, progress=progress)
+    lasting = {name: part for name, part in parts.items() if name != BESIDE}
+    weights = tune(lasting, questions, taxonomy, seed=seed, progress=progress)
     if cases.other_categories_only:
         weights["goes_with"] = weights["for_you"]
     else:
-        beside = {"goes_with": Question(_last_item_only(cases), unseen=True, other=True)}
-        weights |= tune(parts, beside, taxonomy, seed=seed, progress=progress)
+        weights |= tune(parts, {"goes_with": _beside(split, seed)}, taxonomy, seed=seed, progress=progress)
     weights["similar"] = {name: 1.0 for name in ("tfidf", "encoder") if name in parts}
     weights["buy_again"] = {"frequency": 1.0} if "frequency" in parts else weights["for_you"]
     weights["trending"] = {"popularity": 1.0}
     return weights
+
+
+def _beside(split: Split, seed: int) -> Question:
+    """What else is in a basket, where baskets are known; else what comes next, from the newest item alone.
+
+    In a basket whatever everybody buys goes with everything, so a hit counts by how rare it is.
+    """
+    events = split.past.events
+    if has_baskets(split.past):
+        later = (events.basket >= 0) & ~is_in(events.basket, split.train.events.basket)
+        carts = cart_cases(split.past, later, seed=seed)
+        if len(carts):
+            rarity = np.maximum(split.train.item_counts, 1).astype(np.float32) ** -RARITY
+            return Question(carts, unseen=True, new=True, worth=rarity)
+    return Question(_last_item_only(split.validation), unseen=True, other=True)
 
 
 def _last_item_only(cases: Cases) -> Cases:
