@@ -44,7 +44,7 @@ def default_parts(
         return _for_baskets(encoder, keep, seed)
     parts = _for_habits(encoder, keep) if buys_again(dataset) else _for_sequences(dataset, encoder, keep)
     if has_baskets(dataset):
-        parts[BESIDE] = ItemKNN(baskets=True, neighbours=keep, average=True)
+        parts[BESIDE] = ItemKNN(baskets=True, neighbours=min(keep, 100), average=True)
     return parts
 
 

@@ -29,6 +29,7 @@ from crossaisle.recommend import Recommender
 
 RARITY = 0.5
 """`goes_with` beside baskets: a hit is worth the item's events to minus this power; at 0 bananas win."""
+
 Costs = dict[str, dict[str, float]]
 """Per model: `fit_seconds`, and `peak_mb`, the largest memory of the process by the end of its fit."""
 
