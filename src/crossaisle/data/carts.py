@@ -8,6 +8,7 @@ import numpy.typing as npt
 from crossaisle.data.cases import Cases
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Histories
+from crossaisle.data.vocabulary import Rows
 
 MOST = 5_000
 """Carts drawn at the most: more make no weight surer."""
@@ -32,7 +33,8 @@ def cart_cases(dataset: Dataset, held: npt.NDArray[np.bool_], *, seed: int = 0) 
     basket, item = pairs // dataset.n_items, (pairs % dataset.n_items).astype(np.int32)
     starts = np.flatnonzero(np.diff(basket, prepend=-1, append=-1) != 0)
     rng = np.random.default_rng(seed)
-    carts, targets = [], []
+    carts: list[Rows] = []
+    targets: list[Rows] = []
     for place in rng.permutation(len(starts) - 1).tolist():
         if len(carts) == MOST:
             break
