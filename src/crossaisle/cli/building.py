@@ -19,6 +19,9 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", help="Change a setting: section.key=value (repeatable).", metavar="KEY=VALUE"),
 ]
+Root = Annotated[
+    Path | None, typer.Option(help="Folder that holds the files of the data sets.", metavar="DIR")
+]
 K = 10
 
 
@@ -130,9 +133,7 @@ def evaluate(
 def benchmark(
     name: Annotated[str, typer.Argument(help="A benchmark; see  crossaisle data list.")],
     out: Annotated[Path, typer.Option(help="Folder for results.json.", metavar="DIR")],
-    root: Annotated[
-        Path | None, typer.Option(help="Folder that holds the files of the data sets.", metavar="DIR")
-    ] = None,
+    root: Root = None,
     encoder: Annotated[
         str, typer.Option(help="Text encoder of a shop's models: a name, a folder or owner/name.")
     ] = "minilm",

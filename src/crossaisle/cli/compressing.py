@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from crossaisle.cli.building import say
+from crossaisle.cli.building import Root, say
 from crossaisle.cli.output import AsJson, show_json, show_table
 
 COLUMNS = ("variant", "ndcg", "share", "megabytes", "titles_per_second", "bytes_per_item")
@@ -32,9 +32,7 @@ def compress(
     dimension: Annotated[int, typer.Option(help="Dimensions of the static model.", min=1)] = 256,
     steps: Annotated[int, typer.Option(help="Steps of distillation after layers are cut.", min=0)] = 300,
     seed: Annotated[int, typer.Option(help="Of samples and batches.")] = 0,
-    root: Annotated[
-        Path | None, typer.Option(help="Folder that holds the files of the data sets.", metavar="DIR")
-    ] = None,
+    root: Root = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a text encoder smaller in several ways and measure each: quality, size, speed.

@@ -7,24 +7,25 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crossaisle.cli.building import Overrides, say, say_what_was_set_aside
+from crossaisle.cli.building import Overrides, Root, say, say_what_was_set_aside
 from crossaisle.cli.output import AsJson, show_json
 
 if TYPE_CHECKING:
     from crossaisle.config import RunConfig
     from crossaisle.data.dataset import Dataset
 
+Source = Annotated[str, typer.Argument(help="CONFIG.toml or a known data set.", metavar="SOURCE")]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on from the checkpoint that an interrupted run left.")
+]
+
 
 def train(
-    source: Annotated[str, typer.Argument(help="CONFIG.toml or a known data set.", metavar="SOURCE")],
+    source: Source,
     out: Annotated[Path, typer.Option(help="Folder for the model.", metavar="DIR")],
     overrides: Overrides = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the checkpoint that an interrupted training left.")
-    ] = False,
-    root: Annotated[
-        Path | None, typer.Option(help="Folder that holds the files of the data sets.", metavar="DIR")
-    ] = None,
+    resume: Resume = False,
+    root: Root = None,
     as_json: AsJson = False,
 ) -> None:
     """Fine-tune a text encoder on a shop's events before validation; needs crossaisle[train].
@@ -49,15 +50,11 @@ def train(
 
 
 def pretrain(
-    source: Annotated[str, typer.Argument(help="CONFIG.toml or a known data set.", metavar="SOURCE")],
+    source: Source,
     out: Annotated[Path, typer.Option(help="Folder for the checkpoint.", metavar="DIR")],
     overrides: Overrides = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the checkpoint that an interrupted reading left.")
-    ] = False,
-    root: Annotated[
-        Path | None, typer.Option(help="Folder that holds the files of the data sets.", metavar="DIR")
-    ] = None,
+    resume: Resume = False,
+    root: Root = None,
     as_json: AsJson = False,
 ) -> None:
     """Let a language model read the catalogue's texts before it is fine-tuned; needs crossaisle[train].
@@ -83,10 +80,10 @@ def _source(source: str, overrides: list[str], root: Path | None) -> tuple[RunCo
     from crossaisle.config import load_config, overridden
     from crossaisle.data.catalogues import CATALOGUES, load_catalogue
     from crossaisle.data.importer import import_dataset
-    from crossaisle.pipeline.fine_tuning import default_split
+    from crossaisle.pipeline.running import split_of_known
 
     if source in CATALOGUES and not Path(source).exists():
-        settings = overridden(source, overrides, split=default_split(source))
+        settings = overridden(source, overrides, split=split_of_known(source))
         return settings, load_catalogue(source, root=root, progress=True).dataset
     settings = load_config(source, overrides)
     imported = import_dataset(settings.data, progress=True)

@@ -142,8 +142,8 @@ class Decay:
     half_life_days: float | None = None
     """Weight `2 ** (-days ago / half_life_days)`; needs event times, else ignored."""
 
-    def weights(self, histories: Histories) -> Floats:
-        """float32 (nnz,)."""
+    def weights(self, histories: Histories, *, average: bool = False) -> Floats:
+        """float32 (nnz,); with `average` those of a history add up to 1."""
         out = np.ones(len(histories.item))
         if self.events is not None:
             out *= np.exp(-histories.age / self.events)
@@ -151,4 +151,8 @@ class Decay:
             ago = np.repeat(histories.now, histories.lengths) - histories.day
             factor = np.exp2(-np.maximum(ago, 0.0) / self.half_life_days)
             out *= np.where(np.isnan(factor), 1.0, factor)
-        return out.astype(np.float32)
+        weights = out.astype(np.float32)
+        if average:
+            total = np.bincount(histories.owner, weights, len(histories))
+            weights = (weights / np.maximum(total, 1e-12)[histories.owner]).astype(np.float32)
+        return weights

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from crossaisle.artifact import writing
 from crossaisle.data.history import Floats
+from crossaisle.encoders.base import unit_rows
 from crossaisle.errors import ArtifactError
 
 Side = Literal["image", "text"]
@@ -37,7 +37,7 @@ class Head:
     def __call__(self, vectors: Floats) -> Floats:
         """float32 (n, d) -> (n, space), unit rows; a row of zeros (nothing was read) stays zeros."""
         out: Floats = (((vectors - self.mean) / self.scale) @ self.weight + self.bias).astype(np.float32)
-        out /= np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12)
+        out = unit_rows(out)
         out[~np.any(vectors, axis=1)] = 0.0
         return out
 
@@ -67,12 +67,12 @@ class Alignment:
         seen, read = self.place("image", images), self.place("text", texts)
         if fuse == "concatenate":
             root = np.sqrt([image_share, 1 - image_share])
-            return _unit(np.hstack([root[0] * seen, root[1] * read]))
+            return unit_rows(np.hstack([root[0] * seen, root[1] * read]))
         if fuse == "gated":
             image, text = np.exp(8 * _surprise(seen)), np.exp(8 * _surprise(read))
             share = (image / (image + text))[:, None]
-            return _unit(share * seen + (1 - share) * read)
-        return _unit(image_share * seen + (1 - image_share) * read)
+            return unit_rows(share * seen + (1 - share) * read)
+        return unit_rows(image_share * seen + (1 - image_share) * read)
 
     def save(self, folder: str | Path) -> None:
         """Writes one npy file per array, atomically."""
@@ -111,10 +111,4 @@ def _surprise(vectors: Floats) -> Floats:
         return np.zeros(len(vectors), np.float32)
     mean = vectors[some].mean(axis=0)
     out: Floats = (1.0 - vectors @ mean / max(float(np.linalg.norm(mean)), 1e-12)).astype(np.float32)
-    return out
-
-
-def _unit(vectors: npt.NDArray[np.floating]) -> Floats:
-    out: Floats = vectors.astype(np.float32)
-    out /= np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12)
     return out

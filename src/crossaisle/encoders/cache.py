@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from crossaisle.data.history import Floats
-from crossaisle.encoders.base import Encoder
+from crossaisle.encoders.base import Encoder, unit_rows
 from crossaisle.encoders.opening import open_encoder
 from crossaisle.fetch import cache_dir
 from crossaisle.progress import bar
@@ -104,8 +104,7 @@ class CachedEncoder:
             return self.encoder.encode(texts)
         zero = np.zeros(len(next(iter(known.values()))), np.float16)
         out: Floats = np.stack([known.get(_key(t), zero) for t in texts]).astype(np.float32)
-        out /= np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12)
-        return out
+        return unit_rows(out)
 
 
 def pretrained(name: str = "minilm") -> CachedEncoder:

@@ -12,6 +12,7 @@ import numpy as np
 
 from crossaisle.artifact import sha256
 from crossaisle.data.history import Floats
+from crossaisle.encoders.base import unit_rows
 from crossaisle.encoders.cache import VectorFile, content_key
 from crossaisle.encoders.pictures import Picture, picture_bytes, read_picture, require_pillow
 from crossaisle.encoders.weights import image_folder, onnx_file
@@ -95,8 +96,7 @@ class ImageEncoder:
                 self.problems[place] = reasons[key]
             elif key is not None:
                 out[place] = known[key]
-        out /= np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12)
-        return out
+        return unit_rows(out)
 
     def frames(self, images: Sequence[Image]) -> Floats:
         """float32 (n, 1992): vectors of pictures that are open already."""
@@ -105,7 +105,7 @@ class ImageEncoder:
         if final.shape[1] != WIDTHS[0] or stages.shape[1] != WIDTHS[1]:
             raise FetchError(f"{self.folder}: is no EfficientNet-Lite0 of this package")
         parts = [final, stages, np.stack([colours(image) for image in images])]
-        rows = [p / np.maximum(np.linalg.norm(p, axis=1, keepdims=True), 1e-12) for p in parts]
+        rows = [unit_rows(p) for p in parts]
         vectors: Floats = (np.hstack(rows) / np.sqrt(len(rows))).astype(np.float32)
         return vectors
 

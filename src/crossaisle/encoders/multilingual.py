@@ -13,6 +13,7 @@ import numpy as np
 
 from crossaisle.artifact import sha256
 from crossaisle.data.history import Floats
+from crossaisle.encoders.base import unit_rows
 from crossaisle.errors import MissingDependencyError
 from crossaisle.progress import bar
 
@@ -51,8 +52,7 @@ class UseEncoder:
             for start in range(0, len(unique), CHUNK):
                 part = unique[start : start + CHUNK]
                 found = np.asarray(self._model.encode(part), np.float32)
-                length = np.linalg.norm(found, axis=1, keepdims=True)
-                vectors[start : start + len(part)] = found / np.maximum(length, 1e-12)
+                vectors[start : start + len(part)] = unit_rows(found)
                 advance(len(part))
         return vectors[[row_of.get(text, -1) for text in texts]]
 

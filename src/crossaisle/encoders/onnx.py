@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from crossaisle.artifact import sha256
 from crossaisle.data.history import Floats
-from crossaisle.encoders.weights import POOLING, TOKENIZER, onnx_file
+from crossaisle.encoders.base import unit_rows
+from crossaisle.encoders.weights import POOLING, TOKENIZER, onnx_file, read_tokenizer
 from crossaisle.errors import FetchError
 from crossaisle.progress import bar
 
@@ -100,9 +101,7 @@ class OnnxEncoder:
         hidden = self._session.run(None, feed)[0]  # (batch, width, d), or (batch, d) if pooled inside
         if hidden.ndim == 3:
             hidden = self._pooled(hidden, mask)
-        length = np.linalg.norm(hidden, axis=1, keepdims=True)
-        vectors: Floats = (hidden / np.maximum(length, 1e-12)).astype(np.float32)
-        return vectors
+        return unit_rows(hidden)
 
     def _pooled(self, hidden: Floats, mask: npt.NDArray[np.int64]) -> Floats:
         """(batch, width, d), (batch, width) -> (batch, d); the length of a row is of no importance."""
@@ -124,15 +123,7 @@ class OnnxEncoder:
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:
-        from tokenizers import Tokenizer
-
-        file = self.folder / TOKENIZER
-        if not file.is_file():
-            raise FetchError(f"{self.folder}: holds no {TOKENIZER}")
-        try:
-            tokenizer = Tokenizer.from_file(str(file))
-        except Exception as error:  # the library raises bare Exception
-            raise FetchError(f"{file}: is not a tokenizer ({error})") from error
+        tokenizer = read_tokenizer(self.folder)
         tokenizer.no_padding()
         tokenizer.enable_truncation(self.max_tokens)
         return tokenizer

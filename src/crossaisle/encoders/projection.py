@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from crossaisle.data.history import Floats
+from crossaisle.encoders.base import unit_rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +37,7 @@ class Projection:
         """float32 (n, dimension), rows of unit length; rows of zeros stay zeros."""
         out = ((vectors - self.mean_) @ self.axes_[:, :dimension]).astype(np.float32)
         out[~np.any(vectors != 0, axis=1)] = 0.0
-        unit: Floats = out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12)
-        return unit
+        return unit_rows(out)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """What a saved folder keeps."""

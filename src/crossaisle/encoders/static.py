@@ -14,7 +14,8 @@ from scipy import sparse
 
 from crossaisle.artifact import sha256
 from crossaisle.data.history import Floats
-from crossaisle.encoders.weights import TOKENIZER
+from crossaisle.encoders.base import unit_rows
+from crossaisle.encoders.weights import TOKENIZER, read_tokenizer
 from crossaisle.errors import FetchError
 from crossaisle.progress import bar
 
@@ -55,8 +56,7 @@ class StaticEncoder:
             for start in range(0, len(texts), CHUNK):
                 part = texts[start : start + CHUNK]
                 summed = bags(self._tokenizer, part, len(self._table), self.max_tokens) @ self._table
-                length = np.linalg.norm(summed, axis=1, keepdims=True)
-                out[start : start + len(part)] = summed / np.maximum(length, 1e-12)
+                out[start : start + len(part)] = unit_rows(summed)
                 advance(len(part))
         return out
 
@@ -79,15 +79,7 @@ class StaticEncoder:
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:
-        from tokenizers import Tokenizer
-
-        file = self.folder / TOKENIZER
-        if not file.is_file():
-            raise FetchError(f"{self.folder}: holds no {TOKENIZER}")
-        try:
-            tokenizer = Tokenizer.from_file(str(file))
-        except Exception as error:  # the library raises bare Exception
-            raise FetchError(f"{file}: is not a tokenizer ({error})") from error
+        tokenizer = read_tokenizer(self.folder)
         tokenizer.no_padding()
         tokenizer.no_truncation()
         return tokenizer

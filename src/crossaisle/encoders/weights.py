@@ -12,12 +12,16 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from crossaisle.artifact import sha256
 from crossaisle.config import HUB_NAME
 from crossaisle.encoders.multilingual import package_folder
 from crossaisle.errors import ConfigError, FetchError, MissingDependencyError, nearest
 from crossaisle.fetch import cache_dir, hub_folder, package_files
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 ONNX_FILES = ("model.onnx", "onnx/model.onnx")
 TOKENIZER = "tokenizer.json"
@@ -206,6 +210,19 @@ def onnx_file(folder: Path) -> Path:
         if (folder / name).is_file():
             return folder / name
     raise FetchError(f"{folder}: holds no {' or '.join(ONNX_FILES)}: export the model to ONNX first")
+
+
+def read_tokenizer(folder: Path) -> Tokenizer:
+    """The tokenizer in a model's folder; `FetchError` where there is none or it is damaged."""
+    from tokenizers import Tokenizer
+
+    file = folder / TOKENIZER
+    if not file.is_file():
+        raise FetchError(f"{folder}: holds no {TOKENIZER}")
+    try:
+        return Tokenizer.from_file(str(file))
+    except Exception as error:  # the library raises bare Exception
+        raise FetchError(f"{file}: is not a tokenizer ({error})") from error
 
 
 def _folder(known: Pretrained) -> Path:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crossaisle.data.history import Floats
+from crossaisle.encoders.base import unit_rows
 
 
 @dataclass(kw_only=True)
@@ -43,9 +44,7 @@ class Whitening:
         """float32 (n, d), rows of unit length; rows of zeros stay zeros."""
         out = ((vectors - self.mean_) @ self.matrix_).astype(np.float32)
         out[~np.any(vectors != 0, axis=1)] = 0.0
-        length = np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12)
-        unit: Floats = out / length
-        return unit
+        return unit_rows(out)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """What a saved folder keeps."""

@@ -224,6 +224,39 @@ def _named(interval: Interval, i: int, names: tuple[str, str, str]) -> dict[str,
     return {name: float(part[i]) for name, part in zip(names, parts, strict=True)}
 
 
+def result_row(
+    dataset: str,
+    protocol: str,
+    split: str,
+    model: str,
+    metric: str,
+    k: int,
+    figures: Sequence[float],
+    n: int,
+    *,
+    slice_: str = "all",
+    fit_seconds: float | None = None,
+    peak_mb: float | None = None,
+) -> Row:
+    """One row of a result file; `figures` are value, low and high."""
+    value, low, high = (float(figure) for figure in figures)
+    return {
+        "dataset": dataset,
+        "protocol": protocol,
+        "split": split,
+        "model": model,
+        "slice": slice_,
+        "metric": metric,
+        "k": k,
+        "value": value,
+        "low": low,
+        "high": high,
+        "n": n,
+        "fit_seconds": fit_seconds,
+        "peak_mb": peak_mb,
+    }
+
+
 def write_results(path: str | Path, evaluations: Iterable[Evaluation]) -> None:
     """`results.json`: the rows of some evaluations in one flat list."""
     write_json(path, [row for evaluation in evaluations for row in evaluation.rows])

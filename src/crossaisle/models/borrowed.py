@@ -123,23 +123,15 @@ class BorrowedBehaviour(Scorer):
     def score_rows(self, histories: Histories) -> Floats:
         """float32 (n, n_items); NaN for candidates without a lender and histories that go with nothing."""
         self.check_fitted()
-        query = histories.matrix(self._event_weights(histories), self.together_.shape[0])
+        query = histories.matrix(self.decay.weights(histories, average=self.average), self.together_.shape[0])
         going = query @ self.together_
         scores: Floats = (going @ self.kernel_.T).toarray()
         scores[:, np.diff(self.kernel_.indptr) == 0] = np.nan
         scores[np.diff(going.indptr) == 0] = np.nan
         return scores
 
-    def _event_weights(self, histories: Histories) -> Floats:
-        """float32 (nnz,)."""
-        weights = self.decay.weights(histories)
-        if self.average:
-            total = np.bincount(histories.owner, weights, len(histories))
-            weights = (weights / np.maximum(total, 1e-12)[histories.owner]).astype(np.float32)
-        return weights
-
     def evidence(self, histories: Histories, item: int) -> tuple[Floats, float]:
         """Exact: each event gives its weight times what its item goes with among the lenders."""
         self.check_fitted()
         goes = np.asarray((self.together_[histories.item] @ self.kernel_[item].T).todense()).ravel()
-        return (self._event_weights(histories) * goes).astype(np.float32), 0.0
+        return (self.decay.weights(histories, average=self.average) * goes).astype(np.float32), 0.0

@@ -40,26 +40,18 @@ class TextModel(Scorer):
         """float32 (n, n_items); NaN for items without a text and for histories without one."""
         self.check_fitted()
         vectors = self.vectors_
-        query = histories.matrix(self._event_weights(histories), vectors.shape[0])
+        query = histories.matrix(self.decay.weights(histories, average=self.average), vectors.shape[0])
         scores = _dense((query @ vectors) @ vectors.T)
         scores[:, ~self._has_text] = np.nan
         speaking = np.bincount(histories.owner, self._has_text[histories.item], len(histories)) > 0
         scores[~speaking] = np.nan
         return scores
 
-    def _event_weights(self, histories: Histories) -> Floats:
-        """float32 (nnz,)."""
-        weights = self.decay.weights(histories)
-        if self.average:
-            total = np.bincount(histories.owner, weights, len(histories))
-            weights = (weights / np.maximum(total, 1e-12)[histories.owner]).astype(np.float32)
-        return weights
-
     def evidence(self, histories: Histories, item: int) -> tuple[Floats, float]:
         """Exact: each event gives its decayed weight times its cosine with the item."""
         self.check_fitted()
         cosines = self.item_similarity(histories.item, np.array([item], np.int32)).ravel()
-        return (self._event_weights(histories) * cosines).astype(np.float32), 0.0
+        return (self.decay.weights(histories, average=self.average) * cosines).astype(np.float32), 0.0
 
     def item_similarity(self, left: Rows, right: Rows) -> Floats:
         """Cosines of item rows (n,) and (m,): float32 (n, m)."""

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crossaisle.data.history import Floats
+from crossaisle.encoders.base import unit_rows
 
 Labels = npt.NDArray[np.int64]
 
@@ -47,11 +48,11 @@ class View:
         members, names = self.members, self.names
         if rule.centre:
             mean = members.mean(axis=0)
-            queries, members, names = (_unit(rows - mean) for rows in (queries, members, names))
+            queries, members, names = (unit_rows(rows - mean) for rows in (queries, members, names))
         sums = np.zeros_like(names)
         np.add.at(sums, labels, members)
         count = np.maximum(np.bincount(labels, minlength=len(names)), 1).astype(np.float32)
-        return queries @ _unit(sums / count[:, None] + rule.name * names).T
+        return queries @ unit_rows(sums / count[:, None] + rule.name * names).T
 
 
 def classify(
@@ -74,8 +75,3 @@ def classify(
         score = (first + rule.second * second[0]) / np.float32(1 + rule.second) if second else first
         total += score / len(rules)
     return total
-
-
-def _unit(rows: Floats) -> Floats:
-    unit: Floats = (rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)).astype(np.float32)
-    return unit

@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from crossaisle.config import ModelConfig, SplitConfig
+from crossaisle.config import ModelConfig
 from crossaisle.data.catalogues import load_catalogue
 from crossaisle.data.history import Decay
 from crossaisle.errors import ConfigError, nearest
@@ -15,7 +15,7 @@ from crossaisle.models.base import Scorer
 from crossaisle.models.linear import EASE
 from crossaisle.pipeline.fitting import fit
 from crossaisle.pipeline.measuring import measure
-from crossaisle.pipeline.running import SPLITS, Say, silent
+from crossaisle.pipeline.running import Say, silent, split_of_known
 
 SHOPS = ("completejourney", "instacart", "amazon14", "s3rec-beauty", "s3rec-sports", "s3rec-toys")
 """Data sets on which a whole shop is fitted and measured."""
@@ -60,12 +60,11 @@ def _shop(
     say(f"importing {name}")
     dataset = load_catalogue(name, root=root, progress=progress).dataset
     sequence = name.startswith("s3rec")
-    split = SplitConfig(protocol="leave_last_out") if sequence else SPLITS[name]
     baselines: dict[str, Scorer] = {"ease": EASE(ridge=50.0, decay=Decay(events=2.0))} if sequence else {}
     say("fitting and choosing weights on validation")
     fitted = fit(
         dataset,
-        split_config=split,
+        split_config=split_of_known(name),
         model_config=ModelConfig(encoder=encoder),
         baselines=baselines,
         progress=progress,

@@ -19,8 +19,9 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay, Floats
 from crossaisle.encoders.cache import pretrained
 from crossaisle.encoders.whiten import Whitening
-from crossaisle.evaluate.curve import Line, curve_svg
+from crossaisle.evaluate.bands import Line, curve_svg
 from crossaisle.evaluate.files import write_json
+from crossaisle.evaluate.results import result_row
 from crossaisle.evaluate.significance import Bootstrap
 from crossaisle.models.borrowed import BorrowedBehaviour
 from crossaisle.models.content import EncoderSimilarity, TfidfSimilarity
@@ -196,21 +197,19 @@ class CategoryStudy:
                     else bootstrap.ratio(mine[:, None], full[:, None])
                 )
                 out.append(
-                    {
-                        "dataset": self.dataset.name,
-                        "protocol": "cold_category",
-                        "split": "test",
-                        "model": model,
-                        "slice": name,
-                        "metric": metric,
-                        "k": K,
-                        "value": float(found.value[0]),
-                        "low": float(found.low[0]),
-                        "high": float(found.high[0]),
-                        "n": len(mine),
-                        "fit_seconds": self.seconds,
-                        "peak_mb": peak_mb(),
-                    }
+                    result_row(
+                        self.dataset.name,
+                        "cold_category",
+                        "test",
+                        model,
+                        metric,
+                        K,
+                        (found.value[0], found.low[0], found.high[0]),
+                        len(mine),
+                        slice_=name,
+                        fit_seconds=self.seconds,
+                        peak_mb=peak_mb(),
+                    )
                 )
         return out
 

@@ -20,6 +20,7 @@ from crossaisle.encoders.cache import pretrained
 from crossaisle.encoders.whiten import Whitening
 from crossaisle.evaluate.files import write_json
 from crossaisle.evaluate.guard import Verdict, guard
+from crossaisle.evaluate.results import result_row
 from crossaisle.evaluate.scoring import Score
 from crossaisle.evaluate.significance import Bootstrap
 from crossaisle.models.borrowed import BorrowedBehaviour
@@ -182,28 +183,27 @@ class Study:
         bootstrap = Bootstrap(n=n)
         for model, mine in columns.items():
             used = {part.split(":")[0] for part, w in self.weights[shown[model]].items() if w}
-            tail = {
-                "n": n,
-                "fit_seconds": sum(self.costs[name] for name in used),
-                "peak_mb": peak_mb(),
-            }
-            head = {
-                "dataset": self.dataset.name,
-                "protocol": self.split.protocol,
-                "split": on,
-                "model": model,
-                "slice": "all",
-            }
+            seconds = sum(self.costs[name] for name in used)
             interval, ratio = bootstrap.interval(mine), bootstrap.ratio(mine, columns[FALLBACK])
             for i, metric in enumerate(values):
-                figures = (interval.value[i], interval.low[i], interval.high[i])
-                self._row(head, metric, figures, tail)
+                found = {metric: (interval.value[i], interval.low[i], interval.high[i])}
                 if metric == "ndcg":
-                    self._row(head, "ratio_to_tfidf", (ratio.value[i], ratio.low[i], ratio.high[i]), tail)
-
-    def _row(self, head: dict[str, Any], metric: str, figures: tuple[Any, ...], tail: dict[str, Any]) -> None:
-        named = dict(zip(("value", "low", "high"), map(float, figures), strict=True))
-        self.rows.append(head | {"metric": metric, "k": K} | named | tail)
+                    found["ratio_to_tfidf"] = (ratio.value[i], ratio.low[i], ratio.high[i])
+                self.rows += [
+                    result_row(
+                        self.dataset.name,
+                        self.split.protocol,
+                        on,
+                        model,
+                        named,
+                        K,
+                        figures,
+                        n,
+                        fit_seconds=seconds,
+                        peak_mb=peak_mb(),
+                    )
+                    for named, figures in found.items()
+                ]
 
 
 def measured(

@@ -28,8 +28,9 @@ from crossaisle.encoders.projection import Projection
 from crossaisle.encoders.whiten import Whitening
 from crossaisle.errors import ConfigError, nearest
 from crossaisle.evaluate.files import write_json
+from crossaisle.evaluate.metrics import Relevant, ndcg
 from crossaisle.pipeline.fitting import split_of
-from crossaisle.pipeline.running import SPLITS, Say, silent
+from crossaisle.pipeline.running import Say, silent, split_of_known
 
 METHODS = ("int8", "layers", "static", "vectors")
 """int8 weights; fewer layers, distilled, then int8; a table of tokens; smaller vectors."""
@@ -70,15 +71,15 @@ class Questions:
         index = codes or CompactVectors.of(vectors, "float32")
         exact = vectors if codes is not None and again else None
         found, _ = index.search(queries, DEEP, vectors=exact, rescore=RESCORE)
-        discount = 1 / np.log2(np.arange(2, K + 2))
-        total = 0.0
+        rank = np.full(len(self.cases.target), np.inf)
         for case, listed in enumerate(found):
             seen = self.queries.indices[self.queries.indptr[case] : self.queries.indptr[case + 1]]
             shown = listed[~np.isin(listed, seen)] if self.cases.mask_seen else listed
-            targets = self.cases.targets_of(case)
-            hits = np.isin(shown[:K], targets)
-            total += float(discount[: len(hits)][hits].sum() / discount[: min(len(targets), K)].sum())
-        return total / max(len(found), 1)
+            place = {int(item): number for number, item in enumerate(shown, start=1)}
+            own = slice(self.cases.target_indptr[case], self.cases.target_indptr[case + 1])
+            rank[own] = [place.get(int(item), np.inf) for item in self.cases.target[own]]
+        owner = np.repeat(np.arange(len(found)), np.diff(self.cases.target_indptr))
+        return float(np.nanmean(ndcg(Relevant(owner, rank, len(found)), K)))
 
 
 def compress(
@@ -164,8 +165,7 @@ def _shop(on: str, root: str | Path | None, progress: bool) -> tuple[Dataset, Sp
         settings = load_config(on)
         return import_dataset(settings.data, progress=progress).dataset, settings.split
     dataset = load_catalogue(on, root=root, progress=progress).dataset
-    sequence = on.startswith("s3rec")
-    return dataset, SplitConfig(protocol="leave_last_out") if sequence else SPLITS.get(on, SplitConfig())
+    return dataset, split_of_known(on)
 
 
 def _measured(variant: str, questions: Questions, encoder: Encoder, folder: Path, progress: bool) -> Row:

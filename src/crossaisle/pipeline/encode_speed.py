@@ -17,6 +17,7 @@ import numpy as np
 from crossaisle.data.catalogues import load_catalogue
 from crossaisle.encoders.onnx import OnnxEncoder
 from crossaisle.evaluate.files import write_json
+from crossaisle.evaluate.results import result_row
 from crossaisle.pipeline.running import Say, silent
 from crossaisle.progress import bar
 
@@ -108,9 +109,4 @@ def _spread(values: np.ndarray) -> tuple[float, float, float]:
 
 
 def _row(name: str, model: str, metric: str, value: tuple[float, float, float], n: int) -> dict[str, Any]:
-    return {
-        **{"dataset": name, "protocol": "alternating_repeats", "split": "test", "model": model},
-        **{"slice": "all", "metric": metric, "k": 1},
-        **{"value": value[0], "low": value[1], "high": value[2], "n": n},
-        **{"fit_seconds": None, "peak_mb": None},
-    }
+    return result_row(name, "alternating_repeats", "test", model, metric, 1, value, n)

@@ -15,10 +15,12 @@ from scipy.sparse.linalg import svds
 
 from crossaisle.data.catalogues import pull_catalogue
 from crossaisle.data.history import Floats
+from crossaisle.encoders.base import unit_rows
 from crossaisle.encoders.cache import pretrained
 from crossaisle.encoders.image import open_image_encoder
 from crossaisle.encoders.tfidf import TfidfEncoder
 from crossaisle.evaluate.files import write_json
+from crossaisle.evaluate.results import result_row
 from crossaisle.evaluate.significance import Bootstrap
 from crossaisle.pipeline.running import Say, silent
 
@@ -77,14 +79,8 @@ def run(
         values |= {model: hits(*pair, own) for model, pair in models.items()}
         for model, found in values.items():
             interval = Bootstrap(n=len(own)).interval(found[:, None])
-            rows.append(
-                {
-                    **{"dataset": name, "protocol": "held_out_products", "split": split, "model": model},
-                    **{"slice": "all", "metric": "recall", "k": K},
-                    **{"value": interval.value[0], "low": interval.low[0], "high": interval.high[0]},
-                    **{"n": len(own), "fit_seconds": None, "peak_mb": None},
-                }
-            )
+            figures = (interval.value[0], interval.low[0], interval.high[0])
+            rows.append(result_row(name, "held_out_products", split, model, "recall", K, figures, len(own)))
     write_json(Path(out) / "results.json", rows)
     return rows
 
@@ -107,9 +103,7 @@ def text_vectors(titles: list[str], training: np.ndarray, *, progress: bool = Fa
 
 def hits(images: Floats, texts: Floats, own: np.ndarray) -> Floats:
     """float32 (len(own),): 1 where a picture has its title among the first ten, ties counted half."""
-    left, right = (
-        x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12) for x in (images[own], texts[own])
-    )
+    left, right = unit_rows(images[own]), unit_rows(texts[own])
     scores = left @ right.T
     mine = np.diag(scores)[:, None]
     above = (scores > mine + 1e-6).sum(axis=1)

@@ -15,16 +15,11 @@ from crossaisle.config import SplitConfig
 from crossaisle.data.dataset import Dataset
 from crossaisle.errors import ConfigError
 from crossaisle.pipeline.fitting import peak_mb, split_of
-from crossaisle.pipeline.running import SPLITS, Say, silent
+from crossaisle.pipeline.running import Say, silent
 from crossaisle.train_config import PretrainConfig, TrainConfig
 
 CHECKED = 500
 """Texts on which the exported file is compared with the checkpoint."""
-
-
-def default_split(name: str) -> SplitConfig:
-    """How a known data set is split when nothing else is asked for."""
-    return SPLITS.get(name, SplitConfig(protocol="leave_last_out"))
 
 
 def checkpoint_folder(out: Path) -> Path:

@@ -35,6 +35,13 @@ SPLITS = {
     "amazon14": SplitConfig(),
 }
 """How each known data set is split; order-only ones by `leave_last_out`."""
+
+
+def split_of_known(name: str) -> SplitConfig:
+    """How a known data set is split when nothing else is asked for."""
+    return SPLITS.get(name, SplitConfig(protocol="leave_last_out"))
+
+
 _EXAMPLES = 4
 _LINES = 5
 

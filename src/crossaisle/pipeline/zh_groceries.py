@@ -17,6 +17,7 @@ from crossaisle.data.history import Floats
 from crossaisle.encoders.cache import pretrained
 from crossaisle.encoders.tfidf import TfidfEncoder
 from crossaisle.evaluate.files import write_json
+from crossaisle.evaluate.results import result_row
 from crossaisle.evaluate.significance import Bootstrap
 from crossaisle.models.prototypes import Labels, PrototypeRule, View, classify
 from crossaisle.pipeline.running import Say, silent
@@ -50,14 +51,8 @@ def run(
     rows = []
     for model, hits in right.items():
         interval = bootstrap.interval(hits[:, None])
-        rows.append(
-            {
-                **{"dataset": name, "protocol": "leave_one_out", "split": "test", "model": model},
-                **{"slice": "all", "metric": "accuracy", "k": 1},
-                **{"value": interval.value[0], "low": interval.low[0], "high": interval.high[0]},
-                **{"n": len(labels), "fit_seconds": None, "peak_mb": None},
-            }
-        )
+        figures = (interval.value[0], interval.low[0], interval.high[0])
+        rows.append(result_row(name, "leave_one_out", "test", model, "accuracy", 1, figures, len(labels)))
     write_json(Path(out) / "results.json", rows)
     return rows
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from crossaisle.artifact import sha256
 from crossaisle.config import HUB_NAME
 from crossaisle.data.history import Floats
-from crossaisle.encoders.weights import POOLING, TOKENIZER, TRAINABLE, pull
+from crossaisle.encoders.weights import POOLING, TOKENIZER, TRAINABLE, pull, read_tokenizer
 from crossaisle.errors import FetchError
 from crossaisle.fetch import hub_folder
 from crossaisle.progress import bar
@@ -76,7 +76,7 @@ class Backbone(nn.Module):
         encoders and the last token for decoders. Raises `FetchError`.
         """
         folder = _folder(str(name))
-        model, tokenizer = _read_model(folder), _read_tokenizer(folder)
+        model, tokenizer = _read_model(folder), read_tokenizer(folder)
         chosen = pooling or _saved_pooling(folder) or ("last" if is_decoder(model.config) else "mean")
         return cls(
             model,
@@ -243,18 +243,6 @@ def _read_model(folder: Path) -> Any:
     if hasattr(model, "pooler"):
         model.pooler = None  # never used: the vectors are pooled here
     return model
-
-
-def _read_tokenizer(folder: Path) -> Any:
-    from tokenizers import Tokenizer
-
-    file = folder / TOKENIZER
-    if not file.is_file():
-        raise FetchError(f"{folder}: holds no {TOKENIZER}")
-    try:
-        return Tokenizer.from_file(str(file))
-    except Exception as error:  # the library raises bare Exception
-        raise FetchError(f"{file}: is not a tokenizer ({error})") from error
 
 
 def _saved_pooling(folder: Path) -> Pooling | None:

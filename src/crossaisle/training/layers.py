@@ -60,15 +60,21 @@ def with_projection(backbone: Backbone, layer: nn.Module) -> Backbone:
     return out
 
 
-def layers_of(model: Any) -> nn.ModuleList:
-    """The stack of transformer layers."""
+def stack_of(model: Any) -> tuple[Any, str]:
+    """The module that holds the stack of transformer layers, and the stack's name there."""
     depth = getattr(model.config, "num_hidden_layers", None)
     for module in model.modules():
-        if isinstance(module, nn.ModuleList) and len(module) == depth:
-            return module
-    raise ConfigError(
-        f"{type(model).__name__}: no stack of layers found: use moves = 'head', 'lora' or 'full'"
-    )
+        for name, child in module.named_children():
+            if isinstance(child, nn.ModuleList) and len(child) == depth:
+                return module, name
+    raise ConfigError(f"{type(model).__name__}: its stack of layers was not found: use it whole")
+
+
+def layers_of(model: Any) -> nn.ModuleList:
+    """The stack of transformer layers."""
+    owner, name = stack_of(model)
+    stack: nn.ModuleList = getattr(owner, name)
+    return stack
 
 
 class LastLayers(nn.Module):
@@ -86,13 +92,11 @@ class LastLayers(nn.Module):
         self.frozen = len(stack) - last
         kept = {id(parameter): parameter for parameter in backbone.model.parameters()}
         self.top = copy.deepcopy(backbone.model, kept)  # shares parameters
+        owner, name = stack_of(self.top)
+        setattr(owner, name, nn.ModuleList(list(getattr(owner, name))[self.frozen :]))
         for module in list(self.top.modules()):
-            for child, layers in module.named_children():
-                if isinstance(layers, nn.ModuleList) and len(layers) == len(stack):
-                    setattr(module, child, nn.ModuleList(list(layers)[self.frozen :]))
-                elif child == "embeddings":
-                    module.embeddings = _PassThrough()
-
+            if "embeddings" in dict(module.named_children()):
+                module.embeddings = _PassThrough()
         self.top.config.num_hidden_layers = last
 
     @torch.no_grad()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
 
 import numpy as np
 from torch import nn
 
 from crossaisle.errors import ConfigError
 from crossaisle.training.backbone import Backbone
+from crossaisle.training.layers import layers_of, stack_of
 
 
 def prune_layers(backbone: Backbone, keep: int) -> Backbone:
@@ -18,7 +18,7 @@ def prune_layers(backbone: Backbone, keep: int) -> Backbone:
     `ConfigError` when the model has fewer layers, or none that can be found.
     """
     small = copy.deepcopy(backbone)
-    owner, name = _stack(small.model)
+    owner, name = stack_of(small.model)
     layers = getattr(owner, name)
     if not 1 <= keep <= len(layers):
         raise ConfigError(f"layers to keep must be 1 to {len(layers)}, which this model has (found {keep})")
@@ -37,19 +37,4 @@ def prune_layers(backbone: Backbone, keep: int) -> Backbone:
 
 def layer_count(backbone: Backbone) -> int:
     """Layers of a backbone."""
-    owner, name = _stack(backbone.model)
-    return len(getattr(owner, name))
-
-
-def _stack(model: nn.Module) -> tuple[Any, str]:
-    """The module that holds the longest list of layers, and the list's name."""
-    found = [
-        (len(child), module, name)
-        for module in model.modules()
-        for name, child in module.named_children()
-        if isinstance(child, nn.ModuleList)
-    ]
-    if not found:
-        raise ConfigError(f"{type(model).__name__} has no list of layers: it cannot be pruned")
-    _, owner, name = max(found, key=lambda f: f[0])
-    return owner, name
+    return len(layers_of(backbone.model))

@@ -1,4 +1,4 @@
-"""One line chart as SVG, without a drawing library."""
+"""A chart of lines with shaded intervals as SVG; the curves of a training are in `curves`."""
 
 from __future__ import annotations
 
