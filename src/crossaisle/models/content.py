@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -62,9 +63,9 @@ class TextModel(Scorer):
         self.check_fitted()
         return _dense(self._read(texts) @ self.vectors_.T)
 
+    @abstractmethod
     def _read(self, texts: Sequence[str]) -> Any:
         """float32 or csr float32 (len(texts), d): vectors of texts that were not there to be fitted on."""
-        raise NotImplementedError
 
     @cached_property
     def _has_text(self) -> np.ndarray:

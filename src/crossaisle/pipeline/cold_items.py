@@ -30,7 +30,7 @@ from crossaisle.pipeline.running import Say, silent
 
 DATASETS = ("s3rec-beauty", "amazon14")
 TEXTS = 10_000
-"""Texts that each fine-tuning sees; 25 minutes for both data sets on two cores."""
+"""Texts that each fine-tuning sees; about ten minutes on two cores."""
 CASES = 5_000
 TUNING_CASES = 1_500
 MODEL, FALLBACK = "crossaisle", "tfidf"
