@@ -112,17 +112,6 @@ def test_events_are_there_after_a_restart(service: Service, model: Path) -> None
         again.close()
 
 
-def test_a_failed_task_does_not_take_others_along(tmp_path: Path) -> None:
-    store = Store(tmp_path / "s.sqlite")
-    bad = store.submit(lambda connection: connection.execute("INSERT INTO nowhere VALUES (1)"))
-    good = store.add([Event(None, "u", "i", "view", 1.0)])
-    assert len(good.result()) == 1
-    with pytest.raises(Exception, match="nowhere"):
-        bad.result()
-    store.close()
-    assert sum(1 for _ in Store(tmp_path / "s.sqlite").events()) == 1
-
-
 def test_a_store_that_is_none_is_refused(tmp_path: Path) -> None:
     (tmp_path / "s.sqlite").write_bytes(b"no database" * 100)
     with pytest.raises(StoreError, match="cannot be opened"):

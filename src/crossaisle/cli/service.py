@@ -12,7 +12,9 @@ import typer
 from crossaisle.cli.output import show_table
 
 keys = typer.Typer(no_args_is_help=True)
-StorePath = Annotated[Path, typer.Argument(help="The service's store, a SQLite file.", metavar="STORE")]
+StorePath = Annotated[
+    str, typer.Argument(help="The service's store: a SQLite file or postgresql://...", metavar="STORE")
+]
 
 
 def serve(
@@ -20,9 +22,11 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 8080,
     store: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            help="SQLite file for events, changed items and keys; by default MODEL.sqlite.", metavar="FILE"
+            help="Where events, changed items and keys are kept: a SQLite file (by default MODEL.sqlite) or "
+            "postgresql://USER:PASSWORD@HOST/DATABASE.",
+            metavar="FILE|URL",
         ),
     ] = None,
     models: Annotated[

@@ -81,6 +81,7 @@ class Guard:
             await send(message)
 
         try:
+            await self.keys.fresh()
             scope["key"] = self._check(scope, headers)
             await self.app(scope, limited, observed)
         except Refused as refused:

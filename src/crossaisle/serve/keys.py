@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import logging
 import secrets
-import sqlite3
 import time
-from contextlib import closing
 from dataclasses import dataclass
 
-from crossaisle.errors import ConfigError, UnknownIdError, nearest
+from crossaisle.errors import ConfigError, StoreError, UnknownIdError, nearest
+from crossaisle.serve.engines import Connection
 from crossaisle.serve.store import Store
 
 SCOPES = ("read", "write", "admin")
 """read: lists. write: events, items, people. admin: models, metrics, and everything else."""
 FRESH_SECONDS = 2.0
 """A revoked key is refused after this time at the latest."""
+WAIT_SECONDS = 1.0
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -30,24 +33,35 @@ class Keys:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._known: dict[bytes, Key] = {}
-        self._read_at = -FRESH_SECONDS
+        self.read()
+        self._read_at = time.monotonic()
+
+    async def fresh(self) -> None:
+        """Reads the keys again where they are old. While the store cannot be read, those known hold on."""
+        if time.monotonic() - self._read_at <= FRESH_SECONDS:
+            return
+        self._read_at = time.monotonic()
+        reading = asyncio.get_running_loop().run_in_executor(None, self.read)
+        try:
+            # Not for ever: lists are answered from memory while the database is away.
+            await asyncio.wait_for(asyncio.shield(reading), WAIT_SECONDS)
+        except (StoreError, TimeoutError) as error:
+            _LOG.warning("keys could not be read again: %s", error)
+
+    def read(self) -> None:
+        """Reads the keys; `StoreError` where the store does not answer."""
+        with self._store.reading() as connection:
+            rows = connection.execute("SELECT digest, name, scopes FROM api_keys WHERE revoked = 0")
+            self._known = {d: Key(name, frozenset(scopes.split(","))) for d, name, scopes in rows}
 
     def find(self, token: str) -> Key | None:
         """The key of a token; None for an unknown or a revoked one."""
         # Digests of 256 random bits may be compared by a dictionary: nobody can steer them.
-        return self._current().get(_digest(token))
+        return self._known.get(_digest(token))
 
     def any(self) -> bool:
         """Whether there is a key at all."""
-        return bool(self._current())
-
-    def _current(self) -> dict[bytes, Key]:
-        if time.monotonic() - self._read_at > FRESH_SECONDS:
-            with closing(self._store.reader()) as connection:
-                rows = connection.execute("SELECT digest, name, scopes FROM api_keys WHERE revoked = 0")
-                self._known = {d: Key(name, frozenset(scopes.split(","))) for d, name, scopes in rows}
-            self._read_at = time.monotonic()
-        return self._known
+        return bool(self._known)
 
 
 def add_key(store: Store, name: str, scopes: list[str]) -> str:
@@ -59,7 +73,7 @@ def add_key(store: Store, name: str, scopes: list[str]) -> str:
         raise ConfigError(f"there is a key named {name!r} already: revoke it first or choose another name")
     token = f"ca_{secrets.token_urlsafe(32)}"
 
-    def work(connection: sqlite3.Connection) -> None:
+    def work(connection: Connection) -> None:
         row = _digest(token), name, ",".join(scopes)
         connection.execute("INSERT INTO api_keys (digest, name, scopes) VALUES (?, ?, ?)", row)
 
@@ -70,7 +84,7 @@ def add_key(store: Store, name: str, scopes: list[str]) -> str:
 def revoke_key(store: Store, name: str) -> None:
     """Has a key refused from now on; `UnknownIdError` without such a key."""
 
-    def work(connection: sqlite3.Connection) -> int:
+    def work(connection: Connection) -> int:
         query = "UPDATE api_keys SET revoked = 1 WHERE name = ? AND revoked = 0"
         return connection.execute(query, (name,)).rowcount
 
@@ -80,7 +94,7 @@ def revoke_key(store: Store, name: str) -> None:
 
 def list_keys(store: Store) -> list[tuple[str, str, bool]]:
     """Name, scopes and whether it was revoked, of every key."""
-    with closing(store.reader()) as connection:
+    with store.reading() as connection:
         rows = connection.execute("SELECT name, scopes, revoked FROM api_keys ORDER BY name")
         return [(name, scopes, bool(revoked)) for name, scopes, revoked in rows]
 

@@ -22,8 +22,10 @@ async def live() -> Response:
 
 @router.get("/api/health/ready", response_class=Response)
 async def ready(request: Request) -> Response:
-    """A model is loaded and warm: requests may come."""
-    return as_json({"status": "ready", "model": service_of(request).active.name})
+    """A model is loaded and warm: requests may come. Lists do not need the store, so it is only named."""
+    service = service_of(request)
+    store = "up" if service.store.up else "unreachable"
+    return as_json({"status": "ready", "model": service.active.name, "store": store})
 
 
 @router.get("/metrics", response_class=Response)

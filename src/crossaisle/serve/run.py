@@ -37,7 +37,7 @@ def serve(
         service.close()
         raise ConfigError(
             f"{host} can be reached by others and the store has no API key: make one with  "
-            f"crossaisle keys add {service.store.path} NAME  or serve on 127.0.0.1"
+            f"crossaisle keys add {service.store.name} NAME  or serve on 127.0.0.1"
         )
     warm(service.shop)
     # The catalogue lives as long as the process: the collector need not walk through it again and again.

@@ -67,7 +67,7 @@ class Service:
 
     async def _add(self, events: Sequence[Event]) -> int:
         fresh = await _done(self.store.add(events))
-        self.live.add(fresh)
+        self.live.add((*self.store.late(), *fresh))
         self.latest.extend(fresh[-50:])
         self.metrics.counts["events"] += len(fresh)
         self.metrics.counts["duplicate_events"] += len(events) - len(fresh)
@@ -153,6 +153,7 @@ class Service:
             "kept_rankings": len(shop._kept),
             "ranking_hits": shop.hits,
             "ranking_misses": shop.misses,
+            "store_up": float(self.store.up),
             "up_seconds": time.time() - self.started,
         }
 

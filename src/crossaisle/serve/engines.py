@@ -1,0 +1,121 @@
+"""What a store asks of a database: the protocols `Connection` and `Engine`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple, Protocol
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS events (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    key TEXT UNIQUE,
+    "user" TEXT NOT NULL,
+    item TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    time REAL NOT NULL,
+    value REAL,
+    quantity REAL
+) STRICT;
+CREATE INDEX IF NOT EXISTS events_by_user ON events ("user");
+CREATE TABLE IF NOT EXISTS items (id TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS users (id TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS forgotten (digest BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS api_keys (
+    digest BLOB PRIMARY KEY, name TEXT NOT NULL, scopes TEXT NOT NULL, revoked INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS audit (
+    seq INTEGER PRIMARY KEY, time REAL NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL
+) STRICT;
+"""
+"""As SQLite says it; other engines translate. Queries use what all engines understand: `?` for
+parameters, `INSERT ... ON CONFLICT`, and `"user"` in quotes, which is a reserved word elsewhere."""
+VERSION = 1
+COLUMNS = 'key, "user", item, kind, time, value, quantity'
+
+
+class Event(NamedTuple):
+    """Something a person did with an item."""
+
+    key: str | None
+    """Idempotency key: an event whose key is known already is not counted again."""
+    user: str
+    item: str
+    kind: str
+    time: float
+    """Seconds since 1970 (UTC)."""
+    value: float | None = None
+    quantity: float | None = None
+
+
+class Cursor(Protocol):
+    """Rows of an answer."""
+
+    @property
+    def rowcount(self) -> int: ...
+    def fetchone(self) -> Any: ...
+    def fetchall(self) -> list[Any]: ...
+    def __iter__(self) -> Iterator[Any]: ...
+
+
+class Connection(Protocol):
+    """SQL with `?` for parameters, as `sqlite3.Connection` has it."""
+
+    def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> Cursor: ...
+    def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> Any: ...
+    def close(self) -> None: ...
+
+
+class Engine(Protocol):
+    """One database that can hold a store."""
+
+    name: str
+    """What error messages call it; holds no password."""
+    path: Any
+    """What it was opened with, to be opened again."""
+    errors: tuple[type[Exception], ...]
+    """Errors of the database and of the way there."""
+    remote: bool
+    """Whether the way there can break while this process lives."""
+    begin: str
+    """The statement that begins a transaction that writes."""
+
+    def connect(self) -> Connection:
+        """The writer's connection, outside of any transaction, with tables in place.
+
+        Every commit on it is on the disk of the database when it returns.
+        """
+        ...
+
+    def lost(self, connection: Connection) -> bool:
+        """Whether a connection is of no more use."""
+        ...
+
+    def insert(self, connection: Connection, events: Sequence[Event]) -> list[bool]:
+        """Puts events in, except those with a key that is known or comes a second time.
+
+        Says for each whether it was new.
+        """
+        ...
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """A connection to read with, for a moment."""
+        ...
+
+    def stream(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[Any]:
+        """Rows of an answer that is larger than the memory should be."""
+        ...
+
+    def close(self) -> None:
+        """Gives up what reading keeps."""
+        ...
+
+
+def fresh_ones(events: Sequence[Event], new_keys: set[str]) -> list[bool]:
+    """Which events are new: those without a key, and the first of each new key."""
+    left = set(new_keys)
+    out = []
+    for event in events:
+        out.append(event.key is None or event.key in left)
+        left.discard(event.key or "")
+    return out

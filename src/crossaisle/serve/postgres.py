@@ -1,0 +1,215 @@
+"""PostgreSQL, by URL: `postgresql://USER:PASSWORD@HOST/DATABASE`, with `?schema=NAME` where it is shared.
+
+Commits wait for the write-ahead log to be on the server's disk (synchronous_commit). Needs the extra
+`postgres`. Session pooling or none: settings belong to a connection.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+
+from crossaisle.errors import ConfigError, DataError, MissingDependencyError, StoreError
+from crossaisle.serve.engines import COLUMNS, TABLES, VERSION, Connection, Cursor, Event, fresh_ones
+
+if TYPE_CHECKING:
+    import psycopg
+
+_LOG = logging.getLogger(__name__)
+SCHEMES = ("postgresql", "postgres")
+CONNECT_SECONDS = 2
+LOST_MS = 5000
+"""A server that acknowledges nothing for so long is taken for lost."""
+_LOCK = 0x63726F73
+_INSERT = f"""
+INSERT INTO events ({COLUMNS})
+SELECT {COLUMNS} FROM unnest(
+    ?::text[], ?::text[], ?::text[], ?::text[], ?::float8[], ?::float8[], ?::float8[]
+) WITH ORDINALITY AS t ({COLUMNS}, n) ORDER BY n
+ON CONFLICT (key) DO NOTHING RETURNING key
+"""
+_TYPES = (
+    (r"INTEGER PRIMARY KEY( AUTOINCREMENT)?", "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"),
+    (r"\bINTEGER\b", "BIGINT"),
+    (r"\bREAL\b", "DOUBLE PRECISION"),
+    (r"\bBLOB\b", "BYTEA"),
+    (r"\) STRICT(, WITHOUT ROWID)?", ")"),
+)
+
+
+class PostgresEngine:
+    """A database, or a schema in one."""
+
+    remote = True
+    begin = "BEGIN"
+
+    def __init__(self, url: str) -> None:
+        try:
+            import psycopg
+        except ImportError:
+            raise MissingDependencyError("psycopg", "postgres", "a store on PostgreSQL") from None
+        self.errors: tuple[type[Exception], ...] = (psycopg.Error, OSError)
+        self.path = url
+        self._url, self._schema = _parsed(url)
+        self.name = _without_password(url)
+        self._reader: _Sql | None = None
+        self._lock = threading.RLock()
+
+    def connect(self) -> Connection:
+        """The writer's connection; makes schema and tables."""
+        connection = self._open()
+        try:
+            if self._schema:
+                connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{self._schema}"')
+            if connection.execute("SHOW synchronous_commit").fetchone()[0] in ("off", "local"):
+                connection.execute("SET synchronous_commit = on")
+            if connection.execute("SHOW fsync").fetchone()[0] != "on":
+                _LOG.warning("%s: fsync is off: acknowledged events do not survive a crash", self.name)
+            self._prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _prepare(self, connection: _Sql) -> None:
+        connection.execute("BEGIN")
+        connection.execute(f"SELECT pg_advisory_xact_lock({_LOCK})")  # two may start at once
+        connection.execute("CREATE TABLE IF NOT EXISTS store_version (version BIGINT NOT NULL)")
+        found = connection.execute("SELECT max(version) FROM store_version").fetchone()[0]
+        if found is not None and found > VERSION:
+            raise StoreError(f"{self.name}: written by a newer crossaisle (store version {found}): update")
+        for statement in filter(None, map(str.strip, translated(TABLES).split(";"))):
+            connection.execute(statement)
+        if found != VERSION:
+            connection.execute("INSERT INTO store_version VALUES (?)", (VERSION,))
+        connection.execute("COMMIT")
+
+    def _open(self, *, read_only: bool = False) -> _Sql:
+        import psycopg
+
+        connection = psycopg.connect(
+            self._url,
+            autocommit=True,
+            connect_timeout=CONNECT_SECONDS,
+            keepalives_idle=5,
+            keepalives_interval=2,
+            keepalives_count=3,
+            tcp_user_timeout=LOST_MS,
+            application_name="crossaisle",
+        )
+        wrapped = _Sql(connection)
+        connection.execute("SET client_min_messages = warning")  # not that a table is there already
+        if self._schema:
+            connection.execute(f'SET search_path TO "{self._schema}"')
+        if read_only:
+            connection.execute("SET default_transaction_read_only = on")
+        return wrapped
+
+    def lost(self, connection: Connection) -> bool:
+        """Whether the server is gone, as far as this connection knows."""
+        return isinstance(connection, _Sql) and connection.raw.closed
+
+    def insert(self, connection: Connection, events: Sequence[Event]) -> list[bool]:
+        """Puts new events in, with one statement."""
+        if not events:
+            return []
+        columns = [list(column) for column in zip(*events, strict=True)]
+        for n in (4, 5, 6):  # a list must not mix whole numbers and others
+            columns[n] = [None if value is None else float(value) for value in columns[n]]
+        rows = connection.execute(_INSERT, columns)
+        return fresh_ones(events, {row[0] for row in rows if row[0] is not None})
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """The one connection that is kept for reading; opened again where it was lost."""
+        with self._lock:
+            if self._reader is not None:
+                try:
+                    self._reader.execute("SELECT 1")
+                except self.errors:
+                    self._reader.close()
+                    self._reader = None
+            if self._reader is None:
+                self._reader = self._open(read_only=True)
+            yield self._reader
+
+    def stream(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[Any]:
+        """Rows in portions of 10,000."""
+        with (
+            closing(self._open(read_only=True)) as connection,
+            connection.raw.transaction(),
+            connection.raw.cursor(name="crossaisle") as cursor,
+        ):
+            cursor.itersize = 10_000
+            cursor.execute(_marked(sql), parameters)
+            yield from cursor
+
+    def close(self) -> None:
+        """Closes the connection kept for reading."""
+        with self._lock:
+            if self._reader is not None:
+                self._reader.close()
+                self._reader = None
+
+
+class _Sql:
+    """A psycopg connection that takes `?` for parameters."""
+
+    def __init__(self, raw: psycopg.Connection[Any]) -> None:
+        self.raw = raw
+
+    def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> Cursor:
+        if not parameters:
+            return self.raw.execute(sql.encode())  # as it is, with any %
+        return self.raw.execute(_marked(sql), _checked(parameters))
+
+    def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> None:
+        with self.raw.cursor() as cursor:
+            cursor.executemany(_marked(sql), [_checked(row) for row in parameters])
+
+    def close(self) -> None:
+        self.raw.close()
+
+
+def translated(tables: str) -> str:
+    """SQLite's table definitions in PostgreSQL's words."""
+    for pattern, replacement in _TYPES:
+        tables = re.sub(pattern, replacement, tables)
+    return tables
+
+
+@lru_cache(maxsize=256)
+def _marked(sql: str) -> bytes:
+    return sql.replace("%", "%%").replace("?", "%s").encode()
+
+
+def _checked(row: Sequence[Any]) -> Sequence[Any]:
+    for value in row:
+        texts = value if isinstance(value, list) else (value,)
+        if any(isinstance(text, str) and "\x00" in text for text in texts):
+            raise DataError("text for a store on PostgreSQL must not hold the character NUL")
+    return row
+
+
+def _parsed(url: str) -> tuple[str, str | None]:
+    """The URL as libpq knows it, and the schema."""
+    parts = urlsplit(url)
+    given = parse_qsl(parts.query)
+    schema = dict(given).get("schema")
+    if schema is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,62}", schema):
+        raise ConfigError(f"schema {schema!r}: must be letters, digits and _, at most 63")
+    rest = urlencode([(name, value) for name, value in given if name != "schema"], quote_via=quote)
+    # Not by urlunsplit, which drops the slashes before an empty host.
+    return f"postgresql://{parts.netloc}{parts.path}{'?' if rest else ''}{rest}", schema
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    user, at, host = parts.netloc.rpartition("@")
+    return f"postgresql://{user.split(':')[0]}{at}{host}{parts.path}"

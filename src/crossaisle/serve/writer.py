@@ -1,0 +1,253 @@
+"""`Writer`: one thread, group commits, and what to do when the database goes away.
+
+Writers that wait for the same disk write share it: that is what makes single events fast.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any, NamedTuple, TypeVar
+
+from crossaisle.errors import StoreError
+from crossaisle.serve.engines import COLUMNS, Connection, Engine, Event
+
+T = TypeVar("T")
+_LOG = logging.getLogger(__name__)
+GROUP = 256
+"""At most this many waiting writes share one commit."""
+WAITING = 4096
+"""Writes that may wait; more are refused, so that a slow disk does not fill the memory."""
+PULSE = 0.5
+"""Seconds between two looks whether a remote database is there."""
+
+
+class Busy(StoreError):
+    """Too many writes are waiting."""
+
+
+class Unreachable(StoreError):
+    """The database does not answer; writes are refused until it does."""
+
+
+class _Task(NamedTuple):
+    work: Callable[[Connection], Any]
+    future: Future[Any]
+    events: Sequence[Event] | None
+    """Events to be put in, for tasks that do nothing else: neighbours are put in with one statement."""
+
+
+class Writer:
+    """Runs work in transactions. A future is done when its work is on the disk."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._failures: tuple[type[Exception], ...] = (StoreError, *engine.errors)
+        self._queue: queue.Queue[_Task | None] = queue.Queue(WAITING)
+        self._connection: Connection | None = engine.connect()
+        self._last = self._newest(self._connection)
+        self._doubtful = False
+        self.late: deque[list[Event]] = deque()
+        """Events that turned out to be kept although their commit was not heard of."""
+        self._thread = threading.Thread(target=self._loop, name="store", daemon=True)
+        self._thread.start()
+
+    @property
+    def up(self) -> bool:
+        """Whether the database answered when last asked."""
+        return self._connection is not None
+
+    def submit(self, work: Callable[[Connection], T], events: Sequence[Event] | None = None) -> Future[T]:
+        """Runs `work` soon. Raises `Busy` and `Unreachable` at once."""
+        if not self.up:
+            raise self._unreachable()
+        future: Future[T] = Future()
+        try:
+            self._queue.put_nowait(_Task(work, future, events))
+        except queue.Full:
+            raise Busy("the store is busy: try again in a moment") from None
+        return future
+
+    def close(self) -> None:
+        """Waits for what is under way."""
+        if self._thread.is_alive():
+            self._queue.put(None)
+            self._thread.join()
+            self._drop()
+
+    def _loop(self) -> None:
+        while True:
+            try:
+                group = [self._queue.get(timeout=PULSE if self._engine.remote else None)]
+            except queue.Empty:
+                self._pulse()
+                continue
+            while len(group) < GROUP:
+                try:
+                    group.append(self._queue.get_nowait())
+                except queue.Empty:
+                    break
+            # From here on nobody can cancel them.
+            tasks = [task for task in group if task and task.future.set_running_or_notify_cancel()]
+            if tasks:
+                self._commit_safely(tasks)
+            if None in group:
+                return
+
+    def _commit_safely(self, tasks: list[_Task]) -> None:
+        try:
+            self._commit(tasks)
+        except Exception as error:
+            _LOG.exception("%s: unexpected error while writing", self._engine.name)
+            self._drop()
+            self._doubtful = True
+            for task in tasks:
+                if not task.future.done():
+                    task.future.set_exception(StoreError(f"{self._engine.name}: {_short(error)}"))
+
+    # The connection
+
+    def _pulse(self) -> None:
+        if self._connection is None:
+            self._reconnect()
+            return
+        try:
+            self._connection.execute("SELECT 1").fetchall()
+        except self._engine.errors:
+            self._drop()
+            self._reconnect()
+
+    def _reconnect(self) -> bool:
+        """Opens the connection again and finds out what became of a commit that was not heard of."""
+        try:
+            connection = self._engine.connect()
+            if self._doubtful:
+                query = f"SELECT {COLUMNS} FROM events WHERE seq > ? ORDER BY seq"
+                found = [Event(*row) for row in connection.execute(query, (self._last,))]
+                self._last = self._newest(connection)
+                if found:
+                    self.late.append(found)
+                self._doubtful = False
+        except self._failures as error:
+            _LOG.warning("%s: cannot be reached (%s)", self._engine.name, _short(error))
+            return False
+        _LOG.warning("%s: connected again", self._engine.name)
+        self._connection = connection
+        return True
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            try:
+                connection.close()
+            except self._engine.errors:
+                _LOG.debug("closing a lost connection", exc_info=True)
+
+    def _unreachable(self) -> Unreachable:
+        return Unreachable(f"{self._engine.name}: the database cannot be reached: try again in a moment")
+
+    @staticmethod
+    def _newest(connection: Connection) -> int:
+        return int(connection.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0])
+
+    # Transactions
+
+    def _commit(self, tasks: list[_Task]) -> None:
+        for _ in range(2):
+            connection = self._connection
+            if connection is None and (not self._reconnect() or (connection := self._connection) is None):
+                break
+            try:
+                self._transaction(connection, tasks)
+                return
+            except _LostError:
+                self._drop()  # before the commit: nothing was kept, so it may be tried once more
+        for task in tasks:
+            task.future.set_exception(self._unreachable())
+
+    def _transaction(self, connection: Connection, tasks: list[_Task]) -> None:
+        """All tasks in one transaction; one that fails is undone alone."""
+        outcomes: list[tuple[_Task, Any, Exception | None]] = []
+        try:
+            connection.execute(self._engine.begin)
+            for part in _parts(tasks):
+                outcomes += self._run(connection, part)
+            last = self._newest(connection) if self._engine.remote else 0
+        except self._engine.errors as error:
+            self._undo(connection, tasks, error)
+            return
+        try:
+            connection.execute("COMMIT")
+        except self._engine.errors as error:
+            if not self._engine.lost(connection):
+                self._undo(connection, tasks, error)
+                return
+            self._drop()
+            self._doubtful = True
+            unclear = "the connection broke while this was written: send it again with the same key"
+            for task in tasks:
+                task.future.set_exception(Unreachable(f"{self._engine.name}: {unclear}"))
+            return
+        self._last = last
+        for task, value, problem in outcomes:
+            if problem is None:
+                task.future.set_result(value)
+            else:
+                task.future.set_exception(problem)
+
+    def _run(self, connection: Connection, part: list[_Task]) -> list[tuple[_Task, Any, Exception | None]]:
+        connection.execute("SAVEPOINT task")
+        try:
+            values = self._values(connection, part)
+        except Exception as error:
+            if self._engine.lost(connection):
+                raise _LostError from error
+            connection.execute("ROLLBACK TO task")
+            if len(part) > 1:
+                return [o for task in part for o in self._run(connection, [task])]
+            if isinstance(error, self._engine.errors):
+                error = StoreError(f"{self._engine.name}: could not be written ({_short(error)})")
+            return [(part[0], None, error)]
+        connection.execute("RELEASE task")
+        return [(task, value, None) for task, value in zip(part, values, strict=True)]
+
+    def _values(self, connection: Connection, part: list[_Task]) -> list[Any]:
+        if part[0].events is None:
+            return [task.work(connection) for task in part]
+        together = [event for task in part for event in task.events or ()]
+        fresh = iter(self._engine.insert(connection, together))
+        return [[event for event in task.events or () if next(fresh)] for task in part]
+
+    def _undo(self, connection: Connection, tasks: list[_Task], error: Exception) -> None:
+        if self._engine.lost(connection):
+            raise _LostError from error
+        try:
+            connection.execute("ROLLBACK")
+        except self._engine.errors:
+            _LOG.debug("nothing to undo", exc_info=True)
+        message = f"{self._engine.name}: could not be written ({_short(error)}); nothing was kept"
+        for task in tasks:
+            task.future.set_exception(StoreError(message))
+
+
+class _LostError(Exception):
+    """The connection broke before the commit."""
+
+
+def _parts(tasks: list[_Task]) -> list[list[_Task]]:
+    """Neighbouring tasks that only put events in, together; others alone."""
+    parts: list[list[_Task]] = []
+    for task in tasks:
+        if parts and task.events is not None and parts[-1][0].events is not None:
+            parts[-1].append(task)
+        else:
+            parts.append([task])
+    return parts
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
