@@ -21,7 +21,7 @@ LAYERS = (
     {"policy", "explain", "answer", "recommend"},
     {"evaluate"},
     {"training"},
-    {"pipeline"},
+    {"pipeline", "client"},
     {"serve"},
     {"cli", "__main__"},
 )

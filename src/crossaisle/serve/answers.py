@@ -19,6 +19,13 @@ def as_json(value: Any, status: int = 200) -> Response:
     )
 
 
+def answered(kind: Any, example: Any = None, *, status: int = 200, what: str = "") -> dict[int | str, Any]:
+    """`responses` of a route that answers with a type of `crossaisle.client.answers`."""
+    content = {} if example is None else {"application/json": {"example": example}}
+    found: dict[str, Any] = {"model": kind, "content": content}
+    return {status: {**found, "description": what} if what else found}
+
+
 def of_list(answer: RecommendationList, offset: int = 0) -> Response:
     """A list from `offset` on."""
     items = []
@@ -66,6 +73,18 @@ def of_item(shop: LiveShop, row: int) -> dict[str, Any]:
     }
 
 
+ITEM_EXAMPLE = {
+    "item_id": "1024306",
+    "title": "Cantaloupe Whole",
+    "description": "",
+    "brand": "Private",
+    "category": "Produce > Melons > Cantaloupe Whole",
+    "categories": [["Produce", "Melons", "Cantaloupe Whole"]],
+    "price": 2.5,
+    "in_stock": True,
+    "attributes": {},
+    "new": False,
+}
 LIST_EXAMPLE = {
     "placement": "discover",
     "served": "discover",

@@ -10,7 +10,8 @@ from fastapi import FastAPI
 from fastapi.responses import Response
 
 from crossaisle import __version__
-from crossaisle.serve import problems, routes_items, routes_lists, routes_state
+from crossaisle.client.answers import Problem
+from crossaisle.serve import openapi, problems, routes_items, routes_lists, routes_state
 from crossaisle.serve.guard import LOOPBACK, Guard
 from crossaisle.serve.keys import Keys
 from crossaisle.serve.service import Service
@@ -40,17 +41,14 @@ def create_app(
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
-        responses={
-            422: {
-                "description": "A rule is broken: the detail says which",
-                "content": {"application/problem+json": {"schema": PROBLEM}},
-            }
-        },
+        responses={422: {"model": Problem}},
     )
     app.state.service = service
-    for router in (routes_lists.router, routes_items.router, routes_state.router):
+    routers = (routes_lists.router, routes_items.router, routes_state.router)
+    for router in routers:
         app.include_router(router)
-    problems.install(app)
+    openapi.install(app)
+    problems.install(app, routers)
     _add_page(app)
     app.add_middleware(
         Guard,
@@ -76,21 +74,3 @@ def _add_page(app: FastAPI) -> None:
 
         path = "/" if file.name == "index.html" else f"/page/{file.name}"
         app.add_api_route(path, answer, include_in_schema=False, methods=["GET"], response_model=None)
-
-
-PROBLEM = {
-    "type": "object",
-    "required": ["title", "status", "detail"],
-    "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-    },
-    "example": {
-        "type": "about:blank",
-        "title": "Not Found",
-        "status": 404,
-        "detail": "unknown item 'x1'",
-    },
-}

@@ -19,6 +19,7 @@ LONGEST_TEXT = 10_000
 FIELDS = ("user", "item", "kind", "time", "key", "value", "quantity")
 AHEAD = 86_400.0
 """An event may lie this many seconds in the future: clocks differ, but not by more."""
+NUMBER = {"type": ["number", "null"], "exclusiveMinimum": -1e15, "exclusiveMaximum": 1e15}
 
 EVENT = {
     "type": "object",
@@ -30,16 +31,20 @@ EVENT = {
         "kind": {"type": "string", "default": "view", "minLength": 1, "maxLength": 64},
         "time": {
             "description": "ISO 8601 (UTC where no zone is given) or seconds since 1970; by default now",
-            "anyOf": [{"type": "string", "format": "date-time"}, {"type": "number"}],
+            "anyOf": [
+                {"type": "string", "format": "date-time"},
+                {"type": "number", "minimum": 0},
+                {"type": "null"},
+            ],
         },
         "key": {
-            "type": "string",
+            "type": ["string", "null"],
             "minLength": 1,
             "maxLength": LONGEST_ID,
             "description": "Idempotency key: an event whose key is known is not counted again",
         },
-        "value": {"type": "number"},
-        "quantity": {"type": "number"},
+        "value": NUMBER,
+        "quantity": NUMBER,
     },
 }
 """JSON schema of one event."""
@@ -113,7 +118,7 @@ class ItemPatch(BaseModel):
     """Fields of an item that change; others stay."""
 
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"price": 2.49, "in_stock": False}]}
+        extra="forbid", strict=True, json_schema_extra={"examples": [{"price": 2.49, "in_stock": False}]}
     )
     title: Text | None = None
     description: Text | None = None
@@ -130,6 +135,7 @@ class Item(ItemPatch):
 
     model_config = ConfigDict(
         extra="forbid",
+        strict=True,
         json_schema_extra={
             "examples": [
                 {
@@ -156,6 +162,7 @@ class Question(BaseModel):
 
     model_config = ConfigDict(
         extra="forbid",
+        strict=True,
         json_schema_extra={"examples": [{"placement": "goes_with", "items": ["834103"], "n": 5}]},
     )
     placement: Placement = "for_you"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
 import orjson
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from crossaisle.errors import (
@@ -44,8 +46,8 @@ def problem(status: int, detail: str, headers: dict[str, str] | None = None, **m
     return Response(body_of(status, detail, **more), status, headers, media_type="application/problem+json")
 
 
-def install(app: FastAPI) -> None:
-    """Has every error answered as a problem."""
+def install(app: FastAPI, routers: Sequence[APIRouter] = ()) -> None:
+    """Has every error answered as a problem. `routers`: where `Allow` looks for the methods of a path."""
 
     @app.exception_handler(CrossaisleError)
     async def known(_: Request, error: CrossaisleError) -> Response:
@@ -62,10 +64,23 @@ def install(app: FastAPI) -> None:
         return problem(422, f"{first['where']}: {first['rule']}", errors=found)
 
     @app.exception_handler(HTTPException)
-    async def refused(_: Request, error: HTTPException) -> Response:
-        return problem(error.status_code, str(error.detail), dict(error.headers or {}))
+    async def refused(request: Request, error: HTTPException) -> Response:
+        headers = dict(error.headers or {})
+        if error.status_code == 405 and (methods := allowed(routers, request.url.path)):
+            headers["Allow"] = methods
+        return problem(error.status_code, str(error.detail), headers)
 
     @app.exception_handler(Exception)
     async def unexpected(_: Request, error: Exception) -> Response:
         _LOG.error("unexpected error", exc_info=error)
         return problem(500, "unexpected error; the service's log tells more")
+
+
+def allowed(routers: Sequence[APIRouter], path: str) -> str:
+    """The methods of all routes of a path, for `Allow`."""
+    found: set[str] = set()
+    for router in routers:
+        for route in router.routes:
+            if isinstance(route, APIRoute) and route.path_regex.match(path):
+                found |= route.methods or set()
+    return ", ".join(sorted(found))

@@ -9,8 +9,9 @@ import orjson
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import Response
 
+from crossaisle.client.answers import Counted, Forgotten, Person, Product, ProductPage, Taken
 from crossaisle.errors import DataError, UnknownIdError
-from crossaisle.serve.answers import as_json, of_item
+from crossaisle.serve.answers import ITEM_EXAMPLE, answered, as_json, of_item
 from crossaisle.serve.bodies import EVENT, LONGEST_ID, Item, ItemOfBatch, ItemPatch, event_of, item_body
 from crossaisle.serve.routes_lists import ItemId, UserId, service_of, who_asks
 from crossaisle.serve.store import Event, digest_of
@@ -34,15 +35,29 @@ _BODY = {
                 },
             },
             "application/x-ndjson": {
-                "schema": {"type": "string"},
+                "schema": {"description": "One event a line; lines that are none are counted and described"},
                 "example": '{"user":"1609","item":"1007195"}\n',
             },
         },
     }
 }
-_COUNTED: dict[int | str, Any] = {
-    200: {"content": {"application/json": {"example": {"accepted": 1, "duplicates": 0}}}}
+_COUNTED = answered(Counted, {"accepted": 1, "duplicates": 0})
+_ITEM = answered(Product, ITEM_EXAMPLE)
+_PAGE = answered(ProductPage, {"total": 1, "items": [ITEM_EXAMPLE]})
+_NEW = answered(Product, {**ITEM_EXAMPLE, "new": True}, status=201, what="A new item was put in")
+_PERSON_EXAMPLE = {
+    "user": "1609",
+    "attributes": {"club": True},
+    "events": [
+        {
+            **{"key": "order-7-line-1", "user": "1609", "item": "1024306", "kind": "cart"},
+            **{"time": 1767225600.0, "value": None, "quantity": 1.0},
+        }
+    ],
+    "history": ["1007195"],
+    "as_of": 1767225661.5,
 }
+_PERSON = answered(Person, _PERSON_EXAMPLE)
 
 
 @router.post("/events", tags=["events"], openapi_extra=_BODY, responses=_COUNTED, response_class=Response)
@@ -117,7 +132,7 @@ def _json(text: bytes) -> Any:
 # Items
 
 
-@router.get("/items", tags=["items"], response_class=Response)
+@router.get("/items", tags=["items"], responses=_PAGE, response_class=Response)
 async def browse(
     request: Request,
     q: Annotated[str, Query(max_length=200, description="Words of the title")] = "",
@@ -131,7 +146,7 @@ async def browse(
     return as_json({"total": total, "items": [of_item(shop, row) for row in rows]})
 
 
-@router.get("/items/{item}", tags=["items"], response_class=Response)
+@router.get("/items/{item}", tags=["items"], responses=_ITEM, response_class=Response)
 async def get_item(request: Request, item: ItemId) -> Response:
     """What the shop knows about an item now."""
     shop = service_of(request).shop
@@ -141,7 +156,7 @@ async def get_item(request: Request, item: ItemId) -> Response:
     return as_json(of_item(shop, row))
 
 
-@router.put("/items/{item}", tags=["items"], response_class=Response)
+@router.put("/items/{item}", tags=["items"], responses=_ITEM | _NEW, response_class=Response)
 async def put_item(request: Request, item: ItemId, body: Item) -> Response:
     """A new item, or an item anew. When this answers, it can be recommended from its text."""
     service = service_of(request)
@@ -150,7 +165,7 @@ async def put_item(request: Request, item: ItemId, body: Item) -> Response:
     return as_json(of_item(service.shop, service.shop.dataset.item_ids.row(item)), 201 if new else 200)
 
 
-@router.post("/items", tags=["items"], response_class=Response)
+@router.post("/items", tags=["items"], responses=answered(Taken, {"accepted": 2}), response_class=Response)
 async def put_items(request: Request, body: list[ItemOfBatch]) -> Response:
     """Many items at once: all are kept, or none."""
     if len(body) > LARGEST_BATCH:
@@ -165,7 +180,7 @@ def _whole(item: Item) -> dict[str, Any]:
     return {name: value for name, value in body.items() if name != "categories" or value is not None}
 
 
-@router.patch("/items/{item}", tags=["items"], response_class=Response)
+@router.patch("/items/{item}", tags=["items"], responses=_ITEM, response_class=Response)
 async def patch_item(request: Request, item: ItemId, body: ItemPatch) -> Response:
     """Changes some fields: a price, the stock. When this answers, it holds in every list."""
     service = service_of(request)
@@ -188,7 +203,7 @@ async def delete_item(request: Request, item: ItemId) -> Response:
 # People
 
 
-@router.get("/users/{user}", tags=["people"], response_class=Response)
+@router.get("/users/{user}", tags=["people"], responses=_PERSON, response_class=Response)
 async def get_user(request: Request, user: UserId) -> Response:
     """Everything that is kept about a person: attributes, live events, and the model's history."""
     service = service_of(request)
@@ -221,7 +236,12 @@ async def put_user(
     return Response(status_code=204)
 
 
-@router.delete("/users/{user}", tags=["people"], response_class=Response)
+@router.delete(
+    "/users/{user}",
+    tags=["people"],
+    responses=answered(Forgotten, {"events_deleted": 12}),
+    response_class=Response,
+)
 async def delete_user(request: Request, user: UserId) -> Response:
     """Deletes everything about a person. The model's history of this person is not used any more."""
     service = service_of(request)

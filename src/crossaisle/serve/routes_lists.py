@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 
+from crossaisle.client.answers import CategorySize, RecommendedList
 from crossaisle.data.query import Placement
-from crossaisle.serve.answers import LIST_EXAMPLE, as_json, of_list
+from crossaisle.serve.answers import LIST_EXAMPLE, answered, as_json, of_list
 from crossaisle.serve.bodies import LONGEST_ID, Level, Question
 from crossaisle.serve.service import Service
 
 router = APIRouter(prefix="/api", tags=["lists"])
-LIST: dict[int | str, Any] = {200: {"content": {"application/json": {"example": LIST_EXAMPLE}}}}
+LIST = answered(RecommendedList, LIST_EXAMPLE)
 UserId = Annotated[str, Path(min_length=1, max_length=LONGEST_ID, examples=["1609"])]
 ItemId = Annotated[str, Path(min_length=1, max_length=LONGEST_ID, examples=["1024306"])]
 N = Annotated[int, Query(ge=1, le=100, description="Length of the list")]
@@ -119,7 +120,11 @@ async def trending(
     return of_list(await service_of(request).recommend(question.query()), offset)
 
 
-@router.get("/categories", response_class=Response)
+@router.get(
+    "/categories",
+    responses=answered(list[CategorySize], [{"name": "Produce > Melons", "items": 61}]),
+    response_class=Response,
+)
 async def categories(request: Request) -> Response:
     """Every category of the shop's level, with the number of its items."""
     import numpy as np

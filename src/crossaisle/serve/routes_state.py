@@ -8,19 +8,56 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
-from crossaisle.serve.answers import as_json
+from crossaisle.client.answers import AuditLine, Console, Health, Models
+from crossaisle.serve.answers import answered, as_json
 from crossaisle.serve.routes_lists import service_of, who_asks
 
 router = APIRouter(tags=["state"])
+_MODELS = answered(
+    Models,
+    {
+        "active": "model-2",
+        "previous": "model",
+        "known": ["model", "model-2"],
+        "describes": {"shop": "completejourney", "items": 25510, "users": 2035},
+    },
+)
+_EVENT = {"key": None, "user": "1609", "item": "1024306", "kind": "cart", "time": 1767225600.0}
+_CONSOLE = answered(
+    Console,
+    {
+        "events": [{**_EVENT, "value": None, "quantity": None, "title": "Cantaloupe Whole"}],
+        "load": {"requests": 1200, "failed": 0, "ms": {"p50": 1.1, "p95": 4.0, "p99": 9.2}, "counts": {}},
+        "gauges": {"items": 25510, "up_seconds": 3600.0},
+    },
+)
+_AUDIT = answered(list[AuditLine], [{"time": 1767225600.0, "who": "webshop", "what": "deleted item 7"}])
+_TEXT: dict[int | str, dict[str, object]] = {
+    200: {
+        "content": {
+            "text/plain": {"schema": {"type": "string"}, "example": "crossaisle_events_total 7\n"},
+        }
+    }
+}
 
 
-@router.get("/api/health/live", response_class=Response)
+class Text(Response):
+    """Plain text."""
+
+    media_type = "text/plain"
+
+
+@router.get("/api/health/live", responses=answered(Health, {"status": "live"}), response_class=Response)
 async def live() -> Response:
     """The process answers."""
     return as_json({"status": "live"})
 
 
-@router.get("/api/health/ready", response_class=Response)
+@router.get(
+    "/api/health/ready",
+    responses=answered(Health, {"status": "ready", "model": "model"}),
+    response_class=Response,
+)
 async def ready(request: Request) -> Response:
     """A model is loaded and warm: requests may come. Lists do not need the store, so it is only named."""
     service = service_of(request)
@@ -28,7 +65,7 @@ async def ready(request: Request) -> Response:
     return as_json({"status": "ready", "model": service.active.name, "store": store})
 
 
-@router.get("/metrics", response_class=Response)
+@router.get("/metrics", responses=_TEXT, response_class=Text)
 async def metrics(request: Request) -> Response:
     """Prometheus text format."""
     service = service_of(request)
@@ -36,7 +73,7 @@ async def metrics(request: Request) -> Response:
     return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-@router.get("/api/console", response_class=Response)
+@router.get("/api/console", responses=_CONSOLE, response_class=Response)
 async def console(request: Request) -> Response:
     """The latest events and the latencies of the last 1,000 requests."""
     service = service_of(request)
@@ -49,7 +86,7 @@ async def console(request: Request) -> Response:
     return as_json({"events": latest, "load": service.metrics.summary(), "gauges": service.gauges()})
 
 
-@router.get("/api/models", response_class=Response)
+@router.get("/api/models", responses=_MODELS, response_class=Response)
 async def models(request: Request) -> Response:
     """What is served, what was before, and what can be activated."""
     service = service_of(request)
@@ -63,7 +100,7 @@ async def models(request: Request) -> Response:
     )
 
 
-@router.get("/api/audit", response_class=Response)
+@router.get("/api/audit", responses=_AUDIT, response_class=Response)
 async def audit(request: Request) -> Response:
     """Who deleted what and switched models, the latest 200 first. People appear as digests."""
     return as_json(service_of(request).store.audit())
@@ -75,7 +112,7 @@ class Choice(BaseModel):
     name: Annotated[str, Field(min_length=1, max_length=255, examples=["model-2"])]
 
 
-@router.post("/api/models/activate", response_class=Response)
+@router.post("/api/models/activate", responses=_MODELS, response_class=Response)
 async def activate(request: Request, choice: Choice) -> Response:
     """Loads, warms and then serves a model; a damaged one is refused and the old one goes on."""
     await service_of(request).activate(choice.name)
@@ -83,7 +120,7 @@ async def activate(request: Request, choice: Choice) -> Response:
     return await models(request)
 
 
-@router.post("/api/models/roll-back", response_class=Response)
+@router.post("/api/models/roll-back", responses=_MODELS, response_class=Response)
 async def roll_back(request: Request) -> Response:
     """Serves the model that was served before."""
     await service_of(request).roll_back()

@@ -1,0 +1,223 @@
+"""What the service answers, as types. The OpenAPI document is made from them; the client reads into them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cache
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from crossaisle.data.query import Placement
+from crossaisle.explain import Explanation
+
+T = TypeVar("T")
+DESCRIBED = {"use_attribute_docstrings": True}
+"""Tells pydantic, which writes the OpenAPI document, to take the docstrings along."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recommended:
+    """One place of a list."""
+
+    __pydantic_config__ = DESCRIBED
+    rank: int
+    """1 = first."""
+    item_id: str
+    title: str
+    category: str
+    """Primary category path, "" where unknown."""
+    price: float | None
+    score: float
+    why: str | None = None
+    """One sentence; present when asked to explain."""
+    evidence: Explanation | None = None
+    """Where the score comes from; present when asked to explain."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecommendedList:
+    """The answer to one question."""
+
+    __pydantic_config__ = DESCRIBED
+    placement: Placement
+    served: Placement
+    """What was served: `trending` instead of the placement where there was no history to go by."""
+    user: str | None
+    items: tuple[Recommended, ...]
+    notices: tuple[str, ...]
+    cross_share: float | None
+    """The share of the list outside the home categories; null without a history."""
+    relevance_kept: float | None
+    """Sum of scores over that of the list without quotas, share and diversity."""
+
+    @property
+    def ids(self) -> list[str]:
+        """Item ids, best first."""
+        return [r.item_id for r in self.items]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counted:
+    """What became of events."""
+
+    __pydantic_config__ = DESCRIBED
+    accepted: int
+    duplicates: int
+    """Events whose key was known already."""
+    refused: int = 0
+    """Bad lines of a stream."""
+    errors: tuple[str, ...] = ()
+    """What is wrong with the first of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Product:
+    """What the shop knows about an item now."""
+
+    __pydantic_config__ = DESCRIBED
+    item_id: str
+    title: str
+    description: str
+    brand: str
+    category: str
+    categories: tuple[tuple[str, ...], ...]
+    price: float | None
+    in_stock: bool
+    attributes: dict[str, Any]
+    new: bool
+    """Put in since the model was fitted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProductPage:
+    """Part of what a search found."""
+
+    __pydantic_config__ = DESCRIBED
+    total: int
+    items: tuple[Product, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taken:
+    """How many items were kept."""
+
+    accepted: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class CategorySize:
+    """A category and the number of its items."""
+
+    name: str
+    items: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeptEvent:
+    """An event as it is kept."""
+
+    __pydantic_config__ = DESCRIBED
+    key: str | None
+    user: str
+    item: str
+    kind: str
+    time: float
+    """Seconds since 1970 (UTC)."""
+    value: float | None
+    quantity: float | None
+    title: str | None = None
+    """Present in the console's answer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Person:
+    """Everything that is kept about a person."""
+
+    __pydantic_config__ = DESCRIBED
+    user: str
+    attributes: dict[str, Any]
+    events: tuple[KeptEvent, ...]
+    """Since the model was fitted, oldest first."""
+    history: tuple[str, ...]
+    """Item ids of the model's history."""
+    as_of: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forgotten:
+    """A person was deleted."""
+
+    events_deleted: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Models:
+    """What is served, what was before, and what can be activated."""
+
+    active: str
+    previous: str
+    known: tuple[str, ...]
+    describes: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Health:
+    """Whether the process answers, and with which model."""
+
+    status: str
+    model: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Console:
+    """What the console shows."""
+
+    events: tuple[KeptEvent, ...]
+    load: dict[str, Any]
+    gauges: dict[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditLine:
+    """Who did what."""
+
+    time: float
+    who: str
+    what: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """An error (RFC 9457)."""
+
+    __pydantic_config__ = DESCRIBED
+    title: str
+    status: int
+    detail: str
+    """What is wrong, where, and which rule."""
+    type: str = "about:blank"
+    errors: tuple[dict[str, str], ...] = field(default_factory=tuple)
+    """Each broken rule, where there are several."""
+
+
+def read(kind: Any, value: Any) -> Any:
+    """JSON into a type of this module. Unknown fields are passed over: a newer service may send more."""
+    if value is None or kind is Any:
+        return value
+    origin = get_origin(kind)
+    if origin in (Union, UnionType):
+        return read(next(arg for arg in get_args(kind) if arg is not type(None)), value)
+    if origin in (tuple, list):
+        return origin(read(get_args(kind)[0], one) for one in value)
+    if origin is dict:
+        return {name: read(get_args(kind)[1], one) for name, one in value.items()}
+    if isinstance(kind, type) and is_dataclass(kind):
+        hints = _hints(kind)
+        return kind(**{name: read(hint, value[name]) for name, hint in hints.items() if name in value})
+    return value
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    hints = get_type_hints(kind)
+    return {f.name: hints[f.name] for f in fields(kind)}

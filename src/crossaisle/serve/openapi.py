@@ -1,0 +1,98 @@
+"""The OpenAPI document: what FastAPI writes, and every way in which the service refuses."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI
+
+REFUSALS = {
+    400: ("The body is not JSON", "There was an error parsing the body"),
+    401: ("An API key is needed", "an API key is needed: Authorization: Bearer KEY"),
+    403: (
+        "The key lacks a scope, or there is no key and the host is not loopback",
+        "this key lacks the scope 'write'",
+    ),
+    404: ("Unknown", "unknown item 'x1'"),
+    405: ("The path knows other methods, named in `Allow`", "Method Not Allowed"),
+    409: ("The model is damaged; the old one serves", "model-2: titles.npy does not match its checksum"),
+    413: ("The body is too large", "the body must not exceed 16,000,000 bytes"),
+    422: (
+        "A rule is broken: the detail says which",
+        "share must be a number from 0 to 1, or auto (found 'x')",
+    ),
+    429: ("Too many requests", "more than 200 requests per second"),
+    503: (
+        "Too much is waiting: try again after `Retry-After` seconds",
+        "the store is busy: try again in a moment",
+    ),
+}
+EVERYWHERE = (403, 413, 422, 429, 503)
+OPEN = "/api/health/"
+TAGS = [
+    {"name": "lists", "description": "Recommendations"},
+    {"name": "events", "description": "What people do"},
+    {"name": "items", "description": "The catalogue"},
+    {"name": "people", "description": "What is kept about a person"},
+    {"name": "state", "description": "Health, models, metrics"},
+]
+
+
+def install(app: FastAPI) -> None:
+    """Completes the document; it is made once, when it is first asked for."""
+    written = app.openapi
+
+    def complete() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = written()
+            _complete(document)
+            app.openapi_schema = document
+        return app.openapi_schema
+
+    app.openapi = complete  # type: ignore[method-assign]
+
+
+def _complete(document: dict[str, Any]) -> None:
+    parts = document.setdefault("components", {})
+    parts["responses"] = {f"Problem{status}": _refusal(status) for status in REFUSALS}
+    parts["securitySchemes"] = {
+        "bearer": {"type": "http", "scheme": "bearer", "description": "Needed once the store has an API key"},
+        "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    }
+    for name in ("HTTPValidationError", "ValidationError"):
+        parts.get("schemas", {}).pop(name, None)
+    document["tags"] = TAGS
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            answers = operation["responses"]
+            for status in _refusals_of(path, method, operation):
+                answers[str(status)] = {"$ref": f"#/components/responses/Problem{status}"}
+            if not path.startswith(OPEN):
+                operation["security"] = [{"bearer": []}, {"header": []}, {}]
+
+
+def _refusals_of(path: str, method: str, operation: dict[str, Any]) -> list[int]:
+    found = [*EVERYWHERE]
+    if not path.startswith(OPEN):
+        found.append(401)
+    if "requestBody" in operation:
+        found.append(400)
+    # A category or an item of the question may be unknown, too.
+    if "{" in path or method == "post" or "/items" in path or "/trending" in path:
+        found.append(404)
+    if path.startswith("/api/models/"):
+        found.append(409)
+    return sorted(found)
+
+
+def _refusal(status: int) -> dict[str, Any]:
+    description, detail = REFUSALS[status]
+    example = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    content = {"schema": {"$ref": "#/components/schemas/Problem"}, "example": example}
+    answer: dict[str, Any] = {"description": description, "content": {"application/problem+json": content}}
+    if status in (429, 503):
+        answer["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds"}}
+    if status == 401:
+        answer["headers"] = {"WWW-Authenticate": {"schema": {"type": "string"}}}
+    return answer
