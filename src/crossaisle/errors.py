@@ -6,6 +6,7 @@ CrossaisleError
 ├── UnknownIdError          an item or category that the model does not know
 ├── ArtifactError           a saved folder is damaged, foreign or from another version
 ├── StoreError              the store of a service cannot be opened or written
+├── ServiceError            a service refused a request or did not answer (the client)
 ├── FetchError              a data set or a model could not be fetched or verified
 └── MissingDependencyError  an optional library is not installed
 
@@ -65,6 +66,14 @@ class ArtifactError(CrossaisleError):
 
 class StoreError(CrossaisleError):
     """The store of a service cannot be opened or written."""
+
+
+class ServiceError(CrossaisleError):
+    """A service refused a request or did not answer; the message is the detail of its problem (RFC 9457)."""
+
+    def __init__(self, detail: str, status: int, *, title: str = "", rules: tuple[str, ...] = ()) -> None:
+        self.status, self.title, self.rules = status, title, rules
+        super().__init__(detail)
 
 
 class FetchError(CrossaisleError):

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -64,3 +68,23 @@ def talk(service: Service, conversation: Talk, **settings: Any) -> None:
             await conversation(client)
 
     asyncio.run(run())
+
+
+@contextmanager
+def running(service: Service, **settings: Any) -> Iterator[str]:
+    """A real server on a real port, in a thread of its own; gives its address."""
+    import uvicorn
+
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        config = uvicorn.Config(create_app(service, **settings), log_level="warning", access_log=False)
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
+        thread.start()
+        try:
+            while not server.started:
+                time.sleep(0.01)
+            yield f"http://127.0.0.1:{bound.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(timeout=20)

@@ -19,7 +19,7 @@ UserId = Annotated[str, Path(min_length=1, max_length=LONGEST_ID, examples=["160
 ItemId = Annotated[str, Path(min_length=1, max_length=LONGEST_ID, examples=["1024306"])]
 N = Annotated[int, Query(ge=1, le=100, description="Length of the list")]
 Offset = Annotated[int, Query(ge=0, le=1000, description="Places to pass over, for the next page")]
-Categories = Annotated[list[Level] | None, Query(max_length=100)]
+Categories = Annotated[list[Level], Query(max_length=100, default_factory=list)]
 
 
 def service_of(request: Request) -> Service:
@@ -38,11 +38,11 @@ def who_asks(request: Request) -> str:
 async def recommend(
     request: Request,
     user: UserId,
+    include: Categories,
+    exclude: Categories,
     placement: Literal["for_you", "discover", "buy_again", "trending"] = "for_you",
     n: N = 10,
     offset: Offset = 0,
-    include: Categories = None,
-    exclude: Categories = None,
     share: Annotated[str | None, Query(description="0 to 1, or auto", examples=["0.5"])] = None,
     quota: Annotated[int | None, Query(ge=1, description="At most this many of one category")] = None,
     min_price: Annotated[float | None, Query(ge=0, lt=1e12, allow_inf_nan=False)] = None,
@@ -58,8 +58,8 @@ async def recommend(
         user=user,
         n=n,
         offset=offset,
-        include=include or [],
-        exclude=exclude or [],
+        include=include,
+        exclude=exclude,
         share=_share(share),
         quota=quota,
         min_price=min_price,
@@ -112,11 +112,11 @@ async def similar(
 
 @router.get("/trending", responses=LIST, response_class=Response)
 async def trending(
-    request: Request, n: N = 10, offset: Offset = 0, include: Categories = None, exclude: Categories = None
+    request: Request, include: Categories, exclude: Categories, n: N = 10, offset: Offset = 0
 ) -> Response:
     """Popular now, the same for everybody."""
     place: Placement = "trending"
-    question = Question(placement=place, n=n, offset=offset, include=include or [], exclude=exclude or [])
+    question = Question(placement=place, n=n, offset=offset, include=include, exclude=exclude)
     return of_list(await service_of(request).recommend(question.query()), offset)
 
 

@@ -1,0 +1,276 @@
+"""`Client`: the endpoints of the service as typed methods."""
+
+from __future__ import annotations
+
+import json
+import random
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import islice
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote
+
+from crossaisle.client.answers import (
+    AuditLine,
+    CategorySize,
+    Counted,
+    Forgotten,
+    Health,
+    Models,
+    Person,
+    Product,
+    ProductPage,
+    RecommendedList,
+    Taken,
+    read,
+)
+from crossaisle.client.transport import Transport
+from crossaisle.data.query import Placement
+
+if TYPE_CHECKING:
+    import httpx
+
+BATCH = 1000
+"""Events of one request."""
+
+
+class Client:
+    """Talks to one service. May be used by several threads; close it, or use it in a `with` statement.
+
+    Requests that the service could not take now (429, 503) or that got no answer are sent again, after as
+    long as `Retry-After` says, or else ever longer. That is safe: events get a key, by which the service
+    knows an event that it has already.
+    """
+
+    def __init__(
+        self,
+        url: str = "http://127.0.0.1:8080",
+        *,
+        key: str | None = None,
+        timeout: float = 10.0,
+        retries: int = 4,
+        rng: random.Random | None = None,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        """`key`: an API key. `timeout`: seconds. `retries`: how often a request is sent again. `rng`: spreads
+        the waiting times. Raises `ConfigError` for a url of another kind.
+        """
+        self._transport = Transport(
+            url, key=key, timeout=timeout, retries=retries, rng=rng, transport=transport
+        )
+        self._ask = self._transport.ask
+
+    # Lists
+
+    def recommend(
+        self,
+        user: str | None = None,
+        *,
+        placement: Placement = "for_you",
+        history: Sequence[str] | None = None,
+        items: Sequence[str] = (),
+        n: int = 10,
+        offset: int = 0,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        share: float | Literal["auto"] | None = None,
+        quota: int | None = None,
+        quotas: Mapping[str, int] | None = None,
+        min_price: float | None = None,
+        max_price: float | None = None,
+        exclude_seen: bool | None = None,
+        sold_out: bool = False,
+        diversity: float = 0.0,
+        explain: bool = False,
+    ) -> RecommendedList:
+        """A list for a user, or for a session (`history`) or a cart (`items`) that is not kept."""
+        question = {
+            **{"placement": placement, "user": user, "items": list(items), "n": n, "offset": offset},
+            **{"history": None if history is None else list(history), "quotas": dict(quotas or {})},
+            **{"include": list(include), "exclude": list(exclude), "share": share, "quota": quota},
+            **{"min_price": min_price, "max_price": max_price, "exclude_seen": exclude_seen},
+            **{"sold_out": sold_out, "diversity": diversity, "explain": explain},
+        }
+        found: RecommendedList = read(RecommendedList, self._ask("POST", "/api/recommend", body=question))
+        return found
+
+    def goes_with(self, item: str, *, n: int = 10, offset: int = 0, explain: bool = False) -> RecommendedList:
+        """What complements an item."""
+        return self._beside(item, "goes-with", n, offset, explain)
+
+    def similar(self, item: str, *, n: int = 10, offset: int = 0, explain: bool = False) -> RecommendedList:
+        """Substitutes for an item."""
+        return self._beside(item, "similar", n, offset, explain)
+
+    def _beside(self, item: str, place: str, n: int, offset: int, explain: bool) -> RecommendedList:
+        query = {"n": n, "offset": offset, "explain": explain}
+        answer = self._ask("GET", f"/api/items/{_part(item)}/{place}", query=query)
+        found: RecommendedList = read(RecommendedList, answer)
+        return found
+
+    def trending(
+        self, *, n: int = 10, offset: int = 0, include: Sequence[str] = (), exclude: Sequence[str] = ()
+    ) -> RecommendedList:
+        """Popular now, the same for everybody."""
+        query = {"n": n, "offset": offset, "include": list(include), "exclude": list(exclude)}
+        found: RecommendedList = read(RecommendedList, self._ask("GET", "/api/trending", query=query))
+        return found
+
+    # Events
+
+    def event(
+        self,
+        user: str,
+        item: str,
+        kind: str = "view",
+        *,
+        time: datetime | float | None = None,
+        key: str | None = None,
+        value: float | None = None,
+        quantity: float | None = None,
+    ) -> Counted:
+        """One event; it counts in the next list when this returns. Without a key it gets a random one."""
+        one = {"user": user, "item": item, "kind": kind, "time": time, "key": key}
+        body = _event({**one, "value": value, "quantity": quantity})
+        found: Counted = read(Counted, self._ask("POST", "/api/events", body=body))
+        return found
+
+    def events(self, events: Iterable[Mapping[str, Any]], *, partial: bool = False) -> Counted:
+        """Many events, in requests of 1,000 each; fields as in `event`.
+
+        A wrong event fails its whole request with `ServiceError`, and nothing of it is kept. With
+        `partial`, good events are kept and wrong ones are described in the answer.
+        """
+        total = Counted(accepted=0, duplicates=0)
+        for part in _parts(_event(one) for one in events):
+            if partial:
+                lines = "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in part).encode()
+                headers = {"content-type": "application/x-ndjson"}
+                answer = self._ask("POST", "/api/events", content=lines, headers=headers)
+            else:
+                answer = self._ask("POST", "/api/events", body=part)
+            one = read(Counted, answer)
+            total = Counted(
+                accepted=total.accepted + one.accepted,
+                duplicates=total.duplicates + one.duplicates,
+                refused=total.refused + one.refused,
+                errors=total.errors + one.errors,
+            )
+        return total
+
+    # Items
+
+    def items(
+        self, words: str = "", *, category: str | None = None, n: int = 20, offset: int = 0
+    ) -> ProductPage:
+        """Items whose titles hold all words, popular ones first."""
+        query = {"q": words, "category": category, "n": n, "offset": offset}
+        found: ProductPage = read(ProductPage, self._ask("GET", "/api/items", query=query))
+        return found
+
+    def item(self, item: str) -> Product:
+        """What the shop knows about an item."""
+        return self._product("GET", item, None)
+
+    def put_item(self, item: str, **fields: Any) -> Product:
+        """A new item, or an item anew: `title`, and the other fields of an item."""
+        return self._product("PUT", item, fields)
+
+    def patch_item(self, item: str, **fields: Any) -> Product:
+        """Changes some fields; others stay."""
+        return self._product("PATCH", item, fields)
+
+    def _product(self, method: str, item: str, body: dict[str, Any] | None) -> Product:
+        found: Product = read(Product, self._ask(method, f"/api/items/{_part(item)}", body=body))
+        return found
+
+    def put_items(self, items: Iterable[Mapping[str, Any]]) -> int:
+        """Many items, each with its `id`, in requests of 1,000 each; gives how many were kept."""
+        answers = (self._ask("POST", "/api/items", body=part) for part in _parts(dict(one) for one in items))
+        return sum(read(Taken, answer).accepted for answer in answers)
+
+    def delete_item(self, item: str) -> None:
+        """Takes an item out of the shop."""
+        self._ask("DELETE", f"/api/items/{_part(item)}")
+
+    def categories(self) -> tuple[CategorySize, ...]:
+        """All categories."""
+        found: tuple[CategorySize, ...] = read(tuple[CategorySize, ...], self._ask("GET", "/api/categories"))
+        return found
+
+    # People
+
+    def user(self, user: str) -> Person:
+        """Everything that is kept about a person."""
+        found: Person = read(Person, self._ask("GET", f"/api/users/{_part(user)}"))
+        return found
+
+    def put_user(self, user: str, **attributes: str | float | bool | None) -> None:
+        """Attributes of a person."""
+        self._ask("PUT", f"/api/users/{_part(user)}", body=attributes)
+
+    def delete_user(self, user: str) -> int:
+        """Deletes everything about a person; gives the number of events deleted."""
+        found: Forgotten = read(Forgotten, self._ask("DELETE", f"/api/users/{_part(user)}"))
+        return found.events_deleted
+
+    # State
+
+    def models(self) -> Models:
+        """What is served and what can be."""
+        found: Models = read(Models, self._ask("GET", "/api/models"))
+        return found
+
+    def activate(self, model: str) -> Models:
+        """Serves another saved model."""
+        found: Models = read(Models, self._ask("POST", "/api/models/activate", body={"name": model}))
+        return found
+
+    def roll_back(self) -> Models:
+        """Serves the model that was served before."""
+        found: Models = read(Models, self._ask("POST", "/api/models/roll-back"))
+        return found
+
+    def audit(self) -> tuple[AuditLine, ...]:
+        """Who deleted what and switched models, latest first."""
+        found: tuple[AuditLine, ...] = read(tuple[AuditLine, ...], self._ask("GET", "/api/audit"))
+        return found
+
+    def ready(self) -> Health:
+        """Whether a model is loaded and warm."""
+        found: Health = read(Health, self._ask("GET", "/api/health/ready"))
+        return found
+
+    # Life
+
+    def close(self) -> None:
+        """Gives the connections up."""
+        self._transport.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _part(text: str) -> str:
+    return quote(text, safe="")
+
+
+def _event(one: Mapping[str, Any]) -> dict[str, Any]:
+    event = {name: value for name, value in one.items() if value is not None}
+    event.setdefault("key", str(uuid.uuid4()))
+    if isinstance(event.get("time"), datetime):
+        event["time"] = event["time"].isoformat()
+    return event
+
+
+def _parts(events: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    rest = iter(events)
+    while part := list(islice(rest, BATCH)):
+        yield part

@@ -1,0 +1,115 @@
+"""Requests that are tried again where that is safe, and problem details as errors."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+from crossaisle.client.answers import Problem, read
+from crossaisle.errors import ConfigError, MissingDependencyError, ServiceError
+
+if TYPE_CHECKING:
+    import httpx
+
+AGAIN = (429, 503)
+"""Statuses that say: not now. Whatever was sent was not taken, or has a key by which it is known again."""
+LONGEST_WAIT = 30.0
+FIRST_WAIT = 0.1
+
+
+class Transport:
+    """One address, one key, one pool of connections."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        key: str | None,
+        timeout: float,
+        retries: int,
+        rng: random.Random | None,
+        transport: httpx.BaseTransport | None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        try:
+            import httpx
+        except ImportError:
+            raise MissingDependencyError("httpx", "client", "the client") from None
+        if not url.startswith(("http://", "https://")):
+            raise ConfigError(f"url must start with http:// or https:// (found {url!r})")
+        headers = {"authorization": f"Bearer {key}"} if key else {}
+        self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout, transport=transport)
+        self._broken: tuple[type[Exception], ...] = (httpx.TransportError,)
+        self.retries, self._rng, self._sleep = retries, rng or random.Random(), sleep
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: Any = None,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
+        """The JSON of the answer (None for an empty one); `ServiceError` for anything but 2xx.
+
+        Everything that is sent here may be sent twice: the service knows events by their keys, and the
+        other requests say what shall be so, not what to add.
+        """
+        given = {name: value for name, value in (query or {}).items() if value is not None}
+        for attempt in range(self.retries + 1):
+            last = attempt == self.retries
+            try:
+                answer = self._http.request(
+                    method, path, params=given, json=body, content=content, headers=dict(headers or {})
+                )
+            except self._broken as error:
+                if last:
+                    problem = Problem(title="No answer", status=0, detail=str(error) or type(error).__name__)
+                    raise ServiceError(f"{self._http.base_url}: no answer ({problem.detail})", 0) from error
+                self._wait(attempt, None)
+                continue
+            if answer.status_code in AGAIN and not last:
+                self._wait(attempt, answer.headers.get("retry-after"))
+                continue
+            if answer.is_success:
+                return answer.json() if answer.content else None
+            raise _error(answer)
+        raise AssertionError("unreachable")
+
+    def _wait(self, attempt: int, asked: str | None) -> None:
+        seconds = _seconds(asked)
+        if seconds is None:
+            # Doubled, and spread, so that many clients do not come back at the same moment.
+            seconds = FIRST_WAIT * 2**attempt * self._rng.uniform(0.5, 1.5)
+        self._sleep(min(seconds, LONGEST_WAIT))
+
+    def close(self) -> None:
+        """Gives the connections up."""
+        self._http.close()
+
+
+def _seconds(text: str | None) -> float | None:
+    """`Retry-After` as seconds: a number, or a date (RFC 9110)."""
+    if not text:
+        return None
+    if text.strip().isdigit():
+        return float(text)
+    try:
+        return max((parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds(), 0.0)
+    except (TypeError, ValueError):
+        return None
+
+
+def _error(answer: httpx.Response) -> ServiceError:
+    try:
+        problem = read(Problem, answer.json())
+        rules = tuple(f"{e.get('where', '')}: {e.get('rule', '')}" for e in problem.errors)
+        return ServiceError(problem.detail, answer.status_code, title=problem.title, rules=rules)
+    except (ValueError, TypeError):
+        return ServiceError(f"{answer.status_code}: {answer.text[:200]}", answer.status_code)
