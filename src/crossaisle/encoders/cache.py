@@ -24,28 +24,31 @@ _TABLE = "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB 
 _LOG = logging.getLogger(__name__)
 
 
-class VectorFile:
-    """Vectors of unit length in one SQLite file, float16, under the hash of what they were made of."""
+class BlobFile:
+    """Bytes under keys in one SQLite file that several processes may share.
+
+    A damaged file is made anew; one that cannot be reached costs time, never a result.
+    """
 
     def __init__(self, file: Path) -> None:
         self._file = file
 
-    def read(self, keys: list[bytes]) -> dict[bytes, np.ndarray]:
-        """The intact vectors among those asked for."""
-        found: dict[bytes, np.ndarray] = {}
+    def blobs(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+        """What is there of what was asked for."""
+        found: dict[bytes, bytes] = {}
         with self._guarded("read"), closing(self._connect()) as connection:
             for start in range(0, len(keys), 500):
                 part = keys[start : start + 500]
                 marks = ",".join("?" * len(part))
-                rows = connection.execute(f"SELECT key, vector FROM vectors WHERE key IN ({marks})", part)
-                found.update((k, np.frombuffer(blob, np.float16)) for k, blob in rows if len(blob) % 2 == 0)
-        return _intact(found)
+                found.update(
+                    connection.execute(f"SELECT key, vector FROM vectors WHERE key IN ({marks})", part)
+                )
+        return found
 
-    def write(self, vectors: Mapping[bytes, np.ndarray]) -> None:
-        """Keeps float16 vectors under their keys."""
+    def keep(self, blobs: Mapping[bytes, bytes]) -> None:
+        """Writes them, over older ones."""
         with self._guarded("written"), closing(self._connect()) as connection, connection:
-            rows = [(key, vector.tobytes()) for key, vector in vectors.items()]
-            connection.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", rows)
+            connection.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", list(blobs.items()))
 
     def _connect(self) -> sqlite3.Connection:
         self._file.parent.mkdir(parents=True, exist_ok=True)
@@ -67,6 +70,21 @@ class VectorFile:
         except sqlite3.DatabaseError as error:
             _LOG.warning("%s: damaged (%s): starting a new one", self._file, error)
             self._file.unlink(missing_ok=True)
+
+
+class VectorFile(BlobFile):
+    """Vectors of unit length, float16, under the hash of what they were made of."""
+
+    def read(self, keys: Sequence[bytes]) -> dict[bytes, np.ndarray]:
+        """The intact vectors among those asked for."""
+        found = self.blobs(keys)
+        return _intact(
+            {k: np.frombuffer(blob, np.float16) for k, blob in found.items() if len(blob) % 2 == 0}
+        )
+
+    def write(self, vectors: Mapping[bytes, np.ndarray]) -> None:
+        """Keeps float16 vectors under their keys."""
+        self.keep({key: vector.tobytes() for key, vector in vectors.items()})
 
 
 class CachedEncoder:

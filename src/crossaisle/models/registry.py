@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from importlib import import_module
 from typing import Any, get_type_hints
 
 from crossaisle.errors import ArtifactError, nearest
@@ -32,11 +33,15 @@ _CLASSES = (
     BorrowedBehaviour,
 )
 SCORERS: dict[str, type[Scorer]] = {cls.kind: cls for cls in _CLASSES}
-"""`Scorer.kind` -> class."""
+"""`Scorer.kind` -> class. Modules named in `ELSEWHERE` add theirs when they are loaded."""
+ELSEWHERE = {"language_model": "crossaisle.training.language_scorer"}
+"""Kinds whose module needs the training libraries: loaded only when such a model is asked for."""
 
 
 def make(kind: str, settings: Mapping[str, Any]) -> Scorer:
     """An unfitted scorer from its kind and the settings that `Scorer.settings` gave."""
+    if kind in ELSEWHERE and kind not in SCORERS:
+        import_module(ELSEWHERE[kind])
     if kind not in SCORERS:
         raise ArtifactError(f"unknown model kind {kind!r}{nearest(kind, SCORERS)}")
     return _rebuild(SCORERS[kind], settings, kind)  # type: ignore[no-any-return]

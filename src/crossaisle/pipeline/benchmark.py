@@ -24,6 +24,7 @@ SPECIAL: dict[str, str] = {
     "cold-items": "crossaisle.pipeline.cold_items",
     "encode-speed": "crossaisle.pipeline.encode_speed",
     "fashion": "crossaisle.pipeline.fashion",
+    "lm-zero-shot": "crossaisle.pipeline.lm_zero_shot",
     "zh-groceries": "crossaisle.pipeline.zh_groceries",
 }
 """Benchmarks that ask something else: the module whose `run` has the signature of the one below."""

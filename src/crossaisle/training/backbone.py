@@ -75,7 +75,7 @@ class Backbone(nn.Module):
         `pooling` is read from `1_Pooling/config.json` when unset; without that file it is the mean for
         encoders and the last token for decoders. Raises `FetchError`.
         """
-        folder = _folder(str(name))
+        folder = folder_of(str(name))
         model, tokenizer = _read_model(folder), read_tokenizer(folder)
         chosen = pooling or _saved_pooling(folder) or ("last" if is_decoder(model.config) else "mean")
         return cls(
@@ -204,7 +204,11 @@ def _by_length(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]
         yield batch
 
 
-def _folder(name: str) -> Path:
+def folder_of(name: str) -> Path:
+    """Where a checkpoint lies: of a known name, a local folder, or "owner/name" on the hub.
+
+    Raises `FetchError`.
+    """
     if gguf_name(name) is not None:
         return unpacked(name)
     if name in TRAINABLE or Path(name).expanduser().is_dir():
@@ -219,13 +223,28 @@ def _folder(name: str) -> Path:
 
 def _read_model(folder: Path) -> Any:
     from transformers import AutoModel
+
+    model = read_checkpoint(folder, AutoModel)
+    if not hasattr(model.config, "hidden_size"):
+        raise FetchError(f"{folder}: {type(model).__name__} is no text encoder")
+    model.config.use_cache = False
+    if hasattr(model, "pooler"):
+        model.pooler = None  # never used: the vectors are pooled here
+    return model
+
+
+def read_checkpoint(folder: Path, kind: Any) -> Any:
+    """A transformers model in float32 from a local folder; `kind` is one of the library's Auto classes.
+
+    Raises `FetchError` when the folder holds none, a damaged one, or one of another architecture.
+    """
     from transformers.utils import logging
 
     if not (folder / "config.json").is_file() or not list(folder.glob("*.safetensors")):
         raise FetchError(f"{folder}: holds no config.json with *.safetensors: no checkpoint for training")
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
-        model, report = AutoModel.from_pretrained(
+        model, report = kind.from_pretrained(
             folder, local_files_only=True, output_loading_info=True, dtype=torch.float32
         )
     except Exception as error:  # transformers and safetensors raise a dozen types of their own
@@ -237,11 +256,6 @@ def _read_model(folder: Path) -> Any:
             f"{folder}: {len(missing)} weights are missing, {missing[0]} among them: "
             "the weights belong to another architecture than config.json says"
         )
-    if not hasattr(model.config, "hidden_size"):
-        raise FetchError(f"{folder}: {type(model).__name__} is no text encoder")
-    model.config.use_cache = False
-    if hasattr(model, "pooler"):
-        model.pooler = None  # never used: the vectors are pooled here
     return model
 
 

@@ -1,0 +1,217 @@
+"""`benchmark lm-zero-shot`: a GPT-like model that never saw the shop ranks short lists by their titles."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from crossaisle.data.carts import cart_cases
+from crossaisle.data.cases import Cases
+from crossaisle.data.catalogues import load_catalogue
+from crossaisle.data.cold import sample
+from crossaisle.data.dataset import Dataset
+from crossaisle.data.history import Decay, Floats
+from crossaisle.data.membership import is_in
+from crossaisle.data.vocabulary import Rows
+from crossaisle.evaluate.files import write_json
+from crossaisle.evaluate.results import result_row
+from crossaisle.evaluate.significance import Bootstrap
+from crossaisle.models import registry
+from crossaisle.models.base import Scorer
+from crossaisle.models.content import EncoderSimilarity, TfidfSimilarity
+from crossaisle.models.popularity import Popularity
+from crossaisle.pipeline.fitting import peak_mb, split_of
+from crossaisle.pipeline.running import Say, silent, split_of_known
+from crossaisle.progress import bar
+
+DATASETS = ("s3rec-beauty", "completejourney")
+CASES = 100
+"""Per data set: reading one takes one to two seconds on two cores."""
+DRAWN = 15
+"""Wrong answers per list."""
+TITLE_TOKENS = 16
+MODEL = "smollm2"
+K = 10
+BASELINE = "tfidf"
+SUMS: dict[str, tuple[str, str]] = {"tfidf_minilm": ("tfidf", "minilm"), "tfidf_lm_pmi": ("tfidf", "lm_pmi")}
+"""Sums of two models' scores, each over its spread in the list: nothing is tuned."""
+
+
+def run(
+    name: str,
+    out: str | Path,
+    *,
+    root: str | Path | None = None,
+    progress: bool = False,
+    say: Say = silent,
+) -> list[dict[str, Any]]:
+    """Writes `results.json`; returns the rows."""
+    from crossaisle.training.torch_library import require
+
+    require("lm-zero-shot")
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    rows: list[dict[str, Any]] = []
+    for each in DATASETS:
+        say(f"importing {each}")
+        dataset = load_catalogue(each, root=root, progress=progress).dataset
+        known, cases = questions(dataset, each)
+        study = ListStudy(known, cases, progress=progress, say=say)
+        study.run()
+        rows += study.rows()
+        write_json(folder / "results.json", rows)
+    return rows
+
+
+def questions(dataset: Dataset, name: str, most: int = CASES, seed: int = 0) -> tuple[Dataset, Cases]:
+    """What is known, and test cases with one target each.
+
+    Where users have baskets: one to three items of a test basket -> one of its items of another
+    category. Else the user's history -> the next item.
+    """
+    split = split_of(dataset, split_of_known(name))
+    cases = split.test
+    if not dataset.users_are_baskets and bool((dataset.events.basket >= 0).any()):
+        later = (dataset.events.basket >= 0) & ~is_in(dataset.events.basket, split.past.events.basket)
+        cases = cart_cases(dataset, later, seed=seed)
+    cases = sample(cases, most, seed)
+    rng = np.random.default_rng([seed, 1])
+    target = np.array([rng.choice(cases.targets_of(row)) for row in range(len(cases))], np.int32)
+    indptr = np.arange(len(cases) + 1, dtype=np.int64)
+    return split.past, Cases(cases.histories, indptr, target, True, cases.other_categories_only)
+
+
+@dataclass
+class ListStudy:
+    """Every model ranks the same lists: the target among items drawn at random, in two ways.
+
+    `uniform`: any bought item is as likely to be drawn, so that popularity alone goes far; `by_sales`:
+    in proportion to events, so that popularity alone says nothing. Items of the query or, for baskets,
+    of its categories are not drawn.
+    """
+
+    dataset: Dataset
+    cases: Cases
+    model: str = MODEL
+    """The decoder."""
+    encoder: str = "minilm"
+    drawn: int = DRAWN
+    seed: int = 0
+    progress: bool = False
+    say: Say = silent
+    values: dict[str, dict[str, Floats]] = field(default_factory=dict)
+    """slice -> model -> NDCG@10 per case."""
+    first: dict[str, dict[str, Floats]] = field(default_factory=dict)
+    """slice -> model -> whether the target came first, per case."""
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def run(self) -> None:
+        """Fills `values`, `first` and `seconds`."""
+        lists = self._lists()
+        scores = self._baselines(lists) | self._language_model(lists)
+        for name, (left, right) in SUMS.items():
+            scores[name] = _level(scores[left]) + _level(scores[right])
+            self.seconds[name] = self.seconds[left] + self.seconds[right]
+        own = 1 + np.arange(self.drawn)
+        for slice_, columns in (("uniform", own), ("by_sales", own + self.drawn)):
+            ranks = {name: _rank(s[:, :1], s[:, columns]) for name, s in scores.items()}
+            gain = {n: np.where(r <= K, 1 / np.log2(r + 1), 0).astype(np.float32) for n, r in ranks.items()}
+            self.values[slice_] = gain
+            self.first[slice_] = {n: (r == 1).astype(np.float32) for n, r in ranks.items()}
+
+    def _lists(self) -> Rows:
+        """int32 (n, 1 + 2 drawn): the target, uniform ones, ones by sales."""
+        counts = self.dataset.item_counts.astype(np.float64)
+        codes = self.dataset.taxonomy.codes()
+        rng = np.random.default_rng([self.seed, 2])
+        out = np.empty((len(self.cases), 1 + 2 * self.drawn), np.int32)
+        for row in range(len(self.cases)):
+            target, shown = self.cases.targets_of(row)[0], self.cases.histories.items_of(row)
+            open_ = counts > 0
+            open_[[target, *shown]] = False
+            if self.cases.other_categories_only:
+                open_ &= ~np.isin(codes, codes[shown])
+            pool = np.flatnonzero(open_)
+            uniform = rng.choice(pool, self.drawn, replace=False)
+            sold = rng.choice(pool, self.drawn, replace=False, p=counts[pool] / counts[pool].sum())
+            out[row] = [target, *uniform, *sold]
+        return out
+
+    def _baselines(self, lists: Rows) -> dict[str, Floats]:
+        decay = Decay(events=2.0)
+        models: dict[str, Scorer] = {
+            "tfidf": TfidfSimilarity(decay=decay),
+            "minilm": EncoderSimilarity(encoder=self.encoder, decay=decay),
+            "popularity": Popularity(),
+        }
+        out: dict[str, Floats] = {}
+        for name, model in models.items():
+            start = time.perf_counter()
+            found = model.fit(self.dataset).score_rows(self.cases.histories)
+            out[name] = np.nan_to_num(np.take_along_axis(found, lists, axis=1))
+            self.seconds[name] = time.perf_counter() - start
+        return out
+
+    def _language_model(self, lists: Rows) -> dict[str, Floats]:
+        """With the title's own likelihood taken off, and without."""
+        out = {}
+        for name, pmi in (("lm", 0.0), ("lm_pmi", 1.0)):
+            start = time.perf_counter()
+            settings = {"model": self.model, "pmi": pmi, "max_tokens": TITLE_TOKENS}
+            scorer: Any = registry.make("language_model", settings).fit(self.dataset)
+            found = np.empty(lists.shape, np.float32)
+            with bar(f"reading lists ({name})", len(lists), show=self.progress) as advance:
+                for row, items in enumerate(lists):
+                    found[row] = scorer.likelihood(self.cases.histories.items_of(row), items)
+                    advance(1)
+            out[name] = np.nan_to_num(found, nan=float(np.nanmin(found, initial=0.0)))
+            self.seconds[name] = time.perf_counter() - start
+        self.seconds["lm_pmi"] += self.seconds["lm"]  # it was spared what the first had read
+        return out
+
+    def rows(self) -> list[dict[str, Any]]:
+        """`ndcg`, `accuracy` (k = 1) and `difference_to_tfidf` with paired 95 % intervals."""
+        out: list[dict[str, Any]] = []
+        bootstrap = Bootstrap(n=len(self.cases))
+        for slice_, values in self.values.items():
+            for name, mine in values.items():
+                figures = {
+                    ("ndcg", K): bootstrap.interval(mine[:, None]),
+                    ("difference_to_tfidf", K): bootstrap.difference(
+                        mine[:, None], values[BASELINE][:, None]
+                    )[0],
+                    ("accuracy", 1): bootstrap.interval(self.first[slice_][name][:, None]),
+                }
+                out += [
+                    result_row(
+                        self.dataset.name,
+                        f"lists_of_{self.drawn + 1}",
+                        "test",
+                        name,
+                        metric,
+                        k,
+                        (found.value[0], found.low[0], found.high[0]),
+                        len(mine),
+                        slice_=slice_,
+                        fit_seconds=self.seconds[name],
+                        peak_mb=peak_mb(),
+                    )
+                    for (metric, k), found in figures.items()
+                ]
+        return out
+
+
+def _rank(own: Floats, others: Floats) -> npt.NDArray[np.float64]:
+    """float64 (n,): middle rank of the target's score (n, 1) among others (n, m)."""
+    rank: npt.NDArray[np.float64] = 1 + (others > own).sum(axis=1) + (others == own).sum(axis=1) / 2
+    return rank
+
+
+def _level(scores: Floats) -> Floats:
+    out: Floats = scores / np.maximum(scores.std(axis=1, keepdims=True), 1e-9)
+    return out
