@@ -9,7 +9,6 @@ from crossaisle.data.history import Histories
 from crossaisle.data.split import basket_split, leave_last_out, temporal_split
 from crossaisle.evaluate import ranking
 from crossaisle.evaluate.ranking import rank_cases
-from crossaisle.evaluate.scoring import top_k
 from crossaisle.evaluate.slices import slices_of
 from tests.evaluate.shops import random_shop, shop
 
@@ -149,15 +148,3 @@ def test_a_scorer_of_the_wrong_shape_is_named():
     made = leave_last_out(data)
     with pytest.raises(ValueError, match=r"shape \(1, 2\) for 1 cases, 3 items"):
         rank_cases({"m": lambda h: np.zeros((1, 2), np.float32)}, made.test, data.taxonomy, [])
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_top_k_against_a_stable_sort(seed: int):
-    rng = np.random.default_rng(seed)
-    scores = np.round(rng.normal(size=(20, 50)) * 2).astype(np.float32)
-    scores[rng.random(scores.shape) < 0.1] = -np.inf
-    scores[0] = 0.0
-    scores[1, 2:] = -np.inf
-    expected = np.argsort(-scores, axis=1, kind="stable")[:, :7]
-    expected = np.where(np.take_along_axis(scores, expected, axis=1) > -np.inf, expected, -1)
-    assert np.array_equal(top_k(scores, 7), expected)

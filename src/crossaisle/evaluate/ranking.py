@@ -7,24 +7,29 @@ below every number; several NaNs tie. A target that is no candidate has rank inf
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from crossaisle.data.cases import Cases
-from crossaisle.data.history import Floats, Histories
+from crossaisle.data.history import Floats
 from crossaisle.data.taxonomy import Taxonomy
 from crossaisle.data.vocabulary import Rows
 from crossaisle.evaluate.candidates import Candidates, count, packed
 from crossaisle.evaluate.logloss import TargetLoss
-from crossaisle.evaluate.scoring import Score, scored, top_k
+from crossaisle.evaluate.scoring import Score, scored
 from crossaisle.evaluate.slices import Slice
+from crossaisle.models.top import top_k
 
 Floats64 = npt.NDArray[np.float64]
 BATCH_BYTES = 48 << 20
 """Size of one batch of scores: big enough for BLAS, small enough that a dozen of them fit in memory."""
+RANKERS = 2
+"""Threads that rank what has been scored."""
 
 
 @dataclass(frozen=True)
@@ -63,15 +68,23 @@ def rank_cases(
         name: _Pass(score, cases, candidates, min(k, candidates.n_items)) for name, score in scorers.items()
     }
     size = max(1, BATCH_BYTES // (4 * max(candidates.n_items, 1)))
-    for start in range(0, len(cases), size):
-        stop = min(start + size, len(cases))
-        histories = cases.histories.take(slice(start, stop))
-        allowed = candidates.allowed(histories)
-        bits = {limit: packed(mask) for limit, mask in allowed.items()}
-        for one in passes.values():
-            one.batch(start, stop, histories, allowed["open"], bits)
-        if progress:
-            progress(stop, len(cases))
+    # Scores are worked out one after the other, and ranked in the meantime: numpy lets go of the lock.
+    with ThreadPoolExecutor(RANKERS) as pool:
+        for start in range(0, len(cases), size):
+            stop = min(start + size, len(cases))
+            histories = cases.histories.take(slice(start, stop))
+            allowed = candidates.allowed(histories)
+            bits = {limit: packed(mask) for limit, mask in allowed.items()}
+            waiting: deque[Future[None]] = deque()
+            for one in passes.values():
+                if len(waiting) > RANKERS:  # no more arrays of scores in memory than that
+                    waiting.popleft().result()
+                scores = scored(one.score, histories, candidates.n_items)
+                waiting.append(pool.submit(one.batch, start, scores, allowed["open"], bits))
+            for ranked in waiting:
+                ranked.result()
+            if progress:
+                progress(stop, len(cases))
     return {name: one.result for name, one in passes.items()}
 
 
@@ -93,18 +106,17 @@ class _Pass:
     def batch(
         self,
         start: int,
-        stop: int,
-        histories: Histories,
+        scores: Floats,
         allowed: npt.NDArray[np.bool_],
         bits: Mapping[str, npt.NDArray[np.uint64]],
     ) -> None:
-        scores = scored(self.score, histories, allowed.shape[1])
+        stop = start + len(scores)
         indptr = self.cases.target_indptr[start : stop + 1]
         for limit, mask in bits.items():
             self.result.candidates[limit][start:stop] = count(mask)
         # As many targets at a time as there are cases in a batch, whatever the number per case.
-        for low in range(int(indptr[0]), int(indptr[-1]), len(histories)):
-            high = min(low + len(histories), int(indptr[-1]))
+        for low in range(int(indptr[0]), int(indptr[-1]), len(scores)):
+            high = min(low + len(scores), int(indptr[-1]))
             self._targets(scores, indptr, low, high, bits)
         open_scores = np.where(allowed, scores, -np.inf)
         self.result.lists[start:stop] = top_k(open_scores, self.k)

@@ -12,6 +12,7 @@ from crossaisle.data.cases import Cases
 from crossaisle.data.history import Floats, Histories
 from crossaisle.data.taxonomy import Taxonomy
 from crossaisle.models.base import Scorer
+from crossaisle.models.top import top_k
 from crossaisle.progress import bar
 
 K = 10
@@ -144,14 +145,14 @@ def _shortlist(scores: list[Floats], allowed: npt.NDArray[np.bool_], worth: Floa
     """Per case: the union of the parts' best candidates, their scores (parts, c) and their worth."""
     chosen = np.zeros_like(allowed)
     depth = min(DEPTH, allowed.shape[1])
+    row = np.arange(len(allowed))[:, None]
     for part in scores:
-        masked = np.where(allowed, part, -np.inf)
-        best = np.argpartition(masked, allowed.shape[1] - depth, axis=1)[:, -depth:]
-        np.put_along_axis(chosen, best, True, axis=1)
+        # -1, the last column, stands only where all candidates are chosen anyway.
+        chosen[row, top_k(np.where(allowed, part, -np.inf), depth)] = True
     chosen &= allowed
     columns = [np.flatnonzero(row) for row in chosen]
     values = [np.stack([part[i, c] for part in scores]) for i, c in enumerate(columns)]
-    best_worth = -np.sort(-worth, axis=1)[:, :K].astype(np.float64)
+    best_worth = np.take_along_axis(worth, top_k(worth, min(K, worth.shape[1])), axis=1).astype(np.float64)
     ideal = np.stack([best_worth.sum(axis=1), best_worth @ _DISCOUNT[: best_worth.shape[1]]], axis=1)
     return values, [worth[i, c] for i, c in enumerate(columns)], [(a, b) for a, b in ideal.tolist()]
 

@@ -1,0 +1,48 @@
+"""`top_k`: the best columns of every row of scores, without sorting or partitioning whole rows."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from crossaisle.data.history import Floats
+from crossaisle.data.vocabulary import Rows
+
+_BLOCKS = 6
+"""Blocks per wanted column: more leave fewer candidates to sort and more maxima to search."""
+
+
+def top_k(scores: Floats, k: int) -> Rows:
+    """int32 (n, k): columns of the k highest scores, best first; the lower column first among ties.
+
+    -1 where only -inf is left. No NaN, and k must not exceed the number of columns. The k-th largest
+    maximum of disjoint blocks of a row bounds its k-th largest score from below, and only what reaches
+    the bound is sorted.
+    """
+    n = len(scores)
+    out = np.full((n, k), -1, np.int32)
+    bound = _bound(scores, k)
+    higher = scores > bound[:, None]
+    for i, (row, floor) in enumerate(zip(scores, bound.tolist(), strict=True)):
+        column = np.flatnonzero(higher[i])
+        if len(column) < k and floor > -np.inf:  # the bound is the k-th score itself
+            level = np.flatnonzero(row == floor)[: k - len(column)]
+            column = np.sort(np.concatenate([column, level]))
+        best = column[np.argsort(-row[column], kind="stable")[:k]]
+        out[i, : len(best)] = best
+    return out
+
+
+def _bound(scores: Floats, k: int) -> Floats:
+    """(n,): a score that at least k columns of each row reach."""
+    n, m = scores.shape
+    size = m // max(_BLOCKS * k, 1)
+    if size < 2:
+        maxima = scores
+    else:
+        blocks = m // size
+        whole = scores[:, : blocks * size].reshape(n, size, blocks).max(axis=1)
+        rest = m - blocks * size
+        np.maximum(whole[:, :rest], scores[:, blocks * size :], out=whole[:, :rest])
+        maxima = whole
+    bound: Floats = np.partition(maxima, maxima.shape[1] - k, axis=1)[:, maxima.shape[1] - k]
+    return bound

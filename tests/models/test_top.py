@@ -1,0 +1,18 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crossaisle.models.top import top_k
+
+
+@given(seed=st.integers(0, 2**32 - 1), n=st.integers(0, 4), width=st.integers(1, 400), data=st.data())
+def test_top_k_against_a_stable_sort(seed: int, n: int, width: int, data: st.DataObject):
+    k = data.draw(st.integers(1, width))
+    steps = data.draw(st.sampled_from([0.5, 2.0, 1000.0]))
+    missing = data.draw(st.sampled_from([0.0, 0.1, 0.97, 1.0]))
+    rng = np.random.default_rng(seed)
+    scores = (np.round(rng.normal(size=(n, width)) * steps) / steps).astype(np.float32)
+    scores[rng.random(scores.shape) < missing] = -np.inf
+    expected = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    expected = np.where(np.take_along_axis(scores, expected, axis=1) > -np.inf, expected, -1)
+    assert np.array_equal(top_k(scores, k), expected)
