@@ -15,6 +15,7 @@ from crossaisle.data.history import Decay, Floats, Histories
 from crossaisle.encoders.tfidf import TfidfEncoder
 from crossaisle.models.base import Scorer
 from crossaisle.models.itemwise import keep_strongest
+from crossaisle.models.top import top_k
 
 _BLOCK = 1024  # rows of cosines held at once
 _REACH = 8  # places of a history that count as together: exp(-7 / 3) is 10 %
@@ -95,7 +96,7 @@ class BorrowedBehaviour(Scorer):
             dense[:, ~lenders] = 0.0
             dense[np.arange(len(dense)), start + np.arange(len(dense))] = 0.0
             keep = min(self.neighbours, n)
-            column = np.argpartition(dense, n - keep, axis=1)[:, n - keep :]
+            column = top_k(dense, keep)
             value = np.maximum(np.take_along_axis(dense, column, axis=1), 0.0) ** self.power
             place = np.arange(0, value.size + 1, keep)
             rows.append(sparse.csr_matrix((value.ravel(), column.ravel(), place), shape=(len(dense), n)))

@@ -13,6 +13,7 @@ from scipy import linalg, sparse
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay, Floats, Histories
 from crossaisle.models.itemwise import ItemWeights
+from crossaisle.models.top import top_k
 
 _BLOCK = 1024  # rows of a weight matrix held dense at once
 _LONGEST = 12  # places a source or target reaches: exp(-12 / 2) is 0.2 %
@@ -164,7 +165,7 @@ def _strongest(block: Floats, keep: int) -> sparse.csr_matrix:
     n = block.shape[1]
     if keep >= n:
         return sparse.csr_matrix(block)
-    columns = np.sort(np.argpartition(np.abs(block), n - keep, axis=1)[:, n - keep :], axis=1)
+    columns = np.sort(top_k(np.abs(block), keep), axis=1)
     data = np.take_along_axis(block, columns, axis=1)
     indptr = np.arange(0, data.size + 1, keep)
-    return sparse.csr_matrix((data.ravel(), columns.ravel().astype(np.int32), indptr), shape=block.shape)
+    return sparse.csr_matrix((data.ravel(), columns.ravel(), indptr), shape=block.shape)
