@@ -50,7 +50,7 @@ class Writer:
         self._queue: queue.Queue[_Task | None] = queue.Queue(WAITING)
         self._connection: Connection | None = engine.connect()
         self._last = self._newest(self._connection)
-        self._doubtful = False
+        self._doubtful = self._told = False
         self.late: deque[list[Event]] = deque()
         """Events that turned out to be kept although their commit was not heard of."""
         self._thread = threading.Thread(target=self._loop, name="store", daemon=True)
@@ -133,9 +133,12 @@ class Writer:
                     self.late.append(found)
                 self._doubtful = False
         except self._failures as error:
-            _LOG.warning("%s: cannot be reached (%s)", self._engine.name, _short(error))
+            if not self._told:
+                _LOG.warning("%s: cannot be reached (%s)", self._engine.name, _short(error))
+            self._told = True
             return False
         _LOG.warning("%s: connected again", self._engine.name)
+        self._told = False
         self._connection = connection
         return True
 
