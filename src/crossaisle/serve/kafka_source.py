@@ -1,0 +1,162 @@
+"""The Kafka API: a consumer group whose offsets are committed when the service has answered."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from crossaisle.errors import ConfigError, MissingDependencyError, StoreError
+from crossaisle.serve.consume import Message, parsed
+
+_LOG = logging.getLogger(__name__)
+FLUSH_SECONDS = 30.0
+PATIENCE = 0.2
+"""Seconds between two looks whether to stop."""
+
+
+class KafkaSource:
+    """One consumer of a group."""
+
+    def __init__(
+        self,
+        url: str,
+        stream: str,
+        *,
+        group: str = "crossaisle",
+        start: str | None = None,
+        settings: dict[str, str] | None = None,
+        stop: threading.Event | None = None,
+    ) -> None:
+        """See `open_source`. `start` may be an offset, which then holds for every partition."""
+        try:
+            import confluent_kafka
+        except ImportError:
+            raise MissingDependencyError("confluent-kafka", "streams", "reading from Kafka") from None
+        self._kafka: Any = confluent_kafka
+        servers = urlsplit(url).netloc
+        if not servers:
+            raise ConfigError(f"{url!r}: a Kafka broker is at kafka://HOST:PORT")
+        self.name = f"kafka://{servers} {stream}"
+        self._stream, self._dead = stream, f"{stream}.dead"
+        self._stop = stop or threading.Event()
+        self._start = self._offset(start)
+        self._moved: set[int] = set()
+        self._common = {"bootstrap.servers": servers, **(settings or {})}
+        reading = {
+            "group.id": group,
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+            "isolation.level": "read_committed",
+        }
+        self._told = self._joined = False
+        try:
+            self._consumer = self._kafka.Consumer({**reading, **self._common}, logger=_LOG)
+        except self._kafka.KafkaException as error:
+            raise ConfigError(f"{self.name}: {error.args[0].str()}") from None
+        self._producer: Any = None
+        self._consumer.subscribe([stream], on_assign=self._assigned)
+
+    def _offset(self, start: str | None) -> int | None:
+        if start is None:
+            return None
+        known = {"beginning": self._kafka.OFFSET_BEGINNING, "end": self._kafka.OFFSET_END}
+        if start not in known and not start.isdigit():
+            raise ConfigError(f"{start!r}: start at 'beginning', 'end' or a whole number")
+        return int(known.get(start, start))
+
+    def _assigned(self, consumer: Any, partitions: list[Any]) -> None:
+        """Moves each partition to the start that was asked for, the first time it is ours."""
+        self._joined = True
+        for partition in partitions:
+            if self._start is not None and partition.partition not in self._moved:
+                partition.offset = self._start
+                self._moved.add(partition.partition)
+        consumer.assign(partitions)
+
+    def read(self, most: int, wait: float) -> list[Message]:
+        """Messages of the partitions that are this consumer's now; waits longer until it has been let in."""
+        while not self._joined and not self._stop.is_set():
+            if out := self._taken(most, PATIENCE):
+                return out
+        return self._taken(most, wait)
+
+    def _taken(self, most: int, wait: float) -> list[Message]:
+        out = []
+        for message in self._consumer.consume(most, timeout=wait):
+            error = message.error()
+            if error is None:
+                out.append(self._message(message))
+            elif error.fatal():
+                raise StoreError(f"{self.name}: {error.str()}")
+            elif not self._told:  # librdkafka goes on trying by itself
+                self._told = True
+                _LOG.warning("%s: %s", self.name, error.str())
+        if out:
+            self._told = False
+        return out
+
+    def _message(self, message: Any) -> Message:
+        place = f"kafka:{message.topic()}:{message.partition()}:{message.offset()}"
+        return parsed(place, message.value(), message)
+
+    def bury(self, messages: Sequence[tuple[Message, str]]) -> None:
+        """Into the topic `STREAM.dead`; the reason and the place are headers. Waits until they are there."""
+        if self._producer is None:
+            self._producer = self._kafka.Producer(
+                {**self._common, "acks": "all", "enable.idempotence": False}, logger=_LOG
+            )
+            self._make_dead()
+        failed: list[str] = []
+
+        def told(error: Any, _: Any) -> None:
+            if error is not None:
+                failed.append(error.str())
+
+        for message, reason in messages:
+            self._producer.produce(
+                self._dead,
+                value=message.handle.value(),
+                key=message.handle.key(),
+                headers=[("dead-reason", reason.encode()), ("dead-id", message.place.encode())],
+                on_delivery=told,
+            )
+        left = self._producer.flush(FLUSH_SECONDS)
+        if left or failed:
+            why = failed[0] if failed else "no answer"
+            raise StoreError(f"{self.name}: {self._dead} could not be written ({why}); nothing is lost")
+
+    def _make_dead(self) -> None:
+        admin: Any = importlib.import_module("confluent_kafka.admin")
+        client = admin.AdminClient(self._common, logger=_LOG)  # to be kept until the answer is there
+        made = client.create_topics([admin.NewTopic(self._dead, 1, 1)])
+        try:
+            made[self._dead].result(timeout=10)
+        except self._kafka.KafkaException as error:
+            if error.args[0].code() != self._kafka.KafkaError.TOPIC_ALREADY_EXISTS:
+                _LOG.warning("%s: %s", self._dead, error.args[0].str())
+
+    def done(self, messages: Sequence[Message]) -> None:
+        """Commits the offsets after these."""
+        ends: dict[int, int] = {}
+        for message in messages:
+            partition = message.handle.partition()
+            ends[partition] = max(ends.get(partition, 0), message.handle.offset() + 1)
+        offsets = [self._kafka.TopicPartition(self._stream, p, offset) for p, offset in ends.items()]
+        for attempt in range(3):
+            try:
+                self._consumer.commit(offsets=offsets, asynchronous=False)
+                return
+            except self._kafka.KafkaException as error:
+                _LOG.warning("%s: offsets not committed (%s)", self.name, error.args[0].str())
+                if not error.args[0].retriable():
+                    return  # the partitions are another's by now: it reads these again, and keys count once
+                time.sleep(0.2 * (attempt + 1))
+
+    def close(self) -> None:
+        """Leaves the group."""
+        self._consumer.close()

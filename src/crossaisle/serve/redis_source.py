@@ -1,0 +1,195 @@
+"""Redis and Valkey Streams: a consumer group, acknowledgements, and what dead consumers left."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from crossaisle.errors import ConfigError, MissingDependencyError
+from crossaisle.serve.consume import NUMBERS, Message, parsed
+from crossaisle.serve.sender import Stopped
+
+T = TypeVar("T")
+_LOG = logging.getLogger(__name__)
+PAUSE = 0.3
+"""Seconds between two tries to reach the broker."""
+JSON_FIELDS = (b"event", b"json", b"data")
+"""An entry with one of these as its only field holds the event as JSON; others hold it field by field."""
+_START = {"beginning": "0", "end": "$"}
+
+
+class RedisSource:
+    """One consumer of a group."""
+
+    def __init__(
+        self,
+        url: str,
+        stream: str,
+        *,
+        group: str = "crossaisle",
+        consumer: str | None = None,
+        start: str | None = None,
+        claim_seconds: float = 30.0,
+        stop: threading.Event | None = None,
+    ) -> None:
+        """See `open_source`. `start` may be an entry's id, after which the group goes on."""
+        try:
+            import redis
+        except ImportError:
+            raise MissingDependencyError("redis", "streams", "reading from Redis") from None
+        parts = urlsplit(url)
+        self.name = f"{parts.scheme}://{parts.hostname or ''}{parts.path} {stream}"
+        self._stream, self._group = stream, group
+        self._dead = f"{stream}.dead"
+        self._consumer = consumer or f"{socket.gethostname()}-{os.getpid()}"
+        self._stop = stop or threading.Event()
+        self._away = (redis.ConnectionError, redis.TimeoutError)
+        self._refused = redis.ResponseError
+        try:
+            self._redis: Any = redis.Redis.from_url(
+                url.replace("valkey", "redis", 1) if parts.scheme.startswith("valkey") else url,
+                protocol=2,
+                socket_connect_timeout=5,
+                socket_timeout=10,
+                health_check_interval=15,
+            )
+        except ValueError as error:
+            raise ConfigError(f"{url!r}: {error}") from None
+        self._claim_ms = int(claim_seconds * 1000)
+        self._claim_at = 0.0
+        self._claim_from = "0-0"
+        self._own_pending: str | None = "0"
+        """Where to go on among messages given to this consumer before and not acknowledged."""
+        self._make_group(start)
+
+    def _make_group(self, start: str | None) -> None:
+        position = _START.get(start or "beginning", start or "0")
+        try:
+            self._try(lambda: self._redis.xgroup_create(self._stream, self._group, position, mkstream=True))
+        except self._refused as error:
+            if "BUSYGROUP" not in str(error):
+                raise ConfigError(f"{self.name}: {error}") from None
+            if start is not None:
+                self._try(lambda: self._redis.xgroup_setid(self._stream, self._group, position))
+
+    def _try(self, ask: Callable[[], T]) -> T:
+        """Asks until the broker answers; `Stopped` when it is no longer wanted."""
+        told = False
+        while True:
+            try:
+                return ask()
+            except self._away as error:
+                if not told:
+                    _LOG.warning("%s: waiting for the broker (%s)", self.name, error)
+                told = True
+                if self._stop.wait(PAUSE):
+                    raise Stopped from None
+
+    def read(self, most: int, wait: float) -> list[Message]:
+        """First what this consumer left unacknowledged, then what a dead one left, then what is new."""
+        try:
+            return self._try(lambda: self._read(most, wait))
+        except Stopped:
+            return []
+        except self._refused as error:
+            if "NOGROUP" not in str(error):
+                raise
+            # The broker lost it, or somebody deleted it: from the beginning, since keys make that harmless.
+            _LOG.warning("%s: the group is gone and is made again", self.name)
+            self._make_group(None)
+            return []
+
+    def _read(self, most: int, wait: float) -> list[Message]:
+        if self._own_pending is not None:
+            entries = self._asked(self._own_pending, most, None)
+            if entries:
+                self._own_pending = entries[-1][0].decode()
+                return self._messages(entries)
+            self._own_pending = None
+        if time.monotonic() >= self._claim_at:
+            entries = self._claimed(most)
+            if entries:
+                return self._messages(entries)
+        return self._messages(self._asked(">", most, max(1, int(wait * 1000))))
+
+    def _asked(self, after: str, most: int, block: int | None) -> list[Any]:
+        streams = {self._stream: after}
+        found = self._redis.xreadgroup(self._group, self._consumer, streams, count=most, block=block)
+        return list(found[0][1]) if found else []
+
+    def _claimed(self, most: int) -> list[Any]:
+        following, entries, *gone = self._redis.xautoclaim(
+            self._stream, self._group, self._consumer, self._claim_ms, self._claim_from, count=most
+        )
+        if gone and gone[0]:
+            _LOG.warning("%s: %d messages were trimmed before they were read", self.name, len(gone[0]))
+        self._claim_from = following.decode()
+        if self._claim_from == "0-0":  # once through
+            self._claim_at = time.monotonic() + self._claim_ms / 2000
+        if entries:
+            _LOG.warning("%s: took over %d messages of another consumer", self.name, len(entries))
+        return list(entries)
+
+    def _messages(self, entries: list[Any]) -> list[Message]:
+        return [self._message(name, fields or {}) for name, fields in entries]
+
+    def _message(self, name: bytes, fields: dict[bytes, bytes]) -> Message:
+        place, handle = f"redis:{self._stream}:{name.decode()}", (name, fields)
+        if not fields:
+            return Message(place, None, "the message was deleted before it was read", handle)
+        if len(fields) == 1:
+            ((field, value),) = fields.items()
+            if field in JSON_FIELDS:
+                return parsed(place, value, handle)
+        try:
+            texts = {field.decode(): value.decode() for field, value in fields.items()}
+        except UnicodeDecodeError:
+            return Message(place, None, "not UTF-8", handle)
+        return Message(place, {n: _number(t) if n in NUMBERS else t for n, t in texts.items()}, "", handle)
+
+    def bury(self, messages: Sequence[tuple[Message, str]]) -> None:
+        """Into `STREAM.dead`, with the reason, and acknowledged in the same transaction."""
+
+        def write() -> None:
+            with self._redis.pipeline(transaction=True) as pipe:
+                for message, reason in messages:
+                    name, fields = message.handle
+                    pipe.xadd(self._dead, {**fields, "dead-reason": reason, "dead-id": name})
+                    pipe.xack(self._stream, self._group, name)
+                pipe.execute()
+
+        self._try_or_leave(write)
+
+    def done(self, messages: Sequence[Message]) -> None:
+        """XACK."""
+        names = [message.handle[0] for message in messages]
+        self._try_or_leave(lambda: self._redis.xack(self._stream, self._group, *names))
+
+    def _try_or_leave(self, ask: Callable[[], Any]) -> None:
+        try:
+            self._try(ask)
+        except Stopped:
+            _LOG.warning("%s: stopped before the broker knew; these messages will come again", self.name)
+
+    def close(self) -> None:
+        """Takes the consumer out of the group if nothing is left to it."""
+        try:
+            pending = self._redis.xpending_range(self._stream, self._group, "-", "+", 1, self._consumer)
+            if not pending:
+                self._redis.xgroup_delconsumer(self._stream, self._group, self._consumer)
+        except (*self._away, self._refused):
+            _LOG.debug("%s: left without saying so", self.name, exc_info=True)
+        self._redis.close()
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
