@@ -276,7 +276,7 @@ def test_fields_are_an_event_too(redis: Redis, service: Service, running: Runnin
 
 
 def test_the_broker_is_killed_under_load(redis: Redis, service: Service, running: Running) -> None:
-    redis.publish("s", events(3000))
+    redis.publish("s", events(1500))
     stop, found = threading.Event(), []
     source = open_source(redis.url, "s", stop=stop)
     sender = Sender(running.url, stop=stop)
@@ -287,13 +287,13 @@ def test_the_broker_is_killed_under_load(redis: Redis, service: Service, running
         redis.server.stop(signal.SIGKILL)
         time.sleep(0.2)
         redis.server.start()
-    until(lambda: len(service.live.of("zoe").items) == 3000)
+    until(lambda: len(service.live.of("zoe").items) == 1500)
     stop.set()
     thread.join(20)
     source.close()
     sender.close()
-    assert found[0].accepted == 3000
-    assert len({e.key for e in service.store.events_of("zoe")}) == 3000
+    assert found[0].accepted == 1500
+    assert len({e.key for e in service.store.events_of("zoe")}) == 1500
 
 
 def test_a_lost_group_is_made_again(redis: Redis, service: Service, running: Running) -> None:
