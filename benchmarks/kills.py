@@ -20,7 +20,6 @@ import json
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -31,6 +30,8 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from local_servers import Postgres, free_port, with_us
 
 from crossaisle.errors import StoreError
 from crossaisle.progress import bar
@@ -86,7 +87,9 @@ class Ingest:
         self.acknowledged, self.mine = acknowledged, set[int]()
         self.opened = threading.Event()
         self.process = subprocess.Popen(
-            [sys.executable, __file__, "--ingest", place, "--first", str(first)], stdout=subprocess.PIPE
+            [sys.executable, __file__, "--ingest", place, "--first", str(first)],
+            stdout=subprocess.PIPE,
+            preexec_fn=with_us,
         )
         self.thread = threading.Thread(target=self._listen)
         self.thread.start()
@@ -112,9 +115,7 @@ class Service:
     """The whole service, and a client of four connections."""
 
     def __init__(self, place: str, acknowledged: set[int], model: str) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         command = [
             sys.executable,
             "-m",
@@ -126,7 +127,9 @@ class Service:
             "--port",
             str(self.port),
         ]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=with_us
+        )
         self.acknowledged, self.mine, self.stopped = acknowledged, set[int](), False
         self.opened = threading.Event()
         first = next(n for n in range(len(acknowledged) + 1) if n not in acknowledged)
@@ -206,8 +209,6 @@ def run(options: argparse.Namespace) -> Report:
     start = time.perf_counter()
     database = None
     if options.store == "postgres":
-        from local_servers import Postgres
-
         database = Postgres()
         place = database.url
     else:

@@ -7,12 +7,14 @@ of this process; its files are in a folder of its own.
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import os
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -27,6 +29,15 @@ def folder_of(package: str) -> Path:
     if found is None or found.origin is None:
         raise Missing(f"needs pip install {package.replace('_', '-')}")
     return Path(found.origin).parent
+
+
+def with_us() -> None:
+    """In a child before its program starts: it ends when this process does, even by SIGKILL (Linux)."""
+    if sys.platform == "linux":
+        _PRCTL(1, signal.SIGQUIT)  # PR_SET_PDEATHSIG
+
+
+_PRCTL = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
 def free_port() -> int:
@@ -58,7 +69,9 @@ class Local:
     def start(self) -> None:
         """Starts it and waits until it answers."""
         with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(self.command(), cwd=self.folder, stdout=log, stderr=log)
+            self.process = subprocess.Popen(
+                self.command(), cwd=self.folder, stdout=log, stderr=log, preexec_fn=with_us
+            )
         for _ in range(500):
             if self.answers():
                 return
@@ -163,7 +176,13 @@ class Postgres:
         command += ["-c", "shared_buffers=32MB", "-c", "max_connections=50"]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                command, cwd=self.folder, user=self.user, stdout=log, stderr=log, start_new_session=True
+                command,
+                cwd=self.folder,
+                user=self.user,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=with_us,
             )
         for _ in range(600):
             try:
