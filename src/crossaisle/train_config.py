@@ -7,6 +7,8 @@ from typing import Literal
 
 from crossaisle.errors import ConfigError
 
+Moves = Literal["head", "lora", "last", "full"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
@@ -14,7 +16,7 @@ class TrainConfig:
 
     backbone: str = "minilm-torch"
     """A name known for training, a folder with a checkpoint, or "owner/name" on the Hugging Face hub."""
-    moves: Literal["head", "lora", "last", "full"] = "lora"
+    moves: Moves = "lora"
     """What is trained: a linear map on top, low-rank adapters, the last layers, everything."""
     form: Literal["two_tower", "item_item"] = "two_tower"
     """Examples: a history and the item after it, or a directed pair of items."""
@@ -25,6 +27,14 @@ class TrainConfig:
     """Only examples whose target is of another category than the last source item."""
     directed: bool = False
     """A linear map of its own for each side, so that A -> B differs from B -> A."""
+    window: int = field(default=0, metadata={"low": 0})
+    """Two towers: histories are cut into windows of this many events, and a batch takes whole windows,
+    each text once for all examples it stands in: more examples for the time. 0: examples one by one."""
+    against: Literal["targets", "batch"] = "targets"
+    """What the in-batch softmax compares with: the other targets, or all items of the batch."""
+    whiten: bool = False
+    """Whitening, found before training, stands on top of the encoder from the first step on, as it does
+    where a shop's models read it: no training is spent on finding it."""
 
     max_pairs: int = field(default=20_000, metadata={"low": 1})
     """Examples taken, a seeded sample."""
@@ -85,6 +95,8 @@ class TrainConfig:
     """How many layers `moves = "last"` trains; the output of the others is computed once."""
     checkpoint_every: int = field(default=200, metadata={"low": 1})
     """Steps between two checkpoints: what a kill loses at most."""
+    guard: bool = True
+    """Keep the untrained model where the trained one is not provably better on validation."""
     seed: int = field(default=0, metadata={"low": 0})
 
     def __post_init__(self) -> None:
@@ -96,6 +108,13 @@ class TrainConfig:
             )
         if self.objective == "mse" and self.form != "two_tower":
             raise ConfigError("objective = 'mse' needs form = 'two_tower': a value belongs to a user's event")
+
+        if self.window and (self.form != "two_tower" or self.window < 2):
+            raise ConfigError("window cuts histories of form = 'two_tower' into two or more events; 0 is off")
+        if self.whiten and (self.moves == "head" or self.directed):
+            raise ConfigError(
+                "whiten = true trains below the whitening, a head or directed = true above it: take one"
+            )
 
     @property
     def rate(self) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,38 @@ pytest.importorskip("onnxscript", reason="needs pip install 'crossaisle[train]'"
 
 from crossaisle import cli
 from crossaisle.encoders.onnx import OnnxEncoder
+from crossaisle.evaluate.guard import Verdict, guard
+from crossaisle.pipeline import fine_tuning, running
 from crossaisle.training.backbone import Backbone
 from tests.training.conftest import tiny_bert, tiny_llama
 
 Train = Callable[..., int]
+DIRECTED = ("directed=true", "form=item_item", "guard=false")
+
+
+@pytest.mark.parametrize("accepted", [True, False])
+def test_the_guard_decides_what_is_kept(
+    train: Train,
+    tmp_path: Path,
+    accepted: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def judge(model: str, mine: np.ndarray, fallback: str, theirs: np.ndarray) -> Verdict:
+        assert (model, fallback) == ("trained", "untrained")
+        assert mine.shape == theirs.shape
+        return replace(guard(model, mine, fallback, theirs), accepted=accepted)
+
+    monkeypatch.setattr(fine_tuning, "guard", judge)
+    assert train("--set", "train.moves=full", "--set", "train.learning_rate=0.01") == 0
+    serves = "trained" if accepted else "untrained"
+    assert f"{serves} serves" in capsys.readouterr().out
+    record = json.loads((tmp_path / "model" / "train.json").read_text())
+    assert record["guard"]["serves"] == serves
+    texts = ["red shoe", "green lamp and bulb"]
+    kept, first = (Backbone.load(tmp_path / f).encode(texts) for f in ("model", "bert"))
+    assert np.allclose(kept, first, atol=1e-5) != accepted
+    assert record["guard"]["statement"] in running._encoder_notes(str(tmp_path / "model"))[0]
 
 
 @pytest.fixture
@@ -36,7 +65,7 @@ def train(shop: Path, tmp_path: Path) -> Train:
 def test_a_trained_folder_serves_without_torch(
     train: Train, tmp_path: Path, moves: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert train("--set", f"train.moves={moves}", "--json") == 0
+    assert train("--set", f"train.moves={moves}", "--set", "train.guard=false", "--json") == 0
     summary = json.loads(capsys.readouterr().out)
     folder = tmp_path / "model"
     files = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
@@ -46,6 +75,8 @@ def test_a_trained_folder_serves_without_torch(
     assert not (tmp_path / "model.checkpoint").exists()
     record = json.loads((folder / "train.json").read_text())
     assert record["train"]["moves"] == moves
+    assert summary["serves"] == "trained"
+    assert record["guard"]["n"] > 0
     assert record["steps"] == summary["steps"] == 25
     texts = ["red shoe", "green lamp and bulb", ""]
     torch_vectors, onnx_vectors = Backbone.load(folder).encode(texts), OnnxEncoder(folder).encode(texts)
@@ -63,7 +94,7 @@ def test_a_decoder_is_exported_too(train: Train, tmp_path: Path) -> None:
 
 
 def test_a_directed_model_keeps_its_map(train: Train, tmp_path: Path) -> None:
-    assert train("--set", "train.directed=true", "--set", "train.form=item_item") == 0
+    assert train(*(w for s in DIRECTED for w in ("--set", f"train.{s}"))) == 0
     assert np.load(tmp_path / "model" / "history_map.npy").shape == (16, 16)
 
 

@@ -27,6 +27,13 @@ def test_a_false_negative_is_left_out() -> None:
     assert softmax(wrong=torch.zeros(2, 2, dtype=torch.bool)) == pytest.approx(0.0)
 
 
+def test_any_item_of_the_batch_may_compete() -> None:
+    left, right = torch.eye(2), torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    wrong = torch.tensor([[True, False, False], [False, True, False]])
+    loss = objectives.in_batch_softmax(left, right, temperature=1.0, wrong=wrong, own=torch.tensor([1, 2]))
+    assert float(loss) == pytest.approx(math.log(1 + math.exp(-1)))
+
+
 def test_log_q_takes_from_popular_targets() -> None:
     corrected = softmax(log_q=torch.tensor([math.log(0.9), math.log(0.1)]))
     first = math.log(1 + math.exp(0 - math.log(0.1)) / math.exp(1 - math.log(0.9)))

@@ -12,13 +12,17 @@ import pytest
 import torch
 
 from crossaisle.data.dataset import Dataset
+from crossaisle.data.history import Decay
 from crossaisle.data.split import leave_last_out
+from crossaisle.encoders.whiten import Whitening
 from crossaisle.errors import ArtifactError, ConfigError, DataError
+from crossaisle.models.content import EncoderSimilarity
 from crossaisle.train_config import TrainConfig
 from crossaisle.training.backbone import Backbone
 from crossaisle.training.layers import LastLayers
-from crossaisle.training.pairs import examples
+from crossaisle.training.pairs import examples, next_items
 from crossaisle.training.trainer import Trained, Trainer, schedule
+from crossaisle.training.validate import Held, apart
 from tests.models.shops import tiny_shop
 
 
@@ -153,6 +157,90 @@ def test_early_stopping_keeps_the_best(bert: Path, shop: Dataset) -> None:
     trainer.held = type("Held", (), {"ndcg": lambda *_: next(figures)})()  # type: ignore[assignment]
     trained = trainer.run()
     assert (trained.progress.step, trained.progress.best_step, trained.progress.best) == (4, 2, 0.3)
+
+
+def test_windows_stay_together_and_read_each_text_once_for_all_examples(shop: Dataset) -> None:
+    settings = TrainConfig(window=4, batch=2, max_pairs=60)
+    made = examples(shop, settings)
+    assert made.window is not None
+    assert len(made) == 60
+    order = made.order(np.random.default_rng(0))
+    assert (np.diff(made.window[order]) != 0).sum() == len(np.unique(made.window)) - 1
+    item, starts = shop.events.item, shop.user_indptr
+    for source, target, window in zip(made.source, made.target, made.window, strict=True):
+        assert (window - starts[np.searchsorted(starts, window, side="right") - 1]) % 3 == 0
+        inside = item[window : window + 4]
+        assert target in inside[1:]
+        assert set(source.indices) <= set(inside[:3])
+
+
+def test_windows_against_the_whole_batch_below_a_whitening_learn(
+    bert: Path, shop: Dataset, tmp_path: Path
+) -> None:
+    usual = {"window": 5, "against": "batch", "whiten": True, "log_q": False, "batch": 24, "epochs": 12}
+    backbone = Backbone.load(bert)
+    before = backbone.encode(shop.item_texts)
+    trained = Trainer(shop, config(bert, **usual, moves="full", learning_rate=1e-3)).run()
+    losses = [loss for _, loss in trained.progress.losses]
+    assert np.mean(losses[-3:]) < np.mean(losses[:3]) - 0.1
+    after = trained.backbone.encode(shop.item_texts)
+    assert np.abs(after - before).max() > 1e-3
+    trained.backbone.save(tmp_path)
+    np.testing.assert_allclose(Backbone.load(tmp_path).encode(shop.item_texts), after, atol=1e-5)
+
+
+def test_whitening_is_the_same_after_a_kill(bert: Path, shop: Dataset, tmp_path: Path) -> None:
+    chosen = config(bert, whiten=True, window=5, moves="full", epochs=2, checkpoint_every=2)
+    whole = weights(Trainer(shop, chosen).run(tmp_path / "whole"))
+    resumed = Trainer(shop, chosen).run(tmp_path / "whole", resume=True)  # from its last checkpoint
+    for name, value in weights(resumed).items():
+        assert torch.equal(value, whole[name]), name
+
+
+def test_a_head_stands_on_vectors_at_hand_and_on_chosen_examples(bert: Path, shop: Dataset) -> None:
+    made = next_items(shop, 5)
+    few = made.take(np.arange(3))
+    vectors = np.random.default_rng(0).normal(size=(shop.n_items, 16)).astype(np.float32)
+    settings = config(bert, moves="head", batch=4, objective="cross_entropy", negatives=2)
+    trainer = Trainer(shop, settings, chosen=few, vectors=vectors)
+    assert trainer.steps == 2
+    trained = trainer.run()
+    np.testing.assert_array_equal(trained.towers.read(np.arange(4, dtype=np.int32)).numpy(), vectors[:4])
+    assert not np.array_equal(trained.towers.item_map.weight.detach().numpy(), np.eye(16))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"window": 1},
+        {"window": 4, "form": "item_item"},
+        {"whiten": True, "moves": "head"},
+        {"whiten": True, "directed": True},
+    ],
+)
+def test_windows_and_whitening_that_make_no_sense(settings: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError):
+        TrainConfig(**settings)
+
+
+def test_cases_that_judge_had_no_say_in_when_to_stop(shop: Dataset) -> None:
+    cases = leave_last_out(shop).validation
+    stopping, judging = apart(cases, 0)
+    assert len(stopping) + len(judging) == len(cases)
+    assert not set(stopping.histories.user) & set(judging.histories.user)
+
+
+def test_a_served_encoder_is_read_whitened(bert: Path, shop: Dataset) -> None:
+    held = Held.of(leave_last_out(shop).validation, shop.n_items, length=5, seed=0)
+    gains = held.served(Backbone.load(bert), shop.item_texts)
+    scorer = EncoderSimilarity(decay=Decay(events=2.0))
+    raw = Backbone.load(bert).encode(shop.item_texts)
+    scorer.vectors_, scorer.item_ids_ = Whitening.fit(raw).apply(raw), shop.item_ids
+    for row in range(len(held.cases)):
+        scores = scorer.score_rows(held.cases.histories.take([row]))[0]
+        scores[held.cases.histories.items_of(row)] = -np.inf
+        rank = 1 + (scores > scores[held.cases.target[row]] + 1e-6).sum()
+        assert gains[row] == pytest.approx(1 / np.log2(rank + 1) if rank <= 10 else 0.0)
 
 
 def test_fewer_examples_than_a_batch(bert: Path, shop: Dataset) -> None:

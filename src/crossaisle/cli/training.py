@@ -46,6 +46,9 @@ def train(
         f"validation NDCG@10 (sample) {summary['ndcg_before']:.4f} before, {summary['ndcg_after']:.4f} after "
         f"step {summary['best_step']} of {summary['steps']}"
     )
+    print(summary["guard"]["statement"])
+    if summary["serves"] != summary["guard"]["serves"]:
+        print("kept all the same, as train.guard = false asks")
     print(f"{summary['model']}  {summary['seconds']:.0f} s, {summary['peak_mb']:,.0f} MB")
 
 

@@ -27,6 +27,7 @@ from crossaisle.models.borrowed import BorrowedBehaviour
 from crossaisle.models.content import EncoderSimilarity, TfidfSimilarity
 from crossaisle.pipeline.fitting import peak_mb
 from crossaisle.pipeline.running import Say, silent
+from crossaisle.train_config import Moves, TrainConfig
 
 DATASETS = ("s3rec-beauty", "amazon14")
 TEXTS = 10_000
@@ -35,6 +36,9 @@ CASES = 5_000
 TUNING_CASES = 1_500
 MODEL, FALLBACK = "crossaisle", "tfidf"
 K = 10
+WINDOW, WINDOWS = 5, 24
+FINE_TUNED: dict[Moves, float] = {"lora": 1e-3, "full": 5e-5}
+"""What moves, and the learning rate at its highest."""
 _LATEST = Decay(events=2.0)
 _GRID = {"encoder": (0.0, 0.5, 1.0, 2.0), "borrowed": (0.0, 0.3, 0.6, 1.2, 2.4)}
 
@@ -110,8 +114,7 @@ class Study:
 
     def _encoders(self) -> dict[str, Any]:
         """Whitened vectors of the encoder as it is, and after both ways of fine-tuning."""
-        from crossaisle.training.backbone import Backbone
-        from crossaisle.training.histories import HistoryTuning, Move
+        from crossaisle.training.trainer import Trainer
 
         start = time.perf_counter()
         self.say("reading texts with the encoder as it is")
@@ -119,14 +122,12 @@ class Study:
         whitening = Whitening.fit(raw)
         out = {"zero_shot": whitening.apply(raw)}
         self.costs["zero_shot"] = time.perf_counter() - start
-        moves: tuple[Move, ...] = ("lora", "full")
-        for move in moves:
+        for move, rate in FINE_TUNED.items():
             start = time.perf_counter()
             self.say(f"fine-tuning: {move}")
-            model = Backbone.load(self.backbone, max_tokens=32)
-            model = HistoryTuning(moves=move, texts=self.texts).fit(
-                model, self.split.train, whitening, progress=self.progress
-            )
+            config = tuning(self.backbone, move, rate, self.texts)
+            trainer = Trainer(self.split.train, config, whitening=whitening, say=self.say)
+            model = trainer.run(progress=self.progress).backbone
             model.save(self.folder / move)
             tuned = model.encode(self.dataset.item_texts, progress=self.progress)
             out[move] = Whitening.fit(tuned).apply(tuned)
@@ -204,6 +205,26 @@ class Study:
                     )
                     for named, figures in found.items()
                 ]
+
+
+def tuning(backbone: str, moves: Moves, rate: float, texts: int) -> TrainConfig:
+    """What comes next must lie near what came before, below the whitening that serving applies.
+
+    Windows of a history share a batch, so that each text is read once for all it says; all items of the
+    batch compete, as often as they are bought: vectors learn what goes together beyond what is popular.
+    """
+    return TrainConfig(
+        backbone=backbone,
+        moves=moves,
+        window=WINDOW,
+        against="batch",
+        whiten=True,
+        log_q=False,
+        batch=WINDOWS * (WINDOW - 1),
+        max_pairs=max(texts * (WINDOW - 1) // WINDOW, 1),
+        learning_rate=rate,
+        schedule="linear",
+    )
 
 
 def measured(

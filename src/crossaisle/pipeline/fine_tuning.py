@@ -14,10 +14,12 @@ from crossaisle.artifact import may_replace
 from crossaisle.config import SplitConfig
 from crossaisle.data.dataset import Dataset
 from crossaisle.errors import ConfigError
+from crossaisle.evaluate.guard import guard
 from crossaisle.pipeline.fitting import peak_mb, split_of
 from crossaisle.pipeline.running import Say, silent
 from crossaisle.train_config import PretrainConfig, TrainConfig
 
+TRAINED, UNTRAINED = "trained", "untrained"
 CHECKED = 500
 """Texts on which the exported file is compared with the checkpoint."""
 
@@ -39,26 +41,35 @@ def fine_tune(
 ) -> dict[str, Any]:
     """Trains on the split's train events only, stops by its validation, writes the folder `out`.
 
+    What was trained is kept only if it is provably better than what there was before, on validation
+    cases that had no say in when to stop; otherwise `out` holds the untrained model.
     The checkpoint lies beside `out` until that is whole. Without `resume`, an old checkpoint is removed.
     Returns a summary. Raises `MissingDependencyError` without the training libraries.
     """
     from crossaisle.training.torch_library import require
 
     require()
+    from crossaisle.training.backbone import Backbone
     from crossaisle.training.keeping import keep
     from crossaisle.training.trainer import Trainer
+    from crossaisle.training.validate import Held, apart
 
     out, start = Path(out), time.perf_counter()
     state = _checkpoint(out, resume)
     split = split_of(dataset, split_config)
-    trainer = Trainer(split.train, config, validation=split.validation, say=say)
+    stopping, judging = apart(split.validation, config.seed)
+    trainer = Trainer(split.train, config, validation=stopping, say=say)
     say(
         f"{len(trainer.examples):,} examples, {trainer.steps:,} steps, "
         f"{sum(p.numel() for p in trainer.moving.values()):,} parameters move"
     )
     trained = trainer.run(state, resume=resume, progress=progress)
-    if trained.progress.validations and trained.progress.best_step == 0:
-        say("note: no step ranked better than the model before training, so that one is kept")
+    untrained = Backbone.load(config.backbone, max_tokens=config.max_tokens)
+    say(f"comparing with the untrained model on {len(judging):,} other validation cases")
+    held = Held.of(judging, dataset.n_items, length=config.history, seed=config.seed)
+    after, before = (held.served(model, dataset.item_texts) for model in (trained.backbone, untrained))
+    verdict = guard(TRAINED, after, UNTRAINED, before)
+    say(verdict.statement)
     texts = [text for text in dict.fromkeys(dataset.item_texts) if text.strip()]
     sample = np.random.default_rng([config.seed, 5]).permutation(len(texts))[:CHECKED]
     facts = {
@@ -68,9 +79,11 @@ def fine_tune(
         "examples": len(trainer.examples),
         "seconds": time.perf_counter() - start,
         "peak_mb": peak_mb(),
+        "guard": verdict.to_dict() | {"asked": config.guard},
     }
     say("writing the model")
-    keep(trained, out, facts, [texts[i] for i in np.sort(sample)], say=say)
+    fallback = untrained if config.guard and not verdict.accepted else None
+    keep(trained, out, facts, [texts[i] for i in np.sort(sample)], fallback=fallback, say=say)
     shutil.rmtree(state, ignore_errors=True)
     first = trained.progress.validations[0][1] if trained.progress.validations else float("nan")
     return {
@@ -81,6 +94,8 @@ def fine_tune(
         "ndcg_after": trained.progress.best,
         "seconds": facts["seconds"],
         "peak_mb": facts["peak_mb"],
+        "guard": verdict.to_dict(),
+        "serves": TRAINED if fallback is None else UNTRAINED,
         "notes": trained.notes,
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Callable
@@ -110,7 +111,7 @@ def _finish(
         drift=changed,
         examples=examples,
         heatmap=category_flow(evaluation.lists[MODEL], evaluation.cases.histories, dataset.taxonomy),
-        notes=(*fitted.split.notes, *_weight_notes(fitted.past)),
+        notes=(*fitted.split.notes, *_weight_notes(fitted.past), *_encoder_notes(config.model.encoder)),
     )
     say("fitting once more on all events, to serve")
     served = fitted.to_serve(dataset, progress=progress)
@@ -190,6 +191,15 @@ def _weight_notes(recommender: Recommender) -> list[str]:
         for name, parts in chosen.items()
         if name in shown
     ]
+
+
+def _encoder_notes(encoder: str) -> list[str]:
+    """What the guard said of an encoder that was trained here."""
+    record = Path(encoder) / "train.json"
+    if not record.is_file():
+        return []
+    verdict = json.loads(record.read_text(encoding="utf-8")).get("guard")
+    return [f"text encoder {encoder}: {verdict['statement']}"] if verdict else []
 
 
 def _placement(recommender: Recommender) -> Placement:

@@ -28,6 +28,7 @@ def keep(
     facts: Mapping[str, Any],
     texts: Sequence[str],
     *,
+    fallback: Backbone | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Writes `out`, atomically: what `Backbone.load` reads and what `--encoder` reads, in one folder.
@@ -35,15 +36,16 @@ def keep(
     `config.json`, `model.safetensors`, `tokenizer.json`, `1_Pooling/`, after a head also `2_Dense/`;
     `model.onnx` beside them; `history_map.npy` of a directed model; `curves.svg`; `train.json` with
     `facts`. `texts` of the catalogue are read to compare the ONNX file with the checkpoint: in int8
-    where the vectors stay the same, else in float32.
+    where the vectors stay the same, else in float32. With a `fallback`, that is the model which is kept;
+    curves and record are those of the training all the same.
     """
-    backbone = trained.backbone
+    backbone = trained.backbone if fallback is None else fallback
     with writing(out, KIND) as folder, tempfile.TemporaryDirectory() as work:
         exported = _export(backbone, Path(work), texts, say)
         if exported is not None:
             shutil.copyfile(Path(work) / exported["file"] / "model.onnx", folder / "model.onnx")
         backbone.save(folder)
-        if trained.history_map is not None:
+        if trained.history_map is not None and fallback is None:
             np.save(folder / HISTORY_MAP, trained.history_map, allow_pickle=False)
         write_text(folder / CURVES, picture(trained))
         write_json(folder / RECORD, {**facts, **record(trained), "onnx": exported})

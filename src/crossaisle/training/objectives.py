@@ -13,19 +13,23 @@ def in_batch_softmax(
     temperature: float,
     wrong: Tensor,
     log_q: Tensor | None = None,
+    own: Tensor | None = None,
 ) -> Tensor:
-    """Cross-entropy of each example's own target against the other targets of the batch.
+    """Cross-entropy of each example's own target against the other candidates of the batch.
 
-    `left`, `right` (b, d). `wrong` bool (b, b): which targets are true negatives of which example; the
-    rest are left out. `log_q` (b,): log of how often each target is drawn, subtracted from its column
-    (Yi et al., Sampling-Bias-Corrected Neural Modeling, RecSys 2019). A scalar.
+    `left` (b, d), `right` (m, d): the b targets, or any items with `own` int64 (b,), the targets' rows
+    among them. `wrong` bool (b, m): which are true negatives of which example; the rest are left out.
+    `log_q` (m,): log of how often each is drawn, subtracted from its column (Yi et al.,
+    Sampling-Bias-Corrected Neural Modeling, RecSys 2019). A scalar.
     """
+    rows = torch.arange(len(left), device=left.device)
+    own = rows if own is None else own
     logits = left @ right.T / temperature  # (b, b)
     if log_q is not None:
         logits = logits - log_q
-    own = torch.eye(len(left), dtype=torch.bool, device=left.device)
-    logits = logits.masked_fill(~(wrong | own), float("-inf"))
-    return nn.functional.cross_entropy(logits, torch.arange(len(left), device=left.device))
+    counts = wrong.clone()
+    counts[rows, own] = True
+    return nn.functional.cross_entropy(logits.masked_fill(~counts, float("-inf")), own)
 
 
 def cross_entropy(

@@ -23,20 +23,30 @@ class Examples:
     """`n` examples: a weighted bag of source items, one target item, its value, and whose it is.
 
     `source` csr float32 (n, n_items), rows summing to 1; `target` int32 (n,); `value` float32 (n,), 1
-    where events have none; `owner` int32 (n,): user or basket rows.
+    where events have none; `owner` int32 (n,): user or basket rows; `window` int64 (n,): which window of
+    a history an example is of, where examples come in windows.
     """
 
     source: sparse.csr_matrix
     target: Rows
     value: Floats
     owner: Rows
+    window: npt.NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.target)
 
     def take(self, rows: npt.NDArray[np.integer]) -> Examples:
         """Some of them, in that order."""
-        return Examples(self.source[rows], self.target[rows], self.value[rows], self.owner[rows])
+        window = None if self.window is None else self.window[rows]
+        return Examples(self.source[rows], self.target[rows], self.value[rows], self.owner[rows], window)
+
+    def order(self, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+        """A random order; the examples of a window stay together."""
+        if self.window is None:
+            return rng.permutation(len(self))
+        window = np.unique(self.window, return_inverse=True)[1]
+        return np.argsort(rng.permutation(int(window.max(initial=-1)) + 1)[window], kind="stable")
 
 
 def examples(dataset: Dataset, config: TrainConfig) -> Examples:
@@ -45,10 +55,14 @@ def examples(dataset: Dataset, config: TrainConfig) -> Examples:
     Raises `DataError` when there are fewer than a batch, or when all targets are one item.
     """
     rng = np.random.default_rng([config.seed, 1])
-    made = _pairs(dataset, rng) if config.form == "item_item" else _next_items(dataset, config.history)
+    made = (
+        _pairs(dataset, rng)
+        if config.form == "item_item"
+        else next_items(dataset, config.history, config.window)
+    )
     if config.other_category:
         made = made.take(np.flatnonzero(_crossing(made, dataset.taxonomy.codes())))
-    made = made.take(rng.permutation(len(made))[: config.max_pairs])
+    made = made.take(made.order(rng)[: config.max_pairs])
     if len(made) < config.batch:
         raise DataError(
             f"{len(made)} training examples are fewer than one batch of {config.batch}: "
@@ -59,15 +73,23 @@ def examples(dataset: Dataset, config: TrainConfig) -> Examples:
     return made
 
 
-def _next_items(dataset: Dataset, length: int) -> Examples:
-    """Every event that has an earlier one: the decayed `length` items before it -> the event's item."""
+def next_items(dataset: Dataset, length: int, window: int = 0) -> Examples:
+    """Every event that has an earlier one: the decayed `length` items before it -> the event's item.
+
+    With `window`, histories are cut into windows that overlap in one event, and what came before its
+    own window is not read.
+    """
     histories = dataset.histories()
     n = len(histories.item)
     behind = np.arange(n) - np.repeat(histories.indptr[:-1], histories.lengths)
     places = np.flatnonzero(behind > 0)
+    start, reach = None, np.full(n, length)
+    if window:
+        inside = (behind - 1) % (window - 1) + 1
+        start, reach = (np.arange(n) - inside)[places], np.minimum(inside, length)
     row, column, weight = [], [], []
     for age in range(length):
-        fits = np.flatnonzero(behind[places] > age)
+        fits = np.flatnonzero((behind[places] > age) & (reach[places] > age))
         row.append(fits)
         column.append(histories.item[places[fits] - 1 - age])
         weight.append(np.full(len(fits), np.exp(-age / _HISTORY_DECAY), np.float32))
@@ -77,7 +99,7 @@ def _next_items(dataset: Dataset, length: int) -> Examples:
     total = np.asarray(source.sum(axis=1)).ravel()
     source.data /= np.repeat(total, np.diff(source.indptr))
     owner = histories.owner.astype(np.int32)
-    return Examples(source, histories.item[places], _values(dataset)[places], owner[places])
+    return Examples(source, histories.item[places], _values(dataset)[places], owner[places], start)
 
 
 def _pairs(dataset: Dataset, rng: np.random.Generator) -> Examples:

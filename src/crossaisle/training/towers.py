@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats
 from crossaisle.data.vocabulary import Rows
+from crossaisle.encoders.whiten import Whitening
 from crossaisle.progress import bar
 from crossaisle.train_config import TrainConfig
 from crossaisle.training import objectives
@@ -26,10 +27,23 @@ from crossaisle.training.pairs import Examples
 class Towers(nn.Module):
     """A backbone, the linear maps on top of it, and the scale of a regression."""
 
-    def __init__(self, backbone: Backbone, config: TrainConfig, catalogue: Catalogue) -> None:
-        """`backbone` must be prepared: what does not move is frozen."""
+    def __init__(
+        self,
+        backbone: Backbone,
+        config: TrainConfig,
+        catalogue: Catalogue,
+        *,
+        whitening: Whitening | None = None,
+        vectors: Floats | None = None,
+    ) -> None:
+        """`backbone` must be prepared: what does not move is frozen.
+
+        `whitening` stands on top of it, unmoved. `vectors` float32 (n_items, d) are what a head stands
+        on instead of the backbone's own.
+        """
         super().__init__()
         self.backbone, self.config, self.catalogue = backbone, config, catalogue
+        self.whitening = None if whitening is None else _White(whitening)
         d = backbone.dimension
         mapped = config.moves == "head" or config.directed
         self.item_map = _identity(d) if mapped else nn.Identity()
@@ -38,13 +52,15 @@ class Towers(nn.Module):
         value_like = config.objective in ("mse", "bce")
         self.bias = nn.Parameter(torch.zeros(()), requires_grad=value_like)
         self.last = LastLayers(backbone, config.last_layers) if config.moves == "last" else None
-        self._pooled: Tensor | None = None
+        self._pooled = None if vectors is None else torch.from_numpy(vectors)
         self._below: dict[int, Tensor] = {}
 
     def warm(self, *, progress: bool = False) -> None:
         """Computes once what frozen layers give out for every item."""
         texts = self.catalogue.texts
-        if self.config.moves == "head":
+        if self._pooled is not None:
+            self._pooled = self._pooled.to(self.backbone.device)
+        elif self.config.moves == "head":
             pooled = torch.from_numpy(self.backbone.encode(texts, progress=progress))
             self._pooled = pooled.to(self.backbone.device)
         elif self.last is not None:
@@ -66,12 +82,17 @@ class Towers(nn.Module):
             lengths = torch.tensor([len(self._below[int(r)]) for r in rows])
             mask = (torch.arange(hidden.shape[1]) < lengths[:, None]).long().to(hidden.device)
             pooled = self.backbone.pool(self.last(hidden, mask), mask)
-            return nn.functional.normalize(pooled, dim=-1)
+            return self._white(nn.functional.normalize(pooled, dim=-1))
         texts = [self.catalogue.texts[row] for row in rows]
         if rng is not None:
             texts = [augment(text, self.config, rng) for text in texts]
-        vectors: Tensor = self.backbone(self.backbone.tokenize(texts))
-        return vectors
+        return self._white(self.backbone(self.backbone.tokenize(texts)))
+
+    def _white(self, vectors: Tensor) -> Tensor:
+        if self.whitening is None:
+            return vectors
+        white: Tensor = self.whitening(vectors)
+        return white
 
     def items(self, vectors: Tensor) -> Tensor:
         """(n, d) -> (n, d): as targets, rows of unit length."""
@@ -97,6 +118,14 @@ class Towers(nn.Module):
         if config.objective == "mse":
             value = torch.from_numpy(batch.value).to(right)
             return objectives.squared_error(left, right, value, scale=self.scale, bias=self.bias)
+        if config.objective == "softmax" and config.against == "batch":
+            every = rows.astype(np.int32)
+            log_q = torch.from_numpy(catalogue.log_q[every]).to(right) if config.log_q else None
+            wrong = torch.from_numpy(catalogue.wrong(batch, every)).to(right.device)
+            heat, own_row = config.temperature, target.to(right.device)
+            return objectives.in_batch_softmax(
+                left, self.items(vectors), temperature=heat, wrong=wrong, log_q=log_q, own=own_row
+            )
         if config.objective == "softmax":
             log_q = torch.from_numpy(catalogue.log_q[batch.target]).to(right) if config.log_q else None
             wrong = torch.from_numpy(catalogue.wrong(batch, batch.target)).to(right.device)
@@ -155,6 +184,22 @@ class Catalogue:
         weight = self.counts**0.75
         rows: Rows = rng.choice(len(weight), n, p=weight / weight.sum()).astype(np.int32)
         return rows
+
+
+class _White(nn.Module):
+    """Whitening as a layer without trainable weights."""
+
+    mean: Tensor
+    matrix: Tensor
+
+    def __init__(self, whitening: Whitening) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.from_numpy(whitening.mean_.copy()))
+        self.register_buffer("matrix", torch.from_numpy(whitening.matrix_.copy()))
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """(n, d) -> (n, d), rows of unit length."""
+        return nn.functional.normalize((vectors - self.mean) @ self.matrix, dim=-1)
 
 
 def _identity(d: int) -> nn.Linear:

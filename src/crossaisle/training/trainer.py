@@ -15,6 +15,7 @@ from crossaisle.data.cases import Cases
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats
 from crossaisle.data.vocabulary import Rows
+from crossaisle.encoders.whiten import Whitening
 from crossaisle.errors import CrossaisleError
 from crossaisle.progress import bar
 from crossaisle.train_config import PretrainConfig, TrainConfig
@@ -29,6 +30,7 @@ from crossaisle.training.validate import Held
 
 Say = Callable[[str], None]
 _LOSS_EVERY = 10
+_WHITENED = 4000
 
 
 @dataclass(frozen=True)
@@ -68,17 +70,29 @@ class Trainer:
         *,
         validation: Cases | None = None,
         backbone: Backbone | None = None,
+        chosen: Examples | None = None,
+        catalogue: Catalogue | None = None,
+        whitening: Whitening | None = None,
+        vectors: Floats | None = None,
         say: Say = lambda _: None,
     ) -> None:
-        """`dataset` holds the training events only; `validation` decides when to stop."""
+        """`dataset` holds the training events only; `validation` decides when to stop.
+
+        `chosen` examples stand in for those that `config` would draw, `catalogue` for the data set's own
+        (its counts decide which negatives are drawn), `whitening` for one found on its texts, `vectors`
+        float32 (n_items, d) for those of the backbone that a head stands on.
+        """
         self.config, self.say, self.notes = config, say, list[str]()
-        self.examples = examples(dataset, config)
+        self.examples = examples(dataset, config) if chosen is None else chosen
         torch.manual_seed(config.seed)
         loaded = backbone or Backbone.load(config.backbone, max_tokens=config.max_tokens)
         if torch.cuda.is_available():
             loaded = loaded.to("cuda")
+        texts = catalogue or Catalogue.of(dataset)
+        if config.whiten and whitening is None:
+            whitening = _whitening(loaded, texts.texts, config.seed)
         prepare(loaded, config)
-        self.towers = Towers(loaded, config, Catalogue.of(dataset)).to(loaded.device)
+        self.towers = Towers(loaded, config, texts, whitening=whitening, vectors=vectors).to(loaded.device)
         self.held = None
         if validation is not None:
             self.held = Held.of(validation, dataset.n_items, length=config.history, seed=config.seed)
@@ -206,7 +220,7 @@ class Trainer:
         size = self.config.batch * self.config.accumulate
         per_epoch = max(len(self.examples) // size, 1)
         epoch, place = divmod(step, per_epoch)
-        order = np.random.default_rng([self.config.seed, 3, epoch]).permutation(len(self.examples))
+        order = self.examples.order(np.random.default_rng([self.config.seed, 3, epoch]))
         return order[place * size : (place + 1) * size]
 
     # Validation
@@ -238,6 +252,13 @@ class Trainer:
     def _note(self, sentence: str) -> None:
         self.notes.append(sentence)
         self.say(sentence)
+
+
+def _whitening(backbone: Backbone, texts: list[str], seed: int) -> Whitening:
+    """From a seeded sample of the texts, read before anything is trained."""
+    distinct = list(dict.fromkeys(texts))
+    rows = np.random.default_rng([seed, 6]).permutation(len(distinct))[:_WHITENED]
+    return Whitening.fit(backbone.encode([distinct[i] for i in rows]))
 
 
 def schedule(step: int, steps: int, config: TrainConfig | PretrainConfig) -> float:
