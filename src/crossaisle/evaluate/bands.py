@@ -8,7 +8,7 @@ from html import escape
 
 WIDTH, HEIGHT = 640, 380
 LEFT, RIGHT, TOP, BOTTOM = 64, 24, 40, 56
-COLOURS = ("#2563a8", "#b4521e", "#2f7d4f", "#7b4ba0")
+COLOURS = ("#2563a8", "#b4521e", "#2f7d4f", "#7b4ba0", "#555555")
 
 
 @dataclass(frozen=True)

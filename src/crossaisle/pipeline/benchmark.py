@@ -24,6 +24,7 @@ SPECIAL: dict[str, str] = {
     "cold-items": "crossaisle.pipeline.cold_items",
     "encode-speed": "crossaisle.pipeline.encode_speed",
     "fashion": "crossaisle.pipeline.fashion",
+    "few-shot": "crossaisle.pipeline.few_shot",
     "lm-zero-shot": "crossaisle.pipeline.lm_zero_shot",
     "zh-groceries": "crossaisle.pipeline.zh_groceries",
 }

@@ -46,6 +46,12 @@ class Trained:
         """A plain text encoder: adapters merged into the weights, the map of the items on top."""
         return with_projection(merged(self.towers.backbone), self.towers.item_map)
 
+    @torch.no_grad()
+    def mapped(self, vectors: Floats) -> Floats:
+        """float32 (n, d): vectors after the map of the items, as a head trains one."""
+        found: Floats = self.towers.item_map(torch.from_numpy(vectors)).float().cpu().numpy()
+        return found
+
     @property
     def history_map(self) -> Floats | None:
         """float32 (d, d): the map of a directed model's query vectors; None where there is none."""
