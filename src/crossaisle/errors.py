@@ -4,6 +4,7 @@ CrossaisleError
 ├── ConfigError             a setting is unknown, missing or out of range
 ├── DataError               an input file or table breaks a rule
 ├── UnknownIdError          an item or category that the model does not know
+├── ConflictError           the name or the place is taken
 ├── ArtifactError           a saved folder is damaged, foreign or from another version
 ├── StoreError              the store of a service cannot be opened or written
 ├── ServiceError            a service refused a request or did not answer (the client)
@@ -58,6 +59,10 @@ class DataError(CrossaisleError):
 
 class UnknownIdError(CrossaisleError):
     """An item or category that the model does not know."""
+
+
+class ConflictError(CrossaisleError):
+    """The name or the place is taken."""
 
 
 class ArtifactError(CrossaisleError):

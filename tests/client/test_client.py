@@ -66,6 +66,18 @@ def test_models(client: Client) -> None:
         client.activate("c")
 
 
+def test_experiments(client: Client) -> None:
+    arms = [{"name": "a"}, {"name": "b", "model": "b"}]
+    assert client.start_experiment("ab", arms, window_hours=1.0).running
+    shown = client.recommend("ann", n=2)
+    assert shown.experiment is not None
+    (line,) = client.exposures("ab")
+    assert (line.arm, list(line.items)) == (shown.experiment.arm, shown.ids)
+    assert client.experiment("ab").pending == 1
+    assert not client.stop_experiment("ab").running
+    assert [one.experiment["name"] for one in client.experiments()] == ["ab"]
+
+
 def test_many_events_in_parts(client: Client) -> None:
     events = [{"user": f"u{n % 7}", "item": "bread", "key": f"k{n % 2400}"} for n in range(2500)]
     assert vars(client.events(events)) == {"accepted": 2400, "duplicates": 100, "refused": 0, "errors": ()}

@@ -35,6 +35,15 @@ class Recommended:
 
 
 @dataclass(frozen=True, kw_only=True)
+class InExperiment:
+    """The experiment that decided how a list was made."""
+
+    name: str
+    arm: str | None
+    """null where a list is interleaved from two arms."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class RecommendedList:
     """The answer to one question."""
 
@@ -49,6 +58,8 @@ class RecommendedList:
     """The share of the list outside the home categories; null without a history."""
     relevance_kept: float | None
     """Sum of scores over that of the list without quotas, share and diversity."""
+    experiment: InExperiment | None = None
+    """Present where an experiment decided."""
 
     @property
     def ids(self) -> list[str]:
@@ -130,6 +141,35 @@ class KeptEvent:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ShownList:
+    """A list that a person was shown within an experiment."""
+
+    __pydantic_config__ = DESCRIBED
+    experiment: str
+    arm: str
+    """"" where interleaved."""
+    user: str
+    time: float
+    items: tuple[str, ...]
+    propensities: tuple[float, ...]
+    """The probability of each item in its place, given the arm; empty where interleaved."""
+    share: float
+    """The probability of the arm."""
+    ranked: tuple[str, ...] = ()
+    """The ranking that an exploring arm drew from, as long as the list."""
+    teams: tuple[int, ...] = ()
+    """Which arm put each item there, where interleaved."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NumberedList(ShownList):
+    """A line of the exposure log."""
+
+    seq: int
+    """Pass the last one as `after` to read on."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Person:
     """Everything that is kept about a person."""
 
@@ -140,6 +180,8 @@ class Person:
     """Since the model was fitted, oldest first."""
     history: tuple[str, ...]
     """Item ids of the model's history."""
+    shown: tuple[ShownList, ...] = ()
+    """Lists shown within experiments."""
     as_of: float
 
 
@@ -184,6 +226,75 @@ class AuditLine:
     time: float
     who: str
     what: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmResult:
+    """What the people of one arm did."""
+
+    __pydantic_config__ = DESCRIBED
+    name: str
+    people: int
+    mean: float | None
+    """Of the metric, per person."""
+    low: float | None
+    """95 % confidence sequence: holds at every moment; null while there are too few people."""
+    high: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """An arm against the first one."""
+
+    __pydantic_config__ = DESCRIBED
+    arm: str
+    baseline: str
+    difference: float | None
+    """A/B: of the metric per person. Interleaving: the share that preferred the arm, minus the rest."""
+    low: float | None
+    """95 % confidence sequence."""
+    high: float | None
+    people: int
+    decided: bool
+    """Whether the interval lies on one side of zero: it may be stopped."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyEstimate:
+    """What the ranking of an exploring arm would earn per place without exploring."""
+
+    __pydantic_config__ = DESCRIBED
+    arm: str
+    estimator: str
+    """IPS, SNIPS or DR."""
+    served: float
+    """What was earned per place with exploring."""
+    value: float | None
+    low: float | None
+    """95 % interval for one look, robust to several lists per person."""
+    high: float | None
+    rows: int
+    effective: float
+    """Rows of an unweighted sample that would say as much."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExperimentResults:
+    """An experiment and what it has shown."""
+
+    __pydantic_config__ = DESCRIBED
+    experiment: dict[str, Any]
+    running: bool
+    people: int
+    """Whose window has closed: they count."""
+    pending: int
+    """Whose window is still open."""
+    exposures: int
+    arms: tuple[ArmResult, ...]
+    comparisons: tuple[Comparison, ...]
+    off_policy: tuple[PolicyEstimate, ...] = ()
+    broken: str | None = None
+    """Why a running experiment is not served: a model is gone or damaged."""
 
 
 @dataclass(frozen=True, kw_only=True)

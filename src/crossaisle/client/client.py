@@ -16,9 +16,11 @@ from crossaisle.client.answers import (
     AuditLine,
     CategorySize,
     Counted,
+    ExperimentResults,
     Forgotten,
     Health,
     Models,
+    NumberedList,
     Person,
     Product,
     ProductPage,
@@ -215,6 +217,45 @@ class Client:
         """Deletes everything about a person; gives the number of events deleted."""
         found: Forgotten = read(Forgotten, self._ask("DELETE", f"/api/users/{_part(user)}"))
         return found.events_deleted
+
+    # Experiments
+
+    def start_experiment(
+        self, name: str, arms: Sequence[Mapping[str, Any]], **more: Any
+    ) -> ExperimentResults:
+        """Starts an experiment; `more`: `kind`, `placement`, `goal`, `metric`, `window_hours`."""
+        body = {"name": name, "arms": [dict(arm) for arm in arms], **more}
+        found: ExperimentResults = read(ExperimentResults, self._ask("POST", "/api/experiments", body=body))
+        return found
+
+    def experiments(self) -> tuple[ExperimentResults, ...]:
+        """All experiments with their results, the latest first."""
+        answer = self._ask("GET", "/api/experiments")
+        found: tuple[ExperimentResults, ...] = read(tuple[ExperimentResults, ...], answer)
+        return found
+
+    def experiment(self, name: str) -> ExperimentResults:
+        """An experiment and its results."""
+        answer = self._ask("GET", f"/api/experiments/{_part(name)}")
+        found: ExperimentResults = read(ExperimentResults, answer)
+        return found
+
+    def stop_experiment(self, name: str) -> ExperimentResults:
+        """Ends an experiment."""
+        answer = self._ask("POST", f"/api/experiments/{_part(name)}/stop")
+        found: ExperimentResults = read(ExperimentResults, answer)
+        return found
+
+    def exposures(self, name: str) -> Iterator[NumberedList]:
+        """The log of what was shown, with probabilities."""
+        after = 0
+        while True:
+            answer = self._ask("GET", f"/api/experiments/{_part(name)}/exposures", query={"after": after})
+            found: tuple[NumberedList, ...] = read(tuple[NumberedList, ...], answer)
+            if not found:
+                return
+            yield from found
+            after = found[-1].seq
 
     # State
 

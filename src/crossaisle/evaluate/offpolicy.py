@@ -151,7 +151,7 @@ def _estimate(log: Log, value: float, scores: Column, weight: Column) -> Estimat
     off = scores - value
     if log.cluster is not None:
         _, code = np.unique(log.cluster, return_inverse=True)
-        off = np.bincount(code, off)
+        off = np.asarray(np.bincount(code, off), np.float64)
     if len(off) < 2:
         return Estimate(value, -np.inf, np.inf, n, effective)
     correction = len(off) / (len(off) - 1)

@@ -8,6 +8,7 @@ import orjson
 from fastapi.responses import Response
 
 from crossaisle.answer import RecommendationList
+from crossaisle.client.answers import InExperiment
 from crossaisle.explain import category_name
 from crossaisle.serve.live import LiveShop
 
@@ -26,7 +27,7 @@ def answered(kind: Any, example: Any = None, *, status: int = 200, what: str = "
     return {status: {**found, "description": what} if what else found}
 
 
-def of_list(answer: RecommendationList, offset: int = 0) -> Response:
+def of_list(answer: RecommendationList, offset: int = 0, within: InExperiment | None = None) -> Response:
     """A list from `offset` on."""
     items = []
     for r in answer.items[offset:]:
@@ -42,17 +43,18 @@ def of_list(answer: RecommendationList, offset: int = 0) -> Response:
             one["why"] = r.evidence.text
             one["evidence"] = r.evidence.to_dict()
         items.append(one)
-    return as_json(
-        {
-            "placement": answer.placement,
-            "served": answer.served,
-            "user": answer.user,
-            "items": items,
-            "notices": answer.notices,
-            "cross_share": answer.cross_share,
-            "relevance_kept": answer.relevance_kept,
-        }
-    )
+    body: dict[str, Any] = {
+        "placement": answer.placement,
+        "served": answer.served,
+        "user": answer.user,
+        "items": items,
+        "notices": answer.notices,
+        "cross_share": answer.cross_share,
+        "relevance_kept": answer.relevance_kept,
+    }
+    if within is not None:
+        body["experiment"] = within
+    return as_json(body)
 
 
 def of_item(shop: LiveShop, row: int) -> dict[str, Any]:

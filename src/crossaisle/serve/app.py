@@ -11,7 +11,7 @@ from fastapi.responses import Response
 
 from crossaisle import __version__
 from crossaisle.client.answers import Problem
-from crossaisle.serve import openapi, problems, routes_items, routes_lists, routes_state
+from crossaisle.serve import openapi, problems, routes_experiments, routes_items, routes_lists, routes_state
 from crossaisle.serve.guard import LOOPBACK, Guard
 from crossaisle.serve.keys import Keys
 from crossaisle.serve.service import Service
@@ -44,7 +44,7 @@ def create_app(
         responses={422: {"model": Problem}},
     )
     app.state.service = service
-    routers = (routes_lists.router, routes_items.router, routes_state.router)
+    routers = (routes_lists.router, routes_items.router, routes_experiments.router, routes_state.router)
     for router in routers:
         app.include_router(router)
     openapi.install(app)

@@ -75,6 +75,10 @@ class Batcher:
                 future.set_result(answer)
         self._next()
 
+    def end(self) -> None:
+        """Lets the thread end once what is under way is done; the batcher must not be asked again."""
+        self._thread.shutdown(wait=False)
+
     def close(self) -> None:
         """Ends the thread."""
         self._thread.shutdown(wait=True)

@@ -27,6 +27,7 @@ HEADERS = [
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"content-security-policy", POLICY.encode()),
 ]
+ADMIN = ("/metrics", "/api/models", "/api/console", "/api/audit", "/api/experiments")
 CLIENTS = 10_000
 """Clients whose rate is followed; the ones not seen for longest are forgotten."""
 
@@ -143,7 +144,9 @@ class Guard:
 
 
 def _scope_of(path: str, method: str) -> str:
-    if path == "/metrics" or path.startswith(("/api/models", "/api/console", "/api/audit")):
+    if path == "/metrics" or path.startswith(
+        ("/api/models", "/api/console", "/api/audit", "/api/experiments")
+    ):
         return "admin"
     reading = method in ("GET", "HEAD") or path == "/api/recommend"
     return "read" if reading and not path.startswith("/api/users") else "write"

@@ -16,7 +16,10 @@ REFUSALS = {
     ),
     404: ("Unknown", "unknown item 'x1'"),
     405: ("The path knows other methods, named in `Allow`", "Method Not Allowed"),
-    409: ("The model is damaged; the old one serves", "model-2: titles.npy does not match its checksum"),
+    409: (
+        "A model is damaged, and the old one serves; or a name is taken",
+        "model-2: titles.npy does not match its checksum",
+    ),
     413: ("The body is too large", "the body must not exceed 16,000,000 bytes"),
     422: (
         "A rule is broken: the detail says which",
@@ -35,6 +38,7 @@ TAGS = [
     {"name": "events", "description": "What people do"},
     {"name": "items", "description": "The catalogue"},
     {"name": "people", "description": "What is kept about a person"},
+    {"name": "experiments", "description": "Which way to serve is better"},
     {"name": "state", "description": "Health, models, metrics"},
 ]
 
@@ -81,7 +85,7 @@ def _refusals_of(path: str, method: str, operation: dict[str, Any]) -> list[int]
     # A category or an item of the question may be unknown, too.
     if "{" in path or method == "post" or "/items" in path or "/trending" in path:
         found.append(404)
-    if path.startswith("/api/models/"):
+    if path.startswith(("/api/models/", "/api/experiments")):
         found.append(409)
     return sorted(found)
 

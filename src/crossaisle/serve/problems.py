@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from crossaisle.errors import (
     ArtifactError,
     ConfigError,
+    ConflictError,
     CrossaisleError,
     DataError,
     StoreError,
@@ -29,6 +30,7 @@ STATUS: dict[type[CrossaisleError], int] = {
     ConfigError: 422,
     DataError: 422,
     ArtifactError: 409,
+    ConflictError: 409,
     StoreError: 503,
 }
 

@@ -55,6 +55,7 @@ _PERSON_EXAMPLE = {
         }
     ],
     "history": ["1007195"],
+    "shown": [],
     "as_of": 1767225661.5,
 }
 _PERSON = answered(Person, _PERSON_EXAMPLE)
@@ -212,7 +213,8 @@ async def get_user(request: Request, user: UserId) -> Response:
     row = -1 if service.live.is_forgotten(user) else shop.dataset.user_ids.get(user)
     past = shop._stored.items_of(row).tolist() if row >= 0 else []
     attributes = service.store.user(user)
-    if not events and row < 0 and attributes is None:
+    shown = service.experiments.log.exposures_of(user)
+    if not events and row < 0 and attributes is None and not shown:
         raise UnknownIdError(f"nothing is known about user {user!r}")
     return as_json(
         {
@@ -220,6 +222,7 @@ async def get_user(request: Request, user: UserId) -> Response:
             "attributes": attributes or {},
             "events": events,
             "history": shop.dataset.item_ids.ids(past),
+            "shown": [one._asdict() for one in shown],
             "as_of": time.time(),
         }
     )

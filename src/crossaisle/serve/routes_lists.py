@@ -69,7 +69,8 @@ async def recommend(
         diversity=diversity,
         explain=explain,
     )
-    return of_list(await service_of(request).recommend(question.query()), offset)
+    answer, within = await service_of(request).recommend_to(question.query())
+    return of_list(answer, offset, within)
 
 
 def _share(text: str | None) -> float | Literal["auto"] | None:
@@ -89,7 +90,8 @@ def _share(text: str | None) -> float | Literal["auto"] | None:
 @router.post("/recommend", responses=LIST, response_class=Response)
 async def ask(request: Request, question: Question) -> Response:
     """The same with a session or a cart in place of a person, which is not kept."""
-    return of_list(await service_of(request).recommend(question.query()), question.offset)
+    answer, within = await service_of(request).recommend_to(question.query())
+    return of_list(answer, question.offset, within)
 
 
 @router.get("/items/{item}/goes-with", responses=LIST, response_class=Response)

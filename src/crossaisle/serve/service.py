@@ -6,17 +6,19 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
 from crossaisle import artifact
 from crossaisle.answer import RecommendationList
+from crossaisle.client.answers import InExperiment
 from crossaisle.data.query import Query
 from crossaisle.errors import ArtifactError, ConfigError, UnknownIdError
 from crossaisle.recommend import Recommender
 from crossaisle.serve.batching import Batcher
+from crossaisle.serve.experiments.running import Experiments
 from crossaisle.serve.histories import LiveHistories
 from crossaisle.serve.live import LiveShop
 from crossaisle.serve.metrics import Metrics
@@ -41,7 +43,8 @@ class Service:
         self.started = time.time()
         # Changes to the catalogue and of the model, one after the other.
         self._changes = ThreadPoolExecutor(1, "changes")
-        self._changing = asyncio.Lock()
+        self.changing = asyncio.Lock()
+        self.experiments = Experiments(self)
 
     @classmethod
     def open(cls, model: str | Path, store: str | Path, models: str | Path | None = None) -> Service:
@@ -54,6 +57,13 @@ class Service:
     async def recommend(self, query: Query) -> RecommendationList:
         """The list for one query, live events counted."""
         return await self.batcher.ask(query)
+
+    async def recommend_to(self, query: Query) -> tuple[RecommendationList, InExperiment | None]:
+        """The same, where an experiment may decide how the list is made, and what is logged then."""
+        experiment = self.experiments.of(query)
+        if experiment is None:
+            return await self.batcher.ask(query), None
+        return await self.experiments.recommend(experiment, query)
 
     # Events
 
@@ -78,6 +88,7 @@ class Service:
         return await asyncio.shield(asyncio.ensure_future(self._forget(user)))
 
     async def _forget(self, user: str) -> int:
+        self.experiments.forget(user)
         gone = await _done(self.store.forget(user))
         self.live.forget(user)
         self.latest = deque((e for e in self.latest if e.user != user), maxlen=50)
@@ -91,18 +102,21 @@ class Service:
 
     async def put_items(self, bodies: Mapping[str, dict[str, Any]]) -> None:
         """Keeps changed and new items; when this returns they hold in every answer."""
-        async with self._changing:
+        async with self.changing:
             changed = self.changed | dict(bodies)
             shop = await self._rebuilt(self.shop.base, changed)
+            arms = await self.in_order(self.experiments.rebuilt, shop.base, changed)
             await _done(self.store.put_items(dict(bodies)))
             self.changed, self.shop = changed, shop
+            self.experiments.use(arms)
 
     async def _rebuilt(self, base: Recommender, changed: dict[str, dict[str, Any]]) -> LiveShop:
         before = self.shop
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(
-            self._changes, lambda: LiveShop(base, self.live, changed, before=before)
-        )
+        return await self.in_order(lambda: LiveShop(base, self.live, changed, before=before))
+
+    async def in_order(self, work: Callable[..., T], *arguments: Any) -> T:
+        """Runs slow work in the thread of changes, one after the other."""
+        return await asyncio.get_running_loop().run_in_executor(self._changes, work, *arguments)
 
     # Models
 
@@ -130,15 +144,16 @@ class Service:
         await self._switch(self.previous)
 
     async def _switch(self, folder: Path) -> None:
-        async with self._changing:
-            loop = asyncio.get_running_loop()
-            base = await loop.run_in_executor(self._changes, Recommender.load, folder)
+        async with self.changing:
+            base = await self.in_order(Recommender.load, folder)
             shop = await self._rebuilt(base, self.changed)
             try:
-                await loop.run_in_executor(self._changes, warm, shop)
+                await self.in_order(warm, shop)
             except Exception as error:
                 raise ArtifactError(f"{folder.name}: the model does not answer ({error})") from error
+            arms = await self.in_order(self.experiments.rebuilt, base, self.changed)
             self.previous, self.active, self.shop = self.active, folder, shop
+            self.experiments.use(arms)
             self.metrics.counts["model_switches"] += 1
 
     async def note(self, who: str, what: str) -> None:
@@ -159,6 +174,7 @@ class Service:
 
     def close(self) -> None:
         """Finishes what is under way and closes the store."""
+        self.experiments.close()
         self.batcher.close()
         self._changes.shutdown(wait=True)
         self.store.close()

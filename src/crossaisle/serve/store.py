@@ -105,6 +105,7 @@ class Store:
         def work(connection: Connection) -> int:
             gone = connection.execute('DELETE FROM events WHERE "user" = ?', (user,)).rowcount
             connection.execute("DELETE FROM users WHERE id = ?", (user,))
+            connection.execute('DELETE FROM exposures WHERE "user" = ?', (user,))
             connection.execute(_FORGET, (digest_of(user),))
             return int(gone)
 

@@ -1,0 +1,1 @@
+"""Experiments: who gets which arm, what was shown with which probability, and what it was worth."""

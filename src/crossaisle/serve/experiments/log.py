@@ -1,0 +1,97 @@
+"""`ExperimentLog`: experiments and exposures in the store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from typing import Any, NamedTuple
+
+from crossaisle.serve.engines import COLUMNS, Connection, Event
+from crossaisle.serve.experiments.design import Experiment
+from crossaisle.serve.store import Store
+
+
+class Exposure(NamedTuple):
+    """A list that a person was shown within an experiment."""
+
+    experiment: str
+    arm: str
+    """"" for interleaved lists: both."""
+    user: str
+    time: float
+    items: tuple[str, ...]
+    propensities: tuple[float, ...]
+    """The probability of each item in its place given the arm; () where interleaved. An exploring arm draws
+    the first 20 places, and only these have one."""
+    share: float
+    """The probability of the arm."""
+    ranked: tuple[str, ...] = ()
+    """The arm's ranking that was drawn from; () where the list is the ranking itself."""
+    teams: tuple[int, ...] = ()
+    """Which arm put each item there, where interleaved."""
+
+
+class ExperimentLog:
+    """Rows in the tables `experiments` and `exposures` of a store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def put(self, experiment: Experiment) -> Future[None]:
+        """Keeps an experiment, new or changed."""
+        row = experiment.name, json.dumps(experiment.to_dict())
+
+        def work(connection: Connection) -> None:
+            connection.execute(_PUT, row)
+
+        return self._store.submit(work)
+
+    def experiments(self) -> dict[str, Experiment]:
+        """All experiments by name."""
+        with self._store.reading() as connection:
+            rows = connection.execute("SELECT id, body FROM experiments").fetchall()
+        return {name: Experiment.of(json.loads(body)) for name, body in rows}
+
+    def add(self, exposures: Sequence[Exposure]) -> Future[None]:
+        """Keeps exposures."""
+        rows = [(e.experiment, e.arm, e.user, e.time, json.dumps(e[4:])) for e in exposures]
+
+        def work(connection: Connection) -> None:
+            connection.executemany(_ADD, rows)
+
+        return self._store.submit(work)
+
+    def exposures(
+        self, experiment: str, after: int = 0, n: int | None = None
+    ) -> Iterator[tuple[int, Exposure]]:
+        """Exposures of an experiment in the order in which they came, with their numbers."""
+        query = f"SELECT seq, {_COLUMNS} FROM exposures WHERE experiment = ? AND seq > ? ORDER BY seq"
+        query += "" if n is None else f" LIMIT {int(n)}"
+        for seq, *row in self._store.engine.stream(query, (experiment, after)):
+            yield seq, _exposure(row)
+
+    def exposures_of(self, user: str) -> list[Exposure]:
+        """What a person was shown within experiments."""
+        query = f'SELECT {_COLUMNS} FROM exposures WHERE "user" = ? ORDER BY seq'
+        with self._store.reading() as connection:
+            return [_exposure(row) for row in connection.execute(query, (user,)).fetchall()]
+
+    def goals(self, experiment: Experiment) -> Iterator[Event]:
+        """Events of the kinds that count, since the experiment started, by time."""
+        marks = ",".join("?" * len(experiment.goal))
+        query = f"SELECT {COLUMNS} FROM events WHERE time >= ? AND kind IN ({marks}) ORDER BY time"
+        for row in self._store.engine.stream(query, (experiment.started, *experiment.goal)):
+            yield Event(*row)
+
+
+_COLUMNS = 'experiment, arm, "user", time, body'
+_PUT = "INSERT INTO experiments (id, body) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body"
+_ADD = f"INSERT INTO exposures ({_COLUMNS}) VALUES (?, ?, ?, ?, ?)"
+
+
+def _exposure(row: Sequence[Any]) -> Exposure:
+    experiment, arm, user, time, body = row
+    items, propensities, share, ranked, teams = json.loads(body)
+    shown = tuple(items), tuple(propensities), float(share), tuple(ranked), tuple(teams)
+    return Exposure(experiment, arm, user, time, *shown)

@@ -1,0 +1,196 @@
+"""What an experiment has shown: rewards per person, intervals for every look, estimates of other policies."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from crossaisle.client.answers import ArmResult, Comparison, ExperimentResults, PolicyEstimate
+from crossaisle.evaluate.offpolicy import ESTIMATORS, Log, crossfitted
+from crossaisle.evaluate.sequential import Interval, at_last, difference_scores
+from crossaisle.serve.engines import Event
+from crossaisle.serve.experiments.design import Experiment
+from crossaisle.serve.experiments.log import Exposure
+
+
+@dataclass
+class Seen:
+    """One person of an experiment."""
+
+    arm: str
+    first: float
+    """When something was shown for the first time."""
+    exposures: list[Exposure] = field(default_factory=list)
+    rewards: list[dict[int, float]] = field(default_factory=list)
+    """For each exposure: place -> reward; an event counts for the latest list that showed its item."""
+
+    @property
+    def total(self) -> float:
+        """All rewards."""
+        return sum(sum(one.values()) for one in self.rewards)
+
+
+def people(experiment: Experiment, exposures: Iterable[Exposure], goals: Iterable[Event]) -> dict[str, Seen]:
+    """Everybody who was shown something, by first time shown, with what followed within the window."""
+    seen: dict[str, Seen] = {}
+    window = experiment.window_hours * 3600.0
+    for one in sorted(exposures, key=lambda e: e.time):
+        person = seen.setdefault(one.user, Seen(one.arm, one.time))
+        if one.time <= person.first + window:
+            person.exposures.append(one)
+            person.rewards.append({})
+    for event in goals:
+        known = seen.get(event.user)
+        if known is None or not known.first <= event.time <= known.first + window:
+            continue
+        for at in range(len(known.exposures) - 1, -1, -1):
+            shown = known.exposures[at]
+            if shown.time <= event.time and event.item in shown.items:
+                place = shown.items.index(event.item)
+                worth = (event.value or 0.0) if experiment.metric == "value" else 1.0
+                known.rewards[at][place] = known.rewards[at].get(place, 0.0) + worth
+                break
+    return seen
+
+
+def results(
+    experiment: Experiment, exposures: Iterable[Exposure], goals: Iterable[Event], now: float
+) -> ExperimentResults:
+    """The state of an experiment; people whose window is still open are counted as pending."""
+    seen = people(experiment, exposures, goals)
+    end = min(now, experiment.stopped or now)
+    closed = end - experiment.window_hours * 3600.0
+    done = [person for person in seen.values() if person.first <= closed]
+    arms, comparisons = (_preference if experiment.kind == "interleaving" else _compared)(experiment, done)
+    return ExperimentResults(
+        experiment=experiment.to_dict(),
+        running=experiment.running,
+        people=len(done),
+        pending=len(seen) - len(done),
+        exposures=sum(len(person.exposures) for person in seen.values()),
+        arms=tuple(arms),
+        comparisons=tuple(comparisons),
+        off_policy=tuple(_off_policy(experiment, done)),
+    )
+
+
+def _outcome(experiment: Experiment, person: Seen) -> float:
+    return float(person.total > 0) if experiment.metric == "conversion" else person.total
+
+
+def _compared(experiment: Experiment, done: Sequence[Seen]) -> tuple[list[ArmResult], list[Comparison]]:
+    arms, comparisons = [], []
+    baseline = experiment.arms[0]
+    for arm in experiment.arms:
+        own = [_outcome(experiment, person) for person in done if person.arm == arm.name]
+        arms.append(_arm(arm.name, own, at_last(own)))
+        if arm is baseline:
+            continue
+        both = [person for person in done if person.arm in (arm.name, baseline.name)]
+        share = arm.weight / (arm.weight + baseline.weight)
+        treated = [person.arm == arm.name for person in both]
+        scores = difference_scores(treated, [_outcome(experiment, p) for p in both], share)
+        comparisons.append(_comparison(arm.name, baseline.name, at_last(scores)))
+    return arms, comparisons
+
+
+def _preference(experiment: Experiment, done: Sequence[Seen]) -> tuple[list[ArmResult], list[Comparison]]:
+    """Interleaving: per person, which arm's items earned more: -1, 0 or 1."""
+    earned: list[tuple[float, float]] = []
+    for person in done:
+        sums = [0.0, 0.0]
+        for shown, rewards in zip(person.exposures, person.rewards, strict=True):
+            for place, worth in rewards.items():
+                sums[shown.teams[place]] += worth
+        earned.append((sums[0], sums[1]))
+    arms = []
+    for number, arm in enumerate(experiment.arms):
+        own = [float(one[number] > 0) if experiment.metric == "conversion" else one[number] for one in earned]
+        arms.append(_arm(arm.name, own, at_last(own)))
+    signs = [float(np.sign(second - first)) for first, second in earned]
+    first, second = experiment.arms
+    return arms, [_comparison(second.name, first.name, at_last(signs))]
+
+
+def _arm(name: str, own: Sequence[float], found: Interval) -> ArmResult:
+    return ArmResult(
+        name=name,
+        people=len(own),
+        mean=_finite(found.value),
+        low=_finite(found.low),
+        high=_finite(found.high),
+    )
+
+
+def _comparison(arm: str, baseline: str, found: Interval) -> Comparison:
+    return Comparison(
+        arm=arm,
+        baseline=baseline,
+        difference=_finite(found.value),
+        low=_finite(found.low),
+        high=_finite(found.high),
+        people=found.n,
+        decided=found.decided,
+    )
+
+
+def _off_policy(experiment: Experiment, done: Sequence[Seen]) -> Iterable[PolicyEstimate]:
+    """For arms that explore: what their ranking as it is would earn per place shown."""
+    for arm in experiment.arms:
+        people_of = [person for person in done if person.arm == arm.name and arm.explore is not None]
+        columns: dict[str, list[float]] = defaultdict(list)
+        chosen: list[tuple[int, str, str]] = []
+        for number, person in enumerate(people_of):
+            for shown, rewards in zip(person.exposures, person.rewards, strict=True):
+                for place, (item, chance) in enumerate(zip(shown.items, shown.propensities, strict=False)):
+                    best = shown.ranked[place]
+                    reward = rewards.get(place, 0.0)
+                    counted = float(reward > 0) if experiment.metric == "conversion" else reward
+                    columns["reward"].append(counted)
+                    columns["propensity"].append(chance)
+                    columns["target"].append(float(item == best))
+                    columns["cluster"].append(number)
+                    chosen.append((place, item, best))
+        if not chosen:
+            continue
+        log = _log(columns, chosen)
+        served = log.reward.mean()
+        for name, estimate in ESTIMATORS.items():
+            found = estimate(log)
+            yield PolicyEstimate(
+                arm=arm.name,
+                estimator=name,
+                served=float(served),
+                value=_finite(found.value),
+                low=_finite(found.low),
+                high=_finite(found.high),
+                rows=found.n,
+                effective=round(found.effective, 1),
+            )
+
+
+def _log(columns: dict[str, list[float]], chosen: Sequence[tuple[int, str, str]]) -> Log:
+    names: dict[str, int] = {}
+    code = [names.setdefault(item, len(names)) for _, item, best in chosen for item in (item, best)]
+    items = np.array(code, np.int64).reshape(-1, 2)
+    place = np.array([one[0] for one in chosen], np.int64)
+    cluster = np.array(columns["cluster"], np.int64)
+    reward = np.array(columns["reward"])
+    shown, best = (place * len(names) + items[:, side] for side in (0, 1))
+    predicted, expected = crossfitted([place, shown], reward, [[place, shown], [place, best]], cluster)
+    return Log(
+        reward=reward,
+        propensity=np.array(columns["propensity"]),
+        target=np.array(columns["target"]),
+        predicted=predicted,
+        expected=expected,
+        cluster=cluster,
+    )
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,317 @@
+"""`Experiments`: decides which arm makes a list, and logs what was shown."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from crossaisle.answer import Recommendation, RecommendationList
+from crossaisle.client.answers import ExperimentResults, InExperiment
+from crossaisle.data.query import Query
+from crossaisle.errors import ConfigError, ConflictError, CrossaisleError, StoreError, UnknownIdError, nearest
+from crossaisle.models.blend import Blend
+from crossaisle.recommend import Recommender
+from crossaisle.serve.batching import Batcher
+from crossaisle.serve.experiments.design import Arm, Experiment, seed_of
+from crossaisle.serve.experiments.log import ExperimentLog, Exposure
+from crossaisle.serve.experiments.mixing import explore, place_probabilities, team_draft
+from crossaisle.serve.experiments.results import results
+from crossaisle.serve.live import LiveShop
+
+if TYPE_CHECKING:
+    from crossaisle.serve.service import Service
+
+_LOG = logging.getLogger(__name__)
+POOL = 30
+"""An exploring arm draws from this many items at least, or from three times as many as it draws."""
+DRAWN = 20
+"""At most this many places are drawn; those after them follow the ranking."""
+FLUSH_SECONDS = 0.2
+"""Exposures are written together after this time; as many may be lost in a crash."""
+SAME_SECONDS = 600.0
+"""The same list shown to the same person again within this time is logged once."""
+REMEMBERED = 100_000
+Key = tuple[str, str]
+
+
+class Serving(NamedTuple):
+    """What an arm with a model or weights of its own asks."""
+
+    shop: LiveShop
+    batcher: Batcher
+
+
+class Experiments:
+    """The experiments of one service."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self.log = ExperimentLog(service.store)
+        self.all: dict[str, Experiment] = self.log.experiments()
+        self.broken: dict[str, str] = {}
+        """Running experiments that cannot be served, and why."""
+        self._shops: dict[Key, LiveShop] = {}
+        self._batchers: dict[Key, Batcher] = {}
+        self._waiting: list[Exposure] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._shown: OrderedDict[tuple[str, str], tuple[int, float]] = OrderedDict()
+        for experiment in self.all.values():
+            if experiment.running:
+                try:
+                    self._shops |= self.shops_of(experiment, service.shop.base, service.changed)
+                except CrossaisleError as error:
+                    _LOG.error("experiment %s is not served: %s", experiment.name, error)
+                    self.broken[experiment.name] = str(error)
+
+    # Lists
+
+    def of(self, query: Query) -> Experiment | None:
+        """The running experiment that decides a question, if one does."""
+        if not self.all or query.user is None or query.history is not None:
+            return None
+        for experiment in self.all.values():
+            if experiment.running and experiment.placement == query.placement:
+                return None if experiment.name in self.broken else experiment
+        return None
+
+    async def recommend(
+        self, experiment: Experiment, query: Query
+    ) -> tuple[RecommendationList, InExperiment]:
+        """The list of a person's arm, and what to tell about it."""
+        user = str(query.user)
+        # The same list until the person does something: a page that is loaded again does not jump.
+        version = str(self._service.live.of(user).version)
+        rng = random.Random(seed_of(experiment.name, user, version))
+        if experiment.kind == "interleaving":
+            first, second = experiment.arms
+            answers = await asyncio.gather(
+                *(self._ask(experiment, arm, arm.query(query)) for arm in (first, second))
+            )
+            ids = [{r.item_id: r for r in answer.items} for answer in answers]
+            mixed = team_draft(list(ids[0]), list(ids[1]), query.k, rng)
+            answer = _with(answers[0], [ids[team][item] for item, team in mixed])
+            shown = InExperiment(name=experiment.name, arm=None)
+            self._expose(experiment, "", answer, teams=tuple(team for _, team in mixed))
+            return answer, shown
+        arm = experiment.assign(user)
+        asked = arm.query(query)
+        if arm.explore is None:
+            answer = await self._ask(experiment, arm, asked)
+            self._expose(experiment, arm.name, answer, share=experiment.share(arm))
+        else:
+            length = min(query.k, DRAWN)
+            size = max(3 * length, POOL)
+            pool = await self._ask(experiment, arm, replace(asked, k=max(query.k, size)))
+            size = min(size, len(pool.items))
+            drawn = explore(size, length, arm.explore, rng)
+            rest = [place for place in range(len(pool.items)) if place not in set(drawn)]
+            answer = _with(pool, [pool.items[place] for place in (*drawn, *rest)][: query.k])
+            loop = asyncio.get_running_loop()
+            table = await loop.run_in_executor(None, place_probabilities, size, length, arm.explore)
+            self._expose(
+                experiment,
+                arm.name,
+                answer,
+                share=experiment.share(arm),
+                propensities=tuple(float(table[rank, at]) for at, rank in enumerate(drawn)),
+                ranked=tuple(r.item_id for r in pool.items[: query.k]),
+            )
+        return answer, InExperiment(name=experiment.name, arm=arm.name)
+
+    async def _ask(self, experiment: Experiment, arm: Arm, query: Query) -> RecommendationList:
+        own = self._batchers.get((experiment.name, arm.name))
+        if own is None and (experiment.name, arm.name) in self._shops:
+            own = self._batcher((experiment.name, arm.name))
+        return await (own or self._service.batcher).ask(query)
+
+    def _batcher(self, key: Key) -> Batcher:
+        batcher = self._batchers[key] = Batcher(lambda: self._shops[key], self._service.metrics)
+        return batcher
+
+    # The log
+
+    def _expose(
+        self,
+        experiment: Experiment,
+        arm: str,
+        answer: RecommendationList,
+        *,
+        share: float = 1.0,
+        propensities: tuple[float, ...] | None = None,
+        ranked: tuple[str, ...] = (),
+        teams: tuple[int, ...] = (),
+    ) -> None:
+        if not answer.items:
+            return
+        user, items, now = str(answer.user), tuple(answer.ids), time.time()
+        fingerprint, before = hash((arm, items)), self._shown.get((experiment.name, user))
+        if before and before[0] == fingerprint and now - before[1] < SAME_SECONDS:
+            return
+        self._shown[experiment.name, user] = fingerprint, now
+        while len(self._shown) > REMEMBERED:
+            self._shown.popitem(last=False)
+        if propensities is None:
+            propensities = () if teams else (1.0,) * len(items)
+        self._waiting.append(
+            Exposure(experiment.name, arm, user, now, items, propensities, share, ranked, teams)
+        )
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.flush)
+
+    def flush(self) -> None:
+        """Hands what was shown to the store. A list is answered even where the store is away."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
+        counts = self._service.metrics.counts
+        try:
+            self.log.add(waiting)
+            counts["exposures"] += len(waiting)
+        except StoreError as error:
+            counts["exposures_lost"] += len(waiting)
+            _LOG.warning("%d exposures are not logged: %s", len(waiting), error)
+
+    async def written(self) -> None:
+        """Everything shown so far is in the store when this returns: the store writes in order."""
+        self.flush()
+        await asyncio.wrap_future(self._service.store.submit(lambda _: None))
+
+    async def lines(self, name: str, after: int, n: int) -> list[tuple[int, Exposure]]:
+        """Part of the log of an experiment."""
+        self.get(name)
+        await self.written()
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(None, lambda: list(self.log.exposures(name, after, n)))
+
+    def forget(self, user: str) -> None:
+        """Drops what waits to be written about a person."""
+        self._waiting = [one for one in self._waiting if one.user != user]
+        self._shown = OrderedDict((key, value) for key, value in self._shown.items() if key[1] != user)
+
+    # Changes
+
+    async def create(self, experiment: Experiment) -> None:
+        """Starts an experiment. `ConflictError` where the name or the placement is taken."""
+        service = self._service
+        async with service.changing:
+            self._check(experiment)
+            shops = await service.in_order(self.shops_of, experiment, service.shop.base, service.changed)
+            await asyncio.wrap_future(self.log.put(experiment))
+            self._shops |= shops
+            self.all[experiment.name] = experiment
+
+    def _check(self, experiment: Experiment) -> None:
+        if experiment.name in self.all:
+            raise ConflictError(f"there is an experiment named {experiment.name!r} already")
+        for other in self.all.values():
+            if other.running and other.placement == experiment.placement:
+                raise ConflictError(f"experiment {other.name!r} runs on {other.placement}: stop it first")
+
+    def _check_model(self, arm: Arm) -> None:
+        if arm.model is not None and arm.model not in self._service.known_models():
+            raise UnknownIdError(f"arm {arm.name!r}: no model {arm.model!r} in the folder of models")
+
+    async def stop(self, name: str) -> Experiment:
+        """Ends an experiment; everybody gets the active model's lists again."""
+        async with self._service.changing:
+            experiment = self.get(name)
+            if experiment.running:
+                experiment = replace(experiment, stopped=time.time())
+                await asyncio.wrap_future(self.log.put(experiment))
+                self.all[name] = experiment
+                self.broken.pop(name, None)
+                for key in [key for key in self._shops if key[0] == name]:
+                    del self._shops[key]
+                    if batcher := self._batchers.pop(key, None):
+                        batcher.end()
+        return experiment
+
+    def get(self, name: str) -> Experiment:
+        """An experiment by name; `UnknownIdError`."""
+        if name not in self.all:
+            raise UnknownIdError(f"no experiment {name!r}{nearest(name, self.all)}")
+        return self.all[name]
+
+    async def results(self, name: str) -> ExperimentResults:
+        """What it has shown so far."""
+        experiment = self.get(name)
+        await self.written()
+
+        def work() -> ExperimentResults:
+            exposures = (one for _, one in self.log.exposures(name))
+            return results(experiment, exposures, self.log.goals(experiment), time.time())
+
+        found = await asyncio.get_running_loop().run_in_executor(None, work)
+        return replace(found, broken=self.broken.get(name))
+
+    # Shops of arms
+
+    def shops_of(
+        self, experiment: Experiment, active: Recommender, changed: Mapping[str, dict[str, Any]]
+    ) -> dict[Key, LiveShop]:
+        """Shops of arms that have a model or weights of their own. Slow: not in the event loop."""
+        found = {}
+        for arm in experiment.arms:
+            if arm.model is None and arm.weights is None:
+                continue
+            key = experiment.name, arm.name
+            before = self._shops.get(key)
+            base = self._base(experiment, arm, active, before)
+            found[key] = LiveShop(base, self._service.live, changed, before=before)
+        return found
+
+    def _base(
+        self, experiment: Experiment, arm: Arm, active: Recommender, before: LiveShop | None
+    ) -> Recommender:
+        if arm.model is not None and before is not None:
+            return before.base
+        self._check_model(arm)
+        base = active if arm.model is None else Recommender.load(Path(str(self._service.models)) / arm.model)
+        return base if arm.weights is None else reweighted(base, experiment.placement, arm.weights)
+
+    def rebuilt(self, base: Recommender, changed: Mapping[str, dict[str, Any]]) -> dict[Key, LiveShop]:
+        """The shops of all arms for another active model or a changed catalogue."""
+        found: dict[Key, LiveShop] = {}
+        for experiment in self.all.values():
+            if experiment.running and experiment.name not in self.broken:
+                found |= self.shops_of(experiment, base, changed)
+        return found
+
+    def use(self, shops: dict[Key, LiveShop]) -> None:
+        """Serves other shops from now on."""
+        self._shops = shops
+
+    def close(self) -> None:
+        """Writes what is left."""
+        self.flush()
+        for batcher in self._batchers.values():
+            batcher.close()
+
+
+def reweighted(base: Recommender, placement: str, weights: Mapping[str, float]) -> Recommender:
+    """The same models with other weights for a placement; `ConfigError` for a part it does not have."""
+    for name in weights:
+        if name not in base.blend.parts:
+            raise ConfigError(f"the model has no part {name!r}{nearest(name, base.blend.parts)}")
+    if not any(weights.values()):
+        raise ConfigError("weights of an arm: at least one must differ from 0")
+    changed = {placement: dict(weights)} | ({"unseen": dict(weights)} if placement == "for_you" else {})
+    blend = Blend(parts=base.blend.parts, weights=base.blend.weights | changed)
+    found = Recommender(base.dataset, blend, repeats=base.repeats)
+    found.__dict__["_stored"] = base._stored
+    return found
+
+
+def _with(answer: RecommendationList, items: list[Recommendation]) -> RecommendationList:
+    ranked = tuple(replace(one, rank=rank) for rank, one in enumerate(items, start=1))
+    return replace(answer, items=ranked, cross_share=None, relevance_kept=None)

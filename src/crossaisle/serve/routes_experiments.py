@@ -1,0 +1,167 @@
+"""Experiments: start, list, look at, stop, and read the log of."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from crossaisle.client.answers import ExperimentResults, NumberedList
+from crossaisle.serve.answers import answered, as_json
+from crossaisle.serve.bodies import Id
+from crossaisle.serve.experiments.design import Arm, Controls, Experiment
+from crossaisle.serve.routes_lists import service_of, who_asks
+
+router = APIRouter(prefix="/api/experiments", tags=["experiments"])
+Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+EventKind = Annotated[str, Field(min_length=1, max_length=64)]
+NameInPath = Annotated[str, Path(min_length=1, max_length=64, examples=["more-variety"])]
+_STRICT = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
+
+
+class NewControls(BaseModel):
+    """What an arm sets where the request leaves it open."""
+
+    model_config = _STRICT
+    share: Annotated[float, Field(ge=0, le=1)] | Literal["auto"] | None = None
+    diversity: Annotated[float, Field(ge=0, le=1)] | None = None
+    quota: Annotated[int, Field(ge=1, le=100)] | None = None
+    exclude_seen: bool | None = None
+
+
+class NewArm(BaseModel):
+    """One way to serve."""
+
+    model_config = _STRICT
+    name: Name
+    weight: Annotated[float, Field(gt=0, le=1e6)] = 1.0
+    """Its part of the users, relative to the other arms."""
+    model: Annotated[str, Field(min_length=1, max_length=255)] | None = None
+    """A saved model of the folder of models; null: the active one."""
+    weights: dict[Id, Annotated[float, Field(ge=-1e6, le=1e6)]] | None = None
+    """Other weights of the model's parts, for this placement."""
+    controls: NewControls = NewControls()
+    explore: Annotated[float, Field(ge=0, le=10)] | None = None
+    """Draw each place by chance, in proportion to rank to the power of minus this; null: do not."""
+
+
+class NewExperiment(BaseModel):
+    """What is compared, on whom, and by which measure."""
+
+    model_config = _STRICT | ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "more-variety",
+                    "placement": "for_you",
+                    "arms": [
+                        {"name": "as-it-is"},
+                        {"name": "varied", "controls": {"diversity": 0.3, "share": 0.5}},
+                    ],
+                    "goal": ["cart", "purchase"],
+                    "window_hours": 24,
+                }
+            ]
+        }
+    )
+    name: Name
+    kind: Literal["ab", "interleaving"] = "ab"
+    """`ab`: every person gets one arm. `interleaving`: everybody gets lists from both (team draft)."""
+    placement: Literal["for_you", "discover", "buy_again"] = "for_you"
+    arms: Annotated[list[NewArm], Field(min_length=2, max_length=8)]
+    """The first one is what the others are compared with."""
+    goal: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=64)]], Field(min_length=1, max_length=20)
+    ] = [
+        "cart",
+        "purchase",
+    ]
+    """Kinds of events that count, on items that were shown before."""
+    metric: Literal["conversion", "count", "value"] = "conversion"
+    window_hours: Annotated[float, Field(gt=0, le=2400)] = 24.0
+    """Events count this long after a person was shown something for the first time."""
+
+    def experiment(self, now: float) -> Experiment:
+        """The experiment, started now; `ConfigError` where its parts contradict each other."""
+        arms = [
+            Arm(**(arm.model_dump() | {"controls": Controls(**arm.controls.model_dump())}))
+            for arm in self.arms
+        ]
+        rest = self.model_dump(exclude={"arms", "goal"})
+        return Experiment(**rest, arms=tuple(arms), goal=tuple(self.goal), started=now)
+
+
+_STATE: dict[str, Any] = {
+    "experiment": {"name": "more-variety", "kind": "ab", "placement": "for_you", "started": 1767225600.0},
+    "running": True,
+    "people": 812,
+    "pending": 96,
+    "exposures": 2310,
+    "arms": [
+        {"name": "as-it-is", "people": 401, "mean": 0.12, "low": 0.06, "high": 0.18},
+        {"name": "varied", "people": 411, "mean": 0.15, "low": 0.09, "high": 0.21},
+    ],
+    "comparisons": [
+        {
+            **{"arm": "varied", "baseline": "as-it-is", "difference": 0.03, "low": -0.05, "high": 0.11},
+            **{"people": 812, "decided": False},
+        }
+    ],
+    "off_policy": [],
+    "broken": None,
+}
+_ONE = answered(ExperimentResults, _STATE)
+_MADE = answered(ExperimentResults, _STATE, status=201, what="It runs")
+_ALL = answered(list[ExperimentResults], [_STATE])
+_LINE = {
+    **{"seq": 17, "experiment": "more-variety", "arm": "varied", "user": "1609", "time": 1767225600.0},
+    **{"items": ["1024306", "1007195"], "propensities": [1.0, 1.0], "share": 0.5, "ranked": [], "teams": []},
+}
+
+
+@router.post("", status_code=201, responses=_MADE, response_class=Response)
+async def create(request: Request, body: NewExperiment) -> Response:
+    """Starts an experiment. One at a time decides about a placement."""
+    service = service_of(request)
+    experiment = body.experiment(time.time())
+    await service.experiments.create(experiment)
+    await service.note(who_asks(request), f"started experiment {experiment.name}")
+    return as_json(await service.experiments.results(experiment.name), 201)
+
+
+@router.get("", responses=_ALL, response_class=Response)
+async def every(request: Request) -> Response:
+    """All experiments with their results, the latest first."""
+    experiments = service_of(request).experiments
+    latest = sorted(experiments.all.values(), key=lambda e: -e.started)
+    return as_json([await experiments.results(one.name) for one in latest])
+
+
+@router.get("/{name}", responses=_ONE, response_class=Response)
+async def one(request: Request, name: NameInPath) -> Response:
+    """An experiment and its results. Its intervals hold however often they are looked at."""
+    return as_json(await service_of(request).experiments.results(name))
+
+
+@router.post("/{name}/stop", responses=_ONE, response_class=Response)
+async def stop(request: Request, name: NameInPath) -> Response:
+    """Ends an experiment: everybody gets the active model's lists. Its results stay."""
+    service = service_of(request)
+    await service.experiments.stop(name)
+    await service.note(who_asks(request), f"stopped experiment {name}")
+    return as_json(await service.experiments.results(name))
+
+
+@router.get("/{name}/exposures", responses=answered(list[NumberedList], [_LINE]), response_class=Response)
+async def exposures(
+    request: Request,
+    name: NameInPath,
+    after: Annotated[int, Query(ge=0, lt=2**62, description="The last `seq` that was read")] = 0,
+    n: Annotated[int, Query(ge=1, le=10_000)] = 1000,
+) -> Response:
+    """The log of what was shown, with probabilities, for estimates of one's own."""
+    found = await service_of(request).experiments.lines(name, after, n)
+    return as_json([{"seq": seq, **shown._asdict()} for seq, shown in found])
