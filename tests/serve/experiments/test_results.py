@@ -126,4 +126,4 @@ def test_off_policy_estimates_find_what_the_ranking_alone_would_earn() -> None:
             sums[estimate.estimator] += estimate.value / runs
             assert estimate.served < truth  # exploring costs
     assert all(0.85 * runs <= n for n in inside.values()), inside
-    assert all(abs(value - truth) < 0.006 for value in sums.values()), sums
+    assert all(abs(value - truth) < 0.012 for value in sums.values()), sums  # 3.5 standard errors
