@@ -24,6 +24,7 @@ HEADLINES = (
     ("completejourney", "new_item", "recall", "products new to the household"),
     ("completejourney", "new_category", "recall", "products from a category new to the household"),
     ("instacart", "all", "recall", "the rest of a basket, from other departments"),
+    ("amazon14", "all", "ndcg", "a customer's next products in three shops"),
     ("s3rec-beauty", "all", "ndcg", "the next product"),
     ("s3rec-beauty", "cross_limited", "ndcg", "the next product, where it is of another category"),
     ("s3rec-beauty", "cold_item", "ndcg", "products nobody bought before"),

@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from scipy import sparse
@@ -291,4 +291,5 @@ def write_arrays(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
 def read_arrays(folder: Path, *, mmap: bool = False) -> dict[str, np.ndarray]:
     """The opposite of `write_arrays`."""
     files = sorted(folder.glob("*.npy"))
-    return {p.name[:-4]: np.load(p, mmap_mode="r" if mmap else None, allow_pickle=False) for p in files}
+    mode: Literal["r"] | None = "r" if mmap else None
+    return {p.name[:-4]: np.asarray(np.load(p, mmap_mode=mode, allow_pickle=False)) for p in files}

@@ -47,10 +47,12 @@ def _halved(arrays: Arrays) -> Arrays:
 
 
 def load_blend(described: Mapping[str, Any], folder: Path, item_ids: Vocabulary) -> Blend:
-    """The opposite of `save_blend`."""
+    """The opposite of `save_blend`. Arrays that are used as they lie on the disk are memory-mapped."""
     try:
         parts = {
-            name: make(part["kind"], part["settings"]).restore(read_arrays(folder / name), item_ids)
+            name: make(part["kind"], part["settings"]).restore(
+                read_arrays(folder / name, mmap=True), item_ids
+            )
             for name, part in described["parts"].items()
         }
         return Blend(parts=parts, weights=described["weights"])

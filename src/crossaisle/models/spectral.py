@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,8 @@ from scipy import linalg
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay, Floats, Histories
-from crossaisle.models.base import Scorer
+from crossaisle.data.vocabulary import Vocabulary
+from crossaisle.models.base import Arrays, Scorer
 
 
 @dataclass(kw_only=True)
@@ -35,8 +37,9 @@ class SpectralEASE(Scorer):
     combine: Literal["sum", "log", "max"] = "log"
     """A user's repeats of an item come to their sum, ln(1 + sum), or the strongest one."""
 
-    factors_: npt.NDArray[np.float16] = field(init=False, repr=False, compare=False)
-    """float16 (n_items, dimensions): V, times the root of its singular value's share."""
+    factors_: Floats = field(init=False, repr=False, compare=False)
+    """float32 (n_items, dimensions): V, times the root of its singular value's share, in numbers that
+    float16 can hold, which is what a saved folder has."""
     diagonal_: Floats = field(init=False, repr=False, compare=False)
     """float32 (n_items,): what an item says about itself, taken out again."""
     known_: npt.NDArray[np.bool_] = field(init=False, repr=False, compare=False)
@@ -62,7 +65,7 @@ class SpectralEASE(Scorer):
         self.diagonal_ = (items**2).sum(axis=1).astype(np.float32)
         # float32 sums of up to 1.0 may end a hair above it.
         self.diagonal_ = np.minimum(self.diagonal_, 1.0 - 1e-6).astype(np.float32)
-        self.factors_ = items[:, : self.dimensions].astype(np.float16)
+        self.factors_ = items[:, : self.dimensions].astype(np.float16).astype(np.float32)
         self.item_ids_ = dataset.item_ids
         return self
 
@@ -70,7 +73,7 @@ class SpectralEASE(Scorer):
         """float32 (n, n_items); NaN for items without events and for histories without a known item."""
         self.check_fitted()
         query = histories.matrix(self.decay.weights(histories), len(self.known_), combine=self.combine)
-        scores: Floats = (query @ self._factors) @ self._factors.T
+        scores: Floats = (query @ self.factors_) @ self.factors_.T
         row = np.repeat(np.arange(len(histories)), np.diff(query.indptr))
         scores[row, query.indices] -= query.data * self._own[query.indices]
         scores /= 1.0 - self.diagonal_
@@ -92,16 +95,21 @@ class SpectralEASE(Scorer):
             part = weight / repeats
         else:
             part = weight * events / np.maximum(np.bincount(histories.item, events, n)[histories.item], 1e-30)
-        link = self._factors[histories.item] @ self._factors[item]
+        link = self.factors_[histories.item] @ self.factors_[item]
         link[histories.item == item] -= self._own[item]
         return (part * link / (1.0 - self.diagonal_[item])).astype(np.float32), 0.0
 
-    @cached_property
-    def _factors(self) -> Floats:
-        return self.factors_.astype(np.float32)
+    def state(self) -> tuple[dict[str, Any], Arrays]:
+        settings, arrays = super().state()
+        return settings, arrays | {"factors_": self.factors_.astype(np.float16)}
+
+    def restore(self, arrays: Mapping[str, np.ndarray], item_ids: Vocabulary) -> SpectralEASE:
+        super().restore(arrays, item_ids)
+        self.factors_ = self.factors_.astype(np.float32)
+        return self
 
     @cached_property
     def _own(self) -> Floats:
         """float32 (n_items,): what the kept dimensions say of an item about itself."""
-        own: Floats = np.einsum("nd,nd->n", self._factors, self._factors)
+        own: Floats = np.einsum("nd,nd->n", self.factors_, self.factors_)
         return own

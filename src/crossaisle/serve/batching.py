@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from crossaisle.answer import RecommendationList
@@ -48,6 +48,15 @@ class Batcher:
             # Others that arrived in the same turn of the loop come along.
             asyncio.get_running_loop().call_soon(self._next)
         return await future
+
+    @property
+    def busy(self) -> bool:
+        """Whether somebody waits for an answer."""
+        return self._busy
+
+    async def prepare(self, queries: Sequence[Query]) -> None:
+        """Scores queries whose answers nobody waits for, to be kept."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._shop().slow, queries)
 
     def _next(self) -> None:
         batch, self._waiting = self._waiting[:LARGEST], self._waiting[LARGEST:]

@@ -23,7 +23,7 @@ from crossaisle.recommend import Recommender, Request
 from crossaisle.serve.catalogue import Grown, grow
 from crossaisle.serve.histories import LiveHistories
 
-KEPT = 2000
+KEPT = 1000
 """Best items kept per person. A list that needs more than these is made from all scores anew."""
 OLD_DAYS = 30.0
 """A model's last event may be this old before its age stops to count."""
@@ -40,6 +40,8 @@ class Ranking:
     whole: bool
     """Whether these are all items that have a score."""
     version: int
+    query: Query
+    """One that it answers, to ask it again of another model."""
 
 
 class LiveShop(Recommender):
@@ -52,7 +54,7 @@ class LiveShop(Recommender):
         changed: Mapping[str, Mapping[str, Any]] | None = None,
         *,
         before: LiveShop | None = None,
-        kept_users: int = 4096,
+        kept_users: int = 8192,
         now: float | None = None,
     ) -> None:
         """`changed`: items that differ from the model's catalogue, by id. `before`: the state before the
@@ -219,7 +221,7 @@ class LiveShop(Recommender):
         if key is not None:
             found = np.flatnonzero(~np.isnan(scores))
             rows = self._ranked(found, scores, KEPT)
-            ranking = Ranking(rows, scores[rows], len(rows) == len(found), version)
+            ranking = Ranking(rows, scores[rows], len(rows) == len(found), version, query)
             with self._lock:
                 self._kept[key] = ranking
                 self._kept.move_to_end(key)
@@ -229,6 +231,11 @@ class LiveShop(Recommender):
             if answer is not None:
                 return answer
         return self.finish(query, request, scores)
+
+    def kept_queries(self) -> list[Query]:
+        """What was asked of late and is kept, the latest first."""
+        with self._lock:
+            return [ranking.query for ranking in reversed(self._kept.values())]
 
     def _from_ranking(self, query: Query, request: Request, ranking: Ranking) -> RecommendationList | None:
         """The list out of the best items kept; None where other items could be in it, too."""

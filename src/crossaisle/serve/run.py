@@ -30,7 +30,8 @@ def serve(
 
     from crossaisle.serve.app import create_app
     from crossaisle.serve.keys import Keys
-    from crossaisle.serve.service import Service, warm
+    from crossaisle.serve.service import Service
+    from crossaisle.serve.warming import warm
 
     service = Service.open(model, store or f"{Path(model)}.sqlite", models)
     if host not in LOOPBACK and not Keys(service.store).any():

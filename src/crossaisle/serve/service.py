@@ -23,6 +23,7 @@ from crossaisle.serve.histories import LiveHistories
 from crossaisle.serve.live import LiveShop
 from crossaisle.serve.metrics import Metrics
 from crossaisle.serve.store import Event, Store
+from crossaisle.serve.warming import ahead, warm
 
 T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
@@ -53,6 +54,13 @@ class Service:
         return cls(Path(model), base, Store(store), None if models is None else Path(models))
 
     # Questions
+
+    async def prepare(self) -> None:
+        """Makes the lists of the people the model knows, a few at a time, while nobody asks."""
+        for queries in ahead(self.shop):
+            while self.batcher.busy:
+                await asyncio.sleep(0.02)
+            await self.batcher.prepare(queries)
 
     async def recommend(self, query: Query) -> RecommendationList:
         """The list for one query, live events counted."""
@@ -148,7 +156,7 @@ class Service:
             base = await self.in_order(Recommender.load, folder)
             shop = await self._rebuilt(base, self.changed)
             try:
-                await self.in_order(warm, shop)
+                await self.in_order(warm, shop, self.shop.kept_queries())
             except Exception as error:
                 raise ArtifactError(f"{folder.name}: the model does not answer ({error})") from error
             arms = await self.in_order(self.experiments.rebuilt, base, self.changed)
@@ -178,22 +186,6 @@ class Service:
         self.batcher.close()
         self._changes.shutdown(wait=True)
         self.store.close()
-
-
-def warm(shop: LiveShop) -> None:
-    """Asks a few questions, so that everything a first answer needs is there."""
-    dataset = shop.dataset
-    users = [dataset.user_ids.id(row) for row in range(min(dataset.n_users, 4))]
-    item = dataset.item_ids.id(0)
-    queries = [Query(user=user) for user in users]
-    queries += [
-        Query(placement="trending"),
-        Query(placement="goes_with", items=(item,)),
-        Query(placement="similar", items=(item,), explain=True),
-    ]
-    for answer in shop.slow(queries):
-        if isinstance(answer, Exception):
-            raise answer
 
 
 async def _done(future: Future[T]) -> T:

@@ -1,0 +1,47 @@
+"""Answers made before somebody waits for them: by a new model, and after a start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from crossaisle.data.query import Query
+from crossaisle.serve.live import LiveShop
+
+AGAIN = 2048
+"""Questions of late that a new model answers before it serves."""
+PEOPLE = 4096
+"""People whose lists are made after a start, those with the newest events first."""
+_TOGETHER = 16
+_BESIDE = 4
+"""Fewer at a time where somebody may come and have to wait."""
+
+
+def warm(shop: LiveShop, asked: Sequence[Query] = ()) -> None:
+    """Answers a few questions of every kind, then what was `asked` of late; raises what an answer raises."""
+    dataset = shop.dataset
+    users = [dataset.user_ids.id(row) for row in range(min(dataset.n_users, 4))]
+    item = dataset.item_ids.id(0)
+    queries = [Query(user=user) for user in users]
+    queries += [
+        Query(placement="trending"),
+        Query(placement="goes_with", items=(item,)),
+        Query(placement="similar", items=(item,), explain=True),
+    ]
+    for answer in shop.slow(queries):
+        if isinstance(answer, Exception):
+            raise answer
+    for start in range(0, min(len(asked), AGAIN), _TOGETHER):
+        shop.slow(asked[start : start + _TOGETHER])  # an item that the new model lacks is no fault
+
+
+def ahead(shop: LiveShop) -> Iterator[list[Query]]:
+    """What known people will ask for, a few at a time."""
+    dataset = shop.base.dataset
+    if dataset.users_are_baskets or not dataset.n_users:
+        return
+    newest = np.nan_to_num(dataset.histories().now, nan=-np.inf)
+    order = np.argsort(-newest, kind="stable")[:PEOPLE]
+    for start in range(0, len(order), _BESIDE):
+        yield [Query(user=user) for user in dataset.user_ids.ids(order[start : start + _BESIDE])]

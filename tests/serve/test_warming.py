@@ -1,0 +1,65 @@
+"""What is answered before somebody asks."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx
+
+from crossaisle.data.query import Query
+from crossaisle.serve.live import LiveShop
+from crossaisle.serve.service import Service
+from crossaisle.serve.warming import ahead, warm
+from tests.serve.conftest import talk
+
+
+def test_a_new_model_has_answered_what_was_asked_of_late(service: Service) -> None:
+    old = service.shop
+    one, other = old.base.dataset.user_ids.all[:2]
+    asked = [Query(user=one), Query(user=other, placement="discover")]
+    old.slow(asked)
+    fresh = LiveShop(old.base, service.live)
+    warm(fresh, old.kept_queries())
+    for query in asked:
+        fresh.quick(query)
+    assert (fresh.hits, fresh.misses) == (2, 0)
+
+
+def test_what_the_new_model_does_not_know_is_passed_over(service: Service) -> None:
+    fresh = LiveShop(service.shop.base, service.live)
+    known = Query(user=service.shop.base.dataset.user_ids.all[0])
+    warm(fresh, [Query(placement="similar", items=("nothing",)), known])
+    fresh.quick(known)
+    assert fresh.hits == 1
+
+
+def test_known_people_are_prepared_with_the_newest_first(service: Service) -> None:
+    dataset = service.shop.base.dataset
+    queries = [query for few in ahead(service.shop) for query in few]
+    assert {q.user for q in queries} == set(dataset.user_ids.all)
+    rows = [dataset.user_ids.row(str(q.user)) for q in queries]
+    now = dataset.histories().now[rows]
+    assert (now[:-1] >= now[1:]).all()
+
+
+def test_lists_are_made_while_nobody_asks(service: Service) -> None:
+    async def conversation(client: httpx.AsyncClient) -> None:
+        await service.prepare()
+        users = service.shop.base.dataset.user_ids.all
+        for user in users:
+            assert (await client.get(f"/api/recommend/{user}")).status_code == 200
+        assert service.shop.hits == len(users)
+
+    talk(service, conversation)
+    assert not service.batcher.busy
+
+
+def test_preparing_ends_with_the_service(service: Service) -> None:
+    async def conversation() -> None:
+        preparing = asyncio.create_task(service.prepare())
+        await asyncio.sleep(0)
+        preparing.cancel()
+        await asyncio.gather(preparing, return_exceptions=True)
+        assert preparing.cancelled()
+
+    asyncio.run(conversation())
