@@ -23,7 +23,7 @@ from crossaisle.recommend import Recommender, Request
 from crossaisle.serve.catalogue import Grown, grow
 from crossaisle.serve.histories import LiveHistories
 
-KEPT = 1000
+KEPT = 2000
 """Best items kept per person. A list that needs more than these is made from all scores anew."""
 OLD_DAYS = 30.0
 """A model's last event may be this old before its age stops to count."""
