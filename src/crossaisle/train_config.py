@@ -67,7 +67,7 @@ class TrainConfig:
     gradient_checkpointing: bool = False
     """Less memory for more time."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """auto: bfloat16 on a GPU that has it, else float32."""
+    """auto: bfloat16 on a GPU or processor that multiplies it itself, else float32."""
 
     weight_decay: float = field(default=0.01, metadata={"low": 0.0})
     dropout: float | None = field(default=None, metadata={"low": 0.0, "high": 0.9})

@@ -217,9 +217,11 @@ class Trainer:
 
     @property
     def _half(self) -> bool:
-        if self.config.precision == "auto":
-            return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
-        return self.config.precision == "bfloat16"
+        if self.config.precision != "auto":
+            return self.config.precision == "bfloat16"
+        if self.towers.backbone.device.type == "cuda":
+            return bool(torch.cuda.is_bf16_supported())
+        return fast_bfloat16()
 
     def _rows(self, step: int) -> np.ndarray:
         """Examples of one step: a fresh order in each epoch."""
@@ -295,3 +297,8 @@ def _out_of_memory(error: Exception) -> bool:
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return "can't allocate memory" in str(error) or "not enough memory" in str(error)
+
+
+def fast_bfloat16() -> bool:
+    """Whether this processor multiplies bfloat16 itself, nearly twice as fast as float32."""
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
