@@ -2,7 +2,7 @@
 
     python benchmarks/few_shot.py --categories 3 --seeds 5 --out runs/few-shot
 
-Each category and seed takes about four minutes on two cores, nearly all of it LoRA.
+Each category and seed takes some minutes on two cores, nearly all of it LoRA.
 """
 
 from __future__ import annotations

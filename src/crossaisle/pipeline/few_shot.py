@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from crossaisle.artifact import read_arrays, write_arrays, writing
 from crossaisle.data.cases import Cases
 from crossaisle.data.catalogues import load_catalogue
 from crossaisle.data.cold import last_of, sample
@@ -33,7 +35,7 @@ from crossaisle.train_config import Moves, TrainConfig
 
 CATALOGUE, DOMAIN, DEPTH = "amazon14", "Beauty", 1
 SHOTS = (0, 1, 5, 10, 50, 100)
-SEEDS, CATEGORIES, CASES = 2, 1, 200
+SEEDS, CATEGORIES, CASES = 1, 1, 200
 K = 10
 HISTORY = 5
 """Newest items of a query that are read, in training and in measuring."""
@@ -68,12 +70,16 @@ def run(
     folder.mkdir(parents=True, exist_ok=True)
     say(f"importing {CATALOGUE}")
     dataset = load_catalogue(CATALOGUE, root=root, domain=DOMAIN, progress=progress).dataset
-    study = FewShotStudy(dataset, categories=categories, seeds=seeds, progress=progress, say=say)
+    unfinished = folder / "unfinished"
+    study = FewShotStudy(
+        dataset, categories=categories, seeds=seeds, folder=unfinished, progress=progress, say=say
+    )
     study.run()
     rows = study.rows()
     write_json(folder / "results.json", rows)
     write_json(folder / "guard.json", [verdict.to_dict() for verdict in study.verdicts.values()])
     write_text(folder / "few_shot.svg", picture(rows))
+    shutil.rmtree(unfinished, ignore_errors=True)
     return rows
 
 
@@ -99,6 +105,8 @@ class FewShotStudy:
     backbone: str = "minilm-torch"
     """The same weights in the form that can be trained."""
     shots: tuple[int, ...] = SHOTS
+    folder: Path | None = None
+    """Where the figures of finished trainings are kept until all are there, so that a kill costs one."""
     progress: bool = False
     say: Say = silent
     values: dict[tuple[str, int], dict[str, list[Floats]]] = field(default_factory=dict)
@@ -164,9 +172,16 @@ class FewShotStudy:
                 self._spent("closed_form", start)
                 for method, moves in LEARNERS.items():
                     start = time.perf_counter()
+                    done = None if self.folder is None else self.folder / f"{name}-{method}-{shots}-{seed}"
+                    if done is not None and done.is_dir():
+                        found[method].append(read_arrays(done))
+                        continue
                     vectors = self._tuned(known, question, moves, seed) if shots else None
                     found[method].append(untrained if vectors is None else question.gains(vectors))
                     self._spent(method, start)
+                    if done is not None and shots:
+                        with writing(done, "gains") as fresh:
+                            write_arrays(fresh, found[method][-1])
             for method, gains in found.items():
                 self._keep(method, shots, gains)
             shown = (f"{m} {np.mean([g['test'].mean() for g in gains]):.4f}" for m, gains in found.items())
