@@ -180,6 +180,11 @@ class ModelConfig:
     encoder: str = "minilm"
     """"minilm", "use-multilingual", "none", the path of a folder with an encoder, or "owner/name" on
     the Hugging Face hub."""
+    pictures: str = "efficientnet-lite0"
+    """Encoder of the items' pictures, where a tenth of them have one at hand and its weights are on the
+    machine: a known name, a folder, or "none"."""
+    picture_hosts: tuple[str, ...] = ()
+    """Hosts that pictures may be fetched from; files need none."""
     keep: int = field(default=256, metadata={"low": 1})
     """Weights kept per row of an item-to-item matrix."""
     seed: int = field(default=0, metadata={"low": 0})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -25,7 +27,13 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> FewShotStudy:
     bert = tiny_bert(folder / "bert")
     export_onnx(Backbone.load(bert), folder / "onnx", texts=shop.item_texts, int8=False)
     made = FewShotStudy(
-        shop, depth=0, seeds=2, shots=(0, 1, 10), encoder=str(folder / "onnx"), backbone=str(bert)
+        shop,
+        depth=0,
+        seeds=2,
+        shots=(0, 1, 10),
+        encoder=str(folder / "onnx"),
+        backbone=str(bert),
+        folder=folder / "kept",
     )
     made.run()
     patch.undo()
@@ -39,6 +47,14 @@ def test_every_method_has_a_curve_and_a_verdict(study: FewShotStudy) -> None:
     assert set(study.verdicts) == {(m, s) for m in METHODS for s in (0, 1, 10)}
     assert len(rows) == 2 * len(expected)
     assert {row["n"] for row in rows} == {len(study.values["zero_shot", 0]["test"][0])}
+
+
+def test_a_finished_training_is_not_done_again(study: FewShotStudy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FewShotStudy, "_tuned", lambda *_: pytest.fail("trained again"))
+    again = replace(study, values={}, verdicts={}, seconds={})
+    again.run()
+    for key, found in study.values.items():
+        np.testing.assert_array_equal(again.values[key]["test"][0], found["test"][0])
 
 
 def test_without_events_nothing_was_trained(study: FewShotStudy) -> None:

@@ -69,6 +69,31 @@ def pull_model(
         print(folder)
 
 
+@models.command("export")
+def export_model(
+    name: Annotated[
+        str, typer.Argument(help="A folder with an image model (CLIP, ViT ...), or owner/name on the hub.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the picture encoder.", metavar="DIR")],
+    as_json: AsJson = False,
+) -> None:
+    """Turn an image model into a folder that looks at pictures without torch; needs crossaisle[train].
+
+    \b
+    crossaisle models export openai/clip-vit-base-patch32 --out models/clip
+    """
+    from crossaisle.training.torch_library import require
+
+    require("exporting an image model")
+    from crossaisle.training.vision import export_vision
+
+    cosine = export_vision(name, out)
+    if as_json:
+        show_json({"model": out, "mean_cosine": cosine})
+    else:
+        print(out)
+
+
 data = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 Root = Annotated[
     Path | None, typer.Option(help="Folder that holds the files of the data sets.", metavar="DIR")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from crossaisle.data.history import Floats
 from crossaisle.encoders.base import unit_rows
 from crossaisle.encoders.cache import VectorFile, content_key
 from crossaisle.encoders.pictures import Picture, picture_bytes, read_picture, require_pillow
+from crossaisle.encoders.video import is_video, video_frames
 from crossaisle.encoders.weights import image_folder, onnx_file
 from crossaisle.errors import DataError, FetchError
 from crossaisle.fetch import cache_dir
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 SIZE = 224
+SETTINGS = "picture.json"
 HUES, SHADES = 12, 3
 COLOURS = 2 * HUES * SHADES * SHADES
 """Colours of the whole picture, then of its middle: hue x saturation x brightness."""
@@ -47,6 +50,8 @@ class ImageEncoder:
     threads: int = 2
     cache: Path | None = None
     """Folder of the cached vectors; the user's cache folder when unset."""
+    outputs: ClassVar[int] = 2
+    """What the ONNX file gives out."""
     problems: dict[int, str] = field(default_factory=dict, init=False)
     """Place in the last call's pictures -> why it was set aside."""
 
@@ -61,8 +66,9 @@ class ImageEncoder:
         return sum(WIDTHS)
 
     def encode(self, pictures: Sequence[Picture | None], *, progress: bool = False) -> Floats:
-        """float32 (n, 1992), rows of unit length; zeros for None and for pictures that were set aside.
+        """float32 (n, dimension), rows of unit length; zeros for None and for what was set aside.
 
+        A video is the mean of some of its frames.
         A vector is kept under the hash of the picture's bytes: no picture is looked at twice.
         """
         require_pillow()
@@ -99,7 +105,7 @@ class ImageEncoder:
         return unit_rows(out)
 
     def frames(self, images: Sequence[Image]) -> Floats:
-        """float32 (n, 1992): vectors of pictures that are open already."""
+        """float32 (n, dimension): vectors of pictures that are open already."""
         pixels = np.stack([prepare(image) for image in images])
         final, stages = self._session.run(None, {"pixels": pixels})
         if final.shape[1] != WIDTHS[0] or stages.shape[1] != WIDTHS[1]:
@@ -111,14 +117,19 @@ class ImageEncoder:
 
     def _look(self, data: Mapping[bytes, bytes], reasons: dict[bytes, str]) -> dict[bytes, np.ndarray]:
         images: dict[bytes, Image] = {}
+        vectors: dict[bytes, np.ndarray] = {}
         for key, content in data.items():
             try:
-                images[key] = read_picture(content)
+                if is_video(content):
+                    seen = self.frames(video_frames(content)).mean(axis=0, keepdims=True)
+                    vectors[key] = unit_rows(seen)[0].astype(np.float16)
+                else:
+                    images[key] = read_picture(content)
             except DataError as error:
                 reasons[key] = str(error)
-        if not images:
-            return {}
-        return dict(zip(images, self.frames(list(images.values())).astype(np.float16), strict=True))
+        if images:
+            vectors |= zip(images, self.frames(list(images.values())).astype(np.float16), strict=True)
+        return vectors
 
     @cached_property
     def _session(self) -> Any:
@@ -132,7 +143,7 @@ class ImageEncoder:
         except Exception as error:  # the runtime raises a dozen types of its own
             raise FetchError(f"{file}: could not be loaded ({str(error).splitlines()[0]})") from error
         names = [i.name for i in session.get_inputs()]
-        if names != ["pixels"] or len(session.get_outputs()) != 2:
+        if names != ["pixels"] or len(session.get_outputs()) != self.outputs:
             raise FetchError(f"{self.folder}: is no picture encoder (its inputs are {', '.join(names)})")
         return session
 
@@ -141,19 +152,66 @@ def open_image_encoder(
     name: str = "efficientnet-lite0", *, hosts: Collection[str] = (), threads: int = 2
 ) -> ImageEncoder:
     """The picture encoder of a known name or a folder; `FetchError` says how to get its weights."""
-    return ImageEncoder(image_folder(name), hosts=hosts, threads=threads)
+    folder = image_folder(name)
+    kind = VisionEncoder if (folder / SETTINGS).is_file() else ImageEncoder
+    return kind(folder, hosts=hosts, threads=threads)
+
+
+@dataclass
+class VisionEncoder(ImageEncoder):
+    """Any other image model, as `training/vision.py` exports it: its own size and colours' scale.
+
+    `folder` holds `model.onnx` and `picture.json`.
+    """
+
+    outputs: ClassVar[int] = 1
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Weights and preparation that decide what a vector is."""
+        settings = sha256(self.folder / SETTINGS)[:8]
+        return f"vision-{sha256(onnx_file(self.folder))[:16]}-{settings}-1"
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+        return int(self._settings["dimension"])
+
+    def frames(self, images: Sequence[Image]) -> Floats:
+        """float32 (n, dimension): vectors of pictures that are open already."""
+        size = int(self._settings["size"])
+        mean, std = (np.array(self._settings[name], np.float32) for name in ("mean", "std"))
+        pixels = [(square(image, size) / 255 - mean) / std for image in images]
+        (found,) = self._session.run(None, {"pixels": np.stack(pixels).transpose(0, 3, 1, 2)})
+        return unit_rows(found)
+
+    @cached_property
+    def _settings(self) -> dict[str, Any]:
+        file = self.folder / SETTINGS
+        try:
+            read: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+            if not {"size", "mean", "std", "dimension"} <= set(read):
+                raise ValueError("a setting is missing")
+        except (OSError, ValueError) as error:
+            raise FetchError(f"{file}: is not readable ({error}): export the model again") from error
+        return read
 
 
 def prepare(image: Image) -> Floats:
     """float32 (3, 224, 224): padded to a white square, so that proportions stay, and brought to size."""
+    pixels: Floats = ((square(image, SIZE) - 127) / 128).transpose(2, 0, 1).astype(np.float32)
+    return pixels
+
+
+def square(image: Image, size: int) -> Floats:
+    """float32 (size, size, 3), 0 to 255: padded with white, so that proportions stay."""
     from PIL import Image as pillow
 
     side = max(image.size)
-    square = pillow.new("RGB", (side, side), (255, 255, 255))
-    square.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
-    values = np.asarray(square.resize((SIZE, SIZE), pillow.Resampling.BICUBIC), np.float32)
-    pixels: Floats = ((values - 127) / 128).transpose(2, 0, 1).astype(np.float32)
-    return pixels
+    whole = pillow.new("RGB", (side, side), (255, 255, 255))
+    whole.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
+    values: Floats = np.asarray(whole.resize((size, size), pillow.Resampling.BICUBIC), np.float32)
+    return values
 
 
 def colours(image: Image) -> Floats:

@@ -1,4 +1,4 @@
-"""Models over item texts: they score every item that has a text, also one that nobody has bought yet."""
+"""Models over what items say: they score every item that has a text, also one that nobody has bought yet."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(kw_only=True)
-class TextModel(Scorer):
-    """Scores are the decayed sum of cosines between the texts of a history and of the candidates."""
+class VectorModel(Scorer):
+    """Scores are the decayed sum of cosines between the items of a history and the candidates."""
 
     decay: Decay = field(default_factory=lambda: Decay(events=2.0))
     """How much older events of the history count."""
@@ -32,19 +32,18 @@ class TextModel(Scorer):
     """Divide by the weight of the whole history, so that long ones do not score higher."""
 
     vectors_: Any = field(init=False, repr=False, compare=False)
-    """float32 or csr float32 (n_items, d): unit rows, zeros for an item without a text."""
-    reason: ClassVar[str] = "similar text"
+    """float32 or csr float32 (n_items, d): unit rows, zeros for an item of which nothing is known."""
     reads_events: ClassVar[bool] = False
     learned: ClassVar[tuple[str, ...]] = ("vectors_",)
 
     def score_rows(self, histories: Histories) -> Floats:
-        """float32 (n, n_items); NaN for items without a text and for histories without one."""
+        """float32 (n, n_items); NaN for items and for histories of which nothing is known."""
         self.check_fitted()
         vectors = self.vectors_
         query = histories.matrix(self.decay.weights(histories, average=self.average), vectors.shape[0])
         scores = _dense((query @ vectors) @ vectors.T)
-        scores[:, ~self._has_text] = np.nan
-        speaking = np.bincount(histories.owner, self._has_text[histories.item], len(histories)) > 0
+        scores[:, ~self._known] = np.nan
+        speaking = np.bincount(histories.owner, self._known[histories.item], len(histories)) > 0
         scores[~speaking] = np.nan
         return scores
 
@@ -58,6 +57,18 @@ class TextModel(Scorer):
         """Cosines of item rows (n,) and (m,): float32 (n, m)."""
         return _dense(self.vectors_[left] @ self.vectors_[right].T)
 
+    @cached_property
+    def _known(self) -> np.ndarray:
+        """bool (n_items,)."""
+        return np.asarray(abs(self.vectors_).sum(axis=1)).ravel() > 0
+
+
+@dataclass(kw_only=True)
+class TextModel(VectorModel):
+    """The same over texts, which can be read at any time."""
+
+    reason: ClassVar[str] = "similar text"
+
     def likeness(self, texts: Sequence[str]) -> Floats:
         """Cosines of texts, read now, and all items: float32 (len(texts), n_items)."""
         self.check_fitted()
@@ -66,11 +77,6 @@ class TextModel(Scorer):
     @abstractmethod
     def _read(self, texts: Sequence[str]) -> Any:
         """float32 or csr float32 (len(texts), d): vectors of texts that were not there to be fitted on."""
-
-    @cached_property
-    def _has_text(self) -> np.ndarray:
-        """bool (n_items,)."""
-        return np.asarray(abs(self.vectors_).sum(axis=1)).ravel() > 0
 
 
 def _dense(product: Any) -> Floats:

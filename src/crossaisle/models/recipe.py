@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from crossaisle.data.carts import has_baskets
@@ -14,6 +16,7 @@ from crossaisle.models.content import EncoderSimilarity, TfidfSimilarity
 from crossaisle.models.frequency import Frequency
 from crossaisle.models.item_knn import ItemKNN
 from crossaisle.models.linear import EASE, SLIT
+from crossaisle.models.pictures import PictureSimilarity, pictures_at_hand
 from crossaisle.models.popularity import Popularity
 from crossaisle.models.spectral import SpectralEASE
 
@@ -33,13 +36,31 @@ def buys_again(dataset: Dataset) -> bool:
 
 
 def default_parts(
-    dataset: Dataset, *, encoder: str = "minilm", keep: int = 300, seed: int = 0
+    dataset: Dataset,
+    *,
+    encoder: str = "minilm",
+    pictures: str = "none",
+    picture_hosts: Sequence[str] = (),
+    keep: int = 300,
+    seed: int = 0,
 ) -> dict[str, Scorer]:
     """Unfitted models by name. Three kinds of shop differ:
 
     baskets without users (sets, directed complements), users who buy again (long histories, habits),
-    and users who do not (short sequences, where order counts most).
+    and users who do not (short sequences, where order counts most). `pictures` names the encoder of
+    pictures, which take part where enough items have one that can be read.
     """
+    parts = _by_shop(dataset, encoder, keep, seed)
+    if pictures_at_hand(dataset, pictures, picture_hosts):
+        texts = parts["tfidf"]
+        assert isinstance(texts, TfidfSimilarity)
+        parts["picture"] = PictureSimilarity(
+            encoder=pictures, hosts=tuple(picture_hosts), decay=texts.decay, average=texts.average
+        )
+    return parts
+
+
+def _by_shop(dataset: Dataset, encoder: str, keep: int, seed: int) -> dict[str, Scorer]:
     if dataset.users_are_baskets:
         return _for_baskets(encoder, keep, seed)
     parts = _for_habits(encoder, keep) if buys_again(dataset) else _for_sequences(dataset, encoder, keep)

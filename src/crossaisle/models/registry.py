@@ -16,6 +16,7 @@ from crossaisle.models.content import EncoderSimilarity, TfidfSimilarity
 from crossaisle.models.frequency import Frequency
 from crossaisle.models.item_knn import ItemKNN
 from crossaisle.models.linear import EASE, SLIT
+from crossaisle.models.pictures import PictureSimilarity
 from crossaisle.models.popularity import Popularity
 from crossaisle.models.spectral import SpectralEASE
 
@@ -31,6 +32,7 @@ _CLASSES = (
     CategoryLink,
     ComplementSoftmax,
     BorrowedBehaviour,
+    PictureSimilarity,
 )
 SCORERS: dict[str, type[Scorer]] = {cls.kind: cls for cls in _CLASSES}
 """`Scorer.kind` -> class. Modules named in `ELSEWHERE` add theirs when they are loaded."""

@@ -102,7 +102,12 @@ def fit(
     """
     split = split_of(dataset, split_config)
     parts = default_parts(
-        split.train, encoder=model_config.encoder, keep=model_config.keep, seed=model_config.seed
+        split.train,
+        encoder=model_config.encoder,
+        pictures=model_config.pictures,
+        picture_hosts=model_config.picture_hosts,
+        keep=model_config.keep,
+        seed=model_config.seed,
     )
     extra = dict(baselines or {})
     first = fit_parts(parts | extra, split.train, progress=progress)
@@ -152,7 +157,7 @@ def choose_weights(
         weights["goes_with"] = weights["for_you"]
     else:
         weights |= tune(parts, {"goes_with": _beside(split, seed)}, taxonomy, seed=seed, progress=progress)
-    weights["similar"] = {name: 1.0 for name in ("tfidf", "encoder") if name in parts}
+    weights["similar"] = {name: 1.0 for name in ("tfidf", "encoder", "picture") if name in parts}
     weights["buy_again"] = {"frequency": 1.0} if "frequency" in parts else weights["for_you"]
     weights["trending"] = {"popularity": 1.0}
     return weights

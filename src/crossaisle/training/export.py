@@ -28,7 +28,7 @@ KIND = "encoder"
 """What the manifest of an exported folder says it is."""
 FLOOR = 0.98
 """An int8 model whose vectors have a lower mean cosine to those of float32 is not saved."""
-_OPSET = 20
+OPSET = 20
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def _to_onnx(backbone: Backbone, file: Path) -> None:
                 input_names=["input_ids", "attention_mask"],
                 output_names=["hidden"],
                 dynamic_shapes={"input_ids": axes, "attention_mask": axes},
-                opset_version=_OPSET,
+                opset_version=OPSET,
                 dynamo=True,
                 external_data=False,
                 verbose=False,

@@ -1,0 +1,98 @@
+"""`video_frames`: a few pictures out of a video file, by ffmpeg where it is installed."""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crossaisle.errors import DataError, shorten
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+FRAMES = 8
+"""Pictures taken from a video, evenly spaced."""
+SIDE = 448
+"""Frames are brought down to this many pixels on their longer side."""
+SECONDS = 60
+"""A file that takes longer to read is set aside."""
+_STILL = (b"heic", b"heix", b"mif1", b"msf1", b"avif", b"avis")
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def is_video(data: bytes) -> bool:
+    """Whether a file begins as MP4/MOV, WebM/MKV, AVI or Ogg does."""
+    if data[4:8] == b"ftyp":
+        return data[8:12] not in _STILL
+    return data[:4] in (b"\x1aE\xdf\xa3", b"OggS") or (data[:4] == b"RIFF" and data[8:12] == b"AVI ")
+
+
+def ffmpeg() -> str | None:
+    """The program: on the path, or the one that imageio-ffmpeg brings along."""
+    found = shutil.which("ffmpeg")
+    if found is None:
+        try:
+            import imageio_ffmpeg
+
+            found = imageio_ffmpeg.get_ffmpeg_exe()
+        except (ImportError, RuntimeError):
+            return None
+    return found
+
+
+def video_frames(data: bytes, count: int = FRAMES) -> list[Image]:
+    """1 to `count` RGB pictures from a video file, evenly spaced over its length.
+
+    `DataError` says why there are none. Nothing but the file itself is opened: a playlist inside it
+    cannot point elsewhere.
+    """
+    program = ffmpeg()
+    if program is None:
+        raise DataError("video cannot be read without ffmpeg: pip install 'crossaisle[video]'")
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "video"
+        file.write_bytes(data)
+        start = [program, "-nostdin", "-hide_banner", "-protocol_whitelist", "file,pipe", "-i", str(file)]
+        length = _seconds(_run(start).stderr.decode(errors="replace"))
+        # A little more than `count` per length: rounding must not lose the only frame of a short video.
+        rate = count / length if length else 1.0
+        scale = f"scale='min({SIDE},iw)':'min({SIDE},ih)':force_original_aspect_ratio=decrease"
+        picked = ["-an", "-sn", "-vf", f"fps={rate:.6f}:round=up,{scale}", "-frames:v", str(count)]
+        done = _run([*start, *picked, "-f", "image2pipe", "-c:v", "png", "pipe:1"])
+    frames = _pictures(done.stdout)
+    if not frames:
+        lines = done.stderr.decode(errors="replace").strip().splitlines() or ["no frame in it"]
+        reason = lines[-1].replace(str(file), "video")
+        raise DataError(f"is no readable video ({shorten(reason)})")
+    return frames
+
+
+def _run(command: list[str]) -> subprocess.CompletedProcess[bytes]:
+    try:
+        return subprocess.run(command, capture_output=True, timeout=SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        raise DataError(f"video takes more than {SECONDS} seconds to read") from None
+    except OSError as error:
+        raise DataError(f"ffmpeg cannot be run ({error.strerror})") from None
+
+
+def _seconds(said: str) -> float:
+    """The length that ffmpeg names; 0 where it knows none."""
+    found = re.search(r"Duration: (\d+):(\d+):(\d+(?:\.\d+)?)", said)
+    return 0.0 if found is None else int(found[1]) * 3600 + int(found[2]) * 60 + float(found[3])
+
+
+def _pictures(stream: bytes) -> list[Image]:
+    """PNG files that stand one after the other."""
+    from PIL import Image
+
+    out = []
+    for part in stream.split(_PNG)[1:]:
+        with Image.open(io.BytesIO(_PNG + part), formats=["PNG"]) as picture:
+            out.append(picture.convert("RGB"))
+    return out
