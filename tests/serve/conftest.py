@@ -71,12 +71,12 @@ def talk(service: Service, conversation: Talk, **settings: Any) -> None:
 
 
 @contextmanager
-def running(service: Service, **settings: Any) -> Iterator[str]:
+def running(service: Service, port: int = 0, **settings: Any) -> Iterator[str]:
     """A real server on a real port, in a thread of its own; gives its address."""
     import uvicorn
 
     with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
+        bound.bind(("127.0.0.1", port))
         config = uvicorn.Config(create_app(service, **settings), log_level="warning", access_log=False)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
@@ -88,3 +88,10 @@ def running(service: Service, **settings: Any) -> Iterator[str]:
         finally:
             server.should_exit = True
             thread.join(timeout=20)
+
+
+@pytest.fixture
+def address(service: Service) -> Iterator[str]:
+    """Where the service listens."""
+    with running(service) as url:
+        yield url

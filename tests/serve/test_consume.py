@@ -15,15 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 
 from benchmarks.local_servers import Missing, Tansu, Valkey, free_port
 from crossaisle.errors import ConfigError, MissingDependencyError, StoreError
-from crossaisle.serve.app import create_app
 from crossaisle.serve.consume import Consumed, Source, consume, key_of, open_source
 from crossaisle.serve.keys import add_key
 from crossaisle.serve.sender import Sender
 from crossaisle.serve.service import Service
+from tests.serve.conftest import running
 
 _NUMBERS = count()
 QUICK = {"session.timeout.ms": "1000", "heartbeat.interval.ms": "300"}
@@ -102,31 +101,6 @@ def stream() -> str:
     return f"events-{next(_NUMBERS)}"
 
 
-class Running:
-    """The service on a real port."""
-
-    def __init__(self, service: Service, port: int | None = None) -> None:
-        self.port = port or free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        config = uvicorn.Config(create_app(service), port=self.port, log_level="critical", lifespan="off")
-        self.server = uvicorn.Server(config)
-        self.thread = threading.Thread(target=self.server.run)
-        self.thread.start()
-        while not self.server.started:
-            time.sleep(0.01)
-
-    def stop(self) -> None:
-        self.server.should_exit = True
-        self.thread.join()
-
-
-@pytest.fixture
-def running(service: Service) -> Iterator[Running]:
-    server = Running(service)
-    yield server
-    server.stop()
-
-
 def opened(broker: Redis | Kafka, stream: str, **more: Any) -> Source:
     settings = {**QUICK, "log_level": "2"} if isinstance(broker, Kafka) else None
     return open_source(broker.url, stream, settings=settings, **more)
@@ -149,44 +123,44 @@ def events(n: int, start: int = 0, **more: Any) -> list[bytes]:
 
 
 def test_messages_arrive_once_and_a_new_consumer_goes_on(
-    broker: Redis | Kafka, stream: str, service: Service, running: Running
+    broker: Redis | Kafka, stream: str, service: Service, address: str
 ) -> None:
     broker.publish(stream, events(50))
-    assert drained(opened(broker, stream), running.url, batch=20) == Consumed(50, 50, 0, 0)
+    assert drained(opened(broker, stream), address, batch=20) == Consumed(50, 50, 0, 0)
     kept = service.store.events_of("zoe")
     assert [e.item for e in kept[:4]] == ["bread", "jam", "butter", "soap"]
     assert len({e.key for e in kept}) == 50
     assert all(stream in str(e.key) for e in kept)
     broker.publish(stream, events(5, start=50))
-    assert drained(opened(broker, stream), running.url) == Consumed(5, 5, 0, 0)
+    assert drained(opened(broker, stream), address) == Consumed(5, 5, 0, 0)
     assert len(service.live.of("zoe").items) == 55
 
 
 def test_what_comes_twice_counts_once(
-    broker: Redis | Kafka, stream: str, service: Service, running: Running
+    broker: Redis | Kafka, stream: str, service: Service, address: str
 ) -> None:
     """The consumer dies after the service answered and before the broker knows."""
     broker.publish(stream, [*events(3), *events(1, key="own")])
     source = opened(broker, stream, consumer="one")
     source.done = lambda _: (_ for _ in ()).throw(RuntimeError("killed"))  # type: ignore[method-assign]
     with pytest.raises(RuntimeError):
-        drained(source, running.url)
+        drained(source, address)
     assert len(service.live.of("zoe").items) == 4
-    assert drained(opened(broker, stream, consumer="one"), running.url) == Consumed(4, 0, 4, 0)
-    assert drained(opened(broker, stream, consumer="one"), running.url) == Consumed()
+    assert drained(opened(broker, stream, consumer="one"), address) == Consumed(4, 0, 4, 0)
+    assert drained(opened(broker, stream, consumer="one"), address) == Consumed()
     assert len(service.live.of("zoe").items) == 4
     assert "own" in {e.key for e in service.store.events_of("zoe")}
 
 
 def test_what_cannot_be_read_is_put_aside_with_the_reason(
-    broker: Redis | Kafka, stream: str, service: Service, running: Running
+    broker: Redis | Kafka, stream: str, service: Service, address: str
 ) -> None:
     bad = [b"no json", b"[1]", b'{"user": "zoe"}', b'{"user": "zoe", "item": "jam", "knd": 1}', b"\xff"]
     texts = events(20)
     for place, text in zip((0, 3, 9, 12, 20), bad, strict=True):
         texts.insert(place, text)
     broker.publish(stream, texts)
-    assert drained(opened(broker, stream), running.url) == Consumed(25, 20, 0, 5)
+    assert drained(opened(broker, stream), address) == Consumed(25, 20, 0, 5)
     assert len(service.live.of("zoe").items) == 20
     reasons = {text: reason for reason, text in broker.dead(stream)}
     assert set(reasons) == set(bad)
@@ -194,20 +168,20 @@ def test_what_cannot_be_read_is_put_aside_with_the_reason(
     assert reasons[b"[1]"] == "not an object"
     assert "'item': must be text" in reasons[b'{"user": "zoe"}']
     assert "did you mean 'kind'?" in reasons[bad[3]]
-    assert drained(opened(broker, stream), running.url) == Consumed()
+    assert drained(opened(broker, stream), address) == Consumed()
 
 
 def test_a_stream_is_replayed_from_where_one_says(
-    broker: Redis | Kafka, stream: str, service: Service, running: Running
+    broker: Redis | Kafka, stream: str, service: Service, address: str
 ) -> None:
     broker.publish(stream, events(10))
-    assert drained(opened(broker, stream), running.url).accepted == 10
-    assert drained(opened(broker, stream, start="beginning"), running.url) == Consumed(10, 0, 10, 0)
+    assert drained(opened(broker, stream), address).accepted == 10
+    assert drained(opened(broker, stream, start="beginning"), address) == Consumed(10, 0, 10, 0)
     place = broker.client.xrange(stream)[3][0].decode() if isinstance(broker, Redis) else "4"
-    assert drained(opened(broker, stream, start=place), running.url) == Consumed(6, 0, 6, 0)
+    assert drained(opened(broker, stream, start=place), address) == Consumed(6, 0, 6, 0)
     if isinstance(broker, Redis):  # the other broker's own idea of its end is wrong
         broker.publish(stream, events(2, start=10))
-        assert drained(opened(broker, stream, start="end"), running.url) == Consumed()
+        assert drained(opened(broker, stream, start="end"), address) == Consumed()
 
 
 def test_it_waits_for_the_service(broker: Redis | Kafka, stream: str, service: Service) -> None:
@@ -217,16 +191,13 @@ def test_it_waits_for_the_service(broker: Redis | Kafka, stream: str, service: S
     thread = threading.Thread(target=lambda: found.append(drained(source, f"http://127.0.0.1:{port}")))
     thread.start()
     time.sleep(0.5)
-    server = Running(service, port)
-    try:
+    with running(service, port):
         thread.join(30)
         assert found == [Consumed(10, 10, 0, 0)]
-    finally:
-        server.stop()
 
 
 def test_it_stops_when_told_and_loses_nothing(
-    broker: Redis | Kafka, stream: str, service: Service, running: Running
+    broker: Redis | Kafka, stream: str, service: Service, address: str
 ) -> None:
     broker.publish(stream, events(5))
     stop = threading.Event()
@@ -236,7 +207,7 @@ def test_it_stops_when_told_and_loses_nothing(
     assert consume(source, sender, wait=0.5) == Consumed()
     source.close()
     sender.close()
-    assert drained(opened(broker, stream, consumer="one"), running.url) == Consumed(5, 5, 0, 0)
+    assert drained(opened(broker, stream, consumer="one"), address) == Consumed(5, 5, 0, 0)
 
 
 @pytest.fixture
@@ -249,25 +220,25 @@ def redis() -> Iterator[Redis]:
     started.close()
 
 
-def test_a_dead_consumers_messages_are_taken_over(redis: Redis, service: Service, running: Running) -> None:
+def test_a_dead_consumers_messages_are_taken_over(redis: Redis, service: Service, address: str) -> None:
     redis.publish("s", events(700))
     dead = open_source(redis.url, "s", consumer="dead")
     assert len(dead.read(650, 1.0)) == 650  # and no more is heard of it
-    early = drained(open_source(redis.url, "s", claim_seconds=60), running.url)
+    early = drained(open_source(redis.url, "s", claim_seconds=60), address)
     assert early.accepted == 50
     time.sleep(0.2)
-    late = drained(open_source(redis.url, "s", claim_seconds=0.1), running.url)
+    late = drained(open_source(redis.url, "s", claim_seconds=0.1), address)
     assert late == Consumed(650, 650, 0, 0)
     assert redis.client.xpending("s", "crossaisle")["pending"] == 0
     assert len(service.live.of("zoe").items) == 700
 
 
-def test_fields_are_an_event_too(redis: Redis, service: Service, running: Running) -> None:
+def test_fields_are_an_event_too(redis: Redis, service: Service, address: str) -> None:
     redis.client.xadd("s", {"user": "zoe", "item": "7", "time": "1700000000.5", "value": "2.5", "key": "k"})
     redis.client.xadd("s", {"user": "zoe", "item": "jam", "time": "2024-01-16T00:00:00"})
     redis.client.xadd("s", {"user": "zoe", "item": "jam", "value": "much"})
     redis.client.xadd("s", {b"user": b"\xff"})
-    assert drained(open_source(redis.url, "s"), running.url) == Consumed(4, 2, 0, 2)
+    assert drained(open_source(redis.url, "s"), address) == Consumed(4, 2, 0, 2)
     first = service.store.events_of("zoe")[0]
     assert (first.item, first.time, first.value, first.key) == ("7", 1700000000.5, 2.5, "k")
     reasons = [reason for reason, _ in redis.dead("s")]
@@ -275,11 +246,11 @@ def test_fields_are_an_event_too(redis: Redis, service: Service, running: Runnin
     assert "column 'value': must be a number" in reasons[1]
 
 
-def test_the_broker_is_killed_under_load(redis: Redis, service: Service, running: Running) -> None:
+def test_the_broker_is_killed_under_load(redis: Redis, service: Service, address: str) -> None:
     redis.publish("s", events(1500))
     stop, found = threading.Event(), []
     source = open_source(redis.url, "s", stop=stop)
-    sender = Sender(running.url, stop=stop)
+    sender = Sender(address, stop=stop)
     thread = threading.Thread(target=lambda: found.append(consume(source, sender, batch=50, wait=0.2)))
     thread.start()
     for _ in range(3):
@@ -296,10 +267,10 @@ def test_the_broker_is_killed_under_load(redis: Redis, service: Service, running
     assert len({e.key for e in service.store.events_of("zoe")}) == 1500
 
 
-def test_a_lost_group_is_made_again(redis: Redis, service: Service, running: Running) -> None:
+def test_a_lost_group_is_made_again(redis: Redis, service: Service, address: str) -> None:
     redis.publish("s", events(5))
     source = open_source(redis.url, "s")
-    sender = Sender(running.url)
+    sender = Sender(address)
     assert consume(source, sender, until_empty=True, wait=0.1).accepted == 5
     redis.client.xgroup_destroy("s", "crossaisle")
     assert source.read(10, 0.1) == []
@@ -308,9 +279,9 @@ def test_a_lost_group_is_made_again(redis: Redis, service: Service, running: Run
     sender.close()
 
 
-def test_the_command_consumes_until_it_is_stopped(redis: Redis, service: Service, running: Running) -> None:
+def test_the_command_consumes_until_it_is_stopped(redis: Redis, service: Service, address: str) -> None:
     redis.publish("s", events(5))
-    command = [sys.executable, "-m", "crossaisle", "consume", redis.url, "--stream", "s", "--to", running.url]
+    command = [sys.executable, "-m", "crossaisle", "consume", redis.url, "--stream", "s", "--to", address]
     process = subprocess.Popen([*command, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     until(lambda: len(service.live.of("zoe").items) == 5)
     until(lambda: redis.client.xpending("s", "crossaisle")["pending"] == 0)
@@ -331,11 +302,11 @@ def until(what: Callable[[], bool], seconds: float = 30.0) -> None:
 # Without a broker
 
 
-def test_a_wrong_address_or_key_stops_it(service: Service, running: Running) -> None:
+def test_a_wrong_address_or_key_stops_it(service: Service, address: str) -> None:
     for url in ("127.0.0.1:8080", "ftp://x", ""):
         with pytest.raises(ConfigError, match="no address of a service"):
             Sender(url)
-    for url, key in ((f"{running.url}/elsewhere", None), (running.url, "wrong")):
+    for url, key in ((f"{address}/elsewhere", None), (address, "wrong")):
         if key:
             add_key(service.store, "other", ["read"])
             time.sleep(2.1)  # until the service knows

@@ -89,6 +89,85 @@ def consume(
         show_table(list(asdict(total)), [list(asdict(total).values())])
 
 
+def replay(
+    file: Annotated[Path, typer.Argument(help="Events: CSV, TSV, JSONL or parquet.", metavar="FILE")],
+    speed: Annotated[
+        str, typer.Option(help="How much faster than it happened: 10x, or max for no pauses.", metavar="N")
+    ] = "1x",
+    to: To = HERE,
+    key: Key = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(help="A column with another name: item_id=product (repeatable).", metavar="NAME=COLUMN"),
+    ] = None,
+    time_unit: Annotated[str | None, typer.Option(help="s, ms, us, ns or a format.", metavar="UNIT")] = None,
+    longest_gap: Annotated[
+        float | None, typer.Option(help="Cut pauses of the replay to this.", min=0, metavar="SECONDS")
+    ] = None,
+    now: Annotated[bool, typer.Option(help="Events happen now, not at the log's times.")] = False,
+    patience: Annotated[
+        float, typer.Option(help="Wait so long for a service that is away.", min=0, metavar="SECONDS")
+    ] = 60.0,
+    as_json: AsJson = False,
+) -> None:
+    """Play a log of events into a running service. Start it again to go on where it was stopped.
+
+    \b
+    crossaisle replay events.csv --speed 10x --to http://127.0.0.1:8080
+    """
+    from dataclasses import asdict
+
+    from crossaisle.progress import bar
+    from crossaisle.serve.replay import read_log, replay
+    from crossaisle.serve.sender import Sender
+
+    factor = _speed(speed)
+    columns = _pairs(column or [], "--column")
+    log = read_log(file, columns=columns, time_unit=time_unit, progress=not as_json)
+    sender = Sender(to, key=key, stop=_on_signals(), patience=patience)
+    try:
+        with bar(f"events of {file.name}", len(log), show=not as_json) as advance:
+            total = replay(
+                log, sender, speed=factor, longest_gap=longest_gap, log_times=not now, advance=advance
+            )
+    finally:
+        sender.close()
+    if as_json:
+        show_json(asdict(total))
+        return
+    names = ("events", "sent", "accepted", "duplicates", "refused", "seconds", "behind_seconds")
+    show_table([n.replace("_", " ") for n in names], [[getattr(total, n) for n in names]])
+    rows = [("refused", reason, n) for reason, n in total.reasons.items()]
+    rows += [("not read", rule, n) for rule, n in total.set_aside.items()]
+    if rows:
+        show_table(["", "reason", "events"], rows)
+    if not total.finished:
+        print("crossaisle: stopped before the end; the same command goes on from here", file=sys.stderr)
+
+
+def _speed(text: str) -> float | None:
+    from crossaisle.errors import ConfigError
+
+    if text == "max":
+        return None
+    try:
+        speed = float(text.removesuffix("x"))
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed < float("inf"):
+        raise ConfigError(f"--speed {text!r}: must be a number above 0, such as 10x, or max")
+    return speed
+
+
+def _pairs(texts: list[str], option: str) -> dict[str, str]:
+    from crossaisle.errors import ConfigError
+
+    for text in texts:
+        if "=" not in text:
+            raise ConfigError(f"{option} {text!r}: must be NAME=COLUMN")
+    return dict(text.split("=", 1) for text in texts)
+
+
 def _on_signals() -> threading.Event:
     """Set by the first SIGINT or SIGTERM; the second SIGINT interrupts."""
     stop = threading.Event()

@@ -1,0 +1,190 @@
+"""A log of events, played into a running service: time gaps as they were, divided by a speed.
+
+Every event has an idempotency key made of the file's content and its row, so a replay that was stopped can be
+started again: what the service has is passed over quickly, and the clock goes on from there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from crossaisle.config import DataConfig, EventColumns, EventsConfig
+from crossaisle.data.events import EventReader, Raw
+from crossaisle.data.ledger import Ledger
+from crossaisle.data.schema import match_columns
+from crossaisle.data.sources import open_file
+from crossaisle.errors import ConfigError
+from crossaisle.serve.sender import Sender, Sent, Stopped
+
+BATCH = 500
+"""Events that are due together are sent together, at most so many."""
+REASONS = 20
+"""At most this many reasons are told apart."""
+
+
+@dataclass
+class Log:
+    """Events of a file, in order of time."""
+
+    raw: Raw
+    order: npt.NDArray[np.intp]
+    seconds: npt.NDArray[np.float64] | None
+    """Since 1970, in order; None for a log without times."""
+    has: frozenset[str]
+    """Columns that the file has."""
+    prefix: str
+    set_aside: dict[str, int]
+    """Rows that the reader could not use, by rule."""
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def event(self, place: int, *, with_time: bool) -> dict[str, Any]:
+        """One event as the service wants it."""
+        raw, row = self.raw, int(self.order[place])
+        event: dict[str, Any] = {
+            "user": raw.users[raw.user[row]],
+            "item": raw.items[raw.item[row]],
+            "key": f"{self.prefix}:{row}",
+        }
+        if "kind" in self.has:
+            event["kind"] = raw.kinds[raw.kind[row]]
+        for name, values in (("value", raw.value), ("quantity", raw.quantity)):
+            if name in self.has and np.isfinite(values[row]):
+                event[name] = round(float(values[row]), 6)
+        if with_time and self.seconds is not None:
+            event["time"] = float(self.seconds[place])
+        return event
+
+
+@dataclass
+class Replayed:
+    """What came of it."""
+
+    events: int
+    """In the file, those that can be read."""
+    sent: int = 0
+    accepted: int = 0
+    duplicates: int = 0
+    refused: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
+    """Why events were refused, and how many."""
+    set_aside: dict[str, int] = field(default_factory=dict)
+    """Rows that could not be read, by rule."""
+    seconds: float = 0.0
+    behind_seconds: float = 0.0
+    """How far the service was behind the log's own pace, at most."""
+    finished: bool = False
+
+
+def read_log(
+    path: Path,
+    *,
+    columns: Mapping[str, str] | None = None,
+    time_unit: str | None = None,
+    progress: bool = False,
+) -> Log:
+    """Reads events from CSV, TSV, JSONL or parquet, as `crossaisle run` does.
+
+    `columns`: the file's names by canonical ones (`user_id`, `item_id`, `time`, ...), where they differ.
+    Raises `DataError` for a file that cannot be used and `ConfigError` for a column that does not exist.
+    """
+    known = EventColumns.__dataclass_fields__
+    for name in columns or {}:
+        if name not in known:
+            raise ConfigError(f"column {name!r}: must be one of {', '.join(known)}")
+    config = DataConfig(events=EventsConfig(columns=EventColumns(**(columns or {}))), time_unit=time_unit)
+    source = open_file(path, config.events)
+    found = match_columns(config.events.columns, source.names, source.file)
+    ledger = Ledger()
+    raw = EventReader(source, found, config, ledger, None, None).read(progress)
+    keys = [k for k in (raw.position, raw.micros) if k is not None]
+    order = np.lexsort(keys) if keys else np.arange(len(raw))
+    seconds = None if raw.micros is None else raw.micros[order] / 1e6
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    aside = dict(ledger.tallies["events"].set_aside.most_common())
+    return Log(raw, order, seconds, frozenset(found), f"replay:{digest[:24]}", aside)
+
+
+def replay(
+    log: Log,
+    sender: Sender,
+    *,
+    speed: float | None = 1.0,
+    longest_gap: float | None = None,
+    log_times: bool = True,
+    advance: Callable[[int], None] = lambda _: None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Replayed:
+    """Plays a log until its end or until `sender.stop` is set.
+
+    `speed`: how much faster than it happened, or None for as fast as the service takes it. `longest_gap`:
+    longer gaps, in seconds of the replay, are cut to this. `log_times`: events keep the log's times instead
+    of the moments in which they are sent. Raises `ConfigError` where the log has no times to go by.
+    """
+    if speed is not None and log.seconds is None:
+        raise ConfigError("the log has no times to keep: use --speed max")
+    total = Replayed(len(log), set_aside=log.set_aside)
+    due = None if speed is None else _due(log, speed, longest_gap)
+    reasons: Counter[str] = Counter()
+    began = clock()
+    start: float | None = None
+    """When the first event was due; None while the service knows the events already."""
+    place = 0
+    try:
+        while place < len(log):
+            if due is None:
+                end = min(place + BATCH, len(log))
+            elif start is None:
+                end = min(
+                    place + (BATCH if place else 1), len(log)
+                )  # the first one tells whether it was sent
+            else:
+                ahead = start + float(due[place]) - clock()
+                if ahead > 0:
+                    if sender.stop.wait(min(ahead, 1.0)):
+                        break
+                    continue
+                total.behind_seconds = max(total.behind_seconds, -ahead)
+                end = int(np.searchsorted(due, clock() - start, side="right"))
+                end = min(max(end, place + 1), place + BATCH)
+            sent = sender.send([log.event(n, with_time=log_times) for n in range(place, end)])
+            if due is not None and start is None and sent.duplicates < end - place:
+                start = clock() - float(due[end - 1])
+            _count(total, sent, end - place, reasons)
+            advance(end - place)
+            place = end
+            if sender.stop.is_set():
+                break
+    except Stopped:
+        pass
+    total.finished = place == len(log)
+    total.reasons = dict(reasons.most_common(REASONS))
+    total.seconds = round(clock() - began, 3)
+    total.behind_seconds = round(total.behind_seconds, 3)
+    return total
+
+
+def _due(log: Log, speed: float, longest_gap: float | None) -> npt.NDArray[np.float64]:
+    """Seconds from the replay's beginning to each event."""
+    assert log.seconds is not None
+    gaps = np.diff(log.seconds, prepend=log.seconds[:1]) / speed
+    return np.asarray(np.cumsum(gaps if longest_gap is None else np.minimum(gaps, longest_gap)), np.float64)
+
+
+def _count(total: Replayed, sent: Sent, n: int, reasons: Counter[str]) -> None:
+    total.sent += n
+    total.accepted += sent.accepted
+    total.duplicates += sent.duplicates
+    total.refused += len(sent.refused)
+    reasons.update(reason.split(" (found")[0] for _, reason in sent.refused)
