@@ -133,14 +133,18 @@ class Store:
     def _unread(self, error: Exception) -> StoreError:
         return StoreError(f"{self.name}: could not be read ({' '.join(str(error).split())[:200]})")
 
+    def stream(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[Any]:
+        """Rows of an answer that is larger than the memory should be; `StoreError` as `reading` raises it."""
+        try:
+            yield from self.engine.stream(sql, parameters)
+        except self.engine.errors as error:
+            raise self._unread(error) from error
+
     def events(self, after: int = 0) -> Iterator[tuple[int, Event]]:
         """All events in the order in which they came, with their numbers."""
         query = f"SELECT seq, {COLUMNS} FROM events WHERE seq > ? ORDER BY seq"
-        try:
-            for seq, *columns in self.engine.stream(query, (after,)):
-                yield seq, Event(*columns)
-        except self.engine.errors as error:
-            raise self._unread(error) from error
+        for seq, *columns in self.stream(query, (after,)):
+            yield seq, Event(*columns)
 
     def events_of(self, user: str) -> list[Event]:
         """A person's events, oldest first."""

@@ -68,7 +68,7 @@ class ExperimentLog:
         """Exposures of an experiment in the order in which they came, with their numbers."""
         query = f"SELECT seq, {_COLUMNS} FROM exposures WHERE experiment = ? AND seq > ? ORDER BY seq"
         query += "" if n is None else f" LIMIT {int(n)}"
-        for seq, *row in self._store.engine.stream(query, (experiment, after)):
+        for seq, *row in self._store.stream(query, (experiment, after)):
             yield seq, _exposure(row)
 
     def exposures_of(self, user: str) -> list[Exposure]:
@@ -81,7 +81,7 @@ class ExperimentLog:
         """Events of the kinds that count, since the experiment started, by time."""
         marks = ",".join("?" * len(experiment.goal))
         query = f"SELECT {COLUMNS} FROM events WHERE time >= ? AND kind IN ({marks}) ORDER BY time"
-        for row in self._store.engine.stream(query, (experiment.started, *experiment.goal)):
+        for row in self._store.stream(query, (experiment.started, *experiment.goal)):
             yield Event(*row)
 
 
