@@ -212,6 +212,25 @@ def test_urls_are_told_from_files(tmp_path: Path) -> None:
         assert store.path == tmp_path / "plain"
 
 
+def test_a_full_disk_refuses_and_then_goes_on(tmp_path: Path) -> None:
+    with closing(Store(tmp_path / "s.sqlite")) as store:
+        store.add([event(1)]).result()
+
+        def limit(pages: int) -> None:
+            # SQLite's own limit answers as a full disk does.
+            connection = store.writer._connection
+            assert connection is not None
+            connection.execute(f"PRAGMA max_page_count={pages}")
+
+        limit(1)  # not below what is there
+        large = [event(n, user="u" * 200) for n in range(2, 2000)]
+        with pytest.raises(StoreError, match="full"):
+            store.add(large).result()
+        assert [e.key for _, e in store.events()] == ["k1"]
+        limit(1_000_000)
+        assert len(store.add(large).result()) == len(large)
+
+
 def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "psycopg", None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'crossaisle\[postgres\]'"):
