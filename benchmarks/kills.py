@@ -247,8 +247,12 @@ def one_kill(process: Ingest | Service, database: Any, rng: random.Random, repor
     if rng.random() < 0.1:
         time.sleep(rng.uniform(0.0, 0.5))  # perhaps before it is open
         return "process, at its start"
-    if not process.opened.wait(60):
-        raise SystemExit("the store was not opened within a minute")
+    end = time.monotonic() + 60
+    while not process.opened.wait(0.2):
+        if process.process.poll() is not None:
+            raise SystemExit(f"the process ended by itself ({process.process.returncode})")
+        if time.monotonic() > end:
+            raise SystemExit("the store was not opened within a minute")
     time.sleep(rng.uniform(0.0, 0.25))
     if database is None or rng.random() < 0.7:
         return "process"
