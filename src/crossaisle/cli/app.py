@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from crossaisle import __version__
-from crossaisle.cli import building, compressing, service, serving, stores, streaming, training
+from crossaisle.cli import building, compressing, refitting, service, serving, stores, streaming, training
 
 app = typer.Typer(
     name="crossaisle",
@@ -49,6 +49,7 @@ app.command("goes-with")(serving.goes_with)
 app.command()(serving.similar)
 app.command()(serving.explain)
 app.command()(service.serve)
+app.command()(refitting.refit)
 app.command()(streaming.consume)
 app.command()(streaming.replay)
 app.command()(training.pretrain)

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from crossaisle.answer import RecommendationList
 from crossaisle.data.history import SECONDS_PER_DAY, Floats, Histories
@@ -42,6 +43,12 @@ class Ranking:
     version: int
     query: Query
     """One that it answers, to ask it again of another model."""
+
+
+def _moments(rows: Rows, days: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    """int64 (n,): item and second in one number."""
+    seconds = np.floor(days * SECONDS_PER_DAY + 1e-5).astype(np.int64)
+    return rows.astype(np.int64) << 36 | seconds & (1 << 36) - 1
 
 
 class LiveShop(Recommender):
@@ -105,6 +112,9 @@ class LiveShop(Recommender):
         days = np.array(own.days)
         days = np.where(days > self._last_day + OLD_DAYS, days - self._gap, days)
         known = rows >= 0
+        if len(past.item) and days.min() <= self._last_day + 1e-5:
+            # A model that was fitted on events of the store: these do not count twice.
+            known &= ~np.isin(_moments(rows, days), _moments(past.item, past.day))
         item = np.concatenate([past.item, rows[known]])
         day = np.concatenate([past.day, days[known]])
         now = np.fmax(past.now, np.fmax.reduce(day, initial=np.nan))

@@ -1,0 +1,83 @@
+"""The command `refit`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from crossaisle.cli.output import AsJson, show_json
+
+if TYPE_CHECKING:
+    from crossaisle.errors import CrossaisleError
+    from crossaisle.serve.refit import Refit
+
+
+def refit(
+    model: Annotated[Path, typer.Argument(help="Folder of the model to go on from.", metavar="MODEL")],
+    store: Annotated[
+        str, typer.Option(help="The service's store: a SQLite file or postgresql://...", metavar="STORE")
+    ],
+    models: Annotated[
+        Path | None,
+        typer.Option(help="Where the new model goes; by default beside MODEL.", metavar="DIR"),
+    ] = None,
+    holdout: Annotated[
+        float, typer.Option(help="Share of the store's latest events to compare on.", min=0.01, max=0.5)
+    ] = 0.1,
+    activate: Annotated[
+        str | None, typer.Option(help="Address of a running service that is to serve it.", metavar="URL")
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(
+            envvar="CROSSAISLE_KEY", help="API key with the scope admin.", metavar="KEY", show_envvar=True
+        ),
+    ] = None,
+    every: Annotated[
+        str | None, typer.Option(help="Again and again, with this time between: 24h, 30m.", metavar="TIME")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of what is drawn by chance.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Fit a model anew with the events of the store, and keep it if the latest ones do not find it worse.
+
+    \b
+    crossaisle refit models/first --store first.sqlite --activate http://127.0.0.1:8080
+    """
+    from crossaisle.errors import CrossaisleError
+    from crossaisle.serve.run import needs_extra
+
+    needs_extra()
+    from crossaisle.serve import refit as work
+    from crossaisle.serve.store import Store
+
+    pause = None if every is None else work.seconds_of(every)
+    folder = models or model.resolve().parent
+    opened = Store(store)
+
+    def once(base: Path) -> Refit:
+        found = work.refit(base, opened, folder, holdout=holdout, seed=seed, progress=True)
+        if found.accepted and activate:
+            from crossaisle.client import Client
+
+            with Client(activate, key=key, timeout=300.0) as client:
+                client.activate(found.name)
+        return found
+
+    rounds: Iterator[Refit | CrossaisleError]
+    rounds = iter([once(model)]) if pause is None else work.periodically(pause, once, model)
+    try:
+        for found in rounds:
+            if isinstance(found, CrossaisleError):
+                print(found, file=sys.stderr)
+            elif as_json:
+                show_json(found.to_dict())
+            else:
+                print(f"{found.name}: {found.reason}")
+                print(f"report: {found.report}")
+    finally:
+        opened.close()

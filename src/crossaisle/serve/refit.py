@@ -1,0 +1,268 @@
+"""A new model from an old one and the events of the store, kept if the latest events do not find it worse."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from crossaisle import artifact
+from crossaisle.data.cases import Cases
+from crossaisle.data.dataset import Dataset, Events
+from crossaisle.data.history import SECONDS_PER_DAY, Floats, Histories
+from crossaisle.data.vocabulary import Vocabulary
+from crossaisle.errors import CrossaisleError, DataError
+from crossaisle.evaluate.guard import Verdict, guard
+from crossaisle.models.blend import Blend
+from crossaisle.pipeline.fitting import fit_parts
+from crossaisle.recommend import Recommender
+from crossaisle.serve.histories import LiveHistories
+from crossaisle.serve.live import LiveShop
+from crossaisle.serve.service import warm
+from crossaisle.serve.store import Event, Store, digest_of
+
+K = 10
+FEWEST = 30
+"""Fewer cases than this prove nothing: nothing is accepted."""
+MOST = 2000
+"""Cases are drawn down to this many."""
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class Refit:
+    """What came of it."""
+
+    name: str
+    accepted: bool
+    reason: str
+    verdict: Verdict
+    folder: Path | None
+    """The new model; None where it was not accepted."""
+    report: Path
+    events: int
+    """Events of the store that were new to the model."""
+    forgotten: int
+    """People left out because they asked to be forgotten."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {
+            "name": self.name,
+            "accepted": self.accepted,
+            "reason": self.reason,
+            "new_events": self.events,
+            "people_left_out": self.forgotten,
+            "metric": f"NDCG@{K}",
+            "comparison": self.verdict.to_dict() | {"serves": None, "statement": self.reason},
+            "folder": None if self.folder is None else self.folder.name,
+        }
+
+
+def refit(
+    model: Path,
+    store: Store,
+    models: Path,
+    *,
+    holdout: float = 0.1,
+    level: float = 0.05,
+    seed: int = 0,
+    name: str | None = None,
+    progress: bool = False,
+) -> Refit:
+    """Fits, compares, and saves the new model into `models` if it is not found worse.
+
+    The latest `holdout` (a share) of the store's events is held out; both models see the histories before.
+    What is saved is then fitted on everything. Weights and settings stay those of the old model. People who
+    asked to be forgotten are not in the new model. Raises `DataError` where there are no new events.
+    """
+    base = Recommender.load(model)
+    changed, forgotten = store.items(), store.forgotten()
+    shop = LiveShop(base, LiveHistories(), changed)
+    merged, fresh, left_out = merge(base.dataset, shop.dataset, (e for _, e in store.events()), forgotten)
+    if not fresh:
+        raise DataError(f"{store.name}: no event that {model.name} does not know: nothing to fit anew")
+    seconds = merged.events.time
+    if seconds is None:
+        raise DataError(f"{model}: its events have no times: the latest cannot be held out")
+    cut = int(np.quantile(np.array(fresh), 1.0 - holdout, method="lower"))
+    past = merged.with_events(seconds < cut)
+    cases = latest(merged, past, cut, base.repeats, seed)
+    candidate = fitted_on(base, past, progress=progress)
+    values = [ndcg(score, cases, shop.grown.listed) for score in (candidate.score_batch, shop.score_batch)]
+    chosen = name or datetime.now(UTC).strftime("model-%Y%m%d-%H%M%S")
+    verdict = guard(chosen, values[0], model.name, values[1], level=level, seed=seed)
+    accepted, reason = decide(verdict)
+    folder = models / chosen if accepted else None
+    if folder is not None:
+        fitted_on(base, merged, progress=progress).save(folder)
+        warm(LiveShop(Recommender.load(folder), LiveHistories(), changed))
+    models.mkdir(parents=True, exist_ok=True)
+    report = models / f"{chosen}.refit.json"
+    found = Refit(chosen, accepted, reason, verdict, folder, report, len(fresh), left_out)
+    artifact.write_json(report, found.to_dict())
+    return found
+
+
+def decide(verdict: Verdict) -> tuple[bool, str]:
+    """Whether the new model is accepted, and why, in one sentence."""
+    gap = f"{verdict.difference:+.4f} [{verdict.low:+.4f}, {verdict.high:+.4f}] on {verdict.n:,} people"
+    if verdict.n < FEWEST:
+        return False, f"refused: {verdict.n} cases prove nothing (at least {FEWEST} are needed)"
+    if verdict.high < 0:
+        return False, f"refused: worse than {verdict.fallback} by {gap}"
+    finding = "better" if verdict.low > 0 else "not found worse"
+    return True, f"accepted: {finding} than {verdict.fallback}, {gap}"
+
+
+def merge(
+    known: Dataset, grown: Dataset, events: Iterator[Event], forgotten: set[bytes]
+) -> tuple[Dataset, list[float], int]:
+    """The model's events and the store's as one data set; times of new ones; how many people were left out.
+
+    `grown` has the model's items and those put in since. An event of the store that the model has already
+    (same person, item and second) is taken once. People in `forgotten` lose what the model knew of them;
+    what they did since counts.
+    """
+    old = known.events
+    keep = np.array([digest_of(name) not in forgotten for name in known.user_ids.all], bool)
+    seconds = old.time if old.time is not None else np.zeros(len(old), np.int64)
+    kept = keep[old.user]
+    have = set(zip(old.user[kept].tolist(), old.item[kept].tolist(), seconds[kept].tolist(), strict=True))
+    names = [name for name, stays in zip(known.user_ids.all, keep, strict=True) if stays]
+    rows = {name: row for row, name in enumerate(names)}
+    kinds = {kind: code for code, kind in enumerate(known.kinds)}
+    before = known.user_ids
+    added: list[tuple[int, int, int, int, float, float]] = []
+    fresh: list[float] = []
+    for event in events:
+        item = grown.item_ids.get(event.item)
+        if item < 0 or (before.get(event.user), item, int(event.time)) in have:
+            continue
+        row = rows.setdefault(event.user, len(rows))
+        kind = kinds.setdefault(event.kind, len(kinds)) if event.kind in kinds or len(kinds) < 127 else 0
+        value = np.nan if event.value is None else event.value
+        quantity = 1.0 if event.quantity is None else event.quantity
+        added.append((row, item, int(event.time), kind, value, quantity))
+        fresh.append(event.time)
+    remap = np.cumsum(keep) - 1
+    columns = list(zip(*added, strict=True)) if added else [()] * 6
+    user = np.concatenate([remap[old.user[kept]], columns[0]]).astype(np.int32)
+    time_ = np.concatenate([seconds[kept], columns[2]]).astype(np.int64)
+    order = np.lexsort((time_, user))
+
+    def joined(name: str, column: int, kind: Any) -> Any:
+        return np.concatenate([getattr(old, name)[kept], columns[column]]).astype(kind)[order]
+
+    basket = np.concatenate([old.basket[kept], np.full(len(added), -1)]).astype(np.int32)
+    together = Events(
+        user[order],
+        joined("item", 1, np.int32),
+        time_[order] if old.time is not None else None,
+        joined("kind", 3, np.int8),
+        joined("value", 4, np.float32),
+        joined("quantity", 5, np.float32),
+        basket[order],
+    )
+    people = known.users.filter(pl.Series(keep))
+    extra = pl.DataFrame({"user_id": list(rows)[len(people) :]}, schema={"user_id": pl.String})
+    dataset = replace(
+        grown,
+        users=pl.concat([people, extra], how="diagonal"),
+        user_ids=Vocabulary(rows, what="user"),
+        events=together,
+        kinds=tuple(kinds),
+    )
+    return dataset, fresh, int((~keep).sum())
+
+
+def fitted_on(base: Recommender, dataset: Dataset, *, progress: bool = False) -> Recommender:
+    """The same parts and weights, fitted on another state of the shop.
+
+    Parts that read no events are shared where the items and their texts are the same.
+    """
+    same = dataset.item_ids == base.dataset.item_ids and dataset.item_texts == base.dataset.item_texts
+    fresh: dict[str, Any] = {
+        name: part if same and not part.reads_events else replace(part)  # type: ignore[type-var]
+        for name, part in base.blend.parts.items()
+    }
+    new = {name: part for name, part in fresh.items() if part is not base.blend.parts[name]}
+    fit_parts(new, dataset, progress=progress)
+    return Recommender(dataset, Blend(parts=fresh, weights=base.blend.weights), repeats=base.repeats)
+
+
+def latest(dataset: Dataset, past: Dataset, cut: int, repeats: bool, seed: int) -> Cases:
+    """People with a history before the cut, and what they did after it; at most `MOST`, drawn by chance."""
+    events = dataset.events
+    assert events.time is not None
+    after = events.time >= cut
+    users = np.unique(events.user[after])
+    users = users[np.diff(past.user_indptr)[users] > 0].astype(np.int32)
+    if len(users) > MOST:
+        users = np.sort(np.random.default_rng(seed).choice(users, MOST, replace=False))
+    targets = []
+    for user in users.tolist():
+        own = slice(dataset.user_indptr[user], dataset.user_indptr[user + 1])
+        items = np.unique(events.item[own][after[own]])
+        if not repeats:
+            items = np.setdiff1d(items, events.item[own][~after[own]])
+        targets.append(items)
+    indptr = np.concatenate([[0], np.cumsum([len(one) for one in targets])]).astype(np.int64)
+    flat = np.concatenate(targets) if targets else np.empty(0)
+    histories = past.histories(users, now=cut / SECONDS_PER_DAY)
+    return Cases(histories, indptr, flat.astype(np.int32), mask_seen=not repeats)
+
+
+def ndcg(score: Callable[[Histories], Floats], cases: Cases, listed: npt.NDArray[np.bool_]) -> Floats:
+    """float32 (n,): NDCG@10 of each case; NaN where there is nothing to find."""
+    discounts = 1.0 / np.log2(np.arange(K) + 2.0)
+    out = np.full(len(cases), np.nan, np.float32)
+    for start in range(0, len(cases), BATCH):
+        stop = min(start + BATCH, len(cases))
+        histories = cases.histories.take(slice(start, stop))
+        scores = np.where(listed, np.nan_to_num(score(histories), nan=-np.inf), -np.inf)
+        for row in range(stop - start):
+            wanted = cases.targets_of(start + row)
+            if not len(wanted):
+                continue
+            if cases.mask_seen:
+                scores[row, histories.item[histories.indptr[row] : histories.indptr[row + 1]]] = -np.inf
+            best = np.argpartition(-scores[row], min(K, len(listed) - 1))[:K]
+            best = best[np.argsort(-scores[row, best], kind="stable")]
+            hits = np.isin(best, wanted) & np.isfinite(scores[row, best])
+            out[start + row] = (hits * discounts[: len(best)]).sum() / discounts[: len(wanted)].sum()
+    return out
+
+
+def periodically(
+    every: float, once: Callable[[Path], Refit], model: Path, *, sleep: Callable[[float], None] = time.sleep
+) -> Iterator[Refit | CrossaisleError]:
+    """Refits again and again, from the model that was accepted last; waits first. Errors end nothing."""
+    while True:
+        sleep(every)
+        try:
+            found = once(model)
+        except CrossaisleError as error:  # nothing new, or the service is away: the next time, perhaps
+            yield error
+            continue
+        model = found.folder or model
+        yield found
+
+
+def seconds_of(text: str) -> float:
+    """'90s', '15m', '24h', '7d' as seconds; `DataError`."""
+    units: Mapping[str, float] = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+    try:
+        found = float(text[:-1]) * units[text[-1:]]
+    except (ValueError, KeyError):
+        found = 0.0
+    if not 1.0 <= found < 1e9:
+        raise DataError(f"a time must be a number with s, m, h or d, such as 24h (found {text!r})")
+    return found

@@ -1,0 +1,170 @@
+"""Refits: what the store taught is in the new model, a worse one is refused, nothing counts twice."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from crossaisle.cli import run
+from crossaisle.data.cases import Cases
+from crossaisle.data.dataset import Dataset
+from crossaisle.data.history import Histories
+from crossaisle.data.query import Query
+from crossaisle.errors import DataError
+from crossaisle.evaluate.guard import Verdict
+from crossaisle.models.blend import Blend
+from crossaisle.recommend import Recommender
+from crossaisle.serve import refit as work
+from crossaisle.serve.service import Service
+from crossaisle.serve.store import Event, Store
+from tests.serve.conftest import running, talk
+
+START = 1_710_000_000.0
+
+
+def habits(n: int = 150) -> list[Event]:
+    """People who take soap and, some days later, honey: the model of the tiny shop knows nothing of it."""
+    rng = random.Random(0)
+    first = [Event(f"a{i}", f"p{i}", "soap", "cart", START + i * 60.0) for i in range(n)]
+    first += [
+        Event(f"b{i}", f"p{i}", rng.choice(["milk", "cake"]), "view", START + i * 60.0) for i in range(n)
+    ]
+    later = [Event(f"c{i}", f"p{i}", "honey", "cart", START + 1e6 + i * 60.0, 2.0, 1.0) for i in range(n)]
+    return first + later
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store(tmp_path / "s.sqlite")
+    opened.add(habits()).result()
+    yield opened
+    opened.close()
+
+
+def test_a_better_model_is_saved_with_a_report(model: Path, store: Store, tmp_path: Path) -> None:
+    store.put_items({"rye": {"title": "Rye loaf", "categories": [["Bakery", "Bread"]]}}).result()
+    store.forget("ann").result()
+    found = work.refit(model, store, tmp_path / "models", holdout=0.25, name="next")
+    assert found.accepted
+    assert found.verdict.low > 0
+    assert found.verdict.n > 100
+    assert found.events == 450
+    assert found.folder is not None
+    new = Recommender.load(found.folder)
+    assert new.recommend(Query(history=("soap",))).ids[0] == "honey"
+    assert "rye" in new.dataset.item_ids
+    assert "p7" in new.dataset.user_ids
+    assert "ann" not in new.dataset.user_ids
+    assert len(new.dataset.events) == len(Recommender.load(model).dataset.events) + 450 - 7
+    assert set(new.dataset.kinds) >= {"cart", "view"}
+    report = json.loads(found.report.read_text())
+    assert report["accepted"]
+    assert report["comparison"]["n"] == found.verdict.n
+    assert report["people_left_out"] == 1
+    with pytest.raises(DataError, match="nothing to fit anew"):
+        work.refit(found.folder, store, tmp_path / "models")
+
+
+def test_a_worse_model_is_refused(
+    model: Path, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = work.fitted_on
+
+    def wrong(base: Recommender, dataset: Dataset, **more: Any) -> Recommender:
+        made = right(base, dataset, **more)
+        weights = {"for_you": {"popularity": -1.0}}
+        return Recommender(dataset, Blend(parts=made.blend.parts, weights=weights))
+
+    monkeypatch.setattr(work, "fitted_on", wrong)
+    found = work.refit(model, store, tmp_path / "models", holdout=0.25, name="next")
+    assert not found.accepted
+    assert "worse than a" in found.reason
+    assert not (tmp_path / "models" / "next").exists()
+    assert not json.loads(found.report.read_text())["accepted"]
+
+
+def test_few_cases_prove_nothing_and_no_difference_is_no_harm() -> None:
+    verdict = Verdict("new", "old", False, 0.1, 0.1, 0.0, -0.1, 0.1, 0.9, work.FEWEST - 1)
+    assert not work.decide(verdict)[0]
+    assert work.decide(replace(verdict, n=work.FEWEST))[0]
+    assert not work.decide(replace(verdict, n=500, difference=-0.2, low=-0.3, high=-0.1))[0]
+
+
+def test_events_of_the_store_count_once_in_the_new_model(model: Path, store: Store, tmp_path: Path) -> None:
+    found = work.refit(model, store, tmp_path / "models", holdout=0.25, name="next")
+    assert found.folder is not None
+    path = store.path
+    store.close()
+    service = Service.open(found.folder, path)
+
+    async def conversation(client: httpx.AsyncClient) -> None:
+        assert len(service.shop.history_of("p3").item) == 3
+        await client.post("/api/events", json={"user": "p3", "item": "bread"})
+        assert len(service.shop.history_of("p3").item) == 4
+        await client.delete("/api/users/p3")
+        assert len(service.shop.history_of("p3").item) == 0
+
+    talk(service, conversation)
+    service.close()
+
+
+def test_ndcg_is_what_it_should_be() -> None:
+    histories = Histories.of([np.array([0], np.int32), np.array([1], np.int32), np.array([2], np.int32)])
+    cases = Cases(histories, np.array([0, 1, 2, 2]), np.array([2, 1], np.int32), mask_seen=True)
+
+    def score(asked: Histories) -> Any:
+        return np.tile(np.array([[9.0, 5.0, 4.0, np.nan]], np.float32), (len(asked), 1))
+
+    found = work.ndcg(score, cases, np.ones(4, bool))
+    assert found[:2] == pytest.approx([1 / np.log2(3), 0.0])  # behind item 1; its own item is not asked for
+    assert np.isnan(found[2])
+    assert work.ndcg(score, cases, np.array([True, False, True, True]))[0] == pytest.approx(1.0)
+
+
+def test_again_and_again_from_the_one_accepted_last(tmp_path: Path) -> None:
+    slept: list[float] = []
+    asked: list[Path] = []
+
+    def once(base: Path) -> work.Refit:
+        asked.append(base)
+        if len(asked) == 2:
+            raise DataError("nothing to fit anew")
+        verdict = Verdict("n", "o", True, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 50)
+        folder = tmp_path / f"m{len(asked)}" if len(asked) != 3 else None
+        return work.Refit("n", folder is not None, "", verdict, folder, tmp_path, 1, 0)
+
+    rounds = work.periodically(60.0, once, tmp_path / "m0", sleep=slept.append)
+    for _ in range(4):
+        next(rounds)
+    assert [path.name for path in asked] == ["m0", "m1", "m1", "m1"]
+    assert slept == [60.0] * 4
+    assert work.seconds_of("24h") == 86400.0
+    for text in ("24", "h", "-1h", "0s", "1w"):
+        with pytest.raises(DataError, match="such as 24h"):
+            work.seconds_of(text)
+
+
+def test_the_command_has_a_running_service_take_it(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "models"
+    shutil.copytree(model, folder / "a")
+    service = Service.open(folder / "a", tmp_path / "live.sqlite", folder)
+    service.store.add(habits()).result()
+    with running(service) as address:
+        arguments = ["refit", str(folder / "a"), "--store", str(tmp_path / "live.sqlite")]
+        code = run([*arguments, "--holdout", "0.25", "--activate", address])
+        said = capsys.readouterr().out
+        assert code == 0, said
+        assert "accepted: better than a" in said
+        assert httpx.get(f"{address}/api/models").json()["active"].startswith("model-")
+        assert httpx.get(f"{address}/api/recommend/p9?n=1").status_code == 200
