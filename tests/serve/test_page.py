@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
-import subprocess
-import sys
 import time
-import urllib.request
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 
 import httpx
 import pytest
 
+from crossaisle.client import Client
+from crossaisle.serve.keys import add_key
 from crossaisle.serve.service import Service
-from tests.serve.conftest import talk
-from tests.serve.test_process import free_port
+from crossaisle.serve.store import Event
+from tests.serve.browser import Browser, opened
+from tests.serve.conftest import running, talk
 
 PAGE = files("crossaisle.serve") / "page"
-HTML, SCRIPT, STYLE = ((PAGE / name).read_text() for name in ("index.html", "page.js", "page.css"))
+HTML, STYLE = ((PAGE / name).read_text() for name in ("index.html", "page.css"))
+SCRIPTS = [file for file in sorted(PAGE.iterdir(), key=lambda f: f.name) if file.name.endswith(".js")]
+SCRIPT = "\n".join(file.read_text() for file in SCRIPTS)
 
 
 def test_every_word_is_there_in_both_languages() -> None:
@@ -49,39 +53,83 @@ def test_the_files_are_served(service: Service) -> None:
         assert (await client.get("/")).headers["content-type"].startswith("text/html")
         for path in re.findall(r"(?:href|src)=\"(/page/[^\"]+)\"", HTML):
             assert (await client.get(path)).status_code == 200
+        for name in re.findall(r"from \"\./(\w+\.js)\"", SCRIPT):
+            assert (await client.get(f"/page/{name}")).headers["content-type"].startswith("text/javascript")
 
     talk(service, conversation)
 
 
-def test_a_browser_shows_products_and_lists(model: Path, tmp_path: Path) -> None:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Browser]:
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if chromium is None:
-        pytest.skip("needs chromium, to open the page in it")
-    port = free_port()
-    command = [sys.executable, "-m", "crossaisle", "serve", str(model), "--port", str(port)]
-    command += ["--store", str(tmp_path / "s.sqlite")]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(600):
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/api/health/ready", timeout=5).close()
-                break
-            except OSError:
-                time.sleep(0.05)
-        shown = subprocess.run(
-            [
-                *(chromium, "--headless=new", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=5000"),
-                *(f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom"),
-                f"http://127.0.0.1:{port}/?lang=zh&user=ann",
-            ],
-            capture_output=True,
-            text=True,
-            timeout=120,
-        ).stdout
-    finally:
-        server.terminate()
-        server.wait(timeout=20)
-    assert "White bread" in shown
-    assert "为你推荐" in shown
-    assert "因为 " in shown  # a reason, in the language of the page
-    assert re.search(r'id="problem"[^>]*hidden', shown)
+        pytest.skip("needs chromium, to click through the page in it")
+    with opened(chromium, tmp_path / "profile") as found:
+        yield found
+
+
+def test_a_click_through_the_shop_window(service: Service, browser: Browser) -> None:
+    with running(service) as address:
+        browser.open(f"{address}/?lang=en&user=ann")
+        browser.until("document.querySelectorAll('#you li .why').length > 0")
+        assert browser.run("document.querySelectorAll('#products li').length") == 10
+        # search
+        browser.type("words", "bread")
+        browser.until("document.querySelectorAll('#products li').length === 3")
+        # into the cart: what goes with it is shown, with a reason, and the event is kept
+        assert browser.run("document.querySelector('#goes button') === null")
+        browser.click("#products li:first-child .add")
+        browser.until("document.querySelectorAll('#goes button.open').length > 0")
+        assert browser.run("document.querySelectorAll('#cart button').length") == 1
+        assert [event.kind for event in service.store.events_of("ann")] == ["cart"]
+        before = browser.run("document.getElementById('goes').textContent")
+        browser.type("words", "milk")
+        browser.until("document.querySelectorAll('#products li').length === 1")
+        browser.click("#products li:first-child .add")
+        browser.until(f"document.getElementById('goes').textContent !== {json.dumps(before)}")
+        # the slider of the share from other aisles
+        browser.drag("share", 100)
+        browser.until("document.getElementById('share-value').textContent === '100 %'")
+        browser.until("document.querySelectorAll('#you li').length > 0")
+        # the other language, dark, phone
+        browser.click("#language")
+        browser.until("document.getElementById('you-title').textContent === '为你推荐'")
+        browser.until("document.getElementById('you').textContent.includes('因为')")
+        browser.click("#theme")
+        ground = "getComputedStyle(document.body).backgroundColor"
+        one = browser.run(ground)
+        browser.click("#theme")
+        assert browser.run(ground) != one
+        browser.size(390, 844)
+        assert browser.run("document.documentElement.scrollWidth") <= 390
+        assert browser.run("document.getElementById('problem').hidden")
+        assert browser.complaints == []
+        browser.shot("shop")
+
+
+def test_a_click_through_the_console(service: Service, browser: Browser) -> None:
+    service.store.add([Event(None, "ann", "jam", "cart", time.time())]).result()
+    token = add_key(service.store, "operator", ["admin"])
+    with running(service) as address:
+        with Client(address, key=token) as client:
+            client.start_experiment("more-variety", [{"name": "as-it-is"}, {"name": "popular", "model": "b"}])
+        browser.open(f"{address}/?lang=en&user=ann")
+        browser.until("!document.getElementById('problem').hidden")  # it says that a key is needed
+        browser.type("key", token, "change")
+        browser.until("document.querySelectorAll('#products li').length === 10")
+        assert browser.run("document.getElementById('problem').hidden")
+        browser.click("#tab-console")
+        browser.until("document.querySelectorAll('#tests tr').length === 1")
+        browser.until("document.querySelectorAll('#heat td[data-step]').length > 0")
+        browser.until("document.querySelectorAll('#past li').length > 1")
+        browser.until("document.querySelectorAll('#next .why').length > 0")
+        browser.until("document.querySelectorAll('#known li').length === 2")
+        assert "White bread" in browser.run("document.getElementById('past').textContent")
+        browser.shot("console")
+        browser.click("#tests button")
+        browser.until("document.getElementById('tests').textContent.includes('stopped')")
+        browser.click("#known li:nth-child(2) button")
+        browser.until("document.getElementById('model').textContent.includes('b')")
+        browser.size(390, 844)
+        assert browser.run("document.documentElement.scrollWidth") <= 390
+        assert not [text for text in browser.complaints if "401" not in text]

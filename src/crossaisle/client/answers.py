@@ -220,6 +220,18 @@ class Console:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CategoryLinks:
+    """Which categories people shop together, in the model's data."""
+
+    __pydantic_config__ = DESCRIBED
+    names: tuple[str, ...]
+    users: tuple[int, ...]
+    """People who had something of each."""
+    lift: tuple[tuple[float, ...], ...]
+    """How much oftener two are shopped by one person than by chance; 1 = no link."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class AuditLine:
     """Who did what."""
 

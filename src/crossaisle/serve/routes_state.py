@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
-from crossaisle.client.answers import AuditLine, Console, Health, Models
+from crossaisle.client.answers import AuditLine, CategoryLinks, Console, Health, Models
 from crossaisle.serve.answers import answered, as_json
 from crossaisle.serve.routes_lists import service_of, who_asks
 
@@ -29,6 +29,14 @@ _CONSOLE = answered(
         "events": [{**_EVENT, "value": None, "quantity": None, "title": "Cantaloupe Whole"}],
         "load": {"requests": 1200, "failed": 0, "ms": {"p50": 1.1, "p95": 4.0, "p99": 9.2}, "counts": {}},
         "gauges": {"items": 25510, "up_seconds": 3600.0},
+    },
+)
+_LINKS = answered(
+    CategoryLinks,
+    {
+        "names": ["Produce > Melons", "Dairy > Milk"],
+        "users": [812, 1604],
+        "lift": [[2.5, 1.2], [1.2, 1.3]],
     },
 )
 _AUDIT = answered(list[AuditLine], [{"time": 1767225600.0, "who": "webshop", "what": "deleted item 7"}])
@@ -84,6 +92,12 @@ async def console(request: Request) -> Response:
         for event in reversed(service.latest)
     ]
     return as_json({"events": latest, "load": service.metrics.summary(), "gauges": service.gauges()})
+
+
+@router.get("/api/console/links", responses=_LINKS, response_class=Response)
+async def links(request: Request, n: Annotated[int, Query(ge=2, le=60)] = 20) -> Response:
+    """Which categories people shop together, for the most shopped ones."""
+    return as_json(await service_of(request).category_links(n))
 
 
 @router.get("/api/models", responses=_MODELS, response_class=Response)

@@ -13,13 +13,14 @@ from typing import Any, TypeVar
 
 from crossaisle import artifact
 from crossaisle.answer import RecommendationList
-from crossaisle.client.answers import InExperiment
+from crossaisle.client.answers import CategoryLinks, InExperiment
 from crossaisle.data.query import Query
 from crossaisle.errors import ArtifactError, ConfigError, UnknownIdError
 from crossaisle.recommend import Recommender
 from crossaisle.serve.batching import Batcher
 from crossaisle.serve.experiments.running import Experiments
 from crossaisle.serve.histories import LiveHistories
+from crossaisle.serve.links import category_links
 from crossaisle.serve.live import LiveShop
 from crossaisle.serve.metrics import Metrics
 from crossaisle.serve.store import Event, Store
@@ -42,6 +43,7 @@ class Service:
         self.batcher = Batcher(lambda: self.shop, self.metrics)
         self.latest: deque[Event] = deque(maxlen=50)
         self.started = time.time()
+        self._links: tuple[Recommender, int, CategoryLinks] | None = None
         # Changes to the catalogue and of the model, one after the other.
         self._changes = ThreadPoolExecutor(1, "changes")
         self.changing = asyncio.Lock()
@@ -125,6 +127,15 @@ class Service:
     async def in_order(self, work: Callable[..., T], *arguments: Any) -> T:
         """Runs slow work in the thread of changes, one after the other."""
         return await asyncio.get_running_loop().run_in_executor(self._changes, work, *arguments)
+
+    async def category_links(self, n: int) -> CategoryLinks:
+        """Which categories people shop together; worked out once per model."""
+        base = self.shop.base
+        if self._links is None or self._links[0] is not base or self._links[1] != n:
+            loop = asyncio.get_running_loop()
+            found = await loop.run_in_executor(None, category_links, base.dataset, n)
+            self._links = base, n, found
+        return self._links[2]
 
     # Models
 

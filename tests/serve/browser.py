@@ -1,0 +1,125 @@
+"""Chromium, driven through its own debugging port (DevTools protocol): no driver, no downloads."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+LONGEST = 20.0
+"""Seconds to wait for something to be seen."""
+
+
+class Browser:
+    """One tab."""
+
+    def __init__(self, socket: Any) -> None:
+        self._socket, self._n = socket, 0
+        self.complaints: list[str] = []
+        """Uncaught errors and errors in the console of the page."""
+        for domain in ("Page", "Runtime", "Log"):
+            self._do(f"{domain}.enable")
+        self.size(1280, 900)
+
+    def _do(self, method: str, **parameters: Any) -> dict[str, Any]:
+        self._n += 1
+        self._socket.send(json.dumps({"id": self._n, "method": method, "params": parameters}))
+        while True:
+            message = json.loads(self._socket.recv(timeout=LONGEST))
+            if message.get("id") == self._n:
+                assert "error" not in message, message
+                answer: dict[str, Any] = message["result"]
+                return answer
+            if message.get("method") == "Runtime.exceptionThrown":
+                self.complaints.append(json.dumps(message["params"])[:500])
+            if message.get("method") == "Log.entryAdded" and message["params"]["entry"]["level"] == "error":
+                self.complaints.append(message["params"]["entry"]["text"])
+
+    def open(self, address: str) -> None:
+        """Goes to an address."""
+        self._do("Page.navigate", url=address)
+
+    def run(self, script: str) -> Any:
+        """The value of an expression in the page."""
+        found = self._do("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
+        assert "exceptionDetails" not in found, found["exceptionDetails"]
+        return found["result"].get("value")
+
+    def until(self, condition: str) -> None:
+        """Waits until an expression is true."""
+        end = time.monotonic() + LONGEST
+        while time.monotonic() < end:
+            with suppress(AssertionError):  # the page may still be on its way
+                if self.run(condition):
+                    return
+            time.sleep(0.03)
+        raise AssertionError(f"never true: {condition}; problem: {self.run('document.body.innerText')[:500]}")
+
+    def click(self, selector: str) -> None:
+        """A real click of the mouse in the middle of an element."""
+        place = self.run(
+            f"(() => {{ const e = document.querySelector({json.dumps(selector)}); "
+            "e.scrollIntoView({block: 'center'}); const r = e.getBoundingClientRect(); "
+            "return [r.x + r.width / 2, r.y + r.height / 2]; })()"
+        )
+        for kind in ("mousePressed", "mouseReleased"):
+            at = {"x": place[0], "y": place[1], "button": "left", "clickCount": 1}
+            self._do("Input.dispatchMouseEvent", type=kind, **at)
+
+    def type(self, name: str, text: str, event: str = "input") -> None:
+        """Puts text into a field."""
+        self.run(f"document.getElementById('{name}').focus(); document.getElementById('{name}').value = ''")
+        self._do("Input.insertText", text=text)
+        if event != "input":
+            self.run(f"document.getElementById('{name}').dispatchEvent(new Event('{event}'))")
+
+    def drag(self, name: str, value: float) -> None:
+        """Moves a slider."""
+        self.run(
+            f"(() => {{ const e = document.getElementById('{name}'); e.value = {value}; "
+            "e.dispatchEvent(new Event('input', {bubbles: true})); })()"
+        )
+
+    def size(self, width: int, height: int) -> None:
+        """The size of the window; narrow ones are phones."""
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+        self._do("Emulation.setDeviceMetricsOverride", **metrics)
+
+    def shot(self, name: str) -> None:
+        """A picture of the whole page, for people, where CROSSAISLE_SHOTS names a folder."""
+        if folder := os.environ.get("CROSSAISLE_SHOTS"):
+            found = self._do("Page.captureScreenshot", format="png", captureBeyondViewport=True)
+            Path(folder, f"{name}.png").write_bytes(base64.b64decode(found["data"]))
+
+
+@contextmanager
+def opened(chromium: str, profile: Path) -> Iterator[Browser]:
+    """A browser of its own, which ends with the test."""
+    client = pytest.importorskip("websockets.sync.client", reason="needs pip install websockets")
+    command = [chromium, "--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0"]
+    command += ["--no-first-run", "--disable-extensions", f"--user-data-dir={profile}", "about:blank"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        port_file, end = profile / "DevToolsActivePort", time.monotonic() + 60
+        while not port_file.is_file() or not port_file.read_text().strip():
+            assert process.poll() is None, "chromium ended"
+            assert time.monotonic() < end, "chromium did not start"
+            time.sleep(0.05)
+        port = port_file.read_text().split()[0]
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/json", timeout=20) as answer:
+            tabs = json.load(answer)
+        url = next(tab["webSocketDebuggerUrl"] for tab in tabs if tab["type"] == "page")
+        with client.connect(url, max_size=None) as socket:
+            yield Browser(socket)
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
