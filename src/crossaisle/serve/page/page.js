@@ -160,7 +160,7 @@ async function start() {
   const wanted = new URLSearchParams(location.search);
   if (wanted.get("user")) $("user").value = wanted.get("user");
   const lang = kept("language") || (navigator.language.startsWith("zh") ? "zh" : "en");
-  speak(wanted.get("lang") === "zh" ? "zh" : wanted.get("lang") === "en" ? "en" : lang).catch(() => {});
+  speak(["en", "zh"].includes(wanted.get("lang")) ? wanted.get("lang") : lang);
   await begin();
 }
 
