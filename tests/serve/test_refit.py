@@ -81,7 +81,7 @@ def test_a_worse_model_is_refused(
 
     def wrong(base: Recommender, dataset: Dataset, **more: Any) -> Recommender:
         made = right(base, dataset, **more)
-        weights = {"for_you": {"popularity": -1.0}}
+        weights = {"for_you": {"item_knn": -1.0, "popularity": -1.0}}
         return Recommender(dataset, Blend(parts=made.blend.parts, weights=weights))
 
     monkeypatch.setattr(work, "fitted_on", wrong)
