@@ -16,12 +16,10 @@ import pytest
 
 from crossaisle.cli import run
 from crossaisle.data.cases import Cases
-from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Histories
 from crossaisle.data.query import Query
 from crossaisle.errors import DataError
 from crossaisle.evaluate.guard import Verdict
-from crossaisle.models.blend import Blend
 from crossaisle.recommend import Recommender
 from crossaisle.serve import refit as work
 from crossaisle.serve.service import Service
@@ -77,14 +75,14 @@ def test_a_better_model_is_saved_with_a_report(model: Path, store: Store, tmp_pa
 def test_a_worse_model_is_refused(
     model: Path, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    right = work.fitted_on
+    calls: list[int] = []
 
-    def wrong(base: Recommender, dataset: Dataset, **more: Any) -> Recommender:
-        made = right(base, dataset, **more)
-        weights = {"for_you": {"item_knn": -1.0, "popularity": -1.0}}
-        return Recommender(dataset, Blend(parts=made.blend.parts, weights=weights))
+    def worse_first(score: Any, cases: Cases, listed: Any) -> Any:
+        calls.append(len(cases))
+        old = np.random.default_rng(0).random(len(cases)).astype(np.float32)
+        return old * 0.8 if len(calls) == 1 else old
 
-    monkeypatch.setattr(work, "fitted_on", wrong)
+    monkeypatch.setattr(work, "ndcg", worse_first)
     found = work.refit(model, store, tmp_path / "models", holdout=0.25, name="next")
     assert not found.accepted
     assert "worse than a" in found.reason

@@ -25,8 +25,8 @@ from crossaisle.pipeline.fitting import fit_parts
 from crossaisle.recommend import Recommender
 from crossaisle.serve.histories import LiveHistories
 from crossaisle.serve.live import LiveShop
-from crossaisle.serve.service import warm
 from crossaisle.serve.store import Event, Store, digest_of
+from crossaisle.serve.warming import warm
 
 K = 10
 FEWEST = 30
