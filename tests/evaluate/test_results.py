@@ -7,7 +7,7 @@ import pytest
 from crossaisle.data.split import leave_last_out, temporal_split
 from crossaisle.errors import ArtifactError, ConfigError
 from crossaisle.evaluate.files import write_json
-from crossaisle.evaluate.results import Evaluation, evaluate, write_metrics, write_results
+from crossaisle.evaluate.results import Evaluation, evaluate, write_metrics
 from tests.evaluate.shops import random_shop, shop
 
 KEYS = ["dataset", "protocol", "split", "model", "slice", "metric", "k", "value", "low", "high", "n"]
@@ -117,11 +117,10 @@ def test_one_category_only_one_user_and_k_beyond_the_catalogue():
 
 def test_files_are_strict_json(tmp_path: Path):
     evaluation = made()
-    write_results(tmp_path / "deep" / "results.json", [evaluation, evaluation])
-    rows = json.loads((tmp_path / "deep" / "results.json").read_text(), parse_constant=pytest.fail)
-    assert len(rows) == 2 * len(evaluation.rows)
-    write_metrics(tmp_path / "metrics.json", evaluation, comparisons=evaluation.compare("oracle"))
-    body = json.loads((tmp_path / "metrics.json").read_text(), parse_constant=pytest.fail)
+    path = tmp_path / "deep" / "metrics.json"
+    write_metrics(path, evaluation, comparisons=evaluation.compare("oracle"))
+    body = json.loads(path.read_text(), parse_constant=pytest.fail)
+    assert len(body["rows"]) == len(evaluation.rows)
     assert list(body) == ["dataset", "protocol", "split", "cases", "notes", "rows", "comparisons"]
     assert body["notes"]
 

@@ -13,7 +13,7 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.errors import ConfigError
 from crossaisle.models.recipe import buys_again, default_parts
 from crossaisle.pipeline.fitting import fit, split_of
-from crossaisle.pipeline.measuring import MODEL, measure
+from crossaisle.pipeline.measuring import MODEL, measure, measure_carts
 from tests.data.test_carts import with_baskets
 from tests.models.shops import FIRST_DAY, tiny_shop
 
@@ -114,3 +114,12 @@ def _with(fitted, weights):  # type: ignore[no-untyped-def]
 def test_a_sample_of_the_users_is_measured_when_asked() -> None:
     fitted = fit(tiny_shop(users=60), split_config=SplitConfig(), model_config=PLAIN)
     assert len(measure(fitted, resamples=20, max_cases=7).cases) == 7
+
+
+def test_what_goes_with_a_product_is_measured_on_baskets_of_the_test() -> None:
+    shop = with_baskets(each=2)
+    fitted = fit(shop, split_config=SplitConfig(protocol="temporal", test=0.25), model_config=PLAIN)
+    rows = measure_carts(fitted, shop, resamples=20)
+    assert {row["slice"] for row in rows} == {"goes_with"}
+    assert {MODEL, "basket_knn", "popularity"} <= {row["model"] for row in rows}
+    assert measure_carts(fitted, fitted.split.past) == []

@@ -257,11 +257,6 @@ def result_row(
     }
 
 
-def write_results(path: str | Path, evaluations: Iterable[Evaluation]) -> None:
-    """`results.json`: the rows of some evaluations in one flat list."""
-    write_json(path, [row for evaluation in evaluations for row in evaluation.rows])
-
-
 def write_metrics(path: str | Path, evaluation: Evaluation, **more: Any) -> None:
     """`metrics.json`: one evaluation with its notes; `more` is added at the top level."""
     head = {"dataset": evaluation.dataset, "protocol": evaluation.protocol, "split": evaluation.split}

@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from crossaisle.config import ModelConfig
+from crossaisle.data.carts import has_baskets
 from crossaisle.data.catalogues import load_catalogue
 from crossaisle.data.history import Decay
 from crossaisle.errors import ConfigError, nearest
-from crossaisle.evaluate.results import write_results
+from crossaisle.evaluate.files import write_json
 from crossaisle.models.base import Scorer
 from crossaisle.models.linear import EASE
 from crossaisle.pipeline.fitting import fit
-from crossaisle.pipeline.measuring import measure
+from crossaisle.pipeline.measuring import measure, measure_carts
 from crossaisle.pipeline.running import Say, silent, split_of_known
 
 SHOPS = ("completejourney", "instacart", "amazon14", "s3rec-beauty", "s3rec-sports", "s3rec-toys")
@@ -78,6 +79,10 @@ def _shop(
     for on in ("validation", "test"):
         say(f"measuring on {on}")
         evaluations.append(measure(fitted, on=on, sums=sums, max_cases=MOST_CASES.get(name)))
+    rows = [row for evaluation in evaluations for row in evaluation.rows]
+    if has_baskets(dataset):
+        say("measuring what goes with baskets of the test")
+        rows += measure_carts(fitted, dataset)
     folder.mkdir(parents=True, exist_ok=True)
-    write_results(folder / "results.json", evaluations)
-    return [row for evaluation in evaluations for row in evaluation.rows]
+    write_json(folder / "results.json", rows)
+    return rows

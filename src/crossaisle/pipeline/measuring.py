@@ -9,8 +9,11 @@ from typing import Literal
 
 import numpy as np
 
+from crossaisle.data.carts import cart_cases
 from crossaisle.data.cases import Cases, Split
-from crossaisle.evaluate.results import Evaluation, evaluate
+from crossaisle.data.dataset import Dataset
+from crossaisle.data.membership import is_in
+from crossaisle.evaluate.results import Evaluation, Row, evaluate
 from crossaisle.evaluate.scoring import Score
 from crossaisle.pipeline.fitting import Costs, Fitted
 from crossaisle.recommend import Recommender
@@ -74,6 +77,21 @@ def measure(
             progress=progress,
         )
     )
+
+
+def measure_carts(fitted: Fitted, dataset: Dataset, *, resamples: int = 1000, seed: int = 0) -> list[Row]:
+    """`goes_with` on baskets of the test: one to three items in view, the basket's rest is right.
+
+    Rows of the slice `goes_with`; none where no basket of `dataset` is later than the past.
+    """
+    events = dataset.events
+    later = (events.basket >= 0) & ~is_in(events.basket, fitted.split.past.events.basket)
+    carts = cart_cases(dataset, later, seed=seed)
+    if not len(carts):
+        return []
+    asked = replace(fitted, split=replace(fitted.split, protocol="carts", test=carts))
+    rows = measure(asked, resamples=resamples, seed=seed).rows
+    return [row | {"slice": "goes_with"} for row in rows if row["slice"] == "all"]
 
 
 def _sampled(split: Split, most: int, seed: int) -> Split:
