@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import inspect
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +117,7 @@ class Likelihood:
                 ids[row, : len(texts[i])] = torch.tensor(texts[i])
             ids = ids.to(device)
             total = first[ids[:, 0]].double() + self._rest(
-                read.past_key_values, ids, [len(texts[i]) for i in batch]
+                read[self._cache_name], ids, [len(texts[i]) for i in batch]
             )
             for i, value in zip(batch, total.tolist(), strict=True):
                 out[i] = value
@@ -128,13 +129,19 @@ class Likelihood:
             return torch.zeros(len(ids), dtype=torch.float64, device=ids.device)
         own = copy.deepcopy(cache)
         own.batch_repeat_interleave(len(ids))
-        logits = self.model(input_ids=ids[:, :-1], past_key_values=own).logits.float()  # (b, width - 1, v)
+        read = self.model(input_ids=ids[:, :-1], **{self._cache_name: own})
+        logits = read.logits.float()  # (b, width - 1, v)
         loss = nn.functional.cross_entropy(logits.transpose(1, 2), ids[:, 1:], reduction="none")
         there = (
             torch.arange(1, ids.shape[1], device=ids.device)
             < torch.tensor(lengths, device=ids.device)[:, None]
         )
         return -(loss.double() * there).sum(dim=1)
+
+    @cached_property
+    def _cache_name(self) -> str:
+        """transformers 5.24 gave the argument a new name; `past_key_values` goes with 5.40."""
+        return "cache" if "cache" in inspect.signature(self.model.forward).parameters else "past_key_values"
 
     def _first_token(self) -> int:
         """What stands before a text that stands alone."""
