@@ -61,7 +61,7 @@ class LiveShop(Recommender):
         changed: Mapping[str, Mapping[str, Any]] | None = None,
         *,
         before: LiveShop | None = None,
-        kept_users: int = 8192,
+        kept_users: int = 4096,
         now: float | None = None,
     ) -> None:
         """`changed`: items that differ from the model's catalogue, by id. `before`: the state before the
