@@ -76,8 +76,17 @@ class StoreError(CrossaisleError):
 class ServiceError(CrossaisleError):
     """A service refused a request or did not answer; the message is the detail of its problem (RFC 9457)."""
 
-    def __init__(self, detail: str, status: int, *, title: str = "", rules: tuple[str, ...] = ()) -> None:
-        self.status, self.title, self.rules = status, title, rules
+    def __init__(
+        self,
+        detail: str,
+        status: int,
+        *,
+        title: str = "",
+        rules: tuple[str, ...] = (),
+        retry_after: float | None = None,
+    ) -> None:
+        """`title` is "" where the answer was no problem of the service, `retry_after` in seconds."""
+        self.status, self.title, self.rules, self.retry_after = status, title, rules, retry_after
         super().__init__(detail)
 
 

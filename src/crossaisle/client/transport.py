@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from crossaisle.client.answers import Problem, read
 from crossaisle.errors import ConfigError, MissingDependencyError, ServiceError
@@ -31,16 +32,20 @@ class Transport:
         key: str | None,
         timeout: float,
         retries: int,
-        rng: random.Random | None,
-        transport: httpx.BaseTransport | None,
+        rng: random.Random | None = None,
+        transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         try:
             import httpx
         except ImportError:
             raise MissingDependencyError("httpx", "client", "the client") from None
-        if not url.startswith(("http://", "https://")):
-            raise ConfigError(f"url must start with http:// or https:// (found {url!r})")
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ConfigError(
+                f"{url!r} is no address of a service: url must start with http:// or https://, "
+                "such as http://127.0.0.1:8080"
+            )
         headers = {"authorization": f"Bearer {key}"} if key else {}
         self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout, transport=transport)
         self._broken: tuple[type[Exception], ...] = (httpx.TransportError,)
@@ -110,6 +115,9 @@ def _error(answer: httpx.Response) -> ServiceError:
     try:
         problem = read(Problem, answer.json())
         rules = tuple(f"{e.get('where', '')}: {e.get('rule', '')}" for e in problem.errors)
-        return ServiceError(problem.detail, answer.status_code, title=problem.title, rules=rules)
+        wait = _seconds(answer.headers.get("retry-after"))
+        return ServiceError(
+            problem.detail, answer.status_code, title=problem.title, rules=rules, retry_after=wait
+        )
     except (ValueError, TypeError):
         return ServiceError(f"{answer.status_code}: {answer.text[:200]}", answer.status_code)

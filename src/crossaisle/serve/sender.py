@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import logging
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
-from crossaisle.errors import ConfigError, StoreError
+from crossaisle.client.answers import Counted, read
+from crossaisle.client.transport import Transport
+from crossaisle.errors import ConfigError, ServiceError, StoreError
 
 _LOG = logging.getLogger(__name__)
 REFUSED = (400, 413, 422)
@@ -46,23 +46,15 @@ class Sender:
         url: str,
         *,
         key: str | None = None,
-        headers: Mapping[str, str] | None = None,
         stop: threading.Event | None = None,
         patience: float | None = None,
     ) -> None:
         """`url`: of the service, without `/api`. `patience`: seconds to wait for a service that is away, or
         for ever. Raises `ConfigError` for a URL that is none.
         """
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ConfigError(f"{url!r} is no address of a service: it looks like http://127.0.0.1:8080")
         self.url, self.stop = url, stop or threading.Event()
-        self._path = f"{parts.path.rstrip('/')}/api/events"
-        make = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        self._connection = make(parts.hostname, parts.port, timeout=TIMEOUT)
-        self._headers = {"content-type": "application/json", **(headers or {})}
-        if key:
-            self._headers["authorization"] = f"Bearer {key}"
+        # Tries again by itself, for as long as it takes and no longer than until it is told to stop.
+        self._transport = Transport(url, key=key, timeout=TIMEOUT, retries=0)
         self._patience = patience
 
     def send(self, events: Sequence[Mapping[str, Any]]) -> Sent:
@@ -80,60 +72,53 @@ class Sender:
 
     def _send(self, events: list[tuple[int, Mapping[str, Any]]], sent: Sent) -> None:
         body = json.dumps([event for _, event in events], ensure_ascii=False).encode("utf-8", "replace")
-        status, answer = self._until_answered(body)
-        if status == 200:
-            sent.accepted += int(answer["accepted"])
-            sent.duplicates += int(answer["duplicates"])
+        answer = self._until_answered(body)
+        if isinstance(answer, Counted):
+            sent.accepted += answer.accepted
+            sent.duplicates += answer.duplicates
         elif len(events) == 1:
-            sent.refused.append((events[0][0], str(answer.get("detail", f"status {status}"))))
+            sent.refused.append((events[0][0], str(answer)))
         else:
             middle = len(events) // 2
             self._send(events[:middle], sent)
             self._send(events[middle:], sent)
 
-    def _until_answered(self, body: bytes) -> tuple[int, dict[str, Any]]:
+    def _until_answered(self, body: bytes) -> Counted | ServiceError:
         waited, pause, failures = 0.0, 0.1, 0
         while True:
-            try:
-                status, headers, answer = self._ask(body)
-            except (OSError, http.client.HTTPException) as error:
-                self._connection.close()
-                status, headers, answer = 0, {}, {"detail": f"{error or type(error).__name__}"}
-            if status == 200 or status in REFUSED:
-                return status, answer
-            said = f"{self.url}: {answer.get('detail', status)}"
-            if status in STOPPING:
+            answer = self._ask(body)
+            if isinstance(answer, Counted) or answer.status in REFUSED:
+                return answer
+            said = f"{self.url}: {answer}"
+            if answer.status in STOPPING:
                 raise ConfigError(said)
-            failures += status not in (0, 429, 503)
+            failures += answer.status not in (0, 429, 503)
             if failures >= TRIES:
-                return status, answer
+                return answer
             if self._patience is not None and waited >= self._patience:
                 raise StoreError(f"{said}; gave up after {waited:.0f} s")
             if waited == 0:
                 _LOG.warning("%s: waiting", said)
-            pause = _seconds(headers.get("retry-after")) or min(2 * pause, LONGEST_WAIT)
+            pause = min(answer.retry_after or 2 * pause, LONGEST_WAIT)
             if self.stop.wait(pause):
                 raise Stopped
             waited += pause
 
-    def _ask(self, body: bytes) -> tuple[int, dict[str, str], dict[str, Any]]:
-        self._connection.request("POST", self._path, body, self._headers)
-        answer = self._connection.getresponse()
-        text = answer.read()
-        headers = {name.lower(): value for name, value in answer.getheaders()}
+    def _ask(self, body: bytes) -> Counted | ServiceError:
+        """What the service counted or refused; status 0 where it was not the service that answered."""
         try:
-            found = json.loads(text)
-        except ValueError:
-            found = {}
-        whole = isinstance(found, dict) and (answer.status != 200 or {"accepted", "duplicates"} <= set(found))
-        if not whole:
-            raise http.client.HTTPException(f"status {answer.status}, and not an answer of this service")
-        return answer.status, headers, found
+            headers = {"content-type": "application/json"}
+            answer = self._transport.ask("POST", "/api/events", content=body, headers=headers)
+            return read(Counted, answer) or _not_ours()
+        except ServiceError as error:
+            return error if error.title else ServiceError(str(error), 0)
+        except (TypeError, ValueError):
+            return _not_ours()
 
     def close(self) -> None:
         """Closes the connection."""
-        self._connection.close()
+        self._transport.close()
 
 
-def _seconds(text: str | None) -> float | None:
-    return min(float(text), LONGEST_WAIT) if text and text.isdigit() else None
+def _not_ours() -> ServiceError:
+    return ServiceError("what came is not an answer of this service", 0)
