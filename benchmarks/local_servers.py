@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from pathlib import Path
 
 
@@ -56,7 +57,7 @@ def free_port() -> int:
         return port
 
 
-class Local:
+class Local(ABC):
     """A server process on 127.0.0.1 with a folder of its own."""
 
     def __init__(self) -> None:
@@ -65,8 +66,9 @@ class Local:
         self.process: subprocess.Popen[bytes] | None = None
         self.start()
 
+    @abstractmethod
     def command(self) -> list[str]:
-        raise NotImplementedError
+        """What is started."""
 
     def answers(self) -> bool:
         """Whether it takes connections."""
