@@ -36,13 +36,11 @@ def _bound(scores: Floats, k: int) -> Floats:
     """(n,): a score that at least k columns of each row reach."""
     n, m = scores.shape
     size = m // max(_BLOCKS * k, 1)
-    if size < 2:
-        maxima = scores
-    else:
+    maxima = scores
+    if size > 1:
         blocks = m // size
-        whole = scores[:, : blocks * size].reshape(n, size, blocks).max(axis=1)
+        maxima = scores[:, : blocks * size].reshape(n, size, blocks).max(axis=1)
         rest = m - blocks * size
-        np.maximum(whole[:, :rest], scores[:, blocks * size :], out=whole[:, :rest])
-        maxima = whole
+        np.maximum(maxima[:, :rest], scores[:, blocks * size :], out=maxima[:, :rest])
     bound: Floats = np.partition(maxima, maxima.shape[1] - k, axis=1)[:, maxima.shape[1] - k]
     return bound

@@ -31,7 +31,7 @@ from crossaisle.train_config import Moves, TrainConfig
 
 DATASETS = ("s3rec-beauty", "amazon14")
 TEXTS = 10_000
-"""Texts that each fine-tuning sees; about ten minutes on two cores."""
+"""Texts that each fine-tuning sees; a few minutes on two cores."""
 CASES = 5_000
 TUNING_CASES = 1_500
 MODEL, FALLBACK = "crossaisle", "tfidf"
