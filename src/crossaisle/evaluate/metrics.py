@@ -13,6 +13,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from crossaisle.data.history import Floats
+from crossaisle.data.vocabulary import Rows
+
 PerCase = npt.NDArray[np.float64]
 
 
@@ -46,6 +49,14 @@ class Relevant:
         together = np.bincount(group)[group] if len(owner) else np.empty(0)
         place = np.arange(len(owner)) - np.flatnonzero(opens)[group] + 1
         return cls(owner, rank - width / 2 + place * width / (together + 1), n)
+
+    @classmethod
+    def listed(cls, lists: Rows, indptr: npt.NDArray[np.int64], target: Rows) -> Relevant:
+        """From lists (n, k), best first, -1 where nothing stands; case i has the targets
+        `target[indptr[i]:indptr[i + 1]]`. A target that is not in the list of its case is missed."""
+        owner = np.repeat(np.arange(len(lists)), np.diff(indptr))
+        found = lists[owner] == target[:, None]
+        return cls(owner, np.where(found.any(axis=1), found.argmax(axis=1) + 1.0, np.inf), len(lists))
 
     @cached_property
     def total(self) -> PerCase:
@@ -94,6 +105,18 @@ def ndcg(relevant: Relevant, k: int) -> PerCase:
     best = ideal[np.minimum(np.nan_to_num(relevant.total), k).astype(np.int64)]
     gain: PerCase = relevant.sum(1 / np.log2(rank + 1)) / best
     return gain
+
+
+def ndcg_of_one(rank: npt.NDArray[np.floating], k: int) -> Floats:
+    """`ndcg` of cases with one target each, float32 (n,), from the targets' ranks (n,)."""
+    return np.where(rank <= k, 1 / np.log2(rank + 1), 0.0).astype(np.float32)
+
+
+def middle_rank(scores: Floats, own: Floats) -> Floats:
+    """float32 (n,): rank of a target that scores `own` (n,) among `scores` (n, m), itself one of them."""
+    above, level = (scores > own[:, None]).sum(axis=1), (scores == own[:, None]).sum(axis=1)
+    rank: Floats = (above + (level + 1) / 2).astype(np.float32)
+    return rank
 
 
 def mrr(relevant: Relevant, k: int) -> PerCase:

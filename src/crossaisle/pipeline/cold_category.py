@@ -21,6 +21,7 @@ from crossaisle.encoders.cache import pretrained
 from crossaisle.encoders.whiten import Whitening
 from crossaisle.evaluate.bands import Line, curve_svg
 from crossaisle.evaluate.files import write_json
+from crossaisle.evaluate.metrics import middle_rank, ndcg_of_one
 from crossaisle.evaluate.results import result_row
 from crossaisle.evaluate.significance import Bootstrap
 from crossaisle.models.borrowed import BorrowedBehaviour
@@ -242,14 +243,13 @@ def _level(scores: Floats) -> Floats:
 def _gain(scores: Floats, cases: Cases, inside: Mask | None) -> Floats:
     """NDCG at 10 of one target per case, float32 (n,), inside a category or over everything; may
     overwrite scores of the history, which does not compete. Ties get the middle rank."""
-    own = scores[np.arange(len(cases)), cases.target][:, None]
+    own = scores[np.arange(len(cases)), cases.target]
     if inside is None:
         scores[cases.histories.owner, cases.histories.item] = -np.inf
         competing = scores
     else:  # the history holds nothing of the category
         competing = scores[:, inside]
-    rank = (competing > own).sum(axis=1) + ((competing == own).sum(axis=1) + 1) / 2
-    return np.where(rank <= K, 1 / np.log2(rank + 1), 0.0).astype(np.float32)
+    return ndcg_of_one(middle_rank(competing, own), K)
 
 
 def some_users(dataset: Dataset, most: int, seed: int = 0) -> Dataset:

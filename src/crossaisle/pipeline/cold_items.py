@@ -20,6 +20,7 @@ from crossaisle.encoders.cache import pretrained
 from crossaisle.encoders.whiten import Whitening
 from crossaisle.evaluate.files import write_json
 from crossaisle.evaluate.guard import Verdict, guard
+from crossaisle.evaluate.metrics import middle_rank, ndcg_of_one
 from crossaisle.evaluate.results import result_row
 from crossaisle.evaluate.scoring import Score
 from crossaisle.evaluate.significance import Bootstrap
@@ -161,7 +162,7 @@ class Study:
                 spread = {name: max(float(part.std()), 1e-9) for name, part in parts.items()}
                 sums = {f"{name}_borrowed": _candidates(name, spread) for name in self.weights}
             for name, options in sums.items():
-                hits = [_gain(_rank(_total(parts, option), block)) for option in options]
+                hits = [ndcg_of_one(_rank(_total(parts, option), block), K) for option in options]
                 found.setdefault(name, []).append(np.stack(hits, axis=1))
         for name, options in sums.items():
             self.weights[name] = options[int(np.concatenate(found[name]).mean(axis=0).argmax())]
@@ -241,7 +242,7 @@ def measured(
             ranks[name].append(_rank(_total(parts, chosen), block))
     joined = {name: np.concatenate(found) for name, found in ranks.items()}
     return {
-        "ndcg": {name: _gain(rank) for name, rank in joined.items()},
+        "ndcg": {name: ndcg_of_one(rank, K) for name, rank in joined.items()},
         "recall": {name: (rank <= K).astype(np.float32) for name, rank in joined.items()},
     }
 
@@ -270,12 +271,4 @@ def _rank(scores: Floats, cases: Cases) -> Floats:
     """Middle rank of the one target of each case, float32 (n,); the history does not compete."""
     histories = cases.histories
     scores[histories.owner, histories.item] = -np.inf
-    own = scores[np.arange(len(cases)), cases.target][:, None]
-    above, level = (scores > own).sum(axis=1), (scores == own).sum(axis=1)
-    rank: Floats = (above + (level + 1) / 2).astype(np.float32)
-    return rank
-
-
-def _gain(rank: Floats) -> Floats:
-    """NDCG at 10 of one target at each rank."""
-    return np.where(rank <= K, 1 / np.log2(rank + 1), 0.0).astype(np.float32)
+    return middle_rank(scores, scores[np.arange(len(cases)), cases.target])

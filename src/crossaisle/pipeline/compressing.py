@@ -71,15 +71,13 @@ class Questions:
         index = codes or CompactVectors.of(vectors, "float32")
         exact = vectors if codes is not None and again else None
         found, _ = index.search(queries, DEEP, vectors=exact, rescore=RESCORE)
-        rank = np.full(len(self.cases.target), np.inf)
+        lists = np.full(found.shape, -1, np.int32)
         for case, listed in enumerate(found):
             seen = self.queries.indices[self.queries.indptr[case] : self.queries.indptr[case + 1]]
             shown = listed[~np.isin(listed, seen)] if self.cases.mask_seen else listed
-            place = {int(item): number for number, item in enumerate(shown, start=1)}
-            own = slice(self.cases.target_indptr[case], self.cases.target_indptr[case + 1])
-            rank[own] = [place.get(int(item), np.inf) for item in self.cases.target[own]]
-        owner = np.repeat(np.arange(len(found)), np.diff(self.cases.target_indptr))
-        return float(np.nanmean(ndcg(Relevant(owner, rank, len(found)), K)))
+            lists[case, : len(shown)] = shown
+        relevant = Relevant.listed(lists, self.cases.target_indptr, self.cases.target)
+        return float(np.nanmean(ndcg(relevant, K)))
 
 
 def compress(

@@ -25,6 +25,7 @@ from crossaisle.encoders.whiten import Whitening
 from crossaisle.evaluate.bands import Line, curve_svg
 from crossaisle.evaluate.files import write_json, write_text
 from crossaisle.evaluate.guard import Verdict, guard
+from crossaisle.evaluate.metrics import middle_rank, ndcg_of_one
 from crossaisle.evaluate.results import result_row
 from crossaisle.evaluate.significance import Bootstrap
 from crossaisle.models.borrowed import BorrowedBehaviour
@@ -296,9 +297,8 @@ class Question:
             if lent is not None:
                 scores = scores + self._level(lent[on])
             place = np.cumsum(self.inside) - 1
-            own = scores[np.arange(len(cases)), place[cases.target]][:, None]
-            rank = (scores > own).sum(axis=1) + ((scores == own).sum(axis=1) + 1) / 2
-            out[on] = np.where(rank <= K, 1 / np.log2(rank + 1), 0.0).astype(np.float32)
+            own = scores[np.arange(len(cases)), place[cases.target]]
+            out[on] = ndcg_of_one(middle_rank(scores, own), K)
         return out
 
     def _level(self, scores: Floats) -> Floats:

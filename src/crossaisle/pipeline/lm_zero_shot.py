@@ -19,6 +19,7 @@ from crossaisle.data.history import Decay, Floats
 from crossaisle.data.membership import is_in
 from crossaisle.data.vocabulary import Rows
 from crossaisle.evaluate.files import write_json
+from crossaisle.evaluate.metrics import ndcg_of_one
 from crossaisle.evaluate.results import result_row
 from crossaisle.evaluate.significance import Bootstrap
 from crossaisle.models import registry
@@ -120,8 +121,7 @@ class ListStudy:
         own = 1 + np.arange(self.drawn)
         for slice_, columns in (("uniform", own), ("by_sales", own + self.drawn)):
             ranks = {name: _rank(s[:, :1], s[:, columns]) for name, s in scores.items()}
-            gain = {n: np.where(r <= K, 1 / np.log2(r + 1), 0).astype(np.float32) for n, r in ranks.items()}
-            self.values[slice_] = gain
+            self.values[slice_] = {n: ndcg_of_one(r, K) for n, r in ranks.items()}
             self.first[slice_] = {n: (r == 1).astype(np.float32) for n, r in ranks.items()}
 
     def _lists(self) -> Rows:

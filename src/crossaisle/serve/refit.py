@@ -19,8 +19,11 @@ from crossaisle.data.dataset import Dataset, Events
 from crossaisle.data.history import SECONDS_PER_DAY, Floats, Histories
 from crossaisle.data.vocabulary import Vocabulary
 from crossaisle.errors import CrossaisleError, DataError
+from crossaisle.evaluate import metrics
 from crossaisle.evaluate.guard import Verdict, guard
+from crossaisle.evaluate.metrics import Relevant
 from crossaisle.models.blend import Blend
+from crossaisle.models.top import top_k
 from crossaisle.pipeline.fitting import fit_parts
 from crossaisle.recommend import Recommender
 from crossaisle.serve.histories import LiveHistories
@@ -222,23 +225,15 @@ def latest(dataset: Dataset, past: Dataset, cut: int, repeats: bool, seed: int) 
 
 def ndcg(score: Callable[[Histories], Floats], cases: Cases, listed: npt.NDArray[np.bool_]) -> Floats:
     """float32 (n,): NDCG@10 of each case; NaN where there is nothing to find."""
-    discounts = 1.0 / np.log2(np.arange(K) + 2.0)
-    out = np.full(len(cases), np.nan, np.float32)
+    lists = [np.empty((0, min(K, len(listed))), np.int32)]
     for start in range(0, len(cases), BATCH):
-        stop = min(start + BATCH, len(cases))
-        histories = cases.histories.take(slice(start, stop))
+        histories = cases.histories.take(slice(start, min(start + BATCH, len(cases))))
         scores = np.where(listed, np.nan_to_num(score(histories), nan=-np.inf), -np.inf)
-        for row in range(stop - start):
-            wanted = cases.targets_of(start + row)
-            if not len(wanted):
-                continue
-            if cases.mask_seen:
-                scores[row, histories.item[histories.indptr[row] : histories.indptr[row + 1]]] = -np.inf
-            best = np.argpartition(-scores[row], min(K, len(listed) - 1))[:K]
-            best = best[np.argsort(-scores[row, best], kind="stable")]
-            hits = np.isin(best, wanted) & np.isfinite(scores[row, best])
-            out[start + row] = (hits * discounts[: len(best)]).sum() / discounts[: len(wanted)].sum()
-    return out
+        if cases.mask_seen:
+            scores[histories.owner, histories.item] = -np.inf
+        lists.append(top_k(scores, min(K, len(listed))))
+    relevant = Relevant.listed(np.concatenate(lists), cases.target_indptr, cases.target)
+    return metrics.ndcg(relevant, K).astype(np.float32)
 
 
 def periodically(
