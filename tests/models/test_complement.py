@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 
 from crossaisle.data.history import Histories
-from crossaisle.models.complement import ComplementSoftmax, _Adam
+from crossaisle.models.complement import ComplementSoftmax, _Adam, _Learning
 from tests.models.contract import ScorerContract
 from tests.models.shops import tiny_shop
 
@@ -18,6 +18,16 @@ class TestComplementSoftmax(ScorerContract):
         return ComplementSoftmax(dimensions=16, epochs=60, batch=8, learning_rate=0.02)
 
 
+class _First:
+    """Draws the basket's first item, and leaves nothing out."""
+
+    def random(self, size):  # type: ignore[no-untyped-def]
+        return np.zeros(size)
+
+    def normal(self, mean, deviation, size):  # type: ignore[no-untyped-def]
+        return np.random.default_rng(3).normal(size=size)
+
+
 class _Keep(_Adam):
     """Keeps the gradient instead of following it."""
 
@@ -27,26 +37,29 @@ class _Keep(_Adam):
 
 
 def test_gradients_match_finite_differences() -> None:
-    codes = np.array([0, 0, 1, 1, 2], np.int32)
-    basket = sparse.csr_matrix(np.array([[1, 1, 1, 0, 1]], np.float32))
-    model = ComplementSoftmax(dimensions=3, dropout=0.0)
-    rng = np.random.default_rng(3)
-    model.source_, model.target_ = (rng.normal(size=(5, 3)).astype(np.float32) for _ in range(2))
-    model.bias_ = rng.normal(size=5).astype(np.float32)
-    rules = [_Keep(p) for p in (model.source_, model.target_, model.bias_)]
-    members = [codes == c for c in range(3)]
-
-    class First:
-        """Draws the basket's first item: the query is category 0, the targets are items 2 and 4."""
-
-        def random(self, size):  # type: ignore[no-untyped-def]
-            return np.zeros(size)
-
-    model._step(basket, codes, members, rules, 0.1, First())  # type: ignore[arg-type]
+    codes = np.array([0, 0, 1, 1, 2, 2], np.int32)
+    basket = sparse.csr_matrix(np.array([[1, 1, 1, 0, 1, 1]], np.float32))
+    # Five items of their own and a word that items 1 and 4 share; item 5, not scored, has a word alone.
+    dense = np.eye(6, 7, dtype=np.float32)
+    dense[[1, 4, 5], 6], dense[5, 5] = 0.5, 0.0
+    features = sparse.csr_matrix(dense)
+    learning = _Learning(
+        features=features,
+        scored=np.arange(5),
+        codes=codes,
+        bias=np.random.default_rng(4).normal(size=5).astype(np.float32),
+        dimensions=3,
+        dropout=0.0,
+        rng=_First(),  # type: ignore[arg-type]
+    )
+    rules = learning._rules = [_Keep(rule.parameter) for rule in learning._rules]
+    learning.step(basket, 0.1)
 
     def loss() -> float:
-        logits = (model.source_[:2].sum(0) / np.sqrt(2)) @ model.target_.T + model.bias_
-        logits = logits[2:].astype(np.float64)
+        """The query is category 0, the targets are items 2 and 4."""
+        query = (features @ learning.source)[:2].sum(0) / np.sqrt(2)
+        logits = query @ (features @ learning.target)[2:5].T + learning.bias[2:]
+        logits = logits.astype(np.float64)
         return float(-np.mean(logits[[0, 2]]) + np.log(np.exp(logits).sum()))
 
     for rule in rules:
@@ -73,3 +86,13 @@ def test_items_beyond_max_items_are_not_scored() -> None:
     shop = tiny_shop()
     model = ComplementSoftmax(dimensions=8, epochs=1, max_items=7).fit(shop)
     assert (~np.isnan(model.score_rows(shop.histories([0])))).sum() == 7
+
+
+def test_an_item_that_nobody_bought_speaks_through_its_words() -> None:
+    shop = tiny_shop()
+    model = ComplementSoftmax(dimensions=8, epochs=20, batch=8, max_items=7).fit(shop)
+    beyond = int(np.flatnonzero(model.place_ < 0)[0])
+    scores = model.score_rows(Histories.of([[beyond]]))[0]
+    assert (~np.isnan(scores)).sum() == 7
+    alone = ComplementSoftmax(dimensions=8, epochs=1, batch=8, max_items=7, words=False).fit(shop)
+    assert np.isnan(alone.score_rows(Histories.of([[beyond]]))).all()

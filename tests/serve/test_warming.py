@@ -9,6 +9,7 @@ import httpx
 from crossaisle.data.query import Query
 from crossaisle.serve.live import LiveShop
 from crossaisle.serve.service import Service
+from crossaisle.serve.store import Event
 from crossaisle.serve.warming import ahead, warm
 from tests.serve.conftest import talk
 
@@ -35,7 +36,7 @@ def test_what_the_new_model_does_not_know_is_passed_over(service: Service) -> No
 
 def test_known_people_are_prepared_with_the_newest_first(service: Service) -> None:
     dataset = service.shop.base.dataset
-    queries = [query for few in ahead(service.shop) for query in few]
+    queries = list(ahead(service.shop))
     assert {q.user for q in queries} == set(dataset.user_ids.all)
     rows = [dataset.user_ids.row(str(q.user)) for q in queries]
     now = dataset.histories().now[rows]
@@ -51,7 +52,17 @@ def test_lists_are_made_while_nobody_asks(service: Service) -> None:
         assert service.shop.hits == len(users)
 
     talk(service, conversation)
-    assert not service.batcher.busy
+    assert service.batcher.calm > 0
+
+
+def test_what_is_kept_is_not_made_again(service: Service) -> None:
+    user = service.shop.base.dataset.user_ids.all[0]
+    query = Query(user=user)
+    assert not service.shop.keeps(query)
+    service.shop.slow([query])
+    assert service.shop.keeps(query)
+    service.live.add([Event(None, user, service.shop.base.dataset.item_ids.id(0), "view", 2e9)])
+    assert not service.shop.keeps(query)
 
 
 def test_preparing_ends_with_the_service(service: Service) -> None:

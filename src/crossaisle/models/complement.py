@@ -15,6 +15,11 @@ from crossaisle.encoders.tfidf import TfidfEncoder
 from crossaisle.models.base import Scorer
 from crossaisle.progress import bar
 
+_SHARED = np.float32(0.5)
+"""Weight of an item's aisle and of its words beside the item itself."""
+_SEEN_IN = 5
+"""Words of fewer items than this have no vector."""
+
 
 @dataclass(kw_only=True)
 class ComplementSoftmax(Scorer):
@@ -22,9 +27,11 @@ class ComplementSoftmax(Scorer):
 
     An example is a user or basket split in two: the items of one category, drawn at random, and the
     rest. The sum of the former's source vectors predicts the latter under a full softmax over all
-    items of other categories: `score(j) = bias_j + sum_i source_i . target_j / sqrt(n)`. Trained by
-    Adam on plain numpy. Full cross-entropy after Klenitskiy and Vasilev (RecSys 2023), directed pairs
-    of different categories after P-Companion (Hao et al., CIKM 2020).
+    items of other categories: `score(j) = bias_j + sum_i source_i . target_j / sqrt(n)`. A vector is
+    the sum of what belongs to the item alone, to its leaf category and to its words (as in fastText,
+    Bojanowski et al., TACL 2017; LightFM, Kula 2015), so that items bought seldom or never have one too.
+    Trained by Adam on plain numpy. Full cross-entropy after Klenitskiy and Vasilev (RecSys 2023),
+    directed pairs of different categories after P-Companion (Hao et al., CIKM 2020).
     """
 
     dimensions: int = 128
@@ -38,107 +45,80 @@ class ComplementSoftmax(Scorer):
     batch: int = 512
     """Baskets per step."""
     max_items: int = 12_000
-    """Only this many items, the most bought, take part. Time grows in proportion."""
-    texts: bool = True
-    """Start from the leading dimensions of the items' TF-IDF texts, so that rare items start near their
-    like (LLMInit, 2025, with words in place of a language model)."""
+    """Only this many items, the most bought, are scored. Time grows in proportion."""
+    words: bool = True
+    """Whether items share the vectors of their leaf categories and words."""
     seed: int = 0
 
     source_: Floats = field(init=False, repr=False, compare=False)
-    """float32 (n_known, dimensions)."""
+    """float32 (n_items, dimensions); 0 for items of which nothing is known."""
     target_: Floats = field(init=False, repr=False, compare=False)
-    """float32 (n_known, dimensions)."""
+    """float32 (n_scored, dimensions)."""
     bias_: Floats = field(init=False, repr=False, compare=False)
-    """float32 (n_known,): log popularity, corrected by training; the smallest is 0."""
+    """float32 (n_scored,): log popularity, corrected by training; the smallest is 0."""
     place_: npt.NDArray[np.int32] = field(init=False, repr=False, compare=False)
-    """int32 (n_items,): row among the known items, -1 unknown."""
+    """int32 (n_items,): row among the scored items, -1 for others."""
+    speaks_: npt.NDArray[np.bool_] = field(init=False, repr=False, compare=False)
+    """bool (n_items,): whether an item in a history says anything."""
 
     kind: ClassVar[str] = "complement"
     reason: ClassVar[str] = "goes into the same basket"
-    learned: ClassVar[tuple[str, ...]] = ("source_", "target_", "bias_", "place_")
+    learned: ClassVar[tuple[str, ...]] = ("source_", "target_", "bias_", "place_", "speaks_")
 
     def fit(self, dataset: Dataset, *, progress: bool = False) -> ComplementSoftmax:
         count = dataset.item_counts
-        busy = np.sort(np.argsort(-count, kind="stable")[: min(self.max_items, int((count > 0).sum()))])
+        scored = np.sort(np.argsort(-count, kind="stable")[: min(self.max_items, int((count > 0).sum()))])
         self.place_ = np.full(dataset.n_items, -1, np.int32)
-        self.place_[busy] = np.arange(len(busy))
+        self.place_[scored] = np.arange(len(scored))
         self.item_ids_ = dataset.item_ids
-        baskets = dataset.matrix()[:, busy].tocsr()
-        rng = np.random.default_rng(self.seed)
-        size = (len(busy), self.dimensions)
-        self.source_ = rng.normal(0.0, 0.02, size).astype(np.float32)
-        self.target_ = rng.normal(0.0, 0.02, size).astype(np.float32)
-        if self.texts:
-            start = _text_vectors([dataset.item_texts[i] for i in busy], self.dimensions)
-            self.source_ += start
-            self.target_ += start
+        features = self._features(dataset, scored)
+        self.speaks_ = np.diff(features.indptr) > 0
+        baskets = dataset.matrix().tocsr()
         users = max(int((np.diff(baskets.indptr) > 0).sum()), 1)
-        self.bias_ = np.log(np.maximum(count[busy], 1) / users).astype(np.float32)
-        self._train(baskets, dataset.taxonomy.codes()[busy], rng, progress=progress)
-        self.bias_ -= self.bias_.min(initial=0.0)
+        learning = _Learning(
+            features=features,
+            scored=scored,
+            codes=dataset.taxonomy.codes(),
+            bias=np.log(np.maximum(count[scored], 1) / users).astype(np.float32),
+            dimensions=self.dimensions,
+            dropout=self.dropout,
+            rng=np.random.default_rng(self.seed),
+        )
+        self._train(learning, baskets, progress=progress)
+        self.source_, self.target_ = features @ learning.source, features[scored] @ learning.target
+        self.bias_ = learning.bias - learning.bias.min(initial=0.0)
         return self
 
-    def _train(
-        self,
-        baskets: sparse.csr_matrix,
-        codes: npt.NDArray[np.int32],
-        rng: np.random.Generator,
-        *,
-        progress: bool,
-    ) -> None:
-        crossing = _spans_categories(baskets, codes)
-        members = [codes == code for code in range(int(codes.max(initial=-1)) + 1)]
-        rules = [_Adam(p) for p in (self.source_, self.target_, self.bias_)]
+    def _features(self, dataset: Dataset, scored: npt.NDArray[np.integer]) -> sparse.csr_matrix:
+        """csr float32 (n_items, n_features): the scored item itself; its leaf category; its words."""
+        n = dataset.n_items
+        parts = [sparse.identity(n, dtype=np.float32, format="csr")[:, scored]]
+        if self.words:
+            leaf = dataset.taxonomy.codes(-1)
+            has = np.flatnonzero(leaf >= 0)
+            ones = np.full(len(has), _SHARED, np.float32)
+            parts.append(
+                sparse.csr_matrix((ones, (has, leaf[has])), shape=(n, int(leaf.max(initial=-1)) + 1))
+            )
+            words = TfidfEncoder(min_df=_SEEN_IN, bigrams=False).fit_transform(dataset.item_texts)
+            parts.append(words * _SHARED)
+        return sparse.hstack(parts, format="csr", dtype=np.float32)
+
+    def _train(self, learning: _Learning, baskets: sparse.csr_matrix, *, progress: bool) -> None:
+        crossing = _spans_categories(baskets, learning.codes)
         steps = self.epochs * -(-len(crossing) // self.batch)
         done = 0
         with bar("learning complements", steps, show=progress) as advance:
             for _ in range(self.epochs):
-                order = rng.permutation(crossing)
+                order = learning.rng.permutation(crossing)
                 for start in range(0, len(order), self.batch):
                     rate = self.learning_rate * (1.0 - 0.8 * done / steps)
-                    rows = baskets[order[start : start + self.batch]]
-                    self._step(rows, codes, members, rules, rate, rng)
+                    learning.step(baskets[order[start : start + self.batch]], rate)
                     done += 1
                     advance(1)
 
-    def _step(
-        self,
-        rows: sparse.csr_matrix,
-        codes: npt.NDArray[np.int32],
-        members: list[npt.NDArray[np.bool_]],
-        rules: list[_Adam],
-        rate: float,
-        rng: np.random.Generator,
-    ) -> None:
-        """One step of Adam on one batch of baskets."""
-        n, lengths = rows.shape[0], np.diff(rows.indptr)
-        owner = np.repeat(np.arange(n), lengths)
-        drawn = rows.indices[rows.indptr[:-1] + (rng.random(n) * lengths).astype(np.int64)]
-        asked = codes[drawn]
-        given = codes[rows.indices] == asked[owner]
-        query = _rows(owner[given], rows.indices[given], rows.shape)
-        query.data /= np.sqrt(np.bincount(owner[given], minlength=n))[owner[given]].astype(np.float32)
-        keep = (rng.random((n, self.dimensions)) >= self.dropout) / np.float32(1.0 - self.dropout)
-        hidden = (query @ self.source_) * keep.astype(np.float32)  # (n, d)
-        logits = hidden @ self.target_.T + self.bias_  # (n, items)
-        for code in np.unique(asked):
-            if code >= 0:
-                logits[np.ix_(asked == code, members[code])] = -np.inf
-        logits -= logits.max(axis=1, keepdims=True)
-        chance = np.exp(logits, out=logits)
-        wanted = np.bincount(owner[~given], minlength=n).astype(np.float32)
-        total = np.float32(max(wanted.sum(), 1.0))
-        chance *= (wanted / chance.sum(axis=1) / total)[:, None]
-        # d loss / d logits: what was predicted less what was bought, per bought item.
-        np.subtract.at(chance, (owner[~given], rows.indices[~given]), 1.0 / total)
-        back = (chance @ self.target_) * keep.astype(np.float32)  # (n, d)
-        touched = np.unique(rows.indices[given])
-        rules[1].update(chance.T @ hidden, rate)
-        rules[2].update(chance.sum(axis=0), rate)
-        rules[0].update(query[:, touched].T @ back, rate, touched)
-
     def score_rows(self, histories: Histories) -> Floats:
-        """float32 (n, n_items); NaN for items that did not take part and histories without one that did."""
+        """float32 (n, n_items); NaN for items that are not scored and for histories that say nothing."""
         self.check_fitted()
         query = self._query(histories)
         out = np.full((len(histories), len(self.place_)), np.nan, np.float32)
@@ -156,39 +136,74 @@ class ComplementSoftmax(Scorer):
         query = self._query(histories)
         if place < 0 or not query.nnz:
             return out, 0.0
-        source = self.place_[histories.item]
-        known = source >= 0
+        events = histories.item
         # The weight of an item is shared by its repeats.
-        repeats = np.bincount(source[known], minlength=len(self.bias_))
-        weight = query.toarray().ravel() / np.maximum(repeats, 1)
-        out[known] = weight[source[known]] * (self.source_[source[known]] @ self.target_[place])
+        weight = query.toarray().ravel() / np.maximum(np.bincount(events, minlength=len(self.place_)), 1)
+        out[:] = weight[events] * (self.source_[events] @ self.target_[place])
         return out, float(self.bias_[place])
 
     def _query(self, histories: Histories) -> sparse.csr_matrix:
-        """csr float32 (n, n_known): 1 / sqrt(number of known items) for each known item of a history."""
-        source = self.place_[histories.item]
-        known = source >= 0
-        query = _rows(histories.owner[known], source[known], (len(histories), len(self.bias_)))
-        lengths = np.diff(query.indptr)
-        query.data = np.repeat(1.0 / np.sqrt(np.maximum(lengths, 1)), lengths).astype(np.float32)
-        return query
+        """csr float32 (n, n_items): the items of a history that say something, sharing its weight."""
+        speaking = self.speaks_[histories.item]
+        shape = (len(histories), len(self.place_))
+        return _shared_out(histories.owner[speaking], histories.item[speaking], shape)
 
 
-def _text_vectors(texts: list[str], dimensions: int) -> Floats:
-    """float32 (n, dimensions): truncated SVD of TF-IDF, small enough to be unlearned."""
-    words = TfidfEncoder(min_df=2, bigrams=False).fit_transform(texts)
-    rank = min(dimensions, *words.shape)
-    out = np.zeros((len(texts), dimensions), np.float32)
-    if rank:
-        # Randomised range finder (Halko, Martinsson and Tropp 2011): ARPACK gives other bits each time.
-        basis = words @ np.random.default_rng(0).normal(size=(words.shape[1], rank)).astype(np.float32)
-        for _ in range(4):
-            basis = words @ (words.T @ np.linalg.qr(basis)[0])
-        basis = np.linalg.qr(basis)[0]
-        left, size, _ = np.linalg.svd((words.T @ basis).T, full_matrices=False)
-        out[:, :rank] = (basis @ left) * size
-        out *= np.float32(0.03) / max(float(out.std()), 1e-9)
-    return out
+class _Learning:
+    """What is learned, and one step of learning it."""
+
+    def __init__(
+        self,
+        *,
+        features: sparse.csr_matrix,
+        scored: npt.NDArray[np.integer],
+        codes: npt.NDArray[np.int32],
+        bias: Floats,
+        dimensions: int,
+        dropout: float,
+        rng: np.random.Generator,
+    ) -> None:
+        """`features` csr (n_items, n_features); `scored` rows of items; `codes` (n_items,) of categories."""
+        size = (features.shape[1], dimensions)
+        self.source = rng.normal(0.0, 0.02, size).astype(np.float32)
+        self.target = rng.normal(0.0, 0.02, size).astype(np.float32)
+        self.bias = bias
+        self.codes, self.dropout, self.rng = codes, dropout, rng
+        self._features, self._of_scored = features, features[scored]
+        self._back = self._of_scored.T.tocsr()
+        self._place = np.full(features.shape[0], -1, np.int64)
+        self._place[scored] = np.arange(len(scored))
+        self._members = [codes[scored] == code for code in range(int(codes.max(initial=-1)) + 1)]
+        self._rules = [_Adam(p) for p in (self.source, self.target, self.bias)]
+
+    def step(self, baskets: sparse.csr_matrix, rate: float) -> None:
+        """Adam on a batch of baskets, csr (n, n_items)."""
+        n, lengths = baskets.shape[0], np.diff(baskets.indptr)
+        owner, item = np.repeat(np.arange(n), lengths), baskets.indices
+        asked = self.codes[item[baskets.indptr[:-1] + (self.rng.random(n) * lengths).astype(np.int64)]]
+        given = self.codes[item] == asked[owner]
+        spread = (_shared_out(owner[given], item[given], baskets.shape) @ self._features).tocsr()
+        keep = (self.rng.random((n, self.source.shape[1])) >= self.dropout) / np.float32(1.0 - self.dropout)
+        hidden = (spread @ self.source) * keep.astype(np.float32)  # (n, d)
+        target = self._of_scored @ self.target  # (n_scored, d)
+        logits = hidden @ target.T + self.bias
+        for code in np.unique(asked):
+            if code >= 0:
+                logits[np.ix_(asked == code, self._members[code])] = -np.inf
+        logits -= logits.max(axis=1, keepdims=True)
+        chance = np.exp(logits, out=logits)
+        bought = ~given & (self._place[item] >= 0)
+        wanted = np.bincount(owner[bought], minlength=n).astype(np.float32)
+        total = np.float32(max(wanted.sum(), 1.0))
+        chance *= (wanted / chance.sum(axis=1) / total)[:, None]
+        # d loss / d logits: what was predicted less what was bought, per bought item.
+        np.subtract.at(chance, (owner[bought], self._place[item[bought]]), 1.0 / total)
+        back = (chance @ target) * keep.astype(np.float32)  # (n, d)
+        touched = np.unique(spread.indices)
+        of_source, of_target, of_bias = self._rules
+        of_target.update(self._back @ (chance.T @ hidden), rate)
+        of_bias.update(chance.sum(axis=0), rate)
+        of_source.update(spread[:, touched].T @ back, rate, touched)
 
 
 class _Adam:
@@ -209,12 +224,13 @@ class _Adam:
         self.parameter[rows] -= scale * mean / (np.sqrt(square) + np.float32(1e-8))
 
 
-def _rows(
+def _shared_out(
     owner: npt.NDArray[np.integer], column: npt.NDArray[np.integer], shape: tuple[int, int]
 ) -> sparse.csr_matrix:
-    """csr float32 of ones; repeats count once."""
+    """csr float32: 1 / sqrt(entries of the row) for each entry; repeats count once."""
     out = sparse.csr_matrix((np.ones(len(owner), np.float32), (owner, column)), shape=shape)
-    out.data[:] = 1.0
+    lengths = np.diff(out.indptr)
+    out.data = np.repeat(1.0 / np.sqrt(np.maximum(lengths, 1)), lengths).astype(np.float32)
     return out
 
 

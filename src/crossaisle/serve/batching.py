@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -32,10 +33,12 @@ class Batcher:
         self._shop, self._metrics = shop, metrics
         self._waiting: list[tuple[Query, asyncio.Future[RecommendationList]]] = []
         self._busy = False
+        self._asked = float("-inf")
         self._thread = ThreadPoolExecutor(1, "scoring")
 
     async def ask(self, query: Query) -> RecommendationList:
         """The list for a query; raises what `Recommender.recommend` raises, and `Overloaded`."""
+        self._asked = time.monotonic()
         answer = None if query.explain else self._shop().quick(query)
         if answer is not None and not isinstance(answer, Request):
             return answer
@@ -50,9 +53,9 @@ class Batcher:
         return await future
 
     @property
-    def busy(self) -> bool:
-        """Whether somebody waits for an answer."""
-        return self._busy
+    def calm(self) -> float:
+        """Seconds since somebody asked; 0 while somebody waits for an answer."""
+        return 0.0 if self._busy else time.monotonic() - self._asked
 
     async def prepare(self, queries: Sequence[Query]) -> None:
         """Scores queries whose answers nobody waits for, to be kept."""

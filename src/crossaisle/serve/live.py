@@ -205,6 +205,12 @@ class LiveShop(Recommender):
         self.hits += 1
         return answer
 
+    def keeps(self, query: Query) -> bool:
+        """Whether the best items for a query are kept and nothing has happened since."""
+        key = self._key(query, self.resolve(query))
+        ranking = None if key is None else self._kept.get(key)
+        return ranking is not None and ranking.version == self._version(query)
+
     def slow(self, queries: Sequence[Query]) -> list[RecommendationList | Exception]:
         """Lists for many queries, scored together; keeps what may be asked for again."""
         out: list[RecommendationList | Exception] = []

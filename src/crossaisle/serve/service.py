@@ -24,7 +24,7 @@ from crossaisle.serve.links import category_links
 from crossaisle.serve.live import LiveShop
 from crossaisle.serve.metrics import Metrics
 from crossaisle.serve.store import Event, Store
-from crossaisle.serve.warming import ahead, warm
+from crossaisle.serve.warming import CALM, ahead, warm
 
 T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
@@ -58,11 +58,12 @@ class Service:
     # Questions
 
     async def prepare(self) -> None:
-        """Makes the lists of the people the model knows, a few at a time, while nobody asks."""
-        for queries in ahead(self.shop):
-            while self.batcher.busy:
-                await asyncio.sleep(0.02)
-            await self.batcher.prepare(queries)
+        """Makes the lists of the people the model knows, one after the other, while nobody asks."""
+        for query in ahead(self.shop):
+            while self.batcher.calm < CALM:
+                await asyncio.sleep(CALM)
+            if not self.shop.keeps(query):
+                await self.batcher.prepare([query])
 
     async def recommend(self, query: Query) -> RecommendationList:
         """The list for one query, live events counted."""

@@ -11,11 +11,11 @@ from crossaisle.serve.live import LiveShop
 
 AGAIN = 2048
 """Questions of late that a new model answers before it serves."""
-PEOPLE = 4096
+PEOPLE = 2048
 """People whose lists are made after a start, those with the newest events first."""
+CALM = 0.05
+"""Seconds without a question before such a list is made: who clicks gets the next list without waiting."""
 _TOGETHER = 16
-_BESIDE = 4
-"""Fewer at a time where somebody may come and have to wait."""
 
 
 def warm(shop: LiveShop, asked: Sequence[Query] = ()) -> None:
@@ -36,12 +36,12 @@ def warm(shop: LiveShop, asked: Sequence[Query] = ()) -> None:
         shop.slow(asked[start : start + _TOGETHER])  # an item that the new model lacks is no fault
 
 
-def ahead(shop: LiveShop) -> Iterator[list[Query]]:
-    """What known people will ask for, a few at a time."""
+def ahead(shop: LiveShop) -> Iterator[Query]:
+    """What known people will ask for."""
     dataset = shop.base.dataset
     if dataset.users_are_baskets or not dataset.n_users:
         return
     newest = np.nan_to_num(dataset.histories().now, nan=-np.inf)
     order = np.argsort(-newest, kind="stable")[:PEOPLE]
-    for start in range(0, len(order), _BESIDE):
-        yield [Query(user=user) for user in dataset.user_ids.ids(order[start : start + _BESIDE])]
+    for user in dataset.user_ids.ids(order):
+        yield Query(user=user)
