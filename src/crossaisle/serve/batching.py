@@ -33,12 +33,10 @@ class Batcher:
         self._shop, self._metrics = shop, metrics
         self._waiting: list[tuple[Query, asyncio.Future[RecommendationList]]] = []
         self._busy = False
-        self._asked = float("-inf")
         self._thread = ThreadPoolExecutor(1, "scoring")
 
     async def ask(self, query: Query) -> RecommendationList:
         """The list for a query; raises what `Recommender.recommend` raises, and `Overloaded`."""
-        self._asked = time.monotonic()
         answer = None if query.explain else self._shop().quick(query)
         if answer is not None and not isinstance(answer, Request):
             return answer
@@ -54,8 +52,8 @@ class Batcher:
 
     @property
     def calm(self) -> float:
-        """Seconds since somebody asked; 0 while somebody waits for an answer."""
-        return 0.0 if self._busy else time.monotonic() - self._asked
+        """Seconds since the last request of any kind; 0 while somebody waits for a list."""
+        return 0.0 if self._busy else time.monotonic() - self._metrics.answered
 
     async def prepare(self, queries: Sequence[Query]) -> None:
         """Scores queries whose answers nobody waits for, to be kept."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import time
 from collections import Counter, deque
 from typing import Any
 
@@ -22,9 +23,12 @@ class Metrics:
         self.counts: Counter[str] = Counter()
         self.recent: deque[float] = deque(maxlen=1000)
         self.batch_sizes: Counter[int] = Counter()
+        self.answered = float("-inf")
+        """Moment of the last answer, by the monotonic clock."""
 
     def observe(self, route: str, status: int, seconds: float) -> None:
         """One answered request."""
+        self.answered = time.monotonic()
         self.requests[route, status] += 1
         counts = self.buckets.get(route)
         if counts is None:

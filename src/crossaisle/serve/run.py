@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib.util
+import sys
 from pathlib import Path
 
 from crossaisle.errors import ConfigError, MissingDependencyError
@@ -41,6 +42,8 @@ def serve(
             f"crossaisle keys add {service.store.name} NAME  or serve on 127.0.0.1"
         )
     warm(service.shop)
+    # The thread that scores must not keep the event loop waiting for 5 ms, Python's default.
+    sys.setswitchinterval(0.001)
     # The catalogue lives as long as the process: the collector need not walk through it again and again.
     gc.collect()
     gc.freeze()
