@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from scipy import sparse
+from scipy.special import ndtr
 
 from crossaisle.data.history import Histories
 from crossaisle.models.complement import ComplementSoftmax, _Adam, _Learning
@@ -15,7 +16,7 @@ class TestComplementSoftmax(ScorerContract):
     exact_evidence = False
 
     def make(self) -> ComplementSoftmax:
-        return ComplementSoftmax(dimensions=16, epochs=60, batch=8, learning_rate=0.02)
+        return ComplementSoftmax(dimensions=16, hidden=16, networks=2, epochs=60, batch=8, learning_rate=0.02)
 
 
 class _First:
@@ -50,15 +51,21 @@ def test_gradients_match_finite_differences() -> None:
         bias=np.random.default_rng(4).normal(size=5).astype(np.float32),
         dimensions=3,
         dropout=0.0,
+        hidden=4,
+        hidden_dropout=0.0,
         rng=_First(),  # type: ignore[arg-type]
     )
+    learning.outer[:] = np.random.default_rng(5).normal(size=learning.outer.shape)
     rules = learning._rules = [_Keep(rule.parameter) for rule in learning._rules]
     learning.step(basket, 0.1)
 
     def loss() -> float:
         """The query is category 0, the targets are items 2 and 4."""
-        query = (features @ learning.source)[:2].sum(0) / np.sqrt(2)
-        logits = query @ (features @ learning.target)[2:5].T + learning.bias[2:]
+        summed = (features @ learning.source)[:2].sum(0) / np.sqrt(2)
+        normal = (summed - summed.mean()) / np.sqrt(summed.var() + 1e-6)
+        before = normal @ learning.inner[:-1] + learning.inner[-1]
+        meant = summed + (before * ndtr(before)) @ learning.outer[:-1] + learning.outer[-1]
+        logits = meant @ (features @ learning.target)[2:5].T + learning.bias[2:]
         logits = logits.astype(np.float64)
         return float(-np.mean(logits[[0, 2]]) + np.log(np.exp(logits).sum()))
 

@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
+from scipy.special import ndtr
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats, Histories
@@ -17,6 +18,8 @@ from crossaisle.progress import bar
 
 _SHARED = np.float32(0.5)
 """Weight of an item's aisle and of its words beside the item itself."""
+_LEAST = np.float32(1e-6)
+"""Added to a variance, which is 0 for a history that says nothing."""
 _SEEN_IN = 5
 """Words of fewer items than this have no vector."""
 
@@ -26,12 +29,12 @@ class ComplementSoftmax(Scorer):
     """Two vectors per item, one as a cause and one as an effect, so that A -> B differs from B -> A.
 
     An example is a user or basket split in two: the items of one category, drawn at random, and the
-    rest. The sum of the former's source vectors predicts the latter under a full softmax over all
-    items of other categories: `score(j) = bias_j + sum_i source_i . target_j / sqrt(n)`. A vector is
-    the sum of what belongs to the item alone, to its leaf category and to its words (as in fastText,
-    Bojanowski et al., TACL 2017; LightFM, Kula 2015), so that items bought seldom or never have one too.
-    Trained by Adam on plain numpy. Full cross-entropy after Klenitskiy and Vasilev (RecSys 2023),
-    directed pairs of different categories after P-Companion (Hao et al., CIKM 2020).
+    rest. The former's source vectors, `h = sum_i source_i / sqrt(n)`, predict the latter under a full
+    softmax over all items of other categories: `score(j) = bias_j + (h + W2 gelu(W1 norm(h))) . target_j`.
+    A vector is the sum of what belongs to the item alone, to its leaf category and to its words (as in
+    fastText, Bojanowski et al., TACL 2017; LightFM, Kula 2015), so that items bought seldom or never
+    have one too. Trained by Adam on plain numpy. Full cross-entropy after Klenitskiy and Vasilev (RecSys
+    2023), directed pairs of different categories after P-Companion (Hao et al., CIKM 2020).
     """
 
     dimensions: int = 128
@@ -42,6 +45,12 @@ class ComplementSoftmax(Scorer):
     """Of Adam at the start; falls to a fifth along a line."""
     dropout: float = 0.25
     """Share of the summed vector's components left out at each step."""
+    hidden: int = 256
+    """Units of the hidden layer, which learns what only several items together say."""
+    hidden_dropout: float = 0.3
+    """Share of these units left out at each step."""
+    networks: int = 3
+    """Trained from different seeds; their scores are averaged."""
     batch: int = 512
     """Baskets per step."""
     max_items: int = 12_000
@@ -51,11 +60,15 @@ class ComplementSoftmax(Scorer):
     seed: int = 0
 
     source_: Floats = field(init=False, repr=False, compare=False)
-    """float32 (n_items, dimensions); 0 for items of which nothing is known."""
+    """float32 (networks, n_items, dimensions); 0 for items of which nothing is known."""
     target_: Floats = field(init=False, repr=False, compare=False)
-    """float32 (n_scored, dimensions)."""
+    """float32 (networks, n_scored, dimensions)."""
     bias_: Floats = field(init=False, repr=False, compare=False)
     """float32 (n_scored,): log popularity, corrected by training; the smallest is 0."""
+    inner_: Floats = field(init=False, repr=False, compare=False)
+    """float32 (networks, dimensions + 1, hidden): W1, and a last row that is added."""
+    outer_: Floats = field(init=False, repr=False, compare=False)
+    """float32 (networks, hidden + 1, dimensions): W2, and a last row that is added."""
     place_: npt.NDArray[np.int32] = field(init=False, repr=False, compare=False)
     """int32 (n_items,): row among the scored items, -1 for others."""
     speaks_: npt.NDArray[np.bool_] = field(init=False, repr=False, compare=False)
@@ -63,7 +76,15 @@ class ComplementSoftmax(Scorer):
 
     kind: ClassVar[str] = "complement"
     reason: ClassVar[str] = "goes into the same basket"
-    learned: ClassVar[tuple[str, ...]] = ("source_", "target_", "bias_", "place_", "speaks_")
+    learned: ClassVar[tuple[str, ...]] = (
+        "source_",
+        "target_",
+        "bias_",
+        "inner_",
+        "outer_",
+        "place_",
+        "speaks_",
+    )
 
     def fit(self, dataset: Dataset, *, progress: bool = False) -> ComplementSoftmax:
         count = dataset.item_counts
@@ -75,18 +96,26 @@ class ComplementSoftmax(Scorer):
         self.speaks_ = np.diff(features.indptr) > 0
         baskets = dataset.matrix().tocsr()
         users = max(int((np.diff(baskets.indptr) > 0).sum()), 1)
-        learning = _Learning(
-            features=features,
-            scored=scored,
-            codes=dataset.taxonomy.codes(),
-            bias=np.log(np.maximum(count[scored], 1) / users).astype(np.float32),
-            dimensions=self.dimensions,
-            dropout=self.dropout,
-            rng=np.random.default_rng(self.seed),
-        )
-        self._train(learning, baskets, progress=progress)
-        self.source_, self.target_ = features @ learning.source, features[scored] @ learning.target
-        self.bias_ = learning.bias - learning.bias.min(initial=0.0)
+        learned = []
+        for network in range(self.networks):
+            learning = _Learning(
+                features=features,
+                scored=scored,
+                codes=dataset.taxonomy.codes(),
+                bias=np.log(np.maximum(count[scored], 1) / users).astype(np.float32),
+                dimensions=self.dimensions,
+                dropout=self.dropout,
+                hidden=self.hidden,
+                hidden_dropout=self.hidden_dropout,
+                rng=np.random.default_rng((self.seed, network)),
+            )
+            self._train(learning, baskets, progress=progress)
+            learned.append(learning)
+        self.source_ = np.stack([features @ each.source for each in learned])
+        self.target_ = np.stack([features[scored] @ each.target for each in learned])
+        self.inner_, self.outer_ = (np.stack([getattr(e, n) for e in learned]) for n in ("inner", "outer"))
+        bias = np.mean([each.bias for each in learned], axis=0)
+        self.bias_ = bias - bias.min(initial=0.0)
         return self
 
     def _features(self, dataset: Dataset, scored: npt.NDArray[np.integer]) -> sparse.csr_matrix:
@@ -124,13 +153,20 @@ class ComplementSoftmax(Scorer):
         out = np.full((len(histories), len(self.place_)), np.nan, np.float32)
         speaking = np.diff(query.indptr) > 0
         known = np.flatnonzero(self.place_ >= 0)
-        scores = (query @ self.source_) @ self.target_.T + self.bias_
+        scores = self.bias_ + sum(
+            _Layer(query @ self.source_[network], self.inner_[network]).meaning(self.outer_[network])
+            @ self.target_[network].T
+            for network in range(self.networks)
+        ) / np.float32(self.networks)
         scores[~speaking] = np.nan
         out[:, known] = scores
         return out
 
     def evidence(self, histories: Histories, item: int) -> tuple[Floats, float]:
-        """Exact: each event's vector times the item's; the rest is the item's bias."""
+        """Exact: with its gates held the hidden layer is linear, so its share falls to the events, too.
+
+        The rest is the item's bias and those of the layer.
+        """
         self.check_fitted()
         place, out = self.place_[item], np.zeros(len(histories.item), np.float32)
         query = self._query(histories)
@@ -139,14 +175,61 @@ class ComplementSoftmax(Scorer):
         events = histories.item
         # The weight of an item is shared by its repeats.
         weight = query.toarray().ravel() / np.maximum(np.bincount(events, minlength=len(self.place_)), 1)
-        out[:] = weight[events] * (self.source_[events] @ self.target_[place])
-        return out, float(self.bias_[place])
+        rest = float(self.bias_[place])
+        for network in range(self.networks):
+            source, target = self.source_[network], self.target_[network, place]
+            layer = _Layer(query @ source, self.inner_[network])
+            through = layer.gate[0] * (self.outer_[network, :-1] @ target)
+            through = target + _centred(self.inner_[network, :-1] @ through) / layer.deviation[0]
+            each = weight[events] * (source[events] @ through)
+            out += each / np.float32(self.networks)
+            meant = layer.meaning(self.outer_[network])
+            rest += float(meant[0] @ target - each.sum()) / self.networks
+        return out, rest
 
     def _query(self, histories: Histories) -> sparse.csr_matrix:
         """csr float32 (n, n_items): the items of a history that say something, sharing its weight."""
         speaking = self.speaks_[histories.item]
         shape = (len(histories), len(self.place_))
         return _shared_out(histories.owner[speaking], histories.item[speaking], shape)
+
+
+class _Layer:
+    """A residual hidden layer: normalised (Ba et al. 2016), GELU (Hendrycks and Gimpel 2016)."""
+
+    def __init__(self, summed: Floats, inner: Floats) -> None:
+        """`summed` float32 (n, d), `inner` (d + 1, hidden)."""
+        self.summed = summed
+        centred = _centred(summed)
+        self.deviation = np.sqrt((centred**2).mean(axis=1, keepdims=True) + _LEAST)  # (n, 1)
+        self.normal = centred / self.deviation
+        self.before = self.normal @ inner[:-1] + inner[-1]  # (n, hidden)
+        self.gate: Floats = ndtr(self.before)
+        """float32 (n, hidden): with gates and deviation held, the layer is linear in `summed`."""
+        self.after = self.before * self.gate
+
+    def meaning(self, outer: Floats, keep: Floats | float = 1.0) -> Floats:
+        """float32 (n, d): what came in, and what the layer adds."""
+        out: Floats = self.summed + (self.after * keep) @ outer[:-1] + outer[-1]
+        return out
+
+    @property
+    def slope(self) -> Floats:
+        """float32 (n, hidden): derivative of GELU."""
+        density = np.exp(-0.5 * self.before**2) / np.float32(np.sqrt(2.0 * np.pi))
+        slope: Floats = self.gate + self.before * density
+        return slope
+
+    def back(self, gradient: Floats) -> Floats:
+        """From d loss / d normal to d loss / d summed, both (n, d)."""
+        along = (gradient * self.normal).mean(axis=1, keepdims=True)
+        of_summed: Floats = (_centred(gradient) - self.normal * along) / self.deviation
+        return of_summed
+
+
+def _centred(rows: Floats) -> Floats:
+    centred: Floats = rows - rows.mean(axis=-1, keepdims=True)
+    return centred
 
 
 class _Learning:
@@ -161,6 +244,8 @@ class _Learning:
         bias: Floats,
         dimensions: int,
         dropout: float,
+        hidden: int,
+        hidden_dropout: float,
         rng: np.random.Generator,
     ) -> None:
         """`features` csr (n_items, n_features); `scored` rows of items; `codes` (n_items,) of categories."""
@@ -168,13 +253,16 @@ class _Learning:
         self.source = rng.normal(0.0, 0.02, size).astype(np.float32)
         self.target = rng.normal(0.0, 0.02, size).astype(np.float32)
         self.bias = bias
-        self.codes, self.dropout, self.rng = codes, dropout, rng
+        self.inner = np.zeros((dimensions + 1, hidden), np.float32)
+        self.inner[:-1] = rng.normal(0.0, dimensions**-0.5, (dimensions, hidden))
+        self.outer = np.zeros((hidden + 1, dimensions), np.float32)
+        self.codes, self.dropout, self.hidden_dropout, self.rng = codes, dropout, hidden_dropout, rng
         self._features, self._of_scored = features, features[scored]
         self._back = self._of_scored.T.tocsr()
         self._place = np.full(features.shape[0], -1, np.int64)
         self._place[scored] = np.arange(len(scored))
         self._members = [codes[scored] == code for code in range(int(codes.max(initial=-1)) + 1)]
-        self._rules = [_Adam(p) for p in (self.source, self.target, self.bias)]
+        self._rules = [_Adam(p) for p in (self.source, self.target, self.bias, self.inner, self.outer)]
 
     def step(self, baskets: sparse.csr_matrix, rate: float) -> None:
         """Adam on a batch of baskets, csr (n, n_items)."""
@@ -183,10 +271,13 @@ class _Learning:
         asked = self.codes[item[baskets.indptr[:-1] + (self.rng.random(n) * lengths).astype(np.int64)]]
         given = self.codes[item] == asked[owner]
         spread = (_shared_out(owner[given], item[given], baskets.shape) @ self._features).tocsr()
-        keep = (self.rng.random((n, self.source.shape[1])) >= self.dropout) / np.float32(1.0 - self.dropout)
-        hidden = (spread @ self.source) * keep.astype(np.float32)  # (n, d)
+        keep = self._kept((n, self.source.shape[1]), self.dropout)
+        keep_hidden = self._kept((n, self.inner.shape[1]), self.hidden_dropout)
+        summed = (spread @ self.source) * keep  # (n, d)
+        layer = _Layer(summed, self.inner)
+        meant = layer.meaning(self.outer, keep_hidden)  # (n, d)
         target = self._of_scored @ self.target  # (n_scored, d)
-        logits = hidden @ target.T + self.bias
+        logits = meant @ target.T + self.bias
         for code in np.unique(asked):
             if code >= 0:
                 logits[np.ix_(asked == code, self._members[code])] = -np.inf
@@ -198,12 +289,20 @@ class _Learning:
         chance *= (wanted / chance.sum(axis=1) / total)[:, None]
         # d loss / d logits: what was predicted less what was bought, per bought item.
         np.subtract.at(chance, (owner[bought], self._place[item[bought]]), 1.0 / total)
-        back = (chance @ target) * keep.astype(np.float32)  # (n, d)
+        back = chance @ target  # (n, d)
+        back_hidden = (back @ self.outer[:-1].T) * keep_hidden * layer.slope
+        back_summed = (back + layer.back(back_hidden @ self.inner[:-1].T)) * keep
         touched = np.unique(spread.indices)
-        of_source, of_target, of_bias = self._rules
-        of_target.update(self._back @ (chance.T @ hidden), rate)
+        of_source, of_target, of_bias, of_inner, of_outer = self._rules
+        of_target.update(self._back @ (chance.T @ meant), rate)
         of_bias.update(chance.sum(axis=0), rate)
-        of_source.update(spread[:, touched].T @ back, rate, touched)
+        of_inner.update(np.vstack([layer.normal.T @ back_hidden, back_hidden.sum(axis=0)]), rate)
+        of_outer.update(np.vstack([(layer.after * keep_hidden).T @ back, back.sum(axis=0)]), rate)
+        of_source.update(spread[:, touched].T @ back_summed, rate, touched)
+
+    def _kept(self, shape: tuple[int, int], dropout: float) -> Floats:
+        """1 / (1 - dropout) for what is kept, else 0."""
+        return ((self.rng.random(shape) >= dropout) / np.float32(1.0 - dropout)).astype(np.float32)
 
 
 class _Adam:
