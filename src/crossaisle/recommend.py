@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,10 @@ KIND = "recommender"
 _NO_ROWS: Rows = np.empty(0, np.int32)
 
 
+T = TypeVar("T")
+Best = tuple[Rows, Floats]
+NOMINATED = 1000
+"""Items that every part of a blend nominates in a large shop."""
 PREFIX = 1000
 """Lists are made from this many best candidates; from all of them only where that would change a list."""
 
@@ -93,6 +97,22 @@ class Recommender:
             scores[silent] = self._trending.score_rows(histories.take(np.flatnonzero(silent)), "trending")
         return scores
 
+    def best_batch(self, histories: Histories, placement: str = "for_you") -> list[Best]:
+        """For each history, rows that hold about its best items and their exact scores, unordered.
+
+        For shops too large to score every item for every question: each part nominates its best.
+        """
+        found = self._blend(placement).best(histories, placement, NOMINATED)
+        for place, (_, scores) in enumerate(found):
+            if np.isnan(scores).all():
+                one = histories.take([place])
+                found[place] = self._trending.best(one, "trending", NOMINATED)[0]
+        return found
+
+    def score_at(self, histories: Histories, rows: Sequence[Rows], placement: str) -> list[Floats]:
+        """For each history the scores of some rows; NaN where no part can score."""
+        return self._blend(placement).score_at(histories, rows, placement)
+
     def _blend(self, placement: str) -> Blend:
         return self._trending if placement == "trending" else self.blend
 
@@ -118,15 +138,11 @@ class Recommender:
 
     def score_requests(self, requests: Sequence[Request]) -> list[Floats]:
         """float32 (n_items,) for each request; those with the same weights are scored in one batch."""
-        out: list[Floats] = [np.empty(0, np.float32)] * len(requests)
-        groups: dict[str, list[int]] = {}
-        for place, request in enumerate(requests):
-            groups.setdefault(request.weights, []).append(place)
-        for weights, places in groups.items():
-            batch = self.score_batch(Histories.joined([requests[p].asked for p in places]), weights)
-            for place, row in zip(places, batch, strict=True):
-                out[place] = row
-        return out
+        return _together(requests, self.score_batch)
+
+    def best_of_requests(self, requests: Sequence[Request]) -> list[Best]:
+        """What `best_batch` finds for each request."""
+        return _together(requests, self.best_batch)
 
     def finish(self, query: Query, request: Request, scores: Floats) -> RecommendationList:
         """From the scores of a request to its list."""
@@ -141,10 +157,10 @@ class Recommender:
             notices.append("no model can score these candidates: ranked by popularity")
 
         policy = self._policy(query, request)
-        rows = self._ranked(found, scores, max(PREFIX, 3 * query.k))
+        rows = self._ranked(found, scores[found], max(PREFIX, 3 * query.k))
         chosen, exact = self._arrange(query, policy, rows, scores[rows])
         if not exact and len(rows) < len(found):
-            rows = self._ranked(found, scores, len(found))
+            rows = self._ranked(found, scores[found], len(found))
             chosen, _ = self._arrange(query, policy, rows, scores[rows])
         return self._answer(query, request, (placement, weights), policy, rows, scores[rows], chosen, notices)
 
@@ -191,15 +207,15 @@ class Recommender:
             relevance_kept=relevance_kept(ranked, chosen),
         )
 
-    def _ranked(self, found: npt.NDArray[np.int64], scores: Floats, limit: int) -> Rows:
-        """int32: the best `limit` of some item rows, and all that score the same as the last of them.
+    def _ranked(self, found: npt.NDArray[np.integer], scores: Floats, limit: int) -> Rows:
+        """int32: the best `limit` of some item rows by their scores, and all that score like the last one.
 
         Equal scores: the popular item first, then the order of the catalogue.
         """
         if len(found) > limit:
-            of_found = scores[found]
-            found = found[of_found >= np.partition(of_found, -limit)[-limit]]
-        order = np.lexsort((found, -self._popularity[found], -scores[found]))
+            good = scores >= np.partition(scores, -limit)[-limit]
+            found, scores = found[good], scores[good]
+        order = np.lexsort((found, -self._popularity[found], -scores))
         return found[order].astype(np.int32)
 
     def _arrange(self, query: Query, policy: _Policy, rows: Rows, ranked: Floats) -> tuple[Index, bool]:
@@ -373,6 +389,18 @@ class Recommender:
             "parts": {name: part.kind for name, part in self.blend.parts.items()},
             "weights": self.blend.weights,
         }
+
+
+def _together(requests: Sequence[Request], score: Callable[[Histories, str], Iterable[T]]) -> list[T]:
+    """One result per request, from one batch for each set of weights."""
+    out: dict[int, T] = {}
+    groups: dict[str, list[int]] = {}
+    for place, request in enumerate(requests):
+        groups.setdefault(request.weights, []).append(place)
+    for weights, places in groups.items():
+        batch = score(Histories.joined([requests[p].asked for p in places]), weights)
+        out |= zip(places, batch, strict=True)
+    return [out[place] for place in range(len(requests))]
 
 
 def _why_empty(query: Query, dataset: Dataset) -> str:

@@ -106,6 +106,25 @@ class ScorerContract:
         single = np.concatenate([fitted.score_rows(histories.take([i])) for i in range(len(histories))])
         np.testing.assert_allclose(batch, single, rtol=1e-5, atol=1e-6)
 
+    def test_some_rows_score_as_all_do(self, fitted: Scorer, shop: Dataset) -> None:
+        histories = Histories.joined([shop.histories(), Histories.of([[], [3], [3, 3, 7]])])
+        everything = fitted.score_rows(histories)
+        rng = np.random.default_rng(0)
+        rows = [np.flatnonzero(rng.random(shop.n_items) < 0.5).astype(np.int32) for _ in everything]
+        for all_scores, at, scores in zip(everything, rows, fitted.score_at(histories, rows), strict=True):
+            assert scores.dtype == np.float32
+            np.testing.assert_allclose(scores, all_scores[at], rtol=1e-5, atol=1e-6)
+
+    def test_the_best_items_are_nominated(self, fitted: Scorer, shop: Dataset) -> None:
+        histories = Histories.joined([shop.histories(), Histories.of([[]])])
+        k = 4
+        for scores, rows in zip(fitted.score_rows(histories), fitted.nominate(histories, k), strict=True):
+            assert rows.dtype == np.int32
+            assert (np.diff(rows) > 0).all()
+            best = np.sort(scores[scores > 0])[-k:]
+            found = np.sort(np.nan_to_num(scores[rows]))[-len(best) :] if len(best) else best
+            np.testing.assert_allclose(found, best, rtol=1e-5)
+
     def test_saved_and_restored_scores_are_equal(self, fitted: Scorer, shop: Dataset, tmp_path: Path) -> None:
         settings, arrays = fitted.state()
         write_arrays(tmp_path, arrays)

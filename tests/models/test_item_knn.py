@@ -54,7 +54,7 @@ def test_without_baskets_users_are_counted() -> None:
 def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     shop = tiny_shop()
     whole = ItemKNN(neighbours=5).fit(shop).weights_
-    monkeypatch.setattr(item_knn, "_BLOCK_CELLS", 3 * shop.n_items)
+    monkeypatch.setattr(item_knn, "_AT_ONCE", 20)
     np.testing.assert_array_equal(ItemKNN(neighbours=5).fit(shop).weights_.toarray(), whole.toarray())
     assert np.diff(whole.indptr).max() == 5
 

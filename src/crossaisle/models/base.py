@@ -12,8 +12,11 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats, Histories
 from crossaisle.data.vocabulary import Rows, Vocabulary
 from crossaisle.errors import ArtifactError, CrossaisleError
+from crossaisle.models.top import best_rows
 
 Arrays = dict[str, np.ndarray]
+LARGE = 50_000
+"""Shops with more items than this are searched for the best ones; below, all items are scored."""
 
 
 class Scorer(ABC):
@@ -40,6 +43,18 @@ class Scorer(ABC):
     @abstractmethod
     def score_rows(self, histories: Histories) -> Floats:
         """float32 (n, n_items): higher is better, NaN where this model cannot score."""
+
+    def nominate(self, histories: Histories, k: int) -> list[Rows]:
+        """For each history int32 rows, ascending, that hold its `k` best items or nearly all of them.
+
+        Models that know where to look need not score everything, as this does.
+        """
+        return best_rows(self.score_rows(histories), k)
+
+    def score_at(self, histories: Histories, rows: Sequence[Rows]) -> list[Floats]:
+        """For each history the scores of some rows: what `score_rows` says of them, but for rounding."""
+        scores = self.score_rows(histories)
+        return [one[at] for one, at in zip(scores, rows, strict=True)]
 
     def evidence(self, histories: Histories, item: int) -> tuple[Floats, float]:
         """How one score comes about, for a batch of exactly one history.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats, Histories
+from crossaisle.data.vocabulary import Rows
 from crossaisle.models.base import Scorer
 
 
@@ -50,6 +51,26 @@ class Blend:
             raise ValueError("a blend needs at least one part with a weight")
         total[~known] = np.nan
         return total.astype(np.float32)
+
+    def best(self, histories: Histories, placement: str, k: int) -> list[tuple[Rows, Floats]]:
+        """For each history, rows that hold its best items and their exact scores, unordered.
+
+        Every part nominates its own `k` best; an item that no part puts among them is not found.
+        """
+        nominated = [self.parts[name].nominate(histories, k) for name in self.weights_for(placement)]
+        rows = [np.unique(np.concatenate(one)) for one in zip(*nominated, strict=True)]
+        return list(zip(rows, self.score_at(histories, rows, placement), strict=True))
+
+    def score_at(self, histories: Histories, rows: Sequence[Rows], placement: str) -> list[Floats]:
+        """For each history the scores of some rows, float32; NaN where no part can score."""
+        total = [np.zeros(len(at), np.float32) for at in rows]
+        known = [np.zeros(len(at), bool) for at in rows]
+        for name, weight in self.weights_for(placement).items():
+            for place, scores in enumerate(self.parts[name].score_at(histories, rows)):
+                finite = ~np.isnan(scores)
+                total[place] += np.where(finite, scores, 0.0) * np.float32(weight)
+                known[place] |= finite
+        return [np.where(k, t, np.float32(np.nan)) for t, k in zip(total, known, strict=True)]
 
     def part_scores(self, name: str, histories: Histories) -> Floats:
         """float32 (n, n_items) of one part; not to be changed when `remember` is on."""

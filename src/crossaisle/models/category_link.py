@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ClassVar
@@ -12,7 +13,12 @@ from scipy import sparse
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay, Floats, Histories
+from crossaisle.data.vocabulary import Rows
 from crossaisle.models.base import Scorer, pack_words, unpack_words
+from crossaisle.models.top import best_rows
+
+_DENSE_CELLS = 50_000_000
+"""Categories times items up to which the shares are kept dense: every history has many of the categories."""
 
 
 @dataclass(kw_only=True)
@@ -75,15 +81,63 @@ class CategoryLink(Scorer):
     def score_rows(self, histories: Histories) -> Floats:
         """float32 (n, n_items); NaN for items without events and histories without a known category."""
         self.check_fitted()
-        weights = self._event_weights(histories)
-        members = _members(self.codes_, len(self.mix_))
-        query = histories.matrix(weights, len(self.codes_)) @ members
-        scores: Floats = query @ self._counts
+        query = self._query(histories)
+        if self.counts_.shape[0] * self.counts_.shape[1] > _DENSE_CELLS:
+            scores: Floats = (query @ self.counts_).toarray()
+        else:
+            scores = query @ self._counts
         scores += np.outer(query @ self.mix_, self.prior_)
         scores[:, self.prior_ == 0] = np.nan
-        total = np.bincount(histories.owner, weights, len(histories))
-        scores[total == 0] = np.nan
+        scores[np.diff(query.indptr) == 0] = np.nan
         return scores.astype(np.float32, copy=False)
+
+    def nominate(self, histories: Histories, k: int) -> list[Rows]:
+        query = self._query(histories)
+        rows = []
+        for part in map(slice, query.indptr[:-1], query.indptr[1:]):
+            leading = [self._leading(int(code), k) for code in query.indices[part]]
+            rows.append(np.unique(np.concatenate([self._leading(-1, k), *leading])))
+        return [
+            at[best_rows(scores[None, :], k)[0]]
+            for at, scores in zip(rows, self.score_at(histories, rows), strict=True)
+        ]
+
+    def score_at(self, histories: Histories, rows: Sequence[Rows]) -> list[Floats]:
+        query = self._query(histories)
+        speaking = np.diff(query.indptr) > 0
+        out = []
+        for one, at, speaks, prior in zip(query.toarray(), rows, speaking, query @ self.mix_, strict=True):
+            scores = (self._by_item[at] @ one + prior * self.prior_[at]).astype(np.float32)
+            scores[(self.prior_[at] == 0) | ~speaks] = np.nan
+            out.append(scores)
+        return out
+
+    def _query(self, histories: Histories) -> sparse.csr_matrix:
+        """csr float32 (n, n_categories): the share of each category in each history."""
+        query = histories.matrix(self._event_weights(histories), len(self.codes_)) @ self._members
+        query.eliminate_zeros()
+        return query
+
+    def _leading(self, code: int, k: int) -> Rows:
+        """Up to `k` rows that a category, or the prior (-1), puts first."""
+        if (code, k) not in self._leaders:
+            if code < 0:
+                rows, value = np.flatnonzero(self.prior_).astype(np.int32), self.prior_[self.prior_ != 0]
+            else:
+                part = slice(self.counts_.indptr[code], self.counts_.indptr[code + 1])
+                rows, value = self.counts_.indices[part], self.counts_.data[part]
+            best = np.argpartition(value, -k)[-k:] if len(rows) > k else slice(None)
+            self._leaders[code, k] = rows[best]
+        return self._leaders[code, k]
+
+    @cached_property
+    def _leaders(self) -> dict[tuple[int, int], Rows]:
+        return {}
+
+    @cached_property
+    def _by_item(self) -> sparse.csr_matrix:
+        """csr float32 (n_items, n_categories): the shares, to be read by item."""
+        return self.counts_.T.tocsr()
 
     def evidence(self, histories: Histories, item: int) -> tuple[Floats, float]:
         """Exact: each event gives its share of the history times its category's chance of the item."""
@@ -105,8 +159,12 @@ class CategoryLink(Scorer):
         return names[a], names[b], float(self.lifts_[a, b])
 
     @cached_property
+    def _members(self) -> sparse.csr_matrix:
+        return _members(self.codes_, len(self.mix_))
+
+    @cached_property
     def _counts(self) -> Floats:
-        """float32 (n_categories, n_items): dense, because every history has many of the categories."""
+        """float32 (n_categories, n_items)"""
         dense: Floats = self.counts_.toarray()
         return dense
 

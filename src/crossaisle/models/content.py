@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 from scipy import sparse
 
 from crossaisle.data.dataset import Dataset
@@ -16,10 +17,14 @@ from crossaisle.data.history import Decay, Floats, Histories
 from crossaisle.data.vocabulary import Rows, Vocabulary
 from crossaisle.encoders.tfidf import TfidfEncoder
 from crossaisle.encoders.whiten import Whitening
-from crossaisle.models.base import Scorer, pack_words, unpack_words
+from crossaisle.models.base import LARGE, Arrays, Scorer, pack_words, unpack_words
+from crossaisle.models.nearest import NearestRows
 
 if TYPE_CHECKING:
     from crossaisle.encoders.cache import CachedEncoder
+
+READ = 50_000
+"""Entries of an inverted index that one question reads."""
 
 
 @dataclass(kw_only=True)
@@ -39,13 +44,59 @@ class VectorModel(Scorer):
     def score_rows(self, histories: Histories) -> Floats:
         """float32 (n, n_items); NaN for items and for histories of which nothing is known."""
         self.check_fitted()
-        vectors = self.vectors_
-        query = histories.matrix(self.decay.weights(histories, average=self.average), vectors.shape[0])
-        scores = _dense((query @ vectors) @ vectors.T)
+        scores = _dense(self._queries(histories) @ self.vectors_.T)
         scores[:, ~self._known] = np.nan
-        speaking = np.bincount(histories.owner, self._known[histories.item], len(histories)) > 0
-        scores[~speaking] = np.nan
+        scores[~self._speaking(histories)] = np.nan
         return scores
+
+    def nominate(self, histories: Histories, k: int) -> list[Rows]:
+        return self._near(self._queries(histories), k)
+
+    def score_at(self, histories: Histories, rows: Sequence[Rows]) -> list[Floats]:
+        queries, speaking = self._queries(histories), self._speaking(histories)
+        out = []
+        for row, at in enumerate(rows):
+            scores = self._cosines(queries[row], at)
+            scores[~self._known[at] | ~speaking[row]] = np.nan
+            out.append(scores)
+        return out
+
+    def _queries(self, histories: Histories) -> Any:
+        """float32 or csr float32 (n, d): decayed sums of the items' vectors."""
+        weights = self.decay.weights(histories, average=self.average)
+        return histories.matrix(weights, self.vectors_.shape[0]) @ self.vectors_
+
+    def _speaking(self, histories: Histories) -> npt.NDArray[np.bool_]:
+        """bool (n,): histories with an item of which something is known."""
+        return np.bincount(histories.owner, self._known[histories.item], len(histories)) > 0
+
+    def _near(self, queries: Any, k: int) -> list[Rows]:
+        """For each vector int32 rows, ascending: nearly all of the `k` items with the largest products."""
+        return [np.sort(rows) for rows in self._nearest.search(queries, k)]
+
+    def _cosines(self, query: Any, rows: Rows) -> Floats:
+        """float32: products of one vector, (d,) or csr (1, d), and some rows."""
+        if not sparse.issparse(self.vectors_):
+            return np.asarray(self.vectors_[rows] @ query, np.float32)
+        dense = np.zeros(query.shape[1], np.float32)  # untouched memory costs nothing
+        dense[query.indices] = query.data
+        return np.asarray(self.vectors_[rows] @ dense, np.float32)
+
+    def state(self) -> tuple[dict[str, Any], Arrays]:
+        settings, arrays = super().state()
+        if self.vectors_.shape[0] > LARGE and not sparse.issparse(self.vectors_):
+            arrays["codes_"] = self._nearest.codes
+        return settings, arrays
+
+    def restore(self, arrays: Mapping[str, np.ndarray], item_ids: Vocabulary) -> VectorModel:
+        super().restore(arrays, item_ids)
+        if "codes_" in arrays:
+            self.__dict__["_nearest"] = NearestRows(self.vectors_, arrays["codes_"])
+        return self
+
+    @cached_property
+    def _nearest(self) -> NearestRows:
+        return NearestRows.of(self.vectors_)
 
     def evidence(self, histories: Histories, item: int) -> tuple[Floats, float]:
         """Exact: each event gives its decayed weight times its cosine with the item."""
@@ -60,6 +111,8 @@ class VectorModel(Scorer):
     @cached_property
     def _known(self) -> np.ndarray:
         """bool (n_items,)."""
+        if not sparse.issparse(self.vectors_) and len(self.vectors_) > LARGE:
+            return self._nearest.known
         return np.asarray(abs(self.vectors_).sum(axis=1)).ravel() > 0
 
 
@@ -68,6 +121,14 @@ class TextModel(VectorModel):
     """The same over texts, which can be read at any time."""
 
     reason: ClassVar[str] = "similar text"
+
+    def near(self, texts: Sequence[str], k: int) -> list[tuple[Rows, Callable[[Rows], Floats]]]:
+        """For each text, read now: int32 rows of about the `k` items most like it, and what gives its
+        cosines with any rows.
+        """
+        self.check_fitted()
+        read = self._read(texts)
+        return [(rows, partial(self._cosines, read[row])) for row, rows in enumerate(self._near(read, k))]
 
     def likeness(self, texts: Sequence[str]) -> Floats:
         """Cosines of texts, read now, and all items: float32 (len(texts), n_items)."""
@@ -102,15 +163,51 @@ class TfidfSimilarity(TextModel):
         self.item_ids_ = dataset.item_ids
         return self
 
+    def _near(self, queries: Any, k: int) -> list[Rows]:
+        """Goes through the items of the most telling terms first, and through `READ` at most."""
+        sums = np.zeros(self.vectors_.shape[0], np.float32)
+        postings, out = self._postings, []
+        for row in range(queries.shape[0]):
+            part = slice(queries.indptr[row], queries.indptr[row + 1])
+            terms, weights = queries.indices[part], queries.data[part]
+            touched, room = [np.empty(0, np.int32)], READ
+            for place in np.argsort(-weights * self._idf[terms], kind="stable").tolist():
+                term = terms[place]
+                items = slice(postings.indptr[term], postings.indptr[term + 1])
+                room -= items.stop - items.start
+                if room < 0 and len(touched) > 1:
+                    break
+                sums[postings.indices[items]] += weights[place] * postings.data[items]
+                touched.append(postings.indices[items])
+            rows = np.concatenate(touched)
+            value = sums[rows]
+            if len(rows) > 4 * k:  # an item may stand there once per term
+                rows = rows[value >= np.partition(value, -4 * k)[-4 * k]]
+            rows = np.unique(rows)
+            if len(rows) > k:
+                rows = np.sort(rows[np.argpartition(sums[rows], -k)[-k:]])
+            out.append(rows)
+            sums[np.concatenate(touched)] = 0.0
+        return out
+
+    @cached_property
+    def _postings(self) -> sparse.csr_matrix:
+        """csr float32 (vocabulary, n_items): the items of each term."""
+        return self.vectors_.T.tocsr()
+
     def _read(self, texts: Sequence[str]) -> Any:
         return self._encoder.transform(texts)
 
     @cached_property
     def _encoder(self) -> TfidfEncoder:
         """As it was fitted: what it learned can be told from the vectors' non-zeros."""
-        idf = np.log((1 + self.vectors_.shape[0]) / (1 + self._spread)) + 1
         settings = {"min_df": 2, "vocabulary": self._terms if self.vectors_.shape[1] else []}
-        return TfidfEncoder.restore(settings, {"idf": idf})
+        return TfidfEncoder.restore(settings, {"idf": self._idf})
+
+    @cached_property
+    def _idf(self) -> np.ndarray:
+        """float64 (vocabulary,)"""
+        return np.asarray(np.log((1 + self.vectors_.shape[0]) / (1 + self._spread)) + 1)
 
     @cached_property
     def _spread(self) -> np.ndarray:

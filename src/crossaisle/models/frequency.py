@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -9,7 +10,9 @@ import numpy as np
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay, Floats, Histories
+from crossaisle.data.vocabulary import Rows
 from crossaisle.models.base import Scorer
+from crossaisle.models.top import values_at
 
 
 @dataclass(kw_only=True)
@@ -37,6 +40,13 @@ class Frequency(Scorer):
         scores = np.full(counts.shape, np.nan, np.float32)
         scores[np.repeat(np.arange(len(histories)), np.diff(counts.indptr)), counts.indices] = counts.data
         return scores
+
+    def nominate(self, histories: Histories, k: int) -> list[Rows]:
+        return [np.unique(histories.items_of(row)) for row in range(len(histories))]
+
+    def score_at(self, histories: Histories, rows: Sequence[Rows]) -> list[Floats]:
+        counts = histories.matrix(self.decay.weights(histories), len(self.item_ids_))
+        return [values_at(counts, row, at, missing=np.nan) for row, at in enumerate(rows)]
 
     def evidence(self, histories: Histories, item: int) -> tuple[Floats, float]:
         """Exact: the weights of the item's own events."""

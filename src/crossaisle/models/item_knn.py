@@ -11,7 +11,7 @@ from scipy import sparse
 from crossaisle.data.dataset import Dataset
 from crossaisle.models.itemwise import ItemWeights, keep_strongest
 
-_BLOCK_CELLS = 5_000_000  # co-occurrences held at once: at most 40 MB of csr and as much again beside it
+_AT_ONCE = 5_000_000  # co-occurrences held at once: at most 40 MB of csr and as much again beside it
 
 
 @dataclass(kw_only=True)
@@ -45,11 +45,13 @@ class ItemKNN(ItemWeights):
         items = users.T.tocsr()
         count = np.diff(items.indptr).astype(np.float32)
         n = len(count)
-        step = max(1, _BLOCK_CELLS // max(n, 1))
+        # No item meets more others than its users have events.
+        most = np.cumsum(np.minimum(items @ np.diff(users.indptr).astype(np.float64), n))
+        starts = np.flatnonzero(np.diff(most // _AT_ONCE, prepend=-1.0))
         blocks = []
-        for start in range(0, n, step):
-            together = (items[start : start + step] @ users).tocsr()
-            row = np.repeat(np.arange(start, start + together.shape[0]), np.diff(together.indptr))
+        for start, end in zip(starts, [*starts[1:], n], strict=True):
+            together = (items[start:end] @ users).tocsr()
+            row = np.repeat(np.arange(start, end), np.diff(together.indptr))
             column = together.indices
             norm = np.sqrt(count[row] * count[column]) if self.similarity == "cosine" else count[row]
             # float32; `norm` is positive wherever two items met, so a shrink of 0 divides by no zero.

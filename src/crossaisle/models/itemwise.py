@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
@@ -10,7 +11,9 @@ import numpy.typing as npt
 from scipy import sparse
 
 from crossaisle.data.history import Decay, Floats, Histories
+from crossaisle.data.vocabulary import Rows
 from crossaisle.models.base import Scorer
+from crossaisle.models.top import values_at
 
 
 @dataclass(kw_only=True)
@@ -39,10 +42,37 @@ class ItemWeights(Scorer):
         query = self._query(histories)
         scores: Floats = (query @ self.weights_).toarray()
         scores[:, ~self.known_] = np.nan
-        has_weights = np.diff(self.weights_.indptr) > 0
-        speaking = np.bincount(histories.owner, has_weights[histories.item], len(histories)) > 0
-        scores[~speaking] = np.nan
+        scores[~self._speaking(histories)] = np.nan
         return scores
+
+    def nominate(self, histories: Histories, k: int) -> list[Rows]:
+        scores = self._sparse_scores(histories)
+        out = []
+        for part in map(slice, scores.indptr[:-1], scores.indptr[1:]):
+            rows, value = scores.indices[part], scores.data[part]
+            if len(rows) > k:
+                rows = rows[np.sort(np.argpartition(value, -k)[-k:])]
+            out.append(rows[self.known_[rows]])
+        return out
+
+    def score_at(self, histories: Histories, rows: Sequence[Rows]) -> list[Floats]:
+        scores, speaking = self._sparse_scores(histories), self._speaking(histories)
+        return [
+            np.where(self.known_[at] & speaking[row], values_at(scores, row, at), np.float32(np.nan))
+            for row, at in enumerate(rows)
+        ]
+
+    def _sparse_scores(self, histories: Histories) -> sparse.csr_matrix:
+        """csr float32 (n, n_items), indices sorted; zero where nothing links the history and an item."""
+        scores = self._query(histories) @ self.weights_
+        scores.sort_indices()
+        return scores
+
+    def _speaking(self, histories: Histories) -> npt.NDArray[np.bool_]:
+        """bool (n,): histories with an item that has weights."""
+        indptr = self.weights_.indptr
+        has_weights = indptr[histories.item + 1] > indptr[histories.item]
+        return np.bincount(histories.owner, has_weights, len(histories)) > 0
 
     def _query(self, histories: Histories) -> sparse.csr_matrix:
         """csr float32 (n, n_items): the weight of each item in each history."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay, Floats, Histories
+from crossaisle.data.vocabulary import Rows
 from crossaisle.models.base import Scorer
 
 
@@ -52,3 +55,15 @@ class Popularity(Scorer):
         """float32 (n, n_items), all rows equal; NaN for items without an event."""
         self.check_fitted()
         return np.tile(self.popularity_, (len(histories), 1))
+
+    def nominate(self, histories: Histories, k: int) -> list[Rows]:
+        return [np.sort(self._order[:k])] * len(histories)
+
+    def score_at(self, histories: Histories, rows: Sequence[Rows]) -> list[Floats]:
+        return [self.popularity_[at] for at in rows]
+
+    @cached_property
+    def _order(self) -> Rows:
+        """int32: items with an event, the most popular first."""
+        known = np.flatnonzero(~np.isnan(self.popularity_))
+        return known[np.argsort(-self.popularity_[known], kind="stable")].astype(np.int32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy import sparse
 
 from crossaisle.data.history import Floats
 from crossaisle.data.vocabulary import Rows
@@ -30,6 +31,22 @@ def top_k(scores: Floats, k: int) -> Rows:
         best = column[np.argsort(-row[column], kind="stable")[:k]]
         out[i, : len(best)] = best
     return out
+
+
+def best_rows(scores: Floats, k: int) -> list[Rows]:
+    """int32 (at most k,) for each row of scores: columns of its k highest ones, ascending, without NaN."""
+    found = top_k(np.where(np.isnan(scores), -np.inf, scores), min(k, scores.shape[1]))
+    return [np.sort(row[row >= 0]) for row in found]
+
+
+def values_at(scores: sparse.csr_matrix, row: int, columns: Rows, *, missing: float = 0.0) -> Floats:
+    """float32: what one row of a csr matrix with sorted indices has in some columns."""
+    part = slice(scores.indptr[row], scores.indptr[row + 1])
+    there, value = scores.indices[part], scores.data[part]
+    if not len(there):
+        return np.full(len(columns), missing, np.float32)
+    place = np.minimum(np.searchsorted(there, columns), len(there) - 1)
+    return np.where(there[place] == columns, value[place], missing).astype(np.float32)
 
 
 def _bound(scores: Floats, k: int) -> Floats:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,16 +14,20 @@ from scipy import sparse
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats, Histories
 from crossaisle.data.taxonomy import SEPARATOR, Taxonomy
-from crossaisle.data.vocabulary import Vocabulary
+from crossaisle.data.vocabulary import Rows, Vocabulary
+from crossaisle.models.base import LARGE
 from crossaisle.models.content import TextModel
 from crossaisle.policy.filters import Mask
 from crossaisle.recommend import Recommender
 
 NEIGHBOURS = 5
 """A new item stands in with the scores of this many items of like texts."""
+NEAREST = 200
+"""Items that each part finds for the text of a new item in a large shop; the best of them are neighbours."""
 LEAST = 0.1
 """Items less alike than this are no neighbours."""
 Body = Mapping[str, Any]
+_NO_ROWS: Rows = np.empty(0, np.int32)
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,33 @@ class Grown:
         new = np.where(known, scores, 0.0) @ self.links.T
         out: Floats = np.where(share > 0, new, np.nan).astype(np.float32)
         return np.concatenate([scores, out], axis=1)
+
+    def resembling(self, rows: Rows) -> Rows:
+        """int32, ascending: new items that get something of the scores of some old rows."""
+        if not self.n_new:
+            return _NO_ROWS
+        linked = np.isin(self.links.indices, rows)
+        new = np.repeat(np.arange(self.n_new), np.diff(self.links.indptr))[linked]
+        return (np.unique(new) + self.n_old).astype(np.int32)
+
+    def sources(self, rows: Rows) -> Rows:
+        """int32, ascending: the old rows whose scores make up those of some rows."""
+        old, new = rows[rows < self.n_old], rows[rows >= self.n_old] - self.n_old
+        return np.union1d(old, self.links[new].indices).astype(np.int32) if len(new) else np.unique(old)
+
+    def at(self, rows: Rows, scores: Floats) -> Floats:
+        """float32: the scores of some rows from those of their `sources`."""
+        source = self.sources(rows)
+        out = np.empty(len(rows), np.float32)
+        is_old = rows < self.n_old
+        out[is_old] = scores[np.searchsorted(source, rows[is_old])]
+        new = self.links[rows[~is_old] - self.n_old]
+        values = scores[np.searchsorted(source, new.indices)]
+        known = ~np.isnan(values)
+        owner = np.repeat(np.arange(new.shape[0]), np.diff(new.indptr))
+        sums = np.bincount(owner, np.where(known, values * new.data, 0.0), new.shape[0])
+        out[~is_old] = np.where(np.bincount(owner, known, new.shape[0]) > 0, sums, np.nan)
+        return out
 
     def stand_in(self, row: int) -> int | None:
         """The row of the model that speaks for a row: itself, or the nearest in text; None without one."""
@@ -173,17 +204,31 @@ def _links(base: Recommender, texts: list[str]) -> sparse.csr_matrix:
     n = base.dataset.n_items
     if not texts:
         return sparse.csr_matrix((0, n), dtype=np.float32)
-    likeness = np.zeros((len(texts), n), np.float32)
     parts = [part for part in base.blend.parts.values() if isinstance(part, TextModel)]
-    for part in parts:
-        likeness += part.likeness(texts) / len(parts)
     rows, values = [], []
-    for one in likeness:
-        best = np.argpartition(one, -min(NEIGHBOURS, n))[-NEIGHBOURS:]
-        best = best[one[best] >= LEAST]
+    for found, likeness in _likeness(parts, texts, n):
+        best = (
+            np.argpartition(likeness, -min(NEIGHBOURS, len(likeness)))[-NEIGHBOURS:] if len(found) else found
+        )
+        best = best[likeness[best] >= LEAST]
+        one = likeness[best]
         # Weights sum to the best likeness: an item like no other has low scores.
-        rows.append(best)
-        values.append(one[best] / max(float(one[best].sum()), 1e-9) * one[best].max(initial=0.0))
+        rows.append(found[best])
+        values.append(one / max(float(one.sum()), 1e-9) * one.max(initial=0.0))
     indptr = np.concatenate([[0], np.cumsum([len(r) for r in rows])])
     triple = np.concatenate(values), np.concatenate(rows), indptr
     return sparse.csr_matrix(triple, shape=(len(texts), n), dtype=np.float32)
+
+
+def _likeness(parts: list[TextModel], texts: list[str], n: int) -> Iterator[tuple[Rows, Floats]]:
+    """For each text int32 rows and how alike their texts are, the mean of all parts."""
+    if n <= LARGE or not parts:
+        likeness = np.zeros((len(texts), n), np.float32)
+        for part in parts:
+            likeness += part.likeness(texts) / len(parts)
+        yield from ((np.arange(n, dtype=np.int32), one) for one in likeness)
+        return
+    near = [part.near(texts, NEAREST) for part in parts]
+    for of_parts in zip(*near, strict=True):
+        rows = np.unique(np.concatenate([_NO_ROWS, *(rows for rows, _ in of_parts)]))
+        yield rows, np.mean([cosines(rows) for _, cosines in of_parts], axis=0)

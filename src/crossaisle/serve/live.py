@@ -18,14 +18,17 @@ from crossaisle.data.history import SECONDS_PER_DAY, Floats, Histories
 from crossaisle.data.query import Placement, Query
 from crossaisle.data.vocabulary import Rows
 from crossaisle.explain import Explanation, item_name
+from crossaisle.models.base import LARGE
 from crossaisle.policy.diversify import Similarity
 from crossaisle.policy.filters import Mask, rows_mask
-from crossaisle.recommend import Recommender, Request
+from crossaisle.recommend import Best, Recommender, Request
 from crossaisle.serve.catalogue import Grown, grow
 from crossaisle.serve.histories import LiveHistories
 
 KEPT = 2000
 """Best items kept per person. A list that needs more than these is made from all scores anew."""
+NARROW = 20_000
+"""Where filters of a large shop leave at most this many items, these are scored."""
 OLD_DAYS = 30.0
 """A model's last event may be this old before its age stops to count."""
 
@@ -69,6 +72,8 @@ class LiveShop(Recommender):
         """
         super().__init__(base.dataset, base.blend, repeats=base.repeats)
         self.base = base
+        self.large = base.dataset.n_items > LARGE
+        """Whether the best items are searched for, in place of scoring all."""
         self.live = histories
         self._last_day = float(base.dataset.histories([0]).now[0]) if base.dataset.n_users else np.nan
         present = (time.time() if now is None else now) / SECONDS_PER_DAY
@@ -149,6 +154,25 @@ class LiveShop(Recommender):
         scores = super().score_batch(self.grown.in_old_rows(histories), placement)
         return self.grown.extend(scores)
 
+    def best_batch(self, histories: Histories, placement: str = "for_you") -> list[Best]:
+        """As the model finds them, with new items beside those that they resemble."""
+        asked = self.grown.in_old_rows(histories)
+        found = super().best_batch(asked, placement)
+        wanted = [self.grown.resembling(rows) for rows, _ in found]
+        if not any(map(len, wanted)):
+            return found
+        scores = self.score_at(asked, wanted, placement)
+        return [
+            (np.concatenate([rows, new]), np.concatenate([values, more]))
+            for (rows, values), new, more in zip(found, wanted, scores, strict=True)
+        ]
+
+    def score_at(self, histories: Histories, rows: Sequence[Rows], placement: str) -> list[Floats]:
+        """Scores of some rows, new items among them."""
+        asked = self.grown.in_old_rows(histories)
+        old = super().score_at(asked, [self.grown.sources(at) for at in rows], placement)
+        return [self.grown.at(at, scores) for at, scores in zip(rows, old, strict=True)]
+
     def explain(self, *args: Any, **more: Any) -> Explanation:
         """As the model explains it; items put in since have no explanation of their own."""
         return self.base.explain(*args, **more)
@@ -221,32 +245,60 @@ class LiveShop(Recommender):
                 requests.append(self.resolve(query))
             except Exception as error:
                 requests.append(error)
-        scores = iter(self.score_requests([r for r in requests if isinstance(r, Request)]))
+        valid = [r for r in requests if isinstance(r, Request)]
+        found = iter(self.best_of_requests(valid) if self.large else self._scored(valid))
         for query, request, version in zip(queries, requests, versions, strict=True):
             if isinstance(request, Exception):
                 out.append(request)
                 continue
             try:
-                out.append(self._list(query, request, next(scores), version))
+                out.append(self._list(query, request, next(found), version))
             except Exception as error:
                 out.append(error)
         return out
 
-    def _list(self, query: Query, request: Request, scores: Floats, version: int) -> RecommendationList:
+    def _scored(self, requests: Sequence[Request]) -> list[Best]:
+        """All rows that have a score, for each request."""
+        out = []
+        for scores in self.score_requests(requests):
+            rows = np.flatnonzero(~np.isnan(scores)).astype(np.int32)
+            out.append((rows, scores[rows]))
+        return out
+
+    def _list(self, query: Query, request: Request, found: Best, version: int) -> RecommendationList:
         key = self._key(query, request)
-        if key is not None:
-            found = np.flatnonzero(~np.isnan(scores))
-            rows = self._ranked(found, scores, KEPT)
-            ranking = Ranking(rows, scores[rows], len(rows) == len(found), version, query)
-            with self._lock:
-                self._kept[key] = ranking
-                self._kept.move_to_end(key)
-                while len(self._kept) > self._kept_users:
-                    self._kept.popitem(last=False)
+        if key is not None or self.large:
+            ranking = self._ranking(query, found, version)
+            if key is not None:
+                with self._lock:
+                    self._kept[key] = ranking
+                    self._kept.move_to_end(key)
+                    while len(self._kept) > self._kept_users:
+                        self._kept.popitem(last=False)
             answer = self._from_ranking(query, request, ranking)
             if answer is not None:
                 return answer
-        return self.finish(query, request, scores)
+        return self.finish(query, request, self._all_scores(query, request, found))
+
+    def _ranking(self, query: Query, found: Best, version: int) -> Ranking:
+        rows, scores = found
+        known = ~np.isnan(scores)
+        rows, scores = rows[known], scores[known]
+        order = self._ranked(rows, scores, KEPT)
+        place = np.searchsorted(rows, order)  # rows are ascending
+        return Ranking(order, scores[place], not self.large and len(order) == len(rows), version, query)
+
+    def _all_scores(self, query: Query, request: Request, found: Best) -> Floats:
+        """float32 (n_items,): NaN for what has no score, or may not be in the list of a large shop."""
+        scores = np.full(self.dataset.n_items, np.nan, np.float32)
+        if not self.large:
+            rows, scores[rows] = found[0], found[1]
+            return scores
+        rows = np.flatnonzero(self.candidates(query, request)).astype(np.int32)
+        if len(rows) > NARROW:
+            return self.score_requests([request])[0]
+        scores[rows] = self.score_at(request.asked, [rows], request.weights)[0]
+        return scores
 
     def kept_queries(self) -> list[Query]:
         """What was asked of late and is kept, the latest first."""

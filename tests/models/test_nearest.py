@@ -1,0 +1,65 @@
+"""Search over int8 rows: what it misses of the exact best, measured."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from crossaisle.models import nearest
+from crossaisle.models.nearest import NearestRows
+
+
+def clustered(n: int, d: int, seed: int = 0) -> np.ndarray:
+    """Unit rows around a few hundred centres: many near ties, as among products of one kind."""
+    rng = np.random.default_rng(seed)
+    rows = rng.standard_normal((300, d))[rng.integers(0, 300, n)] + 0.6 * rng.standard_normal((n, d))
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+def found_of_best(found: np.ndarray, exact: np.ndarray, k: int) -> float:
+    """Share of the `k` highest scores of each row that are among the columns found."""
+    best = np.argpartition(-exact, k, axis=1)[:, :k]
+    return float(np.mean([np.isin(b, f).mean() for b, f in zip(best, found, strict=True)]))
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_nearly_all_of_the_best_hundred_are_among_few_hundred_found(
+    compiled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if compiled:
+        pytest.importorskip("numba", reason="needs pip install 'crossaisle[large]'")
+    else:
+        monkeypatch.setattr(nearest, "find_spec", lambda name: None)
+    vectors = clustered(20_000, 96)
+    rng = np.random.default_rng(1)
+    # Sums of a few items, as histories are.
+    queries = np.stack([vectors[rng.integers(0, len(vectors), 3)].sum(axis=0) for _ in range(20)])
+    rows = NearestRows.of(vectors)
+    exact = queries @ vectors.T
+    assert found_of_best(rows.search(queries, 300), exact, 100) >= 0.999
+    # The codes alone would not do: that is why scores are made anew from the vectors.
+    at_first = found_of_best(rows.search(queries, 100), exact, 100)
+    assert at_first < 0.999 if compiled else at_first == 1.0
+
+
+def test_odd_sizes() -> None:
+    vectors = clustered(67, 5)
+    vectors[3] = 0.0
+    rows = NearestRows.of(vectors)
+    assert rows.search(vectors[:2], 100).shape == (2, 67)
+    assert rows.search(vectors[:0], 5).shape == (0, 5)
+    assert not rows.known[3]
+    assert rows.known.sum() == 66
+    nothing = NearestRows.of(np.zeros((0, 5), np.float32))
+    assert nothing.search(vectors[:2], 3).shape == (2, 0)
+    assert (NearestRows.of(np.zeros((4, 5), np.float32)).codes == 0).all()
+
+
+def test_known_rows_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nearest, "_BLOCK", 10)
+    vectors = clustered(67, 8)
+    vectors[[0, 66]] = 0.0
+    rows = NearestRows.of(vectors)
+    assert np.flatnonzero(~rows.known).tolist() == [0, 66]
+    whole = np.rint(vectors * 127 / np.abs(vectors).max())
+    np.testing.assert_array_equal(rows.codes, whole)
