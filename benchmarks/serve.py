@@ -1,7 +1,8 @@
 """Measures the service: `python benchmarks/serve.py --model demo/model --out runs/serve`.
 
 Starts `crossaisle serve` as a process of its own, sends load from this one over loopback, and writes
-`results.json`. Wants two cores and a quiet machine.
+`results.json`. Wants two cores and a quiet machine. `--items 1000000` makes a synthetic shop of that size
+(benchmarks/large_shop.py; three minutes and 3 GB) and measures lists and new items of that.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def service(model: Path, store: Path, *, models: Path | None = None) -> Iterator
                 urllib.request.urlopen(f"http://127.0.0.1:{PORT}/api/health/ready", timeout=1).read()
                 break
             except OSError:
-                if process.poll() is not None or time.perf_counter() - start > 60:
+                if process.poll() is not None or time.perf_counter() - start > 120:
                     raise SystemExit("the service did not start") from None
                 time.sleep(0.02)
         yield process.pid, time.perf_counter() - start
@@ -306,12 +307,19 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--model", type=Path, default=Path("demo/model"))
     parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--items", type=int, help="of a synthetic shop, in place of --model")
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--switch", action="store_true", help="copy the model and switch between the two")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     from crossaisle.data.storage import load_dataset
 
+    if options.items:
+        from large_shop import make
+
+        options.model, options.kills = options.out / f"model-{options.items}", 0
+        if not options.model.is_dir():
+            make(options.model, options.items)
     dataset = load_dataset(options.model / "catalogue")
     users, items = (
         list(dataset.user_ids.all),

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from crossaisle import artifact
 from crossaisle.answer import Recommendation, RecommendationList
@@ -34,7 +35,7 @@ _NO_ROWS: Rows = np.empty(0, np.int32)
 
 T = TypeVar("T")
 Best = tuple[Rows, Floats]
-NOMINATED = 1000
+NOMINATED = 500
 """Items that every part of a blend nominates in a large shop."""
 PREFIX = 1000
 """Lists are made from this many best candidates; from all of them only where that would change a list."""
@@ -320,9 +321,8 @@ class Recommender:
         return path_similarity(self.dataset.taxonomy)
 
     @cached_property
-    def _titles(self) -> list[str]:
-        titles: list[str] = self.dataset.items["title"].to_list()
-        return titles
+    def _titles(self) -> pl.Series:
+        return self.dataset.items["title"]
 
     def _item(
         self,

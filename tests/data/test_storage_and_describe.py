@@ -12,7 +12,9 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.describe import describe, describe_table
 from crossaisle.data.importer import import_frames
 from crossaisle.data.storage import FIELDS, load_dataset, save_dataset
-from crossaisle.errors import ArtifactError
+from crossaisle.data.taxonomy import Taxonomy
+from crossaisle.data.vocabulary import Vocabulary
+from crossaisle.errors import ArtifactError, DataError
 
 
 def test_a_saved_data_set_comes_back_whole(shop: Dataset, tmp_path: Path) -> None:
@@ -69,3 +71,32 @@ def test_describe(shop: Dataset) -> None:
     console = Console(record=True, width=100)
     console.print(describe_table(facts))
     assert "4: Bakery 4" in console.export_text()
+
+
+def test_a_taxonomy_changed_is_as_one_made_anew() -> None:
+    paths = ((("Food", "Tea"),), (("Food", "Tea"), ("Gifts",)), (), (("Tools",),), (("Food", "Jam"),))
+    moved = {0: (("Food", "Jam", "Plum"),), 3: (("Garden",),)}
+    more = [(("Food", "Tea"),), (), (("Toys", "Bricks"),)]
+    expected = Taxonomy((moved[0], paths[1], paths[2], moved[3], paths[4], *more), 1)
+    changed = Taxonomy(paths, 1).changed(moved, more)
+    assert changed == expected
+    assert changed.depth == expected.depth == 3
+    assert set(changed.all_names) == set(expected.all_names)
+    assert "Tools" not in changed.all_names
+    for name in expected.all_names:
+        np.testing.assert_array_equal(changed.find(name), expected.find(name))
+    for depth in range(3):
+        for taxonomy in (changed, expected):
+            names = [*taxonomy.names(depth), ""]
+            found = [names[code] for code in taxonomy.codes(depth)]
+            assert found == [" > ".join(p[0][: depth + 1]) if p else "" for p in expected.paths]
+
+
+def test_a_vocabulary_grows_at_its_end() -> None:
+    old = Vocabulary(["a", "b"], what="item")
+    new = old.and_more(["c"])
+    assert new.all == ("a", "b", "c")
+    assert new == Vocabulary("abc")
+    assert (new.row("c"), new.row("a"), old.get("c")) == (2, 0, -1)
+    with pytest.raises(DataError, match="duplicate items"):
+        new.and_more(["a"])

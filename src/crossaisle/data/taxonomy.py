@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,6 +12,8 @@ from crossaisle.data.vocabulary import Rows, Vocabulary
 from crossaisle.errors import UnknownIdError, nearest
 
 SEPARATOR = " > "
+Paths = tuple[tuple[str, ...], ...]
+"""The category paths of an item, each a tuple of level names, root first."""
 
 
 @dataclass(frozen=True)
@@ -22,27 +24,62 @@ class Taxonomy:
     'Hair > Oil' and 'Kitchen > Oil' stay different.
     """
 
-    paths: tuple[tuple[tuple[str, ...], ...], ...]
+    paths: tuple[Paths, ...]
     """Per item: its paths, each a tuple of level names, root first. May be empty."""
     level: int = 0
     """The depth that the shop calls "category" (0 = top); `discover` and the X and N slices use it."""
 
+    def changed(self, rows: Mapping[int, Paths], more: Sequence[Paths] = ()) -> Taxonomy:
+        """The same with other paths for some item rows and some items after the last one."""
+        paths = [*self.paths, *more]
+        for row, value in rows.items():
+            paths[row] = value
+        out = Taxonomy(tuple(paths), self.level)
+        # What was found out about a million items need not be found out again.
+        kinds, distinct = self._kinds
+        code = {value: number for number, value in enumerate(distinct)}
+        kinds = np.concatenate([kinds, [code.setdefault(value, len(code)) for value in more]]).astype(
+            np.int32
+        )
+        for row, value in rows.items():
+            kinds[row] = code.setdefault(value, len(code))
+        out.__dict__["_kinds"] = kinds, tuple(code)
+        return out
+
     @cached_property
     def depth(self) -> int:
         """Number of levels of the deepest primary path."""
-        return max((len(p[0]) for p in self.paths if p), default=0)
+        return max((len(p[0]) for _, p in self._in_use if p), default=0)
+
+    @cached_property
+    def _kinds(self) -> tuple[Rows, tuple[Paths, ...]]:
+        """int32 (n_items,), a code per item, and the distinct `paths` by code."""
+        number = np.fromiter(map(id, self.paths), np.int64, len(self.paths))
+        first, of_item = np.unique(number, return_index=True, return_inverse=True)[1:]
+        code: dict[Paths, int] = {}
+        by_object = np.empty(len(first), np.int32)
+        for place in np.argsort(first).tolist():
+            by_object[place] = code.setdefault(self.paths[first[place]], len(code))
+        return by_object[of_item], tuple(code)
+
+    @cached_property
+    def _in_use(self) -> list[tuple[int, Paths]]:
+        """Distinct `paths` that items have, and their codes."""
+        kinds, distinct = self._kinds
+        counts = np.bincount(kinds, minlength=len(distinct))
+        return [(code, paths) for code, paths in enumerate(distinct) if counts[code]]
 
     @cached_property
     def _levels(self) -> tuple[tuple[Rows, tuple[str, ...]], ...]:
         out = []
         for depth in range(max(self.depth, 1)):
             names: dict[str, int] = {}
-            codes = np.full(len(self.paths), -1, dtype=np.int32)
-            for row, paths in enumerate(self.paths):
+            codes = np.full(len(self._kinds[1]) + 1, -1, dtype=np.int32)
+            for kind, paths in self._in_use:
                 if paths and paths[0]:
                     name = SEPARATOR.join(paths[0][: depth + 1])
-                    codes[row] = names.setdefault(name, len(names))
-            out.append((codes, tuple(names)))
+                    codes[kind] = names.setdefault(name, len(names))
+            out.append((codes[self._kinds[0]], tuple(names)))
         return tuple(out)
 
     def codes(self, depth: int | None = None) -> Rows:
@@ -61,13 +98,19 @@ class Taxonomy:
         return len(self._levels) - 1 if depth < 0 else min(depth, len(self._levels) - 1)
 
     @cached_property
-    def _members(self) -> dict[str, Rows]:
-        rows: dict[str, list[int]] = {}
-        for row, paths in enumerate(self.paths):
-            prefixes = {SEPARATOR.join(p[: d + 1]) for p in paths for d in range(len(p))}
-            for name in prefixes:
-                rows.setdefault(name, []).append(row)
-        return {name: np.array(r, dtype=np.int32) for name, r in rows.items()}
+    def _members(self) -> dict[str, list[int]]:
+        """Category of any depth -> codes of the distinct `paths` that lie in it."""
+        found: dict[str, list[int]] = {}
+        for kind, paths in self._in_use:
+            for name in dict.fromkeys(SEPARATOR.join(p[: d + 1]) for p in paths for d in range(len(p))):
+                found.setdefault(name, []).append(kind)
+        return found
+
+    def _rows(self, names: Iterable[str]) -> Rows:
+        inside = np.zeros(len(self._kinds[1]), bool)
+        for name in names:
+            inside[self._members[name]] = True
+        return np.flatnonzero(inside[self._kinds[0]]).astype(np.int32)
 
     @cached_property
     def _by_lower_name(self) -> tuple[dict[str, str], dict[str, list[str]]]:
@@ -87,10 +130,10 @@ class Taxonomy:
         wanted = name.strip().lower()
         paths, last_names = self._by_lower_name
         if wanted in paths:
-            return self._members[paths[wanted]]
+            return self._rows([paths[wanted]])
         last = last_names.get(wanted)
         if last:
-            return np.unique(np.concatenate([self._members[n] for n in last]))
+            return self._rows(last)
         raise UnknownIdError(f"unknown category {name!r}{nearest(name, self._members)}")
 
     @property

@@ -29,6 +29,17 @@ class Vocabulary:
     def _row(self) -> dict[str, int]:
         return {name: row for row, name in enumerate(self._ids)}
 
+    def and_more(self, ids: Sequence[str]) -> Vocabulary:
+        """The same with some new ids after its own, for less than a vocabulary made anew takes."""
+        out = Vocabulary((), what=self.what)
+        out._ids = (*self._ids, *ids)
+        row = self._row.copy()
+        row.update(zip(ids, range(len(self), len(out)), strict=True))
+        if len(row) != len(out):
+            raise DataError(f"duplicate {self.what}s in a vocabulary")
+        out.__dict__["_row"] = row
+        return out
+
     def __len__(self) -> int:
         return len(self._ids)
 
@@ -36,7 +47,7 @@ class Vocabulary:
         return str(name) in self._row
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Vocabulary) and self._ids == other._ids
+        return self is other or (isinstance(other, Vocabulary) and self._ids == other._ids)
 
     def __hash__(self) -> int:
         return hash(self._ids)

@@ -179,11 +179,7 @@ class TfidfSimilarity(TextModel):
                     break
                 sums[postings.indices[items]] += weights[place] * postings.data[items]
                 touched.append(postings.indices[items])
-            rows = np.concatenate(touched)
-            value = sums[rows]
-            if len(rows) > 4 * k:  # an item may stand there once per term
-                rows = rows[value >= np.partition(value, -4 * k)[-4 * k]]
-            rows = np.unique(rows)
+            rows = np.flatnonzero(sums).astype(np.int32)
             if len(rows) > k:
                 rows = np.sort(rows[np.argpartition(sums[rows], -k)[-k:]])
             out.append(rows)

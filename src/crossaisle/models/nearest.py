@@ -18,6 +18,7 @@ from crossaisle.models.top import top_k
 _BLOCK = 32_768
 """Rows read at once where whole matrices would not fit beside each other."""
 Codes = npt.NDArray[np.int8]
+Sums = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -51,17 +52,17 @@ class NearestRows:
             return np.empty((len(queries), k), np.int32)
         return top_k(self._products(queries), k)
 
-    def _products(self, queries: Floats) -> Floats:
-        """float32 (b, n): products, each query's in a unit of its own."""
+    def _products(self, queries: Floats) -> npt.NDArray[Any]:
+        """float32 or int32 (b, n): products, each query's in a unit of its own."""
         if find_spec("numba") is None:
             out = np.empty((len(queries), len(self.vectors)), np.float32)
             for start in range(0, len(self.vectors), _BLOCK):
                 out[:, start : start + _BLOCK] = queries @ self.vectors[start : start + _BLOCK].T
             return out
         unit = np.maximum(np.abs(queries).max(axis=1, keepdims=True), 1e-30) / 127.0
-        out = np.empty((len(queries), len(self.codes)), np.float32)
-        _kernel(self.codes.shape[1])(self.codes, np.rint(queries / unit).astype(np.int8), out)
-        return out
+        sums = np.empty((len(queries), len(self.codes)), np.int32)
+        _kernel(self.codes.shape[1])(self.codes, np.rint(queries / unit).astype(np.int8), sums)
+        return sums
 
     @cached_property
     def known(self) -> npt.NDArray[np.bool_]:
@@ -75,18 +76,19 @@ def _blocks(matrix: Any) -> Any:
 
 
 @lru_cache
-def _kernel(width: int) -> Callable[[Codes, Codes, Floats], None]:
-    """Compiled for one width: only then do processors multiply and add sixteen pairs at a time."""
+def _kernel(width: int) -> Callable[[Codes, Codes, Sums], None]:
+    """Compiled for one width and with int32 to the end: only then are many pairs multiplied at once."""
     import numba
 
-    def products(codes: Codes, queries: Codes, out: Floats) -> None:
+    def products(codes: Codes, queries: Codes, out: Sums) -> None:
         for first in range(0, codes.shape[0], 64):  # rows that stay in the nearest cache for all queries
+            last = min(first + 64, codes.shape[0])
             for q in range(queries.shape[0]):
-                for row in range(first, min(first + 64, codes.shape[0])):
+                for row in range(first, last):
                     total = np.int32(0)
                     for i in range(width):
                         total += np.int32(codes[row, i]) * np.int32(queries[q, i])
                     out[q, row] = total
 
-    compiled: Callable[[Codes, Codes, Floats], None] = numba.njit(nogil=True, boundscheck=False)(products)
+    compiled: Callable[[Codes, Codes, Sums], None] = numba.njit(nogil=True, boundscheck=False)(products)
     return compiled

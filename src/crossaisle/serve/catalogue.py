@@ -13,8 +13,8 @@ from scipy import sparse
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats, Histories
-from crossaisle.data.taxonomy import SEPARATOR, Taxonomy
-from crossaisle.data.vocabulary import Rows, Vocabulary
+from crossaisle.data.taxonomy import SEPARATOR, Paths
+from crossaisle.data.vocabulary import Rows
 from crossaisle.models.base import LARGE
 from crossaisle.models.content import TextModel
 from crossaisle.policy.filters import Mask
@@ -116,16 +116,12 @@ def grow(base: Recommender, changed: Mapping[str, Body], before: Grown | None = 
     new = {
         name: body for name, body in changed.items() if name not in old.item_ids and not body.get("deleted")
     }
-    items, paths = old.items, list(old.taxonomy.paths)
-    if known or new:
-        items = _changed_table(old, known, new)
-        for name, body in known.items():
-            if "categories" in body:
-                paths[old.item_ids.row(name)] = _paths(body)
-        paths += [_paths(body) for body in new.values()]
-    recategorised = bool(new) or any("categories" in body for body in known.values())
-    taxonomy = Taxonomy(tuple(paths), old.taxonomy.level) if recategorised else old.taxonomy
-    ids = Vocabulary((*old.item_ids.all, *new), what="item") if new else old.item_ids
+    items = _changed_table(old, known, new) if known or new else old.items
+    moved = {old.item_ids.row(name): _paths(b) for name, b in known.items() if "categories" in b}
+    taxonomy = old.taxonomy
+    if moved or new:
+        taxonomy = taxonomy.changed(moved, [_paths(body) for body in new.values()])
+    ids = old.item_ids.and_more(list(new)) if new else old.item_ids
     dataset = replace(old, items=items, item_ids=ids, taxonomy=taxonomy)
     listed = np.ones(n + len(new), bool)
     for name, body in known.items():
@@ -149,7 +145,7 @@ def text_of(body: Body) -> str:
     return ". ".join(word for word in words if word)
 
 
-def _paths(body: Body) -> tuple[tuple[str, ...], ...]:
+def _paths(body: Body) -> Paths:
     return tuple(tuple(path) for path in body.get("categories") or ())
 
 
@@ -177,10 +173,8 @@ def _changed_table(old: Dataset, known: Mapping[str, Body], new: Mapping[str, Bo
             changes = [(row, c[name]) for row, c in zip(rows, columns, strict=True) if name in c]
             if changes:
                 at, values = zip(*changes, strict=True)
-                series = items[name].to_list()
-                for row, value in zip(at, values, strict=True):
-                    series[row] = value
-                items = items.with_columns(pl.Series(name, series, dtype=items.schema[name]))
+                of_type = pl.Series(name, values, dtype=items.schema[name])
+                items = items.with_columns(items[name].clone().scatter(at, of_type))
     if new:
         blank = {
             "title": "",

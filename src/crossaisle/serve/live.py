@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from crossaisle.answer import RecommendationList
 from crossaisle.data.history import SECONDS_PER_DAY, Floats, Histories
@@ -95,7 +96,6 @@ class LiveShop(Recommender):
         self._popularity = np.concatenate(
             [self._popularity, np.full(self.grown.n_new, -1.0, self._popularity.dtype)]
         )
-        self.__dict__["_titles"] = self.dataset.items["title"].to_list()
 
     # Histories
 
@@ -197,19 +197,18 @@ class LiveShop(Recommender):
         fits = self.grown.listed.copy()
         if category:
             fits &= rows_mask(self.dataset.taxonomy.find(category), len(fits))
-        wanted = words.lower().split()
-        rows = self._by_popularity[fits[self._by_popularity]].tolist()
-        if wanted:
-            rows = [row for row in rows if all(word in self._lower_titles[row] for word in wanted)]
-        return rows[offset : offset + n], len(rows)
+        for word in words.lower().split():
+            fits &= self._lower_titles.str.contains(word, literal=True).to_numpy()
+        rows = self._by_popularity[fits[self._by_popularity]]
+        return rows[offset : offset + n].tolist(), len(rows)
 
     @cached_property
     def _by_popularity(self) -> Rows:
         return np.argsort(-self._popularity, kind="stable").astype(np.int32)
 
     @cached_property
-    def _lower_titles(self) -> list[str]:
-        return [title.lower() for title in self._titles]
+    def _lower_titles(self) -> pl.Series:
+        return self._titles.str.to_lowercase()
 
     def quick(self, query: Query) -> RecommendationList | Request:
         """The list, where what is kept in memory decides it; else the request, to be scored."""

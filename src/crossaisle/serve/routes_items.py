@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Annotated, Any
 
@@ -143,7 +144,7 @@ async def browse(
 ) -> Response:
     """Items whose titles hold all words, popular ones first."""
     shop = service_of(request).shop
-    rows, total = shop.browse(q, category, n, offset)
+    rows, total = await asyncio.to_thread(shop.browse, q, category, n, offset)
     return as_json({"total": total, "items": [of_item(shop, row) for row in rows]})
 
 
