@@ -49,6 +49,29 @@ class Grown:
     def n_new(self) -> int:
         return self.dataset.n_items - self.n_old
 
+    @property
+    def new_ids(self) -> tuple[str, ...]:
+        """Ids of the new items, in the order of their rows."""
+        return tuple(self.dataset.item_ids.ids(np.arange(self.n_old, self.dataset.n_items)))
+
+    def changed_since(self, before: Grown) -> tuple[frozenset[str], Mask] | None:
+        """Ids of items that are new or read anew, and bool (n_items,) rows that get or give their scores.
+
+        Scores of other rows are what they were. None where rows are not the same items any more.
+        """
+        now, then = self.new_ids, before.new_ids
+        if now[: len(then)] != then:
+            return None
+        rows = np.zeros(self.dataset.n_items, bool)
+        other = np.ones(len(now), bool)
+        if then:
+            moved = abs(self.links[: len(then)] - before.links)
+            other[: len(then)] = np.diff(moved.indptr) > 0
+            rows[: self.n_old][moved.indices] = True
+        rows[: self.n_old][self.links[other].indices] = True
+        rows[self.n_old :] = other
+        return frozenset(name for name, is_other in zip(now, other, strict=True) if is_other), rows
+
     def extend(self, scores: Floats) -> Floats:
         """float32 (n, n_old) -> (n, n_items); NaN for a new item without a neighbour that has a score."""
         if not self.n_new:

@@ -87,8 +87,8 @@ class LiveShop(Recommender):
         self.hits = self.misses = 0
         same_base = before is not None and before.base is base
         self.grown: Grown = grow(base, changed or {}, before.grown if before and same_base else None)
-        if before and same_base and before.grown.n_new == self.grown.n_new == 0:
-            self._kept = before._kept.copy()  # prices and stock are looked up, not kept
+        if before and same_base:
+            self._kept = self._still_right(before)
         self.dataset = self.grown.dataset
         self._codes = self.dataset.taxonomy.codes()
         self._prices = self.grown.prices
@@ -317,6 +317,28 @@ class LiveShop(Recommender):
             return None
         served = (request.placement, request.weights)
         return self._answer(query, request, served, policy, rows, scores, chosen, list(request.notices))
+
+    def _still_right(self, before: LiveShop) -> OrderedDict[tuple[str, str, str], Ranking]:
+        """What `before` kept, without what new items change. Prices and stock are looked up, not kept."""
+        changed = self.grown.changed_since(before.grown)
+        with before._lock:
+            kept = before._kept.copy()
+        if changed is None:
+            return OrderedDict()
+        ids, rows = changed
+        if not ids:
+            return kept
+
+        def right(key: tuple[str, str, str], ranking: Ranking) -> bool:
+            # A new item has a share of its neighbours' scores: it is not among the best where none of them
+            # is, unless scores are below 0, of which a share is more.
+            lowest = ranking.scores[-1] if len(ranking.rows) else 0.0
+            if rows[ranking.rows].any() or not (ranking.whole or lowest >= 0):
+                return False
+            _, kind, name = key
+            return ids.isdisjoint(self.live.of(name).items) if kind == "user" else name not in ids
+
+        return OrderedDict((key, ranking) for key, ranking in kept.items() if right(key, ranking))
 
     def _version(self, query: Query) -> int:
         return 0 if query.user is None else self.live.of(query.user).version

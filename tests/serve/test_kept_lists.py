@@ -1,0 +1,67 @@
+"""What is kept of lists when the catalogue changes: as much as stays right, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from crossaisle.data.query import Query
+from crossaisle.serve.live import LiveShop
+from crossaisle.serve.service import Service
+from crossaisle.serve.store import Event
+
+
+def _questions(shop: LiveShop, users: list[str], items: list[str]) -> list[Query]:
+    known = [item for item in items if item in shop.dataset.item_ids]
+    return [
+        *(Query(user=user, placement=place) for user in users for place in ("for_you", "discover")),
+        *(Query(placement=place, items=(item,)) for item in known for place in ("goes_with", "similar")),
+        Query(placement="trending"),
+    ]
+
+
+def _answers(shop: LiveShop, queries: list[Query]) -> list[Any]:
+    lists = []
+    for query in queries:
+        quick = shop.quick(query)
+        answer = quick if hasattr(quick, "items") else shop.slow([query])[0]
+        assert not isinstance(answer, Exception)
+        lists.append([(r.item_id, round(r.score, 5)) for r in answer.items])
+    return lists
+
+
+def test_lists_are_those_of_a_shop_that_kept_nothing(service: Service) -> None:
+    rng = np.random.default_rng(0)
+    base, live = service.shop.base, service.live
+    titles = base.dataset.items["title"].to_list()
+    users = [*base.dataset.user_ids.all, "visitor"]
+    items = [*base.dataset.item_ids.all[:3], *(f"new{n}" for n in range(4))]
+    live.add([Event(None, "visitor", "new1", "view", 2e9)])  # known before the item is
+    shop, changed = service.shop, dict[str, dict[str, Any]]()
+    for step in range(40):
+        name = items[rng.integers(len(items))]
+        body = (
+            changed.get(name, {})
+            | {
+                0: {"price": float(step)},
+                1: {"title": titles[rng.integers(len(titles))], "deleted": False},
+                2: {"title": "zzz", "categories": [["Elsewhere"]], "deleted": False},
+                3: {"deleted": bool(rng.random() < 0.5)},
+            }[int(rng.integers(4))]
+        )
+        changed = changed | {name: body if name in base.dataset.item_ids else {"title": "zzz"} | body}
+        shop = LiveShop(base, live, changed, before=shop)
+        queries = _questions(shop, users, items)
+        assert _answers(shop, queries) == _answers(LiveShop(base, live, changed), queries), step
+    assert shop.hits  # something was kept
+
+
+def test_an_item_like_nothing_leaves_all_lists(service: Service) -> None:
+    shop, users = service.shop, service.shop.base.dataset.user_ids.all
+    shop.slow([Query(user=user) for user in users])
+    grown = LiveShop(shop.base, service.live, {"new": {"title": "zzz"}}, before=shop)
+    assert len(grown.kept_queries()) == len(users)
+    twin = {"title": shop.base.dataset.items["title"][0], "categories": [["Elsewhere"]]}
+    again = LiveShop(shop.base, service.live, {"new": {"title": "zzz"}, "twin": twin}, before=grown)
+    assert len(again.kept_queries()) < len(users)
