@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
 from crossaisle.data.query import Query
 from crossaisle.serve.live import LiveShop
@@ -15,7 +16,7 @@ from crossaisle.serve.store import Event
 def _questions(shop: LiveShop, users: list[str], items: list[str]) -> list[Query]:
     known = [item for item in items if item in shop.dataset.item_ids]
     return [
-        *(Query(user=user, placement=place) for user in users for place in ("for_you", "discover")),
+        *(Query(user=user, placement=place, k=1, diversity=0.0) for user in users for place in ("for_you", "discover")),
         *(Query(placement=place, items=(item,)) for item in known for place in ("goes_with", "similar")),
         Query(placement="trending"),
     ]
@@ -31,13 +32,18 @@ def _answers(shop: LiveShop, queries: list[Query]) -> list[Any]:
     return lists
 
 
-def test_lists_are_those_of_a_shop_that_kept_nothing(service: Service) -> None:
+@pytest.mark.parametrize("kept", [2, 2000])
+def test_lists_are_those_of_a_shop_that_kept_nothing(
+    service: Service, monkeypatch: pytest.MonkeyPatch, kept: int
+) -> None:
+    monkeypatch.setattr("crossaisle.serve.live.KEPT", kept)
     rng = np.random.default_rng(0)
     base, live = service.shop.base, service.live
     titles = base.dataset.items["title"].to_list()
     users = [*base.dataset.user_ids.all, "visitor"]
     items = [*base.dataset.item_ids.all[:3], *(f"new{n}" for n in range(4))]
-    live.add([Event(None, "visitor", "new1", "view", 2e9)])  # known before the item is
+    # What the visitor saw is known before the item itself is.
+    live.add([Event(None, "visitor", item, "view", 2e9) for item in (items[0], "new1")])
     shop, changed = service.shop, dict[str, dict[str, Any]]()
     for step in range(40):
         name = items[rng.integers(len(items))]
