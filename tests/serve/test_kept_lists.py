@@ -16,7 +16,7 @@ from crossaisle.serve.store import Event
 def _questions(shop: LiveShop, users: list[str], items: list[str]) -> list[Query]:
     known = [item for item in items if item in shop.dataset.item_ids]
     return [
-        *(Query(user=user, placement=place, k=1, diversity=0.0) for user in users for place in ("for_you", "discover")),
+        *(Query(user=user, placement=p, k=1) for user in users for p in ("for_you", "discover")),
         *(Query(placement=place, items=(item,)) for item in known for place in ("goes_with", "similar")),
         Query(placement="trending"),
     ]
@@ -66,8 +66,16 @@ def test_lists_are_those_of_a_shop_that_kept_nothing(
 def test_an_item_like_nothing_leaves_all_lists(service: Service) -> None:
     shop, users = service.shop, service.shop.base.dataset.user_ids.all
     shop.slow([Query(user=user) for user in users])
-    grown = LiveShop(shop.base, service.live, {"new": {"title": "zzz"}}, before=shop)
+    grown = LiveShop(shop.base, service.live, {"strange": {"title": "zzz"}}, before=shop)
     assert len(grown.kept_queries()) == len(users)
     twin = {"title": shop.base.dataset.items["title"][0], "categories": [["Elsewhere"]]}
-    again = LiveShop(shop.base, service.live, {"new": {"title": "zzz"}, "twin": twin}, before=grown)
+    again = LiveShop(shop.base, service.live, {"strange": {"title": "zzz"}, "twin": twin}, before=grown)
     assert len(again.kept_queries()) < len(users)
+
+
+def test_who_saw_an_item_before_it_was_known_is_answered_anew(service: Service) -> None:
+    shop, live = service.shop, service.live
+    live.add([Event(None, "visitor", item, "view", 2e9) for item in (shop.dataset.item_ids.id(0), "strange")])
+    shop.slow([Query(user="visitor"), Query(user=shop.base.dataset.user_ids.all[0])])
+    grown = LiveShop(shop.base, live, {"strange": {"title": "zzz"}}, before=shop)
+    assert [query.user for query in grown.kept_queries()] == [shop.base.dataset.user_ids.all[0]]
