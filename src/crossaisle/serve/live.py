@@ -335,7 +335,9 @@ class LiveShop(Recommender):
             lowest = ranking.scores[-1] if len(ranking.rows) else 0.0
             if rows[ranking.rows].any() or not (ranking.whole or lowest >= 0):
                 return False
-            _, kind, name = key
+            placement, kind, name = key
+            if placement == "trending":
+                return False  # what is new may sell at once
             return ids.isdisjoint(self.live.of(name).items) if kind == "user" else name not in ids
 
         return OrderedDict((key, ranking) for key, ranking in kept.items() if right(key, ranking))
