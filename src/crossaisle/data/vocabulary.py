@@ -30,15 +30,8 @@ class Vocabulary:
         return {name: row for row, name in enumerate(self._ids)}
 
     def and_more(self, ids: Sequence[str]) -> Vocabulary:
-        """The same with some new ids after its own, for less than a vocabulary made anew takes."""
-        out = Vocabulary((), what=self.what)
-        out._ids = (*self._ids, *ids)
-        row = self._row.copy()
-        row.update(zip(ids, range(len(self), len(out)), strict=True))
-        if len(row) != len(out):
-            raise DataError(f"duplicate {self.what}s in a vocabulary")
-        out.__dict__["_row"] = row
-        return out
+        """The same with some new ids after its own; nothing of the old ones is copied."""
+        return _Longer(self, ids)
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -83,3 +76,42 @@ class Vocabulary:
     def rows(self, names: Iterable[object]) -> Rows:
         """Rows of many ids, int32, -1 where unknown."""
         return np.array([self._row.get(str(n), -1) for n in names], dtype=np.int32)
+
+
+class _Longer(Vocabulary):
+    """Two vocabularies, one after the other: a shop of a million items that gets one more."""
+
+    def __init__(self, old: Vocabulary, ids: Sequence[str]) -> None:
+        self.what, self._old, self._new = old.what, old, Vocabulary(ids, what=old.what)
+        if any(name in old for name in ids):
+            raise DataError(f"duplicate {self.what}s in a vocabulary")
+
+    @cached_property
+    def _ids(self) -> tuple[str, ...]:  # type: ignore[override]
+        return (*self._old.all, *self._new.all)
+
+    def __len__(self) -> int:
+        return len(self._old) + len(self._new)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._old or name in self._new
+
+    def id(self, row: int) -> str:
+        return self._old.id(row) if row < len(self._old) else self._new.id(row - len(self._old))
+
+    def ids(self, rows: Sequence[int] | npt.NDArray[np.integer]) -> list[str]:
+        return [self.id(row) for row in rows]
+
+    def get(self, name: object, default: int = -1) -> int:
+        found = self._old.get(name)
+        if found < 0:
+            found = self._new.get(name)
+            found = default if found < 0 else found + len(self._old)
+        return found
+
+    def row(self, name: object) -> int:
+        found = self.get(name)
+        return self._old.row(name) if found < 0 else found
+
+    def rows(self, names: Iterable[object]) -> Rows:
+        return np.array([self.get(name) for name in names], dtype=np.int32)

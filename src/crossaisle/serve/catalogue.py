@@ -149,8 +149,17 @@ def grow(base: Recommender, changed: Mapping[str, Body], before: Grown | None = 
     listed = np.ones(n + len(new), bool)
     for name, body in known.items():
         listed[old.item_ids.row(name)] = not body.get("deleted")
-    stock = items["in_stock"].fill_null(True).to_numpy().astype(bool) & listed
-    prices = items["price"].cast(pl.Float64).to_numpy().astype(np.float32)
+    prices = np.concatenate([base._prices, np.full(len(new), np.nan, np.float32)])
+    stock = np.concatenate([base._in_stock, np.ones(len(new), bool)])
+    for row, body in [
+        *((old.item_ids.row(name), b) for name, b in known.items()),
+        *enumerate(new.values(), n),
+    ]:
+        if "price" in body:
+            prices[row] = np.nan if body["price"] is None else body["price"]
+        if "in_stock" in body:
+            stock[row] = body["in_stock"] in (None, True)
+    stock &= listed
     texts = [text_of(body) for body in new.values()]
     read = {} if before is None else before.texts
     links = _links(base, [text for text in dict.fromkeys(texts) if text not in read])

@@ -71,12 +71,13 @@ class LiveShop(Recommender):
         """`changed`: items that differ from the model's catalogue, by id. `before`: the state before the
         last change, for what need not be made again. `now` in seconds since 1970.
         """
-        super().__init__(base.dataset, base.blend, repeats=base.repeats)
-        self.base = base
+        # Checked and made for the base once; a change of one item must not go through a million again.
+        self.base, self.blend, self.repeats = base, base.blend, base.repeats
+        self._trending, self._popularity = base._trending, base._popularity
         self.large = base.dataset.n_items > LARGE
         """Whether the best items are searched for, in place of scoring all."""
         self.live = histories
-        self._last_day = float(base.dataset.histories([0]).now[0]) if base.dataset.n_users else np.nan
+        self._last_day = float(base._stored.now[0]) if base.dataset.n_users else np.nan
         present = (time.time() if now is None else now) / SECONDS_PER_DAY
         # Nobody bought anything between the data's end and the start of the service: no time passed there.
         gap = present - self._last_day
