@@ -325,6 +325,8 @@ def main() -> None:
         list(dataset.user_ids.all),
         [dataset.item_ids.id(r) for r in dataset.item_counts.argsort()[-5000:]],
     )
+    if options.items:
+        users = random.Random(4).sample(users, 1000)
     work = options.out / "work"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
