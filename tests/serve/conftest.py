@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import socket
 import threading
 import time
@@ -24,7 +25,9 @@ from crossaisle.models.item_knn import ItemKNN
 from crossaisle.models.popularity import Popularity
 from crossaisle.recommend import Recommender
 from crossaisle.serve.app import create_app
+from crossaisle.serve.connections import config
 from crossaisle.serve.service import Service
+from crossaisle.serve.shops import Shops, read_shops
 
 
 def fitted(shop: Dataset, *, popularity: float = 0.1) -> Recommender:
@@ -56,10 +59,30 @@ def service(model: Path, tmp_path: Path) -> Iterator[Service]:
     opened.close()
 
 
+@pytest.fixture
+def folder(model: Path, tmp_path: Path) -> Path:
+    """`shops.toml` with two shops whose people and items have the same ids."""
+    for name in ("north", "south"):
+        shutil.copytree(model, tmp_path / name / "models" / "a")
+        shutil.copytree(model.parent / "b", tmp_path / name / "models" / "b")
+    (tmp_path / "shops.toml").write_text(
+        '[north]\nmodel = "north/models/a"\nmodels = "north/models"\nstore = "north.sqlite"\n'
+        '[south]\nmodel = "south/models/b"\nmodels = "south/models"\nrate = 1e6\n'
+    )
+    return tmp_path
+
+
+@pytest.fixture
+def shops(folder: Path) -> Iterator[Shops]:
+    opened = Shops.open(read_shops(folder / "shops.toml"))
+    yield opened
+    opened.close()
+
+
 Talk = Callable[[httpx.AsyncClient], Coroutine[Any, Any, None]]
 
 
-def talk(service: Service, conversation: Talk, **settings: Any) -> None:
+def talk(service: Service | Shops, conversation: Talk, **settings: Any) -> None:
     """Runs a conversation with the service."""
 
     async def run() -> None:
@@ -71,14 +94,13 @@ def talk(service: Service, conversation: Talk, **settings: Any) -> None:
 
 
 @contextmanager
-def running(service: Service, port: int = 0, **settings: Any) -> Iterator[str]:
+def running(service: Service | Shops, port: int = 0, **settings: Any) -> Iterator[str]:
     """A real server on a real port, in a thread of its own; gives its address."""
     import uvicorn
 
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", port))
-        config = uvicorn.Config(create_app(service, **settings), log_level="warning", access_log=False)
-        server = uvicorn.Server(config)
+        server = uvicorn.Server(config(create_app(service, **settings), log_level="warning"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
         thread.start()
         try:

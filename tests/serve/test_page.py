@@ -16,6 +16,7 @@ import pytest
 from crossaisle.client import Client
 from crossaisle.serve.keys import add_key
 from crossaisle.serve.service import Service
+from crossaisle.serve.shops import Shops
 from crossaisle.serve.store import Event
 from tests.serve.browser import Browser, opened
 from tests.serve.conftest import running, talk
@@ -105,6 +106,35 @@ def test_a_click_through_the_shop_window(service: Service, browser: Browser) -> 
         assert browser.run("document.getElementById('problem').hidden")
         assert browser.complaints == []
         browser.shot("shop")
+
+
+def test_the_page_asks_for_the_shop_and_keeps_shops_apart(shops: Shops, browser: Browser) -> None:
+    token = add_key(shops.services["south"].store, "operator", ["admin"])
+    add_key(shops.services["north"].store, "operator", ["admin"])
+    with running(shops) as address:
+        browser.open(f"{address}/?lang=en")
+        browser.until("!document.getElementById('store-label').hidden")  # it says that a shop is to be named
+        browser.type("store", "south", "change")
+        browser.until("document.getElementById('problem').textContent.includes('API key')")
+        browser.type("key", token, "change")
+        browser.until("document.querySelectorAll('#products li').length === 10")
+        browser.click("#products li:first-child .add")
+        browser.until("document.querySelectorAll('#goes button.open').length > 0")
+        visitor = browser.run("document.getElementById('user').value")
+        assert [event.kind for event in shops.services["south"].store.events_of(visitor)] == ["cart"]
+        assert not shops.services["north"].live.of(visitor).items
+        browser.size(390, 844)
+        assert browser.run("document.documentElement.scrollWidth") <= 390
+        # Another shop has another key, another visitor, and nothing of the first one on the page.
+        browser.open(f"{address}/?lang=en&shop=north")
+        browser.until("document.getElementById('problem').textContent.includes('API key')")
+        assert browser.run("document.getElementById('store').value") == "north"
+        assert browser.run("document.getElementById('key').value") == ""
+        assert browser.run("document.getElementById('user').value") != visitor
+        assert browser.run("document.querySelectorAll('#products li, #cart button').length") == 0
+        browser.type("store", "south", "change")
+        browser.until("document.querySelectorAll('#products li').length === 10")
+        assert browser.run("document.getElementById('user').value") == visitor
 
 
 def test_a_click_through_the_console(service: Service, browser: Browser) -> None:

@@ -19,6 +19,7 @@ from crossaisle.errors import DataError, MissingDependencyError, StoreError, Unk
 from crossaisle.serve.keys import Keys, add_key, list_keys, revoke_key
 from crossaisle.serve.postgres import PostgresEngine, translated
 from crossaisle.serve.service import Service
+from crossaisle.serve.shops import ShopConfig, Shops
 from crossaisle.serve.store import Busy, Event, Store, Unreachable
 from tests.serve.conftest import talk
 
@@ -356,6 +357,32 @@ def test_a_commit_not_heard_of_is_found_out(postgres: Postgres) -> None:
         assert store.late() == []
 
 
+def test_two_shops_in_one_database_are_apart(postgres: Postgres, model: Path) -> None:
+    places = {name: f"{postgres.url}&schema=shop_{name}" for name in ("north", "south")}
+    shops = Shops.open({name: ShopConfig(model=model, store=place) for name, place in places.items()})
+    one = {"user": "zoe", "item": "bread", "key": "k1"}
+    token = add_key(shops.services["north"].store, "operator", ["admin"])
+    add_key(shops.services["south"].store, "operator", ["admin"])
+
+    async def conversation(client: httpx.AsyncClient) -> None:
+        def headers(name: str) -> dict[str, str]:
+            return {"x-shop": name, "x-api-key": token}
+
+        assert (await client.post("/api/events", json=one, headers=headers("north"))).json()["accepted"] == 1
+        assert (await client.post("/api/events", json=one, headers=headers("south"))).status_code == 401
+        assert (await shops.services["south"].add_events([event(1, "k1", "zoe")])) == 1
+        assert len((await client.get("/api/users/zoe", headers=headers("north"))).json()["events"]) == 1
+        assert (await client.delete("/api/users/zoe", headers=headers("north"))).json() == {
+            "events_deleted": 1
+        }
+        assert shops.services["south"].store.events_of("zoe") == [event(1, "k1", "zoe")]
+
+    try:
+        talk(shops, conversation)
+    finally:
+        shops.close()
+
+
 def test_the_service_outlives_its_database(own_postgres: Postgres, model: Path) -> None:
     service = Service.open(model, own_postgres.url)
     one = {"user": "zoe", "item": "bread", "key": "k1"}
@@ -386,9 +413,10 @@ def test_the_service_outlives_its_database(own_postgres: Postgres, model: Path) 
     def service_keys_are_old(client: httpx.AsyncClient) -> None:
         """Has the next request read the keys anew, which cannot succeed."""
         guard = client._transport.app.middleware_stack  # type: ignore[attr-defined]
-        while not hasattr(guard, "keys"):
+        while not hasattr(guard, "doors"):
             guard = guard.app
-        guard.keys._read_at = -100.0
+        (door,) = guard.doors._doors.values()
+        door.keys._read_at = -100.0
 
     try:
         talk(service, conversation)

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 def refit(
     model: Annotated[Path, typer.Argument(help="Folder of the model to go on from.", metavar="MODEL")],
     store: Annotated[
-        str, typer.Option(help="The service's store: a SQLite file or postgresql://...", metavar="STORE")
+        str,
+        typer.Option(
+            help="The service's store: a SQLite file, postgresql://... or shops.toml#SHOP", metavar="STORE"
+        ),
     ],
     models: Annotated[
         Path | None,
@@ -37,6 +40,9 @@ def refit(
             envvar="CROSSAISLE_KEY", help="API key with the scope admin.", metavar="KEY", show_envvar=True
         ),
     ] = None,
+    shop: Annotated[
+        str | None, typer.Option(envvar="CROSSAISLE_SHOP", help="Which shop of the service.", metavar="NAME")
+    ] = None,
     every: Annotated[
         str | None, typer.Option(help="Again and again, with this time between: 24h, 30m.", metavar="TIME")
     ] = None,
@@ -53,18 +59,19 @@ def refit(
 
     needs_extra()
     from crossaisle.serve import refit as work
+    from crossaisle.serve.shops import place_of
     from crossaisle.serve.store import Store
 
     pause = None if every is None else work.seconds_of(every)
     folder = models or model.resolve().parent
-    opened = Store(store)
+    opened = Store(place_of(store))
 
     def once(base: Path) -> Refit:
         found = work.refit(base, opened, folder, holdout=holdout, seed=seed, progress=True)
         if found.accepted and activate:
             from crossaisle.client import Client
 
-            with Client(activate, key=key, timeout=300.0) as client:
+            with Client(activate, key=key, shop=shop, timeout=300.0) as client:
                 client.activate(found.name)
         return found
 

@@ -13,12 +13,21 @@ from crossaisle.cli.output import show_table
 
 keys = typer.Typer(no_args_is_help=True)
 StorePath = Annotated[
-    str, typer.Argument(help="The service's store: a SQLite file or postgresql://...", metavar="STORE")
+    str,
+    typer.Argument(
+        help="The service's store: a SQLite file, postgresql://... or shops.toml#SHOP", metavar="STORE"
+    ),
 ]
 
 
 def serve(
-    model: Annotated[Path, typer.Argument(help="Folder of a saved model.", metavar="MODEL")],
+    model: Annotated[
+        Path | None, typer.Argument(help="Folder of a saved model.", metavar="[MODEL]", show_default=False)
+    ] = None,
+    shops: Annotated[
+        Path | None,
+        typer.Option(help="Several shops: a TOML file with a table for each.", metavar="FILE"),
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 8080,
     store: Annotated[
@@ -40,6 +49,7 @@ def serve(
 
     \b
     crossaisle serve demo/model
+    crossaisle serve --shops shops.toml
     curl localhost:8080/api/recommend/1609?placement=discover
     """
     # One request is too small to share among cores: threads of BLAS would only wait for each other.
@@ -50,7 +60,7 @@ def serve(
     needs_extra()
     from crossaisle.serve.run import serve
 
-    serve(model, store=store, models=models, host=host, port=port, rate=rate)
+    serve(model, shops=shops, store=store, models=models, host=host, port=port, rate=rate)
 
 
 @keys.command("add")
@@ -67,9 +77,10 @@ def add(
     crossaisle keys add demo/model.sqlite webshop --scope read --scope write
     """
     from crossaisle.serve.keys import add_key
+    from crossaisle.serve.shops import place_of
     from crossaisle.serve.store import Store
 
-    opened = Store(store)
+    opened = Store(place_of(store))
     try:
         token = add_key(opened, name, scope or ["read"])
     finally:
@@ -86,9 +97,10 @@ def show(store: StorePath) -> None:
     crossaisle keys list demo/model.sqlite
     """
     from crossaisle.serve.keys import list_keys
+    from crossaisle.serve.shops import place_of
     from crossaisle.serve.store import Store
 
-    opened = Store(store)
+    opened = Store(place_of(store))
     try:
         rows = [
             (name, scopes, "revoked" if revoked else "in use") for name, scopes, revoked in list_keys(opened)
@@ -106,9 +118,10 @@ def revoke(store: StorePath, name: Annotated[str, typer.Argument(help="Which key
     crossaisle keys revoke demo/model.sqlite webshop
     """
     from crossaisle.serve.keys import revoke_key
+    from crossaisle.serve.shops import place_of
     from crossaisle.serve.store import Store
 
-    opened = Store(store)
+    opened = Store(place_of(store))
     try:
         revoke_key(opened, name)
     finally:

@@ -24,6 +24,16 @@ Key = Annotated[
         show_envvar=True,
     ),
 ]
+Shop = Annotated[
+    str | None,
+    typer.Option(
+        "--shop",
+        envvar="CROSSAISLE_SHOP",
+        help="Which shop of the service.",
+        metavar="NAME",
+        show_envvar=True,
+    ),
+]
 HERE = "http://127.0.0.1:8080"
 
 
@@ -34,6 +44,7 @@ def consume(
     stream: Annotated[str, typer.Option(help="Stream or topic to read.", metavar="NAME")],
     to: To = HERE,
     key: Key = None,
+    shop: Shop = None,
     group: Annotated[str, typer.Option(help="Consumer group.", metavar="NAME")] = "crossaisle",
     consumer: Annotated[
         str | None,
@@ -67,7 +78,7 @@ def consume(
     from crossaisle.serve.sender import Sender
 
     stop = _on_signals()
-    sender = Sender(to, key=key, stop=stop)
+    sender = Sender(to, key=key, shop=shop, stop=stop)
     source = open_source(
         url,
         stream,
@@ -96,6 +107,7 @@ def replay(
     ] = "1x",
     to: To = HERE,
     key: Key = None,
+    shop: Shop = None,
     column: Annotated[
         list[str] | None,
         typer.Option(help="A column with another name: item_id=product (repeatable).", metavar="NAME=COLUMN"),
@@ -124,7 +136,7 @@ def replay(
     factor = _speed(speed)
     columns = _pairs(column or [], "--column")
     log = read_log(file, columns=columns, time_unit=time_unit, progress=not as_json)
-    sender = Sender(to, key=key, stop=_on_signals(), patience=patience)
+    sender = Sender(to, key=key, shop=shop, stop=_on_signals(), patience=patience)
     try:
         with bar(f"events of {file.name}", len(log), show=not as_json) as advance:
             total = replay(

@@ -221,12 +221,12 @@ class Console:
 
 @dataclass(frozen=True, kw_only=True)
 class CategoryLinks:
-    """Which categories people shop together, in the model's data."""
+    """Which categories people shop together, of late."""
 
     __pydantic_config__ = DESCRIBED
     names: tuple[str, ...]
-    users: tuple[int, ...]
-    """People who had something of each."""
+    users: tuple[float, ...]
+    """People who had something of each; one counts half for every half-life since."""
     lift: tuple[tuple[float, ...], ...]
     """How much oftener two are shopped by one person than by chance; 1 = no link."""
 

@@ -51,16 +51,18 @@ class Client:
         url: str = "http://127.0.0.1:8080",
         *,
         key: str | None = None,
+        shop: str | None = None,
         timeout: float = 10.0,
         retries: int = 4,
         rng: random.Random | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        """`key`: an API key. `timeout`: seconds. `retries`: how often a request is sent again. `rng`: spreads
-        the waiting times. Raises `ConfigError` for a url of another kind.
+        """`key`: an API key. `shop`: its name, where the service has several. `timeout`: seconds. `retries`:
+        how often a request is sent again. `rng`: spreads the waiting times. Raises `ConfigError` for a url of
+        another kind.
         """
         self._transport = Transport(
-            url, key=key, timeout=timeout, retries=retries, rng=rng, transport=transport
+            url, key=key, shop=shop, timeout=timeout, retries=retries, rng=rng, transport=transport
         )
         self._ask = self._transport.ask
 

@@ -23,13 +23,14 @@ FIRST_WAIT = 0.1
 
 
 class Transport:
-    """One address, one key, one pool of connections."""
+    """One address, one key, one shop, one pool of connections."""
 
     def __init__(
         self,
         url: str,
         *,
         key: str | None,
+        shop: str | None = None,
         timeout: float,
         retries: int,
         rng: random.Random | None = None,
@@ -47,6 +48,8 @@ class Transport:
                 "such as http://127.0.0.1:8080"
             )
         headers = {"authorization": f"Bearer {key}"} if key else {}
+        if shop is not None:
+            headers["x-shop"] = shop
         self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout, transport=transport)
         self._broken: tuple[type[Exception], ...] = (httpx.TransportError,)
         self.retries, self._rng, self._sleep = retries, rng or random.Random(), sleep

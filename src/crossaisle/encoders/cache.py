@@ -8,6 +8,8 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from threading import Lock
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -125,13 +127,21 @@ class CachedEncoder:
         return unit_rows(out)
 
 
+_opened: WeakValueDictionary[tuple[str, Path], CachedEncoder] = WeakValueDictionary()
+_opening = Lock()
+
+
 def pretrained(name: str = "minilm") -> CachedEncoder:
     """A pretrained encoder with its cache: a known name, a local folder, or "owner/name" on the hub.
 
-    Fetches the weights the first time; raises `FetchError` where they are not to be had, and
-    `MissingDependencyError` where they come with a library that is not installed.
+    The same object for the same weights (by their hash) for as long as anybody holds it, so that several
+    models and shops of one process load them once. Fetches the weights the first time; raises `FetchError`
+    where they are not to be had, and `MissingDependencyError` where they come with a library that is not
+    installed.
     """
-    return CachedEncoder(open_encoder(name))
+    fresh = CachedEncoder(open_encoder(name))
+    with _opening:
+        return _opened.setdefault((fresh.fingerprint, cache_dir()), fresh)
 
 
 def _key(text: str) -> bytes:

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 CHARACTERS_PER_TOKEN = 64
 """Texts are cut to this many characters per allowed token before they are tokenized, so that a 10 MB
 title costs no more than any other."""
+
+
+_LOADING = Lock()
 
 
 @dataclass
@@ -128,8 +132,15 @@ class OnnxEncoder:
         tokenizer.enable_truncation(self.max_tokens)
         return tokenizer
 
-    @cached_property
+    @property
     def _session(self) -> Any:
+        # Several shops may need it at the same moment: weights are loaded once.
+        with _LOADING:
+            if "_loaded" not in self.__dict__:
+                self.__dict__["_loaded"] = self._load()
+            return self.__dict__["_loaded"]
+
+    def _load(self) -> Any:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()

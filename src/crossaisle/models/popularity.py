@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
+from scipy import sparse
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay, Floats, Histories
@@ -34,7 +35,8 @@ class Popularity(Scorer):
     reason: ClassVar[str] = "popular"
     learned: ClassVar[tuple[str, ...]] = ("popularity_",)
 
-    def fit(self, dataset: Dataset) -> Popularity:
+    def people(self, dataset: Dataset) -> sparse.csr_matrix:
+        """csr float32 (n_users, n_items): what each user counts for each item."""
         histories = dataset.histories()
         if dataset.has_time:
             decay = Decay(half_life_days=self.half_life_days)
@@ -42,8 +44,10 @@ class Popularity(Scorer):
             # Decay counts in e-folds, a half-life is ln 2 of one.
             places = self.half_life_events
             decay = Decay(events=None if places is None else places / np.log(2.0))
-        users = histories.matrix(decay.weights(histories), dataset.n_items, combine="max")
-        total = np.asarray(users.sum(axis=0), np.float64).ravel()
+        return histories.matrix(decay.weights(histories), dataset.n_items, combine="max")
+
+    def fit(self, dataset: Dataset) -> Popularity:
+        total = np.asarray(self.people(dataset).sum(axis=0), np.float64).ravel()
         # A decay may round an old item's weight to nothing; it is known all the same.
         total = np.where(dataset.item_counts > 0, np.maximum(total, np.finfo(np.float32).tiny), np.nan)
         top = np.nanmax(total, initial=0.0)

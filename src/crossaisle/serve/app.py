@@ -1,4 +1,4 @@
-"""The application: routes, errors and limits put together around a `Service`."""
+"""The application: routes, errors and limits put together around one shop or several."""
 
 from __future__ import annotations
 
@@ -13,31 +13,36 @@ from fastapi.responses import Response
 from crossaisle import __version__
 from crossaisle.client.answers import Problem
 from crossaisle.serve import openapi, problems, routes_experiments, routes_items, routes_lists, routes_state
+from crossaisle.serve.doors import Doors
 from crossaisle.serve.guard import LOOPBACK, Guard
-from crossaisle.serve.keys import Keys
 from crossaisle.serve.service import Service
+from crossaisle.serve.shops import Shops
 
 LARGEST_BODY = 16_000_000
 TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 
 
 def create_app(
-    service: Service,
+    service: Service | Shops,
     *,
     largest_body: int = LARGEST_BODY,
     rate: float | None = None,
     hosts: frozenset[str] = frozenset(LOOPBACK),
 ) -> FastAPI:
     """The ASGI application. `hosts` are the names it answers to while there is no API key."""
+    shops = service if isinstance(service, Shops) else Shops.alone(service)
+    doors = Doors(shops, rate=rate)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        preparing = asyncio.create_task(service.prepare())
+        tasks = [asyncio.create_task(_prepare(shops)), asyncio.create_task(doors.mend())]
         yield
-        preparing.cancel()
-        with suppress(asyncio.CancelledError):
-            await preparing
-        service.close()
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+        shops.close()
 
     app = FastAPI(
         title="crossaisle",
@@ -48,22 +53,20 @@ def create_app(
         redoc_url=None,
         responses={422: {"model": Problem}},
     )
-    app.state.service = service
     routers = (routes_lists.router, routes_items.router, routes_experiments.router, routes_state.router)
     for router in routers:
         app.include_router(router)
-    openapi.install(app)
+    openapi.install(app, shops=len(shops.names) if shops.named else 0)
     problems.install(app, routers)
     _add_page(app)
-    app.add_middleware(
-        Guard,
-        metrics=service.metrics,
-        keys=Keys(service.store),
-        largest_body=largest_body,
-        rate=rate,
-        hosts=hosts,
-    )
+    app.add_middleware(Guard, doors=doors, largest_body=largest_body, hosts=hosts)
     return app
+
+
+async def _prepare(shops: Shops) -> None:
+    """One shop after the other, while nobody of any shop waits."""
+    for service in list(shops.services.values()):
+        await service.prepare(lambda: shops.calm)
 
 
 def _add_page(app: FastAPI) -> None:

@@ -19,6 +19,7 @@ LONGEST_TEXT = 10_000
 FIELDS = ("user", "item", "kind", "time", "key", "value", "quantity")
 AHEAD = 86_400.0
 """An event may lie this many seconds in the future: clocks differ, but not by more."""
+_STARTED = time.time() - time.monotonic()
 NUMBER = {"type": ["number", "null"], "exclusiveMinimum": -1e15, "exclusiveMaximum": 1e15}
 
 EVENT = {
@@ -101,7 +102,8 @@ def _time(value: object, row: int | None) -> float:
             raise DataError(rule, row=row, column="time", value=value) from None
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise DataError("must be ISO 8601 or seconds since 1970", row=row, column="time", value=value)
-    if not 0 <= value <= now + AHEAD:
+    # A clock that steps back while the service runs must not have true times refused.
+    if not 0 <= value <= max(now, _STARTED + time.monotonic()) + AHEAD:
         rule = "must lie between 1970 and one day from now"
         raise DataError(rule, row=row, column="time", value=value)
     return float(value)

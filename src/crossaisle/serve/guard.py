@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections import OrderedDict
-from collections.abc import Mapping
+from typing import cast
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from crossaisle.serve.keys import Key, Keys
-from crossaisle.serve.metrics import Metrics
+from crossaisle.serve.doors import Door, Doors, Refused
+from crossaisle.serve.keys import Key
 from crossaisle.serve.problems import body_of
 
 LOOPBACK = {"127.0.0.1", "localhost", "::1", "[::1]"}
@@ -27,16 +27,9 @@ HEADERS = [
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"content-security-policy", POLICY.encode()),
 ]
+SLOW_SECONDS, SLOWEST = 20.0, 10_000
+"""Seconds that a client may have the service wait for a body, and bytes that each further one must bring."""
 ADMIN = ("/metrics", "/api/models", "/api/console", "/api/audit", "/api/experiments")
-CLIENTS = 10_000
-"""Clients whose rate is followed; the ones not seen for longest are forgotten."""
-
-
-class Refused(Exception):
-    """A request that goes no further."""
-
-    def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
-        self.status, self.detail, self.headers = status, detail, dict(headers or {})
 
 
 class Guard:
@@ -46,34 +39,45 @@ class Guard:
         self,
         app: ASGIApp,
         *,
-        metrics: Metrics,
-        keys: Keys,
+        doors: Doors,
         largest_body: int,
-        rate: float | None = None,
         hosts: frozenset[str] = frozenset(LOOPBACK),
     ) -> None:
-        """`rate`: requests per second and client. `hosts`: names to answer to while there is no key."""
-        self.app, self.metrics, self.keys = app, metrics, keys
-        self.largest, self.rate, self.hosts = largest_body, rate, hosts
-        self._tokens: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        """`hosts`: names to answer to while there is no key."""
+        self.app, self.doors, self.largest, self.hosts = app, doors, largest_body, hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         start, status, sent, read = time.perf_counter(), 500, False, 0
+        waited, stopped = 0.0, cast(Refused | None, None)
         headers = dict(scope["headers"])
+        scope["service"] = None
+        metrics = self.doors.unnamed
 
         async def limited() -> Message:
-            nonlocal read
-            message = await receive()
+            nonlocal read, waited, stopped
+            before = time.monotonic()
+            try:
+                async with asyncio.timeout(SLOW_SECONDS + read / SLOWEST - waited):
+                    message = await receive()
+            except TimeoutError:
+                slow = f"the body came too slowly: at least {SLOWEST:,} bytes a second"
+                stopped = Refused(408, slow, {"Connection": "close"})
+                raise stopped from None
+            waited += time.monotonic() - before
             read += len(message.get("body", b""))
             if read > self.largest:
-                raise Refused(413, f"the body must not exceed {self.largest:,} bytes")
+                rule = f"the body must not exceed {self.largest:,} bytes"
+                stopped = Refused(413, rule, {"Connection": "close"})
+                raise stopped
             return message
 
         async def observed(message: Message) -> None:
             nonlocal status, sent
+            if stopped is not None and not sent:
+                return  # whatever a route made of it
             if message["type"] == "http.response.start":
                 status, sent = message["status"], True
                 message["headers"] = [*message.get("headers", []), *HEADERS]
@@ -82,71 +86,72 @@ class Guard:
             await send(message)
 
         try:
-            await self.keys.fresh()
-            scope["key"] = self._check(scope, headers)
+            path = scope["path"]
+            private = (path.startswith("/api/") or path == "/metrics") and not path.startswith(OPEN)
+            door = self.doors.of(headers, path, private)
+            metrics = door.metrics
+            await self.doors.fresh(door)
+            scope["key"] = self._check(scope, headers, door, private)
+            scope["service"] = door.service
             await self.app(scope, limited, observed)
+            if stopped is not None:
+                raise stopped
         except Refused as refused:
-            status = refused.status
+            stopped, status = None, refused.status
             if not sent:
                 await _refuse(observed, refused)
         finally:
             route = getattr(scope.get("route"), "path", "other")
-            self.metrics.observe(route, status, time.perf_counter() - start)
+            metrics.observe(route, status, time.perf_counter() - start)
 
-    def _check(self, scope: Scope, headers: dict[bytes, bytes]) -> Key | None:
+    def _check(self, scope: Scope, headers: dict[bytes, bytes], door: Door, private: bool) -> Key | None:
         length = headers.get(b"content-length", b"0")
         if not length.isdigit() or int(length) > self.largest:
             raise Refused(413, f"the body must not exceed {self.largest:,} bytes")
-        key = self._key(scope, headers)
-        if self.rate:
-            self._count(key.name if key else (scope.get("client") or ("",))[0], self.rate)
+        key = self._key(scope, headers, door, private)
+        if door.rate:
+            door.count(key.name if key else (scope.get("client") or ("",))[0])
         return key
 
-    def _key(self, scope: Scope, headers: dict[bytes, bytes]) -> Key | None:
-        path, method = scope["path"], scope["method"]
-        private = (path.startswith("/api/") or path == "/metrics") and not path.startswith(OPEN)
-        if not self.keys.any():
-            # Loopback only: a web page elsewhere must not reach it through the user's browser.
-            host = urlsplit(f"//{headers.get(b'host', b'localhost').decode('latin-1')}").hostname
-            if host not in self.hosts:
-                raise Refused(403, "without API keys the service answers to loopback names only")
-            origin = headers.get(b"origin")
-            if method not in ("GET", "HEAD") and origin is not None:
-                at = urlsplit(origin.decode("latin-1")).netloc
-                if at != headers.get(b"host", b"").decode("latin-1"):
-                    raise Refused(403, "requests from other web pages are refused")
-            return None
+    def _key(self, scope: Scope, headers: dict[bytes, bytes], door: Door, private: bool) -> Key | None:
+        locked = door.keys is not None and door.keys.any()
+        if not locked and not self.doors.any_keys():
+            self._local(scope, headers)
+            if not self.doors.shops.named:
+                return None
         if not private:
             return None
         given = headers.get(b"authorization", b"").decode("latin-1")
         token = given[7:] if given.lower().startswith("bearer ") else ""
         token = token or headers.get(b"x-api-key", b"").decode("latin-1")
-        key = self.keys.find(token) if token else None
-        if key is None:
+        key = door.keys.find(token) if token and door.keys is not None else None
+        if key is None and (locked or token):
             raise Refused(
                 401, "an API key is needed: Authorization: Bearer KEY", {"WWW-Authenticate": "Bearer"}
             )
-        needed = _scope_of(path, method)
+        if key is None:
+            if self.doors.any_keys():
+                raise Refused(403, "this shop has no API key yet, and other shops do: make one for it")
+            return None
+        needed = _scope_of(scope["path"], scope["method"])
         if needed not in key.scopes and "admin" not in key.scopes:
             raise Refused(403, f"this key lacks the scope {needed!r}")
         return key
 
-    def _count(self, client: str, rate: float) -> None:
-        """A bucket of two seconds' worth of requests per client."""
-        now = time.monotonic()
-        left, at = self._tokens.pop(client, (2 * rate, now))
-        left = min(2 * rate, left + (now - at) * rate) - 1.0
-        self._tokens[client] = max(left, 0.0), now
-        if len(self._tokens) > CLIENTS:
-            self._tokens.popitem(last=False)
-        if left < 0:
-            raise Refused(429, f"more than {rate:g} requests per second", {"Retry-After": "1"})
+    def _local(self, scope: Scope, headers: dict[bytes, bytes]) -> None:
+        """Loopback only: a web page elsewhere must not reach it through the user's browser."""
+        host = urlsplit(f"//{headers.get(b'host', b'localhost').decode('latin-1')}").hostname
+        if host not in self.hosts:
+            raise Refused(403, "without API keys the service answers to loopback names only")
+        origin = headers.get(b"origin")
+        if scope["method"] not in ("GET", "HEAD") and origin is not None:
+            at = urlsplit(origin.decode("latin-1")).netloc
+            if at != headers.get(b"host", b"").decode("latin-1"):
+                raise Refused(403, "requests from other web pages are refused")
 
 
 def _scope_of(path: str, method: str) -> str:
-    if path == "/metrics" or path.startswith(
-        ("/api/models", "/api/console", "/api/audit", "/api/experiments")
-    ):
+    if path.startswith(ADMIN):
         return "admin"
     reading = method in ("GET", "HEAD") or path == "/api/recommend"
     return "read" if reading and not path.startswith("/api/users") else "write"

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import sys
+from bisect import bisect_right
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from crossaisle.data.history import SECONDS_PER_DAY
 from crossaisle.serve.store import Event, digest_of
+from crossaisle.serve.trends import Gap, Trends
+
+OLD_DAYS = 30.0
+"""A silence this long after a model's last event is no time in which anything aged."""
 
 
 class Own(NamedTuple):
@@ -31,10 +37,15 @@ class LiveHistories:
 
     def __init__(self, events: Iterable[Event] = (), forgotten: Iterable[bytes] = ()) -> None:
         self._own: dict[str, Own] = {}
+        self.trends = Trends()
+        self._gaps: dict[float, tuple[float, float]] = {}
         self._forgotten = set(forgotten)
         items: dict[str, list[Event]] = {}
         for event in events:
             items.setdefault(event.user, []).append(event)
+            self.trends.add(event.user, event.item, event.time / SECONDS_PER_DAY)
+            if self.trends.full:
+                self.trends.pairs()
         for user, own in items.items():
             own.sort(key=lambda event: event.time)  # stable: equal times keep the order of arrival
             names, days = zip(*((sys.intern(e.item), e.time / SECONDS_PER_DAY) for e in own), strict=True)
@@ -45,6 +56,10 @@ class LiveHistories:
         for event in events:
             own = self._own.get(event.user, _NOTHING)
             day = event.time / SECONDS_PER_DAY
+            self.trends.add(event.user, event.item, day)
+            for end, (last, first) in self._gaps.items():
+                old = day <= end + OLD_DAYS
+                self._gaps[end] = (max(last, day), first) if old else (last, min(first, day))
             place = len(own.days)
             while place and own.days[place - 1] > day:
                 place -= 1
@@ -58,11 +73,38 @@ class LiveHistories:
         """A person's live events."""
         return self._own.get(user, _NOTHING)
 
-    def forget(self, user: str) -> None:
-        """Drops a person; the history in the model is not used from now on."""
+    def gap_after(self, end: float) -> Gap:
+        """The silence after the last event of a model, if it was longer than `OLD_DAYS`.
+
+        `end` and the answer in days since 1970. Depends on times of events only, not on the clock.
+        """
+        if math.isnan(end):
+            return Gap()
+        if end not in self._gaps:
+            last, first = end, math.inf
+            for own in list(self._own.values()):
+                place = bisect_right(own.days, end + OLD_DAYS)
+                last = max(last, own.days[place - 1]) if place else last
+                first = min(first, own.days[place]) if place < len(own.days) else first
+            self._gaps[end] = last, first
+        last, first = self._gaps[end]
+        return Gap(first, first - last) if OLD_DAYS < first - last < math.inf else Gap()
+
+    def forget(self, user: str, arrived: Iterable[float] | None = None) -> None:
+        """Drops a person; the history in the model is not used from now on.
+
+        `arrived`: times of the latest events of others, oldest first, in seconds since 1970.
+        """
         version = self.of(user).version
         self._own[user] = Own((), (), version + 1)
         self._forgotten.add(digest_of(user))
+        self._gaps.clear()
+        self.trends.forget(user, arrived and [time / SECONDS_PER_DAY for time in arrived])
+
+    @property
+    def any_forgotten(self) -> bool:
+        """Whether there is anybody whose history in the model must not be used."""
+        return bool(self._forgotten)
 
     def is_forgotten(self, user: str) -> bool:
         """Whether the model's history of this person must not be used."""

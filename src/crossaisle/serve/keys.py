@@ -7,6 +7,7 @@ import hashlib
 import logging
 import secrets
 import time
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from crossaisle.errors import ConfigError, StoreError, UnknownIdError, nearest
@@ -30,8 +31,9 @@ class Key:
 class Keys:
     """The keys of one store."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, readers: Executor | None = None) -> None:
+        """`readers`: where the store is read again while the service runs."""
+        self._store, self._readers = store, readers
         self._known: dict[bytes, Key] = {}
         self.read()
         self._read_at = time.monotonic()
@@ -41,7 +43,7 @@ class Keys:
         if time.monotonic() - self._read_at <= FRESH_SECONDS:
             return
         self._read_at = time.monotonic()
-        reading = asyncio.get_running_loop().run_in_executor(None, self.read)
+        reading = asyncio.get_running_loop().run_in_executor(self._readers, self.read)
         try:
             # Not for ever: lists are answered from memory while the database is away.
             await asyncio.wait_for(asyncio.shield(reading), WAIT_SECONDS)

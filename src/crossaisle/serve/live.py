@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,13 +24,12 @@ from crossaisle.policy.filters import Mask, rows_mask
 from crossaisle.recommend import Best, Recommender, Request
 from crossaisle.serve.catalogue import Grown, grow
 from crossaisle.serve.histories import LiveHistories
+from crossaisle.serve.trending import Trending
 
 KEPT = 2000
 """Best items kept per person. A list that needs more than these is made from all scores anew."""
 NARROW = 20_000
 """Where filters of a large shop leave at most this many items, these are scored."""
-OLD_DAYS = 30.0
-"""A model's last event may be this old before its age stops to count."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +64,9 @@ class LiveShop(Recommender):
         *,
         before: LiveShop | None = None,
         kept_users: int = 4096,
-        now: float | None = None,
     ) -> None:
         """`changed`: items that differ from the model's catalogue, by id. `before`: the state before the
-        last change, for what need not be made again. `now` in seconds since 1970.
+        last change, for what need not be made again.
         """
         # Checked and made for the base once; a change of one item must not go through a million again.
         self.base, self.blend, self.repeats = base, base.blend, base.repeats
@@ -77,16 +74,13 @@ class LiveShop(Recommender):
         self.large = base.dataset.n_items > LARGE
         """Whether the best items are searched for, in place of scoring all."""
         self.live = histories
-        self._last_day = float(base._stored.now[0]) if base.dataset.n_users else np.nan
-        present = (time.time() if now is None else now) / SECONDS_PER_DAY
-        # Nobody bought anything between the data's end and the start of the service: no time passed there.
-        gap = present - self._last_day
-        self._gap = gap if gap > OLD_DAYS else 0.0
         self._kept: OrderedDict[tuple[str, str, str], Ranking] = OrderedDict()
         self._kept_users = kept_users
         self._lock = threading.Lock()
         self.hits = self.misses = 0
         same_base = before is not None and before.base is base
+        self.trending: Trending = before.trending if before and same_base else Trending(base, histories)
+        self._last_day = self.trending.end
         self.grown: Grown = grow(base, changed or {}, before.grown if before and same_base else None)
         if before and same_base:
             self._kept = self._still_right(before)
@@ -115,8 +109,8 @@ class LiveShop(Recommender):
         if not own.items:
             return past
         rows = self.dataset.item_ids.rows(own.items)
-        days = np.array(own.days)
-        days = np.where(days > self._last_day + OLD_DAYS, days - self._gap, days)
+        # Nobody did anything between the model's end and the first event since: no time passed there.
+        days = self.live.gap_after(self._last_day).closed(np.array(own.days))
         known = rows >= 0
         if len(past.item) and days.min() <= self._last_day + 1e-5:
             # A model that was fitted on events of the store: these do not count twice.
@@ -152,24 +146,41 @@ class LiveShop(Recommender):
 
     def score_batch(self, histories: Histories, placement: str = "for_you") -> Floats:
         """float32 (n, n_items); a new item stands in with the scores of the items its text resembles."""
-        scores = super().score_batch(self.grown.in_old_rows(histories), placement)
-        return self.grown.extend(scores)
+        if self._follows(placement):
+            return np.tile(self._popular_now[0], (len(histories), 1))
+        return self.grown.extend(super().score_batch(self.grown.in_old_rows(histories), placement))
+
+    def _follows(self, placement: str) -> bool:
+        """Whether live events decide about a placement in place of the model."""
+        return placement == "trending" and not self.trending.silent
+
+    @property
+    def _popular_now(self) -> tuple[Floats, Rows]:
+        """Scores of all items, and rows of the best ones."""
+        of_model = super().score_batch
+        nobody = Histories.of([[]])
+        return self.trending.scores(self.dataset, lambda: self.grown.extend(of_model(nobody, "trending"))[0])
 
     def best_batch(self, histories: Histories, placement: str = "for_you") -> list[Best]:
         """As the model finds them, with new items beside those that they resemble."""
+        if self._follows(placement):
+            scores, rows = self._popular_now
+            return [(rows, scores[rows])] * len(histories)
         asked = self.grown.in_old_rows(histories)
         found = super().best_batch(asked, placement)
         wanted = [self.grown.resembling(rows) for rows, _ in found]
         if not any(map(len, wanted)):
             return found
-        scores = self.score_at(asked, wanted, placement)
+        values_of_new = self.score_at(asked, wanted, placement)
         return [
             (np.concatenate([rows, new]), np.concatenate([values, more]))
-            for (rows, values), new, more in zip(found, wanted, scores, strict=True)
+            for (rows, values), new, more in zip(found, wanted, values_of_new, strict=True)
         ]
 
     def score_at(self, histories: Histories, rows: Sequence[Rows], placement: str) -> list[Floats]:
         """Scores of some rows, new items among them."""
+        if self._follows(placement):
+            return [self._popular_now[0][at] for at in rows]
         asked = self.grown.in_old_rows(histories)
         old = super().score_at(asked, [self.grown.sources(at) for at in rows], placement)
         return [self.grown.at(at, scores) for at, scores in zip(rows, old, strict=True)]
@@ -344,7 +355,9 @@ class LiveShop(Recommender):
         return OrderedDict((key, ranking) for key, ranking in kept.items() if right(key, ranking))
 
     def _version(self, query: Query) -> int:
-        return 0 if query.user is None else self.live.of(query.user).version
+        if query.user is not None:
+            return self.live.of(query.user).version
+        return 0 if query.placement in ("goes_with", "similar") else self.live.trends.tick()
 
     def _key(self, query: Query, request: Request) -> tuple[str, str, str] | None:
         if request.placement == "trending":

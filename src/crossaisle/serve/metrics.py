@@ -14,9 +14,11 @@ BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 
 class Metrics:
-    """What the service did since it started; changed by the event loop only."""
+    """What a shop did since it started; changed by the event loop only."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, shop: str = "") -> None:
+        """`shop`: the name that each line carries as a label; "" for none."""
+        self._label = f'shop="{_escaped(shop)}"' if shop else ""
         self.requests: Counter[tuple[str, int]] = Counter()
         self.buckets: dict[str, list[int]] = {}
         self.seconds: Counter[str] = Counter()
@@ -39,22 +41,30 @@ class Metrics:
 
     def prometheus(self, gauges: dict[str, float]) -> str:
         """Text exposition format 0.0.4."""
+        named = self._named
         lines = ["# TYPE crossaisle_requests_total counter"]
         for (route, status), n in sorted(self.requests.items()):
-            lines.append(f'crossaisle_requests_total{{route="{_escaped(route)}",status="{status}"}} {n}')
+            labels = f'route="{_escaped(route)}",status="{status}"'
+            lines.append(f"{named('requests_total', labels)} {n}")
         lines.append("# TYPE crossaisle_request_seconds histogram")
         for route, counts in sorted(self.buckets.items()):
-            name, total = _escaped(route), 0
+            label, total = f'route="{_escaped(route)}"', 0
             for bound, n in zip((*BOUNDS, "+Inf"), counts, strict=True):
                 total += n
-                lines.append(f'crossaisle_request_seconds_bucket{{route="{name}",le="{bound}"}} {total}')
-            lines.append(f'crossaisle_request_seconds_sum{{route="{name}"}} {self.seconds[route]:.6f}')
-            lines.append(f'crossaisle_request_seconds_count{{route="{name}"}} {total}')
+                bucket = f'{label},le="{bound}"'
+                lines.append(f"{named('request_seconds_bucket', bucket)} {total}")
+            lines.append(f"{named('request_seconds_sum', label)} {self.seconds[route]:.6f}")
+            lines.append(f"{named('request_seconds_count', label)} {total}")
         for name, n in sorted(self.counts.items()):
-            lines += [f"# TYPE crossaisle_{name}_total counter", f"crossaisle_{name}_total {n}"]
+            lines += [f"# TYPE crossaisle_{name}_total counter", f"{named(f'{name}_total')} {n}"]
         for name, value in gauges.items():
-            lines += [f"# TYPE crossaisle_{name} gauge", f"crossaisle_{name} {value:g}"]
+            lines += [f"# TYPE crossaisle_{name} gauge", f"{named(name)} {value:g}"]
         return "\n".join(lines) + "\n"
+
+    def _named(self, name: str, labels: str = "") -> str:
+        """A metric with its labels, that of the shop first."""
+        every = ",".join(filter(None, (self._label, labels)))
+        return f"crossaisle_{name}{{{every}}}" if every else f"crossaisle_{name}"
 
     def summary(self) -> dict[str, Any]:
         """The last 1,000 requests in a few numbers."""

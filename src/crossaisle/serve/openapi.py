@@ -7,15 +7,24 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from crossaisle.serve.shops import NAME
+
 REFUSALS = {
-    400: ("The body is not JSON", "There was an error parsing the body"),
+    400: (
+        "The body is not JSON, or several shops are served and none is named",
+        "There was an error parsing the body",
+    ),
     401: ("An API key is needed", "an API key is needed: Authorization: Bearer KEY"),
     403: (
         "The key lacks a scope, or there is no key and the host is not loopback",
         "this key lacks the scope 'write'",
     ),
-    404: ("Unknown", "unknown item 'x1'"),
+    404: ("An item, category, name or shop is unknown", "unknown item 'x1'"),
     405: ("The path knows other methods, named in `Allow`", "Method Not Allowed"),
+    408: (
+        "The body came too slowly",
+        "the body came too slowly: at least 10,000 bytes a second",
+    ),
     409: (
         "A model is damaged, and the old one serves; or a name is taken",
         "model-2: titles.npy does not match its checksum",
@@ -43,14 +52,19 @@ TAGS = [
 ]
 
 
-def install(app: FastAPI) -> None:
-    """Completes the document; it is made once, when it is first asked for."""
+def install(app: FastAPI, *, shops: int = 0) -> None:
+    """Completes the document; it is made once, when it is first asked for.
+
+    `shops`: how many there are to choose from by `X-Shop`; 0 where the one there is has no name.
+    """
     written = app.openapi
 
     def complete() -> dict[str, Any]:
         if app.openapi_schema is None:
             document = written()
             _complete(document)
+            if shops:
+                _with_shops(document, required=shops > 1)
             app.openapi_schema = document
         return app.openapi_schema
 
@@ -76,12 +90,33 @@ def _complete(document: dict[str, Any]) -> None:
                 operation["security"] = [{"bearer": []}, {"header": []}, {}]
 
 
+def _with_shops(document: dict[str, Any], *, required: bool) -> None:
+    """The header that names the shop, on everything that belongs to one."""
+    for name in (True, False):
+        document["components"].setdefault("parameters", {})["Shop" if name else "ShopOrNone"] = {
+            "name": "X-Shop",
+            "in": "header",
+            "required": required and name,
+            "schema": {"type": "string", "pattern": f"^{NAME.pattern}$"},
+            "example": "north",
+            "description": "Which shop: each has data, keys and models of its own, and a key opens one only. "
+            "Needed where more than one is served.",
+        }
+    for path, methods in document["paths"].items():
+        for operation in methods.values():
+            which = "ShopOrNone" if path.startswith(OPEN) else "Shop"
+            operation.setdefault("parameters", []).append({"$ref": f"#/components/parameters/{which}"})
+            for status in (400, 404, 503) if which == "Shop" else (404, 503):
+                found = {"$ref": f"#/components/responses/Problem{status}"}
+                operation["responses"].setdefault(str(status), found)
+
+
 def _refusals_of(path: str, method: str, operation: dict[str, Any]) -> list[int]:
     found = [*EVERYWHERE]
     if not path.startswith(OPEN):
         found.append(401)
     if "requestBody" in operation:
-        found.append(400)
+        found += [400, 408]
     # A category or an item of the question may be unknown, too.
     if "{" in path or method == "post" or "/items" in path or "/trending" in path:
         found.append(404)

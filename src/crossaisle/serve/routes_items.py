@@ -210,11 +210,12 @@ async def get_user(request: Request, user: UserId) -> Response:
     """Everything that is kept about a person: attributes, live events, and the model's history."""
     service = service_of(request)
     shop = service.shop
-    events = [event._asdict() for event in service.store.events_of(user)]
+    kept = await service.read(service.store.events_of, user)
+    events = [event._asdict() for event in kept]
     row = -1 if service.live.is_forgotten(user) else shop.dataset.user_ids.get(user)
     past = shop._stored.items_of(row).tolist() if row >= 0 else []
-    attributes = service.store.user(user)
-    shown = service.experiments.log.exposures_of(user)
+    attributes = await service.read(service.store.user, user)
+    shown = await service.read(service.experiments.log.exposures_of, user)
     if not events and row < 0 and attributes is None and not shown:
         raise UnknownIdError(f"nothing is known about user {user!r}")
     return as_json(

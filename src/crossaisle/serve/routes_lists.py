@@ -23,8 +23,8 @@ Categories = Annotated[list[Level], Query(max_length=100, default_factory=list)]
 
 
 def service_of(request: Request) -> Service:
-    """The service behind a request."""
-    service: Service = request.app.state.service
+    """The shop that a request names."""
+    service: Service = request.scope["service"]
     return service
 
 

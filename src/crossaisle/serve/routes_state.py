@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from crossaisle.client.answers import AuditLine, CategoryLinks, Console, Health, Models
 from crossaisle.serve.answers import answered, as_json
 from crossaisle.serve.routes_lists import service_of, who_asks
+from crossaisle.serve.service import Service
 
 router = APIRouter(tags=["state"])
 _MODELS = answered(
@@ -67,8 +68,13 @@ async def live() -> Response:
     response_class=Response,
 )
 async def ready(request: Request) -> Response:
-    """A model is loaded and warm: requests may come. Lists do not need the store, so it is only named."""
-    service = service_of(request)
+    """A model is loaded and warm: requests may come. Lists do not need the store, so it is only named.
+
+    Where there are several shops and none is named: at least one of them may be asked.
+    """
+    service: Service | None = request.scope["service"]
+    if service is None:
+        return as_json({"status": "ready"})
     store = "up" if service.store.up else "unreachable"
     return as_json({"status": "ready", "model": service.active.name, "store": store})
 
@@ -117,7 +123,8 @@ async def models(request: Request) -> Response:
 @router.get("/api/audit", responses=_AUDIT, response_class=Response)
 async def audit(request: Request) -> Response:
     """Who deleted what and switched models, the latest 200 first. People appear as digests."""
-    return as_json(service_of(request).store.audit())
+    service = service_of(request)
+    return as_json(await service.read(service.store.audit))
 
 
 class Choice(BaseModel):

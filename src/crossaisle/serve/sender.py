@@ -46,15 +46,16 @@ class Sender:
         url: str,
         *,
         key: str | None = None,
+        shop: str | None = None,
         stop: threading.Event | None = None,
         patience: float | None = None,
     ) -> None:
-        """`url`: of the service, without `/api`. `patience`: seconds to wait for a service that is away, or
-        for ever. Raises `ConfigError` for a URL that is none.
+        """`url`: of the service, without `/api`. `shop`: where it serves several. `patience`: seconds to wait
+        for a service that is away, or for ever. Raises `ConfigError` for a URL that is none.
         """
         self.url, self.stop = url, stop or threading.Event()
         # Tries again by itself, for as long as it takes and no longer than until it is told to stop.
-        self._transport = Transport(url, key=key, timeout=TIMEOUT, retries=0)
+        self._transport = Transport(url, key=key, shop=shop, timeout=TIMEOUT, retries=0)
         self._patience = patience
 
     def send(self, events: Sequence[Mapping[str, Any]]) -> Sent:

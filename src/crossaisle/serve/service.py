@@ -15,15 +15,15 @@ from crossaisle import artifact
 from crossaisle.answer import RecommendationList
 from crossaisle.client.answers import CategoryLinks, InExperiment
 from crossaisle.data.query import Query
-from crossaisle.errors import ArtifactError, ConfigError, UnknownIdError
+from crossaisle.errors import ArtifactError, ConfigError, StoreError, UnknownIdError
 from crossaisle.recommend import Recommender
 from crossaisle.serve.batching import Batcher
 from crossaisle.serve.experiments.running import Experiments
 from crossaisle.serve.histories import LiveHistories
-from crossaisle.serve.links import category_links
 from crossaisle.serve.live import LiveShop
 from crossaisle.serve.metrics import Metrics
 from crossaisle.serve.store import Event, Store
+from crossaisle.serve.trends import ARRIVALS, Pairs
 from crossaisle.serve.warming import CALM, ahead, warm
 
 T = TypeVar("T")
@@ -33,37 +33,57 @@ _LOG = logging.getLogger(__name__)
 class Service:
     """One shop. Made by `open`; the endpoints only translate between HTTP and its methods."""
 
-    def __init__(self, model: Path, base: Recommender, store: Store, models: Path | None) -> None:
-        self.store, self.models = store, models
-        self.metrics = Metrics()
+    def __init__(
+        self, model: Path, base: Recommender, store: Store, models: Path | None, *, name: str = ""
+    ) -> None:
+        """`name`: of the shop, where there may be several."""
+        self.store, self.models, self.name = store, models, name
+        self.metrics = Metrics(shop=name)
         self.live = LiveHistories((event for _, event in store.events()), store.forgotten())
         self.changed: dict[str, dict[str, Any]] = store.items()
         self.active = self.previous = model
         self.shop = LiveShop(base, self.live, self.changed)
         self.batcher = Batcher(lambda: self.shop, self.metrics)
         self.latest: deque[Event] = deque(maxlen=50)
-        self.started = time.time()
-        self._links: tuple[Recommender, int, CategoryLinks] | None = None
+        self.started = time.monotonic()
+        self._links: tuple[tuple[LiveShop, int, int], CategoryLinks] | None = None
         # Changes to the catalogue and of the model, one after the other.
         self._changes = ThreadPoolExecutor(1, "changes")
+        # Of its own, so that a database that is slow holds up nobody else.
+        self.readers = ThreadPoolExecutor(2, "reading")
+        self._counting: Future[Pairs] | None = None
         self.changing = asyncio.Lock()
         self.experiments = Experiments(self)
 
     @classmethod
-    def open(cls, model: str | Path, store: str | Path, models: str | Path | None = None) -> Service:
+    def open(
+        cls, model: str | Path, store: str | Path, models: str | Path | None = None, *, name: str = ""
+    ) -> Service:
         """Loads a saved model and opens the store; `ArtifactError`, `StoreError`."""
         base = Recommender.load(model)
-        return cls(Path(model), base, Store(store), None if models is None else Path(models))
+        opened = Store(store)
+        try:
+            return cls(Path(model), base, opened, None if models is None else Path(models), name=name)
+        except BaseException:
+            opened.close()
+            raise
 
     # Questions
 
-    async def prepare(self) -> None:
-        """Makes the lists of the people the model knows, one after the other, while nobody asks."""
+    async def prepare(self, calm: Callable[[], float] | None = None) -> None:
+        """Makes the lists of the people the model knows, one after the other, while nobody asks.
+
+        `calm`: seconds since somebody did; by default somebody of this shop.
+        """
         for query in ahead(self.shop):
-            while self.batcher.calm < CALM:
+            while (self.batcher.calm if calm is None else calm()) < CALM:
                 await asyncio.sleep(CALM)
             if not self.shop.keeps(query):
                 await self.batcher.prepare([query])
+
+    async def read(self, work: Callable[..., T], *arguments: Any) -> T:
+        """Runs what reads the store beside the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self.readers, work, *arguments)
 
     async def recommend(self, query: Query) -> RecommendationList:
         """The list for one query, live events counted."""
@@ -89,6 +109,8 @@ class Service:
     async def _add(self, events: Sequence[Event]) -> int:
         fresh = await _done(self.store.add(events))
         self.live.add((*self.store.late(), *fresh))
+        if self.live.trends.full and (self._counting is None or self._counting.done()):
+            self._counting = self.readers.submit(self.live.trends.pairs)
         self.latest.extend(fresh[-50:])
         self.metrics.counts["events"] += len(fresh)
         self.metrics.counts["duplicate_events"] += len(events) - len(fresh)
@@ -101,7 +123,11 @@ class Service:
     async def _forget(self, user: str) -> int:
         self.experiments.forget(user)
         gone = await _done(self.store.forget(user))
-        self.live.forget(user)
+        try:
+            arrived = await self.read(self.store.latest_times, ARRIVALS)
+        except StoreError:  # away since it deleted: what arrived of late is kept as it is
+            arrived = None
+        self.live.forget(user, arrived)
         self.latest = deque((e for e in self.latest if e.user != user), maxlen=50)
         return gone
 
@@ -130,13 +156,12 @@ class Service:
         return await asyncio.get_running_loop().run_in_executor(self._changes, work, *arguments)
 
     async def category_links(self, n: int) -> CategoryLinks:
-        """Which categories people shop together; worked out once per model."""
-        base = self.shop.base
-        if self._links is None or self._links[0] is not base or self._links[1] != n:
-            loop = asyncio.get_running_loop()
-            found = await loop.run_in_executor(None, category_links, base.dataset, n)
-            self._links = base, n, found
-        return self._links[2]
+        """Which categories people shop together, now; worked out once per state."""
+        shop = self.shop
+        state = shop, n, self.live.trends.tick()
+        if self._links is None or self._links[0] != state:
+            self._links = state, await self.read(shop.trending.links, shop.dataset, n)
+        return self._links[1]
 
     # Models
 
@@ -189,7 +214,7 @@ class Service:
             "ranking_hits": shop.hits,
             "ranking_misses": shop.misses,
             "store_up": float(self.store.up),
-            "up_seconds": time.time() - self.started,
+            "up_seconds": time.monotonic() - self.started,
         }
 
     def close(self) -> None:
@@ -197,6 +222,7 @@ class Service:
         self.experiments.close()
         self.batcher.close()
         self._changes.shutdown(wait=True)
+        self.readers.shutdown(wait=True)
         self.store.close()
 
 

@@ -152,6 +152,12 @@ class Store:
         with self.reading() as connection:
             return [Event(*row) for row in connection.execute(query, (user,))]
 
+    def latest_times(self, n: int) -> list[float]:
+        """Times of the `n` events that came last, in the order in which they came."""
+        query = "SELECT time FROM events ORDER BY seq DESC LIMIT ?"
+        with self.reading() as connection:
+            return [row[0] for row in connection.execute(query, (n,))][::-1]
+
     def items(self) -> dict[str, dict[str, Any]]:
         """Changed and new items by id."""
         with self.reading() as connection:

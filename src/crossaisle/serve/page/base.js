@@ -14,7 +14,7 @@ export const WORDS = {
     key: "API key", person: "One visitor", history: "History", links: "Categories shopped together", experiments: "Experiments",
     none: "None yet.", lift: (a, b) => `${a} and ${b}`, times: n => `${n} times as often as by chance`, arms: "Arms",
     difference: "Difference [95 %]", people: "People", state: "State", running: "running", stopped: "stopped", stop: "Stop",
-    decided: "decided", unseen: "Nothing is known about this visitor.",
+    decided: "decided", store: "Shop", unseen: "Nothing is known about this visitor.",
   },
   zh: {
     skip: "跳到商品", shop: "橱窗", console: "控制台", visitor: "访客", theme: "浅色 / 深色",
@@ -29,7 +29,7 @@ export const WORDS = {
     key: "API 密钥", person: "单个访客", history: "历史", links: "常一起购买的品类", experiments: "实验",
     none: "暂无。", lift: (a, b) => `${a} 与 ${b}`, times: n => `是随机情况的 ${n} 倍`, arms: "分组",
     difference: "差异 [95 %]", people: "人数", state: "状态", running: "进行中", stopped: "已停止", stop: "停止",
-    decided: "已有结论", unseen: "还不了解这位访客。",
+    decided: "已有结论", store: "店铺", unseen: "还不了解这位访客。",
   },
 };
 export const $ = id => document.getElementById(id);
@@ -47,18 +47,29 @@ export function kept(name, value) {
   return null;
 }
 
-// The key lives as long as the tab, and is in no address.
+// Which shop, where the service has several: from the address, or as it was typed in this tab.
+export function store(value) {
+  try {
+    if (value !== undefined) sessionStorage.setItem("shop", value);
+    return sessionStorage.getItem("shop") || "";
+  } catch { return $("store").value; }
+}
+
+// The key lives as long as the tab, and is in no address. Each shop has keys and visitors of its own.
 export function secret(value) {
   try {
-    if (value !== undefined) sessionStorage.setItem("key", value);
-    return sessionStorage.getItem("key") || "";
+    if (value !== undefined) sessionStorage.setItem(`key ${store()}`, value);
+    return sessionStorage.getItem(`key ${store()}`) || "";
   } catch { return $("key").value; }
 }
+
+export const visitor = value => kept(`user ${store()}`, value);
 
 export async function ask(path, body, method = body === undefined ? "GET" : "POST") {
   const options = { method, headers: {} };
   const key = secret();
   if (key) options.headers.authorization = `Bearer ${key}`;
+  if (store()) options.headers["x-shop"] = store();
   if (body !== undefined) {
     options.headers["content-type"] = "application/json";
     options.body = JSON.stringify(body);
@@ -72,6 +83,10 @@ export async function ask(path, body, method = body === undefined ? "GET" : "POS
   }
   $("problem").hidden = Boolean(answer && answer.ok);
   if (answer && answer.status === 401) $("key").focus();
+  if (answer && answer.headers.get("x-shop-needed")) {
+    $("store-label").hidden = false;
+    $("store").focus();
+  }
   if (!answer || !answer.ok) {
     $("problem").textContent = value.detail;
     throw new Error(value.detail);

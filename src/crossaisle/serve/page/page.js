@@ -1,6 +1,6 @@
 // The shop window. Everything from the service is set as text, never as markup.
 
-import { $, ask, kept, last, make, money, secret, state, t } from "./base.js";
+import { $, ask, kept, last, make, money, secret, state, store, t, visitor } from "./base.js";
 import { experiments, links, models, person, refresh } from "./console.js";
 
 // Products
@@ -129,8 +129,9 @@ function dark() {
 }
 
 async function start() {
-  $("user").value = kept("user") || `visitor-${Math.random().toString(36).slice(2, 8)}`;
-  kept("user", $("user").value);
+  const wanted = new URLSearchParams(location.search);
+  if (wanted.get("shop")) store(wanted.get("shop"));
+  enter();
   const theme = kept("theme");
   if (theme) document.documentElement.dataset.theme = theme;
   const quietly = work => () => work().catch(() => {});
@@ -141,11 +142,11 @@ async function start() {
   $("more").onclick = quietly(() => shelf(true));
   $("share").oninput = quietly(follow);
   $("user").onchange = () => {
-    kept("user", $("user").value);
+    visitor($("user").value);
     follow().catch(() => {});
     if (!$("console").hidden) person().catch(() => {});
   };
-  $("key").value = secret();
+  $("store").onchange = () => { store($("store").value.trim()); enter(); begin().catch(() => {}); };
   $("key").onchange = () => { secret($("key").value); begin().catch(() => {}); };
   $("tab-shop").onclick = () => show("shop");
   $("tab-console").onclick = () => show("console");
@@ -157,11 +158,24 @@ async function start() {
   $("language").onclick = () => { speak(state.lang === "en" ? "zh" : "en"); begin().catch(() => {}); };
   setInterval(quietly(refresh), 1000);
   $("category").append(make("option", t("all"), { value: "" }));
-  const wanted = new URLSearchParams(location.search);
   if (wanted.get("user")) $("user").value = wanted.get("user");
   const lang = kept("language") || (navigator.language.startsWith("zh") ? "zh" : "en");
   speak(["en", "zh"].includes(wanted.get("lang")) ? wanted.get("lang") : lang);
   await begin();
+}
+
+// Another shop: nothing of the last one stays on the page.
+function enter() {
+  $("store").value = store();
+  $("store-label").hidden = !store();
+  $("key").value = secret();
+  $("user").value = visitor() || `visitor-${Math.random().toString(36).slice(2, 8)}`;
+  visitor($("user").value);
+  state.cart = [];
+  state.view = null;
+  state.p99 = [];
+  for (const id of ["products", "goes", "you"]) $(id).replaceChildren();
+  cart();
 }
 
 // What needs a key, where there are keys.

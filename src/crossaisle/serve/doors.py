@@ -1,0 +1,138 @@
+"""`Doors`: which shop a request is for, and what belongs to each shop's entrance: keys, rates, metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+
+from crossaisle.errors import StoreError
+from crossaisle.serve.keys import Keys
+from crossaisle.serve.metrics import Metrics
+from crossaisle.serve.service import Service
+from crossaisle.serve.shops import Shops
+
+_LOG = logging.getLogger(__name__)
+HEADER = b"x-shop"
+CLIENTS = 10_000
+"""Clients whose rate is followed; the ones not seen for longest are forgotten."""
+MEND_SECONDS = 30.0
+"""Shops that could not be opened are tried again after this time."""
+
+
+class Refused(Exception):
+    """A request that goes no further."""
+
+    def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
+        self.status, self.detail, self.headers = status, detail, dict(headers or {})
+
+
+class Door:
+    """The entrance of one shop, or, without a service, of what belongs to none: the page, health."""
+
+    def __init__(self, service: Service | None, rate: float | None) -> None:
+        """`rate`: requests per second and client. `StoreError` where the keys cannot be read."""
+        self.service, self.rate = service, rate
+        self.metrics = Metrics() if service is None else service.metrics
+        self.keys = None if service is None else Keys(service.store, service.readers)
+        self._tokens: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def count(self, client: str) -> None:
+        """A bucket of two seconds' worth of requests per client."""
+        rate = self.rate
+        if not rate:
+            return
+        now = time.monotonic()
+        left, at = self._tokens.pop(client, (2 * rate, now))
+        left = min(2 * rate, left + (now - at) * rate) - 1.0
+        self._tokens[client] = max(left, 0.0), now
+        if len(self._tokens) > CLIENTS:
+            self._tokens.popitem(last=False)
+        if left < 0:
+            raise Refused(429, f"more than {rate:g} requests per second", {"Retry-After": "1"})
+
+
+class Doors:
+    """The doors of all shops."""
+
+    def __init__(self, shops: Shops, *, rate: float | None = None) -> None:
+        """`rate`: for shops that have none of their own."""
+        self.shops, self._rate = shops, rate
+        self._nowhere = Door(None, rate)
+        self.unnamed = self._nowhere.metrics
+        """Of requests that name no shop."""
+        self._doors: dict[bytes, Door] = {}
+        for name, service in list(shops.services.items()):
+            try:
+                self._add(name, service)
+            except StoreError as error:
+                if not shops.named:
+                    raise
+                _LOG.error("shop %s is not served: %s", name, error)
+                shops.broken[name] = str(error)
+                del shops.services[name]
+                service.close()
+        single = len(shops.names) == 1
+        self._only = next(iter(self._doors.values()), None) if single else None
+
+    def _add(self, name: str, service: Service) -> None:
+        self._doors[name.encode()] = Door(service, self.shops.rates.get(name, self._rate))
+
+    def of(self, headers: Mapping[bytes, bytes], path: str, private: bool) -> Door:
+        """The door of the shop that a request names; raises `Refused`."""
+        name = headers.get(HEADER)
+        if name is None:
+            if self._only is not None:
+                return self._only
+            if not private:
+                return self._nowhere
+            raise Refused(
+                400, "several shops are served here: name yours in the header X-Shop", {"X-Shop-Needed": "1"}
+            )
+        door = self._doors.get(name) if self.shops.named else None
+        if door is not None:
+            return door
+        if not private and not path.startswith("/api/"):
+            return self._only or self._nowhere
+        shown = name.decode("latin-1")[:64]
+        if shown in self.shops.broken:
+            raise Refused(503, f"shop {shown!r} is not served at the moment", {"Retry-After": "30"})
+        if not self.shops.named:
+            raise Refused(404, f"no shop {shown!r}: one shop is served here, leave the header X-Shop out")
+        raise Refused(
+            404, f"no shop {shown!r} is served here: check the header X-Shop", {"X-Shop-Needed": "1"}
+        )
+
+    def any_keys(self) -> bool:
+        """Whether any shop has a key."""
+        return any(door.keys is not None and door.keys.any() for door in self._doors.values())
+
+    async def fresh(self, door: Door) -> None:
+        """Keys read again where they are old; those of all shops where it matters that they have none."""
+        if door.keys is not None:
+            await door.keys.fresh()
+            if door.keys.any() or len(self._doors) == 1:
+                return
+        for other in self._doors.values():
+            if other.keys is not None:
+                await other.keys.fresh()
+
+    async def mend(self) -> None:
+        """Tries shops again that could not be opened; a folder or a database may be mended meanwhile."""
+        loop = asyncio.get_running_loop()
+        while self.shops.broken:
+            await asyncio.sleep(MEND_SECONDS)
+            for name in list(self.shops.broken):
+                service = await loop.run_in_executor(None, self.shops.try_open, name)
+                if service is None:
+                    continue
+                try:
+                    self._add(name, service)
+                except StoreError as error:
+                    self.shops.broken[name] = str(error)
+                    service.close()
+                    continue
+                self.shops.services[name] = service
+                _LOG.warning("shop %s is served again", name)

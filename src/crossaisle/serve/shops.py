@@ -1,0 +1,185 @@
+"""Several shops in one process: a TOML file names them, a request names its own by the header `X-Shop`.
+
+Every shop is a `Service` of its own: model, store, keys, limits, metrics, experiments, threads. Shared are
+the process, the port, and text encoders with the same weights (`crossaisle.encoders.cache.pretrained`).
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import permutations
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
+
+from crossaisle.config import build
+from crossaisle.errors import ConfigError, CrossaisleError, nearest
+from crossaisle.serve.service import Service
+
+_LOG = logging.getLogger(__name__)
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShopConfig:
+    """`[NAME]`"""
+
+    model: Path
+    """Folder of the saved model that is served first."""
+    store: str | None = None
+    """A SQLite file (by default MODEL.sqlite) or postgresql://..."""
+    models: Path | None = None
+    """Folder of saved models to switch between."""
+    rate: float | None = field(default=None, metadata={"low": 0.001})
+    """Most requests per second and client."""
+
+    @property
+    def place(self) -> str:
+        """Where the store is."""
+        return self.store or f"{self.model}.sqlite"
+
+
+def read_shops(path: str | Path) -> dict[str, ShopConfig]:
+    """The shops of a TOML file, one table each; paths are relative to its folder.
+
+    Raises `ConfigError`, also where one shop could reach what belongs to another.
+    """
+    path = Path(path)
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not TOML ({error})") from None
+    shops = {}
+    for name, table in values.items():
+        if not NAME.fullmatch(name):
+            raise ConfigError(
+                f"{path}: shop {name!r}: a name is 1 to 64 letters, digits, dots, dashes and underscores"
+            )
+        if isinstance(table, Mapping) and "model" not in table:
+            raise ConfigError(f"{path}, [{name}]: model is missing: the folder of a saved model")
+        config = build(ShopConfig, table, f"{path}, [{name}]", base=path.parent)
+        if config.store is not None and "://" not in config.store:
+            store = str(path.parent / Path(config.store).expanduser())
+            config = ShopConfig(model=config.model, store=store, models=config.models, rate=config.rate)
+        shops[name] = config
+    if not shops:
+        raise ConfigError(f"{path}: names no shop: write a table for each, such as [north] with model = ...")
+    _check_apart(shops, path)
+    return shops
+
+
+def place_of(store: str) -> str:
+    """The store that a command is given: a file, a URL, or `shops.toml#NAME`; `ConfigError`."""
+    file, hash_, name = store.rpartition("#")
+    if "://" in store or not (file if hash_ else store).endswith(".toml"):
+        return store
+    shops = read_shops(file if hash_ else store)
+    if not hash_ or name not in shops:
+        known = ", ".join(shops)
+        hint = nearest(name, shops) if hash_ else ""
+        raise ConfigError(
+            f"{store}: name one of its shops{hint}, such as {file or store}#{next(iter(shops))} "
+            f"(there are {known})"
+        )
+    return shops[name].place
+
+
+def _check_apart(shops: Mapping[str, ShopConfig], path: Path) -> None:
+    for (one, a), (other, b) in permutations(shops.items(), 2):
+        where = f"{path}: shops {one!r} and {other!r}"
+        if _identity(a.place) == _identity(b.place):
+            raise ConfigError(f"{where} have the same store ({a.place}): give each a store of its own")
+        if a.models is None:
+            continue
+        folder = a.models.resolve()
+        if b.models is not None and b.models.resolve() == folder:
+            raise ConfigError(f"{where} have the same folder of models: one could serve the other's people")
+        if b.model.resolve().parent == folder and a.model.resolve() != b.model.resolve():
+            raise ConfigError(f"{where}: the model of {other!r} lies in the folder of models of {one!r}")
+
+
+def _identity(place: str) -> tuple[str, ...]:
+    """The same for two ways to write the same place, as far as the text tells."""
+    if "://" not in place:
+        return (str(Path(place).resolve()),)
+    parts = urlsplit(place)
+    query = dict(parse_qsl(parts.query))
+    host = query.get("host") or parts.hostname or "localhost"
+    port = query.get("port") or str(parts.port or 5432)
+    return host, port, query.get("dbname") or parts.path, query.get("schema", "public")
+
+
+class Shops:
+    """The shops of one process, by name. Those that could not be opened are tried again later."""
+
+    def __init__(self, services: Mapping[str, Service], *, named: bool = True) -> None:
+        """`named`: False for the one shop of a service that has no names for shops."""
+        self.services = dict(services)
+        self.named = named
+        self.configs: dict[str, ShopConfig] = {}
+        self.broken: dict[str, str] = {}
+        """Shops that are not served, and why; for the log, not for clients."""
+        self.rates: dict[str, float] = {}
+
+    @classmethod
+    def alone(cls, service: Service) -> Shops:
+        """One shop without a name."""
+        return cls({"": service}, named=False)
+
+    @classmethod
+    def open(cls, configs: Mapping[str, ShopConfig]) -> Shops:
+        """Opens every shop that can be opened; raises the error of one where none can."""
+        shops = cls({})
+        shops.configs = dict(configs)
+        shops.rates = {name: c.rate for name, c in configs.items() if c.rate is not None}
+        for name in configs:
+            if (service := shops.try_open(name)) is not None:
+                shops.services[name] = service
+        if not shops.services:
+            raise ConfigError(
+                "no shop can be served: " + "; ".join(f"{n}: {w}" for n, w in shops.broken.items())
+            )
+        return shops
+
+    def try_open(self, name: str) -> Service | None:
+        """A shop, warm; None where it cannot be opened, which is noted. Slow: not in the event loop."""
+        from crossaisle.serve.warming import warm
+
+        config, service = self.configs[name], None
+        try:
+            service = Service.open(config.model, config.place, config.models, name=name)
+            warm(service.shop)
+        # Whatever is wrong with one shop, the others go on.
+        except Exception as error:
+            if service is not None:
+                service.close()
+            if self.broken.get(name) != str(error):
+                _LOG.error("shop %s is not served: %s", name, error, exc_info=not _expected(error))
+            self.broken[name] = str(error)
+            return None
+        self.broken.pop(name, None)
+        return service
+
+    @property
+    def names(self) -> list[str]:
+        """Of all shops, served or not."""
+        return list(self.configs or self.services)
+
+    @property
+    def calm(self) -> float:
+        """Seconds since somebody asked anything, in any shop."""
+        return min(service.batcher.calm for service in self.services.values())
+
+    def close(self) -> None:
+        """Closes every shop."""
+        for service in self.services.values():
+            service.close()
+
+
+def _expected(error: Exception) -> bool:
+    return isinstance(error, CrossaisleError | OSError)

@@ -1,0 +1,136 @@
+"""`Trends`: who did something with what, and when last: what decayed counts are made of.
+
+A count is a sum over people, each with the weight of the newest event, which halves with every half-life
+that it is older than the newest of all. Kept are the times, not the sums: so every count is exact, the same
+after a restart and in whatever order events came, and a person can be taken out again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict, deque
+from collections.abc import Iterable
+from threading import Lock
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+PAUSE = 1.0
+"""Seconds between two looks at new events: what is counted in between shows then."""
+MOST_WAITING = 8192
+"""Where more events wait to be counted, and nobody looks, they are counted all the same."""
+ARRIVALS = 1000
+"""So many events that came last say together what time it is."""
+ODD = 100
+"""One in so many of them may be wrong."""
+
+
+class Pairs(NamedTuple):
+    """Each person and item once."""
+
+    user: npt.NDArray[np.int64]
+    """int64 (n,): places in `Trends.users`."""
+    item: npt.NDArray[np.int64]
+    """int64 (n,): places in `Trends.items`."""
+    day: npt.NDArray[np.float64]
+    """float64 (n,): days since 1970 of the newest event."""
+    present: float
+    """The moment that the latest arrivals agree on, in event time; nan without any."""
+
+
+class Trends:
+    """Kept beside the live histories; one thread adds, any may read."""
+
+    def __init__(self) -> None:
+        self.users: defaultdict[str, int] = defaultdict()
+        self.items: defaultdict[str, int] = defaultdict()
+        """Ids and their places, in order: who is new gets the next one."""
+        for places in (self.users, self.items):
+            places.default_factory = places.__len__
+        self.version = 0
+        self._waiting: deque[tuple[str, str, float]] = deque()
+        self._arrived: deque[float] = deque(maxlen=ARRIVALS)
+        self._keys = np.empty(0, np.int64)
+        self._days = np.empty(0, np.float64)
+        self._present = np.nan
+        self._lock = Lock()
+        self._looked = -np.inf
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is counted."""
+        return not self._waiting and not len(self._keys)
+
+    @property
+    def full(self) -> bool:
+        """Whether it is time to count, although nobody looks."""
+        return len(self._waiting) >= MOST_WAITING
+
+    def add(self, user: str, item: str, day: float) -> None:
+        """One event, in the order of arrival."""
+        self._waiting.append((user, item, day))
+
+    def tick(self) -> int:
+        """The number of the state that is to be shown; grows where events came, once in a pause."""
+        if self._waiting and time.monotonic() - self._looked >= PAUSE:
+            self._looked = time.monotonic()
+            self.version += 1
+        return self.version
+
+    def pairs(self) -> Pairs:
+        """Everything up to now."""
+        with self._lock:
+            self._merge()
+            return Pairs(self._keys >> 32, self._keys & (1 << 32) - 1, self._days, self._present)
+
+    def forget(self, user: str, arrived: Iterable[float] | None = None) -> None:
+        """Takes a person's events out. `arrived`: days of the latest events that are left, oldest first."""
+        with self._lock:
+            self._merge()
+            place = self.users.get(user, -1)
+            left = self._keys >> 32 != place
+            self._keys, self._days = self._keys[left], self._days[left]
+            if arrived is not None:
+                self._arrived = deque(arrived, ARRIVALS)
+                self._agree()
+            self.version += 1
+
+    def _merge(self) -> None:
+        n = len(self._waiting)
+        if not n:
+            return
+        users, items, times = zip(*(self._waiting.popleft() for _ in range(n)), strict=True)
+        person = np.fromiter(map(self.users.__getitem__, users), np.int64, n)
+        keys = person << 32 | np.fromiter(map(self.items.__getitem__, items), np.int64, n)
+        days = np.array(times)
+        self._arrived.extend(days[-ARRIVALS:].tolist())
+        self._agree()
+        order = np.lexsort((days, keys))
+        keys, days = keys[order], days[order]
+        newest = np.append(keys[1:] != keys[:-1], True)
+        keys, days = keys[newest], days[newest]
+        place = np.searchsorted(self._keys, keys)
+        known = np.append(self._keys, -1)[place] == keys
+        before = self._days.copy()  # readers hold the old ones
+        before[place[known]] = np.maximum(before[place[known]], days[known])
+        new = ~known
+        self._days = np.insert(before, place[new], days[new])
+        self._keys = np.insert(self._keys, place[new], keys[new])
+
+    def _agree(self) -> None:
+        """The latest time, but for the few that a wrong clock may have set."""
+        times = np.sort(np.array(self._arrived))
+        self._present = float(times[-1 - len(times) // ODD]) if len(times) else np.nan
+
+
+class Gap(NamedTuple):
+    """A silence between a model's events and those that came since: time in which nothing aged."""
+
+    start: float = np.inf
+    """Days since 1970 of the first event after it; inf without one."""
+    days: float = 0.0
+
+    def closed(self, day: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Days as if the silence had not been."""
+        return np.where(day >= self.start, day - self.days, day) if self.days else day

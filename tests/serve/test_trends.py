@@ -1,0 +1,309 @@
+"""Decayed counts: exact, from the log alone, and without those who asked to be forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from contextlib import closing
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+
+from crossaisle.client.answers import CategoryLinks
+from crossaisle.data.dataset import Dataset
+from crossaisle.data.history import SECONDS_PER_DAY, Histories
+from crossaisle.data.query import Query
+from crossaisle.models.blend import Blend
+from crossaisle.models.item_knn import ItemKNN
+from crossaisle.models.popularity import Popularity
+from crossaisle.recommend import Recommender
+from crossaisle.serve import trends
+from crossaisle.serve.histories import LiveHistories
+from crossaisle.serve.live import LiveShop
+from crossaisle.serve.refit import merge
+from crossaisle.serve.service import Service
+from crossaisle.serve.store import Event, Store, digest_of
+from crossaisle.serve.trending import HALF_LIFE_DAYS
+from tests.serve.conftest import talk
+
+HALF_LIFE = 10.0
+NOBODY = Histories.of([[]])
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trends, "PAUSE", 0.0)
+
+
+def model_of(shop: Dataset, half_life: float | None = HALF_LIFE) -> Recommender:
+    parts = {"popularity": Popularity(half_life_days=half_life), "item_knn": ItemKNN()}
+    return Recommender(shop, Blend(parts=parts, weights={"for_you": {"item_knn": 1.0}}).fit(shop))
+
+
+def events_of(shop: Dataset, n: int, seed: int, *, start: float = 0.0) -> list[Event]:
+    """Of people known and unknown, on items and on one that the shop does not have, out of order."""
+    rng = np.random.default_rng(seed)
+    people = [*shop.user_ids.all, *(f"p{i}" for i in range(8))]
+    items = [*shop.item_ids.all, "gone"]
+    end = float(shop.histories([0]).now[0]) + start
+    seconds = np.floor(rng.uniform(end, end + 25.0, n) * SECONDS_PER_DAY)
+    return [Event(None, str(rng.choice(people)), str(rng.choice(items)), "view", float(t)) for t in seconds]
+
+
+def popular(shop: LiveShop) -> np.ndarray:
+    shop.live.trends.tick()
+    return shop.score_batch(NOBODY, "trending")[0]
+
+
+def by_hand(shop: Dataset, events: list[Event], half_life: float, gap: float = 0.0) -> np.ndarray:
+    """Each person and item with the newest event, one by one."""
+    newest: dict[tuple[str, str], float] = {}
+    past = shop.histories()
+    names, people = shop.item_ids.all, shop.user_ids.all
+    for owner, item, day in zip(past.owner, past.item, past.day, strict=True):
+        pair = people[owner], names[item]
+        newest[pair] = max(newest.get(pair, -np.inf), day)
+    for event in events:
+        if event.item in shop.item_ids:
+            pair = event.user, event.item
+            newest[pair] = max(newest.get(pair, -np.inf), event.time / SECONDS_PER_DAY - gap)
+    last = max(newest.values())
+    total = dict.fromkeys(names, 0.0)
+    for (_, item), day in newest.items():
+        total[item] += 2.0 ** ((day - last) / half_life)
+    top = max(total.values())
+    return np.array([total[name] / top if total[name] else np.nan for name in names])
+
+
+def test_counts_are_what_a_sum_by_hand_says(shop: Dataset) -> None:
+    base = model_of(shop)
+    events = events_of(shop, 400, 1)
+    live = LiveHistories()
+    served = LiveShop(base, live)
+    np.testing.assert_array_equal(popular(served), base.score_batch(NOBODY, "trending")[0])
+    for start in range(0, 400, 50):
+        live.add(events[start : start + 50])
+        expected = by_hand(shop, events[: start + 50], HALF_LIFE)
+        np.testing.assert_allclose(popular(served), expected, rtol=1e-6)
+    # ... and what a model says that is fitted on everything.
+    merged, _, _ = merge(shop, shop, iter(events), set())
+    fitted = Popularity(half_life_days=HALF_LIFE).fit(merged)
+    np.testing.assert_allclose(popular(served), fitted.popularity_, rtol=1e-5)
+
+
+def test_a_model_whose_popularity_never_ages_has_a_half_life_here(shop: Dataset) -> None:
+    base = model_of(shop, None)
+    live = LiveHistories()
+    served = LiveShop(base, live)
+    end = served.trending.end
+    later = Event(None, "p1", "cake", "view", (end + HALF_LIFE_DAYS) * SECONDS_PER_DAY)
+    live.add([later])
+    before = base.score_batch(NOBODY, "trending")[0]
+    now = popular(served)
+    row = shop.item_ids.row
+    # Four people had bread; they count half now, and the one of today in full.
+    assert before[row("bread")] == pytest.approx(3 / 3)
+    assert now[row("cake")] / now[row("bread")] == pytest.approx((2 / 2 + 1) / (3 / 2))
+
+
+def test_a_silence_is_no_time_that_passed(shop: Dataset) -> None:
+    base = model_of(shop)
+    events = events_of(shop, 100, 2, start=800.0)
+    first = min(event.time for event in events) / SECONDS_PER_DAY
+    served = LiveShop(base, LiveHistories(events))
+    gap = first - served.trending.end
+    assert gap > 700
+    np.testing.assert_allclose(popular(served), by_hand(shop, events, HALF_LIFE, gap), rtol=1e-6)
+
+
+def test_the_order_of_arrival_and_a_restart_change_nothing(shop: Dataset) -> None:
+    base, events = model_of(shop), events_of(shop, 300, 3)
+    one_by_one, at_once = LiveHistories(), LiveHistories(events)
+    served = LiveShop(base, one_by_one)
+    for event in events:
+        one_by_one.add([event])
+        if event.time % 3 == 0:
+            popular(served)
+    again = LiveShop(base, at_once)
+    np.testing.assert_array_equal(popular(served), popular(again))
+    assert served.trending.links(shop, 5) == again.trending.links(shop, 5)
+    shuffled = [events[i] for i in np.random.default_rng(0).permutation(len(events))]
+    other = LiveShop(base, LiveHistories(shuffled))
+    np.testing.assert_allclose(popular(other), popular(again), rtol=1e-12)
+
+
+def test_the_clock_of_the_machine_says_nothing(shop: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    base, events = model_of(shop), events_of(shop, 100, 4, start=500.0)
+    found = []
+    for moment in (0.0, 1e9, 4e9):
+        monkeypatch.setattr(time, "time", lambda moment=moment: moment)
+        served = LiveShop(base, LiveHistories(events))
+        found.append((popular(served), served.history_of("ann").day, served.recommend(Query(user="ann"))))
+    for scores, days, answer in found[1:]:
+        np.testing.assert_array_equal(scores, found[0][0])
+        np.testing.assert_array_equal(days, found[0][1])
+        assert answer == found[0][2]
+
+
+def test_who_asked_to_be_forgotten_does_not_count(shop: Dataset) -> None:
+    base, events = model_of(shop), events_of(shop, 200, 5)
+    live = LiveHistories(events)
+    served = LiveShop(base, live)
+    popular(served)
+    gone = ("ann", "p3")
+    for user in gone:
+        live.forget(user)
+    rest = [event for event in events if event.user not in gone]
+    merged, _, left_out = merge(shop, shop, iter(rest), {digest_of(user) for user in gone})
+    assert left_out == 1
+    expected = Popularity(half_life_days=HALF_LIFE).fit(merged).popularity_
+    now = popular(served)
+    known = ~np.isnan(expected)
+    np.testing.assert_allclose(now[known], expected[known], rtol=1e-5)
+    assert np.nan_to_num(now[~known]).max(initial=0.0) < 1e-30
+    # After a restart, too.
+    again = LiveShop(base, LiveHistories(rest, {digest_of(user) for user in gone}))
+    np.testing.assert_allclose(popular(again), now, rtol=1e-6, atol=1e-30)
+    assert served.trending.links(shop, 5) == again.trending.links(shop, 5)
+
+
+def test_a_large_shop_shows_the_same(shop: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    base, live = model_of(shop), LiveHistories(events_of(shop, 200, 10))
+    queries = [Query(placement="trending", k=4), Query(user="nobody", k=4), Query(placement="trending", k=9)]
+    small = LiveShop(base, live).slow(queries)
+    monkeypatch.setattr("crossaisle.serve.live.LARGE", 3)
+    monkeypatch.setattr("crossaisle.serve.trending.BEST", 5)
+    large = LiveShop(base, live)
+    assert large.large
+    assert large.slow(queries) == small
+
+
+def test_one_person_is_no_trend(shop: Dataset) -> None:
+    base = model_of(shop)
+    end = base.dataset.histories([0]).now[0] * SECONDS_PER_DAY
+    eager = [Event(None, "bot", "cake", "view", end + second) for second in range(1000)]
+    three = [Event(None, f"p{i}", "honey", "view", end) for i in range(6)]
+    now = popular(LiveShop(base, LiveHistories(eager + three)))
+    row = shop.item_ids.row
+    assert now[row("honey")] > 2 * now[row("cake")]
+
+
+def test_a_wrong_clock_moves_nothing_once_others_contradict_it(shop: Dataset) -> None:
+    base, events = model_of(shop), events_of(shop, 1200, 6)
+    sane = popular(LiveShop(base, LiveHistories(events)))
+    ahead = [Event(None, f"w{i}", "honey", "view", events[0].time + 3650 * SECONDS_PER_DAY) for i in range(5)]
+    live = LiveHistories(ahead)
+    served = LiveShop(base, live)
+    assert np.nanargmax(popular(served)) == shop.item_ids.row("honey")  # nobody says otherwise yet
+    live.add(events)
+    np.testing.assert_allclose(popular(served), sane, rtol=1e-6)
+
+
+def test_category_links_follow(shop: Dataset) -> None:
+    base, events = model_of(shop), events_of(shop, 60, 7)
+    served = LiveShop(base, LiveHistories())
+    unchanged = served.trending.links(shop, 4)
+    assert isinstance(unchanged, CategoryLinks)
+    live = LiveHistories(events)
+    found = LiveShop(base, live).trending.links(shop, 4)
+    codes, names = shop.taxonomy.codes(), shop.taxonomy.names()
+    last = max(e.time for e in events if e.item in shop.item_ids) / SECONDS_PER_DAY
+    weights: dict[str, dict[str, float]] = {}
+    past = shop.histories()
+    end = float(past.now[0])
+    for owner, item in zip(past.owner, past.item, strict=True):
+        own = weights.setdefault(shop.user_ids.id(int(owner)), {})
+        own[names[codes[item]]] = 2.0 ** ((end - last) / HALF_LIFE)
+    for event in events:
+        row = shop.item_ids.get(event.item)
+        if row >= 0:
+            own, name = weights.setdefault(event.user, {}), names[codes[row]]
+            weight = 2.0 ** ((event.time / SECONDS_PER_DAY - last) / HALF_LIFE)
+            own[name] = max(own.get(name, 0.0), weight)
+    users = {name: sum(own.get(name, 0.0) for own in weights.values()) for name in names}
+    active = sum(max(own.values()) for own in weights.values())
+    assert list(found.users) == [round(users[name], 1) for name in found.names]
+    for (i, a), (j, b) in itertools.product(enumerate(found.names), repeat=2):
+        both = sum(min(own.get(a, 0.0), own.get(b, 0.0)) for own in weights.values())
+        assert found.lift[i][j] == pytest.approx(both * active / (users[a] * users[b]), abs=6e-4)
+
+
+def test_events_do_not_pile_up_where_nobody_looks(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trends, "MOST_WAITING", 50)
+    events = [{"user": f"u{n % 70}", "item": "bread"} for n in range(320)]
+
+    async def conversation(client: httpx.AsyncClient) -> None:
+        for start in range(0, 320, 40):
+            await client.post("/api/events", json=events[start : start + 40])
+            if service._counting is not None:
+                await asyncio.wrap_future(service._counting)
+            assert len(service.live.trends._waiting) < 50
+        assert len(service.live.trends.pairs().day) == 70
+
+    talk(service, conversation)
+    with closing(Store(service.store.path)) as store:
+        restored = LiveHistories(event for _, event in store.events())
+    assert len(restored.trends._waiting) == 320 % 50
+
+
+def test_new_items_trend_and_lists_follow(service: Service) -> None:
+    async def conversation(client: httpx.AsyncClient) -> None:
+        async def trending() -> list[str]:
+            return [r["item_id"] for r in (await client.get("/api/trending?n=3")).json()["items"]]
+
+        before = await trending()
+        assert "rye" not in before
+        await client.put("/api/items/rye", json={"title": "Rye", "categories": [["Bakery", "Bread"]]})
+        links = (await client.get("/api/console/links")).json()
+        await client.post("/api/events", json=[{"user": f"n{i}", "item": "rye"} for i in range(9)])
+        assert (await trending())[0] == "rye"
+        # Somebody of whom nothing is known is shown the same.
+        unknown = (await client.get("/api/recommend/nobody?n=1")).json()
+        assert [r["item_id"] for r in unknown["items"]] == ["rye"]
+        await client.post("/api/events", json=[{"user": f"n{i}", "item": "milk"} for i in range(9)])
+        assert (await client.get("/api/console/links")).json() != links
+        for i in range(9):
+            await client.delete(f"/api/users/n{i}")
+        assert await trending() == before
+
+    talk(service, conversation)
+
+
+def test_what_is_shown_is_the_same_after_a_restart(service: Service, model: Path) -> None:
+    async def conversation(client: httpx.AsyncClient) -> None:
+        for user, item in (("zoe", "honey"), ("yan", "honey"), ("ann", "soap"), ("xia", "honey")):
+            await client.post("/api/events", json={"user": user, "item": item})
+        await client.delete("/api/users/yan")
+
+    talk(service, conversation)
+    now, arrived = popular(service.shop), list(service.live.trends._arrived)
+    service.close()
+    again = Service.open(model, service.store.path)
+    try:
+        np.testing.assert_array_equal(popular(again.shop), now)
+        assert list(again.live.trends._arrived) == arrived
+    finally:
+        again.close()
+
+
+def test_readers_and_the_writer_do_not_meet(shop: Dataset) -> None:
+    """Counts are read in other threads while events come in."""
+    base, events = model_of(shop), events_of(shop, 2000, 8)
+    live = LiveHistories()
+    served = LiveShop(base, live)
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        for start in range(0, len(events), 40):
+            reading = [loop.run_in_executor(None, popular, served), loop.run_in_executor(None, links)]
+            live.add(events[start : start + 40])
+            await asyncio.gather(*reading)
+
+    def links() -> CategoryLinks:
+        return served.trending.links(shop, 5)
+
+    asyncio.run(run())
+    np.testing.assert_allclose(popular(served), by_hand(shop, events, HALF_LIFE), rtol=1e-6)
