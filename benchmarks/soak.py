@@ -80,13 +80,13 @@ class Visitors:
         return "GET", f"/api/recommend/{user}", b""
 
     def change(self) -> tuple[str, str, bytes]:
-        """A new price of a known product, or one of a hundred new products."""
+        """A new price of a known product; once a minute a new product."""
         self._put += 1
-        if self._put % 2:
+        if self._put % 12:
             price = {"price": round(self._rng.uniform(1, 9), 2)}
             return "PATCH", f"/api/items/{self._rng.choice(self._items)}", json.dumps(price).encode()
         new = {"title": f"Oat drink {self._put}", "categories": [["Grocery"]], "price": 2.0}
-        return "PUT", f"/api/items/new-{self._put // 2 % 100}", json.dumps(new).encode()
+        return "PUT", f"/api/items/new-{self._put}", json.dumps(new).encode()
 
 
 async def soak(pid: int, visitors: Visitors, seconds: float, rate: float) -> dict[str, Any]:
