@@ -16,6 +16,7 @@ from crossaisle.answer import RecommendationList
 from crossaisle.artifact import MANIFEST, sha256
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay, Floats, Histories
+from crossaisle.data.importer import import_frames
 from crossaisle.data.query import PLACEMENTS, Query
 from crossaisle.data.vocabulary import Rows
 from crossaisle.errors import ArtifactError, ConfigError, UnknownIdError
@@ -296,6 +297,14 @@ def test_stock_and_included_categories() -> None:
     assert "bread0" not in FITTED.recommend(bread).ids
     everything = FITTED.recommend(replace(bread, in_stock=False))
     assert set(everything.ids) == {f"bread{i}" for i in range(5)}
+
+
+def test_a_price_is_told_as_the_shop_wrote_it() -> None:
+    items = pl.DataFrame({"item_id": ["a", "b"], "price": [4.89, 1e-3]})
+    events = pl.DataFrame({"user_id": ["u", "u"], "item_id": ["a", "b"]})
+    shop = import_frames(items, events).dataset
+    answer = Recommender(shop, Blend(parts={"popularity": Popularity()}).fit(shop)).recommend(Query(k=2))
+    assert {r.item_id: r.price for r in answer} == {"a": 4.89, "b": 1e-3}
 
 
 def test_missing_prices_and_stock() -> None:

@@ -333,7 +333,7 @@ class Recommender:
         rank: int,
         score: float,
     ) -> Recommendation:
-        price = float(self._prices[row])
+        price = float(str(self._prices[row]))  # 4.89, where float() of a float32 is 4.889999866485596
         evidence = self._evidence((asked, served[1], served[0]), row) if query.explain else None
         return Recommendation(
             rank=rank,

@@ -43,6 +43,7 @@ def test_a_run_says_what_it_found(shop: Path, tmp_path: Path, capsys: pytest.Cap
     result = json.loads(out)
     assert result["set_aside"] == 1
     assert "importing corner shop" in err
+    assert "events: 1,200 of 1,201 rows kept; set aside: unknown_item 1" in err
     assert cli.run(["run", str(shop), "--out", str(tmp_path / "a")]) == 0
     out, _ = capsys.readouterr()
     assert "could want" in out
@@ -74,6 +75,8 @@ def test_evaluate_measures_every_model(
         (["run", "{shop}"], 2, "Missing option '--out'"),
         (["run", "{shop}", "--out", "{out}", "--set", "model.kep=1"], 2, "did you mean 'keep'?"),
         (["run", "{shop}", "--out", "{out}", "--set", "data.events.path=no.csv"], 1, "no.csv"),
+        (["run", "{shop}", "--out", "{shop}"], 2, "shop.toml: is a file; name a folder for the results"),
+        (["run", "{shop}", "--out", "{out}", "--set", "split.test=2030-01-01"], 2, "test (from 2030-01-01)"),
         (["fit", "{shop}", "--out", "{shop}"], 1, "shop.toml"),
         (["evaluate", "{shop}", "--on", "train"], 2, "--on must be test or validation"),
         (["benchmark", "instacrt", "--out", "{out}"], 2, "did you mean 'instacart'?"),

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
+from typer.main import get_command
 
 from crossaisle import __version__, cli
+from crossaisle.cli.app import app
 from crossaisle.encoders import weights
 from crossaisle.errors import ConfigError, CrossaisleError, DataError
 
@@ -21,6 +24,22 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert "crossaisle run CONFIG.toml" in capsys.readouterr().out
     assert cli.run([]) == 2
     assert "Commands:" in capsys.readouterr().err
+
+
+def leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """Every command that does something, with its name."""
+    inner = getattr(command, "commands", None)
+    if inner is None:
+        yield " ".join(path), command
+    for name, one in (inner or {}).items():
+        yield from leaves(one, (*path, name))
+
+
+@pytest.mark.parametrize(("name", "command"), [*leaves(get_command(app))])
+def test_every_command_has_an_example_and_json(name: str, command: Any) -> None:
+    assert f"crossaisle {name}" in command.help
+    options = {option for parameter in command.params for option in parameter.opts}
+    assert "--json" in options or name == "serve"  # which answers over HTTP, in JSON
 
 
 @pytest.mark.parametrize(
@@ -54,7 +73,7 @@ def failing(error: BaseException) -> Callable[[str], object]:
         (DataError("must be a number", file="a.csv", row=3, column="price", value="x"), 1, "a.csv, row 3,"),
         (ConfigError("k must be at least 1"), 2, "k must be at least 1"),
         (CrossaisleError("two\nlines"), 1, "two lines"),
-        (PermissionError(13, "Permission denied", "out"), 1, "Permission denied"),
+        (PermissionError(13, "Permission denied", "out"), 1, "out: Permission denied"),
         (MemoryError(), 1, "out of memory"),
         (KeyError("x"), 1, "unexpected KeyError: 'x'; this is a mistake of ours"),
     ],

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from crossaisle import cli
+from crossaisle.data.query import PLACEMENTS
 from crossaisle.models.blend import Blend
 from crossaisle.models.item_knn import ItemKNN
 from crossaisle.models.popularity import Popularity
@@ -82,6 +83,19 @@ def test_an_explanation_adds_up(capsys: pytest.CaptureFixture[str]) -> None:
     assert "score" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("placement", PLACEMENTS)
+def test_an_explanation_is_that_of_the_list(placement: str, capsys: pytest.CaptureFixture[str]) -> None:
+    beside = placement in ("goes_with", "similar")
+    whose = ["--history", "milk1"] if beside else ["--user", "u0"]
+    command = placement.replace("_", "-") if beside else "recommend"
+    asked = ["--item", "milk1"] if beside else ["--user", "u0", "--placement", placement]
+    first = ask(capsys, command, "m", *asked, "-k", "1")["items"][0]
+    item = first["item_id"]
+    told = ask(capsys, "explain", "m", *whose, "--item", item, "--placement", placement)
+    assert told["score"] == pytest.approx(first["score"], rel=1e-5)
+    assert sum(c["amount"] for c in told["contributions"]) + told["other"] == pytest.approx(told["score"])
+
+
 def test_notices_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["recommend", "m", "--user", "nobody"]) == 0
     assert "note: unknown user 'nobody': trending items instead" in capsys.readouterr().err
@@ -96,6 +110,9 @@ def test_notices_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
         ("recommend m --user u0 --quota Milk=many", 2, "--quota must be a number, or CATEGORY=number"),
         ("recommend m --user u0 --placement for_me", 2, "did you mean 'for_you'?"),
         ("recommend m --user u0 --include Diary", 1, "unknown category 'Diary' (did you mean 'Dairy'?)"),
+        ("recommend m --user u0 --min-price nan", 2, "min_price must be a number (found nan)"),
+        ("explain m --user u0 --item milk1 --placement simlar", 2, "did you mean 'similar'?"),
+        ("explain m --user u0 --item milk1 --placement similar", 2, "needs at least one item in view"),
         ("goes-with m", 2, "Missing option '--item'"),
         ("goes-with m --item mlk1", 1, "unknown item 'mlk1' (did you mean 'milk1'?)"),
         ("explain m --item milk1", 2, "give either --user or --history"),

@@ -15,6 +15,7 @@ import pytest
 
 from crossaisle.config import DataConfig, build
 from crossaisle.data.importer import Imported, from_frames, import_dataset, import_frames
+from crossaisle.data.ledger import spoken
 from crossaisle.errors import ConfigError, DataError
 
 ITEMS = "item_id,title,categories,price\na,Apple,Food > Fruit,1.5\nb,Bread,Food > Bakery,2\nc,Comb,Care,3\n"
@@ -426,6 +427,25 @@ def test_report_and_rejected_rows_are_written(load: Any, tmp_path: Path) -> None
     assert report["tables"]["events"]["set_aside"] == {"unknown_item": 1}
     assert report["time"] == ["2024-01-01T00:00:00", "2024-01-05T00:00:00"]
     assert pl.read_parquet(tmp_path / "run/import/rejected.parquet").equals(done.rejected)
+
+
+def test_pictures_are_looked_for_beside_the_items(load: Any, tmp_path: Path) -> None:
+    (tmp_path / "pics").mkdir()
+    write(tmp_path / "pics" / "a.jpg", b"x")
+    elsewhere = "https://shop.example/b.jpg"
+    done = load(items=f"item_id,image\na,pics/a.jpg\nb,{elsewhere}\nc,pics/none.jpg\n")
+    images = done.dataset.items["image"].to_list()
+    assert images == [str(tmp_path / "pics" / "a.jpg"), elsewhere, "pics/none.jpg"]
+
+
+def test_what_happened_is_told_in_sentences(load: Any) -> None:
+    done = load(EVENTS + "3,zzz,2024-01-01\n", items=ITEMS + "d,T,Food,free\n")
+    told = spoken(done.report)
+    assert "events: 4 of 5 rows kept; set aside: unknown_item 1" in told
+    assert "items: values repaired: unreadable_price 1" in told
+    assert "note: there is one user only: nothing can be learned from what others do" in spoken(
+        load(events_with(["2024-01-01"])).report
+    )
 
 
 def test_frames_that_lose_rows_warn() -> None:

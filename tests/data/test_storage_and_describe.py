@@ -11,6 +11,7 @@ from rich.console import Console
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.describe import describe, describe_table
 from crossaisle.data.importer import import_frames
+from crossaisle.data.ledger import write_import
 from crossaisle.data.storage import FIELDS, load_dataset, save_dataset
 from crossaisle.data.taxonomy import Taxonomy
 from crossaisle.data.vocabulary import Vocabulary
@@ -38,6 +39,16 @@ def test_without_time_and_categories(tmp_path: Path) -> None:
     assert back.events.time is None
     assert back.users_are_baskets
     assert back.taxonomy.paths == ((), ())
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_a_full_disk_is_an_error_of_the_system(shop: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "rejected.parquet").symlink_to("/dev/full")
+    with pytest.raises(OSError, match=r"rejected\.parquet: .*No space left"):
+        write_import(tmp_path, {}, shop.items)
+    (tmp_path / "items.parquet").symlink_to("/dev/full")
+    with pytest.raises(OSError, match=r"items\.parquet: .*No space left"):
+        save_dataset(shop, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["dataset.json", "paths.parquet", "events/item.npy", "item_path.npy"])

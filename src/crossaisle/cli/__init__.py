@@ -42,13 +42,20 @@ def run(arguments: Sequence[str]) -> int:
     except (CrossaisleError, OSError, MemoryError) as error:
         if "--debug" in arguments:
             raise
-        message = str(error) or "out of memory: evaluate fewer users, or keep fewer weights"
+        message = _place(error) or "out of memory: evaluate fewer users, or keep fewer weights"
         return _say(message, 2 if isinstance(error, ConfigError) else 1)
     except Exception as error:
         if "--debug" in arguments:
             raise
         what = f"{type(error).__name__}: {error}"
         return _say(f"unexpected {what}; this is a mistake of ours: repeat with --debug and report it", 1)
+
+
+def _place(error: Exception) -> str:
+    """What an error says; of the system's own, the file before the reason."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 def _say(message: str, code: int) -> int:

@@ -208,13 +208,10 @@ def import_source(source: str, overrides: list[str]) -> Imported:
 
 def say_what_was_set_aside(report: dict[str, Any]) -> None:
     """The import's counts and warnings, on stderr."""
-    for name, table in report["tables"].items():
-        if table["set_aside"]:
-            rules = ", ".join(f"{rule} {n:,}" for rule, n in table["set_aside"].items())
-            kept = f"{table['rows_kept']:,} of {table['rows_read']:,} rows kept"
-            say(f"{name}: {kept}; set aside: {rules}")
-    for warning in report["warnings"]:
-        say(f"note: {warning}")
+    from crossaisle.data.ledger import spoken
+
+    for line in spoken(report):
+        say(line)
 
 
 def _show_run(result: dict[str, Any], as_json: bool) -> None:

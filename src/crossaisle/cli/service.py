@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from crossaisle.cli.output import show_table
+from crossaisle.cli.output import AsJson, show_json, show_table
 
 keys = typer.Typer(no_args_is_help=True)
 StorePath = Annotated[
@@ -70,6 +70,7 @@ def add(
     scope: Annotated[
         list[str] | None, typer.Option(help="read, write or admin (repeatable).", metavar="SCOPE")
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Make an API key; it is shown once. A running service knows it within two seconds.
 
@@ -81,16 +82,20 @@ def add(
     from crossaisle.serve.store import Store
 
     opened = Store(place_of(store))
+    scopes = scope or ["read"]
     try:
-        token = add_key(opened, name, scope or ["read"])
+        token = add_key(opened, name, scopes)
     finally:
         opened.close()
+    if as_json:
+        show_json({"name": name, "scopes": scopes, "key": token})
+        return
     print("keep it now, it cannot be shown again:", file=sys.stderr)
     print(token)
 
 
 @keys.command("list")
-def show(store: StorePath) -> None:
+def show(store: StorePath, as_json: AsJson = False) -> None:
     """List names and scopes of all keys.
 
     \b
@@ -107,11 +112,18 @@ def show(store: StorePath) -> None:
         ]
     finally:
         opened.close()
-    show_table(["name", "scopes", ""], rows)
+    if as_json:
+        show_json([{"name": name, "scopes": s.split(","), "state": state} for name, s, state in rows])
+    else:
+        show_table(["name", "scopes", ""], rows)
 
 
 @keys.command("revoke")
-def revoke(store: StorePath, name: Annotated[str, typer.Argument(help="Which key.", metavar="NAME")]) -> None:
+def revoke(
+    store: StorePath,
+    name: Annotated[str, typer.Argument(help="Which key.", metavar="NAME")],
+    as_json: AsJson = False,
+) -> None:
     """Have a key refused from now on.
 
     \b
@@ -126,3 +138,5 @@ def revoke(store: StorePath, name: Annotated[str, typer.Argument(help="Which key
         revoke_key(opened, name)
     finally:
         opened.close()
+    if as_json:
+        show_json({"name": name, "state": "revoked"})

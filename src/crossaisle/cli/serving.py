@@ -79,18 +79,28 @@ def explain(
     item: Annotated[str, typer.Option("--item", help="The recommended item.", metavar="ID")],
     user: User = None,
     history: History = None,
+    placement: Annotated[
+        str,
+        typer.Option(
+            help="Of which list; for goes_with and similar --history names the items in view.",
+            metavar="PLACE",
+        ),
+    ] = "for_you",
     as_json: AsJson = False,
 ) -> None:
     """Show where the score of an item comes from: amounts that add up to it.
 
     \b
     crossaisle explain demo/model --user 1609 --item 834103
+    crossaisle explain demo/model --history 834103 --item 866211 --placement goes_with
     """
+    asked = query(placement, {}, user=user, items=tuple(history or ())).placement
     if (user is None) == (not history):
         raise typer.BadParameter("give either --user or --history")
     from crossaisle.recommend import Recommender
 
-    explanation = Recommender.load(model).explain(user if user is not None else list(history or ()), item)
+    of = user if user is not None else list(history or ())
+    explanation = Recommender.load(model).explain(of, item, placement=asked)
     if as_json:
         show_json(explanation.to_dict())
     else:

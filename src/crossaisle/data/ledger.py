@@ -138,10 +138,34 @@ def _text(name: str, values: Any, limit: int) -> pl.Expr:
     return pl.lit(series.str.slice(0, limit)).alias(name)
 
 
+def spoken(report: dict[str, Any]) -> list[str]:
+    """A report's counts and warnings as sentences, for people."""
+    lines = []
+    for name, table in report["tables"].items():
+        if table["set_aside"]:
+            kept = f"{table['rows_kept']:,} of {table['rows_read']:,} rows kept"
+            lines.append(f"{name}: {kept}; set aside: {_counts(table['set_aside'])}")
+        if table["repaired"]:
+            lines.append(f"{name}: values repaired: {_counts(table['repaired'])}")
+    return lines + [f"note: {warning}" for warning in report["warnings"]]
+
+
+def _counts(rules: dict[str, int]) -> str:
+    return ", ".join(f"{rule} {n:,}" for rule, n in rules.items())
+
+
+def write_parquet(frame: pl.DataFrame, path: Path) -> None:
+    """Writes a table; `OSError` where the disk is full, for which polars has an error of its own."""
+    try:
+        frame.write_parquet(path)
+    except pl.exceptions.PolarsError as error:
+        raise OSError(f"{path.name}: {str(error).splitlines()[0]}") from error
+
+
 def write_import(folder: Path, report: dict[str, Any], rejected: pl.DataFrame) -> None:
     """`report.json` and `rejected.parquet` in a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "report.json").write_text(
         json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
     )
-    rejected.write_parquet(folder / "rejected.parquet")
+    write_parquet(rejected, folder / "rejected.parquet")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import isnan
 from typing import Literal, get_args
 
 from crossaisle.errors import ConfigError, nearest
@@ -64,6 +65,9 @@ class Query:
         if self.quota is not None and self.quota < 1:
             raise ConfigError(f"quota must be at least 1 (found {self.quota})")
         low, high = self.min_price, self.max_price
+        for name, price in (("min_price", low), ("max_price", high)):
+            if price is not None and isnan(price):
+                raise ConfigError(f"{name} must be a number (found {price})")
         if low is not None and high is not None and low > high:
             raise ConfigError(f"min_price must not exceed max_price (found {low} > {high})")
         if self.placement in ("goes_with", "similar") and not self.items:

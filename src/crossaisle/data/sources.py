@@ -72,6 +72,8 @@ class Source:
     note: str | None = None
     misread: list[Misread] = field(default_factory=list)
     """Filled while reading, in order."""
+    folder: Path | None = None
+    """Where the file lies; None for a frame."""
 
     def file_rows(self, index: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
         """Row numbers in the file, given positions (from 0) among the rows that could be read."""
@@ -82,6 +84,12 @@ class Source:
 
 def open_file(path: Path, config: TableConfig) -> Source:
     """A source for a file; its format follows from the suffix unless the configuration gives one."""
+    source = _open(path, config)
+    source.folder = path.parent
+    return source
+
+
+def _open(path: Path, config: TableConfig) -> Source:
     file = str(path)
     if not path.is_file():
         siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []

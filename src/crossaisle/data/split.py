@@ -73,8 +73,9 @@ def temporal_split(
     before = _seconds(validation_from) if validation_from else _whole_day(cut - (end - cut))
     if not first < before < cut < end:
         raise ConfigError(
-            f"the data runs from {_iso(first)} to {_iso(end - 1)}: validation_from ({_iso(before)}) and "
-            f"test_from ({_iso(cut)}) must lie inside it, in this order"
+            f"the data runs from {_iso(first)} to {_iso(end - 1)}: validation (from {_iso(before)}) and "
+            f"test (from {_iso(cut)}) must start inside it, in this order; if these are not the data's days, "
+            "see data.time_unit"
         )
     train, past = seconds < before, seconds < cut
     repeats = _share_repeated(dataset, train, past & ~train)

@@ -8,6 +8,7 @@ import polars as pl
 
 from crossaisle.artifact import read_arrays, read_json, write_arrays, write_json
 from crossaisle.data.dataset import Dataset, Events
+from crossaisle.data.ledger import write_parquet
 from crossaisle.data.taxonomy import Taxonomy
 from crossaisle.data.vocabulary import Vocabulary
 from crossaisle.errors import ArtifactError
@@ -21,12 +22,12 @@ def save_dataset(dataset: Dataset, folder: Path) -> None:
     Checksums and atomic replacement are the business of the saved folder around it (`artifact.writing`).
     """
     folder.mkdir(parents=True, exist_ok=True)
-    dataset.items.write_parquet(folder / "items.parquet")
-    dataset.users.write_parquet(folder / "users.parquet")
+    write_parquet(dataset.items, folder / "items.parquet")
+    write_parquet(dataset.users, folder / "users.parquet")
     distinct = list(dict.fromkeys(dataset.taxonomy.paths))
     code = {paths: i for i, paths in enumerate(distinct)}
     levels = pl.Series("paths", [[list(p) for p in paths] for paths in distinct], pl.List(pl.List(pl.String)))
-    pl.DataFrame({"paths": levels}).write_parquet(folder / "paths.parquet")
+    write_parquet(pl.DataFrame({"paths": levels}), folder / "paths.parquet")
     codes = pl.Series("path", [code[paths] for paths in dataset.taxonomy.paths], pl.Int32)
     columns = {name: getattr(dataset.events, name) for name in FIELDS}
     write_arrays(folder / "events", {name: values for name, values in columns.items() if values is not None})

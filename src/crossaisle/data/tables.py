@@ -6,6 +6,7 @@ import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -129,6 +130,8 @@ def read_items(
     for name in ("title", "description", "brand", "image"):
         if name in found:
             columns[name] = _texts(whole, name)
+    if "image" in columns and source.folder is not None:
+        columns["image"] = _beside(columns["image"], source.folder)
     if "price" in found:
         numbers, bad = as_numbers(whole.column("price"))
         whole.repair("unreadable_price", "price", bad)
@@ -152,6 +155,19 @@ def read_items(
         if name in frame.columns
     )
     return Items(frame, [paths[i] for i in keep], source.file_rows(keep))
+
+
+def _beside(images: pl.Series, folder: Path) -> pl.Series:
+    """Paths of pictures that lie in the folder of the items' file, or below it; the rest as it stands."""
+    found = [str(folder / name) if name and _is_file(folder, name) else name for name in images]
+    return pl.Series(found, dtype=pl.String)
+
+
+def _is_file(folder: Path, name: str) -> bool:
+    try:
+        return "://" not in name and (folder / name).is_file()
+    except (OSError, ValueError):  # too long, or no path at all
+        return False
 
 
 def read_users(source: Source, found: Mapping[str, tuple[str, ...]], ledger: Ledger) -> pl.DataFrame:

@@ -18,7 +18,9 @@ from crossaisle.data.catalogues import load_catalogue
 from crossaisle.data.describe import describe
 from crossaisle.data.drift import drift
 from crossaisle.data.importer import Imported, import_dataset
+from crossaisle.data.ledger import spoken
 from crossaisle.data.query import Placement, Query
+from crossaisle.errors import ConfigError
 from crossaisle.evaluate.lists import category_flow
 from crossaisle.evaluate.report import write_report
 from crossaisle.evaluate.results import Evaluation, write_metrics
@@ -79,6 +81,8 @@ def demo(out: str | Path, *, progress: bool = False, say: Say = silent) -> dict[
 
 
 def _fresh(out: Path) -> Path:
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"{out}: is a file; name a folder for the results")
     out.mkdir(parents=True, exist_ok=True)
     for name in ("report.html", "metrics.json"):
         (out / name).unlink(missing_ok=True)
@@ -91,6 +95,8 @@ def _finish(
 ) -> dict[str, Any]:
     dataset = imported.dataset
     say(f"{dataset.n_items:,} items, {dataset.n_users:,} users, {len(dataset.events):,} events")
+    for line in spoken(imported.report):
+        say(line)
     say("fitting and choosing weights on validation")
     fitted = fit(dataset, split_config=config.split, model_config=config.model, progress=progress)
     for note in fitted.split.notes:
