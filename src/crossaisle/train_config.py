@@ -16,6 +16,8 @@ class TrainConfig:
 
     backbone: str = "minilm-torch"
     """A name known for training, a folder with a checkpoint, or "owner/name" on the Hugging Face hub."""
+    prefix: str | None = None
+    """Stands before every text, such as "query: ". Unset: what the checkpoint says."""
     moves: Moves = "lora"
     """What is trained: a linear map on top, low-rank adapters, the last layers, everything."""
     form: Literal["two_tower", "item_item"] = "two_tower"

@@ -41,6 +41,7 @@ def test_a_saved_model_is_described(tmp_path: Path, capsys: pytest.CaptureFixtur
     ("arguments", "code", "message"),
     [
         (["describe", "absent.toml"], 2, "absent.toml: no such file"),
+        (["describe", "completejorney"], 2, "neither a file nor a known data set (did you mean"),
         (["describe", "completejourney", "--set", "a=b"], 2, "is a known data set"),
         (["data", "pull", "instacrt"], 2, "unknown data set 'instacrt' (did you mean 'instacart'?)"),
         (["data", "pull", "instacart", "--root", "nowhere"], 1, "is not below nowhere"),

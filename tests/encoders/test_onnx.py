@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from crossaisle.encoders.onnx import OnnxEncoder
+from crossaisle.encoders.weights import write_prefix
 from crossaisle.errors import FetchError
 from tests.encoders import tiny
 
@@ -47,6 +48,17 @@ def test_pooling_is_read_from_the_model_folder(tiny_folder: Path) -> None:
     assert "first" in first.fingerprint
     assert OnnxEncoder(tiny_folder, max_tokens=8).fingerprint != first.fingerprint
     assert mean_print
+
+
+def test_a_default_prompt_stands_before_every_text(tiny_folder: Path) -> None:
+    plain = OnnxEncoder(tiny_folder)
+    before = plain.fingerprint
+    write_prefix(tiny_folder, "blue ")
+    asked = OnnxEncoder(tiny_folder)
+    np.testing.assert_allclose(
+        asked.encode(["red", ""]), [tiny.vector("blue", "red"), np.zeros(6)], atol=1e-6
+    )
+    assert asked.fingerprint != before
 
 
 def test_broken_folders_say_what_is_wrong(tmp_path: Path) -> None:

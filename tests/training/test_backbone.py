@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from crossaisle.encoders.weights import PROMPTS, read_prefix
 from crossaisle.errors import FetchError
 from crossaisle.training.backbone import Backbone
+from tests.training.conftest import tiny_vit
 
 TEXTS = ["red running shoe", "lamp", "blue trail running shoe with boot and sandal", "pasta sauce"]
 
@@ -49,6 +51,17 @@ def test_empty_and_huge_texts(folder: Path) -> None:
 def test_the_prefix_is_read(folder: Path) -> None:
     plain, asked = Backbone.load(folder), Backbone.load(folder, prefix="red ")
     np.testing.assert_allclose(plain.encode(["red shoe"]), asked.encode(["shoe"]), atol=1e-6)
+
+
+def test_the_prefix_is_kept_with_the_model(folder: Path, tmp_path: Path) -> None:
+    Backbone.load(folder, prefix="red ").save(tmp_path / "asked")
+    asked = Backbone.load(tmp_path / "asked")
+    assert asked.prefix == read_prefix(tmp_path / "asked") == "red "
+    np.testing.assert_allclose(asked.encode(["shoe"]), Backbone.load(folder).encode(["red shoe"]), atol=1e-6)
+    assert Backbone.load(tmp_path / "asked", prefix="").prefix == ""
+    (tmp_path / "asked" / PROMPTS).write_text("[]")
+    with pytest.raises(FetchError, match="is no JSON object"):
+        Backbone.load(tmp_path / "asked")
 
 
 def test_saved_and_loaded_it_is_the_same(folder: Path, tmp_path: Path) -> None:
@@ -93,6 +106,33 @@ def test_a_missing_file_is_named(bert: Path, tmp_path: Path, gone: str) -> None:
     (folder / gone).unlink()
     with pytest.raises(FetchError, match=gone.replace("model.", r"\*.")):
         Backbone.load(folder)
+
+
+def test_what_reads_no_text_is_refused(bert: Path, tmp_path: Path) -> None:
+    from transformers import T5Config, T5Model
+
+    vit, t5 = tiny_vit(tmp_path / "vit"), tmp_path / "t5"
+    sizes = {"d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_heads": 2}
+    T5Model(T5Config(vocab_size=99, **sizes)).save_pretrained(t5)
+    for odd, why in ((vit, "ViTModel is no text encoder"), (t5, "T5Model is an encoder-decoder")):
+        shutil.copy(bert / "tokenizer.json", odd)
+        with pytest.raises(FetchError, match=why):
+            Backbone.load(odd)
+
+
+def test_a_foreign_tokenizer_and_damaged_pooling_are_one_line(bert: Path, tmp_path: Path) -> None:
+    from transformers import BertConfig, BertModel
+
+    few = damaged(bert, tmp_path / "few")
+    sizes = {"num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    BertModel(BertConfig(vocab_size=10, hidden_size=16, **sizes)).save_pretrained(few)
+    with pytest.raises(FetchError, match="they do not belong together"):
+        Backbone.load(few)
+    pooling = damaged(bert, tmp_path / "pooling") / "1_Pooling"
+    pooling.mkdir()
+    (pooling / "config.json").write_text("{")
+    with pytest.raises(FetchError, match=r"config\.json: is not readable"):
+        Backbone.load(pooling.parent)
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:

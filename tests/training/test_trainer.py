@@ -19,7 +19,7 @@ from crossaisle.errors import ArtifactError, ConfigError, DataError
 from crossaisle.models.content import EncoderSimilarity
 from crossaisle.train_config import TrainConfig
 from crossaisle.training.backbone import Backbone
-from crossaisle.training.layers import LastLayers
+from crossaisle.training.layers import LastLayers, with_projection
 from crossaisle.training.pairs import examples, next_items
 from crossaisle.training.trainer import Trained, Trainer, schedule
 from crossaisle.training.validate import Held, apart
@@ -51,10 +51,23 @@ def test_whatever_moves_learns(request: pytest.FixtureRequest, shop: Dataset, mo
 
 
 @pytest.mark.parametrize("objective", ["softmax", "cross_entropy", "bce", "mse", "triplet"])
-def test_every_objective_gives_finite_losses(bert: Path, shop: Dataset, objective: str) -> None:
-    trained = Trainer(shop, config(bert, objective=objective, moves="full", epochs=1)).run()
-    assert trained.progress.losses
-    assert all(np.isfinite(loss) for _, loss in trained.progress.losses)
+@pytest.mark.parametrize("moves", ["head", "lora", "last", "full"])
+def test_every_objective_moves_what_is_said_to_move_with_every_optimiser(
+    bert: Path, shop: Dataset, objective: str, moves: str
+) -> None:
+    for optimiser in ("adamw", "adam", "sgd"):
+        chosen = config(
+            bert, objective=objective, moves=moves, optimiser=optimiser, epochs=1, last_layers=1, max_pairs=24
+        )
+        trainer = Trainer(shop, chosen)
+        before = {name: value.detach().clone() for name, value in trainer.towers.named_parameters()}
+        trained = trainer.run()
+        after = dict(trainer.towers.named_parameters())
+        moved = {name for name in before if not torch.equal(before[name], after[name])}
+        assert moved
+        assert moved <= set(trainer.moving)
+        assert trained.progress.losses
+        assert all(np.isfinite(loss) for _, loss in trained.progress.losses)
 
 
 @pytest.mark.parametrize("optimiser", ["adamw", "adam", "sgd"])
@@ -74,6 +87,21 @@ def test_the_last_layers_alone_do_what_the_whole_model_does(bert: Path, llama: P
         parts = top(top.below(backbone, batch), batch["attention_mask"])
         real = batch["attention_mask"].bool()
         torch.testing.assert_close(parts[real], whole[real])
+
+
+def test_a_head_stands_on_a_dense_layer_with_a_bias(bert: Path) -> None:
+    backbone = Backbone.load(bert)
+    backbone.projection = torch.nn.Linear(16, 8)
+    head = torch.nn.Linear(8, 8, bias=False)
+    texts = ["red shoe", "lamp"]
+    with torch.no_grad():
+        wanted = head(
+            backbone._pool(hidden := torch.randn(2, 3, 16), torch.ones(2, 3)) @ backbone.projection.weight.T
+            + backbone.projection.bias
+        )
+        found = with_projection(backbone, head).pool(hidden, torch.ones(2, 3))
+    torch.testing.assert_close(found, wanted)
+    assert with_projection(backbone, head).encode(texts).shape == (2, 8)
 
 
 @pytest.mark.parametrize(

@@ -196,10 +196,10 @@ def describe(
 def import_source(source: str, overrides: list[str]) -> Imported:
     """Imports what a configuration file describes, or a known data set."""
     from crossaisle.config import load_config
-    from crossaisle.data.catalogues import CATALOGUES, load_catalogue
+    from crossaisle.data.catalogues import is_known, load_catalogue
     from crossaisle.data.importer import import_dataset
 
-    if source in CATALOGUES and not Path(source).exists():
+    if is_known(source):
         if overrides:
             raise typer.BadParameter(f"--set changes a configuration file; {source} is a known data set")
         return load_catalogue(source, progress=True)

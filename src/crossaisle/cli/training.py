@@ -81,11 +81,11 @@ def pretrain(
 def _source(source: str, overrides: list[str], root: Path | None) -> tuple[RunConfig, Dataset]:
     """Settings and data of a configuration file or of a known data set."""
     from crossaisle.config import load_config, overridden
-    from crossaisle.data.catalogues import CATALOGUES, load_catalogue
+    from crossaisle.data.catalogues import is_known, load_catalogue
     from crossaisle.data.importer import import_dataset
     from crossaisle.pipeline.running import split_of_known
 
-    if source in CATALOGUES and not Path(source).exists():
+    if is_known(source):
         settings = overridden(source, overrides, split=split_of_known(source))
         return settings, load_catalogue(source, root=root, progress=True).dataset
     settings = load_config(source, overrides)

@@ -96,6 +96,15 @@ def pull_catalogue(name: str, root: str | Path | None = None) -> Path:
     )
 
 
+def is_known(source: str) -> bool:
+    """Whether a name stands for a known data set; False for a file. `ConfigError` where it is neither."""
+    if Path(source).exists() or source in CATALOGUES:
+        return not Path(source).exists()
+    if not Path(source).suffix:
+        raise ConfigError(f"{source}: neither a file nor a known data set{nearest(source, CATALOGUES)}")
+    return False
+
+
 def list_catalogues(root: str | Path | None = None) -> list[dict[str, Any]]:
     """One row per data set: name, size, origin, terms, and whether its files are on this machine."""
     rows = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import KW_ONLY, dataclass
@@ -17,7 +17,14 @@ import numpy.typing as npt
 from crossaisle.artifact import sha256
 from crossaisle.data.history import Floats
 from crossaisle.encoders.base import unit_rows
-from crossaisle.encoders.weights import POOLING, TOKENIZER, onnx_file, read_tokenizer
+from crossaisle.encoders.weights import (
+    POOLING,
+    TOKENIZER,
+    onnx_file,
+    read_prefix,
+    read_settings,
+    read_tokenizer,
+)
 from crossaisle.errors import FetchError
 from crossaisle.progress import bar
 
@@ -37,8 +44,9 @@ class OnnxEncoder:
     """Mean-pooled (or first- or last-token) sentence vectors of a transformer in ONNX form.
 
     `folder` holds `model.onnx` (or `onnx/model.onnx`) and `tokenizer.json`; the pooling is read from
-    `1_Pooling/config.json` where there is one and is the mean otherwise. Reimers and Gurevych,
-    Sentence-BERT, EMNLP 2019.
+    `1_Pooling/config.json` where there is one and is the mean otherwise; a default prompt in
+    `config_sentence_transformers.json` is put before every text. Reimers and Gurevych, Sentence-BERT,
+    EMNLP 2019.
     """
 
     folder: Path
@@ -54,12 +62,13 @@ class OnnxEncoder:
     def fingerprint(self) -> str:
         """Weights, tokenizer and settings that decide what a vector is."""
         weights, tokenizer = sha256(onnx_file(self.folder)), sha256(self.folder / TOKENIZER)
-        return f"onnx-{weights[:16]}-{tokenizer[:8]}-{self._pooling}-{self.max_tokens}"
+        prefix = f"-{hashlib.sha256(self._prefix.encode()).hexdigest()[:8]}" if self._prefix else ""
+        return f"onnx-{weights[:16]}-{tokenizer[:8]}-{self._pooling}-{self.max_tokens}{prefix}"
 
     def encode(self, texts: Sequence[str], *, progress: bool = False) -> Floats:
         """float32 (len(texts), d), rows of unit length; an empty text gives a row of zeros."""
         row_of = {text: row for row, text in enumerate(dict.fromkeys(t for t in texts if t.strip()))}
-        unique = [text[: self.max_tokens * CHARACTERS_PER_TOKEN] for text in row_of]
+        unique = [self._prefix + text[: self.max_tokens * CHARACTERS_PER_TOKEN] for text in row_of]
         encodings = self._tokenizer.encode_batch(unique)
         batches = list(self._batches([len(e.ids) for e in encodings]))
         vectors: Floats = np.zeros((len(unique) + 1, self.dimension), np.float32)  # last row: empty texts
@@ -119,11 +128,14 @@ class OnnxEncoder:
 
     @cached_property
     def _pooling(self) -> Literal["first", "last", "mean"]:
-        file = self.folder / POOLING
-        settings = json.loads(file.read_text()) if file.is_file() else {}
+        settings = read_settings(self.folder, POOLING)
         if settings.get("pooling_mode_cls_token"):
             return "first"
         return "last" if settings.get("pooling_mode_lasttoken") else "mean"
+
+    @cached_property
+    def _prefix(self) -> str:
+        return read_prefix(self.folder)
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:

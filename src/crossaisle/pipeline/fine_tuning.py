@@ -64,7 +64,7 @@ def fine_tune(
         f"{sum(p.numel() for p in trainer.moving.values()):,} parameters move"
     )
     trained = trainer.run(state, resume=resume, progress=progress)
-    untrained = Backbone.load(config.backbone, max_tokens=config.max_tokens)
+    untrained = Backbone.load(config.backbone, prefix=config.prefix, max_tokens=config.max_tokens)
     say(f"comparing with the untrained model on {len(judging):,} other validation cases")
     held = Held.of(judging, dataset.n_items, length=config.history, seed=config.seed)
     after, before = (held.served(model, dataset.item_texts) for model in (trained.backbone, untrained))

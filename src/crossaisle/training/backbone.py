@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,7 +16,17 @@ from torch import Tensor, nn
 from crossaisle.artifact import sha256
 from crossaisle.config import HUB_NAME
 from crossaisle.data.history import Floats
-from crossaisle.encoders.weights import POOLING, TOKENIZER, TRAINABLE, pull, read_tokenizer
+from crossaisle.encoders.weights import (
+    POOLING,
+    PROMPTS,
+    TOKENIZER,
+    TRAINABLE,
+    pull,
+    read_prefix,
+    read_settings,
+    read_tokenizer,
+    write_prefix,
+)
 from crossaisle.errors import FetchError
 from crossaisle.fetch import hub_folder
 from crossaisle.progress import bar
@@ -67,22 +78,29 @@ class Backbone(nn.Module):
         name: str | Path,
         *,
         pooling: Pooling | None = None,
-        prefix: str = "",
+        prefix: str | None = None,
         max_tokens: int = 64,
     ) -> Backbone:
         """A known name, a folder (`config.json`, weights, `tokenizer.json`) or "owner/name" on the hub.
 
         `pooling` is read from `1_Pooling/config.json` when unset; without that file it is the mean for
-        encoders and the last token for decoders. Raises `FetchError`.
+        encoders and the last token for decoders. `prefix` stands before every text; unset it is the
+        default prompt of `config_sentence_transformers.json`. Raises `FetchError`.
         """
         folder = folder_of(str(name))
         model, tokenizer = _read_model(folder), read_tokenizer(folder)
+        known, words = model.get_input_embeddings().num_embeddings, tokenizer.get_vocab_size(False)
+        if words > known:
+            raise FetchError(
+                f"{folder}: {TOKENIZER} has {words:,} words but the model knows {known:,}: "
+                "they do not belong together"
+            )
         chosen = pooling or _saved_pooling(folder) or ("last" if is_decoder(model.config) else "mean")
         return cls(
             model,
             tokenizer,
             pooling=chosen,
-            prefix=prefix,
+            prefix=read_prefix(folder) if prefix is None else prefix,
             max_tokens=max_tokens,
             projection=_saved_projection(folder, model.config.hidden_size),
         )
@@ -122,7 +140,7 @@ class Backbone(nn.Module):
 
     @property
     def pad_id(self) -> int:
-        known = self.model.config.pad_token_id
+        known = getattr(self.model.config, "pad_token_id", None)
         return int(known) if known is not None else 0
 
     def forward(self, batch: dict[str, Tensor]) -> Tensor:
@@ -167,7 +185,8 @@ class Backbone(nn.Module):
     def save(self, folder: str | Path) -> None:
         """`config.json`, `model.safetensors`, `tokenizer.json` and `1_Pooling/config.json` in `folder`.
 
-        With a projection also `2_Dense/`, in the form of sentence-transformers.
+        With a projection also `2_Dense/`, with a prefix `config_sentence_transformers.json`, in the form
+        of sentence-transformers.
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -178,12 +197,14 @@ class Backbone(nn.Module):
         settings: dict[str, Any] = {key: name == self.pooling for name, key in _POOLING_KEYS.items()}
         width = int(self.model.config.hidden_size)
         file.write_text(json.dumps({"word_embedding_dimension": width, **settings}, indent=1))
+        write_prefix(folder, self.prefix)
         if self.projection is not None:
             _save_projection(folder, self.projection)
 
     def fingerprint(self, folder: Path) -> str:
         """Changes whenever a vector could change."""
-        return f"torch-{sha256(folder / _WEIGHTS)[:16]}-{self.pooling}-{self.max_tokens}"
+        weights = sha256(folder / _WEIGHTS)[:16]
+        return "-".join(filter(None, ["torch", weights, self.pooling, str(self.max_tokens), self.prefix]))
 
 
 def is_decoder(config: Any) -> bool:
@@ -214,7 +235,8 @@ def folder_of(name: str) -> Path:
     if name in TRAINABLE or Path(name).expanduser().is_dir():
         return pull(name)
     if HUB_NAME.fullmatch(name):
-        return hub_folder(name, patterns=("config.json", "*.safetensors", TOKENIZER, POOLING, f"{_DENSE}/*"))
+        wanted = ("config.json", "*.safetensors", TOKENIZER, POOLING, PROMPTS, f"{_DENSE}/*")
+        return hub_folder(name, patterns=wanted)
     raise FetchError(
         f"{name}: no such model (known for training: {', '.join(sorted(TRAINABLE))}; a folder or "
         "'owner/name' on the hub also works)"
@@ -225,8 +247,14 @@ def _read_model(folder: Path) -> Any:
     from transformers import AutoModel
 
     model = read_checkpoint(folder, AutoModel)
-    if not hasattr(model.config, "hidden_size"):
+    reads_text = "input_ids" in inspect.signature(model.forward).parameters
+    if not reads_text or not hasattr(model.config, "hidden_size"):
         raise FetchError(f"{folder}: {type(model).__name__} is no text encoder")
+    if getattr(model.config, "is_encoder_decoder", False):
+        raise FetchError(
+            f"{folder}: {type(model).__name__} is an encoder-decoder: take a BERT-like encoder or a "
+            "GPT-like decoder"
+        )
     model.config.use_cache = False
     if hasattr(model, "pooler"):
         model.pooler = None  # never used: the vectors are pooled here
@@ -260,10 +288,7 @@ def read_checkpoint(folder: Path, kind: Any) -> Any:
 
 
 def _saved_pooling(folder: Path) -> Pooling | None:
-    file = folder / POOLING
-    if not file.is_file():
-        return None
-    settings = json.loads(file.read_text())
+    settings = read_settings(folder, POOLING)
     for name, key in _POOLING_KEYS.items():
         if settings.get(key):
             return name

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from crossaisle.artifact import writing
 from crossaisle.data.history import Floats
 from crossaisle.encoders.onnx import OnnxEncoder
-from crossaisle.encoders.weights import POOLING, TOKENIZER
+from crossaisle.encoders.weights import POOLING, TOKENIZER, write_prefix
 from crossaisle.errors import ArtifactError, ConfigError
 from crossaisle.training.backbone import Backbone
 
@@ -69,6 +69,7 @@ def export_onnx(
             shutil.copyfile(plain, folder / "model.onnx")
         backbone.tokenizer.save(str(folder / TOKENIZER))
         _write_pooling(backbone, folder / POOLING)
+        write_prefix(folder, backbone.prefix)
         found = OnnxEncoder(folder, max_tokens=backbone.max_tokens).encode(spoken)
         fidelity = compare(found, backbone.encode(spoken))
         least = floor if int8 else max(floor, 0.999)

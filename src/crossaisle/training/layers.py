@@ -50,12 +50,14 @@ def with_projection(backbone: Backbone, layer: nn.Module) -> Backbone:
     out._modules = dict(backbone._modules)
     first = backbone.projection
     both = nn.Linear(
-        layer.in_features if first is None else first.in_features, layer.out_features, bias=False
+        layer.in_features if first is None else first.in_features,
+        layer.out_features,
+        bias=first is not None and first.bias is not None,
     )
-    if first is not None and first.bias is not None:
-        raise ConfigError("a head on top of a dense layer with a bias is not supported: use moves = 'full'")
     with torch.no_grad():
         both.weight.copy_(layer.weight if first is None else layer.weight @ first.weight)
+        if first is not None and first.bias is not None:
+            both.bias.copy_(layer.weight @ first.bias)
     out.projection = both.to(backbone.device)
     return out
 

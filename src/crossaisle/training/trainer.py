@@ -91,7 +91,9 @@ class Trainer:
         self.config, self.say, self.notes = config, say, list[str]()
         self.examples = examples(dataset, config) if chosen is None else chosen
         torch.manual_seed(config.seed)
-        loaded = backbone or Backbone.load(config.backbone, max_tokens=config.max_tokens)
+        loaded = backbone or Backbone.load(
+            config.backbone, prefix=config.prefix, max_tokens=config.max_tokens
+        )
         if torch.cuda.is_available():
             loaded = loaded.to("cuda")
         texts = catalogue or Catalogue.of(dataset)
