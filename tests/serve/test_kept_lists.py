@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from crossaisle.data.query import Query
+from crossaisle.recommend import Request
 from crossaisle.serve.live import LiveShop
 from crossaisle.serve.service import Service
 from crossaisle.serve.store import Event
@@ -79,3 +80,12 @@ def test_who_saw_an_item_before_it_was_known_is_answered_anew(service: Service) 
     shop.slow([Query(user="visitor"), Query(user=shop.base.dataset.user_ids.all[0])])
     grown = LiveShop(shop.base, live, {"strange": {"title": "zzz"}}, before=shop)
     assert [query.user for query in grown.kept_queries()] == [shop.base.dataset.user_ids.all[0]]
+
+
+def test_who_is_new_sees_what_is_kept_for_everybody(service: Service) -> None:
+    shop, live = service.shop, service.live
+    shop.slow([Query(user="first")])
+    for user in ("second", "third"):
+        assert not isinstance(shop.quick(Query(user=user)), Request)
+    live.add([Event(None, "fourth", shop.dataset.item_ids.id(0), "view", 2e9)])
+    assert isinstance(shop.quick(Query(user="second")), Request)  # something else may be popular now

@@ -42,7 +42,7 @@ class Ranking:
     """float32 (n,)"""
     whole: bool
     """Whether these are all items that have a score."""
-    version: int
+    version: tuple[int, int]
     query: Query
     """One that it answers, to ask it again of another model."""
 
@@ -227,7 +227,7 @@ class LiveShop(Recommender):
         request = self.resolve(query)
         key = self._key(query, request)
         ranking = None if key is None else self._kept.get(key)
-        if ranking is None or key is None or ranking.version != self._version(query):
+        if ranking is None or key is None or self._aged(ranking, query, request):
             self.misses += 1
             return request
         with self._lock:
@@ -242,9 +242,10 @@ class LiveShop(Recommender):
 
     def keeps(self, query: Query) -> bool:
         """Whether the best items for a query are kept and nothing has happened since."""
-        key = self._key(query, self.resolve(query))
+        request = self.resolve(query)
+        key = self._key(query, request)
         ranking = None if key is None else self._kept.get(key)
-        return ranking is not None and ranking.version == self._version(query)
+        return ranking is not None and not self._aged(ranking, query, request)
 
     def slow(self, queries: Sequence[Query]) -> list[RecommendationList | Exception]:
         """Lists for many queries, scored together; keeps what may be asked for again."""
@@ -276,7 +277,9 @@ class LiveShop(Recommender):
             out.append((rows, scores[rows]))
         return out
 
-    def _list(self, query: Query, request: Request, found: Best, version: int) -> RecommendationList:
+    def _list(
+        self, query: Query, request: Request, found: Best, version: tuple[int, int]
+    ) -> RecommendationList:
         key = self._key(query, request)
         if key is not None or self.large:
             ranking = self._ranking(query, found, version)
@@ -291,7 +294,7 @@ class LiveShop(Recommender):
                 return answer
         return self.finish(query, request, self._all_scores(query, request, found))
 
-    def _ranking(self, query: Query, found: Best, version: int) -> Ranking:
+    def _ranking(self, query: Query, found: Best, version: tuple[int, int]) -> Ranking:
         rows, scores = found
         known = ~np.isnan(scores)
         rows, scores = rows[known], scores[known]
@@ -354,14 +357,19 @@ class LiveShop(Recommender):
 
         return OrderedDict((key, ranking) for key, ranking in kept.items() if right(key, ranking))
 
-    def _version(self, query: Query) -> int:
-        if query.user is not None:
-            return self.live.of(query.user).version
-        return 0 if query.placement in ("goes_with", "similar") else self.live.trends.tick()
+    def _version(self, query: Query) -> tuple[int, int]:
+        """How much has happened: to the person, and to what is popular."""
+        own = 0 if query.user is None else self.live.of(query.user).version
+        return own, self.live.trends.tick()
+
+    def _aged(self, ranking: Ranking, query: Query, request: Request) -> bool:
+        """Whether something has happened since that concerns it."""
+        concerned = int(request.placement == "trending")
+        return ranking.version[concerned] != self._version(query)[concerned]
 
     def _key(self, query: Query, request: Request) -> tuple[str, str, str] | None:
         if request.placement == "trending":
-            return ("trending", "", "") if query.user is None else None
+            return "trending", "", ""  # the same for everybody: what a person has seen is filtered later
         if request.placement in ("goes_with", "similar"):
             return (request.weights, "item", query.items[0]) if len(query.items) == 1 else None
         if query.user is None or query.history is not None:
