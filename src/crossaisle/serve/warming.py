@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from crossaisle.data.query import Query
+from crossaisle.errors import CrossaisleError
+from crossaisle.serve.catalogue import grow
 from crossaisle.serve.live import LiveShop
 
+_LOG = logging.getLogger(__name__)
 AGAIN = 2048
 """Questions of late that a new model answers before it serves."""
 PEOPLE = 2048
@@ -32,6 +36,13 @@ def warm(shop: LiveShop, asked: Sequence[Query] = ()) -> None:
     for answer in shop.slow(queries):
         if isinstance(answer, Exception):
             raise answer
+    if shop.large:
+        try:
+            grow(shop.base, {"": {"title": item}})  # tables for the texts of new items take seconds to make
+        except (
+            CrossaisleError
+        ) as error:  # such as weights that are not on the machine: known items do without
+            _LOG.warning("new items cannot be placed: %s", error)
     for start in range(0, min(len(asked), AGAIN), _TOGETHER):
         shop.slow(asked[start : start + _TOGETHER])  # an item that the new model lacks is no fault
 
