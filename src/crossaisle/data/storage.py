@@ -52,7 +52,7 @@ def load_dataset(folder: Path) -> Dataset:
             for paths in pl.read_parquet(folder / "paths.parquet")["paths"].to_list()
         ]
         codes = read_arrays(folder)["item_path"]
-        columns = read_arrays(folder / "events")
+        columns = read_arrays(folder / "events", mmap=True)
         time = columns.get("time")
         events = Events(time=time, **{name: columns[name] for name in FIELDS if name != "time"})
         return Dataset(

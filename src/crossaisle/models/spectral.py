@@ -28,7 +28,7 @@ class SpectralEASE(Scorer):
 
     ridge: float | None = None
     """L2 penalty; None takes 25 times the mean squared weight of an item's column."""
-    dimensions: int = 512
+    dimensions: int = 1024
     """The largest singular values kept."""
     max_users: int = 6000
     """Learn from a seeded sample of this many users; time grows with the cube."""
