@@ -26,7 +26,7 @@ from crossaisle.serve.catalogue import Grown, grow
 from crossaisle.serve.histories import LiveHistories
 from crossaisle.serve.trending import Trending
 
-KEPT = 2000
+KEPT = 1000
 """Best items kept per person. A list that needs more than these is made from all scores anew."""
 NARROW = 20_000
 """Where filters of a large shop leave at most this many items, these are scored."""
@@ -63,7 +63,7 @@ class LiveShop(Recommender):
         changed: Mapping[str, Mapping[str, Any]] | None = None,
         *,
         before: LiveShop | None = None,
-        kept_users: int = 4096,
+        kept_users: int = 5120,
     ) -> None:
         """`changed`: items that differ from the model's catalogue, by id. `before`: the state before the
         last change, for what need not be made again.
