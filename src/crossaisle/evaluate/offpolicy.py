@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy.special import stdtrit
 
 Column = npt.NDArray[np.float64]
 
@@ -155,5 +155,5 @@ def _estimate(log: Log, value: float, scores: Column, weight: Column) -> Estimat
     if len(off) < 2:
         return Estimate(value, -np.inf, np.inf, n, effective)
     correction = len(off) / (len(off) - 1)
-    half = float(np.sqrt(correction * (off**2).sum()) / n * stats.t.ppf(0.975, len(off) - 1))
+    half = float(np.sqrt(correction * (off**2).sum()) / n * stdtrit(len(off) - 1, 0.975))
     return Estimate(value, value - half, value + half, n, effective)

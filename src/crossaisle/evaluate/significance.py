@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy.special import ndtr
 
 from crossaisle.data.history import Floats
 
@@ -71,7 +71,7 @@ class Bootstrap:
         value, error = _mean(gap), np.nanstd(drawn, axis=0)
         flat = error <= 1e-12
         z = np.where(flat, 0.0, np.abs(value) / np.where(flat, 1.0, error))
-        p = np.where(flat, np.where(np.abs(value) > 1e-12, 0.0, 1.0), 2 * stats.norm.sf(z))
+        p = np.where(flat, np.where(np.abs(value) > 1e-12, 0.0, 1.0), 2 * ndtr(-z))
         return self._interval(value, drawn), p
 
     def ratio(self, a: Floats, b: Floats) -> Interval:
