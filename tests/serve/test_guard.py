@@ -146,3 +146,11 @@ def test_keys_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert token not in listed
     assert main(["keys", "revoke", store, "shop"]) == 0
     assert main(["keys", "revoke", store, "shop"]) == 1
+
+
+def test_a_mistyped_store_is_not_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for command in (["keys", "list"], ["keys", "revoke"]):
+        store = tmp_path / "mistyped.sqlite"
+        assert main([*command, str(store), *(["webshop"] if "revoke" in command else [])]) == 2
+        assert "no such store" in capsys.readouterr().err
+        assert not store.exists()

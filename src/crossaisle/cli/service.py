@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from crossaisle.cli.output import AsJson, show_json, show_table
+from crossaisle.errors import ConfigError
+
+if TYPE_CHECKING:
+    from crossaisle.serve.store import Store
 
 keys = typer.Typer(no_args_is_help=True)
 StorePath = Annotated[
@@ -102,10 +106,8 @@ def show(store: StorePath, as_json: AsJson = False) -> None:
     crossaisle keys list demo/model.sqlite
     """
     from crossaisle.serve.keys import list_keys
-    from crossaisle.serve.shops import place_of
-    from crossaisle.serve.store import Store
 
-    opened = Store(place_of(store))
+    opened = _existing(store)
     try:
         rows = [
             (name, scopes, "revoked" if revoked else "in use") for name, scopes, revoked in list_keys(opened)
@@ -130,13 +132,24 @@ def revoke(
     crossaisle keys revoke demo/model.sqlite webshop
     """
     from crossaisle.serve.keys import revoke_key
-    from crossaisle.serve.shops import place_of
-    from crossaisle.serve.store import Store
 
-    opened = Store(place_of(store))
+    opened = _existing(store)
     try:
         revoke_key(opened, name)
     finally:
         opened.close()
     if as_json:
         show_json({"name": name, "state": "revoked"})
+
+
+def _existing(store: str) -> Store:
+    """The store, which must be there: a mistyped name must not make a new one."""
+    from crossaisle.serve.shops import place_of
+    from crossaisle.serve.store import Store
+
+    place = place_of(store)
+    if "://" not in place and not Path(place).is_file():
+        raise ConfigError(
+            f"{place}: no such store; the service makes it when it first serves, and so does keys add"
+        )
+    return Store(place)
