@@ -34,6 +34,7 @@ class Redis:
 
     def __init__(self) -> None:
         redis = pytest.importorskip("redis", reason="needs pip install 'crossaisle[streams]'")
+        self.library: Any = redis
         self.server = Valkey()
         self.url = self.server.url
         self.client: Any = redis.Redis.from_url(self.url, protocol=2)
@@ -265,6 +266,25 @@ def test_the_broker_is_killed_under_load(redis: Redis, service: Service, address
     sender.close()
     assert found[0].accepted == 1500
     assert len({e.key for e in service.store.events_of("zoe")}) == 1500
+
+
+def test_an_answer_that_got_lost_is_asked_for_again(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    redis.publish("s", events(5))
+    source = open_source(redis.url, "s")
+    client: Any = source._redis  # type: ignore[attr-defined]
+    ask, lost = client.xreadgroup, []
+
+    def losing(group: str, consumer: str, streams: dict[str, str], **more: Any) -> Any:
+        answer = ask(group, consumer, streams, **more)
+        if streams == {"s": ">"} and not lost:
+            lost.append(answer)
+            raise redis.library.ConnectionError("the broker was killed")
+        return answer
+
+    monkeypatch.setattr(client, "xreadgroup", losing)
+    assert len(source.read(10, 0.1)) == 5
+    assert len(lost[0][0][1]) == 5
+    source.close()
 
 
 def test_a_lost_group_is_made_again(redis: Redis, service: Service, address: str) -> None:

@@ -88,6 +88,8 @@ class RedisSource:
                 if not told:
                     _LOG.warning("%s: waiting for the broker (%s)", self.name, error)
                 told = True
+                # What was handed out in an answer that did not arrive is this consumer's already.
+                self._own_pending = "0"
                 if self._stop.wait(PAUSE):
                     raise Stopped from None
 
