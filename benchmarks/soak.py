@@ -6,8 +6,8 @@ Starts `crossaisle serve` as a process of its own and sends what a shop would se
 for known and new people, products beside a product, carts, one event in ten requests, a changed price and a
 new product now and then. Who is late goes on at once; what is more than a second late is left out. Every ten
 seconds it reads resident memory, open handles and threads. Growth compares the median of the last tenth of
-the time with that of the tenth after the first: before that, kept lists are still filling up. Writes `results.json` and
-`samples.csv`. Exit code 1 for memory growth above 5 %, more handles, or an answer of 5xx.
+the time with that of the tenth after the first: before that, kept lists are still filling up. Writes
+`results.json` and `samples.csv`. Exit code 1 for memory growth above 5 %, more handles, or an answer of 5xx.
 """
 
 from __future__ import annotations
