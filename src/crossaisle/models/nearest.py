@@ -27,7 +27,8 @@ class NearestRows:
 
     Nothing is left out of the search, so what it misses lies within the rounding of a code: ask for more
     rows than are wanted, and score those exactly. Without numba, float32 rows are searched, which takes
-    three to ten times as long.
+    three to ten times as long. One step serves the whole matrix, so that sums of codes compare as they are;
+    `CompactVectors`, which need no such search, have a finer one for each vector.
     """
 
     vectors: Floats
