@@ -3,18 +3,26 @@
 Encoding a million titles takes 20 minutes, so only the few thousand kinds of product are encoded; the vector
 of an item is that of its kind plus seeded noise, whitened like any other. Everything else is what a shop
 gets whose people do not buy again, but for `slit`, whose closed form is too large an undertaking here.
+
+`python benchmarks/large_shop.py --items 1000000 --out DIR` compares lists that are searched for with those made from
+the scores of all items: what they share, what the scores of theirs add up to, and how long either takes.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
+import time
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from crossaisle.data.dataset import Dataset, Events
 from crossaisle.data.history import Decay, Floats
+from crossaisle.data.query import Query
 from crossaisle.data.taxonomy import Taxonomy
 from crossaisle.data.vocabulary import Vocabulary
 from crossaisle.encoders.cache import pretrained
@@ -26,7 +34,21 @@ from crossaisle.models.content import EncoderSimilarity, TfidfSimilarity
 from crossaisle.models.item_knn import ItemKNN
 from crossaisle.models.popularity import Popularity
 from crossaisle.recommend import Recommender
+from crossaisle.serve.histories import LiveHistories
+from crossaisle.serve.live import LiveShop
 
+FILTERS: dict[str, dict[str, Any]] = {
+    "none": {},
+    "price": {"max_price": 5.0},
+    "price, share and quota": {"max_price": 5.0, "cross_share": 0.3, "quota": 2},
+    "one department": {"include_categories": ("Music",)},
+    "discover, price, quota, diversity": {
+        "placement": "discover",
+        "max_price": 3.0,
+        "quota": 2,
+        "diversity": 0.3,
+    },
+}
 NOUNS = {
     "Kitchen": "pan kettle knife toaster teapot mug plate bowl grater ladle",
     "Garden": "spade rake hose lantern planter parasol hammock shears trowel barbecue",
@@ -161,3 +183,48 @@ def _around(centres: Floats, which: np.ndarray, rng: np.random.Generator) -> Flo
     noise = rng.standard_normal((len(which), centres.shape[1]), dtype=np.float32)
     raw: Floats = centres[which] + noise * np.float32(NOISE / np.sqrt(centres.shape[1]))
     return raw / np.linalg.norm(raw, axis=1, keepdims=True)
+
+
+def compare(folder: Path, people: int, *, seed: int = 1) -> dict[str, dict[str, float]]:
+    """For each of `FILTERS`, the means over some people."""
+    shop = LiveShop(Recommender.load(folder), LiveHistories())
+    names = (
+        np.random.default_rng(seed).choice(list(shop.dataset.user_ids.all), people, replace=False).tolist()
+    )
+    shop.slow([Query(user=names[0])])  # compiles the search
+    out = {}
+    for label, filters in FILTERS.items():
+        sums = dict.fromkeys(("shared", "score_kept", "searched_ms", "all_scored_ms"), 0.0)
+        for name in names:
+            query = Query(user=name, k=10, **filters)
+            start = time.perf_counter()
+            (found,) = shop.slow([query])
+            between = time.perf_counter()
+            best = shop.recommend(query)
+            end = time.perf_counter()
+            if isinstance(found, Exception):
+                raise found
+            sums["shared"] += len({*found.ids} & {*best.ids}) / max(len(best.ids), 1)
+            sums["score_kept"] += sum(r.score for r in found) / sum(r.score for r in best)
+            sums["searched_ms"] += (between - start) * 1000
+            sums["all_scored_ms"] += (end - between) * 1000
+        out[label] = {what: round(value / people, 4) for what, value in sums.items()}
+        print(label, out[label])
+    return out
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--items", type=int, default=100_000)
+    parser.add_argument("--people", type=int, default=40)
+    options = parser.parse_args()
+    folder = options.out / f"model-{options.items}"
+    if not folder.is_dir():
+        make(folder, options.items)
+    found = compare(folder, options.people)
+    (options.out / f"lists-{options.items}.json").write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

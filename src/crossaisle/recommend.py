@@ -26,7 +26,7 @@ from crossaisle.models.saved import load_blend, save_blend
 from crossaisle.policy.arrange import arrange, relevance_kept
 from crossaisle.policy.diversify import SimilarItems, Similarity, path_similarity
 from crossaisle.policy.filters import Mask, in_categories, in_price_band, of_placement, rows_mask
-from crossaisle.policy.quota import Index, category_caps, fill
+from crossaisle.policy.quota import Cap, Index, category_caps, fill
 from crossaisle.policy.share import auto_share, home_categories, is_cross, share_cap
 
 KIND = "recommender"
@@ -98,16 +98,19 @@ class Recommender:
             scores[silent] = self._trending.score_rows(histories.take(np.flatnonzero(silent)), "trending")
         return scores
 
-    def best_batch(self, histories: Histories, placement: str = "for_you") -> list[Best]:
+    def best_batch(
+        self, histories: Histories, placement: str = "for_you", among: Mask | None = None
+    ) -> list[Best]:
         """For each history, rows that hold about its best items and their exact scores, unordered.
 
         For shops too large to score every item for every question: each part nominates its best.
+        `among` bool (n_items,): the items that may be found.
         """
-        found = self._blend(placement).best(histories, placement, NOMINATED)
+        found = self._blend(placement).best(histories, placement, NOMINATED, among)
         for place, (_, scores) in enumerate(found):
             if np.isnan(scores).all():
                 one = histories.take([place])
-                found[place] = self._trending.best(one, "trending", NOMINATED)[0]
+                found[place] = self._trending.best(one, "trending", NOMINATED, among)[0]
         return found
 
     def score_at(self, histories: Histories, rows: Sequence[Rows], placement: str) -> list[Floats]:
@@ -145,10 +148,13 @@ class Recommender:
         """What `best_batch` finds for each request."""
         return _together(requests, self.best_batch)
 
-    def finish(self, query: Query, request: Request, scores: Floats) -> RecommendationList:
-        """From the scores of a request to its list."""
+    def finish(
+        self, query: Query, request: Request, scores: Floats, allowed: Mask | None = None
+    ) -> RecommendationList:
+        """From the scores of a request to its list. `allowed`: its `candidates`, where they are known."""
         notices = list(request.notices)
-        allowed = self.candidates(query, request)
+        if allowed is None:
+            allowed = self.candidates(query, request)
         placement, weights = request.placement, request.weights
         found = np.flatnonzero(allowed & ~np.isnan(scores))
         if not len(found) and allowed.any():
@@ -221,14 +227,7 @@ class Recommender:
 
     def _arrange(self, query: Query, policy: _Policy, rows: Rows, ranked: Floats) -> tuple[Index, bool]:
         """Places of the list among ranked rows, and whether more rows could not change it."""
-        soft = []
-        if policy.share is not None:
-            soft = [share_cap(is_cross(self._codes[rows], policy.home), policy.share, query.k)]
-        named = [
-            (rows_mask(self.dataset.taxonomy.find(name), self.dataset.n_items)[rows], limit)
-            for name, limit in query.quotas.items()
-        ]
-        hard = category_caps(self._codes[rows], query.quota, named)
+        hard, soft = self._caps(query, policy, rows)
         chosen = arrange(
             ranked,
             query.k,
@@ -241,6 +240,17 @@ class Recommender:
             not soft or len(fill([], len(rows), query.k, [*hard, *soft])) == query.k
         )
         return chosen, exact
+
+    def _caps(self, query: Query, policy: _Policy, rows: Rows) -> tuple[list[Cap], list[Cap]]:
+        """What some rows count against: quotas, which always hold, and the share."""
+        soft = []
+        if policy.share is not None:
+            soft = [share_cap(is_cross(self._codes[rows], policy.home), policy.share, query.k)]
+        named = [
+            (rows_mask(self.dataset.taxonomy.find(name), self.dataset.n_items)[rows], limit)
+            for name, limit in query.quotas.items()
+        ]
+        return category_caps(self._codes[rows], query.quota, named), soft
 
     def similar_items(self, item: str, k: int = 10) -> RecommendationList:
         """Substitutes for an item."""

@@ -115,12 +115,16 @@ class ScorerContract:
             assert scores.dtype == np.float32
             np.testing.assert_allclose(scores, all_scores[at], rtol=1e-5, atol=1e-6)
 
-    def test_the_best_items_are_nominated(self, fitted: Scorer, shop: Dataset) -> None:
+    @pytest.mark.parametrize("every", [1, 2], ids=["of all items", "of every other item"])
+    def test_the_best_items_are_nominated(self, fitted: Scorer, shop: Dataset, every: int) -> None:
         histories = Histories.joined([shop.histories(), Histories.of([[]])])
         k = 4
-        for scores, rows in zip(fitted.score_rows(histories), fitted.nominate(histories, k), strict=True):
+        among = np.arange(shop.n_items) % every == 0
+        named = fitted.nominate(histories, k, None if every == 1 else among)
+        for scores, rows in zip(np.where(among, fitted.score_rows(histories), np.nan), named, strict=True):
             assert rows.dtype == np.int32
             assert (np.diff(rows) > 0).all()
+            assert among[rows].all()
             best = np.sort(scores[scores > 0])[-k:]
             found = np.sort(np.nan_to_num(scores[rows]))[-len(best) :] if len(best) else best
             np.testing.assert_allclose(found, best, rtol=0.02)  # near ties, rounded, may change places

@@ -30,8 +30,12 @@ def large(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     service.close()
 
 
+@pytest.mark.parametrize("narrow", [1000, 0], ids=["few are scored", "the best are searched for again"])
 @pytest.mark.parametrize("question", QUESTIONS)
-def test_lists_are_those_of_the_recommender(large: Service, shop: Dataset, question: str) -> None:
+def test_lists_are_those_of_the_recommender(
+    large: Service, shop: Dataset, question: str, narrow: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crossaisle.serve.widening.NARROW", narrow)
     recommender, users = fitted(shop), ("ann", "eve", "nobody")
     expected = [recommender.recommend(Query(user=user, **QUESTIONS[question])) for user in users]
 
@@ -51,7 +55,7 @@ def test_a_new_item_is_found_by_those_who_like_its_like(large: Service) -> None:
         known = (await client.get(f"/api/items/{like['item_id']}")).json()
         body = {"title": known["title"], "brand": known["brand"], "categories": known["categories"]}
         assert (await client.put("/api/items/twin", json=body)).status_code == 201
-        listed = (await client.get("/api/recommend/ann?explain=true&n=3")).json()["items"]
+        listed = (await client.get("/api/recommend/ann?explain=true&n=10")).json()["items"]
         twin = next(r for r in listed if r["item_id"] == "twin")
         assert twin["why"].startswith("New, and like ")
         beside = (await client.get("/api/items/twin/similar?n=1")).json()["items"]

@@ -12,7 +12,7 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats, Histories
 from crossaisle.data.vocabulary import Rows, Vocabulary
 from crossaisle.errors import ArtifactError, CrossaisleError
-from crossaisle.models.top import best_rows
+from crossaisle.models.top import Mask, best_rows
 
 Arrays = dict[str, np.ndarray]
 LARGE = 50_000
@@ -44,12 +44,14 @@ class Scorer(ABC):
     def score_rows(self, histories: Histories) -> Floats:
         """float32 (n, n_items): higher is better, NaN where this model cannot score."""
 
-    def nominate(self, histories: Histories, k: int) -> list[Rows]:
+    def nominate(self, histories: Histories, k: int, among: Mask | None = None) -> list[Rows]:
         """For each history int32 rows, ascending, that hold its `k` best items or nearly all of them.
 
-        Models that know where to look need not score everything, as this does.
+        `among` bool (n_items,): the items that may be named. Models that know where to look need not score
+        everything, as this does.
         """
-        return best_rows(self.score_rows(histories), k)
+        scores = self.score_rows(histories)
+        return best_rows(scores if among is None else np.where(among, scores, np.nan), k)
 
     def score_at(self, histories: Histories, rows: Sequence[Rows]) -> list[Floats]:
         """For each history the scores of some rows: what `score_rows` says of them, but for rounding."""

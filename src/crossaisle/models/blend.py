@@ -11,6 +11,7 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats, Histories
 from crossaisle.data.vocabulary import Rows
 from crossaisle.models.base import Scorer
+from crossaisle.models.top import Mask
 
 
 @dataclass(kw_only=True)
@@ -52,12 +53,15 @@ class Blend:
         total[~known] = np.nan
         return total.astype(np.float32)
 
-    def best(self, histories: Histories, placement: str, k: int) -> list[tuple[Rows, Floats]]:
+    def best(
+        self, histories: Histories, placement: str, k: int, among: Mask | None = None
+    ) -> list[tuple[Rows, Floats]]:
         """For each history, rows that hold its best items and their exact scores, unordered.
 
         Every part nominates its own `k` best; an item that no part puts among them is not found.
+        `among` bool (n_items,): the items that may be found.
         """
-        nominated = [self.parts[name].nominate(histories, k) for name in self.weights_for(placement)]
+        nominated = [self.parts[name].nominate(histories, k, among) for name in self.weights_for(placement)]
         rows = [np.unique(np.concatenate(one)) for one in zip(*nominated, strict=True)]
         return list(zip(rows, self.score_at(histories, rows, placement), strict=True))
 

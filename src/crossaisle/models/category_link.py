@@ -15,7 +15,7 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay, Floats, Histories
 from crossaisle.data.vocabulary import Rows
 from crossaisle.models.base import Scorer, pack_words, unpack_words
-from crossaisle.models.top import best_rows
+from crossaisle.models.top import Mask, best_rows
 
 _DENSE_CELLS = 50_000_000
 """Categories times items up to which the shares are kept dense: every history has many of the categories."""
@@ -91,12 +91,12 @@ class CategoryLink(Scorer):
         scores[np.diff(query.indptr) == 0] = np.nan
         return scores.astype(np.float32, copy=False)
 
-    def nominate(self, histories: Histories, k: int) -> list[Rows]:
+    def nominate(self, histories: Histories, k: int, among: Mask | None = None) -> list[Rows]:
         query = self._query(histories)
         rows = []
         for part in map(slice, query.indptr[:-1], query.indptr[1:]):
-            leading = [self._leading(int(code), k) for code in query.indices[part]]
-            rows.append(np.unique(np.concatenate([self._leading(-1, k), *leading])))
+            codes = [-1, *query.indices[part].tolist()]
+            rows.append(np.unique(np.concatenate([self._leading(code, k, among) for code in codes])))
         return [
             at[best_rows(scores[None, :], k)[0]]
             for at, scores in zip(rows, self.score_at(histories, rows), strict=True)
@@ -118,17 +118,21 @@ class CategoryLink(Scorer):
         query.eliminate_zeros()
         return query
 
-    def _leading(self, code: int, k: int) -> Rows:
+    def _leading(self, code: int, k: int, among: Mask | None) -> Rows:
         """Up to `k` rows that a category, or the prior (-1), puts first."""
-        if (code, k) not in self._leaders:
-            if code < 0:
-                rows, value = np.flatnonzero(self.prior_).astype(np.int32), self.prior_[self.prior_ != 0]
-            else:
-                part = slice(self.counts_.indptr[code], self.counts_.indptr[code + 1])
-                rows, value = self.counts_.indices[part], self.counts_.data[part]
-            best = np.argpartition(value, -k)[-k:] if len(rows) > k else slice(None)
-            self._leaders[code, k] = rows[best]
-        return self._leaders[code, k]
+        if among is None and (code, k) in self._leaders:
+            return self._leaders[code, k]
+        if code < 0:
+            rows, value = np.flatnonzero(self.prior_).astype(np.int32), self.prior_[self.prior_ != 0]
+        else:
+            part = slice(self.counts_.indptr[code], self.counts_.indptr[code + 1])
+            rows, value = self.counts_.indices[part], self.counts_.data[part]
+        if among is not None:
+            rows, value = rows[among[rows]], value[among[rows]]
+        best = rows[np.argpartition(value, -k)[-k:]] if len(rows) > k else rows
+        if among is None:
+            self._leaders[code, k] = best
+        return best
 
     @cached_property
     def _leaders(self) -> dict[tuple[int, int], Rows]:

@@ -19,12 +19,15 @@ from crossaisle.encoders.tfidf import TfidfEncoder
 from crossaisle.encoders.whiten import Whitening
 from crossaisle.models.base import LARGE, Arrays, Scorer, pack_words, unpack_words
 from crossaisle.models.nearest import NearestRows
+from crossaisle.models.top import Mask
 
 if TYPE_CHECKING:
     from crossaisle.encoders.cache import CachedEncoder
 
 READ = 50_000
 """Entries of an inverted index that one question reads."""
+THINNEST = 20
+"""At most this many times as many are read where few of the items may be named."""
 
 
 @dataclass(kw_only=True)
@@ -49,8 +52,8 @@ class VectorModel(Scorer):
         scores[~self._speaking(histories)] = np.nan
         return scores
 
-    def nominate(self, histories: Histories, k: int) -> list[Rows]:
-        return self._near(self._queries(histories), k)
+    def nominate(self, histories: Histories, k: int, among: Mask | None = None) -> list[Rows]:
+        return self._near(self._queries(histories), k, among)
 
     def score_at(self, histories: Histories, rows: Sequence[Rows]) -> list[Floats]:
         queries, speaking = self._queries(histories), self._speaking(histories)
@@ -70,9 +73,10 @@ class VectorModel(Scorer):
         """bool (n,): histories with an item of which something is known."""
         return np.bincount(histories.owner, self._known[histories.item], len(histories)) > 0
 
-    def _near(self, queries: Any, k: int) -> list[Rows]:
+    def _near(self, queries: Any, k: int, among: Mask | None = None) -> list[Rows]:
         """For each vector int32 rows, ascending: nearly all of the `k` items with the largest products."""
-        return [np.sort(rows) for rows in self._nearest.search(queries, k)]
+        found = [np.sort(rows) for rows in self._nearest.search(queries, k, among)]
+        return found if among is None else [rows[among[rows]] for rows in found]
 
     def _cosines(self, query: Any, rows: Rows) -> Floats:
         """float32: products of one vector, (d,) or csr (1, d), and some rows."""
@@ -163,10 +167,12 @@ class TfidfSimilarity(TextModel):
         self.item_ids_ = dataset.item_ids
         return self
 
-    def _near(self, queries: Any, k: int) -> list[Rows]:
+    def _near(self, queries: Any, k: int, among: Mask | None = None) -> list[Rows]:
         """Goes through the items of the most telling terms first, and through `READ` at most."""
         sums = np.zeros(self.vectors_.shape[0], np.float32)
         postings, out = self._postings, []
+        # Where few items may be named, more are read to find as many.
+        thinner = 1 if among is None else min(len(among) // max(int(among.sum()), 1), THINNEST)
         for row in range(queries.shape[0]):
             part = slice(queries.indptr[row], queries.indptr[row + 1])
             terms, weights = queries.indices[part], queries.data[part]
@@ -174,12 +180,12 @@ class TfidfSimilarity(TextModel):
             for place in np.argsort(-weights * self._idf[terms], kind="stable").tolist():
                 term = terms[place]
                 items = slice(postings.indptr[term], postings.indptr[term + 1])
-                room -= items.stop - items.start
+                room -= (items.stop - items.start) // thinner
                 if room < 0 and len(touched) > 1:
                     break
                 sums[postings.indices[items]] += weights[place] * postings.data[items]
                 touched.append(postings.indices[items])
-            rows = np.flatnonzero(sums).astype(np.int32)
+            rows = np.flatnonzero(sums if among is None else sums * among).astype(np.int32)
             if len(rows) > k:
                 rows = np.sort(rows[np.argpartition(sums[rows], -k)[-k:]])
             out.append(rows)

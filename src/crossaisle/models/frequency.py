@@ -12,7 +12,7 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay, Floats, Histories
 from crossaisle.data.vocabulary import Rows
 from crossaisle.models.base import Scorer
-from crossaisle.models.top import values_at
+from crossaisle.models.top import Mask, values_at
 
 
 @dataclass(kw_only=True)
@@ -41,8 +41,9 @@ class Frequency(Scorer):
         scores[np.repeat(np.arange(len(histories)), np.diff(counts.indptr)), counts.indices] = counts.data
         return scores
 
-    def nominate(self, histories: Histories, k: int) -> list[Rows]:
-        return [np.unique(histories.items_of(row)) for row in range(len(histories))]
+    def nominate(self, histories: Histories, k: int, among: Mask | None = None) -> list[Rows]:
+        own = [np.unique(histories.items_of(row)) for row in range(len(histories))]
+        return own if among is None else [rows[among[rows]] for rows in own]
 
     def score_at(self, histories: Histories, rows: Sequence[Rows]) -> list[Floats]:
         counts = histories.matrix(self.decay.weights(histories), len(self.item_ids_))

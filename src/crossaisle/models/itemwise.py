@@ -13,7 +13,7 @@ from scipy import sparse
 from crossaisle.data.history import Decay, Floats, Histories
 from crossaisle.data.vocabulary import Rows
 from crossaisle.models.base import Scorer
-from crossaisle.models.top import values_at
+from crossaisle.models.top import Mask, values_at
 
 
 @dataclass(kw_only=True)
@@ -45,11 +45,13 @@ class ItemWeights(Scorer):
         scores[~self._speaking(histories)] = np.nan
         return scores
 
-    def nominate(self, histories: Histories, k: int) -> list[Rows]:
+    def nominate(self, histories: Histories, k: int, among: Mask | None = None) -> list[Rows]:
         scores = self._sparse_scores(histories)
         out = []
         for part in map(slice, scores.indptr[:-1], scores.indptr[1:]):
             rows, value = scores.indices[part], scores.data[part]
+            if among is not None:
+                rows, value = rows[among[rows]], value[among[rows]]
             if len(rows) > k:
                 rows = rows[np.sort(np.argpartition(value, -k)[-k:])]
             out.append(rows[self.known_[rows]])

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from crossaisle.data.history import Floats
 from crossaisle.data.vocabulary import Rows
-from crossaisle.models.top import top_k
+from crossaisle.models.top import Mask, top_k
 
 _BLOCK = 32_768
 """Rows read at once where whole matrices would not fit beside each other."""
@@ -46,12 +46,19 @@ class NearestRows:
             codes[part] = np.rint(vectors[part] * np.float32(127.0 / (largest or 1.0)))
         return cls(vectors, codes)
 
-    def search(self, queries: Floats, k: int) -> Rows:
-        """int32 (len(queries), k): rows by their products with float32 (b, d) queries, best first."""
+    def search(self, queries: Floats, k: int, among: Mask | None = None) -> Rows:
+        """int32 (len(queries), k): rows by their products with float32 (b, d) queries, best first.
+
+        `among` bool (n,): rows that come before all others.
+        """
         k = min(k, len(self.codes))
         if not k or not len(queries):
             return np.empty((len(queries), k), np.int32)
-        return top_k(self._products(queries), k)
+        products = self._products(queries)
+        if among is not None:
+            least = -np.inf if products.dtype.kind == "f" else np.iinfo(products.dtype).min
+            products[:, ~among] = least
+        return top_k(products, k)
 
     def _products(self, queries: Floats) -> npt.NDArray[Any]:
         """float32 or int32 (b, n): products, each query's in a unit of its own."""

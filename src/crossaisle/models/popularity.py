@@ -14,6 +14,7 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay, Floats, Histories
 from crossaisle.data.vocabulary import Rows
 from crossaisle.models.base import Scorer
+from crossaisle.models.top import Mask, first_of
 
 
 @dataclass(kw_only=True)
@@ -60,8 +61,8 @@ class Popularity(Scorer):
         self.check_fitted()
         return np.tile(self.popularity_, (len(histories), 1))
 
-    def nominate(self, histories: Histories, k: int) -> list[Rows]:
-        return [np.sort(self._order[:k])] * len(histories)
+    def nominate(self, histories: Histories, k: int, among: Mask | None = None) -> list[Rows]:
+        return [np.sort(first_of(self._order, k, among))] * len(histories)
 
     def score_at(self, histories: Histories, rows: Sequence[Rows]) -> list[Floats]:
         return [self.popularity_[at] for at in rows]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 from scipy import sparse
 
 from crossaisle.data.history import Floats
 from crossaisle.data.vocabulary import Rows
 
+Mask = npt.NDArray[np.bool_]
 _BLOCKS = 6
 """Blocks per wanted column: more leave fewer candidates to sort and more maxima to search."""
+_AT_ONCE = 20_000
+"""Rows looked at in one step where most of the time a few thousand decide."""
 
 
 def top_k(scores: Floats, k: int) -> Rows:
@@ -37,6 +41,19 @@ def best_rows(scores: Floats, k: int) -> list[Rows]:
     """int32 (at most k,) for each row of scores: columns of its k highest ones, ascending, without NaN."""
     found = top_k(np.where(np.isnan(scores), -np.inf, scores), min(k, scores.shape[1]))
     return [np.sort(row[row >= 0]) for row in found]
+
+
+def first_of(order: Rows, k: int, among: Mask | None) -> Rows:
+    """int32 (at most k,): the first of some rows, best first, that may be named."""
+    if among is None:
+        return order[:k]
+    out = np.empty(0, order.dtype)
+    for start in range(0, len(order), _AT_ONCE):
+        part = order[start : start + _AT_ONCE]
+        out = np.concatenate([out, part[among[part]]])
+        if len(out) >= k:
+            break
+    return out[:k]
 
 
 def values_at(scores: sparse.csr_matrix, row: int, columns: Rows, *, missing: float = 0.0) -> Floats:

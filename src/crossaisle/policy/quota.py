@@ -49,18 +49,16 @@ class Room:
         self.caps = caps
         self.left = [cap.limits.copy() for cap in caps]
 
-    def has(self, candidate: int) -> bool:
-        """Whether one more candidate fits."""
-        return all(
-            cap.codes[candidate] < 0 or left[cap.codes[candidate]] > 0
-            for cap, left in zip(self.caps, self.left, strict=True)
-        )
-
-    def take(self, candidate: int) -> None:
-        """Books a candidate."""
+    def take(self, candidate: int) -> list[npt.NDArray[np.bool_]]:
+        """Books a candidate. For each cap that this fills, bool (n,): whom it keeps out from now on."""
+        full = []
         for cap, left in zip(self.caps, self.left, strict=True):
-            if cap.codes[candidate] >= 0:
-                left[cap.codes[candidate]] -= 1
+            code = cap.codes[candidate]
+            if code >= 0:
+                left[code] -= 1
+                if left[code] == 0:
+                    full.append(cap.codes == code)
+        return full
 
     def open(self) -> npt.NDArray[np.bool_]:
         """bool (n,): all candidates that still fit; needs at least one cap."""
@@ -90,11 +88,16 @@ def fill(chosen: list[int], n: int, k: int, caps: Sequence[Cap]) -> list[int]:
     room = Room(caps)
     for place in chosen:
         room.take(place)
-    out, taken = list(chosen), set(chosen)
-    for place in range(n):
-        if len(out) >= k:
+    out = list(chosen)
+    fits = room.open() if caps else np.ones(n, bool)
+    fits[out] = False
+    place = 0
+    while len(out) < k and place < n:
+        place += int(fits[place:].argmax())  # the next one that fits: those passed over never will again
+        if not fits[place]:
             break
-        if place not in taken and room.has(place):
-            room.take(place)
-            out.append(place)
+        out.append(place)
+        fits[place] = False
+        for full in room.take(place):
+            fits &= ~full
     return out

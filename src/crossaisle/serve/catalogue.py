@@ -90,6 +90,14 @@ class Grown:
         new = np.repeat(np.arange(self.n_new), np.diff(self.links.indptr))[linked]
         return (np.unique(new) + self.n_old).astype(np.int32)
 
+    def with_sources(self, among: Mask | None) -> Mask | None:
+        """bool (n_old,): old rows of a mask, and those that give their scores to new rows of it."""
+        if among is None:
+            return None
+        old = among[: self.n_old].copy()
+        old[self.links[among[self.n_old :]].indices] = True
+        return old
+
     def sources(self, rows: Rows) -> Rows:
         """int32, ascending: the old rows whose scores make up those of some rows."""
         old, new = rows[rows < self.n_old], rows[rows >= self.n_old] - self.n_old

@@ -25,11 +25,10 @@ from crossaisle.recommend import Best, Recommender, Request
 from crossaisle.serve.catalogue import Grown, grow
 from crossaisle.serve.histories import LiveHistories
 from crossaisle.serve.trending import Trending
+from crossaisle.serve.widening import least, widened
 
 KEPT = 1000
 """Best items kept per person. A list that needs more than these is made from all scores anew."""
-NARROW = 20_000
-"""Where filters of a large shop leave at most this many items, these are scored."""
 
 
 @dataclass(frozen=True)
@@ -161,14 +160,20 @@ class LiveShop(Recommender):
         nobody = Histories.of([[]])
         return self.trending.scores(self.dataset, lambda: self.grown.extend(of_model(nobody, "trending"))[0])
 
-    def best_batch(self, histories: Histories, placement: str = "for_you") -> list[Best]:
+    def best_batch(
+        self, histories: Histories, placement: str = "for_you", among: Mask | None = None
+    ) -> list[Best]:
         """As the model finds them, with new items beside those that they resemble."""
         if self._follows(placement):
             scores, rows = self._popular_now
+            rows = rows if among is None else np.flatnonzero(among & ~np.isnan(scores)).astype(np.int32)
             return [(rows, scores[rows])] * len(histories)
         asked = self.grown.in_old_rows(histories)
-        found = super().best_batch(asked, placement)
+        found = super().best_batch(asked, placement, self.grown.with_sources(among))
         wanted = [self.grown.resembling(rows) for rows, _ in found]
+        if among is not None:
+            found = [(rows[among[rows]], values[among[rows]]) for rows, values in found]
+            wanted = [rows[among[rows]] for rows in wanted]
         if not any(map(len, wanted)):
             return found
         values_of_new = self.score_at(asked, wanted, placement)
@@ -292,7 +297,8 @@ class LiveShop(Recommender):
             answer = self._from_ranking(query, request, ranking)
             if answer is not None:
                 return answer
-        return self.finish(query, request, self._all_scores(query, request, found))
+        allowed = self.candidates(query, request)
+        return self.finish(query, request, self._all_scores(query, request, found, allowed), allowed)
 
     def _ranking(self, query: Query, found: Best, version: tuple[int, int]) -> Ranking:
         rows, scores = found
@@ -302,16 +308,12 @@ class LiveShop(Recommender):
         place = np.searchsorted(rows, order)  # rows are ascending
         return Ranking(order, scores[place], not self.large and len(order) == len(rows), version, query)
 
-    def _all_scores(self, query: Query, request: Request, found: Best) -> Floats:
-        """float32 (n_items,): NaN for what has no score, or may not be in the list of a large shop."""
+    def _all_scores(self, query: Query, request: Request, found: Best, allowed: Mask) -> Floats:
+        """float32 (n_items,): NaN for what has no score, or will not be in the list of a large shop."""
+        if self.large:
+            found = widened(self, query, request, found, allowed)
         scores = np.full(self.dataset.n_items, np.nan, np.float32)
-        if not self.large:
-            rows, scores[rows] = found[0], found[1]
-            return scores
-        rows = np.flatnonzero(self.candidates(query, request)).astype(np.int32)
-        if len(rows) > NARROW:
-            return self.score_requests([request])[0]
-        scores[rows] = self.score_at(request.asked, [rows], request.weights)[0]
+        scores[found[0]] = found[1]
         return scores
 
     def kept_queries(self) -> list[Query]:
@@ -323,8 +325,7 @@ class LiveShop(Recommender):
         """The list out of the best items kept; None where other items could be in it, too."""
         fits = self.candidates(query, request, ranking.rows)
         rows, scores = ranking.rows[fits], ranking.scores[fits]
-        # Diversity looks at the best 200 that fit.
-        if not len(rows) or (query.diversity and not ranking.whole and len(rows) < max(200, 3 * query.k)):
+        if not len(rows) or (not ranking.whole and len(rows) < least(query, large=self.large)):
             return None
         policy = self._policy(query, request)
         chosen, exact = self._arrange(query, policy, rows, scores)

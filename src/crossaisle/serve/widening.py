@@ -1,0 +1,98 @@
+"""`widened`: more candidates for a list of a large shop whose best items its filters mostly rule out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from crossaisle.data.query import Query
+from crossaisle.data.vocabulary import Rows
+from crossaisle.policy.arrange import POOL
+from crossaisle.policy.filters import Mask
+from crossaisle.policy.quota import Cap, Room, fill
+from crossaisle.recommend import Best, Request
+
+if TYPE_CHECKING:
+    from crossaisle.serve.live import LiveShop
+
+NARROW = 20_000
+"""Where at most this many items are left to look at, these are scored, all of them."""
+ROUNDS = 20
+"""Each one fills a quota or the share, or finds all there is."""
+
+
+FEW = 10
+"""Lists' worth of candidates: with fewer of the best items left by filters, other items are better ones."""
+
+
+def least(query: Query, *, large: bool) -> int:
+    """How many candidates a list is made from, if there are more."""
+    if query.diversity:
+        return max(POOL, 3 * query.k)
+    return FEW * query.k if large else 1
+
+
+def widened(shop: LiveShop, query: Query, request: Request, found: Best, allowed: Mask) -> Best:
+    """Rows of the catalogue and their scores, from which the list is as it would be from all of them.
+
+    `found`: the best items as they were nominated without filters; `allowed` bool (n_items,). As long as
+    items that nobody looked at could be in the list, each part nominates its best among these.
+    """
+    rows, scores = found
+    fits = allowed[rows] & ~np.isnan(scores)
+    rows, scores = rows[fits], scores[fits]
+    missing = allowed.copy()
+    missing[rows] = False
+    for _ in range(ROUNDS):
+        left = np.flatnonzero(missing).astype(np.int32)
+        if not len(left):
+            break
+        if len(left) <= NARROW:
+            more: Best = left, shop.score_at(request.asked, [left], request.weights)[0]
+        else:
+            more = shop.best_batch(request.asked, request.weights, missing)[0]
+        known = ~np.isnan(more[1])
+        rows, scores = np.concatenate([rows, more[0][known]]), np.concatenate([scores, more[1][known]])
+        if len(left) <= NARROW or not known.any():
+            break
+        missing = _missing(shop, query, request, (rows, scores), allowed)
+    return rows, scores
+
+
+def _missing(shop: LiveShop, query: Query, request: Request, found: Best, allowed: Mask) -> Mask:
+    """bool (n_items,): items that were not looked at and could be in the list."""
+    rows, scores = found
+    missing = allowed.copy()
+    missing[rows] = False
+    ranked = shop._ranked(rows, scores, len(rows))
+    if query.diversity and len(ranked) < least(query, large=True):
+        return missing
+    hard, soft = shop._caps(query, shop._policy(query, request), ranked)
+    chosen: list[int] = []
+    for caps in ([*hard, *soft], hard):
+        chosen = fill(chosen, len(ranked), query.k, caps)
+        if len(chosen) == query.k:
+            break
+        still = _open(shop, query, request, ranked[chosen], missing, share=caps is not hard)
+        if still.any():
+            return still
+    return np.zeros(len(missing), bool)
+
+
+def _open(
+    shop: LiveShop, query: Query, request: Request, chosen: Rows, missing: Mask, *, share: bool
+) -> Mask:
+    """bool (n_items,): the missing items for which quotas (and the share) have room beside those chosen."""
+    rows = np.concatenate([chosen, np.flatnonzero(missing).astype(np.int32)])
+    hard, soft = shop._caps(query, shop._policy(query, request), rows)
+    caps: list[Cap] = [*hard, *soft] if share else hard
+    out = np.zeros(len(missing), bool)
+    if not caps:
+        out[rows[len(chosen) :]] = True
+        return out
+    room = Room(caps)
+    for place in range(len(chosen)):
+        room.take(place)
+    out[rows[len(chosen) :]] = room.open()[len(chosen) :]
+    return out
