@@ -4,8 +4,8 @@ Encoding a million titles takes 20 minutes, so only the few thousand kinds of pr
 of an item is that of its kind plus seeded noise, whitened like any other. Everything else is what a shop
 gets whose people do not buy again, but for `slit`, whose closed form is too large an undertaking here.
 
-`python benchmarks/large_shop.py --items 1000000 --out DIR` compares lists that are searched for with those made from
-the scores of all items: what they share, what the scores of theirs add up to, and how long either takes.
+`python benchmarks/large_shop.py --items 1000000 --out DIR` compares lists that are searched for with those
+made from the scores of all items: what they share, what their scores add up to, and how long either takes.
 """
 
 from __future__ import annotations

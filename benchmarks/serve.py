@@ -28,7 +28,7 @@ CONNECTIONS = 8
 
 
 @contextmanager
-def service(model: Path, store: Path, *, models: Path | None = None) -> Iterator[tuple[int, float]]:
+def service(model: Path, store: Path | str, *, models: Path | None = None) -> Iterator[tuple[int, float]]:
     """Process id, and seconds from start to ready."""
     command = [
         sys.executable,
@@ -302,12 +302,28 @@ def killed(model: Path, folder: Path, items: list[str], kills: int) -> dict[str,
     }
 
 
+@contextmanager
+def database(kind: str, folder: Path) -> Iterator[Path | str]:
+    """An empty store: a file, or a PostgreSQL that is started for this."""
+    if kind == "sqlite":
+        yield folder / "store.sqlite"
+        return
+    from local_servers import Postgres
+
+    server = Postgres()
+    try:
+        yield server.url
+    finally:
+        server.close()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--model", type=Path, default=Path("demo/model"))
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--items", type=int, help="of a synthetic shop, in place of --model")
+    parser.add_argument("--store", choices=["sqlite", "postgres"], default="sqlite")
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--switch", action="store_true", help="copy the model and switch between the two")
     options = parser.parse_args()
@@ -330,8 +346,12 @@ def main() -> None:
     work = options.out / "work"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
-    results: dict[str, Any] = {"items": dataset.n_items, "cores": os.cpu_count()}
-    with service(options.model, work / "store.sqlite") as (pid, ready):
+    results: dict[str, Any] = {
+        "items": dataset.n_items,
+        "cores": os.cpu_count(),
+        "store": options.store,
+    }
+    with database(options.store, work) as store, service(options.model, store) as (pid, ready):
         results["start_to_ready_seconds"] = round(ready, 2)
         results |= asyncio.run(measure(pid, users, items, options.seconds))
     if options.switch:
