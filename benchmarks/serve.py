@@ -23,7 +23,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-PORT = 8097
+from local_servers import free_port
+
+PORT = free_port()
 CONNECTIONS = 8
 
 
