@@ -49,7 +49,7 @@ class ComplementSoftmax(Scorer):
     """Units of the hidden layer, which learns what only several items together say."""
     hidden_dropout: float = 0.3
     """Share of these units left out at each step."""
-    networks: int = 3
+    networks: int = 5
     """Trained from different seeds; their scores are averaged."""
     batch: int = 512
     """Baskets per step."""
