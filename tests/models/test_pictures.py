@@ -81,3 +81,25 @@ class TestPictureSimilarity(ScorerContract):
         remote = replace(shop, items=shop.items.with_columns(far))
         assert not pictures_at_hand(remote, self.encoder)
         assert pictures_at_hand(remote, self.encoder, ["shop.example"])
+
+    def test_new_pictures_are_read_as_those_of_the_catalogue_were(
+        self, shop: Dataset, tmp_path: Path
+    ) -> None:
+        from crossaisle.encoders.image import open_image_encoder
+
+        fitted = self.make().fit(shop)
+        encoder = open_image_encoder(self.encoder)
+        raw = encoder.encode([tmp_path / "p" / "paint0.png", png((250, 250, 201))])
+        assert fitted.sees == encoder.fingerprint
+        settings, arrays = fitted.state()
+        again = PictureSimilarity(**settings).restore(arrays, fitted.item_ids_)
+        for model in (fitted, again):
+            cosines = model.likeness(raw)
+            own = fitted.vectors_[fitted.item_ids_.row("paint0")]
+            np.testing.assert_allclose(cosines[0], fitted.vectors_ @ own, atol=1e-3)
+            assert model.item_ids_.id(int(cosines[0].argmax())) == "paint0"
+            assert model.item_ids_.id(int(cosines[1].argmax())).startswith("milk")
+        old = {"vectors_": arrays["vectors_"]}
+        blind = PictureSimilarity(**settings).restore(old, fitted.item_ids_)
+        assert blind.sees == ""
+        assert PictureSimilarity(**settings).restore(blind.state()[1], fitted.item_ids_).sees == ""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import io
-import urllib.request
 import warnings
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
+from crossaisle.encoders.fetching import Hosts, fetch
 from crossaisle.errors import DataError, MissingDependencyError, shorten
 
 if TYPE_CHECKING:
@@ -21,14 +20,6 @@ FORMATS = ("JPEG", "PNG", "WEBP")
 MAX_BYTES = 20 << 20
 MAX_PIXELS = 50_000_000
 """Larger pictures are set aside before they are unpacked: a small file can unpack to gigabytes."""
-_SECONDS = 20
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """An allowed host must not send us to one that is not."""
-
-    def redirect_request(self, *_: Any) -> None:
-        return None
 
 
 def require_pillow() -> None:
@@ -44,7 +35,7 @@ def picture_bytes(source: Picture, *, hosts: Collection[str] = ()) -> bytes:
     if isinstance(source, bytes):
         data = source
     elif isinstance(source, str) and "://" in source:
-        data = _fetch(source, hosts)
+        data = fetch(source, Hosts.of(hosts), largest=MAX_BYTES)
     else:
         try:
             path = Path(source)
@@ -63,26 +54,11 @@ def picture_bytes(source: Picture, *, hosts: Collection[str] = ()) -> bytes:
     return data
 
 
-def _fetch(address: str, hosts: Collection[str]) -> bytes:
-    try:
-        parts = urlsplit(address)
-        host = (parts.hostname or "").lower()
-    except ValueError:
-        raise DataError("picture's address is not valid", value=address) from None
-    if parts.scheme not in ("http", "https"):
-        raise DataError("pictures are fetched by http and https only", value=address)
-    if host not in {allowed.lower() for allowed in hosts}:
-        raise DataError(f"host {host!r} is not allowed: add it to hosts", value=address)
-    try:
-        with urllib.request.build_opener(_NoRedirect).open(address, timeout=_SECONDS) as answer:
-            data: bytes = answer.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        raise DataError(f"picture could not be fetched ({error})", value=address) from None
-    return data
+def read_picture(data: bytes, *, pixels: int = MAX_PIXELS) -> Image:
+    """An RGB picture from a JPEG, PNG or WebP file; transparency becomes white. `DataError` says why not.
 
-
-def read_picture(data: bytes) -> Image:
-    """An RGB picture from a JPEG, PNG or WebP file; transparency becomes white. `DataError` says why not."""
+    `pixels`: more are not unpacked.
+    """
     require_pillow()
     from PIL import Image, ImageOps
 
@@ -90,8 +66,8 @@ def read_picture(data: bytes) -> Image:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pillow warns of sizes that are refused below
             picture = Image.open(io.BytesIO(data), formats=FORMATS)
-            if picture.width * picture.height > MAX_PIXELS:
-                raise DataError(f"picture has more than {MAX_PIXELS // 1_000_000} million pixels")
+            if picture.width * picture.height > pixels:
+                raise DataError(f"picture has more than {pixels // 1_000_000} million pixels")
             picture.load()
             upright = ImageOps.exif_transpose(picture)
             rgba = upright.convert("RGBA")
@@ -100,7 +76,7 @@ def read_picture(data: bytes) -> Image:
     except DataError:
         raise
     except Image.DecompressionBombError:
-        raise DataError(f"picture has more than {MAX_PIXELS // 1_000_000} million pixels") from None
+        raise DataError(f"picture has more than {pixels // 1_000_000} million pixels") from None
     except Exception as error:  # decoders raise a dozen types for damaged files
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(f"is no readable {', '.join(FORMATS)} picture ({shorten(first)})") from None

@@ -121,27 +121,35 @@ class VectorModel(Scorer):
 
 
 @dataclass(kw_only=True)
-class TextModel(VectorModel):
-    """The same over texts, which can be read at any time."""
+class ReadingModel(VectorModel):
+    """The same over what can be read at any time: texts, or an encoder's vectors of pictures."""
 
-    reason: ClassVar[str] = "similar text"
-
-    def near(self, texts: Sequence[str], k: int) -> list[tuple[Rows, Callable[[Rows], Floats]]]:
-        """For each text, read now: int32 rows of about the `k` items most like it, and what gives its
+    def near(self, what: Any, k: int) -> list[tuple[Rows, Callable[[Rows], Floats]]]:
+        """For each of what is read now: int32 rows of about the `k` items most like it, and what gives its
         cosines with any rows.
         """
         self.check_fitted()
-        read = self._read(texts)
+        read = self._read(what)
         return [(rows, partial(self._cosines, read[row])) for row, rows in enumerate(self._near(read, k))]
 
-    def likeness(self, texts: Sequence[str]) -> Floats:
-        """Cosines of texts, read now, and all items: float32 (len(texts), n_items)."""
+    def likeness(self, what: Any) -> Floats:
+        """Cosines of what is read now and all items: float32 (len(what), n_items)."""
         self.check_fitted()
-        return _dense(self._read(texts) @ self.vectors_.T)
+        return _dense(self._read(what) @ self.vectors_.T)
 
     @abstractmethod
-    def _read(self, texts: Sequence[str]) -> Any:
-        """float32 or csr float32 (len(texts), d): vectors of texts that were not there to be fitted on."""
+    def _read(self, what: Any) -> Any:
+        """float32 or csr float32 (len(what), d): vectors of what was not there to be fitted on."""
+
+
+@dataclass(kw_only=True)
+class TextModel(ReadingModel):
+    """The same over texts."""
+
+    reason: ClassVar[str] = "similar text"
+
+    @abstractmethod
+    def _read(self, what: Sequence[str]) -> Any: ...
 
 
 def _dense(product: Any) -> Floats:
@@ -197,8 +205,8 @@ class TfidfSimilarity(TextModel):
         """csr float32 (vocabulary, n_items): the items of each term."""
         return self.vectors_.T.tocsr()
 
-    def _read(self, texts: Sequence[str]) -> Any:
-        return self._encoder.transform(texts)
+    def _read(self, what: Sequence[str]) -> Any:
+        return self._encoder.transform(what)
 
     @cached_property
     def _encoder(self) -> TfidfEncoder:
@@ -264,10 +272,10 @@ class EncoderSimilarity(TextModel):
         super().restore(blank | dict(arrays), item_ids)
         return self
 
-    def _read(self, texts: Sequence[str]) -> Any:
+    def _read(self, what: Sequence[str]) -> Any:
         if not self.whitening_.any():
-            return np.zeros((len(texts), self.vectors_.shape[1]), np.float32)
-        return Whitening(mean_=self.mean_, matrix_=self.whitening_).apply(self._pretrained.encode(texts))
+            return np.zeros((len(what), self.vectors_.shape[1]), np.float32)
+        return Whitening(mean_=self.mean_, matrix_=self.whitening_).apply(self._pretrained.encode(what))
 
     @cached_property
     def _pretrained(self) -> CachedEncoder:

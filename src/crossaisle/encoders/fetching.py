@@ -1,0 +1,254 @@
+"""`fetch`: bytes from an http(s) address of an allowed host, and from nowhere else.
+
+Addresses come from whoever fills a catalogue, so they must not lead into the network of the machine that
+reads them (server-side request forgery): hosts are allowed by name, a name is resolved once and must lead to
+public addresses only, the connection goes to what was resolved, and redirects are not followed. Proxies of
+the environment are not used. Errors name the host alone: the rest of an address may hold a password.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from functools import lru_cache
+from http.client import HTTPConnection, HTTPException, HTTPResponse
+from urllib.parse import quote, urlsplit
+
+from crossaisle.errors import ConfigError, DataError, shorten
+
+SECONDS = 10.0
+"""For all of it: the connection, the head and the last byte."""
+_PORTS = {"http": 80, "https": 443}
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+@dataclass(frozen=True)
+class Target:
+    """An address whose host is allowed."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+    """With the query, as it is sent."""
+
+    @property
+    def named(self) -> str:
+        """Host and port, as the header `Host` and messages have them."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class Hosts:
+    """Where may be fetched from."""
+
+    allowed: frozenset[tuple[str, int | None]]
+    """Host and port; without one, the ports of http and https."""
+
+    @classmethod
+    def of(cls, entries: Iterable[str]) -> Hosts:
+        """From `HOST` or `HOST:PORT` (`[::1]:8000`); `ConfigError` for what is neither."""
+        found = set()
+        for entry in entries:
+            try:
+                text = f"[{entry}]" if entry.count(":") > 1 and "[" not in entry else entry
+                parts = urlsplit(f"//{text}")
+                name, port = _host(parts.hostname), parts.port
+                plain = not (parts.path or parts.query or parts.fragment or "@" in parts.netloc)
+            except ValueError:
+                name, port, plain = "", None, False
+            if not name or not plain or "*" in name:
+                raise ConfigError(
+                    f"{shorten(entry)} is no host: write HOST or HOST:PORT, such as img.example.com"
+                )
+            found.add((name, port))
+        return cls(frozenset(found))
+
+    def target(self, address: str) -> Target:
+        """An address taken apart; `DataError` unless it may be fetched."""
+        try:
+            if any(c <= " " or c in "\\\x7f" for c in address):
+                raise ValueError
+            parts = urlsplit(address)
+            host, given = _host(parts.hostname), parts.port
+        except ValueError:
+            raise DataError("picture's address is not valid") from None
+        if parts.scheme not in _PORTS:
+            raise DataError("pictures are fetched by http and https only")
+        if not host:
+            raise DataError("picture's address is not valid")
+        if "@" in parts.netloc:
+            raise DataError("picture's address must hold no user and no password")
+        port = _PORTS[parts.scheme] if given is None else given
+        path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~")
+        query = quote(parts.query, safe="/%:@!$&'()*+,;=~?")
+        target = Target(parts.scheme, host, port, f"{path}?{query}" if query else path)
+        if (host, port) not in self.allowed and not (
+            (host, None) in self.allowed and port == _PORTS[parts.scheme]
+        ):
+            raise DataError(
+                f"pictures may not be fetched from {target.named!r}: allow that host "
+                "(crossaisle serve --image-hosts, or model.picture_hosts)"
+            )
+        return target
+
+    def allows(self, address: str) -> bool:
+        """Whether an address may be fetched."""
+        try:
+            self.target(address)
+        except DataError:
+            return False
+        return True
+
+
+def fetch(address: str, hosts: Hosts, *, largest: int, seconds: float = SECONDS) -> bytes:
+    """What lies at an address; `DataError` says in one line why it may not or cannot be fetched."""
+    target = hosts.target(address)
+    end = time.monotonic() + seconds
+    late, why = True, ""
+    for place in _places(target):
+        left = end - time.monotonic()
+        late = left <= 0
+        if late:
+            break
+        try:
+            with closing(_Connection(target, place, left)) as connection:
+                return connection.get(largest)
+        except ConnectionRefusedError as error:
+            why = str(error)
+        # Kept as text: an error would keep the socket open for as long as it lives.
+        except (OSError, HTTPException, ValueError) as error:
+            why, late = " ".join(str(error).split()) or "no answer", isinstance(error, TimeoutError)
+            break
+    why = f"it took more than {seconds:g} s" if late else why[:200]
+    raise DataError(f"picture could not be fetched from {target.named} ({why})")
+
+
+def resolved(host: str, port: int) -> list[str]:
+    """What a name leads to, as numbers."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(place[4][0]) for place in found))
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address belongs to the internet at large, also where it wraps an IPv4 address."""
+    ip: Ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo and ip.teredo[1])
+        if inner is None and ip in _NAT64:
+            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+        if inner is not None:
+            return is_public(str(inner))
+    return ip.is_global and not ip.is_multicast
+
+
+def _places(target: Target) -> list[str]:
+    """The IP addresses to connect to: resolved once, so that no second answer can lead elsewhere."""
+    try:
+        places = resolved(target.host, target.port)
+    except (OSError, UnicodeError):
+        raise DataError(f"picture could not be fetched from {target.named} (no such host)") from None
+    # Who allows 10.0.0.7 means 10.0.0.7; who allows a name does not mean any place that it may lead to.
+    if not _is_literal(target.host) and not all(map(is_public, places)):
+        raise DataError(
+            f"{target.named} does not lead to a public address: to fetch pictures inside a network, allow "
+            "the IP address itself"
+        )
+    return places
+
+
+def _is_literal(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost"
+    return True
+
+
+def _host(name: str | None) -> str:
+    """As it is compared: lower case, ASCII, without the dot at the end; `ValueError`."""
+    if not name:
+        return ""
+    try:
+        return str(ipaddress.ip_address(name))
+    except ValueError:
+        return name.rstrip(".").encode("idna").decode().lower()
+
+
+@lru_cache(maxsize=1)
+def _tls() -> ssl.SSLContext:
+    return ssl.create_default_context()
+
+
+class _Connection(HTTPConnection):
+    """To an IP address, for a host; cut when its time is over, however slowly bytes trickle in."""
+
+    def __init__(self, target: Target, place: str, seconds: float) -> None:
+        super().__init__(target.host, target.port, timeout=seconds)
+        self._target, self._place, self._late = target, place, False
+        self._wire: socket.socket | None = None
+        """The socket, also when the parent has let go of it."""
+        self._clock = threading.Timer(seconds, self._cut)
+        self._clock.daemon = True
+
+    def connect(self) -> None:
+        self.sock = self._wire = socket.create_connection((self._place, self._target.port), self.timeout)
+        if self._target.scheme == "https":
+            self.sock = _tls().wrap_socket(
+                self.sock, server_hostname=self._target.host, do_handshake_on_connect=False
+            )
+            self._wire = self.sock
+            self.sock.do_handshake()
+
+    def get(self, largest: int) -> bytes:
+        """The body of the answer, at most one byte more than `largest`."""
+        self._clock.start()
+        try:
+            headers = {"Host": self._target.named, "Accept": "image/*", "Accept-Encoding": "identity"}
+            self.request("GET", self._target.path, headers={**headers, "User-Agent": "crossaisle"})
+            with closing(self.getresponse()) as answer:
+                data = self._body(answer, largest)
+        except (OSError, HTTPException, ValueError):
+            if self._late:
+                raise TimeoutError from None
+            raise
+        finally:
+            self._clock.cancel()
+        if self._late:
+            raise TimeoutError
+        return data
+
+    def _body(self, answer: HTTPResponse, largest: int) -> bytes:
+        if 300 <= answer.status < 400:
+            raise DataError(
+                f"{self._target.named} redirects, which is not followed: give the address it leads to"
+            )
+        if answer.status != 200:
+            raise OSError(f"answered {answer.status}")
+        declared = answer.length
+        if declared is not None and declared > largest:
+            return b"\0" * (largest + 1)
+        data = bytearray()
+        while len(data) <= largest and (part := answer.read1(65_536)):
+            if self._late:  # a socket that was shut down still gives what comes in
+                raise TimeoutError
+            data += part
+        if declared is not None and len(data) < declared:
+            raise OSError("the answer ended too soon")
+        return bytes(data[: largest + 1])
+
+    def _cut(self) -> None:
+        self._late, sock = True, self._wire
+        if sock is not None:
+            try:
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+            except OSError:  # closed already
+                return
