@@ -48,11 +48,18 @@ def serve(
     rate: Annotated[
         float | None, typer.Option(help="Most requests per second and client.", metavar="N")
     ] = None,
+    workers: Annotated[
+        int,
+        typer.Option(
+            help="Processes that answer, one for each core; they share model and store.", min=1, max=64
+        ),
+    ] = 1,
 ) -> None:
     """Serve a model over HTTP, with a page to try it at /.
 
     \b
     crossaisle serve demo/model
+    crossaisle serve demo/model --workers 4
     crossaisle serve --shops shops.toml
     curl localhost:8080/api/recommend/1609?placement=discover
     """
@@ -64,7 +71,7 @@ def serve(
     needs_extra()
     from crossaisle.serve.run import serve
 
-    serve(model, shops=shops, store=store, models=models, host=host, port=port, rate=rate)
+    serve(model, shops=shops, store=store, models=models, host=host, port=port, rate=rate, workers=workers)
 
 
 @keys.command("add")

@@ -35,6 +35,9 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        for service in shops.services.values():
+            if service.following is not None:
+                await service.following.start()
         tasks = [asyncio.create_task(_prepare(shops)), asyncio.create_task(doors.mend())]
         yield
         for task in tasks:
@@ -42,6 +45,9 @@ def create_app(
         for task in tasks:
             with suppress(asyncio.CancelledError):
                 await task
+        for service in shops.services.values():
+            if service.following is not None:
+                await service.following.stop()
         shops.close()
 
     app = FastAPI(

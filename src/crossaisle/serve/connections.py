@@ -15,6 +15,8 @@ from crossaisle.serve.problems import body_of
 
 HEAD_SECONDS = 10.0
 """A connection that does not send the head of a request within this time is closed (looked at as often)."""
+BACKLOG = 4096
+"""Connections that may wait to be accepted."""
 RESERVED = 256
 """Open files that are kept for the store, models and scripts."""
 _BODY = body_of(503, "too many connections: try again in a moment")
@@ -91,9 +93,8 @@ class Connection(HttpToolsProtocol):
 def config(app: Any, **settings: Any) -> uvicorn.Config:
     """How the service listens. Raises the limit of open files as far as it may."""
     Connection.most = max(_open_files() - RESERVED, 64)
-    return uvicorn.Config(
-        app, http=Connection, access_log=False, server_header=False, backlog=4096, **settings
-    )
+    settings = {"backlog": BACKLOG, **settings}
+    return uvicorn.Config(app, http=Connection, access_log=False, server_header=False, **settings)
 
 
 def _open_files() -> int:

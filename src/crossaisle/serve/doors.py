@@ -134,5 +134,7 @@ class Doors:
                     self.shops.broken[name] = str(error)
                     service.close()
                     continue
+                if service.following is not None:
+                    await service.following.start()
                 self.shops.services[name] = service
                 _LOG.warning("shop %s is served again", name)

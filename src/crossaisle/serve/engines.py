@@ -35,6 +35,10 @@ CREATE TABLE IF NOT EXISTS exposures (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS exposures_by_experiment ON exposures (experiment, seq);
 CREATE INDEX IF NOT EXISTS exposures_by_user ON exposures ("user");
+CREATE TABLE IF NOT EXISTS changes (
+    what TEXT NOT NULL, name TEXT NOT NULL, seq INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY (what, name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS changes_by_seq ON changes (seq);
 CREATE TABLE IF NOT EXISTS audit (
     seq INTEGER PRIMARY KEY, time REAL NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL
 ) STRICT;
@@ -90,6 +94,10 @@ class Engine(Protocol):
     """Whether the way there can break while this process lives."""
     begin: str
     """The statement that begins a transaction that writes."""
+    begin_in_turn: str
+    """The same where several processes write: the numbers of rows grow in the order of commits."""
+    begin_reading: str
+    """The statement that begins a transaction that sees one state."""
 
     def connect(self) -> Connection:
         """The writer's connection, outside of any transaction, with tables in place.
@@ -111,6 +119,10 @@ class Engine(Protocol):
 
     def reading(self) -> AbstractContextManager[Connection]:
         """A connection to read with, for a moment."""
+        ...
+
+    def reader(self) -> Connection:
+        """A connection to read with, for whoever asks; may be passed from thread to thread."""
         ...
 
     def stream(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[Any]:

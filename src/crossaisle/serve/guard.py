@@ -45,6 +45,8 @@ class Guard:
     ) -> None:
         """`hosts`: names to answer to while there is no key."""
         self.app, self.doors, self.largest, self.hosts = app, doors, largest_body, hosts
+        worker = doors.shops.worker
+        self.headers = HEADERS if worker is None else [*HEADERS, (b"x-worker", str(worker).encode())]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -80,7 +82,7 @@ class Guard:
                 return  # whatever a route made of it
             if message["type"] == "http.response.start":
                 status, sent = message["status"], True
-                message["headers"] = [*message.get("headers", []), *HEADERS]
+                message["headers"] = [*message.get("headers", []), *self.headers]
                 if scope["path"].startswith("/api/"):
                     message["headers"].append((b"cache-control", b"no-store"))
             await send(message)
@@ -93,6 +95,9 @@ class Guard:
             await self.doors.fresh(door)
             scope["key"] = self._check(scope, headers, door, private)
             scope["service"] = door.service
+            # What other workers acknowledged counts from here on.
+            if door.service is not None and door.service.following is not None and private:
+                await door.service.following.asked()
             await self.app(scope, limited, observed)
             if stopped is not None:
                 raise stopped

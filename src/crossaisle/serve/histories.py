@@ -101,6 +101,15 @@ class LiveHistories:
         self._gaps.clear()
         self.trends.forget(user, arrived and [time / SECONDS_PER_DAY for time in arrived])
 
+    def names(self) -> list[str]:
+        """Everybody with live events; may be asked by any thread."""
+        return list(self._own)
+
+    def forget_digest(self, digest: bytes) -> None:
+        """Remembers somebody of whom nothing else is known here."""
+        self._forgotten.add(digest)
+        self.trends.forget("")
+
     @property
     def any_forgotten(self) -> bool:
         """Whether there is anybody whose history in the model must not be used."""

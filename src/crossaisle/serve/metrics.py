@@ -5,10 +5,12 @@ from __future__ import annotations
 import bisect
 import time
 from collections import Counter, deque
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
+Report = dict[str, Any]
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 """Upper bounds of the latency histogram, in seconds."""
 
@@ -39,32 +41,25 @@ class Metrics:
         self.seconds[route] += seconds  # type: ignore[assignment]
         self.recent.append(seconds)
 
-    def prometheus(self, gauges: dict[str, float]) -> str:
-        """Text exposition format 0.0.4."""
-        named = self._named
-        lines = ["# TYPE crossaisle_requests_total counter"]
-        for (route, status), n in sorted(self.requests.items()):
-            labels = f'route="{_escaped(route)}",status="{status}"'
-            lines.append(f"{named('requests_total', labels)} {n}")
-        lines.append("# TYPE crossaisle_request_seconds histogram")
-        for route, counts in sorted(self.buckets.items()):
-            label, total = f'route="{_escaped(route)}"', 0
-            for bound, n in zip((*BOUNDS, "+Inf"), counts, strict=True):
-                total += n
-                bucket = f'{label},le="{bound}"'
-                lines.append(f"{named('request_seconds_bucket', bucket)} {total}")
-            lines.append(f"{named('request_seconds_sum', label)} {self.seconds[route]:.6f}")
-            lines.append(f"{named('request_seconds_count', label)} {total}")
-        for name, n in sorted(self.counts.items()):
-            lines += [f"# TYPE crossaisle_{name}_total counter", f"{named(f'{name}_total')} {n}"]
-        for name, value in gauges.items():
-            lines += [f"# TYPE crossaisle_{name} gauge", f"{named(name)} {value:g}"]
-        return "\n".join(lines) + "\n"
+    def prometheus(self, gauges: dict[str, float], reports: Iterable[tuple[str, Report]] = ()) -> str:
+        """Text exposition format 0.0.4. `reports`: of several workers, in place of this one's own numbers."""
+        lines: dict[str, list[str]] = {}
+        for worker, report in reports or [("", self.report(gauges))]:
+            label = f'worker="{worker}"' if worker else ""
+            for name, kind, line in _lines(report, ",".join(filter(None, (self._label, label)))):
+                lines.setdefault(f"# TYPE crossaisle_{name} {kind}", []).append(line)
+        return "\n".join(line for head, of in lines.items() for line in (head, *of)) + "\n"
 
-    def _named(self, name: str, labels: str = "") -> str:
-        """A metric with its labels, that of the shop first."""
-        every = ",".join(filter(None, (self._label, labels)))
-        return f"crossaisle_{name}{{{every}}}" if every else f"crossaisle_{name}"
+    def report(self, gauges: dict[str, float]) -> Report:
+        """Everything of now, JSON-ready."""
+        return {
+            "requests": [[route, status, n] for (route, status), n in sorted(self.requests.items())],
+            "seconds": [
+                [route, counts, self.seconds[route]] for route, counts in sorted(self.buckets.items())
+            ],
+            "counts": sorted(self.counts.items()),
+            "gauges": list(gauges.items()),
+        }
 
     def summary(self) -> dict[str, Any]:
         """The last 1,000 requests in a few numbers."""
@@ -77,6 +72,30 @@ class Metrics:
             "ms": dict(zip(("p50", "p95", "p99"), (round(float(q), 3) for q in quantiles), strict=True)),
             "counts": dict(self.counts),
         }
+
+
+def _lines(report: Report, every: str) -> Iterator[tuple[str, str, str]]:
+    """Name and type of a metric, and a line; `every`: labels of all lines."""
+
+    def named(name: str, labels: str = "") -> str:
+        both = ",".join(filter(None, (every, labels)))
+        return f"crossaisle_{name}{{{both}}}" if both else f"crossaisle_{name}"
+
+    for route, status, n in report["requests"]:
+        labels = f'route="{_escaped(route)}",status="{status}"'
+        yield "requests_total", "counter", f"{named('requests_total', labels)} {n}"
+    for route, counts, seconds in report["seconds"]:
+        label, total = f'route="{_escaped(route)}"', 0
+        for bound, n in zip((*BOUNDS, "+Inf"), counts, strict=True):
+            total += n
+            bucket = f'{label},le="{bound}"'
+            yield "request_seconds", "histogram", f"{named('request_seconds_bucket', bucket)} {total}"
+        yield "request_seconds", "histogram", f"{named('request_seconds_sum', label)} {seconds:.6f}"
+        yield "request_seconds", "histogram", f"{named('request_seconds_count', label)} {total}"
+    for name, n in report["counts"]:
+        yield f"{name}_total", "counter", f"{named(f'{name}_total')} {n}"
+    for name, value in report["gauges"]:
+        yield name, "gauge", f"{named(name)} {value:g}"
 
 
 def _escaped(text: str) -> str:

@@ -48,6 +48,12 @@ class PostgresEngine:
 
     remote = True
     begin = "BEGIN"
+    # Numbers are drawn before the commit: without a lock, a lower one may appear after a higher one was read.
+    begin_in_turn = (
+        "BEGIN ISOLATION LEVEL READ COMMITTED; "
+        f"SELECT pg_advisory_xact_lock({_LOCK}, hashtext(current_schema()))"
+    )
+    begin_reading = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
     def __init__(self, url: str) -> None:
         try:
@@ -138,6 +144,10 @@ class PostgresEngine:
             if self._reader is None:
                 self._reader = self._open(read_only=True)
             yield self._reader
+
+    def reader(self) -> Connection:
+        """A read-only connection."""
+        return self._open(read_only=True)
 
     def stream(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[Any]:
         """Rows in portions of 10,000."""

@@ -83,7 +83,7 @@ async def ready(request: Request) -> Response:
 async def metrics(request: Request) -> Response:
     """Prometheus text format."""
     service = service_of(request)
-    text = service.metrics.prometheus(service.gauges())
+    text = service.metrics.prometheus(service.gauges(), service.reports())
     return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import importlib.util
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,39 @@ from crossaisle.errors import ConfigError, MissingDependencyError
 from crossaisle.serve.guard import LOOPBACK
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from crossaisle.serve.board import Board
     from crossaisle.serve.shops import Shops
+
+LAST_SECONDS = 30.0
+"""When a worker is told to stop, what is under way has this time to end."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What `serve` was told, JSON-ready."""
+
+    model: str | None
+    shops: str | None
+    store: str | None
+    models: str | None
+    host: str
+    port: int
+    rate: float | None
+    largest_body: int
+
+    @property
+    def place(self) -> str:
+        """Where the store of the one shop is."""
+        return self.store or f"{Path(str(self.model))}.sqlite"
+
+    def check(self) -> None:
+        """`ConfigError` for what contradicts itself."""
+        if (self.model is None) == (self.shops is None):
+            raise ConfigError("give either MODEL or --shops FILE")
+        if self.shops is not None and (self.store is not None or self.models is not None):
+            raise ConfigError(f"with --shops, stores and folders of models are named in {self.shops}")
 
 
 def serve(
@@ -25,21 +58,47 @@ def serve(
     port: int = 8080,
     rate: float | None = None,
     largest_body: int = 16_000_000,
+    workers: int = 1,
 ) -> None:
     """Serves until it is told to stop. `store` is by default the model's name with `.sqlite` added.
 
     `models`: a folder of saved models between which the service may be switched. `shops`: a TOML file that
-    names several shops, in place of a model. Raises `ConfigError` for an address that others can reach while
-    a store has no API key.
+    names several shops, in place of a model. `workers`: processes that answer. Raises `ConfigError` for an
+    address that others can reach while a store has no API key.
     """
     needs_extra()
+    settings = Settings(
+        model=_text(model),
+        shops=_text(shops),
+        store=_text(store),
+        models=_text(models),
+        host=host,
+        port=port,
+        rate=rate,
+        largest_body=largest_body,
+    )
+    if workers > 1:
+        from crossaisle.serve.workers import supervise
+
+        supervise(settings, workers)
+        return
     import uvicorn
 
-    from crossaisle.serve.app import create_app
     from crossaisle.serve.connections import config
+
+    app = application(settings, open_shops(settings))
+    try:
+        uvicorn.Server(config(app, host=host, port=port, log_level="info")).run()
+    except KeyboardInterrupt:  # the server has closed everything and only passes the signal on
+        return
+
+
+def application(settings: Settings, opened: Shops) -> FastAPI:
+    """The application and a process made ready for it; `ConfigError` where others could come in."""
+    from crossaisle.serve.app import create_app
     from crossaisle.serve.keys import Keys
 
-    opened = _open(model, shops, store, models)
+    host = settings.host
     for service in opened.services.values():
         if host not in LOOPBACK and not Keys(service.store).any():
             opened.close()
@@ -52,36 +111,32 @@ def serve(
     # The catalogue lives as long as the process: the collector need not walk through it again and again.
     gc.collect()
     gc.freeze()
-    app = create_app(opened, rate=rate, largest_body=largest_body)
-    try:
-        uvicorn.Server(config(app, host=host, port=port, log_level="info")).run()
-    except KeyboardInterrupt:  # the server has closed everything and only passes the signal on
-        return
+    return create_app(opened, rate=settings.rate, largest_body=settings.largest_body)
 
 
-def _open(
-    model: str | Path | None,
-    shops: str | Path | None,
-    store: str | Path | None,
-    models: str | Path | None,
+def open_shops(
+    settings: Settings, board: Board | None = None, worker: int | None = None, run: str = ""
 ) -> Shops:
+    """The shops, warm. `board`, `worker`, `run`: where several processes serve them."""
     from crossaisle.serve.service import Service
     from crossaisle.serve.shops import Shops, read_shops
     from crossaisle.serve.warming import warm
 
-    if (model is None) == (shops is None):
-        raise ConfigError("give either MODEL or --shops FILE")
-    if shops is not None:
-        if store is not None or models is not None:
-            raise ConfigError(f"with --shops, stores and folders of models are named in {shops}")
-        return Shops.open(read_shops(shops))
-    service = Service.open(str(model), store or f"{Path(str(model))}.sqlite", models)
+    settings.check()
+    if settings.shops is not None:
+        return Shops.open(read_shops(settings.shops), board=board, worker=worker, run=run)
+    seat = None if board is None else board.seat("", worker or 0)
+    service = Service.open(str(settings.model), settings.place, settings.models, seat=seat, run=run)
     try:
         warm(service.shop)
     except BaseException:
         service.close()
         raise
-    return Shops.alone(service)
+    return Shops.alone(service, worker=worker)
+
+
+def _text(path: str | Path | None) -> str | None:
+    return None if path is None else str(path)
 
 
 def needs_extra() -> None:

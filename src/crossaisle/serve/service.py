@@ -6,10 +6,11 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from crossaisle import artifact
 from crossaisle.answer import RecommendationList
@@ -19,12 +20,16 @@ from crossaisle.errors import ArtifactError, ConfigError, StoreError, UnknownIdE
 from crossaisle.recommend import Recommender
 from crossaisle.serve.batching import Batcher
 from crossaisle.serve.experiments.running import Experiments
+from crossaisle.serve.following import Change, Following
 from crossaisle.serve.histories import LiveHistories
 from crossaisle.serve.live import LiveShop
 from crossaisle.serve.metrics import Metrics
 from crossaisle.serve.store import Event, Store
 from crossaisle.serve.trends import ARRIVALS, Pairs
 from crossaisle.serve.warming import CALM, ahead, warm
+
+if TYPE_CHECKING:
+    from crossaisle.serve.board import Seat
 
 T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
@@ -34,14 +39,24 @@ class Service:
     """One shop. Made by `open`; the endpoints only translate between HTTP and its methods."""
 
     def __init__(
-        self, model: Path, base: Recommender, store: Store, models: Path | None, *, name: str = ""
+        self,
+        model: Path,
+        base: Recommender,
+        store: Store,
+        models: Path | None,
+        *,
+        name: str = "",
+        following: Following | None = None,
     ) -> None:
-        """`name`: of the shop, where there may be several."""
+        """`name`: of the shop, where there may be several. `following`: where other workers serve it, too."""
         self.store, self.models, self.name = store, models, name
         self.metrics = Metrics(shop=name)
-        self.live = LiveHistories((event for _, event in store.events()), store.forgotten())
+        self.following = following
+        self.live = LiveHistories(self._known_events(), store.forgotten())
         self.changed: dict[str, dict[str, Any]] = store.items()
         self.active = self.previous = model
+        if following is not None and following.latest is not None:
+            self.active, self.previous = map(Path, following.latest)
         self.shop = LiveShop(base, self.live, self.changed)
         self.batcher = Batcher(lambda: self.shop, self.metrics)
         self.latest: deque[Event] = deque(maxlen=50)
@@ -54,19 +69,48 @@ class Service:
         self._counting: Future[Pairs] | None = None
         self.changing = asyncio.Lock()
         self.experiments = Experiments(self)
+        if following is not None:
+            following.bind(self)
 
     @classmethod
     def open(
-        cls, model: str | Path, store: str | Path, models: str | Path | None = None, *, name: str = ""
+        cls,
+        model: str | Path,
+        store: str | Path,
+        models: str | Path | None = None,
+        *,
+        name: str = "",
+        seat: Seat | None = None,
+        run: str = "",
     ) -> Service:
-        """Loads a saved model and opens the store; `ArtifactError`, `StoreError`."""
-        base = Recommender.load(model)
-        opened = Store(store)
+        """Loads a saved model and opens the store; `ArtifactError`, `StoreError`.
+
+        `seat`, `run`: of this process, where several workers serve from the store.
+        """
+        folder = None if models is None else Path(models)
+        if seat is None:
+            base = Recommender.load(model)
+            opened = Store(store)
+        else:
+            opened = Store(store, seat)
+        following = None
         try:
-            return cls(Path(model), base, opened, None if models is None else Path(models), name=name)
+            if seat is not None:
+                following = Following(opened, seat, run)
+                base = Recommender.load(following.latest[0] if following.latest else model)
+            return cls(Path(model), base, opened, folder, name=name, following=following)
         except BaseException:
+            if following is not None:
+                following.close()
             opened.close()
             raise
+
+    def _known_events(self) -> Iterator[Event]:
+        """Events of the store; the number of the last one is where following goes on."""
+        for seq, event in self.store.events():
+            if self.following is not None:
+                self.following.event = seq
+            yield event
 
     # Questions
 
@@ -76,10 +120,16 @@ class Service:
         `calm`: seconds since somebody did; by default somebody of this shop.
         """
         for query in ahead(self.shop):
-            while (self.batcher.calm if calm is None else calm()) < CALM:
+            while (self.calm if calm is None else calm()) < CALM:
                 await asyncio.sleep(CALM)
             if not self.shop.keeps(query):
                 await self.batcher.prepare([query])
+
+    @property
+    def calm(self) -> float:
+        """Seconds since somebody asked, be it this worker or another one."""
+        own = self.batcher.calm
+        return own if self.following is None else min(own, self.following.seat.calm)
 
     async def read(self, work: Callable[..., T], *arguments: Any) -> T:
         """Runs what reads the store beside the event loop."""
@@ -108,13 +158,20 @@ class Service:
 
     async def _add(self, events: Sequence[Event]) -> int:
         fresh = await _done(self.store.add(events))
-        self.live.add((*self.store.late(), *fresh))
-        if self.live.trends.full and (self._counting is None or self._counting.done()):
-            self._counting = self.readers.submit(self.live.trends.pairs)
-        self.latest.extend(fresh[-50:])
+        if self.following is None:
+            self.count((*self.store.late(), *fresh))
+        else:
+            await self.following.fresh()  # in the order that all workers see
         self.metrics.counts["events"] += len(fresh)
         self.metrics.counts["duplicate_events"] += len(events) - len(fresh)
         return len(fresh)
+
+    def count(self, events: Sequence[Event]) -> None:
+        """Has events count from the next answer on."""
+        self.live.add(events)
+        if self.live.trends.full and (self._counting is None or self._counting.done()):
+            self._counting = self.readers.submit(self.live.trends.pairs)
+        self.latest.extend(events[-50:])
 
     async def forget(self, user: str) -> int:
         """Deletes everything about a person; the number of events deleted from the store."""
@@ -123,6 +180,10 @@ class Service:
     async def _forget(self, user: str) -> int:
         self.experiments.forget(user)
         gone = await _done(self.store.forget(user))
+        if self.following is not None:
+            await self.following.forgotten()
+            await _done(self.store.forget_shown(user, time.time()))
+            return gone
         try:
             arrived = await self.read(self.store.latest_times, ARRIVALS)
         except StoreError:  # away since it deleted: what arrived of late is kept as it is
@@ -139,13 +200,17 @@ class Service:
 
     async def put_items(self, bodies: Mapping[str, dict[str, Any]]) -> None:
         """Keeps changed and new items; when this returns they hold in every answer."""
-        async with self.changing:
-            changed = self.changed | dict(bodies)
-            shop = await self._rebuilt(self.shop.base, changed)
-            arms = await self.in_order(self.experiments.rebuilt, shop.base, changed)
+        async with self.alone(), self.changing:
+            await self._take_items(bodies, keep=True)
+
+    async def _take_items(self, bodies: Mapping[str, dict[str, Any]], *, keep: bool) -> None:
+        changed = self.changed | dict(bodies)
+        shop = await self._rebuilt(self.shop.base, changed)
+        arms = await self.in_order(self.experiments.rebuilt, shop.base, changed)
+        if keep:
             await _done(self.store.put_items(dict(bodies)))
-            self.changed, self.shop = changed, shop
-            self.experiments.use(arms)
+        self.changed, self.shop = changed, shop
+        self.experiments.use(arms)
 
     async def _rebuilt(self, base: Recommender, changed: dict[str, dict[str, Any]]) -> LiveShop:
         before = self.shop
@@ -180,26 +245,77 @@ class Service:
             raise ConfigError("start the service with --models FOLDER to switch between models")
         if name not in self.known_models():
             raise UnknownIdError(f"no model {name!r} in the folder of models")
-        await self._switch(self.models / name)
+        async with self.alone(), self.changing:
+            await self._take_model(self.models / name, keep=True)
 
     async def roll_back(self) -> None:
         """Serves the model that was served before the last switch."""
-        if self.previous == self.active:
-            raise ConfigError("there is no earlier model to go back to")
-        await self._switch(self.previous)
+        async with self.alone(), self.changing:
+            if self.previous == self.active:
+                raise ConfigError("there is no earlier model to go back to")
+            await self._take_model(self.previous, keep=True)
 
-    async def _switch(self, folder: Path) -> None:
-        async with self.changing:
-            base = await self.in_order(Recommender.load, folder)
-            shop = await self._rebuilt(base, self.changed)
-            try:
-                await self.in_order(warm, shop, self.shop.kept_queries())
-            except Exception as error:
-                raise ArtifactError(f"{folder.name}: the model does not answer ({error})") from error
-            arms = await self.in_order(self.experiments.rebuilt, base, self.changed)
-            self.previous, self.active, self.shop = self.active, folder, shop
-            self.experiments.use(arms)
-            self.metrics.counts["model_switches"] += 1
+    async def _take_model(self, folder: Path, *, keep: bool) -> None:
+        base = await self.in_order(Recommender.load, folder)
+        shop = await self._rebuilt(base, self.changed)
+        try:
+            await self.in_order(warm, shop, self.shop.kept_queries())
+        except Exception as error:
+            raise ArtifactError(f"{folder.name}: the model does not answer ({error})") from error
+        arms = await self.in_order(self.experiments.rebuilt, base, self.changed)
+        if keep and self.following is not None:
+            body = {"run": self.following.run, "active": str(folder), "previous": str(self.active)}
+            await _done(self.store.put_active(body))
+        self.previous, self.active, self.shop = self.active, folder, shop
+        self.experiments.use(arms)
+        self.metrics.counts["model_switches"] += 1
+
+    # Other workers
+
+    def alone(self) -> AbstractAsyncContextManager[None]:
+        """Around a change: no other worker changes anything meanwhile, and all have it behind it."""
+        return nullcontext() if self.following is None else self.following.alone()
+
+    async def follow(self, changes: Sequence[Change]) -> None:
+        """Takes in what other workers changed; `changing` is held."""
+        names = [one.name for one in changes if one.what == "item"]
+        if names:
+            await self._take_items(await self.read(self.store.items, names), keep=False)
+        for one in changes:
+            if one.what == "model" and self.following is not None:
+                latest = self.following.model_of(one.body)
+                if latest is not None and Path(latest[0]) != self.active:
+                    await self._take_model(Path(latest[0]), keep=False)
+            elif one.what == "experiment":
+                await self.experiments.follow(one.name)
+
+    def everybody(self) -> Iterator[str]:
+        """Names of all people of whom anything is in memory; some come more than once."""
+        yield from self.live.names()
+        yield from self.experiments.people()
+        for shop in (self.shop, *self.experiments.shops()):
+            yield from shop.base.dataset.user_ids.all
+
+    def drop(self, digest: bytes, names: Sequence[str], arrived: Sequence[float]) -> None:
+        """Forgets a person in memory. `names`: that have this digest, as far as they are known here."""
+        for name in names:
+            self.experiments.forget(name)
+            self.live.forget(name, arrived)
+            self.latest = deque((e for e in self.latest if e.user != name), maxlen=50)
+        if not names:
+            self.live.forget_digest(digest)
+
+    def report(self) -> dict[str, Any]:
+        """What other workers show for this one."""
+        return self.metrics.report(self.gauges())
+
+    def reports(self) -> list[tuple[str, dict[str, Any]]]:
+        """Of all workers, where there are several: of this one now, of the others within the last second."""
+        if self.following is None:
+            return []
+        seat = self.following.seat
+        every = [(seat.worker, self.report()), *seat.reports()]
+        return [(str(worker), report) for worker, report in sorted(every, key=lambda pair: pair[0])]
 
     async def note(self, who: str, what: str) -> None:
         """One line of the audit log."""
@@ -222,6 +338,8 @@ class Service:
         self.experiments.close()
         self.batcher.close()
         self._changes.shutdown(wait=True)
+        if self.following is not None:
+            self.following.close()
         self.readers.shutdown(wait=True)
         self.store.close()
 

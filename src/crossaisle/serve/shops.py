@@ -13,11 +13,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import permutations
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
 from crossaisle.config import build
 from crossaisle.errors import ConfigError, CrossaisleError, nearest
 from crossaisle.serve.service import Service
+
+if TYPE_CHECKING:
+    from crossaisle.serve.board import Board
 
 _LOG = logging.getLogger(__name__)
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -121,20 +125,37 @@ class Shops:
         """`named`: False for the one shop of a service that has no names for shops."""
         self.services = dict(services)
         self.named = named
+        self.worker: int | None = None
+        """The number of this process, where there are several."""
+        self._board: Board | None = None
+        self._run = ""
         self.configs: dict[str, ShopConfig] = {}
         self.broken: dict[str, str] = {}
         """Shops that are not served, and why; for the log, not for clients."""
         self.rates: dict[str, float] = {}
 
     @classmethod
-    def alone(cls, service: Service) -> Shops:
+    def alone(cls, service: Service, *, worker: int | None = None) -> Shops:
         """One shop without a name."""
-        return cls({"": service}, named=False)
+        shops = cls({"": service}, named=False)
+        shops.worker = worker
+        return shops
 
     @classmethod
-    def open(cls, configs: Mapping[str, ShopConfig]) -> Shops:
-        """Opens every shop that can be opened; raises the error of one where none can."""
+    def open(
+        cls,
+        configs: Mapping[str, ShopConfig],
+        *,
+        board: Board | None = None,
+        worker: int | None = None,
+        run: str = "",
+    ) -> Shops:
+        """Opens every shop that can be opened; raises the error of one where none can.
+
+        `board`, `worker`, `run`: where several processes serve them.
+        """
         shops = cls({})
+        shops._board, shops.worker, shops._run = board, worker, run
         shops.configs = dict(configs)
         shops.rates = {name: c.rate for name, c in configs.items() if c.rate is not None}
         for name in configs:
@@ -152,7 +173,10 @@ class Shops:
 
         config, service = self.configs[name], None
         try:
-            service = Service.open(config.model, config.place, config.models, name=name)
+            seat = None if self._board is None else self._board.seat(name, self.worker or 0)
+            service = Service.open(
+                config.model, config.place, config.models, name=name, seat=seat, run=self._run
+            )
             warm(service.shop)
         # Whatever is wrong with one shop, the others go on.
         except Exception as error:
@@ -172,8 +196,8 @@ class Shops:
 
     @property
     def calm(self) -> float:
-        """Seconds since somebody asked anything, in any shop."""
-        return min(service.batcher.calm for service in self.services.values())
+        """Seconds since somebody asked anything, in any shop and of any worker."""
+        return min(service.calm for service in self.services.values())
 
     def close(self) -> None:
         """Closes every shop."""

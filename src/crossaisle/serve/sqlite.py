@@ -13,11 +13,12 @@ from crossaisle.serve.engines import COLUMNS, TABLES, VERSION, Connection, Event
 
 
 class SqliteEngine:
-    """A file. A second process may read it and make keys, but must not serve from it."""
+    """A file. Other processes may read it and make keys; those that serve from it must follow each other."""
 
     errors: tuple[type[Exception], ...] = (sqlite3.Error, OSError)
     remote = False
-    begin = "BEGIN IMMEDIATE"
+    begin = begin_in_turn = "BEGIN IMMEDIATE"
+    begin_reading = "BEGIN"
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -55,10 +56,15 @@ class SqliteEngine:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A read-only connection of its own."""
-        uri = f"{self.path.absolute().as_uri()}?mode=ro"
-        with closing(sqlite3.connect(uri, uri=True, check_same_thread=False)) as connection:
-            connection.execute("PRAGMA query_only=ON")
+        with closing(self.reader()) as connection:
             yield connection
+
+    def reader(self) -> Connection:
+        """A read-only connection."""
+        uri = f"{self.path.absolute().as_uri()}?mode=ro"
+        connection = sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None)
+        connection.execute("PRAGMA query_only=ON")
+        return connection
 
     def stream(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[Any]:
         """Rows one by one."""

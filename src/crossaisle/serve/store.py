@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from crossaisle.errors import StoreError
 from crossaisle.serve.engines import COLUMNS, Connection, Engine, Event
 from crossaisle.serve.writer import Busy, Unreachable, Writer
+
+if TYPE_CHECKING:
+    from crossaisle.serve.board import Seat
 
 __all__ = ["Busy", "Event", "Store", "Unreachable", "digest_of"]
 T = TypeVar("T")
@@ -36,18 +39,20 @@ def engine_for(place: str | Path) -> Engine:
 
 
 class Store:
-    """One writer thread, many readers. A second process must not serve from the same store."""
+    """One writer thread, many readers. Processes that serve from the same store need seats at one board."""
 
-    def __init__(self, place: str | Path) -> None:
-        """`place`: a file for SQLite, or `postgresql://USER:PASSWORD@HOST/DATABASE?schema=NAME`.
+    def __init__(self, place: str | Path, seat: Seat | None = None) -> None:
+        """`place`: a file for SQLite, or `postgresql://USER:PASSWORD@HOST/DATABASE?schema=NAME`. `seat`: of
+        this process, where others serve from the same store; then changes are logged for them.
 
         Raises `StoreError` where it cannot be opened.
         """
         self.engine = engine_for(place)
+        self._logs = seat is not None
         self.name = self.engine.name
         self.path = self.engine.path
         try:
-            self.writer = Writer(self.engine)
+            self.writer = Writer(self.engine, seat)
         except self.engine.errors as error:
             said = " ".join(str(error).split())
             raise StoreError(f"{self.name}: the store cannot be opened ({said})") from error
@@ -84,6 +89,7 @@ class Store:
 
         def work(connection: Connection) -> None:
             connection.executemany(_PUT.format("items"), rows)
+            self.log_changes(connection, "item", bodies)
 
         return self.submit(work)
 
@@ -107,7 +113,30 @@ class Store:
             connection.execute("DELETE FROM users WHERE id = ?", (user,))
             connection.execute('DELETE FROM exposures WHERE "user" = ?', (user,))
             connection.execute(_FORGET, (digest_of(user),))
+            self.log_changes(connection, "forgotten", [digest_of(user).hex()])
             return int(gone)
+
+        return self.submit(work)
+
+    def forget_shown(self, user: str, before: float) -> Future[None]:
+        """Deletes what another worker may have logged about a person while it did not know better."""
+
+        def work(connection: Connection) -> None:
+            connection.execute('DELETE FROM exposures WHERE "user" = ? AND time < ?', (user, before))
+
+        return self.submit(work)
+
+    def log_changes(self, connection: Connection, what: str, names: Iterable[str], body: str = "") -> None:
+        """Within a transaction: what other workers must take in. A thing is kept once, with a new number."""
+        if self._logs:
+            seq = connection.execute("SELECT coalesce(max(seq), 0) + 1 FROM changes").fetchone()[0]
+            connection.executemany(_LOG, [(what, name, seq, body) for name in names])
+
+    def put_active(self, body: dict[str, str]) -> Future[None]:
+        """Tells the other workers which model to serve."""
+
+        def work(connection: Connection) -> None:
+            self.log_changes(connection, "model", [""], json.dumps(body))
 
         return self.submit(work)
 
@@ -154,14 +183,19 @@ class Store:
 
     def latest_times(self, n: int) -> list[float]:
         """Times of the `n` events that came last, in the order in which they came."""
-        query = "SELECT time FROM events ORDER BY seq DESC LIMIT ?"
         with self.reading() as connection:
-            return [row[0] for row in connection.execute(query, (n,))][::-1]
+            return latest_times(connection, n)
 
-    def items(self) -> dict[str, dict[str, Any]]:
-        """Changed and new items by id."""
+    def items(self, names: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
+        """Changed and new items by id: all, or those named."""
+        query = "SELECT id, body FROM items"
         with self.reading() as connection:
-            return {name: json.loads(body) for name, body in connection.execute("SELECT id, body FROM items")}
+            if names is None or len(names) > 100:
+                rows = connection.execute(query).fetchall()
+            else:
+                rows = [row for name in names for row in connection.execute(f"{query} WHERE id = ?", (name,))]
+        wanted = None if names is None else set(names)
+        return {name: json.loads(body) for name, body in rows if wanted is None or name in wanted}
 
     def user(self, user: str) -> dict[str, Any] | None:
         """The attributes of a person; None where none were given."""
@@ -192,7 +226,17 @@ class Store:
 
 
 _PUT = "INSERT INTO {} (id, body) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body"
+_LOG = (
+    "INSERT INTO changes (what, name, seq, body) VALUES (?, ?, ?, ?) "
+    "ON CONFLICT (what, name) DO UPDATE SET seq = excluded.seq, body = excluded.body"
+)
 _FORGET = "INSERT INTO forgotten (digest) VALUES (?) ON CONFLICT (digest) DO NOTHING"
+
+
+def latest_times(connection: Connection, n: int, upto: int = 2**62) -> list[float]:
+    """Times of the `n` events that came last up to a number, in the order in which they came."""
+    query = "SELECT time FROM events WHERE seq <= ? ORDER BY seq DESC LIMIT ?"
+    return [row[0] for row in connection.execute(query, (upto, n))][::-1]
 
 
 def digest_of(user: str) -> bytes:

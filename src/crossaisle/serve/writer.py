@@ -11,10 +11,14 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Any, NamedTuple, TypeVar
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from crossaisle.errors import StoreError
 from crossaisle.serve.engines import COLUMNS, Connection, Engine, Event
+
+if TYPE_CHECKING:
+    from crossaisle.serve.board import Seat
 
 T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
@@ -44,8 +48,10 @@ class _Task(NamedTuple):
 class Writer:
     """Runs work in transactions. A future is done when its work is on the disk."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, seat: Seat | None = None) -> None:
+        """`seat`: where several workers write to the same store."""
+        self._engine, self._seat = engine, seat
+        self._begin = engine.begin if seat is None else engine.begin_in_turn
         self._failures: tuple[type[Exception], ...] = (StoreError, *engine.errors)
         self._queue: queue.Queue[_Task | None] = queue.Queue(WAITING)
         self._connection: Connection | None = engine.connect()
@@ -129,7 +135,9 @@ class Writer:
                 query = f"SELECT {COLUMNS} FROM events WHERE seq > ? ORDER BY seq"
                 found = [Event(*row) for row in connection.execute(query, (self._last,))]
                 self._last = self._newest(connection)
-                if found:
+                if self._seat is not None:
+                    self._seat.committed()  # read like what other workers write
+                elif found:
                     self.late.append(found)
                 self._doubtful = False
         except self._failures as error:
@@ -174,33 +182,43 @@ class Writer:
 
     def _transaction(self, connection: Connection, tasks: list[_Task]) -> None:
         """All tasks in one transaction; one that fails is undone alone."""
-        outcomes: list[tuple[_Task, Any, Exception | None]] = []
-        try:
-            connection.execute(self._engine.begin)
-            for part in _parts(tasks):
-                outcomes += self._run(connection, part)
-            last = self._newest(connection) if self._engine.remote else 0
-        except self._engine.errors as error:
-            self._undo(connection, tasks, error)
-            return
-        try:
-            connection.execute("COMMIT")
-        except self._engine.errors as error:
-            if not self._engine.lost(connection):
-                self._undo(connection, tasks, error)
-                return
-            self._drop()
-            self._doubtful = True
-            unclear = "the connection broke while this was written: send it again with the same key"
-            for task in tasks:
-                task.future.set_exception(Unreachable(f"{self._engine.name}: {unclear}"))
-            return
-        self._last = last
+        with nullcontext() if self._seat is None else self._seat.writing():
+            outcomes = self._committed(connection, tasks)
+        if self._seat is not None:
+            self._seat.committed()
         for task, value, problem in outcomes:
             if problem is None:
                 task.future.set_result(value)
             else:
                 task.future.set_exception(problem)
+
+    def _committed(
+        self, connection: Connection, tasks: list[_Task]
+    ) -> list[tuple[_Task, Any, Exception | None]]:
+        """What came of each task, once it is on the disk; nothing where all were told of a failure."""
+        outcomes: list[tuple[_Task, Any, Exception | None]] = []
+        try:
+            connection.execute(self._begin)
+            for part in _parts(tasks):
+                outcomes += self._run(connection, part)
+            last = self._newest(connection) if self._engine.remote else 0
+        except self._engine.errors as error:
+            self._undo(connection, tasks, error)
+            return []
+        try:
+            connection.execute("COMMIT")
+        except self._engine.errors as error:
+            if not self._engine.lost(connection):
+                self._undo(connection, tasks, error)
+                return []
+            self._drop()
+            self._doubtful = True
+            unclear = "the connection broke while this was written: send it again with the same key"
+            for task in tasks:
+                task.future.set_exception(Unreachable(f"{self._engine.name}: {unclear}"))
+            return []
+        self._last = last
+        return outcomes
 
     def _run(self, connection: Connection, part: list[_Task]) -> list[tuple[_Task, Any, Exception | None]]:
         connection.execute("SAVEPOINT task")

@@ -44,6 +44,7 @@ class ExperimentLog:
 
         def work(connection: Connection) -> None:
             connection.execute(_PUT, row)
+            self._store.log_changes(connection, "experiment", [experiment.name])
 
         return self._store.submit(work)
 
@@ -52,6 +53,12 @@ class ExperimentLog:
         with self._store.reading() as connection:
             rows = connection.execute("SELECT id, body FROM experiments").fetchall()
         return {name: Experiment.of(json.loads(body)) for name, body in rows}
+
+    def experiment(self, name: str) -> Experiment:
+        """One of them; it must be there."""
+        with self._store.reading() as connection:
+            body = connection.execute("SELECT body FROM experiments WHERE id = ?", (name,)).fetchone()[0]
+        return Experiment.of(json.loads(body))
 
     def add(self, exposures: Sequence[Exposure]) -> Future[None]:
         """Keeps exposures."""

@@ -87,7 +87,8 @@ class Experiments:
         """The list of a person's arm, and what to tell about it."""
         user = str(query.user)
         # The same list until the person does something: a page that is loaded again does not jump.
-        version = str(self._service.live.of(user).version)
+        # Counted by events, which are the same after a restart and in every worker.
+        version = str(len(self._service.live.of(user).items))
         rng = random.Random(seed_of(experiment.name, user, version))
         if experiment.kind == "interleaving":
             first, second = experiment.arms
@@ -198,17 +199,37 @@ class Experiments:
         self._waiting = [one for one in self._waiting if one.user != user]
         self._shown = OrderedDict((key, value) for key, value in self._shown.items() if key[1] != user)
 
+    def people(self) -> list[str]:
+        """Who is remembered here, some more than once."""
+        return [one.user for one in list(self._waiting)] + [user for _, user in list(self._shown)]
+
+    def shops(self) -> list[LiveShop]:
+        """Those of arms that have one of their own."""
+        return list(self._shops.values())
+
     # Changes
 
     async def create(self, experiment: Experiment) -> None:
         """Starts an experiment. `ConflictError` where the name or the placement is taken."""
         service = self._service
-        async with service.changing:
+        async with service.alone(), service.changing:
             self._check(experiment)
             shops = await service.in_order(self.shops_of, experiment, service.shop.base, service.changed)
             await asyncio.wrap_future(self.log.put(experiment))
             self._shops |= shops
             self.all[experiment.name] = experiment
+
+    async def follow(self, name: str) -> None:
+        """Takes in what another worker started or stopped."""
+        service = self._service
+        experiment = await service.read(self.log.experiment, name)
+        if experiment.running:
+            self._shops |= await service.in_order(
+                self.shops_of, experiment, service.shop.base, service.changed
+            )
+            self.all[name] = experiment
+        else:
+            self._end(experiment)
 
     def _check(self, experiment: Experiment) -> None:
         if experiment.name in self.all:
@@ -223,18 +244,21 @@ class Experiments:
 
     async def stop(self, name: str) -> Experiment:
         """Ends an experiment; everybody gets the active model's lists again."""
-        async with self._service.changing:
+        async with self._service.alone(), self._service.changing:
             experiment = self.get(name)
             if experiment.running:
                 experiment = replace(experiment, stopped=time.time())
                 await asyncio.wrap_future(self.log.put(experiment))
-                self.all[name] = experiment
-                self.broken.pop(name, None)
-                for key in [key for key in self._shops if key[0] == name]:
-                    del self._shops[key]
-                    if batcher := self._batchers.pop(key, None):
-                        batcher.end()
+                self._end(experiment)
         return experiment
+
+    def _end(self, experiment: Experiment) -> None:
+        self.all[experiment.name] = experiment
+        self.broken.pop(experiment.name, None)
+        for key in [key for key in self._shops if key[0] == experiment.name]:
+            del self._shops[key]
+            if batcher := self._batchers.pop(key, None):
+                batcher.end()
 
     def get(self, name: str) -> Experiment:
         """An experiment by name; `UnknownIdError`."""

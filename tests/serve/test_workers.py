@@ -1,0 +1,246 @@
+"""Several workers on one port: what one of them acknowledged holds in the next answer of another."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from benchmarks.local_servers import Missing, Postgres, free_port
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="one worker only on Windows")
+LIMIT = 60.0
+SAID = re.compile(r"worker (\d): process (\d+)")
+
+
+def until(true: Callable[[], bool], what: str) -> None:
+    end = time.monotonic() + LIMIT
+    while not true():
+        assert time.monotonic() < end, what
+        time.sleep(0.02)
+
+
+class Workers:
+    """The command as a process, and a connection to each of its workers."""
+
+    def __init__(self, arguments: list[str], log: Path, workers: int) -> None:
+        self.port, self.log, self.n = free_port(), log, workers
+        command = [sys.executable, "-m", "crossaisle", "serve", *arguments]
+        command += ["--port", str(self.port), "--workers", str(workers)]
+        with log.open("w") as file:
+            self.process = subprocess.Popen(command, stdout=file, stderr=file)
+        self._clients: dict[int, httpx.Client] = {}
+
+    def started(self) -> None:
+        def ready() -> bool:
+            assert self.process.poll() is None, self.log.read_text()
+            return f"{self.n} workers serve" in self.log.read_text()
+
+        until(ready, "not ready")
+
+    def client(self, worker: int) -> httpx.Client:
+        """A connection that this worker took and that is still open."""
+        end = time.monotonic() + LIMIT
+        if worker in self._clients and self._answers(self._clients[worker]) != worker:
+            self._clients.pop(worker).close()  # idle for too long, and opened again to another worker
+        while worker not in self._clients:
+            assert time.monotonic() < end, f"worker {worker} takes no connection"
+            one = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=LIMIT)
+            answers = self._answers(one)
+            if answers is None or answers in self._clients:
+                one.close()
+            else:
+                self._clients[answers] = one
+        return self._clients[worker]
+
+    @staticmethod
+    def _answers(client: httpx.Client) -> int | None:
+        try:
+            return int(client.get("/api/health/live").headers["x-worker"])
+        except httpx.TransportError:
+            return None
+
+    def ask(self, worker: int, method: str, path: str, **more: Any) -> httpx.Response:
+        answer = self.client(worker).request(method, path, **more)
+        assert answer.headers["x-worker"] == str(worker)
+        return answer
+
+    def get(self, worker: int, path: str) -> Any:
+        answer = self.ask(worker, "GET", path)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def pid(self, worker: int) -> int:
+        return [int(pid) for number, pid in SAID.findall(self.log.read_text()) if int(number) == worker][-1]
+
+    def kill(self, worker: int) -> None:
+        """Kills one by its own number and waits until there is another in its place."""
+        gone = self.pid(worker)
+        if worker in self._clients:
+            self._clients.pop(worker).close()
+        os.kill(gone, signal.SIGKILL)
+        until(lambda: self.pid(worker) != gone, "not started again")
+        self.client(worker)
+
+    def close(self) -> None:
+        for client in self._clients.values():
+            client.close()
+        self.process.terminate()
+        try:
+            self.process.wait(timeout=LIMIT)
+        finally:
+            self.process.kill()
+
+
+@contextmanager
+def serving(arguments: list[str], folder: Path, workers: int = 2) -> Iterator[Workers]:
+    running = Workers(arguments, folder / "log", workers)
+    try:
+        running.started()
+        yield running
+    finally:
+        running.close()
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def both(
+    request: pytest.FixtureRequest, model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Workers]:
+    """Two workers; tests use people and items of their own."""
+    folder = tmp_path_factory.mktemp("workers")
+    with ExitStack() as stack:
+        store = str(folder / "s.sqlite")
+        if request.param == "postgres":
+            try:
+                server = Postgres()
+            except Missing as missing:
+                pytest.skip(str(missing))
+            stack.callback(server.close)
+            store = server.url
+        shutil.copytree(model.parent, folder / "models")
+        arguments = [str(folder / "models" / "a"), "--store", store, "--models", str(folder / "models")]
+        yield stack.enter_context(serving(arguments, folder))
+
+
+def event(user: str, item: str, **more: Any) -> dict[str, Any]:
+    return {"user": user, "item": item, **more}
+
+
+def test_an_event_counts_in_the_next_answer_of_another_worker(both: Workers) -> None:
+    for number in range(40):
+        user, (one, other) = f"new-{number}", (number % 2, 1 - number % 2)
+        assert both.get(other, f"/api/recommend/{user}")["served"] != "for_you"
+        assert both.ask(one, "POST", "/api/events", json=event(user, "bread")).json()["accepted"] == 1
+        assert both.get(other, f"/api/recommend/{user}")["served"] == "for_you"
+        assert both.get(one, f"/api/recommend/{user}")["served"] == "for_you"
+
+
+def test_a_list_that_is_kept_is_made_anew_after_an_event_elsewhere(both: Workers) -> None:
+    both.ask(0, "POST", "/api/events", json=event("kai", "bread"))
+    before = [both.get(worker, "/api/recommend/kai?n=3") for worker in (0, 1)]
+    assert before[0]["items"] == before[1]["items"]
+    both.ask(0, "POST", "/api/events", json=event("kai", "butter"))
+    after = [both.get(worker, "/api/recommend/kai?n=3") for worker in (1, 0)]
+    assert after[0]["items"] == after[1]["items"] != before[0]["items"]
+
+
+def test_a_key_counts_once_whoever_is_asked(both: Workers) -> None:
+    counted = [
+        both.ask(worker, "POST", "/api/events", json=event("once", "bread", key=f"k{n}")).json()["accepted"]
+        for n in range(5)
+        for worker in (n % 2, 1 - n % 2)
+    ]
+    assert counted == [1, 0] * 5
+    assert len(both.get(0, "/api/users/once")["events"]) == 5
+
+
+def test_a_new_item_is_in_the_lists_of_all_workers(both: Workers) -> None:
+    for number in range(6):
+        one, other = number % 2, 1 - number % 2
+        path = f"/api/items/rye-{number}"
+        assert both.ask(one, "PUT", path, json={"title": "Rye bread"}).status_code == 201
+        assert both.get(other, path)["title"] == "Rye bread"
+        assert both.get(other, f"{path}/similar")["items"]
+        assert both.ask(other, "PATCH", path, json={"price": 2.5}).status_code == 200
+        assert both.ask(one, "PATCH", path, json={"in_stock": False}).json()["price"] == 2.5
+        assert both.get(other, path)["in_stock"] is False
+        assert both.ask(one, "DELETE", path).status_code == 204
+        names = [r["item_id"] for r in both.get(other, "/api/items/bread/similar?n=100")["items"]]
+        assert f"rye-{number}" not in names
+
+
+def test_who_is_forgotten_is_forgotten_everywhere(both: Workers) -> None:
+    both.ask(0, "POST", "/api/events", json=event("gone", "bread"))
+    for worker in (0, 1):
+        assert both.get(worker, "/api/recommend/gone")["served"] == "for_you"
+        assert both.get(worker, "/api/recommend/bob")["served"] == "for_you"  # known by the model
+    for user in ("gone", "bob"):
+        assert both.ask(1, "DELETE", f"/api/users/{user}").status_code == 200
+        for worker in (0, 1):
+            assert both.get(worker, f"/api/recommend/{user}")["served"] != "for_you"
+            assert both.ask(worker, "GET", f"/api/users/{user}").status_code == 404
+    assert both.ask(0, "POST", "/api/events", json=event("gone", "milk")).json()["accepted"] == 1
+    for worker in (1, 0):
+        assert both.get(worker, "/api/recommend/gone")["served"] == "for_you"
+        assert [e["item"] for e in both.get(worker, "/api/users/gone")["events"]] == ["milk"]
+
+
+def test_all_workers_switch_the_model_and_back(both: Workers) -> None:
+    before = both.get(1, "/api/recommend/eve?n=3")["items"]
+    assert both.ask(0, "POST", "/api/models/activate", json={"name": "b"}).json()["active"] == "b"
+    for worker in (0, 1):
+        assert both.get(worker, "/api/models")["active"] == "b"
+        assert both.get(worker, "/api/models")["previous"] == "a"
+    assert both.get(1, "/api/recommend/eve?n=3")["items"] != before
+    both.kill(0)
+    assert both.get(0, "/api/models")["active"] == "b"
+    assert both.ask(1, "POST", "/api/models/roll-back").json()["active"] == "a"
+    assert both.get(0, "/api/models")["active"] == "a"
+    assert both.get(0, "/api/recommend/eve?n=3")["items"] == before
+
+
+def test_an_experiment_runs_and_ends_in_all_workers(both: Workers) -> None:
+    arms = [{"name": "x"}, {"name": "y", "model": "b"}]
+    body = {"name": "both", "arms": arms, "placement": "discover"}
+    assert both.ask(0, "POST", "/api/experiments", json=body).status_code == 201
+    for user in ("ann", "bea", "cid", "dan"):
+        answers = [both.get(worker, f"/api/recommend/{user}?placement=discover") for worker in (0, 1)]
+        assert answers[0]["experiment"] == answers[1]["experiment"]
+        assert answers[0]["experiment"]["name"] == "both"
+        assert answers[0]["items"] == answers[1]["items"]
+    assert both.ask(1, "POST", "/api/experiments", json=body).status_code == 409
+    assert both.ask(1, "POST", "/api/experiments/both/stop").status_code == 200
+    assert both.get(0, "/api/recommend/ann?placement=discover").get("experiment") is None
+
+
+def test_a_killed_worker_is_started_again_and_nothing_acknowledged_is_lost(both: Workers) -> None:
+    for number in range(2):
+        worker = number
+        both.ask(worker, "POST", "/api/events", json=event(f"late-{number}", "bread"))
+        both.ask(worker, "PUT", f"/api/items/late-{number}", json={"title": "Late bread"})
+        both.kill(worker)
+        for asked in (0, 1):
+            assert both.get(asked, f"/api/recommend/late-{number}")["served"] == "for_you"
+            assert both.get(asked, f"/api/items/late-{number}")["title"] == "Late bread"
+            assert len(both.get(asked, f"/api/users/late-{number}")["events"]) == 1
+
+
+def test_metrics_tell_of_all_workers(both: Workers) -> None:
+    def told() -> bool:
+        text = both.ask(0, "GET", "/metrics").text
+        named = {f'crossaisle_up_seconds{{worker="{worker}"}}' in text for worker in (0, 1)}
+        return named == {True} and text.count("# TYPE crossaisle_requests_total counter") == 1
+
+    both.get(1, "/api/trending")
+    until(told, "a worker is missing in /metrics")
