@@ -20,9 +20,9 @@ from typing import Any
 
 from crossaisle.errors import ConfigError, StoreError
 
-COMMITS, READ, APPLIED, SERVING, ASKED = range(5)
+COMMITS, READ, APPLIED, SERVING, ASKED, OPEN = range(6)
 """Commits so far; number of the last change read and of the last applied; whether requests are answered;
-when the last one was (monotonic milliseconds, one clock for the whole machine)."""
+when the last one was (monotonic milliseconds, one clock for the whole machine); open connections."""
 FIELDS = 8
 REPORT = 1 << 17
 """Bytes for what a worker tells about a shop for `/metrics`."""
@@ -61,6 +61,12 @@ class Board:
             at = (shop * self.workers + worker) * FIELDS
             self.numbers[at + SERVING] = 0
             self.numbers[at + COMMITS] += 1
+
+    def crowded(self, worker: int, connections: int) -> bool:
+        """Whether another worker has fewer; says how many this one has."""
+        self.numbers[worker * FIELDS + OPEN] = connections
+        others = (n * FIELDS for n in range(self.workers) if n != worker)
+        return any(self.numbers[at + SERVING] and self.numbers[at + OPEN] < connections for at in others)
 
     def close(self) -> None:
         """Lets go of it."""

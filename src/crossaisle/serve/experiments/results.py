@@ -16,6 +16,9 @@ from crossaisle.serve.engines import Event
 from crossaisle.serve.experiments.design import Experiment
 from crossaisle.serve.experiments.log import Exposure
 
+SAME_SECONDS = 600.0
+"""The same list shown to the same person again within this time counts once."""
+
 
 @dataclass
 class Seen:
@@ -40,6 +43,8 @@ def people(experiment: Experiment, exposures: Iterable[Exposure], goals: Iterabl
     window = experiment.window_hours * 3600.0
     for one in sorted(exposures, key=lambda e: e.time):
         person = seen.setdefault(one.user, Seen(one.arm, one.time))
+        if person.exposures and _again(person.exposures[-1], one):
+            continue
         if one.time <= person.first + window:
             person.exposures.append(one)
             person.rewards.append({})
@@ -55,6 +60,12 @@ def people(experiment: Experiment, exposures: Iterable[Exposure], goals: Iterabl
                 known.rewards[at][place] = known.rewards[at].get(place, 0.0) + worth
                 break
     return seen
+
+
+def _again(before: Exposure, now: Exposure) -> bool:
+    """The same list shown again within a while, which each worker logs once."""
+    same = (before.arm, before.items) == (now.arm, now.items)
+    return same and now.time - before.time < SAME_SECONDS
 
 
 def results(

@@ -22,7 +22,7 @@ from crossaisle.serve.batching import Batcher
 from crossaisle.serve.experiments.design import Arm, Experiment, seed_of
 from crossaisle.serve.experiments.log import ExperimentLog, Exposure
 from crossaisle.serve.experiments.mixing import explore, place_probabilities, team_draft
-from crossaisle.serve.experiments.results import results
+from crossaisle.serve.experiments.results import SAME_SECONDS, results
 from crossaisle.serve.live import LiveShop
 
 if TYPE_CHECKING:
@@ -35,8 +35,6 @@ DRAWN = 20
 """At most this many places are drawn; those after them follow the ranking."""
 FLUSH_SECONDS = 0.2
 """Exposures are written together after this time; as many may be lost in a crash."""
-SAME_SECONDS = 600.0
-"""The same list shown to the same person again within this time is logged once."""
 REMEMBERED = 100_000
 Key = tuple[str, str]
 
