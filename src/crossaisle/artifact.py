@@ -23,6 +23,7 @@ import numpy as np
 from scipy import sparse
 
 from crossaisle.errors import ArtifactError
+from crossaisle.sharing import shared
 
 FORMAT = "crossaisle"
 VERSION = 1
@@ -273,12 +274,17 @@ def unpack(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
         elif part == "shape":
             data = arrays[f"{stem}.data"]
             # Half precision is a form of storage: scipy does not calculate with it.
-            data = data.astype(np.float32) if data.dtype == np.float16 else data
+            data = _widened(data, np.float32) if data.dtype == np.float16 else data
             indices = arrays[f"{stem}.indices"]
-            indices = indices.astype(np.int32) if indices.dtype == np.uint16 else indices
+            indices = _widened(indices, np.int32) if indices.dtype == np.uint16 else indices
             triple = data, indices, arrays[f"{stem}.indptr"]
             out[stem] = sparse.csr_matrix(triple, shape=tuple(int(v) for v in value))
     return out
+
+
+def _widened(stored: np.ndarray, kind: type[Any]) -> np.ndarray:
+    wide: np.ndarray = shared(stored, kind.__name__, lambda: stored.astype(kind))
+    return wide
 
 
 def write_arrays(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytest
 pytest.importorskip("fastapi", reason="needs pip install 'crossaisle[serve]'")
 import httpx
 
+from benchmarks.local_servers import Missing, Postgres
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay
 from crossaisle.models.blend import Blend
@@ -28,6 +30,8 @@ from crossaisle.serve.app import create_app
 from crossaisle.serve.connections import config
 from crossaisle.serve.service import Service
 from crossaisle.serve.shops import Shops, read_shops
+
+_NUMBERS = count()
 
 
 def fitted(shop: Dataset, *, popularity: float = 0.1) -> Recommender:
@@ -77,6 +81,26 @@ def shops(folder: Path) -> Iterator[Shops]:
     opened = Shops.open(read_shops(folder / "shops.toml"))
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A real server, or the test is skipped."""
+    try:
+        server = Postgres()
+    except Missing as missing:
+        pytest.skip(str(missing))
+    yield server
+    server.close()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> str | Path:
+    """Where a new store may be: on both engines."""
+    if request.param == "sqlite":
+        return tmp_path / "s.sqlite"
+    server: Postgres = request.getfixturevalue("postgres")
+    return f"{server.url}&schema=test_{next(_NUMBERS)}"
 
 
 Talk = Callable[[httpx.AsyncClient], Coroutine[Any, Any, None]]

@@ -23,26 +23,6 @@ from crossaisle.serve.shops import ShopConfig, Shops
 from crossaisle.serve.store import Busy, Event, Store, Unreachable
 from tests.serve.conftest import talk
 
-_NUMBERS = count()
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
-    try:
-        server = Postgres()
-    except Missing as missing:
-        pytest.skip(str(missing))
-    yield server
-    server.close()
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> str | Path:
-    if request.param == "sqlite":
-        return tmp_path / "s.sqlite"
-    server: Postgres = request.getfixturevalue("postgres")
-    return f"{server.url}&schema=test_{next(_NUMBERS)}"
-
 
 @pytest.fixture
 def store(place: str | Path) -> Iterator[Store]:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
-from benchmarks.local_servers import Missing, Postgres, free_port
+from benchmarks.local_servers import free_port
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="one worker only on Windows")
 LIMIT = 60.0
@@ -122,12 +123,7 @@ def both(
     with ExitStack() as stack:
         store = str(folder / "s.sqlite")
         if request.param == "postgres":
-            try:
-                server = Postgres()
-            except Missing as missing:
-                pytest.skip(str(missing))
-            stack.callback(server.close)
-            store = server.url
+            store = f"{request.getfixturevalue('postgres').url}&schema=workers"
         shutil.copytree(model.parent, folder / "models")
         arguments = [str(folder / "models" / "a"), "--store", store, "--models", str(folder / "models")]
         yield stack.enter_context(serving(arguments, folder))
@@ -178,6 +174,21 @@ def test_a_new_item_is_in_the_lists_of_all_workers(both: Workers) -> None:
         assert both.ask(one, "DELETE", path).status_code == 204
         names = [r["item_id"] for r in both.get(other, "/api/items/bread/similar?n=100")["items"]]
         assert f"rye-{number}" not in names
+
+
+def test_changes_made_at_the_same_time_are_all_in_all_workers(both: Workers) -> None:
+    with ThreadPoolExecutor(2) as threads:
+
+        def put(worker: int) -> list[int]:
+            paths = [f"/api/items/w{worker}-{number}" for number in range(5)]
+            return [both.client(worker).put(path, json={"title": "Jam"}).status_code for path in paths]
+
+        for worker in (0, 1):
+            both.client(worker)
+        assert list(threads.map(put, (0, 1))) == [[201] * 5] * 2
+    for asked in (0, 1):
+        found = both.get(asked, "/api/items?q=jam&n=100")["items"]
+        assert {f"w{worker}-{n}" for worker in (0, 1) for n in range(5)} <= {one["item_id"] for one in found}
 
 
 def test_who_is_forgotten_is_forgotten_everywhere(both: Workers) -> None:
@@ -244,3 +255,57 @@ def test_metrics_tell_of_all_workers(both: Workers) -> None:
 
     both.get(1, "/api/trending")
     until(told, "a worker is missing in /metrics")
+
+
+# The processes
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    state = Path(f"/proc/{pid}/stat")
+    return not state.exists() or state.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_all_end_together_and_leave_nothing_behind(
+    sent: signal.Signals, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    with serving([str(model), "--store", str(tmp_path / "s.sqlite")], tmp_path) as running:
+        pids = [running.pid(worker) for worker in (0, 1)]
+        running.ask(0, "POST", "/api/events", json=event("zoe", "bread"))
+        assert all(map(alive, pids))
+        running.process.send_signal(sent)
+        running.process.wait(timeout=LIMIT)
+        until(lambda: not any(map(alive, pids)), "a worker is left behind")
+        assert list((tmp_path / "tmp").iterdir()) == []
+        assert running.process.returncode == (-signal.SIGKILL if sent == signal.SIGKILL else 0)
+
+
+def test_what_keeps_workers_from_starting_is_said_once(model: Path, tmp_path: Path) -> None:
+    shutil.copytree(model, tmp_path / "bad")
+    array = next((tmp_path / "bad").rglob("*.npy"))
+    array.write_bytes(array.read_bytes()[:-1] + b"?")
+    running = Workers([str(tmp_path / "bad"), "--store", str(tmp_path / "s.sqlite")], tmp_path / "log", 2)
+    assert running.process.wait(timeout=LIMIT) == 1
+    said = running.log.read_text()
+    assert said.count("does not match its checksum") == 1
+    assert "Traceback" not in said
+    assert not any(alive(running.pid(worker)) for worker in (0, 1))
+
+
+def test_several_shops_and_several_workers(folder: Path) -> None:
+    with serving(["--shops", str(folder / "shops.toml")], folder) as running:
+        for shop, other in (("north", "south"), ("south", "north")):
+            to, elsewhere = {"X-Shop": shop}, {"X-Shop": other}
+            running.ask(0, "POST", "/api/events", json=event(f"of-{shop}", "bread"), headers=to)
+            running.ask(1, "PUT", f"/api/items/of-{shop}", json={"title": "Rye bread"}, headers=to)
+            path = f"/api/recommend/of-{shop}"
+            assert running.ask(1, "GET", path, headers=to).json()["served"] == "for_you"
+            assert running.ask(1, "GET", path, headers=elsewhere).json()["served"] != "for_you"
+            assert running.ask(0, "GET", f"/api/items/of-{shop}", headers=to).status_code == 200
+            assert running.ask(0, "GET", f"/api/items/of-{shop}", headers=elsewhere).status_code == 404

@@ -14,6 +14,7 @@ from scipy import sparse
 from crossaisle.data.history import SECONDS_PER_DAY, Histories
 from crossaisle.data.taxonomy import SEPARATOR, Taxonomy
 from crossaisle.data.vocabulary import Rows, Vocabulary
+from crossaisle.sharing import shared
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ class Dataset:
         if time is None:
             day, moment = np.full(len(self.events), np.nan), np.nan
         else:
-            day = time / SECONDS_PER_DAY
+            day = shared(time, "days", lambda: time / SECONDS_PER_DAY)
             moment = (day.max() if len(day) else np.nan) if now is None else now
         everyone = Histories(
             self.user_indptr,

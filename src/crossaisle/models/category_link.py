@@ -16,6 +16,7 @@ from crossaisle.data.history import Decay, Floats, Histories
 from crossaisle.data.vocabulary import Rows
 from crossaisle.models.base import Scorer, pack_words, unpack_words
 from crossaisle.models.top import Mask, best_rows
+from crossaisle.sharing import shared
 
 _DENSE_CELLS = 50_000_000
 """Categories times items up to which the shares are kept dense: every history has many of the categories."""
@@ -169,7 +170,7 @@ class CategoryLink(Scorer):
     @cached_property
     def _counts(self) -> Floats:
         """float32 (n_categories, n_items)"""
-        dense: Floats = self.counts_.toarray()
+        dense: Floats = shared(self.counts_.data, "dense", self.counts_.toarray)
         return dense
 
     def _event_weights(self, histories: Histories) -> Floats:

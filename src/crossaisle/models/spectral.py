@@ -15,6 +15,7 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay, Floats, Histories
 from crossaisle.data.vocabulary import Vocabulary
 from crossaisle.models.base import Arrays, Scorer
+from crossaisle.sharing import shared
 
 
 @dataclass(kw_only=True)
@@ -105,7 +106,8 @@ class SpectralEASE(Scorer):
 
     def restore(self, arrays: Mapping[str, np.ndarray], item_ids: Vocabulary) -> SpectralEASE:
         super().restore(arrays, item_ids)
-        self.factors_ = self.factors_.astype(np.float32)
+        stored = self.factors_
+        self.factors_ = shared(stored, "float32", lambda: stored.astype(np.float32))
         return self
 
     @cached_property

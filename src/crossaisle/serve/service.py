@@ -12,7 +12,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from crossaisle import artifact
+from crossaisle import artifact, sharing
 from crossaisle.answer import RecommendationList
 from crossaisle.client.answers import CategoryLinks, InExperiment
 from crossaisle.data.query import Query
@@ -245,15 +245,21 @@ class Service:
             raise ConfigError("start the service with --models FOLDER to switch between models")
         if name not in self.known_models():
             raise UnknownIdError(f"no model {name!r} in the folder of models")
-        async with self.alone(), self.changing:
-            await self._take_model(self.models / name, keep=True)
+        await self._switch(self.models / name)
 
     async def roll_back(self) -> None:
         """Serves the model that was served before the last switch."""
+        await self._switch(None)
+
+    async def _switch(self, folder: Path | None) -> None:
+        """To a model, or to the previous one."""
         async with self.alone(), self.changing:
-            if self.previous == self.active:
+            if folder is None and self.previous == self.active:
                 raise ConfigError("there is no earlier model to go back to")
-            await self._take_model(self.previous, keep=True)
+            before = self.previous
+            await self._take_model(folder or before, keep=True)
+        if before not in (self.active, self.previous):
+            sharing.drop(before)
 
     async def _take_model(self, folder: Path, *, keep: bool) -> None:
         base = await self.in_order(Recommender.load, folder)

@@ -9,15 +9,18 @@ import asyncio
 import json
 import logging
 import os
+import shutil
 import signal
 import socket
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import uvicorn
 
+from crossaisle import sharing
 from crossaisle.errors import CrossaisleError
 from crossaisle.serve.board import Board
 from crossaisle.serve.connections import BACKLOG, config
@@ -30,7 +33,8 @@ POLITE_SECONDS = 0.002
 def main() -> None:
     """Serves until it is told to stop."""
     told = json.loads(sys.stdin.readline())
-    threading.Thread(target=_end_with_stdin, daemon=True).start()
+    sharing.use(Path(told["shared"]))
+    threading.Thread(target=_end_with_stdin, args=(told["shared"],), daemon=True).start()
     logging.basicConfig(level=logging.WARNING, format=f"worker {told['worker']}: %(levelname)s: %(message)s")
     settings = Settings(**told["settings"])
     board = Board(told["board"], told["shops"], told["workers"])
@@ -121,9 +125,10 @@ def _tell(what: str, text: str) -> None:
     print(json.dumps({"crossaisle": what, "text": text}), flush=True)
 
 
-def _end_with_stdin() -> None:
+def _end_with_stdin(shared: str) -> None:
     while os.read(0, 4096):
         pass
+    shutil.rmtree(shared, ignore_errors=True)  # nobody else is there to do it
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(LAST_SECONDS)
     os._exit(1)

@@ -11,13 +11,15 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import asdict
+from pathlib import Path
 from types import FrameType
 
 from crossaisle.errors import ConfigError, CrossaisleError, StoreError
 from crossaisle.serve.board import Board
 from crossaisle.serve.run import LAST_SECONDS, Settings
+from crossaisle.sharing import SharedFolder
 
 _LOG = logging.getLogger(__name__)
 LOOK_SECONDS = 0.05
@@ -31,8 +33,8 @@ def supervise(settings: Settings, workers: int) -> None:
     names = _open_stores(settings)
     board = Board.create(names, workers)
     try:
-        with _bound(settings.host, settings.port) as listening:
-            Supervisor(settings, board, listening).run()
+        with _bound(settings.host, settings.port) as listening, closing(SharedFolder()) as shared:
+            Supervisor(settings, board, listening, shared.path).run()
     finally:
         board.close()
 
@@ -114,8 +116,8 @@ class Worker:
 class Supervisor:
     """The process that was started by hand."""
 
-    def __init__(self, settings: Settings, board: Board, listening: socket.socket) -> None:
-        self._board, self._settings = board, settings
+    def __init__(self, settings: Settings, board: Board, listening: socket.socket, shared: Path) -> None:
+        self._board, self._settings, self._shared = board, settings, shared
         self._files = (board.fd, listening.fileno())
         self._run = secrets.token_hex(8)
         self._workers = [Worker(number) for number in range(board.workers)]
@@ -149,6 +151,7 @@ class Supervisor:
             "workers": self._board.workers,
             "worker": worker.number,
             "run": self._run,
+            "shared": str(self._shared),
         }
         worker.start(json.dumps(told), self._files)
         if worker.process is not None:

@@ -1,0 +1,118 @@
+"""Arrays that are stored in a small form and used in a larger one, made once for all workers of a service.
+
+Arrays used as they are stored are memory-mapped, and the operating system keeps them once for everybody. What
+is made of them (float32 of float16, a dense matrix of a sparse one) would be there once in each process. So
+the first one that needs it writes it into a folder of the service, and all map that. Without such a folder,
+which is the rule, `shared` only makes it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+PREFIX = "crossaisle-workers-"
+LEAST = 1 << 20
+"""Smaller arrays are not worth a file."""
+_folder: Path | None = None
+
+
+class SharedFolder:
+    """A folder for the time of one service, in the folder for temporary files."""
+
+    def __init__(self) -> None:
+        import fcntl
+
+        for old in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+            with suppress(OSError):  # of one that still runs, or of somebody else
+                held = os.open(old / "lock", os.O_RDWR)
+                try:
+                    fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    shutil.rmtree(old, ignore_errors=True)
+                finally:
+                    os.close(held)
+        self.path = Path(tempfile.mkdtemp(prefix=PREFIX))
+        self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+
+    def close(self) -> None:
+        """Removes it; who has mapped something of it may go on."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        os.close(self._lock)
+
+
+def use(folder: Path | None) -> None:
+    """From now on this process shares what it makes with others that use the same folder."""
+    global _folder
+    _folder = folder
+
+
+def shared(source: np.ndarray, form: str, make: Callable[[], Any]) -> Any:
+    """What `make` makes of `source`: an array, read-only where it is shared.
+
+    `source`: an array that is memory-mapped, or else nothing is shared. `form`: tells apart what is made of
+    the same array. Where the folder cannot be written, each process has its own.
+    """
+    file = _file_of(source)
+    if _folder is None or file is None or source.nbytes < LEAST:
+        return make()
+    try:
+        return _mapped(_folder / _place(file) / f"{_name(file, form)}.npy", make)
+    except OSError:
+        return make()
+
+
+def drop(model: Path) -> None:
+    """Removes what was made of a model that is not served any more."""
+    if _folder is not None:
+        shutil.rmtree(_folder / _digest(str(model.resolve())), ignore_errors=True)
+
+
+def _mapped(path: Path, make: Callable[[], Any]) -> Any:
+    import fcntl
+
+    if not path.is_file():
+        path.parent.mkdir(exist_ok=True)
+        with path.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # who comes second waits in place of making it again
+            if not path.is_file():
+                part = path.with_suffix(".part")
+                with part.open("wb") as file:
+                    np.save(file, make(), allow_pickle=False)
+                part.rename(path)
+    return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+
+
+def _file_of(array: np.ndarray) -> Path | None:
+    """The file that an array is mapped from."""
+    base: Any = array
+    while base is not None and not isinstance(base, np.memmap):
+        base = base.base if isinstance(base, np.ndarray) else None
+    return None if base is None or base.filename is None else Path(base.filename)
+
+
+def _place(file: Path) -> str:
+    """The part of the folder for the model that a file belongs to."""
+    from crossaisle.artifact import MANIFEST
+
+    if _folder is not None and file.is_relative_to(_folder):
+        return file.parent.name
+    model = next((p for p in file.parents if (p / MANIFEST).is_file()), file.parent)
+    return _digest(str(model.resolve()))
+
+
+def _name(file: Path, form: str) -> str:
+    state = file.stat()
+    return _digest(f"{file.resolve()} {state.st_ino} {state.st_mtime_ns} {state.st_size} {form}")
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
