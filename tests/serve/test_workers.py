@@ -97,9 +97,10 @@ class Workers:
     def close(self) -> None:
         for client in self._clients.values():
             client.close()
+        running = self.process.poll() is None
         self.process.terminate()
         try:
-            self.process.wait(timeout=LIMIT)
+            assert self.process.wait(timeout=LIMIT) == 0 or not running
         finally:
             self.process.kill()
 
@@ -269,7 +270,7 @@ def alive(pid: int) -> bool:
     return not state.exists() or state.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
-@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
 def test_all_end_together_and_leave_nothing_behind(
     sent: signal.Signals, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
