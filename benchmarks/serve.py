@@ -2,7 +2,8 @@
 
 Starts `crossaisle serve` as a process of its own, sends load from this one over loopback, and writes
 `results.json`. Wants two cores and a quiet machine. `--items 1000000` makes a synthetic shop of that size
-(benchmarks/large_shop.py; three minutes and 3 GB) and measures lists and new items of that.
+(benchmarks/large_shop.py; three minutes and 3 GB) and measures lists and new items of that. `--workers 2`
+starts two workers, asks one of them about events that the other took, and says what memory they share.
 """
 
 from __future__ import annotations
@@ -30,8 +31,10 @@ CONNECTIONS = 8
 
 
 @contextmanager
-def service(model: Path, store: Path | str, *, models: Path | None = None) -> Iterator[tuple[int, float]]:
-    """Process id, and seconds from start to ready."""
+def service(
+    model: Path, store: Path | str, *, models: Path | None = None, workers: int = 1
+) -> Iterator[tuple[int, float]]:
+    """Process id, and seconds from start to ready: of all workers."""
     command = [
         sys.executable,
         "-m",
@@ -45,17 +48,23 @@ def service(model: Path, store: Path | str, *, models: Path | None = None) -> It
     ]
     if models is not None:
         command += ["--models", str(models)]
+    if workers > 1:
+        command += ["--workers", str(workers)]
+    answered: set[str] = set()
     start = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         while True:
             try:
-                urllib.request.urlopen(f"http://127.0.0.1:{PORT}/api/health/ready", timeout=1).read()
-                break
+                with urllib.request.urlopen(f"http://127.0.0.1:{PORT}/api/health/ready", timeout=1) as answer:
+                    answered.add(answer.headers.get("x-worker", "0"))
+                if len(answered) == workers:
+                    break
             except OSError:
-                if process.poll() is not None or time.perf_counter() - start > 120:
-                    raise SystemExit("the service did not start") from None
-                time.sleep(0.02)
+                pass
+            if process.poll() is not None or time.perf_counter() - start > 120:
+                raise SystemExit("the service did not start")
+            time.sleep(0.02)
         yield process.pid, time.perf_counter() - start
     finally:
         process.send_signal(signal.SIGTERM)
@@ -68,6 +77,13 @@ class Connection:
     async def open(self) -> Connection:
         self.reader, self.writer = await asyncio.open_connection("127.0.0.1", PORT)
         return self
+
+    async def worker(self) -> str:
+        """Which one took the connection."""
+        self.writer.write(b"GET /api/health/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        head = (await self.reader.readuntil(b"\r\n\r\n")).decode().lower()
+        await self.reader.readexactly(int(head.split("content-length:", 1)[1].split("\r\n", 1)[0]))
+        return head.split("x-worker:", 1)[1].split("\r\n", 1)[0].strip() if "x-worker:" in head else "0"
 
     async def ask(
         self, method: str, path: str, body: bytes = b"", kind: str = "application/json"
@@ -120,7 +136,27 @@ def memory_mb(pid: int) -> float:
     return float("nan")
 
 
-async def measure(pid: int, users: list[str], items: list[str], seconds: float) -> dict[str, Any]:
+def processes(pid: int) -> list[int]:
+    """A process and its children (Linux)."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return [pid, *(int(child) for task in tasks for child in task.read_text().split())]
+
+
+def shares_mb(pid: int) -> dict[str, list[float]]:
+    """Of each process: its share of the memory (what two have in common counts half for each), and what it
+    has alone."""
+    out: dict[str, list[float]] = {"pss_mb": [], "private_mb": []}
+    for one in processes(pid):
+        lines = Path(f"/proc/{one}/smaps_rollup").read_text().splitlines()[1:]
+        found = {line.split(":")[0]: int(line.split()[1]) / 1000 for line in lines}
+        out["pss_mb"].append(round(found["Pss"], 1))
+        out["private_mb"].append(round(found["Private_Clean"] + found["Private_Dirty"], 1))
+    return out | {"pss_mb_together": [round(sum(out["pss_mb"]), 1)]}
+
+
+async def measure(
+    pid: int, users: list[str], items: list[str], seconds: float, workers: int = 1
+) -> dict[str, Any]:
     rng = random.Random(0)
     out: dict[str, Any] = {}
 
@@ -147,8 +183,9 @@ async def measure(pid: int, users: list[str], items: list[str], seconds: float) 
         return "GET", f"/api/recommend/{user}", b""
 
     out["recommend_with_a_tenth_events"] = await load(mixed, seconds)
-    out["rss_mb"] = memory_mb(pid)
-    out["event_to_answer"] = await event_to_answer(users, items)
+    out["rss_mb"] = memory_mb(pid) if workers == 1 else [memory_mb(one) for one in processes(pid)]
+    out["memory"] = shares_mb(pid)
+    out["event_to_answer"] = await event_to_answer(users, items, workers)
     out["new_item_to_answer"] = await new_item_to_answer()
     out["events_single"] = await load(event_of(users, items, rng), seconds / 2, 32)
     batch = await load(batch_of(users, items, rng), seconds / 2, 2)
@@ -196,14 +233,20 @@ def batch_of(users: list[str], items: list[str], rng: random.Random) -> Callable
     return lambda: ("POST", "/api/events", rng.choice(batches))
 
 
-async def event_to_answer(users: list[str], items: list[str], n: int = 300) -> dict[str, float]:
-    """Event sent, acknowledged, list asked for and received; the list must know the event."""
+async def event_to_answer(users: list[str], items: list[str], workers: int, n: int = 300) -> dict[str, float]:
+    """Event sent, acknowledged, list asked for and received; the list must know the event.
+
+    With several workers, another one is asked for the list than the one that took the event.
+    """
     connection, times, rng = await Connection().open(), [], random.Random(1)
+    asked = connection
+    while workers > 1 and await asked.worker() == await connection.worker():
+        asked = await Connection().open()
     for number in range(n):
         user, item = f"fresh-{number}", rng.choice(items)
         start = time.perf_counter()
         await connection.ask("POST", "/api/events", json.dumps({"user": user, "item": item}).encode())
-        _, body = await connection.ask("GET", f"/api/recommend/{user}")
+        _, body = await asked.ask("GET", f"/api/recommend/{user}")
         times.append(time.perf_counter() - start)
         assert json.loads(body)["served"] == "for_you", "the event did not count"
     connection.writer.close()
@@ -263,7 +306,7 @@ async def during_switches(users: list[str], names: list[str], seconds: float) ->
     return {"switches": switches, "requests": len(times), "failed": failed, **quantiles(times)}
 
 
-def killed(model: Path, folder: Path, items: list[str], kills: int) -> dict[str, int]:
+def killed(model: Path, folder: Path, items: list[str], kills: int, workers: int) -> dict[str, int]:
     """Kills the service at random moments while events come in; counts what was lost or doubled."""
     import sqlite3
 
@@ -273,7 +316,8 @@ def killed(model: Path, folder: Path, items: list[str], kills: int) -> dict[str,
 
     async def feed(pid: int) -> None:
         nonlocal sent
-        asyncio.get_running_loop().call_later(rng.uniform(0.02, 0.4), os.kill, pid, signal.SIGKILL)
+        for one in processes(pid):
+            asyncio.get_running_loop().call_later(rng.uniform(0.02, 0.4), os.kill, one, signal.SIGKILL)
 
         async def one() -> None:
             nonlocal sent
@@ -288,7 +332,7 @@ def killed(model: Path, folder: Path, items: list[str], kills: int) -> dict[str,
         await asyncio.gather(*(one() for _ in range(4)), return_exceptions=True)
 
     for _ in range(kills):
-        with service(model, store) as (pid, _):
+        with service(model, store, workers=workers) as (pid, _):
             opened += 1
             asyncio.run(feed(pid))
     with sqlite3.connect(store) as connection:
@@ -326,6 +370,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--items", type=int, help="of a synthetic shop, in place of --model")
     parser.add_argument("--store", choices=["sqlite", "postgres"], default="sqlite")
+    parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--switch", action="store_true", help="copy the model and switch between the two")
     options = parser.parse_args()
@@ -352,17 +397,23 @@ def main() -> None:
         "items": dataset.n_items,
         "cores": os.cpu_count(),
         "store": options.store,
+        "workers": options.workers,
     }
-    with database(options.store, work) as store, service(options.model, store) as (pid, ready):
+    several = {"workers": options.workers}
+    with (
+        database(options.store, work) as store,
+        service(options.model, store, **several) as (pid, ready),
+    ):
         results["start_to_ready_seconds"] = round(ready, 2)
-        results |= asyncio.run(measure(pid, users, items, options.seconds))
+        results |= asyncio.run(measure(pid, users, items, options.seconds, **several))
     if options.switch:
         for name in ("a", "b"):
             shutil.copytree(options.model, work / "models" / name)
-        with service(work / "models" / "a", work / "switch.sqlite", models=work / "models"):
+        first = work / "models" / "a"
+        with service(first, work / "switch.sqlite", models=work / "models", **several):
             results["switching"] = asyncio.run(during_switches(users, ["b", "a"], options.seconds))
     if options.kills:
-        results["kill"] = killed(options.model, work, items, options.kills)
+        results["kill"] = killed(options.model, work, items, options.kills, **several)
     shutil.rmtree(work)
     (options.out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     print(json.dumps(results, indent=1))
