@@ -15,9 +15,10 @@ import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 PREFIX = "crossaisle-workers-"
 LEAST = 1 << 20
@@ -79,6 +80,8 @@ def drop(model: Path) -> None:
 def _mapped(path: Path, make: Callable[[], Any]) -> Any:
     import fcntl
 
+    import numpy as np
+
     if not path.is_file():
         path.parent.mkdir(exist_ok=True)
         with path.with_suffix(".lock").open("w") as lock:
@@ -93,6 +96,8 @@ def _mapped(path: Path, make: Callable[[], Any]) -> Any:
 
 def _file_of(array: np.ndarray) -> Path | None:
     """The file that an array is mapped from."""
+    import numpy as np
+
     base: Any = array
     while base is not None and not isinstance(base, np.memmap):
         base = base.base if isinstance(base, np.ndarray) else None

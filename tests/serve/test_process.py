@@ -79,3 +79,9 @@ def test_others_are_served_with_a_key_only(model: Path, tmp_path: Path) -> None:
 
     with pytest.raises(ConfigError, match="crossaisle keys add"):
         serve(model, store=tmp_path / "s.sqlite", host="0.0.0.0", port=free_port())
+
+
+def test_the_process_that_keeps_workers_is_small() -> None:
+    code = "import sys, crossaisle.cli, crossaisle.serve.workers, crossaisle.serve.store; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert not {"numpy", "polars", "scipy", "uvicorn", "fastapi"} & set(loaded.split())

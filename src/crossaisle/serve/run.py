@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crossaisle.errors import ConfigError, MissingDependencyError
-from crossaisle.serve.guard import LOOPBACK
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -96,6 +95,7 @@ def serve(
 def application(settings: Settings, opened: Shops) -> FastAPI:
     """The application and a process made ready for it; `ConfigError` where others could come in."""
     from crossaisle.serve.app import create_app
+    from crossaisle.serve.guard import LOOPBACK
     from crossaisle.serve.keys import Keys
 
     host = settings.host
