@@ -120,8 +120,12 @@ import schemathesis
 @schemathesis.serializer("application/x-ndjson")
 def lines(context, value):
     return value.encode() if isinstance(value, str) else str(value).encode()
+
+@schemathesis.serializer("image/jpeg", "image/png", "image/webp")
+def picture(context, value):
+    return value if isinstance(value, bytes) else str(value).encode()
 """
-"""Schemathesis does not know how NDJSON is written."""
+"""Schemathesis does not know how NDJSON and pictures are written."""
 CHECKS = (
     *("not_a_server_error", "status_code_conformance", "content_type_conformance"),
     *("response_schema_conformance", "response_headers_conformance", "negative_data_rejection"),

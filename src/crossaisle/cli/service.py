@@ -48,6 +48,14 @@ def serve(
     rate: Annotated[
         float | None, typer.Option(help="Most requests per second and client.", metavar="N")
     ] = None,
+    image_hosts: Annotated[
+        str,
+        typer.Option(
+            help="Hosts that pictures of new items may be fetched from (none unless named).",
+            metavar="HOST,...",
+            show_default=False,
+        ),
+    ] = "",
     workers: Annotated[
         int,
         typer.Option(
@@ -71,7 +79,17 @@ def serve(
     needs_extra()
     from crossaisle.serve.run import serve
 
-    serve(model, shops=shops, store=store, models=models, host=host, port=port, rate=rate, workers=workers)
+    serve(
+        model,
+        shops=shops,
+        store=store,
+        models=models,
+        host=host,
+        port=port,
+        rate=rate,
+        workers=workers,
+        image_hosts=[name.strip() for name in image_hosts.split(",") if name.strip()],
+    )
 
 
 @keys.command("add")

@@ -97,6 +97,10 @@ class Product:
     attributes: dict[str, Any]
     new: bool
     """Put in since the model was fitted."""
+    image: str | None = None
+    """Address of its picture; null where it has none, and where it is a file or was sent."""
+    notices: tuple[str, ...] = ()
+    """What to know: that nothing is like it, or that its picture does not count."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
@@ -179,8 +180,19 @@ class Client:
         return self._product("GET", item, None)
 
     def put_item(self, item: str, **fields: Any) -> Product:
-        """A new item, or an item anew: `title`, and the other fields of an item."""
+        """A new item, or an item anew: `title` or `image` (an address), and the other fields of an item."""
         return self._product("PUT", item, fields)
+
+    def put_picture(self, item: str, picture: bytes | Path) -> Product:
+        """The picture of an item (JPEG, PNG or WebP), which may be new: a file, or what is in it."""
+        content = picture if isinstance(picture, bytes) else picture.read_bytes()
+        path, headers = f"/api/items/{_part(item)}/picture", {"content-type": _picture_type(content)}
+        found: Product = read(Product, self._ask("PUT", path, content=content, headers=headers))
+        return found
+
+    def delete_picture(self, item: str) -> None:
+        """Forgets a picture that was fetched or sent."""
+        self._ask("DELETE", f"/api/items/{_part(item)}/picture")
 
     def patch_item(self, item: str, **fields: Any) -> Product:
         """Changes some fields; others stay."""
@@ -303,6 +315,12 @@ class Client:
 
 def _part(text: str) -> str:
     return quote(text, safe="")
+
+
+def _picture_type(content: bytes) -> str:
+    if content.startswith(b"\x89PNG"):
+        return "image/png"
+    return "image/webp" if content[8:12] == b"WEBP" else "image/jpeg"
 
 
 def _event(one: Mapping[str, Any]) -> dict[str, Any]:

@@ -72,6 +72,8 @@ def of_item(shop: LiveShop, row: int) -> dict[str, Any]:
         "in_stock": bool(shop._in_stock[row]),
         "attributes": orjson.loads(values["attributes"] or "{}"),
         "new": row >= shop.grown.n_old,
+        "image": values["image"] if (values["image"] or "").startswith(("http://", "https://")) else None,
+        "notices": shop.notices_of(row),
     }
 
 
@@ -86,6 +88,8 @@ ITEM_EXAMPLE = {
     "in_stock": True,
     "attributes": {},
     "new": False,
+    "image": None,
+    "notices": [],
 }
 LIST_EXAMPLE = {
     "placement": "discover",

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from crossaisle.data.query import Placement, Query
 from crossaisle.errors import DataError, nearest
@@ -112,6 +113,7 @@ def _time(value: object, row: int | None) -> float:
 Id = Annotated[str, Field(min_length=1, max_length=LONGEST_ID)]
 Text = Annotated[str, Field(max_length=LONGEST_TEXT)]
 Price = Annotated[float, Field(ge=0, lt=1e12, allow_inf_nan=False)]
+Address = Annotated[str, Field(min_length=1, max_length=2000, pattern="^https?://")]
 Level = Annotated[str, Field(min_length=1, max_length=200)]
 Category = Annotated[list[Level], Field(min_length=1, max_length=12)]
 
@@ -130,27 +132,37 @@ class ItemPatch(BaseModel):
     price: Price | None = None
     in_stock: bool | None = None
     attributes: Annotated[dict[str, str | float | bool | None], Field(max_length=100)] | None = None
+    image: Address | None = None
+    """Where its picture is: http(s), on a host that the service was started with (`--image-hosts`)."""
 
 
 class Item(ItemPatch):
-    """A whole item."""
+    """A whole item. It has a title, or a picture that places it."""
 
     model_config = ConfigDict(
         extra="forbid",
         strict=True,
         json_schema_extra={
+            "anyOf": [{"required": ["title"]}, {"required": ["image"]}],
             "examples": [
                 {
                     "title": "Oat milk barista",
                     "brand": "Meadow",
                     "categories": [["Dairy", "Milk"]],
                     "price": 2.99,
-                }
-            ]
+                },
+                {"image": "https://img.example.com/oat-milk.jpg", "categories": [["Dairy", "Milk"]]},
+            ],
         },
     )
-    title: Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT)]
+    title: Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT)] | None = None
     in_stock: bool = True
+
+    @model_validator(mode="after")
+    def _has_title_or_picture(self) -> Item:
+        if self.title is None and self.image is None:
+            raise PydanticCustomError("missing", "give a title, or an image in its place")
+        return self
 
 
 class ItemOfBatch(Item):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,17 +15,13 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats, Histories
 from crossaisle.data.taxonomy import SEPARATOR, Paths
 from crossaisle.data.vocabulary import Rows
-from crossaisle.models.base import LARGE
-from crossaisle.models.content import TextModel
 from crossaisle.policy.filters import Mask
 from crossaisle.recommend import Recommender
+from crossaisle.serve.engines import Picture
+from crossaisle.serve.pictures import eyes
+from crossaisle.serve.resembling import Said, links_of
+from crossaisle.serve.store import NO_PICTURES
 
-NEIGHBOURS = 5
-"""A new item stands in with the scores of this many items of like texts."""
-NEAREST = 200
-"""Items that each part finds for the text of a new item in a large shop; the best of them are neighbours."""
-LEAST = 0.1
-"""Items less alike than this are no neighbours."""
 Body = Mapping[str, Any]
 _NO_ROWS: Rows = np.empty(0, np.int32)
 
@@ -42,8 +38,8 @@ class Grown:
     """bool (n_items,): False for items taken out of the shop."""
     links: sparse.csr_matrix
     """csr float32 (n_new, n_old): how much of a neighbour's score a new item gets."""
-    texts: dict[str, sparse.csr_matrix]
-    """Text of a new item -> its row of `links`."""
+    texts: dict[Said, sparse.csr_matrix]
+    """Text and picture of a new item -> its row of `links`."""
 
     @property
     def n_new(self) -> int:
@@ -136,10 +132,16 @@ class Grown:
         return Histories(indptr, item[kept], histories.day[kept], histories.user, histories.now)
 
 
-def grow(base: Recommender, changed: Mapping[str, Body], before: Grown | None = None) -> Grown:
+def grow(
+    base: Recommender,
+    changed: Mapping[str, Body],
+    before: Grown | None = None,
+    pictures: Mapping[str, Picture] = NO_PICTURES,
+) -> Grown:
     """The base's catalogue with items changed, added (`item_id` unknown) and taken out (`deleted`).
 
-    `before`: an earlier state of the same base; texts that were read for it are not read again.
+    `before`: an earlier state of the same base; what was read for it is not read again. `pictures`: of
+    items; those that another encoder looked at place nothing.
     """
     old = base.dataset
     n = old.n_items
@@ -168,12 +170,16 @@ def grow(base: Recommender, changed: Mapping[str, Body], before: Grown | None = 
         if "in_stock" in body:
             stock[row] = body["in_stock"] in (None, True)
     stock &= listed
-    texts = [text_of(body) for body in new.values()]
+    eye = eyes(base) if pictures else None
+    shown = {name: pictures[name] for name in new if name in pictures} if eye else {}
+    shown = {name: one for name, one in shown.items() if eye and one.fingerprint == eye.sees}
+    said = [(text_of(body), shown[name].digest if name in shown else b"") for name, body in new.items()]
     read = {} if before is None else before.texts
-    links = _links(base, [text for text in dict.fromkeys(texts) if text not in read])
-    fresh = dict(zip((t for t in dict.fromkeys(texts) if t not in read), links, strict=True))
-    by_text = {text: read[text] if text in read else fresh[text] for text in texts}
-    stacked = sparse.vstack([by_text[text] for text in texts], format="csr") if texts else links
+    fresh = [one for one in dict.fromkeys(said) if one not in read]
+    links = links_of(base, fresh, {one.digest: one for one in shown.values()})
+    by_text = read | dict(zip(fresh, links, strict=True))
+    by_text = {one: by_text[one] for one in said}
+    stacked = sparse.vstack([by_text[one] for one in said], format="csr") if said else links
     return Grown(dataset, n, prices, stock, listed, stacked, by_text)
 
 
@@ -231,38 +237,3 @@ def _changed_table(old: Dataset, known: Mapping[str, Body], new: Mapping[str, Bo
         )
         items = pl.concat([items, table], how="diagonal")
     return items
-
-
-def _links(base: Recommender, texts: list[str]) -> sparse.csr_matrix:
-    """csr float32 (len(texts), n_items): what a new item gets of the scores of items with like texts."""
-    n = base.dataset.n_items
-    if not texts:
-        return sparse.csr_matrix((0, n), dtype=np.float32)
-    parts = [part for part in base.blend.parts.values() if isinstance(part, TextModel)]
-    rows, values = [], []
-    for found, likeness in _likeness(parts, texts, n):
-        best = (
-            np.argpartition(likeness, -min(NEIGHBOURS, len(likeness)))[-NEIGHBOURS:] if len(found) else found
-        )
-        best = best[likeness[best] >= LEAST]
-        one = likeness[best]
-        # Weights sum to the best likeness: an item like no other has low scores.
-        rows.append(found[best])
-        values.append(one / max(float(one.sum()), 1e-9) * one.max(initial=0.0))
-    indptr = np.concatenate([[0], np.cumsum([len(r) for r in rows])])
-    triple = np.concatenate(values), np.concatenate(rows), indptr
-    return sparse.csr_matrix(triple, shape=(len(texts), n), dtype=np.float32)
-
-
-def _likeness(parts: list[TextModel], texts: list[str], n: int) -> Iterator[tuple[Rows, Floats]]:
-    """For each text int32 rows and how alike their texts are, the mean of all parts."""
-    if n <= LARGE or not parts:
-        likeness = np.zeros((len(texts), n), np.float32)
-        for part in parts:
-            likeness += part.likeness(texts) / len(parts)
-        yield from ((np.arange(n, dtype=np.int32), one) for one in likeness)
-        return
-    near = [part.near(texts, NEAREST) for part in parts]
-    for of_parts in zip(*near, strict=True):
-        rows = np.unique(np.concatenate([_NO_ROWS, *(rows for rows, _ in of_parts)]))
-        yield rows, np.mean([cosines(rows) for _, cosines in of_parts], axis=0)

@@ -6,6 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
+import numpy.typing as npt
+
 TABLES = """
 CREATE TABLE IF NOT EXISTS events (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -19,6 +22,14 @@ CREATE TABLE IF NOT EXISTS events (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS events_by_user ON events ("user");
 CREATE TABLE IF NOT EXISTS items (id TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS pictures (
+    id TEXT PRIMARY KEY,
+    digest BLOB NOT NULL,
+    address TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    vector BLOB NOT NULL,
+    content BLOB NOT NULL
+) STRICT;
 CREATE TABLE IF NOT EXISTS users (id TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS forgotten (digest BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS api_keys (
@@ -46,6 +57,7 @@ CREATE TABLE IF NOT EXISTS audit (
 """As SQLite says it; other engines translate. Queries use what all engines understand: `?` for
 parameters, `INSERT ... ON CONFLICT`, and `"user"` in quotes, which is a reserved word elsewhere."""
 VERSION = 1
+"""Goes up when an older crossaisle would misread a store; a table more is none of its business."""
 COLUMNS = 'key, "user", item, kind, time, value, quantity'
 
 
@@ -61,6 +73,21 @@ class Event(NamedTuple):
     """Seconds since 1970 (UTC)."""
     value: float | None = None
     quantity: float | None = None
+
+
+class Picture(NamedTuple):
+    """The picture of an item that was put in, and what an encoder sees in it."""
+
+    digest: bytes
+    """Of the content."""
+    address: str
+    """Where it was fetched from; "" where it was sent."""
+    fingerprint: str
+    """The encoder's."""
+    vector: npt.NDArray[np.float16]
+    """float16 (d,), of unit length."""
+    content: bytes = b""
+    """The file; b"" where it is only in the store."""
 
 
 class Cursor(Protocol):

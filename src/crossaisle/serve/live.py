@@ -23,7 +23,10 @@ from crossaisle.policy.diversify import Similarity
 from crossaisle.policy.filters import Mask, rows_mask
 from crossaisle.recommend import Best, Recommender, Request
 from crossaisle.serve.catalogue import Grown, grow
+from crossaisle.serve.engines import Picture
 from crossaisle.serve.histories import LiveHistories
+from crossaisle.serve.pictures import eyes
+from crossaisle.serve.store import NO_PICTURES
 from crossaisle.serve.trending import Trending
 from crossaisle.serve.widening import least, widened
 
@@ -62,10 +65,11 @@ class LiveShop(Recommender):
         changed: Mapping[str, Mapping[str, Any]] | None = None,
         *,
         before: LiveShop | None = None,
+        pictures: Mapping[str, Picture] = NO_PICTURES,
         kept_users: int = 5120,
     ) -> None:
         """`changed`: items that differ from the model's catalogue, by id. `before`: the state before the
-        last change, for what need not be made again.
+        last change, for what need not be made again. `pictures`: of changed items.
         """
         # Checked and made for the base once; a change of one item must not go through a million again.
         self.base, self.blend, self.repeats = base, base.blend, base.repeats
@@ -80,7 +84,9 @@ class LiveShop(Recommender):
         same_base = before is not None and before.base is base
         self.trending: Trending = before.trending if before and same_base else Trending(base, histories)
         self._last_day = self.trending.end
-        self.grown: Grown = grow(base, changed or {}, before.grown if before and same_base else None)
+        self.pictures = pictures
+        same = before.grown if before and same_base else None
+        self.grown: Grown = grow(base, changed or {}, same, pictures)
         if before and same_base:
             self._kept = self._still_right(before)
         self.dataset = self.grown.dataset
@@ -144,7 +150,7 @@ class LiveShop(Recommender):
     # Scores
 
     def score_batch(self, histories: Histories, placement: str = "for_you") -> Floats:
-        """float32 (n, n_items); a new item stands in with the scores of the items its text resembles."""
+        """float32 (n, n_items); a new item stands in with the scores of the items it resembles."""
         if self._follows(placement):
             return np.tile(self._popular_now[0], (len(histories), 1))
         return self.grown.extend(super().score_batch(self.grown.in_old_rows(histories), placement))
@@ -206,6 +212,23 @@ class LiveShop(Recommender):
         return replace(
             found, item_id=self.dataset.item_ids.id(row), text=f"New, and like {name}. {found.text}"
         )
+
+    def notices_of(self, row: int) -> list[str]:
+        """What to know about an item that was put in."""
+        item, shown = self.dataset.item_ids.id(row), False
+        if item in self.pictures or (row >= self.grown.n_old and self.dataset.items["image"][row]):
+            shown = True
+        notices = []
+        if shown and eyes(self.base) is None:
+            notices.append("the served model looks at no pictures")
+        elif shown and row < self.grown.n_old:
+            notices.append("an item of the model: its new picture counts when the model is fitted again")
+        if row >= self.grown.n_old and not self.grown.links[row - self.grown.n_old].nnz:
+            notices.append(
+                "no item of the model is like this one: until it is fitted again, no list for a person or "
+                "beside an item has it"
+            )
+        return notices
 
     # Lists
 

@@ -26,10 +26,14 @@ REFUSALS = {
         "the body came too slowly: at least 10,000 bytes a second",
     ),
     409: (
-        "A model is damaged, and the old one serves; or a name is taken",
+        "A model is damaged, and the old one serves; a name is taken; or pictures cannot be looked at here",
         "model-2: titles.npy does not match its checksum",
     ),
     413: ("The body is too large", "the body must not exceed 16,000,000 bytes"),
+    415: (
+        "The body is of another type than the document says",
+        "a picture is image/jpeg, image/png or image/webp (found 'text/plain')",
+    ),
     422: (
         "A rule is broken: the detail says which",
         "share must be a number from 0 to 1, or auto (found 'x')",
@@ -122,6 +126,10 @@ def _refusals_of(path: str, method: str, operation: dict[str, Any]) -> list[int]
         found.append(404)
     if path.startswith(("/api/models/", "/api/experiments")):
         found.append(409)
+    if path.startswith("/api/items") and method in ("put", "patch", "post"):
+        found.append(409)
+    if path.endswith("/picture") and method == "put":
+        found.append(415)
     return sorted(found)
 
 

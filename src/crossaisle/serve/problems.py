@@ -20,6 +20,8 @@ from crossaisle.errors import (
     ConflictError,
     CrossaisleError,
     DataError,
+    FetchError,
+    MissingDependencyError,
     StoreError,
     UnknownIdError,
 )
@@ -31,6 +33,8 @@ STATUS: dict[type[CrossaisleError], int] = {
     DataError: 422,
     ArtifactError: 409,
     ConflictError: 409,
+    FetchError: 409,
+    MissingDependencyError: 409,
     StoreError: 503,
 }
 

@@ -23,12 +23,13 @@ from crossaisle.evaluate import metrics
 from crossaisle.evaluate.guard import Verdict, guard
 from crossaisle.evaluate.metrics import Relevant
 from crossaisle.models.blend import Blend
+from crossaisle.models.pictures import PictureSimilarity
 from crossaisle.models.top import top_k
 from crossaisle.pipeline.fitting import fit_parts
 from crossaisle.recommend import Recommender
 from crossaisle.serve.histories import LiveHistories
 from crossaisle.serve.live import LiveShop
-from crossaisle.serve.store import Event, Store, digest_of
+from crossaisle.serve.store import Event, Picture, Store, digest_of
 from crossaisle.serve.warming import warm
 
 K = 10
@@ -88,10 +89,12 @@ def refit(
     """
     base = Recommender.load(model)
     changed, forgotten = store.items(), store.forgotten()
-    shop = LiveShop(base, LiveHistories(), changed)
+    pictures = store.pictures()
+    shop = LiveShop(base, LiveHistories(), changed, pictures=pictures)
     merged, fresh, left_out = merge(base.dataset, shop.dataset, (e for _, e in store.events()), forgotten)
     if not fresh:
         raise DataError(f"{store.name}: no event that {model.name} does not know: nothing to fit anew")
+    merged = with_kept_pictures(merged, base, store, pictures, models.resolve() / "pictures")
     seconds = merged.events.time
     if seconds is None:
         raise DataError(f"{model}: its events have no times: the latest cannot be held out")
@@ -186,12 +189,37 @@ def merge(
     return dataset, fresh, int((~keep).sum())
 
 
+def with_kept_pictures(
+    dataset: Dataset, base: Recommender, store: Store, kept: Mapping[str, Picture], folder: Path
+) -> Dataset:
+    """The same with the pictures that were put in, written into a folder, where the model looks at any."""
+    if not any(isinstance(part, PictureSimilarity) for part in base.blend.parts.values()):
+        return dataset
+    rows, files = [], []
+    for item, picture in kept.items():
+        row, file = dataset.item_ids.get(item), folder / picture.digest.hex()
+        if row < 0 or (content := store.picture(item)) is None:
+            continue
+        if not file.is_file():
+            folder.mkdir(parents=True, exist_ok=True)
+            fresh = file.with_suffix(".part")
+            fresh.write_bytes(content)
+            fresh.replace(file)
+        rows.append(row)
+        files.append(str(file))
+    if not rows:
+        return dataset
+    images = dataset.items["image"].clone().scatter(rows, files)
+    return replace(dataset, items=dataset.items.with_columns(images))
+
+
 def fitted_on(base: Recommender, dataset: Dataset, *, progress: bool = False) -> Recommender:
     """The same parts and weights, fitted on another state of the shop.
 
-    Parts that read no events are shared where the items and their texts are the same.
+    Parts that read no events are shared where the items and their texts and pictures are the same.
     """
     same = dataset.item_ids == base.dataset.item_ids and dataset.item_texts == base.dataset.item_texts
+    same = same and dataset.items["image"].equals(base.dataset.items["image"])
     fresh: dict[str, Any] = {
         name: part if same and not part.reads_events else replace(part)  # type: ignore[type-var]
         for name, part in base.blend.parts.items()

@@ -9,11 +9,13 @@ from typing import Annotated, Any
 import orjson
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import Response
+from starlette.exceptions import HTTPException
 
 from crossaisle.client.answers import Counted, Forgotten, Person, Product, ProductPage, Taken
 from crossaisle.errors import DataError, UnknownIdError
 from crossaisle.serve.answers import ITEM_EXAMPLE, answered, as_json, of_item
 from crossaisle.serve.bodies import EVENT, LONGEST_ID, Item, ItemOfBatch, ItemPatch, event_of, item_body
+from crossaisle.serve.pictures import LARGEST, TYPES
 from crossaisle.serve.routes_lists import ItemId, UserId, service_of, who_asks
 from crossaisle.serve.store import Event, digest_of
 
@@ -46,6 +48,12 @@ _COUNTED = answered(Counted, {"accepted": 1, "duplicates": 0})
 _ITEM = answered(Product, ITEM_EXAMPLE)
 _PAGE = answered(ProductPage, {"total": 1, "items": [ITEM_EXAMPLE]})
 _NEW = answered(Product, {**ITEM_EXAMPLE, "new": True}, status=201, what="A new item was put in")
+_PICTURE = {
+    "requestBody": {
+        "required": True,
+        "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in TYPES},
+    }
+}
 _PERSON_EXAMPLE = {
     "user": "1609",
     "attributes": {"club": True},
@@ -160,7 +168,10 @@ async def get_item(request: Request, item: ItemId) -> Response:
 
 @router.put("/items/{item}", tags=["items"], responses=_ITEM | _NEW, response_class=Response)
 async def put_item(request: Request, item: ItemId, body: Item) -> Response:
-    """A new item, or an item anew. When this answers, it can be recommended from its text."""
+    """A new item, or an item anew. When this answers, it can be recommended from its text or picture.
+
+    A picture is fetched from `image` unless it was fetched from there before. One that was sent stays.
+    """
     service = service_of(request)
     new = item not in service.shop.dataset.item_ids
     await service.put_items({item: _whole(body)})
@@ -187,8 +198,7 @@ async def patch_item(request: Request, item: ItemId, body: ItemPatch) -> Respons
     """Changes some fields: a price, the stock. When this answers, it holds in every list."""
     service = service_of(request)
     row = service.shop.dataset.item_ids.row(item)
-    before = service.changed.get(item, {})
-    await service.put_items({item: {**before, **item_body(body)}})
+    await service.patch_item(item, item_body(body))
     return as_json(of_item(service.shop, row))
 
 
@@ -197,8 +207,38 @@ async def delete_item(request: Request, item: ItemId) -> Response:
     """Takes an item out of the shop; it is in no list from now on."""
     service = service_of(request)
     service.shop.dataset.item_ids.row(item)
-    await service.put_items({item: {**service.changed.get(item, {}), "deleted": True}})
+    await service.delete_item(item)
     await service.note(who_asks(request), f"deleted item {item}")
+    return Response(status_code=204)
+
+
+@router.put(
+    "/items/{item}/picture",
+    tags=["items"],
+    openapi_extra=_PICTURE,
+    responses=_ITEM | _NEW,
+    response_class=Response,
+)
+async def put_picture(request: Request, item: ItemId) -> Response:
+    """The picture of an item, which may be new. When this answers, it can be recommended from its picture."""
+    service = service_of(request)
+    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if kind not in TYPES:
+        raise HTTPException(415, f"a picture is {', '.join(TYPES[:-1])} or {TYPES[-1]} (found {kind[:60]!r})")
+    content = bytearray()
+    async for chunk in request.stream():
+        content += chunk
+        if len(content) > LARGEST:
+            raise HTTPException(413, f"a picture must not exceed {LARGEST:,} bytes")
+    new = item not in service.shop.dataset.item_ids
+    await service.put_picture(item, bytes(content))
+    return as_json(of_item(service.shop, service.shop.dataset.item_ids.row(item)), 201 if new else 200)
+
+
+@router.delete("/items/{item}/picture", tags=["items"], status_code=204, response_class=Response)
+async def delete_picture(request: Request, item: ItemId) -> Response:
+    """Forgets a picture that was fetched or sent; the item is placed by its text."""
+    await service_of(request).delete_picture(item)
     return Response(status_code=204)
 
 

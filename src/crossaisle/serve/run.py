@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import importlib.util
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +34,7 @@ class Settings:
     port: int
     rate: float | None
     largest_body: int
+    image_hosts: Sequence[str] = ()
 
     @property
     def place(self) -> str:
@@ -43,8 +45,10 @@ class Settings:
         """`ConfigError` for what contradicts itself."""
         if (self.model is None) == (self.shops is None):
             raise ConfigError("give either MODEL or --shops FILE")
-        if self.shops is not None and (self.store is not None or self.models is not None):
-            raise ConfigError(f"with --shops, stores and folders of models are named in {self.shops}")
+        if self.shops is not None and (self.store or self.models or self.image_hosts):
+            raise ConfigError(
+                f"with --shops, stores, folders of models and image hosts are named in {self.shops}"
+            )
 
 
 def serve(
@@ -58,12 +62,14 @@ def serve(
     rate: float | None = None,
     largest_body: int = 16_000_000,
     workers: int = 1,
+    image_hosts: Sequence[str] = (),
 ) -> None:
     """Serves until it is told to stop. `store` is by default the model's name with `.sqlite` added.
 
     `models`: a folder of saved models between which the service may be switched. `shops`: a TOML file that
-    names several shops, in place of a model. `workers`: processes that answer. Raises `ConfigError` for an
-    address that others can reach while a store has no API key.
+    names several shops, in place of a model. `workers`: processes that answer. `image_hosts`: where
+    pictures of new items may be fetched from. Raises `ConfigError` for an address that others can reach
+    while a store has no API key.
     """
     needs_extra()
     settings = Settings(
@@ -75,6 +81,7 @@ def serve(
         port=port,
         rate=rate,
         largest_body=largest_body,
+        image_hosts=tuple(image_hosts),
     )
     if workers > 1:
         from crossaisle.serve.workers import supervise
@@ -126,7 +133,14 @@ def open_shops(
     if settings.shops is not None:
         return Shops.open(read_shops(settings.shops), board=board, worker=worker, run=run)
     seat = None if board is None else board.seat("", worker or 0)
-    service = Service.open(str(settings.model), settings.place, settings.models, seat=seat, run=run)
+    service = Service.open(
+        str(settings.model),
+        settings.place,
+        settings.models,
+        image_hosts=settings.image_hosts,
+        seat=seat,
+        run=run,
+    )
     try:
         warm(service.shop)
     except BaseException:

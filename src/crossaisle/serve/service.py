@@ -24,7 +24,8 @@ from crossaisle.serve.following import Change, Following
 from crossaisle.serve.histories import LiveHistories
 from crossaisle.serve.live import LiveShop
 from crossaisle.serve.metrics import Metrics
-from crossaisle.serve.store import Event, Store
+from crossaisle.serve.pictures import Pictures
+from crossaisle.serve.store import Event, Picture, Store
 from crossaisle.serve.trends import ARRIVALS, Pairs
 from crossaisle.serve.warming import CALM, ahead, warm
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from crossaisle.serve.board import Seat
 
 T = TypeVar("T")
+Bodies = Mapping[str, dict[str, Any]]
+"""What differs from the model's catalogue, by item id."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -47,8 +50,12 @@ class Service:
         *,
         name: str = "",
         following: Following | None = None,
+        image_hosts: Sequence[str] = (),
     ) -> None:
-        """`name`: of the shop, where there may be several. `following`: where other workers serve it, too."""
+        """`name`: of the shop, where there may be several. `following`: where other workers serve it, too.
+        `image_hosts`: whose pictures may be fetched.
+        """
+        self.pictures = Pictures(image_hosts)
         self.store, self.models, self.name = store, models, name
         self.metrics = Metrics(shop=name)
         self.following = following
@@ -57,7 +64,12 @@ class Service:
         self.active = self.previous = model
         if following is not None and following.latest is not None:
             self.active, self.previous = map(Path, following.latest)
-        self.shop = LiveShop(base, self.live, self.changed)
+        self.kept: dict[str, Picture] = store.pictures()
+        """Pictures of items that were put in, without their contents."""
+        if again := self.pictures.looked_at_by(base, self.kept, store.picture):
+            store.put_items({}, again).result()
+            self.kept |= _slim(again)
+        self.shop = LiveShop(base, self.live, self.changed, pictures=self.kept)
         self.batcher = Batcher(lambda: self.shop, self.metrics)
         self.latest: deque[Event] = deque(maxlen=50)
         self.started = time.monotonic()
@@ -80,10 +92,11 @@ class Service:
         models: str | Path | None = None,
         *,
         name: str = "",
+        image_hosts: Sequence[str] = (),
         seat: Seat | None = None,
         run: str = "",
     ) -> Service:
-        """Loads a saved model and opens the store; `ArtifactError`, `StoreError`.
+        """Loads a saved model and opens the store; `ArtifactError`, `StoreError`, `ConfigError`.
 
         `seat`, `run`: of this process, where several workers serve from the store.
         """
@@ -98,7 +111,9 @@ class Service:
             if seat is not None:
                 following = Following(opened, seat, run)
                 base = Recommender.load(following.latest[0] if following.latest else model)
-            return cls(Path(model), base, opened, folder, name=name, following=following)
+            return cls(
+                Path(model), base, opened, folder, name=name, following=following, image_hosts=image_hosts
+            )
         except BaseException:
             if following is not None:
                 following.close()
@@ -198,23 +213,71 @@ class Service:
 
     # Items
 
-    async def put_items(self, bodies: Mapping[str, dict[str, Any]]) -> None:
-        """Keeps changed and new items; when this returns they hold in every answer."""
-        async with self.alone(), self.changing:
-            await self._take_items(bodies, keep=True)
+    async def put_items(self, bodies: Bodies) -> None:
+        """Keeps changed and new items, whole; when this returns they hold in every answer.
 
-    async def _take_items(self, bodies: Mapping[str, dict[str, Any]], *, keep: bool) -> None:
-        changed = self.changed | dict(bodies)
-        shop = await self._rebuilt(self.shop.base, changed)
-        arms = await self.in_order(self.experiments.rebuilt, shop.base, changed)
+        Pictures are fetched and looked at first, while other changes go on.
+        """
+        pictures = await self.pictures.of(bodies, self.kept, self.shop.base)
+        await self._change(lambda _: bodies, pictures)
+
+    async def patch_item(self, item: str, fields: Mapping[str, Any]) -> None:
+        """Changes some fields of an item."""
+        pictures: Mapping[str, Picture | None] = {}
+        if "image" in fields:
+            pictures = await self.pictures.of({item: fields}, self.kept, self.shop.base)
+        await self._change(lambda changed: {item: {**changed.get(item, {}), **fields}}, pictures)
+
+    async def delete_item(self, item: str) -> None:
+        """Takes an item out of the shop, and its picture out of the store."""
+        await self._change(lambda changed: {item: {**changed.get(item, {}), "deleted": True}}, {item: None})
+
+    async def put_picture(self, item: str, content: bytes) -> None:
+        """Keeps the picture of an item, which is new where nothing is known of it."""
+        picture = await self.pictures.sent(content, self.shop.base)
+
+        def shown(changed: Bodies) -> dict[str, dict[str, Any]]:
+            before = {name: value for name, value in changed.get(item, {}).items() if name != "deleted"}
+            return {item: {**before, "image": None}}
+
+        await self._change(shown, {item: picture})
+
+    async def delete_picture(self, item: str) -> None:
+        """Forgets the picture of an item; `UnknownIdError` where it has none."""
+        if item not in self.kept:
+            raise UnknownIdError(f"item {item!r} has no picture that was put in")
+        await self._change(lambda changed: {item: {**changed.get(item, {}), "image": None}}, {item: None})
+
+    async def _change(
+        self, change: Callable[[Bodies], Bodies], pictures: Mapping[str, Picture | None]
+    ) -> None:
+        """`change`: from what has changed so far to the bodies that change now."""
+        async with self.alone(), self.changing:
+            await self._take_items(change(self.changed), pictures, keep=True)
+
+    async def _take_items(
+        self, bodies: Bodies, pictures: Mapping[str, Picture | None], *, keep: bool
+    ) -> None:
+        base, put = self.shop.base, dict(pictures)
+        if new := {item: one for item, one in put.items() if one is not None}:
+            # The model may have been switched since they were looked at.
+            put |= await self.in_order(self.pictures.looked_at_by, base, new, self.store.picture)
+        changed, kept = self.changed | dict(bodies), self.kept
+        if put:
+            kept = {item: one for item, one in kept.items() if item not in put}
+            kept |= _slim({item: one for item, one in put.items() if one is not None})
+        shop = await self._rebuilt(base, changed, kept)
+        arms = await self.in_order(self.experiments.rebuilt, base, changed, kept)
         if keep:
-            await _done(self.store.put_items(dict(bodies)))
-        self.changed, self.shop = changed, shop
+            await _done(self.store.put_items(dict(bodies), put))
+        self.changed, self.kept, self.shop = changed, kept, shop
         self.experiments.use(arms)
 
-    async def _rebuilt(self, base: Recommender, changed: dict[str, dict[str, Any]]) -> LiveShop:
+    async def _rebuilt(
+        self, base: Recommender, changed: dict[str, dict[str, Any]], kept: dict[str, Picture]
+    ) -> LiveShop:
         before = self.shop
-        return await self.in_order(lambda: LiveShop(base, self.live, changed, before=before))
+        return await self.in_order(lambda: LiveShop(base, self.live, changed, before=before, pictures=kept))
 
     async def in_order(self, work: Callable[..., T], *arguments: Any) -> T:
         """Runs slow work in the thread of changes, one after the other."""
@@ -263,16 +326,22 @@ class Service:
 
     async def _take_model(self, folder: Path, *, keep: bool) -> None:
         base = await self.in_order(Recommender.load, folder)
-        shop = await self._rebuilt(base, self.changed)
+        kept = self.kept if keep else await self.read(self.store.pictures)
+        again = await self.in_order(self.pictures.looked_at_by, base, kept, self.store.picture)
+        kept = kept | _slim(again)
+        shop = await self._rebuilt(base, self.changed, kept)
         try:
             await self.in_order(warm, shop, self.shop.kept_queries())
         except Exception as error:
             raise ArtifactError(f"{folder.name}: the model does not answer ({error})") from error
-        arms = await self.in_order(self.experiments.rebuilt, base, self.changed)
+        arms = await self.in_order(self.experiments.rebuilt, base, self.changed, kept)
+        if keep and again:
+            await _done(self.store.put_items({}, again))
         if keep and self.following is not None:
             body = {"run": self.following.run, "active": str(folder), "previous": str(self.active)}
             await _done(self.store.put_active(body))
-        self.previous, self.active, self.shop = self.active, folder, shop
+        self.previous, self.active = self.active, folder
+        self.kept, self.shop = kept, shop
         self.experiments.use(arms)
         self.metrics.counts["model_switches"] += 1
 
@@ -286,7 +355,10 @@ class Service:
         """Takes in what other workers changed; `changing` is held."""
         names = [one.name for one in changes if one.what == "item"]
         if names:
-            await self._take_items(await self.read(self.store.items, names), keep=False)
+            bodies = await self.read(self.store.items, names)
+            shown = await self.read(self.store.pictures, names)
+            known = {name: shown.get(name) for name in names if name in shown or name in self.kept}
+            await self._take_items(bodies, known, keep=False)
         for one in changes:
             if one.what == "model" and self.following is not None:
                 latest = self.following.model_of(one.body)
@@ -342,12 +414,18 @@ class Service:
     def close(self) -> None:
         """Finishes what is under way and closes the store."""
         self.experiments.close()
+        self.pictures.close()
         self.batcher.close()
         self._changes.shutdown(wait=True)
         if self.following is not None:
             self.following.close()
         self.readers.shutdown(wait=True)
         self.store.close()
+
+
+def _slim(pictures: Mapping[str, Picture]) -> dict[str, Picture]:
+    """Without their contents, which stay in the store."""
+    return {item: one._replace(content=b"") for item, one in pictures.items()}
 
 
 async def _done(future: Future[T]) -> T:

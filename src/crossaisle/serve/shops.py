@@ -10,7 +10,7 @@ import logging
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import permutations
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,6 +39,8 @@ class ShopConfig:
     """Folder of saved models to switch between."""
     rate: float | None = field(default=None, metadata={"low": 0.001})
     """Most requests per second and client."""
+    image_hosts: tuple[str, ...] = ()
+    """Hosts (or HOST:PORT) that pictures of new items may be fetched from; none unless named."""
 
     @property
     def place(self) -> str:
@@ -69,7 +71,7 @@ def read_shops(path: str | Path) -> dict[str, ShopConfig]:
         config = build(ShopConfig, table, f"{path}, [{name}]", base=path.parent)
         if config.store is not None and "://" not in config.store:
             store = str(path.parent / Path(config.store).expanduser())
-            config = ShopConfig(model=config.model, store=store, models=config.models, rate=config.rate)
+            config = replace(config, store=store)
         shops[name] = config
     if not shops:
         raise ConfigError(f"{path}: names no shop: write a table for each, such as [north] with model = ...")
@@ -175,7 +177,13 @@ class Shops:
         try:
             seat = None if self._board is None else self._board.seat(name, self.worker or 0)
             service = Service.open(
-                config.model, config.place, config.models, name=name, seat=seat, run=self._run
+                config.model,
+                config.place,
+                config.models,
+                name=name,
+                image_hosts=config.image_hosts,
+                seat=seat,
+                run=self._run,
             )
             warm(service.shop)
         # Whatever is wrong with one shop, the others go on.

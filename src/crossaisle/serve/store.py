@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
+
 from crossaisle.errors import StoreError
-from crossaisle.serve.engines import COLUMNS, Connection, Engine, Event
+from crossaisle.serve.engines import COLUMNS, Connection, Engine, Event, Picture
 from crossaisle.serve.writer import Busy, Unreachable, Writer
 
 if TYPE_CHECKING:
     from crossaisle.serve.board import Seat
 
-__all__ = ["Busy", "Event", "Store", "Unreachable", "digest_of"]
+__all__ = ["Busy", "Event", "Picture", "Store", "Unreachable", "digest_of"]
 T = TypeVar("T")
+NO_PICTURES: Mapping[str, Any] = MappingProxyType({})
 
 
 def engine_for(place: str | Path) -> Engine:
@@ -83,12 +87,25 @@ class Store:
             found += self.writer.late.popleft()
         return found
 
-    def put_items(self, bodies: dict[str, dict[str, Any]]) -> Future[None]:
-        """Keeps what differs from the model's catalogue, by item id."""
+    def put_items(
+        self, bodies: dict[str, dict[str, Any]], pictures: Mapping[str, Picture | None] = NO_PICTURES
+    ) -> Future[None]:
+        """Keeps what differs from the model's catalogue, by item id. `pictures`: None where one goes."""
         rows = [(name, json.dumps(body, ensure_ascii=False)) for name, body in bodies.items()]
+        gone = [(name,) for name, one in pictures.items() if one is None]
+        seen = [
+            (name, one.digest, one.address, one.fingerprint, one.vector.tobytes(), one.content)
+            for name, one in pictures.items()
+            if one is not None
+        ]
 
         def work(connection: Connection) -> None:
-            connection.executemany(_PUT.format("items"), rows)
+            if rows:
+                connection.executemany(_PUT.format("items"), rows)
+            if gone:
+                connection.executemany("DELETE FROM pictures WHERE id = ?", gone)
+            if seen:
+                connection.executemany(_SEEN, seen)
             self.log_changes(connection, "item", bodies)
 
         return self.submit(work)
@@ -197,6 +214,27 @@ class Store:
         wanted = None if names is None else set(names)
         return {name: json.loads(body) for name, body in rows if wanted is None or name in wanted}
 
+    def pictures(self, names: Sequence[str] | None = None) -> dict[str, Picture]:
+        """Pictures of items by id, without their contents: all, or those named."""
+        query = "SELECT id, digest, address, fingerprint, vector FROM pictures"
+        with self.reading() as connection:
+            if names is None or len(names) > 100:
+                rows = connection.execute(query).fetchall()
+            else:
+                rows = [row for name in names for row in connection.execute(f"{query} WHERE id = ?", (name,))]
+        wanted = None if names is None else set(names)
+        return {
+            name: Picture(digest, address, fingerprint, np.frombuffer(vector, np.float16))
+            for name, digest, address, fingerprint, vector in rows
+            if wanted is None or name in wanted
+        }
+
+    def picture(self, item: str) -> bytes | None:
+        """The file of an item's picture; None where it has none."""
+        with self.reading() as connection:
+            found = connection.execute("SELECT content FROM pictures WHERE id = ?", (item,)).fetchone()
+        return None if found is None else bytes(found[0])
+
     def user(self, user: str) -> dict[str, Any] | None:
         """The attributes of a person; None where none were given."""
         with self.reading() as connection:
@@ -230,6 +268,11 @@ _LOG = (
     "INSERT INTO changes (what, name, seq, body) VALUES (?, ?, ?, ?) "
     "ON CONFLICT (what, name) DO UPDATE SET seq = excluded.seq, body = excluded.body"
 )
+_SEEN = """
+INSERT INTO pictures (id, digest, address, fingerprint, vector, content) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET digest = excluded.digest, address = excluded.address,
+fingerprint = excluded.fingerprint, vector = excluded.vector, content = excluded.content
+"""
 _FORGET = "INSERT INTO forgotten (digest) VALUES (?) ON CONFLICT (digest) DO NOTHING"
 
 

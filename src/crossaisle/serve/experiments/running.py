@@ -19,6 +19,7 @@ from crossaisle.errors import ConfigError, ConflictError, CrossaisleError, Store
 from crossaisle.models.blend import Blend
 from crossaisle.recommend import Recommender
 from crossaisle.serve.batching import Batcher
+from crossaisle.serve.engines import Picture
 from crossaisle.serve.experiments.design import Arm, Experiment, seed_of
 from crossaisle.serve.experiments.log import ExperimentLog, Exposure
 from crossaisle.serve.experiments.mixing import explore, place_probabilities, team_draft
@@ -63,7 +64,7 @@ class Experiments:
         for experiment in self.all.values():
             if experiment.running:
                 try:
-                    self._shops |= self.shops_of(experiment, service.shop.base, service.changed)
+                    self._shops |= self.shops_of(experiment, service.shop.base, service.changed, service.kept)
                 except CrossaisleError as error:
                     _LOG.error("experiment %s is not served: %s", experiment.name, error)
                     self.broken[experiment.name] = str(error)
@@ -212,7 +213,9 @@ class Experiments:
         service = self._service
         async with service.alone(), service.changing:
             self._check(experiment)
-            shops = await service.in_order(self.shops_of, experiment, service.shop.base, service.changed)
+            shops = await service.in_order(
+                self.shops_of, experiment, service.shop.base, service.changed, service.kept
+            )
             await asyncio.wrap_future(self.log.put(experiment))
             self._shops |= shops
             self.all[experiment.name] = experiment
@@ -279,7 +282,11 @@ class Experiments:
     # Shops of arms
 
     def shops_of(
-        self, experiment: Experiment, active: Recommender, changed: Mapping[str, dict[str, Any]]
+        self,
+        experiment: Experiment,
+        active: Recommender,
+        changed: Mapping[str, dict[str, Any]],
+        pictures: Mapping[str, Picture],
     ) -> dict[Key, LiveShop]:
         """Shops of arms that have a model or weights of their own. Slow: not in the event loop."""
         found = {}
@@ -289,7 +296,7 @@ class Experiments:
             key = experiment.name, arm.name
             before = self._shops.get(key)
             base = self._base(experiment, arm, active, before)
-            found[key] = LiveShop(base, self._service.live, changed, before=before)
+            found[key] = LiveShop(base, self._service.live, changed, before=before, pictures=pictures)
         return found
 
     def _base(
@@ -301,12 +308,14 @@ class Experiments:
         base = active if arm.model is None else Recommender.load(Path(str(self._service.models)) / arm.model)
         return base if arm.weights is None else reweighted(base, experiment.placement, arm.weights)
 
-    def rebuilt(self, base: Recommender, changed: Mapping[str, dict[str, Any]]) -> dict[Key, LiveShop]:
+    def rebuilt(
+        self, base: Recommender, changed: Mapping[str, dict[str, Any]], pictures: Mapping[str, Picture]
+    ) -> dict[Key, LiveShop]:
         """The shops of all arms for another active model or a changed catalogue."""
         found: dict[Key, LiveShop] = {}
         for experiment in self.all.values():
             if experiment.running and experiment.name not in self.broken:
-                found |= self.shops_of(experiment, base, changed)
+                found |= self.shops_of(experiment, base, changed, pictures)
         return found
 
     def use(self, shops: dict[Key, LiveShop]) -> None:

@@ -1,0 +1,112 @@
+"""Which items of the model a new item resembles, by its text and its picture, and how much."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from crossaisle.data.history import Floats
+from crossaisle.data.vocabulary import Rows
+from crossaisle.encoders.base import unit_rows
+from crossaisle.models.base import LARGE
+from crossaisle.models.content import ReadingModel, TextModel
+from crossaisle.recommend import Recommender
+from crossaisle.serve.engines import Picture
+from crossaisle.serve.pictures import eyes
+
+NEIGHBOURS = 5
+"""A new item stands in with the scores of this many items like it."""
+NEAREST = 200
+"""Items that each part finds for a new item in a large shop; the best of them are neighbours."""
+LEAST = 0.1
+"""Items less alike than this are no neighbours."""
+AT_ONCE = 256
+"""New items whose likeness to all others is in memory at once."""
+Said = tuple[str, bytes]
+"""What places a new item: its text, and the digest of its picture (b"" without one that can be read)."""
+Side = tuple[Rows, Callable[[Rows], Floats]]
+"""int32 rows among which the most alike are, and how alike any rows are."""
+_NO_ROWS: Rows = np.empty(0, np.int32)
+
+
+def links_of(base: Recommender, said: list[Said], pictures: Mapping[bytes, Picture]) -> sparse.csr_matrix:
+    """csr float32 (len(said), n_items): what a new item gets of the scores of items like it."""
+    n = base.dataset.n_items
+    if not said:
+        return sparse.csr_matrix((0, n), dtype=np.float32)
+    rows, values = [], []
+    for found, likeness in _alike(base, said, pictures):
+        best = (
+            np.argpartition(likeness, -min(NEIGHBOURS, len(likeness)))[-NEIGHBOURS:] if len(found) else found
+        )
+        best = best[likeness[best] >= LEAST]
+        one = likeness[best]
+        # Weights sum to the best likeness: an item like no other has low scores.
+        rows.append(found[best])
+        values.append(one / max(float(one.sum()), 1e-9) * one.max(initial=0.0))
+    indptr = np.concatenate([[0], np.cumsum([len(r) for r in rows])])
+    triple = np.concatenate(values), np.concatenate(rows), indptr
+    return sparse.csr_matrix(triple, shape=(len(said), n), dtype=np.float32)
+
+
+def _alike(
+    base: Recommender, said: list[Said], pictures: Mapping[bytes, Picture]
+) -> Iterator[tuple[Rows, Floats]]:
+    """For each new item int32 rows and how much they are like it: in text, in picture, or on average."""
+    parts = [part for part in base.blend.parts.values() if isinstance(part, TextModel)]
+    for start in range(0, len(said), AT_ONCE):
+        some = said[start : start + AT_ONCE]
+        texts = _sides(parts, [text for text, _ in some], len(some), base.dataset.n_items)
+        places = [place for place, (_, digest) in enumerate(some) if digest]
+        eye = eyes(base) if places else None
+        if eye is None:
+            yield from ((rows, likeness(rows)) for rows, likeness in texts)
+            continue
+        seen = np.stack([pictures[some[place][1]].vector for place in places])
+        looks = dict(
+            zip(places, _sides([eye], unit_rows(seen), len(places), base.dataset.n_items), strict=True)
+        )
+        for place, text in enumerate(texts):
+            yield _together(text, looks.get(place), eye._known)
+
+
+def _together(text: Side, look: Side | None, has_picture: np.ndarray) -> tuple[Rows, Floats]:
+    """The mean of both sides, where both have something to say.
+
+    A side to which nothing is alike is left out: a picture without a title, a title that says nothing. For
+    an item without a picture its text stands alone.
+    """
+    said = text[1](text[0])
+    if look is None:
+        return text[0], said
+    shown = look[1](look[0])
+    if said.max(initial=0.0) < LEAST:
+        return look[0], shown
+    if shown.max(initial=0.0) < LEAST:
+        return text[0], said
+    rows = np.union1d(text[0], look[0]).astype(np.int32)
+    said, shown = text[1](rows), look[1](rows)
+    return rows, np.where(has_picture[rows], (said + shown) / 2, said).astype(np.float32)
+
+
+def _sides(parts: list[Any], what: Any, count: int, n: int) -> list[Side]:
+    """For each of `count` things read now, the mean of all parts."""
+    kinds: list[ReadingModel] = parts
+    if n <= LARGE or not kinds:
+        likeness = np.zeros((count, n), np.float32)
+        for part in kinds:
+            likeness += part.likeness(what) / len(kinds)
+        every = np.arange(n, dtype=np.int32)
+        return [(every, one.__getitem__) for one in likeness]
+    sides: list[Side] = []
+    for of_parts in zip(*(part.near(what, NEAREST) for part in kinds), strict=True):
+        rows = np.unique(np.concatenate([_NO_ROWS, *(rows for rows, _ in of_parts)]))
+        sides.append((rows, _mean([cosines for _, cosines in of_parts])))
+    return sides
+
+
+def _mean(of: list[Callable[[Rows], Floats]]) -> Callable[[Rows], Floats]:
+    return lambda rows: np.mean([cosines(rows) for cosines in of], axis=0)
