@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 
 import numpy as np
@@ -49,3 +50,24 @@ def png(colour: tuple[int, int, int]) -> bytes:
     out = io.BytesIO()
     Image.new("RGB", (12, 16), colour).save(out, "PNG")
     return out.getvalue()
+
+
+def vision_encoder(path: Path, *, width: int = 16, seed: int = 0) -> Path:
+    """The same as other image models are exported: one output, and a file of settings."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    weights = np.random.default_rng(seed).normal(size=(3, width)).astype(np.float32)
+    nodes = [
+        helper.make_node("GlobalAveragePool", ["pixels"], ["pooled"]),
+        helper.make_node("Flatten", ["pooled"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "w"], ["out"]),
+    ]
+    pixels = helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["b", 3, 16, 16])
+    out = helper.make_tensor_value_info("out", TensorProto.FLOAT, ["b", width])
+    graph = helper.make_graph(nodes, "tiny", [pixels], [out], [numpy_helper.from_array(weights, "w")])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    path.mkdir(parents=True, exist_ok=True)
+    onnx.save(model, str(path / "model.onnx"))
+    settings = {"size": 16, "mean": [0.5] * 3, "std": [0.25] * 3, "dimension": width}
+    (path / "picture.json").write_text(json.dumps(settings))
+    return path

@@ -8,8 +8,10 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -26,10 +28,10 @@ from crossaisle.models.popularity import Popularity
 from crossaisle.recommend import Recommender
 from crossaisle.serve import pictures, resembling
 from crossaisle.serve.refit import fitted_on, with_kept_pictures
-from crossaisle.serve.run import _open
+from crossaisle.serve.run import Settings, open_shops
 from crossaisle.serve.service import Service
 from crossaisle.serve.store import Store
-from tests.encoders.tiny_pictures import picture_encoder, png
+from tests.encoders.tiny_pictures import png, vision_encoder
 from tests.models.shops import tiny_shop
 from tests.models.test_pictures import with_pictures
 from tests.serve.conftest import running, talk
@@ -47,9 +49,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
         parts = {"popularity": Popularity(), "item_knn": ItemKNN(shrink=1.0), "tfidf": TfidfSimilarity()}
         weights = {"for_you": {"popularity": 0.1, "item_knn": 1.0}, "similar": {"tfidf": 1.0}}
         if name != "blind":
-            encoder = picture_encoder(folder / f"encoder-{name}")
-            if name == "other":  # the same vectors under another name: a longer description
-                (encoder / "model.onnx").write_bytes((encoder / "model.onnx").read_bytes() + b"\x32\x01x")
+            encoder = vision_encoder(folder / f"encoder-{name}", seed=len(name))
             parts["picture"] = PictureSimilarity(encoder=str(encoder), dimensions=16)
             weights["similar"] = {"picture": 1.0}
         with pytest.MonkeyPatch.context() as patch:
@@ -252,6 +252,7 @@ def test_a_name_that_leads_inside_is_refused(models: Path, tmp_path: Path) -> No
         (png(MILK), "text/plain", 415, "image/webp (found 'text/plain')"),
         (png(MILK), "video/mp4", 415, "found 'video/mp4'"),
     ],
+    ids=["empty", "words", "damaged", "large", "text", "video"],
 )
 def test_bodies_that_are_refused(seeing: Service, content: bytes, kind: str, status: int, says: str) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
@@ -473,22 +474,28 @@ def test_the_client_sends_pictures(seeing: Service, tmp_path: Path) -> None:
             client.put_picture("new1", b"words")
 
 
+def settings(**given: Any) -> Settings:
+    blank = dict.fromkeys(("model", "shops", "store", "models", "rate"))
+    return Settings(**{**blank, "host": "127.0.0.1", "port": 0, "largest_body": 1000, **given})
+
+
 def test_hosts_are_given_at_the_start(models: Path, tmp_path: Path) -> None:
     place = tmp_path / "s.sqlite"
-    shops = _open(models / "blind", None, place, None, ["img.example", "10.0.0.7:9000"])
+    one = settings(model=str(models / "blind"), store=str(place))
+    shops = open_shops(replace(one, image_hosts=["img.example", "10.0.0.7:9000"]))
     (service,) = shops.services.values()
     assert service.pictures.hosts.allows("http://10.0.0.7:9000/a.png")
     shops.close()
     with pytest.raises(ConfigError, match="is no host: write HOST or HOST:PORT"):
-        _open(models / "blind", None, place, None, ["https://img.example"])
+        open_shops(replace(one, image_hosts=["https://img.example"]))
     file = tmp_path / "shops.toml"
     file.write_text(f'[a]\nmodel = "{models}/blind"\nstore = "a.sqlite"\nimage_hosts = ["img.example"]\n')
-    shops = _open(None, file, None, None, [])
+    shops = open_shops(settings(shops=str(file)))
     (service,) = shops.services.values()
     assert service.pictures.hosts.allows("https://img.example/")
     shops.close()
     with pytest.raises(ConfigError, match="image hosts are named in"):
-        _open(None, file, None, None, ["img.example"])
+        open_shops(settings(shops=str(file), image_hosts=["img.example"]))
 
 
 def test_a_store_of_before_takes_pictures(models: Path, tmp_path: Path) -> None:

@@ -176,6 +176,9 @@ def test_the_same_ids_in_two_shops_are_different_things(shops: Shops) -> None:
             answer = await client.request(
                 method, filled(path), headers=south, json=BODIES.get((method, path))
             )
+            if path.endswith("/picture"):  # no picture was sent, and none is there
+                assert answer.status_code in (404, 415), f"{method} {path}: {answer.text}"
+                continue
             assert answer.status_code < 300, f"{method} {path}: {answer.text}"
         assert (await client.get("/api/items/bread", headers=south)).status_code == 404
         assert shops.services["south"].live.is_forgotten("ann")

@@ -226,7 +226,7 @@ class Experiments:
         experiment = await service.read(self.log.experiment, name)
         if experiment.running:
             self._shops |= await service.in_order(
-                self.shops_of, experiment, service.shop.base, service.changed
+                self.shops_of, experiment, service.shop.base, service.changed, service.kept
             )
             self.all[name] = experiment
         else:
