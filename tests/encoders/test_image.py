@@ -35,7 +35,7 @@ def test_damaged_pictures_are_set_aside(folder: Path, tmp_path: Path) -> None:
     assert vectors[0] @ vectors[4] < 0.9
     assert sorted(encoder.problems) == [2, 3]
     assert "no readable" in encoder.problems[2]
-    assert "not allowed" in encoder.problems[3]
+    assert "may not be fetched" in encoder.problems[3]
 
 
 def test_no_picture_is_looked_at_twice(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -496,6 +497,21 @@ def test_hosts_are_given_at_the_start(models: Path, tmp_path: Path) -> None:
     shops.close()
     with pytest.raises(ConfigError, match="image hosts are named in"):
         open_shops(settings(shops=str(file), image_hosts=["img.example"]))
+
+
+def test_without_pictures_nothing_is_loaded_for_them(service: Service) -> None:
+    code = (
+        "import sys\nfrom crossaisle.serve.app import create_app\n"
+        "from crossaisle.serve.service import Service\n"
+        "service = Service.open(*sys.argv[1:3]); create_app(service); service.close(); print(*sys.modules)"
+    )
+    service.close()
+    command = [sys.executable, "-c", code, str(service.active), str(service.store.path)]
+    loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert "crossaisle.serve.pictures" in loaded
+    assert not {"PIL", "onnxruntime", "crossaisle.encoders.image", "crossaisle.encoders.fetching"} & set(
+        loaded
+    )
 
 
 def test_a_store_of_before_takes_pictures(models: Path, tmp_path: Path) -> None:

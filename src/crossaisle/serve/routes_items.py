@@ -238,7 +238,9 @@ async def put_picture(request: Request, item: ItemId) -> Response:
 @router.delete("/items/{item}/picture", tags=["items"], status_code=204, response_class=Response)
 async def delete_picture(request: Request, item: ItemId) -> Response:
     """Forgets a picture that was fetched or sent; the item is placed by its text."""
-    await service_of(request).delete_picture(item)
+    service = service_of(request)
+    await service.delete_picture(item)
+    await service.note(who_asks(request), f"deleted the picture of item {item}")
     return Response(status_code=204)
 
 
