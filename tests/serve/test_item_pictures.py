@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -28,6 +28,7 @@ from crossaisle.models.pictures import PictureSimilarity
 from crossaisle.models.popularity import Popularity
 from crossaisle.recommend import Recommender
 from crossaisle.serve import pictures, resembling
+from crossaisle.serve.board import Board
 from crossaisle.serve.refit import fitted_on, with_kept_pictures
 from crossaisle.serve.run import Settings, open_shops
 from crossaisle.serve.service import Service
@@ -347,6 +348,46 @@ def test_a_restart_gives_the_same_answers_and_looks_at_nothing_again(
         assert await place(client, "new1") == "spade"
 
     talk(again, later)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="one worker only on Windows")
+def test_other_workers_and_a_restart_have_it_on_both_engines(models: Path, place: str | Path) -> None:
+    board = Board.create([""], 2)
+    with ExitStack() as stack:
+        one, other = (
+            stack.enter_context(
+                closing(Service.open(models / "seeing", place, models, seat=board.seat("", n), run="r"))
+            )
+            for n in (0, 1)
+        )
+
+        async def run() -> None:
+            for service in (one, other):
+                assert service.following is not None
+                await service.following.start()
+            for n, colour in enumerate((MILK, SPADE)):
+                await one.put_picture(f"new{n}", png(colour))
+            await other.put_picture("new0", png(SPADE))
+            await other.delete_picture("new1")
+            for service in (one, other):
+                assert list(service.kept) == ["new0"]
+                row = service.shop.dataset.item_ids.row("new0")
+                stand_in = service.shop.grown.stand_in(row)
+                assert service.shop.dataset.item_ids.id(stand_in or 0).startswith("spade")
+            await one.activate("other")
+            assert other.kept["new0"].fingerprint == one.kept["new0"].fingerprint
+            assert other.shop.grown.links.nnz == one.shop.grown.links.nnz > 0
+            for service in (one, other):
+                assert service.following is not None
+                await service.following.stop()
+
+        asyncio.run(run())
+    with closing(Service.open(models / "other", place)) as again:
+        assert again.store.picture("new0") == png(SPADE)
+        assert again.store.picture("new1") is None
+        np.testing.assert_allclose(
+            again.shop.grown.links.toarray(), one.shop.grown.links.toarray(), rtol=1e-5
+        )
 
 
 def test_another_encoder_looks_at_what_was_kept(seeing: Service, models: Path) -> None:
