@@ -127,10 +127,12 @@ class Following:
         commits = self.seat.commits
         try:
             news = await asyncio.get_running_loop().run_in_executor(self._thread, self._news)
-        except StoreError as error:
+        # Whatever it is, lists are answered from memory meanwhile.
+        except Exception as error:
             self._away_until = time.monotonic() + AGAIN_SECONDS
             if not self._told:
-                _LOG.warning("what other workers wrote cannot be read: %s", error)
+                known = isinstance(error, StoreError)
+                _LOG.warning("what other workers wrote cannot be read: %s", error, exc_info=not known)
             self._told = True
             return
         self._told = False
