@@ -18,10 +18,10 @@ from urllib.parse import parse_qsl, urlsplit
 
 from crossaisle.config import build
 from crossaisle.errors import ConfigError, CrossaisleError, nearest
-from crossaisle.serve.service import Service
 
 if TYPE_CHECKING:
     from crossaisle.serve.board import Board
+    from crossaisle.serve.service import Service
 
 _LOG = logging.getLogger(__name__)
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -171,6 +171,7 @@ class Shops:
 
     def try_open(self, name: str) -> Service | None:
         """A shop, warm; None where it cannot be opened, which is noted. Slow: not in the event loop."""
+        from crossaisle.serve.service import Service
         from crossaisle.serve.warming import warm
 
         config, service = self.configs[name], None

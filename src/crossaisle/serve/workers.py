@@ -41,12 +41,13 @@ def supervise(settings: Settings, workers: int) -> None:
 
 def _open_stores(settings: Settings) -> list[str]:
     """Names of the shops. Tables are made here, once, before several look for them."""
-    from crossaisle.serve.shops import read_shops
     from crossaisle.serve.store import Store
 
     if settings.shops is None:
         Store(settings.place).close()
         return [""]
+    from crossaisle.serve.shops import read_shops
+
     shops = read_shops(settings.shops)
     for name, shop in shops.items():
         try:
