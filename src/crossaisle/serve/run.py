@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from crossaisle.serve.board import Board
     from crossaisle.serve.shops import Shops
 
-LAST_SECONDS = 30.0
-"""When a worker is told to stop, what is under way has this time to end."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:

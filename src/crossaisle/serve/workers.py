@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import secrets
@@ -18,11 +19,14 @@ from types import FrameType
 
 from crossaisle.errors import ConfigError, CrossaisleError, StoreError
 from crossaisle.serve.board import Board
-from crossaisle.serve.run import LAST_SECONDS, Settings
+from crossaisle.serve.run import Settings
+from crossaisle.serve.worker import LAST_SECONDS
 from crossaisle.sharing import SharedFolder
 
 _LOG = logging.getLogger(__name__)
 LOOK_SECONDS = 0.05
+PORT_SECONDS = 2.0
+"""Workers of a supervisor that was killed hold the port for a moment."""
 LONGEST_PAUSE = 30.0
 """Longest time before a worker that does not come up is tried again."""
 
@@ -62,12 +66,17 @@ def _bound(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, port))
-    except OSError as error:
-        listening.close()
-        raise ConfigError(f"{host}:{port} cannot be listened on ({error.strerror or error})") from None
-    return listening
+    end = time.monotonic() + PORT_SECONDS
+    while True:
+        try:
+            listening.bind((host, port))
+            return listening
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or time.monotonic() > end:
+                listening.close()
+                why = error.strerror or error
+                raise ConfigError(f"{host}:{port} cannot be listened on ({why})") from None
+            time.sleep(LOOK_SECONDS)
 
 
 class Worker:
