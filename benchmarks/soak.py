@@ -60,6 +60,7 @@ class Visitors:
 
     def __init__(self, users: list[str], items: list[str]) -> None:
         self._users, self._items, self._rng, self._put = users, items, random.Random(0), 0
+        self._run = time.time_ns()
 
     def next(self) -> tuple[str, str, bytes]:
         """Method, path and body."""
@@ -87,7 +88,9 @@ class Visitors:
         if self._put % 12:
             price = {"price": round(self._rng.uniform(1, 9), 2)}
             return "PATCH", f"/api/items/{self._rng.choice(self._items)}", json.dumps(price).encode()
-        new = {"title": f"Oat drink {self._put}", "categories": [["Grocery"]], "price": 2.0}
+        # No earlier run has read this title: the text encoder is loaded at the first one, not when the
+        # cache of vectors has none of a later one.
+        new = {"title": f"Oat drink {self._run} {self._put}", "categories": [["Grocery"]], "price": 2.0}
         return "PUT", f"/api/items/new-{self._put}", json.dumps(new).encode()
 
 

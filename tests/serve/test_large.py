@@ -14,7 +14,7 @@ from crossaisle.serve.service import Service
 from tests.serve.conftest import fitted, talk
 from tests.serve.test_lists import QUESTIONS
 
-MODULES = ("models.content", "serve.catalogue", "serve.live")
+MODULES = ("models.content", "serve.resembling", "serve.live")
 
 
 @pytest.fixture
