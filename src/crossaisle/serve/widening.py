@@ -42,29 +42,28 @@ def widened(shop: LiveShop, query: Query, request: Request, found: Best, allowed
     rows, scores = found
     fits = allowed[rows] & ~np.isnan(scores)
     rows, scores = rows[fits], scores[fits]
-    missing = allowed.copy()
-    missing[rows] = False
+    unseen = allowed.copy()
+    unseen[rows] = False
+    wanted = unseen
     for _ in range(ROUNDS):
-        left = np.flatnonzero(missing).astype(np.int32)
+        left = np.flatnonzero(wanted).astype(np.int32)
         if not len(left):
             break
         if len(left) <= NARROW:
             more: Best = left, shop.score_at(request.asked, [left], request.weights)[0]
         else:
-            more = shop.best_batch(request.asked, request.weights, missing)[0]
+            more = shop.best_batch(request.asked, request.weights, wanted)[0]
         known = ~np.isnan(more[1])
         rows, scores = np.concatenate([rows, more[0][known]]), np.concatenate([scores, more[1][known]])
-        if len(left) <= NARROW or not known.any():
-            break
-        missing = _missing(shop, query, request, (rows, scores), allowed)
+        # Where no part names anything more, nothing more has a score.
+        unseen[more[0] if known.any() else left] = False
+        wanted = _missing(shop, query, request, (rows, scores), unseen)
     return rows, scores
 
 
-def _missing(shop: LiveShop, query: Query, request: Request, found: Best, allowed: Mask) -> Mask:
-    """bool (n_items,): items that were not looked at and could be in the list."""
+def _missing(shop: LiveShop, query: Query, request: Request, found: Best, missing: Mask) -> Mask:
+    """bool (n_items,): which of the items that were not looked at could be in the list."""
     rows, scores = found
-    missing = allowed.copy()
-    missing[rows] = False
     ranked = shop._ranked(rows, scores, len(rows))
     if query.diversity and len(ranked) < least(query, large=True):
         return missing
