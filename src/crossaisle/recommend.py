@@ -58,7 +58,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class _Policy:
+class Policy:
     """What the cross-category share of a request goes by."""
 
     home: Rows
@@ -171,21 +171,21 @@ class Recommender:
             chosen, _ = self._arrange(query, policy, rows, scores[rows])
         return self._answer(query, request, (placement, weights), policy, rows, scores[rows], chosen, notices)
 
-    def _policy(self, query: Query, request: Request) -> _Policy:
+    def _policy(self, query: Query, request: Request) -> Policy:
         at_home = request.history if len(request.history) else request.view
         home = home_categories(self._codes, at_home)
         share = None
         if query.cross_share is not None and len(home):
             auto = query.cross_share == "auto"
             share = auto_share(self._codes, at_home) if auto else float(query.cross_share)
-        return _Policy(home, share)
+        return Policy(home, share)
 
     def _answer(
         self,
         query: Query,
         request: Request,
         served: tuple[Placement, str],
-        policy: _Policy,
+        policy: Policy,
         rows: Rows,
         ranked: Floats,
         chosen: Index,
@@ -225,7 +225,7 @@ class Recommender:
         order = np.lexsort((found, -self._popularity[found], -scores))
         return found[order].astype(np.int32)
 
-    def _arrange(self, query: Query, policy: _Policy, rows: Rows, ranked: Floats) -> tuple[Index, bool]:
+    def _arrange(self, query: Query, policy: Policy, rows: Rows, ranked: Floats) -> tuple[Index, bool]:
         """Places of the list among ranked rows, and whether more rows could not change it."""
         hard, soft = self._caps(query, policy, rows)
         chosen = arrange(
@@ -241,7 +241,7 @@ class Recommender:
         )
         return chosen, exact
 
-    def _caps(self, query: Query, policy: _Policy, rows: Rows) -> tuple[list[Cap], list[Cap]]:
+    def _caps(self, query: Query, policy: Policy, rows: Rows) -> tuple[list[Cap], list[Cap]]:
         """What some rows count against: quotas, which always hold, and the share."""
         soft = []
         if policy.share is not None:

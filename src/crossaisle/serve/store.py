@@ -205,29 +205,25 @@ class Store:
 
     def items(self, names: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
         """Changed and new items by id: all, or those named."""
-        query = "SELECT id, body FROM items"
-        with self.reading() as connection:
-            if names is None or len(names) > 100:
-                rows = connection.execute(query).fetchall()
-            else:
-                rows = [row for name in names for row in connection.execute(f"{query} WHERE id = ?", (name,))]
-        wanted = None if names is None else set(names)
-        return {name: json.loads(body) for name, body in rows if wanted is None or name in wanted}
+        return {name: json.loads(body) for name, body in self._by_id("SELECT id, body FROM items", names)}
 
     def pictures(self, names: Sequence[str] | None = None) -> dict[str, Picture]:
         """Pictures of items by id, without their contents: all, or those named."""
         query = "SELECT id, digest, address, fingerprint, vector FROM pictures"
+        return {
+            name: Picture(digest, address, fingerprint, np.frombuffer(vector, np.float16))
+            for name, digest, address, fingerprint, vector in self._by_id(query, names)
+        }
+
+    def _by_id(self, query: str, names: Sequence[str] | None) -> list[Any]:
+        """Rows of a table whose first column is `id`: all, or those of some ids."""
         with self.reading() as connection:
             if names is None or len(names) > 100:
                 rows = connection.execute(query).fetchall()
             else:
-                rows = [row for name in names for row in connection.execute(f"{query} WHERE id = ?", (name,))]
+                return [row for name in names for row in connection.execute(f"{query} WHERE id = ?", (name,))]
         wanted = None if names is None else set(names)
-        return {
-            name: Picture(digest, address, fingerprint, np.frombuffer(vector, np.float16))
-            for name, digest, address, fingerprint, vector in rows
-            if wanted is None or name in wanted
-        }
+        return [row for row in rows if wanted is None or row[0] in wanted]
 
     def picture(self, item: str) -> bytes | None:
         """The file of an item's picture; None where it has none."""

@@ -11,7 +11,7 @@ from crossaisle.data.vocabulary import Rows
 from crossaisle.policy.arrange import POOL
 from crossaisle.policy.filters import Mask
 from crossaisle.policy.quota import Cap, Room, fill
-from crossaisle.recommend import Best, Request
+from crossaisle.recommend import Best, Policy, Request
 
 if TYPE_CHECKING:
     from crossaisle.serve.live import LiveShop
@@ -20,8 +20,6 @@ NARROW = 20_000
 """Where at most this many items are left to look at, these are scored, all of them."""
 ROUNDS = 20
 """Each one fills a quota or the share, or finds all there is."""
-
-
 FEW = 10
 """Lists' worth of candidates: with fewer of the best items left by filters, other items are better ones."""
 
@@ -34,7 +32,7 @@ def least(query: Query, *, large: bool) -> int:
 
 
 def widened(shop: LiveShop, query: Query, request: Request, found: Best, allowed: Mask) -> Best:
-    """Rows of the catalogue and their scores, from which the list is as it would be from all of them.
+    """Rows of the catalogue and their scores, from which the list is nearly as it would be from all of them.
 
     `found`: the best items as they were nominated without filters; `allowed` bool (n_items,). As long as
     items that nobody looked at could be in the list, each part nominates its best among these.
@@ -64,27 +62,26 @@ def widened(shop: LiveShop, query: Query, request: Request, found: Best, allowed
 def _missing(shop: LiveShop, query: Query, request: Request, found: Best, missing: Mask) -> Mask:
     """bool (n_items,): which of the items that were not looked at could be in the list."""
     rows, scores = found
+    policy = shop._policy(query, request)
     ranked = shop._ranked(rows, scores, len(rows))
     if query.diversity and len(ranked) < least(query, large=True):
         return missing
-    hard, soft = shop._caps(query, shop._policy(query, request), ranked)
+    hard, soft = shop._caps(query, policy, ranked)
     chosen: list[int] = []
     for caps in ([*hard, *soft], hard):
         chosen = fill(chosen, len(ranked), query.k, caps)
         if len(chosen) == query.k:
             break
-        still = _open(shop, query, request, ranked[chosen], missing, share=caps is not hard)
+        still = _open(shop, query, policy, ranked[chosen], missing, share=caps is not hard)
         if still.any():
             return still
     return np.zeros(len(missing), bool)
 
 
-def _open(
-    shop: LiveShop, query: Query, request: Request, chosen: Rows, missing: Mask, *, share: bool
-) -> Mask:
+def _open(shop: LiveShop, query: Query, policy: Policy, chosen: Rows, missing: Mask, *, share: bool) -> Mask:
     """bool (n_items,): the missing items for which quotas (and the share) have room beside those chosen."""
     rows = np.concatenate([chosen, np.flatnonzero(missing).astype(np.int32)])
-    hard, soft = shop._caps(query, shop._policy(query, request), rows)
+    hard, soft = shop._caps(query, policy, rows)
     caps: list[Cap] = [*hard, *soft] if share else hard
     out = np.zeros(len(missing), bool)
     if not caps:

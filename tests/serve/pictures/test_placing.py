@@ -6,11 +6,8 @@ import asyncio
 import shutil
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +16,8 @@ import numpy as np
 import pytest
 
 from crossaisle.client import Client
-from crossaisle.encoders import fetching
 from crossaisle.errors import ConfigError, ServiceError
-from crossaisle.models.blend import Blend
-from crossaisle.models.content import TfidfSimilarity
-from crossaisle.models.item_knn import ItemKNN
 from crossaisle.models.pictures import PictureSimilarity
-from crossaisle.models.popularity import Popularity
 from crossaisle.recommend import Recommender
 from crossaisle.serve import pictures, resembling
 from crossaisle.serve.board import Board
@@ -33,88 +25,9 @@ from crossaisle.serve.refit import fitted_on, with_kept_pictures
 from crossaisle.serve.run import Settings, open_shops
 from crossaisle.serve.service import Service
 from crossaisle.serve.store import Store
-from tests.encoders.tiny_pictures import png, vision_encoder
-from tests.models.shops import tiny_shop
-from tests.models.test_pictures import with_pictures
+from tests.encoders.tiny_pictures import png
 from tests.serve.conftest import running, talk
-
-MILK, BREAD, SPADE = (251, 249, 202), (241, 219, 152), (22, 41, 58)
-PNG = {"content-type": "image/png"}
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Models of a shop with pictures: `seeing`; `other`, with another encoder; and `blind`."""
-    folder = tmp_path_factory.mktemp("seeing")
-    shop = with_pictures(tiny_shop(), folder / "pictures")
-    for name in ("seeing", "other", "blind"):
-        parts = {"popularity": Popularity(), "item_knn": ItemKNN(shrink=1.0), "tfidf": TfidfSimilarity()}
-        weights = {"for_you": {"popularity": 0.1, "item_knn": 1.0}, "similar": {"tfidf": 1.0}}
-        if name != "blind":
-            encoder = vision_encoder(folder / f"encoder-{name}", seed=len(name))
-            parts["picture"] = PictureSimilarity(encoder=str(encoder), dimensions=16)
-            weights["similar"] = {"picture": 1.0}
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("CROSSAISLE_CACHE", str(folder / "cache"))
-            Recommender(shop, Blend(parts=parts, weights=weights).fit(shop)).save(folder / "models" / name)
-    return folder / "models"
-
-
-@pytest.fixture
-def gallery() -> Iterator[tuple[str, list[str]]]:
-    """A server of pictures: its host, and what it was asked for."""
-    asked: list[str] = []
-    done = threading.Event()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.path)
-            if self.path == "/hangs":
-                done.wait(20)
-            if self.path == "/away":
-                self.send_response(302)
-                self.send_header("Location", "http://169.254.169.254/")
-                self.end_headers()
-                return
-            content = {"/words": b"no picture", "/large": b"x" * 9_000_000}.get(self.path, png(MILK))
-            self.send_response(404 if self.path == "/gone" else 200)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            with suppress(OSError):  # nobody waits for it any more
-                self.wfile.write(content)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield f"127.0.0.1:{server.server_port}", asked
-    done.set()
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-@pytest.fixture
-def seeing(models: Path, tmp_path: Path, gallery: tuple[str, list[str]]) -> Iterator[Service]:
-    opened = Service.open(models / "seeing", tmp_path / "s.sqlite", models, image_hosts=[gallery[0]])
-    yield opened
-    opened.close()
-
-
-def kinds(answer: httpx.Response) -> list[str]:
-    """What kinds of items a list has, best first."""
-    assert answer.status_code == 200, answer.text
-    return [one["item_id"].rstrip("0123456789") for one in answer.json()["items"]]
-
-
-async def place(client: httpx.AsyncClient, item: str) -> str:
-    """What kind of item a new one is most like."""
-    found = kinds(await client.get(f"/api/items/{item}/similar?n=3"))
-    assert len(set(found)) == 1, found
-    return found[0]
+from tests.serve.pictures.conftest import BREAD, MILK, PNG, SPADE, place
 
 
 def test_a_picture_that_is_sent_places_an_item(seeing: Service) -> None:
@@ -189,139 +102,6 @@ def test_an_address_is_fetched_once_and_placed(seeing: Service, gallery: tuple[s
         await client.put("/api/items/n2/picture", content=png(SPADE), headers=PNG)
         assert (await client.get("/api/items/n2")).json()["image"] is None
         assert await place(client, "n2") == "spade"
-
-    talk(seeing, conversation)
-
-
-@pytest.mark.parametrize(
-    ("image", "says"),
-    [
-        ("http://{host}/away", "redirects, which is not followed"),
-        ("http://{host}/gone", "(answered 404)"),
-        ("http://{host}/words", "is no readable JPEG, PNG, WEBP picture"),
-        ("http://{host}/large", "larger than 8 MB"),
-        ("http://u:secret@{host}/a.png", "no user and no password"),
-        ("http://localhost/a.png", "may not be fetched from 'localhost'"),
-        ("http://[::1]/a.png", "may not be fetched"),
-        ("https://{host}/a.png", "could not be fetched"),
-        ("file:///etc/passwd", "image: String should match pattern"),
-        ("/etc/passwd", "image: String should match pattern"),
-    ],
-)
-def test_pictures_that_are_refused(
-    seeing: Service, gallery: tuple[str, list[str]], image: str, says: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    image = image.format(host=gallery[0])
-
-    async def conversation(client: httpx.AsyncClient) -> None:
-        answer = await client.put("/api/items/new1", json={"title": "milk", "image": image})
-        assert answer.status_code == 422, answer.text
-        assert answer.headers["content-type"] == "application/problem+json"
-        assert says in answer.json()["detail"]
-        assert "secret" not in answer.json()["detail"]
-        batch = [{"id": "good", "title": "milk"}, {"id": "bad", "image": image}]
-        answer = await client.post("/api/items", json=batch)
-        assert answer.status_code == 422
-        assert says.removeprefix("image") in answer.json()["detail"]
-        assert "new1" not in seeing.shop.dataset.item_ids
-        assert "good" not in seeing.shop.dataset.item_ids
-
-    talk(seeing, conversation)
-    assert "secret" not in caplog.text
-
-
-def test_a_name_that_leads_inside_is_refused(models: Path, tmp_path: Path) -> None:
-    service = Service.open(models / "seeing", tmp_path / "s.sqlite", image_hosts=["img.example"])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fetching, "resolved", lambda host, port: ["169.254.169.254"])
-
-        async def conversation(client: httpx.AsyncClient) -> None:
-            answer = await client.put("/api/items/x", json={"image": "https://img.example/latest/meta-data"})
-            assert answer.status_code == 422
-            assert "does not lead to a public address" in answer.json()["detail"]
-            assert "169.254" not in answer.json()["detail"]
-
-        talk(service, conversation)
-
-
-@pytest.mark.parametrize(
-    ("content", "kind", "status", "says"),
-    [
-        (b"", "image/png", 422, "the picture is empty"),
-        (b"no picture", "image/jpeg", 422, "the picture: is no readable"),
-        (png(MILK)[:60], "image/png", 422, "the picture: is no readable"),
-        (b"x" * 8_000_001, "image/webp", 413, "must not exceed 8,000,000 bytes"),
-        (png(MILK), "text/plain", 415, "image/webp (found 'text/plain')"),
-        (png(MILK), "video/mp4", 415, "found 'video/mp4'"),
-    ],
-    ids=["empty", "words", "damaged", "large", "text", "video"],
-)
-def test_bodies_that_are_refused(seeing: Service, content: bytes, kind: str, status: int, says: str) -> None:
-    async def conversation(client: httpx.AsyncClient) -> None:
-        answer = await client.put("/api/items/new1/picture", content=content, headers={"content-type": kind})
-        assert answer.status_code == status, answer.text
-        assert answer.headers["content-type"] == "application/problem+json"
-        assert says in answer.json()["detail"]
-        assert "new1" not in seeing.shop.dataset.item_ids
-
-    talk(seeing, conversation)
-
-
-def test_large_pictures_are_not_unpacked(seeing: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pictures, "PIXELS", 100)
-
-    async def conversation(client: httpx.AsyncClient) -> None:
-        answer = await client.put("/api/items/new1/picture", content=png(MILK), headers=PNG)
-        assert answer.status_code == 422
-        assert "more than" in answer.json()["detail"]
-
-    talk(seeing, conversation)
-
-
-def test_a_picture_server_that_hangs_holds_up_nothing_else(
-    seeing: Service, gallery: tuple[str, list[str]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pictures, "WAITING", 4)
-    monkeypatch.setattr(pictures, "PATIENCE", 1.0)
-    hangs = {"image": f"http://{gallery[0]}/hangs"}
-
-    async def conversation(client: httpx.AsyncClient) -> None:
-        waiting = [asyncio.create_task(client.put(f"/api/items/h{n}", json=hangs)) for n in range(3)]
-        while len(gallery[1]) < 3:
-            await asyncio.sleep(0.01)
-        put = await client.put("/api/items/new1", json={"title": "fresh milk"})
-        assert put.status_code == 201
-        put = await client.put("/api/items/new2/picture", content=png(MILK), headers=PNG)
-        assert put.status_code == 201
-        waiting.append(asyncio.create_task(client.put("/api/items/h3", json=hangs)))
-        while len(gallery[1]) < 4:
-            await asyncio.sleep(0.01)
-        put = await client.put("/api/items/new3/picture", content=png(MILK), headers=PNG)
-        assert put.status_code == 503
-        assert "too many pictures are waiting" in put.json()["detail"]
-        assert not any(task.done() for task in waiting)
-        for answer in await asyncio.gather(*waiting):
-            assert answer.status_code == 503
-            assert answer.headers["retry-after"]
-            assert "pictures take too long" in answer.json()["detail"]
-        assert "h0" not in seeing.shop.dataset.item_ids
-
-    seeing.pictures.close()
-    seeing.pictures = pictures.Pictures([gallery[0]])
-    talk(seeing, conversation)
-
-
-def test_too_many_at_once_are_refused(
-    seeing: Service, gallery: tuple[str, list[str]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pictures, "MOST", 3)
-    batch = [{"id": f"n{i}", "image": f"http://{gallery[0]}/{i}.png"} for i in range(4)]
-
-    async def conversation(client: httpx.AsyncClient) -> None:
-        answer = await client.post("/api/items", json=batch)
-        assert answer.status_code == 422
-        assert "at most 3 new pictures" in answer.json()["detail"]
-        assert not gallery[1]
 
     talk(seeing, conversation)
 
