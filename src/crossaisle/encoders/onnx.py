@@ -17,6 +17,7 @@ import numpy.typing as npt
 from crossaisle.artifact import sha256
 from crossaisle.data.history import Floats
 from crossaisle.encoders.base import unit_rows
+from crossaisle.encoders.mapped import digest, give_back, open_session
 from crossaisle.encoders.weights import (
     POOLING,
     TOKENIZER,
@@ -61,7 +62,7 @@ class OnnxEncoder:
     @cached_property
     def fingerprint(self) -> str:
         """Weights, tokenizer and settings that decide what a vector is."""
-        weights, tokenizer = sha256(onnx_file(self.folder)), sha256(self.folder / TOKENIZER)
+        weights, tokenizer = digest(onnx_file(self.folder)), sha256(self.folder / TOKENIZER)
         prefix = f"-{hashlib.sha256(self._prefix.encode()).hexdigest()[:8]}" if self._prefix else ""
         return f"onnx-{weights[:16]}-{tokenizer[:8]}-{self._pooling}-{self.max_tokens}{prefix}"
 
@@ -111,7 +112,9 @@ class OnnxEncoder:
             mask[row, : len(encoding.ids)] = 1
         known = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
         feed = {name: known[name] for name in self._inputs}
-        hidden = self._session.run(None, feed)[0]  # (batch, width, d), or (batch, d) if pooled inside
+        hidden = self._session.run(None, feed, give_back())[
+            0
+        ]  # (batch, width, d), or (batch, d) if pooled inside
         if hidden.ndim == 3:
             hidden = self._pooled(hidden, mask)
         return unit_rows(hidden)
@@ -149,20 +152,8 @@ class OnnxEncoder:
         # Several shops may need it at the same moment: weights are loaded once.
         with _LOADING:
             if "_loaded" not in self.__dict__:
-                self.__dict__["_loaded"] = self._load()
+                self.__dict__["_loaded"] = open_session(onnx_file(self.folder))
             return self.__dict__["_loaded"]
-
-    def _load(self) -> Any:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        file = onnx_file(self.folder)
-        try:
-            return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # the runtime raises a dozen types of its own
-            first = str(error).splitlines()[0]
-            raise FetchError(f"{file}: could not be loaded ({first})") from error
 
     @cached_property
     def _inputs(self) -> list[str]:

@@ -185,7 +185,10 @@ def pull(name: str) -> Path:
     if known is not None:
         return known.installed() if known.installed is not None else _assemble(known)
     if HUB_NAME.fullmatch(name):
-        return hub_folder(name, patterns=(*ONNX_FILES, TOKENIZER, POOLING, PROMPTS))
+        return hub_folder(
+            name,
+            patterns=(*ONNX_FILES, *(f"{name}_data" for name in ONNX_FILES), TOKENIZER, POOLING, PROMPTS),
+        )
     if "/" in name or os.sep in name:
         raise FetchError(f"{name}: no such model folder")
     raise ConfigError(
