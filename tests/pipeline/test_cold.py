@@ -63,7 +63,7 @@ def test_measured_ranks_the_known_answer_first_and_masks_the_history():
 
 
 def test_category_study(monkeypatch, encoder):
-    for name, value in {"SHOTS": (0, 10), "SEEDS": 2, "CATEGORIES": 2, "CASES": 10}.items():
+    for name, value in {"SHOTS": (0, 10), "SEEDS": 2, "CATEGORIES": 2, "CASES": 10, "ENOUGH": 5}.items():
         monkeypatch.setattr(cold_category, name, value)
     study = CategoryStudy(tiny_shop(users=120), 0, encoder)
     study.run()
@@ -73,6 +73,10 @@ def test_category_study(monkeypatch, encoder):
     assert share["crossaisle", "full_open"] == pytest.approx(1.0)
     assert {s for m, s in share if m == "crossaisle"} >= {"zero_shot", "ten_shot", "zero_shot_open"}
     assert share["tfidf", "zero_shot"] == share["tfidf", "ten_shot"]  # reads no events
+    of_each = [s for m, s in share if m == "crossaisle" and s.startswith("zero_shot of ")]
+    assert len(of_each) == 2
+    n = {r["slice"]: r["n"] for r in rows if r["model"] == "crossaisle"}
+    assert n["zero_shot"] == sum(n[name] for name in of_each)
     picture = cold_category.picture(rows)
     assert picture.startswith("<svg")
     assert picture.count("<circle") == 2
@@ -90,16 +94,16 @@ def test_nothing_of_the_cold_category_is_known_at_zero_shots(monkeypatch, encode
 
     monkeypatch.setattr(CategoryStudy, "_measure", record)
     monkeypatch.setattr(cold_category, "SEEDS", 2)
+    monkeypatch.setattr(cold_category, "ENOUGH", 5)
     CategoryStudy(tiny_shop(users=120), 0, encoder).run()
     assert seen[0] == {0}
     assert seen[10] == {10}
     assert min(seen[cold_category.FULL]) > 100
 
 
-def test_some_users_keeps_whole_users():
-    shop = tiny_shop(users=200)
-    some = cold_category.some_users(shop, 400)
-    lengths = np.diff(some.user_indptr)
-    assert set(np.unique(lengths)) == {0, 8}
-    assert 0.5 < len(some.events) / 400 < 1.5
-    assert cold_category.some_users(shop, 10_000) is shop
+def test_a_category_with_too_few_cases_is_left_out(monkeypatch, encoder):
+    asked: list[int] = []
+    monkeypatch.setattr(CategoryStudy, "_measure", lambda self, cold, *_: asked.append(cold))
+    monkeypatch.setattr(cold_category, "ENOUGH", 1000)
+    CategoryStudy(tiny_shop(users=120), 0, encoder).run()
+    assert not asked

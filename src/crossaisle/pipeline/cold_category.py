@@ -37,12 +37,12 @@ DATASETS: dict[str, tuple[str, str | None, int]] = {
 """What is asked: catalogue, shop of it, and the depth of the categories that go cold one at a time."""
 SHOTS = (0, 1, 5, 10, 50, 100)
 SEEDS = 5
-CATEGORIES = 3
-"""The categories with the most events; each goes cold in turn."""
+CATEGORIES = 8
+"""At most; those with the most events. Each goes cold in turn."""
 CASES = 300
 """Per category, for validation and for test."""
-EVENTS = 200_000
-"""A larger shop is measured on a seeded sample of its users with about this many events."""
+ENOUGH = 30
+"""Cases without which a category is left out, of either kind."""
 K = 10
 FULL = -1
 OWN = 3.0
@@ -73,7 +73,7 @@ def run(
         dataset = load_catalogue(catalogue, root=root, domain=domain, progress=progress).dataset
         say("reading texts with the encoder as it is")
         raw = pretrained().encode(dataset.item_texts, progress=progress)
-        study = CategoryStudy(some_users(dataset, EVENTS), depth, Whitening.fit(raw).apply(raw), say=say)
+        study = CategoryStudy(dataset, depth, Whitening.fit(raw).apply(raw), say=say)
         study.run()
         rows += study.rows()
         write_json(folder / "results.json", rows)
@@ -83,7 +83,7 @@ def run(
 
 @dataclass
 class CategoryStudy:
-    """One data set: every category of the largest goes cold in turn.
+    """One data set: its categories go cold in turn.
 
     A tenth of the users each is asked for validation and for test and never trains. A query is a user's
     events of other categories before the last event of the cold one, which is the target: nobody has
@@ -118,14 +118,17 @@ class CategoryStudy:
         self.kernel = self.model.kernel(self.texts.vectors_, everyone)
         self.kernel = self.kernel + self.model.kernel(self.vectors, everyone)
         counts = np.bincount(category[events.item][category[events.item] >= 0])
-        self.categories = np.argsort(-counts, kind="stable")[:CATEGORIES].tolist()
-        for cold in self.categories:
-            inside = category == cold
-            self.say(f"{data.taxonomy.names(self.depth)[cold]}: {int(inside.sum()):,} items go cold")
+        self.categories: dict[int, str] = {}
+        for cold in np.argsort(-counts, kind="stable").tolist():
+            inside, name = category == cold, data.taxonomy.names(self.depth)[cold]
             asked = {
                 on: sample(last_of(data, inside, inside, role == number), CASES, self.seed)
                 for number, on in enumerate(("validation", "test"))
             }
+            if len(self.categories) == CATEGORIES or min(map(len, asked.values())) < ENOUGH:
+                continue
+            self.categories[cold] = name
+            self.say(f"{name}: {int(inside.sum()):,} items go cold, {len(asked['test'])} are asked for")
             fixed = {on: self._fixed(cases) for on, cases in asked.items()}
             mine = np.flatnonzero(training & inside[events.item])
             others = training & ~inside[events.item]
@@ -167,7 +170,7 @@ class CategoryStudy:
 
     def chosen(self, cold: int, shots: int, where: str) -> Setting:
         """The weights that are best on the validation users of the other categories."""
-        others = [c for c in self.categories if c != cold] or self.categories
+        others = [c for c in self.categories if c != cold] or list(self.categories)
 
         def mean(setting: Setting) -> float:
             figures = [self.values[c, shots, f"validation/{where}"][setting].mean() for c in others]
@@ -175,44 +178,52 @@ class CategoryStudy:
 
         return max((s for s in settings() if s[:3] not in _ALONE.values()), key=mean)
 
-    def gains(self, model: str, shots: int, where: str, on: str = "test") -> Floats:
-        """NDCG of every case of every category, float32 (n,)."""
-        out = []
+    def gains(self, model: str, shots: int, where: str) -> dict[int, Floats]:
+        """NDCG of every test case of a category, float32 (n,)."""
+        out = {}
         for cold in self.categories:
             setting = self.chosen(cold, shots, where) if model == "crossaisle" else _ALONE[model]
-            out.append(self.values[cold, shots, f"{on}/{where}"][setting])
-        return np.concatenate(out)
+            out[cold] = self.values[cold, shots, f"test/{where}"][setting]
+        return out
 
     def rows(self) -> list[dict[str, Any]]:
-        """`ndcg` and `share_of_full` in slices `zero_shot`, `shots_1`, ..., `full`."""
+        """`ndcg` and `share_of_full` in slices `zero_shot`, `shots_1`, ..., `full`, all categories together;
+        inside the category also of each, `zero_shot of NAME`.
+        """
         out: list[dict[str, Any]] = []
         for model, where, shots in itertools.product(MODELS, ("inside", "open"), (*SHOTS, FULL)):
             mine, full = self.gains(model, shots, where), self.gains("crossaisle", FULL, where)
-            bootstrap = Bootstrap(n=len(mine))
             name = "full" if shots == FULL else NAMED.get(shots, f"shots_{shots}")
             name += "" if where == "inside" else "_open"
-            for metric in ("ndcg", "share_of_full"):
-                found = (
-                    bootstrap.interval(mine[:, None])
-                    if metric == "ndcg"
-                    else bootstrap.ratio(mine[:, None], full[:, None])
-                )
-                out.append(
-                    result_row(
-                        self.dataset.name,
-                        "cold_category",
-                        "test",
-                        model,
-                        metric,
-                        K,
-                        (found.value[0], found.low[0], found.high[0]),
-                        len(mine),
-                        slice_=name,
-                        fit_seconds=self.seconds,
-                        peak_mb=peak_mb(),
-                    )
-                )
+            out += self._rows(model, name, np.concatenate([*mine.values()]), np.concatenate([*full.values()]))
+            if where == "inside":
+                for cold, label in self.categories.items():
+                    out += self._rows(model, f"{name} of {label}", mine[cold], full[cold])
         return out
+
+    def _rows(self, model: str, slice_: str, mine: Floats, full: Floats) -> list[dict[str, Any]]:
+        bootstrap = Bootstrap(n=len(mine))
+        figures = {
+            "ndcg": bootstrap.interval(mine[:, None]),
+            "share_of_full": bootstrap.ratio(mine[:, None], full[:, None]),
+        }
+        return [
+            result_row(
+                self.dataset.name,
+                "cold_category",
+                "test",
+                model,
+                metric,
+                K,
+                (found.value[0], found.low[0], found.high[0]),
+                len(mine),
+                slice_=slice_,
+                fit_seconds=self.seconds,
+                peak_mb=peak_mb(),
+            )
+            for metric, found in figures.items()
+            if not np.isnan(found.value[0])  # a share of nothing
+        ]
 
 
 _ALONE: dict[str, Setting] = {"tfidf": (0.0, 0.0, 0.0), "popularity": (0.0, 0.0, -1.0)}
@@ -250,15 +261,6 @@ def _gain(scores: Floats, cases: Cases, inside: Mask | None) -> Floats:
     else:  # the history holds nothing of the category
         competing = scores[:, inside]
     return ndcg_of_one(middle_rank(competing, own), K)
-
-
-def some_users(dataset: Dataset, most: int, seed: int = 0) -> Dataset:
-    """The events of a seeded sample of the users, about `most` of them; all, where there are not more."""
-    if len(dataset.events) <= most:
-        return dataset
-    share = most / len(dataset.events)
-    kept = np.random.default_rng(seed).random(dataset.n_users) < share
-    return dataset.with_events(kept[dataset.events.user])
 
 
 def picture(rows: list[dict[str, Any]]) -> str:
