@@ -93,6 +93,16 @@ def test_a_decoder_is_exported_too(train: Train, tmp_path: Path) -> None:
     assert (torch_vectors * onnx_vectors).sum(axis=1).min() > 0.98
 
 
+def test_a_prefix_is_read_in_training_and_goes_with_the_model(train: Train, tmp_path: Path) -> None:
+    assert train("--set", "train.prefix=red ", "--set", "train.guard=false") == 0
+    folder = tmp_path / "model"
+    assert json.loads((folder / "train.json").read_text())["train"]["prefix"] == "red "
+    read = OnnxEncoder(folder).encode(["shoe", "green lamp"])
+    assert (Backbone.load(folder).encode(["shoe", "green lamp"]) * read).sum(axis=1).min() > 0.98
+    spelled = Backbone.load(folder, prefix="").encode(["red shoe", "red green lamp"])
+    assert (spelled * read).sum(axis=1).min() > 0.98
+
+
 def test_a_directed_model_keeps_its_map(train: Train, tmp_path: Path) -> None:
     assert train(*(w for s in DIRECTED for w in ("--set", f"train.{s}"))) == 0
     assert np.load(tmp_path / "model" / "history_map.npy").shape == (16, 16)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from crossaisle.data.history import Floats
 from crossaisle.encoders.weights import PROMPTS, read_prefix
 from crossaisle.errors import FetchError
 from crossaisle.training.backbone import Backbone
@@ -148,3 +150,33 @@ def test_the_real_minilm_knows_shoes_from_coffee() -> None:
         pytest.skip(f"the weights cannot be fetched: {error}")
     shoes, sneakers, espresso = backbone.encode(["running shoes", "trail sneakers", "espresso machine"])
     assert shoes @ sneakers > 0.5 > 0.3 > shoes @ espresso
+
+
+def test_texts_are_read_in_halves_where_memory_runs_out(
+    folder: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backbone = Backbone.load(folder)
+    expected = backbone.encode(TEXTS)
+    read, sizes = backbone._read, list[int]()
+
+    def scarce(ids: Sequence[Sequence[int]]) -> Floats:
+        sizes.append(len(ids))
+        if len(ids) > 1:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        return read(ids)
+
+    monkeypatch.setattr(backbone, "_read", scarce)
+    np.testing.assert_allclose(backbone.encode(TEXTS), expected, atol=1e-5)
+    assert sizes == [4, 2, 1, 1, 2, 1, 1]
+    assert "memory ran out reading 4 texts" in caplog.text
+
+
+def test_what_is_no_lack_of_memory_is_not_tried_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    backbone = Backbone.load(folder)
+
+    def broken(ids: Sequence[Sequence[int]]) -> Floats:
+        raise RuntimeError("shapes do not fit")
+
+    monkeypatch.setattr(backbone, "_read", broken)
+    with pytest.raises(RuntimeError, match="shapes"):
+        backbone.encode(TEXTS)

@@ -12,7 +12,8 @@ import torch
 from crossaisle.errors import ConfigError, DataError
 from crossaisle.train_config import PretrainConfig
 from crossaisle.training.backbone import Backbone
-from crossaisle.training.language_head import IGNORED, LanguageModel, batch_of, mask_token
+from crossaisle.training.checkpoint import Progress
+from crossaisle.training.language_head import IGNORED, Guesses, LanguageModel, batch_of, mask_token
 from crossaisle.training.pretrain import Pretraining
 
 KINDS = ["shoe boot sandal trail running", "lamp bulb desk floor", "pasta sauce basil cheese"]
@@ -51,10 +52,10 @@ def test_a_killed_reading_ends_with_the_same_weights(
     struck = Pretraining(TEXTS, chosen)
     step = struck._step
 
-    def strike(number: int) -> float:
-        if number == 10:
+    def strike(state: Progress) -> float:
+        if state.step == 10:
             raise KeyboardInterrupt
-        return step(number)
+        return step(state)
 
     struck._step = strike  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt):
@@ -96,7 +97,7 @@ def test_a_decoder_is_asked_for_the_next_token(llama: Path) -> None:
 def test_a_loss_that_is_no_number_keeps_the_last_good_weights(bert: Path) -> None:
     reading = Pretraining(TEXTS, config(bert))
     step = reading._step
-    reading._step = lambda number: float("nan") if number == 12 else step(number)  # type: ignore[method-assign]
+    reading._step = lambda state: float("nan") if state.step == 12 else step(state)  # type: ignore[method-assign]
     found = reading.run()
     assert "step 13: the loss is no number" in found.notes[0]
     assert all(torch.isfinite(v).all() for v in found.backbone.state_dict().values())
@@ -109,3 +110,21 @@ def test_too_few_texts_and_no_mask(bert: Path, llama: Path) -> None:
     backbone.tokenizer = type("Without", (), {"token_to_id": lambda *_: None})()
     with pytest.raises(ConfigError, match="no mask token"):
         mask_token(backbone)
+
+
+def test_memory_that_runs_out_halves_the_batch(bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    whole = LanguageModel.loss
+
+    def scarce(self: LanguageModel, batch: Guesses) -> torch.Tensor:
+        if len(batch.labels) > 4:
+            raise torch.OutOfMemoryError("can't allocate memory")
+        return whole(self, batch)
+
+    monkeypatch.setattr(LanguageModel, "loss", scarce)
+    reading = Pretraining(TEXTS, config(bert, epochs=1), say=said.append)
+    found = reading.run()
+    assert any("4 examples at a time" in sentence for sentence in said)
+    assert found.progress.halvings == 1
+    assert found.progress.step == reading.steps
+    assert found.after < found.before

@@ -31,6 +31,7 @@ from crossaisle.errors import FetchError
 from crossaisle.fetch import hub_folder
 from crossaisle.progress import bar
 from crossaisle.training.gguf import gguf_name, unpacked
+from crossaisle.training.memory import in_halves
 
 Pooling = Literal["mean", "first", "last"]
 _POOLING_KEYS: dict[Pooling, str] = {
@@ -175,12 +176,16 @@ class Backbone(nn.Module):
         try:
             with bar("reading texts", len(ids), show=progress) as advance:
                 for batch in _by_length([len(row) for row in ids], batch_tokens):
-                    out = self(self.pad([ids[i] for i in batch]))
-                    vectors[batch] = out.float().cpu().numpy()
+                    vectors[batch] = in_halves(self._read, [ids[i] for i in batch])
                     advance(len(batch))
         finally:
             self.train(training)
         return vectors[[row_of.get(text, -1) for text in texts]]
+
+    def _read(self, ids: Sequence[Sequence[int]]) -> Floats:
+        """Token ids of some texts -> float32 (len(ids), d)."""
+        found: Floats = self(self.pad(ids)).float().cpu().numpy()
+        return found
 
     def save(self, folder: str | Path) -> None:
         """`config.json`, `model.safetensors`, `tokenizer.json` and `1_Pooling/config.json` in `folder`.

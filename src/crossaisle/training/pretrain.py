@@ -18,6 +18,7 @@ from crossaisle.training import checkpoint
 from crossaisle.training.backbone import Backbone
 from crossaisle.training.checkpoint import Progress
 from crossaisle.training.language_head import Guesses, LanguageModel, batch_of
+from crossaisle.training.memory import halving
 from crossaisle.training.trainer import schedule
 
 Say = Callable[[str], None]
@@ -96,9 +97,14 @@ class Pretraining:
         """Reads to the end; the weights with the lowest held-out perplexity are kept.
 
         With `folder`, keeps a checkpoint there and goes on from it if `resume`. A loss that is no
-        number ends the reading with the last good weights.
+        number ends the reading with the last good weights; memory that runs out halves the batch.
         """
         config, notes = self.config, list[str]()
+
+        def note(sentence: str) -> None:
+            notes.append(sentence)
+            self.say(sentence)
+
         settings = asdict(config) | {"texts": len(self.read)}
         state, best = Progress(), self._copy()
         if folder is not None and resume:
@@ -111,13 +117,12 @@ class Pretraining:
         with bar("reading the catalogue", self.steps, show=progress) as advance:
             advance(state.step)
             while state.step < self.steps and not 0 < config.patience <= state.stale:
-                loss = self._step(state.step)
+                loss = halving(lambda: self._step(state), state, config.batch, note)
                 if not math.isfinite(loss):
-                    notes.append(
+                    note(
                         f"step {state.step + 1}: the loss is no number; the weights of step "
                         f"{state.best_step} are kept (try a lower pretrain.learning_rate)"
                     )
-                    self.say(notes[-1])
                     break
                 state.step += 1
                 if state.step % _LOSS_EVERY == 0 or state.step == self.steps:
@@ -143,8 +148,8 @@ class Pretraining:
             notes=tuple(notes),
         )
 
-    def _step(self, step: int) -> float:
-        config = self.config
+    def _step(self, state: Progress) -> float:
+        config, step, parts = self.config, state.step, 1 << state.halvings
         torch.manual_seed(config.seed * 1_000_003 + step)
         rng = np.random.default_rng([config.seed, 7, step])
         epoch, place = divmod(step, self.per_epoch)
@@ -156,10 +161,14 @@ class Pretraining:
         self.optimiser.param_groups[0]["lr"] = 1e-3 if only_head else rate
         self.model.train()
         self.optimiser.zero_grad(set_to_none=True)
-        loss = self.model.loss(batch_of(self.backbone, [self.read[i] for i in rows], config.mask, rng))
-        if not torch.isfinite(loss):
-            return math.nan
-        loss.backward()  # type: ignore[no-untyped-call]
+        total = 0.0
+        for own in np.array_split(rows, parts):
+            texts = [self.read[i] for i in own]
+            loss = self.model.loss(batch_of(self.backbone, texts, config.mask, rng)) / parts
+            if not torch.isfinite(loss):
+                return math.nan
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += float(loss.detach())
         if only_head:
             for name, value in self.moving.items():
                 if name.startswith("backbone."):
@@ -168,7 +177,7 @@ class Pretraining:
         if not torch.isfinite(length):
             return math.nan
         self.optimiser.step()
-        return float(loss.detach())
+        return total
 
     def _measure(self, state: Progress, best: dict[str, Tensor]) -> dict[str, Tensor]:
         """Held-out perplexity; the weights to keep. `Progress.best` is its negative: higher is better."""

@@ -16,7 +16,6 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats
 from crossaisle.data.vocabulary import Rows
 from crossaisle.encoders.whiten import Whitening
-from crossaisle.errors import CrossaisleError
 from crossaisle.progress import bar
 from crossaisle.train_config import PretrainConfig, TrainConfig
 from crossaisle.training import checkpoint
@@ -24,6 +23,7 @@ from crossaisle.training.adversarial import Perturbation
 from crossaisle.training.backbone import Backbone
 from crossaisle.training.checkpoint import Progress
 from crossaisle.training.layers import merged, prepare, with_projection
+from crossaisle.training.memory import halving
 from crossaisle.training.pairs import Examples, examples
 from crossaisle.training.towers import Catalogue, Towers
 from crossaisle.training.validate import Held
@@ -157,19 +157,7 @@ class Trainer:
 
     def _step(self, state: Progress) -> float:
         """One step of the optimiser; returns its mean loss, NaN when that or the gradient is none."""
-        while True:
-            try:
-                return self._attempt(state)
-            except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-                if not _out_of_memory(error):
-                    raise
-                if self.config.batch >> (state.halvings + 1) < 2:
-                    raise CrossaisleError(
-                        "memory ran out with two examples at a time: use moves = 'head' or a smaller backbone"
-                    ) from error
-                state.halvings += 1
-                size = self.config.batch >> state.halvings
-                self._note(f"step {state.step + 1}: memory ran out; {size} examples at a time from here on")
+        return halving(lambda: self._attempt(state), state, self.config.batch, self._note)
 
     def _attempt(self, state: Progress) -> float:
         config, parts = self.config, 1 << state.halvings
@@ -293,12 +281,6 @@ def _optimiser(moving: dict[str, torch.nn.Parameter], config: TrainConfig) -> to
         return torch.optim.SGD(groups, lr=config.rate, momentum=0.9)
     kind = torch.optim.AdamW if config.optimiser == "adamw" else torch.optim.Adam
     return kind(groups, lr=config.rate)
-
-
-def _out_of_memory(error: Exception) -> bool:
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    return "can't allocate memory" in str(error) or "not enough memory" in str(error)
 
 
 def fast_bfloat16() -> bool:

@@ -1,0 +1,52 @@
+"""Memory that runs out: the same work in halves, and a word about it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+from crossaisle.data.history import Floats
+from crossaisle.errors import CrossaisleError
+from crossaisle.training.checkpoint import Progress
+
+_LOG = logging.getLogger(__name__)
+_RAISED = (torch.OutOfMemoryError, MemoryError, RuntimeError)
+
+
+def ran_out(error: Exception) -> bool:
+    """Whether an error of the library says that there is no more memory."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return "can't allocate memory" in str(error) or "not enough memory" in str(error)
+
+
+def halving(step: Callable[[], float], state: Progress, batch: int, note: Callable[[str], None]) -> float:
+    """A training step, with half the examples at a time (`state.halvings`) from where memory runs out."""
+    while True:
+        try:
+            return step()
+        except _RAISED as error:
+            if not ran_out(error):
+                raise
+            if batch >> (state.halvings + 1) < 2:
+                raise CrossaisleError(
+                    "memory ran out with two examples at a time: use moves = 'head' or a smaller backbone"
+                ) from error
+            state.halvings += 1
+            size = batch >> state.halvings
+            note(f"step {state.step + 1}: memory ran out; {size} examples at a time from here on")
+
+
+def in_halves(read: Callable[[Sequence[Sequence[int]]], Floats], texts: Sequence[Sequence[int]]) -> Floats:
+    """What `read` makes of texts, a row each; where memory runs out, of one half after the other."""
+    try:
+        return read(texts)
+    except _RAISED as error:
+        if len(texts) < 2 or not ran_out(error):
+            raise
+    middle = len(texts) // 2
+    _LOG.warning("memory ran out reading %d texts at once; %d at a time for these", len(texts), middle)
+    return np.concatenate([in_halves(read, texts[:middle]), in_halves(read, texts[middle:])])
