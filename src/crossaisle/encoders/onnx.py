@@ -112,9 +112,8 @@ class OnnxEncoder:
             mask[row, : len(encoding.ids)] = 1
         known = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
         feed = {name: known[name] for name in self._inputs}
-        hidden = self._session.run(None, feed, give_back())[
-            0
-        ]  # (batch, width, d), or (batch, d) if pooled inside
+        # (batch, width, d), or (batch, d) if pooled inside
+        hidden = self._session.run(None, feed, give_back())[0]
         if hidden.ndim == 3:
             hidden = self._pooled(hidden, mask)
         return unit_rows(hidden)

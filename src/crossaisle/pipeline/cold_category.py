@@ -120,12 +120,14 @@ class CategoryStudy:
         counts = np.bincount(category[events.item][category[events.item] >= 0])
         self.categories: dict[int, str] = {}
         for cold in np.argsort(-counts, kind="stable").tolist():
+            if len(self.categories) == CATEGORIES:
+                break
             inside, name = category == cold, data.taxonomy.names(self.depth)[cold]
             asked = {
                 on: sample(last_of(data, inside, inside, role == number), CASES, self.seed)
                 for number, on in enumerate(("validation", "test"))
             }
-            if len(self.categories) == CATEGORIES or min(map(len, asked.values())) < ENOUGH:
+            if min(map(len, asked.values())) < ENOUGH:
                 continue
             self.categories[cold] = name
             self.say(f"{name}: {int(inside.sum()):,} items go cold, {len(asked['test'])} are asked for")

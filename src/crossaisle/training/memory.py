@@ -33,7 +33,7 @@ def halving(step: Callable[[], float], state: Progress, batch: int, note: Callab
                 raise
             if batch >> (state.halvings + 1) < 2:
                 raise CrossaisleError(
-                    "memory ran out with two examples at a time: use moves = 'head' or a smaller backbone"
+                    "memory ran out with two examples at a time: use a smaller backbone, or train.moves=head"
                 ) from error
             state.halvings += 1
             size = batch >> state.halvings

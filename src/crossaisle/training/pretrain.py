@@ -149,7 +149,7 @@ class Pretraining:
         )
 
     def _step(self, state: Progress) -> float:
-        config, step, parts = self.config, state.step, 1 << state.halvings
+        config, step = self.config, state.step
         torch.manual_seed(config.seed * 1_000_003 + step)
         rng = np.random.default_rng([config.seed, 7, step])
         epoch, place = divmod(step, self.per_epoch)
@@ -161,7 +161,7 @@ class Pretraining:
         self.optimiser.param_groups[0]["lr"] = 1e-3 if only_head else rate
         self.model.train()
         self.optimiser.zero_grad(set_to_none=True)
-        total = 0.0
+        total, parts = 0.0, min(1 << state.halvings, len(rows))
         for own in np.array_split(rows, parts):
             texts = [self.read[i] for i in own]
             loss = self.model.loss(batch_of(self.backbone, texts, config.mask, rng)) / parts
