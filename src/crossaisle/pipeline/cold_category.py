@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
 from crossaisle.data.cases import Cases
 from crossaisle.data.catalogues import load_catalogue
@@ -27,6 +26,7 @@ from crossaisle.evaluate.results import result_row
 from crossaisle.evaluate.significance import Bootstrap
 from crossaisle.models.borrowed import BorrowedBehaviour
 from crossaisle.models.content import EncoderSimilarity, TfidfSimilarity
+from crossaisle.models.opening import opening_popularity
 from crossaisle.models.recipe import buys_again
 from crossaisle.pipeline.fitting import peak_mb
 from crossaisle.pipeline.running import Say, silent
@@ -47,10 +47,6 @@ ENOUGH = 30
 K = 10
 FULL = -1
 OWN = 3.0
-PRIOR = 10.0
-"""Events of a whole category that what is known of its texts is worth."""
-SPARE = 0.1
-"""Added to a sum of similarities: far neighbours alone lend little."""
 NAMED = {0: "zero_shot", 10: "ten_shot"}
 _GRID = {"encoder": (0.0, 0.5), "borrowed": (0.0, 0.5, 1.0), "popular": (0.0, 0.1, 0.3, 1.0, 3.0, 10.0)}
 MODELS = ("tfidf", "popularity", "crossaisle")
@@ -163,7 +159,7 @@ class CategoryStudy:
     ) -> None:
         """The closed-form update: the same formula with the events there are now."""
         model = self.model.fit_kernels(known, [self.kernel])
-        popular = self._popular(inside, known.item_counts)
+        popular = opening_popularity(self.kernel, inside, known.item_counts)
         repeats = SEEDS if shots > 0 else 1
         for on, cases in asked.items():
             borrowed = _level(model.score_rows(cases.histories))
@@ -173,23 +169,6 @@ class CategoryStudy:
                     gain = _gain(scores, cases, ranked) * np.float32(1 / repeats)
                     found = self.values.setdefault((cold, shots, f"{on}/{where}"), {})
                     found[setting] = found[setting] + gain if setting in found else gain
-
-    def _popular(self, inside: Mask, counts: npt.NDArray[np.int64]) -> Floats:
-        """Log of the events of each item, float32 (n_items,), in units of its spread inside the category.
-
-        Before its first event a category has `PRIOR` events, shared out by what sells among the texts nearest
-        to an item's own (a Dirichlet prior), so that the first real ones count at once. It is expected
-        to sell as much as those neighbours do, until it sells more.
-        """
-        sold = np.where(inside, 0, counts).astype(np.float64)
-        near = self.kernel @ sparse.diags((sold > 0).astype(np.float64))
-        lent = np.asarray(near @ np.log1p(sold)).ravel() / (np.asarray(near.sum(axis=1)).ravel() + SPARE)
-        expected = np.where(inside, np.exp(lent), 0.0)
-        mine = np.where(inside, counts, 0)
-        share = (mine + PRIOR * expected / expected.sum()) / (mine.sum() + PRIOR)
-        known = np.log(np.where(inside, share * max(expected.sum(), mine.sum()), sold + 1.0))
-        found: Floats = (known / max(float(known[inside].std()), 1e-9)).astype(np.float32)
-        return found
 
     def chosen(self, cold: int, shots: int, where: str) -> Setting:
         """The weights that are best on the validation users of the other categories."""

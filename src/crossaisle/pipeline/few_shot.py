@@ -30,6 +30,7 @@ from crossaisle.evaluate.results import result_row
 from crossaisle.evaluate.significance import Bootstrap
 from crossaisle.models.borrowed import BorrowedBehaviour
 from crossaisle.models.content import TfidfSimilarity
+from crossaisle.models.opening import opening_popularity
 from crossaisle.pipeline.fitting import peak_mb
 from crossaisle.pipeline.running import Say, silent
 from crossaisle.train_config import Moves, TrainConfig
@@ -42,6 +43,8 @@ HISTORY = 5
 """Newest items of a query that are read, in training and in measuring."""
 ENCODER_WEIGHT = 0.5
 """Of an encoder's scores beside TF-IDF's, each over its spread; fixed beforehand, not tuned."""
+POPULARITY_WEIGHT = 0.3
+"""Of the closed form's popularity, as validation chose it in `cold-category`."""
 FALLBACK, SERVED = "zero_shot", "served"
 LEARNERS: dict[str, Moves] = {"head": "head", "lora": "lora"}
 METHODS = ("closed_form", *LEARNERS)
@@ -90,9 +93,9 @@ class FewShotStudy:
 
     As in `cold-category`, a tenth of the users each is asked for validation and for test and never
     trains, and a query holds a user's events of other categories only. All methods are TF-IDF plus one
-    more part, of fixed weight: `zero_shot` the encoder as it comes, `closed_form` also behaviour borrowed
-    through texts, `head` and `lora` the encoder after training on the k events. What is learned from an
-    event is which of the category's items follows on its user's earlier ones. `served` is the method with
+    more part, of fixed weight: `zero_shot` the encoder as it comes, `closed_form` also behaviour and
+    popularity borrowed through texts, `head` and `lora` the encoder after training on the k events. What is
+    learned from an event is which of the category's items follows on its user's earlier ones. `served` is the method with
     the best validation among those that the guard accepts over `zero_shot`, or that one.
     """
 
@@ -169,7 +172,8 @@ class FewShotStudy:
                 start = time.perf_counter()
                 model = self.borrowing.fit_kernels(known, [self.kernel])
                 lent = {on: model.score_rows(cases.histories) for on, cases in asked.items()}
-                found["closed_form"].append(question.gains(self.vectors, lent))
+                popular = POPULARITY_WEIGHT * opening_popularity(self.kernel, inside, known.item_counts)
+                found["closed_form"].append(question.gains(self.vectors, lent, popular))
                 self._spent("closed_form", start)
                 for method, moves in LEARNERS.items():
                     start = time.perf_counter()
@@ -287,8 +291,10 @@ class Question:
         rows: Rows = np.union1d(np.flatnonzero(self.inside), np.concatenate(shown)).astype(np.int32)
         return rows
 
-    def gains(self, vectors: Floats, lent: Mapping[str, Floats] | None = None) -> Gains:
-        """NDCG@10 of TF-IDF plus an encoder's vectors (n_items, d), plus borrowed behaviour."""
+    def gains(
+        self, vectors: Floats, lent: Mapping[str, Floats] | None = None, popular: Floats | None = None
+    ) -> Gains:
+        """NDCG@10 of TF-IDF plus an encoder's vectors (n_items, d), borrowed behaviour and popularity."""
         out: Gains = {}
         for on, cases in self.asked.items():
             bags = cases.histories.matrix(_DECAY.weights(cases.histories), len(vectors))
@@ -296,6 +302,8 @@ class Question:
             scores = scores + ENCODER_WEIGHT * self._level((bags @ vectors) @ vectors.T)
             if lent is not None:
                 scores = scores + self._level(lent[on])
+            if popular is not None:
+                scores = scores + popular[self.inside]
             place = np.cumsum(self.inside) - 1
             own = scores[np.arange(len(cases)), place[cases.target]]
             out[on] = ndcg_of_one(middle_rank(scores, own), K)
