@@ -95,8 +95,8 @@ class FewShotStudy:
     trains, and a query holds a user's events of other categories only. All methods are TF-IDF plus one
     more part, of fixed weight: `zero_shot` the encoder as it comes, `closed_form` also behaviour and
     popularity borrowed through texts, `head` and `lora` the encoder after training on the k events. What is
-    learned from an event is which of the category's items follows on its user's earlier ones. `served` is the method with
-    the best validation among those that the guard accepts over `zero_shot`, or that one.
+    learned from an event is which of the category's items follows on its user's earlier ones. `served` is
+    the method with the best validation among those that the guard accepts over `zero_shot`, or that one.
     """
 
     dataset: Dataset
