@@ -14,7 +14,7 @@ from fastapi import FastAPI
 
 from crossaisle.client import Client
 from crossaisle.data.dataset import Dataset
-from crossaisle.encoders.onnx import OnnxEncoder
+from crossaisle.encoders import onnx
 from crossaisle.errors import ConfigError, ServiceError
 from crossaisle.models.blend import Blend
 from crossaisle.models.content import EncoderSimilarity
@@ -327,13 +327,13 @@ def test_equal_encoders_are_loaded_once(
     shops = Shops.open(read_shops(tmp_path / "shops.toml"))
     loaded: list[Path] = []
     both = threading.Barrier(2, timeout=10)
-    load = OnnxEncoder._load
+    load = onnx.open_session
 
-    def counted(encoder: OnnxEncoder) -> Any:
-        loaded.append(encoder.folder)
-        return load(encoder)
+    def counted(file: Path) -> Any:
+        loaded.append(file)
+        return load(file)
 
-    monkeypatch.setattr(OnnxEncoder, "_load", counted)
+    monkeypatch.setattr(onnx, "open_session", counted)
     found = {}
 
     def put(name: str) -> None:
