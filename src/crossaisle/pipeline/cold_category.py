@@ -190,7 +190,7 @@ class CategoryStudy:
 
     def rows(self) -> list[dict[str, Any]]:
         """`ndcg` and `share_of_full` in slices `zero_shot`, `shots_1`, ..., `full`, all categories together;
-        inside the category also of each, `zero_shot of NAME`.
+        of `crossaisle` inside the category also of each, `zero_shot of NAME`.
         """
         out: list[dict[str, Any]] = []
         for model, where, shots in itertools.product(MODELS, ("inside", "open"), (*SHOTS, FULL)):
@@ -198,7 +198,7 @@ class CategoryStudy:
             name = "full" if shots == FULL else NAMED.get(shots, f"shots_{shots}")
             name += "" if where == "inside" else "_open"
             out += self._rows(model, name, np.concatenate([*mine.values()]), np.concatenate([*full.values()]))
-            if where == "inside":
+            if where == "inside" and model == "crossaisle":
                 for cold, label in self.categories.items():
                     out += self._rows(model, f"{name} of {label}", mine[cold], full[cold])
         return out
