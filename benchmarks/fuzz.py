@@ -10,21 +10,21 @@ the document does not say. Needs `pip install schemathesis`.
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import random
 import re
 import socket
 import sqlite3
-import struct
 import subprocess
 import sys
 import time
 import urllib.request
-import zlib
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -37,21 +37,18 @@ KNOWN_ITEMS, KNOWN_USERS = ("1024306", "1007195", "834103", "x1"), ("1609",)
 """Ids and names of models are those of the document's examples, so that these find something."""
 
 
-def png(colour: tuple[int, int, int]) -> bytes:
-    """A picture of one colour."""
-    row = b"\0" + bytes(colour) * 8
+def pictures() -> list[bytes]:
+    """Real ones, of one colour each; none without Pillow."""
+    if find_spec("PIL") is None:
+        return []
+    from PIL import Image
 
-    def part(kind: bytes, content: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-        )
-
-    header = struct.pack(">IIBBBBB", 8, 8, 8, 2, 0, 0, 0)
-    body = part(b"IHDR", header) + part(b"IDAT", zlib.compress(row * 8)) + part(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + body
-
-
-PICTURES = [png(colour) for colour in ((200, 0, 0), (0, 160, 0), (0, 0, 220), (230, 230, 230))]
+    found = []
+    for colour in ("red", "green", "blue", "silver"):
+        out = io.BytesIO()
+        Image.new("RGB", (8, 8), colour).save(out, "PNG")
+        found.append(out.getvalue())
+    return found
 
 
 def seeing() -> dict[str, Any]:
@@ -65,7 +62,7 @@ def seeing() -> dict[str, Any]:
     except FetchError as error:
         print(f"without pictures: {error}", file=sys.stderr)
         return {}
-    return {"picture": PictureSimilarity()}
+    return {"picture": PictureSimilarity()} if pictures() else {}
 
 
 def small_model(folder: Path) -> Path:
@@ -107,14 +104,18 @@ def small_model(folder: Path) -> Path:
     ]
     columns = {"items": {"categories": ["department", "aisle"]}}
     seen = seeing()
-    names_of_items = ["item_id", "title", "department", "aisle", "brand", "price"]
-    catalogue = pl.DataFrame(items, names_of_items, orient="row")
+    catalogue = pl.DataFrame(
+        items, ["item_id", "title", "department", "aisle", "brand", "price"], orient="row"
+    )
     if seen:
-        folder.mkdir(parents=True, exist_ok=True)
-        for number, picture in enumerate(PICTURES):
-            (folder / f"{number}.png").write_bytes(picture)
-        files = [str(folder / f"{n % len(PICTURES)}.png") for n in range(len(items))]
-        catalogue = catalogue.with_columns(pl.Series("image", files))
+        shown = folder.parent / "pictures"
+        shown.mkdir(parents=True, exist_ok=True)
+        files = [shown / f"{number}.png" for number in range(len(pictures()))]
+        for file, picture in zip(files, pictures(), strict=True):
+            file.write_bytes(picture)
+        catalogue = catalogue.with_columns(
+            pl.Series("image", [str(files[n % len(files)]) for n in range(len(items))])
+        )
     shop = import_frames(
         catalogue,
         pl.DataFrame(events, ["user_id", "item_id", "time", "basket_id"], orient="row"),
@@ -177,7 +178,7 @@ def lines(context, value):
 def picture(context, value):
     made = getattr(value, "data", value)
     odd = made if isinstance(made, bytes) else str(made).encode()
-    return PICTURES[next(TURN) % len(PICTURES)] if next(TURN) % 4 else odd
+    return PICTURES[next(TURN) % len(PICTURES)] if PICTURES and next(TURN) % 4 else odd
 """
 """Schemathesis does not know how NDJSON and pictures are written. Most pictures are real ones."""
 CHECKS = (
@@ -190,7 +191,7 @@ CHECKS = (
 
 def from_document(address: str, cases: int, folder: Path, seed: int = 0) -> dict[str, Any]:
     """Runs schemathesis; how many requests it sent, and the kinds of failures it found."""
-    (folder / "schemathesis_hooks.py").write_text(f"PICTURES = {PICTURES!r}\n{HOOKS}")
+    (folder / "schemathesis_hooks.py").write_text(f"PICTURES = {pictures()!r}\n{HOOKS}")
     report = folder / "schemathesis.json"
     with urllib.request.urlopen(f"{address}/openapi.json", timeout=30) as answer:
         operations = sum(len(methods) for methods in json.load(answer)["paths"].values())

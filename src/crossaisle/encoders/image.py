@@ -15,6 +15,7 @@ from crossaisle.artifact import sha256
 from crossaisle.data.history import Floats
 from crossaisle.encoders.base import unit_rows
 from crossaisle.encoders.cache import VectorFile, content_key
+from crossaisle.encoders.mapped import read_session
 from crossaisle.encoders.pictures import Picture, picture_bytes, read_picture, require_pillow
 from crossaisle.encoders.video import is_video, video_frames
 from crossaisle.encoders.weights import image_folder, onnx_file
@@ -133,15 +134,7 @@ class ImageEncoder:
 
     @cached_property
     def _session(self) -> Any:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = self.threads
-        file = onnx_file(self.folder)
-        try:
-            session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # the runtime raises a dozen types of its own
-            raise FetchError(f"{file}: could not be loaded ({str(error).splitlines()[0]})") from error
+        session = read_session(onnx_file(self.folder), self.threads)
         names = [i.name for i in session.get_inputs()]
         if names != ["pixels"] or len(session.get_outputs()) != self.outputs:
             raise FetchError(f"{self.folder}: is no picture encoder (its inputs are {', '.join(names)})")

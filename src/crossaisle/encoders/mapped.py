@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +36,15 @@ def open_session(file: Path) -> Any:
     """An `onnxruntime.InferenceSession` on one thread; `FetchError` for what is no model."""
     if sum(part.stat().st_size for part in (file, *_beside(file))) >= WORTH_IT:
         try:
-            return _session(_mapped(file), _options(**{"session.disable_prepacking": "1"}))
+            return _session(_mapped(file), _options(1, {"session.disable_prepacking": "1"}))
         except (ArtifactError, FetchError) as error:  # a full disk, a cache that cannot be written
             _LOG.info("%s is read instead of mapped: %s", file, error)
-    return _session(file, _options())
+    return read_session(file)
+
+
+def read_session(file: Path, threads: int = 1) -> Any:
+    """An `onnxruntime.InferenceSession` with the weights in its own memory; `FetchError` as above."""
+    return _session(file, _options(threads, {}))
 
 
 def give_back() -> Any:
@@ -61,10 +67,11 @@ def _mapped(file: Path) -> Path:
     except ArtifactError:
         with artifact.writing(kept, KIND) as fresh:
             options = _options(
-                **{
+                1,
+                {
                     "session.optimized_model_external_initializers_file_name": _WEIGHTS,
                     "session.optimized_model_external_initializers_min_size_in_bytes": "1024",
-                }
+                },
             )
             # Nothing that only this processor can do: the cache may be on a shared disk.
             options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
@@ -73,11 +80,11 @@ def _mapped(file: Path) -> Path:
         return kept / _GRAPH
 
 
-def _options(**settings: str) -> Any:
+def _options(threads: int, settings: Mapping[str, str]) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = threads
     for name, value in settings.items():
         options.add_session_config_entry(name, value)
     return options

@@ -187,7 +187,7 @@ def pull(name: str) -> Path:
     if HUB_NAME.fullmatch(name):
         return hub_folder(
             name,
-            patterns=(*ONNX_FILES, *(f"{name}_data" for name in ONNX_FILES), TOKENIZER, POOLING, PROMPTS),
+            patterns=(*ONNX_FILES, *(f"{file}_data" for file in ONNX_FILES), TOKENIZER, POOLING, PROMPTS),
         )
     if "/" in name or os.sep in name:
         raise FetchError(f"{name}: no such model folder")

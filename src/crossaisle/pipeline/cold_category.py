@@ -197,7 +197,8 @@ class CategoryStudy:
             mine, full = self.gains(model, shots, where), self.gains("crossaisle", FULL, where)
             name = "full" if shots == FULL else NAMED.get(shots, f"shots_{shots}")
             name += "" if where == "inside" else "_open"
-            out += self._rows(model, name, np.concatenate([*mine.values()]), np.concatenate([*full.values()]))
+            together = (np.concatenate(list(gains.values())) for gains in (mine, full))
+            out += self._rows(model, name, *together)
             if where == "inside" and model == "crossaisle":
                 for cold, label in self.categories.items():
                     out += self._rows(model, f"{name} of {label}", mine[cold], full[cold])
