@@ -36,6 +36,7 @@ def board() -> Board:
 @pytest.fixture
 def pair(model: Path, place: str | Path, board: Board) -> Iterator[tuple[Service, Service]]:
     with ExitStack() as stack:
+        stack.enter_context(closing(Store(place, run="r", serving=True).handed_over()))
         one, other = (
             stack.enter_context(
                 closing(Service.open(model, place, model.parent, seat=board.seat("", number), run="r"))

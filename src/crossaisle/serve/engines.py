@@ -9,6 +9,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from crossaisle.errors import StoreError
+
 TABLES = """
 CREATE TABLE IF NOT EXISTS events (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -53,12 +55,29 @@ CREATE INDEX IF NOT EXISTS changes_by_seq ON changes (seq);
 CREATE TABLE IF NOT EXISTS audit (
     seq INTEGER PRIMARY KEY, time REAL NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL
 ) STRICT;
+CREATE TABLE IF NOT EXISTS service (id TEXT PRIMARY KEY, run TEXT NOT NULL, probe BLOB) STRICT;
 """
 """As SQLite says it; other engines translate. Queries use what all engines understand: `?` for
 parameters, `INSERT ... ON CONFLICT`, and `"user"` in quotes, which is a reserved word elsewhere."""
 VERSION = 1
 """Goes up when an older crossaisle would misread a store; a table more is none of its business."""
 COLUMNS = 'key, "user", item, kind, time, value, quantity'
+CLAIM = "INSERT INTO service (id, run) VALUES ('', ?) ON CONFLICT (id) DO UPDATE SET run = excluded.run"
+PROBE = bytes(65_536)
+"""What is written to find out whether writing works again: more than an event needs."""
+
+
+class Displaced(StoreError):
+    """The store is not the one any more that this process serves from."""
+
+
+class Trouble(NamedTuple):
+    """What an error says about the store itself, beyond the statement that met it."""
+
+    reason: str
+    """And what to do about it; for the log."""
+    lasting: bool = False
+    """Whether it stays until the service is started again."""
 
 
 class Event(NamedTuple):
@@ -108,6 +127,17 @@ class Connection(Protocol):
     def close(self) -> None: ...
 
 
+class Holding(Protocol):
+    """The right to serve from a store, which one service has at a time."""
+
+    fd: int | None
+    """A file that worker processes keep open: as long as one of them lives, nobody else serves."""
+
+    def close(self) -> None:
+        """Gives it up."""
+        ...
+
+
 class Engine(Protocol):
     """One database that can hold a store."""
 
@@ -125,12 +155,45 @@ class Engine(Protocol):
     """The same where several processes write: the numbers of rows grow in the order of commits."""
     begin_reading: str
     """The statement that begins a transaction that sees one state."""
+    pulse: float
+    """Seconds between two looks at the store while nobody writes."""
+
+    def hold(self) -> Holding:
+        """Takes the store for one service; `StoreError` names who has it."""
+        ...
 
     def connect(self) -> Connection:
         """The writer's connection, outside of any transaction, with tables in place.
 
         Every commit on it is on the disk of the database when it returns.
         """
+        ...
+
+    def claim(self, connection: Connection, run: str) -> None:
+        """Marks the store, which is held, as served by this run; `StoreError` where it is damaged."""
+        ...
+
+    def expect(self, connection: Connection, run: str) -> None:
+        """`Displaced` where the store is not marked as served by this run."""
+        ...
+
+    def settled(self, connection: Connection) -> int:
+        """Within a transaction, at its end: `Displaced` where the store is not this run's any more.
+
+        Gives the number of the last event where the engine can lose its connection, else 0.
+        """
+        ...
+
+    def trouble(self, error: Exception, *, reading: bool = False) -> Trouble | None:
+        """What an error says about the store; None where it is about the statement."""
+        ...
+
+    def readable(self) -> bool:
+        """After `connect` failed: whether everything can be read nevertheless."""
+        ...
+
+    def examine(self) -> str:
+        """What is wrong with a store that was too large to be examined as it was claimed. May take long."""
         ...
 
     def lost(self, connection: Connection) -> bool:

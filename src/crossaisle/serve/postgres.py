@@ -16,7 +16,19 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from crossaisle.errors import ConfigError, DataError, MissingDependencyError, StoreError
-from crossaisle.serve.engines import COLUMNS, TABLES, VERSION, Connection, Cursor, Event, fresh_ones
+from crossaisle.serve.engines import (
+    CLAIM,
+    COLUMNS,
+    TABLES,
+    VERSION,
+    Connection,
+    Cursor,
+    Displaced,
+    Event,
+    Trouble,
+    fresh_ones,
+)
+from crossaisle.serve.session import SessionHolding
 
 if TYPE_CHECKING:
     import psycopg
@@ -27,6 +39,13 @@ CONNECT_SECONDS = 2
 LOST_MS = 5000
 """A server that acknowledges nothing for so long is taken for lost."""
 _LOCK = 0x63726F73
+_HELD = _LOCK + 1
+_TROUBLES = ("08", "25", "42501", "53", "55", "57", "58", "F0", "XX")
+"""How codes of errors begin that are about the server: read-only, full, without a right, failing."""
+_TAKEN = (
+    "another service has taken the store: nothing is acknowledged any more; see to it that only one service "
+    "serves from it, and start that one again"
+)
 _INSERT = f"""
 INSERT INTO events ({COLUMNS})
 SELECT {COLUMNS} FROM unnest(
@@ -47,6 +66,7 @@ class PostgresEngine:
     """A database, or a schema in one."""
 
     remote = True
+    pulse = 0.5
     begin = "BEGIN"
     # Numbers are drawn before the commit: without a lock, a lower one may appear after a higher one was read.
     begin_in_turn = (
@@ -66,13 +86,62 @@ class PostgresEngine:
         self.name = _without_password(url)
         self._reader: _Sql | None = None
         self._lock = threading.RLock()
+        self._mark = ""
+
+    def hold(self) -> SessionHolding:
+        """By an advisory lock of a session that is kept open."""
+        return SessionHolding(self.name, self._lockable, self.errors, _HELD)
+
+    def _lockable(self, name: str) -> Connection:
+        connection = self._open()
+        try:
+            self._make_schema(connection)
+            connection.execute("SELECT set_config('application_name', ?, false)", (name[:63],))
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def claim(self, connection: Connection, run: str) -> None:
+        """Writes the mark."""
+        connection.execute(CLAIM, (run,))
+        self._mark = run
+
+    def expect(self, connection: Connection, run: str) -> None:
+        """Looks for the mark."""
+        self._mark = run
+        self.settled(connection)
+
+    def settled(self, connection: Connection) -> int:
+        """The number of the last event; the mark is read on the same way."""
+        query = "SELECT (SELECT coalesce(max(seq), 0) FROM events), (SELECT run FROM service)"
+        number, mark = connection.execute(query).fetchone()
+        if self._mark and mark != self._mark:
+            raise Displaced(f"{self.name}: {_TAKEN}")
+        return int(number)
+
+    def trouble(self, error: Exception, *, reading: bool = False) -> Trouble | None:
+        """By the server's own code; what is wrong with reading, the next look finds."""
+        if isinstance(error, Displaced):
+            return Trouble(str(error).removeprefix(f"{self.name}: "))
+        code = getattr(error, "sqlstate", None) or ""
+        if reading or not code.startswith(_TROUBLES):
+            return None
+        return Trouble(f"the server refuses to write ({' '.join(str(error).split())[:200]}): look at its log")
+
+    def readable(self) -> bool:
+        """Nothing is, without a connection."""
+        return False
+
+    def examine(self) -> str:
+        """The server looks after its files."""
+        return ""
 
     def connect(self) -> Connection:
         """The writer's connection; makes schema and tables."""
         connection = self._open()
         try:
-            if self._schema:
-                connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{self._schema}"')
+            self._make_schema(connection)
             if connection.execute("SHOW synchronous_commit").fetchone()[0] in ("off", "local"):
                 connection.execute("SET synchronous_commit = on")
             if connection.execute("SHOW fsync").fetchone()[0] != "on":
@@ -82,6 +151,10 @@ class PostgresEngine:
             connection.close()
             raise
         return connection
+
+    def _make_schema(self, connection: _Sql) -> None:
+        if self._schema:
+            connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{self._schema}"')
 
     def _prepare(self, connection: _Sql) -> None:
         connection.execute("BEGIN")

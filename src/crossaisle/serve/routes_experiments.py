@@ -127,8 +127,7 @@ async def create(request: Request, body: NewExperiment) -> Response:
     """Starts an experiment. One at a time decides about a placement."""
     service = service_of(request)
     experiment = body.experiment(time.time())
-    await service.experiments.create(experiment)
-    await service.note(who_asks(request), f"started experiment {experiment.name}")
+    await service.experiments.create(experiment, who_asks(request))
     return as_json(await service.experiments.results(experiment.name), 201)
 
 
@@ -150,8 +149,7 @@ async def one(request: Request, name: NameInPath) -> Response:
 async def stop(request: Request, name: NameInPath) -> Response:
     """Ends an experiment: everybody gets the active model's lists. Its results stay."""
     service = service_of(request)
-    await service.experiments.stop(name)
-    await service.note(who_asks(request), f"stopped experiment {name}")
+    await service.experiments.stop(name, who_asks(request))
     return as_json(await service.experiments.results(name))
 
 

@@ -207,8 +207,7 @@ async def delete_item(request: Request, item: ItemId) -> Response:
     """Takes an item out of the shop; it is in no list from now on."""
     service = service_of(request)
     service.shop.dataset.item_ids.row(item)
-    await service.delete_item(item)
-    await service.note(who_asks(request), f"deleted item {item}")
+    await service.delete_item(item, who_asks(request))
     return Response(status_code=204)
 
 
@@ -239,8 +238,7 @@ async def put_picture(request: Request, item: ItemId) -> Response:
 async def delete_picture(request: Request, item: ItemId) -> Response:
     """Forgets a picture that was fetched or sent; the item is placed by its text."""
     service = service_of(request)
-    await service.delete_picture(item)
-    await service.note(who_asks(request), f"deleted the picture of item {item}")
+    await service.delete_picture(item, who_asks(request))
     return Response(status_code=204)
 
 

@@ -75,8 +75,7 @@ async def ready(request: Request) -> Response:
     service: Service | None = request.scope["service"]
     if service is None:
         return as_json({"status": "ready"})
-    store = "up" if service.store.up else "unreachable"
-    return as_json({"status": "ready", "model": service.active.name, "store": store})
+    return as_json({"status": "ready", "model": service.active.name, "store": service.store.state})
 
 
 @router.get("/metrics", responses=_TEXT, response_class=Text)
@@ -136,14 +135,12 @@ class Choice(BaseModel):
 @router.post("/api/models/activate", responses=_MODELS, response_class=Response)
 async def activate(request: Request, choice: Choice) -> Response:
     """Loads, warms and then serves a model; a damaged one is refused and the old one goes on."""
-    await service_of(request).activate(choice.name)
-    await service_of(request).note(who_asks(request), f"activated model {choice.name}")
+    await service_of(request).activate(choice.name, who_asks(request))
     return await models(request)
 
 
 @router.post("/api/models/roll-back", responses=_MODELS, response_class=Response)
 async def roll_back(request: Request) -> Response:
     """Serves the model that was served before."""
-    await service_of(request).roll_back()
-    await service_of(request).note(who_asks(request), "rolled the model back")
+    await service_of(request).roll_back(who_asks(request))
     return await models(request)

@@ -25,7 +25,7 @@ from crossaisle.serve.histories import LiveHistories
 from crossaisle.serve.live import LiveShop
 from crossaisle.serve.metrics import Metrics
 from crossaisle.serve.pictures import Pictures
-from crossaisle.serve.store import Event, Picture, Store
+from crossaisle.serve.store import Deed, Event, Picture, Store
 from crossaisle.serve.trends import ARRIVALS, Pairs
 from crossaisle.serve.warming import CALM, ahead, warm
 
@@ -67,7 +67,10 @@ class Service:
         self.kept: dict[str, Picture] = store.pictures()
         """Pictures of items that were put in, without their contents."""
         if again := self.pictures.looked_at_by(base, self.kept, store.picture):
-            store.put_items({}, again).result()
+            try:
+                store.put_items({}, again).result()
+            except StoreError as error:  # they are looked at again by the next start
+                _LOG.warning("how the model sees pictures is not kept: %s", error)
             self.kept |= _slim(again)
         self.shop = LiveShop(base, self.live, self.changed, pictures=self.kept)
         self.batcher = Batcher(lambda: self.shop, self.metrics)
@@ -103,9 +106,9 @@ class Service:
         folder = None if models is None else Path(models)
         if seat is None:
             base = Recommender.load(model)
-            opened = Store(store)
+            opened = Store(store, serving=True)
         else:
-            opened = Store(store, seat)
+            opened = Store(store, seat, run=run)
         following = None
         try:
             if seat is not None:
@@ -228,9 +231,12 @@ class Service:
             pictures = await self.pictures.of({item: fields}, self.kept, self.shop.base)
         await self._change(lambda changed: {item: {**changed.get(item, {}), **fields}}, pictures)
 
-    async def delete_item(self, item: str) -> None:
-        """Takes an item out of the shop, and its picture out of the store."""
-        await self._change(lambda changed: {item: {**changed.get(item, {}), "deleted": True}}, {item: None})
+    async def delete_item(self, item: str, who: str = "") -> None:
+        """Takes an item out of the shop, and its picture out of the store. `who`: for the audit log."""
+        deed = who, f"deleted item {item}"
+        await self._change(
+            lambda changed: {item: {**changed.get(item, {}), "deleted": True}}, {item: None}, deed
+        )
 
     async def put_picture(self, item: str, content: bytes) -> None:
         """Keeps the picture of an item, which is new where nothing is known of it."""
@@ -242,21 +248,32 @@ class Service:
 
         await self._change(shown, {item: picture})
 
-    async def delete_picture(self, item: str) -> None:
-        """Forgets the picture of an item; `UnknownIdError` where it has none."""
+    async def delete_picture(self, item: str, who: str = "") -> None:
+        """Forgets the picture of an item; `UnknownIdError` where it has none. `who`: for the audit log."""
         if item not in self.kept:
             raise UnknownIdError(f"item {item!r} has no picture that was put in")
-        await self._change(lambda changed: {item: {**changed.get(item, {}), "image": None}}, {item: None})
+        deed = who, f"deleted the picture of item {item}"
+        await self._change(
+            lambda changed: {item: {**changed.get(item, {}), "image": None}}, {item: None}, deed
+        )
 
     async def _change(
-        self, change: Callable[[Bodies], Bodies], pictures: Mapping[str, Picture | None]
+        self,
+        change: Callable[[Bodies], Bodies],
+        pictures: Mapping[str, Picture | None],
+        deed: Deed | None = None,
     ) -> None:
         """`change`: from what has changed so far to the bodies that change now."""
         async with self.alone(), self.changing:
-            await self._take_items(change(self.changed), pictures, keep=True)
+            await self._take_items(change(self.changed), pictures, keep=True, deed=deed)
 
     async def _take_items(
-        self, bodies: Bodies, pictures: Mapping[str, Picture | None], *, keep: bool
+        self,
+        bodies: Bodies,
+        pictures: Mapping[str, Picture | None],
+        *,
+        keep: bool,
+        deed: Deed | None = None,
     ) -> None:
         base, put = self.shop.base, dict(pictures)
         if new := {item: one for item, one in put.items() if one is not None}:
@@ -269,7 +286,7 @@ class Service:
         shop = await self._rebuilt(base, changed, kept)
         arms = await self.in_order(self.experiments.rebuilt, base, changed, kept)
         if keep:
-            await _done(self.store.put_items(dict(bodies), put))
+            await _done(self.store.put_items(dict(bodies), put, deed))
         self.changed, self.kept, self.shop = changed, kept, shop
         self.experiments.use(arms)
 
@@ -299,8 +316,9 @@ class Service:
             return []
         return sorted(p.name for p in self.models.iterdir() if (p / artifact.MANIFEST).is_file())
 
-    async def activate(self, name: str) -> None:
-        """Serves another saved model; the one in use goes on until the new one is warm.
+    async def activate(self, name: str, who: str = "") -> None:
+        """Serves another saved model; the one in use goes on until the new one is warm. `who`: for the
+        audit log.
 
         Raises `UnknownIdError` for a name that is not there and `ArtifactError` for a damaged model.
         """
@@ -308,23 +326,23 @@ class Service:
             raise ConfigError("start the service with --models FOLDER to switch between models")
         if name not in self.known_models():
             raise UnknownIdError(f"no model {name!r} in the folder of models")
-        await self._switch(self.models / name)
+        await self._switch(self.models / name, (who, f"activated model {name}"))
 
-    async def roll_back(self) -> None:
-        """Serves the model that was served before the last switch."""
-        await self._switch(None)
+    async def roll_back(self, who: str = "") -> None:
+        """Serves the model that was served before the last switch. `who`: for the audit log."""
+        await self._switch(None, (who, "rolled the model back"))
 
-    async def _switch(self, folder: Path | None) -> None:
+    async def _switch(self, folder: Path | None, deed: Deed) -> None:
         """To a model, or to the previous one."""
         async with self.alone(), self.changing:
             if folder is None and self.previous == self.active:
                 raise ConfigError("there is no earlier model to go back to")
             before = self.previous
-            await self._take_model(folder or before, keep=True)
+            await self._take_model(folder or before, keep=True, deed=deed)
         if before not in (self.active, self.previous):
             sharing.drop(before)
 
-    async def _take_model(self, folder: Path, *, keep: bool) -> None:
+    async def _take_model(self, folder: Path, *, keep: bool, deed: Deed | None = None) -> None:
         base = await self.in_order(Recommender.load, folder)
         kept = self.kept if keep else await self.read(self.store.pictures)
         again = await self.in_order(self.pictures.looked_at_by, base, kept, self.store.picture)
@@ -337,9 +355,10 @@ class Service:
         arms = await self.in_order(self.experiments.rebuilt, base, self.changed, kept)
         if keep and again:
             await _done(self.store.put_items({}, again))
-        if keep and self.following is not None:
-            body = {"run": self.following.run, "active": str(folder), "previous": str(self.active)}
-            await _done(self.store.put_active(body))
+        if keep:
+            run = "" if self.following is None else self.following.run
+            body = {"run": run, "active": str(folder), "previous": str(self.active)}
+            await _done(self.store.put_active(body, deed))
         self.previous, self.active = self.active, folder
         self.kept, self.shop = kept, shop
         self.experiments.use(arms)

@@ -10,11 +10,13 @@ import logging
 import re
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from ipaddress import ip_address
 from itertools import permutations
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from crossaisle.config import build
 from crossaisle.errors import ConfigError, CrossaisleError, nearest
@@ -98,7 +100,7 @@ def place_of(store: str) -> str:
 def _check_apart(shops: Mapping[str, ShopConfig], path: Path) -> None:
     for (one, a), (other, b) in permutations(shops.items(), 2):
         where = f"{path}: shops {one!r} and {other!r}"
-        if _identity(a.place) == _identity(b.place):
+        if _same_store(a.place, b.place):
             raise ConfigError(f"{where} have the same store ({a.place}): give each a store of its own")
         if a.models is None:
             continue
@@ -109,15 +111,34 @@ def _check_apart(shops: Mapping[str, ShopConfig], path: Path) -> None:
             raise ConfigError(f"{where}: the model of {other!r} lies in the folder of models of {one!r}")
 
 
-def _identity(place: str) -> tuple[str, ...]:
-    """The same for two ways to write the same place, as far as the text tells."""
-    if "://" not in place:
-        return (str(Path(place).resolve()),)
-    parts = urlsplit(place)
+def _same_store(one: str, other: str) -> bool:
+    """Whether two places are one store, as far as that shows. Who serves takes it, which is the last word."""
+    if ("://" in one) != ("://" in other):
+        return False
+    if "://" in one:
+        return _database(one) == _database(other)
+    a, b = Path(one), Path(other)
+    with suppress(OSError):  # also by two names of one file
+        return a.samefile(b)
+    return a.resolve() == b.resolve()
+
+
+def _database(url: str) -> tuple[str, ...]:
+    """Server, database and schema, the same for all usual ways to write them."""
+    parts = urlsplit(url)
     query = dict(parse_qsl(parts.query))
-    host = query.get("host") or parts.hostname or "localhost"
+    user = query.get("user") or unquote(parts.username or "")
+    host = unquote(query.get("hostaddr") or query.get("host") or parts.hostname or "localhost").lower()
     port = query.get("port") or str(parts.port or 5432)
-    return host, port, query.get("dbname") or parts.path, query.get("schema", "public")
+    name = query.get("dbname") or unquote(parts.path.strip("/")) or user
+    return "localhost" if _is_loopback(host) else host, port, name, query.get("schema", "public")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.rstrip(".") in ("localhost", "ip6-localhost")
 
 
 class Shops:

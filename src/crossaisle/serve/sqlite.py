@@ -4,12 +4,40 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from crossaisle.errors import StoreError
-from crossaisle.serve.engines import COLUMNS, TABLES, VERSION, Connection, Event, fresh_ones
+from crossaisle.serve.engines import (
+    CLAIM,
+    COLUMNS,
+    TABLES,
+    VERSION,
+    Connection,
+    Displaced,
+    Event,
+    Trouble,
+    fresh_ones,
+)
+from crossaisle.serve.holding import FileHolding
+from crossaisle.serve.storefile import APPLICATION, NAMES, TAKEN, StoreFile, names_of
+
+EXAMINED = 64_000_000
+"""Bytes of a file that is examined before it is served (about half a second); a larger one meanwhile."""
+_DAMAGED = (
+    "restore a backup, or save what can be read with  sqlite3 OLD .recover | sqlite3 NEW  and serve from NEW"
+)
+_TROUBLES = {
+    sqlite3.SQLITE_FULL: "the disk is full: make space on it",
+    sqlite3.SQLITE_READONLY: "cannot be written: make the file and its folder writable",
+    sqlite3.SQLITE_CANTOPEN: "cannot be opened: are file and folder there, and free descriptors?",
+    sqlite3.SQLITE_IOERR: "the disk fails or is full: look at it",
+    sqlite3.SQLITE_BUSY: "another process holds the file: end what keeps it locked",
+    sqlite3.SQLITE_LOCKED: "another process holds the file: end what keeps it locked",
+    sqlite3.SQLITE_PROTOCOL: "another process holds the file: end what keeps it locked",
+}
+_UNREAD = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR)
 
 
 class SqliteEngine:
@@ -19,30 +47,142 @@ class SqliteEngine:
     remote = False
     begin = begin_in_turn = "BEGIN IMMEDIATE"
     begin_reading = "BEGIN"
+    pulse = 1.0
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.name = str(path)
+        self._file = StoreFile(self.path)
+        self._mark = ""
+        self._serving = self._frozen = self._large = self._closed = False
+        self._examining: sqlite3.Connection | None = None
+
+    def hold(self) -> FileHolding:
+        """By a lock on a file beside it."""
+        return FileHolding(self.path)
 
     def connect(self) -> Connection:
         """The writer's connection; makes folder, file and tables."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._file.check_place()
+        self._file.recognise()
+        self._file.make()
         connection = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None)
-        run = connection.execute
-        run("PRAGMA journal_mode=WAL")
-        run("PRAGMA synchronous=FULL")
-        run("PRAGMA secure_delete=ON")
-        run("PRAGMA busy_timeout=5000")
-        version = run("PRAGMA user_version").fetchone()[0]
-        if version > VERSION:
+        try:
+            self._set(connection)
+            self._prepare(connection)
+        except BaseException:
             connection.close()
-            raise StoreError(f"{self.path}: written by a newer crossaisle (store version {version}): update")
-        connection.executescript(TABLES)
-        run(f"PRAGMA user_version={VERSION}")
+            raise
+        self._frozen = False
+        if self._serving:
+            self._file.opened()
         return connection
 
+    def _set(self, connection: sqlite3.Connection) -> None:
+        """What belongs to a connection, and the journal, which belongs to the file."""
+        run = connection.execute
+        run("PRAGMA busy_timeout=5000")
+        (mode,) = run("PRAGMA journal_mode=WAL").fetchone()
+        if mode != "wal":
+            raise StoreError(
+                f"{self.path}: this place cannot hold a store (journal mode {mode!r} in place of 'wal'): "
+                "name a file on a local disk"
+            )
+        run("PRAGMA synchronous=FULL")
+        run("PRAGMA secure_delete=ON")
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        """Tables and version. Nothing is written where all are there: the disk may be full."""
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version > VERSION:
+            raise StoreError(f"{self.path}: written by a newer crossaisle (store version {version}): update")
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        if version == VERSION and application == APPLICATION and names_of(connection) >= NAMES:
+            return
+        connection.execute("BEGIN IMMEDIATE")
+        for statement in filter(None, map(str.strip, TABLES.split(";"))):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA application_id={APPLICATION}")
+        connection.execute(f"PRAGMA user_version={VERSION}")
+        connection.execute("COMMIT")
+
+    # Serving from it
+
+    def claim(self, connection: Connection, run: str) -> None:
+        """Looks whether the file is whole, and writes the mark into it."""
+        self._serve()
+        self._large = self.path.stat().st_size > EXAMINED
+        if not self._large and (wrong := _wrong(connection)):
+            raise StoreError(f"{self.path}: the store is damaged ({wrong}): {_DAMAGED}")
+        connection.execute(CLAIM, (run,))
+        # So that the mark stands in the file itself, not in the log beside it only.
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        self._mark = run
+        self._file.anchor(run)
+
+    def expect(self, connection: Connection, run: str) -> None:
+        """Looks for the mark."""
+        self._serve()
+        self._mark = run
+        self.settled(connection)
+        self._file.anchor(run)
+
+    def _serve(self) -> None:
+        if not self._serving:
+            self._serving = True
+            self._file.opened()
+
+    def settled(self, connection: Connection) -> int:
+        """Whether file and mark are still there."""
+        if self._serving:
+            self._file.check()
+        if self._mark:
+            row = connection.execute("SELECT run FROM service").fetchone()
+            if row is None or row[0] != self._mark:
+                raise Displaced(f"{self.path}: {TAKEN}")
+        return 0
+
+    def trouble(self, error: Exception, *, reading: bool = False) -> Trouble | None:
+        """By SQLite's own number."""
+        if isinstance(error, Displaced):
+            return Trouble(str(error).removeprefix(f"{self.path}: "))
+        if isinstance(error, OSError):
+            return Trouble(f"{error.strerror or error}")
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            return Trouble(f"the store is damaged ({error}): stop the service, {_DAMAGED}", lasting=True)
+        if code not in (_UNREAD if reading else _TROUBLES):
+            return None
+        return Trouble(f"{_TROUBLES[code]} ({error})")
+
+    def readable(self) -> bool:
+        """Where there is no log, or nothing in it, the file can be read without a lock and without -shm."""
+        try:
+            with closing(self._file.reader(frozen=False)) as connection:
+                self._frozen = not names_of(connection) >= NAMES
+        except sqlite3.Error:
+            self._frozen = True
+        if self._frozen and not self._file.whole():
+            return False
+        self._serve()
+        return True
+
+    def examine(self) -> str:
+        """Looks at every page of a large file."""
+        if not self._large:
+            return ""
+        with closing(self._file.reader(frozen=False)) as connection:
+            self._examining = connection
+            try:
+                wrong = "" if self._closed else _wrong(connection)
+            except sqlite3.OperationalError:  # interrupted by `close`, or read while it is locked
+                return ""
+            finally:
+                self._examining = None
+        return f"the store is damaged ({wrong}): stop the service, {_DAMAGED}" if wrong else ""
+
     def lost(self, connection: Connection) -> bool:
-        """Never: a file does not go away."""
+        """Never: a file that goes away stays open."""
         return False
 
     def insert(self, connection: Connection, events: Sequence[Event]) -> list[bool]:
@@ -60,11 +200,8 @@ class SqliteEngine:
             yield connection
 
     def reader(self) -> Connection:
-        """A read-only connection."""
-        uri = f"{self.path.absolute().as_uri()}?mode=ro"
-        connection = sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None)
-        connection.execute("PRAGMA query_only=ON")
-        return connection
+        """A read-only connection; `Displaced` where the file at the path is another one."""
+        return self._file.reader(frozen=self._frozen)
 
     def stream(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[Any]:
         """Rows one by one."""
@@ -72,7 +209,22 @@ class SqliteEngine:
             yield from connection.execute(sql, parameters)
 
     def close(self) -> None:
-        """Nothing is kept."""
+        """Ends an examination that is under way."""
+        self._closed = True
+        if (connection := self._examining) is not None:
+            with suppress(sqlite3.Error):
+                connection.interrupt()
+
+
+def _wrong(connection: Connection) -> str:
+    """What SQLite finds wrong with the pages of a file; "" for nothing."""
+    try:
+        (said,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.OperationalError):
+            raise
+        return str(error)
+    return "" if said == "ok" else " ".join(str(said).split())[:200]
 
 
 def _known(connection: Connection, keys: list[str]) -> set[str]:

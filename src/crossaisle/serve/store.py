@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -18,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from crossaisle.errors import StoreError
-from crossaisle.serve.engines import COLUMNS, Connection, Engine, Event, Picture
+from crossaisle.serve.engines import COLUMNS, Connection, Engine, Event, Holding, Picture, Trouble
 from crossaisle.serve.writer import Busy, Unreachable, Writer
 
 if TYPE_CHECKING:
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Busy", "Event", "Picture", "Store", "Unreachable", "digest_of"]
 T = TypeVar("T")
+Deed = tuple[str, str]
+"""Who did what, in words."""
 NO_PICTURES: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -45,21 +50,54 @@ def engine_for(place: str | Path) -> Engine:
 class Store:
     """One writer thread, many readers. Processes that serve from the same store need seats at one board."""
 
-    def __init__(self, place: str | Path, seat: Seat | None = None) -> None:
+    def __init__(
+        self, place: str | Path, seat: Seat | None = None, *, run: str = "", serving: bool = False
+    ) -> None:
         """`place`: a file for SQLite, or `postgresql://USER:PASSWORD@HOST/DATABASE?schema=NAME`. `seat`: of
-        this process, where others serve from the same store; then changes are logged for them.
+        this process, where others serve from the same store; then changes are logged for them. `serving`:
+        takes the store for this service alone, until it is closed. `run`: of a service of several processes,
+        whose first one has taken the store.
 
-        Raises `StoreError` where it cannot be opened.
+        Raises `StoreError` where it cannot be opened, or is served already.
         """
         self.engine = engine_for(place)
         self._logs = seat is not None
         self.name = self.engine.name
         self.path = self.engine.path
+        self._holding: Holding | None = None
+        self._examining: threading.Thread | None = None
         try:
-            self.writer = Writer(self.engine, seat)
-        except self.engine.errors as error:
+            self._holding = self.engine.hold() if serving else None
+            if serving:
+                run = run or secrets.token_hex(8)
+            self.writer = Writer(self.engine, seat, run=run, serving=serving)
+        except BaseException as error:
+            if self._holding is not None:
+                self._holding.close()
+            if not isinstance(error, self.engine.errors):
+                raise
             said = " ".join(str(error).split())
             raise StoreError(f"{self.name}: the store cannot be opened ({said})") from error
+        if serving:
+            self._examining = threading.Thread(target=self._examine, name="examining", daemon=True)
+            self._examining.start()
+
+    def _examine(self) -> None:
+        """What takes too long for a start."""
+        failures: tuple[type[Exception], ...] = (StoreError, *self.engine.errors)
+        try:
+            wrong = self.engine.examine()
+        except failures:  # who writes meets it, too
+            return
+        if wrong:
+            self.writer.failed(Trouble(wrong, lasting=True))
+
+    def handed_over(self) -> Holding:
+        """Closes the store and gives what keeps it from other services."""
+        holding, self._holding = self._holding, None
+        assert holding is not None, "a store that is served"
+        self.close()
+        return holding
 
     # Writing
 
@@ -88,9 +126,14 @@ class Store:
         return found
 
     def put_items(
-        self, bodies: dict[str, dict[str, Any]], pictures: Mapping[str, Picture | None] = NO_PICTURES
+        self,
+        bodies: dict[str, dict[str, Any]],
+        pictures: Mapping[str, Picture | None] = NO_PICTURES,
+        deed: Deed | None = None,
     ) -> Future[None]:
-        """Keeps what differs from the model's catalogue, by item id. `pictures`: None where one goes."""
+        """Keeps what differs from the model's catalogue, by item id. `pictures`: None where one goes.
+        `deed`: what the audit log says of it.
+        """
         rows = [(name, json.dumps(body, ensure_ascii=False)) for name, body in bodies.items()]
         gone = [(name,) for name, one in pictures.items() if one is None]
         seen = [
@@ -107,6 +150,7 @@ class Store:
             if seen:
                 connection.executemany(_SEEN, seen)
             self.log_changes(connection, "item", bodies)
+            audit(connection, deed)
 
         return self.submit(work)
 
@@ -149,21 +193,18 @@ class Store:
             seq = connection.execute("SELECT coalesce(max(seq), 0) + 1 FROM changes").fetchone()[0]
             connection.executemany(_LOG, [(what, name, seq, body) for name in names])
 
-    def put_active(self, body: dict[str, str]) -> Future[None]:
-        """Tells the other workers which model to serve."""
+    def put_active(self, body: dict[str, str], deed: Deed | None = None) -> Future[None]:
+        """Tells the other workers which model to serve, and the audit log who chose it."""
 
         def work(connection: Connection) -> None:
             self.log_changes(connection, "model", [""], json.dumps(body))
+            audit(connection, deed)
 
         return self.submit(work)
 
-    def note(self, time: float, who: str, what: str) -> Future[None]:
-        """One line of the audit log."""
-
-        def work(connection: Connection) -> None:
-            connection.execute("INSERT INTO audit (time, who, what) VALUES (?, ?, ?)", (time, who, what))
-
-        return self.submit(work)
+    def note(self, when: float, who: str, what: str) -> Future[None]:
+        """One line of the audit log, of something that is not in the store."""
+        return self.submit(lambda connection: audit(connection, (who, what), when))
 
     # Reading
 
@@ -174,6 +215,7 @@ class Store:
             with self.engine.reading() as connection:
                 yield connection
         except self.engine.errors as error:
+            self.writer.failed(error, reading=True)
             raise self._unread(error) from error
 
     def _unread(self, error: Exception) -> StoreError:
@@ -184,6 +226,7 @@ class Store:
         try:
             yield from self.engine.stream(sql, parameters)
         except self.engine.errors as error:
+            self.writer.failed(error, reading=True)
             raise self._unread(error) from error
 
     def events(self, after: int = 0) -> Iterator[tuple[int, Event]]:
@@ -249,14 +292,31 @@ class Store:
             return [{"time": time, "who": who, "what": what} for time, who, what in rows]
 
     @property
+    def state(self) -> str:
+        """`up`; `failing` while it takes no writes; `unreachable` while the database does not answer."""
+        return self.writer.state
+
+    @property
     def up(self) -> bool:
-        """Whether the database answered when last asked; a file always does."""
-        return self.writer.up
+        """Whether it takes writes, as far as is known."""
+        return self.state == "up"
 
     def close(self) -> None:
         """Waits for the writes that are under way."""
-        self.writer.close()
         self.engine.close()
+        if self._examining is not None:
+            self._examining.join()
+        self.writer.close()
+        if self._holding is not None:
+            self._holding.close()
+            self._holding = None
+
+
+def audit(connection: Connection, deed: Deed | None, when: float | None = None) -> None:
+    """Within the transaction of a deed: its line in the audit log; there is none without the other."""
+    if deed is not None:
+        row = time.time() if when is None else when, *deed
+        connection.execute("INSERT INTO audit (time, who, what) VALUES (?, ?, ?)", row)
 
 
 _PUT = "INSERT INTO {} (id, body) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body"

@@ -12,10 +12,12 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from crossaisle.errors import ConfigError, CrossaisleError, StoreError
 from crossaisle.serve.board import Board
@@ -23,42 +25,86 @@ from crossaisle.serve.run import Settings
 from crossaisle.serve.worker import LAST_SECONDS
 from crossaisle.sharing import SharedFolder
 
+if TYPE_CHECKING:
+    from crossaisle.serve.engines import Holding
+
 _LOG = logging.getLogger(__name__)
 LOOK_SECONDS = 0.05
 PORT_SECONDS = 2.0
 """Workers of a supervisor that was killed hold the port for a moment."""
 LONGEST_PAUSE = 30.0
 """Longest time before a worker that does not come up is tried again."""
+MEND_SECONDS = 30.0
+"""Stores that could not be taken are tried again after this time, as workers try their shops again."""
 
 
 def supervise(settings: Settings, workers: int) -> None:
     """Starts workers and keeps them until it is told to stop. Raises what keeps them from starting."""
     settings.check()
-    names = _open_stores(settings)
-    board = Board.create(names, workers)
-    try:
-        with _bound(settings.host, settings.port) as listening, closing(SharedFolder()) as shared:
-            Supervisor(settings, board, listening, shared.path).run()
-    finally:
-        board.close()
+    with closing(Stores(_places(settings))) as stores:
+        board = Board.create(list(stores.places), workers)
+        try:
+            with _bound(settings.host, settings.port) as listening, closing(SharedFolder()) as shared:
+                Supervisor(settings, board, listening, shared.path, stores).run()
+        finally:
+            board.close()
 
 
-def _open_stores(settings: Settings) -> list[str]:
-    """Names of the shops. Tables are made here, once, before several look for them."""
-    from crossaisle.serve.store import Store
-
+def _places(settings: Settings) -> dict[str, str]:
+    """Where the store of each shop is."""
     if settings.shops is None:
-        Store(settings.place).close()
-        return [""]
+        return {"": settings.place}
     from crossaisle.serve.shops import read_shops
 
-    shops = read_shops(settings.shops)
-    for name, shop in shops.items():
-        try:
-            Store(shop.place).close()
-        except StoreError as error:
-            _LOG.warning("shop %s: %s", name, error)  # the workers try again
-    return list(shops)
+    return {name: shop.place for name, shop in read_shops(settings.shops).items()}
+
+
+class Stores:
+    """The stores of all shops, taken for the workers of this service. Tables are made here, once, before
+    several look for them.
+    """
+
+    def __init__(self, places: Mapping[str, str]) -> None:
+        """Raises the error of the only one, or of all where none can be taken."""
+        self.places = dict(places)
+        self.run = secrets.token_hex(8)
+        """What tells this run of the service from others; the stores are marked with it."""
+        self._held: dict[str, Holding] = {}
+        self._wrong: dict[str, str] = {}
+        self._end = threading.Event()
+        self._take()
+        if not self._held:
+            why = [f"{name}: {wrong}" if name else wrong for name, wrong in self._wrong.items()]
+            raise StoreError("; ".join(why))
+        self._mending = threading.Thread(target=self._mend, name="stores", daemon=True)
+        self._mending.start()
+
+    @property
+    def files(self) -> tuple[int, ...]:
+        """For the workers to keep open: the stores are theirs until the last of them has ended."""
+        return tuple(one.fd for one in list(self._held.values()) if one.fd is not None)
+
+    def _take(self) -> None:
+        from crossaisle.serve.store import Store
+
+        for name in self.places.keys() - self._held.keys():
+            try:
+                self._held[name] = Store(self.places[name], run=self.run, serving=True).handed_over()
+            except StoreError as error:
+                if name and self._wrong.get(name) != str(error):
+                    _LOG.warning("shop %s: %s", name, error)
+                self._wrong[name] = str(error)
+
+    def _mend(self) -> None:
+        while len(self._held) < len(self.places) and not self._end.wait(MEND_SECONDS):
+            self._take()
+
+    def close(self) -> None:
+        """Gives them up."""
+        self._end.set()
+        self._mending.join()
+        for one in self._held.values():
+            one.close()
 
 
 def _bound(host: str, port: int) -> socket.socket:
@@ -126,10 +172,11 @@ class Worker:
 class Supervisor:
     """The process that was started by hand."""
 
-    def __init__(self, settings: Settings, board: Board, listening: socket.socket, shared: Path) -> None:
-        self._board, self._settings, self._shared = board, settings, shared
+    def __init__(
+        self, settings: Settings, board: Board, listening: socket.socket, shared: Path, stores: Stores
+    ) -> None:
+        self._board, self._settings, self._shared, self._stores = board, settings, shared, stores
         self._files = (board.fd, listening.fileno())
-        self._run = secrets.token_hex(8)
         self._workers = [Worker(number) for number in range(board.workers)]
         self._stop = threading.Event()
         self._hurry = False
@@ -160,10 +207,10 @@ class Supervisor:
             "shops": self._board.shops,
             "workers": self._board.workers,
             "worker": worker.number,
-            "run": self._run,
+            "run": self._stores.run,
             "shared": str(self._shared),
         }
-        worker.start(json.dumps(told), self._files)
+        worker.start(json.dumps(told), (*self._files, *self._stores.files))
         if worker.process is not None:
             _say(f"worker {worker.number}: process {worker.process.pid}")
 

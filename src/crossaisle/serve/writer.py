@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -15,7 +16,8 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from crossaisle.errors import StoreError
-from crossaisle.serve.engines import COLUMNS, Connection, Engine, Event
+from crossaisle.serve.condition import Condition
+from crossaisle.serve.engines import COLUMNS, PROBE, Connection, Engine, Event, Trouble
 
 if TYPE_CHECKING:
     from crossaisle.serve.board import Seat
@@ -26,8 +28,8 @@ GROUP = 256
 """At most this many waiting writes share one commit."""
 WAITING = 4096
 """Writes that may wait; more are refused, so that a slow disk does not fill the memory."""
-PULSE = 0.5
-"""Seconds between two looks whether a remote database is there."""
+PATIENCE = 1.0
+"""Seconds that a write may wait to begin before the store counts as failing."""
 
 
 class Busy(StoreError):
@@ -35,7 +37,7 @@ class Busy(StoreError):
 
 
 class Unreachable(StoreError):
-    """The database does not answer; writes are refused until it does."""
+    """The database does not answer, or takes no writes; they are refused until it does."""
 
 
 class _Task(NamedTuple):
@@ -48,28 +50,81 @@ class _Task(NamedTuple):
 class Writer:
     """Runs work in transactions. A future is done when its work is on the disk."""
 
-    def __init__(self, engine: Engine, seat: Seat | None = None) -> None:
-        """`seat`: where several workers write to the same store."""
+    def __init__(
+        self, engine: Engine, seat: Seat | None = None, *, run: str = "", serving: bool = False
+    ) -> None:
+        """`seat`: where several workers write to the same store. `run`: of the service; `serving`: whether
+        this process marks the store with it, or expects the mark to be there.
+        """
         self._engine, self._seat = engine, seat
+        self._run, self._claiming = run, serving
         self._begin = engine.begin if seat is None else engine.begin_in_turn
         self._failures: tuple[type[Exception], ...] = (StoreError, *engine.errors)
         self._queue: queue.Queue[_Task | None] = queue.Queue(WAITING)
-        self._connection: Connection | None = engine.connect()
-        self._last = self._newest(self._connection)
+        self._condition = Condition(engine.name)
+        self._last = 0
         self._doubtful = self._told = False
+        self._beginning: float | None = None
+        """Since when a transaction waits to begin."""
+        self._connection: Connection | None = self._first()
         self.late: deque[list[Event]] = deque()
         """Events that turned out to be kept although their commit was not heard of."""
         self._thread = threading.Thread(target=self._loop, name="store", daemon=True)
         self._thread.start()
 
+    def _first(self) -> Connection | None:
+        """None for a store that can only be read at the moment; raises what keeps it from being opened."""
+        try:
+            connection = self._engine.connect()
+        except self._engine.errors as error:
+            trouble = self._engine.trouble(error)
+            if trouble is None or trouble.lasting or not self._engine.readable():
+                raise
+            self._condition.failed(trouble)
+            return None
+        try:
+            self._marked(connection)
+            self._last = self._newest(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _marked(self, connection: Connection) -> None:
+        """Has the store be this run's; again where it could not be written."""
+        if not self._run:
+            return
+        try:
+            if self._claiming:
+                self._engine.claim(connection, self._run)
+            else:
+                self._engine.expect(connection, self._run)
+        except self._engine.errors as error:
+            trouble = self._engine.trouble(error)
+            if trouble is None or trouble.lasting:
+                raise
+            self._condition.failed(trouble)
+            return
+        self._run = ""
+
     @property
-    def up(self) -> bool:
-        """Whether the database answered when last asked."""
-        return self._connection is not None
+    def state(self) -> str:
+        """`up`, `failing` where it does not take writes, `unreachable` where there is no connection."""
+        if self._connection is None and self._engine.remote:
+            return "unreachable"
+        since = self._beginning
+        slow = since is not None and time.monotonic() - since > PATIENCE
+        return "failing" if slow or self._condition.reason else "up"
+
+    def failed(self, error: Exception | Trouble, *, reading: bool = False) -> None:
+        """Notes what an error says about the store, if it says something."""
+        trouble = error if isinstance(error, Trouble) else self._engine.trouble(error, reading=reading)
+        if trouble is not None:
+            self._condition.failed(trouble)
 
     def submit(self, work: Callable[[Connection], T], events: Sequence[Event] | None = None) -> Future[T]:
         """Runs `work` soon. Raises `Busy` and `Unreachable` at once."""
-        if not self.up:
+        if self._connection is None or self._condition.lasting:
             raise self._unreachable()
         future: Future[T] = Future()
         try:
@@ -88,7 +143,7 @@ class Writer:
     def _loop(self) -> None:
         while True:
             try:
-                group = [self._queue.get(timeout=PULSE if self._engine.remote else None)]
+                group = [self._queue.get(timeout=self._engine.pulse)]
             except queue.Empty:
                 self._pulse()
                 continue
@@ -109,6 +164,7 @@ class Writer:
             self._commit(tasks)
         except Exception as error:
             _LOG.exception("%s: unexpected error while writing", self._engine.name)
+            self.failed(error)
             self._drop()
             self._doubtful = True
             for task in tasks:
@@ -118,19 +174,53 @@ class Writer:
     # The connection
 
     def _pulse(self) -> None:
-        if self._connection is None:
+        """A look at the store while nobody writes."""
+        connection = self._connection
+        if connection is None:
             self._reconnect()
             return
         try:
-            self._connection.execute("SELECT 1").fetchall()
+            self._look(connection)
+        except self._failures as error:
+            if self._engine.lost(connection) or self._engine.trouble(error) is None:
+                self._drop()
+                self._reconnect()
+            else:
+                self._back(connection)
+                self.failed(error)
+
+    def _look(self, connection: Connection) -> None:
+        """Begins a transaction, as a write does, and really writes where that has failed."""
+        failing = bool(self._condition.reason) and not self._condition.lasting
+        with nullcontext() if self._seat is None else self._seat.writing():
+            self._started(connection)
+            self._engine.settled(connection)
+            if failing:
+                connection.execute("UPDATE service SET probe = ?", (PROBE,))
+            connection.execute("COMMIT" if failing else "ROLLBACK")
+        if failing:
+            self._marked(connection)
+            connection.execute("UPDATE service SET probe = NULL")
+            self._condition.worked()
+
+    def _started(self, connection: Connection) -> None:
+        self._beginning = time.monotonic()
+        try:
+            connection.execute(self._begin)
+        finally:
+            self._beginning = None
+
+    def _back(self, connection: Connection) -> None:
+        try:
+            connection.execute("ROLLBACK")
         except self._engine.errors:
-            self._drop()
-            self._reconnect()
+            _LOG.debug("nothing to undo", exc_info=True)
 
     def _reconnect(self) -> bool:
         """Opens the connection again and finds out what became of a commit that was not heard of."""
         try:
             connection = self._engine.connect()
+            self._marked(connection)
             if self._doubtful:
                 query = f"SELECT {COLUMNS} FROM events WHERE seq > ? ORDER BY seq"
                 found = [Event(*row) for row in connection.execute(query, (self._last,))]
@@ -141,11 +231,14 @@ class Writer:
                     self.late.append(found)
                 self._doubtful = False
         except self._failures as error:
-            if not self._told:
+            if not self._engine.remote:
+                self.failed(error)
+            elif not self._told:
                 _LOG.warning("%s: cannot be reached (%s)", self._engine.name, _short(error))
             self._told = True
             return False
-        _LOG.warning("%s: connected again", self._engine.name)
+        if self._engine.remote:
+            _LOG.warning("%s: connected again", self._engine.name)
         self._told = False
         self._connection = connection
         return True
@@ -159,7 +252,8 @@ class Writer:
                 _LOG.debug("closing a lost connection", exc_info=True)
 
     def _unreachable(self) -> Unreachable:
-        return Unreachable(f"{self._engine.name}: the database cannot be reached: try again in a moment")
+        what = "the database cannot be reached" if self._engine.remote else "the store takes no writes"
+        return Unreachable(f"{self._engine.name}: {what}: try again in a moment")
 
     @staticmethod
     def _newest(connection: Connection) -> int:
@@ -198,11 +292,11 @@ class Writer:
         """What came of each task, once it is on the disk; nothing where all were told of a failure."""
         outcomes: list[tuple[_Task, Any, Exception | None]] = []
         try:
-            connection.execute(self._begin)
+            self._started(connection)
             for part in _parts(tasks):
-                outcomes += self._run(connection, part)
-            last = self._newest(connection) if self._engine.remote else 0
-        except self._engine.errors as error:
+                outcomes += self._do(connection, part)
+            last = self._engine.settled(connection)
+        except self._failures as error:
             self._undo(connection, tasks, error)
             return []
         try:
@@ -218,9 +312,10 @@ class Writer:
                 task.future.set_exception(Unreachable(f"{self._engine.name}: {unclear}"))
             return []
         self._last = last
+        self._condition.worked()
         return outcomes
 
-    def _run(self, connection: Connection, part: list[_Task]) -> list[tuple[_Task, Any, Exception | None]]:
+    def _do(self, connection: Connection, part: list[_Task]) -> list[tuple[_Task, Any, Exception | None]]:
         connection.execute("SAVEPOINT task")
         try:
             values = self._values(connection, part)
@@ -229,8 +324,9 @@ class Writer:
                 raise _LostError from error
             connection.execute("ROLLBACK TO task")
             if len(part) > 1:
-                return [o for task in part for o in self._run(connection, [task])]
+                return [o for task in part for o in self._do(connection, [task])]
             if isinstance(error, self._engine.errors):
+                self.failed(error)
                 error = StoreError(f"{self._engine.name}: could not be written ({_short(error)})")
             return [(part[0], None, error)]
         connection.execute("RELEASE task")
@@ -246,11 +342,11 @@ class Writer:
     def _undo(self, connection: Connection, tasks: list[_Task], error: Exception) -> None:
         if self._engine.lost(connection):
             raise _LostError from error
-        try:
-            connection.execute("ROLLBACK")
-        except self._engine.errors:
-            _LOG.debug("nothing to undo", exc_info=True)
+        self._back(connection)
+        self.failed(error)
         message = f"{self._engine.name}: could not be written ({_short(error)}); nothing was kept"
+        if isinstance(error, StoreError):
+            message = str(error)
         for task in tasks:
             task.future.set_exception(StoreError(message))
 

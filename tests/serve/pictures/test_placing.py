@@ -134,6 +134,7 @@ def test_a_restart_gives_the_same_answers_and_looks_at_nothing_again(
 def test_other_workers_and_a_restart_have_it_on_both_engines(models: Path, place: str | Path) -> None:
     board = Board.create([""], 2)
     with ExitStack() as stack:
+        stack.enter_context(closing(Store(place, run="r", serving=True).handed_over()))
         one, other = (
             stack.enter_context(
                 closing(Service.open(models / "seeing", place, models, seat=board.seat("", n), run="r"))

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from crossaisle.serve.engines import COLUMNS, Connection, Event
 from crossaisle.serve.experiments.design import Experiment
-from crossaisle.serve.store import Store
+from crossaisle.serve.store import Deed, Store, audit
 
 
 class Exposure(NamedTuple):
@@ -38,13 +38,14 @@ class ExperimentLog:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def put(self, experiment: Experiment) -> Future[None]:
-        """Keeps an experiment, new or changed."""
+    def put(self, experiment: Experiment, deed: Deed | None = None) -> Future[None]:
+        """Keeps an experiment, new or changed. `deed`: what the audit log says of it."""
         row = experiment.name, json.dumps(experiment.to_dict())
 
         def work(connection: Connection) -> None:
             connection.execute(_PUT, row)
             self._store.log_changes(connection, "experiment", [experiment.name])
+            audit(connection, deed)
 
         return self._store.submit(work)
 

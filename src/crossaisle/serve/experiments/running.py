@@ -208,15 +208,18 @@ class Experiments:
 
     # Changes
 
-    async def create(self, experiment: Experiment) -> None:
-        """Starts an experiment. `ConflictError` where the name or the placement is taken."""
+    async def create(self, experiment: Experiment, who: str = "") -> None:
+        """Starts an experiment. `ConflictError` where the name or the placement is taken. `who`: for the
+        audit log.
+        """
         service = self._service
         async with service.alone(), service.changing:
             self._check(experiment)
             shops = await service.in_order(
                 self.shops_of, experiment, service.shop.base, service.changed, service.kept
             )
-            await asyncio.wrap_future(self.log.put(experiment))
+            deed = who, f"started experiment {experiment.name}"
+            await asyncio.wrap_future(self.log.put(experiment, deed))
             self._shops |= shops
             self.all[experiment.name] = experiment
 
@@ -243,13 +246,13 @@ class Experiments:
         if arm.model is not None and arm.model not in self._service.known_models():
             raise UnknownIdError(f"arm {arm.name!r}: no model {arm.model!r} in the folder of models")
 
-    async def stop(self, name: str) -> Experiment:
-        """Ends an experiment; everybody gets the active model's lists again."""
+    async def stop(self, name: str, who: str = "") -> Experiment:
+        """Ends an experiment; everybody gets the active model's lists again. `who`: for the audit log."""
         async with self._service.alone(), self._service.changing:
             experiment = self.get(name)
             if experiment.running:
                 experiment = replace(experiment, stopped=time.time())
-                await asyncio.wrap_future(self.log.put(experiment))
+                await asyncio.wrap_future(self.log.put(experiment, (who, f"stopped experiment {name}")))
                 self._end(experiment)
         return experiment
 

@@ -1,0 +1,42 @@
+"""`Condition`: whether a store takes writes, and one line in the log when that changes."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from crossaisle.serve.engines import Trouble
+
+_LOG = logging.getLogger(__name__)
+CALM = 1.0
+"""Seconds without a failure before a write that succeeds counts as the end of the trouble."""
+
+
+class Condition:
+    """Told by the writer and by readers, of every failure; tells the operator once."""
+
+    def __init__(self, name: str) -> None:
+        """`name`: of the store."""
+        self._name = name
+        self._told: set[str] = set()
+        self._failed_at = 0.0
+        self.reason = ""
+        """Why writes fail; "" while they do not."""
+        self.lasting = False
+        """Whether nothing but a new start helps."""
+
+    def failed(self, trouble: Trouble) -> None:
+        """The store failed."""
+        self._failed_at = time.monotonic()
+        if not self.lasting:
+            self.reason, self.lasting = trouble
+        if trouble.reason not in self._told:
+            self._told.add(trouble.reason)
+            _LOG.error("%s: %s", self._name, trouble.reason)
+
+    def worked(self) -> None:
+        """Something was written."""
+        if self.reason and not self.lasting and time.monotonic() - self._failed_at >= CALM:
+            self.reason = ""
+            self._told.clear()
+            _LOG.warning("%s: writing works again", self._name)

@@ -1,0 +1,219 @@
+"""`StoreFile`: whose a SQLite file is, and whether it is still the one that was opened.
+
+Everything is read through SQLite: closing a file of one's own would take SQLite's locks on it away.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+import time
+from contextlib import closing, suppress
+from pathlib import Path
+
+from crossaisle.errors import StoreError
+from crossaisle.serve.engines import COLUMNS, TABLES, Displaced
+from crossaisle.serve.holding import PRIVATE
+
+APPLICATION = 0x63726F73
+"""`PRAGMA application_id` of a store. Those of before it was set have 0."""
+VERIFY_SECONDS = 1.0
+"""While another process copies its log into the file, the file may look damaged for a moment."""
+NAMES = frozenset(re.findall(r"(?:TABLE|INDEX) IF NOT EXISTS (\w+)", TABLES))
+"""Of all tables and indexes of a store."""
+CORE = frozenset({"events", "items", "users", "forgotten", "api_keys", "audit"})
+"""Tables of every store; whoever keeps one may have put tables of their own beside them."""
+_ASK = "stop the service, put the right file there, delete -wal and -shm beside it, and start again"
+
+
+class StoreFile:
+    """The file at a path, with its log (-wal) and the index of that (-shm)."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._known: list[tuple[Path, tuple[int, int]]] = []
+        self._mark = ""
+        self._anchored = False
+        self._verified: tuple[int, int] | None = None
+        self._numbers = 0
+
+    def recognise(self) -> None:
+        """`StoreError` where the file is something other than a store; it is not changed by this."""
+        try:
+            if not self.path.stat().st_size:
+                return
+        except FileNotFoundError:
+            return
+        with closing(self.frozen()) as connection:
+            (found,) = connection.execute("PRAGMA application_id").fetchone()
+            tables = _tables(connection)
+        if found == APPLICATION:
+            return
+        if found == 0 and self._logged():
+            with closing(_opened(self.path, "mode=ro")) as connection:
+                tables = _tables(connection)
+        columns = {name.strip('"') for name in COLUMNS.split(", ")}
+        ours = columns <= tables.get("events", set()) and (tables.keys() <= NAMES or tables.keys() >= CORE)
+        if found or (tables and not ours):
+            shown = ", ".join(sorted(tables)[:5]) or "none"
+            raise StoreError(
+                f"{self.path}: a database of another program (tables: {shown[:200]}): "
+                "name another file for the store"
+            )
+
+    def check_place(self) -> None:
+        """Before it is opened again: `Displaced` where there is none any more, or another one."""
+        for file, known in self._known[:1]:
+            self._same(file, known)
+
+    def make(self) -> None:
+        """A new file is for its owner's eyes; SQLite gives -wal and -shm the same mode."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        if self.path.exists():
+            return
+        with suppress(FileExistsError):
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, PRIVATE))
+
+    def opened(self) -> None:
+        """Remembers which files there are, now that they are open."""
+        files = (self.path, *(Path(f"{self.path}{end}") for end in ("-wal", "-shm")))
+        self._known = [(file, (found.st_dev, found.st_ino)) for file in files if (found := _found(file))]
+
+    def check(self) -> None:
+        """`Displaced` where the files are not the ones that are open."""
+        for file, known in self._known:
+            found = self._same(file, known)
+            if self._mark and file is self.path:
+                now = found.st_mtime_ns, found.st_size
+                if now != self._verified:  # SQLite writes here when it copies its log into the file
+                    if self._anchored:
+                        self._verify()
+                    else:
+                        self.anchor(self._mark)
+                    self._verified = now
+
+    def _same(self, file: Path, known: tuple[int, int]) -> os.stat_result:
+        found = _found(file)
+        if found is None or (found.st_dev, found.st_ino) != known:
+            raise Displaced(self._displaced(file, gone=found is None))
+        return found
+
+    def _displaced(self, file: Path, *, gone: bool) -> str:
+        what = "is gone" if gone else "is another file now"
+        if file is not self.path:
+            return (
+                f"{file} {what}, while the store is served: nothing is acknowledged any more; stop the "
+                "service with SIGTERM, which saves what it has acknowledged, and start it again"
+            )
+        return (
+            f"{file} {what}, while it is served: nothing is acknowledged until the file that was opened is "
+            "back; move it back, or stop the service, restore a backup and start again"
+        )
+
+    # The mark: a word in the file that says which run of the service it belongs to
+
+    def anchor(self, mark: str) -> None:
+        """From now on the mark is looked for wherever the file was written to."""
+        self._mark, self._anchored = mark, False
+        found = _found(self.path)
+        with suppress(sqlite3.Error):
+            mark_there, self._numbers = self._read()
+            # Not yet where a reader has kept SQLite from copying its log into the file.
+            self._anchored = mark_there == mark
+        if found is not None:
+            self._verified = found.st_mtime_ns, found.st_size
+
+    def _verify(self) -> None:
+        end = time.monotonic() + VERIFY_SECONDS
+        while True:
+            try:
+                mark, numbers = self._read()
+                break
+            except sqlite3.Error as error:
+                if time.monotonic() > end:
+                    said = f"cannot be read any more ({error})"
+                    raise Displaced(f"{self.path}: {said}; was it overwritten? {_ASK}") from error
+                time.sleep(VERIFY_SECONDS / 20)
+        if mark != self._mark or numbers < self._numbers:
+            raise Displaced(
+                f"{self.path}: was overwritten while it is served: nothing is acknowledged any more; {_ASK}"
+            )
+        self._numbers = numbers
+
+    def _read(self) -> tuple[str, int]:
+        """The mark, and a number that only grows, of the file without its log."""
+        with closing(self.frozen()) as connection:
+            mark = connection.execute("SELECT run FROM service").fetchone()
+            numbers = connection.execute("SELECT coalesce(sum(seq), 0) FROM sqlite_sequence").fetchone()[0]
+        return ("" if mark is None else str(mark[0])), int(numbers)
+
+    # Ways to open it
+
+    def frozen(self) -> sqlite3.Connection:
+        """The file as it is on the disk, without its log and without a lock."""
+        return _opened(self.path, "mode=ro&immutable=1")
+
+    def reader(self, *, frozen: bool) -> sqlite3.Connection:
+        """A read-only connection; `Displaced` where it would be one to another file."""
+        self.check()
+        connection = self.frozen() if frozen else _opened(self.path, "mode=ro")
+        try:
+            connection.execute("PRAGMA query_only=ON")
+            if self._known:
+                row = connection.execute("SELECT run FROM service").fetchone()
+                self.check()  # nor was it put there meanwhile
+                if self._mark and (row is None or row[0] != self._mark):
+                    raise Displaced(f"{self.path}: {TAKEN}")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def whole(self) -> bool:
+        """Whether there is a store with all its tables and without a log that would be passed over."""
+        if self._logged():
+            return False
+        try:
+            with closing(self.frozen()) as connection:
+                return names_of(connection) >= NAMES
+        except sqlite3.Error:
+            return False
+
+    def _logged(self) -> bool:
+        found = _found(Path(f"{self.path}-wal"))
+        return found is not None and found.st_size > 0
+
+
+TAKEN = (
+    "another service has taken the store, or a backup was put in its place: nothing is acknowledged any "
+    "more; see to it that only one service serves from it, and start that one again"
+)
+
+
+def names_of(connection: sqlite3.Connection) -> set[str]:
+    """Names of all tables and indexes."""
+    return {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
+
+
+def _tables(connection: sqlite3.Connection) -> dict[str, set[str]]:
+    query = (
+        "SELECT t.name, c.name FROM sqlite_master AS t, pragma_table_info(t.name) AS c "
+        "WHERE t.type IN ('table', 'view') AND t.name NOT LIKE 'sqlite_%'"
+    )
+    found: dict[str, set[str]] = {}
+    for table, column in connection.execute(query):
+        found.setdefault(table, set()).add(column)
+    return found
+
+
+def _opened(path: Path, how: str) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?{how}"
+    return sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None)
+
+
+def _found(file: Path) -> os.stat_result | None:
+    try:
+        return file.stat()
+    except OSError:
+        return None
