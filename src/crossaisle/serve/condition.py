@@ -29,7 +29,7 @@ class Condition:
         """The store failed."""
         self._failed_at = time.monotonic()
         if not self.lasting:
-            self.reason, self.lasting = trouble
+            self.reason, self.lasting = trouble.reason, trouble.lasting
         if trouble.reason not in self._told:
             self._told.add(trouble.reason)
             _LOG.error("%s: %s", self._name, trouble.reason)

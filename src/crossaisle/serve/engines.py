@@ -78,6 +78,8 @@ class Trouble(NamedTuple):
     """And what to do about it; for the log."""
     lasting: bool = False
     """Whether it stays until the service is started again."""
+    reopen: bool = False
+    """Whether a new connection may be better off."""
 
 
 class Event(NamedTuple):

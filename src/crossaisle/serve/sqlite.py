@@ -21,7 +21,7 @@ from crossaisle.serve.engines import (
     fresh_ones,
 )
 from crossaisle.serve.holding import FileHolding
-from crossaisle.serve.storefile import APPLICATION, NAMES, TAKEN, StoreFile, names_of
+from crossaisle.serve.storefile import APPLICATION, NAMES, StoreFile, names_of
 
 EXAMINED = 64_000_000
 """Bytes of a file that is examined before it is served (about half a second); a larger one meanwhile."""
@@ -139,7 +139,7 @@ class SqliteEngine:
         if self._mark:
             row = connection.execute("SELECT run FROM service").fetchone()
             if row is None or row[0] != self._mark:
-                raise Displaced(f"{self.path}: {TAKEN}")
+                raise self._file.taken()
         return 0
 
     def trouble(self, error: Exception, *, reading: bool = False) -> Trouble | None:
@@ -150,10 +150,15 @@ class SqliteEngine:
             return Trouble(f"{error.strerror or error}")
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            try:
+                self._file.check()
+            except Displaced as displaced:  # no wonder
+                return self.trouble(displaced)
             return Trouble(f"the store is damaged ({error}): stop the service, {_DAMAGED}", lasting=True)
         if code not in (_UNREAD if reading else _TROUBLES):
             return None
-        return Trouble(f"{_TROUBLES[code]} ({error})")
+        # What was opened for reading stays so.
+        return Trouble(f"{_TROUBLES[code]} ({error})", reopen=code == sqlite3.SQLITE_READONLY)
 
     def readable(self) -> bool:
         """Where there is no log, or nothing in it, the file can be read without a lock and without -shm."""

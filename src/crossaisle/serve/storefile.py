@@ -18,13 +18,14 @@ from crossaisle.serve.holding import PRIVATE
 
 APPLICATION = 0x63726F73
 """`PRAGMA application_id` of a store. Those of before it was set have 0."""
+SMALLEST = 512
+"""Bytes of the smallest database."""
 VERIFY_SECONDS = 1.0
 """While another process copies its log into the file, the file may look damaged for a moment."""
 NAMES = frozenset(re.findall(r"(?:TABLE|INDEX) IF NOT EXISTS (\w+)", TABLES))
 """Of all tables and indexes of a store."""
 CORE = frozenset({"events", "items", "users", "forgotten", "api_keys", "audit"})
 """Tables of every store; whoever keeps one may have put tables of their own beside them."""
-_ASK = "stop the service, put the right file there, delete -wal and -shm beside it, and start again"
 
 
 class StoreFile:
@@ -40,14 +41,22 @@ class StoreFile:
 
     def recognise(self) -> None:
         """`StoreError` where the file is something other than a store; it is not changed by this."""
-        try:
-            if not self.path.stat().st_size:
-                return
-        except FileNotFoundError:
+        there = _found(self.path)
+        if there is None or not there.st_size:
             return
-        with closing(self.frozen()) as connection:
-            (found,) = connection.execute("PRAGMA application_id").fetchone()
-            tables = _tables(connection)
+        try:
+            with closing(self.frozen()) as connection:
+                (found,) = connection.execute("PRAGMA application_id").fetchone()
+                tables = _tables(connection)
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_NOTADB:
+                raise
+            there = None
+        if there is None or there.st_size < SMALLEST:  # which SQLite would take for an empty one
+            raise StoreError(
+                f"{self.path}: the store cannot be opened (file is not a database): "
+                "name another file, or restore a backup"
+            )
         if found == APPLICATION:
             return
         if found == 0 and self._logged():
@@ -132,13 +141,10 @@ class StoreFile:
                 break
             except sqlite3.Error as error:
                 if time.monotonic() > end:
-                    said = f"cannot be read any more ({error})"
-                    raise Displaced(f"{self.path}: {said}; was it overwritten? {_ASK}") from error
+                    raise self.taken() from error
                 time.sleep(VERIFY_SECONDS / 20)
         if mark != self._mark or numbers < self._numbers:
-            raise Displaced(
-                f"{self.path}: was overwritten while it is served: nothing is acknowledged any more; {_ASK}"
-            )
+            raise self.taken()
         self._numbers = numbers
 
     def _read(self) -> tuple[str, int]:
@@ -147,6 +153,14 @@ class StoreFile:
             mark = connection.execute("SELECT run FROM service").fetchone()
             numbers = connection.execute("SELECT coalesce(sum(seq), 0) FROM sqlite_sequence").fetchone()[0]
         return ("" if mark is None else str(mark[0])), int(numbers)
+
+    def taken(self) -> Displaced:
+        """What a mark of somebody else means."""
+        return Displaced(
+            f"{self.path}: another service has taken the store, or another file was copied over it: nothing "
+            "is acknowledged any more; stop all services, put the right file there if it was copied over "
+            "(and delete -wal and -shm), and start one"
+        )
 
     # Ways to open it
 
@@ -164,7 +178,7 @@ class StoreFile:
                 row = connection.execute("SELECT run FROM service").fetchone()
                 self.check()  # nor was it put there meanwhile
                 if self._mark and (row is None or row[0] != self._mark):
-                    raise Displaced(f"{self.path}: {TAKEN}")
+                    raise self.taken()
         except BaseException:
             connection.close()
             raise
@@ -183,12 +197,6 @@ class StoreFile:
     def _logged(self) -> bool:
         found = _found(Path(f"{self.path}-wal"))
         return found is not None and found.st_size > 0
-
-
-TAKEN = (
-    "another service has taken the store, or a backup was put in its place: nothing is acknowledged any "
-    "more; see to it that only one service serves from it, and start that one again"
-)
 
 
 def names_of(connection: sqlite3.Connection) -> set[str]:

@@ -182,12 +182,14 @@ class Writer:
         try:
             self._look(connection)
         except self._failures as error:
-            if self._engine.lost(connection) or self._engine.trouble(error) is None:
+            trouble = self._engine.trouble(error)
+            if trouble is not None:
+                self._condition.failed(trouble)
+            if trouble is None or trouble.reopen or self._engine.lost(connection):
                 self._drop()
                 self._reconnect()
             else:
                 self._back(connection)
-                self.failed(error)
 
     def _look(self, connection: Connection) -> None:
         """Begins a transaction, as a write does, and really writes where that has failed."""
