@@ -211,6 +211,32 @@ def test_a_backup_taken_while_it_runs_disturbs_nothing(service: Service, tmp_pat
     assert sum(1 for _ in service.store.events()) == 10_000
 
 
+def test_a_log_of_which_half_was_copied_is_no_damage(service: Service, tmp_path: Path, model: Path) -> None:
+    """As a full disk leaves it: the first page is new, and tells of pages that are in the log only."""
+    path = Path(service.store.path)
+    for n in range(3):
+        service.store.add([Event(f"{n}-{i}", "u" * 200, "i", "view", 1.0) for i in range(300)]).result()
+    backup(path, tmp_path / "whole.sqlite")
+    half = tmp_path / "half" / "s.sqlite"
+    half.parent.mkdir()
+    for one, other in zip(beside(path), beside(half), strict=True):
+        shutil.copy(one, other)
+    first = (tmp_path / "whole.sqlite").read_bytes()[:4096]
+
+    def half_copied(file: Path) -> None:
+        with file.open("r+b") as out:
+            out.write(first)
+
+    half_copied(half)
+    with closing(Service.open(model, half)) as again:
+        assert sum(1 for _ in again.store.events()) == 900
+    with closing(sqlite3.connect(path)) as reader:  # keeps SQLite from copying more than that
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM events").fetchone()
+        half_copied(path)
+        assert len(service.store.add([Event("new", "u", "i", "view", 1.0)]).result()) == 1
+
+
 # What is no store
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
-import time
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -20,8 +19,6 @@ APPLICATION = 0x63726F73
 """`PRAGMA application_id` of a store. Those of before it was set have 0."""
 SMALLEST = 512
 """Bytes of the smallest database."""
-VERIFY_SECONDS = 1.0
-"""While another process copies its log into the file, the file may look damaged for a moment."""
 NAMES = frozenset(re.findall(r"(?:TABLE|INDEX) IF NOT EXISTS (\w+)", TABLES))
 """Of all tables and indexes of a store."""
 CORE = frozenset({"events", "items", "users", "forgotten", "api_keys", "audit"})
@@ -45,7 +42,8 @@ class StoreFile:
         if there is None or not there.st_size:
             return
         try:
-            with closing(self.frozen()) as connection:
+            # Without its log the file is not all there is; where it has none, nothing beside it is made.
+            with closing(_opened(self.path, "mode=ro") if self._logged() else self.frozen()) as connection:
                 (found,) = connection.execute("PRAGMA application_id").fetchone()
                 tables = _tables(connection)
         except sqlite3.DatabaseError as error:
@@ -59,9 +57,6 @@ class StoreFile:
             )
         if found == APPLICATION:
             return
-        if found == 0 and self._logged():
-            with closing(_opened(self.path, "mode=ro")) as connection:
-                tables = _tables(connection)
         columns = {name.strip('"') for name in COLUMNS.split(", ")}
         ours = columns <= tables.get("events", set()) and (tables.keys() <= NAMES or tables.keys() >= CORE)
         if found or (tables and not ours):
@@ -96,11 +91,10 @@ class StoreFile:
             if self._mark and file is self.path:
                 now = found.st_mtime_ns, found.st_size
                 if now != self._verified:  # SQLite writes here when it copies its log into the file
-                    if self._anchored:
-                        self._verify()
-                    else:
+                    if not self._anchored:
                         self.anchor(self._mark)
-                    self._verified = now
+                    elif self._verify():
+                        self._verified = now
 
     def _same(self, file: Path, known: tuple[int, int]) -> os.stat_result:
         found = _found(file)
@@ -133,19 +127,19 @@ class StoreFile:
         if found is not None:
             self._verified = found.st_mtime_ns, found.st_size
 
-    def _verify(self) -> None:
-        end = time.monotonic() + VERIFY_SECONDS
-        while True:
-            try:
-                mark, numbers = self._read()
-                break
-            except sqlite3.Error as error:
-                if time.monotonic() > end:
-                    raise self.taken() from error
-                time.sleep(VERIFY_SECONDS / 20)
+    def _verify(self) -> bool:
+        """Whether the mark is there; False where that cannot be said, `Displaced` where it is not."""
+        try:
+            mark, numbers = self._read()
+        except sqlite3.DatabaseError as error:
+            # Half of the log was copied, by another process or on a full disk: it looks damaged without it.
+            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR):
+                return False
+            raise self.taken() from error
         if mark != self._mark or numbers < self._numbers:
             raise self.taken()
         self._numbers = numbers
+        return True
 
     def _read(self) -> tuple[str, int]:
         """The mark, and a number that only grows, of the file without its log."""
