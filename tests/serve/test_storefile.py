@@ -309,14 +309,20 @@ def test_a_store_of_before_is_known_by_its_tables(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such modes there")
-def test_what_is_made_is_for_its_owner_only(model: Path, tmp_path: Path) -> None:
+def test_what_is_made_is_for_its_owner_only(
+    model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     with closing(Service.open(model, tmp_path / "s.sqlite")) as service:
         service.store.add([Event(None, "zoe", "bread", "view", 1.0)]).result()
         found = {one.name: stat.S_IMODE(one.stat().st_mode) for one in tmp_path.glob("s.sqlite*")}
         assert found == dict.fromkeys(("s.sqlite", "s.sqlite-wal", "s.sqlite-shm", "s.sqlite.lock"), 0o600)
     with closing(Store(tmp_path / "t.sqlite")):  # as `keys add` makes it
         assert stat.S_IMODE((tmp_path / "t.sqlite").stat().st_mode) == 0o600
-    shutil.copy(tmp_path / "s.sqlite", tmp_path / "old.sqlite")
-    (tmp_path / "old.sqlite").chmod(0o640)  # so that a group may take backups
-    with closing(Store(tmp_path / "old.sqlite")):
-        assert stat.S_IMODE((tmp_path / "old.sqlite").stat().st_mode) == 0o640
+    old = tmp_path / "old.sqlite"
+    shutil.copy(tmp_path / "s.sqlite", old)
+    for mode in (0o640, 0o644):  # as the operator wants it; of the second one he is told
+        old.chmod(mode)
+        assert "chmod 600" not in caplog.text
+        with closing(Service.open(model, old)):
+            assert stat.S_IMODE(old.stat().st_mode) == mode
+    assert f"{old}: every user of this machine may open it: chmod 600" in caplog.text

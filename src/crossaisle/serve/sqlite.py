@@ -111,6 +111,7 @@ class SqliteEngine:
     def claim(self, connection: Connection, run: str) -> None:
         """Looks whether the file is whole, and writes the mark into it."""
         self._serve()
+        self._file.warn()
         self._large = self.path.stat().st_size > EXAMINED
         if not self._large and (wrong := _wrong(connection)):
             raise StoreError(f"{self.path}: the store is damaged ({wrong}): {_DAMAGED}")

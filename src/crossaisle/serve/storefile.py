@@ -5,6 +5,7 @@ Everything is read through SQLite: closing a file of one's own would take SQLite
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import sqlite3
@@ -15,6 +16,7 @@ from crossaisle.errors import StoreError
 from crossaisle.serve.engines import COLUMNS, TABLES, Displaced
 from crossaisle.serve.holding import PRIVATE
 
+_LOG = logging.getLogger(__name__)
 APPLICATION = 0x63726F73
 """`PRAGMA application_id` of a store. Those of before it was set have 0."""
 SMALLEST = 512
@@ -78,6 +80,20 @@ class StoreFile:
             return
         with suppress(FileExistsError):
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, PRIVATE))
+
+    def warn(self) -> None:
+        """Of what an operator should know before it is served."""
+        found = _found(self.path)
+        if found is None or os.name == "nt":
+            return
+        if found.st_mode & 0o007:
+            _LOG.warning("%s: every user of this machine may open it: chmod 600", self.path)
+        if found.st_nlink > 1:
+            _LOG.warning(
+                "%s: has %d names (hard links): a service under another name would damage it",
+                self.path,
+                found.st_nlink,
+            )
 
     def opened(self) -> None:
         """Remembers which files there are, now that they are open."""
