@@ -79,7 +79,7 @@ def test_experiments(client: Client) -> None:
 
 
 def test_many_events_in_parts(client: Client) -> None:
-    events = [{"user": f"u{n % 7}", "item": "bread", "key": f"k{n % 2400}"} for n in range(2500)]
+    events = [{"user": f"u{n % 2400 % 7}", "item": "bread", "key": f"k{n % 2400}"} for n in range(2500)]
     assert vars(client.events(events)) == {"accepted": 2400, "duplicates": 100, "refused": 0, "errors": ()}
     mixed = [{"user": "yan", "item": "jam"}, {"user": "yan"}]
     with pytest.raises(ServiceError, match="row 1, column 'item'"):

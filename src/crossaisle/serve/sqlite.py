@@ -8,8 +8,20 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from crossaisle.errors import StoreError
-from crossaisle.serve.engines import COLUMNS, TABLES, VERSION, Connection, Event, fresh_ones
+from crossaisle.serve.engines import (
+    COLUMNS,
+    TABLES,
+    VERSION,
+    Connection,
+    Event,
+    fresh_ones,
+    kept_under,
+    statements,
+)
+from crossaisle.serve.versions import bring_up
+
+BUSY_MS = 5000
+"""Another process may write for so long."""
 
 
 class SqliteEngine:
@@ -17,6 +29,7 @@ class SqliteEngine:
 
     errors: tuple[type[Exception], ...] = (sqlite3.Error, OSError)
     remote = False
+    overwrites = True
     begin = begin_in_turn = "BEGIN IMMEDIATE"
     begin_reading = "BEGIN"
 
@@ -32,13 +45,18 @@ class SqliteEngine:
         run("PRAGMA journal_mode=WAL")
         run("PRAGMA synchronous=FULL")
         run("PRAGMA secure_delete=ON")
-        run("PRAGMA busy_timeout=5000")
-        version = run("PRAGMA user_version").fetchone()[0]
-        if version > VERSION:
+        run("PRAGMA temp_store=MEMORY")  # journals of statements hold what they delete
+        run(f"PRAGMA busy_timeout={BUSY_MS}")
+        try:
+            run("BEGIN IMMEDIATE")
+            version = run("PRAGMA user_version").fetchone()[0]
+            bring_up(connection, self.name, version, statements(TABLES))
+            if version != VERSION:
+                run(f"PRAGMA user_version={VERSION}")
+            run("COMMIT")
+        except BaseException:
             connection.close()
-            raise StoreError(f"{self.path}: written by a newer crossaisle (store version {version}): update")
-        connection.executescript(TABLES)
-        run(f"PRAGMA user_version={VERSION}")
+            raise
         return connection
 
     def lost(self, connection: Connection) -> bool:
@@ -48,10 +66,27 @@ class SqliteEngine:
     def insert(self, connection: Connection, events: Sequence[Event]) -> list[bool]:
         """Puts new events in."""
         keys = {event.key for event in events if event.key is not None}
-        fresh = fresh_ones(events, keys - _known(connection, list(keys)))
+        fresh = fresh_ones(events, kept_under(connection, list(keys)))
         rows = [event for event, new in zip(events, fresh, strict=True) if new]
         connection.executemany(f"INSERT INTO events ({COLUMNS}) VALUES (?,?,?,?,?,?,?)", rows)
         return fresh
+
+    def rewrite(self, connection: Connection) -> None:
+        """Rewrites the file: pages that were split or joined hold copies of rows that were deleted since."""
+        connection.execute("PRAGMA temp_store=FILE")  # what is copied may be larger than the memory should be
+        try:
+            connection.execute("VACUUM")
+        finally:
+            connection.execute("PRAGMA temp_store=MEMORY")
+
+    def empty_log(self, connection: Connection) -> bool:
+        """Takes the log over into the file, at once or not at all."""
+        connection.execute("PRAGMA busy_timeout=0")
+        try:
+            busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        finally:
+            connection.execute(f"PRAGMA busy_timeout={BUSY_MS}")
+        return not busy
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -64,6 +99,7 @@ class SqliteEngine:
         uri = f"{self.path.absolute().as_uri()}?mode=ro"
         connection = sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None)
         connection.execute("PRAGMA query_only=ON")
+        connection.execute("PRAGMA temp_store=MEMORY")  # what is sorted is about people
         return connection
 
     def stream(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[Any]:
@@ -73,14 +109,3 @@ class SqliteEngine:
 
     def close(self) -> None:
         """Nothing is kept."""
-
-
-def _known(connection: Connection, keys: list[str]) -> set[str]:
-    known: set[str] = set()
-    for start in range(0, len(keys), 500):
-        part = keys[start : start + 500]
-        marks = ",".join("?" * len(part))
-        known.update(
-            row[0] for row in connection.execute(f"SELECT key FROM events WHERE key IN ({marks})", part)
-        )
-    return known
