@@ -10,12 +10,13 @@ from concurrent.futures import wait
 from contextlib import closing
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from benchmarks.local_servers import Missing, Postgres
-from crossaisle.errors import DataError, MissingDependencyError, StoreError, UnknownIdError
+from crossaisle.errors import ConflictError, DataError, MissingDependencyError, StoreError, UnknownIdError
 from crossaisle.serve.keys import Keys, add_key, list_keys, revoke_key
 from crossaisle.serve.postgres import PostgresEngine, translated
 from crossaisle.serve.service import Service
@@ -48,6 +49,54 @@ def test_events_are_kept_in_order_and_once(store: Store, place: str | Path) -> N
         assert numbers == sorted(set(numbers))
         assert [e.item for _, e in later.events(after=numbers[2])] == ["i3", "i4"]
         assert later.add([event(4)._replace(value=1.5, quantity=2)]).result() == Kept([])
+
+
+@pytest.mark.parametrize(
+    "change", [{"user": "v"}, {"item": "x"}, {"kind": "cart"}, {"value": 2.0}, {"quantity": 3.0}]
+)
+def test_a_known_key_with_another_content_is_a_conflict_and_nothing_is_kept(
+    store: Store, change: dict[str, Any]
+) -> None:
+    known = event(1)._replace(value=1.5, quantity=2)
+    store.add([known, event(2)]).result()
+    other = known._replace(**change)
+    with pytest.raises(ConflictError, match="key 'k1' is known with another user, item, kind") as caught:
+        store.add([event(3), other, event(4), event(2)._replace(**change)]).result()
+    assert caught.value.rows == (1, 3)
+    assert str(caught.value).startswith("row 1: ")
+    with pytest.raises(ConflictError, match=r"^key 'k1' is known"):
+        store.add([other]).result()
+    assert [e.key for _, e in store.events()] == ["k1", "k2"]
+    # Whoever sends an event again without a time sends it with a later one.
+    assert store.add([known._replace(time=5e8)]).result() == Kept([])
+
+
+def test_one_key_with_two_contents_in_a_batch_is_a_conflict(store: Store) -> None:
+    with pytest.raises(ConflictError, match="row 2") as caught:
+        store.add([event(1), event(2), event(1, user="v"), event(2)]).result()
+    assert caught.value.rows == (2,)
+    assert list(store.events()) == []
+    assert store.add([event(1), event(1)]).result() == Kept([event(1)])
+
+
+def test_a_conflict_is_nobody_elses_business(store: Store) -> None:
+    """Who writes at the same time shares a commit, and a statement."""
+    gate = threading.Event()
+    held = store.submit(lambda _: gate.wait(10))
+    tasks = [store.add(events) for events in ([event(1)], [event(2), event(1, user="v")], [event(3)])]
+    gate.set()
+    wait([held, *tasks])
+    assert [task.exception() is None for task in tasks] == [True, False, True]
+    assert isinstance(tasks[1].exception(), ConflictError)
+    assert [e.key for _, e in store.events()] == ["k1", "k3"]
+
+
+def test_rows_in_conflict_are_counted_with_those_that_are_not_kept(store: Store) -> None:
+    store.add([event(1)]).result()
+    store.forget("gone").result()
+    with pytest.raises(ConflictError, match="row 2: key 'k1'") as caught:
+        store.add([event(7, user="gone"), event(8), event(1, user="v")]).result()
+    assert caught.value.rows == (2,)
 
 
 def test_nothing_is_nothing(store: Store) -> None:
@@ -161,20 +210,6 @@ def test_the_audit_log_is_newest_first(store: Store) -> None:
     for n in range(3):
         store.note(float(n), "me", f"did {n}").result()
     assert [line["what"] for line in store.audit(2)] == ["did 2", "did 1"]
-
-
-def test_a_newer_store_is_refused(store: Store, place: str | Path) -> None:
-    if isinstance(place, Path):
-        store.submit(lambda c: None).result()
-        store.close()
-        import sqlite3
-
-        with closing(sqlite3.connect(place)) as connection:
-            connection.execute("PRAGMA user_version=99")
-    else:
-        store.submit(lambda c: c.execute("INSERT INTO store_version VALUES (99)")).result()
-    with pytest.raises(StoreError, match="newer crossaisle"):
-        Store(place)
 
 
 def test_reading_cannot_write(store: Store) -> None:
