@@ -4,7 +4,7 @@ CrossaisleError
 ├── ConfigError             a setting is unknown, missing or out of range
 ├── DataError               an input file or table breaks a rule
 ├── UnknownIdError          an item or category that the model does not know
-├── ConflictError           the name or the place is taken
+├── ConflictError           the name, the place or the key is taken
 ├── ArtifactError           a saved folder is damaged, foreign or from another version
 ├── StoreError              the store of a service cannot be opened or written
 ├── ServiceError            a service refused a request or did not answer (the client)
@@ -17,7 +17,7 @@ A message is one line: what is wrong, where, which rule, and what to do about it
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class CrossaisleError(Exception):
@@ -62,7 +62,12 @@ class UnknownIdError(CrossaisleError):
 
 
 class ConflictError(CrossaisleError):
-    """The name or the place is taken."""
+    """The name or the place is taken, or a key is known with another content."""
+
+    def __init__(self, message: str, *, rows: Sequence[int] = ()) -> None:
+        """`rows`: of a batch, those that are in conflict."""
+        self.rows = tuple(rows)
+        super().__init__(message)
 
 
 class ArtifactError(CrossaisleError):

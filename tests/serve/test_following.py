@@ -116,7 +116,7 @@ def test_what_a_forgotten_person_did_since_counts_whenever_it_is_read(
         starting = Following(late, following(one).seat, "r")
         await one.forget("zoe")
         await one.forget("ann")
-        await one.add_events([event("zoe", "jam")])
+        await one.add_events([event("zoe", "jam")._replace(time=time.time())])
         await following(other).fresh()
         # One that read its numbers before, and everything else after.
         third = Service(model, Recommender.load(model), late, None, following=starting)

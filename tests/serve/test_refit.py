@@ -18,7 +18,7 @@ from crossaisle.cli import run
 from crossaisle.data.cases import Cases
 from crossaisle.data.history import Histories
 from crossaisle.data.query import Query
-from crossaisle.errors import DataError
+from crossaisle.errors import ConflictError, DataError
 from crossaisle.evaluate.guard import Verdict
 from crossaisle.recommend import Recommender
 from crossaisle.serve import refit as work
@@ -70,6 +70,49 @@ def test_a_better_model_is_saved_with_a_report(model: Path, store: Store, tmp_pa
     assert report["people_left_out"] == 1
     with pytest.raises(DataError, match="nothing to fit anew"):
         work.refit(found.folder, store, tmp_path / "models")
+
+
+def test_who_is_deleted_while_a_model_is_fitted_is_not_in_it(
+    model: Path, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted: list[int] = []
+    fit, save = work.fitted_on, Recommender.save
+
+    def slow(base: Recommender, dataset: Any, **more: Any) -> Recommender:
+        fitted.append(dataset.n_users)
+        if len(fitted) == 2:  # the first one is compared only
+            store.forget("p7").result()
+        return fit(base, dataset, **more)
+
+    def slower(self: Recommender, folder: Path) -> None:
+        save(self, folder)
+        if len(fitted) == 3:
+            store.forget("bob").result()
+
+    monkeypatch.setattr(work, "fitted_on", slow)
+    monkeypatch.setattr(Recommender, "save", slower)
+    found = work.refit(model, store, tmp_path / "models", holdout=0.25, name="next")
+    assert len(fitted) == 4
+    assert found.folder is not None
+    people = Recommender.load(found.folder).dataset.user_ids
+    assert "p8" in people
+    assert not {"p7", "bob"} & set(people.all)
+    assert json.loads(found.report.read_text())["people_left_out"] == 1
+
+
+def test_a_model_that_always_holds_somebody_deleted_is_not_saved(
+    model: Path, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save, n = Recommender.save, iter(range(99))
+
+    def slow(self: Recommender, folder: Path) -> None:
+        save(self, folder)
+        store.forget(f"p{next(n)}").result()
+
+    monkeypatch.setattr(Recommender, "save", slow)
+    with pytest.raises(ConflictError, match="people were deleted while next was fitted, 3 times in a row"):
+        work.refit(model, store, tmp_path / "models", holdout=0.25, name="next")
+    assert not (tmp_path / "models" / "next").exists()
 
 
 def test_a_worse_model_is_refused(

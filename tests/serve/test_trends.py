@@ -25,7 +25,7 @@ from crossaisle.serve.histories import LiveHistories
 from crossaisle.serve.live import LiveShop
 from crossaisle.serve.refit import merge
 from crossaisle.serve.service import Service
-from crossaisle.serve.store import Event, Store, digest_of
+from crossaisle.serve.store import Event, Store
 from crossaisle.serve.trending import HALF_LIFE_DAYS
 from tests.serve.conftest import talk
 
@@ -155,9 +155,10 @@ def test_who_asked_to_be_forgotten_does_not_count(shop: Dataset) -> None:
     popular(served)
     gone = ("ann", "p3")
     for user in gone:
-        live.forget(user)
+        left = [event.time for event in events if event.user not in gone]
+        live.forget(user, max(event.time for event in events), left)
     rest = [event for event in events if event.user not in gone]
-    merged, _, left_out = merge(shop, shop, iter(rest), {digest_of(user) for user in gone})
+    merged, _, left_out = merge(shop, shop, iter(rest), live.forgotten)
     assert left_out == 1
     expected = Popularity(half_life_days=HALF_LIFE).fit(merged).popularity_
     now = popular(served)
@@ -165,7 +166,7 @@ def test_who_asked_to_be_forgotten_does_not_count(shop: Dataset) -> None:
     np.testing.assert_allclose(now[known], expected[known], rtol=1e-5)
     assert np.nan_to_num(now[~known]).max(initial=0.0) < 1e-30
     # After a restart, too.
-    again = LiveShop(base, LiveHistories(rest, {digest_of(user) for user in gone}))
+    again = LiveShop(base, LiveHistories(rest, live.forgotten))
     np.testing.assert_allclose(popular(again), now, rtol=1e-6, atol=1e-30)
     assert served.trending.links(shop, 5) == again.trending.links(shop, 5)
 
@@ -237,7 +238,8 @@ def test_events_do_not_pile_up_where_nobody_looks(service: Service, monkeypatch:
 
     async def conversation(client: httpx.AsyncClient) -> None:
         for start in range(0, 320, 40):
-            await client.post("/api/events", json=events[start : start + 40])
+            answer = await client.post("/api/events", json=events[start : start + 40])
+            assert answer.json() == {"accepted": 40, "duplicates": 0}, answer.text
             if service._counting is not None:
                 await asyncio.wrap_future(service._counting)
             assert len(service.live.trends._waiting) < 50

@@ -75,6 +75,8 @@ class Counted:
     accepted: int
     duplicates: int
     """Events whose key was known already."""
+    forgotten: int = 0
+    """Not kept: no later than a deletion of their person. Present where there are any."""
     refused: int = 0
     """Bad lines of a stream."""
     errors: tuple[str, ...] = ()
@@ -193,7 +195,11 @@ class Person:
 class Forgotten:
     """A person was deleted."""
 
+    __pydantic_config__ = DESCRIBED
     events_deleted: int
+    overwritten: bool = False
+    """Whether no file of the store holds a trace any more. If not, it is done as soon as nobody reads in the
+    store's log; with PostgreSQL, it is the server's business."""
 
 
 @dataclass(frozen=True, kw_only=True)

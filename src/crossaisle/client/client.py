@@ -160,6 +160,7 @@ class Client:
             total = Counted(
                 accepted=total.accepted + one.accepted,
                 duplicates=total.duplicates + one.duplicates,
+                forgotten=total.forgotten + one.forgotten,
                 refused=total.refused + one.refused,
                 errors=total.errors + one.errors,
             )

@@ -66,6 +66,8 @@ class Consumed:
     read: int = 0
     accepted: int = 0
     duplicates: int = 0
+    forgotten: int = 0
+    """Of people who were deleted since: not kept."""
     dead: int = 0
     """Put into the dead-letter stream."""
 
@@ -105,6 +107,7 @@ def consume(
         total.read += len(messages)
         total.accepted += sent.accepted
         total.duplicates += sent.duplicates
+        total.forgotten += sent.forgotten
         total.dead += len(dead)
         advance(len(messages))
     return total

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from crossaisle.errors import StoreError
+from crossaisle.errors import ConflictError, StoreError, shorten
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS events (
@@ -33,7 +33,11 @@ CREATE TABLE IF NOT EXISTS pictures (
     content BLOB NOT NULL
 ) STRICT;
 CREATE TABLE IF NOT EXISTS users (id TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS forgotten (digest BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS forgotten (
+    digest BLOB PRIMARY KEY, time REAL NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS forgotten_by_time ON forgotten (time);
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS api_keys (
     digest BLOB PRIMARY KEY, name TEXT NOT NULL, scopes TEXT NOT NULL, revoked INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
@@ -59,12 +63,15 @@ CREATE TABLE IF NOT EXISTS service (id TEXT PRIMARY KEY, run TEXT NOT NULL, prob
 """
 """As SQLite says it; other engines translate. Queries use what all engines understand: `?` for
 parameters, `INSERT ... ON CONFLICT`, and `"user"` in quotes, which is a reserved word elsewhere."""
-VERSION = 1
-"""Goes up when an older crossaisle would misread a store; a table more is none of its business."""
+VERSION = 2
+"""Goes up when an older crossaisle would misread a store; a table more is none of its business. What leads
+from one version to the next is in `versions`."""
 COLUMNS = 'key, "user", item, kind, time, value, quantity'
 CLAIM = "INSERT INTO service (id, run) VALUES ('', ?) ON CONFLICT (id) DO UPDATE SET run = excluded.run"
 PROBE = bytes(65_536)
 """What is written to find out whether writing works again: more than an event needs."""
+MANY = 500
+"""Keys looked up with one statement."""
 
 
 class Displaced(StoreError):
@@ -151,6 +158,8 @@ class Engine(Protocol):
     """Errors of the database and of the way there."""
     remote: bool
     """Whether the way there can break while this process lives."""
+    overwrites: bool
+    """Whether `rewrite` and `empty_log` leave nothing in any file of what was deleted."""
     begin: str
     """The statement that begins a transaction that writes."""
     begin_in_turn: str
@@ -205,8 +214,16 @@ class Engine(Protocol):
     def insert(self, connection: Connection, events: Sequence[Event]) -> list[bool]:
         """Puts events in, except those with a key that is known or comes a second time.
 
-        Says for each whether it was new.
+        Says for each whether it was new. Raises `ConflictError` where a key is known with another content.
         """
+        ...
+
+    def rewrite(self, connection: Connection) -> None:
+        """Outside of a transaction: has tables hold nothing but what is in them."""
+        ...
+
+    def empty_log(self, connection: Connection) -> bool:
+        """Outside of a transaction: has the log hold nothing; False while somebody reads in it."""
         ...
 
     def reading(self) -> AbstractContextManager[Connection]:
@@ -226,11 +243,53 @@ class Engine(Protocol):
         ...
 
 
-def fresh_ones(events: Sequence[Event], new_keys: set[str]) -> list[bool]:
-    """Which events are new: those without a key, and the first of each new key."""
-    left = set(new_keys)
-    out = []
-    for event in events:
-        out.append(event.key is None or event.key in left)
-        left.discard(event.key or "")
+def statements(tables: str) -> list[str]:
+    """One by one, as a transaction needs them."""
+    return [one for one in map(str.strip, tables.split(";")) if one]
+
+
+def fresh_ones(events: Sequence[Event], known: Mapping[str, Event]) -> list[bool]:
+    """Which events are new: those without a key, and the first of each key that is not `known`.
+
+    The same key with another content is a mistake of whoever sent it, and must not pass for a repetition:
+    `ConflictError`.
+    """
+    seen = dict(known)
+    out: list[bool] = []
+    wrong: list[int] = []
+    for row, event in enumerate(events):
+        key = event.key
+        before = None if key is None else seen.get(key)
+        if key is not None and before is None:
+            seen[key] = event
+        elif before is not None and content(event) != content(before):
+            wrong.append(row)
+        out.append(before is None)
+    if wrong:
+        raise conflict(events, wrong)
     return out
+
+
+def conflict(events: Sequence[Event], rows: Sequence[int]) -> ConflictError:
+    """Some of these events have keys that are known with another content."""
+    place = f"row {rows[0]}: " if len(events) > 1 else ""
+    return ConflictError(
+        f"{place}key {shorten(events[rows[0]].key)} is known with another user, item, kind, value or "
+        "quantity: nothing of this request was kept; give a new event a new key",
+        rows=rows,
+    )
+
+
+def content(event: Event) -> tuple[Any, ...]:
+    """What is compared where a key comes again. Not the time: an event sent again without one has a later."""
+    return event.user, event.item, event.kind, event.value, event.quantity
+
+
+def kept_under(connection: Connection, keys: Sequence[str]) -> dict[str, Event]:
+    """What is kept under keys."""
+    known: dict[str, Event] = {}
+    for start in range(0, len(keys), MANY):
+        part = keys[start : start + MANY]
+        query = f"SELECT {COLUMNS} FROM events WHERE key IN ({','.join('?' * len(part))})"
+        known |= {row[0]: Event(*row) for row in connection.execute(query, part)}
+    return known

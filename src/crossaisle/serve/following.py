@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from crossaisle.errors import StoreError
 from crossaisle.serve.board import APPLIED, READ, SERVING, Seat
 from crossaisle.serve.engines import COLUMNS, Connection, Event
-from crossaisle.serve.store import Store, digest_of, latest_times
+from crossaisle.serve.store import Store, latest_times
 from crossaisle.serve.trends import ARRIVALS
 
 if TYPE_CHECKING:
@@ -50,16 +50,23 @@ class Change(NamedTuple):
     body: str
 
 
+class Gone(NamedTuple):
+    """A forgotten person."""
+
+    deleted: float
+    """When; what came later stays, whichever of the two is read first."""
+    names: list[str]
+    """That have the digest, as far as they are known here."""
+
+
 @dataclass(frozen=True)
 class News:
     """What was read at once."""
 
     events: list[tuple[int, Event]]
     changes: list[Change]
-    gone: dict[bytes, list[str]]
-    """Digests of forgotten people, and their names as far as they were known here."""
-    since: list[Event]
-    """What these people did after that, as far as it was counted before."""
+    gone: dict[bytes, Gone]
+    """Forgotten people by their digests."""
     arrived: list[float]
     """Times of the latest events that were counted before; [] where nobody was forgotten."""
 
@@ -166,23 +173,19 @@ class Following:
         events = [(seq, Event(*row)) for seq, *row in connection.execute(query, (self.event,))]
         query = "SELECT seq, what, name, body FROM changes WHERE seq > ? ORDER BY seq"
         changes = [Change(*row) for row in connection.execute(query, (self.read,))]
-        gone: dict[bytes, list[str]] = {bytes.fromhex(c.name): [] for c in changes if c.what == "forgotten"}
-        if not gone:
-            return News(events, changes, gone, [], [])
+        people = [change for change in changes if change.what == "forgotten"]
+        if not people:
+            return News(events, changes, {}, [])
+        gone = {bytes.fromhex(change.name): Gone(float(change.body), []) for change in people}
         for name in self._service.everybody():
-            if (digest := digest_of(name)) in gone:
-                gone[digest].append(name)
-        own = f'SELECT {COLUMNS} FROM events WHERE "user" = ? AND seq <= ? ORDER BY seq'
-        names = [name for found in gone.values() for name in found]
-        since = [Event(*row) for name in names for row in connection.execute(own, (name, self.event))]
-        return News(events, changes, gone, since, latest_times(connection, ARRIVALS, self.event))
+            if (digest := self.store.digest_of(name)) in gone:
+                gone[digest].names.append(name)
+        return News(events, changes, gone, latest_times(connection, ARRIVALS, self.event))
 
     def _take(self, news: News) -> None:
         """All at once, in the event loop: nobody sees half of it."""
-        for digest, names in news.gone.items():
-            self._service.drop(digest, names, news.arrived)
-        if news.since:
-            self._service.live.add(news.since)
+        for digest, (deleted, names) in news.gone.items():
+            self._service.drop(digest, names, deleted, news.arrived)
         if news.events:
             self._service.count([event for _, event in news.events])
             self.event = news.events[-1][0]

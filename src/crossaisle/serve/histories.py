@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from crossaisle.data.history import SECONDS_PER_DAY
-from crossaisle.serve.store import Event, digest_of
+from crossaisle.serve.forgotten import Forgotten
+from crossaisle.serve.store import Event
 from crossaisle.serve.trends import Gap, Trends
 
 OLD_DAYS = 30.0
@@ -35,11 +36,12 @@ class LiveHistories:
     Ids of items are interned: a few popular items make up most of a million events.
     """
 
-    def __init__(self, events: Iterable[Event] = (), forgotten: Iterable[bytes] = ()) -> None:
+    def __init__(self, events: Iterable[Event] = (), forgotten: Forgotten | None = None) -> None:
         self._own: dict[str, Own] = {}
         self.trends = Trends()
         self._gaps: dict[float, tuple[float, float]] = {}
-        self._forgotten = set(forgotten)
+        self.forgotten = Forgotten() if forgotten is None else forgotten
+        """People whose history in the model must not be used."""
         items: dict[str, list[Event]] = {}
         for event in events:
             items.setdefault(event.user, []).append(event)
@@ -90,31 +92,33 @@ class LiveHistories:
         last, first = self._gaps[end]
         return Gap(first, first - last) if OLD_DAYS < first - last < math.inf else Gap()
 
-    def forget(self, user: str, arrived: Iterable[float] | None = None) -> None:
-        """Drops a person; the history in the model is not used from now on.
+    def forget(self, user: str, deleted: float, arrived: Iterable[float]) -> None:
+        """Drops what a person did up to a deletion; the history in the model is not used from now on.
 
-        `arrived`: times of the latest events of others, oldest first, in seconds since 1970.
+        What came after it stays, whichever of the two is told of first. `arrived`: times of the latest
+        events that are left, oldest first. Times in seconds since 1970.
         """
-        version = self.of(user).version
-        self._own[user] = Own((), (), version + 1)
-        self._forgotten.add(digest_of(user))
+        own, day = self.of(user), deleted / SECONDS_PER_DAY
+        left = bisect_right(own.days, day)
+        self._own[user] = Own(own.items[left:], own.days[left:], own.version + 1)
+        self.forgotten.add(self.forgotten.digest(user), deleted)
         self._gaps.clear()
-        self.trends.forget(user, arrived and [time / SECONDS_PER_DAY for time in arrived])
+        self.trends.forget(user, day, [time / SECONDS_PER_DAY for time in arrived])
 
     def names(self) -> list[str]:
         """Everybody with live events; may be asked by any thread."""
         return list(self._own)
 
-    def forget_digest(self, digest: bytes) -> None:
+    def forget_digest(self, digest: bytes, deleted: float) -> None:
         """Remembers somebody of whom nothing else is known here."""
-        self._forgotten.add(digest)
-        self.trends.forget("")
+        self.forgotten.add(digest, deleted)
+        self.trends.version += 1
 
     @property
     def any_forgotten(self) -> bool:
         """Whether there is anybody whose history in the model must not be used."""
-        return bool(self._forgotten)
+        return bool(self.forgotten)
 
     def is_forgotten(self, user: str) -> bool:
         """Whether the model's history of this person must not be used."""
-        return bool(self._forgotten) and digest_of(user) in self._forgotten
+        return user in self.forgotten

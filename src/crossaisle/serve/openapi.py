@@ -26,7 +26,8 @@ REFUSALS = {
         "the body came too slowly: at least 10,000 bytes a second",
     ),
     409: (
-        "A model is damaged, and the old one serves; a name is taken; or pictures cannot be looked at here",
+        "A model is damaged, and the old one serves; a name is taken; an idempotency key is known with "
+        "another event; or pictures cannot be looked at here",
         "model-2: titles.npy does not match its checksum",
     ),
     413: ("The body is too large", "the body must not exceed 16,000,000 bytes"),
@@ -127,6 +128,8 @@ def _refusals_of(path: str, method: str, operation: dict[str, Any]) -> list[int]
     if path.startswith(("/api/models/", "/api/experiments")):
         found.append(409)
     if path.startswith("/api/items") and method in ("put", "patch", "post"):
+        found.append(409)
+    if path == "/api/events" and method == "post":
         found.append(409)
     if path.endswith("/picture") and method == "put":
         found.append(415)

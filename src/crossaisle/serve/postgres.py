@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
-from crossaisle.errors import ConfigError, DataError, MissingDependencyError, StoreError
+from crossaisle.errors import ConfigError, DataError, MissingDependencyError
 from crossaisle.serve.engines import (
     CLAIM,
     COLUMNS,
@@ -27,8 +27,11 @@ from crossaisle.serve.engines import (
     Event,
     Trouble,
     fresh_ones,
+    kept_under,
+    statements,
 )
 from crossaisle.serve.session import SessionHolding
+from crossaisle.serve.versions import bring_up
 
 if TYPE_CHECKING:
     import psycopg
@@ -67,6 +70,7 @@ class PostgresEngine:
 
     remote = True
     pulse = 0.5
+    overwrites = False  # neither the free room of its pages nor its log
     begin = "BEGIN"
     # Numbers are drawn before the commit: without a lock, a lower one may appear after a higher one was read.
     begin_in_turn = (
@@ -161,10 +165,7 @@ class PostgresEngine:
         connection.execute(f"SELECT pg_advisory_xact_lock({_LOCK})")  # two may start at once
         connection.execute("CREATE TABLE IF NOT EXISTS store_version (version BIGINT NOT NULL)")
         found = connection.execute("SELECT max(version) FROM store_version").fetchone()[0]
-        if found is not None and found > VERSION:
-            raise StoreError(f"{self.name}: written by a newer crossaisle (store version {found}): update")
-        for statement in filter(None, map(str.strip, translated(TABLES).split(";"))):
-            connection.execute(statement)
+        bring_up(connection, self.name, found or 0, statements(translated(TABLES)))
         if found != VERSION:
             connection.execute("INSERT INTO store_version VALUES (?)", (VERSION,))
         connection.execute("COMMIT")
@@ -201,8 +202,17 @@ class PostgresEngine:
         columns = [list(column) for column in zip(*events, strict=True)]
         for n in (4, 5, 6):  # a list must not mix whole numbers and others
             columns[n] = [None if value is None else float(value) for value in columns[n]]
-        rows = connection.execute(_INSERT, columns)
-        return fresh_ones(events, {row[0] for row in rows if row[0] is not None})
+        fresh = {row[0] for row in connection.execute(_INSERT, columns)}
+        before = {event.key for event in events if event.key is not None} - fresh
+        return fresh_ones(events, kept_under(connection, list(before)))
+
+    def rewrite(self, connection: Connection) -> None:
+        """Takes dead rows out of the pages, as far as no reader may still see them."""
+        connection.execute("VACUUM events, exposures, users, forgotten")
+
+    def empty_log(self, connection: Connection) -> bool:
+        """Nothing: the log is the server's."""
+        return True
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,7 @@ from crossaisle.data.cases import Cases
 from crossaisle.data.dataset import Dataset, Events
 from crossaisle.data.history import SECONDS_PER_DAY, Floats, Histories
 from crossaisle.data.vocabulary import Vocabulary
-from crossaisle.errors import CrossaisleError, DataError
+from crossaisle.errors import ConflictError, CrossaisleError, DataError
 from crossaisle.evaluate import metrics
 from crossaisle.evaluate.guard import Verdict, guard
 from crossaisle.evaluate.metrics import Relevant
@@ -27,9 +28,10 @@ from crossaisle.models.pictures import PictureSimilarity
 from crossaisle.models.top import top_k
 from crossaisle.pipeline.fitting import fit_parts
 from crossaisle.recommend import Recommender
+from crossaisle.serve.forgotten import Forgotten
 from crossaisle.serve.histories import LiveHistories
 from crossaisle.serve.live import LiveShop
-from crossaisle.serve.store import Event, Picture, Store, digest_of
+from crossaisle.serve.store import Event, Picture, Store
 from crossaisle.serve.warming import warm
 
 K = 10
@@ -38,6 +40,26 @@ FEWEST = 30
 MOST = 2000
 """Cases are drawn down to this many."""
 BATCH = 64
+TRIES = 3
+"""So often a model is fitted anew because somebody was deleted meanwhile."""
+
+
+class Known(NamedTuple):
+    """What the model and the store know together."""
+
+    dataset: Dataset
+    fresh: list[float]
+    """Times of events that are new to the model."""
+    left_out: int
+    """People of the model who were deleted."""
+    forgotten: Forgotten
+    """As of before anything else was read."""
+
+    def holds_deleted(self, now: Forgotten) -> bool:
+        """Whether somebody in it was deleted since it was read."""
+        if now.times == self.forgotten.times:
+            return False
+        return any(now.time_of(name) != self.forgotten.time_of(name) for name in self.dataset.user_ids.all)
 
 
 @dataclass(frozen=True)
@@ -88,17 +110,28 @@ def refit(
     asked to be forgotten are not in the new model. Raises `DataError` where there are no new events.
     """
     base = Recommender.load(model)
-    changed, forgotten = store.items(), store.forgotten()
-    pictures = store.pictures()
+    changed, pictures = store.items(), store.pictures()
     shop = LiveShop(base, LiveHistories(), changed, pictures=pictures)
-    merged, fresh, left_out = merge(base.dataset, shop.dataset, (e for _, e in store.events()), forgotten)
-    if not fresh:
+
+    def read() -> Known:
+        forgotten = store.forgotten()  # first: who is deleted after this is noticed
+        events = (event for _, event in store.events())
+        merged, fresh, left_out = merge(base.dataset, shop.dataset, events, forgotten)
+        shown = models.resolve() / "pictures"
+        merged = with_kept_pictures(merged, base, store, pictures, shown)
+        return Known(merged, fresh, left_out, forgotten)
+
+    def fitted(known: Known) -> Recommender:
+        return fitted_on(base, known.dataset, progress=progress)
+
+    known = read()
+    if not known.fresh:
         raise DataError(f"{store.name}: no event that {model.name} does not know: nothing to fit anew")
-    merged = with_kept_pictures(merged, base, store, pictures, models.resolve() / "pictures")
+    merged = known.dataset
     seconds = merged.events.time
     if seconds is None:
         raise DataError(f"{model}: its events have no times: the latest cannot be held out")
-    cut = int(np.quantile(np.array(fresh), 1.0 - holdout, method="lower"))
+    cut = int(np.quantile(np.array(known.fresh), 1.0 - holdout, method="lower"))
     past = merged.with_events(seconds < cut)
     cases = latest(merged, past, cut, base.repeats, seed)
     candidate = fitted_on(base, past, progress=progress)
@@ -106,15 +139,49 @@ def refit(
     chosen = name or datetime.now(UTC).strftime("model-%Y%m%d-%H%M%S")
     verdict = guard(chosen, values[0], model.name, values[1], level=level, seed=seed)
     accepted, reason = decide(verdict)
-    folder = models / chosen if accepted else None
-    if folder is not None:
-        fitted_on(base, merged, progress=progress).save(folder)
+    folder = models / chosen
+    if accepted:
+        known = saved(folder, known, fitted, read, store)
         warm(LiveShop(Recommender.load(folder), LiveHistories(), changed))
     models.mkdir(parents=True, exist_ok=True)
     report = models / f"{chosen}.refit.json"
-    found = Refit(chosen, accepted, reason, verdict, folder, report, len(fresh), left_out)
+    found = Refit(
+        chosen,
+        accepted,
+        reason,
+        verdict,
+        folder if accepted else None,
+        report,
+        len(known.fresh),
+        known.left_out,
+    )
     artifact.write_json(report, found.to_dict())
     return found
+
+
+def saved(
+    folder: Path,
+    known: Known,
+    fitted: Callable[[Known], Recommender],
+    again: Callable[[], Known],
+    store: Store,
+) -> Known:
+    """Fits on everything and saves: anew where somebody was deleted meanwhile, who must not be in it.
+
+    Gives what it was fitted on. Raises `ConflictError`, and leaves no model, where that goes on and on.
+    """
+    for _ in range(TRIES):
+        new = fitted(known)
+        if not known.holds_deleted(store.forgotten()):
+            new.save(folder)
+            if not known.holds_deleted(store.forgotten()):
+                return known
+            shutil.rmtree(folder)
+        known = again()
+    raise ConflictError(
+        f"{store.name}: people were deleted while {folder.name} was fitted, {TRIES} times in a row, and they "
+        "must not be in it: fit again"
+    )
 
 
 def decide(verdict: Verdict) -> tuple[bool, str]:
@@ -129,7 +196,7 @@ def decide(verdict: Verdict) -> tuple[bool, str]:
 
 
 def merge(
-    known: Dataset, grown: Dataset, events: Iterator[Event], forgotten: set[bytes]
+    known: Dataset, grown: Dataset, events: Iterator[Event], forgotten: Forgotten
 ) -> tuple[Dataset, list[float], int]:
     """The model's events and the store's as one data set; times of new ones; how many people were left out.
 
@@ -138,7 +205,7 @@ def merge(
     what they did since counts.
     """
     old = known.events
-    keep = np.array([digest_of(name) not in forgotten for name in known.user_ids.all], bool)
+    keep = np.array([name not in forgotten for name in known.user_ids.all], bool)
     seconds = old.time if old.time is not None else np.zeros(len(old), np.int64)
     kept = keep[old.user]
     have = set(zip(old.user[kept].tolist(), old.item[kept].tolist(), seconds[kept].tolist(), strict=True))

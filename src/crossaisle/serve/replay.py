@@ -75,6 +75,8 @@ class Replayed:
     sent: int = 0
     accepted: int = 0
     duplicates: int = 0
+    forgotten: int = 0
+    """Of people who were deleted since: not kept."""
     refused: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
     """Why events were refused, and how many."""
@@ -186,5 +188,6 @@ def _count(total: Replayed, sent: Sent, n: int, reasons: Counter[str]) -> None:
     total.sent += n
     total.accepted += sent.accepted
     total.duplicates += sent.duplicates
+    total.forgotten += sent.forgotten
     total.refused += len(sent.refused)
     reasons.update(reason.split(" (found")[0] for _, reason in sent.refused)

@@ -12,12 +12,14 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from crossaisle.client.answers import Counted, Forgotten, Person, Product, ProductPage, Taken
-from crossaisle.errors import DataError, UnknownIdError
+from crossaisle.errors import ConflictError, DataError, UnknownIdError
 from crossaisle.serve.answers import ITEM_EXAMPLE, answered, as_json, of_item
 from crossaisle.serve.bodies import EVENT, LONGEST_ID, Item, ItemOfBatch, ItemPatch, event_of, item_body
+from crossaisle.serve.engines import conflict
 from crossaisle.serve.pictures import LARGEST, TYPES
 from crossaisle.serve.routes_lists import ItemId, UserId, service_of, who_asks
-from crossaisle.serve.store import Event, digest_of
+from crossaisle.serve.service import Added
+from crossaisle.serve.store import Event
 
 router = APIRouter(prefix="/api")
 LARGEST_BATCH = 10_000
@@ -90,23 +92,40 @@ async def add_events(
         events = [event_of(one, row) for row, one in enumerate(body)]
     else:
         events = [event_of(body, key=idempotency_key)]
-    fresh = await service_of(request).add_events(events)
-    return as_json({"accepted": fresh, "duplicates": len(events) - fresh})
+    return as_json(_counted(await service_of(request).add_events(events)))
+
+
+def _counted(added: Added) -> dict[str, int]:
+    return {name: n for name, n in added._asdict().items() if n or name != "forgotten"}
 
 
 async def _stream(request: Request) -> Response:
     service = service_of(request)
-    waiting: list[Event] = []
+    waiting: list[tuple[int, Event]] = []
     wrong: list[str] = []
-    line = accepted = duplicates = refused = 0
+    line = refused = 0
+    total = Added(0, 0, 0)
     rest = b""
 
     async def flush() -> None:
-        nonlocal accepted, duplicates
-        if waiting:
-            fresh = await service.add_events(waiting)
-            accepted, duplicates = accepted + fresh, duplicates + len(waiting) - fresh
-            waiting.clear()
+        nonlocal total, waiting
+        while waiting:
+            try:
+                added = await service.add_events([event for _, event in waiting])
+            except ConflictError as error:
+                for row in error.rows:
+                    number, event = waiting[row]
+                    refuse(number, conflict([event], [0]))
+                waiting = [one for row, one in enumerate(waiting) if row not in error.rows]
+            else:
+                total = Added(*map(sum, zip(total, added, strict=True)))
+                waiting.clear()
+
+    def refuse(number: int, error: Exception) -> None:
+        nonlocal refused
+        refused += 1
+        if len(wrong) < SHOWN:
+            wrong.append(f"line {number}: {error}")
 
     async for chunk in request.stream():
         *lines, rest = (rest + chunk).split(b"\n") if chunk else (rest, b"")
@@ -115,21 +134,18 @@ async def _stream(request: Request) -> Response:
             if not text.strip():
                 continue
             try:
-                waiting.append(event_of(_json(text), line))
+                waiting.append((line, event_of(_json(text), line)))
             except DataError as error:
-                refused += 1
-                if len(wrong) < SHOWN:
-                    wrong.append(f"line {line}: {error}")
+                refuse(line, error)
             if len(waiting) >= CHUNK:
                 await flush()
     if rest.strip():
         try:
-            waiting.append(event_of(_json(rest), line + 1))
+            waiting.append((line + 1, event_of(_json(rest), line + 1)))
         except DataError as error:
-            refused += 1
-            wrong.append(f"line {line + 1}: {error}")
+            refuse(line + 1, error)
     await flush()
-    return as_json({"accepted": accepted, "duplicates": duplicates, "refused": refused, "errors": wrong})
+    return as_json({**_counted(total), "refused": refused, "errors": wrong})
 
 
 def _json(text: bytes) -> Any:
@@ -284,12 +300,11 @@ async def put_user(
 @router.delete(
     "/users/{user}",
     tags=["people"],
-    responses=answered(Forgotten, {"events_deleted": 12}),
+    responses=answered(Forgotten, {"events_deleted": 12, "overwritten": True}),
     response_class=Response,
 )
 async def delete_user(request: Request, user: UserId) -> Response:
     """Deletes everything about a person. The model's history of this person is not used any more."""
     service = service_of(request)
-    gone = await service.forget(user)
-    await service.note(who_asks(request), f"deleted person {digest_of(user).hex()[:16]}, {gone} events")
-    return as_json({"events_deleted": gone})
+    gone = await service.forget(user, who_asks(request))
+    return as_json({"events_deleted": gone.events, "overwritten": gone.overwritten})

@@ -14,7 +14,7 @@ from crossaisle.client.transport import Transport
 from crossaisle.errors import ConfigError, ServiceError, StoreError
 
 _LOG = logging.getLogger(__name__)
-REFUSED = (400, 413, 422)
+REFUSED = (400, 409, 413, 422)
 """Answers that say that the events are to blame."""
 STOPPING = (401, 403, 404, 405)
 """Answers that no repetition will change."""
@@ -34,6 +34,7 @@ class Sent:
 
     accepted: int = 0
     duplicates: int = 0
+    forgotten: int = 0
     refused: list[tuple[int, str]] = field(default_factory=list)
     """Number of the event in what was sent, and the reason."""
 
@@ -77,6 +78,7 @@ class Sender:
         if isinstance(answer, Counted):
             sent.accepted += answer.accepted
             sent.duplicates += answer.duplicates
+            sent.forgotten += answer.forgotten
         elif len(events) == 1:
             sent.refused.append((events[0][0], str(answer)))
         else:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from crossaisle import artifact, sharing
 from crossaisle.answer import RecommendationList
@@ -26,7 +26,7 @@ from crossaisle.serve.live import LiveShop
 from crossaisle.serve.metrics import Metrics
 from crossaisle.serve.pictures import Pictures
 from crossaisle.serve.store import Deed, Event, Picture, Store
-from crossaisle.serve.trends import ARRIVALS, Pairs
+from crossaisle.serve.trends import Pairs
 from crossaisle.serve.warming import CALM, ahead, warm
 
 if TYPE_CHECKING:
@@ -36,6 +36,23 @@ T = TypeVar("T")
 Bodies = Mapping[str, dict[str, Any]]
 """What differs from the model's catalogue, by item id."""
 _LOG = logging.getLogger(__name__)
+
+
+class Added(NamedTuple):
+    """What became of events."""
+
+    accepted: int
+    duplicates: int
+    forgotten: int
+    """Covered by a deletion of their person, and not kept."""
+
+
+class Erased(NamedTuple):
+    """What became of a person."""
+
+    events: int
+    overwritten: bool
+    """Whether no file of the store holds anything of what was deleted."""
 
 
 class Service:
@@ -166,23 +183,27 @@ class Service:
 
     # Events
 
-    async def add_events(self, events: Sequence[Event]) -> int:
-        """Keeps events and counts them at once; the number of new ones (by idempotency key).
+    async def add_events(self, events: Sequence[Event]) -> Added:
+        """Keeps events and counts them at once; how many were new (by idempotency key).
 
-        When this returns they are on the disk and count in the next answer.
+        When this returns they are on the disk and count in the next answer. `ConflictError` where a key is
+        known with another content: then none of them is kept.
         """
         # Shielded: a client that goes away must not come between the disk and the memory.
         return await asyncio.shield(asyncio.ensure_future(self._add(events)))
 
-    async def _add(self, events: Sequence[Event]) -> int:
-        fresh = await _done(self.store.add(events))
+    async def _add(self, events: Sequence[Event]) -> Added:
+        kept = await _done(self.store.add(events))
         if self.following is None:
-            self.count((*self.store.late(), *fresh))
+            late = [event for event in self.store.late() if not self.live.forgotten.covers(event)]
+            self.count((*late, *kept.fresh))
         else:
             await self.following.fresh()  # in the order that all workers see
-        self.metrics.counts["events"] += len(fresh)
-        self.metrics.counts["duplicate_events"] += len(events) - len(fresh)
-        return len(fresh)
+        fresh = len(kept.fresh)
+        added = Added(fresh, len(events) - fresh - kept.forgotten, kept.forgotten)
+        for name, n in zip(("events", "duplicate_events", "forgotten_events"), added, strict=True):
+            self.metrics.counts[name] += n
+        return added
 
     def count(self, events: Sequence[Event]) -> None:
         """Has events count from the next answer on."""
@@ -191,24 +212,22 @@ class Service:
             self._counting = self.readers.submit(self.live.trends.pairs)
         self.latest.extend(events[-50:])
 
-    async def forget(self, user: str) -> int:
-        """Deletes everything about a person; the number of events deleted from the store."""
-        return await asyncio.shield(asyncio.ensure_future(self._forget(user)))
+    async def forget(self, user: str, who: str = "") -> Erased:
+        """Deletes everything about a person. When this returns, nobody is shown anything of before.
 
-    async def _forget(self, user: str) -> int:
-        self.experiments.forget(user)
-        gone = await _done(self.store.forget(user))
-        if self.following is not None:
+        `who`: for the audit log.
+        """
+        return await asyncio.shield(asyncio.ensure_future(self._forget(user, who)))
+
+    async def _forget(self, user: str, who: str) -> Erased:
+        gone = await _done(self.store.forget(user, who))
+        if self.following is None:
+            self.drop(self.store.digest_of(user), [user], gone.time, gone.arrived)
+        else:
             await self.following.forgotten()
-            await _done(self.store.forget_shown(user, time.time()))
-            return gone
-        try:
-            arrived = await self.read(self.store.latest_times, ARRIVALS)
-        except StoreError:  # away since it deleted: what arrived of late is kept as it is
-            arrived = None
-        self.live.forget(user, arrived)
-        self.latest = deque((e for e in self.latest if e.user != user), maxlen=50)
-        return gone
+        # What was shown to the person before everybody knew.
+        await _done(self.store.forget_shown(user, time.time()))
+        return Erased(gone.events, await _done(self.store.clean()))
 
     async def put_user(self, user: str, attributes: dict[str, Any]) -> None:
         """Keeps the attributes of a person."""
@@ -393,14 +412,15 @@ class Service:
         for shop in (self.shop, *self.experiments.shops()):
             yield from shop.base.dataset.user_ids.all
 
-    def drop(self, digest: bytes, names: Sequence[str], arrived: Sequence[float]) -> None:
+    def drop(self, digest: bytes, names: Sequence[str], deleted: float, arrived: Sequence[float]) -> None:
         """Forgets a person in memory. `names`: that have this digest, as far as they are known here."""
         for name in names:
             self.experiments.forget(name)
-            self.live.forget(name, arrived)
-            self.latest = deque((e for e in self.latest if e.user != name), maxlen=50)
+            self.live.forget(name, deleted, arrived)
         if not names:
-            self.live.forget_digest(digest)
+            self.live.forget_digest(digest, deleted)
+        covers = self.live.forgotten.covers
+        self.latest = deque((e for e in self.latest if not covers(e)), maxlen=50)
 
     def report(self) -> dict[str, Any]:
         """What other workers show for this one."""

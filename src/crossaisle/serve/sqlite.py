@@ -19,10 +19,15 @@ from crossaisle.serve.engines import (
     Event,
     Trouble,
     fresh_ones,
+    kept_under,
+    statements,
 )
 from crossaisle.serve.holding import FileHolding
 from crossaisle.serve.storefile import APPLICATION, NAMES, StoreFile, names_of
+from crossaisle.serve.versions import bring_up
 
+BUSY_MS = 5000
+"""Another process may write for so long."""
 EXAMINED = 64_000_000
 """Bytes of a file that is examined before it is served (about half a second); a larger one meanwhile."""
 _DAMAGED = (
@@ -45,6 +50,7 @@ class SqliteEngine:
 
     errors: tuple[type[Exception], ...] = (sqlite3.Error, OSError)
     remote = False
+    overwrites = True
     begin = begin_in_turn = "BEGIN IMMEDIATE"
     begin_reading = "BEGIN"
     pulse = 1.0
@@ -81,7 +87,7 @@ class SqliteEngine:
     def _set(self, connection: sqlite3.Connection) -> None:
         """What belongs to a connection, and the journal, which belongs to the file."""
         run = connection.execute
-        run("PRAGMA busy_timeout=5000")
+        run(f"PRAGMA busy_timeout={BUSY_MS}")
         (mode,) = run("PRAGMA journal_mode=WAL").fetchone()
         if mode != "wal":
             raise StoreError(
@@ -90,18 +96,17 @@ class SqliteEngine:
             )
         run("PRAGMA synchronous=FULL")
         run("PRAGMA secure_delete=ON")
+        run("PRAGMA temp_store=MEMORY")  # journals of statements hold what they delete
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         """Tables and version. Nothing is written where all are there: the disk may be full."""
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version > VERSION:
-            raise StoreError(f"{self.path}: written by a newer crossaisle (store version {version}): update")
         (application,) = connection.execute("PRAGMA application_id").fetchone()
         if version == VERSION and application == APPLICATION and names_of(connection) >= NAMES:
             return
         connection.execute("BEGIN IMMEDIATE")
-        for statement in filter(None, map(str.strip, TABLES.split(";"))):
-            connection.execute(statement)
+        (version,) = connection.execute("PRAGMA user_version").fetchone()  # two may start at once
+        bring_up(connection, self.name, version, statements(TABLES))
         connection.execute(f"PRAGMA application_id={APPLICATION}")
         connection.execute(f"PRAGMA user_version={VERSION}")
         connection.execute("COMMIT")
@@ -194,10 +199,27 @@ class SqliteEngine:
     def insert(self, connection: Connection, events: Sequence[Event]) -> list[bool]:
         """Puts new events in."""
         keys = {event.key for event in events if event.key is not None}
-        fresh = fresh_ones(events, keys - _known(connection, list(keys)))
+        fresh = fresh_ones(events, kept_under(connection, list(keys)))
         rows = [event for event, new in zip(events, fresh, strict=True) if new]
         connection.executemany(f"INSERT INTO events ({COLUMNS}) VALUES (?,?,?,?,?,?,?)", rows)
         return fresh
+
+    def rewrite(self, connection: Connection) -> None:
+        """Rewrites the file: pages that were split or joined hold copies of rows that were deleted since."""
+        connection.execute("PRAGMA temp_store=FILE")  # what is copied may be larger than the memory should be
+        try:
+            connection.execute("VACUUM")
+        finally:
+            connection.execute("PRAGMA temp_store=MEMORY")
+
+    def empty_log(self, connection: Connection) -> bool:
+        """Takes the log over into the file, at once or not at all."""
+        connection.execute("PRAGMA busy_timeout=0")
+        try:
+            busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        finally:
+            connection.execute(f"PRAGMA busy_timeout={BUSY_MS}")
+        return not busy
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -232,13 +254,3 @@ def _wrong(connection: Connection) -> str:
         return str(error)
     return "" if said == "ok" else " ".join(str(said).split())[:200]
 
-
-def _known(connection: Connection, keys: list[str]) -> set[str]:
-    known: set[str] = set()
-    for start in range(0, len(keys), 500):
-        part = keys[start : start + 500]
-        marks = ",".join("?" * len(part))
-        known.update(
-            row[0] for row in connection.execute(f"SELECT key FROM events WHERE key IN ({marks})", part)
-        )
-    return known

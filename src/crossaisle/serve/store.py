@@ -6,7 +6,6 @@ two engines keep the same promises: tests/serve/test_store_contract.py runs on b
 
 from __future__ import annotations
 
-import hashlib
 import json
 import secrets
 import threading
@@ -16,22 +15,37 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from crossaisle.errors import StoreError
-from crossaisle.serve.engines import COLUMNS, Connection, Engine, Event, Holding, Picture, Trouble
-from crossaisle.serve.writer import Busy, Unreachable, Writer
+from crossaisle.errors import ConflictError, StoreError
+from crossaisle.serve.engines import COLUMNS, Connection, Engine, Event, Holding, Picture, Trouble, conflict
+from crossaisle.serve.forgotten import Dated, Forgotten
+from crossaisle.serve.trends import ARRIVALS
+from crossaisle.serve.versions import mark_unclean, people_key
+from crossaisle.serve.writer import Busy, Kept, Unreachable, Writer
 
 if TYPE_CHECKING:
     from crossaisle.serve.board import Seat
 
-__all__ = ["Busy", "Event", "Picture", "Store", "Unreachable", "digest_of"]
+__all__ = ["Busy", "Event", "Kept", "Picture", "Store", "Unreachable"]
 T = TypeVar("T")
 Deed = tuple[str, str]
 """Who did what, in words."""
 NO_PICTURES: Mapping[str, Any] = MappingProxyType({})
+PORTION = 10_000
+"""Rows read at once."""
+
+
+class Deleted(NamedTuple):
+    """What a deletion found."""
+
+    events: int
+    time: float
+    """Its moment, in seconds since 1970: nothing of before that is kept any more."""
+    arrived: list[float]
+    """Times of the latest events that are left, oldest first."""
 
 
 def engine_for(place: str | Path) -> Engine:
@@ -71,6 +85,8 @@ class Store:
             if serving:
                 run = run or secrets.token_hex(8)
             self.writer = Writer(self.engine, seat, run=run, serving=serving)
+            with self.engine.reading() as connection:
+                self._people = Forgotten(people_key(connection))
         except BaseException as error:
             if self._holding is not None:
                 self._holding.close()
@@ -109,14 +125,24 @@ class Store:
         """
         return self.writer.submit(work)
 
-    def add(self, events: Sequence[Event]) -> Future[list[Event]]:
-        """Keeps events; gives those that were new (by key), in order, once they are on the disk."""
+    def add(self, events: Sequence[Event]) -> Future[Kept]:
+        """Keeps events; gives those that were new (by key), in order, once they are on the disk.
 
-        def work(connection: Connection) -> list[Event]:
-            fresh = self.engine.insert(connection, events)
-            return [event for event, new in zip(events, fresh, strict=True) if new]
+        Those that are no later than a deletion of their person are not kept. `ConflictError` where a key is
+        known with another content: then nothing of these is kept.
+        """
+        return self.writer.put(self._put, events)
 
-        return self.writer.submit(work, events)
+    def _put(self, connection: Connection, events: Sequence[Event]) -> list[bool | None]:
+        covered = self._people.covered(connection, events)
+        if True not in covered:
+            return [*self.engine.insert(connection, events)]
+        rows = [row for row, gone in enumerate(covered) if not gone]
+        try:
+            fresh = iter(self.engine.insert(connection, [events[row] for row in rows]))
+        except ConflictError as error:
+            raise conflict(events, [rows[row] for row in error.rows]) from None
+        return [None if gone else next(fresh) for gone in covered]
 
     def late(self) -> list[Event]:
         """Events that are in the store although whoever sent them was told to try again. Once only."""
@@ -163,29 +189,54 @@ class Store:
 
         return self.submit(work)
 
-    def forget(self, user: str) -> Future[int]:
-        """Deletes everything about a person and remembers, as a digest, not to use the model's history.
+    def forget(self, user: str, who: str = "") -> Future[Deleted]:
+        """Deletes everything about a person and remembers, as a digest, when that was.
 
-        Gives the number of events deleted.
+        `who`: for the audit log, of which this is one transaction with the deletion.
         """
+        digest = self.digest_of(user)
 
-        def work(connection: Connection) -> int:
+        def work(connection: Connection) -> Deleted:
+            known = connection.execute("SELECT time FROM forgotten WHERE digest = ?", (digest,)).fetchone()
+            query = 'SELECT max(time) FROM events WHERE "user" = ?'
+            newest = connection.execute(query, (user,)).fetchone()[0]
+            # Clocks differ: nothing that was deleted is later than its deletion, and so comes back.
+            now = max(time.time(), newest or 0.0, known[0] if known else 0.0)
             gone = connection.execute('DELETE FROM events WHERE "user" = ?', (user,)).rowcount
             connection.execute("DELETE FROM users WHERE id = ?", (user,))
             connection.execute('DELETE FROM exposures WHERE "user" = ?', (user,))
-            connection.execute(_FORGET, (digest_of(user),))
-            self.log_changes(connection, "forgotten", [digest_of(user).hex()])
-            return int(gone)
+            connection.execute(_FORGET, (digest, now))
+            mark_unclean(connection)
+            self.log_changes(connection, "forgotten", [digest.hex()], repr(now))
+            line = f"deleted person {digest.hex()[:16]}, {gone} events"
+            audit(connection, (who, line))
+            return Deleted(int(gone), now, latest_times(connection, ARRIVALS))
 
         return self.submit(work)
 
     def forget_shown(self, user: str, before: float) -> Future[None]:
-        """Deletes what another worker may have logged about a person while it did not know better."""
+        """Deletes what was logged about a person by those who did not know yet."""
 
         def work(connection: Connection) -> None:
-            connection.execute('DELETE FROM exposures WHERE "user" = ? AND time < ?', (user, before))
+            query = 'DELETE FROM exposures WHERE "user" = ? AND time <= ?'
+            if connection.execute(query, (user, before)).rowcount:
+                mark_unclean(connection)
 
         return self.submit(work)
+
+    def clean(self) -> Future[bool]:
+        """Has no file hold anything of what was deleted before: true once that is so, and false where it
+        takes longer, or where the files are those of a database server.
+        """
+        return self.writer.clean()
+
+    def digest_of(self, user: str) -> bytes:
+        """What is kept of a person who was deleted."""
+        return self._people.digest(user)
+
+    def covered(self, connection: Connection, deeds: Sequence[Dated]) -> list[bool]:
+        """Within a transaction: which of these a deletion of their person covers."""
+        return self._people.covered(connection, deeds)
 
     def log_changes(self, connection: Connection, what: str, names: Iterable[str], body: str = "") -> None:
         """Within a transaction: what other workers must take in. A thing is kept once, with a new number."""
@@ -232,19 +283,27 @@ class Store:
     def events(self, after: int = 0) -> Iterator[tuple[int, Event]]:
         """All events in the order in which they came, with their numbers."""
         query = f"SELECT seq, {COLUMNS} FROM events WHERE seq > ? ORDER BY seq"
-        for seq, *columns in self.stream(query, (after,)):
+        for seq, *columns in self.portions(query, (), after):
             yield seq, Event(*columns)
+
+    def portions(self, sql: str, parameters: Sequence[Any], after: int) -> Iterator[Any]:
+        """Rows of a query whose first column is `seq`, by which it is ordered and which is more than its last
+        parameter. Not at once: while somebody reads, SQLite's log cannot be emptied.
+        """
+        rows: list[Any] = []
+        while not rows or len(rows) == PORTION:
+            with self.reading() as connection:
+                rows = connection.execute(f"{sql} LIMIT {PORTION}", (*parameters, after)).fetchall()
+            if not rows:
+                return
+            yield from rows
+            after = rows[-1][0]
 
     def events_of(self, user: str) -> list[Event]:
         """A person's events, oldest first."""
         query = f'SELECT {COLUMNS} FROM events WHERE "user" = ? ORDER BY time, seq'
         with self.reading() as connection:
             return [Event(*row) for row in connection.execute(query, (user,))]
-
-    def latest_times(self, n: int) -> list[float]:
-        """Times of the `n` events that came last, in the order in which they came."""
-        with self.reading() as connection:
-            return latest_times(connection, n)
 
     def items(self, names: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
         """Changed and new items by id: all, or those named."""
@@ -280,10 +339,11 @@ class Store:
             found = connection.execute("SELECT body FROM users WHERE id = ?", (user,)).fetchone()
         return None if found is None else dict(json.loads(found[0]))
 
-    def forgotten(self) -> set[bytes]:
-        """Digests of people whose history in the model must not be used."""
+    def forgotten(self) -> Forgotten:
+        """People whose history in the model must not be used."""
         with self.reading() as connection:
-            return {row[0] for row in connection.execute("SELECT digest FROM forgotten")}
+            rows = connection.execute("SELECT digest, time FROM forgotten")
+            return Forgotten(people_key(connection), ((bytes(digest), time) for digest, time in rows))
 
     def audit(self, n: int = 200) -> list[dict[str, Any]]:
         """The latest lines of the audit log, newest first."""
@@ -329,15 +389,13 @@ INSERT INTO pictures (id, digest, address, fingerprint, vector, content) VALUES 
 ON CONFLICT (id) DO UPDATE SET digest = excluded.digest, address = excluded.address,
 fingerprint = excluded.fingerprint, vector = excluded.vector, content = excluded.content
 """
-_FORGET = "INSERT INTO forgotten (digest) VALUES (?) ON CONFLICT (digest) DO NOTHING"
+_FORGET = (
+    "INSERT INTO forgotten (digest, time) VALUES (?, ?) "
+    "ON CONFLICT (digest) DO UPDATE SET time = excluded.time"
+)
 
 
 def latest_times(connection: Connection, n: int, upto: int = 2**62) -> list[float]:
     """Times of the `n` events that came last up to a number, in the order in which they came."""
     query = "SELECT time FROM events WHERE seq <= ? ORDER BY seq DESC LIMIT ?"
     return [row[0] for row in connection.execute(query, (upto, n))][::-1]
-
-
-def digest_of(user: str) -> bytes:
-    """What is kept of a person who asked to be forgotten."""
-    return hashlib.sha256(user.encode()).digest()

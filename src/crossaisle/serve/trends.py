@@ -84,16 +84,18 @@ class Trends:
             self._merge()
             return Pairs(self._keys >> 32, self._keys & (1 << 32) - 1, self._days, self._present)
 
-    def forget(self, user: str, arrived: Iterable[float] | None = None) -> None:
-        """Takes a person's events out. `arrived`: days of the latest events that are left, oldest first."""
+    def forget(self, user: str, deleted: float, arrived: Iterable[float]) -> None:
+        """Takes a person's events up to a deletion out.
+
+        `arrived`: of the latest that are left, oldest first. Days since 1970.
+        """
         with self._lock:
             self._merge()
             place = self.users.get(user, -1)
-            left = self._keys >> 32 != place
+            left = (self._keys >> 32 != place) | (self._days > deleted)
             self._keys, self._days = self._keys[left], self._days[left]
-            if arrived is not None:
-                self._arrived = deque(arrived, ARRIVALS)
-                self._agree()
+            self._arrived = deque(arrived, ARRIVALS)
+            self._agree()
             self.version += 1
 
     def _merge(self) -> None:

@@ -13,9 +13,11 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import nullcontext
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from crossaisle.errors import StoreError
+from crossaisle.serve.cleaning import AGAIN_SECONDS, Cleaning
 from crossaisle.serve.condition import Condition
 from crossaisle.serve.engines import COLUMNS, PROBE, Connection, Engine, Event, Trouble
 
@@ -40,11 +42,24 @@ class Unreachable(StoreError):
     """The database does not answer, or takes no writes; they are refused until it does."""
 
 
+class Kept(NamedTuple):
+    """What became of events."""
+
+    fresh: list[Event]
+    """Those that were new, in order."""
+    forgotten: int = 0
+    """Those that a deletion of their person covers: not kept."""
+
+
+Put = Callable[[Connection, Sequence[Event]], Sequence[bool | None]]
+"""Puts events in; says of each whether it was new, and None where it is covered by a deletion."""
+
+
 class _Task(NamedTuple):
-    work: Callable[[Connection], Any]
+    work: Callable[..., Any]
     future: Future[Any]
     events: Sequence[Event] | None
-    """Events to be put in, for tasks that do nothing else: neighbours are put in with one statement."""
+    """Events for a `Put`: those of neighbours are put in with one statement."""
 
 
 class Writer:
@@ -62,6 +77,7 @@ class Writer:
         self._failures: tuple[type[Exception], ...] = (StoreError, *engine.errors)
         self._queue: queue.Queue[_Task | None] = queue.Queue(WAITING)
         self._condition = Condition(engine.name)
+        self._cleaning = Cleaning(engine)
         self._last = 0
         self._doubtful = self._told = False
         self._beginning: float | None = None
@@ -122,11 +138,24 @@ class Writer:
         if trouble is not None:
             self._condition.failed(trouble)
 
-    def submit(self, work: Callable[[Connection], T], events: Sequence[Event] | None = None) -> Future[T]:
+    def submit(self, work: Callable[[Connection], T]) -> Future[T]:
         """Runs `work` soon. Raises `Busy` and `Unreachable` at once."""
+        return self._submit(work)
+
+    def put(self, work: Put, events: Sequence[Event]) -> Future[Kept]:
+        """Puts events in soon, together with those of others. Raises as `submit` does."""
+        return self._submit(work, events)
+
+    def clean(self) -> Future[bool]:
+        """Has files hold nothing of what was deleted before; false where it takes longer."""
+        asked = self._cleaning.ask()
+        self.submit(lambda _: None)  # wakes the thread
+        return asked
+
+    def _submit(self, work: Callable[..., Any], events: Sequence[Event] | None = None) -> Future[Any]:
         if self._connection is None or self._condition.lasting:
             raise self._unreachable()
-        future: Future[T] = Future()
+        future: Future[Any] = Future()
         try:
             self._queue.put_nowait(_Task(work, future, events))
         except queue.Full:
@@ -143,9 +172,10 @@ class Writer:
     def _loop(self) -> None:
         while True:
             try:
-                group = [self._queue.get(timeout=self._engine.pulse)]
+                group = [self._queue.get(timeout=self._patience())]
             except queue.Empty:
                 self._pulse()
+                self._clean()
                 continue
             while len(group) < GROUP:
                 try:
@@ -156,8 +186,17 @@ class Writer:
             tasks = [task for task in group if task and task.future.set_running_or_notify_cancel()]
             if tasks:
                 self._commit_safely(tasks)
+            self._clean()
             if None in group:
                 return
+
+    def _patience(self) -> float:
+        return AGAIN_SECONDS if self._cleaning.due else self._engine.pulse
+
+    def _clean(self) -> None:
+        if self._cleaning.due and self._connection is not None:
+            with nullcontext() if self._seat is None else self._seat.writing():
+                self._cleaning.attempt(self._connection)
 
     def _commit_safely(self, tasks: list[_Task]) -> None:
         try:
@@ -338,8 +377,8 @@ class Writer:
         if part[0].events is None:
             return [task.work(connection) for task in part]
         together = [event for task in part for event in task.events or ()]
-        fresh = iter(self._engine.insert(connection, together))
-        return [[event for event in task.events or () if next(fresh)] for task in part]
+        new = iter(part[0].work(connection, together))
+        return [_kept(task.events or (), list(islice(new, len(task.events or ())))) for task in part]
 
     def _undo(self, connection: Connection, tasks: list[_Task], error: Exception) -> None:
         if self._engine.lost(connection):
@@ -366,6 +405,10 @@ def _parts(tasks: list[_Task]) -> list[list[_Task]]:
         else:
             parts.append([task])
     return parts
+
+
+def _kept(events: Sequence[Event], new: Sequence[bool | None]) -> Kept:
+    return Kept([event for event, is_new in zip(events, new, strict=True) if is_new], new.count(None))
 
 
 def _short(error: Exception) -> str:

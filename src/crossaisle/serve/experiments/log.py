@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
+from itertools import islice
 from typing import Any, NamedTuple
 
 from crossaisle.serve.engines import COLUMNS, Connection, Event
@@ -62,11 +63,14 @@ class ExperimentLog:
         return Experiment.of(json.loads(body))
 
     def add(self, exposures: Sequence[Exposure]) -> Future[None]:
-        """Keeps exposures."""
+        """Keeps exposures, but for those of people who were deleted since."""
         rows = [(e.experiment, e.arm, e.user, e.time, json.dumps(e[4:])) for e in exposures]
 
         def work(connection: Connection) -> None:
-            connection.executemany(_ADD, rows)
+            gone = self._store.covered(connection, exposures)
+            connection.executemany(
+                _ADD, [row for row, covered in zip(rows, gone, strict=True) if not covered]
+            )
 
         return self._store.submit(work)
 
@@ -75,8 +79,7 @@ class ExperimentLog:
     ) -> Iterator[tuple[int, Exposure]]:
         """Exposures of an experiment in the order in which they came, with their numbers."""
         query = f"SELECT seq, {_COLUMNS} FROM exposures WHERE experiment = ? AND seq > ? ORDER BY seq"
-        query += "" if n is None else f" LIMIT {int(n)}"
-        for seq, *row in self._store.stream(query, (experiment, after)):
+        for seq, *row in islice(self._store.portions(query, (experiment,), after), n):
             yield seq, _exposure(row)
 
     def exposures_of(self, user: str) -> list[Exposure]:

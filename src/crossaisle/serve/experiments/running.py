@@ -47,6 +47,15 @@ class Serving(NamedTuple):
     batcher: Batcher
 
 
+class Asked(NamedTuple):
+    """The moment of a question."""
+
+    time: float
+    """Seconds since 1970."""
+    number: int
+    """Of the last deletion of a person before it."""
+
+
 class Experiments:
     """The experiments of one service."""
 
@@ -85,6 +94,7 @@ class Experiments:
     ) -> tuple[RecommendationList, InExperiment]:
         """The list of a person's arm, and what to tell about it."""
         user = str(query.user)
+        moment = Asked(time.time(), self._service.live.forgotten.number)
         # The same list until the person does something: a page that is loaded again does not jump.
         # Counted by events, which are the same after a restart and in every worker.
         version = str(len(self._service.live.of(user).items))
@@ -98,13 +108,13 @@ class Experiments:
             mixed = team_draft(list(ids[0]), list(ids[1]), query.k, rng)
             answer = _with(answers[0], [ids[team][item] for item, team in mixed])
             shown = InExperiment(name=experiment.name, arm=None)
-            self._expose(experiment, "", answer, teams=tuple(team for _, team in mixed))
+            self._expose(moment, experiment, "", answer, teams=tuple(team for _, team in mixed))
             return answer, shown
         arm = experiment.assign(user)
         asked = arm.query(query)
         if arm.explore is None:
             answer = await self._ask(experiment, arm, asked)
-            self._expose(experiment, arm.name, answer, share=experiment.share(arm))
+            self._expose(moment, experiment, arm.name, answer, share=experiment.share(arm))
         else:
             length = min(query.k, DRAWN)
             size = max(3 * length, POOL)
@@ -116,6 +126,7 @@ class Experiments:
             loop = asyncio.get_running_loop()
             table = await loop.run_in_executor(None, place_probabilities, size, length, arm.explore)
             self._expose(
+                moment,
                 experiment,
                 arm.name,
                 answer,
@@ -139,6 +150,7 @@ class Experiments:
 
     def _expose(
         self,
+        asked: Asked,
         experiment: Experiment,
         arm: str,
         answer: RecommendationList,
@@ -150,7 +162,9 @@ class Experiments:
     ) -> None:
         if not answer.items:
             return
-        user, items, now = str(answer.user), tuple(answer.ids), time.time()
+        user, items, now = str(answer.user), tuple(answer.ids), asked.time
+        if self._service.live.forgotten.since(asked.number, user):
+            return  # made out of what was deleted meanwhile
         fingerprint, before = hash((arm, items)), self._shown.get((experiment.name, user))
         if before and before[0] == fingerprint and now - before[1] < SAME_SECONDS:
             return
