@@ -376,9 +376,10 @@ def audit(connection: Connection, deed: Deed | None, when: float | None = None) 
     """Within the transaction of a deed: its line in the audit log; there is none without the other."""
     if deed is not None:
         row = time.time() if when is None else when, *deed
-        connection.execute("INSERT INTO audit (time, who, what) VALUES (?, ?, ?)", row)
+        connection.execute(_NOTE, row)
 
 
+_NOTE = "INSERT INTO audit (time, who, what) VALUES (?, ?, ?)"
 _PUT = "INSERT INTO {} (id, body) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body"
 _LOG = (
     "INSERT INTO changes (what, name, seq, body) VALUES (?, ?, ?, ?) "
