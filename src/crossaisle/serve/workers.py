@@ -12,12 +12,13 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import closing, suppress
-from dataclasses import asdict
+from contextlib import ExitStack, closing, suppress
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import FrameType
 
 from crossaisle.errors import ConfigError, CrossaisleError, StoreError
+from crossaisle.serve.access import keyless
 from crossaisle.serve.board import Board
 from crossaisle.serve.run import Settings
 from crossaisle.serve.worker import LAST_SECONDS
@@ -34,7 +35,8 @@ LONGEST_PAUSE = 30.0
 def supervise(settings: Settings, workers: int) -> None:
     """Starts workers and keeps them until it is told to stop. Raises what keeps them from starting."""
     settings.check()
-    names = _open_stores(settings)
+    names, open_ = _open_stores(settings)
+    settings = replace(settings, keyless=open_)  # who is started again later does not decide anew
     board = Board.create(names, workers)
     try:
         with _bound(settings.host, settings.port) as listening, closing(SharedFolder()) as shared:
@@ -43,22 +45,28 @@ def supervise(settings: Settings, workers: int) -> None:
         board.close()
 
 
-def _open_stores(settings: Settings) -> list[str]:
-    """Names of the shops. Tables are made here, once, before several look for them."""
+def _open_stores(settings: Settings) -> tuple[list[str], bool]:
+    """Names of the shops, and whether requests need no key.
+
+    Tables are made here, once, before several look for them.
+    """
+    from crossaisle.serve.shops import read_shops
     from crossaisle.serve.store import Store
 
-    if settings.shops is None:
-        Store(settings.place).close()
-        return [""]
-    from crossaisle.serve.shops import read_shops
-
-    shops = read_shops(settings.shops)
-    for name, shop in shops.items():
-        try:
-            Store(shop.place).close()
-        except StoreError as error:
-            _LOG.warning("shop %s: %s", name, error)  # the workers try again
-    return list(shops)
+    places = {"": settings.place}
+    if settings.shops is not None:
+        places = {name: shop.place for name, shop in read_shops(settings.shops).items()}
+    with ExitStack() as stack:
+        stores: list[Store | None] = []
+        for name, place in places.items():
+            try:
+                stores.append(stack.enter_context(closing(Store(place))))
+            except StoreError as error:
+                if settings.shops is None:
+                    raise
+                _LOG.warning("shop %s: %s", name, error)  # the workers try again
+                stores.append(None)
+        return list(places), keyless(settings.host, settings.behind_proxy, stores)
 
 
 def _bound(host: str, port: int) -> socket.socket:
@@ -199,7 +207,7 @@ class Supervisor:
         running = [worker.process for worker in self._workers if worker.process is not None]
         for process in running:
             process.terminate()
-        end = time.monotonic() + LAST_SECONDS
+        end = time.monotonic() + LAST_SECONDS + 2.0
         while any(process.poll() is None for process in running):
             if self._hurry or time.monotonic() > end:
                 for process in running:
