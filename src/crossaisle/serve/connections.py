@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
 from typing import Any, ClassVar
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from crossaisle.serve.problems import body_of
 
@@ -26,7 +29,9 @@ LARGEST_HEAD, MOST_LINES = 65_536, 100
 PER_BYTE = 8
 """Bytes around the chunks of a body, at most, for each byte that the chunks hold."""
 MOST_WAITING = 100
-"""Requests that one connection may have waiting for their turn."""
+"""Requests that one connection may have waiting for their turn before no more of it is read."""
+PART = 16_384
+"""Bytes that are parsed at a time: as many requests as they hold may wait on top of these."""
 MOST_UNREAD = 64_000_000
 """Bytes of answers that nobody reads, of all connections; beyond, the longest unread ones are given up."""
 BACKLOG = 4096
@@ -62,6 +67,16 @@ _TOO_LARGE = _answer(
 _NO_HTTP = _answer(400, "Bad Request", "this is not HTTP/1.1")
 
 
+class _Flow(FlowControl):
+    """Reads on only once what was read is parsed."""
+
+    held = False
+
+    def resume_reading(self) -> None:
+        if not self.held:
+            super().resume_reading()
+
+
 class Connection(HttpToolsProtocol):
     """One client."""
 
@@ -84,12 +99,17 @@ class Connection(HttpToolsProtocol):
     _head = _lines = _around = _body = 0
     """Bytes and lines of the head, bytes that brought neither head nor body, bytes of body in this packet."""
     _why = _NO_HTTP
+    _rest = b""
+    """What is read and not parsed yet."""
+    _running: RequestResponseCycle | None = None
+    """The request that is being answered; those that wait are in `pipeline`."""
 
     def connection_made(self, transport: Any) -> None:
         if len(self.connections) >= self.most:
             self._refuse_soon(transport)
             return
         super().connection_made(transport)
+        self.flow = self._flow = _Flow(transport)
         _set_end(transport.get_extra_info("socket"))
         self._since = self.loop.time()
         self._timer = self.loop.call_later(LOOK_SECONDS, self._look)
@@ -115,7 +135,23 @@ class Connection(HttpToolsProtocol):
         if self._refused:
             Connection.refused -= 1
         else:
+            self._tell()
             super().connection_lost(exc)
+
+    def _tell(self) -> None:
+        """Has what is being answered know that nobody is there; uvicorn tells the newest request only."""
+        self.pipeline.clear()
+        for cycle in (self._running, self.cycle):
+            if cycle is not None and not cycle.response_complete:
+                cycle.disconnected = True
+                cycle.message_event.set()
+
+    def _abort(self) -> None:
+        self._tell()
+        connected = self.transport.get_extra_info("socket")
+        if connected is not None:  # the system drops its part of the answer as well
+            connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
 
     # What comes in
 
@@ -125,14 +161,37 @@ class Connection(HttpToolsProtocol):
             return
         if self._since is None and (self.cycle is None or self.cycle.response_complete):
             self._since = self.loop.time()
-        self._body, self._moved = 0, False
-        super().data_received(data)
-        # The parser tells of lines once they are whole, and of what stands around chunks never.
-        gained = len(data) - (1 + PER_BYTE) * self._body
-        self._around = 0 if self._moved else max(self._around + gained, 0)
-        if self._around > LARGEST_HEAD and not self.transport.is_closing():
-            self._why = _TOO_LARGE
-            self.send_400_response("")
+        self._rest += data
+        self._parse()
+
+    def _parse(self) -> None:
+        """Parses what is read, as far as requests may wait."""
+        self._flow.held = False
+        while self._rest and not self.transport.is_closing():
+            if len(self.pipeline) >= MOST_WAITING:
+                self._flow.held = True
+                self._flow.pause_reading()
+                return
+            part, self._rest = self._rest[:PART], self._rest[PART:]
+            self._body, self._moved = 0, False
+            super().data_received(part)
+            # The parser tells of lines once they are whole, and of what stands around chunks never.
+            gained = len(part) - (1 + PER_BYTE) * self._body
+            self._around = 0 if self._moved else max(self._around + gained, 0)
+            if self._around > LARGEST_HEAD and not self.transport.is_closing():
+                self._why = _TOO_LARGE
+                self.send_400_response("")
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._rest and len(self.pipeline) <= MOST_WAITING // 2:
+            self._parse()
+            if not self._rest and not self.pipeline:
+                self._flow.resume_reading()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def on_message_begin(self) -> None:
         self._head = self._lines = 0
@@ -157,9 +216,6 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._since, self._whole, self._moved = None, True, True
-        if len(self.pipeline) >= MOST_WAITING:
-            self.transport.close()
-            raise _Refusal
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -210,7 +266,7 @@ class Connection(HttpToolsProtocol):
             if left <= MOST_UNREAD or one is self:
                 return
             left -= self.unread.pop(one)
-            one.transport.abort()
+            one._abort()
 
     def shutdown(self) -> None:
         self._leaving = self.loop.time()
@@ -225,7 +281,7 @@ class Connection(HttpToolsProtocol):
         else:
             over = self._stuck is not None and now - self._stuck[0] >= UNREAD_SECONDS
         if over:
-            self.transport.abort()
+            self._abort()
             return
         if not unread and self._since is not None and now - self._since >= HEAD_SECONDS:
             self.transport.close()
