@@ -56,6 +56,7 @@ def rest_of(client: socket.socket) -> bytes:
 
 @pytest.fixture
 def hasty(service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setattr(connections, "LOOK_SECONDS", 0.05)
     monkeypatch.setattr(connections, "HEAD_SECONDS", 0.2)
     monkeypatch.setattr(guard, "SLOW_SECONDS", 0.2)
     with running(service) as address:

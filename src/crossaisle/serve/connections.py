@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+import sys
 from typing import Any, ClassVar
 
 import uvicorn
@@ -22,6 +23,10 @@ HEAD_SECONDS = 10.0
 """A connection that does not send the head of a request within this time is closed."""
 UNREAD_SECONDS, SLOWEST = 20.0, 10_000
 """So long may an answer lie unread; who reads at least so many bytes a second is waited for."""
+SYSTEM_SECONDS = 30
+"""After so long the system gives its part of an unread answer up, also of a connection that is closed."""
+SYSTEM_BYTES = 131_072
+"""What the system takes of an answer at a time: with more, one could not see whether somebody reads."""
 LOOK_SECONDS = 5.0
 """How often a connection is looked at: so much later it may be closed."""
 LARGEST_HEAD, MOST_LINES = 65_536, 100
@@ -110,7 +115,7 @@ class Connection(HttpToolsProtocol):
             return
         super().connection_made(transport)
         self.flow = self._flow = _Flow(transport)
-        _set_end(transport.get_extra_info("socket"))
+        _bound(transport.get_extra_info("socket"))
         self._since = self.loop.time()
         self._timer = self.loop.call_later(LOOK_SECONDS, self._look)
 
@@ -288,11 +293,13 @@ class Connection(HttpToolsProtocol):
         self._timer = self.loop.call_later(LOOK_SECONDS, self._look)
 
 
-def _set_end(connected: socket.socket | None) -> None:
-    """Has the system give up what nobody reads, too: it holds a part of each answer."""
-    option = getattr(socket, "TCP_USER_TIMEOUT", None)  # Linux
-    if connected is not None and option is not None and connected.family in (socket.AF_INET, socket.AF_INET6):
-        connected.setsockopt(socket.IPPROTO_TCP, option, int(UNREAD_SECONDS * 1000))
+def _bound(connected: socket.socket | None) -> None:
+    """Limits what the system holds of an answer, and for how long."""
+    if connected is None or connected.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SYSTEM_BYTES)
+    if sys.platform == "linux":
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SYSTEM_SECONDS * 1000)
 
 
 def config(app: Any, **settings: Any) -> uvicorn.Config:
