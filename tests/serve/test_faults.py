@@ -110,6 +110,14 @@ def test_a_body_that_comes_too_slowly_is_refused(hasty: str, service: Service, p
     assert not service.live.of("zoe").items
 
 
+def test_a_body_that_stops_is_not_waited_for_however_much_came_before(hasty: str) -> None:
+    with closing(connected(hasty)) as client:
+        client.sendall(head(2_000_000) + b" " * 1_000_000)  # worth 100 seconds
+        start = time.monotonic()
+        assert rest_of(client).startswith(b"HTTP/1.1 408")
+        assert time.monotonic() - start < 10
+
+
 def test_a_body_that_keeps_up_may_take_its_time(hasty: str, service: Service) -> None:
     lines = [b'{"user":"zoe","item":"bread","kind":"%s"}\n' % (b"k" * 60) for _ in range(60)]
     with closing(connected(hasty)) as client:

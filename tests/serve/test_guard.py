@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -16,6 +17,7 @@ import pytest
 from crossaisle.cli import run as main
 from crossaisle.errors import ConfigError, UnknownIdError
 from crossaisle.serve import guard, keys
+from crossaisle.serve.app import create_app
 from crossaisle.serve.service import Service
 from crossaisle.serve.shops import Shops
 from tests.serve.conftest import running, talk
@@ -233,6 +235,32 @@ def test_a_client_that_goes_away_amid_its_body_is_no_error(
     assert 'status="5' not in text
     assert "Traceback" not in caplog.text
     assert not caplog.records
+
+
+def test_who_is_still_waiting_when_the_service_ends_is_told_to_ask_again(service: Service) -> None:
+    said: list[dict[str, Any]] = []
+
+    async def run() -> None:
+        async def receive() -> dict[str, Any]:
+            await asyncio.sleep(60)
+            raise AssertionError
+
+        async def send(message: Any) -> None:
+            said.append(message)
+
+        headers = [(b"host", b"localhost"), (b"content-length", b"100")]
+        scope = {"type": "http", "method": "POST", "path": "/api/events", "raw_path": b"/api/events"}
+        scope |= {"headers": headers, "client": ("127.0.0.1", 1), "query_string": b"", "http_version": "1.1"}
+        asked = asyncio.ensure_future(create_app(service)(scope, receive, send))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        asked.cancel()
+        await asked
+
+    asyncio.run(run())
+    assert said[0]["status"] == 503
+    assert (b"retry-after", b"1") in said[0]["headers"]
+    assert b"the service ends" in said[1]["body"]
 
 
 def test_bodies_of_all_clients_together_have_a_limit(

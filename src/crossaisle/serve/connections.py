@@ -27,7 +27,7 @@ SYSTEM_SECONDS = 30
 """After so long the system gives its part of an unread answer up, also of a connection that is closed."""
 SYSTEM_BYTES = 131_072
 """What the system takes of an answer at a time: with more, one could not see whether somebody reads."""
-LOOK_SECONDS = 5.0
+LOOK_SECONDS = 2.5
 """How often a connection is looked at: so much later it may be closed."""
 LARGEST_HEAD, MOST_LINES = 65_536, 100
 """Bytes of a request's head, its address included, and its lines. Trailers count, too."""

@@ -30,7 +30,7 @@ HEADERS = [
     (b"content-security-policy", POLICY.encode()),
 ]
 SLOW_SECONDS, SLOWEST = 20.0, 10_000
-"""Seconds that a client may have the service wait for a body, and bytes that each further one must bring."""
+"""Seconds that a client may have the service wait for a body, and bytes that earn it another one of them."""
 MOST_BODIES = 256_000_000
 """Bytes of the bodies of all requests under way; what goes beyond is told to come back."""
 ADMIN = ("/metrics", "/api/models", "/api/console", "/api/audit", "/api/experiments")
@@ -67,23 +67,23 @@ class Guard:
             await self.app(scope, receive, send)
             return
         start, status, sent, read = time.perf_counter(), 500, False, 0
-        waited, whole, gone, stopped = 0.0, False, False, cast(Refused | None, None)
+        patience, whole, gone, stopped = SLOW_SECONDS, False, False, cast(Refused | None, None)
         headers = dict(scope["headers"])
         scope["service"] = scope["key"] = None
         metrics = self.doors.unnamed
 
         async def limited() -> Message:
-            nonlocal read, waited, whole, gone, stopped
+            nonlocal read, patience, whole, gone, stopped
             before = time.monotonic()
             try:
-                async with asyncio.timeout(SLOW_SECONDS + read / SLOWEST - waited):
+                async with asyncio.timeout(patience):
                     message = await receive()
             except TimeoutError:
                 slow = f"the body came too slowly: at least {SLOWEST:,} bytes a second"
                 stopped = Refused(408, slow, {"Connection": "close"})
                 raise stopped from None
-            waited += time.monotonic() - before
             size = len(message.get("body", b""))
+            patience = min(patience - (time.monotonic() - before) + size / SLOWEST, SLOW_SECONDS)
             read += size
             self._held += size
             if read > self.largest:
@@ -129,6 +129,10 @@ class Guard:
                 await _refuse(observed, refused)
         except ClientDisconnect:  # nobody is there to be told
             gone = True
+        except asyncio.CancelledError:  # the service ends, and was patient
+            stopped, status = None, 503
+            if not sent:
+                await _refuse(observed, Refused(503, "the service ends: ask again", {"Retry-After": "1"}))
         finally:
             self._held -= read
             route = getattr(scope.get("route"), "path", "other")

@@ -72,7 +72,7 @@ def install(app: FastAPI, routers: Sequence[APIRouter] = ()) -> None:
     @app.exception_handler(HTTPException)
     async def refused(request: Request, error: HTTPException) -> Response:
         headers = dict(error.headers or {})
-        if error.status_code == 405 and (methods := allowed(routers, request.scope["path"])):
+        if error.status_code == 405 and (methods := allowed(routers, request.url.path)):
             headers["Allow"] = methods
         return problem(error.status_code, str(error.detail), headers)
 

@@ -6,11 +6,12 @@ import gc
 import importlib.util
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crossaisle.errors import ConfigError, MissingDependencyError
+from crossaisle.errors import ConfigError, MissingDependencyError, StoreError
 from crossaisle.serve import access
 
 if TYPE_CHECKING:
@@ -127,6 +128,24 @@ def application(settings: Settings, opened: Shops) -> FastAPI:
         keyless=keyless,
         proxies=settings.behind_proxy,
     )
+
+
+def decided(settings: Settings) -> Settings:
+    """Settings that say whether requests need a key; `ConfigError` where others could come in."""
+    from crossaisle.serve.shops import read_shops
+    from crossaisle.serve.store import Store
+
+    places = [settings.place]
+    if settings.shops is not None:
+        places = [shop.place for shop in read_shops(settings.shops).values()]
+    with ExitStack() as stack:
+        stores: list[Store | None] = []
+        for place in places:
+            try:
+                stores.append(stack.enter_context(closing(Store(place))))
+            except StoreError:  # said by who serves it
+                stores.append(None)
+        return replace(settings, keyless=access.keyless(settings.host, settings.behind_proxy, stores))
 
 
 def open_shops(

@@ -12,15 +12,14 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import ExitStack, closing, suppress
-from dataclasses import asdict, replace
+from contextlib import closing, suppress
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 
 from crossaisle.errors import ConfigError, CrossaisleError, StoreError
-from crossaisle.serve.access import keyless
 from crossaisle.serve.board import Board
-from crossaisle.serve.run import Settings
+from crossaisle.serve.run import Settings, decided
 from crossaisle.serve.worker import LAST_SECONDS
 from crossaisle.sharing import SharedFolder
 
@@ -35,8 +34,8 @@ LONGEST_PAUSE = 30.0
 def supervise(settings: Settings, workers: int) -> None:
     """Starts workers and keeps them until it is told to stop. Raises what keeps them from starting."""
     settings.check()
-    names, open_ = _open_stores(settings)
-    settings = replace(settings, keyless=open_)  # who is started again later does not decide anew
+    names = _open_stores(settings)
+    settings = decided(settings)  # who is started again later does not decide anew
     board = Board.create(names, workers)
     try:
         with _bound(settings.host, settings.port) as listening, closing(SharedFolder()) as shared:
@@ -45,28 +44,22 @@ def supervise(settings: Settings, workers: int) -> None:
         board.close()
 
 
-def _open_stores(settings: Settings) -> tuple[list[str], bool]:
-    """Names of the shops, and whether requests need no key.
-
-    Tables are made here, once, before several look for them.
-    """
-    from crossaisle.serve.shops import read_shops
+def _open_stores(settings: Settings) -> list[str]:
+    """Names of the shops. Tables are made here, once, before several look for them."""
     from crossaisle.serve.store import Store
 
-    places = {"": settings.place}
-    if settings.shops is not None:
-        places = {name: shop.place for name, shop in read_shops(settings.shops).items()}
-    with ExitStack() as stack:
-        stores: list[Store | None] = []
-        for name, place in places.items():
-            try:
-                stores.append(stack.enter_context(closing(Store(place))))
-            except StoreError as error:
-                if settings.shops is None:
-                    raise
-                _LOG.warning("shop %s: %s", name, error)  # the workers try again
-                stores.append(None)
-        return list(places), keyless(settings.host, settings.behind_proxy, stores)
+    if settings.shops is None:
+        Store(settings.place).close()
+        return [""]
+    from crossaisle.serve.shops import read_shops
+
+    shops = read_shops(settings.shops)
+    for name, shop in shops.items():
+        try:
+            Store(shop.place).close()
+        except StoreError as error:
+            _LOG.warning("shop %s: %s", name, error)  # the workers try again
+    return list(shops)
 
 
 def _bound(host: str, port: int) -> socket.socket:
