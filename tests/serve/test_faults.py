@@ -56,6 +56,7 @@ def rest_of(client: socket.socket) -> bytes:
 
 @pytest.fixture
 def hasty(service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setattr(connections, "LOOK_SECONDS", 0.05)
     monkeypatch.setattr(connections, "HEAD_SECONDS", 0.2)
     monkeypatch.setattr(guard, "SLOW_SECONDS", 0.2)
     with running(service) as address:
@@ -107,6 +108,14 @@ def test_a_body_that_comes_too_slowly_is_refused(hasty: str, service: Service, p
         assert b"at least 10,000 bytes a second" in answer
         assert answered(hasty)
     assert not service.live.of("zoe").items
+
+
+def test_a_body_that_stops_is_not_waited_for_however_much_came_before(hasty: str) -> None:
+    with closing(connected(hasty)) as client:
+        client.sendall(head(2_000_000) + b" " * 1_000_000)  # worth 100 seconds
+        start = time.monotonic()
+        assert rest_of(client).startswith(b"HTTP/1.1 408")
+        assert time.monotonic() - start < 10
 
 
 def test_a_body_that_keeps_up_may_take_its_time(hasty: str, service: Service) -> None:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
+import socket
+import time
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from crossaisle.cli import run as main
 from crossaisle.errors import ConfigError, UnknownIdError
-from crossaisle.serve import keys
+from crossaisle.serve import guard, keys
+from crossaisle.serve.app import create_app
 from crossaisle.serve.service import Service
-from tests.serve.conftest import talk
+from crossaisle.serve.shops import Shops
+from tests.serve.conftest import running, talk
 
 
 def test_scopes_open_what_they_say(service: Service) -> None:
@@ -73,14 +81,210 @@ def test_keys_come_and_go_while_it_runs(service: Service, monkeypatch: pytest.Mo
         keys.add_key(service.store, "other", ["read"])
 
 
-def test_without_a_key_other_pages_are_kept_out(service: Service) -> None:
+CROSS = {"sec-fetch-site": "cross-site"}
+FOREIGN: list[dict[str, str | bytes]] = [
+    *({"host": host} for host in ("evil.example", "[", "a]b", "[::1", "", "user@localhost", "localhost:x")),
+    {"host": b"\xff"},
+    *(
+        {"origin": origin}
+        for origin in ("http://evil.example", "http://[", "null", "", "http://localhost:3000")
+    ),
+    {"origin": b"\xff\xfe"},
+    CROSS,
+    {"sec-fetch-site": "same-site"},
+    {**CROSS, "sec-fetch-mode": "navigate"},
+    {"forwarded": "for=203.0.113.9"},
+    *({name: "203.0.113.9"} for name in ("x-forwarded-for", "x-forwarded-proto", "x-real-ip", "via")),
+]
+
+
+def test_without_a_key_pages_and_proxies_elsewhere_are_kept_out_of_reading_too(service: Service) -> None:
+    event = {"user": "zoe", "item": "bread"}
+
     async def conversation(client: httpx.AsyncClient) -> None:
-        assert (await client.get("/api/trending", headers={"host": "evil.example"})).status_code == 403
-        event = {"user": "zoe", "item": "bread"}
-        foreign = await client.post("/api/events", json=event, headers={"origin": "http://evil.example"})
-        assert foreign.status_code == 403
-        own = await client.post("/api/events", json=event, headers={"origin": "http://localhost"})
-        assert own.status_code == 200
+        for headers in FOREIGN:
+            assert (await client.get("/api/recommend/ann", headers=headers)).status_code == 403, headers
+            sent = await client.post("/api/events", json=event, headers=headers)
+            assert sent.status_code == 403, headers
+        assert not service.live.of("zoe").items
+        through = await client.get("/", headers={"x-forwarded-for": "203.0.113.9"})
+        assert "(x-forwarded-for): make a key" in through.json()["detail"]
+        assert "--behind-proxy" in through.json()["detail"]
+        for headers in ({"origin": "http://localhost"}, {"sec-fetch-site": "same-origin"}):
+            assert (await client.post("/api/events", json=event, headers=headers)).status_code == 200
+        # A link to the page may be followed; what the page then asks for is its own.
+        link = {**CROSS, "sec-fetch-mode": "navigate"}
+        assert (await client.get("/", headers=link)).status_code == 200
+        assert (await client.get("/", headers=CROSS)).status_code == 403
+        assert (await client.post("/", headers=link)).status_code == 403
+        assert (await client.get("/api/trending", headers={"sec-fetch-site": "none"})).status_code == 200
+
+    talk(service, conversation)
+
+
+def test_odd_hosts_are_no_error_with_keys_either(service: Service) -> None:
+    token = keys.add_key(service.store, "ops", ["admin"])
+
+    async def conversation(client: httpx.AsyncClient) -> None:
+        for host in ("[", "a]b", "evil.example", "http://["):
+            headers = {"host": host, "x-api-key": token}
+            assert (await client.get("/api/trending", headers=headers)).status_code == 200
+            assert (await client.put("/api/trending", headers=headers)).status_code == 405
+
+    talk(service, conversation)
+
+
+def test_no_answer_leads_to_where_the_host_header_says(service: Service) -> None:
+    token = keys.add_key(service.store, "ops", ["admin"])
+
+    async def conversation(client: httpx.AsyncClient) -> None:
+        headers = {"host": "evil.example", "x-api-key": token}
+        for path in ("/metrics/", "/api/trending/", "/api/items/bread/", "/page", "/page/"):
+            answer = await client.get(path, headers=headers)
+            assert answer.status_code == 404, path
+            assert "location" not in answer.headers
+
+    talk(service, conversation)
+
+
+def test_wrong_keys_are_counted_by_address_and_right_ones_by_key(service: Service) -> None:
+    token = keys.add_key(service.store, "ops", ["read"])
+
+    async def conversation(client: httpx.AsyncClient) -> None:
+        async def status(key: str) -> int:
+            return (await client.get("/api/trending", headers={"x-api-key": key})).status_code
+
+        wrong = [await status(f"ca_{n}") for n in range(10)]
+        assert wrong[:4] == [401] * 4
+        assert wrong[-1] == 429
+        assert await status(token) == 200  # who shares an address with a stranger is still served
+        assert [await status(token) for _ in range(10)][-1] == 429
+
+    talk(service, conversation, rate=2.0)
+
+
+def test_health_names_model_and_store_to_who_may_read_only(service: Service) -> None:
+    tokens = {scope: keys.add_key(service.store, scope, [scope]) for scope in keys.SCOPES}
+
+    async def conversation(client: httpx.AsyncClient) -> None:
+        async def ready(token: str) -> object:
+            return (await client.get("/api/health/ready", headers={"x-api-key": token})).json()
+
+        assert (await client.get("/api/health/ready")).json() == {"status": "ready"}
+        for token in (tokens["write"], "ca_of_nobody"):
+            assert await ready(token) == {"status": "ready"}
+        for scope in ("read", "admin"):
+            assert await ready(tokens[scope]) == {"status": "ready", "model": "a", "store": "up"}
+
+    talk(service, conversation)
+
+
+def test_shops_cannot_be_listed_without_a_key(shops: Shops) -> None:
+    token = keys.add_key(shops.services["north"].store, "ops", ["read"])
+
+    async def conversation(client: httpx.AsyncClient) -> None:
+        for path in ("/api/trending", "/api/health/ready", "/api/health/live", "/metrics", "/api/nowhere"):
+            for headers in ({}, {"x-api-key": "ca_of_nobody"}):
+                answers = [
+                    await client.get(path, headers={"x-shop": shop, **headers})
+                    for shop in ("north", "south", "west", "")
+                ]
+                assert {one.status_code for one in answers} == {401}, path
+                assert len({one.content for one in answers}) == 1
+                assert len({repr(one.headers.raw) for one in answers}) == 1
+        own = {"x-shop": "north", "x-api-key": token}
+        assert (await client.get("/api/health/ready", headers=own)).json()["model"] == "a"
+        assert (await client.get("/api/trending", headers={**own, "x-shop": "west"})).status_code == 401
+        assert (await client.get("/api/health/ready")).json() == {"status": "ready"}
+
+    talk(shops, conversation)
+
+
+def test_rates_of_shops_do_not_tell_which_there_are(shops: Shops) -> None:
+    keys.add_key(shops.services["north"].store, "ops", ["read"])
+    shops.rates["south"] = 1.0
+
+    async def conversation(client: httpx.AsyncClient) -> None:
+        for shop in ("south", "west", "north", "south") * 4:
+            last = (await client.get("/api/trending", headers={"x-shop": shop})).status_code
+            assert last == 401
+
+    talk(shops, conversation, rate=1e6)
+
+
+def test_a_client_that_goes_away_amid_its_body_is_no_error(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    kinds = ("application/json", "application/x-ndjson")
+    paths = ("/api/events", "/api/items", "/api/recommend", "/api/models/activate")
+    with running(service) as address, httpx.Client(base_url=address) as client:
+        host, port = address.removeprefix("http://").split(":")
+        for path in paths:
+            for kind in kinds:
+                with socket.create_connection((host, int(port)), timeout=20) as going:
+                    head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: {kind}\r\n"
+                    going.sendall(f"{head}content-length: 1000\r\n\r\n{{".encode())
+        n = len(paths) * len(kinds)
+        for _ in range(500):
+            text = client.get("/metrics").text
+            if sum(map(int, re.findall(r'status="499"} (\d+)', text))) == n:
+                break
+            time.sleep(0.01)
+        else:
+            raise AssertionError(text)
+    assert 'status="5' not in text
+    assert "Traceback" not in caplog.text
+    assert not caplog.records
+
+
+def test_who_is_still_waiting_when_the_service_ends_is_told_to_ask_again(service: Service) -> None:
+    said: list[dict[str, Any]] = []
+
+    async def run() -> None:
+        async def receive() -> dict[str, Any]:
+            await asyncio.sleep(60)
+            raise AssertionError
+
+        async def send(message: Any) -> None:
+            said.append(message)
+
+        headers = [(b"host", b"localhost"), (b"content-length", b"100")]
+        scope = {"type": "http", "method": "POST", "path": "/api/events", "raw_path": b"/api/events"}
+        scope |= {"headers": headers, "client": ("127.0.0.1", 1), "query_string": b"", "http_version": "1.1"}
+        asked = asyncio.ensure_future(create_app(service)(scope, receive, send))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        asked.cancel()
+        await asked
+
+    asyncio.run(run())
+    assert said[0]["status"] == 503
+    assert (b"retry-after", b"1") in said[0]["headers"]
+    assert b"the service ends" in said[1]["body"]
+
+
+def test_bodies_of_all_clients_together_have_a_limit(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "MOST_BODIES", 3000)
+    reached = asyncio.Event()
+
+    async def conversation(client: httpx.AsyncClient) -> None:
+        async def waiting() -> AsyncIterator[bytes]:
+            yield b" " * 2000
+            await reached.wait()
+            yield b'{"user": "zoe", "item": "bread"}'
+
+        first = asyncio.create_task(client.post("/api/events", content=waiting()))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        second = await client.post("/api/events", content=b" " * 2000)
+        assert second.status_code == 503
+        assert second.headers["retry-after"]
+        reached.set()
+        assert (await first).status_code == 200
+        event = {"user": "zoe", "item": "bread", "kind": "k" * 60}
+        assert (await client.post("/api/events", json=event)).status_code == 200
 
     talk(service, conversation)
 

@@ -104,7 +104,9 @@ def test_no_key_opens_another_shop(shops: Shops) -> None:
                         headers={**header, "x-shop": "south"},
                         json=BODIES.get((method, path)),
                     )
-                    assert answer.status_code == (200 if is_open(path) else 401), f"{method} {path}"
+                    # Health of a shop that is named tells that there is one.
+                    shown = is_open(path) and not path.startswith("/api/health/")
+                    assert answer.status_code == (200 if shown else 401), f"{method} {path}"
         south = shops.services["south"]
         assert south.store.events_of("ann") == []
         assert south.store.audit() == []
@@ -240,7 +242,8 @@ def test_a_shop_without_keys_is_not_open_where_others_have_keys(
         wrong = {**south, "x-api-key": "ca_of_nobody"}
         assert (await client.get("/api/trending", headers=wrong)).status_code == 401
         token = add_key(shops.services["north"].store, "operator", ["admin"])
-        assert (await client.get("/api/trending", headers=south)).status_code == 403
+        answer = await client.get("/api/trending", headers=south)
+        assert answer.status_code == 401, answer.text
         assert (await client.get("/api/trending", headers={**south, "x-api-key": token})).status_code == 401
         own = {"x-shop": "north", "x-api-key": token}
         assert (await client.get("/api/trending", headers=own)).status_code == 200

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ import httpx
 import pytest
 
 from benchmarks.local_servers import free_port
+from crossaisle.serve import keys
+from crossaisle.serve.store import Store
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="one worker only on Windows")
 LIMIT = 60.0
@@ -310,3 +312,23 @@ def test_several_shops_and_several_workers(folder: Path) -> None:
             assert running.ask(1, "GET", path, headers=elsewhere).json()["served"] != "for_you"
             assert running.ask(0, "GET", f"/api/items/of-{shop}", headers=to).status_code == 200
             assert running.ask(0, "GET", f"/api/items/of-{shop}", headers=elsewhere).status_code == 404
+
+
+def test_no_worker_opens_again_once_one_saw_a_key_not_even_one_started_later(
+    model: Path, tmp_path: Path
+) -> None:
+    place = tmp_path / "s.sqlite"
+    with serving([str(model), "--store", str(place)], tmp_path) as running, closing(Store(place)) as store:
+
+        def statuses() -> list[int]:
+            return [running.ask(worker, "GET", "/api/users/ann").status_code for worker in (0, 1)]
+
+        assert statuses() == [200, 200]
+        keys.add_key(store, "ops", ["admin"])
+        until(lambda: statuses() == [401, 401], "still open")
+        keys.revoke_key(store, "ops")
+        until(lambda: statuses() == [403, 403], "the key is not revoked")
+        # As if a store without keys lay there now: who is started again must not believe it.
+        store.submit(lambda connection: connection.execute("DELETE FROM api_keys")).result()
+        running.kill(0)
+        assert statuses() == [403, 403]

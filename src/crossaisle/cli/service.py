@@ -56,6 +56,14 @@ def serve(
             show_default=False,
         ),
     ] = "",
+    behind_proxy: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Address or network of the proxy in front, whose X-Forwarded-For is believed (repeatable): "
+            "127.0.0.1 for one on this machine. Needs an API key.",
+            metavar="ADDRESS",
+        ),
+    ] = None,
     workers: Annotated[
         int,
         typer.Option(
@@ -69,6 +77,7 @@ def serve(
     crossaisle serve demo/model
     crossaisle serve demo/model --workers 4
     crossaisle serve --shops shops.toml
+    crossaisle serve demo/model --behind-proxy 127.0.0.1
     curl localhost:8080/api/recommend/1609?placement=discover
     """
     # One request is too small to share among cores: threads of BLAS would only wait for each other.
@@ -89,6 +98,7 @@ def serve(
         rate=rate,
         workers=workers,
         image_hosts=[name.strip() for name in image_hosts.split(",") if name.strip()],
+        behind_proxy=behind_proxy or (),
     )
 
 

@@ -12,12 +12,13 @@ import uvicorn
 
 from crossaisle.serve.board import Board
 from crossaisle.serve.connections import BACKLOG
+from crossaisle.serve.ending import EndingServer
 
 POLITE_SECONDS = 0.002
 """A connection is left to workers with fewer of them for this time."""
 
 
-class Server(uvicorn.Server):
+class Server(EndingServer):
     """Takes connections one by one, and leaves them to a worker that has fewer, if that is awake."""
 
     def __init__(self, config: uvicorn.Config, board: Board, worker: int, ready: Callable[[], None]) -> None:

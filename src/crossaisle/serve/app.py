@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from importlib.resources import files
 
@@ -12,9 +12,17 @@ from fastapi.responses import Response
 
 from crossaisle import __version__
 from crossaisle.client.answers import Problem
-from crossaisle.serve import openapi, problems, routes_experiments, routes_items, routes_lists, routes_state
+from crossaisle.serve import (
+    access,
+    openapi,
+    problems,
+    routes_experiments,
+    routes_items,
+    routes_lists,
+    routes_state,
+)
 from crossaisle.serve.doors import Doors
-from crossaisle.serve.guard import LOOPBACK, Guard
+from crossaisle.serve.guard import Guard
 from crossaisle.serve.service import Service
 from crossaisle.serve.shops import Shops
 
@@ -27,11 +35,20 @@ def create_app(
     *,
     largest_body: int = LARGEST_BODY,
     rate: float | None = None,
-    hosts: frozenset[str] = frozenset(LOOPBACK),
+    hosts: frozenset[str] = access.LOOPBACK,
+    keyless: bool | None = None,
+    proxies: Sequence[str] = (),
 ) -> FastAPI:
-    """The ASGI application. `hosts` are the names it answers to while there is no API key."""
+    """The ASGI application. `hosts` are the names it answers to while requests need no key.
+
+    `keyless`: whether they need none; by default where no key was ever made. `proxies`: addresses and
+    networks whose `X-Forwarded-For` is believed.
+    """
     shops = service if isinstance(service, Shops) else Shops.alone(service)
-    doors = Doors(shops, rate=rate)
+    if keyless is None:
+        with shops.stores() as stores:
+            keyless = access.keyless("localhost", proxies, stores)
+    doors = Doors(shops, rate=rate, keyless=keyless)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -57,6 +74,7 @@ def create_app(
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # it would lead wherever the Host header says
         responses={422: {"model": Problem}},
     )
     routers = (routes_lists.router, routes_items.router, routes_experiments.router, routes_state.router)
@@ -65,7 +83,8 @@ def create_app(
     openapi.install(app, shops=len(shops.names) if shops.named else 0)
     problems.install(app, routers)
     _add_page(app)
-    app.add_middleware(Guard, doors=doors, largest_body=largest_body, hosts=hosts)
+    trusted = access.Proxies(proxies)
+    app.add_middleware(Guard, doors=doors, largest_body=largest_body, hosts=hosts, proxies=trusted)
     return app
 
 

@@ -20,9 +20,10 @@ from typing import Any
 
 from crossaisle.errors import ConfigError, StoreError
 
-COMMITS, READ, APPLIED, SERVING, ASKED, OPEN = range(6)
+COMMITS, READ, APPLIED, SERVING, ASKED, OPEN, LOCKED = range(7)
 """Commits so far; number of the last change read and of the last applied; whether requests are answered;
-when the last one was (monotonic milliseconds, one clock for the whole machine); open connections."""
+when the last one was (monotonic milliseconds, one clock for the whole machine); open connections; whether
+an API key was seen."""
 FIELDS = 8
 REPORT = 1 << 17
 """Bytes for what a worker tells about a shop for `/metrics`."""
@@ -67,6 +68,15 @@ class Board:
         self.numbers[worker * FIELDS + OPEN] = connections
         others = (n * FIELDS for n in range(self.workers) if n != worker)
         return any(self.numbers[at + SERVING] and self.numbers[at + OPEN] < connections for at in others)
+
+    def lock(self, worker: int) -> None:
+        """This worker saw an API key: from now on none answers without one, nor do those started later."""
+        self.numbers[worker * FIELDS + LOCKED] = 1
+
+    @property
+    def locked(self) -> bool:
+        """Whether any worker saw an API key."""
+        return any(self.numbers[worker * FIELDS + LOCKED] for worker in range(self.workers))
 
     def close(self) -> None:
         """Lets go of it."""

@@ -6,10 +6,10 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from crossaisle.errors import StoreError
-from crossaisle.serve.keys import Keys
+from crossaisle.serve.keys import Key, Keys
 from crossaisle.serve.metrics import Metrics
 from crossaisle.serve.service import Service
 from crossaisle.serve.shops import Shops
@@ -57,10 +57,10 @@ class Door:
 class Doors:
     """The doors of all shops."""
 
-    def __init__(self, shops: Shops, *, rate: float | None = None) -> None:
-        """`rate`: for shops that have none of their own."""
+    def __init__(self, shops: Shops, *, keyless: bool, rate: float | None = None) -> None:
+        """`keyless`: whether requests need no key as yet. `rate`: for shops that have none of their own."""
         self.shops, self._rate = shops, rate
-        self._nowhere = Door(None, rate)
+        self._nowhere = Door(None, rate or max(shops.rates.values(), default=None))
         self.unnamed = self._nowhere.metrics
         """Of requests that name no shop."""
         self._doors: dict[bytes, Door] = {}
@@ -76,48 +76,72 @@ class Doors:
                 service.close()
         single = len(shops.names) == 1
         self._only = next(iter(self._doors.values()), None) if single else None
+        self._keyless = keyless
 
     def _add(self, name: str, service: Service) -> None:
         self._doors[name.encode()] = Door(service, self.shops.rates.get(name, self._rate))
 
-    def of(self, headers: Mapping[bytes, bytes], path: str, private: bool) -> Door:
-        """The door of the shop that a request names; raises `Refused`."""
+    @property
+    def keyless(self) -> bool:
+        """Whether requests need no key. That ends with the first key that is seen, until the next start."""
+        if self._keyless and (self._board_locked() or any(keys.made for keys in self._keys())):
+            self._keyless = False
+            if self.shops.board is not None:
+                self.shops.board.lock(self.shops.worker or 0)
+            _LOG.warning("an API key was made: from now on requests need one")
+        return self._keyless
+
+    def _board_locked(self) -> bool:
+        return self.shops.board is not None and self.shops.board.locked
+
+    def _keys(self) -> Iterator[Keys]:
+        return (door.keys for door in self._doors.values() if door.keys is not None)
+
+    def of(self, headers: Mapping[bytes, bytes], path: str, private: bool) -> tuple[Door, Refused | None]:
+        """The door of the shop that a request names, and why it is none; no key was looked at yet."""
         name = headers.get(HEADER)
         if name is None:
             if self._only is not None:
-                return self._only
-            if not private:
-                return self._nowhere
-            raise Refused(
-                400, "several shops are served here: name yours in the header X-Shop", {"X-Shop-Needed": "1"}
-            )
+                return self._only, None
+            needed = "several shops are served here: name yours in the header X-Shop"
+            return self._nowhere, Refused(400, needed, {"X-Shop-Needed": "1"}) if private else None
         door = self._doors.get(name) if self.shops.named else None
         if door is not None:
-            return door
+            return door, None
         if not private and not path.startswith("/api/"):
-            return self._only or self._nowhere
+            return self._only or self._nowhere, None
         shown = name.decode("latin-1")[:64]
-        if shown in self.shops.broken:
-            raise Refused(503, f"shop {shown!r} is not served at the moment", {"Retry-After": "30"})
         if not self.shops.named:
-            raise Refused(404, f"no shop {shown!r}: one shop is served here, leave the header X-Shop out")
-        raise Refused(
-            404, f"no shop {shown!r} is served here: check the header X-Shop", {"X-Shop-Needed": "1"}
-        )
+            rule = "one shop is served here, leave the header X-Shop out"
+            return self._nowhere, Refused(404, f"no shop {shown!r}: {rule}")
+        # To who shows no key of it, a shop that is broken is like one that does not exist.
+        if shown in self.shops.broken or (self.shops.broken and not self.keyless):
+            return self._nowhere, Refused(
+                503, f"shop {shown!r} is not served at the moment", {"Retry-After": "30"}
+            )
+        rule = "is served here: check the header X-Shop"
+        return self._nowhere, Refused(404, f"no shop {shown!r} {rule}", {"X-Shop-Needed": "1"})
+
+    def count(self, door: Door, key: Key | None, address: str) -> None:
+        """A request, for its key, or else for where it comes from; no rate tells which shops there are."""
+        if key is not None:
+            door.count(f"key {key.name}")
+        elif self.shops.named and not self.keyless:
+            self._nowhere.count(address)
+        else:
+            door.count(address)
 
     def any_keys(self) -> bool:
-        """Whether any shop has a key."""
-        return any(door.keys is not None and door.keys.any() for door in self._doors.values())
+        """Whether any shop has a key in use."""
+        return any(keys.any() for keys in self._keys())
 
     async def fresh(self, door: Door) -> None:
-        """Keys read again where they are old; those of all shops where it matters that they have none."""
+        """Keys read again where they are old; those of all shops while nobody needs one."""
         if door.keys is not None:
             await door.keys.fresh()
-            if door.keys.any() or len(self._doors) == 1:
-                return
-        for other in self._doors.values():
-            if other.keys is not None:
-                await other.keys.fresh()
+        if self.keyless:
+            for keys in self._keys():
+                await keys.fresh()
 
     async def mend(self) -> None:
         """Tries shops again that could not be opened; a folder or a database may be mended meanwhile."""

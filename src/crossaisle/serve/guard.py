@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
+from collections.abc import Mapping
 from typing import cast
-from urllib.parse import urlsplit
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from crossaisle.serve.doors import Door, Doors, Refused
+from crossaisle.serve.access import LOOPBACK, Proxies, address_of
+from crossaisle.serve.doors import HEADER, Door, Doors, Refused
 from crossaisle.serve.keys import Key
 from crossaisle.serve.problems import body_of
 
-LOOPBACK = {"127.0.0.1", "localhost", "::1", "[::1]"}
 OPEN = ("/api/health/", "/openapi.json", "/docs")
 """Answered without a key. The page is, too: it holds no data."""
 POLICY = (
@@ -28,8 +30,17 @@ HEADERS = [
     (b"content-security-policy", POLICY.encode()),
 ]
 SLOW_SECONDS, SLOWEST = 20.0, 10_000
-"""Seconds that a client may have the service wait for a body, and bytes that each further one must bring."""
+"""Seconds that a client may have the service wait for a body, and bytes that earn it another one of them."""
+MOST_BODIES = 256_000_000
+"""Bytes of the bodies of all requests under way; what goes beyond is told to come back."""
 ADMIN = ("/metrics", "/api/models", "/api/console", "/api/audit", "/api/experiments")
+GONE = 499
+"""Counted for a client that went away before its request was whole; nobody is answered."""
+PROXIED = frozenset(
+    {b"forwarded", b"via", b"x-real-ip", b"x-client-ip", b"true-client-ip", b"cf-connecting-ip"}
+)
+"""Headers that only proxies set; those that begin with `x-forwarded` as well."""
+_HOST = re.compile(rb"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
 
 
 class Guard:
@@ -41,10 +52,13 @@ class Guard:
         *,
         doors: Doors,
         largest_body: int,
-        hosts: frozenset[str] = frozenset(LOOPBACK),
+        hosts: frozenset[str] = LOOPBACK,
+        proxies: Proxies | None = None,
     ) -> None:
-        """`hosts`: names to answer to while there is no key."""
+        """`hosts`: names to answer to while requests need no key. `proxies`: none by default."""
         self.app, self.doors, self.largest, self.hosts = app, doors, largest_body, hosts
+        self.proxies = proxies or Proxies(())
+        self._held = 0
         worker = doors.shops.worker
         self.headers = HEADERS if worker is None else [*HEADERS, (b"x-worker", str(worker).encode())]
 
@@ -53,27 +67,35 @@ class Guard:
             await self.app(scope, receive, send)
             return
         start, status, sent, read = time.perf_counter(), 500, False, 0
-        waited, stopped = 0.0, cast(Refused | None, None)
+        patience, whole, gone, stopped = SLOW_SECONDS, False, False, cast(Refused | None, None)
         headers = dict(scope["headers"])
-        scope["service"] = None
+        scope["service"] = scope["key"] = None
         metrics = self.doors.unnamed
 
         async def limited() -> Message:
-            nonlocal read, waited, stopped
+            nonlocal read, patience, whole, gone, stopped
             before = time.monotonic()
             try:
-                async with asyncio.timeout(SLOW_SECONDS + read / SLOWEST - waited):
+                async with asyncio.timeout(patience):
                     message = await receive()
             except TimeoutError:
                 slow = f"the body came too slowly: at least {SLOWEST:,} bytes a second"
                 stopped = Refused(408, slow, {"Connection": "close"})
                 raise stopped from None
-            waited += time.monotonic() - before
-            read += len(message.get("body", b""))
+            size = len(message.get("body", b""))
+            patience = min(patience - (time.monotonic() - before) + size / SLOWEST, SLOW_SECONDS)
+            read += size
+            self._held += size
             if read > self.largest:
                 rule = f"the body must not exceed {self.largest:,} bytes"
                 stopped = Refused(413, rule, {"Connection": "close"})
                 raise stopped
+            if self._held > MOST_BODIES:
+                many = "too many large bodies at once: try again in a moment"
+                stopped = Refused(503, many, {"Connection": "close", "Retry-After": "1"})
+                raise stopped
+            gone = message["type"] == "http.disconnect" and not whole
+            whole = not message.get("more_body", False)
             return message
 
         async def observed(message: Message) -> None:
@@ -90,10 +112,10 @@ class Guard:
         try:
             path = scope["path"]
             private = (path.startswith("/api/") or path == "/metrics") and not path.startswith(OPEN)
-            door = self.doors.of(headers, path, private)
+            door, missing = self.doors.of(headers, path, private)
             metrics = door.metrics
             await self.doors.fresh(door)
-            scope["key"] = self._check(scope, headers, door, private)
+            self._check(scope, headers, door, missing, private)
             scope["service"] = door.service
             # What other workers acknowledged counts from here on.
             if door.service is not None and door.service.following is not None and private:
@@ -105,54 +127,90 @@ class Guard:
             stopped, status = None, refused.status
             if not sent:
                 await _refuse(observed, refused)
+        except ClientDisconnect:  # nobody is there to be told
+            gone = True
+        except asyncio.CancelledError:  # the service ends, and was patient
+            stopped, status = None, 503
+            if not sent:
+                await _refuse(observed, Refused(503, "the service ends: ask again", {"Retry-After": "1"}))
         finally:
+            self._held -= read
             route = getattr(scope.get("route"), "path", "other")
-            metrics.observe(route, status, time.perf_counter() - start)
+            metrics.observe(route, GONE if gone else status, time.perf_counter() - start)
 
-    def _check(self, scope: Scope, headers: dict[bytes, bytes], door: Door, private: bool) -> Key | None:
-        length = headers.get(b"content-length", b"0")
-        if not length.isdigit() or int(length) > self.largest:
-            raise Refused(413, f"the body must not exceed {self.largest:,} bytes")
-        key = self._key(scope, headers, door, private)
-        if door.rate:
-            door.count(key.name if key else (scope.get("client") or ("",))[0])
-        return key
-
-    def _key(self, scope: Scope, headers: dict[bytes, bytes], door: Door, private: bool) -> Key | None:
-        locked = door.keys is not None and door.keys.any()
-        if not locked and not self.doors.any_keys():
-            self._local(scope, headers)
-            if not self.doors.shops.named:
-                return None
-        if not private:
-            return None
+    def _check(
+        self, scope: Scope, headers: Mapping[bytes, bytes], door: Door, missing: Refused | None, private: bool
+    ) -> None:
+        """Raises `Refused`; what is let in has its key in `scope`, and whether it may see inner names."""
         given = headers.get(b"authorization", b"").decode("latin-1")
         token = given[7:] if given.lower().startswith("bearer ") else ""
         token = token or headers.get(b"x-api-key", b"").decode("latin-1")
         key = door.keys.find(token) if token and door.keys is not None else None
-        if key is None and (locked or token):
-            raise Refused(
-                401, "an API key is needed: Authorization: Bearer KEY", {"WWW-Authenticate": "Bearer"}
-            )
-        if key is None:
-            if self.doors.any_keys():
-                raise Refused(403, "this shop has no API key yet, and other shops do: make one for it")
-            return None
-        needed = _scope_of(scope["path"], scope["method"])
-        if needed not in key.scopes and "admin" not in key.scopes:
-            raise Refused(403, f"this key lacks the scope {needed!r}")
-        return key
+        # Before anything else, so that who has no key cannot ask without end.
+        self.doors.count(door, key, self.proxies.client(scope, headers))
+        length = headers.get(b"content-length", b"0")
+        if not length.isdigit() or len(length) > 18 or int(length) > self.largest:
+            raise Refused(413, f"the body must not exceed {self.largest:,} bytes")
+        keyless = self.doors.keyless
+        if keyless:
+            _check_local(scope, headers, self.hosts)
+        # Health of a shop that is named: only who has its key learns that there is such a shop.
+        named = self.doors.shops.named and HEADER in headers and scope["path"].startswith("/api/health/")
+        if private or named:
+            self._need(key, token, keyless=keyless, missing=missing)
+        if missing is not None:
+            raise missing
+        scope["key"] = key
+        scope["insider"] = keyless or (key is not None and not key.scopes.isdisjoint(("read", "admin")))
+        if key is not None and private:
+            needed = _scope_of(scope["path"], scope["method"])
+            if needed not in key.scopes and "admin" not in key.scopes:
+                raise Refused(403, f"this key lacks the scope {needed!r}")
 
-    def _local(self, scope: Scope, headers: dict[bytes, bytes]) -> None:
-        """Loopback only: a web page elsewhere must not reach it through the user's browser."""
-        host = urlsplit(f"//{headers.get(b'host', b'localhost').decode('latin-1')}").hostname
-        if host not in self.hosts:
-            raise Refused(403, "without API keys the service answers to loopback names only")
-        origin = headers.get(b"origin")
-        if scope["method"] not in ("GET", "HEAD") and origin is not None:
-            at = urlsplit(origin.decode("latin-1")).netloc
-            if at != headers.get(b"host", b"").decode("latin-1"):
-                raise Refused(403, "requests from other web pages are refused")
+    def _need(self, key: Key | None, token: str, *, keyless: bool, missing: Refused | None) -> None:
+        """Refuses who shows no key where one is needed, and who shows a wrong one where none is."""
+        if key is not None or (keyless and not token):
+            return
+        if missing is not None and (keyless or missing.status == 400 or (token and missing.status == 503)):
+            raise missing
+        if not keyless and not self.doors.any_keys():
+            rule = "no API key is in use, so nobody is let in: make one with  crossaisle keys add STORE NAME"
+            raise Refused(403, rule)
+        rule = "an API key is needed: Authorization: Bearer KEY"
+        raise Refused(401, rule, {"WWW-Authenticate": "Bearer"})
+
+
+def _check_local(scope: Scope, headers: Mapping[bytes, bytes], hosts: frozenset[str]) -> None:
+    """Refuses what comes from elsewhere: another machine, through a proxy, from a web page.
+
+    A page elsewhere reaches this machine through the browser of whoever opens it.
+    """
+    client = scope.get("client")
+    address = None if client is None else address_of(client[0])
+    if address is None or not address.is_loopback:
+        raise Refused(403, "without API keys the service answers this machine only: make a key for others")
+    names = 0
+    for name, _ in scope["headers"]:
+        names += name == b"host"
+        if name in PROXIED or name.startswith(b"x-forwarded"):
+            shown = name.decode("latin-1")[:64]
+            raise Refused(
+                403,
+                f"without API keys the service answers nobody through a proxy ({shown}): make a key with  "
+                "crossaisle keys add STORE NAME  and start it with --behind-proxy ADDRESS",
+            )
+    host = headers.get(b"host", b"localhost").lower()
+    parts = _HOST.fullmatch(host)
+    if parts is None or names > 1 or parts[1].decode() not in hosts:
+        raise Refused(403, "without API keys the service answers to loopback names only")
+    origin = headers.get(b"origin")
+    own = origin is None or origin.lower() in (b"http://" + host, b"https://" + host)
+    if own and headers.get(b"sec-fetch-site", b"none") in (b"none", b"same-origin"):
+        return
+    # A link elsewhere may lead to the page, which does nothing by itself.
+    followed = scope["path"] == "/" and headers.get(b"sec-fetch-mode") == b"navigate"
+    if not (own and followed and scope["method"] in ("GET", "HEAD")):
+        raise Refused(403, "requests from other web pages are refused")
 
 
 def _scope_of(path: str, method: str) -> str:

@@ -35,6 +35,8 @@ class Keys:
         """`readers`: where the store is read again while the service runs."""
         self._store, self._readers = store, readers
         self._known: dict[bytes, Key] = {}
+        self.made = False
+        """Whether a key was ever seen here, be it revoked or gone with its store."""
         self.read()
         self._read_at = time.monotonic()
 
@@ -47,14 +49,19 @@ class Keys:
         try:
             # Not for ever: lists are answered from memory while the database is away.
             await asyncio.wait_for(asyncio.shield(reading), WAIT_SECONDS)
-        except (StoreError, TimeoutError) as error:
+        except TimeoutError:
+            _LOG.warning("keys could not be read again: no answer within %g s", WAIT_SECONDS)
+        except StoreError as error:
             _LOG.warning("keys could not be read again: %s", error)
 
     def read(self) -> None:
         """Reads the keys; `StoreError` where the store does not answer."""
         with self._store.reading() as connection:
-            rows = connection.execute("SELECT digest, name, scopes FROM api_keys WHERE revoked = 0")
-            self._known = {d: Key(name, frozenset(scopes.split(","))) for d, name, scopes in rows}
+            rows = connection.execute("SELECT digest, name, scopes, revoked FROM api_keys").fetchall()
+        self._known = {
+            d: Key(n, frozenset(scopes.split(","))) for d, n, scopes, revoked in rows if not revoked
+        }
+        self.made = self.made or bool(rows)
 
     def find(self, token: str) -> Key | None:
         """The key of a token; None for an unknown or a revoked one."""
@@ -62,7 +69,7 @@ class Keys:
         return self._known.get(_digest(token))
 
     def any(self) -> bool:
-        """Whether there is a key at all."""
+        """Whether a key is in use."""
         return bool(self._known)
 
 

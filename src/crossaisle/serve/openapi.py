@@ -80,7 +80,7 @@ def _complete(document: dict[str, Any]) -> None:
     parts = document.setdefault("components", {})
     parts["responses"] = {f"Problem{status}": _refusal(status) for status in REFUSALS}
     parts["securitySchemes"] = {
-        "bearer": {"type": "http", "scheme": "bearer", "description": "Needed once the store has an API key"},
+        "bearer": {"type": "http", "scheme": "bearer", "description": "Needed once an API key was made"},
         "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
     }
     for name in ("HTTPValidationError", "ValidationError"):
@@ -111,7 +111,7 @@ def _with_shops(document: dict[str, Any], *, required: bool) -> None:
         for operation in methods.values():
             which = "ShopOrNone" if path.startswith(OPEN) else "Shop"
             operation.setdefault("parameters", []).append({"$ref": f"#/components/parameters/{which}"})
-            for status in (400, 404, 503) if which == "Shop" else (404, 503):
+            for status in (400, 404, 503) if which == "Shop" else (401, 404, 503):
                 found = {"$ref": f"#/components/responses/Problem{status}"}
                 operation["responses"].setdefault(str(status), found)
 

@@ -70,10 +70,11 @@ async def live() -> Response:
 async def ready(request: Request) -> Response:
     """A model is loaded and warm: requests may come. Lists do not need the store, so it is only named.
 
-    Where there are several shops and none is named: at least one of them may be asked.
+    Where there are several shops and none is named: at least one of them may be asked. Model and store are
+    told to who has a key that may read, and where none is needed.
     """
     service: Service | None = request.scope["service"]
-    if service is None:
+    if service is None or not request.scope["insider"]:
         return as_json({"status": "ready"})
     return as_json({"status": "ready", "model": service.active.name, "store": service.store.state})
 

@@ -6,11 +6,13 @@ import gc
 import importlib.util
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crossaisle.errors import ConfigError, MissingDependencyError
+from crossaisle.errors import ConfigError, MissingDependencyError, StoreError
+from crossaisle.serve import access
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -32,6 +34,9 @@ class Settings:
     rate: float | None
     largest_body: int
     image_hosts: Sequence[str] = ()
+    behind_proxy: Sequence[str] = ()
+    keyless: bool | None = None
+    """Whether requests need no key: decided once, by who starts first; None before."""
 
     @property
     def place(self) -> str:
@@ -46,6 +51,7 @@ class Settings:
             raise ConfigError(
                 f"with --shops, stores, folders of models and image hosts are named in {self.shops}"
             )
+        access.Proxies(self.behind_proxy)
 
 
 def serve(
@@ -60,13 +66,15 @@ def serve(
     largest_body: int = 16_000_000,
     workers: int = 1,
     image_hosts: Sequence[str] = (),
+    behind_proxy: Sequence[str] = (),
 ) -> None:
     """Serves until it is told to stop. `store` is by default the model's name with `.sqlite` added.
 
     `models`: a folder of saved models between which the service may be switched. `shops`: a TOML file that
     names several shops, in place of a model. `workers`: processes that answer. `image_hosts`: where
-    pictures of new items may be fetched from. Raises `ConfigError` for an address that others can reach
-    while a store has no API key.
+    pictures of new items may be fetched from. `behind_proxy`: addresses and networks of the proxies in
+    front. Raises `ConfigError` for an address that others can reach, or with proxies, while a store has no
+    API key.
     """
     needs_extra()
     settings = Settings(
@@ -79,19 +87,19 @@ def serve(
         rate=rate,
         largest_body=largest_body,
         image_hosts=tuple(image_hosts),
+        behind_proxy=tuple(behind_proxy),
     )
     if workers > 1:
         from crossaisle.serve.workers import supervise
 
         supervise(settings, workers)
         return
-    import uvicorn
-
     from crossaisle.serve.connections import config
+    from crossaisle.serve.ending import EndingServer
 
     app = application(settings, open_shops(settings))
     try:
-        uvicorn.Server(config(app, host=host, port=port, log_level="info")).run()
+        EndingServer(config(app, host=host, port=port, log_level="info")).run()
     except KeyboardInterrupt:  # the server has closed everything and only passes the signal on
         return
 
@@ -99,23 +107,45 @@ def serve(
 def application(settings: Settings, opened: Shops) -> FastAPI:
     """The application and a process made ready for it; `ConfigError` where others could come in."""
     from crossaisle.serve.app import create_app
-    from crossaisle.serve.guard import LOOPBACK
-    from crossaisle.serve.keys import Keys
 
-    host = settings.host
-    for service in opened.services.values():
-        if host not in LOOPBACK and not Keys(service.store).any():
+    keyless = settings.keyless
+    if keyless is None:
+        try:
+            with opened.stores() as stores:
+                keyless = access.keyless(settings.host, settings.behind_proxy, stores)
+        except ConfigError:
             opened.close()
-            raise ConfigError(
-                f"{host} can be reached by others and the store has no API key: make one with  "
-                f"crossaisle keys add {service.store.name} NAME  or serve on 127.0.0.1"
-            )
+            raise
     # The thread that scores must not keep the event loop waiting for 5 ms, Python's default.
     sys.setswitchinterval(0.001)
     # The catalogue lives as long as the process: the collector need not walk through it again and again.
     gc.collect()
     gc.freeze()
-    return create_app(opened, rate=settings.rate, largest_body=settings.largest_body)
+    return create_app(
+        opened,
+        rate=settings.rate,
+        largest_body=settings.largest_body,
+        keyless=keyless,
+        proxies=settings.behind_proxy,
+    )
+
+
+def decided(settings: Settings) -> Settings:
+    """Settings that say whether requests need a key; `ConfigError` where others could come in."""
+    from crossaisle.serve.shops import read_shops
+    from crossaisle.serve.store import Store
+
+    places = [settings.place]
+    if settings.shops is not None:
+        places = [shop.place for shop in read_shops(settings.shops).values()]
+    with ExitStack() as stack:
+        stores: list[Store | None] = []
+        for place in places:
+            try:
+                stores.append(stack.enter_context(closing(Store(place))))
+            except StoreError:  # said by who serves it
+                stores.append(None)
+        return replace(settings, keyless=access.keyless(settings.host, settings.behind_proxy, stores))
 
 
 def open_shops(
@@ -143,7 +173,7 @@ def open_shops(
     except BaseException:
         service.close()
         raise
-    return Shops.alone(service, worker=worker)
+    return Shops.alone(service, board=board, worker=worker)
 
 
 def _text(path: str | Path | None) -> str | None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 import re
 import tomllib
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from itertools import permutations
@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from crossaisle.config import build
-from crossaisle.errors import ConfigError, CrossaisleError, nearest
+from crossaisle.errors import ConfigError, CrossaisleError, StoreError, nearest
 
 if TYPE_CHECKING:
     from crossaisle.serve.board import Board
     from crossaisle.serve.service import Service
+    from crossaisle.serve.store import Store
 
 _LOG = logging.getLogger(__name__)
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -150,7 +151,8 @@ class Shops:
         self.named = named
         self.worker: int | None = None
         """The number of this process, where there are several."""
-        self._board: Board | None = None
+        self.board: Board | None = None
+        """What the processes share."""
         self._run = ""
         self.configs: dict[str, ShopConfig] = {}
         self.broken: dict[str, str] = {}
@@ -158,10 +160,10 @@ class Shops:
         self.rates: dict[str, float] = {}
 
     @classmethod
-    def alone(cls, service: Service, *, worker: int | None = None) -> Shops:
+    def alone(cls, service: Service, *, board: Board | None = None, worker: int | None = None) -> Shops:
         """One shop without a name."""
         shops = cls({"": service}, named=False)
-        shops.worker = worker
+        shops.board, shops.worker = board, worker
         return shops
 
     @classmethod
@@ -178,7 +180,7 @@ class Shops:
         `board`, `worker`, `run`: where several processes serve them.
         """
         shops = cls({})
-        shops._board, shops.worker, shops._run = board, worker, run
+        shops.board, shops.worker, shops._run = board, worker, run
         shops.configs = dict(configs)
         shops.rates = {name: c.rate for name, c in configs.items() if c.rate is not None}
         for name in configs:
@@ -197,7 +199,7 @@ class Shops:
 
         config, service = self.configs[name], None
         try:
-            seat = None if self._board is None else self._board.seat(name, self.worker or 0)
+            seat = None if self.board is None else self.board.seat(name, self.worker or 0)
             service = Service.open(
                 config.model,
                 config.place,
@@ -228,6 +230,20 @@ class Shops:
     def calm(self) -> float:
         """Seconds since somebody asked anything, in any shop and of any worker."""
         return min(service.calm for service in self.services.values())
+
+    @contextmanager
+    def stores(self) -> Iterator[list[Store | None]]:
+        """The stores of all shops, also of those not served; None for one that cannot be opened."""
+        from crossaisle.serve.store import Store
+
+        with ExitStack() as stack:
+            found: list[Store | None] = [service.store for service in self.services.values()]
+            for name in self.broken:
+                try:
+                    found.append(stack.enter_context(closing(Store(self.configs[name].place))))
+                except StoreError:
+                    found.append(None)
+            yield found
 
     def close(self) -> None:
         """Closes every shop."""

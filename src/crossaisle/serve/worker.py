@@ -16,8 +16,8 @@ import threading
 import time
 from pathlib import Path
 
-LAST_SECONDS = 30.0
-"""What is under way has this time to end."""
+LAST_SECONDS = 25.0
+"""A process ends so long after it was told to, at the latest."""
 
 
 def main() -> None:

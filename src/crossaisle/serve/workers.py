@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from crossaisle.errors import ConfigError, CrossaisleError, StoreError
 from crossaisle.serve.board import Board
-from crossaisle.serve.run import Settings
+from crossaisle.serve.run import Settings, decided
 from crossaisle.serve.worker import LAST_SECONDS
 from crossaisle.sharing import SharedFolder
 
@@ -42,6 +42,7 @@ def supervise(settings: Settings, workers: int) -> None:
     """Starts workers and keeps them until it is told to stop. Raises what keeps them from starting."""
     settings.check()
     with closing(Stores(_places(settings))) as stores:
+        settings = decided(settings)  # who is started again later does not decide anew
         board = Board.create(list(stores.places), workers)
         try:
             with _bound(settings.host, settings.port) as listening, closing(SharedFolder()) as shared:
@@ -246,7 +247,7 @@ class Supervisor:
         running = [worker.process for worker in self._workers if worker.process is not None]
         for process in running:
             process.terminate()
-        end = time.monotonic() + LAST_SECONDS
+        end = time.monotonic() + LAST_SECONDS + 2.0
         while any(process.poll() is None for process in running):
             if self._hurry or time.monotonic() > end:
                 for process in running:
