@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from crossaisle.cli.output import AsJson, show, show_json, show_table
+from crossaisle.cli.output import AsJson, say, show, show_json, show_table
 
 if TYPE_CHECKING:
     from crossaisle.data.importer import Imported
@@ -223,9 +223,9 @@ def _show_run(result: dict[str, Any], as_json: bool) -> None:
         [list(_headline_cells(row)) for row in result["headline"]],
     )
     for example in result["examples"]:
-        print(f"{example['user']} could want")
+        say(f"{example['user']} could want")
         for item in example["items"]:
-            print(f"  {item['title']} ({item['category']}): {item['why']}")
+            say(f"  {item['title']} ({item['category']}): {item['why']}")
     print(f"\n{result['report']}  {result['metrics']}  {result['model']}")
     print(f"{result['seconds']:.0f} s, {result['peak_mb']:,.0f} MB")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crossaisle.cli.output import AsJson, show_json
+from crossaisle.cli.output import AsJson, say, show_json
 
 if TYPE_CHECKING:
     from crossaisle.errors import CrossaisleError
@@ -80,7 +80,7 @@ def refit(
     try:
         for found in rounds:
             if isinstance(found, CrossaisleError):
-                print(found, file=sys.stderr)
+                say(str(found), on_the_side=True)
             elif as_json:
                 show_json(found.to_dict())
             else:

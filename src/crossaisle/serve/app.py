@@ -12,9 +12,19 @@ from fastapi.responses import Response
 
 from crossaisle import __version__
 from crossaisle.client.answers import Problem
-from crossaisle.serve import openapi, problems, routes_experiments, routes_items, routes_lists, routes_state
+from crossaisle.serve import (
+    openapi,
+    problems,
+    routes_events,
+    routes_experiments,
+    routes_items,
+    routes_lists,
+    routes_people,
+    routes_state,
+)
 from crossaisle.serve.doors import Doors
 from crossaisle.serve.guard import LOOPBACK, Guard
+from crossaisle.serve.paths import WrittenPaths
 from crossaisle.serve.service import Service
 from crossaisle.serve.shops import Shops
 
@@ -59,13 +69,15 @@ def create_app(
         redoc_url=None,
         responses={422: {"model": Problem}},
     )
-    routers = (routes_lists.router, routes_items.router, routes_experiments.router, routes_state.router)
+    modules = routes_lists, routes_events, routes_items, routes_people, routes_experiments, routes_state
+    routers = [one.router for one in modules]
     for router in routers:
         app.include_router(router)
     openapi.install(app, shops=len(shops.names) if shops.named else 0)
     problems.install(app, routers)
     _add_page(app)
     app.add_middleware(Guard, doors=doors, largest_body=largest_body, hosts=hosts)
+    app.add_middleware(WrittenPaths)
     return app
 
 

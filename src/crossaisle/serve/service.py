@@ -25,6 +25,7 @@ from crossaisle.serve.histories import LiveHistories
 from crossaisle.serve.live import LiveShop
 from crossaisle.serve.metrics import Metrics
 from crossaisle.serve.pictures import Pictures
+from crossaisle.serve.room import Room
 from crossaisle.serve.store import Event, Picture, Store
 from crossaisle.serve.trends import ARRIVALS, Pairs
 from crossaisle.serve.warming import CALM, ahead, warm
@@ -61,6 +62,7 @@ class Service:
         self.following = following
         self.live = LiveHistories(self._known_events(), store.forgotten())
         self.changed: dict[str, dict[str, Any]] = store.items()
+        self.room = Room.of(self.changed)
         self.active = self.previous = model
         if following is not None and following.latest is not None:
             self.active, self.previous = map(Path, following.latest)
@@ -229,8 +231,8 @@ class Service:
         await self._change(lambda changed: {item: {**changed.get(item, {}), **fields}}, pictures)
 
     async def delete_item(self, item: str) -> None:
-        """Takes an item out of the shop, and its picture out of the store."""
-        await self._change(lambda changed: {item: {**changed.get(item, {}), "deleted": True}}, {item: None})
+        """Takes an item out of the shop, and what is known of it and its picture out of the store."""
+        await self._change(lambda _: {item: {"deleted": True}}, {item: None})
 
     async def put_picture(self, item: str, content: bytes) -> None:
         """Keeps the picture of an item, which is new where nothing is known of it."""
@@ -262,6 +264,7 @@ class Service:
         if new := {item: one for item, one in put.items() if one is not None}:
             # The model may have been switched since they were looked at.
             put |= await self.in_order(self.pictures.looked_at_by, base, new, self.store.picture)
+        room = self.room.after(self.changed, bodies, base.dataset.n_items if keep else None)
         changed, kept = self.changed | dict(bodies), self.kept
         if put:
             kept = {item: one for item, one in kept.items() if item not in put}
@@ -270,7 +273,7 @@ class Service:
         arms = await self.in_order(self.experiments.rebuilt, base, changed, kept)
         if keep:
             await _done(self.store.put_items(dict(bodies), put))
-        self.changed, self.kept, self.shop = changed, kept, shop
+        self.changed, self.kept, self.shop, self.room = changed, kept, shop, room
         self.experiments.use(arms)
 
     async def _rebuilt(

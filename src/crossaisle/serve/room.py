@@ -1,0 +1,54 @@
+"""`Room`: how much a shop has put in, and that it stays within what one process can hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from crossaisle.errors import ConflictError
+
+MOST_ITEMS = 1_000_000
+"""Of one shop, besides as many as its model has. Deleted ones count: their ids are kept."""
+MOST_BYTES = 500_000_000
+"""Of what was put in, as JSON; in memory it is several times as much."""
+Bodies = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Room:
+    """What the items take that were put in or changed."""
+
+    items: int
+    size: int
+    """Bytes."""
+
+    @classmethod
+    def of(cls, bodies: Bodies) -> Room:
+        """What they take together."""
+        return cls(len(bodies), sum(map(_size, bodies.values())))
+
+    def after(self, before: Bodies, bodies: Bodies, known: int | None) -> Room:
+        """What they take once some have changed. `known`: how many items the model has, or None where nothing is
+        refused, because another process has decided already. Raises `ConflictError` where there is no room.
+        """
+        items, size = self.items, self.size
+        for name, body in bodies.items():
+            old = before.get(name)
+            items += old is None
+            size += _size(body) - (0 if old is None else _size(old))
+        if known is not None and items > self.items and items > MOST_ITEMS + known:
+            raise ConflictError(
+                f"this shop is full: at most {MOST_ITEMS:,} items may be put in, deleted ones included"
+            )
+        if known is not None and size > self.size and size > MOST_BYTES:
+            raise ConflictError(
+                f"this shop is full: what is put in may take {MOST_BYTES:,} bytes: delete items, or say less of them"
+            )
+        return Room(items, size)
+
+
+def _size(body: Mapping[str, Any]) -> int:
+    return len(orjson.dumps(body))
