@@ -26,7 +26,7 @@ def show_json(value: Any) -> None:
     print(escaped_control(text))
 
 
-def say(text: str, *, on_the_side: bool = False) -> None:
+def tell(text: str, *, on_the_side: bool = False) -> None:
     """A line that holds texts out of data; `on_the_side`: on stderr."""
     print(without_control(text), file=sys.stderr if on_the_side else None)
 

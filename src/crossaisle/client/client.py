@@ -242,8 +242,9 @@ class Client:
         self._ask("PUT", f"/api/users/{_part(user)}", body=attributes)
 
     def delete_user(self, user: str) -> int:
-        """Deletes everything about a person; gives the number of events deleted. `ServiceError` with status 404
-        where nothing was known.
+        """Deletes everything about a person; gives the number of events deleted.
+
+        Raises `ServiceError` with status 404 where nothing was known.
         """
         found: Forgotten = read(Forgotten, self._ask("POST", "/api/users/delete", body={"user": user}))
         return found.events_deleted

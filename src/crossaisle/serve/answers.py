@@ -79,7 +79,7 @@ def of_item(shop: LiveShop, row: int) -> dict[str, Any]:
 
 
 def _attributes(text: str | None) -> Any:
-    """Older versions let in NaN and halves of surrogate pairs, which no JSON has: null, and a question mark."""
+    """Older versions let in NaN and halves of surrogate pairs, which no JSON has: now null, or `?`."""
     if not text:
         return {}
     try:

@@ -31,8 +31,10 @@ class Room:
         return cls(len(bodies), sum(map(_size, bodies.values())))
 
     def after(self, before: Bodies, bodies: Bodies, known: int | None) -> Room:
-        """What they take once some have changed. `known`: how many items the model has, or None where nothing is
-        refused, because another process has decided already. Raises `ConflictError` where there is no room.
+        """What they take once some have changed.
+
+        `known`: how many items the model has; None where another process has decided already. Raises
+        `ConflictError` where there is no room.
         """
         items, size = self.items, self.size
         for name, body in bodies.items():
@@ -45,7 +47,7 @@ class Room:
             )
         if known is not None and size > self.size and size > MOST_BYTES:
             raise ConflictError(
-                f"this shop is full: what is put in may take {MOST_BYTES:,} bytes: delete items, or say less of them"
+                f"this shop is full: what is put in may take {MOST_BYTES:,} bytes; delete items that are gone"
             )
         return Room(items, size)
 
