@@ -101,10 +101,8 @@ def _log_now_and_then(text: str) -> None:
 
 
 def allowed(routers: Sequence[APIRouter], path: str) -> str:
-    """The methods of all routes of a path, for `Allow`."""
-    found: set[str] = set()
-    for router in routers:
-        for route in router.routes:
-            if isinstance(route, APIRoute) and route.path_regex.match(path):
-                found |= route.methods or set()
-    return ", ".join(sorted(found))
+    """The methods of all routes of a path, for `Allow`; of a path that could be an id, too, its own."""
+    routes = [one for router in routers for one in router.routes if isinstance(one, APIRoute)]
+    fit = [route for route in routes if route.path_regex.match(path)]
+    fit = [route for route in fit if route.path == path] or fit
+    return ", ".join(sorted({method for route in fit for method in route.methods or ()}))
