@@ -30,8 +30,8 @@ from crossaisle.serve.reading import InvalidError, described
 from crossaisle.serve.store import Busy
 
 _LOG = logging.getLogger(__name__)
-UNAVAILABLE = "the store does not answer: try again in a moment; the service's log tells more"
-"""What a client is told of it: where the store is concerns nobody else."""
+UNAVAILABLE = "the store does not answer: try again in a moment, events with the same key"
+"""What a client is told; where the store is and what is wrong with it stands in the log."""
 SILENCE_SECONDS = 10.0
 """The same trouble with the store is logged this often."""
 _logged: dict[str, float] = {}
