@@ -201,6 +201,18 @@ def test_attributes_have_limits_of_items_and_of_people(
     talk(service, conversation)
 
 
+def test_an_item_does_not_grow_too_large_bit_by_bit(service: Service) -> None:
+    async def conversation(client: httpx.AsyncClient) -> None:
+        many = {f"a{n}": "x" * 1000 for n in range(60)}
+        assert (await client.put("/api/items/x", json={**RYE, "attributes": many})).status_code == 201
+        longer = await client.patch("/api/items/x", json={"description": "x" * 10_000})
+        assert longer.status_code == 422
+        assert longer.json()["detail"].startswith("item 'x': must not exceed 64,000 bytes as JSON (found 7")
+        assert (await client.get("/api/items/x")).json()["description"] == ""
+
+    talk(service, conversation)
+
+
 def test_of_a_deleted_item_nothing_is_kept_but_that(service: Service, model: Path) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         await client.put("/api/items/rye", json={**RYE, "description": "much " * 100})

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import httpx
 
 from crossaisle.client import Client
 from crossaisle.serve import people
-from crossaisle.serve.experiments.log import Exposure
+from crossaisle.serve.experiments.log import ExperimentLog, Exposure
 from crossaisle.serve.service import Service
-from crossaisle.serve.store import Event
+from crossaisle.serve.store import Event, Store
 from tests.serve.conftest import running, talk
 
 
@@ -33,7 +34,25 @@ def test_events_come_in_pages(service: Service) -> None:
     talk(service, conversation)
 
 
-def test_lists_that_were_shown_come_in_pages(service: Service, monkeypatch: object) -> None:
+def test_pages_are_the_same_in_every_database(place: str | Path) -> None:
+    store = Store(place)
+    try:
+        log = ExperimentLog(store)
+        store.add(
+            [Event(None, user, f"i{n}", "view", 1.7e9 - n) for n in range(5) for user in ("zoe", "kim")]
+        ).result()
+        log.add([Exposure("x", "a", "zoe", 1.0, ("bread",), (1.0,), 0.5)]).result()
+        first = people.page(store, log, "zoe", 3, 0, 0)
+        rest = people.page(store, log, "zoe", 3, first["next"], 2**62 - 1)
+        assert [e["item"] for e in first["events"] + rest["events"]] == [f"i{n}" for n in range(5)]
+        assert (first["total"], rest["next"], len(first["shown"]), rest["shown"]) == (5, None, 1, [])
+        nobody = people.page(store, log, "nobody", 3, 0, 0)
+        assert (nobody["total"], nobody["shown_total"], nobody["next"]) == (0, 0, None)
+    finally:
+        store.close()
+
+
+def test_lists_that_were_shown_come_in_pages(service: Service) -> None:
     log = service.experiments.log
     log.add(
         [Exposure("x", "a", "zoe", float(n), ("bread",), (1.0,), 0.5) for n in range(people.LISTS + 5)]

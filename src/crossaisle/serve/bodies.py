@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError
 from crossaisle.data.control import tidied
 from crossaisle.data.query import Placement, Query
 from crossaisle.errors import DataError, nearest, shorten
+from crossaisle.serve.room import LARGEST_BODY
 from crossaisle.serve.store import Event
 
 LONGEST_ID = 256
@@ -22,8 +23,6 @@ LONGEST_TEXT = 10_000
 LONGEST_VALUE = 1_000
 """Of an attribute."""
 MOST_ATTRIBUTES = 100
-LARGEST_BODY = 64_000
-"""Bytes, as JSON, of an item or of the attributes of a person: every answer that shows them carries them."""
 HINTED = 32
 """A wrong name of up to this many characters may be a slip; looking for the right one takes time."""
 FIELDS = ("user", "item", "kind", "time", "key", "value", "quantity")

@@ -8,8 +8,10 @@ from typing import Any
 
 import orjson
 
-from crossaisle.errors import ConflictError
+from crossaisle.errors import ConflictError, DataError, shorten
 
+LARGEST_BODY = 64_000
+"""Bytes, as JSON, of an item or of the attributes of a person: every answer that shows them carries them."""
 MOST_ITEMS = 1_000_000
 """Of one shop, besides as many as its model has. Deleted ones count: their ids are kept."""
 MOST_BYTES = 500_000_000
@@ -34,13 +36,16 @@ class Room:
         """What they take once some have changed.
 
         `known`: how many items the model has; None where another process has decided already. Raises
-        `ConflictError` where there is no room.
+        `ConflictError` where there is no room, and `DataError` for an item that grows too large bit by bit.
         """
         items, size = self.items, self.size
         for name, body in bodies.items():
             old = before.get(name)
-            items += old is None
-            size += _size(body) - (0 if old is None else _size(old))
+            now, then = _size(body), 0 if old is None else _size(old)
+            if known is not None and now > max(then, LARGEST_BODY):
+                rule = f"must not exceed {LARGEST_BODY:,} bytes as JSON (found {now:,})"
+                raise DataError(f"item {shorten(name)}: {rule}")
+            items, size = items + (old is None), size + now - then
         if known is not None and items > self.items and items > MOST_ITEMS + known:
             raise ConflictError(
                 f"this shop is full: at most {MOST_ITEMS:,} items may be put in, deleted ones included"
