@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import cast
 
 import httpx
 import numpy as np
 import pytest
 
-from crossaisle.errors import StoreError
+from crossaisle.errors import ConflictError, StoreError
 from crossaisle.serve.histories import LiveHistories
+from crossaisle.serve.routes_events import _Stream
 from crossaisle.serve.service import Service
 from crossaisle.serve.store import Event, Store
 from tests.serve.conftest import talk
@@ -126,3 +130,78 @@ def test_late_events_find_their_place() -> None:
         one_by_one.add([event])
     assert one_by_one.of("u")[:2] == LiveHistories(events).of("u")[:2]
     assert list(one_by_one.of("u").days) == sorted(one_by_one.of("u").days)
+
+
+def test_one_key_in_the_header_makes_many_events_count_once(service: Service) -> None:
+    event = {"user": "zoe", "item": "bread"}
+    lines = (
+        b'{"user":"zoe","item":"jam"}\n\n{"user":"zoe","item":"jam","key":"own"}\n{"user":"zoe","item":"jam"}'
+    )
+
+    async def conversation(client: httpx.AsyncClient) -> None:
+        header = {"idempotency-key": "h1"}
+        for fresh in (2, 0):
+            answer = await client.post("/api/events", json=[event, {**event, "key": None}], headers=header)
+            assert answer.json() == {"accepted": fresh, "duplicates": 2 - fresh}
+        header = {"idempotency-key": "h2", "content-type": "application/x-ndjson"}
+        for fresh in (3, 0):
+            answer = await client.post("/api/events", content=lines, headers=header)
+            assert (answer.json()["accepted"], answer.json()["duplicates"]) == (fresh, 3 - fresh)
+        long = {"idempotency-key": "h" * 241}
+        assert (await client.post("/api/events", json=event, headers=long)).status_code == 422
+
+    talk(service, conversation)
+    keys = {event.key for event in service.store.events_of("zoe")}
+    assert keys == {"h1/0", "h1/1", "h2/1", "own", "h2/4"}
+
+
+def test_lines_that_are_too_long_are_counted_and_not_gathered(service: Service) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b'{"user":"zoe","item":"bread"}\n{"user":"'
+        for _ in range(100):
+            yield b"a" * 10_000
+        yield b'"}\n{"user":"zoe","item":"jam"}'
+
+    async def conversation(client: httpx.AsyncClient) -> None:
+        kind = {"content-type": "application/x-ndjson"}
+        answer = await client.post("/api/events", content=pieces(), headers=kind)
+        assert answer.json() == {
+            "accepted": 2,
+            "duplicates": 0,
+            "refused": 1,
+            "errors": ["line 2: a line must not exceed 64,000 bytes"],
+        }
+
+    talk(service, conversation)
+
+
+class Conflicts:
+    """A service that knows some keys of other events. `telling`: it says which rows they are."""
+
+    def __init__(self, telling: bool) -> None:
+        self.telling, self.kept, self.asked = telling, list[Event](), 0
+
+    async def add_events(self, events: Sequence[Event]) -> int:
+        self.asked += 1
+        rows = [row for row, event in enumerate(events) if event.key in ("k3", "k700")]
+        if rows:
+            error = ConflictError("the key is known of another event")
+            if self.telling:
+                vars(error)["rows"] = rows
+            raise error
+        self.kept += events
+        return len(events)
+
+
+@pytest.mark.parametrize("telling", [True, False])
+def test_lines_whose_keys_are_known_of_other_events_are_described(telling: bool) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        for n in range(1000):
+            yield b'{"user":"zoe","item":"bread","key":"k%d"}\n' % n
+
+    known = Conflicts(telling)
+    answer = asyncio.run(_Stream(cast(Service, known), None).take(chunks()))
+    assert (answer["accepted"], answer["refused"]) == (998, 2)
+    assert answer["errors"] == [f"line {n}: the key 'k{n - 1}' is known of another event" for n in (4, 701)]
+    assert [event.key for event in known.kept] == [f"k{n}" for n in range(1000) if n not in (3, 700)]
+    assert known.asked < 50

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
 
+from crossaisle.serve import answers, room
 from crossaisle.serve.service import Service
 from tests.serve.conftest import talk
 
@@ -150,3 +152,144 @@ def test_a_person_can_be_read_and_deleted(service: Service) -> None:
     for file in service.store.path.parent.iterdir():
         assert b"secret-key" not in file.read_bytes()
         assert b"Ghent" not in file.read_bytes()
+
+
+def test_texts_come_without_control_characters_as_when_they_are_imported(service: Service) -> None:
+    odd = {
+        "title": "Rye \x1b[31mbread\x00 \u202ewith\n seeds ",
+        "description": "\x9b2J",
+        "brand": "a\u2066b",
+        "categories": [["Bak\x07ery", "Bread"]],
+        "attributes": {"si\x1bze": "1\x00 kg ", "n": 2},
+    }
+
+    async def conversation(client: httpx.AsyncClient) -> None:
+        item = (await client.put("/api/items/rye", json=odd)).json()
+        assert (item["title"], item["description"], item["brand"]) == ("Rye [31mbread with seeds", "2J", "ab")
+        assert (item["categories"], item["attributes"]) == ([["Bakery", "Bread"]], {"size": "1 kg", "n": 2.0})
+        for nothing in ({"title": "\x00 \x1b"}, {"title": "x", "categories": [["\u202e"]]}):
+            answer = await client.put("/api/items/x", json=nothing)
+            assert (answer.status_code, "can be seen" in answer.json()["detail"]) == (422, True)
+        await client.put("/api/users/zoe", json={"na\x1bme": "\u202eeoz"})
+        assert (await client.get("/api/users/zoe")).json()["attributes"] == {"name": "eoz"}
+
+    talk(service, conversation)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "says"),
+    [
+        ({"a": "x" * 1001}, "at most 1000 characters"),
+        ({"n" * 101: 1}, "at most 100 characters"),
+        ({f"a{n}": 1 for n in range(101)}, "holds at most 100 entries (found 101)"),
+        ({f"a{n}": "x" * 1000 for n in range(70)}, "must not exceed 64,000 bytes as JSON (found 70,"),
+        ({"a": [1]}, "valid string"),
+    ],
+)
+def test_attributes_have_limits_of_items_and_of_people(
+    service: Service, attributes: dict[str, object], says: str
+) -> None:
+    async def conversation(client: httpx.AsyncClient) -> None:
+        whole = {"title": "Rye", "attributes": attributes}
+        for answer in (
+            await client.put("/api/items/x", json=whole),
+            await client.patch("/api/items/bread", json={"attributes": attributes}),
+            await client.post("/api/items", json=[{"id": "x", **whole}]),
+            await client.put("/api/users/zoe", json=attributes),
+        ):
+            assert answer.status_code == 422
+            assert says in str(answer.json())
+        assert (await client.get("/api/items/x")).status_code == 404
+
+    talk(service, conversation)
+
+
+def test_an_item_does_not_grow_too_large_bit_by_bit(service: Service) -> None:
+    async def conversation(client: httpx.AsyncClient) -> None:
+        many = {f"a{n}": "x" * 1000 for n in range(60)}
+        assert (await client.put("/api/items/x", json={**RYE, "attributes": many})).status_code == 201
+        longer = await client.patch("/api/items/x", json={"description": "x" * 10_000})
+        assert longer.status_code == 422
+        assert longer.json()["detail"].startswith("item 'x': must not exceed 64,000 bytes as JSON (found 7")
+        assert (await client.get("/api/items/x")).json()["description"] == ""
+
+    talk(service, conversation)
+
+
+def test_of_a_deleted_item_nothing_is_kept_but_that(service: Service, model: Path) -> None:
+    async def conversation(client: httpx.AsyncClient) -> None:
+        await client.put("/api/items/rye", json={**RYE, "description": "much " * 100})
+        await client.patch("/api/items/jam", json={"price": 1.0})
+        for name in ("rye", "jam"):
+            assert (await client.delete(f"/api/items/{name}")).status_code == 204
+        assert service.changed["rye"] == service.changed["jam"] == {"deleted": True}
+        assert (await client.put("/api/items/rye", json=RYE)).status_code == 201
+        assert (await client.put("/api/items/jam", json={"title": "Jam"})).status_code == 200
+
+    talk(service, conversation)
+    assert service.store.items()["rye"]["title"] == RYE["title"]
+
+
+def test_a_value_that_is_no_number_is_refused_and_not_kept(service: Service) -> None:
+    async def conversation(client: httpx.AsyncClient) -> None:
+        json = {"content-type": "application/json"}
+        for odd in ("NaN", "-Infinity", "1e999", '"\\ud800"'):
+            attributes = f'{{"a":{odd}}}'
+            item = f'{{"title":"Odd thing","attributes":{attributes}}}'
+            for path, body in (("/api/items/odd", item), ("/api/users/odd", attributes)):
+                assert (await client.put(path, content=body, headers=json)).status_code == 422
+        assert (await client.get("/api/items?q=thing")).json()["total"] == 0
+        assert (await client.get("/api/users/odd")).status_code == 404
+
+    talk(service, conversation)
+
+
+def test_items_that_an_older_version_kept_with_nan_are_answered(service: Service, model: Path) -> None:
+    nan = {"title": "Odd thing", "attributes": {"a": float("nan"), "b": float("inf"), "c": 1.0}}
+    service.store.put_items({"odd": nan, "bread": {"attributes": {"a": float("nan")}}}).result()
+    service.store.put_user("zoe", {"a": float("nan")}).result()
+    again = Service.open(model, service.store.path)
+
+    async def conversation(client: httpx.AsyncClient) -> None:
+        assert (await client.get("/api/items/odd")).json()["attributes"] == {"a": None, "b": None, "c": 1.0}
+        assert (await client.get("/api/items?q=thing")).json()["total"] == 1
+        assert (await client.get("/api/items/bread")).json()["attributes"] == {"a": None}
+        assert (await client.patch("/api/items/odd", json={"price": 2})).json()["attributes"]["a"] is None
+        assert (await client.get("/api/users/zoe")).json()["attributes"] == {"a": None}
+
+    try:
+        talk(again, conversation)
+    finally:
+        again.close()
+
+
+def test_a_model_whose_attributes_hold_what_json_has_not_is_answered() -> None:
+    assert answers._attributes('{"a": NaN, "b": "\\ud800", "c": [1e999]}') == {
+        "a": None,
+        "b": "?",
+        "c": [math.inf],
+    }
+    assert answers._attributes("") == answers._attributes(None) == {}
+    assert answers.as_json(answers._attributes('{"c": 1e999}')).body == b'{"c":null}'
+
+
+def test_a_shop_that_is_full_takes_no_more_items(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    n = service.shop.base.dataset.n_items
+    monkeypatch.setattr(room, "MOST_ITEMS", 2 - n)
+
+    async def conversation(client: httpx.AsyncClient) -> None:
+        assert (await client.put("/api/items/rye1", json=RYE)).status_code == 201
+        assert (await client.put("/api/items/rye2", json=RYE)).status_code == 201
+        full = await client.put("/api/items/rye3", json=RYE)
+        assert full.status_code == 409
+        assert full.json()["detail"].startswith("this shop is full: at most ")
+        assert (await client.patch("/api/items/rye1", json={"price": 1})).status_code == 200
+        monkeypatch.setattr(room, "MOST_ITEMS", 1000)
+        monkeypatch.setattr(room, "MOST_BYTES", service.room.size + 10)
+        full = await client.put("/api/items/rye3", json=RYE)
+        assert (full.status_code, "bytes" in full.json()["detail"]) == (409, True)
+        assert (await client.delete("/api/items/rye1")).status_code == 204
+        assert (await client.put("/api/items/rye1", json=RYE)).status_code == 201
+        assert service.room == room.Room.of(service.changed)
+
+    talk(service, conversation)

@@ -19,6 +19,7 @@ from benchmarks.local_servers import Missing, Postgres
 from crossaisle.errors import ConflictError, DataError, MissingDependencyError, StoreError, UnknownIdError
 from crossaisle.serve.keys import Keys, add_key, list_keys, revoke_key
 from crossaisle.serve.postgres import PostgresEngine, translated
+from crossaisle.serve.problems import UNAVAILABLE
 from crossaisle.serve.service import Service
 from crossaisle.serve.shops import ShopConfig, Shops
 from crossaisle.serve.store import Busy, Event, Kept, Store, Unreachable
@@ -409,7 +410,7 @@ def test_the_service_outlives_its_database(own_postgres: Postgres, model: Path) 
             answer = await client.post("/api/events", json=body)
             assert answer.status_code == 503
             assert answer.headers["retry-after"] == "1"
-            assert "postgres" in answer.json()["detail"]
+            assert answer.json()["detail"] == UNAVAILABLE
         assert (await client.put("/api/users/zoe", json={})).status_code == 503
         assert (await client.get("/api/users/zoe")).status_code == 503
         service_keys_are_old(client)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from crossaisle.data.control import tidied
 from crossaisle.errors import ConfigError, CrossaisleError
 
 
@@ -59,5 +60,5 @@ def _place(error: Exception) -> str:
 
 
 def _say(message: str, code: int) -> int:
-    print(f"crossaisle: {' '.join(message.split())}", file=sys.stderr)
+    print(f"crossaisle: {tidied(message)}", file=sys.stderr)
     return code

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from crossaisle.cli.output import AsJson, show, show_json, show_table
+from crossaisle.cli.output import AsJson, show, show_json, show_table, tell
 
 if TYPE_CHECKING:
     from crossaisle.data.importer import Imported
@@ -27,7 +26,7 @@ K = 10
 
 def say(sentence: str) -> None:
     """Tells on stderr what is being done."""
-    print(sentence, file=sys.stderr)
+    tell(sentence, on_the_side=True)
 
 
 def demo(
@@ -223,9 +222,9 @@ def _show_run(result: dict[str, Any], as_json: bool) -> None:
         [list(_headline_cells(row)) for row in result["headline"]],
     )
     for example in result["examples"]:
-        print(f"{example['user']} could want")
+        tell(f"{example['user']} could want")
         for item in example["items"]:
-            print(f"  {item['title']} ({item['category']}): {item['why']}")
+            tell(f"  {item['title']} ({item['category']}): {item['why']}")
     print(f"\n{result['report']}  {result['metrics']}  {result['model']}")
     print(f"{result['seconds']:.0f} s, {result['peak_mb']:,.0f} MB")
 

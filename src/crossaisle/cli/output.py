@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
+
+from crossaisle.data.control import escaped_control, without_control
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -19,7 +22,13 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a ta
 
 def show_json(value: Any) -> None:
     """One JSON document; NaN becomes null, since JSON has none."""
-    print(json.dumps(plain(value), indent=1, ensure_ascii=False))
+    text = json.dumps(plain(value), indent=1, ensure_ascii=False)
+    print(escaped_control(text))
+
+
+def tell(text: str, *, on_the_side: bool = False) -> None:
+    """A line that holds texts out of data; `on_the_side`: on stderr."""
+    print(without_control(text), file=sys.stderr if on_the_side else None)
 
 
 def plain(value: Any) -> Any:
@@ -42,8 +51,9 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: 
     from rich.text import Text
 
     shown = [list(row) for row in rows]
+    title = None if title is None else without_control(title)
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
-    for number, name in enumerate(columns):
+    for number, name in enumerate(map(without_control, columns)):
         numeric = all(isinstance(row[number], int | float | None) for row in shown)
         table.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in shown:
@@ -71,4 +81,4 @@ def text_of(value: Any) -> str:
         return f"{value:,}"
     if isinstance(value, float):
         return f"{value:.4f}" if abs(value) < 10 else f"{value:,.1f}"
-    return str(value)
+    return without_control(str(value))

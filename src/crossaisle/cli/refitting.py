@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crossaisle.cli.output import AsJson, show_json
+from crossaisle.cli.output import AsJson, show_json, tell
 
 if TYPE_CHECKING:
     from crossaisle.errors import CrossaisleError
@@ -80,7 +79,7 @@ def refit(
     try:
         for found in rounds:
             if isinstance(found, CrossaisleError):
-                print(found, file=sys.stderr)
+                tell(str(found), on_the_side=True)
             elif as_json:
                 show_json(found.to_dict())
             else:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from crossaisle.cli.controls import Controls, query, with_controls
-from crossaisle.cli.output import AsJson, show_json, show_table, text_of
+from crossaisle.cli.output import AsJson, show_json, show_table, tell, text_of
 
 if TYPE_CHECKING:
     from crossaisle.answer import RecommendationList
@@ -115,7 +114,7 @@ def _answer(model: Path, asked: Query, as_json: bool) -> None:
         show_json(answer.to_dict())
         return
     for notice in answer.notices:
-        print(f"note: {notice}", file=sys.stderr)
+        tell(f"note: {notice}", on_the_side=True)
     _show_list(answer)
 
 
@@ -141,7 +140,7 @@ def _show_list(answer: RecommendationList) -> None:
 
 
 def _show_explanation(explanation: Explanation) -> None:
-    print(explanation.text)
+    tell(explanation.text)
     rows = [
         [
             c.name,

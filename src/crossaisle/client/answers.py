@@ -183,12 +183,19 @@ class Person:
     user: str
     attributes: dict[str, Any]
     events: tuple[KeptEvent, ...]
-    """Since the model was fitted, oldest first."""
+    """Since the model was fitted, in the order in which they came; a page of them."""
     history: tuple[str, ...]
     """Item ids of the model's history."""
     shown: tuple[ShownList, ...] = ()
-    """Lists shown within experiments."""
+    """Lists shown within experiments; a page of them."""
     as_of: float
+    total: int = 0
+    """How many events there are."""
+    next: int | None = None
+    """Pass it as `after` for the next page of events; null where there is none."""
+    shown_total: int = 0
+    shown_next: int | None = None
+    """The same for lists: pass it as `shown_after`."""
 
 
 @dataclass(frozen=True, kw_only=True)

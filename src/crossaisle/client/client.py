@@ -6,6 +6,7 @@ import json
 import random
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 BATCH = 1000
 """Events of one request."""
+PAGE, END = 10_000, 2**62 - 1
+"""Events of one answer, and a place behind all of them."""
 
 
 class Client:
@@ -220,8 +223,19 @@ class Client:
     # People
 
     def user(self, user: str) -> Person:
-        """Everything that is kept about a person."""
-        found: Person = read(Person, self._ask("GET", f"/api/users/{_part(user)}"))
+        """Everything that is kept about a person, events in the order of their times."""
+        found = self._page(user)
+        last, events, shown = found, list(found.events), list(found.shown)
+        while last.next is not None or last.shown_next is not None:
+            last = self._page(user, last.next or END, last.shown_next or END)
+            events += last.events
+            shown += last.shown
+        events.sort(key=lambda event: event.time)
+        return replace(found, events=tuple(events), shown=tuple(shown), next=None, shown_next=None)
+
+    def _page(self, user: str, after: int = 0, shown_after: int = 0) -> Person:
+        body = {"user": user, "n": PAGE, "after": after, "shown_after": shown_after}
+        found: Person = read(Person, self._ask("POST", "/api/users/show", body=body))
         return found
 
     def put_user(self, user: str, **attributes: str | float | bool | None) -> None:
@@ -229,8 +243,11 @@ class Client:
         self._ask("PUT", f"/api/users/{_part(user)}", body=attributes)
 
     def delete_user(self, user: str) -> int:
-        """Deletes everything about a person; gives the number of events deleted."""
-        found: Forgotten = read(Forgotten, self._ask("DELETE", f"/api/users/{_part(user)}"))
+        """Deletes everything about a person; gives the number of events deleted.
+
+        Raises `ServiceError` with status 404 where nothing was known.
+        """
+        found: Forgotten = read(Forgotten, self._ask("POST", "/api/users/delete", body={"user": user}))
         return found.events_deleted
 
     # Experiments
@@ -315,7 +332,8 @@ class Client:
 
 
 def _part(text: str) -> str:
-    return quote(text, safe="")
+    """An id in a path. Dots alone would be taken for steps up or for nothing."""
+    return text.replace(".", "%2E") if text in (".", "..") else quote(text, safe="")
 
 
 def _picture_type(content: bytes) -> str:

@@ -12,10 +12,9 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
+from crossaisle.data.control import CONTROL
 from crossaisle.data.taxonomy import parse_paths
 
-CONTROL = r"[\x00-\x08\x0e-\x1f\x7f\x{80}-\x{9f}]"
-"""Control characters, without tab and line ends, which count as blanks."""
 UNTIDY = r"^\s|\s$|\s\s|[^\S ]|" + CONTROL
 MICROS = 1_000_000
 DAY = 86_400 * MICROS
@@ -67,7 +66,7 @@ def _listed(value: Any) -> str:
 
 
 def tidy(text: pl.Expr) -> pl.Expr:
-    """Control characters out, runs of blanks to one, ends trimmed; null where nothing is left."""
+    """What `control.tidied` does to one text; null where nothing is left."""
     clean = text.str.replace_all(CONTROL, "").str.replace_all(r"\s+", " ").str.strip_chars()
     return pl.when(clean != "").then(clean)
 

@@ -8,7 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 from rich.table import Table
+from rich.text import Text
 
+from crossaisle.data.control import without_control
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.taxonomy import SEPARATOR
 
@@ -83,25 +85,29 @@ def _missing(dataset: Dataset) -> dict[str, int]:
 
 def describe_table(facts: dict[str, Any]) -> Table:
     """The same as a table to print with rich."""
-    table = Table(title=str(facts["name"]), show_header=False)
+    table = Table(title=Text(without_control(str(facts["name"]))), show_header=False)
     table.add_column(style="bold")
     table.add_column()
+
+    def row(name: str, text: str) -> None:
+        """Names of kinds and categories are texts, whatever they hold."""
+        table.add_row(name, Text(without_control(text)))
 
     def spread(counts: dict[str, float]) -> str:
         return "  ".join(f"{name} {value:,.4g}" for name, value in counts.items())
 
     who = "baskets (no users)" if facts["users_are_baskets"] else "users"
-    table.add_row("items", f"{facts['items']:,} ({facts['items_without_events']:,} without events)")
-    table.add_row(who, f"{facts['users']:,}")
-    table.add_row("events", ", ".join(f"{n:,} {kind}" for kind, n in facts["kinds"].items()))
+    row("items", f"{facts['items']:,} ({facts['items_without_events']:,} without events)")
+    row(who, f"{facts['users']:,}")
+    row("events", ", ".join(f"{n:,} {kind}" for kind, n in facts["kinds"].items()))
     if facts["baskets"] and not facts["users_are_baskets"]:
-        table.add_row("baskets", f"{facts['baskets']:,}")
-    table.add_row("time", " to ".join(facts["time"]) if facts["time"] else "unknown, order only")
+        row("baskets", f"{facts['baskets']:,}")
+    row("time", " to ".join(facts["time"]) if facts["time"] else "unknown, order only")
     if facts["sparsity"] is not None:
-        table.add_row("sparsity", f"{facts['sparsity']:.4%} of user-item pairs never met")
-        table.add_row("repeats", f"{facts['repeat_share'] or 0:.1%} of events")
-    table.add_row("events per user", spread(facts["events_per_user"]))
-    table.add_row("events per item", spread(facts["events_per_item"]))
+        row("sparsity", f"{facts['sparsity']:.4%} of user-item pairs never met")
+        row("repeats", f"{facts['repeat_share'] or 0:.1%} of events")
+    row("events per user", spread(facts["events_per_user"]))
+    row("events per item", spread(facts["events_per_item"]))
     before = 0
     for level in facts["levels"]:
         if level["categories"] == before:
@@ -113,7 +119,7 @@ def describe_table(facts: dict[str, Any]) -> Table:
         )
         share = level["crossing_share"]
         crossing = "" if share is None else f"; {share:.1%} of consecutive events cross"
-        table.add_row(f"level {level['depth']}{here}", f"{level['categories']:,}: {shown}{crossing}")
+        row(f"level {level['depth']}{here}", f"{level['categories']:,}: {shown}{crossing}")
     gaps = ", ".join(f"{name} {n:,}" for name, n in facts["missing"].items() if n)
-    table.add_row("missing", gaps or "nothing")
+    row("missing", gaps or "nothing")
     return table

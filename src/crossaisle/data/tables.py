@@ -15,7 +15,6 @@ import pyarrow as pa
 
 from crossaisle.config import DataConfig
 from crossaisle.data.clean import (
-    CONTROL,
     Paths,
     as_numbers,
     as_text,
@@ -25,6 +24,7 @@ from crossaisle.data.clean import (
     tidy,
     to_arrow,
 )
+from crossaisle.data.control import CONTROL
 from crossaisle.data.ledger import Ledger, Tally
 from crossaisle.data.schema import TEXT_LIMITS
 from crossaisle.data.sources import Source

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import orjson
@@ -70,11 +71,22 @@ def of_item(shop: LiveShop, row: int) -> dict[str, Any]:
         "categories": [list(path) for path in shop.dataset.taxonomy.paths[row]],
         "price": round(price, 4) if price == price else None,
         "in_stock": bool(shop._in_stock[row]),
-        "attributes": orjson.loads(values["attributes"] or "{}"),
+        "attributes": _attributes(values["attributes"]),
         "new": row >= shop.grown.n_old,
         "image": values["image"] if (values["image"] or "").startswith(("http://", "https://")) else None,
         "notices": shop.notices_of(row),
     }
+
+
+def _attributes(text: str | None) -> Any:
+    """Older versions let in NaN and halves of surrogate pairs, which no JSON has: now null, or `?`."""
+    if not text:
+        return {}
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        found = json.dumps(json.loads(text, parse_constant=lambda _: None), ensure_ascii=False)
+        return json.loads(found.encode(errors="replace"))
 
 
 ITEM_EXAMPLE = {

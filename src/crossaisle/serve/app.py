@@ -16,13 +16,16 @@ from crossaisle.serve import (
     access,
     openapi,
     problems,
+    routes_events,
     routes_experiments,
     routes_items,
     routes_lists,
+    routes_people,
     routes_state,
 )
 from crossaisle.serve.doors import Doors
 from crossaisle.serve.guard import Guard
+from crossaisle.serve.paths import WrittenPaths
 from crossaisle.serve.service import Service
 from crossaisle.serve.shops import Shops
 
@@ -77,7 +80,8 @@ def create_app(
         redirect_slashes=False,  # it would lead wherever the Host header says
         responses={422: {"model": Problem}},
     )
-    routers = (routes_lists.router, routes_items.router, routes_experiments.router, routes_state.router)
+    modules = routes_lists, routes_events, routes_items, routes_people, routes_experiments, routes_state
+    routers = [one.router for one in modules]
     for router in routers:
         app.include_router(router)
     openapi.install(app, shops=len(shops.names) if shops.named else 0)
@@ -85,6 +89,7 @@ def create_app(
     _add_page(app)
     trusted = access.Proxies(proxies)
     app.add_middleware(Guard, doors=doors, largest_body=largest_body, hosts=hosts, proxies=trusted)
+    app.add_middleware(WrittenPaths)
     return app
 
 

@@ -8,15 +8,23 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+import orjson
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from crossaisle.data.control import tidied
 from crossaisle.data.query import Placement, Query
-from crossaisle.errors import DataError, nearest
+from crossaisle.errors import DataError, nearest, shorten
+from crossaisle.serve.room import LARGEST_BODY
 from crossaisle.serve.store import Event
 
 LONGEST_ID = 256
 LONGEST_TEXT = 10_000
+LONGEST_VALUE = 1_000
+"""Of an attribute."""
+MOST_ATTRIBUTES = 100
+HINTED = 32
+"""A wrong name of up to this many characters may be a slip; looking for the right one takes time."""
 FIELDS = ("user", "item", "kind", "time", "key", "value", "quantity")
 AHEAD = 86_400.0
 """An event may lie this many seconds in the future: clocks differ, but not by more."""
@@ -52,16 +60,21 @@ EVENT = {
 """JSON schema of one event."""
 
 
-def event_of(body: object, row: int | None = None, key: str | None = None) -> Event:
-    """A checked event; `DataError` names row, field and rule."""
+def event_of(body: object, row: int | None = None, key: str | None = None, *, hint: bool = True) -> Event:
+    """A checked event; `DataError` names row, field and rule.
+
+    `key`: for an event that has none of its own. `hint`: whether the error may say which name was meant.
+    """
     if not isinstance(body, Mapping):
         raise DataError("an event must be an object", row=row, value=body)
     for name in body:
         if name not in FIELDS:
-            raise DataError(f"unknown field {name!r}{nearest(str(name), FIELDS)}", row=row)
+            meant = nearest(name, FIELDS) if hint and len(name) <= HINTED else ""
+            raise DataError(f"unknown field {shorten(name)}{meant}", row=row)
     kind = body.get("kind", "view")
+    own = body.get("key")
     return Event(
-        _text(body.get("key", key), "key", row) if body.get("key", key) is not None else None,
+        key if own is None else _text(own, "key", row),
         _text(body.get("user"), "user", row),
         _text(body.get("item"), "item", row),
         _text(kind, "kind", row, 64),
@@ -110,20 +123,70 @@ def _time(value: object, row: int | None) -> float:
     return float(value)
 
 
+def at_most(most: int) -> BeforeValidator:
+    """An object of more entries is refused before any of them is looked at."""
+
+    def check(value: Any) -> Any:
+        if isinstance(value, dict) and len(value) > most:
+            raise PydanticCustomError("too_long", f"holds at most {most:,} entries (found {len(value):,})")
+        return value
+
+    return BeforeValidator(check)
+
+
+def _seen(text: str) -> str:
+    if not (clean := tidied(text)):
+        raise PydanticCustomError("string_too_short", "must hold characters that can be seen")
+    return clean
+
+
 Id = Annotated[str, Field(min_length=1, max_length=LONGEST_ID)]
-Text = Annotated[str, Field(max_length=LONGEST_TEXT)]
+Text = Annotated[str, Field(max_length=LONGEST_TEXT), AfterValidator(tidied)]
+Title = Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT), AfterValidator(_seen)]
 Price = Annotated[float, Field(ge=0, lt=1e12, allow_inf_nan=False)]
 Address = Annotated[str, Field(min_length=1, max_length=2000, pattern="^https?://")]
 Level = Annotated[str, Field(min_length=1, max_length=200)]
-Category = Annotated[list[Level], Field(min_length=1, max_length=12)]
+Category = Annotated[list[Annotated[Level, AfterValidator(_seen)]], Field(min_length=1, max_length=12)]
+Value = (
+    Annotated[str, Field(max_length=LONGEST_VALUE)]
+    | Annotated[float, Field(allow_inf_nan=False)]
+    | bool
+    | None
+)
 
 
-class ItemPatch(BaseModel):
+def _tidy(attributes: dict[str, Any]) -> dict[str, Any]:
+    return {tidied(n): tidied(v) if isinstance(v, str) else v for n, v in attributes.items()}
+
+
+Attributes = Annotated[
+    dict[Annotated[str, Field(max_length=100)], Value],
+    Field(max_length=MOST_ATTRIBUTES),
+    at_most(MOST_ATTRIBUTES),
+    AfterValidator(_tidy),
+]
+"""Of an item or a person."""
+
+
+class Body(BaseModel):
+    """What is sent: known fields and no others, values of the right types."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _few_fields(cls, value: Any) -> Any:
+        """One error for a million unknown fields."""
+        if isinstance(value, dict) and len(value) > len(cls.model_fields):
+            name = next(name for name in value if name not in cls.model_fields)
+            raise PydanticCustomError("extra_forbidden", f"unknown field {shorten(name)}")
+        return value
+
+
+class ItemPatch(Body):
     """Fields of an item that change; others stay."""
 
-    model_config = ConfigDict(
-        extra="forbid", strict=True, json_schema_extra={"examples": [{"price": 2.49, "in_stock": False}]}
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [{"price": 2.49, "in_stock": False}]})
     title: Text | None = None
     description: Text | None = None
     brand: Text | None = None
@@ -131,7 +194,7 @@ class ItemPatch(BaseModel):
     """Paths, each a list of names, root first; the first path is the primary one."""
     price: Price | None = None
     in_stock: bool | None = None
-    attributes: Annotated[dict[str, str | float | bool | None], Field(max_length=100)] | None = None
+    attributes: Attributes | None = None
     image: Address | None = None
     """Where its picture is: http(s), on a host that the service was started with (`--image-hosts`)."""
 
@@ -140,8 +203,6 @@ class Item(ItemPatch):
     """A whole item. It has a title, or a picture that places it."""
 
     model_config = ConfigDict(
-        extra="forbid",
-        strict=True,
         json_schema_extra={
             "anyOf": [{"required": ["title"]}, {"required": ["image"]}],
             "examples": [
@@ -155,7 +216,7 @@ class Item(ItemPatch):
             ],
         },
     )
-    title: Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT)] | None = None
+    title: Title | None = None
     in_stock: bool = True
 
     @model_validator(mode="after")
@@ -171,13 +232,11 @@ class ItemOfBatch(Item):
     id: Id
 
 
-class Question(BaseModel):
+class Question(Body):
     """A question with a session or a cart in place of a user."""
 
     model_config = ConfigDict(
-        extra="forbid",
-        strict=True,
-        json_schema_extra={"examples": [{"placement": "goes_with", "items": ["834103"], "n": 5}]},
+        json_schema_extra={"examples": [{"placement": "goes_with", "items": ["834103"], "n": 5}]}
     )
     placement: Placement = "for_you"
     user: Id | None = None
@@ -191,7 +250,7 @@ class Question(BaseModel):
     exclude: Annotated[list[Level], Field(max_length=100)] = []
     share: Annotated[float, Field(ge=0, le=1)] | Literal["auto"] | None = None
     quota: Annotated[int, Field(ge=1)] | None = None
-    quotas: Annotated[dict[str, Annotated[int, Field(ge=0)]], Field(max_length=100)] = {}
+    quotas: Annotated[dict[Level, Annotated[int, Field(ge=0)]], Field(max_length=100), at_most(100)] = {}
     min_price: Price | None = None
     max_price: Price | None = None
     exclude_seen: bool | None = None
@@ -221,6 +280,21 @@ class Question(BaseModel):
         )
 
 
-def item_body(item: ItemPatch) -> dict[str, Any]:
-    """What is stored of an item: the fields that were sent."""
-    return item.model_dump(exclude_unset=True, exclude={"id"})
+def item_body(item: ItemPatch, row: int | None = None) -> dict[str, Any]:
+    """What is stored of an item: the fields that were sent, and of a whole one all, so that nothing of an
+    older state shines through; but its categories stay if none are sent.
+    """
+    if not isinstance(item, Item):
+        return sized(item.model_dump(exclude_unset=True), row)
+    body = item.model_dump(exclude={"id"})
+    return sized(
+        {name: value for name, value in body.items() if name != "categories" or value is not None}, row
+    )
+
+
+def sized(body: dict[str, Any], row: int | None = None) -> dict[str, Any]:
+    """A body, once it has been written the way it will be answered; `DataError` where that is too long."""
+    size = len(orjson.dumps(body))
+    if size > LARGEST_BODY:
+        raise DataError(f"must not exceed {LARGEST_BODY:,} bytes as JSON (found {size:,})", row=row)
+    return body

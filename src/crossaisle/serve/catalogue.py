@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import orjson
 import polars as pl
 from scipy import sparse
 
@@ -203,7 +203,8 @@ def _columns(body: Body) -> dict[str, Any]:
         if name in body
     }
     if "attributes" in body:
-        out["attributes"] = json.dumps(body["attributes"] or {}, ensure_ascii=False)
+        # By what answers are written with, so that whatever is kept can be answered.
+        out["attributes"] = orjson.dumps(body["attributes"] or {}).decode()
     return {
         name: "" if value is None and name in ("title", "description", "brand") else value
         for name, value in out.items()

@@ -274,10 +274,15 @@ def conflict(events: Sequence[Event], rows: Sequence[int]) -> ConflictError:
     """Some of these events have keys that are known with another content."""
     place = f"row {rows[0]}: " if len(events) > 1 else ""
     return ConflictError(
-        f"{place}key {shorten(events[rows[0]].key)} is known with another user, item, kind, value or "
-        "quantity: nothing of this request was kept; give a new event a new key",
+        f"{place}{known_otherwise(events[rows[0]])}: nothing of this request was kept; give a new event a "
+        "new key",
         rows=rows,
     )
+
+
+def known_otherwise(event: Event) -> str:
+    """What is wrong with an event whose key is known with another content."""
+    return f"key {shorten(event.key)} is known with another user, item, kind, value or quantity"
 
 
 def content(event: Event) -> tuple[Any, ...]:

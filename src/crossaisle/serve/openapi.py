@@ -11,8 +11,8 @@ from crossaisle.serve.shops import NAME
 
 REFUSALS = {
     400: (
-        "The body is not JSON, or several shops are served and none is named",
-        "There was an error parsing the body",
+        "Several shops are served and none is named",
+        "several shops are served here: name yours in the header X-Shop",
     ),
     401: ("An API key is needed", "an API key is needed: Authorization: Bearer KEY"),
     403: (
@@ -27,13 +27,13 @@ REFUSALS = {
     ),
     409: (
         "A model is damaged, and the old one serves; a name is taken; an idempotency key is known with "
-        "another event; or pictures cannot be looked at here",
+        "another event; the shop is full; or pictures cannot be looked at here",
         "model-2: titles.npy does not match its checksum",
     ),
     413: ("The body is too large", "the body must not exceed 16,000,000 bytes"),
     415: (
         "The body is of another type than the document says",
-        "a picture is image/jpeg, image/png or image/webp (found 'text/plain')",
+        "a body must be sent as application/json (found 'text/plain')",
     ),
     422: (
         "A rule is broken: the detail says which",
@@ -89,6 +89,8 @@ def _complete(document: dict[str, Any]) -> None:
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             answers = operation["responses"]
+            for content in operation.get("requestBody", {}).get("content", {}).values():
+                parts.setdefault("schemas", {}).update(content["schema"].pop("$defs", {}))
             for status in _refusals_of(path, method, operation):
                 answers[str(status)] = {"$ref": f"#/components/responses/Problem{status}"}
             if not path.startswith(OPEN):
@@ -121,18 +123,14 @@ def _refusals_of(path: str, method: str, operation: dict[str, Any]) -> list[int]
     if not path.startswith(OPEN):
         found.append(401)
     if "requestBody" in operation:
-        found += [400, 408]
+        found += [408, 415]
     # A category or an item of the question may be unknown, too.
     if "{" in path or method == "post" or "/items" in path or "/trending" in path:
         found.append(404)
     if path.startswith(("/api/models/", "/api/experiments")):
         found.append(409)
-    if path.startswith("/api/items") and method in ("put", "patch", "post"):
+    if path.startswith(("/api/items", "/api/events")) and method in ("put", "patch", "post"):
         found.append(409)
-    if path == "/api/events" and method == "post":
-        found.append(409)
-    if path.endswith("/picture") and method == "put":
-        found.append(415)
     return sorted(found)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
@@ -25,8 +26,15 @@ from crossaisle.errors import (
     StoreError,
     UnknownIdError,
 )
+from crossaisle.serve.reading import InvalidError, described
+from crossaisle.serve.store import Busy
 
 _LOG = logging.getLogger(__name__)
+UNAVAILABLE = "the store does not answer: try again in a moment, events with the same key"
+"""What a client is told; where the store is and what is wrong with it stands in the log."""
+SILENCE_SECONDS = 10.0
+"""The same trouble with the store is logged this often."""
+_logged: dict[str, float] = {}
 STATUS: dict[type[CrossaisleError], int] = {
     UnknownIdError: 404,
     ConfigError: 422,
@@ -59,20 +67,22 @@ def install(app: FastAPI, routers: Sequence[APIRouter] = ()) -> None:
     async def known(_: Request, error: CrossaisleError) -> Response:
         by_kind = next((s for kind, s in STATUS.items() if isinstance(error, kind)), 500)
         status: int = getattr(error, "status", by_kind)
+        if isinstance(error, InvalidError):
+            return problem(status, str(error), errors=error.errors)
+        if isinstance(error, StoreError) and not isinstance(error, Busy):
+            _log_now_and_then(str(error))
+            return problem(status, UNAVAILABLE)
         return problem(status, str(error))
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> Response:
-        found = [
-            {"where": ".".join(str(part) for part in e["loc"]), "rule": e["msg"]} for e in error.errors()
-        ]
-        first = found[0]
-        return problem(422, f"{first['where']}: {first['rule']}", errors=found)
+        broken = InvalidError(described(error.errors()))
+        return problem(422, str(broken), errors=broken.errors)
 
     @app.exception_handler(HTTPException)
     async def refused(request: Request, error: HTTPException) -> Response:
         headers = dict(error.headers or {})
-        if error.status_code == 405 and (methods := allowed(routers, request.url.path)):
+        if error.status_code == 405 and (methods := allowed(routers, request.scope["path"])):
             headers["Allow"] = methods
         return problem(error.status_code, str(error.detail), headers)
 
@@ -82,11 +92,17 @@ def install(app: FastAPI, routers: Sequence[APIRouter] = ()) -> None:
         return problem(500, "unexpected error; the service's log tells more")
 
 
+def _log_now_and_then(text: str) -> None:
+    now = time.monotonic()
+    if now - _logged.get(text, -SILENCE_SECONDS) >= SILENCE_SECONDS:
+        _logged.clear()
+        _logged[text] = now
+        _LOG.error("%s", text)
+
+
 def allowed(routers: Sequence[APIRouter], path: str) -> str:
-    """The methods of all routes of a path, for `Allow`."""
-    found: set[str] = set()
-    for router in routers:
-        for route in router.routes:
-            if isinstance(route, APIRoute) and route.path_regex.match(path):
-                found |= route.methods or set()
-    return ", ".join(sorted(found))
+    """The methods of all routes of a path, for `Allow`; of a path that could be an id, too, its own."""
+    routes = [one for router in routers for one in router.routes if isinstance(one, APIRoute)]
+    fit = [route for route in routes if route.path_regex.match(path)]
+    fit = [route for route in fit if route.path == path] or fit
+    return ", ".join(sorted({method for route in fit for method in route.methods or ()}))

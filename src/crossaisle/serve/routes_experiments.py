@@ -7,51 +7,56 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from crossaisle.client.answers import ExperimentResults, NumberedList
 from crossaisle.serve.answers import answered, as_json
-from crossaisle.serve.bodies import Id
+from crossaisle.serve.bodies import Body, Id, at_most
 from crossaisle.serve.experiments.design import Arm, Controls, Experiment
+from crossaisle.serve.paths import Route
+from crossaisle.serve.reading import Checked, read, takes
 from crossaisle.serve.routes_lists import service_of, who_asks
 
-router = APIRouter(prefix="/api/experiments", tags=["experiments"])
+router = APIRouter(prefix="/api/experiments", tags=["experiments"], route_class=Route)
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 EventKind = Annotated[str, Field(min_length=1, max_length=64)]
 NameInPath = Annotated[str, Path(min_length=1, max_length=64, examples=["more-variety"])]
-_STRICT = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
+_DESCRIBED = ConfigDict(use_attribute_docstrings=True)
 
 
-class NewControls(BaseModel):
+class NewControls(Body):
     """What an arm sets where the request leaves it open."""
 
-    model_config = _STRICT
+    model_config = _DESCRIBED
     share: Annotated[float, Field(ge=0, le=1)] | Literal["auto"] | None = None
     diversity: Annotated[float, Field(ge=0, le=1)] | None = None
     quota: Annotated[int, Field(ge=1, le=100)] | None = None
     exclude_seen: bool | None = None
 
 
-class NewArm(BaseModel):
+class NewArm(Body):
     """One way to serve."""
 
-    model_config = _STRICT
+    model_config = _DESCRIBED
     name: Name
     weight: Annotated[float, Field(gt=0, le=1e6)] = 1.0
     """Its part of the users, relative to the other arms."""
     model: Annotated[str, Field(min_length=1, max_length=255)] | None = None
     """A saved model of the folder of models; null: the active one."""
-    weights: dict[Id, Annotated[float, Field(ge=-1e6, le=1e6)]] | None = None
+    weights: (
+        Annotated[dict[Id, Annotated[float, Field(ge=-1e6, le=1e6)]], Field(max_length=100), at_most(100)]
+        | None
+    ) = None
     """Other weights of the model's parts, for this placement."""
     controls: NewControls = NewControls()
     explore: Annotated[float, Field(ge=0, le=10)] | None = None
     """Draw each place by chance, in proportion to rank to the power of minus this; null: do not."""
 
 
-class NewExperiment(BaseModel):
+class NewExperiment(Body):
     """What is compared, on whom, and by which measure."""
 
-    model_config = _STRICT | ConfigDict(
+    model_config = _DESCRIBED | ConfigDict(
         json_schema_extra={
             "examples": [
                 {
@@ -73,12 +78,7 @@ class NewExperiment(BaseModel):
     placement: Literal["for_you", "discover", "buy_again"] = "for_you"
     arms: Annotated[list[NewArm], Field(min_length=2, max_length=8)]
     """The first one is what the others are compared with."""
-    goal: Annotated[
-        list[Annotated[str, Field(min_length=1, max_length=64)]], Field(min_length=1, max_length=20)
-    ] = [
-        "cart",
-        "purchase",
-    ]
+    goal: Annotated[list[EventKind], Field(min_length=1, max_length=20, default=["cart", "purchase"])]
     """Kinds of events that count, on items that were shown before."""
     metric: Literal["conversion", "count", "value"] = "conversion"
     window_hours: Annotated[float, Field(gt=0, le=2400)] = 24.0
@@ -94,6 +94,7 @@ class NewExperiment(BaseModel):
         return Experiment(**rest, arms=tuple(arms), goal=tuple(self.goal), started=now)
 
 
+_NEW = Checked(NewExperiment)
 _STATE: dict[str, Any] = {
     "experiment": {"name": "more-variety", "kind": "ab", "placement": "for_you", "started": 1767225600.0},
     "running": True,
@@ -122,11 +123,11 @@ _LINE = {
 }
 
 
-@router.post("", status_code=201, responses=_MADE, response_class=Response)
-async def create(request: Request, body: NewExperiment) -> Response:
+@router.post("", status_code=201, openapi_extra=takes(_NEW), responses=_MADE, response_class=Response)
+async def create(request: Request) -> Response:
     """Starts an experiment. One at a time decides about a placement."""
     service = service_of(request)
-    experiment = body.experiment(time.time())
+    experiment = (await read(request, _NEW)).experiment(time.time())
     await service.experiments.create(experiment, who_asks(request))
     return as_json(await service.experiments.results(experiment.name), 201)
 

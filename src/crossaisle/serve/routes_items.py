@@ -1,52 +1,27 @@
-"""Events, items and people: what a shop tells the service."""
+"""Items: what a shop tells the service of its catalogue."""
 
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Annotated, Any
 
-import orjson
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from crossaisle.client.answers import Counted, Forgotten, Person, Product, ProductPage, Taken
-from crossaisle.errors import ConflictError, DataError, UnknownIdError
+from crossaisle.client.answers import Product, ProductPage, Taken
+from crossaisle.errors import UnknownIdError
 from crossaisle.serve.answers import ITEM_EXAMPLE, answered, as_json, of_item
-from crossaisle.serve.bodies import EVENT, LONGEST_ID, Item, ItemOfBatch, ItemPatch, event_of, item_body
-from crossaisle.serve.engines import conflict
+from crossaisle.serve.bodies import Item, ItemOfBatch, ItemPatch, item_body
+from crossaisle.serve.paths import Route
 from crossaisle.serve.pictures import LARGEST, TYPES
-from crossaisle.serve.routes_lists import ItemId, UserId, service_of, who_asks
-from crossaisle.serve.service import Added
-from crossaisle.serve.store import Event
+from crossaisle.serve.reading import Checked, CheckedList, kind_of, read, takes
+from crossaisle.serve.routes_lists import ItemId, service_of, who_asks
 
-router = APIRouter(prefix="/api")
+router = APIRouter(prefix="/api", route_class=Route)
 LARGEST_BATCH = 10_000
-CHUNK = 1_000
-"""Lines of a stream that are committed together."""
-SHOWN = 20
-"""At most this many bad lines of a stream are described."""
-_EXAMPLE = {"user": "1609", "item": "1024306", "kind": "cart", "key": "order-7-line-1"}
-_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": {"oneOf": [EVENT, {"type": "array", "items": EVENT, "maxItems": LARGEST_BATCH}]},
-                "examples": {
-                    "one": {"value": _EXAMPLE},
-                    "batch": {"value": [_EXAMPLE, {"user": "1609", "item": "1007195"}]},
-                },
-            },
-            "application/x-ndjson": {
-                "schema": {"description": "One event a line; lines that are none are counted and described"},
-                "example": '{"user":"1609","item":"1007195"}\n',
-            },
-        },
-    }
-}
-_COUNTED = answered(Counted, {"accepted": 1, "duplicates": 0})
+_WHOLE, _PATCH = Checked(Item), Checked(ItemPatch)
+_BATCH = CheckedList(ItemOfBatch, "items", LARGEST_BATCH)
 _ITEM = answered(Product, ITEM_EXAMPLE)
 _PAGE = answered(ProductPage, {"total": 1, "items": [ITEM_EXAMPLE]})
 _NEW = answered(Product, {**ITEM_EXAMPLE, "new": True}, status=201, what="A new item was put in")
@@ -56,106 +31,6 @@ _PICTURE = {
         "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in TYPES},
     }
 }
-_PERSON_EXAMPLE = {
-    "user": "1609",
-    "attributes": {"club": True},
-    "events": [
-        {
-            **{"key": "order-7-line-1", "user": "1609", "item": "1024306", "kind": "cart"},
-            **{"time": 1767225600.0, "value": None, "quantity": 1.0},
-        }
-    ],
-    "history": ["1007195"],
-    "shown": [],
-    "as_of": 1767225661.5,
-}
-_PERSON = answered(Person, _PERSON_EXAMPLE)
-
-
-@router.post("/events", tags=["events"], openapi_extra=_BODY, responses=_COUNTED, response_class=Response)
-async def add_events(
-    request: Request,
-    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=LONGEST_ID)] = None,
-) -> Response:
-    """One event, a list of events, or a stream of lines (NDJSON).
-
-    When this answers, the events are on the disk and count in the next list. One or a list: all are
-    kept, or none. A stream: good lines are kept, bad ones are described.
-    """
-    kind = request.headers.get("content-type", "application/json").split(";")[0].strip().lower()
-    if kind in ("application/x-ndjson", "application/jsonl", "application/ndjson"):
-        return await _stream(request)
-    body = _json(await request.body())
-    if isinstance(body, list):
-        if len(body) > LARGEST_BATCH:
-            raise DataError(f"a batch holds at most {LARGEST_BATCH:,} events (found {len(body):,})")
-        events = [event_of(one, row) for row, one in enumerate(body)]
-    else:
-        events = [event_of(body, key=idempotency_key)]
-    return as_json(_counted(await service_of(request).add_events(events)))
-
-
-def _counted(added: Added) -> dict[str, int]:
-    return {name: n for name, n in added._asdict().items() if n or name != "forgotten"}
-
-
-async def _stream(request: Request) -> Response:
-    service = service_of(request)
-    waiting: list[tuple[int, Event]] = []
-    wrong: list[str] = []
-    line = refused = 0
-    total = Added(0, 0, 0)
-    rest = b""
-
-    async def flush() -> None:
-        nonlocal total, waiting
-        while waiting:
-            try:
-                added = await service.add_events([event for _, event in waiting])
-            except ConflictError as error:
-                for row in error.rows:
-                    number, event = waiting[row]
-                    refuse(number, conflict([event], [0]))
-                waiting = [one for row, one in enumerate(waiting) if row not in error.rows]
-            else:
-                total = Added(*map(sum, zip(total, added, strict=True)))
-                waiting.clear()
-
-    def refuse(number: int, error: Exception) -> None:
-        nonlocal refused
-        refused += 1
-        if len(wrong) < SHOWN:
-            wrong.append(f"line {number}: {error}")
-
-    async for chunk in request.stream():
-        *lines, rest = (rest + chunk).split(b"\n") if chunk else (rest, b"")
-        for text in lines:
-            line += 1
-            if not text.strip():
-                continue
-            try:
-                waiting.append((line, event_of(_json(text), line)))
-            except DataError as error:
-                refuse(line, error)
-            if len(waiting) >= CHUNK:
-                await flush()
-    if rest.strip():
-        try:
-            waiting.append((line + 1, event_of(_json(rest), line + 1)))
-        except DataError as error:
-            refuse(line + 1, error)
-    await flush()
-    return as_json({**_counted(total), "refused": refused, "errors": wrong})
-
-
-def _json(text: bytes) -> Any:
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise DataError(f"not JSON ({str(error)[:100]})") from None
-
-
-# Items
 
 
 @router.get("/items", tags=["items"], responses=_PAGE, response_class=Response)
@@ -182,39 +57,53 @@ async def get_item(request: Request, item: ItemId) -> Response:
     return as_json(of_item(shop, row))
 
 
-@router.put("/items/{item}", tags=["items"], responses=_ITEM | _NEW, response_class=Response)
-async def put_item(request: Request, item: ItemId, body: Item) -> Response:
+@router.put(
+    "/items/{item}",
+    tags=["items"],
+    openapi_extra=takes(_WHOLE),
+    responses=_ITEM | _NEW,
+    response_class=Response,
+)
+async def put_item(request: Request, item: ItemId) -> Response:
     """A new item, or an item anew. When this answers, it can be recommended from its text or picture.
 
     A picture is fetched from `image` unless it was fetched from there before. One that was sent stays.
     """
     service = service_of(request)
+    body = await read(request, lambda value: item_body(_WHOLE(value)))
     new = item not in service.shop.dataset.item_ids
-    await service.put_items({item: _whole(body)})
+    await service.put_items({item: body})
     return as_json(of_item(service.shop, service.shop.dataset.item_ids.row(item)), 201 if new else 200)
 
 
-@router.post("/items", tags=["items"], responses=answered(Taken, {"accepted": 2}), response_class=Response)
-async def put_items(request: Request, body: list[ItemOfBatch]) -> Response:
+@router.post(
+    "/items",
+    tags=["items"],
+    openapi_extra=takes(_BATCH),
+    responses=answered(Taken, {"accepted": 2}),
+    response_class=Response,
+)
+async def put_items(request: Request) -> Response:
     """Many items at once: all are kept, or none."""
-    if len(body) > LARGEST_BATCH:
-        raise DataError(f"a batch holds at most {LARGEST_BATCH:,} items (found {len(body):,})")
-    await service_of(request).put_items({one.id: _whole(one) for one in body})
-    return as_json({"accepted": len(body)})
+    n, bodies = await read(request, _bodies)
+    await service_of(request).put_items(bodies)
+    return as_json({"accepted": n})
 
 
-def _whole(item: Item) -> dict[str, Any]:
-    """All fields, so that nothing of an older state shines through; categories stay if none are sent."""
-    body = item.model_dump(exclude={"id"})
-    return {name: value for name, value in body.items() if name != "categories" or value is not None}
+def _bodies(value: Any) -> tuple[int, dict[str, dict[str, Any]]]:
+    batch = _BATCH(value)
+    return len(batch), {one.id: item_body(one, row) for row, one in enumerate(batch)}
 
 
-@router.patch("/items/{item}", tags=["items"], responses=_ITEM, response_class=Response)
-async def patch_item(request: Request, item: ItemId, body: ItemPatch) -> Response:
+@router.patch(
+    "/items/{item}", tags=["items"], openapi_extra=takes(_PATCH), responses=_ITEM, response_class=Response
+)
+async def patch_item(request: Request, item: ItemId) -> Response:
     """Changes some fields: a price, the stock. When this answers, it holds in every list."""
     service = service_of(request)
+    fields = await read(request, lambda value: item_body(_PATCH(value)))
     row = service.shop.dataset.item_ids.row(item)
-    await service.patch_item(item, item_body(body))
+    await service.patch_item(item, fields)
     return as_json(of_item(service.shop, row))
 
 
@@ -237,8 +126,7 @@ async def delete_item(request: Request, item: ItemId) -> Response:
 async def put_picture(request: Request, item: ItemId) -> Response:
     """The picture of an item, which may be new. When this answers, it can be recommended from its picture."""
     service = service_of(request)
-    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    if kind not in TYPES:
+    if (kind := kind_of(request)) not in TYPES:
         raise HTTPException(415, f"a picture is {', '.join(TYPES[:-1])} or {TYPES[-1]} (found {kind[:60]!r})")
     content = bytearray()
     async for chunk in request.stream():
@@ -256,55 +144,3 @@ async def delete_picture(request: Request, item: ItemId) -> Response:
     service = service_of(request)
     await service.delete_picture(item, who_asks(request))
     return Response(status_code=204)
-
-
-# People
-
-
-@router.get("/users/{user}", tags=["people"], responses=_PERSON, response_class=Response)
-async def get_user(request: Request, user: UserId) -> Response:
-    """Everything that is kept about a person: attributes, live events, and the model's history."""
-    service = service_of(request)
-    shop = service.shop
-    kept = await service.read(service.store.events_of, user)
-    events = [event._asdict() for event in kept]
-    row = -1 if service.live.is_forgotten(user) else shop.dataset.user_ids.get(user)
-    past = shop._stored.items_of(row).tolist() if row >= 0 else []
-    attributes = await service.read(service.store.user, user)
-    shown = await service.read(service.experiments.log.exposures_of, user)
-    if not events and row < 0 and attributes is None and not shown:
-        raise UnknownIdError(f"nothing is known about user {user!r}")
-    return as_json(
-        {
-            "user": user,
-            "attributes": attributes or {},
-            "events": events,
-            "history": shop.dataset.item_ids.ids(past),
-            "shown": [one._asdict() for one in shown],
-            "as_of": time.time(),
-        }
-    )
-
-
-@router.put("/users/{user}", tags=["people"], status_code=204, response_class=Response)
-async def put_user(
-    request: Request, user: UserId, attributes: dict[str, str | float | bool | None]
-) -> Response:
-    """Attributes of a person, kept for export; no model of this version reads them."""
-    if len(attributes) > 100:
-        raise DataError("a person has at most 100 attributes")
-    await service_of(request).put_user(user, attributes)
-    return Response(status_code=204)
-
-
-@router.delete(
-    "/users/{user}",
-    tags=["people"],
-    responses=answered(Forgotten, {"events_deleted": 12, "overwritten": True}),
-    response_class=Response,
-)
-async def delete_user(request: Request, user: UserId) -> Response:
-    """Deletes everything about a person. The model's history of this person is not used any more."""
-    service = service_of(request)
-    gone = await service.forget(user, who_asks(request))
-    return as_json({"events_deleted": gone.events, "overwritten": gone.overwritten})

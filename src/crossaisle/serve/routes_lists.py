@@ -11,9 +11,12 @@ from crossaisle.client.answers import CategorySize, RecommendedList
 from crossaisle.data.query import Placement
 from crossaisle.serve.answers import LIST_EXAMPLE, answered, as_json, of_list
 from crossaisle.serve.bodies import LONGEST_ID, Level, Question
+from crossaisle.serve.paths import Route
+from crossaisle.serve.reading import Checked, read, takes
 from crossaisle.serve.service import Service
 
-router = APIRouter(prefix="/api", tags=["lists"])
+router = APIRouter(prefix="/api", tags=["lists"], route_class=Route)
+_QUESTION = Checked(Question)
 LIST = answered(RecommendedList, LIST_EXAMPLE)
 UserId = Annotated[str, Path(min_length=1, max_length=LONGEST_ID, examples=["1609"])]
 ItemId = Annotated[str, Path(min_length=1, max_length=LONGEST_ID, examples=["1024306"])]
@@ -87,9 +90,10 @@ def _share(text: str | None) -> float | Literal["auto"] | None:
     return value
 
 
-@router.post("/recommend", responses=LIST, response_class=Response)
-async def ask(request: Request, question: Question) -> Response:
+@router.post("/recommend", openapi_extra=takes(_QUESTION), responses=LIST, response_class=Response)
+async def ask(request: Request) -> Response:
     """The same with a session or a cart in place of a person, which is not kept."""
+    question = await read(request, _QUESTION)
     answer, within = await service_of(request).recommend_to(question.query())
     return of_list(answer, question.offset, within)
 

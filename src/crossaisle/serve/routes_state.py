@@ -6,14 +6,17 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from crossaisle.client.answers import AuditLine, CategoryLinks, Console, Health, Models
 from crossaisle.serve.answers import answered, as_json
+from crossaisle.serve.bodies import Body
+from crossaisle.serve.paths import Route
+from crossaisle.serve.reading import Checked, read, takes
 from crossaisle.serve.routes_lists import service_of, who_asks
 from crossaisle.serve.service import Service
 
-router = APIRouter(tags=["state"])
+router = APIRouter(tags=["state"], route_class=Route)
 _MODELS = answered(
     Models,
     {
@@ -127,15 +130,19 @@ async def audit(request: Request) -> Response:
     return as_json(await service.read(service.store.audit))
 
 
-class Choice(BaseModel):
+class Choice(Body):
     """Which model to serve."""
 
     name: Annotated[str, Field(min_length=1, max_length=255, examples=["model-2"])]
 
 
-@router.post("/api/models/activate", responses=_MODELS, response_class=Response)
-async def activate(request: Request, choice: Choice) -> Response:
+_CHOICE = Checked(Choice)
+
+
+@router.post("/api/models/activate", openapi_extra=takes(_CHOICE), responses=_MODELS, response_class=Response)
+async def activate(request: Request) -> Response:
     """Loads, warms and then serves a model; a damaged one is refused and the old one goes on."""
+    choice = await read(request, _CHOICE)
     await service_of(request).activate(choice.name, who_asks(request))
     return await models(request)
 

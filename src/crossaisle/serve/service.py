@@ -25,6 +25,7 @@ from crossaisle.serve.histories import LiveHistories
 from crossaisle.serve.live import LiveShop
 from crossaisle.serve.metrics import Metrics
 from crossaisle.serve.pictures import Pictures
+from crossaisle.serve.room import Room
 from crossaisle.serve.store import Deed, Event, Picture, Store
 from crossaisle.serve.trends import Pairs
 from crossaisle.serve.warming import CALM, ahead, warm
@@ -78,6 +79,7 @@ class Service:
         self.following = following
         self.live = LiveHistories(self._known_events(), store.forgotten())
         self.changed: dict[str, dict[str, Any]] = store.items()
+        self.room = Room.of(self.changed)
         self.active = self.previous = model
         if following is not None and following.latest is not None:
             self.active, self.previous = map(Path, following.latest)
@@ -251,11 +253,12 @@ class Service:
         await self._change(lambda changed: {item: {**changed.get(item, {}), **fields}}, pictures)
 
     async def delete_item(self, item: str, who: str = "") -> None:
-        """Takes an item out of the shop, and its picture out of the store. `who`: for the audit log."""
+        """Takes an item out of the shop, and what is known of it and its picture out of the store.
+
+        `who`: for the audit log.
+        """
         deed = who, f"deleted item {item}"
-        await self._change(
-            lambda changed: {item: {**changed.get(item, {}), "deleted": True}}, {item: None}, deed
-        )
+        await self._change(lambda _: {item: {"deleted": True}}, {item: None}, deed)
 
     async def put_picture(self, item: str, content: bytes) -> None:
         """Keeps the picture of an item, which is new where nothing is known of it."""
@@ -298,6 +301,7 @@ class Service:
         if new := {item: one for item, one in put.items() if one is not None}:
             # The model may have been switched since they were looked at.
             put |= await self.in_order(self.pictures.looked_at_by, base, new, self.store.picture)
+        room = self.room.after(self.changed, bodies, base.dataset.n_items if keep else None)
         changed, kept = self.changed | dict(bodies), self.kept
         if put:
             kept = {item: one for item, one in kept.items() if item not in put}
@@ -306,7 +310,7 @@ class Service:
         arms = await self.in_order(self.experiments.rebuilt, base, changed, kept)
         if keep:
             await _done(self.store.put_items(dict(bodies), put, deed))
-        self.changed, self.kept, self.shop = changed, kept, shop
+        self.changed, self.kept, self.shop, self.room = changed, kept, shop, room
         self.experiments.use(arms)
 
     async def _rebuilt(

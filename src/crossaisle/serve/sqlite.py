@@ -253,4 +253,3 @@ def _wrong(connection: Connection) -> str:
             raise
         return str(error)
     return "" if said == "ok" else " ".join(str(said).split())[:200]
-

@@ -82,11 +82,12 @@ class ExperimentLog:
         for seq, *row in islice(self._store.portions(query, (experiment,), after), n):
             yield seq, _exposure(row)
 
-    def exposures_of(self, user: str) -> list[Exposure]:
-        """What a person was shown within experiments."""
-        query = f'SELECT {_COLUMNS} FROM exposures WHERE "user" = ? ORDER BY seq'
+    def exposures_of(self, user: str, after: int = 0, n: int = 1000) -> list[tuple[int, Exposure]]:
+        """What a person was shown within experiments, in the order in which it came, with its numbers."""
+        query = f'SELECT seq, {_COLUMNS} FROM exposures WHERE "user" = ? AND seq > ? ORDER BY seq LIMIT ?'
         with self._store.reading() as connection:
-            return [_exposure(row) for row in connection.execute(query, (user,)).fetchall()]
+            rows = connection.execute(query, (user, after, n)).fetchall()
+        return [(seq, _exposure(row)) for seq, *row in rows]
 
     def goals(self, experiment: Experiment) -> Iterator[Event]:
         """Events of the kinds that count, since the experiment started, by time."""

@@ -64,11 +64,19 @@ export async function links() {
 
 // One visitor: what they did beside what they are shown.
 export async function person() {
-  const user = encodeURIComponent($("user").value || "-");
-  const shown = await ask(`/api/recommend/${user}?n=10&explain=true`);
-  let known = null;
-  try { known = await ask(`/api/users/${user}`); } catch { $("problem").hidden = true; }
-  const ids = known ? [...known.history, ...known.events.map(event => event.item)].slice(-12).reverse() : [];
+  const user = $("user").value || "-";
+  const shown = await ask("/api/recommend", { user, n: 10, explain: true });
+  let ids = [];
+  try {
+    let after = 0;
+    while (after !== null) {
+      const page = await ask("/api/users/show", { user, n: 10000, after });
+      if (!after) ids = page.history;
+      ids = [...ids, ...page.events.map(event => event.item)].slice(-12);
+      after = page.next;
+    }
+  } catch { $("problem").hidden = true; }
+  ids.reverse();
   const items = await Promise.all(ids.map(id => ask(`/api/items/${encodeURIComponent(id)}`).catch(() => ({ item_id: id }))));
   $("problem").hidden = true;
   const list = (node, rows) => node.replaceChildren(...(rows.length ? rows : [make("li", t("unseen"), { className: "soft" })]));

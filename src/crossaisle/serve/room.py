@@ -1,0 +1,61 @@
+"""`Room`: how much a shop has put in, and that it stays within what one process can hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from crossaisle.errors import ConflictError, DataError, shorten
+
+LARGEST_BODY = 64_000
+"""Bytes, as JSON, of an item or of the attributes of a person: every answer that shows them carries them."""
+MOST_ITEMS = 1_000_000
+"""Of one shop, besides as many as its model has. Deleted ones count: their ids are kept."""
+MOST_BYTES = 500_000_000
+"""Of what was put in, as JSON; in memory it is several times as much."""
+Bodies = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Room:
+    """What the items take that were put in or changed."""
+
+    items: int
+    size: int
+    """Bytes."""
+
+    @classmethod
+    def of(cls, bodies: Bodies) -> Room:
+        """What they take together."""
+        return cls(len(bodies), sum(map(_size, bodies.values())))
+
+    def after(self, before: Bodies, bodies: Bodies, known: int | None) -> Room:
+        """What they take once some have changed.
+
+        `known`: how many items the model has; None where another process has decided already. Raises
+        `ConflictError` where there is no room, and `DataError` for an item that grows too large bit by bit.
+        """
+        items, size = self.items, self.size
+        for name, body in bodies.items():
+            old = before.get(name)
+            now, then = _size(body), 0 if old is None else _size(old)
+            if known is not None and now > max(then, LARGEST_BODY):
+                rule = f"must not exceed {LARGEST_BODY:,} bytes as JSON (found {now:,})"
+                raise DataError(f"item {shorten(name)}: {rule}")
+            items, size = items + (old is None), size + now - then
+        if known is not None and items > self.items and items > MOST_ITEMS + known:
+            raise ConflictError(
+                f"this shop is full: at most {MOST_ITEMS:,} items may be put in, deleted ones included"
+            )
+        if known is not None and size > self.size and size > MOST_BYTES:
+            raise ConflictError(
+                f"this shop is full: what is put in may take {MOST_BYTES:,} bytes; delete items that are gone"
+            )
+        return Room(items, size)
+
+
+def _size(body: Mapping[str, Any]) -> int:
+    return len(orjson.dumps(body))

@@ -1,0 +1,152 @@
+"""Events: one, a list, or a stream of lines."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Request
+from fastapi.responses import Response
+
+from crossaisle.client.answers import Counted
+from crossaisle.errors import ConflictError, DataError
+from crossaisle.serve.answers import answered, as_json
+from crossaisle.serve.bodies import EVENT, LONGEST_ID, event_of
+from crossaisle.serve.engines import known_otherwise
+from crossaisle.serve.paths import Route
+from crossaisle.serve.reading import DESCRIBED, JSON, kind_of, listed, read
+from crossaisle.serve.routes_lists import service_of
+from crossaisle.serve.service import Added, Service
+from crossaisle.serve.store import Event
+from crossaisle.serve.strict_json import parse
+
+router = APIRouter(prefix="/api", route_class=Route)
+LARGEST_BATCH = 10_000
+CHUNK = 1_000
+"""Lines of a stream that are committed together."""
+LONGEST_LINE = 64_000
+"""Bytes of a line; an event with all its fields has less than 10,000."""
+LONGEST_HEADER = LONGEST_ID - 16
+"""Of `Idempotency-Key`: with several events a slash and the number of each is added."""
+LINES = ("application/x-ndjson", "application/jsonl", "application/ndjson")
+_EXAMPLE = {"user": "1609", "item": "1024306", "kind": "cart", "key": "order-7-line-1"}
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            JSON: {
+                "schema": {"oneOf": [EVENT, {"type": "array", "items": EVENT, "maxItems": LARGEST_BATCH}]},
+                "examples": {
+                    "one": {"value": _EXAMPLE},
+                    "batch": {"value": [_EXAMPLE, {"user": "1609", "item": "1007195"}]},
+                },
+            },
+            "application/x-ndjson": {
+                "schema": {"description": "One event a line; lines that are none are counted and described"},
+                "example": '{"user":"1609","item":"1007195"}\n',
+            },
+        },
+    }
+}
+_COUNTED = answered(Counted, {"accepted": 1, "duplicates": 0})
+_HEADER = (
+    "Key of the event, if it has none of its own. Of several events each gets KEY/row: of a list its place, "
+    "from 0; of NDJSON its line, from 1"
+)
+
+
+@router.post("/events", tags=["events"], openapi_extra=_BODY, responses=_COUNTED, response_class=Response)
+async def add_events(
+    request: Request,
+    idempotency_key: Annotated[
+        str | None, Header(min_length=1, max_length=LONGEST_HEADER, description=_HEADER)
+    ] = None,
+) -> Response:
+    """One event, a list of events, or a stream of lines (NDJSON).
+
+    When this answers, the events are on the disk and count in the next list. One or a list: all are
+    kept, or none. A stream: good lines are kept, bad ones are described.
+    """
+    service = service_of(request)
+    if kind_of(request) in LINES:
+        return as_json(await _Stream(service, idempotency_key).take(request.stream()))
+    events = await read(request, _events(idempotency_key))
+    return as_json(_counted(await service.add_events(events)))
+
+
+def _counted(added: Added) -> dict[str, int]:
+    return {name: n for name, n in added._asdict().items() if n or name != "forgotten"}
+
+
+def _events(key: str | None) -> Callable[[Any], list[Event]]:
+    def make(body: Any) -> list[Event]:
+        if not isinstance(body, list):
+            return [event_of(body, key=key)]
+        batch = listed(body, "events", LARGEST_BATCH)
+        return [event_of(one, row, _numbered(key, row)) for row, one in enumerate(batch)]
+
+    return make
+
+
+def _numbered(key: str | None, row: int) -> str | None:
+    return None if key is None else f"{key}/{row}"
+
+
+class _Stream:
+    """What became of the lines of one request."""
+
+    def __init__(self, service: Service, key: str | None) -> None:
+        self._service, self._key = service, key
+        self._wrong: list[str] = []
+        self._refused, self._total = 0, Added(0, 0, 0)
+
+    async def take(self, chunks: AsyncIterator[bytes]) -> dict[str, Any]:
+        """Keeps good lines; the answer."""
+        waiting: list[tuple[int, Event]] = []
+        async for line, text in _lines(chunks):
+            try:
+                if text is None:
+                    raise DataError(f"a line must not exceed {LONGEST_LINE:,} bytes")
+                if not text.strip():
+                    continue
+                hint = self._refused < DESCRIBED
+                waiting.append((line, event_of(parse(text), line, _numbered(self._key, line), hint=hint)))
+            except DataError as error:
+                self._refuse(line, str(error))
+            if len(waiting) >= CHUNK:
+                await self._keep(waiting)
+                waiting = []
+        await self._keep(waiting)
+        return {**_counted(self._total), "refused": self._refused, "errors": self._wrong}
+
+    def _refuse(self, line: int, error: str) -> None:
+        self._refused += 1
+        if len(self._wrong) < DESCRIBED:
+            self._wrong.append(f"line {line}: {error}")
+
+    async def _keep(self, lines: list[tuple[int, Event]]) -> None:
+        """Keeps lines together; where the keys of some are known of other events, the others."""
+        while lines:
+            try:
+                added = await self._service.add_events([event for _, event in lines])
+            except ConflictError as error:
+                for row in error.rows:
+                    line, event = lines[row]
+                    self._refuse(line, known_otherwise(event))
+                lines = [one for row, one in enumerate(lines) if row not in error.rows]
+            else:
+                self._total = Added(*map(sum, zip(self._total, added, strict=True)))
+                return
+
+
+async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[tuple[int, bytes | None]]:
+    """Number and text of each line; None in place of one that is too long, which is not gathered."""
+    number, rest = 1, bytearray()
+    async for chunk in chunks:
+        first, *others = chunk.split(b"\n")
+        if len(rest) <= LONGEST_LINE:
+            rest += first
+        for text in others:
+            yield number, bytes(rest) if len(rest) <= LONGEST_LINE else None
+            number, rest = number + 1, bytearray(text)
+    yield number, bytes(rest) if len(rest) <= LONGEST_LINE else None
