@@ -18,7 +18,7 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats, Histories
 from crossaisle.data.query import Placement, Query
 from crossaisle.data.vocabulary import Rows
-from crossaisle.errors import ArtifactError, ConfigError
+from crossaisle.errors import ArtifactError, ConfigError, shorten
 from crossaisle.explain import Explanation, Part, category_name, explain
 from crossaisle.models.blend import Blend
 from crossaisle.models.popularity import Popularity
@@ -296,10 +296,10 @@ class Recommender:
         """The history of a query as a batch of one, empty where there is none."""
         if query.history is not None:
             rows = self.dataset.item_ids.rows(query.history)
-            unknown = [repr(name) for name, row in zip(query.history, rows, strict=True) if row < 0]
+            unknown = [name for name, row in zip(query.history, rows, strict=True) if row < 0]
             notices = []
             if unknown:
-                shown = ", ".join(unknown[:3]) + (", …" if len(unknown) > 3 else "")
+                shown = ", ".join(map(shorten, unknown[:3])) + (", …" if len(unknown) > 3 else "")
                 notices.append(f"{len(unknown)} unknown item(s) of the history passed over: {shown}")
             return Histories.of([rows[rows >= 0]]), notices
         row = -1 if query.user is None else self.dataset.user_ids.get(query.user)
@@ -419,4 +419,5 @@ def _why_empty(query: Query, dataset: Dataset) -> str:
     if query.user is None:
         return "neither a user nor a history given"
     known = query.user in dataset.user_ids
-    return f"user {query.user!r} has no events yet" if known else f"unknown user {query.user!r}"
+    name = shorten(query.user)
+    return f"user {name} has no events yet" if known else f"unknown user {name}"

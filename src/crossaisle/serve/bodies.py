@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from crossaisle.data.query import Placement, Query
-from crossaisle.errors import DataError, nearest
+from crossaisle.errors import DataError, nearest, shorten
 from crossaisle.serve.store import Event
 
 LONGEST_ID = 256
@@ -58,7 +58,7 @@ def event_of(body: object, row: int | None = None, key: str | None = None) -> Ev
         raise DataError("an event must be an object", row=row, value=body)
     for name in body:
         if name not in FIELDS:
-            raise DataError(f"unknown field {name!r}{nearest(str(name), FIELDS)}", row=row)
+            raise DataError(f"unknown field {shorten(str(name))}{nearest(str(name), FIELDS)}", row=row)
     kind = body.get("kind", "view")
     return Event(
         _text(body.get("key", key), "key", row) if body.get("key", key) is not None else None,

@@ -12,7 +12,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from crossaisle.client.answers import Counted, Forgotten, Person, Product, ProductPage, Taken
-from crossaisle.errors import DataError, UnknownIdError
+from crossaisle.errors import DataError, UnknownIdError, shorten
 from crossaisle.serve.answers import ITEM_EXAMPLE, answered, as_json, of_item
 from crossaisle.serve.bodies import EVENT, LONGEST_ID, Item, ItemOfBatch, ItemPatch, event_of, item_body
 from crossaisle.serve.pictures import LARGEST, TYPES
@@ -162,7 +162,7 @@ async def get_item(request: Request, item: ItemId) -> Response:
     shop = service_of(request).shop
     row = shop.dataset.item_ids.row(item)
     if not shop.grown.listed[row]:
-        raise UnknownIdError(f"item {item!r} was taken out of the shop")
+        raise UnknownIdError(f"item {shorten(item)} was taken out of the shop")
     return as_json(of_item(shop, row))
 
 
@@ -259,7 +259,7 @@ async def get_user(request: Request, user: UserId) -> Response:
     attributes = await service.read(service.store.user, user)
     shown = await service.read(service.experiments.log.exposures_of, user)
     if not events and row < 0 and attributes is None and not shown:
-        raise UnknownIdError(f"nothing is known about user {user!r}")
+        raise UnknownIdError(f"nothing is known about user {shorten(user)}")
     return as_json(
         {
             "user": user,

@@ -16,7 +16,7 @@ from crossaisle import artifact, sharing
 from crossaisle.answer import RecommendationList
 from crossaisle.client.answers import CategoryLinks, InExperiment
 from crossaisle.data.query import Query
-from crossaisle.errors import ArtifactError, ConfigError, StoreError, UnknownIdError
+from crossaisle.errors import ArtifactError, ConfigError, StoreError, UnknownIdError, shorten
 from crossaisle.recommend import Recommender
 from crossaisle.serve.batching import Batcher
 from crossaisle.serve.experiments.running import Experiments
@@ -245,7 +245,7 @@ class Service:
     async def delete_picture(self, item: str) -> None:
         """Forgets the picture of an item; `UnknownIdError` where it has none."""
         if item not in self.kept:
-            raise UnknownIdError(f"item {item!r} has no picture that was put in")
+            raise UnknownIdError(f"item {shorten(item)} has no picture that was put in")
         await self._change(lambda changed: {item: {**changed.get(item, {}), "image": None}}, {item: None})
 
     async def _change(
@@ -307,7 +307,7 @@ class Service:
         if self.models is None:
             raise ConfigError("start the service with --models FOLDER to switch between models")
         if name not in self.known_models():
-            raise UnknownIdError(f"no model {name!r} in the folder of models")
+            raise UnknownIdError(f"no model {shorten(name)} in the folder of models")
         await self._switch(self.models / name)
 
     async def roll_back(self) -> None:

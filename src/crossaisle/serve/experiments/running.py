@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from crossaisle.answer import Recommendation, RecommendationList
 from crossaisle.client.answers import ExperimentResults, InExperiment
 from crossaisle.data.query import Query
-from crossaisle.errors import ConfigError, ConflictError, CrossaisleError, StoreError, UnknownIdError, nearest
+from crossaisle.errors import (
+    ConfigError,
+    ConflictError,
+    CrossaisleError,
+    StoreError,
+    UnknownIdError,
+    nearest,
+    shorten,
+)
 from crossaisle.models.blend import Blend
 from crossaisle.recommend import Recommender
 from crossaisle.serve.batching import Batcher
@@ -264,7 +272,7 @@ class Experiments:
     def get(self, name: str) -> Experiment:
         """An experiment by name; `UnknownIdError`."""
         if name not in self.all:
-            raise UnknownIdError(f"no experiment {name!r}{nearest(name, self.all)}")
+            raise UnknownIdError(f"no experiment {shorten(name)}", name=name, known=self.all)
         return self.all[name]
 
     async def results(self, name: str) -> ExperimentResults:
