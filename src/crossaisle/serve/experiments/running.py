@@ -95,7 +95,7 @@ class Experiments:
         user = str(query.user)
         # The same list until the person does something: a page that is loaded again does not jump.
         # Counted by events, which are the same after a restart and in every worker.
-        version = str(len(self._service.live.of(user).items))
+        version = str(self._service.live.of(user).total)
         rng = random.Random(seed_of(experiment.name, user, version))
         if experiment.kind == "interleaving":
             first, second = experiment.arms
