@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -202,7 +202,7 @@ class Recommender:
             served=served[0],
             user=query.user,
             items=tuple(
-                self._item(query, request.asked, served, row, rank, score)
+                self._item(query.explain and rank > query.passed, request.asked, served, row, rank, score)
                 for rank, (row, score) in enumerate(
                     zip(picked.tolist(), ranked[chosen].tolist(), strict=True), start=1
                 )
@@ -336,7 +336,7 @@ class Recommender:
 
     def _item(
         self,
-        query: Query,
+        told: bool,
         asked: Histories,
         served: tuple[Placement, str],
         row: int,
@@ -344,7 +344,7 @@ class Recommender:
         score: float,
     ) -> Recommendation:
         price = float(str(self._prices[row]))  # 4.89, where float() of a float32 is 4.889999866485596
-        evidence = self._evidence((asked, served[1], served[0]), row) if query.explain else None
+        evidence = self._evidence((asked, served[1], served[0]), row) if told else None
         return Recommendation(
             rank=rank,
             item_id=self.dataset.item_ids.id(row),
@@ -354,6 +354,21 @@ class Recommender:
             score=score,
             evidence=evidence,
         )
+
+    def explained(
+        self, query: Query, items: Sequence[Recommendation], served: Placement
+    ) -> list[Recommendation]:
+        """Places of a list that was made for a query without explanations, explained now.
+
+        `served`: what the list says was served.
+        """
+        request = self.resolve(query)
+        weights = request.weights if served == request.placement else "trending"
+        asked = request.asked, weights, served
+        rows = [self.dataset.item_ids.row(one.item_id) for one in items]
+        return [
+            replace(one, evidence=self._evidence(asked, row)) for one, row in zip(items, rows, strict=True)
+        ]
 
     def _evidence(self, request: tuple[Histories, str, Placement], row: int) -> Explanation | None:
         """Why an item row stands in the list of a history, under some weights, for a placement."""

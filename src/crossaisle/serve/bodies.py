@@ -12,11 +12,13 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from crossaisle.data.query import Placement, Query
-from crossaisle.errors import DataError, nearest, shorten
+from crossaisle.errors import ConfigError, DataError, nearest, shorten
 from crossaisle.serve.store import Event
 
 LONGEST_ID = 256
 LONGEST_TEXT = 10_000
+EXPLAINED = 20
+"""Places of a list that are explained at once: each takes milliseconds, of a long history tens of them."""
 FIELDS = ("user", "item", "kind", "time", "key", "value", "quantity")
 AHEAD = 86_400.0
 """An event may lie this many seconds in the future: clocks differ, but not by more."""
@@ -201,6 +203,9 @@ class Question(BaseModel):
 
     def query(self) -> Query:
         """The same for the recommender; `ConfigError` where fields contradict each other."""
+        if self.explain and self.n > EXPLAINED:
+            rule = f"n must be at most {EXPLAINED} with explain (found {self.n}): go on with offset"
+            raise ConfigError(rule)
         return Query(
             placement=self.placement,
             user=self.user,
@@ -218,6 +223,7 @@ class Question(BaseModel):
             in_stock=not self.sold_out,
             diversity=self.diversity,
             explain=self.explain,
+            passed=self.offset,
         )
 
 

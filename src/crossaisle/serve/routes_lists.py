@@ -69,7 +69,7 @@ async def recommend(
         diversity=diversity,
         explain=explain,
     )
-    answer, within = await service_of(request).recommend_to(question.query())
+    answer, within = await service_of(request).recommend_to(question.query(), who_asks(request))
     return of_list(answer, offset, within)
 
 
@@ -90,7 +90,7 @@ def _share(text: str | None) -> float | Literal["auto"] | None:
 @router.post("/recommend", responses=LIST, response_class=Response)
 async def ask(request: Request, question: Question) -> Response:
     """The same with a session or a cart in place of a person, which is not kept."""
-    answer, within = await service_of(request).recommend_to(question.query())
+    answer, within = await service_of(request).recommend_to(question.query(), who_asks(request))
     return of_list(answer, question.offset, within)
 
 
@@ -100,7 +100,7 @@ async def goes_with(
 ) -> Response:
     """What complements an item, from other categories."""
     question = Question(placement="goes_with", items=[item], n=n, offset=offset, explain=explain)
-    return of_list(await service_of(request).recommend(question.query()), offset)
+    return of_list(await service_of(request).recommend(question.query(), who_asks(request)), offset)
 
 
 @router.get("/items/{item}/similar", responses=LIST, response_class=Response)
@@ -109,7 +109,7 @@ async def similar(
 ) -> Response:
     """Substitutes for an item."""
     question = Question(placement="similar", items=[item], n=n, offset=offset, explain=explain)
-    return of_list(await service_of(request).recommend(question.query()), offset)
+    return of_list(await service_of(request).recommend(question.query(), who_asks(request)), offset)
 
 
 @router.get("/trending", responses=LIST, response_class=Response)
@@ -119,7 +119,7 @@ async def trending(
     """Popular now, the same for everybody."""
     place: Placement = "trending"
     question = Question(placement=place, n=n, offset=offset, include=include, exclude=exclude)
-    return of_list(await service_of(request).recommend(question.query()), offset)
+    return of_list(await service_of(request).recommend(question.query(), who_asks(request)), offset)
 
 
 @router.get(

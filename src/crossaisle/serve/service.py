@@ -21,6 +21,7 @@ from crossaisle.recommend import Recommender
 from crossaisle.serve.batching import Batcher
 from crossaisle.serve.experiments.running import Experiments
 from crossaisle.serve.following import Change, Following
+from crossaisle.serve.heavy import Heavy
 from crossaisle.serve.histories import LiveHistories
 from crossaisle.serve.live import LiveShop
 from crossaisle.serve.metrics import Metrics
@@ -70,7 +71,8 @@ class Service:
             store.put_items({}, again).result()
             self.kept |= _slim(again)
         self.shop = LiveShop(base, self.live, self.changed, pictures=self.kept)
-        self.batcher = Batcher(lambda: self.shop, self.metrics)
+        self.heavy = Heavy()
+        self.batcher = Batcher(lambda: self.shop, self.metrics, self.heavy)
         self.latest: deque[Event] = deque(maxlen=50)
         self.started = time.monotonic()
         self._links: tuple[tuple[LiveShop, int, int], CategoryLinks] | None = None
@@ -150,16 +152,18 @@ class Service:
         """Runs what reads the store beside the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self.readers, work, *arguments)
 
-    async def recommend(self, query: Query) -> RecommendationList:
-        """The list for one query, live events counted."""
-        return await self.batcher.ask(query)
+    async def recommend(self, query: Query, client: str = "") -> RecommendationList:
+        """The list for one query, live events counted. `client`: who asks."""
+        return await self.batcher.ask(query, client)
 
-    async def recommend_to(self, query: Query) -> tuple[RecommendationList, InExperiment | None]:
+    async def recommend_to(
+        self, query: Query, client: str = ""
+    ) -> tuple[RecommendationList, InExperiment | None]:
         """The same, where an experiment may decide how the list is made, and what is logged then."""
         experiment = self.experiments.of(query)
         if experiment is None:
-            return await self.batcher.ask(query), None
-        return await self.experiments.recommend(experiment, query)
+            return await self.batcher.ask(query, client), None
+        return await self.experiments.recommend(experiment, query, client)
 
     # Events
 
@@ -416,6 +420,7 @@ class Service:
         self.experiments.close()
         self.pictures.close()
         self.batcher.close()
+        self.heavy.close()
         self._changes.shutdown(wait=True)
         if self.following is not None:
             self.following.close()
