@@ -58,7 +58,7 @@ class Heavy:
             raise Overloaded("too many heavy questions are waiting: try again in a moment")
         if self._of[client] >= EACH:
             raise TooMany(
-                f"{EACH} heavy questions of yours are waiting (explanations, long lists, results): "
+                f"{EACH} heavy questions of yours are waiting (explanations, long lists): "
                 "wait for an answer before you ask the next one"
             )
         self._of[client] += 1

@@ -27,6 +27,7 @@ from crossaisle.serve.live import LiveShop
 from crossaisle.serve.metrics import Metrics
 from crossaisle.serve.pictures import Pictures
 from crossaisle.serve.store import Event, Picture, Store
+from crossaisle.serve.tallies import Tallies
 from crossaisle.serve.trends import ARRIVALS, Pairs
 from crossaisle.serve.warming import CALM, ahead, warm
 
@@ -71,11 +72,10 @@ class Service:
             store.put_items({}, again).result()
             self.kept |= _slim(again)
         self.shop = LiveShop(base, self.live, self.changed, pictures=self.kept)
-        self.heavy = Heavy()
+        self.heavy, self.tallies = Heavy(), Tallies()
         self.batcher = Batcher(lambda: self.shop, self.metrics, self.heavy)
         self.latest: deque[Event] = deque(maxlen=50)
         self.started = time.monotonic()
-        self._links: tuple[tuple[LiveShop, int, int], CategoryLinks] | None = None
         # Changes to the catalogue and of the model, one after the other.
         self._changes = ThreadPoolExecutor(1, "changes")
         # Of its own, so that a database that is slow holds up nobody else.
@@ -288,12 +288,13 @@ class Service:
         return await asyncio.get_running_loop().run_in_executor(self._changes, work, *arguments)
 
     async def category_links(self, n: int) -> CategoryLinks:
-        """Which categories people shop together, now; worked out once per state."""
+        """Which categories people shop together, now."""
         shop = self.shop
-        state = shop, n, self.live.trends.tick()
-        if self._links is None or self._links[0] != state:
-            self._links = state, await self.read(shop.trending.links, shop.dataset, n)
-        return self._links[1]
+        self.live.trends.tick()
+        found: CategoryLinks = await self.tallies.of(
+            ("links", shop, n), lambda: shop.trending.links(shop.dataset, n)
+        )
+        return found
 
     # Models
 
@@ -421,6 +422,7 @@ class Service:
         self.pictures.close()
         self.batcher.close()
         self.heavy.close()
+        self.tallies.close()
         self._changes.shutdown(wait=True)
         if self.following is not None:
             self.following.close()

@@ -228,8 +228,10 @@ class Experiments:
         """Part of the log of an experiment."""
         self.get(name)
         await self.written()
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(None, lambda: list(self.log.exposures(name, after, n)))
+        found: list[tuple[int, Exposure]] = await self._service.tallies.of(
+            ("exposures", name, after, n), lambda: list(self.log.exposures(name, after, n))
+        )
+        return found
 
     def forget(self, user: str) -> None:
         """Drops what waits to be written about a person."""
@@ -314,7 +316,8 @@ class Experiments:
             exposures = (one for _, one in self.log.exposures(name))
             return results(experiment, exposures, self.log.goals(experiment), time.time())
 
-        found = await asyncio.get_running_loop().run_in_executor(None, work)
+        # A change of the experiment itself shows at once.
+        found: ExperimentResults = await self._service.tallies.of(("results", name, experiment.running), work)
         return replace(found, broken=self.broken.get(name))
 
     # Shops of arms
