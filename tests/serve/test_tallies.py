@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from threading import Event
 
@@ -51,6 +52,16 @@ def test_a_tally_that_took_long_is_kept_for_ten_times_as_long(monkeypatch: pytes
         assert await counts.of("other", work) == 2
         await asyncio.sleep(0.5)
         assert await counts.of("race", work) == 3
+        counts.close()
+
+    asyncio.run(run())
+
+
+def test_nobody_collects_garbage_while_a_log_is_in_memory() -> None:
+    async def run() -> None:
+        counts = Tallies()
+        assert not await counts.of("log", gc.isenabled)
+        assert gc.isenabled()
         counts.close()
 
     asyncio.run(run())

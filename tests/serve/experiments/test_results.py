@@ -130,7 +130,11 @@ def test_off_policy_estimates_find_what_the_ranking_alone_would_earn() -> None:
     assert all(abs(value - truth) < 0.012 for value in sums.values()), sums  # 3.5 standard errors
 
 
-def test_an_event_counts_for_the_latest_list_that_showed_its_item() -> None:
+@pytest.mark.parametrize("few", [0, 1000])
+def test_an_event_counts_for_the_latest_list_that_showed_its_item(
+    few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crossaisle.serve.experiments.results.FEW", few)
     rng = random.Random(2)
     one = Experiment(name="e", arms=AB.arms, started=0.0, window_hours=1.0, metric="count")
     exposures = [

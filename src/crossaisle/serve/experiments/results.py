@@ -20,6 +20,8 @@ from crossaisle.serve.experiments.log import Exposure
 
 SAME_SECONDS = 600.0
 """The same list shown to the same person again within this time counts once."""
+FEW = 20
+"""So many lists of a person are gone through for each event; of more, a table is made."""
 
 
 @dataclass
@@ -35,7 +37,7 @@ class Seen:
 
     @cached_property
     def _with(self) -> dict[str, list[int]]:
-        """Item -> which exposures showed it, by time. Made once all are there."""
+        """Item -> which exposures showed it, by time. Made once all are there, where they are many."""
         found: dict[str, list[int]] = {}
         for at, shown in enumerate(self.exposures):
             for item in shown.items:
@@ -44,7 +46,10 @@ class Seen:
 
     def latest(self, event: Event) -> int | None:
         """The last exposure up to an event that showed its item."""
-        found = self._with.get(event.item, [])
+        if len(self.exposures) > FEW:
+            found = self._with.get(event.item, [])
+        else:
+            found = [at for at, shown in enumerate(self.exposures) if event.item in shown.items]
         place = bisect_right(found, event.time, key=lambda at: self.exposures[at].time)
         return found[place - 1] if place else None
 
