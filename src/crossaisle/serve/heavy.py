@@ -14,6 +14,8 @@ from crossaisle.errors import CrossaisleError
 T = TypeVar("T")
 LONGEST = 100
 """Places of a list, those passed over among them: what one page holds. Milliseconds more are not plain."""
+DIVERSE = 50
+"""With diversity, where each place looks at all that are left."""
 NAMES = 20
 """Categories that a question may name: each is looked up, and each quota is kept to place by place."""
 WAITING = 64
@@ -37,7 +39,7 @@ class TooMany(CrossaisleError):
 def is_heavy(query: Query) -> bool:
     """Whether a question takes so long that plain ones must not wait for it."""
     named = len(query.include_categories) + len(query.exclude_categories) + len(query.quotas)
-    return query.explain or query.k > LONGEST or named > NAMES
+    return query.explain or query.k > (DIVERSE if query.diversity else LONGEST) or named > NAMES
 
 
 class Heavy:

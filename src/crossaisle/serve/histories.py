@@ -136,6 +136,11 @@ class LiveHistories:
         self.trends.forget("")
 
     @property
+    def forgotten(self) -> int:
+        """How many people there are whose history in the model must not be used."""
+        return len(self._forgotten)
+
+    @property
     def any_forgotten(self) -> bool:
         """Whether there is anybody whose history in the model must not be used."""
         return bool(self._forgotten)
