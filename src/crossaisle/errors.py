@@ -17,7 +17,19 @@ A message is one line: what is wrong, where, which rule, and what to do about it
 from __future__ import annotations
 
 import difflib
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from heapq import nlargest, nsmallest
+from itertools import islice
+
+LONGEST_NAME = 64
+"""Characters of a name that a message shows and a hint compares: ids and titles have no such end."""
+LOOKED_AT = 5000
+"""Known names that a hint looks at: who mistyped one of a million sees for himself."""
+CANDIDATES = 200
+"""Of these so many are compared, those of about the same length; that takes milliseconds for any names."""
+COMPARED = 3
+"""And of these so many letter by letter."""
 
 
 class CrossaisleError(Exception):
@@ -58,7 +70,20 @@ class DataError(CrossaisleError):
 
 
 class UnknownIdError(CrossaisleError):
-    """An item or category that the model does not know."""
+    """An item or category that the model does not know.
+
+    The message has no hint: `hint` makes one where a person reads it. A service has better things to do.
+    """
+
+    def __init__(self, rule: str, *, name: str = "", known: Iterable[str] = ()) -> None:
+        """`name`: what was asked for, among the names that are `known`."""
+        self.name, self.known = name, known
+        super().__init__(rule)
+
+    @property
+    def hint(self) -> str:
+        """What `nearest` says, "" where there is nothing to compare with."""
+        return nearest(self.name, self.known)
 
 
 class ConflictError(CrossaisleError):
@@ -108,7 +133,7 @@ class MissingDependencyError(CrossaisleError):
         )
 
 
-def shorten(value: object, limit: int = 60) -> str:
+def shorten(value: object, limit: int = LONGEST_NAME) -> str:
     """`repr` of a value, cut to `limit` characters so that a 10 MB title fits in one line."""
     text = value if isinstance(value, str) else repr(value)
     cut = text[:limit] + "…" if len(text) > limit else text
@@ -116,10 +141,35 @@ def shorten(value: object, limit: int = 60) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """' (did you mean X?)' with the closest known name, or the known names themselves."""
-    names = list(known)
-    close = difflib.get_close_matches(name.lower(), [n.lower() for n in names], n=1, cutoff=0.6)
+    """' (did you mean X?)' with the closest known name, or the known names themselves.
+
+    Takes milliseconds, however many and however long the names are.
+    """
+    names = list(islice(known, LOOKED_AT))
+    wanted = name[:LONGEST_NAME].lower()
+
+    def far(candidate: str) -> tuple[bool, int]:
+        return candidate[:1].lower() != wanted[:1], abs(len(candidate) - len(name))
+
+    lower = {one: one[:LONGEST_NAME].lower() for one in nsmallest(CANDIDATES, names, key=far)}
+    best = nlargest(COMPARED, lower, key=lambda one: _alike(wanted, lower[one]))
+    close = difflib.get_close_matches(wanted, [lower[one] for one in best], n=1, cutoff=0.6)
     if close:
-        original = next(n for n in names if n.lower() == close[0])
-        return f" (did you mean {original!r}?)"
-    return f" (known: {', '.join(names[:12])}{', …' if len(names) > 12 else ''})" if names else ""
+        return f" (did you mean {shorten(next(one for one in best if lower[one] == close[0]))}?)"
+    shown = ", ".join(one[:LONGEST_NAME] for one in names[:12])
+    return f" (known: {shown}{', …' if len(names) > 12 else ''})" if names else ""
+
+
+def _alike(left: str, right: str) -> float:
+    """Share of two texts that their longest common subsequence makes up; bits of a number are its table.
+
+    Hyyrö (2004), Bit-parallel LCS-length computation revisited.
+    """
+    at: defaultdict[str, int] = defaultdict(int)
+    for place, letter in enumerate(left):
+        at[letter] |= 1 << place
+    every = table = (1 << len(left)) - 1
+    for letter in right:
+        both = table & at[letter]
+        table = (table + both) | (table - both)
+    return 2 * (~table & every).bit_count() / max(len(left) + len(right), 1)

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+import numpy.typing as npt
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay, Histories
@@ -95,32 +96,33 @@ def explain(
     placement: Placement = "for_you",
 ) -> Explanation:
     """Takes the score of an item row for a batch of one history apart."""
-    by_item: dict[int, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+    rows, place = np.unique(histories.item, return_inverse=True)
+    by_reason: dict[str, npt.NDArray[np.float64]] = {}  # (rows,): what the events of each item give
+    heard: dict[str, npt.NDArray[np.bool_]] = {}
     general: dict[str, float] = defaultdict(float)
     strongest: list[tuple[float, LinksCategories, int]] = []
     for scorer, weight in parts:
         events, rest = scorer.evidence(histories, item)
         amounts = events.astype(np.float64) * weight
-        for row, amount in zip(histories.item.tolist(), amounts.tolist(), strict=True):
-            if amount:
-                by_item[row][scorer.reason] += amount
+        np.add.at(by_reason.setdefault(scorer.reason, np.zeros(len(rows))), place, amounts)
+        heard.setdefault(scorer.reason, np.zeros(len(rows), bool))[place[amounts != 0]] = True
         if rest:
             general[scorer.reason] += rest * weight
         if isinstance(scorer, LinksCategories) and amounts.max(initial=0.0) > 0:
             best = int(amounts.argmax())
             strongest.append((float(amounts[best]), scorer, int(histories.item[best])))
-    totals = {row: sum(reasons.values()) for row, reasons in by_item.items()}
-    ranked = sorted(totals, key=lambda row: (-totals[row], row))
-    named = [row for row in ranked[:TOP] if totals[row] > 0]
+    totals = np.sum(list(by_reason.values()), axis=0, initial=0.0) if by_reason else np.zeros(len(rows))
+    ranked = np.lexsort((rows, -totals))
+    named = [at for at in ranked[:TOP].tolist() if totals[at] > 0]
     own = [
         Contribution(
-            dataset.item_ids.id(row),
-            item_name(dataset, row),
-            totals[row],
-            dict(by_item[row]),
-            _words(parts, row, item),
+            dataset.item_ids.id(int(rows[at])),
+            item_name(dataset, int(rows[at])),
+            float(totals[at]),
+            {reason: float(amounts[at]) for reason, amounts in by_reason.items() if heard[reason][at]},
+            _words(parts, int(rows[at]), item),
         )
-        for row in named
+        for at in named
     ]
     rest_of = [Contribution(None, reason, amount, {reason: amount}) for reason, amount in general.items()]
     link = None
@@ -128,12 +130,12 @@ def explain(
         _, linker, source = max(strongest, key=lambda found: found[0])
         found = linker.category_link(source, item)
         link = CategoryLink(*found) if found else None
-    score = sum(totals.values()) + sum(general.values())
+    score = float(totals.sum()) + sum(general.values())
     return Explanation(
         item_id=dataset.item_ids.id(item),
         score=score,
         contributions=(*own, *rest_of),
-        other=sum(totals[row] for row in ranked if row not in named),
+        other=float(totals[ranked[len(named) :]].sum()),
         link=link,
         text=_sentence(dataset.item_ids.id(item), own, general, link, score, placement),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,7 +18,7 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats, Histories
 from crossaisle.data.query import Placement, Query
 from crossaisle.data.vocabulary import Rows
-from crossaisle.errors import ArtifactError, ConfigError
+from crossaisle.errors import ArtifactError, ConfigError, shorten
 from crossaisle.explain import Explanation, Part, category_name, explain
 from crossaisle.models.blend import Blend
 from crossaisle.models.popularity import Popularity
@@ -202,7 +202,7 @@ class Recommender:
             served=served[0],
             user=query.user,
             items=tuple(
-                self._item(query, request.asked, served, row, rank, score)
+                self._item(query.explain and rank > query.passed, request.asked, served, row, rank, score)
                 for rank, (row, score) in enumerate(
                     zip(picked.tolist(), ranked[chosen].tolist(), strict=True), start=1
                 )
@@ -296,10 +296,10 @@ class Recommender:
         """The history of a query as a batch of one, empty where there is none."""
         if query.history is not None:
             rows = self.dataset.item_ids.rows(query.history)
-            unknown = [repr(name) for name, row in zip(query.history, rows, strict=True) if row < 0]
+            unknown = [name for name, row in zip(query.history, rows, strict=True) if row < 0]
             notices = []
             if unknown:
-                shown = ", ".join(unknown[:3]) + (", …" if len(unknown) > 3 else "")
+                shown = ", ".join(map(shorten, unknown[:3])) + (", …" if len(unknown) > 3 else "")
                 notices.append(f"{len(unknown)} unknown item(s) of the history passed over: {shown}")
             return Histories.of([rows[rows >= 0]]), notices
         row = -1 if query.user is None else self.dataset.user_ids.get(query.user)
@@ -336,7 +336,7 @@ class Recommender:
 
     def _item(
         self,
-        query: Query,
+        told: bool,
         asked: Histories,
         served: tuple[Placement, str],
         row: int,
@@ -344,7 +344,7 @@ class Recommender:
         score: float,
     ) -> Recommendation:
         price = float(str(self._prices[row]))  # 4.89, where float() of a float32 is 4.889999866485596
-        evidence = self._evidence((asked, served[1], served[0]), row) if query.explain else None
+        evidence = self._evidence((asked, served[1], served[0]), row) if told else None
         return Recommendation(
             rank=rank,
             item_id=self.dataset.item_ids.id(row),
@@ -354,6 +354,21 @@ class Recommender:
             score=score,
             evidence=evidence,
         )
+
+    def explained(
+        self, query: Query, items: Sequence[Recommendation], served: Placement
+    ) -> list[Recommendation]:
+        """Places of a list that was made for a query without explanations, explained now.
+
+        `served`: what the list says was served.
+        """
+        request = self.resolve(query)
+        weights = request.weights if served == request.placement else "trending"
+        asked = request.asked, weights, served
+        rows = [self.dataset.item_ids.row(one.item_id) for one in items]
+        return [
+            replace(one, evidence=self._evidence(asked, row)) for one, row in zip(items, rows, strict=True)
+        ]
 
     def _evidence(self, request: tuple[Histories, str, Placement], row: int) -> Explanation | None:
         """Why an item row stands in the list of a history, under some weights, for a placement."""
@@ -419,4 +434,5 @@ def _why_empty(query: Query, dataset: Dataset) -> str:
     if query.user is None:
         return "neither a user nor a history given"
     known = query.user in dataset.user_ids
-    return f"user {query.user!r} has no events yet" if known else f"unknown user {query.user!r}"
+    name = shorten(query.user)
+    return f"user {name} has no events yet" if known else f"unknown user {name}"

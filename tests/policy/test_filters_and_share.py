@@ -33,8 +33,9 @@ def test_categories_by_name_at_any_depth() -> None:
     assert in_categories(taxonomy, [], []).all()
     assert in_categories(taxonomy, ["dairy"], ["Dairy > Milk"]).tolist() == [False, True, False, False]
     assert in_categories(taxonomy, ["milk", "gifts"], []).tolist() == [True, False, True, False]
-    with pytest.raises(UnknownIdError, match="did you mean 'Dairy'"):
+    with pytest.raises(UnknownIdError, match="unknown category 'Diary'") as found:
         in_categories(taxonomy, ["Diary"], [])
+    assert found.value.hint == " (did you mean 'Dairy'?)"
 
 
 @given(

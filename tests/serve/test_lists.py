@@ -94,7 +94,7 @@ def test_sessions_carts_and_items_in_view(service: Service, shop: Dataset) -> No
     [
         ("/api/recommend/ann?share=2", 422, "share must be a number from 0 to 1"),
         ("/api/recommend/ann?n=0", 422, "n: Input should be greater than or equal to 1"),
-        ("/api/recommend/ann?include=Diary", 404, "did you mean 'Dairy'"),
+        ("/api/recommend/ann?include=Diary", 404, "unknown category 'Diary'"),
         ("/api/recommend/ann?min_price=3&max_price=2", 422, "min_price must not exceed max_price"),
         ("/api/items/ghost/similar", 404, "unknown item 'ghost'"),
         ("/api/nothing", 404, "Not Found"),
@@ -107,5 +107,25 @@ def test_problems_are_described(service: Service, path: str, status: int, says: 
         assert answer.headers["content-type"] == "application/problem+json"
         assert answer.json()["status"] == status
         assert says in answer.json()["detail"]
+
+    talk(service, conversation)
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("/api/items/bred", "unknown item 'bred'"),
+        ("/api/items/bred/similar", "unknown item 'bred'"),
+        ("/api/recommend/ann?include=Diary", "unknown category 'Diary'"),
+        ("/api/experiments/race", "no experiment 'race'"),
+        (f"/api/items/{'x' * 256}", f"unknown item '{'x' * 64}…'"),
+        (f"/api/users/{'x' * 256}", f"nothing is known about user '{'x' * 64}…'"),
+        (f"/api/trending?include={'ab' * 100}", f"unknown category '{'ab' * 32}…'"),
+    ],
+)
+def test_what_is_unknown_is_named_shortly_and_without_a_hint(service: Service, path: str, says: str) -> None:
+    async def conversation(client: httpx.AsyncClient) -> None:
+        answer = await client.get(path)
+        assert (answer.status_code, answer.json()["detail"]) == (404, says)
 
     talk(service, conversation)

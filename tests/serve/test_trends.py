@@ -248,7 +248,7 @@ def test_events_do_not_pile_up_where_nobody_looks(service: Service, monkeypatch:
     talk(service, conversation)
     with closing(Store(service.store.path)) as store:
         restored = LiveHistories(event for _, event in store.events())
-    assert len(restored.trends._waiting) == 320 % 50
+    assert len(restored.trends._waiting) < 50
 
 
 def test_new_items_trend_and_lists_follow(service: Service) -> None:

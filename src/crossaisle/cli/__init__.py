@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from crossaisle.data.control import tidied
-from crossaisle.errors import ConfigError, CrossaisleError
+from crossaisle.errors import ConfigError, CrossaisleError, UnknownIdError
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -53,10 +53,10 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _place(error: Exception) -> str:
-    """What an error says; of the system's own, the file before the reason."""
+    """What an error says; of the system's own, the file before the reason; of an unknown id, the nearest."""
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror}"
-    return str(error)
+    return str(error) + (error.hint if isinstance(error, UnknownIdError) else "")
 
 
 def _say(message: str, code: int) -> int:

@@ -93,7 +93,10 @@ class Client:
         diversity: float = 0.0,
         explain: bool = False,
     ) -> RecommendedList:
-        """A list for a user, or for a session (`history`) or a cart (`items`) that is not kept."""
+        """A list for a user, or for a session (`history`) or a cart (`items`) that is not kept.
+
+        `n` up to 100, or up to 20 with `explain`; `offset` goes on from there.
+        """
         question = {
             **{"placement": placement, "user": user, "items": list(items), "n": n, "offset": offset},
             **{"history": None if history is None else list(history), "quotas": dict(quotas or {})},

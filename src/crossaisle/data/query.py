@@ -49,6 +49,8 @@ class Query:
     diversity: float = 0.0
     """0 (relevance only) to 1: maximal marginal relevance over item texts."""
     explain: bool = False
+    passed: int = 0
+    """Places at the start that whoever asks passes over: these are not explained."""
 
     def __post_init__(self) -> None:
         if self.placement not in PLACEMENTS:

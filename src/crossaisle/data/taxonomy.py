@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from crossaisle.data.vocabulary import Rows, Vocabulary
-from crossaisle.errors import UnknownIdError, nearest
+from crossaisle.errors import UnknownIdError, shorten
 
 SEPARATOR = " > "
 Paths = tuple[tuple[str, ...], ...]
@@ -125,7 +125,7 @@ class Taxonomy:
     def find(self, name: str) -> Rows:
         """Rows of all items in a category of any depth, by full path or by an unambiguous last name.
 
-        Case does not matter. `UnknownIdError` names the nearest category.
+        Case does not matter. The `UnknownIdError` knows the nearest category.
         """
         wanted = name.strip().lower()
         paths, last_names = self._by_lower_name
@@ -134,7 +134,8 @@ class Taxonomy:
         last = last_names.get(wanted)
         if last:
             return self._rows(last)
-        raise UnknownIdError(f"unknown category {name!r}{nearest(name, self._members)}")
+        rule = f"unknown category {shorten(name)}"
+        raise UnknownIdError(rule, name=name, known=self._members)
 
     @property
     def all_names(self) -> tuple[str, ...]:

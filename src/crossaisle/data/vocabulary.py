@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from crossaisle.errors import DataError, UnknownIdError, nearest
+from crossaisle.errors import LOOKED_AT, DataError, UnknownIdError, shorten
 
 Rows = npt.NDArray[np.int32]
 
@@ -66,11 +66,12 @@ class Vocabulary:
         return self._row.get(str(name), default)
 
     def row(self, name: object) -> int:
-        """The row of an id; `UnknownIdError` names the nearest known one."""
-        found = self._row.get(str(name))
+        """The row of an id; the `UnknownIdError` knows the nearest known one."""
+        text = str(name)
+        found = self._row.get(text)
         if found is None:
-            hint = nearest(str(name), self._ids) if len(self) <= 5000 else ""
-            raise UnknownIdError(f"unknown {self.what} {str(name)!r}{hint}")
+            rule = f"unknown {self.what} {shorten(text)}"
+            raise UnknownIdError(rule, name=text, known=self._ids if len(self) <= LOOKED_AT else ())
         return found
 
     def rows(self, names: Iterable[object]) -> Rows:

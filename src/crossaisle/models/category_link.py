@@ -149,7 +149,9 @@ class CategoryLink(Scorer):
         self.check_fitted()
         weights = self._event_weights(histories)
         source = self.codes_[histories.item]
-        chance = self.counts_[:, [item]].toarray().ravel() + self.mix_ * self.prior_[item]
+        dense = self.counts_.shape[0] * self.counts_.shape[1] <= _DENSE_CELLS
+        counts = self._counts[:, item] if dense else self._by_item[item].toarray().ravel()
+        chance = counts + self.mix_ * self.prior_[item]
         known = source >= 0
         out = np.zeros(len(weights), np.float32)
         out[known] = weights[known] * chance[source[known]]

@@ -96,7 +96,7 @@ class ItemWeights(Scorer):
         total = np.bincount(histories.item, events, len(self.known_))[histories.item]
         weight = self._query(histories).toarray().ravel()[histories.item]
         events = weight * events / np.maximum(total, 1e-30)
-        column = self.weights_[histories.item][:, [item]].toarray().ravel()
+        column = np.asarray(self.weights_[histories.item, np.full(len(events), item)]).ravel()
         return (events * column).astype(np.float32), 0.0
 
 

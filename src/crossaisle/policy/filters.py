@@ -55,7 +55,7 @@ def rows_mask(rows: Rows, n_items: int) -> Mask:
 def in_categories(taxonomy: Taxonomy, include: Iterable[str], exclude: Iterable[str]) -> Mask:
     """bool (n_items,): in any wanted category (all, if none is named) and in no unwanted one.
 
-    Categories of any depth, by name; `UnknownIdError` names the nearest one.
+    Categories of any depth, by name; `UnknownIdError` for one that the shop does not have.
     """
     n = len(taxonomy.paths)
     wanted, unwanted = list(include), list(exclude)

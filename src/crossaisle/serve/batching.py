@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from crossaisle.answer import RecommendationList
-from crossaisle.data.query import Query
-from crossaisle.errors import CrossaisleError
+from crossaisle.answer import Recommendation, RecommendationList
+from crossaisle.data.query import Placement, Query
 from crossaisle.recommend import Request
+from crossaisle.serve.heavy import Heavy, Overloaded, is_heavy
 from crossaisle.serve.live import LiveShop
 from crossaisle.serve.metrics import Metrics
 
@@ -20,25 +20,24 @@ WAITING = 2048
 """Queries that may wait; more are refused with 503."""
 
 
-class Overloaded(CrossaisleError):
-    """More questions are waiting than can be answered in time."""
-
-    status = 503
-
-
 class Batcher:
-    """Asks the current shop; scoring runs in one thread beside the event loop."""
+    """Asks the current shop; scoring runs in one thread beside the event loop, heavy questions in another."""
 
-    def __init__(self, shop: Callable[[], LiveShop], metrics: Metrics) -> None:
-        self._shop, self._metrics = shop, metrics
+    def __init__(self, shop: Callable[[], LiveShop], metrics: Metrics, heavy: Heavy) -> None:
+        self._shop, self._metrics, self._heavy = shop, metrics, heavy
         self._waiting: list[tuple[Query, asyncio.Future[RecommendationList]]] = []
         self._busy = False
         self._thread = ThreadPoolExecutor(1, "scoring")
 
-    async def ask(self, query: Query) -> RecommendationList:
-        """The list for a query; raises what `Recommender.recommend` raises, and `Overloaded`."""
-        answer = None if query.explain else self._shop().quick(query)
-        if answer is not None and not isinstance(answer, Request):
+    async def ask(self, query: Query, client: str = "") -> RecommendationList:
+        """The list for a query; raises what `Recommender.recommend` raises, `Overloaded` and `TooMany`.
+
+        `client`: who asks, for the limit of heavy questions.
+        """
+        if is_heavy(query):
+            return await self._heavy.run(client, self._alone, query)
+        answer = self._shop().quick(query)
+        if not isinstance(answer, Request):
             return answer
         if len(self._waiting) >= WAITING:
             raise Overloaded("too many requests are waiting: try again in a moment")
@@ -50,10 +49,25 @@ class Batcher:
             asyncio.get_running_loop().call_soon(self._next)
         return await future
 
+    def _alone(self, query: Query) -> RecommendationList:
+        shop = self._shop()
+        if not query.explain and not isinstance(answer := shop.quick(query), Request):
+            return answer
+        [found] = shop.slow([query])
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    async def explain(
+        self, query: Query, items: Sequence[Recommendation], served: Placement, client: str = ""
+    ) -> list[Recommendation]:
+        """Places of a list for a query, explained."""
+        return await self._heavy.run(client, self._shop().explained, query, items, served)
+
     @property
     def calm(self) -> float:
         """Seconds since the last request of any kind; 0 while somebody waits for a list."""
-        return 0.0 if self._busy else time.monotonic() - self._metrics.answered
+        return 0.0 if self._busy or self._heavy.busy else time.monotonic() - self._metrics.answered
 
     async def prepare(self, queries: Sequence[Query]) -> None:
         """Scores queries whose answers nobody waits for, to be kept."""

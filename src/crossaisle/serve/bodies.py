@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from crossaisle.data.control import tidied
 from crossaisle.data.query import Placement, Query
-from crossaisle.errors import DataError, nearest, shorten
+from crossaisle.errors import ConfigError, DataError, nearest, shorten
 from crossaisle.serve.room import LARGEST_BODY
 from crossaisle.serve.store import Event
 
@@ -25,6 +25,8 @@ LONGEST_VALUE = 1_000
 MOST_ATTRIBUTES = 100
 HINTED = 32
 """A wrong name of up to this many characters may be a slip; looking for the right one takes time."""
+EXPLAINED = 20
+"""Places of a list that are explained at once: each takes milliseconds, of a long history tens of them."""
 FIELDS = ("user", "item", "kind", "time", "key", "value", "quantity")
 AHEAD = 86_400.0
 """An event may lie this many seconds in the future: clocks differ, but not by more."""
@@ -260,6 +262,9 @@ class Question(Body):
 
     def query(self) -> Query:
         """The same for the recommender; `ConfigError` where fields contradict each other."""
+        if self.explain and self.n > EXPLAINED:
+            rule = f"n must be at most {EXPLAINED} with explain (found {self.n}): go on with offset"
+            raise ConfigError(rule)
         return Query(
             placement=self.placement,
             user=self.user,
@@ -277,6 +282,7 @@ class Question(Body):
             in_stock=not self.sold_out,
             diversity=self.diversity,
             explain=self.explain,
+            passed=self.offset,
         )
 
 

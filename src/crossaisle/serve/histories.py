@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import sys
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from operator import itemgetter
 from typing import NamedTuple
 
 from crossaisle.data.history import SECONDS_PER_DAY
@@ -15,19 +17,48 @@ from crossaisle.serve.trends import Gap, Trends
 
 OLD_DAYS = 30.0
 """A silence this long after a model's last event is no time in which anything aged."""
+KEPT = 5000
+"""Live events of a person in memory: what models read. Older ones hardly weigh anything, and an id that many
+people share (guests, a till) or a robot must not make its lists slower for ever."""
+PORTION = 50_000
+"""Events of the store that are taken in at once."""
 
 
 class Own(NamedTuple):
     """A person's live events, oldest first. Never changed, only replaced, so that readers need no lock."""
 
     items: tuple[str, ...] = ()
+    """Of the latest `KEPT` events by their times."""
     days: tuple[float, ...] = ()
     """Days since 1970."""
     version: int = 0
     """Grows with every change."""
+    total: int = 0
+    """All live events, be they kept here or in the store only."""
 
 
 _NOTHING = Own()
+
+
+def _with(own: Own, events: Sequence[Event]) -> Own:
+    """A person's events and some more; of equal times in the order of arrival."""
+    first = events[0].time / SECONDS_PER_DAY
+    if len(events) == 1 and (not own.days or own.days[-1] <= first):  # as nearly all come
+        items, days = (*own.items, sys.intern(events[0].item)), (*own.days, first)
+    else:
+        of_items: list[str] = []
+        of_days: list[float] = []
+        at = 0
+        new = [(event.time / SECONDS_PER_DAY, sys.intern(event.item)) for event in events]
+        for day, item in sorted(new, key=itemgetter(0)):
+            place = bisect_right(own.days, day, at)
+            of_items += own.items[at:place]
+            of_days += own.days[at:place]
+            of_items.append(item)
+            of_days.append(day)
+            at = place
+        items, days = (*of_items, *own.items[at:]), (*of_days, *own.days[at:])
+    return Own(items[-KEPT:], days[-KEPT:], own.version + len(events), own.total + len(events))
 
 
 class LiveHistories:
@@ -42,34 +73,28 @@ class LiveHistories:
         self._gaps: dict[float, tuple[float, float]] = {}
         self.forgotten = Forgotten() if forgotten is None else forgotten
         """People whose history in the model must not be used."""
-        items: dict[str, list[Event]] = {}
-        for event in events:
-            items.setdefault(event.user, []).append(event)
-            self.trends.add(event.user, event.item, event.time / SECONDS_PER_DAY)
+        left = iter(events)
+        while portion := list(islice(left, PORTION)):
+            self.add(portion)
             if self.trends.full:
                 self.trends.pairs()
-        for user, own in items.items():
-            own.sort(key=lambda event: event.time)  # stable: equal times keep the order of arrival
-            names, days = zip(*((sys.intern(e.item), e.time / SECONDS_PER_DAY) for e in own), strict=True)
-            self._own[user] = Own(names, days, 1)
 
-    def add(self, events: Iterable[Event]) -> None:
-        """Takes events in; one that comes late finds its place by its time."""
+    def add(self, events: Sequence[Event]) -> None:
+        """Takes events in; those that come late find their places by their times.
+
+        Each person's are merged at once: what a batch costs grows with its length, whatever is in it.
+        """
+        own: dict[str, list[Event]] = {}
         for event in events:
-            own = self._own.get(event.user, _NOTHING)
             day = event.time / SECONDS_PER_DAY
             self.trends.add(event.user, event.item, day)
-            for end, (last, first) in self._gaps.items():
+            for end in tuple(self._gaps):  # a reader may add one
+                last, first = self._gaps[end]
                 old = day <= end + OLD_DAYS
                 self._gaps[end] = (max(last, day), first) if old else (last, min(first, day))
-            place = len(own.days)
-            while place and own.days[place - 1] > day:
-                place -= 1
-            self._own[event.user] = Own(
-                (*own.items[:place], sys.intern(event.item), *own.items[place:]),
-                (*own.days[:place], day, *own.days[place:]),
-                own.version + 1,
-            )
+            own.setdefault(event.user, []).append(event)
+        for user, new in own.items():
+            self._own[user] = _with(self._own.get(user, _NOTHING), new)
 
     def of(self, user: str) -> Own:
         """A person's live events."""
@@ -78,7 +103,7 @@ class LiveHistories:
     def gap_after(self, end: float) -> Gap:
         """The silence after the last event of a model, if it was longer than `OLD_DAYS`.
 
-        `end` and the answer in days since 1970. Depends on times of events only, not on the clock.
+        `end` and the answer in days since 1970. Depends on times of events that are kept, not on the clock.
         """
         if math.isnan(end):
             return Gap()
@@ -99,8 +124,9 @@ class LiveHistories:
         events that are left, oldest first. Times in seconds since 1970.
         """
         own, day = self.of(user), deleted / SECONDS_PER_DAY
-        left = bisect_right(own.days, day)
-        self._own[user] = Own(own.items[left:], own.days[left:], own.version + 1)
+        gone = bisect_right(own.days, day)
+        total = len(own.items) - gone if gone else own.total
+        self._own[user] = Own(own.items[gone:], own.days[gone:], own.version + 1, total)
         self.forgotten.add(self.forgotten.digest(user), deleted)
         self._gaps.clear()
         self.trends.forget(user, day, [time / SECONDS_PER_DAY for time in arrived])

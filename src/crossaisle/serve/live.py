@@ -237,7 +237,7 @@ class LiveShop(Recommender):
         fits = self.grown.listed.copy()
         if category:
             fits &= rows_mask(self.dataset.taxonomy.find(category), len(fits))
-        for word in words.lower().split():
+        for word in dict.fromkeys(words.lower().split()):
             fits &= self._lower_titles.str.contains(word, literal=True).to_numpy()
         rows = self._by_popularity[fits[self._by_popularity]]
         return rows[offset : offset + n].tolist(), len(rows)

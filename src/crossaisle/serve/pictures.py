@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from crossaisle.errors import ConflictError, CrossaisleError, DataError, FetchError
+from crossaisle.errors import ConflictError, CrossaisleError, DataError, FetchError, shorten
 from crossaisle.models.pictures import PictureSimilarity
 from crossaisle.recommend import Recommender
 from crossaisle.serve.store import Busy, Picture
@@ -58,7 +58,7 @@ def _naming(item: str, bodies: Mapping[str, Body]) -> Iterator[None]:
     except DataError as error:
         if len(bodies) == 1:
             raise
-        raise DataError(f"item {item!r}: {error}") from None
+        raise DataError(f"item {shorten(item)}: {error}") from None
 
 
 class Pictures:

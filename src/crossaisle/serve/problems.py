@@ -55,7 +55,7 @@ def body_of(status: int, detail: str, **more: Any) -> bytes:
 
 def problem(status: int, detail: str, headers: dict[str, str] | None = None, **more: Any) -> Response:
     """The answer that tells of a problem."""
-    if status == 503:
+    if status in (429, 503):
         headers = {"Retry-After": "1", **(headers or {})}
     return Response(body_of(status, detail, **more), status, headers, media_type="application/problem+json")
 

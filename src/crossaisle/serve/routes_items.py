@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from crossaisle.client.answers import Product, ProductPage, Taken
-from crossaisle.errors import UnknownIdError
+from crossaisle.errors import UnknownIdError, shorten
 from crossaisle.serve.answers import ITEM_EXAMPLE, answered, as_json, of_item
 from crossaisle.serve.bodies import Item, ItemOfBatch, ItemPatch, item_body
 from crossaisle.serve.paths import Route
@@ -53,7 +53,7 @@ async def get_item(request: Request, item: ItemId) -> Response:
     shop = service_of(request).shop
     row = shop.dataset.item_ids.row(item)
     if not shop.grown.listed[row]:
-        raise UnknownIdError(f"item {item!r} was taken out of the shop")
+        raise UnknownIdError(f"item {shorten(item)} was taken out of the shop")
     return as_json(of_item(shop, row))
 
 

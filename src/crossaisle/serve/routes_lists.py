@@ -72,7 +72,7 @@ async def recommend(
         diversity=diversity,
         explain=explain,
     )
-    answer, within = await service_of(request).recommend_to(question.query())
+    answer, within = await service_of(request).recommend_to(question.query(), who_asks(request))
     return of_list(answer, offset, within)
 
 
@@ -94,7 +94,7 @@ def _share(text: str | None) -> float | Literal["auto"] | None:
 async def ask(request: Request) -> Response:
     """The same with a session or a cart in place of a person, which is not kept."""
     question = await read(request, _QUESTION)
-    answer, within = await service_of(request).recommend_to(question.query())
+    answer, within = await service_of(request).recommend_to(question.query(), who_asks(request))
     return of_list(answer, question.offset, within)
 
 
@@ -104,7 +104,7 @@ async def goes_with(
 ) -> Response:
     """What complements an item, from other categories."""
     question = Question(placement="goes_with", items=[item], n=n, offset=offset, explain=explain)
-    return of_list(await service_of(request).recommend(question.query()), offset)
+    return of_list(await service_of(request).recommend(question.query(), who_asks(request)), offset)
 
 
 @router.get("/items/{item}/similar", responses=LIST, response_class=Response)
@@ -113,7 +113,7 @@ async def similar(
 ) -> Response:
     """Substitutes for an item."""
     question = Question(placement="similar", items=[item], n=n, offset=offset, explain=explain)
-    return of_list(await service_of(request).recommend(question.query()), offset)
+    return of_list(await service_of(request).recommend(question.query(), who_asks(request)), offset)
 
 
 @router.get("/trending", responses=LIST, response_class=Response)
@@ -123,7 +123,7 @@ async def trending(
     """Popular now, the same for everybody."""
     place: Placement = "trending"
     question = Question(placement=place, n=n, offset=offset, include=include, exclude=exclude)
-    return of_list(await service_of(request).recommend(question.query()), offset)
+    return of_list(await service_of(request).recommend(question.query(), who_asks(request)), offset)
 
 
 @router.get(

@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from pydantic import Field
 
 from crossaisle.client.answers import Forgotten, Person
-from crossaisle.errors import UnknownIdError
+from crossaisle.errors import UnknownIdError, shorten
 from crossaisle.serve import people
 from crossaisle.serve.answers import answered, as_json
 from crossaisle.serve.bodies import Attributes, Body, Id, sized
@@ -87,7 +87,7 @@ async def _shown(service: Service, user: str, n: int, after: int, shown_after: i
         people.page, service.store, service.experiments.log, user, n, after, shown_after
     )
     if row < 0 and attributes is None and not page["total"] and not page["shown_total"]:
-        raise UnknownIdError(f"nothing is known about user {user!r}")
+        raise UnknownIdError(f"nothing is known about user {shorten(user)}")
     history = shop.dataset.item_ids.ids(past)
     return as_json(
         {"user": user, "attributes": attributes or {}, "history": history, **page, "as_of": time.time()}
@@ -117,6 +117,6 @@ async def delete_named(request: Request) -> Response:
 async def _deleted(request: Request, user: str) -> Response:
     service = service_of(request)
     if not await people.known(service, user):
-        raise UnknownIdError(f"nothing is known about user {user!r}: nothing was deleted")
+        raise UnknownIdError(f"nothing is known about user {shorten(user)}: nothing was deleted")
     gone = await service.forget(user, who_asks(request))
     return as_json({"events_deleted": gone.events, "overwritten": gone.overwritten})

@@ -16,17 +16,19 @@ from crossaisle import artifact, sharing
 from crossaisle.answer import RecommendationList
 from crossaisle.client.answers import CategoryLinks, InExperiment
 from crossaisle.data.query import Query
-from crossaisle.errors import ArtifactError, ConfigError, StoreError, UnknownIdError
+from crossaisle.errors import ArtifactError, ConfigError, StoreError, UnknownIdError, shorten
 from crossaisle.recommend import Recommender
 from crossaisle.serve.batching import Batcher
 from crossaisle.serve.experiments.running import Experiments
 from crossaisle.serve.following import Change, Following
+from crossaisle.serve.heavy import Heavy
 from crossaisle.serve.histories import LiveHistories
 from crossaisle.serve.live import LiveShop
 from crossaisle.serve.metrics import Metrics
 from crossaisle.serve.pictures import Pictures
 from crossaisle.serve.room import Room
 from crossaisle.serve.store import Deed, Event, Picture, Store
+from crossaisle.serve.tallies import Tallies
 from crossaisle.serve.trends import Pairs
 from crossaisle.serve.warming import CALM, ahead, warm
 
@@ -92,10 +94,10 @@ class Service:
                 _LOG.warning("how the model sees pictures is not kept: %s", error)
             self.kept |= _slim(again)
         self.shop = LiveShop(base, self.live, self.changed, pictures=self.kept)
-        self.batcher = Batcher(lambda: self.shop, self.metrics)
+        self.heavy, self.tallies = Heavy(), Tallies()
+        self.batcher = Batcher(lambda: self.shop, self.metrics, self.heavy)
         self.latest: deque[Event] = deque(maxlen=50)
         self.started = time.monotonic()
-        self._links: tuple[tuple[LiveShop, int, int], CategoryLinks] | None = None
         # Changes to the catalogue and of the model, one after the other.
         self._changes = ThreadPoolExecutor(1, "changes")
         # Of its own, so that a database that is slow holds up nobody else.
@@ -172,16 +174,18 @@ class Service:
         """Runs what reads the store beside the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self.readers, work, *arguments)
 
-    async def recommend(self, query: Query) -> RecommendationList:
-        """The list for one query, live events counted."""
-        return await self.batcher.ask(query)
+    async def recommend(self, query: Query, client: str = "") -> RecommendationList:
+        """The list for one query, live events counted. `client`: who asks."""
+        return await self.batcher.ask(query, client)
 
-    async def recommend_to(self, query: Query) -> tuple[RecommendationList, InExperiment | None]:
+    async def recommend_to(
+        self, query: Query, client: str = ""
+    ) -> tuple[RecommendationList, InExperiment | None]:
         """The same, where an experiment may decide how the list is made, and what is logged then."""
         experiment = self.experiments.of(query)
         if experiment is None:
-            return await self.batcher.ask(query), None
-        return await self.experiments.recommend(experiment, query)
+            return await self.batcher.ask(query, client), None
+        return await self.experiments.recommend(experiment, query, client)
 
     # Events
 
@@ -273,7 +277,7 @@ class Service:
     async def delete_picture(self, item: str, who: str = "") -> None:
         """Forgets the picture of an item; `UnknownIdError` where it has none. `who`: for the audit log."""
         if item not in self.kept:
-            raise UnknownIdError(f"item {item!r} has no picture that was put in")
+            raise UnknownIdError(f"item {shorten(item)} has no picture that was put in")
         deed = who, f"deleted the picture of item {item}"
         await self._change(
             lambda changed: {item: {**changed.get(item, {}), "image": None}}, {item: None}, deed
@@ -324,12 +328,13 @@ class Service:
         return await asyncio.get_running_loop().run_in_executor(self._changes, work, *arguments)
 
     async def category_links(self, n: int) -> CategoryLinks:
-        """Which categories people shop together, now; worked out once per state."""
+        """Which categories people shop together, now."""
         shop = self.shop
-        state = shop, n, self.live.trends.tick()
-        if self._links is None or self._links[0] != state:
-            self._links = state, await self.read(shop.trending.links, shop.dataset, n)
-        return self._links[1]
+        self.live.trends.tick()
+        found: CategoryLinks = await self.tallies.of(
+            ("links", shop, n), lambda: shop.trending.links(shop.dataset, n)
+        )
+        return found
 
     # Models
 
@@ -348,7 +353,7 @@ class Service:
         if self.models is None:
             raise ConfigError("start the service with --models FOLDER to switch between models")
         if name not in self.known_models():
-            raise UnknownIdError(f"no model {name!r} in the folder of models")
+            raise UnknownIdError(f"no model {shorten(name)} in the folder of models")
         await self._switch(self.models / name, (who, f"activated model {name}"))
 
     async def roll_back(self, who: str = "") -> None:
@@ -459,6 +464,8 @@ class Service:
         self.experiments.close()
         self.pictures.close()
         self.batcher.close()
+        self.heavy.close()
+        self.tallies.close()
         self._changes.shutdown(wait=True)
         if self.following is not None:
             self.following.close()

@@ -57,6 +57,7 @@ class Trending:
         self._last: tuple[tuple[int, int], tuple[Floats, Rows]] | None = None
         self._items = -1, np.empty(0, np.int64)
         self._persons = np.empty(0, np.int64)
+        self._gone: tuple[int, Rows] = -1, np.empty(0, np.int32)
 
     @property
     def silent(self) -> bool:
@@ -147,10 +148,12 @@ class Trending:
     @property
     def _forgotten(self) -> Rows:
         """Rows of people of the model who asked to be forgotten."""
-        names = self._base.dataset.user_ids.all
-        if not self._live.any_forgotten:
-            return np.empty(0, np.int32)
-        return np.array([r for r, name in enumerate(names) if self._live.is_forgotten(name)], np.int32)
+        number = self._live.forgotten.number
+        if self._gone[0] != number:  # to hash a million names again every second would take all of it
+            names = enumerate(self._base.dataset.user_ids.all)
+            rows = [row for row, name in names if self._live.is_forgotten(name)]
+            self._gone = number, np.array(rows, np.int32)
+        return self._gone[1]
 
     # Categories
 

@@ -20,6 +20,8 @@ PAUSE = 1.0
 """Seconds between two looks at new events: what is counted in between shows then."""
 MOST_WAITING = 8192
 """Where more events wait to be counted, and nobody looks, they are counted all the same."""
+SHARE = 16
+"""One in so many of those counted must wait for that: each time, all that are counted are copied."""
 ARRIVALS = 1000
 """So many events that came last say together what time it is."""
 ODD = 100
@@ -65,7 +67,7 @@ class Trends:
     @property
     def full(self) -> bool:
         """Whether it is time to count, although nobody looks."""
-        return len(self._waiting) >= MOST_WAITING
+        return len(self._waiting) >= max(MOST_WAITING, len(self._keys) // SHARE)
 
     def add(self, user: str, item: str, day: float) -> None:
         """One event, in the order of arrival."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from itertools import islice
@@ -105,5 +106,5 @@ _ADD = f"INSERT INTO exposures ({_COLUMNS}) VALUES (?, ?, ?, ?, ?)"
 def _exposure(row: Sequence[Any]) -> Exposure:
     experiment, arm, user, time, body = row
     items, propensities, share, ranked, teams = json.loads(body)
-    shown = tuple(items), tuple(propensities), float(share), tuple(ranked), tuple(teams)
+    shown = tuple(map(sys.intern, items)), tuple(propensities), float(share), tuple(ranked), tuple(teams)
     return Exposure(experiment, arm, user, time, *shown)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -18,6 +20,8 @@ from crossaisle.serve.experiments.log import Exposure
 
 SAME_SECONDS = 600.0
 """The same list shown to the same person again within this time counts once."""
+FEW = 20
+"""So many lists of a person are gone through for each event; of more, a table is made."""
 
 
 @dataclass
@@ -30,6 +34,24 @@ class Seen:
     exposures: list[Exposure] = field(default_factory=list)
     rewards: list[dict[int, float]] = field(default_factory=list)
     """For each exposure: place -> reward; an event counts for the latest list that showed its item."""
+
+    @cached_property
+    def _with(self) -> dict[str, list[int]]:
+        """Item -> which exposures showed it, by time. Made once all are there, where they are many."""
+        found: dict[str, list[int]] = {}
+        for at, shown in enumerate(self.exposures):
+            for item in shown.items:
+                found.setdefault(item, []).append(at)
+        return found
+
+    def latest(self, event: Event) -> int | None:
+        """The last exposure up to an event that showed its item."""
+        if len(self.exposures) > FEW:
+            found = self._with.get(event.item, [])
+        else:
+            found = [at for at, shown in enumerate(self.exposures) if event.item in shown.items]
+        place = bisect_right(found, event.time, key=lambda at: self.exposures[at].time)
+        return found[place - 1] if place else None
 
     @property
     def total(self) -> float:
@@ -52,13 +74,11 @@ def people(experiment: Experiment, exposures: Iterable[Exposure], goals: Iterabl
         known = seen.get(event.user)
         if known is None or not known.first <= event.time <= known.first + window:
             continue
-        for at in range(len(known.exposures) - 1, -1, -1):
-            shown = known.exposures[at]
-            if shown.time <= event.time and event.item in shown.items:
-                place = shown.items.index(event.item)
-                worth = (event.value or 0.0) if experiment.metric == "value" else 1.0
-                known.rewards[at][place] = known.rewards[at].get(place, 0.0) + worth
-                break
+        at = known.latest(event)
+        if at is not None:
+            place = known.exposures[at].items.index(event.item)
+            worth = (event.value or 0.0) if experiment.metric == "value" else 1.0
+            known.rewards[at][place] = known.rewards[at].get(place, 0.0) + worth
     return seen
 
 

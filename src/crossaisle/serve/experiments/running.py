@@ -7,15 +7,23 @@ import logging
 import random
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from crossaisle.answer import Recommendation, RecommendationList
 from crossaisle.client.answers import ExperimentResults, InExperiment
-from crossaisle.data.query import Query
-from crossaisle.errors import ConfigError, ConflictError, CrossaisleError, StoreError, UnknownIdError, nearest
+from crossaisle.data.query import Placement, Query
+from crossaisle.errors import (
+    ConfigError,
+    ConflictError,
+    CrossaisleError,
+    StoreError,
+    UnknownIdError,
+    nearest,
+    shorten,
+)
 from crossaisle.models.blend import Blend
 from crossaisle.recommend import Recommender
 from crossaisle.serve.batching import Batcher
@@ -90,39 +98,48 @@ class Experiments:
         return None
 
     async def recommend(
-        self, experiment: Experiment, query: Query
+        self, experiment: Experiment, query: Query, client: str = ""
     ) -> tuple[RecommendationList, InExperiment]:
         """The list of a person's arm, and what to tell about it."""
         user = str(query.user)
         moment = Asked(time.time(), self._service.live.forgotten.number)
+        plain = replace(query, explain=False)  # what is mixed is explained once it is known what is shown
         # The same list until the person does something: a page that is loaded again does not jump.
         # Counted by events, which are the same after a restart and in every worker.
-        version = str(len(self._service.live.of(user).items))
+        version = str(self._service.live.of(user).total)
         rng = random.Random(seed_of(experiment.name, user, version))
         if experiment.kind == "interleaving":
             first, second = experiment.arms
             answers = await asyncio.gather(
-                *(self._ask(experiment, arm, arm.query(query)) for arm in (first, second))
+                *(self._ask(experiment, arm, arm.query(plain), client) for arm in (first, second))
             )
             ids = [{r.item_id: r for r in answer.items} for answer in answers]
             mixed = team_draft(list(ids[0]), list(ids[1]), query.k, rng)
             answer = _with(answers[0], [ids[team][item] for item, team in mixed])
+            if query.explain:
+                served = [one.served for one in answers]
+                for team, arm in enumerate(experiment.arms):
+                    own = [query.passed <= at and whose == team for at, (_, whose) in enumerate(mixed)]
+                    answer = await self._explained(experiment, arm, query, answer, own, served[team], client)
             shown = InExperiment(name=experiment.name, arm=None)
             self._expose(moment, experiment, "", answer, teams=tuple(team for _, team in mixed))
             return answer, shown
         arm = experiment.assign(user)
-        asked = arm.query(query)
         if arm.explore is None:
-            answer = await self._ask(experiment, arm, asked)
+            answer = await self._ask(experiment, arm, arm.query(query), client)
             self._expose(moment, experiment, arm.name, answer, share=experiment.share(arm))
         else:
             length = min(query.k, DRAWN)
             size = max(3 * length, POOL)
-            pool = await self._ask(experiment, arm, replace(asked, k=max(query.k, size)))
+            asked = replace(arm.query(plain), k=max(query.k, size))
+            pool = await self._ask(experiment, arm, asked, client)
             size = min(size, len(pool.items))
             drawn = explore(size, length, arm.explore, rng)
             rest = [place for place in range(len(pool.items)) if place not in set(drawn)]
             answer = _with(pool, [pool.items[place] for place in (*drawn, *rest)][: query.k])
+            if query.explain:
+                own = [query.passed <= at for at in range(len(answer.items))]
+                answer = await self._explained(experiment, arm, query, answer, own, pool.served, client)
             loop = asyncio.get_running_loop()
             table = await loop.run_in_executor(None, place_probabilities, size, length, arm.explore)
             self._expose(
@@ -136,14 +153,35 @@ class Experiments:
             )
         return answer, InExperiment(name=experiment.name, arm=arm.name)
 
-    async def _ask(self, experiment: Experiment, arm: Arm, query: Query) -> RecommendationList:
-        own = self._batchers.get((experiment.name, arm.name))
-        if own is None and (experiment.name, arm.name) in self._shops:
-            own = self._batcher((experiment.name, arm.name))
-        return await (own or self._service.batcher).ask(query)
+    async def _ask(self, experiment: Experiment, arm: Arm, query: Query, client: str) -> RecommendationList:
+        return await self._batcher_of(experiment, arm).ask(query, client)
 
-    def _batcher(self, key: Key) -> Batcher:
-        batcher = self._batchers[key] = Batcher(lambda: self._shops[key], self._service.metrics)
+    async def _explained(
+        self,
+        experiment: Experiment,
+        arm: Arm,
+        query: Query,
+        answer: RecommendationList,
+        which: Sequence[bool],
+        served: Placement,
+        client: str,
+    ) -> RecommendationList:
+        """A list, some of whose places are of an arm and explained by it."""
+        asked = [one for one, own in zip(answer.items, which, strict=True) if own]
+        if not asked:
+            return answer
+        told = iter(await self._batcher_of(experiment, arm).explain(arm.query(query), asked, served, client))
+        items = [next(told) if own else one for one, own in zip(answer.items, which, strict=True)]
+        return replace(answer, items=tuple(items))
+
+    def _batcher_of(self, experiment: Experiment, arm: Arm) -> Batcher:
+        key = experiment.name, arm.name
+        if key in self._batchers:
+            return self._batchers[key]
+        if key not in self._shops:
+            return self._service.batcher
+        service = self._service
+        batcher = self._batchers[key] = Batcher(lambda: self._shops[key], service.metrics, service.heavy)
         return batcher
 
     # The log
@@ -204,8 +242,10 @@ class Experiments:
         """Part of the log of an experiment."""
         self.get(name)
         await self.written()
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(None, lambda: list(self.log.exposures(name, after, n)))
+        found: list[tuple[int, Exposure]] = await self._service.tallies.of(
+            ("exposures", name, after, n), lambda: list(self.log.exposures(name, after, n))
+        )
+        return found
 
     def forget(self, user: str) -> None:
         """Drops what waits to be written about a person."""
@@ -281,7 +321,7 @@ class Experiments:
     def get(self, name: str) -> Experiment:
         """An experiment by name; `UnknownIdError`."""
         if name not in self.all:
-            raise UnknownIdError(f"no experiment {name!r}{nearest(name, self.all)}")
+            raise UnknownIdError(f"no experiment {shorten(name)}", name=name, known=self.all)
         return self.all[name]
 
     async def results(self, name: str) -> ExperimentResults:
@@ -293,7 +333,8 @@ class Experiments:
             exposures = (one for _, one in self.log.exposures(name))
             return results(experiment, exposures, self.log.goals(experiment), time.time())
 
-        found = await asyncio.get_running_loop().run_in_executor(None, work)
+        # A change of the experiment itself shows at once.
+        found: ExperimentResults = await self._service.tallies.of(("results", name, experiment.running), work)
         return replace(found, broken=self.broken.get(name))
 
     # Shops of arms

@@ -1,0 +1,64 @@
+"""`Tallies`: what is counted up from a whole log, once for all who ask meanwhile, in a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import time
+from collections.abc import Callable, Hashable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from crossaisle.serve.heavy import Overloaded
+
+QUICK = 0.1
+"""Seconds: what takes less is worked out anew for each question."""
+SHARE = 10.0
+"""What takes longer is answered again for so many times as long: at most a tenth of the time goes to it."""
+WAITING = 64
+"""Different tallies that wait; more are refused with 503."""
+
+
+class Tallies:
+    """Of one service. One that is made answers everybody who asks for the same until it is ready."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "tallies")
+        self._making: dict[Hashable, asyncio.Task[Any]] = {}
+        self._made: dict[Hashable, tuple[float, Any]] = {}
+
+    async def of(self, what: Hashable, work: Callable[[], Any]) -> Any:
+        """The tally `what`, by `work` in the thread, or as it was made a short while ago; `Overloaded`."""
+        now = time.monotonic()
+        self._made = {key: one for key, one in self._made.items() if one[0] > now}
+        if what in self._made:
+            return self._made[what][1]
+        if what not in self._making:
+            if len(self._making) >= WAITING:
+                raise Overloaded("too many tallies are waiting: try again in a moment")
+            self._making[what] = asyncio.ensure_future(self._make(what, work))
+        # Not cancelled with whoever asked first: others wait for it, too.
+        return await asyncio.shield(self._making[what])
+
+    async def _make(self, what: Hashable, work: Callable[[], Any]) -> Any:
+        def timed() -> tuple[float, Any]:
+            start, collects = time.monotonic(), gc.isenabled()
+            gc.disable()  # a log is millions of objects: to go through them all would hold everybody up
+            try:
+                found = work()
+            finally:
+                if collects:
+                    gc.enable()
+            return time.monotonic() - start, found
+
+        try:
+            seconds, found = await asyncio.get_running_loop().run_in_executor(self._thread, timed)
+        finally:
+            del self._making[what]
+        if seconds > QUICK:
+            self._made[what] = time.monotonic() + SHARE * seconds, found
+        return found
+
+    def close(self) -> None:
+        """Ends the thread."""
+        self._thread.shutdown(wait=True)
