@@ -9,6 +9,7 @@ the environment are not used. Errors name the host alone: the rest of an address
 from __future__ import annotations
 
 import ipaddress
+import os
 import socket
 import ssl
 import threading
@@ -17,7 +18,7 @@ from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
-from http.client import HTTPConnection, HTTPException, HTTPResponse
+from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead, RemoteDisconnected
 from urllib.parse import quote, urlsplit
 
 from crossaisle.errors import ConfigError, DataError, shorten
@@ -25,6 +26,32 @@ from crossaisle.errors import ConfigError, DataError, shorten
 SECONDS = 10.0
 """For all of it: the connection, the head and the last byte."""
 _PORTS = {"http": 80, "https": 443}
+_PRIVATE = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            "0.0.0.0/8",
+            "100.64.0.0/10",  # shared by carriers
+            "192.0.0.0/24",  # protocols
+            "192.88.99.0/24",  # once the way to 6to4
+            "198.18.0.0/15",  # benchmarks
+            "240.0.0.0/4",
+            "::/96",  # IPv4-compatible, with :: and ::1
+            "::ffff:0:0:0/96",  # translated
+            "64:ff9b:1::/48",  # NAT64 of a network of one's own
+            "100::/63",  # to be discarded, and dummies
+            "2001::/23",  # protocols, teredo apart
+            "2001:db8::/32",
+            "3fff::/20",
+            "5f00::/16",  # segment routing
+            "fc00::/7",
+            "fe80::/10",
+            "fec0::/10",  # once site-local
+            "ff00::/8",
+        ),
+    )
+)
+"""Not of the internet at large, whatever the `ipaddress` of this Python knows of it."""
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -122,14 +149,35 @@ def fetch(address: str, hosts: Hosts, *, largest: int, seconds: float = SECONDS)
         try:
             with closing(_Connection(target, place, left)) as connection:
                 return connection.get(largest)
-        except ConnectionRefusedError as error:
-            why = str(error)
+        except ConnectionRefusedError:
+            why = "connection refused"
         # Kept as text: an error would keep the socket open for as long as it lives.
         except (OSError, HTTPException, ValueError) as error:
-            why, late = " ".join(str(error).split()) or "no answer", isinstance(error, TimeoutError)
+            why, late = _said(error), isinstance(error, TimeoutError)
             break
-    why = f"it took more than {seconds:g} s" if late else why[:200]
+    why = f"it took more than {seconds:g} s" if late else why
     raise DataError(f"picture could not be fetched from {target.named} ({why})")
+
+
+class _Unusable(OSError):
+    """An answer that is no picture; the text is ours."""
+
+
+def _said(error: Exception) -> str:
+    """Why, in our own words: the host's may be the banner of something that is nobody's business."""
+    if isinstance(error, _Unusable):
+        return str(error)
+    if isinstance(error, IncompleteRead):
+        return "the answer ended too soon"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return "its certificate is not trusted"
+    if isinstance(error, ssl.SSLError):
+        return "TLS failed"
+    if isinstance(error, ConnectionError | RemoteDisconnected):
+        return "the connection was closed"
+    if isinstance(error, OSError) and error.errno is not None:
+        return os.strerror(error.errno)
+    return "the answer is not HTTP"
 
 
 def resolved(host: str, port: int) -> list[str]:
@@ -147,7 +195,7 @@ def is_public(address: str) -> bool:
             inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
         if inner is not None:
             return is_public(str(inner))
-    return ip.is_global and not ip.is_multicast
+    return ip.is_global and not ip.is_multicast and not any(ip in network for network in _PRIVATE)
 
 
 def _places(target: Target) -> list[str]:
@@ -232,7 +280,7 @@ class _Connection(HTTPConnection):
                 f"{self._target.named} redirects, which is not followed: give the address it leads to"
             )
         if answer.status != 200:
-            raise OSError(f"answered {answer.status}")
+            raise _Unusable(f"answered {answer.status}")
         declared = answer.length
         if declared is not None and declared > largest:
             return b"\0" * (largest + 1)
@@ -242,7 +290,7 @@ class _Connection(HTTPConnection):
                 raise TimeoutError
             data += part
         if declared is not None and len(data) < declared:
-            raise OSError("the answer ended too soon")
+            raise _Unusable("the answer ended too soon")
         return bytes(data[: largest + 1])
 
     def _cut(self) -> None:
