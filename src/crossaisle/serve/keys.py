@@ -48,7 +48,7 @@ class Keys:
             # Not for ever: lists are answered from memory while the database is away.
             await asyncio.wait_for(asyncio.shield(reading), WAIT_SECONDS)
         except (StoreError, TimeoutError) as error:
-            _LOG.warning("keys could not be read again: %s", error)
+            _LOG.warning("keys could not be read again: %s", str(error) or f"no answer in {WAIT_SECONDS:g} s")
 
     def read(self) -> None:
         """Reads the keys; `StoreError` where the store does not answer."""

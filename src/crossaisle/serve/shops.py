@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
 from crossaisle.config import build
-from crossaisle.errors import ConfigError, CrossaisleError, nearest
+from crossaisle.errors import ConfigError, CrossaisleError, cleaned, nearest, shown
 
 if TYPE_CHECKING:
     from crossaisle.serve.board import Board
@@ -89,7 +89,7 @@ def place_of(store: str) -> str:
         known = ", ".join(shops)
         hint = nearest(name, shops) if hash_ else ""
         raise ConfigError(
-            f"{store}: name one of its shops{hint}, such as {file or store}#{next(iter(shops))} "
+            f"{shown(store)}: name one of its shops{hint}, such as {file or store}#{next(iter(shops))} "
             f"(there are {known})"
         )
     return shops[name].place
@@ -99,7 +99,7 @@ def _check_apart(shops: Mapping[str, ShopConfig], path: Path) -> None:
     for (one, a), (other, b) in permutations(shops.items(), 2):
         where = f"{path}: shops {one!r} and {other!r}"
         if _identity(a.place) == _identity(b.place):
-            raise ConfigError(f"{where} have the same store ({a.place}): give each a store of its own")
+            raise ConfigError(f"{where} have the same store ({shown(a.place)}): give each a store of its own")
         if a.models is None:
             continue
         folder = a.models.resolve()
@@ -113,10 +113,14 @@ def _identity(place: str) -> tuple[str, ...]:
     """The same for two ways to write the same place, as far as the text tells."""
     if "://" not in place:
         return (str(Path(place).resolve()),)
-    parts = urlsplit(place)
+    try:
+        parts = urlsplit(place)
+        port = str(parts.port or 5432)
+    except ValueError:  # several hosts, or no address at all: whoever opens it says so
+        return (place,)
     query = dict(parse_qsl(parts.query))
     host = query.get("host") or parts.hostname or "localhost"
-    port = query.get("port") or str(parts.port or 5432)
+    port = query.get("port") or port
     return host, port, query.get("dbname") or parts.path, query.get("schema", "public")
 
 
@@ -191,9 +195,10 @@ class Shops:
         except Exception as error:
             if service is not None:
                 service.close()
-            if self.broken.get(name) != str(error):
-                _LOG.error("shop %s is not served: %s", name, error, exc_info=not _expected(error))
-            self.broken[name] = str(error)
+            said = cleaned(error, config.place)
+            if self.broken.get(name) != said:
+                _LOG.error("shop %s is not served: %s", name, said, exc_info=not _expected(error))
+            self.broken[name] = said
             return None
         self.broken.pop(name, None)
         return service
