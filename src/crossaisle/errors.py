@@ -161,16 +161,17 @@ def _shown_in_text(match: re.Match[str]) -> str:
 def _secrets(address: str) -> set[str]:
     """Whatever an address holds that `shown` leaves out, bit by bit, as it stands and unquoted."""
     _, _, rest = address.partition("://")
-    kept = set(re.split(r"[^\w.-]+", shown(address).partition("://")[2]))
-    user = rest.rpartition("@")[0].partition(":")[0]
-    if _HIDDEN not in kept and re.fullmatch(r"[\w.-]*", user):
-        kept.add(user)
-    parts = {
-        part for split in (r"[:/?#@&=,\s]+", r"[:/?#@&,\s]+", r"[&\s]+") for part in re.split(split, rest)
-    }
-    _, _, password = rest.rpartition("@")[0].partition(":")
-    parts |= {password, *(part.partition("=")[2] for part in parts)}
-    return {form for part in parts for form in (part, unquote(part)) if form} - kept - _COMMON
+    kept = shown(address).partition("://")[2]
+    login, _, _ = rest.rpartition("@")
+    user, _, password = login.partition(":")
+    parts = {password}
+    for split in (r"[:/?#@&=,\s]+", r"[:/?#@&,\s]+", r"[&\s]+"):
+        parts.update(re.split(split, rest))
+    parts |= {part.partition("=")[2] for part in parts}
+    if kept != _HIDDEN:
+        parts.discard(user)
+    forms = {form for part in parts for form in (part, unquote(part))}
+    return {form for form in forms if form not in kept} - _COMMON
 
 
 _COMMON = frozenset(
@@ -182,7 +183,9 @@ _COMMON = frozenset(
 def shorten(value: object, limit: int = 60) -> str:
     """`repr` of a value, cut to `limit` characters: a title may have 10 MB. Addresses as `shown`."""
     text = value if isinstance(value, str) else repr(value)
-    if "://" in text:
+    if _SCHEME.match(text) and "://" in text[:20]:
+        text = shown(text)
+    elif "://" in text:
         text = _IN_TEXT.sub(lambda match: shown(match[0]), text[: 100 * limit])
     cut = text[:limit] + "…" if len(text) > limit else text
     return repr(cut) if isinstance(value, str) else cut

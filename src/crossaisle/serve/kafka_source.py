@@ -49,7 +49,7 @@ class KafkaSource:
         if not servers or not HOSTS.fullmatch(servers):
             raise ConfigError(f"{shown(url)}: a Kafka broker is at kafka://HOST:PORT")
         self._secrets = [text for name, text in (settings or {}).items() if _SECRET.search(name)]
-        self.name = f"kafka://{servers} {stream}"
+        self.name = f"kafka://{servers} {shown(stream)}"
         self._stream, self._dead = stream, f"{stream}.dead"
         self._stop = stop or threading.Event()
         self._start = self._offset(start)

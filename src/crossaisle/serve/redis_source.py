@@ -42,7 +42,7 @@ class RedisSource:
             import redis
         except ImportError:
             raise MissingDependencyError("redis", "streams", "reading from Redis") from None
-        self.name = f"{shown(url)} {stream}"
+        self.name = f"{shown(url)} {shown(stream)}"
         self._said: Callable[[object], str] = lambda error: cleaned(error, url)
         self._stream, self._group = stream, group
         self._dead = f"{stream}.dead"
@@ -76,6 +76,8 @@ class RedisSource:
                 raise ConfigError(f"{self.name}: {self._said(error)}") from None
             if start is not None:
                 self._try(lambda: self._redis.xgroup_setid(self._stream, self._group, position))
+        except TypeError as error:  # settings in the address that there are not
+            raise ConfigError(f"{self.name}: {self._said(error)}") from None
 
     def _try(self, ask: Callable[[], T]) -> T:
         """Asks until the broker answers; `Stopped` when it is no longer wanted."""
