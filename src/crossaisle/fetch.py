@@ -116,16 +116,29 @@ def url_file(url: str, expected_sha256: str, *, largest: int = LARGEST) -> Path:
     return target
 
 
-def hub_folder(repository: str, *, kind: str = "model", patterns: Iterable[str] = ("*",)) -> Path:
-    """A snapshot of a Hugging Face hub repository (`kind` "model" or "dataset")."""
+def hub_folder(
+    repository: str, *, kind: str = "model", patterns: Iterable[str] = ("*",), here: bool = False
+) -> Path:
+    """A snapshot of a Hugging Face hub repository (`kind` "model" or "dataset").
+
+    `repository`: `owner/name`, also `owner/name@revision`. `here`: only what is on this machine already.
+    """
     try:
         from huggingface_hub import snapshot_download
     except ImportError:
         raise MissingDependencyError(
             "huggingface_hub", "hub", f"fetching {repository} from the hub"
         ) from None
+    name, _, revision = repository.partition("@")
     try:
-        return Path(snapshot_download(repository, repo_type=kind, allow_patterns=list(patterns)))
+        folder = snapshot_download(
+            name,
+            repo_type=kind,
+            revision=revision or None,
+            allow_patterns=list(patterns),
+            local_files_only=here,
+        )
+        return Path(folder)
     except Exception as error:  # the hub client raises a dozen unrelated types
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise FetchError(f"{repository}: not to be had from the hub ({cleaned(first)})") from error
