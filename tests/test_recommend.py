@@ -468,7 +468,7 @@ def test_a_sealed_folder_that_nothing_can_be_made_of_is_refused_in_one_line(
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("weight", [float("nan"), float("inf"), "1", None])
+@pytest.mark.parametrize("weight", [float("nan"), float("inf"), -1e308, 10**400, "1", None])
 def test_weights_that_are_no_numbers_are_refused(tmp_path: Path, weight: object) -> None:
     folder = tmp_path / "model"
     FITTED.save(folder)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,8 @@ from crossaisle.models.base import Arrays
 from crossaisle.models.blend import Blend
 from crossaisle.models.registry import make
 
+HEAVIEST = 1e30
+"""Of a weight: scores are float32."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9_]*")
 
 
@@ -60,7 +61,7 @@ def load_blend(described: Mapping[str, Any], folder: Path, item_ids: Vocabulary)
                 parts[name] = scorer.restore(arrays, item_ids)
         weights = described["weights"]
         for placement, chosen in weights.items():
-            if not all(isinstance(w, int | float) and isfinite(w) for w in chosen.values()):
+            if not all(isinstance(w, int | float) and abs(w) <= HEAVIEST for w in chosen.values()):
                 raise ArtifactError(f"{folder}: weights of {shorten(placement)} must be numbers: fit again")
             if unknown := set(chosen) - set(parts):
                 raise ArtifactError(f"{folder}: weights name {shorten(unknown.pop())}, no part: fit again")
