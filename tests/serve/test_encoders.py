@@ -79,7 +79,7 @@ def test_new_items_are_read_with_the_encoder_of_the_model(reading: Path, tmp_pat
     service = Service.open(reading, tmp_path / "s.sqlite")
 
     async def conversation(client: httpx.AsyncClient) -> None:
-        assert (await client.put("/api/items/hat", json={"title": "red hat"})).status_code == 200
+        assert (await client.put("/api/items/hat", json={"title": "red hat"})).status_code == 201
 
     try:
         talk(service, conversation)
@@ -124,7 +124,7 @@ def test_a_model_of_before_is_read_with_what_is_there_and_says_so_once(
 
     async def conversation(client: httpx.AsyncClient) -> None:
         for name in ("hat", "shoe"):
-            assert (await client.put(f"/api/items/{name}", json={"title": f"red {name}"})).status_code == 200
+            assert (await client.put(f"/api/items/{name}", json={"title": f"red {name}"})).status_code == 201
 
     try:
         with caplog.at_level(logging.WARNING):
