@@ -27,7 +27,7 @@ from crossaisle.data.taxonomy import Taxonomy
 from crossaisle.data.vocabulary import Vocabulary
 from crossaisle.encoders.cache import pretrained
 from crossaisle.encoders.whiten import Whitening
-from crossaisle.models.base import Scorer
+from crossaisle.models.base import Scorer, pack_words
 from crossaisle.models.blend import Blend
 from crossaisle.models.category_link import CategoryLink
 from crossaisle.models.content import EncoderSimilarity, TfidfSimilarity
@@ -166,7 +166,8 @@ def _encoder(
     texts: list[str], of_item: np.ndarray, dataset: Dataset, decay: Decay, rng: np.random.Generator
 ) -> EncoderSimilarity:
     """Fitted as `EncoderSimilarity.fit` would, on vectors that were made up around those of the kinds."""
-    centres = pretrained("minilm").encode(texts)
+    encoder = pretrained("minilm")
+    centres = encoder.encode(texts)
     d = centres.shape[1]
     whitening = Whitening.fit(_around(centres, np.arange(len(centres)).repeat(4), rng))
     vectors = np.empty((len(of_item), d), np.float32)
@@ -175,6 +176,7 @@ def _encoder(
         vectors[block] = whitening.apply(_around(centres, of_item[block], rng))
     model = EncoderSimilarity(encoder="minilm", decay=decay)
     model.mean_, model.whitening_, model.vectors_ = whitening.mean_, whitening.matrix_, vectors
+    model.fingerprint_ = pack_words([encoder.fingerprint])
     model.item_ids_ = dataset.item_ids
     return model
 

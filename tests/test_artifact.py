@@ -103,6 +103,76 @@ def test_foreign_folders(model: Path, content: bytes | None, message: str) -> No
         check(model, "model")
 
 
+@pytest.mark.parametrize("name", ["._w.npy", ".evil.npy"])
+def test_hidden_arrays_are_never_read(model: Path, name: str) -> None:
+    (model / "parts" / name).write_bytes((model / "parts/w.npy").read_bytes() if "evil" in name else b"")
+    check(model, "model")
+    assert list(artifact.read_arrays(model / "parts")) == ["w"]
+
+
+@pytest.mark.parametrize("name", ["a\0b", "a\ud800b", "a" * 5_000, ""])
+def test_a_manifest_with_names_of_no_file_is_refused_in_one_line(model: Path, name: str) -> None:
+    edit_manifest(model, lambda m: m["sha256"].update({name: "x"}))
+    with pytest.raises(ArtifactError, match=r"(foreign|damaged): .*") as refused:
+        check(model, "model")
+    assert len(str(refused.value).encode()) < 300
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("content", [b"[" * 100_000, b'{"a":' * 100_000])
+def test_json_that_is_nested_too_deep_is_damaged(model: Path, content: bytes) -> None:
+    (model / "config.json").write_bytes(content)
+    with pytest.raises(ArtifactError, match=r"config\.json: damaged: cannot be read \(RecursionError"):
+        artifact.read_json(model / "config.json")
+    (model / MANIFEST).write_bytes(content)
+    with pytest.raises(ArtifactError, match=r"damaged: manifest\.json is not JSON"):
+        check(model, "model")
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("mmap", [False, True])
+def test_numbers_that_are_none_are_refused_with_the_name_of_the_array(
+    tmp_path: Path, bad: float, mmap: bool
+) -> None:
+    good = np.ones((3, 4), np.float32)
+    hurt = good.copy()
+    hurt[2, 3] = bad
+    artifact.write_arrays(tmp_path, {"good": good, "hurt": hurt})
+    with pytest.raises(ArtifactError, match=r"hurt\.npy: damaged: holds numbers that are none"):
+        artifact.read_arrays(tmp_path, mmap=mmap)
+    if np.isnan(bad):
+        assert list(artifact.read_arrays(tmp_path, mmap=mmap, gaps=("hurt",))) == ["good", "hurt"]
+    else:
+        with pytest.raises(ArtifactError, match=r"hurt\.npy: damaged: holds infinite numbers"):
+            artifact.read_arrays(tmp_path, mmap=mmap, gaps=("hurt",))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("m.indices", [0, 10**9]),
+        ("m.indices", [-1, 0]),
+        ("m.indptr", [0, 1, 10**9]),
+        ("m.indptr", [0, 2, 1]),
+        ("m.shape", [2, 1]),
+    ],
+)
+def test_a_matrix_that_points_out_of_itself_is_refused(tmp_path: Path, name: str, value: list[int]) -> None:
+    whole = sparse.csr_matrix(np.eye(2, 3, dtype=np.float32))
+    arrays = artifact.pack({"m": whole})
+    arrays["m.indices"] = arrays["m.indices"].astype(np.int32)
+    artifact.write_arrays(tmp_path, {**arrays, name: np.array(value)})
+    with pytest.raises(ArtifactError, match=r"m\.indices\.npy: damaged: points out of its matrix"):
+        artifact.read_arrays(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"\x93NUMPY", b"\x93NUMPY\x01\x00v\x00{'descr': '<f4'"])
+def test_an_array_that_is_none_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "w.npy").write_bytes(content)
+    with pytest.raises(ArtifactError, match=r"w\.npy: damaged: cannot be read \(\w+Error"):
+        artifact.read_arrays(tmp_path)
+
+
 def test_no_folder_at_all(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="no such model folder"):
         check(tmp_path / "nothing" / "here", "model")

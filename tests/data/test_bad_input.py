@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 
 from crossaisle.config import DataConfig, build
+from crossaisle.data import sources
 from crossaisle.data.importer import Imported, from_frames, import_dataset, import_frames
 from crossaisle.data.ledger import spoken
 from crossaisle.errors import ConfigError, DataError
@@ -127,6 +128,39 @@ def test_truncated_parquet(load: Any, tmp_path: Path) -> None:
 def test_truncated_gzip(load: Any) -> None:
     with pytest.raises(DataError, match=r"events\.csv\.gz: cannot be read"):
         load(gzip.compress(EVENTS.encode())[:-12], event_file="events.csv.gz")
+
+
+@pytest.mark.parametrize("name", ["events.jsonl", "events.jsonl.gz", "events.csv", "events.csv.gz"])
+def test_a_file_that_is_one_long_line_is_not_read_to_its_end(load: Any, name: str) -> None:
+    line = b'{"user_id": "' + b"x" * 17_000_000 if "jsonl" in name else b"y" * 17_000_000
+    with pytest.raises(DataError, match=rf"{name}, row 1: a line is longer than 16 MB"):
+        load(gzip.compress(line) if name.endswith(".gz") else line, event_file=name)
+
+
+@pytest.mark.parametrize("name", ["events.jsonl.gz", "events.csv.gz", "events.parquet.gz"])
+def test_a_small_file_that_unpacks_to_a_huge_one_is_given_up(
+    load: Any, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "GROWN", 1_000_000)
+    start = EVENTS.encode() if "csv" in name else b'{"user_id": "1", "item_id": "a"}\n'
+    bomb = gzip.compress(start + b"\n" * 20_000_000, 9)
+    message = (
+        rf"{name}: unpacks to more than \d+ MB, 200 times its size: if it is what it should be, unpack it"
+    )
+    with pytest.raises(DataError, match=message):
+        load(bomb, event_file=name)
+    with pytest.raises(DataError, match=message):
+        load(bomb, event_file=name, event_settings={"encoding": "latin-1"})
+    marked = gzip.compress(b"\xef\xbb\xbf" + start + b"\n" * 20_000_000, 9)
+    with pytest.raises(DataError, match=message):
+        load(marked, event_file=name)
+
+
+def test_damaged_gzip(load: Any) -> None:
+    whole = bytearray(gzip.compress(EVENTS.encode() * 100))
+    whole[20:40] = b"\xff" * 20
+    with pytest.raises(DataError, match=r"events\.csv\.gz: cannot be read"):
+        load(bytes(whole), event_file="events.csv.gz")
 
 
 def test_no_event_can_be_kept(load: Any) -> None:

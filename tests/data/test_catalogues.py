@@ -5,6 +5,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from crossaisle.artifact import sha256
 from crossaisle.data import catalogues
 from crossaisle.data.catalogues import (
     CATALOGUES,
@@ -59,6 +60,8 @@ def test_completejourney_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     events.write_parquet(tmp_path / "transactions.parquet")
     pl.DataFrame({"household_id": [1], "age": ["65+"]}).write_parquet(tmp_path / "demographics.parquet")
     monkeypatch.setattr(catalogues, "package_files", lambda *_: tmp_path)
+    tables = {name: sha256(tmp_path / name) for name in catalogues.PACKAGE_TABLES}
+    monkeypatch.setattr(catalogues, "PACKAGE_TABLES", tables)
     done = load_catalogue()
     shop = done.dataset
     assert shop.item_ids.all == ("1",)
@@ -67,9 +70,20 @@ def test_completejourney_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert shop.taxonomy.paths == ((("Grocery", "Soft Drinks", "Cola"),),)
     assert shop.taxonomy.level == 1
     assert (shop.n_users, len(shop.events)) == (5, 6)
-    tables = done.report["tables"]
-    assert tables["items"]["set_aside"] == {"no_category": 1, "excluded_category": 3, "fewer_than_5_users": 1}
-    assert tables["events"]["set_aside"] == {"excluded_item": 10, "unknown_item": 1, "fewer_than_5_users": 1}
+    set_aside = done.report["tables"]
+    assert set_aside["items"]["set_aside"] == {
+        "no_category": 1,
+        "excluded_category": 3,
+        "fewer_than_5_users": 1,
+    }
+    assert set_aside["events"]["set_aside"] == {
+        "excluded_item": 10,
+        "unknown_item": 1,
+        "fewer_than_5_users": 1,
+    }
+    (tmp_path / "products.parquet").write_bytes(b"PAR1")
+    with pytest.raises(FetchError, match=r"products\.parquet: was changed since it was fetched: remove it"):
+        load_catalogue()
 
 
 @pytest.mark.parametrize(

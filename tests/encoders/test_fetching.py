@@ -102,6 +102,27 @@ def test_what_is_no_answer_is_refused(answer: bytes, message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (b"SSH-2.0-SECRET\r\n", "the answer is not HTTP"),
+        (b"HTTP/1.1 SECRET\r\n\r\n", "the answer is not HTTP"),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: SECRET\r\n" + b"X-SECRET: 1\r\n" * 200 + b"\r\n",
+            "is not HTTP",
+        ),
+        (b"HTTP/1.1 200 " + b"SECRET" * 20_000 + b"\r\n\r\n", "the answer is not HTTP"),
+        (b"HTTP/1.1 401 SECRET\r\n\r\n", "answered 401"),
+        (b"HTTP/1.1 302 SECRET\r\nLocation: http://SECRET/\r\n\r\n", "redirects"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nSECRET\r\n", "could not be fetched"),
+    ],
+)
+def test_errors_hold_nothing_of_what_the_host_said(answer: bytes, message: str) -> None:
+    with serving(says(answer)) as port, pytest.raises(DataError, match=message) as caught:
+        get(port)
+    assert "SECRET" not in str(caught.value)
+
+
 def test_no_more_is_read_than_is_allowed() -> None:
     for answer in (HEAD % 10**9, HEAD.replace(b"Content-Length: %d\r\n", b"") + b"x" * 10**6):
         with serving(says(answer)) as port:
@@ -243,6 +264,27 @@ def test_a_name_is_resolved_once(nowhere: list[tuple[str, int]], monkeypatch: py
 )
 def test_public_addresses(address: str, public: bool) -> None:
     assert is_public(address) is public
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("0.1.2.3", "192.0.0.8", "192.0.0.170", "192.88.99.1", "198.19.0.1", "255.255.255.255"),
+        *("::10.0.0.1", "::8.8.8.8", "::ffff:0:10.0.0.1", "::ffff:0:8.8.8.8", "::ffff:10.0.0.1"),
+        *("64:ff9b::10.0.0.1", "64:ff9b:1::1", "64:ff9b:1::8.8.8.8", "2002:a00:1::", "2002:7f00:1::1"),
+        *("2001:0:4136:e378:8000:63bf:f5ff:fffe", "2001:10::1", "2001:20::1", "2001:db8::1", "3fff::1"),
+        *("100::1", "5f00::1", "fec0::1", "fc00::1", "fe80::1", "ff02::1", "fe80::1%eth0"),
+    ],
+)
+def test_networks_that_are_not_of_the_internet_at_large(address: str) -> None:
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize(
+    "address", ["8.8.8.8", "192.0.1.1", "2606:4700::1111", "2001:4860:4860::8888", "64:ff9b::8.8.8.8"]
+)
+def test_neighbours_of_such_networks_are_public(address: str) -> None:
+    assert is_public(address)
 
 
 def test_hosts_are_hosts() -> None:

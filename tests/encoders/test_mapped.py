@@ -66,3 +66,29 @@ def test_weights_beside_the_graph_are_part_of_what_the_model_is(tiny_folder: Pat
     first = OnnxEncoder(tiny_folder).fingerprint
     data.write_bytes(b"other weights")
     assert len({alone, first, OnnxEncoder(tiny_folder).fingerprint}) == 3
+
+
+@pytest.mark.parametrize("location", ["../secret", "ABSOLUTE", "a/../../secret", "link"])
+def test_weights_outside_the_folder_of_a_model_are_not_read(tmp_path: Path, location: str) -> None:
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"\0" * 144)
+    folder = tiny.write(tmp_path / "model", outside=str(secret) if location == "ABSOLUTE" else location)
+    (folder / "link").symlink_to(secret)
+    (folder / "a").mkdir()
+    with pytest.raises(FetchError, match=r"model\.onnx: could not be loaded \(.*External data path"):
+        mapped.read_session(folder / "model.onnx")
+
+
+def test_weights_beside_a_model_are_read_also_through_the_links_of_a_hub_cache(tmp_path: Path) -> None:
+    made = tiny.write(tmp_path / "made", outside="weights.bin")
+    (tmp_path / "blobs").mkdir()
+    (made / "model.onnx").rename(tmp_path / "blobs/0a")
+    (tmp_path / "blobs/0b").write_bytes(np.eye(len(tiny.WORDS), dtype=np.float32).tobytes())
+    folder = tmp_path / "snapshots/0123"
+    folder.mkdir(parents=True)
+    (folder / "model.onnx").symlink_to("../../blobs/0a")
+    (folder / "weights.bin").symlink_to("../../blobs/0b")
+    session = mapped.read_session(folder / "model.onnx")
+    ids = np.array([[2]], np.int64)
+    (found,) = session.run(None, {"input_ids": ids, "attention_mask": np.ones_like(ids)})
+    np.testing.assert_array_equal(found[0, 0], tiny.vector("red"))

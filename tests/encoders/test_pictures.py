@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import struct
 import threading
+import time
 import zlib
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -83,6 +84,47 @@ def test_transparency_becomes_white() -> None:
 def test_reasons(data: bytes, message: str) -> None:
     with pytest.raises(DataError, match=message):
         read_picture(data)
+
+
+def scans(count: int, *, segments: int = 0) -> bytes:
+    """A progressive JPEG with its last scan repeated, valid however often."""
+    out = io.BytesIO()
+    Image.new("L", (64, 64), 128).save(out, "JPEG", progressive=True, quality=50)
+    data = out.getvalue()
+    start = data.rindex(b"\xff\xc4")
+    last = data[start:-2]
+    return data[:2] + b"\xff\xfe\x00\x04ab" * segments + data[2:-2] + last * count + b"\xff\xd9"
+
+
+def test_a_jpeg_of_a_hundred_thousand_scans_is_refused_before_it_is_decoded() -> None:
+    assert read_picture(scans(20)).size == (64, 64)
+    start = time.monotonic()
+    with pytest.raises(DataError, match="picture has more than 100 scans: save it again, as a usual JPEG"):
+        read_picture(scans(100_000))
+    with pytest.raises(DataError, match="picture has more than 10,000 segments"):
+        read_picture(scans(0, segments=200_000))
+    assert time.monotonic() - start < 10
+
+
+def test_what_looks_like_scans_inside_a_segment_is_none() -> None:
+    data = file("JPEG", (64, 64))
+    comment = b"\xff\xda" * 5_000
+    head = b"\xff\xe1" + (len(comment) + 2).to_bytes(2, "big") + comment
+    assert read_picture(data[:2] + head + data[2:]).size == (64, 64)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_a_picture_has_its_time_and_no_more(kind: str) -> None:
+    with pytest.raises(DataError, match=r"^picture takes more than 0 s to decode$"):
+        read_picture(file(kind, (640, 480)), seconds=0.0)
+
+
+def test_reasons_hold_nothing_of_the_file() -> None:
+    data = file()
+    for broken in (data[:41] + b"SECR" + data[45:], data[:33] + b"\0\0\0\4SECR" + data[33:], b"SECR" * 99):
+        with pytest.raises(DataError, match="is no readable") as caught:
+            read_picture(broken)
+        assert "SECR" not in str(caught.value)
 
 
 def test_paths(tmp_path: Path) -> None:

@@ -14,10 +14,12 @@ import numpy as np
 WORDS = ("[PAD]", "[UNK]", "red", "shoe", "blue", "hat")
 
 
-def write(folder: Path, *, inputs: Sequence[str] = ("input_ids", "attention_mask")) -> Path:
-    """Writes `model.onnx` and `tokenizer.json`."""
+def write(
+    folder: Path, *, inputs: Sequence[str] = ("input_ids", "attention_mask"), outside: str = ""
+) -> Path:
+    """Writes `model.onnx` and `tokenizer.json`. `outside`: the file that the model says its table is in."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "model.onnx").write_bytes(_model(np.eye(len(WORDS), dtype=np.float32), inputs))
+    (folder / "model.onnx").write_bytes(_model(np.eye(len(WORDS), dtype=np.float32), inputs, outside))
     (folder / "tokenizer.json").write_text(json.dumps(_tokenizer()))
     return folder
 
@@ -45,10 +47,16 @@ def _tokenizer() -> dict[str, object]:
     }
 
 
-def _model(table: np.ndarray, inputs: Sequence[str]) -> bytes:
+def _model(table: np.ndarray, inputs: Sequence[str], outside: str) -> bytes:
     """Protobuf by hand (onnx.proto3): the output is row `input_ids` of `table`."""
     tensor = b"".join(_number(1, size) for size in table.shape)
-    tensor += _number(2, 1) + _bytes(8, b"table") + _bytes(9, table.tobytes())
+    tensor += _number(2, 1) + _bytes(8, b"table")
+    if outside:
+        place = {"location": outside, "offset": "0", "length": str(table.nbytes)}
+        entries = (_bytes(1, name.encode()) + _bytes(2, value.encode()) for name, value in place.items())
+        tensor += b"".join(_bytes(13, entry) for entry in entries) + _number(14, 1)
+    else:
+        tensor += _bytes(9, table.tobytes())
     node = _bytes(1, b"table") + _bytes(1, b"input_ids") + _bytes(2, b"hidden") + _bytes(4, b"Gather")
     graph = _bytes(1, node) + _bytes(2, b"tiny") + _bytes(5, tensor)
     graph += b"".join(_bytes(11, _value(name, 7, (b"batch", b"width"))) for name in inputs)

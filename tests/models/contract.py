@@ -133,7 +133,7 @@ class ScorerContract:
         settings, arrays = fitted.state()
         write_arrays(tmp_path, arrays)
         again = registry.make(fitted.kind, json.loads(json.dumps(settings)))
-        again.restore(read_arrays(tmp_path), shop.item_ids)
+        again.restore(read_arrays(tmp_path, gaps=fitted.gaps), shop.item_ids)
         assert again == fitted  # the settings; learned arrays do not take part
         histories = shop.histories()
         np.testing.assert_array_equal(again.score_rows(histories), fitted.score_rows(histories))

@@ -33,7 +33,7 @@ class TestEncoderSimilarity(ScorerContract):
                 rows = np.array([[t.count(c) for c in "abcdefghijklmnop"] for t in texts], np.float32)
                 return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
 
-        monkeypatch.setattr("crossaisle.encoders.cache.pretrained", lambda name: Letters())
+        monkeypatch.setattr("crossaisle.encoders.cache.pretrained", lambda name, here=False: Letters())
 
     def make(self) -> EncoderSimilarity:
         return EncoderSimilarity()

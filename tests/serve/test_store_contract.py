@@ -256,7 +256,7 @@ def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_passwords_are_not_shown() -> None:
     pytest.importorskip("psycopg", reason="needs pip install 'crossaisle[postgres]'")
     engine = PostgresEngine("postgresql://shop:s3cret@db.example:5433/main?password=s3cret&schema=a")
-    assert engine.name == "postgresql://shop@db.example:5433/main"
+    assert engine.name == "postgresql://db.example:5433/main"
     with pytest.raises(StoreError) as caught:
         Store("postgresql://shop:s3cret@127.0.0.1:1/main")
     assert "s3cret" not in str(caught.value)

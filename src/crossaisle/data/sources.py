@@ -10,11 +10,12 @@ import gzip
 import io
 import itertools
 import json
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, NamedTuple, cast
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,11 @@ BATCH = 1 << 18
 """Rows per batch of parquet files and frames."""
 CSV_BLOCK = 1 << 24
 """Bytes per batch of a CSV file; a longer row is an error, most likely an unclosed quote."""
+GROWTH = 200
+"""A gzip file of a table may unpack to this many times its size; usual are 5 to 20 times."""
+GROWN = 100_000_000
+"""Bytes that any gzip file may unpack to."""
+_PIECE = 1 << 20
 JSON_BATCH = 1 << 15
 JSON_HEAD = 1_000
 """Lines of a JSON Lines file whose keys tell which columns there are."""
@@ -111,7 +117,36 @@ def _open(path: Path, config: TableConfig) -> Source:
 
 
 def _open_bytes(path: Path, zipped: bool) -> IO[bytes]:
-    return cast(IO[bytes], gzip.GzipFile(path)) if zipped else path.open("rb")
+    return io.BufferedReader(_Unpacked(path), _PIECE) if zipped else path.open("rb")
+
+
+class _Unpacked(io.RawIOBase):
+    """What is in a gzip file; `DataError` where that is out of all proportion."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._file, self._length = path, gzip.GzipFile(path), 0
+        self._most = max(GROWTH * path.stat().st_size, GROWN)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        try:
+            count = self._file.readinto(buffer)
+        except zlib.error as error:
+            raise OSError(str(error)) from None
+        self._length += count
+        if self._length > self._most:
+            raise DataError(
+                f"unpacks to more than {self._most // 1_000_000:,} MB, {GROWTH} times its size: "
+                "if it is what it should be, unpack it first",
+                file=str(self._path),
+            )
+        return count
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
 
 
 def _find_encoding(file: str, opener: Callable[[], IO[bytes]], given: str | None) -> tuple[str, str | None]:
@@ -134,7 +169,7 @@ def _csv(
     tabs: bool,
 ) -> Source:
     encoding, note = _find_encoding(file, opener, config.encoding)
-    delimiter, names = _header(opener, encoding, config.delimiter or ("\t" if tabs else None))
+    delimiter, names = _header(file, opener, encoding, config.delimiter or ("\t" if tabs else None))
     if not names:
         raise DataError("the file is empty", file=file)
     source = Source(file, tuple(names), lambda _: iter(()), 2, encoding, note)
@@ -145,7 +180,7 @@ def _csv(
         return "skip"
 
     def batches(wanted: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        stream: Any = pa.input_stream(str(path), compression="gzip" if zipped else None)
+        stream: Any = pa.input_stream(opener() if zipped else str(path), compression=None)
         if encoding not in ("utf-8", "utf-8-sig"):
             stream = pa.transcoding_input_stream(stream, encoding, "utf-8")
         reading = pacsv.ReadOptions(use_threads=False, block_size=CSV_BLOCK)
@@ -168,9 +203,11 @@ def _csv(
     return source
 
 
-def _header(opener: Callable[[], IO[bytes]], encoding: str, delimiter: str | None) -> tuple[str, list[str]]:
+def _header(
+    file: str, opener: Callable[[], IO[bytes]], encoding: str, delimiter: str | None
+) -> tuple[str, list[str]]:
     with io.TextIOWrapper(opener(), encoding=encoding, newline="") as text:
-        head = itertools.dropwhile(lambda line: not line.strip("\r\n"), text)
+        head = itertools.dropwhile(lambda line: not line.strip("\r\n"), _lines(text, file))
         first = next(head, "")
         if delimiter is None:
             delimiter = max(",;\t|", key=first.count)
@@ -178,6 +215,17 @@ def _header(opener: Callable[[], IO[bytes]], encoding: str, delimiter: str | Non
     if names:
         names[0] = names[0].removeprefix("\ufeff")
     return delimiter, names
+
+
+def _lines(text: io.TextIOWrapper, file: str) -> Iterator[str]:
+    """Lines of a bearable length: a file may hold nothing but one."""
+    for number in itertools.count(1):
+        line = text.readline(CSV_BLOCK + 1)
+        if not line:
+            return
+        if len(line) > CSV_BLOCK:
+            raise DataError(f"a line is longer than {CSV_BLOCK >> 20} MB", file=file, row=number)
+        yield line
 
 
 def _csv_trouble(message: str) -> str:
@@ -192,7 +240,7 @@ def _csv_trouble(message: str) -> str:
 def _jsonl(file: str, opener: Callable[[], IO[bytes]], config: TableConfig) -> Source:
     encoding, note = _find_encoding(file, opener, config.encoding)
     names: dict[str, None] = {}
-    for _, value in itertools.islice(_objects(opener, encoding), JSON_HEAD):
+    for _, value in itertools.islice(_objects(file, opener, encoding), JSON_HEAD):
         if isinstance(value, dict):
             names.update(dict.fromkeys(value))
     if not names:
@@ -200,7 +248,7 @@ def _jsonl(file: str, opener: Callable[[], IO[bytes]], config: TableConfig) -> S
     source = Source(file, tuple(names), lambda _: iter(()), 1, encoding, note)
 
     def rows() -> Iterator[dict[str, Any]]:
-        for number, value in _objects(opener, encoding):
+        for number, value in _objects(file, opener, encoding):
             if isinstance(value, dict):
                 yield value
             else:
@@ -216,11 +264,11 @@ def _jsonl(file: str, opener: Callable[[], IO[bytes]], config: TableConfig) -> S
     return source
 
 
-def _objects(opener: Callable[[], IO[bytes]], encoding: str) -> Iterator[tuple[int, Any]]:
+def _objects(file: str, opener: Callable[[], IO[bytes]], encoding: str) -> Iterator[tuple[int, Any]]:
     """(row number, parsed object); a line that is not JSON comes back as its text. Blank lines count not."""
     with io.TextIOWrapper(opener(), encoding=encoding) as text:
         number = 0
-        for line in text:
+        for line in _lines(text, file):
             if not line.strip():
                 continue
             number += 1

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
-from crossaisle.artifact import read_arrays, read_json, write_arrays, write_json
+from crossaisle.artifact import read_arrays, read_object, reading, write_arrays, write_json
 from crossaisle.data.dataset import Dataset, Events
 from crossaisle.data.ledger import write_parquet
 from crossaisle.data.taxonomy import Taxonomy
 from crossaisle.data.vocabulary import Vocabulary
 from crossaisle.errors import ArtifactError
 
+TEXTS = ("item_id", "title", "description", "brand", "price", "image", "in_stock", "attributes")
 FIELDS = ("user", "item", "time", "kind", "value", "quantity", "basket")
 
 
@@ -42,19 +44,26 @@ def save_dataset(dataset: Dataset, folder: Path) -> None:
 
 
 def load_dataset(folder: Path) -> Dataset:
-    """The opposite of `save_dataset`; `ArtifactError` when a file is missing or cannot be read."""
-    try:
-        settings = read_json(folder / "dataset.json")
-        items = pl.read_parquet(folder / "items.parquet")
-        users = pl.read_parquet(folder / "users.parquet")
+    """The opposite of `save_dataset`; `ArtifactError` when a file is missing, unreadable or breaks a rule."""
+    with reading(folder):
+        settings = read_object(folder / "dataset.json")
+        items, users = _table(folder / "items.parquet"), _table(folder / "users.parquet")
         distinct = [
             tuple(tuple(path) for path in paths)
-            for paths in pl.read_parquet(folder / "paths.parquet")["paths"].to_list()
+            for paths in _table(folder / "paths.parquet")["paths"].to_list()
         ]
         codes = read_arrays(folder)["item_path"]
-        columns = read_arrays(folder / "events", mmap=True)
+        columns = read_arrays(folder / "events", mmap=True, gaps=("value",))
+        kinds = tuple(settings["kinds"])
+        _check_codes(folder / "item_path.npy", codes, len(distinct), exactly=len(items))
+        within = {"user": len(users), "item": len(items), "kind": len(kinds)}
+        for name, values in columns.items():
+            file = folder / "events" / f"{name}.npy"
+            _check_codes(file, values, within.get(name), exactly=len(columns["item"]))
         time = columns.get("time")
         events = Events(time=time, **{name: columns[name] for name in FIELDS if name != "time"})
+        if missing := [name for name in TEXTS if name not in items.columns]:
+            raise ArtifactError(f"{folder / 'items.parquet'}: lacks {', '.join(missing)}; fit again")
         return Dataset(
             items=items,
             users=users,
@@ -62,10 +71,20 @@ def load_dataset(folder: Path) -> Dataset:
             item_ids=Vocabulary(items["item_id"].to_list(), what="item"),
             user_ids=Vocabulary(users["user_id"].to_list(), what="user"),
             taxonomy=Taxonomy(tuple(distinct[code] for code in codes.tolist()), settings["category_level"]),
-            kinds=tuple(settings["kinds"]),
+            kinds=kinds,
             name=settings["name"],
             users_are_baskets=settings["users_are_baskets"],
         )
-    except (OSError, ValueError, KeyError, pl.exceptions.PolarsError) as error:
-        first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ArtifactError(f"{folder}: not a complete data set ({first}); fit again") from None
+
+
+def _table(file: Path) -> pl.DataFrame:
+    with reading(file):
+        return pl.read_parquet(file)
+
+
+def _check_codes(file: Path, codes: np.ndarray, below: int | None, *, exactly: int) -> None:
+    """`below`: None for values that point nowhere."""
+    if codes.shape != (exactly,):
+        raise ArtifactError(f"{file}: damaged: must hold {exactly:,} values; restore it or fit again")
+    if below is not None and len(codes) and not 0 <= codes.min() <= codes.max() < below:
+        raise ArtifactError(f"{file}: damaged: must be from 0 to {below - 1:,}; restore it or fit again")

@@ -131,15 +131,15 @@ _opened: WeakValueDictionary[tuple[str, Path], CachedEncoder] = WeakValueDiction
 _opening = Lock()
 
 
-def pretrained(name: str = "minilm") -> CachedEncoder:
+def pretrained(name: str = "minilm", *, here: bool = False) -> CachedEncoder:
     """A pretrained encoder with its cache: a known name, a local folder, or "owner/name" on the hub.
 
     The same object for the same weights (by their hash) for as long as anybody holds it, so that several
     models and shops of one process load them once. Fetches the weights the first time; raises `FetchError`
     where they are not to be had, and `MissingDependencyError` where they come with a library that is not
-    installed.
+    installed. `here`: fetches nothing.
     """
-    fresh = CachedEncoder(open_encoder(name))
+    fresh = CachedEncoder(open_encoder(name, here=here))
     with _opening:
         return _opened.setdefault((fresh.fingerprint, cache_dir()), fresh)
 

@@ -9,6 +9,7 @@ the environment are not used. Errors name the host alone: the rest of an address
 from __future__ import annotations
 
 import ipaddress
+import os
 import socket
 import ssl
 import threading
@@ -17,16 +18,15 @@ from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
-from http.client import HTTPConnection, HTTPException, HTTPResponse
+from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead, RemoteDisconnected
 from urllib.parse import quote, urlsplit
 
 from crossaisle.errors import ConfigError, DataError, shorten
+from crossaisle.networks import is_public
 
 SECONDS = 10.0
 """For all of it: the connection, the head and the last byte."""
 _PORTS = {"http": 80, "https": 443}
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
-Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 @dataclass(frozen=True)
@@ -122,32 +122,41 @@ def fetch(address: str, hosts: Hosts, *, largest: int, seconds: float = SECONDS)
         try:
             with closing(_Connection(target, place, left)) as connection:
                 return connection.get(largest)
-        except ConnectionRefusedError as error:
-            why = str(error)
+        except ConnectionRefusedError:
+            why = "connection refused"
         # Kept as text: an error would keep the socket open for as long as it lives.
         except (OSError, HTTPException, ValueError) as error:
-            why, late = " ".join(str(error).split()) or "no answer", isinstance(error, TimeoutError)
+            why, late = _said(error), isinstance(error, TimeoutError)
             break
-    why = f"it took more than {seconds:g} s" if late else why[:200]
+    why = f"it took more than {seconds:g} s" if late else why
     raise DataError(f"picture could not be fetched from {target.named} ({why})")
+
+
+class _Unusable(OSError):
+    """An answer that is no picture; the text is ours."""
+
+
+def _said(error: Exception) -> str:
+    """Why, in our own words: the host's may be the banner of something that is nobody's business."""
+    if isinstance(error, _Unusable):
+        return str(error)
+    if isinstance(error, IncompleteRead):
+        return "the answer ended too soon"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return "its certificate is not trusted"
+    if isinstance(error, ssl.SSLError):
+        return "TLS failed"
+    if isinstance(error, ConnectionError | RemoteDisconnected):
+        return "the connection was closed"
+    if isinstance(error, OSError) and error.errno is not None:
+        return os.strerror(error.errno)
+    return "the answer is not HTTP"
 
 
 def resolved(host: str, port: int) -> list[str]:
     """What a name leads to, as numbers."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(place[4][0]) for place in found))
-
-
-def is_public(address: str) -> bool:
-    """Whether an IP address belongs to the internet at large, also where it wraps an IPv4 address."""
-    ip: Ip = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address):
-        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo and ip.teredo[1])
-        if inner is None and ip in _NAT64:
-            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-        if inner is not None:
-            return is_public(str(inner))
-    return ip.is_global and not ip.is_multicast
 
 
 def _places(target: Target) -> list[str]:
@@ -232,7 +241,7 @@ class _Connection(HTTPConnection):
                 f"{self._target.named} redirects, which is not followed: give the address it leads to"
             )
         if answer.status != 200:
-            raise OSError(f"answered {answer.status}")
+            raise _Unusable(f"answered {answer.status}")
         declared = answer.length
         if declared is not None and declared > largest:
             return b"\0" * (largest + 1)
@@ -242,7 +251,7 @@ class _Connection(HTTPConnection):
                 raise TimeoutError
             data += part
         if declared is not None and len(data) < declared:
-            raise OSError("the answer ended too soon")
+            raise _Unusable("the answer ended too soon")
         return bytes(data[: largest + 1])
 
     def _cut(self) -> None:

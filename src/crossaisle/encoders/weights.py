@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from crossaisle.artifact import sha256
 from crossaisle.config import HUB_NAME
 from crossaisle.encoders.multilingual import package_folder
-from crossaisle.errors import ConfigError, FetchError, MissingDependencyError, nearest
+from crossaisle.errors import ConfigError, FetchError, MissingDependencyError, nearest, shorten
 from crossaisle.fetch import cache_dir, hub_folder, package_files
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ ONNX_FILES = ("model.onnx", "onnx/model.onnx")
 TOKENIZER = "tokenizer.json"
 POOLING = "1_Pooling/config.json"
 PROMPTS = "config_sentence_transformers.json"
+HUB_FILES = (*ONNX_FILES, *(f"{file}_data" for file in ONNX_FILES), TOKENIZER, POOLING, PROMPTS)
+"""What of a repository on the hub is fetched."""
 IMAGE = "efficientnet-lite0"
 
 
@@ -185,15 +187,50 @@ def pull(name: str) -> Path:
     if known is not None:
         return known.installed() if known.installed is not None else _assemble(known)
     if HUB_NAME.fullmatch(name):
-        return hub_folder(
-            name,
-            patterns=(*ONNX_FILES, *(f"{file}_data" for file in ONNX_FILES), TOKENIZER, POOLING, PROMPTS),
-        )
+        return hub_folder(name, patterns=HUB_FILES)
     if "/" in name or os.sep in name:
         raise FetchError(f"{name}: no such model folder")
     raise ConfigError(
         f"unknown model {name!r}{nearest(name, REGISTRY)}; a folder or 'owner/name' on the hub also works"
     )
+
+
+def at_hand(name: str) -> Path:
+    """The folder of a model that is on this machine; never touches the network.
+
+    `FetchError` names the command that fetches it.
+    """
+    folder = local_folder(name)
+    if folder is None and name not in REGISTRY and HUB_NAME.fullmatch(name):
+        try:
+            folder = hub_folder(name, patterns=HUB_FILES, here=True)
+        except FetchError:
+            folder = None
+    if folder is not None:
+        return folder
+    known = REGISTRY.get(name)
+    if known is not None and known.installed is not None:
+        return known.installed()
+    raise FetchError(f"the encoder {shorten(name)} is not on this machine: {remedy(name)}, or fit again")
+
+
+def remedy(name: str) -> str:
+    """What to do where a model's files are missing or are others."""
+    if name in REGISTRY or HUB_NAME.fullmatch(name):
+        return f"run  crossaisle models pull {name}  there once"
+    return "put its folder back"
+
+
+def pinned(name: str) -> str:
+    """A name that stands for the same files for ever, where it is that of a repository on the hub.
+
+    `owner/name` becomes `owner/name@revision`: the revision that is on this machine. Others stay.
+    """
+    given = HUB_NAME.fullmatch(name)
+    if name in REGISTRY or not given or local_folder(name) is not None:
+        return name
+    folder = hub_folder(name, patterns=HUB_FILES, here=True)
+    return f"{given[1]}@{folder.name}" if folder.parent.name == "snapshots" else name
 
 
 def image_folder(name: str = IMAGE) -> Path:

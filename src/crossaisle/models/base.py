@@ -34,6 +34,8 @@ class Scorer(ABC):
     """False for models that only read the catalogue: new events need no new fit."""
     learned: ClassVar[tuple[str, ...]] = ()
     """Attributes that `fit` sets and `save` keeps: numpy arrays or scipy csr matrices."""
+    gaps: ClassVar[tuple[str, ...]] = ()
+    """Those of them in which NaN stands for what is not known."""
     item_ids_: Vocabulary
 
     @abstractmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from crossaisle.data.history import Decay, Floats, Histories
 from crossaisle.data.vocabulary import Rows, Vocabulary
 from crossaisle.encoders.tfidf import TfidfEncoder
 from crossaisle.encoders.whiten import Whitening
+from crossaisle.errors import ArtifactError
 from crossaisle.models.base import LARGE, Arrays, Scorer, pack_words, unpack_words
 from crossaisle.models.nearest import NearestRows
 from crossaisle.models.top import Mask
@@ -24,6 +26,7 @@ from crossaisle.models.top import Mask
 if TYPE_CHECKING:
     from crossaisle.encoders.cache import CachedEncoder
 
+_LOG = logging.getLogger(__name__)
 READ = 50_000
 """Entries of an inverted index that one question reads."""
 THINNEST = 20
@@ -244,21 +247,27 @@ class EncoderSimilarity(TextModel):
     """Whitened sentence vectors of a pretrained encoder, zero-shot: what a text means, not which words."""
 
     encoder: str = "minilm"
-    """A known name, a local folder with `model.onnx` and `tokenizer.json`, or "owner/name" on the hub."""
+    """A known name, a local folder with `model.onnx` and `tokenizer.json`, or "owner/name" on the hub, which
+    becomes "owner/name@revision" when it is fitted."""
 
     mean_: Floats = field(init=False, repr=False, compare=False)
     """float32 (d,): mean of the raw vectors."""
     whitening_: Floats = field(init=False, repr=False, compare=False)
     """float32 (d, d): what spreads them over all directions."""
+    fingerprint_: np.ndarray = field(init=False, repr=False, compare=False)
+    """uint8: the encoder's fingerprint, UTF-8."""
 
     kind: ClassVar[str] = "encoder"
     reason: ClassVar[str] = "similar meaning"
-    learned: ClassVar[tuple[str, ...]] = ("vectors_", "mean_", "whitening_")
+    learned: ClassVar[tuple[str, ...]] = ("vectors_", "mean_", "whitening_", "fingerprint_")
 
     def fit(self, dataset: Dataset, *, progress: bool = False) -> EncoderSimilarity:
         from crossaisle.encoders.cache import pretrained
+        from crossaisle.encoders.weights import pinned
 
-        raw = pretrained(self.encoder).encode(dataset.item_texts, progress=progress)
+        encoder = pretrained(self.encoder)
+        self.encoder, self.fingerprint_ = pinned(self.encoder), pack_words([encoder.fingerprint])
+        raw = encoder.encode(dataset.item_texts, progress=progress)
         whitening = Whitening.fit(raw)
         self.mean_, self.whitening_ = whitening.mean_, whitening.matrix_
         self.vectors_ = whitening.apply(raw)
@@ -266,9 +275,16 @@ class EncoderSimilarity(TextModel):
         return self
 
     def restore(self, arrays: Mapping[str, np.ndarray], item_ids: Vocabulary) -> EncoderSimilarity:
-        """Models saved before new items could be read lack the whitening: they read none."""
+        """Models saved before new items could be read lack the whitening: they read none.
+
+        Others lack the fingerprint: they read with what their encoder's name stands for here.
+        """
         d = np.asarray(arrays["vectors_"]).shape[1] if "vectors_" in arrays else 0
-        blank = {"mean_": np.zeros(d, np.float32), "whitening_": np.zeros((d, d), np.float32)}
+        blank = {
+            "mean_": np.zeros(d, np.float32),
+            "whitening_": np.zeros((d, d), np.float32),
+            "fingerprint_": pack_words([""]),
+        }
         super().restore(blank | dict(arrays), item_ids)
         return self
 
@@ -279,6 +295,21 @@ class EncoderSimilarity(TextModel):
 
     @cached_property
     def _pretrained(self) -> CachedEncoder:
+        """The encoder that the model was fitted with. Nothing is fetched: a service must not."""
         from crossaisle.encoders.cache import pretrained
+        from crossaisle.encoders.weights import remedy
 
-        return pretrained(self.encoder)
+        encoder, fitted = pretrained(self.encoder, here=True), unpack_words(self.fingerprint_)[0]
+        if not fitted:
+            _LOG.warning(
+                "the model does not say which weights of the encoder %s it was fitted with: new items are "
+                "placed rightly only if they are those of this machine; fit again to have it checked",
+                self.encoder,
+            )
+        elif encoder.fingerprint != fitted:
+            raise ArtifactError(
+                f"the text encoder {self.encoder} of this machine is not the one that the model was fitted "
+                f"with (its fingerprint is {encoder.fingerprint}, not {fitted}): {remedy(self.encoder)}, "
+                "or fit again"
+            )
+        return encoder

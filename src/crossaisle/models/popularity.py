@@ -35,6 +35,7 @@ class Popularity(Scorer):
     kind: ClassVar[str] = "popularity"
     reason: ClassVar[str] = "popular"
     learned: ClassVar[tuple[str, ...]] = ("popularity_",)
+    gaps: ClassVar[tuple[str, ...]] = learned
 
     def people(self, dataset: Dataset) -> sparse.csr_matrix:
         """csr float32 (n_users, n_items): what each user counts for each item."""

@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from crossaisle.artifact import read_arrays, write_arrays
+from crossaisle.artifact import read_arrays, reading, write_arrays
 from crossaisle.data.vocabulary import Vocabulary
-from crossaisle.errors import ArtifactError, ConfigError
+from crossaisle.errors import ArtifactError, ConfigError, shorten
 from crossaisle.models.base import Arrays
 from crossaisle.models.blend import Blend
 from crossaisle.models.registry import make
 
+HEAVIEST = 1e30
+"""Of a weight: scores are float32."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9_]*")
 
 
@@ -48,13 +50,19 @@ def _halved(arrays: Arrays) -> Arrays:
 
 def load_blend(described: Mapping[str, Any], folder: Path, item_ids: Vocabulary) -> Blend:
     """The opposite of `save_blend`. Arrays that are used as they lie on the disk are memory-mapped."""
-    try:
-        parts = {
-            name: make(part["kind"], part["settings"]).restore(
-                read_arrays(folder / name, mmap=True), item_ids
-            )
-            for name, part in described["parts"].items()
-        }
-        return Blend(parts=parts, weights=described["weights"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise ArtifactError(f"{folder}: the saved parts are not readable ({error}): fit again") from error
+    with reading(folder):
+        parts = {}
+        for name, part in described["parts"].items():
+            if not _NAME.fullmatch(name):
+                raise ArtifactError(f"{folder}: {shorten(name)} is no name of a part: fit again")
+            with reading(folder / name):
+                scorer = make(part["kind"], part["settings"])
+                arrays = read_arrays(folder / name, mmap=True, gaps=scorer.gaps)
+                parts[name] = scorer.restore(arrays, item_ids)
+        weights = described["weights"]
+        for placement, chosen in weights.items():
+            if not all(isinstance(w, int | float) and abs(w) <= HEAVIEST for w in chosen.values()):
+                raise ArtifactError(f"{folder}: weights of {shorten(placement)} must be numbers: fit again")
+            if unknown := set(chosen) - set(parts):
+                raise ArtifactError(f"{folder}: weights name {shorten(unknown.pop())}, no part: fit again")
+        return Blend(parts=parts, weights=weights)

@@ -10,7 +10,7 @@ from crossaisle.config import ModelConfig
 from crossaisle.data.carts import has_baskets
 from crossaisle.data.catalogues import load_catalogue
 from crossaisle.data.history import Decay
-from crossaisle.errors import ConfigError, nearest
+from crossaisle.errors import ConfigError, nearest, shown
 from crossaisle.evaluate.files import write_json
 from crossaisle.models.base import Scorer
 from crossaisle.models.linear import EASE
@@ -62,7 +62,7 @@ def run(
 def _shop(
     name: str, folder: Path, root: str | Path | None, encoder: str, progress: bool, say: Say
 ) -> list[dict[str, Any]]:
-    say(f"importing {name}")
+    say(f"importing {shown(name)}")
     dataset = load_catalogue(name, root=root, progress=progress).dataset
     sequence = name.startswith("s3rec")
     baselines: dict[str, Scorer] = {"ease": EASE(ridge=50.0, decay=Decay(events=2.0))} if sequence else {}

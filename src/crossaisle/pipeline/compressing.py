@@ -26,7 +26,7 @@ from crossaisle.encoders.compact import CompactVectors
 from crossaisle.encoders.onnx import OnnxEncoder
 from crossaisle.encoders.projection import Projection
 from crossaisle.encoders.whiten import Whitening
-from crossaisle.errors import ConfigError, nearest
+from crossaisle.errors import ConfigError, nearest, shown
 from crossaisle.evaluate.files import write_json
 from crossaisle.evaluate.metrics import Relevant, ndcg
 from crossaisle.pipeline.fitting import split_of
@@ -113,7 +113,7 @@ def compress(
     from crossaisle.training.prune import prune_layers
 
     out = Path(out)
-    say(f"importing {on}")
+    say(f"importing {shown(on)}")
     dataset, split = _shop(on, root, progress)
     questions = Questions.of(dataset, split, rng=np.random.default_rng(seed))
     teacher = Backbone.load(model)

@@ -14,9 +14,8 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
-from urllib.parse import urlsplit
 
-from crossaisle.errors import ConfigError
+from crossaisle.errors import ConfigError, shown
 from crossaisle.serve.sender import Sender, Stopped
 
 _LOG = logging.getLogger(__name__)
@@ -130,7 +129,7 @@ def open_source(
     was, and a new group begins at the beginning. `settings`: of librdkafka, for Kafka. `claim_seconds`: after
     so long, messages of a dead consumer are taken over (Redis; Kafka has its own time for it).
     """
-    scheme = urlsplit(url).scheme
+    scheme = url.partition(":")[0]
     if scheme in REDIS:
         from crossaisle.serve.redis_source import RedisSource
 
@@ -141,7 +140,7 @@ def open_source(
         from crossaisle.serve.kafka_source import KafkaSource
 
         return KafkaSource(url, stream, group=group, start=start, settings=settings, stop=stop)
-    raise ConfigError(f"{url!r}: a stream is at redis://HOST:PORT or kafka://HOST:PORT")
+    raise ConfigError(f"{shown(url)}: a stream is at redis://HOST:PORT or kafka://HOST:PORT")
 
 
 def parsed(place: str, text: bytes | None, handle: Any) -> Message:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import importlib
 import logging
+import re
 import threading
 import time
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
-from crossaisle.errors import ConfigError, MissingDependencyError, StoreError
+from crossaisle.errors import HOSTS, ConfigError, MissingDependencyError, StoreError, cleaned, shown
 from crossaisle.serve.consume import Message, parsed
 
 _LOG = logging.getLogger(__name__)
+_SECRET = re.compile(r"password|secret|token|key|jaas|config|certificate")
+"""Settings of librdkafka whose values no message holds."""
 FLUSH_SECONDS = 30.0
 PATIENCE = 0.2
 """Seconds between two looks whether to stop."""
@@ -38,10 +40,16 @@ class KafkaSource:
         except ImportError:
             raise MissingDependencyError("confluent-kafka", "streams", "reading from Kafka") from None
         self._kafka: Any = confluent_kafka
-        servers = urlsplit(url).netloc
-        if not servers:
-            raise ConfigError(f"{url!r}: a Kafka broker is at kafka://HOST:PORT")
-        self.name = f"kafka://{servers} {stream}"
+        servers = url.partition("://")[2].removesuffix("/")
+        if "@" in servers:  # librdkafka would take it for a part of the host, and log it
+            raise ConfigError(
+                f"{shown(url)}: user and password of a Kafka broker belong into the file of --settings "
+                "(sasl.username, sasl.password)"
+            )
+        if not servers or not HOSTS.fullmatch(servers):
+            raise ConfigError(f"{shown(url)}: a Kafka broker is at kafka://HOST:PORT")
+        self._secrets = [text for name, text in (settings or {}).items() if _SECRET.search(name)]
+        self.name = f"kafka://{servers} {shown(stream)}"
         self._stream, self._dead = stream, f"{stream}.dead"
         self._stop = stop or threading.Event()
         self._start = self._offset(start)
@@ -57,7 +65,8 @@ class KafkaSource:
         try:
             self._consumer = self._kafka.Consumer({**reading, **self._common}, logger=_LOG)
         except self._kafka.KafkaException as error:
-            raise ConfigError(f"{self.name}: {error.args[0].str()}") from None
+            said = cleaned(error.args[0].str(), secrets=self._secrets)
+            raise ConfigError(f"{self.name}: {said}") from None
         self._producer: Any = None
         self._consumer.subscribe([stream], on_assign=self._assigned)
 

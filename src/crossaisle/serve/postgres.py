@@ -15,7 +15,15 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
-from crossaisle.errors import ConfigError, DataError, MissingDependencyError
+from crossaisle.errors import (
+    HOSTS,
+    ConfigError,
+    DataError,
+    MissingDependencyError,
+    cleaned,
+    shorten,
+    shown,
+)
 from crossaisle.serve.engines import (
     CLAIM,
     COLUMNS,
@@ -87,7 +95,7 @@ class PostgresEngine:
         self.errors: tuple[type[Exception], ...] = (psycopg.Error, OSError)
         self.path = url
         self._url, self._schema = _parsed(url)
-        self.name = _without_password(url)
+        self.name = shown(url)
         self._reader: _Sql | None = None
         self._lock = threading.RLock()
         self._mark = ""
@@ -131,7 +139,7 @@ class PostgresEngine:
         code = getattr(error, "sqlstate", None) or ""
         if reading or not code.startswith(_TROUBLES):
             return None
-        return Trouble(f"the server refuses to write ({' '.join(str(error).split())[:200]}): look at its log")
+        return Trouble(f"the server refuses to write ({cleaned(error, self._url)[:200]}): look at its log")
 
     def readable(self) -> bool:
         """Nothing is, without a connection."""
@@ -173,16 +181,19 @@ class PostgresEngine:
     def _open(self, *, read_only: bool = False) -> _Sql:
         import psycopg
 
-        connection = psycopg.connect(
-            self._url,
-            autocommit=True,
-            connect_timeout=CONNECT_SECONDS,
-            keepalives_idle=5,
-            keepalives_interval=2,
-            keepalives_count=3,
-            tcp_user_timeout=LOST_MS,
-            application_name="crossaisle",
-        )
+        try:
+            connection = psycopg.connect(
+                self._url,
+                autocommit=True,
+                connect_timeout=CONNECT_SECONDS,
+                keepalives_idle=5,
+                keepalives_interval=2,
+                keepalives_count=3,
+                tcp_user_timeout=LOST_MS,
+                application_name="crossaisle",
+            )
+        except psycopg.Error as error:  # what it cannot read of an address, it quotes
+            raise type(error)(cleaned(error, self.path)) from None
         wrapped = _Sql(connection)
         connection.execute("SET client_min_messages = warning")  # not that a table is there already
         if self._schema:
@@ -292,17 +303,20 @@ def _checked(row: Sequence[Any]) -> Sequence[Any]:
 
 def _parsed(url: str) -> tuple[str, str | None]:
     """The URL as libpq knows it, and the schema."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        good = url.isprintable() and HOSTS.fullmatch(parts.netloc.rpartition("@")[2])
+    except ValueError:
+        good = None
+    if not good:
+        raise ConfigError(
+            f"{shown(url)}: is no address of a database: write postgresql://USER:PASSWORD@HOST/DATABASE, "
+            "and special characters of a password as %2F for / or %40 for @"
+        )
     given = parse_qsl(parts.query)
     schema = dict(given).get("schema")
     if schema is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,62}", schema):
-        raise ConfigError(f"schema {schema!r}: must be letters, digits and _, at most 63")
+        raise ConfigError(f"schema {shorten(schema)}: must be letters, digits and _, at most 63")
     rest = urlencode([(name, value) for name, value in given if name != "schema"], quote_via=quote)
     # Not by urlunsplit, which drops the slashes before an empty host.
     return f"postgresql://{parts.netloc}{parts.path}{'?' if rest else ''}{rest}", schema
-
-
-def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    user, at, host = parts.netloc.rpartition("@")
-    return f"postgresql://{user.split(':')[0]}{at}{host}{parts.path}"

@@ -9,9 +9,8 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
-from crossaisle.errors import ConfigError, MissingDependencyError
+from crossaisle.errors import ConfigError, MissingDependencyError, cleaned, shown
 from crossaisle.serve.consume import NUMBERS, Message, parsed
 from crossaisle.serve.sender import Stopped
 
@@ -43,8 +42,8 @@ class RedisSource:
             import redis
         except ImportError:
             raise MissingDependencyError("redis", "streams", "reading from Redis") from None
-        parts = urlsplit(url)
-        self.name = f"{parts.scheme}://{parts.hostname or ''}{parts.path} {stream}"
+        self.name = f"{shown(url)} {shown(stream)}"
+        self._said: Callable[[object], str] = lambda error: cleaned(error, url)
         self._stream, self._group = stream, group
         self._dead = f"{stream}.dead"
         self._consumer = consumer or f"{socket.gethostname()}-{os.getpid()}"
@@ -53,14 +52,14 @@ class RedisSource:
         self._refused = redis.ResponseError
         try:
             self._redis: Any = redis.Redis.from_url(
-                url.replace("valkey", "redis", 1) if parts.scheme.startswith("valkey") else url,
+                url.replace("valkey", "redis", 1) if url.startswith("valkey") else url,
                 protocol=2,
                 socket_connect_timeout=5,
                 socket_timeout=10,
                 health_check_interval=15,
             )
         except ValueError as error:
-            raise ConfigError(f"{url!r}: {error}") from None
+            raise ConfigError(f"{shown(url)}: {self._said(error)}") from None
         self._claim_ms = int(claim_seconds * 1000)
         self._claim_at = 0.0
         self._claim_from = "0-0"
@@ -74,9 +73,11 @@ class RedisSource:
             self._try(lambda: self._redis.xgroup_create(self._stream, self._group, position, mkstream=True))
         except self._refused as error:
             if "BUSYGROUP" not in str(error):
-                raise ConfigError(f"{self.name}: {error}") from None
+                raise ConfigError(f"{self.name}: {self._said(error)}") from None
             if start is not None:
                 self._try(lambda: self._redis.xgroup_setid(self._stream, self._group, position))
+        except TypeError as error:  # settings in the address that there are not
+            raise ConfigError(f"{self.name}: {self._said(error)}") from None
 
     def _try(self, ask: Callable[[], T]) -> T:
         """Asks until the broker answers; `Stopped` when it is no longer wanted."""
@@ -86,7 +87,7 @@ class RedisSource:
                 return ask()
             except self._away as error:
                 if not told:
-                    _LOG.warning("%s: waiting for the broker (%s)", self.name, error)
+                    _LOG.warning("%s: waiting for the broker (%s)", self.name, self._said(error))
                 told = True
                 # What was handed out in an answer that did not arrive is this consumer's already.
                 self._own_pending = "0"

@@ -11,7 +11,7 @@ from typing import Any
 
 from crossaisle.client.answers import Counted, read
 from crossaisle.client.transport import Transport
-from crossaisle.errors import ConfigError, ServiceError, StoreError
+from crossaisle.errors import ConfigError, ServiceError, StoreError, shown
 
 _LOG = logging.getLogger(__name__)
 REFUSED = (400, 409, 413, 422)
@@ -40,7 +40,7 @@ class Sent:
 
 
 class Sender:
-    """One connection to a service."""
+    """One connection to a service; `url` is its address as messages may hold it."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Sender:
         """`url`: of the service, without `/api`. `shop`: where it serves several. `patience`: seconds to wait
         for a service that is away, or for ever. Raises `ConfigError` for a URL that is none.
         """
-        self.url, self.stop = url, stop or threading.Event()
+        self.url, self.stop = shown(url), stop or threading.Event()
         # Tries again by itself, for as long as it takes and no longer than until it is told to stop.
         self._transport = Transport(url, key=key, shop=shop, timeout=TIMEOUT, retries=0)
         self._patience = patience

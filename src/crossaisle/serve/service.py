@@ -371,16 +371,17 @@ class Service:
             sharing.drop(before)
 
     async def _take_model(self, folder: Path, *, keep: bool, deed: Deed | None = None) -> None:
-        base = await self.in_order(Recommender.load, folder)
-        kept = self.kept if keep else await self.read(self.store.pictures)
-        again = await self.in_order(self.pictures.looked_at_by, base, kept, self.store.picture)
-        kept = kept | _slim(again)
-        shop = await self._rebuilt(base, self.changed, kept)
-        try:
-            await self.in_order(warm, shop, self.shop.kept_queries())
-        except Exception as error:
-            raise ArtifactError(f"{folder.name}: the model does not answer ({error})") from error
-        arms = await self.in_order(self.experiments.rebuilt, base, self.changed, kept)
+        with artifact.reading(folder):
+            base = await self.in_order(Recommender.load, folder)
+            kept = self.kept if keep else await self.read(self.store.pictures)
+            again = await self.in_order(self.pictures.looked_at_by, base, kept, self.store.picture)
+            kept = kept | _slim(again)
+            shop = await self._rebuilt(base, self.changed, kept)
+            try:
+                await self.in_order(warm, shop, self.shop.kept_queries())
+            except Exception as error:
+                raise ArtifactError(f"{folder.name}: the model does not answer ({error})") from error
+            arms = await self.in_order(self.experiments.rebuilt, base, self.changed, kept)
         if keep and again:
             await _done(self.store.put_items({}, again))
         if keep:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from crossaisle.config import build
-from crossaisle.errors import ConfigError, CrossaisleError, StoreError, nearest
+from crossaisle.errors import ConfigError, CrossaisleError, StoreError, cleaned, nearest, shown
 
 if TYPE_CHECKING:
     from crossaisle.serve.board import Board
@@ -92,7 +92,7 @@ def place_of(store: str) -> str:
         known = ", ".join(shops)
         hint = nearest(name, shops) if hash_ else ""
         raise ConfigError(
-            f"{store}: name one of its shops{hint}, such as {file or store}#{next(iter(shops))} "
+            f"{shown(store)}: name one of its shops{hint}, such as {file or store}#{next(iter(shops))} "
             f"(there are {known})"
         )
     return shops[name].place
@@ -102,7 +102,7 @@ def _check_apart(shops: Mapping[str, ShopConfig], path: Path) -> None:
     for (one, a), (other, b) in permutations(shops.items(), 2):
         where = f"{path}: shops {one!r} and {other!r}"
         if _same_store(a.place, b.place):
-            raise ConfigError(f"{where} have the same store ({a.place}): give each a store of its own")
+            raise ConfigError(f"{where} have the same store ({shown(a.place)}): give each a store of its own")
         if a.models is None:
             continue
         folder = a.models.resolve()
@@ -126,11 +126,15 @@ def _same_store(one: str, other: str) -> bool:
 
 def _database(url: str) -> tuple[str, ...]:
     """Server, database and schema, the same for all usual ways to write them."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        written = str(parts.port or 5432)
+    except ValueError:  # several hosts, or no address at all: whoever opens it says so
+        return (url,)
     query = dict(parse_qsl(parts.query))
     user = query.get("user") or unquote(parts.username or "")
     host = unquote(query.get("hostaddr") or query.get("host") or parts.hostname or "localhost").lower()
-    port = query.get("port") or str(parts.port or 5432)
+    port = query.get("port") or written
     name = query.get("dbname") or unquote(parts.path.strip("/")) or user
     return "localhost" if _is_loopback(host) else host, port, name, query.get("schema", "public")
 
@@ -214,9 +218,10 @@ class Shops:
         except Exception as error:
             if service is not None:
                 service.close()
-            if self.broken.get(name) != str(error):
-                _LOG.error("shop %s is not served: %s", name, error, exc_info=not _expected(error))
-            self.broken[name] = str(error)
+            said = cleaned(error, config.place)
+            if self.broken.get(name) != said:
+                _LOG.error("shop %s is not served: %s", name, said, exc_info=not _expected(error))
+            self.broken[name] = said
             return None
         self.broken.pop(name, None)
         return service

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import time
+from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
+from PIL import Image
 
 from crossaisle.encoders import fetching
 from crossaisle.serve import pictures
@@ -145,5 +149,23 @@ def test_too_many_at_once_are_refused(
         assert answer.status_code == 422
         assert "at most 3 new pictures" in answer.json()["detail"]
         assert not gallery[1]
+
+    talk(seeing, conversation)
+
+
+def test_a_picture_that_takes_too_long_is_refused_and_holds_up_nobody(seeing: Service) -> None:
+    out = io.BytesIO()
+    Image.new("L", (2_000, 2_000), 128).save(out, "JPEG", progressive=True, quality=50)
+    data = out.getvalue()
+    bomb = data[:-2] + data[data.rindex(b"\xff\xc4") : -2] * 100_000 + b"\xff\xd9"
+
+    async def conversation(client: httpx.AsyncClient) -> None:
+        start = time.monotonic()
+        put = partial(client.put, headers={"content-type": "image/jpeg"})
+        answers = await asyncio.gather(*(put(f"/api/items/{n}/picture", content=bomb) for n in "abc"))
+        assert [answer.status_code for answer in answers] == [422] * 3
+        assert "the picture: picture has more than 100 scans" in answers[0].json()["detail"]
+        assert (await put("/api/items/d/picture", content=data)).status_code == 201
+        assert time.monotonic() - start < 15
 
     talk(seeing, conversation)
