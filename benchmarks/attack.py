@@ -32,6 +32,8 @@ from floods import HEAVY, Attack, Document, attacks, unknown_ids
 from served import Bars, Honest, Served, Watch, forget_peak, memory_mb, say, table, workplace
 
 PIECE = 1 << 18
+EVERY = 5.0
+"""Seconds between two lines of progress."""
 PAUSE = 0.1
 """Seconds after a large attack in which an honest answer still counts as its doing."""
 LARGE = 100_000
@@ -66,6 +68,8 @@ class Found:
     bar_ms: float
     memory_mb: float
     """Peak over the memory before all attacks."""
+    own_mb: float
+    """Peak over the memory before this one."""
     undocumented: tuple[int, ...]
     overload: int
     """Answers of 503 with Retry-After to the attacker's own heavy question."""
@@ -79,7 +83,7 @@ class Found:
     @property
     def badness(self) -> float:
         """How far beyond the bars."""
-        return max(self.honest_ms / self.bar_ms, self.memory_mb / MEMORY_MB, 2.0 * self.failed)
+        return max(self.honest_ms / self.bar_ms, self.own_mb / MEMORY_MB, 2.0 * self.failed)
 
 
 def send(port: int, key: str, attack: Attack, timeout: float) -> Ended:
@@ -179,7 +183,7 @@ class Attacker:
         """One attack, until the honest client is answered again."""
         for pid in self.served.serving():
             forget_peak(pid)
-        killed, start = self.watch.killed, time.monotonic()
+        killed, start, before_mb = self.watch.killed, time.monotonic(), self._memory("VmRSS")
         ends: list[Ended] = []
         several = [
             threading.Thread(
@@ -195,7 +199,7 @@ class Attacker:
         if attack.size > LARGE or attack.copies > 1 or seconds > PAUSE:
             time.sleep(PAUSE)
         stopped = time.monotonic()
-        peak = self._memory("VmHWM") - self.before_mb
+        peak = self._memory("VmHWM") if killed == self.watch.killed else self.watch.most
         late = any(one.status == -1 for one in ends) or seconds > WAIT_MS / 1000
         if killed != self.watch.killed or not self.served.running():
             self._again()
@@ -215,7 +219,8 @@ class Attacker:
             answer_bytes=max(one.answer_bytes for one in ends),
             honest_ms=round(1000 * max(waits, default=0.0), 1),
             bar_ms=attack.longest_ms,
-            memory_mb=round(peak, 1),
+            memory_mb=round(peak - self.before_mb, 1),
+            own_mb=round(peak - before_mb, 1),
             undocumented=tuple(
                 {one.status for one in ends if one.status > 0 and one.status not in attack.documented}
             ),
@@ -253,7 +258,7 @@ def under_attack(
     served.start()
     watch = Watch(served, options.most_mb)
     honest = Honest(served, users[:50], items[:50])
-    left_out, kind = Counter[str](), ""
+    left_out, told = Counter[str](), 0.0
     try:
         warm(served, items)
         time.sleep(options.quiet)
@@ -266,9 +271,9 @@ def under_attack(
             if time.monotonic() > end:
                 left_out[attack.kind] += 1
                 continue
-            if attack.kind != kind:
-                kind = attack.kind
-                say(f"{kind} ({len(attacker.found)} sent, {served.pid}: {memory_mb(served.pid):.0f} MB)")
+            if time.monotonic() > told + EVERY:
+                told = time.monotonic()
+                say(f"{attack.kind} ({len(attacker.found)} sent, {memory_mb(served.pid):.0f} MB)")
             found = attacker.run(attack)
             if found.badness >= 1 or found.undocumented or -1 in found.statuses:
                 say("  " + "  ".join(row(found)))
@@ -291,7 +296,8 @@ def row(found: Found) -> tuple[str, ...]:
         found.operation,
         found.kind + ("" if found.keyed else " (no key)"),
         f"{found.honest_ms:.0f} ms",
-        f"{found.memory_mb:+.0f} MB" + (", killed" if found.killed else ""),
+        f"{found.own_mb:+.0f} MB" + (", killed" if found.killed else ""),
+        f"{found.memory_mb:+.0f} MB",
         f"{found.seconds:.1f} s",
         ",".join(map(str, sorted(set(found.statuses)))),
         f"{found.answer_bytes:,}",
@@ -402,13 +408,13 @@ def main() -> None:
     if not found:
         raise SystemExit(f"no attack is called {' or '.join(options.only)}")
     worst = sorted(found, key=lambda one: -one.badness)[:SHOWN]
-    head = ("operation", "attack", "honest wait", "memory", "took", "status", "answer, bytes")
+    head = ("operation", "attack", "honest wait", "memory", "in all", "took", "status", "answer, bytes")
     print(table(head, [row(one) for one in worst]))
     kinds = {
         kind: {
             "sent": sum(one.kind == kind for one in found),
             "honest_ms": max(one.honest_ms for one in found if one.kind == kind),
-            "memory_mb": max(one.memory_mb for one in found if one.kind == kind),
+            "memory_mb": max(one.own_mb for one in found if one.kind == kind),
             "statuses": dict(Counter(s for one in found if one.kind == kind for s in one.statuses)),
         }
         for kind in dict.fromkeys(one.kind for one in found)
