@@ -62,7 +62,10 @@ class Served:
         key: bool = True,
         port: int | None = None,
         environment: dict[str, str] | None = None,
+        prefix: tuple[str, ...] = (),
     ) -> None:
+        """`prefix`: what the command line begins with."""
+        self.prefix = prefix
         self.model, self.store, self.log, self.workers = model, store, log, workers
         self.options = (*options, *(("--workers", str(workers)) if workers > 1 else ()))
         self.environment = {**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})}
@@ -80,8 +83,8 @@ class Served:
 
     def start(self, wait: bool = True) -> Served:
         """Starts it and waits until all workers are ready."""
-        command = [sys.executable, "-m", "crossaisle", "serve", str(self.model), "--store", str(self.store)]
-        command += ["--port", str(self.port), *self.options]
+        command = [*self.prefix, sys.executable, "-m", "crossaisle", "serve", str(self.model)]
+        command += ["--store", str(self.store), "--port", str(self.port), *self.options]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 command, stdout=log, stderr=log, env=self.environment, preexec_fn=with_us
