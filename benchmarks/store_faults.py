@@ -4,7 +4,7 @@
     python benchmarks/store_faults.py --model demo/model --out runs/store_faults --only full --only locked
     python benchmarks/store_faults.py --model demo/model --out runs/store_faults --workers 2
 
-removed, replaced (`mv` of another store), overwritten (in place, by a backup), full (a file system of 4 MB,
+removed, replaced (`mv` of another store), overwritten (in place, by a backup), full (a file system of 16 MB,
 where root may mount one; else the operating system lets the service's files grow no further), damaged (pages
 of the file), read-only, locked (by another process), restored (SQLite's own backup, into the running store),
 clock (moved two days ahead and back, as Python tells the time), second (another service on the same store).
@@ -37,14 +37,14 @@ from typing import NamedTuple
 
 from served import Bars, Served, say, table, workplace
 
-BEFORE, DURING, HEAL = 2.0, 7.0, 10.0
-"""Seconds of events before the fault, with it, and at most until it has healed."""
+DURING, HEAL = 7.0, 10.0
+"""Seconds of events with the fault, and at most until it has healed."""
 TOLD_SECONDS = 2.0
 EVERY = 0.05
-SMALL = 4_000_000
+SMALL = 16_000_000
 """Bytes of the file system that gets full."""
-LEAST = 500
-"""Events in the store before anything happens to it."""
+OLD, LEAST = 100, 1200
+"""Events when the backup is made, and at least before anything happens: several checkpoints later."""
 
 
 class Sent(NamedTuple):
@@ -92,7 +92,8 @@ class Probe:
     """Moments at which each said for the first time since `fault` that something is wrong."""
     lists: Counter[int] = field(default_factory=Counter)
     fault: float = 0.0
-    _log: int = 0
+    log_bytes: int = 0
+    """Of the log before the fault."""
     _done: threading.Event = field(default_factory=threading.Event)
 
     def start(self) -> Probe:
@@ -103,7 +104,6 @@ class Probe:
 
     def begin(self) -> None:
         """The fault is there from now on."""
-        self._log = self.served.log.stat().st_size
         self.fault = time.monotonic()
 
     def _look(self, what: str) -> None:
@@ -123,7 +123,7 @@ class Probe:
         return any(line.startswith("crossaisle_store_up") and line.endswith(" 0") for line in lines)
 
     def log(self) -> bool:
-        return self.served.log.stat().st_size > self._log
+        return self.served.log.stat().st_size > self.log_bytes
 
     def asked(self) -> bool:
         self.lists[self.served.ask("GET", "/api/recommend/person-1", timeout=5).status] += bool(self.fault)
@@ -161,7 +161,7 @@ class Stage:
     probe: Probe
     store: Path
     backup: Path
-    """A good copy of a moment before the fault."""
+    """A good copy of an earlier moment."""
     lock: sqlite3.Connection | None = None
     second: subprocess.Popen[bytes] | None = None
     notes: list[str] = field(default_factory=list)
@@ -389,14 +389,15 @@ def _through(name: str, fault: Fault, stage: Stage) -> Found:
     served, sender, probe = stage.served, stage.sender, stage.probe
     sender.start()
     probe.start()
-    time.sleep(BEFORE)
-    while len(sender.sent) < LEAST:
+    while len(sender.sent) < OLD:
         time.sleep(0.05)
     with closing(sqlite3.connect(stage.store)) as now, closing(sqlite3.connect(stage.backup)) as good:
         now.backup(good)
         good.execute("PRAGMA journal_mode=DELETE")
-    time.sleep(0.5)
+    while len(sender.sent) < LEAST:
+        time.sleep(0.05)
     instant = name == "full"  # counts from the first event that finds no room
+    probe.log_bytes = served.log.stat().st_size
     if not instant:
         probe.begin()
     start = time.monotonic()
