@@ -5,9 +5,9 @@
 
 The other revision is checked out into a temporary git worktree and served from there. In every round each of
 the two serves once, with a store of its own: lists that are kept, an event to the list that knows it, single
-events, batches of 1,000 events, all measured as `benchmarks/serve.py` does it; who is first changes from round
-to round. Printed are medians, and the median of the rounds' ratios, above 1 where this tree is better. Wants
-two cores and a quiet machine. Leaves with 1 where a ratio is below .95.
+events, batches of 1,000 events, all measured as `benchmarks/serve.py` does it; who is first changes from
+round to round. Printed are medians, and the median of the rounds' ratios, above 1 where this tree is better.
+Wants two cores and a quiet machine. Leaves with 1 where a ratio is below .95.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from serve import batch_of, event_of, event_to_answer, load, service
+from serve import batch_of, event_of, event_to_answer, load, load_all, service
 from served import Bars, say, table, workplace
 
 from crossaisle.data.storage import load_dataset
@@ -81,7 +81,9 @@ async def measure(users: list[str], items: list[str], options: argparse.Namespac
     def lists() -> tuple[str, str, bytes]:
         return "GET", f"/api/recommend/{rng.choice(users)}", b""
 
-    await load(lists, options.seconds / 2)  # kept from here on
+    first = iter(users)
+    await load_all(lambda: ("GET", f"/api/recommend/{next(first)}", b""), len(users))  # kept from here on
+    await load(lists, 1.0)
     kept = await load(lists, options.seconds)
     answer = await event_to_answer(users, items, options.workers, options.events)
     single = await load(event_of(users, items, rng), options.seconds, 32)

@@ -155,7 +155,7 @@ class Document:
 
 
 def names_in(path: str) -> list[str]:
-    return [part.split("}")[0].split(":")[0] for part in path.split("{")[1:]]
+    return [part.split("}")[0] for part in path.split("{")[1:]]
 
 
 def attacks(document: Document, size: int) -> Iterator[Attack]:
