@@ -1,0 +1,417 @@
+"""What the benchmarks under attack share: a service to start and stop, its memory, an honest client, bars.
+
+A `Served` is `crossaisle serve` as a child of this process, on 127.0.0.1, with a log and an API key. An
+`Honest` is a process of its own that asks for lists at a constant rate, whatever happens to others; what it
+waited counts from the moment a question was due, so that a standstill is not asked about only once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import http.client
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from local_servers import free_port, with_us
+
+START_SECONDS = 90.0
+AT_ONCE = 64
+"""Questions of the honest client that may be under way; what is due beyond that is left out."""
+GIVE_UP = 120.0
+"""Seconds after which the honest client waits no longer for an answer."""
+
+
+class Answer(NamedTuple):
+    """Status (0 where there was none) and body."""
+
+    status: int
+    body: bytes
+    headers: dict[str, str]
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Served:
+    """A service with a key of scope admin."""
+
+    def __init__(
+        self,
+        model: Path | str,
+        store: Path | str,
+        *,
+        log: Path,
+        options: tuple[str, ...] = (),
+        workers: int = 1,
+        key: bool = True,
+        port: int | None = None,
+        environment: dict[str, str] | None = None,
+        prefix: tuple[str, ...] = (),
+    ) -> None:
+        """`prefix`: what the command line begins with."""
+        self.prefix = prefix
+        self.model, self.store, self.log, self.workers = model, store, log, workers
+        self.options = (*options, *(("--workers", str(workers)) if workers > 1 else ()))
+        self.environment = {**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})}
+        self.port = port or free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+        self.key = self._new_key() if key else ""
+
+    def _new_key(self) -> str:
+        command = [sys.executable, "-m", "crossaisle", "keys", "add", str(self.store), "benchmark"]
+        command += ["--scope", "admin"]
+        done = subprocess.run(command, capture_output=True, text=True, env=self.environment, check=False)
+        if done.returncode:
+            raise SystemExit(f"no key could be made: {done.stderr[-500:]}")
+        return done.stdout.strip().splitlines()[-1]
+
+    def start(self, wait: bool = True) -> Served:
+        """Starts it and waits until all workers are ready."""
+        command = [*self.prefix, sys.executable, "-m", "crossaisle", "serve", str(self.model)]
+        command += ["--store", str(self.store), "--port", str(self.port), *self.options]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                command, stdout=log, stderr=log, env=self.environment, preexec_fn=with_us
+            )
+        if wait:
+            self.wait_until_ready()
+        return self
+
+    def wait_until_ready(self, seconds: float = START_SECONDS) -> None:
+        """`SystemExit` where it ends before, or takes longer."""
+        end, seen = time.monotonic() + seconds, set[str]()
+        while len(seen) < self.workers:
+            if not self.running() or time.monotonic() > end:
+                raise SystemExit(f"the service did not start: {self.said()[-1500:]}")
+            answer = self.ask("GET", "/api/health/ready", timeout=2)
+            if answer.status == 200:
+                seen.add(answer.headers.get("x-worker", "0"))
+            time.sleep(0.02)
+
+    def running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+    def pids(self) -> list[int]:
+        """The process and its workers."""
+        from serve import processes
+
+        with suppress(OSError):
+            return processes(self.pid)
+        return []
+
+    def serving(self) -> list[int]:
+        """Those that answer: the workers, or the one process."""
+        found = self.pids()
+        return found[1:] if self.workers > 1 else found
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: bytes | str | None = None,
+        *,
+        timeout: float = 30,
+        kind: str = "application/json",
+        headers: dict[str, str] | None = None,
+    ) -> Answer:
+        """Status 0 where no answer came."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        sent = {"Content-Type": kind} if body is not None else {}
+        sent |= {"Authorization": f"Bearer {self.key}"} if self.key else {}
+        try:
+            connection.request(method, path, body, {**sent, **(headers or {})})
+            answer = connection.getresponse()
+            found = {name.lower(): value for name, value in answer.getheaders()}
+            return Answer(answer.status, answer.read(), found)
+        except (OSError, http.client.HTTPException) as error:
+            return Answer(0, str(error).encode(), {})
+        finally:
+            connection.close()
+
+    def said(self) -> str:
+        """Its log."""
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    def stop(self, how: signal.Signals = signal.SIGTERM, wait: float = 45.0) -> float:
+        """Seconds until it had ended; killed after `wait`, which is then the answer."""
+        if self.process is None or self.process.poll() is not None:
+            return 0.0
+        start, children = time.monotonic(), self.pids()
+        self.process.send_signal(how)
+        try:
+            self.process.wait(wait)
+        except subprocess.TimeoutExpired:
+            for pid in children:
+                with suppress(OSError):
+                    os.kill(pid, signal.SIGKILL)
+            self.process.wait()
+        return round(time.monotonic() - start, 2)
+
+
+# Memory (Linux)
+
+
+def memory_mb(pid: int, what: str = "VmRSS") -> float:
+    """0 where the process is gone."""
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith(what):
+                return int(line.split()[1]) / 1000
+    return 0.0
+
+
+def forget_peak(pid: int) -> None:
+    """The process's peak counts from now on."""
+    with suppress(OSError):
+        Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+class Watch:
+    """Kills a service that takes more memory than this machine should give it."""
+
+    def __init__(self, served: Served, most_mb: float) -> None:
+        self.served, self.most, self.killed = served, most_mb, 0
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread.start()
+
+    def _look(self) -> None:
+        while not self._done.wait(0.02):
+            for pid in self.served.serving():
+                if memory_mb(pid) > self.most:
+                    self.killed += 1
+                    with suppress(OSError):
+                        os.kill(pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        self._done.set()
+        self._thread.join()
+
+
+# An honest client
+
+
+class Waited(NamedTuple):
+    """One question of the honest client, in seconds of the machine's monotonic clock."""
+
+    due: float
+    seconds: float
+    status: int
+
+
+class Honest:
+    """The client's process, and what it said."""
+
+    def __init__(
+        self, served: Served, users: list[str], items: list[str], *, rate: float = 20.0, events: float = 2.0
+    ) -> None:
+        self.waited: list[Waited] = []
+        command = [sys.executable, __file__, "--port", str(served.port), "--rate", str(rate)]
+        command += ["--events", str(events)]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, preexec_fn=with_us
+        )
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps({"key": served.key, "users": users, "items": items}) + "\n")
+        self.process.stdin.flush()
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+        self._thread.start()
+
+    def _listen(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            due, seconds, status = line.split()
+            self.waited.append(Waited(float(due), float(seconds), int(status)))
+
+    def between(self, start: float, end: float) -> list[Waited]:
+        """Those under way at some moment in between."""
+        return [one for one in list(self.waited) if one.due <= end and one.due + one.seconds >= start]
+
+    def answering(self, within: float = 120.0) -> bool:
+        """Waits until it is answered again (three in a row within .5 s)."""
+        end, since = time.monotonic() + within, time.monotonic()
+        while time.monotonic() < end:
+            latest = [one for one in list(self.waited)[-3:] if one.due >= since]
+            if len(latest) == 3 and all(one.seconds < 0.5 and one.status == 200 for one in latest):
+                return True
+            time.sleep(0.05)
+        return False
+
+    def close(self) -> None:
+        """Ends it; what was under way is still heard of."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        try:
+            self.process.wait(GIVE_UP + 10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self._thread.join()
+
+
+async def be_honest(port: int, rate: float, events: float) -> None:
+    """Lists, and an event now and then, until stdin ends."""
+    told = json.loads(sys.stdin.readline())
+    rng, users, run = random.Random(0), told["users"], f"{time.time_ns():x}"
+    ended, idle, under_way = asyncio.Event(), list[Any](), set[asyncio.Task[None]]()
+    threading.Thread(target=_until_closed, args=(asyncio.get_running_loop(), ended), daemon=True).start()
+    key = f"Authorization: Bearer {told['key']}\r\n" if told["key"] else ""
+
+    async def once(method: str, path: str, body: bytes, again: bool) -> int:
+        """Status, 0 for none. `again`: on a connection that was used before, which may be closed by now."""
+        reader, writer = idle.pop() if again else await asyncio.open_connection("127.0.0.1", port)
+        try:
+            head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{key}"
+            head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n" if body else ""
+            writer.write(head.encode() + b"\r\n" + body)
+            answer = await reader.readuntil(b"\r\n\r\n")
+            length = int(answer.lower().split(b"content-length:", 1)[1].split(b"\r\n", 1)[0])
+            await reader.readexactly(length)
+        except (OSError, EOFError):
+            writer.close()
+            return 0
+        except BaseException:
+            writer.close()
+            raise
+        idle.append((reader, writer))
+        return int(answer[9:12])
+
+    async def ask(due: float, method: str, path: str, body: bytes = b"") -> None:
+        status = 0
+        try:
+            async with asyncio.timeout(GIVE_UP):
+                while idle and not status:
+                    status = await once(method, path, body, True)
+                status = status or await once(method, path, body, False)
+        except (OSError, TimeoutError):
+            pass
+        print(f"{due:.4f} {time.monotonic() - due:.4f} {status}", flush=True)
+
+    due, number = time.monotonic(), 0
+    while not ended.is_set():
+        due = max(due + 1 / rate, time.monotonic() - 1.0)
+        await asyncio.sleep(max(0.0, due - time.monotonic()))
+        if len(under_way) >= AT_ONCE:
+            continue
+        number += 1
+        user = rng.choice(users)
+        if events and number % max(1, round(rate / events)) == 0:
+            event = {"user": f"honest-{rng.randrange(50)}", "item": rng.choice(told["items"])}
+            event["key"] = f"{run}-{number}"
+            task = asyncio.create_task(ask(due, "POST", "/api/events", json.dumps(event).encode()))
+        else:
+            task = asyncio.create_task(ask(due, "GET", f"/api/recommend/{user}"))
+        under_way.add(task)
+        task.add_done_callback(under_way.discard)
+    await asyncio.gather(*under_way)
+
+
+def _until_closed(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
+    sys.stdin.read()
+    loop.call_soon_threadsafe(ended.set)
+
+
+# Bars
+
+
+@dataclass
+class Bar:
+    """What must be reached, and what was."""
+
+    what: str
+    bar: str
+    figure: Any
+    met: bool
+
+
+@dataclass
+class Bars:
+    """All of a benchmark."""
+
+    bars: list[Bar] = field(default_factory=list)
+
+    def add(self, what: str, bar: str, figure: Any, met: bool) -> None:
+        self.bars.append(Bar(what, bar, figure, bool(met)))
+
+    def end(self, out: Path, results: dict[str, Any]) -> None:
+        """Writes the results, prints a table and leaves with 1 where a bar was missed."""
+        results = {**results, "bars": [asdict(bar) for bar in self.bars], "met": self.met}
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "results.json").write_text(json.dumps(results, indent=1, default=str) + "\n")
+        rows = [(b.what, b.bar, str(b.figure), "yes" if b.met else "NO") for b in self.bars]
+        print("\n" + table(("measure", "bar", "figure", "met"), rows))
+        sys.exit(not self.met)
+
+    @property
+    def met(self) -> bool:
+        return all(bar.met for bar in self.bars)
+
+
+def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """Columns as wide as they need be."""
+    widths = [max(len(row[n]) for row in [head, *rows]) for n in range(len(head))]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in [head, tuple("-" * width for width in widths), *rows]
+    ]
+    return "\n".join(lines)
+
+
+def say(text: str) -> None:
+    """Progress, on stderr."""
+    print(time.strftime("%H:%M:%S ") + text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def workplace(model: Path) -> Iterator[tuple[Path, Path]]:
+    """A temporary folder, and in it a copy of the model."""
+    folder = Path(tempfile.mkdtemp(prefix="crossaisle-bench-"))
+    try:
+        yield folder, Path(shutil.copytree(model, folder / "model"))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def quantile(waited: list[Waited], q: float) -> float:
+    """In milliseconds; 0 for none."""
+    ordered = sorted(one.seconds for one in waited)
+    return round(1000 * ordered[min(int(q * len(ordered)), len(ordered) - 1)], 1) if ordered else 0.0
+
+
+def statuses(waited: list[Waited]) -> dict[str, int]:
+    return {str(status): n for status, n in sorted(Counter(one.status for one in waited).items())}
+
+
+def output(path: Path) -> IO[bytes]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.open("ab")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--rate", type=float, default=20.0)
+    parser.add_argument("--events", type=float, default=2.0)
+    chosen = parser.parse_args()
+    asyncio.run(be_honest(chosen.port, chosen.rate, chosen.events))
