@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from crossaisle.serve.store import Event, Store
 from tests.serve.conftest import talk
 from tests.serve.test_store_contract import until
 from tests.serve.test_storefile import ENDS, errors, send, state
+from tests.serve.test_workers import Workers, serving
 
 
 @pytest.fixture(autouse=True)
@@ -230,3 +232,24 @@ def test_an_error_of_a_statement_says_nothing_about_the_store(
         service.store.submit(lambda c: c.execute("INSERT INTO nowhere (a) VALUES (1)")).result()
     assert service.store.up
     assert not errors(caplog)
+
+
+def well(both: Workers, worker: int) -> bool:
+    return bool(both.get(worker, "/api/health/ready")["store"] == "up")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="one worker only on Windows")
+def test_workers_start_on_a_full_disk_too(disk: Disk, model: Path, tmp_path: Path) -> None:
+    store = disk.folder / "s.sqlite"
+    Service.open(model, store).close()
+    disk.fill()
+    with serving([str(model), "--store", str(store)], tmp_path) as both:
+        for worker in (0, 1):
+            assert both.get(worker, "/api/recommend/ann")["served"] == "for_you"
+            assert both.get(worker, "/api/health/ready")["store"] == "failing"
+            assert both.ask(worker, "POST", "/api/events", json=batch(0)).status_code == 503
+        disk.empty()
+        for worker in (0, 1):
+            until(partial(well, both, worker))
+            assert both.ask(worker, "POST", "/api/events", json=batch(worker)).status_code == 200

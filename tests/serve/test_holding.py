@@ -21,6 +21,7 @@ from crossaisle.serve.service import Service
 from crossaisle.serve.shops import ShopConfig, Shops, read_shops
 from crossaisle.serve.store import Event, Store
 from tests.serve.test_store_contract import until
+from tests.serve.test_workers import serving as workers_of
 
 LIMIT = 60.0
 
@@ -190,3 +191,24 @@ def test_the_command_refuses_to_serve_a_store_twice(
     # Its workers end with it, and while one lives, nobody else is let in.
     with serving(model, store, other, *first) as (again, _):
         started(again, other)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="one worker only on Windows")
+def test_a_worker_that_is_started_again_serves_from_no_other_store(model: Path, tmp_path: Path) -> None:
+    store, other = tmp_path / "s.sqlite", tmp_path / "other.sqlite"
+    one = {"user": "zoe", "item": "bread"}
+    Store(other).close()
+    with workers_of([str(model), "--store", str(store)], tmp_path) as both:
+        for worker in (0, 1):
+            assert both.ask(worker, "POST", "/api/events", json=one).status_code == 200
+        other.replace(store)
+        assert both.ask(0, "POST", "/api/events", json=one).status_code == 503
+        os.kill(both.pid(1), signal.SIGKILL)
+        until(lambda: "another service has taken" in both.log.read_text(), LIMIT)
+        assert both.ask(0, "POST", "/api/events", json=one).status_code == 503
+        assert both.get(0, "/api/recommend/zoe")["served"] == "for_you"
+    for end in ("-wal", "-shm"):  # as docs/operating.md says
+        Path(f"{store}{end}").unlink()
+    with closing(Store(store)) as untouched:
+        assert list(untouched.events()) == []

@@ -120,6 +120,7 @@ def test_changes_are_there_after_a_restart(service: Service, model: Path) -> Non
         await client.patch("/api/items/jam", json={"price": 1.0})
 
     talk(service, conversation)
+    service.close()
     again = Service.open(model, service.store.path)
     try:
         names = again.shop.dataset.item_ids

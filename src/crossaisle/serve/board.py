@@ -20,10 +20,11 @@ from typing import Any
 
 from crossaisle.errors import ConfigError, StoreError
 
-COMMITS, READ, APPLIED, SERVING, ASKED, OPEN, LOCKED = range(7)
+COMMITS, READ, APPLIED, SERVING, ASKED, OPEN, LOCKED, UNMARKED = range(8)
 """Commits so far; number of the last change read and of the last applied; whether requests are answered;
 when the last one was (monotonic milliseconds, one clock for the whole machine); open connections; whether
-an API key was seen."""
+an API key was seen; whether the store is taken though it could not be marked as taken, because nothing can be
+written."""
 FIELDS = 8
 REPORT = 1 << 17
 """Bytes for what a worker tells about a shop for `/metrics`."""
@@ -55,6 +56,11 @@ class Board:
     def seat(self, shop: str, worker: int) -> Seat:
         """The place of one shop in one worker."""
         return Seat(self, self.shops.index(shop), worker)
+
+    def unmarked(self, shop: str) -> None:
+        """Said before any worker is there."""
+        for worker in range(self.workers):
+            self.seat(shop, worker).put(UNMARKED, 1)
 
     def left(self, worker: int) -> None:
         """A worker is gone: nobody waits for it, and all look at what it may have written at last."""

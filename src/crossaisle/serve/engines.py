@@ -184,8 +184,10 @@ class Engine(Protocol):
         """Marks the store, which is held, as served by this run; `StoreError` where it is damaged."""
         ...
 
-    def expect(self, connection: Connection, run: str) -> None:
-        """`Displaced` where the store is not marked as served by this run."""
+    def expect(self, run: str) -> None:
+        """Before it is opened: it must be marked as served by this run, else this or `settled` raises
+        `Displaced`.
+        """
         ...
 
     def settled(self, connection: Connection) -> int:

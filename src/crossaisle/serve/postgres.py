@@ -119,10 +119,9 @@ class PostgresEngine:
         connection.execute(CLAIM, (run,))
         self._mark = run
 
-    def expect(self, connection: Connection, run: str) -> None:
-        """Looks for the mark."""
+    def expect(self, run: str) -> None:
+        """The mark is looked for once there is a connection."""
         self._mark = run
-        self.settled(connection)
 
     def settled(self, connection: Connection) -> int:
         """The number of the last event; the mark is read on the same way."""

@@ -19,6 +19,7 @@ from crossaisle.data.query import Query
 from crossaisle.errors import ArtifactError, ConfigError, StoreError, UnknownIdError, shorten
 from crossaisle.recommend import Recommender
 from crossaisle.serve.batching import Batcher
+from crossaisle.serve.board import UNMARKED
 from crossaisle.serve.experiments.running import Experiments
 from crossaisle.serve.following import Change, Following
 from crossaisle.serve.heavy import Heavy
@@ -129,7 +130,7 @@ class Service:
             base = Recommender.load(model)
             opened = Store(store, serving=True)
         else:
-            opened = Store(store, seat, run=run)
+            opened = Store(store, seat, run="" if seat.get(UNMARKED) else run)
         following = None
         try:
             if seat is not None:

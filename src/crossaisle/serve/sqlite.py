@@ -31,7 +31,8 @@ BUSY_MS = 5000
 EXAMINED = 64_000_000
 """Bytes of a file that is examined before it is served (about half a second); a larger one meanwhile."""
 _DAMAGED = (
-    "restore a backup, or save what can be read with  sqlite3 OLD .recover | sqlite3 NEW  and serve from NEW"
+    "with the service stopped, restore a backup, or save what can be read with  "
+    "sqlite3 OLD .recover | sqlite3 NEW  and serve from NEW"
 )
 _TROUBLES = {
     sqlite3.SQLITE_FULL: "the disk is full: make space on it",
@@ -81,7 +82,7 @@ class SqliteEngine:
             raise
         self._frozen = False
         if self._serving:
-            self._file.opened()
+            self._file.opened()  # log and index may be new ones
         return connection
 
     def _set(self, connection: sqlite3.Connection) -> None:
@@ -118,20 +119,26 @@ class SqliteEngine:
         self._serve()
         self._file.warn()
         self._large = self.path.stat().st_size > EXAMINED
-        if not self._large and (wrong := _wrong(connection)):
-            raise StoreError(f"{self.path}: the store is damaged ({wrong}): {_DAMAGED}")
-        connection.execute(CLAIM, (run,))
+        if not self._large:
+            # Not with the writer's connection, which would keep the pages and see no damage that comes later.
+            with closing(self._file.reader(frozen=False)) as other:
+                wrong = _wrong(other)
+            if wrong:
+                raise StoreError(f"{self.path}: the store is damaged ({wrong}): {_DAMAGED}")
+        self._mark = ""
+        mark = self._file.marked(run)
+        connection.execute(CLAIM, (mark,))
         # So that the mark stands in the file itself, not in the log beside it only.
         connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-        self._mark = run
-        self._file.anchor(run)
+        self._mark = mark
+        self._file.anchor(mark)
 
-    def expect(self, connection: Connection, run: str) -> None:
-        """Looks for the mark."""
+    def expect(self, run: str) -> None:
+        """Looks for the mark. With a right to write, SQLite might copy the log of another file into it."""
+        self._mark = self._file.marked(run)
+        self._file.look_for(self._mark)
         self._serve()
-        self._mark = run
-        self.settled(connection)
-        self._file.anchor(run)
+        self._file.anchor(self._mark)
 
     def _serve(self) -> None:
         if not self._serving:
@@ -160,7 +167,7 @@ class SqliteEngine:
                 self._file.check()
             except Displaced as displaced:  # no wonder
                 return self.trouble(displaced)
-            return Trouble(f"the store is damaged ({error}): stop the service, {_DAMAGED}", lasting=True)
+            return Trouble(f"the store is damaged ({error}): {_DAMAGED}", lasting=True)
         if code not in (_UNREAD if reading else _TROUBLES):
             return None
         # What was opened for reading stays so.
@@ -190,7 +197,7 @@ class SqliteEngine:
                 return ""
             finally:
                 self._examining = None
-        return f"the store is damaged ({wrong}): stop the service, {_DAMAGED}" if wrong else ""
+        return f"the store is damaged ({wrong}): {_DAMAGED}" if wrong else ""
 
     def lost(self, connection: Connection) -> bool:
         """Never: a file that goes away stays open."""

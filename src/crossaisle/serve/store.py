@@ -92,7 +92,8 @@ class Store:
                 self._holding.close()
             if not isinstance(error, self.engine.errors):
                 raise
-            said = " ".join(str(error).split())
+            trouble = self.engine.trouble(error)
+            said = " ".join(str(error).split()) if trouble is None else trouble.reason
             raise StoreError(f"{self.name}: the store cannot be opened ({said})") from error
         if serving:
             self._examining = threading.Thread(target=self._examine, name="examining", daemon=True)
@@ -107,6 +108,11 @@ class Store:
             return
         if wrong:
             self.writer.failed(Trouble(wrong, lasting=True))
+
+    @property
+    def marked(self) -> bool:
+        """Whether the store says that this run serves it; not where nothing could be written."""
+        return self.writer.marked
 
     def handed_over(self) -> Holding:
         """Closes the store and gives what keeps it from other services."""

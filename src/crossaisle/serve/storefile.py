@@ -132,6 +132,23 @@ class StoreFile:
 
     # The mark: a word in the file that says which run of the service it belongs to
 
+    def marked(self, run: str) -> str:
+        """The mark of a run: it names the file, too, for a log may be left beside another one."""
+        found = _found(self.path)
+        return run if found is None else f"{run} {found.st_dev}:{found.st_ino}"
+
+    def look_for(self, mark: str) -> None:
+        """`Displaced` where it is not there."""
+        if _found(self.path) is None:
+            raise Displaced(self._displaced(self.path, gone=True))
+        try:
+            with closing(_opened(self.path, "mode=ro")) as connection:
+                row = connection.execute("SELECT run FROM service").fetchone()
+        except sqlite3.DatabaseError as error:
+            raise self.taken() from error
+        if row is None or row[0] != mark:
+            raise self.taken()
+
     def anchor(self, mark: str) -> None:
         """From now on the mark is looked for wherever the file was written to."""
         self._mark, self._anchored = mark, False

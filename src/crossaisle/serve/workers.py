@@ -45,6 +45,8 @@ def supervise(settings: Settings, workers: int) -> None:
         settings = decided(settings)  # who is started again later does not decide anew
         board = Board.create(list(stores.places), workers)
         try:
+            for name in stores.unmarked:
+                board.unmarked(name)
             with _bound(settings.host, settings.port) as listening, closing(SharedFolder()) as shared:
                 Supervisor(settings, board, listening, shared.path, stores).run()
         finally:
@@ -70,6 +72,8 @@ class Stores:
         self.places = dict(places)
         self.run = secrets.token_hex(8)
         """What tells this run of the service from others; the stores are marked with it."""
+        self.unmarked: set[str] = set()
+        """Those that can only be read at the moment."""
         self._held: dict[str, Holding] = {}
         self._wrong: dict[str, str] = {}
         self._end = threading.Event()
@@ -90,7 +94,10 @@ class Stores:
 
         for name in self.places.keys() - self._held.keys():
             try:
-                self._held[name] = Store(self.places[name], run=self.run, serving=True).handed_over()
+                store = Store(self.places[name], run=self.run, serving=True)
+                if not store.marked:
+                    self.unmarked.add(name)
+                self._held[name] = store.handed_over()
             except StoreError as error:
                 if name and self._wrong.get(name) != str(error):
                     _LOG.warning("shop %s: %s", name, error)

@@ -90,6 +90,8 @@ class Writer:
 
     def _first(self) -> Connection | None:
         """None for a store that can only be read at the moment; raises what keeps it from being opened."""
+        if self._run and not self._claiming:
+            self._engine.expect(self._run)
         try:
             connection = self._engine.connect()
         except self._engine.errors as error:
@@ -114,7 +116,7 @@ class Writer:
             if self._claiming:
                 self._engine.claim(connection, self._run)
             else:
-                self._engine.expect(connection, self._run)
+                self._engine.settled(connection)
         except self._engine.errors as error:
             trouble = self._engine.trouble(error)
             if trouble is None or trouble.lasting:
@@ -122,6 +124,11 @@ class Writer:
             self._condition.failed(trouble)
             return
         self._run = ""
+
+    @property
+    def marked(self) -> bool:
+        """Whether the store is this run's."""
+        return not self._run
 
     @property
     def state(self) -> str:

@@ -178,6 +178,7 @@ def test_an_arm_whose_model_is_gone_does_not_stop_the_service(service: Service, 
         await client.post("/api/experiments", json=AB)
 
     talk(service, conversation)
+    service.close()
     alone = Service.open(model, service.store.path)  # without a folder of models
 
     async def later(client: httpx.AsyncClient) -> None:
