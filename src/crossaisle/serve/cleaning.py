@@ -50,7 +50,7 @@ class Cleaning:
         return self._due or bool(self._asked)
 
     def attempt(self, connection: Connection) -> None:
-        """Outside of a transaction, while nobody else writes; not oftener than leaves time for writes."""
+        """Outside of a transaction, while nobody else writes; no more than half of the time."""
         start = time.monotonic()
         if start >= self._next:
             asked = len(self._asked)  # who asks from here on may have deleted more
@@ -60,7 +60,11 @@ class Cleaning:
                 self._next = 0.0 if self._rewritten is None else self._next
                 for _ in range(asked):
                     self._asked.popleft().future.set_result(self._engine.overwrites)
-        while self._asked and self._asked[0].until < time.monotonic():
+        self.give_up(time.monotonic())
+
+    def give_up(self, now: float = float("inf")) -> None:
+        """Tells those who have waited for too long that it is not done yet; at the end, all."""
+        while self._asked and self._asked[0].until <= now:
             self._due = True
             self._asked.popleft().future.set_result(False)
 

@@ -48,7 +48,8 @@ class SqliteEngine:
         run("PRAGMA temp_store=MEMORY")  # journals of statements hold what they delete
         run(f"PRAGMA busy_timeout={BUSY_MS}")
         try:
-            run("BEGIN IMMEDIATE")
+            current = run("PRAGMA user_version").fetchone()[0] == VERSION
+            run("BEGIN" if current else "BEGIN IMMEDIATE")  # to find all in place must not wait for writers
             version = run("PRAGMA user_version").fetchone()[0]
             bring_up(connection, self.name, version, statements(TABLES))
             if version != VERSION:

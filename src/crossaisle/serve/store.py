@@ -19,7 +19,7 @@ import numpy as np
 
 from crossaisle.errors import ConflictError, StoreError
 from crossaisle.serve.engines import COLUMNS, Connection, Engine, Event, Picture, conflict
-from crossaisle.serve.forgotten import Deed, Forgotten
+from crossaisle.serve.forgotten import Dated, Forgotten
 from crossaisle.serve.trends import ARRIVALS
 from crossaisle.serve.versions import mark_unclean, people_key
 from crossaisle.serve.writer import Busy, Kept, Unreachable, Writer
@@ -159,11 +159,13 @@ class Store:
             newest = connection.execute(query, (user,)).fetchone()[0]
             # Clocks differ: nothing that was deleted is later than its deletion, and so comes back.
             now = max(time.time(), newest or 0.0, known[0] if known else 0.0)
-            gone = connection.execute('DELETE FROM events WHERE "user" = ?', (user,)).rowcount
-            connection.execute("DELETE FROM users WHERE id = ?", (user,))
-            connection.execute('DELETE FROM exposures WHERE "user" = ?', (user,))
+            gone, *others = (
+                connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (user,)).rowcount
+                for table, column in (("events", '"user"'), ("users", "id"), ("exposures", '"user"'))
+            )
             connection.execute(_FORGET, (digest, now))
-            mark_unclean(connection)
+            if gone or any(others):
+                mark_unclean(connection)
             self.log_changes(connection, "forgotten", [digest.hex()], repr(now))
             line = f"deleted person {digest.hex()[:16]}, {gone} events"
             connection.execute(_NOTE, (time.time(), who, line))
@@ -191,9 +193,9 @@ class Store:
         """What is kept of a person who was deleted."""
         return self._people.digest(user)
 
-    def covered(self, connection: Connection, deeds: Sequence[Deed]) -> list[bool]:
+    def covered(self, connection: Connection, several: Sequence[Dated]) -> list[bool]:
         """Within a transaction: which of these a deletion of their person covers."""
-        return self._people.covered(connection, deeds)
+        return self._people.covered(connection, several)
 
     def log_changes(self, connection: Connection, what: str, names: Iterable[str], body: str = "") -> None:
         """Within a transaction: what other workers must take in. A thing is kept once, with a new number."""

@@ -8,10 +8,11 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -94,7 +95,8 @@ class Writer:
     def clean(self) -> Future[bool]:
         """Has files hold nothing of what was deleted before; false where it takes longer."""
         asked = self._cleaning.ask()
-        self.submit(lambda _: None)  # wakes the thread
+        with suppress(StoreError):  # where it is busy, it is awake
+            self.submit(lambda _: None)
         return asked
 
     def _submit(self, work: Callable[..., Any], events: Sequence[Event] | None = None) -> Future[Any]:
@@ -133,17 +135,22 @@ class Writer:
                 self._commit_safely(tasks)
             self._clean()
             if None in group:
+                self._cleaning.give_up()
                 return
 
     def _patience(self) -> float | None:
-        if self._cleaning.due:
+        if self._cleaning.due and self._connection is not None:
             return AGAIN_SECONDS
         return PULSE if self._engine.remote else None
 
     def _clean(self) -> None:
-        if self._cleaning.due and self._connection is not None:
-            with nullcontext() if self._seat is None else self._seat.writing():
-                self._cleaning.attempt(self._connection)
+        if not self._cleaning.due:
+            return
+        if self._connection is None:
+            self._cleaning.give_up(time.monotonic())
+            return
+        with nullcontext() if self._seat is None else self._seat.writing():
+            self._cleaning.attempt(self._connection)
 
     def _commit_safely(self, tasks: list[_Task]) -> None:
         try:
