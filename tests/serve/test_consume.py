@@ -14,11 +14,12 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from benchmarks.local_servers import Missing, Tansu, Valkey, free_port
 from crossaisle.errors import ConfigError, MissingDependencyError, StoreError
-from crossaisle.serve.consume import Consumed, Source, consume, key_of, open_source
+from crossaisle.serve.consume import Consumed, Source, consume, key_of, moment, open_source
 from crossaisle.serve.keys import add_key
 from crossaisle.serve.sender import Sender
 from crossaisle.serve.service import Service
@@ -185,6 +186,27 @@ def test_a_stream_is_replayed_from_where_one_says(
         assert drained(opened(broker, stream, start="end"), address) == Consumed()
 
 
+def test_a_replay_does_not_bring_back_who_was_deleted(
+    broker: Redis | Kafka, stream: str, service: Service, address: str
+) -> None:
+    """With or without times of their own: those that have none have the broker's."""
+    untimed = [json.dumps({"user": "zoe", "item": item}).encode() for item in ("bread", "jam")]
+    broker.publish(stream, [*events(3), *untimed])
+    assert drained(opened(broker, stream), address).accepted == 5
+    assert httpx.delete(f"{address}/api/users/zoe").json()["events_deleted"] == 5
+    found = drained(opened(broker, stream, start="beginning"), address)
+    assert found == Consumed(5, 0, 0, 0, forgotten=5)
+    assert httpx.get(f"{address}/api/users/zoe").status_code == 404
+    broker.publish(stream, untimed)
+    assert drained(opened(broker, stream), address).accepted == 2
+
+
+def test_made_up_numbers_are_no_times() -> None:
+    assert moment(1_700_000_000_123) == 1_700_000_000.123
+    assert moment(5) is None
+    assert moment(int(time.time() * 1000) + 60_000) is None
+
+
 def test_it_waits_for_the_service(broker: Redis | Kafka, stream: str, service: Service) -> None:
     broker.publish(stream, events(10))
     port, found = free_port(), []
@@ -308,7 +330,7 @@ def test_the_command_consumes_until_it_is_stopped(redis: Redis, service: Service
     process.send_signal(signal.SIGTERM)
     out, said = process.communicate(timeout=20)
     assert process.returncode == 0, said
-    assert json.loads(out) == {"read": 5, "accepted": 5, "duplicates": 0, "dead": 0}
+    assert json.loads(out) == {"read": 5, "accepted": 5, "duplicates": 0, "dead": 0, "forgotten": 0}
     assert redis.client.xinfo_consumers("s", "crossaisle") == []
 
 

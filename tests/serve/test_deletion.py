@@ -162,6 +162,28 @@ def test_what_cannot_be_rewritten_is_told_once_and_tried_again(
     assert caplog.text.count("cannot be overwritten yet (database or disk is full)") == 1
 
 
+def test_an_answer_does_not_wait_for_a_database_that_is_away(
+    file: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cleaning, "WAIT_SECONDS", 0.1)
+    file.add([event(1, "ann")]).result()
+    file.forget("ann").result()
+    monkeypatch.setattr(file.engine, "empty_log", lambda _: False)
+    asked = file.clean()
+    file.close()
+    assert asked.result(5) is False
+
+
+def test_deleting_somebody_unknown_rewrites_nothing(file: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    rewritten: list[Any] = []
+    monkeypatch.setattr(file.engine, "rewrite", rewritten.append)
+    file.add([event(1, "bob")]).result()
+    file.forget("nobody").result()
+    assert file.clean().result(10) is True
+    assert rewritten == []
+    assert "nobody" in file.forgotten()
+
+
 def test_digests_say_nothing_without_the_key_of_the_store(service: Service, tmp_path: Path) -> None:
     plain = hashlib.sha256(b"1609").digest()
 

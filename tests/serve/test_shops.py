@@ -170,7 +170,7 @@ def test_the_same_ids_in_two_shops_are_different_things(shops: Shops) -> None:
 
         # The south does everything to its own things of the same names; the north does not move.
         again = await client.post(
-            "/api/events", json={"user": "ann", "item": "milk", "key": SECRET}, headers=south
+            "/api/events", json={"user": "ann", "item": "bread", "key": SECRET}, headers=south
         )
         assert again.json() == {"accepted": 1, "duplicates": 0}
         every = [one for one in routes(app) if one[0] != "GET"]

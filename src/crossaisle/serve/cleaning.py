@@ -12,6 +12,7 @@ from collections import deque
 from concurrent.futures import Future
 from typing import NamedTuple
 
+from crossaisle.errors import cleaned
 from crossaisle.serve.engines import Connection, Engine
 from crossaisle.serve.versions import mark_clean, unclean
 
@@ -50,7 +51,7 @@ class Cleaning:
         return self._due or bool(self._asked)
 
     def attempt(self, connection: Connection) -> None:
-        """Outside of a transaction, while nobody else writes; not oftener than leaves time for writes."""
+        """Outside of a transaction, while nobody else writes; no more than half of the time."""
         start = time.monotonic()
         if start >= self._next:
             asked = len(self._asked)  # who asks from here on may have deleted more
@@ -60,7 +61,11 @@ class Cleaning:
                 self._next = 0.0 if self._rewritten is None else self._next
                 for _ in range(asked):
                     self._asked.popleft().future.set_result(self._engine.overwrites)
-        while self._asked and self._asked[0].until < time.monotonic():
+        self.give_up(time.monotonic())
+
+    def give_up(self, now: float = float("inf")) -> None:
+        """Tells those who have waited for too long that it is not done yet; at the end, all."""
+        while self._asked and self._asked[0].until <= now:
             self._due = True
             self._asked.popleft().future.set_result(False)
 
@@ -77,7 +82,7 @@ class Cleaning:
             mark_clean(connection, mark)
         except self._engine.errors as error:
             if not self._told:
-                said = " ".join(str(error).split())[:200]
+                said = cleaned(error, str(self._engine.path))[:200]
                 _LOG.warning("%s: what was deleted cannot be overwritten yet (%s)", self._engine.name, said)
             self._told = True
             return False

@@ -11,6 +11,7 @@ import hashlib
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -21,6 +22,8 @@ from crossaisle.serve.sender import Sender, Stopped
 _LOG = logging.getLogger(__name__)
 NUMBERS = ("time", "value", "quantity")
 LONGEST_KEY = 256
+OLDEST = 946_684_800.0
+"""The year 2000: a broker's time before that is a number that somebody made up."""
 KAFKA, REDIS = ("kafka",), ("redis", "rediss", "valkey", "valkeys", "unix")
 
 
@@ -34,6 +37,9 @@ class Message(NamedTuple):
     problem: str
     handle: Any
     """What the source needs to acknowledge it or to put it aside."""
+    time: float | None = None
+    """When the broker got it, in seconds since 1970: the time of an event that has none. So a replay after
+    the deletion of a person does not make it one of now."""
 
 
 class Source(Protocol):
@@ -65,10 +71,10 @@ class Consumed:
     read: int = 0
     accepted: int = 0
     duplicates: int = 0
-    forgotten: int = 0
-    """Of people who were deleted since: not kept."""
     dead: int = 0
     """Put into the dead-letter stream."""
+    forgotten: int = 0
+    """Of people who were deleted since: not kept."""
 
 
 def consume(
@@ -95,7 +101,7 @@ def consume(
         dead = [(message, message.problem) for message in messages if message.event is None]
         good = [message for message in messages if message.event is not None]
         try:
-            sent = sender.send([_keyed(message) for message in good])
+            sent = sender.send([_whole(message) for message in good])
         except Stopped:
             break
         dead += [(good[number], reason) for number, reason in sent.refused]
@@ -161,6 +167,13 @@ def key_of(place: str) -> str:
     return place if len(place) <= LONGEST_KEY else hashlib.sha256(place.encode()).hexdigest()
 
 
-def _keyed(message: Message) -> dict[str, Any]:
+def moment(milliseconds: int) -> float | None:
+    """A broker's time in seconds since 1970; None where it can be none, such as a number of the sender's."""
+    seconds = milliseconds / 1000
+    return seconds if OLDEST <= seconds <= time.time() else None
+
+
+def _whole(message: Message) -> dict[str, Any]:
     event = message.event or {}
-    return event if event.get("key") is not None else {**event, "key": key_of(message.place)}
+    given = {"key": key_of(message.place), "time": message.time}
+    return event | {name: value for name, value in given.items() if event.get(name) is None}

@@ -19,7 +19,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from crossaisle.errors import StoreError
+from crossaisle.errors import StoreError, cleaned
 from crossaisle.serve.board import APPLIED, READ, SERVING, Seat
 from crossaisle.serve.engines import COLUMNS, Connection, Event
 from crossaisle.serve.store import Store, latest_times
@@ -165,7 +165,7 @@ class Following:
             if connection is not None:
                 with suppress(*engine.errors):
                     connection.close()
-            raise StoreError(f"{self.store.name}: {' '.join(str(error).split())[:200]}") from error
+            raise StoreError(f"{self.store.name}: {cleaned(error, str(self.store.path))[:200]}") from error
 
     def _read(self, connection: Connection) -> News:
         """Runs in a thread; the memory it looks at is changed by the event loop only."""

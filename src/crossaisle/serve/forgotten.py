@@ -65,22 +65,22 @@ class Forgotten:
         """Whether a person was deleted since the number was this."""
         return number != self.number and self._deleted.get(self.digest(user), (0.0, 0))[1] > number
 
-    def covers(self, deed: Dated) -> bool:
+    def covers(self, one: Dated) -> bool:
         """Whether a deletion took this away, or would have."""
         if not self._deleted:
             return False
-        deleted = self.time_of(deed.user)
-        return deleted is not None and within(deed.time, deleted)
+        deleted = self.time_of(one.user)
+        return deleted is not None and within(one.time, deleted)
 
-    def covered(self, connection: Connection, deeds: Sequence[Dated]) -> list[bool]:
+    def covered(self, connection: Connection, several: Sequence[Dated]) -> list[bool]:
         """The same for several, by what the store holds at this moment of a transaction.
 
         Only what is older than the last deletion of all costs anything.
         """
         last = connection.execute("SELECT max(time) FROM forgotten").fetchone()[0]
         if last is None:
-            return [False] * len(deeds)
-        old = {deed.user for deed in deeds if within(deed.time, last)}
+            return [False] * len(several)
+        old = {one.user for one in several if within(one.time, last)}
         digests = {self.digest(user): user for user in old}
         times: dict[str, float] = {}
         wanted = list(digests)
@@ -89,8 +89,8 @@ class Forgotten:
             query = f"SELECT digest, time FROM forgotten WHERE digest IN ({','.join('?' * len(part))})"
             times |= {digests[bytes(digest)]: time for digest, time in connection.execute(query, part)}
         if not times:
-            return [False] * len(deeds)
-        return [deed.user in times and within(deed.time, times[deed.user]) for deed in deeds]
+            return [False] * len(several)
+        return [one.user in times and within(one.time, times[one.user]) for one in several]
 
 
 def keyed(key: bytes, digest: bytes) -> bytes:

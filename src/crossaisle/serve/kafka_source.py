@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from crossaisle.errors import HOSTS, ConfigError, MissingDependencyError, StoreError, cleaned, shown
-from crossaisle.serve.consume import Message, parsed
+from crossaisle.serve.consume import Message, moment, parsed
 
 _LOG = logging.getLogger(__name__)
 _SECRET = re.compile(r"password|secret|token|key|jaas|config|certificate")
@@ -111,7 +111,9 @@ class KafkaSource:
 
     def _message(self, message: Any) -> Message:
         place = f"kafka:{message.topic()}:{message.partition()}:{message.offset()}"
-        return parsed(place, message.value(), message)
+        known, milliseconds = message.timestamp()
+        found = parsed(place, message.value(), message)
+        return found._replace(time=moment(milliseconds)) if known else found
 
     def bury(self, messages: Sequence[tuple[Message, str]]) -> None:
         """Into the topic `STREAM.dead`; the reason and the place are headers. Waits until they are there."""

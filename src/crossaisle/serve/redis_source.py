@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from crossaisle.errors import ConfigError, MissingDependencyError, cleaned, shown
-from crossaisle.serve.consume import NUMBERS, Message, parsed
+from crossaisle.serve.consume import NUMBERS, Message, moment, parsed
 from crossaisle.serve.sender import Stopped
 
 T = TypeVar("T")
@@ -140,7 +140,8 @@ class RedisSource:
         return list(entries)
 
     def _messages(self, entries: list[Any]) -> list[Message]:
-        return [self._message(name, fields or {}) for name, fields in entries]
+        found = [(name, self._message(name, fields or {})) for name, fields in entries]
+        return [one._replace(time=moment(int(name.partition(b"-")[0]))) for name, one in found]
 
     def _message(self, name: bytes, fields: dict[bytes, bytes]) -> Message:
         place, handle = f"redis:{self._stream}:{name.decode()}", (name, fields)

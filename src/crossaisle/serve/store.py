@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from crossaisle.errors import ConflictError, StoreError
+from crossaisle.errors import ConflictError, StoreError, cleaned
 from crossaisle.serve.engines import COLUMNS, Connection, Engine, Event, Holding, Picture, Trouble, conflict
 from crossaisle.serve.forgotten import Dated, Forgotten
 from crossaisle.serve.trends import ARRIVALS
@@ -93,7 +93,7 @@ class Store:
             if not isinstance(error, self.engine.errors):
                 raise
             trouble = self.engine.trouble(error)
-            said = " ".join(str(error).split()) if trouble is None else trouble.reason
+            said = cleaned(error, str(self.path)) if trouble is None else trouble.reason
             raise StoreError(f"{self.name}: the store cannot be opened ({said})") from error
         if serving:
             self._examining = threading.Thread(target=self._examine, name="examining", daemon=True)
@@ -208,11 +208,13 @@ class Store:
             newest = connection.execute(query, (user,)).fetchone()[0]
             # Clocks differ: nothing that was deleted is later than its deletion, and so comes back.
             now = max(time.time(), newest or 0.0, known[0] if known else 0.0)
-            gone = connection.execute('DELETE FROM events WHERE "user" = ?', (user,)).rowcount
-            connection.execute("DELETE FROM users WHERE id = ?", (user,))
-            connection.execute('DELETE FROM exposures WHERE "user" = ?', (user,))
+            gone, *others = (
+                connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (user,)).rowcount
+                for table, column in (("events", '"user"'), ("users", "id"), ("exposures", '"user"'))
+            )
             connection.execute(_FORGET, (digest, now))
-            mark_unclean(connection)
+            if gone or any(others):
+                mark_unclean(connection)
             self.log_changes(connection, "forgotten", [digest.hex()], repr(now))
             line = f"deleted person {digest.hex()[:16]}, {gone} events"
             audit(connection, (who, line))
@@ -240,9 +242,9 @@ class Store:
         """What is kept of a person who was deleted."""
         return self._people.digest(user)
 
-    def covered(self, connection: Connection, deeds: Sequence[Dated]) -> list[bool]:
+    def covered(self, connection: Connection, several: Sequence[Dated]) -> list[bool]:
         """Within a transaction: which of these a deletion of their person covers."""
-        return self._people.covered(connection, deeds)
+        return self._people.covered(connection, several)
 
     def log_changes(self, connection: Connection, what: str, names: Iterable[str], body: str = "") -> None:
         """Within a transaction: what other workers must take in. A thing is kept once, with a new number."""
@@ -276,7 +278,7 @@ class Store:
             raise self._unread(error) from error
 
     def _unread(self, error: Exception) -> StoreError:
-        return StoreError(f"{self.name}: could not be read ({' '.join(str(error).split())[:200]})")
+        return StoreError(f"{self.name}: could not be read ({cleaned(error, str(self.path))[:200]})")
 
     def stream(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[Any]:
         """Rows of an answer that is larger than the memory should be; `StoreError` as `reading` raises it."""

@@ -34,15 +34,15 @@ def bring_up(connection: Connection, name: str, found: int, tables: Sequence[str
     steps = [STEPS[version] for version in range(found + 1, VERSION + 1)] if found else []
     for statement in (*(one for step in steps for one in step.before), *tables):
         connection.execute(statement)
-    connection.execute(_ONCE, (PEOPLE_KEY, secrets.token_bytes(KEY_BYTES)))
+    if _value(connection, PEOPLE_KEY) is None:
+        connection.execute(_ANEW, (PEOPLE_KEY, secrets.token_bytes(KEY_BYTES)))
     for step in steps:
         step.after(connection)
 
 
 def people_key(connection: Connection) -> bytes:
     """What digests of people are made with; the same for all who serve from a store."""
-    query = "SELECT value FROM meta WHERE name = ?"
-    return bytes(connection.execute(query, (PEOPLE_KEY,)).fetchone()[0])
+    return _value(connection, PEOPLE_KEY) or b""
 
 
 def mark_unclean(connection: Connection) -> None:
@@ -52,7 +52,11 @@ def mark_unclean(connection: Connection) -> None:
 
 def unclean(connection: Connection) -> bytes | None:
     """The mark of the last transaction that deleted; None where everything is clean."""
-    found = connection.execute("SELECT value FROM meta WHERE name = ?", (UNCLEAN,)).fetchone()
+    return _value(connection, UNCLEAN)
+
+
+def _value(connection: Connection, name: str) -> bytes | None:
+    found = connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
     return None if found is None else bytes(found[0])
 
 
@@ -79,7 +83,6 @@ def _keyed_people(connection: Connection) -> None:
     mark_unclean(connection)
 
 
-_ONCE = "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING"
 _ANEW = "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 STEPS: Mapping[int, Step] = {2: Step(("ALTER TABLE forgotten RENAME TO forgotten_1",), _keyed_people)}
 """By the version that they lead to."""

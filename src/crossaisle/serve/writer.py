@@ -12,11 +12,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from crossaisle.errors import StoreError
+from crossaisle.errors import StoreError, cleaned
 from crossaisle.serve.cleaning import AGAIN_SECONDS, Cleaning
 from crossaisle.serve.condition import Condition
 from crossaisle.serve.engines import COLUMNS, PROBE, Connection, Engine, Event, Trouble
@@ -156,7 +156,8 @@ class Writer:
     def clean(self) -> Future[bool]:
         """Has files hold nothing of what was deleted before; false where it takes longer."""
         asked = self._cleaning.ask()
-        self.submit(lambda _: None)  # wakes the thread
+        with suppress(StoreError):  # where it is busy, it is awake
+            self.submit(lambda _: None)
         return asked
 
     def _submit(self, work: Callable[..., Any], events: Sequence[Event] | None = None) -> Future[Any]:
@@ -195,15 +196,21 @@ class Writer:
                 self._commit_safely(tasks)
             self._clean()
             if None in group:
+                self._cleaning.give_up()
                 return
 
     def _patience(self) -> float:
-        return AGAIN_SECONDS if self._cleaning.due else self._engine.pulse
+        due = self._cleaning.due and self._connection is not None
+        return AGAIN_SECONDS if due else self._engine.pulse
 
     def _clean(self) -> None:
-        if self._cleaning.due and self._connection is not None:
-            with nullcontext() if self._seat is None else self._seat.writing():
-                self._cleaning.attempt(self._connection)
+        if not self._cleaning.due:
+            return
+        if self._connection is None:
+            self._cleaning.give_up(time.monotonic())
+            return
+        with nullcontext() if self._seat is None else self._seat.writing():
+            self._cleaning.attempt(self._connection)
 
     def _commit_safely(self, tasks: list[_Task]) -> None:
         try:
@@ -215,7 +222,7 @@ class Writer:
             self._doubtful = True
             for task in tasks:
                 if not task.future.done():
-                    task.future.set_exception(StoreError(f"{self._engine.name}: {_short(error)}"))
+                    task.future.set_exception(StoreError(f"{self._engine.name}: {self._said(error)}"))
 
     # The connection
 
@@ -282,7 +289,7 @@ class Writer:
             if not self._engine.remote:
                 self.failed(error)
             elif not self._told:
-                _LOG.warning("%s: cannot be reached (%s)", self._engine.name, _short(error))
+                _LOG.warning("%s: cannot be reached (%s)", self._engine.name, self._said(error))
             self._told = True
             return False
         if self._engine.remote:
@@ -302,6 +309,9 @@ class Writer:
     def _unreachable(self) -> Unreachable:
         what = "the database cannot be reached" if self._engine.remote else "the store takes no writes"
         return Unreachable(f"{self._engine.name}: {what}: try again in a moment")
+
+    def _said(self, error: Exception) -> str:
+        return cleaned(error, str(self._engine.path))[:200]
 
     @staticmethod
     def _newest(connection: Connection) -> int:
@@ -375,7 +385,7 @@ class Writer:
                 return [o for task in part for o in self._do(connection, [task])]
             if isinstance(error, self._engine.errors):
                 self.failed(error)
-                error = StoreError(f"{self._engine.name}: could not be written ({_short(error)})")
+                error = StoreError(f"{self._engine.name}: could not be written ({self._said(error)})")
             return [(part[0], None, error)]
         connection.execute("RELEASE task")
         return [(task, value, None) for task, value in zip(part, values, strict=True)]
@@ -392,7 +402,7 @@ class Writer:
             raise _LostError from error
         self._back(connection)
         self.failed(error)
-        message = f"{self._engine.name}: could not be written ({_short(error)}); nothing was kept"
+        message = f"{self._engine.name}: could not be written ({self._said(error)}); nothing was kept"
         if isinstance(error, StoreError):
             message = str(error)
         for task in tasks:
@@ -416,7 +426,3 @@ def _parts(tasks: list[_Task]) -> list[list[_Task]]:
 
 def _kept(events: Sequence[Event], new: Sequence[bool | None]) -> Kept:
     return Kept([event for event, is_new in zip(events, new, strict=True) if is_new], new.count(None))
-
-
-def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
