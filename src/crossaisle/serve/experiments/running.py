@@ -281,7 +281,7 @@ class Experiments:
 
     def _check_model(self, arm: Arm) -> None:
         if arm.model is not None and arm.model not in self._service.known_models():
-            raise UnknownIdError(f"arm {arm.name!r}: no model {arm.model!r} in the folder of models")
+            raise UnknownIdError(f"arm {arm.name!r}: no model {shorten(arm.model)} in the folder of models")
 
     async def stop(self, name: str) -> Experiment:
         """Ends an experiment; everybody gets the active model's lists again."""
@@ -374,7 +374,7 @@ def reweighted(base: Recommender, placement: str, weights: Mapping[str, float]) 
     """The same models with other weights for a placement; `ConfigError` for a part it does not have."""
     for name in weights:
         if name not in base.blend.parts:
-            raise ConfigError(f"the model has no part {name!r}{nearest(name, base.blend.parts)}")
+            raise ConfigError(f"the model has no part {shorten(name)}{nearest(name, base.blend.parts)}")
     if not any(weights.values()):
         raise ConfigError("weights of an arm: at least one must differ from 0")
     changed = {placement: dict(weights)} | ({"unseen": dict(weights)} if placement == "for_you" else {})
