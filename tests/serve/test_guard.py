@@ -122,6 +122,17 @@ def test_without_a_key_pages_and_proxies_elsewhere_are_kept_out_of_reading_too(s
     talk(service, conversation)
 
 
+def test_it_is_said_why_keys_could_not_be_read_again(
+    service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(keys, "FRESH_SECONDS", -1.0)
+    monkeypatch.setattr(keys, "WAIT_SECONDS", 0.01)
+    known = keys.Keys(service.store)
+    monkeypatch.setattr(known, "read", lambda: time.sleep(0.1))
+    asyncio.run(known.fresh())
+    assert "keys could not be read again: no answer within 0.01 s" in caplog.text
+
+
 def test_odd_hosts_are_no_error_with_keys_either(service: Service) -> None:
     token = keys.add_key(service.store, "ops", ["admin"])
 
