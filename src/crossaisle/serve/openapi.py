@@ -98,7 +98,7 @@ def _complete(document: dict[str, Any]) -> None:
 
 
 def _with_shops(document: dict[str, Any], *, required: bool) -> None:
-    """The header that names the shop, on everything that belongs to one, and the answer where it is missing."""
+    """The header that names the shop, on all that belongs to one, and the answer where it is missing."""
     document["components"]["responses"]["Problem400"] = _refusal(400)
     for name in (True, False):
         document["components"].setdefault("parameters", {})["Shop" if name else "ShopOrNone"] = {
