@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any
 
@@ -24,6 +25,8 @@ router = APIRouter(prefix="/api", route_class=Route)
 LARGEST_BATCH = 10_000
 CHUNK = 1_000
 """Lines of a stream that are committed together."""
+MOST_LINES = 500_000
+"""Of one request: a line may be two bytes, and each costs the work of one."""
 LONGEST_LINE = 64_000
 """Bytes of a line; an event with all its fields has less than 10,000."""
 LONGEST_HEADER = LONGEST_ID - 16
@@ -104,6 +107,14 @@ class _Stream:
         """Keeps good lines; the answer."""
         waiting: list[tuple[int, Event]] = []
         async for line, text in _lines(chunks):
+            if line > MOST_LINES and text != b"":
+                await self._keep(waiting)
+                raise DataError(
+                    f"a stream holds at most {MOST_LINES:,} lines: send several requests (of those before, "
+                    f"{self._total.accepted:,} were accepted and {self._refused:,} refused)"
+                )
+            if not line % CHUNK:
+                await asyncio.sleep(0)  # lines that are none must not hold up everybody else
             try:
                 if text is None:
                     raise DataError(f"a line must not exceed {LONGEST_LINE:,} bytes")
