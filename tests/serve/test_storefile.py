@@ -260,7 +260,7 @@ def test_a_log_of_which_half_was_copied_is_no_damage(service: Service, tmp_path:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM events").fetchone()
         half_copied(path)
-        assert len(service.store.add([Event("new", "u", "i", "view", 1.0)]).result()) == 1
+        service.store.add([Event("new", "u", "i", "view", 1.0)]).result()
 
 
 # What is no store
