@@ -70,7 +70,9 @@ async def send(client: httpx.AsyncClient, **more: str) -> int:
 
 
 def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [r.getMessage() for r in caplog.records if r.levelno >= logging.ERROR]
+    """What the store says about itself."""
+    own = [one for one in caplog.records if one.name == condition.__name__]
+    return [one.getMessage() for one in own if one.levelno >= logging.ERROR]
 
 
 def removed(path: Path) -> None:
