@@ -51,7 +51,7 @@ LOST_MS = 5000
 """A server that acknowledges nothing for so long is taken for lost."""
 _LOCK = 0x63726F73
 _HELD = _LOCK + 1
-_TROUBLES = ("08", "25", "42501", "53", "55", "57", "58", "F0", "XX")
+_TROUBLES = ("25", "42501", "53", "55", "57014", "58", "F0", "XX")
 """How codes of errors begin that are about the server: read-only, full, without a right, failing."""
 _TAKEN = (
     "another service has taken the store: nothing is acknowledged any more; see to it that only one service "

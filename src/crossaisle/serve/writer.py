@@ -235,10 +235,11 @@ class Writer:
         try:
             self._look(connection)
         except self._failures as error:
-            trouble = self._engine.trouble(error)
+            lost = self._engine.lost(connection)
+            trouble = None if lost else self._engine.trouble(error)
             if trouble is not None:
                 self._condition.failed(trouble)
-            if trouble is None or trouble.reopen or self._engine.lost(connection):
+            if trouble is None or trouble.reopen:
                 self._drop()
                 self._reconnect()
             else:
