@@ -145,7 +145,7 @@ def test_a_consumer_that_is_stopped_while_it_waits_for_its_broker_ends_quietly(
     pytest.importorskip("redis", reason="needs pip install 'crossaisle[streams]'")
     assert cli.run(["consume", "redis://127.0.0.1:1", "--stream", "s", "--json"]) == 0
     said = capsys.readouterr()
-    assert json.loads(said.out) == {"read": 0, "accepted": 0, "duplicates": 0, "dead": 0}
+    assert json.loads(said.out) == {"read": 0, "accepted": 0, "duplicates": 0, "forgotten": 0, "dead": 0}
     assert said.err == ""
 
 

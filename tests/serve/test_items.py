@@ -249,6 +249,7 @@ def test_items_that_an_older_version_kept_with_nan_are_answered(service: Service
     nan = {"title": "Odd thing", "attributes": {"a": float("nan"), "b": float("inf"), "c": 1.0}}
     service.store.put_items({"odd": nan, "bread": {"attributes": {"a": float("nan")}}}).result()
     service.store.put_user("zoe", {"a": float("nan")}).result()
+    service.close()
     again = Service.open(model, service.store.path)
 
     async def conversation(client: httpx.AsyncClient) -> None:
