@@ -111,6 +111,10 @@ class SqliteEngine:
         connection.execute(f"PRAGMA application_id={APPLICATION}")
         connection.execute(f"PRAGMA user_version={VERSION}")
         connection.execute("COMMIT")
+        # From now on tables begin at the pages where every later rewriting puts them: whoever looks for the
+        # mark while the log is copied over finds it.
+        with suppress(sqlite3.Error):
+            self.rewrite(connection)
 
     # Serving from it
 
