@@ -234,7 +234,7 @@ def test_a_log_of_which_half_was_copied_is_no_damage(service: Service, tmp_path:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM events").fetchone()
         half_copied(path)
-        assert len(service.store.add([Event("new", "u", "i", "view", 1.0)]).result()) == 1
+        assert len(service.store.add([Event("new", "u", "i", "view", 1.0)]).result().fresh) == 1
 
 
 # What is no store

@@ -125,8 +125,13 @@ class SqliteEngine:
         self._large = self.path.stat().st_size > EXAMINED
         if not self._large:
             # Not with the writer's connection, which would keep the pages and see no damage that comes later.
-            with closing(self._file.reader(frozen=False)) as other:
-                wrong = _wrong(other)
+            try:
+                with closing(self._file.reader(frozen=False)) as other:
+                    wrong = _wrong(other)
+            except sqlite3.DatabaseError as error:  # in the very page that the mark is in
+                if isinstance(error, sqlite3.OperationalError):
+                    raise
+                wrong = str(error)
             if wrong:
                 raise StoreError(f"{self.path}: the store is damaged ({wrong}): {_DAMAGED}")
         self._mark = ""
