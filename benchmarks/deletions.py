@@ -8,7 +8,8 @@ lists of a running experiment. In every other round they go on while the person 
 was acknowledged before must be gone, and what was sent after the deletion's answer must be kept, in the store
 and in the memory of every worker (what a person can buy again is what the memory knows). In the other rounds
 nobody says anything about the person once the deletion is sent, apart from lists that are under way, and one
-of the old events that is sent again afterwards: nothing must be left. In half of the rounds a worker, or all,
+of the old events that is sent again afterwards: nothing must be left (unless a list waited for a worker that
+was killed, and may have come later). In half of the rounds a worker, or all,
 get SIGKILL around the deletion; a deletion without an answer is sent again.
 
 Looked through are all files of the store (as soon as the deletion is answered; at the end; after SIGKILL and
@@ -80,6 +81,8 @@ class Person:
     """When the deletion that succeeded was sent and answered."""
     sent: list[Sent] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
+    lists: list[float] = field(default_factory=list)
+    """When each list was answered, or failed."""
     overwritten: bool = True
     """What the answer to the deletion said of the files."""
 
@@ -94,10 +97,17 @@ class Person:
         return [one for one in self.sent if one.status == 200 and one.start >= self.deleted[1]]
 
     @property
+    def heard_of(self) -> bool:
+        """Whether the person may be known again: it went on, or a list that waited for a killed worker may
+        have come to the service after the deletion.
+        """
+        return self.busy or bool(self.killed and self.lists and max(self.lists) >= self.deleted[0])
+
+    @property
     def marks(self) -> set[bytes]:
         """What must be in no file."""
         found = {one.key.encode() for one in self.before} | {f"mail{self.tag}".encode()}
-        return found if self.busy or self.known else found | {self.user.encode()}
+        return found if self.heard_of or self.known else found | {self.user.encode()}
 
 
 class Client(threading.Thread):
@@ -119,6 +129,7 @@ class Client(threading.Thread):
                 self.idle.set()
             if self.lists:
                 self.served.ask("GET", f"/api/recommend/{self.person.user}", timeout=15)
+                self.person.lists.append(time.monotonic())
 
     def _event(self, count: int) -> None:
         key, item = f"mk{self.person.tag}-{self.number}-{count}", self.items[count % len(self.items)]
@@ -283,14 +294,15 @@ class Rounds:
 
     def shown(self) -> None:
         """People and exposures, as the service tells of them."""
-        quiet = {person.user for person in self.people if not person.busy}
+        quiet = {person.user for person in self.people if not person.heard_of}
         deleted = {person.user: person for person in self.people}
         wall = time.time() - time.monotonic()
         for person in self.people:
             if person.busy:
                 self.compare(person, "at the end")
-            elif self.served.ask("GET", f"/api/users/{person.user}").status != 404:
-                self.traces["people who are still shown"] += 1
+            elif not person.heard_of:
+                shown = self.served.ask("GET", f"/api/users/{person.user}").status != 404
+                self.traces["people who are still shown"] += shown
         after = 0
         while True:
             path = f"/api/experiments/{EXPERIMENT}/exposures?after={after}&n=1000"

@@ -22,6 +22,9 @@ OF_THE_CONNECTION = (400, 414, 431)
 """Answers to what was no request yet, so that no operation documents them."""
 
 
+Wanted = Callable[[str], Any]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Attack:
     """One request, or the same one several times at once."""
@@ -158,16 +161,17 @@ def names_in(path: str) -> list[str]:
     return [part.split("}")[0] for part in path.split("{")[1:]]
 
 
-def attacks(document: Document, size: int) -> Iterator[Attack]:
-    """All on the shop, kind by kind."""
-    for kind in WHOLE:
+def attacks(document: Document, size: int, wanted: Wanted = bool) -> Iterator[Attack]:
+    """All on the shop, kind by kind. `wanted`: by the name of the kind, before something large is made."""
+    for kind in filter(wanted, WHOLE):
         yield from of_every_operation(document, kind, (flood(kind, size),))
-    yield from chunks(document, size)
-    yield from fields(document, size)
-    yield from lines_and_pictures(document, size)
+    if wanted("chunked"):
+        yield from chunks(document, size)
+    yield from fields(document, size, wanted)
+    yield from lines_and_pictures(document, size, wanted)
     yield from heads(document)
     yield from heavy(document)
-    yield from without_key(document, size)
+    yield from without_key(document, size, wanted)
     yield from events_of_one(document)
     yield from afterwards(document)
 
@@ -198,7 +202,7 @@ def chunks(document: Document, size: int) -> Iterator[Attack]:
     yield from of_every_operation(document, "chunked", (flood("zeros", size),) * 2, chunked=True)
 
 
-def fields(document: Document, size: int) -> Iterator[Attack]:
+def fields(document: Document, size: int, wanted: Wanted) -> Iterator[Attack]:
     """Floods and odd values where the document has fields, and rows of right objects beyond every limit."""
     for method, path, operation in with_bodies(document):
         place = document.place(method, path)
@@ -214,7 +218,7 @@ def fields(document: Document, size: int) -> Iterator[Attack]:
         common: dict[str, Any] = {"path": place}
         for name in names:
             before, after = around(name)
-            for kind in IN_FIELDS:
+            for kind in (kind for kind in IN_FIELDS if wanted(f"{kind} in {name}")):
                 inner = flood(kind, size - len(before) - len(after))
                 whole = (before, inner, after)
                 yield attack(document, f"{kind} in {name}", method, path, operation, body=whole, **common)
@@ -225,22 +229,23 @@ def fields(document: Document, size: int) -> Iterator[Attack]:
         for kind, values in ODD.items():
             for value in values:
                 yield attack(document, kind, method, path, operation, body=(value.encode(),), **common)
-        one = json.dumps({**right, "odd": 1}).encode() + b","
-        rows = b"[" + one * ((size - 2) // len(one) - 1) + one[:-1] + b"]"
-        yield attack(document, "bad rows", method, path, operation, body=(rows,), **common)
-        one = json.dumps(right).encode() + b","
-        rows = b"[" + one * ((size - 2) // len(one) - 1) + one[:-1] + b"]"
-        yield attack(document, "too many rows", method, path, operation, body=(rows,), **common)
+        for named, row in (("bad rows", {**right, "odd": 1}), ("too many rows", right)):
+            if wanted(named):
+                one = json.dumps(row).encode() + b","
+                rows = b"[" + one * ((size - 2) // len(one) - 1) + one[:-1] + b"]"
+                yield attack(document, named, method, path, operation, body=(rows,), **common)
 
 
-def lines_and_pictures(document: Document, size: int) -> Iterator[Attack]:
+def lines_and_pictures(document: Document, size: int, wanted: Wanted) -> Iterator[Attack]:
     """NDJSON of bad lines, and pictures that are none."""
     for method, path, operation in document.operations():
         place = document.place(method, path)
         for content in operation.get("requestBody", {}).get("content", {}):
             if "ndjson" in content:
                 for kind in ("lines", "broken-lines", "zeros", "keys", "string", "name"):
-                    body, named = (flood(kind, size),), f"NDJSON of {kind}"
+                    if not wanted(named := f"NDJSON of {kind}"):
+                        continue
+                    body = (flood(kind, size),)
                     yield attack(
                         document, named, method, path, operation, path=place, body=body, content=content
                     )
@@ -319,10 +324,11 @@ def heavy(document: Document) -> Iterator[Attack]:
             yield attack(document, HEAVY, method, template, operation, path=place, body=body, copies=4)
 
 
-def without_key(document: Document, size: int) -> Iterator[Attack]:
+def without_key(document: Document, size: int, wanted: Wanted) -> Iterator[Attack]:
     """Nobody's."""
     for kind in ("zeros", "keys"):
-        yield from of_every_operation(document, f"{kind} without a key", (flood(kind, size),), keyed=False)
+        if wanted(named := f"{kind} without a key"):
+            yield from of_every_operation(document, named, (flood(kind, size),), keyed=False)
     for one in heads(document):
         if "{" not in one.operation or one.kind == "many headers":
             yield Attack(**{**vars(one), "kind": f"{one.kind} without a key", "keyed": False})

@@ -385,7 +385,8 @@ def say(text: str) -> None:
 
 @contextmanager
 def workplace(model: Path) -> Iterator[tuple[Path, Path]]:
-    """A temporary folder, and in it a copy of the model."""
+    """A temporary folder, and in it a copy of the model; also gone after SIGTERM, as is what was started."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     folder = Path(tempfile.mkdtemp(prefix="crossaisle-bench-"))
     try:
         yield folder, Path(shutil.copytree(model, folder / "model"))

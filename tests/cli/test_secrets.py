@@ -106,6 +106,7 @@ def calls(command: Any, address: str) -> list[list[str]]:
 def test_stores_of_a_service_are_shown_without_passwords(
     quiet: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
+    pytest.importorskip("fastapi", reason="needs pip install 'crossaisle[serve]'")
     shop = tiny_shop()
     Recommender(shop, Blend(parts={"popularity": Popularity()}).fit(shop)).save("model")
     for shape in SHAPES:
@@ -141,6 +142,7 @@ def test_where_events_go_is_shown_without_passwords(
 def test_a_consumer_that_is_stopped_while_it_waits_for_its_broker_ends_quietly(
     quiet: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    pytest.importorskip("redis", reason="needs pip install 'crossaisle[streams]'")
     assert cli.run(["consume", "redis://127.0.0.1:1", "--stream", "s", "--json"]) == 0
     said = capsys.readouterr()
     assert json.loads(said.out) == {"read": 0, "accepted": 0, "duplicates": 0, "dead": 0}

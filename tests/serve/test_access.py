@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from crossaisle.cli import run as main
 from crossaisle.errors import ConfigError
 from crossaisle.serve import keys
 from crossaisle.serve.access import Proxies, address_of, keyless
@@ -157,6 +158,14 @@ def test_serve_refuses_a_proxy_without_a_key(model: Path, tmp_path: Path, worker
 def test_proxies_that_are_refused(given: str, says: str, model: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=f"--behind-proxy {given}: .*{says}"):
         serve(model, store=tmp_path / "s.sqlite", behind_proxy=[given])
+
+
+def test_the_command_takes_proxies(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["serve", str(model), "--store", str(tmp_path / "s.sqlite"), "--behind-proxy", "127.0.0.1"]
+    assert main(command) == 2
+    assert "--behind-proxy lets others in and the store has no API key" in capsys.readouterr().err
+    assert main([*command, "--behind-proxy", "proxy.example"]) == 2
+    assert "--behind-proxy proxy.example: not an address or a network" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -193,6 +193,15 @@ def test_a_large_store_is_examined_while_it_is_served(
             ).fetchone()
         file.seek((page - 1) * 4096)
         file.write(os.urandom(4096))
+    with (
+        closing(Store(path, run="r", serving=True).handed_over()),
+        closing(Store(path, run="r")) as store,  # as a worker does
+    ):
+        until(lambda: store.state == "failing")
+        with pytest.raises(StoreError, match="takes no writes"):
+            store.add([Event("new", "zoe", "bread", "view", 1.0)])
+    assert "the store is damaged" in errors(caplog)[-1]
+    caplog.clear()
     with closing(Service.open(model, path)) as service:
         until(lambda: service.store.state == "failing")
         (line,) = errors(caplog)

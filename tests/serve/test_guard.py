@@ -122,6 +122,33 @@ def test_without_a_key_pages_and_proxies_elsewhere_are_kept_out_of_reading_too(s
     talk(service, conversation)
 
 
+@pytest.mark.parametrize("keyed", [False, True])
+def test_a_proxy_that_adds_no_header_is_known_by_its_old_http(service: Service, keyed: bool) -> None:
+    token = keys.add_key(service.store, "ops", ["admin"]) if keyed else ""
+    with running(service, proxies=["127.0.0.1"] if keyed else []) as address:
+        host, port = address.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=20) as client:
+            lines = ["GET /api/users/ann HTTP/1.0", f"host: {host}:{port}", "connection: close"]
+            client.sendall("\r\n".join([*lines, *[f"x-api-key: {token}"] * keyed, "", ""]).encode())
+            with client.makefile("rb") as file:
+                said = file.read()
+    if keyed:
+        assert said.startswith(b"HTTP/1.1 200")
+    else:
+        assert b"answers nobody through a proxy (HTTP/1.0): make a key" in said
+
+
+def test_it_is_said_why_keys_could_not_be_read_again(
+    service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(keys, "FRESH_SECONDS", -1.0)
+    monkeypatch.setattr(keys, "WAIT_SECONDS", 0.01)
+    known = keys.Keys(service.store)
+    monkeypatch.setattr(known, "read", lambda: time.sleep(0.1))
+    asyncio.run(known.fresh())
+    assert "keys could not be read again: no answer within 0.01 s" in caplog.text
+
+
 def test_odd_hosts_are_no_error_with_keys_either(service: Service) -> None:
     token = keys.add_key(service.store, "ops", ["admin"])
 

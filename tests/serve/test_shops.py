@@ -52,10 +52,14 @@ BODIES: dict[tuple[str, str], Any] = {
     ("PATCH", "/api/items/{item}"): {"price": 9.5},
     ("POST", "/api/items"): [{"id": "milk", "title": "Southern milk"}],
     ("PUT", "/api/users/{user}"): {"club": False},
+    ("POST", "/api/users/show"): {"user": "ann"},
+    ("POST", "/api/users/delete"): {"user": "ann"},
     ("POST", "/api/models/activate"): {"name": "a"},
     ("POST", "/api/experiments"): {**EXPERIMENT, "placement": "discover"},
 }
-DANGEROUS_LAST = [("DELETE", "/api/items/{item}"), ("DELETE", "/api/users/{user}")]
+DANGEROUS_LAST = [
+    *(("DELETE", "/api/items/{item}"), ("DELETE", "/api/users/{user}"), ("POST", "/api/users/delete"))
+]
 
 
 def filled(path: str) -> str:

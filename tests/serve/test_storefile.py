@@ -8,9 +8,10 @@ import shutil
 import sqlite3
 import stat
 import sys
+import threading
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import httpx
@@ -209,6 +210,31 @@ def test_a_backup_taken_while_it_runs_disturbs_nothing(service: Service, tmp_pat
                 add_key(beside, f"key-{n}", ["read"])
     assert service.store.up
     assert sum(1 for _ in service.store.events()) == 10_000
+
+
+def test_a_file_that_is_rewritten_is_the_same_store(service: Service) -> None:
+    """`VACUUM` moves everything, the mark too, while others look for it."""
+    store, end = service.store, threading.Event()
+
+    def rewrite() -> None:
+        with closing(sqlite3.connect(store.path, isolation_level=None)) as other:
+            while not end.is_set():
+                with suppress(sqlite3.OperationalError):  # somebody writes just now
+                    other.execute("VACUUM")
+                    other.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+    thread = threading.Thread(target=rewrite)
+    thread.start()
+    try:
+        for n in range(60):
+            store.add([Event(f"{n}-{i}", f"u{n}", "i" * 200, "view", 1.0) for i in range(50)]).result()
+            assert len(store.events_of(f"u{n}")) == 50
+            if n % 3 == 0:
+                store.forget(f"u{n}").result()
+    finally:
+        end.set()
+        thread.join()
+    assert store.up
 
 
 def test_a_log_of_which_half_was_copied_is_no_damage(service: Service, tmp_path: Path, model: Path) -> None:

@@ -189,16 +189,17 @@ def _check_local(scope: Scope, headers: Mapping[bytes, bytes], hosts: frozenset[
     address = None if client is None else address_of(client[0])
     if address is None or not address.is_loopback:
         raise Refused(403, "without API keys the service answers this machine only: make a key for others")
-    names = 0
+    names, sign = 0, "HTTP/1.0" if scope.get("http_version") == "1.0" else ""  # nginx as it comes
     for name, _ in scope["headers"]:
         names += name == b"host"
         if name in PROXIED or name.startswith(b"x-forwarded"):
-            shown = name.decode("latin-1")[:64]
-            raise Refused(
-                403,
-                f"without API keys the service answers nobody through a proxy ({shown}): make a key with  "
-                "crossaisle keys add STORE NAME  and start it with --behind-proxy ADDRESS",
-            )
+            sign = name.decode("latin-1")[:64]
+    if sign:
+        raise Refused(
+            403,
+            f"without API keys the service answers nobody through a proxy ({sign}): make a key with  "
+            "crossaisle keys add STORE NAME  and start it with --behind-proxy ADDRESS",
+        )
     host = headers.get(b"host", b"localhost").lower()
     parts = _HOST.fullmatch(host)
     if parts is None or names > 1 or parts[1].decode() not in hosts:

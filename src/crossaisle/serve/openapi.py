@@ -78,7 +78,7 @@ def install(app: FastAPI, *, shops: int = 0) -> None:
 
 def _complete(document: dict[str, Any]) -> None:
     parts = document.setdefault("components", {})
-    parts["responses"] = {f"Problem{status}": _refusal(status) for status in REFUSALS}
+    parts["responses"] = {f"Problem{status}": _refusal(status) for status in REFUSALS if status != 400}
     parts["securitySchemes"] = {
         "bearer": {"type": "http", "scheme": "bearer", "description": "Needed once an API key was made"},
         "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
@@ -98,7 +98,8 @@ def _complete(document: dict[str, Any]) -> None:
 
 
 def _with_shops(document: dict[str, Any], *, required: bool) -> None:
-    """The header that names the shop, on everything that belongs to one."""
+    """The header that names the shop, on all that belongs to one, and the answer where it is missing."""
+    document["components"]["responses"]["Problem400"] = _refusal(400)
     for name in (True, False):
         document["components"].setdefault("parameters", {})["Shop" if name else "ShopOrNone"] = {
             "name": "X-Shop",

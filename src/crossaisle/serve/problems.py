@@ -32,6 +32,8 @@ from crossaisle.serve.store import Busy
 _LOG = logging.getLogger(__name__)
 UNAVAILABLE = "the store does not answer: try again in a moment, events with the same key"
 """What a client is told; where the store is and what is wrong with it stands in the log."""
+NOT_KEPT = "; nothing was kept"
+"""But whether it was written is the client's business."""
 SILENCE_SECONDS = 10.0
 """The same trouble with the store is logged this often."""
 _logged: dict[str, float] = {}
@@ -71,7 +73,7 @@ def install(app: FastAPI, routers: Sequence[APIRouter] = ()) -> None:
             return problem(status, str(error), errors=error.errors)
         if isinstance(error, StoreError) and not isinstance(error, Busy):
             _log_now_and_then(str(error))
-            return problem(status, UNAVAILABLE)
+            return problem(status, UNAVAILABLE + (NOT_KEPT if str(error).endswith(NOT_KEPT) else ""))
         return problem(status, str(error))
 
     @app.exception_handler(RequestValidationError)

@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from weakref import ref
 
 from crossaisle import artifact, sharing
 from crossaisle.answer import RecommendationList
@@ -333,7 +334,7 @@ class Service:
         shop = self.shop
         self.live.trends.tick()
         found: CategoryLinks = await self.tallies.of(
-            ("links", shop, n), lambda: shop.trending.links(shop.dataset, n)
+            ("links", ref(shop), n), lambda: shop.trending.links(shop.dataset, n)
         )
         return found
 

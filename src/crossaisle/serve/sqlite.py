@@ -146,6 +146,7 @@ class SqliteEngine:
         """Looks for the mark. With a right to write, SQLite might copy the log of another file into it."""
         self._mark = self._file.marked(run)
         self._file.look_for(self._mark)
+        self._large = self.path.stat().st_size > EXAMINED  # the first process has not waited for the end
         self._serve()
         self._file.anchor(self._mark)
 

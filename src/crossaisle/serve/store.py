@@ -95,7 +95,7 @@ class Store:
             trouble = self.engine.trouble(error)
             said = cleaned(error, str(self.path)) if trouble is None else trouble.reason
             raise StoreError(f"{self.name}: the store cannot be opened ({said})") from error
-        if serving:
+        if run:
             self._examining = threading.Thread(target=self._examine, name="examining", daemon=True)
             self._examining.start()
 

@@ -9,6 +9,7 @@ import logging
 import os
 import re
 import sqlite3
+import time
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from crossaisle.serve.holding import PRIVATE
 _LOG = logging.getLogger(__name__)
 APPLICATION = 0x63726F73
 """`PRAGMA application_id` of a store. Those of before it was set have 0."""
+VERIFY_SECONDS = 0.5
+"""The first time that the mark is missing it is looked for again: `VACUUM` moves it while others look."""
 SMALLEST = 512
 """Bytes of the smallest database."""
 NAMES = frozenset(re.findall(r"(?:TABLE|INDEX) IF NOT EXISTS (\w+)", TABLES))
@@ -34,7 +37,7 @@ class StoreFile:
         self.path = path
         self._known: list[tuple[Path, tuple[int, int]]] = []
         self._mark = ""
-        self._anchored = False
+        self._anchored = self._doubted = False
         self._verified: tuple[int, int] | None = None
         self._numbers = 0
 
@@ -162,6 +165,20 @@ class StoreFile:
 
     def _verify(self) -> bool:
         """Whether the mark is there; False where that cannot be said, `Displaced` where it is not."""
+        end = time.monotonic() + (0.0 if self._doubted else VERIFY_SECONDS)
+        while True:
+            try:
+                found = self._verified_now()
+            except Displaced:  # or SQLite is just moving the mark to another page
+                if time.monotonic() >= end:
+                    self._doubted = True
+                    raise
+                time.sleep(VERIFY_SECONDS / 20)
+            else:
+                self._doubted = False
+                return found
+
+    def _verified_now(self) -> bool:
         try:
             mark, numbers = self._read()
         except sqlite3.DatabaseError as error:

@@ -7,10 +7,11 @@ import gc
 import time
 from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 from crossaisle.serve.heavy import Overloaded
 
+T = TypeVar("T")
 QUICK = 0.1
 """Seconds: what takes less is worked out anew for each question."""
 SHARE = 10.0
@@ -26,6 +27,10 @@ class Tallies:
         self._thread = ThreadPoolExecutor(1, "tallies")
         self._making: dict[Hashable, asyncio.Task[Any]] = {}
         self._made: dict[Hashable, tuple[float, Any]] = {}
+
+    async def alone(self, work: Callable[[], T]) -> T:
+        """Some work in the thread that is for one question only."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     async def of(self, what: Hashable, work: Callable[[], Any]) -> Any:
         """The tally `what`, by `work` in the thread, or as it was made a short while ago; `Overloaded`."""

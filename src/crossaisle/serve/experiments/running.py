@@ -242,10 +242,8 @@ class Experiments:
         """Part of the log of an experiment."""
         self.get(name)
         await self.written()
-        found: list[tuple[int, Exposure]] = await self._service.tallies.of(
-            ("exposures", name, after, n), lambda: list(self.log.exposures(name, after, n))
-        )
-        return found
+        # Not shared: whoever was deleted meanwhile is in none that is asked for from then on.
+        return await self._service.tallies.alone(lambda: list(self.log.exposures(name, after, n)))
 
     def forget(self, user: str) -> None:
         """Drops what waits to be written about a person."""
@@ -298,7 +296,7 @@ class Experiments:
 
     def _check_model(self, arm: Arm) -> None:
         if arm.model is not None and arm.model not in self._service.known_models():
-            raise UnknownIdError(f"arm {arm.name!r}: no model {arm.model!r} in the folder of models")
+            raise UnknownIdError(f"arm {arm.name!r}: no model {shorten(arm.model)} in the folder of models")
 
     async def stop(self, name: str, who: str = "") -> Experiment:
         """Ends an experiment; everybody gets the active model's lists again. `who`: for the audit log."""
@@ -391,7 +389,7 @@ def reweighted(base: Recommender, placement: str, weights: Mapping[str, float]) 
     """The same models with other weights for a placement; `ConfigError` for a part it does not have."""
     for name in weights:
         if name not in base.blend.parts:
-            raise ConfigError(f"the model has no part {name!r}{nearest(name, base.blend.parts)}")
+            raise ConfigError(f"the model has no part {shorten(name)}{nearest(name, base.blend.parts)}")
     if not any(weights.values()):
         raise ConfigError("weights of an arm: at least one must differ from 0")
     changed = {placement: dict(weights)} | ({"unseen": dict(weights)} if placement == "for_you" else {})
