@@ -8,9 +8,10 @@ lists of a running experiment. In every other round they go on while the person 
 was acknowledged before must be gone, and what was sent after the deletion's answer must be kept, in the store
 and in the memory of every worker (what a person can buy again is what the memory knows). In the other rounds
 nobody says anything about the person once the deletion is sent, apart from lists that are under way, and one
-of the old events that is sent again afterwards: nothing must be left (unless a list waited for a worker that
-was killed, and may have come later). In half of the rounds a worker, or all,
-get SIGKILL around the deletion; a deletion without an answer is sent again.
+of the old events that is sent again afterwards: nothing must be left (unless a list may have come to the
+service after the deletion: it was asked for at the same moment, or waited for a worker that was killed).
+In half of the rounds a worker, or all, get SIGKILL around the deletion; a deletion without an answer is sent
+again.
 
 Looked through are all files of the store (as soon as the deletion is answered; at the end; after SIGKILL and
 after a new start), the service's log, people, exposures, lists, and a model that is fitted anew at the end.
@@ -45,6 +46,8 @@ BUSY_SECONDS = 0.25
 """How long a person is busy before the deletion, and about as long after it."""
 DELETED_SECONDS = 60.0
 """A deletion that is not answered is sent again until then."""
+SAME_SECONDS = 0.05
+"""Who asks for a list so shortly before a deletion is sent may come to the service after it."""
 EXPERIMENT = "deletions"
 MARK = re.compile(rb"(?:mk|mail|who)\d{4}x[0-9a-f]{8}(?:-\d+-\d+)?")
 """Keys, addresses and ids of this run."""
@@ -81,8 +84,8 @@ class Person:
     """When the deletion that succeeded was sent and answered."""
     sent: list[Sent] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
-    lists: list[float] = field(default_factory=list)
-    """When each list was answered, or failed."""
+    lists: list[tuple[float, float]] = field(default_factory=list)
+    """When each list was asked for, and answered (or failed)."""
     overwritten: bool = True
     """What the answer to the deletion said of the files."""
 
@@ -98,10 +101,10 @@ class Person:
 
     @property
     def heard_of(self) -> bool:
-        """Whether the person may be known again: it went on, or a list that waited for a killed worker may
-        have come to the service after the deletion.
-        """
-        return self.busy or bool(self.killed and self.lists and max(self.lists) >= self.deleted[0])
+        """Whether the person may be known again: it went on, or a list may have come after the deletion."""
+        sent = self.deleted[0]
+        late = (start for start, end in self.lists if end >= sent)
+        return self.busy or any(self.killed or start > sent - SAME_SECONDS for start in late)
 
     @property
     def marks(self) -> set[bytes]:
@@ -128,8 +131,9 @@ class Client(threading.Thread):
             if not self.events:
                 self.idle.set()
             if self.lists:
+                start = time.monotonic()
                 self.served.ask("GET", f"/api/recommend/{self.person.user}", timeout=15)
-                self.person.lists.append(time.monotonic())
+                self.person.lists.append((start, time.monotonic()))
 
     def _event(self, count: int) -> None:
         key, item = f"mk{self.person.tag}-{self.number}-{count}", self.items[count % len(self.items)]
