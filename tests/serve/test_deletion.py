@@ -71,7 +71,7 @@ def test_no_file_of_the_store_holds_a_person_whose_deletion_was_answered(
         assert traces(tmp_path, "person-4711")
         answer = (await client.delete("/api/users/person-4711")).json()
         assert answer == {"events_deleted": 20, "overwritten": True}
-        assert traces(tmp_path, "4711", "secret@example.org") == {}
+        assert traces(tmp_path, "person-4711", "-of-4711", "secret@example.org") == {}
 
     talk(service, conversation)
 
