@@ -111,6 +111,10 @@ class SqliteEngine:
         connection.execute(f"PRAGMA application_id={APPLICATION}")
         connection.execute(f"PRAGMA user_version={VERSION}")
         connection.execute("COMMIT")
+        # From now on tables begin at the pages where every later rewriting puts them: whoever looks for the
+        # mark while the log is copied over finds it.
+        with suppress(sqlite3.Error):
+            self.rewrite(connection)
 
     # Serving from it
 
@@ -121,8 +125,13 @@ class SqliteEngine:
         self._large = self.path.stat().st_size > EXAMINED
         if not self._large:
             # Not with the writer's connection, which would keep the pages and see no damage that comes later.
-            with closing(self._file.reader(frozen=False)) as other:
-                wrong = _wrong(other)
+            try:
+                with closing(self._file.reader(frozen=False)) as other:
+                    wrong = _wrong(other)
+            except sqlite3.DatabaseError as error:  # in the very page that the mark is in
+                if isinstance(error, sqlite3.OperationalError):
+                    raise
+                wrong = str(error)
             if wrong:
                 raise StoreError(f"{self.path}: the store is damaged ({wrong}): {_DAMAGED}")
         self._mark = ""
