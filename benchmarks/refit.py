@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from crossaisle.data.dataset import Dataset
-from crossaisle.data.history import SECONDS_PER_DAY
+from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.recommend import Recommender
 from crossaisle.serve.refit import fitted_on, refit
 from crossaisle.serve.store import Event, Store

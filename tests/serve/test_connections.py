@@ -21,7 +21,7 @@ from crossaisle.serve.service import Service
 from tests.serve.conftest import running
 
 GET = b"GET /api/trending HTTP/1.1\r\nhost: localhost\r\n"
-POST = b"POST /api/events HTTP/1.1\r\nhost: localhost\r\n"
+POST = b"POST /api/events HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
 CHUNKED = POST + b"transfer-encoding: chunked\r\n\r\n"
 LONG = b"GET /openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n"
 

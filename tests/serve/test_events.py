@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import cast
 
 import httpx
 import numpy as np
 import pytest
 
-from crossaisle.errors import ConflictError, StoreError
+from crossaisle.errors import StoreError
+from crossaisle.serve import routes_events
 from crossaisle.serve.histories import LiveHistories
-from crossaisle.serve.routes_events import _Stream
 from crossaisle.serve.service import Service
 from crossaisle.serve.store import Event, Store
 from tests.serve.conftest import talk
@@ -175,33 +174,46 @@ def test_lines_that_are_too_long_are_counted_and_not_gathered(service: Service) 
     talk(service, conversation)
 
 
-class Conflicts:
-    """A service that knows some keys of other events. `telling`: it says which rows they are."""
+def test_lines_whose_keys_are_known_of_other_events_are_described(service: Service) -> None:
+    def lines(item: str) -> bytes:
+        return b"".join(b'{"user":"zoe","item":"%s","key":"k%d"}\n' % (item.encode(), n) for n in range(1000))
 
-    def __init__(self, telling: bool) -> None:
-        self.telling, self.kept, self.asked = telling, list[Event](), 0
+    async def conversation(client: httpx.AsyncClient) -> None:
+        for n in (3, 700):
+            event = {"user": "zoe", "item": "bread", "key": f"k{n}"}
+            assert (await client.post("/api/events", json=event)).status_code == 200
+        kind = {"content-type": "application/x-ndjson"}
+        answer = (await client.post("/api/events", content=lines("soap"), headers=kind)).json()
+        assert (answer["accepted"], answer["duplicates"], answer["refused"]) == (998, 0, 2)
+        rule = "is known with another user, item, kind, value or quantity"
+        assert answer["errors"] == [f"line {n + 1}: key 'k{n}' {rule}" for n in (3, 700)]
 
-    async def add_events(self, events: Sequence[Event]) -> int:
-        self.asked += 1
-        rows = [row for row, event in enumerate(events) if event.key in ("k3", "k700")]
-        if rows:
-            error = ConflictError("the key is known of another event")
-            if self.telling:
-                vars(error)["rows"] = rows
-            raise error
-        self.kept += events
-        return len(events)
+    talk(service, conversation)
+    kept = {event.key: event.item for _, event in service.store.events()}
+    assert kept == {f"k{n}": "bread" if n in (3, 700) else "soap" for n in range(1000)}
 
 
-@pytest.mark.parametrize("telling", [True, False])
-def test_lines_whose_keys_are_known_of_other_events_are_described(telling: bool) -> None:
-    async def chunks() -> AsyncIterator[bytes]:
-        for n in range(1000):
-            yield b'{"user":"zoe","item":"bread","key":"k%d"}\n' % n
+def test_a_stream_has_a_limit_of_lines_and_lines_that_are_none_hold_up_nobody(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routes_events, "MOST_LINES", 20_000)
 
-    known = Conflicts(telling)
-    answer = asyncio.run(_Stream(cast(Service, known), None).take(chunks()))
-    assert (answer["accepted"], answer["refused"]) == (998, 2)
-    assert answer["errors"] == [f"line {n}: the key 'k{n - 1}' is known of another event" for n in (4, 701)]
-    assert [event.key for event in known.kept] == [f"k{n}" for n in range(1000) if n not in (3, 700)]
-    assert known.asked < 50
+    async def conversation(client: httpx.AsyncClient) -> None:
+        kind = {"content-type": "application/x-ndjson"}
+        good = b'{"user":"zoe","item":"bread"}\n'
+        flood = asyncio.create_task(client.post("/api/events", content=good + b"0\n" * 30_000, headers=kind))
+        answered = 0
+        while not flood.done():
+            assert (await client.get("/api/health/live")).status_code == 200
+            answered += 1
+        assert answered > 5
+        answer = flood.result()
+        assert answer.status_code == 422
+        assert answer.json()["detail"] == (
+            "a stream holds at most 20,000 lines: send several requests (of those before, 1 were accepted "
+            "and 19,999 refused)"
+        )
+        whole = await client.post("/api/events", content=good + b"\n" * 19_998 + good, headers=kind)
+        assert whole.json()["accepted"] == 2
+
+    talk(service, conversation)

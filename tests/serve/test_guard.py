@@ -242,19 +242,17 @@ def test_rates_of_shops_do_not_tell_which_there_are(shops: Shops) -> None:
 def test_a_client_that_goes_away_amid_its_body_is_no_error(
     service: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
-    kinds = ("application/json", "application/x-ndjson")
     paths = ("/api/events", "/api/items", "/api/recommend", "/api/models/activate")
+    asked = [*((path, "application/json") for path in paths), ("/api/events", "application/x-ndjson")]
     with running(service) as address, httpx.Client(base_url=address) as client:
         host, port = address.removeprefix("http://").split(":")
-        for path in paths:
-            for kind in kinds:
-                with socket.create_connection((host, int(port)), timeout=20) as going:
-                    head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: {kind}\r\n"
-                    going.sendall(f"{head}content-length: 1000\r\n\r\n{{".encode())
-        n = len(paths) * len(kinds)
+        for path, kind in asked:
+            with socket.create_connection((host, int(port)), timeout=20) as going:
+                head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: {kind}\r\n"
+                going.sendall(f"{head}content-length: 1000\r\n\r\n{{".encode())
         for _ in range(500):
             text = client.get("/metrics").text
-            if sum(map(int, re.findall(r'status="499"} (\d+)', text))) == n:
+            if sum(map(int, re.findall(r'status="499"} (\d+)', text))) == len(asked):
                 break
             time.sleep(0.01)
         else:
@@ -275,7 +273,11 @@ def test_who_is_still_waiting_when_the_service_ends_is_told_to_ask_again(service
         async def send(message: Any) -> None:
             said.append(message)
 
-        headers = [(b"host", b"localhost"), (b"content-length", b"100")]
+        headers = [
+            (b"host", b"localhost"),
+            (b"content-type", b"application/json"),
+            (b"content-length", b"100"),
+        ]
         scope = {"type": "http", "method": "POST", "path": "/api/events", "raw_path": b"/api/events"}
         scope |= {"headers": headers, "client": ("127.0.0.1", 1), "query_string": b"", "http_version": "1.1"}
         asked = asyncio.ensure_future(create_app(service)(scope, receive, send))
@@ -302,10 +304,11 @@ def test_bodies_of_all_clients_together_have_a_limit(
             await reached.wait()
             yield b'{"user": "zoe", "item": "bread"}'
 
-        first = asyncio.create_task(client.post("/api/events", content=waiting()))
+        kind = {"content-type": "application/json"}
+        first = asyncio.create_task(client.post("/api/events", content=waiting(), headers=kind))
         for _ in range(10):
             await asyncio.sleep(0)
-        second = await client.post("/api/events", content=b" " * 2000)
+        second = await client.post("/api/events", content=b" " * 2000, headers=kind)
         assert second.status_code == 503
         assert second.headers["retry-after"]
         reached.set()

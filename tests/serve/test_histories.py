@@ -11,8 +11,8 @@ import pytest
 pytest.importorskip("fastapi", reason="needs pip install 'crossaisle[serve]'")
 import httpx
 
-from crossaisle.data.history import SECONDS_PER_DAY
 from crossaisle.data.query import Query
+from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.serve import histories
 from crossaisle.serve.histories import LiveHistories
 from crossaisle.serve.service import Service

@@ -46,4 +46,4 @@ def test_keys_that_are_not_read_in_time_have_a_reason_in_the_log(
             asyncio.run(known.fresh())
     finally:
         store.close()
-    assert "keys could not be read again: no answer in 0.01 s" in caplog.text
+    assert "keys could not be read again: no answer within 0.01 s" in caplog.text

@@ -14,8 +14,9 @@ import pytest
 
 from crossaisle.client.answers import CategoryLinks
 from crossaisle.data.dataset import Dataset
-from crossaisle.data.history import SECONDS_PER_DAY, Histories
+from crossaisle.data.history import Histories
 from crossaisle.data.query import Query
+from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.models.blend import Blend
 from crossaisle.models.item_knn import ItemKNN
 from crossaisle.models.popularity import Popularity

@@ -7,7 +7,8 @@ import numpy.typing as npt
 
 from crossaisle.data.cases import Cases, Split
 from crossaisle.data.dataset import Dataset
-from crossaisle.data.history import SECONDS_PER_DAY, Histories
+from crossaisle.data.history import Histories
+from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.errors import ConfigError, DataError
 
 Mask = npt.NDArray[np.bool_]

@@ -11,8 +11,9 @@ import numpy.typing as npt
 import polars as pl
 from scipy import sparse
 
-from crossaisle.data.history import SECONDS_PER_DAY, Histories
+from crossaisle.data.history import Histories
 from crossaisle.data.taxonomy import SEPARATOR, Taxonomy
+from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.data.vocabulary import Rows, Vocabulary
 from crossaisle.sharing import shared
 

@@ -12,7 +12,6 @@ from scipy import sparse
 from crossaisle.data.vocabulary import Rows
 
 Floats = npt.NDArray[np.float32]
-SECONDS_PER_DAY = 86_400.0
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from crossaisle.data.history import SECONDS_PER_DAY
+from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.serve.engines import Connection
 
 MANY = 500

@@ -10,7 +10,7 @@ from itertools import islice
 from operator import itemgetter
 from typing import NamedTuple
 
-from crossaisle.data.history import SECONDS_PER_DAY
+from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.serve.forgotten import Forgotten
 from crossaisle.serve.store import Event
 from crossaisle.serve.trends import Gap, Trends

@@ -14,8 +14,9 @@ import numpy.typing as npt
 import polars as pl
 
 from crossaisle.answer import RecommendationList
-from crossaisle.data.history import SECONDS_PER_DAY, Floats, Histories
+from crossaisle.data.history import Floats, Histories
 from crossaisle.data.query import Placement, Query
+from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.data.vocabulary import Rows
 from crossaisle.explain import Explanation, item_name
 from crossaisle.models.base import LARGE

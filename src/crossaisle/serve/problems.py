@@ -66,13 +66,15 @@ def install(app: FastAPI, routers: Sequence[APIRouter] = ()) -> None:
     """Has every error answered as a problem. `routers`: where `Allow` looks for the methods of a path."""
 
     @app.exception_handler(CrossaisleError)
-    async def known(_: Request, error: CrossaisleError) -> Response:
+    async def known(request: Request, error: CrossaisleError) -> Response:
         by_kind = next((s for kind, s in STATUS.items() if isinstance(error, kind)), 500)
         status: int = getattr(error, "status", by_kind)
         if isinstance(error, InvalidError):
             return problem(status, str(error), errors=error.errors)
         if isinstance(error, StoreError) and not isinstance(error, Busy):
-            _log_now_and_then(str(error))
+            service = request.scope.get("service")
+            if service is None or service.store.up:  # else the store has said so itself, once
+                _log_now_and_then(str(error))
             return problem(status, UNAVAILABLE + (NOT_KEPT if str(error).endswith(NOT_KEPT) else ""))
         return problem(status, str(error))
 

@@ -17,7 +17,8 @@ import polars as pl
 from crossaisle import artifact
 from crossaisle.data.cases import Cases
 from crossaisle.data.dataset import Dataset, Events
-from crossaisle.data.history import SECONDS_PER_DAY, Floats, Histories
+from crossaisle.data.history import Floats, Histories
+from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.data.vocabulary import Vocabulary
 from crossaisle.errors import ConflictError, CrossaisleError, DataError
 from crossaisle.evaluate import metrics
