@@ -160,7 +160,7 @@ def test_requests_that_wait_are_not_taken_in_without_end(
 @pytest.fixture
 def hasty(service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setattr(connections, "LOOK_SECONDS", 0.05)
-    monkeypatch.setattr(connections, "UNREAD_SECONDS", 0.5)
+    monkeypatch.setattr(connections, "UNREAD_SECONDS", 1.5)
     with running(service) as address:
         yield address
 
