@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 READ = 50_000
 """Entries of an inverted index that one question reads."""
+BLOCK = 256
+"""Items compared with others at a time."""
 THINNEST = 20
 """At most this many times as many are read where few of the items may be named."""
 
@@ -113,7 +115,12 @@ class VectorModel(Scorer):
 
     def item_similarity(self, left: Rows, right: Rows) -> Floats:
         """Cosines of item rows (n,) and (m,): float32 (n, m)."""
-        return _dense(self.vectors_[left] @ self.vectors_[right].T)
+        if not sparse.issparse(self.vectors_):
+            return _dense(self.vectors_[left] @ self.vectors_[right].T)
+        found, columns = np.empty((len(left), len(right)), np.float32), self.vectors_[right].T
+        for start in range(0, len(left), BLOCK):  # the sparse product takes several times as much memory
+            found[start : start + BLOCK] = _dense(self.vectors_[left[start : start + BLOCK]] @ columns)
+        return found
 
     @cached_property
     def _known(self) -> np.ndarray:

@@ -57,11 +57,14 @@ def mmr(scores: Floats, similar: Floats, k: int, diversity: float, caps: Sequenc
 
 def path_similarity(taxonomy: Taxonomy) -> Similarity:
     """Items are alike by the levels their category paths share, 0 to 1; for shops without texts."""
-    levels = np.stack([taxonomy.codes(d) for d in range(max(taxonomy.depth, 1))], axis=1)
-    known = levels >= 0
+    levels = [taxonomy.codes(d) for d in range(max(taxonomy.depth, 1))]
+    parts = (np.arange(len(levels) + 1) / len(levels)).astype(np.float32)
 
     def similarity(left: Rows, right: Rows) -> npt.NDArray[np.float32]:
-        same = (levels[left][:, None, :] == levels[right][None, :, :]) & known[left][:, None, :]
-        return np.asarray(same.mean(axis=2), dtype=np.float32)
+        shared = np.zeros((len(left), len(right)), np.uint8)
+        for codes in levels:  # one after the other: of a long list these take much memory
+            known = codes[left] >= 0
+            shared += (codes[left][:, None] == codes[right]) & known[:, None]
+        return np.asarray(parts[shared])
 
     return similarity
