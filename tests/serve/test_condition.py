@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import shutil
@@ -140,11 +141,13 @@ def test_a_store_that_another_process_locks_is_shown_in_health_and_heals(
         with closing(sqlite3.connect(service.store.path, isolation_level=None)) as other:
             connection = service.store.writer._connection
             assert connection is not None
-            connection.execute("PRAGMA busy_timeout=1500")
+            connection.execute("PRAGMA busy_timeout=300")
             other.execute("BEGIN EXCLUSIVE")
-            await state(client, "failing")  # though nobody writes
-            until(lambda: bool(errors(caplog)))
-            assert await send(client) == 503
+            refused = asyncio.create_task(send(client))
+            await asyncio.to_thread(until, lambda: bool(errors(caplog)))
+            assert not refused.done()  # it is told while they wait
+            await state(client, "failing", 0.0)
+            assert await refused == 503
             other.execute("ROLLBACK")
         await state(client, "up")
         assert await send(client) == 200
@@ -232,6 +235,23 @@ def test_pages_damaged_while_it_is_served_end_the_writing(
 
     with closing(Service.open(model, path)) as service:
         talk(service, conversation)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="an open file is locked there")
+def test_pages_damaged_while_nobody_looks_at_them_are_found(
+    tmp_path: Path, model: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "s.sqlite"
+    filled(path, 20)
+    with closing(Service.open(model, path)) as service:
+        with path.open("r+b") as file, closing(sqlite3.connect(path)) as connection:
+            query = "SELECT rootpage FROM sqlite_master WHERE name = 'exposures_by_user'"
+            (page,) = connection.execute(query).fetchone()
+            file.seek((page - 1) * 4096)
+            file.write(os.urandom(4096))
+        until(lambda: service.store.state == "failing")
+        (line,) = errors(caplog)
+        assert "the store is damaged" in line
 
 
 def test_an_error_of_a_statement_says_nothing_about_the_store(

@@ -27,9 +27,10 @@ class Condition:
 
     def failed(self, trouble: Trouble) -> None:
         """The store failed."""
+        if self.lasting:  # there is no more to say
+            return
         self._failed_at = time.monotonic()
-        if not self.lasting:
-            self.reason, self.lasting = trouble.reason, trouble.lasting
+        self.reason, self.lasting = trouble.reason, trouble.lasting
         if trouble.reason not in self._told:
             self._told.add(trouble.reason)
             _LOG.error("%s: %s", self._name, trouble.reason)

@@ -87,6 +87,8 @@ class Trouble(NamedTuple):
     """Whether it stays until the service is started again."""
     reopen: bool = False
     """Whether a new connection may be better off."""
+    waiting: bool = False
+    """Whether it is another process's turn, so that trying again may be all it takes."""
 
 
 class Event(NamedTuple):
@@ -205,8 +207,10 @@ class Engine(Protocol):
         """After `connect` failed: whether everything can be read nevertheless."""
         ...
 
-    def examine(self) -> str:
-        """What is wrong with a store that was too large to be examined as it was claimed. May take long."""
+    def examine(self) -> tuple[str, float | None]:
+        """What is wrong with the files of a store that is served, and the seconds after which to look again;
+        None for never. May take long.
+        """
         ...
 
     def lost(self, connection: Connection) -> bool:

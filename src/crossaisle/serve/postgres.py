@@ -144,9 +144,9 @@ class PostgresEngine:
         """Nothing is, without a connection."""
         return False
 
-    def examine(self) -> str:
+    def examine(self) -> tuple[str, float | None]:
         """The server looks after its files."""
-        return ""
+        return "", None
 
     def connect(self) -> Connection:
         """The writer's connection; makes schema and tables."""

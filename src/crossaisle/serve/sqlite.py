@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -28,8 +29,13 @@ from crossaisle.serve.versions import bring_up
 
 BUSY_MS = 5000
 """Another process may write for so long."""
+TURN_MS = 1000
+"""After so long the writer says that it waits, and tries again."""
 EXAMINED = 64_000_000
-"""Bytes of a file that is examined before it is served (about half a second); a larger one meanwhile."""
+"""Bytes of a file that is examined before it is served (about half a second), and again when it was written
+to; a larger one is examined once, while it is served."""
+AGAIN_SECONDS, AGAIN_TIMES = 1.0, 20
+"""An examination comes so long after the one before, and so many times as long as that one took."""
 _DAMAGED = (
     "with the service stopped, restore a backup, or save what can be read with  "
     "sqlite3 OLD .recover | sqlite3 NEW  and serve from NEW"
@@ -63,6 +69,7 @@ class SqliteEngine:
         self._mark = ""
         self._serving = self._frozen = self._large = self._closed = False
         self._examining: sqlite3.Connection | None = None
+        self._examined: tuple[int, int] | None = None
 
     def hold(self) -> FileHolding:
         """By a lock on a file beside it."""
@@ -77,6 +84,7 @@ class SqliteEngine:
         try:
             self._set(connection)
             self._prepare(connection)
+            connection.execute(f"PRAGMA busy_timeout={TURN_MS}")
         except BaseException:
             connection.close()
             raise
@@ -124,6 +132,7 @@ class SqliteEngine:
         self._file.warn()
         self._large = self.path.stat().st_size > EXAMINED
         if not self._large:
+            self._examined = self._written()
             # Not with the writer's connection, which would keep the pages and see no damage that comes later.
             try:
                 with closing(self._file.reader(frozen=False)) as other:
@@ -181,7 +190,11 @@ class SqliteEngine:
         if code not in (_UNREAD if reading else _TROUBLES):
             return None
         # What was opened for reading stays so.
-        return Trouble(f"{_TROUBLES[code]} ({error})", reopen=code == sqlite3.SQLITE_READONLY)
+        return Trouble(
+            f"{_TROUBLES[code]} ({error})",
+            reopen=code == sqlite3.SQLITE_READONLY,
+            waiting=code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL),
+        )
 
     def readable(self) -> bool:
         """Where there is no log, or nothing in it, the file can be read without a lock and without -shm."""
@@ -195,19 +208,28 @@ class SqliteEngine:
         self._serve()
         return True
 
-    def examine(self) -> str:
-        """Looks at every page of a large file."""
-        if not self._large:
-            return ""
+    def examine(self) -> tuple[str, float | None]:
+        """Looks at every page: of a large file once, of another one where it was written to, by whomever."""
+        start, written = time.monotonic(), self._written()
+        if not self._large and (written == self._examined or written[1] > EXAMINED):
+            return "", AGAIN_SECONDS
         with closing(self._file.reader(frozen=False)) as connection:
             self._examining = connection
             try:
                 wrong = "" if self._closed else _wrong(connection)
             except sqlite3.OperationalError:  # interrupted by `close`, or read while it is locked
-                return ""
+                return "", AGAIN_SECONDS
             finally:
                 self._examining = None
-        return f"the store is damaged ({wrong}): {_DAMAGED}" if wrong else ""
+        if wrong:
+            self._file.check()  # another file at its place is another story
+            return f"the store is damaged ({wrong}): {_DAMAGED}", None
+        self._examined = written
+        return "", None if self._large else max(AGAIN_SECONDS, AGAIN_TIMES * (time.monotonic() - start))
+
+    def _written(self) -> tuple[int, int]:
+        found = self.path.stat()
+        return found.st_mtime_ns, found.st_size
 
     def lost(self, connection: Connection) -> bool:
         """Never: a file that goes away stays open."""
@@ -235,7 +257,7 @@ class SqliteEngine:
         try:
             busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
         finally:
-            connection.execute(f"PRAGMA busy_timeout={BUSY_MS}")
+            connection.execute(f"PRAGMA busy_timeout={TURN_MS}")
         return not busy
 
     @contextmanager

@@ -34,6 +34,8 @@ T = TypeVar("T")
 Deed = tuple[str, str]
 """Who did what, in words."""
 NO_PICTURES: Mapping[str, Any] = MappingProxyType({})
+EXAMINE_SECONDS = 1.0
+"""After so long files are looked at again that could not be examined."""
 PORTION = 10_000
 """Rows read at once."""
 
@@ -80,6 +82,7 @@ class Store:
         self.path = self.engine.path
         self._holding: Holding | None = None
         self._examining: threading.Thread | None = None
+        self._ending = threading.Event()
         try:
             self._holding = self.engine.hold() if serving else None
             if serving:
@@ -100,14 +103,17 @@ class Store:
             self._examining.start()
 
     def _examine(self) -> None:
-        """What takes too long for a start."""
+        """What nobody else would notice before it is too late."""
         failures: tuple[type[Exception], ...] = (StoreError, *self.engine.errors)
-        try:
-            wrong = self.engine.examine()
-        except failures:  # who writes meets it, too
-            return
-        if wrong:
-            self.writer.failed(Trouble(wrong, lasting=True))
+        pause: float | None = 0.0
+        while pause is not None and not self._ending.wait(pause):
+            try:
+                wrong, pause = self.engine.examine()
+            except failures:  # who writes meets it, too
+                pause = EXAMINE_SECONDS
+                continue
+            if wrong:
+                self.writer.failed(Trouble(wrong, lasting=True))
 
     @property
     def marked(self) -> bool:
@@ -371,6 +377,7 @@ class Store:
 
     def close(self) -> None:
         """Waits for the writes that are under way."""
+        self._ending.set()
         self.engine.close()
         if self._examining is not None:
             self._examining.join()

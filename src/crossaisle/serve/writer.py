@@ -30,6 +30,8 @@ GROUP = 256
 """At most this many waiting writes share one commit."""
 WAITING = 4096
 """Writes that may wait; more are refused, so that a slow disk does not fill the memory."""
+TURN_SECONDS = 4.5
+"""Another process may hold the store for so long before what waits is refused."""
 PATIENCE = 1.0
 """Seconds that a write may wait to begin before the store counts as failing."""
 
@@ -260,9 +262,17 @@ class Writer:
             self._condition.worked()
 
     def _started(self, connection: Connection) -> None:
-        self._beginning = time.monotonic()
+        self._beginning = began = time.monotonic()
         try:
-            connection.execute(self._begin)
+            while True:
+                try:
+                    connection.execute(self._begin)
+                    return
+                except self._failures as error:
+                    trouble = self._engine.trouble(error)
+                    if trouble is None or not trouble.waiting or time.monotonic() - began >= TURN_SECONDS:
+                        raise
+                    self._condition.failed(trouble)  # so that the operator is told while it waits
         finally:
             self._beginning = None
 
