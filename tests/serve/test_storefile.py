@@ -23,6 +23,7 @@ from crossaisle.serve.keys import Keys, add_key
 from crossaisle.serve.service import Service
 from crossaisle.serve.sqlite import SqliteEngine
 from crossaisle.serve.store import Event, Store
+from crossaisle.serve.storefile import StoreFile
 from tests.serve.conftest import talk
 
 ENDS = ("", "-wal", "-shm")
@@ -179,6 +180,26 @@ def test_the_log_beside_it_is_part_of_the_store(service: Service, tmp_path: Path
     talk(service, conversation)
     service.close()
     with closing(Store(path)) as store:  # as the line in the log promises
+        assert [event.key for _, event in store.events()] == ["1"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be deleted there")
+def test_behind_a_link_log_and_index_are_found_beside_the_file_itself(model: Path, tmp_path: Path) -> None:
+    path, link = tmp_path / "disk" / "s.sqlite", tmp_path / "link.sqlite"
+    path.parent.mkdir()
+    link.symlink_to(path)
+
+    async def conversation(client: httpx.AsyncClient) -> None:
+        assert await send(client, key="1") == 200
+        modes = {one.name: stat.S_IMODE(one.stat().st_mode) for one in beside(path)}
+        assert modes == dict.fromkeys(("s.sqlite", "s.sqlite-wal", "s.sqlite-shm"), 0o600)
+        assert not StoreFile(link).whole()
+        Path(f"{path}-wal").unlink()
+        assert await send(client, key="2") == 503
+
+    with closing(Service.open(model, link)) as service:
+        talk(service, conversation)
+    with closing(Store(path)) as store:
         assert [event.key for _, event in store.events()] == ["1"]
 
 

@@ -82,7 +82,8 @@ class StoreFile:
         if self.path.exists():
             return
         with suppress(FileExistsError):
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, PRIVATE))
+            # O_EXCL passes over a link that leads nowhere yet; SQLite would make the file for everybody.
+            os.close(os.open(os.path.realpath(self.path), os.O_RDWR | os.O_CREAT | os.O_EXCL, PRIVATE))
 
     def warn(self) -> None:
         """Of what an operator should know before it is served."""
@@ -100,7 +101,7 @@ class StoreFile:
 
     def opened(self) -> None:
         """Remembers which files there are, now that they are open."""
-        files = (self.path, *(Path(f"{self.path}{end}") for end in ("-wal", "-shm")))
+        files = (self.path, *(self._beside(end) for end in ("-wal", "-shm")))
         self._known = [(file, (found.st_dev, found.st_ino)) for file in files if (found := _found(file))]
 
     def check(self) -> None:
@@ -239,8 +240,12 @@ class StoreFile:
             return False
 
     def _logged(self) -> bool:
-        found = _found(Path(f"{self.path}-wal"))
+        found = _found(self._beside("-wal"))
         return found is not None and found.st_size > 0
+
+    def _beside(self, end: str) -> Path:
+        """Where SQLite keeps log and index: beside the file itself, whatever links lead to it."""
+        return Path(f"{os.path.realpath(self.path)}{end}")
 
 
 def names_of(connection: sqlite3.Connection) -> set[str]:
