@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import shutil
 import sqlite3
 import stat
@@ -353,6 +354,26 @@ def test_a_store_of_before_is_known_by_its_tables(tmp_path: Path) -> None:
     with closing(sqlite3.connect(path)) as now:
         assert now.execute("PRAGMA application_id").fetchone() != (0,)
         assert now.execute("SELECT count(*) FROM notes").fetchone() == (0,)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such warnings there")
+def test_a_log_left_beside_a_restored_backup_is_told_of(
+    model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, killed = tmp_path / "s.sqlite", tmp_path / "killed.sqlite"
+    with closing(Store(path)) as store:
+        store.add([Event("1", "zoe", "bread", "view", 1.0)]).result()
+        for one, other in zip(beside(path), beside(killed), strict=True):
+            shutil.copyfile(one, other)  # as `kill -9` leaves them
+    written = Path(f"{killed}-wal").stat().st_mtime
+    for later, told in ((1, False), (3600, True)):
+        os.utime(killed, (written + later, written + later))
+        StoreFile(killed).warn()
+        assert ("stop the service, put the backup there again" in caplog.text) == told
+    caplog.clear()
+    with closing(Service.open(model, killed)) as service:
+        assert "stop the service, put the backup there again" in caplog.text
+        assert [event.key for _, event in service.store.events()] == ["1"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such modes there")

@@ -22,6 +22,8 @@ APPLICATION = 0x63726F73
 """`PRAGMA application_id` of a store. Those of before it was set have 0."""
 VERIFY_SECONDS = 0.5
 """The first time that the mark is missing it is looked for again: `VACUUM` moves it while others look."""
+LEFT_SECONDS = 10.0
+"""A file so much younger than its log was not written by SQLite, which copies the one into the other."""
 SMALLEST = 512
 """Bytes of the smallest database."""
 NAMES = frozenset(re.findall(r"(?:TABLE|INDEX) IF NOT EXISTS (\w+)", TABLES))
@@ -92,6 +94,13 @@ class StoreFile:
             return
         if found.st_mode & 0o007:
             _LOG.warning("%s: every user of this machine may open it: chmod 600", self.path)
+        log = _found(self._beside("-wal"))
+        if log is not None and log.st_size and found.st_mtime - log.st_mtime > LEFT_SECONDS:
+            _LOG.warning(
+                "%s: was put there after its log was written, which is mixed into it: if this is a restored "
+                "backup, stop the service, put the backup there again, and delete -wal and -shm",
+                self.path,
+            )
         if found.st_nlink > 1:
             _LOG.warning(
                 "%s: has %d names (hard links): a service under another name would damage it",
