@@ -160,3 +160,19 @@ def test_the_command_stops_and_goes_on(tmp_path: Path, service: Service, address
     assert (first["accepted"], first["finished"]) == (1, False)
     done = subprocess.run([*command, "--speed", "max"], capture_output=True, check=True)
     assert json.loads(done.stdout)["accepted"] == 29
+
+
+def test_the_command_accounts_for_events_of_who_was_deleted(
+    tmp_path: Path, service: Service, address: str
+) -> None:
+    file = tmp_path / "log.csv"
+    frame(4).write_csv(file)
+    command = [sys.executable, "-m", "crossaisle", "replay", str(file), "--to", address, "--speed", "max"]
+    subprocess.run(command, capture_output=True, check=True)
+    service.store.forget("zoe").result()
+    done = subprocess.run(command, capture_output=True, check=True, text=True, encoding="utf-8")
+    names, _, row = done.stdout.strip().splitlines()
+    assert dict(zip(names.split()[:6], row.split()[:6], strict=True)) == {
+        **{"events": "4", "sent": "4", "accepted": "0"},
+        **{"duplicates": "2", "forgotten": "2", "refused": "0"},
+    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import shutil
 import sqlite3
 import stat
@@ -23,6 +24,7 @@ from crossaisle.serve.keys import Keys, add_key
 from crossaisle.serve.service import Service
 from crossaisle.serve.sqlite import SqliteEngine
 from crossaisle.serve.store import Event, Store
+from crossaisle.serve.storefile import StoreFile
 from tests.serve.conftest import talk
 
 ENDS = ("", "-wal", "-shm")
@@ -182,6 +184,26 @@ def test_the_log_beside_it_is_part_of_the_store(service: Service, tmp_path: Path
         assert [event.key for _, event in store.events()] == ["1"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be deleted there")
+def test_behind_a_link_log_and_index_are_found_beside_the_file_itself(model: Path, tmp_path: Path) -> None:
+    path, link = tmp_path / "disk" / "s.sqlite", tmp_path / "link.sqlite"
+    path.parent.mkdir()
+    link.symlink_to(path)
+
+    async def conversation(client: httpx.AsyncClient) -> None:
+        assert await send(client, key="1") == 200
+        modes = {one.name: stat.S_IMODE(one.stat().st_mode) for one in beside(path)}
+        assert modes == dict.fromkeys(("s.sqlite", "s.sqlite-wal", "s.sqlite-shm"), 0o600)
+        assert not StoreFile(link).whole()
+        Path(f"{path}-wal").unlink()
+        assert await send(client, key="2") == 503
+
+    with closing(Service.open(model, link)) as service:
+        talk(service, conversation)
+    with closing(Store(path)) as store:
+        assert [event.key for _, event in store.events()] == ["1"]
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be replaced there")
 def test_keys_of_a_file_put_in_its_place_open_nothing(tmp_path: Path, model: Path) -> None:
     path, other = tmp_path / "s.sqlite", tmp_path / "other.sqlite"
@@ -332,6 +354,26 @@ def test_a_store_of_before_is_known_by_its_tables(tmp_path: Path) -> None:
     with closing(sqlite3.connect(path)) as now:
         assert now.execute("PRAGMA application_id").fetchone() != (0,)
         assert now.execute("SELECT count(*) FROM notes").fetchone() == (0,)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such warnings there")
+def test_a_log_left_beside_a_restored_backup_is_told_of(
+    model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, killed = tmp_path / "s.sqlite", tmp_path / "killed.sqlite"
+    with closing(Store(path)) as store:
+        store.add([Event("1", "zoe", "bread", "view", 1.0)]).result()
+        for one, other in zip(beside(path), beside(killed), strict=True):
+            shutil.copyfile(one, other)  # as `kill -9` leaves them
+    written = Path(f"{killed}-wal").stat().st_mtime
+    for later, told in ((1, False), (3600, True)):
+        os.utime(killed, (written + later, written + later))
+        StoreFile(killed).warn()
+        assert ("stop the service, put the backup there again" in caplog.text) == told
+    caplog.clear()
+    with closing(Service.open(model, killed)) as service:
+        assert "stop the service, put the backup there again" in caplog.text
+        assert [event.key for _, event in service.store.events()] == ["1"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such modes there")

@@ -148,7 +148,8 @@ def replay(
     if as_json:
         show_json(asdict(total))
         return
-    names = ("events", "sent", "accepted", "duplicates", "refused", "seconds", "behind_seconds")
+    counts = ("events", "sent", "accepted", "duplicates", "forgotten", "refused")
+    names = (*counts, "seconds", "behind_seconds")
     show_table([n.replace("_", " ") for n in names], [[getattr(total, n) for n in names]])
     rows = [("refused", reason, n) for reason, n in total.reasons.items()]
     rows += [("not read", rule, n) for rule, n in total.set_aside.items()]

@@ -22,6 +22,8 @@ APPLICATION = 0x63726F73
 """`PRAGMA application_id` of a store. Those of before it was set have 0."""
 VERIFY_SECONDS = 0.5
 """The first time that the mark is missing it is looked for again: `VACUUM` moves it while others look."""
+LEFT_SECONDS = 10.0
+"""A file so much younger than its log was not written by SQLite, which copies the one into the other."""
 SMALLEST = 512
 """Bytes of the smallest database."""
 NAMES = frozenset(re.findall(r"(?:TABLE|INDEX) IF NOT EXISTS (\w+)", TABLES))
@@ -82,7 +84,8 @@ class StoreFile:
         if self.path.exists():
             return
         with suppress(FileExistsError):
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, PRIVATE))
+            # O_EXCL passes over a link that leads nowhere yet; SQLite would make the file for everybody.
+            os.close(os.open(os.path.realpath(self.path), os.O_RDWR | os.O_CREAT | os.O_EXCL, PRIVATE))
 
     def warn(self) -> None:
         """Of what an operator should know before it is served."""
@@ -91,6 +94,13 @@ class StoreFile:
             return
         if found.st_mode & 0o007:
             _LOG.warning("%s: every user of this machine may open it: chmod 600", self.path)
+        log = _found(self._beside("-wal"))
+        if log is not None and log.st_size and found.st_mtime - log.st_mtime > LEFT_SECONDS:
+            _LOG.warning(
+                "%s: was put there after its log was written, which is mixed into it: if this is a restored "
+                "backup, stop the service, put the backup there again, and delete -wal and -shm",
+                self.path,
+            )
         if found.st_nlink > 1:
             _LOG.warning(
                 "%s: has %d names (hard links): a service under another name would damage it",
@@ -100,7 +110,7 @@ class StoreFile:
 
     def opened(self) -> None:
         """Remembers which files there are, now that they are open."""
-        files = (self.path, *(Path(f"{self.path}{end}") for end in ("-wal", "-shm")))
+        files = (self.path, *(self._beside(end) for end in ("-wal", "-shm")))
         self._known = [(file, (found.st_dev, found.st_ino)) for file in files if (found := _found(file))]
 
     def check(self) -> None:
@@ -239,8 +249,12 @@ class StoreFile:
             return False
 
     def _logged(self) -> bool:
-        found = _found(Path(f"{self.path}-wal"))
+        found = _found(self._beside("-wal"))
         return found is not None and found.st_size > 0
+
+    def _beside(self, end: str) -> Path:
+        """Where SQLite keeps log and index: beside the file itself, whatever links lead to it."""
+        return Path(f"{os.path.realpath(self.path)}{end}")
 
 
 def names_of(connection: sqlite3.Connection) -> set[str]:
