@@ -78,8 +78,9 @@ def test_transparency_becomes_white() -> None:
         (file("GIF"), "is no readable"),
         (bomb(10_000, 10_000), "more than 50 million pixels"),
         (bomb(60_000, 60_000), "more than 50 million pixels"),
+        (bomb(1, 70_000), "is more than 65,535 pixels high or wide"),
     ],
-    ids=["words", "truncated", "gif", "large", "bomb"],
+    ids=["words", "truncated", "gif", "large", "bomb", "rows"],
 )
 def test_reasons(data: bytes, message: str) -> None:
     with pytest.raises(DataError, match=message):
@@ -104,6 +105,14 @@ def test_a_jpeg_of_a_hundred_thousand_scans_is_refused_before_it_is_decoded() ->
     with pytest.raises(DataError, match="picture has more than 10,000 segments"):
         read_picture(scans(0, segments=200_000))
     assert time.monotonic() - start < 10
+
+
+def test_filling_between_the_segments_of_a_jpeg_takes_no_time() -> None:
+    data, start = file("JPEG", (64, 64)), time.monotonic()
+    assert read_picture(data[:2] + b"\xff" * 60_000 + data[2:]).size == (64, 64)
+    with pytest.raises(DataError, match="is no readable"):
+        read_picture(data[:2] + b"\xff" * 60_000)
+    assert time.monotonic() - start < 5
 
 
 def test_what_looks_like_scans_inside_a_segment_is_none() -> None:

@@ -109,6 +109,15 @@ def test_a_trailer_is_no_header(address: str, service: Service) -> None:
     assert len(service.live.of("zoe").items) == 2
 
 
+def test_what_is_no_http_does_not_fill_the_log(address: str, caplog: pytest.LogCaptureFixture) -> None:
+    host, port = address.removeprefix("http://").split(":")
+    for sent in (b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", b"GET / HTTP/1.1\r\ncontent-length: x\r\n\r\n"):
+        with socket.create_connection((host, int(port)), timeout=20) as one:
+            one.sendall(sent)
+            assert one.recv(65536).startswith(b"HTTP/1.1 400 ")
+    assert not caplog.records
+
+
 def test_an_ordinary_client_meets_no_limit(address: str, service: Service) -> None:
     event = b'{"user":"zoe","item":"bread"}'
     with connected(address) as client:

@@ -19,7 +19,7 @@ from crossaisle.errors import ConfigError, UnknownIdError
 from crossaisle.serve import guard, keys
 from crossaisle.serve.app import create_app
 from crossaisle.serve.service import Service
-from crossaisle.serve.shops import Shops
+from crossaisle.serve.shops import Shops, read_shops
 from tests.serve.conftest import running, talk
 
 
@@ -227,6 +227,45 @@ def test_shops_cannot_be_listed_without_a_key(shops: Shops) -> None:
     talk(shops, conversation)
 
 
+def test_shops_cannot_be_listed_while_one_is_broken_either(folder: Path) -> None:
+    configs = read_shops(folder / "shops.toml")
+    (folder / "south" / "models" / "b" / "config.json").unlink()
+    shops = Shops.open(configs)
+    assert set(shops.broken) == {"south"}
+    token = keys.add_key(shops.services["north"].store, "ops", ["read"])
+
+    async def conversation(client: httpx.AsyncClient) -> None:
+        for path in ("/api/trending", "/api/health/ready", "/api/health/live", "/metrics", "/api/nowhere"):
+            for headers, status in (({}, 401), ({"x-api-key": "ca_of_nobody"}, 503)):
+                said = set()
+                for shop in ("north", "south", "west"):
+                    answer = await client.get(path, headers={"x-shop": shop, **headers})
+                    assert answer.status_code == status, (path, shop)
+                    said.add((answer.text.replace(shop, "SHOP"), answer.headers.get("retry-after")))
+                assert len(said) == 1
+        own = {"x-shop": "north", "x-api-key": token}
+        assert (await client.get("/api/trending", headers=own)).status_code == 200
+
+    talk(shops, conversation)
+
+
+def test_the_first_key_does_not_tell_whose_it_is(shops: Shops, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys, "FRESH_SECONDS", -1.0)
+    keys.add_key(shops.services["north"].store, "ops", ["read"])
+    keys.revoke_key(shops.services["north"].store, "ops")
+
+    async def conversation(client: httpx.AsyncClient) -> None:
+        async def asked() -> list[int]:
+            names = ("west", "north", "south")
+            return [(await client.get("/metrics", headers={"x-shop": name})).status_code for name in names]
+
+        assert await asked() == [403] * 3
+        keys.add_key(shops.services["south"].store, "ops", ["read"])
+        assert await asked() == [401] * 3
+
+    talk(shops, conversation)
+
+
 def test_rates_of_shops_do_not_tell_which_there_are(shops: Shops) -> None:
     keys.add_key(shops.services["north"].store, "ops", ["read"])
     shops.rates["south"] = 1.0
@@ -315,6 +354,39 @@ def test_bodies_of_all_clients_together_have_a_limit(
         assert (await first).status_code == 200
         event = {"user": "zoe", "item": "bread", "kind": "k" * 60}
         assert (await client.post("/api/events", json=event)).status_code == 200
+
+    talk(service, conversation)
+
+
+def test_one_client_does_not_take_the_room_for_bodies_of_all(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "MOST_BODIES", 8000)
+    monkeypatch.setattr(guard, "EACH_BODIES", 3000)
+    tokens = {name: keys.add_key(service.store, name, ["write"]) for name in ("a", "b")}
+    reached = asyncio.Event()
+
+    async def conversation(client: httpx.AsyncClient) -> None:
+        async def waiting() -> AsyncIterator[bytes]:
+            yield b" " * 1400
+            await reached.wait()
+            yield b'{"user": "zoe", "item": "bread"}'
+
+        async def sent(name: str, content: Any) -> httpx.Response:
+            headers = {"content-type": "application/json", "x-api-key": tokens[name]}
+            return await client.post("/api/events", content=content, headers=headers)
+
+        first = [asyncio.create_task(sent("a", waiting())) for _ in range(2)]
+        for _ in range(20):
+            await asyncio.sleep(0)
+        event = b'{"user": "zoe", "item": "bread"}' + b" " * 1000
+        refused = await sent("a", event)
+        assert refused.status_code == 429
+        assert refused.headers["retry-after"]
+        assert (await sent("b", event)).status_code == 200
+        reached.set()
+        assert [one.status_code for one in await asyncio.gather(*first)] == [200, 200]
+        assert (await sent("a", event)).status_code == 200
 
     talk(service, conversation)
 

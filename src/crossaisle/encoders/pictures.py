@@ -22,13 +22,16 @@ FORMATS = ("JPEG", "PNG", "WEBP")
 MAX_BYTES = 20 << 20
 MAX_PIXELS = 50_000_000
 """Larger pictures are set aside before they are unpacked: a small file can unpack to gigabytes."""
+MAX_SIDE = 65_535
+"""Pixels, as many as a JPEG can have: rows of one pixel take ten times the memory of their pixels."""
 MAX_SCANS = 100
 """Of a JPEG: a progressive one has about ten; each is decoded over the whole picture, however short."""
 MAX_SEGMENTS = 10_000
 """Of a JPEG, scans or not."""
 SECONDS = 8.0
 """Of a processor, for one picture; the largest that are allowed take three."""
-_MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
+_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
+"""Without the filling before it: to look for that, too, takes time by the square of its length."""
 _ALONE = b"\x01\xd8\xd9"
 """Markers of a JPEG that no length follows."""
 
@@ -81,6 +84,8 @@ def read_picture(data: bytes, *, pixels: int = MAX_PIXELS, seconds: float = SECO
             picture = Image.open(_Timed(data, seconds), formats=FORMATS)
             if picture.width * picture.height > pixels:
                 raise DataError(f"picture has more than {pixels // 1_000_000} million pixels")
+            if max(picture.size) > MAX_SIDE:
+                raise DataError(f"picture is more than {MAX_SIDE:,} pixels high or wide")
             picture.load()
             upright = ImageOps.exif_transpose(picture)
             rgba = upright.convert("RGBA")

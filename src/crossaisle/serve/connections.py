@@ -7,6 +7,7 @@ of any size, and refuses nobody before a head is there.
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import struct
 import sys
@@ -312,7 +313,14 @@ def config(app: Any, **settings: Any) -> uvicorn.Config:
         "ws": "none",
         **settings,
     }
-    return uvicorn.Config(app, http=Connection, access_log=False, server_header=False, **settings)
+    made = uvicorn.Config(app, http=Connection, access_log=False, server_header=False, **settings)
+    logging.getLogger("uvicorn.error").addFilter(_is_no_garbage)
+    return made
+
+
+def _is_no_garbage(record: logging.LogRecord) -> bool:
+    """Whether a line of the log is about anything but bytes that are no HTTP: any client could fill it."""
+    return record.msg != "Invalid HTTP request received."
 
 
 def _open_files() -> int:

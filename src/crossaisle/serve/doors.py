@@ -114,13 +114,22 @@ class Doors:
         if not self.shops.named:
             rule = "one shop is served here, leave the header X-Shop out"
             return self._nowhere, Refused(404, f"no shop {shown!r}: {rule}")
-        # To who shows no key of it, a shop that is broken is like one that does not exist.
-        if shown in self.shops.broken or (self.shops.broken and not self.keyless):
-            return self._nowhere, Refused(
-                503, f"shop {shown!r} is not served at the moment", {"Retry-After": "30"}
-            )
+        if (broken := self.broken(name)) is not None:
+            return self._nowhere, broken
         rule = "is served here: check the header X-Shop"
         return self._nowhere, Refused(404, f"no shop {shown!r} {rule}", {"X-Shop-Needed": "1"})
+
+    def broken(self, name: bytes) -> Refused | None:
+        """What who shows a key that is not known is told about a shop, where one or another is broken.
+
+        The keys of that one cannot be read. To who shows no key of it, it is like one that is served and like
+        one that does not exist, or else those could be told apart as long as it is broken.
+        """
+        shown = name.decode("latin-1")[:64]
+        if shown in self.shops.broken or (self.shops.broken and not self.keyless):
+            rule = f"shop {shown!r} is not served at the moment, or this is no key of it"
+            return Refused(503, rule, {"Retry-After": "30"})
+        return None
 
     def count(self, door: Door, key: Key | None, address: str) -> None:
         """A request, for its key, or else for where it comes from; no rate tells which shops there are."""
@@ -136,11 +145,14 @@ class Doors:
         return any(keys.any() for keys in self._keys())
 
     async def fresh(self, door: Door) -> None:
-        """Keys read again where they are old; those of all shops while nobody needs one."""
+        """Keys read again where they are old; those of all shops while nobody needs one, or nobody has one.
+
+        Else the first key would be noticed by who names its shop, and would tell that there is such a shop.
+        """
         if door.keys is not None:
             await door.keys.fresh()
-        if self.keyless:
-            for keys in self._keys():
+        if self.keyless or not self.any_keys():
+            for keys in list(self._keys()):
                 await keys.fresh()
 
     async def mend(self) -> None:

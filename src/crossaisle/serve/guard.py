@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Hashable, Mapping
 from typing import cast
 
 from starlette.requests import ClientDisconnect
@@ -33,6 +34,8 @@ SLOW_SECONDS, SLOWEST = 20.0, 10_000
 """Seconds that a client may have the service wait for a body, and bytes that earn it another one of them."""
 MOST_BODIES = 256_000_000
 """Bytes of the bodies of all requests under way; what goes beyond is told to come back."""
+EACH_BODIES = 64_000_000
+"""Of these, so many may be of one key (or address, where there is no key): others get their turn."""
 ADMIN = ("/metrics", "/api/models", "/api/console", "/api/audit", "/api/experiments")
 GONE = 499
 """Counted for a client that went away before its request was whole; nobody is answered."""
@@ -58,7 +61,7 @@ class Guard:
         """`hosts`: names to answer to while requests need no key. `proxies`: none by default."""
         self.app, self.doors, self.largest, self.hosts = app, doors, largest_body, hosts
         self.proxies = proxies or Proxies(())
-        self._held = 0
+        self._held, self._of = 0, Counter[Hashable]()
         worker = doors.shops.worker
         self.headers = HEADERS if worker is None else [*HEADERS, (b"x-worker", str(worker).encode())]
 
@@ -71,6 +74,7 @@ class Guard:
         headers = dict(scope["headers"])
         scope["service"] = scope["key"] = None
         metrics = self.doors.unnamed
+        who: Hashable = None
 
         async def limited() -> Message:
             nonlocal read, patience, whole, gone, stopped
@@ -86,9 +90,14 @@ class Guard:
             patience = min(patience - (time.monotonic() - before) + size / SLOWEST, SLOW_SECONDS)
             read += size
             self._held += size
+            self._of[who] += size
             if read > self.largest:
                 rule = f"the body must not exceed {self.largest:,} bytes"
                 stopped = Refused(413, rule, {"Connection": "close"})
+                raise stopped
+            if self._of[who] > EACH_BODIES:
+                yours = f"more than {EACH_BODIES:,} bytes of yours are under way: wait for an answer"
+                stopped = Refused(429, yours, {"Connection": "close", "Retry-After": "1"})
                 raise stopped
             if self._held > MOST_BODIES:
                 many = "too many large bodies at once: try again in a moment"
@@ -117,6 +126,7 @@ class Guard:
             await self.doors.fresh(door)
             self._check(scope, headers, door, missing, private)
             scope["service"] = door.service
+            who = door, scope["key"] or (scope.get("client") or ("",))[0]
             # What other workers acknowledged counts from here on.
             if door.service is not None and door.service.following is not None and private:
                 await door.service.following.asked()
@@ -135,6 +145,9 @@ class Guard:
                 await _refuse(observed, Refused(503, "the service ends: ask again", {"Retry-After": "1"}))
         finally:
             self._held -= read
+            self._of[who] -= read
+            if not self._of[who]:
+                del self._of[who]
             route = getattr(scope.get("route"), "path", "other")
             metrics.observe(route, GONE if gone else status, time.perf_counter() - start)
 
@@ -157,7 +170,7 @@ class Guard:
         # Health of a shop that is named: only who has its key learns that there is such a shop.
         named = self.doors.shops.named and HEADER in headers and scope["path"].startswith("/api/health/")
         if private or named:
-            self._need(key, token, keyless=keyless, missing=missing)
+            self._need(key, token, headers.get(HEADER), keyless=keyless, missing=missing)
         if missing is not None:
             raise missing
         scope["key"] = key
@@ -167,10 +180,14 @@ class Guard:
             if needed not in key.scopes and "admin" not in key.scopes:
                 raise Refused(403, f"this key lacks the scope {needed!r}")
 
-    def _need(self, key: Key | None, token: str, *, keyless: bool, missing: Refused | None) -> None:
+    def _need(
+        self, key: Key | None, token: str, name: bytes | None, *, keyless: bool, missing: Refused | None
+    ) -> None:
         """Refuses who shows no key where one is needed, and who shows a wrong one where none is."""
         if key is not None or (keyless and not token):
             return
+        if missing is None and token and name is not None:
+            missing = self.doors.broken(name)
         if missing is not None and (keyless or missing.status == 400 or (token and missing.status == 503)):
             raise missing
         if not keyless and not self.doors.any_keys():

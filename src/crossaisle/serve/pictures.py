@@ -194,7 +194,7 @@ class Pictures:
                 if data := picture.content or content(item):
                     found[item] = self.look(data, picture.address, eye)
             except CrossaisleError as error:
-                _LOG.warning("picture of item %s is not looked at: %s", item, error)
+                _LOG.warning("picture of item %s is not looked at: %s", shorten(item), error)
         return found
 
     def close(self) -> None:
