@@ -74,9 +74,9 @@ def refit(
                 client.activate(found.name)
         return found
 
-    rounds: Iterator[Refit | CrossaisleError]
-    rounds = iter([once(model)]) if pause is None else work.periodically(pause, once, model)
     try:
+        rounds: Iterator[Refit | CrossaisleError]
+        rounds = iter([once(model)]) if pause is None else work.periodically(pause, once, model)
         for found in rounds:
             if isinstance(found, CrossaisleError):
                 tell(str(found), on_the_side=True)

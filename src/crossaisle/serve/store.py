@@ -88,8 +88,12 @@ class Store:
             if serving:
                 run = run or secrets.token_hex(8)
             self.writer = Writer(self.engine, seat, run=run, serving=serving)
-            with self.engine.reading() as connection:
-                self._people = Forgotten(people_key(connection))
+            try:
+                with self.engine.reading() as connection:
+                    self._people = Forgotten(people_key(connection))
+            except BaseException:
+                self.writer.close()
+                raise
         except BaseException as error:
             if self._holding is not None:
                 self._holding.close()
