@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from crossaisle.errors import StoreError
-from crossaisle.serve import condition, sqlite
+from crossaisle.serve import condition, sqlite, writer
 from crossaisle.serve.service import Service
 from crossaisle.serve.store import Event, Store
 from tests.serve.conftest import talk
@@ -134,7 +134,7 @@ def test_a_store_that_cannot_be_written_is_served_to_readers(
 
 
 def test_a_store_that_another_process_locks_is_shown_in_health_and_heals(
-    service: Service, caplog: pytest.LogCaptureFixture
+    service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         assert await send(client) == 200
@@ -142,6 +142,7 @@ def test_a_store_that_another_process_locks_is_shown_in_health_and_heals(
             connection = service.store.writer._connection
             assert connection is not None
             connection.execute("PRAGMA busy_timeout=300")
+            monkeypatch.setattr(writer, "TURN_SECONDS", 1.5)
             other.execute("BEGIN EXCLUSIVE")
             refused = asyncio.create_task(send(client))
             await asyncio.to_thread(until, lambda: bool(errors(caplog)))

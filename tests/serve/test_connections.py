@@ -199,6 +199,7 @@ def test_who_does_not_read_is_not_waited_for(hasty: str) -> None:
     assert is_served(hasty)
 
 
+@pytest.mark.slow
 def test_who_reads_slowly_is(hasty: str) -> None:
     n = 60
     with connected(hasty, window=65_536) as client:

@@ -314,6 +314,7 @@ def test_several_shops_and_several_workers(folder: Path) -> None:
             assert running.ask(0, "GET", f"/api/items/of-{shop}", headers=elsewhere).status_code == 404
 
 
+@pytest.mark.slow
 def test_no_worker_opens_again_once_one_saw_a_key_not_even_one_started_later(
     model: Path, tmp_path: Path
 ) -> None:
