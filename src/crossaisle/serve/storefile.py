@@ -228,6 +228,7 @@ class StoreFile:
         connection = self.frozen() if frozen else _opened(self.path, "mode=ro")
         try:
             connection.execute("PRAGMA query_only=ON")
+            connection.execute("PRAGMA temp_store=MEMORY")  # what is sorted is about people
             if self._known:
                 row = connection.execute("SELECT run FROM service").fetchone()
                 self.check()  # nor was it put there meanwhile
