@@ -46,6 +46,8 @@ BUSY_SECONDS = 0.25
 """How long a person is busy before the deletion, and about as long after it."""
 DELETED_SECONDS = 60.0
 """A deletion that is not answered is sent again until then."""
+SHOWN = 3
+"""Traces of one file that are named."""
 SAME_SECONDS = 0.05
 """Who asks for a list so shortly before a deletion is sent may come to the service after it."""
 EXPERIMENT = "deletions"
@@ -246,8 +248,12 @@ class Rounds:
         marks = set().union(*(person.marks for person in people))
         for file in sorted((folder or self.folder).rglob("*")):
             if file.is_file():
-                found = [mark for mark in MARK.findall(file.read_bytes()) if mark in marks]
-                self.traces[where] += len(set(found))
+                found = {mark for mark in MARK.findall(file.read_bytes()) if mark in marks}
+                self.traces[where] += len(found)
+                for mark in sorted(found)[:SHOWN]:
+                    one = next(one for one in people if mark in one.marks)
+                    how = f"round {one.number}, busy {one.busy}, killed {one.killed or 'none'}"
+                    say(f"  {where}: {mark.decode()} in {file.name} ({how})")
 
     def compare(self, person: Person, when: str) -> None:
         """Store against memory, and both against what must be there and what must not."""
