@@ -14,8 +14,8 @@ pytest.importorskip("httpx", reason="needs pip install 'crossaisle[client]'")
 pytest.importorskip("fastapi", reason="needs pip install 'crossaisle[serve]'")
 import httpx
 
+from crossaisle.api_types import Counted, Product, RecommendedList, read
 from crossaisle.client import Client
-from crossaisle.client.answers import Counted, Product, RecommendedList, read
 from crossaisle.errors import ConfigError, ServiceError
 from crossaisle.serve.keys import add_key
 from crossaisle.serve.service import Service

@@ -12,7 +12,7 @@ import httpx
 import numpy as np
 import pytest
 
-from crossaisle.client.answers import CategoryLinks
+from crossaisle.api_types import CategoryLinks
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Histories
 from crossaisle.data.query import Query

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from crossaisle import __version__
-from crossaisle.cli import building, compressing, refitting, service, serving, stores, streaming, training
+from crossaisle.cli import compress, downloads, pipeline, recommend, refit, serve, streaming, training
 
 app = typer.Typer(
     name="crossaisle",
@@ -39,23 +39,23 @@ def options(
     """
 
 
-app.command()(building.demo)
-app.command()(building.run)
-app.command()(building.describe)
-app.command()(building.fit)
-app.command()(building.evaluate)
-app.command()(serving.recommend)
-app.command("goes-with")(serving.goes_with)
-app.command()(serving.similar)
-app.command()(serving.explain)
-app.command()(service.serve)
-app.command()(refitting.refit)
+app.command()(pipeline.demo)
+app.command()(pipeline.run)
+app.command()(pipeline.describe)
+app.command()(pipeline.fit)
+app.command()(pipeline.evaluate)
+app.command()(recommend.recommend)
+app.command("goes-with")(recommend.goes_with)
+app.command()(recommend.similar)
+app.command()(recommend.explain)
+app.command()(serve.serve)
+app.command()(refit.refit)
 app.command()(streaming.consume)
 app.command()(streaming.replay)
 app.command()(training.pretrain)
 app.command()(training.train)
-app.command()(building.benchmark)
-app.command()(compressing.compress)
-app.add_typer(stores.data, name="data", help="Known data sets: list and fetch them.")
-app.add_typer(stores.models, name="models", help="Pretrained weights: list and fetch them.")
-app.add_typer(service.keys, name="keys", help="API keys of a service: add, list, revoke.")
+app.command()(pipeline.benchmark)
+app.command()(compress.compress)
+app.add_typer(downloads.data, name="data", help="Known data sets: list and fetch them.")
+app.add_typer(downloads.models, name="models", help="Pretrained weights: list and fetch them.")
+app.add_typer(serve.keys, name="keys", help="API keys of a service: add, list, revoke.")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crossaisle.cli.building import Overrides, Root, say, say_what_was_set_aside
 from crossaisle.cli.output import AsJson, show_json
+from crossaisle.cli.pipeline import Overrides, Root, say, say_what_was_set_aside
 
 if TYPE_CHECKING:
     from crossaisle.config import RunConfig

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
-from crossaisle.client.answers import (
+from crossaisle.api_types import (
     AuditLine,
     CategorySize,
     Counted,

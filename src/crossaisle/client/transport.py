@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from crossaisle.client.answers import Problem, read
+from crossaisle.api_types import Problem, read
 from crossaisle.errors import ConfigError, MissingDependencyError, ServiceError, cleaned, shown
 
 if TYPE_CHECKING:

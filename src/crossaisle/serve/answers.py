@@ -9,7 +9,7 @@ import orjson
 from fastapi.responses import Response
 
 from crossaisle.answer import RecommendationList
-from crossaisle.client.answers import InExperiment
+from crossaisle.api_types import InExperiment
 from crossaisle.explain import category_name
 from crossaisle.serve.live import LiveShop
 
@@ -22,7 +22,7 @@ def as_json(value: Any, status: int = 200) -> Response:
 
 
 def answered(kind: Any, example: Any = None, *, status: int = 200, what: str = "") -> dict[int | str, Any]:
-    """`responses` of a route that answers with a type of `crossaisle.client.answers`."""
+    """`responses` of a route that answers with a type of `crossaisle.api_types`."""
     content = {} if example is None else {"application/json": {"example": example}}
     found: dict[str, Any] = {"model": kind, "content": content}
     return {status: {**found, "description": what} if what else found}

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from fastapi.responses import Response
 
 from crossaisle import __version__
-from crossaisle.client.answers import Problem
+from crossaisle.api_types import Problem
 from crossaisle.serve import (
     access,
     openapi,

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Request
 from fastapi.responses import Response
 
-from crossaisle.client.answers import Counted
+from crossaisle.api_types import Counted
 from crossaisle.errors import ConflictError, DataError
 from crossaisle.serve.answers import answered, as_json
 from crossaisle.serve.bodies import EVENT, LONGEST_ID, event_of

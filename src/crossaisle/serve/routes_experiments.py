@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 from pydantic import ConfigDict, Field
 
-from crossaisle.client.answers import ExperimentResults, NumberedList
+from crossaisle.api_types import ExperimentResults, NumberedList
 from crossaisle.serve.answers import answered, as_json
 from crossaisle.serve.bodies import Body, Id, at_most
 from crossaisle.serve.experiments.design import Arm, Controls, Experiment

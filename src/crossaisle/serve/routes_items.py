@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from crossaisle.client.answers import Product, ProductPage, Taken
+from crossaisle.api_types import Product, ProductPage, Taken
 from crossaisle.errors import UnknownIdError, shorten
 from crossaisle.serve.answers import ITEM_EXAMPLE, answered, as_json, of_item
 from crossaisle.serve.bodies import Item, ItemOfBatch, ItemPatch, item_body

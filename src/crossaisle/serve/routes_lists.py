@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 
-from crossaisle.client.answers import CategorySize, RecommendedList
+from crossaisle.api_types import CategorySize, RecommendedList
 from crossaisle.data.query import Placement
 from crossaisle.serve.answers import LIST_EXAMPLE, answered, as_json, of_list
 from crossaisle.serve.bodies import LONGEST_ID, Level, Question

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import Field
 
-from crossaisle.client.answers import Forgotten, Person
+from crossaisle.api_types import Forgotten, Person
 from crossaisle.errors import UnknownIdError, shorten
 from crossaisle.serve import people
 from crossaisle.serve.answers import answered, as_json

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import Field
 
-from crossaisle.client.answers import AuditLine, CategoryLinks, Console, Health, Models
+from crossaisle.api_types import AuditLine, CategoryLinks, Console, Health, Models
 from crossaisle.serve.answers import answered, as_json
 from crossaisle.serve.bodies import Body
 from crossaisle.serve.paths import Route

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from crossaisle.client.answers import Counted, read
+from crossaisle.api_types import Counted, read
 from crossaisle.client.transport import Transport
 from crossaisle.errors import ConfigError, ServiceError, StoreError, shown
 

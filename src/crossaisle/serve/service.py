@@ -15,7 +15,7 @@ from weakref import ref
 
 from crossaisle import artifact, sharing
 from crossaisle.answer import RecommendationList
-from crossaisle.client.answers import CategoryLinks, InExperiment
+from crossaisle.api_types import CategoryLinks, InExperiment
 from crossaisle.data.query import Query
 from crossaisle.errors import ArtifactError, ConfigError, StoreError, UnknownIdError, shorten
 from crossaisle.recommend import Recommender

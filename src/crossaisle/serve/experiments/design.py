@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-from crossaisle.client.answers import read
+from crossaisle.api_types import read
 from crossaisle.data.query import Placement, Query
 from crossaisle.errors import ConfigError
 

@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from crossaisle.client.answers import ArmResult, Comparison, ExperimentResults, PolicyEstimate
+from crossaisle.api_types import ArmResult, Comparison, ExperimentResults, PolicyEstimate
 from crossaisle.evaluate.offpolicy import ESTIMATORS, Log, crossfitted
 from crossaisle.evaluate.sequential import Interval, at_last, difference_scores
 from crossaisle.serve.engines import Event

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from crossaisle.answer import Recommendation, RecommendationList
-from crossaisle.client.answers import ExperimentResults, InExperiment
+from crossaisle.api_types import ExperimentResults, InExperiment
 from crossaisle.data.query import Placement, Query
 from crossaisle.errors import (
     ConfigError,

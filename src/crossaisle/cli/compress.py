@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from crossaisle.cli.building import Root, say
 from crossaisle.cli.output import AsJson, show_json, show_table
+from crossaisle.cli.pipeline import Root, say
 
 COLUMNS = ("variant", "ndcg", "share", "megabytes", "titles_per_second", "bytes_per_item")
 
