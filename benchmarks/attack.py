@@ -315,7 +315,7 @@ def shop_of_long_ids(folder: Path, n: int = 4900) -> tuple[Path, list[str], list
     """A saved model of a small shop whose ids have 111 characters; users and items."""
     import polars as pl
 
-    from crossaisle.data.importer import import_frames
+    from crossaisle.data.ingest.importer import import_frames
     from crossaisle.models.blend import Blend
     from crossaisle.models.content import TfidfSimilarity
     from crossaisle.models.item_knn import ItemKNN

@@ -19,10 +19,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from crossaisle.data.cases import Cases
 from crossaisle.data.dataset import Dataset, Events
 from crossaisle.data.history import Histories
-from crossaisle.data.split import leave_last_out
+from crossaisle.data.splits.cases import Cases
+from crossaisle.data.splits.split import leave_last_out
 from crossaisle.data.taxonomy import Taxonomy, parse_paths
 from crossaisle.data.vocabulary import Vocabulary
 from crossaisle.evaluate.candidates import Candidates

@@ -13,8 +13,8 @@ import subprocess
 import sys
 import time
 
-from crossaisle.data.catalogues import load_catalogue
-from crossaisle.data.split import leave_last_out
+from crossaisle.data.datasets import load_catalogue
+from crossaisle.data.splits.split import leave_last_out
 from crossaisle.pipeline.fitting import peak_mb
 from crossaisle.train_config import TrainConfig
 

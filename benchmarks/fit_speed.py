@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from crossaisle.data.catalogues import load_catalogue
+from crossaisle.data.datasets import load_catalogue
 from crossaisle.encoders import cache
 from crossaisle.models.content import EncoderSimilarity, TfidfSimilarity
 from crossaisle.models.linear import SLIT

@@ -67,7 +67,7 @@ def seeing() -> dict[str, Any]:
 
 def small_model(folder: Path) -> Path:
     """Two saved models, `model` and `model-2`, of a small made-up shop."""
-    from crossaisle.data.importer import import_frames
+    from crossaisle.data.ingest.importer import import_frames
     from crossaisle.models.blend import Blend
     from crossaisle.models.content import TfidfSimilarity
     from crossaisle.models.item_knn import ItemKNN

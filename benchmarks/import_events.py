@@ -73,7 +73,7 @@ def make(folder: Path, rows: int) -> None:
 def ours(folder: Path, suffix: str) -> dict[str, int]:
     """The import of this package."""
     from crossaisle.config import DataConfig, EventsConfig, ItemsConfig
-    from crossaisle.data.importer import import_dataset
+    from crossaisle.data.ingest.importer import import_dataset
 
     config = DataConfig(
         items=ItemsConfig(path=folder / "items.parquet"),

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from crossaisle.config import ModelConfig
-from crossaisle.data.catalogues import load_catalogue
+from crossaisle.data.datasets import load_catalogue
 from crossaisle.evaluate.results import evaluate
 from crossaisle.models.blend import Blend
 from crossaisle.pipeline.fitting import fit, fit_parts

@@ -20,8 +20,8 @@ import numpy as np
 import polars as pl
 from fuzz import service
 
-from crossaisle.data.catalogues import pull_catalogue
-from crossaisle.data.importer import import_frames
+from crossaisle.data.datasets import pull_catalogue
+from crossaisle.data.ingest.importer import import_frames
 from crossaisle.models.blend import Blend
 from crossaisle.models.content import TfidfSimilarity
 from crossaisle.models.item_knn import ItemKNN

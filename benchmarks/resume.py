@@ -20,7 +20,7 @@ import numpy as np
 import polars as pl
 
 from crossaisle.data.dataset import Dataset, Events
-from crossaisle.data.split import leave_last_out
+from crossaisle.data.splits.split import leave_last_out
 from crossaisle.data.taxonomy import Taxonomy
 from crossaisle.data.vocabulary import Vocabulary
 from crossaisle.train_config import TrainConfig

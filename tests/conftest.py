@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from crossaisle.data.dataset import Dataset
-from crossaisle.data.importer import import_frames
+from crossaisle.data.ingest.importer import import_frames
 
 ITEMS = (  # id, title, department, aisle, brand, price
     ("bread", "White bread", "Bakery", "Bread", "Mill", 2.0),

@@ -16,7 +16,7 @@ from crossaisle.answer import RecommendationList
 from crossaisle.artifact import MANIFEST, sha256
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay, Floats, Histories
-from crossaisle.data.importer import import_frames
+from crossaisle.data.ingest.importer import import_frames
 from crossaisle.data.query import PLACEMENTS, Query
 from crossaisle.data.vocabulary import Rows
 from crossaisle.errors import ArtifactError, ConfigError, UnknownIdError

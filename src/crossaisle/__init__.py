@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from crossaisle.config import RunConfig as RunConfig
     from crossaisle.config import load_config as load_config
-    from crossaisle.data.catalogues import load_catalogue as load_catalogue
     from crossaisle.data.dataset import Dataset as Dataset
-    from crossaisle.data.importer import from_frames as from_frames
-    from crossaisle.data.importer import import_dataset as import_dataset
+    from crossaisle.data.datasets import load_catalogue as load_catalogue
+    from crossaisle.data.ingest.importer import from_frames as from_frames
+    from crossaisle.data.ingest.importer import import_dataset as import_dataset
     from crossaisle.data.query import Query as Query
     from crossaisle.encoders.cache import pretrained as pretrained
     from crossaisle.errors import CrossaisleError as CrossaisleError
@@ -33,9 +33,9 @@ _HOME = {
     "Recommender": "crossaisle.recommend",
     "RunConfig": "crossaisle.config",
     "Scorer": "crossaisle.models.base",
-    "from_frames": "crossaisle.data.importer",
-    "import_dataset": "crossaisle.data.importer",
-    "load_catalogue": "crossaisle.data.catalogues",
+    "from_frames": "crossaisle.data.ingest.importer",
+    "import_dataset": "crossaisle.data.ingest.importer",
+    "load_catalogue": "crossaisle.data.datasets",
     "load_config": "crossaisle.config",
     "pretrained": "crossaisle.encoders.cache",
 }

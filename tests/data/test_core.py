@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossaisle.data.cases import Cases
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay, Histories
 from crossaisle.data.query import Query
+from crossaisle.data.splits.cases import Cases
 from crossaisle.data.taxonomy import Taxonomy, parse_paths, vocabulary_of
 from crossaisle.data.vocabulary import Vocabulary
 from crossaisle.errors import ConfigError, DataError, UnknownIdError

@@ -5,7 +5,7 @@ import pytest
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.drift import drift, psi, verdict
-from crossaisle.data.split import temporal_split
+from crossaisle.data.splits.split import temporal_split
 from tests.evaluate.shops import shop
 
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from crossaisle.data.cases import Cases
 from crossaisle.data.history import Histories
+from crossaisle.data.splits.cases import Cases
 from crossaisle.data.taxonomy import Taxonomy, parse_paths
 from crossaisle.evaluate import lists as L
 

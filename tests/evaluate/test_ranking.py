@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from crossaisle.data.cases import Cases
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Histories
-from crossaisle.data.split import basket_split, leave_last_out, temporal_split
+from crossaisle.data.splits.cases import Cases
+from crossaisle.data.splits.split import basket_split, leave_last_out, temporal_split
 from crossaisle.evaluate import ranking
 from crossaisle.evaluate.ranking import rank_cases
 from crossaisle.evaluate.slices import slices_of

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from crossaisle.data.drift import drift
-from crossaisle.data.split import basket_split, temporal_split
+from crossaisle.data.splits.split import basket_split, temporal_split
 from crossaisle.errors import ConfigError
 from crossaisle.evaluate.charts import heat
 from crossaisle.evaluate.lists import category_flow

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crossaisle.data.split import leave_last_out, temporal_split
+from crossaisle.data.splits.split import leave_last_out, temporal_split
 from crossaisle.errors import ArtifactError, ConfigError
 from crossaisle.evaluate.files import write_json
 from crossaisle.evaluate.results import Evaluation, evaluate, write_metrics

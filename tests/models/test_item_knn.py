@@ -8,7 +8,7 @@ from crossaisle.data.history import Decay, Histories
 from crossaisle.models import item_knn
 from crossaisle.models.item_knn import ItemKNN
 from crossaisle.models.itemwise import keep_strongest
-from tests.data.test_carts import with_baskets
+from tests.data.splits.test_carts import with_baskets
 from tests.models.contract import ScorerContract
 from tests.models.shops import tiny_shop
 

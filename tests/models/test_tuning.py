@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from crossaisle.data.cases import Cases
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats, Histories
-from crossaisle.data.split import leave_last_out
+from crossaisle.data.splits.cases import Cases
+from crossaisle.data.splits.split import leave_last_out
 from crossaisle.models.base import Scorer
 from crossaisle.models.popularity import Popularity
 from crossaisle.models.tuning import Question, allowed_candidates, tune

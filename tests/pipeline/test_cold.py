@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from crossaisle.data.cold import cold_items
+from crossaisle.data.splits.cold import cold_items
 from crossaisle.pipeline import cold_category
 from crossaisle.pipeline.cold_category import CategoryStudy
 from crossaisle.pipeline.cold_items import Study, measured

@@ -10,7 +10,7 @@ import pytest
 from crossaisle import cli
 from crossaisle.config import SplitConfig
 from crossaisle.data.dataset import Dataset
-from crossaisle.data.importer import Imported
+from crossaisle.data.ingest.importer import Imported
 from crossaisle.encoders.compact import CompactVectors
 from crossaisle.errors import ConfigError
 from crossaisle.pipeline import compressing, running

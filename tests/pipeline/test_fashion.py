@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from crossaisle.data.catalogues import load_catalogue
+from crossaisle.data.datasets import load_catalogue
 from crossaisle.errors import DataError
 from crossaisle.pipeline.fashion import HELD_OUT, apply, deal, hits, ridge
 

@@ -14,7 +14,7 @@ from crossaisle.errors import ConfigError
 from crossaisle.models.recipe import buys_again, default_parts
 from crossaisle.pipeline.fitting import fit, split_of
 from crossaisle.pipeline.measuring import MODEL, measure, measure_carts
-from tests.data.test_carts import with_baskets
+from tests.data.splits.test_carts import with_baskets
 from tests.models.shops import FIRST_DAY, tiny_shop
 
 PLAIN = ModelConfig(encoder="none")

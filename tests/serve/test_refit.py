@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from crossaisle.cli import run
-from crossaisle.data.cases import Cases
 from crossaisle.data.history import Histories
 from crossaisle.data.query import Query
+from crossaisle.data.splits.cases import Cases
 from crossaisle.errors import ConflictError, DataError
 from crossaisle.evaluate.guard import Verdict
 from crossaisle.recommend import Recommender

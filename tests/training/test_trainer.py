@@ -13,7 +13,7 @@ import torch
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay
-from crossaisle.data.split import leave_last_out
+from crossaisle.data.splits.split import leave_last_out
 from crossaisle.encoders.whiten import Whitening
 from crossaisle.errors import ArtifactError, ConfigError, DataError
 from crossaisle.models.content import EncoderSimilarity

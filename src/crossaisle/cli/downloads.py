@@ -108,7 +108,7 @@ def list_data(root: Root = None, as_json: AsJson = False) -> None:
     \b
     crossaisle data list
     """
-    from crossaisle.data.catalogues import list_catalogues
+    from crossaisle.data.datasets import list_catalogues
 
     rows = list_catalogues(root)
     if as_json:
@@ -128,7 +128,7 @@ def pull_data(
     \b
     crossaisle data pull completejourney
     """
-    from crossaisle.data.catalogues import find_catalogue, pull_catalogue
+    from crossaisle.data.datasets import find_catalogue, pull_catalogue
 
     folder = pull_catalogue(name, root)
     print(f"{name}: {find_catalogue(name).terms}", file=sys.stderr)

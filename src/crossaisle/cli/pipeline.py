@@ -10,7 +10,7 @@ import typer
 from crossaisle.cli.output import AsJson, show, show_json, show_table, tell
 
 if TYPE_CHECKING:
-    from crossaisle.data.importer import Imported
+    from crossaisle.data.ingest.importer import Imported
     from crossaisle.evaluate.results import Row
 
 Config = Annotated[Path, typer.Argument(help="Settings of the run, a TOML file.", metavar="CONFIG.toml")]
@@ -75,7 +75,7 @@ def fit(
     """
     from crossaisle import pipeline
     from crossaisle.config import load_config
-    from crossaisle.data.importer import import_dataset
+    from crossaisle.data.ingest.importer import import_dataset
 
     settings = load_config(config, overrides or [])
     imported = import_dataset(settings.data, progress=True)
@@ -109,7 +109,7 @@ def evaluate(
     chosen: Literal["test", "validation"] = "test" if on == "test" else "validation"
     from crossaisle import pipeline
     from crossaisle.config import load_config
-    from crossaisle.data.importer import import_dataset
+    from crossaisle.data.ingest.importer import import_dataset
     from crossaisle.evaluate.results import write_metrics
 
     settings = load_config(config, overrides or [])
@@ -195,8 +195,8 @@ def describe(
 def import_source(source: str, overrides: list[str]) -> Imported:
     """Imports what a configuration file describes, or a known data set."""
     from crossaisle.config import load_config
-    from crossaisle.data.catalogues import is_known, load_catalogue
-    from crossaisle.data.importer import import_dataset
+    from crossaisle.data.datasets import is_known, load_catalogue
+    from crossaisle.data.ingest.importer import import_dataset
 
     if is_known(source):
         if overrides:
@@ -207,7 +207,7 @@ def import_source(source: str, overrides: list[str]) -> Imported:
 
 def say_what_was_set_aside(report: dict[str, Any]) -> None:
     """The import's counts and warnings, on stderr."""
-    from crossaisle.data.ledger import spoken
+    from crossaisle.data.ingest.ledger import spoken
 
     for line in spoken(report):
         say(line)

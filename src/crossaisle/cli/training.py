@@ -81,8 +81,8 @@ def pretrain(
 def _source(source: str, overrides: list[str], root: Path | None) -> tuple[RunConfig, Dataset]:
     """Settings and data of a configuration file or of a known data set."""
     from crossaisle.config import load_config, overridden
-    from crossaisle.data.catalogues import is_known, load_catalogue
-    from crossaisle.data.importer import import_dataset
+    from crossaisle.data.datasets import is_known, load_catalogue
+    from crossaisle.data.ingest.importer import import_dataset
     from crossaisle.pipeline.running import split_of_known
 
     if is_known(source):

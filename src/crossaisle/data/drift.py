@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from crossaisle.data.cases import Split
 from crossaisle.data.dataset import Dataset
+from crossaisle.data.splits.cases import Split
 
 MODERATE, DRIFT = 0.1, 0.25
 _DECILES = np.linspace(0, 1, 11)[1:-1]

@@ -9,7 +9,7 @@ import polars as pl
 
 from crossaisle.artifact import read_arrays, read_object, reading, write_arrays, write_json
 from crossaisle.data.dataset import Dataset, Events
-from crossaisle.data.ledger import write_parquet
+from crossaisle.data.ingest.ledger import write_parquet
 from crossaisle.data.taxonomy import Taxonomy
 from crossaisle.data.vocabulary import Vocabulary
 from crossaisle.errors import ArtifactError

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-from crossaisle.data.cases import Cases
 from crossaisle.data.history import Histories
+from crossaisle.data.splits.cases import Cases
 from crossaisle.data.taxonomy import Taxonomy
 from crossaisle.data.vocabulary import Rows
 from crossaisle.evaluate.slices import LEAF, Limit

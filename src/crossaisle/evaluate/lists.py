@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from crossaisle.data.cases import Cases
 from crossaisle.data.history import Floats, Histories
 from crossaisle.data.membership import is_in
+from crossaisle.data.splits.cases import Cases
 from crossaisle.data.taxonomy import Taxonomy
 from crossaisle.data.vocabulary import Rows
 

@@ -15,9 +15,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from crossaisle.data.cases import Cases
 from crossaisle.data.history import Floats
 from crossaisle.data.membership import is_in
+from crossaisle.data.splits.cases import Cases
 from crossaisle.evaluate.candidates import Candidates
 from crossaisle.evaluate.scoring import Score, scored
 

@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from crossaisle.data.cases import Cases, Split
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats
+from crossaisle.data.splits.cases import Cases, Split
 from crossaisle.data.vocabulary import Rows
 from crossaisle.errors import ConfigError, nearest
 from crossaisle.evaluate import lists as whole

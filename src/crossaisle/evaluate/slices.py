@@ -28,8 +28,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from crossaisle.data.cases import Cases
 from crossaisle.data.membership import is_in
+from crossaisle.data.splits.cases import Cases
 from crossaisle.data.taxonomy import Taxonomy
 from crossaisle.data.vocabulary import Rows
 

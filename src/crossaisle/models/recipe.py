@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from crossaisle.data.carts import has_baskets
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay
+from crossaisle.data.splits.carts import has_baskets
 from crossaisle.models.base import Scorer
 from crossaisle.models.category_link import CategoryLink
 from crossaisle.models.complement import ComplementSoftmax

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from crossaisle.data.cases import Cases
 from crossaisle.data.history import Floats, Histories
+from crossaisle.data.splits.cases import Cases
 from crossaisle.data.taxonomy import Taxonomy
 from crossaisle.models.base import Scorer
 from crossaisle.models.top import top_k

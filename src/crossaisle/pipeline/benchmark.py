@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from crossaisle.config import ModelConfig
-from crossaisle.data.carts import has_baskets
-from crossaisle.data.catalogues import load_catalogue
+from crossaisle.data.datasets import load_catalogue
 from crossaisle.data.history import Decay
+from crossaisle.data.splits.carts import has_baskets
 from crossaisle.errors import ConfigError, nearest, shown
 from crossaisle.evaluate.files import write_json
 from crossaisle.models.base import Scorer

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from crossaisle.data.cases import Cases
-from crossaisle.data.catalogues import load_catalogue
-from crossaisle.data.cold import last_of, sample
 from crossaisle.data.dataset import Dataset
+from crossaisle.data.datasets import load_catalogue
 from crossaisle.data.history import Decay, Floats
+from crossaisle.data.splits.cases import Cases
+from crossaisle.data.splits.cold import last_of, sample
 from crossaisle.encoders.cache import pretrained
 from crossaisle.encoders.whiten import Whitening
 from crossaisle.evaluate.bands import Line, curve_svg

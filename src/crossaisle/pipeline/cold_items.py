@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from crossaisle.data.cases import Cases, Split
-from crossaisle.data.catalogues import load_catalogue
-from crossaisle.data.cold import cold_items, sample
 from crossaisle.data.dataset import Dataset
+from crossaisle.data.datasets import load_catalogue
 from crossaisle.data.history import Decay, Floats, Histories
+from crossaisle.data.splits.cases import Cases, Split
+from crossaisle.data.splits.cold import cold_items, sample
 from crossaisle.encoders.cache import pretrained
 from crossaisle.encoders.whiten import Whitening
 from crossaisle.evaluate.files import write_json

@@ -16,11 +16,11 @@ import numpy as np
 from scipy import sparse
 
 from crossaisle.config import SplitConfig, load_config
-from crossaisle.data.cases import Cases
-from crossaisle.data.catalogues import load_catalogue
 from crossaisle.data.dataset import Dataset
+from crossaisle.data.datasets import load_catalogue
 from crossaisle.data.history import Decay, Floats
-from crossaisle.data.importer import import_dataset
+from crossaisle.data.ingest.importer import import_dataset
+from crossaisle.data.splits.cases import Cases
 from crossaisle.encoders.base import Encoder
 from crossaisle.encoders.compact import CompactVectors
 from crossaisle.encoders.onnx import OnnxEncoder

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from crossaisle.data.catalogues import load_catalogue
+from crossaisle.data.datasets import load_catalogue
 from crossaisle.encoders.onnx import OnnxEncoder
 from crossaisle.evaluate.files import write_json
 from crossaisle.evaluate.results import result_row

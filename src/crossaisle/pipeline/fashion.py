@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from scipy.sparse.linalg import svds
 
-from crossaisle.data.catalogues import pull_catalogue
+from crossaisle.data.datasets import pull_catalogue
 from crossaisle.data.history import Floats
 from crossaisle.encoders.base import unit_rows
 from crossaisle.encoders.cache import pretrained

@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from crossaisle.artifact import read_arrays, write_arrays, writing
-from crossaisle.data.cases import Cases
-from crossaisle.data.catalogues import load_catalogue
-from crossaisle.data.cold import last_of, sample
 from crossaisle.data.dataset import Dataset
+from crossaisle.data.datasets import load_catalogue
 from crossaisle.data.history import Decay, Floats, Histories
+from crossaisle.data.splits.cases import Cases
+from crossaisle.data.splits.cold import last_of, sample
 from crossaisle.data.vocabulary import Rows
 from crossaisle.encoders.base import unit_rows
 from crossaisle.encoders.cache import pretrained

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from crossaisle.config import ModelConfig, SplitConfig
-from crossaisle.data.carts import cart_cases, has_baskets
-from crossaisle.data.cases import Cases, Split
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Histories
 from crossaisle.data.membership import is_in
-from crossaisle.data.split import basket_split, leave_last_out, temporal_split
+from crossaisle.data.splits.carts import cart_cases, has_baskets
+from crossaisle.data.splits.cases import Cases, Split
+from crossaisle.data.splits.split import basket_split, leave_last_out, temporal_split
 from crossaisle.errors import ConfigError
 from crossaisle.models.base import Scorer
 from crossaisle.models.blend import Blend

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from crossaisle.data.carts import cart_cases
-from crossaisle.data.cases import Cases
-from crossaisle.data.catalogues import load_catalogue
-from crossaisle.data.cold import sample
 from crossaisle.data.dataset import Dataset
+from crossaisle.data.datasets import load_catalogue
 from crossaisle.data.history import Decay, Floats
 from crossaisle.data.membership import is_in
+from crossaisle.data.splits.carts import cart_cases
+from crossaisle.data.splits.cases import Cases
+from crossaisle.data.splits.cold import sample
 from crossaisle.data.vocabulary import Rows
 from crossaisle.evaluate.files import write_json
 from crossaisle.evaluate.metrics import ndcg_of_one

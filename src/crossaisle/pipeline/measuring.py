@@ -9,10 +9,10 @@ from typing import Literal
 
 import numpy as np
 
-from crossaisle.data.carts import cart_cases
-from crossaisle.data.cases import Cases, Split
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.membership import is_in
+from crossaisle.data.splits.carts import cart_cases
+from crossaisle.data.splits.cases import Cases, Split
 from crossaisle.evaluate.results import Evaluation, Row, evaluate
 from crossaisle.evaluate.scoring import Score
 from crossaisle.pipeline.fitting import Costs, Fitted

@@ -14,11 +14,11 @@ from typing import Any, Literal
 import numpy as np
 
 from crossaisle.config import DataConfig, EvaluateConfig, RunConfig, SplitConfig
-from crossaisle.data.catalogues import load_catalogue
+from crossaisle.data.datasets import load_catalogue
 from crossaisle.data.describe import describe
 from crossaisle.data.drift import drift
-from crossaisle.data.importer import Imported, import_dataset
-from crossaisle.data.ledger import spoken
+from crossaisle.data.ingest.importer import Imported, import_dataset
+from crossaisle.data.ingest.ledger import spoken
 from crossaisle.data.query import Placement, Query
 from crossaisle.errors import ConfigError
 from crossaisle.evaluate.lists import category_flow

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from crossaisle.data.catalogues import load_catalogue
+from crossaisle.data.datasets import load_catalogue
 from crossaisle.data.history import Floats
 from crossaisle.encoders.cache import pretrained
 from crossaisle.encoders.tfidf import TfidfEncoder

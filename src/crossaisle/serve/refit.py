@@ -15,9 +15,9 @@ import numpy.typing as npt
 import polars as pl
 
 from crossaisle import artifact
-from crossaisle.data.cases import Cases
 from crossaisle.data.dataset import Dataset, Events
 from crossaisle.data.history import Floats, Histories
+from crossaisle.data.splits.cases import Cases
 from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.data.vocabulary import Vocabulary
 from crossaisle.errors import ConflictError, CrossaisleError, DataError

@@ -18,10 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from crossaisle.config import DataConfig, EventColumns, EventsConfig
-from crossaisle.data.events import EventReader, Raw
-from crossaisle.data.ledger import Ledger
-from crossaisle.data.schema import match_columns
-from crossaisle.data.sources import open_file
+from crossaisle.data.ingest.events import EventReader, Raw
+from crossaisle.data.ingest.ledger import Ledger
+from crossaisle.data.ingest.schema import match_columns
+from crossaisle.data.ingest.sources import open_file
 from crossaisle.errors import ConfigError
 from crossaisle.serve.sender import Sender, Sent, Stopped
 

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from crossaisle.data.cases import Cases
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats
+from crossaisle.data.splits.cases import Cases
 from crossaisle.data.vocabulary import Rows
 from crossaisle.encoders.whiten import Whitening
 from crossaisle.progress import bar

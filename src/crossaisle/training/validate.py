@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from crossaisle.data.cases import Cases
 from crossaisle.data.history import Decay, Floats, Histories
+from crossaisle.data.splits.cases import Cases
 from crossaisle.data.vocabulary import Rows
 from crossaisle.encoders.whiten import Whitening
 from crossaisle.evaluate.metrics import Relevant, ndcg

@@ -14,7 +14,8 @@ import polars as pl
 import pyarrow as pa
 
 from crossaisle.config import DataConfig
-from crossaisle.data.clean import (
+from crossaisle.data.control import CONTROL
+from crossaisle.data.ingest.clean import (
     Paths,
     as_numbers,
     as_text,
@@ -24,10 +25,9 @@ from crossaisle.data.clean import (
     tidy,
     to_arrow,
 )
-from crossaisle.data.control import CONTROL
-from crossaisle.data.ledger import Ledger, Tally
-from crossaisle.data.schema import TEXT_LIMITS
-from crossaisle.data.sources import Source
+from crossaisle.data.ingest.ledger import Ledger, Tally
+from crossaisle.data.ingest.schema import TEXT_LIMITS
+from crossaisle.data.ingest.sources import Source
 from crossaisle.errors import DataError
 
 Mask = npt.NDArray[np.bool_]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from crossaisle.data.cases import Cases, Split
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Histories
+from crossaisle.data.splits.cases import Cases, Split
 from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.errors import ConfigError, DataError
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from crossaisle.data.cold import cold_items, last_of, sample
+from crossaisle.data.splits.cold import cold_items, last_of, sample
 from crossaisle.errors import ConfigError
 from tests.models.shops import tiny_shop
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from crossaisle.data.cases import Cases
-from crossaisle.data.split import basket_split, leave_last_out, split, temporal_split
+from crossaisle.data.splits.cases import Cases
+from crossaisle.data.splits.split import basket_split, leave_last_out, split, temporal_split
 from crossaisle.errors import ConfigError, DataError
 from tests.evaluate.shops import random_shop, shop
 

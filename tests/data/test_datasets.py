@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 
 from crossaisle.artifact import sha256
-from crossaisle.data import catalogues
-from crossaisle.data.catalogues import (
+from crossaisle.data import datasets
+from crossaisle.data.datasets import (
     CATALOGUES,
     find_catalogue,
     list_catalogues,
@@ -59,9 +59,9 @@ def test_completejourney_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     events = pl.DataFrame(lines, schema=names, orient="row").with_columns(moments)
     events.write_parquet(tmp_path / "transactions.parquet")
     pl.DataFrame({"household_id": [1], "age": ["65+"]}).write_parquet(tmp_path / "demographics.parquet")
-    monkeypatch.setattr(catalogues, "package_files", lambda *_: tmp_path)
-    tables = {name: sha256(tmp_path / name) for name in catalogues.PACKAGE_TABLES}
-    monkeypatch.setattr(catalogues, "PACKAGE_TABLES", tables)
+    monkeypatch.setattr(datasets, "package_files", lambda *_: tmp_path)
+    tables = {name: sha256(tmp_path / name) for name in datasets.PACKAGE_TABLES}
+    monkeypatch.setattr(datasets, "PACKAGE_TABLES", tables)
     done = load_catalogue()
     shop = done.dataset
     assert shop.item_ids.all == ("1",)

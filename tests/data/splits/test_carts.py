@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from crossaisle.data.carts import VIEWED, cart_cases, has_baskets
 from crossaisle.data.dataset import Dataset
+from crossaisle.data.splits.carts import VIEWED, cart_cases, has_baskets
 from tests.models.shops import tiny_shop
 
 

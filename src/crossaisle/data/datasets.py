@@ -15,8 +15,8 @@ from typing import Any
 import polars as pl
 
 from crossaisle.config import DataConfig, build
-from crossaisle.data.importer import Imported, import_sources
-from crossaisle.data.sources import of_frame, open_file
+from crossaisle.data.ingest.importer import Imported, import_sources
+from crossaisle.data.ingest.sources import of_frame, open_file
 from crossaisle.errors import ConfigError, DataError, FetchError, nearest
 from crossaisle.fetch import cache_dir, package_files, unchanged
 

@@ -14,9 +14,9 @@ import polars as pl
 import pytest
 
 from crossaisle.config import DataConfig, build
-from crossaisle.data import sources
-from crossaisle.data.importer import Imported, from_frames, import_dataset, import_frames
-from crossaisle.data.ledger import spoken
+from crossaisle.data.ingest import sources
+from crossaisle.data.ingest.importer import Imported, from_frames, import_dataset, import_frames
+from crossaisle.data.ingest.ledger import spoken
 from crossaisle.errors import ConfigError, DataError
 
 ITEMS = "item_id,title,categories,price\na,Apple,Food > Fruit,1.5\nb,Bread,Food > Bakery,2\nc,Comb,Care,3\n"

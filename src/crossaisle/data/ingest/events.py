@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from crossaisle.config import DataConfig
-from crossaisle.data.clean import DAY, Clock, as_numbers, encode_ids, shown, texts, to_arrow, to_numpy
-from crossaisle.data.ledger import Ledger, Tally
-from crossaisle.data.sources import Source
-from crossaisle.data.tables import Mask, note_misread, raw_json
+from crossaisle.data.ingest.clean import DAY, Clock, as_numbers, encode_ids, shown, texts, to_arrow, to_numpy
+from crossaisle.data.ingest.ledger import Ledger, Tally
+from crossaisle.data.ingest.sources import Source
+from crossaisle.data.ingest.tables import Mask, note_misread, raw_json
 from crossaisle.data.vocabulary import Rows
 from crossaisle.errors import DataError
 from crossaisle.progress import bar

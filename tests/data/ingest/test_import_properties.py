@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crossaisle.config import DataConfig, build
-from crossaisle.data.importer import Imported, import_dataset, import_frames
+from crossaisle.data.ingest.importer import Imported, import_dataset, import_frames
 from crossaisle.errors import DataError
 
 quick = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -170,7 +170,7 @@ def test_many_batches_give_one_coding(monkeypatch: pytest.MonkeyPatch) -> None:
         }
     )
     whole = outcome(import_frames(None, events, min_users_per_item=3))
-    monkeypatch.setattr("crossaisle.data.sources.BATCH", 64)
+    monkeypatch.setattr("crossaisle.data.ingest.sources.BATCH", 64)
     assert outcome(import_frames(None, events, min_users_per_item=3)) == whole
 
 

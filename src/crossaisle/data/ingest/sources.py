@@ -24,8 +24,8 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from crossaisle.config import TableConfig
-from crossaisle.data.clean import texts
-from crossaisle.data.encodings import find_encoding
+from crossaisle.data.ingest.clean import texts
+from crossaisle.data.ingest.encodings import find_encoding
 from crossaisle.errors import ConfigError, DataError, nearest
 
 BATCH = 1 << 18

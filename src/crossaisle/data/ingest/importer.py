@@ -21,11 +21,18 @@ from crossaisle.config import (
     build,
 )
 from crossaisle.data.dataset import Dataset, Events
-from crossaisle.data.events import EventReader, Raw, compact
-from crossaisle.data.ledger import Ledger, write_import
-from crossaisle.data.schema import match_columns
-from crossaisle.data.sources import Source, of_frame, open_file
-from crossaisle.data.tables import Items, Mask, blank_items, note_contradictions, read_items, read_users
+from crossaisle.data.ingest.events import EventReader, Raw, compact
+from crossaisle.data.ingest.ledger import Ledger, write_import
+from crossaisle.data.ingest.schema import match_columns
+from crossaisle.data.ingest.sources import Source, of_frame, open_file
+from crossaisle.data.ingest.tables import (
+    Items,
+    Mask,
+    blank_items,
+    note_contradictions,
+    read_items,
+    read_users,
+)
 from crossaisle.data.taxonomy import Taxonomy
 from crossaisle.data.vocabulary import Rows, Vocabulary
 from crossaisle.errors import ConfigError, DataError, UnknownIdError, nearest

@@ -1,0 +1,1 @@
+"""What a model may learn from, and the cases it is asked about afterwards."""
