@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crossaisle.encoders.image import WIDTHS
+from crossaisle.encoders.images.image_encoder import WIDTHS
 
 Image = pytest.importorskip("PIL.Image", reason="needs  pip install 'crossaisle[image]'")
 onnx = pytest.importorskip("onnx", reason="needs  pip install 'crossaisle[train]'")

@@ -85,7 +85,7 @@ class TestPictureSimilarity(ScorerContract):
     def test_new_pictures_are_read_as_those_of_the_catalogue_were(
         self, shop: Dataset, tmp_path: Path
     ) -> None:
-        from crossaisle.encoders.image import open_image_encoder
+        from crossaisle.encoders.images.image_encoder import open_image_encoder
 
         fitted = self.make().fit(shop)
         encoder = open_image_encoder(self.encoder)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crossaisle.encoders.opening import open_encoder
+from crossaisle.encoders.loading import open_encoder
 from crossaisle.encoders.projection import Projection
 from crossaisle.encoders.static import StaticEncoder
 from crossaisle.errors import ConfigError, CrossaisleError, FetchError

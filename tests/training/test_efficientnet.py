@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs  pip install 'crossaisle[train]'")
 
-from crossaisle.encoders.image import SIZE, WIDTHS  # noqa: E402
+from crossaisle.encoders.images.image_encoder import SIZE, WIDTHS  # noqa: E402
 from crossaisle.errors import FetchError  # noqa: E402
 from crossaisle.training.efficientnet import EfficientNetLite0, convert  # noqa: E402
 

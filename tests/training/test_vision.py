@@ -13,7 +13,7 @@ pytest.importorskip("onnxscript", reason="needs pip install 'crossaisle[train]'"
 pytest.importorskip("PIL", reason="needs pip install 'crossaisle[image]'")
 
 from crossaisle import cli
-from crossaisle.encoders.image import VisionEncoder, open_image_encoder
+from crossaisle.encoders.images.image_encoder import VisionEncoder, open_image_encoder
 from crossaisle.errors import FetchError
 from crossaisle.training.vision import PREPROCESSOR, export_vision
 from tests.encoders.tiny_pictures import png

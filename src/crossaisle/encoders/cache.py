@@ -15,7 +15,7 @@ import numpy as np
 
 from crossaisle.data.history import Floats
 from crossaisle.encoders.base import Encoder, unit_rows
-from crossaisle.encoders.opening import open_encoder
+from crossaisle.encoders.loading import open_encoder
 from crossaisle.fetch import cache_dir
 from crossaisle.progress import bar
 

@@ -61,7 +61,7 @@ class PictureSimilarity(ReadingModel):
         self.hosts = tuple(self.hosts)  # a list where they come from JSON
 
     def fit(self, dataset: Dataset, *, progress: bool = False) -> PictureSimilarity:
-        from crossaisle.encoders.image import open_image_encoder
+        from crossaisle.encoders.images.image_encoder import open_image_encoder
 
         encoder = open_image_encoder(self.encoder, hosts=self.hosts)
         raw = encoder.encode([source or None for source in dataset.items["image"]], progress=progress)

@@ -17,7 +17,7 @@ from crossaisle.data.datasets import pull_catalogue
 from crossaisle.data.history import Floats
 from crossaisle.encoders.base import unit_rows
 from crossaisle.encoders.cache import pretrained
-from crossaisle.encoders.image import open_image_encoder
+from crossaisle.encoders.images.image_encoder import open_image_encoder
 from crossaisle.encoders.tfidf import TfidfEncoder
 from crossaisle.evaluate.files import write_json
 from crossaisle.evaluate.results import result_row

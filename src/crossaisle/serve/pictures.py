@@ -23,7 +23,7 @@ from crossaisle.serve.store import Busy, Picture
 
 if TYPE_CHECKING:
     from crossaisle.encoders.fetching import Hosts
-    from crossaisle.encoders.image import ImageEncoder
+    from crossaisle.encoders.images.image_encoder import ImageEncoder
 
 T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
@@ -147,8 +147,8 @@ class Pictures:
 
     def ready(self, eye: PictureSimilarity) -> ImageEncoder:
         """The encoder that the model was fitted with; raises where it or pillow is not installed."""
-        from crossaisle.encoders.image import open_image_encoder
-        from crossaisle.encoders.pictures import require_pillow
+        from crossaisle.encoders.images.image_encoder import open_image_encoder
+        from crossaisle.encoders.images.read_picture import require_pillow
 
         require_pillow()
         if eye.sees not in self._encoders:
@@ -165,7 +165,7 @@ class Pictures:
         """What an encoder sees, the same as when a model is fitted. Slow: not in the event loop."""
         from crossaisle.encoders.base import unit_rows
         from crossaisle.encoders.cache import content_key
-        from crossaisle.encoders.pictures import read_picture
+        from crossaisle.encoders.images.read_picture import read_picture
 
         where = "the picture at that address" if address else "the picture"
         if not content:

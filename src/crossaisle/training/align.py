@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from crossaisle.data.history import Floats
-from crossaisle.encoders.align import SIDES, Alignment, Head, Side
+from crossaisle.encoders.images.alignment import SIDES, Alignment, Head, Side
 from crossaisle.errors import ConfigError
 from crossaisle.progress import bar
 

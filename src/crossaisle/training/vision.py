@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from crossaisle.artifact import writing
 from crossaisle.config import HUB_NAME
 from crossaisle.encoders.base import unit_rows
-from crossaisle.encoders.image import SETTINGS, VisionEncoder
+from crossaisle.encoders.images.image_encoder import SETTINGS, VisionEncoder
 from crossaisle.errors import ArtifactError, FetchError
 from crossaisle.fetch import hub_folder
 from crossaisle.training.backbone import read_checkpoint

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crossaisle.encoders.image import ImageEncoder, colours, open_image_encoder, prepare
-from crossaisle.encoders.opening import open_encoder
+from crossaisle.encoders.images.image_encoder import ImageEncoder, colours, open_image_encoder, prepare
+from crossaisle.encoders.loading import open_encoder
 from crossaisle.errors import ConfigError, FetchError
 from tests.encoders.tiny_pictures import picture_encoder, png
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crossaisle.encoders import video
-from crossaisle.encoders.image import ImageEncoder
-from crossaisle.encoders.video import is_video, video_frames
+from crossaisle.encoders.images import video
+from crossaisle.encoders.images.image_encoder import ImageEncoder
+from crossaisle.encoders.images.video import is_video, video_frames
 from crossaisle.errors import DataError
 from tests.encoders.tiny_pictures import picture_encoder, png
 

@@ -15,9 +15,9 @@ from crossaisle.artifact import sha256
 from crossaisle.data.history import Floats
 from crossaisle.encoders.base import unit_rows
 from crossaisle.encoders.cache import VectorFile, content_key
+from crossaisle.encoders.images.read_picture import Picture, picture_bytes, read_picture, require_pillow
+from crossaisle.encoders.images.video import is_video, video_frames
 from crossaisle.encoders.mapped import read_session
-from crossaisle.encoders.pictures import Picture, picture_bytes, read_picture, require_pillow
-from crossaisle.encoders.video import is_video, video_frames
 from crossaisle.encoders.weights import image_folder, onnx_file
 from crossaisle.errors import DataError, FetchError
 from crossaisle.fetch import cache_dir

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crossaisle.encoders.align import Alignment, Fusion, Head
+from crossaisle.encoders.images.alignment import Alignment, Fusion, Head
 from crossaisle.errors import ArtifactError
 
 

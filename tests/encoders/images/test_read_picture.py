@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from crossaisle.encoders.pictures import MAX_BYTES, picture_bytes, read_picture
+from crossaisle.encoders.images.read_picture import MAX_BYTES, picture_bytes, read_picture
 from crossaisle.errors import DataError
 
 Image = pytest.importorskip("PIL.Image", reason="needs  pip install 'crossaisle[image]'")
