@@ -317,9 +317,9 @@ def shop_of_long_ids(folder: Path, n: int = 4900) -> tuple[Path, list[str], list
 
     from crossaisle.data.ingest.importer import import_frames
     from crossaisle.models.blend import Blend
-    from crossaisle.models.content import TfidfSimilarity
-    from crossaisle.models.item_knn import ItemKNN
-    from crossaisle.models.popularity import Popularity
+    from crossaisle.models.scorers.content import TfidfSimilarity
+    from crossaisle.models.scorers.item_knn import ItemKNN
+    from crossaisle.models.scorers.popularity import Popularity
     from crossaisle.recommend import Recommender
 
     rng = random.Random(0)

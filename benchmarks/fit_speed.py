@@ -13,8 +13,8 @@ from pathlib import Path
 
 from crossaisle.data.datasets import load_catalogue
 from crossaisle.encoders import cache
-from crossaisle.models.content import EncoderSimilarity, TfidfSimilarity
-from crossaisle.models.linear import SLIT
+from crossaisle.models.scorers.content import EncoderSimilarity, TfidfSimilarity
+from crossaisle.models.scorers.linear import SLIT
 from crossaisle.pipeline.fitting import fit_parts, peak_mb
 
 

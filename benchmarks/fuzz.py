@@ -55,7 +55,7 @@ def seeing() -> dict[str, Any]:
     """The part that looks at pictures, where its encoder is on this machine."""
     from crossaisle.encoders.weights import image_folder
     from crossaisle.errors import FetchError
-    from crossaisle.models.pictures import PictureSimilarity
+    from crossaisle.models.scorers.picture_similarity import PictureSimilarity
 
     try:
         image_folder()
@@ -69,9 +69,9 @@ def small_model(folder: Path) -> Path:
     """Two saved models, `model` and `model-2`, of a small made-up shop."""
     from crossaisle.data.ingest.importer import import_frames
     from crossaisle.models.blend import Blend
-    from crossaisle.models.content import TfidfSimilarity
-    from crossaisle.models.item_knn import ItemKNN
-    from crossaisle.models.popularity import Popularity
+    from crossaisle.models.scorers.content import TfidfSimilarity
+    from crossaisle.models.scorers.item_knn import ItemKNN
+    from crossaisle.models.scorers.popularity import Popularity
     from crossaisle.recommend import Recommender
 
     rng = random.Random(0)

@@ -29,10 +29,10 @@ from crossaisle.encoders.cache import pretrained
 from crossaisle.encoders.whiten import Whitening
 from crossaisle.models.base import Scorer, pack_words
 from crossaisle.models.blend import Blend
-from crossaisle.models.category_link import CategoryLink
-from crossaisle.models.content import EncoderSimilarity, TfidfSimilarity
-from crossaisle.models.item_knn import ItemKNN
-from crossaisle.models.popularity import Popularity
+from crossaisle.models.scorers.category_link import CategoryLink
+from crossaisle.models.scorers.content import EncoderSimilarity, TfidfSimilarity
+from crossaisle.models.scorers.item_knn import ItemKNN
+from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.recommend import Recommender
 from crossaisle.serve.histories import LiveHistories
 from crossaisle.serve.live import LiveShop

@@ -23,10 +23,10 @@ from fuzz import service
 from crossaisle.data.datasets import pull_catalogue
 from crossaisle.data.ingest.importer import import_frames
 from crossaisle.models.blend import Blend
-from crossaisle.models.content import TfidfSimilarity
-from crossaisle.models.item_knn import ItemKNN
-from crossaisle.models.pictures import PictureSimilarity
-from crossaisle.models.popularity import Popularity
+from crossaisle.models.scorers.content import TfidfSimilarity
+from crossaisle.models.scorers.item_knn import ItemKNN
+from crossaisle.models.scorers.picture_similarity import PictureSimilarity
+from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.recommend import Recommender
 
 KINDS = ["articleType", "gender"]

@@ -21,9 +21,9 @@ from crossaisle.data.query import PLACEMENTS, Query
 from crossaisle.data.vocabulary import Rows
 from crossaisle.errors import ArtifactError, ConfigError, UnknownIdError
 from crossaisle.models.blend import Blend
-from crossaisle.models.frequency import Frequency
-from crossaisle.models.item_knn import ItemKNN
-from crossaisle.models.popularity import Popularity
+from crossaisle.models.scorers.frequency import Frequency
+from crossaisle.models.scorers.item_knn import ItemKNN
+from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.recommend import Recommender
 from tests.models.shops import tiny_shop
 

@@ -21,8 +21,8 @@ from crossaisle.data.vocabulary import Rows
 from crossaisle.errors import ConfigError, shorten
 from crossaisle.explain import Explanation, Part, category_name, explain
 from crossaisle.models.blend import Blend
-from crossaisle.models.popularity import Popularity
-from crossaisle.models.saved import load_blend, save_blend
+from crossaisle.models.persistence import load_blend, save_blend
+from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.policy.arrange import arrange, relevance_kept
 from crossaisle.policy.diversify import SimilarItems, Similarity, path_similarity
 from crossaisle.policy.filters import Mask, in_categories, in_price_band, of_placement, rows_mask

@@ -10,8 +10,8 @@ import pytest
 from crossaisle import cli
 from crossaisle.data.query import PLACEMENTS
 from crossaisle.models.blend import Blend
-from crossaisle.models.item_knn import ItemKNN
-from crossaisle.models.popularity import Popularity
+from crossaisle.models.scorers.item_knn import ItemKNN
+from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.recommend import Recommender
 from tests.models.shops import tiny_shop
 

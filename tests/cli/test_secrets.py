@@ -16,7 +16,7 @@ from crossaisle.cli import streaming
 from crossaisle.cli.app import app
 from crossaisle.errors import HOSTS, cleaned, shorten, shown
 from crossaisle.models.blend import Blend
-from crossaisle.models.popularity import Popularity
+from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.recommend import Recommender
 from tests.cli.test_main import leaves
 from tests.models.shops import tiny_shop

@@ -12,7 +12,7 @@ from crossaisle.encoders import multilingual, weights
 from crossaisle.encoders.cache import pretrained
 from crossaisle.encoders.multilingual import UseEncoder
 from crossaisle.errors import MissingDependencyError
-from crossaisle.models.content import EncoderSimilarity
+from crossaisle.models.scorers.content import EncoderSimilarity
 
 PAIRS = (
     ("跑步鞋", "running shoes"),

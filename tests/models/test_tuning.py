@@ -9,7 +9,7 @@ from crossaisle.data.history import Floats, Histories
 from crossaisle.data.splits.cases import Cases
 from crossaisle.data.splits.split import leave_last_out
 from crossaisle.models.base import Scorer
-from crossaisle.models.popularity import Popularity
+from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.models.tuning import Question, allowed_candidates, tune
 from tests.models.shops import tiny_shop
 

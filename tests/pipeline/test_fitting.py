@@ -11,7 +11,7 @@ import pytest
 from crossaisle.config import ModelConfig, SplitConfig
 from crossaisle.data.dataset import Dataset
 from crossaisle.errors import ConfigError
-from crossaisle.models.recipe import buys_again, default_parts
+from crossaisle.models.defaults import buys_again, default_parts
 from crossaisle.pipeline.fitting import fit, split_of
 from crossaisle.pipeline.measuring import MODEL, measure, measure_carts
 from tests.data.splits.test_carts import with_baskets

@@ -22,9 +22,9 @@ from benchmarks.local_servers import Missing, Postgres
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay
 from crossaisle.models.blend import Blend
-from crossaisle.models.content import TfidfSimilarity
-from crossaisle.models.item_knn import ItemKNN
-from crossaisle.models.popularity import Popularity
+from crossaisle.models.scorers.content import TfidfSimilarity
+from crossaisle.models.scorers.item_knn import ItemKNN
+from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.recommend import Recommender
 from crossaisle.serve.app import create_app
 from crossaisle.serve.connections import config

@@ -16,8 +16,8 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.encoders import weights
 from crossaisle.errors import FetchError
 from crossaisle.models.blend import Blend
-from crossaisle.models.content import EncoderSimilarity
-from crossaisle.models.popularity import Popularity
+from crossaisle.models.scorers.content import EncoderSimilarity
+from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.recommend import Recommender
 from crossaisle.serve.service import Service
 from tests.encoders import tiny

@@ -17,8 +17,8 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.encoders import onnx
 from crossaisle.errors import ConfigError, ServiceError
 from crossaisle.models.blend import Blend
-from crossaisle.models.content import EncoderSimilarity
-from crossaisle.models.popularity import Popularity
+from crossaisle.models.scorers.content import EncoderSimilarity
+from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.recommend import Recommender
 from crossaisle.serve import doors, guard
 from crossaisle.serve.app import create_app

@@ -18,8 +18,8 @@ from crossaisle.data.history import Histories
 from crossaisle.data.query import Query
 from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.models.blend import Blend
-from crossaisle.models.item_knn import ItemKNN
-from crossaisle.models.popularity import Popularity
+from crossaisle.models.scorers.item_knn import ItemKNN
+from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.recommend import Recommender
 from crossaisle.serve import trends
 from crossaisle.serve.histories import LiveHistories

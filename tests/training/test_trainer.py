@@ -16,7 +16,7 @@ from crossaisle.data.history import Decay
 from crossaisle.data.splits.split import leave_last_out
 from crossaisle.encoders.whiten import Whitening
 from crossaisle.errors import ArtifactError, ConfigError, DataError
-from crossaisle.models.content import EncoderSimilarity
+from crossaisle.models.scorers.content import EncoderSimilarity
 from crossaisle.train_config import TrainConfig
 from crossaisle.training.backbone import Backbone
 from crossaisle.training.layers import LastLayers, with_projection

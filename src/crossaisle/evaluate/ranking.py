@@ -23,7 +23,7 @@ from crossaisle.evaluate.candidates import Candidates, count, packed
 from crossaisle.evaluate.logloss import TargetLoss
 from crossaisle.evaluate.scoring import Score, scored
 from crossaisle.evaluate.slices import Slice
-from crossaisle.models.top import top_k
+from crossaisle.models.topk import top_k
 
 Floats64 = npt.NDArray[np.float64]
 BATCH_BYTES = 48 << 20

@@ -12,7 +12,7 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats, Histories
 from crossaisle.data.vocabulary import Rows, Vocabulary
 from crossaisle.errors import ArtifactError, CrossaisleError
-from crossaisle.models.top import Mask, best_rows
+from crossaisle.models.topk import Mask, best_rows
 
 Arrays = dict[str, np.ndarray]
 LARGE = 50_000

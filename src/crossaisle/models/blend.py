@@ -11,7 +11,7 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats, Histories
 from crossaisle.data.vocabulary import Rows
 from crossaisle.models.base import Scorer
-from crossaisle.models.top import Mask
+from crossaisle.models.topk import Mask
 
 
 @dataclass(kw_only=True)

@@ -9,16 +9,16 @@ from typing import Any, get_type_hints
 
 from crossaisle.errors import ArtifactError, nearest
 from crossaisle.models.base import Scorer
-from crossaisle.models.borrowed import BorrowedBehaviour
-from crossaisle.models.category_link import CategoryLink
-from crossaisle.models.complement import ComplementSoftmax
-from crossaisle.models.content import EncoderSimilarity, TfidfSimilarity
-from crossaisle.models.frequency import Frequency
-from crossaisle.models.item_knn import ItemKNN
-from crossaisle.models.linear import EASE, SLIT
-from crossaisle.models.pictures import PictureSimilarity
-from crossaisle.models.popularity import Popularity
-from crossaisle.models.spectral import SpectralEASE
+from crossaisle.models.scorers.behaviour_transfer import BorrowedBehaviour
+from crossaisle.models.scorers.category_link import CategoryLink
+from crossaisle.models.scorers.complement import ComplementSoftmax
+from crossaisle.models.scorers.content import EncoderSimilarity, TfidfSimilarity
+from crossaisle.models.scorers.frequency import Frequency
+from crossaisle.models.scorers.item_knn import ItemKNN
+from crossaisle.models.scorers.linear import EASE, SLIT
+from crossaisle.models.scorers.picture_similarity import PictureSimilarity
+from crossaisle.models.scorers.popularity import Popularity
+from crossaisle.models.scorers.spectral import SpectralEASE
 
 _CLASSES = (
     Popularity,

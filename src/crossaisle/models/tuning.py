@@ -12,7 +12,7 @@ from crossaisle.data.history import Floats, Histories
 from crossaisle.data.splits.cases import Cases
 from crossaisle.data.taxonomy import Taxonomy
 from crossaisle.models.base import Scorer
-from crossaisle.models.top import top_k
+from crossaisle.models.topk import top_k
 from crossaisle.progress import bar
 
 K = 10

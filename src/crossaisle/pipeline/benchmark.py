@@ -13,7 +13,7 @@ from crossaisle.data.splits.carts import has_baskets
 from crossaisle.errors import ConfigError, nearest, shown
 from crossaisle.evaluate.files import write_json
 from crossaisle.models.base import Scorer
-from crossaisle.models.linear import EASE
+from crossaisle.models.scorers.linear import EASE
 from crossaisle.pipeline.fitting import fit
 from crossaisle.pipeline.measuring import measure, measure_carts
 from crossaisle.pipeline.running import Say, silent, split_of_known

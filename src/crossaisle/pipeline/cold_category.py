@@ -24,10 +24,10 @@ from crossaisle.evaluate.files import write_json
 from crossaisle.evaluate.metrics import middle_rank, ndcg_of_one
 from crossaisle.evaluate.results import result_row
 from crossaisle.evaluate.significance import Bootstrap
-from crossaisle.models.borrowed import BorrowedBehaviour
-from crossaisle.models.content import EncoderSimilarity, TfidfSimilarity
-from crossaisle.models.opening import opening_popularity
-from crossaisle.models.recipe import buys_again
+from crossaisle.models.defaults import buys_again
+from crossaisle.models.scorers.behaviour_transfer import BorrowedBehaviour
+from crossaisle.models.scorers.cold_prior import opening_popularity
+from crossaisle.models.scorers.content import EncoderSimilarity, TfidfSimilarity
 from crossaisle.pipeline.fitting import peak_mb
 from crossaisle.pipeline.running import Say, silent
 

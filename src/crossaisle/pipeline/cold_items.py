@@ -24,8 +24,8 @@ from crossaisle.evaluate.metrics import middle_rank, ndcg_of_one
 from crossaisle.evaluate.results import result_row
 from crossaisle.evaluate.scoring import Score
 from crossaisle.evaluate.significance import Bootstrap
-from crossaisle.models.borrowed import BorrowedBehaviour
-from crossaisle.models.content import EncoderSimilarity, TfidfSimilarity
+from crossaisle.models.scorers.behaviour_transfer import BorrowedBehaviour
+from crossaisle.models.scorers.content import EncoderSimilarity, TfidfSimilarity
 from crossaisle.pipeline.fitting import peak_mb
 from crossaisle.pipeline.running import Say, silent
 from crossaisle.train_config import Moves, TrainConfig

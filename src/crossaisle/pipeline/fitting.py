@@ -22,7 +22,7 @@ from crossaisle.data.splits.split import basket_split, leave_last_out, temporal_
 from crossaisle.errors import ConfigError
 from crossaisle.models.base import Scorer
 from crossaisle.models.blend import Blend
-from crossaisle.models.recipe import BESIDE, buys_again, default_parts
+from crossaisle.models.defaults import BESIDE, buys_again, default_parts
 from crossaisle.models.tuning import Question, tune
 from crossaisle.progress import bar
 from crossaisle.recommend import Recommender

@@ -24,8 +24,8 @@ from crossaisle.evaluate.results import result_row
 from crossaisle.evaluate.significance import Bootstrap
 from crossaisle.models import registry
 from crossaisle.models.base import Scorer
-from crossaisle.models.content import EncoderSimilarity, TfidfSimilarity
-from crossaisle.models.popularity import Popularity
+from crossaisle.models.scorers.content import EncoderSimilarity, TfidfSimilarity
+from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.pipeline.fitting import peak_mb, split_of
 from crossaisle.pipeline.running import Say, silent, split_of_known
 from crossaisle.progress import bar

@@ -1,6 +1,6 @@
 """`benchmark zh-groceries`: the type of a Chinese product that is new to the shop, from its name alone.
 
-Each product is held out in turn; its type is that of the nearest prototype (`models/prototypes.py`), made
+Each product is held out in turn; its type is that of the nearest prototype (`models/scorers/prototypes.py`), made
 of the names of the other products and of the types. No purchase is read and nothing is trained.
 """
 
@@ -19,7 +19,7 @@ from crossaisle.encoders.tfidf import TfidfEncoder
 from crossaisle.evaluate.files import write_json
 from crossaisle.evaluate.results import result_row
 from crossaisle.evaluate.significance import Bootstrap
-from crossaisle.models.prototypes import Labels, PrototypeRule, View, classify
+from crossaisle.models.scorers.prototypes import Labels, PrototypeRule, View, classify
 from crossaisle.pipeline.running import Say, silent
 from crossaisle.progress import bar
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from crossaisle.errors import ConflictError, CrossaisleError, DataError, FetchError, shorten
-from crossaisle.models.pictures import PictureSimilarity
+from crossaisle.models.scorers.picture_similarity import PictureSimilarity
 from crossaisle.recommend import Recommender
 from crossaisle.serve.store import Busy, Picture
 

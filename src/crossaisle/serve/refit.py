@@ -25,8 +25,8 @@ from crossaisle.evaluate import metrics
 from crossaisle.evaluate.guard import Verdict, guard
 from crossaisle.evaluate.metrics import Relevant
 from crossaisle.models.blend import Blend
-from crossaisle.models.pictures import PictureSimilarity
-from crossaisle.models.top import top_k
+from crossaisle.models.scorers.picture_similarity import PictureSimilarity
+from crossaisle.models.topk import top_k
 from crossaisle.pipeline.fitting import fit_parts
 from crossaisle.recommend import Recommender
 from crossaisle.serve.forgotten import Forgotten

@@ -20,7 +20,7 @@ from crossaisle.api_types import CategoryLinks
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats
 from crossaisle.data.vocabulary import Rows
-from crossaisle.models.popularity import Popularity
+from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.recommend import Recommender
 from crossaisle.serve.histories import LiveHistories
 

@@ -12,15 +12,15 @@ import httpx
 import pytest
 
 from crossaisle.models.blend import Blend
-from crossaisle.models.content import TfidfSimilarity
-from crossaisle.models.item_knn import ItemKNN
-from crossaisle.models.pictures import PictureSimilarity
-from crossaisle.models.popularity import Popularity
+from crossaisle.models.scorers.content import TfidfSimilarity
+from crossaisle.models.scorers.item_knn import ItemKNN
+from crossaisle.models.scorers.picture_similarity import PictureSimilarity
+from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.recommend import Recommender
 from crossaisle.serve.service import Service
 from tests.encoders.tiny_pictures import png, vision_encoder
+from tests.models.scorers.test_picture_similarity import with_pictures
 from tests.models.shops import tiny_shop
-from tests.models.test_pictures import with_pictures
 
 MILK, BREAD, SPADE = (251, 249, 202), (241, 219, 152), (22, 41, 58)
 PNG = {"content-type": "image/png"}

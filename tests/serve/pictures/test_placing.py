@@ -17,7 +17,7 @@ import pytest
 
 from crossaisle.client import Client
 from crossaisle.errors import ConfigError, ServiceError
-from crossaisle.models.pictures import PictureSimilarity
+from crossaisle.models.scorers.picture_similarity import PictureSimilarity
 from crossaisle.recommend import Recommender
 from crossaisle.serve import pictures, resembling
 from crossaisle.serve.board import Board

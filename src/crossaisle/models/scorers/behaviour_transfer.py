@@ -14,8 +14,8 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay, Floats, Histories
 from crossaisle.encoders.tfidf import TfidfEncoder
 from crossaisle.models.base import Scorer
-from crossaisle.models.itemwise import keep_strongest
-from crossaisle.models.top import top_k
+from crossaisle.models.scorers.item_item import keep_strongest
+from crossaisle.models.topk import top_k
 
 _BLOCK = 1024  # rows of cosines held at once
 _REACH = 8  # places of a history that count as together: exp(-7 / 3) is 10 %
@@ -62,7 +62,7 @@ class BorrowedBehaviour(Scorer):
     def fit(self, dataset: Dataset) -> BorrowedBehaviour:
         texts: list[Any] = [TfidfEncoder(min_df=2).fit_transform(dataset.item_texts)]
         if self.encoder != "none":
-            from crossaisle.models.content import EncoderSimilarity
+            from crossaisle.models.scorers.content import EncoderSimilarity
 
             texts.append(EncoderSimilarity(encoder=self.encoder).fit(dataset).vectors_)
         return self.fit_texts(dataset, texts)

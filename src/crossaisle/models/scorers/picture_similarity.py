@@ -17,7 +17,7 @@ from crossaisle.data.vocabulary import Vocabulary
 from crossaisle.encoders.projection import Projection
 from crossaisle.errors import FetchError
 from crossaisle.models.base import pack_words, unpack_words
-from crossaisle.models.content import ReadingModel
+from crossaisle.models.scorers.content import ReadingModel
 
 if TYPE_CHECKING:
     from crossaisle.encoders.fetching import Hosts

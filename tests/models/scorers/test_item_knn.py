@@ -5,9 +5,9 @@ import pytest
 from scipy import sparse
 
 from crossaisle.data.history import Decay, Histories
-from crossaisle.models import item_knn
-from crossaisle.models.item_knn import ItemKNN
-from crossaisle.models.itemwise import keep_strongest
+from crossaisle.models.scorers import item_knn
+from crossaisle.models.scorers.item_item import keep_strongest
+from crossaisle.models.scorers.item_knn import ItemKNN
 from tests.data.splits.test_carts import with_baskets
 from tests.models.contract import ScorerContract
 from tests.models.shops import tiny_shop

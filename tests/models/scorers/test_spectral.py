@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from crossaisle.data.history import Decay, Histories
-from crossaisle.models.spectral import SpectralEASE
+from crossaisle.models.scorers.spectral import SpectralEASE
 from tests.models.contract import ScorerContract
+from tests.models.scorers.test_linear import by_hand
 from tests.models.shops import tiny_shop
-from tests.models.test_linear import by_hand
 
 
 class TestSpectralEASE(ScorerContract):

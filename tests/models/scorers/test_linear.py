@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from crossaisle.data.history import Histories
-from crossaisle.models.linear import EASE, SLIT, inverse_of_gram
+from crossaisle.models.scorers.linear import EASE, SLIT, inverse_of_gram
 from tests.models.contract import ScorerContract
 from tests.models.shops import tiny_shop
 

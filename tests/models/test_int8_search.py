@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from crossaisle.models import nearest
-from crossaisle.models.nearest import NearestRows
+from crossaisle.models import int8_search
+from crossaisle.models.int8_search import NearestRows
 
 
 def clustered(n: int, d: int, seed: int = 0) -> np.ndarray:
@@ -29,7 +29,7 @@ def test_nearly_all_of_the_best_hundred_are_among_few_hundred_found(
     if compiled:
         pytest.importorskip("numba", reason="needs pip install 'crossaisle[large]'")
     else:
-        monkeypatch.setattr(nearest, "find_spec", lambda name: None)
+        monkeypatch.setattr(int8_search, "find_spec", lambda name: None)
     vectors = clustered(20_000, 96)
     rng = np.random.default_rng(1)
     # Sums of a few items, as histories are.
@@ -56,7 +56,7 @@ def test_odd_sizes() -> None:
 
 
 def test_known_rows_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nearest, "_BLOCK", 10)
+    monkeypatch.setattr(int8_search, "_BLOCK", 10)
     vectors = clustered(67, 8)
     vectors[[0, 66]] = 0.0
     rows = NearestRows.of(vectors)

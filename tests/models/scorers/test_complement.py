@@ -7,7 +7,7 @@ from scipy import sparse
 from scipy.special import ndtr
 
 from crossaisle.data.history import Histories
-from crossaisle.models.complement import ComplementSoftmax, _Adam, _Learning
+from crossaisle.models.scorers.complement import ComplementSoftmax, _Adam, _Learning
 from tests.models.contract import ScorerContract
 from tests.models.shops import tiny_shop
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from crossaisle.data.history import Floats
 from crossaisle.data.vocabulary import Rows
-from crossaisle.models.top import Mask, top_k
+from crossaisle.models.topk import Mask, top_k
 
 _BLOCK = 32_768
 """Rows read at once where whole matrices would not fit beside each other."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from crossaisle.data.history import Histories
-from crossaisle.models.category_link import CategoryLink
+from crossaisle.models.scorers.category_link import CategoryLink
 from tests.models.contract import ScorerContract
 from tests.models.shops import tiny_shop
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from crossaisle.data.history import Decay
-from crossaisle.models.frequency import Frequency
+from crossaisle.models.scorers.frequency import Frequency
 from tests.models.contract import ScorerContract
 from tests.models.shops import tiny_shop
 

@@ -10,15 +10,15 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay
 from crossaisle.data.splits.carts import has_baskets
 from crossaisle.models.base import Scorer
-from crossaisle.models.category_link import CategoryLink
-from crossaisle.models.complement import ComplementSoftmax
-from crossaisle.models.content import EncoderSimilarity, TfidfSimilarity
-from crossaisle.models.frequency import Frequency
-from crossaisle.models.item_knn import ItemKNN
-from crossaisle.models.linear import EASE, SLIT
-from crossaisle.models.pictures import PictureSimilarity, pictures_at_hand
-from crossaisle.models.popularity import Popularity
-from crossaisle.models.spectral import SpectralEASE
+from crossaisle.models.scorers.category_link import CategoryLink
+from crossaisle.models.scorers.complement import ComplementSoftmax
+from crossaisle.models.scorers.content import EncoderSimilarity, TfidfSimilarity
+from crossaisle.models.scorers.frequency import Frequency
+from crossaisle.models.scorers.item_knn import ItemKNN
+from crossaisle.models.scorers.linear import EASE, SLIT
+from crossaisle.models.scorers.picture_similarity import PictureSimilarity, pictures_at_hand
+from crossaisle.models.scorers.popularity import Popularity
+from crossaisle.models.scorers.spectral import SpectralEASE
 
 BESIDE = "basket_knn"
 """The part that only `goes_with` asks, in a shop whose users have baskets."""

@@ -15,7 +15,7 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay, Floats, Histories
 from crossaisle.data.vocabulary import Rows
 from crossaisle.models.base import Scorer, pack_words, unpack_words
-from crossaisle.models.top import Mask, best_rows
+from crossaisle.models.topk import Mask, best_rows
 from crossaisle.sharing import shared
 
 _DENSE_CELLS = 50_000_000

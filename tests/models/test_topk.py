@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossaisle.models.top import top_k
+from crossaisle.models.topk import top_k
 
 
 @given(seed=st.integers(0, 2**32 - 1), n=st.integers(0, 4), width=st.integers(1, 400), data=st.data())

@@ -12,8 +12,8 @@ from scipy import linalg, sparse
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay, Floats, Histories
-from crossaisle.models.itemwise import ItemWeights
-from crossaisle.models.top import top_k
+from crossaisle.models.scorers.item_item import ItemWeights
+from crossaisle.models.topk import top_k
 
 _BLOCK = 1024  # rows of a weight matrix held dense at once
 _LONGEST = 12  # places a source or target reaches: exp(-12 / 2) is 0.2 %

@@ -20,8 +20,8 @@ from crossaisle.encoders.tfidf import TfidfEncoder
 from crossaisle.encoders.whiten import Whitening
 from crossaisle.errors import ArtifactError
 from crossaisle.models.base import LARGE, Arrays, Scorer, pack_words, unpack_words
-from crossaisle.models.nearest import NearestRows
-from crossaisle.models.top import Mask
+from crossaisle.models.int8_search import NearestRows
+from crossaisle.models.topk import Mask
 
 if TYPE_CHECKING:
     from crossaisle.encoders.cache import CachedEncoder

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from crossaisle.models.popularity import Popularity
+from crossaisle.models.scorers.popularity import Popularity
 from tests.models.contract import ScorerContract
 from tests.models.shops import FIRST_DAY, tiny_shop
 

@@ -7,7 +7,7 @@ import pytest
 
 from crossaisle.data.history import Histories
 from crossaisle.models.base import Scorer
-from crossaisle.models.content import EncoderSimilarity, TfidfSimilarity
+from crossaisle.models.scorers.content import EncoderSimilarity, TfidfSimilarity
 from tests.models.contract import ScorerContract
 from tests.models.shops import tiny_shop
 

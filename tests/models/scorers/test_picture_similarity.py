@@ -11,8 +11,8 @@ import pytest
 
 from crossaisle.config import ModelConfig
 from crossaisle.data.dataset import Dataset
-from crossaisle.models.pictures import PictureSimilarity, pictures_at_hand
-from crossaisle.models.recipe import default_parts
+from crossaisle.models.defaults import default_parts
+from crossaisle.models.scorers.picture_similarity import PictureSimilarity, pictures_at_hand
 from tests.encoders.tiny_pictures import picture_encoder, png
 from tests.models.contract import ScorerContract
 from tests.models.shops import one_user, tiny_shop

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from crossaisle.data.dataset import Dataset
-from crossaisle.models.itemwise import ItemWeights, keep_strongest
+from crossaisle.models.scorers.item_item import ItemWeights, keep_strongest
 
 _AT_ONCE = 5_000_000  # co-occurrences held at once: at most 40 MB of csr and as much again beside it
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from crossaisle.data.history import Histories
 from crossaisle.models.base import Scorer
-from crossaisle.models.borrowed import BorrowedBehaviour
+from crossaisle.models.scorers.behaviour_transfer import BorrowedBehaviour
 from tests.models.contract import ScorerContract
 from tests.models.shops import tiny_shop
 

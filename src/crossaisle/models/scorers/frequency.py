@@ -12,7 +12,7 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay, Floats, Histories
 from crossaisle.data.vocabulary import Rows
 from crossaisle.models.base import Scorer
-from crossaisle.models.top import Mask, values_at
+from crossaisle.models.topk import Mask, values_at
 
 
 @dataclass(kw_only=True)

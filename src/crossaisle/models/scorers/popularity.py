@@ -14,7 +14,7 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay, Floats, Histories
 from crossaisle.data.vocabulary import Rows
 from crossaisle.models.base import Scorer
-from crossaisle.models.top import Mask, first_of
+from crossaisle.models.topk import Mask, first_of
 
 
 @dataclass(kw_only=True)
