@@ -320,7 +320,7 @@ def shop_of_long_ids(folder: Path, n: int = 4900) -> tuple[Path, list[str], list
     from crossaisle.models.scorers.content import TfidfSimilarity
     from crossaisle.models.scorers.item_knn import ItemKNN
     from crossaisle.models.scorers.popularity import Popularity
-    from crossaisle.recommend import Recommender
+    from crossaisle.recommend.recommender import Recommender
 
     rng = random.Random(0)
     items = [f"item-{number:05d}-{'x' * 100}" for number in range(n)]

@@ -25,7 +25,7 @@ from typing import Any
 
 from serve import PORT, Connection, load, service
 
-from crossaisle.recommend import Recommender
+from crossaisle.recommend.recommender import Recommender
 
 HEAD = b"GET /api/recommend/x HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: "
 BODY = (

@@ -72,7 +72,7 @@ def small_model(folder: Path) -> Path:
     from crossaisle.models.scorers.content import TfidfSimilarity
     from crossaisle.models.scorers.item_knn import ItemKNN
     from crossaisle.models.scorers.popularity import Popularity
-    from crossaisle.recommend import Recommender
+    from crossaisle.recommend.recommender import Recommender
 
     rng = random.Random(0)
     aisles = [

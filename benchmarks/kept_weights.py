@@ -21,7 +21,7 @@ from crossaisle.evaluate.results import evaluate
 from crossaisle.models.blend import Blend
 from crossaisle.pipeline.fitting import fit, fit_parts
 from crossaisle.pipeline.running import SPLITS
-from crossaisle.recommend import Recommender
+from crossaisle.recommend.recommender import Recommender
 
 
 def main() -> None:

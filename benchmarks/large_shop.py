@@ -33,7 +33,7 @@ from crossaisle.models.scorers.category_link import CategoryLink
 from crossaisle.models.scorers.content import EncoderSimilarity, TfidfSimilarity
 from crossaisle.models.scorers.item_knn import ItemKNN
 from crossaisle.models.scorers.popularity import Popularity
-from crossaisle.recommend import Recommender
+from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.histories import LiveHistories
 from crossaisle.serve.live import LiveShop
 

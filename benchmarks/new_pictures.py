@@ -27,7 +27,7 @@ from crossaisle.models.scorers.content import TfidfSimilarity
 from crossaisle.models.scorers.item_knn import ItemKNN
 from crossaisle.models.scorers.picture_similarity import PictureSimilarity
 from crossaisle.models.scorers.popularity import Popularity
-from crossaisle.recommend import Recommender
+from crossaisle.recommend.recommender import Recommender
 
 KINDS = ["articleType", "gender"]
 SHOWN = 5

@@ -20,7 +20,7 @@ import numpy as np
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.units import SECONDS_PER_DAY
-from crossaisle.recommend import Recommender
+from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.refit import fitted_on, refit
 from crossaisle.serve.store import Event, Store
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from crossaisle.errors import CrossaisleError as CrossaisleError
     from crossaisle.models.base import Scorer as Scorer
     from crossaisle.models.blend import Blend as Blend
-    from crossaisle.recommend import Recommender as Recommender
+    from crossaisle.recommend.recommender import Recommender as Recommender
 
 __version__ = "0.1.0"
 
@@ -30,7 +30,7 @@ _HOME = {
     "CrossaisleError": "crossaisle.errors",
     "Dataset": "crossaisle.data.dataset",
     "Query": "crossaisle.data.query",
-    "Recommender": "crossaisle.recommend",
+    "Recommender": "crossaisle.recommend.recommender",
     "RunConfig": "crossaisle.config",
     "Scorer": "crossaisle.models.base",
     "from_frames": "crossaisle.data.ingest.importer",

@@ -8,7 +8,7 @@ from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from crossaisle.data.query import Placement
-from crossaisle.explain import Explanation
+from crossaisle.recommend.explain import Explanation
 
 T = TypeVar("T")
 DESCRIBED = {"use_attribute_docstrings": True}

@@ -10,7 +10,7 @@ import pytest
 from crossaisle import cli
 from crossaisle.models.blend import Blend
 from crossaisle.models.scorers.popularity import Popularity
-from crossaisle.recommend import Recommender
+from crossaisle.recommend.recommender import Recommender
 from tests.models.shops import tiny_shop
 
 

@@ -12,7 +12,7 @@ from crossaisle.data.query import PLACEMENTS
 from crossaisle.models.blend import Blend
 from crossaisle.models.scorers.item_knn import ItemKNN
 from crossaisle.models.scorers.popularity import Popularity
-from crossaisle.recommend import Recommender
+from crossaisle.recommend.recommender import Recommender
 from tests.models.shops import tiny_shop
 
 

@@ -17,7 +17,7 @@ from crossaisle.cli.app import app
 from crossaisle.errors import HOSTS, cleaned, shorten, shown
 from crossaisle.models.blend import Blend
 from crossaisle.models.scorers.popularity import Popularity
-from crossaisle.recommend import Recommender
+from crossaisle.recommend.recommender import Recommender
 from tests.cli.test_main import leaves
 from tests.models.shops import tiny_shop
 

@@ -25,7 +25,7 @@ from crossaisle.models.blend import Blend
 from crossaisle.models.scorers.content import TfidfSimilarity
 from crossaisle.models.scorers.item_knn import ItemKNN
 from crossaisle.models.scorers.popularity import Popularity
-from crossaisle.recommend import Recommender
+from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.app import create_app
 from crossaisle.serve.connections import config
 from crossaisle.serve.service import Service

@@ -18,7 +18,7 @@ from crossaisle.errors import FetchError
 from crossaisle.models.blend import Blend
 from crossaisle.models.scorers.content import EncoderSimilarity
 from crossaisle.models.scorers.popularity import Popularity
-from crossaisle.recommend import Recommender
+from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.service import Service
 from tests.encoders import tiny
 from tests.serve.conftest import talk

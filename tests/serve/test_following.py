@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from crossaisle.errors import StoreError
-from crossaisle.recommend import Recommender
+from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve import board as boards
 from crossaisle.serve.board import READ, SERVING, Board
 from crossaisle.serve.engines import Connection

@@ -13,7 +13,7 @@ pytest.importorskip("fastapi", reason="needs pip install 'crossaisle[serve]'")
 import httpx
 
 from crossaisle.data.query import Query
-from crossaisle.recommend import Recommender
+from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve import heavy
 from crossaisle.serve.heavy import Heavy, Overloaded, TooMany, is_heavy
 from crossaisle.serve.service import Service

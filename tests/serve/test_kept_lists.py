@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from crossaisle.data.query import Query
-from crossaisle.recommend import Request
+from crossaisle.recommend.recommender import Request
 from crossaisle.serve.live import LiveShop
 from crossaisle.serve.service import Service
 from crossaisle.serve.store import Event

@@ -21,7 +21,7 @@ MODULES = ("models.content", "serve.resembling", "serve.live")
 def large(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     for module in MODULES:
         monkeypatch.setattr(f"crossaisle.{module}.LARGE", 5)
-    monkeypatch.setattr("crossaisle.recommend.NOMINATED", 4)
+    monkeypatch.setattr("crossaisle.recommend.recommender.NOMINATED", 4)
     service = Service.open(model, tmp_path / "store.sqlite")
     assert service.shop.large
     # Where a filter leaves few items, these are scored; never all.

@@ -19,7 +19,7 @@ from crossaisle.errors import ConfigError, ServiceError
 from crossaisle.models.blend import Blend
 from crossaisle.models.scorers.content import EncoderSimilarity
 from crossaisle.models.scorers.popularity import Popularity
-from crossaisle.recommend import Recommender
+from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve import doors, guard
 from crossaisle.serve.app import create_app
 from crossaisle.serve.keys import SCOPES, add_key

@@ -20,7 +20,7 @@ from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.models.blend import Blend
 from crossaisle.models.scorers.item_knn import ItemKNN
 from crossaisle.models.scorers.popularity import Popularity
-from crossaisle.recommend import Recommender
+from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve import trends
 from crossaisle.serve.histories import LiveHistories
 from crossaisle.serve.live import LiveShop

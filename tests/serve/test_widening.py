@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from crossaisle.data.query import Query
-from crossaisle.recommend import Recommender
+from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.histories import LiveHistories
 from crossaisle.serve.live import LiveShop
 
@@ -22,7 +22,7 @@ def test_a_share_that_cannot_be_reached_leaves_no_list_short(
     expected = base.recommend(query)
     for module in ("models.content", "serve.resembling", "serve.live"):
         monkeypatch.setattr(f"crossaisle.{module}.LARGE", 5)
-    monkeypatch.setattr("crossaisle.recommend.NOMINATED", 3)
+    monkeypatch.setattr("crossaisle.recommend.recommender.NOMINATED", 3)
     monkeypatch.setattr("crossaisle.serve.widening.NARROW", narrow)
     (found,) = LiveShop(base, LiveHistories()).slow([query])
     assert not isinstance(found, Exception)

@@ -173,7 +173,7 @@ def describe(
 
     extra: dict[str, Any]
     if Path(source).is_dir():
-        from crossaisle.recommend import Recommender
+        from crossaisle.recommend.recommender import Recommender
 
         recommender = Recommender.load(source)
         dataset, extra = recommender.dataset, {"model": recommender.describe()}

@@ -11,9 +11,9 @@ from crossaisle.cli.controls import Controls, query, with_controls
 from crossaisle.cli.output import AsJson, show_json, show_table, tell, text_of
 
 if TYPE_CHECKING:
-    from crossaisle.answer import RecommendationList
     from crossaisle.data.query import Query
-    from crossaisle.explain import Explanation
+    from crossaisle.recommend.answer import RecommendationList
+    from crossaisle.recommend.explain import Explanation
 
 Model = Annotated[Path, typer.Argument(help="Folder of a saved model.", metavar="MODEL")]
 User = Annotated[str | None, typer.Option("--user", help="User id.", metavar="ID")]
@@ -96,7 +96,7 @@ def explain(
     asked = query(placement, {}, user=user, items=tuple(history or ())).placement
     if (user is None) == (not history):
         raise typer.BadParameter("give either --user or --history")
-    from crossaisle.recommend import Recommender
+    from crossaisle.recommend.recommender import Recommender
 
     of = user if user is not None else list(history or ())
     explanation = Recommender.load(model).explain(of, item, placement=asked)
@@ -107,7 +107,7 @@ def explain(
 
 
 def _answer(model: Path, asked: Query, as_json: bool) -> None:
-    from crossaisle.recommend import Recommender
+    from crossaisle.recommend.recommender import Recommender
 
     answer = Recommender.load(model).recommend(asked)
     if as_json:

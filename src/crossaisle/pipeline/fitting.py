@@ -25,7 +25,7 @@ from crossaisle.models.blend import Blend
 from crossaisle.models.defaults import BESIDE, buys_again, default_parts
 from crossaisle.models.tuning import Question, tune
 from crossaisle.progress import bar
-from crossaisle.recommend import Recommender
+from crossaisle.recommend.recommender import Recommender
 
 RARITY = 0.5
 """`goes_with` beside baskets: a hit is worth the item's events to minus this power; at 0 bananas win."""

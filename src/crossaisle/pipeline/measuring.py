@@ -16,7 +16,7 @@ from crossaisle.data.splits.cases import Cases, Split
 from crossaisle.evaluate.results import Evaluation, Row, evaluate
 from crossaisle.evaluate.scoring import Score
 from crossaisle.pipeline.fitting import Costs, Fitted
-from crossaisle.recommend import Recommender
+from crossaisle.recommend.recommender import Recommender
 
 MODEL = "crossaisle"
 SERVED_BY: dict[str, tuple[str, ...]] = {

@@ -24,11 +24,11 @@ from crossaisle.errors import ConfigError
 from crossaisle.evaluate.lists import category_flow
 from crossaisle.evaluate.report import write_report
 from crossaisle.evaluate.results import Evaluation, write_metrics
-from crossaisle.explain import category_name, item_name
 from crossaisle.pipeline.fitting import Fitted, describe_weights, fit, peak_mb
 from crossaisle.pipeline.measuring import MODEL, measure
 from crossaisle.progress import bar
-from crossaisle.recommend import Recommender
+from crossaisle.recommend.explain import category_name, item_name
+from crossaisle.recommend.recommender import Recommender
 
 DEMO = "completejourney"
 SPLITS = {

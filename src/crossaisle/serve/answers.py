@@ -8,9 +8,9 @@ from typing import Any
 import orjson
 from fastapi.responses import Response
 
-from crossaisle.answer import RecommendationList
 from crossaisle.api_types import InExperiment
-from crossaisle.explain import category_name
+from crossaisle.recommend.answer import RecommendationList
+from crossaisle.recommend.explain import category_name
 from crossaisle.serve.live import LiveShop
 
 

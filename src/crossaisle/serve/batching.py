@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from crossaisle.answer import Recommendation, RecommendationList
 from crossaisle.data.query import Placement, Query
-from crossaisle.recommend import Request
+from crossaisle.recommend.answer import Recommendation, RecommendationList
+from crossaisle.recommend.recommender import Request
 from crossaisle.serve.heavy import Heavy, Overloaded, is_heavy
 from crossaisle.serve.live import LiveShop
 from crossaisle.serve.metrics import Metrics

@@ -15,8 +15,8 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats, Histories
 from crossaisle.data.taxonomy import SEPARATOR, Paths
 from crossaisle.data.vocabulary import Rows
-from crossaisle.policy.filters import Mask
-from crossaisle.recommend import Recommender
+from crossaisle.recommend.recommender import Recommender
+from crossaisle.recommend.rerank.filters import Mask
 from crossaisle.serve.engines import Picture
 from crossaisle.serve.pictures import eyes
 from crossaisle.serve.resembling import Said, links_of

@@ -13,16 +13,16 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from crossaisle.answer import RecommendationList
 from crossaisle.data.history import Floats, Histories
 from crossaisle.data.query import Placement, Query
 from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.data.vocabulary import Rows
-from crossaisle.explain import Explanation, item_name
 from crossaisle.models.base import LARGE
-from crossaisle.policy.diversify import Similarity
-from crossaisle.policy.filters import Mask, rows_mask
-from crossaisle.recommend import Best, Recommender, Request
+from crossaisle.recommend.answer import RecommendationList
+from crossaisle.recommend.explain import Explanation, item_name
+from crossaisle.recommend.recommender import Best, Recommender, Request
+from crossaisle.recommend.rerank.diversify import Similarity
+from crossaisle.recommend.rerank.filters import Mask, rows_mask
 from crossaisle.serve.catalogue import Grown, grow
 from crossaisle.serve.engines import Picture
 from crossaisle.serve.histories import LiveHistories

@@ -28,7 +28,7 @@ from crossaisle.models.blend import Blend
 from crossaisle.models.scorers.picture_similarity import PictureSimilarity
 from crossaisle.models.topk import top_k
 from crossaisle.pipeline.fitting import fit_parts
-from crossaisle.recommend import Recommender
+from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.forgotten import Forgotten
 from crossaisle.serve.histories import LiveHistories
 from crossaisle.serve.live import LiveShop

@@ -13,7 +13,7 @@ from crossaisle.data.vocabulary import Rows
 from crossaisle.encoders.base import unit_rows
 from crossaisle.models.base import LARGE
 from crossaisle.models.scorers.content import ReadingModel, TextModel
-from crossaisle.recommend import Recommender
+from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.engines import Picture
 from crossaisle.serve.pictures import eyes
 

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from weakref import ref
 
 from crossaisle import artifact, sharing
-from crossaisle.answer import RecommendationList
 from crossaisle.api_types import CategoryLinks, InExperiment
 from crossaisle.data.query import Query
 from crossaisle.errors import ArtifactError, ConfigError, StoreError, UnknownIdError, shorten
-from crossaisle.recommend import Recommender
+from crossaisle.recommend.answer import RecommendationList
+from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.batching import Batcher
 from crossaisle.serve.board import UNMARKED
 from crossaisle.serve.experiments.running import Experiments

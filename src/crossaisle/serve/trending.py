@@ -21,7 +21,7 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats
 from crossaisle.data.vocabulary import Rows
 from crossaisle.models.scorers.popularity import Popularity
-from crossaisle.recommend import Recommender
+from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.histories import LiveHistories
 
 HALF_LIFE_DAYS = 30.0

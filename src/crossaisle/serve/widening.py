@@ -8,10 +8,10 @@ import numpy as np
 
 from crossaisle.data.query import Query
 from crossaisle.data.vocabulary import Rows
-from crossaisle.policy.arrange import POOL
-from crossaisle.policy.filters import Mask
-from crossaisle.policy.quota import Cap, Room, fill
-from crossaisle.recommend import Best, Policy, Request
+from crossaisle.recommend.recommender import Best, Policy, Request
+from crossaisle.recommend.rerank.arrange import POOL
+from crossaisle.recommend.rerank.filters import Mask
+from crossaisle.recommend.rerank.quota import Cap, Room, fill
 
 if TYPE_CHECKING:
     from crossaisle.serve.live import LiveShop

@@ -16,7 +16,7 @@ from crossaisle.models.scorers.content import TfidfSimilarity
 from crossaisle.models.scorers.item_knn import ItemKNN
 from crossaisle.models.scorers.picture_similarity import PictureSimilarity
 from crossaisle.models.scorers.popularity import Popularity
-from crossaisle.recommend import Recommender
+from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.service import Service
 from tests.encoders.tiny_pictures import png, vision_encoder
 from tests.models.scorers.test_picture_similarity import with_pictures

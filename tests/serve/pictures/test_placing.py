@@ -18,7 +18,7 @@ import pytest
 from crossaisle.client import Client
 from crossaisle.errors import ConfigError, ServiceError
 from crossaisle.models.scorers.picture_similarity import PictureSimilarity
-from crossaisle.recommend import Recommender
+from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve import pictures, resembling
 from crossaisle.serve.board import Board
 from crossaisle.serve.refit import fitted_on, with_kept_pictures

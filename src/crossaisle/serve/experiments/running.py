@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from crossaisle.answer import Recommendation, RecommendationList
 from crossaisle.api_types import ExperimentResults, InExperiment
 from crossaisle.data.query import Placement, Query
 from crossaisle.errors import (
@@ -25,7 +24,8 @@ from crossaisle.errors import (
     shorten,
 )
 from crossaisle.models.blend import Blend
-from crossaisle.recommend import Recommender
+from crossaisle.recommend.answer import Recommendation, RecommendationList
+from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.batching import Batcher
 from crossaisle.serve.engines import Picture
 from crossaisle.serve.experiments.design import Arm, Experiment, seed_of

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossaisle.answer import RecommendationList
 from crossaisle.artifact import MANIFEST, sha256
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay, Floats, Histories
@@ -24,7 +23,8 @@ from crossaisle.models.blend import Blend
 from crossaisle.models.scorers.frequency import Frequency
 from crossaisle.models.scorers.item_knn import ItemKNN
 from crossaisle.models.scorers.popularity import Popularity
-from crossaisle.recommend import Recommender
+from crossaisle.recommend.answer import RecommendationList
+from crossaisle.recommend.recommender import Recommender
 from tests.models.shops import tiny_shop
 
 SHOP = tiny_shop()
@@ -510,7 +510,7 @@ def test_part_names_must_be_folder_names(tmp_path: Path) -> None:
 
 
 def test_lists_from_the_best_candidates_are_the_lists_from_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    from crossaisle import recommend
+    from crossaisle.recommend.recommender import recommender
 
     controls: list[dict[str, object]] = [
         {},
@@ -527,5 +527,5 @@ def test_lists_from_the_best_candidates_are_the_lists_from_all(monkeypatch: pyte
         for more in controls
     ]
     whole = FITTED.recommend_many(queries)
-    monkeypatch.setattr(recommend, "PREFIX", 1)
+    monkeypatch.setattr(recommender, "PREFIX", 1)
     assert FITTED.recommend_many(queries) == whole

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crossaisle.data.vocabulary import Rows
-from crossaisle.policy.quota import Cap
+from crossaisle.recommend.rerank.quota import Cap
 
 HOME_COVERAGE = 0.8
 """The home categories hold this share of a history's events."""

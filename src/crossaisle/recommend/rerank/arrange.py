@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from crossaisle.data.history import Floats
-from crossaisle.policy.diversify import mmr
-from crossaisle.policy.quota import Cap, Index, fill, select
+from crossaisle.recommend.rerank.diversify import mmr
+from crossaisle.recommend.rerank.quota import Cap, Index, fill, select
 
 POOL = 200
 """Diversity looks at this many best candidates (and at least at three lists' worth)."""

@@ -13,21 +13,21 @@ import numpy.typing as npt
 import polars as pl
 
 from crossaisle import artifact
-from crossaisle.answer import Recommendation, RecommendationList
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats, Histories
 from crossaisle.data.query import Placement, Query
 from crossaisle.data.vocabulary import Rows
 from crossaisle.errors import ConfigError, shorten
-from crossaisle.explain import Explanation, Part, category_name, explain
 from crossaisle.models.blend import Blend
 from crossaisle.models.persistence import load_blend, save_blend
 from crossaisle.models.scorers.popularity import Popularity
-from crossaisle.policy.arrange import arrange, relevance_kept
-from crossaisle.policy.diversify import SimilarItems, Similarity, path_similarity
-from crossaisle.policy.filters import Mask, in_categories, in_price_band, of_placement, rows_mask
-from crossaisle.policy.quota import Cap, Index, category_caps, fill
-from crossaisle.policy.share import auto_share, home_categories, is_cross, share_cap
+from crossaisle.recommend.answer import Recommendation, RecommendationList
+from crossaisle.recommend.explain import Explanation, Part, category_name, explain
+from crossaisle.recommend.rerank.arrange import arrange, relevance_kept
+from crossaisle.recommend.rerank.diversify import SimilarItems, Similarity, path_similarity
+from crossaisle.recommend.rerank.filters import Mask, in_categories, in_price_band, of_placement, rows_mask
+from crossaisle.recommend.rerank.quota import Cap, Index, category_caps, fill
+from crossaisle.recommend.rerank.share import auto_share, home_categories, is_cross, share_cap
 
 KIND = "recommender"
 _NO_ROWS: Rows = np.empty(0, np.int32)

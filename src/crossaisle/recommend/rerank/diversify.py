@@ -11,7 +11,7 @@ import numpy.typing as npt
 from crossaisle.data.history import Floats
 from crossaisle.data.taxonomy import Taxonomy
 from crossaisle.data.vocabulary import Rows
-from crossaisle.policy.quota import Cap, Index, Room
+from crossaisle.recommend.rerank.quota import Cap, Index, Room
 
 Similarity = Callable[[Rows, Rows], Floats]
 """Item rows (n,) and (m,) -> float32 (n, m): 0 (nothing in common) to 1 (alike)."""

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from crossaisle.data.taxonomy import Taxonomy
 from crossaisle.errors import UnknownIdError
-from crossaisle.policy.diversify import path_similarity
-from crossaisle.policy.filters import in_categories, in_price_band, of_placement
-from crossaisle.policy.share import HOME_COVERAGE, auto_share, home_categories, is_cross, share_cap
+from crossaisle.recommend.rerank.diversify import path_similarity
+from crossaisle.recommend.rerank.filters import in_categories, in_price_band, of_placement
+from crossaisle.recommend.rerank.share import HOME_COVERAGE, auto_share, home_categories, is_cross, share_cap
 
 CODES = np.array([0, 0, 1, 1, 2, -1], np.int32)
 NONE = np.empty(0, np.int32)

@@ -11,9 +11,9 @@ import pytest
 from crossaisle.data.history import Decay, Histories
 from crossaisle.data.query import PLACEMENTS, Query
 from crossaisle.errors import UnknownIdError
-from crossaisle.explain import TOP, Contribution, check_by_deletion, explain, item_name
 from crossaisle.models.scorers.item_knn import ItemKNN
-from tests.test_recommend import FITTED, SHOP, recommender
+from crossaisle.recommend.explain import TOP, Contribution, check_by_deletion, explain, item_name
+from tests.recommend.test_recommender import FITTED, SHOP, recommender
 
 
 class Words(ItemKNN):

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from crossaisle.data.query import Placement
-from crossaisle.explain import Explanation
+from crossaisle.recommend.explain import Explanation
 
 
 @dataclass(frozen=True)

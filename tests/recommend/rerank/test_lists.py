@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossaisle.policy.arrange import arrange, relevance_kept
-from crossaisle.policy.quota import Cap, Index, category_caps, select
-from crossaisle.policy.share import share_cap
+from crossaisle.recommend.rerank.arrange import arrange, relevance_kept
+from crossaisle.recommend.rerank.quota import Cap, Index, category_caps, select
+from crossaisle.recommend.rerank.share import share_cap
 
 
 @st.composite
