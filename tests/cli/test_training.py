@@ -15,7 +15,7 @@ pytest.importorskip("onnxscript", reason="needs pip install 'crossaisle[train]'"
 
 from crossaisle import cli
 from crossaisle.encoders.onnx import OnnxEncoder
-from crossaisle.evaluate.guard import Verdict, guard
+from crossaisle.evaluate.acceptance import Verdict, guard
 from crossaisle.pipeline import fine_tuning, running
 from crossaisle.training.backbone import Backbone
 from tests.training.conftest import tiny_bert, tiny_llama

@@ -19,7 +19,7 @@ from crossaisle.data.history import Histories
 from crossaisle.data.query import Query
 from crossaisle.data.splits.cases import Cases
 from crossaisle.errors import ConflictError, DataError
-from crossaisle.evaluate.guard import Verdict
+from crossaisle.evaluate.acceptance import Verdict
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve import refit as work
 from crossaisle.serve.service import Service

@@ -14,7 +14,7 @@ from crossaisle.data.history import Floats
 from crossaisle.data.splits.cases import Cases, Split
 from crossaisle.data.vocabulary import Rows
 from crossaisle.errors import ConfigError, nearest
-from crossaisle.evaluate import lists as whole
+from crossaisle.evaluate import beyond_accuracy as whole
 from crossaisle.evaluate.files import write_json
 from crossaisle.evaluate.metrics import AT_K, Relevant, auc, hr
 from crossaisle.evaluate.ranking import Ranks, rank_cases

@@ -19,9 +19,9 @@ from crossaisle.data.splits.cases import Cases
 from crossaisle.data.splits.cold import last_of, sample
 from crossaisle.encoders.cache import pretrained
 from crossaisle.encoders.whiten import Whitening
-from crossaisle.evaluate.bands import Line, curve_svg
 from crossaisle.evaluate.files import write_json
 from crossaisle.evaluate.metrics import middle_rank, ndcg_of_one
+from crossaisle.evaluate.report.bands import Line, curve_svg
 from crossaisle.evaluate.results import result_row
 from crossaisle.evaluate.significance import Bootstrap
 from crossaisle.models.defaults import buys_again

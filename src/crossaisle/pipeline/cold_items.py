@@ -18,8 +18,8 @@ from crossaisle.data.splits.cases import Cases, Split
 from crossaisle.data.splits.cold import cold_items, sample
 from crossaisle.encoders.cache import pretrained
 from crossaisle.encoders.whiten import Whitening
+from crossaisle.evaluate.acceptance import Verdict, guard
 from crossaisle.evaluate.files import write_json
-from crossaisle.evaluate.guard import Verdict, guard
 from crossaisle.evaluate.metrics import middle_rank, ndcg_of_one
 from crossaisle.evaluate.results import result_row
 from crossaisle.evaluate.scoring import Score

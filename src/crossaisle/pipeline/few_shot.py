@@ -22,10 +22,10 @@ from crossaisle.data.vocabulary import Rows
 from crossaisle.encoders.base import unit_rows
 from crossaisle.encoders.cache import pretrained
 from crossaisle.encoders.whiten import Whitening
-from crossaisle.evaluate.bands import Line, curve_svg
+from crossaisle.evaluate.acceptance import Verdict, guard
 from crossaisle.evaluate.files import write_json, write_text
-from crossaisle.evaluate.guard import Verdict, guard
 from crossaisle.evaluate.metrics import middle_rank, ndcg_of_one
+from crossaisle.evaluate.report.bands import Line, curve_svg
 from crossaisle.evaluate.results import result_row
 from crossaisle.evaluate.significance import Bootstrap
 from crossaisle.models.scorers.behaviour_transfer import BorrowedBehaviour

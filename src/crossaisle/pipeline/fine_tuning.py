@@ -14,7 +14,7 @@ from crossaisle.artifact import may_replace
 from crossaisle.config import SplitConfig
 from crossaisle.data.dataset import Dataset
 from crossaisle.errors import ConfigError
-from crossaisle.evaluate.guard import guard
+from crossaisle.evaluate.acceptance import guard
 from crossaisle.pipeline.fitting import peak_mb, split_of
 from crossaisle.pipeline.running import Say, silent
 from crossaisle.train_config import PretrainConfig, TrainConfig

@@ -21,8 +21,8 @@ from crossaisle.data.ingest.importer import Imported, import_dataset
 from crossaisle.data.ingest.ledger import spoken
 from crossaisle.data.query import Placement, Query
 from crossaisle.errors import ConfigError
-from crossaisle.evaluate.lists import category_flow
-from crossaisle.evaluate.report import write_report
+from crossaisle.evaluate.beyond_accuracy import category_flow
+from crossaisle.evaluate.report.report import write_report
 from crossaisle.evaluate.results import Evaluation, write_metrics
 from crossaisle.pipeline.fitting import Fitted, describe_weights, fit, peak_mb
 from crossaisle.pipeline.measuring import MODEL, measure

@@ -22,7 +22,7 @@ from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.data.vocabulary import Vocabulary
 from crossaisle.errors import ConflictError, CrossaisleError, DataError
 from crossaisle.evaluate import metrics
-from crossaisle.evaluate.guard import Verdict, guard
+from crossaisle.evaluate.acceptance import Verdict, guard
 from crossaisle.evaluate.metrics import Relevant
 from crossaisle.models.blend import Blend
 from crossaisle.models.scorers.picture_similarity import PictureSimilarity

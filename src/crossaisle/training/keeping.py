@@ -12,8 +12,8 @@ import numpy as np
 
 from crossaisle.artifact import writing
 from crossaisle.errors import CrossaisleError
-from crossaisle.evaluate.curves import Curve, curves
 from crossaisle.evaluate.files import write_json, write_text
+from crossaisle.evaluate.report.curves import Curve, curves
 from crossaisle.training.backbone import Backbone
 from crossaisle.training.export import KIND, export_onnx
 from crossaisle.training.pretrain import Pretrained

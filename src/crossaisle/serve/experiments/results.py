@@ -12,8 +12,8 @@ from functools import cached_property
 import numpy as np
 
 from crossaisle.api_types import ArmResult, Comparison, ExperimentResults, PolicyEstimate
+from crossaisle.evaluate.confidence_sequences import Interval, at_last, difference_scores
 from crossaisle.evaluate.offpolicy import ESTIMATORS, Log, crossfitted
-from crossaisle.evaluate.sequential import Interval, at_last, difference_scores
 from crossaisle.serve.engines import Event
 from crossaisle.serve.experiments.design import Experiment
 from crossaisle.serve.experiments.log import Exposure

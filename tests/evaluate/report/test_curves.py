@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from xml.etree import ElementTree
 
-from crossaisle.evaluate.curves import Curve, curves
+from crossaisle.evaluate.report.curves import Curve, curves
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from crossaisle.evaluate.sequential import FIRST, at_last, confidence_sequence, difference_scores
+from crossaisle.evaluate.confidence_sequences import FIRST, at_last, confidence_sequence, difference_scores
 
 N, RUNS = 2000, 300
 

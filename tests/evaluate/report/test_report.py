@@ -9,10 +9,10 @@ import pytest
 from crossaisle.data.drift import drift
 from crossaisle.data.splits.split import basket_split, temporal_split
 from crossaisle.errors import ConfigError
-from crossaisle.evaluate.charts import heat
-from crossaisle.evaluate.lists import category_flow
-from crossaisle.evaluate.page import facts, number, text
-from crossaisle.evaluate.report import write_report
+from crossaisle.evaluate.beyond_accuracy import category_flow
+from crossaisle.evaluate.report.charts import heat
+from crossaisle.evaluate.report.page import facts, number, text
+from crossaisle.evaluate.report.report import write_report
 from crossaisle.evaluate.results import Evaluation, evaluate
 from tests.evaluate.shops import random_shop, shop
 

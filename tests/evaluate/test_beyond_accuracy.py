@@ -4,7 +4,7 @@ import pytest
 from crossaisle.data.history import Histories
 from crossaisle.data.splits.cases import Cases
 from crossaisle.data.taxonomy import Taxonomy, parse_paths
-from crossaisle.evaluate import lists as L
+from crossaisle.evaluate import beyond_accuracy as L
 
 PATHS = ["A > x", "A > y", "B > z", "B > z", "", "A"]
 TAXONOMY = Taxonomy(tuple(parse_paths(p) for p in PATHS))

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from crossaisle.evaluate.guard import guard
+from crossaisle.evaluate.acceptance import guard
 
 
 def figures(gap: float, n: int = 500) -> tuple[np.ndarray, np.ndarray]:

@@ -11,11 +11,11 @@ import numpy.typing as npt
 
 from crossaisle import __version__
 from crossaisle.errors import ConfigError
-from crossaisle.evaluate.charts import dots, heat
 from crossaisle.evaluate.files import write_text
-from crossaisle.evaluate.glossary import METRICS, PROTOCOLS, SLICES, metric_title, slice_title
 from crossaisle.evaluate.metrics import AT_K
-from crossaisle.evaluate.page import facts, number, page, percent, scroll, table, text
+from crossaisle.evaluate.report.charts import dots, heat
+from crossaisle.evaluate.report.glossary import METRICS, PROTOCOLS, SLICES, metric_title, slice_title
+from crossaisle.evaluate.report.page import facts, number, page, percent, scroll, table, text
 from crossaisle.evaluate.results import LIST_K, Evaluation, Row
 
 SHOWN = ("all", "cross_limited", "novel_limited", "new_item", "repeat", "cold_item", "cold_user", "same_open")

@@ -1,6 +1,6 @@
 import xml.etree.ElementTree as ET
 
-from crossaisle.evaluate.bands import Line, curve_svg
+from crossaisle.evaluate.report.bands import Line, curve_svg
 
 
 def test_points_rise_with_their_values_and_names_are_escaped():

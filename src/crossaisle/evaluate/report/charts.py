@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crossaisle.data.taxonomy import SEPARATOR
-from crossaisle.evaluate.page import percent, scroll, text
+from crossaisle.evaluate.report.page import percent, scroll, text
 from crossaisle.evaluate.results import Row
 
 

@@ -1,0 +1,1 @@
+"""Evaluations and trainings as one HTML file that people read."""
