@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def measure(moves: str, pairs: int, batch: int, form: str) -> None:
-    from crossaisle.training.trainer import Trainer
+    from crossaisle.training.text.trainer import Trainer
 
     split = leave_last_out(load_catalogue("s3rec-beauty").dataset)
     settings = {"moves": moves, "form": form, "max_pairs": pairs, "batch": batch, "patience": 0}

@@ -71,7 +71,7 @@ def train(folder: Path, moves: str, backbone: str) -> None:
     """Goes on from the checkpoint in `folder`, if there is one; kills itself at the step it was told."""
     from safetensors.torch import save_file
 
-    from crossaisle.training.trainer import Trainer
+    from crossaisle.training.text.trainer import Trainer
 
     split = leave_last_out(shop())
     config = TrainConfig(

@@ -17,7 +17,7 @@ from crossaisle import cli
 from crossaisle.encoders.onnx import OnnxEncoder
 from crossaisle.evaluate.acceptance import Verdict, guard
 from crossaisle.pipeline import fine_tuning, running
-from crossaisle.training.backbone import Backbone
+from crossaisle.training.text.backbone import Backbone
 from tests.training.conftest import tiny_bert, tiny_llama
 
 Train = Callable[..., int]

@@ -12,8 +12,8 @@ pytest.importorskip("torch", reason="needs pip install 'crossaisle[train]'")
 from crossaisle.data.dataset import Dataset
 from crossaisle.pipeline import few_shot
 from crossaisle.pipeline.few_shot import METHODS, FewShotStudy, Question
-from crossaisle.training.backbone import Backbone
-from crossaisle.training.export import export_onnx
+from crossaisle.training.export.onnx import export_onnx
+from crossaisle.training.text.backbone import Backbone
 from tests.models.shops import tiny_shop
 from tests.training.conftest import tiny_bert
 

@@ -55,13 +55,13 @@ def pull_model(
     if local_folder(name) is None:
         print(f"fetching {shown(name)} ...", file=sys.stderr)
     if name == IMAGE:
-        from crossaisle.training.image_weights import pull_image_encoder
+        from crossaisle.training.images.image_weights import pull_image_encoder
 
         folder = pull_image_encoder()
     else:
         folder = pull(name)
         if any(folder.glob("*.gguf")) and name in REGISTRY:  # what is trained is its unpacked form
-            from crossaisle.training.gguf import unpacked
+            from crossaisle.training.decoder.gguf import unpacked
 
             folder = unpacked(name)
     if as_json:
@@ -86,7 +86,7 @@ def export_model(
     from crossaisle.training.torch_library import require
 
     require("exporting an image model")
-    from crossaisle.training.vision import export_vision
+    from crossaisle.training.images.vision import export_vision
 
     cosine = export_vision(name, out)
     if as_json:

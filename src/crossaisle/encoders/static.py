@@ -35,7 +35,7 @@ class StaticEncoder:
     al., ICLR 2017).
 
     `folder` holds `table.npy`, float16 (vocabulary, d), each row times the weight of its token, and
-    `tokenizer.json`; `training/distil.py` makes it from a transformer.
+    `tokenizer.json`; `training/export/distil.py` makes it from a transformer.
     """
 
     folder: Path

@@ -36,7 +36,7 @@ _CLASSES = (
 )
 SCORERS: dict[str, type[Scorer]] = {cls.kind: cls for cls in _CLASSES}
 """`Scorer.kind` -> class. Modules named in `ELSEWHERE` add theirs when they are loaded."""
-ELSEWHERE = {"language_model": "crossaisle.training.language_scorer"}
+ELSEWHERE = {"language_model": "crossaisle.training.decoder.language_scorer"}
 """Kinds whose module needs the training libraries: loaded only when such a model is asked for."""
 
 

@@ -115,7 +115,7 @@ class Study:
 
     def _encoders(self) -> dict[str, Any]:
         """Whitened vectors of the encoder as it is, and after both ways of fine-tuning."""
-        from crossaisle.training.trainer import Trainer
+        from crossaisle.training.text.trainer import Trainer
 
         start = time.perf_counter()
         self.say("reading texts with the encoder as it is")

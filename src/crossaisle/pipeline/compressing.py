@@ -107,10 +107,10 @@ def compress(
         if method not in METHODS:
             raise ConfigError(f"unknown method {method!r}{nearest(method, METHODS)}")
     require("compression")
-    from crossaisle.training.backbone import Backbone
-    from crossaisle.training.distil import distil_into, distil_static
-    from crossaisle.training.export import export_onnx
-    from crossaisle.training.prune import prune_layers
+    from crossaisle.training.export.distil import distil_into, distil_static
+    from crossaisle.training.export.onnx import export_onnx
+    from crossaisle.training.export.prune import prune_layers
+    from crossaisle.training.text.backbone import Backbone
 
     out = Path(out)
     say(f"importing {shown(on)}")

@@ -45,9 +45,9 @@ def run(
     from crossaisle.training.torch_library import require
 
     require("the comparison of encoding speed")
-    from crossaisle.training.backbone import Backbone
-    from crossaisle.training.export import export_onnx
-    from crossaisle.training.reference import SentenceTransformerEncoder
+    from crossaisle.training.export.onnx import export_onnx
+    from crossaisle.training.export.reference import SentenceTransformerEncoder
+    from crossaisle.training.text.backbone import Backbone
 
     folder, cores = Path(out), len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2
     shop = load_catalogue(TITLES_OF, root=root, progress=progress).dataset

@@ -44,7 +44,7 @@ def run(
     seed: int = 0,
 ) -> list[dict[str, Any]]:
     """Writes `out/results.json` and returns its rows: recall of chance, unaligned, ridge and crossaisle."""
-    from crossaisle.training.align import AlignConfig, train_alignment
+    from crossaisle.training.images.align import AlignConfig, train_alignment
     from crossaisle.training.torch_library import require
 
     require("aligning pictures and titles")

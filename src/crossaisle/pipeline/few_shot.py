@@ -197,10 +197,10 @@ class FewShotStudy:
 
         None where no event of the category has an earlier one to learn from.
         """
-        from crossaisle.training.backbone import Backbone
-        from crossaisle.training.pairs import next_items
-        from crossaisle.training.towers import Catalogue
-        from crossaisle.training.trainer import Trainer
+        from crossaisle.training.text.backbone import Backbone
+        from crossaisle.training.text.pairs import next_items
+        from crossaisle.training.text.towers import Catalogue
+        from crossaisle.training.text.trainer import Trainer
 
         made = next_items(known, HISTORY)
         made = made.take(np.flatnonzero(question.inside[made.target]))

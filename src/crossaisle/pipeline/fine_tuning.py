@@ -49,10 +49,10 @@ def fine_tune(
     from crossaisle.training.torch_library import require
 
     require()
-    from crossaisle.training.backbone import Backbone
-    from crossaisle.training.keeping import keep
-    from crossaisle.training.trainer import Trainer
-    from crossaisle.training.validate import Held, apart
+    from crossaisle.training.text.backbone import Backbone
+    from crossaisle.training.text.saving import keep
+    from crossaisle.training.text.trainer import Trainer
+    from crossaisle.training.text.validate import Held, apart
 
     out, start = Path(out), time.perf_counter()
     state = _checkpoint(out, resume)
@@ -116,8 +116,8 @@ def read_catalogue(
     from crossaisle.training.torch_library import require
 
     require("pre-training")
-    from crossaisle.training.keeping import keep_pretrained
-    from crossaisle.training.pretrain import Pretraining
+    from crossaisle.training.text.pretrain import Pretraining
+    from crossaisle.training.text.saving import keep_pretrained
 
     out, start = Path(out), time.perf_counter()
     state = _checkpoint(out, resume)

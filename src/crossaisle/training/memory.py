@@ -10,7 +10,7 @@ import torch
 
 from crossaisle.data.history import Floats
 from crossaisle.errors import CrossaisleError
-from crossaisle.training.checkpoint import Progress
+from crossaisle.training.text.checkpoint import Progress
 
 _LOG = logging.getLogger(__name__)
 _RAISED = (torch.OutOfMemoryError, MemoryError, RuntimeError)

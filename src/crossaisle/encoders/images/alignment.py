@@ -1,4 +1,4 @@
-"""`Alignment`: pictures and titles in one space, by two small maps; trained in training/align.py."""
+"""`Alignment`: pictures and titles in one space, by two small maps; trained in training/images/align.py."""
 
 from __future__ import annotations
 

@@ -152,7 +152,7 @@ def open_image_encoder(
 
 @dataclass
 class VisionEncoder(ImageEncoder):
-    """Any other image model, as `training/vision.py` exports it: its own size and colours' scale.
+    """Any other image model, as `training/images/vision.py` exports it: its own size and colours' scale.
 
     `folder` holds `model.onnx` and `picture.json`.
     """

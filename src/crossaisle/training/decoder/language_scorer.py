@@ -1,0 +1,131 @@
+"""`LanguageModelScorer`: a GPT-like model says which title comes next, without having seen the shop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from crossaisle.data.dataset import Dataset
+from crossaisle.data.history import Floats, Histories
+from crossaisle.data.vocabulary import Rows, Vocabulary
+from crossaisle.errors import ConfigError
+from crossaisle.models import registry
+from crossaisle.models.base import Arrays, Scorer, pack_words, unpack_words
+from crossaisle.training.decoder.likelihood import Likelihood, Tokens, opened
+
+BEFORE, AFTER = "Customers who bought", "also buy"
+_FIRST = "first_"
+
+
+@dataclass(kw_only=True)
+class LanguageModelScorer(Scorer):
+    """Log-likelihood per token of a candidate's title after "Customers who bought A, B also buy".
+
+    Reading takes seconds per history, so only the `top` candidates of another model are read; the rest,
+    and the history itself, score NaN. What a title has by itself, common words above all, is taken off
+    by `pmi` (Holtzman et al., Surface Form Competition, EMNLP 2021). Everything read is remembered on disk.
+    """
+
+    model: str = "smollm2"
+    """A decoder: a known name, a folder with a checkpoint, or "owner/name" on the hub."""
+    first: str = "tfidf"
+    """Kind of the model whose best candidates are read, with its usual settings."""
+    top: int = 50
+    """Candidates read per history."""
+    history: int = 5
+    """Newest items that the prompt names."""
+    max_tokens: int = 24
+    """Longer titles are cut."""
+    pmi: float = 1.0
+    """How much of the log-likelihood of the title without a history is taken off; 0 leaves it in."""
+
+    titles_: npt.NDArray[np.uint8] = field(init=False, repr=False, compare=False)
+    """uint8: titles by item row, UTF-8, one per line."""
+    first_: Scorer = field(init=False, repr=False, compare=False)
+
+    kind: ClassVar[str] = "language_model"
+    reason: ClassVar[str] = "language model"
+    learned: ClassVar[tuple[str, ...]] = ("titles_",)
+
+    def __post_init__(self) -> None:
+        if self.first == self.kind:
+            raise ConfigError("a language model scores the candidates of another model, not its own")
+        if self.top < 1 or self.history < 1 or self.max_tokens < 1:
+            raise ConfigError("top, history and max_tokens must be 1 or more")
+
+    def fit(self, dataset: Dataset) -> LanguageModelScorer:
+        named = zip(dataset.items["title"], dataset.item_texts, strict=True)
+        self.titles_ = pack_words([" ".join((title or text).split()) for title, text in named])
+        self.first_ = registry.make(self.first, {}).fit(dataset)
+        self.item_ids_ = dataset.item_ids
+        self.__dict__.pop("_titles", None)
+        return self
+
+    def score_rows(self, histories: Histories) -> Floats:
+        """float32 (n, n_items); NaN for items that were not read and for histories without a title."""
+        self.check_fitted()
+        before: Floats = self.first_.score_rows(histories).copy()
+        before[histories.owner, histories.item] = np.nan
+        out = np.full_like(before, np.nan)
+        for row in range(len(histories)):
+            known = np.flatnonzero(~np.isnan(before[row]))
+            best = known[np.argsort(-before[row, known], kind="stable")[: self.top]]
+            out[row, best] = self.likelihood(histories.items_of(row), best.astype(np.int32))
+        return out
+
+    def likelihood(self, history: Rows, items: Rows) -> Floats:
+        """float32 (len(items),): scores of chosen items after one history, oldest item first."""
+        self.check_fitted()
+        shown = [int(i) for i in history if self._titles[i]][-self.history :]
+        if not shown or not len(items):
+            return np.full(len(items), np.nan, np.float32)
+        texts = [self._tokens(int(i)) for i in items]
+        length = np.array([max(len(text), 1) for text in texts])
+        found = self._model.log_likelihood(self._prompt(shown), texts)
+        if self.pmi:
+            alone = self._model.log_likelihood(self._prompt([]), texts)
+            found = found - self.pmi * alone
+        scores: Floats = (found / length).astype(np.float32)
+        return scores
+
+    def _prompt(self, rows: Sequence[int]) -> Tokens:
+        """The sentence up to the title that is asked for; without items "Customers also buy"."""
+        if not rows:
+            return self._model.tokens(f"Customers {AFTER}")
+        parts = list(self._model.tokens(BEFORE))
+        comma = self._model.tokens(",")
+        for place, row in enumerate(rows):
+            parts += [*(comma if place else ()), *self._tokens(row)]
+        return (*parts, *self._model.tokens(f" {AFTER}"))
+
+    def _tokens(self, row: int) -> Tokens:
+        return self._model.tokens(f" {self._titles[row]}", self.max_tokens) if self._titles[row] else ()
+
+    @property
+    def _model(self) -> Likelihood:
+        return opened(self.model)
+
+    @cached_property
+    def _titles(self) -> list[str]:
+        return unpack_words(self.titles_)
+
+    def state(self) -> tuple[dict[str, object], Arrays]:
+        """The first model's arrays go along, under names of their own."""
+        settings, arrays = super().state()
+        return settings, arrays | {f"{_FIRST}{name}": value for name, value in self.first_.state()[1].items()}
+
+    def restore(self, arrays: Mapping[str, np.ndarray], item_ids: Vocabulary) -> LanguageModelScorer:
+        """The opposite of `state`."""
+        super().restore({n: v for n, v in arrays.items() if not n.startswith(_FIRST)}, item_ids)
+        inner = {n.removeprefix(_FIRST): v for n, v in arrays.items() if n.startswith(_FIRST)}
+        self.first_ = registry.make(self.first, {}).restore(inner, item_ids)
+        self.__dict__.pop("_titles", None)
+        return self
+
+
+registry.SCORERS[LanguageModelScorer.kind] = LanguageModelScorer

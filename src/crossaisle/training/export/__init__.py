@@ -1,0 +1,1 @@
+"""Trained encoders made smaller, and written as ONNX for serving without torch."""

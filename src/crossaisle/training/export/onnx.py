@@ -1,0 +1,169 @@
+"""`export_onnx`: a fine-tuned or pretrained text encoder becomes a folder that serves without torch."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from crossaisle.artifact import writing
+from crossaisle.data.history import Floats
+from crossaisle.encoders.onnx import OnnxEncoder
+from crossaisle.encoders.weights import POOLING, TOKENIZER, write_prefix
+from crossaisle.errors import ArtifactError, ConfigError
+from crossaisle.training.text.backbone import Backbone
+
+KIND = "encoder"
+"""What the manifest of an exported folder says it is."""
+FLOOR = 0.98
+"""An int8 model whose vectors have a lower mean cosine to those of float32 is not saved."""
+OPSET = 20
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """How close the vectors of a smaller model are to those it comes from."""
+
+    mean: float
+    """Mean cosine over the texts."""
+    worst: float
+    """The lowest one."""
+    texts: int
+
+
+def export_onnx(
+    backbone: Backbone,
+    out: str | Path,
+    *,
+    texts: Sequence[str],
+    int8: bool = True,
+    floor: float = FLOOR,
+) -> Fidelity:
+    """Writes `model.onnx`, `tokenizer.json`, `1_Pooling/config.json` for `OnnxEncoder`; atomically.
+
+    `int8` keeps weights as 8-bit integers, one scale per channel, and quantizes activations as they
+    come ("dynamic"). Weights use 7 of the 8 bits: without VNNI instructions sums of products would
+    overflow 16 bits (`reduce_range` of onnxruntime). `texts` are read by both models; `ArtifactError`
+    when their mean cosine is below `floor`, or lower than .999 for float32.
+    """
+    spoken = [text for text in dict.fromkeys(texts) if text.strip()]
+    if not spoken:
+        raise ConfigError("export: give some texts of the catalogue: fidelity is checked on them")
+    with tempfile.TemporaryDirectory() as work, writing(out, KIND) as folder:
+        plain = Path(work) / "model.onnx"
+        _to_onnx(backbone, plain)
+        if int8:
+            _quantize(plain, folder / "model.onnx")
+        else:
+            shutil.copyfile(plain, folder / "model.onnx")
+        backbone.tokenizer.save(str(folder / TOKENIZER))
+        _write_pooling(backbone, folder / POOLING)
+        write_prefix(folder, backbone.prefix)
+        found = OnnxEncoder(folder, max_tokens=backbone.max_tokens).encode(spoken)
+        fidelity = compare(found, backbone.encode(spoken))
+        least = floor if int8 else max(floor, 0.999)
+        if not fidelity.mean >= least:
+            raise ArtifactError(
+                f"{out}: not saved: mean cosine of {'int8' if int8 else 'ONNX'} to float32 vectors is "
+                f"{fidelity.mean:.4f} on {fidelity.texts} texts, below {least}: "
+                + ("serve this model in float32 (int8 off)" if int8 else "report this model's architecture")
+            )
+        (folder / "export.json").write_text(json.dumps({"int8": int8, **asdict(fidelity)}, indent=1))
+    return fidelity
+
+
+def compare(found: Floats, wanted: Floats) -> Fidelity:
+    """Cosines row by row of two float32 (n, d), rows of unit length."""
+    cosines = np.einsum("nd,nd->n", found, wanted)
+    return Fidelity(float(cosines.mean()), float(cosines.min()), len(cosines))
+
+
+class _Hidden(nn.Module):
+    """Token ids and mask -> hidden states: what goes into the file; pooling happens outside.
+
+    A projection of the pooled vector is one of every token's as well: pooling is linear.
+    """
+
+    def __init__(self, model: Any, projection: nn.Linear | None) -> None:
+        super().__init__()
+        self.model, self.projection = model, projection
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        hidden: Tensor = self.model(
+            input_ids=input_ids, attention_mask=attention_mask, use_cache=False
+        ).last_hidden_state
+        return hidden if self.projection is None else cast(Tensor, self.projection(hidden))
+
+
+def _to_onnx(backbone: Backbone, file: Path) -> None:
+    """Both axes stay free: any number of texts of any length up to the model's own limit."""
+    limit = int(getattr(backbone.model.config, "max_position_embeddings", 512))
+    axes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("width", max=limit)}
+    ids = torch.full((3, min(7, limit)), backbone.pad_id)
+    mask = torch.ones_like(ids)
+    mask[1, 4:] = 0
+    training = backbone.training
+    backbone.eval()
+    try:
+        with quietly(), torch.no_grad():
+            torch.onnx.export(
+                _Hidden(backbone.model, backbone.projection).eval(),
+                (ids, mask),
+                str(file),
+                input_names=["input_ids", "attention_mask"],
+                output_names=["hidden"],
+                dynamic_shapes={"input_ids": axes, "attention_mask": axes},
+                opset_version=OPSET,
+                dynamo=True,
+                external_data=False,
+                verbose=False,
+            )
+    except torch.onnx.OnnxExporterError as error:
+        first = str(error).strip().splitlines()[0]
+        raise ArtifactError(
+            f"{type(backbone.model).__name__} cannot be exported to ONNX ({first})"
+        ) from error
+    finally:
+        backbone.train(training)
+
+
+def _quantize(source: Path, target: Path) -> None:
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    with quietly():
+        quantize_dynamic(source, target, per_channel=True, reduce_range=True, weight_type=QuantType.QInt8)
+
+
+def _write_pooling(backbone: Backbone, file: Path) -> None:
+    keys = {
+        "first": "pooling_mode_cls_token",
+        "last": "pooling_mode_lasttoken",
+        "mean": "pooling_mode_mean_tokens",
+    }
+    file.parent.mkdir(exist_ok=True)
+    settings: dict[str, Any] = {key: name == backbone.pooling for name, key in keys.items()}
+    file.write_text(json.dumps({"word_embedding_dimension": backbone.dimension, **settings}, indent=1))
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """The exporter warns about its own inner workings."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

@@ -1,0 +1,1 @@
+"""Image encoders, and the map from pictures to titles."""

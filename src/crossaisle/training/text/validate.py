@@ -1,0 +1,107 @@
+"""NDCG on held-out cases while a language model trains."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from crossaisle.data.history import Decay, Floats, Histories
+from crossaisle.data.splits.cases import Cases
+from crossaisle.data.vocabulary import Rows
+from crossaisle.encoders.whiten import Whitening
+from crossaisle.evaluate.metrics import Relevant, ndcg
+from crossaisle.training.text.backbone import Backbone
+from crossaisle.training.text.towers import Towers
+
+MAX_CASES = 400
+JUDGES = 600
+MAX_ITEMS = 1500
+_BATCH = 128
+
+
+@dataclass(frozen=True)
+class Held:
+    """A seeded sample of cases and of the catalogue, small enough to be read again and again.
+
+    The figure is NDCG@10 among these items, so it is higher than one over the whole catalogue: it
+    chooses when to stop, nothing else.
+    """
+
+    cases: Cases
+    items: Rows
+
+    @classmethod
+    def of(cls, cases: Cases, n_items: int, *, length: int, seed: int) -> Held:
+        """At most `MAX_CASES` cases that have a history and a target; histories cut to `length` items."""
+        rng = np.random.default_rng([seed, 4])
+        usable = np.flatnonzero((cases.histories.lengths > 0) & (np.diff(cases.target_indptr) > 0))
+        picked = cases.take(np.sort(rng.permutation(usable)[:MAX_CASES]))
+        newest = [picked.histories.items_of(row)[-length:] for row in range(len(picked))]
+        short = Histories.of(newest)
+        needed = np.unique(picked.target)
+        rest = np.setdiff1d(np.arange(n_items), needed)
+        filler = rng.permutation(rest)[: max(MAX_ITEMS - len(needed), 0)]
+        items = np.sort(np.concatenate([needed, filler])).astype(np.int32)
+        return cls(Cases(short, picked.target_indptr, picked.target, picked.mask_seen), items)
+
+    @torch.no_grad()
+    def ndcg(self, towers: Towers) -> float:
+        """Mean NDCG@10; items of a history are no candidates where the cases say so."""
+        if not len(self.cases):
+            return float("nan")
+        rows, training = self.rows, towers.training
+        towers.eval()
+        vectors = torch.cat([towers.read(rows[i : i + _BATCH]) for i in range(0, len(rows), _BATCH)])
+        queries = torch.from_numpy(self._bags()).to(vectors) @ vectors
+        scores = (towers.histories(queries) @ towers.items(vectors).T).float().cpu().numpy()
+        towers.train(training)
+        return float(np.nanmean(self._gains(scores)))
+
+    def served(self, backbone: Backbone, texts: Sequence[str], *, progress: bool = False) -> Floats:
+        """float32 (n,): NDCG@10 of each case as a shop's models read an encoder, whitened and by its cosines.
+
+        `texts` are those of the whole catalogue.
+        """
+        raw = backbone.encode([texts[row] for row in self.rows], progress=progress)
+        white = Whitening.fit(raw).apply(raw)
+        return self._gains(((self._bags() @ white) @ white.T).astype(np.float32))
+
+    @property
+    def rows(self) -> Rows:
+        """int32: items that have to be read, candidates and histories."""
+        both: Rows = np.union1d(self.items, self.cases.histories.item).astype(np.int32)
+        return both
+
+    def _bags(self) -> Floats:
+        """float32 (n, len(rows)): decayed weights of the histories."""
+        histories = self.cases.histories
+        place = np.searchsorted(self.rows, histories.item)
+        bags = replace(histories, item=place.astype(np.int32))
+        dense: Floats = bags.matrix(Decay(events=2.0).weights(histories), len(self.rows)).toarray()
+        return dense
+
+    def _gains(self, scores: Floats) -> Floats:
+        """float32 (n,) from scores of all `rows`, which are overwritten."""
+        rows, histories = self.rows, self.cases.histories
+        candidate = np.isin(rows, self.items)
+        scores[:, ~candidate] = -np.inf
+        if self.cases.mask_seen:
+            scores[histories.owner, np.searchsorted(rows, histories.item)] = -np.inf
+        owner = np.repeat(np.arange(len(self.cases)), np.diff(self.cases.target_indptr))
+        own = scores[owner, np.searchsorted(rows, self.cases.target)]
+        rank = 1.0 + (scores[owner] > own[:, None]).sum(axis=1)
+        rank[np.isneginf(own)] = np.inf
+        ties = np.ones(len(rank), np.int64)
+        gains: Floats = ndcg(Relevant.spread(owner, rank, ties, len(self.cases)), 10).astype(np.float32)
+        return gains
+
+
+def apart(cases: Cases, seed: int) -> tuple[Cases, Cases]:
+    """Cases that decide when to stop, and others that judge what came out: chosen on, a figure flatters."""
+    usable = np.flatnonzero((cases.histories.lengths > 0) & (np.diff(cases.target_indptr) > 0))
+    order = np.random.default_rng([seed, 9]).permutation(usable)
+    half = min(MAX_CASES, len(order) // 2)
+    return cases.take(np.sort(order[:half])), cases.take(np.sort(order[half : half + JUDGES]))
