@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from crossaisle.pipeline.compressing import compress
+from crossaisle.pipeline.compress import compress
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from crossaisle.pipeline import few_shot
+from crossaisle.studies import few_shot
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ import time
 
 from crossaisle.data.datasets import load_catalogue
 from crossaisle.data.splits.split import leave_last_out
-from crossaisle.pipeline.fitting import peak_mb
+from crossaisle.pipeline.fit import peak_mb
 from crossaisle.train_config import TrainConfig
 
 BARS = {"lora": 10.0, "full": 15.0}

@@ -15,7 +15,7 @@ from crossaisle.data.datasets import load_catalogue
 from crossaisle.encoders import cache
 from crossaisle.models.scorers.content import EncoderSimilarity, TfidfSimilarity
 from crossaisle.models.scorers.linear import SLIT
-from crossaisle.pipeline.fitting import fit_parts, peak_mb
+from crossaisle.pipeline.fit import fit_parts, peak_mb
 
 
 def main() -> None:

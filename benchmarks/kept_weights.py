@@ -19,8 +19,8 @@ from crossaisle.config import ModelConfig
 from crossaisle.data.datasets import load_catalogue
 from crossaisle.evaluate.results import evaluate
 from crossaisle.models.blend import Blend
-from crossaisle.pipeline.fitting import fit, fit_parts
-from crossaisle.pipeline.running import SPLITS
+from crossaisle.pipeline.fit import fit, fit_parts
+from crossaisle.pipeline.run import SPLITS
 from crossaisle.recommend.recommender import Recommender
 
 

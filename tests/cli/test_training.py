@@ -16,7 +16,7 @@ pytest.importorskip("onnxscript", reason="needs pip install 'crossaisle[train]'"
 from crossaisle import cli
 from crossaisle.encoders.onnx import OnnxEncoder
 from crossaisle.evaluate.acceptance import Verdict, guard
-from crossaisle.pipeline import fine_tuning, running
+from crossaisle.pipeline import fine_tune, run
 from crossaisle.training.text.backbone import Backbone
 from tests.training.conftest import tiny_bert, tiny_llama
 
@@ -37,7 +37,7 @@ def test_the_guard_decides_what_is_kept(
         assert mine.shape == theirs.shape
         return replace(guard(model, mine, fallback, theirs), accepted=accepted)
 
-    monkeypatch.setattr(fine_tuning, "guard", judge)
+    monkeypatch.setattr(fine_tune, "guard", judge)
     assert train("--set", "train.moves=full", "--set", "train.learning_rate=0.01") == 0
     serves = "trained" if accepted else "untrained"
     assert f"{serves} serves" in capsys.readouterr().out
@@ -46,7 +46,7 @@ def test_the_guard_decides_what_is_kept(
     texts = ["red shoe", "green lamp and bulb"]
     kept, first = (Backbone.load(tmp_path / f).encode(texts) for f in ("model", "bert"))
     assert np.allclose(kept, first, atol=1e-5) != accepted
-    assert record["guard"]["statement"] in running._encoder_notes(str(tmp_path / "model"))[0]
+    assert record["guard"]["statement"] in run._encoder_notes(str(tmp_path / "model"))[0]
 
 
 @pytest.fixture

@@ -41,14 +41,14 @@ def compress(
     crossaisle compress minilm-torch --on s3rec-beauty --out runs/small
     crossaisle compress models/tuned --on shop.toml --out runs/small --method int8
     """
-    from crossaisle.pipeline import compressing
+    from crossaisle.pipeline import compress
 
-    rows = compressing.compress(
+    rows = compress.compress(
         model,
         out,
         on=on,
         root=root,
-        methods=methods or compressing.METHODS,
+        methods=methods or compress.METHODS,
         layers=layers,
         dimension=dimension,
         steps=steps,

@@ -144,7 +144,7 @@ def benchmark(
     crossaisle benchmark completejourney --out runs/completejourney
     crossaisle benchmark s3rec-beauty --out runs/s3rec-beauty --root shared/data
     """
-    from crossaisle.pipeline import benchmark as benchmarks
+    from crossaisle.studies import benchmark as benchmarks
 
     rows = benchmarks.run(name, out, root=root, encoder=encoder, progress=True, say=say)
     if as_json:

@@ -35,7 +35,7 @@ def train(
     crossaisle train shop.toml --out models/encoder --set train.moves=full --set train.epochs=3
     crossaisle train s3rec-beauty --out models/encoder --resume
     """
-    from crossaisle.pipeline.fine_tuning import fine_tune
+    from crossaisle.pipeline.fine_tune import fine_tune
 
     settings, dataset = _source(source, overrides or [], root)
     summary = fine_tune(dataset, settings.split, settings.train, out, resume=resume, progress=True, say=say)
@@ -66,7 +66,7 @@ def pretrain(
     crossaisle pretrain shop.toml --out models/reader
     crossaisle train shop.toml --out models/encoder --set train.backbone=models/reader
     """
-    from crossaisle.pipeline.fine_tuning import read_catalogue
+    from crossaisle.pipeline.fine_tune import read_catalogue
 
     settings, dataset = _source(source, overrides or [], root)
     summary = read_catalogue(dataset, settings.pretrain, out, resume=resume, progress=True, say=say)
@@ -83,7 +83,7 @@ def _source(source: str, overrides: list[str], root: Path | None) -> tuple[RunCo
     from crossaisle.config import load_config, overridden
     from crossaisle.data.datasets import is_known, load_catalogue
     from crossaisle.data.ingest.importer import import_dataset
-    from crossaisle.pipeline.running import split_of_known
+    from crossaisle.pipeline.run import split_of_known
 
     if is_known(source):
         settings = overridden(source, overrides, split=split_of_known(source))

@@ -1,7 +1,7 @@
 """From data to a served model and an honest report: what the commands call."""
 
-from crossaisle.pipeline.fitting import Fitted, fit
-from crossaisle.pipeline.measuring import measure
-from crossaisle.pipeline.running import demo, measure_as_set, run
+from crossaisle.pipeline.fit import Fitted, fit
+from crossaisle.pipeline.measure import measure
+from crossaisle.pipeline.run import demo, measure_as_set, run
 
 __all__ = ["Fitted", "demo", "fit", "measure", "measure_as_set", "run"]

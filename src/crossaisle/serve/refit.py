@@ -27,7 +27,7 @@ from crossaisle.evaluate.metrics import Relevant
 from crossaisle.models.blend import Blend
 from crossaisle.models.scorers.picture_similarity import PictureSimilarity
 from crossaisle.models.topk import top_k
-from crossaisle.pipeline.fitting import fit_parts
+from crossaisle.pipeline.fit import fit_parts
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.forgotten import Forgotten
 from crossaisle.serve.histories import LiveHistories

@@ -29,8 +29,8 @@ from crossaisle.encoders.whiten import Whitening
 from crossaisle.errors import ConfigError, nearest, shown
 from crossaisle.evaluate.files import write_json
 from crossaisle.evaluate.metrics import Relevant, ndcg
-from crossaisle.pipeline.fitting import split_of
-from crossaisle.pipeline.running import Say, silent, split_of_known
+from crossaisle.pipeline.fit import split_of
+from crossaisle.pipeline.run import Say, silent, split_of_known
 
 METHODS = ("int8", "layers", "static", "vectors")
 """int8 weights; fewer layers, distilled, then int8; a table of tokens; smaller vectors."""

@@ -26,8 +26,8 @@ from crossaisle.models import registry
 from crossaisle.models.base import Scorer
 from crossaisle.models.scorers.content import EncoderSimilarity, TfidfSimilarity
 from crossaisle.models.scorers.popularity import Popularity
-from crossaisle.pipeline.fitting import peak_mb, split_of
-from crossaisle.pipeline.running import Say, silent, split_of_known
+from crossaisle.pipeline.fit import peak_mb, split_of
+from crossaisle.pipeline.run import Say, silent, split_of_known
 from crossaisle.progress import bar
 
 DATASETS = ("s3rec-beauty", "completejourney")

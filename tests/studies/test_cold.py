@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from crossaisle.data.splits.cold import cold_items
-from crossaisle.pipeline import cold_category
-from crossaisle.pipeline.cold_category import CategoryStudy
-from crossaisle.pipeline.cold_items import Study, measured
+from crossaisle.studies import cold_category
+from crossaisle.studies.cold_category import CategoryStudy
+from crossaisle.studies.cold_items import Study, measured
 from tests.models.shops import tiny_shop
 
 

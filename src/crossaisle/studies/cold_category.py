@@ -28,8 +28,8 @@ from crossaisle.models.defaults import buys_again
 from crossaisle.models.scorers.behaviour_transfer import BorrowedBehaviour
 from crossaisle.models.scorers.cold_prior import opening_popularity
 from crossaisle.models.scorers.content import EncoderSimilarity, TfidfSimilarity
-from crossaisle.pipeline.fitting import peak_mb
-from crossaisle.pipeline.running import Say, silent
+from crossaisle.pipeline.fit import peak_mb
+from crossaisle.pipeline.run import Say, silent
 
 DATASETS: dict[str, tuple[str, str | None, int]] = {
     "amazon14": ("amazon14", "Beauty", 1),

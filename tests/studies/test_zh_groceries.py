@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crossaisle.pipeline import benchmark
-from crossaisle.pipeline.zh_groceries import held_out
+from crossaisle.studies import benchmark
+from crossaisle.studies.zh_groceries import held_out
 
 
 def test_meaning_and_words_decide() -> None:

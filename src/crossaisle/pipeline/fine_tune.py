@@ -15,8 +15,8 @@ from crossaisle.config import SplitConfig
 from crossaisle.data.dataset import Dataset
 from crossaisle.errors import ConfigError
 from crossaisle.evaluate.acceptance import guard
-from crossaisle.pipeline.fitting import peak_mb, split_of
-from crossaisle.pipeline.running import Say, silent
+from crossaisle.pipeline.fit import peak_mb, split_of
+from crossaisle.pipeline.run import Say, silent
 from crossaisle.train_config import PretrainConfig, TrainConfig
 
 TRAINED, UNTRAINED = "trained", "untrained"

@@ -9,8 +9,8 @@ import pytest
 
 pytest.importorskip("torch", reason="needs pip install 'crossaisle[train]'")
 
-from crossaisle.pipeline import lm_zero_shot
-from crossaisle.pipeline.lm_zero_shot import ListStudy, questions
+from crossaisle.studies import lm_zero_shot
+from crossaisle.studies.lm_zero_shot import ListStudy, questions
 from tests.encoders.tiny import write
 from tests.models.shops import tiny_shop
 from tests.training.conftest import tiny_llama

@@ -24,8 +24,8 @@ from crossaisle.errors import ConfigError
 from crossaisle.evaluate.beyond_accuracy import category_flow
 from crossaisle.evaluate.report.report import write_report
 from crossaisle.evaluate.results import Evaluation, write_metrics
-from crossaisle.pipeline.fitting import Fitted, describe_weights, fit, peak_mb
-from crossaisle.pipeline.measuring import MODEL, measure
+from crossaisle.pipeline.fit import Fitted, describe_weights, fit, peak_mb
+from crossaisle.pipeline.measure import MODEL, measure
 from crossaisle.progress import bar
 from crossaisle.recommend.explain import category_name, item_name
 from crossaisle.recommend.recommender import Recommender

@@ -10,8 +10,8 @@ import pytest
 pytest.importorskip("torch", reason="needs pip install 'crossaisle[train]'")
 
 from crossaisle.data.dataset import Dataset
-from crossaisle.pipeline import few_shot
-from crossaisle.pipeline.few_shot import METHODS, FewShotStudy, Question
+from crossaisle.studies import few_shot
+from crossaisle.studies.few_shot import METHODS, FewShotStudy, Question
 from crossaisle.training.export.onnx import export_onnx
 from crossaisle.training.text.backbone import Backbone
 from tests.models.shops import tiny_shop

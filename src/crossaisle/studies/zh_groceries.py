@@ -20,7 +20,7 @@ from crossaisle.evaluate.files import write_json
 from crossaisle.evaluate.results import result_row
 from crossaisle.evaluate.significance import Bootstrap
 from crossaisle.models.scorers.prototypes import Labels, PrototypeRule, View, classify
-from crossaisle.pipeline.running import Say, silent
+from crossaisle.pipeline.run import Say, silent
 from crossaisle.progress import bar
 
 NAME = "zh-groceries"

@@ -31,8 +31,8 @@ from crossaisle.evaluate.significance import Bootstrap
 from crossaisle.models.scorers.behaviour_transfer import BorrowedBehaviour
 from crossaisle.models.scorers.cold_prior import opening_popularity
 from crossaisle.models.scorers.content import TfidfSimilarity
-from crossaisle.pipeline.fitting import peak_mb
-from crossaisle.pipeline.running import Say, silent
+from crossaisle.pipeline.fit import peak_mb
+from crossaisle.pipeline.run import Say, silent
 from crossaisle.train_config import Moves, TrainConfig
 
 CATALOGUE, DOMAIN, DEPTH = "amazon14", "Beauty", 1

@@ -5,7 +5,7 @@ import pytest
 
 from crossaisle.data.datasets import load_catalogue
 from crossaisle.errors import DataError
-from crossaisle.pipeline.fashion import HELD_OUT, apply, deal, hits, ridge
+from crossaisle.studies.fashion import HELD_OUT, apply, deal, hits, ridge
 
 
 def test_products_are_dealt_out_once() -> None:

@@ -14,20 +14,20 @@ from crossaisle.errors import ConfigError, nearest, shown
 from crossaisle.evaluate.files import write_json
 from crossaisle.models.base import Scorer
 from crossaisle.models.scorers.linear import EASE
-from crossaisle.pipeline.fitting import fit
-from crossaisle.pipeline.measuring import measure, measure_carts
-from crossaisle.pipeline.running import Say, silent, split_of_known
+from crossaisle.pipeline.fit import fit
+from crossaisle.pipeline.measure import measure, measure_carts
+from crossaisle.pipeline.run import Say, silent, split_of_known
 
 SHOPS = ("completejourney", "instacart", "amazon14", "s3rec-beauty", "s3rec-sports", "s3rec-toys")
 """Data sets on which a whole shop is fitted and measured."""
 SPECIAL: dict[str, str] = {
-    "cold-category": "crossaisle.pipeline.cold_category",
-    "cold-items": "crossaisle.pipeline.cold_items",
-    "encode-speed": "crossaisle.pipeline.encode_speed",
-    "fashion": "crossaisle.pipeline.fashion",
-    "few-shot": "crossaisle.pipeline.few_shot",
-    "lm-zero-shot": "crossaisle.pipeline.lm_zero_shot",
-    "zh-groceries": "crossaisle.pipeline.zh_groceries",
+    "cold-category": "crossaisle.studies.cold_category",
+    "cold-items": "crossaisle.studies.cold_items",
+    "encode-speed": "crossaisle.studies.encode_speed",
+    "fashion": "crossaisle.studies.fashion",
+    "few-shot": "crossaisle.studies.few_shot",
+    "lm-zero-shot": "crossaisle.studies.lm_zero_shot",
+    "zh-groceries": "crossaisle.studies.zh_groceries",
 }
 """Benchmarks that ask something else: the module whose `run` has the signature of the one below."""
 MOST_CASES = {"amazon14": 5_000}

@@ -18,7 +18,7 @@ from crossaisle.data.datasets import load_catalogue
 from crossaisle.encoders.onnx import OnnxEncoder
 from crossaisle.evaluate.files import write_json
 from crossaisle.evaluate.results import result_row
-from crossaisle.pipeline.running import Say, silent
+from crossaisle.pipeline.run import Say, silent
 from crossaisle.progress import bar
 
 CHECKPOINT = "minilm-torch"

@@ -26,8 +26,8 @@ from crossaisle.evaluate.scoring import Score
 from crossaisle.evaluate.significance import Bootstrap
 from crossaisle.models.scorers.behaviour_transfer import BorrowedBehaviour
 from crossaisle.models.scorers.content import EncoderSimilarity, TfidfSimilarity
-from crossaisle.pipeline.fitting import peak_mb
-from crossaisle.pipeline.running import Say, silent
+from crossaisle.pipeline.fit import peak_mb
+from crossaisle.pipeline.run import Say, silent
 from crossaisle.train_config import Moves, TrainConfig
 
 DATASETS = ("s3rec-beauty", "amazon14")

@@ -12,8 +12,8 @@ from crossaisle.config import ModelConfig, SplitConfig
 from crossaisle.data.dataset import Dataset
 from crossaisle.errors import ConfigError
 from crossaisle.models.defaults import buys_again, default_parts
-from crossaisle.pipeline.fitting import fit, split_of
-from crossaisle.pipeline.measuring import MODEL, measure, measure_carts
+from crossaisle.pipeline.fit import fit, split_of
+from crossaisle.pipeline.measure import MODEL, measure, measure_carts
 from tests.data.splits.test_carts import with_baskets
 from tests.models.shops import FIRST_DAY, tiny_shop
 

@@ -15,7 +15,7 @@ from crossaisle.data.splits.carts import cart_cases
 from crossaisle.data.splits.cases import Cases, Split
 from crossaisle.evaluate.results import Evaluation, Row, evaluate
 from crossaisle.evaluate.scoring import Score
-from crossaisle.pipeline.fitting import Costs, Fitted
+from crossaisle.pipeline.fit import Costs, Fitted
 from crossaisle.recommend.recommender import Recommender
 
 MODEL = "crossaisle"

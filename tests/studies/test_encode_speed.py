@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from crossaisle.pipeline.encode_speed import alternate
+from crossaisle.studies.encode_speed import alternate
 
 
 def test_encoders_take_turns() -> None:

@@ -1,0 +1,1 @@
+"""Named benchmarks: one file per research question, each with a `run` that the command `benchmark` calls."""
