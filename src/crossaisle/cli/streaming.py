@@ -75,8 +75,8 @@ def consume(
     from dataclasses import asdict
 
     from crossaisle.progress import bar
-    from crossaisle.serve.consume import Consumed, consume, open_source
-    from crossaisle.serve.sender import Sender, Stopped
+    from crossaisle.streams.consume import Consumed, consume, open_source
+    from crossaisle.streams.sender import Sender, Stopped
 
     stop = _on_signals()
     with closing(Sender(to, key=key, shop=shop, stop=stop)) as sender:
@@ -131,8 +131,8 @@ def replay(
     from dataclasses import asdict
 
     from crossaisle.progress import bar
-    from crossaisle.serve.replay import read_log, replay
-    from crossaisle.serve.sender import Sender
+    from crossaisle.streams.replay import read_log, replay
+    from crossaisle.streams.sender import Sender
 
     factor = _speed(speed)
     columns = _pairs(column or [], "--column")

@@ -19,10 +19,10 @@ import pytest
 
 from benchmarks.local_servers import Missing, Tansu, Valkey, free_port
 from crossaisle.errors import ConfigError, MissingDependencyError, StoreError
-from crossaisle.serve.consume import Consumed, Source, consume, key_of, moment, open_source
 from crossaisle.serve.keys import add_key
-from crossaisle.serve.sender import Sender
 from crossaisle.serve.service import Service
+from crossaisle.streams.consume import Consumed, Source, consume, key_of, moment, open_source
+from crossaisle.streams.sender import Sender
 from tests.serve.conftest import running
 
 _NUMBERS = count()

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from crossaisle.errors import ConfigError, shown
-from crossaisle.serve.sender import Sender, Stopped
+from crossaisle.streams.sender import Sender, Stopped
 
 _LOG = logging.getLogger(__name__)
 NUMBERS = ("time", "value", "quantity")
@@ -137,13 +137,13 @@ def open_source(
     """
     scheme = url.partition(":")[0]
     if scheme in REDIS:
-        from crossaisle.serve.redis_source import RedisSource
+        from crossaisle.streams.redis import RedisSource
 
         return RedisSource(
             url, stream, group=group, consumer=consumer, start=start, claim_seconds=claim_seconds, stop=stop
         )
     if scheme in KAFKA:
-        from crossaisle.serve.kafka_source import KafkaSource
+        from crossaisle.streams.kafka import KafkaSource
 
         return KafkaSource(url, stream, group=group, start=start, settings=settings, stop=stop)
     raise ConfigError(f"{shown(url)}: a stream is at redis://HOST:PORT or kafka://HOST:PORT")

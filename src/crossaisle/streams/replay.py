@@ -23,7 +23,7 @@ from crossaisle.data.ingest.ledger import Ledger
 from crossaisle.data.ingest.schema import match_columns
 from crossaisle.data.ingest.sources import open_file
 from crossaisle.errors import ConfigError
-from crossaisle.serve.sender import Sender, Sent, Stopped
+from crossaisle.streams.sender import Sender, Sent, Stopped
 
 BATCH = 500
 """Events that are due together are sent together, at most so many."""

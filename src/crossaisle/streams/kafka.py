@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from crossaisle.errors import HOSTS, ConfigError, MissingDependencyError, StoreError, cleaned, shown
-from crossaisle.serve.consume import Message, moment, parsed
+from crossaisle.streams.consume import Message, moment, parsed
 
 _LOG = logging.getLogger(__name__)
 _SECRET = re.compile(r"password|secret|token|key|jaas|config|certificate")

@@ -16,9 +16,9 @@ import pytest
 
 from crossaisle.cli.streaming import _speed
 from crossaisle.errors import ConfigError, DataError
-from crossaisle.serve.replay import read_log, replay
-from crossaisle.serve.sender import Sender
 from crossaisle.serve.service import Service
+from crossaisle.streams.replay import read_log, replay
+from crossaisle.streams.sender import Sender
 
 NOON = 1_700_000_000
 

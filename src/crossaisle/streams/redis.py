@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from crossaisle.errors import ConfigError, MissingDependencyError, cleaned, shown
-from crossaisle.serve.consume import NUMBERS, Message, moment, parsed
-from crossaisle.serve.sender import Stopped
+from crossaisle.streams.consume import NUMBERS, Message, moment, parsed
+from crossaisle.streams.sender import Stopped
 
 T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
