@@ -35,7 +35,7 @@ from local_servers import Postgres, free_port, with_us
 
 from crossaisle.errors import StoreError
 from crossaisle.progress import bar
-from crossaisle.serve.store import Event, Store
+from crossaisle.serve.store.store import Event, Store
 
 WINDOW = 16
 """Batches that are under way at once."""

@@ -22,7 +22,7 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.refit import fitted_on, refit
-from crossaisle.serve.store import Event, Store
+from crossaisle.serve.store.store import Event, Store
 
 
 def main() -> None:

@@ -17,8 +17,8 @@ import httpx
 from crossaisle.api_types import Counted, Product, RecommendedList, read
 from crossaisle.client import Client
 from crossaisle.errors import ConfigError, ServiceError
-from crossaisle.serve.keys import add_key
 from crossaisle.serve.service import Service
+from crossaisle.serve.store.api_keys import add_key
 from tests.serve.conftest import model, running, service
 
 __all__ = ["model", "service"]  # fixtures

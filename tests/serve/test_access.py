@@ -13,13 +13,12 @@ import pytest
 
 from crossaisle.cli import run as main
 from crossaisle.errors import ConfigError
-from crossaisle.serve import keys
 from crossaisle.serve.access import Proxies, address_of, keyless
 from crossaisle.serve.app import create_app
 from crossaisle.serve.run import serve
 from crossaisle.serve.service import Service
 from crossaisle.serve.shops import Shops, read_shops
-from crossaisle.serve.store import Store
+from crossaisle.serve.store.store import Store, api_keys
 from tests.serve.conftest import running, talk
 
 CLOSED = "no API key is in use, so nobody is let in: make one with  crossaisle keys add STORE NAME"
@@ -27,7 +26,7 @@ CLOSED = "no API key is in use, so nobody is let in: make one with  crossaisle k
 
 @pytest.fixture(autouse=True)
 def always_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keys, "FRESH_SECONDS", -1.0)
+    monkeypatch.setattr(api_keys, "FRESH_SECONDS", -1.0)
 
 
 def without_rows(store: Store) -> None:
@@ -48,21 +47,21 @@ async def refused(client: httpx.AsyncClient, **headers: str) -> None:
 
 
 def test_revoking_the_last_key_opens_nothing(service: Service) -> None:
-    token = keys.add_key(service.store, "ops", ["admin"])
+    token = api_keys.add_key(service.store, "ops", ["admin"])
 
     async def conversation(client: httpx.AsyncClient) -> None:
         assert (await client.get("/metrics", headers={"x-api-key": token})).status_code == 200
-        keys.revoke_key(service.store, "ops")
+        api_keys.revoke_key(service.store, "ops")
         await refused(client)
         await refused(client, **{"x-api-key": token})
-        again = keys.add_key(service.store, "ops", ["admin"])
+        again = api_keys.add_key(service.store, "ops", ["admin"])
         assert (await client.get("/metrics", headers={"x-api-key": again})).status_code == 200
 
     talk(service, conversation)
 
 
 def test_a_store_without_keys_put_in_its_place_opens_nothing(service: Service) -> None:
-    keys.add_key(service.store, "ops", ["admin"])
+    api_keys.add_key(service.store, "ops", ["admin"])
 
     async def conversation(client: httpx.AsyncClient) -> None:
         assert (await client.get("/metrics")).status_code == 401
@@ -75,8 +74,8 @@ def test_a_store_without_keys_put_in_its_place_opens_nothing(service: Service) -
 def test_a_key_made_and_revoked_between_two_looks_closes_an_open_service(service: Service) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         assert (await client.get("/metrics")).status_code == 200
-        keys.add_key(service.store, "ops", ["admin"])
-        keys.revoke_key(service.store, "ops")
+        api_keys.add_key(service.store, "ops", ["admin"])
+        api_keys.revoke_key(service.store, "ops")
         await refused(client)
         without_rows(service.store)
         await refused(client)
@@ -90,23 +89,23 @@ async def _is_open(client: httpx.AsyncClient) -> None:
 
 
 def test_a_restart_with_revoked_keys_only_opens_nothing(service: Service) -> None:
-    keys.add_key(service.store, "ops", ["admin"])
-    keys.revoke_key(service.store, "ops")
+    api_keys.add_key(service.store, "ops", ["admin"])
+    api_keys.revoke_key(service.store, "ops")
     talk(service, refused)
 
 
 def test_several_shops_stay_closed_when_the_last_key_of_all_is_revoked(shops: Shops) -> None:
     for service in shops.services.values():
-        keys.add_key(service.store, "ops", ["admin"])
+        api_keys.add_key(service.store, "ops", ["admin"])
 
     async def conversation(client: httpx.AsyncClient) -> None:
         async def status(shop: str) -> int:
             return (await client.get("/api/users/ann", headers={"x-shop": shop})).status_code
 
         assert [await status(shop) for shop in ("north", "south", "west")] == [401] * 3
-        keys.revoke_key(shops.services["north"].store, "ops")
+        api_keys.revoke_key(shops.services["north"].store, "ops")
         assert [await status(shop) for shop in ("north", "south", "west")] == [401] * 3
-        keys.revoke_key(shops.services["south"].store, "ops")
+        api_keys.revoke_key(shops.services["south"].store, "ops")
         # Keys of a shop are read again when somebody asks for it.
         assert [await status(shop) for shop in ("south", "north", "west")] == [403] * 3
 
@@ -133,9 +132,9 @@ def test_on_another_address_or_behind_a_proxy_a_key_must_be_in_use(tmp_path: Pat
                 ConfigError, match=r"--behind-proxy lets others in .* crossaisle keys add .* leave"
             ):
                 keyless("127.0.0.1", ("127.0.0.1",), [store])
-            keys.add_key(store, "ops", ["admin"])
-            keys.revoke_key(store, "ops")
-        keys.add_key(store, "ops", ["admin"])
+            api_keys.add_key(store, "ops", ["admin"])
+            api_keys.revoke_key(store, "ops")
+        api_keys.add_key(store, "ops", ["admin"])
         assert not keyless("0.0.0.0", (), [store])
         assert not keyless("127.0.0.1", ("127.0.0.1",), [store])
 
@@ -202,7 +201,7 @@ def test_addresses() -> None:
 
 
 def test_behind_a_proxy_rates_and_audit_go_by_the_address_it_names(service: Service) -> None:
-    token = keys.add_key(service.store, "ops", ["admin"])
+    token = api_keys.add_key(service.store, "ops", ["admin"])
 
     async def conversation(client: httpx.AsyncClient) -> None:
         async def status(address: str) -> int:
@@ -219,7 +218,7 @@ def test_behind_a_proxy_rates_and_audit_go_by_the_address_it_names(service: Serv
 
 
 def test_without_the_option_a_made_up_address_passes_no_rate(service: Service) -> None:
-    keys.add_key(service.store, "ops", ["admin"])
+    api_keys.add_key(service.store, "ops", ["admin"])
     with running(service, rate=2.0) as address, httpx.Client(base_url=address) as client:
         statuses = [
             client.get("/api/trending", headers={"x-forwarded-for": f"10.0.0.{n}"}).status_code

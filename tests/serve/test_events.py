@@ -14,7 +14,7 @@ from crossaisle.errors import StoreError
 from crossaisle.serve import routes_events
 from crossaisle.serve.histories import LiveHistories
 from crossaisle.serve.service import Service
-from crossaisle.serve.store import Event, Store
+from crossaisle.serve.store.store import Event, Store
 from tests.serve.conftest import talk
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from crossaisle.serve import bodies, connections, guard
 from crossaisle.serve.service import Service
-from crossaisle.serve.store import Store
+from crossaisle.serve.store.store import Store
 from tests.serve.conftest import running, talk
 
 EVENT = b'{"user":"zoe","item":"bread"}'

@@ -16,10 +16,10 @@ from crossaisle.errors import StoreError
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve import board as boards
 from crossaisle.serve.board import READ, SERVING, Board
-from crossaisle.serve.engines import Connection
 from crossaisle.serve.following import PORTION, Following
 from crossaisle.serve.service import Service
-from crossaisle.serve.store import Event, Store
+from crossaisle.serve.store.engine import Connection
+from crossaisle.serve.store.store import Event, Store
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="one worker only on Windows")
 

@@ -16,15 +16,16 @@ import pytest
 
 from crossaisle.cli import run as main
 from crossaisle.errors import ConfigError, UnknownIdError
-from crossaisle.serve import guard, keys
+from crossaisle.serve import guard
 from crossaisle.serve.app import create_app
 from crossaisle.serve.service import Service
 from crossaisle.serve.shops import Shops, read_shops
+from crossaisle.serve.store.store import api_keys
 from tests.serve.conftest import running, talk
 
 
 def test_scopes_open_what_they_say(service: Service) -> None:
-    tokens = {name: keys.add_key(service.store, name, [name]) for name in keys.SCOPES}
+    tokens = {name: api_keys.add_key(service.store, name, [name]) for name in api_keys.SCOPES}
     event = {"user": "zoe", "item": "bread"}
 
     async def conversation(client: httpx.AsyncClient) -> None:
@@ -61,24 +62,24 @@ def test_scopes_open_what_they_say(service: Service) -> None:
 
 
 def test_keys_come_and_go_while_it_runs(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keys, "FRESH_SECONDS", -1.0)
+    monkeypatch.setattr(api_keys, "FRESH_SECONDS", -1.0)
 
     async def conversation(client: httpx.AsyncClient) -> None:
         assert (await client.get("/api/trending")).status_code == 200
-        token = keys.add_key(service.store, "shop", ["read"])
+        token = api_keys.add_key(service.store, "shop", ["read"])
         assert (await client.get("/api/trending")).status_code == 401
         assert (await client.get("/api/trending", headers={"x-api-key": token})).status_code == 200
-        keys.add_key(service.store, "other", ["read"])
-        keys.revoke_key(service.store, "shop")
+        api_keys.add_key(service.store, "other", ["read"])
+        api_keys.revoke_key(service.store, "shop")
         assert (await client.get("/api/trending", headers={"x-api-key": token})).status_code == 401
 
     talk(service, conversation)
     with pytest.raises(UnknownIdError, match="no key named 'shop'"):
-        keys.revoke_key(service.store, "shop")
+        api_keys.revoke_key(service.store, "shop")
     with pytest.raises(ConfigError, match="did you mean 'write'"):
-        keys.add_key(service.store, "x", ["wirte"])
+        api_keys.add_key(service.store, "x", ["wirte"])
     with pytest.raises(ConfigError, match="a key named 'other' already"):
-        keys.add_key(service.store, "other", ["read"])
+        api_keys.add_key(service.store, "other", ["read"])
 
 
 CROSS = {"sec-fetch-site": "cross-site"}
@@ -124,7 +125,7 @@ def test_without_a_key_pages_and_proxies_elsewhere_are_kept_out_of_reading_too(s
 
 @pytest.mark.parametrize("keyed", [False, True])
 def test_a_proxy_that_adds_no_header_is_known_by_its_old_http(service: Service, keyed: bool) -> None:
-    token = keys.add_key(service.store, "ops", ["admin"]) if keyed else ""
+    token = api_keys.add_key(service.store, "ops", ["admin"]) if keyed else ""
     with running(service, proxies=["127.0.0.1"] if keyed else []) as address:
         host, port = address.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port)), timeout=20) as client:
@@ -141,16 +142,16 @@ def test_a_proxy_that_adds_no_header_is_known_by_its_old_http(service: Service, 
 def test_it_is_said_why_keys_could_not_be_read_again(
     service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(keys, "FRESH_SECONDS", -1.0)
-    monkeypatch.setattr(keys, "WAIT_SECONDS", 0.01)
-    known = keys.Keys(service.store)
+    monkeypatch.setattr(api_keys, "FRESH_SECONDS", -1.0)
+    monkeypatch.setattr(api_keys, "WAIT_SECONDS", 0.01)
+    known = api_keys.Keys(service.store)
     monkeypatch.setattr(known, "read", lambda: time.sleep(0.1))
     asyncio.run(known.fresh())
     assert "keys could not be read again: no answer within 0.01 s" in caplog.text
 
 
 def test_odd_hosts_are_no_error_with_keys_either(service: Service) -> None:
-    token = keys.add_key(service.store, "ops", ["admin"])
+    token = api_keys.add_key(service.store, "ops", ["admin"])
 
     async def conversation(client: httpx.AsyncClient) -> None:
         for host in ("[", "a]b", "evil.example", "http://["):
@@ -162,7 +163,7 @@ def test_odd_hosts_are_no_error_with_keys_either(service: Service) -> None:
 
 
 def test_no_answer_leads_to_where_the_host_header_says(service: Service) -> None:
-    token = keys.add_key(service.store, "ops", ["admin"])
+    token = api_keys.add_key(service.store, "ops", ["admin"])
 
     async def conversation(client: httpx.AsyncClient) -> None:
         headers = {"host": "evil.example", "x-api-key": token}
@@ -175,7 +176,7 @@ def test_no_answer_leads_to_where_the_host_header_says(service: Service) -> None
 
 
 def test_wrong_keys_are_counted_by_address_and_right_ones_by_key(service: Service) -> None:
-    token = keys.add_key(service.store, "ops", ["read"])
+    token = api_keys.add_key(service.store, "ops", ["read"])
 
     async def conversation(client: httpx.AsyncClient) -> None:
         async def status(key: str) -> int:
@@ -191,7 +192,7 @@ def test_wrong_keys_are_counted_by_address_and_right_ones_by_key(service: Servic
 
 
 def test_health_names_model_and_store_to_who_may_read_only(service: Service) -> None:
-    tokens = {scope: keys.add_key(service.store, scope, [scope]) for scope in keys.SCOPES}
+    tokens = {scope: api_keys.add_key(service.store, scope, [scope]) for scope in api_keys.SCOPES}
 
     async def conversation(client: httpx.AsyncClient) -> None:
         async def ready(token: str) -> object:
@@ -207,7 +208,7 @@ def test_health_names_model_and_store_to_who_may_read_only(service: Service) -> 
 
 
 def test_shops_cannot_be_listed_without_a_key(shops: Shops) -> None:
-    token = keys.add_key(shops.services["north"].store, "ops", ["read"])
+    token = api_keys.add_key(shops.services["north"].store, "ops", ["read"])
 
     async def conversation(client: httpx.AsyncClient) -> None:
         for path in ("/api/trending", "/api/health/ready", "/api/health/live", "/metrics", "/api/nowhere"):
@@ -232,7 +233,7 @@ def test_shops_cannot_be_listed_while_one_is_broken_either(folder: Path) -> None
     (folder / "south" / "models" / "b" / "config.json").unlink()
     shops = Shops.open(configs)
     assert set(shops.broken) == {"south"}
-    token = keys.add_key(shops.services["north"].store, "ops", ["read"])
+    token = api_keys.add_key(shops.services["north"].store, "ops", ["read"])
 
     async def conversation(client: httpx.AsyncClient) -> None:
         for path in ("/api/trending", "/api/health/ready", "/api/health/live", "/metrics", "/api/nowhere"):
@@ -250,9 +251,9 @@ def test_shops_cannot_be_listed_while_one_is_broken_either(folder: Path) -> None
 
 
 def test_the_first_key_does_not_tell_whose_it_is(shops: Shops, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keys, "FRESH_SECONDS", -1.0)
-    keys.add_key(shops.services["north"].store, "ops", ["read"])
-    keys.revoke_key(shops.services["north"].store, "ops")
+    monkeypatch.setattr(api_keys, "FRESH_SECONDS", -1.0)
+    api_keys.add_key(shops.services["north"].store, "ops", ["read"])
+    api_keys.revoke_key(shops.services["north"].store, "ops")
 
     async def conversation(client: httpx.AsyncClient) -> None:
         async def asked() -> list[int]:
@@ -260,14 +261,14 @@ def test_the_first_key_does_not_tell_whose_it_is(shops: Shops, monkeypatch: pyte
             return [(await client.get("/metrics", headers={"x-shop": name})).status_code for name in names]
 
         assert await asked() == [403] * 3
-        keys.add_key(shops.services["south"].store, "ops", ["read"])
+        api_keys.add_key(shops.services["south"].store, "ops", ["read"])
         assert await asked() == [401] * 3
 
     talk(shops, conversation)
 
 
 def test_rates_of_shops_do_not_tell_which_there_are(shops: Shops) -> None:
-    keys.add_key(shops.services["north"].store, "ops", ["read"])
+    api_keys.add_key(shops.services["north"].store, "ops", ["read"])
     shops.rates["south"] = 1.0
 
     async def conversation(client: httpx.AsyncClient) -> None:
@@ -363,7 +364,7 @@ def test_one_client_does_not_take_the_room_for_bodies_of_all(
 ) -> None:
     monkeypatch.setattr(guard, "MOST_BODIES", 8000)
     monkeypatch.setattr(guard, "EACH_BODIES", 3000)
-    tokens = {name: keys.add_key(service.store, name, ["write"]) for name in ("a", "b")}
+    tokens = {name: api_keys.add_key(service.store, name, ["write"]) for name in ("a", "b")}
     reached = asyncio.Event()
 
     async def conversation(client: httpx.AsyncClient) -> None:

@@ -16,7 +16,7 @@ from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.serve import histories
 from crossaisle.serve.histories import LiveHistories
 from crossaisle.serve.service import Service
-from crossaisle.serve.store import Event
+from crossaisle.serve.store.store import Event
 from tests.serve.conftest import talk
 
 NOW = 1.7e9

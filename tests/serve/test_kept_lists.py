@@ -11,7 +11,7 @@ from crossaisle.data.query import Query
 from crossaisle.recommend.recommender import Request
 from crossaisle.serve.live import LiveShop
 from crossaisle.serve.service import Service
-from crossaisle.serve.store import Event
+from crossaisle.serve.store.store import Event
 
 
 def _questions(shop: LiveShop, users: list[str], items: list[str]) -> list[Query]:

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from crossaisle.errors import ConfigError
-from crossaisle.serve import keys
-from crossaisle.serve.keys import Keys
-from crossaisle.serve.store import Store
+from crossaisle.serve.store.api_keys import Keys
+from crossaisle.serve.store.store import Store, api_keys
 
 
 @pytest.mark.parametrize(
@@ -36,8 +35,8 @@ def test_an_address_that_is_none_is_said_to_be_none(url: str) -> None:
 def test_keys_that_are_not_read_in_time_have_a_reason_in_the_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(keys, "WAIT_SECONDS", 0.01)
-    monkeypatch.setattr(keys, "FRESH_SECONDS", -1.0)
+    monkeypatch.setattr(api_keys, "WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(api_keys, "FRESH_SECONDS", -1.0)
     store = Store(tmp_path / "s.sqlite")
     try:
         known = Keys(store)

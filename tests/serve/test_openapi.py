@@ -7,8 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from crossaisle.serve.keys import add_key
 from crossaisle.serve.service import Service
+from crossaisle.serve.store.api_keys import add_key
 from tests.serve.conftest import talk
 
 

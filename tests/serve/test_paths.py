@@ -11,8 +11,8 @@ import pytest
 
 from crossaisle.client import Client
 from crossaisle.errors import ServiceError
-from crossaisle.serve.keys import add_key
 from crossaisle.serve.service import Service
+from crossaisle.serve.store.api_keys import add_key
 from tests.serve.conftest import running, talk
 
 IDS = (

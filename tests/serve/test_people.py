@@ -8,10 +8,9 @@ from pathlib import Path
 import httpx
 
 from crossaisle.client import Client
-from crossaisle.serve import people
 from crossaisle.serve.experiments.log import ExperimentLog, Exposure
 from crossaisle.serve.service import Service
-from crossaisle.serve.store import Event, Store
+from crossaisle.serve.store.store import Event, Store, user_pages
 from tests.serve.conftest import running, talk
 
 
@@ -42,11 +41,11 @@ def test_pages_are_the_same_in_every_database(place: str | Path) -> None:
             [Event(None, user, f"i{n}", "view", 1.7e9 - n) for n in range(5) for user in ("zoe", "kim")]
         ).result()
         log.add([Exposure("x", "a", "zoe", 1.0, ("bread",), (1.0,), 0.5)]).result()
-        first = people.page(store, log, "zoe", 3, 0, 0)
-        rest = people.page(store, log, "zoe", 3, first["next"], 2**62 - 1)
+        first = user_pages.page(store, log, "zoe", 3, 0, 0)
+        rest = user_pages.page(store, log, "zoe", 3, first["next"], 2**62 - 1)
         assert [e["item"] for e in first["events"] + rest["events"]] == [f"i{n}" for n in range(5)]
         assert (first["total"], rest["next"], len(first["shown"]), rest["shown"]) == (5, None, 1, [])
-        nobody = people.page(store, log, "nobody", 3, 0, 0)
+        nobody = user_pages.page(store, log, "nobody", 3, 0, 0)
         assert (nobody["total"], nobody["shown_total"], nobody["next"]) == (0, 0, None)
     finally:
         store.close()
@@ -55,12 +54,12 @@ def test_pages_are_the_same_in_every_database(place: str | Path) -> None:
 def test_lists_that_were_shown_come_in_pages(service: Service) -> None:
     log = service.experiments.log
     log.add(
-        [Exposure("x", "a", "zoe", float(n), ("bread",), (1.0,), 0.5) for n in range(people.LISTS + 5)]
+        [Exposure("x", "a", "zoe", float(n), ("bread",), (1.0,), 0.5) for n in range(user_pages.LISTS + 5)]
     ).result()
 
     async def conversation(client: httpx.AsyncClient) -> None:
         first = (await client.get("/api/users/zoe")).json()
-        assert (len(first["shown"]), first["shown_total"]) == (people.LISTS, people.LISTS + 5)
+        assert (len(first["shown"]), first["shown_total"]) == (user_pages.LISTS, user_pages.LISTS + 5)
         rest = (await client.get(f"/api/users/zoe?shown_after={first['shown_next']}")).json()
         assert (len(rest["shown"]), rest["shown_next"]) == (5, None)
 
@@ -70,11 +69,11 @@ def test_lists_that_were_shown_come_in_pages(service: Service) -> None:
 def test_the_client_gathers_the_pages(service: Service) -> None:
     service.store.add([Event(None, "zoe", f"i{n}", "view", 1.7e9 - n) for n in range(10_500)]).result()
     log = service.experiments.log
-    log.add([Exposure("x", "a", "zoe", float(n), (), (), 0.5) for n in range(people.LISTS + 5)]).result()
+    log.add([Exposure("x", "a", "zoe", float(n), (), (), 0.5) for n in range(user_pages.LISTS + 5)]).result()
     with running(service) as address, Client(address) as client:
         found = client.user("zoe")
     assert [event.item for event in found.events] == [f"i{n}" for n in reversed(range(10_500))]
-    assert len({one.time for one in found.shown}) == len(found.shown) == people.LISTS + 5
+    assert len({one.time for one in found.shown}) == len(found.shown) == user_pages.LISTS + 5
     assert (found.next, found.shown_next, found.total) == (None, None, 10_500)
 
 

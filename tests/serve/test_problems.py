@@ -10,7 +10,7 @@ import pytest
 from crossaisle.errors import StoreError
 from crossaisle.serve import problems
 from crossaisle.serve.service import Service
-from crossaisle.serve.writer import Busy
+from crossaisle.serve.store.writer import Busy
 from tests.serve.conftest import talk
 
 

@@ -23,7 +23,7 @@ from crossaisle.evaluate.acceptance import Verdict
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve import refit as work
 from crossaisle.serve.service import Service
-from crossaisle.serve.store import Event, Store
+from crossaisle.serve.store.store import Event, Store
 from tests.serve.conftest import running, talk
 
 START = 1_710_000_000.0

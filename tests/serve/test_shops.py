@@ -22,9 +22,9 @@ from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve import doors, guard
 from crossaisle.serve.app import create_app
-from crossaisle.serve.keys import SCOPES, add_key
 from crossaisle.serve.service import Service
 from crossaisle.serve.shops import Shops, place_of, read_shops
+from crossaisle.serve.store.api_keys import SCOPES, add_key
 from tests.encoders import tiny
 from tests.serve.conftest import running
 
@@ -238,7 +238,7 @@ def test_one_shop_without_a_name_needs_no_header(service: Service) -> None:
 def test_a_shop_without_keys_is_not_open_where_others_have_keys(
     shops: Shops, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("crossaisle.serve.keys.FRESH_SECONDS", -1.0)
+    monkeypatch.setattr("crossaisle.serve.store.api_keys.FRESH_SECONDS", -1.0)
 
     async def conversation(_: FastAPI, client: httpx.AsyncClient) -> None:
         south = {"x-shop": "south"}

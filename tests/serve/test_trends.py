@@ -26,7 +26,7 @@ from crossaisle.serve.histories import LiveHistories
 from crossaisle.serve.live import LiveShop
 from crossaisle.serve.refit import merge
 from crossaisle.serve.service import Service
-from crossaisle.serve.store import Event, Store
+from crossaisle.serve.store.store import Event, Store
 from crossaisle.serve.trending import HALF_LIFE_DAYS
 from tests.serve.conftest import talk
 

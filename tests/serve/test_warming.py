@@ -9,7 +9,7 @@ import httpx
 from crossaisle.data.query import Query
 from crossaisle.serve.live import LiveShop
 from crossaisle.serve.service import Service
-from crossaisle.serve.store import Event
+from crossaisle.serve.store.store import Event
 from crossaisle.serve.warming import ahead, warm
 from tests.serve.conftest import talk
 

@@ -19,8 +19,7 @@ import httpx
 import pytest
 
 from benchmarks.local_servers import free_port
-from crossaisle.serve import keys
-from crossaisle.serve.store import Store
+from crossaisle.serve.store.store import Store, api_keys
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="one worker only on Windows")
 LIMIT = 60.0
@@ -325,9 +324,9 @@ def test_no_worker_opens_again_once_one_saw_a_key_not_even_one_started_later(
             return [running.ask(worker, "GET", "/api/users/ann").status_code for worker in (0, 1)]
 
         assert statuses() == [200, 200]
-        keys.add_key(store, "ops", ["admin"])
+        api_keys.add_key(store, "ops", ["admin"])
         until(lambda: statuses() == [401, 401], "still open")
-        keys.revoke_key(store, "ops")
+        api_keys.revoke_key(store, "ops")
         until(lambda: statuses() == [403, 403], "the key is not revoked")
         # As if a store without keys lay there now: who is started again must not believe it.
         store.submit(lambda connection: connection.execute("DELETE FROM api_keys")).result()

@@ -19,8 +19,8 @@ import pytest
 
 from benchmarks.local_servers import Missing, Tansu, Valkey, free_port
 from crossaisle.errors import ConfigError, MissingDependencyError, StoreError
-from crossaisle.serve.keys import add_key
 from crossaisle.serve.service import Service
+from crossaisle.serve.store.api_keys import add_key
 from crossaisle.streams.consume import Consumed, Source, consume, key_of, moment, open_source
 from crossaisle.streams.sender import Sender
 from tests.serve.conftest import running

@@ -59,7 +59,7 @@ def refit(
     needs_extra()
     from crossaisle.serve import refit as work
     from crossaisle.serve.shops import place_of
-    from crossaisle.serve.store import Store
+    from crossaisle.serve.store.store import Store
 
     pause = None if every is None else work.seconds_of(every)
     folder = models or model.resolve().parent

@@ -13,7 +13,7 @@ from crossaisle.cli.output import AsJson, show_json, show_table
 from crossaisle.errors import ConfigError, shown
 
 if TYPE_CHECKING:
-    from crossaisle.serve.store import Store
+    from crossaisle.serve.store.store import Store
 
 keys = typer.Typer(no_args_is_help=True)
 StorePath = Annotated[
@@ -116,9 +116,9 @@ def add(
     \b
     crossaisle keys add demo/model.sqlite webshop --scope read --scope write
     """
-    from crossaisle.serve.keys import add_key
     from crossaisle.serve.shops import place_of
-    from crossaisle.serve.store import Store
+    from crossaisle.serve.store.api_keys import add_key
+    from crossaisle.serve.store.store import Store
 
     opened = Store(place_of(store))
     scopes = scope or ["read"]
@@ -140,7 +140,7 @@ def show(store: StorePath, as_json: AsJson = False) -> None:
     \b
     crossaisle keys list demo/model.sqlite
     """
-    from crossaisle.serve.keys import list_keys
+    from crossaisle.serve.store.api_keys import list_keys
 
     opened = _existing(store)
     try:
@@ -166,7 +166,7 @@ def revoke(
     \b
     crossaisle keys revoke demo/model.sqlite webshop
     """
-    from crossaisle.serve.keys import revoke_key
+    from crossaisle.serve.store.api_keys import revoke_key
 
     opened = _existing(store)
     try:
@@ -180,7 +180,7 @@ def revoke(
 def _existing(store: str) -> Store:
     """The store, which must be there: a mistyped name must not make a new one."""
     from crossaisle.serve.shops import place_of
-    from crossaisle.serve.store import Store
+    from crossaisle.serve.store.store import Store
 
     place = place_of(store)
     if "://" not in place and not Path(place).is_file():

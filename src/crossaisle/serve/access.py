@@ -9,8 +9,8 @@ from functools import lru_cache
 from typing import Any
 
 from crossaisle.errors import ConfigError, StoreError
-from crossaisle.serve.keys import Keys
-from crossaisle.serve.store import Store
+from crossaisle.serve.store.api_keys import Keys
+from crossaisle.serve.store.store import Store
 
 _LOG = logging.getLogger(__name__)
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})

@@ -16,7 +16,7 @@ from crossaisle.data.control import tidied
 from crossaisle.data.query import Placement, Query
 from crossaisle.errors import ConfigError, DataError, nearest, shorten
 from crossaisle.serve.room import LARGEST_BODY
-from crossaisle.serve.store import Event
+from crossaisle.serve.store.store import Event
 
 LONGEST_ID = 256
 LONGEST_TEXT = 10_000

@@ -17,10 +17,10 @@ from crossaisle.data.taxonomy import SEPARATOR, Paths
 from crossaisle.data.vocabulary import Rows
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.recommend.rerank.filters import Mask
-from crossaisle.serve.engines import Picture
 from crossaisle.serve.pictures import eyes
 from crossaisle.serve.resembling import Said, links_of
-from crossaisle.serve.store import NO_PICTURES
+from crossaisle.serve.store.engine import Picture
+from crossaisle.serve.store.store import NO_PICTURES
 
 Body = Mapping[str, Any]
 _NO_ROWS: Rows = np.empty(0, np.int32)

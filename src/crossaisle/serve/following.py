@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from crossaisle.errors import StoreError, cleaned
 from crossaisle.serve.board import APPLIED, READ, SERVING, Seat
-from crossaisle.serve.engines import COLUMNS, Connection, Event
-from crossaisle.serve.store import Store, latest_times
+from crossaisle.serve.store.engine import COLUMNS, Connection, Event
+from crossaisle.serve.store.store import Store, latest_times
 from crossaisle.serve.trends import ARRIVALS
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from crossaisle.serve.access import LOOPBACK, Proxies, address_of
 from crossaisle.serve.doors import HEADER, Door, Doors, Refused
-from crossaisle.serve.keys import Key
 from crossaisle.serve.problems import body_of
+from crossaisle.serve.store.api_keys import Key
 
 OPEN = ("/api/health/", "/openapi.json", "/docs")
 """Answered without a key. The page is, too: it holds no data."""

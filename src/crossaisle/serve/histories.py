@@ -11,8 +11,8 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from crossaisle.data.units import SECONDS_PER_DAY
-from crossaisle.serve.forgotten import Forgotten
-from crossaisle.serve.store import Event
+from crossaisle.serve.store.deleted_users import Forgotten
+from crossaisle.serve.store.store import Event
 from crossaisle.serve.trends import Gap, Trends
 
 OLD_DAYS = 30.0

@@ -24,10 +24,10 @@ from crossaisle.recommend.recommender import Best, Recommender, Request
 from crossaisle.recommend.rerank.diversify import Similarity
 from crossaisle.recommend.rerank.filters import Mask, rows_mask
 from crossaisle.serve.catalogue import Grown, grow
-from crossaisle.serve.engines import Picture
 from crossaisle.serve.histories import LiveHistories
 from crossaisle.serve.pictures import eyes
-from crossaisle.serve.store import NO_PICTURES
+from crossaisle.serve.store.engine import Picture
+from crossaisle.serve.store.store import NO_PICTURES
 from crossaisle.serve.trending import Trending
 from crossaisle.serve.widening import least, widened
 

@@ -27,7 +27,7 @@ from crossaisle.errors import (
     UnknownIdError,
 )
 from crossaisle.serve.reading import InvalidError, described
-from crossaisle.serve.store import Busy
+from crossaisle.serve.store.store import Busy
 
 _LOG = logging.getLogger(__name__)
 UNAVAILABLE = "the store does not answer: try again in a moment, events with the same key"

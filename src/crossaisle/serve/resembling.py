@@ -14,8 +14,8 @@ from crossaisle.encoders.base import unit_rows
 from crossaisle.models.base import LARGE
 from crossaisle.models.scorers.content import ReadingModel, TextModel
 from crossaisle.recommend.recommender import Recommender
-from crossaisle.serve.engines import Picture
 from crossaisle.serve.pictures import eyes
+from crossaisle.serve.store.engine import Picture
 
 NEIGHBOURS = 5
 """A new item stands in with the scores of this many items like it."""

@@ -13,12 +13,12 @@ from crossaisle.api_types import Counted
 from crossaisle.errors import ConflictError, DataError
 from crossaisle.serve.answers import answered, as_json
 from crossaisle.serve.bodies import EVENT, LONGEST_ID, event_of
-from crossaisle.serve.engines import known_otherwise
 from crossaisle.serve.paths import Route
 from crossaisle.serve.reading import DESCRIBED, JSON, kind_of, listed, read
 from crossaisle.serve.routes_lists import service_of
 from crossaisle.serve.service import Added, Service
-from crossaisle.serve.store import Event
+from crossaisle.serve.store.engine import known_otherwise
+from crossaisle.serve.store.store import Event
 from crossaisle.serve.strict_json import parse
 
 router = APIRouter(prefix="/api", route_class=Route)

@@ -11,13 +11,13 @@ from pydantic import Field
 
 from crossaisle.api_types import Forgotten, Person
 from crossaisle.errors import UnknownIdError, shorten
-from crossaisle.serve import people
 from crossaisle.serve.answers import answered, as_json
 from crossaisle.serve.bodies import Attributes, Body, Id, sized
 from crossaisle.serve.paths import Route
 from crossaisle.serve.reading import Checked, read, takes
 from crossaisle.serve.routes_lists import UserId, service_of, who_asks
 from crossaisle.serve.service import Service
+from crossaisle.serve.store.store import user_pages
 
 router = APIRouter(prefix="/api/users", tags=["people"], route_class=Route)
 PAGE, LONGEST_PAGE = 1_000, 10_000
@@ -84,7 +84,7 @@ async def _shown(service: Service, user: str, n: int, after: int, shown_after: i
     past = shop._stored.items_of(row).tolist() if row >= 0 else []
     attributes = await service.read(service.store.user, user)
     page = await service.read(
-        people.page, service.store, service.experiments.log, user, n, after, shown_after
+        user_pages.page, service.store, service.experiments.log, user, n, after, shown_after
     )
     if row < 0 and attributes is None and not page["total"] and not page["shown_total"]:
         raise UnknownIdError(f"nothing is known about user {shorten(user)}")
@@ -116,7 +116,7 @@ async def delete_named(request: Request) -> Response:
 
 async def _deleted(request: Request, user: str) -> Response:
     service = service_of(request)
-    if not await people.known(service, user):
+    if not await user_pages.known(service, user):
         raise UnknownIdError(f"nothing is known about user {shorten(user)}: nothing was deleted")
     gone = await service.forget(user, who_asks(request))
     return as_json({"events_deleted": gone.events, "overwritten": gone.overwritten})

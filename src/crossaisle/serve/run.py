@@ -133,7 +133,7 @@ def application(settings: Settings, opened: Shops) -> FastAPI:
 def decided(settings: Settings) -> Settings:
     """Settings that say whether requests need a key; `ConfigError` where others could come in."""
     from crossaisle.serve.shops import read_shops
-    from crossaisle.serve.store import Store
+    from crossaisle.serve.store.store import Store
 
     places = [settings.place]
     if settings.shops is not None:

@@ -29,7 +29,7 @@ from crossaisle.serve.live import LiveShop
 from crossaisle.serve.metrics import Metrics
 from crossaisle.serve.pictures import Pictures
 from crossaisle.serve.room import Room
-from crossaisle.serve.store import Deed, Event, Picture, Store
+from crossaisle.serve.store.store import Deed, Event, Picture, Store
 from crossaisle.serve.tallies import Tallies
 from crossaisle.serve.trends import Pairs
 from crossaisle.serve.warming import CALM, ahead, warm

@@ -24,7 +24,7 @@ from crossaisle.errors import ConfigError, CrossaisleError, StoreError, cleaned,
 if TYPE_CHECKING:
     from crossaisle.serve.board import Board
     from crossaisle.serve.service import Service
-    from crossaisle.serve.store import Store
+    from crossaisle.serve.store.store import Store
 
 _LOG = logging.getLogger(__name__)
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -239,7 +239,7 @@ class Shops:
     @contextmanager
     def stores(self) -> Iterator[list[Store | None]]:
         """The stores of all shops, also of those not served; None for one that cannot be opened."""
-        from crossaisle.serve.store import Store
+        from crossaisle.serve.store.store import Store
 
         with ExitStack() as stack:
             found: list[Store | None] = [service.store for service in self.services.values()]

@@ -26,7 +26,7 @@ from crossaisle.serve.worker import LAST_SECONDS
 from crossaisle.sharing import SharedFolder
 
 if TYPE_CHECKING:
-    from crossaisle.serve.engines import Holding
+    from crossaisle.serve.store.engine import Holding
 
 _LOG = logging.getLogger(__name__)
 LOOK_SECONDS = 0.05
@@ -90,7 +90,7 @@ class Stores:
         return tuple(one.fd for one in list(self._held.values()) if one.fd is not None)
 
     def _take(self) -> None:
-        from crossaisle.serve.store import Store
+        from crossaisle.serve.store.store import Store
 
         for name in self.places.keys() - self._held.keys():
             try:

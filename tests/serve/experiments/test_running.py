@@ -8,8 +8,8 @@ from typing import Any
 
 import httpx
 
-from crossaisle.serve.keys import add_key
 from crossaisle.serve.service import Service
+from crossaisle.serve.store.api_keys import add_key
 from tests.serve.conftest import talk
 
 AB: dict[str, Any] = {"name": "ab", "arms": [{"name": "a"}, {"name": "b", "model": "b"}], "goal": ["cart"]}

@@ -24,7 +24,7 @@ from crossaisle.serve.board import Board
 from crossaisle.serve.refit import fitted_on, with_kept_pictures
 from crossaisle.serve.run import Settings, open_shops
 from crossaisle.serve.service import Service
-from crossaisle.serve.store import Store
+from crossaisle.serve.store.store import Store
 from tests.encoders.tiny_pictures import png
 from tests.serve.conftest import running, talk
 from tests.serve.pictures.conftest import BREAD, MILK, PNG, SPADE, place

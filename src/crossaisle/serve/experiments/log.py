@@ -9,9 +9,9 @@ from concurrent.futures import Future
 from itertools import islice
 from typing import Any, NamedTuple
 
-from crossaisle.serve.engines import COLUMNS, Connection, Event
 from crossaisle.serve.experiments.design import Experiment
-from crossaisle.serve.store import Deed, Store, audit
+from crossaisle.serve.store.engine import COLUMNS, Connection, Event
+from crossaisle.serve.store.store import Deed, Store, audit
 
 
 class Exposure(NamedTuple):

@@ -14,9 +14,9 @@ import numpy as np
 from crossaisle.api_types import ArmResult, Comparison, ExperimentResults, PolicyEstimate
 from crossaisle.evaluate.confidence_sequences import Interval, at_last, difference_scores
 from crossaisle.evaluate.offpolicy import ESTIMATORS, Log, crossfitted
-from crossaisle.serve.engines import Event
 from crossaisle.serve.experiments.design import Experiment
 from crossaisle.serve.experiments.log import Exposure
+from crossaisle.serve.store.engine import Event
 
 SAME_SECONDS = 600.0
 """The same list shown to the same person again within this time counts once."""

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from crossaisle.serve.service import Service
-from crossaisle.serve.store import Store
+from crossaisle.serve.store.store import Store
 from tests.serve.conftest import talk
 
 ARMS = [{"name": "one"}, {"name": "two", "controls": {"diversity": 0.3}}]

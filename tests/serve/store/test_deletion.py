@@ -15,14 +15,14 @@ from typing import Any
 
 import httpx
 import pytest
+from crossaisle.serve.store.store.sqlite import cleaning
 
 from crossaisle.errors import StoreError
-from crossaisle.serve import cleaning
-from crossaisle.serve import store as stores
-from crossaisle.serve.cleaning import Cleaning
 from crossaisle.serve.experiments.log import ExperimentLog, Exposure
 from crossaisle.serve.service import Service
-from crossaisle.serve.store import Event, Kept, Store
+from crossaisle.serve.store.sqlite.cleaning import Cleaning
+from crossaisle.serve.store.store import Event, Kept, Store
+from crossaisle.serve.store.store import store as stores
 from tests.serve.conftest import talk
 
 NOW = time.time()

@@ -17,9 +17,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from crossaisle.errors import StoreError, cleaned
-from crossaisle.serve.cleaning import AGAIN_SECONDS, Cleaning
-from crossaisle.serve.condition import Condition
-from crossaisle.serve.engines import COLUMNS, PROBE, Connection, Engine, Event, Trouble
+from crossaisle.serve.store.engine import COLUMNS, PROBE, Connection, Engine, Event, Trouble
+from crossaisle.serve.store.health import Condition
+from crossaisle.serve.store.sqlite.cleaning import AGAIN_SECONDS, Cleaning
 
 if TYPE_CHECKING:
     from crossaisle.serve.board import Seat

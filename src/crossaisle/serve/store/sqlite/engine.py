@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from crossaisle.errors import StoreError
-from crossaisle.serve.engines import (
+from crossaisle.serve.store.engine import (
     CLAIM,
     COLUMNS,
     TABLES,
@@ -23,9 +23,9 @@ from crossaisle.serve.engines import (
     kept_under,
     statements,
 )
-from crossaisle.serve.holding import FileHolding
-from crossaisle.serve.storefile import APPLICATION, NAMES, StoreFile, names_of
-from crossaisle.serve.versions import bring_up
+from crossaisle.serve.store.migrations import bring_up
+from crossaisle.serve.store.sqlite.file_lock import FileHolding
+from crossaisle.serve.store.sqlite.store_file import APPLICATION, NAMES, StoreFile, names_of
 
 BUSY_MS = 5000
 """Another process may write for so long."""

@@ -11,8 +11,8 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from crossaisle.errors import ConfigError, StoreError, UnknownIdError, nearest
-from crossaisle.serve.engines import Connection
-from crossaisle.serve.store import Store
+from crossaisle.serve.store.engine import Connection
+from crossaisle.serve.store.store import Store
 
 SCOPES = ("read", "write", "admin")
 """read: lists. write: events, items, people. admin: models, metrics, and everything else."""

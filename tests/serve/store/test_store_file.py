@@ -19,12 +19,11 @@ import httpx
 import pytest
 
 from crossaisle.errors import StoreError
-from crossaisle.serve import condition
-from crossaisle.serve.keys import Keys, add_key
 from crossaisle.serve.service import Service
-from crossaisle.serve.sqlite import SqliteEngine
-from crossaisle.serve.store import Event, Store
-from crossaisle.serve.storefile import StoreFile
+from crossaisle.serve.store.api_keys import Keys, add_key
+from crossaisle.serve.store.sqlite.engine import SqliteEngine
+from crossaisle.serve.store.sqlite.store_file import StoreFile
+from crossaisle.serve.store.store import Event, Store, health
 from tests.serve.conftest import talk
 
 ENDS = ("", "-wal", "-shm")
@@ -35,7 +34,7 @@ ONE = {"user": "zoe", "item": "bread"}
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looks at the store more often, so that nobody waits for a test."""
     monkeypatch.setattr(SqliteEngine, "pulse", 0.1)
-    monkeypatch.setattr(condition, "CALM", 0.2)
+    monkeypatch.setattr(health, "CALM", 0.2)
 
 
 def beside(path: Path) -> list[Path]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from crossaisle.serve.engines import COLUMNS, Event
 from crossaisle.serve.experiments.log import ExperimentLog
 from crossaisle.serve.service import Service
-from crossaisle.serve.store import Store
+from crossaisle.serve.store.engine import COLUMNS, Event
+from crossaisle.serve.store.store import Store
 
 LISTS = 200
 """Lists of a page; each may have 100 items."""

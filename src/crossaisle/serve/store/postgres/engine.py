@@ -24,7 +24,7 @@ from crossaisle.errors import (
     shorten,
     shown,
 )
-from crossaisle.serve.engines import (
+from crossaisle.serve.store.engine import (
     CLAIM,
     COLUMNS,
     TABLES,
@@ -38,8 +38,8 @@ from crossaisle.serve.engines import (
     kept_under,
     statements,
 )
-from crossaisle.serve.session import SessionHolding
-from crossaisle.serve.versions import bring_up
+from crossaisle.serve.store.migrations import bring_up
+from crossaisle.serve.store.postgres.session_lock import SessionHolding
 
 if TYPE_CHECKING:
     import psycopg

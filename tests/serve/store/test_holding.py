@@ -12,15 +12,16 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from crossaisle.serve.store.store.postgres import session_lock
+from crossaisle.serve.store.store.sqlite import file_lock
 
 from benchmarks.local_servers import Postgres, free_port
 from crossaisle.errors import StoreError
-from crossaisle.serve import holding, session
-from crossaisle.serve.keys import add_key
 from crossaisle.serve.service import Service
 from crossaisle.serve.shops import ShopConfig, Shops, read_shops
-from crossaisle.serve.store import Event, Store
-from tests.serve.test_store_contract import until
+from crossaisle.serve.store.api_keys import add_key
+from crossaisle.serve.store.store import Event, Store
+from tests.serve.store.test_store_contract import until
 from tests.serve.test_workers import serving as workers_of
 
 LIMIT = 60.0
@@ -28,7 +29,7 @@ LIMIT = 60.0
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (holding, session):
+    for module in (file_lock, session_lock):
         monkeypatch.setattr(module, "HOLD_SECONDS", 0.1)
 
 
@@ -96,7 +97,7 @@ def test_a_lock_of_the_database_is_taken_again(postgres: Postgres) -> None:
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'crossaisle%'"
         )
         held = store._holding
-        assert isinstance(held, session.SessionHolding)
+        assert isinstance(held, session_lock.SessionHolding)
         until(lambda: held._connection is None or held._connection.raw.closed)  # type: ignore[attr-defined]
         until(lambda: held._connection is not None and not held._connection.raw.closed)  # type: ignore[attr-defined]
         until(lambda: store.up)

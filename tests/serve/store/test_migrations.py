@@ -11,10 +11,9 @@ import pytest
 
 from benchmarks.local_servers import Postgres
 from crossaisle.errors import StoreError
-from crossaisle.serve import versions
-from crossaisle.serve.engines import VERSION, Connection
-from crossaisle.serve.postgres import PostgresEngine, translated
-from crossaisle.serve.store import Event, Kept, Store
+from crossaisle.serve.store.engine import VERSION, Connection
+from crossaisle.serve.store.postgres.engine import PostgresEngine, translated
+from crossaisle.serve.store.store import Event, Kept, Store, migrations
 
 FIRST = """
 CREATE TABLE IF NOT EXISTS events (
@@ -138,7 +137,7 @@ def test_a_move_that_fails_leaves_the_old_store(first: str | Path, monkeypatch: 
         raise sqlite3.OperationalError("disk is full")
 
     with monkeypatch.context() as broken:
-        broken.setattr(versions, "STEPS", {2: versions.STEPS[2]._replace(after=fails)})
+        broken.setattr(migrations, "STEPS", {2: migrations.STEPS[2]._replace(after=fails)})
         with pytest.raises((StoreError, sqlite3.OperationalError)):
             Store(first)
     assert version_of(first) == 1

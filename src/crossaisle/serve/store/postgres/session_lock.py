@@ -13,8 +13,8 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from crossaisle.errors import StoreError
-from crossaisle.serve.engines import Connection
-from crossaisle.serve.holding import HOLD_SECONDS, LOOK_SECONDS, described, refusal
+from crossaisle.serve.store.engine import Connection
+from crossaisle.serve.store.sqlite.file_lock import HOLD_SECONDS, LOOK_SECONDS, described, refusal
 
 _LOG = logging.getLogger(__name__)
 PULSE = 1.0

@@ -14,8 +14,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from crossaisle.errors import StoreError
-from crossaisle.serve.engines import COLUMNS, TABLES, Displaced
-from crossaisle.serve.holding import PRIVATE
+from crossaisle.serve.store.engine import COLUMNS, TABLES, Displaced
+from crossaisle.serve.store.sqlite.file_lock import PRIVATE
 
 _LOG = logging.getLogger(__name__)
 APPLICATION = 0x63726F73

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from crossaisle.errors import StoreError
-from crossaisle.serve.engines import VERSION, Connection
-from crossaisle.serve.forgotten import keyed
+from crossaisle.serve.store.deleted_users import keyed
+from crossaisle.serve.store.engine import VERSION, Connection
 
 PEOPLE_KEY, UNCLEAN = "people_key", "unclean"
 """Rows of the table `meta`: what digests of people are made with; that files hold what was deleted."""

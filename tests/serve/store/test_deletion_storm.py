@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from benchmarks.local_servers import free_port
-from tests.serve.test_deletion import traces, until
+from tests.serve.store.test_deletion import traces, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="needs signals")]
 ROUNDS = 8

@@ -13,8 +13,8 @@ from concurrent.futures import Future
 from typing import NamedTuple
 
 from crossaisle.errors import cleaned
-from crossaisle.serve.engines import Connection, Engine
-from crossaisle.serve.versions import mark_clean, unclean
+from crossaisle.serve.store.engine import Connection, Engine
+from crossaisle.serve.store.migrations import mark_clean, unclean
 
 _LOG = logging.getLogger(__name__)
 WAIT_SECONDS = 5.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 
-from crossaisle.serve.engines import Trouble
+from crossaisle.serve.store.engine import Trouble
 
 _LOG = logging.getLogger(__name__)
 CALM = 1.0

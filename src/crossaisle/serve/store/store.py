@@ -1,7 +1,7 @@
 """`Store`: events, changed items, users, keys and the audit log, in SQLite or PostgreSQL.
 
 What is acknowledged is on the disk of the database; an event whose key is known is not counted again. The
-two engines keep the same promises: tests/serve/test_store_contract.py runs on both.
+two engines keep the same promises: tests/serve/store/test_store_contract.py runs on both.
 """
 
 from __future__ import annotations
@@ -20,11 +20,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import numpy as np
 
 from crossaisle.errors import ConflictError, StoreError, cleaned
-from crossaisle.serve.engines import COLUMNS, Connection, Engine, Event, Holding, Picture, Trouble, conflict
-from crossaisle.serve.forgotten import Dated, Forgotten
+from crossaisle.serve.store.deleted_users import Dated, Forgotten
+from crossaisle.serve.store.engine import (
+    COLUMNS,
+    Connection,
+    Engine,
+    Event,
+    Holding,
+    Picture,
+    Trouble,
+    conflict,
+)
+from crossaisle.serve.store.migrations import mark_unclean, people_key
+from crossaisle.serve.store.writer import Busy, Kept, Unreachable, Writer
 from crossaisle.serve.trends import ARRIVALS
-from crossaisle.serve.versions import mark_unclean, people_key
-from crossaisle.serve.writer import Busy, Kept, Unreachable, Writer
 
 if TYPE_CHECKING:
     from crossaisle.serve.board import Seat
@@ -52,8 +61,8 @@ class Deleted(NamedTuple):
 
 def engine_for(place: str | Path) -> Engine:
     """PostgreSQL for a URL, SQLite for a path."""
-    from crossaisle.serve.postgres import SCHEMES, PostgresEngine
-    from crossaisle.serve.sqlite import SqliteEngine
+    from crossaisle.serve.store.postgres.engine import SCHEMES, PostgresEngine
+    from crossaisle.serve.store.sqlite.engine import SqliteEngine
 
     scheme, separator, _ = str(place).partition("://")
     if not separator:

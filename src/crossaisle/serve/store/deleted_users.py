@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from crossaisle.data.units import SECONDS_PER_DAY
-from crossaisle.serve.engines import Connection
+from crossaisle.serve.store.engine import Connection
 
 MANY = 500
 """Digests looked up with one statement."""

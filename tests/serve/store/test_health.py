@@ -17,22 +17,22 @@ from typing import Any
 
 import httpx
 import pytest
+from crossaisle.serve.store.store.sqlite import engine
 
 from crossaisle.errors import StoreError
-from crossaisle.serve import condition, sqlite, writer
 from crossaisle.serve.service import Service
-from crossaisle.serve.store import Event, Store
+from crossaisle.serve.store.store import Event, Store, health, writer
 from tests.serve.conftest import talk
-from tests.serve.test_store_contract import until
-from tests.serve.test_storefile import ENDS, errors, send, state
+from tests.serve.store.test_store_contract import until
+from tests.serve.store.test_store_file import ENDS, errors, send, state
 from tests.serve.test_workers import Workers, serving
 
 
 @pytest.fixture(autouse=True)
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looks at the store more often, so that nobody waits for a test."""
-    monkeypatch.setattr(sqlite.SqliteEngine, "pulse", 0.1)
-    monkeypatch.setattr(condition, "CALM", 0.2)
+    monkeypatch.setattr(engine.SqliteEngine, "pulse", 0.1)
+    monkeypatch.setattr(health, "CALM", 0.2)
 
 
 class Disk:
@@ -183,7 +183,7 @@ def test_a_damaged_store_is_not_served(tmp_path: Path, model: Path, where: int) 
 def test_a_large_store_is_examined_while_it_is_served(
     tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(sqlite, "EXAMINED", 1000)
+    monkeypatch.setattr(engine, "EXAMINED", 1000)
     path = tmp_path / "s.sqlite"
     filled(path)
     with closing(Service.open(model, path)) as service:

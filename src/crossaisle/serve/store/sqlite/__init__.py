@@ -1,0 +1,1 @@
+"""The embedded store: one SQLite file, held by one service, cleaned after deletions."""
