@@ -34,8 +34,8 @@ from crossaisle.models.scorers.content import EncoderSimilarity, TfidfSimilarity
 from crossaisle.models.scorers.item_knn import ItemKNN
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.recommend.recommender import Recommender
-from crossaisle.serve.histories import LiveHistories
-from crossaisle.serve.live import LiveShop
+from crossaisle.serve.live.histories import LiveHistories
+from crossaisle.serve.live.recommender import LiveShop
 
 FILTERS: dict[str, dict[str, Any]] = {
     "none": {},

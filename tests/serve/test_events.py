@@ -12,7 +12,7 @@ import pytest
 
 from crossaisle.errors import StoreError
 from crossaisle.serve import routes_events
-from crossaisle.serve.histories import LiveHistories
+from crossaisle.serve.live.histories import LiveHistories
 from crossaisle.serve.service import Service
 from crossaisle.serve.store.store import Event, Store
 from tests.serve.conftest import talk

@@ -9,7 +9,8 @@ import httpx
 import numpy as np
 import pytest
 
-from crossaisle.serve import answers, room
+from crossaisle.serve import answers
+from crossaisle.serve.live.recommender import capacity
 from crossaisle.serve.service import Service
 from tests.serve.conftest import talk
 
@@ -277,7 +278,7 @@ def test_a_model_whose_attributes_hold_what_json_has_not_is_answered() -> None:
 
 def test_a_shop_that_is_full_takes_no_more_items(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     n = service.shop.base.dataset.n_items
-    monkeypatch.setattr(room, "MOST_ITEMS", 2 - n)
+    monkeypatch.setattr(capacity, "MOST_ITEMS", 2 - n)
 
     async def conversation(client: httpx.AsyncClient) -> None:
         assert (await client.put("/api/items/rye1", json=RYE)).status_code == 201
@@ -286,12 +287,12 @@ def test_a_shop_that_is_full_takes_no_more_items(service: Service, monkeypatch: 
         assert full.status_code == 409
         assert full.json()["detail"].startswith("this shop is full: at most ")
         assert (await client.patch("/api/items/rye1", json={"price": 1})).status_code == 200
-        monkeypatch.setattr(room, "MOST_ITEMS", 1000)
-        monkeypatch.setattr(room, "MOST_BYTES", service.room.size + 10)
+        monkeypatch.setattr(capacity, "MOST_ITEMS", 1000)
+        monkeypatch.setattr(capacity, "MOST_BYTES", service.room.size + 10)
         full = await client.put("/api/items/rye3", json=RYE)
         assert (full.status_code, "bytes" in full.json()["detail"]) == (409, True)
         assert (await client.delete("/api/items/rye1")).status_code == 204
         assert (await client.put("/api/items/rye1", json=RYE)).status_code == 201
-        assert service.room == room.Room.of(service.changed)
+        assert service.room == capacity.Room.of(service.changed)
 
     talk(service, conversation)

@@ -35,7 +35,7 @@ def large(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
 def test_lists_are_those_of_the_recommender(
     large: Service, shop: Dataset, question: str, narrow: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("crossaisle.serve.widening.NARROW", narrow)
+    monkeypatch.setattr("crossaisle.serve.live.candidates.NARROW", narrow)
     recommender, users = fitted(shop), ("ann", "eve", "nobody")
     expected = [recommender.recommend(Query(user=user, **QUESTIONS[question])) for user in users]
 

@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from crossaisle.api_types import InExperiment
 from crossaisle.recommend.answer import RecommendationList
 from crossaisle.recommend.explain import category_name
-from crossaisle.serve.live import LiveShop
+from crossaisle.serve.live.recommender import LiveShop
 
 
 def as_json(value: Any, status: int = 200) -> Response:

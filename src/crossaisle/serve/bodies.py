@@ -15,7 +15,7 @@ from pydantic_core import PydanticCustomError
 from crossaisle.data.control import tidied
 from crossaisle.data.query import Placement, Query
 from crossaisle.errors import ConfigError, DataError, nearest, shorten
-from crossaisle.serve.room import LARGEST_BODY
+from crossaisle.serve.live.capacity import LARGEST_BODY
 from crossaisle.serve.store.store import Event
 
 LONGEST_ID = 256

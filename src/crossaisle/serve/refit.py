@@ -29,11 +29,11 @@ from crossaisle.models.scorers.picture_similarity import PictureSimilarity
 from crossaisle.models.topk import top_k
 from crossaisle.pipeline.fit import fit_parts
 from crossaisle.recommend.recommender import Recommender
-from crossaisle.serve.histories import LiveHistories
-from crossaisle.serve.live import LiveShop
+from crossaisle.serve.live.histories import LiveHistories
+from crossaisle.serve.live.recommender import LiveShop
+from crossaisle.serve.live.warmup import warm
 from crossaisle.serve.store.deleted_users import Forgotten
 from crossaisle.serve.store.store import Event, Picture, Store
-from crossaisle.serve.warming import warm
 
 K = 10
 FEWEST = 30

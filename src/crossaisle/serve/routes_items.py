@@ -13,8 +13,8 @@ from crossaisle.api_types import Product, ProductPage, Taken
 from crossaisle.errors import UnknownIdError, shorten
 from crossaisle.serve.answers import ITEM_EXAMPLE, answered, as_json, of_item
 from crossaisle.serve.bodies import Item, ItemOfBatch, ItemPatch, item_body
+from crossaisle.serve.live.pictures import LARGEST, TYPES
 from crossaisle.serve.paths import Route
-from crossaisle.serve.pictures import LARGEST, TYPES
 from crossaisle.serve.reading import Checked, CheckedList, kind_of, read, takes
 from crossaisle.serve.routes_lists import ItemId, service_of, who_asks
 

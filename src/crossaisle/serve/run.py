@@ -152,9 +152,9 @@ def open_shops(
     settings: Settings, board: Board | None = None, worker: int | None = None, run: str = ""
 ) -> Shops:
     """The shops, warm. `board`, `worker`, `run`: where several processes serve them."""
+    from crossaisle.serve.live.warmup import warm
     from crossaisle.serve.service import Service
     from crossaisle.serve.shops import Shops, read_shops
-    from crossaisle.serve.warming import warm
 
     settings.check()
     if settings.shops is not None:

@@ -19,20 +19,20 @@ from crossaisle.data.query import Query
 from crossaisle.errors import ArtifactError, ConfigError, StoreError, UnknownIdError, shorten
 from crossaisle.recommend.answer import RecommendationList
 from crossaisle.recommend.recommender import Recommender
-from crossaisle.serve.batching import Batcher
 from crossaisle.serve.board import UNMARKED
 from crossaisle.serve.experiments.running import Experiments
 from crossaisle.serve.following import Change, Following
-from crossaisle.serve.heavy import Heavy
-from crossaisle.serve.histories import LiveHistories
-from crossaisle.serve.live import LiveShop
+from crossaisle.serve.live.batching import Batcher
+from crossaisle.serve.live.capacity import Room
+from crossaisle.serve.live.event_counts import Pairs
+from crossaisle.serve.live.heavy_queue import Heavy
+from crossaisle.serve.live.histories import LiveHistories
+from crossaisle.serve.live.pictures import Pictures
+from crossaisle.serve.live.recommender import LiveShop
+from crossaisle.serve.live.tallies import Tallies
+from crossaisle.serve.live.warmup import CALM, ahead, warm
 from crossaisle.serve.metrics import Metrics
-from crossaisle.serve.pictures import Pictures
-from crossaisle.serve.room import Room
 from crossaisle.serve.store.store import Deed, Event, Picture, Store
-from crossaisle.serve.tallies import Tallies
-from crossaisle.serve.trends import Pairs
-from crossaisle.serve.warming import CALM, ahead, warm
 
 if TYPE_CHECKING:
     from crossaisle.serve.board import Seat

@@ -198,8 +198,8 @@ class Shops:
 
     def try_open(self, name: str) -> Service | None:
         """A shop, warm; None where it cannot be opened, which is noted. Slow: not in the event loop."""
+        from crossaisle.serve.live.warmup import warm
         from crossaisle.serve.service import Service
-        from crossaisle.serve.warming import warm
 
         config, service = self.configs[name], None
         try:

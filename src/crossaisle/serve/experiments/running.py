@@ -26,12 +26,12 @@ from crossaisle.errors import (
 from crossaisle.models.blend import Blend
 from crossaisle.recommend.answer import Recommendation, RecommendationList
 from crossaisle.recommend.recommender import Recommender
-from crossaisle.serve.batching import Batcher
 from crossaisle.serve.experiments.design import Arm, Experiment, seed_of
 from crossaisle.serve.experiments.log import ExperimentLog, Exposure
 from crossaisle.serve.experiments.mixing import explore, place_probabilities, team_draft
 from crossaisle.serve.experiments.results import SAME_SECONDS, results
-from crossaisle.serve.live import LiveShop
+from crossaisle.serve.live.batching import Batcher
+from crossaisle.serve.live.recommender import LiveShop
 from crossaisle.serve.store.engine import Picture
 
 if TYPE_CHECKING:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import numpy as np
 
 from crossaisle.errors import ConflictError, StoreError, cleaned
+from crossaisle.serve.live.event_counts import ARRIVALS
 from crossaisle.serve.store.deleted_users import Dated, Forgotten
 from crossaisle.serve.store.engine import (
     COLUMNS,
@@ -33,7 +34,6 @@ from crossaisle.serve.store.engine import (
 )
 from crossaisle.serve.store.migrations import mark_unclean, people_key
 from crossaisle.serve.store.writer import Busy, Kept, Unreachable, Writer
-from crossaisle.serve.trends import ARRIVALS
 
 if TYPE_CHECKING:
     from crossaisle.serve.board import Seat

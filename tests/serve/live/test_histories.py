@@ -13,8 +13,8 @@ import httpx
 
 from crossaisle.data.query import Query
 from crossaisle.data.units import SECONDS_PER_DAY
-from crossaisle.serve import histories
-from crossaisle.serve.histories import LiveHistories
+from crossaisle.serve.live.histories import LiveHistories
+from crossaisle.serve.live.recommender import histories
 from crossaisle.serve.service import Service
 from crossaisle.serve.store.store import Event
 from tests.serve.conftest import talk

@@ -11,9 +11,9 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from crossaisle.data.units import SECONDS_PER_DAY
+from crossaisle.serve.live.event_counts import Gap, Trends
 from crossaisle.serve.store.deleted_users import Forgotten
 from crossaisle.serve.store.store import Event
-from crossaisle.serve.trends import Gap, Trends
 
 OLD_DAYS = 30.0
 """A silence this long after a model's last event is no time in which anything aged."""

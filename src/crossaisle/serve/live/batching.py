@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from crossaisle.data.query import Placement, Query
 from crossaisle.recommend.answer import Recommendation, RecommendationList
 from crossaisle.recommend.recommender import Request
-from crossaisle.serve.heavy import Heavy, Overloaded, is_heavy
-from crossaisle.serve.live import LiveShop
+from crossaisle.serve.live.heavy_queue import Heavy, Overloaded, is_heavy
+from crossaisle.serve.live.recommender import LiveShop
 from crossaisle.serve.metrics import Metrics
 
 LARGEST = 32

@@ -21,13 +21,12 @@ from crossaisle.models.blend import Blend
 from crossaisle.models.scorers.item_knn import ItemKNN
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.recommend.recommender import Recommender
-from crossaisle.serve import trends
-from crossaisle.serve.histories import LiveHistories
-from crossaisle.serve.live import LiveShop
+from crossaisle.serve.live.histories import LiveHistories
+from crossaisle.serve.live.recommender import LiveShop, event_counts
+from crossaisle.serve.live.trending import HALF_LIFE_DAYS
 from crossaisle.serve.refit import merge
 from crossaisle.serve.service import Service
 from crossaisle.serve.store.store import Event, Store
-from crossaisle.serve.trending import HALF_LIFE_DAYS
 from tests.serve.conftest import talk
 
 HALF_LIFE = 10.0
@@ -36,7 +35,7 @@ NOBODY = Histories.of([[]])
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trends, "PAUSE", 0.0)
+    monkeypatch.setattr(event_counts, "PAUSE", 0.0)
 
 
 def model_of(shop: Dataset, half_life: float | None = HALF_LIFE) -> Recommender:
@@ -176,8 +175,8 @@ def test_a_large_shop_shows_the_same(shop: Dataset, monkeypatch: pytest.MonkeyPa
     base, live = model_of(shop), LiveHistories(events_of(shop, 200, 10))
     queries = [Query(placement="trending", k=4), Query(user="nobody", k=4), Query(placement="trending", k=9)]
     small = LiveShop(base, live).slow(queries)
-    monkeypatch.setattr("crossaisle.serve.live.LARGE", 3)
-    monkeypatch.setattr("crossaisle.serve.trending.BEST", 5)
+    monkeypatch.setattr("crossaisle.serve.live.recommender.LARGE", 3)
+    monkeypatch.setattr("crossaisle.serve.live.trending.BEST", 5)
     large = LiveShop(base, live)
     assert large.large
     assert large.slow(queries) == small
@@ -234,7 +233,7 @@ def test_category_links_follow(shop: Dataset) -> None:
 
 
 def test_events_do_not_pile_up_where_nobody_looks(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trends, "MOST_WAITING", 50)
+    monkeypatch.setattr(event_counts, "MOST_WAITING", 50)
     events = [{"user": f"u{n % 70}", "item": "bread"} for n in range(320)]
 
     async def conversation(client: httpx.AsyncClient) -> None:

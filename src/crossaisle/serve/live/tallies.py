@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from crossaisle.serve.heavy import Overloaded
+from crossaisle.serve.live.heavy_queue import Overloaded
 
 T = TypeVar("T")
 QUICK = 0.1

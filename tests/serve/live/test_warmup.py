@@ -7,10 +7,10 @@ import asyncio
 import httpx
 
 from crossaisle.data.query import Query
-from crossaisle.serve.live import LiveShop
+from crossaisle.serve.live.recommender import LiveShop
+from crossaisle.serve.live.warmup import ahead, warm
 from crossaisle.serve.service import Service
 from crossaisle.serve.store.store import Event
-from crossaisle.serve.warming import ahead, warm
 from tests.serve.conftest import talk
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from crossaisle.data.query import Query
 from crossaisle.recommend.recommender import Recommender
-from crossaisle.serve.histories import LiveHistories
-from crossaisle.serve.live import LiveShop
+from crossaisle.serve.live.histories import LiveHistories
+from crossaisle.serve.live.recommender import LiveShop
 
 
 @pytest.mark.parametrize("narrow", [1000, 2, 0])
@@ -23,7 +23,7 @@ def test_a_share_that_cannot_be_reached_leaves_no_list_short(
     for module in ("models.content", "serve.resembling", "serve.live"):
         monkeypatch.setattr(f"crossaisle.{module}.LARGE", 5)
     monkeypatch.setattr("crossaisle.recommend.recommender.NOMINATED", 3)
-    monkeypatch.setattr("crossaisle.serve.widening.NARROW", narrow)
+    monkeypatch.setattr("crossaisle.serve.live.candidates.NARROW", narrow)
     (found,) = LiveShop(base, LiveHistories()).slow([query])
     assert not isinstance(found, Exception)
     assert len(found) == len(expected)

@@ -19,15 +19,15 @@ from crossaisle.client import Client
 from crossaisle.errors import ConfigError, ServiceError
 from crossaisle.models.scorers.picture_similarity import PictureSimilarity
 from crossaisle.recommend.recommender import Recommender
-from crossaisle.serve import pictures, resembling
 from crossaisle.serve.board import Board
+from crossaisle.serve.live.recommender import new_items, pictures
 from crossaisle.serve.refit import fitted_on, with_kept_pictures
 from crossaisle.serve.run import Settings, open_shops
 from crossaisle.serve.service import Service
 from crossaisle.serve.store.store import Store
 from tests.encoders.tiny_pictures import png
 from tests.serve.conftest import running, talk
-from tests.serve.pictures.conftest import BREAD, MILK, PNG, SPADE, place
+from tests.serve.live.pictures.conftest import BREAD, MILK, PNG, SPADE, place
 
 
 def test_a_picture_that_is_sent_places_an_item(seeing: Service) -> None:
@@ -278,7 +278,7 @@ def test_large_shops_search_for_what_looks_alike(seeing: Service, monkeypatch: p
         await client.put("/api/items/new2", json={"title": "fresh bread number 3"})
         await client.put("/api/items/new2/picture", content=png(MILK), headers=PNG)
         every = seeing.shop.grown.links.toarray()
-        monkeypatch.setattr(resembling, "LARGE", 0)
+        monkeypatch.setattr(new_items, "LARGE", 0)
         seeing.shop.grown.texts.clear()
         await client.put("/api/items/new3", json={"title": "zzz"})
         np.testing.assert_allclose(seeing.shop.grown.links.toarray()[:2], every, atol=1e-6)
@@ -330,7 +330,7 @@ def test_without_pictures_nothing_is_loaded_for_them(service: Service) -> None:
     service.close()
     command = [sys.executable, "-c", code, str(service.active), str(service.store.path)]
     loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-    assert "crossaisle.serve.pictures" in loaded
+    assert "crossaisle.serve.live.pictures" in loaded
     assert not {
         "PIL",
         "onnxruntime",

@@ -23,13 +23,13 @@ from crossaisle.recommend.explain import Explanation, item_name
 from crossaisle.recommend.recommender import Best, Recommender, Request
 from crossaisle.recommend.rerank.diversify import Similarity
 from crossaisle.recommend.rerank.filters import Mask, rows_mask
-from crossaisle.serve.catalogue import Grown, grow
-from crossaisle.serve.histories import LiveHistories
-from crossaisle.serve.pictures import eyes
+from crossaisle.serve.live.candidates import least, widened
+from crossaisle.serve.live.catalogue import Grown, grow
+from crossaisle.serve.live.histories import LiveHistories
+from crossaisle.serve.live.pictures import eyes
+from crossaisle.serve.live.trending import Trending
 from crossaisle.serve.store.engine import Picture
 from crossaisle.serve.store.store import NO_PICTURES
-from crossaisle.serve.trending import Trending
-from crossaisle.serve.widening import least, widened
 
 KEPT = 1000
 """Best items kept per person. A list that needs more than these is made from all scores anew."""

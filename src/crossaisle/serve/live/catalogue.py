@@ -17,8 +17,8 @@ from crossaisle.data.taxonomy import SEPARATOR, Paths
 from crossaisle.data.vocabulary import Rows
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.recommend.rerank.filters import Mask
-from crossaisle.serve.pictures import eyes
-from crossaisle.serve.resembling import Said, links_of
+from crossaisle.serve.live.new_items import Said, links_of
+from crossaisle.serve.live.pictures import eyes
 from crossaisle.serve.store.engine import Picture
 from crossaisle.serve.store.store import NO_PICTURES
 

@@ -14,7 +14,7 @@ from crossaisle.encoders.base import unit_rows
 from crossaisle.models.base import LARGE
 from crossaisle.models.scorers.content import ReadingModel, TextModel
 from crossaisle.recommend.recommender import Recommender
-from crossaisle.serve.pictures import eyes
+from crossaisle.serve.live.pictures import eyes
 from crossaisle.serve.store.engine import Picture
 
 NEIGHBOURS = 5

@@ -9,8 +9,8 @@ import numpy as np
 
 from crossaisle.data.query import Query
 from crossaisle.errors import CrossaisleError
-from crossaisle.serve.catalogue import grow
-from crossaisle.serve.live import LiveShop
+from crossaisle.serve.live.catalogue import grow
+from crossaisle.serve.live.recommender import LiveShop
 
 _LOG = logging.getLogger(__name__)
 AGAIN = 2048

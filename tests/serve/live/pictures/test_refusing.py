@@ -13,11 +13,11 @@ import pytest
 from PIL import Image
 
 from crossaisle.encoders import fetching
-from crossaisle.serve import pictures
+from crossaisle.serve.live.recommender import pictures
 from crossaisle.serve.service import Service
 from tests.encoders.tiny_pictures import png
 from tests.serve.conftest import talk
-from tests.serve.pictures.conftest import MILK, PNG
+from tests.serve.live.pictures.conftest import MILK, PNG
 
 
 @pytest.mark.parametrize(

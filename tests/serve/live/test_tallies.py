@@ -10,9 +10,9 @@ from threading import Event
 import pytest
 
 pytest.importorskip("fastapi", reason="needs pip install 'crossaisle[serve]'")
-from crossaisle.serve import tallies
-from crossaisle.serve.heavy import Overloaded
-from crossaisle.serve.tallies import Tallies
+from crossaisle.serve.live.heavy_queue import Overloaded
+from crossaisle.serve.live.recommender import tallies
+from crossaisle.serve.live.tallies import Tallies
 
 
 def test_all_who_ask_meanwhile_get_the_same_tally_and_it_is_made_once() -> None:

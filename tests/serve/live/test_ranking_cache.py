@@ -9,7 +9,7 @@ import pytest
 
 from crossaisle.data.query import Query
 from crossaisle.recommend.recommender import Request
-from crossaisle.serve.live import LiveShop
+from crossaisle.serve.live.recommender import LiveShop
 from crossaisle.serve.service import Service
 from crossaisle.serve.store.store import Event
 
@@ -37,7 +37,7 @@ def _answers(shop: LiveShop, queries: list[Query]) -> list[Any]:
 def test_lists_are_those_of_a_shop_that_kept_nothing(
     service: Service, monkeypatch: pytest.MonkeyPatch, kept: int
 ) -> None:
-    monkeypatch.setattr("crossaisle.serve.live.KEPT", kept)
+    monkeypatch.setattr("crossaisle.serve.live.recommender.KEPT", kept)
     rng = np.random.default_rng(0)
     base, live = service.shop.base, service.live
     titles = base.dataset.items["title"].to_list()

@@ -22,7 +22,7 @@ from crossaisle.data.history import Floats
 from crossaisle.data.vocabulary import Rows
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.recommend.recommender import Recommender
-from crossaisle.serve.histories import LiveHistories
+from crossaisle.serve.live.histories import LiveHistories
 
 HALF_LIFE_DAYS = 30.0
 """Where the model's popularity has none."""

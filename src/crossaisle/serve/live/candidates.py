@@ -14,7 +14,7 @@ from crossaisle.recommend.rerank.filters import Mask
 from crossaisle.recommend.rerank.quota import Cap, Room, fill
 
 if TYPE_CHECKING:
-    from crossaisle.serve.live import LiveShop
+    from crossaisle.serve.live.recommender import LiveShop
 
 NARROW = 20_000
 """Where at most this many items are left to look at, these are scored, all of them."""

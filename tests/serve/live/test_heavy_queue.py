@@ -14,8 +14,8 @@ import httpx
 
 from crossaisle.data.query import Query
 from crossaisle.recommend.recommender import Recommender
-from crossaisle.serve import heavy
-from crossaisle.serve.heavy import Heavy, Overloaded, TooMany, is_heavy
+from crossaisle.serve.live.heavy_queue import Heavy, Overloaded, TooMany, is_heavy
+from crossaisle.serve.live.recommender import heavy_queue
 from crossaisle.serve.service import Service
 from tests.serve.conftest import talk
 
@@ -128,7 +128,8 @@ def test_plain_lists_pass_heavy_ones(service: Service, gate: threading.Event) ->
 def test_one_client_has_so_many_heavy_questions_waiting(service: Service, gate: threading.Event) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         asked = [
-            asyncio.ensure_future(client.get("/api/recommend/ann?explain=true")) for _ in range(heavy.EACH)
+            asyncio.ensure_future(client.get("/api/recommend/ann?explain=true"))
+            for _ in range(heavy_queue.EACH)
         ]
         await asyncio.sleep(0.05)
         try:
@@ -148,8 +149,8 @@ def test_one_client_has_so_many_heavy_questions_waiting(service: Service, gate: 
 
 
 def test_only_so_many_wait_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(heavy, "WAITING", 3)
-    monkeypatch.setattr(heavy, "EACH", 2)
+    monkeypatch.setattr(heavy_queue, "WAITING", 3)
+    monkeypatch.setattr(heavy_queue, "EACH", 2)
 
     async def run() -> None:
         go, lane = threading.Event(), Heavy()
