@@ -15,7 +15,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from crossaisle.serve import bodies, connections, guard
+from crossaisle.serve import connections
+from crossaisle.serve.api import middleware, schemas
 from crossaisle.serve.service import Service
 from crossaisle.serve.store.store import Store
 from tests.serve.conftest import running, talk
@@ -58,7 +59,7 @@ def rest_of(client: socket.socket) -> bytes:
 def hasty(service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setattr(connections, "LOOK_SECONDS", 0.05)
     monkeypatch.setattr(connections, "HEAD_SECONDS", 0.2)
-    monkeypatch.setattr(guard, "SLOW_SECONDS", 0.2)
+    monkeypatch.setattr(middleware, "SLOW_SECONDS", 0.2)
     with running(service) as address:
         yield address
 
@@ -126,7 +127,7 @@ def test_a_body_that_keeps_up_may_take_its_time(hasty: str, service: Service) ->
         for line in lines:
             client.sendall(line)
             time.sleep(0.005)
-        assert time.monotonic() - start > guard.SLOW_SECONDS
+        assert time.monotonic() - start > middleware.SLOW_SECONDS
         assert client.recv(65536).startswith(b"HTTP/1.1 200")
     assert len(service.live.of("zoe").items) == 60
 
@@ -231,7 +232,7 @@ def test_a_clock_that_steps_back_loses_nothing(
         assert service.live.of("zoe").items == ("jam", "butter", "bread", *["milk"] * 4, "soap")
 
     talk(service, conversation)
-    assert bodies.AHEAD == 86_400.0
+    assert schemas.AHEAD == 86_400.0
     expected = service.live.of("zoe")[:2]
     service.close()
     with closing(Store(service.store.path)) as store:

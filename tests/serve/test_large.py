@@ -11,8 +11,8 @@ import pytest
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.query import Query
 from crossaisle.serve.service import Service
+from tests.serve.api.test_lists import QUESTIONS
 from tests.serve.conftest import fitted, talk
-from tests.serve.test_lists import QUESTIONS
 
 MODULES = ("models.content", "serve.resembling", "serve.live")
 

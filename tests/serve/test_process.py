@@ -64,7 +64,7 @@ def test_serving_loads_no_training_library(model: Path, tmp_path: Path) -> None:
     code = (
         "import sys, asyncio; from crossaisle.serve.service import Service;"
         "from crossaisle.serve.live.warmup import warm;"
-        "from crossaisle.serve.app import create_app;"
+        "from crossaisle.serve.api.app import create_app;"
         f"s = Service.open({str(model)!r}, {str(tmp_path / 's.sqlite')!r});"
         "create_app(s); warm(s.shop); s.close(); print(*sys.modules)"
     )

@@ -20,8 +20,8 @@ from crossaisle.models.blend import Blend
 from crossaisle.models.scorers.content import EncoderSimilarity
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.recommend.recommender import Recommender
-from crossaisle.serve import doors, guard
-from crossaisle.serve.app import create_app
+from crossaisle.serve.api import middleware, tenancy
+from crossaisle.serve.api.app import create_app
 from crossaisle.serve.service import Service
 from crossaisle.serve.shops import Shops, place_of, read_shops
 from crossaisle.serve.store.api_keys import SCOPES, add_key
@@ -86,7 +86,7 @@ def keys_of(shops: Shops) -> dict[str, dict[str, str]]:
 
 
 def is_open(path: str) -> bool:
-    return not path.startswith(("/api/", "/metrics")) or path.startswith(guard.OPEN)
+    return not path.startswith(("/api/", "/metrics")) or path.startswith(middleware.OPEN)
 
 
 def test_no_key_opens_another_shop(shops: Shops) -> None:
@@ -217,7 +217,7 @@ def test_the_shop_must_be_named_and_known(shops: Shops) -> None:
                 (one,) = [p["$ref"] for p in operation["parameters"] if "$ref" in p]
                 shop = document["components"]["parameters"][one.rsplit("/", 1)[1]]
                 assert shop["name"] == "X-Shop"
-                assert shop["required"] != path.startswith(guard.OPEN)
+                assert shop["required"] != path.startswith(middleware.OPEN)
                 assert {"404", "503"} <= set(operation["responses"])
 
     talk(shops, conversation)
@@ -269,7 +269,7 @@ def test_rates_are_counted_per_shop(shops: Shops) -> None:
 def test_a_damaged_shop_does_not_stop_the_others_and_comes_back(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(doors, "MEND_SECONDS", 0.05)
+    monkeypatch.setattr(tenancy, "MEND_SECONDS", 0.05)
     array = next((folder / "south" / "models" / "b").rglob("*.npy"))
     whole = array.read_bytes()
     array.write_bytes(whole[:-1] + b"?")

@@ -18,7 +18,7 @@ from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from crossaisle.serve.problems import body_of
+from crossaisle.serve.api.problems import body_of
 
 HEAD_SECONDS = 10.0
 """A connection that does not send the head of a request within this time is closed."""

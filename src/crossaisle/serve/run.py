@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crossaisle.errors import ConfigError, MissingDependencyError, StoreError
-from crossaisle.serve import access
+from crossaisle.serve.api import access
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -106,7 +106,7 @@ def serve(
 
 def application(settings: Settings, opened: Shops) -> FastAPI:
     """The application and a process made ready for it; `ConfigError` where others could come in."""
-    from crossaisle.serve.app import create_app
+    from crossaisle.serve.api.app import create_app
 
     keyless = settings.keyless
     if keyless is None:

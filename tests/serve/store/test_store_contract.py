@@ -17,7 +17,7 @@ import pytest
 
 from benchmarks.local_servers import Missing, Postgres
 from crossaisle.errors import ConflictError, DataError, MissingDependencyError, StoreError, UnknownIdError
-from crossaisle.serve.problems import UNAVAILABLE
+from crossaisle.serve.api.problems import UNAVAILABLE
 from crossaisle.serve.service import Service
 from crossaisle.serve.shops import ShopConfig, Shops
 from crossaisle.serve.store.api_keys import Keys, add_key, list_keys, revoke_key

@@ -11,12 +11,12 @@ from starlette.exceptions import HTTPException
 
 from crossaisle.api_types import Product, ProductPage, Taken
 from crossaisle.errors import UnknownIdError, shorten
-from crossaisle.serve.answers import ITEM_EXAMPLE, answered, as_json, of_item
-from crossaisle.serve.bodies import Item, ItemOfBatch, ItemPatch, item_body
+from crossaisle.serve.api.paths import Route
+from crossaisle.serve.api.request_body import Checked, CheckedList, kind_of, read, takes
+from crossaisle.serve.api.responses import ITEM_EXAMPLE, answered, as_json, of_item
+from crossaisle.serve.api.routes.lists import ItemId, service_of, who_asks
+from crossaisle.serve.api.schemas import Item, ItemOfBatch, ItemPatch, item_body
 from crossaisle.serve.live.pictures import LARGEST, TYPES
-from crossaisle.serve.paths import Route
-from crossaisle.serve.reading import Checked, CheckedList, kind_of, read, takes
-from crossaisle.serve.routes_lists import ItemId, service_of, who_asks
 
 router = APIRouter(prefix="/api", route_class=Route)
 LARGEST_BATCH = 10_000

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from crossaisle.errors import StoreError
-from crossaisle.serve import problems
+from crossaisle.serve.api import problems
 from crossaisle.serve.service import Service
 from crossaisle.serve.store.writer import Busy
 from tests.serve.conftest import talk

@@ -10,12 +10,12 @@ from fastapi.responses import Response
 from pydantic import ConfigDict, Field
 
 from crossaisle.api_types import ExperimentResults, NumberedList
-from crossaisle.serve.answers import answered, as_json
-from crossaisle.serve.bodies import Body, Id, at_most
+from crossaisle.serve.api.paths import Route
+from crossaisle.serve.api.request_body import Checked, read, takes
+from crossaisle.serve.api.responses import answered, as_json
+from crossaisle.serve.api.routes.lists import service_of, who_asks
+from crossaisle.serve.api.schemas import Body, Id, at_most
 from crossaisle.serve.experiments.design import Arm, Controls, Experiment
-from crossaisle.serve.paths import Route
-from crossaisle.serve.reading import Checked, read, takes
-from crossaisle.serve.routes_lists import service_of, who_asks
 
 router = APIRouter(prefix="/api/experiments", tags=["experiments"], route_class=Route)
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]

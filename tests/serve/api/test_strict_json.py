@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from crossaisle.errors import DataError
-from crossaisle.serve import strict_json
-from crossaisle.serve.strict_json import DEPTH, ELEMENTS, parse
+from crossaisle.serve.api import strict_json
+from crossaisle.serve.api.strict_json import DEPTH, ELEMENTS, parse
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ from fastapi.responses import Response
 
 from crossaisle.api_types import CategorySize, RecommendedList
 from crossaisle.data.query import Placement
-from crossaisle.serve.answers import LIST_EXAMPLE, answered, as_json, of_list
-from crossaisle.serve.bodies import LONGEST_ID, Level, Question
-from crossaisle.serve.paths import Route
-from crossaisle.serve.reading import Checked, read, takes
+from crossaisle.serve.api.paths import Route
+from crossaisle.serve.api.request_body import Checked, read, takes
+from crossaisle.serve.api.responses import LIST_EXAMPLE, answered, as_json, of_list
+from crossaisle.serve.api.schemas import LONGEST_ID, Level, Question
 from crossaisle.serve.service import Service
 
 router = APIRouter(prefix="/api", tags=["lists"], route_class=Route)

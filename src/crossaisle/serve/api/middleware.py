@@ -12,9 +12,9 @@ from typing import cast
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from crossaisle.serve.access import LOOPBACK, Proxies, address_of
-from crossaisle.serve.doors import HEADER, Door, Doors, Refused
-from crossaisle.serve.problems import body_of
+from crossaisle.serve.api.access import LOOPBACK, Proxies, address_of
+from crossaisle.serve.api.problems import body_of
+from crossaisle.serve.api.tenancy import HEADER, Door, Doors, Refused
 from crossaisle.serve.store.api_keys import Key
 
 OPEN = ("/api/health/", "/openapi.json", "/docs")

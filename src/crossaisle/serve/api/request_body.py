@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.exceptions import HTTPException
 
 from crossaisle.errors import DataError, shorten
-from crossaisle.serve.strict_json import parse
+from crossaisle.serve.api.strict_json import parse
 
 T = TypeVar("T")
 LARGE = 100_000

@@ -11,11 +11,11 @@ from pydantic import Field
 
 from crossaisle.api_types import Forgotten, Person
 from crossaisle.errors import UnknownIdError, shorten
-from crossaisle.serve.answers import answered, as_json
-from crossaisle.serve.bodies import Attributes, Body, Id, sized
-from crossaisle.serve.paths import Route
-from crossaisle.serve.reading import Checked, read, takes
-from crossaisle.serve.routes_lists import UserId, service_of, who_asks
+from crossaisle.serve.api.paths import Route
+from crossaisle.serve.api.request_body import Checked, read, takes
+from crossaisle.serve.api.responses import answered, as_json
+from crossaisle.serve.api.routes.lists import UserId, service_of, who_asks
+from crossaisle.serve.api.schemas import Attributes, Body, Id, sized
 from crossaisle.serve.service import Service
 from crossaisle.serve.store.store import user_pages
 

@@ -16,8 +16,8 @@ import pytest
 
 from crossaisle.cli import run as main
 from crossaisle.errors import ConfigError, UnknownIdError
-from crossaisle.serve import guard
-from crossaisle.serve.app import create_app
+from crossaisle.serve.api import middleware
+from crossaisle.serve.api.app import create_app
 from crossaisle.serve.service import Service
 from crossaisle.serve.shops import Shops, read_shops
 from crossaisle.serve.store.store import api_keys
@@ -335,7 +335,7 @@ def test_who_is_still_waiting_when_the_service_ends_is_told_to_ask_again(service
 def test_bodies_of_all_clients_together_have_a_limit(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(guard, "MOST_BODIES", 3000)
+    monkeypatch.setattr(middleware, "MOST_BODIES", 3000)
     reached = asyncio.Event()
 
     async def conversation(client: httpx.AsyncClient) -> None:
@@ -362,8 +362,8 @@ def test_bodies_of_all_clients_together_have_a_limit(
 def test_one_client_does_not_take_the_room_for_bodies_of_all(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(guard, "MOST_BODIES", 8000)
-    monkeypatch.setattr(guard, "EACH_BODIES", 3000)
+    monkeypatch.setattr(middleware, "MOST_BODIES", 8000)
+    monkeypatch.setattr(middleware, "EACH_BODIES", 3000)
     tokens = {name: api_keys.add_key(service.store, name, ["write"]) for name in ("a", "b")}
     reached = asyncio.Event()
 

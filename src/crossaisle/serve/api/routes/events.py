@@ -11,15 +11,15 @@ from fastapi.responses import Response
 
 from crossaisle.api_types import Counted
 from crossaisle.errors import ConflictError, DataError
-from crossaisle.serve.answers import answered, as_json
-from crossaisle.serve.bodies import EVENT, LONGEST_ID, event_of
-from crossaisle.serve.paths import Route
-from crossaisle.serve.reading import DESCRIBED, JSON, kind_of, listed, read
-from crossaisle.serve.routes_lists import service_of
+from crossaisle.serve.api.paths import Route
+from crossaisle.serve.api.request_body import DESCRIBED, JSON, kind_of, listed, read
+from crossaisle.serve.api.responses import answered, as_json
+from crossaisle.serve.api.routes.lists import service_of
+from crossaisle.serve.api.schemas import EVENT, LONGEST_ID, event_of
+from crossaisle.serve.api.strict_json import parse
 from crossaisle.serve.service import Added, Service
 from crossaisle.serve.store.engine import known_otherwise
 from crossaisle.serve.store.store import Event
-from crossaisle.serve.strict_json import parse
 
 router = APIRouter(prefix="/api", route_class=Route)
 LARGEST_BATCH = 10_000

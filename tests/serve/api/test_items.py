@@ -9,7 +9,7 @@ import httpx
 import numpy as np
 import pytest
 
-from crossaisle.serve import answers
+from crossaisle.serve.api import responses
 from crossaisle.serve.live.recommender import capacity
 from crossaisle.serve.service import Service
 from tests.serve.conftest import talk
@@ -267,13 +267,13 @@ def test_items_that_an_older_version_kept_with_nan_are_answered(service: Service
 
 
 def test_a_model_whose_attributes_hold_what_json_has_not_is_answered() -> None:
-    assert answers._attributes('{"a": NaN, "b": "\\ud800", "c": [1e999]}') == {
+    assert responses._attributes('{"a": NaN, "b": "\\ud800", "c": [1e999]}') == {
         "a": None,
         "b": "?",
         "c": [math.inf],
     }
-    assert answers._attributes("") == answers._attributes(None) == {}
-    assert answers.as_json(answers._attributes('{"c": 1e999}')).body == b'{"c":null}'
+    assert responses._attributes("") == responses._attributes(None) == {}
+    assert responses.as_json(responses._attributes('{"c": 1e999}')).body == b'{"c":null}'
 
 
 def test_a_shop_that_is_full_takes_no_more_items(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,20 +12,11 @@ from fastapi.responses import Response
 
 from crossaisle import __version__
 from crossaisle.api_types import Problem
-from crossaisle.serve import (
-    access,
-    openapi,
-    problems,
-    routes_events,
-    routes_experiments,
-    routes_items,
-    routes_lists,
-    routes_people,
-    routes_state,
-)
-from crossaisle.serve.doors import Doors
-from crossaisle.serve.guard import Guard
-from crossaisle.serve.paths import WrittenPaths
+from crossaisle.serve.api import access, openapi, problems
+from crossaisle.serve.api.middleware import Guard
+from crossaisle.serve.api.paths import WrittenPaths
+from crossaisle.serve.api.routes import events, experiments, items, lists, state, users
+from crossaisle.serve.api.tenancy import Doors
 from crossaisle.serve.service import Service
 from crossaisle.serve.shops import Shops
 
@@ -80,7 +71,7 @@ def create_app(
         redirect_slashes=False,  # it would lead wherever the Host header says
         responses={422: {"model": Problem}},
     )
-    modules = routes_lists, routes_events, routes_items, routes_people, routes_experiments, routes_state
+    modules = lists, events, items, users, experiments, state
     routers = [one.router for one in modules]
     for router in routers:
         app.include_router(router)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from crossaisle.errors import StoreError
-from crossaisle.serve import routes_events
+from crossaisle.serve.api.routes import events
 from crossaisle.serve.live.histories import LiveHistories
 from crossaisle.serve.service import Service
 from crossaisle.serve.store.store import Event, Store
@@ -196,7 +196,7 @@ def test_lines_whose_keys_are_known_of_other_events_are_described(service: Servi
 def test_a_stream_has_a_limit_of_lines_and_lines_that_are_none_hold_up_nobody(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(routes_events, "MOST_LINES", 5_000)
+    monkeypatch.setattr(events, "MOST_LINES", 5_000)
 
     async def conversation(client: httpx.AsyncClient) -> None:
         kind = {"content-type": "application/x-ndjson"}

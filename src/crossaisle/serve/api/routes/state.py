@@ -9,11 +9,11 @@ from fastapi.responses import Response
 from pydantic import Field
 
 from crossaisle.api_types import AuditLine, CategoryLinks, Console, Health, Models
-from crossaisle.serve.answers import answered, as_json
-from crossaisle.serve.bodies import Body
-from crossaisle.serve.paths import Route
-from crossaisle.serve.reading import Checked, read, takes
-from crossaisle.serve.routes_lists import service_of, who_asks
+from crossaisle.serve.api.paths import Route
+from crossaisle.serve.api.request_body import Checked, read, takes
+from crossaisle.serve.api.responses import answered, as_json
+from crossaisle.serve.api.routes.lists import service_of, who_asks
+from crossaisle.serve.api.schemas import Body
 from crossaisle.serve.service import Service
 
 router = APIRouter(tags=["state"], route_class=Route)
