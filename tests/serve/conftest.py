@@ -27,7 +27,7 @@ from crossaisle.models.scorers.item_knn import ItemKNN
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.api.app import create_app
-from crossaisle.serve.connections import config
+from crossaisle.serve.server.protocol import config
 from crossaisle.serve.service import Service
 from crossaisle.serve.shops import Shops, read_shops
 

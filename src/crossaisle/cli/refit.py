@@ -54,7 +54,7 @@ def refit(
     crossaisle refit models/first --store first.sqlite --activate http://127.0.0.1:8080
     """
     from crossaisle.errors import CrossaisleError
-    from crossaisle.serve.run import needs_extra
+    from crossaisle.serve.server.launch import needs_extra
 
     needs_extra()
     from crossaisle.serve import refit as work

@@ -83,10 +83,10 @@ def serve(
     # One request is too small to share among cores: threads of BLAS would only wait for each other.
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
-    from crossaisle.serve.run import needs_extra
+    from crossaisle.serve.server.launch import needs_extra
 
     needs_extra()
-    from crossaisle.serve.run import serve
+    from crossaisle.serve.server.launch import serve
 
     serve(
         model,

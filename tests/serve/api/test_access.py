@@ -15,7 +15,7 @@ from crossaisle.cli import run as main
 from crossaisle.errors import ConfigError
 from crossaisle.serve.api.access import Proxies, address_of, keyless
 from crossaisle.serve.api.app import create_app
-from crossaisle.serve.run import serve
+from crossaisle.serve.server.launch import serve
 from crossaisle.serve.service import Service
 from crossaisle.serve.shops import Shops, read_shops
 from crossaisle.serve.store.store import Store, api_keys

@@ -18,7 +18,7 @@ import pytest
 
 from crossaisle.serve.service import Service
 from tests.serve.conftest import talk
-from tests.serve.test_process import free_port
+from tests.serve.server.test_process import free_port
 
 NAMED = {"{user}": "ann", "{item}": "bread", "{name}": "x"}
 UNITS = (b"0,", b"[],", b"{},", b'"",', b"[", b'{"a":', b"[{", b"\\", b'"\\"",')

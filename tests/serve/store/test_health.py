@@ -23,9 +23,9 @@ from crossaisle.errors import StoreError
 from crossaisle.serve.service import Service
 from crossaisle.serve.store.store import Event, Store, health, writer
 from tests.serve.conftest import talk
+from tests.serve.server.test_supervisor import Workers, serving
 from tests.serve.store.test_store_contract import until
 from tests.serve.store.test_store_file import ENDS, errors, send, state
-from tests.serve.test_workers import Workers, serving
 
 
 @pytest.fixture(autouse=True)

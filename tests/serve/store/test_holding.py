@@ -21,8 +21,8 @@ from crossaisle.serve.service import Service
 from crossaisle.serve.shops import ShopConfig, Shops, read_shops
 from crossaisle.serve.store.api_keys import add_key
 from crossaisle.serve.store.store import Event, Store
+from tests.serve.server.test_supervisor import serving as workers_of
 from tests.serve.store.test_store_contract import until
-from tests.serve.test_workers import serving as workers_of
 
 LIMIT = 60.0
 

@@ -22,7 +22,7 @@ from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.board import Board
 from crossaisle.serve.live.recommender import new_items, pictures
 from crossaisle.serve.refit import fitted_on, with_kept_pictures
-from crossaisle.serve.run import Settings, open_shops
+from crossaisle.serve.server.launch import Settings, open_shops
 from crossaisle.serve.service import Service
 from crossaisle.serve.store.store import Store
 from tests.encoders.tiny_pictures import png

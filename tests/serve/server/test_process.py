@@ -75,7 +75,7 @@ def test_serving_loads_no_training_library(model: Path, tmp_path: Path) -> None:
 
 def test_others_are_served_with_a_key_only(model: Path, tmp_path: Path) -> None:
     from crossaisle.errors import ConfigError
-    from crossaisle.serve.run import serve
+    from crossaisle.serve.server.launch import serve
 
     with pytest.raises(ConfigError, match="crossaisle keys add"):
         serve(model, store=tmp_path / "s.sqlite", host="0.0.0.0", port=free_port())

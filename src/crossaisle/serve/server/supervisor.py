@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 
 from crossaisle.errors import ConfigError, CrossaisleError, StoreError
 from crossaisle.serve.board import Board
-from crossaisle.serve.run import Settings, decided
-from crossaisle.serve.worker import LAST_SECONDS
+from crossaisle.serve.server.launch import Settings, decided
+from crossaisle.serve.server.worker import LAST_SECONDS
 from crossaisle.sharing import SharedFolder
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ class Worker:
         """Starts the process."""
         self.ready, self.error = False, ""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "crossaisle.serve.worker"],
+            [sys.executable, "-m", "crossaisle.serve.server.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

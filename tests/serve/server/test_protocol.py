@@ -15,8 +15,8 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 
 import pytest
 
-from crossaisle.serve import connections
-from crossaisle.serve.connections import Connection
+from crossaisle.serve.server import protocol
+from crossaisle.serve.server.protocol import Connection
 from crossaisle.serve.service import Service
 from tests.serve.conftest import running
 
@@ -162,14 +162,14 @@ def test_requests_that_wait_are_not_taken_in_without_end(
         found = 0
         while found < n:
             found += client.recv(1 << 20).count(b"HTTP/1.1 404")
-    part = connections.PART // len(b"GET /nowhere HTTP/1.1\r\n\r\n")
-    assert longest <= connections.MOST_WAITING + part + 1
+    part = protocol.PART // len(b"GET /nowhere HTTP/1.1\r\n\r\n")
+    assert longest <= protocol.MOST_WAITING + part + 1
 
 
 @pytest.fixture
 def hasty(service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    monkeypatch.setattr(connections, "LOOK_SECONDS", 0.05)
-    monkeypatch.setattr(connections, "UNREAD_SECONDS", 1.5)
+    monkeypatch.setattr(protocol, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(protocol, "UNREAD_SECONDS", 1.5)
     with running(service) as address:
         yield address
 
@@ -206,7 +206,7 @@ def test_who_reads_slowly_is(hasty: str) -> None:
         client.sendall(LONG * (n - 1) + LONG[:-2] + b"connection: close\r\n\r\n")
         is_unread(1)
         found, start = b"", time.monotonic()
-        while time.monotonic() < start + 3 * connections.UNREAD_SECONDS:
+        while time.monotonic() < start + 3 * protocol.UNREAD_SECONDS:
             found += client.recv(20_000)
             time.sleep(0.02)
         found += rest_of(client)
@@ -224,7 +224,7 @@ def test_unread_answers_of_all_clients_together_have_a_limit(
         given_up.set()
 
     monkeypatch.setattr(Connection, "_give_up", noted)
-    monkeypatch.setattr(connections, "MOST_UNREAD", 300_000)
+    monkeypatch.setattr(protocol, "MOST_UNREAD", 300_000)
     n = 40
     with running(service) as address, ExitStack() as stack:
         for first in (True, *[False] * 5):
@@ -242,8 +242,8 @@ def test_unread_answers_of_all_clients_together_have_a_limit(
 def test_who_does_not_read_does_not_keep_the_service_from_ending(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "LOOK_SECONDS", 0.05)
-    monkeypatch.setattr(connections, "HURRY_SECONDS", 0.2)
+    monkeypatch.setattr(protocol, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(protocol, "HURRY_SECONDS", 0.2)
     with ExitStack() as stack:
         with running(service) as address:
             client = stack.enter_context(connected(address, window=4096))

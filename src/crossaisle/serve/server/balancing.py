@@ -11,8 +11,8 @@ from typing import Any
 import uvicorn
 
 from crossaisle.serve.board import Board
-from crossaisle.serve.connections import BACKLOG
-from crossaisle.serve.ending import EndingServer
+from crossaisle.serve.server.protocol import BACKLOG
+from crossaisle.serve.server.shutdown import EndingServer
 
 POLITE_SECONDS = 0.002
 """A connection is left to workers with fewer of them for this time."""

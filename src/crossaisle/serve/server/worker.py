@@ -1,6 +1,6 @@
 """A worker process: told what to serve by one line on stdin, it ends when stdin does.
 
-`crossaisle.serve.workers` starts it. So nothing is left behind, whatever becomes of who started it.
+`crossaisle.serve.server.supervisor` starts it. So nothing is left behind, whatever becomes of who started it.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ def main() -> None:
     threading.Thread(target=_end_with_stdin, args=(told["shared"],), daemon=True).start()
     from crossaisle import sharing
     from crossaisle.errors import CrossaisleError
-    from crossaisle.serve.accepting import Server
     from crossaisle.serve.board import Board
-    from crossaisle.serve.connections import config
-    from crossaisle.serve.run import Settings, application, open_shops
+    from crossaisle.serve.server.balancing import Server
+    from crossaisle.serve.server.launch import Settings, application, open_shops
+    from crossaisle.serve.server.protocol import config
 
     sharing.use(Path(told["shared"]))
     logging.basicConfig(level=logging.WARNING, format=f"worker {told['worker']}: %(levelname)s: %(message)s")

@@ -15,8 +15,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from crossaisle.serve import connections
 from crossaisle.serve.api import middleware, schemas
+from crossaisle.serve.server import protocol
 from crossaisle.serve.service import Service
 from crossaisle.serve.store.store import Store
 from tests.serve.conftest import running, talk
@@ -57,8 +57,8 @@ def rest_of(client: socket.socket) -> bytes:
 
 @pytest.fixture
 def hasty(service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    monkeypatch.setattr(connections, "LOOK_SECONDS", 0.05)
-    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(protocol, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.2)
     monkeypatch.setattr(middleware, "SLOW_SECONDS", 0.2)
     with running(service) as address:
         yield address
@@ -134,7 +134,7 @@ def test_a_body_that_keeps_up_may_take_its_time(hasty: str, service: Service) ->
 
 def test_a_crowd_is_told_to_come_back(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     with running(service) as address, ExitStack() as stack:
-        monkeypatch.setattr(connections.Connection, "most", 10)
+        monkeypatch.setattr(protocol.Connection, "most", 10)
         for _ in range(10):
             stack.enter_context(closing(connected(address)))
         for _ in range(50):  # those before may still be on their way in

@@ -90,12 +90,12 @@ def serve(
         behind_proxy=tuple(behind_proxy),
     )
     if workers > 1:
-        from crossaisle.serve.workers import supervise
+        from crossaisle.serve.server.supervisor import supervise
 
         supervise(settings, workers)
         return
-    from crossaisle.serve.connections import config
-    from crossaisle.serve.ending import EndingServer
+    from crossaisle.serve.server.protocol import config
+    from crossaisle.serve.server.shutdown import EndingServer
 
     app = application(settings, open_shops(settings))
     try:

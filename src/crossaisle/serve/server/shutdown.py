@@ -10,7 +10,7 @@ from types import FrameType
 
 import uvicorn
 
-from crossaisle.serve.worker import LAST_SECONDS
+from crossaisle.serve.server.worker import LAST_SECONDS
 
 
 class EndingServer(uvicorn.Server):
