@@ -29,7 +29,7 @@ from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.api.app import create_app
 from crossaisle.serve.server.protocol import config
 from crossaisle.serve.service import Service
-from crossaisle.serve.shops import Shops, read_shops
+from crossaisle.serve.tenants import Shops, read_shops
 
 _NUMBERS = count()
 

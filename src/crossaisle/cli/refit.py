@@ -58,8 +58,8 @@ def refit(
 
     needs_extra()
     from crossaisle.serve import refit as work
-    from crossaisle.serve.shops import place_of
     from crossaisle.serve.store.store import Store
+    from crossaisle.serve.tenants import place_of
 
     pause = None if every is None else work.seconds_of(every)
     folder = models or model.resolve().parent

@@ -116,9 +116,9 @@ def add(
     \b
     crossaisle keys add demo/model.sqlite webshop --scope read --scope write
     """
-    from crossaisle.serve.shops import place_of
     from crossaisle.serve.store.api_keys import add_key
     from crossaisle.serve.store.store import Store
+    from crossaisle.serve.tenants import place_of
 
     opened = Store(place_of(store))
     scopes = scope or ["read"]
@@ -179,8 +179,8 @@ def revoke(
 
 def _existing(store: str) -> Store:
     """The store, which must be there: a mistyped name must not make a new one."""
-    from crossaisle.serve.shops import place_of
     from crossaisle.serve.store.store import Store
+    from crossaisle.serve.tenants import place_of
 
     place = place_of(store)
     if "://" not in place and not Path(place).is_file():

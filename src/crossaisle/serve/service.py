@@ -19,9 +19,7 @@ from crossaisle.data.query import Query
 from crossaisle.errors import ArtifactError, ConfigError, StoreError, UnknownIdError, shorten
 from crossaisle.recommend.answer import RecommendationList
 from crossaisle.recommend.recommender import Recommender
-from crossaisle.serve.board import UNMARKED
 from crossaisle.serve.experiments.running import Experiments
-from crossaisle.serve.following import Change, Following
 from crossaisle.serve.live.batching import Batcher
 from crossaisle.serve.live.capacity import Room
 from crossaisle.serve.live.event_counts import Pairs
@@ -33,9 +31,11 @@ from crossaisle.serve.live.tallies import Tallies
 from crossaisle.serve.live.warmup import CALM, ahead, warm
 from crossaisle.serve.metrics import Metrics
 from crossaisle.serve.store.store import Deed, Event, Picture, Store
+from crossaisle.serve.workers.replication import Change, Following
+from crossaisle.serve.workers.shared_state import UNMARKED
 
 if TYPE_CHECKING:
-    from crossaisle.serve.board import Seat
+    from crossaisle.serve.workers.shared_state import Seat
 
 T = TypeVar("T")
 Bodies = Mapping[str, dict[str, Any]]

@@ -17,8 +17,8 @@ from crossaisle.serve.api.access import Proxies, address_of, keyless
 from crossaisle.serve.api.app import create_app
 from crossaisle.serve.server.launch import serve
 from crossaisle.serve.service import Service
-from crossaisle.serve.shops import Shops, read_shops
 from crossaisle.serve.store.store import Store, api_keys
+from crossaisle.serve.tenants import Shops, read_shops
 from tests.serve.conftest import running, talk
 
 CLOSED = "no API key is in use, so nobody is let in: make one with  crossaisle keys add STORE NAME"

@@ -19,8 +19,8 @@ from crossaisle.errors import ConfigError, UnknownIdError
 from crossaisle.serve.api import middleware
 from crossaisle.serve.api.app import create_app
 from crossaisle.serve.service import Service
-from crossaisle.serve.shops import Shops, read_shops
 from crossaisle.serve.store.store import api_keys
+from crossaisle.serve.tenants import Shops, read_shops
 from tests.serve.conftest import running, talk
 
 

@@ -15,9 +15,9 @@ import pytest
 
 from crossaisle.client import Client
 from crossaisle.serve.service import Service
-from crossaisle.serve.shops import Shops
 from crossaisle.serve.store.api_keys import add_key
 from crossaisle.serve.store.store import Event
+from crossaisle.serve.tenants import Shops
 from tests.serve.browser import Browser, opened
 from tests.serve.conftest import running, talk
 

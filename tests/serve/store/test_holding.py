@@ -18,9 +18,9 @@ from crossaisle.serve.store.store.sqlite import file_lock
 from benchmarks.local_servers import Postgres, free_port
 from crossaisle.errors import StoreError
 from crossaisle.serve.service import Service
-from crossaisle.serve.shops import ShopConfig, Shops, read_shops
 from crossaisle.serve.store.api_keys import add_key
 from crossaisle.serve.store.store import Event, Store
+from crossaisle.serve.tenants import ShopConfig, Shops, read_shops
 from tests.serve.server.test_supervisor import serving as workers_of
 from tests.serve.store.test_store_contract import until
 

@@ -19,10 +19,10 @@ from benchmarks.local_servers import Missing, Postgres
 from crossaisle.errors import ConflictError, DataError, MissingDependencyError, StoreError, UnknownIdError
 from crossaisle.serve.api.problems import UNAVAILABLE
 from crossaisle.serve.service import Service
-from crossaisle.serve.shops import ShopConfig, Shops
 from crossaisle.serve.store.api_keys import Keys, add_key, list_keys, revoke_key
 from crossaisle.serve.store.postgres.engine import PostgresEngine, translated
 from crossaisle.serve.store.store import Busy, Event, Kept, Store, Unreachable
+from crossaisle.serve.tenants import ShopConfig, Shops
 from tests.serve.conftest import talk
 
 

@@ -18,7 +18,7 @@ from crossaisle.serve.api.paths import WrittenPaths
 from crossaisle.serve.api.routes import events, experiments, items, lists, state, users
 from crossaisle.serve.api.tenancy import Doors
 from crossaisle.serve.service import Service
-from crossaisle.serve.shops import Shops
+from crossaisle.serve.tenants import Shops
 
 LARGEST_BODY = 16_000_000
 TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}

@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from crossaisle.serve.shops import NAME
+from crossaisle.serve.tenants import NAME
 
 REFUSALS = {
     400: (

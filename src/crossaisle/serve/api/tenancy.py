@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from crossaisle.errors import StoreError
 from crossaisle.serve.metrics import Metrics
 from crossaisle.serve.service import Service
-from crossaisle.serve.shops import Shops
 from crossaisle.serve.store.api_keys import Key, Keys
+from crossaisle.serve.tenants import Shops
 
 _LOG = logging.getLogger(__name__)
 HEADER = b"x-shop"

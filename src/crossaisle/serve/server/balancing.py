@@ -10,9 +10,9 @@ from typing import Any
 
 import uvicorn
 
-from crossaisle.serve.board import Board
 from crossaisle.serve.server.protocol import BACKLOG
 from crossaisle.serve.server.shutdown import EndingServer
+from crossaisle.serve.workers.shared_state import Board
 
 POLITE_SECONDS = 0.002
 """A connection is left to workers with fewer of them for this time."""

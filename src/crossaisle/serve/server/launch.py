@@ -17,8 +17,8 @@ from crossaisle.serve.api import access
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from crossaisle.serve.board import Board
-    from crossaisle.serve.shops import Shops
+    from crossaisle.serve.tenants import Shops
+    from crossaisle.serve.workers.shared_state import Board
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,8 +132,8 @@ def application(settings: Settings, opened: Shops) -> FastAPI:
 
 def decided(settings: Settings) -> Settings:
     """Settings that say whether requests need a key; `ConfigError` where others could come in."""
-    from crossaisle.serve.shops import read_shops
     from crossaisle.serve.store.store import Store
+    from crossaisle.serve.tenants import read_shops
 
     places = [settings.place]
     if settings.shops is not None:
@@ -154,7 +154,7 @@ def open_shops(
     """The shops, warm. `board`, `worker`, `run`: where several processes serve them."""
     from crossaisle.serve.live.warmup import warm
     from crossaisle.serve.service import Service
-    from crossaisle.serve.shops import Shops, read_shops
+    from crossaisle.serve.tenants import Shops, read_shops
 
     settings.check()
     if settings.shops is not None:

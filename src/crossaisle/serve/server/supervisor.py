@@ -20,9 +20,9 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from crossaisle.errors import ConfigError, CrossaisleError, StoreError
-from crossaisle.serve.board import Board
 from crossaisle.serve.server.launch import Settings, decided
 from crossaisle.serve.server.worker import LAST_SECONDS
+from crossaisle.serve.workers.shared_state import Board
 from crossaisle.sharing import SharedFolder
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def _places(settings: Settings) -> dict[str, str]:
     """Where the store of each shop is."""
     if settings.shops is None:
         return {"": settings.place}
-    from crossaisle.serve.shops import read_shops
+    from crossaisle.serve.tenants import read_shops
 
     return {name: shop.place for name, shop in read_shops(settings.shops).items()}
 

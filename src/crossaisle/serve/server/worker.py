@@ -27,10 +27,10 @@ def main() -> None:
     threading.Thread(target=_end_with_stdin, args=(told["shared"],), daemon=True).start()
     from crossaisle import sharing
     from crossaisle.errors import CrossaisleError
-    from crossaisle.serve.board import Board
     from crossaisle.serve.server.balancing import Server
     from crossaisle.serve.server.launch import Settings, application, open_shops
     from crossaisle.serve.server.protocol import config
+    from crossaisle.serve.workers.shared_state import Board
 
     sharing.use(Path(told["shared"]))
     logging.basicConfig(level=logging.WARNING, format=f"worker {told['worker']}: %(levelname)s: %(message)s")

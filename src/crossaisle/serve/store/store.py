@@ -36,7 +36,7 @@ from crossaisle.serve.store.migrations import mark_unclean, people_key
 from crossaisle.serve.store.writer import Busy, Kept, Unreachable, Writer
 
 if TYPE_CHECKING:
-    from crossaisle.serve.board import Seat
+    from crossaisle.serve.workers.shared_state import Seat
 
 __all__ = ["Busy", "Event", "Kept", "Picture", "Store", "Unreachable"]
 T = TypeVar("T")

@@ -22,7 +22,7 @@ from crossaisle.serve.store.health import Condition
 from crossaisle.serve.store.sqlite.cleaning import AGAIN_SECONDS, Cleaning
 
 if TYPE_CHECKING:
-    from crossaisle.serve.board import Seat
+    from crossaisle.serve.workers.shared_state import Seat
 
 T = TypeVar("T")
 _LOG = logging.getLogger(__name__)

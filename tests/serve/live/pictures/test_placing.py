@@ -19,12 +19,12 @@ from crossaisle.client import Client
 from crossaisle.errors import ConfigError, ServiceError
 from crossaisle.models.scorers.picture_similarity import PictureSimilarity
 from crossaisle.recommend.recommender import Recommender
-from crossaisle.serve.board import Board
 from crossaisle.serve.live.recommender import new_items, pictures
 from crossaisle.serve.refit import fitted_on, with_kept_pictures
 from crossaisle.serve.server.launch import Settings, open_shops
 from crossaisle.serve.service import Service
 from crossaisle.serve.store.store import Store
+from crossaisle.serve.workers.shared_state import Board
 from tests.encoders.tiny_pictures import png
 from tests.serve.conftest import running, talk
 from tests.serve.live.pictures.conftest import BREAD, MILK, PNG, SPADE, place

@@ -14,12 +14,12 @@ import pytest
 
 from crossaisle.errors import StoreError
 from crossaisle.recommend.recommender import Recommender
-from crossaisle.serve import board as boards
-from crossaisle.serve.board import READ, SERVING, Board
-from crossaisle.serve.following import PORTION, Following
 from crossaisle.serve.service import Service
 from crossaisle.serve.store.engine import Connection
 from crossaisle.serve.store.store import Event, Store
+from crossaisle.serve.workers import shared_state as boards
+from crossaisle.serve.workers.replication import PORTION, Following
+from crossaisle.serve.workers.shared_state import READ, SERVING, Board
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="one worker only on Windows")
 

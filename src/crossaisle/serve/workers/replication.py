@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from crossaisle.errors import StoreError, cleaned
-from crossaisle.serve.board import APPLIED, READ, SERVING, Seat
 from crossaisle.serve.live.event_counts import ARRIVALS
 from crossaisle.serve.store.engine import COLUMNS, Connection, Event
 from crossaisle.serve.store.store import Store, latest_times
+from crossaisle.serve.workers.shared_state import APPLIED, READ, SERVING, Seat
 
 if TYPE_CHECKING:
     from crossaisle.serve.service import Service

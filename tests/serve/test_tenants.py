@@ -23,8 +23,8 @@ from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.api import middleware, tenancy
 from crossaisle.serve.api.app import create_app
 from crossaisle.serve.service import Service
-from crossaisle.serve.shops import Shops, place_of, read_shops
 from crossaisle.serve.store.api_keys import SCOPES, add_key
+from crossaisle.serve.tenants import Shops, place_of, read_shops
 from tests.encoders import tiny
 from tests.serve.conftest import running
 

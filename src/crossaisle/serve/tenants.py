@@ -22,9 +22,9 @@ from crossaisle.config import build
 from crossaisle.errors import ConfigError, CrossaisleError, StoreError, cleaned, nearest, shown
 
 if TYPE_CHECKING:
-    from crossaisle.serve.board import Board
     from crossaisle.serve.service import Service
     from crossaisle.serve.store.store import Store
+    from crossaisle.serve.workers.shared_state import Board
 
 _LOG = logging.getLogger(__name__)
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
