@@ -21,7 +21,7 @@ import polars as pl
 
 from crossaisle.data.dataset import Dataset, Events
 from crossaisle.data.history import Histories
-from crossaisle.data.splits.cases import Cases
+from crossaisle.data.splits.cases import EvalCases
 from crossaisle.data.splits.split import leave_last_out
 from crossaisle.data.taxonomy import Taxonomy, parse_paths
 from crossaisle.data.vocabulary import Vocabulary
@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def per_user_argsort(
-    score, cases: Cases, data: Dataset, counts: np.ndarray
+    score, cases: EvalCases, data: Dataset, counts: np.ndarray
 ) -> dict[str, list[int]]:  # one target per case
     """Ranks per slice by sorting each user's candidates of each slice."""
     slices = slices_of(cases, data.taxonomy, counts)

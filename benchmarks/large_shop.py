@@ -35,7 +35,7 @@ from crossaisle.models.scorers.item_knn import ItemKNN
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.live.histories import LiveHistories
-from crossaisle.serve.live.recommender import LiveShop
+from crossaisle.serve.live.recommender import LiveRecommender
 
 FILTERS: dict[str, dict[str, Any]] = {
     "none": {},
@@ -189,7 +189,7 @@ def _around(centres: Floats, which: np.ndarray, rng: np.random.Generator) -> Flo
 
 def compare(folder: Path, people: int, *, seed: int = 1) -> dict[str, dict[str, float]]:
     """For each of `FILTERS`, the means over some people."""
-    shop = LiveShop(Recommender.load(folder), LiveHistories())
+    shop = LiveRecommender(Recommender.load(folder), LiveHistories())
     names = (
         np.random.default_rng(seed).choice(list(shop.dataset.user_ids.all), people, replace=False).tolist()
     )

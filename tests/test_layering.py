@@ -14,14 +14,26 @@ import crossaisle
 
 ROOT = Path(crossaisle.__file__).parent
 LAYERS = (
-    {"errors", "progress", "config", "train_config", "artifact", "fetch", "sharing", "networks", "download"},
+    {
+        "errors",
+        "progress",
+        "config",
+        "train_config",
+        "artifact",
+        "fetch",
+        "sharing",
+        "networks",
+        "download",
+        "api_types",
+    },
     {"data"},
     {"encoders"},
     {"models"},
-    {"policy", "explain", "answer", "recommend"},
+    {"recommend", "api_types"},
     {"evaluate"},
     {"training"},
-    {"pipeline", "client"},
+    {"pipeline", "studies", "client"},
+    {"streams"},
     {"serve"},
     {"cli", "__main__"},
 )

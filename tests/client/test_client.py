@@ -17,7 +17,7 @@ import httpx
 from crossaisle.api_types import Counted, Product, RecommendedList, read
 from crossaisle.client import Client
 from crossaisle.errors import ConfigError, ServiceError
-from crossaisle.serve.service import Service
+from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.api_keys import add_key
 from tests.serve.conftest import model, running, service
 
@@ -25,7 +25,7 @@ __all__ = ["model", "service"]  # fixtures
 
 
 @pytest.fixture
-def client(service: Service) -> Iterator[Client]:
+def client(service: ShopService) -> Iterator[Client]:
     with running(service) as address, Client(address, retries=1) as opened:
         yield opened
 
@@ -97,7 +97,7 @@ def test_a_broken_rule_is_told_as_the_service_tells_it(client: Client) -> None:
     assert len(wrong.value.rules) == 1
 
 
-def test_keys(service: Service) -> None:
+def test_keys(service: ShopService) -> None:
     token = add_key(service.store, "shop", ["read"])
     with running(service) as address:
         with Client(address, key=token) as client:

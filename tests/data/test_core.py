@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay, Histories
 from crossaisle.data.query import Query
-from crossaisle.data.splits.cases import Cases
+from crossaisle.data.splits.cases import EvalCases
 from crossaisle.data.taxonomy import Taxonomy, parse_paths, vocabulary_of
 from crossaisle.data.vocabulary import Vocabulary
 from crossaisle.errors import ConfigError, DataError, UnknownIdError
@@ -115,7 +115,7 @@ def test_dataset_views(shop: Dataset) -> None:
 
 
 def test_cases_take(shop: Dataset) -> None:
-    cases = Cases(shop.histories([0, 1]), np.array([0, 2, 3]), np.array([5, 6, 7], np.int32))
+    cases = EvalCases(shop.histories([0, 1]), np.array([0, 2, 3]), np.array([5, 6, 7], np.int32))
     part = cases.take(np.array([1]))
     assert (len(part), part.targets_of(0).tolist()) == (1, [7])
     assert len(cases.take(np.empty(0, np.int64))) == 0

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from crossaisle.data.history import Histories
-from crossaisle.data.splits.cases import Cases
+from crossaisle.data.splits.cases import EvalCases
 from crossaisle.data.taxonomy import Taxonomy, parse_paths
 from crossaisle.evaluate import beyond_accuracy as L
 
@@ -50,7 +50,7 @@ def test_vector_diversity():
 
 
 def test_serendipity_is_relevant_and_not_obvious():
-    cases = Cases(Histories.of([[], []]), np.array([0, 2, 3]), np.array([1, 2, 0], np.int32))
+    cases = EvalCases(Histories.of([[], []]), np.array([0, 2, 3]), np.array([1, 2, 0], np.int32))
     found = L.serendipity(rows([1, 2, 3, 4], [0, -1, -1, -1]), cases, rows([1, 5], [-1, -1]))
     assert found.tolist() == [0.25, 1.0]
 

@@ -5,7 +5,7 @@ import pytest
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Histories
-from crossaisle.data.splits.cases import Cases
+from crossaisle.data.splits.cases import EvalCases
 from crossaisle.data.splits.split import basket_split, leave_last_out, temporal_split
 from crossaisle.evaluate import ranking
 from crossaisle.evaluate.ranking import rank_cases
@@ -27,7 +27,9 @@ def noisy(seed: int, n_items: int, *, ties: bool):
     return score
 
 
-def slow(name: str, cases: Cases, data: Dataset, counts: np.ndarray, table) -> dict[tuple[int, int], float]:
+def slow(
+    name: str, cases: EvalCases, data: Dataset, counts: np.ndarray, table
+) -> dict[tuple[int, int], float]:
     """(case, target) -> rank, by the words of the table in `slices`."""
     leaf = "_leaf" in name
     category = data.taxonomy.codes(-1 if leaf else None).tolist()
@@ -78,7 +80,7 @@ def splits(seed: int):
     data = random_shop(seed, n_events=260)
     made = temporal_split(data)
     yield data, made.test, made.past
-    masked = Cases(made.test.histories, made.test.target_indptr, made.test.target, mask_seen=True)
+    masked = EvalCases(made.test.histories, made.test.target_indptr, made.test.target, mask_seen=True)
     yield data, masked, made.past
     yield data, leave_last_out(data).test, leave_last_out(data).past
     rng = np.random.default_rng(seed)
@@ -89,7 +91,7 @@ def splits(seed: int):
     cut = basket_split(baskets)
     carts = cut.test.histories
     known = Histories(carts.indptr, carts.item, carts.day, np.arange(len(carts), dtype=np.int32), carts.now)
-    yield baskets, Cases(known, cut.test.target_indptr, cut.test.target, True, True), cut.past
+    yield baskets, EvalCases(known, cut.test.target_indptr, cut.test.target, True, True), cut.past
 
 
 @pytest.mark.parametrize("ties", [False, True])

@@ -6,11 +6,11 @@ import numpy as np
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats, Histories
-from crossaisle.data.splits.cases import Cases
+from crossaisle.data.splits.cases import EvalCases
 from crossaisle.data.splits.split import leave_last_out
 from crossaisle.models.base import Scorer
 from crossaisle.models.scorers.popularity import Popularity
-from crossaisle.models.tuning import Question, allowed_candidates, tune
+from crossaisle.models.tuning import TuningTask, allowed_candidates, tune
 from tests.models.shops import tiny_shop
 
 
@@ -19,7 +19,7 @@ class Oracle(Scorer):
 
     kind = "oracle"
 
-    def __init__(self, cases: Cases, sign: float = 1.0) -> None:
+    def __init__(self, cases: EvalCases, sign: float = 1.0) -> None:
         self.answers = {int(u): cases.targets_of(i) for i, u in enumerate(cases.histories.user)}
         self.sign = sign
 
@@ -42,16 +42,16 @@ def test_the_part_that_knows_gets_the_weight_and_noise_gets_none() -> None:
         "right": Oracle(split.validation).fit(shop),
         "popularity": Popularity().fit(split.train),
     }
-    found = tune(parts, {"for_you": Question(split.validation)}, shop.taxonomy)["for_you"]
+    found = tune(parts, {"for_you": TuningTask(split.validation)}, shop.taxonomy)["for_you"]
     assert found == {"right": 1.0}
 
 
 def test_without_an_answerable_case_all_parts_count_alike() -> None:
     shop = tiny_shop()
     cases = leave_last_out(shop).validation
-    empty = Cases(Histories.of([[]]), np.array([0, 1]), cases.target[:1])
+    empty = EvalCases(Histories.of([[]]), np.array([0, 1]), cases.target[:1])
     parts = {"popularity": Popularity().fit(shop)}
-    assert tune(parts, {"for_you": Question(empty)}, shop.taxonomy) == {"for_you": {"popularity": 1.0}}
+    assert tune(parts, {"for_you": TuningTask(empty)}, shop.taxonomy) == {"for_you": {"popularity": 1.0}}
 
 
 def test_what_a_hit_is_worth_decides_between_parts() -> None:
@@ -60,7 +60,7 @@ def test_what_a_hit_is_worth_decides_between_parts() -> None:
     shop = tiny_shop()
     some = leave_last_out(shop).validation.histories.take(np.arange(6))
     first, second = shop.item_ids.row("milk0"), shop.item_ids.row("paint0")
-    cases = Cases(some, 2 * np.arange(7), np.tile(np.array([first, second], np.int32), 6))
+    cases = EvalCases(some, 2 * np.arange(7), np.tile(np.array([first, second], np.int32), 6))
 
     class Sided(Oracle):
         def score_rows(self, histories: Histories) -> Floats:
@@ -72,7 +72,7 @@ def test_what_a_hit_is_worth_decides_between_parts() -> None:
     for row, name in ((first, "first"), (second, "second")):
         worth = np.full(shop.n_items, 0.5, np.float32)
         worth[row] = 1.0
-        assert tune(parts, {"q": Question(cases, worth=worth)}, shop.taxonomy) == {"q": {name: 1.0}}
+        assert tune(parts, {"q": TuningTask(cases, worth=worth)}, shop.taxonomy) == {"q": {name: 1.0}}
 
 
 def test_candidates_of_each_question() -> None:
@@ -82,7 +82,7 @@ def test_candidates_of_each_question() -> None:
     cases = leave_last_out(shop).validation
 
     def ids(**limits: bool) -> set[str]:
-        allowed = allowed_candidates(Question(cases, **limits), history, codes)[0]
+        allowed = allowed_candidates(TuningTask(cases, **limits), history, codes)[0]
         return set(shop.item_ids.ids(np.flatnonzero(allowed)))
 
     everything = set(shop.item_ids.all)

@@ -13,7 +13,8 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.ingest.importer import Imported
 from crossaisle.encoders.compact import CompactVectors
 from crossaisle.errors import ConfigError
-from crossaisle.pipeline import compress, run
+from crossaisle.pipeline import compress as compressing
+from crossaisle.pipeline import run
 from crossaisle.pipeline.compress import Questions, compress
 
 pytest.importorskip("torch", reason="needs pip install 'crossaisle[train]'")
@@ -46,7 +47,7 @@ def test_each_method_gives_a_folder_and_a_row(
 ) -> None:
     model = tiny_bert(tmp_path / "bert")
     imported = Imported(shop, {}, None)  # type: ignore[arg-type]
-    monkeypatch.setattr(compress, "load_catalogue", lambda *_, **__: imported)
+    monkeypatch.setattr(compressing, "load_catalogue", lambda *_, **__: imported)
     monkeypatch.setitem(run.SPLITS, "shop", SPLIT)
     out = tmp_path / "small"
     line = ["compress", str(model), "--on", "shop", "--out", str(out), "--layers", "1", "--steps", "3"]

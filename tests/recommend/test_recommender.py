@@ -510,7 +510,7 @@ def test_part_names_must_be_folder_names(tmp_path: Path) -> None:
 
 
 def test_lists_from_the_best_candidates_are_the_lists_from_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    from crossaisle.recommend.recommender import recommender
+    from crossaisle.recommend import recommender
 
     controls: list[dict[str, object]] = [
         {},

@@ -28,8 +28,8 @@ from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.api.app import create_app
 from crossaisle.serve.server.protocol import config
-from crossaisle.serve.service import Service
-from crossaisle.serve.tenants import Shops, read_shops
+from crossaisle.serve.service import ShopService
+from crossaisle.serve.tenants import ShopRegistry, read_shops
 
 _NUMBERS = count()
 
@@ -57,8 +57,8 @@ def model(shop: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def service(model: Path, tmp_path: Path) -> Iterator[Service]:
-    opened = Service.open(model, tmp_path / "store.sqlite", model.parent)
+def service(model: Path, tmp_path: Path) -> Iterator[ShopService]:
+    opened = ShopService.open(model, tmp_path / "store.sqlite", model.parent)
     yield opened
     opened.close()
 
@@ -77,8 +77,8 @@ def folder(model: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def shops(folder: Path) -> Iterator[Shops]:
-    opened = Shops.open(read_shops(folder / "shops.toml"))
+def shops(folder: Path) -> Iterator[ShopRegistry]:
+    opened = ShopRegistry.open(read_shops(folder / "shops.toml"))
     yield opened
     opened.close()
 
@@ -106,7 +106,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> str | Path:
 Talk = Callable[[httpx.AsyncClient], Coroutine[Any, Any, None]]
 
 
-def talk(service: Service | Shops, conversation: Talk, **settings: Any) -> None:
+def talk(service: ShopService | ShopRegistry, conversation: Talk, **settings: Any) -> None:
     """Runs a conversation with the service."""
 
     async def run() -> None:
@@ -118,7 +118,7 @@ def talk(service: Service | Shops, conversation: Talk, **settings: Any) -> None:
 
 
 @contextmanager
-def running(service: Service | Shops, port: int = 0, **settings: Any) -> Iterator[str]:
+def running(service: ShopService | ShopRegistry, port: int = 0, **settings: Any) -> Iterator[str]:
     """A real server on a real port, in a thread of its own; gives its address."""
     import uvicorn
 
@@ -137,7 +137,7 @@ def running(service: Service | Shops, port: int = 0, **settings: Any) -> Iterato
 
 
 @pytest.fixture
-def address(service: Service) -> Iterator[str]:
+def address(service: ShopService) -> Iterator[str]:
     """Where the service listens."""
     with running(service) as url:
         yield url

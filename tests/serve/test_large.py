@@ -10,19 +10,19 @@ import pytest
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.query import Query
-from crossaisle.serve.service import Service
+from crossaisle.serve.service import ShopService
 from tests.serve.api.test_lists import QUESTIONS
 from tests.serve.conftest import fitted, talk
 
-MODULES = ("models.content", "serve.resembling", "serve.live")
+MODULES = ("models.scorers.content", "serve.live.new_items", "serve.live.recommender")
 
 
 @pytest.fixture
-def large(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
+def large(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ShopService]:
     for module in MODULES:
         monkeypatch.setattr(f"crossaisle.{module}.LARGE", 5)
     monkeypatch.setattr("crossaisle.recommend.recommender.NOMINATED", 4)
-    service = Service.open(model, tmp_path / "store.sqlite")
+    service = ShopService.open(model, tmp_path / "store.sqlite")
     assert service.shop.large
     # Where a filter leaves few items, these are scored; never all.
     monkeypatch.setattr(service.shop, "score_batch", lambda *_: pytest.fail("all items were scored"))
@@ -33,7 +33,7 @@ def large(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
 @pytest.mark.parametrize("narrow", [1000, 0], ids=["few are scored", "the best are searched for again"])
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_lists_are_those_of_the_recommender(
-    large: Service, shop: Dataset, question: str, narrow: int, monkeypatch: pytest.MonkeyPatch
+    large: ShopService, shop: Dataset, question: str, narrow: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("crossaisle.serve.live.candidates.NARROW", narrow)
     recommender, users = fitted(shop), ("ann", "eve", "nobody")
@@ -49,7 +49,7 @@ def test_lists_are_those_of_the_recommender(
     talk(large, conversation)
 
 
-def test_a_new_item_is_found_by_those_who_like_its_like(large: Service) -> None:
+def test_a_new_item_is_found_by_those_who_like_its_like(large: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         like = (await client.get("/api/recommend/ann?n=1")).json()["items"][0]
         known = (await client.get(f"/api/items/{like['item_id']}")).json()

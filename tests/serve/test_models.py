@@ -8,11 +8,11 @@ from pathlib import Path
 
 import httpx
 
-from crossaisle.serve.service import Service
+from crossaisle.serve.service import ShopService
 from tests.serve.conftest import talk
 
 
-def test_a_switch_drops_no_request_and_keeps_events_and_items(service: Service) -> None:
+def test_a_switch_drops_no_request_and_keeps_events_and_items(service: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         await client.post("/api/events", json={"user": "zoe", "item": "bread"})
         await client.put("/api/items/rye", json={"title": "Rye bread"})
@@ -39,7 +39,7 @@ def test_a_switch_drops_no_request_and_keeps_events_and_items(service: Service) 
     talk(service, conversation)
 
 
-def test_another_model_gives_other_lists(service: Service) -> None:
+def test_another_model_gives_other_lists(service: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         before = (await client.get("/api/recommend/eve?n=3")).json()["items"]
         await client.post("/api/models/activate", json={"name": "b"})
@@ -55,7 +55,7 @@ def test_a_damaged_model_is_refused_and_the_old_one_serves(model: Path, tmp_path
     shutil.copytree(model, folder / "bad")
     array = next((folder / "bad").rglob("*.npy"))
     array.write_bytes(array.read_bytes()[:-1] + b"?")
-    service = Service.open(folder / "good", tmp_path / "s.sqlite", folder)
+    service = ShopService.open(folder / "good", tmp_path / "s.sqlite", folder)
 
     async def conversation(client: httpx.AsyncClient) -> None:
         answer = await client.post("/api/models/activate", json={"name": "bad"})

@@ -17,12 +17,12 @@ import pytest
 from crossaisle.cli import run
 from crossaisle.data.history import Histories
 from crossaisle.data.query import Query
-from crossaisle.data.splits.cases import Cases
+from crossaisle.data.splits.cases import EvalCases
 from crossaisle.errors import ConflictError, DataError
 from crossaisle.evaluate.acceptance import Verdict
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve import refit as work
-from crossaisle.serve.service import Service
+from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.store import Event, Store
 from tests.serve.conftest import running, talk
 
@@ -120,7 +120,7 @@ def test_a_worse_model_is_refused(
 ) -> None:
     calls: list[int] = []
 
-    def worse_first(score: Any, cases: Cases, listed: Any) -> Any:
+    def worse_first(score: Any, cases: EvalCases, listed: Any) -> Any:
         calls.append(len(cases))
         old = np.random.default_rng(0).random(len(cases)).astype(np.float32)
         return old * 0.8 if len(calls) == 1 else old
@@ -145,7 +145,7 @@ def test_events_of_the_store_count_once_in_the_new_model(model: Path, store: Sto
     assert found.folder is not None
     path = store.path
     store.close()
-    service = Service.open(found.folder, path)
+    service = ShopService.open(found.folder, path)
 
     async def conversation(client: httpx.AsyncClient) -> None:
         assert len(service.shop.history_of("p3").item) == 3
@@ -160,7 +160,7 @@ def test_events_of_the_store_count_once_in_the_new_model(model: Path, store: Sto
 
 def test_ndcg_is_what_it_should_be() -> None:
     histories = Histories.of([np.array([0], np.int32), np.array([1], np.int32), np.array([2], np.int32)])
-    cases = Cases(histories, np.array([0, 1, 2, 2]), np.array([2, 1], np.int32), mask_seen=True)
+    cases = EvalCases(histories, np.array([0, 1, 2, 2]), np.array([2, 1], np.int32), mask_seen=True)
 
     def score(asked: Histories) -> Any:
         return np.tile(np.array([[9.0, 5.0, 4.0, np.nan]], np.float32), (len(asked), 1))
@@ -199,7 +199,7 @@ def test_the_command_has_a_running_service_take_it(
 ) -> None:
     folder = tmp_path / "models"
     shutil.copytree(model, folder / "a")
-    service = Service.open(folder / "a", tmp_path / "live.sqlite", folder)
+    service = ShopService.open(folder / "a", tmp_path / "live.sqlite", folder)
     service.store.add(habits()).result()
     with running(service) as address:
         arguments = ["refit", str(folder / "a"), "--store", str(tmp_path / "live.sqlite")]

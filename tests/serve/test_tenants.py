@@ -22,9 +22,9 @@ from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.api import middleware, tenancy
 from crossaisle.serve.api.app import create_app
-from crossaisle.serve.service import Service
+from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.api_keys import SCOPES, add_key
-from crossaisle.serve.tenants import Shops, place_of, read_shops
+from crossaisle.serve.tenants import ShopRegistry, place_of, read_shops
 from tests.encoders import tiny
 from tests.serve.conftest import running
 
@@ -68,7 +68,7 @@ def filled(path: str) -> str:
     return path
 
 
-def talk(shops: Shops, conversation: Any, **settings: Any) -> None:
+def talk(shops: ShopRegistry, conversation: Any, **settings: Any) -> None:
     async def run() -> None:
         app = create_app(shops, **settings)
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
@@ -78,7 +78,7 @@ def talk(shops: Shops, conversation: Any, **settings: Any) -> None:
     asyncio.run(run())
 
 
-def keys_of(shops: Shops) -> dict[str, dict[str, str]]:
+def keys_of(shops: ShopRegistry) -> dict[str, dict[str, str]]:
     return {
         name: {scope: add_key(service.store, scope, [scope]) for scope in SCOPES}
         for name, service in shops.services.items()
@@ -89,7 +89,7 @@ def is_open(path: str) -> bool:
     return not path.startswith(("/api/", "/metrics")) or path.startswith(middleware.OPEN)
 
 
-def test_no_key_opens_another_shop(shops: Shops) -> None:
+def test_no_key_opens_another_shop(shops: ShopRegistry) -> None:
     tokens = keys_of(shops)
 
     async def conversation(app: FastAPI, client: httpx.AsyncClient) -> None:
@@ -134,7 +134,7 @@ async def everything(app: FastAPI, client: httpx.AsyncClient, headers: dict[str,
     return found
 
 
-def test_the_same_ids_in_two_shops_are_different_things(shops: Shops) -> None:
+def test_the_same_ids_in_two_shops_are_different_things(shops: ShopRegistry) -> None:
     tokens = keys_of(shops)
     north, south = (
         {"x-shop": name, "authorization": f"Bearer {tokens[name]['admin']}"} for name in ("north", "south")
@@ -197,7 +197,7 @@ def test_the_same_ids_in_two_shops_are_different_things(shops: Shops) -> None:
     talk(shops, conversation)
 
 
-def test_the_shop_must_be_named_and_known(shops: Shops) -> None:
+def test_the_shop_must_be_named_and_known(shops: ShopRegistry) -> None:
     async def conversation(app: FastAPI, client: httpx.AsyncClient) -> None:
         for method, path in routes(app):
             answer = await client.request(method, filled(path), json=BODIES.get((method, path)))
@@ -223,7 +223,7 @@ def test_the_shop_must_be_named_and_known(shops: Shops) -> None:
     talk(shops, conversation)
 
 
-def test_one_shop_without_a_name_needs_no_header(service: Service) -> None:
+def test_one_shop_without_a_name_needs_no_header(service: ShopService) -> None:
     async def conversation(_: FastAPI, client: httpx.AsyncClient) -> None:
         assert (await client.get("/api/trending")).status_code == 200
         wrong = await client.get("/api/trending", headers={"x-shop": "north"})
@@ -232,11 +232,11 @@ def test_one_shop_without_a_name_needs_no_header(service: Service) -> None:
         assert "X-Shop" not in (await client.get("/openapi.json")).text
         assert "shop=" not in (await client.get("/metrics")).text
 
-    talk(Shops.alone(service), conversation)
+    talk(ShopRegistry.alone(service), conversation)
 
 
 def test_a_shop_without_keys_is_not_open_where_others_have_keys(
-    shops: Shops, monkeypatch: pytest.MonkeyPatch
+    shops: ShopRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("crossaisle.serve.store.api_keys.FRESH_SECONDS", -1.0)
 
@@ -255,7 +255,7 @@ def test_a_shop_without_keys_is_not_open_where_others_have_keys(
     talk(shops, conversation)
 
 
-def test_rates_are_counted_per_shop(shops: Shops) -> None:
+def test_rates_are_counted_per_shop(shops: ShopRegistry) -> None:
     async def conversation(_: FastAPI, client: httpx.AsyncClient) -> None:
         async def status(name: str) -> int:
             return (await client.get("/api/trending", headers={"x-shop": name})).status_code
@@ -273,7 +273,7 @@ def test_a_damaged_shop_does_not_stop_the_others_and_comes_back(
     array = next((folder / "south" / "models" / "b").rglob("*.npy"))
     whole = array.read_bytes()
     array.write_bytes(whole[:-1] + b"?")
-    shops = Shops.open(read_shops(folder / "shops.toml"))
+    shops = ShopRegistry.open(read_shops(folder / "shops.toml"))
     assert "does not match its checksum" in shops.broken["south"]
     assert "shop south is not served" in caplog.text
     app = create_app(shops)
@@ -306,10 +306,10 @@ def test_where_no_shop_can_be_served_it_says_why(folder: Path) -> None:
     for name in ("north", "south"):
         shutil.rmtree(folder / name)
     with pytest.raises(ConfigError, match=r"no shop can be served: north: .*; south: "):
-        Shops.open(read_shops(folder / "shops.toml"))
+        ShopRegistry.open(read_shops(folder / "shops.toml"))
 
 
-def test_the_client_names_its_shop(shops: Shops) -> None:
+def test_the_client_names_its_shop(shops: ShopRegistry) -> None:
     with running(shops) as address:
         with Client(address, shop="north") as north, Client(address, shop="south") as south:
             north.event("zoe", "bread")
@@ -331,7 +331,7 @@ def test_equal_encoders_are_loaded_once(
         blend = Blend(parts=parts, weights={"for_you": {"encoder": 1.0}})
         Recommender(shop, blend.fit(shop)).save(tmp_path / name)
     (tmp_path / "shops.toml").write_text('[north]\nmodel = "north"\n[south]\nmodel = "south"\n')
-    shops = Shops.open(read_shops(tmp_path / "shops.toml"))
+    shops = ShopRegistry.open(read_shops(tmp_path / "shops.toml"))
     loaded: list[Path] = []
     both = threading.Barrier(2, timeout=10)
     load = onnx.open_session

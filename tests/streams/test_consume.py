@@ -19,7 +19,7 @@ import pytest
 
 from benchmarks.local_servers import Missing, Tansu, Valkey, free_port
 from crossaisle.errors import ConfigError, MissingDependencyError, StoreError
-from crossaisle.serve.service import Service
+from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.api_keys import add_key
 from crossaisle.streams.consume import Consumed, Source, consume, key_of, moment, open_source
 from crossaisle.streams.sender import Sender
@@ -125,7 +125,7 @@ def events(n: int, start: int = 0, **more: Any) -> list[bytes]:
 
 
 def test_messages_arrive_once_and_a_new_consumer_goes_on(
-    broker: Redis | Kafka, stream: str, service: Service, address: str
+    broker: Redis | Kafka, stream: str, service: ShopService, address: str
 ) -> None:
     broker.publish(stream, events(50))
     assert drained(opened(broker, stream), address, batch=20) == Consumed(50, 50, 0, 0)
@@ -139,7 +139,7 @@ def test_messages_arrive_once_and_a_new_consumer_goes_on(
 
 
 def test_what_comes_twice_counts_once(
-    broker: Redis | Kafka, stream: str, service: Service, address: str
+    broker: Redis | Kafka, stream: str, service: ShopService, address: str
 ) -> None:
     """The consumer dies after the service answered and before the broker knows."""
     broker.publish(stream, [*events(3), *events(1, key="own")])
@@ -155,7 +155,7 @@ def test_what_comes_twice_counts_once(
 
 
 def test_what_cannot_be_read_is_put_aside_with_the_reason(
-    broker: Redis | Kafka, stream: str, service: Service, address: str
+    broker: Redis | Kafka, stream: str, service: ShopService, address: str
 ) -> None:
     bad = [b"no json", b"[1]", b'{"user": "zoe"}', b'{"user": "zoe", "item": "jam", "knd": 1}', b"\xff"]
     texts = events(20)
@@ -174,7 +174,7 @@ def test_what_cannot_be_read_is_put_aside_with_the_reason(
 
 
 def test_a_stream_is_replayed_from_where_one_says(
-    broker: Redis | Kafka, stream: str, service: Service, address: str
+    broker: Redis | Kafka, stream: str, service: ShopService, address: str
 ) -> None:
     broker.publish(stream, events(10))
     assert drained(opened(broker, stream), address).accepted == 10
@@ -187,7 +187,7 @@ def test_a_stream_is_replayed_from_where_one_says(
 
 
 def test_a_replay_does_not_bring_back_who_was_deleted(
-    broker: Redis | Kafka, stream: str, service: Service, address: str
+    broker: Redis | Kafka, stream: str, service: ShopService, address: str
 ) -> None:
     """With or without times of their own: those that have none have the broker's."""
     untimed = [json.dumps({"user": "zoe", "item": item}).encode() for item in ("bread", "jam")]
@@ -207,7 +207,7 @@ def test_made_up_numbers_are_no_times() -> None:
     assert moment(int(time.time() * 1000) + 60_000) is None
 
 
-def test_it_waits_for_the_service(broker: Redis | Kafka, stream: str, service: Service) -> None:
+def test_it_waits_for_the_service(broker: Redis | Kafka, stream: str, service: ShopService) -> None:
     broker.publish(stream, events(10))
     port, found = free_port(), []
     source = opened(broker, stream)
@@ -220,7 +220,7 @@ def test_it_waits_for_the_service(broker: Redis | Kafka, stream: str, service: S
 
 
 def test_it_stops_when_told_and_loses_nothing(
-    broker: Redis | Kafka, stream: str, service: Service, address: str
+    broker: Redis | Kafka, stream: str, service: ShopService, address: str
 ) -> None:
     broker.publish(stream, events(5))
     stop = threading.Event()
@@ -243,7 +243,7 @@ def redis() -> Iterator[Redis]:
     started.close()
 
 
-def test_a_dead_consumers_messages_are_taken_over(redis: Redis, service: Service, address: str) -> None:
+def test_a_dead_consumers_messages_are_taken_over(redis: Redis, service: ShopService, address: str) -> None:
     redis.publish("s", events(700))
     dead = open_source(redis.url, "s", consumer="dead")
     assert len(dead.read(650, 1.0)) == 650  # and no more is heard of it
@@ -256,7 +256,7 @@ def test_a_dead_consumers_messages_are_taken_over(redis: Redis, service: Service
     assert len(service.live.of("zoe").items) == 700
 
 
-def test_fields_are_an_event_too(redis: Redis, service: Service, address: str) -> None:
+def test_fields_are_an_event_too(redis: Redis, service: ShopService, address: str) -> None:
     redis.client.xadd("s", {"user": "zoe", "item": "7", "time": "1700000000.5", "value": "2.5", "key": "k"})
     redis.client.xadd("s", {"user": "zoe", "item": "jam", "time": "2024-01-16T00:00:00"})
     redis.client.xadd("s", {"user": "zoe", "item": "jam", "value": "much"})
@@ -269,7 +269,7 @@ def test_fields_are_an_event_too(redis: Redis, service: Service, address: str) -
     assert "column 'value': must be a number" in reasons[1]
 
 
-def test_the_broker_is_killed_under_load(redis: Redis, service: Service, address: str) -> None:
+def test_the_broker_is_killed_under_load(redis: Redis, service: ShopService, address: str) -> None:
     redis.publish("s", events(1500))
     stop, found = threading.Event(), []
     source = open_source(redis.url, "s", stop=stop)
@@ -309,7 +309,7 @@ def test_an_answer_that_got_lost_is_asked_for_again(redis: Redis, monkeypatch: p
     source.close()
 
 
-def test_a_lost_group_is_made_again(redis: Redis, service: Service, address: str) -> None:
+def test_a_lost_group_is_made_again(redis: Redis, service: ShopService, address: str) -> None:
     redis.publish("s", events(5))
     source = open_source(redis.url, "s")
     sender = Sender(address)
@@ -321,7 +321,7 @@ def test_a_lost_group_is_made_again(redis: Redis, service: Service, address: str
     sender.close()
 
 
-def test_the_command_consumes_until_it_is_stopped(redis: Redis, service: Service, address: str) -> None:
+def test_the_command_consumes_until_it_is_stopped(redis: Redis, service: ShopService, address: str) -> None:
     redis.publish("s", events(5))
     command = [sys.executable, "-m", "crossaisle", "consume", redis.url, "--stream", "s", "--to", address]
     process = subprocess.Popen([*command, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -344,7 +344,7 @@ def until(what: Callable[[], bool], seconds: float = 30.0) -> None:
 # Without a broker
 
 
-def test_a_wrong_address_or_key_stops_it(service: Service, address: str) -> None:
+def test_a_wrong_address_or_key_stops_it(service: ShopService, address: str) -> None:
     for url in ("127.0.0.1:8080", "ftp://x", ""):
         with pytest.raises(ConfigError, match="no address of a service"):
             Sender(url)

@@ -16,7 +16,7 @@ import pytest
 
 from crossaisle.cli.streaming import _speed
 from crossaisle.errors import ConfigError, DataError
-from crossaisle.serve.service import Service
+from crossaisle.serve.service import ShopService
 from crossaisle.streams.replay import read_log, replay
 from crossaisle.streams.sender import Sender
 
@@ -38,7 +38,7 @@ def frame(n: int = 20, gap: float = 1.0) -> pl.DataFrame:
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet", "jsonl"])
 def test_every_format_arrives_in_order_of_time(
-    suffix: str, tmp_path: Path, service: Service, address: str
+    suffix: str, tmp_path: Path, service: ShopService, address: str
 ) -> None:
     file = tmp_path / f"log.{suffix}"
     write = {"csv": "write_csv", "parquet": "write_parquet", "jsonl": "write_ndjson"}[suffix]
@@ -53,7 +53,7 @@ def test_every_format_arrives_in_order_of_time(
     assert (kept[0].kind, kept[0].value, kept[0].quantity) == ("view", 1.1, None)
 
 
-def test_gaps_are_kept_at_the_given_speed(tmp_path: Path, service: Service, address: str) -> None:
+def test_gaps_are_kept_at_the_given_speed(tmp_path: Path, service: ShopService, address: str) -> None:
     """Measured by when events are sent, on a clock that only waiting moves."""
     file = tmp_path / "log.csv"
     times = [0.0, 0.0, 10.0, 30.0, 31.0, 500.0]
@@ -79,7 +79,7 @@ def test_gaps_are_kept_at_the_given_speed(tmp_path: Path, service: Service, addr
 
 
 def test_a_stopped_replay_goes_on_without_waiting_again(
-    tmp_path: Path, service: Service, address: str
+    tmp_path: Path, service: ShopService, address: str
 ) -> None:
     file = tmp_path / "log.csv"
     frame(2000, gap=3600.0).write_csv(file)
@@ -106,7 +106,7 @@ def test_a_stopped_replay_goes_on_without_waiting_again(
     assert items == ["bread", "jam", "butter", "soap"] * 500
 
 
-def test_reasons_are_counted(tmp_path: Path, service: Service, address: str) -> None:
+def test_reasons_are_counted(tmp_path: Path, service: ShopService, address: str) -> None:
     file = tmp_path / "log.csv"
     long = "x" * 300
     frame(4).with_columns(pl.Series("item_id", ["jam", long, "jam", ""])).write_csv(file)
@@ -121,7 +121,7 @@ def test_reasons_are_counted(tmp_path: Path, service: Service, address: str) -> 
 
 
 def test_columns_with_other_names_and_logs_without_times(
-    tmp_path: Path, service: Service, address: str
+    tmp_path: Path, service: ShopService, address: str
 ) -> None:
     file = tmp_path / "log.csv"
     file.write_text("who,what\nzoe,bread\nzoe,jam\n")
@@ -144,7 +144,7 @@ def test_speeds_are_read() -> None:
             _speed(text)
 
 
-def test_the_command_stops_and_goes_on(tmp_path: Path, service: Service, address: str) -> None:
+def test_the_command_stops_and_goes_on(tmp_path: Path, service: ShopService, address: str) -> None:
     file = tmp_path / "log.csv"
     frame(30, gap=1000.0).write_csv(file)
     command = [sys.executable, "-m", "crossaisle", "replay", str(file), "--to", address, "--json"]
@@ -163,7 +163,7 @@ def test_the_command_stops_and_goes_on(tmp_path: Path, service: Service, address
 
 
 def test_the_command_accounts_for_events_of_who_was_deleted(
-    tmp_path: Path, service: Service, address: str
+    tmp_path: Path, service: ShopService, address: str
 ) -> None:
     file = tmp_path / "log.csv"
     frame(4).write_csv(file)

@@ -38,9 +38,9 @@ def demo(
     \b
     crossaisle demo
     """
-    from crossaisle import pipeline
+    from crossaisle.pipeline import run as runs
 
-    _show_run(pipeline.demo(out, progress=True, say=say), as_json)
+    _show_run(runs.demo(out, progress=True, say=say), as_json)
 
 
 def run(
@@ -55,11 +55,11 @@ def run(
     crossaisle run shop.toml --out runs/shop
     crossaisle run shop.toml --out runs/gbk --set data.items.encoding=gbk
     """
-    from crossaisle import pipeline
     from crossaisle.config import load_config
+    from crossaisle.pipeline import run as runs
 
     settings = load_config(config, overrides or [])
-    _show_run(pipeline.run(settings, out, progress=True, say=say), as_json)
+    _show_run(runs.run(settings, out, progress=True, say=say), as_json)
 
 
 def fit(
@@ -73,14 +73,14 @@ def fit(
     \b
     crossaisle fit shop.toml --out models/shop
     """
-    from crossaisle import pipeline
     from crossaisle.config import load_config
     from crossaisle.data.ingest.importer import import_dataset
+    from crossaisle.pipeline import fit as fitting
 
     settings = load_config(config, overrides or [])
     imported = import_dataset(settings.data, progress=True)
     say_what_was_set_aside(imported.report)
-    fitted = pipeline.fit(
+    fitted = fitting.fit(
         imported.dataset, split_config=settings.split, model_config=settings.model, progress=True
     )
     served = fitted.to_serve(imported.dataset, progress=True)
@@ -107,18 +107,19 @@ def evaluate(
     if on not in ("test", "validation"):
         raise typer.BadParameter(f"--on must be test or validation (found {on!r})")
     chosen: Literal["test", "validation"] = "test" if on == "test" else "validation"
-    from crossaisle import pipeline
     from crossaisle.config import load_config
     from crossaisle.data.ingest.importer import import_dataset
     from crossaisle.evaluate.results import write_metrics
+    from crossaisle.pipeline import fit as fitting
+    from crossaisle.pipeline import run as runs
 
     settings = load_config(config, overrides or [])
     imported = import_dataset(settings.data, progress=True)
     say_what_was_set_aside(imported.report)
-    fitted = pipeline.fit(
+    fitted = fitting.fit(
         imported.dataset, split_config=settings.split, model_config=settings.model, progress=True
     )
-    evaluation = pipeline.measure_as_set(fitted, settings.evaluate, on=chosen, progress=True)
+    evaluation = runs.measure_as_set(fitted, settings.evaluate, on=chosen, progress=True)
     for note in evaluation.notes:
         say(f"note: {note}")
     if out is not None:

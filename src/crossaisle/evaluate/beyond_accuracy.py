@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from crossaisle.data.history import Floats, Histories
 from crossaisle.data.membership import is_in
-from crossaisle.data.splits.cases import Cases
+from crossaisle.data.splits.cases import EvalCases
 from crossaisle.data.taxonomy import Taxonomy
 from crossaisle.data.vocabulary import Rows
 
@@ -91,7 +91,7 @@ def vector_diversity(lists: Rows, vectors: Floats) -> PerCase:
     return out
 
 
-def serendipity(lists: Rows, cases: Cases, expected: Rows) -> PerCase:
+def serendipity(lists: Rows, cases: EvalCases, expected: Rows) -> PerCase:
     """Share of a list that is relevant and not obvious: a target outside `expected` (n, m).
 
     Ge et al., RecSys 2010, with the item-kNN top 50 as the obvious list.

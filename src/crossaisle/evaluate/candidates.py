@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crossaisle.data.history import Histories
-from crossaisle.data.splits.cases import Cases
+from crossaisle.data.splits.cases import EvalCases
 from crossaisle.data.taxonomy import Taxonomy
 from crossaisle.data.vocabulary import Rows
 from crossaisle.evaluate.slices import LEAF, Limit
@@ -23,7 +23,7 @@ Bits = npt.NDArray[np.uint64]
 class Candidates:
     """Candidate sets of a batch of cases, for every `Limit` in use."""
 
-    def __init__(self, cases: Cases, taxonomy: Taxonomy, limits: Iterable[Limit]) -> None:
+    def __init__(self, cases: EvalCases, taxonomy: Taxonomy, limits: Iterable[Limit]) -> None:
         self.mask_seen = cases.mask_seen
         self.other_categories_only = cases.other_categories_only
         self.limits: tuple[Limit, ...] = tuple(dict.fromkeys(["open", *limits]))

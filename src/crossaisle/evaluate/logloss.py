@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from crossaisle.data.history import Floats
 from crossaisle.data.membership import is_in
-from crossaisle.data.splits.cases import Cases
+from crossaisle.data.splits.cases import EvalCases
 from crossaisle.evaluate.candidates import Candidates
 from crossaisle.evaluate.scoring import Score, scored
 
@@ -30,7 +30,7 @@ _STEPS = np.geomspace(1e-3, 10.0, 9)
 class TargetLoss:
     """Cross-entropy per case, with the temperature chosen when made."""
 
-    def __init__(self, score: Score, cases: Cases, candidates: Candidates) -> None:
+    def __init__(self, score: Score, cases: EvalCases, candidates: Candidates) -> None:
         self.cases = cases
         n = len(cases)
         size = min(SAMPLE, n // 2, max(32, SAMPLE_SCORES // max(candidates.n_items, 1)))

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crossaisle.data.history import Floats
-from crossaisle.data.splits.cases import Cases
+from crossaisle.data.splits.cases import EvalCases
 from crossaisle.data.taxonomy import Taxonomy
 from crossaisle.data.vocabulary import Rows
 from crossaisle.evaluate.candidates import Candidates, count, packed
@@ -37,7 +37,7 @@ class Ranks:
     """What one model did on all cases."""
 
     rank: dict[str, Floats64]
-    """Per limit, float64 (nnz,): rank of each entry of `Cases.target`, 1 = best; inf = no candidate."""
+    """Per limit, float64 (nnz,): rank of each entry of `EvalCases.target`, 1 = best; inf = no candidate."""
     ties: dict[str, npt.NDArray[np.int64]]
     """Per limit, int64 (nnz,): candidates with the score of that target, itself included."""
     candidates: dict[str, npt.NDArray[np.int64]]
@@ -50,7 +50,7 @@ class Ranks:
 
 def rank_cases(
     scorers: Mapping[str, Score],
-    cases: Cases,
+    cases: EvalCases,
     taxonomy: Taxonomy,
     slices: Iterable[Slice],
     *,
@@ -91,7 +91,7 @@ def rank_cases(
 class _Pass:
     """The running result of one scorer."""
 
-    def __init__(self, score: Score, cases: Cases, candidates: Candidates, k: int) -> None:
+    def __init__(self, score: Score, cases: EvalCases, candidates: Candidates, k: int) -> None:
         n, limits = len(cases), candidates.limits
         self.score, self.cases, self.k = score, cases, k
         self.loss = TargetLoss(score, cases, candidates)

@@ -11,7 +11,7 @@ import numpy as np
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats
-from crossaisle.data.splits.cases import Cases, Split
+from crossaisle.data.splits.cases import EvalCases, Split
 from crossaisle.data.vocabulary import Rows
 from crossaisle.errors import ConfigError, nearest
 from crossaisle.evaluate import beyond_accuracy as whole
@@ -47,7 +47,7 @@ class Evaluation:
     """What `results.json` holds: one row per model, slice, metric and k."""
     lists: dict[str, Rows]
     """Per model, int32 (n, k): the open top-k list of each case."""
-    cases: Cases
+    cases: EvalCases
     notes: tuple[str, ...] = ()
     bootstrap: Bootstrap = field(default_factory=lambda: Bootstrap(n=0))
 
@@ -177,7 +177,7 @@ def evaluate(
 
 
 def _ranking_columns(
-    ranks: Ranks, cases: Cases, slices: Iterable[Slice], ks: Sequence[int]
+    ranks: Ranks, cases: EvalCases, slices: Iterable[Slice], ks: Sequence[int]
 ) -> dict[Column, np.ndarray]:
     owner = np.repeat(np.arange(len(cases)), np.diff(cases.target_indptr))
     out: dict[Column, np.ndarray] = {}
@@ -195,7 +195,7 @@ def _ranking_columns(
 
 def _list_columns(
     shown: Rows,
-    cases: Cases,
+    cases: EvalCases,
     dataset: Dataset,
     counts: np.ndarray,
     obvious: Rows | None,

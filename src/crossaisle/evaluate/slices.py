@@ -14,8 +14,8 @@ A slice that is not `all` or `cold_*` speaks about the history, so only cases wi
 | `cold_item` | items without a training event | the open list |
 | `cold_user` | cases without a history | the open list |
 
-The open list is every item of the shop, less the history where `Cases.mask_seen`, less the query's
-categories where `Cases.other_categories_only` (then `cross_limited` is `all` under another name).
+The open list is every item of the shop, less the history where `EvalCases.mask_seen`, less the query's
+categories where `EvalCases.other_categories_only` (then `cross_limited` is `all` under another name).
 Targets outside a slice stay in its list, as competitors. An item of unknown category is never
 cross or novel, neither as a target nor as a limited candidate.
 """
@@ -29,7 +29,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crossaisle.data.membership import is_in
-from crossaisle.data.splits.cases import Cases
+from crossaisle.data.splits.cases import EvalCases
 from crossaisle.data.taxonomy import Taxonomy
 from crossaisle.data.vocabulary import Rows
 
@@ -42,14 +42,14 @@ LEAF = -1
 
 @dataclass(frozen=True)
 class Slice:
-    """One view on the cases. `targets` bool (nnz,): which entries of `Cases.target` count."""
+    """One view on the cases. `targets` bool (nnz,): which entries of `EvalCases.target` count."""
 
     name: str
     targets: Mask
     limit: Limit = "open"
 
 
-def slices_of(cases: Cases, taxonomy: Taxonomy, train_counts: npt.NDArray[np.integer]) -> list[Slice]:
+def slices_of(cases: EvalCases, taxonomy: Taxonomy, train_counts: npt.NDArray[np.integer]) -> list[Slice]:
     """Every slice that makes sense for these cases; `train_counts` (n_items,): training events per item."""
     owner = np.repeat(np.arange(len(cases)), np.diff(cases.target_indptr))
     everything = np.ones(len(cases.target), bool)
@@ -74,7 +74,7 @@ def slices_of(cases: Cases, taxonomy: Taxonomy, train_counts: npt.NDArray[np.int
 
 
 def _category_slices(
-    cases: Cases, owner: npt.NDArray[np.int64], category: Rows, suffix: Literal["", "_leaf"]
+    cases: EvalCases, owner: npt.NDArray[np.int64], category: Rows, suffix: Literal["", "_leaf"]
 ) -> list[Slice]:
     last = cases.histories.last_item[owner]
     last_category = np.where(last >= 0, category[last], -1)
@@ -95,6 +95,6 @@ def _category_slices(
     ]
 
 
-def _seen(cases: Cases, owner: npt.NDArray[np.int64]) -> Mask:
+def _seen(cases: EvalCases, owner: npt.NDArray[np.int64]) -> Mask:
     n = int(max(cases.target.max(initial=0), cases.histories.item.max(initial=0))) + 1
     return is_in(owner * n + cases.target, cases.histories.owner * n + cases.histories.item)

@@ -9,7 +9,7 @@ from typing import Any, get_type_hints
 
 from crossaisle.errors import ArtifactError, nearest
 from crossaisle.models.base import Scorer
-from crossaisle.models.scorers.behaviour_transfer import BorrowedBehaviour
+from crossaisle.models.scorers.behaviour_transfer import BehaviourTransfer
 from crossaisle.models.scorers.category_link import CategoryLink
 from crossaisle.models.scorers.complement import ComplementSoftmax
 from crossaisle.models.scorers.content import EncoderSimilarity, TfidfSimilarity
@@ -31,7 +31,7 @@ _CLASSES = (
     SpectralEASE,
     CategoryLink,
     ComplementSoftmax,
-    BorrowedBehaviour,
+    BehaviourTransfer,
     PictureSimilarity,
 )
 SCORERS: dict[str, type[Scorer]] = {cls.kind: cls for cls in _CLASSES}

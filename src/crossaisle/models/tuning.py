@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crossaisle.data.history import Floats, Histories
-from crossaisle.data.splits.cases import Cases
+from crossaisle.data.splits.cases import EvalCases
 from crossaisle.data.taxonomy import Taxonomy
 from crossaisle.models.base import Scorer
 from crossaisle.models.topk import top_k
@@ -31,14 +31,14 @@ best sums of worth and of discounted worth that a list can have."""
 
 
 @dataclass(frozen=True)
-class Question:
+class TuningTask:
     """Cases with the candidates that a placement allows.
 
     `unseen`: not the items of the history. `other`: no category of the last item. `new`: no category
     of the history.
     """
 
-    cases: Cases
+    cases: EvalCases
     unseen: bool = False
     other: bool = False
     new: bool = False
@@ -49,7 +49,7 @@ class Question:
 
 def tune(
     parts: Mapping[str, Scorer],
-    questions: Mapping[str, Question],
+    questions: Mapping[str, TuningTask],
     taxonomy: Taxonomy,
     *,
     seed: int = 0,
@@ -89,7 +89,7 @@ class _Found:
 
 def _gather(
     parts: Mapping[str, Scorer],
-    questions: Mapping[str, Question],
+    questions: Mapping[str, TuningTask],
     taxonomy: Taxonomy,
     *,
     seed: int,
@@ -121,7 +121,7 @@ def _gather(
 
 
 def allowed_candidates(
-    question: Question, histories: Histories, codes: npt.NDArray[np.int32]
+    question: TuningTask, histories: Histories, codes: npt.NDArray[np.int32]
 ) -> npt.NDArray[np.bool_]:
     """bool (n, n_items): the candidates of each history."""
     n, owner = len(histories), histories.owner

@@ -20,7 +20,7 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.datasets import load_catalogue
 from crossaisle.data.history import Decay, Floats
 from crossaisle.data.ingest.importer import import_dataset
-from crossaisle.data.splits.cases import Cases
+from crossaisle.data.splits.cases import EvalCases
 from crossaisle.encoders.base import Encoder
 from crossaisle.encoders.compact import CompactVectors
 from crossaisle.encoders.onnx import OnnxEncoder
@@ -51,7 +51,7 @@ class Questions:
     texts: Sequence[str]
     queries: sparse.csr_matrix
     """csr float32 (cases, n_items): weights of the items of each history."""
-    cases: Cases
+    cases: EvalCases
 
     @classmethod
     def of(cls, dataset: Dataset, split_config: SplitConfig, *, rng: np.random.Generator) -> Questions:

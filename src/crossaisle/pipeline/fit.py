@@ -17,13 +17,13 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Histories
 from crossaisle.data.membership import is_in
 from crossaisle.data.splits.carts import cart_cases, has_baskets
-from crossaisle.data.splits.cases import Cases, Split
+from crossaisle.data.splits.cases import EvalCases, Split
 from crossaisle.data.splits.split import basket_split, leave_last_out, temporal_split
 from crossaisle.errors import ConfigError
 from crossaisle.models.base import Scorer
 from crossaisle.models.blend import Blend
 from crossaisle.models.defaults import BESIDE, buys_again, default_parts
-from crossaisle.models.tuning import Question, tune
+from crossaisle.models.tuning import TuningTask, tune
 from crossaisle.progress import bar
 from crossaisle.recommend.recommender import Recommender
 
@@ -146,11 +146,11 @@ def choose_weights(
     """placement -> part -> weight, each placement tuned on the question it answers."""
     cases, taxonomy = split.validation, split.train.taxonomy
     questions = {
-        "for_you": Question(cases, unseen=cases.mask_seen, other=cases.other_categories_only),
-        "discover": Question(cases, unseen=True, new=True),
+        "for_you": TuningTask(cases, unseen=cases.mask_seen, other=cases.other_categories_only),
+        "discover": TuningTask(cases, unseen=True, new=True),
     }
     if not cases.mask_seen:
-        questions["unseen"] = Question(cases, unseen=True)
+        questions["unseen"] = TuningTask(cases, unseen=True)
     lasting = {name: part for name, part in parts.items() if name != BESIDE}
     weights = tune(lasting, questions, taxonomy, seed=seed, progress=progress)
     if cases.other_categories_only:
@@ -163,7 +163,7 @@ def choose_weights(
     return weights
 
 
-def _beside(split: Split, seed: int) -> Question:
+def _beside(split: Split, seed: int) -> TuningTask:
     """What else is in a basket, where baskets are known; else what comes next, from the newest item alone.
 
     In a basket whatever everybody buys goes with everything, so a hit counts by how rare it is.
@@ -174,11 +174,11 @@ def _beside(split: Split, seed: int) -> Question:
         carts = cart_cases(split.past, later, seed=seed)
         if len(carts):
             rarity = np.maximum(split.train.item_counts, 1).astype(np.float32) ** -RARITY
-            return Question(carts, unseen=True, new=True, worth=rarity)
-    return Question(_last_item_only(split.validation), unseen=True, other=True)
+            return TuningTask(carts, unseen=True, new=True, worth=rarity)
+    return TuningTask(_last_item_only(split.validation), unseen=True, other=True)
 
 
-def _last_item_only(cases: Cases) -> Cases:
+def _last_item_only(cases: EvalCases) -> EvalCases:
     """The same targets asked for with the newest item alone, as beside a product in view."""
     last = cases.histories.last_item
     carts = Histories.of([[i] if i >= 0 else [] for i in last.tolist()])

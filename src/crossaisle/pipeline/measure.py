@@ -12,7 +12,7 @@ import numpy as np
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.membership import is_in
 from crossaisle.data.splits.carts import cart_cases
-from crossaisle.data.splits.cases import Cases, Split
+from crossaisle.data.splits.cases import EvalCases, Split
 from crossaisle.evaluate.results import Evaluation, Row, evaluate
 from crossaisle.evaluate.scoring import Score
 from crossaisle.pipeline.fit import Costs, Fitted
@@ -95,7 +95,7 @@ def measure_carts(fitted: Fitted, dataset: Dataset, *, resamples: int = 1000, se
 
 
 def _sampled(split: Split, most: int, seed: int) -> Split:
-    def some(cases: Cases) -> Cases:
+    def some(cases: EvalCases) -> EvalCases:
         order = np.random.default_rng(seed).permutation(len(cases))[:most]
         return cases.take(np.sort(order))
 

@@ -42,7 +42,7 @@ PREFIX = 1000
 
 
 @dataclass(frozen=True)
-class Request:
+class ResolvedQuery:
     """A query in rows."""
 
     placement: Placement
@@ -58,7 +58,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Policy:
+class CrossShare:
     """What the cross-category share of a request goes by."""
 
     home: Rows
@@ -140,16 +140,16 @@ class Recommender:
         scores = self.score_requests(requests)
         return [self.finish(*each) for each in zip(queries, requests, scores, strict=True)]
 
-    def score_requests(self, requests: Sequence[Request]) -> list[Floats]:
+    def score_requests(self, requests: Sequence[ResolvedQuery]) -> list[Floats]:
         """float32 (n_items,) for each request; those with the same weights are scored in one batch."""
         return _together(requests, self.score_batch)
 
-    def best_of_requests(self, requests: Sequence[Request]) -> list[Best]:
+    def best_of_requests(self, requests: Sequence[ResolvedQuery]) -> list[Best]:
         """What `best_batch` finds for each request."""
         return _together(requests, self.best_batch)
 
     def finish(
-        self, query: Query, request: Request, scores: Floats, allowed: Mask | None = None
+        self, query: Query, request: ResolvedQuery, scores: Floats, allowed: Mask | None = None
     ) -> RecommendationList:
         """From the scores of a request to its list. `allowed`: its `candidates`, where they are known."""
         notices = list(request.notices)
@@ -171,21 +171,21 @@ class Recommender:
             chosen, _ = self._arrange(query, policy, rows, scores[rows])
         return self._answer(query, request, (placement, weights), policy, rows, scores[rows], chosen, notices)
 
-    def _policy(self, query: Query, request: Request) -> Policy:
+    def _policy(self, query: Query, request: ResolvedQuery) -> CrossShare:
         at_home = request.history if len(request.history) else request.view
         home = home_categories(self._codes, at_home)
         share = None
         if query.cross_share is not None and len(home):
             auto = query.cross_share == "auto"
             share = auto_share(self._codes, at_home) if auto else float(query.cross_share)
-        return Policy(home, share)
+        return CrossShare(home, share)
 
     def _answer(
         self,
         query: Query,
-        request: Request,
+        request: ResolvedQuery,
         served: tuple[Placement, str],
-        policy: Policy,
+        policy: CrossShare,
         rows: Rows,
         ranked: Floats,
         chosen: Index,
@@ -225,7 +225,7 @@ class Recommender:
         order = np.lexsort((found, -self._popularity[found], -scores))
         return found[order].astype(np.int32)
 
-    def _arrange(self, query: Query, policy: Policy, rows: Rows, ranked: Floats) -> tuple[Index, bool]:
+    def _arrange(self, query: Query, policy: CrossShare, rows: Rows, ranked: Floats) -> tuple[Index, bool]:
         """Places of the list among ranked rows, and whether more rows could not change it."""
         hard, soft = self._caps(query, policy, rows)
         chosen = arrange(
@@ -241,7 +241,7 @@ class Recommender:
         )
         return chosen, exact
 
-    def _caps(self, query: Query, policy: Policy, rows: Rows) -> tuple[list[Cap], list[Cap]]:
+    def _caps(self, query: Query, policy: CrossShare, rows: Rows) -> tuple[list[Cap], list[Cap]]:
         """What some rows count against: quotas, which always hold, and the share."""
         soft = []
         if policy.share is not None:
@@ -278,7 +278,7 @@ class Recommender:
     def _stored(self) -> Histories:
         return self.dataset.histories()
 
-    def resolve(self, query: Query) -> Request:
+    def resolve(self, query: Query) -> ResolvedQuery:
         """Ids to rows; `UnknownIdError` for an item in view that the shop does not have."""
         view = np.array([self.dataset.item_ids.row(item) for item in query.items], np.int32)
         own, notices = self._history(query)
@@ -290,7 +290,9 @@ class Recommender:
             notices.append(f"{_why_empty(query, self.dataset)}: trending items instead")
             placement = "trending"
         again = placement == "for_you" and self.repeats and query.exclude_seen
-        return Request(placement, "unseen" if again else placement, asked, own.item, view, tuple(notices))
+        return ResolvedQuery(
+            placement, "unseen" if again else placement, asked, own.item, view, tuple(notices)
+        )
 
     def _history(self, query: Query) -> tuple[Histories, list[str]]:
         """The history of a query as a batch of one, empty where there is none."""
@@ -305,7 +307,7 @@ class Recommender:
         row = -1 if query.user is None else self.dataset.user_ids.get(query.user)
         return (Histories.of([_NO_ROWS]) if row < 0 else self._stored.take([row])), []
 
-    def candidates(self, query: Query, request: Request, rows: Rows | slice = slice(None)) -> Mask:
+    def candidates(self, query: Query, request: ResolvedQuery, rows: Rows | slice = slice(None)) -> Mask:
         """bool (n,): which of some item rows (all by default) the placement and its filters allow."""
         n = len(self._codes)
         allowed = of_placement(request.placement, self._codes, request.history, request.view, rows)
@@ -415,7 +417,7 @@ class Recommender:
         }
 
 
-def _together(requests: Sequence[Request], score: Callable[[Histories, str], Iterable[T]]) -> list[T]:
+def _together(requests: Sequence[ResolvedQuery], score: Callable[[Histories, str], Iterable[T]]) -> list[T]:
     """One result per request, from one batch for each set of weights."""
     out: dict[int, T] = {}
     groups: dict[str, list[int]] = {}

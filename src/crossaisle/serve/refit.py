@@ -17,7 +17,7 @@ import polars as pl
 from crossaisle import artifact
 from crossaisle.data.dataset import Dataset, Events
 from crossaisle.data.history import Floats, Histories
-from crossaisle.data.splits.cases import Cases
+from crossaisle.data.splits.cases import EvalCases
 from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.data.vocabulary import Vocabulary
 from crossaisle.errors import ConflictError, CrossaisleError, DataError
@@ -30,7 +30,7 @@ from crossaisle.models.topk import top_k
 from crossaisle.pipeline.fit import fit_parts
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.live.histories import LiveHistories
-from crossaisle.serve.live.recommender import LiveShop
+from crossaisle.serve.live.recommender import LiveRecommender
 from crossaisle.serve.live.warmup import warm
 from crossaisle.serve.store.deleted_users import Forgotten
 from crossaisle.serve.store.store import Event, Picture, Store
@@ -112,7 +112,7 @@ def refit(
     """
     base = Recommender.load(model)
     changed, pictures = store.items(), store.pictures()
-    shop = LiveShop(base, LiveHistories(), changed, pictures=pictures)
+    shop = LiveRecommender(base, LiveHistories(), changed, pictures=pictures)
 
     def read() -> Known:
         forgotten = store.forgotten()  # first: who is deleted after this is noticed
@@ -143,7 +143,7 @@ def refit(
     folder = models / chosen
     if accepted:
         known = saved(folder, known, fitted, read, store)
-        warm(LiveShop(Recommender.load(folder), LiveHistories(), changed))
+        warm(LiveRecommender(Recommender.load(folder), LiveHistories(), changed))
     models.mkdir(parents=True, exist_ok=True)
     report = models / f"{chosen}.refit.json"
     found = Refit(
@@ -297,7 +297,7 @@ def fitted_on(base: Recommender, dataset: Dataset, *, progress: bool = False) ->
     return Recommender(dataset, Blend(parts=fresh, weights=base.blend.weights), repeats=base.repeats)
 
 
-def latest(dataset: Dataset, past: Dataset, cut: int, repeats: bool, seed: int) -> Cases:
+def latest(dataset: Dataset, past: Dataset, cut: int, repeats: bool, seed: int) -> EvalCases:
     """People with a history before the cut, and what they did after it; at most `MOST`, drawn by chance."""
     events = dataset.events
     assert events.time is not None
@@ -316,10 +316,10 @@ def latest(dataset: Dataset, past: Dataset, cut: int, repeats: bool, seed: int) 
     indptr = np.concatenate([[0], np.cumsum([len(one) for one in targets])]).astype(np.int64)
     flat = np.concatenate(targets) if targets else np.empty(0)
     histories = past.histories(users, now=cut / SECONDS_PER_DAY)
-    return Cases(histories, indptr, flat.astype(np.int32), mask_seen=not repeats)
+    return EvalCases(histories, indptr, flat.astype(np.int32), mask_seen=not repeats)
 
 
-def ndcg(score: Callable[[Histories], Floats], cases: Cases, listed: npt.NDArray[np.bool_]) -> Floats:
+def ndcg(score: Callable[[Histories], Floats], cases: EvalCases, listed: npt.NDArray[np.bool_]) -> Floats:
     """float32 (n,): NDCG@10 of each case; NaN where there is nothing to find."""
     lists = [np.empty((0, min(K, len(listed))), np.int32)]
     for start in range(0, len(cases), BATCH):

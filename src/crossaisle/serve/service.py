@@ -1,4 +1,4 @@
-"""`Service`: the state behind the endpoints: store, live histories, the shop that serves, and its models."""
+"""`ShopService`: one shop behind the endpoints: store, live histories, the model that serves, its others."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from crossaisle.serve.live.event_counts import Pairs
 from crossaisle.serve.live.heavy_queue import Heavy
 from crossaisle.serve.live.histories import LiveHistories
 from crossaisle.serve.live.pictures import Pictures
-from crossaisle.serve.live.recommender import LiveShop
+from crossaisle.serve.live.recommender import LiveRecommender
 from crossaisle.serve.live.tallies import Tallies
 from crossaisle.serve.live.warmup import CALM, ahead, warm
 from crossaisle.serve.metrics import Metrics
 from crossaisle.serve.store.store import Deed, Event, Picture, Store
-from crossaisle.serve.workers.replication import Change, Following
+from crossaisle.serve.workers.replication import Change, Replica
 from crossaisle.serve.workers.shared_state import UNMARKED
 
 if TYPE_CHECKING:
-    from crossaisle.serve.workers.shared_state import Seat
+    from crossaisle.serve.workers.shared_state import WorkerSlot
 
 T = TypeVar("T")
 Bodies = Mapping[str, dict[str, Any]]
@@ -60,7 +60,7 @@ class Erased(NamedTuple):
     """Whether no file of the store holds anything of what was deleted."""
 
 
-class Service:
+class ShopService:
     """One shop. Made by `open`; the endpoints only translate between HTTP and its methods."""
 
     def __init__(
@@ -71,7 +71,7 @@ class Service:
         models: Path | None,
         *,
         name: str = "",
-        following: Following | None = None,
+        following: Replica | None = None,
         image_hosts: Sequence[str] = (),
     ) -> None:
         """`name`: of the shop, where there may be several. `following`: where other workers serve it, too.
@@ -95,7 +95,7 @@ class Service:
             except StoreError as error:  # they are looked at again by the next start
                 _LOG.warning("how the model sees pictures is not kept: %s", error)
             self.kept |= _slim(again)
-        self.shop = LiveShop(base, self.live, self.changed, pictures=self.kept)
+        self.shop = LiveRecommender(base, self.live, self.changed, pictures=self.kept)
         self.heavy, self.tallies = Heavy(), Tallies()
         self.batcher = Batcher(lambda: self.shop, self.metrics, self.heavy)
         self.latest: deque[Event] = deque(maxlen=50)
@@ -119,9 +119,9 @@ class Service:
         *,
         name: str = "",
         image_hosts: Sequence[str] = (),
-        seat: Seat | None = None,
+        seat: WorkerSlot | None = None,
         run: str = "",
-    ) -> Service:
+    ) -> ShopService:
         """Loads a saved model and opens the store; `ArtifactError`, `StoreError`, `ConfigError`.
 
         `seat`, `run`: of this process, where several workers serve from the store.
@@ -135,7 +135,7 @@ class Service:
         following = None
         try:
             if seat is not None:
-                following = Following(opened, seat, run)
+                following = Replica(opened, seat, run)
                 base = Recommender.load(following.latest[0] if following.latest else model)
             return cls(
                 Path(model), base, opened, folder, name=name, following=following, image_hosts=image_hosts
@@ -321,9 +321,11 @@ class Service:
 
     async def _rebuilt(
         self, base: Recommender, changed: dict[str, dict[str, Any]], kept: dict[str, Picture]
-    ) -> LiveShop:
+    ) -> LiveRecommender:
         before = self.shop
-        return await self.in_order(lambda: LiveShop(base, self.live, changed, before=before, pictures=kept))
+        return await self.in_order(
+            lambda: LiveRecommender(base, self.live, changed, before=before, pictures=kept)
+        )
 
     async def in_order(self, work: Callable[..., T], *arguments: Any) -> T:
         """Runs slow work in the thread of changes, one after the other."""

@@ -1,7 +1,7 @@
 """Several shops in one process: a TOML file names them, a request names its own by the header `X-Shop`.
 
-Every shop is a `Service` of its own: model, store, keys, limits, metrics, experiments, threads. Shared are
-the process, the port, and text encoders with the same weights (`crossaisle.encoders.cache.pretrained`).
+Every shop is a `ShopService` of its own: model, store, keys, limits, metrics, experiments, threads. Shared
+are the process, the port, and text encoders with the same weights (`crossaisle.encoders.cache.pretrained`).
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from crossaisle.config import build
 from crossaisle.errors import ConfigError, CrossaisleError, StoreError, cleaned, nearest, shown
 
 if TYPE_CHECKING:
-    from crossaisle.serve.service import Service
+    from crossaisle.serve.service import ShopService
     from crossaisle.serve.store.store import Store
-    from crossaisle.serve.workers.shared_state import Board
+    from crossaisle.serve.workers.shared_state import SharedState
 
 _LOG = logging.getLogger(__name__)
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -146,16 +146,16 @@ def _is_loopback(host: str) -> bool:
         return host.rstrip(".") in ("localhost", "ip6-localhost")
 
 
-class Shops:
+class ShopRegistry:
     """The shops of one process, by name. Those that could not be opened are tried again later."""
 
-    def __init__(self, services: Mapping[str, Service], *, named: bool = True) -> None:
+    def __init__(self, services: Mapping[str, ShopService], *, named: bool = True) -> None:
         """`named`: False for the one shop of a service that has no names for shops."""
         self.services = dict(services)
         self.named = named
         self.worker: int | None = None
         """The number of this process, where there are several."""
-        self.board: Board | None = None
+        self.board: SharedState | None = None
         """What the processes share."""
         self._run = ""
         self.configs: dict[str, ShopConfig] = {}
@@ -164,7 +164,9 @@ class Shops:
         self.rates: dict[str, float] = {}
 
     @classmethod
-    def alone(cls, service: Service, *, board: Board | None = None, worker: int | None = None) -> Shops:
+    def alone(
+        cls, service: ShopService, *, board: SharedState | None = None, worker: int | None = None
+    ) -> ShopRegistry:
         """One shop without a name."""
         shops = cls({"": service}, named=False)
         shops.board, shops.worker = board, worker
@@ -175,10 +177,10 @@ class Shops:
         cls,
         configs: Mapping[str, ShopConfig],
         *,
-        board: Board | None = None,
+        board: SharedState | None = None,
         worker: int | None = None,
         run: str = "",
-    ) -> Shops:
+    ) -> ShopRegistry:
         """Opens every shop that can be opened; raises the error of one where none can.
 
         `board`, `worker`, `run`: where several processes serve them.
@@ -196,15 +198,15 @@ class Shops:
             )
         return shops
 
-    def try_open(self, name: str) -> Service | None:
+    def try_open(self, name: str) -> ShopService | None:
         """A shop, warm; None where it cannot be opened, which is noted. Slow: not in the event loop."""
         from crossaisle.serve.live.warmup import warm
-        from crossaisle.serve.service import Service
+        from crossaisle.serve.service import ShopService
 
         config, service = self.configs[name], None
         try:
             seat = None if self.board is None else self.board.seat(name, self.worker or 0)
-            service = Service.open(
+            service = ShopService.open(
                 config.model,
                 config.place,
                 config.models,

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.datasets import load_catalogue
 from crossaisle.data.history import Decay, Floats
-from crossaisle.data.splits.cases import Cases
+from crossaisle.data.splits.cases import EvalCases
 from crossaisle.data.splits.cold import last_of, sample
 from crossaisle.encoders.cache import pretrained
 from crossaisle.encoders.whiten import Whitening
@@ -25,7 +25,7 @@ from crossaisle.evaluate.report.bands import Line, curve_svg
 from crossaisle.evaluate.results import result_row
 from crossaisle.evaluate.significance import Bootstrap
 from crossaisle.models.defaults import buys_again
-from crossaisle.models.scorers.behaviour_transfer import BorrowedBehaviour
+from crossaisle.models.scorers.behaviour_transfer import BehaviourTransfer
 from crossaisle.models.scorers.cold_prior import opening_popularity
 from crossaisle.models.scorers.content import EncoderSimilarity, TfidfSimilarity
 from crossaisle.pipeline.fit import peak_mb
@@ -114,7 +114,7 @@ class CategoryStudy:
         self.texts = TfidfSimilarity(decay=decay, average=average).fit(data)
         self.encoder = EncoderSimilarity(decay=decay, average=average)
         self.encoder.vectors_, self.encoder.item_ids_ = self.vectors, data.item_ids
-        self.model = BorrowedBehaviour(decay=decay, average=average, own=OWN)
+        self.model = BehaviourTransfer(decay=decay, average=average, own=OWN)
         everyone = np.ones(data.n_items, bool)
         self.kernel = self.model.kernel(self.texts.vectors_, everyone)
         self.kernel = self.kernel + self.model.kernel(self.vectors, everyone)
@@ -143,7 +143,7 @@ class CategoryStudy:
                     self._measure(cold, shots, inside, data.with_events(kept), asked, fixed)
         self.seconds = time.perf_counter() - start
 
-    def _fixed(self, cases: Cases) -> Parts:
+    def _fixed(self, cases: EvalCases) -> Parts:
         """Parts that read no behaviour."""
         h = cases.histories
         return {"tfidf": _level(self.texts.score_rows(h)), "encoder": _level(self.encoder.score_rows(h))}
@@ -154,7 +154,7 @@ class CategoryStudy:
         shots: int,
         inside: Mask,
         known: Dataset,
-        asked: Mapping[str, Cases],
+        asked: Mapping[str, EvalCases],
         fixed: Mapping[str, Parts],
     ) -> None:
         """The closed-form update: the same formula with the events there are now."""
@@ -254,7 +254,7 @@ def _level(scores: Floats) -> Floats:
     return out
 
 
-def _gain(scores: Floats, cases: Cases, inside: Mask | None) -> Floats:
+def _gain(scores: Floats, cases: EvalCases, inside: Mask | None) -> Floats:
     """NDCG at 10 of one target per case, float32 (n,), inside a category or over everything; may
     overwrite scores of the history, which does not compete. Ties get the middle rank."""
     own = scores[np.arange(len(cases)), cases.target]

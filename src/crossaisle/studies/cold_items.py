@@ -14,7 +14,7 @@ import numpy as np
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.datasets import load_catalogue
 from crossaisle.data.history import Decay, Floats, Histories
-from crossaisle.data.splits.cases import Cases, Split
+from crossaisle.data.splits.cases import EvalCases, Split
 from crossaisle.data.splits.cold import cold_items, sample
 from crossaisle.encoders.cache import pretrained
 from crossaisle.encoders.whiten import Whitening
@@ -24,7 +24,7 @@ from crossaisle.evaluate.metrics import middle_rank, ndcg_of_one
 from crossaisle.evaluate.results import result_row
 from crossaisle.evaluate.scoring import Score
 from crossaisle.evaluate.significance import Bootstrap
-from crossaisle.models.scorers.behaviour_transfer import BorrowedBehaviour
+from crossaisle.models.scorers.behaviour_transfer import BehaviourTransfer
 from crossaisle.models.scorers.content import EncoderSimilarity, TfidfSimilarity
 from crossaisle.pipeline.fit import peak_mb
 from crossaisle.pipeline.run import Say, silent
@@ -138,14 +138,14 @@ class Study:
     def _scorers(self, vectors: Mapping[str, Any], known: Dataset) -> dict[str, Score]:
         """Texts as they are, and behaviour borrowed through TF-IDF alone or together with an encoder."""
         lenders = known.item_counts > 0
-        kernels = {name: BorrowedBehaviour().kernel(v, lenders) for name, v in vectors.items()}
+        kernels = {name: BehaviourTransfer().kernel(v, lenders) for name, v in vectors.items()}
         out: dict[str, Score] = {}
         for name, v in vectors.items():
             text = TfidfSimilarity(decay=_LATEST) if name == "tfidf" else EncoderSimilarity(decay=_LATEST)
             text.vectors_, text.item_ids_ = v, known.item_ids
             out[name] = text.score_rows
             pair = ["tfidf"] if name == "tfidf" else ["tfidf", name]
-            borrowed = BorrowedBehaviour(decay=_LATEST).fit_kernels(known, [kernels[p] for p in pair])
+            borrowed = BehaviourTransfer(decay=_LATEST).fit_kernels(known, [kernels[p] for p in pair])
             out[f"{name}:borrowed"] = borrowed.score_rows
         return out
 
@@ -229,7 +229,7 @@ def tuning(backbone: str, moves: Moves, rate: float, texts: int) -> TrainConfig:
 
 
 def measured(
-    scorers: Mapping[str, Score], weights: Mapping[str, Mapping[str, float]], cases: Cases
+    scorers: Mapping[str, Score], weights: Mapping[str, Mapping[str, float]], cases: EvalCases
 ) -> dict[str, dict[str, Floats]]:
     """Metric -> model -> one value per case, float32 (n,), over the whole catalogue.
 
@@ -257,7 +257,7 @@ def _candidates(name: str, spread: Mapping[str, float]) -> list[dict[str, float]
     return [{FALLBACK: 1.0, name: g, lent: b * scale} for g, b in pairs if g or b]
 
 
-def _blocks(cases: Cases, size: int = 250) -> Iterator[tuple[Histories, Cases]]:
+def _blocks(cases: EvalCases, size: int = 250) -> Iterator[tuple[Histories, EvalCases]]:
     for start in range(0, len(cases), size):
         block = cases.take(np.arange(start, min(start + size, len(cases))))
         yield block.histories, block
@@ -267,7 +267,7 @@ def _total(parts: Mapping[str, Floats], weights: Mapping[str, float]) -> Floats:
     return np.asarray(sum(np.float32(w) * parts[name] for name, w in weights.items()), np.float32)
 
 
-def _rank(scores: Floats, cases: Cases) -> Floats:
+def _rank(scores: Floats, cases: EvalCases) -> Floats:
     """Middle rank of the one target of each case, float32 (n,); the history does not compete."""
     histories = cases.histories
     scores[histories.owner, histories.item] = -np.inf

@@ -16,7 +16,7 @@ from crossaisle.artifact import read_arrays, write_arrays, writing
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.datasets import load_catalogue
 from crossaisle.data.history import Decay, Floats, Histories
-from crossaisle.data.splits.cases import Cases
+from crossaisle.data.splits.cases import EvalCases
 from crossaisle.data.splits.cold import last_of, sample
 from crossaisle.data.vocabulary import Rows
 from crossaisle.encoders.base import unit_rows
@@ -28,7 +28,7 @@ from crossaisle.evaluate.metrics import middle_rank, ndcg_of_one
 from crossaisle.evaluate.report.bands import Line, curve_svg
 from crossaisle.evaluate.results import result_row
 from crossaisle.evaluate.significance import Bootstrap
-from crossaisle.models.scorers.behaviour_transfer import BorrowedBehaviour
+from crossaisle.models.scorers.behaviour_transfer import BehaviourTransfer
 from crossaisle.models.scorers.cold_prior import opening_popularity
 from crossaisle.models.scorers.content import TfidfSimilarity
 from crossaisle.pipeline.fit import peak_mb
@@ -127,7 +127,7 @@ class FewShotStudy:
         self.whitening = Whitening.fit(raw)
         self.vectors = self.whitening.apply(raw)
         self.texts = TfidfSimilarity(decay=_DECAY).fit(data)
-        self.borrowing = BorrowedBehaviour(decay=_DECAY, own=3.0)
+        self.borrowing = BehaviourTransfer(decay=_DECAY, own=3.0)
         everyone = np.ones(data.n_items, bool)
         kernels = (self.borrowing.kernel(v, everyone) for v in (self.texts.vectors_, self.vectors))
         self.kernel = sum(kernels, start=0)
@@ -280,7 +280,7 @@ class Question:
     """Cases of one cold category; only its items compete."""
 
     inside: Mask
-    asked: Mapping[str, Cases]
+    asked: Mapping[str, EvalCases]
     texts: Mapping[str, Floats]
     """TF-IDF's scores, float32 (n, n_items)."""
 
@@ -316,7 +316,7 @@ class Question:
         return out
 
 
-def newest(cases: Cases) -> Cases:
+def newest(cases: EvalCases) -> EvalCases:
     """The same questions with the newest `HISTORY` items of each history."""
     histories = cases.histories
     short = Histories.of(

@@ -15,7 +15,7 @@ from crossaisle.data.datasets import load_catalogue
 from crossaisle.data.history import Decay, Floats
 from crossaisle.data.membership import is_in
 from crossaisle.data.splits.carts import cart_cases
-from crossaisle.data.splits.cases import Cases
+from crossaisle.data.splits.cases import EvalCases
 from crossaisle.data.splits.cold import sample
 from crossaisle.data.vocabulary import Rows
 from crossaisle.evaluate.files import write_json
@@ -69,7 +69,7 @@ def run(
     return rows
 
 
-def questions(dataset: Dataset, name: str, most: int = CASES, seed: int = 0) -> tuple[Dataset, Cases]:
+def questions(dataset: Dataset, name: str, most: int = CASES, seed: int = 0) -> tuple[Dataset, EvalCases]:
     """What is known, and test cases with one target each.
 
     Where users have baskets: one to three items of a test basket -> one of its items of another
@@ -84,7 +84,7 @@ def questions(dataset: Dataset, name: str, most: int = CASES, seed: int = 0) -> 
     rng = np.random.default_rng([seed, 1])
     target = np.array([rng.choice(cases.targets_of(row)) for row in range(len(cases))], np.int32)
     indptr = np.arange(len(cases) + 1, dtype=np.int64)
-    return split.past, Cases(cases.histories, indptr, target, True, cases.other_categories_only)
+    return split.past, EvalCases(cases.histories, indptr, target, True, cases.other_categories_only)
 
 
 @dataclass
@@ -97,7 +97,7 @@ class ListStudy:
     """
 
     dataset: Dataset
-    cases: Cases
+    cases: EvalCases
     model: str = MODEL
     """The decoder."""
     encoder: str = "minilm"

@@ -1,7 +1,7 @@
 """`benchmark zh-groceries`: the type of a Chinese product that is new to the shop, from its name alone.
 
-Each product is held out in turn; its type is that of the nearest prototype (`models/scorers/prototypes.py`), made
-of the names of the other products and of the types. No purchase is read and nothing is trained.
+Each product is held out in turn; its type is that of the nearest prototype (models/scorers/prototypes.py),
+made of the names of the other products and of the types. No purchase is read and nothing is trained.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from crossaisle.data.splits.cases import Cases
+from crossaisle.data.splits.cases import EvalCases
 from crossaisle.data.splits.split import basket_split, leave_last_out, split, temporal_split
 from crossaisle.errors import ConfigError, DataError
 from tests.evaluate.shops import random_shop, shop
@@ -9,7 +9,7 @@ from tests.evaluate.shops import random_shop, shop
 PATHS = ["A>x", "A>y", "B>z", "B>w", "", "C>v"]
 
 
-def plain(cases: Cases) -> dict[int, tuple[list[int], list[int]]]:
+def plain(cases: EvalCases) -> dict[int, tuple[list[int], list[int]]]:
     """user -> (history, targets)."""
     return {
         int(cases.histories.user[i]): (cases.histories.items_of(i).tolist(), cases.targets_of(i).tolist())

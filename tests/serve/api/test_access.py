@@ -16,9 +16,10 @@ from crossaisle.errors import ConfigError
 from crossaisle.serve.api.access import Proxies, address_of, keyless
 from crossaisle.serve.api.app import create_app
 from crossaisle.serve.server.launch import serve
-from crossaisle.serve.service import Service
-from crossaisle.serve.store.store import Store, api_keys
-from crossaisle.serve.tenants import Shops, read_shops
+from crossaisle.serve.service import ShopService
+from crossaisle.serve.store import api_keys
+from crossaisle.serve.store.store import Store
+from crossaisle.serve.tenants import ShopRegistry, read_shops
 from tests.serve.conftest import running, talk
 
 CLOSED = "no API key is in use, so nobody is let in: make one with  crossaisle keys add STORE NAME"
@@ -46,7 +47,7 @@ async def refused(client: httpx.AsyncClient, **headers: str) -> None:
     assert (await client.get("/api/health/ready")).json() == {"status": "ready"}
 
 
-def test_revoking_the_last_key_opens_nothing(service: Service) -> None:
+def test_revoking_the_last_key_opens_nothing(service: ShopService) -> None:
     token = api_keys.add_key(service.store, "ops", ["admin"])
 
     async def conversation(client: httpx.AsyncClient) -> None:
@@ -60,7 +61,7 @@ def test_revoking_the_last_key_opens_nothing(service: Service) -> None:
     talk(service, conversation)
 
 
-def test_a_store_without_keys_put_in_its_place_opens_nothing(service: Service) -> None:
+def test_a_store_without_keys_put_in_its_place_opens_nothing(service: ShopService) -> None:
     api_keys.add_key(service.store, "ops", ["admin"])
 
     async def conversation(client: httpx.AsyncClient) -> None:
@@ -71,7 +72,7 @@ def test_a_store_without_keys_put_in_its_place_opens_nothing(service: Service) -
     talk(service, conversation)
 
 
-def test_a_key_made_and_revoked_between_two_looks_closes_an_open_service(service: Service) -> None:
+def test_a_key_made_and_revoked_between_two_looks_closes_an_open_service(service: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         assert (await client.get("/metrics")).status_code == 200
         api_keys.add_key(service.store, "ops", ["admin"])
@@ -88,13 +89,13 @@ async def _is_open(client: httpx.AsyncClient) -> None:
     assert (await client.get("/metrics")).status_code == 200
 
 
-def test_a_restart_with_revoked_keys_only_opens_nothing(service: Service) -> None:
+def test_a_restart_with_revoked_keys_only_opens_nothing(service: ShopService) -> None:
     api_keys.add_key(service.store, "ops", ["admin"])
     api_keys.revoke_key(service.store, "ops")
     talk(service, refused)
 
 
-def test_several_shops_stay_closed_when_the_last_key_of_all_is_revoked(shops: Shops) -> None:
+def test_several_shops_stay_closed_when_the_last_key_of_all_is_revoked(shops: ShopRegistry) -> None:
     for service in shops.services.values():
         api_keys.add_key(service.store, "ops", ["admin"])
 
@@ -114,7 +115,7 @@ def test_several_shops_stay_closed_when_the_last_key_of_all_is_revoked(shops: Sh
 
 def test_a_shop_that_cannot_be_read_may_hold_keys(folder: Path) -> None:
     (folder / "south" / "models" / "b.sqlite").mkdir(parents=True)
-    with closing(Shops.open(read_shops(folder / "shops.toml"))) as shops:
+    with closing(ShopRegistry.open(read_shops(folder / "shops.toml"))) as shops:
         assert list(shops.broken) == ["south"]
         with shops.stores() as stores:
             assert stores[1:] == [None]
@@ -200,7 +201,7 @@ def test_addresses() -> None:
     assert address_of("") is None
 
 
-def test_behind_a_proxy_rates_and_audit_go_by_the_address_it_names(service: Service) -> None:
+def test_behind_a_proxy_rates_and_audit_go_by_the_address_it_names(service: ShopService) -> None:
     token = api_keys.add_key(service.store, "ops", ["admin"])
 
     async def conversation(client: httpx.AsyncClient) -> None:
@@ -217,7 +218,7 @@ def test_behind_a_proxy_rates_and_audit_go_by_the_address_it_names(service: Serv
     talk(service, conversation, proxies=["127.0.0.1"], rate=2.0)
 
 
-def test_without_the_option_a_made_up_address_passes_no_rate(service: Service) -> None:
+def test_without_the_option_a_made_up_address_passes_no_rate(service: ShopService) -> None:
     api_keys.add_key(service.store, "ops", ["admin"])
     with running(service, rate=2.0) as address, httpx.Client(base_url=address) as client:
         statuses = [
@@ -228,7 +229,7 @@ def test_without_the_option_a_made_up_address_passes_no_rate(service: Service) -
     assert statuses[-1] == 429
 
 
-def test_others_than_this_machine_need_a_key(service: Service) -> None:
+def test_others_than_this_machine_need_a_key(service: ShopService) -> None:
     async def run() -> None:
         for peer, status in (("127.0.0.1", 200), ("::1", 200), ("10.0.0.9", 403), ("203.0.113.9", 403)):
             transport = httpx.ASGITransport(app=create_app(service), client=(peer, 1))

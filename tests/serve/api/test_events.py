@@ -13,12 +13,12 @@ import pytest
 from crossaisle.errors import StoreError
 from crossaisle.serve.api.routes import events
 from crossaisle.serve.live.histories import LiveHistories
-from crossaisle.serve.service import Service
+from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.store import Event, Store
 from tests.serve.conftest import talk
 
 
-def test_an_event_counts_in_the_next_list(service: Service) -> None:
+def test_an_event_counts_in_the_next_list(service: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         before = (await client.get("/api/recommend/zoe")).json()
         assert before["served"] == "trending"
@@ -34,7 +34,7 @@ def test_an_event_counts_in_the_next_list(service: Service) -> None:
     talk(service, conversation)
 
 
-def test_live_and_stored_events_make_one_history(service: Service) -> None:
+def test_live_and_stored_events_make_one_history(service: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         past = service.shop.history_of("ann")
         await client.post("/api/events", json={"user": "ann", "item": "soap", "time": "2024-01-16T00:00:00"})
@@ -49,7 +49,7 @@ def test_live_and_stored_events_make_one_history(service: Service) -> None:
     talk(service, conversation)
 
 
-def test_keys_make_events_count_once(service: Service) -> None:
+def test_keys_make_events_count_once(service: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         event = {"user": "zoe", "item": "bread", "key": "k1"}
         await client.post("/api/events", json=event)
@@ -64,7 +64,7 @@ def test_keys_make_events_count_once(service: Service) -> None:
     talk(service, conversation)
 
 
-def test_streams_keep_the_good_lines(service: Service) -> None:
+def test_streams_keep_the_good_lines(service: ShopService) -> None:
     lines = b'{"user":"zoe","item":"bread"}\n\nnonsense\n{"user":"zoe"}\n{"user":"zoe","item":"jam"}'
 
     async def conversation(client: httpx.AsyncClient) -> None:
@@ -92,7 +92,7 @@ def test_streams_keep_the_good_lines(service: Service) -> None:
         ("text", "an event must be an object"),
     ],
 )
-def test_bad_events_are_refused_whole(service: Service, body: object, says: str) -> None:
+def test_bad_events_are_refused_whole(service: ShopService, body: object, says: str) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         answer = await client.post("/api/events", json=body)
         assert answer.status_code == 422
@@ -102,13 +102,13 @@ def test_bad_events_are_refused_whole(service: Service, body: object, says: str)
     talk(service, conversation)
 
 
-def test_events_are_there_after_a_restart(service: Service, model: Path) -> None:
+def test_events_are_there_after_a_restart(service: ShopService, model: Path) -> None:
     async def first(client: httpx.AsyncClient) -> None:
         await client.post("/api/events", json={"user": "zoe", "item": "bread"})
 
     talk(service, first)
     service.close()
-    again = Service.open(model, service.store.path)
+    again = ShopService.open(model, service.store.path)
     try:
         assert again.live.of("zoe").items == ("bread",)
     finally:
@@ -131,7 +131,7 @@ def test_late_events_find_their_place() -> None:
     assert list(one_by_one.of("u").days) == sorted(one_by_one.of("u").days)
 
 
-def test_one_key_in_the_header_makes_many_events_count_once(service: Service) -> None:
+def test_one_key_in_the_header_makes_many_events_count_once(service: ShopService) -> None:
     event = {"user": "zoe", "item": "bread"}
     lines = (
         b'{"user":"zoe","item":"jam"}\n\n{"user":"zoe","item":"jam","key":"own"}\n{"user":"zoe","item":"jam"}'
@@ -154,7 +154,7 @@ def test_one_key_in_the_header_makes_many_events_count_once(service: Service) ->
     assert keys == {"h1/0", "h1/1", "h2/1", "own", "h2/4"}
 
 
-def test_lines_that_are_too_long_are_counted_and_not_gathered(service: Service) -> None:
+def test_lines_that_are_too_long_are_counted_and_not_gathered(service: ShopService) -> None:
     async def pieces() -> AsyncIterator[bytes]:
         yield b'{"user":"zoe","item":"bread"}\n{"user":"'
         for _ in range(100):
@@ -174,7 +174,7 @@ def test_lines_that_are_too_long_are_counted_and_not_gathered(service: Service) 
     talk(service, conversation)
 
 
-def test_lines_whose_keys_are_known_of_other_events_are_described(service: Service) -> None:
+def test_lines_whose_keys_are_known_of_other_events_are_described(service: ShopService) -> None:
     def lines(item: str) -> bytes:
         return b"".join(b'{"user":"zoe","item":"%s","key":"k%d"}\n' % (item.encode(), n) for n in range(1000))
 
@@ -194,7 +194,7 @@ def test_lines_whose_keys_are_known_of_other_events_are_described(service: Servi
 
 
 def test_a_stream_has_a_limit_of_lines_and_lines_that_are_none_hold_up_nobody(
-    service: Service, monkeypatch: pytest.MonkeyPatch
+    service: ShopService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(events, "MOST_LINES", 5_000)
 

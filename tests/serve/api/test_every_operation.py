@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from crossaisle.serve.service import Service
+from crossaisle.serve.service import ShopService
 from tests.serve.conftest import talk
 from tests.serve.server.test_process import free_port
 
@@ -71,7 +71,7 @@ def large(size: int) -> Iterator[bytes]:
     yield b'{"b":1}\n' * (size // 8)
 
 
-def test_much_of_anything_is_refused_in_a_few_words(service: Service) -> None:
+def test_much_of_anything_is_refused_in_a_few_words(service: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         document = (await client.get("/openapi.json")).json()
         for method, path, operation in operations(document):
@@ -91,7 +91,7 @@ def test_much_of_anything_is_refused_in_a_few_words(service: Service) -> None:
     talk(service, conversation)
 
 
-def test_odd_numbers_and_texts_are_no_errors_of_ours(service: Service) -> None:
+def test_odd_numbers_and_texts_are_no_errors_of_ours(service: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         document = (await client.get("/openapi.json")).json()
 
@@ -133,7 +133,7 @@ def test_odd_numbers_and_texts_are_no_errors_of_ours(service: Service) -> None:
     talk(service, conversation)
 
 
-def test_a_query_is_short_and_utf8(service: Service) -> None:
+def test_a_query_is_short_and_utf8(service: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         categories = "&".join(["include=Bread"] * 100 + ["exclude=Soap"] * 100)
         assert (await client.get(f"/api/recommend/ann?{categories}")).status_code in (200, 404)
@@ -145,7 +145,7 @@ def test_a_query_is_short_and_utf8(service: Service) -> None:
     talk(service, conversation)
 
 
-def test_a_body_is_json_and_says_so(service: Service) -> None:
+def test_a_body_is_json_and_says_so(service: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         for method, path in (("POST", "/api/events"), ("PUT", "/api/items/x"), ("PUT", "/api/users/ann")):
             for kind in ("text/plain", "application/x-www-form-urlencoded", ""):
@@ -157,7 +157,7 @@ def test_a_body_is_json_and_says_so(service: Service) -> None:
     talk(service, conversation)
 
 
-def test_a_broken_rule_is_told_without_repeating_what_was_sent(service: Service) -> None:
+def test_a_broken_rule_is_told_without_repeating_what_was_sent(service: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         one = (await client.post("/api/events", json={"user": "a", "x" * 1000: 1})).json()["detail"]
         assert one.startswith("unknown field 'xxx")

@@ -8,7 +8,7 @@ import random
 import httpx
 
 from benchmarks import fuzz
-from crossaisle.serve.service import Service
+from crossaisle.serve.service import ShopService
 from tests.serve.conftest import talk
 
 ODD = [
@@ -60,7 +60,7 @@ QUERY_FIELDS = (
 )
 
 
-def test_odd_input_never_breaks_the_service(service: Service) -> None:
+def test_odd_input_never_breaks_the_service(service: ShopService) -> None:
     rng = random.Random(0)
 
     def body(fields: tuple[str, ...]) -> bytes:

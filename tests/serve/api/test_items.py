@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from crossaisle.serve.api import responses
-from crossaisle.serve.live.recommender import capacity
-from crossaisle.serve.service import Service
+from crossaisle.serve.live import capacity
+from crossaisle.serve.service import ShopService
 from tests.serve.conftest import talk
 
 RYE = {"title": "Rye bread with seeds", "categories": [["Bakery", "Bread"]], "price": 3.0}
@@ -23,7 +23,7 @@ async def ids(client: httpx.AsyncClient, path: str) -> list[str]:
     return [r["item_id"] for r in answer.json()["items"]]
 
 
-def test_a_new_item_is_recommendable_at_once(service: Service) -> None:
+def test_a_new_item_is_recommendable_at_once(service: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         put = await client.put("/api/items/rye", json=RYE)
         assert put.status_code == 201
@@ -40,7 +40,7 @@ def test_a_new_item_is_recommendable_at_once(service: Service) -> None:
     talk(service, conversation)
 
 
-def test_scores_of_known_items_do_not_move(service: Service) -> None:
+def test_scores_of_known_items_do_not_move(service: ShopService) -> None:
     histories = service.shop.base._stored
     before = service.shop.base.score_batch(histories)
 
@@ -56,7 +56,7 @@ def test_scores_of_known_items_do_not_move(service: Service) -> None:
     talk(service, conversation)
 
 
-def test_an_explanation_of_a_new_item_names_what_it_is_like(service: Service) -> None:
+def test_an_explanation_of_a_new_item_names_what_it_is_like(service: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         await client.put("/api/items/rye", json=RYE)
         answer = (await client.get("/api/items/bread/similar?explain=true")).json()
@@ -66,7 +66,7 @@ def test_an_explanation_of_a_new_item_names_what_it_is_like(service: Service) ->
     talk(service, conversation)
 
 
-def test_price_and_stock_hold_at_once(service: Service) -> None:
+def test_price_and_stock_hold_at_once(service: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         assert "butter" in await ids(client, "/api/items/bread/goes-with")
         await client.patch("/api/items/butter", json={"price": 99.0})
@@ -83,7 +83,7 @@ def test_price_and_stock_hold_at_once(service: Service) -> None:
     talk(service, conversation)
 
 
-def test_deleted_items_are_in_no_list(service: Service) -> None:
+def test_deleted_items_are_in_no_list(service: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         assert (await client.delete("/api/items/butter")).status_code == 204
         assert (await client.get("/api/items/butter")).status_code == 404
@@ -106,7 +106,7 @@ def test_deleted_items_are_in_no_list(service: Service) -> None:
         ({**RYE, "categories": [[]]}, "categories.0: List should have at least 1 item"),
     ],
 )
-def test_bad_items_are_refused(service: Service, body: dict[str, object], says: str) -> None:
+def test_bad_items_are_refused(service: ShopService, body: dict[str, object], says: str) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         answer = await client.put("/api/items/x", json=body)
         assert answer.status_code == 422
@@ -115,14 +115,14 @@ def test_bad_items_are_refused(service: Service, body: dict[str, object], says: 
     talk(service, conversation)
 
 
-def test_changes_are_there_after_a_restart(service: Service, model: Path) -> None:
+def test_changes_are_there_after_a_restart(service: ShopService, model: Path) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         await client.put("/api/items/rye", json=RYE)
         await client.patch("/api/items/jam", json={"price": 1.0})
 
     talk(service, conversation)
     service.close()
-    again = Service.open(model, service.store.path)
+    again = ShopService.open(model, service.store.path)
     try:
         names = again.shop.dataset.item_ids
         assert "rye" in names
@@ -131,7 +131,7 @@ def test_changes_are_there_after_a_restart(service: Service, model: Path) -> Non
         again.close()
 
 
-def test_a_person_can_be_read_and_deleted(service: Service) -> None:
+def test_a_person_can_be_read_and_deleted(service: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         await client.post("/api/events", json={"user": "ann", "item": "soap", "key": "secret-key"})
         await client.put("/api/users/ann", json={"city": "Ghent"})
@@ -156,7 +156,7 @@ def test_a_person_can_be_read_and_deleted(service: Service) -> None:
         assert b"Ghent" not in file.read_bytes()
 
 
-def test_texts_come_without_control_characters_as_when_they_are_imported(service: Service) -> None:
+def test_texts_come_without_control_characters_as_when_they_are_imported(service: ShopService) -> None:
     odd = {
         "title": "Rye \x1b[31mbread\x00 \u202ewith\n seeds ",
         "description": "\x9b2J",
@@ -189,7 +189,7 @@ def test_texts_come_without_control_characters_as_when_they_are_imported(service
     ],
 )
 def test_attributes_have_limits_of_items_and_of_people(
-    service: Service, attributes: dict[str, object], says: str
+    service: ShopService, attributes: dict[str, object], says: str
 ) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         whole = {"title": "Rye", "attributes": attributes}
@@ -206,7 +206,7 @@ def test_attributes_have_limits_of_items_and_of_people(
     talk(service, conversation)
 
 
-def test_an_item_does_not_grow_too_large_bit_by_bit(service: Service) -> None:
+def test_an_item_does_not_grow_too_large_bit_by_bit(service: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         many = {f"a{n}": "x" * 1000 for n in range(60)}
         assert (await client.put("/api/items/x", json={**RYE, "attributes": many})).status_code == 201
@@ -218,7 +218,7 @@ def test_an_item_does_not_grow_too_large_bit_by_bit(service: Service) -> None:
     talk(service, conversation)
 
 
-def test_of_a_deleted_item_nothing_is_kept_but_that(service: Service, model: Path) -> None:
+def test_of_a_deleted_item_nothing_is_kept_but_that(service: ShopService, model: Path) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         await client.put("/api/items/rye", json={**RYE, "description": "much " * 100})
         await client.patch("/api/items/jam", json={"price": 1.0})
@@ -232,7 +232,7 @@ def test_of_a_deleted_item_nothing_is_kept_but_that(service: Service, model: Pat
     assert service.store.items()["rye"]["title"] == RYE["title"]
 
 
-def test_a_value_that_is_no_number_is_refused_and_not_kept(service: Service) -> None:
+def test_a_value_that_is_no_number_is_refused_and_not_kept(service: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         json = {"content-type": "application/json"}
         for odd in ("NaN", "-Infinity", "1e999", '"\\ud800"'):
@@ -246,12 +246,12 @@ def test_a_value_that_is_no_number_is_refused_and_not_kept(service: Service) -> 
     talk(service, conversation)
 
 
-def test_items_that_an_older_version_kept_with_nan_are_answered(service: Service, model: Path) -> None:
+def test_items_that_an_older_version_kept_with_nan_are_answered(service: ShopService, model: Path) -> None:
     nan = {"title": "Odd thing", "attributes": {"a": float("nan"), "b": float("inf"), "c": 1.0}}
     service.store.put_items({"odd": nan, "bread": {"attributes": {"a": float("nan")}}}).result()
     service.store.put_user("zoe", {"a": float("nan")}).result()
     service.close()
-    again = Service.open(model, service.store.path)
+    again = ShopService.open(model, service.store.path)
 
     async def conversation(client: httpx.AsyncClient) -> None:
         assert (await client.get("/api/items/odd")).json()["attributes"] == {"a": None, "b": None, "c": 1.0}
@@ -276,7 +276,9 @@ def test_a_model_whose_attributes_hold_what_json_has_not_is_answered() -> None:
     assert responses.as_json(responses._attributes('{"c": 1e999}')).body == b'{"c":null}'
 
 
-def test_a_shop_that_is_full_takes_no_more_items(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_shop_that_is_full_takes_no_more_items(
+    service: ShopService, monkeypatch: pytest.MonkeyPatch
+) -> None:
     n = service.shop.base.dataset.n_items
     monkeypatch.setattr(capacity, "MOST_ITEMS", 2 - n)
 

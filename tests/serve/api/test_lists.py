@@ -9,7 +9,7 @@ import pytest
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.query import Query
-from crossaisle.serve.service import Service
+from crossaisle.serve.service import ShopService
 from tests.serve.conftest import fitted, talk
 
 QUESTIONS = {
@@ -28,7 +28,7 @@ QUESTIONS = {
 @pytest.mark.parametrize("question", QUESTIONS)
 @pytest.mark.parametrize("user", ["ann", "eve", "nobody"])
 def test_the_service_answers_as_the_recommender_does(
-    service: Service, shop: Dataset, user: str, question: str
+    service: ShopService, shop: Dataset, user: str, question: str
 ) -> None:
     expected = fitted(shop).recommend(Query(user=user, **QUESTIONS[question]))
 
@@ -43,7 +43,7 @@ def test_the_service_answers_as_the_recommender_does(
     talk(service, conversation)
 
 
-def test_many_at_once_get_their_own_answers(service: Service, shop: Dataset) -> None:
+def test_many_at_once_get_their_own_answers(service: ShopService, shop: Dataset) -> None:
     recommender = fitted(shop)
 
     async def conversation(client: httpx.AsyncClient) -> None:
@@ -57,7 +57,7 @@ def test_many_at_once_get_their_own_answers(service: Service, shop: Dataset) -> 
     assert max(service.metrics.batch_sizes) > 1
 
 
-def test_pages_of_a_list_continue_it(service: Service) -> None:
+def test_pages_of_a_list_continue_it(service: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         whole = (await client.get("/api/recommend/ann?n=4")).json()["items"]
         second = (await client.get("/api/recommend/ann?n=2&offset=2")).json()["items"]
@@ -67,7 +67,7 @@ def test_pages_of_a_list_continue_it(service: Service) -> None:
     talk(service, conversation)
 
 
-def test_sessions_carts_and_items_in_view(service: Service, shop: Dataset) -> None:
+def test_sessions_carts_and_items_in_view(service: ShopService, shop: Dataset) -> None:
     recommender = fitted(shop)
 
     async def conversation(client: httpx.AsyncClient) -> None:
@@ -100,7 +100,7 @@ def test_sessions_carts_and_items_in_view(service: Service, shop: Dataset) -> No
         ("/api/nothing", 404, "Not Found"),
     ],
 )
-def test_problems_are_described(service: Service, path: str, status: int, says: str) -> None:
+def test_problems_are_described(service: ShopService, path: str, status: int, says: str) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         answer = await client.get(path)
         assert answer.status_code == status
@@ -123,7 +123,9 @@ def test_problems_are_described(service: Service, path: str, status: int, says: 
         (f"/api/trending?include={'ab' * 100}", f"unknown category '{'ab' * 32}…'"),
     ],
 )
-def test_what_is_unknown_is_named_shortly_and_without_a_hint(service: Service, path: str, says: str) -> None:
+def test_what_is_unknown_is_named_shortly_and_without_a_hint(
+    service: ShopService, path: str, says: str
+) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         answer = await client.get(path)
         assert (answer.status_code, answer.json()["detail"]) == (404, says)

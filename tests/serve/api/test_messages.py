@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from crossaisle.errors import ConfigError
+from crossaisle.serve.store import api_keys
 from crossaisle.serve.store.api_keys import Keys
-from crossaisle.serve.store.store import Store, api_keys
+from crossaisle.serve.store.store import Store
 
 
 @pytest.mark.parametrize(

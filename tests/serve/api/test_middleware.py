@@ -18,13 +18,13 @@ from crossaisle.cli import run as main
 from crossaisle.errors import ConfigError, UnknownIdError
 from crossaisle.serve.api import middleware
 from crossaisle.serve.api.app import create_app
-from crossaisle.serve.service import Service
-from crossaisle.serve.store.store import api_keys
-from crossaisle.serve.tenants import Shops, read_shops
+from crossaisle.serve.service import ShopService
+from crossaisle.serve.store import api_keys
+from crossaisle.serve.tenants import ShopRegistry, read_shops
 from tests.serve.conftest import running, talk
 
 
-def test_scopes_open_what_they_say(service: Service) -> None:
+def test_scopes_open_what_they_say(service: ShopService) -> None:
     tokens = {name: api_keys.add_key(service.store, name, [name]) for name in api_keys.SCOPES}
     event = {"user": "zoe", "item": "bread"}
 
@@ -61,7 +61,7 @@ def test_scopes_open_what_they_say(service: Service) -> None:
     assert tokens["read"].encode() not in service.store.path.read_bytes()
 
 
-def test_keys_come_and_go_while_it_runs(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keys_come_and_go_while_it_runs(service: ShopService, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api_keys, "FRESH_SECONDS", -1.0)
 
     async def conversation(client: httpx.AsyncClient) -> None:
@@ -99,7 +99,7 @@ FOREIGN: list[dict[str, str | bytes]] = [
 ]
 
 
-def test_without_a_key_pages_and_proxies_elsewhere_are_kept_out_of_reading_too(service: Service) -> None:
+def test_without_a_key_pages_and_proxies_elsewhere_are_kept_out_of_reading_too(service: ShopService) -> None:
     event = {"user": "zoe", "item": "bread"}
 
     async def conversation(client: httpx.AsyncClient) -> None:
@@ -124,7 +124,7 @@ def test_without_a_key_pages_and_proxies_elsewhere_are_kept_out_of_reading_too(s
 
 
 @pytest.mark.parametrize("keyed", [False, True])
-def test_a_proxy_that_adds_no_header_is_known_by_its_old_http(service: Service, keyed: bool) -> None:
+def test_a_proxy_that_adds_no_header_is_known_by_its_old_http(service: ShopService, keyed: bool) -> None:
     token = api_keys.add_key(service.store, "ops", ["admin"]) if keyed else ""
     with running(service, proxies=["127.0.0.1"] if keyed else []) as address:
         host, port = address.removeprefix("http://").split(":")
@@ -140,7 +140,7 @@ def test_a_proxy_that_adds_no_header_is_known_by_its_old_http(service: Service, 
 
 
 def test_it_is_said_why_keys_could_not_be_read_again(
-    service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    service: ShopService, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(api_keys, "FRESH_SECONDS", -1.0)
     monkeypatch.setattr(api_keys, "WAIT_SECONDS", 0.01)
@@ -150,7 +150,7 @@ def test_it_is_said_why_keys_could_not_be_read_again(
     assert "keys could not be read again: no answer within 0.01 s" in caplog.text
 
 
-def test_odd_hosts_are_no_error_with_keys_either(service: Service) -> None:
+def test_odd_hosts_are_no_error_with_keys_either(service: ShopService) -> None:
     token = api_keys.add_key(service.store, "ops", ["admin"])
 
     async def conversation(client: httpx.AsyncClient) -> None:
@@ -162,7 +162,7 @@ def test_odd_hosts_are_no_error_with_keys_either(service: Service) -> None:
     talk(service, conversation)
 
 
-def test_no_answer_leads_to_where_the_host_header_says(service: Service) -> None:
+def test_no_answer_leads_to_where_the_host_header_says(service: ShopService) -> None:
     token = api_keys.add_key(service.store, "ops", ["admin"])
 
     async def conversation(client: httpx.AsyncClient) -> None:
@@ -175,7 +175,7 @@ def test_no_answer_leads_to_where_the_host_header_says(service: Service) -> None
     talk(service, conversation)
 
 
-def test_wrong_keys_are_counted_by_address_and_right_ones_by_key(service: Service) -> None:
+def test_wrong_keys_are_counted_by_address_and_right_ones_by_key(service: ShopService) -> None:
     token = api_keys.add_key(service.store, "ops", ["read"])
 
     async def conversation(client: httpx.AsyncClient) -> None:
@@ -191,7 +191,7 @@ def test_wrong_keys_are_counted_by_address_and_right_ones_by_key(service: Servic
     talk(service, conversation, rate=2.0)
 
 
-def test_health_names_model_and_store_to_who_may_read_only(service: Service) -> None:
+def test_health_names_model_and_store_to_who_may_read_only(service: ShopService) -> None:
     tokens = {scope: api_keys.add_key(service.store, scope, [scope]) for scope in api_keys.SCOPES}
 
     async def conversation(client: httpx.AsyncClient) -> None:
@@ -207,7 +207,7 @@ def test_health_names_model_and_store_to_who_may_read_only(service: Service) -> 
     talk(service, conversation)
 
 
-def test_shops_cannot_be_listed_without_a_key(shops: Shops) -> None:
+def test_shops_cannot_be_listed_without_a_key(shops: ShopRegistry) -> None:
     token = api_keys.add_key(shops.services["north"].store, "ops", ["read"])
 
     async def conversation(client: httpx.AsyncClient) -> None:
@@ -231,7 +231,7 @@ def test_shops_cannot_be_listed_without_a_key(shops: Shops) -> None:
 def test_shops_cannot_be_listed_while_one_is_broken_either(folder: Path) -> None:
     configs = read_shops(folder / "shops.toml")
     (folder / "south" / "models" / "b" / "config.json").unlink()
-    shops = Shops.open(configs)
+    shops = ShopRegistry.open(configs)
     assert set(shops.broken) == {"south"}
     token = api_keys.add_key(shops.services["north"].store, "ops", ["read"])
 
@@ -250,7 +250,9 @@ def test_shops_cannot_be_listed_while_one_is_broken_either(folder: Path) -> None
     talk(shops, conversation)
 
 
-def test_the_first_key_does_not_tell_whose_it_is(shops: Shops, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_key_does_not_tell_whose_it_is(
+    shops: ShopRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(api_keys, "FRESH_SECONDS", -1.0)
     api_keys.add_key(shops.services["north"].store, "ops", ["read"])
     api_keys.revoke_key(shops.services["north"].store, "ops")
@@ -267,7 +269,7 @@ def test_the_first_key_does_not_tell_whose_it_is(shops: Shops, monkeypatch: pyte
     talk(shops, conversation)
 
 
-def test_rates_of_shops_do_not_tell_which_there_are(shops: Shops) -> None:
+def test_rates_of_shops_do_not_tell_which_there_are(shops: ShopRegistry) -> None:
     api_keys.add_key(shops.services["north"].store, "ops", ["read"])
     shops.rates["south"] = 1.0
 
@@ -280,7 +282,7 @@ def test_rates_of_shops_do_not_tell_which_there_are(shops: Shops) -> None:
 
 
 def test_a_client_that_goes_away_amid_its_body_is_no_error(
-    service: Service, caplog: pytest.LogCaptureFixture
+    service: ShopService, caplog: pytest.LogCaptureFixture
 ) -> None:
     paths = ("/api/events", "/api/items", "/api/recommend", "/api/models/activate")
     asked = [*((path, "application/json") for path in paths), ("/api/events", "application/x-ndjson")]
@@ -302,7 +304,7 @@ def test_a_client_that_goes_away_amid_its_body_is_no_error(
     assert not caplog.records
 
 
-def test_who_is_still_waiting_when_the_service_ends_is_told_to_ask_again(service: Service) -> None:
+def test_who_is_still_waiting_when_the_service_ends_is_told_to_ask_again(service: ShopService) -> None:
     said: list[dict[str, Any]] = []
 
     async def run() -> None:
@@ -333,7 +335,7 @@ def test_who_is_still_waiting_when_the_service_ends_is_told_to_ask_again(service
 
 
 def test_bodies_of_all_clients_together_have_a_limit(
-    service: Service, monkeypatch: pytest.MonkeyPatch
+    service: ShopService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(middleware, "MOST_BODIES", 3000)
     reached = asyncio.Event()
@@ -360,7 +362,7 @@ def test_bodies_of_all_clients_together_have_a_limit(
 
 
 def test_one_client_does_not_take_the_room_for_bodies_of_all(
-    service: Service, monkeypatch: pytest.MonkeyPatch
+    service: ShopService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(middleware, "MOST_BODIES", 8000)
     monkeypatch.setattr(middleware, "EACH_BODIES", 3000)
@@ -392,7 +394,7 @@ def test_one_client_does_not_take_the_room_for_bodies_of_all(
     talk(service, conversation)
 
 
-def test_limits(service: Service) -> None:
+def test_limits(service: ShopService) -> None:
     async def big(client: httpx.AsyncClient) -> None:
         answer = await client.post("/api/events", content=b"x" * 1001)
         assert answer.status_code == 413
@@ -414,7 +416,7 @@ def test_limits(service: Service) -> None:
     talk(service, fast, rate=2.0)
 
 
-def test_every_answer_has_security_headers_and_is_counted(service: Service) -> None:
+def test_every_answer_has_security_headers_and_is_counted(service: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         for path in ("/", "/api/trending", "/api/items/ghost", "/nowhere"):
             answer = await client.get(path)
@@ -429,7 +431,7 @@ def test_every_answer_has_security_headers_and_is_counted(service: Service) -> N
     talk(service, conversation)
 
 
-def test_the_openapi_describes_every_endpoint(service: Service) -> None:
+def test_the_openapi_describes_every_endpoint(service: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         described = (await client.get("/openapi.json")).json()
         operations = [op for path in described["paths"].values() for op in path.values()]

@@ -7,12 +7,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from crossaisle.serve.service import Service
+from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.api_keys import add_key
 from tests.serve.conftest import talk
 
 
-def test_every_answer_is_described_and_has_an_example(service: Service) -> None:
+def test_every_answer_is_described_and_has_an_example(service: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         document = (await client.get("/openapi.json")).json()
         assert "HTTPValidationError" not in document["components"]["schemas"]
@@ -36,7 +36,7 @@ def test_every_answer_is_described_and_has_an_example(service: Service) -> None:
     talk(service, conversation)
 
 
-def test_a_path_names_all_its_methods(service: Service) -> None:
+def test_a_path_names_all_its_methods(service: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         answer = await client.request("OPTIONS", "/api/items/bread")
         assert answer.status_code == 405
@@ -47,7 +47,7 @@ def test_a_path_names_all_its_methods(service: Service) -> None:
     talk(service, conversation)
 
 
-def test_numbers_are_no_booleans(service: Service) -> None:
+def test_numbers_are_no_booleans(service: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         for body in ({"in_stock": 1}, {"price": False}, {"price": "2"}):
             assert (await client.patch("/api/items/bread", json=body)).status_code == 422
@@ -56,7 +56,7 @@ def test_numbers_are_no_booleans(service: Service) -> None:
     talk(service, conversation)
 
 
-def test_where_a_key_is_needed_the_document_says_so(service: Service) -> None:
+def test_where_a_key_is_needed_the_document_says_so(service: ShopService) -> None:
     add_key(service.store, "shop", ["read"])
 
     async def conversation(client: httpx.AsyncClient) -> None:

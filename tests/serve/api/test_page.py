@@ -14,14 +14,14 @@ import httpx
 import pytest
 
 from crossaisle.client import Client
-from crossaisle.serve.service import Service
+from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.api_keys import add_key
 from crossaisle.serve.store.store import Event
-from crossaisle.serve.tenants import Shops
+from crossaisle.serve.tenants import ShopRegistry
 from tests.serve.browser import Browser, opened
 from tests.serve.conftest import running, talk
 
-PAGE = files("crossaisle.serve") / "page"
+PAGE = files("crossaisle.serve.api") / "page"
 HTML, STYLE = ((PAGE / name).read_text() for name in ("index.html", "page.css"))
 SCRIPTS = [file for file in sorted(PAGE.iterdir(), key=lambda f: f.name) if file.name.endswith(".js")]
 SCRIPT = "\n".join(file.read_text() for file in SCRIPTS)
@@ -49,7 +49,7 @@ def test_nothing_comes_from_elsewhere_and_nothing_is_markup() -> None:
     assert not re.search(r"\son\w+=|style=", HTML)  # the content security policy would stop these
 
 
-def test_the_files_are_served(service: Service) -> None:
+def test_the_files_are_served(service: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         assert (await client.get("/")).headers["content-type"].startswith("text/html")
         for path in re.findall(r"(?:href|src)=\"(/page/[^\"]+)\"", HTML):
@@ -69,7 +69,7 @@ def browser(tmp_path: Path) -> Iterator[Browser]:
         yield found
 
 
-def test_a_click_through_the_shop_window(service: Service, browser: Browser) -> None:
+def test_a_click_through_the_shop_window(service: ShopService, browser: Browser) -> None:
     with running(service) as address:
         browser.open(f"{address}/?lang=en&user=ann")
         browser.until("document.querySelectorAll('#you li .why').length > 0")
@@ -108,7 +108,7 @@ def test_a_click_through_the_shop_window(service: Service, browser: Browser) -> 
         browser.shot("shop")
 
 
-def test_the_page_asks_for_the_shop_and_keeps_shops_apart(shops: Shops, browser: Browser) -> None:
+def test_the_page_asks_for_the_shop_and_keeps_shops_apart(shops: ShopRegistry, browser: Browser) -> None:
     token = add_key(shops.services["south"].store, "operator", ["admin"])
     add_key(shops.services["north"].store, "operator", ["admin"])
     with running(shops) as address:
@@ -137,7 +137,7 @@ def test_the_page_asks_for_the_shop_and_keeps_shops_apart(shops: Shops, browser:
         assert browser.run("document.getElementById('user').value") == visitor
 
 
-def test_a_click_through_the_console(service: Service, browser: Browser) -> None:
+def test_a_click_through_the_console(service: ShopService, browser: Browser) -> None:
     service.store.add([Event(None, "ann", "jam", "cart", time.time())]).result()
     token = add_key(service.store, "operator", ["admin"])
     with running(service) as address:

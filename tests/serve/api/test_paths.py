@@ -11,7 +11,7 @@ import pytest
 
 from crossaisle.client import Client
 from crossaisle.errors import ServiceError
-from crossaisle.serve.service import Service
+from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.api_keys import add_key
 from tests.serve.conftest import running, talk
 
@@ -47,7 +47,7 @@ def asked(address: str, method: str, path: str, headers: dict[str, str] | None =
 
 @pytest.fixture(scope="module")
 def client(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    opened = Service.open(model, tmp_path_factory.mktemp("paths") / "store.sqlite")
+    opened = ShopService.open(model, tmp_path_factory.mktemp("paths") / "store.sqlite")
     with running(opened) as address, Client(address) as talking:
         yield talking
     opened.close()
@@ -73,7 +73,7 @@ def test_people_and_items_of_any_id_come_and_go(client: Client, name: str) -> No
         client.item(name)
 
 
-def test_a_path_is_decoded_once(service: Service) -> None:
+def test_a_path_is_decoded_once(service: ShopService) -> None:
     with running(service) as address, Client(address) as client:
         client.event("a/b", "bread")
         client.event("a%2Fb", "bread")
@@ -87,7 +87,7 @@ def test_a_path_is_decoded_once(service: Service) -> None:
         assert (status, b"the path must be UTF-8" in said) == (422, True)
 
 
-def test_metrics_and_allow_name_routes_as_before(service: Service) -> None:
+def test_metrics_and_allow_name_routes_as_before(service: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         assert (await client.get("/api/recommend/a%2Fb")).status_code == 200
         refused = await client.post("/api/items/a%2Fb")
@@ -129,7 +129,7 @@ TRICKS = (
 )
 
 
-def test_no_way_of_writing_a_path_opens_what_the_key_does_not(service: Service) -> None:
+def test_no_way_of_writing_a_path_opens_what_the_key_does_not(service: ShopService) -> None:
     reading = add_key(service.store, "reader", ["read"])
     admin = add_key(service.store, "admin", ["admin"])
     with running(service) as address:

@@ -9,13 +9,13 @@ import pytest
 
 from crossaisle.errors import StoreError
 from crossaisle.serve.api import problems
-from crossaisle.serve.service import Service
+from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.writer import Busy
 from tests.serve.conftest import talk
 
 
 def test_a_store_that_does_not_answer_is_not_named(
-    service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    service: ShopService, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     place = "/var/lib/shop/secret.sqlite"
 
@@ -37,7 +37,7 @@ def test_a_store_that_does_not_answer_is_not_named(
     assert [place in record.getMessage() for record in caplog.records] == [True]
 
 
-def test_a_busy_store_says_so(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_busy_store_says_so(service: ShopService, monkeypatch: pytest.MonkeyPatch) -> None:
     def busy(*_: object) -> None:
         raise Busy("the store is busy: try again in a moment")
 

@@ -9,12 +9,13 @@ import httpx
 
 from crossaisle.client import Client
 from crossaisle.serve.experiments.log import ExperimentLog, Exposure
-from crossaisle.serve.service import Service
-from crossaisle.serve.store.store import Event, Store, user_pages
+from crossaisle.serve.service import ShopService
+from crossaisle.serve.store import user_pages
+from crossaisle.serve.store.store import Event, Store
 from tests.serve.conftest import running, talk
 
 
-def test_events_come_in_pages(service: Service) -> None:
+def test_events_come_in_pages(service: ShopService) -> None:
     service.store.add([Event(None, "zoe", f"i{n}", "view", 1.7e9 - n) for n in range(25)]).result()
 
     async def conversation(client: httpx.AsyncClient) -> None:
@@ -51,7 +52,7 @@ def test_pages_are_the_same_in_every_database(place: str | Path) -> None:
         store.close()
 
 
-def test_lists_that_were_shown_come_in_pages(service: Service) -> None:
+def test_lists_that_were_shown_come_in_pages(service: ShopService) -> None:
     log = service.experiments.log
     log.add(
         [Exposure("x", "a", "zoe", float(n), ("bread",), (1.0,), 0.5) for n in range(user_pages.LISTS + 5)]
@@ -66,7 +67,7 @@ def test_lists_that_were_shown_come_in_pages(service: Service) -> None:
     talk(service, conversation)
 
 
-def test_the_client_gathers_the_pages(service: Service) -> None:
+def test_the_client_gathers_the_pages(service: ShopService) -> None:
     service.store.add([Event(None, "zoe", f"i{n}", "view", 1.7e9 - n) for n in range(10_500)]).result()
     log = service.experiments.log
     log.add([Exposure("x", "a", "zoe", float(n), (), (), 0.5) for n in range(user_pages.LISTS + 5)]).result()
@@ -77,7 +78,7 @@ def test_the_client_gathers_the_pages(service: Service) -> None:
     assert (found.next, found.shown_next, found.total) == (None, None, 10_500)
 
 
-def test_nobody_is_not_deleted(service: Service) -> None:
+def test_nobody_is_not_deleted(service: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         for answer in (
             await client.delete("/api/users/nobody"),

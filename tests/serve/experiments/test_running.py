@@ -8,14 +8,14 @@ from typing import Any
 
 import httpx
 
-from crossaisle.serve.service import Service
+from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.api_keys import add_key
 from tests.serve.conftest import talk
 
 AB: dict[str, Any] = {"name": "ab", "arms": [{"name": "a"}, {"name": "b", "model": "b"}], "goal": ["cart"]}
 
 
-def test_two_models_side_by_side(service: Service) -> None:
+def test_two_models_side_by_side(service: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         before = (await client.get("/api/recommend/eve?n=3")).json()
         assert "experiment" not in before
@@ -47,7 +47,7 @@ def test_two_models_side_by_side(service: Service) -> None:
     talk(service, conversation)
 
 
-def test_rewards_arrive(service: Service) -> None:
+def test_rewards_arrive(service: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         await client.post("/api/experiments", json={**AB, "window_hours": 0.5 / 3600})
         shown = (await client.get("/api/recommend/ann?n=3")).json()
@@ -65,7 +65,7 @@ def test_rewards_arrive(service: Service) -> None:
     talk(service, conversation)
 
 
-def test_weights_controls_exploring_and_interleaving(service: Service) -> None:
+def test_weights_controls_exploring_and_interleaving(service: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         arms: list[dict[str, Any]] = [
             {"name": "popular", "weights": {"popularity": 1.0}},
@@ -96,7 +96,7 @@ def test_weights_controls_exploring_and_interleaving(service: Service) -> None:
     talk(service, conversation)
 
 
-def test_only_lists_for_a_person_and_the_placement_take_part(service: Service) -> None:
+def test_only_lists_for_a_person_and_the_placement_take_part(service: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         await client.post("/api/experiments", json=AB)
         for answer in (
@@ -111,7 +111,7 @@ def test_only_lists_for_a_person_and_the_placement_take_part(service: Service) -
     talk(service, conversation)
 
 
-def test_a_person_is_forgotten_in_the_log_too(service: Service) -> None:
+def test_a_person_is_forgotten_in_the_log_too(service: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         await client.post("/api/experiments", json=AB)
         await client.get("/api/recommend/ann?n=2")
@@ -126,7 +126,7 @@ def test_a_person_is_forgotten_in_the_log_too(service: Service) -> None:
     talk(service, conversation)
 
 
-def test_what_cannot_be_is_refused(service: Service) -> None:
+def test_what_cannot_be_is_refused(service: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         async def refused(status: int, detail: str, **more: Any) -> None:
             answer = await client.post("/api/experiments", json={**AB, **more})
@@ -150,8 +150,8 @@ def test_what_cannot_be_is_refused(service: Service) -> None:
 
 
 def test_it_goes_on_after_a_restart_and_a_switch(model: Path, tmp_path: Path) -> None:
-    def open_it() -> Service:
-        return Service.open(model, tmp_path / "s.sqlite", model.parent)
+    def open_it() -> ShopService:
+        return ShopService.open(model, tmp_path / "s.sqlite", model.parent)
 
     arms: dict[str, str] = {}
 
@@ -173,13 +173,13 @@ def test_it_goes_on_after_a_restart_and_a_switch(model: Path, tmp_path: Path) ->
         service.close()
 
 
-def test_an_arm_whose_model_is_gone_does_not_stop_the_service(service: Service, model: Path) -> None:
+def test_an_arm_whose_model_is_gone_does_not_stop_the_service(service: ShopService, model: Path) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         await client.post("/api/experiments", json=AB)
 
     talk(service, conversation)
     service.close()
-    alone = Service.open(model, service.store.path)  # without a folder of models
+    alone = ShopService.open(model, service.store.path)  # without a folder of models
 
     async def later(client: httpx.AsyncClient) -> None:
         assert "experiment" not in (await client.get("/api/recommend/ann")).json()
@@ -191,7 +191,7 @@ def test_an_arm_whose_model_is_gone_does_not_stop_the_service(service: Service, 
     alone.close()
 
 
-def test_experiments_need_the_scope_admin(service: Service) -> None:
+def test_experiments_need_the_scope_admin(service: ShopService) -> None:
     token = add_key(service.store, "shop", ["read", "write"])
 
     async def conversation(client: httpx.AsyncClient) -> None:

@@ -9,7 +9,7 @@ import pytest
 from crossaisle.data.query import Query
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.live.histories import LiveHistories
-from crossaisle.serve.live.recommender import LiveShop
+from crossaisle.serve.live.recommender import LiveRecommender
 
 
 @pytest.mark.parametrize("narrow", [1000, 2, 0])
@@ -20,11 +20,11 @@ def test_a_share_that_cannot_be_reached_leaves_no_list_short(
     base = Recommender.load(model)
     query = Query(user="ann", k=8, cross_share=share, quota=4)
     expected = base.recommend(query)
-    for module in ("models.content", "serve.resembling", "serve.live"):
+    for module in ("models.scorers.content", "serve.live.new_items", "serve.live.recommender"):
         monkeypatch.setattr(f"crossaisle.{module}.LARGE", 5)
     monkeypatch.setattr("crossaisle.recommend.recommender.NOMINATED", 3)
     monkeypatch.setattr("crossaisle.serve.live.candidates.NARROW", narrow)
-    (found,) = LiveShop(base, LiveHistories()).slow([query])
+    (found,) = LiveRecommender(base, LiveHistories()).slow([query])
     assert not isinstance(found, Exception)
     assert len(found) == len(expected)
     assert found.cross_share == expected.cross_share

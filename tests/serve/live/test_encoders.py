@@ -19,7 +19,7 @@ from crossaisle.models.blend import Blend
 from crossaisle.models.scorers.content import EncoderSimilarity
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.recommend.recommender import Recommender
-from crossaisle.serve.service import Service
+from crossaisle.serve.service import ShopService
 from tests.encoders import tiny
 from tests.serve.conftest import talk
 
@@ -60,7 +60,7 @@ def seal(model: Path) -> None:
 
 def refused(model: Path, store: Path, message: str) -> None:
     """A new item is refused with a reason, not kept, and everything else goes on."""
-    service = Service.open(model, store)
+    service = ShopService.open(model, store)
 
     async def conversation(client: httpx.AsyncClient) -> None:
         answer = await client.put("/api/items/hat", json={"title": "red hat"})
@@ -76,7 +76,7 @@ def refused(model: Path, store: Path, message: str) -> None:
 
 
 def test_new_items_are_read_with_the_encoder_of_the_model(reading: Path, tmp_path: Path) -> None:
-    service = Service.open(reading, tmp_path / "s.sqlite")
+    service = ShopService.open(reading, tmp_path / "s.sqlite")
 
     async def conversation(client: httpx.AsyncClient) -> None:
         assert (await client.put("/api/items/hat", json={"title": "red hat"})).status_code == 201
@@ -120,7 +120,7 @@ def test_a_model_of_before_is_read_with_what_is_there_and_says_so_once(
 ) -> None:
     (reading / "parts/encoder/fingerprint_.npy").unlink()
     seal(reading)
-    service = Service.open(reading, tmp_path / "s.sqlite")
+    service = ShopService.open(reading, tmp_path / "s.sqlite")
 
     async def conversation(client: httpx.AsyncClient) -> None:
         for name in ("hat", "shoe"):

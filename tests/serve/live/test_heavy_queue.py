@@ -14,9 +14,9 @@ import httpx
 
 from crossaisle.data.query import Query
 from crossaisle.recommend.recommender import Recommender
+from crossaisle.serve.live import heavy_queue
 from crossaisle.serve.live.heavy_queue import Heavy, Overloaded, TooMany, is_heavy
-from crossaisle.serve.live.recommender import heavy_queue
-from crossaisle.serve.service import Service
+from crossaisle.serve.service import ShopService
 from tests.serve.conftest import talk
 
 _EVIDENCE = Recommender._evidence
@@ -71,7 +71,7 @@ def test_what_is_plain() -> None:
     assert not is_heavy(Query(history=("a",) * 1000))
 
 
-def test_places_that_are_passed_over_are_not_explained(service: Service, explained: list[int]) -> None:
+def test_places_that_are_passed_over_are_not_explained(service: ShopService, explained: list[int]) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         whole = (await client.get("/api/recommend/ann?n=8&explain=true")).json()["items"]
         assert len(explained) == len(whole) == 5
@@ -95,7 +95,7 @@ def test_places_that_are_passed_over_are_not_explained(service: Service, explain
         "/api/items/bread/similar?n=21&explain=true",
     ],
 )
-def test_twenty_places_are_explained_at_once(service: Service, path: str) -> None:
+def test_twenty_places_are_explained_at_once(service: ShopService, path: str) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         says = "n must be at most 20 with explain (found 21): go on with offset"
         answers = [
@@ -108,7 +108,7 @@ def test_twenty_places_are_explained_at_once(service: Service, path: str) -> Non
     talk(service, conversation)
 
 
-def test_plain_lists_pass_heavy_ones(service: Service, gate: threading.Event) -> None:
+def test_plain_lists_pass_heavy_ones(service: ShopService, gate: threading.Event) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         heavy_ones = [asyncio.ensure_future(client.get("/api/recommend/ann?explain=true")) for _ in range(4)]
         await asyncio.sleep(0.05)
@@ -125,7 +125,7 @@ def test_plain_lists_pass_heavy_ones(service: Service, gate: threading.Event) ->
     talk(service, conversation)
 
 
-def test_one_client_has_so_many_heavy_questions_waiting(service: Service, gate: threading.Event) -> None:
+def test_one_client_has_so_many_heavy_questions_waiting(service: ShopService, gate: threading.Event) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         asked = [
             asyncio.ensure_future(client.get("/api/recommend/ann?explain=true"))
@@ -172,7 +172,9 @@ def test_only_so_many_wait_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
     asyncio.run(run())
 
 
-def test_mixed_lists_of_an_experiment_explain_what_is_shown(service: Service, explained: list[int]) -> None:
+def test_mixed_lists_of_an_experiment_explain_what_is_shown(
+    service: ShopService, explained: list[int]
+) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         arms: list[dict[str, Any]] = [{"name": "a"}, {"name": "b", "model": "b"}]
         drawn = [{"name": "a", "explore": 0.5}, {"name": "b", "model": "b", "explore": 0.5}]

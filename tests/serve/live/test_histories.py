@@ -13,9 +13,9 @@ import httpx
 
 from crossaisle.data.query import Query
 from crossaisle.data.units import SECONDS_PER_DAY
+from crossaisle.serve.live import histories
 from crossaisle.serve.live.histories import LiveHistories
-from crossaisle.serve.live.recommender import histories
-from crossaisle.serve.service import Service
+from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.store import Event
 from tests.serve.conftest import talk
 
@@ -99,7 +99,9 @@ def test_an_event_older_than_all_that_are_kept_changes_the_total_only(
     assert live.of("a").version > before.version
 
 
-def test_what_is_no_longer_kept_may_be_shown_again(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_no_longer_kept_may_be_shown_again(
+    service: ShopService, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(histories, "KEPT", 2)
     shop = service.shop
     asked = Query(user="zoe", k=20, exclude_seen=True)
@@ -110,7 +112,7 @@ def test_what_is_no_longer_kept_may_be_shown_again(service: Service, monkeypatch
     assert shop.history_of("zoe").item.tolist() == shop.dataset.item_ids.rows(["milk", "butter"]).tolist()
 
 
-def test_others_are_answered_while_batches_of_one_id_come_newest_first(service: Service) -> None:
+def test_others_are_answered_while_batches_of_one_id_come_newest_first(service: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         still, done = [0.0], False
 

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from crossaisle.data.query import Query
-from crossaisle.recommend.recommender import Request
-from crossaisle.serve.live.recommender import LiveShop
-from crossaisle.serve.service import Service
+from crossaisle.recommend.recommender import ResolvedQuery
+from crossaisle.serve.live.recommender import LiveRecommender
+from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.store import Event
 
 
-def _questions(shop: LiveShop, users: list[str], items: list[str]) -> list[Query]:
+def _questions(shop: LiveRecommender, users: list[str], items: list[str]) -> list[Query]:
     known = [item for item in items if item in shop.dataset.item_ids]
     return [
         *(Query(user=user, placement=p, k=1) for user in users for p in ("for_you", "discover")),
@@ -23,7 +23,7 @@ def _questions(shop: LiveShop, users: list[str], items: list[str]) -> list[Query
     ]
 
 
-def _answers(shop: LiveShop, queries: list[Query]) -> list[Any]:
+def _answers(shop: LiveRecommender, queries: list[Query]) -> list[Any]:
     lists = []
     for query in queries:
         quick = shop.quick(query)
@@ -35,7 +35,7 @@ def _answers(shop: LiveShop, queries: list[Query]) -> list[Any]:
 
 @pytest.mark.parametrize("kept", [2, 2000])
 def test_lists_are_those_of_a_shop_that_kept_nothing(
-    service: Service, monkeypatch: pytest.MonkeyPatch, kept: int
+    service: ShopService, monkeypatch: pytest.MonkeyPatch, kept: int
 ) -> None:
     monkeypatch.setattr("crossaisle.serve.live.recommender.KEPT", kept)
     rng = np.random.default_rng(0)
@@ -58,34 +58,36 @@ def test_lists_are_those_of_a_shop_that_kept_nothing(
             }[int(rng.integers(4))]
         )
         changed = changed | {name: body if name in base.dataset.item_ids else {"title": "zzz"} | body}
-        shop = LiveShop(base, live, changed, before=shop)
+        shop = LiveRecommender(base, live, changed, before=shop)
         queries = _questions(shop, users, items)
-        assert _answers(shop, queries) == _answers(LiveShop(base, live, changed), queries), step
+        assert _answers(shop, queries) == _answers(LiveRecommender(base, live, changed), queries), step
     assert shop.hits  # something was kept
 
 
-def test_an_item_like_nothing_leaves_all_lists(service: Service) -> None:
+def test_an_item_like_nothing_leaves_all_lists(service: ShopService) -> None:
     shop, users = service.shop, service.shop.base.dataset.user_ids.all
     shop.slow([Query(user=user) for user in users])
-    grown = LiveShop(shop.base, service.live, {"strange": {"title": "zzz"}}, before=shop)
+    grown = LiveRecommender(shop.base, service.live, {"strange": {"title": "zzz"}}, before=shop)
     assert len(grown.kept_queries()) == len(users)
     twin = {"title": shop.base.dataset.items["title"][0], "categories": [["Elsewhere"]]}
-    again = LiveShop(shop.base, service.live, {"strange": {"title": "zzz"}, "twin": twin}, before=grown)
+    again = LiveRecommender(
+        shop.base, service.live, {"strange": {"title": "zzz"}, "twin": twin}, before=grown
+    )
     assert len(again.kept_queries()) < len(users)
 
 
-def test_who_saw_an_item_before_it_was_known_is_answered_anew(service: Service) -> None:
+def test_who_saw_an_item_before_it_was_known_is_answered_anew(service: ShopService) -> None:
     shop, live = service.shop, service.live
     live.add([Event(None, "visitor", item, "view", 2e9) for item in (shop.dataset.item_ids.id(0), "strange")])
     shop.slow([Query(user="visitor"), Query(user=shop.base.dataset.user_ids.all[0])])
-    grown = LiveShop(shop.base, live, {"strange": {"title": "zzz"}}, before=shop)
+    grown = LiveRecommender(shop.base, live, {"strange": {"title": "zzz"}}, before=shop)
     assert [query.user for query in grown.kept_queries()] == [shop.base.dataset.user_ids.all[0]]
 
 
-def test_who_is_new_sees_what_is_kept_for_everybody(service: Service) -> None:
+def test_who_is_new_sees_what_is_kept_for_everybody(service: ShopService) -> None:
     shop, live = service.shop, service.live
     shop.slow([Query(user="first")])
     for user in ("second", "third"):
-        assert not isinstance(shop.quick(Query(user=user)), Request)
+        assert not isinstance(shop.quick(Query(user=user)), ResolvedQuery)
     live.add([Event(None, "fourth", shop.dataset.item_ids.id(0), "view", 2e9)])
-    assert isinstance(shop.quick(Query(user="second")), Request)  # something else may be popular now
+    assert isinstance(shop.quick(Query(user="second")), ResolvedQuery)  # something else may be popular now

@@ -10,8 +10,8 @@ from threading import Event
 import pytest
 
 pytest.importorskip("fastapi", reason="needs pip install 'crossaisle[serve]'")
+from crossaisle.serve.live import tallies
 from crossaisle.serve.live.heavy_queue import Overloaded
-from crossaisle.serve.live.recommender import tallies
 from crossaisle.serve.live.tallies import Tallies
 
 

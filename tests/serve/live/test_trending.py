@@ -21,11 +21,12 @@ from crossaisle.models.blend import Blend
 from crossaisle.models.scorers.item_knn import ItemKNN
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.recommend.recommender import Recommender
+from crossaisle.serve.live import event_counts
 from crossaisle.serve.live.histories import LiveHistories
-from crossaisle.serve.live.recommender import LiveShop, event_counts
+from crossaisle.serve.live.recommender import LiveRecommender
 from crossaisle.serve.live.trending import HALF_LIFE_DAYS
 from crossaisle.serve.refit import merge
-from crossaisle.serve.service import Service
+from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.store import Event, Store
 from tests.serve.conftest import talk
 
@@ -53,7 +54,7 @@ def events_of(shop: Dataset, n: int, seed: int, *, start: float = 0.0) -> list[E
     return [Event(None, str(rng.choice(people)), str(rng.choice(items)), "view", float(t)) for t in seconds]
 
 
-def popular(shop: LiveShop) -> np.ndarray:
+def popular(shop: LiveRecommender) -> np.ndarray:
     shop.live.trends.tick()
     return shop.score_batch(NOBODY, "trending")[0]
 
@@ -82,7 +83,7 @@ def test_counts_are_what_a_sum_by_hand_says(shop: Dataset) -> None:
     base = model_of(shop)
     events = events_of(shop, 400, 1)
     live = LiveHistories()
-    served = LiveShop(base, live)
+    served = LiveRecommender(base, live)
     np.testing.assert_array_equal(popular(served), base.score_batch(NOBODY, "trending")[0])
     for start in range(0, 400, 50):
         live.add(events[start : start + 50])
@@ -97,7 +98,7 @@ def test_counts_are_what_a_sum_by_hand_says(shop: Dataset) -> None:
 def test_a_model_whose_popularity_never_ages_has_a_half_life_here(shop: Dataset) -> None:
     base = model_of(shop, None)
     live = LiveHistories()
-    served = LiveShop(base, live)
+    served = LiveRecommender(base, live)
     end = served.trending.end
     later = Event(None, "p1", "cake", "view", (end + HALF_LIFE_DAYS) * SECONDS_PER_DAY)
     live.add([later])
@@ -113,7 +114,7 @@ def test_a_silence_is_no_time_that_passed(shop: Dataset) -> None:
     base = model_of(shop)
     events = events_of(shop, 100, 2, start=800.0)
     first = min(event.time for event in events) / SECONDS_PER_DAY
-    served = LiveShop(base, LiveHistories(events))
+    served = LiveRecommender(base, LiveHistories(events))
     gap = first - served.trending.end
     assert gap > 700
     np.testing.assert_allclose(popular(served), by_hand(shop, events, HALF_LIFE, gap), rtol=1e-6)
@@ -122,16 +123,16 @@ def test_a_silence_is_no_time_that_passed(shop: Dataset) -> None:
 def test_the_order_of_arrival_and_a_restart_change_nothing(shop: Dataset) -> None:
     base, events = model_of(shop), events_of(shop, 300, 3)
     one_by_one, at_once = LiveHistories(), LiveHistories(events)
-    served = LiveShop(base, one_by_one)
+    served = LiveRecommender(base, one_by_one)
     for event in events:
         one_by_one.add([event])
         if event.time % 3 == 0:
             popular(served)
-    again = LiveShop(base, at_once)
+    again = LiveRecommender(base, at_once)
     np.testing.assert_array_equal(popular(served), popular(again))
     assert served.trending.links(shop, 5) == again.trending.links(shop, 5)
     shuffled = [events[i] for i in np.random.default_rng(0).permutation(len(events))]
-    other = LiveShop(base, LiveHistories(shuffled))
+    other = LiveRecommender(base, LiveHistories(shuffled))
     np.testing.assert_allclose(popular(other), popular(again), rtol=1e-12)
 
 
@@ -140,7 +141,7 @@ def test_the_clock_of_the_machine_says_nothing(shop: Dataset, monkeypatch: pytes
     found = []
     for moment in (0.0, 1e9, 4e9):
         monkeypatch.setattr(time, "time", lambda moment=moment: moment)
-        served = LiveShop(base, LiveHistories(events))
+        served = LiveRecommender(base, LiveHistories(events))
         found.append((popular(served), served.history_of("ann").day, served.recommend(Query(user="ann"))))
     for scores, days, answer in found[1:]:
         np.testing.assert_array_equal(scores, found[0][0])
@@ -151,7 +152,7 @@ def test_the_clock_of_the_machine_says_nothing(shop: Dataset, monkeypatch: pytes
 def test_who_asked_to_be_forgotten_does_not_count(shop: Dataset) -> None:
     base, events = model_of(shop), events_of(shop, 200, 5)
     live = LiveHistories(events)
-    served = LiveShop(base, live)
+    served = LiveRecommender(base, live)
     popular(served)
     gone = ("ann", "p3")
     for user in gone:
@@ -166,7 +167,7 @@ def test_who_asked_to_be_forgotten_does_not_count(shop: Dataset) -> None:
     np.testing.assert_allclose(now[known], expected[known], rtol=1e-5)
     assert np.nan_to_num(now[~known]).max(initial=0.0) < 1e-30
     # After a restart, too.
-    again = LiveShop(base, LiveHistories(rest, live.forgotten))
+    again = LiveRecommender(base, LiveHistories(rest, live.forgotten))
     np.testing.assert_allclose(popular(again), now, rtol=1e-6, atol=1e-30)
     assert served.trending.links(shop, 5) == again.trending.links(shop, 5)
 
@@ -174,10 +175,10 @@ def test_who_asked_to_be_forgotten_does_not_count(shop: Dataset) -> None:
 def test_a_large_shop_shows_the_same(shop: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     base, live = model_of(shop), LiveHistories(events_of(shop, 200, 10))
     queries = [Query(placement="trending", k=4), Query(user="nobody", k=4), Query(placement="trending", k=9)]
-    small = LiveShop(base, live).slow(queries)
+    small = LiveRecommender(base, live).slow(queries)
     monkeypatch.setattr("crossaisle.serve.live.recommender.LARGE", 3)
     monkeypatch.setattr("crossaisle.serve.live.trending.BEST", 5)
-    large = LiveShop(base, live)
+    large = LiveRecommender(base, live)
     assert large.large
     assert large.slow(queries) == small
 
@@ -187,17 +188,17 @@ def test_one_person_is_no_trend(shop: Dataset) -> None:
     end = base.dataset.histories([0]).now[0] * SECONDS_PER_DAY
     eager = [Event(None, "bot", "cake", "view", end + second) for second in range(1000)]
     three = [Event(None, f"p{i}", "honey", "view", end) for i in range(6)]
-    now = popular(LiveShop(base, LiveHistories(eager + three)))
+    now = popular(LiveRecommender(base, LiveHistories(eager + three)))
     row = shop.item_ids.row
     assert now[row("honey")] > 2 * now[row("cake")]
 
 
 def test_a_wrong_clock_moves_nothing_once_others_contradict_it(shop: Dataset) -> None:
     base, events = model_of(shop), events_of(shop, 1200, 6)
-    sane = popular(LiveShop(base, LiveHistories(events)))
+    sane = popular(LiveRecommender(base, LiveHistories(events)))
     ahead = [Event(None, f"w{i}", "honey", "view", events[0].time + 3650 * SECONDS_PER_DAY) for i in range(5)]
     live = LiveHistories(ahead)
-    served = LiveShop(base, live)
+    served = LiveRecommender(base, live)
     assert np.nanargmax(popular(served)) == shop.item_ids.row("honey")  # nobody says otherwise yet
     live.add(events)
     np.testing.assert_allclose(popular(served), sane, rtol=1e-6)
@@ -205,11 +206,11 @@ def test_a_wrong_clock_moves_nothing_once_others_contradict_it(shop: Dataset) ->
 
 def test_category_links_follow(shop: Dataset) -> None:
     base, events = model_of(shop), events_of(shop, 60, 7)
-    served = LiveShop(base, LiveHistories())
+    served = LiveRecommender(base, LiveHistories())
     unchanged = served.trending.links(shop, 4)
     assert isinstance(unchanged, CategoryLinks)
     live = LiveHistories(events)
-    found = LiveShop(base, live).trending.links(shop, 4)
+    found = LiveRecommender(base, live).trending.links(shop, 4)
     codes, names = shop.taxonomy.codes(), shop.taxonomy.names()
     last = max(e.time for e in events if e.item in shop.item_ids) / SECONDS_PER_DAY
     weights: dict[str, dict[str, float]] = {}
@@ -232,7 +233,9 @@ def test_category_links_follow(shop: Dataset) -> None:
         assert found.lift[i][j] == pytest.approx(both * active / (users[a] * users[b]), abs=6e-4)
 
 
-def test_events_do_not_pile_up_where_nobody_looks(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_events_do_not_pile_up_where_nobody_looks(
+    service: ShopService, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(event_counts, "MOST_WAITING", 50)
     events = [{"user": f"u{n % 70}", "item": "bread"} for n in range(320)]
 
@@ -251,7 +254,7 @@ def test_events_do_not_pile_up_where_nobody_looks(service: Service, monkeypatch:
     assert len(restored.trends._waiting) < 50
 
 
-def test_new_items_trend_and_lists_follow(service: Service) -> None:
+def test_new_items_trend_and_lists_follow(service: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         async def trending() -> list[str]:
             return [r["item_id"] for r in (await client.get("/api/trending?n=3")).json()["items"]]
@@ -274,7 +277,7 @@ def test_new_items_trend_and_lists_follow(service: Service) -> None:
     talk(service, conversation)
 
 
-def test_what_is_shown_is_the_same_after_a_restart(service: Service, model: Path) -> None:
+def test_what_is_shown_is_the_same_after_a_restart(service: ShopService, model: Path) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         for user, item in (("zoe", "honey"), ("yan", "honey"), ("ann", "soap"), ("xia", "honey")):
             await client.post("/api/events", json={"user": user, "item": item})
@@ -283,7 +286,7 @@ def test_what_is_shown_is_the_same_after_a_restart(service: Service, model: Path
     talk(service, conversation)
     now, arrived = popular(service.shop), list(service.live.trends._arrived)
     service.close()
-    again = Service.open(model, service.store.path)
+    again = ShopService.open(model, service.store.path)
     try:
         np.testing.assert_array_equal(popular(again.shop), now)
         assert list(again.live.trends._arrived) == arrived
@@ -295,7 +298,7 @@ def test_readers_and_the_writer_do_not_meet(shop: Dataset) -> None:
     """Counts are read in other threads while events come in."""
     base, events = model_of(shop), events_of(shop, 2000, 8)
     live = LiveHistories()
-    served = LiveShop(base, live)
+    served = LiveRecommender(base, live)
 
     async def run() -> None:
         loop = asyncio.get_running_loop()

@@ -7,34 +7,34 @@ import asyncio
 import httpx
 
 from crossaisle.data.query import Query
-from crossaisle.serve.live.recommender import LiveShop
+from crossaisle.serve.live.recommender import LiveRecommender
 from crossaisle.serve.live.warmup import ahead, warm
-from crossaisle.serve.service import Service
+from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.store import Event
 from tests.serve.conftest import talk
 
 
-def test_a_new_model_has_answered_what_was_asked_of_late(service: Service) -> None:
+def test_a_new_model_has_answered_what_was_asked_of_late(service: ShopService) -> None:
     old = service.shop
     one, other = old.base.dataset.user_ids.all[:2]
     asked = [Query(user=one), Query(user=other, placement="discover")]
     old.slow(asked)
-    fresh = LiveShop(old.base, service.live)
+    fresh = LiveRecommender(old.base, service.live)
     warm(fresh, old.kept_queries())
     for query in asked:
         fresh.quick(query)
     assert (fresh.hits, fresh.misses) == (2, 0)
 
 
-def test_what_the_new_model_does_not_know_is_passed_over(service: Service) -> None:
-    fresh = LiveShop(service.shop.base, service.live)
+def test_what_the_new_model_does_not_know_is_passed_over(service: ShopService) -> None:
+    fresh = LiveRecommender(service.shop.base, service.live)
     known = Query(user=service.shop.base.dataset.user_ids.all[0])
     warm(fresh, [Query(placement="similar", items=("nothing",)), known])
     fresh.quick(known)
     assert fresh.hits == 1
 
 
-def test_known_people_are_prepared_with_the_newest_first(service: Service) -> None:
+def test_known_people_are_prepared_with_the_newest_first(service: ShopService) -> None:
     dataset = service.shop.base.dataset
     queries = list(ahead(service.shop))
     assert {q.user for q in queries} == set(dataset.user_ids.all)
@@ -43,7 +43,7 @@ def test_known_people_are_prepared_with_the_newest_first(service: Service) -> No
     assert (now[:-1] >= now[1:]).all()
 
 
-def test_lists_are_made_while_nobody_asks(service: Service) -> None:
+def test_lists_are_made_while_nobody_asks(service: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         await service.prepare()
         users = service.shop.base.dataset.user_ids.all
@@ -55,7 +55,7 @@ def test_lists_are_made_while_nobody_asks(service: Service) -> None:
     assert service.batcher.calm > 0
 
 
-def test_what_is_kept_is_not_made_again(service: Service) -> None:
+def test_what_is_kept_is_not_made_again(service: ShopService) -> None:
     user = service.shop.base.dataset.user_ids.all[0]
     query = Query(user=user)
     assert not service.shop.keeps(query)
@@ -65,7 +65,7 @@ def test_what_is_kept_is_not_made_again(service: Service) -> None:
     assert not service.shop.keeps(query)
 
 
-def test_preparing_ends_with_the_service(service: Service) -> None:
+def test_preparing_ends_with_the_service(service: ShopService) -> None:
     async def conversation() -> None:
         preparing = asyncio.create_task(service.prepare())
         await asyncio.sleep(0)

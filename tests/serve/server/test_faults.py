@@ -17,7 +17,7 @@ import pytest
 
 from crossaisle.serve.api import middleware, schemas
 from crossaisle.serve.server import protocol
-from crossaisle.serve.service import Service
+from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.store import Store
 from tests.serve.conftest import running, talk
 
@@ -56,7 +56,7 @@ def rest_of(client: socket.socket) -> bytes:
 
 
 @pytest.fixture
-def hasty(service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def hasty(service: ShopService, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setattr(protocol, "LOOK_SECONDS", 0.05)
     monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.2)
     monkeypatch.setattr(middleware, "SLOW_SECONDS", 0.2)
@@ -98,7 +98,9 @@ def drops(client: socket.socket) -> bytes:
 @pytest.mark.parametrize(
     ("path", "kind"), [("events", "application/json"), ("events", "application/x-ndjson"), ("recommend", "")]
 )
-def test_a_body_that_comes_too_slowly_is_refused(hasty: str, service: Service, path: str, kind: str) -> None:
+def test_a_body_that_comes_too_slowly_is_refused(
+    hasty: str, service: ShopService, path: str, kind: str
+) -> None:
     with closing(connected(hasty)) as client:
         asked = head(5000, kind or "application/json").replace(b"/api/events", f"/api/{path}".encode())
         client.sendall(asked + EVENT)
@@ -119,7 +121,7 @@ def test_a_body_that_stops_is_not_waited_for_however_much_came_before(hasty: str
         assert time.monotonic() - start < 10
 
 
-def test_a_body_that_keeps_up_may_take_its_time(hasty: str, service: Service) -> None:
+def test_a_body_that_keeps_up_may_take_its_time(hasty: str, service: ShopService) -> None:
     lines = [b'{"user":"zoe","item":"bread","kind":"%s"}\n' % (b"k" * 60) for _ in range(60)]
     with closing(connected(hasty)) as client:
         client.sendall(head(sum(map(len, lines)), "application/x-ndjson"))
@@ -132,9 +134,9 @@ def test_a_body_that_keeps_up_may_take_its_time(hasty: str, service: Service) ->
     assert len(service.live.of("zoe").items) == 60
 
 
-def test_a_crowd_is_told_to_come_back(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crowd_is_told_to_come_back(service: ShopService, monkeypatch: pytest.MonkeyPatch) -> None:
     with running(service) as address, ExitStack() as stack:
-        monkeypatch.setattr(protocol.Connection, "most", 10)
+        monkeypatch.setattr(protocol.HttpProtocol, "most", 10)
         for _ in range(10):
             stack.enter_context(closing(connected(address)))
         for _ in range(50):  # those before may still be on their way in
@@ -156,7 +158,7 @@ def test_a_crowd_is_told_to_come_back(service: Service, monkeypatch: pytest.Monk
         raise AssertionError("nobody is let in again")
 
 
-def test_a_full_disk_sheds_events_and_loses_none(service: Service) -> None:
+def test_a_full_disk_sheds_events_and_loses_none(service: ShopService) -> None:
     def limit(pages: int) -> None:
         # SQLite's own limit answers as a full disk does.
         connection = service.store.writer._connection
@@ -191,7 +193,7 @@ def test_a_full_disk_sheds_events_and_loses_none(service: Service) -> None:
         )
 
 
-def test_times_far_away_are_refused_or_in_order(service: Service, model: Path) -> None:
+def test_times_far_away_are_refused_or_in_order(service: ShopService, model: Path) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         async def send(item: str, when: object) -> int:
             body = {"user": "zoe", "item": item, "time": when}
@@ -211,7 +213,7 @@ def test_times_far_away_are_refused_or_in_order(service: Service, model: Path) -
 
 
 def test_a_clock_that_steps_back_loses_nothing(
-    service: Service, model: Path, monkeypatch: pytest.MonkeyPatch
+    service: ShopService, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = time.time
 
@@ -237,7 +239,7 @@ def test_a_clock_that_steps_back_loses_nothing(
     service.close()
     with closing(Store(service.store.path)) as store:
         assert len(list(store.events())) == 8
-    again = Service.open(model, service.store.path)
+    again = ShopService.open(model, service.store.path)
     try:
         assert again.live.of("zoe")[:2] == expected
     finally:

@@ -65,7 +65,7 @@ def test_serving_loads_no_training_library(model: Path, tmp_path: Path) -> None:
         "import sys, asyncio; from crossaisle.serve.service import Service;"
         "from crossaisle.serve.live.warmup import warm;"
         "from crossaisle.serve.api.app import create_app;"
-        f"s = Service.open({str(model)!r}, {str(tmp_path / 's.sqlite')!r});"
+        f"s = ShopService.open({str(model)!r}, {str(tmp_path / 's.sqlite')!r});"
         "create_app(s); warm(s.shop); s.close(); print(*sys.modules)"
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
@@ -83,7 +83,8 @@ def test_others_are_served_with_a_key_only(model: Path, tmp_path: Path) -> None:
 
 def test_the_process_that_keeps_workers_is_small() -> None:
     code = (
-        "import sys, crossaisle.cli; from crossaisle.serve import shops, store, workers; print(*sys.modules)"
+        "import sys, crossaisle.cli, crossaisle.serve.tenants, crossaisle.serve.store.store;"
+        "import crossaisle.serve.server.supervisor; print(*sys.modules)"
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert not {"polars", "scipy", "uvicorn", "fastapi"} & set(loaded.split())

@@ -16,8 +16,8 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 import pytest
 
 from crossaisle.serve.server import protocol
-from crossaisle.serve.server.protocol import Connection
-from crossaisle.serve.service import Service
+from crossaisle.serve.server.protocol import HttpProtocol
+from crossaisle.serve.service import ShopService
 from tests.serve.conftest import running
 
 GET = b"GET /api/trending HTTP/1.1\r\nhost: localhost\r\n"
@@ -101,7 +101,7 @@ def test_what_stands_around_a_body_has_a_limit(address: str, parts: list[bytes])
     assert is_served(address)
 
 
-def test_a_trailer_is_no_header(address: str, service: Service) -> None:
+def test_a_trailer_is_no_header(address: str, service: ShopService) -> None:
     event = b'{"user":"zoe","item":"bread"}'
     for _ in range(2):
         end = b"%x\r\n%s\r\n0\r\nidempotency-key: k\r\n\r\n" % (len(event), event)
@@ -118,7 +118,7 @@ def test_what_is_no_http_does_not_fill_the_log(address: str, caplog: pytest.LogC
     assert not caplog.records
 
 
-def test_an_ordinary_client_meets_no_limit(address: str, service: Service) -> None:
+def test_an_ordinary_client_meets_no_limit(address: str, service: ShopService) -> None:
     event = b'{"user":"zoe","item":"bread"}'
     with connected(address) as client:
         file = client.makefile("rb")
@@ -148,14 +148,14 @@ def test_requests_that_wait_are_not_taken_in_without_end(
     address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     longest = 0
-    start = Connection._start_asgi_task
+    start = HttpProtocol._start_asgi_task
 
-    def noted(self: Connection, cycle: object, app: object) -> None:
+    def noted(self: HttpProtocol, cycle: object, app: object) -> None:
         nonlocal longest
         longest = max(longest, len(self.pipeline))
         start(self, cycle, app)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Connection, "_start_asgi_task", noted)
+    monkeypatch.setattr(HttpProtocol, "_start_asgi_task", noted)
     n = 3000
     with connected(address) as client:
         client.sendall(b"GET /nowhere HTTP/1.1\r\n\r\n" * n)
@@ -167,7 +167,7 @@ def test_requests_that_wait_are_not_taken_in_without_end(
 
 
 @pytest.fixture
-def hasty(service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def hasty(service: ShopService, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setattr(protocol, "LOOK_SECONDS", 0.05)
     monkeypatch.setattr(protocol, "UNREAD_SECONDS", 1.5)
     with running(service) as address:
@@ -176,14 +176,14 @@ def hasty(service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 def until_nobody_is_unread() -> None:
     end = time.monotonic() + 20
-    while Connection.unread:
+    while HttpProtocol.unread:
         assert time.monotonic() < end, "an answer lies unread for ever"
         time.sleep(0.01)
 
 
 def is_unread(n: int) -> None:
     end = time.monotonic() + 20
-    while len(Connection.unread) < n:
+    while len(HttpProtocol.unread) < n:
         assert time.monotonic() < end, "everything fits into the buffers of the system"
         time.sleep(0.01)
 
@@ -214,16 +214,16 @@ def test_who_reads_slowly_is(hasty: str) -> None:
 
 
 def test_unread_answers_of_all_clients_together_have_a_limit(
-    service: Service, monkeypatch: pytest.MonkeyPatch
+    service: ShopService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given_up = threading.Event()
-    give_up = Connection._give_up
+    give_up = HttpProtocol._give_up
 
-    def noted(self: Connection) -> None:
+    def noted(self: HttpProtocol) -> None:
         give_up(self)
         given_up.set()
 
-    monkeypatch.setattr(Connection, "_give_up", noted)
+    monkeypatch.setattr(HttpProtocol, "_give_up", noted)
     monkeypatch.setattr(protocol, "MOST_UNREAD", 300_000)
     n = 40
     with running(service) as address, ExitStack() as stack:
@@ -235,12 +235,12 @@ def test_unread_answers_of_all_clients_together_have_a_limit(
                 oldest = client
         assert given_up.wait(20)
         assert rest_of(oldest).count(b"HTTP/1.1 200") < n
-        assert sum(Connection.unread.values()) <= 500_000
+        assert sum(HttpProtocol.unread.values()) <= 500_000
         assert is_served(address)
 
 
 def test_who_does_not_read_does_not_keep_the_service_from_ending(
-    service: Service, monkeypatch: pytest.MonkeyPatch
+    service: ShopService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(protocol, "LOOK_SECONDS", 0.05)
     monkeypatch.setattr(protocol, "HURRY_SECONDS", 0.2)
@@ -258,15 +258,15 @@ def test_who_does_not_read_does_not_keep_the_service_from_ending(
 def test_a_process_ends_although_it_is_busy() -> None:
     code = """
 import asyncio, sys, time, uvicorn
-from crossaisle.serve import ending
-ending.LAST_SECONDS = 0.5
+from crossaisle.serve.server import shutdown
+shutdown.LAST_SECONDS = 0.5
 async def app(scope, receive, send):
     while scope["type"] == "lifespan":
         message = await receive()
         if message["type"] == "lifespan.shutdown":
             await asyncio.to_thread(time.sleep, 60)
         await send({"type": message["type"] + ".complete"})
-class Server(ending.EndingServer):
+class Server(shutdown.EndingServer):
     async def startup(self, sockets=None):
         await super().startup(sockets)
         print("ready", flush=True)

@@ -19,7 +19,8 @@ import httpx
 import pytest
 
 from benchmarks.local_servers import free_port
-from crossaisle.serve.store.store import Store, api_keys
+from crossaisle.serve.store import api_keys
+from crossaisle.serve.store.store import Store
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="one worker only on Windows")
 LIMIT = 60.0

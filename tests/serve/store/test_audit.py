@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from crossaisle.serve.service import Service
+from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.store import Store
 from tests.serve.conftest import talk
 
@@ -31,7 +31,7 @@ async def seen(client: httpx.AsyncClient) -> list[Any]:
     return [item, models["active"], models["previous"], running]
 
 
-def test_every_deed_has_its_line(service: Service) -> None:
+def test_every_deed_has_its_line(service: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         for method, path, body in DEEDS.values():
             assert (await client.request(method, path, json=body)).status_code < 300
@@ -53,13 +53,13 @@ def test_what_cannot_be_noted_is_not_done(model: Path, place: str | Path) -> Non
             assert (await client.request(method, path, json=body)).status_code < 300
             assert await seen(client) != before, path
 
-    with closing(Service.open(model, place, model.parent)) as service:
+    with closing(ShopService.open(model, place, model.parent)) as service:
         talk(service, conversation)
     with closing(Store(place)) as store:
         assert [line["what"] for line in store.audit()] == list(DEEDS)[::-1]
 
 
-def test_nothing_is_noted_of_what_was_refused(service: Service) -> None:
+def test_nothing_is_noted_of_what_was_refused(service: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         assert (await client.delete("/api/items/nothing")).status_code == 404
         assert (await client.delete("/api/items/bread/picture")).status_code == 404

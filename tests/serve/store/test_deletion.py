@@ -15,14 +15,14 @@ from typing import Any
 
 import httpx
 import pytest
-from crossaisle.serve.store.store.sqlite import cleaning
 
 from crossaisle.errors import StoreError
 from crossaisle.serve.experiments.log import ExperimentLog, Exposure
-from crossaisle.serve.service import Service
+from crossaisle.serve.service import ShopService
+from crossaisle.serve.store import store as stores
+from crossaisle.serve.store.sqlite import cleaning
 from crossaisle.serve.store.sqlite.cleaning import Cleaning
 from crossaisle.serve.store.store import Event, Kept, Store
-from crossaisle.serve.store.store import store as stores
 from tests.serve.conftest import talk
 
 NOW = time.time()
@@ -59,7 +59,7 @@ def traces(folder: Path, *words: str) -> dict[str, list[str]]:
 
 
 def test_no_file_of_the_store_holds_a_person_whose_deletion_was_answered(
-    service: Service, tmp_path: Path
+    service: ShopService, tmp_path: Path
 ) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         for n in range(20):
@@ -200,7 +200,7 @@ def test_deleting_somebody_unknown_rewrites_nothing(file: Store, monkeypatch: py
     assert "nobody" in file.forgotten()
 
 
-def test_digests_say_nothing_without_the_key_of_the_store(service: Service, tmp_path: Path) -> None:
+def test_digests_say_nothing_without_the_key_of_the_store(service: ShopService, tmp_path: Path) -> None:
     plain = hashlib.sha256(b"1609").digest()
 
     async def conversation(client: httpx.AsyncClient) -> None:
@@ -260,7 +260,7 @@ def test_a_clock_that_is_ahead_does_not_bring_events_back(store: Store) -> None:
     assert store.forget("ann").result().time == deleted.time, "it does not go back either"
 
 
-def test_the_answer_and_the_metrics_say_how_many_were_not_kept(service: Service) -> None:
+def test_the_answer_and_the_metrics_say_how_many_were_not_kept(service: ShopService) -> None:
     old = {"user": "zoe", "item": "bread", "key": "k", "time": NOW - 86_400.0}
 
     async def conversation(client: httpx.AsyncClient) -> None:
@@ -286,7 +286,7 @@ def test_the_answer_and_the_metrics_say_how_many_were_not_kept(service: Service)
 # At the same time
 
 
-def test_store_and_memory_agree_whatever_comes_while_a_person_is_deleted(service: Service) -> None:
+def test_store_and_memory_agree_whatever_comes_while_a_person_is_deleted(service: ShopService) -> None:
     async def run() -> None:
         for n in range(30):
             user = f"u{n}"
@@ -311,7 +311,7 @@ def test_store_and_memory_agree_whatever_comes_while_a_person_is_deleted(service
 
 @pytest.mark.parametrize("arms", [2, 1])
 def test_a_list_under_way_while_its_person_is_deleted_is_not_logged(
-    service: Service, arms: int, monkeypatch: pytest.MonkeyPatch
+    service: ShopService, arms: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     body: dict[str, Any] = {"name": "ab", "arms": [{"name": "a"}, {"name": "b"}]}
     if arms == 1:

@@ -17,11 +17,12 @@ from typing import Any
 
 import httpx
 import pytest
-from crossaisle.serve.store.store.sqlite import engine
 
 from crossaisle.errors import StoreError
-from crossaisle.serve.service import Service
-from crossaisle.serve.store.store import Event, Store, health, writer
+from crossaisle.serve.service import ShopService
+from crossaisle.serve.store import health, writer
+from crossaisle.serve.store.sqlite import engine
+from crossaisle.serve.store.store import Event, Store
 from tests.serve.conftest import talk
 from tests.serve.server.test_supervisor import Workers, serving
 from tests.serve.store.test_store_contract import until
@@ -90,7 +91,7 @@ def test_a_full_disk_is_logged_once_shown_in_health_and_heals(
         assert "writing works again" in caplog.text
         assert (await client.post("/api/events", json=batch(199))).json()["accepted"] == 50
 
-    with closing(Service.open(model, disk.folder / "s.sqlite")) as service:
+    with closing(ShopService.open(model, disk.folder / "s.sqlite")) as service:
         talk(service, conversation)
 
 
@@ -100,7 +101,7 @@ def test_a_store_that_cannot_be_written_is_served_to_readers(
     disk: Disk, model: Path, tmp_path: Path, why: str, killed: bool
 ) -> None:
     store = disk.folder / "s.sqlite"
-    with closing(Service.open(model, store)) as service:
+    with closing(ShopService.open(model, store)) as service:
         service.store.add([Event("1", "zoe", "bread", "view", 1.0)]).result()
         if killed:  # what lies on the disk while it runs
             for end in ENDS:
@@ -127,14 +128,14 @@ def test_a_store_that_cannot_be_written_is_served_to_readers(
         await state(client, "up")
         assert await send(client, key="2") == 200
 
-    with closing(Service.open(model, store)) as service:
+    with closing(ShopService.open(model, store)) as service:
         talk(service, conversation)
     with closing(Store(store)) as later:
         assert {"1", "2"} <= {event.key for _, event in later.events()}
 
 
 def test_a_store_that_another_process_locks_is_shown_in_health_and_heals(
-    service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    service: ShopService, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         assert await send(client) == 200
@@ -175,7 +176,7 @@ def test_a_damaged_store_is_not_served(tmp_path: Path, model: Path, where: int) 
         file.write(os.urandom(4096))
     before = path.read_bytes()
     with pytest.raises(StoreError, match=r"damaged \(.*restore a backup") as caught:
-        Service.open(model, path)
+        ShopService.open(model, path)
     assert "\n" not in str(caught.value)
     assert path.read_bytes() == before
 
@@ -186,7 +187,7 @@ def test_a_large_store_is_examined_while_it_is_served(
     monkeypatch.setattr(engine, "EXAMINED", 1000)
     path = tmp_path / "s.sqlite"
     filled(path)
-    with closing(Service.open(model, path)) as service:
+    with closing(ShopService.open(model, path)) as service:
         assert service.store._examining is not None
         service.store._examining.join(20)
         assert service.store.state == "up"
@@ -206,7 +207,7 @@ def test_a_large_store_is_examined_while_it_is_served(
             store.add([Event("new", "zoe", "bread", "view", 1.0)])
     assert "the store is damaged" in errors(caplog)[-1]
     caplog.clear()
-    with closing(Service.open(model, path)) as service:
+    with closing(ShopService.open(model, path)) as service:
         until(lambda: service.store.state == "failing")
         (line,) = errors(caplog)
         assert "the store is damaged" in line
@@ -234,7 +235,7 @@ def test_pages_damaged_while_it_is_served_end_the_writing(
         assert "restore a backup" in line
         assert (await client.get("/api/recommend/ann")).status_code == 200
 
-    with closing(Service.open(model, path)) as service:
+    with closing(ShopService.open(model, path)) as service:
         talk(service, conversation)
 
 
@@ -244,7 +245,7 @@ def test_pages_damaged_while_nobody_looks_at_them_are_found(
 ) -> None:
     path = tmp_path / "s.sqlite"
     filled(path, 20)
-    with closing(Service.open(model, path)) as service:
+    with closing(ShopService.open(model, path)) as service:
         with path.open("r+b") as file, closing(sqlite3.connect(path)) as connection:
             query = "SELECT rootpage FROM sqlite_master WHERE name = 'exposures_by_user'"
             (page,) = connection.execute(query).fetchone()
@@ -256,7 +257,7 @@ def test_pages_damaged_while_nobody_looks_at_them_are_found(
 
 
 def test_an_error_of_a_statement_says_nothing_about_the_store(
-    service: Service, caplog: pytest.LogCaptureFixture
+    service: ShopService, caplog: pytest.LogCaptureFixture
 ) -> None:
     with pytest.raises(StoreError, match="nowhere"):
         service.store.submit(lambda c: c.execute("INSERT INTO nowhere (a) VALUES (1)")).result()
@@ -272,7 +273,7 @@ def well(both: Workers, worker: int) -> bool:
 @pytest.mark.skipif(sys.platform == "win32", reason="one worker only on Windows")
 def test_workers_start_on_a_full_disk_too(disk: Disk, model: Path, tmp_path: Path) -> None:
     store = disk.folder / "s.sqlite"
-    Service.open(model, store).close()
+    ShopService.open(model, store).close()
     disk.fill()
     with serving([str(model), "--store", str(store)], tmp_path) as both:
         for worker in (0, 1):

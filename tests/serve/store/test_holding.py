@@ -12,15 +12,15 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from crossaisle.serve.store.store.postgres import session_lock
-from crossaisle.serve.store.store.sqlite import file_lock
 
 from benchmarks.local_servers import Postgres, free_port
 from crossaisle.errors import StoreError
-from crossaisle.serve.service import Service
+from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.api_keys import add_key
+from crossaisle.serve.store.postgres import session_lock
+from crossaisle.serve.store.sqlite import file_lock
 from crossaisle.serve.store.store import Event, Store
-from crossaisle.serve.tenants import ShopConfig, Shops, read_shops
+from crossaisle.serve.tenants import ShopConfig, ShopRegistry, read_shops
 from tests.serve.server.test_supervisor import serving as workers_of
 from tests.serve.store.test_store_contract import until
 
@@ -35,18 +35,18 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("hasty")
 def test_a_second_service_is_refused_and_told_who_has_the_store(model: Path, place: str | Path) -> None:
-    with closing(Service.open(model, place)) as service:
+    with closing(ShopService.open(model, place)) as service:
         said = f"is served already, by process {os.getpid()} on .*, since 2.* UTC: stop that service first"
         with pytest.raises(StoreError, match=said) as caught:
-            Service.open(model, place)
+            ShopService.open(model, place)
         assert "\n" not in str(caught.value)
         assert str(caught.value).startswith(service.store.name)
-    Service.open(model, place).close()
+    ShopService.open(model, place).close()
 
 
 @pytest.mark.usefixtures("hasty")
 def test_keys_and_readers_work_beside_a_service(model: Path, place: str | Path) -> None:
-    with closing(Service.open(model, place)) as service:
+    with closing(ShopService.open(model, place)) as service:
         with closing(Store(place)) as beside:
             add_key(beside, "webshop", ["read"])
             beside.add([Event("k", "zoe", "bread", "view", 1.0)]).result()
@@ -59,10 +59,10 @@ def test_keys_and_readers_work_beside_a_service(model: Path, place: str | Path) 
 def test_a_link_is_the_same_store(model: Path, tmp_path: Path) -> None:
     (tmp_path / "link.sqlite").symlink_to(tmp_path / "s.sqlite")
     with (
-        closing(Service.open(model, tmp_path / "s.sqlite")),
+        closing(ShopService.open(model, tmp_path / "s.sqlite")),
         pytest.raises(StoreError, match="is served already"),
     ):
-        Service.open(model, tmp_path / "link.sqlite")
+        ShopService.open(model, tmp_path / "link.sqlite")
 
 
 @pytest.mark.usefixtures("hasty")
@@ -70,7 +70,9 @@ def test_two_shops_of_one_process_do_not_share_a_store(model: Path, postgres: Po
     """Written so differently that the file of shops does not show it."""
     other = postgres.url.replace("postgres@", "")
     places = [f"{postgres.url}&schema=once", f"{other}&schema=once&user=postgres&options="]
-    shops = Shops.open({f"shop-{n}": ShopConfig(model=model, store=place) for n, place in enumerate(places)})
+    shops = ShopRegistry.open(
+        {f"shop-{n}": ShopConfig(model=model, store=place) for n, place in enumerate(places)}
+    )
     with closing(shops):
         assert list(shops.services) == ["shop-0"]
         assert "is served already" in shops.broken["shop-1"]
@@ -82,7 +84,7 @@ def test_who_took_the_store_meanwhile_is_told_from_its_first_owner(model: Path, 
     holding_of_first, first._holding = first._holding, None
     assert holding_of_first is not None
     holding_of_first.close()
-    with closing(first), closing(Service.open(model, place)) as second:
+    with closing(first), closing(ShopService.open(model, place)) as second:
         with pytest.raises(StoreError, match="another service has taken the store"):
             first.add([Event("1", "zoe", "bread", "view", 1.0)]).result(20)
         assert first.state == "failing"

@@ -11,9 +11,10 @@ import pytest
 
 from benchmarks.local_servers import Postgres
 from crossaisle.errors import StoreError
-from crossaisle.serve.store.engine import VERSION, Connection
+from crossaisle.serve.store import migrations
+from crossaisle.serve.store.engine import VERSION, SqlConnection
 from crossaisle.serve.store.postgres.engine import PostgresEngine, translated
-from crossaisle.serve.store.store import Event, Kept, Store, migrations
+from crossaisle.serve.store.store import Event, Kept, Store
 
 FIRST = """
 CREATE TABLE IF NOT EXISTS events (
@@ -65,7 +66,7 @@ PLAIN = hashlib.sha256(b"ann").digest()
 KEPT = Event("k1", "bob", "bread", "view", 1000.0)
 
 
-def _connected(place: str | Path) -> Connection:
+def _connected(place: str | Path) -> SqlConnection:
     if isinstance(place, Path):
         return sqlite3.connect(place, isolation_level=None)
     return PostgresEngine(place)._open()
@@ -133,7 +134,7 @@ def test_digests_without_a_key_are_in_no_table_and_no_file_afterwards(first: str
 
 
 def test_a_move_that_fails_leaves_the_old_store(first: str | Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(connection: Connection) -> None:
+    def fails(connection: SqlConnection) -> None:
         raise sqlite3.OperationalError("disk is full")
 
     with monkeypatch.context() as broken:

@@ -18,11 +18,11 @@ import pytest
 from benchmarks.local_servers import Missing, Postgres
 from crossaisle.errors import ConflictError, DataError, MissingDependencyError, StoreError, UnknownIdError
 from crossaisle.serve.api.problems import UNAVAILABLE
-from crossaisle.serve.service import Service
+from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.api_keys import Keys, add_key, list_keys, revoke_key
 from crossaisle.serve.store.postgres.engine import PostgresEngine, translated
 from crossaisle.serve.store.store import Busy, Event, Kept, Store, Unreachable
-from crossaisle.serve.tenants import ShopConfig, Shops
+from crossaisle.serve.tenants import ShopConfig, ShopRegistry
 from tests.serve.conftest import talk
 
 
@@ -374,7 +374,7 @@ def test_a_commit_not_heard_of_is_found_out(postgres: Postgres) -> None:
 
 def test_two_shops_in_one_database_are_apart(postgres: Postgres, model: Path) -> None:
     places = {name: f"{postgres.url}&schema=shop_{name}" for name in ("north", "south")}
-    shops = Shops.open({name: ShopConfig(model=model, store=place) for name, place in places.items()})
+    shops = ShopRegistry.open({name: ShopConfig(model=model, store=place) for name, place in places.items()})
     one = {"user": "zoe", "item": "bread", "key": "k1"}
     token = add_key(shops.services["north"].store, "operator", ["admin"])
     add_key(shops.services["south"].store, "operator", ["admin"])
@@ -400,7 +400,7 @@ def test_two_shops_in_one_database_are_apart(postgres: Postgres, model: Path) ->
 
 
 def test_the_service_outlives_its_database(own_postgres: Postgres, model: Path) -> None:
-    service = Service.open(model, own_postgres.url)
+    service = ShopService.open(model, own_postgres.url)
     one = {"user": "zoe", "item": "bread", "key": "k1"}
 
     async def conversation(client: httpx.AsyncClient) -> None:

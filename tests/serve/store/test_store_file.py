@@ -19,11 +19,12 @@ import httpx
 import pytest
 
 from crossaisle.errors import StoreError
-from crossaisle.serve.service import Service
+from crossaisle.serve.service import ShopService
+from crossaisle.serve.store import health
 from crossaisle.serve.store.api_keys import Keys, add_key
 from crossaisle.serve.store.sqlite.engine import SqliteEngine
 from crossaisle.serve.store.sqlite.store_file import StoreFile
-from crossaisle.serve.store.store import Event, Store, health
+from crossaisle.serve.store.store import Event, Store
 from tests.serve.conftest import talk
 
 ENDS = ("", "-wal", "-shm")
@@ -113,7 +114,7 @@ LOSSES = [removed, replaced, overwritten, overwritten_by_an_older_self, restored
 @pytest.mark.skipif(sys.platform == "win32", reason="an open file can be neither deleted nor replaced there")
 @pytest.mark.parametrize("loss", LOSSES)
 def test_a_store_that_is_lost_acknowledges_nothing_and_says_so(
-    service: Service, loss: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+    service: ShopService, loss: Callable[[Path], None], caplog: pytest.LogCaptureFixture
 ) -> None:
     path = Path(service.store.path)
 
@@ -139,7 +140,7 @@ def test_a_store_that_is_lost_acknowledges_nothing_and_says_so(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="an open file can be neither deleted nor replaced there")
-def test_health_tells_of_a_loss_although_nobody_writes(service: Service) -> None:
+def test_health_tells_of_a_loss_although_nobody_writes(service: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         await state(client, "up")
         removed(Path(service.store.path))
@@ -149,7 +150,7 @@ def test_health_tells_of_a_loss_although_nobody_writes(service: Service) -> None
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be moved there")
-def test_a_file_that_is_moved_back_is_served_again(service: Service) -> None:
+def test_a_file_that_is_moved_back_is_served_again(service: ShopService) -> None:
     path, away = Path(service.store.path), Path(service.store.path).with_name("away.sqlite")
 
     async def conversation(client: httpx.AsyncClient) -> None:
@@ -168,7 +169,7 @@ def test_a_file_that_is_moved_back_is_served_again(service: Service) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be deleted there")
-def test_the_log_beside_it_is_part_of_the_store(service: Service, tmp_path: Path) -> None:
+def test_the_log_beside_it_is_part_of_the_store(service: ShopService, tmp_path: Path) -> None:
     """Deleted alone, all would go on as before, and nothing would outlive the process."""
     path = Path(service.store.path)
 
@@ -197,7 +198,7 @@ def test_behind_a_link_log_and_index_are_found_beside_the_file_itself(model: Pat
         Path(f"{path}-wal").unlink()
         assert await send(client, key="2") == 503
 
-    with closing(Service.open(model, link)) as service:
+    with closing(ShopService.open(model, link)) as service:
         talk(service, conversation)
     with closing(Store(path)) as store:
         assert [event.key for _, event in store.events()] == ["1"]
@@ -210,7 +211,7 @@ def test_keys_of_a_file_put_in_its_place_open_nothing(tmp_path: Path, model: Pat
         token = add_key(store, "operator", ["admin"])
     with closing(Store(other)) as store:
         foreign = add_key(store, "stranger", ["admin"])
-    with closing(Service.open(model, path)) as service:
+    with closing(ShopService.open(model, path)) as service:
         keys = Keys(service.store)
         other.replace(path)
         with pytest.raises(StoreError, match="another file"):
@@ -219,7 +220,7 @@ def test_keys_of_a_file_put_in_its_place_open_nothing(tmp_path: Path, model: Pat
         assert keys.find(foreign) is None
 
 
-def test_a_backup_taken_while_it_runs_disturbs_nothing(service: Service, tmp_path: Path) -> None:
+def test_a_backup_taken_while_it_runs_disturbs_nothing(service: ShopService, tmp_path: Path) -> None:
     def written(n: int) -> None:
         service.store.add([Event(f"{n}-{i}", "u" * 200, "i", "view", 1.0) for i in range(500)]).result()
 
@@ -233,7 +234,7 @@ def test_a_backup_taken_while_it_runs_disturbs_nothing(service: Service, tmp_pat
     assert sum(1 for _ in service.store.events()) == 10_000
 
 
-def test_a_file_that_is_rewritten_is_the_same_store(service: Service) -> None:
+def test_a_file_that_is_rewritten_is_the_same_store(service: ShopService) -> None:
     """`VACUUM` moves everything, the mark too, while others look for it."""
     store, end = service.store, threading.Event()
 
@@ -258,7 +259,9 @@ def test_a_file_that_is_rewritten_is_the_same_store(service: Service) -> None:
     assert store.up
 
 
-def test_a_log_of_which_half_was_copied_is_no_damage(service: Service, tmp_path: Path, model: Path) -> None:
+def test_a_log_of_which_half_was_copied_is_no_damage(
+    service: ShopService, tmp_path: Path, model: Path
+) -> None:
     """As a full disk leaves it: the first page is new, and tells of pages that are in the log only."""
     path = Path(service.store.path)
     for n in range(3):
@@ -275,7 +278,7 @@ def test_a_log_of_which_half_was_copied_is_no_damage(service: Service, tmp_path:
             out.write(first)
 
     half_copied(half)
-    with closing(Service.open(model, half)) as again:
+    with closing(ShopService.open(model, half)) as again:
         assert sum(1 for _ in again.store.events()) == 900
     with closing(sqlite3.connect(path)) as reader:  # keeps SQLite from copying more than that
         reader.execute("BEGIN")
@@ -370,7 +373,7 @@ def test_a_log_left_beside_a_restored_backup_is_told_of(
         StoreFile(killed).warn()
         assert ("stop the service, put the backup there again" in caplog.text) == told
     caplog.clear()
-    with closing(Service.open(model, killed)) as service:
+    with closing(ShopService.open(model, killed)) as service:
         assert "stop the service, put the backup there again" in caplog.text
         assert [event.key for _, event in service.store.events()] == ["1"]
 
@@ -379,7 +382,7 @@ def test_a_log_left_beside_a_restored_backup_is_told_of(
 def test_what_is_made_is_for_its_owner_only(
     model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with closing(Service.open(model, tmp_path / "s.sqlite")) as service:
+    with closing(ShopService.open(model, tmp_path / "s.sqlite")) as service:
         service.store.add([Event(None, "zoe", "bread", "view", 1.0)]).result()
         found = {one.name: stat.S_IMODE(one.stat().st_mode) for one in tmp_path.glob("s.sqlite*")}
         assert found == dict.fromkeys(("s.sqlite", "s.sqlite-wal", "s.sqlite-shm", "s.sqlite.lock"), 0o600)
@@ -390,6 +393,6 @@ def test_what_is_made_is_for_its_owner_only(
     for mode in (0o640, 0o644):  # as the operator wants it; of the second one he is told
         old.chmod(mode)
         assert "chmod 600" not in caplog.text
-        with closing(Service.open(model, old)):
+        with closing(ShopService.open(model, old)):
             assert stat.S_IMODE(old.stat().st_mode) == mode
     assert f"{old}: every user of this machine may open it: chmod 600" in caplog.text

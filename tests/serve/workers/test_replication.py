@@ -14,12 +14,12 @@ import pytest
 
 from crossaisle.errors import StoreError
 from crossaisle.recommend.recommender import Recommender
-from crossaisle.serve.service import Service
-from crossaisle.serve.store.engine import Connection
+from crossaisle.serve.service import ShopService
+from crossaisle.serve.store.engine import SqlConnection
 from crossaisle.serve.store.store import Event, Store
 from crossaisle.serve.workers import shared_state as boards
-from crossaisle.serve.workers.replication import PORTION, Following
-from crossaisle.serve.workers.shared_state import READ, SERVING, Board
+from crossaisle.serve.workers.replication import PORTION, Replica
+from crossaisle.serve.workers.shared_state import READ, SERVING, SharedState
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="one worker only on Windows")
 
@@ -29,29 +29,29 @@ def event(user: str, item: str = "bread", n: int = 0) -> Event:
 
 
 @pytest.fixture
-def board() -> Board:
-    return Board.create([""], 2)
+def board() -> SharedState:
+    return SharedState.create([""], 2)
 
 
 @pytest.fixture
-def pair(model: Path, place: str | Path, board: Board) -> Iterator[tuple[Service, Service]]:
+def pair(model: Path, place: str | Path, board: SharedState) -> Iterator[tuple[ShopService, ShopService]]:
     with ExitStack() as stack:
         stack.enter_context(closing(Store(place, run="r", serving=True).handed_over()))
         one, other = (
             stack.enter_context(
-                closing(Service.open(model, place, model.parent, seat=board.seat("", number), run="r"))
+                closing(ShopService.open(model, place, model.parent, seat=board.seat("", number), run="r"))
             )
             for number in (0, 1)
         )
         yield one, other
 
 
-def following(service: Service) -> Following:
+def following(service: ShopService) -> Replica:
     assert service.following is not None
     return service.following
 
 
-def test_numbers_grow_in_the_order_of_commits(place: str | Path, board: Board) -> None:
+def test_numbers_grow_in_the_order_of_commits(place: str | Path, board: SharedState) -> None:
     """A number that is read later than a higher one would be passed over for ever."""
     with (
         closing(Store(place, board.seat("", 0))) as one,
@@ -59,7 +59,7 @@ def test_numbers_grow_in_the_order_of_commits(place: str | Path, board: Board) -
     ):
         drawn, go_on = threading.Event(), threading.Event()
 
-        def slow(connection: Connection) -> None:
+        def slow(connection: SqlConnection) -> None:
             one.engine.insert(connection, [event("slow")])
             drawn.set()
             assert go_on.wait(10)
@@ -76,7 +76,7 @@ def test_numbers_grow_in_the_order_of_commits(place: str | Path, board: Board) -
         assert [e.user for _, e in other.events()] == ["slow", "quick"]
 
 
-def test_events_of_both_count_once_and_in_the_same_order(pair: tuple[Service, Service]) -> None:
+def test_events_of_both_count_once_and_in_the_same_order(pair: tuple[ShopService, ShopService]) -> None:
     one, other = pair
 
     async def run() -> None:
@@ -92,7 +92,7 @@ def test_events_of_both_count_once_and_in_the_same_order(pair: tuple[Service, Se
     assert list(one.latest) == list(other.latest)
 
 
-def test_a_large_import_elsewhere_is_read_in_portions(pair: tuple[Service, Service]) -> None:
+def test_a_large_import_elsewhere_is_read_in_portions(pair: tuple[ShopService, ShopService]) -> None:
     one, other = pair
 
     async def run() -> None:
@@ -104,7 +104,7 @@ def test_a_large_import_elsewhere_is_read_in_portions(pair: tuple[Service, Servi
 
 
 def test_what_a_forgotten_person_did_since_counts_whenever_it_is_read(
-    pair: tuple[Service, Service], model: Path, place: str | Path
+    pair: tuple[ShopService, ShopService], model: Path, place: str | Path
 ) -> None:
     one, other = pair
 
@@ -113,13 +113,13 @@ def test_what_a_forgotten_person_did_since_counts_whenever_it_is_read(
         await following(other).fresh()
         assert other.live.of("zoe").items == ("bread",)
         late = Store(place, one.following.seat)  # type: ignore[union-attr]
-        starting = Following(late, following(one).seat, "r")
+        starting = Replica(late, following(one).seat, "r")
         await one.forget("zoe")
         await one.forget("ann")
         await one.add_events([event("zoe", "jam")._replace(time=time.time())])
         await following(other).fresh()
         # One that read its numbers before, and everything else after.
-        third = Service(model, Recommender.load(model), late, None, following=starting)
+        third = ShopService(model, Recommender.load(model), late, None, following=starting)
         await starting.fresh()
         for service in (one, other, third):
             assert service.live.of("zoe").items == ("jam",)
@@ -131,7 +131,7 @@ def test_what_a_forgotten_person_did_since_counts_whenever_it_is_read(
 
 
 def test_exposures_of_a_forgotten_person_are_not_written_by_another_worker(
-    pair: tuple[Service, Service],
+    pair: tuple[ShopService, ShopService],
 ) -> None:
     from crossaisle.serve.experiments.log import Exposure
 
@@ -152,7 +152,7 @@ def test_exposures_of_a_forgotten_person_are_not_written_by_another_worker(
     assert one.experiments.log.exposures_of("zoe") == []
 
 
-def test_a_change_is_answered_when_the_other_has_it(pair: tuple[Service, Service]) -> None:
+def test_a_change_is_answered_when_the_other_has_it(pair: tuple[ShopService, ShopService]) -> None:
     one, other = pair
 
     async def run() -> None:
@@ -179,7 +179,7 @@ def test_a_change_is_answered_when_the_other_has_it(pair: tuple[Service, Service
 
 
 def test_one_that_does_not_follow_is_told_of(
-    pair: tuple[Service, Service], monkeypatch: pytest.MonkeyPatch
+    pair: tuple[ShopService, ShopService], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(boards, "WAIT_SECONDS", 0.1)
     one, other = pair
@@ -191,7 +191,7 @@ def test_one_that_does_not_follow_is_told_of(
     asyncio.run(one.put_items({"rye": {"title": "Rye bread"}}))
 
 
-def test_a_board_keeps_what_a_worker_told(board: Board) -> None:
+def test_a_board_keeps_what_a_worker_told(board: SharedState) -> None:
     seats = [board.seat("", number) for number in (0, 1)]
     before = seats[0].commits
     seats[1].committed()

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Histories
-from crossaisle.data.splits.cases import Cases
+from crossaisle.data.splits.cases import EvalCases
 from crossaisle.data.vocabulary import Rows
 
 MOST = 700
@@ -21,7 +21,7 @@ def has_baskets(dataset: Dataset) -> bool:
     return not dataset.users_are_baskets and bool((dataset.events.basket >= 0).any())
 
 
-def cart_cases(dataset: Dataset, held: npt.NDArray[np.bool_], *, seed: int = 0) -> Cases:
+def cart_cases(dataset: Dataset, held: npt.NDArray[np.bool_], *, seed: int = 0) -> EvalCases:
     """Cases from baskets among the events at `held`, a bool (n_events,).
 
     Of each basket one to `VIEWED` items, drawn at random, are the cart; the targets are the basket's
@@ -46,4 +46,4 @@ def cart_cases(dataset: Dataset, held: npt.NDArray[np.bool_], *, seed: int = 0) 
             targets.append(np.sort(rest))
     indptr = np.concatenate([[0], np.cumsum([len(t) for t in targets])]).astype(np.int64)
     flat = np.concatenate([np.empty(0, np.int32), *targets]).astype(np.int32)
-    return Cases(Histories.of(carts), indptr, flat, other_categories_only=True)
+    return EvalCases(Histories.of(carts), indptr, flat, other_categories_only=True)

@@ -1,4 +1,4 @@
-"""`Cases`: queries with known answers, what a split gives to validation and test."""
+"""`EvalCases`: queries with known answers, what a split gives to validation and test."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from crossaisle.data.vocabulary import Rows
 
 
 @dataclass(frozen=True)
-class Cases:
+class EvalCases:
     """`n` queries and, for each, the items that came next.
 
     `target_indptr` int64 (n + 1,), `target` int32: rows of the right answers, unique within a query.
@@ -33,12 +33,12 @@ class Cases:
     def targets_of(self, row: int) -> Rows:
         return self.target[self.target_indptr[row] : self.target_indptr[row + 1]]
 
-    def take(self, rows: npt.NDArray[np.integer]) -> Cases:
+    def take(self, rows: npt.NDArray[np.integer]) -> EvalCases:
         """The cases of some queries."""
         picked = [self.targets_of(int(r)) for r in rows]
         indptr = np.concatenate([[0], np.cumsum([len(p) for p in picked])]).astype(np.int64)
         flat = np.concatenate(picked) if picked else np.empty(0, np.int32)
-        return Cases(
+        return EvalCases(
             self.histories.take(rows),
             indptr,
             flat.astype(np.int32),
@@ -57,8 +57,8 @@ class Split:
 
     protocol: str
     train: Dataset
-    validation: Cases
+    validation: EvalCases
     past: Dataset
-    test: Cases
+    test: EvalCases
     notes: tuple[str, ...] = ()
     """What was decided and what was left out, with counts, in words for a report."""

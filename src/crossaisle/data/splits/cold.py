@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Histories
-from crossaisle.data.splits.cases import Cases, Split
+from crossaisle.data.splits.cases import EvalCases, Split
 from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.errors import ConfigError, DataError
 
@@ -49,7 +49,7 @@ def cold_items(dataset: Dataset, *, share: float = 0.1, seed: int = 0, most: int
     )
 
 
-def last_of(dataset: Dataset, asked: Mask, hidden: Mask, users: Mask | None = None) -> Cases:
+def last_of(dataset: Dataset, asked: Mask, hidden: Mask, users: Mask | None = None) -> EvalCases:
     """One case per user: the last event of an asked item, after at least one of an item not hidden.
 
     `asked`, `hidden` bool (n_items,); `users` bool (n_users,) limits whose events are asked about.
@@ -71,10 +71,10 @@ def last_of(dataset: Dataset, asked: Mask, hidden: Mask, users: Mask | None = No
     own = events.time
     now = np.full(len(last), np.nan) if own is None else own[last] / SECONDS_PER_DAY
     histories = Histories(indptr, kept.events.item[index], day, events.user[last], now)
-    return Cases(histories, np.arange(len(last) + 1, dtype=np.int64), events.item[last])
+    return EvalCases(histories, np.arange(len(last) + 1, dtype=np.int64), events.item[last])
 
 
-def sample(cases: Cases, most: int, seed: int = 0) -> Cases:
+def sample(cases: EvalCases, most: int, seed: int = 0) -> EvalCases:
     """At most `most` cases, by a seeded shuffle, in their order."""
     if len(cases) <= most:
         return cases

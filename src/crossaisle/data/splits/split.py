@@ -17,7 +17,7 @@ import numpy.typing as npt
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Histories
 from crossaisle.data.membership import is_in
-from crossaisle.data.splits.cases import Cases, Split
+from crossaisle.data.splits.cases import EvalCases, Split
 from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.data.vocabulary import Rows
 from crossaisle.errors import ConfigError, DataError, nearest
@@ -97,11 +97,11 @@ def temporal_split(
     )
 
 
-def _window_cases(dataset: Dataset, history: Mask, window: Mask, now: float, mask_seen: bool) -> Cases:
+def _window_cases(dataset: Dataset, history: Mask, window: Mask, now: float, mask_seen: bool) -> EvalCases:
     events = dataset.events
     users, indptr, targets = _grouped(events.user[window], events.item[window], dataset.n_items)
     histories = dataset.with_events(history).histories(users, now=now)
-    return Cases(histories, indptr, targets, mask_seen)
+    return EvalCases(histories, indptr, targets, mask_seen)
 
 
 def _share_repeated(dataset: Dataset, history: Mask, window: Mask) -> float:
@@ -137,12 +137,12 @@ def leave_last_out(dataset: Dataset) -> Split:
     )
 
 
-def _last_cases(dataset: Dataset, history: Mask, users: Rows, target: npt.NDArray[np.int64]) -> Cases:
+def _last_cases(dataset: Dataset, history: Mask, users: Rows, target: npt.NDArray[np.int64]) -> EvalCases:
     events = dataset.events
     kept = dataset.with_events(history).histories(users)
     now = np.full(len(users), np.nan) if events.time is None else events.time[target] / SECONDS_PER_DAY
     histories = Histories(kept.indptr, kept.item, kept.day, kept.user, now)
-    return Cases(histories, np.arange(len(users) + 1, dtype=np.int64), events.item[target])
+    return EvalCases(histories, np.arange(len(users) + 1, dtype=np.int64), events.item[target])
 
 
 def basket_split(
@@ -191,7 +191,7 @@ def basket_split(
     )
 
 
-def _basket_cases(dataset: Dataset, basket: Rows, held: Mask, other_categories: bool) -> Cases:
+def _basket_cases(dataset: Dataset, basket: Rows, held: Mask, other_categories: bool) -> EvalCases:
     rows = np.flatnonzero(held)
     rows = rows[np.argsort(basket[rows], kind="stable")]  # baskets end to end, order inside kept
     owner, item = basket[rows], dataset.events.item[rows]
@@ -211,7 +211,7 @@ def _basket_cases(dataset: Dataset, basket: Rows, held: Mask, other_categories: 
     # The moment of the query is that of the newest item in the cart; a cart is nobody's history.
     now = day[starts[1:] - 1] if len(numbers) else np.empty(0)
     carts = Histories(starts, item[asked], day, np.full(len(numbers), -1, np.int32), now)
-    return Cases(carts, indptr, targets, other_categories_only=other_categories)
+    return EvalCases(carts, indptr, targets, other_categories_only=other_categories)
 
 
 def _grouped(owner: Rows, item: Rows, n_items: int) -> tuple[Rows, npt.NDArray[np.int64], Rows]:

@@ -1,4 +1,4 @@
-"""`BorrowedBehaviour`: an item that nobody bought yet behaves like those whose texts are nearest."""
+"""`BehaviourTransfer`: an item that nobody bought yet behaves like those whose texts are nearest."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SPARE = 0.1  # added to a sum of similarities: far neighbours alone lend little
 
 
 @dataclass(kw_only=True)
-class BorrowedBehaviour(Scorer):
+class BehaviourTransfer(Scorer):
     """Scores are `q T K'`: what goes with the history, lent to candidates by items of similar text.
 
     `T` counts which items stood near each other in histories, `K` holds powers of text similarities,
@@ -59,7 +59,7 @@ class BorrowedBehaviour(Scorer):
     reason: ClassVar[str] = "bought with similar products"
     learned: ClassVar[tuple[str, ...]] = ("together_", "kernel_")
 
-    def fit(self, dataset: Dataset) -> BorrowedBehaviour:
+    def fit(self, dataset: Dataset) -> BehaviourTransfer:
         texts: list[Any] = [TfidfEncoder(min_df=2).fit_transform(dataset.item_texts)]
         if self.encoder != "none":
             from crossaisle.models.scorers.content import EncoderSimilarity
@@ -67,12 +67,12 @@ class BorrowedBehaviour(Scorer):
             texts.append(EncoderSimilarity(encoder=self.encoder).fit(dataset).vectors_)
         return self.fit_texts(dataset, texts)
 
-    def fit_texts(self, dataset: Dataset, texts: Sequence[Any]) -> BorrowedBehaviour:
+    def fit_texts(self, dataset: Dataset, texts: Sequence[Any]) -> BehaviourTransfer:
         """From text vectors at hand: float32 or csr (n_items, d) with unit rows, one or several."""
         lenders = dataset.item_counts > 0
         return self.fit_kernels(dataset, [self.kernel(vectors, lenders) for vectors in texts])
 
-    def fit_kernels(self, dataset: Dataset, kernels: Sequence[sparse.csr_matrix]) -> BorrowedBehaviour:
+    def fit_kernels(self, dataset: Dataset, kernels: Sequence[sparse.csr_matrix]) -> BehaviourTransfer:
         """From what `kernel` gave for the lenders of this data set, or of one with more."""
         count = dataset.item_counts.astype(np.float32)
         lent = sum(kernels[1:], start=kernels[0]) @ sparse.diags((count > 0).astype(np.float32))

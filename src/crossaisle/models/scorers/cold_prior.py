@@ -19,7 +19,7 @@ def opening_popularity(
     """Log of the events to expect of each item, float32 (n_items,), in units of its spread inside.
 
     `kernel` csr (n_items, n_items): similarities of a candidate (row) to lenders, from
-    `BorrowedBehaviour.kernel`; `inside` the items of the category; `counts` the events of each item so far.
+    `BehaviourTransfer.kernel`; `inside` the items of the category; `counts` the events of each item so far.
 
     Before its first event the category has `PRIOR` events, shared out by what sells among the texts nearest
     to an item's own (the posterior mean of a Dirichlet-multinomial), so that the first real ones count at

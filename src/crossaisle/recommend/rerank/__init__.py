@@ -1,1 +1,1 @@
-"""From ranked candidates to the list that is shown: filters, caps, the share of other categories, diversity."""
+"""From ranked candidates to the list that is shown: filters, caps, share, diversity."""

@@ -16,16 +16,16 @@ from crossaisle.serve.api import access, openapi, problems
 from crossaisle.serve.api.middleware import Guard
 from crossaisle.serve.api.paths import WrittenPaths
 from crossaisle.serve.api.routes import events, experiments, items, lists, state, users
-from crossaisle.serve.api.tenancy import Doors
-from crossaisle.serve.service import Service
-from crossaisle.serve.tenants import Shops
+from crossaisle.serve.api.tenancy import TenantGate
+from crossaisle.serve.service import ShopService
+from crossaisle.serve.tenants import ShopRegistry
 
 LARGEST_BODY = 16_000_000
 TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 
 
 def create_app(
-    service: Service | Shops,
+    service: ShopService | ShopRegistry,
     *,
     largest_body: int = LARGEST_BODY,
     rate: float | None = None,
@@ -38,11 +38,11 @@ def create_app(
     `keyless`: whether they need none; by default where no key was ever made. `proxies`: addresses and
     networks whose `X-Forwarded-For` is believed.
     """
-    shops = service if isinstance(service, Shops) else Shops.alone(service)
+    shops = service if isinstance(service, ShopRegistry) else ShopRegistry.alone(service)
     if keyless is None:
         with shops.stores() as stores:
             keyless = access.keyless("localhost", proxies, stores)
-    doors = Doors(shops, rate=rate, keyless=keyless)
+    doors = TenantGate(shops, rate=rate, keyless=keyless)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -84,7 +84,7 @@ def create_app(
     return app
 
 
-async def _prepare(shops: Shops) -> None:
+async def _prepare(shops: ShopRegistry) -> None:
     """One shop after the other, while nobody of any shop waits."""
     for service in list(shops.services.values()):
         await service.prepare(lambda: shops.calm)
@@ -92,7 +92,7 @@ async def _prepare(shops: Shops) -> None:
 
 def _add_page(app: FastAPI) -> None:
     """The files of the page, read once."""
-    for file in sorted((files("crossaisle.serve") / "page").iterdir(), key=lambda f: f.name):
+    for file in sorted((files("crossaisle.serve.api") / "page").iterdir(), key=lambda f: f.name):
         kind = TYPES.get(file.name.rsplit(".", 1)[-1])
         if kind is None:
             continue

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from crossaisle.serve.api.access import LOOPBACK, Proxies, address_of
 from crossaisle.serve.api.problems import body_of
-from crossaisle.serve.api.tenancy import HEADER, Door, Doors, Refused
+from crossaisle.serve.api.tenancy import HEADER, Refused, Tenant, TenantGate
 from crossaisle.serve.store.api_keys import Key
 
 OPEN = ("/api/health/", "/openapi.json", "/docs")
@@ -53,7 +53,7 @@ class Guard:
         self,
         app: ASGIApp,
         *,
-        doors: Doors,
+        doors: TenantGate,
         largest_body: int,
         hosts: frozenset[str] = LOOPBACK,
         proxies: Proxies | None = None,
@@ -152,7 +152,12 @@ class Guard:
             metrics.observe(route, GONE if gone else status, time.perf_counter() - start)
 
     def _check(
-        self, scope: Scope, headers: Mapping[bytes, bytes], door: Door, missing: Refused | None, private: bool
+        self,
+        scope: Scope,
+        headers: Mapping[bytes, bytes],
+        door: Tenant,
+        missing: Refused | None,
+        private: bool,
     ) -> None:
         """Raises `Refused`; what is let in has its key in `scope`, and whether it may see inner names."""
         given = headers.get(b"authorization", b"").decode("latin-1")

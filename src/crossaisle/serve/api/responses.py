@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from crossaisle.api_types import InExperiment
 from crossaisle.recommend.answer import RecommendationList
 from crossaisle.recommend.explain import category_name
-from crossaisle.serve.live.recommender import LiveShop
+from crossaisle.serve.live.recommender import LiveRecommender
 
 
 def as_json(value: Any, status: int = 200) -> Response:
@@ -58,7 +58,7 @@ def of_list(answer: RecommendationList, offset: int = 0, within: InExperiment | 
     return as_json(body)
 
 
-def of_item(shop: LiveShop, row: int) -> dict[str, Any]:
+def of_item(shop: LiveRecommender, row: int) -> dict[str, Any]:
     """What the shop knows about an item now."""
     values = shop.dataset.items.row(row, named=True)
     price = float(shop._prices[row])

@@ -234,7 +234,7 @@ class ItemOfBatch(Item):
     id: Id
 
 
-class Question(Body):
+class ListRequest(Body):
     """A question with a session or a cart in place of a user."""
 
     model_config = ConfigDict(

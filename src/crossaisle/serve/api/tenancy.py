@@ -1,4 +1,4 @@
-"""`Doors`: which shop a request is for, and what belongs to each shop's entrance: keys, rates, metrics."""
+"""`TenantGate`: which shop a request is for, and what each shop's entrance has: keys, rates, metrics."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 
 from crossaisle.errors import StoreError
 from crossaisle.serve.metrics import Metrics
-from crossaisle.serve.service import Service
+from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.api_keys import Key, Keys
-from crossaisle.serve.tenants import Shops
+from crossaisle.serve.tenants import ShopRegistry
 
 _LOG = logging.getLogger(__name__)
 HEADER = b"x-shop"
@@ -29,10 +29,10 @@ class Refused(Exception):
         self.status, self.detail, self.headers = status, detail, dict(headers or {})
 
 
-class Door:
+class Tenant:
     """The entrance of one shop, or, without a service, of what belongs to none: the page, health."""
 
-    def __init__(self, service: Service | None, rate: float | None) -> None:
+    def __init__(self, service: ShopService | None, rate: float | None) -> None:
         """`rate`: requests per second and client. `StoreError` where the keys cannot be read."""
         self.service, self.rate = service, rate
         self.metrics = Metrics() if service is None else service.metrics
@@ -54,16 +54,16 @@ class Door:
             raise Refused(429, f"more than {rate:g} requests per second", {"Retry-After": "1"})
 
 
-class Doors:
+class TenantGate:
     """The doors of all shops."""
 
-    def __init__(self, shops: Shops, *, keyless: bool, rate: float | None = None) -> None:
+    def __init__(self, shops: ShopRegistry, *, keyless: bool, rate: float | None = None) -> None:
         """`keyless`: whether requests need no key as yet. `rate`: for shops that have none of their own."""
         self.shops, self._rate = shops, rate
-        self._nowhere = Door(None, rate or max(shops.rates.values(), default=None))
+        self._nowhere = Tenant(None, rate or max(shops.rates.values(), default=None))
         self.unnamed = self._nowhere.metrics
         """Of requests that name no shop."""
-        self._doors: dict[bytes, Door] = {}
+        self._doors: dict[bytes, Tenant] = {}
         for name, service in list(shops.services.items()):
             try:
                 self._add(name, service)
@@ -78,8 +78,8 @@ class Doors:
         self._only = next(iter(self._doors.values()), None) if single else None
         self._keyless = keyless
 
-    def _add(self, name: str, service: Service) -> None:
-        self._doors[name.encode()] = Door(service, self.shops.rates.get(name, self._rate))
+    def _add(self, name: str, service: ShopService) -> None:
+        self._doors[name.encode()] = Tenant(service, self.shops.rates.get(name, self._rate))
 
     @property
     def keyless(self) -> bool:
@@ -97,7 +97,7 @@ class Doors:
     def _keys(self) -> Iterator[Keys]:
         return (door.keys for door in self._doors.values() if door.keys is not None)
 
-    def of(self, headers: Mapping[bytes, bytes], path: str, private: bool) -> tuple[Door, Refused | None]:
+    def of(self, headers: Mapping[bytes, bytes], path: str, private: bool) -> tuple[Tenant, Refused | None]:
         """The door of the shop that a request names, and why it is none; no key was looked at yet."""
         name = headers.get(HEADER)
         if name is None:
@@ -131,7 +131,7 @@ class Doors:
             return Refused(503, rule, {"Retry-After": "30"})
         return None
 
-    def count(self, door: Door, key: Key | None, address: str) -> None:
+    def count(self, door: Tenant, key: Key | None, address: str) -> None:
         """A request, for its key, or else for where it comes from; no rate tells which shops there are."""
         if key is not None:
             door.count(f"key {key.name}")
@@ -144,7 +144,7 @@ class Doors:
         """Whether any shop has a key in use."""
         return any(keys.any() for keys in self._keys())
 
-    async def fresh(self, door: Door) -> None:
+    async def fresh(self, door: Tenant) -> None:
         """Keys read again where they are old; those of all shops while nobody needs one, or nobody has one.
 
         Else the first key would be noticed by who names its shop, and would tell that there is such a shop.

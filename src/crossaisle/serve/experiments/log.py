@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from crossaisle.serve.experiments.design import Experiment
-from crossaisle.serve.store.engine import COLUMNS, Connection, Event
+from crossaisle.serve.store.engine import COLUMNS, Event, SqlConnection
 from crossaisle.serve.store.store import Deed, Store, audit
 
 
@@ -44,7 +44,7 @@ class ExperimentLog:
         """Keeps an experiment, new or changed. `deed`: what the audit log says of it."""
         row = experiment.name, json.dumps(experiment.to_dict())
 
-        def work(connection: Connection) -> None:
+        def work(connection: SqlConnection) -> None:
             connection.execute(_PUT, row)
             self._store.log_changes(connection, "experiment", [experiment.name])
             audit(connection, deed)
@@ -67,7 +67,7 @@ class ExperimentLog:
         """Keeps exposures, but for those of people who were deleted since."""
         rows = [(e.experiment, e.arm, e.user, e.time, json.dumps(e[4:])) for e in exposures]
 
-        def work(connection: Connection) -> None:
+        def work(connection: SqlConnection) -> None:
             gone = self._store.covered(connection, exposures)
             connection.executemany(
                 _ADD, [row for row, covered in zip(rows, gone, strict=True) if not covered]

@@ -31,11 +31,11 @@ from crossaisle.serve.experiments.log import ExperimentLog, Exposure
 from crossaisle.serve.experiments.mixing import explore, place_probabilities, team_draft
 from crossaisle.serve.experiments.results import SAME_SECONDS, results
 from crossaisle.serve.live.batching import Batcher
-from crossaisle.serve.live.recommender import LiveShop
+from crossaisle.serve.live.recommender import LiveRecommender
 from crossaisle.serve.store.engine import Picture
 
 if TYPE_CHECKING:
-    from crossaisle.serve.service import Service
+    from crossaisle.serve.service import ShopService
 
 _LOG = logging.getLogger(__name__)
 POOL = 30
@@ -51,7 +51,7 @@ Key = tuple[str, str]
 class Serving(NamedTuple):
     """What an arm with a model or weights of its own asks."""
 
-    shop: LiveShop
+    shop: LiveRecommender
     batcher: Batcher
 
 
@@ -67,13 +67,13 @@ class Asked(NamedTuple):
 class Experiments:
     """The experiments of one service."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: ShopService) -> None:
         self._service = service
         self.log = ExperimentLog(service.store)
         self.all: dict[str, Experiment] = self.log.experiments()
         self.broken: dict[str, str] = {}
         """Running experiments that cannot be served, and why."""
-        self._shops: dict[Key, LiveShop] = {}
+        self._shops: dict[Key, LiveRecommender] = {}
         self._batchers: dict[Key, Batcher] = {}
         self._waiting: list[Exposure] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -254,7 +254,7 @@ class Experiments:
         """Who is remembered here, some more than once."""
         return [one.user for one in list(self._waiting)] + [user for _, user in list(self._shown)]
 
-    def shops(self) -> list[LiveShop]:
+    def shops(self) -> list[LiveRecommender]:
         """Those of arms that have one of their own."""
         return list(self._shops.values())
 
@@ -343,7 +343,7 @@ class Experiments:
         active: Recommender,
         changed: Mapping[str, dict[str, Any]],
         pictures: Mapping[str, Picture],
-    ) -> dict[Key, LiveShop]:
+    ) -> dict[Key, LiveRecommender]:
         """Shops of arms that have a model or weights of their own. Slow: not in the event loop."""
         found = {}
         for arm in experiment.arms:
@@ -352,11 +352,11 @@ class Experiments:
             key = experiment.name, arm.name
             before = self._shops.get(key)
             base = self._base(experiment, arm, active, before)
-            found[key] = LiveShop(base, self._service.live, changed, before=before, pictures=pictures)
+            found[key] = LiveRecommender(base, self._service.live, changed, before=before, pictures=pictures)
         return found
 
     def _base(
-        self, experiment: Experiment, arm: Arm, active: Recommender, before: LiveShop | None
+        self, experiment: Experiment, arm: Arm, active: Recommender, before: LiveRecommender | None
     ) -> Recommender:
         if arm.model is not None and before is not None:
             return before.base
@@ -366,15 +366,15 @@ class Experiments:
 
     def rebuilt(
         self, base: Recommender, changed: Mapping[str, dict[str, Any]], pictures: Mapping[str, Picture]
-    ) -> dict[Key, LiveShop]:
+    ) -> dict[Key, LiveRecommender]:
         """The shops of all arms for another active model or a changed catalogue."""
-        found: dict[Key, LiveShop] = {}
+        found: dict[Key, LiveRecommender] = {}
         for experiment in self.all.values():
             if experiment.running and experiment.name not in self.broken:
                 found |= self.shops_of(experiment, base, changed, pictures)
         return found
 
-    def use(self, shops: dict[Key, LiveShop]) -> None:
+    def use(self, shops: dict[Key, LiveRecommender]) -> None:
         """Serves other shops from now on."""
         self._shops = shops
 

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from crossaisle.data.query import Placement, Query
 from crossaisle.recommend.answer import Recommendation, RecommendationList
-from crossaisle.recommend.recommender import Request
+from crossaisle.recommend.recommender import ResolvedQuery
 from crossaisle.serve.live.heavy_queue import Heavy, Overloaded, is_heavy
-from crossaisle.serve.live.recommender import LiveShop
+from crossaisle.serve.live.recommender import LiveRecommender
 from crossaisle.serve.metrics import Metrics
 
 LARGEST = 32
@@ -23,7 +23,7 @@ WAITING = 2048
 class Batcher:
     """Asks the current shop; scoring runs in one thread beside the event loop, heavy questions in another."""
 
-    def __init__(self, shop: Callable[[], LiveShop], metrics: Metrics, heavy: Heavy) -> None:
+    def __init__(self, shop: Callable[[], LiveRecommender], metrics: Metrics, heavy: Heavy) -> None:
         self._shop, self._metrics, self._heavy = shop, metrics, heavy
         self._waiting: list[tuple[Query, asyncio.Future[RecommendationList]]] = []
         self._busy = False
@@ -37,7 +37,7 @@ class Batcher:
         if is_heavy(query):
             return await self._heavy.run(client, self._alone, query)
         answer = self._shop().quick(query)
-        if not isinstance(answer, Request):
+        if not isinstance(answer, ResolvedQuery):
             return answer
         if len(self._waiting) >= WAITING:
             raise Overloaded("too many requests are waiting: try again in a moment")
@@ -51,7 +51,7 @@ class Batcher:
 
     def _alone(self, query: Query) -> RecommendationList:
         shop = self._shop()
-        if not query.explain and not isinstance(answer := shop.quick(query), Request):
+        if not query.explain and not isinstance(answer := shop.quick(query), ResolvedQuery):
             return answer
         [found] = shop.slow([query])
         if isinstance(found, Exception):

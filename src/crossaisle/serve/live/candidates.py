@@ -8,13 +8,13 @@ import numpy as np
 
 from crossaisle.data.query import Query
 from crossaisle.data.vocabulary import Rows
-from crossaisle.recommend.recommender import Best, Policy, Request
+from crossaisle.recommend.recommender import Best, CrossShare, ResolvedQuery
 from crossaisle.recommend.rerank.arrange import POOL
 from crossaisle.recommend.rerank.filters import Mask
 from crossaisle.recommend.rerank.quota import Cap, Room, fill
 
 if TYPE_CHECKING:
-    from crossaisle.serve.live.recommender import LiveShop
+    from crossaisle.serve.live.recommender import LiveRecommender
 
 NARROW = 20_000
 """Where at most this many items are left to look at, these are scored, all of them."""
@@ -31,7 +31,7 @@ def least(query: Query, *, large: bool) -> int:
     return FEW * query.k if large else 1
 
 
-def widened(shop: LiveShop, query: Query, request: Request, found: Best, allowed: Mask) -> Best:
+def widened(shop: LiveRecommender, query: Query, request: ResolvedQuery, found: Best, allowed: Mask) -> Best:
     """Rows of the catalogue and their scores, from which the list is nearly as it would be from all of them.
 
     `found`: the best items as they were nominated without filters; `allowed` bool (n_items,). As long as
@@ -59,7 +59,7 @@ def widened(shop: LiveShop, query: Query, request: Request, found: Best, allowed
     return rows, scores
 
 
-def _missing(shop: LiveShop, query: Query, request: Request, found: Best, missing: Mask) -> Mask:
+def _missing(shop: LiveRecommender, query: Query, request: ResolvedQuery, found: Best, missing: Mask) -> Mask:
     """bool (n_items,): which of the items that were not looked at could be in the list."""
     rows, scores = found
     policy = shop._policy(query, request)
@@ -78,7 +78,9 @@ def _missing(shop: LiveShop, query: Query, request: Request, found: Best, missin
     return np.zeros(len(missing), bool)
 
 
-def _open(shop: LiveShop, query: Query, policy: Policy, chosen: Rows, missing: Mask, *, share: bool) -> Mask:
+def _open(
+    shop: LiveRecommender, query: Query, policy: CrossShare, chosen: Rows, missing: Mask, *, share: bool
+) -> Mask:
     """bool (n_items,): the missing items for which quotas (and the share) have room beside those chosen."""
     rows = np.concatenate([chosen, np.flatnonzero(missing).astype(np.int32)])
     hard, soft = shop._caps(query, policy, rows)

@@ -27,7 +27,7 @@ _NO_ROWS: Rows = np.empty(0, np.int32)
 
 
 @dataclass(frozen=True)
-class Grown:
+class CatalogueOverlay:
     """The model's catalogue with all changes, in rows: the model's rows first, new items after them."""
 
     dataset: Dataset
@@ -50,7 +50,7 @@ class Grown:
         """Ids of the new items, in the order of their rows."""
         return tuple(self.dataset.item_ids.ids(np.arange(self.n_old, self.dataset.n_items)))
 
-    def changed_since(self, before: Grown) -> tuple[frozenset[str], Mask] | None:
+    def changed_since(self, before: CatalogueOverlay) -> tuple[frozenset[str], Mask] | None:
         """Ids of items that are new or read anew, and bool (n_items,) rows that get or give their scores.
 
         Scores of other rows are what they were. None where rows are not the same items any more.
@@ -135,9 +135,9 @@ class Grown:
 def grow(
     base: Recommender,
     changed: Mapping[str, Body],
-    before: Grown | None = None,
+    before: CatalogueOverlay | None = None,
     pictures: Mapping[str, Picture] = NO_PICTURES,
-) -> Grown:
+) -> CatalogueOverlay:
     """The base's catalogue with items changed, added (`item_id` unknown) and taken out (`deleted`).
 
     `before`: an earlier state of the same base; what was read for it is not read again. `pictures`: of
@@ -180,7 +180,7 @@ def grow(
     by_text = read | dict(zip(fresh, links, strict=True))
     by_text = {one: by_text[one] for one in said}
     stacked = sparse.vstack([by_text[one] for one in said], format="csr") if said else links
-    return Grown(dataset, n, prices, stock, listed, stacked, by_text)
+    return CatalogueOverlay(dataset, n, prices, stock, listed, stacked, by_text)
 
 
 def text_of(body: Body) -> str:

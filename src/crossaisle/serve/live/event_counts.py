@@ -1,4 +1,4 @@
-"""`Trends`: who did something with what, and when last: what decayed counts are made of.
+"""`EventCounts`: who did something with what, and when last: what decayed counts are made of.
 
 A count is a sum over people, each with the weight of the newest event, which halves with every half-life
 that it is older than the newest of all. Kept are the times, not the sums: so every count is exact, the same
@@ -32,16 +32,16 @@ class Pairs(NamedTuple):
     """Each person and item once."""
 
     user: npt.NDArray[np.int64]
-    """int64 (n,): places in `Trends.users`."""
+    """int64 (n,): places in `EventCounts.users`."""
     item: npt.NDArray[np.int64]
-    """int64 (n,): places in `Trends.items`."""
+    """int64 (n,): places in `EventCounts.items`."""
     day: npt.NDArray[np.float64]
     """float64 (n,): days since 1970 of the newest event."""
     present: float
     """The moment that the latest arrivals agree on, in event time; nan without any."""
 
 
-class Trends:
+class EventCounts:
     """Kept beside the live histories; one thread adds, any may read."""
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from crossaisle.data.units import SECONDS_PER_DAY
-from crossaisle.serve.live.event_counts import Gap, Trends
+from crossaisle.serve.live.event_counts import EventCounts, Gap
 from crossaisle.serve.store.deleted_users import Forgotten
 from crossaisle.serve.store.store import Event
 
@@ -69,7 +69,7 @@ class LiveHistories:
 
     def __init__(self, events: Iterable[Event] = (), forgotten: Forgotten | None = None) -> None:
         self._own: dict[str, Own] = {}
-        self.trends = Trends()
+        self.trends = EventCounts()
         self._gaps: dict[float, tuple[float, float]] = {}
         self.forgotten = Forgotten() if forgotten is None else forgotten
         """People whose history in the model must not be used."""

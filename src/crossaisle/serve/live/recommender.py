@@ -1,4 +1,4 @@
-"""`LiveShop`: a recommender that follows events, prices, stock and new items while it serves."""
+"""`LiveRecommender`: a recommender that follows events, prices, stock and new items while it serves."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from crossaisle.data.vocabulary import Rows
 from crossaisle.models.base import LARGE
 from crossaisle.recommend.answer import RecommendationList
 from crossaisle.recommend.explain import Explanation, item_name
-from crossaisle.recommend.recommender import Best, Recommender, Request
+from crossaisle.recommend.recommender import Best, Recommender, ResolvedQuery
 from crossaisle.recommend.rerank.diversify import Similarity
 from crossaisle.recommend.rerank.filters import Mask, rows_mask
 from crossaisle.serve.live.candidates import least, widened
-from crossaisle.serve.live.catalogue import Grown, grow
+from crossaisle.serve.live.catalogue import CatalogueOverlay, grow
 from crossaisle.serve.live.histories import LiveHistories
 from crossaisle.serve.live.pictures import eyes
 from crossaisle.serve.live.trending import Trending
@@ -56,7 +56,7 @@ def _moments(rows: Rows, days: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]
     return rows.astype(np.int64) << 36 | seconds & (1 << 36) - 1
 
 
-class LiveShop(Recommender):
+class LiveRecommender(Recommender):
     """A saved recommender and what changed since: nothing here changes its scores of known items."""
 
     def __init__(
@@ -65,7 +65,7 @@ class LiveShop(Recommender):
         histories: LiveHistories,
         changed: Mapping[str, Mapping[str, Any]] | None = None,
         *,
-        before: LiveShop | None = None,
+        before: LiveRecommender | None = None,
         pictures: Mapping[str, Picture] = NO_PICTURES,
         kept_users: int = 5120,
     ) -> None:
@@ -87,7 +87,7 @@ class LiveShop(Recommender):
         self._last_day = self.trending.end
         self.pictures = pictures
         same = before.grown if before and same_base else None
-        self.grown: Grown = grow(base, changed or {}, same, pictures)
+        self.grown: CatalogueOverlay = grow(base, changed or {}, same, pictures)
         if before and same_base:
             self._kept = self._still_right(before)
         self.dataset = self.grown.dataset
@@ -130,7 +130,7 @@ class LiveShop(Recommender):
     def _stored(self) -> Histories:
         return self.base._stored
 
-    def candidates(self, query: Query, request: Request, rows: Rows | slice = slice(None)) -> Mask:
+    def candidates(self, query: Query, request: ResolvedQuery, rows: Rows | slice = slice(None)) -> Mask:
         """As of the model, without items that were taken out of the shop."""
         allowed = super().candidates(query, request, rows)
         allowed &= self.grown.listed[rows]
@@ -251,7 +251,7 @@ class LiveShop(Recommender):
     def _lower_titles(self) -> pl.Series:
         return self._titles.str.to_lowercase()
 
-    def quick(self, query: Query) -> RecommendationList | Request:
+    def quick(self, query: Query) -> RecommendationList | ResolvedQuery:
         """The list, where what is kept in memory decides it; else the request, to be scored."""
         request = self.resolve(query)
         key = self._key(query, request)
@@ -280,13 +280,13 @@ class LiveShop(Recommender):
         """Lists for many queries, scored together; keeps what may be asked for again."""
         out: list[RecommendationList | Exception] = []
         versions = [self._version(query) for query in queries]  # before the histories are read
-        requests: list[Request | Exception] = []
+        requests: list[ResolvedQuery | Exception] = []
         for query in queries:
             try:
                 requests.append(self.resolve(query))
             except Exception as error:
                 requests.append(error)
-        valid = [r for r in requests if isinstance(r, Request)]
+        valid = [r for r in requests if isinstance(r, ResolvedQuery)]
         found = iter(self.best_of_requests(valid) if self.large else self._scored(valid))
         for query, request, version in zip(queries, requests, versions, strict=True):
             if isinstance(request, Exception):
@@ -298,7 +298,7 @@ class LiveShop(Recommender):
                 out.append(error)
         return out
 
-    def _scored(self, requests: Sequence[Request]) -> list[Best]:
+    def _scored(self, requests: Sequence[ResolvedQuery]) -> list[Best]:
         """All rows that have a score, for each request."""
         out = []
         for scores in self.score_requests(requests):
@@ -307,7 +307,7 @@ class LiveShop(Recommender):
         return out
 
     def _list(
-        self, query: Query, request: Request, found: Best, version: tuple[int, int]
+        self, query: Query, request: ResolvedQuery, found: Best, version: tuple[int, int]
     ) -> RecommendationList:
         key = self._key(query, request)
         if key is not None or self.large:
@@ -332,7 +332,7 @@ class LiveShop(Recommender):
         place = np.searchsorted(rows, order)  # rows are ascending
         return Ranking(order, scores[place], not self.large and len(order) == len(rows), version, query)
 
-    def _all_scores(self, query: Query, request: Request, found: Best, allowed: Mask) -> Floats:
+    def _all_scores(self, query: Query, request: ResolvedQuery, found: Best, allowed: Mask) -> Floats:
         """float32 (n_items,): NaN for what has no score, or will not be in the list of a large shop."""
         if self.large:
             found = widened(self, query, request, found, allowed)
@@ -345,7 +345,9 @@ class LiveShop(Recommender):
         with self._lock:
             return [ranking.query for ranking in reversed(self._kept.values())]
 
-    def _from_ranking(self, query: Query, request: Request, ranking: Ranking) -> RecommendationList | None:
+    def _from_ranking(
+        self, query: Query, request: ResolvedQuery, ranking: Ranking
+    ) -> RecommendationList | None:
         """The list out of the best items kept; None where other items could be in it, too."""
         fits = self.candidates(query, request, ranking.rows)
         rows, scores = ranking.rows[fits], ranking.scores[fits]
@@ -358,7 +360,7 @@ class LiveShop(Recommender):
         served = (request.placement, request.weights)
         return self._answer(query, request, served, policy, rows, scores, chosen, list(request.notices))
 
-    def _still_right(self, before: LiveShop) -> OrderedDict[tuple[str, str, str], Ranking]:
+    def _still_right(self, before: LiveRecommender) -> OrderedDict[tuple[str, str, str], Ranking]:
         """What `before` kept, without what new items change. Prices and stock are looked up, not kept."""
         changed = self.grown.changed_since(before.grown)
         with before._lock:
@@ -387,12 +389,12 @@ class LiveShop(Recommender):
         own = 0 if query.user is None else self.live.of(query.user).version
         return own, self.live.trends.tick()
 
-    def _aged(self, ranking: Ranking, query: Query, request: Request) -> bool:
+    def _aged(self, ranking: Ranking, query: Query, request: ResolvedQuery) -> bool:
         """Whether something has happened since that concerns it."""
         concerned = int(request.placement == "trending")
         return ranking.version[concerned] != self._version(query)[concerned]
 
-    def _key(self, query: Query, request: Request) -> tuple[str, str, str] | None:
+    def _key(self, query: Query, request: ResolvedQuery) -> tuple[str, str, str] | None:
         if request.placement == "trending":
             return "trending", "", ""  # the same for everybody: what a person has seen is filtered later
         if request.placement in ("goes_with", "similar"):

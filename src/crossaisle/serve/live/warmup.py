@@ -10,7 +10,7 @@ import numpy as np
 from crossaisle.data.query import Query
 from crossaisle.errors import CrossaisleError
 from crossaisle.serve.live.catalogue import grow
-from crossaisle.serve.live.recommender import LiveShop
+from crossaisle.serve.live.recommender import LiveRecommender
 
 _LOG = logging.getLogger(__name__)
 AGAIN = 2048
@@ -22,7 +22,7 @@ CALM = 0.05
 _TOGETHER = 16
 
 
-def warm(shop: LiveShop, asked: Sequence[Query] = ()) -> None:
+def warm(shop: LiveRecommender, asked: Sequence[Query] = ()) -> None:
     """Answers a few questions of every kind, then what was `asked` of late; raises what an answer raises."""
     dataset = shop.dataset
     users = [dataset.user_ids.id(row) for row in range(min(dataset.n_users, 4))]
@@ -47,7 +47,7 @@ def warm(shop: LiveShop, asked: Sequence[Query] = ()) -> None:
         shop.slow(asked[start : start + _TOGETHER])  # an item that the new model lacks is no fault
 
 
-def ahead(shop: LiveShop) -> Iterator[Query]:
+def ahead(shop: LiveRecommender) -> Iterator[Query]:
     """What known people will ask for."""
     dataset = shop.base.dataset
     if dataset.users_are_baskets or not dataset.n_users:

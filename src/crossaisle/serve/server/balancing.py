@@ -12,7 +12,7 @@ import uvicorn
 
 from crossaisle.serve.server.protocol import BACKLOG
 from crossaisle.serve.server.shutdown import EndingServer
-from crossaisle.serve.workers.shared_state import Board
+from crossaisle.serve.workers.shared_state import SharedState
 
 POLITE_SECONDS = 0.002
 """A connection is left to workers with fewer of them for this time."""
@@ -21,7 +21,9 @@ POLITE_SECONDS = 0.002
 class Server(EndingServer):
     """Takes connections one by one, and leaves them to a worker that has fewer, if that is awake."""
 
-    def __init__(self, config: uvicorn.Config, board: Board, worker: int, ready: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, board: SharedState, worker: int, ready: Callable[[], None]
+    ) -> None:
         """`ready` is called once it answers."""
         super().__init__(config)
         self._board, self._worker, self._ready = board, worker, ready

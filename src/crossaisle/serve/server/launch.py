@@ -17,8 +17,8 @@ from crossaisle.serve.api import access
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from crossaisle.serve.tenants import Shops
-    from crossaisle.serve.workers.shared_state import Board
+    from crossaisle.serve.tenants import ShopRegistry
+    from crossaisle.serve.workers.shared_state import SharedState
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +104,7 @@ def serve(
         return
 
 
-def application(settings: Settings, opened: Shops) -> FastAPI:
+def application(settings: Settings, opened: ShopRegistry) -> FastAPI:
     """The application and a process made ready for it; `ConfigError` where others could come in."""
     from crossaisle.serve.api.app import create_app
 
@@ -149,18 +149,18 @@ def decided(settings: Settings) -> Settings:
 
 
 def open_shops(
-    settings: Settings, board: Board | None = None, worker: int | None = None, run: str = ""
-) -> Shops:
+    settings: Settings, board: SharedState | None = None, worker: int | None = None, run: str = ""
+) -> ShopRegistry:
     """The shops, warm. `board`, `worker`, `run`: where several processes serve them."""
     from crossaisle.serve.live.warmup import warm
-    from crossaisle.serve.service import Service
-    from crossaisle.serve.tenants import Shops, read_shops
+    from crossaisle.serve.service import ShopService
+    from crossaisle.serve.tenants import ShopRegistry, read_shops
 
     settings.check()
     if settings.shops is not None:
-        return Shops.open(read_shops(settings.shops), board=board, worker=worker, run=run)
+        return ShopRegistry.open(read_shops(settings.shops), board=board, worker=worker, run=run)
     seat = None if board is None else board.seat("", worker or 0)
-    service = Service.open(
+    service = ShopService.open(
         str(settings.model),
         settings.place,
         settings.models,
@@ -173,7 +173,7 @@ def open_shops(
     except BaseException:
         service.close()
         raise
-    return Shops.alone(service, board=board, worker=worker)
+    return ShopRegistry.alone(service, board=board, worker=worker)
 
 
 def _text(path: str | Path | None) -> str | None:

@@ -1,4 +1,4 @@
-"""`Connection`: HTTP/1.1 as uvicorn speaks it, with an end to every wait for a client, and to crowds.
+"""`HttpProtocol`: HTTP/1.1 as uvicorn speaks it, with an end to every wait for a client, and to crowds.
 
 uvicorn itself waits for ever for the rest of a request's head and for somebody to read an answer, takes heads
 of any size, and refuses nobody before a head is there.
@@ -83,14 +83,14 @@ class _Flow(FlowControl):
             super().resume_reading()
 
 
-class Connection(HttpToolsProtocol):
+class HttpProtocol(HttpToolsProtocol):
     """One client."""
 
     most = 1024
     """Connections at once; more are answered with 503."""
     refused = 0
     """Connections that are about to be."""
-    unread: ClassVar[dict[Connection, int]] = {}
+    unread: ClassVar[dict[HttpProtocol, int]] = {}
     """Bytes that lie unread, of the connections where that is too much to go on writing."""
     _refused = False
     _since: float | None = None
@@ -123,8 +123,8 @@ class Connection(HttpToolsProtocol):
     def _refuse_soon(self, transport: Any) -> None:
         """Answers 503 once the client has asked: before that, closing could swallow the answer."""
         self._refused, self.transport = True, transport
-        Connection.refused += 1
-        if Connection.refused > RESERVED // 2:
+        HttpProtocol.refused += 1
+        if HttpProtocol.refused > RESERVED // 2:
             self._refuse()
         else:
             self._timer = self.loop.call_later(1.0, self._refuse)
@@ -139,7 +139,7 @@ class Connection(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
         if self._refused:
-            Connection.refused -= 1
+            HttpProtocol.refused -= 1
         else:
             self._tell()
             super().connection_lost(exc)
@@ -305,7 +305,7 @@ def _bound(connected: socket.socket | None) -> None:
 
 def config(app: Any, **settings: Any) -> uvicorn.Config:
     """How the service listens. Raises the limit of open files as far as it may."""
-    Connection.most = max(_open_files() - RESERVED, 64)
+    HttpProtocol.most = max(_open_files() - RESERVED, 64)
     settings = {
         "backlog": BACKLOG,
         "timeout_graceful_shutdown": GRACE_SECONDS,
@@ -313,7 +313,7 @@ def config(app: Any, **settings: Any) -> uvicorn.Config:
         "ws": "none",
         **settings,
     }
-    made = uvicorn.Config(app, http=Connection, access_log=False, server_header=False, **settings)
+    made = uvicorn.Config(app, http=HttpProtocol, access_log=False, server_header=False, **settings)
     logging.getLogger("uvicorn.error").addFilter(_is_no_garbage)
     return made
 

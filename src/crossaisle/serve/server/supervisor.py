@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from crossaisle.errors import ConfigError, CrossaisleError, StoreError
 from crossaisle.serve.server.launch import Settings, decided
 from crossaisle.serve.server.worker import LAST_SECONDS
-from crossaisle.serve.workers.shared_state import Board
+from crossaisle.serve.workers.shared_state import SharedState
 from crossaisle.sharing import SharedFolder
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def supervise(settings: Settings, workers: int) -> None:
     settings.check()
     with closing(Stores(_places(settings))) as stores:
         settings = decided(settings)  # who is started again later does not decide anew
-        board = Board.create(list(stores.places), workers)
+        board = SharedState.create(list(stores.places), workers)
         try:
             for name in stores.unmarked:
                 board.unmarked(name)
@@ -181,7 +181,7 @@ class Supervisor:
     """The process that was started by hand."""
 
     def __init__(
-        self, settings: Settings, board: Board, listening: socket.socket, shared: Path, stores: Stores
+        self, settings: Settings, board: SharedState, listening: socket.socket, shared: Path, stores: Stores
     ) -> None:
         self._board, self._settings, self._shared, self._stores = board, settings, shared, stores
         self._files = (board.fd, listening.fileno())

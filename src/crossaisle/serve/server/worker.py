@@ -30,11 +30,11 @@ def main() -> None:
     from crossaisle.serve.server.balancing import Server
     from crossaisle.serve.server.launch import Settings, application, open_shops
     from crossaisle.serve.server.protocol import config
-    from crossaisle.serve.workers.shared_state import Board
+    from crossaisle.serve.workers.shared_state import SharedState
 
     sharing.use(Path(told["shared"]))
     logging.basicConfig(level=logging.WARNING, format=f"worker {told['worker']}: %(levelname)s: %(message)s")
-    board = Board(told["board"], told["shops"], told["workers"])
+    board = SharedState(told["board"], told["shops"], told["workers"])
     try:
         settings = Settings(**told["settings"])
         shops = open_shops(settings, board, told["worker"], told["run"])

@@ -11,7 +11,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from crossaisle.errors import ConfigError, StoreError, UnknownIdError, nearest
-from crossaisle.serve.store.engine import Connection
+from crossaisle.serve.store.engine import SqlConnection
 from crossaisle.serve.store.store import Store
 
 SCOPES = ("read", "write", "admin")
@@ -82,7 +82,7 @@ def add_key(store: Store, name: str, scopes: list[str]) -> str:
         raise ConfigError(f"there is a key named {name!r} already: revoke it first or choose another name")
     token = f"ca_{secrets.token_urlsafe(32)}"
 
-    def work(connection: Connection) -> None:
+    def work(connection: SqlConnection) -> None:
         row = _digest(token), name, ",".join(scopes)
         connection.execute("INSERT INTO api_keys (digest, name, scopes) VALUES (?, ?, ?)", row)
 
@@ -93,7 +93,7 @@ def add_key(store: Store, name: str, scopes: list[str]) -> str:
 def revoke_key(store: Store, name: str) -> None:
     """Has a key refused from now on; `UnknownIdError` without such a key."""
 
-    def work(connection: Connection) -> int:
+    def work(connection: SqlConnection) -> int:
         query = "UPDATE api_keys SET revoked = 1 WHERE name = ? AND revoked = 0"
         return connection.execute(query, (name,)).rowcount
 

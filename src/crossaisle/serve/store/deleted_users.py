@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from crossaisle.data.units import SECONDS_PER_DAY
-from crossaisle.serve.store.engine import Connection
+from crossaisle.serve.store.engine import SqlConnection
 
 MANY = 500
 """Digests looked up with one statement."""
@@ -72,7 +72,7 @@ class Forgotten:
         deleted = self.time_of(one.user)
         return deleted is not None and within(one.time, deleted)
 
-    def covered(self, connection: Connection, several: Sequence[Dated]) -> list[bool]:
+    def covered(self, connection: SqlConnection, several: Sequence[Dated]) -> list[bool]:
         """The same for several, by what the store holds at this moment of a transaction.
 
         Only what is older than the last deletion of all costs anything.

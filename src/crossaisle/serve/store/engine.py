@@ -1,4 +1,4 @@
-"""What a store asks of a database: the protocols `Connection` and `Engine`."""
+"""What a store asks of a database: the protocols `SqlConnection` and `Engine`."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ class Cursor(Protocol):
     def __iter__(self) -> Iterator[Any]: ...
 
 
-class Connection(Protocol):
+class SqlConnection(Protocol):
     """SQL with `?` for parameters, as `sqlite3.Connection` has it."""
 
     def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> Cursor: ...
@@ -175,14 +175,14 @@ class Engine(Protocol):
         """Takes the store for one service; `StoreError` names who has it."""
         ...
 
-    def connect(self) -> Connection:
+    def connect(self) -> SqlConnection:
         """The writer's connection, outside of any transaction, with tables in place.
 
         Every commit on it is on the disk of the database when it returns.
         """
         ...
 
-    def claim(self, connection: Connection, run: str) -> None:
+    def claim(self, connection: SqlConnection, run: str) -> None:
         """Marks the store, which is held, as served by this run; `StoreError` where it is damaged."""
         ...
 
@@ -192,7 +192,7 @@ class Engine(Protocol):
         """
         ...
 
-    def settled(self, connection: Connection) -> int:
+    def settled(self, connection: SqlConnection) -> int:
         """Within a transaction, at its end: `Displaced` where the store is not this run's any more.
 
         Gives the number of the last event where the engine can lose its connection, else 0.
@@ -213,30 +213,30 @@ class Engine(Protocol):
         """
         ...
 
-    def lost(self, connection: Connection) -> bool:
+    def lost(self, connection: SqlConnection) -> bool:
         """Whether a connection is of no more use."""
         ...
 
-    def insert(self, connection: Connection, events: Sequence[Event]) -> list[bool]:
+    def insert(self, connection: SqlConnection, events: Sequence[Event]) -> list[bool]:
         """Puts events in, except those with a key that is known or comes a second time.
 
         Says for each whether it was new. Raises `ConflictError` where a key is known with another content.
         """
         ...
 
-    def rewrite(self, connection: Connection) -> None:
+    def rewrite(self, connection: SqlConnection) -> None:
         """Outside of a transaction: has tables hold nothing but what is in them."""
         ...
 
-    def empty_log(self, connection: Connection) -> bool:
+    def empty_log(self, connection: SqlConnection) -> bool:
         """Outside of a transaction: has the log hold nothing; False while somebody reads in it."""
         ...
 
-    def reading(self) -> AbstractContextManager[Connection]:
+    def reading(self) -> AbstractContextManager[SqlConnection]:
         """A connection to read with, for a moment."""
         ...
 
-    def reader(self) -> Connection:
+    def reader(self) -> SqlConnection:
         """A connection to read with, for whoever asks; may be passed from thread to thread."""
         ...
 
@@ -296,7 +296,7 @@ def content(event: Event) -> tuple[Any, ...]:
     return event.user, event.item, event.kind, event.value, event.quantity
 
 
-def kept_under(connection: Connection, keys: Sequence[str]) -> dict[str, Event]:
+def kept_under(connection: SqlConnection, keys: Sequence[str]) -> dict[str, Event]:
     """What is kept under keys."""
     known: dict[str, Event] = {}
     for start in range(0, len(keys), MANY):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from crossaisle.errors import StoreError
 from crossaisle.serve.store.deleted_users import keyed
-from crossaisle.serve.store.engine import VERSION, Connection
+from crossaisle.serve.store.engine import VERSION, SqlConnection
 
 PEOPLE_KEY, UNCLEAN = "people_key", "unclean"
 """Rows of the table `meta`: what digests of people are made with; that files hold what was deleted."""
@@ -21,10 +21,10 @@ class Step(NamedTuple):
 
     before: Sequence[str]
     """Statements, before tables that are missing are made."""
-    after: Callable[[Connection], None]
+    after: Callable[[SqlConnection], None]
 
 
-def bring_up(connection: Connection, name: str, found: int, tables: Sequence[str]) -> None:
+def bring_up(connection: SqlConnection, name: str, found: int, tables: Sequence[str]) -> None:
     """Within a transaction: all tables, whatever version was `found`; 0 for a new store.
 
     Raises `StoreError` for a version that is newer than this.
@@ -40,32 +40,32 @@ def bring_up(connection: Connection, name: str, found: int, tables: Sequence[str
         step.after(connection)
 
 
-def people_key(connection: Connection) -> bytes:
+def people_key(connection: SqlConnection) -> bytes:
     """What digests of people are made with; the same for all who serve from a store."""
     return _value(connection, PEOPLE_KEY) or b""
 
 
-def mark_unclean(connection: Connection) -> None:
+def mark_unclean(connection: SqlConnection) -> None:
     """Within a transaction that deletes: files hold what was deleted until they are cleaned."""
     connection.execute(_ANEW, (UNCLEAN, secrets.token_bytes(8)))
 
 
-def unclean(connection: Connection) -> bytes | None:
+def unclean(connection: SqlConnection) -> bytes | None:
     """The mark of the last transaction that deleted; None where everything is clean."""
     return _value(connection, UNCLEAN)
 
 
-def _value(connection: Connection, name: str) -> bytes | None:
+def _value(connection: SqlConnection, name: str) -> bytes | None:
     found = connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
     return None if found is None else bytes(found[0])
 
 
-def mark_clean(connection: Connection, mark: bytes) -> None:
+def mark_clean(connection: SqlConnection, mark: bytes) -> None:
     """Takes the mark away, unless something was deleted since it was read."""
     connection.execute("DELETE FROM meta WHERE name = ? AND value = ?", (UNCLEAN, mark))
 
 
-def _keyed_people(connection: Connection) -> None:
+def _keyed_people(connection: SqlConnection) -> None:
     """Digests without a key become digests with one, also in the audit log, which shows their beginnings."""
     key, now = people_key(connection), time.time()
     digests = [bytes(row[0]) for row in connection.execute("SELECT digest FROM forgotten_1").fetchall()]

@@ -24,11 +24,11 @@ from crossaisle.serve.live.event_counts import ARRIVALS
 from crossaisle.serve.store.deleted_users import Dated, Forgotten
 from crossaisle.serve.store.engine import (
     COLUMNS,
-    Connection,
     Engine,
     Event,
     Holding,
     Picture,
+    SqlConnection,
     Trouble,
     conflict,
 )
@@ -36,7 +36,7 @@ from crossaisle.serve.store.migrations import mark_unclean, people_key
 from crossaisle.serve.store.writer import Busy, Kept, Unreachable, Writer
 
 if TYPE_CHECKING:
-    from crossaisle.serve.workers.shared_state import Seat
+    from crossaisle.serve.workers.shared_state import WorkerSlot
 
 __all__ = ["Busy", "Event", "Kept", "Picture", "Store", "Unreachable"]
 T = TypeVar("T")
@@ -76,7 +76,7 @@ class Store:
     """One writer thread, many readers. Processes that serve from the same store need seats at one board."""
 
     def __init__(
-        self, place: str | Path, seat: Seat | None = None, *, run: str = "", serving: bool = False
+        self, place: str | Path, seat: WorkerSlot | None = None, *, run: str = "", serving: bool = False
     ) -> None:
         """`place`: a file for SQLite, or `postgresql://USER:PASSWORD@HOST/DATABASE?schema=NAME`. `seat`: of
         this process, where others serve from the same store; then changes are logged for them. `serving`:
@@ -142,7 +142,7 @@ class Store:
 
     # Writing
 
-    def submit(self, work: Callable[[Connection], T]) -> Future[T]:
+    def submit(self, work: Callable[[SqlConnection], T]) -> Future[T]:
         """Runs `work` in a transaction of the writer thread; done when it is on the disk.
 
         `work` may run more than once. Raises `Busy` at once when too many writes are waiting, and
@@ -158,7 +158,7 @@ class Store:
         """
         return self.writer.put(self._put, events)
 
-    def _put(self, connection: Connection, events: Sequence[Event]) -> list[bool | None]:
+    def _put(self, connection: SqlConnection, events: Sequence[Event]) -> list[bool | None]:
         covered = self._people.covered(connection, events)
         if True not in covered:
             return [*self.engine.insert(connection, events)]
@@ -193,7 +193,7 @@ class Store:
             if one is not None
         ]
 
-        def work(connection: Connection) -> None:
+        def work(connection: SqlConnection) -> None:
             if rows:
                 connection.executemany(_PUT.format("items"), rows)
             if gone:
@@ -208,7 +208,7 @@ class Store:
     def put_user(self, user: str, attributes: dict[str, Any]) -> Future[None]:
         """Keeps the attributes of a person."""
 
-        def work(connection: Connection) -> None:
+        def work(connection: SqlConnection) -> None:
             body = json.dumps(attributes, ensure_ascii=False)
             connection.execute(_PUT.format("users"), (user, body))
 
@@ -221,7 +221,7 @@ class Store:
         """
         digest = self.digest_of(user)
 
-        def work(connection: Connection) -> Deleted:
+        def work(connection: SqlConnection) -> Deleted:
             known = connection.execute("SELECT time FROM forgotten WHERE digest = ?", (digest,)).fetchone()
             query = 'SELECT max(time) FROM events WHERE "user" = ?'
             newest = connection.execute(query, (user,)).fetchone()[0]
@@ -244,7 +244,7 @@ class Store:
     def forget_shown(self, user: str, before: float) -> Future[None]:
         """Deletes what was logged about a person by those who did not know yet."""
 
-        def work(connection: Connection) -> None:
+        def work(connection: SqlConnection) -> None:
             query = 'DELETE FROM exposures WHERE "user" = ? AND time <= ?'
             if connection.execute(query, (user, before)).rowcount:
                 mark_unclean(connection)
@@ -261,11 +261,11 @@ class Store:
         """What is kept of a person who was deleted."""
         return self._people.digest(user)
 
-    def covered(self, connection: Connection, several: Sequence[Dated]) -> list[bool]:
+    def covered(self, connection: SqlConnection, several: Sequence[Dated]) -> list[bool]:
         """Within a transaction: which of these a deletion of their person covers."""
         return self._people.covered(connection, several)
 
-    def log_changes(self, connection: Connection, what: str, names: Iterable[str], body: str = "") -> None:
+    def log_changes(self, connection: SqlConnection, what: str, names: Iterable[str], body: str = "") -> None:
         """Within a transaction: what other workers must take in. A thing is kept once, with a new number."""
         if self._logs:
             seq = connection.execute("SELECT coalesce(max(seq), 0) + 1 FROM changes").fetchone()[0]
@@ -274,7 +274,7 @@ class Store:
     def put_active(self, body: dict[str, str], deed: Deed | None = None) -> Future[None]:
         """Tells the other workers which model to serve, and the audit log who chose it."""
 
-        def work(connection: Connection) -> None:
+        def work(connection: SqlConnection) -> None:
             self.log_changes(connection, "model", [""], json.dumps(body))
             audit(connection, deed)
 
@@ -287,7 +287,7 @@ class Store:
     # Reading
 
     @contextmanager
-    def reading(self) -> Iterator[Connection]:
+    def reading(self) -> Iterator[SqlConnection]:
         """A connection that must only read; `StoreError` where the database does not answer."""
         try:
             with self.engine.reading() as connection:
@@ -400,7 +400,7 @@ class Store:
             self._holding = None
 
 
-def audit(connection: Connection, deed: Deed | None, when: float | None = None) -> None:
+def audit(connection: SqlConnection, deed: Deed | None, when: float | None = None) -> None:
     """Within the transaction of a deed: its line in the audit log; there is none without the other."""
     if deed is not None:
         row = time.time() if when is None else when, *deed
@@ -424,7 +424,7 @@ _FORGET = (
 )
 
 
-def latest_times(connection: Connection, n: int, upto: int = 2**62) -> list[float]:
+def latest_times(connection: SqlConnection, n: int, upto: int = 2**62) -> list[float]:
     """Times of the `n` events that came last up to a number, in the order in which they came."""
     query = "SELECT time FROM events WHERE seq <= ? ORDER BY seq DESC LIMIT ?"
     return [row[0] for row in connection.execute(query, (upto, n))][::-1]

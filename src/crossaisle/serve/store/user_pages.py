@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from crossaisle.serve.experiments.log import ExperimentLog
-from crossaisle.serve.service import Service
+from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.engine import COLUMNS, Event
 from crossaisle.serve.store.store import Store
 
@@ -36,7 +36,7 @@ def _count(connection: Any, table: str, user: str) -> int:
     return int(connection.execute(query, (user,)).fetchone()[0])
 
 
-async def known(service: Service, user: str) -> bool:
+async def known(service: ShopService, user: str) -> bool:
     """Whether anything is, or was before the person was deleted."""
     if service.live.is_forgotten(user) or service.live.of(user).items:
         return True

@@ -17,12 +17,12 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from crossaisle.errors import StoreError, cleaned
-from crossaisle.serve.store.engine import COLUMNS, PROBE, Connection, Engine, Event, Trouble
+from crossaisle.serve.store.engine import COLUMNS, PROBE, Engine, Event, SqlConnection, Trouble
 from crossaisle.serve.store.health import Condition
 from crossaisle.serve.store.sqlite.cleaning import AGAIN_SECONDS, Cleaning
 
 if TYPE_CHECKING:
-    from crossaisle.serve.workers.shared_state import Seat
+    from crossaisle.serve.workers.shared_state import WorkerSlot
 
 T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ class Kept(NamedTuple):
     """Those that a deletion of their person covers: not kept."""
 
 
-Put = Callable[[Connection, Sequence[Event]], Sequence[bool | None]]
+Put = Callable[[SqlConnection, Sequence[Event]], Sequence[bool | None]]
 """Puts events in; says of each whether it was new, and None where it is covered by a deletion."""
 
 
@@ -68,7 +68,7 @@ class Writer:
     """Runs work in transactions. A future is done when its work is on the disk."""
 
     def __init__(
-        self, engine: Engine, seat: Seat | None = None, *, run: str = "", serving: bool = False
+        self, engine: Engine, seat: WorkerSlot | None = None, *, run: str = "", serving: bool = False
     ) -> None:
         """`seat`: where several workers write to the same store. `run`: of the service; `serving`: whether
         this process marks the store with it, or expects the mark to be there.
@@ -84,13 +84,13 @@ class Writer:
         self._doubtful = self._told = False
         self._beginning: float | None = None
         """Since when a transaction waits to begin."""
-        self._connection: Connection | None = self._first()
+        self._connection: SqlConnection | None = self._first()
         self.late: deque[list[Event]] = deque()
         """Events that turned out to be kept although their commit was not heard of."""
         self._thread = threading.Thread(target=self._loop, name="store", daemon=True)
         self._thread.start()
 
-    def _first(self) -> Connection | None:
+    def _first(self) -> SqlConnection | None:
         """None for a store that can only be read at the moment; raises what keeps it from being opened."""
         if self._run and not self._claiming:
             self._engine.expect(self._run)
@@ -110,7 +110,7 @@ class Writer:
             raise
         return connection
 
-    def _marked(self, connection: Connection) -> None:
+    def _marked(self, connection: SqlConnection) -> None:
         """Has the store be this run's; again where it could not be written."""
         if not self._run:
             return
@@ -147,7 +147,7 @@ class Writer:
         if trouble is not None:
             self._condition.failed(trouble)
 
-    def submit(self, work: Callable[[Connection], T]) -> Future[T]:
+    def submit(self, work: Callable[[SqlConnection], T]) -> Future[T]:
         """Runs `work` soon. Raises `Busy` and `Unreachable` at once."""
         return self._submit(work)
 
@@ -247,7 +247,7 @@ class Writer:
             else:
                 self._back(connection)
 
-    def _look(self, connection: Connection) -> None:
+    def _look(self, connection: SqlConnection) -> None:
         """Begins a transaction, as a write does, and really writes where that has failed."""
         failing = bool(self._condition.reason) and not self._condition.lasting
         with nullcontext() if self._seat is None else self._seat.writing():
@@ -261,7 +261,7 @@ class Writer:
             connection.execute("UPDATE service SET probe = NULL")
             self._condition.worked()
 
-    def _started(self, connection: Connection) -> None:
+    def _started(self, connection: SqlConnection) -> None:
         self._beginning = began = time.monotonic()
         try:
             while True:
@@ -276,7 +276,7 @@ class Writer:
         finally:
             self._beginning = None
 
-    def _back(self, connection: Connection) -> None:
+    def _back(self, connection: SqlConnection) -> None:
         try:
             connection.execute("ROLLBACK")
         except self._engine.errors:
@@ -325,7 +325,7 @@ class Writer:
         return cleaned(error, str(self._engine.path))[:200]
 
     @staticmethod
-    def _newest(connection: Connection) -> int:
+    def _newest(connection: SqlConnection) -> int:
         return int(connection.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0])
 
     # Transactions
@@ -343,7 +343,7 @@ class Writer:
         for task in tasks:
             task.future.set_exception(self._unreachable())
 
-    def _transaction(self, connection: Connection, tasks: list[_Task]) -> None:
+    def _transaction(self, connection: SqlConnection, tasks: list[_Task]) -> None:
         """All tasks in one transaction; one that fails is undone alone."""
         with nullcontext() if self._seat is None else self._seat.writing():
             outcomes = self._committed(connection, tasks)
@@ -356,7 +356,7 @@ class Writer:
                 task.future.set_exception(problem)
 
     def _committed(
-        self, connection: Connection, tasks: list[_Task]
+        self, connection: SqlConnection, tasks: list[_Task]
     ) -> list[tuple[_Task, Any, Exception | None]]:
         """What came of each task, once it is on the disk; nothing where all were told of a failure."""
         outcomes: list[tuple[_Task, Any, Exception | None]] = []
@@ -384,7 +384,7 @@ class Writer:
         self._condition.worked()
         return outcomes
 
-    def _do(self, connection: Connection, part: list[_Task]) -> list[tuple[_Task, Any, Exception | None]]:
+    def _do(self, connection: SqlConnection, part: list[_Task]) -> list[tuple[_Task, Any, Exception | None]]:
         connection.execute("SAVEPOINT task")
         try:
             values = self._values(connection, part)
@@ -401,14 +401,14 @@ class Writer:
         connection.execute("RELEASE task")
         return [(task, value, None) for task, value in zip(part, values, strict=True)]
 
-    def _values(self, connection: Connection, part: list[_Task]) -> list[Any]:
+    def _values(self, connection: SqlConnection, part: list[_Task]) -> list[Any]:
         if part[0].events is None:
             return [task.work(connection) for task in part]
         together = [event for task in part for event in task.events or ()]
         new = iter(part[0].work(connection, together))
         return [_kept(task.events or (), list(islice(new, len(task.events or ())))) for task in part]
 
-    def _undo(self, connection: Connection, tasks: list[_Task], error: Exception) -> None:
+    def _undo(self, connection: SqlConnection, tasks: list[_Task], error: Exception) -> None:
         if self._engine.lost(connection):
             raise _LostError from error
         self._back(connection)

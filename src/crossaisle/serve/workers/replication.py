@@ -1,4 +1,4 @@
-"""`Following`: one of several workers takes in what the others wrote to the store they share.
+"""`Replica`: one of several workers takes in what the others wrote to the store they share.
 
 Two kinds of things. Events and forgotten people are read before the next answer: whoever asks waits for that.
 A change of the catalogue, of the model or of the experiments takes longer: it is made in the background, and
@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from crossaisle.errors import StoreError, cleaned
 from crossaisle.serve.live.event_counts import ARRIVALS
-from crossaisle.serve.store.engine import COLUMNS, Connection, Event
+from crossaisle.serve.store.engine import COLUMNS, Event, SqlConnection
 from crossaisle.serve.store.store import Store, latest_times
-from crossaisle.serve.workers.shared_state import APPLIED, READ, SERVING, Seat
+from crossaisle.serve.workers.shared_state import APPLIED, READ, SERVING, WorkerSlot
 
 if TYPE_CHECKING:
-    from crossaisle.serve.service import Service
+    from crossaisle.serve.service import ShopService
 
 _LOG = logging.getLogger(__name__)
 POLL_SECONDS = 0.02
@@ -71,12 +71,12 @@ class News:
     """Times of the latest events that were counted before; [] where nobody was forgotten."""
 
 
-class Following:
+class Replica:
     """Of one shop in one worker. Numbers are read before anything else is: what comes later is taken in twice
     rather than not at all, and taking a change in twice changes nothing.
     """
 
-    def __init__(self, store: Store, seat: Seat, run: str) -> None:
+    def __init__(self, store: Store, seat: WorkerSlot, run: str) -> None:
         """`run`: what tells this run of the service from earlier ones, whose active model does not matter."""
         self.store, self.seat, self.run = store, seat, run
         self.event = 0
@@ -84,7 +84,7 @@ class Following:
         self.latest: tuple[str, str] | None = None
         """Active and previous model, where they were switched in this run."""
         self._commits = -1
-        self._connection: Connection | None = None
+        self._connection: SqlConnection | None = None
         self._thread = ThreadPoolExecutor(1, "following")
         self._pending: list[Change] = []
         self._pull: asyncio.Task[None] | None = None
@@ -99,7 +99,7 @@ class Following:
         self.applied = self.read
         self._publish()
 
-    def bind(self, service: Service) -> None:
+    def bind(self, service: ShopService) -> None:
         """Whose memory it is."""
         self._service = service
 
@@ -167,7 +167,7 @@ class Following:
                     connection.close()
             raise StoreError(f"{self.store.name}: {cleaned(error, str(self.store.path))[:200]}") from error
 
-    def _read(self, connection: Connection) -> News:
+    def _read(self, connection: SqlConnection) -> News:
         """Runs in a thread; the memory it looks at is changed by the event loop only."""
         query = f"SELECT seq, {COLUMNS} FROM events WHERE seq > ? ORDER BY seq LIMIT {PORTION}"
         events = [(seq, Event(*row)) for seq, *row in connection.execute(query, (self.event,))]

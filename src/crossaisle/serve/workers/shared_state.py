@@ -1,4 +1,4 @@
-"""`Board`: numbers that the workers of one service share, in a file without a name that each of them maps.
+"""`SharedState`: numbers that the workers of one service share, in a nameless file that each maps.
 
 Every number has one process that writes it, so that nothing needs an atomic addition; 8 bytes are written
 at once. A worker that dies leaves its numbers behind and the next one in its place goes on from there. Why
@@ -33,7 +33,7 @@ WAIT_SECONDS = 60.0
 """A change that not every worker has taken in after this time is answered with 503; it is kept."""
 
 
-class Board:
+class SharedState:
     """All shops, all workers."""
 
     def __init__(self, fd: int, shops: Sequence[str], workers: int) -> None:
@@ -43,7 +43,7 @@ class Board:
         self.numbers = memoryview(self._map).cast("q")
 
     @classmethod
-    def create(cls, shops: Sequence[str], workers: int) -> Board:
+    def create(cls, shops: Sequence[str], workers: int) -> SharedState:
         """A new one; it is gone when the last process that has it open ends, however that ends."""
         try:
             import fcntl  # noqa: F401
@@ -53,9 +53,9 @@ class Board:
             file.truncate(_numbers(len(shops), workers) + len(shops) * workers * REPORT)
             return cls(os.dup(file.fileno()), shops, workers)
 
-    def seat(self, shop: str, worker: int) -> Seat:
+    def seat(self, shop: str, worker: int) -> WorkerSlot:
         """The place of one shop in one worker."""
-        return Seat(self, self.shops.index(shop), worker)
+        return WorkerSlot(self, self.shops.index(shop), worker)
 
     def unmarked(self, shop: str) -> None:
         """Said before any worker is there."""
@@ -91,10 +91,10 @@ class Board:
         os.close(self.fd)
 
 
-class Seat:
+class WorkerSlot:
     """One shop in one worker: its own numbers, and a look at those of the others."""
 
-    def __init__(self, board: Board, shop: int, worker: int) -> None:
+    def __init__(self, board: SharedState, shop: int, worker: int) -> None:
         self.board, self.worker, self._shop = board, worker, shop
         first = shop * board.workers
         self._numbers = board.numbers[first * FIELDS : (first + board.workers) * FIELDS]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats
-from crossaisle.data.splits.cases import Cases
+from crossaisle.data.splits.cases import EvalCases
 from crossaisle.data.vocabulary import Rows
 from crossaisle.encoders.whiten import Whitening
 from crossaisle.progress import bar
@@ -74,7 +74,7 @@ class Trainer:
         dataset: Dataset,
         config: TrainConfig,
         *,
-        validation: Cases | None = None,
+        validation: EvalCases | None = None,
         backbone: Backbone | None = None,
         chosen: Examples | None = None,
         catalogue: Catalogue | None = None,

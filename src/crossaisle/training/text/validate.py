@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from crossaisle.data.history import Decay, Floats, Histories
-from crossaisle.data.splits.cases import Cases
+from crossaisle.data.splits.cases import EvalCases
 from crossaisle.data.vocabulary import Rows
 from crossaisle.encoders.whiten import Whitening
 from crossaisle.evaluate.metrics import Relevant, ndcg
@@ -30,11 +30,11 @@ class Held:
     chooses when to stop, nothing else.
     """
 
-    cases: Cases
+    cases: EvalCases
     items: Rows
 
     @classmethod
-    def of(cls, cases: Cases, n_items: int, *, length: int, seed: int) -> Held:
+    def of(cls, cases: EvalCases, n_items: int, *, length: int, seed: int) -> Held:
         """At most `MAX_CASES` cases that have a history and a target; histories cut to `length` items."""
         rng = np.random.default_rng([seed, 4])
         usable = np.flatnonzero((cases.histories.lengths > 0) & (np.diff(cases.target_indptr) > 0))
@@ -45,7 +45,7 @@ class Held:
         rest = np.setdiff1d(np.arange(n_items), needed)
         filler = rng.permutation(rest)[: max(MAX_ITEMS - len(needed), 0)]
         items = np.sort(np.concatenate([needed, filler])).astype(np.int32)
-        return cls(Cases(short, picked.target_indptr, picked.target, picked.mask_seen), items)
+        return cls(EvalCases(short, picked.target_indptr, picked.target, picked.mask_seen), items)
 
     @torch.no_grad()
     def ndcg(self, towers: Towers) -> float:
@@ -99,7 +99,7 @@ class Held:
         return gains
 
 
-def apart(cases: Cases, seed: int) -> tuple[Cases, Cases]:
+def apart(cases: EvalCases, seed: int) -> tuple[EvalCases, EvalCases]:
     """Cases that decide when to stop, and others that judge what came out: chosen on, a figure flatters."""
     usable = np.flatnonzero((cases.histories.lengths > 0) & (np.diff(cases.target_indptr) > 0))
     order = np.random.default_rng([seed, 9]).permutation(usable)

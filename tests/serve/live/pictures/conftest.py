@@ -17,7 +17,7 @@ from crossaisle.models.scorers.item_knn import ItemKNN
 from crossaisle.models.scorers.picture_similarity import PictureSimilarity
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.recommend.recommender import Recommender
-from crossaisle.serve.service import Service
+from crossaisle.serve.service import ShopService
 from tests.encoders.tiny_pictures import png, vision_encoder
 from tests.models.scorers.test_picture_similarity import with_pictures
 from tests.models.shops import tiny_shop
@@ -82,8 +82,8 @@ def gallery() -> Iterator[tuple[str, list[str]]]:
 
 
 @pytest.fixture
-def seeing(models: Path, tmp_path: Path, gallery: tuple[str, list[str]]) -> Iterator[Service]:
-    opened = Service.open(models / "seeing", tmp_path / "s.sqlite", models, image_hosts=[gallery[0]])
+def seeing(models: Path, tmp_path: Path, gallery: tuple[str, list[str]]) -> Iterator[ShopService]:
+    opened = ShopService.open(models / "seeing", tmp_path / "s.sqlite", models, image_hosts=[gallery[0]])
     yield opened
     opened.close()
 

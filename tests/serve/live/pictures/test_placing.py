@@ -19,18 +19,18 @@ from crossaisle.client import Client
 from crossaisle.errors import ConfigError, ServiceError
 from crossaisle.models.scorers.picture_similarity import PictureSimilarity
 from crossaisle.recommend.recommender import Recommender
-from crossaisle.serve.live.recommender import new_items, pictures
+from crossaisle.serve.live import new_items, pictures
 from crossaisle.serve.refit import fitted_on, with_kept_pictures
 from crossaisle.serve.server.launch import Settings, open_shops
-from crossaisle.serve.service import Service
+from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.store import Store
-from crossaisle.serve.workers.shared_state import Board
+from crossaisle.serve.workers.shared_state import SharedState
 from tests.encoders.tiny_pictures import png
 from tests.serve.conftest import running, talk
 from tests.serve.live.pictures.conftest import BREAD, MILK, PNG, SPADE, place
 
 
-def test_a_picture_that_is_sent_places_an_item(seeing: Service) -> None:
+def test_a_picture_that_is_sent_places_an_item(seeing: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         put = await client.put("/api/items/new1/picture", content=png(SPADE), headers=PNG)
         assert put.status_code == 201, put.text
@@ -60,7 +60,7 @@ def test_a_picture_that_is_sent_places_an_item(seeing: Service) -> None:
     talk(seeing, conversation)
 
 
-def test_a_title_and_a_picture_are_weighed_together(seeing: Service) -> None:
+def test_a_title_and_a_picture_are_weighed_together(seeing: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         # As in the catalogue; the title names bread, and neither is left out.
         await client.put("/api/items/new1", json={"title": "fresh bread"})
@@ -76,7 +76,7 @@ def test_a_title_and_a_picture_are_weighed_together(seeing: Service) -> None:
     talk(seeing, conversation)
 
 
-def test_an_address_is_fetched_once_and_placed(seeing: Service, gallery: tuple[str, list[str]]) -> None:
+def test_an_address_is_fetched_once_and_placed(seeing: ShopService, gallery: tuple[str, list[str]]) -> None:
     host, asked = gallery
     milk = {"image": f"http://{host}/a.png?token=t"}
 
@@ -107,7 +107,7 @@ def test_an_address_is_fetched_once_and_placed(seeing: Service, gallery: tuple[s
 
 
 def test_a_restart_gives_the_same_answers_and_looks_at_nothing_again(
-    seeing: Service, models: Path, gallery: tuple[str, list[str]], monkeypatch: pytest.MonkeyPatch
+    seeing: ShopService, models: Path, gallery: tuple[str, list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         await client.put("/api/items/new1/picture", content=png(SPADE), headers=PNG)
@@ -116,7 +116,7 @@ def test_a_restart_gives_the_same_answers_and_looks_at_nothing_again(
     talk(seeing, conversation)
     seeing.close()
     monkeypatch.setattr(pictures.Pictures, "look", None)
-    again = Service.open(models / "seeing", seeing.store.path, models)
+    again = ShopService.open(models / "seeing", seeing.store.path, models)
     # Read together in place of one by one, which rounds otherwise.
     for before, after in (
         (seeing.shop.grown.links.toarray(), again.shop.grown.links.toarray()),
@@ -132,12 +132,12 @@ def test_a_restart_gives_the_same_answers_and_looks_at_nothing_again(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="one worker only on Windows")
 def test_other_workers_and_a_restart_have_it_on_both_engines(models: Path, place: str | Path) -> None:
-    board = Board.create([""], 2)
+    board = SharedState.create([""], 2)
     with ExitStack() as stack:
         stack.enter_context(closing(Store(place, run="r", serving=True).handed_over()))
         one, other = (
             stack.enter_context(
-                closing(Service.open(models / "seeing", place, models, seat=board.seat("", n), run="r"))
+                closing(ShopService.open(models / "seeing", place, models, seat=board.seat("", n), run="r"))
             )
             for n in (0, 1)
         )
@@ -163,7 +163,7 @@ def test_other_workers_and_a_restart_have_it_on_both_engines(models: Path, place
                 await service.following.stop()
 
         asyncio.run(run())
-    with closing(Service.open(models / "other", place)) as again:
+    with closing(ShopService.open(models / "other", place)) as again:
         assert again.store.picture("new0") == png(SPADE)
         assert again.store.picture("new1") is None
         np.testing.assert_allclose(
@@ -171,7 +171,7 @@ def test_other_workers_and_a_restart_have_it_on_both_engines(models: Path, place
         )
 
 
-def test_another_encoder_looks_at_what_was_kept(seeing: Service, models: Path) -> None:
+def test_another_encoder_looks_at_what_was_kept(seeing: ShopService, models: Path) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         await client.put("/api/items/new1/picture", content=png(SPADE), headers=PNG)
         first = seeing.kept["new1"].fingerprint
@@ -193,7 +193,7 @@ def test_another_encoder_looks_at_what_was_kept(seeing: Service, models: Path) -
 def test_a_model_without_pictures_places_by_text(
     models: Path, tmp_path: Path, gallery: tuple[str, list[str]]
 ) -> None:
-    service = Service.open(models / "blind", tmp_path / "s.sqlite", models, image_hosts=[gallery[0]])
+    service = ShopService.open(models / "blind", tmp_path / "s.sqlite", models, image_hosts=[gallery[0]])
 
     async def conversation(client: httpx.AsyncClient) -> None:
         answer = await client.put("/api/items/new1/picture", content=png(MILK), headers=PNG)
@@ -208,7 +208,7 @@ def test_a_model_without_pictures_places_by_text(
     talk(service, conversation)
 
 
-def test_items_of_the_model_keep_their_place(seeing: Service) -> None:
+def test_items_of_the_model_keep_their_place(seeing: ShopService) -> None:
     before = seeing.shop.base.score_batch(seeing.shop.base._stored)
 
     async def conversation(client: httpx.AsyncClient) -> None:
@@ -222,7 +222,7 @@ def test_items_of_the_model_keep_their_place(seeing: Service) -> None:
 
 
 def test_what_is_missing_is_said(
-    seeing: Service, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    seeing: ShopService, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def pillow(client: httpx.AsyncClient) -> None:
         content = png(MILK)
@@ -235,7 +235,7 @@ def test_what_is_missing_is_said(
     talk(seeing, pillow)
     copied = tmp_path / "models" / "seeing"
     shutil.copytree(models / "seeing", copied)
-    service = Service.open(copied, tmp_path / "t.sqlite")
+    service = ShopService.open(copied, tmp_path / "t.sqlite")
     (part,) = (p for p in service.shop.base.blend.parts.values() if isinstance(p, PictureSimilarity))
 
     async def weights(client: httpx.AsyncClient) -> None:
@@ -252,7 +252,7 @@ def test_what_is_missing_is_said(
     talk(service, weights)
 
 
-def test_a_refit_looks_at_what_was_kept(seeing: Service, models: Path, tmp_path: Path) -> None:
+def test_a_refit_looks_at_what_was_kept(seeing: ShopService, models: Path, tmp_path: Path) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         await client.put("/api/items/new1/picture", content=png(SPADE), headers=PNG)
         await client.put("/api/items/new2", json={"title": "fresh bread"})
@@ -272,7 +272,9 @@ def test_a_refit_looks_at_what_was_kept(seeing: Service, models: Path, tmp_path:
     assert with_kept_pictures(blind.dataset, blind, seeing.store, seeing.kept, folder) is blind.dataset
 
 
-def test_large_shops_search_for_what_looks_alike(seeing: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_shops_search_for_what_looks_alike(
+    seeing: ShopService, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         await client.put("/api/items/new1/picture", content=png(SPADE), headers=PNG)
         await client.put("/api/items/new2", json={"title": "fresh bread number 3"})
@@ -286,7 +288,7 @@ def test_large_shops_search_for_what_looks_alike(seeing: Service, monkeypatch: p
     talk(seeing, conversation)
 
 
-def test_the_client_sends_pictures(seeing: Service, tmp_path: Path) -> None:
+def test_the_client_sends_pictures(seeing: ShopService, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(png(SPADE))
     with running(seeing) as url, Client(url) as client:
         assert client.put_picture("new1", tmp_path / "a.png").new
@@ -321,7 +323,7 @@ def test_hosts_are_given_at_the_start(models: Path, tmp_path: Path) -> None:
         open_shops(settings(shops=str(file), image_hosts=["img.example"]))
 
 
-def test_without_pictures_nothing_is_loaded_for_them(service: Service) -> None:
+def test_without_pictures_nothing_is_loaded_for_them(service: ShopService) -> None:
     code = (
         "import sys\nfrom crossaisle.serve.api.app import create_app\n"
         "from crossaisle.serve.service import Service\n"
@@ -344,7 +346,7 @@ def test_a_store_of_before_takes_pictures(models: Path, tmp_path: Path) -> None:
     old = Store(place)
     old.submit(lambda connection: connection.execute("DROP TABLE pictures")).result()
     old.close()
-    service = Service.open(models / "seeing", place)
+    service = ShopService.open(models / "seeing", place)
 
     async def conversation(client: httpx.AsyncClient) -> None:
         put = await client.put("/api/items/new1/picture", content=png(SPADE), headers=PNG)

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from crossaisle.encoders import fetching
-from crossaisle.serve.live.recommender import pictures
-from crossaisle.serve.service import Service
+from crossaisle.serve.live import pictures
+from crossaisle.serve.service import ShopService
 from tests.encoders.tiny_pictures import png
 from tests.serve.conftest import talk
 from tests.serve.live.pictures.conftest import MILK, PNG
@@ -36,7 +36,11 @@ from tests.serve.live.pictures.conftest import MILK, PNG
     ],
 )
 def test_pictures_that_are_refused(
-    seeing: Service, gallery: tuple[str, list[str]], image: str, says: str, caplog: pytest.LogCaptureFixture
+    seeing: ShopService,
+    gallery: tuple[str, list[str]],
+    image: str,
+    says: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     image = image.format(host=gallery[0])
 
@@ -58,7 +62,7 @@ def test_pictures_that_are_refused(
 
 
 def test_a_name_that_leads_inside_is_refused(models: Path, tmp_path: Path) -> None:
-    service = Service.open(models / "seeing", tmp_path / "s.sqlite", image_hosts=["img.example"])
+    service = ShopService.open(models / "seeing", tmp_path / "s.sqlite", image_hosts=["img.example"])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fetching, "resolved", lambda host, port: ["169.254.169.254"])
 
@@ -83,7 +87,9 @@ def test_a_name_that_leads_inside_is_refused(models: Path, tmp_path: Path) -> No
     ],
     ids=["empty", "words", "damaged", "large", "text", "video"],
 )
-def test_bodies_that_are_refused(seeing: Service, content: bytes, kind: str, status: int, says: str) -> None:
+def test_bodies_that_are_refused(
+    seeing: ShopService, content: bytes, kind: str, status: int, says: str
+) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         answer = await client.put("/api/items/new1/picture", content=content, headers={"content-type": kind})
         assert answer.status_code == status, answer.text
@@ -94,7 +100,7 @@ def test_bodies_that_are_refused(seeing: Service, content: bytes, kind: str, sta
     talk(seeing, conversation)
 
 
-def test_large_pictures_are_not_unpacked(seeing: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_pictures_are_not_unpacked(seeing: ShopService, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pictures, "PIXELS", 100)
 
     async def conversation(client: httpx.AsyncClient) -> None:
@@ -106,7 +112,7 @@ def test_large_pictures_are_not_unpacked(seeing: Service, monkeypatch: pytest.Mo
 
 
 def test_a_picture_server_that_hangs_holds_up_nothing_else(
-    seeing: Service, gallery: tuple[str, list[str]], monkeypatch: pytest.MonkeyPatch
+    seeing: ShopService, gallery: tuple[str, list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pictures, "WAITING", 4)
     monkeypatch.setattr(pictures, "PATIENCE", 1.0)
@@ -139,7 +145,7 @@ def test_a_picture_server_that_hangs_holds_up_nothing_else(
 
 
 def test_too_many_at_once_are_refused(
-    seeing: Service, gallery: tuple[str, list[str]], monkeypatch: pytest.MonkeyPatch
+    seeing: ShopService, gallery: tuple[str, list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pictures, "MOST", 3)
     batch = [{"id": f"n{i}", "image": f"http://{gallery[0]}/{i}.png"} for i in range(4)]
@@ -153,7 +159,7 @@ def test_too_many_at_once_are_refused(
     talk(seeing, conversation)
 
 
-def test_a_picture_that_takes_too_long_is_refused_and_holds_up_nobody(seeing: Service) -> None:
+def test_a_picture_that_takes_too_long_is_refused_and_holds_up_nobody(seeing: ShopService) -> None:
     out = io.BytesIO()
     Image.new("L", (2_000, 2_000), 128).save(out, "JPEG", progressive=True, quality=50)
     data = out.getvalue()

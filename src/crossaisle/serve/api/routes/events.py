@@ -17,7 +17,7 @@ from crossaisle.serve.api.responses import answered, as_json
 from crossaisle.serve.api.routes.lists import service_of
 from crossaisle.serve.api.schemas import EVENT, LONGEST_ID, event_of
 from crossaisle.serve.api.strict_json import parse
-from crossaisle.serve.service import Added, Service
+from crossaisle.serve.service import Added, ShopService
 from crossaisle.serve.store.engine import known_otherwise
 from crossaisle.serve.store.store import Event
 
@@ -98,7 +98,7 @@ def _numbered(key: str | None, row: int) -> str | None:
 class _Stream:
     """What became of the lines of one request."""
 
-    def __init__(self, service: Service, key: str | None) -> None:
+    def __init__(self, service: ShopService, key: str | None) -> None:
         self._service, self._key = service, key
         self._wrong: list[str] = []
         self._refused, self._total = 0, Added(0, 0, 0)

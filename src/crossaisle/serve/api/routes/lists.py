@@ -12,11 +12,11 @@ from crossaisle.data.query import Placement
 from crossaisle.serve.api.paths import Route
 from crossaisle.serve.api.request_body import Checked, read, takes
 from crossaisle.serve.api.responses import LIST_EXAMPLE, answered, as_json, of_list
-from crossaisle.serve.api.schemas import LONGEST_ID, Level, Question
-from crossaisle.serve.service import Service
+from crossaisle.serve.api.schemas import LONGEST_ID, Level, ListRequest
+from crossaisle.serve.service import ShopService
 
 router = APIRouter(prefix="/api", tags=["lists"], route_class=Route)
-_QUESTION = Checked(Question)
+_QUESTION = Checked(ListRequest)
 LIST = answered(RecommendedList, LIST_EXAMPLE)
 UserId = Annotated[str, Path(min_length=1, max_length=LONGEST_ID, examples=["1609"])]
 ItemId = Annotated[str, Path(min_length=1, max_length=LONGEST_ID, examples=["1024306"])]
@@ -25,9 +25,9 @@ Offset = Annotated[int, Query(ge=0, le=1000, description="Places to pass over, f
 Categories = Annotated[list[Level], Query(max_length=100, default_factory=list)]
 
 
-def service_of(request: Request) -> Service:
+def service_of(request: Request) -> ShopService:
     """The shop that a request names."""
-    service: Service = request.scope["service"]
+    service: ShopService = request.scope["service"]
     return service
 
 
@@ -56,7 +56,7 @@ async def recommend(
     explain: bool = False,
 ) -> Response:
     """A list for a person. Events that were acknowledged count in it."""
-    question = Question(
+    question = ListRequest(
         placement=placement,
         user=user,
         n=n,
@@ -103,7 +103,7 @@ async def goes_with(
     request: Request, item: ItemId, n: N = 10, offset: Offset = 0, explain: bool = False
 ) -> Response:
     """What complements an item, from other categories."""
-    question = Question(placement="goes_with", items=[item], n=n, offset=offset, explain=explain)
+    question = ListRequest(placement="goes_with", items=[item], n=n, offset=offset, explain=explain)
     return of_list(await service_of(request).recommend(question.query(), who_asks(request)), offset)
 
 
@@ -112,7 +112,7 @@ async def similar(
     request: Request, item: ItemId, n: N = 10, offset: Offset = 0, explain: bool = False
 ) -> Response:
     """Substitutes for an item."""
-    question = Question(placement="similar", items=[item], n=n, offset=offset, explain=explain)
+    question = ListRequest(placement="similar", items=[item], n=n, offset=offset, explain=explain)
     return of_list(await service_of(request).recommend(question.query(), who_asks(request)), offset)
 
 
@@ -122,7 +122,7 @@ async def trending(
 ) -> Response:
     """Popular now, the same for everybody."""
     place: Placement = "trending"
-    question = Question(placement=place, n=n, offset=offset, include=include, exclude=exclude)
+    question = ListRequest(placement=place, n=n, offset=offset, include=include, exclude=exclude)
     return of_list(await service_of(request).recommend(question.query(), who_asks(request)), offset)
 
 

@@ -14,7 +14,7 @@ from crossaisle.serve.api.request_body import Checked, read, takes
 from crossaisle.serve.api.responses import answered, as_json
 from crossaisle.serve.api.routes.lists import service_of, who_asks
 from crossaisle.serve.api.schemas import Body
-from crossaisle.serve.service import Service
+from crossaisle.serve.service import ShopService
 
 router = APIRouter(tags=["state"], route_class=Route)
 _MODELS = answered(
@@ -76,7 +76,7 @@ async def ready(request: Request) -> Response:
     Where there are several shops and none is named: at least one of them may be asked. Model and store are
     told to who has a key that may read, and where none is needed.
     """
-    service: Service | None = request.scope["service"]
+    service: ShopService | None = request.scope["service"]
     if service is None or not request.scope["insider"]:
         return as_json({"status": "ready"})
     return as_json({"status": "ready", "model": service.active.name, "store": service.store.state})

@@ -16,8 +16,8 @@ from crossaisle.serve.api.request_body import Checked, read, takes
 from crossaisle.serve.api.responses import answered, as_json
 from crossaisle.serve.api.routes.lists import UserId, service_of, who_asks
 from crossaisle.serve.api.schemas import Attributes, Body, Id, sized
-from crossaisle.serve.service import Service
-from crossaisle.serve.store.store import user_pages
+from crossaisle.serve.service import ShopService
+from crossaisle.serve.store import user_pages
 
 router = APIRouter(prefix="/api/users", tags=["people"], route_class=Route)
 PAGE, LONGEST_PAGE = 1_000, 10_000
@@ -78,7 +78,7 @@ async def show_user(request: Request) -> Response:
     return await _shown(service_of(request), asked.user, asked.n, asked.after, asked.shown_after)
 
 
-async def _shown(service: Service, user: str, n: int, after: int, shown_after: int) -> Response:
+async def _shown(service: ShopService, user: str, n: int, after: int, shown_after: int) -> Response:
     shop = service.shop
     row = -1 if service.live.is_forgotten(user) else shop.dataset.user_ids.get(user)
     past = shop._stored.items_of(row).tolist() if row >= 0 else []

@@ -29,10 +29,10 @@ from crossaisle.serve.store.engine import (
     COLUMNS,
     TABLES,
     VERSION,
-    Connection,
     Cursor,
     Displaced,
     Event,
+    SqlConnection,
     Trouble,
     fresh_ones,
     kept_under,
@@ -104,7 +104,7 @@ class PostgresEngine:
         """By an advisory lock of a session that is kept open."""
         return SessionHolding(self.name, self._lockable, self.errors, _HELD)
 
-    def _lockable(self, name: str) -> Connection:
+    def _lockable(self, name: str) -> SqlConnection:
         connection = self._open()
         try:
             self._make_schema(connection)
@@ -114,7 +114,7 @@ class PostgresEngine:
             raise
         return connection
 
-    def claim(self, connection: Connection, run: str) -> None:
+    def claim(self, connection: SqlConnection, run: str) -> None:
         """Writes the mark."""
         connection.execute(CLAIM, (run,))
         self._mark = run
@@ -123,7 +123,7 @@ class PostgresEngine:
         """The mark is looked for once there is a connection."""
         self._mark = run
 
-    def settled(self, connection: Connection) -> int:
+    def settled(self, connection: SqlConnection) -> int:
         """The number of the last event; the mark is read on the same way."""
         query = "SELECT (SELECT coalesce(max(seq), 0) FROM events), (SELECT run FROM service)"
         number, mark = connection.execute(query).fetchone()
@@ -148,7 +148,7 @@ class PostgresEngine:
         """The server looks after its files."""
         return "", None
 
-    def connect(self) -> Connection:
+    def connect(self) -> SqlConnection:
         """The writer's connection; makes schema and tables."""
         connection = self._open()
         try:
@@ -201,11 +201,11 @@ class PostgresEngine:
             connection.execute("SET default_transaction_read_only = on")
         return wrapped
 
-    def lost(self, connection: Connection) -> bool:
+    def lost(self, connection: SqlConnection) -> bool:
         """Whether the server is gone, as far as this connection knows."""
         return isinstance(connection, _Sql) and connection.raw.closed
 
-    def insert(self, connection: Connection, events: Sequence[Event]) -> list[bool]:
+    def insert(self, connection: SqlConnection, events: Sequence[Event]) -> list[bool]:
         """Puts new events in, with one statement."""
         if not events:
             return []
@@ -216,16 +216,16 @@ class PostgresEngine:
         before = {event.key for event in events if event.key is not None} - fresh
         return fresh_ones(events, kept_under(connection, list(before)))
 
-    def rewrite(self, connection: Connection) -> None:
+    def rewrite(self, connection: SqlConnection) -> None:
         """Takes dead rows out of the pages, as far as no reader may still see them."""
         connection.execute("VACUUM events, exposures, users, forgotten")
 
-    def empty_log(self, connection: Connection) -> bool:
+    def empty_log(self, connection: SqlConnection) -> bool:
         """Nothing: the log is the server's."""
         return True
 
     @contextmanager
-    def reading(self) -> Iterator[Connection]:
+    def reading(self) -> Iterator[SqlConnection]:
         """The one connection that is kept for reading; opened again where it was lost."""
         with self._lock:
             if self._reader is not None:
@@ -238,7 +238,7 @@ class PostgresEngine:
                 self._reader = self._open(read_only=True)
             yield self._reader
 
-    def reader(self) -> Connection:
+    def reader(self) -> SqlConnection:
         """A read-only connection."""
         return self._open(read_only=True)
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from crossaisle.errors import StoreError
-from crossaisle.serve.store.engine import Connection
+from crossaisle.serve.store.engine import SqlConnection
 from crossaisle.serve.store.sqlite.file_lock import HOLD_SECONDS, LOOK_SECONDS, described, refusal
 
 _LOG = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ class SessionHolding:
     def __init__(
         self,
         name: str,
-        connect: Callable[[str], Connection],
+        connect: Callable[[str], SqlConnection],
         errors: tuple[type[Exception], ...],
         number: int,
     ) -> None:
@@ -45,7 +45,7 @@ class SessionHolding:
         """
         self._name, self._connect, self._errors, self._number = name, connect, errors, number
         self._failures: tuple[type[Exception], ...] = (StoreError, *errors)
-        self._connection: Connection | None = self._taken(HOLD_SECONDS)
+        self._connection: SqlConnection | None = self._taken(HOLD_SECONDS)
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="holding", daemon=True)
         self._thread.start()
@@ -56,7 +56,7 @@ class SessionHolding:
         self._thread.join()
         self._drop()
 
-    def _taken(self, patience: float) -> Connection:
+    def _taken(self, patience: float) -> SqlConnection:
         connection = self._connect(f"crossaisle: {described()}")
         end = time.monotonic() + patience
         try:

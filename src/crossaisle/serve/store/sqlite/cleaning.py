@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from typing import NamedTuple
 
 from crossaisle.errors import cleaned
-from crossaisle.serve.store.engine import Connection, Engine
+from crossaisle.serve.store.engine import Engine, SqlConnection
 from crossaisle.serve.store.migrations import mark_clean, unclean
 
 _LOG = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class Cleaning:
         """Whether there may be something to do."""
         return self._due or bool(self._asked)
 
-    def attempt(self, connection: Connection) -> None:
+    def attempt(self, connection: SqlConnection) -> None:
         """Outside of a transaction, while nobody else writes; no more than half of the time."""
         start = time.monotonic()
         if start >= self._next:
@@ -69,7 +69,7 @@ class Cleaning:
             self._due = True
             self._asked.popleft().future.set_result(False)
 
-    def _cleaned(self, connection: Connection) -> bool:
+    def _cleaned(self, connection: SqlConnection) -> bool:
         try:
             mark = unclean(connection)
             if mark is None:

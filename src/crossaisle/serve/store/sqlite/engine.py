@@ -15,9 +15,9 @@ from crossaisle.serve.store.engine import (
     COLUMNS,
     TABLES,
     VERSION,
-    Connection,
     Displaced,
     Event,
+    SqlConnection,
     Trouble,
     fresh_ones,
     kept_under,
@@ -75,7 +75,7 @@ class SqliteEngine:
         """By a lock on a file beside it."""
         return FileHolding(self.path)
 
-    def connect(self) -> Connection:
+    def connect(self) -> SqlConnection:
         """The writer's connection; makes folder, file and tables."""
         self._file.check_place()
         self._file.recognise()
@@ -126,7 +126,7 @@ class SqliteEngine:
 
     # Serving from it
 
-    def claim(self, connection: Connection, run: str) -> None:
+    def claim(self, connection: SqlConnection, run: str) -> None:
         """Looks whether the file is whole, and writes the mark into it."""
         self._serve()
         self._file.warn()
@@ -164,7 +164,7 @@ class SqliteEngine:
             self._serving = True
             self._file.opened()
 
-    def settled(self, connection: Connection) -> int:
+    def settled(self, connection: SqlConnection) -> int:
         """Whether file and mark are still there."""
         if self._serving:
             self._file.check()
@@ -231,11 +231,11 @@ class SqliteEngine:
         found = self.path.stat()
         return found.st_mtime_ns, found.st_size
 
-    def lost(self, connection: Connection) -> bool:
+    def lost(self, connection: SqlConnection) -> bool:
         """Never: a file that goes away stays open."""
         return False
 
-    def insert(self, connection: Connection, events: Sequence[Event]) -> list[bool]:
+    def insert(self, connection: SqlConnection, events: Sequence[Event]) -> list[bool]:
         """Puts new events in."""
         keys = {event.key for event in events if event.key is not None}
         fresh = fresh_ones(events, kept_under(connection, list(keys)))
@@ -243,7 +243,7 @@ class SqliteEngine:
         connection.executemany(f"INSERT INTO events ({COLUMNS}) VALUES (?,?,?,?,?,?,?)", rows)
         return fresh
 
-    def rewrite(self, connection: Connection) -> None:
+    def rewrite(self, connection: SqlConnection) -> None:
         """Rewrites the file: pages that were split or joined hold copies of rows that were deleted since."""
         connection.execute("PRAGMA temp_store=FILE")  # what is copied may be larger than the memory should be
         try:
@@ -251,7 +251,7 @@ class SqliteEngine:
         finally:
             connection.execute("PRAGMA temp_store=MEMORY")
 
-    def empty_log(self, connection: Connection) -> bool:
+    def empty_log(self, connection: SqlConnection) -> bool:
         """Takes the log over into the file, at once or not at all."""
         connection.execute("PRAGMA busy_timeout=0")
         try:
@@ -261,12 +261,12 @@ class SqliteEngine:
         return not busy
 
     @contextmanager
-    def reading(self) -> Iterator[Connection]:
+    def reading(self) -> Iterator[SqlConnection]:
         """A read-only connection of its own."""
         with closing(self.reader()) as connection:
             yield connection
 
-    def reader(self) -> Connection:
+    def reader(self) -> SqlConnection:
         """A read-only connection; `Displaced` where the file at the path is another one."""
         return self._file.reader(frozen=self._frozen)
 
@@ -283,7 +283,7 @@ class SqliteEngine:
                 connection.interrupt()
 
 
-def _wrong(connection: Connection) -> str:
+def _wrong(connection: SqlConnection) -> str:
     """What SQLite finds wrong with the pages of a file; "" for nothing."""
     try:
         (said,) = connection.execute("PRAGMA quick_check(1)").fetchone()
