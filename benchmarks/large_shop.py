@@ -198,7 +198,7 @@ def compare(folder: Path, people: int, *, seed: int = 1) -> dict[str, dict[str, 
     for label, filters in FILTERS.items():
         sums = dict.fromkeys(("shared", "score_kept", "searched_ms", "all_scored_ms"), 0.0)
         for name in names:
-            query = Query(user=name, k=10, **filters)
+            query = Query(user=name, n=10, **filters)
             start = time.perf_counter()
             (found,) = shop.slow([query])
             between = time.perf_counter()

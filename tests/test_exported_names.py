@@ -30,6 +30,6 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 
 def test_a_star_import_works_in_a_fresh_process() -> None:
-    code = "from crossaisle import *; print(Query(user='u', k=3).k, Recommender.__name__)"
+    code = "from crossaisle import *; print(Query(user='u', n=3).n, Recommender.__name__)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "3 Recommender\n", done.stderr

@@ -29,9 +29,9 @@ def test_a_run_leaves_everything(done: Path) -> None:
 
 def test_its_model_answers(done: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = str(done / "model")
-    assert cli.run(["recommend", model, "--user", "c0", "-k", "3", "--placement", "discover"]) == 0
-    assert cli.run(["goes-with", model, "--item", "milk1", "-k", "3", "--explain"]) == 0
-    assert cli.run(["similar", model, "--item", "milk1", "-k", "3"]) == 0
+    assert cli.run(["recommend", model, "--user", "c0", "-n", "3", "--placement", "discover"]) == 0
+    assert cli.run(["goes-with", model, "--item", "milk1", "-n", "3", "--explain"]) == 0
+    assert cli.run(["similar", model, "--item", "milk1", "-n", "3"]) == 0
     assert cli.run(["explain", model, "--user", "c0", "--item", "bread1"]) == 0
     assert cli.run(["describe", model]) == 0
     assert "Traceback" not in capsys.readouterr().err

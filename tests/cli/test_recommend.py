@@ -34,10 +34,10 @@ def ask(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
 
 
 def test_a_list_for_a_user(capsys: pytest.CaptureFixture[str]) -> None:
-    answer = ask(capsys, "recommend", "m", "--user", "u0", "-k", "5")
+    answer = ask(capsys, "recommend", "m", "--user", "u0", "-n", "5")
     assert [item["rank"] for item in answer["items"]] == [1, 2, 3, 4, 5]
     assert answer["user"] == "u0"
-    assert cli.run(["recommend", "m", "--user", "u0", "-k", "5", "--explain"]) == 0
+    assert cli.run(["recommend", "m", "--user", "u0", "-n", "5", "--explain"]) == 0
     out = capsys.readouterr().out
     for item in answer["items"]:
         assert item["item_id"] in out
@@ -68,10 +68,10 @@ def test_every_control_reaches_the_query(
 
 
 def test_items_in_view(capsys: pytest.CaptureFixture[str]) -> None:
-    along = ask(capsys, "goes-with", "m", "--item", "milk1", "-k", "3")
+    along = ask(capsys, "goes-with", "m", "--item", "milk1", "-n", "3")
     assert along["items"]
     assert all(not item["category"].startswith("Dairy") for item in along["items"])
-    alike = ask(capsys, "similar", "m", "--item", "milk1", "-k", "3")
+    alike = ask(capsys, "similar", "m", "--item", "milk1", "-n", "3")
     assert "milk1" not in [item["item_id"] for item in alike["items"]]
 
 
@@ -89,7 +89,7 @@ def test_an_explanation_is_that_of_the_list(placement: str, capsys: pytest.Captu
     whose = ["--history", "milk1"] if beside else ["--user", "u0"]
     command = placement.replace("_", "-") if beside else "recommend"
     asked = ["--item", "milk1"] if beside else ["--user", "u0", "--placement", placement]
-    first = ask(capsys, command, "m", *asked, "-k", "1")["items"][0]
+    first = ask(capsys, command, "m", *asked, "-n", "1")["items"][0]
     item = first["item_id"]
     told = ask(capsys, "explain", "m", *whose, "--item", item, "--placement", placement)
     assert told["score"] == pytest.approx(first["score"], rel=1e-5)
@@ -104,7 +104,7 @@ def test_notices_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        ("recommend m --user u0 -k 0", 2, "k must be at least 1 (found 0)"),
+        ("recommend m --user u0 -n 0", 2, "n must be at least 1 (found 0)"),
         ("recommend m --user u0 --cross-share much", 2, "--cross-share must be a number"),
         ("recommend m --user u0 --cross-share 2", 2, "cross_share must lie between 0 and 1"),
         ("recommend m --user u0 --quota Milk=many", 2, "--quota must be a number, or CATEGORY=number"),

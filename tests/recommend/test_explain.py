@@ -46,7 +46,7 @@ def test_contributions_add_up_to_the_score(placement: str, repeats: bool) -> Non
     shop = recommender(repeats=repeats)
     view = ("milk0", "bread2") if placement in ("goes_with", "similar") else ()
     for user in ("u0", "u1", "u5", "stranger"):
-        query = Query(placement=placement, user=user, items=view, k=30, explain=True)  # type: ignore[arg-type]
+        query = Query(placement=placement, user=user, items=view, n=30, explain=True)  # type: ignore[arg-type]
         for shown in shop.recommend(query):
             why = shown.evidence
             assert why is not None
@@ -87,10 +87,10 @@ def test_the_opening_follows_the_placement() -> None:
     assert explain(SHOP, parts, rows("milk0"), item, "similar").text == "Similar to fresh milk number 0."
     goes = explain(SHOP, parts, rows("milk0"), item, "goes_with").text
     assert goes == "Goes with fresh milk number 0."
-    again = FITTED.recommend(Query(placement="buy_again", user="u0", k=1, explain=True)).items[0].evidence
+    again = FITTED.recommend(Query(placement="buy_again", user="u0", n=1, explain=True)).items[0].evidence
     assert again is not None
     assert again.text == "You bought it before."
-    popular = FITTED.recommend(Query(placement="trending", k=1, explain=True)).items[0].evidence
+    popular = FITTED.recommend(Query(placement="trending", n=1, explain=True)).items[0].evidence
     assert popular is not None
     assert popular.text == "Popular with other shoppers."
     nothing = explain(SHOP, parts, rows("milk0"), SHOP.item_ids.row("spade5"))
@@ -136,7 +136,7 @@ def test_a_false_claim_is_found() -> None:
 
 
 def test_explain_takes_a_user_or_a_history() -> None:
-    shown = FITTED.recommend(Query(user="u0", k=1, explain=True)).items[0]
+    shown = FITTED.recommend(Query(user="u0", n=1, explain=True)).items[0]
     assert FITTED.explain("u0", shown.item_id) == shown.evidence
     session = FITTED.explain(["milk0", "nobody sells this"], "milk1")
     assert [c.item_id for c in session.contributions] == ["milk0", None]

@@ -60,7 +60,7 @@ def categories(answer: RecommendationList) -> list[str]:
 
 
 def test_for_you_shows_unseen_items_of_the_users_group_first() -> None:
-    answer = FITTED.recommend(Query(user="u0", k=3))
+    answer = FITTED.recommend(Query(user="u0", n=3))
     assert answer.served == "for_you"
     assert not seen("u0") & set(answer.ids)
     assert set(categories(answer)) <= {"Dairy", "Bakery"}
@@ -72,38 +72,38 @@ def test_for_you_shows_unseen_items_of_the_users_group_first() -> None:
 
 def test_a_repeat_buying_shop_shows_seen_items() -> None:
     again = recommender(repeats=True)
-    assert set(again.recommend(Query(user="u0", k=3)).ids) & seen("u0")
-    assert not set(again.recommend(Query(user="u0", k=3, exclude_seen=True)).ids) & seen("u0")
+    assert set(again.recommend(Query(user="u0", n=3)).ids) & seen("u0")
+    assert not set(again.recommend(Query(user="u0", n=3, exclude_seen=True)).ids) & seen("u0")
 
 
 def test_discover_shows_new_categories_only() -> None:
-    answer = FITTED.recommend(Query(placement="discover", history=("milk0", "spade1"), k=30))
+    answer = FITTED.recommend(Query(placement="discover", history=("milk0", "spade1"), n=30))
     assert set(categories(answer)) == {"Bakery", "Hardware"}
 
 
 def test_goes_with_shows_other_categories_than_those_in_view() -> None:
-    answer = FITTED.goes_with(["milk0", "milk1"], k=4)
+    answer = FITTED.goes_with(["milk0", "milk1"], n=4)
     assert "Dairy" not in categories(answer)
     assert set(categories(answer)) == {"Bakery"}
     assert answer.served == "goes_with"
 
 
 def test_similar_leaves_out_the_item_in_view() -> None:
-    answer = FITTED.similar_items("milk0", k=40)
+    answer = FITTED.similar_items("milk0", n=40)
     assert "milk0" not in answer.ids
     assert set(categories(answer)[:8]) == {"Dairy", "Bakery"}
 
 
 def test_buy_again_shows_the_history_only() -> None:
-    answer = FITTED.recommend(Query(placement="buy_again", user="u2", k=3, in_stock=False))
+    answer = FITTED.recommend(Query(placement="buy_again", user="u2", n=3, in_stock=False))
     assert set(answer.ids) <= seen("u2")
     twice = SHOP.item_ids.id(int(SHOP.events.item[2 * 8]))
     assert answer.ids[0] == twice
 
 
 def test_trending_is_popularity_and_the_same_for_everybody() -> None:
-    trending = FITTED.recommend(Query(placement="trending", k=5))
-    assert trending.ids == FITTED.recommend(Query(placement="trending", user="u3", k=5)).ids
+    trending = FITTED.recommend(Query(placement="trending", n=5))
+    assert trending.ids == FITTED.recommend(Query(placement="trending", user="u3", n=5)).ids
     # bread0 may be popular, but it is not in stock.
     users = np.asarray(SHOP.matrix().sum(axis=0)).ravel() * SHOP.items["in_stock"].to_numpy()
     assert trending.ids[0] == SHOP.item_ids.id(int(users.argmax()))
@@ -122,21 +122,21 @@ def test_trending_is_popularity_and_the_same_for_everybody() -> None:
 def test_without_a_history_trending_is_served_and_said(
     placement: str, who: dict[str, object], said: str
 ) -> None:
-    answer = FITTED.recommend(Query(placement=placement, k=4, **who))  # type: ignore[arg-type]
-    assert answer.ids == FITTED.recommend(Query(placement="trending", k=4)).ids
+    answer = FITTED.recommend(Query(placement=placement, n=4, **who))  # type: ignore[arg-type]
+    assert answer.ids == FITTED.recommend(Query(placement="trending", n=4)).ids
     assert (answer.placement, answer.served) == (placement, "trending")
     assert said in answer.notice
 
 
 def test_a_known_user_without_events() -> None:
     silent = SHOP.with_events(SHOP.events.user != 3)
-    answer = recommender(silent).recommend(Query(user="u3", k=2))
+    answer = recommender(silent).recommend(Query(user="u3", n=2))
     assert answer.notice == "user 'u3' has no events yet: trending items instead"
 
 
 def test_unknown_items_of_a_session_are_passed_over_and_named() -> None:
-    known = FITTED.recommend(Query(history=("milk0", "milk1"), k=5))
-    mixed = FITTED.recommend(Query(history=("x", "milk0", "y", "milk1"), k=5))
+    known = FITTED.recommend(Query(history=("milk0", "milk1"), n=5))
+    mixed = FITTED.recommend(Query(history=("x", "milk0", "y", "milk1"), n=5))
     assert mixed.ids == known.ids
     assert mixed.notice == "2 unknown item(s) of the history passed over: 'x', 'y'"
 
@@ -160,7 +160,7 @@ def test_score_batch_is_what_recommend_ranks_by(placement: str) -> None:
     scores = FITTED.score_batch(SHOP.histories(), placement)  # type: ignore[arg-type]
     assert scores.dtype == np.float32
     for user in range(SHOP.n_users):
-        answer = FITTED.recommend(Query(placement=placement, user=f"u{user}", k=40, in_stock=False))  # type: ignore[arg-type]
+        answer = FITTED.recommend(Query(placement=placement, user=f"u{user}", n=40, in_stock=False))  # type: ignore[arg-type]
         rows = SHOP.item_ids.rows(answer.ids)
         np.testing.assert_array_equal(scores[user, rows], np.array([r.score for r in answer], np.float32))
 
@@ -175,7 +175,7 @@ def test_a_batch_with_an_empty_history_gets_popularity_there() -> None:
 def test_items_that_no_model_can_score_are_never_shown() -> None:
     for placement in PLACEMENTS:
         view = ("milk0",) if placement in ("goes_with", "similar") else ()
-        answer = FITTED.recommend(Query(placement=placement, user="u0", items=view, k=50))
+        answer = FITTED.recommend(Query(placement=placement, user="u0", items=view, n=50))
         assert not {"milk5", "bread5", "spade5", "paint5"} & set(answer.ids)
         assert all(np.isfinite(r.score) for r in answer)
 
@@ -189,7 +189,7 @@ def test_popularity_steps_in_when_nothing_else_can_score_the_candidates() -> Non
             weights={"for_you": {"frequency": 1.0}},
         ).fit(SHOP),
     )
-    answer = alone.recommend(Query(user="u0", k=3))
+    answer = alone.recommend(Query(user="u0", n=3))
     assert len(answer) == 3
     assert answer.served == "trending"
     assert "no model can score these candidates: ranked by popularity" in answer.notice
@@ -206,7 +206,7 @@ def test_equal_scores_go_by_popularity_then_by_catalogue() -> None:
             SHOP
         ),
     )
-    answer = flat.recommend(Query(user="u0", k=40, exclude_seen=False, in_stock=False))
+    answer = flat.recommend(Query(user="u0", n=40, exclude_seen=False, in_stock=False))
     popularity = np.nan_to_num(flat._popularity[SHOP.item_ids.rows(answer.ids)], nan=-1.0)
     expected = sorted(range(SHOP.n_items), key=lambda row: (-flat._popularity[row], row))
     assert answer.ids == SHOP.item_ids.ids(expected)
@@ -245,7 +245,7 @@ def test_every_control_holds_in_every_list(
         placement=placement,  # type: ignore[arg-type]
         user=user,
         items=view,
-        k=k,
+        n=k,
         cross_share=share,  # type: ignore[arg-type]
         exclude_categories=tuple(excluded),
         quota=quota,
@@ -278,24 +278,24 @@ def test_every_control_holds_in_every_list(
 @pytest.mark.parametrize(("share", "outside"), [(0.0, 0), (0.4, 2), (1.0, 5)])
 def test_the_cross_category_share_is_kept_and_its_cost_is_told(share: float, outside: int) -> None:
     answer = FITTED.recommend(
-        Query(history=("milk0", "milk1", "milk2"), k=5, cross_share=share, exclude_seen=False)
+        Query(history=("milk0", "milk1", "milk2"), n=5, cross_share=share, exclude_seen=False)
     )
     assert sum(c != "Dairy" for c in categories(answer)) == outside
     assert answer.cross_share == pytest.approx(outside / 5)
-    free = FITTED.recommend(Query(history=("milk0", "milk1", "milk2"), k=5, exclude_seen=False))
+    free = FITTED.recommend(Query(history=("milk0", "milk1", "milk2"), n=5, exclude_seen=False))
     kept = sum(r.score for r in answer) / sum(r.score for r in free)
     assert answer.relevance_kept == pytest.approx(kept, rel=1e-5)
     assert free.relevance_kept == 1.0
 
 
 def test_a_share_without_a_history_is_said_to_be_ignored() -> None:
-    answer = FITTED.recommend(Query(placement="trending", cross_share=0.5, k=3))
+    answer = FITTED.recommend(Query(placement="trending", cross_share=0.5, n=3))
     assert answer.notice == "cross_share needs a history with known categories: the scores decide"
     assert answer.cross_share is None
 
 
 def test_stock_and_included_categories() -> None:
-    bread = Query(placement="trending", include_categories=("Bread",), k=10)
+    bread = Query(placement="trending", include_categories=("Bread",), n=10)
     assert "bread0" not in FITTED.recommend(bread).ids
     everything = FITTED.recommend(replace(bread, in_stock=False))
     assert set(everything.ids) == {f"bread{i}" for i in range(5)}
@@ -305,7 +305,7 @@ def test_a_price_is_told_as_the_shop_wrote_it() -> None:
     items = pl.DataFrame({"item_id": ["a", "b"], "price": [4.89, 1e-3]})
     events = pl.DataFrame({"user_id": ["u", "u"], "item_id": ["a", "b"]})
     shop = import_frames(items, events).dataset
-    answer = Recommender(shop, Blend(parts={"popularity": Popularity()}).fit(shop)).recommend(Query(k=2))
+    answer = Recommender(shop, Blend(parts={"popularity": Popularity()}).fit(shop)).recommend(Query(n=2))
     assert {r.item_id: r.price for r in answer} == {"a": 4.89, "b": 1e-3}
 
 
@@ -314,14 +314,14 @@ def test_missing_prices_and_stock() -> None:
         pl.lit(None, pl.Float32).alias("price"), pl.lit(None, pl.Boolean).alias("in_stock")
     )
     bare = recommender(replace(SHOP, items=items))
-    answer = bare.recommend(Query(placement="trending", k=30))
+    answer = bare.recommend(Query(placement="trending", n=30))
     assert len(answer) == 20
     assert answer.items[0].price is None
     assert len(bare.recommend(Query(placement="trending", min_price=0.0))) == 0
 
 
 def test_k_larger_than_the_catalogue_returns_every_candidate() -> None:
-    answer = FITTED.recommend(Query(placement="trending", k=10_000, in_stock=False))
+    answer = FITTED.recommend(Query(placement="trending", n=10_000, in_stock=False))
     assert len(answer) == 20
     assert answer.notice == "20 of 10000: no more items fit the placement and its filters"
 
@@ -339,9 +339,9 @@ def test_diversity_uses_a_part_that_knows_similarity() -> None:
             return np.ones((len(left), len(right)), np.float32)
 
     shop = Recommender(SHOP, Blend(parts={"popularity": Alike()}).fit(SHOP))
-    plain = shop.recommend(Query(placement="trending", k=5))
-    assert shop.recommend(Query(placement="trending", k=5, diversity=0.5)).ids == plain.ids
-    spread = FITTED.recommend(Query(placement="trending", k=4, diversity=0.9))
+    plain = shop.recommend(Query(placement="trending", n=5))
+    assert shop.recommend(Query(placement="trending", n=5, diversity=0.5)).ids == plain.ids
+    spread = FITTED.recommend(Query(placement="trending", n=4, diversity=0.9))
     assert len(set(categories(spread))) == 4
 
 
@@ -363,7 +363,7 @@ def test_parts_must_belong_to_the_shop() -> None:
 
 
 def test_answers_as_dict_and_table() -> None:
-    answer = FITTED.recommend(Query(user="u0", k=3, explain=True))
+    answer = FITTED.recommend(Query(user="u0", n=3, explain=True))
     told = json.loads(json.dumps(answer.to_dict()))
     assert told["items"][0]["item_id"] == answer.ids[0]
     assert told["items"][0]["evidence"]["contributions"]
@@ -371,7 +371,7 @@ def test_answers_as_dict_and_table() -> None:
     assert table.columns == ["rank", "item_id", "title", "category", "price", "score", "why"]
     assert table["item_id"].to_list() == answer.ids
     assert table["why"].null_count() == 0
-    assert FITTED.recommend(Query(placement="trending", k=2)).to_polars()["why"].null_count() == 2
+    assert FITTED.recommend(Query(placement="trending", n=2)).to_polars()["why"].null_count() == 2
 
 
 # On disk
@@ -384,7 +384,7 @@ def test_saved_and_loaded_answers_are_equal(tmp_path: Path) -> None:
     again = Recommender.load(folder)
     for placement in PLACEMENTS:
         view = ("milk0",) if placement in ("goes_with", "similar") else ()
-        query = Query(placement=placement, user="u4", items=view, k=20, cross_share="auto", explain=True)
+        query = Query(placement=placement, user="u4", items=view, n=20, cross_share="auto", explain=True)
         assert again.recommend(query) == shop.recommend(query)
     assert again.blend.parts["item_knn"] == shop.blend.parts["item_knn"]
     assert again.describe() == shop.describe()
@@ -521,7 +521,7 @@ def test_lists_from_the_best_candidates_are_the_lists_from_all(monkeypatch: pyte
         {"quota": 1, "cross_share": 0.3},
     ]
     queries = [
-        Query(user=user, k=k, exclude_seen=False, **more)
+        Query(user=user, n=k, exclude_seen=False, **more)
         for user in SHOP.user_ids.all
         for k in (1, 2, 5)
         for more in controls

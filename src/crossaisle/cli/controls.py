@@ -17,7 +17,7 @@ Controls = dict[str, Any]
 
 
 def _options(
-    k: Annotated[int, typer.Option("-k", help="Length of the list.")] = 10,
+    n: Annotated[int, typer.Option("-n", help="Length of the list.")] = 10,
     cross_share: Annotated[
         str | None,
         typer.Option(
@@ -47,12 +47,14 @@ def _options(
     sold_out: Annotated[
         bool, typer.Option("--sold-out", help="Show items that are out of stock, too.")
     ] = False,
-    diversity: Annotated[float, typer.Option(help="0 (relevance only) to 1 (as varied as can be).")] = 0.0,
+    diversity: Annotated[
+        float | None, typer.Option(help="0 (relevance only) to 1 (as varied as can be).")
+    ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Say why each item is there.")] = False,
 ) -> Controls:
     quotas = _quotas(quota or [])
     return {
-        "k": k,
+        "n": n,
         "cross_share": _share(cross_share),
         "include_categories": tuple(include or ()),
         "exclude_categories": tuple(exclude or ()),

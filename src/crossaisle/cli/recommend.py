@@ -40,7 +40,7 @@ def recommend(
     """Recommend for a user, or for a history given item by item.
 
     \b
-    crossaisle recommend demo/model --user 1609 -k 10 --explain
+    crossaisle recommend demo/model --user 1609 -n 10 --explain
     crossaisle recommend demo/model --user 1609 --placement discover --quota 2
     crossaisle recommend demo/model --history 834103 --history 866211 --cross-share 0.5
     """
@@ -68,7 +68,7 @@ def similar(
     """Recommend substitutes for an item.
 
     \b
-    crossaisle similar demo/model --item 834103 -k 5
+    crossaisle similar demo/model --item 834103 -n 5
     """
     _answer(model, query("similar", controls, items=tuple(item), user=user), as_json)
 

@@ -90,7 +90,7 @@ class Client:
         max_price: float | None = None,
         exclude_seen: bool | None = None,
         sold_out: bool = False,
-        diversity: float = 0.0,
+        diversity: float | None = None,
         explain: bool = False,
     ) -> RecommendedList:
         """A list for a user, or for a session (`history`) or a cart (`items`) that is not kept.

@@ -30,13 +30,19 @@ class Query:
     """Item ids, oldest first, that stand for the user's history (a session). None: the stored one."""
     items: tuple[str, ...] = ()
     """The item in view, or the cart, for `goes_with` and `similar`."""
-    k: int = 10
+    n: int = 10
     """Length of the list; at most the number of candidates comes back."""
+    offset: int = 0
+    """Places at the start that whoever asks passes over: these are not explained."""
     cross_share: float | Literal["auto"] | None = None
     """Share of the list from categories outside the user's home categories: 0 to 1, "auto" (the share
     the user's own history shows) or None (scores decide)."""
     include_categories: tuple[str, ...] = ()
     exclude_categories: tuple[str, ...] = ()
+    include_items: tuple[str, ...] = ()
+    """Only these items, by id; empty: all."""
+    exclude_items: tuple[str, ...] = ()
+    """Never these items, by id."""
     quota: int | None = None
     """At most this many items of one category."""
     quotas: Mapping[str, int] = field(default_factory=dict)
@@ -46,23 +52,28 @@ class Query:
     exclude_seen: bool | None = None
     """Leave out items of the history. Default: True, except `buy_again` and repeat-buying shops."""
     in_stock: bool = True
-    diversity: float = 0.0
-    """0 (relevance only) to 1: maximal marginal relevance over item texts."""
+    diversity: float | None = None
+    """0 (relevance only) to 1: maximal marginal relevance over item texts. None: 0, or what an arm sets."""
     explain: bool = False
-    passed: int = 0
-    """Places at the start that whoever asks passes over: these are not explained."""
+
+    @property
+    def depth(self) -> int:
+        """How many places are ranked: those passed over, and those asked for."""
+        return self.n + self.offset
 
     def __post_init__(self) -> None:
         if self.placement not in PLACEMENTS:
             raise ConfigError(f"unknown placement {self.placement!r}{nearest(self.placement, PLACEMENTS)}")
-        if self.k < 1:
-            raise ConfigError(f"k must be at least 1 (found {self.k})")
+        if self.n < 1:
+            raise ConfigError(f"n must be at least 1 (found {self.n})")
+        if self.offset < 0:
+            raise ConfigError(f"offset must be at least 0 (found {self.offset})")
         share = self.cross_share
         if isinstance(share, str) and share != "auto":
             raise ConfigError(f"cross_share must be a number from 0 to 1, or 'auto' (found {share!r})")
         if isinstance(share, int | float) and not 0.0 <= share <= 1.0:
             raise ConfigError(f"cross_share must lie between 0 and 1 (found {share})")
-        if not 0.0 <= self.diversity <= 1.0:
+        if self.diversity is not None and not 0.0 <= self.diversity <= 1.0:
             raise ConfigError(f"diversity must lie between 0 and 1 (found {self.diversity})")
         if self.quota is not None and self.quota < 1:
             raise ConfigError(f"quota must be at least 1 (found {self.quota})")

@@ -224,7 +224,7 @@ def _examples(recommender: Recommender, evaluation: Evaluation) -> list[dict[str
         placement = _placement(recommender)
         view = ids[-3:] if placement == "goes_with" else ()
         found = recommender.recommend(
-            Query(placement=placement, history=ids, items=view, k=_LINES, explain=True)
+            Query(placement=placement, history=ids, items=view, n=_LINES, explain=True)
         )
         user = int(histories.user[case])
         out.append(
@@ -257,7 +257,7 @@ def _suggestions(recommender: Recommender) -> list[dict[str, Any]]:
     order = np.argsort(np.abs(counts - np.median(counts)), kind="stable")[:3]
     out = []
     for user in dataset.user_ids.ids(order):
-        found = recommender.recommend(Query(placement="discover", user=user, k=3, explain=True))
+        found = recommender.recommend(Query(placement="discover", user=user, n=3, explain=True))
         items = [
             {
                 "title": i.title or i.item_id,

@@ -164,7 +164,7 @@ class Recommender:
             notices.append("no model can score these candidates: ranked by popularity")
 
         policy = self._policy(query, request)
-        rows = self._ranked(found, scores[found], max(PREFIX, 3 * query.k))
+        rows = self._ranked(found, scores[found], max(PREFIX, 3 * query.depth))
         chosen, exact = self._arrange(query, policy, rows, scores[rows])
         if not exact and len(rows) < len(found):
             rows = self._ranked(found, scores[found], len(found))
@@ -194,15 +194,15 @@ class Recommender:
         """The list of some places of ranked rows."""
         if query.cross_share is not None and policy.share is None:
             notices.append("cross_share needs a history with known categories: the scores decide")
-        if len(chosen) < query.k:
-            notices.append(f"{len(chosen)} of {query.k}: no more items fit the placement and its filters")
+        if len(chosen) < query.depth:
+            notices.append(f"{len(chosen)} of {query.depth}: no more items fit the placement and its filters")
         picked, home = rows[chosen], policy.home
         return RecommendationList(
             placement=query.placement,
             served=served[0],
             user=query.user,
             items=tuple(
-                self._item(query.explain and rank > query.passed, request.asked, served, row, rank, score)
+                self._item(query.explain and rank > query.offset, request.asked, served, row, rank, score)
                 for rank, (row, score) in enumerate(
                     zip(picked.tolist(), ranked[chosen].tolist(), strict=True), start=1
                 )
@@ -230,14 +230,14 @@ class Recommender:
         hard, soft = self._caps(query, policy, rows)
         chosen = arrange(
             ranked,
-            query.k,
+            query.depth,
             hard=hard,
             soft=soft,
-            diversity=query.diversity,
+            diversity=query.diversity or 0.0,
             similar=lambda places: self._similarity(rows[places], rows[places]),
         )
-        exact = len(chosen) == query.k and (
-            not soft or len(fill([], len(rows), query.k, [*hard, *soft])) == query.k
+        exact = len(chosen) == query.depth and (
+            not soft or len(fill([], len(rows), query.depth, [*hard, *soft])) == query.depth
         )
         return chosen, exact
 
@@ -245,20 +245,20 @@ class Recommender:
         """What some rows count against: quotas, which always hold, and the share."""
         soft = []
         if policy.share is not None:
-            soft = [share_cap(is_cross(self._codes[rows], policy.home), policy.share, query.k)]
+            soft = [share_cap(is_cross(self._codes[rows], policy.home), policy.share, query.depth)]
         named = [
             (rows_mask(self.dataset.taxonomy.find(name), self.dataset.n_items)[rows], limit)
             for name, limit in query.quotas.items()
         ]
         return category_caps(self._codes[rows], query.quota, named), soft
 
-    def similar_items(self, item: str, k: int = 10) -> RecommendationList:
+    def similar_items(self, item: str, n: int = 10) -> RecommendationList:
         """Substitutes for an item."""
-        return self.recommend(Query(placement="similar", items=(item,), k=k))
+        return self.recommend(Query(placement="similar", items=(item,), n=n))
 
-    def goes_with(self, items: Sequence[str], k: int = 10) -> RecommendationList:
+    def goes_with(self, items: Sequence[str], n: int = 10) -> RecommendationList:
         """What complements a cart (or one item), from other categories."""
-        return self.recommend(Query(placement="goes_with", items=tuple(items), k=k))
+        return self.recommend(Query(placement="goes_with", items=tuple(items), n=n))
 
     def explain(
         self, user_or_history: str | Sequence[str], item: str, *, placement: Placement = "for_you"

@@ -74,7 +74,7 @@ def test_sessions_carts_and_items_in_view(service: ShopService, shop: Dataset) -
         body = {"history": ["bread"], "n": 3, "explain": True}
         session = (await client.post("/api/recommend", json=body)).json()
         assert [r["item_id"] for r in session["items"]] == recommender.recommend(
-            Query(history=("bread",), k=3)
+            Query(history=("bread",), n=3)
         ).ids
         assert session["items"][0]["why"].startswith("Because you bought White bread")
         beside = (await client.get("/api/items/bread/goes-with?n=3")).json()

@@ -18,7 +18,7 @@ def test_a_share_that_cannot_be_reached_leaves_no_list_short(
     model: Path, share: float, narrow: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     base = Recommender.load(model)
-    query = Query(user="ann", k=8, cross_share=share, quota=4)
+    query = Query(user="ann", n=8, cross_share=share, quota=4)
     expected = base.recommend(query)
     for module in ("models.scorers.content", "serve.live.new_items", "serve.live.recommender"):
         monkeypatch.setattr(f"crossaisle.{module}.LARGE", 5)

@@ -53,8 +53,8 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     "query",
     [
         Query(user="ann", explain=True),
-        Query(user="ann", k=101),
-        Query(user="ann", k=51, diversity=0.1),
+        Query(user="ann", n=101),
+        Query(user="ann", n=51, diversity=0.1),
         Query(user="ann", include_categories=tuple(map(str, range(21)))),
         Query(user="ann", quotas={str(n): 1 for n in range(21)}),
     ],
@@ -65,8 +65,8 @@ def test_what_is_heavy(query: Query) -> None:
 
 def test_what_is_plain() -> None:
     controls: dict[str, Any] = {"cross_share": 0.5, "diversity": 0.5, "quota": 2, "min_price": 1.0}
-    assert not is_heavy(Query(user="ann", k=50, quotas={"Dairy": 1}, **controls))
-    assert not is_heavy(Query(user="ann", k=100, cross_share="auto"))
+    assert not is_heavy(Query(user="ann", n=50, quotas={"Dairy": 1}, **controls))
+    assert not is_heavy(Query(user="ann", n=100, cross_share="auto"))
     assert not is_heavy(Query(placement="goes_with", items=("a",) * 100))
     assert not is_heavy(Query(history=("a",) * 1000))
 

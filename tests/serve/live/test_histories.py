@@ -104,7 +104,7 @@ def test_what_is_no_longer_kept_may_be_shown_again(
 ) -> None:
     monkeypatch.setattr(histories, "KEPT", 2)
     shop = service.shop
-    asked = Query(user="zoe", k=20, exclude_seen=True)
+    asked = Query(user="zoe", n=20, exclude_seen=True)
     service.count([one("zoe", item, NOW + n) for n, item in enumerate(("bread", "milk", "butter"))])
     listed = shop.recommend(asked).ids
     assert "bread" in listed

@@ -17,7 +17,7 @@ from crossaisle.serve.store.store import Event
 def _questions(shop: LiveRecommender, users: list[str], items: list[str]) -> list[Query]:
     known = [item for item in items if item in shop.dataset.item_ids]
     return [
-        *(Query(user=user, placement=p, k=1) for user in users for p in ("for_you", "discover")),
+        *(Query(user=user, placement=p, n=1) for user in users for p in ("for_you", "discover")),
         *(Query(placement=place, items=(item,)) for item in known for place in ("goes_with", "similar")),
         Query(placement="trending"),
     ]

@@ -174,7 +174,7 @@ def test_who_asked_to_be_forgotten_does_not_count(shop: Dataset) -> None:
 
 def test_a_large_shop_shows_the_same(shop: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     base, live = model_of(shop), LiveHistories(events_of(shop, 200, 10))
-    queries = [Query(placement="trending", k=4), Query(user="nobody", k=4), Query(placement="trending", k=9)]
+    queries = [Query(placement="trending", n=4), Query(user="nobody", n=4), Query(placement="trending", n=9)]
     small = LiveRecommender(base, live).slow(queries)
     monkeypatch.setattr("crossaisle.serve.live.recommender.LARGE", 3)
     monkeypatch.setattr("crossaisle.serve.live.trending.BEST", 5)

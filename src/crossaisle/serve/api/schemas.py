@@ -257,7 +257,7 @@ class ListRequest(Body):
     max_price: Price | None = None
     exclude_seen: bool | None = None
     sold_out: bool = False
-    diversity: Annotated[float, Field(ge=0, le=1)] = 0.0
+    diversity: Annotated[float, Field(ge=0, le=1)] | None = None
     explain: bool = False
 
     def query(self) -> Query:
@@ -270,7 +270,8 @@ class ListRequest(Body):
             user=self.user,
             history=None if self.history is None else tuple(self.history),
             items=tuple(self.items),
-            k=self.n + self.offset,
+            n=self.n,
+            offset=self.offset,
             cross_share=self.share,
             include_categories=tuple(self.include),
             exclude_categories=tuple(self.exclude),
@@ -282,7 +283,6 @@ class ListRequest(Body):
             in_stock=not self.sold_out,
             diversity=self.diversity,
             explain=self.explain,
-            passed=self.offset,
         )
 
 

@@ -47,7 +47,7 @@ class Arm:
         return replace(
             query,
             cross_share=c.share if query.cross_share is None else query.cross_share,
-            diversity=c.diversity if not query.diversity and c.diversity is not None else query.diversity,
+            diversity=c.diversity if query.diversity is None else query.diversity,
             quota=c.quota if query.quota is None else query.quota,
             exclude_seen=c.exclude_seen if query.exclude_seen is None else query.exclude_seen,
         )

@@ -114,12 +114,12 @@ class Experiments:
                 *(self._ask(experiment, arm, arm.query(plain), client) for arm in (first, second))
             )
             ids = [{r.item_id: r for r in answer.items} for answer in answers]
-            mixed = team_draft(list(ids[0]), list(ids[1]), query.k, rng)
+            mixed = team_draft(list(ids[0]), list(ids[1]), query.depth, rng)
             answer = _with(answers[0], [ids[team][item] for item, team in mixed])
             if query.explain:
                 served = [one.served for one in answers]
                 for team, arm in enumerate(experiment.arms):
-                    own = [query.passed <= at and whose == team for at, (_, whose) in enumerate(mixed)]
+                    own = [query.offset <= at and whose == team for at, (_, whose) in enumerate(mixed)]
                     answer = await self._explained(experiment, arm, query, answer, own, served[team], client)
             shown = InExperiment(name=experiment.name, arm=None)
             self._expose(moment, experiment, "", answer, teams=tuple(team for _, team in mixed))
@@ -129,16 +129,16 @@ class Experiments:
             answer = await self._ask(experiment, arm, arm.query(query), client)
             self._expose(moment, experiment, arm.name, answer, share=experiment.share(arm))
         else:
-            length = min(query.k, DRAWN)
+            length = min(query.depth, DRAWN)
             size = max(3 * length, POOL)
-            asked = replace(arm.query(plain), k=max(query.k, size))
+            asked = replace(arm.query(plain), n=max(query.depth, size), offset=0)
             pool = await self._ask(experiment, arm, asked, client)
             size = min(size, len(pool.items))
             drawn = explore(size, length, arm.explore, rng)
             rest = [place for place in range(len(pool.items)) if place not in set(drawn)]
-            answer = _with(pool, [pool.items[place] for place in (*drawn, *rest)][: query.k])
+            answer = _with(pool, [pool.items[place] for place in (*drawn, *rest)][: query.depth])
             if query.explain:
-                own = [query.passed <= at for at in range(len(answer.items))]
+                own = [query.offset <= at for at in range(len(answer.items))]
                 answer = await self._explained(experiment, arm, query, answer, own, pool.served, client)
             loop = asyncio.get_running_loop()
             table = await loop.run_in_executor(None, place_probabilities, size, length, arm.explore)
@@ -149,7 +149,7 @@ class Experiments:
                 answer,
                 share=experiment.share(arm),
                 propensities=tuple(float(table[rank, at]) for at, rank in enumerate(drawn)),
-                ranked=tuple(r.item_id for r in pool.items[: query.k]),
+                ranked=tuple(r.item_id for r in pool.items[: query.depth]),
             )
         return answer, InExperiment(name=experiment.name, arm=arm.name)
 

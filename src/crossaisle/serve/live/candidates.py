@@ -27,8 +27,8 @@ FEW = 10
 def least(query: Query, *, large: bool) -> int:
     """How many candidates a list is made from, if there are more."""
     if query.diversity:
-        return max(POOL, 3 * query.k)
-    return FEW * query.k if large else 1
+        return max(POOL, 3 * query.depth)
+    return FEW * query.depth if large else 1
 
 
 def widened(shop: LiveRecommender, query: Query, request: ResolvedQuery, found: Best, allowed: Mask) -> Best:
@@ -69,8 +69,8 @@ def _missing(shop: LiveRecommender, query: Query, request: ResolvedQuery, found:
     hard, soft = shop._caps(query, policy, ranked)
     chosen: list[int] = []
     for caps in ([*hard, *soft], hard):
-        chosen = fill(chosen, len(ranked), query.k, caps)
-        if len(chosen) == query.k:
+        chosen = fill(chosen, len(ranked), query.depth, caps)
+        if len(chosen) == query.depth:
             break
         still = _open(shop, query, policy, ranked[chosen], missing, share=caps is not hard)
         if still.any():

@@ -39,7 +39,7 @@ class TooMany(CrossaisleError):
 def is_heavy(query: Query) -> bool:
     """Whether a question takes so long that plain ones must not wait for it."""
     named = len(query.include_categories) + len(query.exclude_categories) + len(query.quotas)
-    return query.explain or query.k > (DIVERSE if query.diversity else LONGEST) or named > NAMES
+    return query.explain or query.depth > (DIVERSE if query.diversity else LONGEST) or named > NAMES
 
 
 class Heavy:

@@ -52,7 +52,7 @@ async def recommend(
     max_price: Annotated[float | None, Query(ge=0, lt=1e12, allow_inf_nan=False)] = None,
     exclude_seen: bool | None = None,
     sold_out: bool = False,
-    diversity: Annotated[float, Query(ge=0, le=1)] = 0.0,
+    diversity: Annotated[float | None, Query(ge=0, le=1)] = None,
     explain: bool = False,
 ) -> Response:
     """A list for a person. Events that were acknowledged count in it."""
