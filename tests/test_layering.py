@@ -24,7 +24,6 @@ LAYERS = (
         "sharing",
         "networks",
         "download",
-        "api_types",
     },
     {"data"},
     {"encoders"},

@@ -51,7 +51,7 @@ def test_every_control_reaches_the_query(
     original = model.recommend
     monkeypatch.setattr(model, "recommend", lambda query: (seen.append(query), original(query))[1])
     controls = (
-        "-k 3 --cross-share 0.5 --include Dairy --include Bakery --exclude Milk --quota 2 --quota Bread=1"
+        "-n 3 --cross-share 0.5 --include Dairy --include Bakery --exclude Milk --quota 2 --quota Bread=1"
     )
     more = "--min-price 1 --max-price 9 --include-seen --sold-out --diversity 0.2 --placement for_you"
     ask(capsys, "recommend", "m", "--history", "milk1", "--history", "bread2", *f"{controls} {more}".split())

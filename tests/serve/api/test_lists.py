@@ -15,8 +15,8 @@ from tests.serve.conftest import fitted, talk
 QUESTIONS = {
     "": {},
     "placement=discover": {"placement": "discover"},
-    "placement=trending&n=3": {"placement": "trending", "k": 3},
-    "share=0.5&n=4": {"cross_share": 0.5, "k": 4},
+    "placement=trending&n=3": {"placement": "trending", "n": 3},
+    "share=0.5&n=4": {"cross_share": 0.5, "n": 4},
     "share=auto": {"cross_share": "auto"},
     "quota=1": {"quota": 1},
     "max_price=3&exclude=Bakery": {"max_price": 3.0, "exclude_categories": ("Bakery",)},

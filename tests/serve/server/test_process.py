@@ -62,7 +62,7 @@ def test_the_command_serves_and_keeps_acknowledged_events(model: Path, tmp_path:
 
 def test_serving_loads_no_training_library(model: Path, tmp_path: Path) -> None:
     code = (
-        "import sys, asyncio; from crossaisle.serve.service import Service;"
+        "import sys, asyncio; from crossaisle.serve.service import ShopService;"
         "from crossaisle.serve.live.warmup import warm;"
         "from crossaisle.serve.api.app import create_app;"
         f"s = ShopService.open({str(model)!r}, {str(tmp_path / 's.sqlite')!r});"

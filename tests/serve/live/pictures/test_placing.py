@@ -326,8 +326,8 @@ def test_hosts_are_given_at_the_start(models: Path, tmp_path: Path) -> None:
 def test_without_pictures_nothing_is_loaded_for_them(service: ShopService) -> None:
     code = (
         "import sys\nfrom crossaisle.serve.api.app import create_app\n"
-        "from crossaisle.serve.service import Service\n"
-        "service = Service.open(*sys.argv[1:3]); create_app(service); service.close(); print(*sys.modules)"
+        "from crossaisle.serve.service import ShopService\n"
+        "service = ShopService.open(*sys.argv[1:3]); create_app(service); service.close(); print(*sys.modules)"
     )
     service.close()
     command = [sys.executable, "-c", code, str(service.active), str(service.store.path)]
