@@ -57,7 +57,7 @@ def test_every_control_reaches_the_query(
     ask(capsys, "recommend", "m", "--history", "milk1", "--history", "bread2", *f"{controls} {more}".split())
     [query] = seen
     assert query.history == ("milk1", "bread2")
-    assert (query.k, query.cross_share, query.diversity) == (3, 0.5, 0.2)
+    assert (query.n, query.cross_share, query.diversity) == (3, 0.5, 0.2)
     assert (query.include_categories, query.exclude_categories) == (("Dairy", "Bakery"), ("Milk",))
     assert (query.quota, query.quotas) == (2, {"Bread": 1})
     assert (query.min_price, query.max_price) == (1, 9)
