@@ -30,6 +30,7 @@ from crossaisle.serve.app import create_app
 from crossaisle.serve.connections import config
 from crossaisle.serve.service import Service
 from crossaisle.serve.shops import Shops, read_shops
+from crossaisle.serve.store import Event, Store
 
 _NUMBERS = count()
 
@@ -104,6 +105,11 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> str | Path:
 
 
 Talk = Callable[[httpx.AsyncClient], Coroutine[Any, Any, None]]
+
+
+def events_of(store: Store, user: str) -> list[Event]:
+    """A person's events, oldest first."""
+    return sorted((one for _, one in store.events() if one.user == user), key=lambda one: one.time)
 
 
 def talk(service: Service | Shops, conversation: Talk, **settings: Any) -> None:
