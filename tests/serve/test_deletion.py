@@ -174,6 +174,18 @@ def test_an_answer_does_not_wait_for_a_database_that_is_away(
     assert asked.result(5) is False
 
 
+def test_who_asked_and_goes_away_does_not_end_the_writing(
+    file: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.add([event(1, "ann")]).result()
+    with monkeypatch.context() as read:
+        read.setattr(file.engine, "empty_log", lambda _: False)
+        file.forget("ann").result()
+        file.clean().cancel()
+    assert file.clean().result(10) is True
+    assert file.add([event(2, "bob")]).result(10).fresh
+
+
 def test_tables_stay_where_they_begin_when_the_file_is_rewritten(file: Store) -> None:
     """The service looks for its mark in the file while another worker copies the log into it."""
 
