@@ -142,7 +142,10 @@ class Following:
         pull = self._pull
         # Not cancelled with whoever waits: others do, too.
         done, _ = await asyncio.wait({pull}, timeout=max(seconds, 0.0))
-        return pull in done and pull.exception() is None and pull.result()
+        if pull in done and (error := pull.exception()):
+            _LOG.error("what other workers wrote cannot be taken in", exc_info=error)
+            return False
+        return pull in done and pull.result()
 
     async def _once(self) -> bool:
         commits = self.seat.commits

@@ -51,9 +51,7 @@ def _kept(store: Store, user: str) -> bool:
     digest = store.digest_of(user)
     with store.reading() as connection:
         # A worker that died amid the deletion may have told nobody of it, and left the rest of it to do.
-        if (
-            connection.execute("SELECT time FROM forgotten WHERE digest = ?", (digest,)).fetchone()
-            is not None
-        ):
+        query = "SELECT count(*) FROM forgotten WHERE digest = ?"
+        if connection.execute(query, (digest,)).fetchone()[0]:
             return True
         return any(_count(connection, table, user) for table in ("events", "exposures"))
