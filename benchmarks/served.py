@@ -21,7 +21,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -48,6 +48,17 @@ class Answer(NamedTuple):
         return json.loads(self.body)
 
 
+def new_key(
+    store: Path | str, environment: Mapping[str, str], name: str = "benchmark", scope: str = "admin"
+) -> str:
+    """An API key of a store, made by the command line."""
+    command = [sys.executable, "-m", "crossaisle", "keys", "add", str(store), name, "--scope", scope]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    if done.returncode:
+        raise SystemExit(f"no key could be made: {done.stderr[-500:]}")
+    return done.stdout.strip().splitlines()[-1]
+
+
 class Served:
     """A service with a key of scope admin."""
 
@@ -71,15 +82,7 @@ class Served:
         self.environment = {**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})}
         self.port = port or free_port()
         self.process: subprocess.Popen[bytes] | None = None
-        self.key = self._new_key() if key else ""
-
-    def _new_key(self) -> str:
-        command = [sys.executable, "-m", "crossaisle", "keys", "add", str(self.store), "benchmark"]
-        command += ["--scope", "admin"]
-        done = subprocess.run(command, capture_output=True, text=True, env=self.environment, check=False)
-        if done.returncode:
-            raise SystemExit(f"no key could be made: {done.stderr[-500:]}")
-        return done.stdout.strip().splitlines()[-1]
+        self.key = new_key(store, self.environment) if key else ""
 
     def start(self, wait: bool = True) -> Served:
         """Starts it and waits until all workers are ready."""
