@@ -72,7 +72,8 @@ class Found:
 
 def one_fault(name: str, model: Path, folder: Path, options: argparse.Namespace, item: str) -> Found:
     fault = FAULTS[name]
-    environment, prefix = {}, ()
+    environment: dict[str, str] = {}
+    prefix: tuple[str, ...] = ()
     if name == "clock":
         (folder / "moved").mkdir()
         text = CLOCK.replace("CLOCK_FILE", repr(str(folder / "clock")))

@@ -38,7 +38,7 @@ class Sender(threading.Thread):
         number = 0
         while not self.stopped:
             key, number = f"event-{number}", number + 1
-            body = {"user": f"person-{number % 40}", "item": self.item, "key": key}
+            body: dict[str, str | float] = {"user": f"person-{number % 40}", "item": self.item, "key": key}
             if self.time is not None and number % 2:
                 body["time"] = self.time()  # a client whose clock is right
             start = time.monotonic()
