@@ -33,7 +33,7 @@ NEW_ITEMS = [
 EXPERIMENTS: list[dict[str, Any]] = [
     {
         "name": "more-variety",
-        "placement": "discover",
+        "placement": "for_you",
         "arms": [
             {"name": "as-it-is"},
             {"name": "varied", "controls": {"share": 0.5, "quota": 2, "diversity": 0.2}},
@@ -46,7 +46,7 @@ EXPERIMENTS: list[dict[str, Any]] = [
         "placement": "buy_again",
         "arms": [{"name": "one"}, {"name": "other", "controls": {"share": "auto"}}],
     },
-    {"name": "ended", "placement": "for_you", "arms": [{"name": "a"}, {"name": "b", "weight": 3}]},
+    {"name": "ended", "placement": "discover", "arms": [{"name": "a"}, {"name": "b", "weight": 3}]},
 ]
 Asked = tuple[str, str, str, str, Any]
 """Kind of list, question, HTTP method, path, body (None for none)."""
@@ -119,8 +119,8 @@ def questions(service: Served, dataset: Dataset, written: Written, n_users: int)
     others = [user for user in dataset.user_ids.all if user not in written.users]
     names = dataset.taxonomy.names()
     ways: dict[str, dict[str, Any]] = {
-        "for_you": {},
-        "discover, in an experiment": {"placement": "discover"},
+        "for_you, in an experiment": {},
+        "discover": {"placement": "discover"},
         "buy_again, in an experiment": {"placement": "buy_again"},
         "trending, for a user": {"placement": "trending"},
         "cross share, quota, price": {"cross_share": 0.5, "quota": 3, "max_price": 8},
