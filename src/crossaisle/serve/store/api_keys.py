@@ -16,9 +16,6 @@ from crossaisle.serve.store.store import Store
 
 SCOPES = ("read", "write", "admin")
 """read: lists. write: events, items, people. admin: models, metrics, and everything else."""
-FRESH_SECONDS = 2.0
-"""A revoked key is refused after this time at the latest."""
-WAIT_SECONDS = 1.0
 _LOG = logging.getLogger(__name__)
 
 
@@ -42,15 +39,16 @@ class Keys:
 
     async def fresh(self) -> None:
         """Reads the keys again where they are old. While the store cannot be read, those known hold on."""
-        if time.monotonic() - self._read_at <= FRESH_SECONDS:
+        limits = self._store.limits
+        if time.monotonic() - self._read_at <= limits.fresh_key_seconds:
             return
         self._read_at = time.monotonic()
         reading = asyncio.get_running_loop().run_in_executor(self._readers, self.read)
         try:
             # Not for ever: lists are answered from memory while the database is away.
-            await asyncio.wait_for(asyncio.shield(reading), WAIT_SECONDS)
+            await asyncio.wait_for(asyncio.shield(reading), limits.key_wait_seconds)
         except TimeoutError:
-            _LOG.warning("keys could not be read again: no answer within %g s", WAIT_SECONDS)
+            _LOG.warning("keys could not be read again: no answer within %g s", limits.key_wait_seconds)
         except StoreError as error:
             _LOG.warning("keys could not be read again: %s", error)
 

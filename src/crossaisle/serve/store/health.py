@@ -8,16 +8,16 @@ import time
 from crossaisle.serve.store.engine import Trouble
 
 _LOG = logging.getLogger(__name__)
-CALM = 1.0
-"""Seconds without a failure before a write that succeeds counts as the end of the trouble."""
 
 
 class Condition:
     """Told by the writer and by readers, of every failure; tells the operator once."""
 
-    def __init__(self, name: str) -> None:
-        """`name`: of the store."""
-        self._name = name
+    def __init__(self, name: str, calm_seconds: float) -> None:
+        """`name`: of the store. `calm_seconds`: without a failure, before a write that succeeds counts as the
+        end of the trouble.
+        """
+        self._name, self._calm_seconds = name, calm_seconds
         self._told: set[str] = set()
         self._failed_at = 0.0
         self.reason = ""
@@ -37,7 +37,7 @@ class Condition:
 
     def worked(self) -> None:
         """Something was written."""
-        if self.reason and not self.lasting and time.monotonic() - self._failed_at >= CALM:
+        if self.reason and not self.lasting and time.monotonic() - self._failed_at >= self._calm_seconds:
             self.reason = ""
             self._told.clear()
             _LOG.warning("%s: writing works again", self._name)

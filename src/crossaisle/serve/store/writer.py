@@ -14,26 +14,18 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import nullcontext, suppress
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from crossaisle.errors import StoreError, cleaned
-from crossaisle.serve.store.engine import COLUMNS, PROBE, Engine, Event, SqlConnection, Trouble
+from crossaisle.serve.store.engine import Engine, SqlConnection, Trouble, WritingTurn
+from crossaisle.serve.store.events import events_since, newest
 from crossaisle.serve.store.health import Condition
-from crossaisle.serve.store.sqlite.cleaning import AGAIN_SECONDS, Cleaning
-
-if TYPE_CHECKING:
-    from crossaisle.serve.workers.shared_state import WorkerSlot
+from crossaisle.serve.store.records import Event
+from crossaisle.serve.store.schema import PROBE
+from crossaisle.serve.store.sqlite.cleaning import Cleaning
 
 T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
-GROUP = 256
-"""At most this many waiting writes share one commit."""
-WAITING = 4096
-"""Writes that may wait; more are refused, so that a slow disk does not fill the memory."""
-TURN_SECONDS = 4.5
-"""Another process may hold the store for so long before what waits is refused."""
-PATIENCE = 1.0
-"""Seconds that a write may wait to begin before the store counts as failing."""
 
 
 class Busy(StoreError):
@@ -68,17 +60,18 @@ class Writer:
     """Runs work in transactions. A future is done when its work is on the disk."""
 
     def __init__(
-        self, engine: Engine, seat: WorkerSlot | None = None, *, run: str = "", serving: bool = False
+        self, engine: Engine, seat: WritingTurn | None = None, *, run: str = "", serving: bool = False
     ) -> None:
         """`seat`: where several workers write to the same store. `run`: of the service; `serving`: whether
         this process marks the store with it, or expects the mark to be there.
         """
         self._engine, self._seat = engine, seat
+        self._limits = engine.limits
         self._run, self._claiming = run, serving
         self._begin = engine.begin if seat is None else engine.begin_in_turn
         self._failures: tuple[type[Exception], ...] = (StoreError, *engine.errors)
-        self._queue: queue.Queue[_Task | None] = queue.Queue(WAITING)
-        self._condition = Condition(engine.name)
+        self._queue: queue.Queue[_Task | None] = queue.Queue(self._limits.waiting_writes)
+        self._condition = Condition(engine.name, self._limits.calm_seconds)
         self._cleaning = Cleaning(engine)
         self._last = 0
         self._doubtful = self._told = False
@@ -104,7 +97,7 @@ class Writer:
             return None
         try:
             self._marked(connection)
-            self._last = self._newest(connection)
+            self._last = newest(connection)
         except BaseException:
             connection.close()
             raise
@@ -138,7 +131,7 @@ class Writer:
         if self._connection is None and self._engine.remote:
             return "unreachable"
         since = self._beginning
-        slow = since is not None and time.monotonic() - since > PATIENCE
+        slow = since is not None and time.monotonic() - since > self._limits.begin_seconds
         return "failing" if slow or self._condition.reason else "up"
 
     def failed(self, error: Exception | Trouble, *, reading: bool = False) -> None:
@@ -187,7 +180,7 @@ class Writer:
                 self._pulse()
                 self._clean()
                 continue
-            while len(group) < GROUP:
+            while len(group) < self._limits.tasks_per_commit:
                 try:
                     group.append(self._queue.get_nowait())
                 except queue.Empty:
@@ -203,7 +196,7 @@ class Writer:
 
     def _patience(self) -> float:
         due = self._cleaning.due and self._connection is not None
-        return AGAIN_SECONDS if due else self._engine.pulse
+        return self._limits.clean_pause_seconds if due else self._engine.pulse
 
     def _clean(self) -> None:
         if not self._cleaning.due:
@@ -270,7 +263,8 @@ class Writer:
                     return
                 except self._failures as error:
                     trouble = self._engine.trouble(error)
-                    if trouble is None or not trouble.waiting or time.monotonic() - began >= TURN_SECONDS:
+                    late = time.monotonic() - began >= self._limits.turn_seconds
+                    if trouble is None or not trouble.waiting or late:
                         raise
                     self._condition.failed(trouble)  # so that the operator is told while it waits
         finally:
@@ -288,9 +282,8 @@ class Writer:
             connection = self._engine.connect()
             self._marked(connection)
             if self._doubtful:
-                query = f"SELECT {COLUMNS} FROM events WHERE seq > ? ORDER BY seq"
-                found = [Event(*row) for row in connection.execute(query, (self._last,))]
-                self._last = self._newest(connection)
+                found = [event for _, event in events_since(connection, self._last)]
+                self._last = newest(connection)
                 if self._seat is not None:
                     self._seat.committed()  # read like what other workers write
                 elif found:
@@ -323,10 +316,6 @@ class Writer:
 
     def _said(self, error: Exception) -> str:
         return cleaned(error, str(self._engine.path))[:200]
-
-    @staticmethod
-    def _newest(connection: SqlConnection) -> int:
-        return int(connection.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0])
 
     # Transactions
 

@@ -14,13 +14,9 @@ from typing import NamedTuple
 
 from crossaisle.errors import cleaned
 from crossaisle.serve.store.engine import Engine, SqlConnection
-from crossaisle.serve.store.migrations import mark_clean, unclean
+from crossaisle.serve.store.meta import mark_clean, unclean
 
 _LOG = logging.getLogger(__name__)
-WAIT_SECONDS = 5.0
-"""Who asked is told after this time that it is not done yet; it is tried on."""
-AGAIN_SECONDS = 0.05
-"""Pause between two tries while somebody reads."""
 
 
 class _Asked(NamedTuple):
@@ -41,7 +37,7 @@ class Cleaning:
 
     def ask(self) -> Future[bool]:
         """Done when what was deleted up to now is in no file: true, or false where it takes longer."""
-        asked = _Asked(Future(), time.monotonic() + WAIT_SECONDS)
+        asked = _Asked(Future(), time.monotonic() + self._engine.limits.clean_seconds)
         self._asked.append(asked)
         return asked.future
 
@@ -56,7 +52,8 @@ class Cleaning:
         if start >= self._next:
             asked = len(self._asked)  # who asks from here on may have deleted more
             self._due = not self._cleaned(connection)
-            self._next = time.monotonic() + max(AGAIN_SECONDS, time.monotonic() - start)
+            pause = max(self._engine.limits.clean_pause_seconds, time.monotonic() - start)
+            self._next = time.monotonic() + pause
             if not self._due:
                 self._next = 0.0 if self._rewritten is None else self._next
                 for _ in range(asked):

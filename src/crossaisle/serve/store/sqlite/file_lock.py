@@ -17,9 +17,8 @@ from pathlib import Path
 from crossaisle.errors import StoreError
 
 _LOG = logging.getLogger(__name__)
-HOLD_SECONDS = 2.0
-"""Workers of a service that was killed hold the store for a moment."""
 LOOK_SECONDS = 0.05
+"""Between two tries to take a store that another service has."""
 PRIVATE = 0o600
 LINE = 200
 """Bytes of the file in which its holder is described."""
@@ -28,13 +27,13 @@ LINE = 200
 class FileHolding:
     """A locked file named like the store, with `.lock` added. It stays: one that is deleted locks nobody."""
 
-    def __init__(self, store: Path) -> None:
-        """`StoreError` where another service has it."""
+    def __init__(self, store: Path, seconds: float) -> None:
+        """`seconds`: to wait where another service has it; then `StoreError`."""
         path = Path(f"{store.resolve()}.lock")
         self.fd: int | None = None
         try:
             self.fd = _opened(path)
-            held = _locked(self.fd)
+            held = _locked(self.fd, seconds)
         except OSError as error:
             self.close()
             _LOG.warning(
@@ -80,8 +79,8 @@ def _opened(path: Path) -> int:
         return os.open(path, os.O_RDONLY)  # of an earlier service, where nothing can be written now
 
 
-def _locked(fd: int) -> bool:
-    end = time.monotonic() + HOLD_SECONDS
+def _locked(fd: int, seconds: float) -> bool:
+    end = time.monotonic() + seconds
     while not _try_lock(fd):
         if time.monotonic() > end:
             return False

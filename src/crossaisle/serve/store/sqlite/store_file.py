@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import sqlite3
 import time
 from contextlib import closing, suppress
 from pathlib import Path
 
 from crossaisle.errors import StoreError
-from crossaisle.serve.store.engine import COLUMNS, TABLES, Displaced
+from crossaisle.serve.store.engine import Displaced, SqlConnection
+from crossaisle.serve.store.schema import COLUMNS, CORE, INDEXES, TABLES
 from crossaisle.serve.store.sqlite.file_lock import PRIVATE
 
 _LOG = logging.getLogger(__name__)
@@ -26,10 +26,8 @@ LEFT_SECONDS = 10.0
 """A file so much younger than its log was not written by SQLite, which copies the one into the other."""
 SMALLEST = 512
 """Bytes of the smallest database."""
-NAMES = frozenset(re.findall(r"(?:TABLE|INDEX) IF NOT EXISTS (\w+)", TABLES))
+NAMES = TABLES | INDEXES
 """Of all tables and indexes of a store."""
-CORE = frozenset({"events", "items", "users", "forgotten", "api_keys", "audit"})
-"""Tables of every store; whoever keeps one may have put tables of their own beside them."""
 
 
 class StoreFile:
@@ -258,7 +256,7 @@ class StoreFile:
         return Path(f"{os.path.realpath(self.path)}{end}")
 
 
-def names_of(connection: sqlite3.Connection) -> set[str]:
+def names_of(connection: SqlConnection) -> set[str]:
     """Names of all tables and indexes."""
     return {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
 
