@@ -132,6 +132,25 @@ def test_a_store_that_cannot_be_written_is_served_to_readers(
         assert {"1", "2"} <= {event.key for _, event in later.events()}
 
 
+def test_a_store_whose_version_cannot_be_recorded_is_served_to_readers(disk: Disk, model: Path) -> None:
+    """One from before versions were recorded, on a full disk."""
+    store = disk.folder / "s.sqlite"
+    with closing(Store(store)) as old:
+        old.add([Event("1", "zoe", "bread", "view", 1.0)]).result()
+        old.submit(lambda connection: connection.execute("DROP TABLE store_version")).result()
+    disk.fill()
+
+    async def conversation(client: httpx.AsyncClient) -> None:
+        assert len((await client.get("/api/users/zoe")).json()["events"]) == 1
+        await state(client, "failing", 0.0)
+        disk.empty()
+        await state(client, "up")
+        assert await send(client, key="2") == 200
+
+    with closing(served(model, store, BRISK)) as service:
+        talk(service, conversation)
+
+
 def test_a_store_that_another_process_locks_is_shown_in_health_and_heals(
     model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -25,7 +25,8 @@ from crossaisle.serve.store.meta import mark_unclean, people_key
 from crossaisle.serve.store.reader import StoreReader
 from crossaisle.serve.store.records import ARRIVALS, Event, Picture
 from crossaisle.serve.store.schema import COLUMNS
-from crossaisle.serve.store.writer import Busy, Kept, Unreachable, Writer
+from crossaisle.serve.store.tasks import Kept
+from crossaisle.serve.store.writer import Busy, Unreachable, Writer
 
 __all__ = ["Busy", "Event", "Kept", "Picture", "Store", "Unreachable"]
 T = TypeVar("T")

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import nullcontext, suppress
 from itertools import islice
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from crossaisle.errors import StoreError, cleaned
 from crossaisle.serve.store.engine import Engine, SqlConnection, Trouble, WritingTurn
@@ -23,6 +23,7 @@ from crossaisle.serve.store.health import Condition
 from crossaisle.serve.store.records import Event
 from crossaisle.serve.store.schema import PROBE
 from crossaisle.serve.store.sqlite.cleaning import Cleaning
+from crossaisle.serve.store.tasks import Kept, Put, Task, in_parts, kept
 
 T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
@@ -34,26 +35,6 @@ class Busy(StoreError):
 
 class Unreachable(StoreError):
     """The database does not answer, or takes no writes; they are refused until it does."""
-
-
-class Kept(NamedTuple):
-    """What became of events."""
-
-    fresh: list[Event]
-    """Those that were new, in order."""
-    forgotten: int = 0
-    """Those that a deletion of their person covers: not kept."""
-
-
-Put = Callable[[SqlConnection, Sequence[Event]], Sequence[bool | None]]
-"""Puts events in; says of each whether it was new, and None where it is covered by a deletion."""
-
-
-class _Task(NamedTuple):
-    work: Callable[..., Any]
-    future: Future[Any]
-    events: Sequence[Event] | None
-    """Events for a `Put`: those of neighbours are put in with one statement."""
 
 
 class Writer:
@@ -70,7 +51,7 @@ class Writer:
         self._run, self._claiming = run, serving
         self._begin = engine.begin if seat is None else engine.begin_in_turn
         self._failures: tuple[type[Exception], ...] = (StoreError, *engine.errors)
-        self._queue: queue.Queue[_Task | None] = queue.Queue(self._limits.waiting_writes)
+        self._queue: queue.Queue[Task | None] = queue.Queue(self._limits.waiting_writes)
         self._condition = Condition(engine.name, self._limits.calm_seconds)
         self._cleaning = Cleaning(engine)
         self._last = 0
@@ -160,7 +141,7 @@ class Writer:
             raise self._unreachable()
         future: Future[Any] = Future()
         try:
-            self._queue.put_nowait(_Task(work, future, events))
+            self._queue.put_nowait(Task(work, future, events))
         except queue.Full:
             raise Busy("the store is busy: try again in a moment") from None
         return future
@@ -207,7 +188,7 @@ class Writer:
         with nullcontext() if self._seat is None else self._seat.writing():
             self._cleaning.attempt(self._connection)
 
-    def _commit_safely(self, tasks: list[_Task]) -> None:
+    def _commit_safely(self, tasks: list[Task]) -> None:
         try:
             self._commit(tasks)
         except Exception as error:
@@ -319,7 +300,7 @@ class Writer:
 
     # Transactions
 
-    def _commit(self, tasks: list[_Task]) -> None:
+    def _commit(self, tasks: list[Task]) -> None:
         for _ in range(2):
             connection = self._connection
             if connection is None and (not self._reconnect() or (connection := self._connection) is None):
@@ -332,7 +313,7 @@ class Writer:
         for task in tasks:
             task.future.set_exception(self._unreachable())
 
-    def _transaction(self, connection: SqlConnection, tasks: list[_Task]) -> None:
+    def _transaction(self, connection: SqlConnection, tasks: list[Task]) -> None:
         """All tasks in one transaction; one that fails is undone alone."""
         with nullcontext() if self._seat is None else self._seat.writing():
             outcomes = self._committed(connection, tasks)
@@ -345,13 +326,13 @@ class Writer:
                 task.future.set_exception(problem)
 
     def _committed(
-        self, connection: SqlConnection, tasks: list[_Task]
-    ) -> list[tuple[_Task, Any, Exception | None]]:
+        self, connection: SqlConnection, tasks: list[Task]
+    ) -> list[tuple[Task, Any, Exception | None]]:
         """What came of each task, once it is on the disk; nothing where all were told of a failure."""
-        outcomes: list[tuple[_Task, Any, Exception | None]] = []
+        outcomes: list[tuple[Task, Any, Exception | None]] = []
         try:
             self._started(connection)
-            for part in _parts(tasks):
+            for part in in_parts(tasks):
                 outcomes += self._do(connection, part)
             last = self._engine.settled(connection)
         except self._failures as error:
@@ -373,7 +354,7 @@ class Writer:
         self._condition.worked()
         return outcomes
 
-    def _do(self, connection: SqlConnection, part: list[_Task]) -> list[tuple[_Task, Any, Exception | None]]:
+    def _do(self, connection: SqlConnection, part: list[Task]) -> list[tuple[Task, Any, Exception | None]]:
         connection.execute("SAVEPOINT task")
         try:
             values = self._values(connection, part)
@@ -390,14 +371,14 @@ class Writer:
         connection.execute("RELEASE task")
         return [(task, value, None) for task, value in zip(part, values, strict=True)]
 
-    def _values(self, connection: SqlConnection, part: list[_Task]) -> list[Any]:
+    def _values(self, connection: SqlConnection, part: list[Task]) -> list[Any]:
         if part[0].events is None:
             return [task.work(connection) for task in part]
         together = [event for task in part for event in task.events or ()]
         new = iter(part[0].work(connection, together))
-        return [_kept(task.events or (), list(islice(new, len(task.events or ())))) for task in part]
+        return [kept(task.events or (), list(islice(new, len(task.events or ())))) for task in part]
 
-    def _undo(self, connection: SqlConnection, tasks: list[_Task], error: Exception) -> None:
+    def _undo(self, connection: SqlConnection, tasks: list[Task], error: Exception) -> None:
         if self._engine.lost(connection):
             raise _LostError from error
         self._back(connection)
@@ -411,18 +392,3 @@ class Writer:
 
 class _LostError(Exception):
     """The connection broke before the commit."""
-
-
-def _parts(tasks: list[_Task]) -> list[list[_Task]]:
-    """Neighbouring tasks that only put events in, together; others alone."""
-    parts: list[list[_Task]] = []
-    for task in tasks:
-        if parts and task.events is not None and parts[-1][0].events is not None:
-            parts[-1].append(task)
-        else:
-            parts.append([task])
-    return parts
-
-
-def _kept(events: Sequence[Event], new: Sequence[bool | None]) -> Kept:
-    return Kept([event for event, is_new in zip(events, new, strict=True) if is_new], new.count(None))

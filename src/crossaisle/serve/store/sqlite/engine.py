@@ -17,7 +17,7 @@ from crossaisle.serve.store.migrations.apply import migrate, up_to_date
 from crossaisle.serve.store.records import Event
 from crossaisle.serve.store.schema import CLAIM, COLUMNS
 from crossaisle.serve.store.sqlite.file_lock import FileHolding
-from crossaisle.serve.store.sqlite.store_file import NAMES, StoreFile, names_of
+from crossaisle.serve.store.sqlite.store_file import NAMES, READ, StoreFile, names_of
 from crossaisle.serve.store.sqlite.versions import SqliteVersions
 
 _DAMAGED = (
@@ -184,7 +184,7 @@ class SqliteEngine:
         """Where there is no log, or nothing in it, the file can be read without a lock and without -shm."""
         try:
             with closing(self._file.reader(frozen=False)) as connection:
-                self._frozen = not names_of(connection) >= NAMES
+                self._frozen = not names_of(connection) >= READ
         except sqlite3.Error:
             self._frozen = True
         if self._frozen and not self._file.whole():

@@ -28,6 +28,8 @@ SMALLEST = 512
 """Bytes of the smallest database."""
 NAMES = TABLES | INDEXES
 """Of all tables and indexes of a store."""
+READ = NAMES - {"store_version"}
+"""What readers need. A store from before versions were recorded has no more, and its disk may be full."""
 
 
 class StoreFile:
@@ -243,7 +245,7 @@ class StoreFile:
             return False
         try:
             with closing(self.frozen()) as connection:
-                return names_of(connection) >= NAMES
+                return names_of(connection) >= READ
         except sqlite3.Error:
             return False
 
