@@ -189,6 +189,18 @@ def test_a_person_is_deleted(store: Store) -> None:
     assert list(store.forgotten().times) == [store.digest_of("ann")]
 
 
+def test_a_person_is_known_by_anything_that_is_kept_or_was(store: Store) -> None:
+    assert not store.knows("ann")
+    store.put_user("ann", {"city": "Ghent"}).result()
+    assert store.knows("ann")
+    store.add([event(1, user="bob")]).result()
+    assert store.knows("bob")
+    assert store.counts_of("bob") == (1, 0)
+    store.forget("bob").result()
+    assert store.counts_of("bob") == (0, 0)
+    assert store.knows("bob")
+
+
 def test_histories_are_by_time(store: Store) -> None:
     store.add([event(3), event(1), event(2), event(9, user="other")]).result()
     assert [e.item for e in store.events_of("u")] == ["i1", "i2", "i3"]
@@ -235,9 +247,8 @@ def test_a_full_disk_refuses_and_then_goes_on(tmp_path: Path) -> None:
 
         def limit(pages: int) -> None:
             # SQLite's own limit answers as a full disk does.
-            connection = store.writer._connection
-            assert connection is not None
-            connection.execute(f"PRAGMA max_page_count={pages}")
+            query = f"PRAGMA max_page_count={pages}"
+            store.submit(lambda connection: connection.execute(query)).result()
 
         limit(1)  # not below what is there
         large = [event(n, user="u" * 200) for n in range(2, 2000)]

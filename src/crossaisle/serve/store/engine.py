@@ -12,20 +12,20 @@ from crossaisle.serve.store.records import Event
 
 
 class Displaced(StoreError):
-    """The store is not the one any more that this process serves from."""
+    """The store is no longer the one that this process serves from."""
 
 
 class Trouble(NamedTuple):
     """What an error says about the store itself, beyond the statement that met it."""
 
     reason: str
-    """And what to do about it; for the log."""
+    """What is wrong and what to do about it, for the log."""
     lasting: bool = False
-    """Whether it stays until the service is started again."""
+    """Whether it lasts until the service is restarted."""
     reopen: bool = False
-    """Whether a new connection may be better off."""
+    """Whether a new connection may help."""
     waiting: bool = False
-    """Whether it is another process's turn, so that trying again may be all it takes."""
+    """Whether another process holds the store, so that trying again may be enough."""
 
 
 class Cursor(Protocol):
@@ -50,22 +50,22 @@ class Holding(Protocol):
     """The right to serve from a store, which one service has at a time."""
 
     fd: int | None
-    """A file that worker processes keep open: as long as one of them lives, nobody else serves."""
+    """A file that worker processes keep open: while one of them lives, nobody else serves."""
 
     def close(self) -> None:
-        """Gives it up."""
+        """Releases it."""
         ...
 
 
 class WritingTurn(Protocol):
-    """Of one of several processes that write to the same store."""
+    """Lets several processes write to the same store, one at a time."""
 
     def writing(self) -> AbstractContextManager[None]:
-        """Waits until nobody else writes; nobody does until the end."""
+        """Waits for its turn; nobody else writes until the block ends."""
         ...
 
     def committed(self) -> None:
-        """This process wrote something: the others must read it."""
+        """Tells the other processes that there is something new to read."""
         ...
 
 
@@ -77,20 +77,21 @@ class Engine(Protocol):
     path: Any
     """What it was opened with, to be opened again."""
     errors: tuple[type[Exception], ...]
-    """Errors of the database and of the way there."""
+    """Errors of the database and of the connection to it."""
     remote: bool
-    """Whether the way there can break while this process lives."""
+    """Whether the connection can break while this process lives."""
     overwrites: bool
-    """Whether `rewrite` and `empty_log` leave nothing in any file of what was deleted."""
+    """Whether `rewrite` and `empty_log` leave no trace of deleted rows in any file."""
     begin: str
     """The statement that begins a transaction that writes."""
     begin_in_turn: str
-    """The same where several processes write: the numbers of rows grow in the order of commits."""
+    """The same where several processes write: row numbers grow in the order of commits."""
     begin_reading: str
-    """The statement that begins a transaction that sees one state."""
+    """The statement that begins a transaction that reads one snapshot."""
     limits: StoreLimits
+    """Times and sizes."""
     pulse: float
-    """Seconds between two looks at the store while nobody writes."""
+    """Seconds between two checks of the store while nobody writes."""
 
     def hold(self) -> Holding:
         """Takes the store for one service; `StoreError` names who has it."""
@@ -104,19 +105,19 @@ class Engine(Protocol):
         ...
 
     def claim(self, connection: SqlConnection, run: str) -> None:
-        """Marks the store, which is held, as served by this run; `StoreError` where it is damaged."""
+        """Marks the store, which must be held, as served by this run; `StoreError` if it is damaged."""
         ...
 
     def expect(self, run: str) -> None:
-        """Before it is opened: it must be marked as served by this run, else this or `settled` raises
-        `Displaced`.
+        """Called before the store is opened: it must be marked as served by this run, or this or `settled`
+        raises `Displaced`.
         """
         ...
 
     def settled(self, connection: SqlConnection) -> int:
-        """Within a transaction, at its end: `Displaced` where the store is not this run's any more.
+        """At the end of a transaction: `Displaced` if the store no longer belongs to this run.
 
-        Gives the number of the last event where the engine can lose its connection, else 0.
+        Returns the number of the last event where the connection can be lost, else 0.
         """
         ...
 
@@ -125,46 +126,46 @@ class Engine(Protocol):
         ...
 
     def readable(self) -> bool:
-        """After `connect` failed: whether everything can be read nevertheless."""
+        """After `connect` failed: whether everything can still be read."""
         ...
 
     def examine(self) -> tuple[str, float | None]:
-        """What is wrong with the files of a store that is served, and the seconds after which to look again;
-        None for never. May take long.
+        """Checks the files of a store that is served: what is wrong with them, and the seconds until the next
+        check, or None for never. May take long.
         """
         ...
 
     def lost(self, connection: SqlConnection) -> bool:
-        """Whether a connection is of no more use."""
+        """Whether a connection can no longer be used."""
         ...
 
     def insert(self, connection: SqlConnection, events: Sequence[Event]) -> list[bool]:
-        """Puts events in, except those with a key that is known or comes a second time.
+        """Inserts events, except those whose key is known or repeated.
 
-        Says for each whether it was new. Raises `ConflictError` where a key is known with another content.
+        Returns for each whether it was new. Raises `ConflictError` if a key is known with other content.
         """
         ...
 
     def rewrite(self, connection: SqlConnection) -> None:
-        """Outside of a transaction: has tables hold nothing but what is in them."""
+        """Outside of a transaction: rewrites tables so that no deleted row is left in them."""
         ...
 
     def empty_log(self, connection: SqlConnection) -> bool:
-        """Outside of a transaction: has the log hold nothing; False while somebody reads in it."""
+        """Outside of a transaction: empties the log; False while somebody still reads from it."""
         ...
 
     def reading(self) -> AbstractContextManager[SqlConnection]:
-        """A connection to read with, for a moment."""
+        """A connection for a short read."""
         ...
 
     def reader(self) -> SqlConnection:
-        """A connection to read with, for whoever asks; may be passed from thread to thread."""
+        """A read-only connection that belongs to the caller; may be passed between threads."""
         ...
 
     def stream(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[Any]:
-        """Rows of an answer that is larger than the memory should be."""
+        """Rows of a result that may not fit into memory."""
         ...
 
     def close(self) -> None:
-        """Gives up what reading keeps."""
+        """Closes the connections that are kept for reading."""
         ...

@@ -17,7 +17,7 @@ MANY = 500
 def fresh_ones(events: Sequence[Event], known: Mapping[str, Event]) -> list[bool]:
     """Which events are new: those without a key, and the first of each key that is not `known`.
 
-    The same key with another content is a mistake of whoever sent it, and must not pass for a repetition:
+    The same key with other content is a mistake of the sender and must not pass for a repetition:
     `ConflictError`.
     """
     seen = dict(known)
@@ -37,7 +37,7 @@ def fresh_ones(events: Sequence[Event], known: Mapping[str, Event]) -> list[bool
 
 
 def conflict(events: Sequence[Event], rows: Sequence[int]) -> ConflictError:
-    """Some of these events have keys that are known with another content."""
+    """The error for events whose keys are known with other content."""
     place = f"row {rows[0]}: " if len(events) > 1 else ""
     return ConflictError(
         f"{place}{known_otherwise(events[rows[0]])}: nothing of this request was kept; give a new event a "
@@ -47,7 +47,7 @@ def conflict(events: Sequence[Event], rows: Sequence[int]) -> ConflictError:
 
 
 def known_otherwise(event: Event) -> str:
-    """What is wrong with an event whose key is known with another content."""
+    """What is wrong with an event whose key is known with other content."""
     return f"key {shorten(event.key)} is known with another user, item, kind, value or quantity"
 
 
@@ -57,7 +57,7 @@ def content(event: Event) -> tuple[Any, ...]:
 
 
 def kept_under(connection: SqlConnection, keys: Sequence[str]) -> dict[str, Event]:
-    """What is kept under keys."""
+    """The events that are kept under some keys."""
     known: dict[str, Event] = {}
     for start in range(0, len(keys), MANY):
         part = keys[start : start + MANY]

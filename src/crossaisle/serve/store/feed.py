@@ -1,4 +1,4 @@
-"""`Feed`: what was written to a store since it was read last, for workers that follow each other."""
+"""`Feed`: what was written to a store since it was read last, for workers that share it."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class Condition:
-    """Told by the writer and by readers, of every failure; tells the operator once."""
+    """Collects failures from the writer and from readers, and logs each reason once."""
 
     def __init__(self, name: str, calm_seconds: float) -> None:
         """`name`: of the store. `calm_seconds`: without a failure, before a write that succeeds counts as the
@@ -23,10 +23,10 @@ class Condition:
         self.reason = ""
         """Why writes fail; "" while they do not."""
         self.lasting = False
-        """Whether nothing but a new start helps."""
+        """Whether only a restart helps."""
 
     def failed(self, trouble: Trouble) -> None:
-        """The store failed."""
+        """Notes a failure."""
         if self.lasting:  # there is no more to say
             return
         self._failed_at = time.monotonic()
@@ -36,7 +36,7 @@ class Condition:
             _LOG.error("%s: %s", self._name, trouble.reason)
 
     def worked(self) -> None:
-        """Something was written."""
+        """Notes a write that succeeded."""
         if self.reason and not self.lasting and time.monotonic() - self._failed_at >= self._calm_seconds:
             self.reason = ""
             self._told.clear()

@@ -1,4 +1,4 @@
-"""`StoreLimits`: times and sizes of a store, for whoever wants others."""
+"""`StoreLimits`: times and sizes of a store."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ class StoreLimits:
     begin_seconds: float = 1.0
     """Seconds that a write may wait to begin before the store counts as failing."""
     calm_seconds: float = 1.0
-    """Seconds without a failure before a write that succeeds counts as the end of the trouble."""
+    """Seconds without a failure before a successful write counts as recovery."""
     pulse_seconds: float | None = None
-    """Seconds between two looks at the store while nobody writes; None for the engine's own: 1.0 for SQLite,
-    0.5 for PostgreSQL."""
+    """Seconds between two checks of the store while nobody writes; None for the engine's own: 1.0
+    (SQLite) or 0.5 (PostgreSQL)."""
 
     # Deletions
 
     clean_seconds: float = 5.0
-    """Seconds after which whoever asked for a cleaning is told that it is not done yet; it is tried on."""
+    """Seconds after which whoever asked for a cleaning is told that it is not done yet; it goes on."""
     clean_pause_seconds: float = 0.05
     """Seconds between two tries to clean while somebody reads."""
 
@@ -37,7 +37,7 @@ class StoreLimits:
     fresh_key_seconds: float = 2.0
     """Seconds after which a revoked key is refused at the latest."""
     key_wait_seconds: float = 1.0
-    """Seconds that a request waits for keys to be read again; then those known hold on."""
+    """Seconds that a request waits for keys to be read again; then the known ones stay valid."""
 
     # One service at a time
 
@@ -54,9 +54,9 @@ class StoreLimits:
     """Bytes of a file that is examined before it is served (about half a second), and again when it was
     written to; a larger one is examined once, while it is served."""
     examine_seconds: float = 1.0
-    """Seconds between two examinations at least."""
+    """Least seconds between two examinations."""
     examine_share: float = 20.0
-    """An examination comes so many times as long after the one before as that one took."""
+    """Pause between two examinations as a multiple of the time that the last one took."""
 
     # PostgreSQL
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 ARRIVALS = 1000
-"""So many events that came last say together what time it is."""
+"""The latest events, so many of them, tell together what time it is."""
 
 
 class Event(NamedTuple):

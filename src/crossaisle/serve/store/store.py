@@ -59,18 +59,18 @@ def engine_for(place: str | Path, limits: StoreLimits) -> Engine:
 
 
 class Store(StoreReader):
-    """One writer thread, many readers. Processes that serve from the same store need seats at one board."""
+    """One writer thread, many readers. Processes that serve from the same store take turns to write."""
 
     def __init__(
         self,
         place: str | Path,
-        seat: WritingTurn | None = None,
+        slot: WritingTurn | None = None,
         *,
         run: str = "",
         serving: bool = False,
         limits: StoreLimits = StoreLimits(),
     ) -> None:
-        """`place`: a file for SQLite, or `postgresql://USER:PASSWORD@HOST/DATABASE?schema=NAME`. `seat`: of
+        """`place`: a file for SQLite, or `postgresql://USER:PASSWORD@HOST/DATABASE?schema=NAME`. `slot`: of
         this process, where others serve from the same store; then changes are logged for them. `serving`:
         takes the store for this service alone, until it is closed. `run`: of a service of several processes,
         whose first one has taken the store.
@@ -78,7 +78,7 @@ class Store(StoreReader):
         Raises `StoreError` where it cannot be opened, or is served already.
         """
         super().__init__(engine_for(place, limits), limits)
-        self._logs = seat is not None
+        self._logs = slot is not None
         self._holding: Holding | None = None
         self._examining: threading.Thread | None = None
         self._ending = threading.Event()
@@ -86,7 +86,7 @@ class Store(StoreReader):
             self._holding = self.engine.hold() if serving else None
             if serving:
                 run = run or secrets.token_hex(8)
-            self.writer = Writer(self.engine, seat, run=run, serving=serving)
+            self.writer = Writer(self.engine, slot, run=run, serving=serving)
             try:
                 with self.engine.reading() as connection:
                     self._people = Forgotten(people_key(connection))
@@ -106,7 +106,7 @@ class Store(StoreReader):
             self._examining.start()
 
     def _examine(self) -> None:
-        """What nobody else would notice before it is too late."""
+        """Looks for damage that nobody would notice otherwise until it is too late."""
         failures: tuple[type[Exception], ...] = (StoreError, *self.engine.errors)
         pause: float | None = 0.0
         while pause is not None and not self._ending.wait(pause):
@@ -124,7 +124,7 @@ class Store(StoreReader):
         return self.writer.marked
 
     def handed_over(self) -> Holding:
-        """Closes the store and gives what keeps it from other services."""
+        """Closes the store and returns what keeps it from other services."""
         holding, self._holding = self._holding, None
         assert holding is not None, "a store that is served"
         self.close()
@@ -141,10 +141,10 @@ class Store(StoreReader):
         return self.writer.submit(work)
 
     def add(self, events: Sequence[Event]) -> Future[Kept]:
-        """Keeps events; gives those that were new (by key), in order, once they are on the disk.
+        """Keeps events; returns those that were new (by key), in order, once they are on disk.
 
         Those that are no later than a deletion of their person are not kept. `ConflictError` where a key is
-        known with another content: then nothing of these is kept.
+        known with other content: then none of these are kept.
         """
         return self.writer.put(self._put, events)
 
@@ -160,7 +160,7 @@ class Store(StoreReader):
         return [None if gone else next(fresh) for gone in covered]
 
     def late(self) -> list[Event]:
-        """Events that are in the store although whoever sent them was told to try again. Once only."""
+        """Events that are in the store although their sender was told to try again; each is returned once."""
         found: list[Event] = []
         while self.writer.late:
             found += self.writer.late.popleft()
@@ -284,6 +284,14 @@ class Store(StoreReader):
         query = f'SELECT {COLUMNS} FROM events WHERE "user" = ? ORDER BY time, seq'
         with self.reading() as connection:
             return [Event(*row) for row in connection.execute(query, (user,))]
+
+    def knows(self, user: str) -> bool:
+        """Whether anything is kept about a person, be it only that they were deleted."""
+        if self.user(user) is not None or any(self.counts_of(user)):
+            return True
+        query = "SELECT count(*) FROM forgotten WHERE digest = ?"
+        with self.reading() as connection:
+            return bool(connection.execute(query, (self.digest_of(user),)).fetchone()[0])
 
     @property
     def state(self) -> str:

@@ -38,18 +38,18 @@ class Unreachable(StoreError):
 
 
 class Writer:
-    """Runs work in transactions. A future is done when its work is on the disk."""
+    """Runs work in transactions. A future is done once its work is on disk."""
 
     def __init__(
-        self, engine: Engine, seat: WritingTurn | None = None, *, run: str = "", serving: bool = False
+        self, engine: Engine, slot: WritingTurn | None = None, *, run: str = "", serving: bool = False
     ) -> None:
-        """`seat`: where several workers write to the same store. `run`: of the service; `serving`: whether
+        """`slot`: where several workers write to the same store. `run`: of the service; `serving`: whether
         this process marks the store with it, or expects the mark to be there.
         """
-        self._engine, self._seat = engine, seat
+        self._engine, self._slot = engine, slot
         self._limits = engine.limits
         self._run, self._claiming = run, serving
-        self._begin = engine.begin if seat is None else engine.begin_in_turn
+        self._begin = engine.begin if slot is None else engine.begin_in_turn
         self._failures: tuple[type[Exception], ...] = (StoreError, *engine.errors)
         self._queue: queue.Queue[Task | None] = queue.Queue(self._limits.waiting_writes)
         self._condition = Condition(engine.name, self._limits.calm_seconds)
@@ -57,10 +57,10 @@ class Writer:
         self._last = 0
         self._doubtful = self._told = False
         self._beginning: float | None = None
-        """Since when a transaction waits to begin."""
+        """When the transaction that waits to begin started to wait (monotonic seconds)."""
         self._connection: SqlConnection | None = self._first()
         self.late: deque[list[Event]] = deque()
-        """Events that turned out to be kept although their commit was not heard of."""
+        """Events that were kept although their commit was never confirmed."""
         self._thread = threading.Thread(target=self._loop, name="store", daemon=True)
         self._thread.start()
 
@@ -85,7 +85,7 @@ class Writer:
         return connection
 
     def _marked(self, connection: SqlConnection) -> None:
-        """Has the store be this run's; again where it could not be written."""
+        """Marks the store as this run's; tried again later if it could not be written."""
         if not self._run:
             return
         try:
@@ -116,7 +116,7 @@ class Writer:
         return "failing" if slow or self._condition.reason else "up"
 
     def failed(self, error: Exception | Trouble, *, reading: bool = False) -> None:
-        """Notes what an error says about the store, if it says something."""
+        """Notes what an error says about the store, if anything."""
         trouble = error if isinstance(error, Trouble) else self._engine.trouble(error, reading=reading)
         if trouble is not None:
             self._condition.failed(trouble)
@@ -126,11 +126,11 @@ class Writer:
         return self._submit(work)
 
     def put(self, work: Put, events: Sequence[Event]) -> Future[Kept]:
-        """Puts events in soon, together with those of others. Raises as `submit` does."""
+        """Inserts events soon, together with those of others. Raises as `submit` does."""
         return self._submit(work, events)
 
     def clean(self) -> Future[bool]:
-        """Has files hold nothing of what was deleted before; false where it takes longer."""
+        """Removes what was deleted before from all files; false if that takes longer."""
         asked = self._cleaning.ask()
         with suppress(StoreError):  # where it is busy, it is awake
             self.submit(lambda _: None)
@@ -147,7 +147,7 @@ class Writer:
         return future
 
     def close(self) -> None:
-        """Waits for what is under way."""
+        """Waits for pending writes."""
         if self._thread.is_alive():
             self._queue.put(None)
             self._thread.join()
@@ -185,7 +185,7 @@ class Writer:
         if self._connection is None:
             self._cleaning.give_up(time.monotonic())
             return
-        with nullcontext() if self._seat is None else self._seat.writing():
+        with nullcontext() if self._slot is None else self._slot.writing():
             self._cleaning.attempt(self._connection)
 
     def _commit_safely(self, tasks: list[Task]) -> None:
@@ -203,7 +203,7 @@ class Writer:
     # The connection
 
     def _pulse(self) -> None:
-        """A look at the store while nobody writes."""
+        """Checks the store while nobody writes."""
         connection = self._connection
         if connection is None:
             self._reconnect()
@@ -222,9 +222,9 @@ class Writer:
                 self._back(connection)
 
     def _look(self, connection: SqlConnection) -> None:
-        """Begins a transaction, as a write does, and really writes where that has failed."""
+        """Begins a transaction, as a write does, and really writes if writing has failed."""
         failing = bool(self._condition.reason) and not self._condition.lasting
-        with nullcontext() if self._seat is None else self._seat.writing():
+        with nullcontext() if self._slot is None else self._slot.writing():
             self._started(connection)
             self._engine.settled(connection)
             if failing:
@@ -258,15 +258,15 @@ class Writer:
             _LOG.debug("nothing to undo", exc_info=True)
 
     def _reconnect(self) -> bool:
-        """Opens the connection again and finds out what became of a commit that was not heard of."""
+        """Opens the connection again and finds out what became of an unconfirmed commit."""
         try:
             connection = self._engine.connect()
             self._marked(connection)
             if self._doubtful:
                 found = [event for _, event in events_since(connection, self._last)]
                 self._last = newest(connection)
-                if self._seat is not None:
-                    self._seat.committed()  # read like what other workers write
+                if self._slot is not None:
+                    self._slot.committed()  # read like what other workers write
                 elif found:
                     self.late.append(found)
                 self._doubtful = False
@@ -314,11 +314,11 @@ class Writer:
             task.future.set_exception(self._unreachable())
 
     def _transaction(self, connection: SqlConnection, tasks: list[Task]) -> None:
-        """All tasks in one transaction; one that fails is undone alone."""
-        with nullcontext() if self._seat is None else self._seat.writing():
+        """All tasks in one transaction; one that fails is rolled back alone."""
+        with nullcontext() if self._slot is None else self._slot.writing():
             outcomes = self._committed(connection, tasks)
-        if self._seat is not None:
-            self._seat.committed()
+        if self._slot is not None:
+            self._slot.committed()
         for task, value, problem in outcomes:
             if problem is None:
                 task.future.set_result(value)
@@ -328,7 +328,7 @@ class Writer:
     def _committed(
         self, connection: SqlConnection, tasks: list[Task]
     ) -> list[tuple[Task, Any, Exception | None]]:
-        """What came of each task, once it is on the disk; nothing where all were told of a failure."""
+        """The outcome of each task once it is on disk; empty if all were told of a failure."""
         outcomes: list[tuple[Task, Any, Exception | None]] = []
         try:
             self._started(connection)

@@ -33,8 +33,4 @@ async def known(service: ShopService, user: str) -> bool:
         return True
     if service.shop.dataset.user_ids.get(user) >= 0 or user in service.experiments.people():
         return True
-    return await service.read(_kept, service.store, user)
-
-
-def _kept(store: Store, user: str) -> bool:
-    return store.user(user) is not None or any(store.counts_of(user))
+    return await service.read(service.store.knows, user)

@@ -1,7 +1,7 @@
 """Brings a store up to date when it is opened, and refuses one that a newer crossaisle has written.
 
-Each migration is one transaction, at whose end its number is recorded: whoever is killed leaves a store of
-some version, which the next one goes on from. Of two who open a store at once, one waits for the other.
+Each migration is one transaction that ends by recording its number: a process that is killed leaves a store
+of some version, and the next one continues from there. If two open a store at once, one waits for the other.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from crossaisle.serve.store.migrations.migration import Dialect, Migration
 from crossaisle.serve.store.schema import VERSION
 
 MIGRATIONS: Sequence[Migration] = (TABLES, DELETIONS)
-"""By their versions, which are 1, 2, ...; one that has been released is not changed any more."""
+"""In order of their versions 1, 2, ... A migration that has been released is never changed."""
 _RECORD = "INSERT INTO store_version (version, applied, crossaisle) VALUES (?, ?, ?)"
 
 
@@ -44,11 +44,11 @@ class VersionTable(Protocol):
         ...
 
     def begin(self, connection: SqlConnection) -> None:
-        """Begins a transaction that nobody else can begin meanwhile, and makes the table if need be."""
+        """Begins a transaction that only one process can be in, and makes the table if need be."""
         ...
 
     def reached(self, connection: SqlConnection, version: int) -> None:
-        """Within the transaction of a migration: what else names the version."""
+        """Within the transaction of a migration: writes the version wherever else it is kept."""
         ...
 
 

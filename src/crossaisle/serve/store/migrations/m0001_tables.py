@@ -5,7 +5,7 @@ from __future__ import annotations
 from crossaisle.serve.store.migrations.migration import Migration
 
 SQLITE = """
--- Not all of them may be missing: the first versions made them one by one, each with a commit of its own.
+-- Some may be there: early versions committed each table on its own, and may have been killed between two.
 CREATE TABLE IF NOT EXISTS events (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     key TEXT UNIQUE,

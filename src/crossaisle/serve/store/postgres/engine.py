@@ -85,7 +85,7 @@ class PostgresEngine:
         self._mark = ""
 
     def hold(self) -> SessionHolding:
-        """By an advisory lock of a session that is kept open."""
+        """By an advisory lock of a session that stays open."""
         return SessionHolding(self.name, self._lockable, self.errors, _HELD, self.limits.hold_seconds)
 
     def _lockable(self, name: str) -> SqlConnection:
@@ -192,7 +192,7 @@ class PostgresEngine:
         return isinstance(connection, _Sql) and connection.raw.closed
 
     def insert(self, connection: SqlConnection, events: Sequence[Event]) -> list[bool]:
-        """Puts new events in, with one statement."""
+        """Inserts new events with one statement."""
         if not events:
             return []
         columns = [list(column) for column in zip(*events, strict=True)]

@@ -1,7 +1,7 @@
 """`SessionHolding`: one service per store, held by a lock of a database session.
 
-The lock is gone with the session. It is taken again as soon as the database is back; who took it meanwhile
-has marked the store, and the writer finds that out (`Engine.settled`).
+The lock goes with the session. It is taken again as soon as the database is back; a service that took it
+meanwhile has marked the store, and the writer notices that (`Engine.settled`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from crossaisle.serve.store.sqlite.file_lock import LOOK_SECONDS, described, ref
 
 _LOG = logging.getLogger(__name__)
 PULSE = 1.0
-"""Seconds between two looks whether the session is there."""
+"""Seconds between two checks that the session is there."""
 _ITS = "(?, hashtext(current_schema()))"
 _HOLDER = """
 SELECT a.application_name FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid

@@ -38,7 +38,7 @@ class PostgresVersions:
         return Recorded(int(version), crossaisle, complete)
 
     def begin(self, connection: SqlConnection) -> None:
-        """Waits for whoever has the lock; what they committed is seen behind it."""
+        """Waits for the lock; afterwards sees what its last holder committed."""
         connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
         connection.execute(f"SELECT pg_advisory_xact_lock({self._lock})")
         connection.execute(_TABLE)

@@ -1,4 +1,4 @@
-"""`Cleaning`: takes what was deleted out of the files of a store, too, beside the writes.
+"""`Cleaning`: removes what was deleted from the files of a store, between writes.
 
 SQLite overwrites what is deleted (secure_delete), but where pages were split or joined it leaves copies
 behind, and its log keeps older states of pages. So the file is rewritten, and the log emptied.
@@ -47,7 +47,7 @@ class Cleaning:
         return self._due or bool(self._asked)
 
     def attempt(self, connection: SqlConnection) -> None:
-        """Outside of a transaction, while nobody else writes; no more than half of the time."""
+        """Outside of a transaction, while nobody else writes; takes at most half of the time."""
         start = time.monotonic()
         if start >= self._next:
             asked = len(self._asked)  # who asks from here on may have deleted more

@@ -37,7 +37,7 @@ _UNREAD = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR)
 
 
 class SqliteEngine:
-    """A file. Other processes may read it and make keys; those that serve from it must follow each other."""
+    """A file. Other processes may read it and make keys; those that serve from it must take turns."""
 
     errors: tuple[type[Exception], ...] = (sqlite3.Error, OSError)
     remote = False
@@ -79,13 +79,13 @@ class SqliteEngine:
         return connection
 
     def _set(self, connection: sqlite3.Connection) -> None:
-        """What belongs to a connection, and the journal, which belongs to the file."""
+        """Settings of the connection, and the journal mode of the file."""
         run = connection.execute
         run(f"PRAGMA busy_timeout={self.limits.busy_ms}")
         (mode,) = run("PRAGMA journal_mode=WAL").fetchone()
         if mode != "wal":
             raise StoreError(
-                f"{self.path}: this place cannot hold a store (journal mode {mode!r} in place of 'wal'): "
+                f"{self.path}: this place cannot hold a store (journal mode {mode!r} instead of 'wal'): "
                 "name a file on a local disk"
             )
         run("PRAGMA synchronous=FULL")
@@ -109,7 +109,7 @@ class SqliteEngine:
     # Serving from it
 
     def claim(self, connection: SqlConnection, run: str) -> None:
-        """Looks whether the file is whole, and writes the mark into it."""
+        """Checks that the file is whole, and writes the mark into it."""
         self._serve()
         self._file.warn()
         self._large = self.path.stat().st_size > self.limits.examined_bytes
@@ -222,7 +222,7 @@ class SqliteEngine:
         return False
 
     def insert(self, connection: SqlConnection, events: Sequence[Event]) -> list[bool]:
-        """Puts new events in."""
+        """Inserts new events."""
         keys = {event.key for event in events if event.key is not None}
         fresh = fresh_ones(events, kept_under(connection, list(keys)))
         rows = [event for event, new in zip(events, fresh, strict=True) if new]
@@ -238,7 +238,7 @@ class SqliteEngine:
             connection.execute("PRAGMA temp_store=MEMORY")
 
     def empty_log(self, connection: SqlConnection) -> bool:
-        """Takes the log over into the file, at once or not at all."""
+        """Copies the log into the file, at once or not at all."""
         connection.execute("PRAGMA busy_timeout=0")
         try:
             busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
@@ -262,7 +262,7 @@ class SqliteEngine:
             yield from connection.execute(sql, parameters)
 
     def close(self) -> None:
-        """Ends an examination that is under way."""
+        """Interrupts a running examination."""
         self._closed = True
         if (connection := self._examining) is not None:
             with suppress(sqlite3.Error):

@@ -25,7 +25,7 @@ LINE = 200
 
 
 class FileHolding:
-    """A locked file named like the store, with `.lock` added. It stays: one that is deleted locks nobody."""
+    """A locked file named like the store plus `.lock`. It is never deleted: a deleted file locks nobody."""
 
     def __init__(self, store: Path, seconds: float) -> None:
         """`seconds`: to wait where another service has it; then `StoreError`."""
@@ -51,20 +51,20 @@ class FileHolding:
             os.pwrite(self.fd, described().encode()[:LINE], 0)
 
     def close(self) -> None:
-        """Gives it up."""
+        """Releases it."""
         if self.fd is not None:
             os.close(self.fd)
             self.fd = None
 
 
 def described() -> str:
-    """This process, for who is refused."""
+    """This process, as the refused service names it."""
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     return f"process {os.getpid()} on {socket.gethostname()[:64]}, since {now}"
 
 
 def refusal(store: str, holder: str) -> str:
-    """What the second service is told."""
+    """The error of a second service."""
     return (
         f"{store}: is served already, by {holder or 'another process'}: "
         "stop that service first, or give this one a store of its own"

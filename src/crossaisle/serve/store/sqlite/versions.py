@@ -1,6 +1,6 @@
 """The version of a SQLite store: the table `store_version`, and `PRAGMA user_version`, which says the same.
 
-A file that was made anew with `.dump` has lost the latter, an older one has no such table yet.
+A file rebuilt with `.dump` has lost the pragma; an older one has no such table yet.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class SqliteVersions:
     dialect: Dialect = "sqlite"
 
     def read(self, connection: SqlConnection) -> Recorded:
-        """From whatever is there."""
+        """From the table, the pragma or the tables that are there."""
         (named,) = connection.execute("PRAGMA user_version").fetchone()
         (application,) = connection.execute("PRAGMA application_id").fetchone()
         names = names_of(connection)
