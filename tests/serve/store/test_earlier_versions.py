@@ -29,7 +29,7 @@ from crossaisle.serve.store.schema import VERSION
 from crossaisle.serve.store.sqlite.store_file import NAMES, names_of
 from crossaisle.serve.store.store import Kept, Store
 from tests.serve.store import killing
-from tests.serve.store.test_migrations import written
+from tests.serve.store.test_migrations import FIRST, written
 
 _NUMBERS = count()
 EVENTS = [
@@ -175,6 +175,21 @@ def test_each_version_is_recorded_with_time_and_crossaisle(earlier: str | Path) 
         assert applied(again) == [first, *others]
 
 
+def test_a_store_from_before_versions_were_recorded_gets_its_record(place: str | Path) -> None:
+    with closing(Store(place)) as store:
+        store.add([EVENTS[0][1]]).result()
+        bare = ["DROP TABLE store_version"]
+        if isinstance(place, str):
+            columns = "DROP COLUMN applied, DROP COLUMN crossaisle"
+            bare = ["DELETE FROM store_version WHERE version = 1", f"ALTER TABLE store_version {columns}"]
+        for statement in bare:
+            store.submit(lambda connection, one=statement: connection.execute(one)).result()
+    for _ in range(2):
+        with closing(Store(place)) as store:
+            assert tuple(applied(store)[-1]) == (VERSION, None, None)
+            assert list(store.events()) == EVENTS[:1]
+
+
 def test_a_new_store_has_all_versions_recorded_and_all_tables(place: str | Path) -> None:
     with closing(Store(place)) as store:
         assert [(version, crossaisle) for version, _, crossaisle in applied(store)] == [
@@ -305,6 +320,19 @@ def dumped(place: str | Path, copy: Path) -> None:
         Path(f"{copy}{end}").unlink(missing_ok=True)
     with closing(sqlite3.connect(copy)) as connection:
         connection.executescript(statements)
+
+
+@pytest.mark.parametrize("statements", [1, 4, 13, 14])
+def test_a_store_whose_very_first_start_was_killed_is_completed(tmp_path: Path, statements: int) -> None:
+    """The earlier version committed its tables one by one, and its number at the end."""
+    place = tmp_path / "s.sqlite"
+    made = FIRST.split(";")[:-1]
+    assert len(made) == 14
+    with closing(sqlite3.connect(place)) as connection:
+        connection.executescript(";".join(made[:statements]))
+    with closing(Store(place)) as store:
+        assert store.add([EVENTS[0][1]]).result() == Kept([EVENTS[0][1]])
+        assert [row[0] for row in applied(store)] == [1, 2]
 
 
 def test_a_store_that_has_lost_a_table_is_refused_by_name(tmp_path: Path) -> None:
