@@ -23,6 +23,7 @@ from crossaisle.errors import StoreError
 from crossaisle.serve.experiments.design import Arm, Controls, Experiment
 from crossaisle.serve.experiments.log import ExperimentLog, Exposure
 from crossaisle.serve.store.api_keys import Keys, list_keys
+from crossaisle.serve.store.migrations.apply import MIGRATIONS
 from crossaisle.serve.store.postgres.engine import PostgresEngine
 from crossaisle.serve.store.records import Change, Event, Picture
 from crossaisle.serve.store.schema import VERSION
@@ -152,6 +153,10 @@ def goes_on(store: Store) -> None:
     assert store.picture("rye") == b"c"
     assert store.forget("bob").result().events == 2
     assert ExperimentLog(store).exposures_of("bob") == []
+
+
+def test_migrations_are_numbered_without_a_gap() -> None:
+    assert [migration.version for migration in MIGRATIONS] == list(range(1, VERSION + 1))
 
 
 def test_a_store_of_an_earlier_version_answers_as_before(earlier: str | Path) -> None:

@@ -17,7 +17,7 @@ _ADD = f"INSERT INTO exposures ({_EXPOSURE}) VALUES (?, ?, ?, ?, ?)"
 
 
 class ExperimentTables:
-    """Of one store. Bodies are JSON, which nothing in here looks into."""
+    """The tables of one store. Bodies are JSON and are not parsed here."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -44,7 +44,7 @@ class ExperimentTables:
         return str(row[0])
 
     def add(self, exposures: Sequence[ExposureRow]) -> Future[None]:
-        """Keeps exposures, but for those of people who were deleted since."""
+        """Keeps exposures, except those of people who were deleted since."""
 
         def work(connection: SqlConnection) -> None:
             gone = self._store.covered(connection, exposures)

@@ -12,7 +12,7 @@ from crossaisle.serve.store.records import Change, Event
 
 
 class Snapshot:
-    """One state of a store."""
+    """One state of a store, valid until its block ends."""
 
     def __init__(self, connection: SqlConnection) -> None:
         self._connection = connection

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class StoreLimits:
-    """Of one store; the defaults are right for a service."""
+    """Limits of one store; the defaults are for a service."""
 
     rows_at_once: int = 10_000
     """Rows that are read at once from a table that is read as a whole."""

@@ -20,18 +20,18 @@ from crossaisle.serve.store.schema import COLUMNS
 
 
 class StoreReader:
-    """Of one engine. Statements that read one table each; a reader never waits for the writer."""
+    """Reads from one store. Most methods read a single table; readers never wait for the writer."""
 
     def __init__(self, engine: Engine, limits: StoreLimits) -> None:
         self.engine, self.limits = engine, limits
         self.name, self.path = engine.name, engine.path
 
     def _failed(self, error: Exception) -> None:
-        """Told of every error of the database."""
+        """Called with every error of the database."""
 
     @contextmanager
     def reading(self) -> Iterator[SqlConnection]:
-        """A connection that must only read; `StoreError` where the database does not answer."""
+        """A connection for reading only; `StoreError` if the database does not answer."""
         try:
             with self.engine.reading() as connection:
                 yield connection
@@ -43,7 +43,7 @@ class StoreReader:
         return StoreError(f"{self.name}: could not be read ({cleaned(error, str(self.path))[:200]})")
 
     def stream(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[Any]:
-        """Rows of an answer that is larger than the memory should be; `StoreError` as `reading` raises it."""
+        """Rows of a result that may not fit into memory; raises `StoreError` as `reading` does."""
         try:
             yield from self.engine.stream(sql, parameters)
         except self.engine.errors as error:
@@ -56,8 +56,8 @@ class StoreReader:
             yield seq, Event(*columns)
 
     def portions(self, sql: str, parameters: Sequence[Any], after: int) -> Iterator[Any]:
-        """Rows of a query whose first column is `seq`, by which it is ordered and which is more than its last
-        parameter. Not at once: while somebody reads, SQLite's log cannot be emptied.
+        """Rows of a query that starts with the column `seq`, is ordered by it, and ends with the condition
+        `seq > ?`. They are read in portions: while somebody reads, SQLite's log cannot be emptied.
         """
         rows: list[Any] = []
         portion = self.limits.rows_at_once
@@ -124,7 +124,7 @@ class StoreReader:
             return [(seq, Event(*row)) for seq, *row in connection.execute(query, (user, after, n))]
 
     def counts_of(self, user: str) -> tuple[int, int]:
-        """How many events of a person are kept, and how many lists that were shown within experiments."""
+        """Numbers of events of a person, and of lists that they were shown within experiments."""
         query = """
             SELECT (SELECT count(*) FROM events WHERE "user" = ?),
             (SELECT count(*) FROM exposures WHERE "user" = ?)
@@ -136,16 +136,16 @@ class StoreReader:
     # What other workers wrote
 
     def feed(self) -> Feed:
-        """What was written, for one thread that reads it again and again."""
+        """What was written, for one thread that reads it repeatedly."""
         return Feed(self.engine)
 
     def newest_change(self) -> int:
-        """The number of the last change that was logged for other workers; 0 where there is none."""
+        """The number of the last change that was logged for other workers; 0 if there is none."""
         with self.reading() as connection:
             return int(connection.execute("SELECT coalesce(max(seq), 0) FROM changes").fetchone()[0])
 
     def model_switch(self) -> str | None:
-        """What was logged when the model was switched last; None where it never was."""
+        """The body of the last model switch, as it was logged; None if there was none."""
         with self.reading() as connection:
             found = connection.execute("SELECT body FROM changes WHERE what = 'model'").fetchone()
         return None if found is None else str(found[0])

@@ -59,28 +59,26 @@ def up_to_date(connection: SqlConnection, table: VersionTable, name: str) -> boo
     return recorded.version == VERSION and recorded.complete
 
 
-def migrate(
-    connection: SqlConnection,
-    table: VersionTable,
-    name: str,
-    migrations: Sequence[Migration] = MIGRATIONS,
-) -> None:
-    """Applies what is missing, one transaction each. The connection is to be closed where this raises.
+def migrate(connection: SqlConnection, table: VersionTable, name: str) -> int:
+    """Applies the missing migrations, one transaction each, and returns how many there were.
 
-    `name`: of the store, for errors. Raises `StoreError` for a store of a newer version.
+    `name`: of the store, for errors. Raises `StoreError` for a store of a newer version. Close the connection
+    if this raises anything: a transaction may be open.
     """
+    applied = 0
     while True:
         table.begin(connection)
         recorded = table.read(connection)
         _refuse_newer(recorded, name)
-        following = [one for one in migrations if one.version > recorded.version][:1]
-        for migration in following:
-            migration.apply(connection, table.dialect)
-            connection.execute(_RECORD, (migration.version, time.time(), __version__))
-            table.reached(connection, migration.version)
+        if recorded.version == VERSION:
+            connection.execute("COMMIT")
+            return applied
+        migration = MIGRATIONS[recorded.version]
+        migration.apply(connection, table.dialect)
+        connection.execute(_RECORD, (migration.version, time.time(), __version__))
+        table.reached(connection, migration.version)
         connection.execute("COMMIT")
-        if not following:
-            return
+        applied += 1
 
 
 def _refuse_newer(recorded: Recorded, name: str) -> None:

@@ -18,12 +18,12 @@ _ADDED = (
 
 
 class PostgresVersions:
-    """Of one schema."""
+    """Reads and writes the version of one schema."""
 
     dialect: Dialect = "postgres"
 
     def __init__(self, lock: int) -> None:
-        """`lock`: number of the advisory lock that who migrates has."""
+        """`lock`: number of the advisory lock that is held while migrating."""
         self._lock = lock
 
     def read(self, connection: SqlConnection) -> Recorded:
@@ -46,4 +46,4 @@ class PostgresVersions:
             connection.execute(statement)
 
     def reached(self, connection: SqlConnection, version: int) -> None:
-        """Nothing else names it."""
+        """It is kept nowhere else."""

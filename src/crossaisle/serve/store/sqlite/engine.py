@@ -97,14 +97,14 @@ class SqliteEngine:
         versions = SqliteVersions()
         if up_to_date(connection, versions, self.name):
             return
-        migrate(connection, versions, self.name)
-        if missing := NAMES - names_of(connection):
-            lost = ", ".join(sorted(missing))
-            raise StoreError(f"{self.path}: the store is damaged (it has no {lost}): {_DAMAGED}")
-        # From now on tables begin at the pages where every later rewriting puts them: whoever looks for the
-        # mark while the log is copied over finds it.
-        with suppress(sqlite3.Error):
-            self.rewrite(connection)
+        applied = migrate(connection, versions, self.name)
+        if missing := ", ".join(sorted(NAMES - names_of(connection))):
+            raise StoreError(f"{self.path}: the store is damaged (it has no {missing}): restore a backup")
+        if applied:
+            # From now on tables begin at the pages where every later rewriting puts them: whoever looks for
+            # the mark while the log is copied over finds it.
+            with suppress(sqlite3.Error):
+                self.rewrite(connection)
 
     # Serving from it
 

@@ -18,7 +18,7 @@ _ADOPT = "INSERT INTO store_version (version) VALUES (?)"
 
 
 class SqliteVersions:
-    """Of one file."""
+    """Reads and writes the version of one file."""
 
     dialect: Dialect = "sqlite"
 
