@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.api.app import create_app
 from crossaisle.serve.server.protocol import config
 from crossaisle.serve.service import ShopService
+from crossaisle.serve.store.limits import StoreLimits
 from crossaisle.serve.store.store import Event, Store
 from crossaisle.serve.tenants import ShopRegistry, read_shops
 
@@ -62,6 +64,20 @@ def service(model: Path, tmp_path: Path) -> Iterator[ShopService]:
     opened = ShopService.open(model, tmp_path / "store.sqlite", model.parent)
     yield opened
     opened.close()
+
+
+def served(
+    model: Path, place: str | Path, limits: StoreLimits, models: str | Path | None = None
+) -> ShopService:
+    """A service whose store has limits of its own."""
+    folder = None if models is None else Path(models)
+    return ShopService(model, Recommender.load(model), Store(place, serving=True, limits=limits), folder)
+
+
+def always_fresh(*services: ShopService) -> None:
+    """From now on keys are read again for every request."""
+    for one in services:
+        one.store.limits = replace(one.store.limits, fresh_key_seconds=-1.0)
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.api_keys import SCOPES, add_key
 from crossaisle.serve.tenants import ShopRegistry, place_of, read_shops
 from tests.encoders import tiny
-from tests.serve.conftest import events_of, running
+from tests.serve.conftest import always_fresh, events_of, running
 
 SECRET = "northern-secret"
 EXPERIMENT = {
@@ -235,10 +235,8 @@ def test_one_shop_without_a_name_needs_no_header(service: ShopService) -> None:
     talk(ShopRegistry.alone(service), conversation)
 
 
-def test_a_shop_without_keys_is_not_open_where_others_have_keys(
-    shops: ShopRegistry, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("crossaisle.serve.store.api_keys.FRESH_SECONDS", -1.0)
+def test_a_shop_without_keys_is_not_open_where_others_have_keys(shops: ShopRegistry) -> None:
+    always_fresh(*shops.services.values())
 
     async def conversation(_: FastAPI, client: httpx.AsyncClient) -> None:
         south = {"x-shop": "south"}

@@ -30,8 +30,9 @@ from crossaisle.serve.live.recommender import LiveRecommender
 from crossaisle.serve.live.tallies import Tallies
 from crossaisle.serve.live.warmup import CALM, ahead, warm
 from crossaisle.serve.metrics import Metrics
+from crossaisle.serve.store.records import Change
 from crossaisle.serve.store.store import Deed, Event, Picture, Store
-from crossaisle.serve.workers.replication import Change, Replica
+from crossaisle.serve.workers.replication import Replica
 from crossaisle.serve.workers.shared_state import UNMARKED
 
 if TYPE_CHECKING:

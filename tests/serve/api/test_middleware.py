@@ -20,8 +20,9 @@ from crossaisle.serve.api import middleware
 from crossaisle.serve.api.app import create_app
 from crossaisle.serve.service import ShopService
 from crossaisle.serve.store import api_keys
+from crossaisle.serve.store.limits import StoreLimits
 from crossaisle.serve.tenants import ShopRegistry, read_shops
-from tests.serve.conftest import running, talk
+from tests.serve.conftest import always_fresh, running, talk
 
 
 def test_scopes_open_what_they_say(service: ShopService) -> None:
@@ -61,8 +62,8 @@ def test_scopes_open_what_they_say(service: ShopService) -> None:
     assert tokens["read"].encode() not in service.store.path.read_bytes()
 
 
-def test_keys_come_and_go_while_it_runs(service: ShopService, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api_keys, "FRESH_SECONDS", -1.0)
+def test_keys_come_and_go_while_it_runs(service: ShopService) -> None:
+    always_fresh(service)
 
     async def conversation(client: httpx.AsyncClient) -> None:
         assert (await client.get("/api/trending")).status_code == 200
@@ -142,8 +143,7 @@ def test_a_proxy_that_adds_no_header_is_known_by_its_old_http(service: ShopServi
 def test_it_is_said_why_keys_could_not_be_read_again(
     service: ShopService, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(api_keys, "FRESH_SECONDS", -1.0)
-    monkeypatch.setattr(api_keys, "WAIT_SECONDS", 0.01)
+    service.store.limits = StoreLimits(fresh_key_seconds=-1.0, key_wait_seconds=0.01)
     known = api_keys.Keys(service.store)
     monkeypatch.setattr(known, "read", lambda: time.sleep(0.1))
     asyncio.run(known.fresh())
@@ -250,10 +250,8 @@ def test_shops_cannot_be_listed_while_one_is_broken_either(folder: Path) -> None
     talk(shops, conversation)
 
 
-def test_the_first_key_does_not_tell_whose_it_is(
-    shops: ShopRegistry, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(api_keys, "FRESH_SECONDS", -1.0)
+def test_the_first_key_does_not_tell_whose_it_is(shops: ShopRegistry) -> None:
+    always_fresh(*shops.services.values())
     api_keys.add_key(shops.services["north"].store, "ops", ["read"])
     api_keys.revoke_key(shops.services["north"].store, "ops")
 

@@ -11,7 +11,7 @@ from crossaisle.serve.experiments.design import Arm, Experiment
 from crossaisle.serve.experiments.log import Exposure
 from crossaisle.serve.experiments.mixing import explore, place_probabilities, team_draft
 from crossaisle.serve.experiments.results import people, results
-from crossaisle.serve.store.engine import Event
+from crossaisle.serve.store.records import Event
 
 HOUR = 3600.0
 AB = Experiment(name="e", arms=(Arm(name="a"), Arm(name="b")), started=0.0, window_hours=1.0)

@@ -16,7 +16,7 @@ from crossaisle.evaluate.confidence_sequences import Interval, at_last, differen
 from crossaisle.evaluate.offpolicy import ESTIMATORS, Log, crossfitted
 from crossaisle.serve.experiments.design import Experiment
 from crossaisle.serve.experiments.log import Exposure
-from crossaisle.serve.store.engine import Event
+from crossaisle.serve.store.records import Event
 
 SAME_SECONDS = 600.0
 """The same list shown to the same person again within this time counts once."""

@@ -32,7 +32,7 @@ from crossaisle.serve.experiments.mixing import explore, place_probabilities, te
 from crossaisle.serve.experiments.results import SAME_SECONDS, results
 from crossaisle.serve.live.batching import Batcher
 from crossaisle.serve.live.recommender import LiveRecommender
-from crossaisle.serve.store.engine import Picture
+from crossaisle.serve.store.records import Picture
 
 if TYPE_CHECKING:
     from crossaisle.serve.service import ShopService

@@ -19,7 +19,7 @@ from crossaisle.recommend.recommender import Recommender
 from crossaisle.recommend.rerank.filters import Mask
 from crossaisle.serve.live.new_items import Said, links_of
 from crossaisle.serve.live.pictures import eyes
-from crossaisle.serve.store.engine import Picture
+from crossaisle.serve.store.records import Picture
 from crossaisle.serve.store.store import NO_PICTURES
 
 Body = Mapping[str, Any]

@@ -16,16 +16,16 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from crossaisle.serve.store.records import ARRIVALS
+
 PAUSE = 1.0
 """Seconds between two looks at new events: what is counted in between shows then."""
 MOST_WAITING = 8192
 """Where more events wait to be counted, and nobody looks, they are counted all the same."""
 SHARE = 16
 """One in so many of those counted must wait for that: each time, all that are counted are copied."""
-ARRIVALS = 1000
-"""So many events that came last say together what time it is."""
 ODD = 100
-"""One in so many of them may be wrong."""
+"""One in so many of the latest events may have a wrong time."""
 
 
 class Pairs(NamedTuple):

@@ -15,7 +15,7 @@ from crossaisle.models.base import LARGE
 from crossaisle.models.scorers.content import ReadingModel, TextModel
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.live.pictures import eyes
-from crossaisle.serve.store.engine import Picture
+from crossaisle.serve.store.records import Picture
 
 NEIGHBOURS = 5
 """A new item stands in with the scores of this many items like it."""

@@ -28,7 +28,7 @@ from crossaisle.serve.live.catalogue import CatalogueOverlay, grow
 from crossaisle.serve.live.histories import LiveHistories
 from crossaisle.serve.live.pictures import eyes
 from crossaisle.serve.live.trending import Trending
-from crossaisle.serve.store.engine import Picture
+from crossaisle.serve.store.records import Picture
 from crossaisle.serve.store.store import NO_PICTURES
 
 KEPT = 1000

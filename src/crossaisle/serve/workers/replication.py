@@ -19,10 +19,10 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from crossaisle.errors import StoreError, cleaned
-from crossaisle.serve.live.event_counts import ARRIVALS
-from crossaisle.serve.store.engine import COLUMNS, Event, SqlConnection
-from crossaisle.serve.store.store import Busy, Store, latest_times
+from crossaisle.errors import StoreError
+from crossaisle.serve.store.feed import Snapshot
+from crossaisle.serve.store.records import ARRIVALS, Change, Event
+from crossaisle.serve.store.store import Busy, Store
 from crossaisle.serve.workers.shared_state import APPLIED, READ, SERVING, WorkerSlot
 
 if TYPE_CHECKING:
@@ -40,16 +40,6 @@ WAIT_SECONDS = 1.0
 AGAIN_SECONDS = 0.5
 PATIENCE = 60.0
 """A deletion or change that this worker cannot read itself in this time is answered with 503; it is kept."""
-
-
-class Change(NamedTuple):
-    """Something that other workers take in."""
-
-    seq: int
-    what: str
-    """item, forgotten, model or experiment."""
-    name: str
-    body: str
 
 
 class Gone(NamedTuple):
@@ -86,18 +76,16 @@ class Replica:
         self.latest: tuple[str, str] | None = None
         """Active and previous model, where they were switched in this run."""
         self._commits = -1
-        self._connection: SqlConnection | None = None
+        self._feed = store.feed()
         self._thread = ThreadPoolExecutor(1, "following")
         self._pending: list[Change] = []
         self._pull: asyncio.Task[bool] | None = None
         self._task: asyncio.Task[None] | None = None
         self._entering, self._inside = asyncio.Lock(), False
         self._away_until, self._told = 0.0, False
-        with store.reading() as connection:
-            self.read = int(connection.execute("SELECT coalesce(max(seq), 0) FROM changes").fetchone()[0])
-            found = connection.execute("SELECT body FROM changes WHERE what = 'model'").fetchone()
-        if found is not None:
-            self.latest = self.model_of(found[0])
+        self.read = store.newest_change()
+        if (switched := store.model_switch()) is not None:
+            self.latest = self.model_of(switched)
         self.applied = self.read
         self._publish()
 
@@ -178,27 +166,13 @@ class Replica:
                 return None
 
     def _news(self) -> News:
-        engine = self.store.engine
-        try:
-            if self._connection is None:
-                self._connection = engine.reader()
-            self._connection.execute(engine.begin_reading)
-            news = self._read(self._connection)
-            self._connection.execute("COMMIT")
-            return news
-        except engine.errors as error:
-            connection, self._connection = self._connection, None
-            if connection is not None:
-                with suppress(*engine.errors):
-                    connection.close()
-            raise StoreError(f"{self.store.name}: {cleaned(error, str(self.store.path))[:200]}") from error
+        with self._feed.snapshot() as snapshot:
+            return self._read(snapshot)
 
-    def _read(self, connection: SqlConnection) -> News:
+    def _read(self, snapshot: Snapshot) -> News:
         """Runs in a thread; the memory it looks at is changed by the event loop only."""
-        query = f"SELECT seq, {COLUMNS} FROM events WHERE seq > ? ORDER BY seq LIMIT {PORTION}"
-        events = [(seq, Event(*row)) for seq, *row in connection.execute(query, (self.event,))]
-        query = "SELECT seq, what, name, body FROM changes WHERE seq > ? ORDER BY seq"
-        changes = [Change(*row) for row in connection.execute(query, (self.read,))]
+        events = snapshot.events_since(self.event, PORTION)
+        changes = snapshot.changes_since(self.read)
         people = [change for change in changes if change.what == "forgotten"]
         if not people:
             return News(events, changes, {}, [])
@@ -206,7 +180,7 @@ class Replica:
         for name in self._service.everybody():
             if (digest := self.store.digest_of(name)) in gone:
                 gone[digest].names.append(name)
-        return News(events, changes, gone, latest_times(connection, ARRIVALS, self.event))
+        return News(events, changes, gone, snapshot.latest_times(ARRIVALS, self.event))
 
     def _take(self, news: News) -> None:
         """All at once, in the event loop: nobody sees half of it."""
@@ -292,6 +266,4 @@ class Replica:
     def close(self) -> None:
         """Lets go of the store."""
         self._thread.shutdown(wait=True)
-        if self._connection is not None:
-            with suppress(*self.store.engine.errors):
-                self._connection.close()
+        self._feed.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import sqlite3
 import subprocess
 import sys
 from contextlib import ExitStack, closing
@@ -23,6 +24,7 @@ from crossaisle.serve.live import new_items, pictures
 from crossaisle.serve.refit import fitted_on, with_kept_pictures
 from crossaisle.serve.server.launch import Settings, open_shops
 from crossaisle.serve.service import ShopService
+from crossaisle.serve.store.migrations import m0001_tables
 from crossaisle.serve.store.store import Store
 from crossaisle.serve.workers.shared_state import SharedState
 from tests.encoders.tiny_pictures import png
@@ -344,9 +346,8 @@ def test_without_pictures_nothing_is_loaded_for_them(service: ShopService) -> No
 
 def test_a_store_of_before_takes_pictures(models: Path, tmp_path: Path) -> None:
     place = tmp_path / "s.sqlite"
-    old = Store(place)
-    old.submit(lambda connection: connection.execute("DROP TABLE pictures")).result()
-    old.close()
+    with closing(sqlite3.connect(place)) as old:
+        old.executescript(f"{m0001_tables.SQLITE} PRAGMA user_version=1;")
     service = ShopService.open(models / "seeing", place)
 
     async def conversation(client: httpx.AsyncClient) -> None:

@@ -18,7 +18,7 @@ from crossaisle.serve.api.routes.lists import service_of
 from crossaisle.serve.api.schemas import EVENT, LONGEST_ID, event_of
 from crossaisle.serve.api.strict_json import parse
 from crossaisle.serve.service import Added, ShopService
-from crossaisle.serve.store.engine import known_otherwise
+from crossaisle.serve.store.events import known_otherwise
 from crossaisle.serve.store.store import Event
 
 router = APIRouter(prefix="/api", route_class=Route)

@@ -14,10 +14,10 @@ from crossaisle.errors import UnknownIdError, shorten
 from crossaisle.serve.api.paths import Route
 from crossaisle.serve.api.request_body import Checked, read, takes
 from crossaisle.serve.api.responses import answered, as_json
+from crossaisle.serve.api.routes import user_pages
 from crossaisle.serve.api.routes.lists import UserId, service_of, who_asks
 from crossaisle.serve.api.schemas import Attributes, Body, Id, sized
 from crossaisle.serve.service import ShopService
-from crossaisle.serve.store import user_pages
 
 router = APIRouter(prefix="/api/users", tags=["people"], route_class=Route)
 PAGE, LONGEST_PAGE = 1_000, 10_000
