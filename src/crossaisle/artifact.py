@@ -23,15 +23,15 @@ import numpy as np
 from scipy import sparse
 
 from crossaisle.errors import ArtifactError, ConfigError, CrossaisleError, DataError, UnknownIdError, shorten
+from crossaisle.sharing import MANIFEST as MANIFEST
 from crossaisle.sharing import shared
 
 FORMAT = "crossaisle"
 VERSION = 1
-MANIFEST = "manifest.json"
 LONGEST_NAME = 1000
 """Characters of the name of a file in a folder, with those it lies in."""
 PIECE = 1 << 20
-"""Numbers that are looked at together."""
+"""Numbers checked at a time."""
 
 # Windows can neither lock nor sync a folder: savers do not take turns there.
 _fcntl: Any = importlib.import_module("fcntl") if os.name == "posix" else None
@@ -379,7 +379,7 @@ def _check_matrix(file: Path, starts: np.ndarray, shape: np.ndarray, entries: in
 
 
 def _pieces(file: Path) -> Iterator[np.ndarray]:
-    """An array bit by bit: what is memory-mapped must not become part of the process to be looked at."""
+    """An array bit by bit: what is memory-mapped is not read into memory whole to be checked."""
     with open(file, "rb") as handle:
         old = np.lib.format.read_magic(handle) == (1, 0)
         header = np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
+MANIFEST = "manifest.json"
+"""The file that marks the folder of a saved model; `artifact` writes it."""
 PREFIX = "crossaisle-workers-"
 LEAST = 1 << 20
 """Smaller arrays are not worth a file."""
@@ -85,7 +87,7 @@ def _mapped(path: Path, make: Callable[[], Any]) -> Any:
     if not path.is_file():
         path.parent.mkdir(exist_ok=True)
         with path.with_suffix(".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # who comes second waits in place of making it again
+            fcntl.flock(lock, fcntl.LOCK_EX)  # the second process waits instead of making it again
             if not path.is_file():
                 part = path.with_suffix(".part")
                 with part.open("wb") as file:
@@ -106,8 +108,6 @@ def _file_of(array: np.ndarray) -> Path | None:
 
 def _place(file: Path) -> str:
     """The part of the folder for the model that a file belongs to."""
-    from crossaisle.artifact import MANIFEST
-
     if _folder is not None and file.is_relative_to(_folder):
         return file.parent.name
     model = next((p for p in file.parents if (p / MANIFEST).is_file()), file.parent)
