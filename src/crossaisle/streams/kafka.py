@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from crossaisle.errors import HOSTS, ConfigError, MissingDependencyError, StoreError, cleaned, shown
-from crossaisle.streams.consume import Message, moment, parsed
+from crossaisle.streams.source import Message, moment, parsed
 
 _LOG = logging.getLogger(__name__)
 _SECRET = re.compile(r"password|secret|token|key|jaas|config|certificate")
@@ -115,7 +115,7 @@ class KafkaSource:
         found = parsed(place, message.value(), message)
         return found._replace(time=moment(milliseconds)) if known else found
 
-    def bury(self, messages: Sequence[tuple[Message, str]]) -> None:
+    def dead_letter(self, messages: Sequence[tuple[Message, str]]) -> None:
         """Into the topic `STREAM.dead`; the reason and the place are headers. Waits until they are there."""
         if self._producer is None:
             self._producer = self._kafka.Producer(

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from crossaisle.errors import ConfigError, MissingDependencyError, cleaned, shown
-from crossaisle.streams.consume import NUMBERS, Message, moment, parsed
 from crossaisle.streams.sender import Stopped
+from crossaisle.streams.source import NUMBERS, Message, moment, parsed
 
 T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
@@ -157,7 +157,7 @@ class RedisSource:
             return Message(place, None, "not UTF-8", handle)
         return Message(place, {n: _number(t) if n in NUMBERS else t for n, t in texts.items()}, "", handle)
 
-    def bury(self, messages: Sequence[tuple[Message, str]]) -> None:
+    def dead_letter(self, messages: Sequence[tuple[Message, str]]) -> None:
         """Into `STREAM.dead`, with the reason, and acknowledged in the same transaction."""
 
         def write() -> None:
