@@ -237,24 +237,34 @@ def load_config(path: str | Path, overrides: Mapping[str, str] | Sequence[str] =
         table = getattr(config.data, name)
         if table is not None and table.path is table.url is table.hub is None:
             raise ConfigError(f"{path}, [data.{name}]: give path, url or hub: where the table is")
-    checkpoint = path.parent / Path(config.train.backbone).expanduser()
-    if checkpoint.is_dir():
-        config = replace(config, train=replace(config.train, backbone=str(checkpoint)))
-    checkpoint = path.parent / Path(config.pretrain.backbone).expanduser()
-    if checkpoint.is_dir():
-        config = replace(config, pretrain=replace(config.pretrain, backbone=str(checkpoint)))
-    encoder = config.model.encoder
-    if encoder not in ENCODERS:
-        folder = path.parent / Path(encoder).expanduser()
-        if folder.is_dir():
-            config = replace(config, model=replace(config.model, encoder=str(folder)))
-        elif not HUB_NAME.fullmatch(encoder):
-            known = ", ".join(map(repr, ENCODERS))
-            raise ConfigError(
-                f"{path}, [model]: encoder must be {known}, a folder or 'owner/name' on the hub "
-                f"(found {shorten(encoder)})"
-            )
-    return config
+    train, pretrain = config.train, config.pretrain
+    return replace(
+        config,
+        train=replace(train, backbone=_folder_or_name(train.backbone, path.parent)),
+        pretrain=replace(pretrain, backbone=_folder_or_name(pretrain.backbone, path.parent)),
+        model=replace(config.model, encoder=_encoder(config.model.encoder, path)),
+    )
+
+
+def _folder_or_name(text: str, base: Path) -> str:
+    """A folder relative to `base` where there is one, else the text as it is: a name."""
+    folder = base / Path(text).expanduser()
+    return str(folder) if folder.is_dir() else text
+
+
+def _encoder(text: str, path: Path) -> str:
+    if text in ENCODERS:
+        return text
+    folder = path.parent / Path(text).expanduser()
+    if folder.is_dir():
+        return str(folder)
+    if not HUB_NAME.fullmatch(text):
+        known = ", ".join(map(repr, ENCODERS))
+        raise ConfigError(
+            f"{path}, [model]: encoder must be {known}, a folder or 'owner/name' on the hub "
+            f"(found {shorten(text)})"
+        )
+    return text
 
 
 def _pairs(overrides: Mapping[str, str] | Sequence[str]) -> list[tuple[str, str]]:

@@ -49,8 +49,8 @@ def fine_tune(
     from crossaisle.training.torch_library import require
 
     require()
+    from crossaisle.training.export.saving import keep
     from crossaisle.training.text.backbone import Backbone
-    from crossaisle.training.text.saving import keep
     from crossaisle.training.text.trainer import Trainer
     from crossaisle.training.text.validate import Held, apart
 
@@ -116,8 +116,8 @@ def read_catalogue(
     from crossaisle.training.torch_library import require
 
     require("pre-training")
+    from crossaisle.training.export.saving import keep_pretrained
     from crossaisle.training.text.pretrain import Pretraining
-    from crossaisle.training.text.saving import keep_pretrained
 
     out, start = Path(out), time.perf_counter()
     state = _checkpoint(out, resume)

@@ -17,8 +17,8 @@ from crossaisle.data.vocabulary import Rows
 from crossaisle.encoders.whiten import Whitening
 from crossaisle.progress import bar
 from crossaisle.train_config import TrainConfig
-from crossaisle.training.images.augment import augment
 from crossaisle.training.text import objectives
+from crossaisle.training.text.augment import augment
 from crossaisle.training.text.backbone import Backbone
 from crossaisle.training.text.layers import LastLayers
 from crossaisle.training.text.pairs import Examples

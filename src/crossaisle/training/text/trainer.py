@@ -285,4 +285,4 @@ def _optimiser(moving: dict[str, torch.nn.Parameter], config: TrainConfig) -> to
 
 def fast_bfloat16() -> bool:
     """Whether this processor multiplies bfloat16 itself, nearly twice as fast as float32."""
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # noqa: SLF001 - torch offers no other
