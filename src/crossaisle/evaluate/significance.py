@@ -26,6 +26,10 @@ class Interval:
     low: Means
     high: Means
 
+    def of(self, column: int) -> tuple[float, float, float]:
+        """Estimate, low and high end of one column."""
+        return float(self.value[column]), float(self.low[column]), float(self.high[column])
+
 
 @dataclass(frozen=True, kw_only=True)
 class Bootstrap:

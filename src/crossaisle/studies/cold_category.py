@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +21,7 @@ from crossaisle.encoders.whiten import Whitening
 from crossaisle.evaluate.files import write_json
 from crossaisle.evaluate.metrics import middle_rank, ndcg_of_one
 from crossaisle.evaluate.report.bands import Line, curve_svg
-from crossaisle.evaluate.results import result_row
+from crossaisle.evaluate.results import Row, interval_of, result_row
 from crossaisle.evaluate.significance import Bootstrap
 from crossaisle.models.defaults import buys_again
 from crossaisle.models.scorers.behaviour_transfer import BehaviourTransfer
@@ -64,11 +63,11 @@ def run(
     root: str | Path | None = None,
     progress: bool = False,
     say: Say = silent,
-) -> list[dict[str, Any]]:
+) -> list[Row]:
     """Writes `out/results.json` and `out/few_shot.svg`, the curve; returns the rows."""
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     for label, (catalogue, domain, depth) in DATASETS.items():
         say(f"importing {label}")
         dataset = load_catalogue(catalogue, root=root, domain=domain, progress=progress).dataset
@@ -188,11 +187,11 @@ class CategoryStudy:
             out[cold] = self.values[cold, shots, f"test/{where}"][setting]
         return out
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[Row]:
         """`ndcg` and `share_of_full` in slices `zero_shot`, `shots_1`, ..., `full`, all categories together;
         of `crossaisle` inside the category also of each, `zero_shot of NAME`.
         """
-        out: list[dict[str, Any]] = []
+        out: list[Row] = []
         for model, where, shots in itertools.product(MODELS, ("inside", "open"), (*SHOTS, FULL)):
             mine, full = self.gains(model, shots, where), self.gains("crossaisle", FULL, where)
             name = "full" if shots == FULL else NAMED.get(shots, f"shots_{shots}")
@@ -204,7 +203,7 @@ class CategoryStudy:
                     out += self._rows(model, f"{name} of {label}", mine[cold], full[cold])
         return out
 
-    def _rows(self, model: str, slice_: str, mine: Floats, full: Floats) -> list[dict[str, Any]]:
+    def _rows(self, model: str, slice_: str, mine: Floats, full: Floats) -> list[Row]:
         bootstrap = Bootstrap(n=len(mine))
         figures = {
             "ndcg": bootstrap.interval(mine[:, None]),
@@ -266,13 +265,13 @@ def _gain(scores: Floats, cases: EvalCases, inside: Mask | None) -> Floats:
     return ndcg_of_one(middle_rank(competing, own), K)
 
 
-def picture(rows: list[dict[str, Any]]) -> str:
+def picture(rows: list[Row]) -> str:
     """The few-shot curve as SVG: share of full-data NDCG inside the category by number of events."""
     names = {NAMED.get(k, f"shots_{k}"): k for k in SHOTS}
     lines = []
     for dataset in dict.fromkeys(row["dataset"] for row in rows):
         found = [
-            (names[r["slice"]], r["value"], r["low"], r["high"])
+            (names[r["slice"]], r["value"], *interval_of(r))
             for r in rows
             if r["dataset"] == dataset
             and r["model"] == "crossaisle"

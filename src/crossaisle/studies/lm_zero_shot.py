@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crossaisle.data.dataset import Dataset
-from crossaisle.data.datasets import load_catalogue
+from crossaisle.data.datasets import find_catalogue, load_catalogue
 from crossaisle.data.history import Decay, Floats
 from crossaisle.data.membership import is_in
 from crossaisle.data.splits.carts import cart_cases
@@ -20,14 +20,14 @@ from crossaisle.data.splits.cold import sample
 from crossaisle.data.vocabulary import Rows
 from crossaisle.evaluate.files import write_json
 from crossaisle.evaluate.metrics import ndcg_of_one
-from crossaisle.evaluate.results import result_row
+from crossaisle.evaluate.results import Row, result_row
 from crossaisle.evaluate.significance import Bootstrap
 from crossaisle.models import registry
 from crossaisle.models.base import Scorer
 from crossaisle.models.scorers.content import EncoderSimilarity, TfidfSimilarity
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.pipeline.fit import peak_mb, split_of
-from crossaisle.pipeline.run import Say, silent, split_of_known
+from crossaisle.pipeline.run import Say, silent
 from crossaisle.progress import bar
 
 DATASETS = ("s3rec-beauty", "completejourney")
@@ -50,14 +50,14 @@ def run(
     root: str | Path | None = None,
     progress: bool = False,
     say: Say = silent,
-) -> list[dict[str, Any]]:
+) -> list[Row]:
     """Writes `results.json`; returns the rows."""
     from crossaisle.training.torch_library import require
 
     require("lm-zero-shot")
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     for each in DATASETS:
         say(f"importing {each}")
         dataset = load_catalogue(each, root=root, progress=progress).dataset
@@ -75,7 +75,7 @@ def questions(dataset: Dataset, name: str, most: int = CASES, seed: int = 0) -> 
     Where users have baskets: one to three items of a test basket -> one of its items of another
     category. Else the user's history -> the next item.
     """
-    split = split_of(dataset, split_of_known(name))
+    split = split_of(dataset, find_catalogue(name).split)
     cases = split.test
     if not dataset.users_are_baskets and bool((dataset.events.basket >= 0).any()):
         later = (dataset.events.basket >= 0) & ~is_in(dataset.events.basket, split.past.events.basket)
@@ -174,9 +174,9 @@ class ListStudy:
         self.seconds["lm_pmi"] += self.seconds["lm"]  # it was spared what the first had read
         return out
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[Row]:
         """`ndcg`, `accuracy` (k = 1) and `difference_to_tfidf` with paired 95 % intervals."""
-        out: list[dict[str, Any]] = []
+        out: list[Row] = []
         bootstrap = Bootstrap(n=len(self.cases))
         for slice_, values in self.values.items():
             for name, mine in values.items():
