@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from crossaisle.config import SplitConfig
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.datasets import find_catalogue, load_catalogue
 from crossaisle.data.history import Decay, Floats
@@ -61,7 +62,7 @@ def run(
     for each in DATASETS:
         say(f"importing {each}")
         dataset = load_catalogue(each, root=root, progress=progress).dataset
-        known, cases = questions(dataset, each)
+        known, cases = questions(dataset, find_catalogue(each).split)
         study = ListStudy(known, cases, progress=progress, say=say)
         study.run()
         rows += study.rows()
@@ -69,22 +70,24 @@ def run(
     return rows
 
 
-def questions(dataset: Dataset, name: str, most: int = CASES, seed: int = 0) -> tuple[Dataset, EvalCases]:
+def questions(
+    dataset: Dataset, split: SplitConfig, most: int = CASES, seed: int = 0
+) -> tuple[Dataset, EvalCases]:
     """What is known, and test cases with one target each.
 
     Where users have baskets: one to three items of a test basket -> one of its items of another
     category. Else the user's history -> the next item.
     """
-    split = split_of(dataset, find_catalogue(name).split)
-    cases = split.test
+    made = split_of(dataset, split)
+    cases = made.test
     if not dataset.users_are_baskets and bool((dataset.events.basket >= 0).any()):
-        later = (dataset.events.basket >= 0) & ~is_in(dataset.events.basket, split.past.events.basket)
+        later = (dataset.events.basket >= 0) & ~is_in(dataset.events.basket, made.past.events.basket)
         cases = cart_cases(dataset, later, seed=seed)
     cases = sample(cases, most, seed)
     rng = np.random.default_rng([seed, 1])
     target = np.array([rng.choice(cases.targets_of(row)) for row in range(len(cases))], np.int32)
     indptr = np.arange(len(cases) + 1, dtype=np.int64)
-    return split.past, EvalCases(cases.histories, indptr, target, True, cases.other_categories_only)
+    return made.past, EvalCases(cases.histories, indptr, target, True, cases.other_categories_only)
 
 
 @dataclass
