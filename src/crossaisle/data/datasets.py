@@ -15,9 +15,10 @@ from typing import Any
 
 import polars as pl
 
-from crossaisle.config import DataConfig, SplitConfig, build
+from crossaisle.config import DataConfig, SplitConfig
 from crossaisle.data.ingest.importer import Imported, import_sources
 from crossaisle.data.ingest.sources import of_frame, open_file
+from crossaisle.decode import build
 from crossaisle.errors import ConfigError, DataError, FetchError, nearest
 from crossaisle.fetch import cache_dir, package_files, unchanged
 

@@ -13,10 +13,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from crossaisle.config import DataConfig, build
+from crossaisle.config import DataConfig
 from crossaisle.data.ingest.importer import Imported, from_frames, import_dataset, import_frames
 from crossaisle.data.ingest.ledger import spoken
 from crossaisle.data.ingest.limits import READ_LIMITS, ReadLimits
+from crossaisle.decode import build
 from crossaisle.errors import ConfigError, DataError
 
 ITEMS = "item_id,title,categories,price\na,Apple,Food > Fruit,1.5\nb,Bread,Food > Bakery,2\nc,Comb,Care,3\n"

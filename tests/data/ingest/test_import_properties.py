@@ -14,9 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from crossaisle.config import DataConfig, build
+from crossaisle.config import DataConfig
 from crossaisle.data.ingest.importer import Imported, import_dataset, import_frames
 from crossaisle.data.ingest.limits import ReadLimits
+from crossaisle.decode import build
 from crossaisle.errors import DataError
 
 quick = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])

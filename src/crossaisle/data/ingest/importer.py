@@ -18,7 +18,6 @@ from crossaisle.config import (
     ItemsConfig,
     TableConfig,
     UsersConfig,
-    build,
 )
 from crossaisle.data.dataset import Dataset, Events
 from crossaisle.data.ingest.events import EventReader, Raw, compact
@@ -36,6 +35,7 @@ from crossaisle.data.ingest.tables import (
 )
 from crossaisle.data.taxonomy import Taxonomy
 from crossaisle.data.vocabulary import Rows, Vocabulary
+from crossaisle.decode import build
 from crossaisle.errors import ConfigError, DataError, UnknownIdError, nearest
 from crossaisle.fetch import hub_folder, url_file
 
