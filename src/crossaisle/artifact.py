@@ -2,7 +2,7 @@
 
 Writing is atomic: the folder is built under a temporary name beside its target and swapped in, so a
 full disk or a kill leaves the old folder as it was. Two savers take turns; what a killed one left
-behind is put back or cleared away by the next.
+is restored or removed by the next.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def writing(target: str | Path, kind: str) -> Iterator[Path]:
         with _locked(target.parent):
             _clear_leftovers(target)
             fresh = Path(tempfile.mkdtemp(prefix=_prefix(target), dir=target.parent))
-            held = _hold(fresh)  # as long as this process lives, nobody takes it for a leftover
+            held = _hold(fresh)  # as long as this process lives, no other process takes it for a leftover
         try:
             yield fresh
             _seal(fresh, kind)
@@ -111,7 +111,7 @@ def _sync(path: Path) -> None:
 def _hold(folder: Path, *, wait: bool = True) -> int | None:
     """A handle that locks a folder until it is closed or the process ends.
 
-    None where somebody else holds it, or where the file system has no locks.
+    None where another process holds it, or where the file system has no locks.
     """
     if _fcntl is None:
         return None
@@ -187,7 +187,7 @@ def _ours(path: Path) -> bool:
 def reading(place: Path) -> Iterator[None]:
     """Whatever a saved file or folder makes fail becomes an `ArtifactError` that names it and the rule.
 
-    Checksums tell that a folder is as it was written, not that whoever wrote it knew how.
+    Checksums show that a folder is as it was written, not that it was written correctly.
     """
     try:
         yield
@@ -229,7 +229,7 @@ def _verify(path: Path, expected: Mapping[str, str]) -> None:
             raise ArtifactError(
                 f"{path}: damaged: {name} does not match its checksum; restore it or fit again"
             )
-    # Readers take every array they find, so one that nobody vouches for must not lie there.
+    # Readers take every array they find, so one without a checksum must not lie there.
     extra = [name for name in _files(path) if name not in expected]
     if extra:
         raise ArtifactError(f"{path}: foreign: {extra[0]} is not in {MANIFEST}; remove it or fit again")

@@ -1,9 +1,9 @@
-"""Arrays that are stored in a small form and used in a larger one, made once for all workers of a service.
+"""Arrays that are stored in a small form and used in a larger one, converted once for all workers.
 
 Arrays used as they are stored are memory-mapped, and the operating system keeps them once for everybody. What
-is made of them (float32 of float16, a dense matrix of a sparse one) would be there once in each process. So
-the first one that needs it writes it into a folder of the service, and all map that. Without such a folder,
-which is the rule, `shared` only makes it.
+is made of them (float32 of float16, a dense matrix of a sparse one) would take memory in each process. So
+the first process that needs it writes it into a folder of the service, and all map that file. Without such a
+folder, the usual case, `shared` only makes the array.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class SharedFolder:
         import fcntl
 
         for old in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-            with suppress(OSError):  # of one that still runs, or of somebody else
+            with suppress(OSError):  # of a service that still runs, or of another user
                 held = os.open(old / "lock", os.O_RDWR)
                 try:
                     fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -47,13 +47,13 @@ class SharedFolder:
         fcntl.flock(self._lock, fcntl.LOCK_EX)
 
     def close(self) -> None:
-        """Removes it; who has mapped something of it may go on."""
+        """Removes it; processes that have mapped its files may go on."""
         shutil.rmtree(self.path, ignore_errors=True)
         os.close(self._lock)
 
 
 def use(folder: Path | None) -> None:
-    """From now on this process shares what it makes with others that use the same folder."""
+    """From now on this process shares what it makes with all that use the same folder; None: with none."""
     global _folder
     _folder = folder
 
@@ -74,7 +74,7 @@ def shared(source: np.ndarray, form: str, make: Callable[[], Any]) -> Any:
 
 
 def drop(model: Path) -> None:
-    """Removes what was made of a model that is not served any more."""
+    """Removes what was made of a model that is no longer served."""
     if _folder is not None:
         shutil.rmtree(_folder / _digest(str(model.resolve())), ignore_errors=True)
 

@@ -60,7 +60,7 @@ def give_back() -> Any:
 
 
 def _mapped(file: Path) -> Path:
-    """The copy of a model whose weights can be mapped; made where there is none, or a damaged one."""
+    """The copy of a model whose weights can be mapped; made where it is missing or damaged."""
     import onnxruntime
 
     # What one version makes, another one need not understand.

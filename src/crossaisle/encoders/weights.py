@@ -222,7 +222,7 @@ def remedy(name: str) -> str:
 
 
 def pinned(name: str) -> str:
-    """A name that stands for the same files for ever, where it is that of a repository on the hub.
+    """A name that always stands for the same files, where it is that of a repository on the hub.
 
     `owner/name` becomes `owner/name@revision`: the revision that is on this machine. Others stay.
     """

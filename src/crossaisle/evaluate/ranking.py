@@ -69,7 +69,7 @@ def rank_cases(
         name: _Pass(score, cases, candidates, min(k, candidates.n_items)) for name, score in scorers.items()
     }
     size = max(1, batch_bytes // (4 * max(candidates.n_items, 1)))
-    # Scores are worked out one after the other, and ranked in the meantime: numpy lets go of the lock.
+    # Scores are worked out one after the other, and ranked in the meantime: numpy releases the lock.
     with ThreadPoolExecutor(RANKERS) as pool:
         for start in range(0, len(cases), size):
             stop = min(start + size, len(cases))

@@ -1,7 +1,7 @@
 """`compress`: a text encoder made smaller in several ways, each with its quality, size and speed.
 
 Quality is what texts alone find: the next products of a shop's customers, on validation, by cosines of
-whitened vectors with their history. Test is never looked at.
+whitened vectors with their history. The test is never used.
 """
 
 from __future__ import annotations

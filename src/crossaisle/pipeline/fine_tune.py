@@ -42,7 +42,7 @@ def fine_tune(
     """Trains on the split's train events only, stops by its validation, writes the folder `out`.
 
     What was trained is kept only if it is provably better than what there was before, on validation
-    cases that had no say in when to stop; otherwise `out` holds the untrained model.
+    cases that did not decide when to stop; otherwise `out` holds the untrained model.
     The checkpoint lies beside `out` until that is whole. Without `resume`, an old checkpoint is removed.
     Returns a summary. Raises `MissingDependencyError` without the training libraries.
     """

@@ -43,7 +43,7 @@ def silent(_: str) -> None:
 def run(config: RunConfig, out: str | Path, *, progress: bool = False, say: Say = silent) -> dict[str, Any]:
     """Imports, fits, measures and saves; the folder then holds report, metrics, model and import report.
 
-    `say` is told in a sentence what is being done. An earlier run's report and figures in the folder are
+    `say` receives a sentence about each step. An earlier run's report and figures in the folder are
     removed first, so that an interrupted run never shows old ones; its model stays until a new one is
     whole.
     """
@@ -185,7 +185,7 @@ def _weight_notes(recommender: Recommender) -> list[str]:
 
 
 def _encoder_notes(encoder: str) -> list[str]:
-    """What the guard said of an encoder that was trained here."""
+    """The verdict on an encoder that was trained here."""
     record = Path(encoder) / "train.json"
     if not record.is_file():
         return []
@@ -198,7 +198,7 @@ def _placement(recommender: Recommender) -> Placement:
 
 
 def _examples(recommender: Recommender, evaluation: Evaluation) -> list[dict[str, Any]]:
-    """Some users of the test with a history of middling length, and what they would be shown."""
+    """Some test users with a history of medium length, and what they would be shown."""
     dataset, histories = recommender.dataset, evaluation.cases.histories
     lengths = histories.lengths
     order = np.argsort(np.abs(lengths - np.median(lengths)), kind="stable")

@@ -1,8 +1,8 @@
 """Events out of a stream into a running service: at least once on the way, exactly once in effect.
 
-A message is acknowledged to the broker when the service has acknowledged the event to us. Whatever comes
-twice because one of the three died in between has the same idempotency key, and counts once. Events go
-through the service and not into its store: the service counts in memory only what it put there itself.
+A message is acknowledged to the broker after the service has acknowledged the event. One that is delivered
+again because one of the three processes died in between has the same idempotency key, and counts once. Events
+go through the service, not into its store: the service counts in memory only what it stored itself.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ KAFKA, REDIS = ("kafka",), ("redis", "rediss", "valkey", "valkeys", "unix")
 
 @dataclass
 class Consumed:
-    """What went through."""
+    """Outcome of consuming a stream."""
 
     read: int = 0
     accepted: int = 0
@@ -31,7 +31,7 @@ class Consumed:
     dead: int = 0
     """Put into the dead-letter stream."""
     forgotten: int = 0
-    """Of people who were deleted since: not kept."""
+    """Events of users who were deleted since: not kept."""
 
 
 def consume(

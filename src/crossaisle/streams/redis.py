@@ -1,4 +1,4 @@
-"""Redis and Valkey Streams: a consumer group, acknowledgements, and what dead consumers left."""
+"""Redis and Valkey Streams: a consumer group, acknowledgements, and messages of dead consumers."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class RedisSource:
         self._claim_at = 0.0
         self._claim_from = "0-0"
         self._own_pending: str | None = "0"
-        """Where to go on among messages given to this consumer before and not acknowledged."""
+        """Where to continue among messages delivered to this consumer before and not acknowledged."""
         self._make_group(start)
 
     def _make_group(self, start: str | None) -> None:
@@ -80,7 +80,7 @@ class RedisSource:
             raise ConfigError(f"{self.name}: {self._said(error)}") from None
 
     def _try(self, ask: Callable[[], T]) -> T:
-        """Asks until the broker answers; `Stopped` when it is no longer wanted."""
+        """Asks until the broker answers; `Stopped` when `stop` is set."""
         told = False
         while True:
             try:
@@ -103,7 +103,7 @@ class RedisSource:
         except self._refused as error:
             if "NOGROUP" not in str(error):
                 raise
-            # The broker lost it, or somebody deleted it: from the beginning, since keys make that harmless.
+            # The group was lost or deleted: start from the beginning, since keys make that harmless.
             _LOG.warning("%s: the group is gone and is made again", self.name)
             self._make_group(None)
             return []
@@ -182,13 +182,13 @@ class RedisSource:
             _LOG.warning("%s: stopped before the broker knew; these messages will come again", self.name)
 
     def close(self) -> None:
-        """Takes the consumer out of the group if nothing is left to it."""
+        """Removes the consumer from the group if it has no pending messages."""
         try:
             pending = self._redis.xpending_range(self._stream, self._group, "-", "+", 1, self._consumer)
             if not pending:
                 self._redis.xgroup_delconsumer(self._stream, self._group, self._consumer)
         except (*self._away, self._refused):
-            _LOG.debug("%s: left without saying so", self.name, exc_info=True)
+            _LOG.debug("%s: the group could not be left", self.name, exc_info=True)
         self._redis.close()
 
 

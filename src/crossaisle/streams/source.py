@@ -1,4 +1,4 @@
-"""What a stream gives: messages, and the protocol of their source."""
+"""`Message` and the `Source` protocol, which the brokers' modules implement."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NUMBERS = ("time", "value", "quantity")
 LONGEST_KEY = 256
 """Characters of an idempotency key."""
 OLDEST = 946_684_800.0
-"""The year 2000: a broker's time before that is a number that somebody made up."""
+"""The year 2000: an earlier time of a broker is a number that a sender made up."""
 
 
 class Message(NamedTuple):
@@ -22,13 +22,13 @@ class Message(NamedTuple):
     place: str
     """Where it lies, in the broker's words; the idempotency key of an event that has none."""
     event: dict[str, Any] | None
-    """None where it cannot be read."""
+    """None where it cannot be parsed; `problem` says why."""
     problem: str
     handle: Any
     """What the source needs to acknowledge it or to put it aside."""
     time: float | None = None
     """When the broker got it, in seconds since 1970: the time of an event that has none. So a replay after
-    the deletion of a person does not make it one of now."""
+    a user's deletion does not give it the present time."""
 
 
 class Source(Protocol):
@@ -45,7 +45,7 @@ class Source(Protocol):
         ...
 
     def done(self, messages: Sequence[Message]) -> None:
-        """Has the broker know that these need not come again."""
+        """Acknowledges messages: the broker will not deliver them again."""
         ...
 
     def close(self) -> None:

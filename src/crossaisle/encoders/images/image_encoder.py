@@ -70,7 +70,7 @@ class ImageEncoder:
         """float32 (n, dimension), rows of unit length; zeros for None and for what was set aside.
 
         A video is the mean of some of its frames.
-        A vector is kept under the hash of the picture's bytes: no picture is looked at twice.
+        A vector is kept under the hash of the picture's bytes: no picture is encoded twice.
         """
         require_pillow()
         self.problems = {}
@@ -90,7 +90,7 @@ class ImageEncoder:
         known: dict[bytes, Any] = dict(file.read(list(data)))
         reasons: dict[bytes, str] = {}
         missing = [key for key in data if key not in known]
-        with bar("looking at pictures", len(missing), show=progress) as advance:
+        with bar("encoding pictures", len(missing), show=progress) as advance:
             for start in range(0, len(missing), self.batch):
                 part = missing[start : start + self.batch]
                 fresh = self._look({key: data[key] for key in part}, reasons)

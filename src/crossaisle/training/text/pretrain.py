@@ -97,8 +97,8 @@ class Pretraining:
     def run(self, folder: Path | None = None, *, resume: bool = False, progress: bool = False) -> Pretrained:
         """Reads to the end; the weights with the lowest held-out perplexity are kept.
 
-        With `folder`, keeps a checkpoint there and goes on from it if `resume`. A loss that is no
-        number ends the reading with the last good weights; memory that runs out halves the batch.
+        With `folder`, keeps a checkpoint there and goes on from it if `resume`. A loss that is
+        not finite ends the reading with the last good weights; memory that runs out halves the batch.
         """
         config, notes = self.config, list[str]()
 

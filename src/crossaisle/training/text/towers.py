@@ -146,7 +146,7 @@ class Towers(nn.Module):
 
 @dataclass
 class Catalogue:
-    """What a batch has to know of the shop: texts, which items are the same, who has what, how often."""
+    """What a batch needs of the shop: texts, variants of items, items of each user, and sales."""
 
     texts: list[str]
     group: npt.NDArray[np.int64]
