@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, is_dataclass
-from functools import cache
-from types import UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from dataclasses import dataclass, field
+from typing import Any
 
 from crossaisle.data.query import Placement
+from crossaisle.decode import read as read
 from crossaisle.recommend.explain import Explanation
 
-T = TypeVar("T")
 DESCRIBED = {"use_attribute_docstrings": True}
 """Tells pydantic, which writes the OpenAPI document, to take the docstrings along."""
 
@@ -338,26 +336,3 @@ class Problem:
     type: str = "about:blank"
     errors: tuple[dict[str, str], ...] = field(default_factory=tuple)
     """Each broken rule, where there are several."""
-
-
-def read(kind: Any, value: Any) -> Any:
-    """JSON into a type of this module. Unknown fields are passed over: a newer service may send more."""
-    if value is None or kind is Any:
-        return value
-    origin = get_origin(kind)
-    if origin in (Union, UnionType):
-        return read(next(arg for arg in get_args(kind) if arg is not type(None)), value)
-    if origin in (tuple, list):
-        return origin(read(get_args(kind)[0], one) for one in value)
-    if origin is dict:
-        return {name: read(get_args(kind)[1], one) for name, one in value.items()}
-    if isinstance(kind, type) and is_dataclass(kind):
-        hints = _hints(kind)
-        return kind(**{name: read(hint, value[name]) for name, hint in hints.items() if name in value})
-    return value
-
-
-@cache
-def _hints(kind: type) -> dict[str, Any]:
-    hints = get_type_hints(kind)
-    return {f.name: hints[f.name] for f in fields(kind)}

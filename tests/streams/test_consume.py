@@ -21,8 +21,9 @@ from benchmarks.local_servers import Missing, Tansu, Valkey, free_port
 from crossaisle.errors import ConfigError, MissingDependencyError, StoreError
 from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.api_keys import add_key
-from crossaisle.streams.consume import Consumed, Source, consume, key_of, moment, open_source
+from crossaisle.streams.consume import Consumed, consume, open_source
 from crossaisle.streams.sender import Sender
+from crossaisle.streams.source import Source, key_of, moment
 from tests.serve.conftest import events_of, running
 
 _NUMBERS = count()

@@ -61,7 +61,7 @@ def pull_model(
     else:
         folder = pull(name)
         if any(folder.glob("*.gguf")) and name in REGISTRY:  # what is trained is its unpacked form
-            from crossaisle.training.decoder.gguf import unpacked
+            from crossaisle.training.text.gguf import unpacked
 
             folder = unpacked(name)
     if as_json:

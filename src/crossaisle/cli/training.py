@@ -81,12 +81,11 @@ def pretrain(
 def _source(source: str, overrides: list[str], root: Path | None) -> tuple[RunConfig, Dataset]:
     """Settings and data of a configuration file or of a known data set."""
     from crossaisle.config import load_config, overridden
-    from crossaisle.data.datasets import is_known, load_catalogue
+    from crossaisle.data.datasets import find_catalogue, is_known, load_catalogue
     from crossaisle.data.ingest.importer import import_dataset
-    from crossaisle.pipeline.run import split_of_known
 
     if is_known(source):
-        settings = overridden(source, overrides, split=split_of_known(source))
+        settings = overridden(source, overrides, split=find_catalogue(source).split)
         return settings, load_catalogue(source, root=root, progress=True).dataset
     settings = load_config(source, overrides)
     imported = import_dataset(settings.data, progress=True)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from crossaisle.config import build
+from crossaisle.decode import build
 from crossaisle.errors import ConfigError, CrossaisleError, StoreError, cleaned, nearest, shown
 
 if TYPE_CHECKING:

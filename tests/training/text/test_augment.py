@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crossaisle.train_config import TrainConfig
-from crossaisle.training.images.augment import augment
+from crossaisle.training.text.augment import augment
 
 TEXT = "Trail shoe red. Acme. Sports > Shoes. waterproof"
 

@@ -14,9 +14,9 @@ from torch import nn
 
 from crossaisle.errors import FetchError
 from crossaisle.train_config import TrainConfig
+from crossaisle.training.export.saving import picture, record
 from crossaisle.training.text.backbone import Backbone
 from crossaisle.training.text.layers import with_projection
-from crossaisle.training.text.saving import picture, record
 from crossaisle.training.text.trainer import Trainer
 from tests.models.shops import tiny_shop
 

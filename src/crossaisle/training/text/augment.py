@@ -1,4 +1,4 @@
-"""Texts read a little differently each time, so that a model does not learn them by heart."""
+"""Random changes of texts, so that a model does not memorise them."""
 
 from __future__ import annotations
 

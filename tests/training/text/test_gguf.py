@@ -13,7 +13,7 @@ from crossaisle.artifact import check
 from crossaisle.encoders import weights
 from crossaisle.encoders.weights import PackageFile, Pretrained
 from crossaisle.errors import FetchError, MissingDependencyError
-from crossaisle.training.decoder import gguf as unpacking
+from crossaisle.training.text import gguf as unpacking
 from crossaisle.training.text.backbone import Backbone
 
 gguf = pytest.importorskip("gguf", reason="needs pip install 'crossaisle[train]'")
