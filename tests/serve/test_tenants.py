@@ -114,8 +114,8 @@ def test_no_key_opens_another_shop(shops: ShopRegistry) -> None:
         south = shops.services["south"]
         assert south.store.events_of("ann") == []
         assert south.store.audit() == []
-        assert south.active.name == "b"
-        assert not south.changed
+        assert south.state.active.name == "b"
+        assert not south.state.changed
 
     talk(shops, conversation)
 

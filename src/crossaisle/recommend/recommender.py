@@ -272,6 +272,12 @@ class Recommender:
             histories = Histories.of([rows[rows >= 0]])
         return explain(self.dataset, self.parts(placement), histories, row, placement)
 
+    def with_blend(self, blend: Blend) -> Recommender:
+        """The same shop with other weights; its histories are shared, not read again."""
+        other = Recommender(self.dataset, blend, repeats=self.repeats)
+        other.__dict__["_stored"] = self._stored
+        return other
+
     # From ids to rows
 
     @cached_property

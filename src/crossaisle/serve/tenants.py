@@ -205,14 +205,14 @@ class ShopRegistry:
 
         config, service = self.configs[name], None
         try:
-            seat = None if self.board is None else self.board.seat(name, self.worker or 0)
+            slot = None if self.board is None else self.board.slot(name, self.worker or 0)
             service = ShopService.open(
                 config.model,
                 config.place,
                 config.models,
                 name=name,
                 image_hosts=config.image_hosts,
-                seat=seat,
+                slot=slot,
                 run=self._run,
             )
             warm(service.shop)
@@ -234,9 +234,9 @@ class ShopRegistry:
         return list(self.configs or self.services)
 
     @property
-    def calm(self) -> float:
-        """Seconds since somebody asked anything, in any shop and of any worker."""
-        return min(service.calm for service in self.services.values())
+    def idle_seconds(self) -> float:
+        """Seconds since the last request, in any shop and of any worker."""
+        return min(service.idle_seconds for service in self.services.values())
 
     @contextmanager
     def stores(self) -> Iterator[list[Store | None]]:

@@ -47,8 +47,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         for service in shops.services.values():
-            if service.following is not None:
-                await service.following.start()
+            await service.start()
         tasks = [asyncio.create_task(_prepare(shops)), asyncio.create_task(doors.mend())]
         yield
         for task in tasks:
@@ -57,8 +56,7 @@ def create_app(
             with suppress(asyncio.CancelledError):
                 await task
         for service in shops.services.values():
-            if service.following is not None:
-                await service.following.stop()
+            await service.stop()
         shops.close()
 
     app = FastAPI(
@@ -87,7 +85,7 @@ def create_app(
 async def _prepare(shops: ShopRegistry) -> None:
     """One shop after the other, while nobody of any shop waits."""
     for service in list(shops.services.values()):
-        await service.prepare(lambda: shops.calm)
+        await service.prepare(lambda: shops.idle_seconds)
 
 
 def _add_page(app: FastAPI) -> None:

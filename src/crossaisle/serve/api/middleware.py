@@ -128,8 +128,8 @@ class Guard:
             scope["service"] = door.service
             who = door, scope["key"] or (scope.get("client") or ("",))[0]
             # What other workers acknowledged counts from here on.
-            if door.service is not None and door.service.following is not None and private:
-                await door.service.following.asked()
+            if door.service is not None and private:
+                await door.service.asked()
             await self.app(scope, limited, observed)
             if stopped is not None:
                 raise stopped

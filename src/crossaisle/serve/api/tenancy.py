@@ -170,7 +170,6 @@ class TenantGate:
                     self.shops.broken[name] = str(error)
                     service.close()
                     continue
-                if service.following is not None:
-                    await service.following.start()
+                await service.start()
                 self.shops.services[name] = service
                 _LOG.warning("shop %s is served again", name)

@@ -48,7 +48,9 @@ class Server(EndingServer):
         await super().shutdown(sockets)
 
     def _crowded(self) -> bool:
-        return self._board.crowded(self._worker, len(self.server_state.connections) + len(self._joining))
+        return self._board.has_spare_worker(
+            self._worker, len(self.server_state.connections) + len(self._joining)
+        )
 
     def _watch(self, listening: socket.socket) -> None:
         if not self.should_exit:

@@ -159,13 +159,13 @@ def open_shops(
     settings.check()
     if settings.shops is not None:
         return ShopRegistry.open(read_shops(settings.shops), board=board, worker=worker, run=run)
-    seat = None if board is None else board.seat("", worker or 0)
+    slot = None if board is None else board.slot("", worker or 0)
     service = ShopService.open(
         str(settings.model),
         settings.place,
         settings.models,
         image_hosts=settings.image_hosts,
-        seat=seat,
+        slot=slot,
         run=run,
     )
     try:

@@ -240,7 +240,7 @@ class Supervisor:
                 if now >= worker.again:
                     self._start(worker)
             elif worker.process.poll() is not None:
-                self._board.left(worker.number)
+                self._board.worker_exited(worker.number)
                 why = worker.error or f"exit code {worker.process.returncode}"
                 _say(f"worker {worker.number} died ({why}): started again")
                 _close(worker.process)

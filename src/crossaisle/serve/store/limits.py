@@ -1,0 +1,10 @@
+"""`StoreLimits`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreLimits:
+    """Nothing to set yet."""
