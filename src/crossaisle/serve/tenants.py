@@ -22,6 +22,7 @@ from crossaisle.config import build
 from crossaisle.errors import ConfigError, CrossaisleError, StoreError, cleaned, nearest, shown
 
 if TYPE_CHECKING:
+    from crossaisle.serve.limits import ServingLimits
     from crossaisle.serve.service import ShopService
     from crossaisle.serve.store.store import Store
     from crossaisle.serve.workers.shared_state import SharedState
@@ -155,9 +156,10 @@ class ShopRegistry:
         self.named = named
         self.worker: int | None = None
         """The number of this process, where there are several."""
-        self.board: SharedState | None = None
+        self.shared_state: SharedState | None = None
         """What the processes share."""
         self._run = ""
+        self._limits: ServingLimits | None = None
         self.configs: dict[str, ShopConfig] = {}
         self.broken: dict[str, str] = {}
         """Shops that are not served, and why; for the log, not for clients."""
@@ -165,11 +167,11 @@ class ShopRegistry:
 
     @classmethod
     def alone(
-        cls, service: ShopService, *, board: SharedState | None = None, worker: int | None = None
+        cls, service: ShopService, *, shared_state: SharedState | None = None, worker: int | None = None
     ) -> ShopRegistry:
         """One shop without a name."""
         shops = cls({"": service}, named=False)
-        shops.board, shops.worker = board, worker
+        shops.shared_state, shops.worker = shared_state, worker
         return shops
 
     @classmethod
@@ -177,16 +179,18 @@ class ShopRegistry:
         cls,
         configs: Mapping[str, ShopConfig],
         *,
-        board: SharedState | None = None,
+        shared_state: SharedState | None = None,
         worker: int | None = None,
         run: str = "",
+        limits: ServingLimits | None = None,
     ) -> ShopRegistry:
         """Opens every shop that can be opened; raises the error of one where none can.
 
-        `board`, `worker`, `run`: where several processes serve them.
+        `shared_state`, `worker`, `run`: where several processes serve them.
         """
         shops = cls({})
-        shops.board, shops.worker, shops._run = board, worker, run
+        shops.shared_state, shops.worker = shared_state, worker
+        shops._run, shops._limits = run, limits
         shops.configs = dict(configs)
         shops.rates = {name: c.rate for name, c in configs.items() if c.rate is not None}
         for name in configs:
@@ -200,12 +204,13 @@ class ShopRegistry:
 
     def try_open(self, name: str) -> ShopService | None:
         """A shop, warm; None where it cannot be opened, which is noted. Slow: not in the event loop."""
+        from crossaisle.serve.limits import ServingLimits
         from crossaisle.serve.live.warmup import warm
         from crossaisle.serve.service import ShopService
 
         config, service = self.configs[name], None
         try:
-            slot = None if self.board is None else self.board.slot(name, self.worker or 0)
+            slot = None if self.shared_state is None else self.shared_state.slot(name, self.worker or 0)
             service = ShopService.open(
                 config.model,
                 config.place,
@@ -214,6 +219,7 @@ class ShopRegistry:
                 image_hosts=config.image_hosts,
                 slot=slot,
                 run=self._run,
+                limits=self._limits or ServingLimits(),
             )
             warm(service.shop)
         # Whatever is wrong with one shop, the others go on.

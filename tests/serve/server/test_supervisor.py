@@ -93,7 +93,7 @@ class Workers:
         if worker in self._clients:
             self._clients.pop(worker).close()
         os.kill(gone, signal.SIGKILL)
-        until(lambda: self.pid(worker) != gone, "not started again")
+        until(lambda: self.pid(worker) != gone, "not restarted")
         self.client(worker)
 
     def close(self) -> None:

@@ -7,4 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class ApiLimits:
-    """Nothing to set yet."""
+    """Limits of the HTTP API."""
+
+    body_seconds: float = 20.0
+    """Seconds that the service waits for the next part of a body."""
+    reopen_seconds: float = 30.0
+    """Seconds until a shop that could not be opened is tried again."""

@@ -8,7 +8,6 @@ from typing import Any, Protocol
 
 from crossaisle import artifact
 from crossaisle.errors import ConfigError, UnknownIdError, nearest, shorten
-from crossaisle.models.blend import Blend
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.experiments.design import Arm, Experiment
 from crossaisle.serve.live.batching import Batcher
@@ -122,5 +121,4 @@ def reweighted(base: Recommender, placement: str, weights: Mapping[str, float]) 
     if not any(weights.values()):
         raise ConfigError("weights of an arm: at least one must differ from 0")
     changed = {placement: dict(weights)} | ({"unseen": dict(weights)} if placement == "for_you" else {})
-    blend = Blend(parts=base.blend.parts, weights=base.blend.weights | changed)
-    return base.with_blend(blend)
+    return base.with_weights(changed)

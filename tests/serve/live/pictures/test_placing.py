@@ -21,7 +21,8 @@ from crossaisle.models.scorers.picture_similarity import PictureSimilarity
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.live import new_items, pictures
 from crossaisle.serve.refit import fitted_on, with_kept_pictures
-from crossaisle.serve.server.launch import Settings, open_shops
+from crossaisle.serve.server.bootstrap import open_shops
+from crossaisle.serve.server.settings import Settings
 from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.store import Store
 from crossaisle.serve.workers.shared_state import SharedState
@@ -327,7 +328,8 @@ def test_without_pictures_nothing_is_loaded_for_them(service: ShopService) -> No
     code = (
         "import sys\nfrom crossaisle.serve.api.app import create_app\n"
         "from crossaisle.serve.service import ShopService\n"
-        "service = ShopService.open(*sys.argv[1:3]); create_app(service); service.close()\nprint(*sys.modules)"
+        "service = ShopService.open(*sys.argv[1:3])\ncreate_app(service)\n"
+        "service.close(); print(*sys.modules)"
     )
     service.close()
     command = [sys.executable, "-c", code, str(service.state.active), str(service.store.path)]
