@@ -1,7 +1,7 @@
-"""Several shops in one process: a TOML file names them, a request names its own by the header `X-Shop`.
+"""Several shops in one process: a TOML file names them, and a request names one in the header `X-Shop`.
 
-Every shop is a `ShopService` of its own: model, store, keys, limits, metrics, experiments, threads. Shared
-are the process, the port, and text encoders with the same weights (`crossaisle.encoders.cache.pretrained`).
+Every shop is a `ShopService` of its own: model, store, keys, rates, metrics, experiments, threads. They
+share the process, the port, and text encoders with the same weights (`crossaisle.encoders.cache.pretrained`).
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def _check_apart(shops: Mapping[str, ShopConfig], path: Path) -> None:
 
 
 def _same_store(one: str, other: str) -> bool:
-    """Whether two places are one store, as far as that shows. Who serves takes it, which is the last word."""
+    """Whether two places are one store, as far as can be told here; the store's lock has the last word."""
     if ("://" in one) != ("://" in other):
         return False
     if "://" in one:
@@ -130,7 +130,7 @@ def _database(url: str) -> tuple[str, ...]:
     try:
         parts = urlsplit(url)
         written = str(parts.port or 5432)
-    except ValueError:  # several hosts, or no address at all: whoever opens it says so
+    except ValueError:  # several hosts, or no address at all: opening it reports that
         return (url,)
     query = dict(parse_qsl(parts.query))
     user = query.get("user") or unquote(parts.username or "")
@@ -151,7 +151,7 @@ class ShopRegistry:
     """The shops of one process, by name. Those that could not be opened are tried again later."""
 
     def __init__(self, services: Mapping[str, ShopService], *, named: bool = True) -> None:
-        """`named`: False for the one shop of a service that has no names for shops."""
+        """`named`: False for the only shop of a service, which needs no name."""
         self.services = dict(services)
         self.named = named
         self.worker: int | None = None
@@ -184,7 +184,7 @@ class ShopRegistry:
         run: str = "",
         limits: ServingLimits | None = None,
     ) -> ShopRegistry:
-        """Opens every shop that can be opened; raises the error of one where none can.
+        """Opens every shop that can be opened; `ConfigError` if none can.
 
         `shared_state`, `worker`, `run`: where several processes serve them.
         """
@@ -203,7 +203,7 @@ class ShopRegistry:
         return shops
 
     def try_open(self, name: str) -> ShopService | None:
-        """A shop, warm; None where it cannot be opened, which is noted. Slow: not in the event loop."""
+        """A shop, warm; None if it cannot be opened, which `broken` records. Slow: not in the event loop."""
         from crossaisle.serve.limits import ServingLimits
         from crossaisle.serve.live.warmup import warm
         from crossaisle.serve.service import ShopService
@@ -222,14 +222,14 @@ class ShopRegistry:
                 limits=self._limits or ServingLimits(),
             )
             warm(service.shop)
-        # Whatever is wrong with one shop, the others go on.
+        # Whatever is wrong with one shop, the others are served.
         except Exception as error:
             if service is not None:
                 service.close()
-            said = cleaned(error, config.place)
-            if self.broken.get(name) != said:
-                _LOG.error("shop %s is not served: %s", name, said, exc_info=not _expected(error))
-            self.broken[name] = said
+            reason = cleaned(error, config.place)
+            if self.broken.get(name) != reason:
+                _LOG.error("shop %s is not served: %s", name, reason, exc_info=not _expected(error))
+            self.broken[name] = reason
             return None
         self.broken.pop(name, None)
         return service
@@ -250,13 +250,13 @@ class ShopRegistry:
         from crossaisle.serve.store.store import Store
 
         with ExitStack() as stack:
-            found: list[Store | None] = [service.store for service in self.services.values()]
+            stores: list[Store | None] = [service.store for service in self.services.values()]
             for name in self.broken:
                 try:
-                    found.append(stack.enter_context(closing(Store(self.configs[name].place))))
+                    stores.append(stack.enter_context(closing(Store(self.configs[name].place))))
                 except StoreError:
-                    found.append(None)
-            yield found
+                    stores.append(None)
+            yield stores
 
     def close(self) -> None:
         """Closes every shop."""

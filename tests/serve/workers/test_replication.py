@@ -9,15 +9,18 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from crossaisle.errors import StoreError
 from crossaisle.recommend.recommender import Recommender
+from crossaisle.serve.limits import ServingLimits
 from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.engine import SqlConnection
-from crossaisle.serve.store.store import Event, Store
+from crossaisle.serve.store.store import Busy, Event, Store
 from crossaisle.serve.workers.limits import WorkerLimits
+from crossaisle.serve.workers.memory import ShopMemory
 from crossaisle.serve.workers.replication import Replica, ReplicaStart
 from crossaisle.serve.workers.shared_state import READ, SERVING, SharedState
 
@@ -39,15 +42,24 @@ def shared(limits: WorkerLimits) -> SharedState:
 
 
 @pytest.fixture
-def pair(model: Path, place: str | Path, shared: SharedState) -> Iterator[tuple[ShopService, ShopService]]:
+def pair(
+    model: Path, place: str | Path, shared: SharedState, limits: WorkerLimits
+) -> Iterator[tuple[ShopService, ShopService]]:
     with ExitStack() as stack:
         stack.enter_context(closing(Store(place, run="r", serving=True).handed_over()))
         one, other = (
-            stack.enter_context(
-                closing(ShopService.open(model, place, model.parent, slot=shared.slot("", number), run="r"))
+            ShopService.open(
+                model,
+                place,
+                model.parent,
+                slot=shared.slot("", number),
+                run="r",
+                limits=ServingLimits(workers=limits),
             )
             for number in (0, 1)
         )
+        for service in (one, other):
+            stack.enter_context(closing(service))
         yield one, other
 
 
@@ -156,6 +168,89 @@ def test_exposures_of_a_forgotten_person_are_not_written_by_another_worker(
 
     asyncio.run(run())
     assert one.experiments.log.exposures_of("zoe") == []
+
+
+@pytest.mark.parametrize("limits", [WorkerLimits(read_seconds=0.05, retry_seconds=0.05)], ids=["hasty"])
+def test_a_deletion_is_answered_when_both_have_read_it_however_long_that_takes(
+    pair: tuple[ShopService, ShopService], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes longer than lists wait where a model knows a million users: each has a digest."""
+    one, other = pair
+    users = ShopMemory.users
+
+    def slow(self: ShopMemory) -> Iterator[str]:
+        time.sleep(0.3)
+        return users(self)
+
+    async def run() -> None:
+        await one.add_events([event("zoe"), event("ann")])
+        for service in pair:
+            await replica(service).catch_up()
+        await other.forget("ann")
+        monkeypatch.setattr(ShopMemory, "users", slow)
+        await one.start()
+        assert one.live.of("ann").items == (), "deleted while this worker was loading"
+        await other.start()
+        await one.forget("zoe")
+        for service in pair:
+            assert service.live.of("zoe").items == ()
+            assert service.live.is_forgotten("zoe")
+            await service.stop()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("limits", [WorkerLimits(require_seconds=0.1)], ids=["impatient"])
+def test_a_deletion_that_cannot_be_read_is_not_answered_as_done(
+    pair: tuple[ShopService, ShopService], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, _ = pair
+    users = ShopMemory.users
+
+    def fails(_: ShopMemory) -> Iterator[str]:
+        raise StoreError("away")
+
+    def slow(self: ShopMemory) -> Iterator[str]:
+        time.sleep(0.3)
+        return users(self)
+
+    async def run() -> None:
+        await one.add_events([event("zoe")])
+        for way in (fails, slow):
+            with monkeypatch.context() as away:
+                away.setattr(ShopMemory, "users", way)
+                with pytest.raises(StoreError, match="what was written cannot be read: ask again"):
+                    await one.forget("zoe")
+        await asyncio.sleep(0.4)  # the slow one is done
+        await one.forget("zoe")
+        assert one.live.of("zoe").items == ()
+
+    asyncio.run(run())
+
+
+def test_what_a_busy_store_still_has_to_write_about_the_deleted_is_waited_for(
+    pair: tuple[ShopService, ShopService], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = pair
+    submit, busy = other.store.submit, [True]
+
+    def often_busy(work: Any) -> Any:
+        if busy:
+            raise Busy("the store is busy")
+        return submit(work)
+
+    async def run() -> None:
+        await one.add_events([event("zoe")])
+        await other.start()
+        monkeypatch.setattr(other.store, "submit", often_busy)
+        deleting = asyncio.ensure_future(one.forget("zoe"))
+        await asyncio.sleep(0.3)
+        assert not deleting.done()
+        busy.clear()
+        await deleting
+        await other.stop()
+
+    asyncio.run(run())
 
 
 def test_a_change_is_answered_when_the_other_has_it(pair: tuple[ShopService, ShopService]) -> None:

@@ -19,6 +19,8 @@ class WorkerLimits:
     """Lists are answered from memory if the store does not answer within this time."""
     retry_seconds: float = 0.5
     """The store is not read again for this long after it failed or was too slow."""
+    require_seconds: float = 60.0
+    """A deletion or change that this worker cannot read back in time is answered with 503; it is kept."""
     follow_seconds: float = 60.0
     """A change that some worker has not applied after this time is answered with 503; it is kept."""
     wait_seconds: float = 0.005

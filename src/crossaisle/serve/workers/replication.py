@@ -22,7 +22,7 @@ from typing import Any, NamedTuple, Protocol
 from crossaisle.errors import StoreError, cleaned
 from crossaisle.serve.live.event_counts import ARRIVALS
 from crossaisle.serve.store.engine import COLUMNS, Event, SqlConnection
-from crossaisle.serve.store.store import Store, latest_times
+from crossaisle.serve.store.store import Busy, Store, latest_times
 from crossaisle.serve.workers.limits import WorkerLimits
 from crossaisle.serve.workers.shared_state import APPLIED, READ, SERVING, WorkerSlot
 
@@ -138,7 +138,7 @@ class Replica:
         self._connection: SqlConnection | None = None
         self._thread = ThreadPoolExecutor(1, "replication")
         self._pending: list[Change] = []
-        self._pull: asyncio.Task[None] | None = None
+        self._pull: asyncio.Task[bool] | None = None
         self._task: asyncio.Task[None] | None = None
         self._entering, self._applying = asyncio.Lock(), asyncio.Lock()
         self._inside = False
@@ -160,33 +160,54 @@ class Replica:
         """When this returns, everything counts that any worker acknowledged before it was called."""
         target = self.slot.commits
         while self._commits < target and time.monotonic() >= self._retry_at:
-            if self._pull is None or self._pull.done():
-                self._pull = asyncio.ensure_future(self._read_batch())
-            # Not cancelled with one request: others wait for it, too.
-            done, _ = await asyncio.wait({self._pull}, timeout=self._limits.read_seconds)
-            if not done:
+            if not await self._pulled(self._limits.read_seconds):
                 self._retry_at = time.monotonic() + self._limits.retry_seconds
 
-    async def _read_batch(self) -> None:
+    async def ensure_caught_up(self) -> None:
+        """As `catch_up`, where memory alone is not enough; `StoreError` if the store cannot be read."""
+        target, end = self.slot.commits, time.monotonic() + self._limits.require_seconds
+        while self._commits < target:
+            if not await self._pulled(end - time.monotonic()):
+                raise StoreError(f"{self.store.name}: what was written cannot be read: ask again in a moment")
+
+    async def _pulled(self, seconds: float) -> bool:
+        """Whether a batch could be read within this time."""
+        if self._pull is None or self._pull.done():
+            self._pull = asyncio.ensure_future(self._read_batch())
+        pull = self._pull
+        # Not cancelled with one request: others wait for it, too.
+        done, _ = await asyncio.wait({pull}, timeout=max(seconds, 0.0))
+        return pull in done and pull.exception() is None and pull.result()
+
+    async def _read_batch(self) -> bool:
         commits = self.slot.commits
         try:
             batch = await asyncio.get_running_loop().run_in_executor(self._thread, self._batch)
         # Whatever it is, lists are answered from memory meanwhile.
         except Exception as error:
-            self._retry_at = time.monotonic() + self._limits.retry_seconds
             if not self._warned:
                 known = isinstance(error, StoreError)
                 _LOG.warning("what other workers wrote cannot be read: %s", error, exc_info=not known)
             self._warned = True
-            return
+            return False
         self._warned = False
         self._take(batch)
         if batch.deletions:
-            with suppress(StoreError):  # what this worker was about to write about them is written first
-                await asyncio.wrap_future(self.store.submit(lambda _: None))
+            await self._written()  # what this worker was about to write about them
         self._publish()
         if len(batch.events) < self._limits.max_events_read:
             self._commits = commits
+        return True
+
+    async def _written(self) -> None:
+        """Waits until everything that this worker has handed to the store by now is done with."""
+        while True:
+            try:
+                return await asyncio.wrap_future(self.store.submit(lambda _: None))
+            except Busy:
+                await asyncio.sleep(self._limits.poll_seconds)
+            except StoreError:  # it takes no writes: nor did it take those
+                return None
 
     def _batch(self) -> Batch:
         engine = self.store.engine
@@ -234,8 +255,8 @@ class Replica:
                 self.applied = self.read
 
     async def read_everywhere(self) -> None:
-        """Waits until every worker has read what this one has written."""
-        await self.catch_up()
+        """Waits until every worker has read what this one has written; `StoreError`."""
+        await self.ensure_caught_up()
         await self.slot.everywhere(READ, self.read)
 
     # Catalogue, model, experiments
@@ -247,13 +268,13 @@ class Replica:
         `apply`: for changes of others that came before.
         """
         async with self._entering, self.slot.changing():
-            await self.catch_up()
+            await self.ensure_caught_up()
             await self.apply_pending(apply)
             self._inside = True
             try:
                 async with self._applying:
                     yield
-                await self.catch_up()
+                await self.ensure_caught_up()
                 self._pending = []  # this worker's own, which it has in memory
                 self.applied = self.read
                 self._publish()
@@ -278,7 +299,8 @@ class Replica:
         `report`: what the others show for this worker.
         """
         self.slot.put(SERVING, 1)
-        await self.catch_up()
+        with suppress(StoreError):
+            await self.ensure_caught_up()  # nobody has waited for this worker until now
         await self.apply_pending(apply)
         self._task = asyncio.create_task(self._run(apply, report))
 
