@@ -150,29 +150,35 @@ def _is_loopback(host: str) -> bool:
 class ShopRegistry:
     """The shops of one process, by name. Those that could not be opened are tried again later."""
 
-    def __init__(self, services: Mapping[str, ShopService], *, named: bool = True) -> None:
-        """`named`: False for the only shop of a service, which needs no name."""
+    def __init__(
+        self,
+        services: Mapping[str, ShopService],
+        configs: Mapping[str, ShopConfig] | None = None,
+        *,
+        shared_state: SharedState | None = None,
+        worker: int | None = None,
+        run: str = "",
+        limits: ServingLimits | None = None,
+    ) -> None:
+        """`configs`: None for the only shop of a service, which needs no name."""
         self.services = dict(services)
-        self.named = named
-        self.worker: int | None = None
+        self.configs = dict(configs or {})
+        self.named = configs is not None
+        self.worker = worker
         """The number of this process, where there are several."""
-        self.shared_state: SharedState | None = None
+        self.shared_state = shared_state
         """What the processes share."""
-        self._run = ""
-        self._limits: ServingLimits | None = None
-        self.configs: dict[str, ShopConfig] = {}
+        self._run, self._limits = run, limits
         self.broken: dict[str, str] = {}
         """Shops that are not served, and why; for the log, not for clients."""
-        self.rates: dict[str, float] = {}
+        self.rates = {name: c.rate for name, c in self.configs.items() if c.rate is not None}
 
     @classmethod
     def alone(
         cls, service: ShopService, *, shared_state: SharedState | None = None, worker: int | None = None
     ) -> ShopRegistry:
         """One shop without a name."""
-        shops = cls({"": service}, named=False)
-        shops.shared_state, shops.worker = shared_state, worker
-        return shops
+        return cls({"": service}, shared_state=shared_state, worker=worker)
 
     @classmethod
     def open(
@@ -188,11 +194,7 @@ class ShopRegistry:
 
         `shared_state`, `worker`, `run`: where several processes serve them.
         """
-        shops = cls({})
-        shops.shared_state, shops.worker = shared_state, worker
-        shops._run, shops._limits = run, limits
-        shops.configs = dict(configs)
-        shops.rates = {name: c.rate for name, c in configs.items() if c.rate is not None}
+        shops = cls({}, configs, shared_state=shared_state, worker=worker, run=run, limits=limits)
         for name in configs:
             if (service := shops.try_open(name)) is not None:
                 shops.services[name] = service
