@@ -124,14 +124,14 @@ class ShopService:
                 undo.callback(opened.close)
                 start = ReplicaStart.read(opened, slot, run)
                 base = Recommender.load(start.switch.active if start.switch else model)
-            service = cls.on(
+            service = cls.assemble(
                 opened, base, model, folder, name=name, image_hosts=image_hosts, start=start, limits=limits
             )
             undo.pop_all()
         return service
 
     @classmethod
-    def on(
+    def assemble(
         cls,
         store: Store,
         base: Recommender,
@@ -143,7 +143,7 @@ class ShopService:
         start: ReplicaStart | None = None,
         limits: ServingLimits = ServingLimits(),
     ) -> ShopService:
-        """Over a store that is open and a model that is loaded. `start` was read before anything else."""
+        """From a store that is open and a model that is loaded. `start` was read before anything else."""
         last = 0
 
         def events() -> Iterator[Event]:

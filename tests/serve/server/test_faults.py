@@ -61,7 +61,7 @@ HASTY = ApiLimits(body_seconds=0.2)
 
 @pytest.fixture
 def hasty(service: ShopService) -> Iterator[str]:
-    with running(service, server=ServerLimits(look_seconds=0.05, head_seconds=0.2), limits=HASTY) as address:
+    with running(service, server=ServerLimits(check_seconds=0.05, head_seconds=0.2), limits=HASTY) as address:
         yield address
 
 

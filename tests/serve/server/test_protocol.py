@@ -167,7 +167,7 @@ def test_requests_that_wait_are_not_taken_in_without_end(
     assert longest <= ServerLimits().max_pipelined + part + 1
 
 
-HASTY = ServerLimits(look_seconds=0.05, unread_seconds=1.5)
+HASTY = ServerLimits(check_seconds=0.05, unread_seconds=1.5)
 
 
 @pytest.fixture
@@ -244,7 +244,7 @@ def test_unread_answers_of_all_clients_together_have_a_limit(
 
 
 def test_who_does_not_read_does_not_keep_the_service_from_ending(service: ShopService) -> None:
-    limits = ServerLimits(look_seconds=0.05, hurry_seconds=0.2)
+    limits = ServerLimits(check_seconds=0.05, hurry_seconds=0.2)
     with ExitStack() as stack:
         with listening(service, server=limits) as (address, connections):
             client = stack.enter_context(connected(address, window=4096))

@@ -137,7 +137,7 @@ def test_what_a_forgotten_person_did_since_counts_whenever_it_is_read(
         await one.add_events([event("zoe", "jam")._replace(time=time.time())])
         await replica(other).catch_up()
         # One that read its numbers before, and everything else after.
-        third = ShopService.on(late, Recommender.load(model), model, start=starting)
+        third = ShopService.assemble(late, Recommender.load(model), model, start=starting)
         await replica(third).catch_up()
         for service in (one, other, third):
             assert service.live.of("zoe").items == ("jam",)

@@ -15,7 +15,7 @@ class ServerLimits:
     """A connection whose answer is not read for this long is closed."""
     min_read_rate: int = 10_000
     """Bytes per second; a client that reads at least so fast is waited for."""
-    look_seconds: float = 2.5
+    check_seconds: float = 2.5
     """How often a connection is checked, so it may be closed this much later."""
     max_unread: int = 64_000_000
     """Bytes of unread answers, of all connections; beyond, those unread for longest are closed."""

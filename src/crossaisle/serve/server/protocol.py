@@ -62,17 +62,18 @@ class _Flow(FlowControl):
 
 
 class Connections:
-    """All connections of one process together."""
+    """What all connections of one process share."""
 
     def __init__(self, limits: ServerLimits) -> None:
         """Raises the process's limit of open files as far as it may."""
         self.limits = limits
-        self.most = limits.max_connections or max(_open_files() - limits.reserved_files, 64)
+        allowed = max(_open_files() - limits.reserved_files, 64)
+        self.most = min(limits.max_connections or allowed, allowed)
         """Connections at once; more are answered with 503."""
         self.refused = 0
-        """Connections that are about to be."""
+        """Connections that are being refused."""
         self.unread: dict[HttpProtocol, int] = {}
-        """Bytes that lie unread, of the connections where that is too much to go on writing."""
+        """Unread bytes of the connections that have too many of them to go on writing."""
         self.too_large = _answer(
             431,
             "Request Header Fields Too Large",
@@ -107,17 +108,17 @@ class HttpProtocol(HttpToolsProtocol):
     """When the client read last, and how many bytes were left then; None where nothing lies unread."""
     _refused = False
     _since: float | None = None
-    """Since when the head of a request is awaited."""
+    """When the service began to wait for the head of a request."""
     _timer: asyncio.TimerHandle | None = None
     _leaving: float | None = None
-    """Since when the service is about to end."""
+    """When the service was told to stop."""
     _whole = _moved = False
-    """Whether the head that came last is whole, and became so in this packet."""
+    """Whether the last head is complete, and was completed by this packet."""
     _head = _lines = _around = _body = 0
-    """Bytes and lines of the head, bytes that brought neither head nor body, bytes of body in this packet."""
+    """Bytes and lines of the head; bytes that were neither head nor body; bytes of body in this packet."""
     _why = _NO_HTTP
     _rest = b""
-    """What is read and not parsed yet."""
+    """What was read and is not parsed yet."""
     _running: RequestResponseCycle | None = None
     """The request that is being answered; those that wait are in `pipeline`."""
 
@@ -130,23 +131,23 @@ class HttpProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         assert isinstance(config, ServerConfig)
-        self._all, self._limits = config.connections, config.connections.limits
+        self._shared, self._limits = config.connections, config.connections.limits
 
     def connection_made(self, transport: Any) -> None:
-        if len(self.connections) >= self._all.most:
+        if len(self.connections) >= self._shared.most:
             self._refuse_soon(transport)
             return
         super().connection_made(transport)
         self.flow = self._flow = _Flow(transport)
-        _bound(transport.get_extra_info("socket"))
+        _limit_buffers(transport.get_extra_info("socket"))
         self._since = self.loop.time()
-        self._timer = self.loop.call_later(self._limits.look_seconds, self._look)
+        self._timer = self.loop.call_later(self._limits.check_seconds, self._check)
 
     def _refuse_soon(self, transport: Any) -> None:
         """Answers 503 once the client has asked: before that, closing could swallow the answer."""
         self._refused, self.transport = True, transport
-        self._all.refused += 1
-        if self._all.refused > self._limits.reserved_files // 2:
+        self._shared.refused += 1
+        if self._shared.refused > self._limits.reserved_files // 2:
             self._refuse()
         else:
             self._timer = self.loop.call_later(1.0, self._refuse)
@@ -157,11 +158,11 @@ class HttpProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._all.unread.pop(self, None)
+        self._shared.unread.pop(self, None)
         if self._timer is not None:
             self._timer.cancel()
         if self._refused:
-            self._all.refused -= 1
+            self._shared.refused -= 1
         else:
             self._tell()
             super().connection_lost(exc)
@@ -204,11 +205,11 @@ class HttpProtocol(HttpToolsProtocol):
             part, self._rest = self._rest[:PART], self._rest[PART:]
             self._body, self._moved = 0, False
             super().data_received(part)
-            # The parser tells of lines once they are whole, and of what stands around chunks never.
+            # The parser reports lines once they are complete, and never what stands around chunks.
             gained = len(part) - (1 + PER_BYTE) * self._body
             self._around = 0 if self._moved else max(self._around + gained, 0)
             if self._around > self._limits.max_head and not self.transport.is_closing():
-                self._why = self._all.too_large
+                self._why = self._shared.too_large
                 self.send_400_response("")
 
     def on_response_complete(self) -> None:
@@ -234,13 +235,13 @@ class HttpProtocol(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         self._lines += 1
         self._count(len(name) + len(value) + 4)
-        if not self._whole:  # trailers are for nobody here
+        if not self._whole:  # nothing here reads trailers
             super().on_header(name, value)
 
     def _count(self, size: int) -> None:
         self._head += size
         if self._head > self._limits.max_head or self._lines > self._limits.max_head_lines:
-            self._why = self._all.too_large
+            self._why = self._shared.too_large
             raise _Refusal
 
     def on_headers_complete(self) -> None:
@@ -265,17 +266,17 @@ class HttpProtocol(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        unread = self._all.unread
+        unread = self._shared.unread
         unread[self] = self.note_unread()
         if sum(unread.values()) > self._limits.max_unread:
-            self._all.give_up(self)
+            self._shared.give_up(self)
 
     def resume_writing(self) -> None:
-        self._all.unread.pop(self, None)
+        self._shared.unread.pop(self, None)
         super().resume_writing()
 
     def note_unread(self) -> int:
-        """Bytes that lie unread; notes whether the client reads."""
+        """Unread bytes; records whether the client reads."""
         now, size = self.loop.time(), int(self.transport.get_write_buffer_size())
         if not size:
             self.stuck = None
@@ -291,8 +292,10 @@ class HttpProtocol(HttpToolsProtocol):
         self._leaving = self.loop.time()
         super().shutdown()
 
-    def _look(self) -> None:
-        """Once in a while rather than at every request, so that requests cost nothing more."""
+    def _check(self) -> None:
+        """Closes a connection whose client is too slow. Runs now and then, not at every request, which keeps
+        requests cheap.
+        """
         now = self.loop.time()
         unread, cycle = self.note_unread(), self.cycle
         if self._leaving is not None and now - self._leaving >= self._limits.hurry_seconds:
@@ -304,10 +307,10 @@ class HttpProtocol(HttpToolsProtocol):
             return
         if not unread and self._since is not None and now - self._since >= self._limits.head_seconds:
             self.transport.close()
-        self._timer = self.loop.call_later(self._limits.look_seconds, self._look)
+        self._timer = self.loop.call_later(self._limits.check_seconds, self._check)
 
 
-def _bound(connected: socket.socket | None) -> None:
+def _limit_buffers(connected: socket.socket | None) -> None:
     """Limits what the system holds of an answer, and for how long."""
     if connected is None or connected.family not in (socket.AF_INET, socket.AF_INET6):
         return

@@ -50,7 +50,7 @@ def supervise(settings: Settings, workers: int, *, limits: ServingLimits | None 
         shared_state = SharedState.create(list(stores.places), workers, limits=of_workers)
         try:
             for name in stores.unmarked:
-                shared_state.unmarked(name)
+                shared_state.set_unmarked(name)
             with (
                 _bound(settings.host, settings.port, server.port_seconds) as listening,
                 closing(SharedFolder()) as shared,

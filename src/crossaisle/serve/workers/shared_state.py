@@ -58,7 +58,7 @@ class SharedState:
         """The numbers of one shop in one worker."""
         return WorkerSlot(self, self.shops.index(shop), worker)
 
-    def unmarked(self, shop: str) -> None:
+    def set_unmarked(self, shop: str) -> None:
         """Records, before any worker starts, that a store is held without a mark in it."""
         for worker in range(self.workers):
             self.slot(shop, worker).put(UNMARKED, 1)
