@@ -203,6 +203,13 @@ def reading(place: Path) -> Iterator[None]:
         raise ArtifactError(f"{place}: damaged: cannot be read ({why}); restore it or fit again") from error
 
 
+def saved_in(folder: Path | None) -> list[str]:
+    """Names of the saved things that a folder holds."""
+    if folder is None or not folder.is_dir():
+        return []
+    return sorted(path.name for path in folder.iterdir() if (path / MANIFEST).is_file())
+
+
 def check(path: str | Path, kind: str) -> Path:
     """Verifies a saved folder: format, version, kind, and the checksum of every file."""
     path = Path(path)

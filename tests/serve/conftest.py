@@ -28,7 +28,9 @@ from crossaisle.models.scorers.item_knn import ItemKNN
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.api.app import create_app
-from crossaisle.serve.server.protocol import config
+from crossaisle.serve.limits import ServingLimits
+from crossaisle.serve.server.limits import ServerLimits
+from crossaisle.serve.server.protocol import Connections, config
 from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.limits import StoreLimits
 from crossaisle.serve.store.store import Event, Store
@@ -70,8 +72,7 @@ def served(
     model: Path, place: str | Path, limits: StoreLimits, models: str | Path | None = None
 ) -> ShopService:
     """A service whose store has limits of its own."""
-    folder = None if models is None else Path(models)
-    return ShopService(model, Recommender.load(model), Store(place, serving=True, limits=limits), folder)
+    return ShopService.open(model, place, models, limits=ServingLimits(store=limits))
 
 
 def always_fresh(*services: ShopService) -> None:
@@ -140,22 +141,32 @@ def talk(service: ShopService | ShopRegistry, conversation: Talk, **settings: An
 
 
 @contextmanager
-def running(service: ShopService | ShopRegistry, port: int = 0, **settings: Any) -> Iterator[str]:
-    """A real server on a real port, in a thread of its own; gives its address."""
+def listening(
+    service: ShopService | ShopRegistry, port: int = 0, *, server: ServerLimits = ServerLimits(), **more: Any
+) -> Iterator[tuple[str, Connections]]:
+    """A real server on a real port, in a thread of its own; gives its address and its connections."""
     import uvicorn
 
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", port))
-        server = uvicorn.Server(config(create_app(service, **settings), log_level="warning"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
+        made = config(create_app(service, **more), limits=server, log_level="warning")
+        uvicorn_server = uvicorn.Server(made)
+        thread = threading.Thread(target=uvicorn_server.run, kwargs={"sockets": [bound]})
         thread.start()
         try:
-            while not server.started:
+            while not uvicorn_server.started:
                 time.sleep(0.01)
-            yield f"http://127.0.0.1:{bound.getsockname()[1]}"
+            yield f"http://127.0.0.1:{bound.getsockname()[1]}", made.connections
         finally:
-            server.should_exit = True
+            uvicorn_server.should_exit = True
             thread.join(timeout=20)
+
+
+@contextmanager
+def running(service: ShopService | ShopRegistry, port: int = 0, **more: Any) -> Iterator[str]:
+    """The same; gives the address only."""
+    with listening(service, port, **more) as (address, _):
+        yield address
 
 
 @pytest.fixture

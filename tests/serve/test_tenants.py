@@ -20,8 +20,9 @@ from crossaisle.models.blend import Blend
 from crossaisle.models.scorers.content import EncoderSimilarity
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.recommend.recommender import Recommender
-from crossaisle.serve.api import middleware, tenancy
+from crossaisle.serve.api import middleware
 from crossaisle.serve.api.app import create_app
+from crossaisle.serve.api.limits import ApiLimits
 from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.api_keys import SCOPES, add_key
 from crossaisle.serve.tenants import ShopRegistry, place_of, read_shops
@@ -114,8 +115,8 @@ def test_no_key_opens_another_shop(shops: ShopRegistry) -> None:
         south = shops.services["south"]
         assert events_of(south.store, "ann") == []
         assert south.store.audit() == []
-        assert south.active.name == "b"
-        assert not south.changed
+        assert south.state.active.name == "b"
+        assert not south.state.changed
 
     talk(shops, conversation)
 
@@ -265,16 +266,15 @@ def test_rates_are_counted_per_shop(shops: ShopRegistry) -> None:
 
 
 def test_a_damaged_shop_does_not_stop_the_others_and_comes_back(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(tenancy, "MEND_SECONDS", 0.05)
     array = next((folder / "south" / "models" / "b").rglob("*.npy"))
     whole = array.read_bytes()
     array.write_bytes(whole[:-1] + b"?")
     shops = ShopRegistry.open(read_shops(folder / "shops.toml"))
     assert "does not match its checksum" in shops.broken["south"]
     assert "shop south is not served" in caplog.text
-    app = create_app(shops)
+    app = create_app(shops, limits=ApiLimits(reopen_seconds=0.05))
 
     async def conversation() -> None:
         transport = httpx.ASGITransport(app=app)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -271,6 +271,13 @@ class Recommender:
             rows = self.dataset.item_ids.rows(user_or_history)
             histories = Histories.of([rows[rows >= 0]])
         return explain(self.dataset, self.parts(placement), histories, row, placement)
+
+    def with_weights(self, weights: Mapping[str, dict[str, float]]) -> Recommender:
+        """The same models with other weights for some placements; histories are shared, not read again."""
+        blend = Blend(parts=self.blend.parts, weights=self.blend.weights | dict(weights))
+        other = Recommender(self.dataset, blend, repeats=self.repeats)
+        other.__dict__["_stored"] = self._stored
+        return other
 
     # From ids to rows
 

@@ -224,7 +224,7 @@ def test_of_a_deleted_item_nothing_is_kept_but_that(service: ShopService, model:
         await client.patch("/api/items/jam", json={"price": 1.0})
         for name in ("rye", "jam"):
             assert (await client.delete(f"/api/items/{name}")).status_code == 204
-        assert service.changed["rye"] == service.changed["jam"] == {"deleted": True}
+        assert service.state.changed["rye"] == service.state.changed["jam"] == {"deleted": True}
         assert (await client.put("/api/items/rye", json=RYE)).status_code == 201
         assert (await client.put("/api/items/jam", json={"title": "Jam"})).status_code == 200
 
@@ -290,11 +290,11 @@ def test_a_shop_that_is_full_takes_no_more_items(
         assert full.json()["detail"].startswith("this shop is full: at most ")
         assert (await client.patch("/api/items/rye1", json={"price": 1})).status_code == 200
         monkeypatch.setattr(capacity, "MOST_ITEMS", 1000)
-        monkeypatch.setattr(capacity, "MOST_BYTES", service.room.size + 10)
+        monkeypatch.setattr(capacity, "MOST_BYTES", service.state.room.size + 10)
         full = await client.put("/api/items/rye3", json=RYE)
         assert (full.status_code, "bytes" in full.json()["detail"]) == (409, True)
         assert (await client.delete("/api/items/rye1")).status_code == 204
         assert (await client.put("/api/items/rye1", json=RYE)).status_code == 201
-        assert service.room == capacity.Room.of(service.changed)
+        assert service.state.room == capacity.Room.of(service.state.changed)
 
     talk(service, conversation)

@@ -105,7 +105,7 @@ def test_what_is_no_longer_kept_may_be_shown_again(
     monkeypatch.setattr(histories, "KEPT", 2)
     shop = service.shop
     asked = Query(user="zoe", n=20, exclude_seen=True)
-    service.count([one("zoe", item, NOW + n) for n, item in enumerate(("bread", "milk", "butter"))])
+    service.memory.count([one("zoe", item, NOW + n) for n, item in enumerate(("bread", "milk", "butter"))])
     listed = shop.recommend(asked).ids
     assert "bread" in listed
     assert {"milk", "butter"}.isdisjoint(listed)

@@ -243,8 +243,8 @@ def test_events_do_not_pile_up_where_nobody_looks(
         for start in range(0, 320, 40):
             answer = await client.post("/api/events", json=events[start : start + 40])
             assert answer.json() == {"accepted": 40, "duplicates": 0}, answer.text
-            if service._counting is not None:
-                await asyncio.wrap_future(service._counting)
+            if service.memory.counting is not None:
+                await asyncio.wrap_future(service.memory.counting)
             assert len(service.live.trends._waiting) < 50
         assert len(service.live.trends.pairs().day) == 70
 

@@ -358,7 +358,7 @@ def test_a_list_under_way_while_its_person_is_deleted_is_not_logged(
         assert {answer.status_code for answer in await asyncio.gather(*under_way)} == {200}
         await service.experiments.written()
         assert service.experiments.log.exposures_of("ann") == []
-        assert "ann" not in service.experiments.people()
+        assert "ann" not in service.experiments.users()
         await client.get("/api/recommend/ann?n=3")  # as of a new person
         await service.experiments.written()
         assert len(service.experiments.log.exposures_of("ann")) == 1

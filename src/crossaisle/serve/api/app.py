@@ -13,6 +13,7 @@ from fastapi.responses import Response
 from crossaisle import __version__
 from crossaisle.api_types import Problem
 from crossaisle.serve.api import access, openapi, problems
+from crossaisle.serve.api.limits import ApiLimits
 from crossaisle.serve.api.middleware import Guard
 from crossaisle.serve.api.paths import WrittenPaths
 from crossaisle.serve.api.routes import events, experiments, items, lists, state, users
@@ -32,6 +33,7 @@ def create_app(
     hosts: frozenset[str] = access.LOOPBACK,
     keyless: bool | None = None,
     proxies: Sequence[str] = (),
+    limits: ApiLimits = ApiLimits(),
 ) -> FastAPI:
     """The ASGI application. `hosts` are the names it answers to while requests need no key.
 
@@ -42,13 +44,12 @@ def create_app(
     if keyless is None:
         with shops.stores() as stores:
             keyless = access.keyless("localhost", proxies, stores)
-    doors = TenantGate(shops, rate=rate, keyless=keyless)
+    doors = TenantGate(shops, rate=rate, keyless=keyless, limits=limits)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         for service in shops.services.values():
-            if service.following is not None:
-                await service.following.start()
+            await service.start()
         tasks = [asyncio.create_task(_prepare(shops)), asyncio.create_task(doors.mend())]
         yield
         for task in tasks:
@@ -57,8 +58,7 @@ def create_app(
             with suppress(asyncio.CancelledError):
                 await task
         for service in shops.services.values():
-            if service.following is not None:
-                await service.following.stop()
+            await service.stop()
         shops.close()
 
     app = FastAPI(
@@ -79,7 +79,9 @@ def create_app(
     problems.install(app, routers)
     _add_page(app)
     trusted = access.Proxies(proxies)
-    app.add_middleware(Guard, doors=doors, largest_body=largest_body, hosts=hosts, proxies=trusted)
+    app.add_middleware(
+        Guard, doors=doors, largest_body=largest_body, hosts=hosts, proxies=trusted, limits=limits
+    )
     app.add_middleware(WrittenPaths)
     return app
 
@@ -87,7 +89,7 @@ def create_app(
 async def _prepare(shops: ShopRegistry) -> None:
     """One shop after the other, while nobody of any shop waits."""
     for service in list(shops.services.values()):
-        await service.prepare(lambda: shops.calm)
+        await service.prepare(lambda: shops.idle_seconds)
 
 
 def _add_page(app: FastAPI) -> None:

@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from crossaisle.serve.api.access import LOOPBACK, Proxies, address_of
+from crossaisle.serve.api.limits import ApiLimits
 from crossaisle.serve.api.problems import body_of
 from crossaisle.serve.api.tenancy import HEADER, Refused, Tenant, TenantGate
 from crossaisle.serve.store.api_keys import Key
@@ -30,8 +31,8 @@ HEADERS = [
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"content-security-policy", POLICY.encode()),
 ]
-SLOW_SECONDS, SLOWEST = 20.0, 10_000
-"""Seconds that a client may have the service wait for a body, and bytes that earn it another one of them."""
+SLOWEST = 10_000
+"""Bytes of a body that earn another second of waiting."""
 MOST_BODIES = 256_000_000
 """Bytes of the bodies of all requests under way; what goes beyond is told to come back."""
 EACH_BODIES = 64_000_000
@@ -57,10 +58,12 @@ class Guard:
         largest_body: int,
         hosts: frozenset[str] = LOOPBACK,
         proxies: Proxies | None = None,
+        limits: ApiLimits = ApiLimits(),
     ) -> None:
         """`hosts`: names to answer to while requests need no key. `proxies`: none by default."""
         self.app, self.doors, self.largest, self.hosts = app, doors, largest_body, hosts
         self.proxies = proxies or Proxies(())
+        self._limits = limits
         self._held, self._of = 0, Counter[Hashable]()
         worker = doors.shops.worker
         self.headers = HEADERS if worker is None else [*HEADERS, (b"x-worker", str(worker).encode())]
@@ -70,7 +73,7 @@ class Guard:
             await self.app(scope, receive, send)
             return
         start, status, sent, read = time.perf_counter(), 500, False, 0
-        patience, whole, gone, stopped = SLOW_SECONDS, False, False, cast(Refused | None, None)
+        patience, whole, gone, stopped = self._limits.body_seconds, False, False, cast(Refused | None, None)
         headers = dict(scope["headers"])
         scope["service"] = scope["key"] = None
         metrics = self.doors.unnamed
@@ -87,7 +90,7 @@ class Guard:
                 stopped = Refused(408, slow, {"Connection": "close"})
                 raise stopped from None
             size = len(message.get("body", b""))
-            patience = min(patience - (time.monotonic() - before) + size / SLOWEST, SLOW_SECONDS)
+            patience = min(patience - (time.monotonic() - before) + size / SLOWEST, self._limits.body_seconds)
             read += size
             self._held += size
             self._of[who] += size
@@ -128,8 +131,8 @@ class Guard:
             scope["service"] = door.service
             who = door, scope["key"] or (scope.get("client") or ("",))[0]
             # What other workers acknowledged counts from here on.
-            if door.service is not None and door.service.following is not None and private:
-                await door.service.following.asked()
+            if door.service is not None and private:
+                await door.service.asked()
             await self.app(scope, limited, observed)
             if stopped is not None:
                 raise stopped

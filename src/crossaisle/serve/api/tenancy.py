@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 
 from crossaisle.errors import StoreError
+from crossaisle.serve.api.limits import ApiLimits
 from crossaisle.serve.metrics import Metrics
 from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.api_keys import Key, Keys
@@ -18,8 +19,6 @@ _LOG = logging.getLogger(__name__)
 HEADER = b"x-shop"
 CLIENTS = 10_000
 """Clients whose rate is followed; the ones not seen for longest are forgotten."""
-MEND_SECONDS = 30.0
-"""Shops that could not be opened are tried again after this time."""
 
 
 class Refused(Exception):
@@ -57,9 +56,16 @@ class Tenant:
 class TenantGate:
     """The doors of all shops."""
 
-    def __init__(self, shops: ShopRegistry, *, keyless: bool, rate: float | None = None) -> None:
+    def __init__(
+        self,
+        shops: ShopRegistry,
+        *,
+        keyless: bool,
+        rate: float | None = None,
+        limits: ApiLimits = ApiLimits(),
+    ) -> None:
         """`keyless`: whether requests need no key as yet. `rate`: for shops that have none of their own."""
-        self.shops, self._rate = shops, rate
+        self.shops, self._rate, self._limits = shops, rate, limits
         self._nowhere = Tenant(None, rate or max(shops.rates.values(), default=None))
         self.unnamed = self._nowhere.metrics
         """Of requests that name no shop."""
@@ -86,13 +92,13 @@ class TenantGate:
         """Whether requests need no key. That ends with the first key that is seen, until the next start."""
         if self._keyless and (self._board_locked() or any(keys.made for keys in self._keys())):
             self._keyless = False
-            if self.shops.board is not None:
-                self.shops.board.lock(self.shops.worker or 0)
+            if self.shops.shared_state is not None:
+                self.shops.shared_state.lock(self.shops.worker or 0)
             _LOG.warning("an API key was made: from now on requests need one")
         return self._keyless
 
     def _board_locked(self) -> bool:
-        return self.shops.board is not None and self.shops.board.locked
+        return self.shops.shared_state is not None and self.shops.shared_state.locked
 
     def _keys(self) -> Iterator[Keys]:
         return (door.keys for door in self._doors.values() if door.keys is not None)
@@ -159,7 +165,7 @@ class TenantGate:
         """Tries shops again that could not be opened; a folder or a database may be mended meanwhile."""
         loop = asyncio.get_running_loop()
         while self.shops.broken:
-            await asyncio.sleep(MEND_SECONDS)
+            await asyncio.sleep(self._limits.reopen_seconds)
             for name in list(self.shops.broken):
                 service = await loop.run_in_executor(None, self.shops.try_open, name)
                 if service is None:
@@ -170,7 +176,6 @@ class TenantGate:
                     self.shops.broken[name] = str(error)
                     service.close()
                     continue
-                if service.following is not None:
-                    await service.following.start()
+                await service.start()
                 self.shops.services[name] = service
                 _LOG.warning("shop %s is served again", name)

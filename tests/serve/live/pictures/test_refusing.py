@@ -139,8 +139,8 @@ def test_a_picture_server_that_hangs_holds_up_nothing_else(
             assert "pictures take too long" in answer.json()["detail"]
         assert "h0" not in seeing.shop.dataset.item_ids
 
-    seeing.pictures.close()
-    seeing.pictures = pictures.Pictures([gallery[0]])
+    seeing.changes.pictures.close()
+    seeing.changes.pictures = pictures.Pictures([gallery[0]])
     talk(seeing, conversation)
 
 

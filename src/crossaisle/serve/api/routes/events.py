@@ -17,9 +17,10 @@ from crossaisle.serve.api.responses import answered, as_json
 from crossaisle.serve.api.routes.lists import service_of
 from crossaisle.serve.api.schemas import EVENT, LONGEST_ID, event_of
 from crossaisle.serve.api.strict_json import parse
-from crossaisle.serve.service import Added, ShopService
+from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.events import known_otherwise
 from crossaisle.serve.store.store import Event
+from crossaisle.serve.workers.intake import Added
 
 router = APIRouter(prefix="/api", route_class=Route)
 LARGEST_BATCH = 10_000

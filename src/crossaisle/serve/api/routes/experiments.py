@@ -128,7 +128,7 @@ async def create(request: Request) -> Response:
     """Starts an experiment. One at a time decides about a placement."""
     service = service_of(request)
     experiment = (await read(request, _NEW)).experiment(time.time())
-    await service.experiments.create(experiment, who_asks(request))
+    await service.changes.start_experiment(experiment, who_asks(request))
     return as_json(await service.experiments.results(experiment.name), 201)
 
 
@@ -150,7 +150,7 @@ async def one(request: Request, name: NameInPath) -> Response:
 async def stop(request: Request, name: NameInPath) -> Response:
     """Ends an experiment: everybody gets the active model's lists. Its results stay."""
     service = service_of(request)
-    await service.experiments.stop(name, who_asks(request))
+    await service.changes.stop_experiment(name, who_asks(request))
     return as_json(await service.experiments.results(name))
 
 

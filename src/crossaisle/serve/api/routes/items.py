@@ -72,7 +72,7 @@ async def put_item(request: Request, item: ItemId) -> Response:
     service = service_of(request)
     body = await read(request, lambda value: item_body(_WHOLE(value)))
     new = item not in service.shop.dataset.item_ids
-    await service.put_items({item: body})
+    await service.changes.put_items({item: body})
     return as_json(of_item(service.shop, service.shop.dataset.item_ids.row(item)), 201 if new else 200)
 
 
@@ -86,7 +86,7 @@ async def put_item(request: Request, item: ItemId) -> Response:
 async def put_items(request: Request) -> Response:
     """Many items at once: all are kept, or none."""
     n, bodies = await read(request, _bodies)
-    await service_of(request).put_items(bodies)
+    await service_of(request).changes.put_items(bodies)
     return as_json({"accepted": n})
 
 
@@ -103,7 +103,7 @@ async def patch_item(request: Request, item: ItemId) -> Response:
     service = service_of(request)
     fields = await read(request, lambda value: item_body(_PATCH(value)))
     row = service.shop.dataset.item_ids.row(item)
-    await service.patch_item(item, fields)
+    await service.changes.patch_item(item, fields)
     return as_json(of_item(service.shop, row))
 
 
@@ -112,7 +112,7 @@ async def delete_item(request: Request, item: ItemId) -> Response:
     """Takes an item out of the shop; it is in no list from now on."""
     service = service_of(request)
     service.shop.dataset.item_ids.row(item)
-    await service.delete_item(item, who_asks(request))
+    await service.changes.delete_item(item, who_asks(request))
     return Response(status_code=204)
 
 
@@ -134,7 +134,7 @@ async def put_picture(request: Request, item: ItemId) -> Response:
         if len(content) > LARGEST:
             raise HTTPException(413, f"a picture must not exceed {LARGEST:,} bytes")
     new = item not in service.shop.dataset.item_ids
-    await service.put_picture(item, bytes(content))
+    await service.changes.put_picture(item, bytes(content))
     return as_json(of_item(service.shop, service.shop.dataset.item_ids.row(item)), 201 if new else 200)
 
 
@@ -142,5 +142,5 @@ async def put_picture(request: Request, item: ItemId) -> Response:
 async def delete_picture(request: Request, item: ItemId) -> Response:
     """Forgets a picture that was fetched or sent; the item is placed by its text."""
     service = service_of(request)
-    await service.delete_picture(item, who_asks(request))
+    await service.changes.delete_picture(item, who_asks(request))
     return Response(status_code=204)

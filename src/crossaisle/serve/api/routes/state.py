@@ -79,7 +79,7 @@ async def ready(request: Request) -> Response:
     service: ShopService | None = request.scope["service"]
     if service is None or not request.scope["insider"]:
         return as_json({"status": "ready"})
-    return as_json({"status": "ready", "model": service.active.name, "store": service.store.state})
+    return as_json({"status": "ready", "model": service.state.active.name, "store": service.store.state})
 
 
 @router.get("/metrics", responses=_TEXT, response_class=Text)
@@ -98,7 +98,7 @@ async def console(request: Request) -> Response:
     titles = service.shop._titles
     latest = [
         {**event._asdict(), "title": titles[names.get(event.item)] if event.item in names else None}
-        for event in reversed(service.latest)
+        for event in reversed(service.memory.latest)
     ]
     return as_json({"events": latest, "load": service.metrics.summary(), "gauges": service.gauges()})
 
@@ -115,9 +115,9 @@ async def models(request: Request) -> Response:
     service = service_of(request)
     return as_json(
         {
-            "active": service.active.name,
-            "previous": service.previous.name,
-            "known": service.known_models(),
+            "active": service.state.active.name,
+            "previous": service.state.previous.name,
+            "known": service.changes.known_models(),
             "describes": service.shop.base.describe(),
         }
     )
@@ -143,12 +143,12 @@ _CHOICE = Checked(Choice)
 async def activate(request: Request) -> Response:
     """Loads, warms and then serves a model; a damaged one is refused and the old one goes on."""
     choice = await read(request, _CHOICE)
-    await service_of(request).activate(choice.name, who_asks(request))
+    await service_of(request).changes.activate(choice.name, who_asks(request))
     return await models(request)
 
 
 @router.post("/api/models/roll-back", responses=_MODELS, response_class=Response)
 async def roll_back(request: Request) -> Response:
     """Serves the model that was served before."""
-    await service_of(request).roll_back(who_asks(request))
+    await service_of(request).changes.roll_back(who_asks(request))
     return await models(request)

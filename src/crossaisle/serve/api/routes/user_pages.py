@@ -31,6 +31,6 @@ async def known(service: ShopService, user: str) -> bool:
     """Whether anything is, or was before the person was deleted."""
     if service.live.is_forgotten(user) or service.live.of(user).items:
         return True
-    if service.shop.dataset.user_ids.get(user) >= 0 or user in service.experiments.people():
+    if service.shop.dataset.user_ids.get(user) >= 0 or user in service.experiments.users():
         return True
     return await service.read(service.store.knows, user)
