@@ -16,8 +16,8 @@ import pytest
 
 from crossaisle.cli import run as main
 from crossaisle.errors import ConfigError, UnknownIdError
-from crossaisle.serve.api import middleware
 from crossaisle.serve.api.app import create_app
+from crossaisle.serve.api.limits import ApiLimits
 from crossaisle.serve.service import ShopService
 from crossaisle.serve.store import api_keys
 from crossaisle.serve.tenants import ShopRegistry, read_shops
@@ -334,10 +334,7 @@ def test_who_is_still_waiting_when_the_service_ends_is_told_to_ask_again(service
     assert b"the service ends" in said[1]["body"]
 
 
-def test_bodies_of_all_clients_together_have_a_limit(
-    service: ShopService, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(middleware, "MOST_BODIES", 3000)
+def test_bodies_of_all_clients_together_have_a_limit(service: ShopService) -> None:
     reached = asyncio.Event()
 
     async def conversation(client: httpx.AsyncClient) -> None:
@@ -358,14 +355,11 @@ def test_bodies_of_all_clients_together_have_a_limit(
         event = {"user": "zoe", "item": "bread", "kind": "k" * 60}
         assert (await client.post("/api/events", json=event)).status_code == 200
 
-    talk(service, conversation)
+    talk(service, conversation, limits=ApiLimits(all_bodies_bytes=3000))
 
 
-def test_one_client_does_not_take_the_room_for_bodies_of_all(
-    service: ShopService, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(middleware, "MOST_BODIES", 8000)
-    monkeypatch.setattr(middleware, "EACH_BODIES", 3000)
+def test_one_client_does_not_take_the_room_for_bodies_of_all(service: ShopService) -> None:
+    limits = ApiLimits(all_bodies_bytes=8000, client_bodies_bytes=3000)
     tokens = {name: api_keys.add_key(service.store, name, ["write"]) for name in ("a", "b")}
     reached = asyncio.Event()
 
@@ -391,7 +385,7 @@ def test_one_client_does_not_take_the_room_for_bodies_of_all(
         assert [one.status_code for one in await asyncio.gather(*first)] == [200, 200]
         assert (await sent("a", event)).status_code == 200
 
-    talk(service, conversation)
+    talk(service, conversation, limits=limits)
 
 
 def test_limits(service: ShopService) -> None:

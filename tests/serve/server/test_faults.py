@@ -15,7 +15,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from crossaisle.serve.api import middleware, schemas
+from crossaisle.serve.api import schemas
+from crossaisle.serve.api.limits import ApiLimits
 from crossaisle.serve.server import protocol
 from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.store import Store
@@ -55,12 +56,14 @@ def rest_of(client: socket.socket) -> bytes:
     return found
 
 
+BODY_SECONDS = 0.2
+
+
 @pytest.fixture
 def hasty(service: ShopService, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setattr(protocol, "LOOK_SECONDS", 0.05)
     monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.2)
-    monkeypatch.setattr(middleware, "SLOW_SECONDS", 0.2)
-    with running(service) as address:
+    with running(service, limits=ApiLimits(body_seconds=BODY_SECONDS)) as address:
         yield address
 
 
@@ -129,7 +132,7 @@ def test_a_body_that_keeps_up_may_take_its_time(hasty: str, service: ShopService
         for line in lines:
             client.sendall(line)
             time.sleep(0.005)
-        assert time.monotonic() - start > middleware.SLOW_SECONDS
+        assert time.monotonic() - start > BODY_SECONDS
         assert client.recv(65536).startswith(b"HTTP/1.1 200")
     assert len(service.live.of("zoe").items) == 60
 

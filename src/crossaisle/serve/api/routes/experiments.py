@@ -1,23 +1,23 @@
-"""Experiments: start, list, look at, stop, and read the log of."""
+"""Experiments: start, list, show and stop them, and read their logs."""
 
 from __future__ import annotations
 
 import time
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import Path, Query, Request
 from fastapi.responses import Response
 from pydantic import ConfigDict, Field
 
 from crossaisle.api_types import ExperimentResults, NumberedList
-from crossaisle.serve.api.paths import Route
+from crossaisle.serve.api.dependencies import service_of, who_asks
 from crossaisle.serve.api.request_body import Checked, read, takes
-from crossaisle.serve.api.responses import answered, as_json
-from crossaisle.serve.api.routes.lists import service_of, who_asks
+from crossaisle.serve.api.responses import CONFLICT, answered, as_json
+from crossaisle.serve.api.routing import Router
 from crossaisle.serve.api.schemas import Body, Id, at_most
 from crossaisle.serve.experiments.design import Arm, Controls, Experiment
 
-router = APIRouter(prefix="/api/experiments", tags=["experiments"], route_class=Route)
+router = Router("/api/experiments", tags=["experiments"], scope="admin")
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 EventKind = Annotated[str, Field(min_length=1, max_length=64)]
 NameInPath = Annotated[str, Path(min_length=1, max_length=64, examples=["more-variety"])]
@@ -114,16 +114,17 @@ _STATE: dict[str, Any] = {
     "off_policy": [],
     "broken": None,
 }
-_ONE = answered(ExperimentResults, _STATE)
-_MADE = answered(ExperimentResults, _STATE, status=201, what="It runs")
-_ALL = answered(list[ExperimentResults], [_STATE])
+_ONE = answered(ExperimentResults, _STATE) | CONFLICT
+_MADE = answered(ExperimentResults, _STATE, status=201, what="It runs") | CONFLICT
+_ALL = answered(list[ExperimentResults], [_STATE]) | CONFLICT
 _LINE = {
     **{"seq": 17, "experiment": "more-variety", "arm": "varied", "user": "1609", "time": 1767225600.0},
     **{"items": ["1024306", "1007195"], "propensities": [1.0, 1.0], "share": 0.5, "ranked": [], "teams": []},
 }
+_LINES = answered(list[NumberedList], [_LINE]) | CONFLICT
 
 
-@router.post("", status_code=201, openapi_extra=takes(_NEW), responses=_MADE, response_class=Response)
+@router.post("", status_code=201, openapi_extra=takes(_NEW), responses=_MADE)
 async def create(request: Request) -> Response:
     """Starts an experiment. One at a time decides about a placement."""
     service = service_of(request)
@@ -132,7 +133,7 @@ async def create(request: Request) -> Response:
     return as_json(await service.experiments.results(experiment.name), 201)
 
 
-@router.get("", responses=_ALL, response_class=Response)
+@router.get("", responses=_ALL)
 async def every(request: Request) -> Response:
     """All experiments with their results, the latest first."""
     experiments = service_of(request).experiments
@@ -140,13 +141,13 @@ async def every(request: Request) -> Response:
     return as_json([await experiments.results(one.name) for one in latest])
 
 
-@router.get("/{name}", responses=_ONE, response_class=Response)
+@router.get("/{name}", responses=_ONE)
 async def one(request: Request, name: NameInPath) -> Response:
     """An experiment and its results. Its intervals hold however often they are looked at."""
     return as_json(await service_of(request).experiments.results(name))
 
 
-@router.post("/{name}/stop", responses=_ONE, response_class=Response)
+@router.post("/{name}/stop", responses=_ONE)
 async def stop(request: Request, name: NameInPath) -> Response:
     """Ends an experiment: everybody gets the active model's lists. Its results stay."""
     service = service_of(request)
@@ -154,7 +155,7 @@ async def stop(request: Request, name: NameInPath) -> Response:
     return as_json(await service.experiments.results(name))
 
 
-@router.get("/{name}/exposures", responses=answered(list[NumberedList], [_LINE]), response_class=Response)
+@router.get("/{name}/exposures", responses=_LINES)
 async def exposures(
     request: Request,
     name: NameInPath,
