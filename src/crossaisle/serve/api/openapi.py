@@ -30,7 +30,7 @@ REFUSALS = {
     ),
     409: (
         "A model is damaged, and the old one serves; a name is taken; an idempotency key is known with "
-        "another event; the shop is full; or pictures cannot be looked at here",
+        "another event; the shop is full; or this installation cannot encode pictures",
         "model-2: titles.npy does not match its checksum",
     ),
     413: ("The body is too large", "the body must not exceed 16,000,000 bytes"),
@@ -52,9 +52,9 @@ EVERYWHERE = (403, 404, 413, 422, 429, 503)
 """Refusals of every operation; 404 because each may name a shop that is not there."""
 TAGS = [
     {"name": "lists", "description": "Recommendations"},
-    {"name": "events", "description": "What people do"},
+    {"name": "events", "description": "What users do"},
     {"name": "items", "description": "The catalogue"},
-    {"name": "people", "description": "What is stored about a user"},
+    {"name": "users", "description": "What is stored about a user"},
     {"name": "experiments", "description": "Comparisons of ways to serve"},
     {"name": "state", "description": "Health, models, metrics"},
 ]

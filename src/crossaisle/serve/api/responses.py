@@ -74,14 +74,14 @@ def of_item(shop: LiveRecommender, row: int) -> dict[str, Any]:
         "categories": [list(path) for path in shop.dataset.taxonomy.paths[row]],
         "price": round(price, 4) if price == price else None,
         "in_stock": bool(shop._in_stock[row]),
-        "attributes": _attributes(values["attributes"]),
+        "attributes": stored_attributes(values["attributes"]),
         "new": row >= shop.grown.n_old,
         "image": values["image"] if (values["image"] or "").startswith(("http://", "https://")) else None,
         "notices": shop.notices_of(row),
     }
 
 
-def _attributes(text: str | None) -> Any:
+def stored_attributes(text: str | None) -> Any:
     """Older versions stored NaN and halves of surrogate pairs, which JSON cannot hold: now null, or `?`."""
     if not text:
         return {}

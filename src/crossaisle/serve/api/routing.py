@@ -149,7 +149,7 @@ class RouteTable:
     def _unanswered(self, path: str, reading: bool) -> RouteScope:
         """What a request needs that no route answers: as much as those around it.
 
-        Who lacks the scope for a part of the API is not told which paths it has.
+        A key that lacks the scope for a part of the API does not learn which paths that part has.
         """
         least: RouteScope = "public"
         if path.startswith(API):

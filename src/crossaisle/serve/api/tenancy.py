@@ -117,8 +117,8 @@ class TenantGate:
     def broken(self, name: bytes) -> RefusedError | None:
         """What a caller with an unknown key is told about a shop while any shop is broken.
 
-        The keys of a broken shop cannot be read. So that nobody without a key of it can tell it from one that
-        is served, or from one that does not exist, all three are answered alike.
+        The keys of a broken shop cannot be read. Without a key of it, it cannot be told from a shop that is
+        served or from one that does not exist: all three are answered alike.
         """
         shown = name.decode("latin-1")[:64]
         if shown in self.shops.broken or (self.shops.broken and not self.keyless):
@@ -145,7 +145,7 @@ class TenantGate:
     async def refresh(self, tenant: Tenant) -> None:
         """Reads the tenant's keys again where they are old; those of all shops while none has an active key.
 
-        Otherwise only who names a shop would notice its first key, which would tell that the shop exists.
+        Otherwise only requests that name a shop would notice its first key, which would reveal the shop.
         """
         if tenant.keys is not None:
             await tenant.keys.fresh()

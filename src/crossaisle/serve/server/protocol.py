@@ -309,7 +309,7 @@ def config(app: Any, **settings: Any) -> uvicorn.Config:
     settings = {
         "backlog": BACKLOG,
         "timeout_graceful_shutdown": GRACE_SECONDS,
-        "proxy_headers": False,  # `Guard` knows whom to believe
+        "proxy_headers": False,  # `TenantMiddleware` knows which proxies to trust
         "ws": "none",
         **settings,
     }

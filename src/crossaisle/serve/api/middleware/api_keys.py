@@ -1,4 +1,4 @@
-"""Lets in who may: a key of the shop where one is needed, with the scope that the route declares."""
+"""Checks that a request has a key of its shop where it needs one, with the scope that its route declares."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from crossaisle.serve.api.tenancy import HEADER, TenantGate
 
 
 class ApiKeyMiddleware:
-    """ASGI middleware. No body was read yet, and nothing was done for the request."""
+    """ASGI middleware. Until here no body was read and nothing was done for the request."""
 
     def __init__(self, app: ASGIApp, *, gate: TenantGate) -> None:
         self.app, self._gate = app, gate
@@ -21,7 +21,7 @@ class ApiKeyMiddleware:
             context = context_of(scope)
             self._check(context)
             service = context.tenant.service
-            # What other workers acknowledged counts from here on.
+            # What other workers have acknowledged counts from here on.
             if service is not None and service.following is not None and context.needs in KEYED:
                 await service.following.asked()
         await self.app(scope, receive, send)

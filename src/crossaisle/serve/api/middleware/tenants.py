@@ -11,7 +11,7 @@ from crossaisle.serve.api.tenancy import HEADER, TenantGate
 
 
 class TenantMiddleware:
-    """ASGI middleware. It refuses nobody but who asks too often; `ApiKeyMiddleware` does the rest."""
+    """ASGI middleware. It only refuses clients that ask too often; keys are checked further in."""
 
     def __init__(self, app: ASGIApp, *, gate: TenantGate, routes: RouteTable, proxies: Proxies) -> None:
         self.app, self._gate, self._routes, self._proxies = app, gate, routes, proxies
@@ -34,5 +34,5 @@ class TenantMiddleware:
         context.token = context.token or headers.get(b"x-api-key", b"").decode("latin-1")
         if context.token and tenant.keys is not None:
             context.key = tenant.keys.find(context.token)
-        # Before anything is checked, so that nobody without a key can ask without end.
+        # Before anything is checked: clients without a key must not ask without end.
         self._gate.count(tenant, context.key, self._proxies.client(scope, headers))

@@ -35,12 +35,12 @@ class NewControls(Body):
 
 
 class NewArm(Body):
-    """One way to serve."""
+    """One of the ways to serve that are compared."""
 
     model_config = _DESCRIBED
     name: Name
     weight: Annotated[float, Field(gt=0, le=1e6)] = 1.0
-    """Its part of the users, relative to the other arms."""
+    """Its share of the users, relative to the other arms."""
     model: Annotated[str, Field(min_length=1, max_length=255)] | None = None
     """A saved model of the folder of models; null: the active one."""
     weights: (
@@ -50,11 +50,11 @@ class NewArm(Body):
     """Other weights of the model's parts, for this placement."""
     controls: NewControls = NewControls()
     explore: Annotated[float, Field(ge=0, le=10)] | None = None
-    """Draw each place by chance, in proportion to rank to the power of minus this; null: do not."""
+    """Draw each place at random, with probability proportional to rank ** -explore; null: do not."""
 
 
 class NewExperiment(Body):
-    """What is compared, on whom, and by which measure."""
+    """What is compared, for which users, and by which metric."""
 
     model_config = _DESCRIBED | ConfigDict(
         json_schema_extra={
@@ -74,7 +74,7 @@ class NewExperiment(Body):
     )
     name: Name
     kind: Literal["ab", "interleaving"] = "ab"
-    """`ab`: every person gets one arm. `interleaving`: everybody gets lists from both (team draft)."""
+    """`ab`: every user gets one arm. `interleaving`: every user gets lists from both (team draft)."""
     placement: Literal["for_you", "discover", "buy_again"] = "for_you"
     arms: Annotated[list[NewArm], Field(min_length=2, max_length=8)]
     """The first one is what the others are compared with."""
@@ -82,7 +82,7 @@ class NewExperiment(Body):
     """Kinds of events that count, on items that were shown before."""
     metric: Literal["conversion", "count", "value"] = "conversion"
     window_hours: Annotated[float, Field(gt=0, le=2400)] = 24.0
-    """Events count this long after a person was shown something for the first time."""
+    """Events count this long after a user was first shown something."""
 
     def experiment(self, now: float) -> Experiment:
         """The experiment, started now; `ConfigError` where its parts contradict each other."""
@@ -126,7 +126,7 @@ _LINES = answered(list[NumberedList], [_LINE]) | CONFLICT
 
 @router.post("", status_code=201, openapi_extra=takes(_NEW), responses=_MADE)
 async def create(request: Request) -> Response:
-    """Starts an experiment. One at a time decides about a placement."""
+    """Starts an experiment. A placement has one at a time."""
     service = service_of(request)
     experiment = (await read(request, _NEW)).experiment(time.time())
     await service.experiments.create(experiment, who_asks(request))
@@ -143,13 +143,13 @@ async def every(request: Request) -> Response:
 
 @router.get("/{name}", responses=_ONE)
 async def one(request: Request, name: NameInPath) -> Response:
-    """An experiment and its results. Its intervals hold however often they are looked at."""
+    """An experiment and its results. Its intervals hold however often they are read."""
     return as_json(await service_of(request).experiments.results(name))
 
 
 @router.post("/{name}/stop", responses=_ONE)
 async def stop(request: Request, name: NameInPath) -> Response:
-    """Ends an experiment: everybody gets the active model's lists. Its results stay."""
+    """Ends an experiment: every user gets the active model's lists. Its results stay."""
     service = service_of(request)
     await service.experiments.stop(name, who_asks(request))
     return as_json(await service.experiments.results(name))
@@ -162,6 +162,6 @@ async def exposures(
     after: Annotated[int, Query(ge=0, lt=2**62, description="The last `seq` that was read")] = 0,
     n: Annotated[int, Query(ge=1, le=10_000)] = 1000,
 ) -> Response:
-    """The log of what was shown, with probabilities, for estimates of one's own."""
+    """The log of what was shown, with probabilities, for your own estimates."""
     found = await service_of(request).experiments.lines(name, after, n)
     return as_json([{"seq": seq, **shown._asdict()} for seq, shown in found])

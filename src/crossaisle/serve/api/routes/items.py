@@ -41,7 +41,7 @@ async def browse(
     n: Annotated[int, Query(ge=1, le=100)] = 20,
     offset: Annotated[int, Query(ge=0, le=100_000)] = 0,
 ) -> Response:
-    """Items whose titles hold all words, popular ones first."""
+    """Items whose titles contain all words, most popular first."""
     shop = service_of(request).shop
     rows, total = await asyncio.to_thread(shop.browse, q, category, n, offset)
     return as_json({"total": total, "items": [of_item(shop, row) for row in rows]})
@@ -49,7 +49,7 @@ async def browse(
 
 @router.get("/{item}", scope="read", responses=_ITEM)
 async def get_item(request: Request, item: ItemId) -> Response:
-    """What the shop knows about an item now."""
+    """An item as the shop knows it now."""
     shop = service_of(request).shop
     row = shop.dataset.item_ids.row(item)
     if not shop.grown.listed[row]:
@@ -64,9 +64,9 @@ async def get_item(request: Request, item: ItemId) -> Response:
     responses=_ITEM | _NEW | CONFLICT,
 )
 async def put_item(request: Request, item: ItemId) -> Response:
-    """A new item, or an item anew. When this answers, it can be recommended from its text or picture.
+    """Creates or replaces an item. When this answers, it can be recommended from its text or picture.
 
-    A picture is fetched from `image` unless it was fetched from there before. One that was sent stays.
+    A picture is fetched from `image` unless it was fetched from there before. One that was uploaded stays.
     """
     service = service_of(request)
     body = await read(request, lambda value: item_body(_WHOLE(value)))
@@ -82,7 +82,7 @@ async def put_item(request: Request, item: ItemId) -> Response:
     responses=answered(Taken, {"accepted": 2}) | CONFLICT,
 )
 async def put_items(request: Request) -> Response:
-    """Many items at once: all are kept, or none."""
+    """Creates or replaces many items at once: all of them or none."""
     n, bodies = await read(request, _bodies)
     await service_of(request).put_items(bodies)
     return as_json({"accepted": n})
@@ -105,7 +105,7 @@ async def patch_item(request: Request, item: ItemId) -> Response:
 
 @router.delete("/{item}", scope="write", status_code=204)
 async def delete_item(request: Request, item: ItemId) -> Response:
-    """Takes an item out of the shop; it is in no list from now on."""
+    """Removes an item from the shop; it is in no list from now on."""
     service = service_of(request)
     service.shop.dataset.item_ids.row(item)
     await service.delete_item(item, who_asks(request))
@@ -135,7 +135,7 @@ async def put_picture(request: Request, item: ItemId) -> Response:
 
 @router.delete("/{item}/picture", scope="write", status_code=204)
 async def delete_picture(request: Request, item: ItemId) -> Response:
-    """Forgets a picture that was fetched or sent; the item is placed by its text."""
+    """Deletes a picture that was fetched or uploaded; the item is placed by its text."""
     service = service_of(request)
     await service.delete_picture(item, who_asks(request))
     return Response(status_code=204)

@@ -19,7 +19,7 @@ from crossaisle.serve.api.schemas import Attributes, Body, Id, sized
 from crossaisle.serve.service import ShopService
 from crossaisle.serve.store import user_pages
 
-router = Router("/api/users", tags=["people"], scope="write")
+router = Router("/api/users", tags=["users"], scope="write")
 PAGE, LONGEST_PAGE = 1_000, 10_000
 _PERSON_EXAMPLE = {
     "user": "1609",
