@@ -216,6 +216,30 @@ def test_every_answer_has_security_headers_and_is_counted(service: ShopService) 
     talk(service, conversation)
 
 
+def test_every_refusal_has_security_headers_and_is_counted(service: ShopService) -> None:
+    token = api_keys.add_key(service.store, "reader", ["read"])
+
+    async def conversation(client: httpx.AsyncClient) -> None:
+        own = {"x-api-key": token}
+        refused = [
+            *(await client.get("/api/trending"), await client.get("/metrics", headers=own)),
+            *(await client.get("/api/nowhere", headers=own), await client.get("/nowhere")),
+            await client.post("/api/recommend", headers=own, content=b"x" * 2000),
+            await client.post("/api/recommend", headers={**own, "content-type": "x/y"}, content=b"{}"),
+            *[await client.get("/api/trending") for _ in range(8)][-1:],
+        ]
+        assert [answer.status_code for answer in refused] == [401, 403, 404, 404, 413, 415, 429]
+        for answer in refused:
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            under_api = answer.request.url.path.startswith("/api/")
+            assert answer.headers.get("cache-control") == ("no-store" if under_api else None)
+
+    talk(service, conversation, rate=3.0, largest_body=1000)
+    counted = {status for _, status in service.metrics.requests}
+    assert counted == {401, 403, 404, 413, 415, 429}
+
+
 def test_the_openapi_describes_every_endpoint(service: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         described = (await client.get("/openapi.json")).json()
