@@ -108,7 +108,7 @@ def _check_apart(shops: Mapping[str, ShopConfig], path: Path) -> None:
             continue
         folder = a.models.resolve()
         if b.models is not None and b.models.resolve() == folder:
-            raise ConfigError(f"{where} have the same folder of models: one could serve the other's people")
+            raise ConfigError(f"{where} have the same folder of models: one could serve the other's users")
         if b.model.resolve().parent == folder and a.model.resolve() != b.model.resolve():
             raise ConfigError(f"{where}: the model of {other!r} lies in the folder of models of {one!r}")
 

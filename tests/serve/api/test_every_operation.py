@@ -1,4 +1,4 @@
-"""Whatever any operation of the OpenAPI document is sent: a described refusal, soon, no error of ours."""
+"""Whatever any operation of the OpenAPI document is sent: a described refusal, soon, no internal error."""
 
 from __future__ import annotations
 

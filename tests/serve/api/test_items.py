@@ -267,13 +267,13 @@ def test_items_that_an_older_version_kept_with_nan_are_answered(service: ShopSer
 
 
 def test_a_model_whose_attributes_hold_what_json_has_not_is_answered() -> None:
-    assert responses._attributes('{"a": NaN, "b": "\\ud800", "c": [1e999]}') == {
+    assert responses.stored_attributes('{"a": NaN, "b": "\\ud800", "c": [1e999]}') == {
         "a": None,
         "b": "?",
         "c": [math.inf],
     }
-    assert responses._attributes("") == responses._attributes(None) == {}
-    assert responses.as_json(responses._attributes('{"c": 1e999}')).body == b'{"c":null}'
+    assert responses.stored_attributes("") == responses.stored_attributes(None) == {}
+    assert responses.as_json(responses.stored_attributes('{"c": 1e999}')).body == b'{"c":null}'
 
 
 def test_a_shop_that_is_full_takes_no_more_items(

@@ -1,4 +1,4 @@
-"""`read`: the body of a request, checked. Every route that takes JSON reads it here, and only here."""
+"""`read`: the checked body of a request. Every route that takes JSON reads it here, and only here."""
 
 from __future__ import annotations
 
@@ -12,18 +12,17 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.exceptions import HTTPException
 
 from crossaisle.errors import DataError, shorten
+from crossaisle.serve.api.limits import limits_of
 from crossaisle.serve.api.strict_json import parse
 
 T = TypeVar("T")
-LARGE = 100_000
-"""Bytes; a body of more is read beside the event loop, so that others are answered meanwhile."""
 DESCRIBED = 20
-"""At most this many broken rules of a request are looked for and described."""
+"""At most this many broken rules of a request are reported."""
 SHOWN = 64
-"""At most this many characters of a name that was sent are shown."""
+"""At most this many characters of a name that was sent are repeated."""
 JSON = "application/json"
 _LARGE = ThreadPoolExecutor(1, "large bodies")
-# One after the other: ten at once would need ten times the memory, and none would be done sooner.
+# One at a time: ten at once would need ten times the memory, and none would be done sooner.
 
 
 class InvalidError(DataError):
@@ -47,7 +46,7 @@ def _cut(text: str) -> str:
 
 
 class Checked(Generic[T]):
-    """What makes a value of some type out of JSON; `InvalidError` where that breaks a rule."""
+    """Validates JSON as some type; `InvalidError` where it breaks a rule."""
 
     def __init__(self, kind: type[T]) -> None:
         self._adapter: TypeAdapter[T] = TypeAdapter(kind)
@@ -70,7 +69,7 @@ class Checked(Generic[T]):
 
 
 class CheckedList(Generic[T]):
-    """The same for a list: its length first, then one element after the other up to the first errors."""
+    """The same for a list: first its length, then its elements, up to the first errors."""
 
     def __init__(self, kind: type[T], what: str, most: int) -> None:
         self._one, self._what, self._most = Checked(kind), what, most
@@ -123,7 +122,7 @@ async def read(request: Request, make: Callable[[Any], T]) -> T:
     """
     if (kind := kind_of(request)) != JSON:
         raise HTTPException(415, f"a body must be sent as {JSON} (found {shorten(kind)})")
-    content = await request.body()
-    if len(content) <= LARGE:
-        return make(parse(content))
-    return await asyncio.get_running_loop().run_in_executor(_LARGE, lambda: make(parse(content)))
+    content, limits = await request.body(), limits_of(request)
+    if len(content) <= limits.inline_bytes:
+        return make(parse(content, limits))
+    return await asyncio.get_running_loop().run_in_executor(_LARGE, lambda: make(parse(content, limits)))

@@ -324,7 +324,7 @@ def config(app: Any, *, limits: ServerLimits = ServerLimits(), **settings: Any) 
     settings = {
         "backlog": limits.backlog,
         "timeout_graceful_shutdown": limits.grace_seconds,
-        "proxy_headers": False,  # the API knows which proxies to trust
+        "proxy_headers": False,  # `TenantMiddleware` knows which proxies to trust
         "ws": "none",
         "access_log": False,
         "server_header": False,

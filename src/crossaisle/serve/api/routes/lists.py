@@ -4,37 +4,30 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import Response
 
 from crossaisle.api_types import CategorySize, RecommendedList
 from crossaisle.data.query import Placement
-from crossaisle.serve.api.paths import Route
+from crossaisle.serve.api.dependencies import ItemId, UserId, service_of, who_asks
 from crossaisle.serve.api.request_body import Checked, read, takes
 from crossaisle.serve.api.responses import LIST_EXAMPLE, answered, as_json, of_list
-from crossaisle.serve.api.schemas import LONGEST_ID, Level, ListRequest
-from crossaisle.serve.service import ShopService
+from crossaisle.serve.api.routing import Router
+from crossaisle.serve.api.schemas import Level, ListRequest
 
-router = APIRouter(prefix="/api", tags=["lists"], route_class=Route)
+router = Router("/api", tags=["lists"], scope="read")
 _QUESTION = Checked(ListRequest)
 LIST = answered(RecommendedList, LIST_EXAMPLE)
-UserId = Annotated[str, Path(min_length=1, max_length=LONGEST_ID, examples=["1609"])]
-ItemId = Annotated[str, Path(min_length=1, max_length=LONGEST_ID, examples=["1024306"])]
 N = Annotated[int, Query(ge=1, le=100, description="Length of the list")]
 Offset = Annotated[int, Query(ge=0, le=1000, description="Places to pass over, for the next page")]
-Categories = Annotated[list[Level], Query(max_length=100, default_factory=list)]
 
 
-def service_of(request: Request) -> ShopService:
-    """The shop that a request names."""
-    service: ShopService = request.scope["service"]
-    return service
+def _none() -> list[str]:
+    """No categories. Not `list`, whose signature pydantic would parse at every request."""
+    return []
 
 
-def who_asks(request: Request) -> str:
-    """The name of the key, or the address where there is no key: what the audit log says."""
-    key = request.scope.get("key")
-    return key.name if key else f"no key, {request.client.host if request.client else 'unknown'}"
+Categories = Annotated[list[Level], Query(max_length=100, default_factory=_none)]
 
 
 @router.get("/recommend/{user}", responses=LIST, response_class=Response)
