@@ -125,7 +125,7 @@ def test_cases_take(shop: Dataset) -> None:
     ("wrong", "message"),
     [
         ({"placement": "for_yu"}, "did you mean 'for_you'"),
-        ({"k": 0}, "k must be at least 1"),
+        ({"n": 0}, "n must be at least 1"),
         ({"cross_share": 1.5}, "between 0 and 1"),
         ({"cross_share": "half"}, "or 'auto'"),
         ({"diversity": -1}, "diversity"),
