@@ -6,15 +6,24 @@ import math
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from itertools import islice
+from typing import Annotated, Any, ClassVar
 
 import orjson
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from crossaisle.data.control import tidied
-from crossaisle.data.query import Placement, Query
-from crossaisle.errors import ConfigError, DataError, nearest, shorten
+from crossaisle.data.query_text import hint_of
+from crossaisle.errors import DataError, shorten
 from crossaisle.serve.live.capacity import LARGEST_BODY
 from crossaisle.serve.store.store import Event
 
@@ -23,10 +32,8 @@ LONGEST_TEXT = 10_000
 LONGEST_VALUE = 1_000
 """Of an attribute."""
 MOST_ATTRIBUTES = 100
-HINTED = 32
-"""A wrong name of up to this many characters may be a slip; looking for the right one takes time."""
-EXPLAINED = 20
-"""Places of a list that are explained at once: each takes milliseconds, of a long history tens of them."""
+UNKNOWN = 3
+"""Unknown fields of one object that are described; finding the name that was meant takes time."""
 FIELDS = ("user", "item", "kind", "time", "key", "value", "quantity")
 AHEAD = 86_400.0
 """An event may lie this many seconds in the future: clocks differ, but not by more."""
@@ -71,7 +78,7 @@ def event_of(body: object, row: int | None = None, key: str | None = None, *, hi
         raise DataError("an event must be an object", row=row, value=body)
     for name in body:
         if name not in FIELDS:
-            meant = nearest(name, FIELDS) if hint and len(name) <= HINTED else ""
+            meant = hint_of(name, FIELDS) if hint else ""
             raise DataError(f"unknown field {shorten(name)}{meant}", row=row)
     kind = body.get("kind", "view")
     own = body.get("key")
@@ -171,18 +178,31 @@ Attributes = Annotated[
 
 
 class Body(BaseModel):
-    """What is sent: known fields and no others, values of the right types."""
+    """Known fields and no others, with values of the right types."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
+    called: ClassVar[str] = "field"
+    """What messages call a field."""
 
     @model_validator(mode="before")
     @classmethod
-    def _few_fields(cls, value: Any) -> Any:
-        """One error for a million unknown fields."""
-        if isinstance(value, dict) and len(value) > len(cls.model_fields):
-            name = next(name for name in value if name not in cls.model_fields)
-            raise PydanticCustomError("extra_forbidden", f"unknown field {shorten(name)}")
-        return value
+    def _no_unknown_fields(cls, value: Any) -> Any:
+        """Says which name was meant; describes only the first few of a million unknown fields."""
+        if not isinstance(value, dict) or value.keys() <= cls.model_fields.keys():
+            return value
+        unknown = (name for name in value if name not in cls.model_fields)
+        errors = [
+            InitErrorDetails(
+                type=PydanticCustomError(
+                    "extra_forbidden", "unknown {called}{hint}", {"called": cls.called, "hint": hint}
+                ),
+                loc=(name,),
+                input=None,
+            )
+            for name in islice(unknown, UNKNOWN)
+            for hint in [hint_of(name, cls.model_fields)]
+        ]
+        raise ValidationError.from_exception_data(cls.__name__, errors)
 
 
 class ItemPatch(Body):
@@ -232,58 +252,6 @@ class ItemOfBatch(Item):
     """An item with its id."""
 
     id: Id
-
-
-class ListRequest(Body):
-    """A question with a session or a cart in place of a user."""
-
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"placement": "goes_with", "items": ["834103"], "n": 5}]}
-    )
-    placement: Placement = "for_you"
-    user: Id | None = None
-    history: Annotated[list[Id], Field(max_length=1000)] | None = None
-    """A session: item ids, oldest first."""
-    items: Annotated[list[Id], Field(max_length=100)] = []
-    """The item in view or the cart, for `goes_with` and `similar`."""
-    n: Annotated[int, Field(ge=1, le=100)] = 10
-    offset: Annotated[int, Field(ge=0, le=1000)] = 0
-    include: Annotated[list[Level], Field(max_length=100)] = []
-    exclude: Annotated[list[Level], Field(max_length=100)] = []
-    share: Annotated[float, Field(ge=0, le=1)] | Literal["auto"] | None = None
-    quota: Annotated[int, Field(ge=1)] | None = None
-    quotas: Annotated[dict[Level, Annotated[int, Field(ge=0)]], Field(max_length=100), at_most(100)] = {}
-    min_price: Price | None = None
-    max_price: Price | None = None
-    exclude_seen: bool | None = None
-    sold_out: bool = False
-    diversity: Annotated[float, Field(ge=0, le=1)] | None = None
-    explain: bool = False
-
-    def query(self) -> Query:
-        """The same for the recommender; `ConfigError` where fields contradict each other."""
-        if self.explain and self.n > EXPLAINED:
-            rule = f"n must be at most {EXPLAINED} with explain (found {self.n}): go on with offset"
-            raise ConfigError(rule)
-        return Query(
-            placement=self.placement,
-            user=self.user,
-            history=None if self.history is None else tuple(self.history),
-            items=tuple(self.items),
-            n=self.n,
-            offset=self.offset,
-            cross_share=self.share,
-            include_categories=tuple(self.include),
-            exclude_categories=tuple(self.exclude),
-            quota=self.quota,
-            quotas=self.quotas,
-            min_price=self.min_price,
-            max_price=self.max_price,
-            exclude_seen=self.exclude_seen,
-            in_stock=not self.sold_out,
-            diversity=self.diversity,
-            explain=self.explain,
-        )
 
 
 def item_body(item: ItemPatch, row: int | None = None) -> dict[str, Any]:
