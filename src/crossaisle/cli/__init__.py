@@ -39,6 +39,7 @@ def run(arguments: Sequence[str]) -> int:
         if message.startswith("Usage:"):  # nothing was asked for: the help, as it is
             print(message, file=sys.stderr)
             return error.exit_code
+        message = _with_hint(error, message)
         return _say(cleaned(message, *_addresses(arguments)), error.exit_code)
     except (CrossaisleError, OSError, MemoryError) as error:
         if "--debug" in arguments:
@@ -50,6 +51,20 @@ def run(arguments: Sequence[str]) -> int:
             raise
         what = f"{type(error).__name__}: {cleaned(error, *_addresses(arguments))}"
         return _say(f"unexpected {what}; this is a mistake of ours: repeat with --debug and report it", 1)
+
+
+def _with_hint(error: Exception, message: str) -> str:
+    """The message; for an option with another name here, that name."""
+    from crossaisle.data.query_text import OTHER_NAMES
+
+    given = str(getattr(error, "option_name", "")).lstrip("-").replace("-", "_")
+    meant = OTHER_NAMES.get(given)
+    command = getattr(getattr(error, "ctx", None), "command", None)
+    for parameter in getattr(command, "params", ()):
+        if parameter.name == meant:
+            options = "/".join((*parameter.opts, *parameter.secondary_opts))
+            return f"{message.partition(' (')[0]} (did you mean {options}?)"
+    return message
 
 
 def _addresses(arguments: Sequence[str]) -> list[str]:
