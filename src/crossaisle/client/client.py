@@ -11,7 +11,7 @@ from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Unpack
 from urllib.parse import quote
 
 from crossaisle.api_types import (
@@ -31,7 +31,7 @@ from crossaisle.api_types import (
     read,
 )
 from crossaisle.client.transport import Transport
-from crossaisle.data.query import Placement
+from crossaisle.data.query import Placement, QueryControls
 
 if TYPE_CHECKING:
     import httpx
@@ -79,55 +79,38 @@ class Client:
         placement: Placement = "for_you",
         history: Sequence[str] | None = None,
         items: Sequence[str] = (),
-        n: int = 10,
-        offset: int = 0,
-        include: Sequence[str] = (),
-        exclude: Sequence[str] = (),
-        share: float | Literal["auto"] | None = None,
-        quota: int | None = None,
-        quotas: Mapping[str, int] | None = None,
-        min_price: float | None = None,
-        max_price: float | None = None,
-        exclude_seen: bool | None = None,
-        sold_out: bool = False,
-        diversity: float | None = None,
-        explain: bool = False,
+        **controls: Unpack[QueryControls],
     ) -> RecommendedList:
-        """A list for a user, or for a session (`history`) or a cart (`items`) that is not kept.
+        """A list for a user, or for a session (`history`) or a cart (`items`), which is not stored.
 
-        `n` up to 100, or up to 20 with `explain`; `offset` goes on from there.
+        `controls` are those of `crossaisle.Query`, with its defaults. `n` is at most 100, or 20 with
+        `explain`; `offset` gets the next page.
         """
-        question = {
-            **{"placement": placement, "user": user, "items": list(items), "n": n, "offset": offset},
-            **{"history": None if history is None else list(history), "quotas": dict(quotas or {})},
-            **{"include": list(include), "exclude": list(exclude), "share": share, "quota": quota},
-            **{"min_price": min_price, "max_price": max_price, "exclude_seen": exclude_seen},
-            **{"sold_out": sold_out, "diversity": diversity, "explain": explain},
+        request: dict[str, Any] = {
+            "placement": placement,
+            "user": user,
+            "history": None if history is None else list(history),
+            "items": list(items),
+            **{name: _plain(value) for name, value in controls.items()},
         }
-        found: RecommendedList = read(RecommendedList, self._ask("POST", "/api/recommend", body=question))
+        found: RecommendedList = read(RecommendedList, self._ask("POST", "/api/recommend", body=request))
         return found
 
-    def goes_with(self, item: str, *, n: int = 10, offset: int = 0, explain: bool = False) -> RecommendedList:
-        """What complements an item."""
-        return self._beside(item, "goes-with", n, offset, explain)
-
-    def similar(self, item: str, *, n: int = 10, offset: int = 0, explain: bool = False) -> RecommendedList:
-        """Substitutes for an item."""
-        return self._beside(item, "similar", n, offset, explain)
-
-    def _beside(self, item: str, place: str, n: int, offset: int, explain: bool) -> RecommendedList:
-        query = {"n": n, "offset": offset, "explain": explain}
-        answer = self._ask("GET", f"/api/items/{_part(item)}/{place}", query=query)
-        found: RecommendedList = read(RecommendedList, answer)
-        return found
-
-    def trending(
-        self, *, n: int = 10, offset: int = 0, include: Sequence[str] = (), exclude: Sequence[str] = ()
+    def goes_with(
+        self, item: str, *, user: str | None = None, **controls: Unpack[QueryControls]
     ) -> RecommendedList:
-        """Popular now, the same for everybody."""
-        query = {"n": n, "offset": offset, "include": list(include), "exclude": list(exclude)}
-        found: RecommendedList = read(RecommendedList, self._ask("GET", "/api/trending", query=query))
-        return found
+        """What complements an item; for several, use `recommend` with `items`."""
+        return self.recommend(user, placement="goes_with", items=[item], **controls)
+
+    def similar(
+        self, item: str, *, user: str | None = None, **controls: Unpack[QueryControls]
+    ) -> RecommendedList:
+        """Substitutes for an item."""
+        return self.recommend(user, placement="similar", items=[item], **controls)
+
+    def trending(self, **controls: Unpack[QueryControls]) -> RecommendedList:
+        """What is popular now, the same for everyone."""
+        return self.recommend(placement="trending", **controls)
 
     # Events
 
@@ -332,6 +315,13 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _plain(value: Any) -> Any:
+    """A control as JSON: any mapping as a dictionary, any other collection as a list."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    return list(value) if isinstance(value, Iterable) and not isinstance(value, str) else value
 
 
 def _part(text: str) -> str:
