@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any, get_type_hints
 
 import pytest
@@ -171,3 +173,10 @@ def test_wrong_names_lead_to_the_right_ones() -> None:
     assert hint_of("share", CONTROLS) == " (did you mean 'cross_share'?)"
     assert hint_of("exclude_item", CONTROLS) == " (did you mean 'exclude_items'?)"
     assert hint_of("x" * 33, CONTROLS) == ""
+
+
+def test_the_documentation_names_them_all() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "python.md").read_text()
+    table = page.partition("## Controls\n")[2].partition("<!-- test -->")[0]
+    rows = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
+    assert sorted(name for row in rows for name in re.findall(r"`(\w+)`", row)) == sorted(CONTROLS)
