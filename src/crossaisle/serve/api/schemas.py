@@ -1,4 +1,4 @@
-"""What is sent to the service: events, items, questions. Rules are checked here, once."""
+"""Schemas of events and items sent to the service. All their rules are checked here."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ LONGEST_VALUE = 1_000
 """Of an attribute."""
 MOST_ATTRIBUTES = 100
 UNKNOWN = 3
-"""Unknown fields of one object that are described; finding the name that was meant takes time."""
+"""At most this many unknown fields of an object are described: finding the closest name takes time."""
 FIELDS = ("user", "item", "kind", "time", "key", "value", "quantity")
 AHEAD = 86_400.0
-"""An event may lie this many seconds in the future: clocks differ, but not by more."""
+"""Seconds by which an event may lie in the future: clocks differ, but not by more."""
 _STARTED = time.time() - time.monotonic()
 NUMBER = {"type": ["number", "null"], "exclusiveMinimum": -1e15, "exclusiveMaximum": 1e15}
 
@@ -49,7 +49,7 @@ EVENT = {
         "item": {"type": "string", "minLength": 1, "maxLength": LONGEST_ID},
         "kind": {"type": "string", "default": "view", "minLength": 1, "maxLength": 64},
         "time": {
-            "description": "ISO 8601 (UTC where no zone is given) or seconds since 1970; by default now",
+            "description": "ISO 8601 (UTC if no zone is given) or seconds since 1970. Default: now",
             "anyOf": [
                 {"type": "string", "format": "date-time"},
                 {"type": "number", "minimum": 0},
@@ -70,9 +70,9 @@ EVENT = {
 
 
 def event_of(body: object, row: int | None = None, key: str | None = None, *, hint: bool = True) -> Event:
-    """A checked event; `DataError` names row, field and rule.
+    """Checks an event; `DataError` names row, field and rule.
 
-    `key`: for an event that has none of its own. `hint`: whether the error may say which name was meant.
+    `key`: used if the event has none. `hint`: whether the error may suggest the closest field name.
     """
     if not isinstance(body, Mapping):
         raise DataError("an event must be an object", row=row, value=body)
@@ -125,7 +125,7 @@ def _time(value: object, row: int | None) -> float:
             raise DataError(rule, row=row, column="time", value=value) from None
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise DataError("must be ISO 8601 or seconds since 1970", row=row, column="time", value=value)
-    # A clock that steps back while the service runs must not have true times refused.
+    # If the clock steps back while the service runs, correct times must not be refused.
     if not 0 <= value <= max(now, _STARTED + time.monotonic()) + AHEAD:
         rule = "must lie between 1970 and one day from now"
         raise DataError(rule, row=row, column="time", value=value)
@@ -133,7 +133,7 @@ def _time(value: object, row: int | None) -> float:
 
 
 def at_most(most: int) -> BeforeValidator:
-    """An object of more entries is refused before any of them is looked at."""
+    """Refuses an object with more entries before checking any of them."""
 
     def check(value: Any) -> Any:
         if isinstance(value, dict) and len(value) > most:
@@ -145,7 +145,7 @@ def at_most(most: int) -> BeforeValidator:
 
 def _seen(text: str) -> str:
     if not (clean := tidied(text)):
-        raise PydanticCustomError("string_too_short", "must hold characters that can be seen")
+        raise PydanticCustomError("string_too_short", "must have visible characters")
     return clean
 
 
@@ -174,7 +174,7 @@ Attributes = Annotated[
     at_most(MOST_ATTRIBUTES),
     AfterValidator(_tidy),
 ]
-"""Of an item or a person."""
+"""Attributes of an item or a user."""
 
 
 class Body(BaseModel):
@@ -206,7 +206,7 @@ class Body(BaseModel):
 
 
 class ItemPatch(Body):
-    """Fields of an item that change; others stay."""
+    """Fields of an item to change; the others stay."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"price": 2.49, "in_stock": False}]})
     title: Text | None = None
@@ -218,11 +218,11 @@ class ItemPatch(Body):
     in_stock: bool | None = None
     attributes: Attributes | None = None
     image: Address | None = None
-    """Where its picture is: http(s), on a host that the service was started with (`--image-hosts`)."""
+    """Address of its picture: http(s), on a host allowed by `--image-hosts`."""
 
 
 class Item(ItemPatch):
-    """A whole item. It has a title, or a picture that places it."""
+    """A whole item. It needs a title or an image."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -249,14 +249,14 @@ class Item(ItemPatch):
 
 
 class ItemOfBatch(Item):
-    """An item with its id."""
+    """An item with its id, as part of a batch."""
 
     id: Id
 
 
 def item_body(item: ItemPatch, row: int | None = None) -> dict[str, Any]:
-    """What is stored of an item: the fields that were sent, and of a whole one all, so that nothing of an
-    older state shines through; but its categories stay if none are sent.
+    """The fields of an item to store: those that were sent, or all of a whole item, so that nothing of an
+    older state remains; its categories stay if none are sent.
     """
     if not isinstance(item, Item):
         return sized(item.model_dump(exclude_unset=True), row)
@@ -267,7 +267,7 @@ def item_body(item: ItemPatch, row: int | None = None) -> dict[str, Any]:
 
 
 def sized(body: dict[str, Any], row: int | None = None) -> dict[str, Any]:
-    """A body, once it has been written the way it will be answered; `DataError` where that is too long."""
+    """The body, if it is not too long in the JSON of an answer; else `DataError`."""
     size = len(orjson.dumps(body))
     if size > LARGEST_BODY:
         raise DataError(f"must not exceed {LARGEST_BODY:,} bytes as JSON (found {size:,})", row=row)
