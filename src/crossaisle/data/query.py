@@ -69,8 +69,10 @@ class Query:
     items: tuple[str, ...] = ()
     """The item in view, or the cart, for `goes_with` and `similar`."""
 
-    n: Annotated[int, Control("Length of the list.", minimum=1)] = 10
-    offset: Annotated[int, Control("Places to skip at the start, for the next page.", minimum=0)] = 0
+    n: Annotated[int, Control("Items to return; fewer if no more fit.", minimum=1)] = 10
+    offset: Annotated[
+        int, Control("Places to skip: with the same n, offsets 0, n, 2n, ... are the pages.", minimum=0)
+    ] = 0
     cross_share: Annotated[
         CrossShare | None,
         Control(

@@ -142,3 +142,42 @@ def test_what_is_unknown_is_named_shortly_and_without_a_hint(
         assert (answer.status_code, answer.json()["detail"]) == (404, says)
 
     talk(service, conversation)
+
+
+def test_probes_may_carry_anything_and_changes_may_not(service: ShopService) -> None:
+    async def conversation(client: httpx.AsyncClient) -> None:
+        for path in ("/api/health/live?probe=1", "/metrics?debug=1", "/api/models?cache=1"):
+            assert (await client.get(path)).status_code == 200, path
+        for path in ("/api/models/roll-back?dry_run=1", "/api/recommend?n=3"):
+            answer = await client.post(path, json={})
+            assert answer.status_code == 422, path
+            assert "unknown parameter" in answer.json()["detail"]
+
+    talk(service, conversation)
+
+
+def test_lists_for_an_item_take_the_same_controls(service: ShopService, shop: Dataset) -> None:
+    recommender = fitted(shop)
+    controls = (
+        "n=2&exclude_categories=Dairy&max_price=4&exclude_seen=true&user=ann&quotas=Pantry%3D1"
+    )
+
+    async def conversation(client: httpx.AsyncClient) -> None:
+        for placement, path in (("goes_with", "goes-with"), ("similar", "similar")):
+            query = Query(
+                placement=placement,  # type: ignore[arg-type]
+                items=("bread",),
+                user="ann",
+                n=2,
+                exclude_categories=("Dairy",),
+                max_price=4.0,
+                exclude_seen=True,
+                quotas={"Pantry": 1},
+            )
+            answer = (await client.get(f"/api/items/bread/{path}?{controls}")).json()
+            assert [r["item_id"] for r in answer["items"]] == recommender.recommend(query).ids
+        trending = (await client.get("/api/trending?quota=1&max_price=9&n=3")).json()
+        expected = recommender.recommend(Query(placement="trending", quota=1, max_price=9.0, n=3))
+        assert [r["item_id"] for r in trending["items"]] == expected.ids
+
+    talk(service, conversation)

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine
 from typing import Any
 from urllib.parse import quote, quote_from_bytes, unquote_to_bytes
 
 from fastapi import Request
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
-from pydantic import BaseModel
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from crossaisle.data.query_text import hint_of
 from crossaisle.errors import DataError
-from crossaisle.serve.api.request_body import InvalidError, cut
+from crossaisle.serve.api.query_names import check_names, parameters_of
 
 PARAMETERS = 256
 """Of one query: 100 categories to have, 100 to leave out, and what else there is."""
@@ -47,7 +45,7 @@ class Route(APIRoute):
     """A route whose ids are decoded; its query must be short and UTF-8."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle, known = super().get_route_handler(), self._parameters()
+        handle, known = super().get_route_handler(), parameters_of(self)
 
         async def decoded(request: Request) -> Response:
             query = request.scope["query_string"]
@@ -56,7 +54,7 @@ class Route(APIRoute):
             if b"%" in query:
                 _text(query, "the query")
             if known is not None:
-                _check_names(request.query_params, known)
+                check_names(request, known)
             params = request.scope["path_params"]
             if any("%" in value for value in params.values()):
                 request.scope["path_params"] = {
@@ -65,26 +63,6 @@ class Route(APIRoute):
             return await handle(request)
 
         return decoded
-
-    def _parameters(self) -> frozenset[str] | None:
-        """Names of the query parameters; None if anything may follow the `?`.
-
-        That is so for probes and scrapes, which take nothing, and where a model checks the names.
-        """
-        found = self.dependant.query_params
-        if any(
-            isinstance(p.field_info.annotation, type) and issubclass(p.field_info.annotation, BaseModel)
-            for p in found
-        ):
-            return None
-        return frozenset(p.alias for p in found) if found or self.methods != {"GET"} else None
-
-
-def _check_names(given: Iterable[str], known: frozenset[str]) -> None:
-    unknown = next((name for name in given if name not in known), None)
-    if unknown is not None:
-        rule = f"unknown parameter{hint_of(unknown, sorted(known))}"
-        raise InvalidError([{"where": f"query.{cut(unknown)}", "rule": rule}])
 
 
 def _text(written: str | bytes, what: str) -> str:

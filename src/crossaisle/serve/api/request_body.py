@@ -37,13 +37,12 @@ class InvalidError(DataError):
 def described(errors: Sequence[Any], where: Sequence[object] = ()) -> list[dict[str, str]]:
     """The first errors of pydantic as a client may see them: place and rule, not what was sent."""
     return [
-        {"where": ".".join(cut(str(part)) for part in (*where, *e["loc"])), "rule": e["msg"]}
+        {"where": ".".join(_cut(str(part)) for part in (*where, *e["loc"])), "rule": e["msg"]}
         for e in errors[:DESCRIBED]
     ]
 
 
-def cut(text: str) -> str:
-    """A name as messages may show it."""
+def _cut(text: str) -> str:
     return text if len(text) <= SHOWN else text[:SHOWN] + "…"
 
 
