@@ -145,7 +145,7 @@ def at_most(most: int) -> BeforeValidator:
 
 def _seen(text: str) -> str:
     if not (clean := tidied(text)):
-        raise PydanticCustomError("string_too_short", "must have visible characters")
+        raise PydanticCustomError("string_too_short", "must have characters that can be seen")
     return clean
 
 
