@@ -21,7 +21,7 @@ from crossaisle.client import Client
 from crossaisle.data.query import CONTROLS, QueryControls
 from crossaisle.data.query_text import OTHER_NAMES, hint_of
 from crossaisle.errors import ConfigError
-from crossaisle.serve.api.list_schemas import LIMITS, ListRequest
+from crossaisle.serve.api.list_schemas import LIMITS, ListRequest, UserParameters
 from crossaisle.serve.api.routes import experiments, lists
 from crossaisle.serve.api.routes.experiments import NewControls
 from crossaisle.serve.experiments.design import ARM_CONTROLS, Controls
@@ -180,3 +180,18 @@ def test_the_documentation_names_them_all() -> None:
     table = page.partition("## Controls\n")[2].partition("<!-- test -->")[0]
     rows = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
     assert sorted(name for row in rows for name in re.findall(r"`(\w+)`", row)) == sorted(CONTROLS)
+
+
+def test_values_reach_the_query() -> None:
+    values = {
+        **{"n": 3, "offset": 2, "cross_share": "auto", "quota": 2, "quotas": {"Dairy": 0}, "explain": True},
+        **{"include_categories": ("Dairy", "Pantry"), "exclude_categories": ("Milk",)},
+        **{"include_items": ("a", "b"), "exclude_items": ("b",), "in_stock": False, "exclude_seen": False},
+        **{"min_price": 1.0, "max_price": 2.0, "diversity": 0.5},
+    }
+    assert set(values) == set(CONTROLS)
+    expected = Query(user="ann", **values)  # type: ignore[arg-type]
+    sent = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+    assert ListRequest.model_validate(sent | {"user": "ann"}).query() == expected
+    texts = sent | {"quotas": ["Dairy=0"], "cross_share": "auto", "n": "3", "in_stock": "false"}
+    assert UserParameters.model_validate(texts).query(user="ann") == expected
