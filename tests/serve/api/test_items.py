@@ -30,7 +30,7 @@ def test_a_new_item_is_recommendable_at_once(service: ShopService) -> None:
         assert put.json()["category"] == "Bakery > Bread"
         assert "rye" in await ids(client, "/api/items/bread/similar")
         assert "new" in await ids(client, "/api/items/rye/similar?explain=true")
-        assert "rye" in await ids(client, "/api/recommend/bob?include=Bread&exclude_seen=false")
+        assert "rye" in await ids(client, "/api/recommend/bob?include_categories=Bread&exclude_seen=false")
         assert await ids(client, "/api/items?q=seeds") == ["rye"]
         # As part of a history, too.
         await client.post("/api/events", json={"user": "zoe", "item": "rye"})
@@ -87,7 +87,7 @@ def test_deleted_items_are_in_no_list(service: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         assert (await client.delete("/api/items/butter")).status_code == 204
         assert (await client.get("/api/items/butter")).status_code == 404
-        for path in ("/api/recommend/eve?sold_out=true", "/api/trending", "/api/items"):
+        for path in ("/api/recommend/eve?in_stock=false", "/api/trending", "/api/items"):
             assert "butter" not in await ids(client, path)
         assert (await client.delete("/api/items/ghost")).status_code == 404
 
@@ -102,7 +102,7 @@ def test_deleted_items_are_in_no_list(service: ShopService) -> None:
         ({"image": "/etc/passwd"}, "image: String should match pattern"),
         ({**RYE, "image": "https://img.example/a.png"}, "may not be fetched from 'img.example'"),
         ({**RYE, "price": -1}, "price: Input should be greater than or equal to 0"),
-        ({**RYE, "colour": "red"}, "colour: Extra inputs are not permitted"),
+        ({**RYE, "colour": "red"}, "colour: unknown field (known: title, description, "),
         ({**RYE, "categories": [[]]}, "categories.0: List should have at least 1 item"),
     ],
 )

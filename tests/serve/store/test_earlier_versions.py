@@ -43,7 +43,7 @@ EVENTS = [
 EXPERIMENTS = {
     "shares": Experiment(
         name="shares",
-        arms=(Arm(name="a"), Arm(name="b", weight=2.0, controls=Controls(share=0.5), explore=1.5)),
+        arms=(Arm(name="a"), Arm(name="b", weight=2.0, controls=Controls(cross_share=0.5), explore=1.5)),
         started=1763999000.0,
     ),
     "old": Experiment(

@@ -40,7 +40,7 @@ REFUSALS = {
     ),
     422: (
         "A rule is broken: the detail says which",
-        "share must be a number from 0 to 1, or auto (found 'x')",
+        "cross_share must be a number from 0 to 1, or 'auto' (found 'x')",
     ),
     429: ("Too many requests", "more than 200 requests per second"),
     503: (

@@ -16,6 +16,7 @@ from crossaisle.errors import DataError
 from crossaisle.serve.api.access import KEYED, RouteScope
 from crossaisle.serve.api.context import context_of
 from crossaisle.serve.api.limits import limits_of
+from crossaisle.serve.api.query_names import check_names, parameters_of
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 READING = frozenset({"GET", "HEAD"})
@@ -38,7 +39,7 @@ class Route(APIRoute):
         super().__init__(path, endpoint, **settings)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
+        handle, known = super().get_route_handler(), parameters_of(self)
 
         async def checked(request: Request) -> Response:
             if context_of(request.scope).route is not self:
@@ -49,6 +50,8 @@ class Route(APIRoute):
                 raise DataError(f"a query has at most {most} parameters")
             if b"%" in query:
                 _text(query, "the query")
+            if known is not None:
+                check_names(request, known)
             params = request.scope["path_params"]
             if any("%" in value for value in params.values()):
                 request.scope["path_params"] = {

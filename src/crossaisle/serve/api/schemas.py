@@ -1,4 +1,4 @@
-"""What is sent to the service: events, items, questions. Rules are checked here, once."""
+"""Schemas of events and items sent to the service. All their rules are checked here."""
 
 from __future__ import annotations
 
@@ -6,15 +6,24 @@ import math
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from itertools import islice
+from typing import Annotated, Any, ClassVar
 
 import orjson
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from crossaisle.data.control import tidied
-from crossaisle.data.query import Placement, Query
-from crossaisle.errors import ConfigError, DataError, nearest, shorten
+from crossaisle.data.query_text import hint_of
+from crossaisle.errors import DataError, shorten
 from crossaisle.serve.live.capacity import LARGEST_BODY
 from crossaisle.serve.store.store import Event
 
@@ -23,13 +32,11 @@ LONGEST_TEXT = 10_000
 LONGEST_VALUE = 1_000
 """Of an attribute."""
 MOST_ATTRIBUTES = 100
-HINTED = 32
-"""A wrong name of up to this many characters may be a slip; looking for the right one takes time."""
-EXPLAINED = 20
-"""Places of a list that are explained at once: each takes milliseconds, of a long history tens of them."""
+UNKNOWN = 3
+"""At most this many unknown fields of an object are described: finding the closest name takes time."""
 FIELDS = ("user", "item", "kind", "time", "key", "value", "quantity")
 AHEAD = 86_400.0
-"""An event may lie this many seconds in the future: clocks differ, but not by more."""
+"""Seconds by which an event may lie in the future: clocks differ, but not by more."""
 _STARTED = time.time() - time.monotonic()
 NUMBER = {"type": ["number", "null"], "exclusiveMinimum": -1e15, "exclusiveMaximum": 1e15}
 
@@ -42,7 +49,7 @@ EVENT = {
         "item": {"type": "string", "minLength": 1, "maxLength": LONGEST_ID},
         "kind": {"type": "string", "default": "view", "minLength": 1, "maxLength": 64},
         "time": {
-            "description": "ISO 8601 (UTC where no zone is given) or seconds since 1970; by default now",
+            "description": "ISO 8601 (UTC if no zone is given) or seconds since 1970. Default: now",
             "anyOf": [
                 {"type": "string", "format": "date-time"},
                 {"type": "number", "minimum": 0},
@@ -63,15 +70,15 @@ EVENT = {
 
 
 def event_of(body: object, row: int | None = None, key: str | None = None, *, hint: bool = True) -> Event:
-    """A checked event; `DataError` names row, field and rule.
+    """Checks an event; `DataError` names row, field and rule.
 
-    `key`: for an event that has none of its own. `hint`: whether the error may say which name was meant.
+    `key`: used if the event has none. `hint`: whether the error may suggest the closest field name.
     """
     if not isinstance(body, Mapping):
         raise DataError("an event must be an object", row=row, value=body)
     for name in body:
         if name not in FIELDS:
-            meant = nearest(name, FIELDS) if hint and len(name) <= HINTED else ""
+            meant = hint_of(name, FIELDS) if hint else ""
             raise DataError(f"unknown field {shorten(name)}{meant}", row=row)
     kind = body.get("kind", "view")
     own = body.get("key")
@@ -118,7 +125,7 @@ def _time(value: object, row: int | None) -> float:
             raise DataError(rule, row=row, column="time", value=value) from None
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise DataError("must be ISO 8601 or seconds since 1970", row=row, column="time", value=value)
-    # A clock that steps back while the service runs must not have true times refused.
+    # If the clock steps back while the service runs, correct times must not be refused.
     if not 0 <= value <= max(now, _STARTED + time.monotonic()) + AHEAD:
         rule = "must lie between 1970 and one day from now"
         raise DataError(rule, row=row, column="time", value=value)
@@ -126,7 +133,7 @@ def _time(value: object, row: int | None) -> float:
 
 
 def at_most(most: int) -> BeforeValidator:
-    """An object of more entries is refused before any of them is looked at."""
+    """Refuses an object with more entries before checking any of them."""
 
     def check(value: Any) -> Any:
         if isinstance(value, dict) and len(value) > most:
@@ -138,7 +145,7 @@ def at_most(most: int) -> BeforeValidator:
 
 def _seen(text: str) -> str:
     if not (clean := tidied(text)):
-        raise PydanticCustomError("string_too_short", "must hold characters that can be seen")
+        raise PydanticCustomError("string_too_short", "must have characters that can be seen")
     return clean
 
 
@@ -167,26 +174,39 @@ Attributes = Annotated[
     at_most(MOST_ATTRIBUTES),
     AfterValidator(_tidy),
 ]
-"""Of an item or a person."""
+"""Attributes of an item or a user."""
 
 
 class Body(BaseModel):
-    """What is sent: known fields and no others, values of the right types."""
+    """Known fields and no others, with values of the right types."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
+    called: ClassVar[str] = "field"
+    """What messages call a field."""
 
     @model_validator(mode="before")
     @classmethod
-    def _few_fields(cls, value: Any) -> Any:
-        """One error for a million unknown fields."""
-        if isinstance(value, dict) and len(value) > len(cls.model_fields):
-            name = next(name for name in value if name not in cls.model_fields)
-            raise PydanticCustomError("extra_forbidden", f"unknown field {shorten(name)}")
-        return value
+    def _no_unknown_fields(cls, value: Any) -> Any:
+        """Says which name was meant; describes only the first few of a million unknown fields."""
+        if not isinstance(value, dict) or value.keys() <= cls.model_fields.keys():
+            return value
+        unknown = (name for name in value if name not in cls.model_fields)
+        errors = [
+            InitErrorDetails(
+                type=PydanticCustomError(
+                    "extra_forbidden", "unknown {called}{hint}", {"called": cls.called, "hint": hint}
+                ),
+                loc=(name,),
+                input=None,
+            )
+            for name in islice(unknown, UNKNOWN)
+            for hint in [hint_of(name, cls.model_fields)]
+        ]
+        raise ValidationError.from_exception_data(cls.__name__, errors)
 
 
 class ItemPatch(Body):
-    """Fields of an item that change; others stay."""
+    """Fields of an item to change; the others stay."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"price": 2.49, "in_stock": False}]})
     title: Text | None = None
@@ -198,11 +218,11 @@ class ItemPatch(Body):
     in_stock: bool | None = None
     attributes: Attributes | None = None
     image: Address | None = None
-    """Where its picture is: http(s), on a host that the service was started with (`--image-hosts`)."""
+    """Address of its picture: http(s), on a host allowed by `--image-hosts`."""
 
 
 class Item(ItemPatch):
-    """A whole item. It has a title, or a picture that places it."""
+    """A whole item. It needs a title or an image."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -229,66 +249,14 @@ class Item(ItemPatch):
 
 
 class ItemOfBatch(Item):
-    """An item with its id."""
+    """An item with its id, as part of a batch."""
 
     id: Id
 
 
-class ListRequest(Body):
-    """A question with a session or a cart in place of a user."""
-
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"placement": "goes_with", "items": ["834103"], "n": 5}]}
-    )
-    placement: Placement = "for_you"
-    user: Id | None = None
-    history: Annotated[list[Id], Field(max_length=1000)] | None = None
-    """A session: item ids, oldest first."""
-    items: Annotated[list[Id], Field(max_length=100)] = []
-    """The item in view or the cart, for `goes_with` and `similar`."""
-    n: Annotated[int, Field(ge=1, le=100)] = 10
-    offset: Annotated[int, Field(ge=0, le=1000)] = 0
-    include: Annotated[list[Level], Field(max_length=100)] = []
-    exclude: Annotated[list[Level], Field(max_length=100)] = []
-    share: Annotated[float, Field(ge=0, le=1)] | Literal["auto"] | None = None
-    quota: Annotated[int, Field(ge=1)] | None = None
-    quotas: Annotated[dict[Level, Annotated[int, Field(ge=0)]], Field(max_length=100), at_most(100)] = {}
-    min_price: Price | None = None
-    max_price: Price | None = None
-    exclude_seen: bool | None = None
-    sold_out: bool = False
-    diversity: Annotated[float, Field(ge=0, le=1)] | None = None
-    explain: bool = False
-
-    def query(self) -> Query:
-        """The same for the recommender; `ConfigError` where fields contradict each other."""
-        if self.explain and self.n > EXPLAINED:
-            rule = f"n must be at most {EXPLAINED} with explain (found {self.n}): go on with offset"
-            raise ConfigError(rule)
-        return Query(
-            placement=self.placement,
-            user=self.user,
-            history=None if self.history is None else tuple(self.history),
-            items=tuple(self.items),
-            n=self.n,
-            offset=self.offset,
-            cross_share=self.share,
-            include_categories=tuple(self.include),
-            exclude_categories=tuple(self.exclude),
-            quota=self.quota,
-            quotas=self.quotas,
-            min_price=self.min_price,
-            max_price=self.max_price,
-            exclude_seen=self.exclude_seen,
-            in_stock=not self.sold_out,
-            diversity=self.diversity,
-            explain=self.explain,
-        )
-
-
 def item_body(item: ItemPatch, row: int | None = None) -> dict[str, Any]:
-    """What is stored of an item: the fields that were sent, and of a whole one all, so that nothing of an
-    older state shines through; but its categories stay if none are sent.
+    """The fields of an item to store: those that were sent, or all of a whole item, so that nothing of an
+    older state remains; its categories stay if none are sent.
     """
     if not isinstance(item, Item):
         return sized(item.model_dump(exclude_unset=True), row)
@@ -299,7 +267,7 @@ def item_body(item: ItemPatch, row: int | None = None) -> dict[str, Any]:
 
 
 def sized(body: dict[str, Any], row: int | None = None) -> dict[str, Any]:
-    """A body, once it has been written the way it will be answered; `DataError` where that is too long."""
+    """The body, if it is not too long in the JSON of an answer; else `DataError`."""
     size = len(orjson.dumps(body))
     if size > LARGEST_BODY:
         raise DataError(f"must not exceed {LARGEST_BODY:,} bytes as JSON (found {size:,})", row=row)

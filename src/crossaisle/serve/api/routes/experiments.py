@@ -11,11 +11,12 @@ from pydantic import ConfigDict, Field
 
 from crossaisle.api_types import ExperimentResults, NumberedList
 from crossaisle.serve.api.dependencies import service_of, who_asks
+from crossaisle.serve.api.list_schemas import with_controls
 from crossaisle.serve.api.request_body import Checked, read, takes
 from crossaisle.serve.api.responses import CONFLICT, answered, as_json
 from crossaisle.serve.api.routing import Router
 from crossaisle.serve.api.schemas import Body, Id, at_most
-from crossaisle.serve.experiments.design import Arm, Controls, Experiment
+from crossaisle.serve.experiments.design import ARM_CONTROLS, Arm, Controls, Experiment
 
 router = Router("/api/experiments", tags=["experiments"], scope="admin")
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -24,14 +25,9 @@ NameInPath = Annotated[str, Path(min_length=1, max_length=64, examples=["more-va
 _DESCRIBED = ConfigDict(use_attribute_docstrings=True)
 
 
+@with_controls(*ARM_CONTROLS)
 class NewControls(Body):
-    """What an arm sets where the request leaves it open."""
-
-    model_config = _DESCRIBED
-    share: Annotated[float, Field(ge=0, le=1)] | Literal["auto"] | None = None
-    diversity: Annotated[float, Field(ge=0, le=1)] | None = None
-    quota: Annotated[int, Field(ge=1, le=100)] | None = None
-    exclude_seen: bool | None = None
+    """Controls that an arm sets if the request leaves them open."""
 
 
 class NewArm(Body):
@@ -64,7 +60,7 @@ class NewExperiment(Body):
                     "placement": "for_you",
                     "arms": [
                         {"name": "as-it-is"},
-                        {"name": "varied", "controls": {"diversity": 0.3, "share": 0.5}},
+                        {"name": "varied", "controls": {"diversity": 0.3, "cross_share": 0.5}},
                     ],
                     "goal": ["cart", "purchase"],
                     "window_hours": 24,

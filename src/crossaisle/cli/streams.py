@@ -1,4 +1,4 @@
-"""Commands that feed a running service: `consume`, `replay`."""
+"""Commands that send events to a running service: `consume`, `replay`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Key = Annotated[
     typer.Option(
         "--key",
         envvar="CROSSAISLE_KEY",
-        help="API key with the scope write; better in the environment than in the list of processes.",
+        help="API key with the scope write. Safer in the environment than in the process list.",
         metavar="KEY",
         show_envvar=True,
     ),
@@ -49,25 +49,25 @@ def consume(
     group: Annotated[str, typer.Option(help="Consumer group.", metavar="NAME")] = "crossaisle",
     consumer: Annotated[
         str | None,
-        typer.Option(help="Name in the group (Redis); by default host and process.", metavar="NAME"),
+        typer.Option(help="Name within the group (Redis). Default: host and process.", metavar="NAME"),
     ] = None,
     start: Annotated[
         str | None,
         typer.Option(
             "--from",
-            help="Move the group: beginning, end, an entry's id (Redis) or an offset (Kafka). "
-            "By default it goes on where it was.",
+            help="Move the group to: beginning, end, an entry id (Redis) or an offset (Kafka). "
+            "Default: continue where it left off.",
             metavar="WHERE",
         ),
     ] = None,
     settings: Annotated[
-        Path | None, typer.Option(help="Lines name=value with settings of librdkafka.", metavar="FILE")
+        Path | None, typer.Option(help="librdkafka settings, one name=value per line.", metavar="FILE")
     ] = None,
-    batch: Annotated[int, typer.Option(help="Most messages sent at once.", min=1, max=10_000)] = 500,
-    until_empty: Annotated[bool, typer.Option(help="Stop when nothing more is waiting.")] = False,
+    batch: Annotated[int, typer.Option(help="Messages per request, at most.", min=1, max=10_000)] = 500,
+    until_empty: Annotated[bool, typer.Option(help="Exit when no message is waiting.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Take events from a Redis stream or a Kafka topic into a running service.
+    """Send events from a Redis stream or a Kafka topic to a running service.
 
     \b
     crossaisle consume redis://localhost:6379 --stream events --to http://127.0.0.1:8080
@@ -87,7 +87,7 @@ def consume(
                 group=group,
                 consumer=consumer,
                 start=start,
-                settings=None if settings is None else _settings(settings),
+                settings=None if settings is None else settings_of(settings),
                 stop=stop,
             )
         except Stopped:  # while it waited for its broker
@@ -104,26 +104,31 @@ def consume(
 def replay(
     file: Annotated[Path, typer.Argument(help="Events: CSV, TSV, JSONL or parquet.", metavar="FILE")],
     speed: Annotated[
-        str, typer.Option(help="How much faster than it happened: 10x, or max for no pauses.", metavar="N")
+        str, typer.Option(help="Speed relative to the log: 10x, or max for no pauses.", metavar="N")
     ] = "1x",
     to: To = HERE,
     key: Key = None,
     shop: Shop = None,
     column: Annotated[
         list[str] | None,
-        typer.Option(help="A column with another name: item_id=product (repeatable).", metavar="NAME=COLUMN"),
+        typer.Option(help="Rename a column: item_id=product (repeatable).", metavar="NAME=COLUMN"),
     ] = None,
-    time_unit: Annotated[str | None, typer.Option(help="s, ms, us, ns or a format.", metavar="UNIT")] = None,
+    time_unit: Annotated[
+        str | None, typer.Option(help="Unit of times: s, ms, us, ns or a format.", metavar="UNIT")
+    ] = None,
     longest_gap: Annotated[
-        float | None, typer.Option(help="Cut pauses of the replay to this.", min=0, metavar="SECONDS")
+        float | None, typer.Option(help="Shorten longer pauses to this.", min=0, metavar="SECONDS")
     ] = None,
-    now: Annotated[bool, typer.Option(help="Events happen now, not at the log's times.")] = False,
+    now: Annotated[
+        bool, typer.Option(help="Send events with the current time, not the time in the log.")
+    ] = False,
     patience: Annotated[
-        float, typer.Option(help="Wait so long for a service that is away.", min=0, metavar="SECONDS")
+        float,
+        typer.Option(help="Wait this long for a service that does not answer.", min=0, metavar="SECONDS"),
     ] = 60.0,
     as_json: AsJson = False,
 ) -> None:
-    """Play a log of events into a running service. Start it again to go on where it was stopped.
+    """Replay a log of events to a running service. Run it again to continue where it stopped.
 
     \b
     crossaisle replay events.csv --speed 10x --to http://127.0.0.1:8080
@@ -134,7 +139,7 @@ def replay(
     from crossaisle.streams.replay import read_log, replay
     from crossaisle.streams.sender import Sender
 
-    factor = _speed(speed)
+    factor = speed_of(speed)
     columns = _pairs(column or [], "--column")
     log = read_log(file, columns=columns, time_unit=time_unit, progress=not as_json)
     sender = Sender(to, key=key, shop=shop, stop=_on_signals(), patience=patience)
@@ -156,10 +161,11 @@ def replay(
     if rows:
         show_table(["", "reason", "events"], rows)
     if not total.finished:
-        print("crossaisle: stopped before the end; the same command goes on from here", file=sys.stderr)
+        print("crossaisle: stopped before the end; run the same command to continue", file=sys.stderr)
 
 
-def _speed(text: str) -> float | None:
+def speed_of(text: str) -> float | None:
+    """`10x` as a factor; None for `max`."""
     from crossaisle.errors import ConfigError
 
     if text == "max":
@@ -186,17 +192,18 @@ def _on_signals() -> threading.Event:
     """Set by the first SIGINT or SIGTERM; the second SIGINT interrupts."""
     stop = threading.Event()
 
-    def told(number: int, _: FrameType | None) -> None:
-        print("crossaisle: finishing what is under way", file=sys.stderr)
+    def on_signal(number: int, _: FrameType | None) -> None:
+        print("crossaisle: finishing the current request", file=sys.stderr)
         stop.set()
         signal.signal(number, signal.SIG_DFL)
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, told)
+        signal.signal(number, on_signal)
     return stop
 
 
-def _settings(file: Path) -> dict[str, str]:
+def settings_of(file: Path) -> dict[str, str]:
+    """Settings from a file of lines `name=value`; blank lines and `#` comments are skipped."""
     from crossaisle.errors import ConfigError
 
     out = {}

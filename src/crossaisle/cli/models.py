@@ -1,4 +1,4 @@
-"""`crossaisle models` and `crossaisle data`: what is on this machine, and fetching what is not."""
+"""Commands for pretrained weights: `models list`, `models pull`, `models export`."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import typer
 from crossaisle.cli.output import AsJson, show_json, show_table
 from crossaisle.errors import shown
 
-models = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 
-@models.command("list")
+@app.command("list")
 def list_models(as_json: AsJson = False) -> None:
-    """Show the pretrained encoders known by name.
+    """List the pretrained encoders known by name.
 
     \b
     crossaisle models list
@@ -40,12 +40,12 @@ def list_models(as_json: AsJson = False) -> None:
         show_table(list(rows[0]), [list(row.values()) for row in rows])
 
 
-@models.command("pull")
+@app.command("pull")
 def pull_model(
     name: Annotated[str, typer.Argument(help="A known name, a folder, or owner/name on the hub.")],
     as_json: AsJson = False,
 ) -> None:
-    """Fetch the weights of an encoder, once, and print the folder they are in.
+    """Fetch the weights of an encoder once, and print their folder.
 
     \b
     crossaisle models pull minilm
@@ -60,7 +60,7 @@ def pull_model(
         folder = pull_image_encoder()
     else:
         folder = pull(name)
-        if any(folder.glob("*.gguf")) and name in REGISTRY:  # what is trained is its unpacked form
+        if any(folder.glob("*.gguf")) and name in REGISTRY:  # training starts from its unpacked form
             from crossaisle.training.text.gguf import unpacked
 
             folder = unpacked(name)
@@ -70,7 +70,7 @@ def pull_model(
         print(folder)
 
 
-@models.command("export")
+@app.command("export")
 def export_model(
     name: Annotated[
         str, typer.Argument(help="A folder with an image model (CLIP, ViT ...), or owner/name on the hub.")
@@ -78,7 +78,7 @@ def export_model(
     out: Annotated[Path, typer.Option(help="Folder for the picture encoder.", metavar="DIR")],
     as_json: AsJson = False,
 ) -> None:
-    """Turn an image model into a folder that looks at pictures without torch; needs crossaisle[train].
+    """Export an image model as a picture encoder that runs without torch; needs crossaisle[train].
 
     \b
     crossaisle models export openai/clip-vit-base-patch32 --out models/clip
@@ -93,46 +93,3 @@ def export_model(
         show_json({"model": out, "mean_cosine": cosine})
     else:
         print(out)
-
-
-data = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
-Root = Annotated[
-    Path | None, typer.Option(help="Folder that holds the files of the data sets.", metavar="DIR")
-]
-
-
-@data.command("list")
-def list_data(root: Root = None, as_json: AsJson = False) -> None:
-    """Show the data sets known by name, and which are on this machine.
-
-    \b
-    crossaisle data list
-    """
-    from crossaisle.data.datasets import list_catalogues
-
-    rows = list_catalogues(root)
-    if as_json:
-        show_json(rows)
-    else:
-        show_table(list(rows[0]), [list(row.values()) for row in rows])
-
-
-@data.command("pull")
-def pull_data(
-    name: Annotated[str, typer.Argument(help="A known name; see  crossaisle data list.")],
-    root: Root = None,
-    as_json: AsJson = False,
-) -> None:
-    """Fetch the files of a data set, once, and print the folder they are in.
-
-    \b
-    crossaisle data pull completejourney
-    """
-    from crossaisle.data.datasets import find_catalogue, pull_catalogue
-
-    folder = pull_catalogue(name, root)
-    print(f"{name}: {find_catalogue(name).terms}", file=sys.stderr)
-    if as_json:
-        show_json({"name": name, "folder": folder})
-    else:
-        print(folder)
