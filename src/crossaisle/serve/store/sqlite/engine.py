@@ -65,18 +65,28 @@ class SqliteEngine:
         self._file.check_place()
         self._file.recognise()
         self._file.make()
-        connection = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None)
-        try:
-            self._set(connection)
-            self._prepare(connection)
-            connection.execute(f"PRAGMA busy_timeout={self.limits.turn_ms}")
-        except BaseException:
-            connection.close()
-            raise
+        connection = self._connected()
         self._frozen = False
         if self._serving:
             self._file.opened()  # log and index may be new ones
         return connection
+
+    def _connected(self) -> sqlite3.Connection:
+        """SQLite does not wait for the change to WAL where two change it at once: that is tried again."""
+        end = time.monotonic() + self.limits.busy_ms / 1000
+        while True:
+            connection = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None)
+            try:
+                self._set(connection)
+                self._prepare(connection)
+                connection.execute(f"PRAGMA busy_timeout={self.limits.turn_ms}")
+                return connection
+            except BaseException as error:
+                connection.close()
+                busy = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+                if not busy or time.monotonic() > end:
+                    raise
+            time.sleep(0.02)
 
     def _set(self, connection: sqlite3.Connection) -> None:
         """Settings of the connection, and the journal mode of the file."""
