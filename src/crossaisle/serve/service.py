@@ -20,6 +20,7 @@ from crossaisle.errors import ArtifactError, ConfigError, StoreError, UnknownIdE
 from crossaisle.recommend.answer import RecommendationList
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.experiments.running import Experiments
+from crossaisle.serve.limits import ServingLimits
 from crossaisle.serve.live.batching import Batcher
 from crossaisle.serve.live.capacity import Room
 from crossaisle.serve.live.event_counts import Pairs
@@ -73,10 +74,12 @@ class ShopService:
         name: str = "",
         following: Replica | None = None,
         image_hosts: Sequence[str] = (),
+        limits: ServingLimits = ServingLimits(),
     ) -> None:
         """`name`: of the shop, where there may be several. `following`: where other workers serve it, too.
         `image_hosts`: whose pictures may be fetched.
         """
+        self.limits = limits
         self.pictures = Pictures(image_hosts)
         self.store, self.models, self.name = store, models, name
         self.metrics = Metrics(shop=name)
@@ -95,7 +98,7 @@ class ShopService:
             except StoreError as error:  # they are looked at again by the next start
                 _LOG.warning("how the model sees pictures is not kept: %s", error)
             self.kept |= _slim(again)
-        self.shop = LiveRecommender(base, self.live, self.changed, pictures=self.kept)
+        self.shop = LiveRecommender(base, self.live, self.changed, pictures=self.kept, limits=limits.live)
         self.heavy, self.tallies = Heavy(), Tallies()
         self.batcher = Batcher(lambda: self.shop, self.metrics, self.heavy)
         self.latest: deque[Event] = deque(maxlen=50)
@@ -121,6 +124,7 @@ class ShopService:
         image_hosts: Sequence[str] = (),
         seat: WorkerSlot | None = None,
         run: str = "",
+        limits: ServingLimits = ServingLimits(),
     ) -> ShopService:
         """Loads a saved model and opens the store; `ArtifactError`, `StoreError`, `ConfigError`.
 
@@ -138,7 +142,14 @@ class ShopService:
                 following = Replica(opened, seat, run)
                 base = Recommender.load(following.latest[0] if following.latest else model)
             return cls(
-                Path(model), base, opened, folder, name=name, following=following, image_hosts=image_hosts
+                Path(model),
+                base,
+                opened,
+                folder,
+                name=name,
+                following=following,
+                image_hosts=image_hosts,
+                limits=limits,
             )
         except BaseException:
             if following is not None:
@@ -163,7 +174,7 @@ class ShopService:
         for query in ahead(self.shop):
             while (self.calm if calm is None else calm()) < CALM:
                 await asyncio.sleep(CALM)
-            if not self.shop.keeps(query):
+            if not self.shop.is_cached(query):
                 await self.batcher.prepare([query])
 
     @property
@@ -322,9 +333,9 @@ class ShopService:
     async def _rebuilt(
         self, base: Recommender, changed: dict[str, dict[str, Any]], kept: dict[str, Picture]
     ) -> LiveRecommender:
-        before = self.shop
+        before, limits = self.shop, self.limits.live
         return await self.in_order(
-            lambda: LiveRecommender(base, self.live, changed, before=before, pictures=kept)
+            lambda: LiveRecommender(base, self.live, changed, before=before, pictures=kept, limits=limits)
         )
 
     async def in_order(self, work: Callable[..., T], *arguments: Any) -> T:
@@ -382,7 +393,7 @@ class ShopService:
             kept = kept | _slim(again)
             shop = await self._rebuilt(base, self.changed, kept)
             try:
-                await self.in_order(warm, shop, self.shop.kept_queries())
+                await self.in_order(warm, shop, self.shop.cache.queries())
             except Exception as error:
                 raise ArtifactError(f"{folder.name}: the model does not answer ({error})") from error
             arms = await self.in_order(self.experiments.rebuilt, base, self.changed, kept)
@@ -457,9 +468,9 @@ class ShopService:
         shop = self.shop
         return {
             "items": shop.dataset.n_items,
-            "kept_rankings": len(shop._kept),
-            "ranking_hits": shop.hits,
-            "ranking_misses": shop.misses,
+            "kept_rankings": len(shop.cache),
+            "ranking_hits": shop.cache.hits,
+            "ranking_misses": shop.cache.misses,
             "store_up": float(self.store.up),
             "up_seconds": time.monotonic() - self.started,
         }

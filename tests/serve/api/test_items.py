@@ -41,7 +41,7 @@ def test_a_new_item_is_recommendable_at_once(service: ShopService) -> None:
 
 
 def test_scores_of_known_items_do_not_move(service: ShopService) -> None:
-    histories = service.shop.base._stored
+    histories = service.shop.base.histories
     before = service.shop.base.score_batch(histories)
 
     async def conversation(client: httpx.AsyncClient) -> None:
@@ -126,7 +126,7 @@ def test_changes_are_there_after_a_restart(service: ShopService, model: Path) ->
     try:
         names = again.shop.dataset.item_ids
         assert "rye" in names
-        assert again.shop._prices[names.row("jam")] == 1.0
+        assert again.shop.view.prices[names.row("jam")] == 1.0
     finally:
         again.close()
 

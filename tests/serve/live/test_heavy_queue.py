@@ -12,14 +12,13 @@ import pytest
 pytest.importorskip("fastapi", reason="needs pip install 'crossaisle[serve]'")
 import httpx
 
+from crossaisle.data.dataset import Dataset
 from crossaisle.data.query import Query
-from crossaisle.recommend.recommender import Recommender
+from crossaisle.recommend.explain import Explanation, explain
 from crossaisle.serve.live import heavy_queue
 from crossaisle.serve.live.heavy_queue import Heavy, Overloaded, TooMany, is_heavy
 from crossaisle.serve.service import ShopService
 from tests.serve.conftest import talk
-
-_EVIDENCE = Recommender._evidence
 
 
 @pytest.fixture
@@ -27,11 +26,11 @@ def explained(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Item rows that were explained."""
     rows: list[int] = []
 
-    def evidence(self: Recommender, request: Any, row: int) -> Any:
+    def spy(dataset: Dataset, parts: Any, context: Any, row: int, placement: Any) -> Explanation:
         rows.append(row)
-        return _EVIDENCE(self, request, row)
+        return explain(dataset, parts, context, row, placement)
 
-    monkeypatch.setattr(Recommender, "_evidence", evidence)
+    monkeypatch.setattr("crossaisle.serve.live.recommender.explain", spy)
     return rows
 
 
@@ -40,11 +39,11 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """Explanations wait for it."""
     go = threading.Event()
 
-    def evidence(self: Recommender, request: Any, row: int) -> Any:
+    def waiting(*arguments: Any) -> Explanation:
         assert go.wait(30)
-        return _EVIDENCE(self, request, row)
+        return explain(*arguments)
 
-    monkeypatch.setattr(Recommender, "_evidence", evidence)
+    monkeypatch.setattr("crossaisle.serve.live.recommender.explain", waiting)
     yield go
     go.set()
 

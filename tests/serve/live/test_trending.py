@@ -23,6 +23,7 @@ from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.live import event_counts
 from crossaisle.serve.live.histories import LiveHistories
+from crossaisle.serve.live.limits import LiveLimits
 from crossaisle.serve.live.recommender import LiveRecommender
 from crossaisle.serve.live.trending import HALF_LIFE_DAYS
 from crossaisle.serve.refit import merge
@@ -172,15 +173,14 @@ def test_who_asked_to_be_forgotten_does_not_count(shop: Dataset) -> None:
     assert served.trending.links(shop, 5) == again.trending.links(shop, 5)
 
 
-def test_a_large_shop_shows_the_same(shop: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_shop_shows_the_same(shop: Dataset) -> None:
     base, live = model_of(shop), LiveHistories(events_of(shop, 200, 10))
     queries = [Query(placement="trending", n=4), Query(user="nobody", n=4), Query(placement="trending", n=9)]
-    small = LiveRecommender(base, live).slow(queries)
-    monkeypatch.setattr("crossaisle.serve.live.recommender.LARGE", 3)
-    monkeypatch.setattr("crossaisle.serve.live.trending.BEST", 5)
-    large = LiveRecommender(base, live)
+    small = LiveRecommender(base, live).score_many(queries)
+    limits = LiveLimits(large_items=3, trending_items=5)
+    large = LiveRecommender(base, live, limits=limits)
     assert large.large
-    assert large.slow(queries) == small
+    assert large.score_many(queries) == small
 
 
 def test_one_person_is_no_trend(shop: Dataset) -> None:

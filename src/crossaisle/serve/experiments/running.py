@@ -23,7 +23,6 @@ from crossaisle.errors import (
     nearest,
     shorten,
 )
-from crossaisle.models.blend import Blend
 from crossaisle.recommend.answer import Recommendation, RecommendationList
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.experiments.design import Arm, Experiment, seed_of
@@ -352,7 +351,14 @@ class Experiments:
             key = experiment.name, arm.name
             before = self._shops.get(key)
             base = self._base(experiment, arm, active, before)
-            found[key] = LiveRecommender(base, self._service.live, changed, before=before, pictures=pictures)
+            found[key] = LiveRecommender(
+                base,
+                self._service.live,
+                changed,
+                before=before,
+                pictures=pictures,
+                limits=self._service.limits.live,
+            )
         return found
 
     def _base(
@@ -393,10 +399,7 @@ def reweighted(base: Recommender, placement: str, weights: Mapping[str, float]) 
     if not any(weights.values()):
         raise ConfigError("weights of an arm: at least one must differ from 0")
     changed = {placement: dict(weights)} | ({"unseen": dict(weights)} if placement == "for_you" else {})
-    blend = Blend(parts=base.blend.parts, weights=base.blend.weights | changed)
-    found = Recommender(base.dataset, blend, repeats=base.repeats)
-    found.__dict__["_stored"] = base._stored
-    return found
+    return base.with_weights(changed)
 
 
 def _with(answer: RecommendationList, items: list[Recommendation]) -> RecommendationList:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from crossaisle.data.query import Placement, Query
 from crossaisle.recommend.answer import Recommendation, RecommendationList
-from crossaisle.recommend.recommender import ResolvedQuery
+from crossaisle.recommend.request import ResolvedQuery
 from crossaisle.serve.live.heavy_queue import Heavy, Overloaded, is_heavy
 from crossaisle.serve.live.recommender import LiveRecommender
 from crossaisle.serve.metrics import Metrics
@@ -36,7 +36,7 @@ class Batcher:
         """
         if is_heavy(query):
             return await self._heavy.run(client, self._alone, query)
-        answer = self._shop().quick(query)
+        answer = self._shop().from_cache(query)
         if not isinstance(answer, ResolvedQuery):
             return answer
         if len(self._waiting) >= WAITING:
@@ -51,12 +51,9 @@ class Batcher:
 
     def _alone(self, query: Query) -> RecommendationList:
         shop = self._shop()
-        if not query.explain and not isinstance(answer := shop.quick(query), ResolvedQuery):
+        if not query.explain and not isinstance(answer := shop.from_cache(query), ResolvedQuery):
             return answer
-        [found] = shop.slow([query])
-        if isinstance(found, Exception):
-            raise found
-        return found
+        return shop.recommend(query)
 
     async def explain(
         self, query: Query, items: Sequence[Recommendation], served: Placement, client: str = ""
@@ -71,7 +68,7 @@ class Batcher:
 
     async def prepare(self, queries: Sequence[Query]) -> None:
         """Scores queries whose answers nobody waits for, to be kept."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._shop().slow, queries)
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._shop().score_many, queries)
 
     def _next(self) -> None:
         batch, self._waiting = self._waiting[:LARGEST], self._waiting[LARGEST:]
@@ -80,7 +77,7 @@ class Batcher:
             return
         self._metrics.batch_sizes[len(batch)] += 1
         loop = asyncio.get_running_loop()
-        work = loop.run_in_executor(self._thread, self._shop().slow, [query for query, _ in batch])
+        work = loop.run_in_executor(self._thread, self._shop().score_many, [query for query, _ in batch])
         work.add_done_callback(lambda done: self._deliver([f for _, f in batch], done))
 
     def _deliver(

@@ -23,11 +23,10 @@ from crossaisle.data.vocabulary import Rows
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.live.histories import LiveHistories
+from crossaisle.serve.live.limits import LiveLimits
 
 HALF_LIFE_DAYS = 30.0
 """Where the model's popularity has none."""
-BEST = 4096
-"""Items of large shops that a list of what is popular is made from."""
 TOGETHER = 50_000
 """People whose categories are compared at once."""
 
@@ -48,8 +47,8 @@ class _Now(NamedTuple):
 class Trending:
     """The counts of one model and the events since."""
 
-    def __init__(self, base: Recommender, live: LiveHistories) -> None:
-        self._base, self._live = base, live
+    def __init__(self, base: Recommender, live: LiveHistories, limits: LiveLimits) -> None:
+        self._base, self._live, self._limits = base, live, limits
         parts = [part for part in base.blend.parts.values() if isinstance(part, Popularity)]
         self._part = parts[0]
         self.half_life = self._part.half_life_days or HALF_LIFE_DAYS
@@ -65,7 +64,7 @@ class Trending:
         return self._live.trends.empty and not self._live.any_forgotten
 
     def scores(self, dataset: Dataset, of_model: Callable[[], Floats]) -> tuple[Floats, Rows]:
-        """float32 (n_items,) in (0, 1], NaN for items without a person; rows of the `BEST`, ascending.
+        """float32 (n_items,) in (0, 1], NaN for items without a person; rows of the best ones, ascending.
 
         `dataset`: with new items. `of_model`: the model's own scores of all. Worked out once per version.
         """
@@ -74,8 +73,8 @@ class Trending:
             if self._last is None or self._last[0] != state:
                 scores = self._counted(dataset, of_model())
                 rows = np.flatnonzero(~np.isnan(scores)).astype(np.int32)
-                if len(rows) > BEST:
-                    rows = np.sort(rows[np.argpartition(-scores[rows], BEST)[:BEST]])
+                if len(rows) > (most := self._limits.trending_items):
+                    rows = np.sort(rows[np.argpartition(-scores[rows], most)[:most]])
                 self._last = state, (scores, rows)
             return self._last[1]
 
@@ -114,7 +113,7 @@ class Trending:
     @cached_property
     def end(self) -> float:
         """The day of the model's last event; nan where its events have no times."""
-        return float(self._base._stored.now[0]) if self._base.dataset.n_users else float("nan")
+        return float(self._base.histories.now[0]) if self._base.dataset.n_users else float("nan")
 
     def _item_rows(self, dataset: Dataset) -> npt.NDArray[np.int64]:
         """Item rows by their places in the trends, -1 for items that the shop does not have."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from crossaisle.data.query import Query
 from crossaisle.errors import CrossaisleError
-from crossaisle.serve.live.catalogue import grow
+from crossaisle.serve.live.catalogue.overlay import grow
 from crossaisle.serve.live.recommender import LiveRecommender
 
 _LOG = logging.getLogger(__name__)
@@ -33,18 +33,20 @@ def warm(shop: LiveRecommender, asked: Sequence[Query] = ()) -> None:
         Query(placement="goes_with", items=(item,)),
         Query(placement="similar", items=(item,), explain=True),
     ]
-    for answer in shop.slow(queries):
+    for answer in shop.score_many(queries):
         if isinstance(answer, Exception):
             raise answer
     if shop.large:
         try:
-            grow(shop.base, {"": {"title": item}})  # tables for the texts of new items take seconds to make
+            grow(
+                shop.base, {"": {"title": item}}, limits=shop.limits
+            )  # tables for the texts of new items take seconds to make
         except (
             CrossaisleError
         ) as error:  # such as weights that are not on the machine: known items do without
             _LOG.warning("new items cannot be placed: %s", error)
     for start in range(0, min(len(asked), AGAIN), _TOGETHER):
-        shop.slow(asked[start : start + _TOGETHER])  # an item that the new model lacks is no fault
+        shop.score_many(asked[start : start + _TOGETHER])  # an item that the new model lacks is no fault
 
 
 def ahead(shop: LiveRecommender) -> Iterator[Query]:

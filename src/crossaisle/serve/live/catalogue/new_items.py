@@ -11,9 +11,9 @@ from scipy import sparse
 from crossaisle.data.history import Floats
 from crossaisle.data.vocabulary import Rows
 from crossaisle.encoders.base import unit_rows
-from crossaisle.models.base import LARGE
 from crossaisle.models.scorers.content import ReadingModel, TextModel
 from crossaisle.recommend.recommender import Recommender
+from crossaisle.serve.live.limits import LiveLimits
 from crossaisle.serve.live.pictures import eyes
 from crossaisle.serve.store.engine import Picture
 
@@ -32,13 +32,15 @@ Side = tuple[Rows, Callable[[Rows], Floats]]
 _NO_ROWS: Rows = np.empty(0, np.int32)
 
 
-def links_of(base: Recommender, said: list[Said], pictures: Mapping[bytes, Picture]) -> sparse.csr_matrix:
+def links_of(
+    base: Recommender, said: list[Said], pictures: Mapping[bytes, Picture], limits: LiveLimits
+) -> sparse.csr_matrix:
     """csr float32 (len(said), n_items): what a new item gets of the scores of items like it."""
     n = base.dataset.n_items
     if not said:
         return sparse.csr_matrix((0, n), dtype=np.float32)
     rows, values = [], []
-    for found, likeness in _alike(base, said, pictures):
+    for found, likeness in _alike(base, said, pictures, limits):
         best = (
             np.argpartition(likeness, -min(NEIGHBOURS, len(likeness)))[-NEIGHBOURS:] if len(found) else found
         )
@@ -53,13 +55,13 @@ def links_of(base: Recommender, said: list[Said], pictures: Mapping[bytes, Pictu
 
 
 def _alike(
-    base: Recommender, said: list[Said], pictures: Mapping[bytes, Picture]
+    base: Recommender, said: list[Said], pictures: Mapping[bytes, Picture], limits: LiveLimits
 ) -> Iterator[tuple[Rows, Floats]]:
     """For each new item int32 rows and how much they are like it: in text, in picture, or on average."""
     parts = [part for part in base.blend.parts.values() if isinstance(part, TextModel)]
     for start in range(0, len(said), AT_ONCE):
         some = said[start : start + AT_ONCE]
-        texts = _sides(parts, [text for text, _ in some], len(some), base.dataset.n_items)
+        texts = _sides(parts, [text for text, _ in some], len(some), base.dataset.n_items, limits)
         places = [place for place, (_, digest) in enumerate(some) if digest]
         eye = eyes(base) if places else None
         if eye is None:
@@ -67,7 +69,9 @@ def _alike(
             continue
         seen = np.stack([pictures[some[place][1]].vector for place in places])
         looks = dict(
-            zip(places, _sides([eye], unit_rows(seen), len(places), base.dataset.n_items), strict=True)
+            zip(
+                places, _sides([eye], unit_rows(seen), len(places), base.dataset.n_items, limits), strict=True
+            )
         )
         for place, text in enumerate(texts):
             yield _together(text, looks.get(place), eye._known)
@@ -92,10 +96,10 @@ def _together(text: Side, look: Side | None, has_picture: np.ndarray) -> tuple[R
     return rows, np.where(has_picture[rows], (said + shown) / 2, said).astype(np.float32)
 
 
-def _sides(parts: list[Any], what: Any, count: int, n: int) -> list[Side]:
+def _sides(parts: list[Any], what: Any, count: int, n: int, limits: LiveLimits) -> list[Side]:
     """For each of `count` things read now, the mean of all parts."""
     kinds: list[ReadingModel] = parts
-    if n <= LARGE or not kinds:
+    if n <= limits.large_items or not kinds:
         likeness = np.zeros((count, n), np.float32)
         for part in kinds:
             likeness += part.likeness(what) / len(kinds)

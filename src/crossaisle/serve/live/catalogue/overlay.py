@@ -17,7 +17,8 @@ from crossaisle.data.taxonomy import SEPARATOR, Paths
 from crossaisle.data.vocabulary import Rows
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.recommend.rerank.filters import Mask
-from crossaisle.serve.live.new_items import Said, links_of
+from crossaisle.serve.live.catalogue.new_items import Said, links_of
+from crossaisle.serve.live.limits import LiveLimits
 from crossaisle.serve.live.pictures import eyes
 from crossaisle.serve.store.engine import Picture
 from crossaisle.serve.store.store import NO_PICTURES
@@ -137,6 +138,8 @@ def grow(
     changed: Mapping[str, Body],
     before: CatalogueOverlay | None = None,
     pictures: Mapping[str, Picture] = NO_PICTURES,
+    *,
+    limits: LiveLimits = LiveLimits(),
 ) -> CatalogueOverlay:
     """The base's catalogue with items changed, added (`item_id` unknown) and taken out (`deleted`).
 
@@ -159,8 +162,8 @@ def grow(
     listed = np.ones(n + len(new), bool)
     for name, body in known.items():
         listed[old.item_ids.row(name)] = not body.get("deleted")
-    prices = np.concatenate([base._prices, np.full(len(new), np.nan, np.float32)])
-    stock = np.concatenate([base._in_stock, np.ones(len(new), bool)])
+    prices = np.concatenate([base.view.prices, np.full(len(new), np.nan, np.float32)])
+    stock = np.concatenate([base.view.in_stock, np.ones(len(new), bool)])
     for row, body in [
         *((old.item_ids.row(name), b) for name, b in known.items()),
         *enumerate(new.values(), n),
@@ -176,7 +179,7 @@ def grow(
     said = [(text_of(body), shown[name].digest if name in shown else b"") for name, body in new.items()]
     read = {} if before is None else before.texts
     fresh = [one for one in dict.fromkeys(said) if one not in read]
-    links = links_of(base, fresh, {one.digest: one for one in shown.values()})
+    links = links_of(base, fresh, {one.digest: one for one in shown.values()}, limits)
     by_text = read | dict(zip(fresh, links, strict=True))
     by_text = {one: by_text[one] for one in said}
     stacked = sparse.vstack([by_text[one] for one in said], format="csr") if said else links
