@@ -31,9 +31,10 @@ class Query:
     items: tuple[str, ...] = ()
     """The item in view, or the cart, for `goes_with` and `similar`."""
     n: int = 10
-    """Length of the list; at most the number of candidates comes back."""
+    """Items to return; fewer where no more fit."""
     offset: int = 0
-    """Places at the start that whoever asks passes over: these are not explained."""
+    """Places of the list that are skipped: with the same `n`, offsets 0, n, 2n, ... are its pages. Each page
+    keeps to the share and quotas hold over all; no item is on two pages."""
     cross_share: float | Literal["auto"] | None = None
     """Share of the list from categories outside the user's home categories: 0 to 1, "auto" (the share
     the user's own history shows) or None (scores decide)."""
@@ -55,11 +56,18 @@ class Query:
     diversity: float | None = None
     """0 (relevance only) to 1: maximal marginal relevance over item texts. None: 0, or what an arm sets."""
     explain: bool = False
+    page: int | None = None
+    """Length of the pages that the list is made in; None: `n`. For those who ask for several at once."""
 
     @property
     def depth(self) -> int:
-        """How many places are ranked: those passed over, and those asked for."""
+        """How many places are ranked: those skipped, and those asked for."""
         return self.n + self.offset
+
+    @property
+    def page_length(self) -> int:
+        """How many places are arranged at once, from what the places before them left."""
+        return self.n if self.page is None else self.page
 
     def __post_init__(self) -> None:
         if self.placement not in PLACEMENTS:
@@ -68,6 +76,8 @@ class Query:
             raise ConfigError(f"n must be at least 1 (found {self.n})")
         if self.offset < 0:
             raise ConfigError(f"offset must be at least 0 (found {self.offset})")
+        if self.page is not None and self.page < 1:
+            raise ConfigError(f"page must be at least 1 (found {self.page})")
         share = self.cross_share
         if isinstance(share, str) and share != "auto":
             raise ConfigError(f"cross_share must be a number from 0 to 1, or 'auto' (found {share!r})")

@@ -20,7 +20,7 @@ from crossaisle.recommend.request import CrossShare, ResolvedQuery
 from crossaisle.recommend.rerank.arrange import arrange, relevance_kept
 from crossaisle.recommend.rerank.diversify import Similarity
 from crossaisle.recommend.rerank.filters import Mask, in_categories, in_price_band, of_placement, rows_mask
-from crossaisle.recommend.rerank.quota import Cap, Index, category_caps, fill
+from crossaisle.recommend.rerank.quota import Cap, Index, category_caps
 from crossaisle.recommend.rerank.share import auto_share, home_categories, is_cross, share_cap
 
 
@@ -113,27 +113,24 @@ class ListBuilder:
         return rows[order].astype(np.int32)
 
     def arrange(self, query: Query, share: CrossShare, rows: Rows, scores: Floats) -> tuple[Index, bool]:
-        """Indices of the list into ranked rows, and whether more rows could not change it."""
+        """Indices into ranked rows of the list up to `query.depth`; whether more rows could not change it."""
         hard, soft = self.caps(query, share, rows)
-        chosen = arrange(
+        return arrange(
             scores,
+            query.page_length,
             query.depth,
             hard=hard,
             soft=soft,
             diversity=query.diversity or 0.0,
-            similar=lambda at: self._similarity(rows[at], rows[at]),
+            similar=lambda left, right: self._similarity(rows[left], rows[right]),
         )
-        exact = len(chosen) == query.depth and (
-            not soft or len(fill([], len(rows), query.depth, [*hard, *soft])) == query.depth
-        )
-        return chosen, exact
 
     def caps(self, query: Query, share: CrossShare, rows: Rows) -> tuple[list[Cap], list[Cap]]:
-        """What some rows count against: quotas, which always hold, and the share, which gives way."""
+        """What some rows count against: quotas of the list, and the share of a page, which gives way."""
         codes, dataset = self.view.codes[rows], self.view.dataset
         soft = []
         if share.share is not None:
-            soft = [share_cap(is_cross(codes, share.home), share.share, query.depth)]
+            soft = [share_cap(is_cross(codes, share.home), share.share, query.page_length)]
         named = [
             (rows_mask(dataset.taxonomy.find(name), dataset.n_items)[rows], limit)
             for name, limit in query.quotas.items()
@@ -149,20 +146,21 @@ class ListBuilder:
         ranking: tuple[Rows, Floats, Index],
         notices: list[str],
     ) -> RecommendationList:
-        """The list. `ranking`: ranked rows, their scores, and indices of the list into both."""
+        """The page of the list. `ranking`: ranked rows, their scores, and indices of the list into both."""
         rows, scores, chosen = ranking
         if query.cross_share is not None and share.share is None:
             notices.append("cross_share needs a history with known categories: the scores decide")
-        if len(chosen) < query.depth:
-            notices.append(f"{len(chosen)} of {query.depth}: no more items fit the placement and its filters")
-        picked, home = rows[chosen], share.home
+        shown = chosen[query.offset :]
+        if len(shown) < query.n:
+            notices.append(f"{len(shown)} of {query.n}: no more items fit the placement and its filters")
+        picked, home = rows[shown], share.home
         cross = None
         if len(home) and len(picked):
             cross = float(is_cross(self.view.codes[picked], home).mean())
         items = []
-        for rank, (row, score) in enumerate(zip(picked.tolist(), scores[chosen].tolist(), strict=True), 1):
-            told = query.explain and rank > query.offset
-            evidence = self._contributions(request.context, served, row) if told else None
+        ranked = zip(picked.tolist(), scores[shown].tolist(), strict=True)
+        for rank, (row, score) in enumerate(ranked, query.offset + 1):
+            evidence = self._contributions(request.context, served, row) if query.explain else None
             items.append(self._item(row, rank, score, evidence))
         return RecommendationList(
             placement=query.placement,

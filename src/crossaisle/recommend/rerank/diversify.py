@@ -27,19 +27,27 @@ class SimilarItems(Protocol):
         ...
 
 
-def mmr(scores: Floats, similar: Floats, k: int, diversity: float, caps: Sequence[Cap] = ()) -> Index:
+def mmr(
+    scores: Floats,
+    similar: Floats,
+    k: int,
+    diversity: float,
+    caps: Sequence[Cap] = (),
+    likeness: Floats | None = None,
+) -> Index:
     """Places of at most `k` candidates, in the order they are picked.
 
     Each pick has the largest `(1 - diversity) * relevance - diversity * likeness`: relevance is the
     score scaled to 0..1 over the candidates, likeness the largest similarity to a pick before it.
     Carbonell and Goldstein, The use of MMR (SIGIR 1998).
 
-    `scores` float32 (n,), best first; `similar` float32 (n, n); `caps` are never exceeded.
+    `scores` float32 (n,), best first; `similar` float32 (n, n); `caps` are never exceeded. `likeness`
+    float32 (n,): similarity to what was picked before, if anything was.
     """
     n = len(scores)
     spread = float(scores[0] - scores[-1]) if n else 0.0
     relevance = (scores - scores[-1]) / spread if spread > 0 else np.ones(n, np.float32)
-    likeness = np.zeros(n, np.float32)
+    likeness = np.zeros(n, np.float32) if likeness is None else likeness
     room = Room(caps)
     free = np.ones(n, bool)
     chosen: list[int] = []

@@ -109,8 +109,10 @@ class Experiments:
         rng = random.Random(seed_of(experiment.name, user, version))
         if experiment.kind == "interleaving":
             first, second = experiment.arms
+            # From the first place on: which arm a place is of depends on the places before it.
+            whole = replace(plain, n=query.depth, offset=0, page=query.n)
             answers = await asyncio.gather(
-                *(self._ask(experiment, arm, arm.query(plain), client) for arm in (first, second))
+                *(self._ask(experiment, arm, arm.query(whole), client) for arm in (first, second))
             )
             ids = [{r.item_id: r for r in answer.items} for answer in answers]
             mixed = team_draft(list(ids[0]), list(ids[1]), query.depth, rng)
@@ -122,15 +124,16 @@ class Experiments:
                     answer = await self._explained(experiment, arm, query, answer, own, served[team], client)
             shown = InExperiment(name=experiment.name, arm=None)
             self._expose(moment, experiment, "", answer, teams=tuple(team for _, team in mixed))
-            return answer, shown
+            return _page(answer, query), shown
         arm = experiment.assign(user)
         if arm.explore is None:
             answer = await self._ask(experiment, arm, arm.query(query), client)
             self._expose(moment, experiment, arm.name, answer, share=experiment.share(arm))
         else:
-            length = min(query.depth, DRAWN)
+            length = min(query.n, DRAWN)  # of the first page: the pages after it must go on from there
             size = max(3 * length, POOL)
-            asked = replace(arm.query(plain), n=max(query.depth, size), offset=0)
+            block = max(query.n, size)
+            asked = replace(arm.query(plain), n=max(query.depth, block), offset=0, page=block)
             pool = await self._ask(experiment, arm, asked, client)
             size = min(size, len(pool.items))
             drawn = explore(size, length, arm.explore, rng)
@@ -139,8 +142,10 @@ class Experiments:
             if query.explain:
                 own = [query.offset <= at for at in range(len(answer.items))]
                 answer = await self._explained(experiment, arm, query, answer, own, pool.served, client)
+            if not drawn:
+                return answer, InExperiment(name=experiment.name, arm=arm.name)
             loop = asyncio.get_running_loop()
-            table = await loop.run_in_executor(None, place_probabilities, size, length, arm.explore)
+            table = await loop.run_in_executor(None, place_probabilities, size, len(drawn), arm.explore)
             self._expose(
                 moment,
                 experiment,
@@ -150,6 +155,7 @@ class Experiments:
                 propensities=tuple(float(table[rank, at]) for at, rank in enumerate(drawn)),
                 ranked=tuple(r.item_id for r in pool.items[: query.depth]),
             )
+            answer = _page(answer, query)
         return answer, InExperiment(name=experiment.name, arm=arm.name)
 
     async def _ask(self, experiment: Experiment, arm: Arm, query: Query, client: str) -> RecommendationList:
@@ -400,6 +406,11 @@ def reweighted(base: Recommender, placement: str, weights: Mapping[str, float]) 
         raise ConfigError("weights of an arm: at least one must differ from 0")
     changed = {placement: dict(weights)} | ({"unseen": dict(weights)} if placement == "for_you" else {})
     return base.with_weights(changed)
+
+
+def _page(answer: RecommendationList, query: Query) -> RecommendationList:
+    """The items that were asked for, of a list from the first place on."""
+    return replace(answer, items=answer.items[query.offset :])
 
 
 def _with(answer: RecommendationList, items: list[Recommendation]) -> RecommendationList:

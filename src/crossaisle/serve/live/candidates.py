@@ -11,7 +11,7 @@ from crossaisle.recommend.ranker import Best
 from crossaisle.recommend.request import CrossShare, ResolvedQuery
 from crossaisle.recommend.rerank.arrange import POOL
 from crossaisle.recommend.rerank.filters import Mask
-from crossaisle.recommend.rerank.quota import Cap, Room, fill
+from crossaisle.recommend.rerank.quota import Room, fill
 from crossaisle.serve.live.limits import LiveLimits
 
 ROUNDS = 20
@@ -23,7 +23,8 @@ FEW = 10
 def least(query: Query, *, large: bool) -> int:
     """How many candidates a list is made from, if there are more."""
     if query.diversity:
-        return max(POOL, 3 * query.depth)
+        last_page = (query.depth - 1) // query.page_length * query.page_length
+        return last_page + max(POOL, 3 * query.page_length)
     return FEW * query.depth if large else 1
 
 
@@ -66,30 +67,50 @@ def _missing(lists: ListBuilder, query: Query, request: ResolvedQuery, best: Bes
     if query.diversity and len(ranked) < least(query, large=True):
         return unscored
     hard, soft = lists.caps(query, share, ranked)
-    chosen: list[int] = []
-    for caps in ([*hard, *soft], hard):
-        chosen = fill(chosen, len(ranked), query.depth, caps)
-        if len(chosen) == query.depth:
+    page_length = query.page_length if soft else query.depth
+    left, chosen = np.arange(len(ranked)), np.empty(0, np.int64)
+    while len(chosen) < query.depth:
+        quotas, shares = [cap.at(left) for cap in hard], [cap.at(left) for cap in soft]
+        page: list[int] = []
+        for caps in ([*quotas, *shares], quotas) if soft else (quotas,):
+            page = fill(page, len(left), page_length, caps)
+            if len(page) == page_length:
+                break
+            beside = ranked[chosen], ranked[left[page]]
+            fitting = _fitting(lists, query, share, beside, unscored, shared=caps is not quotas)
+            if fitting.any():
+                return fitting
+        if len(page) < page_length:
             break
-        fitting = _fitting(lists, query, share, ranked[chosen], unscored, shared=caps is not hard)
-        if fitting.any():
-            return fitting
+        hard = [cap.after(left[page]) for cap in hard]
+        chosen, left = np.concatenate([chosen, left[page]]), np.delete(left, page)
     return np.zeros(len(unscored), bool)
 
 
 def _fitting(
-    lists: ListBuilder, query: Query, share: CrossShare, chosen: Rows, unscored: Mask, *, shared: bool
+    lists: ListBuilder,
+    query: Query,
+    share: CrossShare,
+    beside: tuple[Rows, Rows],
+    unscored: Mask,
+    *,
+    shared: bool,
 ) -> Mask:
-    """bool (n_items,): the unscored items for which quotas (and the share) have room beside those chosen."""
-    rows = np.concatenate([chosen, np.flatnonzero(unscored).astype(np.int32)])
-    hard, soft = lists.caps(query, share, rows)
-    caps: list[Cap] = [*hard, *soft] if shared else hard
+    """bool (n_items,): the unscored items for which quotas (and the share of the page) have room.
+
+    `beside`: rows of earlier pages, and of the page.
+    """
+    rows = np.flatnonzero(unscored).astype(np.int32)
+    taken = np.concatenate([*beside, rows])
+    hard, soft = lists.caps(query, share, taken)
+    n_earlier, n_taken = len(beside[0]), len(beside[0]) + len(beside[1])
+    fits = np.ones(len(taken), bool)
+    for caps, start in ((hard, 0), (soft if shared else [], n_earlier)):
+        if caps:
+            room = Room(caps)
+            for at in range(start, n_taken):
+                room.take(at)
+            fits &= room.open()
     out = np.zeros(len(unscored), bool)
-    if not caps:
-        out[rows[len(chosen) :]] = True
-        return out
-    room = Room(caps)
-    for at in range(len(chosen)):
-        room.take(at)
-    out[rows[len(chosen) :]] = room.open()[len(chosen) :]
+    out[rows] = fits[n_taken:]
     return out

@@ -1,0 +1,51 @@
+"""Pages of a live shop are those of the recommender: kept, scored again, or searched for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crossaisle.data.query import Query
+from crossaisle.recommend.recommender import Recommender
+from crossaisle.serve.live.histories import LiveHistories
+from crossaisle.serve.live.limits import LiveLimits
+from crossaisle.serve.live.recommender import LiveRecommender
+
+CONTROLS: list[dict[str, Any]] = [
+    {},
+    {"cross_share": 0.5},
+    {"cross_share": 1.0, "quota": 2},
+    {"cross_share": 0.3, "diversity": 0.5},
+    {"diversity": 1.0},
+    {"placement": "trending", "cross_share": 0.5},
+]
+
+
+@pytest.mark.parametrize("more", CONTROLS)
+@pytest.mark.parametrize(
+    "limits",
+    [
+        LiveLimits(),
+        LiveLimits(ranking_items=3),
+        LiveLimits(large_items=5, retrieved_items=3),
+        LiveLimits(large_items=5, retrieved_items=4, narrow_items=0),
+    ],
+    ids=["kept", "a few are kept", "large", "large, searched for again"],
+)
+def test_pages_are_those_of_the_recommender(
+    model: Path, limits: LiveLimits, more: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if limits.large_items == 5:
+        monkeypatch.setattr("crossaisle.models.scorers.content.LARGE", 5)
+    base = Recommender.load(model)
+    shop = LiveRecommender(base, LiveHistories(), limits=limits)
+    query = Query(user="ann", n=2, exclude_seen=False, **more)
+    for _ in range(2):  # scored, then kept
+        for offset in (0, 2, 4, 3, 6, 8):
+            asked = replace(query, offset=offset)
+            kept = shop.from_cache(asked)
+            answer = shop.recommend(asked) if not hasattr(kept, "items") else kept
+            assert answer.ids == base.recommend(asked).ids, offset
