@@ -302,6 +302,21 @@ def test_stock_and_included_categories() -> None:
     assert set(everything.ids) == {f"bread{i}" for i in range(5)}
 
 
+@given(
+    st.sampled_from(PLACEMENTS),
+    st.sets(st.sampled_from([*SHOP.item_ids.all, "nothing"]), max_size=8),
+    st.sets(st.sampled_from([*SHOP.item_ids.all, "nothing"]), max_size=8),
+)
+def test_only_these_items_and_never_those(placement: str, only: set[str], never: set[str]) -> None:
+    view = ("bread1",) if placement in ("goes_with", "similar") else ()
+    query = Query(placement=placement, user="u0", items=view, n=30)  # type: ignore[arg-type]
+    answer = FITTED.recommend(replace(query, include_items=tuple(only), exclude_items=tuple(never)))
+    every = FITTED.recommend(query).ids
+    assert answer.ids == [item for item in every if (not only or item in only) and item not in never]
+    told = "1 unknown item(s) of include_items cannot be shown: 'nothing'"
+    assert (told in answer.notices) == ("nothing" in only)
+
+
 def test_a_price_is_told_as_the_shop_wrote_it() -> None:
     items = pl.DataFrame({"item_id": ["a", "b"], "price": [4.89, 1e-3]})
     events = pl.DataFrame({"user_id": ["u", "u"], "item_id": ["a", "b"]})

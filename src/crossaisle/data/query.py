@@ -41,9 +41,10 @@ class Query:
     include_categories: tuple[str, ...] = ()
     exclude_categories: tuple[str, ...] = ()
     include_items: tuple[str, ...] = ()
-    """Only these items, by id; empty: all."""
+    """Only these items, by id; empty: all. Those that the shop does not have cannot be shown: a notice says
+    so."""
     exclude_items: tuple[str, ...] = ()
-    """Never these items, by id."""
+    """Never these items, by id; those that the shop does not have are ignored."""
     quota: int | None = None
     """At most this many items of one category."""
     quotas: Mapping[str, int] = field(default_factory=dict)

@@ -19,7 +19,14 @@ from crossaisle.recommend.ranker import Ranker
 from crossaisle.recommend.request import CrossShare, ResolvedQuery
 from crossaisle.recommend.rerank.arrange import arrange, relevance_kept
 from crossaisle.recommend.rerank.diversify import Similarity
-from crossaisle.recommend.rerank.filters import Mask, in_categories, in_price_band, of_placement, rows_mask
+from crossaisle.recommend.rerank.filters import (
+    Mask,
+    in_categories,
+    in_items,
+    in_price_band,
+    of_placement,
+    rows_mask,
+)
 from crossaisle.recommend.rerank.quota import Cap, Index, category_caps
 from crossaisle.recommend.rerank.share import auto_share, home_categories, is_cross, share_cap
 
@@ -58,6 +65,8 @@ class ListBuilder:
         if query.include_categories or query.exclude_categories:
             wanted, unwanted = query.include_categories, query.exclude_categories
             allowed &= in_categories(view.dataset.taxonomy, wanted, unwanted)[rows]
+        if request.include is not None or len(request.exclude):
+            allowed &= in_items(request.include, request.exclude, view.dataset.n_items)[rows]
         if query.min_price is not None or query.max_price is not None:
             allowed &= in_price_band(view.prices[rows], query.min_price, query.max_price)
         if query.in_stock:

@@ -34,6 +34,10 @@ class ResolvedQuery:
     """int32: the items in view."""
     exclude_seen: bool
     """Whether items of the history are left out."""
+    include: Rows | None
+    """int32: the only items that may be shown; None: all."""
+    exclude: Rows
+    """int32: items that are never shown."""
     notices: tuple[str, ...]
 
 
@@ -67,6 +71,12 @@ def resolve(
     elif placement != "trending" and not len(own.item):
         notices.append(f"{_why_empty(query, dataset)}: trending items instead")
         placement = "trending"
+    include = None
+    if query.include_items:
+        include, unknown = _rows(query.include_items, dataset.item_ids)
+        if unknown:
+            named = _some(unknown)
+            notices.append(f"{len(unknown)} unknown item(s) of include_items cannot be shown: {named}")
     exclude_seen = query.exclude_seen
     if exclude_seen is None:
         exclude_seen = placement == "for_you" and not repeats
@@ -78,18 +88,25 @@ def resolve(
         history=own.item,
         view=view,
         exclude_seen=exclude_seen,
+        include=include,
+        exclude=_rows(query.exclude_items, dataset.item_ids)[0] if query.exclude_items else NO_ROWS,
         notices=tuple(notices),
     )
 
 
 def _session(history: tuple[str, ...], item_ids: Vocabulary) -> tuple[Histories, list[str]]:
     """Item ids that stand for a history, as a batch of one; and a notice of unknown ones."""
-    rows = item_ids.rows(history)
-    unknown = [name for name, row in zip(history, rows, strict=True) if row < 0]
+    rows, unknown = _rows(history, item_ids)
     notices = (
         [f"{len(unknown)} unknown item(s) of the history passed over: {_some(unknown)}"] if unknown else []
     )
-    return Histories.of([rows[rows >= 0]]), notices
+    return Histories.of([rows]), notices
+
+
+def _rows(ids: tuple[str, ...], item_ids: Vocabulary) -> tuple[Rows, list[str]]:
+    """int32 rows of the known ids, and the unknown ids; both in order."""
+    rows = item_ids.rows(ids)
+    return rows[rows >= 0], [name for name, row in zip(ids, rows, strict=True) if row < 0]
 
 
 def _some(names: list[str]) -> str:

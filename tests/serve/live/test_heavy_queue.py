@@ -56,6 +56,7 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
         Query(user="ann", n=51, diversity=0.1),
         Query(user="ann", include_categories=tuple(map(str, range(21)))),
         Query(user="ann", quotas={str(n): 1 for n in range(21)}),
+        Query(user="ann", include_items=("a",) * 501, exclude_items=("b",) * 500),
     ],
 )
 def test_what_is_heavy(query: Query) -> None:
@@ -68,6 +69,7 @@ def test_what_is_plain() -> None:
     assert not is_heavy(Query(user="ann", n=100, cross_share="auto"))
     assert not is_heavy(Query(placement="goes_with", items=("a",) * 100))
     assert not is_heavy(Query(history=("a",) * 1000))
+    assert not is_heavy(Query(user="ann", include_items=("a",) * 500, exclude_items=("b",) * 500))
 
 
 def test_places_that_are_passed_over_are_not_explained(service: ShopService, explained: list[int]) -> None:

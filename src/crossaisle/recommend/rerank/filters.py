@@ -67,6 +67,13 @@ def in_categories(taxonomy: Taxonomy, include: Iterable[str], exclude: Iterable[
     return out
 
 
+def in_items(include: Rows | None, exclude: Rows, n_items: int) -> Mask:
+    """bool (n_items,): among the rows to include (all, if None) and not among those to exclude."""
+    out = np.ones(n_items, bool) if include is None else rows_mask(include, n_items)
+    out[exclude] = False
+    return out
+
+
 def in_price_band(prices: Floats, low: float | None, high: float | None) -> Mask:
     """bool (n_items,): low <= price <= high; an item without a price (NaN) is in no band."""
     out = np.ones(len(prices), bool)

@@ -18,6 +18,8 @@ DIVERSE = 50
 """With diversity, where each place looks at all that are left."""
 NAMES = 20
 """Categories that a question may name: each is looked up, and each quota is kept to place by place."""
+ITEMS = 1000
+"""Item ids that a question may include or exclude, as many as a session may have."""
 WAITING = 64
 """Heavy questions that wait or are being answered; more are refused with 503. The last one waits seconds."""
 EACH = 8
@@ -39,7 +41,9 @@ class TooMany(CrossaisleError):
 def is_heavy(query: Query) -> bool:
     """Whether a question takes so long that plain ones must not wait for it."""
     named = len(query.include_categories) + len(query.exclude_categories) + len(query.quotas)
-    return query.explain or query.depth > (DIVERSE if query.diversity else LONGEST) or named > NAMES
+    items = len(query.include_items) + len(query.exclude_items)
+    long = query.depth > (DIVERSE if query.diversity else LONGEST)
+    return query.explain or long or named > NAMES or items > ITEMS
 
 
 class Heavy:

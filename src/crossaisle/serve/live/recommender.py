@@ -226,15 +226,23 @@ class LiveRecommender:
         """The list out of the best items kept; None where other items could be in it, too."""
         fits = self.lists.candidates(query, request, ranking.rows)
         rows, scores = ranking.rows[fits], ranking.scores[fits]
-        if not len(rows) or (not ranking.whole and len(rows) < least(query, large=self.large)):
+        whole = ranking.whole or self._holds_all_included(query, request, ranking)
+        if not len(rows) or (not whole and len(rows) < least(query, large=self.large)):
             return None
         share = self.lists.cross_share(query, request)
         chosen, exact = self.lists.arrange(query, share, rows, scores)
-        if not exact and not ranking.whole:
+        if not exact and not whole:
             return None
         served = Served(request.placement, request.weights)
         notices = list(request.notices)
         return self.lists.answer(query, request, served, share, (rows, scores, chosen), notices)
+
+    def _holds_all_included(self, query: Query, request: ResolvedQuery, ranking: Ranking) -> bool:
+        """Whether a query names the only items to show, and those that may be shown are all in a ranking."""
+        if request.include is None:
+            return False
+        missing = np.setdiff1d(request.include, ranking.rows)
+        return not self.lists.candidates(query, request, missing).any()
 
 
 def _view_of(base: Recommender, overlay: CatalogueOverlay) -> CatalogueView:
