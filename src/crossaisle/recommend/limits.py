@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+RETRIEVED = 500
+"""Items that each part of a blend retrieves in a large shop."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ListLimits:

@@ -14,14 +14,13 @@ from crossaisle.errors import ConfigError
 from crossaisle.models.blend import Blend
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.recommend.explain import Part
+from crossaisle.recommend.limits import RETRIEVED
 from crossaisle.recommend.request import ResolvedQuery
 from crossaisle.recommend.rerank.filters import Mask
 
 T = TypeVar("T")
 Best = tuple[Rows, Floats]
 """int32 (n,) item rows and their float32 (n,) scores."""
-RETRIEVED = 500
-"""Items that each part of a blend retrieves in a large shop."""
 
 
 class Ranker(Protocol):

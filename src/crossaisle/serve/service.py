@@ -29,7 +29,7 @@ from crossaisle.serve.live.histories import LiveHistories
 from crossaisle.serve.live.pictures import Pictures
 from crossaisle.serve.live.recommender import LiveRecommender
 from crossaisle.serve.live.tallies import Tallies
-from crossaisle.serve.live.warmup import CALM, ahead, warm
+from crossaisle.serve.live.warmup import ahead, warm
 from crossaisle.serve.metrics import Metrics
 from crossaisle.serve.store.store import Deed, Event, Picture, Store
 from crossaisle.serve.workers.replication import Change, Replica
@@ -80,11 +80,11 @@ class ShopService:
         `image_hosts`: whose pictures may be fetched.
         """
         self.limits = limits
-        self.pictures = Pictures(image_hosts)
+        self.pictures = Pictures(image_hosts, limits.live.pictures)
         self.store, self.models, self.name = store, models, name
         self.metrics = Metrics(shop=name)
         self.following = following
-        self.live = LiveHistories(self._known_events(), store.forgotten())
+        self.live = LiveHistories(self._known_events(), store.forgotten(), limits=limits.live.histories)
         self.changed: dict[str, dict[str, Any]] = store.items()
         self.room = Room.of(self.changed)
         self.active = self.previous = model
@@ -99,8 +99,8 @@ class ShopService:
                 _LOG.warning("how the model sees pictures is not kept: %s", error)
             self.kept |= _slim(again)
         self.shop = LiveRecommender(base, self.live, self.changed, pictures=self.kept, limits=limits.live)
-        self.heavy, self.tallies = Heavy(), Tallies()
-        self.batcher = Batcher(lambda: self.shop, self.metrics, self.heavy)
+        self.heavy, self.tallies = Heavy(limits.live.queues), Tallies(limits.live.queues)
+        self.batcher = Batcher(lambda: self.shop, self.metrics, self.heavy, limits.live.queues)
         self.latest: deque[Event] = deque(maxlen=50)
         self.started = time.monotonic()
         # Changes to the catalogue and of the model, one after the other.
@@ -171,9 +171,10 @@ class ShopService:
 
         `calm`: seconds since somebody did; by default somebody of this shop.
         """
+        idle = self.limits.live.idle_seconds
         for query in ahead(self.shop):
-            while (self.calm if calm is None else calm()) < CALM:
-                await asyncio.sleep(CALM)
+            while (self.calm if calm is None else calm()) < idle:
+                await asyncio.sleep(idle)
             if not self.shop.is_cached(query):
                 await self.batcher.prepare([query])
 
@@ -318,7 +319,9 @@ class ShopService:
         if new := {item: one for item, one in put.items() if one is not None}:
             # The model may have been switched since they were looked at.
             put |= await self.in_order(self.pictures.looked_at_by, base, new, self.store.picture)
-        room = self.room.after(self.changed, bodies, base.dataset.n_items if keep else None)
+        room = self.room.after(
+            self.changed, bodies, base.dataset.n_items if keep else None, self.limits.live.capacity
+        )
         changed, kept = self.changed | dict(bodies), self.kept
         if put:
             kept = {item: one for item, one in kept.items() if item not in put}

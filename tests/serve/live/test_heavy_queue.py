@@ -15,8 +15,8 @@ import httpx
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.query import Query
 from crossaisle.recommend.explain import Explanation, explain
-from crossaisle.serve.live import heavy_queue
 from crossaisle.serve.live.heavy_queue import Heavy, Overloaded, TooMany, is_heavy
+from crossaisle.serve.live.limits import QueueLimits
 from crossaisle.serve.service import ShopService
 from tests.serve.conftest import talk
 
@@ -130,7 +130,7 @@ def test_one_client_has_so_many_heavy_questions_waiting(service: ShopService, ga
     async def conversation(client: httpx.AsyncClient) -> None:
         asked = [
             asyncio.ensure_future(client.get("/api/recommend/ann?explain=true"))
-            for _ in range(heavy_queue.EACH)
+            for _ in range(QueueLimits().heavy_per_client)
         ]
         await asyncio.sleep(0.05)
         try:
@@ -149,12 +149,11 @@ def test_one_client_has_so_many_heavy_questions_waiting(service: ShopService, ga
     talk(service, conversation)
 
 
-def test_only_so_many_wait_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(heavy_queue, "WAITING", 3)
-    monkeypatch.setattr(heavy_queue, "EACH", 2)
+def test_only_so_many_wait_in_all() -> None:
+    limits = QueueLimits(waiting_heavy=3, heavy_per_client=2)
 
     async def run() -> None:
-        go, lane = threading.Event(), Heavy()
+        go, lane = threading.Event(), Heavy(limits)
         asked = [asyncio.ensure_future(lane.run(who, go.wait, 5)) for who in ("a", "a")]
         await asyncio.sleep(0)
         with pytest.raises(TooMany):

@@ -186,7 +186,9 @@ class Experiments:
         if key not in self._shops:
             return self._service.batcher
         service = self._service
-        batcher = self._batchers[key] = Batcher(lambda: self._shops[key], service.metrics, service.heavy)
+        batcher = self._batchers[key] = Batcher(
+            lambda: self._shops[key], service.metrics, service.heavy, service.limits.live.queues
+        )
         return batcher
 
     # The log

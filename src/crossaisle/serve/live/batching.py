@@ -11,20 +11,22 @@ from crossaisle.data.query import Placement, Query
 from crossaisle.recommend.answer import Recommendation, RecommendationList
 from crossaisle.recommend.request import ResolvedQuery
 from crossaisle.serve.live.heavy_queue import Heavy, Overloaded, is_heavy
+from crossaisle.serve.live.limits import QueueLimits
 from crossaisle.serve.live.recommender import LiveRecommender
 from crossaisle.serve.metrics import Metrics
-
-LARGEST = 32
-"""Queries scored at once."""
-WAITING = 2048
-"""Queries that may wait; more are refused with 503."""
 
 
 class Batcher:
     """Asks the current shop; scoring runs in one thread beside the event loop, heavy questions in another."""
 
-    def __init__(self, shop: Callable[[], LiveRecommender], metrics: Metrics, heavy: Heavy) -> None:
-        self._shop, self._metrics, self._heavy = shop, metrics, heavy
+    def __init__(
+        self,
+        shop: Callable[[], LiveRecommender],
+        metrics: Metrics,
+        heavy: Heavy,
+        limits: QueueLimits = QueueLimits(),
+    ) -> None:
+        self._shop, self._metrics, self._heavy, self._limits = shop, metrics, heavy, limits
         self._waiting: list[tuple[Query, asyncio.Future[RecommendationList]]] = []
         self._busy = False
         self._thread = ThreadPoolExecutor(1, "scoring")
@@ -34,12 +36,12 @@ class Batcher:
 
         `client`: who asks, for the limit of heavy questions.
         """
-        if is_heavy(query):
+        if is_heavy(query, self._limits):
             return await self._heavy.run(client, self._alone, query)
         answer = self._shop().from_cache(query)
         if not isinstance(answer, ResolvedQuery):
             return answer
-        if len(self._waiting) >= WAITING:
+        if len(self._waiting) >= self._limits.waiting_queries:
             raise Overloaded("too many requests are waiting: try again in a moment")
         future: asyncio.Future[RecommendationList] = asyncio.get_running_loop().create_future()
         self._waiting.append((query, future))
@@ -71,7 +73,8 @@ class Batcher:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._shop().score_many, queries)
 
     def _next(self) -> None:
-        batch, self._waiting = self._waiting[:LARGEST], self._waiting[LARGEST:]
+        n = self._limits.batch_queries
+        batch, self._waiting = self._waiting[:n], self._waiting[n:]
         if not batch:
             self._busy = False
             return

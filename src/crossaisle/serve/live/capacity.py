@@ -9,13 +9,10 @@ from typing import Any
 import orjson
 
 from crossaisle.errors import ConflictError, DataError, shorten
+from crossaisle.serve.live.limits import CapacityLimits
 
 LARGEST_BODY = 64_000
 """Bytes, as JSON, of an item or of the attributes of a person: every answer that shows them carries them."""
-MOST_ITEMS = 1_000_000
-"""Of one shop, besides as many as its model has. Deleted ones count: their ids are kept."""
-MOST_BYTES = 500_000_000
-"""Of what was put in, as JSON; in memory it is several times as much."""
 Bodies = Mapping[str, Mapping[str, Any]]
 
 
@@ -32,7 +29,13 @@ class Room:
         """What they take together."""
         return cls(len(bodies), sum(map(_size, bodies.values())))
 
-    def after(self, before: Bodies, bodies: Bodies, known: int | None) -> Room:
+    def after(
+        self,
+        before: Bodies,
+        bodies: Bodies,
+        known: int | None,
+        limits: CapacityLimits = CapacityLimits(),
+    ) -> Room:
         """What they take once some have changed.
 
         `known`: how many items the model has; None where another process has decided already. Raises
@@ -46,13 +49,14 @@ class Room:
                 rule = f"must not exceed {LARGEST_BODY:,} bytes as JSON (found {now:,})"
                 raise DataError(f"item {shorten(name)}: {rule}")
             items, size = items + (old is None), size + now - then
-        if known is not None and items > self.items and items > MOST_ITEMS + known:
+        if known is not None and items > self.items and items > limits.items + known:
             raise ConflictError(
-                f"this shop is full: at most {MOST_ITEMS:,} items may be put in, deleted ones included"
+                f"this shop is full: at most {limits.items:,} items may be put in, deleted ones included"
             )
-        if known is not None and size > self.size and size > MOST_BYTES:
+        if known is not None and size > self.size and size > limits.json_bytes:
             raise ConflictError(
-                f"this shop is full: what is put in may take {MOST_BYTES:,} bytes; delete items that are gone"
+                f"this shop is full: what is put in may take {limits.json_bytes:,} bytes; "
+                "delete items that are gone"
             )
         return Room(items, size)
 

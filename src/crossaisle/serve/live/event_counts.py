@@ -16,10 +16,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-PAUSE = 1.0
-"""Seconds between two looks at new events: what is counted in between shows then."""
-MOST_WAITING = 8192
-"""Where more events wait to be counted, and nobody looks, they are counted all the same."""
+from crossaisle.serve.live.limits import HistoryLimits
+
 SHARE = 16
 """One in so many of those counted must wait for that: each time, all that are counted are copied."""
 ARRIVALS = 1000
@@ -44,7 +42,8 @@ class Pairs(NamedTuple):
 class EventCounts:
     """Kept beside the live histories; one thread adds, any may read."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: HistoryLimits = HistoryLimits()) -> None:
+        self._limits = limits
         self.users: defaultdict[str, int] = defaultdict()
         self.items: defaultdict[str, int] = defaultdict()
         """Ids and their places, in order: who is new gets the next one."""
@@ -67,7 +66,7 @@ class EventCounts:
     @property
     def full(self) -> bool:
         """Whether it is time to count, although nobody looks."""
-        return len(self._waiting) >= max(MOST_WAITING, len(self._keys) // SHARE)
+        return len(self._waiting) >= max(self._limits.waiting_events, len(self._keys) // SHARE)
 
     def add(self, user: str, item: str, day: float) -> None:
         """One event, in the order of arrival."""
@@ -75,7 +74,7 @@ class EventCounts:
 
     def tick(self) -> int:
         """The number of the state that is to be shown; grows where events came, once in a pause."""
-        if self._waiting and time.monotonic() - self._looked >= PAUSE:
+        if self._waiting and time.monotonic() - self._looked >= self._limits.count_seconds:
             self._looked = time.monotonic()
             self.version += 1
         return self.version

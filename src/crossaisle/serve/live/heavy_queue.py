@@ -10,20 +10,9 @@ from typing import Any, TypeVar
 
 from crossaisle.data.query import Query
 from crossaisle.errors import CrossaisleError
+from crossaisle.serve.live.limits import QueueLimits
 
 T = TypeVar("T")
-LONGEST = 100
-"""Places of a list, those passed over among them: what one page holds. Milliseconds more are not plain."""
-DIVERSE = 50
-"""With diversity, where each place looks at all that are left."""
-NAMES = 20
-"""Categories that a question may name: each is looked up, and each quota is kept to place by place."""
-ITEMS = 1000
-"""Item ids that a question may include or exclude, as many as a session may have."""
-WAITING = 64
-"""Heavy questions that wait or are being answered; more are refused with 503. The last one waits seconds."""
-EACH = 8
-"""Of these, so many may be of one key (or address, where there is no key): others get their turn."""
 
 
 class Overloaded(CrossaisleError):
@@ -38,18 +27,20 @@ class TooMany(CrossaisleError):
     status = 429
 
 
-def is_heavy(query: Query) -> bool:
+def is_heavy(query: Query, limits: QueueLimits = QueueLimits()) -> bool:
     """Whether a question takes so long that plain ones must not wait for it."""
     named = len(query.include_categories) + len(query.exclude_categories) + len(query.quotas)
     items = len(query.include_items) + len(query.exclude_items)
-    long = query.depth > (DIVERSE if query.diversity else LONGEST)
-    return query.explain or long or named > NAMES or items > ITEMS
+    places = limits.diverse_places if query.diversity else limits.plain_places
+    long = query.depth > places or named > limits.plain_categories or items > limits.plain_items
+    return query.explain or long
 
 
 class Heavy:
     """Of one service."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: QueueLimits = QueueLimits()) -> None:
+        self._limits = limits
         self._thread = ThreadPoolExecutor(1, "heavy")
         self._of: Counter[str] = Counter()
 
@@ -60,11 +51,11 @@ class Heavy:
 
     async def run(self, client: str, work: Callable[..., T], *arguments: Any) -> T:
         """Does some work in the thread; `Overloaded`, or `TooMany` for the client."""
-        if self._of.total() >= WAITING:
+        if self._of.total() >= self._limits.waiting_heavy:
             raise Overloaded("too many heavy questions are waiting: try again in a moment")
-        if self._of[client] >= EACH:
+        if self._of[client] >= (most := self._limits.heavy_per_client):
             raise TooMany(
-                f"{EACH} heavy questions of yours are waiting (explanations, long lists): "
+                f"{most} heavy questions of yours are waiting (explanations, long lists): "
                 "wait for an answer before you ask the next one"
             )
         self._of[client] += 1

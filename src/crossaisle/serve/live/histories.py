@@ -12,23 +12,19 @@ from typing import NamedTuple
 
 from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.serve.live.event_counts import EventCounts, Gap
+from crossaisle.serve.live.limits import HistoryLimits
 from crossaisle.serve.store.deleted_users import Forgotten
 from crossaisle.serve.store.store import Event
 
 OLD_DAYS = 30.0
 """A silence this long after a model's last event is no time in which anything aged."""
-KEPT = 5000
-"""Live events of a person in memory: what models read. Older ones hardly weigh anything, and an id that many
-people share (guests, a till) or a robot must not make its lists slower for ever."""
-PORTION = 50_000
-"""Events of the store that are taken in at once."""
 
 
 class Own(NamedTuple):
     """A person's live events, oldest first. Never changed, only replaced, so that readers need no lock."""
 
     items: tuple[str, ...] = ()
-    """Of the latest `KEPT` events by their times."""
+    """Of the latest events by their times, as many as `HistoryLimits` allows."""
     days: tuple[float, ...] = ()
     """Days since 1970."""
     version: int = 0
@@ -40,8 +36,8 @@ class Own(NamedTuple):
 _NOTHING = Own()
 
 
-def _with(own: Own, events: Sequence[Event]) -> Own:
-    """A person's events and some more; of equal times in the order of arrival."""
+def _with(own: Own, events: Sequence[Event], kept: int) -> Own:
+    """A user's events and some more, the latest `kept`; of equal times in the order of arrival."""
     first = events[0].time / SECONDS_PER_DAY
     if len(events) == 1 and (not own.days or own.days[-1] <= first):  # as nearly all come
         items, days = (*own.items, sys.intern(events[0].item)), (*own.days, first)
@@ -58,7 +54,7 @@ def _with(own: Own, events: Sequence[Event]) -> Own:
             of_days.append(day)
             at = place
         items, days = (*of_items, *own.items[at:]), (*of_days, *own.days[at:])
-    return Own(items[-KEPT:], days[-KEPT:], own.version + len(events), own.total + len(events))
+    return Own(items[-kept:], days[-kept:], own.version + len(events), own.total + len(events))
 
 
 class LiveHistories:
@@ -67,14 +63,21 @@ class LiveHistories:
     Ids of items are interned: a few popular items make up most of a million events.
     """
 
-    def __init__(self, events: Iterable[Event] = (), forgotten: Forgotten | None = None) -> None:
+    def __init__(
+        self,
+        events: Iterable[Event] = (),
+        forgotten: Forgotten | None = None,
+        *,
+        limits: HistoryLimits = HistoryLimits(),
+    ) -> None:
+        self._limits = limits
         self._own: dict[str, Own] = {}
-        self.trends = EventCounts()
+        self.trends = EventCounts(limits)
         self._gaps: dict[float, tuple[float, float]] = {}
         self.forgotten = Forgotten() if forgotten is None else forgotten
         """People whose history in the model must not be used."""
         left = iter(events)
-        while portion := list(islice(left, PORTION)):
+        while portion := list(islice(left, limits.batch_events)):
             self.add(portion)
             if self.trends.full:
                 self.trends.pairs()
@@ -94,7 +97,7 @@ class LiveHistories:
                 self._gaps[end] = (max(last, day), first) if old else (last, min(first, day))
             own.setdefault(event.user, []).append(event)
         for user, new in own.items():
-            self._own[user] = _with(self._own.get(user, _NOTHING), new)
+            self._own[user] = _with(self._own.get(user, _NOTHING), new, self._limits.user_events)
 
     def of(self, user: str) -> Own:
         """A person's live events."""

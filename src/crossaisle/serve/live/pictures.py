@@ -19,6 +19,7 @@ import numpy as np
 from crossaisle.errors import ConflictError, CrossaisleError, DataError, FetchError, shorten
 from crossaisle.models.scorers.picture_similarity import PictureSimilarity
 from crossaisle.recommend.recommender import Recommender
+from crossaisle.serve.live.limits import PictureLimits
 from crossaisle.serve.store.store import Busy, Picture
 
 if TYPE_CHECKING:
@@ -29,16 +30,6 @@ T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
 LARGEST = 8_000_000
 """Bytes of a picture."""
-PIXELS = 16_000_000
-"""Unpacked, these are 64 MB, four times over while they are made ready."""
-AT_ONCE = 8
-"""Pictures that are fetched at the same time."""
-WAITING = 256
-"""Pictures that may wait to be fetched or looked at; more are refused."""
-PATIENCE = 30.0
-"""Seconds until a picture that waits is given up, so that a picture server that hangs holds nobody up."""
-MOST = 100
-"""Pictures that one request may have fetched."""
 TYPES = ("image/jpeg", "image/png", "image/webp")
 BLIND = "the served model looks at no pictures: fit one whose items have pictures (docs/images.md)"
 Body = Mapping[str, Any]
@@ -64,14 +55,14 @@ def _naming(item: str, bodies: Mapping[str, Body]) -> Iterator[None]:
 class Pictures:
     """How one shop comes by pictures and what they show."""
 
-    def __init__(self, hosts: Sequence[str] = ()) -> None:
+    def __init__(self, hosts: Sequence[str] = (), limits: PictureLimits = PictureLimits()) -> None:
         """`hosts`: where pictures may be fetched from; `ConfigError` for what is no host."""
-        self._named = tuple(hosts)
+        self._named, self._limits = tuple(hosts), limits
         if hosts:
             _ = self.hosts
-        self._fetching = ThreadPoolExecutor(AT_ONCE, "fetching")
+        self._fetching = ThreadPoolExecutor(limits.fetched_at_once, "fetching")
         self._looking = ThreadPoolExecutor(1, "looking")
-        self._room = threading.BoundedSemaphore(WAITING)
+        self._room = threading.BoundedSemaphore(limits.waiting)
         self._encoders: dict[str, ImageEncoder] = {}
 
     @cached_property
@@ -102,9 +93,9 @@ class Pictures:
                 wanted[item] = address
         if eye is None or not wanted:
             return found
-        if len(wanted) > MOST:
+        if len(wanted) > (most := self._limits.per_request):
             raise DataError(
-                f"one request may have at most {MOST} new pictures fetched (found {len(wanted):,}): "
+                f"one request may have at most {most} new pictures fetched (found {len(wanted):,}): "
                 "send several requests"
             )
         await self._run(self._looking, self.ready, eye)
@@ -140,7 +131,7 @@ class Pictures:
         future = pool.submit(work, *arguments)
         future.add_done_callback(lambda _: self._room.release())
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(self._limits.wait_seconds):
                 return await asyncio.wrap_future(future)
         except TimeoutError:
             raise Busy("pictures take too long to be fetched: try again in a moment") from None
@@ -173,7 +164,7 @@ class Pictures:
         if len(content) > LARGEST:
             raise DataError(f"{where} is larger than {LARGEST // 1_000_000} MB")
         try:
-            image = read_picture(content, pixels=PIXELS)
+            image = read_picture(content, pixels=self._limits.pixels)
         except DataError as error:
             raise DataError(f"{where}: {error}") from None
         (vector,) = unit_rows(self.ready(eye).frames([image])).astype(np.float16)

@@ -10,20 +10,16 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from crossaisle.serve.live.heavy_queue import Overloaded
+from crossaisle.serve.live.limits import QueueLimits
 
 T = TypeVar("T")
-QUICK = 0.1
-"""Seconds: what takes less is worked out anew for each question."""
-SHARE = 10.0
-"""What takes longer is answered again for so many times as long: at most a tenth of the time goes to it."""
-WAITING = 64
-"""Different tallies that wait; more are refused with 503."""
 
 
 class Tallies:
     """Of one service. One that is made answers everybody who asks for the same until it is ready."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: QueueLimits = QueueLimits()) -> None:
+        self._limits = limits
         self._thread = ThreadPoolExecutor(1, "tallies")
         self._making: dict[Hashable, asyncio.Task[Any]] = {}
         self._made: dict[Hashable, tuple[float, Any]] = {}
@@ -39,7 +35,7 @@ class Tallies:
         if what in self._made:
             return self._made[what][1]
         if what not in self._making:
-            if len(self._making) >= WAITING:
+            if len(self._making) >= self._limits.waiting_tallies:
                 raise Overloaded("too many tallies are waiting: try again in a moment")
             self._making[what] = asyncio.ensure_future(self._make(what, work))
         # Not cancelled with whoever asked first: others wait for it, too.
@@ -60,8 +56,8 @@ class Tallies:
             seconds, found = await asyncio.get_running_loop().run_in_executor(self._thread, timed)
         finally:
             del self._making[what]
-        if seconds > QUICK:
-            self._made[what] = time.monotonic() + SHARE * seconds, found
+        if seconds > self._limits.quick_tally_seconds:
+            self._made[what] = time.monotonic() + self._limits.tally_reuse * seconds, found
         return found
 
     def close(self) -> None:

@@ -13,12 +13,6 @@ from crossaisle.serve.live.catalogue.overlay import grow
 from crossaisle.serve.live.recommender import LiveRecommender
 
 _LOG = logging.getLogger(__name__)
-AGAIN = 2048
-"""Questions of late that a new model answers before it serves."""
-PEOPLE = 2048
-"""People whose lists are made after a start, those with the newest events first."""
-CALM = 0.05
-"""Seconds without a question before such a list is made: who clicks gets the next list without waiting."""
 _TOGETHER = 16
 
 
@@ -45,7 +39,7 @@ def warm(shop: LiveRecommender, asked: Sequence[Query] = ()) -> None:
             CrossaisleError
         ) as error:  # such as weights that are not on the machine: known items do without
             _LOG.warning("new items cannot be placed: %s", error)
-    for start in range(0, min(len(asked), AGAIN), _TOGETHER):
+    for start in range(0, min(len(asked), shop.limits.replayed_queries), _TOGETHER):
         shop.score_many(asked[start : start + _TOGETHER])  # an item that the new model lacks is no fault
 
 
@@ -55,6 +49,6 @@ def ahead(shop: LiveRecommender) -> Iterator[Query]:
     if dataset.users_are_baskets or not dataset.n_users:
         return
     newest = np.nan_to_num(dataset.histories().now, nan=-np.inf)
-    order = np.argsort(-newest, kind="stable")[:PEOPLE]
+    order = np.argsort(-newest, kind="stable")[: shop.limits.prepared_users]
     for user in dataset.user_ids.ids(order):
         yield Query(user=user)
