@@ -77,9 +77,17 @@ class ListBuilder:
         return allowed
 
     def finish(
-        self, query: Query, request: ResolvedQuery, scores: Floats, allowed: Mask | None = None
+        self,
+        query: Query,
+        request: ResolvedQuery,
+        scores: Floats,
+        allowed: Mask | None = None,
+        tiers: npt.NDArray[np.int8] | None = None,
     ) -> RecommendationList:
-        """The list from float32 (n_items,) scores. `allowed`: the `candidates`, where they are known."""
+        """The list from float32 (n_items,) scores. `allowed`: the `candidates`, where they are known.
+
+        `tiers` int8 (n_items,): all items of a lower tier come before those of a higher one.
+        """
         notices = list(request.notices)
         if allowed is None:
             allowed = self.candidates(query, request)
@@ -92,7 +100,8 @@ class ListBuilder:
             notices.append("no model can score these candidates: ranked by popularity")
 
         share = self.cross_share(query, request)
-        rows = self.ranked(scored, scores[scored], max(self.limits.prefix, 3 * query.depth))
+        limit = max(self.limits.prefix, 3 * query.depth)
+        rows = self.ranked(scored, scores[scored], limit, None if tiers is None else tiers[scored])
         chosen, exact = self.arrange(query, share, rows, scores[rows])
         if not exact and len(rows) < len(scored):
             rows = self.ranked(scored, scores[scored], len(scored))
@@ -110,11 +119,21 @@ class ListBuilder:
             share = auto_share(codes, at_home) if auto else float(query.cross_share)
         return CrossShare(home, share)
 
-    def ranked(self, rows: npt.NDArray[np.integer], scores: Floats, limit: int) -> Rows:
+    def ranked(
+        self,
+        rows: npt.NDArray[np.integer],
+        scores: Floats,
+        limit: int,
+        tiers: npt.NDArray[np.int8] | None = None,
+    ) -> Rows:
         """int32: the best `limit` of some item rows by their scores, and all that score like the last one.
 
-        Equal scores: the popular item first, then the order of the catalogue.
+        Equal scores: the popular item first, then the order of the catalogue. `tiers` (n,): all of a lower
+        tier come first, and no limit holds.
         """
+        if tiers is not None:
+            order = np.lexsort((rows, -self.view.popularity[rows], -scores, tiers))
+            return rows[order].astype(np.int32)
         if len(rows) > limit:
             good = scores >= np.partition(scores, -limit)[-limit]
             rows, scores = rows[good], scores[good]

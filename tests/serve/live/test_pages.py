@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from crossaisle.data.query import Query
+from crossaisle.data.query import Placement, Query
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.live.histories import LiveHistories
 from crossaisle.serve.live.limits import LiveLimits
 from crossaisle.serve.live.recommender import LiveRecommender
+from tests.recommend.test_recommender import FITTED
 
 CONTROLS: list[dict[str, Any]] = [
     {},
@@ -49,3 +52,48 @@ def test_pages_are_those_of_the_recommender(
             kept = shop.from_cache(asked)
             answer = shop.recommend(asked) if not hasattr(kept, "items") else kept
             assert answer.ids == base.recommend(asked).ids, offset
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.sampled_from(["for_you", "discover", "trending", "similar"]),
+    st.sampled_from(["u0", "u1", "stranger"]),
+    st.integers(1, 6),
+    st.none() | st.floats(0, 1),
+    st.sampled_from([None, 0.5]),
+    st.none() | st.integers(1, 3),
+    st.integers(1, 4),
+    st.sampled_from([0, 4, 1000]),
+    st.sampled_from([1, 6, 1000]),
+)
+def test_pages_of_a_large_shop_hold_no_item_twice(
+    placement: Placement,
+    user: str,
+    n: int,
+    share: float | None,
+    diversity: float | None,
+    quota: int | None,
+    retrieved: int,
+    narrow: int,
+    kept: int,
+) -> None:
+    limits = LiveLimits(large_items=5, retrieved_items=retrieved, narrow_items=narrow, ranking_items=kept)
+    shop = LiveRecommender(FITTED, LiveHistories(), limits=limits)
+    view = ("bread1",) if placement == "similar" else ()
+    query = Query(
+        placement=placement,
+        user=user,
+        items=view,
+        n=n,
+        cross_share=share,
+        diversity=diversity,
+        quota=quota,
+    )
+    ids: list[str] = []
+    while page := shop.recommend(replace(query, offset=len(ids))).ids:
+        ids += page
+        if len(page) < n:
+            break
+    assert len(set(ids)) == len(ids)
+    assert shop.recommend(replace(query, n=40, page=n)).ids == ids
+    assert len(ids) == len(FITTED.recommend(replace(query, n=40)))

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import replace
 
+import numpy as np
+import numpy.typing as npt
+
+from crossaisle.data.history import Floats
 from crossaisle.data.query import Query
 from crossaisle.data.vocabulary import Rows
 from crossaisle.recommend.list_builder import ListBuilder
@@ -28,21 +32,36 @@ def least(query: Query, *, large: bool) -> int:
     return FEW * query.depth if large else 1
 
 
+Tiers = npt.NDArray[np.int8]
+
+
 def widened(
-    lists: ListBuilder, query: Query, request: ResolvedQuery, best: Best, allowed: Mask, limits: LiveLimits
-) -> Best:
+    lists: ListBuilder,
+    query: Query,
+    request: ResolvedQuery,
+    best: Best,
+    allowed: Mask,
+    *,
+    enough: bool,
+    limits: LiveLimits,
+) -> tuple[Rows, Floats, Tiers]:
     """Item rows and their scores, from which the list is nearly as it would be from all of them.
 
     `best`: the best items as they were retrieved without filters. `allowed` bool (n_items,). As long as
     items without a score so far could be in the list, each part retrieves its best among these.
+    `enough`: whether the first page is made of `best` alone.
+
+    Also int8 (n,): in which tier an item is. What is retrieved for later pages only comes after all that the
+    first page is made from, whatever its score: a page must not depend on how many follow it.
     """
-    ranker = lists.ranker
+    ranker, first = lists.ranker, replace(query, n=query.page_length, offset=0)
     rows, scores = best
     fits = allowed[rows] & ~np.isnan(scores)
     rows, scores = rows[fits], scores[fits]
+    tiers = np.zeros(len(rows), np.int8)
     unscored = allowed.copy()
     unscored[rows] = False
-    wanted = unscored
+    wanted, tier = unscored, int(enough)
     for _ in range(ROUNDS):
         left = np.flatnonzero(wanted).astype(np.int32)
         if not len(left):
@@ -53,17 +72,28 @@ def widened(
             more = ranker.best_batch(request.context, request.weights, wanted)[0]
         known = ~np.isnan(more[1])
         rows, scores = np.concatenate([rows, more[0][known]]), np.concatenate([scores, more[1][known]])
+        tiers = np.concatenate([tiers, np.full(int(known.sum()), tier, np.int8)])
         # Where no part retrieves anything more, nothing more has a score.
         unscored[more[0] if known.any() else left] = False
-        wanted = _missing(lists, query, request, (rows, scores), unscored)
-    return rows, scores
+        wanted = _missing(lists, query if tier else first, request, (rows, scores, tiers), unscored)
+        if tier:
+            tier += 1
+        elif query.depth > first.n and not wanted.any():
+            wanted, tier = _missing(lists, query, request, (rows, scores, tiers), unscored), 1
+    return rows, scores, tiers
 
 
-def _missing(lists: ListBuilder, query: Query, request: ResolvedQuery, best: Best, unscored: Mask) -> Mask:
+def _missing(
+    lists: ListBuilder,
+    query: Query,
+    request: ResolvedQuery,
+    scored: tuple[Rows, Floats, Tiers],
+    unscored: Mask,
+) -> Mask:
     """bool (n_items,): which of the items without a score so far could be in the list."""
-    rows, scores = best
+    rows, scores, tiers = scored
     share = lists.cross_share(query, request)
-    ranked = lists.ranked(rows, scores, len(rows))
+    ranked = lists.ranked(rows, scores, len(rows), tiers)
     if query.diversity and len(ranked) < least(query, large=True):
         return unscored
     hard, soft = lists.caps(query, share, ranked)

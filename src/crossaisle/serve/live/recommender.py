@@ -199,18 +199,27 @@ class LiveRecommender:
         return out
 
     def _list(self, query: Query, request: ResolvedQuery, best: Best, version: Version) -> RecommendationList:
+        enough = False
         if self.large or self.cache.takes(query, request):
             ranking = self._ranking(query, best, version)
             self.cache.put(ranking, request)
             answer = self._from_ranking(query, request, ranking)
             if answer is not None:
                 return answer
+            if self.large and query.depth > query.page_length:
+                first = replace(query, n=query.page_length, offset=0, explain=False)
+                enough = self._from_ranking(first, request, ranking) is not None
         allowed = self.lists.candidates(query, request)
+        scores, tiers = np.full(self.dataset.n_items, np.nan, np.float32), None
         if self.large:
-            best = widened(self.lists, query, request, best, allowed, self.limits)
-        scores = np.full(self.dataset.n_items, np.nan, np.float32)
-        scores[best[0]] = best[1]
-        return self.lists.finish(query, request, scores, allowed)
+            rows, found, of_rows = widened(
+                self.lists, query, request, best, allowed, enough=enough, limits=self.limits
+            )
+            scores[rows], tiers = found, np.zeros(self.dataset.n_items, np.int8)
+            tiers[rows] = of_rows
+        else:
+            scores[best[0]] = best[1]
+        return self.lists.finish(query, request, scores, allowed, tiers)
 
     def _ranking(self, query: Query, best: Best, version: Version) -> Ranking:
         rows, scores = best
