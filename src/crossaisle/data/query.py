@@ -73,26 +73,27 @@ class Query:
     def __post_init__(self) -> None:
         if self.placement not in PLACEMENTS:
             raise ConfigError(f"unknown placement {self.placement!r}{nearest(self.placement, PLACEMENTS)}")
-        if self.n < 1:
-            raise ConfigError(f"n must be at least 1 (found {self.n})")
-        if self.offset < 0:
-            raise ConfigError(f"offset must be at least 0 (found {self.offset})")
-        if self.page is not None and self.page < 1:
-            raise ConfigError(f"page must be at least 1 (found {self.page})")
+        for name, least in (("n", 1), ("offset", 0), ("page", 1), ("quota", 1)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise ConfigError(f"{name} must be at least {least} (found {value})")
+        self._check_share_and_diversity()
+        self._check_prices()
+        if self.placement in ("goes_with", "similar") and not self.items:
+            raise ConfigError(f"placement {self.placement!r} needs at least one item in view")
+
+    def _check_share_and_diversity(self) -> None:
         share = self.cross_share
         if isinstance(share, str) and share != "auto":
             raise ConfigError(f"cross_share must be a number from 0 to 1, or 'auto' (found {share!r})")
-        if isinstance(share, int | float) and not 0.0 <= share <= 1.0:
-            raise ConfigError(f"cross_share must lie between 0 and 1 (found {share})")
-        if self.diversity is not None and not 0.0 <= self.diversity <= 1.0:
-            raise ConfigError(f"diversity must lie between 0 and 1 (found {self.diversity})")
-        if self.quota is not None and self.quota < 1:
-            raise ConfigError(f"quota must be at least 1 (found {self.quota})")
+        for name, value in (("cross_share", share), ("diversity", self.diversity)):
+            if isinstance(value, int | float) and not 0.0 <= value <= 1.0:
+                raise ConfigError(f"{name} must lie between 0 and 1 (found {value})")
+
+    def _check_prices(self) -> None:
         low, high = self.min_price, self.max_price
         for name, price in (("min_price", low), ("max_price", high)):
             if price is not None and isnan(price):
                 raise ConfigError(f"{name} must be a number (found {price})")
         if low is not None and high is not None and low > high:
             raise ConfigError(f"min_price must not exceed max_price (found {low} > {high})")
-        if self.placement in ("goes_with", "similar") and not self.items:
-            raise ConfigError(f"placement {self.placement!r} needs at least one item in view")

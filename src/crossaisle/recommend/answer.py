@@ -14,7 +14,7 @@ from crossaisle.recommend.explain import Explanation
 
 @dataclass(frozen=True)
 class Recommendation:
-    """One place of a list."""
+    """One item of a list."""
 
     rank: int
     """1 = first of the whole list."""
@@ -57,7 +57,7 @@ class RecommendationList:
 
     @property
     def notice(self) -> str:
-        """All notices in one line, "" when there is nothing to say."""
+        """All notices in one line, "" without any."""
         return "; ".join(self.notices)
 
     def to_dict(self) -> dict[str, Any]:

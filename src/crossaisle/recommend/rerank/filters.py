@@ -1,4 +1,4 @@
-"""Who may be recommended at all: boolean masks over the catalogue, combined with `&`."""
+"""Which items may be recommended at all: boolean masks over the catalogue, combined with `&`."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class Room:
         self.left = [cap.limits.copy() for cap in caps]
 
     def take(self, candidate: int) -> list[npt.NDArray[np.bool_]]:
-        """Books a candidate. For each cap that this fills, bool (n,): whom it keeps out from now on."""
+        """Counts a candidate. For each cap that this fills, bool (n,): whom it excludes from now on."""
         full = []
         for cap, left in zip(self.caps, self.left, strict=True):
             code = cap.codes[candidate]
@@ -107,18 +107,18 @@ def select_exactly(n: int, k: int, hard: Sequence[Cap], soft: Sequence[Cap] = ()
 def fill(chosen: list[int], n: int, k: int, caps: Sequence[Cap]) -> list[int]:
     """Adds the best of `n` candidates that fit to those chosen, up to `k`."""
     room = Room(caps)
-    for place in chosen:
-        room.take(place)
+    for at in chosen:
+        room.take(at)
     out = list(chosen)
     fits = room.open() if caps else np.ones(n, bool)
     fits[out] = False
-    place = 0
-    while len(out) < k and place < n:
-        place += int(fits[place:].argmax())  # the next one that fits: those passed over never will again
-        if not fits[place]:
+    at = 0
+    while len(out) < k and at < n:
+        at += int(fits[at:].argmax())  # the next one that fits: those skipped never will
+        if not fits[at]:
             break
-        out.append(place)
-        fits[place] = False
-        for full in room.take(place):
+        out.append(at)
+        fits[at] = False
+        for full in room.take(at):
             fits &= ~full
     return out

@@ -1,4 +1,4 @@
-"""`Batcher`: requests that come while others are being scored are scored together next."""
+"""`Batcher`: queries that arrive while others are being scored are scored together next."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from crossaisle.serve.metrics import Metrics
 
 
 class Batcher:
-    """Asks the current shop; scoring runs in one thread beside the event loop, heavy questions in another."""
+    """Scores for the current shop in one thread beside the event loop, heavy queries in another."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class Batcher:
     async def ask(self, query: Query, client: str = "") -> RecommendationList:
         """The list for a query; raises what `Recommender.recommend` raises, `Overloaded` and `TooMany`.
 
-        `client`: who asks, for the limit of heavy questions.
+        `client`: the key or address that asks, for the limit of heavy queries.
         """
         if is_heavy(query, self._limits):
             return await self._heavy.run(client, self._alone, query)
@@ -47,7 +47,7 @@ class Batcher:
         self._waiting.append((query, future))
         if not self._busy:
             self._busy = True
-            # Others that arrived in the same turn of the loop come along.
+            # Queries that arrive in the same turn of the loop join the batch.
             asyncio.get_running_loop().call_soon(self._next)
         return await future
 
@@ -60,16 +60,16 @@ class Batcher:
     async def explain(
         self, query: Query, items: Sequence[Recommendation], served: Placement, client: str = ""
     ) -> list[Recommendation]:
-        """Places of a list for a query, explained."""
+        """Items of a list for a query, explained."""
         return await self._heavy.run(client, self._shop().explained, query, items, served)
 
     @property
     def calm(self) -> float:
-        """Seconds since the last request of any kind; 0 while somebody waits for a list."""
+        """Seconds since the last request of any kind; 0 while a query is waiting."""
         return 0.0 if self._busy or self._heavy.busy else time.monotonic() - self._metrics.answered
 
     async def prepare(self, queries: Sequence[Query]) -> None:
-        """Scores queries whose answers nobody waits for, to be kept."""
+        """Scores queries that nobody is waiting for, so that their rankings are kept."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self._shop().score_many, queries)
 
     def _next(self) -> None:
@@ -92,7 +92,7 @@ class Batcher:
         answers = [problem] * len(futures) if problem else done.result()
         for future, answer in zip(futures, answers, strict=True):
             if future.done():
-                continue  # whoever asked has gone
+                continue  # the client has gone
             if isinstance(answer, BaseException):
                 future.set_exception(answer)
             elif answer is not None:
@@ -100,9 +100,9 @@ class Batcher:
         self._next()
 
     def end(self) -> None:
-        """Lets the thread end once what is under way is done; the batcher must not be asked again."""
+        """Ends the thread after the current batch, without waiting; no query may follow."""
         self._thread.shutdown(wait=False)
 
     def close(self) -> None:
-        """Ends the thread."""
+        """Waits for what is queued and ends the thread."""
         self._thread.shutdown(wait=True)

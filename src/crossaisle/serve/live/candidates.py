@@ -18,6 +18,7 @@ from crossaisle.recommend.rerank.filters import Mask
 from crossaisle.recommend.rerank.quota import Room, fill
 from crossaisle.serve.live.limits import LiveLimits
 
+Tiers = npt.NDArray[np.int8]
 ROUNDS = 20
 """Each one fills a quota or the share, or finds all there is."""
 FEW = 10
@@ -30,9 +31,6 @@ def least(query: Query, *, large: bool) -> int:
         last_page = (query.depth - 1) // query.page_length * query.page_length
         return last_page + max(POOL, 3 * query.page_length)
     return FEW * query.depth if large else 1
-
-
-Tiers = npt.NDArray[np.int8]
 
 
 def widened(

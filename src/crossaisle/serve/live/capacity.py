@@ -1,4 +1,4 @@
-"""`Room`: how much a shop has put in, and that it stays within what one process can hold."""
+"""`Room`: how much has been put into a shop, and that it stays within what one process can hold."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from crossaisle.errors import ConflictError, DataError, shorten
 from crossaisle.serve.live.limits import CapacityLimits
 
 LARGEST_BODY = 64_000
-"""Bytes, as JSON, of an item or of the attributes of a person: every answer that shows them carries them."""
+"""Bytes, as JSON, of an item or of a user's attributes: each answer that shows them carries them."""
 Bodies = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
 class Room:
-    """What the items take that were put in or changed."""
+    """What new and changed items take up."""
 
     items: int
     size: int
@@ -26,7 +26,7 @@ class Room:
 
     @classmethod
     def of(cls, bodies: Bodies) -> Room:
-        """What they take together."""
+        """What they take up together."""
         return cls(len(bodies), sum(map(_size, bodies.values())))
 
     def after(
@@ -36,7 +36,7 @@ class Room:
         known: int | None,
         limits: CapacityLimits = CapacityLimits(),
     ) -> Room:
-        """What they take once some have changed.
+        """What they take up once some have changed.
 
         `known`: how many items the model has; None where another process has decided already. Raises
         `ConflictError` where there is no room, and `DataError` for an item that grows too large bit by bit.

@@ -1,4 +1,4 @@
-"""`Heavy`: what takes long has a queue and a thread of its own, so that plain lists pass it."""
+"""`Heavy`: slow queries have a queue and a thread of their own, so that plain lists overtake them."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ T = TypeVar("T")
 
 
 class Overloaded(CrossaisleError):
-    """More questions are waiting than can be answered in time."""
+    """More queries are waiting than can be answered in time."""
 
     status = 503
 
 
 class TooMany(CrossaisleError):
-    """One client has too many heavy questions waiting."""
+    """One client has too many heavy queries waiting."""
 
     status = 429
 
 
 def is_heavy(query: Query, limits: QueueLimits = QueueLimits()) -> bool:
-    """Whether a question takes so long that plain ones must not wait for it."""
+    """Whether a query takes so long that plain ones must not wait for it."""
     named = len(query.include_categories) + len(query.exclude_categories) + len(query.quotas)
     items = len(query.include_items) + len(query.exclude_items)
     places = limits.diverse_places if query.diversity else limits.plain_places
@@ -37,7 +37,7 @@ def is_heavy(query: Query, limits: QueueLimits = QueueLimits()) -> bool:
 
 
 class Heavy:
-    """Of one service."""
+    """The heavy queries of one shop: one at a time, a limited number waiting."""
 
     def __init__(self, limits: QueueLimits = QueueLimits()) -> None:
         self._limits = limits
@@ -46,11 +46,11 @@ class Heavy:
 
     @property
     def busy(self) -> bool:
-        """Whether anybody waits."""
+        """Whether any query waits or is being answered."""
         return bool(self._of)
 
     async def run(self, client: str, work: Callable[..., T], *arguments: Any) -> T:
-        """Does some work in the thread; `Overloaded`, or `TooMany` for the client."""
+        """Runs `work` in the thread. Raises `Overloaded`, or `TooMany` for the client."""
         if self._of.total() >= self._limits.waiting_heavy:
             raise Overloaded("too many heavy questions are waiting: try again in a moment")
         if self._of[client] >= (most := self._limits.heavy_per_client):
@@ -67,5 +67,5 @@ class Heavy:
                 del self._of[client]
 
     def close(self) -> None:
-        """Ends the thread."""
+        """Waits for what is queued and ends the thread."""
         self._thread.shutdown(wait=True)

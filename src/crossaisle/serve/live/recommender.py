@@ -27,7 +27,7 @@ from crossaisle.serve.live.candidates import least, widened
 from crossaisle.serve.live.catalogue.overlay import CatalogueOverlay, grow
 from crossaisle.serve.live.histories import LiveHistories
 from crossaisle.serve.live.limits import LiveLimits
-from crossaisle.serve.live.pictures import eyes
+from crossaisle.serve.live.pictures import picture_model
 from crossaisle.serve.live.ranker import LiveRanker
 from crossaisle.serve.live.ranking_cache import Ranking, RankingCache, Version
 from crossaisle.serve.live.trending import Trending
@@ -112,12 +112,12 @@ class LiveRecommender:
     # Items
 
     def notices_of(self, row: int) -> list[str]:
-        """What to know about an item that was put in."""
+        """Notices about an item that was put in or changed."""
         item = self.dataset.item_ids.id(row)
         new = row >= self.grown.n_old
         has_picture = item in self.pictures or (new and bool(self.dataset.items["image"][row]))
         notices = []
-        if has_picture and eyes(self.base) is None:
+        if has_picture and picture_model(self.base) is None:
             notices.append("the served model looks at no pictures")
         elif has_picture and not new:
             notices.append("an item of the model: its new picture counts when the model is fitted again")
@@ -212,11 +212,13 @@ class LiveRecommender:
         allowed = self.lists.candidates(query, request)
         scores, tiers = np.full(self.dataset.n_items, np.nan, np.float32), None
         if self.large:
-            rows, found, of_rows = widened(
+            rows, values, of_rows = widened(
                 self.lists, query, request, best, allowed, enough=enough, limits=self.limits
             )
-            scores[rows], tiers = found, np.zeros(self.dataset.n_items, np.int8)
-            tiers[rows] = of_rows
+            scores[rows] = values
+            if of_rows.any():
+                tiers = np.zeros(self.dataset.n_items, np.int8)
+                tiers[rows] = of_rows
         else:
             scores[best[0]] = best[1]
         return self.lists.finish(query, request, scores, allowed, tiers)
@@ -287,11 +289,11 @@ def _contributions_of(model: ModelRanker, overlay: CatalogueOverlay) -> Contribu
         if stand_in is None:
             return None
         dataset, parts = overlay.dataset, model.parts(served.weights)
-        found = explain(dataset, parts, overlay.in_old_rows(context), stand_in, served.placement)
+        explanation = explain(dataset, parts, overlay.in_old_rows(context), stand_in, served.placement)
         if stand_in == row:
-            return found
-        text = f"New, and like {item_name(dataset, stand_in)}. {found.text}"
-        return replace(found, item_id=dataset.item_ids.id(row), text=text)
+            return explanation
+        text = f"New, and like {item_name(dataset, stand_in)}. {explanation.text}"
+        return replace(explanation, item_id=dataset.item_ids.id(row), text=text)
 
     return contributions
 

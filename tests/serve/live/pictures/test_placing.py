@@ -117,7 +117,7 @@ def test_a_restart_gives_the_same_answers_and_looks_at_nothing_again(
 
     talk(seeing, conversation)
     seeing.close()
-    monkeypatch.setattr(pictures.Pictures, "look", None)
+    monkeypatch.setattr(pictures.Pictures, "encode", None)
     again = ShopService.open(models / "seeing", seeing.store.path, models)
     # Read together in place of one by one, which rounds otherwise.
     for before, after in (
