@@ -27,6 +27,8 @@ class CatalogueView:
     """bool (n_items,): False for items taken out of the shop."""
     popularity: Floats
     """float (n_items,): decides between equal scores; -1 where unknown."""
+    codes: Rows
+    """int32 (n_items,): category at the shop's level, -1 unknown."""
 
     @classmethod
     def of(cls, dataset: Dataset, popularity: Floats) -> CatalogueView:
@@ -37,12 +39,8 @@ class CatalogueView:
             in_stock=dataset.items["in_stock"].fill_null(True).to_numpy().astype(bool),
             listed=np.ones(dataset.n_items, bool),
             popularity=popularity,
+            codes=dataset.taxonomy.codes(),
         )
-
-    @cached_property
-    def codes(self) -> Rows:
-        """int32 (n_items,): category at the shop's level, -1 unknown."""
-        return self.dataset.taxonomy.codes()
 
     @cached_property
     def titles(self) -> pl.Series:

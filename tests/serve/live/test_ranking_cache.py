@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from crossaisle.data.query import Query
+from crossaisle.recommend.recommender import Recommender
 from crossaisle.recommend.request import ResolvedQuery
 from crossaisle.serve.live.limits import LiveLimits
 from crossaisle.serve.live.recommender import LiveRecommender
@@ -94,3 +95,9 @@ def test_who_is_new_sees_what_is_kept_for_everybody(service: ShopService) -> Non
     assert isinstance(
         shop.from_cache(Query(user="second")), ResolvedQuery
     )  # something else may be popular now
+
+
+def test_a_live_shop_cannot_be_saved() -> None:
+    """Its catalogue has items that the models have no weights for."""
+    assert not hasattr(LiveRecommender, "save")
+    assert not issubclass(LiveRecommender, Recommender)

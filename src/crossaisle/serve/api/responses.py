@@ -31,7 +31,7 @@ def answered(kind: Any, example: Any = None, *, status: int = 200, what: str = "
 def of_list(answer: RecommendationList, offset: int = 0, within: InExperiment | None = None) -> Response:
     """A list from `offset` on."""
     items = []
-    for r in (r for r in answer.items if r.rank > offset):
+    for r in [r for r in answer.items if r.rank > offset]:
         one: dict[str, Any] = {
             "rank": r.rank,
             "item_id": r.item_id,

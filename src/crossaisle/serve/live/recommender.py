@@ -265,6 +265,7 @@ def _view_of(base: Recommender, overlay: CatalogueOverlay) -> CatalogueView:
         in_stock=overlay.in_stock,
         listed=overlay.listed,
         popularity=np.concatenate([popularity, new]),
+        codes=overlay.dataset.taxonomy.codes(),
     )
 
 
