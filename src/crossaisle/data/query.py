@@ -111,11 +111,18 @@ class Query:
     ] = None
     """Maximal marginal relevance over item texts. None: 0, or the value set by an experiment's arm."""
     explain: Annotated[bool, Control("Say why each item is in the list.")] = False
+    page: int | None = None
+    """Length of the pages that the list is made in; None: `n`. For those who ask for several at once."""
 
     @property
     def depth(self) -> int:
         """Number of places ranked: those skipped and those returned."""
         return self.n + self.offset
+
+    @property
+    def page_length(self) -> int:
+        """How many places are arranged at once, from what the places before them left."""
+        return self.n if self.page is None else self.page
 
     def __post_init__(self) -> None:
         if self.placement not in PLACEMENTS:
@@ -126,6 +133,8 @@ class Query:
             )
         for name, control in _BOUNDED.items():
             control.check(name, getattr(self, name))
+        if self.page is not None and self.page < 1:
+            raise ConfigError(f"page must be at least 1 (found {self.page})")
         low, high = self.min_price, self.max_price
         if low is not None and high is not None and low > high:
             raise ConfigError(f"min_price must not exceed max_price (found {low} > {high})")

@@ -22,6 +22,7 @@ from crossaisle.serve.experiments.design import Experiment
 from crossaisle.serve.experiments.running import Experiments
 from crossaisle.serve.live.capacity import Room
 from crossaisle.serve.live.histories import LiveHistories
+from crossaisle.serve.live.limits import LiveLimits
 from crossaisle.serve.live.pictures import Pictures
 from crossaisle.serve.live.recommender import LiveRecommender
 from crossaisle.serve.live.warmup import warm
@@ -55,7 +56,13 @@ class ServingState:
 
     @classmethod
     def read(
-        cls, store: Store, base: Recommender, live: LiveHistories, pictures: Pictures, switch: Switch
+        cls,
+        store: Store,
+        base: Recommender,
+        live: LiveHistories,
+        pictures: Pictures,
+        switch: Switch,
+        limits: LiveLimits = LiveLimits(),
     ) -> ServingState:
         """As the store is. Pictures that another model's encoder has seen are encoded again."""
         changed, kept = store.items(), store.pictures()
@@ -66,7 +73,7 @@ class ServingState:
                 _LOG.warning("how the model sees pictures is not kept: %s", error)
             kept |= _without_contents(again)
         return cls(
-            recommender=LiveRecommender(base, live, changed, pictures=kept),
+            recommender=LiveRecommender(base, live, changed, pictures=kept, limits=limits),
             changed=changed,
             pictures=kept,
             room=Room.of(changed),
@@ -97,12 +104,13 @@ class Changes:
         metrics: Metrics,
         threads: Threads,
         replica: Replica | None = None,
+        limits: LiveLimits = LiveLimits(),
     ) -> None:
         """`models`: the folder of saved models. `replica`: where other workers serve the shop, too."""
         self.models = models
         self._current, self._store, self._experiments = current, store, experiments
         self._live, self.pictures, self._metrics = live, pictures, metrics
-        self._threads, self._replica = threads, replica
+        self._threads, self._replica, self.limits = threads, replica, limits
         self._lock = asyncio.Lock()
 
     def exclusive(self) -> AbstractAsyncContextManager[None]:
@@ -196,7 +204,8 @@ class Changes:
         if new := {item: picture for item, picture in put.items() if picture is not None}:
             # The model may have been switched since they were encoded.
             put |= await self._threads.build(self.pictures.looked_at_by, base, new, self._store.picture)
-        room = state.room.after(state.changed, bodies, base.dataset.n_items if keep else None)
+        known = base.dataset.n_items if keep else None
+        room = state.room.after(state.changed, bodies, known, self.limits.capacity)
         changed, kept = state.changed | dict(bodies), state.pictures
         if put:
             kept = {item: picture for item, picture in kept.items() if item not in put}
@@ -252,7 +261,7 @@ class Changes:
             kept = kept | _without_contents(again)
             recommender = await self._recommender(base, state.changed, kept)
             try:
-                await self._threads.build(warm, recommender, state.recommender.kept_queries())
+                await self._threads.build(warm, recommender, state.recommender.cache.queries())
             except Exception as error:
                 raise ArtifactError(f"{folder.name}: the model does not answer ({error})") from error
             after = replace(
@@ -286,9 +295,9 @@ class Changes:
     async def _recommender(
         self, base: Recommender, changed: Bodies, pictures: Mapping[str, Picture]
     ) -> LiveRecommender:
-        before = self._current.state.recommender
+        before, live, limits = self._current.state.recommender, self._live, self.limits
         return await self._threads.build(
-            lambda: LiveRecommender(base, self._live, changed, before=before, pictures=pictures)
+            lambda: LiveRecommender(base, live, changed, before=before, pictures=pictures, limits=limits)
         )
 
 

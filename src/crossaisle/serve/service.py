@@ -27,7 +27,7 @@ from crossaisle.serve.live.histories import LiveHistories
 from crossaisle.serve.live.pictures import Pictures
 from crossaisle.serve.live.recommender import LiveRecommender
 from crossaisle.serve.live.tallies import Tallies
-from crossaisle.serve.live.warmup import CALM, ahead
+from crossaisle.serve.live.warmup import ahead
 from crossaisle.serve.metrics import Metrics
 from crossaisle.serve.store.store import Event, Store
 from crossaisle.serve.workers.intake import Added, Erased, Intake
@@ -62,9 +62,10 @@ class ShopService:
         self._current = current = Current(state)
         self._threads = threads = Threads()
         self._started = time.monotonic()
-        self.metrics, self._heavy, self._tallies = Metrics(shop=name), Heavy(), Tallies()
-        self.batcher = Batcher(lambda: current.state.recommender, self.metrics, self._heavy)
-        log, arms = ExperimentLog(store), Arms(live, models, self.metrics, self._heavy)
+        self.limits, queues = limits, limits.live.queues
+        self.metrics, self._heavy, self._tallies = Metrics(shop=name), Heavy(queues), Tallies(queues)
+        self.batcher = Batcher(lambda: current.state.recommender, self.metrics, self._heavy, queues)
+        log, arms = ExperimentLog(store), Arms(live, models, self.metrics, self._heavy, limits.live)
         self.experiments = Experiments(
             log,
             ExposureQueue(log, store, live.forgotten, self.metrics.counts),
@@ -92,6 +93,7 @@ class ShopService:
             metrics=self.metrics,
             threads=threads,
             replica=self.replica,
+            limits=limits.live,
         )
 
     @classmethod
@@ -152,9 +154,10 @@ class ShopService:
                 last = seq
                 yield event
 
-        pictures, live = Pictures(image_hosts), LiveHistories(events(), store.forgotten())
+        pictures = Pictures(image_hosts, limits.live.pictures)
+        live = LiveHistories(events(), store.forgotten(), limits=limits.live.histories)
         switch = (start and start.switch) or Switch(str(model), str(model))
-        state = ServingState.read(store, base, live, pictures, switch)
+        state = ServingState.read(store, base, live, pictures, switch, limits.live)
         service = cls(
             store,
             live,
@@ -186,10 +189,11 @@ class ShopService:
 
         `idle_seconds`: since the last request; by default the last one of this shop.
         """
+        wait = self.limits.live.idle_seconds
         for query in ahead(self.shop):
-            while (self.idle_seconds if idle_seconds is None else idle_seconds()) < CALM:
-                await asyncio.sleep(CALM)
-            if not self.shop.keeps(query):
+            while (self.idle_seconds if idle_seconds is None else idle_seconds()) < wait:
+                await asyncio.sleep(wait)
+            if not self.shop.is_cached(query):
                 await self.batcher.prepare([query])
 
     @property
@@ -255,9 +259,9 @@ class ShopService:
         shop = self.shop
         return {
             "items": shop.dataset.n_items,
-            "kept_rankings": len(shop.kept_queries()),
-            "ranking_hits": shop.hits,
-            "ranking_misses": shop.misses,
+            "kept_rankings": len(shop.cache),
+            "ranking_hits": shop.cache.hits,
+            "ranking_misses": shop.cache.misses,
             "store_up": float(self.store.up),
             "up_seconds": time.monotonic() - self._started,
         }

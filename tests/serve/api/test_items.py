@@ -11,6 +11,7 @@ import pytest
 
 from crossaisle.serve.api import responses
 from crossaisle.serve.live import capacity
+from crossaisle.serve.live.limits import CapacityLimits, LiveLimits
 from crossaisle.serve.service import ShopService
 from tests.serve.conftest import talk
 
@@ -41,7 +42,7 @@ def test_a_new_item_is_recommendable_at_once(service: ShopService) -> None:
 
 
 def test_scores_of_known_items_do_not_move(service: ShopService) -> None:
-    histories = service.shop.base._stored
+    histories = service.shop.base.histories
     before = service.shop.base.score_batch(histories)
 
     async def conversation(client: httpx.AsyncClient) -> None:
@@ -126,7 +127,7 @@ def test_changes_are_there_after_a_restart(service: ShopService, model: Path) ->
     try:
         names = again.shop.dataset.item_ids
         assert "rye" in names
-        assert again.shop._prices[names.row("jam")] == 1.0
+        assert again.shop.view.prices[names.row("jam")] == 1.0
     finally:
         again.close()
 
@@ -276,11 +277,9 @@ def test_a_model_whose_attributes_hold_what_json_has_not_is_answered() -> None:
     assert responses.as_json(responses.stored_attributes('{"c": 1e999}')).body == b'{"c":null}'
 
 
-def test_a_shop_that_is_full_takes_no_more_items(
-    service: ShopService, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_shop_that_is_full_takes_no_more_items(service: ShopService) -> None:
     n = service.shop.base.dataset.n_items
-    monkeypatch.setattr(capacity, "MOST_ITEMS", 2 - n)
+    service.changes.limits = LiveLimits(capacity=CapacityLimits(items=2 - n))
 
     async def conversation(client: httpx.AsyncClient) -> None:
         assert (await client.put("/api/items/rye1", json=RYE)).status_code == 201
@@ -289,8 +288,8 @@ def test_a_shop_that_is_full_takes_no_more_items(
         assert full.status_code == 409
         assert full.json()["detail"].startswith("this shop is full: at most ")
         assert (await client.patch("/api/items/rye1", json={"price": 1})).status_code == 200
-        monkeypatch.setattr(capacity, "MOST_ITEMS", 1000)
-        monkeypatch.setattr(capacity, "MOST_BYTES", service.state.room.size + 10)
+        room = CapacityLimits(items=1000, json_bytes=service.state.room.size + 10)
+        service.changes.limits = LiveLimits(capacity=room)
         full = await client.put("/api/items/rye3", json=RYE)
         assert (full.status_code, "bytes" in full.json()["detail"]) == (409, True)
         assert (await client.delete("/api/items/rye1")).status_code == 204

@@ -34,7 +34,7 @@ def answered(kind: Any, example: Any = None, *, status: int = 200, what: str = "
 def of_list(answer: RecommendationList, offset: int = 0, within: InExperiment | None = None) -> Response:
     """A list from `offset` on."""
     items = []
-    for r in answer.items[offset:]:
+    for r in [r for r in answer.items if r.rank > offset]:
         one: dict[str, Any] = {
             "rank": r.rank,
             "item_id": r.item_id,
@@ -64,7 +64,7 @@ def of_list(answer: RecommendationList, offset: int = 0, within: InExperiment | 
 def of_item(shop: LiveRecommender, row: int) -> dict[str, Any]:
     """What the shop knows about an item now."""
     values = shop.dataset.items.row(row, named=True)
-    price = float(shop._prices[row])
+    price = float(shop.view.prices[row])
     return {
         "item_id": values["item_id"],
         "title": values["title"],
@@ -73,7 +73,7 @@ def of_item(shop: LiveRecommender, row: int) -> dict[str, Any]:
         "category": category_name(shop.dataset, row),
         "categories": [list(path) for path in shop.dataset.taxonomy.paths[row]],
         "price": round(price, 4) if price == price else None,
-        "in_stock": bool(shop._in_stock[row]),
+        "in_stock": bool(shop.view.in_stock[row]),
         "attributes": stored_attributes(values["attributes"]),
         "new": row >= shop.grown.n_old,
         "image": values["image"] if (values["image"] or "").startswith(("http://", "https://")) else None,

@@ -13,6 +13,7 @@ from crossaisle.serve.experiments.design import Arm, Experiment
 from crossaisle.serve.live.batching import Batcher
 from crossaisle.serve.live.heavy_queue import Heavy
 from crossaisle.serve.live.histories import LiveHistories
+from crossaisle.serve.live.limits import LiveLimits
 from crossaisle.serve.live.recommender import LiveRecommender
 from crossaisle.serve.metrics import Metrics
 from crossaisle.serve.store.store import Picture
@@ -41,9 +42,17 @@ class Served(Protocol):
 class Arms:
     """The recommenders and batchers of all running arms that have one of their own."""
 
-    def __init__(self, live: LiveHistories, models: Path | None, metrics: Metrics, heavy: Heavy) -> None:
+    def __init__(
+        self,
+        live: LiveHistories,
+        models: Path | None,
+        metrics: Metrics,
+        heavy: Heavy,
+        limits: LiveLimits = LiveLimits(),
+    ) -> None:
         """`models`: the folder of saved models."""
         self._live, self._models, self._metrics, self._heavy = live, models, metrics, heavy
+        self._limits = limits
         self._recommenders: dict[Key, LiveRecommender] = {}
         self._batchers: dict[Key, Batcher] = {}
 
@@ -60,7 +69,12 @@ class Arms:
             before = self._recommenders.get(key)
             base = self._base(experiment, arm, served.recommender.base, before)
             made[key] = LiveRecommender(
-                base, self._live, served.changed, before=before, pictures=served.pictures
+                base,
+                self._live,
+                served.changed,
+                before=before,
+                pictures=served.pictures,
+                limits=self._limits,
             )
         return made
 
@@ -85,7 +99,9 @@ class Arms:
         """Where to ask for a list of an arm; None if it uses the active model as it is."""
         key = experiment.name, arm.name
         if key not in self._batchers and key in self._recommenders:
-            self._batchers[key] = Batcher(lambda: self._recommenders[key], self._metrics, self._heavy)
+            self._batchers[key] = Batcher(
+                lambda: self._recommenders[key], self._metrics, self._heavy, self._limits.queues
+            )
         return self._batchers.get(key)
 
     def add(self, recommenders: Recommenders) -> None:

@@ -111,8 +111,10 @@ class Experiments:
     async def _interleaved(self, request: _Request) -> RecommendationList:
         experiment, query, asked = request.experiment, request.query, self.exposures.asked()
         first, second = experiment.arms
+        # From the first place on: which arm a place is of depends on the places before it.
+        whole = replace(request.plain, n=query.depth, offset=0, page=query.n)
         answers = await asyncio.gather(
-            *(self._ask(request, arm, arm.query(request.plain)) for arm in (first, second))
+            *(self._ask(request, arm, arm.query(whole)) for arm in (first, second))
         )
         ids = [{r.item_id: r for r in answer.items} for answer in answers]
         mixed = team_draft(list(ids[0]), list(ids[1]), query.depth, request.rng)
@@ -123,7 +125,7 @@ class Experiments:
                 own = [query.offset <= at and whose == team for at, (_, whose) in enumerate(mixed)]
                 answer = await self._explained(request, arm, answer, own, served[team])
         self.exposures.add(asked, experiment, "", answer, teams=tuple(team for _, team in mixed))
-        return answer
+        return _page(answer, query)
 
     async def _plain(self, request: _Request, arm: Arm) -> RecommendationList:
         experiment, asked = request.experiment, self.exposures.asked()
@@ -134,9 +136,10 @@ class Experiments:
     async def _explored(self, request: _Request, arm: Arm) -> RecommendationList:
         experiment, query, asked = request.experiment, request.query, self.exposures.asked()
         assert arm.explore is not None
-        length = min(query.depth, DRAWN)
+        length = min(query.n, DRAWN)  # of the first page: the pages after it must go on from there
         size = max(3 * length, POOL)
-        wanted = replace(arm.query(request.plain), n=max(query.depth, size), offset=0)
+        block = max(query.n, size)
+        wanted = replace(arm.query(request.plain), n=max(query.depth, block), offset=0, page=block)
         pool = await self._ask(request, arm, wanted)
         size = min(size, len(pool.items))
         drawn = explore(size, length, arm.explore, request.rng)
@@ -145,8 +148,10 @@ class Experiments:
         if query.explain:
             own = [query.offset <= at for at in range(len(answer.items))]
             answer = await self._explained(request, arm, answer, own, pool.served)
+        if not drawn:
+            return answer
         loop = asyncio.get_running_loop()
-        table = await loop.run_in_executor(None, place_probabilities, size, length, arm.explore)
+        table = await loop.run_in_executor(None, place_probabilities, size, len(drawn), arm.explore)
         self.exposures.add(
             asked,
             experiment,
@@ -156,7 +161,7 @@ class Experiments:
             propensities=tuple(float(table[rank, at]) for at, rank in enumerate(drawn)),
             ranked=tuple(r.item_id for r in pool.items[: query.depth]),
         )
-        return answer
+        return _page(answer, query)
 
     async def _ask(self, request: _Request, arm: Arm, query: Query) -> RecommendationList:
         return await self._batcher_of(request, arm).ask(query, request.client)
@@ -275,6 +280,11 @@ class Experiments:
         """Writes what is left."""
         self.exposures.flush()
         self.arms.close()
+
+
+def _page(answer: RecommendationList, query: Query) -> RecommendationList:
+    """The items that were asked for, of a list from the first place on."""
+    return replace(answer, items=answer.items[query.offset :])
 
 
 def _with(answer: RecommendationList, items: list[Recommendation]) -> RecommendationList:

@@ -20,7 +20,9 @@ from crossaisle.client import Client
 from crossaisle.errors import ConfigError, ServiceError
 from crossaisle.models.scorers.picture_similarity import PictureSimilarity
 from crossaisle.recommend.recommender import Recommender
-from crossaisle.serve.live import new_items, pictures
+from crossaisle.serve.limits import ServingLimits
+from crossaisle.serve.live import pictures
+from crossaisle.serve.live.limits import LiveLimits
 from crossaisle.serve.refit import fitted_on, with_kept_pictures
 from crossaisle.serve.server.bootstrap import open_shops
 from crossaisle.serve.server.settings import Settings
@@ -118,12 +120,15 @@ def test_a_restart_gives_the_same_answers_and_looks_at_nothing_again(
 
     talk(seeing, conversation)
     seeing.close()
-    monkeypatch.setattr(pictures.Pictures, "look", None)
+    monkeypatch.setattr(pictures.Pictures, "encode", None)
     again = ShopService.open(models / "seeing", seeing.store.path, models)
     # Read together in place of one by one, which rounds otherwise.
     for before, after in (
         (seeing.shop.grown.links.toarray(), again.shop.grown.links.toarray()),
-        (seeing.shop.score_batch(again.shop.base._stored), again.shop.score_batch(again.shop.base._stored)),
+        (
+            seeing.shop.score_batch(again.shop.base.histories),
+            again.shop.score_batch(again.shop.base.histories),
+        ),
     ):
         np.testing.assert_allclose(after, before, rtol=1e-5)
 
@@ -210,14 +215,14 @@ def test_a_model_without_pictures_places_by_text(
 
 
 def test_items_of_the_model_keep_their_place(seeing: ShopService) -> None:
-    before = seeing.shop.base.score_batch(seeing.shop.base._stored)
+    before = seeing.shop.base.score_batch(seeing.shop.base.histories)
 
     async def conversation(client: httpx.AsyncClient) -> None:
         put = await client.put("/api/items/milk1/picture", content=png(SPADE), headers=PNG)
         assert put.status_code == 200
         assert "when the model is fitted again" in put.json()["notices"][0]
         assert put.json()["title"] == "fresh milk number 1"
-        np.testing.assert_array_equal(seeing.shop.score_batch(seeing.shop.base._stored), before)
+        np.testing.assert_array_equal(seeing.shop.score_batch(seeing.shop.base.histories), before)
 
     talk(seeing, conversation)
 
@@ -275,15 +280,13 @@ def test_a_refit_looks_at_what_was_kept(seeing: ShopService, models: Path, tmp_p
     )
 
 
-def test_large_shops_search_for_what_looks_alike(
-    seeing: ShopService, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_large_shops_search_for_what_looks_alike(seeing: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         await client.put("/api/items/new1/picture", content=png(SPADE), headers=PNG)
         await client.put("/api/items/new2", json={"title": "fresh bread number 3"})
         await client.put("/api/items/new2/picture", content=png(MILK), headers=PNG)
         every = seeing.shop.grown.links.toarray()
-        monkeypatch.setattr(new_items, "LARGE", 0)
+        seeing.limits = ServingLimits(live=LiveLimits(large_items=0))
         seeing.shop.grown.texts.clear()
         await client.put("/api/items/new3", json={"title": "zzz"})
         np.testing.assert_allclose(seeing.shop.grown.links.toarray()[:2], every, atol=1e-6)

@@ -96,7 +96,7 @@ async def console(request: Request) -> Response:
     """The latest events, and the latencies of the last 1,000 requests."""
     service = service_of(request)
     names = service.shop.dataset.item_ids
-    titles = service.shop._titles
+    titles = service.shop.view.titles
     latest = [
         {**event._asdict(), "title": titles[names.get(event.item)] if event.item in names else None}
         for event in reversed(service.memory.latest)

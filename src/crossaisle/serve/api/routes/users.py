@@ -81,7 +81,7 @@ async def show_user(request: Request) -> Response:
 async def _shown(service: ShopService, user: str, n: int, after: int, shown_after: int) -> Response:
     shop = service.shop
     row = -1 if service.live.is_forgotten(user) else shop.dataset.user_ids.get(user)
-    past = shop._stored.items_of(row).tolist() if row >= 0 else []
+    past = shop.base.histories.items_of(row).tolist() if row >= 0 else []
     attributes = await service.read(service.store.user, user)
     page = await service.read(
         user_pages.page, service.store, service.experiments.log, user, n, after, shown_after

@@ -17,8 +17,9 @@ from crossaisle.data.taxonomy import SEPARATOR, Paths
 from crossaisle.data.vocabulary import Rows
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.recommend.rerank.filters import Mask
-from crossaisle.serve.live.new_items import Said, links_of
-from crossaisle.serve.live.pictures import eyes
+from crossaisle.serve.live.catalogue.new_items import Said, links_of
+from crossaisle.serve.live.limits import LiveLimits
+from crossaisle.serve.live.pictures import picture_model
 from crossaisle.serve.store.records import Picture
 from crossaisle.serve.store.store import NO_PICTURES
 
@@ -51,7 +52,7 @@ class CatalogueOverlay:
         return tuple(self.dataset.item_ids.ids(np.arange(self.n_old, self.dataset.n_items)))
 
     def changed_since(self, before: CatalogueOverlay) -> tuple[frozenset[str], Mask] | None:
-        """Ids of items that are new or read anew, and bool (n_items,) rows that get or give their scores.
+        """Ids of items that are new or encoded again, and bool (n_items,) rows that get or give their scores.
 
         Scores of other rows are what they were. None where rows are not the same items any more.
         """
@@ -114,7 +115,7 @@ class CatalogueOverlay:
         return out
 
     def stand_in(self, row: int) -> int | None:
-        """The row of the model that speaks for a row: itself, or the nearest in text; None without one."""
+        """The row of the model that stands in for a row: itself or the most similar; None without one."""
         if row < self.n_old:
             return row
         link = self.links[row - self.n_old]
@@ -137,11 +138,13 @@ def grow(
     changed: Mapping[str, Body],
     before: CatalogueOverlay | None = None,
     pictures: Mapping[str, Picture] = NO_PICTURES,
+    *,
+    limits: LiveLimits = LiveLimits(),
 ) -> CatalogueOverlay:
     """The base's catalogue with items changed, added (`item_id` unknown) and taken out (`deleted`).
 
-    `before`: an earlier state of the same base; what was read for it is not read again. `pictures`: of
-    items; those that another encoder looked at place nothing.
+    `before`: an earlier state of the same base; what was encoded for it is not encoded again. `pictures`: of
+    items; those of another encoder are ignored.
     """
     old = base.dataset
     n = old.n_items
@@ -159,8 +162,8 @@ def grow(
     listed = np.ones(n + len(new), bool)
     for name, body in known.items():
         listed[old.item_ids.row(name)] = not body.get("deleted")
-    prices = np.concatenate([base._prices, np.full(len(new), np.nan, np.float32)])
-    stock = np.concatenate([base._in_stock, np.ones(len(new), bool)])
+    prices = np.concatenate([base.view.prices, np.full(len(new), np.nan, np.float32)])
+    stock = np.concatenate([base.view.in_stock, np.ones(len(new), bool)])
     for row, body in [
         *((old.item_ids.row(name), b) for name, b in known.items()),
         *enumerate(new.values(), n),
@@ -170,16 +173,18 @@ def grow(
         if "in_stock" in body:
             stock[row] = body["in_stock"] in (None, True)
     stock &= listed
-    eye = eyes(base) if pictures else None
-    shown = {name: pictures[name] for name in new if name in pictures} if eye else {}
-    shown = {name: one for name, one in shown.items() if eye and one.fingerprint == eye.sees}
+    reader = picture_model(base) if pictures else None
+    shown = {name: pictures[name] for name in new if name in pictures} if reader else {}
+    shown = {
+        name: picture for name, picture in shown.items() if reader and picture.fingerprint == reader.sees
+    }
     said = [(text_of(body), shown[name].digest if name in shown else b"") for name, body in new.items()]
     read = {} if before is None else before.texts
-    fresh = [one for one in dict.fromkeys(said) if one not in read]
-    links = links_of(base, fresh, {one.digest: one for one in shown.values()})
+    fresh = [content for content in dict.fromkeys(said) if content not in read]
+    links = links_of(base, fresh, {picture.digest: picture for picture in shown.values()}, limits)
     by_text = read | dict(zip(fresh, links, strict=True))
-    by_text = {one: by_text[one] for one in said}
-    stacked = sparse.vstack([by_text[one] for one in said], format="csr") if said else links
+    by_text = {content: by_text[content] for content in said}
+    stacked = sparse.vstack([by_text[content] for content in said], format="csr") if said else links
     return CatalogueOverlay(dataset, n, prices, stock, listed, stacked, by_text)
 
 

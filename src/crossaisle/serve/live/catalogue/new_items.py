@@ -11,20 +11,20 @@ from scipy import sparse
 from crossaisle.data.history import Floats
 from crossaisle.data.vocabulary import Rows
 from crossaisle.encoders.base import unit_rows
-from crossaisle.models.base import LARGE
 from crossaisle.models.scorers.content import ReadingModel, TextModel
 from crossaisle.recommend.recommender import Recommender
-from crossaisle.serve.live.pictures import eyes
+from crossaisle.serve.live.limits import LiveLimits
+from crossaisle.serve.live.pictures import picture_model
 from crossaisle.serve.store.records import Picture
 
 NEIGHBOURS = 5
-"""A new item stands in with the scores of this many items like it."""
+"""A new item gets scores from this many similar items."""
 NEAREST = 200
-"""Items that each part finds for a new item in a large shop; the best of them are neighbours."""
+"""Items that each part retrieves for a new item in a large shop; the best of them are neighbours."""
 LEAST = 0.1
-"""Items less alike than this are no neighbours."""
+"""Similarity below which an item is not a neighbour."""
 AT_ONCE = 256
-"""New items whose likeness to all others is in memory at once."""
+"""New items whose similarities to all others are in memory at once."""
 Said = tuple[str, bytes]
 """What places a new item: its text, and the digest of its picture (b"" without one that can be read)."""
 Side = tuple[Rows, Callable[[Rows], Floats]]
@@ -32,52 +32,60 @@ Side = tuple[Rows, Callable[[Rows], Floats]]
 _NO_ROWS: Rows = np.empty(0, np.int32)
 
 
-def links_of(base: Recommender, said: list[Said], pictures: Mapping[bytes, Picture]) -> sparse.csr_matrix:
+def links_of(
+    base: Recommender, said: list[Said], pictures: Mapping[bytes, Picture], limits: LiveLimits
+) -> sparse.csr_matrix:
     """csr float32 (len(said), n_items): what a new item gets of the scores of items like it."""
     n = base.dataset.n_items
     if not said:
         return sparse.csr_matrix((0, n), dtype=np.float32)
     rows, values = [], []
-    for found, likeness in _alike(base, said, pictures):
+    for similar, likeness in _alike(base, said, pictures, limits):
         best = (
-            np.argpartition(likeness, -min(NEIGHBOURS, len(likeness)))[-NEIGHBOURS:] if len(found) else found
+            np.argpartition(likeness, -min(NEIGHBOURS, len(likeness)))[-NEIGHBOURS:]
+            if len(similar)
+            else similar
         )
         best = best[likeness[best] >= LEAST]
-        one = likeness[best]
-        # Weights sum to the best likeness: an item like no other has low scores.
-        rows.append(found[best])
-        values.append(one / max(float(one.sum()), 1e-9) * one.max(initial=0.0))
+        weights = likeness[best]
+        # Weights add up to the largest similarity: an item unlike all others has low scores.
+        rows.append(similar[best])
+        values.append(weights / max(float(weights.sum()), 1e-9) * weights.max(initial=0.0))
     indptr = np.concatenate([[0], np.cumsum([len(r) for r in rows])])
     triple = np.concatenate(values), np.concatenate(rows), indptr
     return sparse.csr_matrix(triple, shape=(len(said), n), dtype=np.float32)
 
 
 def _alike(
-    base: Recommender, said: list[Said], pictures: Mapping[bytes, Picture]
+    base: Recommender, said: list[Said], pictures: Mapping[bytes, Picture], limits: LiveLimits
 ) -> Iterator[tuple[Rows, Floats]]:
-    """For each new item int32 rows and how much they are like it: in text, in picture, or on average."""
+    """For each new item int32 rows and their similarity to it: by text, by picture, or on average."""
     parts = [part for part in base.blend.parts.values() if isinstance(part, TextModel)]
     for start in range(0, len(said), AT_ONCE):
         some = said[start : start + AT_ONCE]
-        texts = _sides(parts, [text for text, _ in some], len(some), base.dataset.n_items)
-        places = [place for place, (_, digest) in enumerate(some) if digest]
-        eye = eyes(base) if places else None
-        if eye is None:
+        texts = _sides(parts, [text for text, _ in some], len(some), base.dataset.n_items, limits)
+        with_picture = [at for at, (_, digest) in enumerate(some) if digest]
+        reader = picture_model(base) if with_picture else None
+        if reader is None:
             yield from ((rows, likeness(rows)) for rows, likeness in texts)
             continue
-        seen = np.stack([pictures[some[place][1]].vector for place in places])
+        seen = np.stack([pictures[some[at][1]].vector for at in with_picture])
         looks = dict(
-            zip(places, _sides([eye], unit_rows(seen), len(places), base.dataset.n_items), strict=True)
+            zip(
+                with_picture,
+                _sides([reader], unit_rows(seen), len(with_picture), base.dataset.n_items, limits),
+                strict=True,
+            )
         )
-        for place, text in enumerate(texts):
-            yield _together(text, looks.get(place), eye._known)
+        for at, text in enumerate(texts):
+            yield _together(text, looks.get(at), reader.known)
 
 
 def _together(text: Side, look: Side | None, has_picture: np.ndarray) -> tuple[Rows, Floats]:
-    """The mean of both sides, where both have something to say.
+    """The mean of text and picture, where both have similar items.
 
-    A side to which nothing is alike is left out: a picture without a title, a title that says nothing. For
-    an item without a picture its text stands alone.
+    A side without any is left out: a picture without a title, a title without known words. Items without a
+    picture are compared by text alone.
     """
     said = text[1](text[0])
     if look is None:
@@ -92,15 +100,15 @@ def _together(text: Side, look: Side | None, has_picture: np.ndarray) -> tuple[R
     return rows, np.where(has_picture[rows], (said + shown) / 2, said).astype(np.float32)
 
 
-def _sides(parts: list[Any], what: Any, count: int, n: int) -> list[Side]:
+def _sides(parts: list[Any], what: Any, count: int, n: int, limits: LiveLimits) -> list[Side]:
     """For each of `count` things read now, the mean of all parts."""
     kinds: list[ReadingModel] = parts
-    if n <= LARGE or not kinds:
+    if n <= limits.large_items or not kinds:
         likeness = np.zeros((count, n), np.float32)
         for part in kinds:
             likeness += part.likeness(what) / len(kinds)
         every = np.arange(n, dtype=np.int32)
-        return [(every, one.__getitem__) for one in likeness]
+        return [(every, row.__getitem__) for row in likeness]
     sides: list[Side] = []
     for of_parts in zip(*(part.near(what, NEAREST) for part in kinds), strict=True):
         rows = np.unique(np.concatenate([_NO_ROWS, *(rows for rows, _ in of_parts)]))
