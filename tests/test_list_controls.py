@@ -21,7 +21,7 @@ from crossaisle.client import Client
 from crossaisle.data.query import CONTROLS, QueryControls
 from crossaisle.data.query_text import OTHER_NAMES, hint_of
 from crossaisle.errors import ConfigError
-from crossaisle.serve.api.list_schemas import LIMITS, ListRequest, UserParameters
+from crossaisle.serve.api.requests.list_schemas import LIMITS, ListRequest, UserParameters
 from crossaisle.serve.api.routes import experiments, lists
 from crossaisle.serve.api.routes.experiments import NewControls
 from crossaisle.serve.experiments.design import ARM_CONTROLS, Controls

@@ -28,11 +28,11 @@ from crossaisle.models.scorers.item_knn import ItemKNN
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.api.app import create_app
-from crossaisle.serve.limits import ServingLimits
-from crossaisle.serve.server.limits import ServerLimits
+from crossaisle.serve.limits.server import ServerLimits
+from crossaisle.serve.limits.serving import ServingLimits
+from crossaisle.serve.limits.store import StoreLimits
 from crossaisle.serve.server.protocol import Connections, config
 from crossaisle.serve.service import ShopService
-from crossaisle.serve.store.limits import StoreLimits
 from crossaisle.serve.store.store import Event, Store
 from crossaisle.serve.tenants import ShopRegistry, read_shops
 

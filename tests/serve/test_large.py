@@ -10,8 +10,8 @@ import pytest
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.query import Query
-from crossaisle.serve.limits import ServingLimits
-from crossaisle.serve.live.limits import LiveLimits
+from crossaisle.serve.limits.live import LiveLimits
+from crossaisle.serve.limits.serving import ServingLimits
 from crossaisle.serve.service import ShopService
 from tests.serve.api.test_lists import QUESTIONS
 from tests.serve.conftest import fitted, talk

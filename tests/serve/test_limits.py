@@ -7,9 +7,9 @@ from dataclasses import asdict, fields, is_dataclass
 
 import pytest
 
-from crossaisle.serve.limits import ServingLimits
-from crossaisle.serve.server.limits import ServerLimits
-from crossaisle.serve.workers.limits import WorkerLimits
+from crossaisle.serve.limits.server import ServerLimits
+from crossaisle.serve.limits.serving import ServingLimits
+from crossaisle.serve.limits.workers import WorkerLimits
 
 
 def test_workers_are_told_as_json() -> None:

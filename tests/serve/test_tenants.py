@@ -21,7 +21,7 @@ from crossaisle.models.scorers.content import EncoderSimilarity
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.api.app import create_app
-from crossaisle.serve.api.limits import ApiLimits
+from crossaisle.serve.limits.api import ApiLimits
 from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.api_keys import SCOPES, add_key
 from crossaisle.serve.tenants import ShopRegistry, place_of, read_shops

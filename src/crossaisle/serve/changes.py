@@ -20,17 +20,17 @@ from crossaisle.errors import ArtifactError, ConfigError, StoreError, UnknownIdE
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.experiments.design import Experiment
 from crossaisle.serve.experiments.running import Experiments
+from crossaisle.serve.limits.live import LiveLimits
 from crossaisle.serve.live.capacity import Room
 from crossaisle.serve.live.histories import LiveHistories
-from crossaisle.serve.live.limits import LiveLimits
 from crossaisle.serve.live.pictures import Pictures
 from crossaisle.serve.live.recommender import LiveRecommender
+from crossaisle.serve.live.threads import Threads
 from crossaisle.serve.live.warmup import warm
 from crossaisle.serve.metrics import Metrics
 from crossaisle.serve.store.records import Change
 from crossaisle.serve.store.store import Deed, Picture, Store
 from crossaisle.serve.workers.replication import Replica, Switch
-from crossaisle.serve.workers.threads import Threads
 
 T = TypeVar("T")
 Bodies = Mapping[str, dict[str, Any]]

@@ -20,13 +20,14 @@ from crossaisle.serve.experiments.arms import Arms
 from crossaisle.serve.experiments.exposures import ExposureQueue
 from crossaisle.serve.experiments.log import ExperimentLog
 from crossaisle.serve.experiments.running import Experiments
-from crossaisle.serve.limits import ServingLimits
+from crossaisle.serve.limits.serving import ServingLimits
 from crossaisle.serve.live.batching import Batcher
 from crossaisle.serve.live.heavy_queue import Heavy
 from crossaisle.serve.live.histories import LiveHistories
 from crossaisle.serve.live.pictures import Pictures
 from crossaisle.serve.live.recommender import LiveRecommender
 from crossaisle.serve.live.tallies import Tallies
+from crossaisle.serve.live.threads import Threads
 from crossaisle.serve.live.warmup import ahead
 from crossaisle.serve.metrics import Metrics
 from crossaisle.serve.store.store import Event, Store
@@ -34,7 +35,6 @@ from crossaisle.serve.workers.intake import Added, Erased, Intake
 from crossaisle.serve.workers.memory import ShopMemory
 from crossaisle.serve.workers.replication import Replica, ReplicaStart, Switch
 from crossaisle.serve.workers.shared_state import UNMARKED, WorkerSlot
-from crossaisle.serve.workers.threads import Threads
 
 T = TypeVar("T")
 

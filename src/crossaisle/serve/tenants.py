@@ -22,7 +22,7 @@ from crossaisle.decode import build
 from crossaisle.errors import ConfigError, CrossaisleError, StoreError, cleaned, nearest, shown
 
 if TYPE_CHECKING:
-    from crossaisle.serve.limits import ServingLimits
+    from crossaisle.serve.limits.serving import ServingLimits
     from crossaisle.serve.service import ShopService
     from crossaisle.serve.store.store import Store
     from crossaisle.serve.workers.shared_state import SharedState
@@ -206,7 +206,7 @@ class ShopRegistry:
 
     def try_open(self, name: str) -> ShopService | None:
         """A shop, warm; None if it cannot be opened, which `broken` records. Slow: not in the event loop."""
-        from crossaisle.serve.limits import ServingLimits
+        from crossaisle.serve.limits.serving import ServingLimits
         from crossaisle.serve.live.warmup import warm
         from crossaisle.serve.service import ShopService
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from crossaisle.errors import StoreError
-from crossaisle.serve.api.limits import ApiLimits
+from crossaisle.serve.limits.api import ApiLimits
 from crossaisle.serve.live.histories import LiveHistories
 from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.store import Event, Store

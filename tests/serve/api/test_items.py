@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from crossaisle.serve.api import responses
+from crossaisle.serve.limits.live import CapacityLimits, LiveLimits
 from crossaisle.serve.live import capacity
-from crossaisle.serve.live.limits import CapacityLimits, LiveLimits
 from crossaisle.serve.service import ShopService
 from tests.serve.conftest import talk
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from crossaisle.errors import ConfigError
+from crossaisle.serve.limits.store import StoreLimits
 from crossaisle.serve.store.api_keys import Keys
-from crossaisle.serve.store.limits import StoreLimits
 from crossaisle.serve.store.store import Store
 
 

@@ -13,9 +13,9 @@ import pytest
 
 from crossaisle.cli import run as main
 from crossaisle.errors import ConfigError, UnknownIdError
+from crossaisle.serve.limits.store import StoreLimits
 from crossaisle.serve.service import ShopService
 from crossaisle.serve.store import api_keys
-from crossaisle.serve.store.limits import StoreLimits
 from tests.serve.conftest import always_fresh, running, talk
 
 

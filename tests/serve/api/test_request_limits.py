@@ -13,9 +13,9 @@ import httpx
 import pytest
 
 from crossaisle.serve.api.app import create_app
-from crossaisle.serve.api.limits import ApiLimits
 from crossaisle.serve.api.problems import RefusedError
 from crossaisle.serve.api.rate_limit import RateLimit
+from crossaisle.serve.limits.api import ApiLimits
 from crossaisle.serve.service import ShopService
 from crossaisle.serve.store import api_keys
 from tests.serve.conftest import running, talk

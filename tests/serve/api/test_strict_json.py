@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from crossaisle.errors import DataError
-from crossaisle.serve.api.limits import ApiLimits
-from crossaisle.serve.api.strict_json import parse
+from crossaisle.serve.api.requests.strict_json import parse
+from crossaisle.serve.limits.api import ApiLimits
 
 DEPTH, ELEMENTS = ApiLimits().json_depth, ApiLimits().json_values
 

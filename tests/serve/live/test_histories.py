@@ -15,8 +15,8 @@ import httpx
 from crossaisle.data.query import Query
 from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.recommend.recommender import Recommender
+from crossaisle.serve.limits.live import HistoryLimits
 from crossaisle.serve.live.histories import LiveHistories
-from crossaisle.serve.live.limits import HistoryLimits
 from crossaisle.serve.live.recommender import LiveRecommender
 from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.store import Event

@@ -9,8 +9,8 @@ import pytest
 
 from crossaisle.data.query import PLACEMENTS, Query
 from crossaisle.recommend.recommender import Recommender
+from crossaisle.serve.limits.live import LiveLimits
 from crossaisle.serve.live.histories import LiveHistories
-from crossaisle.serve.live.limits import LiveLimits
 from crossaisle.serve.live.recommender import LiveRecommender
 
 LARGE = {"large_items": 5, "retrieved_items": 2}

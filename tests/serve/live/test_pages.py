@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from crossaisle.data.query import Placement, Query
 from crossaisle.recommend.recommender import Recommender
+from crossaisle.serve.limits.live import LiveLimits
 from crossaisle.serve.live.histories import LiveHistories
-from crossaisle.serve.live.limits import LiveLimits
 from crossaisle.serve.live.recommender import LiveRecommender
 from tests.recommend.test_recommender import FITTED
 

@@ -10,7 +10,7 @@ import pytest
 from crossaisle.data.query import Query
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.recommend.request import ResolvedQuery
-from crossaisle.serve.live.limits import LiveLimits
+from crossaisle.serve.limits.live import LiveLimits
 from crossaisle.serve.live.recommender import LiveRecommender
 from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.store import Event

@@ -10,8 +10,8 @@ from threading import Event
 import pytest
 
 pytest.importorskip("fastapi", reason="needs pip install 'crossaisle[serve]'")
+from crossaisle.serve.limits.live import QueueLimits
 from crossaisle.serve.live.heavy_queue import Overloaded
-from crossaisle.serve.live.limits import QueueLimits
 from crossaisle.serve.live.tallies import Tallies
 
 

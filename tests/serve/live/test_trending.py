@@ -22,9 +22,9 @@ from crossaisle.models.blend import Blend
 from crossaisle.models.scorers.item_knn import ItemKNN
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.recommend.recommender import Recommender
-from crossaisle.serve.limits import ServingLimits
+from crossaisle.serve.limits.live import HistoryLimits, LiveLimits
+from crossaisle.serve.limits.serving import ServingLimits
 from crossaisle.serve.live.histories import LiveHistories
-from crossaisle.serve.live.limits import HistoryLimits, LiveLimits
 from crossaisle.serve.live.recommender import LiveRecommender
 from crossaisle.serve.live.trending import HALF_LIFE_DAYS
 from crossaisle.serve.refit import merge

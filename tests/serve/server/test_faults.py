@@ -15,9 +15,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from crossaisle.serve.api import schemas
-from crossaisle.serve.api.limits import ApiLimits
-from crossaisle.serve.server.limits import ServerLimits
+from crossaisle.serve.api.requests import schemas
+from crossaisle.serve.limits.api import ApiLimits
+from crossaisle.serve.limits.server import ServerLimits
 from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.store import Store
 from tests.serve.conftest import running, talk

@@ -15,8 +15,8 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 
 import pytest
 
+from crossaisle.serve.limits.server import ServerLimits
 from crossaisle.serve.server import protocol
-from crossaisle.serve.server.limits import ServerLimits
 from crossaisle.serve.server.protocol import Connections, HttpProtocol
 from crossaisle.serve.service import ShopService
 from tests.serve.conftest import listening

@@ -304,9 +304,9 @@ def test_what_keeps_workers_from_starting_is_said_once(model: Path, tmp_path: Pa
 def test_workers_keep_the_limits_that_the_service_was_given(model: Path, tmp_path: Path) -> None:
     port = free_port()
     code = (
-        "from crossaisle.serve.limits import ServingLimits\n"
+        "from crossaisle.serve.limits.serving import ServingLimits\n"
         "from crossaisle.serve.server.launch import serve\n"
-        "from crossaisle.serve.server.limits import ServerLimits\n"
+        "from crossaisle.serve.limits.server import ServerLimits\n"
         f"serve({str(model)!r}, store={str(tmp_path / 's.sqlite')!r}, port={port}, workers=2,\n"
         "    limits=ServingLimits(server=ServerLimits(max_connections=1)))\n"
     )

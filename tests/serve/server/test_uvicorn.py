@@ -16,7 +16,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from crossaisle.serve.server.limits import ServerLimits
+from crossaisle.serve.limits.server import ServerLimits
 from crossaisle.serve.server.protocol import HttpProtocol, config
 
 METHODS: dict[type[Any], dict[str, list[str]]] = {

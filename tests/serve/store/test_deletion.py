@@ -18,8 +18,8 @@ import pytest
 
 from crossaisle.errors import StoreError
 from crossaisle.serve.experiments.log import ExperimentLog, Exposure
+from crossaisle.serve.limits.store import StoreLimits
 from crossaisle.serve.service import ShopService
-from crossaisle.serve.store.limits import StoreLimits
 from crossaisle.serve.store.sqlite.cleaning import Cleaning
 from crossaisle.serve.store.store import Event, Kept, Store
 from tests.serve.conftest import events_of, talk

@@ -15,9 +15,9 @@ import pytest
 
 from benchmarks.local_servers import Postgres, free_port
 from crossaisle.errors import StoreError
+from crossaisle.serve.limits.store import StoreLimits
 from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.api_keys import add_key
-from crossaisle.serve.store.limits import StoreLimits
 from crossaisle.serve.store.postgres import session_lock
 from crossaisle.serve.store.store import Event, Store
 from crossaisle.serve.tenants import ShopConfig, ShopRegistry, read_shops

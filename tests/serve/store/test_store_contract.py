@@ -18,9 +18,9 @@ import pytest
 from benchmarks.local_servers import Missing, Postgres
 from crossaisle.errors import ConflictError, DataError, MissingDependencyError, StoreError, UnknownIdError
 from crossaisle.serve.api.problems import UNAVAILABLE
+from crossaisle.serve.limits.store import StoreLimits
 from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.api_keys import Keys, add_key, list_keys, revoke_key
-from crossaisle.serve.store.limits import StoreLimits
 from crossaisle.serve.store.postgres.engine import PostgresEngine
 from crossaisle.serve.store.store import Busy, Event, Kept, Store, Unreachable
 from crossaisle.serve.tenants import ShopConfig, ShopRegistry

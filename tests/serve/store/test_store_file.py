@@ -19,9 +19,9 @@ import httpx
 import pytest
 
 from crossaisle.errors import StoreError
+from crossaisle.serve.limits.store import StoreLimits
 from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.api_keys import Keys, add_key
-from crossaisle.serve.store.limits import StoreLimits
 from crossaisle.serve.store.migrations import m0001_tables
 from crossaisle.serve.store.schema import COLUMNS
 from crossaisle.serve.store.sqlite.store_file import StoreFile

@@ -16,11 +16,11 @@ import pytest
 
 from crossaisle.errors import StoreError
 from crossaisle.recommend.recommender import Recommender
-from crossaisle.serve.limits import ServingLimits
+from crossaisle.serve.limits.serving import ServingLimits
+from crossaisle.serve.limits.workers import WorkerLimits
 from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.engine import SqlConnection
 from crossaisle.serve.store.store import Busy, Event, Store
-from crossaisle.serve.workers.limits import WorkerLimits
 from crossaisle.serve.workers.memory import ShopMemory
 from crossaisle.serve.workers.replication import Replica, ReplicaStart
 from crossaisle.serve.workers.shared_state import READ, SERVING, SharedState, WorkerSlot

@@ -27,7 +27,7 @@ from crossaisle.errors import (
     StoreError,
     UnknownIdError,
 )
-from crossaisle.serve.api.request_body import InvalidError, described
+from crossaisle.serve.api.requests.request_body import InvalidError, described
 from crossaisle.serve.store.store import Busy
 
 _LOG = logging.getLogger(__name__)

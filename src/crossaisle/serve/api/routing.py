@@ -15,8 +15,8 @@ from crossaisle.api_types import Problem
 from crossaisle.errors import DataError
 from crossaisle.serve.api.access import KEYED, RouteScope
 from crossaisle.serve.api.context import context_of
-from crossaisle.serve.api.limits import limits_of
-from crossaisle.serve.api.query_names import check_names, parameters_of
+from crossaisle.serve.api.requests.query_names import check_names, parameters_of
+from crossaisle.serve.api.requests.request_body import limits_of
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 READING = frozenset({"GET", "HEAD"})

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 from crossaisle.errors import StoreError
 from crossaisle.serve.api.access import KEYED, RouteScope
-from crossaisle.serve.api.limits import DEFAULT, ApiLimits
 from crossaisle.serve.api.problems import RefusedError
 from crossaisle.serve.api.rate_limit import RateLimit
+from crossaisle.serve.limits.api import DEFAULT, ApiLimits
 from crossaisle.serve.metrics import Metrics
 from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.api_keys import Key, Keys

@@ -22,7 +22,7 @@ from crossaisle.serve.experiments.results import results
 from crossaisle.serve.live.batching import Batcher
 from crossaisle.serve.live.histories import LiveHistories
 from crossaisle.serve.live.tallies import Tallies
-from crossaisle.serve.workers.threads import Threads
+from crossaisle.serve.live.threads import Threads
 
 _LOG = logging.getLogger(__name__)
 POOL = 30

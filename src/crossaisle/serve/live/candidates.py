@@ -16,7 +16,7 @@ from crossaisle.recommend.request import CrossShare, ResolvedQuery
 from crossaisle.recommend.rerank.arrange import POOL
 from crossaisle.recommend.rerank.filters import Mask
 from crossaisle.recommend.rerank.quota import Room, fill
-from crossaisle.serve.live.limits import LiveLimits
+from crossaisle.serve.limits.live import LiveLimits
 
 Tiers = npt.NDArray[np.int8]
 ROUNDS = 20

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from crossaisle.errors import ConflictError, DataError, shorten
-from crossaisle.serve.live.limits import CapacityLimits
+from crossaisle.serve.limits.live import CapacityLimits
 
 LARGEST_BODY = 64_000
 """Bytes, as JSON, of an item or of a user's attributes: each answer that shows them carries them."""

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from crossaisle.serve.live.limits import HistoryLimits
+from crossaisle.serve.limits.live import HistoryLimits
 from crossaisle.serve.store.records import ARRIVALS
 
 SHARE = 16

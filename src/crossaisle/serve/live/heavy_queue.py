@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from crossaisle.data.query import Query
 from crossaisle.errors import CrossaisleError
-from crossaisle.serve.live.limits import QueueLimits
+from crossaisle.serve.limits.live import QueueLimits
 
 T = TypeVar("T")
 

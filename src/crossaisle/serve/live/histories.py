@@ -11,8 +11,8 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from crossaisle.data.units import SECONDS_PER_DAY
+from crossaisle.serve.limits.live import HistoryLimits
 from crossaisle.serve.live.event_counts import EventCounts, Gap
-from crossaisle.serve.live.limits import HistoryLimits
 from crossaisle.serve.store.deleted_users import Forgotten
 from crossaisle.serve.store.store import Event
 

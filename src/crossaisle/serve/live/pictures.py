@@ -19,7 +19,7 @@ import numpy as np
 from crossaisle.errors import ConflictError, CrossaisleError, DataError, FetchError, shorten
 from crossaisle.models.scorers.picture_similarity import PictureSimilarity
 from crossaisle.recommend.recommender import Recommender
-from crossaisle.serve.live.limits import PictureLimits
+from crossaisle.serve.limits.live import PictureLimits
 from crossaisle.serve.store.store import Busy, Picture
 
 if TYPE_CHECKING:

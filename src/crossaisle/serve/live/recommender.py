@@ -23,10 +23,10 @@ from crossaisle.recommend.recommender import Recommender
 from crossaisle.recommend.request import ResolvedQuery, resolve
 from crossaisle.recommend.rerank.diversify import Similarity
 from crossaisle.recommend.rerank.filters import rows_mask
+from crossaisle.serve.limits.live import LiveLimits
 from crossaisle.serve.live.candidates import least, widened
 from crossaisle.serve.live.catalogue.overlay import CatalogueOverlay, grow
 from crossaisle.serve.live.histories import LiveHistories
-from crossaisle.serve.live.limits import LiveLimits
 from crossaisle.serve.live.pictures import picture_model
 from crossaisle.serve.live.ranker import LiveRanker
 from crossaisle.serve.live.ranking_cache import Ranking, RankingCache, Version

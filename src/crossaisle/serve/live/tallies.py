@@ -9,8 +9,8 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from crossaisle.serve.limits.live import QueueLimits
 from crossaisle.serve.live.heavy_queue import Overloaded
-from crossaisle.serve.live.limits import QueueLimits
 
 T = TypeVar("T")
 

@@ -22,8 +22,8 @@ from crossaisle.data.history import Floats
 from crossaisle.data.vocabulary import Rows
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.recommend.recommender import Recommender
+from crossaisle.serve.limits.live import LiveLimits
 from crossaisle.serve.live.histories import LiveHistories
-from crossaisle.serve.live.limits import LiveLimits
 
 HALF_LIFE_DAYS = 30.0
 """Where the model's popularity has none."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import uvicorn
 
-from crossaisle.serve.server.limits import ServerLimits
+from crossaisle.serve.limits.server import ServerLimits
 from crossaisle.serve.server.shutdown import EndingServer
 from crossaisle.serve.workers.shared_state import SharedState
 

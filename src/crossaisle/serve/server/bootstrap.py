@@ -15,7 +15,7 @@ from crossaisle.serve.server.settings import Settings
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from crossaisle.serve.limits import ServingLimits
+    from crossaisle.serve.limits.serving import ServingLimits
     from crossaisle.serve.tenants import ShopRegistry
     from crossaisle.serve.workers.shared_state import SharedState
 
@@ -47,7 +47,7 @@ def open_shops(
     limits: ServingLimits | None = None,
 ) -> ShopRegistry:
     """The shops, warm. `shared_state`, `worker`, `run`: where several processes serve them."""
-    from crossaisle.serve.limits import ServingLimits
+    from crossaisle.serve.limits.serving import ServingLimits
     from crossaisle.serve.live.warmup import warm
     from crossaisle.serve.service import ShopService
     from crossaisle.serve.tenants import ShopRegistry, read_shops
@@ -78,7 +78,7 @@ def open_shops(
 def application(settings: Settings, shops: ShopRegistry, *, limits: ServingLimits | None = None) -> FastAPI:
     """The application, in a process made ready for it; `ConfigError` where others could come in keyless."""
     from crossaisle.serve.api.app import create_app
-    from crossaisle.serve.limits import ServingLimits
+    from crossaisle.serve.limits.serving import ServingLimits
 
     keyless = settings.keyless
     if keyless is None:

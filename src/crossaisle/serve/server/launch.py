@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crossaisle.errors import MissingDependencyError
+from crossaisle.serve.limits.server import ServerLimits
 from crossaisle.serve.server.bootstrap import application, open_shops
-from crossaisle.serve.server.limits import ServerLimits
 from crossaisle.serve.server.settings import Settings
 
 if TYPE_CHECKING:
-    from crossaisle.serve.limits import ServingLimits
+    from crossaisle.serve.limits.serving import ServingLimits
 
 
 def serve(

@@ -21,7 +21,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from crossaisle.serve.api.problems import body_of
-from crossaisle.serve.server.limits import ServerLimits
+from crossaisle.serve.limits.server import ServerLimits
 
 SYSTEM_SECONDS = 30
 """After this time the system drops its part of an unread answer, also of a connection that is closed."""

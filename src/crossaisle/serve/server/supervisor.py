@@ -20,15 +20,15 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from crossaisle.errors import ConfigError, CrossaisleError, StoreError
+from crossaisle.serve.limits.server import ServerLimits
+from crossaisle.serve.limits.workers import WorkerLimits
 from crossaisle.serve.server.bootstrap import decide_keyless
-from crossaisle.serve.server.limits import ServerLimits
 from crossaisle.serve.server.settings import Settings
-from crossaisle.serve.workers.limits import WorkerLimits
 from crossaisle.serve.workers.shared_state import SharedState
 from crossaisle.sharing import SharedFolder
 
 if TYPE_CHECKING:
-    from crossaisle.serve.limits import ServingLimits
+    from crossaisle.serve.limits.serving import ServingLimits
     from crossaisle.serve.store.engine import Holding
 
 _LOG = logging.getLogger(__name__)

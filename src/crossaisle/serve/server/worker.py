@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from crossaisle.serve.server.limits import ServerLimits
+from crossaisle.serve.limits.server import ServerLimits
 
 
 def main() -> None:
@@ -31,7 +31,7 @@ def main() -> None:
     end.start()
     from crossaisle import sharing
     from crossaisle.errors import CrossaisleError
-    from crossaisle.serve.limits import ServingLimits
+    from crossaisle.serve.limits.serving import ServingLimits
     from crossaisle.serve.server.balancing import Server
     from crossaisle.serve.server.bootstrap import application, open_shops
     from crossaisle.serve.server.protocol import config

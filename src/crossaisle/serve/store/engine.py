@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol
 
 from crossaisle.errors import StoreError
-from crossaisle.serve.store.limits import StoreLimits
+from crossaisle.serve.limits.store import StoreLimits
 from crossaisle.serve.store.records import Event
 
 

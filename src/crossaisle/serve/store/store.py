@@ -17,10 +17,10 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
 from crossaisle.errors import ConflictError, StoreError, cleaned
+from crossaisle.serve.limits.store import StoreLimits
 from crossaisle.serve.store.deleted_users import Dated, Forgotten
 from crossaisle.serve.store.engine import Engine, Holding, SqlConnection, Trouble, WritingTurn
 from crossaisle.serve.store.events import conflict, latest_times
-from crossaisle.serve.store.limits import StoreLimits
 from crossaisle.serve.store.meta import mark_unclean, people_key
 from crossaisle.serve.store.reader import StoreReader
 from crossaisle.serve.store.records import ARRIVALS, Event, Picture

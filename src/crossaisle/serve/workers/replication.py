@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from crossaisle.errors import StoreError
+from crossaisle.serve.limits.workers import WorkerLimits
 from crossaisle.serve.store.feed import Snapshot
 from crossaisle.serve.store.records import ARRIVALS, Change, Event
 from crossaisle.serve.store.store import Busy, Store
-from crossaisle.serve.workers.limits import WorkerLimits
 from crossaisle.serve.workers.shared_state import APPLIED, READ, SERVING, WorkerSlot
 
 _LOG = logging.getLogger(__name__)

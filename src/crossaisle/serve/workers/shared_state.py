@@ -19,7 +19,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 from crossaisle.errors import ConfigError, StoreError
-from crossaisle.serve.workers.limits import WorkerLimits
+from crossaisle.serve.limits.workers import WorkerLimits
 
 COMMITS, READ, APPLIED, SERVING, ASKED, OPEN, LOCKED, UNMARKED = range(8)
 """Commits so far; number of the last change read and of the last applied; whether requests are answered;

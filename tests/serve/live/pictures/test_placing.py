@@ -20,9 +20,9 @@ from crossaisle.client import Client
 from crossaisle.errors import ConfigError, ServiceError
 from crossaisle.models.scorers.picture_similarity import PictureSimilarity
 from crossaisle.recommend.recommender import Recommender
-from crossaisle.serve.limits import ServingLimits
+from crossaisle.serve.limits.live import LiveLimits
+from crossaisle.serve.limits.serving import ServingLimits
 from crossaisle.serve.live import pictures
-from crossaisle.serve.live.limits import LiveLimits
 from crossaisle.serve.refit import fitted_on, with_kept_pictures
 from crossaisle.serve.server.bootstrap import open_shops
 from crossaisle.serve.server.settings import Settings

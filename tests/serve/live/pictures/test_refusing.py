@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from crossaisle.encoders import fetching
-from crossaisle.serve.live.limits import PictureLimits
+from crossaisle.serve.limits.live import PictureLimits
 from crossaisle.serve.live.pictures import Pictures
 from crossaisle.serve.service import ShopService
 from tests.encoders.tiny_pictures import png

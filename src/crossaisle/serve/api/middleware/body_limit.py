@@ -10,8 +10,8 @@ from collections.abc import Hashable
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from crossaisle.serve.api.context import context_of
-from crossaisle.serve.api.limits import ApiLimits
 from crossaisle.serve.api.problems import RefusedError
+from crossaisle.serve.limits.api import ApiLimits
 
 _LONGEST_LENGTH = 18
 """Digits of a `Content-Length` that are read at all."""

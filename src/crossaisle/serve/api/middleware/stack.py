@@ -5,7 +5,6 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from crossaisle.serve.api.access import Proxies
-from crossaisle.serve.api.limits import ApiLimits
 from crossaisle.serve.api.middleware.api_keys import ApiKeyMiddleware
 from crossaisle.serve.api.middleware.body_limit import BodyLimitMiddleware
 from crossaisle.serve.api.middleware.canonical_path import CanonicalPathMiddleware
@@ -16,6 +15,7 @@ from crossaisle.serve.api.middleware.security_headers import SecurityHeadersMidd
 from crossaisle.serve.api.middleware.tenants import TenantMiddleware
 from crossaisle.serve.api.routing import RouteTable
 from crossaisle.serve.api.tenancy import TenantGate
+from crossaisle.serve.limits.api import ApiLimits
 
 
 def install(

@@ -12,12 +12,12 @@ from fastapi.responses import Response
 from crossaisle.api_types import Counted
 from crossaisle.errors import ConflictError, DataError
 from crossaisle.serve.api.dependencies import service_of
-from crossaisle.serve.api.limits import ApiLimits, limits_of
-from crossaisle.serve.api.request_body import DESCRIBED, JSON, kind_of, listed, read
+from crossaisle.serve.api.requests.request_body import DESCRIBED, JSON, kind_of, limits_of, listed, read
+from crossaisle.serve.api.requests.schemas import EVENT, LONGEST_ID, event_of
+from crossaisle.serve.api.requests.strict_json import parse
 from crossaisle.serve.api.responses import CONFLICT, answered, as_json
 from crossaisle.serve.api.routing import Router
-from crossaisle.serve.api.schemas import EVENT, LONGEST_ID, event_of
-from crossaisle.serve.api.strict_json import parse
+from crossaisle.serve.limits.api import ApiLimits
 from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.events import known_otherwise
 from crossaisle.serve.store.store import Event

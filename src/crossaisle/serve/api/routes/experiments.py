@@ -11,11 +11,11 @@ from pydantic import ConfigDict, Field
 
 from crossaisle.api_types import ExperimentResults, NumberedList
 from crossaisle.serve.api.dependencies import service_of, who_asks
-from crossaisle.serve.api.list_schemas import with_controls
-from crossaisle.serve.api.request_body import Checked, read, takes
+from crossaisle.serve.api.requests.list_schemas import with_controls
+from crossaisle.serve.api.requests.request_body import Checked, read, takes
+from crossaisle.serve.api.requests.schemas import Body, Id, at_most
 from crossaisle.serve.api.responses import CONFLICT, answered, as_json
 from crossaisle.serve.api.routing import Router
-from crossaisle.serve.api.schemas import Body, Id, at_most
 from crossaisle.serve.experiments.design import ARM_CONTROLS, Arm, Controls, Experiment
 
 router = Router("/api/experiments", tags=["experiments"], scope="admin")

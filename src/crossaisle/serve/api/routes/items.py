@@ -12,10 +12,10 @@ from starlette.exceptions import HTTPException
 from crossaisle.api_types import Product, ProductPage, Taken
 from crossaisle.errors import UnknownIdError, shorten
 from crossaisle.serve.api.dependencies import ItemId, service_of, who_asks
-from crossaisle.serve.api.request_body import Checked, CheckedList, kind_of, read, takes
+from crossaisle.serve.api.requests.request_body import Checked, CheckedList, kind_of, read, takes
+from crossaisle.serve.api.requests.schemas import Item, ItemOfBatch, ItemPatch, item_body
 from crossaisle.serve.api.responses import CONFLICT, ITEM_EXAMPLE, answered, as_json, of_item
 from crossaisle.serve.api.routing import Router
-from crossaisle.serve.api.schemas import Item, ItemOfBatch, ItemPatch, item_body
 from crossaisle.serve.live.pictures import LARGEST, TYPES
 
 router = Router("/api/items", tags=["items"])

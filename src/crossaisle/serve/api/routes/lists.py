@@ -11,8 +11,13 @@ from fastapi.responses import Response
 from crossaisle.api_types import CategorySize, RecommendedList
 from crossaisle.data.query import Query
 from crossaisle.serve.api.dependencies import ItemId, UserId, service_of, who_asks
-from crossaisle.serve.api.list_schemas import ItemParameters, ListRequest, TrendingParameters, UserParameters
-from crossaisle.serve.api.request_body import Checked, read, takes
+from crossaisle.serve.api.requests.list_schemas import (
+    ItemParameters,
+    ListRequest,
+    TrendingParameters,
+    UserParameters,
+)
+from crossaisle.serve.api.requests.request_body import Checked, read, takes
 from crossaisle.serve.api.responses import LIST_EXAMPLE, answered, as_json, of_list
 from crossaisle.serve.api.routing import Router
 

@@ -11,10 +11,10 @@ from pydantic import Field
 from crossaisle.api_types import AuditLine, CategoryLinks, Console, Health, Models
 from crossaisle.serve.api.context import context_of
 from crossaisle.serve.api.dependencies import service_of, who_asks
-from crossaisle.serve.api.request_body import Checked, read, takes
+from crossaisle.serve.api.requests.request_body import Checked, read, takes
+from crossaisle.serve.api.requests.schemas import Body
 from crossaisle.serve.api.responses import CONFLICT, answered, as_json
 from crossaisle.serve.api.routing import Router
-from crossaisle.serve.api.schemas import Body
 
 router = Router(tags=["state"], scope="admin")
 _MODELS = answered(

@@ -12,11 +12,11 @@ from pydantic import Field
 from crossaisle.api_types import Forgotten, Person
 from crossaisle.errors import UnknownIdError, shorten
 from crossaisle.serve.api.dependencies import UserId, service_of, who_asks
-from crossaisle.serve.api.request_body import Checked, read, takes
+from crossaisle.serve.api.requests.request_body import Checked, read, takes
+from crossaisle.serve.api.requests.schemas import Attributes, Body, Id, sized
 from crossaisle.serve.api.responses import answered, as_json
 from crossaisle.serve.api.routes import user_pages
 from crossaisle.serve.api.routing import Router
-from crossaisle.serve.api.schemas import Attributes, Body, Id, sized
 from crossaisle.serve.service import ShopService
 
 router = Router("/api/users", tags=["users"], scope="write")

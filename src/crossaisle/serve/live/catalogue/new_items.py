@@ -13,7 +13,7 @@ from crossaisle.data.vocabulary import Rows
 from crossaisle.encoders.base import unit_rows
 from crossaisle.models.scorers.content import ReadingModel, TextModel
 from crossaisle.recommend.recommender import Recommender
-from crossaisle.serve.live.limits import LiveLimits
+from crossaisle.serve.limits.live import LiveLimits
 from crossaisle.serve.live.pictures import picture_model
 from crossaisle.serve.store.records import Picture
 

@@ -17,8 +17,8 @@ from crossaisle.data.taxonomy import SEPARATOR, Paths
 from crossaisle.data.vocabulary import Rows
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.recommend.rerank.filters import Mask
+from crossaisle.serve.limits.live import LiveLimits
 from crossaisle.serve.live.catalogue.new_items import Said, links_of
-from crossaisle.serve.live.limits import LiveLimits
 from crossaisle.serve.live.pictures import picture_model
 from crossaisle.serve.store.records import Picture
 from crossaisle.serve.store.store import NO_PICTURES

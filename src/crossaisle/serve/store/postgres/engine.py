@@ -24,9 +24,9 @@ from crossaisle.errors import (
     shorten,
     shown,
 )
+from crossaisle.serve.limits.store import StoreLimits
 from crossaisle.serve.store.engine import Cursor, Displaced, SqlConnection, Trouble
 from crossaisle.serve.store.events import fresh_ones, kept_under
-from crossaisle.serve.store.limits import StoreLimits
 from crossaisle.serve.store.migrations.apply import migrate, up_to_date
 from crossaisle.serve.store.postgres.session_lock import SessionHolding
 from crossaisle.serve.store.postgres.versions import PostgresVersions

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from crossaisle.errors import StoreError
+from crossaisle.serve.limits.store import StoreLimits
 from crossaisle.serve.store.engine import Displaced, SqlConnection, Trouble
 from crossaisle.serve.store.events import fresh_ones, kept_under
-from crossaisle.serve.store.limits import StoreLimits
 from crossaisle.serve.store.migrations.apply import migrate, up_to_date
 from crossaisle.serve.store.records import Event
 from crossaisle.serve.store.schema import CLAIM, COLUMNS

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, get_type_hints
 
-from crossaisle.serve.api.limits import ApiLimits
-from crossaisle.serve.live.limits import LiveLimits
-from crossaisle.serve.server.limits import ServerLimits
-from crossaisle.serve.store.limits import StoreLimits
-from crossaisle.serve.workers.limits import WorkerLimits
+from crossaisle.serve.limits.api import ApiLimits
+from crossaisle.serve.limits.live import LiveLimits
+from crossaisle.serve.limits.server import ServerLimits
+from crossaisle.serve.limits.store import StoreLimits
+from crossaisle.serve.limits.workers import WorkerLimits
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ import numpy as np
 import orjson
 
 from crossaisle.errors import DataError
-from crossaisle.serve.api.limits import DEFAULT, ApiLimits
+from crossaisle.serve.limits.api import DEFAULT, ApiLimits
 
 _MARKS = b'[]{},"'
 _OTHERS = bytes(set(range(256)) - set(_MARKS))

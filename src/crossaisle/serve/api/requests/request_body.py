@@ -12,8 +12,8 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.exceptions import HTTPException
 
 from crossaisle.errors import DataError, shorten
-from crossaisle.serve.api.limits import limits_of
-from crossaisle.serve.api.strict_json import parse
+from crossaisle.serve.api.requests.strict_json import parse
+from crossaisle.serve.limits.api import ApiLimits
 
 T = TypeVar("T")
 DESCRIBED = 20
@@ -126,3 +126,9 @@ async def read(request: Request, make: Callable[[Any], T]) -> T:
     if len(content) <= limits.inline_bytes:
         return make(parse(content, limits))
     return await asyncio.get_running_loop().run_in_executor(_LARGE, lambda: make(parse(content, limits)))
+
+
+def limits_of(request: Request) -> ApiLimits:
+    """The limits of the application that answers a request."""
+    limits: ApiLimits = request.app.state.limits
+    return limits

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from starlette.requests import Request
-
 
 @dataclass(frozen=True, kw_only=True)
 class ApiLimits:
@@ -44,9 +42,3 @@ class ApiLimits:
 
 
 DEFAULT = ApiLimits()
-
-
-def limits_of(request: Request) -> ApiLimits:
-    """The limits of the application that answers a request."""
-    limits: ApiLimits = request.app.state.limits
-    return limits

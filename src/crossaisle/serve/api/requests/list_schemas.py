@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 from crossaisle.data.query import CONTROLS, ControlField, CrossShare, Placement, Query
 from crossaisle.data.query_text import quotas_of, share_of
 from crossaisle.errors import ConfigError
-from crossaisle.serve.api.schemas import Body, Id, Level, at_most
+from crossaisle.serve.api.requests.schemas import Body, Id, Level, at_most
 
 B = TypeVar("B", bound=Body)
 EXPLAINED = 20

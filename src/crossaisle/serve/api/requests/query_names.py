@@ -9,7 +9,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from crossaisle.data.query_text import hint_of
-from crossaisle.serve.api.request_body import InvalidError, described
+from crossaisle.serve.api.requests.request_body import InvalidError, described
 
 
 def parameters_of(route: APIRoute) -> tuple[str, ...] | None:
