@@ -35,7 +35,7 @@ from local_servers import Postgres, free_port, with_us
 
 from crossaisle.errors import StoreError
 from crossaisle.progress import bar
-from crossaisle.serve.store.engine import COLUMNS
+from crossaisle.serve.store.schema import COLUMNS
 from crossaisle.serve.store.store import Event, Store
 
 WINDOW = 16

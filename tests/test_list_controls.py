@@ -26,7 +26,7 @@ from crossaisle.serve.api.routes import experiments, lists
 from crossaisle.serve.api.routes.experiments import NewControls
 from crossaisle.serve.experiments.design import ARM_CONTROLS, Controls
 
-SUBJECT = {"placement", "user", "history", "items"}
+SUBJECT = {"placement", "user", "history", "items", "page"}
 """Fields of a `Query` that say what is asked about."""
 ENDPOINTS = {
     "/api/recommend/{user}": set(CONTROLS),
@@ -97,7 +97,7 @@ def test_the_body_of_a_request() -> None:
     schema = ListRequest.model_json_schema()
     found = {name: rules_of(one) for name, one in schema["properties"].items() if name not in SUBJECT}
     assert differences(found, set(CONTROLS)) == []
-    assert set(schema["properties"]) == SUBJECT | set(CONTROLS)
+    assert set(schema["properties"]) == SUBJECT - {"page"} | set(CONTROLS)
     assert ListRequest().query() == Query()
 
 

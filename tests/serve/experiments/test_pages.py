@@ -15,7 +15,7 @@ MIXED = {"name": "mixed", "kind": "interleaving", "arms": [{"name": "a"}, {"name
 
 
 @pytest.mark.parametrize("body", [DRAWN, MIXED], ids=["explored", "interleaved"])
-@pytest.mark.parametrize("more", ["", "&share=0.5", "&share=0.5&diversity=0.5"])
+@pytest.mark.parametrize("more", ["", "&cross_share=0.5", "&cross_share=0.5&diversity=0.5"])
 def test_pages_hold_every_item_once(service: ShopService, body: dict[str, Any], more: str) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         assert (await client.post("/api/experiments", json=body)).status_code == 201

@@ -98,7 +98,7 @@ def test_places_that_are_passed_over_are_not_explained(service: ShopService, exp
 )
 def test_twenty_places_are_explained_at_once(service: ShopService, path: str) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
-        says = "n must be at most 20 with explain (found 21): go on with offset"
+        says = "n must be at most 20 with explain (found 21): use offset for the rest"
         answers = [
             await client.get(path),
             await client.post("/api/recommend", json={"user": "ann", "n": 21, "explain": True}),

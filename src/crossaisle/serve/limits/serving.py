@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any, get_type_hints
+from dataclasses import dataclass
+from typing import Any
 
+from crossaisle.decode import build
 from crossaisle.serve.limits.api import ApiLimits
 from crossaisle.serve.limits.live import LiveLimits
 from crossaisle.serve.limits.server import ServerLimits
@@ -31,5 +32,4 @@ class ServingLimits:
     @classmethod
     def of(cls, values: Mapping[str, Mapping[str, Any]]) -> ServingLimits:
         """From what `dataclasses.asdict` made of it: workers are told as JSON."""
-        wings = get_type_hints(cls)
-        return cls(**{field.name: wings[field.name](**values[field.name]) for field in fields(cls)})
+        return build(cls, values, "limits")
