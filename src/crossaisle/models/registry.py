@@ -9,6 +9,7 @@ from typing import Any, get_type_hints
 
 from crossaisle.errors import ArtifactError, nearest
 from crossaisle.models.base import Scorer
+from crossaisle.models.scorers.basket_lift import BasketLift
 from crossaisle.models.scorers.behaviour_transfer import BehaviourTransfer
 from crossaisle.models.scorers.category_link import CategoryLink
 from crossaisle.models.scorers.complement import ComplementSoftmax
@@ -33,6 +34,7 @@ _CLASSES = (
     ComplementSoftmax,
     BehaviourTransfer,
     PictureSimilarity,
+    BasketLift,
 )
 SCORERS: dict[str, type[Scorer]] = {cls.kind: cls for cls in _CLASSES}
 """`Scorer.kind` -> class. Modules named in `ELSEWHERE` add theirs when they are loaded."""

@@ -11,10 +11,13 @@ import numpy as np
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.membership import is_in
-from crossaisle.data.splits.carts import cart_cases
+from crossaisle.data.splits.carts import MEASURED, cart_cases, carts_of_users
 from crossaisle.data.splits.cases import EvalCases, Split
 from crossaisle.evaluate.results import Evaluation, Row, evaluate
 from crossaisle.evaluate.scoring import Score
+from crossaisle.models.blend import CART_OF_USER, HISTORY_OF_USER
+from crossaisle.models.defaults import BESIDE
+from crossaisle.models.sides import AskedOf
 from crossaisle.pipeline.fit import Costs, Fitted
 from crossaisle.recommend.recommender import Recommender
 
@@ -47,9 +50,8 @@ def measure(
     if on == "validation":
         early = fitted.validation_blend
         recommender = Recommender(split.train, early, repeats=fitted.past.repeats)
-    blend = replace(recommender.blend, remember=True)
-    blend.weights = {**blend.weights, **{name: dict(weights) for name, weights in (sums or {}).items()}}
-    recommender = Recommender(recommender.dataset, blend, repeats=recommender.repeats)
+    recommender = _remembering(recommender, sums)
+    blend = recommender.blend
     scorers: dict[str, Score] = {name: partial(blend.part_scores, name) for name in blend.parts}
     total = dict(fitted.costs)
     for name, weights in (sums or {}).items():
@@ -82,16 +84,53 @@ def measure(
 def measure_carts(fitted: Fitted, dataset: Dataset, *, resamples: int = 1000, seed: int = 0) -> list[Row]:
     """`goes_with` on baskets of the test: one to three items in view, the basket's rest is right.
 
-    Rows of the slice `goes_with`; none where no basket of `dataset` is later than the past.
+    Slice `goes_with`: carts alone. `goes_with_user`: the same carts of users with a past, of which
+    `goes_with_user_repeat` and `goes_with_user_new` are what the user had before and had not; the model
+    `cart_alone` is the list for the cart alone. None where no basket of `dataset` is later than the past.
     """
     events = dataset.events
     later = (events.basket >= 0) & ~is_in(events.basket, fitted.split.past.events.basket)
-    carts = cart_cases(dataset, later, seed=seed)
+    carts = cart_cases(dataset, later, most=MEASURED, seed=seed)
     if not len(carts):
         return []
     asked = replace(fitted, split=replace(fitted.split, protocol="carts", test=carts))
     rows = measure(asked, resamples=resamples, seed=seed).rows
-    return [row | {"slice": "goes_with"} for row in rows if row["slice"] == "all"]
+    found = [row | {"slice": "goes_with"} for row in rows if row["slice"] == "all"]
+    mask_seen = fitted.split.test.mask_seen
+    of_users = carts_of_users(dataset, later, mask_seen=mask_seen, most=MEASURED, seed=seed)
+    if len(of_users) and CART_OF_USER in fitted.past.blend.weights:
+        found += _measure_users(fitted, of_users, resamples=resamples, seed=seed)
+    return found
+
+
+def _measure_users(fitted: Fitted, carts: EvalCases, *, resamples: int, seed: int) -> list[Row]:
+    """Rows of users with a cart; single parts are asked of what they know, the cart or the history."""
+    recommender = _remembering(fitted.past)
+    blend = recommender.blend
+    scorers: dict[str, Score] = {
+        name: AskedOf(part, "cart" if name in BESIDE else "history").score_rows
+        for name, part in blend.parts.items()
+        if part.reads_events
+    }
+    scorers["cart_alone"] = lambda asked: recommender.score_batch(asked.carts, "goes_with")
+    scorers[MODEL] = partial(recommender.score_batch, placement=CART_OF_USER)
+    used = {*blend.weights[CART_OF_USER], *blend.weights[HISTORY_OF_USER]}
+    costs = {**fitted.costs, MODEL: _together(fitted.costs, used)}
+    split = replace(fitted.split, protocol="carts", test=carts)
+    evaluation = evaluate(
+        scorers, split, recommender.dataset, costs=costs, resamples=resamples, seed=seed, ks=(5, 10, 20)
+    )
+    names = {"all": "goes_with_user", "repeat": "goes_with_user_repeat", "new_item": "goes_with_user_new"}
+    return [row | {"slice": names[row["slice"]]} for row in evaluation.rows if row["slice"] in names]
+
+
+def _remembering(
+    recommender: Recommender, sums: Mapping[str, Mapping[str, float]] | None = None
+) -> Recommender:
+    """The same with scores of the last batch kept, and with further sums of parts."""
+    weights = {**recommender.blend.weights, **{name: dict(w) for name, w in (sums or {}).items()}}
+    blend = replace(recommender.blend, remember=True, weights=weights)
+    return Recommender(recommender.dataset, blend, repeats=recommender.repeats)
 
 
 def _sampled(split: Split, most: int, seed: int) -> Split:

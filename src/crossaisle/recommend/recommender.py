@@ -18,7 +18,7 @@ from crossaisle.data.history import Floats, Histories
 from crossaisle.data.query import Placement, Query
 from crossaisle.data.vocabulary import Rows
 from crossaisle.errors import ConfigError, shorten
-from crossaisle.models.blend import Blend
+from crossaisle.models.blend import CART_OF_USER, Blend
 from crossaisle.models.persistence import load_blend, save_blend
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.recommend.answer import Recommendation, RecommendationList
@@ -122,8 +122,7 @@ class Recommender:
 
     def parts(self, placement: str) -> list[Part]:
         """The scorers behind a placement, with their weights."""
-        blend = self._blend(placement)
-        return [(blend.parts[name], weight) for name, weight in blend.weights_for(placement).items()]
+        return self._blend(placement).terms(placement)
 
     # Lists
 
@@ -289,10 +288,12 @@ class Recommender:
         elif placement != "trending" and not len(own.item):
             notices.append(f"{_why_empty(query, self.dataset)}: trending items instead")
             placement = "trending"
-        again = placement == "for_you" and self.repeats and query.exclude_seen
-        return ResolvedQuery(
-            placement, "unseen" if again else placement, asked, own.item, view, tuple(notices)
-        )
+        weights: str = placement
+        if placement == "for_you" and self.repeats and query.exclude_seen:
+            weights = "unseen"
+        if placement == "goes_with" and len(own.item) and CART_OF_USER in self.blend.weights:
+            asked, weights = own.with_view(asked), CART_OF_USER
+        return ResolvedQuery(placement, weights, asked, own.item, view, tuple(notices))
 
     def _history(self, query: Query) -> tuple[Histories, list[str]]:
         """The history of a query as a batch of one, empty where there is none."""
@@ -320,7 +321,7 @@ class Recommender:
             allowed &= self._in_stock[rows]
         exclude_seen = query.exclude_seen
         if exclude_seen is None:
-            exclude_seen = request.placement == "for_you" and not self.repeats
+            exclude_seen = request.placement in ("for_you", "goes_with") and not self.repeats
         if exclude_seen:
             allowed &= ~rows_mask(request.history, n)[rows]
         return allowed

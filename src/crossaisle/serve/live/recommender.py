@@ -397,6 +397,8 @@ class LiveRecommender(Recommender):
     def _key(self, query: Query, request: ResolvedQuery) -> tuple[str, str, str] | None:
         if request.placement == "trending":
             return "trending", "", ""  # the same for everybody: what a person has seen is filtered later
+        if request.asked.in_view is not None:
+            return None  # one user with one cart: not asked again soon
         if request.placement in ("goes_with", "similar"):
             return (request.weights, "item", query.items[0]) if len(query.items) == 1 else None
         if query.user is None or query.history is not None:
