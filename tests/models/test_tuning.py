@@ -9,6 +9,7 @@ from crossaisle.data.history import Floats, Histories
 from crossaisle.data.splits.cases import EvalCases
 from crossaisle.data.splits.split import leave_last_out
 from crossaisle.models.base import Scorer
+from crossaisle.models.scorers.frequency import Frequency
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.models.tuning import TuningTask, allowed_candidates, tune
 from tests.models.shops import tiny_shop
@@ -110,3 +111,12 @@ def test_answers_that_are_no_candidates_count_as_missed_where_asked() -> None:
 
     assert quality() == quality(unseen=True) == 1.0
     assert 0.4 < quality(unseen=True, all_targets=True) < 0.7
+
+
+def test_a_part_that_knows_nothing_of_the_candidates_gets_no_weight() -> None:
+    """Habit says nothing of what is new; the answer happens to stand where ties are broken in its favour."""
+    shop = tiny_shop()
+    split = leave_last_out(shop)
+    parts = {"frequency": Frequency().fit(shop), "popularity": Popularity().fit(split.train)}
+    found = tune(parts, {"new": TuningTask(split.validation, unseen=True)}, shop.taxonomy)["new"]
+    assert set(found.weights) == {"popularity"}

@@ -11,7 +11,7 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats, Histories
 from crossaisle.data.vocabulary import Rows
 from crossaisle.models.base import Scorer
-from crossaisle.models.sides import AskedOf
+from crossaisle.models.sides import AskedOf, Side
 from crossaisle.models.topk import Mask
 
 CART_OF_USER, HISTORY_OF_USER = "goes_with_user", "goes_with_history"
@@ -50,9 +50,9 @@ class Blend:
         """What a placement adds up: scorers and their weights."""
         if placement != CART_OF_USER or placement not in self.weights:
             return [(self.parts[name], weight) for name, weight in self.weights_for(placement).items()]
-        sides = (("cart", CART_OF_USER), ("history", HISTORY_OF_USER))
+        sides: tuple[tuple[Side, str], ...] = (("cart", CART_OF_USER), ("history", HISTORY_OF_USER))
         return [
-            (AskedOf(self.parts[name], side), weight)  # type: ignore[arg-type]
+            (AskedOf(self.parts[name], side), weight)
             for side, weights in sides
             for name, weight in self.weights.get(weights, {}).items()
             if weight
@@ -96,9 +96,13 @@ class Blend:
                 known[place] |= finite
         return [np.where(k, t, np.float32(np.nan)) for t, k in zip(total, known, strict=True)]
 
-    def part_scores(self, name: str, histories: Histories) -> Floats:
-        """float32 (n, n_items) of one part; not to be changed when `remember` is on."""
-        return self._remembered(self.parts[name], histories)
+    def part_scores(self, name: str, histories: Histories, side: Side | None = None) -> Floats:
+        """float32 (n, n_items) of one part; not to be changed when `remember` is on.
+
+        `side`: which half of users with carts is asked.
+        """
+        part = self.parts[name]
+        return self._remembered(part if side is None else AskedOf(part, side), histories)
 
     def _remembered(self, scorer: Scorer, histories: Histories) -> Floats:
         if not self.remember:

@@ -189,7 +189,8 @@ def _stack(blocks: list[_Block], n_parts: int) -> _Found:
 def _ascend(found: _Found) -> tuple[npt.NDArray[np.float64], float]:
     """float64 (parts,) weights, and their quality."""
     n_parts = len(found.scores)
-    single = [_quality(found.scores[p], found) for p in range(n_parts)]
+    # A part that says the same of all candidates is right by the order they happen to stand in.
+    single = [_quality(one, found) if one.any() else -1.0 for one in found.scores]
     weights = np.zeros(n_parts)
     weights[int(np.argmax(single))] = 1.0
     best, total = max(single), found.scores[int(np.argmax(single))].copy()

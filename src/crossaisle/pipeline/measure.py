@@ -17,7 +17,6 @@ from crossaisle.evaluate.results import Evaluation, Row, evaluate
 from crossaisle.evaluate.scoring import Score
 from crossaisle.models.blend import CART_OF_USER, HISTORY_OF_USER
 from crossaisle.models.defaults import BESIDE
-from crossaisle.models.sides import AskedOf
 from crossaisle.pipeline.fit import Costs, Fitted
 from crossaisle.recommend.recommender import Recommender
 
@@ -52,16 +51,19 @@ def measure(
         recommender = Recommender(split.train, early, repeats=fitted.past.repeats)
     recommender = _remembering(recommender, sums)
     blend = recommender.blend
-    scorers: dict[str, Score] = {name: partial(blend.part_scores, name) for name in blend.parts}
+    carts = split.test.other_categories_only
+    scorers: dict[str, Score] = {
+        name: partial(blend.part_scores, name) for name in blend.parts if carts or name not in BESIDE
+    }
     total = dict(fitted.costs)
     for name, weights in (sums or {}).items():
         scorers[name] = partial(blend.score_rows, placement=name)
         total[name] = _together(total, weights)
-    open_list = "goes_with" if split.test.other_categories_only else "for_you"
+    open_list = "goes_with" if carts else "for_you"
     scorers[MODEL] = partial(recommender.score_batch, placement=open_list)
     for placement in SERVED_BY:
         # Carts have no slices of their own: their open list is `goes_with` already.
-        if placement in blend.weights and not split.test.other_categories_only:
+        if placement in blend.weights and not carts:
             scorers[f"{MODEL}:{placement}"] = partial(recommender.score_batch, placement=placement)
     used = {name for chosen in fitted.past.blend.weights.values() for name in chosen}
     total |= {name: _together(total, used) for name in scorers if name.split(":")[0] == MODEL}
@@ -108,7 +110,7 @@ def _measure_users(fitted: Fitted, carts: EvalCases, *, resamples: int, seed: in
     recommender = _remembering(fitted.past)
     blend = recommender.blend
     scorers: dict[str, Score] = {
-        name: AskedOf(part, "cart" if name in BESIDE else "history").score_rows
+        name: partial(blend.part_scores, name, side="cart" if name in BESIDE else "history")
         for name, part in blend.parts.items()
         if part.reads_events
     }

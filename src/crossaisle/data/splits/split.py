@@ -24,7 +24,7 @@ from crossaisle.errors import ConfigError, DataError, nearest
 
 PROTOCOLS = ("temporal", "leave_last_out", "baskets")
 REPEATS_ARE_COMMON = 0.10
-"""From this share of repeat targets on, items of the history stay candidates, unless a fit decides otherwise."""
+"""From this share of repeat targets on, items of the history stay candidates, unless a fit says otherwise."""
 _DAY = int(SECONDS_PER_DAY)
 
 Mask = npt.NDArray[np.bool_]

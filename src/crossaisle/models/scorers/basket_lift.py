@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ClassVar
@@ -71,45 +71,51 @@ class BasketLift(Scorer):
     learned: ClassVar[tuple[str, ...]] = ("weights_", "leaf_", "category_", "scored_")
 
     def fit(self, dataset: Dataset) -> BasketLift:
-        counts = _Counts.of(dataset, self.half_life_days, self.max_items)
-        n_items = dataset.n_items
-        self.scored_ = np.zeros(n_items, bool)
-        self.scored_[counts.candidates] = True
+        counts, n_items = _Counts.of(dataset, self.half_life_days, self.max_items), dataset.n_items
         categories, leaves = dataset.taxonomy.codes(), dataset.taxonomy.codes(-1)
         if np.array_equal(categories, leaves):  # the same counts would speak twice
             leaves = np.full_like(leaves, -1)
         n_categories, n_leaves = int(categories.max(initial=-1)) + 1, int(leaves.max(initial=-1)) + 1
+        everyone = np.broadcast_to(counts.everyone, (n_categories, len(counts.everyone)))
+        keep = _CELLS // max(n_categories, 1)
+        by_category, chance = counts.shares(_members(categories), everyone, self.category_shrink, keep)
         # The last row is read by code -1: of an unknown category nothing is known but what everybody buys.
-        chance = np.vstack([counts.everyone] * (n_categories + 1))
-        by_category, chance[:n_categories] = counts.shares(
-            _members(categories), chance[:-1], self.category_shrink, _CELLS // max(n_categories, 1)
-        )
-        above = np.full(n_leaves + 1, -1, np.int32)
-        above[leaves] = categories
+        chance = np.vstack([chance, counts.everyone])
         by_leaf, by_item, order = [], [], []
-        for start in [*range(0, n_leaves, _BLOCK), n_leaves]:
-            # Leaf categories with their items, block by block; the last are items without one.
-            block = slice(start, min(start + _BLOCK, n_leaves))
-            logs, within = counts.shares(
-                _members(leaves)[:, block], chance[above[block]], self.leaf_shrink, 3 * self.keep
-            )
+        for logs, items, wider, group in self._by_leaf(counts, leaves, categories, chance):
             by_leaf.append(logs)
-            inside = (leaves >= start) & (leaves < block.stop) if start < n_leaves else leaves < 0
-            items = np.flatnonzero(inside)
             order.append(items)
-            for some in range(0, len(items), _BLOCK):
-                part = items[some : some + _BLOCK]
-                wider = within[leaves[part] - start] if start < n_leaves else chance[categories[part]]
-                by_item.append(counts.of_items(part, wider, self.item_shrink, self.keep))
-        items = sparse.vstack(by_item, format="csr")[np.argsort(np.concatenate(order))]
-        small = sparse.vstack([items, *by_leaf, by_category], format="csr", dtype=np.float32)
+            for start in range(0, len(items), _BLOCK):
+                some = slice(start, start + _BLOCK)
+                by_item.append(counts.of_items(items[some], wider[group[some]], self.item_shrink, self.keep))
+        of_items = sparse.vstack(by_item, format="csr")[np.argsort(np.concatenate(order))]
+        small = sparse.vstack([of_items, *by_leaf, by_category], format="csr", dtype=np.float32)
         columns = counts.candidates[small.indices].astype(np.int32)
         shape = (small.shape[0], n_items)
         self.weights_ = sparse.csr_matrix((small.data, columns, small.indptr), shape=shape)
         self.leaf_ = np.where(leaves >= 0, leaves + n_items, -1).astype(np.int32)
         self.category_ = np.where(categories >= 0, categories + n_items + n_leaves, -1).astype(np.int32)
+        self.scored_ = np.isin(np.arange(n_items), counts.candidates)
         self.item_ids_ = dataset.item_ids
         return self
+
+    def _by_leaf(
+        self, counts: _Counts, leaves: Rows, categories: Rows, chance: Floats
+    ) -> Iterator[tuple[sparse.csr_matrix, npt.NDArray[np.int64], Floats, Rows]]:
+        """Blocks of leaf categories: their logarithms, the rows of their items, shares, and the row of
+        these that an item backs off to. The last block are items without a leaf category of their own."""
+        members, n_leaves = _members(leaves), int(leaves.max(initial=-1)) + 1
+        category_of = np.full(n_leaves + 1, -1, np.int32)
+        category_of[leaves] = categories
+        for start in range(0, n_leaves, _BLOCK):
+            block = slice(start, min(start + _BLOCK, n_leaves))
+            above = chance[category_of[block]]
+            logs, shares = counts.shares(members[:, block], above, self.leaf_shrink, 3 * self.keep)
+            items = np.flatnonzero((leaves >= start) & (leaves < block.stop))
+            yield logs, items, shares, leaves[items] - np.int32(start)
+        without = np.flatnonzero(leaves < 0)
+        nothing = sparse.csr_matrix((0, chance.shape[1]), dtype=np.float32)
+        yield nothing, without, chance, categories[without]
 
     def score_rows(self, histories: Histories) -> Floats:
         """float32 (n, n_items); NaN for items that are not scored and for carts that say nothing."""
