@@ -89,6 +89,13 @@ def test_what_goes_with_a_cart_of_a_user_goes_by_both() -> None:
     assert set(shop.recommend(session).ids) == {"bread2", "spade1"}
 
 
+def test_new_products_beside_a_cart_are_those_of_the_cart_alone() -> None:
+    shop = with_carts(repeats=True)
+    alone = shop.recommend(Query(placement="goes_with", items=("milk1",), n=30))
+    new = shop.recommend(Query(placement="goes_with", items=("milk1",), user="u0", exclude_seen=True, n=30))
+    assert new.ids == [item for item in alone.ids if item not in seen("u0")]
+
+
 def test_where_nobody_buys_again_a_cart_is_not_answered_with_what_the_user_had() -> None:
     shop = with_carts(repeats=False)
     query = Query(placement="goes_with", items=("milk1",), user="u0", n=9)

@@ -14,15 +14,17 @@ from crossaisle.models.scorers.basket_lift import BasketLift
 from crossaisle.models.scorers.category_link import CategoryLink
 from crossaisle.models.scorers.complement import ComplementSoftmax
 from crossaisle.models.scorers.content import EncoderSimilarity, TfidfSimilarity
-from crossaisle.models.scorers.frequency import Frequency
+from crossaisle.models.scorers.frequency import Frequency, PersonalPopularity
 from crossaisle.models.scorers.item_knn import ItemKNN
 from crossaisle.models.scorers.linear import EASE, SLIT
 from crossaisle.models.scorers.picture_similarity import PictureSimilarity, pictures_at_hand
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.models.scorers.spectral import SpectralEASE
 
-BESIDE = ("basket_lift", "basket_popularity", "basket_complement", "basket_knn")
+BESIDE = ("basket_lift", "basket_popularity", "basket_complement", "basket_knn", "basket_habit")
 """The parts that only `goes_with` asks, in a shop whose users have baskets."""
+OF_HISTORY = ("basket_habit",)
+"""Those of them that are asked of the user's history, not of the cart."""
 REPEATS_ARE_COMMON = 0.10
 """From this share of repeated (user, item) pairs on, histories are long lists of habits rather than short
 sequences. Habit is a part below it, too, wherever anything repeats."""
@@ -91,6 +93,7 @@ def _beside(keep: int, seed: int) -> dict[str, Scorer]:
             seed=seed,
         ),
         "basket_knn": ItemKNN(baskets=True, neighbours=min(keep, 100), average=True),
+        "basket_habit": PersonalPopularity(),
     }
 
 

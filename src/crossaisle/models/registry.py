@@ -14,7 +14,7 @@ from crossaisle.models.scorers.behaviour_transfer import BehaviourTransfer
 from crossaisle.models.scorers.category_link import CategoryLink
 from crossaisle.models.scorers.complement import ComplementSoftmax
 from crossaisle.models.scorers.content import EncoderSimilarity, TfidfSimilarity
-from crossaisle.models.scorers.frequency import Frequency
+from crossaisle.models.scorers.frequency import Frequency, PersonalPopularity
 from crossaisle.models.scorers.item_knn import ItemKNN
 from crossaisle.models.scorers.linear import EASE, SLIT
 from crossaisle.models.scorers.picture_similarity import PictureSimilarity
@@ -35,6 +35,7 @@ _CLASSES = (
     BehaviourTransfer,
     PictureSimilarity,
     BasketLift,
+    PersonalPopularity,
 )
 SCORERS: dict[str, type[Scorer]] = {cls.kind: cls for cls in _CLASSES}
 """`Scorer.kind` -> class. Modules named in `ELSEWHERE` add theirs when they are loaded."""

@@ -22,7 +22,7 @@ from crossaisle.data.splits.split import basket_split, leave_last_out, temporal_
 from crossaisle.errors import ConfigError
 from crossaisle.models.base import Scorer
 from crossaisle.models.blend import CART_OF_USER, HISTORY_OF_USER, Blend
-from crossaisle.models.defaults import BESIDE, default_parts
+from crossaisle.models.defaults import BESIDE, OF_HISTORY, default_parts
 from crossaisle.models.sides import AskedOf
 from crossaisle.models.tuning import Tuned, TuningTask, tune
 from crossaisle.progress import bar
@@ -219,7 +219,8 @@ def _weights_of_carts(
         return {"goes_with": found["goes_with"].weights}
     rarity = np.maximum(split.train.item_counts, 1).astype(np.float32) ** -RARITY
     alone = TuningTask(carts, unseen=True, new=True, worth=rarity)
-    found = tune(parts, {"goes_with": alone}, taxonomy, seed=seed, progress=progress)
+    of_cart = {name: part for name, part in parts.items() if name not in OF_HISTORY}
+    found = tune(of_cart, {"goes_with": alone}, taxonomy, seed=seed, progress=progress)
     weights = {"goes_with": found["goes_with"].weights}
     mask_seen = split.validation.mask_seen
     of_users = carts_of_users(split.past, later, mask_seen=mask_seen, seed=seed)
@@ -234,8 +235,9 @@ def _weights_of_users(
     parts: Mapping[str, Scorer], lasting: Mapping[str, Scorer], task: TuningTask, split: Split, seed: int
 ) -> dict[str, dict[str, float]]:
     """Weights of parts that are asked of the cart, and of those that are asked of the user's history."""
-    cart = {name: AskedOf(part, "cart") for name, part in parts.items() if name in BESIDE}
-    own = {name: AskedOf(part, "history") for name, part in lasting.items() if part.reads_events}
+    cart = {n: AskedOf(p, "cart") for n, p in parts.items() if n in BESIDE and n not in OF_HISTORY}
+    own = {n: AskedOf(p, "history") for n, p in lasting.items() if p.reads_events}
+    own |= {n: AskedOf(p, "history") for n, p in parts.items() if n in OF_HISTORY}
     asked = {(CART_OF_USER, name): part for name, part in cart.items()}
     asked |= {(HISTORY_OF_USER, name): part for name, part in own.items()}
     names = {f"{side} {name}": (side, name) for side, name in asked}

@@ -16,7 +16,7 @@ from crossaisle.data.splits.cases import EvalCases, Split
 from crossaisle.evaluate.results import Evaluation, Row, evaluate
 from crossaisle.evaluate.scoring import Score
 from crossaisle.models.blend import CART_OF_USER, HISTORY_OF_USER
-from crossaisle.models.defaults import BESIDE
+from crossaisle.models.defaults import BESIDE, OF_HISTORY
 from crossaisle.pipeline.fit import Costs, Fitted
 from crossaisle.recommend.recommender import Recommender
 
@@ -109,8 +109,9 @@ def _measure_users(fitted: Fitted, carts: EvalCases, *, resamples: int, seed: in
     """Rows of users with a cart; single parts are asked of what they know, the cart or the history."""
     recommender = _remembering(fitted.past)
     blend = recommender.blend
+    of_cart = set(BESIDE) - set(OF_HISTORY)
     scorers: dict[str, Score] = {
-        name: partial(blend.part_scores, name, side="cart" if name in BESIDE else "history")
+        name: partial(blend.part_scores, name, side="cart" if name in of_cart else "history")
         for name, part in blend.parts.items()
         if part.reads_events
     }
@@ -123,7 +124,10 @@ def _measure_users(fitted: Fitted, carts: EvalCases, *, resamples: int, seed: in
         scorers, split, recommender.dataset, costs=costs, resamples=resamples, seed=seed, ks=(5, 10, 20)
     )
     names = {"all": "goes_with_user", "repeat": "goes_with_user_repeat", "new_item": "goes_with_user_new"}
-    return [row | {"slice": names[row["slice"]]} for row in evaluation.rows if row["slice"] in names]
+    # Where the user's own products are kept in, a request without them is answered for the cart alone.
+    rows = [r for r in evaluation.rows if (r["model"], r["slice"]) != (MODEL, "new_item")]
+    rows += [r | {"model": MODEL} for r in rows if (r["model"], r["slice"]) == ("cart_alone", "new_item")]
+    return [row | {"slice": names[row["slice"]]} for row in rows if row["slice"] in names]
 
 
 def _remembering(

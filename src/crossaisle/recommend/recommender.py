@@ -289,9 +289,12 @@ class Recommender:
             notices.append(f"{_why_empty(query, self.dataset)}: trending items instead")
             placement = "trending"
         weights: str = placement
-        if placement == "for_you" and self.repeats and query.exclude_seen:
+        only_new = self.repeats and query.exclude_seen
+        if placement == "for_you" and only_new:
             weights = "unseen"
-        if placement == "goes_with" and len(own.item) and CART_OF_USER in self.blend.weights:
+        # Weights that were chosen for habits say little of what is new to the user: the cart says more.
+        known = placement == "goes_with" and len(own.item) and CART_OF_USER in self.blend.weights
+        if known and not only_new:
             asked, weights = own.with_view(asked), CART_OF_USER
         return ResolvedQuery(placement, weights, asked, own.item, view, tuple(notices))
 
