@@ -90,23 +90,38 @@ def measure_carts(fitted: Fitted, dataset: Dataset, *, resamples: int = 1000, se
     `goes_with_user_repeat` and `goes_with_user_new` are what the user had before and had not; the model
     `cart_alone` is the list for the cart alone. None where no basket of `dataset` is later than the past.
     """
-    events = dataset.events
+    alone = evaluate_carts(fitted, dataset, resamples=resamples, seed=seed)
+    known = evaluate_carts(fitted, dataset, of_users=True, resamples=resamples, seed=seed)
+    rows = [row | {"slice": "goes_with"} for row in (alone.rows if alone else []) if row["slice"] == "all"]
+    if known is None:
+        return rows
+    names = {"all": "goes_with_user", "repeat": "goes_with_user_repeat", "new_item": "goes_with_user_new"}
+    # Where the user's own products are kept in, a request without them is answered for the cart alone.
+    found = [r for r in known.rows if (r["model"], r["slice"]) != (MODEL, "new_item")]
+    found += [r | {"model": MODEL} for r in found if (r["model"], r["slice"]) == ("cart_alone", "new_item")]
+    return rows + [row | {"slice": names[row["slice"]]} for row in found if row["slice"] in names]
+
+
+def evaluate_carts(
+    fitted: Fitted, dataset: Dataset, *, of_users: bool = False, resamples: int = 1000, seed: int = 0
+) -> Evaluation | None:
+    """`goes_with` of carts alone, or of users with carts; None where there are none to be measured."""
+    events, mask_seen = dataset.events, fitted.split.test.mask_seen
     later = (events.basket >= 0) & ~is_in(events.basket, fitted.split.past.events.basket)
-    carts = cart_cases(dataset, later, most=MEASURED, seed=seed)
-    if not len(carts):
-        return []
+    if of_users:
+        carts = carts_of_users(dataset, later, mask_seen=mask_seen, most=MEASURED, seed=seed)
+    else:
+        carts = cart_cases(dataset, later, most=MEASURED, seed=seed)
+    if not len(carts) or (of_users and CART_OF_USER not in fitted.past.blend.weights):
+        return None
     asked = replace(fitted, split=replace(fitted.split, protocol="carts", test=carts))
-    rows = measure(asked, resamples=resamples, seed=seed).rows
-    found = [row | {"slice": "goes_with"} for row in rows if row["slice"] == "all"]
-    mask_seen = fitted.split.test.mask_seen
-    of_users = carts_of_users(dataset, later, mask_seen=mask_seen, most=MEASURED, seed=seed)
-    if len(of_users) and CART_OF_USER in fitted.past.blend.weights:
-        found += _measure_users(fitted, of_users, resamples=resamples, seed=seed)
-    return found
+    if of_users:
+        return _evaluate_users(asked, resamples=resamples, seed=seed)
+    return measure(asked, resamples=resamples, seed=seed)
 
 
-def _measure_users(fitted: Fitted, carts: EvalCases, *, resamples: int, seed: int) -> list[Row]:
-    """Rows of users with a cart; single parts are asked of what they know, the cart or the history."""
+def _evaluate_users(fitted: Fitted, *, resamples: int, seed: int) -> Evaluation:
+    """Users with a cart; single parts are asked of what they know, the cart or the history."""
     recommender = _remembering(fitted.past)
     blend = recommender.blend
     of_cart = set(BESIDE) - set(OF_HISTORY)
@@ -119,15 +134,7 @@ def _measure_users(fitted: Fitted, carts: EvalCases, *, resamples: int, seed: in
     scorers[MODEL] = partial(recommender.score_batch, placement=CART_OF_USER)
     used = {*blend.weights[CART_OF_USER], *blend.weights[HISTORY_OF_USER]}
     costs = {**fitted.costs, MODEL: _together(fitted.costs, used)}
-    split = replace(fitted.split, protocol="carts", test=carts)
-    evaluation = evaluate(
-        scorers, split, recommender.dataset, costs=costs, resamples=resamples, seed=seed, ks=(5, 10, 20)
-    )
-    names = {"all": "goes_with_user", "repeat": "goes_with_user_repeat", "new_item": "goes_with_user_new"}
-    # Where the user's own products are kept in, a request without them is answered for the cart alone.
-    rows = [r for r in evaluation.rows if (r["model"], r["slice"]) != (MODEL, "new_item")]
-    rows += [r | {"model": MODEL} for r in rows if (r["model"], r["slice"]) == ("cart_alone", "new_item")]
-    return [row | {"slice": names[row["slice"]]} for row in rows if row["slice"] in names]
+    return evaluate(scorers, fitted.split, recommender.dataset, costs=costs, resamples=resamples, seed=seed)
 
 
 def _remembering(
