@@ -15,6 +15,7 @@ again.
 
 Looked through are all files of the store (as soon as the deletion is answered; at the end; after SIGKILL and
 after a new start), the service's log, people, exposures, lists, and a model that is fitted anew at the end.
+In files, half of a key, an address or an id counts as a trace, whose surroundings are shown.
 Only 127.0.0.1. Leaves with 1 where a bar is missed.
 """
 
@@ -24,7 +25,6 @@ import argparse
 import json
 import os
 import random
-import re
 import signal
 import subprocess
 import sys
@@ -37,6 +37,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from served import Bars, Served, say, workplace
+from traces import PIECE, digits, pieces_of
 
 from crossaisle.data.storage import load_dataset
 from crossaisle.progress import bar
@@ -51,8 +52,8 @@ SHOWN = 3
 SAME_SECONDS = 0.05
 """Who asks for a list so shortly before a deletion is sent may come to the service after it."""
 EXPERIMENT = "deletions"
-MARK = re.compile(rb"(?:mk|mail|who)\d{4}x[0-9a-f]{8}(?:-\d+-\d+)?")
-"""Keys, addresses and ids of this run."""
+SURROUNDINGS = 24
+"""Bytes shown on both sides of a trace."""
 KNOWN_EVERY = 10
 """So often the person is one of the model's."""
 CROWD = 3000
@@ -76,7 +77,7 @@ class Person:
 
     number: int
     user: str
-    tag: str
+    mail: str
     busy: bool
     """Goes on while it is deleted."""
     known: bool
@@ -109,18 +110,20 @@ class Person:
         return self.busy or any(self.killed or start > sent - SAME_SECONDS for start in late)
 
     @property
-    def marks(self) -> set[bytes]:
+    def pieces(self) -> set[bytes]:
         """What must be in no file."""
-        found = {one.key.encode() for one in self.before} | {f"mail{self.tag}".encode()}
-        return found if self.heard_of or self.known else found | {self.user.encode()}
+        texts = [self.mail, *(one.key for one in self.before)]
+        if not self.heard_of and not self.known:
+            texts.append(self.user)
+        return {piece for text in texts for _, piece in pieces_of(text.encode())}
 
 
 class Client(threading.Thread):
     """Sends events and asks for lists in turn."""
 
-    def __init__(self, served: Served, person: Person, number: int, items: list[str]) -> None:
+    def __init__(self, served: Served, person: Person, items: list[str]) -> None:
         super().__init__()
-        self.served, self.person, self.number, self.items = served, person, number, items
+        self.served, self.person, self.items = served, person, items
         self.events, self.lists, self.idle = True, True, threading.Event()
 
     def run(self) -> None:
@@ -138,7 +141,7 @@ class Client(threading.Thread):
                 self.person.lists.append((start, time.monotonic()))
 
     def _event(self, count: int) -> None:
-        key, item = f"mk{self.person.tag}-{self.number}-{count}", self.items[count % len(self.items)]
+        key, item = f"key-{digits()}", self.items[count % len(self.items)]
         body = {"user": self.person.user, "item": item, "kind": "purchase", "key": key, "time": time.time()}
         start = time.monotonic()
         answer = self.served.ask("POST", "/api/events", json.dumps(body), timeout=15)
@@ -164,16 +167,15 @@ class Rounds:
 
     def round(self, number: int) -> None:
         """One person, from the first event to the deletion and what is found right after."""
-        tag = f"{number:04d}x{self.rng.getrandbits(32):08x}"
         known = number % KNOWN_EVERY == 0 and bool(self.known)
-        user = self.known.pop() if known else f"who{tag}"
-        person = Person(number, user, tag, busy=number % 2 == 1, known=known)
+        user = self.known.pop() if known else f"user-{digits()}"
+        person = Person(number, user, f"mail-{digits()}", busy=number % 2 == 1, known=known)
         self.people.append(person)
-        mail = json.dumps({"mail": f"mail{tag}"})
+        mail = json.dumps({"mail": person.mail})
         while self.served.ask("PUT", f"/api/users/{user}", mail).status != 204:
             time.sleep(0.05)
         items = self.rng.sample(self.items, 60 * CLIENTS)  # none twice, so that each can be told
-        clients = [Client(self.served, person, n, items[n::CLIENTS]) for n in range(CLIENTS)]
+        clients = [Client(self.served, person, items[n::CLIENTS]) for n in range(CLIENTS)]
         for client in clients:
             client.start()
         time.sleep(self.rng.uniform(0.5, 1.0) * BUSY_SECONDS)
@@ -244,16 +246,19 @@ class Rounds:
     # What is left
 
     def grep(self, where: str, people: list[Person], folder: Path | None = None) -> None:
-        """Counts marks in the files of a folder (by default the store's)."""
-        marks = set().union(*(person.marks for person in people))
+        """Counts pieces of them in the files of a folder (by default the store's)."""
+        whose = {piece: person for person in people for piece in person.pieces}
         for file in sorted((folder or self.folder).rglob("*")):
-            if file.is_file():
-                found = {mark for mark in MARK.findall(file.read_bytes()) if mark in marks}
-                self.traces[where] += len(found)
-                for mark in sorted(found)[:SHOWN]:
-                    one = next(one for one in people if mark in one.marks)
-                    how = f"round {one.number}, busy {one.busy}, killed {one.killed or 'none'}"
-                    say(f"  {where}: {mark.decode()} in {file.name} ({how})")
+            if not file.is_file():
+                continue
+            content = file.read_bytes()
+            found = {piece: at for at, piece in pieces_of(content) if piece in whose}
+            self.traces[where] += len(found)
+            for piece, at in list(found.items())[:SHOWN]:
+                one = whose[piece]
+                shown = content[max(0, at - SURROUNDINGS) : at + PIECE + SURROUNDINGS]
+                how = f"round {one.number}, busy {one.busy}, killed {one.killed or 'none'}"
+                say(f"  {where}: in {file.name} at {at} ({how}): {shown!r}")
 
     def compare(self, person: Person, when: str) -> None:
         """Store against memory, and both against what must be there and what must not."""

@@ -35,6 +35,7 @@ from local_servers import Postgres, free_port, with_us
 
 from crossaisle.errors import StoreError
 from crossaisle.progress import bar
+from crossaisle.serve.store.engine import COLUMNS
 from crossaisle.serve.store.store import Event, Store
 
 WINDOW = 16
@@ -292,8 +293,11 @@ def check(place: str, news: set[int], report: Report) -> None:
     with closing(Store(place)) as store:
         report.opened += 1
         report.slowest_open_seconds = max(report.slowest_open_seconds, round(time.perf_counter() - start, 3))
+        query = f'SELECT {COLUMNS} FROM events WHERE "user" = ? ORDER BY seq'
         for number in latest(news):
-            report.lost += store.events_of(f"b{number}") != batch(number)
+            with store.reading() as connection:
+                kept = [Event(*row) for row in connection.execute(query, (f"b{number}",))]
+            report.lost += kept != batch(number)
 
 
 def latest(numbers: set[int], most: int = 50) -> list[int]:

@@ -1,18 +1,15 @@
-"""What the benchmarks under attack share: a service to start and stop, its memory, an honest client, bars.
+"""What benchmarks of the service share: a service to start and stop, its memory, an honest client, bars.
 
 A `Served` is `crossaisle serve` as a child of this process, on 127.0.0.1, with a log and an API key. An
-`Honest` is a process of its own that asks for lists at a constant rate, whatever happens to others; what it
-waited counts from the moment a question was due, so that a standstill is not asked about only once.
+`Honest` is a process of its own that asks for lists at a constant rate, whatever happens to others. Its
+waiting times count from the moment a request was due, so that a standstill counts for all that it held up.
 """
 
 from __future__ import annotations
 
-import argparse
-import asyncio
 import http.client
 import json
 import os
-import random
 import shutil
 import signal
 import subprocess
@@ -21,19 +18,17 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+import honest_client
+from honest_client import GIVE_UP
 from local_servers import free_port, with_us
 
 START_SECONDS = 90.0
-AT_ONCE = 64
-"""Questions of the honest client that may be under way; what is due beyond that is left out."""
-GIVE_UP = 120.0
-"""Seconds after which the honest client waits no longer for an answer."""
 
 
 class Answer(NamedTuple):
@@ -46,6 +41,17 @@ class Answer(NamedTuple):
     @property
     def json(self) -> Any:
         return json.loads(self.body)
+
+
+def new_key(
+    store: Path | str, environment: Mapping[str, str], name: str = "benchmark", scope: str = "admin"
+) -> str:
+    """An API key of a store, made by the command line."""
+    command = [sys.executable, "-m", "crossaisle", "keys", "add", str(store), name, "--scope", scope]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    if done.returncode:
+        raise SystemExit(f"no key could be made: {done.stderr[-500:]}")
+    return done.stdout.strip().splitlines()[-1]
 
 
 class Served:
@@ -71,15 +77,7 @@ class Served:
         self.environment = {**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})}
         self.port = port or free_port()
         self.process: subprocess.Popen[bytes] | None = None
-        self.key = self._new_key() if key else ""
-
-    def _new_key(self) -> str:
-        command = [sys.executable, "-m", "crossaisle", "keys", "add", str(self.store), "benchmark"]
-        command += ["--scope", "admin"]
-        done = subprocess.run(command, capture_output=True, text=True, env=self.environment, check=False)
-        if done.returncode:
-            raise SystemExit(f"no key could be made: {done.stderr[-500:]}")
-        return done.stdout.strip().splitlines()[-1]
+        self.key = new_key(store, self.environment) if key else ""
 
     def start(self, wait: bool = True) -> Served:
         """Starts it and waits until all workers are ready."""
@@ -213,7 +211,7 @@ class Watch:
 
 
 class Waited(NamedTuple):
-    """One question of the honest client, in seconds of the machine's monotonic clock."""
+    """One request of the honest client, in seconds of the machine's monotonic clock."""
 
     due: float
     seconds: float
@@ -227,7 +225,7 @@ class Honest:
         self, served: Served, users: list[str], items: list[str], *, rate: float = 20.0, events: float = 2.0
     ) -> None:
         self.waited: list[Waited] = []
-        command = [sys.executable, __file__, "--port", str(served.port), "--rate", str(rate)]
+        command = [sys.executable, honest_client.__file__, "--port", str(served.port), "--rate", str(rate)]
         command += ["--events", str(events)]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, preexec_fn=with_us
@@ -270,68 +268,6 @@ class Honest:
         self._thread.join()
 
 
-async def be_honest(port: int, rate: float, events: float) -> None:
-    """Lists, and an event now and then, until stdin ends."""
-    told = json.loads(sys.stdin.readline())
-    rng, users, run = random.Random(0), told["users"], f"{time.time_ns():x}"
-    ended, idle, under_way = asyncio.Event(), list[Any](), set[asyncio.Task[None]]()
-    threading.Thread(target=_until_closed, args=(asyncio.get_running_loop(), ended), daemon=True).start()
-    key = f"Authorization: Bearer {told['key']}\r\n" if told["key"] else ""
-
-    async def once(method: str, path: str, body: bytes, again: bool) -> int:
-        """Status, 0 for none. `again`: on a connection that was used before, which may be closed by now."""
-        reader, writer = idle.pop() if again else await asyncio.open_connection("127.0.0.1", port)
-        try:
-            head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{key}"
-            head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n" if body else ""
-            writer.write(head.encode() + b"\r\n" + body)
-            answer = await reader.readuntil(b"\r\n\r\n")
-            length = int(answer.lower().split(b"content-length:", 1)[1].split(b"\r\n", 1)[0])
-            await reader.readexactly(length)
-        except (OSError, EOFError):
-            writer.close()
-            return 0
-        except BaseException:
-            writer.close()
-            raise
-        idle.append((reader, writer))
-        return int(answer[9:12])
-
-    async def ask(due: float, method: str, path: str, body: bytes = b"") -> None:
-        status = 0
-        try:
-            async with asyncio.timeout(GIVE_UP):
-                while idle and not status:
-                    status = await once(method, path, body, True)
-                status = status or await once(method, path, body, False)
-        except (OSError, TimeoutError):
-            pass
-        print(f"{due:.4f} {time.monotonic() - due:.4f} {status}", flush=True)
-
-    due, number = time.monotonic(), 0
-    while not ended.is_set():
-        due = max(due + 1 / rate, time.monotonic() - 1.0)
-        await asyncio.sleep(max(0.0, due - time.monotonic()))
-        if len(under_way) >= AT_ONCE:
-            continue
-        number += 1
-        user = rng.choice(users)
-        if events and number % max(1, round(rate / events)) == 0:
-            event = {"user": f"honest-{rng.randrange(50)}", "item": rng.choice(told["items"])}
-            event["key"] = f"{run}-{number}"
-            task = asyncio.create_task(ask(due, "POST", "/api/events", json.dumps(event).encode()))
-        else:
-            task = asyncio.create_task(ask(due, "GET", f"/api/recommend/{user}"))
-        under_way.add(task)
-        task.add_done_callback(under_way.discard)
-    await asyncio.gather(*under_way)
-
-
-def _until_closed(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
-    sys.stdin.read()
-    loop.call_soon_threadsafe(ended.set)
-
-
 # Bars
 
 
@@ -355,7 +291,7 @@ class Bars:
         self.bars.append(Bar(what, bar, figure, bool(met)))
 
     def end(self, out: Path, results: dict[str, Any]) -> None:
-        """Writes the results, prints a table and leaves with 1 where a bar was missed."""
+        """Writes the results, prints a table and exits with 1 where a bar was missed."""
         results = {**results, "bars": [asdict(bar) for bar in self.bars], "met": self.met}
         out.mkdir(parents=True, exist_ok=True)
         (out / "results.json").write_text(json.dumps(results, indent=1, default=str) + "\n")
@@ -368,7 +304,7 @@ class Bars:
         return all(bar.met for bar in self.bars)
 
 
-def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """Columns as wide as they need be."""
     widths = [max(len(row[n]) for row in [head, *rows]) for n in range(len(head))]
     lines = [
@@ -407,12 +343,3 @@ def statuses(waited: list[Waited]) -> dict[str, int]:
 def output(path: Path) -> IO[bytes]:
     path.parent.mkdir(parents=True, exist_ok=True)
     return path.open("ab")
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--rate", type=float, default=20.0)
-    parser.add_argument("--events", type=float, default=2.0)
-    chosen = parser.parse_args()
-    asyncio.run(be_honest(chosen.port, chosen.rate, chosen.events))

@@ -29,6 +29,7 @@ from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.api.app import create_app
 from crossaisle.serve.server.protocol import config
 from crossaisle.serve.service import ShopService
+from crossaisle.serve.store.store import Event, Store
 from crossaisle.serve.tenants import ShopRegistry, read_shops
 
 _NUMBERS = count()
@@ -104,6 +105,11 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> str | Path:
 
 
 Talk = Callable[[httpx.AsyncClient], Coroutine[Any, Any, None]]
+
+
+def events_of(store: Store, user: str) -> list[Event]:
+    """A person's events, oldest first."""
+    return sorted((one for _, one in store.events() if one.user == user), key=lambda one: one.time)
 
 
 def talk(service: ShopService | ShopRegistry, conversation: Talk, **settings: Any) -> None:

@@ -26,7 +26,7 @@ from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.api_keys import SCOPES, add_key
 from crossaisle.serve.tenants import ShopRegistry, place_of, read_shops
 from tests.encoders import tiny
-from tests.serve.conftest import running
+from tests.serve.conftest import events_of, running
 
 SECRET = "northern-secret"
 EXPERIMENT = {
@@ -112,7 +112,7 @@ def test_no_key_opens_another_shop(shops: ShopRegistry) -> None:
                     shown = is_open(path) and not path.startswith("/api/health/")
                     assert answer.status_code == (200 if shown else 401), f"{method} {path}"
         south = shops.services["south"]
-        assert south.store.events_of("ann") == []
+        assert events_of(south.store, "ann") == []
         assert south.store.audit() == []
         assert south.active.name == "b"
         assert not south.changed
@@ -192,7 +192,7 @@ def test_the_same_ids_in_two_shops_are_different_things(shops: ShopRegistry) -> 
         for path in before:
             if path not in ("/api/experiments", "/api/experiments/{name}"):  # intervals move with time
                 assert after[path] == before[path], path
-        assert len(shops.services["north"].store.events_of("ann")) == 2
+        assert len(events_of(shops.services["north"].store, "ann")) == 2
 
     talk(shops, conversation)
 

@@ -23,7 +23,7 @@ from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.api_keys import add_key
 from crossaisle.streams.consume import Consumed, Source, consume, key_of, moment, open_source
 from crossaisle.streams.sender import Sender
-from tests.serve.conftest import running
+from tests.serve.conftest import events_of, running
 
 _NUMBERS = count()
 QUICK = {"session.timeout.ms": "1000", "heartbeat.interval.ms": "300"}
@@ -129,7 +129,7 @@ def test_messages_arrive_once_and_a_new_consumer_goes_on(
 ) -> None:
     broker.publish(stream, events(50))
     assert drained(opened(broker, stream), address, batch=20) == Consumed(50, 50, 0, 0)
-    kept = service.store.events_of("zoe")
+    kept = events_of(service.store, "zoe")
     assert [e.item for e in kept[:4]] == ["bread", "jam", "butter", "soap"]
     assert len({e.key for e in kept}) == 50
     assert all(stream in str(e.key) for e in kept)
@@ -151,7 +151,7 @@ def test_what_comes_twice_counts_once(
     assert drained(opened(broker, stream, consumer="one"), address) == Consumed(4, 0, 4, 0)
     assert drained(opened(broker, stream, consumer="one"), address) == Consumed()
     assert len(service.live.of("zoe").items) == 4
-    assert "own" in {e.key for e in service.store.events_of("zoe")}
+    assert "own" in {e.key for e in events_of(service.store, "zoe")}
 
 
 def test_what_cannot_be_read_is_put_aside_with_the_reason(
@@ -262,7 +262,7 @@ def test_fields_are_an_event_too(redis: Redis, service: ShopService, address: st
     redis.client.xadd("s", {"user": "zoe", "item": "jam", "value": "much"})
     redis.client.xadd("s", {b"user": b"\xff"})
     assert drained(open_source(redis.url, "s"), address) == Consumed(4, 2, 0, 2)
-    first = service.store.events_of("zoe")[0]
+    first = events_of(service.store, "zoe")[0]
     assert (first.item, first.time, first.value, first.key) == ("7", 1700000000.5, 2.5, "k")
     reasons = [reason for reason, _ in redis.dead("s")]
     assert reasons[0] == "not UTF-8"
@@ -287,7 +287,7 @@ def test_the_broker_is_killed_under_load(redis: Redis, service: ShopService, add
     source.close()
     sender.close()
     assert found[0].accepted == 1500
-    assert len({e.key for e in service.store.events_of("zoe")}) == 1500
+    assert len({e.key for e in events_of(service.store, "zoe")}) == 1500
 
 
 def test_an_answer_that_got_lost_is_asked_for_again(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ from crossaisle.errors import ConfigError, DataError
 from crossaisle.serve.service import ShopService
 from crossaisle.streams.replay import read_log, replay
 from crossaisle.streams.sender import Sender
+from tests.serve.conftest import events_of
 
 NOON = 1_700_000_000
 
@@ -47,7 +48,7 @@ def test_every_format_arrives_in_order_of_time(
         total = replay(read_log(file), sender, speed=None)
     assert (total.events, total.sent, total.accepted, total.duplicates) == (20, 20, 20, 0)
     assert total.finished
-    kept = service.store.events_of("zoe")
+    kept = events_of(service.store, "zoe")
     assert [e.time for e in kept] == [NOON + i for i in range(1, 20, 2)]
     assert [e.item for _, e in service.store.events()] == ["bread", "jam", "butter", "soap"] * 5
     assert (kept[0].kind, kept[0].value, kept[0].quantity) == ("view", 1.1, None)
@@ -88,7 +89,7 @@ def test_a_stopped_replay_goes_on_without_waiting_again(
     with closing(Sender(address, stop=stop)) as sender:
 
         def stop_after_some(n: int) -> None:
-            if len(service.store.events_of("zoe")) >= 350:
+            if len(events_of(service.store, "zoe")) >= 350:
                 stop.set()
 
         first = replay(log, sender, speed=3600 * 400.0, advance=stop_after_some)

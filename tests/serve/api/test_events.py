@@ -15,7 +15,7 @@ from crossaisle.serve.api.routes import events
 from crossaisle.serve.live.histories import LiveHistories
 from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.store import Event, Store
-from tests.serve.conftest import talk
+from tests.serve.conftest import events_of, talk
 
 
 def test_an_event_counts_in_the_next_list(service: ShopService) -> None:
@@ -150,7 +150,7 @@ def test_one_key_in_the_header_makes_many_events_count_once(service: ShopService
         assert (await client.post("/api/events", json=event, headers=long)).status_code == 422
 
     talk(service, conversation)
-    keys = {event.key for event in service.store.events_of("zoe")}
+    keys = {event.key for event in events_of(service.store, "zoe")}
     assert keys == {"h1/0", "h1/1", "h2/1", "own", "h2/4"}
 
 

@@ -19,7 +19,7 @@ from crossaisle.serve.store.api_keys import add_key
 from crossaisle.serve.store.store import Event
 from crossaisle.serve.tenants import ShopRegistry
 from tests.serve.browser import Browser, opened
-from tests.serve.conftest import running, talk
+from tests.serve.conftest import events_of, running, talk
 
 PAGE = files("crossaisle.serve.api") / "page"
 HTML, STYLE = ((PAGE / name).read_text() for name in ("index.html", "page.css"))
@@ -82,7 +82,7 @@ def test_a_click_through_the_shop_window(service: ShopService, browser: Browser)
         browser.click("#products li:first-child .add")
         browser.until("document.querySelectorAll('#goes button.open').length > 0")
         assert browser.run("document.querySelectorAll('#cart button').length") == 1
-        assert [event.kind for event in service.store.events_of("ann")] == ["cart"]
+        assert [event.kind for event in events_of(service.store, "ann")] == ["cart"]
         before = browser.run("document.getElementById('goes').textContent")
         browser.type("words", "milk")
         browser.until("document.querySelectorAll('#products li').length === 1")
@@ -121,7 +121,7 @@ def test_the_page_asks_for_the_shop_and_keeps_shops_apart(shops: ShopRegistry, b
         browser.click("#products li:first-child .add")
         browser.until("document.querySelectorAll('#goes button.open').length > 0")
         visitor = browser.run("document.getElementById('user').value")
-        assert [event.kind for event in shops.services["south"].store.events_of(visitor)] == ["cart"]
+        assert [event.kind for event in events_of(shops.services["south"].store, visitor)] == ["cart"]
         assert not shops.services["north"].live.of(visitor).items
         browser.size(390, 844)
         assert browser.run("document.documentElement.scrollWidth") <= 390

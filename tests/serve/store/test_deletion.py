@@ -23,7 +23,7 @@ from crossaisle.serve.store import store as stores
 from crossaisle.serve.store.sqlite import cleaning
 from crossaisle.serve.store.sqlite.cleaning import Cleaning
 from crossaisle.serve.store.store import Event, Kept, Store
-from tests.serve.conftest import talk
+from tests.serve.conftest import events_of, talk
 
 NOW = time.time()
 
@@ -174,6 +174,18 @@ def test_an_answer_does_not_wait_for_a_database_that_is_away(
     assert asked.result(5) is False
 
 
+def test_who_asked_and_goes_away_does_not_end_the_writing(
+    file: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.add([event(1, "ann")]).result()
+    with monkeypatch.context() as read:
+        read.setattr(file.engine, "empty_log", lambda _: False)
+        file.forget("ann").result()
+        file.clean().cancel()
+    assert file.clean().result(10) is True
+    assert file.add([event(2, "bob")]).result(10).fresh
+
+
 def test_tables_stay_where_they_begin_when_the_file_is_rewritten(file: Store) -> None:
     """The service looks for its mark in the file while another worker copies the log into it."""
 
@@ -226,7 +238,7 @@ def test_a_deletion_and_its_line_in_the_audit_log_are_one(
     monkeypatch.setattr(stores, "_NOTE", "INSERT INTO nowhere VALUES (?, ?, ?)")
     with pytest.raises(StoreError, match="nowhere"):
         store.forget("ann", "me").result()
-    assert len(store.events_of("ann")) == 2
+    assert len(events_of(store, "ann")) == 2
     assert not store.forgotten()
     monkeypatch.undo()
     store.forget("ann", "me").result()
@@ -248,7 +260,7 @@ def test_a_replay_does_not_bring_a_deleted_person_back(store: Store) -> None:
     assert again == Kept([event(10, "bob", NOW - 9e5)], 5)
     new = event(11, time=deleted.time + 0.001)
     assert store.add([event(12, time=deleted.time), new]).result() == Kept([new], 1)
-    assert store.events_of("ann") == [new]
+    assert events_of(store, "ann") == [new]
 
 
 def test_a_clock_that_is_ahead_does_not_bring_events_back(store: Store) -> None:
@@ -300,7 +312,7 @@ def test_store_and_memory_agree_whatever_comes_while_a_person_is_deleted(service
                 await service.forget(user)
 
             await asyncio.gather(send(), send(), send(), forget())
-            kept = service.store.events_of(user)
+            kept = events_of(service.store, user)
             assert len(service.live.of(user).items) == len(kept), f"round {n}"
             pairs = service.live.trends.pairs()
             counted = set(pairs.user.tolist())

@@ -23,7 +23,7 @@ from crossaisle.serve.store.api_keys import Keys, add_key, list_keys, revoke_key
 from crossaisle.serve.store.postgres.engine import PostgresEngine, translated
 from crossaisle.serve.store.store import Busy, Event, Kept, Store, Unreachable
 from crossaisle.serve.tenants import ShopConfig, ShopRegistry
-from tests.serve.conftest import talk
+from tests.serve.conftest import events_of, talk
 
 
 @pytest.fixture
@@ -182,7 +182,7 @@ def test_a_person_is_deleted(store: Store) -> None:
     store.put_user("ann", {"city": "Ghent"}).result()
     assert store.forget("ann").result().events == 2
     assert store.forget("ann").result().events == 0
-    assert store.events_of("ann") == []
+    assert events_of(store, "ann") == []
     assert store.user("ann") is None
     assert [e.user for _, e in store.events()] == ["bob"]
     assert list(store.forgotten().times) == [store.digest_of("ann")]
@@ -190,7 +190,7 @@ def test_a_person_is_deleted(store: Store) -> None:
 
 def test_histories_are_by_time(store: Store) -> None:
     store.add([event(3), event(1), event(2), event(9, user="other")]).result()
-    assert [e.item for e in store.events_of("u")] == ["i1", "i2", "i3"]
+    assert [e.item for e in events_of(store, "u")] == ["i1", "i2", "i3"]
 
 
 def test_keys_are_made_found_and_revoked(store: Store) -> None:
@@ -279,7 +279,7 @@ def test_nul_is_refused_by_postgres_alone(postgres: Postgres) -> None:
             bad.result()
         assert len(good.result().fresh) == 1
         with pytest.raises(DataError, match="NUL"):
-            store.events_of("a\x00b")
+            store.user("a\x00b")
 
 
 def until(what: Callable[[], bool], seconds: float = 20.0) -> None:
@@ -317,7 +317,7 @@ def test_the_database_restarts_and_nothing_is_lost(own_postgres: Postgres) -> No
                 store.add([event(next(numbers))])
             assert time.monotonic() - start < 0.1
             with pytest.raises(StoreError):
-                store.events_of("u")
+                store.user("u")
             own_postgres.start()
             until(lambda: store.up)
         acknowledged += store.add([event(next(numbers))]).result(20).fresh
@@ -337,7 +337,7 @@ def test_a_connection_cut_while_idle_is_opened_again_unnoticed(postgres: Postgre
             "WHERE application_name = 'crossaisle' AND pid <> pg_backend_pid()"
         )
         assert store.add([event(2)]).result(10).fresh == [event(2)]
-        assert [e.key for e in store.events_of("u")] == ["k1", "k2"]
+        assert [e.key for e in events_of(store, "u")] == ["k1", "k2"]
 
 
 def test_a_commit_not_heard_of_is_found_out(postgres: Postgres) -> None:
@@ -391,7 +391,7 @@ def test_two_shops_in_one_database_are_apart(postgres: Postgres, model: Path) ->
             "events_deleted": 1,
             "overwritten": False,
         }
-        assert shops.services["south"].store.events_of("zoe") == [event(1, "k1", "zoe")]
+        assert events_of(shops.services["south"].store, "zoe") == [event(1, "k1", "zoe")]
 
     try:
         talk(shops, conversation)

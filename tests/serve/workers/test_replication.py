@@ -9,17 +9,22 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from crossaisle.errors import StoreError
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.engine import SqlConnection
-from crossaisle.serve.store.store import Event, Store
+from crossaisle.serve.store.store import Busy, Event, Store
+from crossaisle.serve.workers import replication as followings
 from crossaisle.serve.workers import shared_state as boards
-from crossaisle.serve.workers.replication import PORTION, Replica
-from crossaisle.serve.workers.shared_state import READ, SERVING, SharedState
+from crossaisle.serve.workers.replication import PORTION, News, Replica
+from crossaisle.serve.workers.shared_state import READ, SERVING, SharedState, WorkerSlot
+from tests.serve.conftest import talk
+from tests.serve.store.test_deletion import traces
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="one worker only on Windows")
 
@@ -150,6 +155,108 @@ def test_exposures_of_a_forgotten_person_are_not_written_by_another_worker(
 
     asyncio.run(run())
     assert one.experiments.log.exposures_of("zoe") == []
+
+
+def test_a_deletion_is_answered_when_both_have_read_it_however_long_that_takes(
+    pair: tuple[ShopService, ShopService], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes longer than lists wait where a model knows a million people: each has a digest."""
+    monkeypatch.setattr(followings, "WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(followings, "AGAIN_SECONDS", 0.05)
+    one, other = pair
+    read = Replica._news
+
+    def slow(self: Replica) -> News:
+        time.sleep(0.3)
+        return read(self)
+
+    async def run() -> None:
+        await one.add_events([event("zoe"), event("ann")])
+        for service in pair:
+            await following(service).fresh()
+        await other.forget("ann")
+        monkeypatch.setattr(Replica, "_news", slow)
+        await following(one).start()
+        assert one.live.of("ann").items == (), "deleted while this worker was loading"
+        await following(other).start()
+        await one.forget("zoe")
+        for service in pair:
+            assert service.live.of("zoe").items == ()
+            assert service.live.is_forgotten("zoe")
+            await following(service).stop()
+
+    asyncio.run(run())
+
+
+def test_a_deletion_that_cannot_be_read_is_not_answered_as_done(
+    pair: tuple[ShopService, ShopService], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, _ = pair
+    read = Replica._news
+
+    def fails(_: Replica) -> News:
+        raise StoreError("away")
+
+    def slow(self: Replica) -> News:
+        time.sleep(0.3)
+        return read(self)
+
+    async def run() -> None:
+        await one.add_events([event("zoe")])
+        for way in (fails, slow):
+            with monkeypatch.context() as away:
+                away.setattr(followings, "PATIENCE", 0.1)
+                away.setattr(Replica, "_news", way)
+                with pytest.raises(StoreError, match="what was written cannot be read: ask again"):
+                    await one.forget("zoe")
+        await one.forget("zoe")
+        assert one.live.of("zoe").items == ()
+
+    asyncio.run(run())
+
+
+def test_what_a_busy_store_still_has_to_write_about_the_deleted_is_waited_for(
+    pair: tuple[ShopService, ShopService], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = pair
+    submit, busy = other.store.submit, [True]
+
+    def often_busy(work: Any) -> Any:
+        if busy:
+            raise Busy("the store is busy")
+        return submit(work)
+
+    async def run() -> None:
+        await one.add_events([event("zoe")])
+        await following(other).start()
+        monkeypatch.setattr(other.store, "submit", often_busy)
+        deleting = asyncio.ensure_future(one.forget("zoe"))
+        await asyncio.sleep(0.3)
+        assert not deleting.done()
+        busy.clear()
+        await deleting
+        await following(other).stop()
+
+    asyncio.run(run())
+
+
+def test_a_deletion_that_its_worker_did_not_survive_is_known_and_finished_when_asked_for_again(
+    pair: tuple[ShopService, ShopService], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = pair
+    one.store.put_user("person-4711", {"mail": "x"}).result()
+
+    async def conversation(client: httpx.AsyncClient) -> None:
+        await following(other).fresh()
+        with monkeypatch.context() as killed:
+            killed.setattr(WorkerSlot, "committed", lambda _: None)  # it died before it could say so
+            one.store.forget("person-4711").result()
+        answer = await client.delete("/api/users/person-4711")
+        assert answer.status_code == 200
+        assert answer.json() == {"events_deleted": 0, "overwritten": other.store.engine.overwrites}
+        assert traces(tmp_path, "person-4711") == {}
+
+    talk(other, conversation)
 
 
 def test_a_change_is_answered_when_the_other_has_it(pair: tuple[ShopService, ShopService]) -> None:

@@ -326,12 +326,6 @@ class Store:
             yield from rows
             after = rows[-1][0]
 
-    def events_of(self, user: str) -> list[Event]:
-        """A person's events, oldest first."""
-        query = f'SELECT {COLUMNS} FROM events WHERE "user" = ? ORDER BY time, seq'
-        with self.reading() as connection:
-            return [Event(*row) for row in connection.execute(query, (user,))]
-
     def items(self, names: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
         """Changed and new items by id: all, or those named."""
         return {name: json.loads(body) for name, body in self._by_id("SELECT id, body FROM items", names)}

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from crossaisle.errors import StoreError, cleaned
 from crossaisle.serve.live.event_counts import ARRIVALS
 from crossaisle.serve.store.engine import COLUMNS, Event, SqlConnection
-from crossaisle.serve.store.store import Store, latest_times
+from crossaisle.serve.store.store import Busy, Store, latest_times
 from crossaisle.serve.workers.shared_state import APPLIED, READ, SERVING, WorkerSlot
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ PORTION = 2000
 WAIT_SECONDS = 1.0
 """Lists are answered from memory where the store does not answer within this time."""
 AGAIN_SECONDS = 0.5
+PATIENCE = 60.0
+"""A deletion or change that this worker cannot read itself in this time is answered with 503; it is kept."""
 
 
 class Change(NamedTuple):
@@ -87,7 +89,7 @@ class Replica:
         self._connection: SqlConnection | None = None
         self._thread = ThreadPoolExecutor(1, "following")
         self._pending: list[Change] = []
-        self._pull: asyncio.Task[None] | None = None
+        self._pull: asyncio.Task[bool] | None = None
         self._task: asyncio.Task[None] | None = None
         self._entering, self._inside = asyncio.Lock(), False
         self._away_until, self._told = 0.0, False
@@ -123,33 +125,57 @@ class Replica:
         """When this returns, everything counts that any worker acknowledged before it was called."""
         target = self.seat.commits
         while self._commits < target and time.monotonic() >= self._away_until:
-            if self._pull is None or self._pull.done():
-                self._pull = asyncio.ensure_future(self._once())
-            # Not cancelled with whoever waits: others do, too.
-            done, _ = await asyncio.wait({self._pull}, timeout=WAIT_SECONDS)
-            if not done:
+            if not await self._pulled(WAIT_SECONDS):
                 self._away_until = time.monotonic() + AGAIN_SECONDS
 
-    async def _once(self) -> None:
+    async def up_to_date(self) -> None:
+        """As `fresh`, where memory alone will not do; `StoreError` where the store cannot be read."""
+        target, end = self.seat.commits, time.monotonic() + PATIENCE
+        while self._commits < target:
+            if not await self._pulled(end - time.monotonic()):
+                raise StoreError(f"{self.store.name}: what was written cannot be read: ask again in a moment")
+
+    async def _pulled(self, seconds: float) -> bool:
+        """Whether something could be read in so much time."""
+        if self._pull is None or self._pull.done():
+            self._pull = asyncio.ensure_future(self._once())
+        pull = self._pull
+        # Not cancelled with whoever waits: others do, too.
+        done, _ = await asyncio.wait({pull}, timeout=max(seconds, 0.0))
+        if pull in done and (error := pull.exception()):
+            _LOG.error("what other workers wrote cannot be taken in", exc_info=error)
+            return False
+        return pull in done and pull.result()
+
+    async def _once(self) -> bool:
         commits = self.seat.commits
         try:
             news = await asyncio.get_running_loop().run_in_executor(self._thread, self._news)
         # Whatever it is, lists are answered from memory meanwhile.
         except Exception as error:
-            self._away_until = time.monotonic() + AGAIN_SECONDS
             if not self._told:
                 known = isinstance(error, StoreError)
                 _LOG.warning("what other workers wrote cannot be read: %s", error, exc_info=not known)
             self._told = True
-            return
+            return False
         self._told = False
         self._take(news)
         if news.gone:
-            with suppress(StoreError):  # what this worker was about to write about them is written first
-                await asyncio.wrap_future(self.store.submit(lambda _: None))
+            await self._written()  # what this worker was about to write about them
         self._publish()
         if len(news.events) < PORTION:
             self._commits = commits
+        return True
+
+    async def _written(self) -> None:
+        """Waits until nothing is under way any more that this worker has handed to the store by now."""
+        while True:
+            try:
+                return await asyncio.wrap_future(self.store.submit(lambda _: None))
+            except Busy:
+                await asyncio.sleep(POLL_SECONDS)
+            except StoreError:  # it takes no writes: nor did it take those
+                return None
 
     def _news(self) -> News:
         engine = self.store.engine
@@ -196,8 +222,8 @@ class Replica:
                 self.applied = self.read
 
     async def forgotten(self) -> None:
-        """Waits until every worker has taken in what this one has written."""
-        await self.fresh()
+        """Waits until every worker has taken in what this one has written; `StoreError`."""
+        await self.up_to_date()
         await self.seat.everywhere(READ, self.read)
 
     # Catalogue, model, experiments
@@ -206,12 +232,12 @@ class Replica:
     async def alone(self) -> AsyncIterator[None]:
         """Nobody else changes anything in here; behind it, all workers have what was changed."""
         async with self._entering, self.seat.changing():
-            await self.fresh()
+            await self.up_to_date()
             await self.catch_up()
             self._inside = True
             try:
                 yield
-                await self.fresh()
+                await self.up_to_date()
                 self._pending = []  # this worker's own, which it has in memory
                 self.applied = self.read
                 self._publish()
@@ -233,7 +259,8 @@ class Replica:
     async def start(self) -> None:
         """Before the first request: from now on others wait for this worker, and it for nobody."""
         self.seat.put(SERVING, 1)
-        await self.fresh()
+        with suppress(StoreError):
+            await self.up_to_date()  # nobody has waited for this worker until now
         await self.catch_up()
         self._task = asyncio.create_task(self._run())
 

@@ -327,7 +327,8 @@ def test_without_pictures_nothing_is_loaded_for_them(service: ShopService) -> No
     code = (
         "import sys\nfrom crossaisle.serve.api.app import create_app\n"
         "from crossaisle.serve.service import ShopService\n"
-        "service = ShopService.open(*sys.argv[1:3]); create_app(service); service.close(); print(*sys.modules)"
+        "service = ShopService.open(*sys.argv[1:3])\n"
+        "create_app(service)\nservice.close()\nprint(*sys.modules)"
     )
     service.close()
     command = [sys.executable, "-c", code, str(service.active), str(service.store.path)]

@@ -42,6 +42,7 @@ class Cleaning:
     def ask(self) -> Future[bool]:
         """Done when what was deleted up to now is in no file: true, or false where it takes longer."""
         asked = _Asked(Future(), time.monotonic() + WAIT_SECONDS)
+        asked.future.set_running_or_notify_cancel()  # from here on nobody can cancel it
         self._asked.append(asked)
         return asked.future
 

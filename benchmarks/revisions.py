@@ -1,0 +1,83 @@
+"""Other revisions of this source tree, for benchmarks that compare: checked out, imported, spoken to."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+HERE = Path(__file__).resolve().parents[1]
+FORMER = {
+    "cross_share": "share",
+    "include_categories": "include",
+    "exclude_categories": "exclude",
+}
+"""What list controls are called over HTTP, and what they were called before."""
+
+
+@contextmanager
+def checked_out(revision: str, folder: Path) -> Iterator[Path]:
+    """The source tree of a revision in a temporary git worktree."""
+    git = ["git", "-C", str(HERE)]
+    done = subprocess.run(
+        [*git, "worktree", "add", "--detach", str(folder), revision],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise SystemExit(f"{revision}: {done.stderr.strip()[-300:]}")
+    try:
+        if not (folder / "src" / "crossaisle").is_dir():
+            raise SystemExit(f"{revision} has no src/crossaisle")
+        yield folder
+    finally:
+        subprocess.run([*git, "worktree", "remove", "--force", str(folder)], capture_output=True, check=False)
+
+
+@contextmanager
+def importing(tree: Path, compiled: Path | None = None) -> Iterator[None]:
+    """Processes started meanwhile import the package from this tree.
+
+    `compiled`: a folder where they keep and look for compiled modules, so that none has an advantage at its
+    start; by default beside the sources.
+    """
+    before = dict(os.environ)
+    os.environ["PYTHONPATH"] = str(tree / "src")
+    if compiled is not None:
+        os.environ["PYTHONPYCACHEPREFIX"] = str(compiled)
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+class Dialect:
+    """The names that one revision's service has for the controls of a list."""
+
+    def __init__(self, openapi: Mapping[str, Any]) -> None:
+        """`openapi`: the document that the service answers at `/openapi.json`."""
+        parameters = openapi["paths"]["/api/recommend/{user}"]["get"]["parameters"]
+        self._names = {parameter["name"] for parameter in parameters}
+
+    def controls(self, **controls: Any) -> dict[str, Any]:
+        """Controls by today's names -> the same by this revision's."""
+        return {self.name(control): value for control, value in controls.items()}
+
+    def name(self, control: str) -> str:
+        """What a control is called here; `SystemExit` where it is called neither as today nor as before."""
+        for name in (control, FORMER.get(control, control)):
+            if name in self._names:
+                return name
+        raise SystemExit(f"/openapi.json knows no control {control!r}: add its name to FORMER")
+
+    def path(self, user: str, **controls: Any) -> str:
+        """Path and query string of a list for a user."""
+        asked = urlencode(self.controls(**controls), doseq=True)
+        return f"/api/recommend/{user}" + (f"?{asked}" if asked else "")
