@@ -11,9 +11,9 @@ from crossaisle.data.splits.carts import VIEWED, cart_cases, carts_of_users, has
 from tests.models.shops import tiny_shop
 
 
-def with_baskets(*, each: int = 4) -> Dataset:
+def with_baskets(*, each: int = 4, users: int = 24) -> Dataset:
     """Every `each` events of a user are one basket."""
-    shop = tiny_shop()
+    shop = tiny_shop(users=users)
     basket = (np.arange(len(shop.events)) // each).astype(np.int32)
     return replace(shop, events=replace(shop.events, basket=basket))
 
