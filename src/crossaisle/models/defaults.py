@@ -25,6 +25,8 @@ BESIDE = ("basket_lift", "basket_popularity", "basket_complement", "basket_knn",
 """The parts that only `goes_with` asks, in a shop whose users have baskets."""
 OF_HISTORY = ("basket_habit",)
 """Those of them that are asked of the user's history, not of the cart."""
+OF_USERS = ("frequency", "item_knn", "item_knn_all", "ease", "slit")
+"""Parts that know what the same people buy over months: not asked of a cart where trips are known."""
 REPEATS_ARE_COMMON = 0.10
 """From this share of repeated (user, item) pairs on, histories are long lists of habits rather than short
 sequences. Habit is a part below it, too, wherever anything repeats."""

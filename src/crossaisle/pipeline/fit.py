@@ -22,7 +22,7 @@ from crossaisle.data.splits.split import basket_split, leave_last_out, temporal_
 from crossaisle.errors import ConfigError
 from crossaisle.models.base import Scorer
 from crossaisle.models.blend import CART_OF_USER, HISTORY_OF_USER, Blend
-from crossaisle.models.defaults import BESIDE, OF_HISTORY, default_parts
+from crossaisle.models.defaults import BESIDE, OF_HISTORY, OF_USERS, default_parts
 from crossaisle.models.sides import AskedOf
 from crossaisle.models.tuning import Tuned, TuningTask, tune
 from crossaisle.progress import bar
@@ -219,7 +219,7 @@ def _weights_of_carts(
         return {"goes_with": found["goes_with"].weights}
     rarity = np.maximum(split.train.item_counts, 1).astype(np.float32) ** -RARITY
     alone = TuningTask(carts, unseen=True, new=True, worth=rarity)
-    of_cart = {name: part for name, part in parts.items() if name not in OF_HISTORY}
+    of_cart = {name: part for name, part in parts.items() if name not in (*OF_HISTORY, *OF_USERS)}
     found = tune(of_cart, {"goes_with": alone}, taxonomy, seed=seed, progress=progress)
     weights = {"goes_with": found["goes_with"].weights}
     mask_seen = split.validation.mask_seen
