@@ -14,7 +14,7 @@ from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.data.vocabulary import Rows
 
 MOST = 2_500
-"""Carts drawn to choose weights. Those of 700 fit the sample: users with carts got less than from one part."""
+"""Carts drawn to choose weights. With 700 the weights of users with carts fit the sample."""
 MEASURED = 3_000
 """Carts drawn to measure."""
 VIEWED = 3
