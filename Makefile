@@ -25,11 +25,13 @@ demo: $(VENV)/ready ## Recommend for the households of a real retailer, and show
 test: $(VENV)/ready-dev inputs ## Everything that must hold: formatting, lint, types, all tests
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
+	$(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/mypy
 	$(QUIET_BLAS) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 check: $(VENV)/ready-dev ## The same without the slow tests, for while you work
 	$(BIN)/ruff check --quiet .
+	$(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/mypy
 	$(QUIET_BLAS) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow"
 

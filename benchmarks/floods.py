@@ -300,8 +300,10 @@ def heavy(document: Document) -> Iterator[Attack]:
             for n in (100, 20):
                 path = f"{place}?explain=true&n={n}&offset=1000"
                 yield attack(document, HEAVY, method, template, operation, path=path, copies=4)
-        if "include" in asked:
-            path = f"{place}?" + "&".join(f"include={one}&exclude={one}" for one in long)
+        if "include_categories" in asked:
+            path = f"{place}?" + "&".join(
+                f"include_categories={one}&exclude_categories={one}" for one in long
+            )
             yield attack(document, HEAVY, method, template, operation, path=path, copies=4)
     for method, template, operation in with_bodies(document):
         found, _ = document.object_of(document.schema(operation)[1])
@@ -314,9 +316,16 @@ def heavy(document: Document) -> Iterator[Attack]:
             {"history": history, "n": 20, "offset": 1000, "explain": True},
             {"history": ["x" * 250 + str(n) for n in range(1000)], "n": 100},
             {"items": known[:100], "placement": "goes_with", "n": 100, "offset": 1000},
-            {"user": document.users[0], "include": long, "exclude": long},
+            {"user": document.users[0], "include_categories": long, "exclude_categories": long},
             {"user": document.users[0], "quotas": dict.fromkeys(long, 1)},
-            {"user": document.users[0], "diversity": 1.0, "share": 0.5, "quota": 1, "n": 100, "offset": 1000},
+            {
+                "user": document.users[0],
+                "diversity": 1.0,
+                "cross_share": 0.5,
+                "quota": 1,
+                "n": 100,
+                "offset": 1000,
+            },
         ]
         place = document.place(method, template)
         for question in questions:

@@ -16,11 +16,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from crossaisle.config import ModelConfig
-from crossaisle.data.datasets import load_catalogue
+from crossaisle.data.datasets import find_catalogue, load_catalogue
 from crossaisle.evaluate.results import evaluate
 from crossaisle.models.blend import Blend
 from crossaisle.pipeline.fit import fit, fit_parts
-from crossaisle.pipeline.run import SPLITS
 from crossaisle.recommend.recommender import Recommender
 
 
@@ -29,7 +28,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="also write results.json here")
     options = parser.parse_args()
     dataset = load_catalogue("completejourney").dataset
-    split_config = SPLITS["completejourney"]
+    split_config = find_catalogue("completejourney").split
     fitted = fit(dataset, split_config=split_config, model_config=ModelConfig())
     kept = fitted.past
     parts = dict(kept.blend.parts)

@@ -170,7 +170,7 @@ async def measure(
     )
     out["recommend"] = await load(some("/api/recommend/{user}"), seconds)
     out["recommend_filtered"] = await load(
-        some("/api/recommend/{user}?share=0.3&quota=2&max_price=5"), seconds / 2
+        some("/api/recommend/{user}?cross_share=0.3&quota=2&max_price=5"), seconds / 2
     )
     out["discover"] = await load(some("/api/recommend/{user}?placement=discover"), seconds)
     out["goes_with"] = await load(some("/api/items/{item}/goes-with"), seconds / 2)

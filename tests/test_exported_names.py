@@ -8,6 +8,7 @@ import sys
 import pytest
 
 import crossaisle
+from crossaisle.models import registry, scorers
 
 
 @pytest.mark.parametrize("name", crossaisle.__all__)
@@ -22,6 +23,20 @@ def test_there_are_a_dozen_at_most_and_dir_knows_them() -> None:
     assert crossaisle.__all__ == sorted(crossaisle._HOME)
     assert len(crossaisle.__all__) <= 14
     assert set(crossaisle.__all__) <= set(dir(crossaisle))
+
+
+def test_scorers_that_can_be_saved_can_be_imported_by_name() -> None:
+    saved = {cls.__name__: cls for cls in registry.SCORERS.values() if "scorers" in cls.__module__}
+    assert {name: getattr(scorers, name) for name in scorers.__all__} == saved
+    assert set(scorers.__all__) <= set(dir(scorers))
+    with pytest.raises(AttributeError, match="has no attribute 'Ease'"):
+        assert scorers.Ease
+
+
+def test_naming_the_scorers_loads_none_of_them() -> None:
+    code = "import sys, crossaisle.models.scorers; print([m for m in sys.modules if 'models.scorers.' in m])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from crossaisle.data.datasets import load_catalogue as load_catalogue
     from crossaisle.data.ingest.importer import from_frames as from_frames
     from crossaisle.data.ingest.importer import import_dataset as import_dataset
+    from crossaisle.data.ingest.importer import import_frames as import_frames
     from crossaisle.data.query import Query as Query
     from crossaisle.encoders.cache import pretrained as pretrained
     from crossaisle.errors import CrossaisleError as CrossaisleError
@@ -35,6 +36,7 @@ _HOME = {
     "Scorer": "crossaisle.models.base",
     "from_frames": "crossaisle.data.ingest.importer",
     "import_dataset": "crossaisle.data.ingest.importer",
+    "import_frames": "crossaisle.data.ingest.importer",
     "load_catalogue": "crossaisle.data.datasets",
     "load_config": "crossaisle.config",
     "pretrained": "crossaisle.encoders.cache",
@@ -51,6 +53,7 @@ __all__ = [
     "Scorer",
     "from_frames",
     "import_dataset",
+    "import_frames",
     "load_catalogue",
     "load_config",
     "pretrained",

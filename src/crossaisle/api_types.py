@@ -1,18 +1,16 @@
-"""What the service answers, as types. The OpenAPI document is made from them; the client reads into them."""
+"""Types of the service's answers. The OpenAPI document is built from them; the client returns them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, is_dataclass
-from functools import cache
-from types import UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from dataclasses import dataclass, field
+from typing import Any
 
 from crossaisle.data.query import Placement
+from crossaisle.decode import read as read
 from crossaisle.recommend.explain import Explanation
 
-T = TypeVar("T")
 DESCRIBED = {"use_attribute_docstrings": True}
-"""Tells pydantic, which writes the OpenAPI document, to take the docstrings along."""
+"""Makes pydantic use the docstrings as descriptions in the OpenAPI document."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,37 +27,37 @@ class Recommended:
     price: float | None
     score: float
     why: str | None = None
-    """One sentence; present when asked to explain."""
+    """One sentence; present if the request asked to explain."""
     evidence: Explanation | None = None
-    """Where the score comes from; present when asked to explain."""
+    """Where the score comes from; present if the request asked to explain."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class InExperiment:
-    """The experiment that decided how a list was made."""
+    """The experiment that decided how the list was made."""
 
     name: str
     arm: str | None
-    """null where a list is interleaved from two arms."""
+    """null if the list is interleaved from two arms."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RecommendedList:
-    """The answer to one question."""
+    """The answer to one request for a list."""
 
     __pydantic_config__ = DESCRIBED
     placement: Placement
     served: Placement
-    """What was served: `trending` instead of the placement where there was no history to go by."""
+    """The placement that was served: `trending` if there was no history to go by."""
     user: str | None
     items: tuple[Recommended, ...]
     notices: tuple[str, ...]
     cross_share: float | None
-    """The share of the list outside the home categories; null without a history."""
+    """Share of the list from outside the user's usual categories; null without a history."""
     relevance_kept: float | None
-    """Sum of scores over that of the list without quotas, share and diversity."""
+    """Sum of scores, relative to the list without quotas, share and diversity."""
     experiment: InExperiment | None = None
-    """Present where an experiment decided."""
+    """Present if an experiment decided how the list was made."""
 
     @property
     def ids(self) -> list[str]:
@@ -69,23 +67,23 @@ class RecommendedList:
 
 @dataclass(frozen=True, kw_only=True)
 class Counted:
-    """What became of events."""
+    """What happened to the events of a request."""
 
     __pydantic_config__ = DESCRIBED
     accepted: int
     duplicates: int
-    """Events whose key was known already."""
+    """Events whose key was already known."""
     forgotten: int = 0
-    """Not kept: no later than a deletion of their person. Present where there are any."""
+    """Events no later than the deletion of their user, so not stored. Present if there are any."""
     refused: int = 0
-    """Bad lines of a stream."""
+    """Bad lines of NDJSON."""
     errors: tuple[str, ...] = ()
-    """What is wrong with the first of them."""
+    """What is wrong with the first refused lines."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Product:
-    """What the shop knows about an item now."""
+    """The current state of an item."""
 
     __pydantic_config__ = DESCRIBED
     item_id: str
@@ -98,16 +96,16 @@ class Product:
     in_stock: bool
     attributes: dict[str, Any]
     new: bool
-    """Put in since the model was fitted."""
+    """Whether it was added after the model was fitted."""
     image: str | None = None
-    """Address of its picture; null where it has none, and where it is a file or was sent."""
+    """Address of its picture; null if it has none, or if the picture is a file or was uploaded."""
     notices: tuple[str, ...] = ()
-    """What to know: that nothing is like it, or that its picture does not count."""
+    """Remarks: that nothing resembles the item, or that its picture is not used."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProductPage:
-    """Part of what a search found."""
+    """A page of search results."""
 
     __pydantic_config__ = DESCRIBED
     total: int
@@ -116,7 +114,7 @@ class ProductPage:
 
 @dataclass(frozen=True, kw_only=True)
 class Taken:
-    """How many items were kept."""
+    """How many items were stored."""
 
     accepted: int
 
@@ -131,7 +129,7 @@ class CategorySize:
 
 @dataclass(frozen=True, kw_only=True)
 class KeptEvent:
-    """An event as it is kept."""
+    """An event as it is stored."""
 
     __pydantic_config__ = DESCRIBED
     key: str | None
@@ -143,75 +141,75 @@ class KeptEvent:
     value: float | None
     quantity: float | None
     title: str | None = None
-    """Present in the console's answer."""
+    """Present in the answer to the console."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShownList:
-    """A list that a person was shown within an experiment."""
+    """A list that a user was shown within an experiment."""
 
     __pydantic_config__ = DESCRIBED
     experiment: str
     arm: str
-    """"" where interleaved."""
+    """"" if interleaved."""
     user: str
     time: float
     items: tuple[str, ...]
     propensities: tuple[float, ...]
-    """The probability of each item in its place, given the arm; empty where interleaved."""
+    """The probability of each item in its place, given the arm; empty if interleaved."""
     share: float
     """The probability of the arm."""
     ranked: tuple[str, ...] = ()
-    """The ranking that an exploring arm drew from, as long as the list."""
+    """The ranking an exploring arm drew from, cut to the length of the list."""
     teams: tuple[int, ...] = ()
-    """Which arm put each item there, where interleaved."""
+    """Which arm placed each item, if interleaved."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class NumberedList(ShownList):
-    """A line of the exposure log."""
+    """An entry of the exposure log."""
 
     seq: int
-    """Pass the last one as `after` to read on."""
+    """Pass the last one as `after` for the next page."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Person:
-    """Everything that is kept about a person."""
+    """Everything stored about a user."""
 
     __pydantic_config__ = DESCRIBED
     user: str
     attributes: dict[str, Any]
     events: tuple[KeptEvent, ...]
-    """Since the model was fitted, in the order in which they came; a page of them."""
+    """Events since the model was fitted, in order of arrival; one page."""
     history: tuple[str, ...]
-    """Item ids of the model's history."""
+    """Item ids of the user's history in the model."""
     shown: tuple[ShownList, ...] = ()
-    """Lists shown within experiments; a page of them."""
+    """Lists shown within experiments; one page."""
     as_of: float
     total: int = 0
-    """How many events there are."""
+    """Number of all events."""
     next: int | None = None
-    """Pass it as `after` for the next page of events; null where there is none."""
+    """Pass it as `after` for the next page of events; null on the last page."""
     shown_total: int = 0
     shown_next: int | None = None
-    """The same for lists: pass it as `shown_after`."""
+    """The same for shown lists: pass it as `shown_after`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Forgotten:
-    """A person was deleted."""
+    """The outcome of deleting a user."""
 
     __pydantic_config__ = DESCRIBED
     events_deleted: int
     overwritten: bool = False
-    """Whether no file of the store holds a trace any more. If not, it is done as soon as nobody reads in the
-    store's log; with PostgreSQL, it is the server's business."""
+    """Whether no file of the store holds a trace any more. If false, that happens as soon as nobody reads the
+    store's log; with PostgreSQL it is up to the server."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Models:
-    """What is served, what was before, and what can be activated."""
+    """The served model, the previous one, and those that can be activated."""
 
     active: str
     previous: str
@@ -229,7 +227,7 @@ class Health:
 
 @dataclass(frozen=True, kw_only=True)
 class Console:
-    """What the console shows."""
+    """The data of the console."""
 
     events: tuple[KeptEvent, ...]
     load: dict[str, Any]
@@ -238,14 +236,14 @@ class Console:
 
 @dataclass(frozen=True, kw_only=True)
 class CategoryLinks:
-    """Which categories people shop together, of late."""
+    """Which categories users have shopped together recently."""
 
     __pydantic_config__ = DESCRIBED
     names: tuple[str, ...]
     users: tuple[float, ...]
-    """People who had something of each; one counts half for every half-life since."""
+    """Users with an item of each category; a user's weight halves with every half-life since."""
     lift: tuple[tuple[float, ...], ...]
-    """How much oftener two are shopped by one person than by chance; 1 = no link."""
+    """How many times as often as by chance one user shops both categories; 1 = no link."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -259,71 +257,71 @@ class AuditLine:
 
 @dataclass(frozen=True, kw_only=True)
 class ArmResult:
-    """What the people of one arm did."""
+    """What the users of one arm did."""
 
     __pydantic_config__ = DESCRIBED
     name: str
     people: int
     mean: float | None
-    """Of the metric, per person."""
+    """Mean of the metric per user."""
     low: float | None
-    """95 % confidence sequence: holds at every moment; null while there are too few people."""
+    """95 % confidence sequence: holds at all times simultaneously; null while there are too few users."""
     high: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """An arm against the first one."""
+    """An arm compared with the first one."""
 
     __pydantic_config__ = DESCRIBED
     arm: str
     baseline: str
     difference: float | None
-    """A/B: of the metric per person. Interleaving: the share that preferred the arm, minus the rest."""
+    """A/B: of the metric per user. Interleaving: share of users who preferred the arm, minus the rest."""
     low: float | None
     """95 % confidence sequence."""
     high: float | None
     people: int
     decided: bool
-    """Whether the interval lies on one side of zero: it may be stopped."""
+    """Whether the interval excludes zero, so that the experiment may be stopped."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyEstimate:
-    """What the ranking of an exploring arm would earn per place without exploring."""
+    """Estimate of what an exploring arm's ranking would earn per place without exploring."""
 
     __pydantic_config__ = DESCRIBED
     arm: str
     estimator: str
     """IPS, SNIPS or DR."""
     served: float
-    """What was earned per place with exploring."""
+    """What it earned per place while exploring."""
     value: float | None
     low: float | None
-    """95 % interval for one look, robust to several lists per person."""
+    """95 % interval for one look, robust to several lists per user."""
     high: float | None
     rows: int
     effective: float
-    """Rows of an unweighted sample that would say as much."""
+    """Effective sample size: rows of an unweighted sample with the same precision."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExperimentResults:
-    """An experiment and what it has shown."""
+    """An experiment and its results."""
 
     __pydantic_config__ = DESCRIBED
     experiment: dict[str, Any]
     running: bool
     people: int
-    """Whose window has closed: they count."""
+    """Users whose window has closed. Only they count."""
     pending: int
-    """Whose window is still open."""
+    """Users whose window is still open."""
     exposures: int
     arms: tuple[ArmResult, ...]
     comparisons: tuple[Comparison, ...]
     off_policy: tuple[PolicyEstimate, ...] = ()
     broken: str | None = None
-    """Why a running experiment is not served: a model is gone or damaged."""
+    """Why a running experiment is not served: a model is missing or damaged."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -338,26 +336,3 @@ class Problem:
     type: str = "about:blank"
     errors: tuple[dict[str, str], ...] = field(default_factory=tuple)
     """Each broken rule, where there are several."""
-
-
-def read(kind: Any, value: Any) -> Any:
-    """JSON into a type of this module. Unknown fields are passed over: a newer service may send more."""
-    if value is None or kind is Any:
-        return value
-    origin = get_origin(kind)
-    if origin in (Union, UnionType):
-        return read(next(arg for arg in get_args(kind) if arg is not type(None)), value)
-    if origin in (tuple, list):
-        return origin(read(get_args(kind)[0], one) for one in value)
-    if origin is dict:
-        return {name: read(get_args(kind)[1], one) for name, one in value.items()}
-    if isinstance(kind, type) and is_dataclass(kind):
-        hints = _hints(kind)
-        return kind(**{name: read(hint, value[name]) for name, hint in hints.items() if name in value})
-    return value
-
-
-@cache
-def _hints(kind: type) -> dict[str, Any]:
-    hints = get_type_hints(kind)
-    return {f.name: hints[f.name] for f in fields(kind)}

@@ -2,7 +2,7 @@
 
 Writing is atomic: the folder is built under a temporary name beside its target and swapped in, so a
 full disk or a kill leaves the old folder as it was. Two savers take turns; what a killed one left
-behind is put back or cleared away by the next.
+is restored or removed by the next.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ import numpy as np
 from scipy import sparse
 
 from crossaisle.errors import ArtifactError, ConfigError, CrossaisleError, DataError, UnknownIdError, shorten
+from crossaisle.sharing import MANIFEST as MANIFEST
 from crossaisle.sharing import shared
 
 FORMAT = "crossaisle"
 VERSION = 1
-MANIFEST = "manifest.json"
 LONGEST_NAME = 1000
 """Characters of the name of a file in a folder, with those it lies in."""
 PIECE = 1 << 20
-"""Numbers that are looked at together."""
+"""Numbers checked at a time."""
 
 # Windows can neither lock nor sync a folder: savers do not take turns there.
 _fcntl: Any = importlib.import_module("fcntl") if os.name == "posix" else None
@@ -47,7 +47,7 @@ def writing(target: str | Path, kind: str) -> Iterator[Path]:
         with _locked(target.parent):
             _clear_leftovers(target)
             fresh = Path(tempfile.mkdtemp(prefix=_prefix(target), dir=target.parent))
-            held = _hold(fresh)  # as long as this process lives, nobody takes it for a leftover
+            held = _hold(fresh)  # as long as this process lives, no other process takes it for a leftover
         try:
             yield fresh
             _seal(fresh, kind)
@@ -111,7 +111,7 @@ def _sync(path: Path) -> None:
 def _hold(folder: Path, *, wait: bool = True) -> int | None:
     """A handle that locks a folder until it is closed or the process ends.
 
-    None where somebody else holds it, or where the file system has no locks.
+    None where another process holds it, or where the file system has no locks.
     """
     if _fcntl is None:
         return None
@@ -187,7 +187,7 @@ def _ours(path: Path) -> bool:
 def reading(place: Path) -> Iterator[None]:
     """Whatever a saved file or folder makes fail becomes an `ArtifactError` that names it and the rule.
 
-    Checksums tell that a folder is as it was written, not that whoever wrote it knew how.
+    Checksums show that a folder is as it was written, not that it was written correctly.
     """
     try:
         yield
@@ -201,6 +201,13 @@ def reading(place: Path) -> Iterator[None]:
             raise ArtifactError(f"{place}: damaged: lacks {first[:200]}; restore it or fit again") from error
         why = first if ours else f"{type(error).__name__}{f': {first[:200]}' if first else ''}"
         raise ArtifactError(f"{place}: damaged: cannot be read ({why}); restore it or fit again") from error
+
+
+def saved_in(folder: Path | None) -> list[str]:
+    """Names of the saved things that a folder holds."""
+    if folder is None or not folder.is_dir():
+        return []
+    return sorted(path.name for path in folder.iterdir() if (path / MANIFEST).is_file())
 
 
 def check(path: str | Path, kind: str) -> Path:
@@ -229,7 +236,7 @@ def _verify(path: Path, expected: Mapping[str, str]) -> None:
             raise ArtifactError(
                 f"{path}: damaged: {name} does not match its checksum; restore it or fit again"
             )
-    # Readers take every array they find, so one that nobody vouches for must not lie there.
+    # Readers take every array they find, so one without a checksum must not lie there.
     extra = [name for name in _files(path) if name not in expected]
     if extra:
         raise ArtifactError(f"{path}: foreign: {extra[0]} is not in {MANIFEST}; remove it or fit again")
@@ -379,7 +386,7 @@ def _check_matrix(file: Path, starts: np.ndarray, shape: np.ndarray, entries: in
 
 
 def _pieces(file: Path) -> Iterator[np.ndarray]:
-    """An array bit by bit: what is memory-mapped must not become part of the process to be looked at."""
+    """An array bit by bit: what is memory-mapped is not read into memory whole to be checked."""
     with open(file, "rb") as handle:
         old = np.lib.format.read_magic(handle) == (1, 0)
         header = np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0

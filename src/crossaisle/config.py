@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import re
 import tomllib
-import types
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
-from datetime import date, datetime
+from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
-from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, Literal, cast
 
-from crossaisle.errors import ConfigError, nearest, shorten
+from crossaisle.decode import build
+from crossaisle.errors import ConfigError, shorten
 from crossaisle.train_config import PretrainConfig, TrainConfig
 
-T = TypeVar("T")
 HUB_NAME = re.compile(r"(\w[\w.-]*/\w[\w.-]*)(?:@(\w[\w.-]*))?")
 """"owner/name" of a repository on the Hugging Face hub, or "owner/name@revision"."""
 ENCODERS = ("minilm", "use-multilingual", "none")
@@ -237,24 +236,34 @@ def load_config(path: str | Path, overrides: Mapping[str, str] | Sequence[str] =
         table = getattr(config.data, name)
         if table is not None and table.path is table.url is table.hub is None:
             raise ConfigError(f"{path}, [data.{name}]: give path, url or hub: where the table is")
-    checkpoint = path.parent / Path(config.train.backbone).expanduser()
-    if checkpoint.is_dir():
-        config = replace(config, train=replace(config.train, backbone=str(checkpoint)))
-    checkpoint = path.parent / Path(config.pretrain.backbone).expanduser()
-    if checkpoint.is_dir():
-        config = replace(config, pretrain=replace(config.pretrain, backbone=str(checkpoint)))
-    encoder = config.model.encoder
-    if encoder not in ENCODERS:
-        folder = path.parent / Path(encoder).expanduser()
-        if folder.is_dir():
-            config = replace(config, model=replace(config.model, encoder=str(folder)))
-        elif not HUB_NAME.fullmatch(encoder):
-            known = ", ".join(map(repr, ENCODERS))
-            raise ConfigError(
-                f"{path}, [model]: encoder must be {known}, a folder or 'owner/name' on the hub "
-                f"(found {shorten(encoder)})"
-            )
-    return config
+    train, pretrain = config.train, config.pretrain
+    return replace(
+        config,
+        train=replace(train, backbone=_folder_or_name(train.backbone, path.parent)),
+        pretrain=replace(pretrain, backbone=_folder_or_name(pretrain.backbone, path.parent)),
+        model=replace(config.model, encoder=_encoder(config.model.encoder, path)),
+    )
+
+
+def _folder_or_name(text: str, base: Path) -> str:
+    """A folder relative to `base` where there is one, else the text as it is: a name."""
+    folder = base / Path(text).expanduser()
+    return str(folder) if folder.is_dir() else text
+
+
+def _encoder(text: str, path: Path) -> str:
+    if text in ENCODERS:
+        return text
+    folder = path.parent / Path(text).expanduser()
+    if folder.is_dir():
+        return str(folder)
+    if not HUB_NAME.fullmatch(text):
+        known = ", ".join(map(repr, ENCODERS))
+        raise ConfigError(
+            f"{path}, [model]: encoder must be {known}, a folder or 'owner/name' on the hub "
+            f"(found {shorten(text)})"
+        )
+    return text
 
 
 def _pairs(overrides: Mapping[str, str] | Sequence[str]) -> list[tuple[str, str]]:
@@ -276,81 +285,3 @@ def _put(values: dict[str, Any], name: str, text: str) -> None:
         values[key] = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         values[key] = text  # a bare word is text, so that no quotes are needed on a command line
-
-
-def build(kind: type[T], values: object, where: str, *, base: Path = Path()) -> T:
-    """A dataclass out of a parsed table, every key, type and range checked.
-
-    `where` (file, then sections) starts each message; `base` is the folder that paths are relative to.
-    """
-    if not isinstance(values, Mapping):
-        raise ConfigError(f"{where}: must be a table of settings (found {shorten(values)})")
-    declared = {f.name: f for f in fields(cast(Any, kind))}
-    hints = get_type_hints(kind)
-    for key in values:
-        if key not in declared:
-            raise ConfigError(f"{where}: unknown key {key!r}{nearest(str(key), declared)}")
-    made: dict[str, Any] = {}
-    for name, spec in declared.items():
-        if name in values:
-            place = _deeper(where, name) if isinstance(values[name], Mapping) else f"{where}: {name}"
-            made[name] = _convert(values[name], hints[name], place, base)
-            _check_range(made[name], spec.metadata, place)
-        elif spec.default is MISSING and spec.default_factory is MISSING:
-            raise ConfigError(f"{where}: section [{name}] is missing")
-    try:
-        return kind(**made)
-    except ConfigError as error:
-        raise ConfigError(f"{where}: {error}") from None
-
-
-def _deeper(where: str, name: str) -> str:
-    if where.endswith("]"):
-        return f"{where[:-1]}.{name}]"
-    return f"{where}, [{name}]" if where else f"[{name}]"
-
-
-def _convert(value: Any, hint: Any, where: str, base: Path) -> Any:
-    options = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
-    for option in options:
-        if is_dataclass(option) and isinstance(value, Mapping):
-            return build(cast(type, option), value, where, base=base)
-        if get_origin(option) is Literal and isinstance(value, str):
-            if value in get_args(option):
-                return value
-            raise ConfigError(f"{where}: unknown value {value!r}{nearest(value, get_args(option))}")
-        if get_origin(option) is tuple and isinstance(value, list | tuple):
-            return tuple(_convert(v, get_args(option)[0], where, base) for v in value)
-        if option is Path and isinstance(value, str | Path):
-            return base / Path(value).expanduser()
-        if option is float and isinstance(value, int | float) and not isinstance(value, bool):
-            return float(value)
-        if option is date and isinstance(value, date):
-            return value.date() if isinstance(value, datetime) else value
-        if option in (str, int, bool) and type(value) is option:
-            return value
-    wanted = " or ".join(_NAMES.get(get_origin(o) or o, "a table") for o in options if o is not type(None))
-    raise ConfigError(f"{where}: must be {wanted} (found {shorten(value)})")
-
-
-_NAMES: dict[Any, str] = {
-    str: "text",
-    Path: "a path",
-    int: "a whole number",
-    float: "a number",
-    bool: "true or false",
-    date: "a day such as 2024-12-31",
-    tuple: "a list",
-    Literal: "text",
-}
-
-
-def _check_range(value: Any, limits: Mapping[str, Any], where: str) -> None:
-    for number in value if isinstance(value, tuple) else (value,):
-        if isinstance(number, bool) or not isinstance(number, int | float):
-            continue
-        low, high = limits.get("low"), limits.get("high")
-        if low is not None and not number >= low:
-            raise ConfigError(f"{where}: must be at least {low} (found {number})")
-        if high is not None and not number <= high:
-            raise ConfigError(f"{where}: must be at most {high} (found {number})")

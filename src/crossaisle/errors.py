@@ -26,12 +26,12 @@ from urllib.parse import unquote
 
 LONGEST_NAME = 64
 """Characters of a name that a message shows and a hint compares: ids and titles have no such end."""
-LOOKED_AT = 5000
-"""Known names that a hint looks at: who mistyped one of a million sees for himself."""
+SEARCHED = 5000
+"""Known names that are searched for a hint: a million would take too long."""
 CANDIDATES = 200
-"""Of these so many are compared, those of about the same length; that takes milliseconds for any names."""
+"""Of these, so many of about the same length are compared by their letters; that takes milliseconds."""
 COMPARED = 3
-"""And of these so many letter by letter."""
+"""And of these, so many in the order of their letters."""
 
 
 class CrossaisleError(Exception):
@@ -74,7 +74,7 @@ class DataError(CrossaisleError):
 class UnknownIdError(CrossaisleError):
     """An item or category that the model does not know.
 
-    The message has no hint: `hint` makes one where a person reads it. A service has better things to do.
+    The message has no hint: `hint` makes one on demand, since searching for it takes a service too long.
     """
 
     def __init__(self, rule: str, *, name: str = "", known: Iterable[str] = ()) -> None:
@@ -226,7 +226,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
     Takes milliseconds, however many and however long the names are.
     """
-    names = list(islice(known, LOOKED_AT))
+    names = list(islice(known, SEARCHED))
     wanted = name[:LONGEST_NAME].lower()
 
     def far(candidate: str) -> tuple[bool, int]:

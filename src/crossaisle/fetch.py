@@ -60,7 +60,7 @@ def package_files(requirement: str, expected_sha256: str, members: Iterable[str]
 
 
 def unchanged(file: Path, expected_sha256: str) -> Path:
-    """A file that was fetched earlier; `FetchError` where it is not what came then.
+    """A file that was fetched earlier; `FetchError` where it has changed since.
 
     Looked at once per process, and again when it was touched.
     """

@@ -1,9 +1,9 @@
-"""Arrays that are stored in a small form and used in a larger one, made once for all workers of a service.
+"""Arrays that are stored in a small form and used in a larger one, converted once for all workers.
 
 Arrays used as they are stored are memory-mapped, and the operating system keeps them once for everybody. What
-is made of them (float32 of float16, a dense matrix of a sparse one) would be there once in each process. So
-the first one that needs it writes it into a folder of the service, and all map that. Without such a folder,
-which is the rule, `shared` only makes it.
+is made of them (float32 of float16, a dense matrix of a sparse one) would take memory in each process. So
+the first process that needs it writes it into a folder of the service, and all map that file. Without such a
+folder, the usual case, `shared` only makes the array.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
+MANIFEST = "manifest.json"
+"""The file that marks the folder of a saved model; `artifact` writes it."""
 PREFIX = "crossaisle-workers-"
 LEAST = 1 << 20
 """Smaller arrays are not worth a file."""
@@ -33,7 +35,7 @@ class SharedFolder:
         import fcntl
 
         for old in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-            with suppress(OSError):  # of one that still runs, or of somebody else
+            with suppress(OSError):  # of a service that still runs, or of another user
                 held = os.open(old / "lock", os.O_RDWR)
                 try:
                     fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -45,13 +47,13 @@ class SharedFolder:
         fcntl.flock(self._lock, fcntl.LOCK_EX)
 
     def close(self) -> None:
-        """Removes it; who has mapped something of it may go on."""
+        """Removes it; processes that have mapped its files may go on."""
         shutil.rmtree(self.path, ignore_errors=True)
         os.close(self._lock)
 
 
 def use(folder: Path | None) -> None:
-    """From now on this process shares what it makes with others that use the same folder."""
+    """From now on this process shares what it makes with all that use the same folder; None: with none."""
     global _folder
     _folder = folder
 
@@ -72,7 +74,7 @@ def shared(source: np.ndarray, form: str, make: Callable[[], Any]) -> Any:
 
 
 def drop(model: Path) -> None:
-    """Removes what was made of a model that is not served any more."""
+    """Removes what was made of a model that is no longer served."""
     if _folder is not None:
         shutil.rmtree(_folder / _digest(str(model.resolve())), ignore_errors=True)
 
@@ -85,7 +87,7 @@ def _mapped(path: Path, make: Callable[[], Any]) -> Any:
     if not path.is_file():
         path.parent.mkdir(exist_ok=True)
         with path.with_suffix(".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # who comes second waits in place of making it again
+            fcntl.flock(lock, fcntl.LOCK_EX)  # the second process waits instead of making it again
             if not path.is_file():
                 part = path.with_suffix(".part")
                 with part.open("wb") as file:
@@ -106,8 +108,6 @@ def _file_of(array: np.ndarray) -> Path | None:
 
 def _place(file: Path) -> str:
     """The part of the folder for the model that a file belongs to."""
-    from crossaisle.artifact import MANIFEST
-
     if _folder is not None and file.is_relative_to(_folder):
         return file.parent.name
     model = next((p for p in file.parents if (p / MANIFEST).is_file()), file.parent)

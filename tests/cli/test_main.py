@@ -75,7 +75,7 @@ def failing(error: BaseException) -> Callable[[str], object]:
         (CrossaisleError("two\nlines"), 1, "two lines"),
         (PermissionError(13, "Permission denied", "out"), 1, "out: Permission denied"),
         (MemoryError(), 1, "out of memory"),
-        (KeyError("x"), 1, "unexpected KeyError: 'x'; this is a mistake of ours"),
+        (KeyError("x"), 1, "unexpected KeyError: 'x'; this is a bug"),
     ],
 )
 def test_errors_are_one_line_without_traceback(

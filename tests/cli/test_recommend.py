@@ -51,14 +51,18 @@ def test_every_control_reaches_the_query(
     original = model.recommend
     monkeypatch.setattr(model, "recommend", lambda query: (seen.append(query), original(query))[1])
     controls = (
-        "-n 3 --cross-share 0.5 --include Dairy --include Bakery --exclude Milk --quota 2 --quota Bread=1"
+        "-n 3 --cross-share 0.5 --include-categories Dairy --include-categories Bakery "
+        "--exclude-categories Milk --quota 2 --quotas Bread=1"
     )
-    more = "--min-price 1 --max-price 9 --include-seen --sold-out --diversity 0.2 --placement for_you"
+    more = "--min-price 1 --max-price 9 --no-exclude-seen --no-in-stock --diversity 0.2 --placement for_you "
+    more += "--offset 1 --include-items milk0 --include-items bread0 --exclude-items milk2"
     ask(capsys, "recommend", "m", "--history", "milk1", "--history", "bread2", *f"{controls} {more}".split())
     [query] = seen
     assert query.history == ("milk1", "bread2")
     assert (query.n, query.cross_share, query.diversity) == (3, 0.5, 0.2)
     assert (query.include_categories, query.exclude_categories) == (("Dairy", "Bakery"), ("Milk",))
+    assert (query.include_items, query.exclude_items) == (("milk0", "bread0"), ("milk2",))
+    assert query.offset == 1
     assert (query.quota, query.quotas) == (2, {"Bread": 1})
     assert (query.min_price, query.max_price) == (1, 9)
     assert (query.exclude_seen, query.in_stock) == (False, False)
@@ -107,9 +111,19 @@ def test_notices_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
         ("recommend m --user u0 -n 0", 2, "n must be at least 1 (found 0)"),
         ("recommend m --user u0 --cross-share much", 2, "--cross-share must be a number"),
         ("recommend m --user u0 --cross-share 2", 2, "cross_share must lie between 0 and 1"),
-        ("recommend m --user u0 --quota Milk=many", 2, "--quota must be a number, or CATEGORY=number"),
+        (
+            "recommend m --user u0 --quotas Milk=many",
+            2,
+            "--quotas must be CATEGORY=number (found 'Milk=many')",
+        ),
         ("recommend m --user u0 --placement for_me", 2, "did you mean 'for_you'?"),
-        ("recommend m --user u0 --include Diary", 1, "unknown category 'Diary' (did you mean 'Dairy'?)"),
+        (
+            "recommend m --user u0 --include-categories Diary",
+            1,
+            "unknown category 'Diary' (did you mean 'Dairy'?)",
+        ),
+        ("recommend m --user u0 --include Dairy", 2, "--include (did you mean --include-categories?)"),
+        ("recommend m --user u0 --sold-out", 2, "--sold-out (did you mean --in-stock/--no-in-stock?)"),
         ("recommend m --user u0 --min-price nan", 2, "min_price must be a number (found nan)"),
         ("explain m --user u0 --item milk1 --placement simlar", 2, "did you mean 'similar'?"),
         ("explain m --user u0 --item milk1 --placement similar", 2, "needs at least one item in view"),

@@ -12,7 +12,7 @@ import pytest
 from typer.main import get_command
 
 from crossaisle import cli
-from crossaisle.cli import streaming
+from crossaisle.cli import streams
 from crossaisle.cli.app import app
 from crossaisle.errors import HOSTS, cleaned, shorten, shown
 from crossaisle.models.blend import Blend
@@ -56,7 +56,7 @@ def quiet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Commands that wait are told to stop; what they write lands in a folder of their own."""
     stopped = threading.Event()
     stopped.set()
-    monkeypatch.setattr(streaming, "_on_signals", lambda: stopped)
+    monkeypatch.setattr(streams, "_on_signals", lambda: stopped)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -73,7 +73,7 @@ def tells_nothing(
     text = said.out + said.err + caplog.text
     assert LEFT not in text.lower(), (arguments, text)
     assert RIGHT not in text.lower(), (arguments, text)
-    assert "mistake of ours" not in said.err, (arguments, said.err)
+    assert "this is a bug" not in said.err, (arguments, said.err)
     return said.err
 
 

@@ -33,11 +33,13 @@ def client(service: ShopService) -> Iterator[Client]:
 def test_lists_events_items_and_people(client: Client) -> None:
     assert client.ready().model == "a"
     assert client.recommend("ann", n=3, explain=True).items[0].why
-    shown = client.recommend(history=["bread"], n=2, share=0.5, exclude=["Dairy"], quotas={"Pantry": 1})
+    shown = client.recommend(
+        history=["bread"], n=2, cross_share=0.5, exclude_categories=["Dairy"], quotas={"Pantry": 1}
+    )
     assert len(shown.items) == 2
     assert client.goes_with("bread", n=1).placement == "goes_with"
     assert "rolls" in client.similar("bread").ids
-    assert client.trending(n=1, include=["Dairy"]).ids == ["butter"]
+    assert client.trending(n=1, include_categories=["Dairy"]).ids == ["butter"]
     assert client.recommend("zoe").served == "trending"
     assert client.event("zoe", "bread", "cart", time=datetime.now(UTC), quantity=2).accepted == 1
     assert client.recommend("zoe").served == "for_you"

@@ -14,9 +14,10 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay, Histories
 from crossaisle.data.query import Query
 from crossaisle.data.splits.cases import EvalCases
-from crossaisle.data.taxonomy import Taxonomy, parse_paths, vocabulary_of
+from crossaisle.data.taxonomy import Taxonomy, parse_paths
 from crossaisle.data.vocabulary import Vocabulary
 from crossaisle.errors import ConfigError, DataError, UnknownIdError
+from tests.data.categories import all_names, vocabulary_of
 
 
 @given(st.lists(st.text(max_size=5), unique=True))
@@ -56,7 +57,7 @@ def test_taxonomy_codes_names_and_lookups() -> None:
     assert taxonomy.find("Kitchen > Oil").tolist() == [1]
     assert taxonomy.find("gifts").tolist() == [1]
     assert vocabulary_of(taxonomy, 0).all == ("Hair", "Kitchen")
-    assert set(taxonomy.all_names) == {"Hair", "Hair > Oil", "Kitchen", "Kitchen > Oil", "Gifts"}
+    assert set(all_names(taxonomy)) == {"Hair", "Hair > Oil", "Kitchen", "Kitchen > Oil", "Gifts"}
     with pytest.raises(UnknownIdError, match=r"^unknown category 'kichen'$") as found:
         taxonomy.find("kichen")
     assert found.value.hint == " (did you mean 'Kitchen'?)"
@@ -143,7 +144,7 @@ def test_cases_take(shop: Dataset) -> None:
     ("wrong", "message"),
     [
         ({"placement": "for_yu"}, "did you mean 'for_you'"),
-        ({"k": 0}, "k must be at least 1"),
+        ({"n": 0}, "n must be at least 1"),
         ({"cross_share": 1.5}, "between 0 and 1"),
         ({"cross_share": "half"}, "or 'auto'"),
         ({"diversity": -1}, "diversity"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -9,6 +10,8 @@ from crossaisle.artifact import sha256
 from crossaisle.data import datasets
 from crossaisle.data.datasets import (
     CATALOGUES,
+    COMPLETE_JOURNEY,
+    DEFAULT,
     find_catalogue,
     list_catalogues,
     load_catalogue,
@@ -60,9 +63,9 @@ def test_completejourney_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     events.write_parquet(tmp_path / "transactions.parquet")
     pl.DataFrame({"household_id": [1], "age": ["65+"]}).write_parquet(tmp_path / "demographics.parquet")
     monkeypatch.setattr(datasets, "package_files", lambda *_: tmp_path)
-    tables = {name: sha256(tmp_path / name) for name in datasets.PACKAGE_TABLES}
-    monkeypatch.setattr(datasets, "PACKAGE_TABLES", tables)
-    done = load_catalogue()
+    tables = {name: sha256(tmp_path / name) for name in COMPLETE_JOURNEY.tables}
+    small = replace(find_catalogue(DEFAULT), package=replace(COMPLETE_JOURNEY, tables=tables))
+    done = load_catalogue(small)
     shop = done.dataset
     assert shop.item_ids.all == ("1",)
     assert shop.items["title"].to_list() == ["Cola, 12 oz"]
@@ -83,7 +86,7 @@ def test_completejourney_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     }
     (tmp_path / "products.parquet").write_bytes(b"PAR1")
     with pytest.raises(FetchError, match=r"products\.parquet: was changed since it was fetched: remove it"):
-        load_catalogue()
+        load_catalogue(small)
 
 
 @pytest.mark.parametrize(

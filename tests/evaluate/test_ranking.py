@@ -7,7 +7,6 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Histories
 from crossaisle.data.splits.cases import EvalCases
 from crossaisle.data.splits.split import basket_split, leave_last_out, temporal_split
-from crossaisle.evaluate import ranking
 from crossaisle.evaluate.ranking import rank_cases
 from crossaisle.evaluate.slices import slices_of
 from tests.evaluate.shops import random_shop, shop
@@ -96,13 +95,13 @@ def splits(seed: int):
 
 @pytest.mark.parametrize("ties", [False, True])
 @pytest.mark.parametrize("seed", range(3))
-def test_all_slices_match_their_definition(seed: int, ties: bool, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(ranking, "BATCH_BYTES", 4 * 30 * 7)  # batches of seven cases
+def test_all_slices_match_their_definition(seed: int, ties: bool):
+    seven_cases = 4 * 30 * 7
     for data, cases, past in splits(seed):
         score = noisy(seed, data.n_items, ties=ties)
         table = score(Histories.of([[]] * 64, users=range(64)))
         slices = slices_of(cases, data.taxonomy, past.item_counts)
-        made = rank_cases({"m": score}, cases, data.taxonomy, slices)["m"]
+        made = rank_cases({"m": score}, cases, data.taxonomy, slices, batch_bytes=seven_cases)["m"]
         owner = np.repeat(np.arange(len(cases)), np.diff(cases.target_indptr))
         for one in slices:
             expected = slow(one.name, cases, data, past.item_counts, table)

@@ -22,11 +22,10 @@ def test_same_seed_same_interval_other_seed_another():
     assert not np.array_equal(a, c)
 
 
-def test_blocks_of_resamples_change_nothing(monkeypatch: pytest.MonkeyPatch):
+def test_blocks_of_resamples_change_nothing():
     values = np.random.default_rng(0).random((40, 2)).astype(np.float32)
     whole = Bootstrap(n=40, resamples=50).means(values)
-    monkeypatch.setattr("crossaisle.evaluate.significance._BLOCK", 40 * 7)
-    assert np.allclose(Bootstrap(n=40, resamples=50).means(values), whole, rtol=1e-6)
+    assert np.allclose(Bootstrap(n=40, resamples=50, block=40 * 7).means(values), whole, rtol=1e-6)
 
 
 def test_nan_means_not_in_this_column():

@@ -55,11 +55,10 @@ def test_odd_sizes() -> None:
     assert (NearestRows.of(np.zeros((4, 5), np.float32)).codes == 0).all()
 
 
-def test_known_rows_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(int8_search, "_BLOCK", 10)
+def test_known_rows_in_blocks() -> None:
     vectors = clustered(67, 8)
     vectors[[0, 66]] = 0.0
-    rows = NearestRows.of(vectors)
+    rows = NearestRows.of(vectors, block=10)
     assert np.flatnonzero(~rows.known).tolist() == [0, 66]
     whole = np.rint(vectors * 127 / np.abs(vectors).max())
     np.testing.assert_array_equal(rows.codes, whole)

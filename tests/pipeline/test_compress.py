@@ -10,11 +10,11 @@ import pytest
 from crossaisle import cli
 from crossaisle.config import SplitConfig
 from crossaisle.data.dataset import Dataset
+from crossaisle.data.datasets import CATALOGUES, Catalogue
 from crossaisle.data.ingest.importer import Imported
 from crossaisle.encoders.compact import CompactVectors
 from crossaisle.errors import ConfigError
 from crossaisle.pipeline import compress as compressing
-from crossaisle.pipeline import run
 from crossaisle.pipeline.compress import Questions, compress
 
 pytest.importorskip("torch", reason="needs pip install 'crossaisle[train]'")
@@ -48,7 +48,10 @@ def test_each_method_gives_a_folder_and_a_row(
     model = tiny_bert(tmp_path / "bert")
     imported = Imported(shop, {}, None)  # type: ignore[arg-type]
     monkeypatch.setattr(compressing, "load_catalogue", lambda *_, **__: imported)
-    monkeypatch.setitem(run.SPLITS, "shop", SPLIT)
+    catalogue = Catalogue(
+        name="shop", size="", origin="", terms="", files=(), split=SPLIT, tables=lambda _: {}
+    )
+    monkeypatch.setitem(CATALOGUES, "shop", catalogue)
     out = tmp_path / "small"
     line = ["compress", str(model), "--on", "shop", "--out", str(out), "--layers", "1", "--steps", "3"]
     assert cli.run([*line, "--method", "layers", "--method", "static", "--method", "vectors"]) == 0

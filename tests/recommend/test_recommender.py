@@ -24,6 +24,7 @@ from crossaisle.models.scorers.frequency import Frequency
 from crossaisle.models.scorers.item_knn import ItemKNN
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.recommend.answer import RecommendationList
+from crossaisle.recommend.limits import ListLimits
 from crossaisle.recommend.recommender import Recommender
 from tests.models.shops import tiny_shop
 
@@ -49,7 +50,7 @@ FITTED = recommender()
 
 
 def seen(user: str) -> set[str]:
-    return set(SHOP.item_ids.ids(FITTED._stored.take([SHOP.user_ids.row(user)]).item))
+    return set(SHOP.item_ids.ids(FITTED.histories.take([SHOP.user_ids.row(user)]).item))
 
 
 def categories(answer: RecommendationList) -> list[str]:
@@ -251,8 +252,8 @@ def test_equal_scores_go_by_popularity_then_by_catalogue() -> None:
         ),
     )
     answer = flat.recommend(Query(user="u0", n=40, exclude_seen=False, in_stock=False))
-    popularity = np.nan_to_num(flat._popularity[SHOP.item_ids.rows(answer.ids)], nan=-1.0)
-    expected = sorted(range(SHOP.n_items), key=lambda row: (-flat._popularity[row], row))
+    popularity = np.nan_to_num(flat.view.popularity[SHOP.item_ids.rows(answer.ids)], nan=-1.0)
+    expected = sorted(range(SHOP.n_items), key=lambda row: (-flat.view.popularity[row], row))
     assert answer.ids == SHOP.item_ids.ids(expected)
     assert (np.diff(popularity) <= 0).all()
 
@@ -343,6 +344,21 @@ def test_stock_and_included_categories() -> None:
     assert "bread0" not in FITTED.recommend(bread).ids
     everything = FITTED.recommend(replace(bread, in_stock=False))
     assert set(everything.ids) == {f"bread{i}" for i in range(5)}
+
+
+@given(
+    st.sampled_from(PLACEMENTS),
+    st.sets(st.sampled_from([*SHOP.item_ids.all, "nothing"]), max_size=8),
+    st.sets(st.sampled_from([*SHOP.item_ids.all, "nothing"]), max_size=8),
+)
+def test_only_these_items_and_never_those(placement: str, only: set[str], never: set[str]) -> None:
+    view = ("bread1",) if placement in ("goes_with", "similar") else ()
+    query = Query(placement=placement, user="u0", items=view, n=30)  # type: ignore[arg-type]
+    answer = FITTED.recommend(replace(query, include_items=tuple(only), exclude_items=tuple(never)))
+    every = FITTED.recommend(query).ids
+    assert answer.ids == [item for item in every if (not only or item in only) and item not in never]
+    told = "1 unknown item(s) of include_items cannot be shown: 'nothing'"
+    assert (told in answer.notices) == ("nothing" in only)
 
 
 def test_a_price_is_told_as_the_shop_wrote_it() -> None:
@@ -553,9 +569,7 @@ def test_part_names_must_be_folder_names(tmp_path: Path) -> None:
     assert not (tmp_path / "model").exists()
 
 
-def test_lists_from_the_best_candidates_are_the_lists_from_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    from crossaisle.recommend import recommender
-
+def test_lists_from_the_best_candidates_are_the_lists_from_all() -> None:
     controls: list[dict[str, object]] = [
         {},
         {"cross_share": 0.5},
@@ -571,5 +585,5 @@ def test_lists_from_the_best_candidates_are_the_lists_from_all(monkeypatch: pyte
         for more in controls
     ]
     whole = FITTED.recommend_many(queries)
-    monkeypatch.setattr(recommender, "PREFIX", 1)
-    assert FITTED.recommend_many(queries) == whole
+    short = Recommender(SHOP, FITTED.blend, limits=ListLimits(prefix=1))
+    assert short.recommend_many(queries) == whole

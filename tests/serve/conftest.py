@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,10 @@ from crossaisle.models.scorers.item_knn import ItemKNN
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.api.app import create_app
-from crossaisle.serve.server.protocol import config
+from crossaisle.serve.limits.server import ServerLimits
+from crossaisle.serve.limits.serving import ServingLimits
+from crossaisle.serve.limits.store import StoreLimits
+from crossaisle.serve.server.protocol import Connections, config
 from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.store import Event, Store
 from crossaisle.serve.tenants import ShopRegistry, read_shops
@@ -62,6 +66,19 @@ def service(model: Path, tmp_path: Path) -> Iterator[ShopService]:
     opened = ShopService.open(model, tmp_path / "store.sqlite", model.parent)
     yield opened
     opened.close()
+
+
+def served(
+    model: Path, place: str | Path, limits: StoreLimits, models: str | Path | None = None
+) -> ShopService:
+    """A service whose store has limits of its own."""
+    return ShopService.open(model, place, models, limits=ServingLimits(store=limits))
+
+
+def always_fresh(*services: ShopService) -> None:
+    """From now on keys are read again for every request."""
+    for one in services:
+        one.store.limits = replace(one.store.limits, fresh_key_seconds=-1.0)
 
 
 @pytest.fixture
@@ -124,22 +141,32 @@ def talk(service: ShopService | ShopRegistry, conversation: Talk, **settings: An
 
 
 @contextmanager
-def running(service: ShopService | ShopRegistry, port: int = 0, **settings: Any) -> Iterator[str]:
-    """A real server on a real port, in a thread of its own; gives its address."""
+def listening(
+    service: ShopService | ShopRegistry, port: int = 0, *, server: ServerLimits = ServerLimits(), **more: Any
+) -> Iterator[tuple[str, Connections]]:
+    """A real server on a real port, in a thread of its own; gives its address and its connections."""
     import uvicorn
 
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", port))
-        server = uvicorn.Server(config(create_app(service, **settings), log_level="warning"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
+        made = config(create_app(service, **more), limits=server, log_level="warning")
+        uvicorn_server = uvicorn.Server(made)
+        thread = threading.Thread(target=uvicorn_server.run, kwargs={"sockets": [bound]})
         thread.start()
         try:
-            while not server.started:
+            while not uvicorn_server.started:
                 time.sleep(0.01)
-            yield f"http://127.0.0.1:{bound.getsockname()[1]}"
+            yield f"http://127.0.0.1:{bound.getsockname()[1]}", made.connections
         finally:
-            server.should_exit = True
+            uvicorn_server.should_exit = True
             thread.join(timeout=20)
+
+
+@contextmanager
+def running(service: ShopService | ShopRegistry, port: int = 0, **more: Any) -> Iterator[str]:
+    """The same; gives the address only."""
+    with listening(service, port, **more) as (address, _):
+        yield address
 
 
 @pytest.fixture

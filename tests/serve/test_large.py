@@ -10,32 +10,33 @@ import pytest
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.query import Query
+from crossaisle.serve.limits.live import LiveLimits
+from crossaisle.serve.limits.serving import ServingLimits
 from crossaisle.serve.service import ShopService
 from tests.serve.api.test_lists import QUESTIONS
 from tests.serve.conftest import fitted, talk
 
-MODULES = ("models.scorers.content", "serve.live.new_items", "serve.live.recommender")
-
 
 @pytest.fixture
-def large(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ShopService]:
-    for module in MODULES:
-        monkeypatch.setattr(f"crossaisle.{module}.LARGE", 5)
-    monkeypatch.setattr("crossaisle.recommend.recommender.NOMINATED", 4)
-    service = ShopService.open(model, tmp_path / "store.sqlite")
+def large(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[ShopService]:
+    monkeypatch.setattr("crossaisle.models.scorers.content.LARGE", 5)
+    narrow = getattr(request, "param", 20_000)
+    limits = ServingLimits(live=LiveLimits(large_items=5, retrieved_items=4, narrow_items=narrow))
+    service = ShopService.open(model, tmp_path / "store.sqlite", limits=limits)
     assert service.shop.large
     # Where a filter leaves few items, these are scored; never all.
-    monkeypatch.setattr(service.shop, "score_batch", lambda *_: pytest.fail("all items were scored"))
+    monkeypatch.setattr(service.shop.ranker, "score_batch", lambda *_: pytest.fail("all items were scored"))
     yield service
     service.close()
 
 
-@pytest.mark.parametrize("narrow", [1000, 0], ids=["few are scored", "the best are searched for again"])
+@pytest.mark.parametrize(
+    "large", [1000, 0], indirect=True, ids=["few are scored", "the best are searched for again"]
+)
 @pytest.mark.parametrize("question", QUESTIONS)
-def test_lists_are_those_of_the_recommender(
-    large: ShopService, shop: Dataset, question: str, narrow: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("crossaisle.serve.live.candidates.NARROW", narrow)
+def test_lists_are_those_of_the_recommender(large: ShopService, shop: Dataset, question: str) -> None:
     recommender, users = fitted(shop), ("ann", "eve", "nobody")
     expected = [recommender.recommend(Query(user=user, **QUESTIONS[question])) for user in users]
 

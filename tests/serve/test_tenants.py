@@ -20,13 +20,13 @@ from crossaisle.models.blend import Blend
 from crossaisle.models.scorers.content import EncoderSimilarity
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.recommend.recommender import Recommender
-from crossaisle.serve.api import middleware, tenancy
 from crossaisle.serve.api.app import create_app
+from crossaisle.serve.limits.api import ApiLimits
 from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.api_keys import SCOPES, add_key
 from crossaisle.serve.tenants import ShopRegistry, place_of, read_shops
 from tests.encoders import tiny
-from tests.serve.conftest import events_of, running
+from tests.serve.conftest import always_fresh, events_of, running
 
 SECRET = "northern-secret"
 EXPERIMENT = {
@@ -86,7 +86,7 @@ def keys_of(shops: ShopRegistry) -> dict[str, dict[str, str]]:
 
 
 def is_open(path: str) -> bool:
-    return not path.startswith(("/api/", "/metrics")) or path.startswith(middleware.OPEN)
+    return not path.startswith(("/api/", "/metrics")) or path.startswith("/api/health/")
 
 
 def test_no_key_opens_another_shop(shops: ShopRegistry) -> None:
@@ -114,8 +114,8 @@ def test_no_key_opens_another_shop(shops: ShopRegistry) -> None:
         south = shops.services["south"]
         assert events_of(south.store, "ann") == []
         assert south.store.audit() == []
-        assert south.active.name == "b"
-        assert not south.changed
+        assert south.state.active.name == "b"
+        assert not south.state.changed
 
     talk(shops, conversation)
 
@@ -217,7 +217,7 @@ def test_the_shop_must_be_named_and_known(shops: ShopRegistry) -> None:
                 (one,) = [p["$ref"] for p in operation["parameters"] if "$ref" in p]
                 shop = document["components"]["parameters"][one.rsplit("/", 1)[1]]
                 assert shop["name"] == "X-Shop"
-                assert shop["required"] != path.startswith(middleware.OPEN)
+                assert shop["required"] != path.startswith("/api/health/")
                 assert {"404", "503"} <= set(operation["responses"])
 
     talk(shops, conversation)
@@ -235,10 +235,8 @@ def test_one_shop_without_a_name_needs_no_header(service: ShopService) -> None:
     talk(ShopRegistry.alone(service), conversation)
 
 
-def test_a_shop_without_keys_is_not_open_where_others_have_keys(
-    shops: ShopRegistry, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("crossaisle.serve.store.api_keys.FRESH_SECONDS", -1.0)
+def test_a_shop_without_keys_is_not_open_where_others_have_keys(shops: ShopRegistry) -> None:
+    always_fresh(*shops.services.values())
 
     async def conversation(_: FastAPI, client: httpx.AsyncClient) -> None:
         south = {"x-shop": "south"}
@@ -267,16 +265,15 @@ def test_rates_are_counted_per_shop(shops: ShopRegistry) -> None:
 
 
 def test_a_damaged_shop_does_not_stop_the_others_and_comes_back(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(tenancy, "MEND_SECONDS", 0.05)
     array = next((folder / "south" / "models" / "b").rglob("*.npy"))
     whole = array.read_bytes()
     array.write_bytes(whole[:-1] + b"?")
     shops = ShopRegistry.open(read_shops(folder / "shops.toml"))
     assert "does not match its checksum" in shops.broken["south"]
     assert "shop south is not served" in caplog.text
-    app = create_app(shops)
+    app = create_app(shops, limits=ApiLimits(reopen_seconds=0.05))
 
     async def conversation() -> None:
         transport = httpx.ASGITransport(app=app)
@@ -336,9 +333,9 @@ def test_equal_encoders_are_loaded_once(
     both = threading.Barrier(2, timeout=10)
     load = onnx.open_session
 
-    def counted(file: Path) -> Any:
+    def counted(file: Path, *options: Any) -> Any:
         loaded.append(file)
-        return load(file)
+        return load(file, *options)
 
     monkeypatch.setattr(onnx, "open_session", counted)
     found = {}

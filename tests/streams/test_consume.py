@@ -21,8 +21,9 @@ from benchmarks.local_servers import Missing, Tansu, Valkey, free_port
 from crossaisle.errors import ConfigError, MissingDependencyError, StoreError
 from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.api_keys import add_key
-from crossaisle.streams.consume import Consumed, Source, consume, key_of, moment, open_source
+from crossaisle.streams.consume import Consumed, consume, open_source
 from crossaisle.streams.sender import Sender
+from crossaisle.streams.source import Source, key_of, moment
 from tests.serve.conftest import events_of, running
 
 _NUMBERS = count()
@@ -377,11 +378,11 @@ def test_keys_of_long_names_stay_short() -> None:
 
 
 def test_settings_are_read_from_a_file(tmp_path: Path) -> None:
-    from crossaisle.cli.streaming import _settings
+    from crossaisle.cli.streams import settings_of
 
     file = tmp_path / "k.properties"
     file.write_text("# a comment\nsasl.mechanism = PLAIN\n\nsasl.password=a=b\n")
-    assert _settings(file) == {"sasl.mechanism": "PLAIN", "sasl.password": "a=b"}
+    assert settings_of(file) == {"sasl.mechanism": "PLAIN", "sasl.password": "a=b"}
     file.write_text("nonsense\n")
     with pytest.raises(ConfigError, match="line 1"):
-        _settings(file)
+        settings_of(file)

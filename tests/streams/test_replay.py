@@ -14,7 +14,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from crossaisle.cli.streaming import _speed
+from crossaisle.cli.streams import speed_of
 from crossaisle.errors import ConfigError, DataError
 from crossaisle.serve.service import ShopService
 from crossaisle.streams.replay import read_log, replay
@@ -54,7 +54,7 @@ def test_every_format_arrives_in_order_of_time(
     assert (kept[0].kind, kept[0].value, kept[0].quantity) == ("view", 1.1, None)
 
 
-def test_gaps_are_kept_at_the_given_speed(tmp_path: Path, service: ShopService, address: str) -> None:
+def test_gaps_are_kept_at_the_givenspeed_of(tmp_path: Path, service: ShopService, address: str) -> None:
     """Measured by when events are sent, on a clock that only waiting moves."""
     file = tmp_path / "log.csv"
     times = [0.0, 0.0, 10.0, 30.0, 31.0, 500.0]
@@ -139,10 +139,10 @@ def test_columns_with_other_names_and_logs_without_times(
 
 
 def test_speeds_are_read() -> None:
-    assert (_speed("10x"), _speed("0.5"), _speed("max")) == (10.0, 0.5, None)
+    assert (speed_of("10x"), speed_of("0.5"), speed_of("max")) == (10.0, 0.5, None)
     for text in ("0", "-1x", "fast", "nan", "inf"):
         with pytest.raises(ConfigError, match="10x"):
-            _speed(text)
+            speed_of(text)
 
 
 def test_the_command_stops_and_goes_on(tmp_path: Path, service: ShopService, address: str) -> None:

@@ -62,10 +62,9 @@ def test_measured_ranks_the_known_answer_first_and_masks_the_history():
     assert (found["ndcg"]["knows"] == 1.0).all()
 
 
-def test_category_study(monkeypatch, encoder):
-    for name, value in {"SHOTS": (0, 10), "SEEDS": 2, "CATEGORIES": 2, "CASES": 10, "ENOUGH": 5}.items():
-        monkeypatch.setattr(cold_category, name, value)
-    study = CategoryStudy(tiny_shop(users=120), 0, encoder)
+def test_category_study(encoder):
+    small = {"shots": (0, 10), "seeds": 2, "most_categories": 2, "most_cases": 10, "least_cases": 5}
+    study = CategoryStudy(tiny_shop(users=120), 0, encoder, **small)
     study.run()
     rows = study.rows()
     share = {(r["model"], r["slice"]): r["value"] for r in rows if r["metric"] == "share_of_full"}
@@ -93,9 +92,7 @@ def test_nothing_of_the_cold_category_is_known_at_zero_shots(monkeypatch, encode
             assert not inside[cases.histories.item].any()
 
     monkeypatch.setattr(CategoryStudy, "_measure", record)
-    monkeypatch.setattr(cold_category, "SEEDS", 2)
-    monkeypatch.setattr(cold_category, "ENOUGH", 5)
-    CategoryStudy(tiny_shop(users=120), 0, encoder).run()
+    CategoryStudy(tiny_shop(users=120), 0, encoder, seeds=2, least_cases=5).run()
     assert seen[0] == {0}
     assert seen[10] == {10}
     assert min(seen[cold_category.FULL]) > 100
@@ -104,6 +101,5 @@ def test_nothing_of_the_cold_category_is_known_at_zero_shots(monkeypatch, encode
 def test_a_category_with_too_few_cases_is_left_out(monkeypatch, encoder):
     asked: list[int] = []
     monkeypatch.setattr(CategoryStudy, "_measure", lambda self, cold, *_: asked.append(cold))
-    monkeypatch.setattr(cold_category, "ENOUGH", 1000)
-    CategoryStudy(tiny_shop(users=120), 0, encoder).run()
+    CategoryStudy(tiny_shop(users=120), 0, encoder, least_cases=1000).run()
     assert not asked

@@ -9,6 +9,7 @@ import pytest
 
 pytest.importorskip("torch", reason="needs pip install 'crossaisle[train]'")
 
+from crossaisle.data.datasets import LEAVE_LAST_OUT
 from crossaisle.studies import lm_zero_shot
 from crossaisle.studies.lm_zero_shot import ListStudy, questions
 from tests.encoders.tiny import write
@@ -18,7 +19,7 @@ from tests.training.conftest import tiny_llama
 
 def test_every_model_ranks_the_same_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CROSSAISLE_CACHE", str(tmp_path / "cache"))
-    known, cases = questions(tiny_shop(), "tiny", most=10)
+    known, cases = questions(tiny_shop(), LEAVE_LAST_OUT, most=10)
     assert len(cases) == 10
     assert (np.diff(cases.target_indptr) == 1).all()
     study = ListStudy(

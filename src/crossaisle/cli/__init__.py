@@ -1,7 +1,7 @@
 """The command line: parse, call, print.
 
-Results go to stdout (`--json` for programs), progress and errors to stderr. Exit codes: 0 done, 1 an
-error in the data or the model, 2 wrong usage or settings, 130 interrupted.
+Results go to stdout (`--json` for programs), progress and errors to stderr. Exit codes: 0 success, 1 error in
+the data or the model, 2 wrong usage or settings, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from crossaisle.errors import ConfigError, CrossaisleError, UnknownIdError, clea
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs one command and ends the process."""
+    """Runs one command and exits."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:
         code = run(given)
@@ -36,9 +36,10 @@ def run(arguments: Sequence[str]) -> int:
         return code if isinstance(code, int) else 0
     except TyperException as error:
         message = error.format_message()
-        if message.startswith("Usage:"):  # nothing was asked for: the help, as it is
+        if message.startswith("Usage:"):  # no command was given: print the help as it is
             print(message, file=sys.stderr)
             return error.exit_code
+        message = _with_hint(error, message)
         return _say(cleaned(message, *_addresses(arguments)), error.exit_code)
     except (CrossaisleError, OSError, MemoryError) as error:
         if "--debug" in arguments:
@@ -49,17 +50,31 @@ def run(arguments: Sequence[str]) -> int:
         if "--debug" in arguments:
             raise
         what = f"{type(error).__name__}: {cleaned(error, *_addresses(arguments))}"
-        return _say(f"unexpected {what}; this is a mistake of ours: repeat with --debug and report it", 1)
+        return _say(f"unexpected {what}; this is a bug: run again with --debug and report it", 1)
+
+
+def _with_hint(error: Exception, message: str) -> str:
+    """The message; for an option with another name here, that name."""
+    from crossaisle.data.query_text import OTHER_NAMES
+
+    given = str(getattr(error, "option_name", "")).lstrip("-").replace("-", "_")
+    meant = OTHER_NAMES.get(given)
+    command = getattr(getattr(error, "ctx", None), "command", None)
+    for parameter in getattr(command, "params", ()):
+        if parameter.name == meant:
+            options = "/".join((*parameter.opts, *parameter.secondary_opts))
+            return f"{message.partition(' (')[0]} (did you mean {options}?)"
+    return message
 
 
 def _addresses(arguments: Sequence[str]) -> list[str]:
-    """Those among what was given, also as `--option=ADDRESS`: what is secret in them is not repeated."""
+    """Addresses among the arguments, also as `--option=ADDRESS`: messages must not repeat their secrets."""
     values = (a.partition("=")[2] if a.startswith("--") and "=" in a else a for a in arguments)
     return [value for value in values if "://" in value]
 
 
 def _place(error: Exception) -> str:
-    """What an error says; of the system's own, the file before the reason; of an unknown id, the nearest."""
+    """The message of an error: file before reason for one of the system, with a hint for an unknown id."""
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror}"
     return str(error) + (error.hint if isinstance(error, UnknownIdError) else "")

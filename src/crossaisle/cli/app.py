@@ -1,4 +1,4 @@
-"""All commands in one place, in the order in which a newcomer meets them."""
+"""All commands, in the order in which a newcomer meets them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from crossaisle import __version__
-from crossaisle.cli import compress, downloads, pipeline, recommend, refit, serve, streaming, training
+from crossaisle.cli import compress, data, keys, models, pipeline, recommend, refit, serve, streams, training
 
 app = typer.Typer(
     name="crossaisle",
@@ -27,7 +27,7 @@ def _version(asked: bool) -> None:
 @app.callback()
 def options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and stop.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
 ) -> None:
@@ -50,12 +50,12 @@ app.command()(recommend.similar)
 app.command()(recommend.explain)
 app.command()(serve.serve)
 app.command()(refit.refit)
-app.command()(streaming.consume)
-app.command()(streaming.replay)
+app.command()(streams.consume)
+app.command()(streams.replay)
 app.command()(training.pretrain)
 app.command()(training.train)
 app.command()(pipeline.benchmark)
 app.command()(compress.compress)
-app.add_typer(downloads.data, name="data", help="Known data sets: list and fetch them.")
-app.add_typer(downloads.models, name="models", help="Pretrained weights: list and fetch them.")
-app.add_typer(serve.keys, name="keys", help="API keys of a service: add, list, revoke.")
+app.add_typer(data.app, name="data", help="List and fetch known data sets.")
+app.add_typer(models.app, name="models", help="List and fetch pretrained weights.")
+app.add_typer(keys.app, name="keys", help="Add, list and revoke the API keys of a service.")

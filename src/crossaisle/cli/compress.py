@@ -1,4 +1,4 @@
-"""`crossaisle compress`: a text encoder made smaller."""
+"""The command `compress`."""
 
 from __future__ import annotations
 
@@ -20,18 +20,16 @@ def compress(
     out: Annotated[Path, typer.Option(help="Folder for the smaller models.", metavar="DIR")],
     on: Annotated[
         str,
-        typer.Option(
-            help="Known data set, or CONFIG.toml of a shop: its texts teach, its validation measures."
-        ),
+        typer.Option(help="Known data set, or CONFIG.toml of a shop, to train and to measure on."),
     ] = "completejourney",
     methods: Annotated[
         list[str] | None,
-        typer.Option("--method", help="int8, layers, static or vectors (repeatable; all when unset)."),
+        typer.Option("--method", help="int8, layers, static or vectors (repeatable). Default: all."),
     ] = None,
     layers: Annotated[int, typer.Option(help="Layers to keep.", min=1)] = 3,
-    dimension: Annotated[int, typer.Option(help="Dimensions of the static model.", min=1)] = 256,
-    steps: Annotated[int, typer.Option(help="Steps of distillation after layers are cut.", min=0)] = 300,
-    seed: Annotated[int, typer.Option(help="Of samples and batches.")] = 0,
+    dimension: Annotated[int, typer.Option(help="Dimensions of the static model's vectors.", min=1)] = 256,
+    steps: Annotated[int, typer.Option(help="Distillation steps after removing layers.", min=0)] = 300,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
     root: Root = None,
     as_json: AsJson = False,
 ) -> None:

@@ -1,112 +1,82 @@
-"""The controls of a `Query` as command-line options, declared once for all commands that make lists."""
+"""The controls of a `Query` as command-line options, for every command that makes lists."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
-from crossaisle.data.query import Placement, Query
-from crossaisle.errors import ConfigError
+from crossaisle.data.query import CONTROLS, ControlField, CrossShare, Placement, Query
+from crossaisle.data.query_text import quotas_of, share_of
 
 Controls = dict[str, Any]
-"""Fields of `Query`."""
-
-
-def _options(
-    n: Annotated[int, typer.Option("-n", help="Length of the list.")] = 10,
-    cross_share: Annotated[
-        str | None,
-        typer.Option(
-            help="Share of the list outside the usual categories: 0 to 1, or auto.", metavar="SHARE"
-        ),
-    ] = None,
-    include: Annotated[
-        list[str] | None, typer.Option(help="Only this category (repeatable).", metavar="CATEGORY")
-    ] = None,
-    exclude: Annotated[
-        list[str] | None, typer.Option(help="Not this category (repeatable).", metavar="CATEGORY")
-    ] = None,
-    quota: Annotated[
-        list[str] | None,
-        typer.Option(help="At most this many per category: 2, or CATEGORY=2 (repeatable).", metavar="N"),
-    ] = None,
-    min_price: Annotated[float | None, typer.Option(help="Lowest price.")] = None,
-    max_price: Annotated[float | None, typer.Option(help="Highest price.")] = None,
-    seen: Annotated[
-        bool | None,
-        typer.Option(
-            "--include-seen/--exclude-seen",
-            help="Whether to show what the user had before; by default as the shop's customers buy again.",
-            show_default=False,
-        ),
-    ] = None,
-    sold_out: Annotated[
-        bool, typer.Option("--sold-out", help="Show items that are out of stock, too.")
-    ] = False,
-    diversity: Annotated[
-        float | None, typer.Option(help="0 (relevance only) to 1 (as varied as can be).")
-    ] = None,
-    explain: Annotated[bool, typer.Option("--explain", help="Say why each item is there.")] = False,
-) -> Controls:
-    quotas = _quotas(quota or [])
-    return {
-        "n": n,
-        "cross_share": _share(cross_share),
-        "include_categories": tuple(include or ()),
-        "exclude_categories": tuple(exclude or ()),
-        "quota": quotas.pop(None, None),
-        "quotas": quotas,
-        "min_price": min_price,
-        "max_price": max_price,
-        "exclude_seen": None if seen is None else not seen,
-        "in_stock": not sold_out,
-        "diversity": diversity,
-        "explain": explain,
-    }
+"""Fields of `Query`. Options that were not given are left out."""
 
 
 def with_controls(command: Callable[..., None]) -> Callable[..., None]:
-    """Adds the options to a command, which gets them as the dictionary `controls`."""
+    """Adds the options to a command, which receives them as the dictionary `controls`."""
     own = inspect.signature(command, eval_str=True)
-    added = inspect.signature(_options, eval_str=True)
 
     @wraps(command)
     def wrapped(**given: Any) -> None:
-        controls = _options(**{name: given.pop(name) for name in added.parameters})
+        texts = {name: given.pop(name) for name in CONTROLS}
+        controls = {name: _value(name, text) for name, text in texts.items() if text is not None}
         command(**given, controls=controls)
 
     kept = [p for name, p in own.parameters.items() if name != "controls"]
-    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in (*kept, *added.parameters.values())]
+    kept = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in kept]
+    parameters = [*kept, *(_option(name, one) for name, one in CONTROLS.items())]
     wrapped.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
     wrapped.__annotations__ = {p.name: p.annotation for p in parameters}
     return wrapped
 
 
 def query(placement: str, controls: Controls, **more: Any) -> Query:
-    """The query; `ConfigError` where a control is out of range."""
+    """The query; `ConfigError` if a control is out of range."""
     chosen: Placement = placement  # type: ignore[assignment]  # Query checks it
     return Query(placement=chosen, **controls, **more)
 
 
-def _share(text: str | None) -> float | Literal["auto"] | None:
-    if text is None or text == "auto":
-        return text  # type: ignore[return-value]
-    try:
-        return float(text)
-    except ValueError:
-        raise ConfigError(f"--cross-share must be a number from 0 to 1, or auto (found {text!r})") from None
+def _option(name: str, declared: ControlField) -> inspect.Parameter:
+    kind, metavar = _type_of(declared)
+    help = declared.control.help
+    if kind == list[str] | None:
+        help = f"{help.removesuffix('.')} (repeatable)."
+    if declared.default not in (None, (), {}, False):
+        shown = str(declared.default).lower()
+        help = f"{help} [default: {'yes' if declared.default is True else shown}]"
+    option = _name(name)
+    names = [f"{option}/--no-{option[2:]}" if kind == bool | None else option]
+    if len(name) == 1:
+        names.append(f"-{name}")
+    info = typer.Option(*names, help=help, metavar=metavar, show_default=False)
+    annotation = Annotated[kind, info]  # type: ignore[valid-type]  # made at run time
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
-def _quotas(texts: list[str]) -> dict[str | None, int]:
-    """`["2", "Toys=1"]` -> `{None: 2, "Toys": 1}`."""
-    out: dict[str | None, int] = {}
-    for text in texts:
-        category, equals, number = text.rpartition("=")
-        if not number.strip().isdecimal():
-            raise ConfigError(f"--quota must be a number, or CATEGORY=number (found {text!r})")
-        out[category if equals else None] = int(number)
-    return out
+def _type_of(declared: ControlField) -> tuple[Any, str | None]:
+    """What typer reads, None where the option is not given; and what the help calls it."""
+    if declared.control.names is not None:
+        return list[str] | None, declared.control.names.upper()
+    if declared.type == Mapping[str, int]:
+        return list[str] | None, "CATEGORY=N"
+    if declared.type == CrossShare | None:
+        return str | None, "SHARE"
+    return declared.type | None, None
+
+
+def _name(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _value(name: str, given: Any) -> Any:
+    """What was typed, as `Query` takes it."""
+    kind = CONTROLS[name].type
+    if kind == CrossShare | None:
+        return share_of(given, _name(name))
+    if kind == Mapping[str, int]:
+        return quotas_of(given, _name(name))
+    return tuple(given) if isinstance(given, list) else given

@@ -21,18 +21,18 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a ta
 
 
 def show_json(value: Any) -> None:
-    """One JSON document; NaN becomes null, since JSON has none."""
+    """Prints one JSON document. NaN becomes null: JSON has no NaN."""
     text = json.dumps(plain(value), indent=1, ensure_ascii=False)
     print(escaped_control(text))
 
 
 def tell(text: str, *, on_the_side: bool = False) -> None:
-    """A line that holds texts out of data; `on_the_side`: on stderr."""
+    """Prints a line with texts from the data; `on_the_side`: on stderr."""
     print(without_control(text), file=sys.stderr if on_the_side else None)
 
 
 def plain(value: Any) -> Any:
-    """The same value in types that JSON knows."""
+    """The same value in types that JSON has."""
     if isinstance(value, Mapping):
         return {str(key): plain(inner) for key, inner in value.items()}
     if isinstance(value, np.generic | np.ndarray):
@@ -45,7 +45,7 @@ def plain(value: Any) -> Any:
 
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> None:
-    """A table with numbers to the right; long texts wrap on a terminal, nothing is cut in a pipe."""
+    """Prints a table with right-aligned numbers. Long texts wrap on a terminal; nothing is cut in a pipe."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -62,7 +62,7 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: 
 
 
 def show(table: Table) -> None:
-    """Prints as wide as the terminal; in a pipe as wide as the table, so that nothing is cut."""
+    """Prints a table as wide as the terminal, or, in a pipe, as wide as it needs."""
     from rich.console import Console
 
     console = Console()
@@ -72,7 +72,7 @@ def show(table: Table) -> None:
 
 
 def text_of(value: Any) -> str:
-    """A cell: numbers with as many digits as mean something, nothing for None and NaN."""
+    """The text of a cell: numbers with their meaningful digits, "" for None and NaN."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, bool):

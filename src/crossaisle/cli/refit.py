@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def refit(
-    model: Annotated[Path, typer.Argument(help="Folder of the model to go on from.", metavar="MODEL")],
+    model: Annotated[Path, typer.Argument(help="Folder of the model to start from.", metavar="MODEL")],
     store: Annotated[
         str,
         typer.Option(
@@ -25,13 +25,16 @@ def refit(
     ],
     models: Annotated[
         Path | None,
-        typer.Option(help="Where the new model goes; by default beside MODEL.", metavar="DIR"),
+        typer.Option(help="Folder for the new model. Default: the one that holds MODEL.", metavar="DIR"),
     ] = None,
     holdout: Annotated[
-        float, typer.Option(help="Share of the store's latest events to compare on.", min=0.01, max=0.5)
+        float,
+        typer.Option(
+            help="Share of the store's latest events held out to compare the models on.", min=0.01, max=0.5
+        ),
     ] = 0.1,
     activate: Annotated[
-        str | None, typer.Option(help="Address of a running service that is to serve it.", metavar="URL")
+        str | None, typer.Option(help="Address of a running service that should switch to it.", metavar="URL")
     ] = None,
     key: Annotated[
         str | None,
@@ -43,12 +46,12 @@ def refit(
         str | None, typer.Option(envvar="CROSSAISLE_SHOP", help="Which shop of the service.", metavar="NAME")
     ] = None,
     every: Annotated[
-        str | None, typer.Option(help="Again and again, with this time between: 24h, 30m.", metavar="TIME")
+        str | None, typer.Option(help="Repeat at this interval: 24h, 30m.", metavar="TIME")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of what is drawn by chance.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Fit a model anew with the events of the store, and keep it if the latest ones do not find it worse.
+    """Refit a model with the events of the store; keep it if it is no worse on the latest events.
 
     \b
     crossaisle refit models/first --store first.sqlite --activate http://127.0.0.1:8080

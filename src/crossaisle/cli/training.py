@@ -1,4 +1,4 @@
-"""`train`: a language model learns the shop."""
+"""Commands that train a text encoder: `pretrain`, `train`."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ if TYPE_CHECKING:
     from crossaisle.data.dataset import Dataset
 
 Source = Annotated[str, typer.Argument(help="CONFIG.toml or a known data set.", metavar="SOURCE")]
-Resume = Annotated[
-    bool, typer.Option("--resume", help="Go on from the checkpoint that an interrupted run left.")
-]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue from the checkpoint of an interrupted run.")]
 
 
 def train(
@@ -28,7 +26,7 @@ def train(
     root: Root = None,
     as_json: AsJson = False,
 ) -> None:
-    """Fine-tune a text encoder on a shop's events before validation; needs crossaisle[train].
+    """Fine-tune a text encoder on a shop's training events; needs crossaisle[train].
 
     \b
     crossaisle train shop.toml --out models/encoder
@@ -48,7 +46,7 @@ def train(
     )
     print(summary["guard"]["statement"])
     if summary["serves"] != summary["guard"]["serves"]:
-        print("kept all the same, as train.guard = false asks")
+        print("kept nevertheless: train.guard = false")
     print(f"{summary['model']}  {summary['seconds']:.0f} s, {summary['peak_mb']:,.0f} MB")
 
 
@@ -60,7 +58,7 @@ def pretrain(
     root: Root = None,
     as_json: AsJson = False,
 ) -> None:
-    """Let a language model read the catalogue's texts before it is fine-tuned; needs crossaisle[train].
+    """Continue pretraining a language model on the catalogue's texts; needs crossaisle[train].
 
     \b
     crossaisle pretrain shop.toml --out models/reader
@@ -74,19 +72,18 @@ def pretrain(
         show_json(summary)
         return
     head = "" if summary["head"] is None else f", {summary['head']:.1f} with a trained head"
-    print(f"held-out perplexity {summary['before']:.1f}{head}, {summary['after']:.1f} after reading")
+    print(f"held-out perplexity {summary['before']:.1f}{head}, {summary['after']:.1f} after pretraining")
     print(f"{summary['model']}  {summary['seconds']:.0f} s, {summary['peak_mb']:,.0f} MB")
 
 
 def _source(source: str, overrides: list[str], root: Path | None) -> tuple[RunConfig, Dataset]:
     """Settings and data of a configuration file or of a known data set."""
     from crossaisle.config import load_config, overridden
-    from crossaisle.data.datasets import is_known, load_catalogue
+    from crossaisle.data.datasets import find_catalogue, is_known, load_catalogue
     from crossaisle.data.ingest.importer import import_dataset
-    from crossaisle.pipeline.run import split_of_known
 
     if is_known(source):
-        settings = overridden(source, overrides, split=split_of_known(source))
+        settings = overridden(source, overrides, split=find_catalogue(source).split)
         return settings, load_catalogue(source, root=root, progress=True).dataset
     settings = load_config(source, overrides)
     imported = import_dataset(settings.data, progress=True)

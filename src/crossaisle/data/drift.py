@@ -98,7 +98,7 @@ def _compare(
 
 
 def _statement(tables: dict[str, Any]) -> str:
-    """One paragraph for people: what moved, how much, which way."""
+    """One paragraph: what moved, how much, which way."""
     moved, calm = [], []
     for what, parts in tables.items():
         for part, found in parts.items():

@@ -1,16 +1,54 @@
-"""`Query`: everything that can be asked of a recommender, in one object."""
+"""`Query`: everything that can be asked of a recommender, in one object.
+
+The controls of a list are declared here and nowhere else. The HTTP parameters and bodies, the options of the
+command line and the controls of experiments are built from `CONTROLS`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from math import isnan
-from typing import Literal, get_args
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Annotated, Any, Literal, TypedDict, get_args, get_origin, get_type_hints
 
-from crossaisle.errors import ConfigError, nearest
+from crossaisle.errors import ConfigError, nearest, shorten
 
 Placement = Literal["for_you", "discover", "goes_with", "similar", "buy_again", "trending"]
 PLACEMENTS: tuple[Placement, ...] = get_args(Placement)
+CrossShare = float | Literal["auto"]
+
+
+@dataclass(frozen=True)
+class Control:
+    """Describes a control of a list: what it does and which values it takes."""
+
+    help: str
+    """One line, for the command line and the OpenAPI document."""
+    minimum: float | None = None
+    maximum: float | None = None
+    names: Literal["category", "item"] | None = None
+    """What a list of names holds."""
+
+    def check(self, name: str, value: Any) -> None:
+        """Raises `ConfigError` if a number is out of range. Other values are not checked."""
+        if isinstance(value, Mapping):
+            for key, one in value.items():
+                self.check(f"{name}[{shorten(key)}]", one)
+        elif isinstance(value, int | float):
+            if value != value:
+                raise ConfigError(f"{name} must be a number (found {value})")
+            if not self._holds(value):
+                raise ConfigError(f"{name} must {self._range} (found {value})")
+
+    def _holds(self, value: float) -> bool:
+        return (self.minimum is None or value >= self.minimum) and (
+            self.maximum is None or value <= self.maximum
+        )
+
+    @property
+    def _range(self) -> str:
+        if self.maximum is None:
+            return f"be at least {self.minimum}"
+        return f"lie between {self.minimum} and {self.maximum}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,68 +58,130 @@ class Query:
     `for_you`: anything from the history. `discover`: only categories new to the user.
     `goes_with`: items that complement the item or cart in view, from other categories only.
     `similar`: substitutes for the item in view. `buy_again`: items the user had before.
-    `trending`: popular now, the same for everybody.
+    `trending`: popular now, the same for everyone.
     """
 
     placement: Placement = "for_you"
     user: str | None = None
-    """External user id; an unknown one is served `trending`, and the answer says so."""
+    """External user id. An unknown user is served `trending`, and the answer says so."""
     history: tuple[str, ...] | None = None
-    """Item ids, oldest first, that stand for the user's history (a session). None: the stored one."""
+    """Item ids, oldest first, to use as the user's history (a session). None: the stored history."""
     items: tuple[str, ...] = ()
     """The item in view, or the cart, for `goes_with` and `similar`."""
-    n: int = 10
-    """Length of the list; at most the number of candidates comes back."""
-    offset: int = 0
-    """Places at the start that whoever asks passes over: these are not explained."""
-    cross_share: float | Literal["auto"] | None = None
-    """Share of the list from categories outside the user's home categories: 0 to 1, "auto" (the share
-    the user's own history shows) or None (scores decide)."""
-    include_categories: tuple[str, ...] = ()
-    exclude_categories: tuple[str, ...] = ()
-    include_items: tuple[str, ...] = ()
-    """Only these items, by id; empty: all."""
-    exclude_items: tuple[str, ...] = ()
-    """Never these items, by id."""
-    quota: int | None = None
-    """At most this many items of one category."""
-    quotas: Mapping[str, int] = field(default_factory=dict)
-    """The same for single categories by name; wins over `quota`."""
-    min_price: float | None = None
-    max_price: float | None = None
-    exclude_seen: bool | None = None
-    """Leave out items of the history. Default: True, except `buy_again` and repeat-buying shops."""
-    in_stock: bool = True
-    diversity: float | None = None
-    """0 (relevance only) to 1: maximal marginal relevance over item texts. None: 0, or what an arm sets."""
-    explain: bool = False
+
+    n: Annotated[int, Control("Items to return; fewer if no more fit.", minimum=1)] = 10
+    offset: Annotated[
+        int, Control("Places to skip: with the same n, offsets 0, n, 2n, ... are the pages.", minimum=0)
+    ] = 0
+    cross_share: Annotated[
+        CrossShare | None,
+        Control(
+            "Share of the list from outside the user's usual categories: 0 to 1, or auto "
+            "(the share in the user's own history).",
+            minimum=0,
+            maximum=1,
+        ),
+    ] = None
+    include_categories: Annotated[
+        tuple[str, ...], Control("Only items of these categories.", names="category")
+    ] = ()
+    exclude_categories: Annotated[
+        tuple[str, ...], Control("No items of these categories.", names="category")
+    ] = ()
+    include_items: Annotated[tuple[str, ...], Control("Only these items.", names="item")] = ()
+    exclude_items: Annotated[tuple[str, ...], Control("None of these items.", names="item")] = ()
+    quota: Annotated[int | None, Control("At most this many items per category.", minimum=1)] = None
+    quotas: Annotated[
+        Mapping[str, int],
+        Control("At most this many items of a single category; overrides quota.", minimum=0),
+    ] = field(default_factory=dict)
+    min_price: Annotated[float | None, Control("Lowest price.", minimum=0)] = None
+    max_price: Annotated[float | None, Control("Highest price.", minimum=0)] = None
+    in_stock: Annotated[bool, Control("Only items in stock.")] = True
+    exclude_seen: Annotated[
+        bool | None,
+        Control(
+            "Leave out items of the user's history. Default: yes, except for buy_again and in shops whose "
+            "customers buy the same items again."
+        ),
+    ] = None
+    diversity: Annotated[
+        float | None,
+        Control("0 (relevance only) to 1 (as varied as possible). Default: 0.", minimum=0, maximum=1),
+    ] = None
+    """Maximal marginal relevance over item texts. None: 0, or the value set by an experiment's arm."""
+    explain: Annotated[bool, Control("Say why each item is in the list.")] = False
+    page: int | None = None
+    """Length of the pages that the list is made in; None: `n`. For those who ask for several at once."""
 
     @property
     def depth(self) -> int:
-        """How many places are ranked: those passed over, and those asked for."""
+        """Number of places ranked: those skipped and those returned."""
         return self.n + self.offset
+
+    @property
+    def page_length(self) -> int:
+        """How many places are arranged at once, from what the places before them left."""
+        return self.n if self.page is None else self.page
 
     def __post_init__(self) -> None:
         if self.placement not in PLACEMENTS:
             raise ConfigError(f"unknown placement {self.placement!r}{nearest(self.placement, PLACEMENTS)}")
-        if self.n < 1:
-            raise ConfigError(f"n must be at least 1 (found {self.n})")
-        if self.offset < 0:
-            raise ConfigError(f"offset must be at least 0 (found {self.offset})")
-        share = self.cross_share
-        if isinstance(share, str) and share != "auto":
-            raise ConfigError(f"cross_share must be a number from 0 to 1, or 'auto' (found {share!r})")
-        if isinstance(share, int | float) and not 0.0 <= share <= 1.0:
-            raise ConfigError(f"cross_share must lie between 0 and 1 (found {share})")
-        if self.diversity is not None and not 0.0 <= self.diversity <= 1.0:
-            raise ConfigError(f"diversity must lie between 0 and 1 (found {self.diversity})")
-        if self.quota is not None and self.quota < 1:
-            raise ConfigError(f"quota must be at least 1 (found {self.quota})")
+        if isinstance(self.cross_share, str) and self.cross_share != "auto":
+            raise ConfigError(
+                f"cross_share must be a number from 0 to 1, or 'auto' (found {shorten(self.cross_share)})"
+            )
+        for name, control in _BOUNDED.items():
+            control.check(name, getattr(self, name))
+        if self.page is not None and self.page < 1:
+            raise ConfigError(f"page must be at least 1 (found {self.page})")
         low, high = self.min_price, self.max_price
-        for name, price in (("min_price", low), ("max_price", high)):
-            if price is not None and isnan(price):
-                raise ConfigError(f"{name} must be a number (found {price})")
         if low is not None and high is not None and low > high:
             raise ConfigError(f"min_price must not exceed max_price (found {low} > {high})")
         if self.placement in ("goes_with", "similar") and not self.items:
             raise ConfigError(f"placement {self.placement!r} needs at least one item in view")
+
+
+class QueryControls(TypedDict, total=False):
+    """The controls of a `Query` as keyword arguments. For type checkers; a test compares it with `Query`."""
+
+    n: int
+    offset: int
+    cross_share: CrossShare | None
+    include_categories: Sequence[str]
+    exclude_categories: Sequence[str]
+    include_items: Sequence[str]
+    exclude_items: Sequence[str]
+    quota: int | None
+    quotas: Mapping[str, int]
+    min_price: float | None
+    max_price: float | None
+    in_stock: bool
+    exclude_seen: bool | None
+    diversity: float | None
+    explain: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ControlField:
+    """A field of `Query` that is a control."""
+
+    type: Any
+    default: Any
+    control: Control
+
+
+def _declared() -> dict[str, ControlField]:
+    hints = get_type_hints(Query, include_extras=True)
+    found = {}
+    for one in fields(Query):
+        if get_origin(hints[one.name]) is Annotated:
+            kind, control = get_args(hints[one.name])
+            default = one.default if one.default_factory is MISSING else one.default_factory()
+            found[one.name] = ControlField(type=kind, default=default, control=control)
+    return found
+
+
+CONTROLS: dict[str, ControlField] = _declared()
+"""Every control of a list by name, in the order of declaration."""
+_BOUNDED = {name: one.control for name, one in CONTROLS.items() if one.control.minimum is not None}

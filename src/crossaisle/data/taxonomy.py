@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from crossaisle.data.vocabulary import Rows, Vocabulary
+from crossaisle.data.vocabulary import Rows
 from crossaisle.errors import UnknownIdError, shorten
 
 SEPARATOR = " > "
@@ -137,11 +137,6 @@ class Taxonomy:
         rule = f"unknown category {shorten(name)}"
         raise UnknownIdError(rule, name=name, known=self._members)
 
-    @property
-    def all_names(self) -> tuple[str, ...]:
-        """Every category of every depth, as full paths."""
-        return tuple(self._members)
-
 
 def parse_paths(value: str | Sequence[str] | None, separator: str = ">") -> tuple[tuple[str, ...], ...]:
     """Turns 'A > B' or ['A > B', 'C'] into paths; empty names are dropped."""
@@ -150,8 +145,3 @@ def parse_paths(value: str | Sequence[str] | None, separator: str = ">") -> tupl
     texts = [value] if isinstance(value, str) else list(value)
     paths = (tuple(p.strip() for p in (t or "").split(separator) if p.strip()) for t in texts)
     return tuple(dict.fromkeys(p for p in paths if p))
-
-
-def vocabulary_of(taxonomy: Taxonomy, depth: int | None = None) -> Vocabulary:
-    """The categories of one depth as a `Vocabulary`."""
-    return Vocabulary(taxonomy.names(depth), what="category")

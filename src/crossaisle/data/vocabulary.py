@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from crossaisle.errors import LOOKED_AT, DataError, UnknownIdError, shorten
+from crossaisle.errors import SEARCHED, DataError, UnknownIdError, shorten
 
 Rows = npt.NDArray[np.int32]
 
@@ -71,7 +71,7 @@ class Vocabulary:
         found = self._row.get(text)
         if found is None:
             rule = f"unknown {self.what} {shorten(text)}"
-            raise UnknownIdError(rule, name=text, known=self._ids if len(self) <= LOOKED_AT else ())
+            raise UnknownIdError(rule, name=text, known=self._ids if len(self) <= SEARCHED else ())
         return found
 
     def rows(self, names: Iterable[object]) -> Rows:

@@ -29,7 +29,7 @@ _LOG = logging.getLogger(__name__)
 class BlobFile:
     """Bytes under keys in one SQLite file that several processes may share.
 
-    A damaged file is made anew; one that cannot be reached costs time, never a result.
+    A damaged file is rebuilt; one that cannot be reached costs time, never a result.
     """
 
     def __init__(self, file: Path) -> None:

@@ -133,11 +133,11 @@ def fetch(address: str, hosts: Hosts, *, largest: int, seconds: float = SECONDS)
 
 
 class _Unusable(OSError):
-    """An answer that is no picture; the text is ours."""
+    """An answer that is no picture; its message is written by this module and safe to show."""
 
 
 def _said(error: Exception) -> str:
-    """Why, in our own words: the host's may be the banner of something that is nobody's business."""
+    """Why, without the host's own words: they may give away what runs inside a network."""
     if isinstance(error, _Unusable):
         return str(error)
     if isinstance(error, IncompleteRead):
@@ -165,7 +165,7 @@ def _places(target: Target) -> list[str]:
         places = resolved(target.host, target.port)
     except (OSError, UnicodeError):
         raise DataError(f"picture could not be fetched from {target.named} (no such host)") from None
-    # Who allows 10.0.0.7 means 10.0.0.7; who allows a name does not mean any place that it may lead to.
+    # Allowing 10.0.0.7 allows that address; allowing a name does not allow every address it may resolve to.
     if not _is_literal(target.host) and not all(map(is_public, places)):
         raise DataError(
             f"{target.named} does not lead to a public address: to fetch pictures inside a network, allow "

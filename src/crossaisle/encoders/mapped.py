@@ -20,7 +20,7 @@ from crossaisle.errors import ArtifactError, FetchError
 from crossaisle.fetch import cache_dir
 
 KIND = "mapped-weights"
-WORTH_IT = 4_000_000
+MAP_FROM = 4_000_000
 """Bytes of a model below which a copy gains nothing."""
 _GRAPH, _WEIGHTS = "model.onnx", "weights.bin"
 _LOG = logging.getLogger(__name__)
@@ -32,9 +32,12 @@ def digest(file: Path) -> str:
     return parts[0] if len(parts) == 1 else hashlib.sha256("".join(parts).encode()).hexdigest()
 
 
-def open_session(file: Path) -> Any:
-    """An `onnxruntime.InferenceSession` on one thread; `FetchError` for what is no model."""
-    if sum(part.stat().st_size for part in (file, *_beside(file))) >= WORTH_IT:
+def open_session(file: Path, map_from: int = MAP_FROM) -> Any:
+    """An `onnxruntime.InferenceSession` on one thread; `FetchError` for what is no model.
+
+    `map_from`: bytes of a model from which on its weights are mapped.
+    """
+    if sum(part.stat().st_size for part in (file, *_beside(file))) >= map_from:
         try:
             return _session(_mapped(file), _options(1, {"session.disable_prepacking": "1"}))
         except (ArtifactError, FetchError) as error:  # a full disk, a cache that cannot be written
@@ -57,7 +60,7 @@ def give_back() -> Any:
 
 
 def _mapped(file: Path) -> Path:
-    """The copy of a model whose weights can be mapped; made where there is none, or a damaged one."""
+    """The copy of a model whose weights can be mapped; made where it is missing or damaged."""
     import onnxruntime
 
     # What one version makes, another one need not understand.

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from crossaisle.artifact import sha256
 from crossaisle.data.history import Floats
 from crossaisle.encoders.base import unit_rows
-from crossaisle.encoders.mapped import digest, give_back, open_session
+from crossaisle.encoders.mapped import MAP_FROM, digest, give_back, open_session
 from crossaisle.encoders.weights import (
     POOLING,
     TOKENIZER,
@@ -58,6 +58,8 @@ class OnnxEncoder:
     """Tokens per batch, padding included."""
     threads: int = 2
     """Batches run side by side, each on one thread; faster than two threads inside one batch."""
+    map_from: int = MAP_FROM
+    """Bytes of a model from which on its weights are mapped instead of read."""
 
     @cached_property
     def fingerprint(self) -> str:
@@ -151,7 +153,7 @@ class OnnxEncoder:
         # Several shops may need it at the same moment: weights are loaded once.
         with _LOADING:
             if "_loaded" not in self.__dict__:
-                self.__dict__["_loaded"] = open_session(onnx_file(self.folder))
+                self.__dict__["_loaded"] = open_session(onnx_file(self.folder), self.map_from)
             return self.__dict__["_loaded"]
 
     @cached_property

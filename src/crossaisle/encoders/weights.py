@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -156,12 +156,12 @@ TRAINABLE = frozenset({"minilm-torch", "smollm2"})
 """Names of weights that can be fine-tuned; they are no ONNX files."""
 
 
-def local_folder(name: str) -> Path | None:
+def local_folder(name: str, registry: Mapping[str, Pretrained] = REGISTRY) -> Path | None:
     """The folder of a model if it is on this machine already; never touches the network.
 
     Files of a known name are verified; a damaged one counts as absent.
     """
-    known = REGISTRY.get(name)
+    known = registry.get(name)
     if known is None:
         folder = Path(name).expanduser()
         return folder if folder.is_dir() else None
@@ -175,15 +175,15 @@ def local_folder(name: str) -> Path | None:
     return folder if intact else None
 
 
-def pull(name: str) -> Path:
+def pull(name: str, registry: Mapping[str, Pretrained] = REGISTRY) -> Path:
     """The folder of a model, fetched first where necessary: `model.onnx` and `tokenizer.json`.
 
     Weights that come with an optional library stay where that is installed.
     """
-    folder = local_folder(name)
+    folder = local_folder(name, registry)
     if folder is not None:
         return folder
-    known = REGISTRY.get(name)
+    known = registry.get(name)
     if known is not None:
         return known.installed() if known.installed is not None else _assemble(known)
     if HUB_NAME.fullmatch(name):
@@ -191,7 +191,7 @@ def pull(name: str) -> Path:
     if "/" in name or os.sep in name:
         raise FetchError(f"{name}: no such model folder")
     raise ConfigError(
-        f"unknown model {name!r}{nearest(name, REGISTRY)}; a folder or 'owner/name' on the hub also works"
+        f"unknown model {name!r}{nearest(name, registry)}; a folder or 'owner/name' on the hub also works"
     )
 
 
@@ -222,7 +222,7 @@ def remedy(name: str) -> str:
 
 
 def pinned(name: str) -> str:
-    """A name that stands for the same files for ever, where it is that of a repository on the hub.
+    """A name that always stands for the same files, where it is that of a repository on the hub.
 
     `owner/name` becomes `owner/name@revision`: the revision that is on this machine. Others stay.
     """
@@ -316,7 +316,7 @@ def _assemble(known: Pretrained) -> Path:
         try:
             fresh.rename(target)
         except OSError:  # another process put it there in the meantime
-            if local_folder(known.name) is None:
+            if local_folder(known.name, {known.name: known}) is None:
                 raise
     finally:
         shutil.rmtree(fresh, ignore_errors=True)

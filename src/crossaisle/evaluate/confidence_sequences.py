@@ -1,4 +1,4 @@
-"""Intervals that hold at every moment at once, so that an experiment may be looked at as often as one likes.
+"""Intervals that hold at all times at once, so that an experiment may be checked as often as one likes.
 
 Waudby-Smith, Arbour, Sinha, Kennedy, Ramdas: Time-uniform central limit theory and asymptotic confidence
 sequences (Annals of Statistics 2024). An interval for one fixed number of cases is wrong in up to a third

@@ -136,7 +136,7 @@ def average_precision(relevant: Relevant, k: int) -> PerCase:
 
 
 def auc(relevant: Relevant, candidates: npt.NDArray[np.int64]) -> PerCase:
-    """Chance that a target outranks a candidate that is none, ties half: exact, over all candidates.
+    """Chance that a target outranks another candidate, ties half: exact, over all candidates.
 
     `candidates` int64 (n,): how many items competed. A target that is no candidate counts 0.
     """

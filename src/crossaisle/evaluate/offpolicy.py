@@ -32,7 +32,7 @@ class Log:
     expected: Column | None = None
     """The same model's reward under the target, averaged over its choices. For `doubly_robust`."""
     cluster: npt.NDArray[np.int64] | None = None
-    """int64 (n,): rows of one person, which are not independent, share a number."""
+    """int64 (n,): rows of one user, which are not independent, share a number."""
 
     def __post_init__(self) -> None:
         n = len(self.reward)

@@ -56,19 +56,20 @@ def rank_cases(
     *,
     k: int = 20,
     progress: Callable[[int, int], None] | None = None,
+    batch_bytes: int = BATCH_BYTES,
 ) -> dict[str, Ranks]:
     """Ranks of all targets under every scorer, in one pass over the cases.
 
     The candidate sets are worked out once per batch and serve all scorers. `k`: length of the kept
-    lists. `progress(done, total)` is called after each batch.
+    lists. `progress(done, total)` is called after each batch. `batch_bytes`: size of one batch of scores.
     """
     limits = {s.limit for s in slices}
     candidates = Candidates(cases, taxonomy, sorted(limits))
     passes = {
         name: _Pass(score, cases, candidates, min(k, candidates.n_items)) for name, score in scorers.items()
     }
-    size = max(1, BATCH_BYTES // (4 * max(candidates.n_items, 1)))
-    # Scores are worked out one after the other, and ranked in the meantime: numpy lets go of the lock.
+    size = max(1, batch_bytes // (4 * max(candidates.n_items, 1)))
+    # Scores are worked out one after the other, and ranked in the meantime: numpy releases the lock.
     with ThreadPoolExecutor(RANKERS) as pool:
         for start in range(0, len(cases), size):
             stop = min(start + size, len(cases))

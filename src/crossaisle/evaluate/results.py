@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 
@@ -19,15 +20,57 @@ from crossaisle.evaluate.files import write_json
 from crossaisle.evaluate.metrics import AT_K, Relevant, auc, hr
 from crossaisle.evaluate.ranking import Ranks, rank_cases
 from crossaisle.evaluate.scoring import Score
-from crossaisle.evaluate.significance import Bootstrap, Interval, holm
+from crossaisle.evaluate.significance import Bootstrap, holm
 from crossaisle.evaluate.slices import Slice, slices_of
 
-Row = dict[str, Any]
 Column = tuple[str, str, int | None]
 """(slice, metric, k); k is None where a metric looks at everything."""
 LIST_K = 10
 OBVIOUS = 50
 """Length of the item-kNN list that serendipity is measured against."""
+
+
+class Row(TypedDict):
+    """A line of a result file: one metric of one model in one slice, with its 95 % interval."""
+
+    dataset: str
+    protocol: str
+    split: str
+    model: str
+    slice: str
+    metric: str
+    k: int | None
+    value: float
+    low: float | None
+    """None, as `high`, where a figure of the whole list has no interval."""
+    high: float | None
+    n: int
+    """Cases in the slice."""
+    fit_seconds: float | None
+    peak_mb: float | None
+    """Most memory while fitting, in megabytes."""
+
+
+class Comparison(TypedDict):
+    """One model against another in one slice, paired by case, with 95 % intervals."""
+
+    slice: str
+    metric: str
+    k: int
+    model: str
+    baseline: str
+    value: float
+    baseline_value: float
+    difference: float
+    low: float
+    high: float
+    ratio: float
+    ratio_low: float
+    ratio_high: float
+    p: float
+    n: int
+    p_holm: float
+    """`p` corrected for all comparisons that were made together."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +114,7 @@ class Evaluation:
         slices: Sequence[str] | None = None,
         metric: str = "ndcg",
         k: int = 10,
-    ) -> list[Row]:
+    ) -> list[Comparison]:
         """One model against others, slice by slice: paired difference and ratio with 95 % intervals.
 
         `p_holm` is corrected for all comparisons returned together.
@@ -80,21 +123,34 @@ class Evaluation:
         others = [m for m in (against or self.models) if m != model]
         names = self.slices if slices is None else slices
         columns = [self.columns.index((s, metric, k)) for s in names]
-        mine, out = self.values[model][:, columns], []
+        mine = self.values[model][:, columns]
+        out: list[Comparison] = []
         for other in others:
             theirs = self.values[self._known(other)][:, columns]
             gap, p = self.bootstrap.difference(mine, theirs)
             ratio = self.bootstrap.ratio(mine, theirs)
             for i, name in enumerate(names):
-                base = self.row(other, name, metric, k) or {}
-                own = self.row(model, name, metric, k) or {}
+                own, base = self.row(model, name, metric, k), self.row(other, name, metric, k)
+                difference, low, high = gap.of(i)
+                times, ratio_low, ratio_high = ratio.of(i)
                 out.append(
                     {
-                        **{"slice": name, "metric": metric, "k": k, "model": model, "baseline": other},
-                        **{"value": own.get("value"), "baseline_value": base.get("value")},
-                        **_named(gap, i, ("difference", "low", "high")),
-                        **_named(ratio, i, ("ratio", "ratio_low", "ratio_high")),
-                        **{"p": float(p[i]), "n": own.get("n")},
+                        "slice": name,
+                        "metric": metric,
+                        "k": k,
+                        "model": model,
+                        "baseline": other,
+                        "value": own["value"] if own else np.nan,
+                        "baseline_value": base["value"] if base else np.nan,
+                        "difference": difference,
+                        "low": low,
+                        "high": high,
+                        "ratio": times,
+                        "ratio_low": ratio_low,
+                        "ratio_high": ratio_high,
+                        "p": float(p[i]),
+                        "n": own["n"] if own else 0,
+                        "p_holm": float(p[i]),
                     }
                 )
         for row, adjusted in zip(out, holm(np.array([r["p"] for r in out])), strict=True):
@@ -149,17 +205,20 @@ def evaluate(
         interval = bootstrap.interval(values[model])
         there = np.count_nonzero(~np.isnan(values[model]), axis=0)
         cost = (costs or {}).get(model, {})
-        tail = {"fit_seconds": cost.get("fit_seconds"), "peak_mb": cost.get("peak_mb")}
-        head = {"dataset": dataset.name, "protocol": split.protocol, "split": on, "model": model}
+        row = partial(
+            result_row,
+            dataset.name,
+            split.protocol,
+            on,
+            model,
+            fit_seconds=cost.get("fit_seconds"),
+            peak_mb=cost.get("peak_mb"),
+        )
         for i, (name, metric, k) in enumerate(columns):
             if there[i]:
-                measured = _named(interval, i, ("value", "low", "high"))
-                rows.append(
-                    head | {"slice": name, "metric": metric, "k": k} | measured | {"n": int(there[i])} | tail
-                )
+                rows.append(row(metric, k, interval.of(i), int(there[i]), slice_=name))
         for metric, value in _shop_metrics(shown, dataset.n_items).items():
-            place: Row = {"slice": "all", "metric": metric, "k": LIST_K}
-            rows.append(head | place | {"value": value, "low": None, "high": None, "n": len(cases)} | tail)
+            rows.append(row(metric, LIST_K, (value, None, None), len(cases)))
     return Evaluation(
         dataset.name,
         split.protocol,
@@ -219,27 +278,23 @@ def _shop_metrics(shown: Rows, n_items: int) -> dict[str, float]:
     return {"coverage": whole.coverage(shown, n_items), "gini": whole.gini(shown, n_items)}
 
 
-def _named(interval: Interval, i: int, names: tuple[str, str, str]) -> dict[str, float]:
-    parts = (interval.value, interval.low, interval.high)
-    return {name: float(part[i]) for name, part in zip(names, parts, strict=True)}
-
-
 def result_row(
     dataset: str,
     protocol: str,
     split: str,
     model: str,
     metric: str,
-    k: int,
-    figures: Sequence[float],
+    k: int | None,
+    figures: Sequence[float | None],
     n: int,
     *,
     slice_: str = "all",
     fit_seconds: float | None = None,
     peak_mb: float | None = None,
 ) -> Row:
-    """One row of a result file; `figures` are value, low and high."""
-    value, low, high = (float(figure) for figure in figures)
+    """One row of a result file; `figures` are value, low and high, both None where there is no interval."""
+    value, low, high = (None if figure is None else float(figure) for figure in figures)
+    assert value is not None
     return {
         "dataset": dataset,
         "protocol": protocol,
@@ -255,6 +310,12 @@ def result_row(
         "fit_seconds": fit_seconds,
         "peak_mb": peak_mb,
     }
+
+
+def interval_of(row: Row) -> tuple[float, float]:
+    """Low and high end of a row's interval; its value twice where it has none."""
+    low, high = row["low"], row["high"]
+    return (row["value"], row["value"]) if low is None or high is None else (low, high)
 
 
 def write_metrics(path: str | Path, evaluation: Evaluation, **more: Any) -> None:

@@ -26,6 +26,10 @@ class Interval:
     low: Means
     high: Means
 
+    def of(self, column: int) -> tuple[float, float, float]:
+        """Estimate, low and high end of one column."""
+        return float(self.value[column]), float(self.low[column]), float(self.high[column])
+
 
 @dataclass(frozen=True, kw_only=True)
 class Bootstrap:
@@ -35,6 +39,8 @@ class Bootstrap:
     resamples: int = 1000
     seed: int = 0
     level: float = 0.95
+    block: int = 16 << 20
+    """Weights of cases that are drawn at a time, as float32."""
 
     def means(self, values: Floats) -> Means:
         """float64 (resamples, c) from per-case values (n, c); NaN = the case is not in that column.
@@ -44,7 +50,7 @@ class Bootstrap:
         groups = _by_pattern(values)
         out = np.full((self.resamples, values.shape[1]), np.nan)
         rng = np.random.default_rng(self.seed)
-        step = max(1, _BLOCK // max(self.n, 1))
+        step = max(1, self.block // max(self.n, 1))
         for start in range(0, self.resamples, step):
             size = min(step, self.resamples - start)
             weights = np.empty((size, self.n), np.float32)

@@ -15,7 +15,7 @@ from crossaisle.data.history import Floats
 from crossaisle.data.vocabulary import Rows
 from crossaisle.models.topk import Mask, top_k
 
-_BLOCK = 32_768
+BLOCK = 32_768
 """Rows read at once where whole matrices would not fit beside each other."""
 Codes = npt.NDArray[np.int8]
 Sums = npt.NDArray[np.int32]
@@ -35,16 +35,18 @@ class NearestRows:
     """float32 (n, d), may be memory-mapped."""
     codes: Codes
     """int8 (n, d): multiples of one step for the whole matrix."""
+    block: int = BLOCK
+    """Rows worked on at a time: a mapped matrix is never in memory as a whole."""
 
     @classmethod
-    def of(cls, vectors: Floats) -> NearestRows:
+    def of(cls, vectors: Floats, block: int = BLOCK) -> NearestRows:
         """Codes for a float32 matrix (n, d)."""
-        largest = max((float(np.abs(part).max(initial=0.0)) for part in _blocks(vectors)), default=0.0)
+        parts = [slice(start, start + block) for start in range(0, len(vectors), block)]
+        largest = max((float(np.abs(vectors[part]).max(initial=0.0)) for part in parts), default=0.0)
         codes = np.empty(vectors.shape, np.int8)
-        for start in range(0, len(vectors), _BLOCK):
-            part = slice(start, start + _BLOCK)
+        for part in parts:
             codes[part] = np.rint(vectors[part] * np.float32(127.0 / (largest or 1.0)))
-        return cls(vectors, codes)
+        return cls(vectors, codes, block)
 
     def search(self, queries: Floats, k: int, among: Mask | None = None) -> Rows:
         """int32 (len(queries), k): rows by their products with float32 (b, d) queries, best first.
@@ -64,8 +66,8 @@ class NearestRows:
         """float32 or int32 (b, n): products, each query's in a unit of its own."""
         if find_spec("numba") is None:
             out = np.empty((len(queries), len(self.vectors)), np.float32)
-            for start in range(0, len(self.vectors), _BLOCK):
-                out[:, start : start + _BLOCK] = queries @ self.vectors[start : start + _BLOCK].T
+            for part in self._parts():
+                out[:, part] = queries @ self.vectors[part].T
             return out
         unit = np.maximum(np.abs(queries).max(axis=1, keepdims=True), 1e-30) / 127.0
         sums = np.empty((len(queries), len(self.codes)), np.int32)
@@ -75,12 +77,11 @@ class NearestRows:
     @cached_property
     def known(self) -> npt.NDArray[np.bool_]:
         """bool (n,): rows that are not all zeros."""
-        parts = [part.any(axis=1) for part in _blocks(self.codes)]
+        parts = [self.codes[part].any(axis=1) for part in self._parts()]
         return np.concatenate([np.empty(0, bool), *parts])
 
-
-def _blocks(matrix: Any) -> Any:
-    return (matrix[start : start + _BLOCK] for start in range(0, len(matrix), _BLOCK))
+    def _parts(self) -> list[slice]:
+        return [slice(start, start + self.block) for start in range(0, len(self.codes), self.block)]
 
 
 @lru_cache

@@ -1,13 +1,13 @@
-"""Which class a saved part belongs to, and how its settings become fields again."""
+"""Which class a saved part belongs to, and how a scorer is made from its settings."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
 from importlib import import_module
-from typing import Any, get_type_hints
+from typing import Any
 
-from crossaisle.errors import ArtifactError, nearest
+from crossaisle.decode import build
+from crossaisle.errors import ArtifactError, ConfigError, nearest
 from crossaisle.models.base import Scorer
 from crossaisle.models.scorers.basket_lift import BasketLift
 from crossaisle.models.scorers.behaviour_transfer import BehaviourTransfer
@@ -49,19 +49,7 @@ def make(kind: str, settings: Mapping[str, Any]) -> Scorer:
         import_module(ELSEWHERE[kind])
     if kind not in SCORERS:
         raise ArtifactError(f"unknown model kind {kind!r}{nearest(kind, SCORERS)}")
-    return _rebuild(SCORERS[kind], settings, kind)  # type: ignore[no-any-return]
-
-
-def _rebuild(cls: type, values: Mapping[str, Any], where: str) -> Any:
-    """A dataclass from JSON values, nested dataclasses (such as `Decay`) included."""
-    known = [f.name for f in fields(cls) if f.init]
-    for name in values:
-        if name not in known:
-            raise ArtifactError(f"{where}: unknown setting {name!r}{nearest(name, known)}")
-    hints = get_type_hints(cls)
-    arguments = {}
-    for name, value in values.items():
-        hint = hints[name]
-        nested = isinstance(hint, type) and is_dataclass(hint) and isinstance(value, Mapping)
-        arguments[name] = _rebuild(hint, value, f"{where}.{name}") if nested else value
-    return cls(**arguments)
+    try:
+        return build(SCORERS[kind], settings, kind, what="setting")
+    except ConfigError as error:
+        raise ArtifactError(str(error)) from None

@@ -13,7 +13,7 @@ Mask = npt.NDArray[np.bool_]
 _BLOCKS = 6
 """Blocks per wanted column: more leave fewer candidates to sort and more maxima to search."""
 _AT_ONCE = 20_000
-"""Rows looked at in one step where most of the time a few thousand decide."""
+"""Rows compared in one step; most of the time a few thousand decide."""
 
 
 def top_k(scores: Floats, k: int) -> Rows:

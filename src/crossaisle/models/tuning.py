@@ -17,7 +17,7 @@ from crossaisle.progress import bar
 
 K = 10
 DEPTH = 100
-"""The best this many candidates of every part are looked at."""
+"""Candidates of every part that are considered, best first."""
 MAX_CASES = 2500
 GAIN = 2e-4
 """A change of weights has to gain this much on validation: less is noise."""

@@ -1,7 +1,7 @@
 """`compress`: a text encoder made smaller in several ways, each with its quality, size and speed.
 
 Quality is what texts alone find: the next products of a shop's customers, on validation, by cosines of
-whitened vectors with their history. Test is never looked at.
+whitened vectors with their history. The test is never used.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from scipy import sparse
 
 from crossaisle.config import SplitConfig, load_config
 from crossaisle.data.dataset import Dataset
-from crossaisle.data.datasets import load_catalogue
+from crossaisle.data.datasets import find_catalogue, load_catalogue
 from crossaisle.data.history import Decay, Floats
 from crossaisle.data.ingest.importer import import_dataset
 from crossaisle.data.splits.cases import EvalCases
@@ -30,7 +30,7 @@ from crossaisle.errors import ConfigError, nearest, shown
 from crossaisle.evaluate.files import write_json
 from crossaisle.evaluate.metrics import Relevant, ndcg
 from crossaisle.pipeline.fit import split_of
-from crossaisle.pipeline.run import Say, silent, split_of_known
+from crossaisle.pipeline.run import Say, silent
 
 METHODS = ("int8", "layers", "static", "vectors")
 """int8 weights; fewer layers, distilled, then int8; a table of tokens; smaller vectors."""
@@ -163,7 +163,7 @@ def _shop(on: str, root: str | Path | None, progress: bool) -> tuple[Dataset, Sp
         settings = load_config(on)
         return import_dataset(settings.data, progress=progress).dataset, settings.split
     dataset = load_catalogue(on, root=root, progress=progress).dataset
-    return dataset, split_of_known(on)
+    return dataset, find_catalogue(on).split
 
 
 def _measured(variant: str, questions: Questions, encoder: Encoder, folder: Path, progress: bool) -> Row:

@@ -42,15 +42,15 @@ def fine_tune(
     """Trains on the split's train events only, stops by its validation, writes the folder `out`.
 
     What was trained is kept only if it is provably better than what there was before, on validation
-    cases that had no say in when to stop; otherwise `out` holds the untrained model.
+    cases that did not decide when to stop; otherwise `out` holds the untrained model.
     The checkpoint lies beside `out` until that is whole. Without `resume`, an old checkpoint is removed.
     Returns a summary. Raises `MissingDependencyError` without the training libraries.
     """
     from crossaisle.training.torch_library import require
 
     require()
+    from crossaisle.training.export.saving import keep
     from crossaisle.training.text.backbone import Backbone
-    from crossaisle.training.text.saving import keep
     from crossaisle.training.text.trainer import Trainer
     from crossaisle.training.text.validate import Held, apart
 
@@ -116,8 +116,8 @@ def read_catalogue(
     from crossaisle.training.torch_library import require
 
     require("pre-training")
+    from crossaisle.training.export.saving import keep_pretrained
     from crossaisle.training.text.pretrain import Pretraining
-    from crossaisle.training.text.saving import keep_pretrained
 
     out, start = Path(out), time.perf_counter()
     state = _checkpoint(out, resume)

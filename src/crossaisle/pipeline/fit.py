@@ -265,7 +265,7 @@ def peak_mb() -> float:
 
 
 def describe_weights(blend: Blend) -> dict[str, dict[str, Any]]:
-    """Weights per placement, rounded for people."""
+    """Weights per placement, rounded for display."""
     return {
         placement: {name: round(w, 4) for name, w in sorted(chosen.items(), key=lambda c: -abs(c[1]))}
         for placement, chosen in blend.weights.items()

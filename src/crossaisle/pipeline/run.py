@@ -7,14 +7,13 @@ import shutil
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from crossaisle.config import DataConfig, EvaluateConfig, RunConfig, SplitConfig
-from crossaisle.data.datasets import load_catalogue
+from crossaisle.config import DataConfig, EvaluateConfig, RunConfig
+from crossaisle.data.datasets import find_catalogue, load_catalogue
 from crossaisle.data.describe import describe
 from crossaisle.data.drift import drift
 from crossaisle.data.ingest.importer import Imported, import_dataset
@@ -32,20 +31,6 @@ from crossaisle.recommend.explain import category_name, item_name
 from crossaisle.recommend.recommender import Recommender
 
 DEMO = "completejourney"
-SPLITS = {
-    "completejourney": SplitConfig(test=date(2017, 12, 1), validation=date(2017, 11, 1)),
-    "instacart": SplitConfig(protocol="baskets"),
-    "zh-groceries": SplitConfig(protocol="baskets"),
-    "amazon14": SplitConfig(),
-}
-"""How each known data set is split; order-only ones by `leave_last_out`."""
-
-
-def split_of_known(name: str) -> SplitConfig:
-    """How a known data set is split when nothing else is asked for."""
-    return SPLITS.get(name, SplitConfig(protocol="leave_last_out"))
-
-
 _EXAMPLES = 4
 _LINES = 5
 
@@ -59,7 +44,7 @@ def silent(_: str) -> None:
 def run(config: RunConfig, out: str | Path, *, progress: bool = False, say: Say = silent) -> dict[str, Any]:
     """Imports, fits, measures and saves; the folder then holds report, metrics, model and import report.
 
-    `say` is told in a sentence what is being done. An earlier run's report and figures in the folder are
+    `say` receives a sentence about each step. An earlier run's report and figures in the folder are
     removed first, so that an interrupted run never shows old ones; its model stays until a new one is
     whole.
     """
@@ -77,7 +62,7 @@ def demo(out: str | Path, *, progress: bool = False, say: Say = silent) -> dict[
     start = time.perf_counter()
     imported = load_catalogue(DEMO, progress=progress)
     imported.write(out)
-    config = RunConfig(data=DataConfig(name=DEMO), split=SPLITS[DEMO])
+    config = RunConfig(data=DataConfig(name=DEMO), split=find_catalogue(DEMO).split)
     return _finish(imported, config, out, start, progress, say)
 
 
@@ -201,7 +186,7 @@ def _weight_notes(recommender: Recommender) -> list[str]:
 
 
 def _encoder_notes(encoder: str) -> list[str]:
-    """What the guard said of an encoder that was trained here."""
+    """The verdict on an encoder that was trained here."""
     record = Path(encoder) / "train.json"
     if not record.is_file():
         return []
@@ -214,7 +199,7 @@ def _placement(recommender: Recommender) -> Placement:
 
 
 def _examples(recommender: Recommender, evaluation: Evaluation) -> list[dict[str, Any]]:
-    """Some users of the test with a history of middling length, and what they would be shown."""
+    """Some test users with a history of medium length, and what they would be shown."""
     dataset, histories = recommender.dataset, evaluation.cases.histories
     lengths = histories.lengths
     order = np.argsort(np.abs(lengths - np.median(lengths)), kind="stable")

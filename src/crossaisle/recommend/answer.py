@@ -14,10 +14,10 @@ from crossaisle.recommend.explain import Explanation
 
 @dataclass(frozen=True)
 class Recommendation:
-    """One place of a list."""
+    """One item of a list."""
 
     rank: int
-    """1 = first."""
+    """1 = first of the whole list."""
     item_id: str
     title: str
     category: str
@@ -30,7 +30,7 @@ class Recommendation:
 
 @dataclass(frozen=True)
 class RecommendationList:
-    """The answer to one query."""
+    """The answer to one query: its page of the list."""
 
     placement: Placement
     served: Placement
@@ -40,9 +40,9 @@ class RecommendationList:
     notices: tuple[str, ...] = ()
     """What the caller should know: an unknown user, items passed over, a short list."""
     cross_share: float | None = None
-    """The share of the list outside the home categories; None without a history."""
+    """The share of these items outside the home categories; None without a history."""
     relevance_kept: float | None = None
-    """Sum of scores over that of the list without quotas, share and diversity."""
+    """Sum of scores, from the first place of the list on, over that without quotas, share and diversity."""
 
     def __len__(self) -> int:
         return len(self.items)
@@ -57,7 +57,7 @@ class RecommendationList:
 
     @property
     def notice(self) -> str:
-        """All notices in one line, "" when there is nothing to say."""
+        """All notices in one line, "" without any."""
         return "; ".join(self.notices)
 
     def to_dict(self) -> dict[str, Any]:

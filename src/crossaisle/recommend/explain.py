@@ -95,8 +95,8 @@ def explain(
     item: int,
     placement: Placement = "for_you",
 ) -> Explanation:
-    """Takes the score of an item row for a batch of one history apart."""
-    rows, place = np.unique(histories.item, return_inverse=True)
+    """Splits the score of an item row, for a batch of one history, into contributions."""
+    rows, index = np.unique(histories.item, return_inverse=True)
     by_reason: dict[str, npt.NDArray[np.float64]] = {}  # (rows,): what the events of each item give
     heard: dict[str, npt.NDArray[np.bool_]] = {}
     general: dict[str, float] = defaultdict(float)
@@ -104,8 +104,8 @@ def explain(
     for scorer, weight in parts:
         events, rest = scorer.evidence(histories, item)
         amounts = events.astype(np.float64) * weight
-        np.add.at(by_reason.setdefault(scorer.reason, np.zeros(len(rows))), place, amounts)
-        heard.setdefault(scorer.reason, np.zeros(len(rows), bool))[place[amounts != 0]] = True
+        np.add.at(by_reason.setdefault(scorer.reason, np.zeros(len(rows))), index, amounts)
+        heard.setdefault(scorer.reason, np.zeros(len(rows), bool))[index[amounts != 0]] = True
         if rest:
             general[scorer.reason] += rest * weight
         model = scorer.plain
@@ -128,9 +128,9 @@ def explain(
     rest_of = [Contribution(None, reason, amount, {reason: amount}) for reason, amount in general.items()]
     link = None
     if strongest:
-        _, linker, source = max(strongest, key=lambda found: found[0])
-        found = linker.category_link(source, item)
-        link = CategoryLink(*found) if found else None
+        _, linker, source = max(strongest, key=lambda strong: strong[0])
+        linked = linker.category_link(source, item)
+        link = CategoryLink(*linked) if linked else None
     score = float(totals.sum()) + sum(general.values())
     return Explanation(
         item_id=dataset.item_ids.id(item),

@@ -16,7 +16,7 @@ BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 
 class Metrics:
-    """What a shop did since it started; changed by the event loop only."""
+    """What a shop has done since it started. Only the event loop changes it."""
 
     def __init__(self, *, shop: str = "") -> None:
         """`shop`: the name that each line carries as a label; "" for none."""
@@ -28,10 +28,10 @@ class Metrics:
         self.recent: deque[float] = deque(maxlen=1000)
         self.batch_sizes: Counter[int] = Counter()
         self.answered = float("-inf")
-        """Moment of the last answer, by the monotonic clock."""
+        """Time of the last answer, by the monotonic clock."""
 
     def observe(self, route: str, status: int, seconds: float) -> None:
-        """One answered request."""
+        """Counts an answered request."""
         self.answered = time.monotonic()
         self.requests[route, status] += 1
         counts = self.buckets.get(route)
@@ -42,7 +42,7 @@ class Metrics:
         self.recent.append(seconds)
 
     def prometheus(self, gauges: dict[str, float], reports: Iterable[tuple[str, Report]] = ()) -> str:
-        """Text exposition format 0.0.4. `reports`: of several workers, in place of this one's own numbers."""
+        """Text exposition format 0.0.4. `reports`: of several workers, instead of this one's own numbers."""
         lines: dict[str, list[str]] = {}
         for worker, report in reports or [("", self.report(gauges))]:
             label = f'worker="{worker}"' if worker else ""
@@ -51,7 +51,7 @@ class Metrics:
         return "\n".join(line for head, of in lines.items() for line in (head, *of)) + "\n"
 
     def report(self, gauges: dict[str, float]) -> Report:
-        """Everything of now, JSON-ready."""
+        """All current values, JSON-ready."""
         return {
             "requests": [[route, status, n] for (route, status), n in sorted(self.requests.items())],
             "seconds": [
@@ -75,7 +75,7 @@ class Metrics:
 
 
 def _lines(report: Report, every: str) -> Iterator[tuple[str, str, str]]:
-    """Name and type of a metric, and a line; `every`: labels of all lines."""
+    """Name, type and text of each line; `every`: labels that all lines carry."""
 
     def named(name: str, labels: str = "") -> str:
         both = ",".join(filter(None, (every, labels)))

@@ -1,4 +1,4 @@
-"""A new model from an old one and the events of the store, kept if the latest events do not find it worse."""
+"""Refits a model on the events of the store, and keeps it if it is not found worse on the latest ones."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ from crossaisle.serve.store.store import Event, Picture, Store
 
 K = 10
 FEWEST = 30
-"""Fewer cases than this prove nothing: nothing is accepted."""
+"""With fewer cases than this nothing is accepted: they prove nothing."""
 MOST = 2000
-"""Cases are drawn down to this many."""
+"""At most this many cases, drawn at random."""
 BATCH = 64
 TRIES = 3
-"""So often a model is fitted anew because somebody was deleted meanwhile."""
+"""How often a model is fitted again because a user was deleted meanwhile."""
 
 
 class Known(NamedTuple):
@@ -52,12 +52,12 @@ class Known(NamedTuple):
     fresh: list[float]
     """Times of events that are new to the model."""
     left_out: int
-    """People of the model who were deleted."""
+    """Users of the model who were deleted."""
     forgotten: Forgotten
-    """As of before anything else was read."""
+    """Deleted users, read before anything else."""
 
     def holds_deleted(self, now: Forgotten) -> bool:
-        """Whether somebody in it was deleted since it was read."""
+        """Whether a user in it was deleted since it was read."""
         if now.times == self.forgotten.times:
             return False
         return any(now.time_of(name) != self.forgotten.time_of(name) for name in self.dataset.user_ids.all)
@@ -65,7 +65,7 @@ class Known(NamedTuple):
 
 @dataclass(frozen=True)
 class Refit:
-    """What came of it."""
+    """Outcome of a refit."""
 
     name: str
     accepted: bool
@@ -77,7 +77,7 @@ class Refit:
     events: int
     """Events of the store that were new to the model."""
     forgotten: int
-    """People left out because they asked to be forgotten."""
+    """Users left out because they asked to be deleted."""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -107,15 +107,15 @@ def refit(
     """Fits, compares, and saves the new model into `models` if it is not found worse.
 
     The latest `holdout` (a share) of the store's events is held out; both models see the histories before.
-    What is saved is then fitted on everything. Weights and settings stay those of the old model. People who
-    asked to be forgotten are not in the new model. Raises `DataError` where there are no new events.
+    What is saved is then fitted on everything. Weights and settings stay those of the old model. Deleted
+    users are not in the new model. Raises `DataError` where there are no new events.
     """
     base = Recommender.load(model)
     changed, pictures = store.items(), store.pictures()
     shop = LiveRecommender(base, LiveHistories(), changed, pictures=pictures)
 
     def read() -> Known:
-        forgotten = store.forgotten()  # first: who is deleted after this is noticed
+        forgotten = store.forgotten()  # first: a deletion after this is noticed
         events = (event for _, event in store.events())
         merged, fresh, left_out = merge(base.dataset, shop.dataset, events, forgotten)
         shown = models.resolve() / "pictures"
@@ -146,7 +146,7 @@ def refit(
         warm(LiveRecommender(Recommender.load(folder), LiveHistories(), changed))
     models.mkdir(parents=True, exist_ok=True)
     report = models / f"{chosen}.refit.json"
-    found = Refit(
+    outcome = Refit(
         chosen,
         accepted,
         reason,
@@ -156,8 +156,8 @@ def refit(
         len(known.fresh),
         known.left_out,
     )
-    artifact.write_json(report, found.to_dict())
-    return found
+    artifact.write_json(report, outcome.to_dict())
+    return outcome
 
 
 def saved(
@@ -167,9 +167,9 @@ def saved(
     again: Callable[[], Known],
     store: Store,
 ) -> Known:
-    """Fits on everything and saves: anew where somebody was deleted meanwhile, who must not be in it.
+    """Fits on everything and saves; fits again if a user was deleted meanwhile, who must not be in it.
 
-    Gives what it was fitted on. Raises `ConflictError`, and leaves no model, where that goes on and on.
+    Returns what it was fitted on. Raises `ConflictError`, and leaves no model, if that keeps happening.
     """
     for _ in range(TRIES):
         new = fitted(known)
@@ -199,11 +199,11 @@ def decide(verdict: Verdict) -> tuple[bool, str]:
 def merge(
     known: Dataset, grown: Dataset, events: Iterator[Event], forgotten: Forgotten
 ) -> tuple[Dataset, list[float], int]:
-    """The model's events and the store's as one data set; times of new ones; how many people were left out.
+    """The model's events and the store's as one data set; times of new ones; how many users were left out.
 
     `grown` has the model's items and those put in since. An event of the store that the model has already
-    (same person, item and second) is taken once. People in `forgotten` lose what the model knew of them;
-    what they did since counts.
+    (same user, item and second) is taken once. Users in `forgotten` lose what the model knew of them; what
+    they did since counts.
     """
     old = known.events
     keep = np.array([name not in forgotten for name in known.user_ids.all], bool)
@@ -245,11 +245,11 @@ def merge(
         joined("quantity", 5, np.float32),
         basket[order],
     )
-    people = known.users.filter(pl.Series(keep))
-    extra = pl.DataFrame({"user_id": list(rows)[len(people) :]}, schema={"user_id": pl.String})
+    users = known.users.filter(pl.Series(keep))
+    extra = pl.DataFrame({"user_id": list(rows)[len(users) :]}, schema={"user_id": pl.String})
     dataset = replace(
         grown,
-        users=pl.concat([people, extra], how="diagonal"),
+        users=pl.concat([users, extra], how="diagonal"),
         user_ids=Vocabulary(rows, what="user"),
         events=together,
         kinds=tuple(kinds),
@@ -260,7 +260,7 @@ def merge(
 def with_kept_pictures(
     dataset: Dataset, base: Recommender, store: Store, kept: Mapping[str, Picture], folder: Path
 ) -> Dataset:
-    """The same with the pictures that were put in, written into a folder, where the model looks at any."""
+    """The same with the pictures that were put in, written into a folder, if the model encodes pictures."""
     if not any(isinstance(part, PictureSimilarity) for part in base.blend.parts.values()):
         return dataset
     rows, files = [], []
@@ -298,7 +298,7 @@ def fitted_on(base: Recommender, dataset: Dataset, *, progress: bool = False) ->
 
 
 def latest(dataset: Dataset, past: Dataset, cut: int, repeats: bool, seed: int) -> EvalCases:
-    """People with a history before the cut, and what they did after it; at most `MOST`, drawn by chance."""
+    """Users with a history before the cut, and what they did after it; at most `MOST`, drawn at random."""
     events = dataset.events
     assert events.time is not None
     after = events.time >= cut
@@ -313,7 +313,7 @@ def latest(dataset: Dataset, past: Dataset, cut: int, repeats: bool, seed: int) 
         if not repeats:
             items = np.setdiff1d(items, events.item[own][~after[own]])
         targets.append(items)
-    indptr = np.concatenate([[0], np.cumsum([len(one) for one in targets])]).astype(np.int64)
+    indptr = np.concatenate([[0], np.cumsum([len(items) for items in targets])]).astype(np.int64)
     flat = np.concatenate(targets) if targets else np.empty(0)
     histories = past.histories(users, now=cut / SECONDS_PER_DAY)
     return EvalCases(histories, indptr, flat.astype(np.int32), mask_seen=not repeats)
@@ -335,25 +335,25 @@ def ndcg(score: Callable[[Histories], Floats], cases: EvalCases, listed: npt.NDA
 def periodically(
     every: float, once: Callable[[Path], Refit], model: Path, *, sleep: Callable[[float], None] = time.sleep
 ) -> Iterator[Refit | CrossaisleError]:
-    """Refits again and again, from the model that was accepted last; waits first. Errors end nothing."""
+    """Refits at intervals, from the model that was accepted last; waits first. Errors do not end it."""
     while True:
         sleep(every)
         try:
-            found = once(model)
-        except CrossaisleError as error:  # nothing new, or the service is away: the next time, perhaps
+            outcome = once(model)
+        except CrossaisleError as error:  # nothing new, or the service is down: the next time, perhaps
             yield error
             continue
-        model = found.folder or model
-        yield found
+        model = outcome.folder or model
+        yield outcome
 
 
 def seconds_of(text: str) -> float:
     """'90s', '15m', '24h', '7d' as seconds; `DataError`."""
     units: Mapping[str, float] = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
     try:
-        found = float(text[:-1]) * units[text[-1:]]
+        seconds = float(text[:-1]) * units[text[-1:]]
     except (ValueError, KeyError):
-        found = 0.0
-    if not 1.0 <= found < 1e9:
+        seconds = 0.0
+    if not 1.0 <= seconds < 1e9:
         raise DataError(f"a time must be a number with s, m, h or d, such as 24h (found {text!r})")
-    return found
+    return seconds

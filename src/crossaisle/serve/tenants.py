@@ -1,7 +1,7 @@
-"""Several shops in one process: a TOML file names them, a request names its own by the header `X-Shop`.
+"""Several shops in one process: a TOML file names them, and a request names one in the header `X-Shop`.
 
-Every shop is a `ShopService` of its own: model, store, keys, limits, metrics, experiments, threads. Shared
-are the process, the port, and text encoders with the same weights (`crossaisle.encoders.cache.pretrained`).
+Every shop is a `ShopService` of its own: model, store, keys, rates, metrics, experiments, threads. They
+share the process, the port, and text encoders with the same weights (`crossaisle.encoders.cache.pretrained`).
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from crossaisle.config import build
+from crossaisle.decode import build
 from crossaisle.errors import ConfigError, CrossaisleError, StoreError, cleaned, nearest, shown
 
 if TYPE_CHECKING:
+    from crossaisle.serve.limits.serving import ServingLimits
     from crossaisle.serve.service import ShopService
     from crossaisle.serve.store.store import Store
     from crossaisle.serve.workers.shared_state import SharedState
@@ -107,13 +108,13 @@ def _check_apart(shops: Mapping[str, ShopConfig], path: Path) -> None:
             continue
         folder = a.models.resolve()
         if b.models is not None and b.models.resolve() == folder:
-            raise ConfigError(f"{where} have the same folder of models: one could serve the other's people")
+            raise ConfigError(f"{where} have the same folder of models: one could serve the other's users")
         if b.model.resolve().parent == folder and a.model.resolve() != b.model.resolve():
             raise ConfigError(f"{where}: the model of {other!r} lies in the folder of models of {one!r}")
 
 
 def _same_store(one: str, other: str) -> bool:
-    """Whether two places are one store, as far as that shows. Who serves takes it, which is the last word."""
+    """Whether two places are one store, as far as can be told here; the store's lock has the last word."""
     if ("://" in one) != ("://" in other):
         return False
     if "://" in one:
@@ -129,7 +130,7 @@ def _database(url: str) -> tuple[str, ...]:
     try:
         parts = urlsplit(url)
         written = str(parts.port or 5432)
-    except ValueError:  # several hosts, or no address at all: whoever opens it says so
+    except ValueError:  # several hosts, or no address at all: opening it reports that
         return (url,)
     query = dict(parse_qsl(parts.query))
     user = query.get("user") or unquote(parts.username or "")
@@ -149,46 +150,51 @@ def _is_loopback(host: str) -> bool:
 class ShopRegistry:
     """The shops of one process, by name. Those that could not be opened are tried again later."""
 
-    def __init__(self, services: Mapping[str, ShopService], *, named: bool = True) -> None:
-        """`named`: False for the one shop of a service that has no names for shops."""
+    def __init__(
+        self,
+        services: Mapping[str, ShopService],
+        configs: Mapping[str, ShopConfig] | None = None,
+        *,
+        shared_state: SharedState | None = None,
+        worker: int | None = None,
+        run: str = "",
+        limits: ServingLimits | None = None,
+    ) -> None:
+        """`configs`: None for the only shop of a service, which needs no name."""
         self.services = dict(services)
-        self.named = named
-        self.worker: int | None = None
+        self.configs = dict(configs or {})
+        self.named = configs is not None
+        self.worker = worker
         """The number of this process, where there are several."""
-        self.board: SharedState | None = None
+        self.shared_state = shared_state
         """What the processes share."""
-        self._run = ""
-        self.configs: dict[str, ShopConfig] = {}
+        self._run, self._limits = run, limits
         self.broken: dict[str, str] = {}
         """Shops that are not served, and why; for the log, not for clients."""
-        self.rates: dict[str, float] = {}
+        self.rates = {name: c.rate for name, c in self.configs.items() if c.rate is not None}
 
     @classmethod
     def alone(
-        cls, service: ShopService, *, board: SharedState | None = None, worker: int | None = None
+        cls, service: ShopService, *, shared_state: SharedState | None = None, worker: int | None = None
     ) -> ShopRegistry:
         """One shop without a name."""
-        shops = cls({"": service}, named=False)
-        shops.board, shops.worker = board, worker
-        return shops
+        return cls({"": service}, shared_state=shared_state, worker=worker)
 
     @classmethod
     def open(
         cls,
         configs: Mapping[str, ShopConfig],
         *,
-        board: SharedState | None = None,
+        shared_state: SharedState | None = None,
         worker: int | None = None,
         run: str = "",
+        limits: ServingLimits | None = None,
     ) -> ShopRegistry:
-        """Opens every shop that can be opened; raises the error of one where none can.
+        """Opens every shop that can be opened; `ConfigError` if none can.
 
-        `board`, `worker`, `run`: where several processes serve them.
+        `shared_state`, `worker`, `run`: where several processes serve them.
         """
-        shops = cls({})
-        shops.board, shops.worker, shops._run = board, worker, run
-        shops.configs = dict(configs)
-        shops.rates = {name: c.rate for name, c in configs.items() if c.rate is not None}
+        shops = cls({}, configs, shared_state=shared_state, worker=worker, run=run, limits=limits)
         for name in configs:
             if (service := shops.try_open(name)) is not None:
                 shops.services[name] = service
@@ -199,31 +205,33 @@ class ShopRegistry:
         return shops
 
     def try_open(self, name: str) -> ShopService | None:
-        """A shop, warm; None where it cannot be opened, which is noted. Slow: not in the event loop."""
+        """A shop, warm; None if it cannot be opened, which `broken` records. Slow: not in the event loop."""
+        from crossaisle.serve.limits.serving import ServingLimits
         from crossaisle.serve.live.warmup import warm
         from crossaisle.serve.service import ShopService
 
         config, service = self.configs[name], None
         try:
-            seat = None if self.board is None else self.board.seat(name, self.worker or 0)
+            slot = None if self.shared_state is None else self.shared_state.slot(name, self.worker or 0)
             service = ShopService.open(
                 config.model,
                 config.place,
                 config.models,
                 name=name,
                 image_hosts=config.image_hosts,
-                seat=seat,
+                slot=slot,
                 run=self._run,
+                limits=self._limits or ServingLimits(),
             )
             warm(service.shop)
-        # Whatever is wrong with one shop, the others go on.
+        # Whatever is wrong with one shop, the others are served.
         except Exception as error:
             if service is not None:
                 service.close()
-            said = cleaned(error, config.place)
-            if self.broken.get(name) != said:
-                _LOG.error("shop %s is not served: %s", name, said, exc_info=not _expected(error))
-            self.broken[name] = said
+            reason = cleaned(error, config.place)
+            if self.broken.get(name) != reason:
+                _LOG.error("shop %s is not served: %s", name, reason, exc_info=not _expected(error))
+            self.broken[name] = reason
             return None
         self.broken.pop(name, None)
         return service
@@ -234,9 +242,9 @@ class ShopRegistry:
         return list(self.configs or self.services)
 
     @property
-    def calm(self) -> float:
-        """Seconds since somebody asked anything, in any shop and of any worker."""
-        return min(service.calm for service in self.services.values())
+    def idle_seconds(self) -> float:
+        """Seconds since the last request, in any shop and of any worker."""
+        return min(service.idle_seconds for service in self.services.values())
 
     @contextmanager
     def stores(self) -> Iterator[list[Store | None]]:
@@ -244,13 +252,13 @@ class ShopRegistry:
         from crossaisle.serve.store.store import Store
 
         with ExitStack() as stack:
-            found: list[Store | None] = [service.store for service in self.services.values()]
+            stores: list[Store | None] = [service.store for service in self.services.values()]
             for name in self.broken:
                 try:
-                    found.append(stack.enter_context(closing(Store(self.configs[name].place))))
+                    stores.append(stack.enter_context(closing(Store(self.configs[name].place))))
                 except StoreError:
-                    found.append(None)
-            yield found
+                    stores.append(None)
+            yield stores
 
     def close(self) -> None:
         """Closes every shop."""

@@ -1,72 +1,29 @@
 """Events out of a stream into a running service: at least once on the way, exactly once in effect.
 
-A message is acknowledged to the broker when the service has acknowledged the event to us. Whatever comes
-twice because one of the three died in between has the same idempotency key, and counts once. Events go
-through the service and not into its store: the service counts in memory only what it put there itself.
+A message is acknowledged to the broker after the service has acknowledged the event. One that is delivered
+again because one of the three processes died in between has the same idempotency key, and counts once. Events
+go through the service, not into its store: the service counts in memory only what it stored itself.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 from crossaisle.errors import ConfigError, shown
 from crossaisle.streams.sender import Sender, Stopped
+from crossaisle.streams.source import Message, Source, key_of
 
 _LOG = logging.getLogger(__name__)
-NUMBERS = ("time", "value", "quantity")
-LONGEST_KEY = 256
-OLDEST = 946_684_800.0
-"""The year 2000: a broker's time before that is a number that somebody made up."""
 KAFKA, REDIS = ("kafka",), ("redis", "rediss", "valkey", "valkeys", "unix")
-
-
-class Message(NamedTuple):
-    """One message of a stream."""
-
-    place: str
-    """Where it lies, in the broker's words; the idempotency key of an event that has none."""
-    event: dict[str, Any] | None
-    """None where it cannot be read."""
-    problem: str
-    handle: Any
-    """What the source needs to acknowledge it or to put it aside."""
-    time: float | None = None
-    """When the broker got it, in seconds since 1970: the time of an event that has none. So a replay after
-    the deletion of a person does not make it one of now."""
-
-
-class Source(Protocol):
-    """A place in a stream that several consumers share."""
-
-    name: str
-
-    def read(self, most: int, wait: float) -> list[Message]:
-        """Up to `most` messages; waits up to `wait` seconds for the first. Reconnects by itself."""
-        ...
-
-    def bury(self, messages: Sequence[tuple[Message, str]]) -> None:
-        """Puts messages aside in the dead-letter stream, with the reason, before they are done."""
-        ...
-
-    def done(self, messages: Sequence[Message]) -> None:
-        """Has the broker know that these need not come again."""
-        ...
-
-    def close(self) -> None:
-        """Leaves the group."""
-        ...
 
 
 @dataclass
 class Consumed:
-    """What went through."""
+    """Outcome of consuming a stream."""
 
     read: int = 0
     accepted: int = 0
@@ -74,7 +31,7 @@ class Consumed:
     dead: int = 0
     """Put into the dead-letter stream."""
     forgotten: int = 0
-    """Of people who were deleted since: not kept."""
+    """Events of users who were deleted since: not kept."""
 
 
 def consume(
@@ -107,7 +64,7 @@ def consume(
         dead += [(good[number], reason) for number, reason in sent.refused]
         if dead:
             _LOG.warning("%s: %d messages put aside, the first: %s", source.name, len(dead), dead[0][1])
-            source.bury(dead)
+            source.dead_letter(dead)
         source.done(messages)
         total.read += len(messages)
         total.accepted += sent.accepted
@@ -147,30 +104,6 @@ def open_source(
 
         return KafkaSource(url, stream, group=group, start=start, settings=settings, stop=stop)
     raise ConfigError(f"{shown(url)}: a stream is at redis://HOST:PORT or kafka://HOST:PORT")
-
-
-def parsed(place: str, text: bytes | None, handle: Any) -> Message:
-    """A message that holds one event as JSON."""
-    if text is None:
-        return Message(place, None, "the message is empty", handle)
-    try:
-        event = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        return Message(place, None, f"not JSON ({str(error)[:100]})", handle)
-    if not isinstance(event, dict):
-        return Message(place, None, "not an object", handle)
-    return Message(place, event, "", handle)
-
-
-def key_of(place: str) -> str:
-    """An idempotency key for a place in a stream, not longer than a key may be."""
-    return place if len(place) <= LONGEST_KEY else hashlib.sha256(place.encode()).hexdigest()
-
-
-def moment(milliseconds: int) -> float | None:
-    """A broker's time in seconds since 1970; None where it can be none, such as a number of the sender's."""
-    seconds = milliseconds / 1000
-    return seconds if OLDEST <= seconds <= time.time() else None
 
 
 def _whole(message: Message) -> dict[str, Any]:

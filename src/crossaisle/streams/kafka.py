@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from crossaisle.errors import HOSTS, ConfigError, MissingDependencyError, StoreError, cleaned, shown
-from crossaisle.streams.consume import Message, moment, parsed
+from crossaisle.streams.source import Message, moment, parsed
 
 _LOG = logging.getLogger(__name__)
 _SECRET = re.compile(r"password|secret|token|key|jaas|config|certificate")
 """Settings of librdkafka whose values no message holds."""
 FLUSH_SECONDS = 30.0
 PATIENCE = 0.2
-"""Seconds between two looks whether to stop."""
+"""Seconds between two checks whether to stop."""
 
 
 class KafkaSource:
@@ -79,7 +79,7 @@ class KafkaSource:
         return int(known.get(start, start))
 
     def _assigned(self, consumer: Any, partitions: list[Any]) -> None:
-        """Moves each partition to the start that was asked for, the first time it is ours."""
+        """Moves each partition to the requested start the first time it is assigned to this consumer."""
         self._joined = True
         for partition in partitions:
             if self._start is not None and partition.partition not in self._moved:
@@ -115,7 +115,7 @@ class KafkaSource:
         found = parsed(place, message.value(), message)
         return found._replace(time=moment(milliseconds)) if known else found
 
-    def bury(self, messages: Sequence[tuple[Message, str]]) -> None:
+    def dead_letter(self, messages: Sequence[tuple[Message, str]]) -> None:
         """Into the topic `STREAM.dead`; the reason and the place are headers. Waits until they are there."""
         if self._producer is None:
             self._producer = self._kafka.Producer(
@@ -165,7 +165,7 @@ class KafkaSource:
             except self._kafka.KafkaException as error:
                 _LOG.warning("%s: offsets not committed (%s)", self.name, error.args[0].str())
                 if not error.args[0].retriable():
-                    return  # the partitions are another's by now: it reads these again, and keys count once
+                    return  # another consumer has the partitions and reads these again; keys count once
                 time.sleep(0.2 * (attempt + 1))
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Redis and Valkey Streams: a consumer group, acknowledgements, and what dead consumers left."""
+"""Redis and Valkey Streams: a consumer group, acknowledgements, and messages of dead consumers."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from crossaisle.errors import ConfigError, MissingDependencyError, cleaned, shown
-from crossaisle.streams.consume import NUMBERS, Message, moment, parsed
 from crossaisle.streams.sender import Stopped
+from crossaisle.streams.source import NUMBERS, Message, moment, parsed
 
 T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ class RedisSource:
         self._claim_at = 0.0
         self._claim_from = "0-0"
         self._own_pending: str | None = "0"
-        """Where to go on among messages given to this consumer before and not acknowledged."""
+        """Where to continue among messages delivered to this consumer before and not acknowledged."""
         self._make_group(start)
 
     def _make_group(self, start: str | None) -> None:
@@ -80,7 +80,7 @@ class RedisSource:
             raise ConfigError(f"{self.name}: {self._said(error)}") from None
 
     def _try(self, ask: Callable[[], T]) -> T:
-        """Asks until the broker answers; `Stopped` when it is no longer wanted."""
+        """Asks until the broker answers; `Stopped` when `stop` is set."""
         told = False
         while True:
             try:
@@ -103,7 +103,7 @@ class RedisSource:
         except self._refused as error:
             if "NOGROUP" not in str(error):
                 raise
-            # The broker lost it, or somebody deleted it: from the beginning, since keys make that harmless.
+            # The group was lost or deleted: start from the beginning, since keys make that harmless.
             _LOG.warning("%s: the group is gone and is made again", self.name)
             self._make_group(None)
             return []
@@ -157,7 +157,7 @@ class RedisSource:
             return Message(place, None, "not UTF-8", handle)
         return Message(place, {n: _number(t) if n in NUMBERS else t for n, t in texts.items()}, "", handle)
 
-    def bury(self, messages: Sequence[tuple[Message, str]]) -> None:
+    def dead_letter(self, messages: Sequence[tuple[Message, str]]) -> None:
         """Into `STREAM.dead`, with the reason, and acknowledged in the same transaction."""
 
         def write() -> None:
@@ -182,13 +182,13 @@ class RedisSource:
             _LOG.warning("%s: stopped before the broker knew; these messages will come again", self.name)
 
     def close(self) -> None:
-        """Takes the consumer out of the group if nothing is left to it."""
+        """Removes the consumer from the group if it has no pending messages."""
         try:
             pending = self._redis.xpending_range(self._stream, self._group, "-", "+", 1, self._consumer)
             if not pending:
                 self._redis.xgroup_delconsumer(self._stream, self._group, self._consumer)
         except (*self._away, self._refused):
-            _LOG.debug("%s: left without saying so", self.name, exc_info=True)
+            _LOG.debug("%s: the group could not be left", self.name, exc_info=True)
         self._redis.close()
 
 

@@ -28,7 +28,7 @@ from crossaisle.streams.sender import Sender, Sent, Stopped
 BATCH = 500
 """Events that are due together are sent together, at most so many."""
 REASONS = 20
-"""At most this many reasons are told apart."""
+"""Most reasons that are counted separately."""
 
 
 @dataclass
@@ -68,7 +68,7 @@ class Log:
 
 @dataclass
 class Replayed:
-    """What came of it."""
+    """Outcome of a replay."""
 
     events: int
     """In the file, those that can be read."""
@@ -76,7 +76,7 @@ class Replayed:
     accepted: int = 0
     duplicates: int = 0
     forgotten: int = 0
-    """Of people who were deleted since: not kept."""
+    """Events of users who were deleted since: not kept."""
     refused: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
     """Why events were refused, and how many."""

@@ -25,12 +25,12 @@ TIMEOUT = 30.0
 
 
 class Stopped(Exception):
-    """Whoever is sending was told to stop; what was under way may or may not have arrived."""
+    """Sending was stopped; events under way may or may not have arrived."""
 
 
 @dataclass
 class Sent:
-    """What became of some events."""
+    """Outcome of sending some events."""
 
     accepted: int = 0
     duplicates: int = 0
@@ -65,7 +65,7 @@ class Sender:
         Waits while the service is away or busy; an event that it refuses is found by halving, and the
         others are kept. Events that carry a key are counted once, however often they have to be sent.
         Raises `Stopped`, `StoreError` when the patience is over, and `ConfigError` where the service
-        refuses whoever sends.
+        refuses the sender.
         """
         sent = Sent()
         if events:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from crossaisle.config import ModelConfig
-from crossaisle.data.datasets import load_catalogue
+from crossaisle.data.datasets import find_catalogue, load_catalogue
 from crossaisle.data.history import Decay
 from crossaisle.data.splits.carts import has_baskets
 from crossaisle.errors import ConfigError, nearest, shown
 from crossaisle.evaluate.files import write_json
+from crossaisle.evaluate.results import Row
 from crossaisle.models.base import Scorer
 from crossaisle.models.scorers.linear import EASE
 from crossaisle.pipeline.fit import fit
 from crossaisle.pipeline.measure import measure, measure_carts
-from crossaisle.pipeline.run import Say, silent, split_of_known
+from crossaisle.pipeline.run import Say, silent
 
 SHOPS = ("completejourney", "instacart", "amazon14", "s3rec-beauty", "s3rec-sports", "s3rec-toys")
 """Data sets on which a whole shop is fitted and measured."""
@@ -45,7 +45,7 @@ def run(
     encoder: str = "minilm",
     progress: bool = False,
     say: Say = silent,
-) -> list[dict[str, Any]]:
+) -> list[Row]:
     """Writes `out/results.json` and returns its rows.
 
     `encoder` is the text encoder of a shop's models: a known name, a folder, or "owner/name" on the hub.
@@ -54,14 +54,14 @@ def run(
         raise ConfigError(f"unknown benchmark {name!r}{nearest(name, BENCHMARKS)}")
     if name in SPECIAL:
         module = import_module(SPECIAL[name])
-        rows: list[dict[str, Any]] = module.run(name, out, root=root, progress=progress, say=say)
+        rows: list[Row] = module.run(name, out, root=root, progress=progress, say=say)
         return rows
     return _shop(name, Path(out), root, encoder, progress, say)
 
 
 def _shop(
     name: str, folder: Path, root: str | Path | None, encoder: str, progress: bool, say: Say
-) -> list[dict[str, Any]]:
+) -> list[Row]:
     say(f"importing {shown(name)}")
     dataset = load_catalogue(name, root=root, progress=progress).dataset
     sequence = name.startswith("s3rec")
@@ -69,7 +69,7 @@ def _shop(
     say("fitting and choosing weights on validation")
     fitted = fit(
         dataset,
-        split_config=split_of_known(name),
+        split_config=find_catalogue(name).split,
         model_config=ModelConfig(encoder=encoder),
         baselines=baselines,
         progress=progress,

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +21,7 @@ from crossaisle.encoders.whiten import Whitening
 from crossaisle.evaluate.files import write_json
 from crossaisle.evaluate.metrics import middle_rank, ndcg_of_one
 from crossaisle.evaluate.report.bands import Line, curve_svg
-from crossaisle.evaluate.results import result_row
+from crossaisle.evaluate.results import Row, interval_of, result_row
 from crossaisle.evaluate.significance import Bootstrap
 from crossaisle.models.defaults import buys_again
 from crossaisle.models.scorers.behaviour_transfer import BehaviourTransfer
@@ -37,13 +36,6 @@ DATASETS: dict[str, tuple[str, str | None, int]] = {
 }
 """What is asked: catalogue, shop of it, and the depth of the categories that go cold one at a time."""
 SHOTS = (0, 1, 5, 10, 50, 100)
-SEEDS = 5
-CATEGORIES = 8
-"""At most; those with the most events. Each goes cold in turn."""
-CASES = 300
-"""Per category, for validation and for test."""
-ENOUGH = 30
-"""Cases without which a category is left out, of either kind."""
 K = 10
 FULL = -1
 OWN = 3.0
@@ -64,11 +56,11 @@ def run(
     root: str | Path | None = None,
     progress: bool = False,
     say: Say = silent,
-) -> list[dict[str, Any]]:
+) -> list[Row]:
     """Writes `out/results.json` and `out/few_shot.svg`, the curve; returns the rows."""
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     for label, (catalogue, domain, depth) in DATASETS.items():
         say(f"importing {label}")
         dataset = load_catalogue(catalogue, root=root, domain=domain, progress=progress).dataset
@@ -99,6 +91,16 @@ class CategoryStudy:
     """float32 (n_items, d): whitened vectors of the encoder."""
     seed: int = 0
     say: Say = silent
+    shots: tuple[int, ...] = SHOTS
+    """Numbers of events that are known of the cold category."""
+    seeds: int = 5
+    """Draws of those events; the gains are their mean."""
+    most_categories: int = 8
+    """Those with the most events; each goes cold in turn."""
+    most_cases: int = 300
+    """Per category, for validation and for test."""
+    least_cases: int = 30
+    """Cases without which a category is left out, of either kind."""
     values: dict[tuple[int, int, str], dict[Setting, Floats]] = field(default_factory=dict)
     """(category, shots, "validation"/"test" + "/inside" or "/open") -> NDCG per case, mean over the seeds."""
     seconds: float = 0.0
@@ -121,22 +123,22 @@ class CategoryStudy:
         counts = np.bincount(category[events.item][category[events.item] >= 0])
         self.categories: dict[int, str] = {}
         for cold in np.argsort(-counts, kind="stable").tolist():
-            if len(self.categories) == CATEGORIES:
+            if len(self.categories) == self.most_categories:
                 break
             inside, name = category == cold, data.taxonomy.names(self.depth)[cold]
             asked = {
-                on: sample(last_of(data, inside, inside, role == number), CASES, self.seed)
+                on: sample(last_of(data, inside, inside, role == number), self.most_cases, self.seed)
                 for number, on in enumerate(("validation", "test"))
             }
-            if min(map(len, asked.values())) < ENOUGH:
+            if min(map(len, asked.values())) < self.least_cases:
                 continue
             self.categories[cold] = name
             self.say(f"{name}: {int(inside.sum()):,} items go cold, {len(asked['test'])} are asked for")
             fixed = {on: self._fixed(cases) for on, cases in asked.items()}
             mine = np.flatnonzero(training & inside[events.item])
             others = training & ~inside[events.item]
-            for shots in (*SHOTS, FULL):
-                for seed in range(SEEDS if shots > 0 else 1):
+            for shots in (*self.shots, FULL):
+                for seed in range(self.seeds if shots > 0 else 1):
                     kept = others.copy()
                     order = np.random.default_rng(seed).permutation(mine)
                     kept[order if shots == FULL else order[:shots]] = True
@@ -160,7 +162,7 @@ class CategoryStudy:
         """The closed-form update: the same formula with the events there are now."""
         model = self.model.fit_kernels(known, [self.kernel])
         popular = opening_popularity(self.kernel, inside, known.item_counts)
-        repeats = SEEDS if shots > 0 else 1
+        repeats = self.seeds if shots > 0 else 1
         for on, cases in asked.items():
             borrowed = _level(model.score_rows(cases.histories))
             for setting in settings():
@@ -188,12 +190,12 @@ class CategoryStudy:
             out[cold] = self.values[cold, shots, f"test/{where}"][setting]
         return out
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[Row]:
         """`ndcg` and `share_of_full` in slices `zero_shot`, `shots_1`, ..., `full`, all categories together;
         of `crossaisle` inside the category also of each, `zero_shot of NAME`.
         """
-        out: list[dict[str, Any]] = []
-        for model, where, shots in itertools.product(MODELS, ("inside", "open"), (*SHOTS, FULL)):
+        out: list[Row] = []
+        for model, where, shots in itertools.product(MODELS, ("inside", "open"), (*self.shots, FULL)):
             mine, full = self.gains(model, shots, where), self.gains("crossaisle", FULL, where)
             name = "full" if shots == FULL else NAMED.get(shots, f"shots_{shots}")
             name += "" if where == "inside" else "_open"
@@ -204,7 +206,7 @@ class CategoryStudy:
                     out += self._rows(model, f"{name} of {label}", mine[cold], full[cold])
         return out
 
-    def _rows(self, model: str, slice_: str, mine: Floats, full: Floats) -> list[dict[str, Any]]:
+    def _rows(self, model: str, slice_: str, mine: Floats, full: Floats) -> list[Row]:
         bootstrap = Bootstrap(n=len(mine))
         figures = {
             "ndcg": bootstrap.interval(mine[:, None]),
@@ -266,13 +268,13 @@ def _gain(scores: Floats, cases: EvalCases, inside: Mask | None) -> Floats:
     return ndcg_of_one(middle_rank(competing, own), K)
 
 
-def picture(rows: list[dict[str, Any]]) -> str:
+def picture(rows: list[Row]) -> str:
     """The few-shot curve as SVG: share of full-data NDCG inside the category by number of events."""
     names = {NAMED.get(k, f"shots_{k}"): k for k in SHOTS}
     lines = []
     for dataset in dict.fromkeys(row["dataset"] for row in rows):
         found = [
-            (names[r["slice"]], r["value"], r["low"], r["high"])
+            (names[r["slice"]], r["value"], *interval_of(r))
             for r in rows
             if r["dataset"] == dataset
             and r["model"] == "crossaisle"

@@ -21,7 +21,7 @@ from crossaisle.encoders.whiten import Whitening
 from crossaisle.evaluate.acceptance import Verdict, guard
 from crossaisle.evaluate.files import write_json
 from crossaisle.evaluate.metrics import middle_rank, ndcg_of_one
-from crossaisle.evaluate.results import result_row
+from crossaisle.evaluate.results import Row, result_row
 from crossaisle.evaluate.scoring import Score
 from crossaisle.evaluate.significance import Bootstrap
 from crossaisle.models.scorers.behaviour_transfer import BehaviourTransfer
@@ -53,14 +53,14 @@ def run(
     say: Say = silent,
     datasets: tuple[str, ...] = DATASETS,
     texts: int = TEXTS,
-) -> list[dict[str, Any]]:
+) -> list[Row]:
     """Writes `results.json`, `guard.json` (what was accepted, and why) and the encoders; returns the rows."""
     from crossaisle.training.torch_library import require
 
     require("cold-items")
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     verdicts: list[dict[str, Any]] = []
     for each in datasets:
         say(f"importing {each}")
@@ -92,7 +92,7 @@ class Study:
     """Read as it is, on onnxruntime."""
     backbone: str = "minilm-torch"
     """The same weights in the form that can be trained."""
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
     weights: dict[str, dict[str, float]] = field(default_factory=dict)
     """Model -> part -> weight, for the sums."""

@@ -17,7 +17,7 @@ import numpy as np
 from crossaisle.data.datasets import load_catalogue
 from crossaisle.encoders.onnx import OnnxEncoder
 from crossaisle.evaluate.files import write_json
-from crossaisle.evaluate.results import result_row
+from crossaisle.evaluate.results import Row, result_row
 from crossaisle.pipeline.run import Say, silent
 from crossaisle.progress import bar
 
@@ -36,7 +36,7 @@ def run(
     root: str | Path | None = None,
     progress: bool = False,
     say: Say = silent,
-) -> list[dict[str, Any]]:
+) -> list[Row]:
     """Writes `out/int8` and `out/results.json`; returns its rows.
 
     `ratio` is the median over repeats of ours over theirs in titles per second, `low` and `high` the
@@ -108,5 +108,5 @@ def _spread(values: np.ndarray) -> tuple[float, float, float]:
     return float(np.median(values)), float(values.min()), float(values.max())
 
 
-def _row(name: str, model: str, metric: str, value: tuple[float, float, float], n: int) -> dict[str, Any]:
+def _row(name: str, model: str, metric: str, value: tuple[float, float, float], n: int) -> Row:
     return result_row(name, "alternating_repeats", "test", model, metric, 1, value, n)

@@ -7,7 +7,6 @@ held-out product shares with a training product are still held-out pairs: the pi
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -20,7 +19,7 @@ from crossaisle.encoders.cache import pretrained
 from crossaisle.encoders.images.image_encoder import open_image_encoder
 from crossaisle.encoders.tfidf import TfidfEncoder
 from crossaisle.evaluate.files import write_json
-from crossaisle.evaluate.results import result_row
+from crossaisle.evaluate.results import Row, result_row
 from crossaisle.evaluate.significance import Bootstrap
 from crossaisle.pipeline.run import Say, silent
 
@@ -42,7 +41,7 @@ def run(
     progress: bool = False,
     say: Say = silent,
     seed: int = 0,
-) -> list[dict[str, Any]]:
+) -> list[Row]:
     """Writes `out/results.json` and returns its rows: recall of chance, unaligned, ridge and crossaisle."""
     from crossaisle.training.images.align import AlignConfig, train_alignment
     from crossaisle.training.torch_library import require

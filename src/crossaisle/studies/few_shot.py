@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +25,7 @@ from crossaisle.evaluate.acceptance import Verdict, guard
 from crossaisle.evaluate.files import write_json, write_text
 from crossaisle.evaluate.metrics import middle_rank, ndcg_of_one
 from crossaisle.evaluate.report.bands import Line, curve_svg
-from crossaisle.evaluate.results import result_row
+from crossaisle.evaluate.results import Row, interval_of, result_row
 from crossaisle.evaluate.significance import Bootstrap
 from crossaisle.models.scorers.behaviour_transfer import BehaviourTransfer
 from crossaisle.models.scorers.cold_prior import opening_popularity
@@ -65,7 +64,7 @@ def run(
     say: Say = silent,
     categories: int = CATEGORIES,
     seeds: int = SEEDS,
-) -> list[dict[str, Any]]:
+) -> list[Row]:
     """Writes `results.json`, `guard.json` and `few_shot.svg`, the curves; returns the rows."""
     from crossaisle.training.torch_library import require
 
@@ -245,11 +244,11 @@ class FewShotStudy:
     def _spent(self, method: str, start: float) -> None:
         self.seconds[method] = self.seconds.get(method, 0.0) + time.perf_counter() - start
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[Row]:
         """`ndcg` and `ratio_to_zero_shot` of every method, slices `shots_0`, `shots_1`, ..."""
         theirs = np.concatenate(self.values[FALLBACK, 0]["test"])
         bootstrap = Bootstrap(n=len(theirs))
-        out: list[dict[str, Any]] = []
+        out: list[Row] = []
         for (method, shots), found in self.values.items():
             mine = np.concatenate(found["test"])
             figures = {
@@ -325,13 +324,13 @@ def newest(cases: EvalCases) -> EvalCases:
     return replace(cases, histories=short)
 
 
-def picture(rows: list[dict[str, Any]]) -> str:
+def picture(rows: list[Row]) -> str:
     """SVG: NDCG@10 inside the category by number of events, one line per method."""
     found: dict[str, list[tuple[float, float, float, float]]] = {}
     for row in rows:
         if row["metric"] == "ndcg":
             shots = float(row["slice"].removeprefix("shots_"))
-            found.setdefault(row["model"], []).append((shots, row["value"], row["low"], row["high"]))
+            found.setdefault(row["model"], []).append((shots, row["value"], *interval_of(row)))
     everywhere = sorted({point[0] for points in found.values() for point in points})
     lines = []
     for method, points in found.items():

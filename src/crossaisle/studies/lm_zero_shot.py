@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from crossaisle.config import SplitConfig
 from crossaisle.data.dataset import Dataset
-from crossaisle.data.datasets import load_catalogue
+from crossaisle.data.datasets import find_catalogue, load_catalogue
 from crossaisle.data.history import Decay, Floats
 from crossaisle.data.membership import is_in
 from crossaisle.data.splits.carts import cart_cases
@@ -20,14 +21,14 @@ from crossaisle.data.splits.cold import sample
 from crossaisle.data.vocabulary import Rows
 from crossaisle.evaluate.files import write_json
 from crossaisle.evaluate.metrics import ndcg_of_one
-from crossaisle.evaluate.results import result_row
+from crossaisle.evaluate.results import Row, result_row
 from crossaisle.evaluate.significance import Bootstrap
 from crossaisle.models import registry
 from crossaisle.models.base import Scorer
 from crossaisle.models.scorers.content import EncoderSimilarity, TfidfSimilarity
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.pipeline.fit import peak_mb, split_of
-from crossaisle.pipeline.run import Say, silent, split_of_known
+from crossaisle.pipeline.run import Say, silent
 from crossaisle.progress import bar
 
 DATASETS = ("s3rec-beauty", "completejourney")
@@ -50,18 +51,18 @@ def run(
     root: str | Path | None = None,
     progress: bool = False,
     say: Say = silent,
-) -> list[dict[str, Any]]:
+) -> list[Row]:
     """Writes `results.json`; returns the rows."""
     from crossaisle.training.torch_library import require
 
     require("lm-zero-shot")
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     for each in DATASETS:
         say(f"importing {each}")
         dataset = load_catalogue(each, root=root, progress=progress).dataset
-        known, cases = questions(dataset, each)
+        known, cases = questions(dataset, find_catalogue(each).split)
         study = ListStudy(known, cases, progress=progress, say=say)
         study.run()
         rows += study.rows()
@@ -69,22 +70,24 @@ def run(
     return rows
 
 
-def questions(dataset: Dataset, name: str, most: int = CASES, seed: int = 0) -> tuple[Dataset, EvalCases]:
+def questions(
+    dataset: Dataset, split: SplitConfig, most: int = CASES, seed: int = 0
+) -> tuple[Dataset, EvalCases]:
     """What is known, and test cases with one target each.
 
     Where users have baskets: one to three items of a test basket -> one of its items of another
     category. Else the user's history -> the next item.
     """
-    split = split_of(dataset, split_of_known(name))
-    cases = split.test
+    made = split_of(dataset, split)
+    cases = made.test
     if not dataset.users_are_baskets and bool((dataset.events.basket >= 0).any()):
-        later = (dataset.events.basket >= 0) & ~is_in(dataset.events.basket, split.past.events.basket)
+        later = (dataset.events.basket >= 0) & ~is_in(dataset.events.basket, made.past.events.basket)
         cases = cart_cases(dataset, later, seed=seed)
     cases = sample(cases, most, seed)
     rng = np.random.default_rng([seed, 1])
     target = np.array([rng.choice(cases.targets_of(row)) for row in range(len(cases))], np.int32)
     indptr = np.arange(len(cases) + 1, dtype=np.int64)
-    return split.past, EvalCases(cases.histories, indptr, target, True, cases.other_categories_only)
+    return made.past, EvalCases(cases.histories, indptr, target, True, cases.other_categories_only)
 
 
 @dataclass
@@ -174,9 +177,9 @@ class ListStudy:
         self.seconds["lm_pmi"] += self.seconds["lm"]  # it was spared what the first had read
         return out
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[Row]:
         """`ndcg`, `accuracy` (k = 1) and `difference_to_tfidf` with paired 95 % intervals."""
-        out: list[dict[str, Any]] = []
+        out: list[Row] = []
         bootstrap = Bootstrap(n=len(self.cases))
         for slice_, values in self.values.items():
             for name, mine in values.items():

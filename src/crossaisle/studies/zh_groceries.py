@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from crossaisle.data.history import Floats
 from crossaisle.encoders.cache import pretrained
 from crossaisle.encoders.tfidf import TfidfEncoder
 from crossaisle.evaluate.files import write_json
-from crossaisle.evaluate.results import result_row
+from crossaisle.evaluate.results import Row, result_row
 from crossaisle.evaluate.significance import Bootstrap
 from crossaisle.models.scorers.prototypes import Labels, PrototypeRule, View, classify
 from crossaisle.pipeline.run import Say, silent
@@ -36,7 +35,7 @@ def run(
     root: str | Path | None = None,
     progress: bool = False,
     say: Say = silent,
-) -> list[dict[str, Any]]:
+) -> list[Row]:
     """Writes `out/results.json` and returns its rows: accuracy of majority, tfidf and crossaisle."""
     shop = load_catalogue(name, root=root, progress=progress).dataset
     titles = shop.items["title"].to_list()

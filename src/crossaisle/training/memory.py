@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import numpy as np
 import torch
 
 from crossaisle.data.history import Floats
 from crossaisle.errors import CrossaisleError
-from crossaisle.training.text.checkpoint import Progress
 
 _LOG = logging.getLogger(__name__)
 _RAISED = (torch.OutOfMemoryError, MemoryError, RuntimeError)
+
+
+class Halved(Protocol):
+    """Where a training stands, as far as its batches are concerned."""
+
+    step: int
+    halvings: int
+    """How often the batch was halved because memory ran out."""
 
 
 def ran_out(error: Exception) -> bool:
@@ -23,7 +31,7 @@ def ran_out(error: Exception) -> bool:
     return "can't allocate memory" in str(error) or "not enough memory" in str(error)
 
 
-def halving(step: Callable[[], float], state: Progress, batch: int, note: Callable[[str], None]) -> float:
+def halving(step: Callable[[], float], state: Halved, batch: int, note: Callable[[str], None]) -> float:
     """A training step, with half the examples at a time (`state.halvings`) from where memory runs out."""
     while True:
         try:

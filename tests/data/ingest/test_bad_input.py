@@ -13,10 +13,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from crossaisle.config import DataConfig, build
-from crossaisle.data.ingest import sources
+from crossaisle.config import DataConfig
 from crossaisle.data.ingest.importer import Imported, from_frames, import_dataset, import_frames
 from crossaisle.data.ingest.ledger import spoken
+from crossaisle.data.ingest.limits import READ_LIMITS, ReadLimits
+from crossaisle.decode import build
 from crossaisle.errors import ConfigError, DataError
 
 ITEMS = "item_id,title,categories,price\na,Apple,Food > Fruit,1.5\nb,Bread,Food > Bakery,2\nc,Comb,Care,3\n"
@@ -35,6 +36,7 @@ def load(tmp_path: Path) -> Any:
         item_file: str = "items.csv",
         out: Path | None = None,
         event_settings: dict[str, Any] | None = None,
+        limits: ReadLimits = READ_LIMITS,
         **settings: Any,
     ) -> Imported:
         tables: dict[str, Any] = {"events": {"path": event_file, **(event_settings or {})}}
@@ -43,7 +45,7 @@ def load(tmp_path: Path) -> Any:
             write(tmp_path / item_file, items)
             tables["items"] = {"path": item_file}
         config = build(DataConfig, {**tables, **settings}, "test", base=tmp_path)
-        done = import_dataset(config, out=out)
+        done = import_dataset(config, out=out, limits=limits)
         for table in done.report["tables"].values():
             assert table["rows_read"] == table["rows_kept"] + sum(table["set_aside"].values())
         return done
@@ -138,22 +140,20 @@ def test_a_file_that_is_one_long_line_is_not_read_to_its_end(load: Any, name: st
 
 
 @pytest.mark.parametrize("name", ["events.jsonl.gz", "events.csv.gz", "events.parquet.gz"])
-def test_a_small_file_that_unpacks_to_a_huge_one_is_given_up(
-    load: Any, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sources, "GROWN", 1_000_000)
+def test_a_small_file_that_unpacks_to_a_huge_one_is_given_up(load: Any, name: str) -> None:
+    limits = ReadLimits(unpacked=1_000_000)
     start = EVENTS.encode() if "csv" in name else b'{"user_id": "1", "item_id": "a"}\n'
     bomb = gzip.compress(start + b"\n" * 20_000_000, 9)
     message = (
         rf"{name}: unpacks to more than \d+ MB, 200 times its size: if it is what it should be, unpack it"
     )
     with pytest.raises(DataError, match=message):
-        load(bomb, event_file=name)
+        load(bomb, event_file=name, limits=limits)
     with pytest.raises(DataError, match=message):
-        load(bomb, event_file=name, event_settings={"encoding": "latin-1"})
+        load(bomb, event_file=name, event_settings={"encoding": "latin-1"}, limits=limits)
     marked = gzip.compress(b"\xef\xbb\xbf" + start + b"\n" * 20_000_000, 9)
     with pytest.raises(DataError, match=message):
-        load(marked, event_file=name)
+        load(marked, event_file=name, limits=limits)
 
 
 def test_damaged_gzip(load: Any) -> None:

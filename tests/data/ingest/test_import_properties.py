@@ -14,8 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from crossaisle.config import DataConfig, build
+from crossaisle.config import DataConfig
 from crossaisle.data.ingest.importer import Imported, import_dataset, import_frames
+from crossaisle.data.ingest.limits import ReadLimits
+from crossaisle.decode import build
 from crossaisle.errors import DataError
 
 quick = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -159,7 +161,7 @@ def test_typed_columns(unit: Any) -> None:
     assert days.tolist() == [1_704_067_200, 1_704_153_600]
 
 
-def test_many_batches_give_one_coding(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_batches_give_one_coding() -> None:
     rng = np.random.default_rng(0)
     events = pl.DataFrame(
         {
@@ -170,8 +172,8 @@ def test_many_batches_give_one_coding(monkeypatch: pytest.MonkeyPatch) -> None:
         }
     )
     whole = outcome(import_frames(None, events, min_users_per_item=3))
-    monkeypatch.setattr("crossaisle.data.ingest.sources.BATCH", 64)
-    assert outcome(import_frames(None, events, min_users_per_item=3)) == whole
+    small = import_frames(None, events, min_users_per_item=3, limits=ReadLimits(batch=64))
+    assert outcome(small) == whole
 
 
 def test_users_table_comes_first_and_keeps_cold_users() -> None:

@@ -5,9 +5,8 @@ import pytest
 from scipy import sparse
 
 from crossaisle.data.history import Decay, Histories
-from crossaisle.models.scorers import item_knn
 from crossaisle.models.scorers.item_item import keep_strongest
-from crossaisle.models.scorers.item_knn import ItemKNN
+from crossaisle.models.scorers.item_knn import ItemKNN, similarities
 from tests.data.splits.test_carts import with_baskets
 from tests.models.contract import ScorerContract
 from tests.models.shops import tiny_shop
@@ -51,11 +50,11 @@ def test_without_baskets_users_are_counted() -> None:
     np.testing.assert_array_equal(with_them.weights_.toarray(), without.weights_.toarray())
 
 
-def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_change_nothing() -> None:
     shop = tiny_shop()
     whole = ItemKNN(neighbours=5).fit(shop).weights_
-    monkeypatch.setattr(item_knn, "_AT_ONCE", 20)
-    np.testing.assert_array_equal(ItemKNN(neighbours=5).fit(shop).weights_.toarray(), whole.toarray())
+    blocks = similarities(shop.matrix(), similarity="cosine", shrink=20.0, neighbours=5, at_once=20)
+    np.testing.assert_array_equal(blocks.toarray(), whole.toarray())
     assert np.diff(whole.indptr).max() == 5
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from crossaisle.data.taxonomy import Taxonomy
 from crossaisle.errors import UnknownIdError
 from crossaisle.recommend.rerank.diversify import path_similarity
-from crossaisle.recommend.rerank.filters import in_categories, in_price_band, of_placement
+from crossaisle.recommend.rerank.filters import in_categories, in_items, in_price_band, of_placement
 from crossaisle.recommend.rerank.share import HOME_COVERAGE, auto_share, home_categories, is_cross, share_cap
 
 CODES = np.array([0, 0, 1, 1, 2, -1], np.int32)
@@ -36,6 +36,13 @@ def test_categories_by_name_at_any_depth() -> None:
     with pytest.raises(UnknownIdError, match="unknown category 'Diary'") as found:
         in_categories(taxonomy, ["Diary"], [])
     assert found.value.hint == " (did you mean 'Dairy'?)"
+
+
+def test_items_by_row() -> None:
+    assert in_items(None, NONE, 4).all()
+    assert in_items(None, rows(1, 1), 4).tolist() == [True, False, True, True]
+    assert in_items(rows(1, 2), rows(2, 3), 4).tolist() == [False, True, False, False]
+    assert not in_items(NONE, NONE, 4).any()
 
 
 @given(

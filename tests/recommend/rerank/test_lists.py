@@ -25,7 +25,7 @@ def shelves(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, int]:
 
 
 def likeness(codes: np.ndarray) -> object:
-    return lambda places: (codes[places][:, None] == codes[places][None, :]).astype(np.float32)
+    return lambda left, right: (codes[left][:, None] == codes[right][None, :]).astype(np.float32)
 
 
 def per_category(codes: np.ndarray, chosen: Index) -> np.ndarray:
@@ -45,7 +45,7 @@ def test_a_quota_is_kept_and_the_list_is_full_when_it_can_be(
 ) -> None:
     scores, codes, k = shelf
     hard = category_caps(codes, quota, [])
-    chosen = arrange(scores, k, hard=hard, diversity=diversity, similar=likeness(codes))  # type: ignore[arg-type]
+    chosen, _ = arrange(scores, k, hard=hard, diversity=diversity, similar=likeness(codes))  # type: ignore[arg-type]
     assert len(set(chosen.tolist())) == len(chosen) == min(k, room_for(codes, quota))
     if quota is not None:
         assert per_category(codes, chosen).max() <= quota
@@ -65,7 +65,7 @@ def test_the_share_is_reached_whenever_candidates_allow(
 ) -> None:
     scores, codes, k = shelf
     cross = (codes >= 0) & (codes != home)
-    chosen = arrange(
+    chosen, _ = arrange(
         scores,
         k,
         hard=category_caps(codes, quota, []),
@@ -112,7 +112,7 @@ def test_quotas_on_overlapping_categories_hold_and_the_list_is_filled() -> None:
     codes = np.zeros(6, np.int32)
     first, second = np.array([1, 1, 1, 1, 0, 0], bool), np.array([0, 0, 1, 1, 1, 1], bool)
     scores = np.arange(6, 0, -1).astype(np.float32)
-    chosen = arrange(
+    chosen, _ = arrange(
         scores,
         6,
         hard=category_caps(codes, None, [(first, 2), (second, 2)]),
@@ -136,8 +136,8 @@ def test_soft_caps_give_way_before_the_list_gets_short() -> None:
 def test_diversity_avoids_the_like_and_costs_relevance() -> None:
     scores = np.array([1.0, 0.9, 0.8, 0.5], np.float32)
     codes = np.array([0, 0, 0, 1], np.int32)
-    plain = arrange(scores, 2)
-    mixed = arrange(scores, 2, diversity=0.7, similar=likeness(codes))  # type: ignore[arg-type]
+    plain, _ = arrange(scores, 2)
+    mixed, _ = arrange(scores, 2, diversity=0.7, similar=likeness(codes))  # type: ignore[arg-type]
     assert plain.tolist() == [0, 1]
     assert mixed.tolist() == [0, 3]
     assert relevance_kept(scores, plain) == 1.0

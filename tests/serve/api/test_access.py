@@ -20,14 +20,21 @@ from crossaisle.serve.service import ShopService
 from crossaisle.serve.store import api_keys
 from crossaisle.serve.store.store import Store
 from crossaisle.serve.tenants import ShopRegistry, read_shops
-from tests.serve.conftest import running, talk
+from tests.serve.conftest import always_fresh, running, talk
 
 CLOSED = "no API key is in use, so nobody is let in: make one with  crossaisle keys add STORE NAME"
 
 
-@pytest.fixture(autouse=True)
-def always_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api_keys, "FRESH_SECONDS", -1.0)
+@pytest.fixture
+def service(service: ShopService) -> ShopService:
+    always_fresh(service)
+    return service
+
+
+@pytest.fixture
+def shops(shops: ShopRegistry) -> ShopRegistry:
+    always_fresh(*shops.services.values())
+    return shops
 
 
 def without_rows(store: Store) -> None:

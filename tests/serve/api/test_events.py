@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from crossaisle.errors import StoreError
-from crossaisle.serve.api.routes import events
+from crossaisle.serve.limits.api import ApiLimits
 from crossaisle.serve.live.histories import LiveHistories
 from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.store import Event, Store
@@ -193,11 +193,7 @@ def test_lines_whose_keys_are_known_of_other_events_are_described(service: ShopS
     assert kept == {f"k{n}": "bread" if n in (3, 700) else "soap" for n in range(1000)}
 
 
-def test_a_stream_has_a_limit_of_lines_and_lines_that_are_none_hold_up_nobody(
-    service: ShopService, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(events, "MOST_LINES", 5_000)
-
+def test_a_stream_has_a_limit_of_lines_and_lines_that_are_none_hold_up_nobody(service: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         kind = {"content-type": "application/x-ndjson"}
         good = b'{"user":"zoe","item":"bread"}\n'
@@ -216,4 +212,4 @@ def test_a_stream_has_a_limit_of_lines_and_lines_that_are_none_hold_up_nobody(
         whole = await client.post("/api/events", content=good + b"\n" * 4_998 + good, headers=kind)
         assert whole.json()["accepted"] == 2
 
-    talk(service, conversation)
+    talk(service, conversation, limits=ApiLimits(stream_lines=5_000))

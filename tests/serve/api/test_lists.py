@@ -16,11 +16,11 @@ QUESTIONS = {
     "": {},
     "placement=discover": {"placement": "discover"},
     "placement=trending&n=3": {"placement": "trending", "n": 3},
-    "share=0.5&n=4": {"cross_share": 0.5, "n": 4},
-    "share=auto": {"cross_share": "auto"},
+    "cross_share=0.5&n=4": {"cross_share": 0.5, "n": 4},
+    "cross_share=auto": {"cross_share": "auto"},
     "quota=1": {"quota": 1},
-    "max_price=3&exclude=Bakery": {"max_price": 3.0, "exclude_categories": ("Bakery",)},
-    "include=Dairy&exclude_seen=false": {"include_categories": ("Dairy",), "exclude_seen": False},
+    "max_price=3&exclude_categories=Bakery": {"max_price": 3.0, "exclude_categories": ("Bakery",)},
+    "include_categories=Dairy&exclude_seen=false": {"include_categories": ("Dairy",), "exclude_seen": False},
     "diversity=0.5": {"diversity": 0.5},
 }
 
@@ -81,7 +81,7 @@ def test_sessions_carts_and_items_in_view(service: ShopService, shop: Dataset) -
         assert [r["item_id"] for r in beside["items"]] == recommender.goes_with(["bread"], 3).ids
         similar = (await client.get("/api/items/bread/similar?n=3")).json()
         assert [r["item_id"] for r in similar["items"]] == recommender.similar_items("bread", 3).ids
-        trending = (await client.get("/api/trending?n=2&include=Dairy")).json()
+        trending = (await client.get("/api/trending?n=2&include_categories=Dairy")).json()
         assert trending["items"][0]["item_id"] == "butter"
         names = {c["name"]: c["items"] for c in (await client.get("/api/categories")).json()}
         assert names == {"Bakery": 4, "Dairy": 3, "Pantry": 2, "Household": 1}
@@ -92,9 +92,20 @@ def test_sessions_carts_and_items_in_view(service: ShopService, shop: Dataset) -
 @pytest.mark.parametrize(
     ("path", "status", "says"),
     [
-        ("/api/recommend/ann?share=2", 422, "share must be a number from 0 to 1"),
+        ("/api/recommend/ann?cross_share=2", 422, "cross_share must lie between 0 and 1"),
+        ("/api/recommend/ann?cross_share=much", 422, "cross_share must be a number from 0 to 1"),
+        ("/api/recommend/ann?share=0.5", 422, "query.share: unknown parameter (did you mean 'cross_share'?)"),
+        ("/api/recommend/ann?include=Dairy", 422, "include: unknown parameter (did you mean 'include_cat"),
+        (
+            "/api/items/bread/similar?sold_out=1",
+            422,
+            "sold_out: unknown parameter (did you mean 'in_stock'?)",
+        ),
+        ("/api/trending?cross_share=1", 422, "query.cross_share: unknown parameter"),
+        ("/api/items?category=Dairy&limit=3", 422, "query.limit: unknown parameter (did you mean 'n'?)"),
+        ("/api/recommend/ann?quotas=Dairy", 422, "quotas must be CATEGORY=number (found 'Dairy')"),
         ("/api/recommend/ann?n=0", 422, "n: Input should be greater than or equal to 1"),
-        ("/api/recommend/ann?include=Diary", 404, "unknown category 'Diary'"),
+        ("/api/recommend/ann?include_categories=Diary", 404, "unknown category 'Diary'"),
         ("/api/recommend/ann?min_price=3&max_price=2", 422, "min_price must not exceed max_price"),
         ("/api/items/ghost/similar", 404, "unknown item 'ghost'"),
         ("/api/nothing", 404, "Not Found"),
@@ -116,11 +127,11 @@ def test_problems_are_described(service: ShopService, path: str, status: int, sa
     [
         ("/api/items/bred", "unknown item 'bred'"),
         ("/api/items/bred/similar", "unknown item 'bred'"),
-        ("/api/recommend/ann?include=Diary", "unknown category 'Diary'"),
+        ("/api/recommend/ann?include_categories=Diary", "unknown category 'Diary'"),
         ("/api/experiments/race", "no experiment 'race'"),
         (f"/api/items/{'x' * 256}", f"unknown item '{'x' * 64}…'"),
         (f"/api/users/{'x' * 256}", f"nothing is known about user '{'x' * 64}…'"),
-        (f"/api/trending?include={'ab' * 100}", f"unknown category '{'ab' * 32}…'"),
+        (f"/api/trending?include_categories={'ab' * 100}", f"unknown category '{'ab' * 32}…'"),
     ],
 )
 def test_what_is_unknown_is_named_shortly_and_without_a_hint(
@@ -129,5 +140,42 @@ def test_what_is_unknown_is_named_shortly_and_without_a_hint(
     async def conversation(client: httpx.AsyncClient) -> None:
         answer = await client.get(path)
         assert (answer.status_code, answer.json()["detail"]) == (404, says)
+
+    talk(service, conversation)
+
+
+def test_probes_may_carry_anything_and_changes_may_not(service: ShopService) -> None:
+    async def conversation(client: httpx.AsyncClient) -> None:
+        for path in ("/api/health/live?probe=1", "/metrics?debug=1", "/api/models?cache=1"):
+            assert (await client.get(path)).status_code == 200, path
+        for path in ("/api/models/roll-back?dry_run=1", "/api/recommend?n=3"):
+            answer = await client.post(path, json={})
+            assert answer.status_code == 422, path
+            assert "unknown parameter" in answer.json()["detail"]
+
+    talk(service, conversation)
+
+
+def test_lists_for_an_item_take_the_same_controls(service: ShopService, shop: Dataset) -> None:
+    recommender = fitted(shop)
+    controls = "n=2&exclude_categories=Dairy&max_price=4&exclude_seen=true&user=ann&quotas=Pantry%3D1"
+
+    async def conversation(client: httpx.AsyncClient) -> None:
+        for placement, path in (("goes_with", "goes-with"), ("similar", "similar")):
+            query = Query(
+                placement=placement,  # type: ignore[arg-type]
+                items=("bread",),
+                user="ann",
+                n=2,
+                exclude_categories=("Dairy",),
+                max_price=4.0,
+                exclude_seen=True,
+                quotas={"Pantry": 1},
+            )
+            answer = (await client.get(f"/api/items/bread/{path}?{controls}")).json()
+            assert [r["item_id"] for r in answer["items"]] == recommender.recommend(query).ids
+        trending = (await client.get("/api/trending?quota=1&max_price=9&n=3")).json()
+        expected = recommender.recommend(Query(placement="trending", quota=1, max_price=9.0, n=3))
+        assert [r["item_id"] for r in trending["items"]] == expected.ids
 
     talk(service, conversation)

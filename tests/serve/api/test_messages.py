@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from crossaisle.errors import ConfigError
-from crossaisle.serve.store import api_keys
+from crossaisle.serve.limits.store import StoreLimits
 from crossaisle.serve.store.api_keys import Keys
 from crossaisle.serve.store.store import Store
 
@@ -36,9 +36,7 @@ def test_an_address_that_is_none_is_said_to_be_none(url: str) -> None:
 def test_keys_that_are_not_read_in_time_have_a_reason_in_the_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(api_keys, "WAIT_SECONDS", 0.01)
-    monkeypatch.setattr(api_keys, "FRESH_SECONDS", -1.0)
-    store = Store(tmp_path / "s.sqlite")
+    store = Store(tmp_path / "s.sqlite", limits=StoreLimits(fresh_key_seconds=-1.0, key_wait_seconds=0.01))
     try:
         known = Keys(store)
         monkeypatch.setattr(known, "read", lambda: time.sleep(0.2))

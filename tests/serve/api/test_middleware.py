@@ -1,27 +1,22 @@
-"""Keys, scopes, limits and headers."""
+"""Keys, scopes and headers."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import re
 import socket
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
 from crossaisle.cli import run as main
 from crossaisle.errors import ConfigError, UnknownIdError
-from crossaisle.serve.api import middleware
-from crossaisle.serve.api.app import create_app
+from crossaisle.serve.limits.store import StoreLimits
 from crossaisle.serve.service import ShopService
 from crossaisle.serve.store import api_keys
-from crossaisle.serve.tenants import ShopRegistry, read_shops
-from tests.serve.conftest import running, talk
+from tests.serve.conftest import always_fresh, running, talk
 
 
 def test_scopes_open_what_they_say(service: ShopService) -> None:
@@ -61,8 +56,8 @@ def test_scopes_open_what_they_say(service: ShopService) -> None:
     assert tokens["read"].encode() not in service.store.path.read_bytes()
 
 
-def test_keys_come_and_go_while_it_runs(service: ShopService, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api_keys, "FRESH_SECONDS", -1.0)
+def test_keys_come_and_go_while_it_runs(service: ShopService) -> None:
+    always_fresh(service)
 
     async def conversation(client: httpx.AsyncClient) -> None:
         assert (await client.get("/api/trending")).status_code == 200
@@ -142,8 +137,7 @@ def test_a_proxy_that_adds_no_header_is_known_by_its_old_http(service: ShopServi
 def test_it_is_said_why_keys_could_not_be_read_again(
     service: ShopService, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(api_keys, "FRESH_SECONDS", -1.0)
-    monkeypatch.setattr(api_keys, "WAIT_SECONDS", 0.01)
+    service.store.limits = StoreLimits(fresh_key_seconds=-1.0, key_wait_seconds=0.01)
     known = api_keys.Keys(service.store)
     monkeypatch.setattr(known, "read", lambda: time.sleep(0.1))
     asyncio.run(known.fresh())
@@ -207,215 +201,6 @@ def test_health_names_model_and_store_to_who_may_read_only(service: ShopService)
     talk(service, conversation)
 
 
-def test_shops_cannot_be_listed_without_a_key(shops: ShopRegistry) -> None:
-    token = api_keys.add_key(shops.services["north"].store, "ops", ["read"])
-
-    async def conversation(client: httpx.AsyncClient) -> None:
-        for path in ("/api/trending", "/api/health/ready", "/api/health/live", "/metrics", "/api/nowhere"):
-            for headers in ({}, {"x-api-key": "ca_of_nobody"}):
-                answers = [
-                    await client.get(path, headers={"x-shop": shop, **headers})
-                    for shop in ("north", "south", "west", "")
-                ]
-                assert {one.status_code for one in answers} == {401}, path
-                assert len({one.content for one in answers}) == 1
-                assert len({repr(one.headers.raw) for one in answers}) == 1
-        own = {"x-shop": "north", "x-api-key": token}
-        assert (await client.get("/api/health/ready", headers=own)).json()["model"] == "a"
-        assert (await client.get("/api/trending", headers={**own, "x-shop": "west"})).status_code == 401
-        assert (await client.get("/api/health/ready")).json() == {"status": "ready"}
-
-    talk(shops, conversation)
-
-
-def test_shops_cannot_be_listed_while_one_is_broken_either(folder: Path) -> None:
-    configs = read_shops(folder / "shops.toml")
-    (folder / "south" / "models" / "b" / "config.json").unlink()
-    shops = ShopRegistry.open(configs)
-    assert set(shops.broken) == {"south"}
-    token = api_keys.add_key(shops.services["north"].store, "ops", ["read"])
-
-    async def conversation(client: httpx.AsyncClient) -> None:
-        for path in ("/api/trending", "/api/health/ready", "/api/health/live", "/metrics", "/api/nowhere"):
-            for headers, status in (({}, 401), ({"x-api-key": "ca_of_nobody"}, 503)):
-                said = set()
-                for shop in ("north", "south", "west"):
-                    answer = await client.get(path, headers={"x-shop": shop, **headers})
-                    assert answer.status_code == status, (path, shop)
-                    said.add((answer.text.replace(shop, "SHOP"), answer.headers.get("retry-after")))
-                assert len(said) == 1
-        own = {"x-shop": "north", "x-api-key": token}
-        assert (await client.get("/api/trending", headers=own)).status_code == 200
-
-    talk(shops, conversation)
-
-
-def test_the_first_key_does_not_tell_whose_it_is(
-    shops: ShopRegistry, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(api_keys, "FRESH_SECONDS", -1.0)
-    api_keys.add_key(shops.services["north"].store, "ops", ["read"])
-    api_keys.revoke_key(shops.services["north"].store, "ops")
-
-    async def conversation(client: httpx.AsyncClient) -> None:
-        async def asked() -> list[int]:
-            names = ("west", "north", "south")
-            return [(await client.get("/metrics", headers={"x-shop": name})).status_code for name in names]
-
-        assert await asked() == [403] * 3
-        api_keys.add_key(shops.services["south"].store, "ops", ["read"])
-        assert await asked() == [401] * 3
-
-    talk(shops, conversation)
-
-
-def test_rates_of_shops_do_not_tell_which_there_are(shops: ShopRegistry) -> None:
-    api_keys.add_key(shops.services["north"].store, "ops", ["read"])
-    shops.rates["south"] = 1.0
-
-    async def conversation(client: httpx.AsyncClient) -> None:
-        for shop in ("south", "west", "north", "south") * 4:
-            last = (await client.get("/api/trending", headers={"x-shop": shop})).status_code
-            assert last == 401
-
-    talk(shops, conversation, rate=1e6)
-
-
-def test_a_client_that_goes_away_amid_its_body_is_no_error(
-    service: ShopService, caplog: pytest.LogCaptureFixture
-) -> None:
-    paths = ("/api/events", "/api/items", "/api/recommend", "/api/models/activate")
-    asked = [*((path, "application/json") for path in paths), ("/api/events", "application/x-ndjson")]
-    with running(service) as address, httpx.Client(base_url=address) as client:
-        host, port = address.removeprefix("http://").split(":")
-        for path, kind in asked:
-            with socket.create_connection((host, int(port)), timeout=20) as going:
-                head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: {kind}\r\n"
-                going.sendall(f"{head}content-length: 1000\r\n\r\n{{".encode())
-        for _ in range(500):
-            text = client.get("/metrics").text
-            if sum(map(int, re.findall(r'status="499"} (\d+)', text))) == len(asked):
-                break
-            time.sleep(0.01)
-        else:
-            raise AssertionError(text)
-    assert 'status="5' not in text
-    assert "Traceback" not in caplog.text
-    assert not caplog.records
-
-
-def test_who_is_still_waiting_when_the_service_ends_is_told_to_ask_again(service: ShopService) -> None:
-    said: list[dict[str, Any]] = []
-
-    async def run() -> None:
-        async def receive() -> dict[str, Any]:
-            await asyncio.sleep(60)
-            raise AssertionError
-
-        async def send(message: Any) -> None:
-            said.append(message)
-
-        headers = [
-            (b"host", b"localhost"),
-            (b"content-type", b"application/json"),
-            (b"content-length", b"100"),
-        ]
-        scope = {"type": "http", "method": "POST", "path": "/api/events", "raw_path": b"/api/events"}
-        scope |= {"headers": headers, "client": ("127.0.0.1", 1), "query_string": b"", "http_version": "1.1"}
-        asked = asyncio.ensure_future(create_app(service)(scope, receive, send))
-        for _ in range(10):
-            await asyncio.sleep(0)
-        asked.cancel()
-        await asked
-
-    asyncio.run(run())
-    assert said[0]["status"] == 503
-    assert (b"retry-after", b"1") in said[0]["headers"]
-    assert b"the service ends" in said[1]["body"]
-
-
-def test_bodies_of_all_clients_together_have_a_limit(
-    service: ShopService, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(middleware, "MOST_BODIES", 3000)
-    reached = asyncio.Event()
-
-    async def conversation(client: httpx.AsyncClient) -> None:
-        async def waiting() -> AsyncIterator[bytes]:
-            yield b" " * 2000
-            await reached.wait()
-            yield b'{"user": "zoe", "item": "bread"}'
-
-        kind = {"content-type": "application/json"}
-        first = asyncio.create_task(client.post("/api/events", content=waiting(), headers=kind))
-        for _ in range(10):
-            await asyncio.sleep(0)
-        second = await client.post("/api/events", content=b" " * 2000, headers=kind)
-        assert second.status_code == 503
-        assert second.headers["retry-after"]
-        reached.set()
-        assert (await first).status_code == 200
-        event = {"user": "zoe", "item": "bread", "kind": "k" * 60}
-        assert (await client.post("/api/events", json=event)).status_code == 200
-
-    talk(service, conversation)
-
-
-def test_one_client_does_not_take_the_room_for_bodies_of_all(
-    service: ShopService, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(middleware, "MOST_BODIES", 8000)
-    monkeypatch.setattr(middleware, "EACH_BODIES", 3000)
-    tokens = {name: api_keys.add_key(service.store, name, ["write"]) for name in ("a", "b")}
-    reached = asyncio.Event()
-
-    async def conversation(client: httpx.AsyncClient) -> None:
-        async def waiting() -> AsyncIterator[bytes]:
-            yield b" " * 1400
-            await reached.wait()
-            yield b'{"user": "zoe", "item": "bread"}'
-
-        async def sent(name: str, content: Any) -> httpx.Response:
-            headers = {"content-type": "application/json", "x-api-key": tokens[name]}
-            return await client.post("/api/events", content=content, headers=headers)
-
-        first = [asyncio.create_task(sent("a", waiting())) for _ in range(2)]
-        for _ in range(20):
-            await asyncio.sleep(0)
-        event = b'{"user": "zoe", "item": "bread"}' + b" " * 1000
-        refused = await sent("a", event)
-        assert refused.status_code == 429
-        assert refused.headers["retry-after"]
-        assert (await sent("b", event)).status_code == 200
-        reached.set()
-        assert [one.status_code for one in await asyncio.gather(*first)] == [200, 200]
-        assert (await sent("a", event)).status_code == 200
-
-    talk(service, conversation)
-
-
-def test_limits(service: ShopService) -> None:
-    async def big(client: httpx.AsyncClient) -> None:
-        answer = await client.post("/api/events", content=b"x" * 1001)
-        assert answer.status_code == 413
-
-        async def chunks() -> object:
-            for _ in range(20):
-                yield b'{"user": "zoe", "item": "bread"}\n' * 10
-
-        kind = {"content-type": "application/x-ndjson"}
-        assert (await client.post("/api/events", content=chunks(), headers=kind)).status_code == 413
-
-    talk(service, big, largest_body=1000)
-
-    async def fast(client: httpx.AsyncClient) -> None:
-        statuses = [(await client.get("/api/health/live")).status_code for _ in range(10)]
-        assert statuses[:4] == [200] * 4
-        assert statuses[-1] == 429
-
-    talk(service, fast, rate=2.0)
-
-
 def test_every_answer_has_security_headers_and_is_counted(service: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         for path in ("/", "/api/trending", "/api/items/ghost", "/nowhere"):
@@ -429,6 +214,30 @@ def test_every_answer_has_security_headers_and_is_counted(service: ShopService) 
         assert 'crossaisle_request_seconds_bucket{route="/api/trending",le="+Inf"} 1' in text
 
     talk(service, conversation)
+
+
+def test_every_refusal_has_security_headers_and_is_counted(service: ShopService) -> None:
+    token = api_keys.add_key(service.store, "reader", ["read"])
+
+    async def conversation(client: httpx.AsyncClient) -> None:
+        own = {"x-api-key": token}
+        refused = [
+            *(await client.get("/api/trending"), await client.get("/metrics", headers=own)),
+            *(await client.get("/api/nowhere", headers=own), await client.get("/nowhere")),
+            await client.post("/api/recommend", headers=own, content=b"x" * 2000),
+            await client.post("/api/recommend", headers={**own, "content-type": "x/y"}, content=b"{}"),
+            *[await client.get("/api/trending") for _ in range(8)][-1:],
+        ]
+        assert [answer.status_code for answer in refused] == [401, 403, 404, 404, 413, 415, 429]
+        for answer in refused:
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            under_api = answer.request.url.path.startswith("/api/")
+            assert answer.headers.get("cache-control") == ("no-store" if under_api else None)
+
+    talk(service, conversation, rate=3.0, largest_body=1000)
+    counted = {status for _, status in service.metrics.requests}
+    assert counted == {401, 403, 404, 413, 415, 429}
 
 
 def test_the_openapi_describes_every_endpoint(service: ShopService) -> None:

@@ -23,7 +23,6 @@ def test_a_store_that_does_not_answer_is_not_named(
         raise StoreError(f"{place}: could not be read (disk I/O error)")
 
     monkeypatch.setattr(service.store, "audit", broken)
-    monkeypatch.setattr(problems, "_logged", {})
 
     async def conversation(client: httpx.AsyncClient) -> None:
         for _ in range(3):

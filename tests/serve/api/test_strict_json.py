@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from crossaisle.errors import DataError
-from crossaisle.serve.api import strict_json
-from crossaisle.serve.api.strict_json import DEPTH, ELEMENTS, parse
+from crossaisle.serve.api.requests.strict_json import parse
+from crossaisle.serve.limits.api import ApiLimits
+
+DEPTH, ELEMENTS = ApiLimits().json_depth, ApiLimits().json_values
 
 
 @pytest.mark.parametrize(
@@ -56,10 +58,8 @@ def test_levels_are_counted_outside_of_texts() -> None:
     assert len(parse(wide)) == 1000
 
 
-def test_it_reads_what_the_standard_library_reads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(strict_json, "_SLICE", 7)
-    monkeypatch.setattr(strict_json, "ELEMENTS", 100)
-    monkeypatch.setattr(strict_json, "DEPTH", 8)
+def test_it_reads_what_the_standard_library_reads() -> None:
+    limits = ApiLimits(json_scan_bytes=7, json_values=100, json_depth=8)
     rng = random.Random(0)
 
     def value(depth: int) -> Any:
@@ -84,8 +84,8 @@ def test_it_reads_what_the_standard_library_reads(monkeypatch: pytest.MonkeyPatc
             continue  # where hardly a list is opened, these are not counted
         if n > 100:
             with pytest.raises(DataError, match="values"):
-                parse(content)
+                parse(content, limits)
             refused += 1
         else:
-            assert parse(content) == made
+            assert parse(content, limits) == made
     assert 100 < refused < 1900

@@ -8,9 +8,9 @@ from pathlib import Path
 import httpx
 
 from crossaisle.client import Client
+from crossaisle.serve.api.routes import user_pages
 from crossaisle.serve.experiments.log import ExperimentLog, Exposure
 from crossaisle.serve.service import ShopService
-from crossaisle.serve.store import user_pages
 from crossaisle.serve.store.store import Event, Store
 from tests.serve.conftest import running, talk
 

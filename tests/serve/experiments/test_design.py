@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections import Counter
 
@@ -40,7 +41,7 @@ def test_two_experiments_split_people_independently() -> None:
 
 
 def test_an_arm_fills_in_what_the_request_leaves_open() -> None:
-    arm = Arm(name="a", controls=Controls(share=0.5, diversity=0.3, quota=1, exclude_seen=True))
+    arm = Arm(name="a", controls=Controls(cross_share=0.5, diversity=0.3, quota=1, exclude_seen=True))
     found = arm.query(Query(user="u"))
     assert (found.cross_share, found.diversity, found.quota, found.exclude_seen) == (0.5, 0.3, 1, True)
     found = arm.query(Query(user="u", cross_share=0.1, diversity=0.9, quota=4, exclude_seen=False))
@@ -93,3 +94,13 @@ def test_team_draft_is_fair_and_whole() -> None:
     assert teams[0] == teams[1]  # an even number of places is shared out evenly
     assert len(team_draft(first, second, 10, rng)) == 6
     assert team_draft([], [], 3, rng) == []
+
+
+def test_an_experiment_stored_by_an_earlier_version_is_read() -> None:
+    arms = (Arm(name="a"), Arm(name="b", controls=Controls(cross_share=0.5, diversity=0.3)))
+    today = experiment(*arms)
+    body = json.loads(json.dumps(today.to_dict()))
+    for arm in body["arms"]:
+        arm["controls"]["share"] = arm["controls"].pop("cross_share")
+    assert Experiment.of(body) == today
+    assert Experiment.of(json.loads(json.dumps(today.to_dict()))) == today

@@ -10,8 +10,8 @@ import pytest
 from crossaisle.serve.experiments.design import Arm, Experiment
 from crossaisle.serve.experiments.log import Exposure
 from crossaisle.serve.experiments.mixing import explore, place_probabilities, team_draft
-from crossaisle.serve.experiments.results import people, results
-from crossaisle.serve.store.engine import Event
+from crossaisle.serve.experiments.results import outcomes, results
+from crossaisle.serve.store.records import Event
 
 HOUR = 3600.0
 AB = Experiment(name="e", arms=(Arm(name="a"), Arm(name="b")), started=0.0, window_hours=1.0)
@@ -132,9 +132,8 @@ def test_off_policy_estimates_find_what_the_ranking_alone_would_earn() -> None:
 
 @pytest.mark.parametrize("few", [0, 1000])
 def test_an_event_counts_for_the_latest_list_that_showed_its_item(
-    few: int, monkeypatch: pytest.MonkeyPatch
+    few: int,
 ) -> None:
-    monkeypatch.setattr("crossaisle.serve.experiments.results.FEW", few)
     rng = random.Random(2)
     one = Experiment(name="e", arms=AB.arms, started=0.0, window_hours=1.0, metric="count")
     exposures = [
@@ -145,7 +144,7 @@ def test_an_event_counts_for_the_latest_list_that_showed_its_item(
         (goal(rng.choice("xyzw"), rng.choice("abcdefghi"), float(rng.randrange(400))) for _ in range(300)),
         key=lambda event: event.time,
     )
-    for person in people(one, exposures, goals).values():
+    for person in outcomes(one, exposures, goals, few=few).values():
         expected: list[dict[int, float]] = [{} for _ in person.exposures]
         for event in goals:
             at = [

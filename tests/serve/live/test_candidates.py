@@ -8,6 +8,7 @@ import pytest
 
 from crossaisle.data.query import Query
 from crossaisle.recommend.recommender import Recommender
+from crossaisle.serve.limits.live import LiveLimits
 from crossaisle.serve.live.histories import LiveHistories
 from crossaisle.serve.live.recommender import LiveRecommender
 
@@ -20,11 +21,9 @@ def test_a_share_that_cannot_be_reached_leaves_no_list_short(
     base = Recommender.load(model)
     query = Query(user="ann", n=8, cross_share=share, quota=4)
     expected = base.recommend(query)
-    for module in ("models.scorers.content", "serve.live.new_items", "serve.live.recommender"):
-        monkeypatch.setattr(f"crossaisle.{module}.LARGE", 5)
-    monkeypatch.setattr("crossaisle.recommend.recommender.NOMINATED", 3)
-    monkeypatch.setattr("crossaisle.serve.live.candidates.NARROW", narrow)
-    (found,) = LiveRecommender(base, LiveHistories()).slow([query])
+    monkeypatch.setattr("crossaisle.models.scorers.content.LARGE", 5)
+    limits = LiveLimits(large_items=5, retrieved_items=3, narrow_items=narrow)
+    (found,) = LiveRecommender(base, LiveHistories(), limits=limits).score_many([query])
     assert not isinstance(found, Exception)
     assert len(found) == len(expected)
     assert found.cross_share == expected.cross_share

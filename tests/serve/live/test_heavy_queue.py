@@ -12,14 +12,13 @@ import pytest
 pytest.importorskip("fastapi", reason="needs pip install 'crossaisle[serve]'")
 import httpx
 
+from crossaisle.data.dataset import Dataset
 from crossaisle.data.query import Query
-from crossaisle.recommend.recommender import Recommender
-from crossaisle.serve.live import heavy_queue
+from crossaisle.recommend.explain import Explanation, explain
+from crossaisle.serve.limits.live import QueueLimits
 from crossaisle.serve.live.heavy_queue import Heavy, Overloaded, TooMany, is_heavy
 from crossaisle.serve.service import ShopService
 from tests.serve.conftest import talk
-
-_EVIDENCE = Recommender._evidence
 
 
 @pytest.fixture
@@ -27,11 +26,11 @@ def explained(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Item rows that were explained."""
     rows: list[int] = []
 
-    def evidence(self: Recommender, request: Any, row: int) -> Any:
+    def spy(dataset: Dataset, parts: Any, context: Any, row: int, placement: Any) -> Explanation:
         rows.append(row)
-        return _EVIDENCE(self, request, row)
+        return explain(dataset, parts, context, row, placement)
 
-    monkeypatch.setattr(Recommender, "_evidence", evidence)
+    monkeypatch.setattr("crossaisle.serve.live.recommender.explain", spy)
     return rows
 
 
@@ -40,11 +39,11 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """Explanations wait for it."""
     go = threading.Event()
 
-    def evidence(self: Recommender, request: Any, row: int) -> Any:
+    def waiting(*arguments: Any) -> Explanation:
         assert go.wait(30)
-        return _EVIDENCE(self, request, row)
+        return explain(*arguments)
 
-    monkeypatch.setattr(Recommender, "_evidence", evidence)
+    monkeypatch.setattr("crossaisle.serve.live.recommender.explain", waiting)
     yield go
     go.set()
 
@@ -57,6 +56,7 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
         Query(user="ann", n=51, diversity=0.1),
         Query(user="ann", include_categories=tuple(map(str, range(21)))),
         Query(user="ann", quotas={str(n): 1 for n in range(21)}),
+        Query(user="ann", include_items=("a",) * 501, exclude_items=("b",) * 500),
     ],
 )
 def test_what_is_heavy(query: Query) -> None:
@@ -69,6 +69,7 @@ def test_what_is_plain() -> None:
     assert not is_heavy(Query(user="ann", n=100, cross_share="auto"))
     assert not is_heavy(Query(placement="goes_with", items=("a",) * 100))
     assert not is_heavy(Query(history=("a",) * 1000))
+    assert not is_heavy(Query(user="ann", include_items=("a",) * 500, exclude_items=("b",) * 500))
 
 
 def test_places_that_are_passed_over_are_not_explained(service: ShopService, explained: list[int]) -> None:
@@ -129,7 +130,7 @@ def test_one_client_has_so_many_heavy_questions_waiting(service: ShopService, ga
     async def conversation(client: httpx.AsyncClient) -> None:
         asked = [
             asyncio.ensure_future(client.get("/api/recommend/ann?explain=true"))
-            for _ in range(heavy_queue.EACH)
+            for _ in range(QueueLimits().heavy_per_client)
         ]
         await asyncio.sleep(0.05)
         try:
@@ -148,12 +149,11 @@ def test_one_client_has_so_many_heavy_questions_waiting(service: ShopService, ga
     talk(service, conversation)
 
 
-def test_only_so_many_wait_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(heavy_queue, "WAITING", 3)
-    monkeypatch.setattr(heavy_queue, "EACH", 2)
+def test_only_so_many_wait_in_all() -> None:
+    limits = QueueLimits(waiting_heavy=3, heavy_per_client=2)
 
     async def run() -> None:
-        go, lane = threading.Event(), Heavy()
+        go, lane = threading.Event(), Heavy(limits)
         asked = [asyncio.ensure_future(lane.run(who, go.wait, 5)) for who in ("a", "a")]
         await asyncio.sleep(0)
         with pytest.raises(TooMany):

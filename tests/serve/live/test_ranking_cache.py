@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from crossaisle.data.query import Query
-from crossaisle.recommend.recommender import ResolvedQuery
+from crossaisle.recommend.recommender import Recommender
+from crossaisle.recommend.request import ResolvedQuery
+from crossaisle.serve.limits.live import LiveLimits
 from crossaisle.serve.live.recommender import LiveRecommender
 from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.store import Event
@@ -26,18 +28,16 @@ def _questions(shop: LiveRecommender, users: list[str], items: list[str]) -> lis
 def _answers(shop: LiveRecommender, queries: list[Query]) -> list[Any]:
     lists = []
     for query in queries:
-        quick = shop.quick(query)
-        answer = quick if hasattr(quick, "items") else shop.slow([query])[0]
+        quick = shop.from_cache(query)
+        answer = quick if hasattr(quick, "items") else shop.score_many([query])[0]
         assert not isinstance(answer, Exception)
         lists.append([(r.item_id, round(r.score, 5)) for r in answer.items])
     return lists
 
 
 @pytest.mark.parametrize("kept", [2, 2000])
-def test_lists_are_those_of_a_shop_that_kept_nothing(
-    service: ShopService, monkeypatch: pytest.MonkeyPatch, kept: int
-) -> None:
-    monkeypatch.setattr("crossaisle.serve.live.recommender.KEPT", kept)
+def test_lists_are_those_of_a_shop_that_kept_nothing(service: ShopService, kept: int) -> None:
+    limits = LiveLimits(ranking_items=kept)
     rng = np.random.default_rng(0)
     base, live = service.shop.base, service.live
     titles = base.dataset.items["title"].to_list()
@@ -45,7 +45,7 @@ def test_lists_are_those_of_a_shop_that_kept_nothing(
     items = [*base.dataset.item_ids.all[:3], *(f"new{n}" for n in range(4))]
     # What the visitor saw is known before the item itself is.
     live.add([Event(None, "visitor", item, "view", 2e9) for item in (items[0], "new1")])
-    shop, changed = service.shop, dict[str, dict[str, Any]]()
+    shop, changed = LiveRecommender(base, live, limits=limits), dict[str, dict[str, Any]]()
     for step in range(40):
         name = items[rng.integers(len(items))]
         body = (
@@ -58,36 +58,46 @@ def test_lists_are_those_of_a_shop_that_kept_nothing(
             }[int(rng.integers(4))]
         )
         changed = changed | {name: body if name in base.dataset.item_ids else {"title": "zzz"} | body}
-        shop = LiveRecommender(base, live, changed, before=shop)
+        shop = LiveRecommender(base, live, changed, before=shop, limits=limits)
         queries = _questions(shop, users, items)
-        assert _answers(shop, queries) == _answers(LiveRecommender(base, live, changed), queries), step
-    assert shop.hits  # something was kept
+        assert _answers(shop, queries) == _answers(
+            LiveRecommender(base, live, changed, limits=limits), queries
+        ), step
+    assert shop.cache.hits  # something was kept
 
 
 def test_an_item_like_nothing_leaves_all_lists(service: ShopService) -> None:
     shop, users = service.shop, service.shop.base.dataset.user_ids.all
-    shop.slow([Query(user=user) for user in users])
+    shop.score_many([Query(user=user) for user in users])
     grown = LiveRecommender(shop.base, service.live, {"strange": {"title": "zzz"}}, before=shop)
-    assert len(grown.kept_queries()) == len(users)
+    assert len(grown.cache.queries()) == len(users)
     twin = {"title": shop.base.dataset.items["title"][0], "categories": [["Elsewhere"]]}
     again = LiveRecommender(
         shop.base, service.live, {"strange": {"title": "zzz"}, "twin": twin}, before=grown
     )
-    assert len(again.kept_queries()) < len(users)
+    assert len(again.cache.queries()) < len(users)
 
 
 def test_who_saw_an_item_before_it_was_known_is_answered_anew(service: ShopService) -> None:
     shop, live = service.shop, service.live
     live.add([Event(None, "visitor", item, "view", 2e9) for item in (shop.dataset.item_ids.id(0), "strange")])
-    shop.slow([Query(user="visitor"), Query(user=shop.base.dataset.user_ids.all[0])])
+    shop.score_many([Query(user="visitor"), Query(user=shop.base.dataset.user_ids.all[0])])
     grown = LiveRecommender(shop.base, live, {"strange": {"title": "zzz"}}, before=shop)
-    assert [query.user for query in grown.kept_queries()] == [shop.base.dataset.user_ids.all[0]]
+    assert [query.user for query in grown.cache.queries()] == [shop.base.dataset.user_ids.all[0]]
 
 
 def test_who_is_new_sees_what_is_kept_for_everybody(service: ShopService) -> None:
     shop, live = service.shop, service.live
-    shop.slow([Query(user="first")])
+    shop.score_many([Query(user="first")])
     for user in ("second", "third"):
-        assert not isinstance(shop.quick(Query(user=user)), ResolvedQuery)
+        assert not isinstance(shop.from_cache(Query(user=user)), ResolvedQuery)
     live.add([Event(None, "fourth", shop.dataset.item_ids.id(0), "view", 2e9)])
-    assert isinstance(shop.quick(Query(user="second")), ResolvedQuery)  # something else may be popular now
+    assert isinstance(
+        shop.from_cache(Query(user="second")), ResolvedQuery
+    )  # something else may be popular now
+
+
+def test_a_live_shop_cannot_be_saved() -> None:
+    """Its catalogue has items that the models have no weights for."""
+    assert not hasattr(LiveRecommender, "save")
+    assert not issubclass(LiveRecommender, Recommender)

@@ -10,7 +10,7 @@ from threading import Event
 import pytest
 
 pytest.importorskip("fastapi", reason="needs pip install 'crossaisle[serve]'")
-from crossaisle.serve.live import tallies
+from crossaisle.serve.limits.live import QueueLimits
 from crossaisle.serve.live.heavy_queue import Overloaded
 from crossaisle.serve.live.tallies import Tallies
 
@@ -36,8 +36,8 @@ def test_all_who_ask_meanwhile_get_the_same_tally_and_it_is_made_once() -> None:
     asyncio.run(run())
 
 
-def test_a_tally_that_took_long_is_kept_for_ten_times_as_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tallies, "QUICK", 0.01)
+def test_a_tally_that_took_long_is_kept_for_ten_times_as_long() -> None:
+    limits = QueueLimits(quick_tally_seconds=0.01)
 
     async def run() -> None:
         made = []
@@ -47,7 +47,7 @@ def test_a_tally_that_took_long_is_kept_for_ten_times_as_long(monkeypatch: pytes
             made.append(1)
             return len(made)
 
-        counts = Tallies()
+        counts = Tallies(limits)
         assert [await counts.of("race", work) for _ in range(4)] == [1] * 4
         assert await counts.of("other", work) == 2
         await asyncio.sleep(0.5)
@@ -81,11 +81,11 @@ def test_a_tally_that_fails_fails_for_all_and_is_tried_again() -> None:
     asyncio.run(run())
 
 
-def test_only_so_many_different_tallies_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tallies, "WAITING", 2)
+def test_only_so_many_different_tallies_wait() -> None:
+    limits = QueueLimits(waiting_tallies=2)
 
     async def run() -> None:
-        go, counts = Event(), Tallies()
+        go, counts = Event(), Tallies(limits)
         asked = [asyncio.ensure_future(counts.of(n, lambda: go.wait(5))) for n in range(2)]
         await asyncio.sleep(0)
         with pytest.raises(Overloaded, match="too many tallies are waiting: try again in a moment"):

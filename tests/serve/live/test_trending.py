@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -21,12 +22,14 @@ from crossaisle.models.blend import Blend
 from crossaisle.models.scorers.item_knn import ItemKNN
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.recommend.recommender import Recommender
-from crossaisle.serve.live import event_counts
+from crossaisle.serve.limits.live import HistoryLimits, LiveLimits
+from crossaisle.serve.limits.serving import ServingLimits
 from crossaisle.serve.live.histories import LiveHistories
 from crossaisle.serve.live.recommender import LiveRecommender
 from crossaisle.serve.live.trending import HALF_LIFE_DAYS
 from crossaisle.serve.refit import merge
 from crossaisle.serve.service import ShopService
+from crossaisle.serve.store.deleted_users import Forgotten
 from crossaisle.serve.store.store import Event, Store
 from tests.serve.conftest import talk
 
@@ -34,9 +37,20 @@ HALF_LIFE = 10.0
 NOBODY = Histories.of([[]])
 
 
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_counts, "PAUSE", 0.0)
+AT_ONCE = HistoryLimits(count_seconds=0.0, waiting_events=50)
+
+
+@pytest.fixture
+def service(model: Path, tmp_path: Path) -> Iterator[ShopService]:
+    """A shop where events are counted at once."""
+    limits = ServingLimits(live=LiveLimits(histories=AT_ONCE))
+    opened = ShopService.open(model, tmp_path / "store.sqlite", model.parent, limits=limits)
+    yield opened
+    opened.close()
+
+
+def histories_of(events: Iterable[Event] = (), forgotten: Forgotten | None = None) -> LiveHistories:
+    return LiveHistories(events, forgotten, limits=AT_ONCE)
 
 
 def model_of(shop: Dataset, half_life: float | None = HALF_LIFE) -> Recommender:
@@ -82,7 +96,7 @@ def by_hand(shop: Dataset, events: list[Event], half_life: float, gap: float = 0
 def test_counts_are_what_a_sum_by_hand_says(shop: Dataset) -> None:
     base = model_of(shop)
     events = events_of(shop, 400, 1)
-    live = LiveHistories()
+    live = histories_of()
     served = LiveRecommender(base, live)
     np.testing.assert_array_equal(popular(served), base.score_batch(NOBODY, "trending")[0])
     for start in range(0, 400, 50):
@@ -97,7 +111,7 @@ def test_counts_are_what_a_sum_by_hand_says(shop: Dataset) -> None:
 
 def test_a_model_whose_popularity_never_ages_has_a_half_life_here(shop: Dataset) -> None:
     base = model_of(shop, None)
-    live = LiveHistories()
+    live = histories_of()
     served = LiveRecommender(base, live)
     end = served.trending.end
     later = Event(None, "p1", "cake", "view", (end + HALF_LIFE_DAYS) * SECONDS_PER_DAY)
@@ -114,7 +128,7 @@ def test_a_silence_is_no_time_that_passed(shop: Dataset) -> None:
     base = model_of(shop)
     events = events_of(shop, 100, 2, start=800.0)
     first = min(event.time for event in events) / SECONDS_PER_DAY
-    served = LiveRecommender(base, LiveHistories(events))
+    served = LiveRecommender(base, histories_of(events))
     gap = first - served.trending.end
     assert gap > 700
     np.testing.assert_allclose(popular(served), by_hand(shop, events, HALF_LIFE, gap), rtol=1e-6)
@@ -122,7 +136,7 @@ def test_a_silence_is_no_time_that_passed(shop: Dataset) -> None:
 
 def test_the_order_of_arrival_and_a_restart_change_nothing(shop: Dataset) -> None:
     base, events = model_of(shop), events_of(shop, 300, 3)
-    one_by_one, at_once = LiveHistories(), LiveHistories(events)
+    one_by_one, at_once = histories_of(), histories_of(events)
     served = LiveRecommender(base, one_by_one)
     for event in events:
         one_by_one.add([event])
@@ -132,7 +146,7 @@ def test_the_order_of_arrival_and_a_restart_change_nothing(shop: Dataset) -> Non
     np.testing.assert_array_equal(popular(served), popular(again))
     assert served.trending.links(shop, 5) == again.trending.links(shop, 5)
     shuffled = [events[i] for i in np.random.default_rng(0).permutation(len(events))]
-    other = LiveRecommender(base, LiveHistories(shuffled))
+    other = LiveRecommender(base, histories_of(shuffled))
     np.testing.assert_allclose(popular(other), popular(again), rtol=1e-12)
 
 
@@ -141,7 +155,7 @@ def test_the_clock_of_the_machine_says_nothing(shop: Dataset, monkeypatch: pytes
     found = []
     for moment in (0.0, 1e9, 4e9):
         monkeypatch.setattr(time, "time", lambda moment=moment: moment)
-        served = LiveRecommender(base, LiveHistories(events))
+        served = LiveRecommender(base, histories_of(events))
         found.append((popular(served), served.history_of("ann").day, served.recommend(Query(user="ann"))))
     for scores, days, answer in found[1:]:
         np.testing.assert_array_equal(scores, found[0][0])
@@ -151,7 +165,7 @@ def test_the_clock_of_the_machine_says_nothing(shop: Dataset, monkeypatch: pytes
 
 def test_who_asked_to_be_forgotten_does_not_count(shop: Dataset) -> None:
     base, events = model_of(shop), events_of(shop, 200, 5)
-    live = LiveHistories(events)
+    live = histories_of(events)
     served = LiveRecommender(base, live)
     popular(served)
     gone = ("ann", "p3")
@@ -167,20 +181,19 @@ def test_who_asked_to_be_forgotten_does_not_count(shop: Dataset) -> None:
     np.testing.assert_allclose(now[known], expected[known], rtol=1e-5)
     assert np.nan_to_num(now[~known]).max(initial=0.0) < 1e-30
     # After a restart, too.
-    again = LiveRecommender(base, LiveHistories(rest, live.forgotten))
+    again = LiveRecommender(base, histories_of(rest, live.forgotten))
     np.testing.assert_allclose(popular(again), now, rtol=1e-6, atol=1e-30)
     assert served.trending.links(shop, 5) == again.trending.links(shop, 5)
 
 
-def test_a_large_shop_shows_the_same(shop: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    base, live = model_of(shop), LiveHistories(events_of(shop, 200, 10))
+def test_a_large_shop_shows_the_same(shop: Dataset) -> None:
+    base, live = model_of(shop), histories_of(events_of(shop, 200, 10))
     queries = [Query(placement="trending", n=4), Query(user="nobody", n=4), Query(placement="trending", n=9)]
-    small = LiveRecommender(base, live).slow(queries)
-    monkeypatch.setattr("crossaisle.serve.live.recommender.LARGE", 3)
-    monkeypatch.setattr("crossaisle.serve.live.trending.BEST", 5)
-    large = LiveRecommender(base, live)
+    small = LiveRecommender(base, live).score_many(queries)
+    limits = LiveLimits(large_items=3, trending_items=5)
+    large = LiveRecommender(base, live, limits=limits)
     assert large.large
-    assert large.slow(queries) == small
+    assert large.score_many(queries) == small
 
 
 def test_one_person_is_no_trend(shop: Dataset) -> None:
@@ -188,16 +201,16 @@ def test_one_person_is_no_trend(shop: Dataset) -> None:
     end = base.dataset.histories([0]).now[0] * SECONDS_PER_DAY
     eager = [Event(None, "bot", "cake", "view", end + second) for second in range(1000)]
     three = [Event(None, f"p{i}", "honey", "view", end) for i in range(6)]
-    now = popular(LiveRecommender(base, LiveHistories(eager + three)))
+    now = popular(LiveRecommender(base, histories_of(eager + three)))
     row = shop.item_ids.row
     assert now[row("honey")] > 2 * now[row("cake")]
 
 
 def test_a_wrong_clock_moves_nothing_once_others_contradict_it(shop: Dataset) -> None:
     base, events = model_of(shop), events_of(shop, 1200, 6)
-    sane = popular(LiveRecommender(base, LiveHistories(events)))
+    sane = popular(LiveRecommender(base, histories_of(events)))
     ahead = [Event(None, f"w{i}", "honey", "view", events[0].time + 3650 * SECONDS_PER_DAY) for i in range(5)]
-    live = LiveHistories(ahead)
+    live = histories_of(ahead)
     served = LiveRecommender(base, live)
     assert np.nanargmax(popular(served)) == shop.item_ids.row("honey")  # nobody says otherwise yet
     live.add(events)
@@ -206,10 +219,10 @@ def test_a_wrong_clock_moves_nothing_once_others_contradict_it(shop: Dataset) ->
 
 def test_category_links_follow(shop: Dataset) -> None:
     base, events = model_of(shop), events_of(shop, 60, 7)
-    served = LiveRecommender(base, LiveHistories())
+    served = LiveRecommender(base, histories_of())
     unchanged = served.trending.links(shop, 4)
     assert isinstance(unchanged, CategoryLinks)
-    live = LiveHistories(events)
+    live = histories_of(events)
     found = LiveRecommender(base, live).trending.links(shop, 4)
     codes, names = shop.taxonomy.codes(), shop.taxonomy.names()
     last = max(e.time for e in events if e.item in shop.item_ids) / SECONDS_PER_DAY
@@ -233,24 +246,21 @@ def test_category_links_follow(shop: Dataset) -> None:
         assert found.lift[i][j] == pytest.approx(both * active / (users[a] * users[b]), abs=6e-4)
 
 
-def test_events_do_not_pile_up_where_nobody_looks(
-    service: ShopService, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(event_counts, "MOST_WAITING", 50)
+def test_events_do_not_pile_up_where_nobody_looks(service: ShopService) -> None:
     events = [{"user": f"u{n % 70}", "item": "bread"} for n in range(320)]
 
     async def conversation(client: httpx.AsyncClient) -> None:
         for start in range(0, 320, 40):
             answer = await client.post("/api/events", json=events[start : start + 40])
             assert answer.json() == {"accepted": 40, "duplicates": 0}, answer.text
-            if service._counting is not None:
-                await asyncio.wrap_future(service._counting)
+            if service.memory.counting is not None:
+                await asyncio.wrap_future(service.memory.counting)
             assert len(service.live.trends._waiting) < 50
         assert len(service.live.trends.pairs().day) == 70
 
     talk(service, conversation)
     with closing(Store(service.store.path)) as store:
-        restored = LiveHistories(event for _, event in store.events())
+        restored = histories_of(event for _, event in store.events())
     assert len(restored.trends._waiting) < 50
 
 
@@ -297,7 +307,7 @@ def test_what_is_shown_is_the_same_after_a_restart(service: ShopService, model: 
 def test_readers_and_the_writer_do_not_meet(shop: Dataset) -> None:
     """Counts are read in other threads while events come in."""
     base, events = model_of(shop), events_of(shop, 2000, 8)
-    live = LiveHistories()
+    live = histories_of()
     served = LiveRecommender(base, live)
 
     async def run() -> None:

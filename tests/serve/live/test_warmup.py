@@ -18,20 +18,20 @@ def test_a_new_model_has_answered_what_was_asked_of_late(service: ShopService) -
     old = service.shop
     one, other = old.base.dataset.user_ids.all[:2]
     asked = [Query(user=one), Query(user=other, placement="discover")]
-    old.slow(asked)
+    old.score_many(asked)
     fresh = LiveRecommender(old.base, service.live)
-    warm(fresh, old.kept_queries())
+    warm(fresh, old.cache.queries())
     for query in asked:
-        fresh.quick(query)
-    assert (fresh.hits, fresh.misses) == (2, 0)
+        fresh.from_cache(query)
+    assert (fresh.cache.hits, fresh.cache.misses) == (2, 0)
 
 
 def test_what_the_new_model_does_not_know_is_passed_over(service: ShopService) -> None:
     fresh = LiveRecommender(service.shop.base, service.live)
     known = Query(user=service.shop.base.dataset.user_ids.all[0])
     warm(fresh, [Query(placement="similar", items=("nothing",)), known])
-    fresh.quick(known)
-    assert fresh.hits == 1
+    fresh.from_cache(known)
+    assert fresh.cache.hits == 1
 
 
 def test_known_people_are_prepared_with_the_newest_first(service: ShopService) -> None:
@@ -49,7 +49,7 @@ def test_lists_are_made_while_nobody_asks(service: ShopService) -> None:
         users = service.shop.base.dataset.user_ids.all
         for user in users:
             assert (await client.get(f"/api/recommend/{user}")).status_code == 200
-        assert service.shop.hits == len(users)
+        assert service.shop.cache.hits == len(users)
 
     talk(service, conversation)
     assert service.batcher.calm > 0
@@ -58,11 +58,11 @@ def test_lists_are_made_while_nobody_asks(service: ShopService) -> None:
 def test_what_is_kept_is_not_made_again(service: ShopService) -> None:
     user = service.shop.base.dataset.user_ids.all[0]
     query = Query(user=user)
-    assert not service.shop.keeps(query)
-    service.shop.slow([query])
-    assert service.shop.keeps(query)
+    assert not service.shop.is_cached(query)
+    service.shop.score_many([query])
+    assert service.shop.is_cached(query)
     service.live.add([Event(None, user, service.shop.base.dataset.item_ids.id(0), "view", 2e9)])
-    assert not service.shop.keeps(query)
+    assert not service.shop.is_cached(query)
 
 
 def test_preparing_ends_with_the_service(service: ShopService) -> None:

@@ -15,8 +15,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from crossaisle.serve.api import middleware, schemas
-from crossaisle.serve.server import protocol
+from crossaisle.serve.api.requests import schemas
+from crossaisle.serve.limits.api import ApiLimits
+from crossaisle.serve.limits.server import ServerLimits
 from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.store import Store
 from tests.serve.conftest import running, talk
@@ -55,12 +56,12 @@ def rest_of(client: socket.socket) -> bytes:
     return found
 
 
+HASTY = ApiLimits(body_seconds=0.2)
+
+
 @pytest.fixture
-def hasty(service: ShopService, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    monkeypatch.setattr(protocol, "LOOK_SECONDS", 0.05)
-    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.2)
-    monkeypatch.setattr(middleware, "SLOW_SECONDS", 0.2)
-    with running(service) as address:
+def hasty(service: ShopService) -> Iterator[str]:
+    with running(service, server=ServerLimits(check_seconds=0.05, head_seconds=0.2), limits=HASTY) as address:
         yield address
 
 
@@ -129,14 +130,13 @@ def test_a_body_that_keeps_up_may_take_its_time(hasty: str, service: ShopService
         for line in lines:
             client.sendall(line)
             time.sleep(0.005)
-        assert time.monotonic() - start > middleware.SLOW_SECONDS
+        assert time.monotonic() - start > HASTY.body_seconds
         assert client.recv(65536).startswith(b"HTTP/1.1 200")
     assert len(service.live.of("zoe").items) == 60
 
 
-def test_a_crowd_is_told_to_come_back(service: ShopService, monkeypatch: pytest.MonkeyPatch) -> None:
-    with running(service) as address, ExitStack() as stack:
-        monkeypatch.setattr(protocol.HttpProtocol, "most", 10)
+def test_a_crowd_is_told_to_come_back(service: ShopService) -> None:
+    with running(service, server=ServerLimits(max_connections=10)) as address, ExitStack() as stack:
         for _ in range(10):
             stack.enter_context(closing(connected(address)))
         for _ in range(50):  # those before may still be on their way in

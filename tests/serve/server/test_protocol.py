@@ -15,10 +15,11 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 
 import pytest
 
+from crossaisle.serve.limits.server import ServerLimits
 from crossaisle.serve.server import protocol
-from crossaisle.serve.server.protocol import HttpProtocol
+from crossaisle.serve.server.protocol import Connections, HttpProtocol
 from crossaisle.serve.service import ShopService
-from tests.serve.conftest import running
+from tests.serve.conftest import listening
 
 GET = b"GET /api/trending HTTP/1.1\r\nhost: localhost\r\n"
 POST = b"POST /api/events HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
@@ -163,50 +164,53 @@ def test_requests_that_wait_are_not_taken_in_without_end(
         while found < n:
             found += client.recv(1 << 20).count(b"HTTP/1.1 404")
     part = protocol.PART // len(b"GET /nowhere HTTP/1.1\r\n\r\n")
-    assert longest <= protocol.MOST_WAITING + part + 1
+    assert longest <= ServerLimits().max_pipelined + part + 1
+
+
+HASTY = ServerLimits(check_seconds=0.05, unread_seconds=1.5)
 
 
 @pytest.fixture
-def hasty(service: ShopService, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    monkeypatch.setattr(protocol, "LOOK_SECONDS", 0.05)
-    monkeypatch.setattr(protocol, "UNREAD_SECONDS", 1.5)
-    with running(service) as address:
-        yield address
+def hasty(service: ShopService) -> Iterator[tuple[str, Connections]]:
+    with listening(service, server=HASTY) as found:
+        yield found
 
 
-def until_nobody_is_unread() -> None:
+def until_nobody_is_unread(connections: Connections) -> None:
     end = time.monotonic() + 20
-    while HttpProtocol.unread:
+    while connections.unread:
         assert time.monotonic() < end, "an answer lies unread for ever"
         time.sleep(0.01)
 
 
-def is_unread(n: int) -> None:
+def is_unread(connections: Connections, n: int) -> None:
     end = time.monotonic() + 20
-    while len(HttpProtocol.unread) < n:
+    while len(connections.unread) < n:
         assert time.monotonic() < end, "everything fits into the buffers of the system"
         time.sleep(0.01)
 
 
-def test_who_does_not_read_is_not_waited_for(hasty: str) -> None:
+def test_who_does_not_read_is_not_waited_for(hasty: tuple[str, Connections]) -> None:
     n = 40
-    with connected(hasty, window=4096) as client:
+    address, connections = hasty
+    with connected(address, window=4096) as client:
         client.sendall(LONG * n)
-        is_unread(1)
-        assert is_served(hasty)
-        until_nobody_is_unread()
+        is_unread(connections, 1)
+        assert is_served(address)
+        until_nobody_is_unread(connections)
         assert rest_of(client).count(b"HTTP/1.1 200") < n
-    assert is_served(hasty)
+    assert is_served(address)
 
 
 @pytest.mark.slow
-def test_who_reads_slowly_is(hasty: str) -> None:
+def test_who_reads_slowly_is(hasty: tuple[str, Connections]) -> None:
     n = 60
-    with connected(hasty, window=65_536) as client:
+    address, connections = hasty
+    with connected(address, window=65_536) as client:
         client.sendall(LONG * (n - 1) + LONG[:-2] + b"connection: close\r\n\r\n")
-        is_unread(1)
+        is_unread(connections, 1)
         found, start = b"", time.monotonic()
-        while time.monotonic() < start + 3 * protocol.UNREAD_SECONDS:
+        while time.monotonic() < start + 3 * HASTY.unread_seconds:
             found += client.recv(20_000)
             time.sleep(0.02)
         found += rest_of(client)
@@ -217,40 +221,37 @@ def test_unread_answers_of_all_clients_together_have_a_limit(
     service: ShopService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given_up = threading.Event()
-    give_up = HttpProtocol._give_up
+    give_up = Connections.give_up
 
-    def noted(self: HttpProtocol) -> None:
-        give_up(self)
+    def noted(self: Connections, newest: HttpProtocol) -> None:
+        give_up(self, newest)
         given_up.set()
 
-    monkeypatch.setattr(HttpProtocol, "_give_up", noted)
-    monkeypatch.setattr(protocol, "MOST_UNREAD", 300_000)
+    monkeypatch.setattr(Connections, "give_up", noted)
     n = 40
-    with running(service) as address, ExitStack() as stack:
+    limits = ServerLimits(max_unread=300_000)
+    with listening(service, server=limits) as (address, connections), ExitStack() as stack:
         for first in (True, *[False] * 5):
             client = stack.enter_context(connected(address, window=4096))
             client.sendall(LONG * n)
             if first:
-                is_unread(1)
+                is_unread(connections, 1)
                 oldest = client
         assert given_up.wait(20)
         assert rest_of(oldest).count(b"HTTP/1.1 200") < n
-        assert sum(HttpProtocol.unread.values()) <= 500_000
+        assert sum(connections.unread.values()) <= 500_000
         assert is_served(address)
 
 
-def test_who_does_not_read_does_not_keep_the_service_from_ending(
-    service: ShopService, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(protocol, "LOOK_SECONDS", 0.05)
-    monkeypatch.setattr(protocol, "HURRY_SECONDS", 0.2)
+def test_who_does_not_read_does_not_keep_the_service_from_ending(service: ShopService) -> None:
+    limits = ServerLimits(check_seconds=0.05, hurry_seconds=0.2)
     with ExitStack() as stack:
-        with running(service) as address:
+        with listening(service, server=limits) as (address, connections):
             client = stack.enter_context(connected(address, window=4096))
             client.sendall(LONG * 40)
             slow = stack.enter_context(connected(address))
             slow.sendall(POST + b"content-length: 100\r\n\r\n{")
-            is_unread(1)
+            is_unread(connections, 1)
             start = time.monotonic()
         assert time.monotonic() - start < 10  # 20 would be the end of all patience
 
@@ -259,7 +260,6 @@ def test_a_process_ends_although_it_is_busy() -> None:
     code = """
 import asyncio, sys, time, uvicorn
 from crossaisle.serve.server import shutdown
-shutdown.LAST_SECONDS = 0.5
 async def app(scope, receive, send):
     while scope["type"] == "lifespan":
         message = await receive()
@@ -270,7 +270,7 @@ class Server(shutdown.EndingServer):
     async def startup(self, sockets=None):
         await super().startup(sockets)
         print("ready", flush=True)
-Server(uvicorn.Config(app, port=0)).run()
+Server(uvicorn.Config(app, port=0), last_seconds=0.5).run()
 """
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     with closing(process.stdout or sys.stdin), closing(process.stderr or sys.stdin):

@@ -93,7 +93,7 @@ class Workers:
         if worker in self._clients:
             self._clients.pop(worker).close()
         os.kill(gone, signal.SIGKILL)
-        until(lambda: self.pid(worker) != gone, "not started again")
+        until(lambda: self.pid(worker) != gone, "not restarted")
         self.client(worker)
 
     def close(self) -> None:
@@ -299,6 +299,31 @@ def test_what_keeps_workers_from_starting_is_said_once(model: Path, tmp_path: Pa
     assert said.count("does not match its checksum") == 1
     assert "Traceback" not in said
     assert not any(alive(running.pid(worker)) for worker in (0, 1))
+
+
+def test_workers_keep_the_limits_that_the_service_was_given(model: Path, tmp_path: Path) -> None:
+    port = free_port()
+    code = (
+        "from crossaisle.serve.limits.serving import ServingLimits\n"
+        "from crossaisle.serve.server.launch import serve\n"
+        "from crossaisle.serve.limits.server import ServerLimits\n"
+        f"serve({str(model)!r}, store={str(tmp_path / 's.sqlite')!r}, port={port}, workers=2,\n"
+        "    limits=ServingLimits(server=ServerLimits(max_connections=1)))\n"
+    )
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen([sys.executable, "-c", code], stderr=log)
+    with ExitStack() as stack:
+        stack.callback(process.kill)
+        until(lambda: "2 workers serve" in (tmp_path / "log").read_text(), "not ready")
+        clients = [
+            stack.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=LIMIT))
+            for _ in range(3)
+        ]
+        statuses = [client.get("/api/health/live").status_code for client in clients]
+        assert statuses.count(503) >= 1, statuses
+        assert statuses[0] == 200
+        process.terminate()
+        assert process.wait(timeout=LIMIT) == 0
 
 
 def test_several_shops_and_several_workers(folder: Path) -> None:

@@ -18,9 +18,8 @@ import pytest
 
 from crossaisle.errors import StoreError
 from crossaisle.serve.experiments.log import ExperimentLog, Exposure
+from crossaisle.serve.limits.store import StoreLimits
 from crossaisle.serve.service import ShopService
-from crossaisle.serve.store import store as stores
-from crossaisle.serve.store.sqlite import cleaning
 from crossaisle.serve.store.sqlite.cleaning import Cleaning
 from crossaisle.serve.store.store import Event, Kept, Store
 from tests.serve.conftest import events_of, talk
@@ -35,9 +34,19 @@ def store(place: str | Path) -> Iterator[Store]:
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> Iterator[Store]:
-    with closing(Store(tmp_path / "s.sqlite")) as opened:
+def limits() -> StoreLimits:
+    return StoreLimits()
+
+
+@pytest.fixture
+def file(tmp_path: Path, limits: StoreLimits) -> Iterator[Store]:
+    with closing(Store(tmp_path / "s.sqlite", limits=limits)) as opened:
         yield opened
+
+
+def with_limits(**limits: float) -> pytest.MarkDecorator:
+    """For a test that takes `file`."""
+    return pytest.mark.parametrize("limits", [StoreLimits(**limits)], ids=[""])  # type: ignore[arg-type]
 
 
 def event(n: int, user: str = "ann", time: float = NOW, key: str | None = "") -> Event:
@@ -100,10 +109,8 @@ def test_pages_that_were_split_and_joined_hold_no_copies_of_deleted_rows(file: S
     assert len(list(file.events())) > 5_000
 
 
-def test_who_reads_in_the_log_is_waited_for_and_the_answer_says_so(
-    file: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(cleaning, "WAIT_SECONDS", 0.2)
+@with_limits(clean_seconds=0.2)
+def test_who_reads_in_the_log_is_waited_for_and_the_answer_says_so(file: Store, tmp_path: Path) -> None:
     file.add([event(1, "ann-4711")]).result()
     with file.reading() as reader:
         reader.execute("BEGIN")
@@ -116,8 +123,8 @@ def test_who_reads_in_the_log_is_waited_for_and_the_answer_says_so(
     until(lambda: file.clean().result(10))
 
 
-def test_long_readings_do_not_hold_the_log(file: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stores, "PORTION", 10)
+@with_limits(rows_at_once=10)
+def test_long_readings_do_not_hold_the_log(file: Store) -> None:
     file.add([event(n, f"u{n}") for n in range(35)]).result()
     reading = file.events()
     assert next(reading)[1].user == "u0"
@@ -143,10 +150,10 @@ def test_a_process_that_died_before_it_was_done_is_followed_by_one_that_cleans(
         assert traces(copy, "ann-4711") == {}
 
 
+@with_limits(clean_seconds=0.3)
 def test_what_cannot_be_rewritten_is_told_once_and_tried_again(
     file: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(cleaning, "WAIT_SECONDS", 0.3)
     file.add([event(1, "ann-4711")]).result()
     with monkeypatch.context() as full:
 
@@ -162,10 +169,10 @@ def test_what_cannot_be_rewritten_is_told_once_and_tried_again(
     assert caplog.text.count("cannot be overwritten yet (database or disk is full)") == 1
 
 
+@with_limits(clean_seconds=0.1)
 def test_an_answer_does_not_wait_for_a_database_that_is_away(
     file: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cleaning, "WAIT_SECONDS", 0.1)
     file.add([event(1, "ann")]).result()
     file.forget("ann").result()
     monkeypatch.setattr(file.engine, "empty_log", lambda _: False)
@@ -231,16 +238,19 @@ def test_digests_say_nothing_without_the_key_of_the_store(service: ShopService, 
         assert again.digest_of("1609") == key
 
 
-def test_a_deletion_and_its_line_in_the_audit_log_are_one(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_deletion_and_its_line_in_the_audit_log_are_one(store: Store) -> None:
     store.add([event(1), event(2)]).result()
-    monkeypatch.setattr(stores, "_NOTE", "INSERT INTO nowhere VALUES (?, ?, ?)")
+    broken = "ALTER TABLE audit ADD CONSTRAINT nowhere CHECK (who <> 'me')"
+    mended = "ALTER TABLE audit DROP CONSTRAINT nowhere"
+    if isinstance(store.path, Path):
+        broken = "CREATE TRIGGER nowhere BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'nowhere'); END"
+        mended = "DROP TRIGGER nowhere"
+    store.submit(lambda connection: connection.execute(broken)).result()
     with pytest.raises(StoreError, match="nowhere"):
         store.forget("ann", "me").result()
     assert len(events_of(store, "ann")) == 2
     assert not store.forgotten()
-    monkeypatch.undo()
+    store.submit(lambda connection: connection.execute(mended)).result()
     store.forget("ann", "me").result()
     (line,) = store.audit()
     digest = store.digest_of("ann").hex()[:16]
@@ -348,7 +358,7 @@ def test_a_list_under_way_while_its_person_is_deleted_is_not_logged(
         assert {answer.status_code for answer in await asyncio.gather(*under_way)} == {200}
         await service.experiments.written()
         assert service.experiments.log.exposures_of("ann") == []
-        assert "ann" not in service.experiments.people()
+        assert "ann" not in service.experiments.users()
         await client.get("/api/recommend/ann?n=3")  # as of a new person
         await service.experiments.written()
         assert len(service.experiments.log.exposures_of("ann")) == 1

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,20 +21,17 @@ import pytest
 
 from crossaisle.errors import StoreError
 from crossaisle.serve.service import ShopService
-from crossaisle.serve.store import health, writer
-from crossaisle.serve.store.sqlite import engine
 from crossaisle.serve.store.store import Event, Store
-from tests.serve.conftest import talk
+from tests.serve.conftest import served, talk
 from tests.serve.server.test_supervisor import Workers, serving
 from tests.serve.store.test_store_contract import until
-from tests.serve.store.test_store_file import ENDS, errors, send, state
+from tests.serve.store.test_store_file import BRISK, ENDS, errors, send, state
 
 
-@pytest.fixture(autouse=True)
-def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Looks at the store more often, so that nobody waits for a test."""
-    monkeypatch.setattr(engine.SqliteEngine, "pulse", 0.1)
-    monkeypatch.setattr(health, "CALM", 0.2)
+@pytest.fixture
+def service(model: Path, tmp_path: Path) -> Iterator[ShopService]:
+    with closing(served(model, tmp_path / "store.sqlite", BRISK, model.parent)) as opened:
+        yield opened
 
 
 class Disk:
@@ -91,7 +89,7 @@ def test_a_full_disk_is_logged_once_shown_in_health_and_heals(
         assert "writing works again" in caplog.text
         assert (await client.post("/api/events", json=batch(199))).json()["accepted"] == 50
 
-    with closing(ShopService.open(model, disk.folder / "s.sqlite")) as service:
+    with closing(served(model, disk.folder / "s.sqlite", BRISK)) as service:
         talk(service, conversation)
 
 
@@ -101,7 +99,7 @@ def test_a_store_that_cannot_be_written_is_served_to_readers(
     disk: Disk, model: Path, tmp_path: Path, why: str, killed: bool
 ) -> None:
     store = disk.folder / "s.sqlite"
-    with closing(ShopService.open(model, store)) as service:
+    with closing(served(model, store, BRISK)) as service:
         service.store.add([Event("1", "zoe", "bread", "view", 1.0)]).result()
         if killed:  # what lies on the disk while it runs
             for end in ENDS:
@@ -128,22 +126,39 @@ def test_a_store_that_cannot_be_written_is_served_to_readers(
         await state(client, "up")
         assert await send(client, key="2") == 200
 
-    with closing(ShopService.open(model, store)) as service:
+    with closing(served(model, store, BRISK)) as service:
         talk(service, conversation)
     with closing(Store(store)) as later:
         assert {"1", "2"} <= {event.key for _, event in later.events()}
 
 
+def test_a_store_whose_version_cannot_be_recorded_is_served_to_readers(disk: Disk, model: Path) -> None:
+    """One from before versions were recorded, on a full disk."""
+    store = disk.folder / "s.sqlite"
+    with closing(Store(store)) as old:
+        old.add([Event("1", "zoe", "bread", "view", 1.0)]).result()
+        old.submit(lambda connection: connection.execute("DROP TABLE store_version")).result()
+    disk.fill()
+
+    async def conversation(client: httpx.AsyncClient) -> None:
+        assert len((await client.get("/api/users/zoe")).json()["events"]) == 1
+        await state(client, "failing", 0.0)
+        disk.empty()
+        await state(client, "up")
+        assert await send(client, key="2") == 200
+
+    with closing(served(model, store, BRISK)) as service:
+        talk(service, conversation)
+
+
 def test_a_store_that_another_process_locks_is_shown_in_health_and_heals(
-    service: ShopService, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    place = tmp_path / "s.sqlite"
+
     async def conversation(client: httpx.AsyncClient) -> None:
         assert await send(client) == 200
-        with closing(sqlite3.connect(service.store.path, isolation_level=None)) as other:
-            connection = service.store.writer._connection
-            assert connection is not None
-            connection.execute("PRAGMA busy_timeout=300")
-            monkeypatch.setattr(writer, "TURN_SECONDS", 1.5)
+        with closing(sqlite3.connect(place, isolation_level=None)) as other:
             other.execute("BEGIN EXCLUSIVE")
             refused = asyncio.create_task(send(client))
             await asyncio.to_thread(until, lambda: bool(errors(caplog)))
@@ -156,7 +171,8 @@ def test_a_store_that_another_process_locks_is_shown_in_health_and_heals(
         (line,) = errors(caplog)
         assert "another process holds the file" in line
 
-    talk(service, conversation)
+    with closing(served(model, place, replace(BRISK, turn_seconds=1.5, turn_ms=300))) as service:
+        talk(service, conversation)
 
 
 def filled(path: Path, batches: int = 4) -> None:
@@ -182,12 +198,12 @@ def test_a_damaged_store_is_not_served(tmp_path: Path, model: Path, where: int) 
 
 
 def test_a_large_store_is_examined_while_it_is_served(
-    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, model: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(engine, "EXAMINED", 1000)
+    limits = replace(BRISK, examined_bytes=1000)
     path = tmp_path / "s.sqlite"
     filled(path)
-    with closing(ShopService.open(model, path)) as service:
+    with closing(served(model, path, limits)) as service:
         assert service.store._examining is not None
         service.store._examining.join(20)
         assert service.store.state == "up"
@@ -199,15 +215,15 @@ def test_a_large_store_is_examined_while_it_is_served(
         file.seek((page - 1) * 4096)
         file.write(os.urandom(4096))
     with (
-        closing(Store(path, run="r", serving=True).handed_over()),
-        closing(Store(path, run="r")) as store,  # as a worker does
+        closing(Store(path, run="r", serving=True, limits=limits).handed_over()),
+        closing(Store(path, run="r", limits=limits)) as store,  # as a worker does
     ):
         until(lambda: store.state == "failing")
         with pytest.raises(StoreError, match="takes no writes"):
             store.add([Event("new", "zoe", "bread", "view", 1.0)])
     assert "the store is damaged" in errors(caplog)[-1]
     caplog.clear()
-    with closing(ShopService.open(model, path)) as service:
+    with closing(served(model, path, limits)) as service:
         until(lambda: service.store.state == "failing")
         (line,) = errors(caplog)
         assert "the store is damaged" in line
@@ -235,7 +251,7 @@ def test_pages_damaged_while_it_is_served_end_the_writing(
         assert "restore a backup" in line
         assert (await client.get("/api/recommend/ann")).status_code == 200
 
-    with closing(ShopService.open(model, path)) as service:
+    with closing(served(model, path, BRISK)) as service:
         talk(service, conversation)
 
 
@@ -245,7 +261,7 @@ def test_pages_damaged_while_nobody_looks_at_them_are_found(
 ) -> None:
     path = tmp_path / "s.sqlite"
     filled(path, 20)
-    with closing(ShopService.open(model, path)) as service:
+    with closing(served(model, path, BRISK)) as service:
         with path.open("r+b") as file, closing(sqlite3.connect(path)) as connection:
             query = "SELECT rootpage FROM sqlite_master WHERE name = 'exposures_by_user'"
             (page,) = connection.execute(query).fetchone()

@@ -15,38 +15,34 @@ import pytest
 
 from benchmarks.local_servers import Postgres, free_port
 from crossaisle.errors import StoreError
+from crossaisle.serve.limits.store import StoreLimits
 from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.api_keys import add_key
 from crossaisle.serve.store.postgres import session_lock
-from crossaisle.serve.store.sqlite import file_lock
 from crossaisle.serve.store.store import Event, Store
 from crossaisle.serve.tenants import ShopConfig, ShopRegistry, read_shops
+from tests.serve.conftest import served
 from tests.serve.server.test_supervisor import serving as workers_of
 from tests.serve.store.test_store_contract import until
 
 LIMIT = 60.0
 
 
-@pytest.fixture
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (file_lock, session_lock):
-        monkeypatch.setattr(module, "HOLD_SECONDS", 0.1)
+HASTY = StoreLimits(hold_seconds=0.1)
 
 
-@pytest.mark.usefixtures("hasty")
 def test_a_second_service_is_refused_and_told_who_has_the_store(model: Path, place: str | Path) -> None:
-    with closing(ShopService.open(model, place)) as service:
+    with closing(served(model, place, HASTY)) as service:
         said = f"is served already, by process {os.getpid()} on .*, since 2.* UTC: stop that service first"
         with pytest.raises(StoreError, match=said) as caught:
-            ShopService.open(model, place)
+            served(model, place, HASTY)
         assert "\n" not in str(caught.value)
         assert str(caught.value).startswith(service.store.name)
-    ShopService.open(model, place).close()
+    served(model, place, HASTY).close()
 
 
-@pytest.mark.usefixtures("hasty")
 def test_keys_and_readers_work_beside_a_service(model: Path, place: str | Path) -> None:
-    with closing(ShopService.open(model, place)) as service:
+    with closing(served(model, place, HASTY)) as service:
         with closing(Store(place)) as beside:
             add_key(beside, "webshop", ["read"])
             beside.add([Event("k", "zoe", "bread", "view", 1.0)]).result()
@@ -55,17 +51,15 @@ def test_keys_and_readers_work_beside_a_service(model: Path, place: str | Path) 
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="making a link needs a right there")
-@pytest.mark.usefixtures("hasty")
 def test_a_link_is_the_same_store(model: Path, tmp_path: Path) -> None:
     (tmp_path / "link.sqlite").symlink_to(tmp_path / "s.sqlite")
     with (
-        closing(ShopService.open(model, tmp_path / "s.sqlite")),
+        closing(served(model, tmp_path / "s.sqlite", HASTY)),
         pytest.raises(StoreError, match="is served already"),
     ):
-        ShopService.open(model, tmp_path / "link.sqlite")
+        served(model, tmp_path / "link.sqlite", HASTY)
 
 
-@pytest.mark.usefixtures("hasty")
 def test_two_shops_of_one_process_do_not_share_a_store(model: Path, postgres: Postgres) -> None:
     """Written so differently that the file of shops does not show it."""
     other = postgres.url.replace("postgres@", "")

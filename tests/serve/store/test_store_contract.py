@@ -18,9 +18,10 @@ import pytest
 from benchmarks.local_servers import Missing, Postgres
 from crossaisle.errors import ConflictError, DataError, MissingDependencyError, StoreError, UnknownIdError
 from crossaisle.serve.api.problems import UNAVAILABLE
+from crossaisle.serve.limits.store import StoreLimits
 from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.api_keys import Keys, add_key, list_keys, revoke_key
-from crossaisle.serve.store.postgres.engine import PostgresEngine, translated
+from crossaisle.serve.store.postgres.engine import PostgresEngine
 from crossaisle.serve.store.store import Busy, Event, Kept, Store, Unreachable
 from crossaisle.serve.tenants import ShopConfig, ShopRegistry
 from tests.serve.conftest import events_of, talk
@@ -156,16 +157,16 @@ def test_a_cancelled_write_does_not_stop_the_writer(store: Store) -> None:
     assert [e.key for _, e in store.events()] == ["k2"]
 
 
-def test_too_many_writes_are_refused(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store.writer._queue, "maxsize", 3)
-    gate = threading.Event()
-    waiting = [store.submit(lambda _: gate.wait(10))]
-    with pytest.raises(Busy):  # noqa: PT012
-        for _ in range(10):
-            waiting.append(store.add([event(1)]))
-    gate.set()
-    wait(waiting)
-    assert store.add([event(2)]).result(10).fresh == [event(2)]
+def test_too_many_writes_are_refused(place: str | Path) -> None:
+    with closing(Store(place, limits=StoreLimits(waiting_writes=3))) as store:
+        gate = threading.Event()
+        waiting = [store.submit(lambda _: gate.wait(10))]
+        with pytest.raises(Busy):  # noqa: PT012
+            for _ in range(10):
+                waiting.append(store.add([event(1)]))
+        gate.set()
+        wait(waiting)
+        assert store.add([event(2)]).result(10).fresh == [event(2)]
 
 
 def test_items_and_users_are_replaced(store: Store) -> None:
@@ -186,6 +187,18 @@ def test_a_person_is_deleted(store: Store) -> None:
     assert store.user("ann") is None
     assert [e.user for _, e in store.events()] == ["bob"]
     assert list(store.forgotten().times) == [store.digest_of("ann")]
+
+
+def test_a_person_is_known_by_anything_that_is_kept_or_was(store: Store) -> None:
+    assert not store.knows("ann")
+    store.put_user("ann", {"city": "Ghent"}).result()
+    assert store.knows("ann")
+    store.add([event(1, user="bob")]).result()
+    assert store.knows("bob")
+    assert store.counts_of("bob") == (1, 0)
+    store.forget("bob").result()
+    assert store.counts_of("bob") == (0, 0)
+    assert store.knows("bob")
 
 
 def test_histories_are_by_time(store: Store) -> None:
@@ -234,9 +247,8 @@ def test_a_full_disk_refuses_and_then_goes_on(tmp_path: Path) -> None:
 
         def limit(pages: int) -> None:
             # SQLite's own limit answers as a full disk does.
-            connection = store.writer._connection
-            assert connection is not None
-            connection.execute(f"PRAGMA max_page_count={pages}")
+            query = f"PRAGMA max_page_count={pages}"
+            store.submit(lambda connection: connection.execute(query)).result()
 
         limit(1)  # not below what is there
         large = [event(n, user="u" * 200) for n in range(2, 2000)]
@@ -260,16 +272,6 @@ def test_passwords_are_not_shown() -> None:
     with pytest.raises(StoreError) as caught:
         Store("postgresql://shop:s3cret@127.0.0.1:1/main")
     assert "s3cret" not in str(caught.value)
-
-
-def test_table_definitions_are_translated() -> None:
-    made = translated(
-        "CREATE TABLE a (n INTEGER PRIMARY KEY, x REAL, b BLOB, i INTEGER) STRICT, WITHOUT ROWID;"
-    )
-    assert made == (
-        "CREATE TABLE a (n BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, x DOUBLE PRECISION, "
-        "b BYTEA, i BIGINT);"
-    )
 
 
 def test_nul_is_refused_by_postgres_alone(postgres: Postgres) -> None:

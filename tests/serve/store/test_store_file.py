@@ -11,7 +11,7 @@ import stat
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -19,23 +19,27 @@ import httpx
 import pytest
 
 from crossaisle.errors import StoreError
+from crossaisle.serve.limits.store import StoreLimits
 from crossaisle.serve.service import ShopService
-from crossaisle.serve.store import health
 from crossaisle.serve.store.api_keys import Keys, add_key
-from crossaisle.serve.store.sqlite.engine import SqliteEngine
+from crossaisle.serve.store.migrations import m0001_tables
+from crossaisle.serve.store.schema import COLUMNS
 from crossaisle.serve.store.sqlite.store_file import StoreFile
 from crossaisle.serve.store.store import Event, Store
-from tests.serve.conftest import events_of, talk
+from tests.serve.conftest import events_of, served, talk
 
 ENDS = ("", "-wal", "-shm")
 ONE = {"user": "zoe", "item": "bread"}
 
 
-@pytest.fixture(autouse=True)
-def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Looks at the store more often, so that nobody waits for a test."""
-    monkeypatch.setattr(SqliteEngine, "pulse", 0.1)
-    monkeypatch.setattr(health, "CALM", 0.2)
+BRISK = StoreLimits(pulse_seconds=0.1, calm_seconds=0.2)
+"""Looks at the store more often, so that nobody waits for a test."""
+
+
+@pytest.fixture
+def service(model: Path, tmp_path: Path) -> Iterator[ShopService]:
+    with closing(served(model, tmp_path / "store.sqlite", BRISK, model.parent)) as opened:
+        yield opened
 
 
 def beside(path: Path) -> list[Path]:
@@ -198,7 +202,7 @@ def test_behind_a_link_log_and_index_are_found_beside_the_file_itself(model: Pat
         Path(f"{path}-wal").unlink()
         assert await send(client, key="2") == 503
 
-    with closing(ShopService.open(model, link)) as service:
+    with closing(served(model, link, BRISK)) as service:
         talk(service, conversation)
     with closing(Store(path)) as store:
         assert [event.key for _, event in store.events()] == ["1"]
@@ -211,7 +215,7 @@ def test_keys_of_a_file_put_in_its_place_open_nothing(tmp_path: Path, model: Pat
         token = add_key(store, "operator", ["admin"])
     with closing(Store(other)) as store:
         foreign = add_key(store, "stranger", ["admin"])
-    with closing(ShopService.open(model, path)) as service:
+    with closing(served(model, path, BRISK)) as service:
         keys = Keys(service.store)
         other.replace(path)
         with pytest.raises(StoreError, match="another file"):
@@ -278,7 +282,7 @@ def test_a_log_of_which_half_was_copied_is_no_damage(
             out.write(first)
 
     half_copied(half)
-    with closing(ShopService.open(model, half)) as again:
+    with closing(served(model, half, BRISK)) as again:
         assert sum(1 for _ in again.store.events()) == 900
     with closing(sqlite3.connect(path)) as reader:  # keeps SQLite from copying more than that
         reader.execute("BEGIN")
@@ -342,15 +346,16 @@ def test_a_place_that_keeps_nothing_is_refused(tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_store_of_before_is_known_by_its_tables(tmp_path: Path) -> None:
-    path = tmp_path / "s.sqlite"
-    with closing(Store(path)) as store:
-        store.add([Event("k", "zoe", "bread", "view", 1.0)]).result()
+    path, new = tmp_path / "s.sqlite", tmp_path / "new.sqlite"
+    Store(new).close()
+    with closing(sqlite3.connect(new)) as one:
+        assert one.execute("PRAGMA application_id").fetchone() != (0,)
     with closing(sqlite3.connect(path)) as old:
-        assert old.execute("PRAGMA application_id").fetchone() != (0,)
-        # As it was left by version 1, and with a table of the operator's own.
-        old.executescript(
-            "DROP TABLE service; CREATE TABLE notes (x); PRAGMA application_id=0; PRAGMA user_version=1;"
-        )
+        # As version 1 left it, and with a table of the operator's own.
+        old.executescript(f"{m0001_tables.SQLITE} CREATE TABLE notes (x); PRAGMA user_version=1;")
+        row = Event("k", "zoe", "bread", "view", 1.0)
+        old.execute(f"INSERT INTO events ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        old.commit()
     with closing(Store(path)) as store:
         assert [event.key for _, event in store.events()] == ["k"]
     with closing(sqlite3.connect(path)) as now:
@@ -373,7 +378,7 @@ def test_a_log_left_beside_a_restored_backup_is_told_of(
         StoreFile(killed).warn()
         assert ("stop the service, put the backup there again" in caplog.text) == told
     caplog.clear()
-    with closing(ShopService.open(model, killed)) as service:
+    with closing(served(model, killed, BRISK)) as service:
         assert "stop the service, put the backup there again" in caplog.text
         assert [event.key for _, event in service.store.events()] == ["1"]
 
@@ -393,6 +398,6 @@ def test_what_is_made_is_for_its_owner_only(
     for mode in (0o640, 0o644):  # as the operator wants it; of the second one he is told
         old.chmod(mode)
         assert "chmod 600" not in caplog.text
-        with closing(ShopService.open(model, old)):
+        with closing(served(model, old, BRISK)):
             assert stat.S_IMODE(old.stat().st_mode) == mode
     assert f"{old}: every user of this machine may open it: chmod 600" in caplog.text

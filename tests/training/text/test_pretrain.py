@@ -11,9 +11,9 @@ import torch
 
 from crossaisle.errors import ConfigError, DataError
 from crossaisle.train_config import PretrainConfig
-from crossaisle.training.decoder.language_head import IGNORED, Guesses, LanguageModel, batch_of, mask_token
 from crossaisle.training.text.backbone import Backbone
 from crossaisle.training.text.checkpoint import Progress
+from crossaisle.training.text.language_head import IGNORED, Guesses, LanguageModel, batch_of, mask_token
 from crossaisle.training.text.pretrain import Pretraining
 
 KINDS = ["shoe boot sandal trail running", "lamp bulb desk floor", "pasta sauce basil cheese"]

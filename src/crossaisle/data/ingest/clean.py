@@ -26,7 +26,7 @@ def to_arrow(values: np.ndarray) -> pa.Array:
 
 
 def to_numpy(values: pa.Array, absent: int | None = None) -> np.ndarray:
-    """An Arrow array for numpy, with `absent` in place of nulls (float64 NaN where it is not given)."""
+    """An Arrow array for numpy, with `absent` instead of nulls (float64 NaN where it is not given)."""
     series = pl.Series(values)
     return (series if absent is None else series.fill_null(absent)).to_numpy()
 
@@ -54,7 +54,7 @@ def as_text(values: pa.Array) -> pa.Array:
 
 
 def shown(values: pa.Array) -> pl.Series:
-    """Values as a person should see them in the list of rejected rows: like `as_text`, NaN included."""
+    """Values as they are shown in the list of rejected rows: like `as_text`, NaN included."""
     floating = pa.types.is_floating(values.type)
     return pl.Series(values.cast(pa.string()) if floating else as_text(values), dtype=pl.String)
 

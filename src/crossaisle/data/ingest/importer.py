@@ -18,11 +18,11 @@ from crossaisle.config import (
     ItemsConfig,
     TableConfig,
     UsersConfig,
-    build,
 )
 from crossaisle.data.dataset import Dataset, Events
 from crossaisle.data.ingest.events import EventReader, Raw, compact
 from crossaisle.data.ingest.ledger import Ledger, write_import
+from crossaisle.data.ingest.limits import READ_LIMITS, ReadLimits
 from crossaisle.data.ingest.schema import match_columns
 from crossaisle.data.ingest.sources import Source, of_frame, open_file
 from crossaisle.data.ingest.tables import (
@@ -35,6 +35,7 @@ from crossaisle.data.ingest.tables import (
 )
 from crossaisle.data.taxonomy import Taxonomy
 from crossaisle.data.vocabulary import Rows, Vocabulary
+from crossaisle.decode import build
 from crossaisle.errors import ConfigError, DataError, UnknownIdError, nearest
 from crossaisle.fetch import hub_folder, url_file
 
@@ -55,11 +56,19 @@ class Imported:
         write_import(out / "import", self.report, self.rejected)
 
 
-def import_dataset(config: DataConfig, *, out: Path | None = None, progress: bool = False) -> Imported:
+def import_dataset(
+    config: DataConfig,
+    *,
+    out: Path | None = None,
+    progress: bool = False,
+    limits: ReadLimits = READ_LIMITS,
+) -> Imported:
     """Imports the files that a configuration names; with `out`, writes report and rejected rows there."""
     tables = {"items": config.items, "events": config.events, "users": config.users}
     sources = {
-        name: open_file(locate(table, name), table) for name, table in tables.items() if table is not None
+        name: open_file(locate(table, name), table, limits)
+        for name, table in tables.items()
+        if table is not None
     }
     imported = import_sources(config, sources, progress=progress)
     if out is not None:
@@ -84,6 +93,7 @@ def import_frames(
     users: Any = None,
     *,
     columns: Mapping[str, Mapping[str, Any]] | None = None,
+    limits: ReadLimits = READ_LIMITS,
     **settings: Any,
 ) -> Imported:
     """Imports pandas, polars or pyarrow tables; `items` and `users` may be None.
@@ -98,7 +108,7 @@ def import_frames(
             raise ConfigError(f"columns: unknown table {name!r}{nearest(name, _TABLES)}")
     chosen = {name: tables[name] for name, frame in given.items() if frame is not None}
     config = build(DataConfig, {**settings, **chosen}, "from_frames")
-    sources = {name: of_frame(frame, name) for name, frame in given.items() if frame is not None}
+    sources = {name: of_frame(frame, name, limits) for name, frame in given.items() if frame is not None}
     return import_sources(config, sources)
 
 

@@ -139,7 +139,7 @@ def _text(name: str, values: Any, limit: int) -> pl.Expr:
 
 
 def spoken(report: dict[str, Any]) -> list[str]:
-    """A report's counts and warnings as sentences, for people."""
+    """A report's counts and warnings as sentences."""
     lines = []
     for name, table in report["tables"].items():
         if table["set_aside"]:

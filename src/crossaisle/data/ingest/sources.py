@@ -26,20 +26,10 @@ import pyarrow.parquet as pq
 from crossaisle.config import TableConfig
 from crossaisle.data.ingest.clean import texts
 from crossaisle.data.ingest.encodings import find_encoding
+from crossaisle.data.ingest.limits import READ_LIMITS, ReadLimits
 from crossaisle.errors import ConfigError, DataError, nearest
 
-BATCH = 1 << 18
-"""Rows per batch of parquet files and frames."""
-CSV_BLOCK = 1 << 24
-"""Bytes per batch of a CSV file; a longer row is an error, most likely an unclosed quote."""
-GROWTH = 200
-"""A gzip file of a table may unpack to this many times its size; usual are 5 to 20 times."""
-GROWN = 100_000_000
-"""Bytes that any gzip file may unpack to."""
 _PIECE = 1 << 20
-JSON_BATCH = 1 << 15
-JSON_HEAD = 1_000
-"""Lines of a JSON Lines file whose keys tell which columns there are."""
 SUFFIXES = {
     ".csv": "csv",
     ".txt": "csv",
@@ -88,14 +78,14 @@ class Source:
         return np.asarray(index + self.first_row + skipped, np.int64)
 
 
-def open_file(path: Path, config: TableConfig) -> Source:
+def open_file(path: Path, config: TableConfig, limits: ReadLimits = READ_LIMITS) -> Source:
     """A source for a file; its format follows from the suffix unless the configuration gives one."""
-    source = _open(path, config)
+    source = _open(path, config, limits)
     source.folder = path.parent
     return source
 
 
-def _open(path: Path, config: TableConfig) -> Source:
+def _open(path: Path, config: TableConfig, limits: ReadLimits) -> Source:
     file = str(path)
     if not path.is_file():
         siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
@@ -106,26 +96,27 @@ def _open(path: Path, config: TableConfig) -> Source:
     zipped = suffixes[-1:] == [".gz"]
     suffix = (suffixes[:-1] if zipped else suffixes)[-1:]
     kind = config.format or SUFFIXES.get(suffix[0] if suffix else "")
-    opener = partial(_open_bytes, path, zipped)
+    opener = partial(_open_bytes, path, zipped, limits)
     if kind == "parquet":
-        return _parquet(path, zipped)
+        return _parquet(path, zipped, limits)
     if kind == "jsonl":
-        return _jsonl(file, opener, config)
+        return _jsonl(file, opener, config, limits)
     if kind is not None:
-        return _csv(file, opener, path, zipped, config, tabs=kind == "tsv")
+        return _csv(file, opener, path, zipped, config, limits, tabs=kind == "tsv")
     raise ConfigError(f"{file}: unknown format: set format to 'csv', 'tsv', 'jsonl' or 'parquet'")
 
 
-def _open_bytes(path: Path, zipped: bool) -> IO[bytes]:
-    return io.BufferedReader(_Unpacked(path), _PIECE) if zipped else path.open("rb")
+def _open_bytes(path: Path, zipped: bool, limits: ReadLimits) -> IO[bytes]:
+    return io.BufferedReader(_Unpacked(path, limits), _PIECE) if zipped else path.open("rb")
 
 
 class _Unpacked(io.RawIOBase):
     """What is in a gzip file; `DataError` where that is out of all proportion."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, limits: ReadLimits) -> None:
         self._path, self._file, self._length = path, gzip.GzipFile(path), 0
-        self._most = max(GROWTH * path.stat().st_size, GROWN)
+        self._growth = limits.growth
+        self._most = max(limits.growth * path.stat().st_size, limits.unpacked)
 
     def readable(self) -> bool:
         return True
@@ -138,7 +129,7 @@ class _Unpacked(io.RawIOBase):
         self._length += count
         if self._length > self._most:
             raise DataError(
-                f"unpacks to more than {self._most // 1_000_000:,} MB, {GROWTH} times its size: "
+                f"unpacks to more than {self._most // 1_000_000:,} MB, {self._growth} times its size: "
                 "if it is what it should be, unpack it first",
                 file=str(self._path),
             )
@@ -165,11 +156,12 @@ def _csv(
     path: Path,
     zipped: bool,
     config: TableConfig,
+    limits: ReadLimits,
     *,
     tabs: bool,
 ) -> Source:
     encoding, note = _find_encoding(file, opener, config.encoding)
-    delimiter, names = _header(file, opener, encoding, config.delimiter or ("\t" if tabs else None))
+    delimiter, names = _header(file, opener, encoding, config.delimiter or ("\t" if tabs else None), limits)
     if not names:
         raise DataError("the file is empty", file=file)
     source = Source(file, tuple(names), lambda _: iter(()), 2, encoding, note)
@@ -183,7 +175,7 @@ def _csv(
         stream: Any = pa.input_stream(opener() if zipped else str(path), compression=None)
         if encoding not in ("utf-8", "utf-8-sig"):
             stream = pa.transcoding_input_stream(stream, encoding, "utf-8")
-        reading = pacsv.ReadOptions(use_threads=False, block_size=CSV_BLOCK)
+        reading = pacsv.ReadOptions(use_threads=False, block_size=limits.csv_block)
         parsing = pacsv.ParseOptions(
             delimiter=delimiter, newlines_in_values=True, invalid_row_handler=set_aside
         )
@@ -197,17 +189,17 @@ def _csv(
         try:
             yield from pacsv.open_csv(stream, reading, parsing, converting)
         except (pa.ArrowException, OSError, EOFError) as error:
-            raise DataError(_csv_trouble(str(error)), file=file) from None
+            raise DataError(_csv_trouble(str(error), limits), file=file) from None
 
     source.batches = batches
     return source
 
 
 def _header(
-    file: str, opener: Callable[[], IO[bytes]], encoding: str, delimiter: str | None
+    file: str, opener: Callable[[], IO[bytes]], encoding: str, delimiter: str | None, limits: ReadLimits
 ) -> tuple[str, list[str]]:
     with io.TextIOWrapper(opener(), encoding=encoding, newline="") as text:
-        head = itertools.dropwhile(lambda line: not line.strip("\r\n"), _lines(text, file))
+        head = itertools.dropwhile(lambda line: not line.strip("\r\n"), _lines(text, file, limits))
         first = next(head, "")
         if delimiter is None:
             delimiter = max(",;\t|", key=first.count)
@@ -217,30 +209,30 @@ def _header(
     return delimiter, names
 
 
-def _lines(text: io.TextIOWrapper, file: str) -> Iterator[str]:
+def _lines(text: io.TextIOWrapper, file: str, limits: ReadLimits) -> Iterator[str]:
     """Lines of a bearable length: a file may hold nothing but one."""
     for number in itertools.count(1):
-        line = text.readline(CSV_BLOCK + 1)
+        line = text.readline(limits.csv_block + 1)
         if not line:
             return
-        if len(line) > CSV_BLOCK:
-            raise DataError(f"a line is longer than {CSV_BLOCK >> 20} MB", file=file, row=number)
+        if len(line) > limits.csv_block:
+            raise DataError(f"a line is longer than {limits.csv_block >> 20} MB", file=file, row=number)
         yield line
 
 
-def _csv_trouble(message: str) -> str:
+def _csv_trouble(message: str, limits: ReadLimits) -> str:
     if "straddling" in message:
-        return f"a row is longer than {CSV_BLOCK >> 20} MB: is a quote left open?"
+        return f"a row is longer than {limits.csv_block >> 20} MB: is a quote left open?"
     return f"cannot be read as CSV ({message.splitlines()[0]})"
 
 
 # JSON Lines ------------------------------------------------------------------------------------------
 
 
-def _jsonl(file: str, opener: Callable[[], IO[bytes]], config: TableConfig) -> Source:
+def _jsonl(file: str, opener: Callable[[], IO[bytes]], config: TableConfig, limits: ReadLimits) -> Source:
     encoding, note = _find_encoding(file, opener, config.encoding)
     names: dict[str, None] = {}
-    for _, value in itertools.islice(_objects(file, opener, encoding), JSON_HEAD):
+    for _, value in itertools.islice(_objects(file, opener, encoding, limits), limits.json_head):
         if isinstance(value, dict):
             names.update(dict.fromkeys(value))
     if not names:
@@ -248,7 +240,7 @@ def _jsonl(file: str, opener: Callable[[], IO[bytes]], config: TableConfig) -> S
     source = Source(file, tuple(names), lambda _: iter(()), 1, encoding, note)
 
     def rows() -> Iterator[dict[str, Any]]:
-        for number, value in _objects(file, opener, encoding):
+        for number, value in _objects(file, opener, encoding, limits):
             if isinstance(value, dict):
                 yield value
             else:
@@ -256,7 +248,7 @@ def _jsonl(file: str, opener: Callable[[], IO[bytes]], config: TableConfig) -> S
 
     def batches(wanted: Sequence[str]) -> Iterator[pa.RecordBatch]:
         stream = rows()
-        while chunk := list(itertools.islice(stream, JSON_BATCH)):
+        while chunk := list(itertools.islice(stream, limits.json_batch)):
             columns = [texts(_json_text(row.get(n)) for row in chunk) for n in wanted]
             yield pa.RecordBatch.from_arrays(columns, names=list(wanted))
 
@@ -264,11 +256,13 @@ def _jsonl(file: str, opener: Callable[[], IO[bytes]], config: TableConfig) -> S
     return source
 
 
-def _objects(file: str, opener: Callable[[], IO[bytes]], encoding: str) -> Iterator[tuple[int, Any]]:
+def _objects(
+    file: str, opener: Callable[[], IO[bytes]], encoding: str, limits: ReadLimits
+) -> Iterator[tuple[int, Any]]:
     """(row number, parsed object); a line that is not JSON comes back as its text. Blank lines count not."""
     with io.TextIOWrapper(opener(), encoding=encoding) as text:
         number = 0
-        for line in _lines(text, file):
+        for line in _lines(text, file, limits):
             if not line.strip():
                 continue
             number += 1
@@ -289,10 +283,10 @@ def _json_text(value: Any) -> str | None:
 # Parquet and frames ----------------------------------------------------------------------------------
 
 
-def _parquet(path: Path, zipped: bool) -> Source:
+def _parquet(path: Path, zipped: bool, limits: ReadLimits) -> Source:
     file = str(path)
     try:
-        with _open_bytes(path, zipped) as handle:
+        with _open_bytes(path, zipped, limits) as handle:
             head = pa.BufferReader(handle.read()) if zipped else str(path)
         reader = pq.ParquetFile(head)
         names = tuple(reader.schema_arrow.names)
@@ -301,7 +295,7 @@ def _parquet(path: Path, zipped: bool) -> Source:
 
     def batches(wanted: Sequence[str]) -> Iterator[pa.RecordBatch]:
         try:
-            for batch in reader.iter_batches(batch_size=BATCH, columns=list(wanted)):
+            for batch in reader.iter_batches(batch_size=limits.batch, columns=list(wanted)):
                 yield batch.select(list(wanted))
         except (pa.ArrowException, OSError) as error:
             raise DataError(f"cannot be read as parquet ({_first_line(error)})", file=file) from None
@@ -309,7 +303,7 @@ def _parquet(path: Path, zipped: bool) -> Source:
     return Source(file, names, batches)
 
 
-def of_frame(frame: Any, what: str) -> Source:
+def of_frame(frame: Any, what: str, limits: ReadLimits = READ_LIMITS) -> Source:
     """A source for a pandas, polars or pyarrow table; `what` stands for the file in messages."""
     try:
         if isinstance(frame, pa.Table):
@@ -328,7 +322,7 @@ def of_frame(frame: Any, what: str) -> Source:
         ) from None
 
     def batches(wanted: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        yield from table.select(list(wanted)).to_batches(max_chunksize=BATCH)
+        yield from table.select(list(wanted)).to_batches(max_chunksize=limits.batch)
 
     return Source(what, tuple(table.column_names), batches)
 

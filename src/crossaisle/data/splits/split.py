@@ -69,7 +69,7 @@ def temporal_split(
     if not 0.0 < fraction < 0.5:
         raise ConfigError(f"fraction must lie between 0 and 0.5 (found {fraction})")
     first, end = int(seconds.min()), int(seconds.max()) + 1
-    # Whole days, so that no case starts in the middle of somebody's shopping trip.
+    # Whole days, so that no case starts in the middle of a shopping trip.
     cut = _seconds(test_from) if test_from else _whole_day(end - (end - first) * fraction)
     before = _seconds(validation_from) if validation_from else _whole_day(cut - (end - cut))
     if not first < before < cut < end:
@@ -214,7 +214,7 @@ def _basket_cases(dataset: Dataset, basket: Rows, held: Mask, other_categories: 
     time = dataset.events.time
     day = np.full(int(asked.sum()), np.nan) if time is None else time[rows[asked]] / SECONDS_PER_DAY
     starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    # The moment of the query is that of the newest item in the cart; a cart is nobody's history.
+    # The moment of the query is that of the newest item in the cart; a cart has no user.
     now = day[starts[1:] - 1] if len(numbers) else np.empty(0)
     carts = Histories(starts, item[asked], day, np.full(len(numbers), -1, np.int32), now)
     return EvalCases(carts, indptr, targets, other_categories_only=other_categories)

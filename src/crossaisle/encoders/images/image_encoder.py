@@ -70,7 +70,7 @@ class ImageEncoder:
         """float32 (n, dimension), rows of unit length; zeros for None and for what was set aside.
 
         A video is the mean of some of its frames.
-        A vector is kept under the hash of the picture's bytes: no picture is looked at twice.
+        A vector is kept under the hash of the picture's bytes: no picture is encoded twice.
         """
         require_pillow()
         self.problems = {}
@@ -90,7 +90,7 @@ class ImageEncoder:
         known: dict[bytes, Any] = dict(file.read(list(data)))
         reasons: dict[bytes, str] = {}
         missing = [key for key in data if key not in known]
-        with bar("looking at pictures", len(missing), show=progress) as advance:
+        with bar("encoding pictures", len(missing), show=progress) as advance:
             for start in range(0, len(missing), self.batch):
                 part = missing[start : start + self.batch]
                 fresh = self._look({key: data[key] for key in part}, reasons)
@@ -175,7 +175,11 @@ class VisionEncoder(ImageEncoder):
         size = int(self._settings["size"])
         mean, std = (np.array(self._settings[name], np.float32) for name in ("mean", "std"))
         pixels = [(square(image, size) / 255 - mean) / std for image in images]
-        (found,) = self._session.run(None, {"pixels": np.stack(pixels).transpose(0, 3, 1, 2)})
+        return self.vectors(np.stack(pixels).transpose(0, 3, 1, 2).astype(np.float32, copy=False))
+
+    def vectors(self, pixels: Floats) -> Floats:
+        """float32 (n, dimension), rows of unit length, of prepared pixels float32 (n, 3, size, size)."""
+        (found,) = self._session.run(None, {"pixels": pixels})
         return unit_rows(found)
 
     @cached_property
@@ -198,12 +202,12 @@ def prepare(image: Image) -> Floats:
 
 def square(image: Image, size: int) -> Floats:
     """float32 (size, size, 3), 0 to 255: padded with white, so that proportions stay."""
-    from PIL import Image as pillow
+    from PIL import Image as PillowImage
 
     side = max(image.size)
-    whole = pillow.new("RGB", (side, side), (255, 255, 255))
+    whole = PillowImage.new("RGB", (side, side), (255, 255, 255))
     whole.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
-    values: Floats = np.asarray(whole.resize((size, size), pillow.Resampling.BICUBIC), np.float32)
+    values: Floats = np.asarray(whole.resize((size, size), PillowImage.Resampling.BICUBIC), np.float32)
     return values
 
 

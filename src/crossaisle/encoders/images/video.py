@@ -20,7 +20,7 @@ FRAMES = 8
 SIDE = 448
 """Frames are brought down to this many pixels on their longer side."""
 SECONDS = 60
-"""A file that takes longer to read is set aside."""
+"""A file that ffmpeg reads for longer is set aside."""
 _STILL = (b"heic", b"heix", b"mif1", b"msf1", b"avif", b"avis")
 _PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -45,7 +45,7 @@ def ffmpeg() -> str | None:
     return found
 
 
-def video_frames(data: bytes, count: int = FRAMES) -> list[Image]:
+def video_frames(data: bytes, count: int = FRAMES, seconds: float = SECONDS) -> list[Image]:
     """1 to `count` RGB pictures from a video file, evenly spaced over its length.
 
     `DataError` says why there are none. Nothing but the file itself is opened: a playlist inside it
@@ -58,12 +58,12 @@ def video_frames(data: bytes, count: int = FRAMES) -> list[Image]:
         file = Path(folder) / "video"
         file.write_bytes(data)
         start = [program, "-nostdin", "-hide_banner", "-protocol_whitelist", "file,pipe", "-i", str(file)]
-        length = _seconds(_run(start).stderr.decode(errors="replace"))
+        length = _seconds(_run(start, seconds).stderr.decode(errors="replace"))
         # A little more than `count` per length: rounding must not lose the only frame of a short video.
         rate = count / length if length else 1.0
         scale = f"scale='min({SIDE},iw)':'min({SIDE},ih)':force_original_aspect_ratio=decrease"
         picked = ["-an", "-sn", "-vf", f"fps={rate:.6f}:round=up,{scale}", "-frames:v", str(count)]
-        done = _run([*start, *picked, "-f", "image2pipe", "-c:v", "png", "pipe:1"])
+        done = _run([*start, *picked, "-f", "image2pipe", "-c:v", "png", "pipe:1"], seconds)
     frames = _pictures(done.stdout)
     if not frames:
         lines = done.stderr.decode(errors="replace").strip().splitlines() or ["no frame in it"]
@@ -72,11 +72,11 @@ def video_frames(data: bytes, count: int = FRAMES) -> list[Image]:
     return frames
 
 
-def _run(command: list[str]) -> subprocess.CompletedProcess[bytes]:
+def _run(command: list[str], seconds: float) -> subprocess.CompletedProcess[bytes]:
     try:
-        return subprocess.run(command, capture_output=True, timeout=SECONDS, check=False)
+        return subprocess.run(command, capture_output=True, timeout=seconds, check=False)
     except subprocess.TimeoutExpired:
-        raise DataError(f"video takes more than {SECONDS} seconds to read") from None
+        raise DataError(f"video takes more than {seconds:g} seconds to read") from None
     except OSError as error:
         raise DataError(f"ffmpeg cannot be run ({error.strerror})") from None
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from crossaisle.data.taxonomy import SEPARATOR
 from crossaisle.evaluate.report.page import percent, scroll, text
-from crossaisle.evaluate.results import Row
+from crossaisle.evaluate.results import Row, interval_of
 
 
 def dots(rows: Sequence[Row], main: str, *, label: str) -> str:
@@ -21,19 +21,20 @@ def dots(rows: Sequence[Row], main: str, *, label: str) -> str:
     `rows` are result rows of one slice and one metric; `main` is the model to point out.
     """
     ranked = sorted(rows, key=lambda r: -r["value"])
-    top = max((r["high"] for r in ranked), default=0.0) or 1.0
+    spans = [interval_of(row) for row in ranked]
+    top = max((high for _, high in spans), default=0.0) or 1.0
 
     def at(value: float) -> str:
         return f"{100 * max(value, 0.0) / top:.2f}%"
 
     lines = "".join(
         f'<tr{_mine(r["model"] == main)}><th scope="row">{text(r["model"], 40)}</th>'
-        f'<td class="track"><div aria-hidden="true"><span class="bar" style="left:{at(r["low"])};'
-        f'width:{at(r["high"] - r["low"])}"></span>'
+        f'<td class="track"><div aria-hidden="true"><span class="bar" style="left:{at(low)};'
+        f'width:{at(high - low)}"></span>'
         f'<span class="dot" style="left:{at(r["value"])}"></span></div></td>'
-        f'<td class="n" title="95 % interval {percent(r["low"], 2)} to {percent(r["high"], 2)}">'
+        f'<td class="n" title="95 % interval {percent(low, 2)} to {percent(high, 2)}">'
         f"{percent(r['value'])}</td></tr>"
-        for r in ranked
+        for r, (low, high) in zip(ranked, spans, strict=True)
     )
     scale = f'<td></td><td class="track"><div><span>0</span><span>{percent(top)}</span></div></td><td></td>'
     return (

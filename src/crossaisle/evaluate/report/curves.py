@@ -27,7 +27,7 @@ class Curve:
 
     title: str
     points: Sequence[tuple[float, float]]
-    """(x, y), x ascending; points that are no numbers are left out."""
+    """(x, y), x ascending; points that are not finite are left out."""
     mark: float | None = None
     """An x to point out, such as the best step."""
     x: str = "step"

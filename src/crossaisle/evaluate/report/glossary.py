@@ -1,4 +1,4 @@
-"""What slices, metrics and protocols are called in front of people, and what they mean."""
+"""Names of slices, metrics and protocols in reports, and what they mean."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ METRICS: dict[str, tuple[str, str, bool | None]] = {
         "How surprised the model is by what was chosen, in nats, over all candidates.",
         False,
     ),
-    "coverage": ("Coverage", "Share of the catalogue that was recommended to somebody.", True),
+    "coverage": ("Coverage", "Share of the catalogue that was recommended to at least one user.", True),
     "gini": (
         "Gini",
         "How unevenly items are shown: 0 when all are shown alike, 1 when one item takes it all.",
@@ -107,7 +107,7 @@ PROTOCOLS: dict[str, str] = {
 
 
 def slice_title(name: str) -> str:
-    """What a slice is called in front of people; its own name where nobody gave one."""
+    """The name of a slice in reports; its own where there is no other."""
     return SLICES[name][0] if name in SLICES else name
 
 

@@ -16,7 +16,7 @@ from crossaisle.evaluate.metrics import AT_K
 from crossaisle.evaluate.report.charts import dots, heat
 from crossaisle.evaluate.report.glossary import METRICS, PROTOCOLS, SLICES, metric_title, slice_title
 from crossaisle.evaluate.report.page import facts, number, page, percent, scroll, table, text
-from crossaisle.evaluate.results import LIST_K, Evaluation, Row
+from crossaisle.evaluate.results import LIST_K, Comparison, Evaluation, Row, interval_of
 
 SHOWN = ("all", "cross_limited", "novel_limited", "new_item", "repeat", "cold_item", "cold_user", "same_open")
 """Slices that get a card and a chart, in this order; the tables hold all of them."""
@@ -70,16 +70,16 @@ def write_report(
     write_text(path, page(title, eyebrow, sections, f"Made by crossaisle {__version__}."))
 
 
-def _strongest(compared: Sequence[Row]) -> dict[str, Row]:
+def _strongest(compared: Sequence[Comparison]) -> dict[str, Comparison]:
     """slice -> the comparison with the model that is best in that slice, so that no rival is a straw man."""
-    out: dict[str, Row] = {}
+    out: dict[str, Comparison] = {}
     for row in compared:
         if row["slice"] not in out or row["baseline_value"] > out[row["slice"]]["baseline_value"]:
             out[row["slice"]] = row
     return out
 
 
-def _compare(evaluation: Evaluation, model: str, others: Sequence[str]) -> list[Row]:
+def _compare(evaluation: Evaluation, model: str, others: Sequence[str]) -> list[Comparison]:
     return evaluation.compare(model, others, slices=_shown(evaluation), metric=METRIC, k=K)
 
 
@@ -89,14 +89,15 @@ def _shown(evaluation: Evaluation) -> list[str]:
     return [name for name in SHOWN if name in evaluation.slices and name not in twice]
 
 
-def _headline(evaluation: Evaluation, model: str, against: Mapping[str, Row]) -> str:
+def _headline(evaluation: Evaluation, model: str, against: Mapping[str, Comparison]) -> str:
     row = evaluation.row(model, "all", METRIC, K)
     if row is None:
         raise ConfigError(f"{model}: no result in the slice 'all'")
+    low, high = interval_of(row)
     lead = (
         f"Of what customers went on to choose, <strong>{text(model)}</strong> has "
         f"<strong>{percent(row['value'])}</strong> in its first ten recommendations "
-        f"(95 % interval {percent(row['low'])} to {percent(row['high'])})."
+        f"(95 % interval {percent(low)} to {percent(high)})."
     )
     if not against:
         return f'<p class="lead">{lead}</p>'
@@ -111,11 +112,11 @@ def _headline(evaluation: Evaluation, model: str, against: Mapping[str, Row]) ->
     return f'<p class="lead">{lead}</p><div class="grid">{cards}</div><p class="note">{note}</p>'
 
 
-def _sure(row: Row) -> bool:
+def _sure(row: Comparison) -> bool:
     return bool(row["p_holm"] < 0.05)
 
 
-def _verdict(row: Row) -> str:
+def _verdict(row: Comparison) -> str:
     rival = f"the best other model, {text(row['baseline'])}, has {percent(row['baseline_value'])}"
     if not _sure(row):
         return f"There is no clear difference: {rival}."
@@ -126,7 +127,7 @@ def _verdict(row: Row) -> str:
     return f"That is <strong>{percent(abs(row['ratio'] - 1), 0)} {word}</strong> (interval {span}): {rival}."
 
 
-def _card(name: str, row: Row) -> str:
+def _card(name: str, row: Comparison) -> str:
     sure, up = _sure(row), row["difference"] > 0
     word, kind, mark = ("better", "better", "▲") if up else ("worse", "worse", "▼")
     if not sure:

@@ -1,1 +1,64 @@
-"""One file per scorer: a class that is fitted on a data set and gives every item a score for a history."""
+"""One file per scorer: a class that is fitted on a data set and gives every item a score for a history.
+
+The scorers can be imported from here; each module is loaded when its scorer is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from crossaisle.models.scorers.behaviour_transfer import BehaviourTransfer as BehaviourTransfer
+    from crossaisle.models.scorers.category_link import CategoryLink as CategoryLink
+    from crossaisle.models.scorers.complement import ComplementSoftmax as ComplementSoftmax
+    from crossaisle.models.scorers.content import EncoderSimilarity as EncoderSimilarity
+    from crossaisle.models.scorers.content import TfidfSimilarity as TfidfSimilarity
+    from crossaisle.models.scorers.frequency import Frequency as Frequency
+    from crossaisle.models.scorers.item_knn import ItemKNN as ItemKNN
+    from crossaisle.models.scorers.linear import EASE as EASE
+    from crossaisle.models.scorers.linear import SLIT as SLIT
+    from crossaisle.models.scorers.picture_similarity import PictureSimilarity as PictureSimilarity
+    from crossaisle.models.scorers.popularity import Popularity as Popularity
+    from crossaisle.models.scorers.spectral import SpectralEASE as SpectralEASE
+
+_HOME = {
+    "BehaviourTransfer": "behaviour_transfer",
+    "CategoryLink": "category_link",
+    "ComplementSoftmax": "complement",
+    "EASE": "linear",
+    "EncoderSimilarity": "content",
+    "Frequency": "frequency",
+    "ItemKNN": "item_knn",
+    "PictureSimilarity": "picture_similarity",
+    "Popularity": "popularity",
+    "SLIT": "linear",
+    "SpectralEASE": "spectral",
+    "TfidfSimilarity": "content",
+}
+"""Scorer -> the module it lives in."""
+
+__all__ = [
+    "EASE",
+    "SLIT",
+    "BehaviourTransfer",
+    "CategoryLink",
+    "ComplementSoftmax",
+    "EncoderSimilarity",
+    "Frequency",
+    "ItemKNN",
+    "PictureSimilarity",
+    "Popularity",
+    "SpectralEASE",
+    "TfidfSimilarity",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_HOME]

@@ -28,7 +28,7 @@ class CategoryLink(Scorer):
 
     `P(item | category) = (users of both + shrink * P(item)) / (users of the category + shrink)`, counted
     over users for other categories than the item's own. After P-Companion (Hao et al., CIKM 2020), which
-    goes by category first and by item within it, with counts in place of its networks.
+    goes by category first and by item within it, with counts instead of its networks.
     """
 
     depth: int | None = None

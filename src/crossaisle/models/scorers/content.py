@@ -122,6 +122,11 @@ class VectorModel(Scorer):
             found[start : start + BLOCK] = _dense(self.vectors_[left[start : start + BLOCK]] @ columns)
         return found
 
+    @property
+    def known(self) -> np.ndarray:
+        """bool (n_items,): items with a vector."""
+        return self._known
+
     @cached_property
     def _known(self) -> np.ndarray:
         """bool (n_items,)."""

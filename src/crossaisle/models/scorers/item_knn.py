@@ -11,7 +11,8 @@ from scipy import sparse
 from crossaisle.data.dataset import Dataset
 from crossaisle.models.scorers.item_item import ItemWeights, keep_strongest
 
-_AT_ONCE = 5_000_000  # co-occurrences held at once: at most 40 MB of csr and as much again beside it
+AT_ONCE = 5_000_000
+"""Co-occurrences held at once: at most 40 MB of csr and as much again beside it."""
 
 
 @dataclass(kw_only=True)
@@ -36,28 +37,42 @@ class ItemKNN(ItemWeights):
 
     def fit(self, dataset: Dataset) -> ItemKNN:
         users = dataset.basket_matrix() if self.baskets else dataset.matrix()
-        self.weights_ = self._similarities(users)
+        self.weights_ = similarities(
+            users, similarity=self.similarity, shrink=self.shrink, neighbours=self.neighbours
+        )
         self.known_ = dataset.item_counts > 0
         self.item_ids_ = dataset.item_ids
         return self
 
-    def _similarities(self, users: sparse.csr_matrix) -> sparse.csr_matrix:
-        items = users.T.tocsr()
-        count = np.diff(items.indptr).astype(np.float32)
-        n = len(count)
-        # No item meets more others than its users have events.
-        most = np.cumsum(np.minimum(items @ np.diff(users.indptr).astype(np.float64), n))
-        starts = np.flatnonzero(np.diff(most // _AT_ONCE, prepend=-1.0))
-        blocks = []
-        for start, end in zip(starts, [*starts[1:], n], strict=True):
-            together = (items[start:end] @ users).tocsr()
-            row = np.repeat(np.arange(start, end), np.diff(together.indptr))
-            column = together.indices
-            norm = np.sqrt(count[row] * count[column]) if self.similarity == "cosine" else count[row]
-            # float32; `norm` is positive wherever two items met, so a shrink of 0 divides by no zero.
-            together.data = together.data / (norm + np.float32(self.shrink))
-            together.data[row == column] = 0.0
-            blocks.append(keep_strongest(together, self.neighbours))
-        if not blocks:
-            return sparse.csr_matrix((0, 0), dtype=np.float32)
-        return sparse.vstack(blocks, format="csr", dtype=np.float32)
+
+def similarities(
+    users: sparse.csr_matrix,
+    *,
+    similarity: Literal["cosine", "conditional"],
+    shrink: float,
+    neighbours: int,
+    at_once: int = AT_ONCE,
+) -> sparse.csr_matrix:
+    """float32 csr (n_items, n_items): the strongest `neighbours` of each item; see `ItemKNN`.
+
+    `users`: csr (users or baskets, n_items). `at_once`: co-occurrences held in memory at a time.
+    """
+    items = users.T.tocsr()
+    count = np.diff(items.indptr).astype(np.float32)
+    n = len(count)
+    # No item meets more others than its users have events.
+    most = np.cumsum(np.minimum(items @ np.diff(users.indptr).astype(np.float64), n))
+    starts = np.flatnonzero(np.diff(most // at_once, prepend=-1.0))
+    blocks = []
+    for start, end in zip(starts, [*starts[1:], n], strict=True):
+        together = (items[start:end] @ users).tocsr()
+        row = np.repeat(np.arange(start, end), np.diff(together.indptr))
+        column = together.indices
+        norm = np.sqrt(count[row] * count[column]) if similarity == "cosine" else count[row]
+        # float32; `norm` is positive wherever two items met, so a shrink of 0 divides by no zero.
+        together.data = together.data / (norm + np.float32(shrink))
+        together.data[row == column] = 0.0
+        blocks.append(keep_strongest(together, neighbours))
+    if not blocks:
+        return sparse.csr_matrix((0, 0), dtype=np.float32)
+    return sparse.vstack(blocks, format="csr", dtype=np.float32)

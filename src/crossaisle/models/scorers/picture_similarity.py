@@ -110,10 +110,10 @@ def pictures_at_hand(dataset: Dataset, encoder: str, hosts: Sequence[str] = ()) 
     try:
         image_folder(encoder)
     except FetchError as error:
-        _LOG.warning("items have pictures that are not looked at: %s", error)
+        _LOG.warning("items have pictures that are not encoded: %s", error)
         return False
     if find_spec("PIL") is None:
-        _LOG.warning("items have pictures that are not looked at: pip install 'crossaisle[image]'")
+        _LOG.warning("items have pictures that are not encoded: pip install 'crossaisle[image]'")
         return False
     return True
 

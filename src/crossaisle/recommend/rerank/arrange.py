@@ -1,4 +1,4 @@
-"""From ranked candidates to the list that is shown: caps, share and diversity in one step."""
+"""From ranked candidates to the list that is shown: caps, share and diversity, page by page."""
 
 from __future__ import annotations
 
@@ -8,42 +8,106 @@ import numpy as np
 
 from crossaisle.data.history import Floats
 from crossaisle.recommend.rerank.diversify import mmr
-from crossaisle.recommend.rerank.quota import Cap, Index, fill, select
+from crossaisle.recommend.rerank.quota import Cap, Index, fill, select_exactly
 
 POOL = 200
-"""Diversity looks at this many best candidates (and at least at three lists' worth)."""
+"""Diversity considers this many best candidates (and at least as many as three pages hold)."""
+Likeness = Callable[[Index, Index], Floats]
+"""Indices (n,) and (m,) of candidates -> float32 (n, m): 0 (nothing in common) to 1 (alike)."""
 
 
 def arrange(
     scores: Floats,
-    k: int,
+    page: int,
+    depth: int | None = None,
     *,
     hard: Sequence[Cap] = (),
     soft: Sequence[Cap] = (),
     diversity: float = 0.0,
-    similar: Callable[[Index], Floats] | None = None,
-) -> Index:
-    """Places of at most `k` candidates: best first, or in the order of their picks when diversified.
+    similar: Likeness | None = None,
+) -> tuple[Index, bool]:
+    """Indices of the first `depth` candidates of a list, one page by default; fewer where none fit.
 
-    `scores` float32 (n,), sorted best first. `hard` caps (quotas) always hold; `soft` ones (the share)
-    give way when the list would stay short. `similar` gives the float32 (m, m) likeness of m places.
+    Also whether more candidates, with lower scores than these, could not change it. `scores` float32 (n,),
+    sorted best first. Each page is made from what the pages before it left: best first, or in the order of
+    their picks when diversified. `hard` caps (quotas) hold over all pages. `soft` ones (the share) hold
+    within each page, and give way where it would stay short. So the pages of one length never share a
+    candidate, and a page does not depend on how many follow it.
     """
-    plain = select(len(scores), k, hard, soft)
-    if diversity == 0.0 or similar is None or not len(plain):
-        return plain
-    # With the plain list in it, the pool always holds enough candidates of every group.
-    pool = np.union1d(np.arange(min(max(POOL, 3 * k), len(scores))), plain)
-    inside = [Cap(cap.codes[pool], cap.limits) for cap in hard]
+    depth = page if depth is None else depth
+    if diversity == 0.0 or similar is None:
+        diversity, similar = 0.0, None
+        if not soft:
+            chosen, _ = select_exactly(len(scores), depth, hard)  # the same page by page as at once
+            return chosen, len(chosen) == depth
+    earlier = None if similar is None else _Earlier(len(scores), similar)
+    left = np.arange(len(scores), dtype=np.int64)
+    pages: list[Index] = []
+    length, exact = 0, True
+    while length < depth:
+        quotas, shares = [cap.at(left) for cap in hard], [cap.at(left) for cap in soft]
+        picks, full = select_exactly(len(left), page, quotas, shares)
+        if earlier is not None and len(picks):
+            picks = _diversified(scores, left, page, (quotas, shares), diversity, picks, earlier)
+        pages.append(left[picks])
+        length, exact = length + len(picks), exact and full
+        if len(picks) < page:
+            break
+        if length < depth:
+            hard = [cap.after(pages[-1]) for cap in hard]
+            left = np.delete(left, picks)
+            if earlier is not None:
+                earlier.add(pages[-1])
+    return np.concatenate(pages)[:depth], exact
+
+
+class _Earlier:
+    """How much candidates are like what stands on earlier pages, worked out once they are considered."""
+
+    def __init__(self, n: int, similar: Likeness) -> None:
+        self.similar = similar
+        self._picks = np.empty(0, np.int64)
+        self._likeness = np.zeros(n, np.float32)
+        self._compared = np.zeros(n, np.int64)
+        """int64 (n,): with how many picks a candidate has been compared."""
+
+    def add(self, picks: Index) -> None:
+        """A page that stands."""
+        self._picks = np.concatenate([self._picks, picks])
+
+    def likeness(self, candidates: Index) -> Floats:
+        """float32 (n,): the largest similarity of each candidate to a pick."""
+        for start in np.unique(self._compared[candidates]).tolist():
+            if start < len(self._picks):
+                group = candidates[self._compared[candidates] == start]
+                nearest = self.similar(self._picks[start:], group).max(axis=0)
+                self._likeness[group] = np.maximum(self._likeness[group], nearest)
+                self._compared[group] = len(self._picks)
+        return self._likeness[candidates]
+
+
+def _diversified(
+    scores: Floats,
+    left: Index,
+    page: int,
+    caps: tuple[Sequence[Cap], Sequence[Cap]],
+    diversity: float,
+    plain: Index,
+    earlier: _Earlier,
+) -> Index:
+    """Indices into `left` of a page whose items differ. `plain`: the page without diversity."""
+    hard, soft = caps
+    # With the plain page in it, the pool always holds enough candidates of every group.
+    pool = np.union1d(np.arange(min(max(POOL, 3 * page), len(left))), plain)
+    inside = [cap.at(pool) for cap in hard]
     # The share that `select` reached is the share that is possible.
-    reached = [Cap(cap.codes[pool], _counts(cap, plain)) for cap in soft]
-    picks = mmr(scores[pool], similar(pool), k, diversity, [*inside, *reached])
-    # Only quotas on overlapping categories can leave the list short here.
-    return pool[np.array(fill(picks.tolist(), len(pool), k, inside), dtype=np.int64)]
-
-
-def _counts(cap: Cap, places: Index) -> Index:
-    codes = cap.codes[places]
-    return np.bincount(codes[codes >= 0], minlength=len(cap.limits))
+    reached = [Cap(cap.codes[pool], cap.counts(plain)) for cap in soft]
+    at = left[pool]
+    # A page of one item is compared with earlier pages alone.
+    inner = earlier.similar(at, at) if page > 1 else np.zeros((len(at), len(at)), np.float32)
+    picks = mmr(scores[at], inner, page, diversity, [*inside, *reached], earlier.likeness(at))
+    # Only quotas on overlapping categories can leave the page short here.
+    return pool[np.array(fill(picks.tolist(), len(pool), page, inside), dtype=np.int64)]
 
 
 def relevance_kept(scores: Floats, chosen: Index) -> float | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -26,19 +27,27 @@ class SimilarItems(Protocol):
         ...
 
 
-def mmr(scores: Floats, similar: Floats, k: int, diversity: float, caps: Sequence[Cap] = ()) -> Index:
+def mmr(
+    scores: Floats,
+    similar: Floats,
+    k: int,
+    diversity: float,
+    caps: Sequence[Cap] = (),
+    likeness: Floats | None = None,
+) -> Index:
     """Places of at most `k` candidates, in the order they are picked.
 
     Each pick has the largest `(1 - diversity) * relevance - diversity * likeness`: relevance is the
     score scaled to 0..1 over the candidates, likeness the largest similarity to a pick before it.
     Carbonell and Goldstein, The use of MMR (SIGIR 1998).
 
-    `scores` float32 (n,), best first; `similar` float32 (n, n); `caps` are never exceeded.
+    `scores` float32 (n,), best first; `similar` float32 (n, n); `caps` are never exceeded. `likeness`
+    float32 (n,): similarity to what was picked before, if anything was.
     """
     n = len(scores)
     spread = float(scores[0] - scores[-1]) if n else 0.0
     relevance = (scores - scores[-1]) / spread if spread > 0 else np.ones(n, np.float32)
-    likeness = np.zeros(n, np.float32)
+    likeness = np.zeros(n, np.float32) if likeness is None else likeness
     room = Room(caps)
     free = np.ones(n, bool)
     chosen: list[int] = []
@@ -55,14 +64,24 @@ def mmr(scores: Floats, similar: Floats, k: int, diversity: float, caps: Sequenc
     return np.array(chosen, dtype=np.int64)
 
 
+def similarity_of(parts: Iterable[object], taxonomy: Taxonomy) -> Similarity:
+    """That of the first part that knows one, else that of category paths."""
+    known = (part.item_similarity for part in parts if isinstance(part, SimilarItems))
+    return next(known, None) or path_similarity(taxonomy)
+
+
 def path_similarity(taxonomy: Taxonomy) -> Similarity:
     """Items are alike by the levels their category paths share, 0 to 1; for shops without texts."""
-    levels = [taxonomy.codes(d) for d in range(max(taxonomy.depth, 1))]
-    parts = (np.arange(len(levels) + 1) / len(levels)).astype(np.float32)
+
+    @cache
+    def levels() -> list[Rows]:
+        return [taxonomy.codes(d) for d in range(max(taxonomy.depth, 1))]
 
     def similarity(left: Rows, right: Rows) -> npt.NDArray[np.float32]:
+        depth = max(taxonomy.depth, 1)
+        parts = (np.arange(depth + 1) / depth).astype(np.float32)
         shared = np.zeros((len(left), len(right)), np.uint8)
-        for codes in levels:  # one after the other: of a long list these take much memory
+        for codes in levels():  # one after the other: of a long list these take much memory
             known = codes[left] >= 0
             shared += (codes[left][:, None] == codes[right]) & known[:, None]
         return np.asarray(parts[shared])

@@ -1,4 +1,4 @@
-"""Who may be recommended at all: boolean masks over the catalogue, combined with `&`."""
+"""Which items may be recommended at all: boolean masks over the catalogue, combined with `&`."""
 
 from __future__ import annotations
 
@@ -64,6 +64,13 @@ def in_categories(taxonomy: Taxonomy, include: Iterable[str], exclude: Iterable[
         out[taxonomy.find(name)] = True
     for name in unwanted:
         out[taxonomy.find(name)] = False
+    return out
+
+
+def in_items(include: Rows | None, exclude: Rows, n_items: int) -> Mask:
+    """bool (n_items,): among the rows to include (all, if None) and not among those to exclude."""
+    out = np.ones(n_items, bool) if include is None else rows_mask(include, n_items)
+    out[exclude] = False
     return out
 
 

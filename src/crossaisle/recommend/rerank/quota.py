@@ -22,6 +22,19 @@ class Cap:
     limits: npt.NDArray[np.int64]
     """int64 (n_groups,)"""
 
+    def at(self, candidates: Index) -> Cap:
+        """The same for some of the candidates."""
+        return Cap(self.codes[candidates], self.limits)
+
+    def counts(self, chosen: Index) -> npt.NDArray[np.int64]:
+        """int64 (n_groups,): how many of some candidates are in each group."""
+        codes = self.codes[chosen]
+        return np.bincount(codes[codes >= 0], minlength=len(self.limits))
+
+    def after(self, chosen: Index) -> Cap:
+        """What is left of it once some candidates are taken."""
+        return Cap(self.codes, self.limits - self.counts(chosen))
+
 
 def category_caps(
     codes: Rows, quota: int | None, named: Sequence[tuple[npt.NDArray[np.bool_], int]]
@@ -50,7 +63,7 @@ class Room:
         self.left = [cap.limits.copy() for cap in caps]
 
     def take(self, candidate: int) -> list[npt.NDArray[np.bool_]]:
-        """Books a candidate. For each cap that this fills, bool (n,): whom it keeps out from now on."""
+        """Counts a candidate. For each cap that this fills, bool (n,): whom it excludes from now on."""
         full = []
         for cap, left in zip(self.caps, self.left, strict=True):
             code = cap.codes[candidate]
@@ -77,27 +90,35 @@ def select(n: int, k: int, hard: Sequence[Cap], soft: Sequence[Cap] = ()) -> Ind
     the groups nest (categories in a tree do), best-first is the list with the largest sum of scores:
     they form a laminar matroid (Edmonds, Matroids and the greedy algorithm, 1971).
     """
+    return select_exactly(n, k, hard, soft)[0]
+
+
+def select_exactly(n: int, k: int, hard: Sequence[Cap], soft: Sequence[Cap] = ()) -> tuple[Index, bool]:
+    """As `select`; and whether more candidates behind these could not change it: `k` keep to all caps."""
     if not hard and not soft:
-        return np.arange(min(n, k), dtype=np.int64)
+        return np.arange(min(n, k), dtype=np.int64), n >= k
     chosen = fill([], n, k, [*hard, *soft])
-    return np.array(sorted(fill(chosen, n, k, hard)), dtype=np.int64)
+    full = len(chosen) == k
+    if soft and not full:
+        chosen = fill(chosen, n, k, hard)
+    return np.array(sorted(chosen), dtype=np.int64), full
 
 
 def fill(chosen: list[int], n: int, k: int, caps: Sequence[Cap]) -> list[int]:
     """Adds the best of `n` candidates that fit to those chosen, up to `k`."""
     room = Room(caps)
-    for place in chosen:
-        room.take(place)
+    for at in chosen:
+        room.take(at)
     out = list(chosen)
     fits = room.open() if caps else np.ones(n, bool)
     fits[out] = False
-    place = 0
-    while len(out) < k and place < n:
-        place += int(fits[place:].argmax())  # the next one that fits: those passed over never will again
-        if not fits[place]:
+    at = 0
+    while len(out) < k and at < n:
+        at += int(fits[at:].argmax())  # the next one that fits: those skipped never will
+        if not fits[at]:
             break
-        out.append(place)
-        fits[place] = False
-        for full in room.take(place):
+        out.append(at)
+        fits[at] = False
+        for full in room.take(at):
             fits &= ~full
     return out

@@ -1,4 +1,4 @@
-"""Whether requests need a key, which is decided at the start, and the address that a request counts for."""
+"""Who may ask for what: scopes of routes, whether keys are needed at all, and the address of a client."""
 
 from __future__ import annotations
 
@@ -6,24 +6,30 @@ import ipaddress
 import logging
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 from crossaisle.errors import ConfigError, StoreError
 from crossaisle.serve.store.api_keys import Keys
 from crossaisle.serve.store.store import Store
 
 _LOG = logging.getLogger(__name__)
+RouteScope = Literal["public", "health", "read", "write", "admin"]
+"""What a request needs. `public`: nothing, it is about no shop. `health`: nothing, but any key of the shop if
+one is named, because only holders of its keys may learn that it exists. Others: a key with that scope, or
+with `admin`."""
+KEYED: frozenset[RouteScope] = frozenset({"read", "write", "admin"})
+"""Scopes that need a key."""
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _LONGEST = 45
-"""Letters of the longest address, an IPv6 one that holds an IPv4 one."""
+"""Characters of the longest address, an IPv6 one that holds an IPv4 one."""
 
 
 def keyless(host: str, proxies: Sequence[str], stores: Iterable[Store | None]) -> bool:
-    """Whether requests need no key: on loopback, where no key was ever made, for this machine alone.
+    """Whether requests need no key: only on loopback, where no key was ever made.
 
     `stores`: of every shop; None for one that cannot be read, which may hold keys. Raises `ConfigError`
-    where others can come in and a store has no key in use.
+    where other machines can reach the service and a store has no active key.
     """
     keys, whole = [], True
     for store in stores:
@@ -32,7 +38,7 @@ def keyless(host: str, proxies: Sequence[str], stores: Iterable[Store | None]) -
                 whole = False
             else:
                 keys.append((store, Keys(store)))
-        except StoreError:  # said by who opens it
+        except StoreError:  # reported by whoever opens it
             whole = False
     empty = [store.name for store, known in keys if not known.any()]
     if (host not in LOOPBACK or proxies) and empty:
@@ -52,21 +58,21 @@ def keyless(host: str, proxies: Sequence[str], stores: Iterable[Store | None]) -
 
 
 class Proxies:
-    """The proxies whose word about a client's address is taken."""
+    """The proxies that are trusted to name a client's address."""
 
     def __init__(self, given: Sequence[str]) -> None:
-        """`given`: addresses and networks; `ConfigError` for what is neither."""
+        """`given`: addresses and networks; `ConfigError` for anything else."""
         self._networks = [_network(text) for text in given]
 
     def client(self, scope: MutableMapping[str, Any], headers: Mapping[bytes, bytes]) -> str:
-        """The address of who asks: the socket's, or the last one that a trusted proxy added."""
+        """The client's address: the socket's, or the last one that a trusted proxy added."""
         client = scope.get("client")
         if client is None:
             return "unknown"
         peer: str = client[0]
         if not self._networks or not self._trusted(address_of(peer)):
             return peer
-        # What stands further left was said by the client.
+        # Anything further left was written by the client.
         named = headers.get(b"x-forwarded-for", b"").rpartition(b",")[2].strip().decode("latin-1")
         address = None if "%" in named else address_of(named)
         if address is None:
@@ -79,7 +85,7 @@ class Proxies:
 
 
 def address_of(text: str) -> Address | None:
-    """An address as it is written; None for anything else. IPv4 within IPv6 is IPv4."""
+    """Parses an address; None for anything else. IPv4 mapped into IPv6 becomes IPv4."""
     return _parsed(text) if len(text) <= _LONGEST else None
 
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document: what FastAPI writes, and every way in which the service refuses."""
+"""The OpenAPI document: what FastAPI writes, completed by every way in which the service refuses."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.responses import Response
 
+from crossaisle.serve.api.responses import as_json
+from crossaisle.serve.api.routing import Route
 from crossaisle.serve.tenants import NAME
 
 REFUSALS = {
@@ -27,7 +30,7 @@ REFUSALS = {
     ),
     409: (
         "A model is damaged, and the old one serves; a name is taken; an idempotency key is known with "
-        "another event; the shop is full; or pictures cannot be looked at here",
+        "another event; the shop is full; or this installation cannot encode pictures",
         "model-2: titles.npy does not match its checksum",
     ),
     413: ("The body is too large", "the body must not exceed 16,000,000 bytes"),
@@ -37,7 +40,7 @@ REFUSALS = {
     ),
     422: (
         "A rule is broken: the detail says which",
-        "share must be a number from 0 to 1, or auto (found 'x')",
+        "cross_share must be a number from 0 to 1, or 'auto' (found 'x')",
     ),
     429: ("Too many requests", "more than 200 requests per second"),
     503: (
@@ -45,20 +48,20 @@ REFUSALS = {
         "the store is busy: try again in a moment",
     ),
 }
-EVERYWHERE = (403, 413, 422, 429, 503)
-OPEN = "/api/health/"
+EVERYWHERE = (403, 404, 413, 422, 429, 503)
+"""Refusals of every operation; 404 because each may name a shop that is not there."""
 TAGS = [
     {"name": "lists", "description": "Recommendations"},
-    {"name": "events", "description": "What people do"},
+    {"name": "events", "description": "What users do"},
     {"name": "items", "description": "The catalogue"},
-    {"name": "people", "description": "What is kept about a person"},
-    {"name": "experiments", "description": "Which way to serve is better"},
+    {"name": "users", "description": "What is stored about a user"},
+    {"name": "experiments", "description": "Comparisons of ways to serve"},
     {"name": "state", "description": "Health, models, metrics"},
 ]
 
 
 def install(app: FastAPI, *, shops: int = 0) -> None:
-    """Completes the document; it is made once, when it is first asked for.
+    """Completes the document and serves it. It is built once, when it is first asked for.
 
     `shops`: how many there are to choose from by `X-Shop`; 0 where the one there is has no name.
     """
@@ -73,7 +76,14 @@ def install(app: FastAPI, *, shops: int = 0) -> None:
             app.openapi_schema = document
         return app.openapi_schema
 
+    async def document() -> Response:
+        return as_json(app.openapi())
+
     app.openapi = complete  # type: ignore[method-assign]
+    methods = ["GET", "HEAD"]
+    app.routes.append(
+        Route("/openapi.json", document, scope="public", methods=methods, include_in_schema=False)
+    )
 
 
 def _complete(document: dict[str, Any]) -> None:
@@ -86,19 +96,17 @@ def _complete(document: dict[str, Any]) -> None:
     for name in ("HTTPValidationError", "ValidationError"):
         parts.get("schemas", {}).pop(name, None)
     document["tags"] = TAGS
-    for path, methods in document["paths"].items():
-        for method, operation in methods.items():
+    for methods in document["paths"].values():
+        for operation in methods.values():
             answers = operation["responses"]
             for content in operation.get("requestBody", {}).get("content", {}).values():
                 parts.setdefault("schemas", {}).update(content["schema"].pop("$defs", {}))
-            for status in _refusals_of(path, method, operation):
+            for status in _refusals_of(operation):
                 answers[str(status)] = {"$ref": f"#/components/responses/Problem{status}"}
-            if not path.startswith(OPEN):
-                operation["security"] = [{"bearer": []}, {"header": []}, {}]
 
 
 def _with_shops(document: dict[str, Any], *, required: bool) -> None:
-    """The header that names the shop, on all that belongs to one, and the answer where it is missing."""
+    """Adds the header that names the shop, and the answer where it is missing."""
     document["components"]["responses"]["Problem400"] = _refusal(400)
     for name in (True, False):
         document["components"].setdefault("parameters", {})["Shop" if name else "ShopOrNone"] = {
@@ -107,31 +115,25 @@ def _with_shops(document: dict[str, Any], *, required: bool) -> None:
             "required": required and name,
             "schema": {"type": "string", "pattern": f"^{NAME.pattern}$"},
             "example": "north",
-            "description": "Which shop: each has data, keys and models of its own, and a key opens one only. "
+            "description": "Which shop: each has its own data, keys and models, and a key opens only one. "
             "Needed where more than one is served.",
         }
-    for path, methods in document["paths"].items():
+    for methods in document["paths"].values():
         for operation in methods.values():
-            which = "ShopOrNone" if path.startswith(OPEN) else "Shop"
+            which = "Shop" if "security" in operation else "ShopOrNone"
             operation.setdefault("parameters", []).append({"$ref": f"#/components/parameters/{which}"})
-            for status in (400, 404, 503) if which == "Shop" else (401, 404, 503):
+            for status in (400,) if which == "Shop" else (401,):
                 found = {"$ref": f"#/components/responses/Problem{status}"}
                 operation["responses"].setdefault(str(status), found)
 
 
-def _refusals_of(path: str, method: str, operation: dict[str, Any]) -> list[int]:
-    found = [*EVERYWHERE]
-    if not path.startswith(OPEN):
-        found.append(401)
+def _refusals_of(operation: dict[str, Any]) -> list[int]:
+    """Statuses with which an operation refuses: those its route declares, and those that middlewares add."""
+    found = {*EVERYWHERE, *(int(status) for status in operation["responses"] if int(status) >= 400)}
+    if "security" in operation:
+        found.add(401)
     if "requestBody" in operation:
-        found += [408, 415]
-    # A category or an item of the question may be unknown, too.
-    if "{" in path or method == "post" or "/items" in path or "/trending" in path:
-        found.append(404)
-    if path.startswith(("/api/models/", "/api/experiments")):
-        found.append(409)
-    if path.startswith(("/api/items", "/api/events")) and method in ("put", "patch", "post"):
-        found.append(409)
+        found |= {408, 415}
     return sorted(found)
 
 

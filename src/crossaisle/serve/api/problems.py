@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
 import orjson
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute
 
 from crossaisle.errors import (
     ArtifactError,
@@ -26,17 +27,14 @@ from crossaisle.errors import (
     StoreError,
     UnknownIdError,
 )
-from crossaisle.serve.api.request_body import InvalidError, described
+from crossaisle.serve.api.requests.request_body import InvalidError, described
 from crossaisle.serve.store.store import Busy
 
 _LOG = logging.getLogger(__name__)
 UNAVAILABLE = "the store does not answer: try again in a moment, events with the same key"
-"""What a client is told; where the store is and what is wrong with it stands in the log."""
+"""What a client is told; the log says where the store is and what is wrong with it."""
 NOT_KEPT = "; nothing was kept"
-"""But whether it was written is the client's business."""
-SILENCE_SECONDS = 10.0
-"""The same trouble with the store is logged this often."""
-_logged: dict[str, float] = {}
+"""Told as well: the client must know whether its events were written."""
 STATUS: dict[type[CrossaisleError], int] = {
     UnknownIdError: 404,
     ConfigError: 422,
@@ -49,6 +47,14 @@ STATUS: dict[type[CrossaisleError], int] = {
 }
 
 
+class RefusedError(Exception):
+    """A request that goes no further."""
+
+    def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
+        self.status, self.detail, self.headers = status, detail, dict(headers or {})
+        super().__init__(detail)
+
+
 def body_of(status: int, detail: str, **more: Any) -> bytes:
     """The JSON of a problem."""
     title = HTTPStatus(status).phrase
@@ -56,14 +62,18 @@ def body_of(status: int, detail: str, **more: Any) -> bytes:
 
 
 def problem(status: int, detail: str, headers: dict[str, str] | None = None, **more: Any) -> Response:
-    """The answer that tells of a problem."""
+    """A response with problem details."""
     if status in (429, 503):
         headers = {"Retry-After": "1", **(headers or {})}
     return Response(body_of(status, detail, **more), status, headers, media_type="application/problem+json")
 
 
-def install(app: FastAPI, routers: Sequence[APIRouter] = ()) -> None:
-    """Has every error answered as a problem. `routers`: where `Allow` looks for the methods of a path."""
+def install(app: FastAPI, *, log_again_seconds: float) -> None:
+    """Registers handlers that return every error as problem details.
+
+    `log_again_seconds`: how often the same error of the store is logged.
+    """
+    log = _RepeatedErrors(log_again_seconds)
 
     @app.exception_handler(CrossaisleError)
     async def known(request: Request, error: CrossaisleError) -> Response:
@@ -72,9 +82,10 @@ def install(app: FastAPI, routers: Sequence[APIRouter] = ()) -> None:
         if isinstance(error, InvalidError):
             return problem(status, str(error), errors=error.errors)
         if isinstance(error, StoreError) and not isinstance(error, Busy):
-            service = request.scope.get("service")
-            if service is None or service.store.up:  # else the store has said so itself, once
-                _log_now_and_then(str(error))
+            context = request.scope.get("context")
+            service = None if context is None else context.tenant.service
+            if service is None or service.store.up:  # otherwise the store has logged it itself, once
+                log.error(str(error))
             return problem(status, UNAVAILABLE + (NOT_KEPT if str(error).endswith(NOT_KEPT) else ""))
         return problem(status, str(error))
 
@@ -86,7 +97,7 @@ def install(app: FastAPI, routers: Sequence[APIRouter] = ()) -> None:
     @app.exception_handler(HTTPException)
     async def refused(request: Request, error: HTTPException) -> Response:
         headers = dict(error.headers or {})
-        if error.status_code == 405 and (methods := allowed(routers, request.scope["path"])):
+        if error.status_code == 405 and (methods := allowed(app.routes, request.scope["path"])):
             headers["Allow"] = methods
         return problem(error.status_code, str(error.detail), headers)
 
@@ -96,17 +107,22 @@ def install(app: FastAPI, routers: Sequence[APIRouter] = ()) -> None:
         return problem(500, "unexpected error; the service's log tells more")
 
 
-def _log_now_and_then(text: str) -> None:
-    now = time.monotonic()
-    if now - _logged.get(text, -SILENCE_SECONDS) >= SILENCE_SECONDS:
-        _logged.clear()
-        _logged[text] = now
-        _LOG.error("%s", text)
+class _RepeatedErrors:
+    """Logs the same error once in a while."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._text, self._at = "", float("-inf")
+
+    def error(self, text: str) -> None:
+        now = time.monotonic()
+        if text != self._text or now - self._at >= self._seconds:
+            self._text, self._at = text, now
+            _LOG.error("%s", text)
 
 
-def allowed(routers: Sequence[APIRouter], path: str) -> str:
-    """The methods of all routes of a path, for `Allow`; of a path that could be an id, too, its own."""
-    routes = [one for router in routers for one in router.routes if isinstance(one, APIRoute)]
-    fit = [route for route in routes if route.path_regex.match(path)]
+def allowed(routes: Iterable[BaseRoute], path: str) -> str:
+    """The methods of a path, for `Allow`. Where a path is also a valid id, only its own routes count."""
+    fit = [route for route in routes if isinstance(route, APIRoute) and route.path_regex.match(path)]
     fit = [route for route in fit if route.path == path] or fit
     return ", ".join(sorted({method for route in fit for method in route.methods or ()}))

@@ -1,4 +1,4 @@
-"""Lists and items as JSON. Written by orjson at once: pydantic would take longer than the model."""
+"""Lists and items as JSON. Written by orjson directly: pydantic would take longer than the model."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ from typing import Any
 import orjson
 from fastapi.responses import Response
 
-from crossaisle.api_types import InExperiment
+from crossaisle.api_types import InExperiment, Problem
 from crossaisle.recommend.answer import RecommendationList
 from crossaisle.recommend.explain import category_name
 from crossaisle.serve.live.recommender import LiveRecommender
 
+CONFLICT: dict[int | str, dict[str, Any]] = {409: {"model": Problem}}
+"""`responses` of a route that may contradict what is stored; `openapi` describes it."""
+
 
 def as_json(value: Any, status: int = 200) -> Response:
-    """A JSON answer; NaN becomes null."""
+    """A JSON response; NaN becomes null."""
     return Response(
         orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY), status, media_type="application/json"
     )
@@ -31,7 +34,7 @@ def answered(kind: Any, example: Any = None, *, status: int = 200, what: str = "
 def of_list(answer: RecommendationList, offset: int = 0, within: InExperiment | None = None) -> Response:
     """A list from `offset` on."""
     items = []
-    for r in answer.items[offset:]:
+    for r in [r for r in answer.items if r.rank > offset]:
         one: dict[str, Any] = {
             "rank": r.rank,
             "item_id": r.item_id,
@@ -61,7 +64,7 @@ def of_list(answer: RecommendationList, offset: int = 0, within: InExperiment | 
 def of_item(shop: LiveRecommender, row: int) -> dict[str, Any]:
     """What the shop knows about an item now."""
     values = shop.dataset.items.row(row, named=True)
-    price = float(shop._prices[row])
+    price = float(shop.view.prices[row])
     return {
         "item_id": values["item_id"],
         "title": values["title"],
@@ -70,16 +73,16 @@ def of_item(shop: LiveRecommender, row: int) -> dict[str, Any]:
         "category": category_name(shop.dataset, row),
         "categories": [list(path) for path in shop.dataset.taxonomy.paths[row]],
         "price": round(price, 4) if price == price else None,
-        "in_stock": bool(shop._in_stock[row]),
-        "attributes": _attributes(values["attributes"]),
+        "in_stock": bool(shop.view.in_stock[row]),
+        "attributes": stored_attributes(values["attributes"]),
         "new": row >= shop.grown.n_old,
         "image": values["image"] if (values["image"] or "").startswith(("http://", "https://")) else None,
         "notices": shop.notices_of(row),
     }
 
 
-def _attributes(text: str | None) -> Any:
-    """Older versions let in NaN and halves of surrogate pairs, which no JSON has: now null, or `?`."""
+def stored_attributes(text: str | None) -> Any:
+    """Older versions stored NaN and halves of surrogate pairs, which JSON cannot hold: now null, or `?`."""
     if not text:
         return {}
     try:

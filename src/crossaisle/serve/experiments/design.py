@@ -1,14 +1,14 @@
-"""`Experiment` and `Arm`: what is compared, and who gets what. Assignment is a pure function of ids."""
+"""`Experiment` and `Arm`: what is compared, and which users get which arm, a pure function of their ids."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 from crossaisle.api_types import read
-from crossaisle.data.query import Placement, Query
+from crossaisle.data.query import CrossShare, Placement, Query
 from crossaisle.errors import ConfigError
 
 Kind = Literal["ab", "interleaving"]
@@ -17,12 +17,15 @@ Metric = Literal["conversion", "count", "value"]
 
 @dataclass(frozen=True, kw_only=True)
 class Controls:
-    """What an arm sets where the request leaves it open."""
+    """Controls of a `Query` that an arm sets if the request leaves them open."""
 
-    share: float | Literal["auto"] | None = None
+    cross_share: CrossShare | None = None
     diversity: float | None = None
     quota: int | None = None
     exclude_seen: bool | None = None
+
+
+ARM_CONTROLS = tuple(one.name for one in fields(Controls))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,43 +34,37 @@ class Arm:
 
     name: str
     weight: float = 1.0
-    """Its part of the users, relative to the other arms' weights."""
+    """Its share of users, relative to the other arms' weights."""
     model: str | None = None
-    """A saved model of the folder of models; None: the one that is active."""
+    """A saved model in the folder of models. None: the active model."""
     weights: Mapping[str, float] | None = None
-    """Other weights of the model's parts, for this placement."""
+    """Weights of the model's parts for this placement. None: the model's own."""
     controls: Controls = Controls()
     explore: float | None = None
-    """Draws each place from the best items that are left, with probabilities in proportion to
-    rank to the power of minus this; None: the ranking as it is."""
+    """Draws each place from the best remaining items, with probability proportional to rank to the power of
+    minus this. None: the ranking as it is."""
 
     def query(self, query: Query) -> Query:
-        """The question as this arm asks it."""
-        c = self.controls
-        return replace(
-            query,
-            cross_share=c.share if query.cross_share is None else query.cross_share,
-            diversity=c.diversity if query.diversity is None else query.diversity,
-            quota=c.quota if query.quota is None else query.quota,
-            exclude_seen=c.exclude_seen if query.exclude_seen is None else query.exclude_seen,
-        )
+        """The query with this arm's controls wherever the request sets none."""
+        unset = (name for name in ARM_CONTROLS if getattr(query, name) is None)
+        return replace(query, **{name: getattr(self.controls, name) for name in unset})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """What is compared, on whom, and by which measure."""
+    """What is compared, for which placement, and by which metric."""
 
     name: str
     kind: Kind = "ab"
     placement: Placement = "for_you"
     arms: tuple[Arm, ...]
-    """The first one is what the others are compared with."""
+    """The first one is the baseline of the others."""
     goal: tuple[str, ...] = ("cart", "purchase")
-    """Kinds of events that count, on items that were shown before."""
+    """Kinds of events that count, on items shown before."""
     metric: Metric = "conversion"
-    """Per person: whether there was a goal event (`conversion`), how many (`count`), their sum (`value`)."""
+    """Per user: whether there was a goal event (`conversion`), how many (`count`) or their sum (`value`)."""
     window_hours: float = 24.0
-    """Events count this long after a person was shown something for the first time."""
+    """Events count for this long after a user was first shown something."""
     started: float
     """Seconds since 1970 (UTC)."""
     stopped: float | None = None
@@ -82,23 +79,23 @@ class Experiment:
             if len(names) != 2:
                 raise ConfigError("interleaving compares two arms (team draft)")
             if any(arm.explore is not None or arm.weight != 1.0 for arm in self.arms):
-                raise ConfigError("interleaving shows both arms to everybody: no weight, no explore")
+                raise ConfigError("interleaving shows both arms to everyone: no weight, no explore")
 
     @property
     def running(self) -> bool:
-        """Whether it still decides what is shown."""
+        """Whether it still decides which lists are shown."""
         return self.stopped is None
 
     def share(self, arm: Arm) -> float:
-        """The probability that a person gets an arm."""
+        """The probability that a user gets an arm."""
         return arm.weight / sum(one.weight for one in self.arms)
 
     def assign(self, user: str) -> Arm:
-        """The arm of a person: always the same one, independent of other experiments."""
-        point, sofar = uniform(self.name, user), 0.0
+        """A user's arm: always the same one, independent of other experiments."""
+        point, total = uniform(self.name, user), 0.0
         for arm in self.arms:
-            sofar += self.share(arm)
-            if point < sofar:
+            total += self.share(arm)
+            if point < total:
                 return arm
         return self.arms[-1]
 
@@ -108,16 +105,24 @@ class Experiment:
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> Experiment:
-        """From JSON."""
-        found: Experiment = read(cls, dict(body))
+        """From JSON, also as a store of an earlier version holds it."""
+        found: Experiment = read(cls, {**body, "arms": [_renamed(arm) for arm in body["arms"]]})
         return found
 
 
+def _renamed(arm: Mapping[str, Any]) -> dict[str, Any]:
+    """An arm whose controls have today's names: `cross_share` was stored as `share`."""
+    controls = dict(arm.get("controls", {}))
+    if "share" in controls:
+        controls["cross_share"] = controls.pop("share")
+    return {**arm, "controls": controls}
+
+
 def seed_of(*ids: str) -> int:
-    """64 bits that depend on ids alone: the same in every process and on every machine."""
+    """64 bits that depend only on the ids: the same in every process and on every machine."""
     return int.from_bytes(hashlib.sha256("\0".join(ids).encode()).digest()[:8], "big")
 
 
 def uniform(*ids: str) -> float:
-    """A number from 0 to 1 (exclusive) that depends on ids alone."""
+    """A number from 0 to 1 (exclusive) that depends only on the ids."""
     return (seed_of(*ids) >> 11) / 2.0**53

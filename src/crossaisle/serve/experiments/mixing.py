@@ -1,4 +1,4 @@
-"""Lists made by chance whose probabilities are known: exploration, and team-draft interleaving."""
+"""Randomized lists whose probabilities are known: exploration, and team-draft interleaving."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _GRID = 200
 def explore(n: int, length: int, greed: float, rng: random.Random) -> list[int]:
     """Places (0 = best) of `length` of `n` ranked things, drawn without repeats (Plackett-Luce over ranks).
 
-    Rank r has weight r^-greed: 0 is pure chance, above 5 is nearly the ranking itself.
+    Rank r has weight r^-greed: 0 is uniform, above 5 is nearly the ranking itself.
     """
     weights = [(place + 1.0) ** -greed for place in range(n)]
     left = list(range(n))
@@ -54,9 +54,9 @@ def place_probabilities(n: int, length: int, greed: float) -> Matrix:
         stays[j] = before[j]  # a clock is not one of its own others
         before = stays
     density = rates[:, None] * np.exp(-np.outer(rates, t)) * t * (x[1] - x[0])
-    found: Matrix = np.einsum("ig,igp->ip", density, before)
-    found /= found.sum(axis=0)
-    return found
+    probabilities: Matrix = np.einsum("ig,igp->ip", density, before)
+    probabilities /= probabilities.sum(axis=0)
+    return probabilities
 
 
 def team_draft(

@@ -1,4 +1,4 @@
-"""What an experiment has shown: rewards per person, intervals for every look, estimates of other policies."""
+"""Results of an experiment: rewards per user, intervals that are always valid, off-policy estimates."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from crossaisle.evaluate.confidence_sequences import Interval, at_last, differen
 from crossaisle.evaluate.offpolicy import ESTIMATORS, Log, crossfitted
 from crossaisle.serve.experiments.design import Experiment
 from crossaisle.serve.experiments.log import Exposure
-from crossaisle.serve.store.engine import Event
+from crossaisle.serve.store.records import Event
 
 SAME_SECONDS = 600.0
-"""The same list shown to the same person again within this time counts once."""
+"""The same list shown to the same user again within this time counts once."""
 FEW = 20
-"""So many lists of a person are gone through for each event; of more, a table is made."""
+"""Up to this many lists of a user are searched for each event; of more, an index is built."""
 
 
 @dataclass
 class Seen:
-    """One person of an experiment."""
+    """One user of an experiment."""
 
     arm: str
     first: float
@@ -37,16 +37,19 @@ class Seen:
 
     @cached_property
     def _with(self) -> dict[str, list[int]]:
-        """Item -> which exposures showed it, by time. Made once all are there, where they are many."""
+        """Item -> indices of the exposures that showed it, by time."""
         found: dict[str, list[int]] = {}
         for at, shown in enumerate(self.exposures):
             for item in shown.items:
                 found.setdefault(item, []).append(at)
         return found
 
-    def latest(self, event: Event) -> int | None:
-        """The last exposure up to an event that showed its item."""
-        if len(self.exposures) > FEW:
+    def latest(self, event: Event, few: int) -> int | None:
+        """Index of the last exposure up to an event that showed its item.
+
+        Of more than `few` exposures an index is built.
+        """
+        if len(self.exposures) > few:
             found = self._with.get(event.item, [])
         else:
             found = [at for at, shown in enumerate(self.exposures) if event.item in shown.items]
@@ -59,22 +62,24 @@ class Seen:
         return sum(sum(one.values()) for one in self.rewards)
 
 
-def people(experiment: Experiment, exposures: Iterable[Exposure], goals: Iterable[Event]) -> dict[str, Seen]:
-    """Everybody who was shown something, by first time shown, with what followed within the window."""
+def outcomes(
+    experiment: Experiment, exposures: Iterable[Exposure], goals: Iterable[Event], *, few: int = FEW
+) -> dict[str, Seen]:
+    """All users who were shown something, by first time shown, with what followed within the window."""
     seen: dict[str, Seen] = {}
     window = experiment.window_hours * 3600.0
-    for one in sorted(exposures, key=lambda e: e.time):
-        person = seen.setdefault(one.user, Seen(one.arm, one.time))
-        if person.exposures and _again(person.exposures[-1], one):
+    for shown in sorted(exposures, key=lambda exposure: exposure.time):
+        user = seen.setdefault(shown.user, Seen(shown.arm, shown.time))
+        if user.exposures and _again(user.exposures[-1], shown):
             continue
-        if one.time <= person.first + window:
-            person.exposures.append(one)
-            person.rewards.append({})
+        if shown.time <= user.first + window:
+            user.exposures.append(shown)
+            user.rewards.append({})
     for event in goals:
         known = seen.get(event.user)
         if known is None or not known.first <= event.time <= known.first + window:
             continue
-        at = known.latest(event)
+        at = known.latest(event, few)
         if at is not None:
             place = known.exposures[at].items.index(event.item)
             worth = (event.value or 0.0) if experiment.metric == "value" else 1.0
@@ -91,50 +96,50 @@ def _again(before: Exposure, now: Exposure) -> bool:
 def results(
     experiment: Experiment, exposures: Iterable[Exposure], goals: Iterable[Event], now: float
 ) -> ExperimentResults:
-    """The state of an experiment; people whose window is still open are counted as pending."""
-    seen = people(experiment, exposures, goals)
+    """The state of an experiment; users whose window is still open are counted as pending."""
+    seen = outcomes(experiment, exposures, goals)
     end = min(now, experiment.stopped or now)
     closed = end - experiment.window_hours * 3600.0
-    done = [person for person in seen.values() if person.first <= closed]
+    done = [user for user in seen.values() if user.first <= closed]
     arms, comparisons = (_preference if experiment.kind == "interleaving" else _compared)(experiment, done)
     return ExperimentResults(
         experiment=experiment.to_dict(),
         running=experiment.running,
         people=len(done),
         pending=len(seen) - len(done),
-        exposures=sum(len(person.exposures) for person in seen.values()),
+        exposures=sum(len(user.exposures) for user in seen.values()),
         arms=tuple(arms),
         comparisons=tuple(comparisons),
         off_policy=tuple(_off_policy(experiment, done)),
     )
 
 
-def _outcome(experiment: Experiment, person: Seen) -> float:
-    return float(person.total > 0) if experiment.metric == "conversion" else person.total
+def _outcome(experiment: Experiment, user: Seen) -> float:
+    return float(user.total > 0) if experiment.metric == "conversion" else user.total
 
 
 def _compared(experiment: Experiment, done: Sequence[Seen]) -> tuple[list[ArmResult], list[Comparison]]:
     arms, comparisons = [], []
     baseline = experiment.arms[0]
     for arm in experiment.arms:
-        own = [_outcome(experiment, person) for person in done if person.arm == arm.name]
+        own = [_outcome(experiment, user) for user in done if user.arm == arm.name]
         arms.append(_arm(arm.name, own, at_last(own)))
         if arm is baseline:
             continue
-        both = [person for person in done if person.arm in (arm.name, baseline.name)]
+        both = [user for user in done if user.arm in (arm.name, baseline.name)]
         share = arm.weight / (arm.weight + baseline.weight)
-        treated = [person.arm == arm.name for person in both]
-        scores = difference_scores(treated, [_outcome(experiment, p) for p in both], share)
+        treated = [user.arm == arm.name for user in both]
+        scores = difference_scores(treated, [_outcome(experiment, user) for user in both], share)
         comparisons.append(_comparison(arm.name, baseline.name, at_last(scores)))
     return arms, comparisons
 
 
 def _preference(experiment: Experiment, done: Sequence[Seen]) -> tuple[list[ArmResult], list[Comparison]]:
-    """Interleaving: per person, which arm's items earned more: -1, 0 or 1."""
+    """Interleaving: per user, which arm's items earned more: -1, 0 or 1."""
     earned: list[tuple[float, float]] = []
-    for person in done:
+    for user in done:
         sums = [0.0, 0.0]
-        for shown, rewards in zip(person.exposures, person.rewards, strict=True):
+        for shown, rewards in zip(user.exposures, user.rewards, strict=True):
             for place, worth in rewards.items():
                 sums[shown.teams[place]] += worth
         earned.append((sums[0], sums[1]))
@@ -147,36 +152,36 @@ def _preference(experiment: Experiment, done: Sequence[Seen]) -> tuple[list[ArmR
     return arms, [_comparison(second.name, first.name, at_last(signs))]
 
 
-def _arm(name: str, own: Sequence[float], found: Interval) -> ArmResult:
+def _arm(name: str, own: Sequence[float], interval: Interval) -> ArmResult:
     return ArmResult(
         name=name,
         people=len(own),
-        mean=_finite(found.value),
-        low=_finite(found.low),
-        high=_finite(found.high),
+        mean=_finite(interval.value),
+        low=_finite(interval.low),
+        high=_finite(interval.high),
     )
 
 
-def _comparison(arm: str, baseline: str, found: Interval) -> Comparison:
+def _comparison(arm: str, baseline: str, interval: Interval) -> Comparison:
     return Comparison(
         arm=arm,
         baseline=baseline,
-        difference=_finite(found.value),
-        low=_finite(found.low),
-        high=_finite(found.high),
-        people=found.n,
-        decided=found.decided,
+        difference=_finite(interval.value),
+        low=_finite(interval.low),
+        high=_finite(interval.high),
+        people=interval.n,
+        decided=interval.decided,
     )
 
 
 def _off_policy(experiment: Experiment, done: Sequence[Seen]) -> Iterable[PolicyEstimate]:
     """For arms that explore: what their ranking as it is would earn per place shown."""
     for arm in experiment.arms:
-        people_of = [person for person in done if person.arm == arm.name and arm.explore is not None]
+        users = [user for user in done if user.arm == arm.name and arm.explore is not None]
         columns: dict[str, list[float]] = defaultdict(list)
         chosen: list[tuple[int, str, str]] = []
-        for number, person in enumerate(people_of):
-            for shown, rewards in zip(person.exposures, person.rewards, strict=True):
+        for number, user in enumerate(users):
+            for shown, rewards in zip(user.exposures, user.rewards, strict=True):
                 for place, (item, chance) in enumerate(zip(shown.items, shown.propensities, strict=False)):
                     best = shown.ranked[place]
                     reward = rewards.get(place, 0.0)

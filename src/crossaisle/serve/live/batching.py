@@ -1,4 +1,4 @@
-"""`Batcher`: requests that come while others are being scored are scored together next."""
+"""`Batcher`: queries that arrive while others are being scored are scored together next."""
 
 from __future__ import annotations
 
@@ -9,22 +9,24 @@ from concurrent.futures import ThreadPoolExecutor
 
 from crossaisle.data.query import Placement, Query
 from crossaisle.recommend.answer import Recommendation, RecommendationList
-from crossaisle.recommend.recommender import ResolvedQuery
+from crossaisle.recommend.request import ResolvedQuery
+from crossaisle.serve.limits.live import QueueLimits
 from crossaisle.serve.live.heavy_queue import Heavy, Overloaded, is_heavy
 from crossaisle.serve.live.recommender import LiveRecommender
 from crossaisle.serve.metrics import Metrics
 
-LARGEST = 32
-"""Queries scored at once."""
-WAITING = 2048
-"""Queries that may wait; more are refused with 503."""
-
 
 class Batcher:
-    """Asks the current shop; scoring runs in one thread beside the event loop, heavy questions in another."""
+    """Scores for the current shop in one thread beside the event loop, heavy queries in another."""
 
-    def __init__(self, shop: Callable[[], LiveRecommender], metrics: Metrics, heavy: Heavy) -> None:
-        self._shop, self._metrics, self._heavy = shop, metrics, heavy
+    def __init__(
+        self,
+        shop: Callable[[], LiveRecommender],
+        metrics: Metrics,
+        heavy: Heavy,
+        limits: QueueLimits = QueueLimits(),
+    ) -> None:
+        self._shop, self._metrics, self._heavy, self._limits = shop, metrics, heavy, limits
         self._waiting: list[tuple[Query, asyncio.Future[RecommendationList]]] = []
         self._busy = False
         self._thread = ThreadPoolExecutor(1, "scoring")
@@ -32,55 +34,53 @@ class Batcher:
     async def ask(self, query: Query, client: str = "") -> RecommendationList:
         """The list for a query; raises what `Recommender.recommend` raises, `Overloaded` and `TooMany`.
 
-        `client`: who asks, for the limit of heavy questions.
+        `client`: the key or address that asks, for the limit of heavy queries.
         """
-        if is_heavy(query):
+        if is_heavy(query, self._limits):
             return await self._heavy.run(client, self._alone, query)
-        answer = self._shop().quick(query)
+        answer = self._shop().from_cache(query)
         if not isinstance(answer, ResolvedQuery):
             return answer
-        if len(self._waiting) >= WAITING:
+        if len(self._waiting) >= self._limits.waiting_queries:
             raise Overloaded("too many requests are waiting: try again in a moment")
         future: asyncio.Future[RecommendationList] = asyncio.get_running_loop().create_future()
         self._waiting.append((query, future))
         if not self._busy:
             self._busy = True
-            # Others that arrived in the same turn of the loop come along.
+            # Queries that arrive in the same turn of the loop join the batch.
             asyncio.get_running_loop().call_soon(self._next)
         return await future
 
     def _alone(self, query: Query) -> RecommendationList:
         shop = self._shop()
-        if not query.explain and not isinstance(answer := shop.quick(query), ResolvedQuery):
+        if not query.explain and not isinstance(answer := shop.from_cache(query), ResolvedQuery):
             return answer
-        [found] = shop.slow([query])
-        if isinstance(found, Exception):
-            raise found
-        return found
+        return shop.recommend(query)
 
     async def explain(
         self, query: Query, items: Sequence[Recommendation], served: Placement, client: str = ""
     ) -> list[Recommendation]:
-        """Places of a list for a query, explained."""
+        """Items of a list for a query, explained."""
         return await self._heavy.run(client, self._shop().explained, query, items, served)
 
     @property
     def calm(self) -> float:
-        """Seconds since the last request of any kind; 0 while somebody waits for a list."""
+        """Seconds since the last request of any kind; 0 while a query is waiting."""
         return 0.0 if self._busy or self._heavy.busy else time.monotonic() - self._metrics.answered
 
     async def prepare(self, queries: Sequence[Query]) -> None:
-        """Scores queries whose answers nobody waits for, to be kept."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._shop().slow, queries)
+        """Scores queries that nobody is waiting for, so that their rankings are kept."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._shop().score_many, queries)
 
     def _next(self) -> None:
-        batch, self._waiting = self._waiting[:LARGEST], self._waiting[LARGEST:]
+        n = self._limits.batch_queries
+        batch, self._waiting = self._waiting[:n], self._waiting[n:]
         if not batch:
             self._busy = False
             return
         self._metrics.batch_sizes[len(batch)] += 1
         loop = asyncio.get_running_loop()
-        work = loop.run_in_executor(self._thread, self._shop().slow, [query for query, _ in batch])
+        work = loop.run_in_executor(self._thread, self._shop().score_many, [query for query, _ in batch])
         work.add_done_callback(lambda done: self._deliver([f for _, f in batch], done))
 
     def _deliver(
@@ -92,7 +92,7 @@ class Batcher:
         answers = [problem] * len(futures) if problem else done.result()
         for future, answer in zip(futures, answers, strict=True):
             if future.done():
-                continue  # whoever asked has gone
+                continue  # the client has gone
             if isinstance(answer, BaseException):
                 future.set_exception(answer)
             elif answer is not None:
@@ -100,9 +100,9 @@ class Batcher:
         self._next()
 
     def end(self) -> None:
-        """Lets the thread end once what is under way is done; the batcher must not be asked again."""
+        """Ends the thread after the current batch, without waiting; no query may follow."""
         self._thread.shutdown(wait=False)
 
     def close(self) -> None:
-        """Ends the thread."""
+        """Waits for what is queued and ends the thread."""
         self._thread.shutdown(wait=True)

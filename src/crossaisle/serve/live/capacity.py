@@ -1,4 +1,4 @@
-"""`Room`: how much a shop has put in, and that it stays within what one process can hold."""
+"""`Room`: how much has been put into a shop, and that it stays within what one process can hold."""
 
 from __future__ import annotations
 
@@ -9,19 +9,16 @@ from typing import Any
 import orjson
 
 from crossaisle.errors import ConflictError, DataError, shorten
+from crossaisle.serve.limits.live import CapacityLimits
 
 LARGEST_BODY = 64_000
-"""Bytes, as JSON, of an item or of the attributes of a person: every answer that shows them carries them."""
-MOST_ITEMS = 1_000_000
-"""Of one shop, besides as many as its model has. Deleted ones count: their ids are kept."""
-MOST_BYTES = 500_000_000
-"""Of what was put in, as JSON; in memory it is several times as much."""
+"""Bytes, as JSON, of an item or of a user's attributes: each answer that shows them carries them."""
 Bodies = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
 class Room:
-    """What the items take that were put in or changed."""
+    """What new and changed items take up."""
 
     items: int
     size: int
@@ -29,11 +26,17 @@ class Room:
 
     @classmethod
     def of(cls, bodies: Bodies) -> Room:
-        """What they take together."""
+        """What they take up together."""
         return cls(len(bodies), sum(map(_size, bodies.values())))
 
-    def after(self, before: Bodies, bodies: Bodies, known: int | None) -> Room:
-        """What they take once some have changed.
+    def after(
+        self,
+        before: Bodies,
+        bodies: Bodies,
+        known: int | None,
+        limits: CapacityLimits = CapacityLimits(),
+    ) -> Room:
+        """What they take up once some have changed.
 
         `known`: how many items the model has; None where another process has decided already. Raises
         `ConflictError` where there is no room, and `DataError` for an item that grows too large bit by bit.
@@ -46,13 +49,14 @@ class Room:
                 rule = f"must not exceed {LARGEST_BODY:,} bytes as JSON (found {now:,})"
                 raise DataError(f"item {shorten(name)}: {rule}")
             items, size = items + (old is None), size + now - then
-        if known is not None and items > self.items and items > MOST_ITEMS + known:
+        if known is not None and items > self.items and items > limits.items + known:
             raise ConflictError(
-                f"this shop is full: at most {MOST_ITEMS:,} items may be put in, deleted ones included"
+                f"this shop is full: at most {limits.items:,} items may be put in, deleted ones included"
             )
-        if known is not None and size > self.size and size > MOST_BYTES:
+        if known is not None and size > self.size and size > limits.json_bytes:
             raise ConflictError(
-                f"this shop is full: what is put in may take {MOST_BYTES:,} bytes; delete items that are gone"
+                f"this shop is full: what is put in may take {limits.json_bytes:,} bytes; "
+                "delete items that are gone"
             )
         return Room(items, size)
 

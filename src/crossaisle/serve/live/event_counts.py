@@ -1,8 +1,8 @@
-"""`EventCounts`: who did something with what, and when last: what decayed counts are made of.
+"""`EventCounts`: the newest event of each user and item, from which decayed counts are computed.
 
-A count is a sum over people, each with the weight of the newest event, which halves with every half-life
-that it is older than the newest of all. Kept are the times, not the sums: so every count is exact, the same
-after a restart and in whatever order events came, and a person can be taken out again.
+A count is a sum over users, each weighted by their newest event; the weight halves for every half-life by
+which it is older than the newest event of all. Times are kept, not sums: so counts are exact, the same after
+a restart and in any order of arrival, and a user can be removed.
 """
 
 from __future__ import annotations
@@ -16,25 +16,22 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-PAUSE = 1.0
-"""Seconds between two looks at new events: what is counted in between shows then."""
-MOST_WAITING = 8192
-"""Where more events wait to be counted, and nobody looks, they are counted all the same."""
+from crossaisle.serve.limits.live import HistoryLimits
+from crossaisle.serve.store.records import ARRIVALS
+
 SHARE = 16
-"""One in so many of those counted must wait for that: each time, all that are counted are copied."""
-ARRIVALS = 1000
-"""So many events that came last say together what time it is."""
+"""At least one in this many counted events must wait for a count, because each copies all of them."""
 ODD = 100
-"""One in so many of them may be wrong."""
+"""One in this many of the latest events may have a wrong time."""
 
 
 class Pairs(NamedTuple):
-    """Each person and item once."""
+    """Each user and item once."""
 
     user: npt.NDArray[np.int64]
-    """int64 (n,): places in `EventCounts.users`."""
+    """int64 (n,): indices into `EventCounts.users`."""
     item: npt.NDArray[np.int64]
-    """int64 (n,): places in `EventCounts.items`."""
+    """int64 (n,): indices into `EventCounts.items`."""
     day: npt.NDArray[np.float64]
     """float64 (n,): days since 1970 of the newest event."""
     present: float
@@ -42,14 +39,15 @@ class Pairs(NamedTuple):
 
 
 class EventCounts:
-    """Kept beside the live histories; one thread adds, any may read."""
+    """Counts beside the live histories; one thread adds, any may read."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: HistoryLimits = HistoryLimits()) -> None:
+        self._limits = limits
         self.users: defaultdict[str, int] = defaultdict()
         self.items: defaultdict[str, int] = defaultdict()
-        """Ids and their places, in order: who is new gets the next one."""
-        for places in (self.users, self.items):
-            places.default_factory = places.__len__
+        """Ids and their indices, in order: a new id gets the next one."""
+        for indices in (self.users, self.items):
+            indices.default_factory = indices.__len__
         self.version = 0
         self._waiting: deque[tuple[str, str, float]] = deque()
         self._arrived: deque[float] = deque(maxlen=ARRIVALS)
@@ -57,7 +55,7 @@ class EventCounts:
         self._days = np.empty(0, np.float64)
         self._present = np.nan
         self._lock = Lock()
-        self._looked = -np.inf
+        self._counted = -np.inf
 
     @property
     def empty(self) -> bool:
@@ -66,17 +64,17 @@ class EventCounts:
 
     @property
     def full(self) -> bool:
-        """Whether it is time to count, although nobody looks."""
-        return len(self._waiting) >= max(MOST_WAITING, len(self._keys) // SHARE)
+        """Whether it is time to count, although nobody asks."""
+        return len(self._waiting) >= max(self._limits.waiting_events, len(self._keys) // SHARE)
 
     def add(self, user: str, item: str, day: float) -> None:
         """One event, in the order of arrival."""
         self._waiting.append((user, item, day))
 
     def tick(self) -> int:
-        """The number of the state that is to be shown; grows where events came, once in a pause."""
-        if self._waiting and time.monotonic() - self._looked >= PAUSE:
-            self._looked = time.monotonic()
+        """The version to show: grows after new events, at most once in `HistoryLimits.count_seconds`."""
+        if self._waiting and time.monotonic() - self._counted >= self._limits.count_seconds:
+            self._counted = time.monotonic()
             self.version += 1
         return self.version
 
@@ -87,14 +85,14 @@ class EventCounts:
             return Pairs(self._keys >> 32, self._keys & (1 << 32) - 1, self._days, self._present)
 
     def forget(self, user: str, deleted: float, arrived: Iterable[float]) -> None:
-        """Takes a person's events up to a deletion out.
+        """Removes a user's events up to a deletion.
 
         `arrived`: of the latest that are left, oldest first. Days since 1970.
         """
         with self._lock:
             self._merge()
-            place = self.users.get(user, -1)
-            left = (self._keys >> 32 != place) | (self._days > deleted)
+            index = self.users.get(user, -1)
+            left = (self._keys >> 32 != index) | (self._days > deleted)
             self._keys, self._days = self._keys[left], self._days[left]
             self._arrived = deque(arrived, ARRIVALS)
             self._agree()
@@ -105,8 +103,8 @@ class EventCounts:
         if not n:
             return
         users, items, times = zip(*(self._waiting.popleft() for _ in range(n)), strict=True)
-        person = np.fromiter(map(self.users.__getitem__, users), np.int64, n)
-        keys = person << 32 | np.fromiter(map(self.items.__getitem__, items), np.int64, n)
+        user = np.fromiter(map(self.users.__getitem__, users), np.int64, n)
+        keys = user << 32 | np.fromiter(map(self.items.__getitem__, items), np.int64, n)
         days = np.array(times)
         self._arrived.extend(days[-ARRIVALS:].tolist())
         self._agree()
@@ -114,27 +112,27 @@ class EventCounts:
         keys, days = keys[order], days[order]
         newest = np.append(keys[1:] != keys[:-1], True)
         keys, days = keys[newest], days[newest]
-        place = np.searchsorted(self._keys, keys)
-        known = np.append(self._keys, -1)[place] == keys
+        at = np.searchsorted(self._keys, keys)
+        known = np.append(self._keys, -1)[at] == keys
         before = self._days.copy()  # readers hold the old ones
-        before[place[known]] = np.maximum(before[place[known]], days[known])
+        before[at[known]] = np.maximum(before[at[known]], days[known])
         new = ~known
-        self._days = np.insert(before, place[new], days[new])
-        self._keys = np.insert(self._keys, place[new], keys[new])
+        self._days = np.insert(before, at[new], days[new])
+        self._keys = np.insert(self._keys, at[new], keys[new])
 
     def _agree(self) -> None:
-        """The latest time, but for the few that a wrong clock may have set."""
+        """Takes the latest time, ignoring the few that a wrong clock may have set."""
         times = np.sort(np.array(self._arrived))
         self._present = float(times[-1 - len(times) // ODD]) if len(times) else np.nan
 
 
 class Gap(NamedTuple):
-    """A silence between a model's events and those that came since: time in which nothing aged."""
+    """A gap between a model's events and those since: time in which nothing ages."""
 
     start: float = np.inf
     """Days since 1970 of the first event after it; inf without one."""
     days: float = 0.0
 
     def closed(self, day: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Days as if the silence had not been."""
+        """Days as if there were no gap."""
         return np.where(day >= self.start, day - self.days, day) if self.days else day

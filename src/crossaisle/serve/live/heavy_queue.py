@@ -1,4 +1,4 @@
-"""`Heavy`: what takes long has a queue and a thread of its own, so that plain lists pass it."""
+"""`Heavy`: slow queries have a queue and a thread of their own, so that plain lists overtake them."""
 
 from __future__ import annotations
 
@@ -10,57 +10,52 @@ from typing import Any, TypeVar
 
 from crossaisle.data.query import Query
 from crossaisle.errors import CrossaisleError
+from crossaisle.serve.limits.live import QueueLimits
 
 T = TypeVar("T")
-LONGEST = 100
-"""Places of a list, those passed over among them: what one page holds. Milliseconds more are not plain."""
-DIVERSE = 50
-"""With diversity, where each place looks at all that are left."""
-NAMES = 20
-"""Categories that a question may name: each is looked up, and each quota is kept to place by place."""
-WAITING = 64
-"""Heavy questions that wait or are being answered; more are refused with 503. The last one waits seconds."""
-EACH = 8
-"""Of these, so many may be of one key (or address, where there is no key): others get their turn."""
 
 
 class Overloaded(CrossaisleError):
-    """More questions are waiting than can be answered in time."""
+    """More queries are waiting than can be answered in time."""
 
     status = 503
 
 
 class TooMany(CrossaisleError):
-    """One client has too many heavy questions waiting."""
+    """One client has too many heavy queries waiting."""
 
     status = 429
 
 
-def is_heavy(query: Query) -> bool:
-    """Whether a question takes so long that plain ones must not wait for it."""
+def is_heavy(query: Query, limits: QueueLimits = QueueLimits()) -> bool:
+    """Whether a query takes so long that plain ones must not wait for it."""
     named = len(query.include_categories) + len(query.exclude_categories) + len(query.quotas)
-    return query.explain or query.depth > (DIVERSE if query.diversity else LONGEST) or named > NAMES
+    items = len(query.include_items) + len(query.exclude_items)
+    places = limits.diverse_places if query.diversity else limits.plain_places
+    long = query.depth > places or named > limits.plain_categories or items > limits.plain_items
+    return query.explain or long
 
 
 class Heavy:
-    """Of one service."""
+    """The heavy queries of one shop: one at a time, a limited number waiting."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: QueueLimits = QueueLimits()) -> None:
+        self._limits = limits
         self._thread = ThreadPoolExecutor(1, "heavy")
         self._of: Counter[str] = Counter()
 
     @property
     def busy(self) -> bool:
-        """Whether anybody waits."""
+        """Whether any query waits or is being answered."""
         return bool(self._of)
 
     async def run(self, client: str, work: Callable[..., T], *arguments: Any) -> T:
-        """Does some work in the thread; `Overloaded`, or `TooMany` for the client."""
-        if self._of.total() >= WAITING:
+        """Runs `work` in the thread. Raises `Overloaded`, or `TooMany` for the client."""
+        if self._of.total() >= self._limits.waiting_heavy:
             raise Overloaded("too many heavy questions are waiting: try again in a moment")
-        if self._of[client] >= EACH:
+        if self._of[client] >= (most := self._limits.heavy_per_client):
             raise TooMany(
-                f"{EACH} heavy questions of yours are waiting (explanations, long lists): "
+                f"{most} heavy questions of yours are waiting (explanations, long lists): "
                 "wait for an answer before you ask the next one"
             )
         self._of[client] += 1
@@ -72,5 +67,5 @@ class Heavy:
                 del self._of[client]
 
     def close(self) -> None:
-        """Ends the thread."""
+        """Waits for what is queued and ends the thread."""
         self._thread.shutdown(wait=True)

@@ -1,6 +1,6 @@
-"""`Pictures`: pictures of items that were put in, fetched or sent, looked at once, and kept.
+"""`Pictures`: pictures of new items, fetched or uploaded, encoded once, and kept.
 
-Nothing here is loaded or started before the first picture comes: no pillow, no session, no thread.
+Nothing is loaded or started before the first picture arrives: no pillow, no session, no thread.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy as np
 from crossaisle.errors import ConflictError, CrossaisleError, DataError, FetchError, shorten
 from crossaisle.models.scorers.picture_similarity import PictureSimilarity
 from crossaisle.recommend.recommender import Recommender
+from crossaisle.serve.limits.live import PictureLimits
 from crossaisle.serve.store.store import Busy, Picture
 
 if TYPE_CHECKING:
@@ -29,30 +30,20 @@ T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
 LARGEST = 8_000_000
 """Bytes of a picture."""
-PIXELS = 16_000_000
-"""Unpacked, these are 64 MB, four times over while they are made ready."""
-AT_ONCE = 8
-"""Pictures that are fetched at the same time."""
-WAITING = 256
-"""Pictures that may wait to be fetched or looked at; more are refused."""
-PATIENCE = 30.0
-"""Seconds until a picture that waits is given up, so that a picture server that hangs holds nobody up."""
-MOST = 100
-"""Pictures that one request may have fetched."""
 TYPES = ("image/jpeg", "image/png", "image/webp")
 BLIND = "the served model looks at no pictures: fit one whose items have pictures (docs/images.md)"
 Body = Mapping[str, Any]
 
 
-def eyes(base: Recommender) -> PictureSimilarity | None:
-    """The part of a model that can read new pictures, if it has one."""
+def picture_model(base: Recommender) -> PictureSimilarity | None:
+    """The part of a model that encodes new pictures, if it has one."""
     parts = base.blend.parts.values()
     return next((part for part in parts if isinstance(part, PictureSimilarity) and part.sees), None)
 
 
 @contextmanager
 def _naming(item: str, bodies: Mapping[str, Body]) -> Iterator[None]:
-    """Errors say which item they are about, where there are several."""
+    """Names the item in an error, where there are several."""
     try:
         yield
     except DataError as error:
@@ -62,16 +53,16 @@ def _naming(item: str, bodies: Mapping[str, Body]) -> Iterator[None]:
 
 
 class Pictures:
-    """How one shop comes by pictures and what they show."""
+    """Fetches and encodes the pictures of one shop."""
 
-    def __init__(self, hosts: Sequence[str] = ()) -> None:
-        """`hosts`: where pictures may be fetched from; `ConfigError` for what is no host."""
-        self._named = tuple(hosts)
+    def __init__(self, hosts: Sequence[str] = (), limits: PictureLimits = PictureLimits()) -> None:
+        """`hosts`: where pictures may be fetched from; `ConfigError` for what is not a host."""
+        self._named, self._limits = tuple(hosts), limits
         if hosts:
             _ = self.hosts
-        self._fetching = ThreadPoolExecutor(AT_ONCE, "fetching")
-        self._looking = ThreadPoolExecutor(1, "looking")
-        self._room = threading.BoundedSemaphore(WAITING)
+        self._fetching = ThreadPoolExecutor(limits.fetched_at_once, "fetching")
+        self._encoding = ThreadPoolExecutor(1, "encoding")
+        self._room = threading.BoundedSemaphore(limits.waiting)
         self._encoders: dict[str, ImageEncoder] = {}
 
     @cached_property
@@ -84,85 +75,90 @@ class Pictures:
     async def of(
         self, bodies: Mapping[str, Body], kept: Mapping[str, Picture], base: Recommender
     ) -> dict[str, Picture | None]:
-        """What becomes of the pictures of some items: a picture, None where it goes, nothing where it stays.
+        """New pictures of some items: None where one is removed, no entry where nothing changes.
 
-        An address that was looked at is not fetched again. Raises `DataError` for an address that may not or
-        cannot be fetched and for what is no picture there; then nothing should be changed.
+        An address whose picture is encoded is not fetched again. Raises `DataError` for an address that may
+        not or cannot be fetched, and for one that is not a picture; then nothing should be changed.
         """
-        eye, found, wanted = eyes(base), dict[str, Picture | None](), dict[str, str]()
+        reader, changes, wanted = picture_model(base), dict[str, Picture | None](), dict[str, str]()
         for item, body in bodies.items():
             before, address = kept.get(item), body.get("image") or ""
             if address:
                 with _naming(item, bodies):
                     self.hosts.target(address)
             if before is not None and before.address != address and (address or before.address):
-                found[item] = None
-            seen = before is not None and before.address == address and eye and before.fingerprint == eye.sees
+                changes[item] = None
+            seen = (
+                before is not None
+                and before.address == address
+                and reader
+                and before.fingerprint == reader.sees
+            )
             if address and not seen:
                 wanted[item] = address
-        if eye is None or not wanted:
-            return found
-        if len(wanted) > MOST:
+        if reader is None or not wanted:
+            return changes
+        if len(wanted) > (most := self._limits.per_request):
             raise DataError(
-                f"one request may have at most {MOST} new pictures fetched (found {len(wanted):,}): "
+                f"one request may have at most {most} new pictures fetched (found {len(wanted):,}): "
                 "send several requests"
             )
-        await self._run(self._looking, self.ready, eye)
+        await self._run(self._encoding, self.encoder_of, reader)
 
         async def fetched(item: str, address: str) -> Picture:
             with _naming(item, bodies):
-                return await self._fetched(address, eye)
+                return await self._fetched(address, reader)
 
-        tasks = [asyncio.ensure_future(fetched(*one)) for one in wanted.items()]
+        tasks = [asyncio.ensure_future(fetched(*item)) for item in wanted.items()]
         try:
-            return found | dict(zip(wanted, await asyncio.gather(*tasks), strict=True))
+            return changes | dict(zip(wanted, await asyncio.gather(*tasks), strict=True))
         finally:
             for task in tasks:
                 task.cancel()
 
     async def sent(self, content: bytes, base: Recommender) -> Picture:
-        """A picture that came with the request; `ConflictError` where the model looks at none."""
-        eye = eyes(base)
-        if eye is None:
+        """An uploaded picture, encoded; `ConflictError` where the model reads no pictures."""
+        reader = picture_model(base)
+        if reader is None:
             raise ConflictError(BLIND)
-        return await self._run(self._looking, self.look, content, "", eye)
+        return await self._run(self._encoding, self.encode, content, "", reader)
 
-    async def _fetched(self, address: str, eye: PictureSimilarity) -> Picture:
+    async def _fetched(self, address: str, reader: PictureSimilarity) -> Picture:
         from crossaisle.encoders.fetching import fetch
 
         content = await self._run(self._fetching, lambda: fetch(address, self.hosts, largest=LARGEST))
-        return await self._run(self._looking, self.look, content, address, eye)
+        return await self._run(self._encoding, self.encode, content, address, reader)
 
     async def _run(self, pool: ThreadPoolExecutor, work: Callable[..., T], *arguments: Any) -> T:
-        """Beside the event loop and the thread of changes."""
+        """Runs slow work in a pool, outside the event loop and the thread of changes."""
         if not self._room.acquire(blocking=False):
             raise Busy("too many pictures are waiting: try again in a moment")
         future = pool.submit(work, *arguments)
         future.add_done_callback(lambda _: self._room.release())
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(self._limits.wait_seconds):
                 return await asyncio.wrap_future(future)
         except TimeoutError:
             raise Busy("pictures take too long to be fetched: try again in a moment") from None
 
-    def ready(self, eye: PictureSimilarity) -> ImageEncoder:
+    def encoder_of(self, reader: PictureSimilarity) -> ImageEncoder:
         """The encoder that the model was fitted with; raises where it or pillow is not installed."""
         from crossaisle.encoders.images.image_encoder import open_image_encoder
         from crossaisle.encoders.images.read_picture import require_pillow
 
         require_pillow()
-        if eye.sees not in self._encoders:
-            encoder = open_image_encoder(eye.encoder, threads=1)
-            if encoder.fingerprint != eye.sees:
+        if reader.sees not in self._encoders:
+            encoder = open_image_encoder(reader.encoder, threads=1)
+            if encoder.fingerprint != reader.sees:
                 raise FetchError(
-                    f"the weights of the picture encoder {eye.encoder!r} are not those that the model was "
+                    f"the weights of the picture encoder {reader.encoder!r} are not those that the model was "
                     "fitted with: put these back, or fit again"
                 )
-            self._encoders[eye.sees] = encoder
-        return self._encoders[eye.sees]
+            self._encoders[reader.sees] = encoder
+        return self._encoders[reader.sees]
 
-    def look(self, content: bytes, address: str, eye: PictureSimilarity) -> Picture:
-        """What an encoder sees, the same as when a model is fitted. Slow: not in the event loop."""
+    def encode(self, content: bytes, address: str, reader: PictureSimilarity) -> Picture:
+        """A picture with its vector, the same as when a model is fitted. Slow: not in the event loop."""
         from crossaisle.encoders.base import unit_rows
         from crossaisle.encoders.cache import content_key
         from crossaisle.encoders.images.read_picture import read_picture
@@ -173,31 +169,31 @@ class Pictures:
         if len(content) > LARGEST:
             raise DataError(f"{where} is larger than {LARGEST // 1_000_000} MB")
         try:
-            image = read_picture(content, pixels=PIXELS)
+            image = read_picture(content, pixels=self._limits.pixels)
         except DataError as error:
             raise DataError(f"{where}: {error}") from None
-        (vector,) = unit_rows(self.ready(eye).frames([image])).astype(np.float16)
-        return Picture(content_key(content), address, eye.sees, vector, content)
+        (vector,) = unit_rows(self.encoder_of(reader).frames([image])).astype(np.float16)
+        return Picture(content_key(content), address, reader.sees, vector, content)
 
     def looked_at_by(
         self, base: Recommender, kept: Mapping[str, Picture], content: Callable[[str], bytes | None]
     ) -> dict[str, Picture]:
-        """Kept pictures that another encoder has looked at, looked at by that of the model. Slow.
+        """Pictures that another encoder has encoded, encoded again by that of the model. Slow.
 
-        What it cannot look at is left out: such an item is placed by its text.
+        What it cannot encode is left out: such an item is placed by its text.
         """
-        eye, found = eyes(base), dict[str, Picture]()
-        for item, picture in kept.items() if eye else ():
-            if eye is None or picture.fingerprint == eye.sees:
+        reader, encoded = picture_model(base), dict[str, Picture]()
+        for item, picture in kept.items() if reader else ():
+            if reader is None or picture.fingerprint == reader.sees:
                 continue
             try:
                 if data := picture.content or content(item):
-                    found[item] = self.look(data, picture.address, eye)
+                    encoded[item] = self.encode(data, picture.address, reader)
             except CrossaisleError as error:
-                _LOG.warning("picture of item %s is not looked at: %s", shorten(item), error)
-        return found
+                _LOG.warning("picture of item %s is not encoded: %s", shorten(item), error)
+        return encoded
 
     def close(self) -> None:
-        """Waits for nothing that has not begun."""
-        for pool in (self._fetching, self._looking):
+        """Drops what has not begun, and waits for nothing."""
+        for pool in (self._fetching, self._encoding):
             pool.shutdown(wait=False, cancel_futures=True)

@@ -2,61 +2,41 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
+from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats, Histories
 from crossaisle.data.query import Placement, Query
 from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.data.vocabulary import Rows
-from crossaisle.models.base import LARGE
-from crossaisle.recommend.answer import RecommendationList
-from crossaisle.recommend.explain import Explanation, item_name
-from crossaisle.recommend.recommender import Best, Recommender, ResolvedQuery
+from crossaisle.models.blend import CART_OF_USER
+from crossaisle.recommend.answer import Recommendation, RecommendationList
+from crossaisle.recommend.catalogue_view import CatalogueView
+from crossaisle.recommend.explain import Explanation, explain, item_name
+from crossaisle.recommend.list_builder import Contributions, ListBuilder, Served
+from crossaisle.recommend.ranker import Best, ModelRanker, best_of_requests, score_requests
+from crossaisle.recommend.recommender import Recommender
+from crossaisle.recommend.request import ResolvedQuery, resolve
 from crossaisle.recommend.rerank.diversify import Similarity
-from crossaisle.recommend.rerank.filters import Mask, rows_mask
+from crossaisle.recommend.rerank.filters import rows_mask
+from crossaisle.serve.limits.live import LiveLimits
 from crossaisle.serve.live.candidates import least, widened
-from crossaisle.serve.live.catalogue import CatalogueOverlay, grow
+from crossaisle.serve.live.catalogue.overlay import CatalogueOverlay, grow
 from crossaisle.serve.live.histories import LiveHistories
-from crossaisle.serve.live.pictures import eyes
+from crossaisle.serve.live.pictures import picture_model
+from crossaisle.serve.live.ranker import LiveRanker
+from crossaisle.serve.live.ranking_cache import Ranking, RankingCache, Version
 from crossaisle.serve.live.trending import Trending
-from crossaisle.serve.store.engine import Picture
+from crossaisle.serve.store.records import Picture
 from crossaisle.serve.store.store import NO_PICTURES
 
-KEPT = 1000
-"""Best items kept per person. A list that needs more than these is made from all scores anew."""
 
-
-@dataclass(frozen=True)
-class Ranking:
-    """The best items for a person (or beside an item), before any filter."""
-
-    rows: Rows
-    """int32 (n,), best first."""
-    scores: Floats
-    """float32 (n,)"""
-    whole: bool
-    """Whether these are all items that have a score."""
-    version: tuple[int, int]
-    query: Query
-    """One that it answers, to ask it again of another model."""
-
-
-def _moments(rows: Rows, days: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-    """int64 (n,): item and second in one number."""
-    seconds = np.floor(days * SECONDS_PER_DAY + 1e-5).astype(np.int64)
-    return rows.astype(np.int64) << 36 | seconds & (1 << 36) - 1
-
-
-class LiveRecommender(Recommender):
+class LiveRecommender:
     """A saved recommender and what changed since: nothing here changes its scores of known items."""
 
     def __init__(
@@ -67,58 +47,54 @@ class LiveRecommender(Recommender):
         *,
         before: LiveRecommender | None = None,
         pictures: Mapping[str, Picture] = NO_PICTURES,
-        kept_users: int = 5120,
+        limits: LiveLimits = LiveLimits(),
     ) -> None:
         """`changed`: items that differ from the model's catalogue, by id. `before`: the state before the
-        last change, for what need not be made again. `pictures`: of changed items.
+        last change; what still holds of it is taken over. `pictures`: of changed items.
         """
-        # Checked and made for the base once; a change of one item must not go through a million again.
-        self.base, self.blend, self.repeats = base, base.blend, base.repeats
-        self._trending, self._popularity = base._trending, base._popularity
-        self.large = base.dataset.n_items > LARGE
-        """Whether the best items are searched for, in place of scoring all."""
-        self.live = histories
-        self._kept: OrderedDict[tuple[str, str, str], Ranking] = OrderedDict()
-        self._kept_users = kept_users
-        self._lock = threading.Lock()
-        self.hits = self.misses = 0
-        same_base = before is not None and before.base is base
-        self.trending: Trending = before.trending if before and same_base else Trending(base, histories)
-        self._last_day = self.trending.end
-        self.pictures = pictures
-        same = before.grown if before and same_base else None
-        self.grown: CatalogueOverlay = grow(base, changed or {}, same, pictures)
-        if before and same_base:
-            self._kept = self._still_right(before)
-        self.dataset = self.grown.dataset
-        self._codes = self.dataset.taxonomy.codes()
-        self._prices = self.grown.prices
-        self._in_stock = self.grown.in_stock
-        self._popularity = np.concatenate(
-            [self._popularity, np.full(self.grown.n_new, -1.0, self._popularity.dtype)]
+        self.base, self.live, self.pictures, self.limits = base, histories, pictures, limits
+        self.large = base.dataset.n_items > limits.large_items
+        """Whether the best items are retrieved instead of scoring all."""
+        if before is not None and before.base is not base:
+            before = None
+        self.trending: Trending = Trending(base, histories, limits) if before is None else before.trending
+        older = None if before is None else before.grown
+        self.grown: CatalogueOverlay = grow(base, changed or {}, older, pictures, limits=limits)
+        self.cache = RankingCache(histories, limits.rankings)
+        if before is not None and (moved := self.grown.changed_since(before.grown)) is not None:
+            self.cache.take_over(before.cache, *moved)
+        self.view = _view_of(base, self.grown)
+        model = ModelRanker(base.blend, retrieved=limits.retrieved_items)
+        self.ranker = LiveRanker(model, self.grown, self.trending)
+        self.lists = ListBuilder(
+            self.view,
+            self.ranker,
+            _similarity_of(base, self.grown),
+            _contributions_of(model, self.grown),
+            base.limits,
         )
+
+    @property
+    def dataset(self) -> Dataset:
+        """The model's data set with the catalogue of now."""
+        return self.view.dataset
 
     # Histories
 
-    def _history(self, query: Query) -> tuple[Histories, list[str]]:
-        if query.user is None or query.history is not None:
-            return super()._history(query)
-        return self.history_of(query.user), []
-
     def history_of(self, user: str) -> Histories:
-        """The model's events of a person and the live ones, as a batch of one."""
+        """The model's events of a user and the live ones, as a batch of one."""
         row = -1 if self.live.is_forgotten(user) else self.dataset.user_ids.get(user)
-        own = self.live.of(user)
+        own, end = self.live.of(user), self.trending.end
         if row < 0 and not own.items:
             return Histories.of([[]])
-        past = self._stored.take([row]) if row >= 0 else Histories.of([[]], now=[self._last_day])
+        past = self.base.histories.take([row]) if row >= 0 else Histories.of([[]], now=[end])
         if not own.items:
             return past
         rows = self.dataset.item_ids.rows(own.items)
         # Nobody did anything between the model's end and the first event since: no time passed there.
-        days = self.live.gap_after(self._last_day).closed(np.array(own.days))
+        days = self.live.gap_after(end).closed(np.array(own.days))
         known = rows >= 0
-        if len(past.item) and days.min() <= self._last_day + 1e-5:
+        if len(past.item) and days.min() <= end + 1e-5:
             # A model that was fitted on events of the store: these do not count twice.
             known &= ~np.isin(_moments(rows, days), _moments(past.item, past.day))
         item = np.concatenate([past.item, rows[known]])
@@ -126,160 +102,77 @@ class LiveRecommender(Recommender):
         now = np.fmax(past.now, np.fmax.reduce(day, initial=np.nan))
         return Histories(np.array([0, len(item)]), item, day, past.user, now)
 
-    @property
-    def _stored(self) -> Histories:
-        return self.base._stored
-
-    def candidates(self, query: Query, request: ResolvedQuery, rows: Rows | slice = slice(None)) -> Mask:
-        """As of the model, without items that were taken out of the shop."""
-        allowed = super().candidates(query, request, rows)
-        allowed &= self.grown.listed[rows]
-        return allowed
-
-    @cached_property
-    def _similarity(self) -> Similarity:
-        of_old = self.base._similarity
-
-        def similar(left: Rows, right: Rows) -> Floats:
-            a, b = (
-                np.array([self.grown.stand_in(row) or 0 for row in rows.tolist()]) for rows in (left, right)
-            )
-            return of_old(a.astype(np.int32), b.astype(np.int32))
-
-        return similar
-
-    # Scores
+    def resolve(self, query: Query) -> ResolvedQuery:
+        """Ids to rows; `UnknownIdError` for an item in view that the shop does not have."""
+        return resolve(
+            query,
+            self.dataset,
+            self.history_of,
+            repeats=self.base.repeats,
+            asks_users=CART_OF_USER in self.base.blend.weights,
+        )
 
     def score_batch(self, histories: Histories, placement: str = "for_you") -> Floats:
         """float32 (n, n_items); a new item stands in with the scores of the items it resembles."""
-        if self._follows(placement):
-            return np.tile(self._popular_now[0], (len(histories), 1))
-        return self.grown.extend(super().score_batch(self.grown.in_old_rows(histories), placement))
+        return self.ranker.score_batch(histories, placement)
 
-    def _follows(self, placement: str) -> bool:
-        """Whether live events decide about a placement in place of the model."""
-        return placement == "trending" and not self.trending.silent
-
-    @property
-    def _popular_now(self) -> tuple[Floats, Rows]:
-        """Scores of all items, and rows of the best ones."""
-        of_model = super().score_batch
-        nobody = Histories.of([[]])
-        return self.trending.scores(self.dataset, lambda: self.grown.extend(of_model(nobody, "trending"))[0])
-
-    def best_batch(
-        self, histories: Histories, placement: str = "for_you", among: Mask | None = None
-    ) -> list[Best]:
-        """As the model finds them, with new items beside those that they resemble."""
-        if self._follows(placement):
-            scores, rows = self._popular_now
-            rows = rows if among is None else np.flatnonzero(among & ~np.isnan(scores)).astype(np.int32)
-            return [(rows, scores[rows])] * len(histories)
-        asked = self.grown.in_old_rows(histories)
-        found = super().best_batch(asked, placement, self.grown.with_sources(among))
-        wanted = [self.grown.resembling(rows) for rows, _ in found]
-        if among is not None:
-            found = [(rows[among[rows]], values[among[rows]]) for rows, values in found]
-            wanted = [rows[among[rows]] for rows in wanted]
-        if not any(map(len, wanted)):
-            return found
-        values_of_new = self.score_at(asked, wanted, placement)
-        return [
-            (np.concatenate([rows, new]), np.concatenate([values, more]))
-            for (rows, values), new, more in zip(found, wanted, values_of_new, strict=True)
-        ]
-
-    def score_at(self, histories: Histories, rows: Sequence[Rows], placement: str) -> list[Floats]:
-        """Scores of some rows, new items among them."""
-        if self._follows(placement):
-            return [self._popular_now[0][at] for at in rows]
-        asked = self.grown.in_old_rows(histories)
-        old = super().score_at(asked, [self.grown.sources(at) for at in rows], placement)
-        return [self.grown.at(at, scores) for at, scores in zip(rows, old, strict=True)]
-
-    def explain(self, *args: Any, **more: Any) -> Explanation:
-        """As the model explains it; items put in since have no explanation of their own."""
-        return self.base.explain(*args, **more)
-
-    def _evidence(self, request: tuple[Histories, str, Placement], row: int) -> Explanation | None:
-        asked, weights, placement = request
-        old = self.grown.stand_in(row)
-        if old is None:
-            return None
-        found = super()._evidence((self.grown.in_old_rows(asked), weights, placement), old)
-        if found is None or old == row:
-            return found
-        name = item_name(self.dataset, old)
-        return replace(
-            found, item_id=self.dataset.item_ids.id(row), text=f"New, and like {name}. {found.text}"
-        )
+    # Items
 
     def notices_of(self, row: int) -> list[str]:
-        """What to know about an item that was put in."""
-        item, shown = self.dataset.item_ids.id(row), False
-        if item in self.pictures or (row >= self.grown.n_old and self.dataset.items["image"][row]):
-            shown = True
+        """Notices about an item that was put in or changed."""
+        item = self.dataset.item_ids.id(row)
+        new = row >= self.grown.n_old
+        has_picture = item in self.pictures or (new and bool(self.dataset.items["image"][row]))
         notices = []
-        if shown and eyes(self.base) is None:
+        if has_picture and picture_model(self.base) is None:
             notices.append("the served model looks at no pictures")
-        elif shown and row < self.grown.n_old:
+        elif has_picture and not new:
             notices.append("an item of the model: its new picture counts when the model is fitted again")
-        if row >= self.grown.n_old and not self.grown.links[row - self.grown.n_old].nnz:
+        if new and not self.grown.links[row - self.grown.n_old].nnz:
             notices.append(
                 "no item of the model is like this one: until it is fitted again, no list for a person or "
                 "beside an item has it"
             )
         return notices
 
-    # Lists
-
     def browse(self, words: str, category: str | None, n: int, offset: int) -> tuple[list[int], int]:
         """Rows of listed items whose titles hold all words, popular ones first, and how many there are."""
-        fits = self.grown.listed.copy()
+        fits = self.view.listed.copy()
         if category:
             fits &= rows_mask(self.dataset.taxonomy.find(category), len(fits))
         for word in dict.fromkeys(words.lower().split()):
-            fits &= self._lower_titles.str.contains(word, literal=True).to_numpy()
-        rows = self._by_popularity[fits[self._by_popularity]]
+            fits &= self.view.lower_titles.str.contains(word, literal=True).to_numpy()
+        rows = self.view.by_popularity[fits[self.view.by_popularity]]
         return rows[offset : offset + n].tolist(), len(rows)
 
-    @cached_property
-    def _by_popularity(self) -> Rows:
-        return np.argsort(-self._popularity, kind="stable").astype(np.int32)
+    # Lists
 
-    @cached_property
-    def _lower_titles(self) -> pl.Series:
-        return self._titles.str.to_lowercase()
-
-    def quick(self, query: Query) -> RecommendationList | ResolvedQuery:
-        """The list, where what is kept in memory decides it; else the request, to be scored."""
+    def from_cache(self, query: Query) -> RecommendationList | ResolvedQuery:
+        """The list, where the ranking cache decides it; else the request, to be scored."""
         request = self.resolve(query)
-        key = self._key(query, request)
-        ranking = None if key is None else self._kept.get(key)
-        if ranking is None or key is None or self._aged(ranking, query, request):
-            self.misses += 1
-            return request
-        with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-        answer = self._from_ranking(query, request, ranking)
+        ranking = self.cache.get(query, request)
+        answer = None if ranking is None else self._from_ranking(query, request, ranking)
         if answer is None:
-            self.misses += 1
+            self.cache.misses += 1
             return request
-        self.hits += 1
+        self.cache.hits += 1
         return answer
 
-    def keeps(self, query: Query) -> bool:
+    def is_cached(self, query: Query) -> bool:
         """Whether the best items for a query are kept and nothing has happened since."""
-        request = self.resolve(query)
-        key = self._key(query, request)
-        ranking = None if key is None else self._kept.get(key)
-        return ranking is not None and not self._aged(ranking, query, request)
+        return self.cache.holds(query, self.resolve(query))
 
-    def slow(self, queries: Sequence[Query]) -> list[RecommendationList | Exception]:
+    def recommend(self, query: Query) -> RecommendationList:
+        """The list for one query, scored now. Raises what `Recommender.recommend` raises."""
+        [answer] = self.score_many([query])
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def score_many(self, queries: Sequence[Query]) -> list[RecommendationList | Exception]:
         """Lists for many queries, scored together; keeps what may be asked for again."""
         out: list[RecommendationList | Exception] = []
-        versions = [self._version(query) for query in queries]  # before the histories are read
+        versions = [self.cache.version(query) for query in queries]  # before the histories are read
         requests: list[ResolvedQuery | Exception] = []
         for query in queries:
             try:
@@ -287,120 +180,133 @@ class LiveRecommender(Recommender):
             except Exception as error:
                 requests.append(error)
         valid = [r for r in requests if isinstance(r, ResolvedQuery)]
-        found = iter(self.best_of_requests(valid) if self.large else self._scored(valid))
+        best = iter(best_of_requests(self.ranker, valid) if self.large else self._scored(valid))
         for query, request, version in zip(queries, requests, versions, strict=True):
             if isinstance(request, Exception):
                 out.append(request)
                 continue
             try:
-                out.append(self._list(query, request, next(found), version))
+                out.append(self._list(query, request, next(best), version))
             except Exception as error:
                 out.append(error)
         return out
 
+    def explained(
+        self, query: Query, items: Sequence[Recommendation], served: Placement
+    ) -> list[Recommendation]:
+        """Items of a list that was made without explanations, explained. `served`: as the list says."""
+        return self.lists.explained(self.resolve(query), items, served)
+
     def _scored(self, requests: Sequence[ResolvedQuery]) -> list[Best]:
         """All rows that have a score, for each request."""
         out = []
-        for scores in self.score_requests(requests):
+        for scores in score_requests(self.ranker, requests):
             rows = np.flatnonzero(~np.isnan(scores)).astype(np.int32)
             out.append((rows, scores[rows]))
         return out
 
-    def _list(
-        self, query: Query, request: ResolvedQuery, found: Best, version: tuple[int, int]
-    ) -> RecommendationList:
-        key = self._key(query, request)
-        if key is not None or self.large:
-            ranking = self._ranking(query, found, version)
-            if key is not None:
-                with self._lock:
-                    self._kept[key] = ranking
-                    self._kept.move_to_end(key)
-                    while len(self._kept) > self._kept_users:
-                        self._kept.popitem(last=False)
+    def _list(self, query: Query, request: ResolvedQuery, best: Best, version: Version) -> RecommendationList:
+        enough = False
+        if self.large or self.cache.takes(query, request):
+            ranking = self._ranking(query, best, version)
+            self.cache.put(ranking, request)
             answer = self._from_ranking(query, request, ranking)
             if answer is not None:
                 return answer
-        allowed = self.candidates(query, request)
-        return self.finish(query, request, self._all_scores(query, request, found, allowed), allowed)
+            if self.large and query.depth > query.page_length:
+                first = replace(query, n=query.page_length, offset=0, explain=False)
+                enough = self._from_ranking(first, request, ranking) is not None
+        allowed = self.lists.candidates(query, request)
+        scores, tiers = np.full(self.dataset.n_items, np.nan, np.float32), None
+        if self.large:
+            rows, values, of_rows = widened(
+                self.lists, query, request, best, allowed, enough=enough, limits=self.limits
+            )
+            scores[rows] = values
+            if of_rows.any():
+                tiers = np.zeros(self.dataset.n_items, np.int8)
+                tiers[rows] = of_rows
+        else:
+            scores[best[0]] = best[1]
+        return self.lists.finish(query, request, scores, allowed, tiers)
 
-    def _ranking(self, query: Query, found: Best, version: tuple[int, int]) -> Ranking:
-        rows, scores = found
+    def _ranking(self, query: Query, best: Best, version: Version) -> Ranking:
+        rows, scores = best
         known = ~np.isnan(scores)
         rows, scores = rows[known], scores[known]
-        order = self._ranked(rows, scores, KEPT)
-        place = np.searchsorted(rows, order)  # rows are ascending
-        return Ranking(order, scores[place], not self.large and len(order) == len(rows), version, query)
-
-    def _all_scores(self, query: Query, request: ResolvedQuery, found: Best, allowed: Mask) -> Floats:
-        """float32 (n_items,): NaN for what has no score, or will not be in the list of a large shop."""
-        if self.large:
-            found = widened(self, query, request, found, allowed)
-        scores = np.full(self.dataset.n_items, np.nan, np.float32)
-        scores[found[0]] = found[1]
-        return scores
-
-    def kept_queries(self) -> list[Query]:
-        """What was asked of late and is kept, the latest first."""
-        with self._lock:
-            return [ranking.query for ranking in reversed(self._kept.values())]
+        ranked = self.lists.ranked(rows, scores, self.limits.ranking_items)
+        at = np.searchsorted(rows, ranked)  # rows are ascending
+        return Ranking(ranked, scores[at], not self.large and len(ranked) == len(rows), version, query)
 
     def _from_ranking(
         self, query: Query, request: ResolvedQuery, ranking: Ranking
     ) -> RecommendationList | None:
         """The list out of the best items kept; None where other items could be in it, too."""
-        fits = self.candidates(query, request, ranking.rows)
+        fits = self.lists.candidates(query, request, ranking.rows)
         rows, scores = ranking.rows[fits], ranking.scores[fits]
-        if not len(rows) or (not ranking.whole and len(rows) < least(query, large=self.large)):
+        whole = ranking.whole or self._holds_all_included(query, request, ranking)
+        if not len(rows) or (not whole and len(rows) < least(query, large=self.large)):
             return None
-        policy = self._policy(query, request)
-        chosen, exact = self._arrange(query, policy, rows, scores)
-        if not exact and not ranking.whole:
+        share = self.lists.cross_share(query, request)
+        chosen, exact = self.lists.arrange(query, share, rows, scores)
+        if not exact and not whole:
             return None
-        served = (request.placement, request.weights)
-        return self._answer(query, request, served, policy, rows, scores, chosen, list(request.notices))
+        served = Served(request.placement, request.weights)
+        notices = list(request.notices)
+        return self.lists.answer(query, request, served, share, (rows, scores, chosen), notices)
 
-    def _still_right(self, before: LiveRecommender) -> OrderedDict[tuple[str, str, str], Ranking]:
-        """What `before` kept, without what new items change. Prices and stock are looked up, not kept."""
-        changed = self.grown.changed_since(before.grown)
-        with before._lock:
-            kept = before._kept.copy()
-        if changed is None:
-            return OrderedDict()
-        ids, rows = changed
-        if not ids:
-            return kept
+    def _holds_all_included(self, query: Query, request: ResolvedQuery, ranking: Ranking) -> bool:
+        """Whether a query names the only items to show, and those that may be shown are all in a ranking."""
+        if request.include is None:
+            return False
+        missing = np.setdiff1d(request.include, ranking.rows)
+        return not self.lists.candidates(query, request, missing).any()
 
-        def right(key: tuple[str, str, str], ranking: Ranking) -> bool:
-            # A new item has a share of its neighbours' scores: it is not among the best where none of them
-            # is, unless scores are below 0, of which a share is more.
-            lowest = ranking.scores[-1] if len(ranking.rows) else 0.0
-            if rows[ranking.rows].any() or not (ranking.whole or lowest >= 0):
-                return False
-            placement, kind, name = key
-            if placement == "trending":
-                return False  # what is new may sell at once
-            return ids.isdisjoint(self.live.of(name).items) if kind == "user" else name not in ids
 
-        return OrderedDict((key, ranking) for key, ranking in kept.items() if right(key, ranking))
+def _view_of(base: Recommender, overlay: CatalogueOverlay) -> CatalogueView:
+    popularity = base.view.popularity
+    new = np.full(overlay.n_new, -1.0, popularity.dtype)
+    return CatalogueView(
+        dataset=overlay.dataset,
+        prices=overlay.prices,
+        in_stock=overlay.in_stock,
+        listed=overlay.listed,
+        popularity=np.concatenate([popularity, new]),
+        codes=overlay.dataset.taxonomy.codes(),
+    )
 
-    def _version(self, query: Query) -> tuple[int, int]:
-        """How much has happened: to the person, and to what is popular."""
-        own = 0 if query.user is None else self.live.of(query.user).version
-        return own, self.live.trends.tick()
 
-    def _aged(self, ranking: Ranking, query: Query, request: ResolvedQuery) -> bool:
-        """Whether something has happened since that concerns it."""
-        concerned = int(request.placement == "trending")
-        return ranking.version[concerned] != self._version(query)[concerned]
+def _similarity_of(base: Recommender, overlay: CatalogueOverlay) -> Similarity:
+    """A new item is as similar to others as its stand-in."""
+    of_model = base.similarity
 
-    def _key(self, query: Query, request: ResolvedQuery) -> tuple[str, str, str] | None:
-        if request.placement == "trending":
-            return "trending", "", ""  # the same for everybody: what a person has seen is filtered later
-        if request.asked.in_view is not None:
-            return None  # one user with one cart: not asked again soon
-        if request.placement in ("goes_with", "similar"):
-            return (request.weights, "item", query.items[0]) if len(query.items) == 1 else None
-        if query.user is None or query.history is not None:
+    def in_model(rows: Rows) -> Rows:
+        return np.array([overlay.stand_in(row) or 0 for row in rows.tolist()], np.int32)
+
+    def similarity(left: Rows, right: Rows) -> Floats:
+        return of_model(in_model(left), in_model(right))
+
+    return similarity
+
+
+def _contributions_of(model: ModelRanker, overlay: CatalogueOverlay) -> Contributions:
+    """A new item is explained by its stand-in; one without a stand-in is not."""
+
+    def contributions(context: Histories, served: Served, row: int) -> Explanation | None:
+        stand_in = overlay.stand_in(row)
+        if stand_in is None:
             return None
-        return request.weights, "user", query.user
+        dataset, parts = overlay.dataset, model.parts(served.weights)
+        explanation = explain(dataset, parts, overlay.in_old_rows(context), stand_in, served.placement)
+        if stand_in == row:
+            return explanation
+        text = f"New, and like {item_name(dataset, stand_in)}. {explanation.text}"
+        return replace(explanation, item_id=dataset.item_ids.id(row), text=text)
+
+    return contributions
+
+
+def _moments(rows: Rows, days: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    """int64 (n,): item and second in one number."""
+    seconds = np.floor(days * SECONDS_PER_DAY + 1e-5).astype(np.int64)
+    return rows.astype(np.int64) << 36 | seconds & (1 << 36) - 1

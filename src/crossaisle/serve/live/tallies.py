@@ -1,4 +1,4 @@
-"""`Tallies`: what is counted up from a whole log, once for all who ask meanwhile, in a thread of its own."""
+"""`Tallies`: counts over a whole log, computed once for all concurrent requests, in a separate thread."""
 
 from __future__ import annotations
 
@@ -9,61 +9,57 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from crossaisle.serve.limits.live import QueueLimits
 from crossaisle.serve.live.heavy_queue import Overloaded
 
 T = TypeVar("T")
-QUICK = 0.1
-"""Seconds: what takes less is worked out anew for each question."""
-SHARE = 10.0
-"""What takes longer is answered again for so many times as long: at most a tenth of the time goes to it."""
-WAITING = 64
-"""Different tallies that wait; more are refused with 503."""
 
 
 class Tallies:
-    """Of one service. One that is made answers everybody who asks for the same until it is ready."""
+    """The tallies of one shop. Requests for one that is being counted wait for the same result."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: QueueLimits = QueueLimits()) -> None:
+        self._limits = limits
         self._thread = ThreadPoolExecutor(1, "tallies")
         self._making: dict[Hashable, asyncio.Task[Any]] = {}
         self._made: dict[Hashable, tuple[float, Any]] = {}
 
     async def alone(self, work: Callable[[], T]) -> T:
-        """Some work in the thread that is for one question only."""
+        """Runs work in the thread whose result serves one request only."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     async def of(self, what: Hashable, work: Callable[[], Any]) -> Any:
-        """The tally `what`, by `work` in the thread, or as it was made a short while ago; `Overloaded`."""
+        """The tally `what`, computed by `work` in the thread or reused. Raises `Overloaded`."""
         now = time.monotonic()
-        self._made = {key: one for key, one in self._made.items() if one[0] > now}
+        self._made = {key: made for key, made in self._made.items() if made[0] > now}
         if what in self._made:
             return self._made[what][1]
         if what not in self._making:
-            if len(self._making) >= WAITING:
+            if len(self._making) >= self._limits.waiting_tallies:
                 raise Overloaded("too many tallies are waiting: try again in a moment")
             self._making[what] = asyncio.ensure_future(self._make(what, work))
-        # Not cancelled with whoever asked first: others wait for it, too.
+        # Not cancelled with the first request: others wait for it, too.
         return await asyncio.shield(self._making[what])
 
     async def _make(self, what: Hashable, work: Callable[[], Any]) -> Any:
         def timed() -> tuple[float, Any]:
             start, collects = time.monotonic(), gc.isenabled()
-            gc.disable()  # a log is millions of objects: to go through them all would hold everybody up
+            gc.disable()  # a log is millions of objects: a collection would stall every thread
             try:
-                found = work()
+                result = work()
             finally:
                 if collects:
                     gc.enable()
-            return time.monotonic() - start, found
+            return time.monotonic() - start, result
 
         try:
-            seconds, found = await asyncio.get_running_loop().run_in_executor(self._thread, timed)
+            seconds, result = await asyncio.get_running_loop().run_in_executor(self._thread, timed)
         finally:
             del self._making[what]
-        if seconds > QUICK:
-            self._made[what] = time.monotonic() + SHARE * seconds, found
-        return found
+        if seconds > self._limits.quick_tally_seconds:
+            self._made[what] = time.monotonic() + self._limits.tally_reuse * seconds, result
+        return result
 
     def close(self) -> None:
-        """Ends the thread."""
+        """Waits for what is queued and ends the thread."""
         self._thread.shutdown(wait=True)

@@ -1,7 +1,7 @@
-"""`Trending`: popularity and category links of now, out of the model's events and the live ones.
+"""`Trending`: current popularity and category links, from the model's events and the live ones.
 
-What is popular is what `Popularity`, fitted on both, would say: people per item, each with the weight of the
-newest event. The half-life is the model's, or else `HALF_LIFE_DAYS`; time is that of the events.
+Popularity is what `Popularity`, refitted on both, would give: users per item, each weighted by their newest
+event. The half-life is the model's, or else `HALF_LIFE_DAYS`; time is that of the events.
 """
 
 from __future__ import annotations
@@ -22,134 +22,133 @@ from crossaisle.data.history import Floats
 from crossaisle.data.vocabulary import Rows
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.recommend.recommender import Recommender
+from crossaisle.serve.limits.live import LiveLimits
 from crossaisle.serve.live.histories import LiveHistories
 
 HALF_LIFE_DAYS = 30.0
 """Where the model's popularity has none."""
-BEST = 4096
-"""Items of large shops that a list of what is popular is made from."""
 TOGETHER = 50_000
-"""People whose categories are compared at once."""
+"""Users whose categories are compared at once."""
 
 
 class _Now(NamedTuple):
-    """Live pairs of a person and an item, and their weights."""
+    """Live pairs of a user and an item, and their weights."""
 
-    person: npt.NDArray[np.int64]
-    """int64 (n,): rows of the model's users, and behind them those of everybody else."""
+    user: npt.NDArray[np.int64]
+    """int64 (n,): rows of the model's users; other users have the rows after them."""
     item: npt.NDArray[np.int64]
     """int64 (n,): item rows."""
     weight: npt.NDArray[np.float64]
     """float64 (n,): 1 for the newest event of all, half for one that is a half-life older."""
     past: float
-    """What an event at the end of the model's data weighs."""
+    """The weight of an event at the end of the model's data."""
 
 
 class Trending:
-    """The counts of one model and the events since."""
+    """Counts over one model's events and those since."""
 
-    def __init__(self, base: Recommender, live: LiveHistories) -> None:
-        self._base, self._live = base, live
+    def __init__(self, base: Recommender, live: LiveHistories, limits: LiveLimits) -> None:
+        self._base, self._live, self._limits = base, live, limits
         parts = [part for part in base.blend.parts.values() if isinstance(part, Popularity)]
         self._part = parts[0]
         self.half_life = self._part.half_life_days or HALF_LIFE_DAYS
         self._lock = Lock()
         self._last: tuple[tuple[int, int], tuple[Floats, Rows]] | None = None
         self._items = -1, np.empty(0, np.int64)
-        self._persons = np.empty(0, np.int64)
+        self._rows_of_users = np.empty(0, np.int64)
         self._gone: tuple[int, Rows] = -1, np.empty(0, np.int32)
 
     @property
     def silent(self) -> bool:
-        """Whether nothing happened since the model was fitted: its own counts hold."""
+        """Whether nothing has happened since the model was fitted, so that its own counts hold."""
         return self._live.trends.empty and not self._live.any_forgotten
 
     def scores(self, dataset: Dataset, of_model: Callable[[], Floats]) -> tuple[Floats, Rows]:
-        """float32 (n_items,) in (0, 1], NaN for items without a person; rows of the `BEST`, ascending.
+        """float32 (n_items,) in (0, 1], NaN for items without a user; rows of the best ones, ascending.
 
-        `dataset`: with new items. `of_model`: the model's own scores of all. Worked out once per version.
+        `dataset`: with new items. `of_model`: the model's own scores of all items. Computed once per version.
         """
         with self._lock:
             state = self._live.trends.version, dataset.n_items
             if self._last is None or self._last[0] != state:
                 scores = self._counted(dataset, of_model())
                 rows = np.flatnonzero(~np.isnan(scores)).astype(np.int32)
-                if len(rows) > BEST:
-                    rows = np.sort(rows[np.argpartition(-scores[rows], BEST)[:BEST]])
+                if len(rows) > (most := self._limits.trending_items):
+                    rows = np.sort(rows[np.argpartition(-scores[rows], most)[:most]])
                 self._last = state, (scores, rows)
             return self._last[1]
 
     def _counted(self, dataset: Dataset, of_model: Floats) -> Floats:
         live = self._now(dataset)
-        n, n_old, users = dataset.n_items, self._base.dataset.n_items, self._people
+        n, n_old, users = dataset.n_items, self._base.dataset.n_items, self._user_weights
         total = np.nan_to_num(of_model).astype(np.float64) * self._top * live.past
         if len(gone := self._forgotten):
             total[:n_old] -= np.asarray(users[gone].sum(axis=0), np.float64).ravel() * live.past
         own = np.zeros(len(live.weight))
-        known = (live.person < users.shape[0]) & (live.item < n_old) & ~np.isin(live.person, gone)
+        known = (live.user < users.shape[0]) & (live.item < n_old) & ~np.isin(live.user, gone)
         if known.any():
-            before = users[live.person[known], live.item[known]]
+            before = users[live.user[known], live.item[known]]
             own[known] = np.asarray(before, np.float64).ravel() * live.past
-        # A person counts once: with the newest event, be it the model's or a live one.
+        # A user counts once: with the newest event, of the model or live.
         total += np.bincount(live.item, np.maximum(live.weight - own, 0.0), n)
         heard = ~np.isnan(of_model)
         heard[live.item] = True
         top = float(total[heard].max(initial=0.0)) or 1.0
-        # A decay may round an old item's weight to nothing; it is known all the same.
+        # Decay may round the weight of an old item to 0; it still has a score.
         tiny = np.finfo(np.float32).tiny
         return np.where(heard, np.maximum(total / top, tiny), np.nan).astype(np.float32)
 
     def _now(self, dataset: Dataset) -> _Now:
         pairs = self._live.trends.pairs()
         item = self._item_rows(dataset)[pairs.item]
-        person = self._user_rows()[pairs.user]
-        # What lies far ahead of everything that came last was set by a wrong clock.
+        user = self._user_rows()[pairs.user]
+        # A time far ahead of the latest arrivals was set by a wrong clock.
         good = (item >= 0) & ~(pairs.day > pairs.present + self.half_life)
         day = self._live.gap_after(self.end).closed(pairs.day[good])
         newest = float(np.fmax(day.max(initial=-np.inf), self.end))
         past = 1.0 if np.isnan(self.end) else float(np.exp2((self.end - newest) / self.half_life))
         weight = np.exp2((day - newest) / self.half_life)
-        return _Now(person[good], item[good].astype(np.int64), weight, past)
+        return _Now(user[good], item[good].astype(np.int64), weight, past)
 
     @cached_property
     def end(self) -> float:
         """The day of the model's last event; nan where its events have no times."""
-        return float(self._base._stored.now[0]) if self._base.dataset.n_users else float("nan")
+        return float(self._base.histories.now[0]) if self._base.dataset.n_users else float("nan")
 
     def _item_rows(self, dataset: Dataset) -> npt.NDArray[np.int64]:
-        """Item rows by their places in the trends, -1 for items that the shop does not have."""
+        """Item rows by their indices in the counts, -1 for items that the shop does not have."""
         if self._items[0] != dataset.n_items:
             self._items = dataset.n_items, np.empty(0, np.int64)
-        found = self._items[1]
-        names = list(islice(self._live.trends.items, len(found), None))
-        found = np.concatenate([found, dataset.item_ids.rows(names)])
-        self._items = dataset.n_items, found
-        return found
+        rows = self._items[1]
+        names = list(islice(self._live.trends.items, len(rows), None))
+        rows = np.concatenate([rows, dataset.item_ids.rows(names)])
+        self._items = dataset.n_items, rows
+        return rows
 
     def _user_rows(self) -> npt.NDArray[np.int64]:
-        """Rows by places in the trends: of the model's users, and behind them those of everybody else."""
-        found, n = self._persons, self._base.dataset.n_users
-        names = list(islice(self._live.trends.users, len(found), None))
+        """Rows by indices in the counts: of the model's users; other users have the rows after them."""
+        known, n = self._rows_of_users, self._base.dataset.n_users
+        names = list(islice(self._live.trends.users, len(known), None))
         rows = self._base.dataset.user_ids.rows(names).astype(np.int64)
-        new = np.where(rows < 0, n + len(found) + np.arange(len(rows)), rows)
-        self._persons = found = np.concatenate([found, new])
-        return found
+        new = np.where(rows < 0, n + len(known) + np.arange(len(rows)), rows)
+        self._rows_of_users = np.concatenate([known, new])
+        return self._rows_of_users
 
     @cached_property
-    def _people(self) -> sparse.csr_matrix:
-        """csr float32 (n_users, n_items): what each person of the model counts for each item."""
+    def _user_weights(self) -> sparse.csr_matrix:
+        """csr float32 (n_users, n_items): the weight of each user of the model for each item."""
         return self._part.people(self._base.dataset)
 
     @cached_property
     def _top(self) -> float:
-        """People of the model's most popular item."""
-        return float(np.asarray(self._people.sum(axis=0), np.float64).max(initial=0.0)) or 1.0
+        """Users of the model's most popular item."""
+        return float(np.asarray(self._user_weights.sum(axis=0), np.float64).max(initial=0.0)) or 1.0
 
     @property
     def _forgotten(self) -> Rows:
-        """Rows of people of the model who asked to be forgotten."""
+        """int32: rows of the model's users who have been deleted."""
         number = self._live.forgotten.number
-        if self._gone[0] != number:  # to hash a million names again every second would take all of it
+        if self._gone[0] != number:  # hashing a million names takes about a second
             names = enumerate(self._base.dataset.user_ids.all)
             rows = [row for row, name in names if self._live.is_forgotten(name)]
             self._gone = number, np.array(rows, np.int32)
@@ -158,9 +157,9 @@ class Trending:
     # Categories
 
     def links(self, dataset: Dataset, n: int) -> CategoryLinks:
-        """The `n` categories with the most people, and for each pair how much oftener than by chance.
+        """The `n` categories with the most users, and the lift of each pair over chance.
 
-        A person has a category with the weight of the newest event in it, and two with that of the older one.
+        A user has a category with the weight of the newest event in it, and two with that of the older one.
         """
         codes, names = dataset.taxonomy.codes(), dataset.taxonomy.names()
         with self._lock:
@@ -177,12 +176,12 @@ class Trending:
         lift = both * active / np.outer(users[top], users[top]) if len(top) else both
         return CategoryLinks(
             names=tuple(names[code] for code in top),
-            users=tuple(round(float(one), 1) for one in users[top]),
-            lift=tuple(tuple(round(float(one), 3) for one in row) for row in lift),
+            users=tuple(round(float(count), 1) for count in users[top]),
+            lift=tuple(tuple(round(float(value), 3) for value in row) for row in lift),
         )
 
     def _shopped(self, dataset: Dataset, codes: npt.NDArray[np.int32], n: int) -> sparse.csr_matrix:
-        """csr float32 (people, categories): weight of the newest event of each person in each category."""
+        """csr float32 (users, categories): weight of the newest event of each user in each category."""
         old = self._base.dataset
         matrix = old.matrix().tocoo()
         keep = (codes[matrix.col] >= 0) & ~np.isin(matrix.row, self._forgotten)
@@ -192,7 +191,7 @@ class Trending:
         else:
             live = self._now(dataset)
             known = codes[live.item] >= 0
-            rows = np.concatenate([rows, live.person[known]])
+            rows = np.concatenate([rows, live.user[known]])
             columns = np.concatenate([columns, codes[live.item[known]]])
             values = np.concatenate([np.full(int(keep.sum()), live.past), live.weight[known]])
         key = rows * max(n, 1) + columns

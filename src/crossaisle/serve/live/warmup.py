@@ -1,4 +1,4 @@
-"""Answers made before somebody waits for them: by a new model, and after a start."""
+"""Lists that are computed before anyone asks for them: by a new model, and after a start."""
 
 from __future__ import annotations
 
@@ -9,21 +9,15 @@ import numpy as np
 
 from crossaisle.data.query import Query
 from crossaisle.errors import CrossaisleError
-from crossaisle.serve.live.catalogue import grow
+from crossaisle.serve.live.catalogue.overlay import grow
 from crossaisle.serve.live.recommender import LiveRecommender
 
 _LOG = logging.getLogger(__name__)
-AGAIN = 2048
-"""Questions of late that a new model answers before it serves."""
-PEOPLE = 2048
-"""People whose lists are made after a start, those with the newest events first."""
-CALM = 0.05
-"""Seconds without a question before such a list is made: who clicks gets the next list without waiting."""
 _TOGETHER = 16
 
 
-def warm(shop: LiveRecommender, asked: Sequence[Query] = ()) -> None:
-    """Answers a few questions of every kind, then what was `asked` of late; raises what an answer raises."""
+def warm(shop: LiveRecommender, recent: Sequence[Query] = ()) -> None:
+    """Answers a few queries of every kind, then the recent ones. Raises what the former raise."""
     dataset = shop.dataset
     users = [dataset.user_ids.id(row) for row in range(min(dataset.n_users, 4))]
     item = dataset.item_ids.id(0)
@@ -33,26 +27,25 @@ def warm(shop: LiveRecommender, asked: Sequence[Query] = ()) -> None:
         Query(placement="goes_with", items=(item,)),
         Query(placement="similar", items=(item,), explain=True),
     ]
-    for answer in shop.slow(queries):
+    for answer in shop.score_many(queries):
         if isinstance(answer, Exception):
             raise answer
     if shop.large:
         try:
-            grow(shop.base, {"": {"title": item}})  # tables for the texts of new items take seconds to make
-        except (
-            CrossaisleError
-        ) as error:  # such as weights that are not on the machine: known items do without
+            # Builds the tables for the texts of new items, which takes seconds.
+            grow(shop.base, {"": {"title": item}}, limits=shop.limits)
+        except CrossaisleError as error:  # say, encoder weights are missing: known items do without
             _LOG.warning("new items cannot be placed: %s", error)
-    for start in range(0, min(len(asked), AGAIN), _TOGETHER):
-        shop.slow(asked[start : start + _TOGETHER])  # an item that the new model lacks is no fault
+    for start in range(0, min(len(recent), shop.limits.replayed_queries), _TOGETHER):
+        shop.score_many(recent[start : start + _TOGETHER])  # the new model may lack an item: no error
 
 
 def ahead(shop: LiveRecommender) -> Iterator[Query]:
-    """What known people will ask for."""
+    """Queries to expect: the list of each known user, those with the newest events first."""
     dataset = shop.base.dataset
     if dataset.users_are_baskets or not dataset.n_users:
         return
     newest = np.nan_to_num(dataset.histories().now, nan=-np.inf)
-    order = np.argsort(-newest, kind="stable")[:PEOPLE]
+    order = np.argsort(-newest, kind="stable")[: shop.limits.prepared_users]
     for user in dataset.user_ids.ids(order):
         yield Query(user=user)

@@ -1,4 +1,4 @@
-"""`Server`: uvicorn's, which takes its connections from a socket that other workers take theirs from, too."""
+"""`Server`: uvicorn's server, accepting from a socket that all workers share."""
 
 from __future__ import annotations
 
@@ -10,59 +10,64 @@ from typing import Any
 
 import uvicorn
 
-from crossaisle.serve.server.protocol import BACKLOG
+from crossaisle.serve.limits.server import ServerLimits
 from crossaisle.serve.server.shutdown import EndingServer
 from crossaisle.serve.workers.shared_state import SharedState
 
-POLITE_SECONDS = 0.002
-"""A connection is left to workers with fewer of them for this time."""
-
 
 class Server(EndingServer):
-    """Takes connections one by one, and leaves them to a worker that has fewer, if that is awake."""
+    """Accepts connections one by one, and leaves them to a worker that has fewer, if that is awake."""
 
     def __init__(
-        self, config: uvicorn.Config, board: SharedState, worker: int, ready: Callable[[], None]
+        self,
+        config: uvicorn.Config,
+        shared_state: SharedState,
+        worker: int,
+        ready: Callable[[], None],
+        *,
+        limits: ServerLimits,
     ) -> None:
         """`ready` is called once it answers."""
-        super().__init__(config)
-        self._board, self._worker, self._ready = board, worker, ready
+        super().__init__(config, last_seconds=limits.last_seconds)
+        self._shared_state, self._worker, self._ready, self._limits = shared_state, worker, ready, limits
         self._joining: set[asyncio.Task[Any]] = set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup([])
-        for one in sockets or ():
-            one.setblocking(False)
-            one.listen(BACKLOG)
-            self._watch(one)
+        for listening in sockets or ():
+            listening.setblocking(False)
+            listening.listen(self._limits.backlog)
+            self._watch(listening)
         self._ready()
 
     async def on_tick(self, counter: int) -> bool:
-        self._crowded()
+        self._publish_connections()
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         loop = asyncio.get_running_loop()
-        for one in sockets or ():
-            loop.remove_reader(one)
+        for listening in sockets or ():
+            loop.remove_reader(listening)
         await super().shutdown(sockets)
 
-    def _crowded(self) -> bool:
-        return self._board.crowded(self._worker, len(self.server_state.connections) + len(self._joining))
+    def _publish_connections(self) -> bool:
+        """Tells the other workers how many connections this one has; whether another one has fewer."""
+        connections = len(self.server_state.connections) + len(self._joining)
+        return self._shared_state.has_spare_worker(self._worker, connections)
 
     def _watch(self, listening: socket.socket) -> None:
         if not self.should_exit:
-            asyncio.get_running_loop().add_reader(listening, self._knock, listening)
+            asyncio.get_running_loop().add_reader(listening, self._connection_waits, listening)
 
-    def _knock(self, listening: socket.socket) -> None:
+    def _connection_waits(self, listening: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        if self._crowded():
+        if self._publish_connections():
             loop.remove_reader(listening)
-            loop.call_later(POLITE_SECONDS, self._take, listening)
+            loop.call_later(self._limits.polite_seconds, self._accept, listening)
         else:
-            self._take(listening)
+            self._accept(listening)
 
-    def _take(self, listening: socket.socket) -> None:
+    def _accept(self, listening: socket.socket) -> None:
         if self.should_exit:
             return
         loop = asyncio.get_running_loop()
@@ -72,7 +77,7 @@ class Server(EndingServer):
             self._watch(listening)
             return
         except OSError as error:
-            logging.getLogger(__name__).warning("no connection can be taken: %s", error)
+            logging.getLogger(__name__).warning("no connection can be accepted: %s", error)
             loop.remove_reader(listening)
             loop.call_later(1.0, self._watch, listening)
             return

@@ -1,7 +1,8 @@
 """`HttpProtocol`: HTTP/1.1 as uvicorn speaks it, with an end to every wait for a client, and to crowds.
 
-uvicorn itself waits for ever for the rest of a request's head and for somebody to read an answer, takes heads
-of any size, and refuses nobody before a head is there.
+uvicorn itself waits indefinitely for the rest of a request's head and for a client to read an answer, accepts
+heads of any size, and refuses nobody before a head is there. What is used of its internals is named, one by
+one, in tests/serve/server/test_uvicorn.py.
 """
 
 from __future__ import annotations
@@ -11,43 +12,25 @@ import logging
 import socket
 import struct
 import sys
-from typing import Any, ClassVar
+from typing import Any
 
 import uvicorn
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
 
 from crossaisle.serve.api.problems import body_of
+from crossaisle.serve.limits.server import ServerLimits
 
-HEAD_SECONDS = 10.0
-"""A connection that does not send the head of a request within this time is closed."""
-UNREAD_SECONDS, SLOWEST = 20.0, 10_000
-"""So long may an answer lie unread; who reads at least so many bytes a second is waited for."""
 SYSTEM_SECONDS = 30
-"""After so long the system gives its part of an unread answer up, also of a connection that is closed."""
+"""After this time the system drops its part of an unread answer, also of a connection that is closed."""
 SYSTEM_BYTES = 131_072
-"""What the system takes of an answer at a time: with more, one could not see whether somebody reads."""
-LOOK_SECONDS = 2.5
-"""How often a connection is looked at: so much later it may be closed."""
-LARGEST_HEAD, MOST_LINES = 65_536, 100
-"""Bytes of a request's head, its address included, and its lines. Trailers count, too."""
+"""What the system takes of an answer at a time: with more, one could not see whether the client reads."""
 PER_BYTE = 8
 """Bytes around the chunks of a body, at most, for each byte that the chunks hold."""
-MOST_WAITING = 100
-"""Requests that one connection may have waiting for their turn before no more of it is read."""
 PART = 16_384
-"""Bytes that are parsed at a time: as many requests as they hold may wait on top of these."""
-MOST_UNREAD = 64_000_000
-"""Bytes of answers that nobody reads, of all connections; beyond, the longest unread ones are given up."""
-BACKLOG = 4096
-"""Connections that may wait to be accepted."""
-RESERVED = 256
-"""Open files that are kept for the store, models and scripts."""
-GRACE_SECONDS = 20
-"""What is under way when the service is told to stop has this time to end."""
-HURRY_SECONDS = 10.0
-"""The same for answers that nobody reads, and for bodies that are not whole."""
+"""Bytes that are parsed at a time: as many requests as they hold may wait on top of those that may."""
 
 
 class _Refusal(Exception):
@@ -65,11 +48,6 @@ def _answer(status: int, phrase: str, detail: str, more: str = "") -> bytes:
 _FULL = _answer(
     503, "Service Unavailable", "too many connections: try again in a moment", "retry-after: 1\r\n"
 )
-_TOO_LARGE = _answer(
-    431,
-    "Request Header Fields Too Large",
-    f"the head of a request must not exceed {LARGEST_HEAD:,} bytes and {MOST_LINES} lines",
-)
 _NO_HTTP = _answer(400, "Bad Request", "this is not HTTP/1.1")
 
 
@@ -83,48 +61,93 @@ class _Flow(FlowControl):
             super().resume_reading()
 
 
+class Connections:
+    """What all connections of one process share."""
+
+    def __init__(self, limits: ServerLimits) -> None:
+        """Raises the process's limit of open files as far as it may."""
+        self.limits = limits
+        allowed = max(_open_files() - limits.reserved_files, 64)
+        self.most = min(limits.max_connections or allowed, allowed)
+        """Connections at once; more are answered with 503."""
+        self.refused = 0
+        """Connections that are being refused."""
+        self.unread: dict[HttpProtocol, int] = {}
+        """Unread bytes of the connections that have too many of them to go on writing."""
+        self.too_large = _answer(
+            431,
+            "Request Header Fields Too Large",
+            f"the head of a request must not exceed {limits.max_head:,} bytes and "
+            f"{limits.max_head_lines} lines",
+        )
+
+    def give_up(self, newest: HttpProtocol) -> None:
+        """Closes connections that have not been read from for longest, until the rest is little enough."""
+        for connection in self.unread:
+            self.unread[connection] = connection.note_unread()
+        left = sum(self.unread.values())
+        for connection in sorted(self.unread, key=lambda each: each.stuck or (0.0, 0)):
+            if left <= self.limits.max_unread or connection is newest:
+                return
+            left -= self.unread.pop(connection)
+            connection.abort()
+
+
+class ServerConfig(uvicorn.Config):
+    """uvicorn's configuration, and what the connections share."""
+
+    def __init__(self, app: Any, connections: Connections, **settings: Any) -> None:
+        super().__init__(app, http=HttpProtocol, **settings)
+        self.connections = connections
+
+
 class HttpProtocol(HttpToolsProtocol):
     """One client."""
 
-    most = 1024
-    """Connections at once; more are answered with 503."""
-    refused = 0
-    """Connections that are about to be."""
-    unread: ClassVar[dict[HttpProtocol, int]] = {}
-    """Bytes that lie unread, of the connections where that is too much to go on writing."""
+    stuck: tuple[float, int] | None = None
+    """When the client read last, and how many bytes were left then; None where nothing lies unread."""
     _refused = False
     _since: float | None = None
-    """Since when the head of a request is awaited."""
+    """When the service began to wait for the head of a request."""
     _timer: asyncio.TimerHandle | None = None
-    _stuck: tuple[float, int] | None = None
-    """When somebody read last, and how many bytes were left then."""
     _leaving: float | None = None
-    """Since when the service is about to end."""
+    """When the service was told to stop."""
     _whole = _moved = False
-    """Whether the head that came last is whole, and became so in this packet."""
+    """Whether the last head is complete, and was completed by this packet."""
     _head = _lines = _around = _body = 0
-    """Bytes and lines of the head, bytes that brought neither head nor body, bytes of body in this packet."""
+    """Bytes and lines of the head; bytes that were neither head nor body; bytes of body in this packet."""
     _why = _NO_HTTP
     _rest = b""
-    """What is read and not parsed yet."""
+    """What was read and is not parsed yet."""
     _running: RequestResponseCycle | None = None
     """The request that is being answered; those that wait are in `pipeline`."""
 
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        assert isinstance(config, ServerConfig)
+        self._shared, self._limits = config.connections, config.connections.limits
+
     def connection_made(self, transport: Any) -> None:
-        if len(self.connections) >= self.most:
+        if len(self.connections) >= self._shared.most:
             self._refuse_soon(transport)
             return
         super().connection_made(transport)
         self.flow = self._flow = _Flow(transport)
-        _bound(transport.get_extra_info("socket"))
+        _limit_buffers(transport.get_extra_info("socket"))
         self._since = self.loop.time()
-        self._timer = self.loop.call_later(LOOK_SECONDS, self._look)
+        self._timer = self.loop.call_later(self._limits.check_seconds, self._check)
 
     def _refuse_soon(self, transport: Any) -> None:
         """Answers 503 once the client has asked: before that, closing could swallow the answer."""
         self._refused, self.transport = True, transport
-        HttpProtocol.refused += 1
-        if HttpProtocol.refused > RESERVED // 2:
+        self._shared.refused += 1
+        if self._shared.refused > self._limits.reserved_files // 2:
             self._refuse()
         else:
             self._timer = self.loop.call_later(1.0, self._refuse)
@@ -135,24 +158,25 @@ class HttpProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.unread.pop(self, None)
+        self._shared.unread.pop(self, None)
         if self._timer is not None:
             self._timer.cancel()
         if self._refused:
-            HttpProtocol.refused -= 1
+            self._shared.refused -= 1
         else:
             self._tell()
             super().connection_lost(exc)
 
     def _tell(self) -> None:
-        """Has what is being answered know that nobody is there; uvicorn tells the newest request only."""
+        """Tells all requests under way that the client is gone; uvicorn tells the newest one only."""
         self.pipeline.clear()
         for cycle in (self._running, self.cycle):
             if cycle is not None and not cycle.response_complete:
                 cycle.disconnected = True
                 cycle.message_event.set()
 
-    def _abort(self) -> None:
+    def abort(self) -> None:
+        """Closes the connection at once, unread answers included."""
         self._tell()
         connected = self.transport.get_extra_info("socket")
         if connected is not None:  # the system drops its part of the answer as well
@@ -174,23 +198,23 @@ class HttpProtocol(HttpToolsProtocol):
         """Parses what is read, as far as requests may wait."""
         self._flow.held = False
         while self._rest and not self.transport.is_closing():
-            if len(self.pipeline) >= MOST_WAITING:
+            if len(self.pipeline) >= self._limits.max_pipelined:
                 self._flow.held = True
                 self._flow.pause_reading()
                 return
             part, self._rest = self._rest[:PART], self._rest[PART:]
             self._body, self._moved = 0, False
             super().data_received(part)
-            # The parser tells of lines once they are whole, and of what stands around chunks never.
+            # The parser reports lines once they are complete, and never what stands around chunks.
             gained = len(part) - (1 + PER_BYTE) * self._body
             self._around = 0 if self._moved else max(self._around + gained, 0)
-            if self._around > LARGEST_HEAD and not self.transport.is_closing():
-                self._why = _TOO_LARGE
+            if self._around > self._limits.max_head and not self.transport.is_closing():
+                self._why = self._shared.too_large
                 self.send_400_response("")
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self._rest and len(self.pipeline) <= MOST_WAITING // 2:
+        if self._rest and len(self.pipeline) <= self._limits.max_pipelined // 2:
             self._parse()
             if not self._rest and not self.pipeline:
                 self._flow.resume_reading()
@@ -211,13 +235,13 @@ class HttpProtocol(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         self._lines += 1
         self._count(len(name) + len(value) + 4)
-        if not self._whole:  # trailers are for nobody here
+        if not self._whole:  # nothing here reads trailers
             super().on_header(name, value)
 
     def _count(self, size: int) -> None:
         self._head += size
-        if self._head > LARGEST_HEAD or self._lines > MOST_LINES:
-            self._why = _TOO_LARGE
+        if self._head > self._limits.max_head or self._lines > self._limits.max_head_lines:
+            self._why = self._shared.too_large
             raise _Refusal
 
     def on_headers_complete(self) -> None:
@@ -242,59 +266,51 @@ class HttpProtocol(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self.unread[self] = self._note_unread()
-        if sum(self.unread.values()) > MOST_UNREAD:
-            self._give_up()
+        unread = self._shared.unread
+        unread[self] = self.note_unread()
+        if sum(unread.values()) > self._limits.max_unread:
+            self._shared.give_up(self)
 
     def resume_writing(self) -> None:
-        self.unread.pop(self, None)
+        self._shared.unread.pop(self, None)
         super().resume_writing()
 
-    def _note_unread(self) -> int:
-        """Bytes that lie unread; notes whether somebody reads."""
+    def note_unread(self) -> int:
+        """Unread bytes; records whether the client reads."""
         now, size = self.loop.time(), int(self.transport.get_write_buffer_size())
         if not size:
-            self._stuck = None
+            self.stuck = None
         elif (
-            self._stuck is None
-            or size > self._stuck[1]  # there was room for more
-            or self._stuck[1] - size >= max(SLOWEST * (now - self._stuck[0]), 1)
+            self.stuck is None
+            or size > self.stuck[1]  # there was room for more
+            or self.stuck[1] - size >= max(self._limits.min_read_rate * (now - self.stuck[0]), 1)
         ):
-            self._stuck = now, size
+            self.stuck = now, size
         return size
-
-    def _give_up(self) -> None:
-        """Closes those where nobody has read for longest, until the rest is little enough."""
-        for one in self.unread:
-            self.unread[one] = one._note_unread()
-        left = sum(self.unread.values())
-        for one in sorted(self.unread, key=lambda one: one._stuck or (0.0, 0)):
-            if left <= MOST_UNREAD or one is self:
-                return
-            left -= self.unread.pop(one)
-            one._abort()
 
     def shutdown(self) -> None:
         self._leaving = self.loop.time()
         super().shutdown()
 
-    def _look(self) -> None:
-        """Once in a while rather than at every request, so that requests cost nothing more."""
+    def _check(self) -> None:
+        """Closes a connection whose client is too slow. Runs now and then, not at every request, which keeps
+        requests cheap.
+        """
         now = self.loop.time()
-        unread, cycle = self._note_unread(), self.cycle
-        if self._leaving is not None and now - self._leaving >= HURRY_SECONDS:
+        unread, cycle = self.note_unread(), self.cycle
+        if self._leaving is not None and now - self._leaving >= self._limits.hurry_seconds:
             over = bool(unread) or (cycle is not None and cycle.more_body)
         else:
-            over = self._stuck is not None and now - self._stuck[0] >= UNREAD_SECONDS
+            over = self.stuck is not None and now - self.stuck[0] >= self._limits.unread_seconds
         if over:
-            self._abort()
+            self.abort()
             return
-        if not unread and self._since is not None and now - self._since >= HEAD_SECONDS:
+        if not unread and self._since is not None and now - self._since >= self._limits.head_seconds:
             self.transport.close()
-        self._timer = self.loop.call_later(LOOK_SECONDS, self._look)
+        self._timer = self.loop.call_later(self._limits.check_seconds, self._check)
 
 
-def _bound(connected: socket.socket | None) -> None:
+def _limit_buffers(connected: socket.socket | None) -> None:
     """Limits what the system holds of an answer, and for how long."""
     if connected is None or connected.family not in (socket.AF_INET, socket.AF_INET6):
         return
@@ -303,23 +319,24 @@ def _bound(connected: socket.socket | None) -> None:
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SYSTEM_SECONDS * 1000)
 
 
-def config(app: Any, **settings: Any) -> uvicorn.Config:
-    """How the service listens. Raises the limit of open files as far as it may."""
-    HttpProtocol.most = max(_open_files() - RESERVED, 64)
+def config(app: Any, *, limits: ServerLimits = ServerLimits(), **settings: Any) -> ServerConfig:
+    """How the service listens. `settings`: of `uvicorn.Config`."""
     settings = {
-        "backlog": BACKLOG,
-        "timeout_graceful_shutdown": GRACE_SECONDS,
-        "proxy_headers": False,  # `Guard` knows whom to believe
+        "backlog": limits.backlog,
+        "timeout_graceful_shutdown": limits.grace_seconds,
+        "proxy_headers": False,  # `TenantMiddleware` knows which proxies to trust
         "ws": "none",
+        "access_log": False,
+        "server_header": False,
         **settings,
     }
-    made = uvicorn.Config(app, http=HttpProtocol, access_log=False, server_header=False, **settings)
+    made = ServerConfig(app, Connections(limits), **settings)
     logging.getLogger("uvicorn.error").addFilter(_is_no_garbage)
     return made
 
 
 def _is_no_garbage(record: logging.LogRecord) -> bool:
-    """Whether a line of the log is about anything but bytes that are no HTTP: any client could fill it."""
+    """Whether a log record is about anything but bytes that are not HTTP: any client could fill the log."""
     return record.msg != "Invalid HTTP request received."
 
 

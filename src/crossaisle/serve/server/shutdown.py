@@ -1,4 +1,4 @@
-"""`EndingServer`: uvicorn's, whose process ends some seconds after it was told to, whatever is under way."""
+"""`EndingServer`: uvicorn's server, in a process that ends in time whatever is under way."""
 
 from __future__ import annotations
 
@@ -10,19 +10,22 @@ from types import FrameType
 
 import uvicorn
 
-from crossaisle.serve.server.worker import LAST_SECONDS
-
 
 class EndingServer(uvicorn.Server):
-    """Scoring cannot be interrupted, so it is not waited for for ever. Nothing acknowledged is lost."""
+    """Scoring cannot be interrupted, so it is not waited for indefinitely. Nothing acknowledged is lost."""
+
+    def __init__(self, config: uvicorn.Config, *, last_seconds: float) -> None:
+        """`last_seconds`: the process ends this long after it is told to, at the latest."""
+        super().__init__(config)
+        self._last_seconds = last_seconds
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if not self.should_exit:
-            threading.Thread(target=_end, daemon=True).start()
+            threading.Thread(target=_end, args=(self._last_seconds,), daemon=True).start()
         super().handle_exit(sig, frame)
 
 
-def _end() -> None:
-    time.sleep(LAST_SECONDS)
-    logging.getLogger(__name__).error("still busy %g s after it was told to stop: ended", LAST_SECONDS)
+def _end(seconds: float) -> None:
+    time.sleep(seconds)
+    logging.getLogger(__name__).error("still busy %g s after it was told to stop: ended", seconds)
     os._exit(1)

@@ -1,4 +1,4 @@
-"""`supervise`: several processes that answer on one port. Who dies is started again; all end together."""
+"""`supervise`: several worker processes on one port. Restarts workers that exit; stops them together."""
 
 from __future__ import annotations
 
@@ -20,37 +20,44 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from crossaisle.errors import ConfigError, CrossaisleError, StoreError
-from crossaisle.serve.server.launch import Settings, decided
-from crossaisle.serve.server.worker import LAST_SECONDS
+from crossaisle.serve.limits.server import ServerLimits
+from crossaisle.serve.limits.workers import WorkerLimits
+from crossaisle.serve.server.bootstrap import decide_keyless
+from crossaisle.serve.server.settings import Settings
 from crossaisle.serve.workers.shared_state import SharedState
 from crossaisle.sharing import SharedFolder
 
 if TYPE_CHECKING:
+    from crossaisle.serve.limits.serving import ServingLimits
     from crossaisle.serve.store.engine import Holding
 
 _LOG = logging.getLogger(__name__)
 LOOK_SECONDS = 0.05
-PORT_SECONDS = 2.0
-"""Workers of a supervisor that was killed hold the port for a moment."""
-LONGEST_PAUSE = 30.0
-"""Longest time before a worker that does not come up is tried again."""
-MEND_SECONDS = 30.0
-"""Stores that could not be taken are tried again after this time, as workers try their shops again."""
+"""How often the workers are checked."""
 
 
-def supervise(settings: Settings, workers: int) -> None:
-    """Starts workers and keeps them until it is told to stop. Raises what keeps them from starting."""
+def supervise(settings: Settings, workers: int, *, limits: ServingLimits | None = None) -> None:
+    """Starts workers and keeps them running until it is told to stop. Raises what keeps them from starting.
+
+    `limits`: other sizes and timeouts than the defaults. They are not loaded here without need: this process
+    stays small.
+    """
     settings.check()
-    with closing(Stores(_places(settings))) as stores:
-        settings = decided(settings)  # who is started again later does not decide anew
-        board = SharedState.create(list(stores.places), workers)
+    server = ServerLimits() if limits is None else limits.server
+    with closing(Stores(_places(settings), server.reopen_seconds)) as stores:
+        settings = decide_keyless(settings)  # a worker that is restarted does not decide again
+        of_workers = WorkerLimits() if limits is None else limits.workers
+        shared_state = SharedState.create(list(stores.places), workers, limits=of_workers)
         try:
             for name in stores.unmarked:
-                board.unmarked(name)
-            with _bound(settings.host, settings.port) as listening, closing(SharedFolder()) as shared:
-                Supervisor(settings, board, listening, shared.path, stores).run()
+                shared_state.set_unmarked(name)
+            with (
+                _bound(settings.host, settings.port, server.port_seconds) as listening,
+                closing(SharedFolder()) as shared,
+            ):
+                Supervisor(settings, shared_state, listening, shared.path, stores, limits=limits).run()
         finally:
-            board.close()
+            shared_state.close()
 
 
 def _places(settings: Settings) -> dict[str, str]:
@@ -63,12 +70,14 @@ def _places(settings: Settings) -> dict[str, str]:
 
 
 class Stores:
-    """The stores of all shops, taken for the workers of this service. Tables are made here, once, before
-    several look for them.
+    """The stores of all shops, held for the workers of this service. Tables are made here, once, before
+    several workers look for them.
     """
 
-    def __init__(self, places: Mapping[str, str]) -> None:
-        """Raises the error of the only one, or of all where none can be taken."""
+    def __init__(self, places: Mapping[str, str], reopen_seconds: float) -> None:
+        """Raises the error of the only one, or of all where none can be held. `reopen_seconds`: those that
+        cannot be held are tried again after this time.
+        """
         self.places = dict(places)
         self.run = secrets.token_hex(8)
         """What tells this run of the service from others; the stores are marked with it."""
@@ -76,20 +85,21 @@ class Stores:
         """Those that can only be read at the moment."""
         self._held: dict[str, Holding] = {}
         self._wrong: dict[str, str] = {}
+        self._reopen_seconds = reopen_seconds
         self._end = threading.Event()
-        self._take()
+        self._open()
         if not self._held:
             why = [f"{name}: {wrong}" if name else wrong for name, wrong in self._wrong.items()]
             raise StoreError("; ".join(why))
-        self._mending = threading.Thread(target=self._mend, name="stores", daemon=True)
-        self._mending.start()
+        self._reopening = threading.Thread(target=self._reopen_failed, name="stores", daemon=True)
+        self._reopening.start()
 
     @property
     def files(self) -> tuple[int, ...]:
         """For the workers to keep open: the stores are theirs until the last of them has ended."""
-        return tuple(one.fd for one in list(self._held.values()) if one.fd is not None)
+        return tuple(held.fd for held in list(self._held.values()) if held.fd is not None)
 
-    def _take(self) -> None:
+    def _open(self) -> None:
         from crossaisle.serve.store.store import Store
 
         for name in self.places.keys() - self._held.keys():
@@ -103,24 +113,26 @@ class Stores:
                     _LOG.warning("shop %s: %s", name, error)
                 self._wrong[name] = str(error)
 
-    def _mend(self) -> None:
-        while len(self._held) < len(self.places) and not self._end.wait(MEND_SECONDS):
-            self._take()
+    def _reopen_failed(self) -> None:
+        while len(self._held) < len(self.places) and not self._end.wait(self._reopen_seconds):
+            self._open()
 
     def close(self) -> None:
-        """Gives them up."""
+        """Releases them."""
         self._end.set()
-        self._mending.join()
-        for one in self._held.values():
-            one.close()
+        self._reopening.join()
+        for held in self._held.values():
+            held.close()
 
 
-def _bound(host: str, port: int) -> socket.socket:
-    """A socket that refuses until the first worker listens."""
+def _bound(host: str, port: int, seconds: float) -> socket.socket:
+    """A socket that refuses connections until the first worker listens; a port in use is tried again for some
+    seconds.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    end = time.monotonic() + PORT_SECONDS
+    end = time.monotonic() + seconds
     while True:
         try:
             listening.bind((host, port))
@@ -134,18 +146,18 @@ def _bound(host: str, port: int) -> socket.socket:
 
 
 class Worker:
-    """One place at the board and the process in it."""
+    """One worker: its number, its process, and when to restart it."""
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.process: subprocess.Popen[str] | None = None
         self.ready = False
         self.error = ""
-        self.again = 0.0
-        """When to start it again."""
+        self.restart_at = 0.0
         self.pause = 0.0
+        """Seconds to wait before the next restart."""
 
-    def start(self, told: str, files: tuple[int, ...]) -> None:
+    def start(self, task: str, files: tuple[int, ...]) -> None:
         """Starts the process."""
         self.ready, self.error = False, ""
         self.process = subprocess.Popen(
@@ -154,11 +166,11 @@ class Worker:
             stdout=subprocess.PIPE,
             text=True,
             pass_fds=files,
-            start_new_session=True,  # Ctrl-C is for the supervisor, who tells the others
+            start_new_session=True,  # Ctrl-C is for the supervisor, which tells the workers
         )
         assert self.process.stdin is not None
-        with suppress(OSError):  # it died at once, which is seen later
-            self.process.stdin.write(told + "\n")
+        with suppress(OSError):  # it exited at once, which is noticed later
+            self.process.stdin.write(task + "\n")
             self.process.stdin.flush()
         threading.Thread(target=self._listen, args=(self.process,), daemon=True).start()
 
@@ -166,8 +178,8 @@ class Worker:
         assert process.stdout is not None
         for line in process.stdout:
             try:
-                said = json.loads(line)
-                what, text = said["crossaisle"], said["text"]
+                message = json.loads(line)
+                what, text = message["crossaisle"], message["text"]
             except (ValueError, TypeError, KeyError):
                 print(line, end="", flush=True)
                 continue
@@ -181,17 +193,26 @@ class Supervisor:
     """The process that was started by hand."""
 
     def __init__(
-        self, settings: Settings, board: SharedState, listening: socket.socket, shared: Path, stores: Stores
+        self,
+        settings: Settings,
+        shared_state: SharedState,
+        listening: socket.socket,
+        shared_folder: Path,
+        stores: Stores,
+        *,
+        limits: ServingLimits | None = None,
     ) -> None:
-        self._board, self._settings, self._shared, self._stores = board, settings, shared, stores
-        self._files = (board.fd, listening.fileno())
-        self._workers = [Worker(number) for number in range(board.workers)]
+        self._settings, self._shared_state, self._stores = settings, shared_state, stores
+        self._shared_folder, self._limits = shared_folder, limits
+        self._server = ServerLimits() if limits is None else limits.server
+        self._files = (shared_state.fd, listening.fileno())
+        self._workers = [Worker(number) for number in range(shared_state.workers)]
         self._stop = threading.Event()
         self._hurry = False
 
     def run(self) -> None:
         """Until SIGTERM or SIGINT; a second one does not wait."""
-        before = {one: signal.signal(one, self._signal) for one in (signal.SIGTERM, signal.SIGINT)}
+        before = {sig: signal.signal(sig, self._signal) for sig in (signal.SIGTERM, signal.SIGINT)}
         try:
             for worker in self._workers:
                 self._start(worker)
@@ -200,35 +221,36 @@ class Supervisor:
                 self._look()
         finally:
             self._end()
-            for one, handler in before.items():
-                signal.signal(one, handler)
+            for sig, handler in before.items():
+                signal.signal(sig, handler)
 
     def _signal(self, *_: int | FrameType | None) -> None:
         self._hurry = self._stop.is_set()
         self._stop.set()
 
     def _start(self, worker: Worker) -> None:
-        told = {
+        task = {
             "settings": asdict(self._settings),
-            "board": self._board.fd,
+            "limits": None if self._limits is None else asdict(self._limits),
+            "shared_state": self._shared_state.fd,
             "socket": self._files[1],
-            "shops": self._board.shops,
-            "workers": self._board.workers,
+            "shops": self._shared_state.shops,
+            "workers": self._shared_state.workers,
             "worker": worker.number,
             "run": self._stores.run,
-            "shared": str(self._shared),
+            "shared_folder": str(self._shared_folder),
         }
-        worker.start(json.dumps(told), (*self._files, *self._stores.files))
+        worker.start(json.dumps(task), (*self._files, *self._stores.files))
         if worker.process is not None:
             _say(f"worker {worker.number}: process {worker.process.pid}")
 
     def _wait_for_all(self) -> None:
-        """What keeps one from starting at first keeps all: nothing is tried again."""
+        """What keeps one worker from starting at first ends all of them: nothing is tried again."""
         while not self._stop.wait(LOOK_SECONDS) and not all(worker.ready for worker in self._workers):
             for worker in self._workers:
                 if worker.process is not None and worker.process.poll() is not None:
-                    time.sleep(LOOK_SECONDS)  # for what it said at last
-                    raise CrossaisleError(worker.error or f"worker {worker.number} died as it started")
+                    time.sleep(LOOK_SECONDS)  # for its last message
+                    raise CrossaisleError(worker.error or f"worker {worker.number} exited as it started")
         if not self._stop.is_set():
             where = f"http://{self._settings.host}:{self._settings.port}"
             _say(f"{len(self._workers)} workers serve on {where} (Ctrl-C ends)")
@@ -237,24 +259,24 @@ class Supervisor:
         now = time.monotonic()
         for worker in self._workers:
             if worker.process is None:
-                if now >= worker.again:
+                if now >= worker.restart_at:
                     self._start(worker)
             elif worker.process.poll() is not None:
-                self._board.left(worker.number)
+                self._shared_state.worker_exited(worker.number)
                 why = worker.error or f"exit code {worker.process.returncode}"
-                _say(f"worker {worker.number} died ({why}): started again")
+                _say(f"worker {worker.number} exited ({why}): restarted")
                 _close(worker.process)
                 worker.process = None
-                # At once; one that does not come up is given time.
-                worker.again = now + worker.pause
-                worker.pause = min(max(2 * worker.pause, 1.0), LONGEST_PAUSE)
+                # At once at first, then after longer and longer pauses if it does not come up.
+                worker.restart_at = now + worker.pause
+                worker.pause = min(max(2 * worker.pause, 1.0), self._server.max_restart_seconds)
 
     def _end(self) -> None:
-        """All of them: what is under way is finished, and what does not end is ended."""
+        """Stops all workers: requests under way are finished, and processes that do not end are killed."""
         running = [worker.process for worker in self._workers if worker.process is not None]
         for process in running:
             process.terminate()
-        end = time.monotonic() + LAST_SECONDS + 2.0
+        end = time.monotonic() + self._server.last_seconds + 2.0
         while any(process.poll() is None for process in running):
             if self._hurry or time.monotonic() > end:
                 for process in running:

@@ -15,10 +15,7 @@ from crossaisle.serve.store.engine import SqlConnection
 from crossaisle.serve.store.store import Store
 
 SCOPES = ("read", "write", "admin")
-"""read: lists. write: events, items, people. admin: models, metrics, and everything else."""
-FRESH_SECONDS = 2.0
-"""A revoked key is refused after this time at the latest."""
-WAIT_SECONDS = 1.0
+"""read: lists. write: events, items, users. admin: models, metrics and everything else."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -32,25 +29,26 @@ class Keys:
     """The keys of one store."""
 
     def __init__(self, store: Store, readers: Executor | None = None) -> None:
-        """`readers`: where the store is read again while the service runs."""
+        """`readers`: runs the reads while the service runs."""
         self._store, self._readers = store, readers
         self._known: dict[bytes, Key] = {}
         self.made = False
-        """Whether a key was ever seen here, be it revoked or gone with its store."""
+        """Whether a key was ever seen here, even one that has been revoked or lost since."""
         self.read()
         self._read_at = time.monotonic()
 
     async def fresh(self) -> None:
-        """Reads the keys again where they are old. While the store cannot be read, those known hold on."""
-        if time.monotonic() - self._read_at <= FRESH_SECONDS:
+        """Reads the keys again if they are old. While the store cannot be read, the known keys stay valid."""
+        limits = self._store.limits
+        if time.monotonic() - self._read_at <= limits.fresh_key_seconds:
             return
         self._read_at = time.monotonic()
         reading = asyncio.get_running_loop().run_in_executor(self._readers, self.read)
         try:
             # Not for ever: lists are answered from memory while the database is away.
-            await asyncio.wait_for(asyncio.shield(reading), WAIT_SECONDS)
+            await asyncio.wait_for(asyncio.shield(reading), limits.key_wait_seconds)
         except TimeoutError:
-            _LOG.warning("keys could not be read again: no answer within %g s", WAIT_SECONDS)
+            _LOG.warning("keys could not be read again: no answer within %g s", limits.key_wait_seconds)
         except StoreError as error:
             _LOG.warning("keys could not be read again: %s", error)
 
@@ -74,7 +72,7 @@ class Keys:
 
 
 def add_key(store: Store, name: str, scopes: list[str]) -> str:
-    """Makes a key and gives its token, which is shown once and kept nowhere."""
+    """Makes a key and returns its token, which is shown once and stored nowhere."""
     for scope in scopes:
         if scope not in SCOPES:
             raise ConfigError(f"unknown scope {scope!r}{nearest(scope, SCOPES)}")
@@ -91,7 +89,7 @@ def add_key(store: Store, name: str, scopes: list[str]) -> str:
 
 
 def revoke_key(store: Store, name: str) -> None:
-    """Has a key refused from now on; `UnknownIdError` without such a key."""
+    """Revokes a key; `UnknownIdError` if no such key is in use."""
 
     def work(connection: SqlConnection) -> int:
         query = "UPDATE api_keys SET revoked = 1 WHERE name = ? AND revoked = 0"
@@ -102,7 +100,7 @@ def revoke_key(store: Store, name: str) -> None:
 
 
 def list_keys(store: Store) -> list[tuple[str, str, bool]]:
-    """Name, scopes and whether it was revoked, of every key."""
+    """Name, scopes and whether it was revoked, for every key."""
     with store.reading() as connection:
         rows = connection.execute("SELECT name, scopes, revoked FROM api_keys ORDER BY name")
         return [(name, scopes, bool(revoked)) for name, scopes, revoked in rows]

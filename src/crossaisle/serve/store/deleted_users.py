@@ -1,7 +1,7 @@
 """`Forgotten`: who was deleted, and when. Of an id, only a digest is kept, made with a key of the store.
 
-Who has the store has the key, and can find out whether an id that he knows is among them: pseudonyms, that
-is, and nothing anonymous. In logs and in the audit log, which leave the store, they say nothing.
+Whoever has the store has the key, and can check whether an id they know is among them: digests are
+pseudonyms, not anonymous. In logs and in the audit log, which leave the store, they reveal nothing.
 """
 
 from __future__ import annotations

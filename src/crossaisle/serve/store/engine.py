@@ -2,122 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol
 
-import numpy as np
-import numpy.typing as npt
-
-from crossaisle.errors import ConflictError, StoreError, shorten
-
-TABLES = """
-CREATE TABLE IF NOT EXISTS events (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
-    key TEXT UNIQUE,
-    "user" TEXT NOT NULL,
-    item TEXT NOT NULL,
-    kind TEXT NOT NULL,
-    time REAL NOT NULL,
-    value REAL,
-    quantity REAL
-) STRICT;
-CREATE INDEX IF NOT EXISTS events_by_user ON events ("user");
-CREATE TABLE IF NOT EXISTS items (id TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS pictures (
-    id TEXT PRIMARY KEY,
-    digest BLOB NOT NULL,
-    address TEXT NOT NULL,
-    fingerprint TEXT NOT NULL,
-    vector BLOB NOT NULL,
-    content BLOB NOT NULL
-) STRICT;
-CREATE TABLE IF NOT EXISTS users (id TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS forgotten (
-    digest BLOB PRIMARY KEY, time REAL NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS forgotten_by_time ON forgotten (time);
-CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS api_keys (
-    digest BLOB PRIMARY KEY, name TEXT NOT NULL, scopes TEXT NOT NULL, revoked INTEGER NOT NULL DEFAULT 0
-) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS experiments (id TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS exposures (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
-    experiment TEXT NOT NULL,
-    arm TEXT NOT NULL,
-    "user" TEXT NOT NULL,
-    time REAL NOT NULL,
-    body TEXT NOT NULL
-) STRICT;
-CREATE INDEX IF NOT EXISTS exposures_by_experiment ON exposures (experiment, seq);
-CREATE INDEX IF NOT EXISTS exposures_by_user ON exposures ("user");
-CREATE TABLE IF NOT EXISTS changes (
-    what TEXT NOT NULL, name TEXT NOT NULL, seq INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY (what, name)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS changes_by_seq ON changes (seq);
-CREATE TABLE IF NOT EXISTS audit (
-    seq INTEGER PRIMARY KEY, time REAL NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL
-) STRICT;
-CREATE TABLE IF NOT EXISTS service (id TEXT PRIMARY KEY, run TEXT NOT NULL, probe BLOB) STRICT;
-"""
-"""As SQLite says it; other engines translate. Queries use what all engines understand: `?` for
-parameters, `INSERT ... ON CONFLICT`, and `"user"` in quotes, which is a reserved word elsewhere."""
-VERSION = 2
-"""Goes up when an older crossaisle would misread a store; a table more is none of its business. What leads
-from one version to the next is in `versions`."""
-COLUMNS = 'key, "user", item, kind, time, value, quantity'
-CLAIM = "INSERT INTO service (id, run) VALUES ('', ?) ON CONFLICT (id) DO UPDATE SET run = excluded.run"
-PROBE = bytes(65_536)
-"""What is written to find out whether writing works again: more than an event needs."""
-MANY = 500
-"""Keys looked up with one statement."""
+from crossaisle.errors import StoreError
+from crossaisle.serve.limits.store import StoreLimits
+from crossaisle.serve.store.records import Event
 
 
 class Displaced(StoreError):
-    """The store is not the one any more that this process serves from."""
+    """The store is no longer the one that this process serves from."""
 
 
 class Trouble(NamedTuple):
     """What an error says about the store itself, beyond the statement that met it."""
 
     reason: str
-    """And what to do about it; for the log."""
+    """What is wrong and what to do about it, for the log."""
     lasting: bool = False
-    """Whether it stays until the service is started again."""
+    """Whether it lasts until the service is restarted."""
     reopen: bool = False
-    """Whether a new connection may be better off."""
+    """Whether a new connection may help."""
     waiting: bool = False
-    """Whether it is another process's turn, so that trying again may be all it takes."""
-
-
-class Event(NamedTuple):
-    """Something a person did with an item."""
-
-    key: str | None
-    """Idempotency key: an event whose key is known already is not counted again."""
-    user: str
-    item: str
-    kind: str
-    time: float
-    """Seconds since 1970 (UTC)."""
-    value: float | None = None
-    quantity: float | None = None
-
-
-class Picture(NamedTuple):
-    """The picture of an item that was put in, and what an encoder sees in it."""
-
-    digest: bytes
-    """Of the content."""
-    address: str
-    """Where it was fetched from; "" where it was sent."""
-    fingerprint: str
-    """The encoder's."""
-    vector: npt.NDArray[np.float16]
-    """float16 (d,), of unit length."""
-    content: bytes = b""
-    """The file; b"" where it is only in the store."""
+    """Whether another process holds the store, so that trying again may be enough."""
 
 
 class Cursor(Protocol):
@@ -142,10 +50,22 @@ class Holding(Protocol):
     """The right to serve from a store, which one service has at a time."""
 
     fd: int | None
-    """A file that worker processes keep open: as long as one of them lives, nobody else serves."""
+    """A file that worker processes keep open: while one of them lives, nobody else serves."""
 
     def close(self) -> None:
-        """Gives it up."""
+        """Releases it."""
+        ...
+
+
+class WritingTurn(Protocol):
+    """Lets several processes write to the same store, one at a time."""
+
+    def writing(self) -> AbstractContextManager[None]:
+        """Waits for its turn; nobody else writes until the block ends."""
+        ...
+
+    def committed(self) -> None:
+        """Tells the other processes that there is something new to read."""
         ...
 
 
@@ -157,19 +77,21 @@ class Engine(Protocol):
     path: Any
     """What it was opened with, to be opened again."""
     errors: tuple[type[Exception], ...]
-    """Errors of the database and of the way there."""
+    """Errors of the database and of the connection to it."""
     remote: bool
-    """Whether the way there can break while this process lives."""
+    """Whether the connection can break while this process lives."""
     overwrites: bool
-    """Whether `rewrite` and `empty_log` leave nothing in any file of what was deleted."""
+    """Whether `rewrite` and `empty_log` leave no trace of deleted rows in any file."""
     begin: str
     """The statement that begins a transaction that writes."""
     begin_in_turn: str
-    """The same where several processes write: the numbers of rows grow in the order of commits."""
+    """The same where several processes write: row numbers grow in the order of commits."""
     begin_reading: str
-    """The statement that begins a transaction that sees one state."""
+    """The statement that begins a transaction that reads one snapshot."""
+    limits: StoreLimits
+    """Times and sizes."""
     pulse: float
-    """Seconds between two looks at the store while nobody writes."""
+    """Seconds between two checks of the store while nobody writes."""
 
     def hold(self) -> Holding:
         """Takes the store for one service; `StoreError` names who has it."""
@@ -183,19 +105,19 @@ class Engine(Protocol):
         ...
 
     def claim(self, connection: SqlConnection, run: str) -> None:
-        """Marks the store, which is held, as served by this run; `StoreError` where it is damaged."""
+        """Marks the store, which must be held, as served by this run; `StoreError` if it is damaged."""
         ...
 
     def expect(self, run: str) -> None:
-        """Before it is opened: it must be marked as served by this run, else this or `settled` raises
-        `Displaced`.
+        """Called before the store is opened: it must be marked as served by this run, or this or `settled`
+        raises `Displaced`.
         """
         ...
 
     def settled(self, connection: SqlConnection) -> int:
-        """Within a transaction, at its end: `Displaced` where the store is not this run's any more.
+        """At the end of a transaction: `Displaced` if the store no longer belongs to this run.
 
-        Gives the number of the last event where the engine can lose its connection, else 0.
+        Returns the number of the last event where the connection can be lost, else 0.
         """
         ...
 
@@ -204,103 +126,46 @@ class Engine(Protocol):
         ...
 
     def readable(self) -> bool:
-        """After `connect` failed: whether everything can be read nevertheless."""
+        """After `connect` failed: whether everything can still be read."""
         ...
 
     def examine(self) -> tuple[str, float | None]:
-        """What is wrong with the files of a store that is served, and the seconds after which to look again;
-        None for never. May take long.
+        """Checks the files of a store that is served: what is wrong with them, and the seconds until the next
+        check, or None for never. May take long.
         """
         ...
 
     def lost(self, connection: SqlConnection) -> bool:
-        """Whether a connection is of no more use."""
+        """Whether a connection can no longer be used."""
         ...
 
     def insert(self, connection: SqlConnection, events: Sequence[Event]) -> list[bool]:
-        """Puts events in, except those with a key that is known or comes a second time.
+        """Inserts events, except those whose key is known or repeated.
 
-        Says for each whether it was new. Raises `ConflictError` where a key is known with another content.
+        Returns for each whether it was new. Raises `ConflictError` if a key is known with other content.
         """
         ...
 
     def rewrite(self, connection: SqlConnection) -> None:
-        """Outside of a transaction: has tables hold nothing but what is in them."""
+        """Outside of a transaction: rewrites tables so that no deleted row is left in them."""
         ...
 
     def empty_log(self, connection: SqlConnection) -> bool:
-        """Outside of a transaction: has the log hold nothing; False while somebody reads in it."""
+        """Outside of a transaction: empties the log; False while somebody still reads from it."""
         ...
 
     def reading(self) -> AbstractContextManager[SqlConnection]:
-        """A connection to read with, for a moment."""
+        """A connection for a short read."""
         ...
 
     def reader(self) -> SqlConnection:
-        """A connection to read with, for whoever asks; may be passed from thread to thread."""
+        """A read-only connection that belongs to the caller; may be passed between threads."""
         ...
 
     def stream(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[Any]:
-        """Rows of an answer that is larger than the memory should be."""
+        """Rows of a result that may not fit into memory."""
         ...
 
     def close(self) -> None:
-        """Gives up what reading keeps."""
+        """Closes the connections that are kept for reading."""
         ...
-
-
-def statements(tables: str) -> list[str]:
-    """One by one, as a transaction needs them."""
-    return [one for one in map(str.strip, tables.split(";")) if one]
-
-
-def fresh_ones(events: Sequence[Event], known: Mapping[str, Event]) -> list[bool]:
-    """Which events are new: those without a key, and the first of each key that is not `known`.
-
-    The same key with another content is a mistake of whoever sent it, and must not pass for a repetition:
-    `ConflictError`.
-    """
-    seen = dict(known)
-    out: list[bool] = []
-    wrong: list[int] = []
-    for row, event in enumerate(events):
-        key = event.key
-        before = None if key is None else seen.get(key)
-        if key is not None and before is None:
-            seen[key] = event
-        elif before is not None and content(event) != content(before):
-            wrong.append(row)
-        out.append(before is None)
-    if wrong:
-        raise conflict(events, wrong)
-    return out
-
-
-def conflict(events: Sequence[Event], rows: Sequence[int]) -> ConflictError:
-    """Some of these events have keys that are known with another content."""
-    place = f"row {rows[0]}: " if len(events) > 1 else ""
-    return ConflictError(
-        f"{place}{known_otherwise(events[rows[0]])}: nothing of this request was kept; give a new event a "
-        "new key",
-        rows=rows,
-    )
-
-
-def known_otherwise(event: Event) -> str:
-    """What is wrong with an event whose key is known with another content."""
-    return f"key {shorten(event.key)} is known with another user, item, kind, value or quantity"
-
-
-def content(event: Event) -> tuple[Any, ...]:
-    """What is compared where a key comes again. Not the time: an event sent again without one has a later."""
-    return event.user, event.item, event.kind, event.value, event.quantity
-
-
-def kept_under(connection: SqlConnection, keys: Sequence[str]) -> dict[str, Event]:
-    """What is kept under keys."""
-    known: dict[str, Event] = {}
-    for start in range(0, len(keys), MANY):
-        part = keys[start : start + MANY]
-        query = f"SELECT {COLUMNS} FROM events WHERE key IN ({','.join('?' * len(part))})"
-        known |= {row[0]: Event(*row) for row in connection.execute(query, part)}
-    return known

@@ -10,43 +10,28 @@ import json
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
-
-import numpy as np
+from typing import Any, NamedTuple, TypeVar
 
 from crossaisle.errors import ConflictError, StoreError, cleaned
-from crossaisle.serve.live.event_counts import ARRIVALS
+from crossaisle.serve.limits.store import StoreLimits
 from crossaisle.serve.store.deleted_users import Dated, Forgotten
-from crossaisle.serve.store.engine import (
-    COLUMNS,
-    Engine,
-    Event,
-    Holding,
-    Picture,
-    SqlConnection,
-    Trouble,
-    conflict,
-)
-from crossaisle.serve.store.migrations import mark_unclean, people_key
-from crossaisle.serve.store.writer import Busy, Kept, Unreachable, Writer
-
-if TYPE_CHECKING:
-    from crossaisle.serve.workers.shared_state import WorkerSlot
+from crossaisle.serve.store.engine import Engine, Holding, SqlConnection, Trouble, WritingTurn
+from crossaisle.serve.store.events import conflict, latest_times
+from crossaisle.serve.store.meta import mark_unclean, people_key
+from crossaisle.serve.store.reader import StoreReader
+from crossaisle.serve.store.records import ARRIVALS, Event, Picture
+from crossaisle.serve.store.tasks import Kept
+from crossaisle.serve.store.writer import Busy, Unreachable, Writer
 
 __all__ = ["Busy", "Event", "Kept", "Picture", "Store", "Unreachable"]
 T = TypeVar("T")
 Deed = tuple[str, str]
 """Who did what, in words."""
 NO_PICTURES: Mapping[str, Any] = MappingProxyType({})
-EXAMINE_SECONDS = 1.0
-"""After so long files are looked at again that could not be examined."""
-PORTION = 10_000
-"""Rows read at once."""
 
 
 class Deleted(NamedTuple):
@@ -59,36 +44,40 @@ class Deleted(NamedTuple):
     """Times of the latest events that are left, oldest first."""
 
 
-def engine_for(place: str | Path) -> Engine:
+def engine_for(place: str | Path, limits: StoreLimits) -> Engine:
     """PostgreSQL for a URL, SQLite for a path."""
     from crossaisle.serve.store.postgres.engine import SCHEMES, PostgresEngine
     from crossaisle.serve.store.sqlite.engine import SqliteEngine
 
     scheme, separator, _ = str(place).partition("://")
     if not separator:
-        return SqliteEngine(place)
+        return SqliteEngine(place, limits)
     if scheme not in SCHEMES:
         raise StoreError(f"{scheme}://: a store is a file or a URL that starts with postgresql://")
-    return PostgresEngine(str(place))
+    return PostgresEngine(str(place), limits)
 
 
-class Store:
-    """One writer thread, many readers. Processes that serve from the same store need seats at one board."""
+class Store(StoreReader):
+    """One writer thread, many readers. Processes that serve from the same store take turns to write."""
 
     def __init__(
-        self, place: str | Path, seat: WorkerSlot | None = None, *, run: str = "", serving: bool = False
+        self,
+        place: str | Path,
+        slot: WritingTurn | None = None,
+        *,
+        run: str = "",
+        serving: bool = False,
+        limits: StoreLimits = StoreLimits(),
     ) -> None:
-        """`place`: a file for SQLite, or `postgresql://USER:PASSWORD@HOST/DATABASE?schema=NAME`. `seat`: of
+        """`place`: a file for SQLite, or `postgresql://USER:PASSWORD@HOST/DATABASE?schema=NAME`. `slot`: of
         this process, where others serve from the same store; then changes are logged for them. `serving`:
         takes the store for this service alone, until it is closed. `run`: of a service of several processes,
         whose first one has taken the store.
 
         Raises `StoreError` where it cannot be opened, or is served already.
         """
-        self.engine = engine_for(place)
-        self._logs = seat is not None
-        self.name = self.engine.name
-        self.path = self.engine.path
+        super().__init__(engine_for(place, limits), limits)
+        self._logs = slot is not None
         self._holding: Holding | None = None
         self._examining: threading.Thread | None = None
         self._ending = threading.Event()
@@ -96,7 +85,7 @@ class Store:
             self._holding = self.engine.hold() if serving else None
             if serving:
                 run = run or secrets.token_hex(8)
-            self.writer = Writer(self.engine, seat, run=run, serving=serving)
+            self.writer = Writer(self.engine, slot, run=run, serving=serving)
             try:
                 with self.engine.reading() as connection:
                     self._people = Forgotten(people_key(connection))
@@ -116,14 +105,14 @@ class Store:
             self._examining.start()
 
     def _examine(self) -> None:
-        """What nobody else would notice before it is too late."""
+        """Looks for damage that nobody would notice otherwise until it is too late."""
         failures: tuple[type[Exception], ...] = (StoreError, *self.engine.errors)
         pause: float | None = 0.0
         while pause is not None and not self._ending.wait(pause):
             try:
                 wrong, pause = self.engine.examine()
             except failures:  # who writes meets it, too
-                pause = EXAMINE_SECONDS
+                pause = self.limits.examine_seconds
                 continue
             if wrong:
                 self.writer.failed(Trouble(wrong, lasting=True))
@@ -134,7 +123,7 @@ class Store:
         return self.writer.marked
 
     def handed_over(self) -> Holding:
-        """Closes the store and gives what keeps it from other services."""
+        """Closes the store and returns what keeps it from other services."""
         holding, self._holding = self._holding, None
         assert holding is not None, "a store that is served"
         self.close()
@@ -151,10 +140,10 @@ class Store:
         return self.writer.submit(work)
 
     def add(self, events: Sequence[Event]) -> Future[Kept]:
-        """Keeps events; gives those that were new (by key), in order, once they are on the disk.
+        """Keeps events; returns those that were new (by key), in order, once they are on disk.
 
         Those that are no later than a deletion of their person are not kept. `ConflictError` where a key is
-        known with another content: then nothing of these is kept.
+        known with other content: then none of these are kept.
         """
         return self.writer.put(self._put, events)
 
@@ -170,7 +159,7 @@ class Store:
         return [None if gone else next(fresh) for gone in covered]
 
     def late(self) -> list[Event]:
-        """Events that are in the store although whoever sent them was told to try again. Once only."""
+        """Events that are in the store although their sender was told to try again; each is returned once."""
         found: list[Event] = []
         while self.writer.late:
             found += self.writer.late.popleft()
@@ -286,91 +275,16 @@ class Store:
 
     # Reading
 
-    @contextmanager
-    def reading(self) -> Iterator[SqlConnection]:
-        """A connection that must only read; `StoreError` where the database does not answer."""
-        try:
-            with self.engine.reading() as connection:
-                yield connection
-        except self.engine.errors as error:
-            self.writer.failed(error, reading=True)
-            raise self._unread(error) from error
+    def _failed(self, error: Exception) -> None:
+        self.writer.failed(error, reading=True)
 
-    def _unread(self, error: Exception) -> StoreError:
-        return StoreError(f"{self.name}: could not be read ({cleaned(error, str(self.path))[:200]})")
-
-    def stream(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[Any]:
-        """Rows of an answer that is larger than the memory should be; `StoreError` as `reading` raises it."""
-        try:
-            yield from self.engine.stream(sql, parameters)
-        except self.engine.errors as error:
-            self.writer.failed(error, reading=True)
-            raise self._unread(error) from error
-
-    def events(self, after: int = 0) -> Iterator[tuple[int, Event]]:
-        """All events in the order in which they came, with their numbers."""
-        query = f"SELECT seq, {COLUMNS} FROM events WHERE seq > ? ORDER BY seq"
-        for seq, *columns in self.portions(query, (), after):
-            yield seq, Event(*columns)
-
-    def portions(self, sql: str, parameters: Sequence[Any], after: int) -> Iterator[Any]:
-        """Rows of a query whose first column is `seq`, by which it is ordered and which is more than its last
-        parameter. Not at once: while somebody reads, SQLite's log cannot be emptied.
-        """
-        rows: list[Any] = []
-        while not rows or len(rows) == PORTION:
-            with self.reading() as connection:
-                rows = connection.execute(f"{sql} LIMIT {PORTION}", (*parameters, after)).fetchall()
-            if not rows:
-                return
-            yield from rows
-            after = rows[-1][0]
-
-    def items(self, names: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
-        """Changed and new items by id: all, or those named."""
-        return {name: json.loads(body) for name, body in self._by_id("SELECT id, body FROM items", names)}
-
-    def pictures(self, names: Sequence[str] | None = None) -> dict[str, Picture]:
-        """Pictures of items by id, without their contents: all, or those named."""
-        query = "SELECT id, digest, address, fingerprint, vector FROM pictures"
-        return {
-            name: Picture(digest, address, fingerprint, np.frombuffer(vector, np.float16))
-            for name, digest, address, fingerprint, vector in self._by_id(query, names)
-        }
-
-    def _by_id(self, query: str, names: Sequence[str] | None) -> list[Any]:
-        """Rows of a table whose first column is `id`: all, or those of some ids."""
+    def knows(self, user: str) -> bool:
+        """Whether anything is kept about a user, be it only that they were deleted."""
+        if self.user(user) is not None or any(self.counts_of(user)):
+            return True
+        query = "SELECT count(*) FROM forgotten WHERE digest = ?"
         with self.reading() as connection:
-            if names is None or len(names) > 100:
-                rows = connection.execute(query).fetchall()
-            else:
-                return [row for name in names for row in connection.execute(f"{query} WHERE id = ?", (name,))]
-        wanted = None if names is None else set(names)
-        return [row for row in rows if wanted is None or row[0] in wanted]
-
-    def picture(self, item: str) -> bytes | None:
-        """The file of an item's picture; None where it has none."""
-        with self.reading() as connection:
-            found = connection.execute("SELECT content FROM pictures WHERE id = ?", (item,)).fetchone()
-        return None if found is None else bytes(found[0])
-
-    def user(self, user: str) -> dict[str, Any] | None:
-        """The attributes of a person; None where none were given."""
-        with self.reading() as connection:
-            found = connection.execute("SELECT body FROM users WHERE id = ?", (user,)).fetchone()
-        return None if found is None else dict(json.loads(found[0]))
-
-    def forgotten(self) -> Forgotten:
-        """People whose history in the model must not be used."""
-        with self.reading() as connection:
-            rows = connection.execute("SELECT digest, time FROM forgotten")
-            return Forgotten(people_key(connection), ((bytes(digest), time) for digest, time in rows))
-
-    def audit(self, n: int = 200) -> list[dict[str, Any]]:
-        """The latest lines of the audit log, newest first."""
-        with self.reading() as connection:
-            rows = connection.execute("SELECT time, who, what FROM audit ORDER BY seq DESC LIMIT ?", (n,))
-            return [{"time": time, "who": who, "what": what} for time, who, what in rows]
+            return bool(connection.execute(query, (self.digest_of(user),)).fetchone()[0])
 
     @property
     def state(self) -> str:
@@ -416,9 +330,3 @@ _FORGET = (
     "INSERT INTO forgotten (digest, time) VALUES (?, ?) "
     "ON CONFLICT (digest) DO UPDATE SET time = excluded.time"
 )
-
-
-def latest_times(connection: SqlConnection, n: int, upto: int = 2**62) -> list[float]:
-    """Times of the `n` events that came last up to a number, in the order in which they came."""
-    query = "SELECT time FROM events WHERE seq <= ? ORDER BY seq DESC LIMIT ?"
-    return [row[0] for row in connection.execute(query, (upto, n))][::-1]

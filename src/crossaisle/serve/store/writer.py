@@ -14,26 +14,19 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import nullcontext, suppress
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from crossaisle.errors import StoreError, cleaned
-from crossaisle.serve.store.engine import COLUMNS, PROBE, Engine, Event, SqlConnection, Trouble
+from crossaisle.serve.store.engine import Engine, SqlConnection, Trouble, WritingTurn
+from crossaisle.serve.store.events import events_since, newest
 from crossaisle.serve.store.health import Condition
-from crossaisle.serve.store.sqlite.cleaning import AGAIN_SECONDS, Cleaning
-
-if TYPE_CHECKING:
-    from crossaisle.serve.workers.shared_state import WorkerSlot
+from crossaisle.serve.store.records import Event
+from crossaisle.serve.store.schema import PROBE
+from crossaisle.serve.store.sqlite.cleaning import Cleaning
+from crossaisle.serve.store.tasks import Kept, Put, Task, in_parts, kept
 
 T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
-GROUP = 256
-"""At most this many waiting writes share one commit."""
-WAITING = 4096
-"""Writes that may wait; more are refused, so that a slow disk does not fill the memory."""
-TURN_SECONDS = 4.5
-"""Another process may hold the store for so long before what waits is refused."""
-PATIENCE = 1.0
-"""Seconds that a write may wait to begin before the store counts as failing."""
 
 
 class Busy(StoreError):
@@ -44,49 +37,30 @@ class Unreachable(StoreError):
     """The database does not answer, or takes no writes; they are refused until it does."""
 
 
-class Kept(NamedTuple):
-    """What became of events."""
-
-    fresh: list[Event]
-    """Those that were new, in order."""
-    forgotten: int = 0
-    """Those that a deletion of their person covers: not kept."""
-
-
-Put = Callable[[SqlConnection, Sequence[Event]], Sequence[bool | None]]
-"""Puts events in; says of each whether it was new, and None where it is covered by a deletion."""
-
-
-class _Task(NamedTuple):
-    work: Callable[..., Any]
-    future: Future[Any]
-    events: Sequence[Event] | None
-    """Events for a `Put`: those of neighbours are put in with one statement."""
-
-
 class Writer:
-    """Runs work in transactions. A future is done when its work is on the disk."""
+    """Runs work in transactions. A future is done once its work is on disk."""
 
     def __init__(
-        self, engine: Engine, seat: WorkerSlot | None = None, *, run: str = "", serving: bool = False
+        self, engine: Engine, slot: WritingTurn | None = None, *, run: str = "", serving: bool = False
     ) -> None:
-        """`seat`: where several workers write to the same store. `run`: of the service; `serving`: whether
+        """`slot`: where several workers write to the same store. `run`: of the service; `serving`: whether
         this process marks the store with it, or expects the mark to be there.
         """
-        self._engine, self._seat = engine, seat
+        self._engine, self._slot = engine, slot
+        self._limits = engine.limits
         self._run, self._claiming = run, serving
-        self._begin = engine.begin if seat is None else engine.begin_in_turn
+        self._begin = engine.begin if slot is None else engine.begin_in_turn
         self._failures: tuple[type[Exception], ...] = (StoreError, *engine.errors)
-        self._queue: queue.Queue[_Task | None] = queue.Queue(WAITING)
-        self._condition = Condition(engine.name)
+        self._queue: queue.Queue[Task | None] = queue.Queue(self._limits.waiting_writes)
+        self._condition = Condition(engine.name, self._limits.calm_seconds)
         self._cleaning = Cleaning(engine)
         self._last = 0
         self._doubtful = self._told = False
         self._beginning: float | None = None
-        """Since when a transaction waits to begin."""
+        """When the transaction that waits to begin started to wait (monotonic seconds)."""
         self._connection: SqlConnection | None = self._first()
         self.late: deque[list[Event]] = deque()
-        """Events that turned out to be kept although their commit was not heard of."""
+        """Events that were kept although their commit was never confirmed."""
         self._thread = threading.Thread(target=self._loop, name="store", daemon=True)
         self._thread.start()
 
@@ -104,14 +78,14 @@ class Writer:
             return None
         try:
             self._marked(connection)
-            self._last = self._newest(connection)
+            self._last = newest(connection)
         except BaseException:
             connection.close()
             raise
         return connection
 
     def _marked(self, connection: SqlConnection) -> None:
-        """Has the store be this run's; again where it could not be written."""
+        """Marks the store as this run's; tried again later if it could not be written."""
         if not self._run:
             return
         try:
@@ -138,11 +112,11 @@ class Writer:
         if self._connection is None and self._engine.remote:
             return "unreachable"
         since = self._beginning
-        slow = since is not None and time.monotonic() - since > PATIENCE
+        slow = since is not None and time.monotonic() - since > self._limits.begin_seconds
         return "failing" if slow or self._condition.reason else "up"
 
     def failed(self, error: Exception | Trouble, *, reading: bool = False) -> None:
-        """Notes what an error says about the store, if it says something."""
+        """Notes what an error says about the store, if anything."""
         trouble = error if isinstance(error, Trouble) else self._engine.trouble(error, reading=reading)
         if trouble is not None:
             self._condition.failed(trouble)
@@ -152,11 +126,11 @@ class Writer:
         return self._submit(work)
 
     def put(self, work: Put, events: Sequence[Event]) -> Future[Kept]:
-        """Puts events in soon, together with those of others. Raises as `submit` does."""
+        """Inserts events soon, together with those of others. Raises as `submit` does."""
         return self._submit(work, events)
 
     def clean(self) -> Future[bool]:
-        """Has files hold nothing of what was deleted before; false where it takes longer."""
+        """Removes what was deleted before from all files; false if that takes longer."""
         asked = self._cleaning.ask()
         with suppress(StoreError):  # where it is busy, it is awake
             self.submit(lambda _: None)
@@ -167,13 +141,13 @@ class Writer:
             raise self._unreachable()
         future: Future[Any] = Future()
         try:
-            self._queue.put_nowait(_Task(work, future, events))
+            self._queue.put_nowait(Task(work, future, events))
         except queue.Full:
             raise Busy("the store is busy: try again in a moment") from None
         return future
 
     def close(self) -> None:
-        """Waits for what is under way."""
+        """Waits for pending writes."""
         if self._thread.is_alive():
             self._queue.put(None)
             self._thread.join()
@@ -187,7 +161,7 @@ class Writer:
                 self._pulse()
                 self._clean()
                 continue
-            while len(group) < GROUP:
+            while len(group) < self._limits.tasks_per_commit:
                 try:
                     group.append(self._queue.get_nowait())
                 except queue.Empty:
@@ -203,7 +177,7 @@ class Writer:
 
     def _patience(self) -> float:
         due = self._cleaning.due and self._connection is not None
-        return AGAIN_SECONDS if due else self._engine.pulse
+        return self._limits.clean_pause_seconds if due else self._engine.pulse
 
     def _clean(self) -> None:
         if not self._cleaning.due:
@@ -211,10 +185,10 @@ class Writer:
         if self._connection is None:
             self._cleaning.give_up(time.monotonic())
             return
-        with nullcontext() if self._seat is None else self._seat.writing():
+        with nullcontext() if self._slot is None else self._slot.writing():
             self._cleaning.attempt(self._connection)
 
-    def _commit_safely(self, tasks: list[_Task]) -> None:
+    def _commit_safely(self, tasks: list[Task]) -> None:
         try:
             self._commit(tasks)
         except Exception as error:
@@ -229,7 +203,7 @@ class Writer:
     # The connection
 
     def _pulse(self) -> None:
-        """A look at the store while nobody writes."""
+        """Checks the store while nobody writes."""
         connection = self._connection
         if connection is None:
             self._reconnect()
@@ -248,9 +222,9 @@ class Writer:
                 self._back(connection)
 
     def _look(self, connection: SqlConnection) -> None:
-        """Begins a transaction, as a write does, and really writes where that has failed."""
+        """Begins a transaction, as a write does, and really writes if writing has failed."""
         failing = bool(self._condition.reason) and not self._condition.lasting
-        with nullcontext() if self._seat is None else self._seat.writing():
+        with nullcontext() if self._slot is None else self._slot.writing():
             self._started(connection)
             self._engine.settled(connection)
             if failing:
@@ -270,7 +244,8 @@ class Writer:
                     return
                 except self._failures as error:
                     trouble = self._engine.trouble(error)
-                    if trouble is None or not trouble.waiting or time.monotonic() - began >= TURN_SECONDS:
+                    late = time.monotonic() - began >= self._limits.turn_seconds
+                    if trouble is None or not trouble.waiting or late:
                         raise
                     self._condition.failed(trouble)  # so that the operator is told while it waits
         finally:
@@ -283,16 +258,15 @@ class Writer:
             _LOG.debug("nothing to undo", exc_info=True)
 
     def _reconnect(self) -> bool:
-        """Opens the connection again and finds out what became of a commit that was not heard of."""
+        """Opens the connection again and finds out what became of an unconfirmed commit."""
         try:
             connection = self._engine.connect()
             self._marked(connection)
             if self._doubtful:
-                query = f"SELECT {COLUMNS} FROM events WHERE seq > ? ORDER BY seq"
-                found = [Event(*row) for row in connection.execute(query, (self._last,))]
-                self._last = self._newest(connection)
-                if self._seat is not None:
-                    self._seat.committed()  # read like what other workers write
+                found = [event for _, event in events_since(connection, self._last)]
+                self._last = newest(connection)
+                if self._slot is not None:
+                    self._slot.committed()  # read like what other workers write
                 elif found:
                     self.late.append(found)
                 self._doubtful = False
@@ -324,13 +298,9 @@ class Writer:
     def _said(self, error: Exception) -> str:
         return cleaned(error, str(self._engine.path))[:200]
 
-    @staticmethod
-    def _newest(connection: SqlConnection) -> int:
-        return int(connection.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0])
-
     # Transactions
 
-    def _commit(self, tasks: list[_Task]) -> None:
+    def _commit(self, tasks: list[Task]) -> None:
         for _ in range(2):
             connection = self._connection
             if connection is None and (not self._reconnect() or (connection := self._connection) is None):
@@ -343,12 +313,12 @@ class Writer:
         for task in tasks:
             task.future.set_exception(self._unreachable())
 
-    def _transaction(self, connection: SqlConnection, tasks: list[_Task]) -> None:
-        """All tasks in one transaction; one that fails is undone alone."""
-        with nullcontext() if self._seat is None else self._seat.writing():
+    def _transaction(self, connection: SqlConnection, tasks: list[Task]) -> None:
+        """All tasks in one transaction; one that fails is rolled back alone."""
+        with nullcontext() if self._slot is None else self._slot.writing():
             outcomes = self._committed(connection, tasks)
-        if self._seat is not None:
-            self._seat.committed()
+        if self._slot is not None:
+            self._slot.committed()
         for task, value, problem in outcomes:
             if problem is None:
                 task.future.set_result(value)
@@ -356,13 +326,13 @@ class Writer:
                 task.future.set_exception(problem)
 
     def _committed(
-        self, connection: SqlConnection, tasks: list[_Task]
-    ) -> list[tuple[_Task, Any, Exception | None]]:
-        """What came of each task, once it is on the disk; nothing where all were told of a failure."""
-        outcomes: list[tuple[_Task, Any, Exception | None]] = []
+        self, connection: SqlConnection, tasks: list[Task]
+    ) -> list[tuple[Task, Any, Exception | None]]:
+        """The outcome of each task once it is on disk; empty if all were told of a failure."""
+        outcomes: list[tuple[Task, Any, Exception | None]] = []
         try:
             self._started(connection)
-            for part in _parts(tasks):
+            for part in in_parts(tasks):
                 outcomes += self._do(connection, part)
             last = self._engine.settled(connection)
         except self._failures as error:
@@ -384,7 +354,7 @@ class Writer:
         self._condition.worked()
         return outcomes
 
-    def _do(self, connection: SqlConnection, part: list[_Task]) -> list[tuple[_Task, Any, Exception | None]]:
+    def _do(self, connection: SqlConnection, part: list[Task]) -> list[tuple[Task, Any, Exception | None]]:
         connection.execute("SAVEPOINT task")
         try:
             values = self._values(connection, part)
@@ -401,14 +371,14 @@ class Writer:
         connection.execute("RELEASE task")
         return [(task, value, None) for task, value in zip(part, values, strict=True)]
 
-    def _values(self, connection: SqlConnection, part: list[_Task]) -> list[Any]:
+    def _values(self, connection: SqlConnection, part: list[Task]) -> list[Any]:
         if part[0].events is None:
             return [task.work(connection) for task in part]
         together = [event for task in part for event in task.events or ()]
         new = iter(part[0].work(connection, together))
-        return [_kept(task.events or (), list(islice(new, len(task.events or ())))) for task in part]
+        return [kept(task.events or (), list(islice(new, len(task.events or ())))) for task in part]
 
-    def _undo(self, connection: SqlConnection, tasks: list[_Task], error: Exception) -> None:
+    def _undo(self, connection: SqlConnection, tasks: list[Task], error: Exception) -> None:
         if self._engine.lost(connection):
             raise _LostError from error
         self._back(connection)
@@ -422,18 +392,3 @@ class Writer:
 
 class _LostError(Exception):
     """The connection broke before the commit."""
-
-
-def _parts(tasks: list[_Task]) -> list[list[_Task]]:
-    """Neighbouring tasks that only put events in, together; others alone."""
-    parts: list[list[_Task]] = []
-    for task in tasks:
-        if parts and task.events is not None and parts[-1][0].events is not None:
-            parts[-1].append(task)
-        else:
-            parts.append([task])
-    return parts
-
-
-def _kept(events: Sequence[Event], new: Sequence[bool | None]) -> Kept:
-    return Kept([event for event, is_new in zip(events, new, strict=True) if is_new], new.count(None))

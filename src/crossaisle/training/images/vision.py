@@ -50,8 +50,7 @@ def export_vision(name: str | Path, out: str | Path) -> float:
     with writing(out, KIND) as fresh:
         _to_onnx(look, torch.from_numpy(pixels[:2]), fresh / "model.onnx")
         (fresh / SETTINGS).write_text(json.dumps(settings, indent=1), encoding="utf-8")
-        (found,) = VisionEncoder(fresh)._session.run(None, {"pixels": pixels})
-        fidelity = compare(unit_rows(found), unit_rows(wanted))
+        fidelity = compare(VisionEncoder(fresh).vectors(pixels), unit_rows(wanted))
         if not fidelity.mean >= 0.999:
             raise ArtifactError(
                 f"{out}: not saved: mean cosine of ONNX to the model's vectors is {fidelity.mean:.4f}, "

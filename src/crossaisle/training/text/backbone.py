@@ -30,8 +30,8 @@ from crossaisle.encoders.weights import (
 from crossaisle.errors import FetchError
 from crossaisle.fetch import hub_folder
 from crossaisle.progress import bar
-from crossaisle.training.decoder.gguf import gguf_name, unpacked
 from crossaisle.training.memory import in_halves
+from crossaisle.training.text.gguf import gguf_name, unpacked
 
 Pooling = Literal["mean", "first", "last"]
 _POOLING_KEYS: dict[Pooling, str] = {

@@ -42,7 +42,7 @@ def save(
     best: Mapping[str, Tensor],
     optimiser: torch.optim.Optimizer,
 ) -> None:
-    """Writes a checkpoint in one step; the one before stays until it is whole."""
+    """Writes a checkpoint atomically: the previous one stays until the new one is complete."""
     from safetensors.torch import save_file
 
     tensors = {f"moving/{name}": value.detach().contiguous() for name, value in moving.items()}

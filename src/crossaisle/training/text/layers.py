@@ -36,9 +36,15 @@ def merged(backbone: Backbone) -> Backbone:
     """The backbone with adapters added into the weights, as a plain checkpoint; the original stays."""
     if not hasattr(backbone.model, "merge_and_unload"):
         return backbone
-    out = copy.copy(backbone)
-    out._modules = dict(backbone._modules)
+    out = _shallow_copy(backbone)
     out.model = copy.deepcopy(backbone.model).merge_and_unload()
+    return out
+
+
+def _shallow_copy(backbone: Backbone) -> Backbone:
+    """The same layers in a module whose children can be replaced; `copy.copy` alone shares their table."""
+    out = copy.copy(backbone)
+    out._modules = dict(backbone._modules)  # noqa: SLF001 - torch offers no public way
     return out
 
 
@@ -46,8 +52,7 @@ def with_projection(backbone: Backbone, layer: nn.Module) -> Backbone:
     """The backbone with one more linear map on its pooled vector; the original stays."""
     if not isinstance(layer, nn.Linear):
         return backbone
-    out = copy.copy(backbone)
-    out._modules = dict(backbone._modules)
+    out = _shallow_copy(backbone)
     first = backbone.projection
     both = nn.Linear(
         layer.in_features if first is None else first.in_features,

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,11 +15,11 @@ from torch import Tensor
 from crossaisle.errors import DataError
 from crossaisle.progress import bar
 from crossaisle.train_config import PretrainConfig
-from crossaisle.training.decoder.language_head import Guesses, LanguageModel, batch_of
 from crossaisle.training.memory import halving
 from crossaisle.training.text import checkpoint
 from crossaisle.training.text.backbone import Backbone
 from crossaisle.training.text.checkpoint import Progress
+from crossaisle.training.text.language_head import Guesses, LanguageModel, batch_of
 from crossaisle.training.text.trainer import schedule
 
 Say = Callable[[str], None]
@@ -96,8 +97,8 @@ class Pretraining:
     def run(self, folder: Path | None = None, *, resume: bool = False, progress: bool = False) -> Pretrained:
         """Reads to the end; the weights with the lowest held-out perplexity are kept.
 
-        With `folder`, keeps a checkpoint there and goes on from it if `resume`. A loss that is no
-        number ends the reading with the last good weights; memory that runs out halves the batch.
+        With `folder`, keeps a checkpoint there and goes on from it if `resume`. A loss that is
+        not finite ends the reading with the last good weights; memory that runs out halves the batch.
         """
         config, notes = self.config, list[str]()
 
@@ -106,14 +107,7 @@ class Pretraining:
             self.say(sentence)
 
         settings = asdict(config) | {"texts": len(self.read)}
-        state, best = Progress(), self._copy()
-        if folder is not None and resume:
-            found = checkpoint.restore(folder, settings, self.model, self.optimiser)
-            if found is not None:
-                state, best = found
-                self.say(f"going on from step {state.step} of {self.steps}")
-        if not state.validations:
-            best = self._measure(state, best)
+        state, best = self._start(folder if resume else None, settings)
         with bar("reading the catalogue", self.steps, show=progress) as advance:
             advance(state.step)
             while state.step < self.steps and not 0 < config.patience <= state.stale:
@@ -147,6 +141,17 @@ class Pretraining:
             texts=len(self.read),
             notes=tuple(notes),
         )
+
+    def _start(self, folder: Path | None, settings: dict[str, Any]) -> tuple[Progress, dict[str, Tensor]]:
+        """Where to start and the best weights so far: of the checkpoint in `folder`, if there is one."""
+        state, best = Progress(), self._copy()
+        found = folder and checkpoint.restore(folder, settings, self.model, self.optimiser)
+        if found:
+            state, best = found
+            self.say(f"going on from step {state.step} of {self.steps}")
+        if not state.validations:
+            best = self._measure(state, best)
+        return state, best
 
     def _step(self, state: Progress) -> float:
         config, step = self.config, state.step

@@ -17,8 +17,8 @@ from crossaisle.data.vocabulary import Rows
 from crossaisle.encoders.whiten import Whitening
 from crossaisle.progress import bar
 from crossaisle.train_config import TrainConfig
-from crossaisle.training.images.augment import augment
 from crossaisle.training.text import objectives
+from crossaisle.training.text.augment import augment
 from crossaisle.training.text.backbone import Backbone
 from crossaisle.training.text.layers import LastLayers
 from crossaisle.training.text.pairs import Examples
@@ -146,7 +146,7 @@ class Towers(nn.Module):
 
 @dataclass
 class Catalogue:
-    """What a batch has to know of the shop: texts, which items are the same, who has what, how often."""
+    """What a batch needs of the shop: texts, variants of items, items of each user, and sales."""
 
     texts: list[str]
     group: npt.NDArray[np.int64]

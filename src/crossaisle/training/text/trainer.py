@@ -116,8 +116,8 @@ class Trainer:
     def run(self, folder: Path | None = None, *, resume: bool = False, progress: bool = False) -> Trained:
         """Trains to the end; with `folder`, keeps a checkpoint there and goes on from it if `resume`.
 
-        A loss that is no number ends the training with the last good weights; memory that runs out
-        halves the batch. Both are said.
+        A loss that is not finite ends the training with the last good weights; memory that runs out
+        halves the batch. Both are reported.
         """
         settings = asdict(self.config) | {"examples": len(self.examples)}
         state, best = Progress(), self._copy()
@@ -156,7 +156,7 @@ class Trainer:
     # One step
 
     def _step(self, state: Progress) -> float:
-        """One step of the optimiser; returns its mean loss, NaN when that or the gradient is none."""
+        """One step of the optimiser; returns its mean loss, NaN where that or the gradient is not finite."""
         return halving(lambda: self._attempt(state), state, self.config.batch, self._note)
 
     def _attempt(self, state: Progress) -> float:
@@ -285,4 +285,4 @@ def _optimiser(moving: dict[str, torch.nn.Parameter], config: TrainConfig) -> to
 
 def fast_bfloat16() -> bool:
     """Whether this processor multiplies bfloat16 itself, nearly twice as fast as float32."""
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # noqa: SLF001 - torch offers no other

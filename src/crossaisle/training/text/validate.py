@@ -100,7 +100,7 @@ class Held:
 
 
 def apart(cases: EvalCases, seed: int) -> tuple[EvalCases, EvalCases]:
-    """Cases that decide when to stop, and others that judge what came out: chosen on, a figure flatters."""
+    """Cases that decide when to stop, and others for the final figure, which must not decide anything."""
     usable = np.flatnonzero((cases.histories.lengths > 0) & (np.diff(cases.target_indptr) > 0))
     order = np.random.default_rng([seed, 9]).permutation(usable)
     half = min(MAX_CASES, len(order) // 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import sqlite3
 import subprocess
 import sys
 from contextlib import ExitStack, closing
@@ -19,10 +20,14 @@ from crossaisle.client import Client
 from crossaisle.errors import ConfigError, ServiceError
 from crossaisle.models.scorers.picture_similarity import PictureSimilarity
 from crossaisle.recommend.recommender import Recommender
-from crossaisle.serve.live import new_items, pictures
+from crossaisle.serve.limits.live import LiveLimits
+from crossaisle.serve.limits.serving import ServingLimits
+from crossaisle.serve.live import pictures
 from crossaisle.serve.refit import fitted_on, with_kept_pictures
-from crossaisle.serve.server.launch import Settings, open_shops
+from crossaisle.serve.server.bootstrap import open_shops
+from crossaisle.serve.server.settings import Settings
 from crossaisle.serve.service import ShopService
+from crossaisle.serve.store.migrations import m0001_tables
 from crossaisle.serve.store.store import Store
 from crossaisle.serve.workers.shared_state import SharedState
 from tests.encoders.tiny_pictures import png
@@ -115,12 +120,15 @@ def test_a_restart_gives_the_same_answers_and_looks_at_nothing_again(
 
     talk(seeing, conversation)
     seeing.close()
-    monkeypatch.setattr(pictures.Pictures, "look", None)
+    monkeypatch.setattr(pictures.Pictures, "encode", None)
     again = ShopService.open(models / "seeing", seeing.store.path, models)
     # Read together in place of one by one, which rounds otherwise.
     for before, after in (
         (seeing.shop.grown.links.toarray(), again.shop.grown.links.toarray()),
-        (seeing.shop.score_batch(again.shop.base._stored), again.shop.score_batch(again.shop.base._stored)),
+        (
+            seeing.shop.score_batch(again.shop.base.histories),
+            again.shop.score_batch(again.shop.base.histories),
+        ),
     ):
         np.testing.assert_allclose(after, before, rtol=1e-5)
 
@@ -137,30 +145,28 @@ def test_other_workers_and_a_restart_have_it_on_both_engines(models: Path, place
         stack.enter_context(closing(Store(place, run="r", serving=True).handed_over()))
         one, other = (
             stack.enter_context(
-                closing(ShopService.open(models / "seeing", place, models, seat=board.seat("", n), run="r"))
+                closing(ShopService.open(models / "seeing", place, models, slot=board.slot("", n), run="r"))
             )
             for n in (0, 1)
         )
 
         async def run() -> None:
             for service in (one, other):
-                assert service.following is not None
-                await service.following.start()
+                await service.start()
             for n, colour in enumerate((MILK, SPADE)):
-                await one.put_picture(f"new{n}", png(colour))
-            await other.put_picture("new0", png(SPADE))
-            await other.delete_picture("new1")
+                await one.changes.put_picture(f"new{n}", png(colour))
+            await other.changes.put_picture("new0", png(SPADE))
+            await other.changes.delete_picture("new1")
             for service in (one, other):
-                assert list(service.kept) == ["new0"]
+                assert list(service.state.pictures) == ["new0"]
                 row = service.shop.dataset.item_ids.row("new0")
                 stand_in = service.shop.grown.stand_in(row)
                 assert service.shop.dataset.item_ids.id(stand_in or 0).startswith("spade")
-            await one.activate("other")
-            assert other.kept["new0"].fingerprint == one.kept["new0"].fingerprint
+            await one.changes.activate("other")
+            assert other.state.pictures["new0"].fingerprint == one.state.pictures["new0"].fingerprint
             assert other.shop.grown.links.nnz == one.shop.grown.links.nnz > 0
             for service in (one, other):
-                assert service.following is not None
-                await service.following.stop()
+                await service.stop()
 
         asyncio.run(run())
     with closing(ShopService.open(models / "other", place)) as again:
@@ -174,9 +180,9 @@ def test_other_workers_and_a_restart_have_it_on_both_engines(models: Path, place
 def test_another_encoder_looks_at_what_was_kept(seeing: ShopService, models: Path) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         await client.put("/api/items/new1/picture", content=png(SPADE), headers=PNG)
-        first = seeing.kept["new1"].fingerprint
+        first = seeing.state.pictures["new1"].fingerprint
         assert (await client.post("/api/models/activate", json={"name": "other"})).status_code == 200
-        assert seeing.kept["new1"].fingerprint not in ("", first)
+        assert seeing.state.pictures["new1"].fingerprint not in ("", first)
         assert seeing.store.picture("new1") == png(SPADE)
         assert await place(client, "new1") == "spade"
         assert (await client.post("/api/models/activate", json={"name": "blind"})).status_code == 200
@@ -185,7 +191,7 @@ def test_another_encoder_looks_at_what_was_kept(seeing: ShopService, models: Pat
         assert len(notices) == 2
         assert (await client.post("/api/models/activate", json={"name": "seeing"})).status_code == 200
         assert await place(client, "new1") == "spade"
-        assert seeing.kept["new1"].fingerprint == first
+        assert seeing.state.pictures["new1"].fingerprint == first
 
     talk(seeing, conversation)
 
@@ -209,14 +215,14 @@ def test_a_model_without_pictures_places_by_text(
 
 
 def test_items_of_the_model_keep_their_place(seeing: ShopService) -> None:
-    before = seeing.shop.base.score_batch(seeing.shop.base._stored)
+    before = seeing.shop.base.score_batch(seeing.shop.base.histories)
 
     async def conversation(client: httpx.AsyncClient) -> None:
         put = await client.put("/api/items/milk1/picture", content=png(SPADE), headers=PNG)
         assert put.status_code == 200
         assert "when the model is fitted again" in put.json()["notices"][0]
         assert put.json()["title"] == "fresh milk number 1"
-        np.testing.assert_array_equal(seeing.shop.score_batch(seeing.shop.base._stored), before)
+        np.testing.assert_array_equal(seeing.shop.score_batch(seeing.shop.base.histories), before)
 
     talk(seeing, conversation)
 
@@ -260,7 +266,7 @@ def test_a_refit_looks_at_what_was_kept(seeing: ShopService, models: Path, tmp_p
     talk(seeing, conversation)
     base = seeing.shop.base
     folder = tmp_path / "models" / "pictures"
-    shown = with_kept_pictures(seeing.shop.dataset, base, seeing.store, seeing.kept, folder)
+    shown = with_kept_pictures(seeing.shop.dataset, base, seeing.store, seeing.state.pictures, folder)
     assert [file.read_bytes() for file in folder.iterdir()] == [png(SPADE)]
     part = fitted_on(base, shown).blend.parts["picture"]
     assert isinstance(part, PictureSimilarity)
@@ -269,18 +275,18 @@ def test_a_refit_looks_at_what_was_kept(seeing: ShopService, models: Path, tmp_p
     assert part.item_ids_.id(int(nearest)).startswith("spade")
     assert not part._known[part.item_ids_.row("new2")]
     blind = Recommender.load(models / "blind")
-    assert with_kept_pictures(blind.dataset, blind, seeing.store, seeing.kept, folder) is blind.dataset
+    assert (
+        with_kept_pictures(blind.dataset, blind, seeing.store, seeing.state.pictures, folder) is blind.dataset
+    )
 
 
-def test_large_shops_search_for_what_looks_alike(
-    seeing: ShopService, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_large_shops_search_for_what_looks_alike(seeing: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         await client.put("/api/items/new1/picture", content=png(SPADE), headers=PNG)
         await client.put("/api/items/new2", json={"title": "fresh bread number 3"})
         await client.put("/api/items/new2/picture", content=png(MILK), headers=PNG)
         every = seeing.shop.grown.links.toarray()
-        monkeypatch.setattr(new_items, "LARGE", 0)
+        seeing.limits = ServingLimits(live=LiveLimits(large_items=0))
         seeing.shop.grown.texts.clear()
         await client.put("/api/items/new3", json={"title": "zzz"})
         np.testing.assert_allclose(seeing.shop.grown.links.toarray()[:2], every, atol=1e-6)
@@ -309,7 +315,7 @@ def test_hosts_are_given_at_the_start(models: Path, tmp_path: Path) -> None:
     one = settings(model=str(models / "blind"), store=str(place))
     shops = open_shops(replace(one, image_hosts=["img.example", "10.0.0.7:9000"]))
     (service,) = shops.services.values()
-    assert service.pictures.hosts.allows("http://10.0.0.7:9000/a.png")
+    assert service.changes.pictures.hosts.allows("http://10.0.0.7:9000/a.png")
     shops.close()
     with pytest.raises(ConfigError, match="is no host: write HOST or HOST:PORT"):
         open_shops(replace(one, image_hosts=["https://img.example"]))
@@ -317,7 +323,7 @@ def test_hosts_are_given_at_the_start(models: Path, tmp_path: Path) -> None:
     file.write_text(f'[a]\nmodel = "{models}/blind"\nstore = "a.sqlite"\nimage_hosts = ["img.example"]\n')
     shops = open_shops(settings(shops=str(file)))
     (service,) = shops.services.values()
-    assert service.pictures.hosts.allows("https://img.example/")
+    assert service.changes.pictures.hosts.allows("https://img.example/")
     shops.close()
     with pytest.raises(ConfigError, match="image hosts are named in"):
         open_shops(settings(shops=str(file), image_hosts=["img.example"]))
@@ -331,7 +337,7 @@ def test_without_pictures_nothing_is_loaded_for_them(service: ShopService) -> No
         "create_app(service)\nservice.close()\nprint(*sys.modules)"
     )
     service.close()
-    command = [sys.executable, "-c", code, str(service.active), str(service.store.path)]
+    command = [sys.executable, "-c", code, str(service.state.active), str(service.store.path)]
     loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     assert "crossaisle.serve.live.pictures" in loaded
     assert not {
@@ -344,9 +350,8 @@ def test_without_pictures_nothing_is_loaded_for_them(service: ShopService) -> No
 
 def test_a_store_of_before_takes_pictures(models: Path, tmp_path: Path) -> None:
     place = tmp_path / "s.sqlite"
-    old = Store(place)
-    old.submit(lambda connection: connection.execute("DROP TABLE pictures")).result()
-    old.close()
+    with closing(sqlite3.connect(place)) as old:
+        old.executescript(f"{m0001_tables.SQLITE} PRAGMA user_version=1;")
     service = ShopService.open(models / "seeing", place)
 
     async def conversation(client: httpx.AsyncClient) -> None:

@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from crossaisle.encoders import fetching
-from crossaisle.serve.live import pictures
+from crossaisle.serve.limits.live import PictureLimits
+from crossaisle.serve.live.pictures import Pictures
 from crossaisle.serve.service import ShopService
 from tests.encoders.tiny_pictures import png
 from tests.serve.conftest import talk
@@ -100,8 +101,13 @@ def test_bodies_that_are_refused(
     talk(seeing, conversation)
 
 
-def test_large_pictures_are_not_unpacked(seeing: ShopService, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pictures, "PIXELS", 100)
+def with_limits(service: ShopService, limits: PictureLimits, *hosts: str) -> None:
+    service.changes.pictures.close()
+    service.changes.pictures = Pictures(hosts, limits)
+
+
+def test_large_pictures_are_not_unpacked(seeing: ShopService) -> None:
+    with_limits(seeing, PictureLimits(pixels=100))
 
     async def conversation(client: httpx.AsyncClient) -> None:
         answer = await client.put("/api/items/new1/picture", content=png(MILK), headers=PNG)
@@ -112,10 +118,9 @@ def test_large_pictures_are_not_unpacked(seeing: ShopService, monkeypatch: pytes
 
 
 def test_a_picture_server_that_hangs_holds_up_nothing_else(
-    seeing: ShopService, gallery: tuple[str, list[str]], monkeypatch: pytest.MonkeyPatch
+    seeing: ShopService, gallery: tuple[str, list[str]]
 ) -> None:
-    monkeypatch.setattr(pictures, "WAITING", 4)
-    monkeypatch.setattr(pictures, "PATIENCE", 1.0)
+    with_limits(seeing, PictureLimits(waiting=4, wait_seconds=1.0), gallery[0])
     hangs = {"image": f"http://{gallery[0]}/hangs"}
 
     async def conversation(client: httpx.AsyncClient) -> None:
@@ -139,15 +144,11 @@ def test_a_picture_server_that_hangs_holds_up_nothing_else(
             assert "pictures take too long" in answer.json()["detail"]
         assert "h0" not in seeing.shop.dataset.item_ids
 
-    seeing.pictures.close()
-    seeing.pictures = pictures.Pictures([gallery[0]])
     talk(seeing, conversation)
 
 
-def test_too_many_at_once_are_refused(
-    seeing: ShopService, gallery: tuple[str, list[str]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pictures, "MOST", 3)
+def test_too_many_at_once_are_refused(seeing: ShopService, gallery: tuple[str, list[str]]) -> None:
+    with_limits(seeing, PictureLimits(per_request=3), gallery[0])
     batch = [{"id": f"n{i}", "image": f"http://{gallery[0]}/{i}.png"} for i in range(4)]
 
     async def conversation(client: httpx.AsyncClient) -> None:

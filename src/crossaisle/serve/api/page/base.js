@@ -6,7 +6,7 @@ export const WORDS = {
     shelf: "Products", search: "Search products", more: "More", cart: "Cart", goes: "Goes with this", you: "For you",
     share: "From other aisles", load: "Load", models: "Models", back: "Roll back", events: "Latest events", time: "Time",
     kind: "Kind", product: "Product", all: "All categories", add: "Add", remove: "Remove", found: n => `${n} products`,
-    empty: "Nothing yet: add a product.", look: "Open or add a product to see what goes with it.", open: "free",
+    empty: "Nothing yet: add a product.", look: "Open or add a product to see what goes with it.", open: "any",
     trending: "Popular now: nothing is known about this visitor yet.", because: n => `Because of ${n}`,
     beside: n => `Goes with ${n}`, words: n => `shares the words ${n}`, link: (a, b) => `people who shop ${a} often go on to ${b}`,
     popular: "Popular with other shoppers", stock: "Sold out", requests: "Requests", failed: "Failed", active: "Serving",

@@ -63,7 +63,7 @@ async function follow() {
   const share = Number($("share").value);
   $("share-value").textContent = share < 0 ? t("open") : `${share} %`;
   const query = new URLSearchParams({ n: 8, explain: true, exclude_seen: true });
-  if (share >= 0) query.set("share", share / 100);
+  if (share >= 0) query.set("cross_share", share / 100);
   const user = encodeURIComponent($("user").value || "-");
   const [goes, you] = await Promise.all([
     beside.length ? ask("/api/recommend", { placement: "goes_with", items: beside, n: 6, quota: 1, explain: true }) : null,

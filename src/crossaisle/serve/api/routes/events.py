@@ -6,31 +6,27 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Request
+from fastapi import Header, Request
 from fastapi.responses import Response
 
 from crossaisle.api_types import Counted
 from crossaisle.errors import ConflictError, DataError
-from crossaisle.serve.api.paths import Route
-from crossaisle.serve.api.request_body import DESCRIBED, JSON, kind_of, listed, read
-from crossaisle.serve.api.responses import answered, as_json
-from crossaisle.serve.api.routes.lists import service_of
-from crossaisle.serve.api.schemas import EVENT, LONGEST_ID, event_of
-from crossaisle.serve.api.strict_json import parse
-from crossaisle.serve.service import Added, ShopService
-from crossaisle.serve.store.engine import known_otherwise
+from crossaisle.serve.api.dependencies import service_of
+from crossaisle.serve.api.requests.request_body import DESCRIBED, JSON, kind_of, limits_of, listed, read
+from crossaisle.serve.api.requests.schemas import EVENT, LONGEST_ID, event_of
+from crossaisle.serve.api.requests.strict_json import parse
+from crossaisle.serve.api.responses import CONFLICT, answered, as_json
+from crossaisle.serve.api.routing import Router
+from crossaisle.serve.limits.api import ApiLimits
+from crossaisle.serve.service import ShopService
+from crossaisle.serve.store.events import known_otherwise
 from crossaisle.serve.store.store import Event
+from crossaisle.serve.workers.intake import Added
 
-router = APIRouter(prefix="/api", route_class=Route)
+router = Router("/api", tags=["events"], scope="write")
 LARGEST_BATCH = 10_000
-CHUNK = 1_000
-"""Lines of a stream that are committed together."""
-MOST_LINES = 500_000
-"""Of one request: a line may be two bytes, and each costs the work of one."""
-LONGEST_LINE = 64_000
-"""Bytes of a line; an event with all its fields has less than 10,000."""
 LONGEST_HEADER = LONGEST_ID - 16
-"""Of `Idempotency-Key`: with several events a slash and the number of each is added."""
+"""Characters of `Idempotency-Key`: with several events a slash and the number of each is added."""
 LINES = ("application/x-ndjson", "application/jsonl", "application/ndjson")
 _EXAMPLE = {"user": "1609", "item": "1024306", "kind": "cart", "key": "order-7-line-1"}
 _BODY = {
@@ -58,7 +54,7 @@ _HEADER = (
 )
 
 
-@router.post("/events", tags=["events"], openapi_extra=_BODY, responses=_COUNTED, response_class=Response)
+@router.post("/events", openapi_extra=_BODY, responses=_COUNTED | CONFLICT)
 async def add_events(
     request: Request,
     idempotency_key: Annotated[
@@ -67,12 +63,13 @@ async def add_events(
 ) -> Response:
     """One event, a list of events, or a stream of lines (NDJSON).
 
-    When this answers, the events are on the disk and count in the next list. One or a list: all are
-    kept, or none. A stream: good lines are kept, bad ones are described.
+    When this answers, the events are on disk and count in the next list. One or a list: all are kept, or
+    none. A stream: valid lines are kept, and errors describe the others.
     """
     service = service_of(request)
     if kind_of(request) in LINES:
-        return as_json(await _Stream(service, idempotency_key).take(request.stream()))
+        stream = _Stream(service, idempotency_key, limits_of(request))
+        return as_json(await stream.take(request.stream()))
     events = await read(request, _events(idempotency_key))
     return as_json(_counted(await service.add_events(events)))
 
@@ -96,39 +93,43 @@ def _numbered(key: str | None, row: int) -> str | None:
 
 
 class _Stream:
-    """What became of the lines of one request."""
+    """The lines of one request and their outcome."""
 
-    def __init__(self, service: ShopService, key: str | None) -> None:
-        self._service, self._key = service, key
+    def __init__(self, service: ShopService, key: str | None, limits: ApiLimits) -> None:
+        self._service, self._key, self._limits = service, key, limits
         self._wrong: list[str] = []
         self._refused, self._total = 0, Added(0, 0, 0)
 
     async def take(self, chunks: AsyncIterator[bytes]) -> dict[str, Any]:
-        """Keeps good lines; the answer."""
+        """Keeps valid lines; returns the answer."""
         waiting: list[tuple[int, Event]] = []
-        async for line, text in _lines(chunks):
-            if line > MOST_LINES and text != b"":
+        together = self._limits.stream_commit_lines
+        async for line, text in _lines(chunks, self._limits.stream_line_bytes):
+            if line > self._limits.stream_lines and text != b"":
                 await self._keep(waiting)
-                raise DataError(
-                    f"a stream holds at most {MOST_LINES:,} lines: send several requests (of those before, "
-                    f"{self._total.accepted:,} were accepted and {self._refused:,} refused)"
-                )
-            if not line % CHUNK:
-                await asyncio.sleep(0)  # lines that are none must not hold up everybody else
+                raise self._too_many()
+            if not line % together:
+                await asyncio.sleep(0)  # invalid lines must not hold up everybody else
             try:
                 if text is None:
-                    raise DataError(f"a line must not exceed {LONGEST_LINE:,} bytes")
+                    raise DataError(f"a line must not exceed {self._limits.stream_line_bytes:,} bytes")
                 if not text.strip():
                     continue
-                hint = self._refused < DESCRIBED
-                waiting.append((line, event_of(parse(text), line, _numbered(self._key, line), hint=hint)))
+                hint, key = self._refused < DESCRIBED, _numbered(self._key, line)
+                waiting.append((line, event_of(parse(text, self._limits), line, key, hint=hint)))
             except DataError as error:
                 self._refuse(line, str(error))
-            if len(waiting) >= CHUNK:
+            if len(waiting) >= together:
                 await self._keep(waiting)
                 waiting = []
         await self._keep(waiting)
         return {**_counted(self._total), "refused": self._refused, "errors": self._wrong}
+
+    def _too_many(self) -> DataError:
+        return DataError(
+            f"a stream holds at most {self._limits.stream_lines:,} lines: send several requests (of those "
+            f"before, {self._total.accepted:,} were accepted and {self._refused:,} refused)"
+        )
 
     def _refuse(self, line: int, error: str) -> None:
         self._refused += 1
@@ -136,7 +137,7 @@ class _Stream:
             self._wrong.append(f"line {line}: {error}")
 
     async def _keep(self, lines: list[tuple[int, Event]]) -> None:
-        """Keeps lines together; where the keys of some are known of other events, the others."""
+        """Keeps lines in one commit, without those whose keys are known with other events."""
         while lines:
             try:
                 added = await self._service.add_events([event for _, event in lines])
@@ -150,14 +151,14 @@ class _Stream:
                 return
 
 
-async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[tuple[int, bytes | None]]:
-    """Number and text of each line; None in place of one that is too long, which is not gathered."""
+async def _lines(chunks: AsyncIterator[bytes], longest: int) -> AsyncIterator[tuple[int, bytes | None]]:
+    """Number and text of each line; None for one of more than `longest` bytes, which is not buffered."""
     number, rest = 1, bytearray()
     async for chunk in chunks:
         first, *others = chunk.split(b"\n")
-        if len(rest) <= LONGEST_LINE:
+        if len(rest) <= longest:
             rest += first
         for text in others:
-            yield number, bytes(rest) if len(rest) <= LONGEST_LINE else None
+            yield number, bytes(rest) if len(rest) <= longest else None
             number, rest = number + 1, bytearray(text)
-    yield number, bytes(rest) if len(rest) <= LONGEST_LINE else None
+    yield number, bytes(rest) if len(rest) <= longest else None

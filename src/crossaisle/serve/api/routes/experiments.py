@@ -1,46 +1,42 @@
-"""Experiments: start, list, look at, stop, and read the log of."""
+"""Experiments: start, list, show and stop them, and read their logs."""
 
 from __future__ import annotations
 
 import time
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import Path, Query, Request
 from fastapi.responses import Response
 from pydantic import ConfigDict, Field
 
 from crossaisle.api_types import ExperimentResults, NumberedList
-from crossaisle.serve.api.paths import Route
-from crossaisle.serve.api.request_body import Checked, read, takes
-from crossaisle.serve.api.responses import answered, as_json
-from crossaisle.serve.api.routes.lists import service_of, who_asks
-from crossaisle.serve.api.schemas import Body, Id, at_most
-from crossaisle.serve.experiments.design import Arm, Controls, Experiment
+from crossaisle.serve.api.dependencies import service_of, who_asks
+from crossaisle.serve.api.requests.list_schemas import with_controls
+from crossaisle.serve.api.requests.request_body import Checked, read, takes
+from crossaisle.serve.api.requests.schemas import Body, Id, at_most
+from crossaisle.serve.api.responses import CONFLICT, answered, as_json
+from crossaisle.serve.api.routing import Router
+from crossaisle.serve.experiments.design import ARM_CONTROLS, Arm, Controls, Experiment
 
-router = APIRouter(prefix="/api/experiments", tags=["experiments"], route_class=Route)
+router = Router("/api/experiments", tags=["experiments"], scope="admin")
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 EventKind = Annotated[str, Field(min_length=1, max_length=64)]
 NameInPath = Annotated[str, Path(min_length=1, max_length=64, examples=["more-variety"])]
 _DESCRIBED = ConfigDict(use_attribute_docstrings=True)
 
 
+@with_controls(*ARM_CONTROLS)
 class NewControls(Body):
-    """What an arm sets where the request leaves it open."""
-
-    model_config = _DESCRIBED
-    share: Annotated[float, Field(ge=0, le=1)] | Literal["auto"] | None = None
-    diversity: Annotated[float, Field(ge=0, le=1)] | None = None
-    quota: Annotated[int, Field(ge=1, le=100)] | None = None
-    exclude_seen: bool | None = None
+    """Controls that an arm sets if the request leaves them open."""
 
 
 class NewArm(Body):
-    """One way to serve."""
+    """One of the ways to serve that are compared."""
 
     model_config = _DESCRIBED
     name: Name
     weight: Annotated[float, Field(gt=0, le=1e6)] = 1.0
-    """Its part of the users, relative to the other arms."""
+    """Its share of the users, relative to the other arms."""
     model: Annotated[str, Field(min_length=1, max_length=255)] | None = None
     """A saved model of the folder of models; null: the active one."""
     weights: (
@@ -50,11 +46,11 @@ class NewArm(Body):
     """Other weights of the model's parts, for this placement."""
     controls: NewControls = NewControls()
     explore: Annotated[float, Field(ge=0, le=10)] | None = None
-    """Draw each place by chance, in proportion to rank to the power of minus this; null: do not."""
+    """Draw each place at random, with probability proportional to rank ** -explore; null: do not."""
 
 
 class NewExperiment(Body):
-    """What is compared, on whom, and by which measure."""
+    """What is compared, for which users, and by which metric."""
 
     model_config = _DESCRIBED | ConfigDict(
         json_schema_extra={
@@ -64,7 +60,7 @@ class NewExperiment(Body):
                     "placement": "for_you",
                     "arms": [
                         {"name": "as-it-is"},
-                        {"name": "varied", "controls": {"diversity": 0.3, "share": 0.5}},
+                        {"name": "varied", "controls": {"diversity": 0.3, "cross_share": 0.5}},
                     ],
                     "goal": ["cart", "purchase"],
                     "window_hours": 24,
@@ -74,7 +70,7 @@ class NewExperiment(Body):
     )
     name: Name
     kind: Literal["ab", "interleaving"] = "ab"
-    """`ab`: every person gets one arm. `interleaving`: everybody gets lists from both (team draft)."""
+    """`ab`: every user gets one arm. `interleaving`: every user gets lists from both (team draft)."""
     placement: Literal["for_you", "discover", "buy_again"] = "for_you"
     arms: Annotated[list[NewArm], Field(min_length=2, max_length=8)]
     """The first one is what the others are compared with."""
@@ -82,7 +78,7 @@ class NewExperiment(Body):
     """Kinds of events that count, on items that were shown before."""
     metric: Literal["conversion", "count", "value"] = "conversion"
     window_hours: Annotated[float, Field(gt=0, le=2400)] = 24.0
-    """Events count this long after a person was shown something for the first time."""
+    """Events count this long after a user was first shown something."""
 
     def experiment(self, now: float) -> Experiment:
         """The experiment, started now; `ConfigError` where its parts contradict each other."""
@@ -114,25 +110,26 @@ _STATE: dict[str, Any] = {
     "off_policy": [],
     "broken": None,
 }
-_ONE = answered(ExperimentResults, _STATE)
-_MADE = answered(ExperimentResults, _STATE, status=201, what="It runs")
-_ALL = answered(list[ExperimentResults], [_STATE])
+_ONE = answered(ExperimentResults, _STATE) | CONFLICT
+_MADE = answered(ExperimentResults, _STATE, status=201, what="It runs") | CONFLICT
+_ALL = answered(list[ExperimentResults], [_STATE]) | CONFLICT
 _LINE = {
     **{"seq": 17, "experiment": "more-variety", "arm": "varied", "user": "1609", "time": 1767225600.0},
     **{"items": ["1024306", "1007195"], "propensities": [1.0, 1.0], "share": 0.5, "ranked": [], "teams": []},
 }
+_LINES = answered(list[NumberedList], [_LINE]) | CONFLICT
 
 
-@router.post("", status_code=201, openapi_extra=takes(_NEW), responses=_MADE, response_class=Response)
+@router.post("", status_code=201, openapi_extra=takes(_NEW), responses=_MADE)
 async def create(request: Request) -> Response:
-    """Starts an experiment. One at a time decides about a placement."""
+    """Starts an experiment. A placement has one at a time."""
     service = service_of(request)
     experiment = (await read(request, _NEW)).experiment(time.time())
-    await service.experiments.create(experiment, who_asks(request))
+    await service.changes.start_experiment(experiment, who_asks(request))
     return as_json(await service.experiments.results(experiment.name), 201)
 
 
-@router.get("", responses=_ALL, response_class=Response)
+@router.get("", responses=_ALL)
 async def every(request: Request) -> Response:
     """All experiments with their results, the latest first."""
     experiments = service_of(request).experiments
@@ -140,27 +137,27 @@ async def every(request: Request) -> Response:
     return as_json([await experiments.results(one.name) for one in latest])
 
 
-@router.get("/{name}", responses=_ONE, response_class=Response)
+@router.get("/{name}", responses=_ONE)
 async def one(request: Request, name: NameInPath) -> Response:
-    """An experiment and its results. Its intervals hold however often they are looked at."""
+    """An experiment and its results. Its intervals hold however often they are read."""
     return as_json(await service_of(request).experiments.results(name))
 
 
-@router.post("/{name}/stop", responses=_ONE, response_class=Response)
+@router.post("/{name}/stop", responses=_ONE)
 async def stop(request: Request, name: NameInPath) -> Response:
-    """Ends an experiment: everybody gets the active model's lists. Its results stay."""
+    """Ends an experiment: every user gets the active model's lists. Its results stay."""
     service = service_of(request)
-    await service.experiments.stop(name, who_asks(request))
+    await service.changes.stop_experiment(name, who_asks(request))
     return as_json(await service.experiments.results(name))
 
 
-@router.get("/{name}/exposures", responses=answered(list[NumberedList], [_LINE]), response_class=Response)
+@router.get("/{name}/exposures", responses=_LINES)
 async def exposures(
     request: Request,
     name: NameInPath,
     after: Annotated[int, Query(ge=0, lt=2**62, description="The last `seq` that was read")] = 0,
     n: Annotated[int, Query(ge=1, le=10_000)] = 1000,
 ) -> Response:
-    """The log of what was shown, with probabilities, for estimates of one's own."""
+    """The log of what was shown, with probabilities, for your own estimates."""
     found = await service_of(request).experiments.lines(name, after, n)
     return as_json([{"seq": seq, **shown._asdict()} for seq, shown in found])

@@ -1,24 +1,24 @@
-"""Items: what a shop tells the service of its catalogue."""
+"""Items: the catalogue as the shop maintains it."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from crossaisle.api_types import Product, ProductPage, Taken
 from crossaisle.errors import UnknownIdError, shorten
-from crossaisle.serve.api.paths import Route
-from crossaisle.serve.api.request_body import Checked, CheckedList, kind_of, read, takes
-from crossaisle.serve.api.responses import ITEM_EXAMPLE, answered, as_json, of_item
-from crossaisle.serve.api.routes.lists import ItemId, service_of, who_asks
-from crossaisle.serve.api.schemas import Item, ItemOfBatch, ItemPatch, item_body
+from crossaisle.serve.api.dependencies import ItemId, service_of, who_asks
+from crossaisle.serve.api.requests.request_body import Checked, CheckedList, kind_of, read, takes
+from crossaisle.serve.api.requests.schemas import Item, ItemOfBatch, ItemPatch, item_body
+from crossaisle.serve.api.responses import CONFLICT, ITEM_EXAMPLE, answered, as_json, of_item
+from crossaisle.serve.api.routing import Router
 from crossaisle.serve.live.pictures import LARGEST, TYPES
 
-router = APIRouter(prefix="/api", route_class=Route)
+router = Router("/api/items", tags=["items"])
 LARGEST_BATCH = 10_000
 _WHOLE, _PATCH = Checked(Item), Checked(ItemPatch)
 _BATCH = CheckedList(ItemOfBatch, "items", LARGEST_BATCH)
@@ -33,7 +33,7 @@ _PICTURE = {
 }
 
 
-@router.get("/items", tags=["items"], responses=_PAGE, response_class=Response)
+@router.get("", scope="read", responses=_PAGE)
 async def browse(
     request: Request,
     q: Annotated[str, Query(max_length=200, description="Words of the title")] = "",
@@ -41,15 +41,15 @@ async def browse(
     n: Annotated[int, Query(ge=1, le=100)] = 20,
     offset: Annotated[int, Query(ge=0, le=100_000)] = 0,
 ) -> Response:
-    """Items whose titles hold all words, popular ones first."""
+    """Items whose titles contain all words, most popular first."""
     shop = service_of(request).shop
     rows, total = await asyncio.to_thread(shop.browse, q, category, n, offset)
     return as_json({"total": total, "items": [of_item(shop, row) for row in rows]})
 
 
-@router.get("/items/{item}", tags=["items"], responses=_ITEM, response_class=Response)
+@router.get("/{item}", scope="read", responses=_ITEM)
 async def get_item(request: Request, item: ItemId) -> Response:
-    """What the shop knows about an item now."""
+    """An item as the shop knows it now."""
     shop = service_of(request).shop
     row = shop.dataset.item_ids.row(item)
     if not shop.grown.listed[row]:
@@ -58,35 +58,33 @@ async def get_item(request: Request, item: ItemId) -> Response:
 
 
 @router.put(
-    "/items/{item}",
-    tags=["items"],
+    "/{item}",
+    scope="write",
     openapi_extra=takes(_WHOLE),
-    responses=_ITEM | _NEW,
-    response_class=Response,
+    responses=_ITEM | _NEW | CONFLICT,
 )
 async def put_item(request: Request, item: ItemId) -> Response:
-    """A new item, or an item anew. When this answers, it can be recommended from its text or picture.
+    """Creates or replaces an item. When this answers, it can be recommended from its text or picture.
 
-    A picture is fetched from `image` unless it was fetched from there before. One that was sent stays.
+    A picture is fetched from `image` unless it was fetched from there before. One that was uploaded stays.
     """
     service = service_of(request)
     body = await read(request, lambda value: item_body(_WHOLE(value)))
     new = item not in service.shop.dataset.item_ids
-    await service.put_items({item: body})
+    await service.changes.put_items({item: body})
     return as_json(of_item(service.shop, service.shop.dataset.item_ids.row(item)), 201 if new else 200)
 
 
 @router.post(
-    "/items",
-    tags=["items"],
+    "",
+    scope="write",
     openapi_extra=takes(_BATCH),
-    responses=answered(Taken, {"accepted": 2}),
-    response_class=Response,
+    responses=answered(Taken, {"accepted": 2}) | CONFLICT,
 )
 async def put_items(request: Request) -> Response:
-    """Many items at once: all are kept, or none."""
+    """Creates or replaces many items at once: all of them or none."""
     n, bodies = await read(request, _bodies)
-    await service_of(request).put_items(bodies)
+    await service_of(request).changes.put_items(bodies)
     return as_json({"accepted": n})
 
 
@@ -95,33 +93,30 @@ def _bodies(value: Any) -> tuple[int, dict[str, dict[str, Any]]]:
     return len(batch), {one.id: item_body(one, row) for row, one in enumerate(batch)}
 
 
-@router.patch(
-    "/items/{item}", tags=["items"], openapi_extra=takes(_PATCH), responses=_ITEM, response_class=Response
-)
+@router.patch("/{item}", scope="write", openapi_extra=takes(_PATCH), responses=_ITEM | CONFLICT)
 async def patch_item(request: Request, item: ItemId) -> Response:
     """Changes some fields: a price, the stock. When this answers, it holds in every list."""
     service = service_of(request)
     fields = await read(request, lambda value: item_body(_PATCH(value)))
     row = service.shop.dataset.item_ids.row(item)
-    await service.patch_item(item, fields)
+    await service.changes.patch_item(item, fields)
     return as_json(of_item(service.shop, row))
 
 
-@router.delete("/items/{item}", tags=["items"], status_code=204, response_class=Response)
+@router.delete("/{item}", scope="write", status_code=204)
 async def delete_item(request: Request, item: ItemId) -> Response:
-    """Takes an item out of the shop; it is in no list from now on."""
+    """Removes an item from the shop; it is in no list from now on."""
     service = service_of(request)
     service.shop.dataset.item_ids.row(item)
-    await service.delete_item(item, who_asks(request))
+    await service.changes.delete_item(item, who_asks(request))
     return Response(status_code=204)
 
 
 @router.put(
-    "/items/{item}/picture",
-    tags=["items"],
+    "/{item}/picture",
+    scope="write",
     openapi_extra=_PICTURE,
-    responses=_ITEM | _NEW,
-    response_class=Response,
+    responses=_ITEM | _NEW | CONFLICT,
 )
 async def put_picture(request: Request, item: ItemId) -> Response:
     """The picture of an item, which may be new. When this answers, it can be recommended from its picture."""
@@ -134,13 +129,13 @@ async def put_picture(request: Request, item: ItemId) -> Response:
         if len(content) > LARGEST:
             raise HTTPException(413, f"a picture must not exceed {LARGEST:,} bytes")
     new = item not in service.shop.dataset.item_ids
-    await service.put_picture(item, bytes(content))
+    await service.changes.put_picture(item, bytes(content))
     return as_json(of_item(service.shop, service.shop.dataset.item_ids.row(item)), 201 if new else 200)
 
 
-@router.delete("/items/{item}/picture", tags=["items"], status_code=204, response_class=Response)
+@router.delete("/{item}/picture", scope="write", status_code=204)
 async def delete_picture(request: Request, item: ItemId) -> Response:
-    """Forgets a picture that was fetched or sent; the item is placed by its text."""
+    """Deletes a picture that was fetched or uploaded; the item is placed by its text."""
     service = service_of(request)
-    await service.delete_picture(item, who_asks(request))
+    await service.changes.delete_picture(item, who_asks(request))
     return Response(status_code=204)

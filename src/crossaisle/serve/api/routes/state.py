@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import Response
 from pydantic import Field
 
 from crossaisle.api_types import AuditLine, CategoryLinks, Console, Health, Models
-from crossaisle.serve.api.paths import Route
-from crossaisle.serve.api.request_body import Checked, read, takes
-from crossaisle.serve.api.responses import answered, as_json
-from crossaisle.serve.api.routes.lists import service_of, who_asks
-from crossaisle.serve.api.schemas import Body
-from crossaisle.serve.service import ShopService
+from crossaisle.serve.api.context import context_of
+from crossaisle.serve.api.dependencies import service_of, who_asks
+from crossaisle.serve.api.requests.request_body import Checked, read, takes
+from crossaisle.serve.api.requests.schemas import Body
+from crossaisle.serve.api.responses import CONFLICT, answered, as_json
+from crossaisle.serve.api.routing import Router
 
-router = APIRouter(tags=["state"], route_class=Route)
+router = Router(tags=["state"], scope="admin")
 _MODELS = answered(
     Models,
     {
@@ -59,27 +59,28 @@ class Text(Response):
     media_type = "text/plain"
 
 
-@router.get("/api/health/live", responses=answered(Health, {"status": "live"}), response_class=Response)
+@router.get("/api/health/live", scope="health", responses=answered(Health, {"status": "live"}))
 async def live() -> Response:
-    """The process answers."""
+    """The process responds."""
     return as_json({"status": "live"})
 
 
 @router.get(
     "/api/health/ready",
+    scope="health",
     responses=answered(Health, {"status": "ready", "model": "model"}),
-    response_class=Response,
 )
 async def ready(request: Request) -> Response:
-    """A model is loaded and warm: requests may come. Lists do not need the store, so it is only named.
+    """A model is loaded and warm. Lists do not need the store, so its state is only reported.
 
-    Where there are several shops and none is named: at least one of them may be asked. Model and store are
-    told to who has a key that may read, and where none is needed.
+    Where there are several shops and none is named: at least one of them is ready. Model and store are
+    reported to keys that may read, and where no key is needed.
     """
-    service: ShopService | None = request.scope["service"]
-    if service is None or not request.scope["insider"]:
+    context = context_of(request.scope)
+    service = context.tenant.service
+    if service is None or not context.insider:
         return as_json({"status": "ready"})
-    return as_json({"status": "ready", "model": service.active.name, "store": service.store.state})
+    return as_json({"status": "ready", "model": service.state.active.name, "store": service.store.state})
 
 
 @router.get("/metrics", responses=_TEXT, response_class=Text)
@@ -90,42 +91,42 @@ async def metrics(request: Request) -> Response:
     return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-@router.get("/api/console", responses=_CONSOLE, response_class=Response)
+@router.get("/api/console", responses=_CONSOLE)
 async def console(request: Request) -> Response:
-    """The latest events and the latencies of the last 1,000 requests."""
+    """The latest events, and the latencies of the last 1,000 requests."""
     service = service_of(request)
     names = service.shop.dataset.item_ids
-    titles = service.shop._titles
+    titles = service.shop.view.titles
     latest = [
         {**event._asdict(), "title": titles[names.get(event.item)] if event.item in names else None}
-        for event in reversed(service.latest)
+        for event in reversed(service.memory.latest)
     ]
     return as_json({"events": latest, "load": service.metrics.summary(), "gauges": service.gauges()})
 
 
-@router.get("/api/console/links", responses=_LINKS, response_class=Response)
+@router.get("/api/console/links", responses=_LINKS)
 async def links(request: Request, n: Annotated[int, Query(ge=2, le=60)] = 20) -> Response:
-    """Which categories people shop together, for the most shopped ones."""
+    """Which categories users buy together, for the most bought ones."""
     return as_json(await service_of(request).category_links(n))
 
 
-@router.get("/api/models", responses=_MODELS, response_class=Response)
+@router.get("/api/models", responses=_MODELS)
 async def models(request: Request) -> Response:
-    """What is served, what was before, and what can be activated."""
+    """The model that is served, the one before it, and those that can be activated."""
     service = service_of(request)
     return as_json(
         {
-            "active": service.active.name,
-            "previous": service.previous.name,
-            "known": service.known_models(),
+            "active": service.state.active.name,
+            "previous": service.state.previous.name,
+            "known": service.changes.known_models(),
             "describes": service.shop.base.describe(),
         }
     )
 
 
-@router.get("/api/audit", responses=_AUDIT, response_class=Response)
+@router.get("/api/audit", responses=_AUDIT)
 async def audit(request: Request) -> Response:
-    """Who deleted what and switched models, the latest 200 first. People appear as digests."""
+    """Who deleted what and switched models: the latest 200 entries, newest first. Users appear as digests."""
     service = service_of(request)
     return as_json(await service.read(service.store.audit))
 
@@ -139,16 +140,16 @@ class Choice(Body):
 _CHOICE = Checked(Choice)
 
 
-@router.post("/api/models/activate", openapi_extra=takes(_CHOICE), responses=_MODELS, response_class=Response)
+@router.post("/api/models/activate", openapi_extra=takes(_CHOICE), responses=_MODELS | CONFLICT)
 async def activate(request: Request) -> Response:
-    """Loads, warms and then serves a model; a damaged one is refused and the old one goes on."""
+    """Loads, warms and then serves a model. A damaged one is refused, and the old one stays."""
     choice = await read(request, _CHOICE)
-    await service_of(request).activate(choice.name, who_asks(request))
+    await service_of(request).changes.activate(choice.name, who_asks(request))
     return await models(request)
 
 
-@router.post("/api/models/roll-back", responses=_MODELS, response_class=Response)
+@router.post("/api/models/roll-back", responses=_MODELS | CONFLICT)
 async def roll_back(request: Request) -> Response:
     """Serves the model that was served before."""
-    await service_of(request).roll_back(who_asks(request))
+    await service_of(request).changes.roll_back(who_asks(request))
     return await models(request)

@@ -1,25 +1,25 @@
-"""People: what is kept about a person, read and deleted."""
+"""Users: what is stored about a user, shown and deleted."""
 
 from __future__ import annotations
 
 import time
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import Response
 from pydantic import Field
 
 from crossaisle.api_types import Forgotten, Person
 from crossaisle.errors import UnknownIdError, shorten
-from crossaisle.serve.api.paths import Route
-from crossaisle.serve.api.request_body import Checked, read, takes
+from crossaisle.serve.api.dependencies import UserId, service_of, who_asks
+from crossaisle.serve.api.requests.request_body import Checked, read, takes
+from crossaisle.serve.api.requests.schemas import Attributes, Body, Id, sized
 from crossaisle.serve.api.responses import answered, as_json
-from crossaisle.serve.api.routes.lists import UserId, service_of, who_asks
-from crossaisle.serve.api.schemas import Attributes, Body, Id, sized
+from crossaisle.serve.api.routes import user_pages
+from crossaisle.serve.api.routing import Router
 from crossaisle.serve.service import ShopService
-from crossaisle.serve.store import user_pages
 
-router = APIRouter(prefix="/api/users", tags=["people"], route_class=Route)
+router = Router("/api/users", tags=["users"], scope="write")
 PAGE, LONGEST_PAGE = 1_000, 10_000
 _PERSON_EXAMPLE = {
     "user": "1609",
@@ -43,13 +43,13 @@ _GONE = answered(Forgotten, {"events_deleted": 12, "overwritten": True})
 
 
 class Named(Body):
-    """Who is meant; for ids that are no part of a path, such as `..`."""
+    """Names a user whose id cannot be part of a path, such as `..`."""
 
     user: Annotated[Id, Field(examples=["1609"])]
 
 
 class Asked(Named):
-    """Whose events, and which of them."""
+    """Names a user and the pages of events to show."""
 
     n: Annotated[int, Field(ge=1, le=LONGEST_PAGE)] = PAGE
     after: Annotated[int, Field(ge=0, lt=2**62)] = 0
@@ -59,7 +59,7 @@ class Asked(Named):
 _NAMED, _ASKED, _ATTRIBUTES = Checked(Named), Checked(Asked), Checked(Attributes)
 
 
-@router.get("/{user}", responses=_PERSON, response_class=Response)
+@router.get("/{user}", responses=_PERSON)
 async def get_user(
     request: Request,
     user: UserId,
@@ -67,11 +67,11 @@ async def get_user(
     after: Annotated[int, Query(ge=0, lt=2**62, description="`next` of the page before")] = 0,
     shown_after: Annotated[int, Query(ge=0, lt=2**62, description="`shown_next` of the page before")] = 0,
 ) -> Response:
-    """Everything that is kept about a person: attributes, live events in pages, and the model's history."""
+    """Everything that is stored about a user: attributes, live events in pages, and the model's history."""
     return await _shown(service_of(request), user, n, after, shown_after)
 
 
-@router.post("/show", openapi_extra=takes(_ASKED), responses=_PERSON, response_class=Response)
+@router.post("/show", openapi_extra=takes(_ASKED), responses=_PERSON)
 async def show_user(request: Request) -> Response:
     """The same for an id of any characters."""
     asked = await read(request, _ASKED)
@@ -81,7 +81,7 @@ async def show_user(request: Request) -> Response:
 async def _shown(service: ShopService, user: str, n: int, after: int, shown_after: int) -> Response:
     shop = service.shop
     row = -1 if service.live.is_forgotten(user) else shop.dataset.user_ids.get(user)
-    past = shop._stored.items_of(row).tolist() if row >= 0 else []
+    past = shop.base.histories.items_of(row).tolist() if row >= 0 else []
     attributes = await service.read(service.store.user, user)
     page = await service.read(
         user_pages.page, service.store, service.experiments.log, user, n, after, shown_after
@@ -94,21 +94,21 @@ async def _shown(service: ShopService, user: str, n: int, after: int, shown_afte
     )
 
 
-@router.put("/{user}", status_code=204, openapi_extra=takes(_ATTRIBUTES), response_class=Response)
+@router.put("/{user}", status_code=204, openapi_extra=takes(_ATTRIBUTES))
 async def put_user(request: Request, user: UserId) -> Response:
-    """Attributes of a person, kept for export; no model of this version reads them."""
+    """Attributes of a user, stored for export; no model of this version reads them."""
     attributes = await read(request, lambda value: sized(_ATTRIBUTES(value)))
     await service_of(request).put_user(user, attributes)
     return Response(status_code=204)
 
 
-@router.delete("/{user}", responses=_GONE, response_class=Response)
+@router.delete("/{user}", responses=_GONE)
 async def delete_user(request: Request, user: UserId) -> Response:
-    """Deletes everything about a person. The model's history of this person is not used any more."""
+    """Deletes everything about a user. The model's history of this user is no longer used."""
     return await _deleted(request, user)
 
 
-@router.post("/delete", openapi_extra=takes(_NAMED), responses=_GONE, response_class=Response)
+@router.post("/delete", openapi_extra=takes(_NAMED), responses=_GONE)
 async def delete_named(request: Request) -> Response:
     """The same for an id of any characters."""
     return await _deleted(request, (await read(request, _NAMED)).user)

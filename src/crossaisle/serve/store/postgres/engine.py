@@ -24,33 +24,23 @@ from crossaisle.errors import (
     shorten,
     shown,
 )
-from crossaisle.serve.store.engine import (
-    CLAIM,
-    COLUMNS,
-    TABLES,
-    VERSION,
-    Cursor,
-    Displaced,
-    Event,
-    SqlConnection,
-    Trouble,
-    fresh_ones,
-    kept_under,
-    statements,
-)
-from crossaisle.serve.store.migrations import bring_up
+from crossaisle.serve.limits.store import StoreLimits
+from crossaisle.serve.store.engine import Cursor, Displaced, SqlConnection, Trouble
+from crossaisle.serve.store.events import fresh_ones, kept_under
+from crossaisle.serve.store.migrations.apply import migrate, up_to_date
 from crossaisle.serve.store.postgres.session_lock import SessionHolding
+from crossaisle.serve.store.postgres.versions import PostgresVersions
+from crossaisle.serve.store.records import Event
+from crossaisle.serve.store.schema import CLAIM, COLUMNS
 
 if TYPE_CHECKING:
     import psycopg
 
 _LOG = logging.getLogger(__name__)
 SCHEMES = ("postgresql", "postgres")
-CONNECT_SECONDS = 2
-LOST_MS = 5000
-"""A server that acknowledges nothing for so long is taken for lost."""
-_LOCK = 0x63726F73
-_HELD = _LOCK + 1
+LOCK = 0x63726F73
+"""Number of the advisory lock of whoever migrates, or writes in turn."""
+_HELD = LOCK + 1
 _TROUBLES = ("25", "42501", "53", "55", "57014", "58", "F0", "XX")
 """How codes of errors begin that are about the server: read-only, full, without a right, failing."""
 _TAKEN = (
@@ -64,36 +54,30 @@ SELECT {COLUMNS} FROM unnest(
 ) WITH ORDINALITY AS t ({COLUMNS}, n) ORDER BY n
 ON CONFLICT (key) DO NOTHING RETURNING key
 """
-_TYPES = (
-    (r"INTEGER PRIMARY KEY( AUTOINCREMENT)?", "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"),
-    (r"\bINTEGER\b", "BIGINT"),
-    (r"\bREAL\b", "DOUBLE PRECISION"),
-    (r"\bBLOB\b", "BYTEA"),
-    (r"\) STRICT(, WITHOUT ROWID)?", ")"),
-)
 
 
 class PostgresEngine:
     """A database, or a schema in one."""
 
     remote = True
-    pulse = 0.5
     overwrites = False  # neither the free room of its pages nor its log
     begin = "BEGIN"
     # Numbers are drawn before the commit: without a lock, a lower one may appear after a higher one was read.
     begin_in_turn = (
         "BEGIN ISOLATION LEVEL READ COMMITTED; "
-        f"SELECT pg_advisory_xact_lock({_LOCK}, hashtext(current_schema()))"
+        f"SELECT pg_advisory_xact_lock({LOCK}, hashtext(current_schema()))"
     )
     begin_reading = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, limits: StoreLimits = StoreLimits()) -> None:
         try:
             import psycopg
         except ImportError:
             raise MissingDependencyError("psycopg", "postgres", "a store on PostgreSQL") from None
         self.errors: tuple[type[Exception], ...] = (psycopg.Error, OSError)
         self.path = url
+        self.limits = limits
+        self.pulse = 0.5 if limits.pulse_seconds is None else limits.pulse_seconds
         self._url, self._schema = _parsed(url)
         self.name = shown(url)
         self._reader: _Sql | None = None
@@ -101,11 +85,11 @@ class PostgresEngine:
         self._mark = ""
 
     def hold(self) -> SessionHolding:
-        """By an advisory lock of a session that is kept open."""
-        return SessionHolding(self.name, self._lockable, self.errors, _HELD)
+        """By an advisory lock of a session that stays open."""
+        return SessionHolding(self.name, self._lockable, self.errors, _HELD, self.limits.hold_seconds)
 
     def _lockable(self, name: str) -> SqlConnection:
-        connection = self._open()
+        connection = self.open()
         try:
             self._make_schema(connection)
             connection.execute("SELECT set_config('application_name', ?, false)", (name[:63],))
@@ -150,7 +134,7 @@ class PostgresEngine:
 
     def connect(self) -> SqlConnection:
         """The writer's connection; makes schema and tables."""
-        connection = self._open()
+        connection = self.open()
         try:
             self._make_schema(connection)
             if connection.execute("SHOW synchronous_commit").fetchone()[0] in ("off", "local"):
@@ -164,31 +148,33 @@ class PostgresEngine:
         return connection
 
     def _make_schema(self, connection: _Sql) -> None:
-        if self._schema:
-            connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{self._schema}"')
-
-    def _prepare(self, connection: _Sql) -> None:
+        query = "SELECT 1 FROM pg_namespace WHERE nspname = ?"
+        if not self._schema or connection.execute(query, (self._schema,)).fetchone() is not None:
+            return
         connection.execute("BEGIN")
-        connection.execute(f"SELECT pg_advisory_xact_lock({_LOCK})")  # two may start at once
-        connection.execute("CREATE TABLE IF NOT EXISTS store_version (version BIGINT NOT NULL)")
-        found = connection.execute("SELECT max(version) FROM store_version").fetchone()[0]
-        bring_up(connection, self.name, found or 0, statements(translated(TABLES)))
-        if found != VERSION:
-            connection.execute("INSERT INTO store_version VALUES (?)", (VERSION,))
+        connection.execute(f"SELECT pg_advisory_xact_lock({LOCK})")  # two may start at once
+        connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{self._schema}"')
         connection.execute("COMMIT")
 
-    def _open(self, *, read_only: bool = False) -> _Sql:
+    def _prepare(self, connection: _Sql) -> None:
+        """Tables and version. Nothing is written where all are there: the server may take no writes."""
+        versions = PostgresVersions(LOCK)
+        if not up_to_date(connection, versions, self.name):
+            migrate(connection, versions, self.name)
+
+    def open(self, *, read_only: bool = False) -> _Sql:
+        """A connection outside of any transaction, before tables are looked for."""
         import psycopg
 
         try:
             connection = psycopg.connect(
                 self._url,
                 autocommit=True,
-                connect_timeout=CONNECT_SECONDS,
+                connect_timeout=self.limits.connect_seconds,
                 keepalives_idle=5,
                 keepalives_interval=2,
                 keepalives_count=3,
-                tcp_user_timeout=LOST_MS,
+                tcp_user_timeout=self.limits.lost_ms,
                 application_name="crossaisle",
             )
         except psycopg.Error as error:  # what it cannot read of an address, it quotes
@@ -206,7 +192,7 @@ class PostgresEngine:
         return isinstance(connection, _Sql) and connection.raw.closed
 
     def insert(self, connection: SqlConnection, events: Sequence[Event]) -> list[bool]:
-        """Puts new events in, with one statement."""
+        """Inserts new events with one statement."""
         if not events:
             return []
         columns = [list(column) for column in zip(*events, strict=True)]
@@ -235,17 +221,17 @@ class PostgresEngine:
                     self._reader.close()
                     self._reader = None
             if self._reader is None:
-                self._reader = self._open(read_only=True)
+                self._reader = self.open(read_only=True)
             yield self._reader
 
     def reader(self) -> SqlConnection:
         """A read-only connection."""
-        return self._open(read_only=True)
+        return self.open(read_only=True)
 
     def stream(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[Any]:
         """Rows in portions of 10,000."""
         with (
-            closing(self._open(read_only=True)) as connection,
+            closing(self.open(read_only=True)) as connection,
             connection.raw.transaction(),
             connection.raw.cursor(name="crossaisle") as cursor,
         ):
@@ -278,13 +264,6 @@ class _Sql:
 
     def close(self) -> None:
         self.raw.close()
-
-
-def translated(tables: str) -> str:
-    """SQLite's table definitions in PostgreSQL's words."""
-    for pattern, replacement in _TYPES:
-        tables = re.sub(pattern, replacement, tables)
-    return tables
 
 
 @lru_cache(maxsize=256)

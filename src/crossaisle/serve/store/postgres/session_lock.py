@@ -1,7 +1,7 @@
 """`SessionHolding`: one service per store, held by a lock of a database session.
 
-The lock is gone with the session. It is taken again as soon as the database is back; who took it meanwhile
-has marked the store, and the writer finds that out (`Engine.settled`).
+The lock goes with the session. It is taken again as soon as the database is back; a service that took it
+meanwhile has marked the store, and the writer notices that (`Engine.settled`).
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from contextlib import suppress
 
 from crossaisle.errors import StoreError
 from crossaisle.serve.store.engine import SqlConnection
-from crossaisle.serve.store.sqlite.file_lock import HOLD_SECONDS, LOOK_SECONDS, described, refusal
+from crossaisle.serve.store.sqlite.file_lock import LOOK_SECONDS, described, refusal
 
 _LOG = logging.getLogger(__name__)
 PULSE = 1.0
-"""Seconds between two looks whether the session is there."""
+"""Seconds between two checks that the session is there."""
 _ITS = "(?, hashtext(current_schema()))"
 _HOLDER = """
 SELECT a.application_name FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid
@@ -39,13 +39,14 @@ class SessionHolding:
         connect: Callable[[str], SqlConnection],
         errors: tuple[type[Exception], ...],
         number: int,
+        seconds: float,
     ) -> None:
-        """`connect`: opens a session with a name that others see. `number`: of the lock. `StoreError` where
-        another service has it, an error of the database where there is none.
+        """`connect`: opens a session with a name that others see. `number`: of the lock. `seconds`: to wait
+        where another service has it; then `StoreError`. An error of the database where there is none.
         """
         self._name, self._connect, self._errors, self._number = name, connect, errors, number
         self._failures: tuple[type[Exception], ...] = (StoreError, *errors)
-        self._connection: SqlConnection | None = self._taken(HOLD_SECONDS)
+        self._connection: SqlConnection | None = self._taken(seconds)
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="holding", daemon=True)
         self._thread.start()

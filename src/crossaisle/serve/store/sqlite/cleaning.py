@@ -1,4 +1,4 @@
-"""`Cleaning`: takes what was deleted out of the files of a store, too, beside the writes.
+"""`Cleaning`: removes what was deleted from the files of a store, between writes.
 
 SQLite overwrites what is deleted (secure_delete), but where pages were split or joined it leaves copies
 behind, and its log keeps older states of pages. So the file is rewritten, and the log emptied.
@@ -14,13 +14,9 @@ from typing import NamedTuple
 
 from crossaisle.errors import cleaned
 from crossaisle.serve.store.engine import Engine, SqlConnection
-from crossaisle.serve.store.migrations import mark_clean, unclean
+from crossaisle.serve.store.meta import mark_clean, unclean
 
 _LOG = logging.getLogger(__name__)
-WAIT_SECONDS = 5.0
-"""Who asked is told after this time that it is not done yet; it is tried on."""
-AGAIN_SECONDS = 0.05
-"""Pause between two tries while somebody reads."""
 
 
 class _Asked(NamedTuple):
@@ -41,7 +37,7 @@ class Cleaning:
 
     def ask(self) -> Future[bool]:
         """Done when what was deleted up to now is in no file: true, or false where it takes longer."""
-        asked = _Asked(Future(), time.monotonic() + WAIT_SECONDS)
+        asked = _Asked(Future(), time.monotonic() + self._engine.limits.clean_seconds)
         asked.future.set_running_or_notify_cancel()  # from here on nobody can cancel it
         self._asked.append(asked)
         return asked.future
@@ -52,12 +48,13 @@ class Cleaning:
         return self._due or bool(self._asked)
 
     def attempt(self, connection: SqlConnection) -> None:
-        """Outside of a transaction, while nobody else writes; no more than half of the time."""
+        """Outside of a transaction, while nobody else writes; takes at most half of the time."""
         start = time.monotonic()
         if start >= self._next:
             asked = len(self._asked)  # who asks from here on may have deleted more
             self._due = not self._cleaned(connection)
-            self._next = time.monotonic() + max(AGAIN_SECONDS, time.monotonic() - start)
+            pause = max(self._engine.limits.clean_pause_seconds, time.monotonic() - start)
+            self._next = time.monotonic() + pause
             if not self._due:
                 self._next = 0.0 if self._rewritten is None else self._next
                 for _ in range(asked):

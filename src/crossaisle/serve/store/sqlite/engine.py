@@ -10,32 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from crossaisle.errors import StoreError
-from crossaisle.serve.store.engine import (
-    CLAIM,
-    COLUMNS,
-    TABLES,
-    VERSION,
-    Displaced,
-    Event,
-    SqlConnection,
-    Trouble,
-    fresh_ones,
-    kept_under,
-    statements,
-)
-from crossaisle.serve.store.migrations import bring_up
+from crossaisle.serve.limits.store import StoreLimits
+from crossaisle.serve.store.engine import Displaced, SqlConnection, Trouble
+from crossaisle.serve.store.events import fresh_ones, kept_under
+from crossaisle.serve.store.migrations.apply import migrate, up_to_date
+from crossaisle.serve.store.records import Event
+from crossaisle.serve.store.schema import CLAIM, COLUMNS
 from crossaisle.serve.store.sqlite.file_lock import FileHolding
-from crossaisle.serve.store.sqlite.store_file import APPLICATION, NAMES, StoreFile, names_of
+from crossaisle.serve.store.sqlite.store_file import NAMES, READ, StoreFile, names_of
+from crossaisle.serve.store.sqlite.versions import SqliteVersions
 
-BUSY_MS = 5000
-"""Another process may write for so long."""
-TURN_MS = 1000
-"""After so long the writer says that it waits, and tries again."""
-EXAMINED = 64_000_000
-"""Bytes of a file that is examined before it is served (about half a second), and again when it was written
-to; a larger one is examined once, while it is served."""
-AGAIN_SECONDS, AGAIN_TIMES = 1.0, 20
-"""An examination comes so long after the one before, and so many times as long as that one took."""
 _DAMAGED = (
     "with the service stopped, restore a backup, or save what can be read with  "
     "sqlite3 OLD .recover | sqlite3 NEW  and serve from NEW"
@@ -53,16 +37,17 @@ _UNREAD = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR)
 
 
 class SqliteEngine:
-    """A file. Other processes may read it and make keys; those that serve from it must follow each other."""
+    """A file. Other processes may read it and make keys; those that serve from it must take turns."""
 
     errors: tuple[type[Exception], ...] = (sqlite3.Error, OSError)
     remote = False
     overwrites = True
     begin = begin_in_turn = "BEGIN IMMEDIATE"
     begin_reading = "BEGIN"
-    pulse = 1.0
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, limits: StoreLimits = StoreLimits()) -> None:
+        self.limits = limits
+        self.pulse = 1.0 if limits.pulse_seconds is None else limits.pulse_seconds
         self.path = Path(path)
         self.name = str(path)
         self._file = StoreFile(self.path)
@@ -73,34 +58,44 @@ class SqliteEngine:
 
     def hold(self) -> FileHolding:
         """By a lock on a file beside it."""
-        return FileHolding(self.path)
+        return FileHolding(self.path, self.limits.hold_seconds)
 
     def connect(self) -> SqlConnection:
         """The writer's connection; makes folder, file and tables."""
         self._file.check_place()
         self._file.recognise()
         self._file.make()
-        connection = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None)
-        try:
-            self._set(connection)
-            self._prepare(connection)
-            connection.execute(f"PRAGMA busy_timeout={TURN_MS}")
-        except BaseException:
-            connection.close()
-            raise
+        connection = self._connected()
         self._frozen = False
         if self._serving:
             self._file.opened()  # log and index may be new ones
         return connection
 
+    def _connected(self) -> sqlite3.Connection:
+        """SQLite does not wait for the change to WAL where two change it at once: that is tried again."""
+        end = time.monotonic() + self.limits.busy_ms / 1000
+        while True:
+            connection = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None)
+            try:
+                self._set(connection)
+                self._prepare(connection)
+                connection.execute(f"PRAGMA busy_timeout={self.limits.turn_ms}")
+                return connection
+            except BaseException as error:
+                connection.close()
+                busy = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+                if not busy or time.monotonic() > end:
+                    raise
+            time.sleep(0.02)
+
     def _set(self, connection: sqlite3.Connection) -> None:
-        """What belongs to a connection, and the journal, which belongs to the file."""
+        """Settings of the connection, and the journal mode of the file."""
         run = connection.execute
-        run(f"PRAGMA busy_timeout={BUSY_MS}")
+        run(f"PRAGMA busy_timeout={self.limits.busy_ms}")
         (mode,) = run("PRAGMA journal_mode=WAL").fetchone()
         if mode != "wal":
             raise StoreError(
-                f"{self.path}: this place cannot hold a store (journal mode {mode!r} in place of 'wal'): "
+                f"{self.path}: this place cannot hold a store (journal mode {mode!r} instead of 'wal'): "
                 "name a file on a local disk"
             )
         run("PRAGMA synchronous=FULL")
@@ -109,28 +104,25 @@ class SqliteEngine:
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         """Tables and version. Nothing is written where all are there: the disk may be full."""
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        (application,) = connection.execute("PRAGMA application_id").fetchone()
-        if version == VERSION and application == APPLICATION and names_of(connection) >= NAMES:
+        versions = SqliteVersions()
+        if up_to_date(connection, versions, self.name):
             return
-        connection.execute("BEGIN IMMEDIATE")
-        (version,) = connection.execute("PRAGMA user_version").fetchone()  # two may start at once
-        bring_up(connection, self.name, version, statements(TABLES))
-        connection.execute(f"PRAGMA application_id={APPLICATION}")
-        connection.execute(f"PRAGMA user_version={VERSION}")
-        connection.execute("COMMIT")
-        # From now on tables begin at the pages where every later rewriting puts them: whoever looks for the
-        # mark while the log is copied over finds it.
-        with suppress(sqlite3.Error):
-            self.rewrite(connection)
+        applied = migrate(connection, versions, self.name)
+        if missing := ", ".join(sorted(NAMES - names_of(connection))):
+            raise StoreError(f"{self.path}: the store is damaged (it has no {missing}): restore a backup")
+        if applied:
+            # From now on tables begin at the pages where every later rewriting puts them: whoever looks for
+            # the mark while the log is copied over finds it.
+            with suppress(sqlite3.Error):
+                self.rewrite(connection)
 
     # Serving from it
 
     def claim(self, connection: SqlConnection, run: str) -> None:
-        """Looks whether the file is whole, and writes the mark into it."""
+        """Checks that the file is whole, and writes the mark into it."""
         self._serve()
         self._file.warn()
-        self._large = self.path.stat().st_size > EXAMINED
+        self._large = self.path.stat().st_size > self.limits.examined_bytes
         if not self._large:
             self._examined = self._written()
             # Not with the writer's connection, which would keep the pages and see no damage that comes later.
@@ -155,7 +147,9 @@ class SqliteEngine:
         """Looks for the mark. With a right to write, SQLite might copy the log of another file into it."""
         self._mark = self._file.marked(run)
         self._file.look_for(self._mark)
-        self._large = self.path.stat().st_size > EXAMINED  # the first process has not waited for the end
+        self._large = (
+            self.path.stat().st_size > self.limits.examined_bytes
+        )  # the first process has not waited for the end
         self._serve()
         self._file.anchor(self._mark)
 
@@ -200,7 +194,7 @@ class SqliteEngine:
         """Where there is no log, or nothing in it, the file can be read without a lock and without -shm."""
         try:
             with closing(self._file.reader(frozen=False)) as connection:
-                self._frozen = not names_of(connection) >= NAMES
+                self._frozen = not names_of(connection) >= READ
         except sqlite3.Error:
             self._frozen = True
         if self._frozen and not self._file.whole():
@@ -211,21 +205,23 @@ class SqliteEngine:
     def examine(self) -> tuple[str, float | None]:
         """Looks at every page: of a large file once, of another one where it was written to, by whomever."""
         start, written = time.monotonic(), self._written()
-        if not self._large and (written == self._examined or written[1] > EXAMINED):
-            return "", AGAIN_SECONDS
+        if not self._large and (written == self._examined or written[1] > self.limits.examined_bytes):
+            return "", self.limits.examine_seconds
         with closing(self._file.reader(frozen=False)) as connection:
             self._examining = connection
             try:
                 wrong = "" if self._closed else _wrong(connection)
             except sqlite3.OperationalError:  # interrupted by `close`, or read while it is locked
-                return "", AGAIN_SECONDS
+                return "", self.limits.examine_seconds
             finally:
                 self._examining = None
         if wrong:
             self._file.check()  # another file at its place is another story
             return f"the store is damaged ({wrong}): {_DAMAGED}", None
         self._examined = written
-        return "", None if self._large else max(AGAIN_SECONDS, AGAIN_TIMES * (time.monotonic() - start))
+        took = time.monotonic() - start
+        limits = self.limits
+        return "", None if self._large else max(limits.examine_seconds, limits.examine_share * took)
 
     def _written(self) -> tuple[int, int]:
         found = self.path.stat()
@@ -236,7 +232,7 @@ class SqliteEngine:
         return False
 
     def insert(self, connection: SqlConnection, events: Sequence[Event]) -> list[bool]:
-        """Puts new events in."""
+        """Inserts new events."""
         keys = {event.key for event in events if event.key is not None}
         fresh = fresh_ones(events, kept_under(connection, list(keys)))
         rows = [event for event, new in zip(events, fresh, strict=True) if new]
@@ -252,12 +248,12 @@ class SqliteEngine:
             connection.execute("PRAGMA temp_store=MEMORY")
 
     def empty_log(self, connection: SqlConnection) -> bool:
-        """Takes the log over into the file, at once or not at all."""
+        """Copies the log into the file, at once or not at all."""
         connection.execute("PRAGMA busy_timeout=0")
         try:
             busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
         finally:
-            connection.execute(f"PRAGMA busy_timeout={TURN_MS}")
+            connection.execute(f"PRAGMA busy_timeout={self.limits.turn_ms}")
         return not busy
 
     @contextmanager
@@ -276,7 +272,7 @@ class SqliteEngine:
             yield from connection.execute(sql, parameters)
 
     def close(self) -> None:
-        """Ends an examination that is under way."""
+        """Interrupts a running examination."""
         self._closed = True
         if (connection := self._examining) is not None:
             with suppress(sqlite3.Error):

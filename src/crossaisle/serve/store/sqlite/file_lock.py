@@ -17,24 +17,23 @@ from pathlib import Path
 from crossaisle.errors import StoreError
 
 _LOG = logging.getLogger(__name__)
-HOLD_SECONDS = 2.0
-"""Workers of a service that was killed hold the store for a moment."""
 LOOK_SECONDS = 0.05
+"""Between two tries to take a store that another service has."""
 PRIVATE = 0o600
 LINE = 200
 """Bytes of the file in which its holder is described."""
 
 
 class FileHolding:
-    """A locked file named like the store, with `.lock` added. It stays: one that is deleted locks nobody."""
+    """A locked file named like the store plus `.lock`. It is never deleted: a deleted file locks nobody."""
 
-    def __init__(self, store: Path) -> None:
-        """`StoreError` where another service has it."""
+    def __init__(self, store: Path, seconds: float) -> None:
+        """`seconds`: to wait where another service has it; then `StoreError`."""
         path = Path(f"{store.resolve()}.lock")
         self.fd: int | None = None
         try:
             self.fd = _opened(path)
-            held = _locked(self.fd)
+            held = _locked(self.fd, seconds)
         except OSError as error:
             self.close()
             _LOG.warning(
@@ -52,20 +51,20 @@ class FileHolding:
             os.pwrite(self.fd, described().encode()[:LINE], 0)
 
     def close(self) -> None:
-        """Gives it up."""
+        """Releases it."""
         if self.fd is not None:
             os.close(self.fd)
             self.fd = None
 
 
 def described() -> str:
-    """This process, for who is refused."""
+    """This process, as the refused service names it."""
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     return f"process {os.getpid()} on {socket.gethostname()[:64]}, since {now}"
 
 
 def refusal(store: str, holder: str) -> str:
-    """What the second service is told."""
+    """The error of a second service."""
     return (
         f"{store}: is served already, by {holder or 'another process'}: "
         "stop that service first, or give this one a store of its own"
@@ -80,8 +79,8 @@ def _opened(path: Path) -> int:
         return os.open(path, os.O_RDONLY)  # of an earlier service, where nothing can be written now
 
 
-def _locked(fd: int) -> bool:
-    end = time.monotonic() + HOLD_SECONDS
+def _locked(fd: int, seconds: float) -> bool:
+    end = time.monotonic() + seconds
     while not _try_lock(fd):
         if time.monotonic() > end:
             return False

@@ -1,35 +1,35 @@
-"""`StoreFile`: whose a SQLite file is, and whether it is still the one that was opened.
+"""`StoreFile`: who a SQLite file belongs to, and whether it is still the one that was opened.
 
-Everything is read through SQLite: closing a file of one's own would take SQLite's locks on it away.
+Everything is read through SQLite: closing a second handle to the file would drop SQLite's locks on it.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import re
 import sqlite3
 import time
 from contextlib import closing, suppress
 from pathlib import Path
 
 from crossaisle.errors import StoreError
-from crossaisle.serve.store.engine import COLUMNS, TABLES, Displaced
+from crossaisle.serve.store.engine import Displaced, SqlConnection
+from crossaisle.serve.store.schema import COLUMNS, CORE, INDEXES, TABLES
 from crossaisle.serve.store.sqlite.file_lock import PRIVATE
 
 _LOG = logging.getLogger(__name__)
 APPLICATION = 0x63726F73
-"""`PRAGMA application_id` of a store. Those of before it was set have 0."""
+"""`PRAGMA application_id` of a store; 0 in stores that are older than it."""
 VERIFY_SECONDS = 0.5
 """The first time that the mark is missing it is looked for again: `VACUUM` moves it while others look."""
 LEFT_SECONDS = 10.0
 """A file so much younger than its log was not written by SQLite, which copies the one into the other."""
 SMALLEST = 512
 """Bytes of the smallest database."""
-NAMES = frozenset(re.findall(r"(?:TABLE|INDEX) IF NOT EXISTS (\w+)", TABLES))
+NAMES = TABLES | INDEXES
 """Of all tables and indexes of a store."""
-CORE = frozenset({"events", "items", "users", "forgotten", "api_keys", "audit"})
-"""Tables of every store; whoever keeps one may have put tables of their own beside them."""
+READ = NAMES - {"store_version"}
+"""What readers need. A store from before versions were recorded has no more, and its disk may be full."""
 
 
 class StoreFile:
@@ -44,7 +44,7 @@ class StoreFile:
         self._numbers = 0
 
     def recognise(self) -> None:
-        """`StoreError` where the file is something other than a store; it is not changed by this."""
+        """`StoreError` if the file is something other than a store, which is left as it is."""
         there = _found(self.path)
         if there is None or not there.st_size:
             return
@@ -74,12 +74,12 @@ class StoreFile:
             )
 
     def check_place(self) -> None:
-        """Before it is opened again: `Displaced` where there is none any more, or another one."""
+        """Before it is opened again: `Displaced` if the file is gone or is another one."""
         for file, known in self._known[:1]:
             self._same(file, known)
 
     def make(self) -> None:
-        """A new file is for its owner's eyes; SQLite gives -wal and -shm the same mode."""
+        """Makes a file that only its owner may read; SQLite gives -wal and -shm the same mode."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if self.path.exists():
             return
@@ -88,7 +88,7 @@ class StoreFile:
             os.close(os.open(os.path.realpath(self.path), os.O_RDWR | os.O_CREAT | os.O_EXCL, PRIVATE))
 
     def warn(self) -> None:
-        """Of what an operator should know before it is served."""
+        """Logs what an operator should know before the store is served."""
         found = _found(self.path)
         if found is None or os.name == "nt":
             return
@@ -109,12 +109,12 @@ class StoreFile:
             )
 
     def opened(self) -> None:
-        """Remembers which files there are, now that they are open."""
+        """Remembers which files are open."""
         files = (self.path, *(self._beside(end) for end in ("-wal", "-shm")))
         self._known = [(file, (found.st_dev, found.st_ino)) for file in files if (found := _found(file))]
 
     def check(self) -> None:
-        """`Displaced` where the files are not the ones that are open."""
+        """`Displaced` if the files are not the ones that are open."""
         for file, known in self._known:
             found = self._same(file, known)
             if self._mark and file is self.path:
@@ -151,7 +151,7 @@ class StoreFile:
         return run if found is None else f"{run} {found.st_dev}:{found.st_ino}"
 
     def look_for(self, mark: str) -> None:
-        """`Displaced` where it is not there."""
+        """`Displaced` if it is missing."""
         if _found(self.path) is None:
             raise Displaced(self._displaced(self.path, gone=True))
         try:
@@ -163,7 +163,7 @@ class StoreFile:
             raise self.taken()
 
     def anchor(self, mark: str) -> None:
-        """From now on the mark is looked for wherever the file was written to."""
+        """From now on the mark is checked whenever the file was written to."""
         self._mark, self._anchored = mark, False
         found = _found(self.path)
         with suppress(sqlite3.Error):
@@ -209,7 +209,7 @@ class StoreFile:
         return ("" if mark is None else str(mark[0])), int(numbers)
 
     def taken(self) -> Displaced:
-        """What a mark of somebody else means."""
+        """The error for a mark of somebody else."""
         return Displaced(
             f"{self.path}: another service has taken the store, or another file was copied over it: nothing "
             "is acknowledged any more; stop all services, put the right file there if it was copied over "
@@ -245,7 +245,7 @@ class StoreFile:
             return False
         try:
             with closing(self.frozen()) as connection:
-                return names_of(connection) >= NAMES
+                return names_of(connection) >= READ
         except sqlite3.Error:
             return False
 
@@ -258,7 +258,7 @@ class StoreFile:
         return Path(f"{os.path.realpath(self.path)}{end}")
 
 
-def names_of(connection: sqlite3.Connection) -> set[str]:
+def names_of(connection: SqlConnection) -> set[str]:
     """Names of all tables and indexes."""
     return {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
 

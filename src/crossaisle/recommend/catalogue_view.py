@@ -1,0 +1,58 @@
+"""`CatalogueView`: what lists read of a catalogue, one value per item row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+
+from crossaisle.data.dataset import Dataset
+from crossaisle.data.history import Floats
+from crossaisle.data.vocabulary import Rows
+from crossaisle.recommend.rerank.filters import Mask
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CatalogueView:
+    """A catalogue at one moment. Never changed: a change of the catalogue makes another view."""
+
+    dataset: Dataset
+    prices: Floats
+    """float32 (n_items,): NaN where unknown."""
+    in_stock: Mask
+    """bool (n_items,)"""
+    listed: Mask
+    """bool (n_items,): False for items taken out of the shop."""
+    popularity: Floats
+    """float (n_items,): decides between equal scores; -1 where unknown."""
+    codes: Rows
+    """int32 (n_items,): category at the shop's level, -1 unknown."""
+
+    @classmethod
+    def of(cls, dataset: Dataset, popularity: Floats) -> CatalogueView:
+        """The catalogue of a data set, all of whose items are listed."""
+        return cls(
+            dataset=dataset,
+            prices=dataset.items["price"].cast(float).to_numpy().astype(np.float32),
+            in_stock=dataset.items["in_stock"].fill_null(True).to_numpy().astype(bool),
+            listed=np.ones(dataset.n_items, bool),
+            popularity=popularity,
+            codes=dataset.taxonomy.codes(),
+        )
+
+    @cached_property
+    def titles(self) -> pl.Series:
+        """One title per item, "" where unknown."""
+        return self.dataset.items["title"]
+
+    @cached_property
+    def lower_titles(self) -> pl.Series:
+        """Titles in lower case, for searching."""
+        return self.titles.str.to_lowercase()
+
+    @cached_property
+    def by_popularity(self) -> Rows:
+        """int32 (n_items,): all rows, popular ones first."""
+        return np.argsort(-self.popularity, kind="stable").astype(np.int32)

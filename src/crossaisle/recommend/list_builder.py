@@ -1,0 +1,225 @@
+"""`ListBuilder`: from the scores of a query to its list: filters, quotas, share, diversity, explanations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from crossaisle.data.history import Floats, Histories
+from crossaisle.data.query import Placement, Query
+from crossaisle.data.vocabulary import Rows
+from crossaisle.recommend.answer import Recommendation, RecommendationList
+from crossaisle.recommend.catalogue_view import CatalogueView
+from crossaisle.recommend.explain import Explanation, category_name
+from crossaisle.recommend.limits import ListLimits
+from crossaisle.recommend.ranker import Ranker
+from crossaisle.recommend.request import CrossShare, ResolvedQuery
+from crossaisle.recommend.rerank.arrange import arrange, relevance_kept
+from crossaisle.recommend.rerank.diversify import Similarity
+from crossaisle.recommend.rerank.filters import (
+    Mask,
+    in_categories,
+    in_items,
+    in_price_band,
+    of_placement,
+    rows_mask,
+)
+from crossaisle.recommend.rerank.quota import Cap, Index, category_caps
+from crossaisle.recommend.rerank.share import auto_share, home_categories, is_cross, share_cap
+
+
+@dataclass(frozen=True)
+class Served:
+    """What a list was ranked by."""
+
+    placement: Placement
+    weights: str
+    """Which weights of the blend."""
+
+
+Contributions = Callable[[Histories, Served, int], Explanation | None]
+"""Why an item row is in the list of a batch of one history; None where nothing can be said."""
+
+
+class ListBuilder:
+    """Makes lists out of one view of the catalogue. It holds no state of its own."""
+
+    def __init__(
+        self,
+        view: CatalogueView,
+        ranker: Ranker,
+        similarity: Similarity,
+        contributions: Contributions,
+        limits: ListLimits,
+    ) -> None:
+        self.view, self.ranker, self.limits = view, ranker, limits
+        self._similarity, self._contributions = similarity, contributions
+
+    def candidates(self, query: Query, request: ResolvedQuery, rows: Rows | slice = slice(None)) -> Mask:
+        """bool (n,): which of some item rows (all by default) the placement and its filters allow."""
+        view = self.view
+        allowed = of_placement(request.placement, view.codes, request.history, request.view, rows)
+        if query.include_categories or query.exclude_categories:
+            wanted, unwanted = query.include_categories, query.exclude_categories
+            allowed &= in_categories(view.dataset.taxonomy, wanted, unwanted)[rows]
+        if request.include is not None or len(request.exclude):
+            allowed &= in_items(request.include, request.exclude, view.dataset.n_items)[rows]
+        if query.min_price is not None or query.max_price is not None:
+            allowed &= in_price_band(view.prices[rows], query.min_price, query.max_price)
+        if query.in_stock:
+            allowed &= view.in_stock[rows]
+        if request.exclude_seen:
+            allowed &= ~rows_mask(request.history, view.dataset.n_items)[rows]
+        allowed &= view.listed[rows]
+        return allowed
+
+    def finish(
+        self,
+        query: Query,
+        request: ResolvedQuery,
+        scores: Floats,
+        allowed: Mask | None = None,
+        tiers: npt.NDArray[np.int8] | None = None,
+    ) -> RecommendationList:
+        """The list from float32 (n_items,) scores. `allowed`: the `candidates`, where they are known.
+
+        `tiers` int8 (n_items,): all items of a lower tier come before those of a higher one.
+        """
+        notices = list(request.notices)
+        if allowed is None:
+            allowed = self.candidates(query, request)
+        served = Served(request.placement, request.weights)
+        scored = np.flatnonzero(allowed & ~np.isnan(scores))
+        if not len(scored) and allowed.any():
+            served = Served("trending", "trending")
+            scores = self.ranker.score_batch(request.context, "trending")[0]
+            scored = np.flatnonzero(allowed & ~np.isnan(scores))
+            notices.append("no model can score these candidates: ranked by popularity")
+
+        share = self.cross_share(query, request)
+        limit = max(self.limits.prefix, 3 * query.depth)
+        rows = self.ranked(scored, scores[scored], limit, None if tiers is None else tiers[scored])
+        chosen, exact = self.arrange(query, share, rows, scores[rows])
+        if not exact and len(rows) < len(scored):
+            rows = self.ranked(scored, scores[scored], len(scored))
+            chosen, _ = self.arrange(query, share, rows, scores[rows])
+        return self.answer(query, request, served, share, (rows, scores[rows], chosen), notices)
+
+    def cross_share(self, query: Query, request: ResolvedQuery) -> CrossShare:
+        """The share that a list is to keep to, and the user's home categories."""
+        at_home = request.history if len(request.history) else request.view
+        codes = self.view.codes
+        home = home_categories(codes, at_home)
+        share = None
+        if query.cross_share is not None and len(home):
+            auto = query.cross_share == "auto"
+            share = auto_share(codes, at_home) if auto else float(query.cross_share)
+        return CrossShare(home, share)
+
+    def ranked(
+        self,
+        rows: npt.NDArray[np.integer],
+        scores: Floats,
+        limit: int,
+        tiers: npt.NDArray[np.int8] | None = None,
+    ) -> Rows:
+        """int32: the best `limit` of some item rows by their scores, and all that score like the last one.
+
+        Equal scores: the popular item first, then the order of the catalogue. `tiers` (n,): all of a lower
+        tier come first, and no limit holds.
+        """
+        if tiers is not None:
+            order = np.lexsort((rows, -self.view.popularity[rows], -scores, tiers))
+            return rows[order].astype(np.int32)
+        if len(rows) > limit:
+            good = scores >= np.partition(scores, -limit)[-limit]
+            rows, scores = rows[good], scores[good]
+        order = np.lexsort((rows, -self.view.popularity[rows], -scores))
+        return rows[order].astype(np.int32)
+
+    def arrange(self, query: Query, share: CrossShare, rows: Rows, scores: Floats) -> tuple[Index, bool]:
+        """Indices into ranked rows of the list up to `query.depth`; whether more rows could not change it."""
+        hard, soft = self.caps(query, share, rows)
+        return arrange(
+            scores,
+            query.page_length,
+            query.depth,
+            hard=hard,
+            soft=soft,
+            diversity=query.diversity or 0.0,
+            similar=lambda left, right: self._similarity(rows[left], rows[right]),
+        )
+
+    def caps(self, query: Query, share: CrossShare, rows: Rows) -> tuple[list[Cap], list[Cap]]:
+        """What some rows count against: quotas of the list, and the share of a page, which gives way."""
+        codes, dataset = self.view.codes[rows], self.view.dataset
+        soft = []
+        if share.share is not None:
+            soft = [share_cap(is_cross(codes, share.home), share.share, query.page_length)]
+        named = [
+            (rows_mask(dataset.taxonomy.find(name), dataset.n_items)[rows], limit)
+            for name, limit in query.quotas.items()
+        ]
+        return category_caps(codes, query.quota, named), soft
+
+    def answer(
+        self,
+        query: Query,
+        request: ResolvedQuery,
+        served: Served,
+        share: CrossShare,
+        ranking: tuple[Rows, Floats, Index],
+        notices: list[str],
+    ) -> RecommendationList:
+        """The page of the list. `ranking`: ranked rows, their scores, and indices of the list into both."""
+        rows, scores, chosen = ranking
+        if query.cross_share is not None and share.share is None:
+            notices.append("cross_share needs a history with known categories: the scores decide")
+        shown = chosen[query.offset :]
+        if len(shown) < query.n:
+            notices.append(f"{len(shown)} of {query.n}: no more items fit the placement and its filters")
+        picked, home = rows[shown], share.home
+        cross = None
+        if len(home) and len(picked):
+            cross = float(is_cross(self.view.codes[picked], home).mean())
+        items = []
+        ranked = zip(picked.tolist(), scores[shown].tolist(), strict=True)
+        for rank, (row, score) in enumerate(ranked, query.offset + 1):
+            evidence = self._contributions(request.context, served, row) if query.explain else None
+            items.append(self._item(row, rank, score, evidence))
+        return RecommendationList(
+            placement=query.placement,
+            served=served.placement,
+            user=query.user,
+            items=tuple(items),
+            notices=tuple(notices),
+            cross_share=cross,
+            relevance_kept=relevance_kept(scores, chosen),
+        )
+
+    def explained(
+        self, request: ResolvedQuery, items: Sequence[Recommendation], placement: Placement
+    ) -> list[Recommendation]:
+        """Items of a list that was made without explanations, explained. `placement`: what was served."""
+        served = Served(placement, request.weights if placement == request.placement else "trending")
+        rows = [self.view.dataset.item_ids.row(item.item_id) for item in items]
+        return [
+            replace(item, evidence=self._contributions(request.context, served, row))
+            for item, row in zip(items, rows, strict=True)
+        ]
+
+    def _item(self, row: int, rank: int, score: float, evidence: Explanation | None) -> Recommendation:
+        dataset = self.view.dataset
+        price = float(str(self.view.prices[row]))  # 4.89, where float() of a float32 is 4.889999866485596
+        return Recommendation(
+            rank=rank,
+            item_id=dataset.item_ids.id(row),
+            title=self.view.titles[row],
+            category=category_name(dataset, row),
+            price=None if np.isnan(price) else price,
+            score=score,
+            evidence=evidence,
+        )

@@ -1,0 +1,116 @@
+"""`Ranker`: scores of items for histories. `ModelRanker` takes them from a fitted blend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
+from typing import Protocol, TypeVar
+
+import numpy as np
+
+from crossaisle.data.history import Floats, Histories
+from crossaisle.data.vocabulary import Rows
+from crossaisle.errors import ConfigError
+from crossaisle.models.blend import Blend
+from crossaisle.models.scorers.popularity import Popularity
+from crossaisle.recommend.explain import Part
+from crossaisle.recommend.limits import RETRIEVED
+from crossaisle.recommend.request import ResolvedQuery
+from crossaisle.recommend.rerank.filters import Mask
+
+T = TypeVar("T")
+Best = tuple[Rows, Floats]
+"""int32 (n,) item rows and their float32 (n,) scores."""
+
+
+class Ranker(Protocol):
+    """What scores items for a batch of histories, under the weights of a placement."""
+
+    def score_batch(self, histories: Histories, placement: str = "for_you") -> Floats:
+        """float32 (n, n_items): scores of every item; NaN where it has none."""
+        ...
+
+    def best_batch(
+        self, histories: Histories, placement: str = "for_you", among: Mask | None = None
+    ) -> list[Best]:
+        """For each history about its best items, unordered. `among` bool (n_items,): the eligible ones."""
+        ...
+
+    def score_at(self, histories: Histories, rows: Sequence[Rows], placement: str) -> list[Floats]:
+        """For each history the scores of some rows; NaN where an item has none."""
+        ...
+
+
+class ModelRanker:
+    """Scores of a blend; popularity ranks for histories that are empty or that no part can score."""
+
+    def __init__(self, blend: Blend, *, retrieved: int = RETRIEVED) -> None:
+        """`ConfigError` where the blend has no `Popularity` part. `retrieved`: items per part of a blend."""
+        parts = [(name, part) for name, part in blend.parts.items() if isinstance(part, Popularity)]
+        if not parts:
+            raise ConfigError("a recommender needs a Popularity part: it serves users without a history")
+        name, self._popular = parts[0]
+        self.blend, self.retrieved = blend, retrieved
+        self._trending = Blend(parts={name: self._popular}, weights={"trending": {name: 1.0}})
+
+    @cached_property
+    def popularity(self) -> Floats:
+        """float (n_items,): -1 for an item without a popularity."""
+        popularity: Floats = np.nan_to_num(self._popular.popularity_, nan=-1.0)
+        return popularity
+
+    def score_batch(self, histories: Histories, placement: str = "for_you") -> Floats:
+        """float32 (n, n_items): scores of every item; NaN where it has none."""
+        scores = self.blend_for(placement).score_rows(histories, placement)
+        silent = (histories.lengths == 0) | np.isnan(scores).all(axis=1)
+        if silent.any():
+            scores[silent] = self._trending.score_rows(histories.take(np.flatnonzero(silent)), "trending")
+        return scores
+
+    def best_batch(
+        self, histories: Histories, placement: str = "for_you", among: Mask | None = None
+    ) -> list[Best]:
+        """For each history about its best items, unordered: each part retrieves its own best.
+
+        For shops that are too large to score every item for every query.
+        """
+        best = self.blend_for(placement).best(histories, placement, self.retrieved, among)
+        for at, (_, scores) in enumerate(best):
+            if np.isnan(scores).all():
+                silent = histories.take([at])
+                best[at] = self._trending.best(silent, "trending", self.retrieved, among)[0]
+        return best
+
+    def score_at(self, histories: Histories, rows: Sequence[Rows], placement: str) -> list[Floats]:
+        """For each history the scores of some rows; NaN where no part can score."""
+        return self.blend_for(placement).score_at(histories, rows, placement)
+
+    def blend_for(self, placement: str) -> Blend:
+        """The blend behind a placement: popularity alone for `trending`."""
+        return self._trending if placement == "trending" else self.blend
+
+    def parts(self, placement: str) -> list[Part]:
+        """The scorers behind a placement, with their weights."""
+        return self.blend_for(placement).terms(placement)
+
+
+def score_requests(ranker: Ranker, requests: Sequence[ResolvedQuery]) -> list[Floats]:
+    """float32 (n_items,) for each request; those with the same weights are scored in one batch."""
+    return _batched(requests, ranker.score_batch)
+
+
+def best_of_requests(ranker: Ranker, requests: Sequence[ResolvedQuery]) -> list[Best]:
+    """What `best_batch` retrieves for each request."""
+    return _batched(requests, ranker.best_batch)
+
+
+def _batched(requests: Sequence[ResolvedQuery], score: Callable[[Histories, str], Iterable[T]]) -> list[T]:
+    """One result per request, from one batch for each set of weights."""
+    out: dict[int, T] = {}
+    groups: dict[str, list[int]] = {}
+    for at, request in enumerate(requests):
+        groups.setdefault(request.weights, []).append(at)
+    for weights, members in groups.items():
+        batch = score(Histories.joined([requests[at].context for at in members]), weights)
+        out |= zip(members, batch, strict=True)
+    return [out[at] for at in range(len(requests))]

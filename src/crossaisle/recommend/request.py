@@ -1,0 +1,133 @@
+"""`ResolvedQuery`: a query in rows, with the history that the models see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from crossaisle.data.dataset import Dataset
+from crossaisle.data.history import Histories
+from crossaisle.data.query import Placement, Query
+from crossaisle.data.vocabulary import Rows, Vocabulary
+from crossaisle.errors import shorten
+from crossaisle.models.blend import CART_OF_USER
+
+NO_ROWS: Rows = np.empty(0, np.int32)
+NAMED = 3
+"""Unknown ids that a notice names."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResolvedQuery:
+    """A query in rows."""
+
+    placement: Placement
+    """The placement that is served: `trending` where the requested one has no history to go by."""
+    weights: str
+    """Which weights of the blend apply: the placement, or `unseen`."""
+    context: Histories
+    """What the models score from: one history, or the items in view."""
+    history: Rows
+    """int32: the user's own items, oldest first."""
+    view: Rows
+    """int32: the items in view."""
+    exclude_seen: bool
+    """Whether items of the history are left out."""
+    include: Rows | None
+    """int32: the only items that may be shown; None: all."""
+    exclude: Rows
+    """int32: items that are never shown."""
+    notices: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CrossShare:
+    """What the cross-category share of a list is measured against."""
+
+    home: Rows
+    """int32: the user's home categories."""
+    share: float | None
+    """0 to 1; None: the scores decide."""
+
+
+def resolve(
+    query: Query,
+    dataset: Dataset,
+    history_of: Callable[[str], Histories],
+    *,
+    repeats: bool,
+    asks_users: bool = False,
+) -> ResolvedQuery:
+    """Ids to rows; `UnknownIdError` for an item in view that the shop does not have.
+
+    `history_of`: from a user id to a batch of one history, empty for an unknown user. `repeats`: whether
+    people buy the same items again here. `asks_users`: whether `goes_with` has weights for users with carts.
+    """
+    view = np.array([dataset.item_ids.row(item) for item in query.items], np.int32)
+    notices: list[str] = []
+    if query.history is not None:
+        own, notices = _session(query.history, dataset.item_ids)
+    else:
+        own = Histories.of([NO_ROWS]) if query.user is None else history_of(query.user)
+    placement, context = query.placement, own
+    if placement in ("goes_with", "similar"):
+        context = Histories.of([view])
+    elif placement != "trending" and not len(own.item):
+        notices.append(f"{_why_empty(query, dataset)}: trending items instead")
+        placement = "trending"
+    include = None
+    if query.include_items:
+        include, unknown = _rows(query.include_items, dataset.item_ids)
+        if unknown:
+            named = _some(unknown)
+            notices.append(f"{len(unknown)} unknown item(s) of include_items cannot be shown: {named}")
+    exclude_seen = query.exclude_seen
+    if exclude_seen is None:
+        exclude_seen = placement in ("for_you", "goes_with") and not repeats
+    only_new = repeats and exclude_seen
+    weights: str = "unseen" if placement == "for_you" and only_new else placement
+    # Weights that were chosen for habits say little of what is new to the user: the cart says more.
+    if placement == "goes_with" and asks_users and len(own.item) and not only_new:
+        context, weights = own.with_view(context), CART_OF_USER
+    return ResolvedQuery(
+        placement=placement,
+        weights=weights,
+        context=context,
+        history=own.item,
+        view=view,
+        exclude_seen=exclude_seen,
+        include=include,
+        exclude=_rows(query.exclude_items, dataset.item_ids)[0] if query.exclude_items else NO_ROWS,
+        notices=tuple(notices),
+    )
+
+
+def _session(history: tuple[str, ...], item_ids: Vocabulary) -> tuple[Histories, list[str]]:
+    """Item ids that stand for a history, as a batch of one; and a notice of unknown ones."""
+    rows, unknown = _rows(history, item_ids)
+    notices = (
+        [f"{len(unknown)} unknown item(s) of the history passed over: {_some(unknown)}"] if unknown else []
+    )
+    return Histories.of([rows]), notices
+
+
+def _rows(ids: tuple[str, ...], item_ids: Vocabulary) -> tuple[Rows, list[str]]:
+    """int32 rows of the known ids, and the unknown ids; both in order."""
+    rows = item_ids.rows(ids)
+    return rows[rows >= 0], [name for name, row in zip(ids, rows, strict=True) if row < 0]
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(map(shorten, names[:NAMED])) + (", …" if len(names) > NAMED else "")
+
+
+def _why_empty(query: Query, dataset: Dataset) -> str:
+    if query.history is not None:
+        return "no known item in the history"
+    if query.user is None:
+        return "neither a user nor a history given"
+    known = query.user in dataset.user_ids
+    name = shorten(query.user)
+    return f"user {name} has no events yet" if known else f"unknown user {name}"

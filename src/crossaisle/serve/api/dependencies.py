@@ -1,0 +1,27 @@
+"""What endpoints take from a request: the shop's service, the caller's name, and ids of its path."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Path, Request
+
+from crossaisle.serve.api.context import context_of
+from crossaisle.serve.api.requests.schemas import LONGEST_ID
+from crossaisle.serve.service import ShopService
+
+UserId = Annotated[str, Path(min_length=1, max_length=LONGEST_ID, examples=["1609"])]
+ItemId = Annotated[str, Path(min_length=1, max_length=LONGEST_ID, examples=["1024306"])]
+
+
+def service_of(request: Request) -> ShopService:
+    """The shop that a request names. Routes that need a key have one."""
+    service = context_of(request.scope).tenant.service
+    assert service is not None
+    return service
+
+
+def who_asks(request: Request) -> str:
+    """The name of the key, or the address where there is no key, as the audit log shows it."""
+    key = context_of(request.scope).key
+    return key.name if key else f"no key, {request.client.host if request.client else 'unknown'}"

@@ -1,0 +1,38 @@
+"""Finds the route, the shop and the key of a request, and counts the request against its rate."""
+
+from __future__ import annotations
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from crossaisle.serve.api.access import Proxies
+from crossaisle.serve.api.context import RequestContext
+from crossaisle.serve.api.routing import RouteTable
+from crossaisle.serve.api.tenancy import HEADER, TenantGate
+
+
+class TenantMiddleware:
+    """ASGI middleware. It only refuses clients that ask too often; keys are checked further in."""
+
+    def __init__(self, app: ASGIApp, *, gate: TenantGate, routes: RouteTable, proxies: Proxies) -> None:
+        self.app, self._gate, self._routes, self._proxies = app, gate, routes, proxies
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._identify(scope)
+        await self.app(scope, receive, send)
+
+    async def _identify(self, scope: Scope) -> None:
+        headers = dict(scope["headers"])
+        route, needs = self._routes.find(scope["method"], scope["path"])
+        tenant, refusal = self._gate.find(headers.get(HEADER), needs)
+        context = RequestContext(headers, route, needs, tenant, refusal)
+        scope["context"] = context
+        await self._gate.refresh(tenant)
+        context.keyless = self._gate.keyless
+        given = headers.get(b"authorization", b"").decode("latin-1")
+        context.token = given[7:] if given.lower().startswith("bearer ") else ""
+        context.token = context.token or headers.get(b"x-api-key", b"").decode("latin-1")
+        if context.token and tenant.keys is not None:
+            context.key = tenant.keys.find(context.token)
+        # Before anything is checked: clients without a key must not ask without end.
+        self._gate.count(tenant, context.key, self._proxies.client(scope, headers))

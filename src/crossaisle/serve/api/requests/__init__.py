@@ -1,0 +1,1 @@
+"""What comes in: bodies and parameters, read strictly and checked once."""

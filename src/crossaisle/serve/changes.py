@@ -1,0 +1,309 @@
+"""`Changes`: items, pictures, models and experiments of a shop change one at a time, while it serves.
+
+Lists are made from a `ServingState`, which is immutable: a change builds the next one beside the event loop,
+writes to the store, and swaps the state in one assignment. No request sees half a change.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from crossaisle import artifact, sharing
+from crossaisle.errors import ArtifactError, ConfigError, StoreError, UnknownIdError, shorten
+from crossaisle.recommend.recommender import Recommender
+from crossaisle.serve.experiments.design import Experiment
+from crossaisle.serve.experiments.running import Experiments
+from crossaisle.serve.limits.live import LiveLimits
+from crossaisle.serve.live.capacity import Room
+from crossaisle.serve.live.histories import LiveHistories
+from crossaisle.serve.live.pictures import Pictures
+from crossaisle.serve.live.recommender import LiveRecommender
+from crossaisle.serve.live.threads import Threads
+from crossaisle.serve.live.warmup import warm
+from crossaisle.serve.metrics import Metrics
+from crossaisle.serve.store.records import Change
+from crossaisle.serve.store.store import Deed, Picture, Store
+from crossaisle.serve.workers.replication import Replica, Switch
+
+T = TypeVar("T")
+Bodies = Mapping[str, dict[str, Any]]
+"""What differs from the model's catalogue, by item id."""
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServingState:
+    """What a shop serves from at one moment."""
+
+    recommender: LiveRecommender
+    changed: dict[str, dict[str, Any]]
+    """Items that differ from the model's catalogue, by id."""
+    pictures: dict[str, Picture]
+    """Pictures of items that were put in, without their contents, which stay in the store."""
+    room: Room
+    """How much the shop has put in."""
+    active: Path
+    """Folder of the model that serves."""
+    previous: Path
+    """Folder of the one before."""
+
+    @classmethod
+    def read(
+        cls,
+        store: Store,
+        base: Recommender,
+        live: LiveHistories,
+        pictures: Pictures,
+        switch: Switch,
+        limits: LiveLimits = LiveLimits(),
+    ) -> ServingState:
+        """As the store is. Pictures that another model's encoder has seen are encoded again."""
+        changed, kept = store.items(), store.pictures()
+        if again := pictures.looked_at_by(base, kept, store.picture):
+            try:
+                store.put_items({}, again).result()
+            except StoreError as error:  # the next start encodes them again
+                _LOG.warning("how the model sees pictures is not kept: %s", error)
+            kept |= _without_contents(again)
+        return cls(
+            recommender=LiveRecommender(base, live, changed, pictures=kept, limits=limits),
+            changed=changed,
+            pictures=kept,
+            room=Room.of(changed),
+            active=Path(switch.active),
+            previous=Path(switch.previous),
+        )
+
+
+class Current:
+    """Holds the state that serves now; `Changes` replaces it."""
+
+    def __init__(self, state: ServingState) -> None:
+        self.state = state
+
+
+class Changes:
+    """Makes changes one after the other, and applies those that other workers made."""
+
+    def __init__(
+        self,
+        current: Current,
+        store: Store,
+        experiments: Experiments,
+        *,
+        live: LiveHistories,
+        pictures: Pictures,
+        models: Path | None,
+        metrics: Metrics,
+        threads: Threads,
+        replica: Replica | None = None,
+        limits: LiveLimits = LiveLimits(),
+    ) -> None:
+        """`models`: the folder of saved models. `replica`: where other workers serve the shop, too."""
+        self.models = models
+        self._current, self._store, self._experiments = current, store, experiments
+        self._live, self.pictures, self._metrics = live, pictures, metrics
+        self._threads, self._replica, self.limits = threads, replica, limits
+        self._lock = asyncio.Lock()
+
+    def exclusive(self) -> AbstractAsyncContextManager[None]:
+        """Around a change: nothing else changes meanwhile, and afterwards all workers have it."""
+        return self._lock if self._replica is None else self._replica.exclusive(self.follow)
+
+    async def follow(self, changes: Sequence[Change]) -> None:
+        """Applies what other workers changed."""
+        if names := [change.name for change in changes if change.what == "item"]:
+            bodies = await self._threads.read(self._store.items, names)
+            shown = await self._threads.read(self._store.pictures, names)
+            before = self._current.state.pictures
+            known = {name: shown.get(name) for name in names if name in shown or name in before}
+            await self._take_items(bodies, known, keep=False)
+        for change in changes:
+            if change.what == "model" and self._replica is not None:
+                switch = Switch.of(change.body, self._replica.run)
+                if switch is not None and Path(switch.active) != self._current.state.active:
+                    await self._take_model(Path(switch.active), keep=False)
+            elif change.what == "experiment":
+                await self._experiments.follow(change.name)
+
+    # Items and pictures
+
+    async def put_items(self, bodies: Bodies) -> None:
+        """Keeps changed and new items, whole; when this returns they count in every answer.
+
+        Pictures are fetched and encoded first, while other changes go on.
+        """
+        pictures = await self._fetched(bodies)
+        await self._change(lambda _: bodies, pictures)
+
+    async def patch_item(self, item: str, fields: Mapping[str, Any]) -> None:
+        """Changes some fields of an item."""
+        pictures = await self._fetched({item: fields}) if "image" in fields else {}
+        await self._change(lambda changed: {item: {**changed.get(item, {}), **fields}}, pictures)
+
+    async def delete_item(self, item: str, actor: str = "") -> None:
+        """Takes an item out of the shop, and what is known of it and its picture out of the store.
+
+        `actor`: for the audit log.
+        """
+        deed = actor, f"deleted item {item}"
+        await self._change(lambda _: {item: {"deleted": True}}, {item: None}, deed)
+
+    async def put_picture(self, item: str, content: bytes) -> None:
+        """Keeps the picture of an item, which is new where nothing is known of it."""
+        picture = await self.pictures.sent(content, self._current.state.recommender.base)
+
+        def shown(changed: Bodies) -> dict[str, dict[str, Any]]:
+            before = {name: value for name, value in changed.get(item, {}).items() if name != "deleted"}
+            return {item: {**before, "image": None}}
+
+        await self._change(shown, {item: picture})
+
+    async def delete_picture(self, item: str, actor: str = "") -> None:
+        """Deletes the picture of an item; `UnknownIdError` where it has none. `actor`: for the audit log."""
+        if item not in self._current.state.pictures:
+            raise UnknownIdError(f"item {shorten(item)} has no picture that was put in")
+        deed = actor, f"deleted the picture of item {item}"
+        await self._change(
+            lambda changed: {item: {**changed.get(item, {}), "image": None}}, {item: None}, deed
+        )
+
+    async def _fetched(self, bodies: Mapping[str, Mapping[str, Any]]) -> dict[str, Picture | None]:
+        state = self._current.state
+        return await self.pictures.of(bodies, state.pictures, state.recommender.base)
+
+    async def _change(
+        self,
+        change: Callable[[Bodies], Bodies],
+        pictures: Mapping[str, Picture | None],
+        deed: Deed | None = None,
+    ) -> None:
+        """`change`: from what has changed so far to the bodies that change now."""
+        async with self.exclusive():
+            bodies = change(self._current.state.changed)
+            await self._take_items(bodies, pictures, keep=True, deed=deed)
+
+    async def _take_items(
+        self,
+        bodies: Bodies,
+        pictures: Mapping[str, Picture | None],
+        *,
+        keep: bool,
+        deed: Deed | None = None,
+    ) -> None:
+        """`keep`: False for what another worker has kept."""
+        state, put = self._current.state, dict(pictures)
+        base = state.recommender.base
+        if new := {item: picture for item, picture in put.items() if picture is not None}:
+            # The model may have been switched since they were encoded.
+            put |= await self._threads.build(self.pictures.looked_at_by, base, new, self._store.picture)
+        known = base.dataset.n_items if keep else None
+        room = state.room.after(state.changed, bodies, known, self.limits.capacity)
+        changed, kept = state.changed | dict(bodies), state.pictures
+        if put:
+            kept = {item: picture for item, picture in kept.items() if item not in put}
+            kept |= _without_contents({item: one for item, one in put.items() if one is not None})
+        recommender = await self._recommender(base, changed, kept)
+        after = replace(state, recommender=recommender, changed=changed, pictures=kept, room=room)
+        arms = await self._threads.build(self._experiments.rebuilt, after)
+        if keep:
+            await _done(self._store.put_items(dict(bodies), put, deed))
+        self._current.state = after
+        self._experiments.arms.replace(arms)
+
+    # Models
+
+    def known_models(self) -> list[str]:
+        """Names of the folders that may be activated."""
+        return artifact.saved_in(self.models)
+
+    async def activate(self, name: str, actor: str = "") -> None:
+        """Serves another saved model; the one in use goes on until the new one is warm. `actor`: for the
+        audit log.
+
+        Raises `UnknownIdError` for a name that is not there and `ArtifactError` for a damaged model.
+        """
+        if self.models is None:
+            raise ConfigError("start the service with --models FOLDER to switch between models")
+        if name not in self.known_models():
+            raise UnknownIdError(f"no model {shorten(name)} in the folder of models")
+        await self._switch(self.models / name, (actor, f"activated model {name}"))
+
+    async def roll_back(self, actor: str = "") -> None:
+        """Serves the model that was served before the last switch. `actor`: for the audit log."""
+        await self._switch(None, (actor, "rolled the model back"))
+
+    async def _switch(self, folder: Path | None, deed: Deed) -> None:
+        """To a model, or to the previous one."""
+        async with self.exclusive():
+            state = self._current.state
+            if folder is None and state.previous == state.active:
+                raise ConfigError("there is no earlier model to go back to")
+            before = state.previous
+            await self._take_model(folder or before, keep=True, deed=deed)
+        if before not in (self._current.state.active, self._current.state.previous):
+            sharing.drop(before)
+
+    async def _take_model(self, folder: Path, *, keep: bool, deed: Deed | None = None) -> None:
+        """`keep`: False for a switch that another worker has kept."""
+        state = self._current.state
+        with artifact.reading(folder):
+            base = await self._threads.build(Recommender.load, folder)
+            kept = state.pictures if keep else await self._threads.read(self._store.pictures)
+            again = await self._threads.build(self.pictures.looked_at_by, base, kept, self._store.picture)
+            kept = kept | _without_contents(again)
+            recommender = await self._recommender(base, state.changed, kept)
+            try:
+                await self._threads.build(warm, recommender, state.recommender.cache.queries())
+            except Exception as error:
+                raise ArtifactError(f"{folder.name}: the model does not answer ({error})") from error
+            after = replace(
+                state, recommender=recommender, pictures=kept, active=folder, previous=state.active
+            )
+            arms = await self._threads.build(self._experiments.rebuilt, after)
+        if keep and again:
+            await _done(self._store.put_items({}, again))
+        if keep:
+            run = "" if self._replica is None else self._replica.run
+            body = {"run": run, "active": str(folder), "previous": str(state.active)}
+            await _done(self._store.put_active(body, deed))
+        self._current.state = after
+        self._experiments.arms.replace(arms)
+        self._metrics.counts["model_switches"] += 1
+
+    # Experiments
+
+    async def start_experiment(self, experiment: Experiment, actor: str = "") -> None:
+        """As `Experiments.create`, in all workers."""
+        async with self.exclusive():
+            await self._experiments.create(experiment, actor)
+
+    async def stop_experiment(self, name: str, actor: str = "") -> None:
+        """As `Experiments.stop`, in all workers."""
+        async with self.exclusive():
+            await self._experiments.stop(name, actor)
+
+    # Helpers
+
+    async def _recommender(
+        self, base: Recommender, changed: Bodies, pictures: Mapping[str, Picture]
+    ) -> LiveRecommender:
+        before, live, limits = self._current.state.recommender, self._live, self.limits
+        return await self._threads.build(
+            lambda: LiveRecommender(base, live, changed, before=before, pictures=pictures, limits=limits)
+        )
+
+
+def _without_contents(pictures: Mapping[str, Picture]) -> dict[str, Picture]:
+    return {item: picture._replace(content=b"") for item, picture in pictures.items()}
+
+
+async def _done(future: Future[T]) -> T:
+    return await asyncio.wrap_future(future)

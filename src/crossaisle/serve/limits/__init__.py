@@ -1,0 +1,1 @@
+"""Sizes, timeouts and intervals: what may be set, one object per wing."""

@@ -1,0 +1,72 @@
+"""`LiveRanker`: scores of a model, with what was put into the shop since and what is popular now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from crossaisle.data.history import Floats, Histories
+from crossaisle.data.vocabulary import Rows
+from crossaisle.recommend.ranker import Best, ModelRanker
+from crossaisle.recommend.rerank.filters import Mask
+from crossaisle.serve.live.catalogue.overlay import CatalogueOverlay
+from crossaisle.serve.live.trending import Trending
+
+
+class LiveRanker:
+    """Known items keep the scores of the model. A new item gets those of the items that it resembles."""
+
+    def __init__(self, model: ModelRanker, overlay: CatalogueOverlay, trending: Trending) -> None:
+        self._model, self._overlay, self._trending = model, overlay, trending
+
+    def score_batch(self, histories: Histories, placement: str = "for_you") -> Floats:
+        """float32 (n, n_items): scores of every item; NaN where it has none."""
+        if self._counts_decide(placement):
+            return np.tile(self._popular_now[0], (len(histories), 1))
+        context = self._overlay.in_old_rows(histories)
+        return self._overlay.extend(self._model.score_batch(context, placement))
+
+    def best_batch(
+        self, histories: Histories, placement: str = "for_you", among: Mask | None = None
+    ) -> list[Best]:
+        """As the model retrieves them, with new items beside those that they resemble."""
+        if self._counts_decide(placement):
+            scores, rows = self._popular_now
+            rows = rows if among is None else np.flatnonzero(among & ~np.isnan(scores)).astype(np.int32)
+            return [(rows, scores[rows])] * len(histories)
+        context = self._overlay.in_old_rows(histories)
+        best = self._model.best_batch(context, placement, self._overlay.with_sources(among))
+        new = [self._overlay.resembling(rows) for rows, _ in best]
+        if among is not None:
+            best = [(rows[among[rows]], scores[among[rows]]) for rows, scores in best]
+            new = [rows[among[rows]] for rows in new]
+        if not any(map(len, new)):
+            return best
+        scores_of_new = self.score_at(context, new, placement)
+        return [
+            (np.concatenate([rows, more]), np.concatenate([scores, more_scores]))
+            for (rows, scores), more, more_scores in zip(best, new, scores_of_new, strict=True)
+        ]
+
+    def score_at(self, histories: Histories, rows: Sequence[Rows], placement: str) -> list[Floats]:
+        """For each history the scores of some rows, new items among them; NaN where an item has none."""
+        if self._counts_decide(placement):
+            return [self._popular_now[0][at] for at in rows]
+        context = self._overlay.in_old_rows(histories)
+        scores = self._model.score_at(context, [self._overlay.sources(at) for at in rows], placement)
+        return [self._overlay.at(at, of_sources) for at, of_sources in zip(rows, scores, strict=True)]
+
+    def _counts_decide(self, placement: str) -> bool:
+        """Whether live events, and not the model, say what is popular."""
+        return placement == "trending" and not self._trending.silent
+
+    @property
+    def _popular_now(self) -> tuple[Floats, Rows]:
+        """Scores of all items, and rows of the best ones."""
+        return self._trending.scores(self._overlay.dataset, self._popular_in_model)
+
+    def _popular_in_model(self) -> Floats:
+        nobody = Histories.of([[]])
+        scores: Floats = self._overlay.extend(self._model.score_batch(nobody, "trending"))[0]
+        return scores

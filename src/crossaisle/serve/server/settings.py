@@ -1,0 +1,43 @@
+"""`Settings`: what `serve` was told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from crossaisle.errors import ConfigError
+from crossaisle.serve.api import access
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What `serve` was told, JSON-ready: workers get it as one line."""
+
+    model: str | None
+    shops: str | None
+    store: str | None
+    models: str | None
+    host: str
+    port: int
+    rate: float | None
+    largest_body: int
+    image_hosts: Sequence[str] = ()
+    behind_proxy: Sequence[str] = ()
+    keyless: bool | None = None
+    """Whether requests need no key: decided once, by the process that starts first; None before."""
+
+    @property
+    def place(self) -> str:
+        """Where the store of the one shop is."""
+        return self.store or f"{Path(str(self.model))}.sqlite"
+
+    def check(self) -> None:
+        """`ConfigError` for settings that contradict each other."""
+        if (self.model is None) == (self.shops is None):
+            raise ConfigError("give either MODEL or --shops FILE")
+        if self.shops is not None and (self.store or self.models or self.image_hosts):
+            raise ConfigError(
+                f"with --shops, stores, folders of models and image hosts are named in {self.shops}"
+            )
+        access.Proxies(self.behind_proxy)

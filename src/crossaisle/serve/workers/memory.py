@@ -1,0 +1,60 @@
+"""`ShopMemory`: what one worker holds of a shop's users in memory."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future
+
+from crossaisle.serve.experiments.running import Experiments
+from crossaisle.serve.live.event_counts import Pairs
+from crossaisle.serve.live.histories import LiveHistories
+from crossaisle.serve.live.recommender import LiveRecommender
+from crossaisle.serve.store.store import Event
+
+LATEST = 50
+"""Events that the console shows."""
+
+
+class ShopMemory:
+    """Takes in events and drops deleted users, wherever they are held. Changed by the event loop only."""
+
+    def __init__(
+        self,
+        live: LiveHistories,
+        experiments: Experiments,
+        recommenders: Callable[[], Iterable[LiveRecommender]],
+        readers: Executor,
+    ) -> None:
+        """`recommenders`: all that serve now. `readers`: threads that count pairs of categories."""
+        self._live, self._experiments = live, experiments
+        self._recommenders, self._readers = recommenders, readers
+        self.latest: deque[Event] = deque(maxlen=LATEST)
+        self.counting: Future[Pairs] | None = None
+        """The count of pairs that was started last."""
+
+    def count(self, events: Sequence[Event]) -> None:
+        """Makes events count from the next answer on."""
+        self._live.add(events)
+        if self._live.trends.full and (self.counting is None or self.counting.done()):
+            self.counting = self._readers.submit(self._live.trends.pairs)
+        self.latest.extend(events[-LATEST:])
+
+    def users(self) -> Iterator[str]:
+        """Names of all users of whom anything is in memory; some come more than once. For any thread."""
+        yield from self._live.names()
+        yield from self._experiments.users()
+        for recommender in self._recommenders():
+            yield from recommender.base.dataset.user_ids.all
+
+    def drop(self, digest: bytes, names: Sequence[str], deleted: float, arrived: Sequence[float]) -> None:
+        """Forgets a deleted user. `names`: those known here that have this digest. `deleted`: when, in
+        seconds since 1970. `arrived`: times of the latest events that are left.
+        """
+        for name in names:
+            self._experiments.forget(name)
+            self._live.forget(name, deleted, arrived)
+        if not names:
+            self._live.forget_digest(digest, deleted)
+        covers = self._live.forgotten.covers
+        self.latest = deque((event for event in self.latest if not covers(event)), maxlen=LATEST)

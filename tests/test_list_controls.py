@@ -1,0 +1,194 @@
+"""Every surface has the controls of `Query`, under the same names, with the same defaults and bounds."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pytest
+from typer.main import get_command
+
+pytest.importorskip("fastapi", reason="needs pip install 'crossaisle[serve]'")
+from fastapi import FastAPI
+
+from crossaisle import Query
+from crossaisle.cli.app import app as commands
+from crossaisle.client import Client
+from crossaisle.data.query import CONTROLS, QueryControls
+from crossaisle.data.query_text import OTHER_NAMES, hint_of
+from crossaisle.errors import ConfigError
+from crossaisle.serve.api.requests.list_schemas import LIMITS, ListRequest, UserParameters
+from crossaisle.serve.api.routes import experiments, lists
+from crossaisle.serve.api.routes.experiments import NewControls
+from crossaisle.serve.experiments.design import ARM_CONTROLS, Controls
+
+SUBJECT = {"placement", "user", "history", "items"}
+"""Fields of a `Query` that say what is asked about."""
+ENDPOINTS = {
+    "/api/recommend/{user}": set(CONTROLS),
+    "/api/items/{item}/goes-with": set(CONTROLS),
+    "/api/items/{item}/similar": set(CONTROLS),
+    "/api/trending": set(CONTROLS) - {"cross_share", "exclude_seen"},
+}
+
+
+@dataclass(frozen=True)
+class Rules:
+    default: Any
+    minimum: float | None
+    maximum: float | None
+
+
+def differences(found: Mapping[str, Rules], names: set[str]) -> list[str]:
+    """What a surface has other than `Query`. A service's own limit may lie below the maximum."""
+    out = [f"{name}: missing" for name in names - set(found)]
+    out += [f"{name}: not in Query" for name in set(found) - names]
+    for name in names & set(found):
+        declared = CONTROLS[name]
+        limits = LIMITS.get(name, {})
+        maximum = limits.get("le", limits.get("lt", declared.control.maximum))
+        default = list(declared.default) if declared.default == () else declared.default
+        expected = Rules(default, declared.control.minimum, maximum)
+        if found[name] != expected:
+            out.append(f"{name}: {found[name]}, not {expected}")
+    return sorted(out)
+
+
+def rules_of(schema: Mapping[str, Any]) -> Rules:
+    """Of a JSON schema; bounds may stand in one of its parts."""
+    inner = [schema, *schema.get("anyOf", ()), schema.get("additionalProperties", {})]
+    low, high = ([part[key] for part in inner for key in keys if key in part] for keys in (LOW, HIGH))
+    return Rules(schema.get("default"), *(bound[0] if bound else None for bound in (low, high)))
+
+
+LOW, HIGH = ("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    return FastAPI(routes=[*lists.router.routes, *experiments.router.routes]).openapi()
+
+
+def parameters(document: Mapping[str, Any], path: str) -> dict[str, Rules]:
+    found = document["paths"][path]["get"]["parameters"]
+    return {p["name"]: rules_of(p["schema"]) for p in found if p["name"] in CONTROLS or p["in"] == "query"}
+
+
+def test_query_is_made_of_its_subject_and_controls() -> None:
+    assert {one.name for one in fields(Query)} == SUBJECT | set(CONTROLS)
+    for name, declared in CONTROLS.items():
+        assert declared.control.help.endswith("."), name
+        assert getattr(Query(), name) == declared.default
+
+
+@pytest.mark.parametrize("path", ENDPOINTS)
+def test_query_parameters(document: dict[str, Any], path: str) -> None:
+    found = {n: one for n, one in parameters(document, path).items() if n not in SUBJECT}
+    assert found.pop("quotas") == Rules([], None, None)  # texts such as Dairy=2; `Query` checks the bounds
+    found["quotas"] = Rules({}, 0, None)
+    assert differences(found, ENDPOINTS[path]) == []
+
+
+def test_the_body_of_a_request() -> None:
+    schema = ListRequest.model_json_schema()
+    found = {name: rules_of(one) for name, one in schema["properties"].items() if name not in SUBJECT}
+    assert differences(found, set(CONTROLS)) == []
+    assert set(schema["properties"]) == SUBJECT | set(CONTROLS)
+    assert ListRequest().query() == Query()
+
+
+def test_the_arms_of_experiments() -> None:
+    assert {one.name for one in fields(Controls)} == set(ARM_CONTROLS)
+    for one in fields(Controls):
+        assert get_type_hints(Controls)[one.name] == CONTROLS[one.name].type
+        assert one.default is CONTROLS[one.name].default is None  # else silence could not be told from it
+    found = {name: rules_of(one) for name, one in NewControls.model_json_schema()["properties"].items()}
+    assert differences(found, set(ARM_CONTROLS)) == []
+
+
+@pytest.mark.parametrize("command", ["recommend", "goes-with", "similar"])
+def test_the_command_line(command: str) -> None:
+    names = {one.name: one for one in get_command(commands).commands[command].params}  # type: ignore[attr-defined]
+    assert set(names) - {"model", "user", "history", "item", "placement", "as_json"} == set(CONTROLS)
+    for name in CONTROLS:
+        option = "--" + name.replace("_", "-")
+        assert option in names[name].opts
+        switch = CONTROLS[name].type in (bool, bool | None)
+        assert names[name].secondary_opts == ([f"--no-{option[2:]}"] if switch else [])
+        assert names[name].default is None  # what is not given is left to `Query`
+
+
+def test_the_client() -> None:
+    hints = get_type_hints(QueryControls)
+    assert list(hints) == list(CONTROLS)
+    for name, declared in CONTROLS.items():
+        expected = Sequence[str] if declared.control.names else declared.type
+        assert hints[name] == expected, name
+    for method in (Client.recommend, Client.goes_with, Client.similar, Client.trending):
+        assert inspect.signature(method).parameters["controls"].annotation == "Unpack[QueryControls]"
+
+
+@pytest.mark.parametrize(
+    ("planted", "says"),
+    [
+        ({"share": Rules(None, 0, 1)}, "share: not in Query"),
+        ({"n": Rules(20, 1, 100)}, "n: Rules(default=20"),
+        ({"quota": Rules(None, 0, None)}, "quota: Rules(default=None, minimum=0"),
+        ({"diversity": Rules(0.0, 0, 1)}, "diversity: Rules(default=0.0"),
+        ({"in_stock": None}, "in_stock: missing"),
+    ],
+)
+def test_a_planted_difference_is_found(planted: dict[str, Rules | None], says: str) -> None:
+    schema = ListRequest.model_json_schema()
+    found = {name: rules_of(one) for name, one in schema["properties"].items() if name not in SUBJECT}
+    wrong = {name: one for name, one in (found | planted).items() if one is not None}
+    (message,) = differences(wrong, set(CONTROLS))
+    assert message.startswith(says)
+
+
+def out_of_range() -> Iterator[tuple[str, float]]:
+    for name, declared in CONTROLS.items():
+        if declared.control.minimum is not None and name != "quotas":
+            yield name, declared.control.minimum - 1
+        if declared.control.maximum is not None:
+            yield name, declared.control.maximum + 1
+
+
+@pytest.mark.parametrize(("name", "value"), [*out_of_range()])
+def test_query_holds_to_its_bounds(name: str, value: float) -> None:
+    with pytest.raises(ConfigError, match=rf"^{name} must (be at least|lie between)"):
+        replace(Query(), **{name: value})
+
+
+def test_wrong_names_lead_to_the_right_ones() -> None:
+    assert set(OTHER_NAMES.values()) <= set(CONTROLS)
+    assert not set(OTHER_NAMES) & set(CONTROLS)
+    assert hint_of("share", CONTROLS) == " (did you mean 'cross_share'?)"
+    assert hint_of("exclude_item", CONTROLS) == " (did you mean 'exclude_items'?)"
+    assert hint_of("x" * 33, CONTROLS) == ""
+
+
+def test_the_documentation_names_them_all() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "python.md").read_text()
+    table = page.partition("## Controls\n")[2].partition("<!-- test -->")[0]
+    rows = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
+    assert sorted(name for row in rows for name in re.findall(r"`(\w+)`", row)) == sorted(CONTROLS)
+
+
+def test_values_reach_the_query() -> None:
+    values = {
+        **{"n": 3, "offset": 2, "cross_share": "auto", "quota": 2, "quotas": {"Dairy": 0}, "explain": True},
+        **{"include_categories": ("Dairy", "Pantry"), "exclude_categories": ("Milk",)},
+        **{"include_items": ("a", "b"), "exclude_items": ("b",), "in_stock": False, "exclude_seen": False},
+        **{"min_price": 1.0, "max_price": 2.0, "diversity": 0.5},
+    }
+    assert set(values) == set(CONTROLS)
+    expected = Query(user="ann", **values)  # type: ignore[arg-type]
+    sent = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+    assert ListRequest.model_validate(sent | {"user": "ann"}).query() == expected
+    texts = sent | {"quotas": ["Dairy=0"], "cross_share": "auto", "n": "3", "in_stock": "false"}
+    assert UserParameters.model_validate(texts).query(user="ann") == expected
