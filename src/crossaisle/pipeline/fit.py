@@ -211,15 +211,16 @@ def _weights_of_carts(
     everybody buys goes with everything, so a hit on a cart alone counts by how rare it is.
     """
     taxonomy, events = split.train.taxonomy, split.past.events
+    of_item = {name: part for name, part in parts.items() if name not in OF_HISTORY}
     later = (events.basket >= 0) & ~is_in(events.basket, split.train.events.basket)
     carts = cart_cases(split.past, later, seed=seed) if has_baskets(split.past) else None
     if carts is None or not len(carts):
         task = TuningTask(_last_item_only(split.validation), unseen=True, other=True)
-        found = tune(parts, {"goes_with": task}, taxonomy, seed=seed, progress=progress)
+        found = tune(of_item, {"goes_with": task}, taxonomy, seed=seed, progress=progress)
         return {"goes_with": found["goes_with"].weights}
     rarity = np.maximum(split.train.item_counts, 1).astype(np.float32) ** -RARITY
     alone = TuningTask(carts, unseen=True, new=True, worth=rarity)
-    of_cart = {name: part for name, part in parts.items() if name not in (*OF_HISTORY, *OF_USERS)}
+    of_cart = {name: part for name, part in of_item.items() if name not in OF_USERS}
     found = tune(of_cart, {"goes_with": alone}, taxonomy, seed=seed, progress=progress)
     weights = {"goes_with": found["goes_with"].weights}
     mask_seen = split.validation.mask_seen
