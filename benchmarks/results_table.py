@@ -29,6 +29,7 @@ HEADLINES = (
         "recall",
         "the rest of a trip, from other categories than one to three products",
     ),
+    ("completejourney", "goes_with_user", "recall", "the same, where the household is known"),
     ("instacart", "all", "recall", "the rest of a basket, from other departments"),
     ("amazon14", "all", "ndcg", "a customer's next products in three shops"),
     ("s3rec-beauty", "all", "ndcg", "the next product"),

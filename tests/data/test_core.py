@@ -83,6 +83,24 @@ def test_histories() -> None:
     assert np.isnan(Histories.of([[1]]).day).all()
 
 
+def test_carts_stand_behind_the_histories_of_their_users() -> None:
+    own = Histories.of([[1, 2], [], [3]], days=[[1.0, 2.0], [], [3.0]], users=[7, 8, 9], now=[5.0, 5.0, 5.0])
+    carts = Histories.of([[4], [5, 6], [7]])
+    both = own.with_view(carts)
+    assert [both.items_of(row).tolist() for row in range(3)] == [[1, 2, 4], [5, 6], [3, 7]]
+    assert both.view_mask.tolist() == [False, False, True, True, True, False, True]
+    assert both.user.tolist() == [7, 8, 9]
+    for side, expected in ((both.own, own), (both.carts, carts)):
+        assert side.in_view is None
+        np.testing.assert_array_equal(side.item, expected.item)
+        np.testing.assert_array_equal(side.indptr, expected.indptr)
+    again = Histories.joined([both.take([0]), both.take([2, 1])])
+    assert [again.items_of(row).tolist() for row in range(3)] == [[1, 2, 4], [3, 7], [5, 6]]
+    np.testing.assert_array_equal(again.carts.item, [4, 7, 5, 6])
+    assert carts.carts is carts
+    assert own.own is own
+
+
 def test_decay() -> None:
     histories = Histories.of([[0, 1, 2]], days=[[0.0, 5.0, 10.0]], now=[10.0])
     assert Decay(events=2.0).weights(histories) == pytest.approx(np.exp([-1.0, -0.5, 0.0]))

@@ -9,6 +9,7 @@ from crossaisle.data.history import Floats, Histories
 from crossaisle.data.splits.cases import EvalCases
 from crossaisle.data.splits.split import leave_last_out
 from crossaisle.models.base import Scorer
+from crossaisle.models.scorers.frequency import Frequency
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.models.tuning import TuningTask, allowed_candidates, tune
 from tests.models.shops import tiny_shop
@@ -42,7 +43,7 @@ def test_the_part_that_knows_gets_the_weight_and_noise_gets_none() -> None:
         "right": Oracle(split.validation).fit(shop),
         "popularity": Popularity().fit(split.train),
     }
-    found = tune(parts, {"for_you": TuningTask(split.validation)}, shop.taxonomy)["for_you"]
+    found = tune(parts, {"for_you": TuningTask(split.validation)}, shop.taxonomy)["for_you"].weights
     assert found == {"right": 1.0}
 
 
@@ -51,7 +52,8 @@ def test_without_an_answerable_case_all_parts_count_alike() -> None:
     cases = leave_last_out(shop).validation
     empty = EvalCases(Histories.of([[]]), np.array([0, 1]), cases.target[:1])
     parts = {"popularity": Popularity().fit(shop)}
-    assert tune(parts, {"for_you": TuningTask(empty)}, shop.taxonomy) == {"for_you": {"popularity": 1.0}}
+    found = tune(parts, {"for_you": TuningTask(empty)}, shop.taxonomy)
+    assert {name: tuned.weights for name, tuned in found.items()} == {"for_you": {"popularity": 1.0}}
 
 
 def test_what_a_hit_is_worth_decides_between_parts() -> None:
@@ -72,7 +74,8 @@ def test_what_a_hit_is_worth_decides_between_parts() -> None:
     for row, name in ((first, "first"), (second, "second")):
         worth = np.full(shop.n_items, 0.5, np.float32)
         worth[row] = 1.0
-        assert tune(parts, {"q": TuningTask(cases, worth=worth)}, shop.taxonomy) == {"q": {name: 1.0}}
+        found = tune(parts, {"q": TuningTask(cases, worth=worth)}, shop.taxonomy)
+        assert {question: tuned.weights for question, tuned in found.items()} == {"q": {name: 1.0}}
 
 
 def test_candidates_of_each_question() -> None:
@@ -90,3 +93,30 @@ def test_candidates_of_each_question() -> None:
     assert ids(unseen=True) == everything - {"milk0", "bread0"}
     assert ids(other=True) == {i for i in everything if not i.startswith("bread")}
     assert ids(new=True) == {i for i in everything if i.startswith(("spade", "paint"))}
+
+
+def test_answers_that_are_no_candidates_count_as_missed_where_asked() -> None:
+    """Half of the answers were in the history: without it no list can have them."""
+    shop = tiny_shop()
+    some = leave_last_out(shop).validation.histories.take(np.arange(6))
+    unseen = [
+        next(i for i in range(shop.n_items) if i not in set(some.items_of(r).tolist())) for r in range(6)
+    ]
+    answers = np.array([[some.items_of(r)[0], unseen[r]] for r in range(6)], np.int32).ravel()
+    cases = EvalCases(some, 2 * np.arange(7), answers)
+    parts = {"right": Oracle(cases).fit(shop)}
+
+    def quality(**limits: bool) -> float:
+        return tune(parts, {"q": TuningTask(cases, **limits)}, shop.taxonomy)["q"].quality
+
+    assert quality() == quality(unseen=True) == 1.0
+    assert 0.4 < quality(unseen=True, all_targets=True) < 0.7
+
+
+def test_a_part_that_knows_nothing_of_the_candidates_gets_no_weight() -> None:
+    """Habit says nothing of what is new; the answer happens to stand where ties are broken in its favour."""
+    shop = tiny_shop()
+    split = leave_last_out(shop)
+    parts = {"frequency": Frequency().fit(shop), "popularity": Popularity().fit(split.train)}
+    found = tune(parts, {"new": TuningTask(split.validation, unseen=True)}, shop.taxonomy)["new"]
+    assert set(found.weights) == {"popularity"}

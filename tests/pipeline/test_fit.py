@@ -123,3 +123,27 @@ def test_what_goes_with_a_product_is_measured_on_baskets_of_the_test() -> None:
     assert {row["slice"] for row in rows} == {"goes_with"}
     assert {MODEL, "basket_knn", "popularity"} <= {row["model"] for row in rows}
     assert measure_carts(fitted, fitted.split.past) == []
+
+
+def test_users_with_carts_are_tuned_and_measured_apart() -> None:
+    """With their history, repeats and new products apart, beside the list for the cart alone."""
+    shop = with_baskets(each=2, users=60)
+    item = shop.events.item.copy()
+    for start in range(0, len(item), 8):  # something old and something new in each of the last two baskets
+        item[start + 7] = item[start + 6]
+        item[start + 4 : start + 8 : 2] = item[start : start + 4 : 2]
+    shop = replace(shop, events=replace(shop.events, item=item))
+    fitted = fit(shop, split_config=SplitConfig(test=0.25, validation=0.25), model_config=PLAIN)
+    weights = fitted.past.blend.weights
+    assert fitted.past.repeats
+    assert weights["goes_with_user"] | weights["goes_with_history"]
+    rows = measure_carts(fitted, shop, resamples=20)
+    known = [row for row in rows if row["slice"].startswith("goes_with_user")]
+    assert {row["slice"] for row in known} == {
+        "goes_with_user",
+        "goes_with_user_repeat",
+        "goes_with_user_new",
+    }
+    found = {(row["model"], row["slice"]): row["value"] for row in known if row["metric"] == "recall"}
+    assert found[MODEL, "goes_with_user_new"] == found["cart_alone", "goes_with_user_new"]
+    assert found[MODEL, "goes_with_user"] >= found["cart_alone", "goes_with_user"]

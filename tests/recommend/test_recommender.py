@@ -60,6 +60,50 @@ def categories(answer: RecommendationList) -> list[str]:
 # Placements
 
 
+def with_carts(repeats: bool) -> Recommender:
+    """`goes_with` of a user with a cart: kNN of the cart, and what the user had before."""
+    old = recommender(repeats=repeats)
+    weights = {
+        **old.blend.weights,
+        "goes_with": {"item_knn": 1.0},
+        "goes_with_user": {"item_knn": 1.0},
+        "goes_with_history": {"frequency": 1.0},
+    }
+    return Recommender(SHOP, Blend(parts=old.blend.parts, weights=weights), repeats=repeats)
+
+
+def test_what_goes_with_a_cart_of_a_user_goes_by_both() -> None:
+    shop = with_carts(repeats=True)
+    alone = shop.recommend(Query(placement="goes_with", items=("milk1",), n=9))
+    known = shop.recommend(Query(placement="goes_with", items=("milk1",), user="u0", n=9, explain=True))
+    assert all(not item.startswith("milk") for item in known.ids)
+    own = [item for item in known.ids if item in seen("u0")]
+    assert known.ids[: len(own)] == own  # the habit stands first
+    assert known.ids != alone.ids
+    why = known.items[0].evidence
+    assert why
+    assert {"bought before"} <= {reason for c in why.contributions for reason in c.reasons}
+    assert why.score == pytest.approx(known.items[0].score, rel=1e-5)
+    stranger = shop.recommend(Query(placement="goes_with", items=("milk1",), user="nobody", n=9))
+    assert stranger.ids == alone.ids
+    session = Query(placement="goes_with", items=("milk1",), history=("bread2", "spade1"), n=2)
+    assert set(shop.recommend(session).ids) == {"bread2", "spade1"}
+
+
+def test_new_products_beside_a_cart_are_those_of_the_cart_alone() -> None:
+    shop = with_carts(repeats=True)
+    alone = shop.recommend(Query(placement="goes_with", items=("milk1",), n=30))
+    new = shop.recommend(Query(placement="goes_with", items=("milk1",), user="u0", exclude_seen=True, n=30))
+    assert new.ids == [item for item in alone.ids if item not in seen("u0")]
+
+
+def test_where_nobody_buys_again_a_cart_is_not_answered_with_what_the_user_had() -> None:
+    shop = with_carts(repeats=False)
+    query = Query(placement="goes_with", items=("milk1",), user="u0", n=9)
+    assert not set(shop.recommend(query).ids) & seen("u0")
+    assert set(shop.recommend(replace(query, exclude_seen=False)).ids) & seen("u0")
+
+
 def test_for_you_shows_unseen_items_of_the_users_group_first() -> None:
     answer = FITTED.recommend(Query(user="u0", n=3))
     assert answer.served == "for_you"

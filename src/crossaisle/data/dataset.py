@@ -144,6 +144,17 @@ class Dataset:
         out.data[:] = 1.0
         return out
 
+    def basket_days(self) -> npt.NDArray[np.float64]:
+        """float64 (n_baskets,): day of each row of `basket_matrix`, NaN where unknown."""
+        events, time = self.events, self.events.time
+        known = events.basket >= 0
+        owner = events.user if self.users_are_baskets or not known.any() else events.basket
+        n = self.n_users if owner is events.user else int(owner.max()) + 1
+        days = np.full(n, np.nan)
+        if time is not None:
+            np.fmax.at(days, owner[owner >= 0], time[owner >= 0] / SECONDS_PER_DAY)
+        return days
+
     @cached_property
     def item_texts(self) -> tuple[str, ...]:
         """One text per item, what encoders read: title, brand, categories, attributes, description.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,8 @@ class Histories:
     `indptr` int64 (n + 1,): where each history starts. `item` int32 (nnz,): item rows.
     `day` float64 (nnz,): time in days, NaN when the data has only order. `user` int32 (n,):
     user rows, -1 for a session, cart or unknown user. `now` float64 (n,): the moment of the
-    query in days, NaN when unknown.
+    query in days, NaN when unknown. `in_view` bool (nnz,): items in view or in the cart, which stand
+    behind the user's own events; None: the batch has no user with a cart.
     """
 
     indptr: npt.NDArray[np.int64]
@@ -29,6 +30,7 @@ class Histories:
     day: npt.NDArray[np.float64]
     user: Rows
     now: npt.NDArray[np.float64]
+    in_view: npt.NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.indptr) - 1
@@ -62,7 +64,7 @@ class Histories:
 
     @classmethod
     def joined(cls, parts: Sequence[Histories]) -> Histories:
-        """Several batches as one."""
+        """Several batches as one; either all of them have carts behind their histories or none has."""
         if len(parts) == 1:
             return parts[0]
         lengths = np.concatenate([[0], *(part.lengths for part in parts)])
@@ -72,6 +74,7 @@ class Histories:
             np.concatenate([part.day for part in parts]),
             np.concatenate([part.user for part in parts]),
             np.concatenate([part.now for part in parts]),
+            None if parts[0].in_view is None else np.concatenate([part.view_mask for part in parts]),
         )
 
     def take(self, rows: Sequence[int] | npt.NDArray[np.integer] | slice) -> Histories:
@@ -82,7 +85,37 @@ class Histories:
         lengths = self.indptr[rows + 1] - self.indptr[rows]
         indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         index = np.repeat(self.indptr[rows] - indptr[:-1], lengths) + np.arange(indptr[-1])
-        return Histories(indptr, self.item[index], self.day[index], self.user[rows], self.now[rows])
+        view = None if self.in_view is None else self.in_view[index]
+        return Histories(indptr, self.item[index], self.day[index], self.user[rows], self.now[rows], view)
+
+    def keep(self, kept: npt.NDArray[np.bool_]) -> Histories:
+        """The same queries with some of their events; `kept` bool (nnz,)."""
+        indptr = np.concatenate([[0], np.cumsum(kept)]).astype(np.int64)[self.indptr]
+        view = None if self.in_view is None else self.in_view[kept]
+        return Histories(indptr, self.item[kept], self.day[kept], self.user, self.now, view)
+
+    def with_view(self, carts: Histories) -> Histories:
+        """Each history followed by the items of a cart, which are marked as in view."""
+        n = np.arange(len(self))
+        both = Histories.joined([replace(self, in_view=None), replace(carts, in_view=None)])
+        both = both.take(np.stack([n, n + len(self)], axis=1).ravel())
+        in_view = np.repeat(np.tile([False, True], len(self)), both.lengths)
+        return Histories(both.indptr[::2], both.item, both.day, self.user, self.now, in_view)
+
+    @property
+    def view_mask(self) -> npt.NDArray[np.bool_]:
+        """bool (nnz,): items in view; all False where the batch has none."""
+        return np.zeros(len(self.item), bool) if self.in_view is None else self.in_view
+
+    @property
+    def own(self) -> Histories:
+        """The users' own events alone."""
+        return self if self.in_view is None else replace(self.keep(~self.in_view), in_view=None)
+
+    @property
+    def carts(self) -> Histories:
+        """The items in view alone; whole histories where none is marked."""
+        return self if self.in_view is None else replace(self.keep(self.in_view), in_view=None)
 
     def items_of(self, row: int) -> Rows:
         """Item rows of one history, oldest first."""
@@ -155,3 +188,14 @@ class Decay:
             total = np.bincount(histories.owner, weights, len(histories))
             weights = (weights / np.maximum(total, 1e-12)[histories.owner]).astype(np.float32)
         return weights
+
+
+def decayed(days: npt.NDArray[np.float64], half_life_days: float | None) -> Floats:
+    """float32 weights of moments in days: 1 for the newest, half of it `half_life_days` before.
+
+    All are 1 without a half-life; so are unknown ones (NaN).
+    """
+    if half_life_days is None or not len(days):
+        return np.ones(len(days), np.float32)
+    weights = np.exp2((days - np.fmax.reduce(days)) / half_life_days)
+    return np.where(np.isnan(weights), 1.0, weights).astype(np.float32)

@@ -56,7 +56,8 @@ class Query:
     """One request. Unset controls take the default of the placement.
 
     `for_you`: anything from the history. `discover`: only categories new to the user.
-    `goes_with`: items that complement the item or cart in view, from other categories only.
+    `goes_with`: items that complement the item or cart in view, from other categories only; where users have
+    baskets, what this user had before counts, too.
     `similar`: substitutes for the item in view. `buy_again`: items the user had before.
     `trending`: popular now, the same for everyone.
     """

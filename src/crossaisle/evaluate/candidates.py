@@ -37,7 +37,8 @@ class Candidates:
         unseen[owner, histories.item] = False
         start = unseen if self.mask_seen else np.ones_like(unseen)
         if self.other_categories_only:
-            start = start & self._without(histories, owner, histories.item, self.category, unknown=True)
+            carts = histories.carts
+            start = start & self._without(histories, carts.owner, carts.item, self.category, unknown=True)
         some = np.flatnonzero(histories.lengths)
         last = histories.last_item[some]
         out: dict[str, npt.NDArray[np.bool_]] = {}

@@ -38,6 +38,11 @@ class Scorer(ABC):
     """Those of them in which NaN stands for what is not known."""
     item_ids_: Vocabulary
 
+    @property
+    def plain(self) -> Scorer:
+        """The model itself, where this only passes questions on to it."""
+        return self
+
     @abstractmethod
     def fit(self, dataset: Dataset) -> Scorer:
         """Learns from a data set; returns self. Must set `item_ids_`."""

@@ -11,7 +11,12 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats, Histories
 from crossaisle.data.vocabulary import Rows
 from crossaisle.models.base import Scorer
+from crossaisle.models.sides import AskedOf, Side
 from crossaisle.models.topk import Mask
+
+CART_OF_USER, HISTORY_OF_USER = "goes_with_user", "goes_with_history"
+"""`goes_with` for a user with a history: weights of parts that are asked of the cart, and of those that are
+asked of the history. Together they make one sum, the placement "goes_with_user"."""
 
 
 @dataclass(kw_only=True)
@@ -21,10 +26,13 @@ class Blend:
     parts: Mapping[str, Scorer]
     """Scorers by name."""
     weights: dict[str, dict[str, float]] = field(default_factory=dict)
-    """placement -> part -> weight; chosen on validation. `unseen` is `for_you` without what the user had."""
+    """placement -> part -> weight; chosen on validation. `unseen` is `for_you` without what the user had;
+    see also `CART_OF_USER`."""
     remember: bool = False
     """Keep the parts' scores of the last batch, for evaluations that ask one batch for many placements."""
-    _last: tuple[Histories, dict[str, Floats]] | None = field(default=None, repr=False, compare=False)
+    _last: tuple[Histories, dict[tuple[int, str | None], Floats]] | None = field(
+        default=None, repr=False, compare=False
+    )
 
     def fit(self, dataset: Dataset) -> Blend:
         """Fits every part."""
@@ -38,12 +46,24 @@ class Blend:
         chosen = chosen or dict.fromkeys(self.parts, 1.0)
         return {name: w for name, w in chosen.items() if w}
 
+    def terms(self, placement: str) -> list[tuple[Scorer, float]]:
+        """What a placement adds up: scorers and their weights."""
+        if placement != CART_OF_USER or placement not in self.weights:
+            return [(self.parts[name], weight) for name, weight in self.weights_for(placement).items()]
+        sides: tuple[tuple[Side, str], ...] = (("cart", CART_OF_USER), ("history", HISTORY_OF_USER))
+        return [
+            (AskedOf(self.parts[name], side), weight)
+            for side, weights in sides
+            for name, weight in self.weights.get(weights, {}).items()
+            if weight
+        ]
+
     def score_rows(self, histories: Histories, placement: str = "for_you") -> Floats:
         """float32 (n, n_items); NaN only where no part can score."""
         total: Floats | None = None
         known: np.ndarray | None = None
-        for name, weight in self.weights_for(placement).items():
-            scores = self.part_scores(name, histories)
+        for scorer, weight in self.terms(placement):
+            scores = self._remembered(scorer, histories)
             finite = ~np.isnan(scores)
             part = np.where(finite, scores, 0.0) * np.float32(weight)
             total = part if total is None else total + part
@@ -61,7 +81,7 @@ class Blend:
         Every part nominates its own `k` best; an item that no part puts among them is not found.
         `among` bool (n_items,): the items that may be found.
         """
-        nominated = [self.parts[name].nominate(histories, k, among) for name in self.weights_for(placement)]
+        nominated = [scorer.nominate(histories, k, among) for scorer, _ in self.terms(placement)]
         rows = [np.unique(np.concatenate(one)) for one in zip(*nominated, strict=True)]
         return list(zip(rows, self.score_at(histories, rows, placement), strict=True))
 
@@ -69,20 +89,28 @@ class Blend:
         """For each history the scores of some rows, float32; NaN where no part can score."""
         total = [np.zeros(len(at), np.float32) for at in rows]
         known = [np.zeros(len(at), bool) for at in rows]
-        for name, weight in self.weights_for(placement).items():
-            for place, scores in enumerate(self.parts[name].score_at(histories, rows)):
+        for scorer, weight in self.terms(placement):
+            for place, scores in enumerate(scorer.score_at(histories, rows)):
                 finite = ~np.isnan(scores)
                 total[place] += np.where(finite, scores, 0.0) * np.float32(weight)
                 known[place] |= finite
         return [np.where(k, t, np.float32(np.nan)) for t, k in zip(total, known, strict=True)]
 
-    def part_scores(self, name: str, histories: Histories) -> Floats:
-        """float32 (n, n_items) of one part; not to be changed when `remember` is on."""
+    def part_scores(self, name: str, histories: Histories, side: Side | None = None) -> Floats:
+        """float32 (n, n_items) of one part; not to be changed when `remember` is on.
+
+        `side`: which half of users with carts is asked.
+        """
+        part = self.parts[name]
+        return self._remembered(part if side is None else AskedOf(part, side), histories)
+
+    def _remembered(self, scorer: Scorer, histories: Histories) -> Floats:
         if not self.remember:
-            return self.parts[name].score_rows(histories)
+            return scorer.score_rows(histories)
         if self._last is None or self._last[0] is not histories:
             self._last = histories, {}
-        known = self._last[1]
-        if name not in known:
-            known[name] = self.parts[name].score_rows(histories)
-        return known[name]
+        side = scorer.side if isinstance(scorer, AskedOf) else None
+        known, key = self._last[1], (id(scorer.plain), side)
+        if key not in known:
+            known[key] = scorer.score_rows(histories)
+        return known[key]

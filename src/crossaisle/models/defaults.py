@@ -10,29 +10,40 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay
 from crossaisle.data.splits.carts import has_baskets
 from crossaisle.models.base import Scorer
+from crossaisle.models.scorers.basket_lift import BasketLift
 from crossaisle.models.scorers.category_link import CategoryLink
 from crossaisle.models.scorers.complement import ComplementSoftmax
 from crossaisle.models.scorers.content import EncoderSimilarity, TfidfSimilarity
-from crossaisle.models.scorers.frequency import Frequency
+from crossaisle.models.scorers.frequency import Frequency, PersonalPopularity
 from crossaisle.models.scorers.item_knn import ItemKNN
 from crossaisle.models.scorers.linear import EASE, SLIT
 from crossaisle.models.scorers.picture_similarity import PictureSimilarity, pictures_at_hand
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.models.scorers.spectral import SpectralEASE
 
-BESIDE = "basket_knn"
-"""The part that only `goes_with` asks, in a shop whose users have baskets."""
+BESIDE = ("basket_lift", "basket_popularity", "basket_complement", "basket_knn", "basket_habit")
+"""The parts that only `goes_with` asks, in a shop whose users have baskets."""
+OF_HISTORY = ("basket_habit",)
+"""Those of them that are asked of the user's history, not of the cart."""
+OF_USERS = ("frequency", "item_knn", "item_knn_all", "ease", "slit")
+"""Parts that know what the same people buy over months: not asked of a cart where trips are known."""
 REPEATS_ARE_COMMON = 0.10
-"""From this share of repeated (user, item) pairs on, a shop is one where people buy again."""
+"""From this share of repeated (user, item) pairs on, histories are long lists of habits rather than short
+sequences. Habit is a part below it, too, wherever anything repeats."""
+
+
+def repeat_share(dataset: Dataset) -> float:
+    """Share of the events whose user had had the item before; 0 for baskets without users."""
+    events = dataset.events
+    if dataset.users_are_baskets or not len(events):
+        return 0.0
+    pairs = np.unique(events.user.astype(np.int64) * dataset.n_items + events.item)
+    return 1.0 - len(pairs) / len(events)
 
 
 def buys_again(dataset: Dataset) -> bool:
     """Whether the same users come back for the same items, as in a supermarket."""
-    events = dataset.events
-    if dataset.users_are_baskets or not len(events):
-        return False
-    pairs = np.unique(events.user.astype(np.int64) * dataset.n_items + events.item)
-    return 1.0 - len(pairs) / len(events) > REPEATS_ARE_COMMON
+    return repeat_share(dataset) > REPEATS_ARE_COMMON
 
 
 def default_parts(
@@ -65,8 +76,27 @@ def _by_shop(dataset: Dataset, encoder: str, keep: int, seed: int) -> dict[str, 
         return _for_baskets(encoder, keep, seed)
     parts = _for_habits(encoder, keep) if buys_again(dataset) else _for_sequences(dataset, encoder, keep)
     if has_baskets(dataset):
-        parts[BESIDE] = ItemKNN(baskets=True, neighbours=min(keep, 100), average=True)
+        parts |= _beside(keep, seed)
     return parts
+
+
+def _beside(keep: int, seed: int) -> dict[str, Scorer]:
+    return {
+        "basket_lift": BasketLift(keep=min(keep, 100)),
+        "basket_popularity": Popularity(half_life_days=30.0, baskets=True, log=True),
+        "basket_complement": ComplementSoftmax(
+            baskets=True,
+            max_baskets=60_000,
+            max_items=5_000,
+            dimensions=64,
+            hidden=64,
+            epochs=4,
+            networks=1,
+            seed=seed,
+        ),
+        "basket_knn": ItemKNN(baskets=True, neighbours=min(keep, 100), average=True),
+        "basket_habit": PersonalPopularity(),
+    }
 
 
 def _for_baskets(encoder: str, keep: int, seed: int) -> dict[str, Scorer]:
@@ -95,8 +125,13 @@ def _for_habits(encoder: str, keep: int) -> dict[str, Scorer]:
 
 def _for_sequences(dataset: Dataset, encoder: str, keep: int) -> dict[str, Scorer]:
     latest = Decay(events=2.0)
+    habit: dict[str, Scorer] = {}
+    if repeat_share(dataset) > 0.0:
+        habit["frequency"] = Frequency(decay=Decay(half_life_days=120.0))
+        habit["item_knn_all"] = ItemKNN(combine="max", neighbours=keep, average=True)
     return {
         "popularity": Popularity(half_life_days=180.0 if dataset.has_time else None),
+        **habit,
         "item_knn": ItemKNN(decay=latest, neighbours=keep),
         "slit": SLIT(decay=latest, keep=keep),
         "category_link": CategoryLink(depth=-1, decay=latest),

@@ -35,16 +35,27 @@ class TuningTask:
     """Cases with the candidates that a placement allows.
 
     `unseen`: not the items of the history. `other`: no category of the last item. `new`: no category
-    of the history.
+    of the history, or of the cart where users come with one.
     """
 
     cases: EvalCases
     unseen: bool = False
     other: bool = False
     new: bool = False
+    all_targets: bool = False
+    """Right answers that are no candidates count, too, as missed: says what leaving candidates out costs."""
     worth: Floats | None = None
     """float32 (n_items,): what a hit on each item is worth; None: all the same. Inverse popularity makes
     it propensity-scored (Jain et al., KDD 2016): popular items stop winning by being popular."""
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """Weights, and what they are worth on the cases they were chosen on."""
+
+    weights: dict[str, float]
+    quality: float
+    """Mean of NDCG@10 and recall@10; NaN without a case."""
 
 
 def tune(
@@ -54,25 +65,25 @@ def tune(
     *,
     seed: int = 0,
     progress: bool = False,
-) -> dict[str, dict[str, float]]:
-    """question -> part -> weight, the best mean of NDCG@10 and recall@10 that coordinate ascent finds.
+) -> dict[str, Tuned]:
+    """question -> weights by part, the best mean of NDCG@10 and recall@10 that coordinate ascent finds.
 
     All questions are about the same histories. Starts from the best single part; then one weight at a
     time is scaled, dropped or added as long as that gains more than `GAIN`. Weights refer to the parts'
     raw scores. Without a single answerable case every part counts 1.
     """
     found = _gather(parts, questions, taxonomy, seed=seed, progress=progress)
-    return {name: _weights(list(parts), found[name]) for name in questions}
+    return {name: _tuned(list(parts), found[name]) for name in questions}
 
 
-def _weights(names: list[str], found: _Found | None) -> dict[str, float]:
+def _tuned(names: list[str], found: _Found | None) -> Tuned:
     if found is None:
-        return dict.fromkeys(names, 1.0)
-    weights = _ascend(found)
+        return Tuned(dict.fromkeys(names, 1.0), float("nan"))
+    weights, quality = _ascend(found)
     raw = {name: float(w / s) for name, w, s in zip(names, weights, found.scale, strict=True) if w}
     top = max(abs(w) for w in raw.values())
     # Only proportions matter; the largest weight is 1, so that people can read them.
-    return {name: w / top for name, w in raw.items()}
+    return Tuned({name: w / top for name, w in raw.items()}, quality)
 
 
 @dataclass(frozen=True)
@@ -108,7 +119,8 @@ def _gather(
                 allowed = allowed_candidates(question, batch.histories, codes)
                 wanted = np.zeros_like(allowed)
                 wanted[owner, batch.target] = True
-                wanted &= allowed
+                if not question.all_targets:
+                    wanted &= allowed
                 asked = np.flatnonzero(wanted.any(axis=1) & (batch.histories.lengths > 0))
                 if len(asked):
                     own = [part[asked] for part in scores]
@@ -132,7 +144,8 @@ def allowed_candidates(
         banned = np.zeros((n, int(codes.max(initial=-1)) + 2), bool)  # last column: unknown category
         banned[:, -1] = True
         if question.new:
-            banned[owner, codes[histories.item]] = True
+            near = histories.carts
+            banned[near.owner, codes[near.item]] = True
         else:
             last = histories.last_item
             known = last >= 0
@@ -173,9 +186,11 @@ def _stack(blocks: list[_Block], n_parts: int) -> _Found:
     return _Found(scores, padding, worth, np.array([t for block in blocks for t in block[2]]), scale)
 
 
-def _ascend(found: _Found) -> npt.NDArray[np.float64]:
+def _ascend(found: _Found) -> tuple[npt.NDArray[np.float64], float]:
+    """float64 (parts,) weights, and their quality."""
     n_parts = len(found.scores)
-    single = [_quality(found.scores[p], found) for p in range(n_parts)]
+    # A part that says the same of all candidates is right by the order they happen to stand in.
+    single = [_quality(one, found) if one.any() else -1.0 for one in found.scores]
     weights = np.zeros(n_parts)
     weights[int(np.argmax(single))] = 1.0
     best, total = max(single), found.scores[int(np.argmax(single))].copy()
@@ -193,7 +208,7 @@ def _ascend(found: _Found) -> npt.NDArray[np.float64]:
             if quality[top] > best + GAIN:
                 total += np.float32(trials[top] - weights[p]) * found.scores[p]
                 weights[p], best, improved = trials[top], quality[top], True
-    return weights
+    return weights, best
 
 
 _DISCOUNT = 1.0 / np.log2(np.arange(2, K + 2))

@@ -11,10 +11,12 @@ import numpy as np
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.membership import is_in
-from crossaisle.data.splits.carts import cart_cases
+from crossaisle.data.splits.carts import MEASURED, cart_cases, carts_of_users
 from crossaisle.data.splits.cases import EvalCases, Split
 from crossaisle.evaluate.results import Evaluation, Row, evaluate
 from crossaisle.evaluate.scoring import Score
+from crossaisle.models.blend import CART_OF_USER, HISTORY_OF_USER
+from crossaisle.models.defaults import BESIDE, OF_HISTORY
 from crossaisle.pipeline.fit import Costs, Fitted
 from crossaisle.recommend.recommender import Recommender
 
@@ -47,19 +49,21 @@ def measure(
     if on == "validation":
         early = fitted.validation_blend
         recommender = Recommender(split.train, early, repeats=fitted.past.repeats)
-    blend = replace(recommender.blend, remember=True)
-    blend.weights = {**blend.weights, **{name: dict(weights) for name, weights in (sums or {}).items()}}
-    recommender = Recommender(recommender.dataset, blend, repeats=recommender.repeats)
-    scorers: dict[str, Score] = {name: partial(blend.part_scores, name) for name in blend.parts}
+    recommender = _remembering(recommender, sums)
+    blend = recommender.blend
+    carts = split.test.other_categories_only
+    scorers: dict[str, Score] = {
+        name: partial(blend.part_scores, name) for name in blend.parts if carts or name not in BESIDE
+    }
     total = dict(fitted.costs)
     for name, weights in (sums or {}).items():
         scorers[name] = partial(blend.score_rows, placement=name)
         total[name] = _together(total, weights)
-    open_list = "goes_with" if split.test.other_categories_only else "for_you"
+    open_list = "goes_with" if carts else "for_you"
     scorers[MODEL] = partial(recommender.score_batch, placement=open_list)
     for placement in SERVED_BY:
         # Carts have no slices of their own: their open list is `goes_with` already.
-        if placement in blend.weights and not split.test.other_categories_only:
+        if placement in blend.weights and not carts:
             scorers[f"{MODEL}:{placement}"] = partial(recommender.score_batch, placement=placement)
     used = {name for chosen in fitted.past.blend.weights.values() for name in chosen}
     total |= {name: _together(total, used) for name in scorers if name.split(":")[0] == MODEL}
@@ -82,16 +86,64 @@ def measure(
 def measure_carts(fitted: Fitted, dataset: Dataset, *, resamples: int = 1000, seed: int = 0) -> list[Row]:
     """`goes_with` on baskets of the test: one to three items in view, the basket's rest is right.
 
-    Rows of the slice `goes_with`; none where no basket of `dataset` is later than the past.
+    Slice `goes_with`: carts alone. `goes_with_user`: the same carts of users with a past, of which
+    `goes_with_user_repeat` and `goes_with_user_new` are what the user had before and had not; the model
+    `cart_alone` is the list for the cart alone. None where no basket of `dataset` is later than the past.
     """
-    events = dataset.events
+    alone = evaluate_carts(fitted, dataset, resamples=resamples, seed=seed)
+    known = evaluate_carts(fitted, dataset, of_users=True, resamples=resamples, seed=seed)
+    rows = [row | {"slice": "goes_with"} for row in (alone.rows if alone else []) if row["slice"] == "all"]
+    if known is None:
+        return rows
+    names = {"all": "goes_with_user", "repeat": "goes_with_user_repeat", "new_item": "goes_with_user_new"}
+    # Where the user's own products are kept in, a request without them is answered for the cart alone.
+    found = [r for r in known.rows if (r["model"], r["slice"]) != (MODEL, "new_item")]
+    found += [r | {"model": MODEL} for r in found if (r["model"], r["slice"]) == ("cart_alone", "new_item")]
+    return rows + [row | {"slice": names[row["slice"]]} for row in found if row["slice"] in names]
+
+
+def evaluate_carts(
+    fitted: Fitted, dataset: Dataset, *, of_users: bool = False, resamples: int = 1000, seed: int = 0
+) -> Evaluation | None:
+    """`goes_with` of carts alone, or of users with carts; None where there are none to be measured."""
+    events, mask_seen = dataset.events, fitted.split.test.mask_seen
     later = (events.basket >= 0) & ~is_in(events.basket, fitted.split.past.events.basket)
-    carts = cart_cases(dataset, later, seed=seed)
-    if not len(carts):
-        return []
+    if of_users:
+        carts = carts_of_users(dataset, later, mask_seen=mask_seen, most=MEASURED, seed=seed)
+    else:
+        carts = cart_cases(dataset, later, most=MEASURED, seed=seed)
+    if not len(carts) or (of_users and CART_OF_USER not in fitted.past.blend.weights):
+        return None
     asked = replace(fitted, split=replace(fitted.split, protocol="carts", test=carts))
-    rows = measure(asked, resamples=resamples, seed=seed).rows
-    return [row | {"slice": "goes_with"} for row in rows if row["slice"] == "all"]
+    if of_users:
+        return _evaluate_users(asked, resamples=resamples, seed=seed)
+    return measure(asked, resamples=resamples, seed=seed)
+
+
+def _evaluate_users(fitted: Fitted, *, resamples: int, seed: int) -> Evaluation:
+    """Users with a cart; single parts are asked of what they know, the cart or the history."""
+    recommender = _remembering(fitted.past)
+    blend = recommender.blend
+    of_cart = set(BESIDE) - set(OF_HISTORY)
+    scorers: dict[str, Score] = {
+        name: partial(blend.part_scores, name, side="cart" if name in of_cart else "history")
+        for name, part in blend.parts.items()
+        if part.reads_events
+    }
+    scorers["cart_alone"] = lambda asked: recommender.score_batch(asked.carts, "goes_with")
+    scorers[MODEL] = partial(recommender.score_batch, placement=CART_OF_USER)
+    used = {*blend.weights[CART_OF_USER], *blend.weights[HISTORY_OF_USER]}
+    costs = {**fitted.costs, MODEL: _together(fitted.costs, used)}
+    return evaluate(scorers, fitted.split, recommender.dataset, costs=costs, resamples=resamples, seed=seed)
+
+
+def _remembering(
+    recommender: Recommender, sums: Mapping[str, Mapping[str, float]] | None = None
+) -> Recommender:
+    """The same with scores of the last batch kept, and with further sums of parts."""
+    weights = {**recommender.blend.weights, **{name: dict(w) for name, w in (sums or {}).items()}}
+    blend = replace(recommender.blend, remember=True, weights=weights)
+    return Recommender(recommender.dataset, blend, repeats=recommender.repeats)
 
 
 def _sampled(split: Split, most: int, seed: int) -> Split:

@@ -23,6 +23,7 @@ from crossaisle.errors import ConfigError
 from crossaisle.evaluate.beyond_accuracy import category_flow
 from crossaisle.evaluate.report.report import write_report
 from crossaisle.evaluate.results import Evaluation, write_metrics
+from crossaisle.models.blend import CART_OF_USER, HISTORY_OF_USER
 from crossaisle.pipeline.fit import Fitted, describe_weights, fit, peak_mb
 from crossaisle.pipeline.measure import MODEL, measure
 from crossaisle.progress import bar
@@ -176,7 +177,7 @@ def _headline(evaluation: Evaluation) -> list[dict[str, Any]]:
 
 def _weight_notes(recommender: Recommender) -> list[str]:
     chosen = describe_weights(recommender.blend)
-    shown = ("for_you", "discover", "goes_with", "unseen")
+    shown = ("for_you", "discover", "goes_with", CART_OF_USER, HISTORY_OF_USER, "unseen")
     return [
         f"weights of {name}, chosen on validation: " + ", ".join(f"{part} {w:g}" for part, w in parts.items())
         for name, parts in chosen.items()

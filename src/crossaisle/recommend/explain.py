@@ -108,9 +108,10 @@ def explain(
         heard.setdefault(scorer.reason, np.zeros(len(rows), bool))[index[amounts != 0]] = True
         if rest:
             general[scorer.reason] += rest * weight
-        if isinstance(scorer, LinksCategories) and amounts.max(initial=0.0) > 0:
+        model = scorer.plain
+        if isinstance(model, LinksCategories) and amounts.max(initial=0.0) > 0:
             best = int(amounts.argmax())
-            strongest.append((float(amounts[best]), scorer, int(histories.item[best])))
+            strongest.append((float(amounts[best]), model, int(histories.item[best])))
     totals = np.sum(list(by_reason.values()), axis=0, initial=0.0) if by_reason else np.zeros(len(rows))
     ranked = np.lexsort((rows, -totals))
     named = [at for at in ranked[:TOP].tolist() if totals[at] > 0]
@@ -144,8 +145,9 @@ def explain(
 def _words(parts: Sequence[Part], source: int, item: int) -> tuple[str, ...]:
     shared: dict[str, float] = defaultdict(float)
     for scorer, weight in parts:
-        if isinstance(scorer, SharesWords) and weight > 0:
-            for word, share in scorer.shared_words(source, item):
+        model = scorer.plain
+        if isinstance(model, SharesWords) and weight > 0:
+            for word, share in model.shared_words(source, item):
                 shared[word] += share * weight
     return tuple(sorted(shared, key=lambda word: (-shared[word], word))[:WORDS])
 
@@ -214,8 +216,7 @@ def check_by_deletion(parts: Sequence[Part], histories: Histories, item: int, so
         float(scorer.evidence(histories, item)[0][gone].sum(dtype=np.float64)) * weight
         for scorer, weight in parts
     )
-    indptr = np.array([0, int((~gone).sum())], np.int64)
-    without = Histories(indptr, histories.item[~gone], histories.day[~gone], histories.user, histories.now)
+    without = histories.keep(~gone)
     moves_up = bool(gone.any()) and bool((~gone[: int(np.flatnonzero(gone)[-1])]).any())
     by_order = any(isinstance(s, _Decays) and s.decay.events is not None for s, _ in parts)
     return Deletion(

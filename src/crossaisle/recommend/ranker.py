@@ -91,8 +91,7 @@ class ModelRanker:
 
     def parts(self, placement: str) -> list[Part]:
         """The scorers behind a placement, with their weights."""
-        blend = self.blend_for(placement)
-        return [(blend.parts[name], weight) for name, weight in blend.weights_for(placement).items()]
+        return self.blend_for(placement).terms(placement)
 
 
 def score_requests(ranker: Ranker, requests: Sequence[ResolvedQuery]) -> list[Floats]:

@@ -12,7 +12,7 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats, Histories
 from crossaisle.data.query import Placement, Query
 from crossaisle.errors import ConfigError
-from crossaisle.models.blend import Blend
+from crossaisle.models.blend import CART_OF_USER, Blend
 from crossaisle.models.persistence import load_blend, save_blend
 from crossaisle.recommend.answer import RecommendationList
 from crossaisle.recommend.catalogue_view import CatalogueView
@@ -105,7 +105,13 @@ class Recommender:
 
     def resolve(self, query: Query) -> ResolvedQuery:
         """Ids to rows; `UnknownIdError` for an item in view that the shop does not have."""
-        return resolve(query, self.dataset, self.history_of, repeats=self.repeats)
+        return resolve(
+            query,
+            self.dataset,
+            self.history_of,
+            repeats=self.repeats,
+            asks_users=CART_OF_USER in self.blend.weights,
+        )
 
     def similar_items(self, item: str, n: int = 10) -> RecommendationList:
         """Substitutes for an item."""

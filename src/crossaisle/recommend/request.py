@@ -12,6 +12,7 @@ from crossaisle.data.history import Histories
 from crossaisle.data.query import Placement, Query
 from crossaisle.data.vocabulary import Rows, Vocabulary
 from crossaisle.errors import shorten
+from crossaisle.models.blend import CART_OF_USER
 
 NO_ROWS: Rows = np.empty(0, np.int32)
 NAMED = 3
@@ -52,12 +53,17 @@ class CrossShare:
 
 
 def resolve(
-    query: Query, dataset: Dataset, history_of: Callable[[str], Histories], *, repeats: bool
+    query: Query,
+    dataset: Dataset,
+    history_of: Callable[[str], Histories],
+    *,
+    repeats: bool,
+    asks_users: bool = False,
 ) -> ResolvedQuery:
     """Ids to rows; `UnknownIdError` for an item in view that the shop does not have.
 
     `history_of`: from a user id to a batch of one history, empty for an unknown user. `repeats`: whether
-    people buy the same items again here.
+    people buy the same items again here. `asks_users`: whether `goes_with` has weights for users with carts.
     """
     view = np.array([dataset.item_ids.row(item) for item in query.items], np.int32)
     notices: list[str] = []
@@ -79,11 +85,15 @@ def resolve(
             notices.append(f"{len(unknown)} unknown item(s) of include_items cannot be shown: {named}")
     exclude_seen = query.exclude_seen
     if exclude_seen is None:
-        exclude_seen = placement == "for_you" and not repeats
-    unseen = placement == "for_you" and repeats and exclude_seen
+        exclude_seen = placement in ("for_you", "goes_with") and not repeats
+    only_new = repeats and exclude_seen
+    weights: str = "unseen" if placement == "for_you" and only_new else placement
+    # Weights that were chosen for habits say little of what is new to the user: the cart says more.
+    if placement == "goes_with" and asks_users and len(own.item) and not only_new:
+        context, weights = own.with_view(context), CART_OF_USER
     return ResolvedQuery(
         placement=placement,
-        weights="unseen" if unseen else placement,
+        weights=weights,
         context=context,
         history=own.item,
         view=view,

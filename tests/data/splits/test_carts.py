@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 
 from crossaisle.data.dataset import Dataset
-from crossaisle.data.splits.carts import VIEWED, cart_cases, has_baskets
+from crossaisle.data.splits.carts import VIEWED, cart_cases, carts_of_users, has_baskets
 from tests.models.shops import tiny_shop
 
 
-def with_baskets(*, each: int = 4) -> Dataset:
+def with_baskets(*, each: int = 4, users: int = 24) -> Dataset:
     """Every `each` events of a user are one basket."""
-    shop = tiny_shop()
+    shop = tiny_shop(users=users)
     basket = (np.arange(len(shop.events)) // each).astype(np.int32)
     return replace(shop, events=replace(shop.events, basket=basket))
 
@@ -40,3 +40,27 @@ def test_a_basket_that_is_the_user_is_not_a_trip() -> None:
     assert has_baskets(with_baskets())
     assert not has_baskets(tiny_shop())
     assert not has_baskets(replace(with_baskets(), users_are_baskets=True))
+
+
+def test_a_cart_of_a_user_stands_behind_what_the_user_had_before() -> None:
+    shop = with_baskets(each=2)
+    held = np.arange(len(shop.events)) % 8 >= 4
+    alone, known = cart_cases(shop, held, seed=3), carts_of_users(shop, held, mask_seen=False, seed=3)
+    assert not known.mask_seen
+    np.testing.assert_array_equal(known.histories.carts.item, alone.histories.item)
+    np.testing.assert_array_equal(known.target, alone.target)
+    own = known.histories.own
+    for row in range(len(known)):
+        user = int(own.user[row])
+        everything = shop.events.item[shop.user_indptr[user] : shop.user_indptr[user + 1]].tolist()
+        assert own.items_of(row).tolist() == everything[: len(own.items_of(row))]
+        assert (own.day[own.owner == row] < own.now[row]).all()
+        basket = {*everything[len(own.items_of(row)) :][:2]}
+        assert {*known.histories.carts.items_of(row).tolist(), *known.targets_of(row).tolist()} <= basket
+
+
+def test_carts_of_users_without_a_past_are_left_out() -> None:
+    shop = with_baskets()
+    first = np.arange(len(shop.events)) % 8 < 4
+    assert len(cart_cases(shop, first))
+    assert len(carts_of_users(shop, first, mask_seen=True)) == 0

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from crossaisle.data.history import Decay
-from crossaisle.models.scorers.frequency import Frequency
+from crossaisle.models.scorers.frequency import Frequency, PersonalPopularity
+from tests.data.splits.test_carts import with_baskets
 from tests.models.contract import ScorerContract
 from tests.models.shops import tiny_shop
 
@@ -23,3 +24,20 @@ def test_counts_and_recency() -> None:
     assert milk == pytest.approx(1.0 + np.exp(-1.0), rel=1e-6)
     assert bread == pytest.approx(np.exp(-0.5), rel=1e-6)
     assert np.isnan(other)
+
+
+class TestPersonalPopularity(ScorerContract):
+    exact_evidence = False
+
+    def make(self) -> PersonalPopularity:
+        return PersonalPopularity(decay=Decay(events=20.0), shrink=0.2)
+
+
+def test_shares_of_a_user_back_off_to_those_of_everybody() -> None:
+    shop = with_baskets()
+    model = PersonalPopularity(decay=Decay(), shrink=2.0, half_life_days=None).fit(shop)
+    share = shop.basket_matrix().toarray().mean(axis=0)
+    rows = shop.item_ids.rows(["milk0", "bread1", "milk2"])
+    found = model.score([["milk0", "bread1", "milk0"]], ["milk0", "bread1", "milk2"])[0]
+    expected = np.log(np.array([2.0, 1.0, 0.0]) + 2.0 * share[rows])
+    np.testing.assert_allclose(found - found[2], expected - expected[2], rtol=1e-5)

@@ -42,3 +42,9 @@ def test_an_item_of_long_ago_stays_known() -> None:
     shop = tiny_shop(users=1)
     scores = Popularity(half_life_days=0.001).fit(shop).popularity_
     assert (~np.isnan(scores)).sum() == 7
+
+
+def test_the_logarithm_of_the_least_popular_item_is_0() -> None:
+    shop = tiny_shop()
+    share, log = Popularity().fit(shop).popularity_, Popularity(log=True).fit(shop).popularity_
+    np.testing.assert_allclose(log, np.log(share) - np.nanmin(np.log(share)), rtol=1e-5, atol=1e-6)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Histories
 from crossaisle.data.splits.cases import EvalCases
+from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.data.vocabulary import Rows
 
-MOST = 700
-"""Carts drawn at the most: 2,500 give much the same weights and take three times as long."""
+MOST = 2_500
+"""Carts drawn to choose weights. With 700 the weights of users with carts fit the sample."""
+MEASURED = 3_000
+"""Carts drawn to measure."""
 VIEWED = 3
 """A query is one to this many items of a basket."""
 
@@ -21,22 +26,67 @@ def has_baskets(dataset: Dataset) -> bool:
     return not dataset.users_are_baskets and bool((dataset.events.basket >= 0).any())
 
 
-def cart_cases(dataset: Dataset, held: npt.NDArray[np.bool_], *, seed: int = 0) -> EvalCases:
+def cart_cases(
+    dataset: Dataset, held: npt.NDArray[np.bool_], *, most: int = MOST, seed: int = 0
+) -> EvalCases:
     """Cases from baskets among the events at `held`, a bool (n_events,).
 
     Of each basket one to `VIEWED` items, drawn at random, are the cart; the targets are the basket's
     items of categories that the cart does not have. Baskets without any are left out.
     """
+    return _drawn(dataset, held, most, seed)[0]
+
+
+def carts_of_users(
+    dataset: Dataset,
+    held: npt.NDArray[np.bool_],
+    *,
+    mask_seen: bool,
+    most: int = MOST,
+    seed: int = 0,
+) -> EvalCases:
+    """The same carts behind what their users had done before the basket; users without a past are left out.
+
+    `mask_seen`: whether what users had before is left out of their lists.
+    """
+    cases, first = _drawn(dataset, held, most, seed)
+    own = _before(dataset, first)
+    both = replace(cases, histories=own.with_view(cases.histories), mask_seen=mask_seen)
+    return both.take(np.flatnonzero(own.lengths > 0))
+
+
+def _before(dataset: Dataset, first: npt.NDArray[np.int64]) -> Histories:
+    """What users had done before some of their events, `first` int64 (n,)."""
+    events, starts = dataset.events, dataset.user_indptr
+    days = np.full(len(events), np.nan) if events.time is None else events.time / SECONDS_PER_DAY
+    rows = []
+    for event in first.tolist():
+        before = np.arange(starts[events.user[event]], event)
+        # Events of one moment are of one basket, in no order.
+        rows.append(before[~(days[before] >= days[event])])
+    lengths = [len(before) for before in rows]
+    flat = np.concatenate([np.empty(0, np.int64), *rows])
+    indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    return Histories(indptr, events.item[flat], days[flat], events.user[first], days[first])
+
+
+def _drawn(
+    dataset: Dataset, held: npt.NDArray[np.bool_], most: int, seed: int
+) -> tuple[EvalCases, npt.NDArray[np.int64]]:
+    """Cases of anonymous carts, and int64 (n,): the first event of each basket."""
     events, codes = dataset.events, dataset.taxonomy.codes()
     rows = np.flatnonzero(held & (events.basket >= 0) & (codes[events.item] >= 0))
+    opening = np.full(int(events.basket.max(initial=-1)) + 1, len(events), np.int64)
+    np.minimum.at(opening, events.basket[rows], rows)
     pairs = np.unique(events.basket[rows].astype(np.int64) * dataset.n_items + events.item[rows])
     basket, item = pairs // dataset.n_items, (pairs % dataset.n_items).astype(np.int32)
     starts = np.flatnonzero(np.diff(basket, prepend=-1, append=-1) != 0)
     rng = np.random.default_rng(seed)
     carts: list[Rows] = []
     targets: list[Rows] = []
+    first: list[int] = []
     for place in rng.permutation(len(starts) - 1).tolist():
-        if len(carts) == MOST:
+        if len(carts) == most:
             break
         bought = rng.permutation(item[starts[place] : starts[place + 1]])
         view = bought[: rng.integers(1, VIEWED + 1)]
@@ -44,6 +94,8 @@ def cart_cases(dataset: Dataset, held: npt.NDArray[np.bool_], *, seed: int = 0) 
         if len(rest):
             carts.append(view)
             targets.append(np.sort(rest))
+            first.append(int(opening[basket[starts[place]]]))
     indptr = np.concatenate([[0], np.cumsum([len(t) for t in targets])]).astype(np.int64)
     flat = np.concatenate([np.empty(0, np.int32), *targets]).astype(np.int32)
-    return EvalCases(Histories.of(carts), indptr, flat, other_categories_only=True)
+    cases = EvalCases(Histories.of(carts), indptr, flat, other_categories_only=True)
+    return cases, np.array(first, np.int64)

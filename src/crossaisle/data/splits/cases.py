@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -60,5 +60,16 @@ class Split:
     validation: EvalCases
     past: Dataset
     test: EvalCases
+    repeated: float = 0.0
+    """Share of the validation targets that are in the history."""
     notes: tuple[str, ...] = ()
     """What was decided and what was left out, with counts, in words for a report."""
+
+    def masking(self, mask_seen: bool, note: str) -> Split:
+        """The same cases, with items of the history left out of the open list, or kept in."""
+        return replace(
+            self,
+            validation=replace(self.validation, mask_seen=mask_seen),
+            test=replace(self.test, mask_seen=mask_seen),
+            notes=(*self.notes, note),
+        )

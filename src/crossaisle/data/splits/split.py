@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from crossaisle.data.dataset import Dataset
+from crossaisle.data.dataset import Dataset, Events
 from crossaisle.data.history import Histories
 from crossaisle.data.membership import is_in
 from crossaisle.data.splits.cases import EvalCases, Split
@@ -24,7 +24,7 @@ from crossaisle.errors import ConfigError, DataError, nearest
 
 PROTOCOLS = ("temporal", "leave_last_out", "baskets")
 REPEATS_ARE_COMMON = 0.10
-"""From this share of repeat targets on, items of the history stay candidates."""
+"""From this share of repeat targets on, items of the history stay candidates, unless a fit says otherwise."""
 _DAY = int(SECONDS_PER_DAY)
 
 Mask = npt.NDArray[np.bool_]
@@ -59,7 +59,7 @@ def temporal_split(
     last `fraction` of the time range, whole days; validation is as long as test. One case per user
     with an event in the window: history = the user's events before the window (empty for a cold
     user), targets = all different items in the window. Whether items of the history stay candidates
-    is decided once, on validation.
+    goes by the share of repeats on validation here; `pipeline.fit` then tries both.
     """
     seconds = dataset.events.time
     if seconds is None:
@@ -87,12 +87,11 @@ def temporal_split(
         _window_cases(dataset, train, past & ~train, before / _DAY, mask_seen),
         dataset.with_events(past),
         _window_cases(dataset, past, ~past, cut / _DAY, mask_seen),
+        repeated=repeats,
         notes=(
             f"test: events from {_iso(cut)} to {_iso(end - 1)}; validation: from {_iso(before)} on; "
             f"training: from {_iso(first)} on",
-            f"{repeats:.0%} of the validation targets are repeats: items of the history are "
-            + ("left out of" if mask_seen else "kept in")
-            + " the open list",
+            f"{repeats:.0%} of the validation targets are repeats",
         ),
     )
 
@@ -133,8 +132,15 @@ def leave_last_out(dataset: Dataset) -> Split:
         _last_cases(dataset, train, users, last - 1),
         dataset.with_events(past),
         _last_cases(dataset, past, users, last),
+        repeated=_share_repeated(dataset, train, _only(events, last - 1)),
         notes=(f"{short:,} users with fewer than three events are used for training only",) if short else (),
     )
+
+
+def _only(events: Events, rows: npt.NDArray[np.integer]) -> Mask:
+    out = np.zeros(len(events), bool)
+    out[rows] = True
+    return out
 
 
 def _last_cases(dataset: Dataset, history: Mask, users: Rows, target: npt.NDArray[np.int64]) -> EvalCases:

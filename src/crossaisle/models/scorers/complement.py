@@ -55,6 +55,10 @@ class ComplementSoftmax(Scorer):
     """Baskets per step."""
     max_items: int = 12_000
     """Only this many items, the most bought, are scored. Time grows in proportion."""
+    baskets: bool = False
+    """Learn from single baskets instead of users, where users have baskets of their own."""
+    max_baskets: int | None = None
+    """Learn from a seeded sample of this many. None: from all. Time grows in proportion."""
     words: bool = True
     """Whether items share the vectors of their leaf categories and words."""
     seed: int = 0
@@ -87,14 +91,16 @@ class ComplementSoftmax(Scorer):
     )
 
     def fit(self, dataset: Dataset, *, progress: bool = False) -> ComplementSoftmax:
-        count = dataset.item_counts
+        baskets = self._examples(dataset)
+        count = (
+            np.bincount(baskets.indices, minlength=dataset.n_items) if self.baskets else dataset.item_counts
+        )
         scored = np.sort(np.argsort(-count, kind="stable")[: min(self.max_items, int((count > 0).sum()))])
         self.place_ = np.full(dataset.n_items, -1, np.int32)
         self.place_[scored] = np.arange(len(scored))
         self.item_ids_ = dataset.item_ids
         features = self._features(dataset, scored)
         self.speaks_ = np.diff(features.indptr) > 0
-        baskets = dataset.matrix().tocsr()
         users = max(int((np.diff(baskets.indptr) > 0).sum()), 1)
         learned = []
         for network in range(self.networks):
@@ -117,6 +123,15 @@ class ComplementSoftmax(Scorer):
         bias = np.mean([each.bias for each in learned], axis=0)
         self.bias_ = bias - bias.min(initial=0.0)
         return self
+
+    def _examples(self, dataset: Dataset) -> sparse.csr_matrix:
+        """csr float32 (n, n_items): the baskets or users to learn from."""
+        baskets = (dataset.basket_matrix() if self.baskets else dataset.matrix()).tocsr()
+        filled = np.flatnonzero(np.diff(baskets.indptr) > 0)
+        if self.max_baskets is None or len(filled) <= self.max_baskets:
+            return baskets
+        chosen = np.random.default_rng(self.seed).permutation(filled)[: self.max_baskets]
+        return baskets[np.sort(chosen)]
 
     def _features(self, dataset: Dataset, scored: npt.NDArray[np.integer]) -> sparse.csr_matrix:
         """csr float32 (n_items, n_features): the scored item itself; its leaf category; its words."""

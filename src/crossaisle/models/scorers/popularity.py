@@ -11,7 +11,7 @@ import numpy as np
 from scipy import sparse
 
 from crossaisle.data.dataset import Dataset
-from crossaisle.data.history import Decay, Floats, Histories
+from crossaisle.data.history import Decay, Floats, Histories, decayed
 from crossaisle.data.vocabulary import Rows
 from crossaisle.models.base import Scorer
 from crossaisle.models.topk import Mask, first_of
@@ -19,7 +19,7 @@ from crossaisle.models.topk import Mask, first_of
 
 @dataclass(kw_only=True)
 class Popularity(Scorer):
-    """Users per item, relative to the most popular one: scores lie in (0, 1].
+    """Users per item, relative to the most popular one: scores lie in (0, 1], or are its logarithm.
 
     A user counts once per item, with the weight of the strongest event, so that one household's
     hundred yoghurts do not make a trend.
@@ -29,6 +29,11 @@ class Popularity(Scorer):
     """An event this much older than the data's last one counts half. None: all count the same."""
     half_life_events: float | None = None
     """The same by order, for data without times: an event this many places before its user's newest."""
+
+    baskets: bool = False
+    """Count single baskets instead of users: what is in most carts, not what most people had."""
+    log: bool = False
+    """Scores are ln(popularity), plus what makes the least popular item 0: for sums with other logarithms."""
 
     popularity_: Floats = field(init=False, repr=False, compare=False)
     """float32 (n_items,), NaN for items without an event."""
@@ -48,12 +53,22 @@ class Popularity(Scorer):
             decay = Decay(events=None if places is None else places / np.log(2.0))
         return histories.matrix(decay.weights(histories), dataset.n_items, combine="max")
 
+    def _baskets(self, dataset: Dataset) -> sparse.csr_matrix:
+        """csr float32 (n_baskets, n_items): what each basket counts for each item."""
+        baskets, weight = dataset.basket_matrix(), decayed(dataset.basket_days(), self.half_life_days)
+        return sparse.csr_matrix(sparse.diags_array(weight) @ baskets, dtype=np.float32)
+
     def fit(self, dataset: Dataset) -> Popularity:
-        total = np.asarray(self.people(dataset).sum(axis=0), np.float64).ravel()
+        counted = self._baskets(dataset) if self.baskets else self.people(dataset)
+        total = np.asarray(counted.sum(axis=0), np.float64).ravel()
         # A decay may round an old item's weight to nothing; it is known all the same.
         total = np.where(dataset.item_counts > 0, np.maximum(total, np.finfo(np.float32).tiny), np.nan)
         top = np.nanmax(total, initial=0.0)
-        self.popularity_ = (total / (top or 1.0)).astype(np.float32)
+        share = total / (top or 1.0)
+        if self.log:
+            share = np.log(share)
+            share -= np.nanmin(share, initial=0.0)
+        self.popularity_ = share.astype(np.float32)
         self.item_ids_ = dataset.item_ids
         return self
 

@@ -128,6 +128,8 @@ class RankingCache:
     def _key(self, query: Query, request: ResolvedQuery) -> Key | None:
         if request.placement == "trending":
             return "trending", "", ""  # the same for everybody: what a user has seen is filtered later
+        if request.context.in_view is not None:
+            return None  # one user with one cart: hardly asked again
         if request.placement in ("goes_with", "similar"):
             return (request.weights, "item", query.items[0]) if len(query.items) == 1 else None
         if query.user is None or query.history is not None:

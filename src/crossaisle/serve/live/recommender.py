@@ -14,6 +14,7 @@ from crossaisle.data.history import Floats, Histories
 from crossaisle.data.query import Placement, Query
 from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.data.vocabulary import Rows
+from crossaisle.models.blend import CART_OF_USER
 from crossaisle.recommend.answer import Recommendation, RecommendationList
 from crossaisle.recommend.catalogue_view import CatalogueView
 from crossaisle.recommend.explain import Explanation, explain, item_name
@@ -103,7 +104,13 @@ class LiveRecommender:
 
     def resolve(self, query: Query) -> ResolvedQuery:
         """Ids to rows; `UnknownIdError` for an item in view that the shop does not have."""
-        return resolve(query, self.dataset, self.history_of, repeats=self.base.repeats)
+        return resolve(
+            query,
+            self.dataset,
+            self.history_of,
+            repeats=self.base.repeats,
+            asks_users=CART_OF_USER in self.base.blend.weights,
+        )
 
     def score_batch(self, histories: Histories, placement: str = "for_you") -> Floats:
         """float32 (n, n_items); a new item stands in with the scores of the items it resembles."""

@@ -127,10 +127,7 @@ class CatalogueOverlay:
             return histories
         stands = [self.stand_in(row) for row in histories.item.tolist()]
         item = np.array([-1 if row is None else row for row in stands], np.int32)
-        kept = item >= 0
-        lengths = np.bincount(histories.owner[kept], minlength=len(histories))
-        indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        return Histories(indptr, item[kept], histories.day[kept], histories.user, histories.now)
+        return replace(histories, item=item).keep(item >= 0)
 
 
 def grow(
