@@ -84,6 +84,7 @@ def test_a_trained_folder_serves_without_torch(
     assert not onnx_vectors[2].any()
 
 
+@pytest.mark.slow
 def test_a_decoder_is_exported_too(train: Train, tmp_path: Path) -> None:
     assert train(backbone=tiny_llama(tmp_path / "llama")) == 0
     folder = tmp_path / "model"

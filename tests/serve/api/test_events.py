@@ -193,6 +193,7 @@ def test_lines_whose_keys_are_known_of_other_events_are_described(service: ShopS
     assert kept == {f"k{n}": "bread" if n in (3, 700) else "soap" for n in range(1000)}
 
 
+@pytest.mark.slow
 def test_a_stream_has_a_limit_of_lines_and_lines_that_are_none_hold_up_nobody(service: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         kind = {"content-type": "application/x-ndjson"}

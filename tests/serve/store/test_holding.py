@@ -86,6 +86,7 @@ def test_who_took_the_store_meanwhile_is_told_from_its_first_owner(model: Path, 
         assert [event.key for _, event in second.store.events()] == ["2"]
 
 
+@pytest.mark.slow
 def test_a_lock_of_the_database_is_taken_again(postgres: Postgres) -> None:
     url = f"{postgres.url}&schema=again"
     with closing(Store(url, serving=True)) as store:

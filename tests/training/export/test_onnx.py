@@ -28,6 +28,7 @@ def test_the_exported_model_gives_the_same_vectors(
     assert backbone.pooling in served.fingerprint
 
 
+@pytest.mark.slow
 def test_int8_is_smaller_and_close(bert: Path, tmp_path: Path) -> None:
     backbone = Backbone.load(bert)
     export_onnx(backbone, tmp_path / "whole", texts=TEXTS, int8=False)

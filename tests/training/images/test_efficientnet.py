@@ -11,6 +11,7 @@ from crossaisle.errors import FetchError  # noqa: E402
 from crossaisle.training.images.efficientnet import EfficientNetLite0, convert  # noqa: E402
 
 
+@pytest.mark.slow
 def test_becomes_onnx_that_says_the_same(tmp_path: Path) -> None:
     """Random weights of the published shapes; `convert` itself compares with torch."""
     torch.manual_seed(0)

@@ -9,12 +9,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from crossaisle.models.scorers.basket_lift import BasketLift as BasketLift
     from crossaisle.models.scorers.behaviour_transfer import BehaviourTransfer as BehaviourTransfer
     from crossaisle.models.scorers.category_link import CategoryLink as CategoryLink
     from crossaisle.models.scorers.complement import ComplementSoftmax as ComplementSoftmax
     from crossaisle.models.scorers.content import EncoderSimilarity as EncoderSimilarity
     from crossaisle.models.scorers.content import TfidfSimilarity as TfidfSimilarity
     from crossaisle.models.scorers.frequency import Frequency as Frequency
+    from crossaisle.models.scorers.frequency import PersonalPopularity as PersonalPopularity
     from crossaisle.models.scorers.item_knn import ItemKNN as ItemKNN
     from crossaisle.models.scorers.linear import EASE as EASE
     from crossaisle.models.scorers.linear import SLIT as SLIT
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from crossaisle.models.scorers.spectral import SpectralEASE as SpectralEASE
 
 _HOME = {
+    "BasketLift": "basket_lift",
     "BehaviourTransfer": "behaviour_transfer",
     "CategoryLink": "category_link",
     "ComplementSoftmax": "complement",
@@ -30,6 +33,7 @@ _HOME = {
     "EncoderSimilarity": "content",
     "Frequency": "frequency",
     "ItemKNN": "item_knn",
+    "PersonalPopularity": "frequency",
     "PictureSimilarity": "picture_similarity",
     "Popularity": "popularity",
     "SLIT": "linear",
@@ -41,12 +45,14 @@ _HOME = {
 __all__ = [
     "EASE",
     "SLIT",
+    "BasketLift",
     "BehaviourTransfer",
     "CategoryLink",
     "ComplementSoftmax",
     "EncoderSimilarity",
     "Frequency",
     "ItemKNN",
+    "PersonalPopularity",
     "PictureSimilarity",
     "Popularity",
     "SpectralEASE",
