@@ -116,11 +116,11 @@ class ScorerContract:
             np.testing.assert_allclose(scores, all_scores[at], rtol=1e-5, atol=1e-6)
 
     @pytest.mark.parametrize("every", [1, 2], ids=["of all items", "of every other item"])
-    def test_the_best_items_are_nominated(self, fitted: Scorer, shop: Dataset, every: int) -> None:
+    def test_the_best_items_are_retrieved(self, fitted: Scorer, shop: Dataset, every: int) -> None:
         histories = Histories.joined([shop.histories(), Histories.of([[]])])
         k = 4
         among = np.arange(shop.n_items) % every == 0
-        named = fitted.nominate(histories, k, None if every == 1 else among)
+        named = fitted.retrieve(histories, k, None if every == 1 else among)
         for scores, rows in zip(np.where(among, fitted.score_rows(histories), np.nan), named, strict=True):
             assert rows.dtype == np.int32
             assert (np.diff(rows) > 0).all()

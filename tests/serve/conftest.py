@@ -23,7 +23,7 @@ from benchmarks.local_servers import Missing, Postgres
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay
 from crossaisle.models.blend import Blend
-from crossaisle.models.scorers.content import TfidfSimilarity
+from crossaisle.models.scorers.content import TfidfSimilarity, VectorModel
 from crossaisle.models.scorers.item_knn import ItemKNN
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.recommend.recommender import Recommender
@@ -73,6 +73,13 @@ def served(
 ) -> ShopService:
     """A service whose store has limits of its own."""
     return ShopService.open(model, place, models, limits=ServingLimits(store=limits))
+
+
+def as_if_large(base: Recommender) -> None:
+    """Has the scorers of a small shop search their vectors as those of a large one do."""
+    for part in base.blend.parts.values():
+        if isinstance(part, VectorModel):
+            part.large_items = 5
 
 
 def always_fresh(*services: ShopService) -> None:

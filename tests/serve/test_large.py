@@ -14,17 +14,17 @@ from crossaisle.serve.limits.live import LiveLimits
 from crossaisle.serve.limits.serving import ServingLimits
 from crossaisle.serve.service import ShopService
 from tests.serve.api.test_lists import QUESTIONS
-from tests.serve.conftest import fitted, talk
+from tests.serve.conftest import as_if_large, fitted, talk
 
 
 @pytest.fixture
 def large(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> Iterator[ShopService]:
-    monkeypatch.setattr("crossaisle.models.scorers.content.LARGE", 5)
     narrow = getattr(request, "param", 20_000)
     limits = ServingLimits(live=LiveLimits(large_items=5, retrieved_items=4, narrow_items=narrow))
     service = ShopService.open(model, tmp_path / "store.sqlite", limits=limits)
+    as_if_large(service.shop.base)
     assert service.shop.large
     # Where a filter leaves few items, these are scored; never all.
     monkeypatch.setattr(service.shop.ranker, "score_batch", lambda *_: pytest.fail("all items were scored"))

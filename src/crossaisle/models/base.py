@@ -51,7 +51,7 @@ class Scorer(ABC):
     def score_rows(self, histories: Histories) -> Floats:
         """float32 (n, n_items): higher is better, NaN where this model cannot score."""
 
-    def nominate(self, histories: Histories, k: int, among: Mask | None = None) -> list[Rows]:
+    def retrieve(self, histories: Histories, k: int, among: Mask | None = None) -> list[Rows]:
         """For each history int32 rows, ascending, that hold its `k` best items or nearly all of them.
 
         `among` bool (n_items,): the items that may be named. Models that know where to look need not score

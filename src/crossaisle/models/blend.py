@@ -78,11 +78,11 @@ class Blend:
     ) -> list[tuple[Rows, Floats]]:
         """For each history, rows that hold its best items and their exact scores, unordered.
 
-        Every part nominates its own `k` best; an item that no part puts among them is not found.
+        Every part retrieves its own `k` best; an item that no part puts among them is not found.
         `among` bool (n_items,): the items that may be found.
         """
-        nominated = [scorer.nominate(histories, k, among) for scorer, _ in self.terms(placement)]
-        rows = [np.unique(np.concatenate(one)) for one in zip(*nominated, strict=True)]
+        retrieved = [scorer.retrieve(histories, k, among) for scorer, _ in self.terms(placement)]
+        rows = [np.unique(np.concatenate(one)) for one in zip(*retrieved, strict=True)]
         return list(zip(rows, self.score_at(histories, rows, placement), strict=True))
 
     def score_at(self, histories: Histories, rows: Sequence[Rows], placement: str) -> list[Floats]:

@@ -40,8 +40,8 @@ class AskedOf(Scorer):
     def score_rows(self, histories: Histories) -> Floats:
         return self._scorer.score_rows(self._of(histories))
 
-    def nominate(self, histories: Histories, k: int, among: Mask | None = None) -> list[Rows]:
-        return self._scorer.nominate(self._of(histories), k, among)
+    def retrieve(self, histories: Histories, k: int, among: Mask | None = None) -> list[Rows]:
+        return self._scorer.retrieve(self._of(histories), k, among)
 
     def score_at(self, histories: Histories, rows: Sequence[Rows]) -> list[Floats]:
         return self._scorer.score_at(self._of(histories), rows)

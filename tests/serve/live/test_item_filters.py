@@ -12,6 +12,7 @@ from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.limits.live import LiveLimits
 from crossaisle.serve.live.histories import LiveHistories
 from crossaisle.serve.live.recommender import LiveRecommender
+from tests.serve.conftest import as_if_large
 
 LARGE = {"large_items": 5, "retrieved_items": 2}
 
@@ -27,15 +28,13 @@ LARGE = {"large_items": 5, "retrieved_items": 2}
     ids=["kept", "a few are kept", "large", "large, searched for again"],
 )
 @pytest.mark.parametrize("placement", PLACEMENTS)
-def test_items_are_filtered_by_id(
-    model: Path, limits: LiveLimits, placement: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_items_are_filtered_by_id(model: Path, limits: LiveLimits, placement: str) -> None:
     base = Recommender.load(model)
     title = base.dataset.items["title"][base.dataset.item_ids.row("bread")]
     changed = {"twin": {"title": title}, "gone": {"title": title}, "milk": {"deleted": True}}
     every = LiveRecommender(base, LiveHistories(), changed)
     if limits.large_items == 5:
-        monkeypatch.setattr("crossaisle.models.scorers.content.LARGE", 5)
+        as_if_large(base)
     shop = LiveRecommender(base, LiveHistories(), changed, limits=limits)
     view = ("bread",) if placement in ("goes_with", "similar") else ()
     query = Query(placement=placement, user="ann", items=view, n=20, exclude_seen=False)  # type: ignore[arg-type]

@@ -16,6 +16,7 @@ from crossaisle.serve.limits.live import LiveLimits
 from crossaisle.serve.live.histories import LiveHistories
 from crossaisle.serve.live.recommender import LiveRecommender
 from tests.recommend.test_recommender import FITTED
+from tests.serve.conftest import as_if_large
 
 CONTROLS: list[dict[str, Any]] = [
     {},
@@ -38,12 +39,10 @@ CONTROLS: list[dict[str, Any]] = [
     ],
     ids=["kept", "a few are kept", "large", "large, searched for again"],
 )
-def test_pages_are_those_of_the_recommender(
-    model: Path, limits: LiveLimits, more: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if limits.large_items == 5:
-        monkeypatch.setattr("crossaisle.models.scorers.content.LARGE", 5)
+def test_pages_are_those_of_the_recommender(model: Path, limits: LiveLimits, more: dict[str, Any]) -> None:
     base = Recommender.load(model)
+    if limits.large_items == 5:
+        as_if_large(base)
     shop = LiveRecommender(base, LiveHistories(), limits=limits)
     query = Query(user="ann", n=2, exclude_seen=False, **more)
     for _ in range(2):  # scored, then kept

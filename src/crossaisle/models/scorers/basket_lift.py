@@ -126,7 +126,7 @@ class BasketLift(Scorer):
         scores[~self._speaking(query)] = np.nan
         return scores
 
-    def nominate(self, histories: Histories, k: int, among: Mask | None = None) -> list[Rows]:
+    def retrieve(self, histories: Histories, k: int, among: Mask | None = None) -> list[Rows]:
         scores = self._query(histories) @ self.weights_
         scores.sort_indices()
         out = []

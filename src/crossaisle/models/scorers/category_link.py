@@ -92,7 +92,7 @@ class CategoryLink(Scorer):
         scores[np.diff(query.indptr) == 0] = np.nan
         return scores.astype(np.float32, copy=False)
 
-    def nominate(self, histories: Histories, k: int, among: Mask | None = None) -> list[Rows]:
+    def retrieve(self, histories: Histories, k: int, among: Mask | None = None) -> list[Rows]:
         query = self._query(histories)
         rows = []
         for part in map(slice, query.indptr[:-1], query.indptr[1:]):

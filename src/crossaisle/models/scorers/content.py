@@ -47,6 +47,8 @@ class VectorModel(Scorer):
     vectors_: Any = field(init=False, repr=False, compare=False)
     """float32 or csr float32 (n_items, d): unit rows, zeros for an item of which nothing is known."""
     reads_events: ClassVar[bool] = False
+    large_items: ClassVar[int] = LARGE
+    """From this many items on, dense vectors are searched in 8 bits."""
     learned: ClassVar[tuple[str, ...]] = ("vectors_",)
 
     def score_rows(self, histories: Histories) -> Floats:
@@ -57,7 +59,7 @@ class VectorModel(Scorer):
         scores[~self._speaking(histories)] = np.nan
         return scores
 
-    def nominate(self, histories: Histories, k: int, among: Mask | None = None) -> list[Rows]:
+    def retrieve(self, histories: Histories, k: int, among: Mask | None = None) -> list[Rows]:
         return self._near(self._queries(histories), k, among)
 
     def score_at(self, histories: Histories, rows: Sequence[Rows]) -> list[Floats]:
@@ -93,7 +95,7 @@ class VectorModel(Scorer):
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
         settings, arrays = super().state()
-        if self.vectors_.shape[0] > LARGE and not sparse.issparse(self.vectors_):
+        if self.vectors_.shape[0] > self.large_items and not sparse.issparse(self.vectors_):
             arrays["codes_"] = self._nearest.codes
         return settings, arrays
 
@@ -130,7 +132,7 @@ class VectorModel(Scorer):
     @cached_property
     def _known(self) -> np.ndarray:
         """bool (n_items,)."""
-        if not sparse.issparse(self.vectors_) and len(self.vectors_) > LARGE:
+        if not sparse.issparse(self.vectors_) and len(self.vectors_) > self.large_items:
             return self._nearest.known
         return np.asarray(abs(self.vectors_).sum(axis=1)).ravel() > 0
 

@@ -43,7 +43,7 @@ class Frequency(Scorer):
         scores[np.repeat(np.arange(len(histories)), np.diff(counts.indptr)), counts.indices] = counts.data
         return scores
 
-    def nominate(self, histories: Histories, k: int, among: Mask | None = None) -> list[Rows]:
+    def retrieve(self, histories: Histories, k: int, among: Mask | None = None) -> list[Rows]:
         own = [np.unique(histories.items_of(row)) for row in range(len(histories))]
         return own if among is None else [rows[among[rows]] for rows in own]
 
@@ -100,7 +100,7 @@ class PersonalPopularity(Scorer):
         scores[histories.lengths == 0] = np.nan
         return scores
 
-    def nominate(self, histories: Histories, k: int, among: Mask | None = None) -> list[Rows]:
+    def retrieve(self, histories: Histories, k: int, among: Mask | None = None) -> list[Rows]:
         popular = first_of(self._order, k, among)
         out = []
         for row in range(len(histories)):

@@ -45,7 +45,7 @@ class ItemWeights(Scorer):
         scores[~self._speaking(histories)] = np.nan
         return scores
 
-    def nominate(self, histories: Histories, k: int, among: Mask | None = None) -> list[Rows]:
+    def retrieve(self, histories: Histories, k: int, among: Mask | None = None) -> list[Rows]:
         scores = self._sparse_scores(histories)
         out = []
         for part in map(slice, scores.indptr[:-1], scores.indptr[1:]):

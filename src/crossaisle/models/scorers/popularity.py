@@ -77,7 +77,7 @@ class Popularity(Scorer):
         self.check_fitted()
         return np.tile(self.popularity_, (len(histories), 1))
 
-    def nominate(self, histories: Histories, k: int, among: Mask | None = None) -> list[Rows]:
+    def retrieve(self, histories: Histories, k: int, among: Mask | None = None) -> list[Rows]:
         return [np.sort(first_of(self._order, k, among))] * len(histories)
 
     def score_at(self, histories: Histories, rows: Sequence[Rows]) -> list[Floats]:
