@@ -185,3 +185,20 @@ def test_every_setting_is_described_with_its_default() -> None:
     for table, kind in (("events", EventColumns), ("items", ItemColumns), ("users", UserColumns)):
         [row] = re.findall(rf"^\| `{table}` \| (.*) \|$", sections["columns"], re.MULTILINE)
         assert set(re.findall(r"`(\w+)`", row)) == {f.name for f in fields(kind)}
+
+
+MODULE = re.compile(r"`((?:[a-z_]+/)*[a-z_]+\.py|(?:[a-z_]+/)+)`")
+
+
+def test_the_files_of_the_architecture_exist() -> None:
+    """Named from the package, from `serve/` or by their last part."""
+    files = [
+        file
+        for folder in ("src", "tests", "benchmarks", "docs")
+        for file in [ROOT / folder, *(ROOT / folder).rglob("*")]
+    ]
+    known = [f"/{file.relative_to(ROOT).as_posix()}{'/' * file.is_dir()}" for file in files]
+    mentioned = MODULE.findall((ROOT / "docs" / "architecture.md").read_text())
+    assert len(mentioned) > 50
+    wrong = [each for each in mentioned if not any(path.endswith(f"/{each}") for path in known)]
+    assert wrong == []
