@@ -174,7 +174,7 @@ class NumberedList(ShownList):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Person:
+class UserRecord:
     """Everything stored about a user."""
 
     __pydantic_config__ = DESCRIBED
@@ -261,7 +261,7 @@ class ArmResult:
 
     __pydantic_config__ = DESCRIBED
     name: str
-    people: int
+    users: int
     mean: float | None
     """Mean of the metric per user."""
     low: float | None
@@ -281,7 +281,7 @@ class Comparison:
     low: float | None
     """95 % confidence sequence."""
     high: float | None
-    people: int
+    users: int
     decided: bool
     """Whether the interval excludes zero, so that the experiment may be stopped."""
 
@@ -312,7 +312,7 @@ class ExperimentResults:
     __pydantic_config__ = DESCRIBED
     experiment: dict[str, Any]
     running: bool
-    people: int
+    users: int
     """Users whose window has closed. Only they count."""
     pending: int
     """Users whose window is still open."""

@@ -183,7 +183,7 @@ def test_unknown_items_of_a_session_are_passed_over_and_named() -> None:
     known = FITTED.recommend(Query(history=("milk0", "milk1"), n=5))
     mixed = FITTED.recommend(Query(history=("x", "milk0", "y", "milk1"), n=5))
     assert mixed.ids == known.ids
-    assert mixed.notice == "2 unknown item(s) of the history passed over: 'x', 'y'"
+    assert mixed.notice == "2 unknown item(s) of the history ignored: 'x', 'y'"
 
 
 def test_unknown_items_in_view_and_unknown_categories_know_the_nearest() -> None:

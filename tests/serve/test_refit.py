@@ -67,8 +67,8 @@ def test_a_better_model_is_saved_with_a_report(model: Path, store: Store, tmp_pa
     report = json.loads(found.report.read_text())
     assert report["accepted"]
     assert report["comparison"]["n"] == found.verdict.n
-    assert report["people_left_out"] == 1
-    with pytest.raises(DataError, match="nothing to fit anew"):
+    assert report["users_left_out"] == 1
+    with pytest.raises(DataError, match="nothing to refit"):
         work.refit(found.folder, store, tmp_path / "models")
 
 
@@ -97,7 +97,7 @@ def test_who_is_deleted_while_a_model_is_fitted_is_not_in_it(
     people = Recommender.load(found.folder).dataset.user_ids
     assert "p8" in people
     assert not {"p7", "bob"} & set(people.all)
-    assert json.loads(found.report.read_text())["people_left_out"] == 1
+    assert json.loads(found.report.read_text())["users_left_out"] == 1
 
 
 def test_a_model_that_always_holds_somebody_deleted_is_not_saved(
@@ -110,7 +110,7 @@ def test_a_model_that_always_holds_somebody_deleted_is_not_saved(
         store.forget(f"p{next(n)}").result()
 
     monkeypatch.setattr(Recommender, "save", slow)
-    with pytest.raises(ConflictError, match="people were deleted while next was fitted, 3 times in a row"):
+    with pytest.raises(ConflictError, match="users were deleted while next was fitted, 3 times in a row"):
         work.refit(model, store, tmp_path / "models", holdout=0.25, name="next")
     assert not (tmp_path / "models" / "next").exists()
 
@@ -178,7 +178,7 @@ def test_again_and_again_from_the_one_accepted_last(tmp_path: Path) -> None:
     def once(base: Path) -> work.Refit:
         asked.append(base)
         if len(asked) == 2:
-            raise DataError("nothing to fit anew")
+            raise DataError("nothing to refit")
         verdict = Verdict("n", "o", True, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 50)
         folder = tmp_path / f"m{len(asked)}" if len(asked) != 3 else None
         return work.Refit("n", folder is not None, "", verdict, folder, tmp_path, 1, 0)

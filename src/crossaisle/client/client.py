@@ -23,11 +23,11 @@ from crossaisle.api_types import (
     Health,
     Models,
     NumberedList,
-    Person,
     Product,
     ProductPage,
     RecommendedList,
     Taken,
+    UserRecord,
     read,
 )
 from crossaisle.client.transport import Transport
@@ -206,7 +206,7 @@ class Client:
 
     # Users
 
-    def user(self, user: str) -> Person:
+    def user(self, user: str) -> UserRecord:
         """Everything stored about a user, events ordered by time."""
         found = self._page(user)
         last, events, shown = found, list(found.events), list(found.shown)
@@ -217,9 +217,9 @@ class Client:
         events.sort(key=lambda event: event.time)
         return replace(found, events=tuple(events), shown=tuple(shown), next=None, shown_next=None)
 
-    def _page(self, user: str, after: int = 0, shown_after: int = 0) -> Person:
+    def _page(self, user: str, after: int = 0, shown_after: int = 0) -> UserRecord:
         body = {"user": user, "n": PAGE, "after": after, "shown_after": shown_after}
-        found: Person = read(Person, self._ask("POST", "/api/users/show", body=body))
+        found: UserRecord = read(UserRecord, self._ask("POST", "/api/users/show", body=body))
         return found
 
     def put_user(self, user: str, **attributes: str | float | bool | None) -> None:

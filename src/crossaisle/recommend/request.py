@@ -107,9 +107,7 @@ def resolve(
 def _session(history: tuple[str, ...], item_ids: Vocabulary) -> tuple[Histories, list[str]]:
     """Item ids that stand for a history, as a batch of one; and a notice of unknown ones."""
     rows, unknown = _rows(history, item_ids)
-    notices = (
-        [f"{len(unknown)} unknown item(s) of the history passed over: {_some(unknown)}"] if unknown else []
-    )
+    notices = [f"{len(unknown)} unknown item(s) of the history ignored: {_some(unknown)}"] if unknown else []
     return Histories.of([rows]), notices
 
 

@@ -70,7 +70,7 @@ class ServingState:
             try:
                 store.put_items({}, again).result()
             except StoreError as error:  # the next start encodes them again
-                _LOG.warning("how the model sees pictures is not kept: %s", error)
+                _LOG.warning("pictures encoded for this model could not be stored: %s", error)
             kept |= _without_contents(again)
         return cls(
             recommender=LiveRecommender(base, live, changed, pictures=kept, limits=limits),
@@ -169,7 +169,7 @@ class Changes:
     async def delete_picture(self, item: str, actor: str = "") -> None:
         """Deletes the picture of an item; `UnknownIdError` where it has none. `actor`: for the audit log."""
         if item not in self._current.state.pictures:
-            raise UnknownIdError(f"item {shorten(item)} has no picture that was put in")
+            raise UnknownIdError(f"item {shorten(item)} has no stored picture")
         deed = actor, f"deleted the picture of item {item}"
         await self._change(
             lambda changed: {item: {**changed.get(item, {}), "image": None}}, {item: None}, deed

@@ -86,7 +86,7 @@ class Refit:
             "accepted": self.accepted,
             "reason": self.reason,
             "new_events": self.events,
-            "people_left_out": self.forgotten,
+            "users_left_out": self.forgotten,
             "metric": f"NDCG@{K}",
             "comparison": self.verdict.to_dict() | {"serves": None, "statement": self.reason},
             "folder": None if self.folder is None else self.folder.name,
@@ -127,7 +127,7 @@ def refit(
 
     known = read()
     if not known.fresh:
-        raise DataError(f"{store.name}: no event that {model.name} does not know: nothing to fit anew")
+        raise DataError(f"{store.name}: no event that is new to {model.name}: nothing to refit")
     merged = known.dataset
     seconds = merged.events.time
     if seconds is None:
@@ -180,14 +180,14 @@ def saved(
             shutil.rmtree(folder)
         known = again()
     raise ConflictError(
-        f"{store.name}: people were deleted while {folder.name} was fitted, {TRIES} times in a row, and they "
-        "must not be in it: fit again"
+        f"{store.name}: users were deleted while {folder.name} was fitted, {TRIES} times in a row; the "
+        "model must not contain them: run the refit again"
     )
 
 
 def decide(verdict: Verdict) -> tuple[bool, str]:
     """Whether the new model is accepted, and why, in one sentence."""
-    gap = f"{verdict.difference:+.4f} [{verdict.low:+.4f}, {verdict.high:+.4f}] on {verdict.n:,} people"
+    gap = f"{verdict.difference:+.4f} [{verdict.low:+.4f}, {verdict.high:+.4f}] on {verdict.n:,} users"
     if verdict.n < FEWEST:
         return False, f"refused: {verdict.n} cases prove nothing (at least {FEWEST} are needed)"
     if verdict.high < 0:

@@ -22,7 +22,7 @@ from crossaisle.serve.store.store import Store
 from crossaisle.serve.tenants import ShopRegistry, read_shops
 from tests.serve.conftest import always_fresh, running, talk
 
-CLOSED = "no API key is in use, so nobody is let in: make one with  crossaisle keys add STORE NAME"
+CLOSED = "no API key is in use, all requests are refused: run  crossaisle keys add STORE NAME"
 
 
 @pytest.fixture
@@ -158,8 +158,8 @@ def test_serve_refuses_a_proxy_without_a_key(model: Path, tmp_path: Path, worker
     [
         ("localhost", "not an address or a network such as 127.0.0.1"),
         ("10.0.0.5/8", "host bits set"),
-        ("0.0.0.0/0", "that is everybody"),
-        ("::/0", "that is everybody"),
+        ("0.0.0.0/0", "this trusts every address"),
+        ("::/0", "this trusts every address"),
     ],
 )
 def test_proxies_that_are_refused(given: str, says: str, model: Path, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from crossaisle.serve.store.store import Store
 )
 def test_an_address_that_is_none_is_said_to_be_none(url: str) -> None:
     pytest.importorskip("psycopg", reason="needs pip install 'crossaisle[postgres]'")
-    rule = r"is no address of a database: write postgresql://USER:PASSWORD@HOST/DATABASE, and special char"
+    rule = r"is not a database address: write postgresql://USER:PASSWORD@HOST/DATABASE, and special char"
     with pytest.raises(ConfigError, match=rf"^postgresql://[^ ]*: {rule}") as caught:
         Store(url)
     assert "cret" not in str(caught.value)

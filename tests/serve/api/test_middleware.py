@@ -131,7 +131,7 @@ def test_a_proxy_that_adds_no_header_is_known_by_its_old_http(service: ShopServi
     if keyed:
         assert said.startswith(b"HTTP/1.1 200")
     else:
-        assert b"answers nobody through a proxy (HTTP/1.0): make a key" in said
+        assert b"refuses requests through a proxy (HTTP/1.0): make a key" in said
 
 
 def test_it_is_said_why_keys_could_not_be_read_again(

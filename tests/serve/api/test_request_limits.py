@@ -71,7 +71,7 @@ def test_who_is_still_waiting_when_the_service_ends_is_told_to_ask_again(service
     asyncio.run(run())
     assert said[0]["status"] == 503
     assert (b"retry-after", b"1") in said[0]["headers"]
-    assert b"the service ends" in said[1]["body"]
+    assert b"the service is shutting down" in said[1]["body"]
 
 
 def test_bodies_of_all_clients_together_have_a_limit(service: ShopService) -> None:

@@ -41,8 +41,8 @@ def test_what_counts_and_what_does_not() -> None:
         goal("eve", "x", 5.0),  # never shown anything
     ]
     found = results(AB, exposures, goals, now=5 * HOUR + 60)
-    assert (found.people, found.pending, found.exposures) == (3, 1, 4)
-    assert [(arm.people, arm.mean) for arm in found.arms] == [(1, 1.0), (2, 0.0)]
+    assert (found.users, found.pending, found.exposures) == (3, 1, 4)
+    assert [(arm.users, arm.mean) for arm in found.arms] == [(1, 1.0), (2, 0.0)]
     assert found.arms[0].low is None  # too few
     assert not found.comparisons[0].decided
 
@@ -57,13 +57,13 @@ def test_metrics(metric: str, mean: float) -> None:
 def test_a_stopped_experiment_counts_whole_windows_only() -> None:
     stopped = Experiment(name="e", arms=AB.arms, started=0.0, window_hours=1.0, stopped=HOUR + 5)
     found = results(stopped, [shown("ann", "a", 0.0, "x"), shown("bob", "a", 10.0, "x")], [], now=9 * HOUR)
-    assert (found.people, found.pending, found.running) == (1, 1, False)
+    assert (found.users, found.pending, found.running) == (1, 1, False)
 
 
 def test_nobody_yet() -> None:
     found = results(AB, [], [], now=1.0)
     assert found.arms[0].mean is None
-    assert found.comparisons[0].people == 0
+    assert found.comparisons[0].users == 0
 
 
 def test_a_true_difference_is_found() -> None:

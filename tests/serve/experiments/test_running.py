@@ -57,10 +57,10 @@ def test_rewards_arrive(service: ShopService) -> None:
         await client.get("/api/recommend/bob?n=3")
         await asyncio.sleep(0.6)
         found = (await client.get("/api/experiments/ab")).json()
-        assert found["people"] == 2
+        assert found["users"] == 2
         means = {arm["name"]: arm for arm in found["arms"]}
         assert means[shown["experiment"]["arm"]]["mean"] > 0
-        assert (await client.get("/api/experiments")).json()[0]["people"] == 2
+        assert (await client.get("/api/experiments")).json()[0]["users"] == 2
 
     talk(service, conversation)
 

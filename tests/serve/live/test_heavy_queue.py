@@ -140,8 +140,8 @@ def test_one_client_has_so_many_heavy_questions_waiting(service: ShopService, ga
             gate.set()
         assert (more.status_code, more.headers["retry-after"]) == (429, "1")
         assert more.json()["detail"] == (
-            "8 heavy questions of yours are waiting (explanations, long lists): "
-            "wait for an answer before you ask the next one"
+            "8 of your heavy requests are waiting (explanations, long lists): "
+            "wait for an answer before you send the next one"
         )
         assert {one.status_code for one in await asyncio.gather(*asked)} == {200}
         assert (await client.get("/api/recommend/bob?explain=true")).status_code == 200
@@ -160,7 +160,7 @@ def test_only_so_many_wait_in_all() -> None:
             await lane.run("a", lambda: True)
         asked.append(asyncio.ensure_future(lane.run("b", go.wait, 5)))
         await asyncio.sleep(0)
-        with pytest.raises(Overloaded, match="too many heavy questions are waiting: try again in a moment"):
+        with pytest.raises(Overloaded, match="too many heavy requests are waiting: try again in a moment"):
             await lane.run("c", lambda: True)
         assert lane.busy
         go.set()

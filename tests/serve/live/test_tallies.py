@@ -88,7 +88,7 @@ def test_only_so_many_different_tallies_wait() -> None:
         go, counts = Event(), Tallies(limits)
         asked = [asyncio.ensure_future(counts.of(n, lambda: go.wait(5))) for n in range(2)]
         await asyncio.sleep(0)
-        with pytest.raises(Overloaded, match="too many tallies are waiting: try again in a moment"):
+        with pytest.raises(Overloaded, match="too many results are waiting: try again in a moment"):
             await counts.of(2, lambda: True)
         go.set()
         assert all(await asyncio.gather(*asked))

@@ -222,7 +222,7 @@ def test_a_deletion_that_cannot_be_read_is_not_answered_as_done(
         for way in (fails, slow):
             with monkeypatch.context() as away:
                 away.setattr(ShopMemory, "users", way)
-                with pytest.raises(StoreError, match="what was written cannot be read: ask again"):
+                with pytest.raises(StoreError, match="recent writes cannot be read: try again"):
                     await one.forget("zoe")
         await asyncio.sleep(0.4)  # the slow one is done
         await one.forget("zoe")
@@ -306,7 +306,7 @@ def test_a_change_is_answered_when_the_other_has_it(pair: tuple[ShopService, Sho
 def test_one_that_does_not_follow_is_told_of(pair: tuple[ShopService, ShopService]) -> None:
     one, other = pair
     replica(other).slot.put(SERVING, 1)
-    with pytest.raises(StoreError, match="worker 1 does not follow"):
+    with pytest.raises(StoreError, match="worker 1 has not applied it yet"):
         asyncio.run(one.changes.put_items({"rye": {"title": "Rye bread"}}))
     assert "rye" in one.store.items()
     replica(other).slot.shared.worker_exited(1)

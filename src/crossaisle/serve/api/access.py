@@ -51,9 +51,7 @@ def keyless(host: str, proxies: Sequence[str], stores: Iterable[Store | None]) -
     if host in LOOPBACK and not proxies and whole and not any(known.made for _, known in keys):
         return True
     for name in empty:
-        _LOG.warning(
-            "no API key is in use, nobody is let in: make one with  crossaisle keys add %s NAME", name
-        )
+        _LOG.warning("no API key is in use, all requests are refused: run  crossaisle keys add %s NAME", name)
     return False
 
 
@@ -106,5 +104,5 @@ def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
             f"--behind-proxy {text}: not an address or a network such as 127.0.0.1 or 10.0.0.0/24 ({error})"
         ) from None
     if not network.prefixlen:
-        raise ConfigError(f"--behind-proxy {text}: that is everybody; name the addresses of your proxy")
+        raise ConfigError(f"--behind-proxy {text}: this trusts every address; name those of your proxy")
     return network

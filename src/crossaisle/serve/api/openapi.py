@@ -23,7 +23,7 @@ REFUSALS = {
         "this key lacks the scope 'write'",
     ),
     404: ("An item, category, name or shop is unknown", "unknown item 'x1'"),
-    405: ("The path knows other methods, named in `Allow`", "Method Not Allowed"),
+    405: ("The path does not support this method; `Allow` names those it does", "Method Not Allowed"),
     408: (
         "The body came too slowly",
         "the body came too slowly: at least 10,000 bytes a second",
@@ -35,7 +35,7 @@ REFUSALS = {
     ),
     413: ("The body is too large", "the body must not exceed 16,000,000 bytes"),
     415: (
-        "The body is of another type than the document says",
+        "The media type of the body is not the one in this document",
         "a body must be sent as application/json (found 'text/plain')",
     ),
     422: (

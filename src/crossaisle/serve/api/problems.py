@@ -31,7 +31,7 @@ from crossaisle.serve.api.requests.request_body import InvalidError, described
 from crossaisle.serve.store.store import Busy
 
 _LOG = logging.getLogger(__name__)
-UNAVAILABLE = "the store does not answer: try again in a moment, events with the same key"
+UNAVAILABLE = "the store does not answer: try again in a moment, with the same key for each event"
 """What a client is told; the log says where the store is and what is wrong with it."""
 NOT_KEPT = "; nothing was kept"
 """Told as well: the client must know whether its events were written."""
@@ -104,7 +104,7 @@ def install(app: FastAPI, *, log_again_seconds: float) -> None:
     @app.exception_handler(Exception)
     async def unexpected(_: Request, error: Exception) -> Response:
         _LOG.error("unexpected error", exc_info=error)
-        return problem(500, "unexpected error; the service's log tells more")
+        return problem(500, "unexpected error; see the service's log")
 
 
 class _RepeatedErrors:

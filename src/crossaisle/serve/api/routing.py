@@ -66,7 +66,7 @@ def _text(written: str | bytes, what: str) -> str:
     try:
         return unquote_to_bytes(written).decode()
     except UnicodeDecodeError:
-        raise DataError(f"{what} must be UTF-8, each byte of it that is no plain letter as %XX") from None
+        raise DataError(f"{what} must be percent-encoded UTF-8 (%XX)") from None
 
 
 class Router:

@@ -107,7 +107,7 @@ class TenantGate:
     def _unknown(self, name: bytes) -> RefusedError:
         shown = name.decode("latin-1")[:64]
         if not self.shops.named:
-            rule = "one shop is served here, leave the header X-Shop out"
+            rule = "only one shop is served here: omit the header X-Shop"
             return RefusedError(404, f"no shop {shown!r}: {rule}")
         if (broken := self.broken(name)) is not None:
             return broken
@@ -122,7 +122,7 @@ class TenantGate:
         """
         shown = name.decode("latin-1")[:64]
         if shown in self.shops.broken or (self.shops.broken and not self.keyless):
-            rule = f"shop {shown!r} is not served at the moment, or this is no key of it"
+            rule = f"shop {shown!r} is not served at the moment, or the key is not one of its keys"
             return RefusedError(503, rule, {"Retry-After": "30"})
         return None
 

@@ -15,7 +15,7 @@ from crossaisle.serve.store.store import Deed, Store
 
 
 class Exposure(NamedTuple):
-    """A list that a person was shown within an experiment."""
+    """A list that a user was shown within an experiment."""
 
     experiment: str
     arm: str
@@ -53,7 +53,7 @@ class ExperimentLog:
         return Experiment.of(json.loads(self._tables.body(name)))
 
     def add(self, exposures: Sequence[Exposure]) -> Future[None]:
-        """Keeps exposures, but for those of people who were deleted since."""
+        """Keeps exposures, but for those of users who were deleted since."""
         return self._tables.add([ExposureRow(*one[:4], json.dumps(one[4:])) for one in exposures])
 
     def exposures(
@@ -64,7 +64,7 @@ class ExperimentLog:
             yield seq, _exposure(row)
 
     def exposures_of(self, user: str, after: int = 0, n: int = 1000) -> list[tuple[int, Exposure]]:
-        """What a person was shown within experiments, in the order in which it came, with its numbers."""
+        """What a user was shown within experiments, in the order in which it came, with its numbers."""
         return [(seq, _exposure(row)) for seq, row in self._tables.exposures_of(user, after, n)]
 
     def goals(self, experiment: Experiment) -> Iterator[Event]:

@@ -105,7 +105,7 @@ def results(
     return ExperimentResults(
         experiment=experiment.to_dict(),
         running=experiment.running,
-        people=len(done),
+        users=len(done),
         pending=len(seen) - len(done),
         exposures=sum(len(user.exposures) for user in seen.values()),
         arms=tuple(arms),
@@ -155,7 +155,7 @@ def _preference(experiment: Experiment, done: Sequence[Seen]) -> tuple[list[ArmR
 def _arm(name: str, own: Sequence[float], interval: Interval) -> ArmResult:
     return ArmResult(
         name=name,
-        people=len(own),
+        users=len(own),
         mean=_finite(interval.value),
         low=_finite(interval.low),
         high=_finite(interval.high),
@@ -169,7 +169,7 @@ def _comparison(arm: str, baseline: str, interval: Interval) -> Comparison:
         difference=_finite(interval.value),
         low=_finite(interval.low),
         high=_finite(interval.high),
-        people=interval.n,
+        users=interval.n,
         decided=interval.decided,
     )
 

@@ -51,12 +51,12 @@ class Room:
             items, size = items + (old is None), size + now - then
         if known is not None and items > self.items and items > limits.items + known:
             raise ConflictError(
-                f"this shop is full: at most {limits.items:,} items may be put in, deleted ones included"
+                f"this shop is full: at most {limits.items:,} items may be added, deleted ones included"
             )
         if known is not None and size > self.size and size > limits.json_bytes:
             raise ConflictError(
-                f"this shop is full: what is put in may take {limits.json_bytes:,} bytes; "
-                "delete items that are gone"
+                f"this shop is full: added and changed items may take {limits.json_bytes:,} "
+                "bytes; delete those no longer sold"
             )
         return Room(items, size)
 

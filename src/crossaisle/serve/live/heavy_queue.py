@@ -52,11 +52,11 @@ class Heavy:
     async def run(self, client: str, work: Callable[..., T], *arguments: Any) -> T:
         """Runs `work` in the thread. Raises `Overloaded`, or `TooMany` for the client."""
         if self._of.total() >= self._limits.waiting_heavy:
-            raise Overloaded("too many heavy questions are waiting: try again in a moment")
+            raise Overloaded("too many heavy requests are waiting: try again in a moment")
         if self._of[client] >= (most := self._limits.heavy_per_client):
             raise TooMany(
-                f"{most} heavy questions of yours are waiting (explanations, long lists): "
-                "wait for an answer before you ask the next one"
+                f"{most} of your heavy requests are waiting (explanations, long lists): "
+                "wait for an answer before you send the next one"
             )
         self._of[client] += 1
         try:

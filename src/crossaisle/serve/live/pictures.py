@@ -31,7 +31,7 @@ _LOG = logging.getLogger(__name__)
 LARGEST = 8_000_000
 """Bytes of a picture."""
 TYPES = ("image/jpeg", "image/png", "image/webp")
-BLIND = "the served model looks at no pictures: fit one whose items have pictures (docs/images.md)"
+BLIND = "the served model does not use pictures: fit one whose items have pictures (docs/images.md)"
 Body = Mapping[str, Any]
 
 
@@ -139,7 +139,7 @@ class Pictures:
             async with asyncio.timeout(self._limits.wait_seconds):
                 return await asyncio.wrap_future(future)
         except TimeoutError:
-            raise Busy("pictures take too long to be fetched: try again in a moment") from None
+            raise Busy("fetching or encoding pictures takes too long: try again in a moment") from None
 
     def encoder_of(self, reader: PictureSimilarity) -> ImageEncoder:
         """The encoder that the model was fitted with; raises where it or pillow is not installed."""
@@ -152,7 +152,7 @@ class Pictures:
             if encoder.fingerprint != reader.sees:
                 raise FetchError(
                     f"the weights of the picture encoder {reader.encoder!r} are not those that the model was "
-                    "fitted with: put these back, or fit again"
+                    "fitted with: restore those, or fit again"
                 )
             self._encoders[reader.sees] = encoder
         return self._encoders[reader.sees]

@@ -125,13 +125,13 @@ class LiveRecommender:
         has_picture = item in self.pictures or (new and bool(self.dataset.items["image"][row]))
         notices = []
         if has_picture and picture_model(self.base) is None:
-            notices.append("the served model looks at no pictures")
+            notices.append("the served model does not use pictures")
         elif has_picture and not new:
-            notices.append("an item of the model: its new picture counts when the model is fitted again")
+            notices.append("the model already contains this item: its new picture counts after the next fit")
         if new and not self.grown.links[row - self.grown.n_old].nnz:
             notices.append(
-                "no item of the model is like this one: until it is fitted again, no list for a person or "
-                "beside an item has it"
+                "nothing in the model resembles this item: until the next fit it is in no user's list and in "
+                "no list for another item"
             )
         return notices
 

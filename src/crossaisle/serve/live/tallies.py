@@ -36,7 +36,7 @@ class Tallies:
             return self._made[what][1]
         if what not in self._making:
             if len(self._making) >= self._limits.waiting_tallies:
-                raise Overloaded("too many tallies are waiting: try again in a moment")
+                raise Overloaded("too many results are waiting: try again in a moment")
             self._making[what] = asyncio.ensure_future(self._make(what, work))
         # Not cancelled with the first request: others wait for it, too.
         return await asyncio.shield(self._making[what])

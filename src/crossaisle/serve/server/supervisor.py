@@ -250,7 +250,7 @@ class Supervisor:
             for worker in self._workers:
                 if worker.process is not None and worker.process.poll() is not None:
                     time.sleep(LOOK_SECONDS)  # for its last message
-                    raise CrossaisleError(worker.error or f"worker {worker.number} exited as it started")
+                    raise CrossaisleError(worker.error or f"worker {worker.number} exited during startup")
         if not self._stop.is_set():
             where = f"http://{self._settings.host}:{self._settings.port}"
             _say(f"{len(self._workers)} workers serve on {where} (Ctrl-C ends)")

@@ -18,7 +18,7 @@ MANY = 500
 
 
 class Dated(Protocol):
-    """Something about a person at a time: an event, or a list that was shown."""
+    """Something about a user at a time: an event, or a list that was shown."""
 
     @property
     def user(self) -> str: ...
@@ -37,7 +37,7 @@ class Forgotten:
         self._deleted = {digest: (time, 0) for digest, time in deleted}
 
     def digest(self, user: str) -> bytes:
-        """What is kept of a person."""
+        """What is kept of a user."""
         return keyed(self._key, hashlib.sha256(user.encode()).digest())
 
     def add(self, digest: bytes, time: float) -> None:
@@ -57,12 +57,12 @@ class Forgotten:
         return {digest: time for digest, (time, _) in self._deleted.items()}
 
     def time_of(self, user: str) -> float | None:
-        """When a person was deleted last; None for most."""
+        """When a user was deleted last; None for most."""
         found = self._deleted.get(self.digest(user))
         return None if found is None else found[0]
 
     def since(self, number: int, user: str) -> bool:
-        """Whether a person was deleted since the number was this."""
+        """Whether a user was deleted since the number was this."""
         return number != self.number and self._deleted.get(self.digest(user), (0.0, 0))[1] > number
 
     def covers(self, one: Dated) -> bool:

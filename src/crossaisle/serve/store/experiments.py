@@ -1,4 +1,4 @@
-"""`ExperimentTables`: rows of experiments and of exposures, the lists that people were shown within them."""
+"""`ExperimentTables`: rows of experiments and of exposures, the lists that users were shown within them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class ExperimentTables:
         return str(row[0])
 
     def add(self, exposures: Sequence[ExposureRow]) -> Future[None]:
-        """Keeps exposures, except those of people who were deleted since."""
+        """Keeps exposures, except those of users who were deleted since."""
 
         def work(connection: SqlConnection) -> None:
             gone = self._store.covered(connection, exposures)
@@ -62,7 +62,7 @@ class ExperimentTables:
             yield seq, ExposureRow(*row)
 
     def exposures_of(self, user: str, after: int, n: int) -> list[tuple[int, ExposureRow]]:
-        """What a person was shown within experiments, in the order in which it came, with its numbers."""
+        """What a user was shown within experiments, in the order in which it came, with its numbers."""
         query = f'SELECT seq, {_EXPOSURE} FROM exposures WHERE "user" = ? AND seq > ? ORDER BY seq LIMIT ?'
         with self._store.reading() as connection:
             return [(seq, ExposureRow(*row)) for seq, *row in connection.execute(query, (user, after, n))]

@@ -1,4 +1,4 @@
-"""Rows of the table `meta`: the key of digests of people, and the mark that files hold what was deleted."""
+"""Rows of the table `meta`: the key of digests of users, and the mark that files hold what was deleted."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def make_people_key(connection: SqlConnection) -> bytes:
 
 
 def people_key(connection: SqlConnection) -> bytes:
-    """What digests of people are made with; the same for all who serve from a store."""
+    """What digests of users are made with; the same for all who serve from a store."""
     return _value(connection, PEOPLE_KEY) or b""
 
 

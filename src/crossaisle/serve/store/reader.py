@@ -98,13 +98,13 @@ class StoreReader:
         return None if found is None else bytes(found[0])
 
     def user(self, user: str) -> dict[str, Any] | None:
-        """The attributes of a person; None where none were given."""
+        """The attributes of a user; None where none were given."""
         with self.reading() as connection:
             found = connection.execute("SELECT body FROM users WHERE id = ?", (user,)).fetchone()
         return None if found is None else dict(json.loads(found[0]))
 
     def forgotten(self) -> Forgotten:
-        """People whose history in the model must not be used."""
+        """Users whose history in the model must not be used."""
         with self.reading() as connection:
             rows = connection.execute("SELECT digest, time FROM forgotten")
             return Forgotten(people_key(connection), ((bytes(digest), time) for digest, time in rows))
@@ -118,13 +118,13 @@ class StoreReader:
     # Of one person
 
     def events_page(self, user: str, after: int, n: int) -> list[tuple[int, Event]]:
-        """The first `n` events of a person after a number, in the order in which they came."""
+        """The first `n` events of a user after a number, in the order in which they came."""
         query = f'SELECT seq, {COLUMNS} FROM events WHERE "user" = ? AND seq > ? ORDER BY seq LIMIT ?'
         with self.reading() as connection:
             return [(seq, Event(*row)) for seq, *row in connection.execute(query, (user, after, n))]
 
     def counts_of(self, user: str) -> tuple[int, int]:
-        """Numbers of events of a person, and of lists that they were shown within experiments."""
+        """Numbers of events of a user, and of lists that they were shown within experiments."""
         query = """
             SELECT (SELECT count(*) FROM events WHERE "user" = ?),
             (SELECT count(*) FROM exposures WHERE "user" = ?)

@@ -12,7 +12,7 @@ ARRIVALS = 1000
 
 
 class Event(NamedTuple):
-    """Something a person did with an item."""
+    """Something a user did with an item."""
 
     key: str | None
     """Idempotency key: an event whose key is known already is not counted again."""
@@ -51,7 +51,7 @@ class Change(NamedTuple):
 
 
 class ExposureRow(NamedTuple):
-    """A list that a person was shown within an experiment."""
+    """A list that a user was shown within an experiment."""
 
     experiment: str
     arm: str

@@ -142,7 +142,7 @@ class Store(StoreReader):
     def add(self, events: Sequence[Event]) -> Future[Kept]:
         """Keeps events; returns those that were new (by key), in order, once they are on disk.
 
-        Those that are no later than a deletion of their person are not kept. `ConflictError` where a key is
+        Those that are no later than a deletion of their user are not kept. `ConflictError` where a key is
         known with other content: then none of these are kept.
         """
         return self.writer.put(self._put, events)
@@ -195,7 +195,7 @@ class Store(StoreReader):
         return self.submit(work)
 
     def put_user(self, user: str, attributes: dict[str, Any]) -> Future[None]:
-        """Keeps the attributes of a person."""
+        """Keeps the attributes of a user."""
 
         def work(connection: SqlConnection) -> None:
             body = json.dumps(attributes, ensure_ascii=False)
@@ -204,7 +204,7 @@ class Store(StoreReader):
         return self.submit(work)
 
     def forget(self, user: str, who: str = "") -> Future[Deleted]:
-        """Deletes everything about a person and remembers, as a digest, when that was.
+        """Deletes everything about a user and remembers, as a digest, when that was.
 
         `who`: for the audit log, of which this is one transaction with the deletion.
         """
@@ -231,7 +231,7 @@ class Store(StoreReader):
         return self.submit(work)
 
     def forget_shown(self, user: str, before: float) -> Future[None]:
-        """Deletes what was logged about a person by those who did not know yet."""
+        """Deletes what was logged about a user by those who did not know yet."""
 
         def work(connection: SqlConnection) -> None:
             query = 'DELETE FROM exposures WHERE "user" = ? AND time <= ?'
@@ -247,11 +247,11 @@ class Store(StoreReader):
         return self.writer.clean()
 
     def digest_of(self, user: str) -> bytes:
-        """What is kept of a person who was deleted."""
+        """What is kept of a user who was deleted."""
         return self._people.digest(user)
 
     def covered(self, connection: SqlConnection, several: Sequence[Dated]) -> list[bool]:
-        """Within a transaction: which of these a deletion of their person covers."""
+        """Within a transaction: which of these a deletion of their user covers."""
         return self._people.covered(connection, several)
 
     def log_changes(self, connection: SqlConnection, what: str, names: Iterable[str], body: str = "") -> None:

@@ -16,7 +16,7 @@ class Kept(NamedTuple):
     fresh: list[Event]
     """Those that were new, in order."""
     forgotten: int = 0
-    """Those that a deletion of their person covers: not kept."""
+    """Those that a deletion of their user covers: not kept."""
 
 
 Put = Callable[[SqlConnection, Sequence[Event]], Sequence[bool | None]]

@@ -156,7 +156,7 @@ class Replica:
         target, end = self.slot.commits, time.monotonic() + self._limits.require_seconds
         while self._commits < target:
             if not await self._pulled(end - time.monotonic()):
-                raise StoreError(f"{self.store.name}: what was written cannot be read: ask again in a moment")
+                raise StoreError(f"{self.store.name}: recent writes cannot be read: try again in a moment")
 
     async def _pulled(self, seconds: float) -> bool:
         """Whether a batch could be read within this time."""

@@ -133,7 +133,7 @@ class WorkerSlot:
         end = time.monotonic() + limits.follow_seconds
         while late := [worker for worker in workers if not self._has(worker, field, value)]:
             if time.monotonic() > end:
-                raise StoreError(f"this is kept, but worker {late[0]} does not follow: ask again in a moment")
+                raise StoreError(f"stored, but worker {late[0]} has not applied it yet: try again soon")
             await asyncio.sleep(limits.wait_seconds)
 
     def _has(self, worker: int, field: int, value: int) -> bool:

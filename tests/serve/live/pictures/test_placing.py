@@ -58,7 +58,7 @@ def test_a_picture_that_is_sent_places_an_item(seeing: ShopService) -> None:
         assert await place(client, "new1") == "bread"
         assert (await client.delete("/api/items/new1/picture")).status_code == 204
         (notice,) = (await client.get("/api/items/new1")).json()["notices"]
-        assert "no item of the model is like this one" in notice
+        assert "nothing in the model resembles this item" in notice
         assert (await client.delete("/api/items/new1/picture")).status_code == 404
         assert seeing.store.pictures() == {}
 
@@ -187,7 +187,7 @@ def test_another_encoder_looks_at_what_was_kept(seeing: ShopService, models: Pat
         assert await place(client, "new1") == "spade"
         assert (await client.post("/api/models/activate", json={"name": "blind"})).status_code == 200
         notices = (await client.get("/api/items/new1")).json()["notices"]
-        assert notices[0] == "the served model looks at no pictures"
+        assert notices[0] == "the served model does not use pictures"
         assert len(notices) == 2
         assert (await client.post("/api/models/activate", json={"name": "seeing"})).status_code == 200
         assert await place(client, "new1") == "spade"
@@ -204,10 +204,10 @@ def test_a_model_without_pictures_places_by_text(
     async def conversation(client: httpx.AsyncClient) -> None:
         answer = await client.put("/api/items/new1/picture", content=png(MILK), headers=PNG)
         assert answer.status_code == 409
-        assert "the served model looks at no pictures" in answer.json()["detail"]
+        assert "the served model does not use pictures" in answer.json()["detail"]
         body = {"title": "fresh bread number 9", "image": f"http://{gallery[0]}/a.png"}
         put = await client.put("/api/items/new1", json=body)
-        assert put.json()["notices"] == ["the served model looks at no pictures"]
+        assert put.json()["notices"] == ["the served model does not use pictures"]
         assert await place(client, "new1") == "bread"
         assert not gallery[1]
 

@@ -141,7 +141,7 @@ def test_a_picture_server_that_hangs_holds_up_nothing_else(
         for answer in await asyncio.gather(*waiting):
             assert answer.status_code == 503
             assert answer.headers["retry-after"]
-            assert "pictures take too long" in answer.json()["detail"]
+            assert "pictures takes too long" in answer.json()["detail"]
         assert "h0" not in seeing.shop.dataset.item_ids
 
     talk(seeing, conversation)

@@ -47,7 +47,7 @@ class ApiKeyMiddleware:
         if refusal is not None and (keyless or refusal.status == 400 or (token and refusal.status == 503)):
             raise refusal
         if not keyless and not self._gate.any_keys():
-            rule = "no API key is in use, so nobody is let in: make one with  crossaisle keys add STORE NAME"
+            rule = "no API key is in use, all requests are refused: run  crossaisle keys add STORE NAME"
             raise RefusedError(403, rule)
         rule = "an API key is needed: Authorization: Bearer KEY"
         raise RefusedError(401, rule, {"WWW-Authenticate": "Bearer"})

@@ -110,7 +110,7 @@ class _Body:
         if self._read > self._all.largest_body:
             return RefusedError(413, self._all.rule, {"Connection": "close"})
         if self._all.held_of[self._client] > limits.client_bodies_bytes:
-            most = f"more than {limits.client_bodies_bytes:,} bytes of yours are under way"
+            most = f"more than {limits.client_bodies_bytes:,} bytes of your requests are under way"
             return RefusedError(429, f"{most}: wait for an answer", again)
         if self._all.held > limits.all_bodies_bytes:
             return RefusedError(503, "too many large bodies at once: try again in a moment", again)

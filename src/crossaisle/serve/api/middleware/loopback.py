@@ -45,7 +45,7 @@ def _check_client(scope: Scope) -> None:
     address = None if client is None else address_of(client[0])
     if address is None or not address.is_loopback:
         raise RefusedError(
-            403, "without API keys the service answers this machine only: make a key for others"
+            403, "without API keys the service answers this machine only: make a key to let others in"
         )
 
 
@@ -57,7 +57,7 @@ def _check_no_proxy(scope: Scope) -> None:
     if sign:
         raise RefusedError(
             403,
-            f"without API keys the service answers nobody through a proxy ({sign}): make a key with  "
+            f"without API keys the service refuses requests through a proxy ({sign}): make a key with  "
             "crossaisle keys add STORE NAME  and start it with --behind-proxy ADDRESS",
         )
 

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from crossaisle.serve.api.context import context_of
 from crossaisle.serve.api.problems import RefusedError, body_of
 
-ENDING = RefusedError(503, "the service ends: ask again", {"Retry-After": "1"})
+ENDING = RefusedError(503, "the service is shutting down: try again", {"Retry-After": "1"})
 
 
 class RefusalMiddleware:

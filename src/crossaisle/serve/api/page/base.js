@@ -13,7 +13,7 @@ export const WORDS = {
     previous: "Before", users: "Users", items: "Products", activate: "Serve", kept: "Lists kept", p: "p50 / p95 / p99, ms",
     key: "API key", person: "One visitor", history: "History", links: "Categories shopped together", experiments: "Experiments",
     none: "None yet.", lift: (a, b) => `${a} and ${b}`, times: n => `${n} times as often as by chance`, arms: "Arms",
-    difference: "Difference [95 %]", people: "People", state: "State", running: "running", stopped: "stopped", stop: "Stop",
+    difference: "Difference [95 %]", users: "Users", state: "State", running: "running", stopped: "stopped", stop: "Stop",
     decided: "decided", store: "Shop", unseen: "Nothing is known about this visitor.",
   },
   zh: {
@@ -28,7 +28,7 @@ export const WORDS = {
     previous: "上一个", users: "用户", items: "商品", activate: "启用", kept: "缓存列表", p: "p50 / p95 / p99（毫秒）",
     key: "API 密钥", person: "单个访客", history: "历史", links: "常一起购买的品类", experiments: "实验",
     none: "暂无。", lift: (a, b) => `${a} 与 ${b}`, times: n => `是随机情况的 ${n} 倍`, arms: "分组",
-    difference: "差异 [95 %]", people: "人数", state: "状态", running: "进行中", stopped: "已停止", stop: "停止",
+    difference: "差异 [95 %]", users: "人数", state: "状态", running: "进行中", stopped: "已停止", stop: "停止",
     decided: "已有结论", store: "店铺", unseen: "还不了解这位访客。",
   },
 };

@@ -98,7 +98,7 @@ export async function experiments() {
   const found = await ask("/api/experiments");
   $("tests").replaceChildren(...found.map(one => {
     const row = make("tr");
-    const arms = one.arms.map(arm => `${arm.name} ${figure(arm.mean)} (${arm.people})`).join(", ");
+    const arms = one.arms.map(arm => `${arm.name} ${figure(arm.mean)} (${arm.users})`).join(", ");
     const gaps = one.comparisons.map(c => `${c.arm}: ${figure(c.difference)} [${figure(c.low)}, ${figure(c.high)}]`);
     const state = make("td", one.broken || t(one.running ? "running" : "stopped"));
     if (one.comparisons.some(c => c.decided)) state.append(` · ${t("decided")}`);
@@ -109,7 +109,7 @@ export async function experiments() {
       state.append(" ", stop);
     }
     row.append(make("td", `${one.experiment.name} · ${one.experiment.placement}`), make("td", arms),
-      make("td", gaps.join("; ")), make("td", `${one.people} + ${one.pending}`), state);
+      make("td", gaps.join("; ")), make("td", `${one.users} + ${one.pending}`), state);
     return row;
   }));
   $("no-tests").hidden = found.length > 0;

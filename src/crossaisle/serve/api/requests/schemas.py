@@ -145,7 +145,7 @@ def at_most(most: int) -> BeforeValidator:
 
 def _seen(text: str) -> str:
     if not (clean := tidied(text)):
-        raise PydanticCustomError("string_too_short", "must have characters that can be seen")
+        raise PydanticCustomError("string_too_short", "must contain visible characters")
     return clean
 
 
@@ -244,7 +244,7 @@ class Item(ItemPatch):
     @model_validator(mode="after")
     def _has_title_or_picture(self) -> Item:
         if self.title is None and self.image is None:
-            raise PydanticCustomError("missing", "give a title, or an image in its place")
+            raise PydanticCustomError("missing", "give a title or an image")
         return self
 
 

@@ -44,7 +44,7 @@ def _check(content: bytes, limits: ApiLimits) -> None:
     if _elements(marks) > limits.json_values:
         raise DataError(f"a body holds at most {limits.json_values:,} values: send several requests")
     if not _fits(marks, limits):
-        raise DataError(f"lists and objects may lie in each other {limits.json_depth} times at most")
+        raise DataError(f"lists and objects may be nested at most {limits.json_depth} levels deep")
 
 
 def _elements(marks: bytes) -> int:

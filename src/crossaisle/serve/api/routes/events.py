@@ -41,7 +41,7 @@ _BODY = {
                 },
             },
             "application/x-ndjson": {
-                "schema": {"description": "One event a line; lines that are none are counted and described"},
+                "schema": {"description": "One event per line; invalid lines are counted and described"},
                 "example": '{"user":"1609","item":"1007195"}\n',
             },
         },

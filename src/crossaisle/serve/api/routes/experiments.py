@@ -94,17 +94,17 @@ _NEW = Checked(NewExperiment)
 _STATE: dict[str, Any] = {
     "experiment": {"name": "more-variety", "kind": "ab", "placement": "for_you", "started": 1767225600.0},
     "running": True,
-    "people": 812,
+    "users": 812,
     "pending": 96,
     "exposures": 2310,
     "arms": [
-        {"name": "as-it-is", "people": 401, "mean": 0.12, "low": 0.06, "high": 0.18},
-        {"name": "varied", "people": 411, "mean": 0.15, "low": 0.09, "high": 0.21},
+        {"name": "as-it-is", "users": 401, "mean": 0.12, "low": 0.06, "high": 0.18},
+        {"name": "varied", "users": 411, "mean": 0.15, "low": 0.09, "high": 0.21},
     ],
     "comparisons": [
         {
             **{"arm": "varied", "baseline": "as-it-is", "difference": 0.03, "low": -0.05, "high": 0.11},
-            **{"people": 812, "decided": False},
+            **{"users": 812, "decided": False},
         }
     ],
     "off_policy": [],

@@ -24,7 +24,7 @@ _WHOLE, _PATCH = Checked(Item), Checked(ItemPatch)
 _BATCH = CheckedList(ItemOfBatch, "items", LARGEST_BATCH)
 _ITEM = answered(Product, ITEM_EXAMPLE)
 _PAGE = answered(ProductPage, {"total": 1, "items": [ITEM_EXAMPLE]})
-_NEW = answered(Product, {**ITEM_EXAMPLE, "new": True}, status=201, what="A new item was put in")
+_NEW = answered(Product, {**ITEM_EXAMPLE, "new": True}, status=201, what="A new item was added")
 _PICTURE = {
     "requestBody": {
         "required": True,
@@ -53,7 +53,7 @@ async def get_item(request: Request, item: ItemId) -> Response:
     shop = service_of(request).shop
     row = shop.dataset.item_ids.row(item)
     if not shop.grown.listed[row]:
-        raise UnknownIdError(f"item {shorten(item)} was taken out of the shop")
+        raise UnknownIdError(f"item {shorten(item)} was removed from the shop")
     return as_json(of_item(shop, row))
 
 

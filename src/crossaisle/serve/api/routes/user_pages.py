@@ -1,4 +1,4 @@
-"""What the store knows about a person, in pages: nobody's history is too long to be read."""
+"""What the store knows about a user, in pages: nobody's history is too long to be read."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def page(store: Store, log: ExperimentLog, user: str, n: int, after: int, shown_
 
 
 async def known(service: ShopService, user: str) -> bool:
-    """Whether anything is, or was before the person was deleted."""
+    """Whether anything is, or was before the user was deleted."""
     if service.live.is_forgotten(user) or service.live.of(user).items:
         return True
     if service.shop.dataset.user_ids.get(user) >= 0 or user in service.experiments.users():

@@ -9,7 +9,7 @@ from fastapi import Query, Request
 from fastapi.responses import Response
 from pydantic import Field
 
-from crossaisle.api_types import Forgotten, Person
+from crossaisle.api_types import Forgotten, UserRecord
 from crossaisle.errors import UnknownIdError, shorten
 from crossaisle.serve.api.dependencies import UserId, service_of, who_asks
 from crossaisle.serve.api.requests.request_body import Checked, read, takes
@@ -21,7 +21,7 @@ from crossaisle.serve.service import ShopService
 
 router = Router("/api/users", tags=["users"], scope="write")
 PAGE, LONGEST_PAGE = 1_000, 10_000
-_PERSON_EXAMPLE = {
+_USER_EXAMPLE = {
     "user": "1609",
     "attributes": {"club": True},
     "events": [
@@ -38,7 +38,7 @@ _PERSON_EXAMPLE = {
     "shown_total": 0,
     "shown_next": None,
 }
-_PERSON = answered(Person, _PERSON_EXAMPLE)
+_USER = answered(UserRecord, _USER_EXAMPLE)
 _GONE = answered(Forgotten, {"events_deleted": 12, "overwritten": True})
 
 
@@ -59,7 +59,7 @@ class Asked(Named):
 _NAMED, _ASKED, _ATTRIBUTES = Checked(Named), Checked(Asked), Checked(Attributes)
 
 
-@router.get("/{user}", responses=_PERSON)
+@router.get("/{user}", responses=_USER)
 async def get_user(
     request: Request,
     user: UserId,
@@ -71,7 +71,7 @@ async def get_user(
     return await _shown(service_of(request), user, n, after, shown_after)
 
 
-@router.post("/show", openapi_extra=takes(_ASKED), responses=_PERSON)
+@router.post("/show", openapi_extra=takes(_ASKED), responses=_USER)
 async def show_user(request: Request) -> Response:
     """The same for an id of any characters."""
     asked = await read(request, _ASKED)

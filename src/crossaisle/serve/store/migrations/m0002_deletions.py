@@ -1,4 +1,4 @@
-"""Version 2: digests of deleted people are made with a key of the store, and have the time of the deletion.
+"""Version 2: digests of deleted users are made with a key of the store, and have the time of the deletion.
 
 Tables that came within version 1, without a number of their own, are made where they are missing.
 """

@@ -44,8 +44,8 @@ _HELD = LOCK + 1
 _TROUBLES = ("25", "42501", "53", "55", "57014", "58", "F0", "XX")
 """How codes of errors begin that are about the server: read-only, full, without a right, failing."""
 _TAKEN = (
-    "another service has taken the store: nothing is acknowledged any more; see to it that only one service "
-    "serves from it, and start that one again"
+    "another service has taken the store: nothing is acknowledged any more; make sure that only one service "
+    "uses it, and restart that one"
 )
 _INSERT = f"""
 INSERT INTO events ({COLUMNS})
@@ -288,7 +288,7 @@ def _parsed(url: str) -> tuple[str, str | None]:
         good = None
     if not good:
         raise ConfigError(
-            f"{shown(url)}: is no address of a database: write postgresql://USER:PASSWORD@HOST/DATABASE, "
+            f"{shown(url)}: is not a database address: write postgresql://USER:PASSWORD@HOST/DATABASE, "
             "and special characters of a password as %2F for / or %40 for @"
         )
     given = parse_qsl(parts.query)

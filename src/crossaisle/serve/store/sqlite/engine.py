@@ -28,7 +28,7 @@ _TROUBLES = {
     sqlite3.SQLITE_FULL: "the disk is full: make space on it",
     sqlite3.SQLITE_READONLY: "cannot be written: make the file and its folder writable",
     sqlite3.SQLITE_CANTOPEN: "cannot be opened: are file and folder there, and free descriptors?",
-    sqlite3.SQLITE_IOERR: "the disk fails or is full: look at it",
+    sqlite3.SQLITE_IOERR: "the disk is failing or full: check it",
     sqlite3.SQLITE_BUSY: "another process holds the file: end what keeps it locked",
     sqlite3.SQLITE_LOCKED: "another process holds the file: end what keeps it locked",
     sqlite3.SQLITE_PROTOCOL: "another process holds the file: end what keeps it locked",

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from crossaisle.errors import StoreError
 from crossaisle.serve.store.engine import Displaced, SqlConnection
-from crossaisle.serve.store.schema import COLUMNS, CORE, INDEXES, TABLES
+from crossaisle.serve.store.schema import CORE, INDEXES, TABLES
 from crossaisle.serve.store.sqlite.file_lock import PRIVATE
 
 _LOG = logging.getLogger(__name__)
@@ -26,6 +26,8 @@ LEFT_SECONDS = 10.0
 """A file so much younger than its log was not written by SQLite, which copies the one into the other."""
 SMALLEST = 512
 """Bytes of the smallest database."""
+EVENT_COLUMNS = frozenset({"key", "user", "item", "kind", "time", "value", "quantity"})
+"""Of the first version's table of events: what tells a store that is not marked from another program's file."""
 NAMES = TABLES | INDEXES
 """Of all tables and indexes of a store."""
 READ = NAMES - {"store_version"}
@@ -64,8 +66,9 @@ class StoreFile:
             )
         if found == APPLICATION:
             return
-        columns = {name.strip('"') for name in COLUMNS.split(", ")}
-        ours = columns <= tables.get("events", set()) and (tables.keys() <= NAMES or tables.keys() >= CORE)
+        ours = EVENT_COLUMNS <= tables.get("events", set()) and (
+            tables.keys() <= NAMES or tables.keys() >= CORE
+        )
         if found or (tables and not ours):
             shown = ", ".join(sorted(tables)[:5]) or "none"
             raise StoreError(
