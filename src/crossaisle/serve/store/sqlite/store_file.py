@@ -27,7 +27,7 @@ LEFT_SECONDS = 10.0
 SMALLEST = 512
 """Bytes of the smallest database."""
 EVENT_COLUMNS = frozenset({"key", "user", "item", "kind", "time", "value", "quantity"})
-"""Of the first version's table of events: what tells a store that is not marked from another program's file."""
+"""Of the first version's table of events: they tell an unmarked store from another program's file."""
 NAMES = TABLES | INDEXES
 """Of all tables and indexes of a store."""
 READ = NAMES - {"store_version"}
@@ -66,7 +66,7 @@ class StoreFile:
             )
         if found == APPLICATION:
             return
-        ours = EVENT_COLUMNS <= tables.get("events", set()) and (
+        ours = tables.get("events", set()) >= EVENT_COLUMNS and (
             tables.keys() <= NAMES or tables.keys() >= CORE
         )
         if found or (tables and not ours):
