@@ -51,7 +51,7 @@ def test_commas_and_brackets_of_texts_do_not_count() -> None:
 def test_levels_are_counted_outside_of_texts() -> None:
     assert parse(b"[" * DEPTH + b"]" * DEPTH)
     for opening, closing in ((b"[", b"]"), (b'{"a":', b"}"), (b'[{"a":', b"}]")):
-        with pytest.raises(DataError, match="32 times at most"):
+        with pytest.raises(DataError, match="at most 32 levels deep"):
             parse(opening * (DEPTH + 1) + b"0" + closing * (DEPTH + 1))
     assert parse(b'{"a":"' + b"[" * 99 + b'","b":"\\\\","c":"{\\"{"}')["c"] == '{"{'
     wide = json.dumps([{"a": [[1]]}] * 1000).encode()
