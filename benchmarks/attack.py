@@ -237,9 +237,9 @@ class Attacker:
         self.honest.answering()
 
 
-def warm(served: Served, items: list[str]) -> None:
+def warm(served: Served, users: list[str], items: list[str]) -> None:
     """What any service loads sooner or later is not the attacks' doing: the text encoder, a search, the
-    counts of what is popular, which the first event asks for.
+    counts of what is popular, which the first event asks for, the parts of the model of every placement.
     """
     # No earlier run has read this title, so that the encoder is needed.
     item = {"title": f"Oat milk {time.time_ns()}", "categories": [["Dairy", "Milk"]], "price": 2.5}
@@ -250,6 +250,9 @@ def warm(served: Served, items: list[str]) -> None:
     served.ask("PUT", "/api/items/warm", json.dumps(item))
     served.ask("GET", f"/api/items/{items[0]}/similar?explain=true")
     served.ask("GET", "/api/recommend/stranger?n=100")
+    for placement in ("for_you", "discover", "buy_again"):
+        served.ask("GET", f"/api/recommend/{users[0]}?placement={placement}&explain=true")
+    served.ask("GET", f"/api/items/{items[0]}/goes-with?user={users[0]}&explain=true")
 
 
 def under_attack(
@@ -267,7 +270,7 @@ def under_attack(
     honest = Honest(served, users[:50], items[:50])
     left_out, told = Counter[str](), 0.0
     try:
-        warm(served, items)
+        warm(served, users, items)
         time.sleep(options.quiet)
         start = time.monotonic()
         attacker = Attacker(served, honest, watch)
