@@ -126,7 +126,8 @@ def questions(service: Served, dataset: Dataset, written: Written, n_users: int)
         "cross share, quota, price": {"cross_share": 0.5, "quota": 3, "max_price": 8},
         "categories left out": {"exclude_categories": names[:2], "exclude_seen": "true"},
         "one category": {"include_categories": [names[len(names) // 2]]},
-        "diversity, second page": {"diversity": 0.3, "offset": 10},
+        "diversity": {"diversity": 0.3},
+        "second page": {"offset": 10},
     }
     for user in [*written.users, *others][:n_users]:
         for kind, controls in ways.items():
