@@ -84,7 +84,7 @@ def test_a_path_is_decoded_once(service: ShopService) -> None:
         assert asked(address, "DELETE", "/api/users/a%252Fb")[0] == 200
         assert client.user("a/b").total == 1
         status, said = asked(address, "GET", "/api/users/%FF")
-        assert (status, b"the path must be UTF-8" in said) == (422, True)
+        assert (status, b"the path must be percent-encoded UTF-8" in said) == (422, True)
 
 
 def test_metrics_and_allow_name_routes_as_before(service: ShopService) -> None:

@@ -220,7 +220,7 @@ def test_items_of_the_model_keep_their_place(seeing: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         put = await client.put("/api/items/milk1/picture", content=png(SPADE), headers=PNG)
         assert put.status_code == 200
-        assert "when the model is fitted again" in put.json()["notices"][0]
+        assert "after the next fit" in put.json()["notices"][0]
         assert put.json()["title"] == "fresh milk number 1"
         np.testing.assert_array_equal(seeing.shop.score_batch(seeing.shop.base.histories), before)
 
