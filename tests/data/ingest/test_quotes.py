@@ -1,0 +1,51 @@
+"""Quotes that enclose a value, and quotes that are part of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from crossaisle.errors import ConfigError
+from tests.data.ingest.shops import import_texts, warned
+
+TITLES = ['"Zen tea towel', 'Mat 24" wide', '"Rosa" gloves', 'Gloves "Rosa"', '"Mug', "Pan"]
+
+
+def table(delimiter: str, titles: list[str]) -> str:
+    rows = [("item_id", "title"), *zip("abcdef", titles, strict=False)]
+    return "".join(delimiter.join(row) + "\n" for row in rows)
+
+
+@pytest.mark.parametrize("file", ["items.tsv", "items.csv", "items.txt"])
+def test_between_tabs_a_quote_is_a_character(tmp_path: Path, file: str) -> None:
+    done = import_texts(tmp_path, table("\t", TITLES), items_file=file)
+    assert done.dataset.items["title"].to_list() == TITLES
+    assert not warned(done, "quotes")
+
+
+def test_a_quoted_header_between_tabs_says_that_values_are_quoted(tmp_path: Path) -> None:
+    text = '\ufeff"item_id"\t"title"\n"a"\t"Two\nlines ""and"" more"\n"b"\t"B"\n"c"\t"C"\n'
+    done = import_texts(tmp_path, text, items_file="items.tsv")
+    assert done.dataset.items["title"].to_list() == ['Two lines "and" more', "B", "C"]
+
+
+def test_lines_that_vanish_within_quotes_are_counted(tmp_path: Path) -> None:
+    done = import_texts(tmp_path, table(",", TITLES))
+    assert warned(done, "items.csv: 6 lines are 4 rows, the other 2 stand within quotes")
+    whole = import_texts(tmp_path, table(",", TITLES), items_are={"quote": ""})
+    assert whole.dataset.items["title"].to_list() == TITLES
+    assert not warned(whole, "quotes")
+
+
+def test_blank_lines_are_no_rows(tmp_path: Path) -> None:
+    text = table(",", ["A", "B", "C"]).replace("\n", "\r\n")
+    for odd in (text.replace("\r\nb", "\r\n\r\n\r\nb"), text + "\r\n\r\n", "\r\n" + text, text.rstrip()):
+        assert not warned(import_texts(tmp_path, odd), "quotes")
+
+
+def test_another_quote(tmp_path: Path) -> None:
+    done = import_texts(tmp_path, "item_id,title\na,'A, \"b\"'\n", items_are={"quote": "'"})
+    assert done.dataset.items["title"].to_list() == ['A, "b"']
+    with pytest.raises(ConfigError, match="quote must be one character, or empty for none"):
+        import_texts(tmp_path, "item_id\na\n", items_are={"quote": "''"})
