@@ -23,6 +23,8 @@ from crossaisle.data.ingest.limits import ReadLimits
 from crossaisle.data.ingest.source import Misread, Source, lines
 from crossaisle.errors import DataError
 
+_PIECE = 1 << 20
+
 
 def read_csv(
     file: str,
@@ -48,10 +50,12 @@ def read_csv(
         source.misread.append(Misread(row.number, rule, row.text))
         return "skip"
 
+    def stream() -> Any:
+        raw = pa.input_stream(opener() if zipped else str(path), compression=None)
+        utf8 = encoding in ("utf-8", "utf-8-sig")
+        return raw if utf8 else pa.transcoding_input_stream(raw, encoding, "utf-8")
+
     def batches(wanted: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        stream: Any = pa.input_stream(opener() if zipped else str(path), compression=None)
-        if encoding not in ("utf-8", "utf-8-sig"):
-            stream = pa.transcoding_input_stream(stream, encoding, "utf-8")
         reading = pacsv.ReadOptions(use_threads=False, block_size=limits.csv_block)
         parsing = pacsv.ParseOptions(
             delimiter=delimiter,
@@ -59,7 +63,7 @@ def read_csv(
             newlines_in_values=bool(quote),
             invalid_row_handler=set_aside,
         )
-        counted = _CountedLines(stream)
+        counted = _CountedLines(stream())
         rows = 0
         converting = pacsv.ConvertOptions(
             column_types={name: pa.string() for name in wanted},
@@ -74,7 +78,11 @@ def read_csv(
                 yield batch
         except (pa.ArrowException, OSError, EOFError) as error:
             raise DataError(_csv_trouble(str(error), limits), file=file) from None
-        lines_of_data, rows = counted.lines - 1, rows + len(source.misread)
+        rows += len(source.misread)
+        if counted.lines <= 1 + rows:
+            return
+        with stream() as raw:
+            lines_of_data = _filled_lines(raw) - 1  # blank lines apart: they are no rows
         if lines_of_data > rows:
             source.notes.append(
                 f"{file}: {lines_of_data:,} lines are {rows:,} rows, the other {lines_of_data - rows:,} "
@@ -120,26 +128,26 @@ def _csv_trouble(message: str, limits: ReadLimits) -> str:
 
 
 class _CountedLines:
-    """A stream of UTF-8 that counts the lines with something on them as they pass."""
+    """A stream that counts the lines that pass, blank ones included."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
-        self._ends = 0
-        self._last = b"\n"  # carriage returns apart
+        self._line_feeds = 0
+        self._ended = True
         self.closed = False
-
-    @property
-    def lines(self) -> int:
-        """Lines so far, a last one without its end included."""
-        return self._ends + (self._last != b"\n")
 
     def read(self, size: int = -1) -> bytes:
         """The next bytes, at most `size`."""
         chunk: bytes = self._stream.read(size)
         if chunk:
-            self._ends += _line_ends(self._last + chunk)
-            self._last = chunk.rstrip(b"\r")[-1:] or self._last
+            self._line_feeds += chunk.count(b"\n")
+            self._ended = chunk.endswith(b"\n")
         return chunk
+
+    @property
+    def lines(self) -> int:
+        """Lines so far, a last one without its end included."""
+        return self._line_feeds + (not self._ended)
 
     def readable(self) -> bool:
         return True
@@ -149,11 +157,12 @@ class _CountedLines:
         self._stream.close()
 
 
-def _line_ends(text: bytes) -> int:
-    """Line feeds after the first byte that end a line with something on it."""
-    ends = text.count(b"\n", 1)
-    if b"\n\n" not in text and b"\n\r\n" not in text:
-        return ends
-    raw = np.frombuffer(text, np.uint8)
-    raw = raw[raw != ord("\r")]
-    return int(np.count_nonzero((raw[1:] == ord("\n")) & (raw[:-1] != ord("\n"))))
+def _filled_lines(stream: Any) -> int:
+    """Lines with something on them."""
+    filled, last = 0, b"\n"
+    while chunk := stream.read(_PIECE):
+        raw = np.frombuffer(last + chunk, np.uint8)
+        raw = raw[raw != ord("\r")]
+        filled += int(np.count_nonzero((raw[1:] == ord("\n")) & (raw[:-1] != ord("\n"))))
+        last = raw[-1:].tobytes()
+    return filled + (last != b"\n")
