@@ -80,6 +80,19 @@ def test_what_does_not_follow_the_format(text: str) -> None:
     assert read(text, unit="%d.%m.%Y %H:%M") == [None]
 
 
+@pytest.mark.parametrize("unit", ["%d.%m.%Y %I:%M", "%Y-%m-%d %H"])
+def test_a_format_that_reads_no_moment(unit: str) -> None:
+    with pytest.raises(ConfigError, match=r"\[data\]: time_unit: .* reads no moment"):
+        Clock(unit)
+
+
+def test_years_of_two_digits_are_not_those_of_antiquity(tmp_path: Path) -> None:
+    with pytest.raises(
+        DataError, match=r"lie before 1970, such as '17\.3\.24': set time_unit to '%d\.%m\.%y'"
+    ):
+        import_texts(tmp_path, events=table("17.3.24"), time_unit="%d.%m.%Y")
+
+
 def test_names_of_time_zones_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"names of time zones .* read them with %z"):
         DataConfig(time_unit="%Y-%m-%d %H:%M:%S %Z")

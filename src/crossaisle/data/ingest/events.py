@@ -246,7 +246,11 @@ class EventReader:
     def _refuse_times(self) -> None:
         """`DataError` with a value and the setting that reads it, where it is the times that are wrong."""
         lost, read = self.tally.set_aside, self.tally.read
-        rules = {"unreadable_time": "cannot be read", "future_time": "lie in the future"}
+        rules = {
+            "unreadable_time": "cannot be read",
+            "future_time": "lie in the future",
+            "negative_time": "lie before 1970",
+        }
         for rule, what in rules.items():
             if 2 * lost[rule] > read:
                 values = self.ledger.values("events", rule)

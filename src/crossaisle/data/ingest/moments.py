@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from crossaisle.data.ingest.clean import as_text, to_numpy
 from crossaisle.data.ingest.numbers import is_numeric, typed_numbers
+from crossaisle.errors import ConfigError
 
 MICROS = 1_000_000
 DAY = 86_400 * MICROS
@@ -62,6 +63,11 @@ class Clock:
 
     def __post_init__(self) -> None:
         self._formats = [self.unit] if self.unit is not None and "%" in self.unit else list(ISO)
+        try:
+            _parse(pl.Series(["x"]), self._formats[0])
+        except pl.exceptions.PolarsError as error:
+            reason = str(error).splitlines()[0]
+            raise ConfigError(f"[data]: time_unit: {self.unit!r} reads no moment ({reason})") from None
 
     def read(self, values: pa.Array) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
         """int64 microseconds, and a mask of those that could be read. Absent values are not."""
@@ -174,9 +180,9 @@ def _parse(text: pl.Series, pattern: str) -> pl.Series:
 def how_to_read(text: pl.Series) -> str:
     """What to do about times that cannot be read: the values of `time_unit` that read all of them."""
     text = _padded(text.drop_nulls().str.strip_chars().unique(maintain_order=True)[:1000])
-    fits = [
-        f"{day}{clock}" for day in HINTS for clock in CLOCKS if not _parse(text, day + clock).null_count()
-    ]
+    patterns = (day + clock for day in HINTS for clock in CLOCKS)
+    # a year of two digits would be one of antiquity
+    fits = [p for p in patterns if (_parse(text, p) >= 0).fill_null(False).all()]
     if not len(text) or not fits:
         return "set time_unit to their format, such as '%d/%m/%Y %H:%M'"
     return "set time_unit to " + " or ".join(map(repr, fits[:3]))

@@ -23,7 +23,7 @@ _CURRENCY = r"[A-Z]{3}|[A-Z]{0,2}\p{Sc}|kr\.?|Kč|zł|Fr\.?|руб\.?|лв\.?"
 _BODY = r"\d{1,3}(?:[ '’]\d{3})+(?:[.,]\d+)?|\d[\d.,]*(?:[eE][+-]?\d+)?|[.,]\d+(?:[eE][+-]?\d+)?"
 CELL = (
     rf"^(?P<before>{_CURRENCY})?\s*(?P<sign>[+-])?\s*(?P<between>{_CURRENCY})?\s*"
-    rf"(?P<body>{_BODY})\s*(?P<after>{_CURRENCY})?$"
+    rf"(?P<body>{_BODY})(?:[.,][-–—])?\s*(?P<after>{_CURRENCY})?$"
 )
 AMBIGUOUS = r"^[1-9]\d{0,2}[.,]\d{3}$"
 
@@ -156,15 +156,20 @@ def _certain(sign: str) -> str:
     other = "." if sign == "," else ","
     s, o = f"[{sign}]", f"[{other}]"
     return (
-        rf"^(?:\d{{1,3}}(?:{o}\d{{3}})+{s}\d*|\d*{s}(?:\d{{1,2}}|\d{{4,}})(?:[eE].*)?"
-        rf"|\d{{1,3}}(?:{o}\d{{3}}){{2,}}|(?:|0\d*|\d{{4,}}){s}\d{{3}})$"
+        rf"^(?:{_grouped(o)}{s}\d*|\d*{s}(?:\d{{1,2}}|\d{{4,}})(?:[eE].*)?"
+        rf"|\d{{1,3}}(?:{o}\d{{2,3}})+{o}\d{{3}}|(?:|0\d*|\d{{4,}}){s}\d{{3}})$"
     )
+
+
+def _grouped(sign: str) -> str:
+    """Thousands, and hundreds of thousands as India groups them (1,25,000)."""
+    return rf"\d{{1,3}}(?:{sign}\d{{2,3}})*{sign}\d{{3}}"
 
 
 def _parse(bodies: pl.Series, sign: str) -> pl.Series:
     """Float64, null where the signs do not stand where they must."""
     other = "." if sign == "," else ","
     s, o = f"[{sign}]", f"[{other}]"
-    sound = rf"^(?:\d{{1,3}}(?:{o}\d{{3}})+(?:{s}\d*)?|(?:\d+(?:{s}\d*)?|{s}\d+)(?:[eE][+-]?\d+)?)$"
+    sound = rf"^(?:{_grouped(o)}(?:{s}\d*)?|(?:\d+(?:{s}\d*)?|{s}\d+)(?:[eE][+-]?\d+)?)$"
     plain = bodies.str.replace_all(other, "", literal=True).str.replace_all(sign, ".", literal=True)
     return plain.set(~bodies.str.contains(sound).fill_null(False), None).cast(pl.Float64, strict=False)
