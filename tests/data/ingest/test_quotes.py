@@ -30,6 +30,17 @@ def test_a_quoted_header_between_tabs_says_that_values_are_quoted(tmp_path: Path
     assert done.dataset.items["title"].to_list() == ['Two lines "and" more', "B", "C"]
 
 
+def test_quotes_that_seem_to_enclose_values_are_said(tmp_path: Path) -> None:
+    text = table("\t", ['"Mat 24"" wide"', "Pan", "Mug"])
+    done = import_texts(tmp_path, text, items_file="items.tsv")
+    assert done.dataset.items["title"][0] == '"Mat 24"" wide"'
+    assert warned(done, "items.tsv: 1 values between tabs begin and end with a quote, which was kept")
+    for quote, title in (('"', 'Mat 24" wide'), ("", '"Mat 24"" wide"')):
+        given = import_texts(tmp_path, text, items_file="items.tsv", items_are={"quote": quote})
+        assert given.dataset.items["title"][0] == title
+        assert not warned(given, "quote")
+
+
 def test_lines_that_vanish_within_quotes_are_counted(tmp_path: Path) -> None:
     done = import_texts(tmp_path, table(",", TITLES))
     assert warned(done, "items.csv: 6 lines are 4 rows, the other 2 stand within quotes")

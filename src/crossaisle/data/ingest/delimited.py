@@ -15,6 +15,7 @@ from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from crossaisle.config import TableConfig
@@ -64,7 +65,7 @@ def read_csv(
             invalid_row_handler=set_aside,
         )
         counted = _CountedLines(stream())
-        rows = 0
+        rows = enclosed = 0
         converting = pacsv.ConvertOptions(
             column_types={name: pa.string() for name in wanted},
             include_columns=list(wanted),
@@ -75,9 +76,15 @@ def read_csv(
         try:
             for batch in pacsv.open_csv(counted, reading, parsing, converting):
                 rows += batch.num_rows
+                enclosed += 0 if quote or config.quote is not None else _enclosed(batch)
                 yield batch
         except (pa.ArrowException, OSError, EOFError) as error:
             raise DataError(_csv_trouble(str(error), limits), file=file) from None
+        if enclosed:
+            source.notes.append(
+                f"{file}: {enclosed:,} values between tabs begin and end with a quote, which was kept; if "
+                "quotes enclose values, set quote to '\"'"
+            )
         rows += len(source.misread)
         if counted.lines <= 1 + rows:
             return
@@ -125,6 +132,12 @@ def _csv_trouble(message: str, limits: ReadLimits) -> str:
     if "straddling" in message:
         return f"a row is longer than {limits.csv_block >> 20} MB: is a quote left open?"
     return f"cannot be read as CSV ({message.splitlines()[0]})"
+
+
+def _enclosed(batch: pa.RecordBatch) -> int:
+    """How many values begin and end with a quote."""
+    masks = (pc.and_(pc.starts_with(c, '"'), pc.ends_with(c, '"')) for c in batch.columns)
+    return sum(pc.sum(mask).as_py() or 0 for mask in masks)
 
 
 class _CountedLines:

@@ -279,7 +279,8 @@ class EventReader:
             if looks_like_excel(min(int(p.min()) for p in parts), high):
                 raise DataError(
                     f"all times are numbers from 20,000 to 80,000, such as {high / MICROS:g}, as a "
-                    "spreadsheet counts days: set time_unit to 'excel', or to 's' for seconds since 1970",
+                    "spreadsheet counts days: set time_unit to 'excel', or to 's' for seconds since 1970; if "
+                    "they only give an order, map the column to position",
                     file=self.source.file,
                     column=self.columns["time"],
                 )

@@ -9,15 +9,16 @@ import polars as pl
 Mask = npt.NDArray[np.bool_]
 
 YES = (
-    *("true", "t", "yes", "y", "ja", "j", "oui", "si", "sí", "on"),
-    *("instock", "available", "limitedavailability", "limitedstock", "lowstock", "onlineonly", "auflager"),
-    *("lieferbar", "preorder", "presale", "backorder", "onbackorder", "availablefororder", "madetoorder"),
+    *("true", "t", "yes", "y", "ja", "j", "oui", "si", "sí", "sì", "on"),
+    *("instock", "available", "limitedavailability", "limitedstock", "lowstock", "onlineonly"),
+    *("auflager", "lagernd", "lieferbar", "verfügbar"),
+    *("preorder", "presale", "backorder", "onbackorder", "availablefororder", "madetoorder"),
 )
 """What can be ordered counts as in stock, even if it comes later (preorder, backorder)."""
 NO = (
     *("false", "f", "no", "n", "nein", "non", "off"),
     *("outofstock", "soldout", "notinstock", "unavailable", "notavailable", "discontinued", "oos"),
-    *("nichtlieferbar", "ausverkauft", "vergriffen"),
+    *("nichtauflager", "nichtlieferbar", "nichtverfügbar", "ausverkauft", "vergriffen"),
 )
 
 

@@ -176,19 +176,19 @@ def _stock(whole: Whole) -> pl.Series:
         place = f"column {whole.found['in_stock'][0]!r}"
         if unread.sum() == words.len() - words.null_count() and len(odd) > 1:
             raise DataError(
-                f"no value says whether an item is in stock ({quoted(odd)}): use yes and no, in_stock and "
+                f"no value says whether an item is in stock ({_quoted(odd)}): use yes and no, in_stock and "
                 "out_of_stock, or a quantity, or map in_stock to another column",
                 file=whole.source.file,
                 column=whole.found["in_stock"][0],
             )
         whole.ledger.warn(
-            f"{whole.source.file}, {place}: unknown words ({quoted(odd)}) count as in stock; "
+            f"{whole.source.file}, {place}: unknown words ({_quoted(odd)}) count as in stock; "
             "use yes and no, in_stock and out_of_stock, or a quantity"
         )
     return flag
 
 
-def quoted(values: pl.Series) -> str:
+def _quoted(values: pl.Series) -> str:
     """The first three of some texts, for a message."""
     return ", ".join(f"{v[:40]!r}" for v in values[:3]) + (" …" if len(values) > 3 else "")
 
