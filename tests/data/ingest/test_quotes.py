@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from crossaisle.errors import ConfigError
 from tests.data.ingest.shops import import_texts, warned
@@ -53,6 +56,30 @@ def test_blank_lines_are_no_rows(tmp_path: Path) -> None:
     text = table(",", ["A", "B", "C"]).replace("\n", "\r\n")
     for odd in (text.replace("\r\nb", "\r\n\r\n\r\nb"), text + "\r\n\r\n", "\r\n" + text, text.rstrip()):
         assert not warned(import_texts(tmp_path, odd), "quotes")
+
+
+WORDS = st.text(
+    alphabet=st.characters(codec="utf-8", categories=["L", "N", "P", "S"]), min_size=1, max_size=9
+)
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.lists(WORDS, min_size=1, max_size=6),
+    st.sampled_from(["\n", "\r\n"]),
+    st.lists(st.integers(1, 3), max_size=7),
+)
+def test_any_title_between_tabs_is_kept(titles: list[str], end: str, gaps: list[int]) -> None:
+    heads = ["item_id\ttitle", *(f"{i}\t{title}" for i, title in enumerate(titles))]
+    ends = [end * n for n in (*gaps, *[1] * len(heads))]
+    text = "".join(line + ending for line, ending in zip(heads, ends, strict=False))
+    with TemporaryDirectory() as folder:
+        events = "user_id,item_id\n1,0\n"
+        done = import_texts(
+            Path(folder), text, events, items_file="items.tsv", nulls=[], items_are={"quote": ""}
+        )
+    assert done.dataset.items["title"].to_list() == titles
+    assert not warned(done, "quotes")
 
 
 def test_another_quote(tmp_path: Path) -> None:
