@@ -20,6 +20,8 @@ from crossaisle.train_config import PretrainConfig, TrainConfig
 
 HUB_NAME = re.compile(r"(\w[\w.-]*/\w[\w.-]*)(?:@(\w[\w.-]*))?")
 """"owner/name" of a repository on the Hugging Face hub, or "owner/name@revision"."""
+NULLS = ("NULL", "null", r"\N", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "None")
+"""What exports of databases, R, pandas and spreadsheets write where there is no value."""
 ENCODERS = ("minilm", "use-multilingual", "none")
 """Text encoders known by name."""
 
@@ -82,6 +84,10 @@ class TableConfig:
     """Found out when unset: byte order mark, UTF-8, UTF-16, GB18030, else Windows-1252."""
     delimiter: str | None = None
     """Found out from the header when unset."""
+    quote: str | None = None
+    """What encloses a value, "" for nothing. Unset: `"`, between tabs only where the header has them."""
+    decimal: Literal[".", ","] | None = None
+    """What stands before the decimals of a number. Found out per column when unset, `.` where in doubt."""
 
     def __post_init__(self) -> None:
         given = [name for name in ("path", "url", "hub") if getattr(self, name) is not None]
@@ -93,6 +99,8 @@ class TableConfig:
             raise ConfigError("hub needs file: which file of the repository to read")
         if self.delimiter is not None and len(self.delimiter) != 1:
             raise ConfigError(f"delimiter must be one character (found {self.delimiter!r})")
+        if self.quote is not None and len(self.quote) > 1:
+            raise ConfigError(f"quote must be one character, or empty for none (found {self.quote!r})")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,15 +142,25 @@ class DataConfig:
     """Items whose category path does not reach `category_level` are set aside, with their events."""
     exclude_categories: tuple[str, ...] = ()
     """Categories, by full path or last name, whose items are set aside, with their events."""
+    nulls: tuple[str, ...] = NULLS
+    """Cells that stand for no value, in every column, upper and lower case told apart. An empty cell is
+    always one."""
     time_unit: str | None = None
-    """"s", "ms", "us" or "ns" since 1970, or a format such as "%d/%m/%Y %H:%M". Unset: ISO text, dates,
-    timestamps, and epoch numbers whose unit follows from their magnitude."""
+    """"s", "ms", "us" or "ns" since 1970, "excel" for a spreadsheet's days since 1900, or a format such as
+    "%d/%m/%Y %H:%M". Unset: ISO text, dates, timestamps, and epoch numbers whose unit follows from their
+    magnitude."""
 
     def __post_init__(self) -> None:
         unit = self.time_unit
-        if unit is not None and unit not in ("s", "ms", "us", "ns") and "%" not in unit:
+        if unit is not None and unit not in ("s", "ms", "us", "ns", "excel") and "%" not in unit:
             raise ConfigError(
-                f"time_unit must be 's', 'ms', 'us', 'ns' or a format such as '%d/%m/%Y' (found {unit!r})"
+                "time_unit must be 's', 'ms', 'us', 'ns', 'excel' or a format such as '%d/%m/%Y' "
+                f"(found {unit!r})"
+            )
+        if unit is not None and "%Z" in unit:
+            raise ConfigError(
+                f"time_unit cannot read the names of time zones (found {unit!r}): write offsets, such as "
+                "+0100, and read them with %z"
             )
         if not self.category_separator.strip():
             raise ConfigError("category_separator must not be blank")

@@ -22,19 +22,22 @@ from crossaisle.errors import DataError
 
 quick = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 TEXT = st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\x00\r"), max_size=8)
-IDS = st.sampled_from(["a", "b", "c", "d", " a ", "", "\tb", "x\x07", "é", "飯"])
+IDS = st.sampled_from(["a", "b", "c", "d", " a ", "", "\tb", "x\x07", "é", "飯", "NULL", " nan"])
 MOMENTS = st.one_of(
     st.datetimes(datetime(1971, 1, 1), datetime(2024, 1, 1)).map(lambda d: d.isoformat(timespec="seconds")),
     st.integers(-(10**9), 2 * 10**9).map(str),
     st.integers(10**12, 1_700_000_000_000).map(str),
-    st.sampled_from(["", "never", "2999-01-01", "2023-13-01"]),
+    st.sampled_from(["", "None", "never", "2023-1-5 9:05", "2999-01-01", "2023-13-01"]),
 )
 ITEM_ROWS = st.lists(
     st.tuples(IDS, TEXT, st.sampled_from(["A > B", "A", "", "A > B > A"])), min_size=1, max_size=8
 )
 EVENT_ROWS = st.lists(
     st.tuples(
-        st.sampled_from(["u", "v", "w", ""]), IDS, MOMENTS, st.sampled_from(["1", "-2", "nan", "", "x"])
+        st.sampled_from(["u", "v", "w", "", "NA", "\\N"]),
+        IDS,
+        MOMENTS,
+        st.sampled_from(["1", "-2", "nan", "", "x", "1,5", "1.250", "NULL"]),
     ),
     min_size=1,
     max_size=20,

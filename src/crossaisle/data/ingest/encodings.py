@@ -113,3 +113,11 @@ def _looks_chinese(open_bytes: Callable[[], IO[bytes]], offset: int) -> bool:
         common += 0xB0 <= sample[place] <= 0xD7 and sample[place + 1] >= 0xA1
         place += 2
     return pairs > 0 and common >= 0.6 * pairs
+
+
+def encoding_of(file: str, opener: Callable[[], IO[bytes]], given: str | None) -> tuple[str, str | None]:
+    """`find_encoding`, with a damaged file named in the error."""
+    try:
+        return find_encoding(opener, given, file)
+    except (OSError, EOFError) as error:  # a damaged or truncated gzip file
+        raise DataError(f"cannot be read ({error})", file=file) from None

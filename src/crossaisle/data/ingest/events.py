@@ -14,9 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from crossaisle.config import DataConfig
-from crossaisle.data.ingest.clean import DAY, Clock, as_numbers, encode_ids, shown, texts, to_arrow, to_numpy
+from crossaisle.data.ingest.clean import as_text, encode_ids, shown, texts, to_arrow, to_numpy
 from crossaisle.data.ingest.ledger import Ledger, Tally
-from crossaisle.data.ingest.sources import Source
+from crossaisle.data.ingest.moments import DAY, MICROS, Clock, how_to_read, looks_like_excel
+from crossaisle.data.ingest.numbers import NumberReader
+from crossaisle.data.ingest.source import Source
 from crossaisle.data.ingest.tables import Mask, note_misread, raw_json
 from crossaisle.data.vocabulary import Rows
 from crossaisle.errors import DataError
@@ -99,6 +101,11 @@ class EventReader:
         self.item_ids = None if item_ids is None else texts(item_ids)
         self.excluded = excluded
         self.clock = Clock(config.time_unit)
+        self.numbers = {
+            name: NumberReader(source.file, self.columns[name], config.events.decimal, config.nulls)
+            for name in ("position", "value", "quantity")
+            if name in self.columns
+        }
         self.latest = int(time.time()) * 1_000_000 + DAY
         self.user_column = "user_id" if "user_id" in found else "basket_id"
         self.ids: dict[str, Codes] = {
@@ -126,12 +133,15 @@ class EventReader:
         note_misread("events", self.source, self.ledger)
         if not self.tally.read:
             raise DataError("there is a header but no row", file=self.source.file)
+        self._refuse_times()
         if not self.tally.kept:
             raise DataError(
                 f"none of {self.tally.read:,} events can be kept: {self.ledger.explain('events')}",
                 file=self.source.file,
             )
         self._note_times()
+        for reader in self.numbers.values():
+            reader.note(self.ledger)
         pa.default_memory_pool().release_unused()
         return self._finish()
 
@@ -139,7 +149,7 @@ class EventReader:
         if not batch.num_rows:
             return
         names = [n for n in ("item_id", "user_id", "basket_id", "kind") if n in self.columns]
-        coded = list(pool.map(encode_ids, (batch.column(self.columns[n]) for n in names)))
+        coded = list(pool.map(self._encode, (batch.column(self.columns[n]) for n in names)))
         ids: dict[str, pa.DictionaryArray] = {
             name: array for name, (array, _) in zip(names, coded, strict=True)
         }
@@ -170,6 +180,9 @@ class EventReader:
         for name, codes in self.ids.items():
             codes.add(ids[name], mask)
 
+    def _encode(self, values: pa.Array) -> tuple[pa.DictionaryArray, int]:
+        return encode_ids(values, self.config.nulls)
+
     def _item_rows(self, ids: pa.DictionaryArray) -> Rows:
         found = to_numpy(pc.index_in(ids.dictionary, value_set=self.item_ids), -1)
         rows: Rows = np.append(found, -1).astype(np.int32)
@@ -182,7 +195,10 @@ class EventReader:
         column = batch.column(self.columns["time"])
         micros, read = self.clock.read(column)
         known["micros"] = micros
-        absent = to_numpy(column.is_null(nan_is_null=True))
+        absent = to_numpy(column.is_null(nan_is_null=True), False)
+        unread = np.flatnonzero(~read & ~absent)
+        words = pl.Series(as_text(column.take(to_arrow(unread))), dtype=pl.String)
+        absent[unread] = words.str.strip_chars().is_in(["", *self.config.nulls]).fill_null(True).to_numpy()
         return [
             ("missing_time", "time", absent),
             ("unreadable_time", "time", ~read),
@@ -195,10 +211,8 @@ class EventReader:
     ) -> dict[str, Mask]:
         """Reads numeric columns; returns, by column, where a value is dropped but the event stays."""
         unreadable: dict[str, Mask] = {}
-        for name in ("position", "value", "quantity"):
-            if name not in self.columns:
-                continue
-            numbers, bad = as_numbers(batch.column(self.columns[name]))
+        for name, reader in self.numbers.items():
+            numbers, bad = reader.read(batch.column(self.columns[name]))
             if name == "position":
                 checks.append(("missing_position", name, np.isnan(numbers) & ~bad))
                 checks.append(("unreadable_position", name, bad))
@@ -229,7 +243,30 @@ class EventReader:
             self.ledger.set_aside("events", rule, column, rows, self._values(batch, column, index), raw)
         return keep
 
+    def _refuse_times(self) -> None:
+        """`DataError` with a value and the setting that reads it, where it is the times that are wrong."""
+        lost, read = self.tally.set_aside, self.tally.read
+        rules = {
+            "unreadable_time": "cannot be read",
+            "future_time": "lie in the future",
+            "negative_time": "lie before 1970",
+        }
+        for rule, what in rules.items():
+            if 2 * lost[rule] > read:
+                values = self.ledger.values("events", rule)
+                raise DataError(
+                    f"{lost[rule]:,} of {read:,} times {what}, such as {values[0]!r}: {how_to_read(values)}",
+                    file=self.source.file,
+                    column=self.columns["time"],
+                )
+
     def _note_times(self) -> None:
+        if n := self.tally.set_aside["unreadable_time"]:
+            values = self.ledger.values("events", "unreadable_time")
+            self.ledger.warn(
+                f"{self.source.file}, column {self.columns['time']!r}: {n:,} of {self.tally.read:,} times "
+                f"cannot be read, such as {values[0]!r}: {how_to_read(values)}"
+            )
         seen = {what: n for what, n in self.clock.seen.items() if n > 0}
         if len(seen) > 1:
             mixture = ", ".join(f"{n:,} {what}" for what, n in seen.items())
@@ -237,11 +274,20 @@ class EventReader:
                 f"{self.source.file}: column {self.columns['time']!r} mixes {mixture}; "
                 "each value is read by its own form and magnitude"
             )
-        parts = self.parts.get("micros")
-        if parts and max(int(p.max()) for p in parts if len(p)) < LOW_TIME:
+        parts = [p for p in self.parts.get("micros", []) if len(p)]
+        if parts and self.config.time_unit is None and (high := max(int(p.max()) for p in parts)) < LOW_TIME:
+            if looks_like_excel(min(int(p.min()) for p in parts), high):
+                raise DataError(
+                    f"all times are numbers from 20,000 to 80,000, such as {high / MICROS:g}, as a "
+                    "spreadsheet counts days: set time_unit to 'excel', or to 's' for seconds since 1970; if "
+                    "they only give an order, map the column to position",
+                    file=self.source.file,
+                    column=self.columns["time"],
+                )
             self.ledger.warn(
-                f"{self.source.file}: all times lie before March 1973; "
-                "if they only give an order, map the column to position instead of time"
+                f"{self.source.file}: all times lie before March 1973, the last at {high / MICROS:g} seconds "
+                "since 1970; if they only give an order, map the column to position instead of time; if they "
+                "are dates, set time_unit"
             )
 
     def _finish(self) -> Raw:

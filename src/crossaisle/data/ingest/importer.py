@@ -23,8 +23,10 @@ from crossaisle.data.dataset import Dataset, Events
 from crossaisle.data.ingest.events import EventReader, Raw, compact
 from crossaisle.data.ingest.ledger import Ledger, write_import
 from crossaisle.data.ingest.limits import READ_LIMITS, ReadLimits
+from crossaisle.data.ingest.notes import summary, warn_about
 from crossaisle.data.ingest.schema import match_columns
-from crossaisle.data.ingest.sources import Source, of_frame, open_file
+from crossaisle.data.ingest.source import Source
+from crossaisle.data.ingest.sources import of_frame, open_file
 from crossaisle.data.ingest.tables import (
     Items,
     Mask,
@@ -164,10 +166,9 @@ def import_sources(config: DataConfig, sources: Mapping[str, Source], *, progres
     assert excluded is not None
     raw, items = _choose_items(raw, items, excluded, config, ledger)
     dataset = _assemble(raw, items, users, level, config, users_are_baskets="user_id" not in found)
-    _warn_about(dataset, ledger)
-    notes = (s.note for s in sources.values() if s.note)
-    ledger.warnings[:0] = notes
-    return Imported(dataset, {**_summary(dataset), **ledger.report()}, ledger.frame())
+    warn_about(dataset, ledger)
+    ledger.warnings[:0] = [note for source in sources.values() for note in source.notes]
+    return Imported(dataset, {**summary(dataset), **ledger.report()}, ledger.frame())
 
 
 def _level(config: DataConfig, names: tuple[str, ...]) -> int:
@@ -187,7 +188,7 @@ def _users(config: DataConfig, sources: Mapping[str, Source], ledger: Ledger) ->
         return None
     source = sources["users"]
     found = match_columns((config.users or UsersConfig()).columns, source.names, source.file)
-    return read_users(source, found, ledger)
+    return read_users(source, found, config.nulls, ledger)
 
 
 def _excluded(items: Items, level: int, config: DataConfig, ledger: Ledger) -> Mask:
@@ -328,47 +329,3 @@ def _order(user: Rows, raw: Raw, n_users: int) -> Positions:
     grid = sparse.csr_matrix((np.ones(len(user), bool), user, rows), shape=(len(user), n_users))
     order: Positions = grid.tocsc().indices.astype(np.intp)
     return order if first is None else first[order]
-
-
-def _warn_about(dataset: Dataset, ledger: Ledger) -> None:
-    """Says what the data set will not be able to show."""
-    taxonomy = dataset.taxonomy
-    if not taxonomy.depth:
-        ledger.warn("items have no categories: everything about crossing categories will be empty")
-    elif len(taxonomy.names()) == 1:
-        ledger.warn(
-            f"there is one category only ({taxonomy.names()[0]!r}): "
-            "everything about crossing categories will be empty"
-        )
-    bare = sum(not p for p in taxonomy.paths)
-    if taxonomy.depth and bare:
-        ledger.warn(f"{bare:,} of {dataset.n_items:,} items have no category")
-    if dataset.n_users == 1:
-        ledger.warn("there is one user only: nothing can be learned from what others do")
-    lengths = np.diff(dataset.user_indptr)
-    once = int((lengths == 1).sum())
-    if once:
-        ledger.warn(f"{once:,} of {dataset.n_users:,} users have a single event")
-    if not dataset.has_time:
-        ledger.warn("events have no time: only their order is known, and no split by date is possible")
-
-
-def _summary(dataset: Dataset) -> dict[str, Any]:
-    moments = dataset.events.time
-    span = None
-    if moments is not None and len(moments):
-        edges = np.array([moments.min(), moments.max()], "datetime64[s]")
-        span = [str(edge) for edge in edges]
-    taxonomy = dataset.taxonomy
-    return {
-        "name": dataset.name,
-        "items": dataset.n_items,
-        "users": dataset.n_users,
-        "users_are_baskets": dataset.users_are_baskets,
-        "events": len(dataset.events),
-        "kinds": list(dataset.kinds),
-        "time": span,
-        "category_depth": taxonomy.depth,
-        "category_level": taxonomy.level,
-        "categories": [len(taxonomy.names(d)) for d in range(taxonomy.depth)],
-    }

@@ -108,6 +108,11 @@ class Ledger:
         empty = pl.DataFrame(schema=SCHEMA)
         return pl.concat([empty, *self._frames]) if self._frames else empty
 
+    def values(self, table: str, rule: str) -> pl.Series:
+        """The values that broke a rule, each once."""
+        found = self.frame().filter(pl.col("table") == table, pl.col("rule") == rule)["value"]
+        return found.drop_nulls().unique(maintain_order=True)
+
     def explain(self, table: str) -> str:
         """One line for an error: the rules that took most rows."""
         rules = self.tallies[table].set_aside.most_common(3)

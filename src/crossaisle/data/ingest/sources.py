@@ -5,28 +5,25 @@ CSV and JSON Lines come as text, as they stand in the file; parquet and frames k
 
 from __future__ import annotations
 
-import csv
 import gzip
 import io
 import itertools
 import json
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from crossaisle.config import TableConfig
 from crossaisle.data.ingest.clean import texts
-from crossaisle.data.ingest.encodings import find_encoding
+from crossaisle.data.ingest.delimited import read_csv
+from crossaisle.data.ingest.encodings import encoding_of
 from crossaisle.data.ingest.limits import READ_LIMITS, ReadLimits
+from crossaisle.data.ingest.source import Misread, Source, lines
 from crossaisle.errors import ConfigError, DataError, nearest
 
 _PIECE = 1 << 20
@@ -40,42 +37,6 @@ SUFFIXES = {
     ".parquet": "parquet",
     ".pq": "parquet",
 }
-
-Batches = Callable[[Sequence[str]], Iterator[pa.RecordBatch]]
-
-
-class Misread(NamedTuple):
-    """A row that could not be taken apart: set aside by the reader, never padded."""
-
-    row: int
-    rule: str
-    text: str
-
-
-@dataclass
-class Source:
-    """One table that can be read once, batch by batch."""
-
-    file: str
-    """What messages call it."""
-    names: tuple[str, ...]
-    """Its columns."""
-    batches: Batches
-    """Yields the columns asked for, in order."""
-    first_row: int = 1
-    """Number of the first row of data; 2 where a header stands before it."""
-    encoding: str | None = None
-    note: str | None = None
-    misread: list[Misread] = field(default_factory=list)
-    """Filled while reading, in order."""
-    folder: Path | None = None
-    """Where the file lies; None for a frame."""
-
-    def file_rows(self, index: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
-        """Row numbers in the file, given positions (from 0) among the rows that could be read."""
-        before = np.array([m.row - self.first_row - i for i, m in enumerate(self.misread)], np.int64)
-        skipped = np.searchsorted(before, index, side="right")
-        return np.asarray(index + self.first_row + skipped, np.int64)
 
 
 def open_file(path: Path, config: TableConfig, limits: ReadLimits = READ_LIMITS) -> Source:
@@ -102,7 +63,7 @@ def _open(path: Path, config: TableConfig, limits: ReadLimits) -> Source:
     if kind == "jsonl":
         return _jsonl(file, opener, config, limits)
     if kind is not None:
-        return _csv(file, opener, path, zipped, config, limits, tabs=kind == "tsv")
+        return read_csv(file, opener, path, zipped, config, limits, tabs=kind == "tsv")
     raise ConfigError(f"{file}: unknown format: set format to 'csv', 'tsv', 'jsonl' or 'parquet'")
 
 
@@ -140,104 +101,18 @@ class _Unpacked(io.RawIOBase):
         super().close()
 
 
-def _find_encoding(file: str, opener: Callable[[], IO[bytes]], given: str | None) -> tuple[str, str | None]:
-    try:
-        return find_encoding(opener, given, file)
-    except (OSError, EOFError) as error:  # a damaged or truncated gzip file
-        raise DataError(f"cannot be read ({error})", file=file) from None
-
-
-# CSV -------------------------------------------------------------------------------------------------
-
-
-def _csv(
-    file: str,
-    opener: Callable[[], IO[bytes]],
-    path: Path,
-    zipped: bool,
-    config: TableConfig,
-    limits: ReadLimits,
-    *,
-    tabs: bool,
-) -> Source:
-    encoding, note = _find_encoding(file, opener, config.encoding)
-    delimiter, names = _header(file, opener, encoding, config.delimiter or ("\t" if tabs else None), limits)
-    if not names:
-        raise DataError("the file is empty", file=file)
-    source = Source(file, tuple(names), lambda _: iter(()), 2, encoding, note)
-
-    def set_aside(row: Any) -> str:
-        rule = "too_few_fields" if row.actual_columns < row.expected_columns else "too_many_fields"
-        source.misread.append(Misread(row.number, rule, row.text))
-        return "skip"
-
-    def batches(wanted: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        stream: Any = pa.input_stream(opener() if zipped else str(path), compression=None)
-        if encoding not in ("utf-8", "utf-8-sig"):
-            stream = pa.transcoding_input_stream(stream, encoding, "utf-8")
-        reading = pacsv.ReadOptions(use_threads=False, block_size=limits.csv_block)
-        parsing = pacsv.ParseOptions(
-            delimiter=delimiter, newlines_in_values=True, invalid_row_handler=set_aside
-        )
-        converting = pacsv.ConvertOptions(
-            column_types={name: pa.string() for name in wanted},
-            include_columns=list(wanted),
-            strings_can_be_null=True,
-            null_values=[""],
-            check_utf8=False,  # checked over the whole file already
-        )
-        try:
-            yield from pacsv.open_csv(stream, reading, parsing, converting)
-        except (pa.ArrowException, OSError, EOFError) as error:
-            raise DataError(_csv_trouble(str(error), limits), file=file) from None
-
-    source.batches = batches
-    return source
-
-
-def _header(
-    file: str, opener: Callable[[], IO[bytes]], encoding: str, delimiter: str | None, limits: ReadLimits
-) -> tuple[str, list[str]]:
-    with io.TextIOWrapper(opener(), encoding=encoding, newline="") as text:
-        head = itertools.dropwhile(lambda line: not line.strip("\r\n"), _lines(text, file, limits))
-        first = next(head, "")
-        if delimiter is None:
-            delimiter = max(",;\t|", key=first.count)
-        names = next(csv.reader(itertools.chain([first], head), delimiter=delimiter), [])
-    if names:
-        names[0] = names[0].removeprefix("\ufeff")
-    return delimiter, names
-
-
-def _lines(text: io.TextIOWrapper, file: str, limits: ReadLimits) -> Iterator[str]:
-    """Lines of a bearable length: a file may hold nothing but one."""
-    for number in itertools.count(1):
-        line = text.readline(limits.csv_block + 1)
-        if not line:
-            return
-        if len(line) > limits.csv_block:
-            raise DataError(f"a line is longer than {limits.csv_block >> 20} MB", file=file, row=number)
-        yield line
-
-
-def _csv_trouble(message: str, limits: ReadLimits) -> str:
-    if "straddling" in message:
-        return f"a row is longer than {limits.csv_block >> 20} MB: is a quote left open?"
-    return f"cannot be read as CSV ({message.splitlines()[0]})"
-
-
 # JSON Lines ------------------------------------------------------------------------------------------
 
 
 def _jsonl(file: str, opener: Callable[[], IO[bytes]], config: TableConfig, limits: ReadLimits) -> Source:
-    encoding, note = _find_encoding(file, opener, config.encoding)
+    encoding, note = encoding_of(file, opener, config.encoding)
     names: dict[str, None] = {}
     for _, value in itertools.islice(_objects(file, opener, encoding, limits), limits.json_head):
         if isinstance(value, dict):
             names.update(dict.fromkeys(value))
     if not names:
         raise DataError("no line holds a JSON object", file=file)
-    source = Source(file, tuple(names), lambda _: iter(()), 1, encoding, note)
+    source = Source(file, tuple(names), lambda _: iter(()), 1, encoding, [note] if note else [])
 
     def rows() -> Iterator[dict[str, Any]]:
         for number, value in _objects(file, opener, encoding, limits):
@@ -262,7 +137,7 @@ def _objects(
     """(row number, parsed object); a line that is not JSON comes back as its text. Blank lines count not."""
     with io.TextIOWrapper(opener(), encoding=encoding) as text:
         number = 0
-        for line in _lines(text, file, limits):
+        for line in lines(text, file, limits):
             if not line.strip():
                 continue
             number += 1

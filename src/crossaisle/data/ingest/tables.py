@@ -17,22 +17,22 @@ from crossaisle.config import DataConfig
 from crossaisle.data.control import CONTROL
 from crossaisle.data.ingest.clean import (
     Paths,
-    as_numbers,
     as_text,
     level_paths,
     read_paths,
     shown,
     tidy,
     to_arrow,
+    without_nulls,
 )
 from crossaisle.data.ingest.ledger import Ledger, Tally
+from crossaisle.data.ingest.numbers import NumberReader
 from crossaisle.data.ingest.schema import TEXT_LIMITS
-from crossaisle.data.ingest.sources import Source
+from crossaisle.data.ingest.source import Source
+from crossaisle.data.ingest.stock import read_stock
 from crossaisle.errors import DataError
 
 Mask = npt.NDArray[np.bool_]
-YES = ("1", "true", "t", "yes", "y", "in stock", "instock")
-NO = ("0", "false", "f", "no", "n", "out of stock", "outofstock", "sold out")
 ITEM_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "item_id": pl.String,
     "title": pl.String,
@@ -70,9 +70,16 @@ class Whole:
     """A table read whole, with its ids checked: `keep` marks rows with an id that no earlier row has."""
 
     def __init__(
-        self, table: str, id_name: str, source: Source, found: Mapping[str, tuple[str, ...]], ledger: Ledger
+        self,
+        table: str,
+        id_name: str,
+        source: Source,
+        found: Mapping[str, tuple[str, ...]],
+        nulls: Sequence[str],
+        ledger: Ledger,
     ) -> None:
         self.table, self.source, self.found, self.ledger = table, source, found, ledger
+        self.nulls = nulls
         wanted = list(dict.fromkeys(name for names in found.values() for name in names))
         batches = list(source.batches(wanted))
         tally = ledger.tallies[table] = Tally(source.file, source.encoding)
@@ -82,7 +89,7 @@ class Whole:
         self.raw = pa.Table.from_batches(batches).combine_chunks()
         tally.read += self.raw.num_rows
         given = self.text(id_name, tidied=False)
-        self.ids = _tidied(given)
+        self.ids = self.text(id_name)
         self.keep: Mask = np.ones(self.raw.num_rows, bool)
         self.drop(f"missing_{id_name}", id_name, self.ids.is_null().to_numpy())
         self.drop(f"duplicate_{id_name}", id_name, ~self.ids.is_first_distinct().to_numpy())
@@ -93,9 +100,13 @@ class Whole:
         return one_array(self.raw.column(self.found[name][0]))
 
     def text(self, name: str, *, tidied: bool = True) -> pl.Series:
-        """A column as text."""
+        """A column as text; tidied, without the words that stand for no value."""
         text = pl.Series(as_text(self.column(name)), dtype=pl.String)
-        return _tidied(text) if tidied else text
+        return self.clean(text) if tidied else text
+
+    def clean(self, text: pl.Series) -> pl.Series:
+        """Tidy text, null where nothing is left or the word stands for no value."""
+        return without_nulls(_tidied(text), self.nulls)
 
     def drop(self, rule: str, column: str, mask: Mask) -> None:
         """Sets rows aside that are still there."""
@@ -125,7 +136,7 @@ def read_items(
     source: Source, found: Mapping[str, tuple[str, ...]], config: DataConfig, ledger: Ledger
 ) -> Items:
     """Reads, checks and cleans the items."""
-    whole = Whole("items", "item_id", source, found, ledger)
+    whole = Whole("items", "item_id", source, found, config.nulls, ledger)
     columns: dict[str, pl.Series] = {"item_id": whole.ids}
     for name in ("title", "description", "brand", "image"):
         if name in found:
@@ -133,16 +144,15 @@ def read_items(
     if "image" in columns and source.folder is not None:
         columns["image"] = _beside(columns["image"], source.folder)
     if "price" in found:
-        numbers, bad = as_numbers(whole.column("price"))
+        decimal = config.items.decimal if config.items else None
+        reader = NumberReader(source.file, found["price"][0], decimal, config.nulls)
+        numbers, bad = reader.read(whole.column("price"))
+        reader.note(ledger)
         whole.repair("unreadable_price", "price", bad)
         whole.repair("negative_price", "price", numbers < 0)
         columns["price"] = pl.Series(np.where(numbers >= 0, numbers, np.nan)).fill_nan(None)
     if "in_stock" in found:
-        flag = whole.text("in_stock").str.to_lowercase()
-        whole.repair(
-            "unreadable_in_stock", "in_stock", (~flag.is_in([*YES, *NO])).fill_null(False).to_numpy()
-        )
-        columns["in_stock"] = ~flag.is_in(list(NO)).fill_null(False)
+        columns["in_stock"] = _stock(whole)
     if "attributes" in found:
         columns["attributes"] = _attributes(whole)
     paths = _paths(whole, config) if "categories" in found else [()] * len(whole.ids)
@@ -155,6 +165,32 @@ def read_items(
         if name in frame.columns
     )
     return Items(frame, [paths[i] for i in keep], source.file_rows(keep))
+
+
+def _stock(whole: Whole) -> pl.Series:
+    words = whole.text("in_stock")
+    flag, unread = read_stock(words)
+    whole.repair("unreadable_in_stock", "in_stock", unread)
+    if unread.any():
+        odd = words.filter(pl.Series(unread)).unique(maintain_order=True)
+        place = f"column {whole.found['in_stock'][0]!r}"
+        if unread.sum() == words.len() - words.null_count() and len(odd) > 1:
+            raise DataError(
+                f"no value says whether an item is in stock ({_quoted(odd)}): use yes and no, in_stock and "
+                "out_of_stock, or a quantity, or map in_stock to another column",
+                file=whole.source.file,
+                column=whole.found["in_stock"][0],
+            )
+        whole.ledger.warn(
+            f"{whole.source.file}, {place}: unknown words ({_quoted(odd)}) count as in stock; "
+            "use yes and no, in_stock and out_of_stock, or a quantity"
+        )
+    return flag
+
+
+def _quoted(values: pl.Series) -> str:
+    """The first three of some texts, for a message."""
+    return ", ".join(f"{v[:40]!r}" for v in values[:3]) + (" …" if len(values) > 3 else "")
 
 
 def _beside(images: pl.Series, folder: Path) -> pl.Series:
@@ -170,13 +206,15 @@ def _is_file(folder: Path, name: str) -> bool:
         return False
 
 
-def read_users(source: Source, found: Mapping[str, tuple[str, ...]], ledger: Ledger) -> pl.DataFrame:
+def read_users(
+    source: Source, found: Mapping[str, tuple[str, ...]], nulls: Sequence[str], ledger: Ledger
+) -> pl.DataFrame:
     """Reads and checks the users: `user_id` and the shop's own attributes, types as they come."""
-    whole = Whole("users", "user_id", source, found, ledger)
+    whole = Whole("users", "user_id", source, found, nulls, ledger)
     columns = {"user_id": whole.ids}
     for name in found.get("attributes", ()):
         values = pl.Series(one_array(whole.raw.column(name)))
-        columns[name] = _tidied(values) if values.dtype == pl.String else values
+        columns[name] = whole.clean(values) if values.dtype == pl.String else values
     return pl.DataFrame(columns)[np.flatnonzero(whole.keep)]
 
 
@@ -188,7 +226,7 @@ def _texts(whole: Whole, name: str) -> pl.Series:
         return pl.Series([None] * len(whole.ids), dtype=pl.String)
     text = whole.text(name, tidied=False)
     whole.repair("control_characters", name, text.str.contains(CONTROL).fill_null(False).to_numpy())
-    clean, limit = _tidied(text), TEXT_LIMITS[name]
+    clean, limit = whole.clean(text), TEXT_LIMITS[name]
     long = (clean.str.len_chars() > limit).fill_null(False).to_numpy()
     whole.repair(f"{name}_cut_to_{limit}_characters", name, long)
     return clean.str.slice(0, limit)
@@ -196,14 +234,16 @@ def _texts(whole: Whole, name: str) -> pl.Series:
 
 def _attributes(whole: Whole) -> pl.Series:
     names = whole.found["attributes"]
-    texts = [_tidied(pl.Series(as_text(one_array(whole.raw.column(n))), dtype=pl.String)) for n in names]
+    texts = [whole.clean(pl.Series(as_text(one_array(whole.raw.column(n))), dtype=pl.String)) for n in names]
     rows = ({n: v for n, v in zip(names, row, strict=True) if v} for row in zip(*texts, strict=True))
     return pl.Series([json.dumps(r, ensure_ascii=False) if r else "" for r in rows], dtype=pl.String)
 
 
 def _paths(whole: Whole, config: DataConfig) -> list[Paths]:
     names = whole.found["categories"]
-    columns = [as_text(one_array(whole.raw.column(name))).to_pylist() for name in names]
+    nulls = {None, *whole.nulls}
+    raw = [as_text(one_array(whole.raw.column(name))).to_pylist() for name in names]
+    columns = [[None if cell in nulls else cell for cell in column] for column in raw]
     if len(columns) > 1:
         return level_paths(columns)
     known: dict[str | None, tuple[Paths, bool]] = {

@@ -1,0 +1,82 @@
+"""What a report says about a data set as a whole: its size, and what it will not be able to show."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from crossaisle.data.dataset import Dataset
+from crossaisle.data.ingest.ledger import Ledger
+from crossaisle.data.vocabulary import Vocabulary
+
+LARGE = 50
+"""Events."""
+FACTOR = 10
+
+
+def warn_about(dataset: Dataset, ledger: Ledger) -> None:
+    """Says what the data set will not be able to show."""
+    taxonomy = dataset.taxonomy
+    if not taxonomy.depth:
+        ledger.warn("items have no categories: everything about crossing categories will be empty")
+    elif len(taxonomy.names()) == 1:
+        ledger.warn(
+            f"there is one category only ({taxonomy.names()[0]!r}): "
+            "everything about crossing categories will be empty"
+        )
+    bare = sum(not p for p in taxonomy.paths)
+    if taxonomy.depth and bare:
+        ledger.warn(f"{bare:,} of {dataset.n_items:,} items have no category")
+    if dataset.n_users == 1:
+        ledger.warn("there is one user only: nothing can be learned from what others do")
+    lengths = np.diff(dataset.user_indptr)
+    once = int((lengths == 1).sum())
+    if once:
+        ledger.warn(f"{once:,} of {dataset.n_users:,} users have a single event")
+    _warn_of_outlier("basket" if dataset.users_are_baskets else "user", lengths, dataset.user_ids, ledger)
+    n_events = np.bincount(dataset.events.item, minlength=dataset.n_items)
+    _warn_of_outlier("item", n_events, dataset.item_ids, ledger)
+    if not dataset.has_time:
+        ledger.warn("events have no time: only their order is known, and no split by date is possible")
+
+
+def _warn_of_outlier(what: str, n_events: npt.NDArray[np.integer], ids: Vocabulary, ledger: Ledger) -> None:
+    """Names an id with `LARGE` events or more, and over `FACTOR` times as many as any other id has."""
+    if len(n_events) < 3:
+        return
+    second, first = np.sort(n_events)[-2:]
+    if first >= LARGE and first > FACTOR * second:
+        name = ids.all[int(np.argmax(n_events))]
+        hint = (
+            "if this is postage, a bag or a deposit, leave it out"
+            if what == "item"
+            else f"if it stands for guests, write an empty cell instead of {name!r}"
+        )
+        ledger.warn(
+            f"{what} {name!r} has {first:,} of {n_events.sum():,} events, over {FACTOR} times as many as "
+            f"any other {what}: {hint}"
+        )
+
+
+def summary(dataset: Dataset) -> dict[str, Any]:
+    """What the data set holds, ready for JSON."""
+    moments = dataset.events.time
+    span = None
+    if moments is not None and len(moments):
+        edges = np.array([moments.min(), moments.max()], "datetime64[s]")
+        span = [str(edge) for edge in edges]
+    taxonomy = dataset.taxonomy
+    return {
+        "name": dataset.name,
+        "items": dataset.n_items,
+        "users": dataset.n_users,
+        "users_are_baskets": dataset.users_are_baskets,
+        "events": len(dataset.events),
+        "kinds": list(dataset.kinds),
+        "time": span,
+        "category_depth": taxonomy.depth,
+        "category_level": taxonomy.level,
+        "categories": [len(taxonomy.names(d)) for d in range(taxonomy.depth)],
+    }

@@ -1,0 +1,75 @@
+"""Words and numbers that say whether an item can be bought."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crossaisle.data.ingest.importer import import_frames
+from crossaisle.data.ingest.stock import NO, YES, read_stock
+from crossaisle.errors import DataError
+from tests.data.ingest.shops import import_texts, warned
+
+
+def flag(word: str) -> tuple[bool, bool]:
+    known, unread = read_stock(pl.Series([word]))
+    return bool(known[0]), bool(unread[0])
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        *("out_of_stock", "out of stock", "Out-Of-Stock", "OUTOFSTOCK", "https://schema.org/OutOfStock"),
+        *("discontinued", "sold out", "http://schema.org/SoldOut", "unavailable", "no", "nein", "False"),
+        *("0", "0.0", "0.0000", "0,00", "-2", "-0"),
+    ],
+)
+def test_words_for_sold_out(word: str) -> None:
+    assert flag(word) == (False, False)
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        *("in_stock", "in stock", "InStock", "instock", "https://schema.org/InStock", "available"),
+        *("preorder", "pre-order", "backorder", "onbackorder", "yes", "ja", "TRUE"),
+        *("12", "12.0000", "0,5", "1.000", "+3"),
+    ],
+)
+def test_words_for_in_stock(word: str) -> None:
+    assert flag(word) == (True, False)
+
+
+@given(st.sampled_from([*YES, *NO]), st.data())
+def test_case_and_gaps_make_no_difference(word: str, data: st.DataObject) -> None:
+    place = data.draw(st.integers(0, len(word)))
+    gap = data.draw(st.sampled_from(["", "_", "-", " "]))
+    assert flag((word[:place] + gap + word[place:]).upper()) == (word in YES, False)
+
+
+@given(st.floats(-1e6, 1e6, allow_nan=False).map(lambda x: round(x, 4)))
+def test_a_quantity_above_zero_is_in_stock(quantity: float) -> None:
+    assert flag(f"{quantity:.4f}") == (quantity > 0, False)
+
+
+def test_typed_columns() -> None:
+    events = pl.DataFrame({"user_id": ["u"], "item_id": ["a"]})
+    for values in ([True, False, None], [3, 0, None], [0.5, 0.0, None]):
+        items = pl.DataFrame({"item_id": ["a", "b", "c"], "in_stock": values})
+        assert import_frames(items, events).dataset.items["in_stock"].to_list() == [True, False, True]
+
+
+def test_unknown_words_are_named(tmp_path: Path) -> None:
+    done = import_texts(tmp_path, "item_id,in_stock\na,yes\nb,vielleicht\nc,no\n")
+    assert done.dataset.items["in_stock"].to_list() == [True, True, False]
+    assert done.rejected.filter(rule="unreadable_in_stock")["value"].to_list() == ["vielleicht"]
+    assert warned(done, "column 'in_stock': unknown words ('vielleicht') count as in stock")
+
+
+def test_a_column_of_unknown_words_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"items\.csv, column 'in_stock': no value says .*'hier', 'fort'"):
+        import_texts(tmp_path, "item_id,in_stock\na,hier\nb,fort\nc,hier\n")
