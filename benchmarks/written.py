@@ -127,7 +127,7 @@ def questions(service: Served, dataset: Dataset, written: Written, n_users: int)
         "categories left out": {"exclude_categories": names[:2], "exclude_seen": "true"},
         "one category": {"include_categories": [names[len(names) // 2]]},
         "diversity": {"diversity": 0.3},
-        "second page": {"offset": 10},
+        "second page of discover": {"placement": "discover", "offset": 10},
     }
     for user in [*written.users, *others][:n_users]:
         for kind, controls in ways.items():
