@@ -173,6 +173,7 @@ def test_no_request_waits_for_routes_to_be_built_or_parses_python(
             app.router.lifespan_context(app),
             httpx.AsyncClient(transport=transport, base_url="http://localhost") as client,
         ):
+            app.openapi()  # as a second after the start; parses nothing, but builds adapters for defaults
             monkeypatch.setattr(pydantic.TypeAdapter, "__init__", late)
             monkeypatch.setattr(ast, "parse", late)
             for route in app.routes:

@@ -67,10 +67,11 @@ def _lifespan(
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.openapi()  # so that nobody waits for it
         for service in shops.services.values():
             await service.start()
         tasks = [asyncio.create_task(_prepare(shops)), asyncio.create_task(gate.reopen_failed())]
+        # So that nobody waits for the document, nor for it to be made at the start.
+        asyncio.get_running_loop().call_later(1.0, app.openapi)
         yield
         for task in tasks:
             task.cancel()
