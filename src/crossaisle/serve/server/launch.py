@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
@@ -61,7 +62,11 @@ def serve(
     from crossaisle.serve.server.shutdown import EndingServer
 
     server = ServerLimits() if limits is None else limits.server
-    app = application(settings, open_shops(settings, limits=limits), limits=limits)
+    gc.disable()  # nearly everything that a start makes stays
+    try:
+        app = application(settings, open_shops(settings, limits=limits), limits=limits)
+    finally:
+        gc.enable()
     listening = config(app, limits=server, host=host, port=port, log_level="info")
     try:
         EndingServer(listening, last_seconds=server.last_seconds).run()

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -43,6 +44,7 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format=f"worker {worker}: %(levelname)s: %(message)s")
     limits = ServingLimits() if task["limits"] is None else ServingLimits.of(task["limits"])
     shared_state = SharedState(task["shared_state"], task["shops"], task["workers"], limits=limits.workers)
+    gc.disable()  # nearly everything that a start makes stays
     try:
         settings = Settings(**task["settings"])
         shops = open_shops(settings, shared_state, worker, task["run"], limits=limits)
@@ -50,6 +52,7 @@ def main() -> None:
     except CrossaisleError as error:
         _tell("error", " ".join(str(error).split()))
         raise SystemExit(1) from None
+    gc.enable()
     listening = config(app, limits=server, log_level="warning")
     serving = Server(listening, shared_state, worker, lambda: _tell("ready", ""), limits=server)
     serving.run(sockets=[socket.socket(fileno=task["socket"])])
