@@ -98,6 +98,17 @@ def test_mistakes(
     assert "Traceback" not in err
 
 
+def test_an_interrupt_amid_the_making_of_a_class_has_the_same_exit_code(tmp_path: Path) -> None:
+    (tmp_path / "interrupted.py").write_text(
+        "from crossaisle import cli\n"
+        "def run(arguments):\n    exec('raise KeyboardInterrupt')\n"
+        "cli.run = run\ncli.main([])\n"
+    )
+    command = [sys.executable, "-m", "interrupted"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (130, "crossaisle: interrupted\n")
+
+
 def test_an_interrupted_run_ends_cleanly_and_can_be_repeated(shop: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     command = [sys.executable, "-m", "crossaisle", "run", str(shop), "--out", str(out)]

@@ -22,6 +22,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = 130
     if code == 130:
         print("crossaisle: interrupted", file=sys.stderr)
+        # An interrupt amid `exec` of a text, as when a dataclass is made, has CPython end by the signal later
+        # on, although it was caught here; the next `exec` of one takes that back.
+        exec("")
     sys.exit(code)
 
 
