@@ -192,3 +192,18 @@ def test_values_reach_the_query() -> None:
     assert ListRequest.model_validate(sent | {"user": "ann"}).query() == expected
     texts = sent | {"quotas": ["Dairy=0"], "cross_share": "auto", "n": "3", "in_stock": "false"}
     assert UserParameters.model_validate(texts).query(user="ann") == expected
+
+
+@pytest.mark.parametrize(
+    ("controls", "says"),
+    [
+        ({"exclude_items": "milk0"}, "exclude_items must be a list of texts (found 'milk0')"),
+        ({"include_categories": "Dairy"}, "include_categories must be a list of texts (found 'Dairy')"),
+        ({"n": 1.5}, "n must be a whole number (found '1.5')"),
+        ({"offset": "2"}, "offset must be a whole number (found '2')"),
+        ({"max_price": "cheap"}, "max_price must be a number (found 'cheap')"),
+    ],
+)
+def test_controls_of_the_wrong_type_are_refused(controls: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(says)):
+        Query(**controls)

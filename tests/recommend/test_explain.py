@@ -10,7 +10,7 @@ import pytest
 
 from crossaisle.data.history import Decay, Histories
 from crossaisle.data.query import PLACEMENTS, Query
-from crossaisle.errors import UnknownIdError
+from crossaisle.errors import ConfigError, UnknownIdError
 from crossaisle.models.scorers.item_knn import ItemKNN
 from crossaisle.recommend.explain import TOP, Contribution, check_by_deletion, explain, item_name
 from tests.recommend.test_recommender import FITTED, SHOP, recommender
@@ -87,6 +87,9 @@ def test_the_opening_follows_the_placement() -> None:
     assert explain(SHOP, parts, rows("milk0"), item, "similar").text == "Similar to fresh milk number 0."
     goes = explain(SHOP, parts, rows("milk0"), item, "goes_with").text
     assert goes == "Goes with fresh milk number 0."
+    both = rows("milk0").with_view(rows("milk2"))  # a known user with a cart
+    said = explain(SHOP, parts, both, item, "goes_with").text
+    assert said == "Goes with fresh milk number 2; because you bought fresh milk number 0."
     again = FITTED.recommend(Query(placement="buy_again", user="u0", n=1, explain=True)).items[0].evidence
     assert again is not None
     assert again.text == "You bought it before."
@@ -141,6 +144,8 @@ def test_explain_takes_a_user_or_a_history() -> None:
     session = FITTED.explain(["milk0", "nobody sells this"], "milk1")
     assert [c.item_id for c in session.contributions] == ["milk0", None]
     assert isinstance(session.contributions[0], Contribution)
+    with pytest.raises(ConfigError, match="explained for items in view: give their ids, not a user"):
+        FITTED.explain("u0", "milk1", placement="goes_with")
     with pytest.raises(UnknownIdError, match="unknown user 'stranger'"):
         FITTED.explain("stranger", "milk1")
     with pytest.raises(UnknownIdError, match="unknown item 'milc1'"):

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import polars as pl
 from scipy import sparse
 
-from crossaisle.data.history import Histories
+from crossaisle.data.history import Floats, Histories, decayed
 from crossaisle.data.taxonomy import SEPARATOR, Taxonomy
 from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.data.vocabulary import Rows, Vocabulary
@@ -154,6 +154,14 @@ class Dataset:
         if time is not None:
             np.fmax.at(days, owner[owner >= 0], time[owner >= 0] / SECONDS_PER_DAY)
         return days
+
+    def basket_weights(self, half_life_days: float | None) -> Floats:
+        """float32 (n_baskets,): 1 for the newest, half of it `half_life_days` before.
+
+        0 for a basket that holds nothing: where its events are held out, only its number is left.
+        """
+        filled = np.diff(self.basket_matrix().tocsr().indptr) > 0
+        return np.where(filled, decayed(self.basket_days(), half_life_days), np.float32(0.0))
 
     @cached_property
     def item_texts(self) -> tuple[str, ...]:

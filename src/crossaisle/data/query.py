@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
+from numbers import Integral, Real
 from typing import Annotated, Any, Literal, TypedDict, get_args, get_origin, get_type_hints
 
 from crossaisle.errors import ConfigError, nearest, shorten
@@ -29,17 +30,21 @@ class Control:
     """What a list of names holds."""
 
     def check(self, name: str, value: Any) -> None:
-        """Raises `ConfigError` if a number is out of range. Other values are not checked."""
-        if isinstance(value, Mapping):
+        """Raises `ConfigError` if a number is none or out of range, or names are not a list of texts."""
+        if self.names is not None:
+            if isinstance(value, str) or not all(isinstance(one, str) for one in value):
+                raise ConfigError(f"{name} must be a list of texts (found {shorten(str(value))})")
+        elif isinstance(value, Mapping):
             for key, one in value.items():
                 self.check(f"{name}[{shorten(key)}]", one)
-        elif isinstance(value, int | float):
-            if value != value:
-                raise ConfigError(f"{name} must be a number (found {value})")
+        elif value is not None and value != "auto":
+            if not isinstance(value, Real) or value != value:
+                found = value if isinstance(value, Real) else shorten(str(value))
+                raise ConfigError(f"{name} must be a number (found {found})")
             if not self._holds(value):
                 raise ConfigError(f"{name} must {self._range} (found {value})")
 
-    def _holds(self, value: float) -> bool:
+    def _holds(self, value: Any) -> bool:
         return (self.minimum is None or value >= self.minimum) and (
             self.maximum is None or value <= self.maximum
         )
@@ -132,7 +137,11 @@ class Query:
             raise ConfigError(
                 f"cross_share must be a number from 0 to 1, or 'auto' (found {shorten(self.cross_share)})"
             )
-        for name, control in _BOUNDED.items():
+        for name in ("n", "offset", "quota", "page"):
+            number = getattr(self, name)
+            if number is not None and not isinstance(number, Integral):
+                raise ConfigError(f"{name} must be a whole number (found {shorten(str(number))})")
+        for name, control in _CHECKED.items():
             control.check(name, getattr(self, name))
         if self.page is not None and self.page < 1:
             raise ConfigError(f"page must be at least 1 (found {self.page})")
@@ -185,4 +194,8 @@ def _declared() -> dict[str, ControlField]:
 
 CONTROLS: dict[str, ControlField] = _declared()
 """Every control of a list by name, in the order of declaration."""
-_BOUNDED = {name: one.control for name, one in CONTROLS.items() if one.control.minimum is not None}
+_CHECKED = {
+    name: one.control
+    for name, one in CONTROLS.items()
+    if one.control.minimum is not None or one.control.names is not None
+}

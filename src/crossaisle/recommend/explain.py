@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -125,6 +125,9 @@ def explain(
         )
         for at in named
     ]
+    # Of a known user with a cart, the history is asked, too: that is not what the item goes with.
+    in_view = np.ones(len(histories.item), bool) if histories.in_view is None else histories.in_view
+    beside = {dataset.item_ids.id(int(row)) for row in np.unique(histories.item[in_view])}
     rest_of = [Contribution(None, reason, amount, {reason: amount}) for reason, amount in general.items()]
     link = None
     if strongest:
@@ -138,7 +141,7 @@ def explain(
         contributions=(*own, *rest_of),
         other=float(totals[ranked[len(named) :]].sum()),
         link=link,
-        text=_sentence(dataset.item_ids.id(item), own, general, link, score, placement),
+        text=_sentence(dataset.item_ids.id(item), own, beside, general, link, score, placement),
     )
 
 
@@ -158,6 +161,7 @@ _OPENING: dict[Placement, str] = {"goes_with": "Goes with", "similar": "Similar 
 def _sentence(
     item: str,
     own: Sequence[Contribution],
+    beside: Collection[str | None],
     general: dict[str, float],
     link: CategoryLink | None,
     score: float,
@@ -166,9 +170,14 @@ def _sentence(
     clauses = []
     if any(c.item_id == item for c in own):
         clauses.append("you bought it before")
-    names = [c.name for c in own if c.item_id != item][:2]
-    if names:
-        clauses.append(f"{_OPENING.get(placement, 'because you bought')} {' and '.join(names)}")
+    named = [c for c in own if c.item_id != item][:2]
+    opening = _OPENING.get(placement)
+    in_view = [c.name for c in named if opening and c.item_id in beside]
+    bought = [c.name for c in named if not opening or c.item_id not in beside]
+    if in_view:
+        clauses.append(f"{opening} {' and '.join(in_view)}")
+    if bought:
+        clauses.append(f"because you bought {' and '.join(bought)}")
     words = list(dict.fromkeys(word for c in own if c.item_id != item for word in c.words))[:WORDS]
     if words:
         clauses.append(f"shares the words {', '.join(words)}")

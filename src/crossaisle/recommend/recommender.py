@@ -124,9 +124,14 @@ class Recommender:
     def explain(
         self, user_or_history: str | Sequence[str], item: str, *, placement: Placement = "for_you"
     ) -> Explanation:
-        """Why an item has its score for a user id, or for item ids that stand for a history."""
+        """Why an item has its score for a user id, or for item ids: a history, or what is in view.
+
+        `ConfigError` for a user with `goes_with` or `similar`, which are about items in view.
+        """
         row = self.dataset.item_ids.row(item)
         if isinstance(user_or_history, str):
+            if placement in ("goes_with", "similar"):
+                raise ConfigError(f"{placement} is explained for items in view: give their ids, not a user")
             histories = self.histories.take([self.dataset.user_ids.row(user_or_history)])
         else:
             rows = self.dataset.item_ids.rows(user_or_history)

@@ -52,7 +52,23 @@ def test_every_form_of_a_table_is_read_alike(tmp_path: Path) -> None:
     frame = pl.DataFrame({"user_id": ["NULL", "7"], "item_id": ["a", "a"]})
     assert import_frames(None, frame).dataset.user_ids.all == ("7",)
     users = pl.DataFrame({"user_id": ["NULL", "7"], "city": ["NA", "Ulm"]})
-    assert import_frames(None, frame, users).dataset.users.rows() == [("7", "Ulm")]
+    for kind in (pl.String, pl.Categorical):
+        made = import_frames(None, frame, users.with_columns(pl.col("city").cast(kind)))
+        assert made.dataset.users.rows() == [("7", "Ulm")]
+    more = pl.DataFrame(
+        {"user_id": ["7", "8"], "city": ["NA", "Ulm"]}, schema_overrides={"city": pl.Categorical}
+    )
+    seen = pl.DataFrame({"user_id": ["7", "8"], "item_id": ["a", "a"]})
+    assert import_frames(None, seen, more).dataset.users.rows() == [("7", None), ("8", "Ulm")]
+
+
+def test_categories_are_tidied_as_other_texts_are(tmp_path: Path) -> None:
+    items = 'item_id,title,categories\na,A," N/A "\nb,B,"Mi\x07lk > Mi\u200cx"\nc,C,"Milk > Mi\u200cx"\n'
+    done = import_texts(tmp_path, items)
+    paths = dict(zip(done.dataset.item_ids.all, done.dataset.taxonomy.paths, strict=True))
+    assert paths["a"] == ()
+    assert paths["b"] == paths["c"] == (("Milk", "Mi\u200cx"),)
+    assert done.report["tables"]["items"]["repaired"] == {"control_characters": 1}
 
 
 def crowd(guest: int, others: int, *, column: str) -> pl.DataFrame:

@@ -25,7 +25,7 @@ def flag(word: str) -> tuple[bool, bool]:
     [
         *("out_of_stock", "out of stock", "Out-Of-Stock", "OUTOFSTOCK", "https://schema.org/OutOfStock"),
         *("discontinued", "sold out", "http://schema.org/SoldOut", "unavailable", "no", "nein", "False"),
-        *("0", "0.0", "0.0000", "0,00", "-2", "-0"),
+        *("0", "0.0", "0.0000", "0,00", "-2", "-0", "Reserved", "schema.org/OutOfStock"),
     ],
 )
 def test_words_for_sold_out(word: str) -> None:
@@ -37,7 +37,7 @@ def test_words_for_sold_out(word: str) -> None:
     [
         *("in_stock", "in stock", "InStock", "instock", "https://schema.org/InStock", "available"),
         *("preorder", "pre-order", "backorder", "onbackorder", "yes", "ja", "TRUE"),
-        *("12", "12.0000", "0,5", "1.000", "+3"),
+        *("12", "12.0000", "0,5", "1.000", "+3", "10+", ">10", "> 5", "InStoreOnly", "schema.org/InStock"),
     ],
 )
 def test_words_for_in_stock(word: str) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -41,3 +43,14 @@ def test_shares_of_a_user_back_off_to_those_of_everybody() -> None:
     found = model.score([["milk0", "bread1", "milk0"]], ["milk0", "bread1", "milk2"])[0]
     expected = np.log(np.array([2.0, 1.0, 0.0]) + 2.0 * share[rows])
     np.testing.assert_allclose(found - found[2], expected - expected[2], rtol=1e-5)
+
+
+def test_baskets_that_are_held_out_count_for_nobody() -> None:
+    """They keep their number, but hold nothing."""
+    shop = with_baskets()
+    kept = shop.with_events(np.flatnonzero(shop.events.basket % 3 != 1))
+    renumbered = np.unique(kept.events.basket, return_inverse=True)[1].astype(np.int32)
+    dense = replace(kept, events=replace(kept.events, basket=renumbered))
+    for half_life in (None, 20.0):
+        models = [PersonalPopularity(half_life_days=half_life).fit(one) for one in (kept, dense)]
+        np.testing.assert_allclose(models[0].share_, models[1].share_, rtol=1e-6)

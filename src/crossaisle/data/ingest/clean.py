@@ -11,7 +11,7 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from crossaisle.data.control import CONTROL
+from crossaisle.data.control import CONTROL, tidied
 from crossaisle.data.taxonomy import parse_paths
 
 UNTIDY = r"^\s|\s$|\s\s|[^\S ]|" + CONTROL
@@ -130,7 +130,7 @@ def read_paths(value: str | None, separator: str) -> tuple[Paths, bool]:
 
 
 def _tidy(value: Any) -> str:
-    return " ".join("".join(c if c.isprintable() else " " for c in str(value or "")).split())
+    return tidied(str(value or ""))
 
 
 def _before_repetition(path: Sequence[str]) -> tuple[str, ...]:

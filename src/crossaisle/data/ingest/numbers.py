@@ -101,8 +101,7 @@ class NumberReader:
             else:
                 if self.decimal is None:
                     self._look(_distinct(text.filter(pc.match_substring(text, "."))))
-                if self.decimal != ",":
-                    return out, there
+                return out, there
         coded = text.dictionary_encode()
         names = pl.Series(coded.dictionary, dtype=pl.String)
         numbers, absent = self._distinct_numbers(names)

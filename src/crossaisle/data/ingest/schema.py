@@ -10,25 +10,6 @@ from crossaisle.config import EventColumns, ItemColumns, UserColumns
 from crossaisle.errors import DataError, nearest
 
 Table = Literal["items", "events", "users"]
-Role = Literal["id", "text", "number", "time", "paths"]
-
-ROLES: dict[str, Role] = {
-    "item_id": "id",
-    "user_id": "id",
-    "basket_id": "id",
-    "kind": "id",
-    "title": "text",
-    "description": "text",
-    "brand": "text",
-    "image": "text",
-    "in_stock": "text",
-    "price": "number",
-    "value": "number",
-    "quantity": "number",
-    "position": "number",
-    "time": "time",
-    "categories": "paths",
-}
 TEXT_LIMITS = {"title": 2_000, "description": 20_000, "brand": 200, "image": 2_000}
 """Characters kept of a text; what is longer is cut and counted."""
 

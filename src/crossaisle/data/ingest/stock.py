@@ -10,14 +10,23 @@ Mask = npt.NDArray[np.bool_]
 
 YES = (
     *("true", "t", "yes", "y", "ja", "j", "oui", "si", "sí", "sì", "on"),
-    *("instock", "available", "limitedavailability", "limitedstock", "lowstock", "onlineonly"),
+    *("instock", "available", "limitedavailability", "limitedstock", "lowstock", "onlineonly", "instoreonly"),
     *("auflager", "lagernd", "lieferbar", "verfügbar"),
     *("preorder", "presale", "backorder", "onbackorder", "availablefororder", "madetoorder"),
 )
 """What can be ordered counts as in stock, even if it comes later (preorder, backorder)."""
 NO = (
     *("false", "f", "no", "n", "nein", "non", "off"),
-    *("outofstock", "soldout", "notinstock", "unavailable", "notavailable", "discontinued", "oos"),
+    *(
+        "outofstock",
+        "soldout",
+        "notinstock",
+        "unavailable",
+        "notavailable",
+        "discontinued",
+        "oos",
+        "reserved",
+    ),
     *("nichtauflager", "nichtlieferbar", "nichtverfügbar", "ausverkauft", "vergriffen"),
 )
 
@@ -32,7 +41,7 @@ def read_stock(values: pl.Series) -> tuple[pl.Series, Mask]:
     word = (
         pl.col("given")
         .str.to_lowercase()
-        .str.replace(r"^https?://schema\.org/", "")
+        .str.replace(r"^(https?://)?schema\.org/", "")
         .str.replace_all(r"[\s_\-]", "")
     )
     known = frame.select(
@@ -49,7 +58,7 @@ def read_stock(values: pl.Series) -> tuple[pl.Series, Mask]:
 
 
 def _quantity(text: pl.Expr) -> pl.Expr:
-    """A number with a point or a comma before its decimals: only its sign matters here."""
-    plain = text.str.strip_chars().str.extract(r"^([+-]?\d[\d.,]*)$", 1)
+    """A number, also `10+` and `>10`, with any point or comma: only its sign matters here."""
+    plain = text.str.strip_chars().str.extract(r"^(?:> ?)?([+-]?\d[\d.,]*)\+?$", 1)
     positive = plain.str.contains("[1-9]") & ~plain.str.starts_with("-")
     return pl.when(plain.is_not_null()).then(positive.cast(pl.Int8))

@@ -214,7 +214,8 @@ def read_users(
     columns = {"user_id": whole.ids}
     for name in found.get("attributes", ()):
         values = pl.Series(one_array(whole.raw.column(name)))
-        columns[name] = whole.clean(values) if values.dtype == pl.String else values
+        texts = values.dtype in (pl.String, pl.Categorical, pl.Enum)
+        columns[name] = whole.clean(values.cast(pl.String)) if texts else values
     return pl.DataFrame(columns)[np.flatnonzero(whole.keep)]
 
 
@@ -241,9 +242,11 @@ def _attributes(whole: Whole) -> pl.Series:
 
 def _paths(whole: Whole, config: DataConfig) -> list[Paths]:
     names = whole.found["categories"]
-    nulls = {None, *whole.nulls}
-    raw = [as_text(one_array(whole.raw.column(name))).to_pylist() for name in names]
-    columns = [[None if cell in nulls else cell for cell in column] for column in raw]
+    raw = [pl.Series(as_text(one_array(whole.raw.column(name))), dtype=pl.String) for name in names]
+    for text in raw:
+        dirty = text.str.contains(CONTROL).fill_null(False)
+        whole.repair("control_characters", "categories", dirty.to_numpy())
+    columns = [whole.clean(text).to_list() for text in raw]
     if len(columns) > 1:
         return level_paths(columns)
     known: dict[str | None, tuple[Paths, bool]] = {

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from crossaisle.data.dataset import Dataset
-from crossaisle.data.history import Floats, Histories, decayed
+from crossaisle.data.history import Floats, Histories
 from crossaisle.data.vocabulary import Rows
 from crossaisle.models.base import Scorer
 from crossaisle.models.scorers.item_item import keep_strongest
@@ -203,8 +203,8 @@ class _Counts:
     @classmethod
     def of(cls, dataset: Dataset, half_life_days: float | None, max_items: int) -> _Counts:
         baskets = dataset.basket_matrix().tocsr()
-        filled = np.diff(baskets.indptr) > 0
-        baskets, weight = baskets[filled], decayed(dataset.basket_days(), half_life_days)[filled]
+        weight = dataset.basket_weights(half_life_days)
+        baskets, weight = baskets[weight > 0], weight[weight > 0]
         count = np.asarray(baskets.sum(axis=0)).ravel()
         most = min(max_items, int((count > 0).sum()))
         candidates = np.sort(np.argsort(-count, kind="stable")[:most])

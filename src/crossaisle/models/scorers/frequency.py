@@ -11,7 +11,7 @@ import numpy as np
 from scipy import sparse
 
 from crossaisle.data.dataset import Dataset
-from crossaisle.data.history import Decay, Floats, Histories, decayed
+from crossaisle.data.history import Decay, Floats, Histories
 from crossaisle.data.vocabulary import Rows
 from crossaisle.models.base import Scorer
 from crossaisle.models.topk import Mask, first_of, values_at
@@ -82,7 +82,7 @@ class PersonalPopularity(Scorer):
     gaps: ClassVar[tuple[str, ...]] = learned
 
     def fit(self, dataset: Dataset) -> PersonalPopularity:
-        weight = decayed(dataset.basket_days(), self.half_life_days)
+        weight = dataset.basket_weights(self.half_life_days)
         total = max(float(weight.sum()), 1e-12)
         held = dataset.basket_matrix().T @ weight
         # Of an item that nobody has had for long, some doubt is left.

@@ -11,7 +11,7 @@ import numpy as np
 from scipy import sparse
 
 from crossaisle.data.dataset import Dataset
-from crossaisle.data.history import Decay, Floats, Histories, decayed
+from crossaisle.data.history import Decay, Floats, Histories
 from crossaisle.data.vocabulary import Rows
 from crossaisle.models.base import Scorer
 from crossaisle.models.topk import Mask, first_of
@@ -55,7 +55,7 @@ class Popularity(Scorer):
 
     def _baskets(self, dataset: Dataset) -> sparse.csr_matrix:
         """csr float32 (n_baskets, n_items): what each basket counts for each item."""
-        baskets, weight = dataset.basket_matrix(), decayed(dataset.basket_days(), self.half_life_days)
+        baskets, weight = dataset.basket_matrix(), dataset.basket_weights(self.half_life_days)
         return sparse.csr_matrix(sparse.diags_array(weight) @ baskets, dtype=np.float32)
 
     def fit(self, dataset: Dataset) -> Popularity:
