@@ -11,8 +11,10 @@ import pytest
 from crossaisle.data.history import Decay, Histories
 from crossaisle.data.query import PLACEMENTS, Query
 from crossaisle.errors import ConfigError, UnknownIdError
+from crossaisle.models.scorers.frequency import PersonalPopularity
 from crossaisle.models.scorers.item_knn import ItemKNN
 from crossaisle.recommend.explain import TOP, Contribution, check_by_deletion, explain, item_name
+from tests.data.splits.test_carts import with_baskets
 from tests.recommend.test_recommender import FITTED, SHOP, recommender
 
 
@@ -136,6 +138,27 @@ def test_a_false_claim_is_found() -> None:
     assert found.exact
     assert found.lost > 0
     assert found.claimed == 0.0
+
+
+def test_products_of_one_name_are_named_once() -> None:
+    titles = SHOP.items["title"].to_list()
+    titles[SHOP.item_ids.row("milk2")] = titles[SHOP.item_ids.row("milk0")]
+    twins = replace(SHOP, items=SHOP.items.with_columns(pl.Series("title", titles)))
+    parts, item = FITTED.parts("similar"), SHOP.item_ids.row("milk1")
+    said = explain(twins, parts, rows("milk0", "milk2", "milk3"), item, "goes_with").text
+    assert said.count("fresh milk number 0") == 1
+    assert "fresh milk number 3" in said
+
+
+def test_what_no_event_explains_is_called_what_it_is() -> None:
+    """The rest of a user's own shares is everybody's taste; within a sentence nothing is capitalised."""
+    shop = with_baskets()
+    model = PersonalPopularity(decay=Decay(), shrink=2.0, half_life_days=None).fit(shop)
+    own = Histories.of([shop.item_ids.rows(["milk0", "milk1"])])
+    told = explain(shop, [(model, 1.0)], own, shop.item_ids.row("milk0"), "goes_with")
+    assert {c.name for c in told.contributions if c.item_id is None} == {"popular"}
+    assert told.text.startswith("You bought it before")
+    assert "; Goes" not in told.text
 
 
 def test_explain_takes_a_user_or_a_history() -> None:

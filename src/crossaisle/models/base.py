@@ -30,6 +30,8 @@ class Scorer(ABC):
     """Name in saved folders, reports and result files."""
     reason: ClassVar[str] = "bought together"
     """What an explanation calls this model's contributions."""
+    rest_reason: ClassVar[str | None] = None
+    """What the rest of `evidence` is called, where that differs from `reason`."""
     reads_events: ClassVar[bool] = True
     """False for models that only read the catalogue: new events need no new fit."""
     learned: ClassVar[tuple[str, ...]] = ()

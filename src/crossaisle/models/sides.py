@@ -25,6 +25,7 @@ class AskedOf(Scorer):
         self._scorer, self.side = scorer, side
         self.item_ids_ = scorer.item_ids_
         self.reason: str = scorer.reason  # type: ignore[misc]
+        self.rest_reason: str | None = scorer.rest_reason  # type: ignore[misc]
 
     @property
     def plain(self) -> Scorer:

@@ -88,7 +88,7 @@ def measure_carts(fitted: Fitted, dataset: Dataset, *, resamples: int = 1000, se
 
     Slice `goes_with`: carts alone. `goes_with_user`: the same carts of users with a past, of which
     `goes_with_user_repeat` and `goes_with_user_new` are what the user had before and had not; the model
-    `cart_alone` is the list for the cart alone. None where no basket of `dataset` is later than the past.
+    `cart_alone` is the list for the cart alone. Empty where no basket of `dataset` is later than the past.
     """
     alone = evaluate_carts(fitted, dataset, resamples=resamples, seed=seed)
     known = evaluate_carts(fitted, dataset, of_users=True, resamples=resamples, seed=seed)

@@ -11,6 +11,9 @@ import polars as pl
 from crossaisle.data.query import Placement
 from crossaisle.recommend.explain import Explanation
 
+TOO_FEW = ": no more items fit the placement and its filters"
+"""How the notice of a page ends that is shorter than was asked for."""
+
 
 @dataclass(frozen=True)
 class Recommendation:

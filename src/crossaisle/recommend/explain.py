@@ -107,7 +107,7 @@ def explain(
         np.add.at(by_reason.setdefault(scorer.reason, np.zeros(len(rows))), index, amounts)
         heard.setdefault(scorer.reason, np.zeros(len(rows), bool))[index[amounts != 0]] = True
         if rest:
-            general[scorer.reason] += rest * weight
+            general[scorer.rest_reason or scorer.reason] += rest * weight
         model = scorer.plain
         if isinstance(model, LinksCategories) and amounts.max(initial=0.0) > 0:
             best = int(amounts.argmax())
@@ -155,7 +155,7 @@ def _words(parts: Sequence[Part], source: int, item: int) -> tuple[str, ...]:
     return tuple(sorted(shared, key=lambda word: (-shared[word], word))[:WORDS])
 
 
-_OPENING: dict[Placement, str] = {"goes_with": "Goes with", "similar": "Similar to"}
+_OPENING: dict[Placement, str] = {"goes_with": "goes with", "similar": "similar to"}
 
 
 def _sentence(
@@ -170,7 +170,11 @@ def _sentence(
     clauses = []
     if any(c.item_id == item for c in own):
         clauses.append("you bought it before")
-    named = [c for c in own if c.item_id != item][:2]
+    distinct: dict[str, Contribution] = {}
+    for c in own:
+        if c.item_id != item:
+            distinct.setdefault(c.name, c)  # products of one name (sizes, brands) are named once
+    named = list(distinct.values())[:2]
     opening = _OPENING.get(placement)
     in_view = [c.name for c in named if opening and c.item_id in beside]
     bought = [c.name for c in named if not opening or c.item_id not in beside]
@@ -183,7 +187,7 @@ def _sentence(
         clauses.append(f"shares the words {', '.join(words)}")
     if link and link.lift > 1.0:
         clauses.append(f"people who shop {link.source} often go on to {link.target}")
-    popular = sum(general.values())
+    popular = general.get("popular", 0.0)
     if popular > 0 and (popular >= 0.5 * score or not clauses):
         clauses.append("popular with other shoppers")
     if not clauses:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from crossaisle.data.history import Floats, Histories
 from crossaisle.data.query import Placement, Query
 from crossaisle.data.vocabulary import Rows
-from crossaisle.recommend.answer import Recommendation, RecommendationList
+from crossaisle.recommend.answer import TOO_FEW, Recommendation, RecommendationList
 from crossaisle.recommend.catalogue_view import CatalogueView
 from crossaisle.recommend.explain import Explanation, category_name
 from crossaisle.recommend.limits import ListLimits
@@ -180,7 +180,7 @@ class ListBuilder:
             notices.append("cross_share needs a history with known categories: the scores decide")
         shown = chosen[query.offset :]
         if len(shown) < query.n:
-            notices.append(f"{len(shown)} of {query.n}: no more items fit the placement and its filters")
+            notices.append(f"{len(shown)} of {query.n}{TOO_FEW}")
         picked, home = rows[shown], share.home
         cross = None
         if len(home) and len(picked):

@@ -72,6 +72,8 @@ def resolve(
     else:
         own = Histories.of([NO_ROWS]) if query.user is None else history_of(query.user)
     placement, context = query.placement, own
+    if query.items and placement not in ("goes_with", "similar"):
+        notices.append("items in view are left out; only goes_with and similar rank by them")
     if placement in ("goes_with", "similar"):
         context = Histories.of([view])
     elif placement != "trending" and not len(own.item):

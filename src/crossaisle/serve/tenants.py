@@ -249,13 +249,16 @@ class ShopRegistry:
     @contextmanager
     def stores(self) -> Iterator[list[Store | None]]:
         """The stores of all shops, also of those not served; None for one that cannot be opened."""
+        from crossaisle.serve.limits.store import StoreLimits
         from crossaisle.serve.store.store import Store
 
         with ExitStack() as stack:
             stores: list[Store | None] = [service.store for service in self.services.values()]
+            limits = StoreLimits() if self._limits is None else self._limits.store
             for name in self.broken:
                 try:
-                    stores.append(stack.enter_context(closing(Store(self.configs[name].place))))
+                    store = Store(self.configs[name].place, limits=limits)
+                    stores.append(stack.enter_context(closing(store)))
                 except StoreError:
                     stores.append(None)
             yield stores

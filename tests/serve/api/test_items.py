@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from pathlib import Path
 
@@ -80,6 +81,24 @@ def test_price_and_stock_hold_at_once(service: ShopService) -> None:
         assert (await client.get("/api/items/butter")).json()["price"] == 99.0
         await client.patch("/api/items/butter", json={"in_stock": True, "categories": [["Bakery", "Bread"]]})
         assert "butter" not in await ids(client, "/api/items/bread/goes-with")  # the same category now
+
+    talk(service, conversation)
+
+
+def test_a_patch_answers_of_its_own_item_whatever_is_deleted_meanwhile(service: ShopService) -> None:
+    """Deleting an item that is newer than the model moves the rows of those after it."""
+
+    async def conversation(client: httpx.AsyncClient) -> None:
+        for name in ("n1", "n2", "n3"):
+            await client.put(f"/api/items/{name}", json={**RYE, "title": f"rye of {name}"})
+        _, patched = await asyncio.gather(
+            client.delete("/api/items/n1"), client.patch("/api/items/n2", json={"price": 7})
+        )
+        assert (patched.status_code, patched.json()["item_id"]) == (200, "n2")
+        _, last = await asyncio.gather(
+            client.delete("/api/items/n2"), client.patch("/api/items/n3", json={"price": 7})
+        )
+        assert (last.status_code, last.json()["item_id"]) == (200, "n3")
 
     talk(service, conversation)
 

@@ -179,3 +179,28 @@ def test_lists_for_an_item_take_the_same_controls(service: ShopService, shop: Da
         assert [r["item_id"] for r in trending["items"]] == expected.ids
 
     talk(service, conversation)
+
+
+@pytest.mark.parametrize("query", ["n=3&n=4", "explain=true&explain=false", "cross_share=0&cross_share=1"])
+def test_a_parameter_that_is_given_twice_is_refused(service: ShopService, query: str) -> None:
+    async def conversation(client: httpx.AsyncClient) -> None:
+        answer = await client.get(f"/api/recommend/ann?{query}")
+        assert answer.status_code == 422
+        assert answer.json()["detail"] == f"query.{query.partition('=')[0]}: is given more than once"
+        assert (await client.get("/api/items?q=milk&q=bread")).status_code == 422
+        one, two = (kind["name"] for kind in (await client.get("/api/categories")).json()[:2])
+        several = f"include_categories={one}&include_categories={two}&quotas={one}%3D1&quotas={two}%3D1"
+        assert (await client.get(f"/api/recommend/ann?{several}")).status_code == 200
+
+    talk(service, conversation)
+
+
+def test_items_in_view_that_a_placement_does_not_rank_by_are_spoken_of(service: ShopService) -> None:
+    async def conversation(client: httpx.AsyncClient) -> None:
+        body: dict[str, object] = {"user": "ann", "items": ["bread"]}
+        says = "items in view are left out; only goes_with and similar rank by them"
+        assert says in (await client.post("/api/recommend", json=body)).json()["notices"]
+        body["placement"] = "goes_with"
+        assert says not in (await client.post("/api/recommend", json=body)).json()["notices"]
+
+    talk(service, conversation)

@@ -31,3 +31,21 @@ def test_pages_hold_every_item_once(service: ShopService, body: dict[str, Any], 
             assert ranks == list(range(1, len(ids) + 1))
 
     talk(service, conversation)
+
+
+@pytest.mark.parametrize("body", [DRAWN, MIXED], ids=["explored", "interleaved"])
+def test_a_page_is_logged_and_spoken_of_as_it_was_shown(service: ShopService, body: dict[str, Any]) -> None:
+    async def conversation(client: httpx.AsyncClient) -> None:
+        assert (await client.post("/api/experiments", json=body)).status_code == 201
+        path = "/api/recommend/ann?exclude_seen=false&n=2"
+        pages = [(await client.get(f"{path}&offset={offset}")).json() for offset in (0, 2, 200)]
+        lines = [shown for _, shown in await service.experiments.lines(body["name"], 0, 10)]
+        shown = [tuple(item["item_id"] for item in page["items"]) for page in pages]
+        assert [line.items for line in lines] == [page for page in shown if page]
+        for line in lines:
+            assert len(line.propensities) in (0, len(line.items))
+            assert len(line.teams or line.ranked) == len(line.items)
+        assert pages[0]["notices"] == []
+        assert pages[-1]["notices"] == ["0 of 2: no more items fit the placement and its filters"]
+
+    talk(service, conversation)

@@ -80,6 +80,7 @@ class ComplementSoftmax(Scorer):
 
     kind: ClassVar[str] = "complement"
     reason: ClassVar[str] = "goes into the same basket"
+    rest_reason: ClassVar[str | None] = "popular"
     learned: ClassVar[tuple[str, ...]] = (
         "source_",
         "target_",

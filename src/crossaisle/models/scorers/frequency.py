@@ -78,6 +78,7 @@ class PersonalPopularity(Scorer):
     """float32 (n_items,): P(j); NaN for items without an event."""
     kind: ClassVar[str] = "personal_popularity"
     reason: ClassVar[str] = "bought before"
+    rest_reason: ClassVar[str | None] = "popular"
     learned: ClassVar[tuple[str, ...]] = ("share_",)
     gaps: ClassVar[tuple[str, ...]] = learned
 

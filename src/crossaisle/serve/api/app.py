@@ -71,16 +71,19 @@ def _lifespan(
             await service.start()
         tasks = [asyncio.create_task(_prepare(shops)), asyncio.create_task(gate.reopen_failed())]
         # So that nobody waits for the document, nor for it to be made at the start.
-        asyncio.get_running_loop().call_later(1.0, app.openapi)
+        document = asyncio.get_running_loop().call_later(1.0, app.openapi)
         yield
+        document.cancel()
         for task in tasks:
             task.cancel()
-        for task in tasks:
-            with suppress(asyncio.CancelledError):
-                await task
-        for service in shops.services.values():
-            await service.stop()
-        shops.close()
+        try:
+            for task in tasks:
+                with suppress(asyncio.CancelledError):
+                    await task
+            for service in shops.services.values():
+                await service.stop()
+        finally:
+            shops.close()
 
     return lifespan
 

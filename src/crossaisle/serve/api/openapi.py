@@ -61,20 +61,20 @@ TAGS = [
 
 
 def install(app: FastAPI, *, shops: int = 0) -> None:
-    """Completes the document and serves it. It is built once, when it is first asked for.
+    """Completes the document and serves it. It is built once.
 
     `shops`: how many there are to choose from by `X-Shop`; 0 where the one there is has no name.
     """
-    written = app.openapi
+    written, made = app.openapi, dict[str, Any]()
 
     def complete() -> dict[str, Any]:
-        if app.openapi_schema is None:
+        if not made:
             document = written()
             _complete(document)
             if shops:
                 _with_shops(document, required=shops > 1)
-            app.openapi_schema = document
-        return app.openapi_schema
+            made.update(document)
+        return made
 
     async def document() -> Response:
         return as_json(app.openapi())

@@ -31,10 +31,10 @@ def answered(kind: Any, example: Any = None, *, status: int = 200, what: str = "
     return {status: {**found, "description": what} if what else found}
 
 
-def of_list(answer: RecommendationList, offset: int = 0, within: InExperiment | None = None) -> Response:
-    """A list from `offset` on."""
+def of_list(answer: RecommendationList, within: InExperiment | None = None) -> Response:
+    """A page of a list."""
     items = []
-    for r in [r for r in answer.items if r.rank > offset]:
+    for r in answer.items:
         one: dict[str, Any] = {
             "rank": r.rank,
             "item_id": r.item_id,

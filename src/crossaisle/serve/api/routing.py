@@ -15,7 +15,7 @@ from crossaisle.api_types import Problem
 from crossaisle.errors import DataError
 from crossaisle.serve.api.access import KEYED, RouteScope
 from crossaisle.serve.api.context import context_of
-from crossaisle.serve.api.requests.query_names import check_names, parameters_of
+from crossaisle.serve.api.requests.query_names import check_names, check_once, lists_of, parameters_of
 from crossaisle.serve.api.requests.request_body import limits_of
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
@@ -39,7 +39,7 @@ class Route(APIRoute):
         super().__init__(path, endpoint, **settings)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle, known = super().get_route_handler(), parameters_of(self)
+        handle, known, lists = super().get_route_handler(), parameters_of(self), lists_of(self)
 
         async def checked(request: Request) -> Response:
             if context_of(request.scope).route is not self:
@@ -52,6 +52,8 @@ class Route(APIRoute):
                 _text(query, "the query")
             if known is not None:
                 check_names(request, known)
+            if b"&" in query:
+                check_once(request, lists)
             params = request.scope["path_params"]
             if any("%" in value for value in params.values()):
                 request.scope["path_params"] = {

@@ -73,14 +73,14 @@ class TenantGate:
     @property
     def keyless(self) -> bool:
         """Whether requests need no key. The first key that is seen ends that until the next start."""
-        if self._keyless and (self._board_locked() or any(keys.made for keys in self._keys())):
+        if self._keyless and (self._locked_by_a_worker() or any(keys.made for keys in self._keys())):
             self._keyless = False
             if self.shops.shared_state is not None:
                 self.shops.shared_state.lock(self.shops.worker or 0)
             _LOG.warning("an API key was made: from now on requests need one")
         return self._keyless
 
-    def _board_locked(self) -> bool:
+    def _locked_by_a_worker(self) -> bool:
         return self.shops.shared_state is not None and self.shops.shared_state.locked
 
     def _keys(self) -> Iterator[Keys]:
@@ -170,6 +170,10 @@ class TenantGate:
             self.shops.broken[name] = str(error)
             service.close()
             return
-        await service.start()
+        try:
+            await service.start()
+        except BaseException:  # also where everything ends meanwhile: nobody else knows of it
+            service.close()
+            raise
         self.shops.services[name] = service
         _LOG.warning("shop %s is served again", name)

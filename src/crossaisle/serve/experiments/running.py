@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from crossaisle.api_types import ExperimentResults, InExperiment
 from crossaisle.data.query import Placement, Query
 from crossaisle.errors import ConflictError, CrossaisleError, UnknownIdError, shorten
-from crossaisle.recommend.answer import Recommendation, RecommendationList
+from crossaisle.recommend.answer import TOO_FEW, Recommendation, RecommendationList
 from crossaisle.serve.experiments.arms import Arms, Recommenders, Served
 from crossaisle.serve.experiments.design import Arm, Experiment, seed_of
 from crossaisle.serve.experiments.exposures import ExposureQueue
@@ -117,15 +117,15 @@ class Experiments:
             *(self._ask(request, arm, arm.query(whole)) for arm in (first, second))
         )
         ids = [{r.item_id: r for r in answer.items} for answer in answers]
-        mixed = team_draft(list(ids[0]), list(ids[1]), query.depth, request.rng)
-        answer = _with(answers[0], [ids[team][item] for item, team in mixed])
+        mixed = team_draft(list(ids[0]), list(ids[1]), query.depth, request.rng)[query.offset :]
+        answer = _page(answers[0], [ids[team][item] for item, team in mixed], query)
         if query.explain:
             served = [each.served for each in answers]
             for team, arm in enumerate(experiment.arms):
-                own = [query.offset <= at and whose == team for at, (_, whose) in enumerate(mixed)]
+                own = [whose == team for _, whose in mixed]
                 answer = await self._explained(request, arm, answer, own, served[team])
         self.exposures.add(asked, experiment, "", answer, teams=tuple(team for _, team in mixed))
-        return _page(answer, query)
+        return answer
 
     async def _plain(self, request: _Request, arm: Arm) -> RecommendationList:
         experiment, asked = request.experiment, self.exposures.asked()
@@ -144,10 +144,10 @@ class Experiments:
         size = min(size, len(pool.items))
         drawn = explore(size, length, arm.explore, request.rng)
         rest = [place for place in range(len(pool.items)) if place not in set(drawn)]
-        answer = _with(pool, [pool.items[place] for place in (*drawn, *rest)][: query.depth])
+        page = slice(query.offset, query.depth)
+        answer = _page(pool, [pool.items[place] for place in (*drawn, *rest)][page], query)
         if query.explain:
-            own = [query.offset <= at for at in range(len(answer.items))]
-            answer = await self._explained(request, arm, answer, own, pool.served)
+            answer = await self._explained(request, arm, answer, [True] * len(answer.items), pool.served)
         if not drawn:
             return answer
         loop = asyncio.get_running_loop()
@@ -158,10 +158,10 @@ class Experiments:
             arm.name,
             answer,
             share=experiment.share(arm),
-            propensities=tuple(float(table[rank, at]) for at, rank in enumerate(drawn)),
-            ranked=tuple(r.item_id for r in pool.items[: query.depth]),
+            propensities=tuple(float(table[rank, at]) for at, rank in enumerate(drawn))[page],
+            ranked=tuple(r.item_id for r in pool.items[page]),
         )
-        return _page(answer, query)
+        return answer
 
     async def _ask(self, request: _Request, arm: Arm, query: Query) -> RecommendationList:
         return await self._batcher_of(request, arm).ask(query, request.client)
@@ -282,11 +282,10 @@ class Experiments:
         self.arms.close()
 
 
-def _page(answer: RecommendationList, query: Query) -> RecommendationList:
-    """The items that were asked for, of a list from the first place on."""
-    return replace(answer, items=answer.items[query.offset :])
-
-
-def _with(answer: RecommendationList, items: list[Recommendation]) -> RecommendationList:
-    ranked = tuple(replace(item, rank=rank) for rank, item in enumerate(items, start=1))
-    return replace(answer, items=ranked, cross_share=None, relevance_kept=None)
+def _page(whole: RecommendationList, items: Sequence[Recommendation], query: Query) -> RecommendationList:
+    """The page that was asked for. `whole`: the list from the first place on that `items` are taken from."""
+    ranked = tuple(replace(item, rank=rank) for rank, item in enumerate(items, query.offset + 1))
+    notices = [notice for notice in whole.notices if not notice.endswith(TOO_FEW)]
+    if len(ranked) < query.n:
+        notices.append(f"{len(ranked)} of {query.n}{TOO_FEW}")
+    return replace(whole, items=ranked, notices=tuple(notices), cross_share=None, relevance_kept=None)

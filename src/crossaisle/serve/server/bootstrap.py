@@ -8,8 +8,9 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from crossaisle.errors import ConfigError, StoreError
+from crossaisle.errors import StoreError
 from crossaisle.serve.api import access
+from crossaisle.serve.limits.store import StoreLimits
 from crossaisle.serve.server.settings import Settings
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from crossaisle.serve.workers.shared_state import SharedState
 
 
-def decide_keyless(settings: Settings) -> Settings:
+def decide_keyless(settings: Settings, limits: StoreLimits = StoreLimits()) -> Settings:
     """Settings that say whether requests need a key; `ConfigError` where others could come in without one."""
     from crossaisle.serve.store.store import Store
     from crossaisle.serve.tenants import read_shops
@@ -32,7 +33,7 @@ def decide_keyless(settings: Settings) -> Settings:
         stores: list[Store | None] = []
         for place in places:
             try:
-                stores.append(stack.enter_context(closing(Store(place))))
+                stores.append(stack.enter_context(closing(Store(place, limits=limits))))
             except StoreError:  # reported by the process that serves it
                 stores.append(None)
         return replace(settings, keyless=access.keyless(settings.host, settings.behind_proxy, stores))
@@ -80,24 +81,24 @@ def application(settings: Settings, shops: ShopRegistry, *, limits: ServingLimit
     from crossaisle.serve.api.app import create_app
     from crossaisle.serve.limits.serving import ServingLimits
 
-    keyless = settings.keyless
-    if keyless is None:
-        try:
+    with ExitStack() as undo:
+        undo.callback(shops.close)
+        keyless = settings.keyless
+        if keyless is None:
             with shops.stores() as stores:
                 keyless = access.keyless(settings.host, settings.behind_proxy, stores)
-        except ConfigError:
-            shops.close()
-            raise
-    # The thread that scores must not keep the event loop waiting for 5 ms, Python's default.
-    sys.setswitchinterval(0.001)
-    # The catalogue lives as long as the process: the collector need not walk through it again and again.
-    gc.collect()
-    gc.freeze()
-    return create_app(
-        shops,
-        rate=settings.rate,
-        largest_body=settings.largest_body,
-        keyless=keyless,
-        proxies=settings.behind_proxy,
-        limits=(limits or ServingLimits()).api,
-    )
+        # The thread that scores must not keep the event loop waiting for 5 ms, Python's default.
+        sys.setswitchinterval(0.001)
+        # The catalogue lives as long as the process: the collector need not walk through it again and again.
+        gc.collect()
+        gc.freeze()
+        app = create_app(
+            shops,
+            rate=settings.rate,
+            largest_body=settings.largest_body,
+            keyless=keyless,
+            proxies=settings.behind_proxy,
+            limits=(limits or ServingLimits()).api,
+        )
+        undo.pop_all()
+    return app

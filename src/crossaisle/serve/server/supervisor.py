@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from crossaisle.errors import ConfigError, CrossaisleError, StoreError
 from crossaisle.serve.limits.server import ServerLimits
+from crossaisle.serve.limits.store import StoreLimits
 from crossaisle.serve.limits.workers import WorkerLimits
 from crossaisle.serve.server.bootstrap import decide_keyless
 from crossaisle.serve.server.settings import Settings
@@ -44,8 +45,9 @@ def supervise(settings: Settings, workers: int, *, limits: ServingLimits | None 
     """
     settings.check()
     server = ServerLimits() if limits is None else limits.server
-    with closing(Stores(_places(settings), server.reopen_seconds)) as stores:
-        settings = decide_keyless(settings)  # a worker that is restarted does not decide again
+    of_stores = StoreLimits() if limits is None else limits.store
+    with closing(Stores(_places(settings), server.reopen_seconds, of_stores)) as stores:
+        settings = decide_keyless(settings, of_stores)  # a worker that is restarted does not decide again
         of_workers = WorkerLimits() if limits is None else limits.workers
         shared_state = SharedState.create(list(stores.places), workers, limits=of_workers)
         try:
@@ -74,7 +76,9 @@ class Stores:
     several workers look for them.
     """
 
-    def __init__(self, places: Mapping[str, str], reopen_seconds: float) -> None:
+    def __init__(
+        self, places: Mapping[str, str], reopen_seconds: float, limits: StoreLimits = StoreLimits()
+    ) -> None:
         """Raises the error of the only one, or of all where none can be held. `reopen_seconds`: those that
         cannot be held are tried again after this time.
         """
@@ -85,7 +89,7 @@ class Stores:
         """Those that can only be read at the moment."""
         self._held: dict[str, Holding] = {}
         self._wrong: dict[str, str] = {}
-        self._reopen_seconds = reopen_seconds
+        self._reopen_seconds, self._limits = reopen_seconds, limits
         self._end = threading.Event()
         self._open()
         if not self._held:
@@ -104,7 +108,7 @@ class Stores:
 
         for name in self.places.keys() - self._held.keys():
             try:
-                store = Store(self.places[name], run=self.run, serving=True)
+                store = Store(self.places[name], run=self.run, serving=True, limits=self._limits)
                 if not store.marked:
                     self.unmarked.add(name)
                 self._held[name] = store.handed_over()

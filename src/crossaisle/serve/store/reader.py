@@ -115,7 +115,7 @@ class StoreReader:
             rows = connection.execute("SELECT time, who, what FROM audit ORDER BY seq DESC LIMIT ?", (n,))
             return [{"time": time, "who": who, "what": what} for time, who, what in rows]
 
-    # Of one person
+    # Of one user
 
     def events_page(self, user: str, after: int, n: int) -> list[tuple[int, Event]]:
         """The first `n` events of a user after a number, in the order in which they came."""

@@ -98,9 +98,10 @@ async def patch_item(request: Request, item: ItemId) -> Response:
     """Changes some fields: a price, the stock. When this answers, it holds in every list."""
     service = service_of(request)
     fields = await read(request, lambda value: item_body(_PATCH(value)))
-    row = service.shop.dataset.item_ids.row(item)
+    service.shop.dataset.item_ids.row(item)  # `UnknownIdError` before anything is changed
     await service.changes.patch_item(item, fields)
-    return as_json(of_item(service.shop, row))
+    shop = service.shop  # rows may be others than before: a new item may have been deleted meanwhile
+    return as_json(of_item(shop, shop.dataset.item_ids.row(item)))
 
 
 @router.delete("/{item}", scope="write", status_code=204)

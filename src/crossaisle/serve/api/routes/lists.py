@@ -28,7 +28,7 @@ LIST = answered(RecommendedList, LIST_EXAMPLE)
 
 async def _list(request: Request, query: Query) -> Response:
     answer, within = await service_of(request).recommend_to(query, who_asks(request))
-    return of_list(answer, query.offset, within)
+    return of_list(answer, within)
 
 
 @router.get("/recommend/{user}", responses=LIST, response_class=Response)
