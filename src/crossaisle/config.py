@@ -89,6 +89,11 @@ class TableConfig:
     decimal: Literal[".", ","] | None = None
     """What stands before the decimals of a number. Found out per column when unset, `.` where in doubt."""
 
+    @property
+    def located(self) -> bool:
+        """Whether it says where the table is."""
+        return any(place is not None for place in (self.path, self.url, self.hub))
+
     def __post_init__(self) -> None:
         given = [name for name in ("path", "url", "hub") if getattr(self, name) is not None]
         if len(given) > 1:
@@ -130,6 +135,7 @@ class DataConfig:
 
     name: str = "shop"
     events: EventsConfig = EventsConfig()
+    """Without a place, nothing has happened in this shop yet."""
     items: ItemsConfig | None = None
     """Without it, items are whatever the events name."""
     users: UsersConfig | None = None
@@ -250,9 +256,13 @@ def load_config(path: str | Path, overrides: Mapping[str, str] | Sequence[str] =
     for name, text in _pairs(overrides):
         _put(values, name, text)
     config = build(RunConfig, values, str(path), base=path.parent)
+    if config.data.items is None and not config.data.events.located:
+        raise ConfigError(f"{path}, [data]: give [data.items], [data.events] or both: where the tables are")
     for name in ("events", "items", "users"):
         table = getattr(config.data, name)
-        if table is not None and table.path is table.url is table.hub is None:
+        if name == "events" and table == EventsConfig():
+            continue  # a shop on its first day: products, and nothing that happened
+        if table is not None and not table.located:
             raise ConfigError(f"{path}, [data.{name}]: give path, url or hub: where the table is")
     train, pretrain = config.train, config.pretrain
     return replace(
