@@ -1,4 +1,4 @@
-"""A shop on its first day: no event, one event, one day of them. It is fitted, saved and answers, and says so."""
+"""A shop on its first day, with no event, one or one day of them: fitted, saved, and answers that say so."""
 
 from __future__ import annotations
 
@@ -174,6 +174,7 @@ def test_nothing_is_set_aside_for_having_too_few_users_before_the_first_event(tm
     imported = import_dataset(load_config(tmp_path / "shop.toml").data)
     assert imported.dataset.n_items == 12
     assert imported.dataset.has_time  # what will happen has times
-    assert "there are no events: lists will stand on what is known of the items alone" in (
-        imported.report["warnings"]
+    assert (
+        "there are no events: lists will stand on what is known of the items alone"
+        in (imported.report["warnings"])
     )

@@ -29,7 +29,11 @@ Popularity breaks ties."""
 
 
 def untuned_weights(names: Iterable[str]) -> dict[str, float]:
-    """part -> weight; parts that are not in `UNTUNED` get none, unless no part is: then all count 1."""
+    """part -> weight, the largest 1; parts that are not in `UNTUNED` get none.
+
+    Unless no part is: then all count the same.
+    """
     names = list(names)
     known = {name: UNTUNED[name] for name in names if name in UNTUNED}
-    return known or dict.fromkeys(names, 1.0)
+    top = max(known.values(), default=1.0)
+    return {name: weight / top for name, weight in known.items()} or dict.fromkeys(names, 1.0)
