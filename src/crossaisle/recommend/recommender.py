@@ -14,6 +14,7 @@ from crossaisle.data.query import Placement, Query
 from crossaisle.errors import ConfigError
 from crossaisle.models.blend import CART_OF_USER, Blend
 from crossaisle.models.persistence import load_blend, save_blend
+from crossaisle.models.scorers.transferred import TransferredPopularity
 from crossaisle.recommend.answer import RecommendationList
 from crossaisle.recommend.catalogue_view import CatalogueView
 from crossaisle.recommend.explain import Explanation, Part, explain
@@ -172,6 +173,8 @@ class Recommender:
             if not self.tuned:
                 config["tuned"] = False
             artifact.write_json(fresh / "config.json", config)
+            if mapping := self.category_mapping():
+                artifact.write_json(fresh / "category-mapping.json", mapping)
 
     @classmethod
     def load(cls, folder: str | Path) -> Recommender:
@@ -187,6 +190,13 @@ class Recommender:
                 tuned = config.get("tuned", True)
             blend = load_blend(described, path / "parts", dataset.item_ids)
             return cls(dataset, blend, repeats=repeats, tuned=tuned)
+
+    def category_mapping(self) -> list[dict[str, Any]]:
+        """What each leaf category was taken for in another shop, where one was carried over; else empty."""
+        parts = self.blend.parts.values()
+        return next(
+            (p.category_mapping(self.dataset) for p in parts if isinstance(p, TransferredPopularity)), []
+        )
 
     def describe(self) -> dict[str, Any]:
         """What is inside, for people and logs; JSON-ready."""

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from crossaisle.models.scorers.picture_similarity import PictureSimilarity as PictureSimilarity
     from crossaisle.models.scorers.popularity import Popularity as Popularity
     from crossaisle.models.scorers.spectral import SpectralEASE as SpectralEASE
+    from crossaisle.models.scorers.transferred import TransferredLinks as TransferredLinks
+    from crossaisle.models.scorers.transferred import TransferredPopularity as TransferredPopularity
 
 _HOME = {
     "BasketLift": "basket_lift",
@@ -39,6 +41,8 @@ _HOME = {
     "SLIT": "linear",
     "SpectralEASE": "spectral",
     "TfidfSimilarity": "content",
+    "TransferredLinks": "transferred",
+    "TransferredPopularity": "transferred",
 }
 """Scorer -> the module it lives in."""
 
@@ -57,6 +61,8 @@ __all__ = [
     "Popularity",
     "SpectralEASE",
     "TfidfSimilarity",
+    "TransferredLinks",
+    "TransferredPopularity",
 ]
 
 
