@@ -15,7 +15,6 @@ import pytest
 from crossaisle.config import ModelConfig, SplitConfig, load_config
 from crossaisle.data.ingest.importer import from_frames, import_dataset
 from crossaisle.data.query import Query
-from crossaisle.data.taxonomy import Taxonomy
 from crossaisle.errors import ConfigError, DataError
 from crossaisle.models.untuned import UNTUNED, untuned_weights
 from crossaisle.pipeline.fit import fit, split_of

@@ -23,6 +23,8 @@ WORDS = 3
 
 Part = tuple[Scorer, float]
 """A scorer of a blend and its weight."""
+StandIn = tuple[int, float]
+"""An item row, and how much of its score another item gets."""
 
 
 @runtime_checkable
@@ -94,16 +96,26 @@ def explain(
     histories: Histories,
     item: int,
     placement: Placement = "for_you",
+    stand_ins: Sequence[StandIn] | None = None,
 ) -> Explanation:
-    """Splits the score of an item row, for a batch of one history, into contributions."""
+    """Splits the score of an item row, for a batch of one history, into contributions.
+
+    `stand_ins`: the rows whose scores make up that of a new item, the most similar first; words are those that
+    the first of them shares.
+    """
+    lenders = [(item, 1.0)] if stand_ins is None else stand_ins
+    nearest = lenders[0][0]
     rows, index = np.unique(histories.item, return_inverse=True)
     by_reason: dict[str, npt.NDArray[np.float64]] = {}  # (rows,): what the events of each item give
     heard: dict[str, npt.NDArray[np.bool_]] = {}
     general: dict[str, float] = defaultdict(float)
     strongest: list[tuple[float, LinksCategories, int]] = []
     for scorer, weight in parts:
-        events, rest = scorer.evidence(histories, item)
-        amounts = events.astype(np.float64) * weight
+        amounts, rest = np.zeros(len(index)), 0.0
+        for row, share in lenders:
+            events, more = scorer.evidence(histories, row)
+            amounts += events.astype(np.float64) * (weight * share)
+            rest += more * share
         np.add.at(by_reason.setdefault(scorer.reason, np.zeros(len(rows))), index, amounts)
         heard.setdefault(scorer.reason, np.zeros(len(rows), bool))[index[amounts != 0]] = True
         if rest:
@@ -121,7 +133,7 @@ def explain(
             item_name(dataset, int(rows[at])),
             float(totals[at]),
             {reason: float(amounts[at]) for reason, amounts in by_reason.items() if heard[reason][at]},
-            _words(parts, int(rows[at]), item),
+            _words(parts, int(rows[at]), nearest),
         )
         for at in named
     ]
@@ -132,7 +144,7 @@ def explain(
     link = None
     if strongest:
         _, linker, source = max(strongest, key=lambda strong: strong[0])
-        linked = linker.category_link(source, item)
+        linked = linker.category_link(source, nearest)
         link = CategoryLink(*linked) if linked else None
     score = float(totals.sum()) + sum(general.values())
     return Explanation(

@@ -21,7 +21,7 @@ SHRINK = 60.0
 """Users (or baskets) of average taste added to those of an item."""
 KEEP = 100
 """Lifts kept per item."""
-SHARPNESS = 0.02
+SHARPNESS = 0.05
 """Temperature: a category this much nearer in cosine gets e times the share of an item."""
 LEAST, SURE = 0.2, 0.6
 """Cosine of an item and the category nearest to it: below the first it is not carried over, from the second

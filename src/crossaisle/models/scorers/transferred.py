@@ -64,11 +64,11 @@ class Transferred(Scorer):
 
 @dataclass(kw_only=True)
 class TransferredPopularity(Transferred):
-    """ln(1 + b / sqrt(n) / k): b of a thousand buyers of the other shop fall on an item's category, which
-    has n items, of which this is the k-th in the order of the catalogue.
+    """ln(1 + b sqrt(n) / k): b of a thousand buyers of the other shop fall on an item's category, which has
+    n items, of which this is the k-th in the order of the catalogue.
 
-    The root: a category that sells has more products, and its best ones sell more than the mean. Which ones
-    nobody can know yet, so that lists have one of each type in turn.
+    Whoever keeps a shop keeps more products of what sells: their number says as much as the other shop does.
+    Which of them sells nobody can know yet, so that lists have one of each type in turn.
     """
 
     popularity_: Floats = field(init=False, repr=False, compare=False)
@@ -83,7 +83,7 @@ class TransferredPopularity(Transferred):
         shares, _ = source.shares_of(names)
         mass = np.append(shares @ (source.share * np.float32(1000.0)), 0.0)
         size = np.append(np.bincount(self.leaf_[self.leaf_ >= 0], minlength=len(names)), 1)
-        each = np.where(mass > 0, mass / np.sqrt(np.maximum(size, 1)), np.nan)[self.leaf_]
+        each = np.where(mass > 0, mass * np.sqrt(size), np.nan)[self.leaf_]
         self.popularity_ = np.log1p(each / (1 + turns(self.leaf_))).astype(np.float32)
         return self
 
