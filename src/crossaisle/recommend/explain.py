@@ -100,8 +100,8 @@ def explain(
 ) -> Explanation:
     """Splits the score of an item row, for a batch of one history, into contributions.
 
-    `stand_ins`: the rows whose scores make up that of a new item, the most similar first; words are those that
-    the first of them shares.
+    `stand_ins`: the rows whose scores make up that of a new item, the most similar first; words are those
+    that the first of them shares.
     """
     lenders = [(item, 1.0)] if stand_ins is None else stand_ins
     nearest = lenders[0][0]
