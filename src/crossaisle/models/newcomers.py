@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from crossaisle.artifact import pack, unpack
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats
 from crossaisle.data.vocabulary import Rows
-from crossaisle.models.base import Scorer
+from crossaisle.models.base import LARGE, Arrays, Scorer
 from crossaisle.models.scorers.content import TextModel
 
 NEIGHBOURS = 5
@@ -21,6 +22,9 @@ NEAREST = 200
 """Items that each part retrieves for a new item in a large shop; the best of them are neighbours."""
 LEAST = 0.1
 """Similarity below which an item is not a neighbour."""
+LENDING = 2.0
+"""What is lent counts this many times where people's behaviour ranks: the mean of five hides that a new item
+can be as good as the best of them. See docs/first-day.md for what other numbers give."""
 _AT_ONCE = 256
 
 
@@ -54,23 +58,46 @@ class Newcomers:
 
     @classmethod
     def of(cls, parts: Iterable[Scorer], dataset: Dataset) -> Newcomers | None:
-        """By the mean cosine of the text models among fitted parts; None where nobody is new, or all are."""
+        """By the mean cosine of the text models among fitted parts; None where none is new or all are, and
+        in large shops, whose items are not all scored."""
         texts = [part for part in parts if isinstance(part, TextModel)]
         bought = dataset.item_counts > 0
         new = np.flatnonzero(~bought).astype(np.int32)
-        if not texts or not len(new) or not bought.any():
+        if not texts or not len(new) or not bought.any() or dataset.n_items > LARGE:
             return None
         links = links_to(_alike(texts, new, np.flatnonzero(bought).astype(np.int32)), dataset.n_items)
         linked = np.diff(links.indptr) > 0
         return cls(new[linked], links[linked]) if linked.any() else None
 
+    def lenders(self, row: int) -> list[tuple[int, float]]:
+        """The rows whose scores a new item is lent, and how many times; none for other items."""
+        at = int(np.searchsorted(self.rows, row))
+        if at == len(self.rows) or self.rows[at] != row:
+            return []
+        link = self.links[at]
+        order = np.argsort(-link.data, kind="stable")
+        shares = (link.data[order] * LENDING).tolist()
+        return list(zip(link.indices[order].tolist(), shares, strict=True))
+
+    def arrays(self) -> Arrays:
+        """What a saved folder keeps; see `from_arrays`."""
+        return pack({"rows": self.rows, "links": self.links})
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays) -> Newcomers:
+        """The opposite of `arrays`."""
+        values = unpack(arrays)
+        return cls(np.asarray(values["rows"]), values["links"])
+
     def fill(self, scores: Floats) -> Floats:
         """float32 (n, n_items), changed in place: a new item's own score, or what it is lent if that is more.
+
+        What is lent counts `LENDING` times.
 
         NaN stays where neither is known.
         """
         known = ~np.isnan(scores)
-        lent = np.where(known, scores, np.float32(0.0)) @ self.links.T
+        lent = np.where(known, scores, np.float32(0.0)) @ self.links.T * np.float32(LENDING)
         heard = (known.astype(np.float32) @ self.links.T) > 0
         own = scores[:, self.rows]
         scores[:, self.rows] = np.where(heard, np.fmax(own, lent), own)

@@ -79,12 +79,12 @@ def tune(
     raw scores; without a single answerable case they are `untuned_weights`.
     """
     found = _gather(parts, questions, taxonomy, seed=seed, progress=progress)
-    return {name: _tuned(list(parts), found[name]) for name in questions}
+    return {name: _tuned(list(parts), found[name], name) for name in questions}
 
 
-def _tuned(names: list[str], found: _Found | None) -> Tuned:
+def _tuned(names: list[str], found: _Found | None, question: str) -> Tuned:
     if found is None:
-        return Tuned(untuned_weights(names), float("nan"))
+        return Tuned(untuned_weights(names, question), float("nan"))
     weights, quality = _ascend(found)
     raw = {name: float(w / s) for name, w, s in zip(names, weights, found.scale, strict=True) if w}
     top = max(abs(w) for w in raw.values())

@@ -23,6 +23,7 @@ from crossaisle.errors import ConfigError, DataError
 from crossaisle.models.base import Scorer
 from crossaisle.models.blend import CART_OF_USER, HISTORY_OF_USER, Blend
 from crossaisle.models.defaults import BESIDE, OF_HISTORY, OF_USERS, default_parts
+from crossaisle.models.newcomers import Newcomers
 from crossaisle.models.scorers.source_shop import SourceShop
 from crossaisle.models.scorers.transferred import TransferredLinks, TransferredPopularity
 from crossaisle.models.sides import AskedOf
@@ -50,7 +51,10 @@ class Fitted:
     def to_serve(self, dataset: Dataset, *, progress: bool = False) -> Recommender:
         """The same weights with parts fitted once more, on all events of the shop."""
         blend, _ = refit(self.past.blend, dataset, progress=progress)
-        return Recommender(dataset, blend, repeats=self.past.repeats, tuned=self.past.tuned)
+        newcomers = Newcomers.of(blend.parts.values(), dataset)
+        return Recommender(
+            dataset, blend, repeats=self.past.repeats, tuned=self.past.tuned, newcomers=newcomers
+        )
 
 
 def split_of(dataset: Dataset, config: SplitConfig) -> Split:
@@ -144,7 +148,13 @@ def fit(
     weights, split = choose_weights(parts, split, seed=model_config.seed, progress=progress)
     early = Blend(parts=parts | extra, weights=weights)
     late, again = refit(early, split.past, progress=progress)
-    recommender = Recommender(split.past, late, repeats=not split.validation.mask_seen, tuned=split.chooses)
+    recommender = Recommender(
+        split.past,
+        late,
+        repeats=not split.validation.mask_seen,
+        tuned=split.chooses,
+        newcomers=Newcomers.of(late.parts.values(), split.past),
+    )
     return Fitted(split, recommender, early, first | again)
 
 

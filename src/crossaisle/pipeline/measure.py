@@ -17,6 +17,7 @@ from crossaisle.evaluate.results import Evaluation, Row, evaluate
 from crossaisle.evaluate.scoring import Score
 from crossaisle.models.blend import CART_OF_USER, HISTORY_OF_USER
 from crossaisle.models.defaults import BESIDE, OF_HISTORY
+from crossaisle.models.newcomers import Newcomers
 from crossaisle.pipeline.fit import Costs, Fitted
 from crossaisle.recommend.recommender import Recommender
 
@@ -48,7 +49,8 @@ def measure(
     recommender = fitted.past
     if on == "validation":
         early = fitted.validation_blend
-        recommender = Recommender(split.train, early, repeats=fitted.past.repeats)
+        lent = Newcomers.of(early.parts.values(), split.train)
+        recommender = Recommender(split.train, early, repeats=fitted.past.repeats, newcomers=lent)
     recommender = _remembering(recommender, sums)
     blend = recommender.blend
     carts = split.test.other_categories_only
@@ -143,7 +145,13 @@ def _remembering(
     """The same with scores of the last batch kept, and with further sums of parts."""
     weights = {**recommender.blend.weights, **{name: dict(w) for name, w in (sums or {}).items()}}
     blend = replace(recommender.blend, remember=True, weights=weights)
-    return Recommender(recommender.dataset, blend, repeats=recommender.repeats, tuned=recommender.tuned)
+    return Recommender(
+        recommender.dataset,
+        blend,
+        repeats=recommender.repeats,
+        tuned=recommender.tuned,
+        newcomers=recommender.newcomers,
+    )
 
 
 def _sampled(split: Split, most: int, seed: int) -> Split:

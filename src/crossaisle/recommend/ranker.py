@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Protocol, TypeVar
 
@@ -10,14 +11,16 @@ import numpy as np
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats, Histories
+from crossaisle.data.query import Placement
 from crossaisle.data.vocabulary import Rows
 from crossaisle.errors import ConfigError
 from crossaisle.models.base import Scorer
 from crossaisle.models.blend import Blend
+from crossaisle.models.newcomers import LENDING, Newcomers
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.models.scorers.transferred import TransferredPopularity
 from crossaisle.recommend.catalogue_order import CatalogueOrder
-from crossaisle.recommend.explain import Part
+from crossaisle.recommend.explain import Explanation, Part, explain, item_name
 from crossaisle.recommend.limits import RETRIEVED
 from crossaisle.recommend.request import ResolvedQuery
 from crossaisle.recommend.rerank.filters import Mask
@@ -49,18 +52,25 @@ class ModelRanker:
     """Scores of a blend; popularity ranks for histories that are empty or that no part can score."""
 
     def __init__(
-        self, blend: Blend, dataset: Dataset, *, tuned: bool = True, retrieved: int = RETRIEVED
+        self,
+        blend: Blend,
+        dataset: Dataset,
+        *,
+        tuned: bool = True,
+        newcomers: Newcomers | None = None,
+        retrieved: int = RETRIEVED,
     ) -> None:
         """`ConfigError` where the blend has no `Popularity` part. `retrieved`: items per part of a blend.
 
         `dataset`: what the blend was fitted on. Where nothing has happened, or too little for weights to be
-        `tuned`, items without an event follow the popular ones in the order of the catalogue.
+        `tuned`, items without an event follow the popular ones in the order of the catalogue. `newcomers`:
+        what these get of the scores of others.
         """
         parts = [(name, part) for name, part in blend.parts.items() if isinstance(part, Popularity)]
         if not parts:
             raise ConfigError("a recommender needs a Popularity part: it serves users without a history")
         name, self._popular = parts[0]
-        self.blend, self.retrieved = blend, retrieved
+        self.blend, self.retrieved, self.newcomers = blend, retrieved, newcomers
         first: dict[str, Scorer] = {name: self._popular}
         if not (len(dataset.events) and tuned):
             carried = (part for part in blend.parts.values() if isinstance(part, TransferredPopularity))
@@ -78,6 +88,8 @@ class ModelRanker:
         """float32 (n, n_items): scores of every item; NaN where it has none."""
         scores = self.blend_for(placement).score_rows(histories, placement)
         silent = (histories.lengths == 0) | np.isnan(scores).all(axis=1)
+        if self.newcomers is not None and self.lending(placement) != 1.0:
+            scores = self.newcomers.fill(scores)
         if silent.any():
             scores[silent] = self._trending.score_rows(histories.take(np.flatnonzero(silent)), "trending")
         return scores
@@ -99,6 +111,27 @@ class ModelRanker:
     def score_at(self, histories: Histories, rows: Sequence[Rows], placement: str) -> list[Floats]:
         """For each history the scores of some rows; NaN where no part can score."""
         return self.blend_for(placement).score_at(histories, rows, placement)
+
+    def lending(self, placement: str) -> float:
+        """How many times what a new item is lent counts: `LENDING` where people's behaviour ranks, else 1."""
+        if placement == "trending" or not any(s.plain.reads_events for s, _ in self.parts(placement)):
+            return 1.0
+        return LENDING
+
+    def explain(
+        self, dataset: Dataset, context: Histories, row: int, weights: str, placement: Placement
+    ) -> Explanation:
+        """Why an item has its score, for a batch of one history: its own, or the one it is lent."""
+        parts = self.parts(weights)
+        own = explain(dataset, parts, context, row, placement)
+        lends = self.newcomers is not None and self.lending(weights) != 1.0
+        lent = self.newcomers.lenders(row) if lends and self.newcomers else []
+        if not lent:
+            return own
+        other = explain(dataset, parts, context, row, placement, lent)
+        if own.score >= other.score:
+            return own
+        return replace(other, text=f"New, and like {item_name(dataset, lent[0][0])}. {other.text}")
 
     def blend_for(self, placement: str) -> Blend:
         """The blend behind a placement: popularity alone for `trending`."""

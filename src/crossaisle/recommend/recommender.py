@@ -13,11 +13,12 @@ from crossaisle.data.history import Floats, Histories
 from crossaisle.data.query import Placement, Query
 from crossaisle.errors import ConfigError
 from crossaisle.models.blend import CART_OF_USER, Blend
+from crossaisle.models.newcomers import Newcomers
 from crossaisle.models.persistence import load_blend, save_blend
 from crossaisle.models.scorers.transferred import TransferredPopularity
 from crossaisle.recommend.answer import RecommendationList
 from crossaisle.recommend.catalogue_view import CatalogueView
-from crossaisle.recommend.explain import Explanation, Part, explain
+from crossaisle.recommend.explain import Explanation, Part
 from crossaisle.recommend.limits import ListLimits
 from crossaisle.recommend.list_builder import Contributions, ListBuilder, Served
 from crossaisle.recommend.ranker import ModelRanker, score_requests
@@ -38,22 +39,23 @@ class Recommender:
         *,
         repeats: bool = False,
         tuned: bool = True,
+        newcomers: Newcomers | None = None,
         histories: Histories | None = None,
         limits: ListLimits = ListLimits(),
     ) -> None:
         """`ConfigError` for parts that are not of this data set, or without a `Popularity` part.
 
         `repeats`: people buy the same items again here, so `for_you` does not leave out what they had.
-        `tuned`: validation chose the weights; lists say so where it did not. `histories`: those of the data
-        set, where they are at hand.
+        `tuned`: validation chose the weights; lists say so where it did not. `newcomers`: what items without
+        an event are lent. `histories`: those of the data set, where they are at hand.
         """
         for name, scorer in blend.parts.items():
             scorer.check_fitted()
             if scorer.item_ids_ != dataset.item_ids:
                 raise ConfigError(f"part {name!r} was fitted on other items than data set {dataset.name!r}")
         self.dataset, self.blend, self.repeats, self.limits = dataset, blend, repeats, limits
-        self.tuned = tuned
-        self.ranker = ModelRanker(blend, dataset, tuned=tuned)
+        self.tuned, self.newcomers = tuned, newcomers
+        self.ranker = ModelRanker(blend, dataset, tuned=tuned, newcomers=newcomers)
         self.view = CatalogueView.of(dataset, self.ranker.popularity)
         parts = [scorer for scorer, _ in self.parts("for_you")]
         self.similarity: Similarity = similarity_of(parts, dataset.taxonomy)
@@ -71,6 +73,7 @@ class Recommender:
             blend,
             repeats=self.repeats,
             tuned=self.tuned,
+            newcomers=self.newcomers,
             histories=self.histories,
             limits=self.limits,
         )
@@ -155,7 +158,7 @@ class Recommender:
         else:
             rows = self.dataset.item_ids.rows(user_or_history)
             histories = Histories.of([rows[rows >= 0]])
-        return explain(self.dataset, self.parts(placement), histories, row, placement)
+        return self.ranker.explain(self.dataset, histories, row, placement, placement)
 
     # On disk
 
@@ -173,6 +176,8 @@ class Recommender:
             if not self.tuned:
                 config["tuned"] = False
             artifact.write_json(fresh / "config.json", config)
+            if self.newcomers is not None:
+                artifact.write_arrays(fresh / "newcomers", self.newcomers.arrays())
             if mapping := self.category_mapping():
                 artifact.write_json(fresh / "category-mapping.json", mapping)
 
@@ -189,7 +194,10 @@ class Recommender:
                 described, repeats = config["blend"], config["repeats"]
                 tuned = config.get("tuned", True)
             blend = load_blend(described, path / "parts", dataset.item_ids)
-            return cls(dataset, blend, repeats=repeats, tuned=tuned)
+            newcomers = None
+            if (path / "newcomers").is_dir():
+                newcomers = Newcomers.from_arrays(artifact.read_arrays(path / "newcomers"))
+            return cls(dataset, blend, repeats=repeats, tuned=tuned, newcomers=newcomers)
 
     def category_mapping(self) -> list[dict[str, Any]]:
         """What each leaf category was taken for in another shop, where one was carried over; else empty."""
@@ -216,6 +224,6 @@ def contributions_of(dataset: Dataset, ranker: ModelRanker) -> Contributions:
     """Explanations by the parts of a ranker."""
 
     def contributions(context: Histories, served: Served, row: int) -> Explanation:
-        return explain(dataset, ranker.parts(served.weights), context, row, served.placement)
+        return ranker.explain(dataset, context, row, served.weights, served.placement)
 
     return contributions

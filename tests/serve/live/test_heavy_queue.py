@@ -30,7 +30,7 @@ def explained(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         rows.append(row)
         return explain(dataset, parts, context, row, placement)
 
-    monkeypatch.setattr("crossaisle.serve.live.recommender.explain", spy)
+    monkeypatch.setattr("crossaisle.recommend.ranker.explain", spy)
     return rows
 
 
@@ -43,7 +43,7 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
         assert go.wait(30)
         return explain(*arguments)
 
-    monkeypatch.setattr("crossaisle.serve.live.recommender.explain", waiting)
+    monkeypatch.setattr("crossaisle.recommend.ranker.explain", waiting)
     yield go
     go.set()
 

@@ -25,7 +25,8 @@ class LiveRanker:
         if self._counts_decide(placement):
             return np.tile(self._popular_now[0], (len(histories), 1))
         context = self._overlay.in_old_rows(histories)
-        return self._overlay.extend(self._model.score_batch(context, placement))
+        scores = self._model.score_batch(context, placement)
+        return self._overlay.extend(scores, self._model.lending(placement))
 
     def best_batch(
         self, histories: Histories, placement: str = "for_you", among: Mask | None = None
@@ -55,7 +56,10 @@ class LiveRanker:
             return [self._popular_now[0][at] for at in rows]
         context = self._overlay.in_old_rows(histories)
         scores = self._model.score_at(context, [self._overlay.sources(at) for at in rows], placement)
-        return [self._overlay.at(at, of_sources) for at, of_sources in zip(rows, scores, strict=True)]
+        lending = self._model.lending(placement)
+        return [
+            self._overlay.at(at, of_sources, lending) for at, of_sources in zip(rows, scores, strict=True)
+        ]
 
     def _counts_decide(self, placement: str) -> bool:
         """Whether live events, and not the model, say what is popular."""

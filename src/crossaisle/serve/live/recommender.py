@@ -64,7 +64,13 @@ class LiveRecommender:
         if before is not None and (moved := self.grown.changed_since(before.grown)) is not None:
             self.cache.take_over(before.cache, *moved)
         self.view = _view_of(base, self.grown)
-        model = ModelRanker(base.blend, base.dataset, tuned=base.tuned, retrieved=limits.retrieved_items)
+        model = ModelRanker(
+            base.blend,
+            base.dataset,
+            tuned=base.tuned,
+            newcomers=base.newcomers,
+            retrieved=limits.retrieved_items,
+        )
         self.ranker = LiveRanker(model, self.grown, self.trending)
         self.lists = ListBuilder(
             self.view,
@@ -306,8 +312,10 @@ def _contributions_of(model: ModelRanker, overlay: CatalogueOverlay) -> Contribu
         dataset, parts = overlay.dataset, model.parts(served.weights)
         context = overlay.in_old_rows(context)
         if row < overlay.n_old:
-            return explain(dataset, parts, context, row, served.placement)
-        explanation = explain(dataset, parts, context, row, served.placement, stand_ins)
+            return model.explain(dataset, context, row, served.weights, served.placement)
+        lending = model.lending(served.weights)
+        lent = [(of, share * lending) for of, share in stand_ins]
+        explanation = explain(dataset, parts, context, row, served.placement, lent)
         text = f"New, and like {item_name(dataset, stand_ins[0][0])}. {explanation.text}"
         return replace(explanation, text=text)
 

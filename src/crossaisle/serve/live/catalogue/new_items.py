@@ -31,7 +31,12 @@ def links_of(
     base: Recommender, said: list[Said], pictures: Mapping[bytes, Picture], limits: LiveLimits
 ) -> sparse.csr_matrix:
     """csr float32 (len(said), n_items): what a new item gets of the scores of items like it."""
-    return links_to(_alike(base, said, pictures, limits), base.dataset.n_items)
+    alike = _alike(base, said, pictures, limits)
+    if base.newcomers is not None:  # what is lent is not lent on
+        borrowing = np.zeros(base.dataset.n_items, bool)
+        borrowing[base.newcomers.rows] = True
+        alike = ((rows, np.where(borrowing[rows], np.float32(0.0), likeness)) for rows, likeness in alike)
+    return links_to(alike, base.dataset.n_items)
 
 
 def _alike(

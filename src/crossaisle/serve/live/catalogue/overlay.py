@@ -69,13 +69,16 @@ class CatalogueOverlay:
         rows[self.n_old :] = other
         return frozenset(name for name, is_other in zip(now, other, strict=True) if is_other), rows
 
-    def extend(self, scores: Floats) -> Floats:
-        """float32 (n, n_old) -> (n, n_items); NaN for a new item without a neighbour that has a score."""
+    def extend(self, scores: Floats, lending: float = 1.0) -> Floats:
+        """float32 (n, n_old) -> (n, n_items); NaN for a new item without a neighbour that has a score.
+
+        `lending`: how many times the scores of neighbours count.
+        """
         if not self.n_new:
             return scores
         known = ~np.isnan(scores)
         share = known.astype(np.float32) @ self.links.T
-        new = np.where(known, scores, 0.0) @ self.links.T
+        new = np.where(known, scores, 0.0) @ self.links.T * np.float32(lending)
         out: Floats = np.where(share > 0, new, np.nan).astype(np.float32)
         return np.concatenate([scores, out], axis=1)
 
@@ -100,8 +103,8 @@ class CatalogueOverlay:
         old, new = rows[rows < self.n_old], rows[rows >= self.n_old] - self.n_old
         return np.union1d(old, self.links[new].indices).astype(np.int32) if len(new) else np.unique(old)
 
-    def at(self, rows: Rows, scores: Floats) -> Floats:
-        """float32: the scores of some rows from those of their `sources`."""
+    def at(self, rows: Rows, scores: Floats, lending: float = 1.0) -> Floats:
+        """float32: the scores of some rows from those of their `sources`; see `extend`."""
         source = self.sources(rows)
         out = np.empty(len(rows), np.float32)
         is_old = rows < self.n_old
@@ -110,7 +113,7 @@ class CatalogueOverlay:
         values = scores[np.searchsorted(source, new.indices)]
         known = ~np.isnan(values)
         owner = np.repeat(np.arange(new.shape[0]), np.diff(new.indptr))
-        sums = np.bincount(owner, np.where(known, values * new.data, 0.0), new.shape[0])
+        sums = np.bincount(owner, np.where(known, values * new.data, 0.0), new.shape[0]) * lending
         out[~is_old] = np.where(np.bincount(owner, known, new.shape[0]) > 0, sums, np.nan)
         return out
 
