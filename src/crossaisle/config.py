@@ -124,6 +124,19 @@ class UsersConfig(TableConfig):
     columns: UserColumns = UserColumns()
 
 
+Role = Literal["view", "favourite", "cart", "rating", "purchase", "dislike", "return", "remove", "ignored"]
+"""What an event says: interest, the strongest last; then what takes it back; then nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class KindConfig:
+    """One kind of `[data.kinds]`."""
+
+    means: Role
+    weight: float | None = field(default=None, metadata={"low": 0.0, "high": 1000.0})
+    """How much an event counts beside those of other kinds; unset: chosen on validation."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
     """`[data]`: a shop's tables and how to read them."""
@@ -133,6 +146,13 @@ class DataConfig:
     items: ItemsConfig | None = None
     """Without it, items are whatever the events name."""
     users: UsersConfig | None = None
+    kinds: Mapping[str, KindConfig] = field(default_factory=dict)
+    """`[data.kinds]`: what the shop's own names of kinds mean; the usual ones are known. A name alone is
+    enough, as in `wish = "favourite"`."""
+    default_kind: str | None = None
+    """What events without a kind are. Unset: purchases; ratings where `value` looks like stars."""
+    low_rating: float | None = None
+    """A rating below this is a dislike. Unset: the middle of the scale."""
     category_separator: str = ">"
     category_level: int | str = field(default=0, metadata={"low": -1})
     """The depth that the shop calls "category": 0 = top, -1 = leaf, or the name of a level's column."""

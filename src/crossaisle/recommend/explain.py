@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay, Histories
+from crossaisle.data.kinds import DEEDS, PURCHASE
 from crossaisle.data.query import Placement
 from crossaisle.data.taxonomy import SEPARATOR
 from crossaisle.models.base import Scorer
@@ -104,10 +105,11 @@ def explain(
     for scorer, weight in parts:
         events, rest = scorer.evidence(histories, item)
         amounts = events.astype(np.float64) * weight
-        np.add.at(by_reason.setdefault(scorer.reason, np.zeros(len(rows))), index, amounts)
-        heard.setdefault(scorer.reason, np.zeros(len(rows), bool))[index[amounts != 0]] = True
+        reason = _worded(scorer.reason, dataset)
+        np.add.at(by_reason.setdefault(reason, np.zeros(len(rows))), index, amounts)
+        heard.setdefault(reason, np.zeros(len(rows), bool))[index[amounts != 0]] = True
         if rest:
-            general[scorer.rest_reason or scorer.reason] += rest * weight
+            general[scorer.rest_reason or reason] += rest * weight
         model = scorer.plain
         if isinstance(model, LinksCategories) and amounts.max(initial=0.0) > 0:
             best = int(amounts.argmax())
@@ -141,8 +143,31 @@ def explain(
         contributions=(*own, *rest_of),
         other=float(totals[ranked[len(named) :]].sum()),
         link=link,
-        text=_sentence(dataset.item_ids.id(item), own, beside, general, link, score, placement),
+        text=_sentence(
+            dataset.item_ids.id(item),
+            own,
+            _deeds(dataset, histories),
+            beside,
+            general,
+            link,
+            score,
+            placement,
+        ),
     )
+
+
+def _worded(reason: str, dataset: Dataset) -> str:
+    """What a reason is called: "bought" only where all events are purchases."""
+    return reason if dataset.role == PURCHASE else reason.replace("bought", "chosen")
+
+
+def _deeds(dataset: Dataset, histories: Histories) -> dict[str, int]:
+    """The strongest thing that was done with each item of a history: code of its role by item id."""
+    if histories.role is None:
+        return dict.fromkeys(dataset.item_ids.ids(np.unique(histories.item).tolist()), dataset.role)
+    order = np.argsort(histories.role, kind="stable")
+    names = dataset.item_ids.ids(histories.item[order].tolist())
+    return dict(zip(names, histories.role[order].tolist(), strict=True))
 
 
 def _words(parts: Sequence[Part], source: int, item: int) -> tuple[str, ...]:
@@ -161,6 +186,7 @@ _OPENING: dict[Placement, str] = {"goes_with": "goes with", "similar": "similar 
 def _sentence(
     item: str,
     own: Sequence[Contribution],
+    deeds: Mapping[str, int],
     beside: Collection[str | None],
     general: dict[str, float],
     link: CategoryLink | None,
@@ -169,7 +195,7 @@ def _sentence(
 ) -> str:
     clauses = []
     if any(c.item_id == item for c in own):
-        clauses.append("you bought it before")
+        clauses.append(DEEDS[deeds[item]][1])
     distinct: dict[str, Contribution] = {}
     for c in own:
         if c.item_id != item:
@@ -177,11 +203,11 @@ def _sentence(
     named = list(distinct.values())[:2]
     opening = _OPENING.get(placement)
     in_view = [c.name for c in named if opening and c.item_id in beside]
-    bought = [c.name for c in named if not opening or c.item_id not in beside]
+    done = [c for c in named if not opening or c.item_id not in beside]
     if in_view:
         clauses.append(f"{opening} {' and '.join(in_view)}")
-    if bought:
-        clauses.append(f"because you bought {' and '.join(bought)}")
+    if done:
+        clauses.append(f"because {_said(done, deeds)}")
     words = list(dict.fromkeys(word for c in own if c.item_id != item for word in c.words))[:WORDS]
     if words:
         clauses.append(f"shares the words {', '.join(words)}")
@@ -194,6 +220,14 @@ def _sentence(
         return "No single reason stands out."
     text = "; ".join(clauses)
     return text[0].upper() + text[1:] + "."
+
+
+def _said(named: Sequence[Contribution], deeds: Mapping[str, int]) -> str:
+    """ "you bought A and B", or "you put A in the cart and you looked at B"."""
+    done: dict[str, list[str]] = {}
+    for c in named:
+        done.setdefault(DEEDS[deeds[str(c.item_id)]][0], []).append(c.name)
+    return " and ".join(deed.format(" and ".join(names)) for deed, names in done.items())
 
 
 def item_name(dataset: Dataset, row: int) -> str:

@@ -155,7 +155,8 @@ class ShopService:
                 yield event
 
         pictures = Pictures(image_hosts, limits.live.pictures)
-        live = LiveHistories(events(), store.forgotten(), limits=limits.live.histories)
+        meanings, bounds = base.dataset.meanings, limits.live.histories
+        live = LiveHistories(events(), store.forgotten(), meanings=meanings, limits=bounds)
         switch = (start and start.switch) or Switch(str(model), str(model))
         state = ServingState.read(store, base, live, pictures, switch, limits.live)
         service = cls(

@@ -23,7 +23,7 @@ from crossaisle.data.dataset import Dataset, Events
 from crossaisle.data.ingest.events import EventReader, Raw, compact
 from crossaisle.data.ingest.ledger import Ledger, write_import
 from crossaisle.data.ingest.limits import READ_LIMITS, ReadLimits
-from crossaisle.data.ingest.notes import summary, warn_about
+from crossaisle.data.ingest.notes import summary, warn_about, warn_about_kinds
 from crossaisle.data.ingest.schema import match_columns
 from crossaisle.data.ingest.source import Source
 from crossaisle.data.ingest.sources import of_frame, open_file
@@ -35,6 +35,7 @@ from crossaisle.data.ingest.tables import (
     read_items,
     read_users,
 )
+from crossaisle.data.kinds import Kinds, low_rating
 from crossaisle.data.taxonomy import Taxonomy
 from crossaisle.data.vocabulary import Rows, Vocabulary
 from crossaisle.decode import build
@@ -167,6 +168,7 @@ def import_sources(config: DataConfig, sources: Mapping[str, Source], *, progres
     raw, items = _choose_items(raw, items, excluded, config, ledger)
     dataset = _assemble(raw, items, users, level, config, users_are_baskets="user_id" not in found)
     warn_about(dataset, ledger)
+    warn_about_kinds(dataset, ledger, source.file)
     ledger.warnings[:0] = [note for source in sources.values() for note in source.notes]
     return Imported(dataset, {**summary(dataset), **ledger.report()}, ledger.frame())
 
@@ -311,7 +313,17 @@ def _assemble(
         kinds=raw.kinds,
         name=config.name,
         users_are_baskets=users_are_baskets,
-    )
+        meanings=_meanings(config, raw.kinds, events),
+    ).settled()
+
+
+def _meanings(config: DataConfig, names: tuple[str, ...], events: Events) -> Kinds:
+    """What the kinds mean, and which ratings are low ones on the scale of this data."""
+    kinds = Kinds.of(config)
+    rated = np.array([kinds.meaning(name).role == "rating" for name in names], bool)[events.kind]
+    if config.low_rating is None and rated.any():
+        kinds = replace(kinds, low_rating=low_rating(events.value[rated]))
+    return kinds
 
 
 def _order(user: Rows, raw: Raw, n_users: int) -> Positions:
