@@ -238,6 +238,10 @@ class ShopService:
         """
         return await self._intake.forget(user, actor)
 
+    async def withdraw(self, key: str, actor: str = "") -> Erased:
+        """Deletes the event that was sent with a key; `UnknownIdError`. `actor`: for the audit log."""
+        return await self._intake.withdraw(key, actor)
+
     async def put_user(self, user: str, attributes: dict[str, Any]) -> None:
         """Keeps the attributes of a user."""
         await self._intake.put_user(user, attributes)

@@ -100,6 +100,22 @@ class EventCounts:
             self._agree()
             self.version += 1
 
+    def withdraw(self, user: str, item: str, kind: str, left: float | None) -> None:
+        """Sets the newest event of a user, item and kind after one was deleted; None: there is no other.
+
+        `left`: days since 1970.
+        """
+        with self._lock:
+            self._merge()
+            at = (self.users.get(user, -1), self.items.get((item, kind), -1))
+            place = np.flatnonzero(self._keys == (at[0] << 32 | at[1])) if min(at) >= 0 else np.empty(0, int)
+            if len(place) and left is None:
+                self._keys, self._days = np.delete(self._keys, place), np.delete(self._days, place)
+            elif len(place):
+                self._days = self._days.copy()
+                self._days[place] = left
+            self.version += 1
+
     def _merge(self) -> None:
         n = len(self._waiting)
         if not n:

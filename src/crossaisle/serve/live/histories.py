@@ -183,6 +183,28 @@ class LiveHistories:
         self._gaps.clear()
         self.trends.forget(user, day, [time / SECONDS_PER_DAY for time in arrived])
 
+    def withdraw(self, user: str, event: Event) -> None:
+        """Drops one event that was deleted; nothing where it is not in memory."""
+        own, deed, day = self.of(user), _deed(event), event.time / SECONDS_PER_DAY
+        same = zip(own.items, own.days, own.deeds, strict=True)
+        at = next((at for at, one in enumerate(same) if one == (event.item, day, deed)), None)
+        if at is None:
+            return
+        items, days, deeds = ((*all_[:at], *all_[at + 1 :]) for all_ in (own.items, own.days, own.deeds))
+        self._own[user] = Own(items, days, deeds, own.version + 1, own.total - 1)
+        self._gaps.clear()
+        interest = self._meanings.is_interest(*deed)
+        left = [
+            day
+            for item, day, one in zip(items, days, deeds, strict=True)
+            if item == event.item
+            and (one.kind == deed.kind or not interest)
+            and self._meanings.is_interest(*one) is interest
+        ]
+        if interest is not None:
+            kind = deed.kind if interest else TAKEN_BACK
+            self.trends.withdraw(user, event.item, kind, max(left, default=None))
+
     def names(self) -> list[str]:
         """Ids of all users with live events; any thread may call it."""
         return list(self._own)
