@@ -148,7 +148,9 @@ def import_sources(config: DataConfig, sources: Mapping[str, Source], *, progres
     level_names: tuple[str, ...] = ()
     if "items" in sources:
         source = sources["items"]
-        found = match_columns((config.items or ItemsConfig()).columns, source.names, source.file)
+        found = match_columns(
+            (config.items or ItemsConfig()).columns, source.names, source.file, source.nested
+        )
         level_names = found.get("categories", ())
         items = read_items(source, found, config, ledger)
         if not len(items.frame):
@@ -158,7 +160,7 @@ def import_sources(config: DataConfig, sources: Mapping[str, Source], *, progres
     excluded = None if items is None else _excluded(items, level, config, ledger)
     users = _users(config, sources, ledger)
     source = sources["events"]
-    found = match_columns(config.events.columns, source.names, source.file)
+    found = match_columns(config.events.columns, source.names, source.file, source.nested)
     known = None if items is None else items.frame["item_id"].to_list()
     raw = EventReader(source, found, config, ledger, known, excluded).read(progress)
     if items is None:
@@ -188,7 +190,7 @@ def _users(config: DataConfig, sources: Mapping[str, Source], ledger: Ledger) ->
     if "users" not in sources:
         return None
     source = sources["users"]
-    found = match_columns((config.users or UsersConfig()).columns, source.names, source.file)
+    found = match_columns((config.users or UsersConfig()).columns, source.names, source.file, source.nested)
     return read_users(source, found, config.nulls, ledger)
 
 

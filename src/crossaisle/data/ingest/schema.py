@@ -24,12 +24,15 @@ def looks_like_data(cells: Sequence[str]) -> bool:
 
 
 def match_columns(
-    columns: ItemColumns | EventColumns | UserColumns, available: Iterable[str], file: str
+    columns: ItemColumns | EventColumns | UserColumns,
+    available: Iterable[str],
+    file: str,
+    lists: Iterable[str] = (),
 ) -> dict[str, tuple[str, ...]]:
     """Canonical name -> the file's columns behind it, for those that are there.
 
     A column that was named but is missing is a `DataError` with the nearest name; one that was not
-    named is taken when the file has it under its own name.
+    named is taken when the file has it under its own name. `lists` are columns that hold lists.
     """
     names = list(available)
     found: dict[str, tuple[str, ...]] = {}
@@ -40,7 +43,9 @@ def match_columns(
             if names.count(name) > 1:
                 raise DataError(f"two columns have this name{_header(names)}", file=file, column=name)
             if name not in names:
-                rule = f"no such column{_header(names) or nearest(name, names)}"
+                top = next((n for n in lists if name.startswith(f"{n}.")), None)
+                hint = f": {top!r} holds lists, set explode = {top!r}" if top else _header(names)
+                rule = f"no such column{hint or nearest(name, names)}"
                 raise DataError(rule, file=file, column=name)
         if not chosen and names.count(spec.name) == 1:
             chosen = (spec.name,)

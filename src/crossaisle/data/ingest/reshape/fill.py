@@ -50,5 +50,5 @@ def _with_row_above(
     if by is None:
         return frame.with_columns(pl.col(*filled).forward_fill())
     frame = frame.with_columns(pl.col(by).forward_fill())
-    run = (pl.col(by) != pl.col(by).shift()).fill_null(True).cum_sum()
+    run = pl.col(by).ne_missing(pl.col(by).shift()).cum_sum()
     return frame.with_columns(pl.col(name).forward_fill().over(run) for name in filled if name != by)
