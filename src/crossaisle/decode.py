@@ -28,6 +28,7 @@ _NAMES: dict[Any, str] = {
     tuple: "a list",
     Sequence: "a list",
     Literal: "text",
+    Mapping: "a table",
 }
 
 
@@ -99,6 +100,10 @@ def _converted(value: Any, hint: Any, where: str, base: Path, what: str) -> Any:
             if value in get_args(option):
                 return value
             raise ConfigError(f"{where}: unknown value {value!r}{nearest(value, get_args(option))}")
+        if origin is Mapping and isinstance(value, Mapping):
+            return {
+                k: _converted(v, get_args(option)[1], f"{where}: {k}", base, what) for k, v in value.items()
+            }
         if origin in (tuple, Sequence) and isinstance(value, list | tuple):
             return tuple(_converted(part, get_args(option)[0], where, base, what) for part in value)
         found = _plain(value, option, base)

@@ -16,11 +16,11 @@ from scipy import sparse
 from crossaisle.config import (
     DataConfig,
     ItemsConfig,
-    TableConfig,
     UsersConfig,
 )
 from crossaisle.data.dataset import Dataset, Events
-from crossaisle.data.ingest.events import EventReader, Raw, compact
+from crossaisle.data.ingest.codes import compact
+from crossaisle.data.ingest.events import EventReader, Raw
 from crossaisle.data.ingest.ledger import Ledger, write_import
 from crossaisle.data.ingest.limits import READ_LIMITS, ReadLimits
 from crossaisle.data.ingest.notes import summary, warn_about
@@ -29,17 +29,18 @@ from crossaisle.data.ingest.source import Source
 from crossaisle.data.ingest.sources import of_frame, open_file
 from crossaisle.data.ingest.tables import (
     Items,
-    Mask,
     blank_items,
     note_contradictions,
     read_items,
     read_users,
 )
+from crossaisle.data.ingest.whole import Mask
 from crossaisle.data.taxonomy import Taxonomy
 from crossaisle.data.vocabulary import Rows, Vocabulary
 from crossaisle.decode import build
 from crossaisle.errors import ConfigError, DataError, UnknownIdError, nearest
 from crossaisle.fetch import hub_folder, url_file
+from crossaisle.table_config import TableConfig
 
 Positions = npt.NDArray[np.intp]
 
@@ -78,8 +79,8 @@ def import_dataset(
     return imported
 
 
-def locate(table: TableConfig, name: str) -> Path:
-    """The local file of a table, fetched if it lives elsewhere."""
+def locate(table: TableConfig, name: str) -> Path | tuple[Path, ...]:
+    """The local files of a table, fetched if it lives elsewhere."""
     if table.path is not None:
         return table.path
     if table.url is not None and table.sha256 is not None:
@@ -147,7 +148,9 @@ def import_sources(config: DataConfig, sources: Mapping[str, Source], *, progres
     level_names: tuple[str, ...] = ()
     if "items" in sources:
         source = sources["items"]
-        found = match_columns((config.items or ItemsConfig()).columns, source.names, source.file)
+        found = match_columns(
+            (config.items or ItemsConfig()).columns, source.names, source.file, source.nested
+        )
         level_names = found.get("categories", ())
         items = read_items(source, found, config, ledger)
         if not len(items.frame):
@@ -157,7 +160,7 @@ def import_sources(config: DataConfig, sources: Mapping[str, Source], *, progres
     excluded = None if items is None else _excluded(items, level, config, ledger)
     users = _users(config, sources, ledger)
     source = sources["events"]
-    found = match_columns(config.events.columns, source.names, source.file)
+    found = match_columns(config.events.columns, source.names, source.file, source.nested)
     known = None if items is None else items.frame["item_id"].to_list()
     raw = EventReader(source, found, config, ledger, known, excluded).read(progress)
     if items is None:
@@ -187,7 +190,7 @@ def _users(config: DataConfig, sources: Mapping[str, Source], ledger: Ledger) ->
     if "users" not in sources:
         return None
     source = sources["users"]
-    found = match_columns((config.users or UsersConfig()).columns, source.names, source.file)
+    found = match_columns((config.users or UsersConfig()).columns, source.names, source.file, source.nested)
     return read_users(source, found, config.nulls, ledger)
 
 

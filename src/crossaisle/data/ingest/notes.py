@@ -9,11 +9,16 @@ import numpy.typing as npt
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.ingest.ledger import Ledger
+from crossaisle.data.taxonomy import SEPARATOR, Taxonomy
 from crossaisle.data.vocabulary import Vocabulary
 
 LARGE = 50
 """Events."""
 FACTOR = 10
+FEWEST_ITEMS = 20
+"""Items with a category."""
+OWN = 0.9
+"""Categories per item."""
 
 
 def warn_about(dataset: Dataset, ledger: Ledger) -> None:
@@ -29,6 +34,7 @@ def warn_about(dataset: Dataset, ledger: Ledger) -> None:
     bare = sum(not p for p in taxonomy.paths)
     if taxonomy.depth and bare:
         ledger.warn(f"{bare:,} of {dataset.n_items:,} items have no category")
+    _warn_of_own_categories(taxonomy, ledger)
     if dataset.n_users == 1:
         ledger.warn("there is one user only: nothing can be learned from what others do")
     lengths = np.diff(dataset.user_indptr)
@@ -58,6 +64,26 @@ def _warn_of_outlier(what: str, n_events: npt.NDArray[np.integer], ids: Vocabula
             f"{what} {name!r} has {first:,} of {n_events.sum():,} events, over {FACTOR} times as many as "
             f"any other {what}: {hint}"
         )
+
+
+def _warn_of_own_categories(taxonomy: Taxonomy, ledger: Ledger) -> None:
+    """Says that nearly every item is a category of its own, and which sign may separate the levels."""
+    names = taxonomy.names()
+    filled = sum(bool(p) for p in taxonomy.paths)
+    if filled < FEWEST_ITEMS or len(names) < OWN * filled:
+        return
+    parts = [name.rsplit(SEPARATOR, 1)[-1] for name in names]
+    signs = {sign: sum(sign in part for part in parts) for sign in ("/", "|", ">", ";", ",", ":", "\\")}
+    sign = max(signs, key=lambda s: signs[s])
+    hint = (
+        f"if {sign!r} stands between levels, set category_separator; if between paths, path_separator"
+        if 2 * signs[sign] > len(parts)
+        else "is this the right column, and category_level the right depth?"
+    )
+    ledger.warn(
+        f"{filled:,} items have {len(names):,} categories, such as {names[0][:80]!r}: nearly every item has "
+        f"one of its own; {hint}"
+    )
 
 
 def summary(dataset: Dataset) -> dict[str, Any]:
