@@ -227,7 +227,7 @@ def _examples(recommender: Recommender, evaluation: Evaluation) -> list[dict[str
                         "title": item.title or item.item_id,
                         "category": item.category,
                         "score": item.score,
-                        "reasons": [item.evidence.text] if item.evidence else [],
+                        "reasons": [item.evidence.text] if item.evidence and item.evidence.text else [],
                     }
                     for item in found.items
                 ],

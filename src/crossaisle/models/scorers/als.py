@@ -17,6 +17,7 @@ from crossaisle.data.history import Decay, Floats, Histories
 from crossaisle.data.vocabulary import Rows
 from crossaisle.errors import MissingDependencyError
 from crossaisle.models.base import Scorer
+from crossaisle.models.space import AnyDecay, Choice, Range, Space
 
 
 @dataclass(kw_only=True)
@@ -49,6 +50,13 @@ class ALS(Scorer):
     known_: npt.NDArray[np.bool_] = field(init=False, repr=False, compare=False)
     """bool (n_items,): items with an event."""
     kind: ClassVar[str] = "als"
+    space: ClassVar[Space] = {
+        "factors": Range(low=16, high=256, whole=True),
+        "alpha": Range(low=0.3, high=100.0),
+        "regularization": Range(low=0.01, high=100.0),
+        "combine": Choice(("log", "sum", "max")),
+        "decay": AnyDecay(),
+    }
     learned: ClassVar[tuple[str, ...]] = ("factors_", "known_")
 
     def fit(self, dataset: Dataset) -> ALS:
