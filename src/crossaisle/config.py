@@ -190,6 +190,11 @@ class ModelConfig:
     keep: int = field(default=256, metadata={"low": 1})
     """Weights kept per row of an item-to-item matrix."""
     seed: int = field(default=0, metadata={"low": 0})
+    parts: Mapping[str, Mapping[str, Any]] | None = None
+    """`[model.parts.NAME]`: hyper-parameters of a part of the blend that differ from the default, or, with
+    `kind`, a further part. A table such as `decay` replaces the default one whole."""
+    leave_out: tuple[str, ...] = ()
+    """Parts that are not fitted."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,6 +26,7 @@ _NAMES: dict[Any, str] = {
     bool: "true or false",
     date: "a day such as 2024-12-31",
     tuple: "a list",
+    Mapping: "a table",
     Sequence: "a list",
     Literal: "text",
     Mapping: "a table",
@@ -106,6 +107,13 @@ def _converted(value: Any, hint: Any, where: str, base: Path, what: str) -> Any:
             }
         if origin in (tuple, Sequence) and isinstance(value, list | tuple):
             return tuple(_converted(part, get_args(option)[0], where, base, what) for part in value)
+        if option is Any:
+            return value
+        if origin is Mapping and isinstance(value, Mapping):
+            inner = get_args(option)[1]
+            return {
+                key: _converted(part, inner, f"{where}, {key}", base, what) for key, part in value.items()
+            }
         found = _plain(value, option, base)
         if found is not None:
             return found

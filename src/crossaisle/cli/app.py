@@ -7,7 +7,19 @@ from typing import Annotated
 import typer
 
 from crossaisle import __version__
-from crossaisle.cli import compress, data, keys, models, pipeline, recommend, refit, serve, streams, training
+from crossaisle.cli import (
+    compress,
+    data,
+    keys,
+    models,
+    pipeline,
+    recommend,
+    refit,
+    runs,
+    serve,
+    streams,
+    training,
+)
 
 app = typer.Typer(
     name="crossaisle",
@@ -44,6 +56,7 @@ app.command()(pipeline.run)
 app.command()(pipeline.describe)
 app.command()(pipeline.fit)
 app.command()(pipeline.evaluate)
+app.command()(runs.runs)
 app.command()(recommend.recommend)
 app.command("goes-with")(recommend.goes_with)
 app.command()(recommend.similar)

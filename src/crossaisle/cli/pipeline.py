@@ -223,7 +223,8 @@ def _show_run(result: dict[str, Any], as_json: bool) -> None:
     for example in result["examples"]:
         tell(f"{example['user']} could want")
         for item in example["items"]:
-            tell(f"  {item['title']} ({item['category']}): {item['why']}")
+            why = f": {item['why']}" if item["why"] else ""
+            tell(f"  {item['title']} ({item['category']}){why}")
     print(f"\n{result['report']}  {result['metrics']}  {result['model']}")
     print(f"{result['seconds']:.0f} s, {result['peak_mb']:,.0f} MB")
 

@@ -9,6 +9,7 @@ from typing import Any
 from crossaisle.decode import build
 from crossaisle.errors import ArtifactError, ConfigError, nearest
 from crossaisle.models.base import Scorer
+from crossaisle.models.scorers.als import ALS
 from crossaisle.models.scorers.basket_lift import BasketLift
 from crossaisle.models.scorers.behaviour_transfer import BehaviourTransfer
 from crossaisle.models.scorers.category_link import CategoryLink
@@ -36,6 +37,7 @@ _CLASSES = (
     PictureSimilarity,
     BasketLift,
     PersonalPopularity,
+    ALS,
 )
 SCORERS: dict[str, type[Scorer]] = {cls.kind: cls for cls in _CLASSES}
 """`Scorer.kind` -> class. Modules named in `ELSEWHERE` add theirs when they are loaded."""

@@ -109,6 +109,8 @@ def fit(
         picture_hosts=model_config.picture_hosts,
         keep=model_config.keep,
         seed=model_config.seed,
+        settings=model_config.parts,
+        leave_out=model_config.leave_out,
     )
     extra = dict(baselines or {})
     first = fit_parts(parts | extra, split.train, progress=progress)
@@ -163,7 +165,7 @@ def choose_weights(
         weights |= _weights_of_carts(parts, lasting, split, seed=seed, progress=progress)
     weights["similar"] = {name: 1.0 for name in ("tfidf", "encoder", "picture") if name in parts}
     weights["buy_again"] = {"frequency": 1.0} if "frequency" in parts else weights["for_you"]
-    weights["trending"] = {"popularity": 1.0}
+    weights["trending"] = {"popularity": 1.0} if "popularity" in parts else weights["for_you"]
     return weights, split
 
 

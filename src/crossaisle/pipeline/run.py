@@ -26,6 +26,7 @@ from crossaisle.evaluate.results import Evaluation, write_metrics
 from crossaisle.models.blend import CART_OF_USER, HISTORY_OF_USER
 from crossaisle.pipeline.fit import Fitted, describe_weights, fit, peak_mb
 from crossaisle.pipeline.measure import MODEL, measure
+from crossaisle.pipeline.record import write_record
 from crossaisle.progress import bar
 from crossaisle.recommend.explain import category_name, item_name
 from crossaisle.recommend.recommender import Recommender
@@ -42,7 +43,7 @@ def silent(_: str) -> None:
 
 
 def run(config: RunConfig, out: str | Path, *, progress: bool = False, say: Say = silent) -> dict[str, Any]:
-    """Imports, fits, measures and saves; the folder then holds report, metrics, model and import report.
+    """Imports, fits, measures and saves; the folder then holds report, figures, model and records.
 
     `say` receives a sentence about each step. An earlier run's report and figures in the folder are
     removed first, so that an interrupted run never shows old ones; its model stays until a new one is
@@ -70,7 +71,7 @@ def _fresh(out: Path) -> Path:
     if out.exists() and not out.is_dir():
         raise ConfigError(f"{out}: is a file; name a folder for the results")
     out.mkdir(parents=True, exist_ok=True)
-    for name in ("report.html", "metrics.json"):
+    for name in ("report.html", "metrics.json", "run.json"):
         (out / name).unlink(missing_ok=True)
     shutil.rmtree(out / "import", ignore_errors=True)
     return out
@@ -108,6 +109,7 @@ def _finish(
     say("fitting once more on all events, to serve")
     served = fitted.to_serve(dataset, progress=progress)
     served.save(out / "model", half=True)
+    write_record(out, config, dataset, evaluation, time.perf_counter() - start)
     return {
         "dataset": dataset.name,
         "items": dataset.n_items,
@@ -225,7 +227,7 @@ def _examples(recommender: Recommender, evaluation: Evaluation) -> list[dict[str
                         "title": item.title or item.item_id,
                         "category": item.category,
                         "score": item.score,
-                        "reasons": [item.evidence.text] if item.evidence else [],
+                        "reasons": [item.evidence.text] if item.evidence and item.evidence.text else [],
                     }
                     for item in found.items
                 ],

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from crossaisle.models.scorers.als import ALS as ALS
     from crossaisle.models.scorers.basket_lift import BasketLift as BasketLift
     from crossaisle.models.scorers.behaviour_transfer import BehaviourTransfer as BehaviourTransfer
     from crossaisle.models.scorers.category_link import CategoryLink as CategoryLink
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from crossaisle.models.scorers.spectral import SpectralEASE as SpectralEASE
 
 _HOME = {
+    "ALS": "als",
     "BasketLift": "basket_lift",
     "BehaviourTransfer": "behaviour_transfer",
     "CategoryLink": "category_link",
@@ -43,6 +45,7 @@ _HOME = {
 """Scorer -> the module it lives in."""
 
 __all__ = [
+    "ALS",
     "EASE",
     "SLIT",
     "BasketLift",

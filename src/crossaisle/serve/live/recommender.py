@@ -297,13 +297,23 @@ def _contributions_of(model: ModelRanker, overlay: CatalogueOverlay) -> Contribu
         if stand_in is None:
             return None
         dataset, parts = overlay.dataset, model.parts(served.weights)
-        explanation = explain(dataset, parts, overlay.in_old_rows(context), stand_in, served.placement)
+        known = overlay.in_old_rows(context)
+        explanation = explain(
+            dataset, parts, known, stand_in, served.placement, known_as=_named_by(context, overlay)
+        )
         if stand_in == row:
             return explanation
-        text = f"New, and like {item_name(dataset, stand_in)}. {explanation.text}"
+        text = f"New, and like {item_name(dataset, stand_in)}. {explanation.text}".rstrip()
         return replace(explanation, item_id=dataset.item_ids.id(row), text=text)
 
     return contributions
+
+
+def _named_by(context: Histories, overlay: CatalogueOverlay) -> dict[int, int]:
+    """Stand-in -> the new item of a history that it stands in for; not where the user had it itself."""
+    rows = set(context.item.tolist())
+    stand_ins = {row: overlay.stand_in(row) for row in rows}
+    return {other: row for row, other in stand_ins.items() if other is not None and other not in rows}
 
 
 def _moments(rows: Rows, days: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
