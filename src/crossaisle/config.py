@@ -101,6 +101,7 @@ class DataConfig:
 
     name: str = "shop"
     events: EventsConfig = EventsConfig()
+    """Without a place, nothing has happened in this shop yet."""
     items: ItemsConfig | None = None
     """Without it, items are whatever the events name."""
     users: UsersConfig | None = None
@@ -240,9 +241,13 @@ def load_config(path: str | Path, overrides: Mapping[str, str] | Sequence[str] =
     for name, text in _pairs(overrides):
         _put(values, name, text)
     config = build(RunConfig, values, str(path), base=path.parent)
+    if config.data.items is None and not config.data.events.located:
+        raise ConfigError(f"{path}, [data]: give [data.items], [data.events] or both: where the tables are")
     for name in ("events", "items", "users"):
         table = getattr(config.data, name)
-        if table is not None and table.path is table.url is table.hub is None:
+        if name == "events" and table == EventsConfig():
+            continue  # a shop on its first day: products, and nothing that happened
+        if table is not None and not table.located:
             raise ConfigError(f"{path}, [data.{name}]: give path, url or hub: where the table is")
     train, pretrain = config.train, config.pretrain
     return replace(

@@ -29,7 +29,6 @@ _NAMES: dict[Any, str] = {
     Mapping: "a table",
     Sequence: "a list",
     Literal: "text",
-    Mapping: "a table",
 }
 
 
@@ -109,11 +108,6 @@ def _converted(value: Any, hint: Any, where: str, base: Path, what: str) -> Any:
             return tuple(_converted(part, get_args(option)[0], where, base, what) for part in value)
         if option is Any:
             return value
-        if origin is Mapping and isinstance(value, Mapping):
-            inner = get_args(option)[1]
-            return {
-                key: _converted(part, inner, f"{where}, {key}", base, what) for key, part in value.items()
-            }
         found = _plain(value, option, base)
         if found is not None:
             return found

@@ -216,10 +216,11 @@ def _show_run(result: dict[str, Any], as_json: bool) -> None:
     if as_json:
         show_json(result)
         return
-    show_table(
-        ["what is predicted", "R@10", "low", "high", "best single model", "its R@10", "queries"],
-        [list(_headline_cells(row)) for row in result["headline"]],
-    )
+    if result["headline"]:
+        show_table(
+            ["what is predicted", "R@10", "low", "high", "best single model", "its R@10", "queries"],
+            [list(_headline_cells(row)) for row in result["headline"]],
+        )
     for example in result["examples"]:
         tell(f"{example['user']} could want")
         for item in example["items"]:

@@ -13,6 +13,7 @@ from crossaisle.data.splits.cases import EvalCases
 from crossaisle.data.taxonomy import Taxonomy
 from crossaisle.models.base import Scorer
 from crossaisle.models.topk import top_k
+from crossaisle.models.untuned import untuned_weights
 from crossaisle.progress import bar
 
 K = 10
@@ -57,6 +58,11 @@ class Tuned:
     quality: float
     """Mean of NDCG@10 and recall@10; NaN without a case."""
 
+    @property
+    def chosen(self) -> bool:
+        """Whether cases chose the weights."""
+        return not np.isnan(self.quality)
+
 
 def tune(
     parts: Mapping[str, Scorer],
@@ -70,7 +76,7 @@ def tune(
 
     All questions are about the same histories. Starts from the best single part; then one weight at a
     time is scaled, dropped or added as long as that gains more than `GAIN`. Weights refer to the parts'
-    raw scores. Without a single answerable case every part counts 1.
+    raw scores; without a single answerable case they are `untuned_weights`.
     """
     found = _gather(parts, questions, taxonomy, seed=seed, progress=progress)
     return {name: _tuned(list(parts), found[name]) for name in questions}
@@ -78,7 +84,7 @@ def tune(
 
 def _tuned(names: list[str], found: _Found | None) -> Tuned:
     if found is None:
-        return Tuned(dict.fromkeys(names, 1.0), float("nan"))
+        return Tuned(untuned_weights(names), float("nan"))
     weights, quality = _ascend(found)
     raw = {name: float(w / s) for name, w, s in zip(names, weights, found.scale, strict=True) if w}
     top = max(abs(w) for w in raw.values())

@@ -18,7 +18,7 @@ from crossaisle.data.history import Histories
 from crossaisle.data.membership import is_in
 from crossaisle.data.splits.carts import cart_cases, carts_of_users, has_baskets
 from crossaisle.data.splits.cases import EvalCases, Split
-from crossaisle.data.splits.split import basket_split, leave_last_out, temporal_split
+from crossaisle.data.splits.split import basket_split, leave_last_out, temporal_split, unsplit
 from crossaisle.errors import ConfigError
 from crossaisle.models.base import Scorer
 from crossaisle.models.blend import CART_OF_USER, HISTORY_OF_USER, Blend
@@ -48,26 +48,49 @@ class Fitted:
     def to_serve(self, dataset: Dataset, *, progress: bool = False) -> Recommender:
         """The same weights with parts fitted once more, on all events of the shop."""
         blend, _ = refit(self.past.blend, dataset, progress=progress)
-        return Recommender(dataset, blend, repeats=self.past.repeats)
+        return Recommender(dataset, blend, repeats=self.past.repeats, tuned=self.past.tuned)
 
 
 def split_of(dataset: Dataset, config: SplitConfig) -> Split:
-    """Applies `[split]`; shares of a temporal split are shares of the events."""
+    """Applies `[split]`; shares of a temporal split are shares of the events.
+
+    A shop with too few events for that comes back whole, with a note that says why. Dates that were set are
+    taken at their word: `ConfigError` where the events do not reach them.
+    """
+    if not len(dataset.events):
+        return unsplit(dataset, "there are no events yet")
     if config.protocol == "leave_last_out":
+        longest = int(np.diff(dataset.user_indptr).max())
+        if longest < 3:
+            return unsplit(dataset, f"no user has three events (the most are {longest})")
         return leave_last_out(dataset)
     if config.protocol == "baskets":
         n = dataset.n_users if dataset.users_are_baskets else len(np.unique(dataset.events.basket))
         held, other = _held(config.test, n), _held(config.validation, n)
+        if min(held, other, n // 5) < 1:
+            return unsplit(dataset, f"there are {n} baskets only")
         return basket_split(dataset, test=held, validation=other, seed=config.seed)
+    return _split_by_time(dataset, config)
+
+
+def _split_by_time(dataset: Dataset, config: SplitConfig) -> Split:
     seconds = dataset.events.time
-    if seconds is None or not len(seconds):
+    if seconds is None:
         return temporal_split(dataset)  # which says what is wrong
     test = config.test if isinstance(config.test, date) else _day(seconds, config.test)
     before = seconds[seconds < np.datetime64(test, "s").astype(np.int64)]
     validation = config.validation
     if not isinstance(validation, date):
         validation = _day(before if len(before) else seconds, validation)
+        if test is not config.test and not _first_day(seconds) < validation < test:
+            first, last = _first_day(seconds), _day(seconds, 0.0)
+            days = f"the events ({len(seconds):,}, from {first} to {last})"
+            return unsplit(dataset, f"{days} cannot be cut by days into three parts")
     return temporal_split(dataset, test_from=test, validation_from=validation)
+
+
+def _first_day(seconds: np.ndarray) -> date:
+    return _day(seconds, 1.0)
 
 
 def _held(share: float | date, n_baskets: int) -> int:
@@ -117,7 +140,7 @@ def fit(
     weights, split = choose_weights(parts, split, seed=model_config.seed, progress=progress)
     early = Blend(parts=parts | extra, weights=weights)
     late, again = refit(early, split.past, progress=progress)
-    recommender = Recommender(split.past, late, repeats=not split.validation.mask_seen)
+    recommender = Recommender(split.past, late, repeats=not split.validation.mask_seen, tuned=split.chooses)
     return Fitted(split, recommender, early, first | again)
 
 
@@ -158,6 +181,9 @@ def choose_weights(
     if left_out and split.validation.mask_seen:
         tuned["for_you"] = left_out
         del tuned["unseen"]
+    if not tuned["for_you"].chosen:
+        why = "no validation case has a history and an answer that could be found"
+        split = replace(split, chooses=False, notes=(*split.notes, f"weights are the defaults: {why}"))
     weights = {name: found.weights for name, found in tuned.items()}
     if split.validation.other_categories_only:
         weights["goes_with"] = weights["for_you"]
@@ -189,7 +215,11 @@ def _ruled(split: Split, tuned: Mapping[str, Tuned]) -> Split:
     if split.validation.other_categories_only:
         return split
     if "left_out" not in tuned:
+        if not len(split.validation):
+            return split
         return split.masking(True, "nothing repeats: items of the history are left out of the lists")
+    if not tuned["for_you"].chosen:
+        return split
     kept, left_out = tuned["for_you"].quality, tuned["left_out"].quality
     mask_seen = not kept > left_out
     return split.masking(

@@ -143,7 +143,7 @@ def _remembering(
     """The same with scores of the last batch kept, and with further sums of parts."""
     weights = {**recommender.blend.weights, **{name: dict(w) for name, w in (sums or {}).items()}}
     blend = replace(recommender.blend, remember=True, weights=weights)
-    return Recommender(recommender.dataset, blend, repeats=recommender.repeats)
+    return Recommender(recommender.dataset, blend, repeats=recommender.repeats, tuned=recommender.tuned)
 
 
 def _sampled(split: Split, most: int, seed: int) -> Split:

@@ -97,7 +97,9 @@ class ListBuilder:
             served = Served("trending", "trending")
             scores = self.ranker.score_batch(request.context, "trending")[0]
             scored = np.flatnonzero(allowed & ~np.isnan(scores))
-            notices.append("no model can score these candidates: ranked by popularity")
+            popular = bool((self.view.popularity >= 0).any())
+            by = "ranked by popularity" if popular else "in the order of the catalogue"
+            notices.append(f"no model can score these candidates: {by}")
 
         share = self.cross_share(query, request)
         limit = max(self.limits.prefix, 3 * query.depth)

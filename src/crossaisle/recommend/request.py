@@ -59,11 +59,13 @@ def resolve(
     *,
     repeats: bool,
     asks_users: bool = False,
+    stands_on: Callable[[Placement, str], str] = lambda placement, weights: "",
 ) -> ResolvedQuery:
     """Ids to rows; `UnknownIdError` for an item in view that the shop does not have.
 
     `history_of`: from a user id to a batch of one history, empty for an unknown user. `repeats`: whether
     people buy the same items again here. `asks_users`: whether `goes_with` has weights for users with carts.
+    `stands_on`: from the placement and its weights to a notice, "" for none.
     """
     view = np.array([dataset.item_ids.row(item) for item in query.items], np.int32)
     notices: list[str] = []
@@ -93,6 +95,8 @@ def resolve(
     # Weights that were chosen for habits say little of what is new to the user: the cart says more.
     if placement == "goes_with" and asks_users and len(own.item) and not only_new:
         context, weights = own.with_view(context), CART_OF_USER
+    if said := stands_on(placement, weights):
+        notices.append(said)
     return ResolvedQuery(
         placement=placement,
         weights=weights,

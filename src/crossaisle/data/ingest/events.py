@@ -63,6 +63,13 @@ class Raw:
         return len(self.item)
 
 
+def no_events() -> Raw:
+    """Of a shop in which nothing has happened yet. What will happen has times."""
+    rows, floats, moments = np.empty(0, np.int32), np.empty(0, np.float32), np.empty(0, np.int64)
+    kind, kinds = np.empty(0, np.int8), (DEFAULT_KIND,)
+    return Raw(rows, [], rows, [], moments, None, kind, kinds, floats, floats, rows, moments)
+
+
 class EventReader:
     """Reads one source of events against known items (or none)."""
 
@@ -111,7 +118,9 @@ class EventReader:
         self.tally.read += done
         note_misread("events", self.source, self.ledger)
         if not self.tally.read:
-            raise DataError("there is a header but no row", file=self.source.file)
+            if self.item_ids is None:
+                raise DataError("there is a header but no row", file=self.source.file)
+            return no_events()
         self._refuse_times()
         hint = self._note_unknown_items()
         if not self.tally.kept:

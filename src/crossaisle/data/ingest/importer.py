@@ -15,12 +15,13 @@ from scipy import sparse
 
 from crossaisle.config import (
     DataConfig,
+    EventsConfig,
     ItemsConfig,
     UsersConfig,
 )
 from crossaisle.data.dataset import Dataset, Events
 from crossaisle.data.ingest.codes import compact
-from crossaisle.data.ingest.events import EventReader, Raw
+from crossaisle.data.ingest.events import EventReader, Raw, no_events
 from crossaisle.data.ingest.ledger import Ledger, write_import
 from crossaisle.data.ingest.limits import READ_LIMITS, ReadLimits
 from crossaisle.data.ingest.notes import summary, warn_about
@@ -67,7 +68,9 @@ def import_dataset(
     limits: ReadLimits = READ_LIMITS,
 ) -> Imported:
     """Imports the files that a configuration names; with `out`, writes report and rejected rows there."""
-    tables = {"items": config.items, "events": config.events, "users": config.users}
+    # A shop on its first day has items, and no place where events would be.
+    events = None if config.items is not None and config.events == EventsConfig() else config.events
+    tables = {"items": config.items, "events": events, "users": config.users}
     sources = {
         name: open_file(locate(table, name), table, limits)
         for name, table in tables.items()
@@ -99,7 +102,7 @@ def import_frames(
     limits: ReadLimits = READ_LIMITS,
     **settings: Any,
 ) -> Imported:
-    """Imports pandas, polars or pyarrow tables; `items` and `users` may be None.
+    """Imports pandas, polars or pyarrow tables; `users` and one of `items` and `events` may be None.
 
     `columns` maps names by table: `{"items": {"item_id": "sku"}, "events": {...}}`. `settings` are those
     of `DataConfig`: `name`, `category_level`, `min_users_per_item`, `exclude_categories`, ...
@@ -141,8 +144,8 @@ def from_frames(
 
 def import_sources(config: DataConfig, sources: Mapping[str, Source], *, progress: bool = False) -> Imported:
     """The import itself: items, then users, then events against them, then the data set."""
-    if "events" not in sources:
-        raise DataError("a data set needs events")
+    if not sources.keys() & {"items", "events"}:
+        raise DataError("a data set needs items, events or both")
     ledger = Ledger()
     items: Items | None = None
     level_names: tuple[str, ...] = ()
@@ -159,16 +162,19 @@ def import_sources(config: DataConfig, sources: Mapping[str, Source], *, progres
     level = _level(config, level_names)
     excluded = None if items is None else _excluded(items, level, config, ledger)
     users = _users(config, sources, ledger)
-    source = sources["events"]
-    found = match_columns(config.events.columns, source.names, source.file, source.nested)
-    known = None if items is None else items.frame["item_id"].to_list()
-    raw = EventReader(source, found, config, ledger, known, excluded).read(progress)
+    raw, users_are_baskets = no_events(), False
+    if "events" in sources:
+        source = sources["events"]
+        found = match_columns(config.events.columns, source.names, source.file, source.nested)
+        users_are_baskets = "user_id" not in found
+        known = None if items is None else items.frame["item_id"].to_list()
+        raw = EventReader(source, found, config, ledger, known, excluded).read(progress)
     if items is None:
         items = blank_items(raw.items)
         excluded = np.zeros(len(raw.items), bool)
     assert excluded is not None
     raw, items = _choose_items(raw, items, excluded, config, ledger)
-    dataset = _assemble(raw, items, users, level, config, users_are_baskets="user_id" not in found)
+    dataset = _assemble(raw, items, users, level, config, users_are_baskets=users_are_baskets)
     warn_about(dataset, ledger)
     ledger.warnings[:0] = [note for source in sources.values() for note in source.notes]
     return Imported(dataset, {**summary(dataset), **ledger.report()}, ledger.frame())
@@ -219,7 +225,7 @@ def _choose_items(
     """Leaves out excluded and too rare items, with the events of the latter."""
     gone = excluded.copy()
     ids = items.frame["item_id"]
-    if config.min_users_per_item > 0:
+    if config.min_users_per_item > 0 and len(raw):
         pairs = np.unique(raw.item.astype(np.int64) * len(raw.users) + raw.user)
         n_users = np.bincount(pairs // len(raw.users), minlength=len(gone))
         rare = (n_users < config.min_users_per_item) & ~gone

@@ -35,7 +35,9 @@ def warn_about(dataset: Dataset, ledger: Ledger) -> None:
     if taxonomy.depth and bare:
         ledger.warn(f"{bare:,} of {dataset.n_items:,} items have no category")
     _warn_of_own_categories(taxonomy, ledger)
-    if dataset.n_users == 1:
+    if not len(dataset.events):
+        ledger.warn("there are no events: lists will stand on what is known of the items alone")
+    elif dataset.n_users == 1:
         ledger.warn("there is one user only: nothing can be learned from what others do")
     lengths = np.diff(dataset.user_indptr)
     once = int((lengths == 1).sum())

@@ -64,7 +64,7 @@ class LiveRecommender:
         if before is not None and (moved := self.grown.changed_since(before.grown)) is not None:
             self.cache.take_over(before.cache, *moved)
         self.view = _view_of(base, self.grown)
-        model = ModelRanker(base.blend, retrieved=limits.retrieved_items)
+        model = ModelRanker(base.blend, base.dataset, tuned=base.tuned, retrieved=limits.retrieved_items)
         self.ranker = LiveRanker(model, self.grown, self.trending)
         self.lists = ListBuilder(
             self.view,
@@ -110,7 +110,14 @@ class LiveRecommender:
             self.history_of,
             repeats=self.base.repeats,
             asks_users=CART_OF_USER in self.base.blend.weights,
+            stands_on=self._stands_on,
         )
+
+    def _stands_on(self, placement: Placement, weights: str) -> str:
+        follows = not self.trending.silent
+        if placement == "trending" and follows:
+            return ""  # counts of live events decide
+        return self.base.stands_on(placement, weights, followed=follows)
 
     def score_batch(self, histories: Histories, placement: str = "for_you") -> Floats:
         """float32 (n, n_items); a new item stands in with the scores of the items it resembles."""
