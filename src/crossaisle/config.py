@@ -205,6 +205,9 @@ class ModelConfig:
     keep: int = field(default=256, metadata={"low": 1})
     """Weights kept per row of an item-to-item matrix."""
     seed: int = field(default=0, metadata={"low": 0})
+    knowledge: Path | None = None
+    """File of what goes together, never does, or goes with everything; see docs/knowledge.md. Read once, then
+    kept in the model."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay
+from crossaisle.data.knowledge.rules import Rule
 from crossaisle.data.splits.carts import has_baskets
 from crossaisle.models.base import Scorer
 from crossaisle.models.scorers.basket_lift import BasketLift
@@ -16,6 +17,7 @@ from crossaisle.models.scorers.complement import ComplementSoftmax
 from crossaisle.models.scorers.content import EncoderSimilarity, TfidfSimilarity
 from crossaisle.models.scorers.frequency import Frequency, PersonalPopularity
 from crossaisle.models.scorers.item_knn import ItemKNN
+from crossaisle.models.scorers.knowledge import Knowledge
 from crossaisle.models.scorers.linear import EASE, SLIT
 from crossaisle.models.scorers.picture_similarity import PictureSimilarity, pictures_at_hand
 from crossaisle.models.scorers.popularity import Popularity
@@ -27,6 +29,8 @@ OF_HISTORY = ("basket_habit",)
 """Those of them that are asked of the user's history, not of the cart."""
 OF_USERS = ("frequency", "item_knn", "item_knn_all", "ease", "slit")
 """Parts that know what the same people buy over months: not asked of a cart where trips are known."""
+KNOWLEDGE = "knowledge"
+"""The part that knows a shop's own rules. Asked by `goes_with`, of the cart, and by `discover`."""
 REPEATS_ARE_COMMON = 0.10
 """From this share of repeated (user, item) pairs on, histories are long lists of habits rather than short
 sequences. Habit is a part below it, too, wherever anything repeats."""
@@ -54,14 +58,18 @@ def default_parts(
     picture_hosts: Sequence[str] = (),
     keep: int = 300,
     seed: int = 0,
+    knowledge: Sequence[Rule] = (),
 ) -> dict[str, Scorer]:
     """Unfitted models by name. Three kinds of shop differ:
 
     baskets without users (sets, directed complements), users who buy again (long histories, habits),
     and users who do not (short sequences, where order counts most). `pictures` names the encoder of
-    pictures, which take part where enough items have one that can be read.
+    pictures, which take part where enough items have one that can be read; `knowledge` holds the rules of
+    the shop.
     """
     parts = _by_shop(dataset, encoder, keep, seed)
+    if knowledge:
+        parts[KNOWLEDGE] = Knowledge(rules=tuple(knowledge), decay=_decay_of(parts))
     if pictures_at_hand(dataset, pictures, picture_hosts):
         texts = parts["tfidf"]
         assert isinstance(texts, TfidfSimilarity)
@@ -69,6 +77,13 @@ def default_parts(
             encoder=pictures, hosts=tuple(picture_hosts), decay=texts.decay, average=texts.average
         )
     return parts
+
+
+def _decay_of(parts: Mapping[str, Scorer]) -> Decay:
+    """How much older events count for the models of texts."""
+    texts = parts["tfidf"]
+    assert isinstance(texts, TfidfSimilarity)
+    return texts.decay
 
 
 def _by_shop(dataset: Dataset, encoder: str, keep: int, seed: int) -> dict[str, Scorer]:

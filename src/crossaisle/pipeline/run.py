@@ -25,6 +25,7 @@ from crossaisle.evaluate.report.report import write_report
 from crossaisle.evaluate.results import Evaluation, write_metrics
 from crossaisle.models.blend import CART_OF_USER, HISTORY_OF_USER
 from crossaisle.pipeline.fit import Fitted, describe_weights, fit, peak_mb
+from crossaisle.pipeline.knowledge.check import knowledge_lines
 from crossaisle.pipeline.measure import MODEL, measure
 from crossaisle.progress import bar
 from crossaisle.recommend.explain import category_name, item_name
@@ -70,7 +71,7 @@ def _fresh(out: Path) -> Path:
     if out.exists() and not out.is_dir():
         raise ConfigError(f"{out}: is a file; name a folder for the results")
     out.mkdir(parents=True, exist_ok=True)
-    for name in ("report.html", "metrics.json"):
+    for name in ("report.html", "metrics.json", "knowledge-rejected.csv"):
         (out / name).unlink(missing_ok=True)
     shutil.rmtree(out / "import", ignore_errors=True)
     return out
@@ -89,6 +90,8 @@ def _finish(
         say(note)
     changed = drift(dataset, fitted.split)
     say(changed["statement"])
+    for line in knowledge_lines(fitted, out / "knowledge-rejected.csv"):
+        say(line)
     say("measuring on test")
     evaluation = measure_as_set(fitted, config.evaluate, progress=progress)
     examples = _examples(fitted.past, evaluation)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay, Histories
+from crossaisle.data.knowledge.rules import Rule
 from crossaisle.data.query import Placement
 from crossaisle.data.taxonomy import SEPARATOR
 from crossaisle.models.base import Scorer
@@ -40,6 +41,15 @@ class LinksCategories(Protocol):
 
     def category_link(self, source: int, target: int) -> tuple[str, str, float] | None:
         """The categories of two item rows and the lift between them; None where there is no link."""
+        ...
+
+
+@runtime_checkable
+class KnowsRules(Protocol):
+    """A model of rules that people wrote."""
+
+    def rule_between(self, source: int, target: int) -> Rule | None:
+        """The rule that counts for two item rows; None where there is none."""
         ...
 
 
@@ -82,6 +92,8 @@ class Explanation:
     """The rest of the history together."""
     link: CategoryLink | None
     text: str
+    knowledge: str | None = None
+    """The line of the knowledge file that carries the item, with its reason; None without one."""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -101,6 +113,7 @@ def explain(
     heard: dict[str, npt.NDArray[np.bool_]] = {}
     general: dict[str, float] = defaultdict(float)
     strongest: list[tuple[float, LinksCategories, int]] = []
+    knowledge: str | None = None
     for scorer, weight in parts:
         events, rest = scorer.evidence(histories, item)
         amounts = events.astype(np.float64) * weight
@@ -112,6 +125,9 @@ def explain(
         if isinstance(model, LinksCategories) and amounts.max(initial=0.0) > 0:
             best = int(amounts.argmax())
             strongest.append((float(amounts[best]), model, int(histories.item[best])))
+        if isinstance(model, KnowsRules) and amounts.max(initial=0.0) > 0:
+            rule = model.rule_between(int(histories.item[int(amounts.argmax())]), item)
+            knowledge = None if rule is None else rule.said
     totals = np.sum(list(by_reason.values()), axis=0, initial=0.0) if by_reason else np.zeros(len(rows))
     ranked = np.lexsort((rows, -totals))
     named = [at for at in ranked[:TOP].tolist() if totals[at] > 0]
@@ -141,8 +157,19 @@ def explain(
         contributions=(*own, *rest_of),
         other=float(totals[ranked[len(named) :]].sum()),
         link=link,
-        text=_sentence(dataset.item_ids.id(item), own, beside, general, link, score, placement),
+        text=_sentence(
+            dataset.item_ids.id(item), own, beside, general, _links(knowledge, link), score, placement
+        ),
+        knowledge=knowledge,
     )
+
+
+def _links(knowledge: str | None, link: CategoryLink | None) -> list[str]:
+    """What is said of the categories of the history and of the item."""
+    out = [f"known: {knowledge}"] if knowledge else []
+    if link and link.lift > 1.0:
+        out.append(f"people who shop {link.source} often go on to {link.target}")
+    return out
 
 
 def _words(parts: Sequence[Part], source: int, item: int) -> tuple[str, ...]:
@@ -163,7 +190,7 @@ def _sentence(
     own: Sequence[Contribution],
     beside: Collection[str | None],
     general: dict[str, float],
-    link: CategoryLink | None,
+    links: Sequence[str],
     score: float,
     placement: Placement,
 ) -> str:
@@ -185,8 +212,7 @@ def _sentence(
     words = list(dict.fromkeys(word for c in own if c.item_id != item for word in c.words))[:WORDS]
     if words:
         clauses.append(f"shares the words {', '.join(words)}")
-    if link and link.lift > 1.0:
-        clauses.append(f"people who shop {link.source} often go on to {link.target}")
+    clauses += links
     popular = general.get("popular", 0.0)
     if popular > 0 and (popular >= 0.5 * score or not clauses):
         clauses.append("popular with other shoppers")
