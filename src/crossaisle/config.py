@@ -196,6 +196,9 @@ class ModelConfig:
     `kind`, a further part. A table such as `decay` replaces the default one whole."""
     leave_out: tuple[str, ...] = ()
     """Parts that are not fitted."""
+    knowledge: Path | None = None
+    """File of what goes together, never does, or goes with everything; see docs/knowledge.md. Read once, then
+    kept in the model."""
 
 
 @dataclass(frozen=True, kw_only=True)

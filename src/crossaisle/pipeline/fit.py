@@ -15,6 +15,8 @@ import numpy as np
 from crossaisle.config import ModelConfig, SplitConfig
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Histories
+from crossaisle.data.knowledge.naming import Rejected, named
+from crossaisle.data.knowledge.rules import read_rules
 from crossaisle.data.membership import is_in
 from crossaisle.data.splits.carts import cart_cases, carts_of_users, has_baskets
 from crossaisle.data.splits.cases import EvalCases, Split
@@ -22,7 +24,7 @@ from crossaisle.data.splits.split import basket_split, leave_last_out, temporal_
 from crossaisle.errors import ConfigError
 from crossaisle.models.base import Scorer
 from crossaisle.models.blend import CART_OF_USER, HISTORY_OF_USER, Blend
-from crossaisle.models.defaults import BESIDE, OF_HISTORY, OF_USERS, default_parts
+from crossaisle.models.defaults import BESIDE, KNOWLEDGE, OF_HISTORY, OF_USERS, default_parts
 from crossaisle.models.sides import AskedOf
 from crossaisle.models.tuning import Tuned, TuningTask, tune
 from crossaisle.progress import bar
@@ -44,6 +46,8 @@ class Fitted:
     validation_blend: Blend
     """The same weights, with parts that have only seen the training events."""
     costs: Costs
+    rejected: tuple[Rejected, ...] = ()
+    """Lines of the knowledge file that name something the shop does not have."""
 
     def to_serve(self, dataset: Dataset, *, progress: bool = False) -> Recommender:
         """The same weights with parts fitted once more, on all events of the shop."""
@@ -124,6 +128,7 @@ def fit(
 
     `baselines` are unfitted models that are fitted along, to be measured, but get no weight.
     """
+    rules = read_rules(model_config.knowledge) if model_config.knowledge else ()
     split = split_of(dataset, split_config)
     parts = default_parts(
         split.past,
@@ -134,6 +139,7 @@ def fit(
         seed=model_config.seed,
         settings=model_config.parts,
         leave_out=model_config.leave_out,
+        knowledge=rules,
     )
     extra = dict(baselines or {})
     first = fit_parts(parts | extra, split.train, progress=progress)
@@ -141,7 +147,7 @@ def fit(
     early = Blend(parts=parts | extra, weights=weights)
     late, again = refit(early, split.past, progress=progress)
     recommender = Recommender(split.past, late, repeats=not split.validation.mask_seen, tuned=split.chooses)
-    return Fitted(split, recommender, early, first | again)
+    return Fitted(split, recommender, early, first | again, tuple(named(rules, dataset)[1]))
 
 
 def fit_parts(parts: Mapping[str, Scorer], dataset: Dataset, *, progress: bool = False) -> Costs:
@@ -199,14 +205,15 @@ def _questions(split: Split) -> dict[str, TuningTask]:
     """Tasks about the histories of validation: where anything repeats, with their items and without."""
     cases = split.validation
     questions = {"discover": TuningTask(cases, unseen=True, new=True)}
-    if cases.other_categories_only or not split.repeated:
-        return questions | {
-            "for_you": TuningTask(cases, unseen=cases.mask_seen, other=cases.other_categories_only)
-        }
+    if cases.other_categories_only:  # `goes_with`
+        return questions | {"for_you": TuningTask(cases, unseen=cases.mask_seen, other=True)}
+    apart = (KNOWLEDGE,)
+    if not split.repeated:
+        return questions | {"for_you": TuningTask(cases, unseen=cases.mask_seen, apart=apart)}
     return questions | {
-        "for_you": TuningTask(cases),
-        "left_out": TuningTask(cases, unseen=True, all_targets=True),
-        "unseen": TuningTask(cases, unseen=True),
+        "for_you": TuningTask(cases, apart=apart),
+        "left_out": TuningTask(cases, unseen=True, all_targets=True, apart=apart),
+        "unseen": TuningTask(cases, unseen=True, apart=apart),
     }
 
 
@@ -269,7 +276,8 @@ def _weights_of_users(
 ) -> dict[str, dict[str, float]]:
     """Weights of parts that are asked of the cart, and of those that are asked of the user's history."""
     cart = {n: AskedOf(p, "cart") for n, p in parts.items() if n in BESIDE and n not in OF_HISTORY}
-    own = {n: AskedOf(p, "history") for n, p in lasting.items() if p.reads_events}
+    cart |= {n: AskedOf(p, "cart") for n, p in parts.items() if n == KNOWLEDGE}
+    own = {n: AskedOf(p, "history") for n, p in lasting.items() if p.reads_events and n != KNOWLEDGE}
     own |= {n: AskedOf(p, "history") for n, p in parts.items() if n in OF_HISTORY}
     asked = {(CART_OF_USER, name): part for name, part in cart.items()}
     asked |= {(HISTORY_OF_USER, name): part for name, part in own.items()}

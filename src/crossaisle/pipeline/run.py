@@ -28,6 +28,7 @@ from crossaisle.evaluate.report.unmeasured import write_unmeasured
 from crossaisle.evaluate.results import Evaluation, write_metrics, write_no_metrics
 from crossaisle.models.blend import CART_OF_USER, HISTORY_OF_USER
 from crossaisle.pipeline.fit import Fitted, describe_weights, fit, peak_mb
+from crossaisle.pipeline.knowledge.check import knowledge_lines
 from crossaisle.pipeline.measure import MODEL, measure
 from crossaisle.pipeline.record import write_record
 from crossaisle.progress import bar
@@ -74,7 +75,7 @@ def _fresh(out: Path) -> Path:
     if out.exists() and not out.is_dir():
         raise ConfigError(f"{out}: is a file; name a folder for the results")
     out.mkdir(parents=True, exist_ok=True)
-    for name in ("report.html", "metrics.json", "run.json"):
+    for name in ("report.html", "metrics.json", "run.json", "knowledge-rejected.csv"):
         (out / name).unlink(missing_ok=True)
     shutil.rmtree(out / "import", ignore_errors=True)
     return out
@@ -93,6 +94,8 @@ def _finish(
         say(note)
     changed = drift(dataset, fitted.split)
     say(changed["statement"])
+    for line in knowledge_lines(fitted, out / "knowledge-rejected.csv"):
+        say(line)
     evaluation = None
     if len(fitted.split.test):
         say("measuring on test")

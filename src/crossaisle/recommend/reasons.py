@@ -212,16 +212,19 @@ def sentence(
     *,
     words: Collection[str] = (),
     link: tuple[str, str] | None = None,
+    known: str | None = None,
     verb: Verb = BOUGHT,
 ) -> str:
     """The causes in words, the largest first; "" where there is none.
 
     `words`: those that carry the items' share. `link`: two categories that one person shops, which
-    carry some of it.
+    carry some of it. `known`: a line of the shop's own rules.
     """
     clauses = [_clause(cause, placement, verb) for cause in causes]
     if words:
         clauses.append(f"shares the word{'s' * (len(words) > 1)} {', '.join(words)}")
+    if known:
+        clauses.append(f"known: {known}")
     if link:
         clauses.append(f"people who shop {link[0]} often shop {link[1]}, too")
     text = "; ".join(clauses)

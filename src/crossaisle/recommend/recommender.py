@@ -22,6 +22,7 @@ from crossaisle.recommend.list_builder import Contributions, ListBuilder, Served
 from crossaisle.recommend.ranker import ModelRanker, score_requests
 from crossaisle.recommend.request import NO_ROWS, ResolvedQuery, resolve
 from crossaisle.recommend.rerank.diversify import Similarity, similarity_of
+from crossaisle.recommend.rerank.never import NeverWith
 from crossaisle.recommend.standing import standing
 
 KIND = "recommender"
@@ -57,7 +58,12 @@ class Recommender:
         parts = [scorer for scorer, _ in self.parts("for_you")]
         self.similarity: Similarity = similarity_of(parts, dataset.taxonomy)
         self.lists = ListBuilder(
-            self.view, self.ranker, self.similarity, contributions_of(dataset, self.ranker), limits
+            self.view,
+            self.ranker,
+            self.similarity,
+            contributions_of(dataset, self.ranker),
+            limits,
+            NeverWith(blend.rules, dataset),
         )
         if histories is not None:
             self.histories = histories

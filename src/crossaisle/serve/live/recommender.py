@@ -24,6 +24,7 @@ from crossaisle.recommend.recommender import Recommender
 from crossaisle.recommend.request import ResolvedQuery, resolve
 from crossaisle.recommend.rerank.diversify import Similarity
 from crossaisle.recommend.rerank.filters import rows_mask
+from crossaisle.recommend.rerank.never import NeverWith
 from crossaisle.serve.limits.live import LiveLimits
 from crossaisle.serve.live.candidates import least, widened
 from crossaisle.serve.live.catalogue.overlay import CatalogueOverlay, grow
@@ -72,6 +73,7 @@ class LiveRecommender:
             _similarity_of(base, self.grown),
             _contributions_of(model, self.grown),
             base.limits,
+            NeverWith(base.blend.rules, self.grown.dataset),
         )
 
     @property
