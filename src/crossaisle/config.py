@@ -95,6 +95,19 @@ class UsersConfig(TableConfig):
     columns: UserColumns = UserColumns()
 
 
+Role = Literal["view", "favourite", "cart", "rating", "purchase", "dislike", "return", "remove", "ignored"]
+"""What an event says: interest, the strongest last; then what takes it back; then nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class KindConfig:
+    """One kind of `[data.kinds]`."""
+
+    means: Role
+    weight: float | None = field(default=None, metadata={"low": 0.0, "high": 1000.0})
+    """How much an event counts beside those of other kinds; unset: chosen on validation."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
     """`[data]`: a shop's tables and how to read them."""
@@ -105,6 +118,13 @@ class DataConfig:
     items: ItemsConfig | None = None
     """Without it, items are whatever the events name."""
     users: UsersConfig | None = None
+    kinds: Mapping[str, KindConfig] = field(default_factory=dict)
+    """`[data.kinds]`: what the shop's own names of kinds mean; the usual ones are known. A name alone is
+    enough, as in `wish = "favourite"`."""
+    default_kind: str | None = None
+    """What events without a kind are. Unset: purchases; ratings where `value` looks like stars."""
+    low_rating: float | None = None
+    """A rating below this is a dislike. Unset: the middle of the scale."""
     category_separator: str = ">"
     """Between the levels of a path."""
     path_separator: str | None = None

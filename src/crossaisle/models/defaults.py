@@ -10,6 +10,7 @@ import numpy as np
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay
+from crossaisle.data.kinds import ROLES
 from crossaisle.data.knowledge.rules import Rule
 from crossaisle.data.splits.carts import has_baskets
 from crossaisle.decode import build
@@ -44,12 +45,22 @@ sequences. Habit is a part below it, too, wherever anything repeats."""
 
 
 def repeat_share(dataset: Dataset) -> float:
-    """Share of the events whose user had had the item before; 0 for baskets without users."""
+    """Share of the events whose user had had the item before, in the same way (looked at, bought); 0 for
+    baskets without users."""
     events = dataset.events
     if dataset.users_are_baskets or not len(events):
         return 0.0
+    pair = events.user.astype(np.int64) * dataset.n_items + events.item
+    if dataset.roles is not None:  # a view, a cart and a purchase of one item are no purchase again
+        pair = pair * len(ROLES) + dataset.roles
+    return 1.0 - len(np.unique(pair)) / len(events)
+
+
+def comes_back(dataset: Dataset) -> bool:
+    """Whether any user has several events with one item, of whatever kinds."""
+    events = dataset.events
     pairs = np.unique(events.user.astype(np.int64) * dataset.n_items + events.item)
-    return 1.0 - len(pairs) / len(events)
+    return not dataset.users_are_baskets and len(pairs) < len(events)
 
 
 def buys_again(dataset: Dataset) -> bool:
@@ -184,7 +195,7 @@ def _for_habits(encoder: str, keep: int) -> dict[str, Scorer]:
 def _for_sequences(dataset: Dataset, encoder: str, keep: int) -> dict[str, Scorer]:
     latest = Decay(events=2.0)
     habit: dict[str, Scorer] = {}
-    if repeat_share(dataset) > 0.0:
+    if comes_back(dataset):
         habit["frequency"] = Frequency(decay=Decay(half_life_days=120.0))
         habit["item_knn_all"] = ItemKNN(combine="max", neighbours=keep, average=True)
     return {

@@ -27,6 +27,7 @@ from crossaisle.models.blend import CART_OF_USER, HISTORY_OF_USER, Blend
 from crossaisle.models.defaults import BESIDE, KNOWLEDGE, OF_HISTORY, OF_USERS, default_parts
 from crossaisle.models.sides import AskedOf
 from crossaisle.models.tuning import Tuned, TuningTask, tune
+from crossaisle.pipeline.kind_weights import weigh_kinds
 from crossaisle.progress import bar
 from crossaisle.recommend.recommender import Recommender
 
@@ -51,6 +52,8 @@ class Fitted:
 
     def to_serve(self, dataset: Dataset, *, progress: bool = False) -> Recommender:
         """The same weights with parts fitted once more, on all events of the shop."""
+        if dataset.roles is not None:  # kinds weigh what was chosen
+            dataset = dataset.meaning(self.past.dataset.meanings)
         blend, _ = refit(self.past.blend, dataset, progress=progress)
         return Recommender(dataset, blend, repeats=self.past.repeats, tuned=self.past.tuned)
 
@@ -129,7 +132,11 @@ def fit(
     `baselines` are unfitted models that are fitted along, to be measured, but get no weight.
     """
     rules = read_rules(model_config.knowledge) if model_config.knowledge else ()
-    split = split_of(dataset, split_config)
+    weighed = weigh_kinds(
+        dataset, lambda shop: split_of(shop, split_config), keep=model_config.keep, seed=model_config.seed
+    )
+    split = split_of(weighed.dataset, split_config)
+    split = replace(split, notes=(*split.notes, *weighed.notes))
     parts = default_parts(
         split.past,
         encoder=model_config.encoder,

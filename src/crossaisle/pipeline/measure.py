@@ -106,6 +106,8 @@ def evaluate_carts(
     fitted: Fitted, dataset: Dataset, *, of_users: bool = False, resamples: int = 1000, seed: int = 0
 ) -> Evaluation | None:
     """`goes_with` of carts alone, or of users with carts; None where there are none to be measured."""
+    if dataset.roles is not None:  # as they are served
+        dataset = dataset.meaning(fitted.past.dataset.meanings)
     events, mask_seen = dataset.events, fitted.split.test.mask_seen
     later = (events.basket >= 0) & ~is_in(events.basket, fitted.split.past.events.basket)
     if of_users:

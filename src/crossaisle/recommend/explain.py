@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay, Histories
+from crossaisle.data.kinds import PURCHASE
 from crossaisle.data.knowledge.rules import Rule
 from crossaisle.data.query import Placement
 from crossaisle.data.taxonomy import SEPARATOR
@@ -128,10 +129,11 @@ def explain(
     for scorer, weight in parts:
         events, rest = scorer.evidence(histories, item)
         given = events.astype(np.float64) * weight
-        np.add.at(by_reason.setdefault(scorer.reason, np.zeros(len(rows))), index, given)
-        heard.setdefault(scorer.reason, np.zeros(len(rows), bool))[index[given != 0]] = True
+        reason = _worded(scorer.reason, dataset)
+        np.add.at(by_reason.setdefault(reason, np.zeros(len(rows))), index, given)
+        heard.setdefault(reason, np.zeros(len(rows), bool))[index[given != 0]] = True
         if rest:
-            general[scorer.rest_reason or scorer.reason] += rest * weight
+            general[scorer.rest_reason or reason] += rest * weight
         model = scorer.plain
         if isinstance(model, LinksCategories) and given.max(initial=0.0) > 0:
             best = int(given.argmax())
@@ -168,6 +170,7 @@ def explain(
         by_reason,
         np.isin(rows, histories.item[in_view]),
         general,
+        _deeds(dataset, histories, index),
         lambda row: item_name(dataset, shown(row)),
     )
     causes, score = causes_of(dataset, amounts, item), amounts.score
@@ -187,6 +190,20 @@ def explain(
         causes=causes,
         knowledge=knowledge,
     )
+
+
+def _worded(reason: str, dataset: Dataset) -> str:
+    """What a reason is called: "bought" only where all events are purchases."""
+    return reason if dataset.role == PURCHASE else reason.replace("bought", "chosen")
+
+
+def _deeds(dataset: Dataset, histories: Histories, index: npt.NDArray[np.int64]) -> npt.NDArray[np.int8]:
+    """int8: the strongest thing done with each item. `index` int64 (nnz,): the item of each event."""
+    out = np.full(int(index.max(initial=-1)) + 1, dataset.role, np.int8)
+    if histories.role is not None:
+        out[:] = -1
+        np.maximum.at(out, index, histories.role)
+    return out
 
 
 def _words(parts: Sequence[Part], source: int, item: int) -> tuple[str, ...]:

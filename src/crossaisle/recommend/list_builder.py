@@ -86,7 +86,8 @@ class ListBuilder:
     def _unforbidden(self, query: Query, request: ResolvedQuery, rows: Rows | slice = slice(None)) -> Mask:
         """`candidates` as they were without rules of the shop."""
         view = self.view
-        allowed = of_placement(request.placement, view.codes, request.history, request.view, rows)
+        own = request.bought if request.placement == "buy_again" else request.history
+        allowed = of_placement(request.placement, view.codes, own, request.view, rows)
         if query.include_categories or query.exclude_categories:
             wanted, unwanted = query.include_categories, query.exclude_categories
             allowed &= in_categories(view.dataset.taxonomy, wanted, unwanted)[rows]

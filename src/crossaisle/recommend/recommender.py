@@ -7,8 +7,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from crossaisle import artifact
-from crossaisle.data.dataset import Dataset
+from crossaisle.data.dataset import Dataset, Events
 from crossaisle.data.history import Floats, Histories
 from crossaisle.data.query import Placement, Query
 from crossaisle.errors import ConfigError
@@ -83,7 +86,21 @@ class Recommender:
     @cached_property
     def histories(self) -> Histories:
         """One history for each user row."""
-        return self.dataset.histories()
+        return self.dataset.histories().relative
+
+    def log_of(self, row: int) -> Events:
+        """All events of a user row as they came; none for -1."""
+        log = self.dataset.log or self.dataset.events
+        here = slice(0, 0) if row < 0 else slice(*self._logged[row : row + 2].tolist())
+        return log.take(np.arange(here.start, here.stop))
+
+    @cached_property
+    def _logged(self) -> npt.NDArray[np.int64]:
+        """int64 (n_users + 1,): where the log of each user starts."""
+        if self.dataset.log is None:
+            return self.dataset.user_indptr
+        counts = np.bincount(self.dataset.log.user, minlength=self.dataset.n_users)
+        return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 
     def history_of(self, user: str) -> Histories:
         """A user's history as a batch of one, empty for an unknown user."""

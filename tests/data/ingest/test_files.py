@@ -140,7 +140,7 @@ def test_a_delimiter_of_several_characters(tmp_path: Path, delimiter: str) -> No
     text = "".join(delimiter.join(row) + "\n" for row in [*rows, ("1", "2")])
     settings = {"header": False, "names": ["user_id", "item_id", "value", "time"], "delimiter": delimiter}
     done = import_texts(tmp_path, events=text, events_are=settings)
-    assert len(done.dataset.events) == 500
+    assert len(done.dataset.raw.events) == 500
     assert set(done.dataset.item_ids.all) == {f"m:{n}" for n in range(7)}
     [(row, raw)] = done.rejected.select("row", "raw").rows()
     assert (row, raw) == (501, delimiter.join(("1", "2")))

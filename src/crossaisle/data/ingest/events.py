@@ -31,6 +31,7 @@ from crossaisle.data.ingest.moments import DAY, MICROS, Clock, how_to_read, look
 from crossaisle.data.ingest.numbers import NumberReader
 from crossaisle.data.ingest.source import Source
 from crossaisle.data.ingest.whole import Mask, note_misread, raw_json, refuse_ids
+from crossaisle.data.kinds import look_like_ratings
 from crossaisle.data.vocabulary import Rows
 from crossaisle.errors import DataError
 from crossaisle.progress import bar
@@ -224,7 +225,6 @@ class EventReader:
             if bad.any():
                 unreadable[name] = bad
             if name == "quantity":
-                checks.append(("negative_quantity", name, numbers < 0))
                 numbers = np.where(np.isnan(numbers), 1.0, numbers)
             known[name] = numbers.astype(np.float32)
         return unreadable
@@ -308,9 +308,10 @@ class EventReader:
         coded = {name: codes.finish() for name, codes in self.ids.items()}
         user, users = coded[self.user_column]
         item, items = (joined["item"], []) if self.item_ids is not None else coded["item_id"]
-        kind, kinds = (
-            self._kinds(*coded["kind"]) if "kind" in coded else (np.zeros(n, np.int8), ("purchase",))
-        )
+        if "kind" in coded:
+            kind, kinds = self._kinds(*coded["kind"])
+        else:
+            kind, kinds = np.zeros(n, np.int8), (self._kind_of_all(joined),)
         basket = coded["basket_id"][0] if "basket_id" in coded else np.full(n, -1, np.int32)
         return Raw(
             user,
@@ -327,11 +328,24 @@ class EventReader:
             joined.get("rows"),
         )
 
+    def _kind_of_all(self, joined: Mapping[str, np.ndarray]) -> str:
+        """What events are where no column says it."""
+        if self.config.default_kind is not None:
+            return self.config.default_kind
+        if "value" in joined and "quantity" not in joined and look_like_ratings(joined["value"]):
+            self.ledger.warn(
+                f"{self.source.file}, column {self.columns['value']!r}: looks like ratings, low ones count "
+                "as dislikes; set default_kind = 'purchase' in [data] if these are prices or numbers"
+            )
+            return "rating"
+        return DEFAULT_KIND
+
     def _kinds(self, codes: Rows, names: list[str]) -> tuple[npt.NDArray[np.int8], tuple[str, ...]]:
         lowered = [name.lower() for name in names]
         order = list(dict.fromkeys(lowered))
-        if (codes < 0).any() and DEFAULT_KIND not in order:
-            order.append(DEFAULT_KIND)
+        default = self.config.default_kind or DEFAULT_KIND
+        if (codes < 0).any() and default not in order:
+            order.append(default)
         if len(order) > 127:
             raise DataError(
                 f"{len(order)} kinds of events, at most 127 are possible: is this the right column?",
@@ -339,7 +353,7 @@ class EventReader:
                 column=self.columns["kind"],
             )
         table = np.array(
-            [order.index(name) for name in [*lowered, *([DEFAULT_KIND] if (codes < 0).any() else [])]]
+            [order.index(name) for name in [*lowered, *([default] if (codes < 0).any() else [])]]
         )
         return table[codes].astype(np.int8), tuple(order)
 

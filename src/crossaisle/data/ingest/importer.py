@@ -24,7 +24,7 @@ from crossaisle.data.ingest.codes import compact
 from crossaisle.data.ingest.events import EventReader, Raw, no_events
 from crossaisle.data.ingest.ledger import Ledger, write_import
 from crossaisle.data.ingest.limits import READ_LIMITS, ReadLimits
-from crossaisle.data.ingest.notes import summary, warn_about
+from crossaisle.data.ingest.notes import summary, warn_about, warn_about_kinds
 from crossaisle.data.ingest.schema import match_columns
 from crossaisle.data.ingest.source import Source
 from crossaisle.data.ingest.sources import of_frame, open_file
@@ -36,6 +36,7 @@ from crossaisle.data.ingest.tables import (
     read_users,
 )
 from crossaisle.data.ingest.whole import Mask
+from crossaisle.data.kinds import Kinds, low_rating
 from crossaisle.data.taxonomy import Taxonomy
 from crossaisle.data.vocabulary import Rows, Vocabulary
 from crossaisle.decode import build
@@ -176,6 +177,8 @@ def import_sources(config: DataConfig, sources: Mapping[str, Source], *, progres
     raw, items = _choose_items(raw, items, excluded, config, ledger)
     dataset = _assemble(raw, items, users, level, config, users_are_baskets=users_are_baskets)
     warn_about(dataset, ledger)
+    if "events" in sources:
+        warn_about_kinds(dataset, ledger, sources["events"].file)
     ledger.warnings[:0] = [note for source in sources.values() for note in source.notes]
     return Imported(dataset, {**summary(dataset), **ledger.report()}, ledger.frame())
 
@@ -320,7 +323,17 @@ def _assemble(
         kinds=raw.kinds,
         name=config.name,
         users_are_baskets=users_are_baskets,
-    )
+        meanings=_meanings(config, raw.kinds, events),
+    ).settled()
+
+
+def _meanings(config: DataConfig, names: tuple[str, ...], events: Events) -> Kinds:
+    """What the kinds mean, and which ratings are low ones on the scale of this data."""
+    kinds = Kinds.of(config)
+    rated = np.array([kinds.meaning(name).role == "rating" for name in names], bool)[events.kind]
+    if config.low_rating is None and rated.any():
+        kinds = replace(kinds, low_rating=low_rating(events.value[rated]))
+    return kinds
 
 
 def _order(user: Rows, raw: Raw, n_users: int) -> Positions:

@@ -29,6 +29,7 @@ from crossaisle.serve.limits.live import LiveLimits
 from crossaisle.serve.live.candidates import least, widened
 from crossaisle.serve.live.catalogue.overlay import CatalogueOverlay, grow
 from crossaisle.serve.live.histories import LiveHistories
+from crossaisle.serve.live.own_history import own_history, plain
 from crossaisle.serve.live.pictures import picture_model
 from crossaisle.serve.live.ranker import LiveRanker
 from crossaisle.serve.live.ranking_cache import Ranking, RankingCache, Version
@@ -95,6 +96,10 @@ class LiveRecommender:
         rows = self.dataset.item_ids.rows(own.items)
         # Nobody did anything between the model's end and the first event since: no time passed there.
         days = self.live.gap_after(end).closed(np.array(own.days))
+        if not plain(self.base.dataset, own.deeds):
+            log, n_items = self.base.log_of(row), self.dataset.n_items
+            live = rows, days, own.deeds
+            return own_history(log, row, self.base.dataset, n_items, live, float(past.now[0])).relative
         known = rows >= 0
         if len(past.item) and days.min() <= end + 1e-5:
             # A model that was fitted on events of the store: these do not count twice.
