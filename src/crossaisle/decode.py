@@ -26,6 +26,7 @@ _NAMES: dict[Any, str] = {
     bool: "true or false",
     date: "a day such as 2024-12-31",
     tuple: "a list",
+    Mapping: "a table",
     Sequence: "a list",
     Literal: "text",
 }
@@ -107,6 +108,8 @@ def _converted(value: Any, hint: Any, where: str, base: Path, what: str) -> Any:
             raise ConfigError(f"{where}: unknown value {value!r}{nearest(value, get_args(option))}")
         if origin in (tuple, Sequence) and isinstance(value, list | tuple):
             return tuple(_converted(part, get_args(option)[0], where, base, what) for part in value)
+        if option is Any:
+            return value
         found = _plain(value, option, base)
         if found is not None:
             return found

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -57,16 +57,35 @@ _WORDS: dict[Role, str] = {
 }
 DEFAULTS: dict[str, Role] = {word: role for role, words in _WORDS.items() for word in words.split()}
 """Role by the usual names of kinds, as shops, analytics and recommendation services write them."""
-DEEDS: dict[int, tuple[str, str]] = {
-    VIEW: ("you looked at {}", "you looked at it before"),
-    FAVOURITE: ("you liked {}", "you liked it before"),
-    CART: ("you put {} in the cart", "you put it in the cart before"),
-    RATING: ("you liked {}", "you liked it before"),
-    PURCHASE: ("you bought {}", "you bought it before"),
-    -1: ("of {}", "it is in the history"),
+
+
+class Deed(NamedTuple):
+    """How reasons name what people did, with places for what it was done with."""
+
+    past: str
+    before: str
+    """Of the recommended item itself."""
+    present: str
+    """Of categories."""
+    whole: str
+
+
+DEEDS: dict[int, Deed] = {
+    VIEW: Deed(
+        "you looked at {}", "you looked at it before", "you look at {}", "what you look at as a whole"
+    ),
+    FAVOURITE: Deed("you liked {}", "you liked it before", "you like {}", "what you like as a whole"),
+    CART: Deed(
+        "you put {} in the cart",
+        "you put it in the cart before",
+        "you put {} in the cart",
+        "what you put in the cart as a whole",
+    ),
+    RATING: Deed("you liked {}", "you liked it before", "you like {}", "what you like as a whole"),
+    PURCHASE: Deed("you bought {}", "you bought it before", "you buy {}", "what you buy as a whole"),
+    -1: Deed("you chose {}", "you chose it before", "you choose {}", "what you choose as a whole"),
 }
-"""How reasons name what people did, by code of the role, -1 where it is not known: what follows "because",
-and of the item itself."""
+"""By code of the role; -1 where people did different things, or it is not known."""
 
 
 def plain(name: str) -> str:

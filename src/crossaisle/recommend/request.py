@@ -62,11 +62,13 @@ def resolve(
     *,
     repeats: bool,
     asks_users: bool = False,
+    stands_on: Callable[[Placement, str], str] = lambda placement, weights: "",
 ) -> ResolvedQuery:
     """Ids to rows; `UnknownIdError` for an item in view that the shop does not have.
 
     `history_of`: from a user id to a batch of one history, empty for an unknown user. `repeats`: whether
     people buy the same items again here. `asks_users`: whether `goes_with` has weights for users with carts.
+    `stands_on`: from the placement and its weights to a notice, "" for none.
     """
     view = np.array([dataset.item_ids.row(item) for item in query.items], np.int32)
     notices: list[str] = []
@@ -88,12 +90,6 @@ def resolve(
         why = f"{_named(query)} has bought nothing yet" if len(own.item) else _why_empty(query, dataset)
         notices.append(f"{why}: trending items instead")
         placement = "trending"
-    include = None
-    if query.include_items:
-        include, unknown = _rows(query.include_items, dataset.item_ids)
-        if unknown:
-            named = _some(unknown)
-            notices.append(f"{len(unknown)} unknown item(s) of include_items cannot be shown: {named}")
     exclude_seen = query.exclude_seen
     if exclude_seen is None:
         exclude_seen = placement in ("for_you", "goes_with") and not repeats
@@ -102,6 +98,8 @@ def resolve(
     # Weights that were chosen for habits say little of what is new to the user: the cart says more.
     if placement == "goes_with" and asks_users and len(own.item) and not only_new:
         context, weights = own.with_view(context), CART_OF_USER
+    if said := stands_on(placement, weights):
+        notices.append(said)
     return ResolvedQuery(
         placement=placement,
         weights=weights,
@@ -110,10 +108,20 @@ def resolve(
         bought=bought.item,
         view=view,
         exclude_seen=exclude_seen,
-        include=include,
+        include=_included(query, dataset, notices),
         exclude=np.union1d(unwanted, disliked).astype(np.int32) if len(disliked) else unwanted,
         notices=tuple(notices),
     )
+
+
+def _included(query: Query, dataset: Dataset, notices: list[str]) -> Rows | None:
+    """The rows of `include_items`, None without any; a notice names those that are unknown."""
+    if not query.include_items:
+        return None
+    rows, unknown = _rows(query.include_items, dataset.item_ids)
+    if unknown:
+        notices.append(f"{len(unknown)} unknown item(s) of include_items cannot be shown: {_some(unknown)}")
+    return rows
 
 
 def placement_is_open(query: Query) -> bool:

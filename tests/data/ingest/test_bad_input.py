@@ -86,7 +86,7 @@ def test_blank_file(load: Any, text: str) -> None:
 
 def test_header_only(load: Any) -> None:
     with pytest.raises(DataError, match=r"events\.csv: there is a header but no row"):
-        load("user_id,item_id\n")
+        load("user_id,item_id\n", items=None)
     with pytest.raises(DataError, match=r"items\.csv: there is a header but no row"):
         load(items="item_id,title\n")
 

@@ -25,6 +25,8 @@ from crossaisle.data.vocabulary import Rows
 from crossaisle.errors import ConfigError, DataError, nearest
 
 PROTOCOLS = ("temporal", "leave_last_out", "baskets")
+UNSPLIT = "unsplit"
+"""`Split.protocol` of a shop of which nothing can be held out."""
 REPEATS_ARE_COMMON = 0.10
 """From this share of repeat targets on, items of the history stay candidates, unless a fit says otherwise."""
 _DAY = int(SECONDS_PER_DAY)
@@ -46,6 +48,16 @@ def split(dataset: Dataset, protocol: str = "auto", **options: Any) -> Split:
     if protocol not in chosen:
         raise ConfigError(f"unknown split protocol {protocol!r}{nearest(protocol, PROTOCOLS)}")
     return chosen[protocol](dataset, **options)
+
+
+def unsplit(dataset: Dataset, why: str) -> Split:
+    """No split at all, for a shop with too few events: models learn from everything, nothing is measured.
+
+    `why`: in words for a report, what is missing.
+    """
+    nobody = EvalCases(Histories.of([]), np.zeros(1, np.int64), np.empty(0, np.int32))
+    note = f"nothing was held out, so nothing could be measured: {why}"
+    return Split(UNSPLIT, dataset, nobody, dataset, nobody, notes=(note,))
 
 
 def temporal_split(

@@ -15,6 +15,7 @@ from crossaisle.data.dataset import Dataset, strongest
 from crossaisle.data.history import Decay, Floats, Histories
 from crossaisle.data.vocabulary import Rows
 from crossaisle.models.base import Scorer, pack_words, unpack_words
+from crossaisle.models.space import AnyDecay, Choice, Range, Space
 from crossaisle.models.topk import Mask, best_rows
 from crossaisle.sharing import shared
 
@@ -52,6 +53,11 @@ class CategoryLink(Scorer):
     """uint8: category names by code, UTF-8, one per line."""
 
     kind: ClassVar[str] = "category_link"
+    space: ClassVar[Space] = {
+        "shrink": Range(low=3.0, high=3000.0),
+        "depth": Choice((-1, 0)),
+        "decay": AnyDecay(),
+    }
     reason: ClassVar[str] = "category link"
     learned: ClassVar[tuple[str, ...]] = ("counts_", "prior_", "mix_", "codes_", "lifts_", "names_")
 

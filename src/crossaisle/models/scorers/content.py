@@ -21,6 +21,7 @@ from crossaisle.encoders.whiten import Whitening
 from crossaisle.errors import ArtifactError
 from crossaisle.models.base import LARGE, Arrays, Scorer, pack_words, unpack_words
 from crossaisle.models.int8_search import NearestRows
+from crossaisle.models.space import AnyDecay, Choice, Space
 from crossaisle.models.topk import Mask
 
 if TYPE_CHECKING:
@@ -196,6 +197,7 @@ class TfidfSimilarity(TextModel):
     """uint8: the terms by column, UTF-8, one per line."""
 
     kind: ClassVar[str] = "tfidf"
+    space: ClassVar[Space] = {"decay": AnyDecay(), "average": Choice((False, True))}
     reason: ClassVar[str] = "shared words"
     learned: ClassVar[tuple[str, ...]] = ("vectors_", "words_")
 
@@ -287,6 +289,7 @@ class EncoderSimilarity(TextModel):
     """uint8: the encoder's fingerprint, UTF-8."""
 
     kind: ClassVar[str] = "encoder"
+    space: ClassVar[Space] = {"decay": AnyDecay(), "average": Choice((False, True))}
     reason: ClassVar[str] = "similar meaning"
     learned: ClassVar[tuple[str, ...]] = ("vectors_", "mean_", "whitening_", "fingerprint_")
 

@@ -13,6 +13,7 @@ from scipy import linalg, sparse
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay, Floats, Histories
 from crossaisle.models.scorers.item_item import ItemWeights
+from crossaisle.models.space import AnyDecay, Range, Space
 from crossaisle.models.topk import top_k
 
 _BLOCK = 1024  # rows of a weight matrix held dense at once
@@ -35,6 +36,7 @@ class EASE(ItemWeights):
     """Only this many items, the most bought, take part. Time grows with the cube."""
 
     kind: ClassVar[str] = "ease"
+    space: ClassVar[Space] = {"ridge": Range(low=5.0, high=5000.0), "decay": AnyDecay()}
 
     def fit(self, dataset: Dataset) -> EASE:
         busy = _busiest(dataset, self.max_items)
@@ -82,6 +84,13 @@ class SLIT(ItemWeights):
     """Only this many items, the most bought, take part. Time grows with the cube."""
 
     kind: ClassVar[str] = "slit"
+    space: ClassVar[Space] = {
+        "ridge": Range(low=2.0, high=1000.0),
+        "source_decay": Range(low=0.5, high=10.0),
+        "target_decay": Range(low=0.3, high=10.0),
+        "next_items": Range(low=1, high=7, log=False, whole=True),
+        "decay": AnyDecay(),
+    }
     reason: ClassVar[str] = "bought next"
 
     def fit(self, dataset: Dataset) -> SLIT:
