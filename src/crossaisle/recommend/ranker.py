@@ -16,6 +16,7 @@ from crossaisle.models.base import Scorer
 from crossaisle.models.blend import Blend
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.recommend.catalogue_order import CatalogueOrder
+from crossaisle.recommend.durables import Durables
 from crossaisle.recommend.explain import Part
 from crossaisle.recommend.limits import RETRIEVED
 from crossaisle.recommend.request import ResolvedQuery
@@ -48,18 +49,26 @@ class ModelRanker:
     """Scores of a blend; popularity ranks for histories that are empty or that no part can score."""
 
     def __init__(
-        self, blend: Blend, dataset: Dataset, *, tuned: bool = True, retrieved: int = RETRIEVED
+        self,
+        blend: Blend,
+        dataset: Dataset,
+        *,
+        tuned: bool = True,
+        durables: Durables | None = None,
+        retrieved: int = RETRIEVED,
     ) -> None:
         """`ConfigError` where the blend has no `Popularity` part. `retrieved`: items per part of a blend.
 
-        `dataset`: what the blend was fitted on. Where nothing has happened, or too little for weights to be
-        `tuned`, items without an event follow the popular ones in the order of the catalogue.
+        `durables`: what is not offered again to those who have it. `dataset`: what the blend was fitted on.
+        Where nothing has happened, or too little for weights to be `tuned`, items without an event follow
+        the popular ones in the order of the catalogue.
         """
         parts = [(name, part) for name, part in blend.parts.items() if isinstance(part, Popularity)]
         if not parts:
             raise ConfigError("a recommender needs a Popularity part: it serves users without a history")
         name, self._popular = parts[0]
         self.blend, self.retrieved = blend, retrieved
+        self.durables = durables
         first: dict[str, Scorer] = {name: self._popular}
         if not (len(dataset.events) and tuned):
             first["catalogue_order"] = CatalogueOrder().fit(dataset)
@@ -74,6 +83,8 @@ class ModelRanker:
     def score_batch(self, histories: Histories, placement: str = "for_you") -> Floats:
         """float32 (n, n_items): scores of every item; NaN where it has none."""
         scores = self.blend_for(placement).score_rows(histories, placement)
+        if self.durables is not None:
+            scores = self.durables.strike(histories, scores, placement)
         silent = (histories.lengths == 0) | np.isnan(scores).all(axis=1)
         if silent.any():
             scores[silent] = self._trending.score_rows(histories.take(np.flatnonzero(silent)), "trending")
@@ -87,6 +98,9 @@ class ModelRanker:
         For shops that are too large to score every item for every query.
         """
         best = self.blend_for(placement).best(histories, placement, self.retrieved, among)
+        if self.durables is not None:
+            found, scored = [rows for rows, _ in best], [scores for _, scores in best]
+            self.durables.strike_at(histories, found, scored, placement)
         for at, (_, scores) in enumerate(best):
             if np.isnan(scores).all():
                 silent = histories.take([at])
@@ -95,7 +109,10 @@ class ModelRanker:
 
     def score_at(self, histories: Histories, rows: Sequence[Rows], placement: str) -> list[Floats]:
         """For each history the scores of some rows; NaN where no part can score."""
-        return self.blend_for(placement).score_at(histories, rows, placement)
+        scores = self.blend_for(placement).score_at(histories, rows, placement)
+        if self.durables is not None:
+            self.durables.strike_at(histories, list(rows), scores, placement)
+        return scores
 
     def blend_for(self, placement: str) -> Blend:
         """The blend behind a placement: popularity alone for `trending`."""

@@ -19,6 +19,7 @@ from crossaisle.models.blend import CART_OF_USER, Blend
 from crossaisle.models.persistence import load_blend, save_blend
 from crossaisle.recommend.answer import RecommendationList
 from crossaisle.recommend.catalogue_view import CatalogueView
+from crossaisle.recommend.durables import Durables, lasting_categories
 from crossaisle.recommend.explain import Explanation, Part, explain
 from crossaisle.recommend.limits import ListLimits
 from crossaisle.recommend.list_builder import Contributions, ListBuilder, Served
@@ -41,14 +42,16 @@ class Recommender:
         *,
         repeats: bool = False,
         tuned: bool = True,
+        lasting: Sequence[int] | None = None,
         histories: Histories | None = None,
         limits: ListLimits = ListLimits(),
     ) -> None:
         """`ConfigError` for parts that are not of this data set, or without a `Popularity` part.
 
         `repeats`: people buy the same items again here, so `for_you` does not leave out what they had.
-        `tuned`: validation chose the weights; lists say so where it did not. `histories`: those of the data
-        set, where they are at hand.
+        `tuned`: validation chose the weights; lists say so where it did not. `lasting`: codes of the leaf
+        categories of which nothing is bought again (`Durables`), where they are known. `histories`: those
+        of the data set, where they are at hand.
         """
         for name, scorer in blend.parts.items():
             scorer.check_fitted()
@@ -56,7 +59,10 @@ class Recommender:
                 raise ConfigError(f"part {name!r} was fitted on other items than data set {dataset.name!r}")
         self.dataset, self.blend, self.repeats, self.limits = dataset, blend, repeats, limits
         self.tuned = tuned
-        self.ranker = ModelRanker(blend, dataset, tuned=tuned)
+        if lasting is None and repeats:
+            lasting = lasting_categories(dataset)
+        self.lasting: tuple[int, ...] = tuple(lasting or ())
+        self.ranker = ModelRanker(blend, dataset, tuned=tuned, durables=Durables.of(dataset, self.lasting))
         self.view = CatalogueView.of(dataset, self.ranker.popularity)
         parts = [scorer for scorer, _ in self.parts("for_you")]
         self.similarity: Similarity = similarity_of(parts, dataset.taxonomy)
@@ -79,6 +85,7 @@ class Recommender:
             blend,
             repeats=self.repeats,
             tuned=self.tuned,
+            lasting=self.lasting,
             histories=self.histories,
             limits=self.limits,
         )
@@ -192,6 +199,8 @@ class Recommender:
             save_dataset(self.dataset, fresh / "catalogue")
             blend = save_blend(self.blend, fresh / "parts", half=half)
             config = {"repeats": self.repeats, "blend": blend}
+            if self.lasting:
+                config["lasting"] = list(self.lasting)
             if not self.tuned:
                 config["tuned"] = False
             artifact.write_json(fresh / "config.json", config)
@@ -207,9 +216,9 @@ class Recommender:
             with artifact.reading(path / "config.json"):
                 config = artifact.read_object(path / "config.json")
                 described, repeats = config["blend"], config["repeats"]
-                tuned = config.get("tuned", True)
+                tuned, lasting = config.get("tuned", True), config.get("lasting", ())
             blend = load_blend(described, path / "parts", dataset.item_ids)
-            return cls(dataset, blend, repeats=repeats, tuned=tuned)
+            return cls(dataset, blend, repeats=repeats, tuned=tuned, lasting=lasting)
 
     def describe(self) -> dict[str, Any]:
         """What is inside, for people and logs; JSON-ready."""
