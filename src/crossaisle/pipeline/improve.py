@@ -38,6 +38,7 @@ from crossaisle.pipeline.workbench import Question, Workbench
 
 FURTHER: dict[str, dict[str, Any]] = {
     "als": {"kind": "als"},
+    "als_recent": {"kind": "als", "decay": {"events": 2.0}},
     "slit": {"kind": "slit"},
     "ease": {"kind": "ease", "max_items": 8_000},
     "item_knn_conditional": {"kind": "item_knn", "similarity": "conditional", "average": True},
@@ -143,15 +144,21 @@ class _Search:
         for name, more in FURTHER.items():
             if name not in bench.parts and (more["kind"] != "als" or find_spec("implicit")):
                 out.append((dearest, Change(f"with {name}", "open", name, State({name: more}))))
-        return [change for _, change in sorted(out, key=lambda one: one[0])]
+        ordered = [change for _, change in sorted(out, key=lambda one: one[0])]
+        # What is fitted for the open list is judged by new categories in passing.
+        return [replace(change, question=q) for change in ordered for q in self._judges(change)]
+
+    def _judges(self, change: Change) -> list[Question]:
+        both: list[Question] = ["open", "discover"]
+        return [q for q in both if q in self._tuned] if change.question == "open" else [change.question]
 
     def ask(self, change: Change) -> None:
         """Keeps the change if both halves are for it, and no other placement gets provably worse."""
         bench, question = self.bench, change.question
         state = self._after(change)
         before, now, old = self._parts(self.state), self._parts(state), self._tuned[question]
-        if change.part in self.state.leave_out or not bench.asked_of(question, now):
-            return
+        if change.part in self.state.leave_out or state == self.state or not bench.asked_of(question, now):
+            return  # it is out, or has just been kept
         try:
             new = bench.tuned(now, question)
         except ValueError as error:  # a matrix that cannot be inverted: numpy's LinAlgError is one
@@ -209,7 +216,7 @@ class _Search:
         step = Step(change.what, change.question, quality, before, more.pop("kept", False), **more)
         self.steps.append(step)
         what = "kept" if step.kept else step.note
-        self.say(f"{change.what}: {before:.4f} -> {quality:.4f}, {what}")
+        self.say(f"{change.what}: {TITLES[change.question]} {before:.4f} -> {quality:.4f}, {what}")
 
 
 def _joined(state: State, change: Change) -> dict[str, dict[str, Any]]:
