@@ -14,6 +14,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from crossaisle.config import RunConfig
 from crossaisle.data.dataset import Dataset
 from crossaisle.errors import ConfigError
@@ -140,10 +142,10 @@ class _Search:
             for what, values in _other_values(bench, part):
                 given = State({name: merged(part, nested(values))})
                 out.append((seconds, Change(f"{name}: {what}", question, name, given)))
-        dearest = max((seconds for seconds, _ in out), default=0.0)
+        typical = float(np.mean([bench.fit_seconds(part) for _, part, _ in _asked(bench)]))
         for name, more in FURTHER.items():
             if name not in bench.parts and (more["kind"] != "als" or find_spec("implicit")):
-                out.append((dearest, Change(f"with {name}", "open", name, State({name: more}))))
+                out.append((typical, Change(f"with {name}", "open", name, State({name: more}))))
         ordered = [change for _, change in sorted(out, key=lambda one: one[0])]
         # What is fitted for the open list is judged by new categories in passing.
         return [replace(change, question=q) for change in ordered for q in self._judges(change)]
