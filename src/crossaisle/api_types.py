@@ -79,6 +79,8 @@ class Counted:
     """Bad lines of NDJSON."""
     errors: tuple[str, ...] = ()
     """What is wrong with the first refused lines."""
+    notices: tuple[str, ...] = ()
+    """Of unknown kinds and items, which are kept."""
 
 
 @dataclass(frozen=True, kw_only=True)

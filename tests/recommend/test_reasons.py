@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from crossaisle.data.history import Histories
+from crossaisle.data.kinds import PURCHASE
 from crossaisle.models.base import Scorer
 from crossaisle.recommend.explain import explain
 from crossaisle.recommend.reasons import Cause, Kind, telling
@@ -151,5 +152,5 @@ def test_causes_are_part_of_the_answer() -> None:
         Histories.of([SHOP.item_ids.rows(["milk0"])]),
         SHOP.item_ids.row("milk0"),
     )
-    assert told.causes == (Cause("before", 1.0),)
+    assert told.causes == (Cause("before", 1.0, deeds=(PURCHASE,)),)
     assert told.to_dict()["causes"][0]["kind"] == "before"

@@ -17,6 +17,7 @@ from crossaisle.models.scorers.complement import ComplementSoftmax
 from crossaisle.models.scorers.content import EncoderSimilarity, TfidfSimilarity
 from crossaisle.models.scorers.frequency import Frequency, PersonalPopularity
 from crossaisle.models.scorers.item_knn import ItemKNN
+from crossaisle.models.scorers.knowledge import Knowledge
 from crossaisle.models.scorers.linear import EASE, SLIT
 from crossaisle.models.scorers.picture_similarity import PictureSimilarity
 from crossaisle.models.scorers.popularity import Popularity
@@ -38,6 +39,7 @@ _CLASSES = (
     BasketLift,
     PersonalPopularity,
     ALS,
+    Knowledge,
 )
 SCORERS: dict[str, type[Scorer]] = {cls.kind: cls for cls in _CLASSES}
 """`Scorer.kind` -> class. Modules named in `ELSEWHERE` add theirs when they are loaded."""

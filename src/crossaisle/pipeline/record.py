@@ -35,7 +35,7 @@ EXTRAS = {
 
 
 def write_record(
-    folder: Path, config: RunConfig, dataset: Dataset, evaluation: Evaluation, seconds: float
+    folder: Path, config: RunConfig, dataset: Dataset, evaluation: Evaluation | None, seconds: float
 ) -> None:
     """Writes `run.json`: the settings as used, fingerprints of data and cases, version, extras, costs."""
     events = len(dataset.events)
@@ -53,7 +53,7 @@ def write_record(
                 "users": dataset.n_users,
                 "events": events,
             },
-            "cases": fingerprint_of_cases(evaluation.cases, dataset),
+            "cases": None if evaluation is None else fingerprint_of_cases(evaluation.cases, dataset),
             "seconds": seconds,
             "peak_mb": peak_mb(),
             "config": settings_of(config),

@@ -12,6 +12,8 @@ import numpy.typing as npt
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay, Histories
+from crossaisle.data.kinds import PURCHASE
+from crossaisle.data.knowledge.rules import Rule
 from crossaisle.data.query import Placement
 from crossaisle.data.taxonomy import SEPARATOR
 from crossaisle.models.base import Scorer
@@ -38,6 +40,15 @@ class LinksCategories(Protocol):
 
     def category_link(self, source: int, target: int) -> tuple[str, str, float] | None:
         """The categories of two item rows and the lift between them; None where there is no link."""
+        ...
+
+
+@runtime_checkable
+class KnowsRules(Protocol):
+    """A model of rules that people wrote."""
+
+    def rule_between(self, source: int, target: int) -> Rule | None:
+        """The rule that counts for two item rows; None where there is none."""
         ...
 
 
@@ -83,6 +94,8 @@ class Explanation:
     """One sentence of the causes; "" where nothing carries enough of the score to be called the reason."""
     causes: tuple[Cause, ...] = ()
     """What carries at least a fifth of the score each, the largest first."""
+    knowledge: str | None = None
+    """The line of the knowledge file that carries the item, with its reason; None without one."""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -112,17 +125,22 @@ def explain(
     heard: dict[str, npt.NDArray[np.bool_]] = {}
     general: dict[str, float] = defaultdict(float)
     strongest: list[tuple[float, LinksCategories, int]] = []
+    knowledge: str | None = None
     for scorer, weight in parts:
         events, rest = scorer.evidence(histories, item)
         given = events.astype(np.float64) * weight
-        np.add.at(by_reason.setdefault(scorer.reason, np.zeros(len(rows))), index, given)
-        heard.setdefault(scorer.reason, np.zeros(len(rows), bool))[index[given != 0]] = True
+        reason = _worded(scorer.reason, dataset)
+        np.add.at(by_reason.setdefault(reason, np.zeros(len(rows))), index, given)
+        heard.setdefault(reason, np.zeros(len(rows), bool))[index[given != 0]] = True
         if rest:
-            general[scorer.rest_reason or scorer.reason] += rest * weight
+            general[scorer.rest_reason or reason] += rest * weight
         model = scorer.plain
         if isinstance(model, LinksCategories) and given.max(initial=0.0) > 0:
             best = int(given.argmax())
             strongest.append((float(given[best]), model, int(histories.item[best])))
+        if isinstance(model, KnowsRules) and given.max(initial=0.0) > 0:
+            rule = model.rule_between(int(histories.item[int(given.argmax())]), item)
+            knowledge = None if rule is None else rule.said
     totals = np.sum(list(by_reason.values()), axis=0, initial=0.0) if by_reason else np.zeros(len(rows))
     ranked = np.lexsort((rows, -totals))
     named = [at for at in ranked[:TOP].tolist() if totals[at] > 0]
@@ -152,6 +170,7 @@ def explain(
         by_reason,
         np.isin(rows, histories.item[in_view]),
         general,
+        _deeds(dataset, histories, index),
         lambda row: item_name(dataset, shown(row)),
     )
     causes, score = causes_of(dataset, amounts, item), amounts.score
@@ -166,9 +185,25 @@ def explain(
             placement,
             words=_words_of(causes, own, amounts),
             link=_link_of(link, amounts),
+            known=knowledge,
         ),
         causes=causes,
+        knowledge=knowledge,
     )
+
+
+def _worded(reason: str, dataset: Dataset) -> str:
+    """What a reason is called: "bought" only where all events are purchases."""
+    return reason if dataset.role == PURCHASE else reason.replace("bought", "chosen")
+
+
+def _deeds(dataset: Dataset, histories: Histories, index: npt.NDArray[np.int64]) -> npt.NDArray[np.int8]:
+    """int8: the strongest thing done with each item. `index` int64 (nnz,): the item of each event."""
+    out = np.full(int(index.max(initial=-1)) + 1, dataset.role, np.int8)
+    if histories.role is not None:
+        out[:] = -1
+        np.maximum.at(out, index, histories.role)
+    return out
 
 
 def _words(parts: Sequence[Part], source: int, item: int) -> tuple[str, ...]:

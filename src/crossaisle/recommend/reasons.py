@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crossaisle.data.dataset import Dataset
+from crossaisle.data.kinds import DEEDS
 from crossaisle.data.query import Placement
 from crossaisle.data.vocabulary import Rows
 
@@ -81,6 +82,8 @@ class Cause:
     names: tuple[str, ...] = ()
     in_view: bool = False
     """Whether the items are in view or in the cart, instead of in the user's history."""
+    deeds: tuple[int, ...] = ()
+    """What was done with each of the named items, or one for all: codes of `data.kinds.ROLES`."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,8 @@ class Amounts:
     """bool (n,): items in view."""
     general: Mapping[str, float]
     """reason -> what no item explains."""
+    deeds: npt.NDArray[np.int8]
+    """int8 (n,): the strongest thing that was done with each, a code of `data.kinds.ROLES`; -1 unknown."""
     name_of: Callable[[int], str] = field(repr=False)
     """What an item row is called."""
 
@@ -113,25 +118,25 @@ def causes_of(dataset: Dataset, amounts: Amounts, item: int) -> tuple[Cause, ...
     share = amounts.own / score
     title, names = amounts.name_of(item), [amounts.name_of(int(row)) for row in amounts.rows]
     left = amounts.rows != item
-    causes = [Cause("before", float(share[~left].sum()))]
+    causes = [Cause("before", float(share[~left].sum()), deeds=_strongest(amounts, ~left))]
     twins = left & (np.array([name == title for name in names], bool))
-    causes.append(Cause("namesake", float(share[twins].sum())))
+    causes.append(Cause("namesake", float(share[twins].sum()), deeds=_strongest(amounts, twins)))
     left &= ~twins
     for in_view in (True, False):
         side = left & (amounts.in_view == in_view)
-        causes += _single(names, share, side, left, in_view=in_view)
+        causes += _single(amounts, names, share, side, left, in_view=in_view)
     # Categories and all together: of what was not named, and not of a cart, which is short.
     left &= ~amounts.in_view
     for depth in (-1, dataset.taxonomy.level):
         of_row = [_category(dataset, int(row), depth) for row in amounts.rows]
-        if categories := _shared(of_row, share, left, title):
+        if categories := _shared(amounts, of_row, share, left, title):
             causes += categories
             break
     causes.append(Cause("popular", amounts.general.get("popular", 0.0) / score))
     found = [cause for cause in causes if cause.share >= NAMED]
     together = float(share[left].sum())
     if together >= MOST and not any(cause.share >= together for cause in found):
-        found.append(Cause("history", together))
+        found.append(Cause("history", together, deeds=_common(amounts, left)))
     found.sort(key=lambda cause: -cause.share)
     before = np.cumsum([0.0, *(cause.share for cause in found)])
     # Once the whole score is accounted for, what follows is balanced by amounts below 0.
@@ -139,6 +144,7 @@ def causes_of(dataset: Dataset, amounts: Amounts, item: int) -> tuple[Cause, ...
 
 
 def _single(
+    amounts: Amounts,
     names: Sequence[str],
     share: npt.NDArray[np.float64],
     side: npt.NDArray[np.bool_],
@@ -151,19 +157,36 @@ def _single(
     if not named:
         return []
     left &= ~(side & np.array([name in named for name in names], bool))
-    return [Cause("items", sum(named.values()), tuple(named), in_view)]
+    done = [_strongest(amounts, side & np.array([name == each for name in names], bool)) for each in named]
+    return [Cause("items", sum(named.values()), tuple(named), in_view, tuple(deed for (deed,) in done))]
+
+
+def _strongest(amounts: Amounts, among: npt.NDArray[np.bool_]) -> tuple[int]:
+    """The strongest thing that was done with some of the items."""
+    return (int(amounts.deeds[among].max(initial=-1)),)
+
+
+def _common(amounts: Amounts, among: npt.NDArray[np.bool_]) -> tuple[int]:
+    """What was done with all of some items; -1 where that differs."""
+    done = np.unique(amounts.deeds[among])
+    return (int(done[0]) if len(done) == 1 else -1,)
 
 
 def _shared(
-    of_row: Sequence[str], share: npt.NDArray[np.float64], left: npt.NDArray[np.bool_], title: str
+    amounts: Amounts,
+    of_row: Sequence[str],
+    share: npt.NDArray[np.float64],
+    left: npt.NDArray[np.bool_],
+    title: str,
 ) -> list[Cause]:
     """Categories; what is named is struck from `left`."""
     usable = [name if is_left and name != title else "" for name, is_left in zip(of_row, left, strict=True)]
     named = _largest(usable, share, NAMED)
     if not named:
         return []
-    left &= ~np.array([name in named for name in usable], bool)
-    return [Cause("categories", sum(named.values()), tuple(named))]
+    members = np.array([name in named for name in usable], bool)
+    left &= ~members
+    return [Cause("categories", sum(named.values()), tuple(named), deeds=_common(amounts, members))]
 
 
 def _largest(groups: Sequence[str], share: npt.NDArray[np.float64], least: float) -> dict[str, float]:
@@ -193,16 +216,6 @@ def telling(words: Iterable[str]) -> list[str]:
     ]
 
 
-@dataclass(frozen=True)
-class Verb:
-    """What people did with an item."""
-
-    past: str
-    present: str
-
-
-BOUGHT = Verb("bought", "buy")
-"""The one place that says what people did with the items of their history."""
 _IN_VIEW: dict[Placement, str] = {"goes_with": "goes with", "similar": "similar to"}
 
 
@@ -212,34 +225,44 @@ def sentence(
     *,
     words: Collection[str] = (),
     link: tuple[str, str] | None = None,
-    verb: Verb = BOUGHT,
+    known: str | None = None,
 ) -> str:
     """The causes in words, the largest first; "" where there is none.
 
     `words`: those that carry the items' share. `link`: two categories that one person shops, which
-    carry some of it.
+    carry some of it. `known`: a line of the shop's own rules.
     """
-    clauses = [_clause(cause, placement, verb) for cause in causes]
+    clauses = [_clause(cause, placement) for cause in causes]
     if words:
         clauses.append(f"shares the word{'s' * (len(words) > 1)} {', '.join(words)}")
+    if known:
+        clauses.append(f"known: {known}")
     if link:
         clauses.append(f"people who shop {link[0]} often shop {link[1]}, too")
     text = "; ".join(clauses)
     return text[:1].upper() + text[1:] + "." if text else ""
 
 
-def _clause(cause: Cause, placement: Placement, verb: Verb) -> str:
-    names = " and ".join(cause.names)
+def _clause(cause: Cause, placement: Placement) -> str:
+    names, deed = " and ".join(cause.names), cause.deeds[0] if cause.deeds else -1
     if cause.kind == "before":
-        return f"you {verb.past} it before"
+        return DEEDS[deed].before
     if cause.kind == "namesake":
-        return f"you {verb.past} another product of this name"
+        return DEEDS[deed].past.format("another product of this name")
     if cause.kind == "items":
         if cause.in_view and placement in _IN_VIEW:
             return f"{_IN_VIEW[placement]} {names}"
-        return f"because you {verb.past} {names}"
+        return f"because {_did(cause)}"
     if cause.kind == "categories":
-        return f"because you {verb.present} {names}"
+        return "because " + DEEDS[deed].present.format(names)
     if cause.kind == "history":
-        return f"fits what you {verb.present} as a whole"
+        return "fits " + DEEDS[deed].whole
     return "popular with other shoppers"
+
+
+def _did(cause: Cause) -> str:
+    """ "you bought A and B", or "you put A in the cart and you looked at B"."""
+    done: dict[int, list[str]] = {}
+    for name, deed in zip(cause.names, cause.deeds, strict=True):
+        done.setdefault(deed, []).append(name)
+    return " and ".join(DEEDS[deed].past.format(" and ".join(names)) for deed, names in done.items())

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from crossaisle.models.scorers.frequency import Frequency as Frequency
     from crossaisle.models.scorers.frequency import PersonalPopularity as PersonalPopularity
     from crossaisle.models.scorers.item_knn import ItemKNN as ItemKNN
+    from crossaisle.models.scorers.knowledge import Knowledge as Knowledge
     from crossaisle.models.scorers.linear import EASE as EASE
     from crossaisle.models.scorers.linear import SLIT as SLIT
     from crossaisle.models.scorers.picture_similarity import PictureSimilarity as PictureSimilarity
@@ -35,6 +36,7 @@ _HOME = {
     "EncoderSimilarity": "content",
     "Frequency": "frequency",
     "ItemKNN": "item_knn",
+    "Knowledge": "knowledge",
     "PersonalPopularity": "frequency",
     "PictureSimilarity": "picture_similarity",
     "Popularity": "popularity",
@@ -55,6 +57,7 @@ __all__ = [
     "EncoderSimilarity",
     "Frequency",
     "ItemKNN",
+    "Knowledge",
     "PersonalPopularity",
     "PictureSimilarity",
     "Popularity",

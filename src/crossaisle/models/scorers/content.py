@@ -32,6 +32,8 @@ READ = 50_000
 """Entries of an inverted index that one question reads."""
 BLOCK = 256
 """Items compared with others at a time."""
+DISLIKED = 0.5
+"""What is like disliked items loses this much of the mean cosine to them."""
 THINNEST = 20
 """At most this many times as many are read where few of the items may be named."""
 
@@ -48,6 +50,7 @@ class VectorModel(Scorer):
     vectors_: Any = field(init=False, repr=False, compare=False)
     """float32 or csr float32 (n_items, d): unit rows, zeros for an item of which nothing is known."""
     reads_events: ClassVar[bool] = False
+    rest_reason: ClassVar[str | None] = "like what was disliked"
     large_items: ClassVar[int] = LARGE
     """From this many items on, dense vectors are searched in 8 bits."""
     learned: ClassVar[tuple[str, ...]] = ("vectors_",)
@@ -75,7 +78,14 @@ class VectorModel(Scorer):
     def _queries(self, histories: Histories) -> Any:
         """float32 or csr float32 (n, d): decayed sums of the items' vectors."""
         weights = self.decay.weights(histories, average=self.average)
-        return histories.matrix(weights, self.vectors_.shape[0]) @ self.vectors_
+        queries = histories.matrix(weights, self.vectors_.shape[0]) @ self.vectors_
+        return queries if histories.disliked is None else queries - self._disliked(histories.disliked)
+
+    def _disliked(self, disliked: Histories) -> Any:
+        """float32 or csr float32 (n, d): what to take off for what each user has turned against."""
+        size = np.maximum(disliked.lengths, 1)[disliked.owner]
+        share = (np.float32(DISLIKED) / size).astype(np.float32)
+        return disliked.matrix(share, self.vectors_.shape[0]) @ self.vectors_
 
     def _speaking(self, histories: Histories) -> npt.NDArray[np.bool_]:
         """bool (n,): histories with an item of which something is known."""
@@ -114,7 +124,12 @@ class VectorModel(Scorer):
         """Exact: each event gives its decayed weight times its cosine with the item."""
         self.check_fitted()
         cosines = self.item_similarity(histories.item, np.array([item], np.int32)).ravel()
-        return (self.decay.weights(histories, average=self.average) * cosines).astype(np.float32), 0.0
+        events = (self.decay.weights(histories, average=self.average) * cosines).astype(np.float32)
+        if histories.disliked is None or not self._known[item] or not self._speaking(histories)[0]:
+            return events, 0.0
+        own = histories.disliked.items_of(0)
+        against = self.item_similarity(own, np.array([item], np.int32)).mean() if len(own) else 0.0
+        return events, -DISLIKED * float(against)
 
     def item_similarity(self, left: Rows, right: Rows) -> Floats:
         """Cosines of item rows (n,) and (m,): float32 (n, m)."""

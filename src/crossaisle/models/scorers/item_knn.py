@@ -66,6 +66,8 @@ def similarities(
     """
     items = users.T.tocsr()
     count = np.diff(items.indptr).astype(np.float32)
+    if len(users.data) and (users.data != 1.0).any():  # events differ in weight
+        count = np.asarray((users.power(2) if similarity == "cosine" else users).sum(axis=0)).ravel()
     n = len(count)
     # No item meets more others than its users have events.
     most = np.cumsum(np.minimum(items @ np.diff(users.indptr).astype(np.float64), n))

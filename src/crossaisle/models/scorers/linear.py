@@ -41,7 +41,8 @@ class EASE(ItemWeights):
     def fit(self, dataset: Dataset) -> EASE:
         busy = _busiest(dataset, self.max_items)
         users = dataset.matrix()[:, busy].tocsr()
-        ridge = self.ridge or 12.0 * users.nnz / max(len(busy), 1)
+        mass = users.nnz if dataset.events.weight is None else float(users.power(2).sum())
+        ridge = self.ridge or 12.0 * mass / max(len(busy), 1)
         blocks = _over_items(users, ridge)
         self.weights_ = _collect(blocks, busy, dataset.n_items, self.keep)
         self.known_ = np.isin(np.arange(dataset.n_items), busy)
@@ -121,7 +122,9 @@ class SLIT(ItemWeights):
                 fits = places[room[places] >= step]
                 row.append(np.searchsorted(places, fits))
                 column.append(histories.item[fits + sign * step])
-                weight.append(np.full(len(fits), np.exp(-(step - offsets.start) / scale), np.float32))
+                near = np.full(len(fits), np.exp(-(step - offsets.start) / scale), np.float32)
+                own = histories.weight
+                weight.append(near if own is None else near * own[fits + sign * step])
             triple = (np.concatenate(weight), (np.concatenate(row), np.concatenate(column)))
             return sparse.csr_matrix(triple, shape=(len(places), n_items), dtype=np.float32)
 
