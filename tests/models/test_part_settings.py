@@ -70,7 +70,7 @@ def test_what_is_wrong_is_named(
 def test_they_are_read_from_a_table() -> None:
     config = build(ModelConfig, {"parts": {"slit": {"ridge": 3}}, "leave_out": ["tfidf"]}, "[model]")
     assert config.parts == {"slit": {"ridge": 3}}
-    with pytest.raises(ConfigError, match=r"\[model.parts\], slit: must be a table \(found 3\)"):
+    with pytest.raises(ConfigError, match=r"\[model.parts.slit\]: must be a table \(found 3\)"):
         build(ModelConfig, {"parts": {"slit": 3}}, "[model]")
 
 

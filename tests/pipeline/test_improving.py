@@ -168,6 +168,7 @@ def test_what_is_found_is_a_configuration_that_fits(shop: Dataset, tmp_path: Pat
     source = tmp_path / "shop" / "shop.toml"
     source.write_text(
         '[data]\nname = "my \\"shop\\""\nnulls = ["-"]\n[data.events]\npath = "events.csv"\n'
+        '[data.kinds]\nwish = "favourite"\nlook = { means = "view", weight = 0.1 }\n'
         '[split]\ntest = 2024-03-01\n[model]\nencoder = "none"\nleave_out = ["tfidf"]\n'
         '[model.parts.frequency.decay]\nhalf_life_days = 9\n[model.parts.more]\nkind = "ease"\n'
     )

@@ -172,7 +172,7 @@ def tune_scored(scores: Mapping[str, Floats], question: TuningTask, taxonomy: Ta
         rows = np.arange(start, min(start + _BATCH, len(cases)))
         block = _ask(question, cases.take(rows), [np.nan_to_num(s[rows]) for s in scores.values()], codes)
         blocks += [] if block is None else [block]
-    return _tuned(list(scores), _stack(blocks, len(scores)) if blocks else None)
+    return _tuned(list(scores), _stack(blocks, len(scores)) if blocks else None, question.apart)
 
 
 def values_of(

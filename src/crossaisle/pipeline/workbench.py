@@ -23,9 +23,9 @@ from crossaisle.data.splits.cases import EvalCases, Split
 from crossaisle.errors import ConfigError
 from crossaisle.evaluate.significance import Bootstrap
 from crossaisle.models.base import Scorer
-from crossaisle.models.defaults import BESIDE, OF_HISTORY, OF_USERS, default_parts, with_settings
+from crossaisle.models.defaults import BESIDE, KNOWLEDGE, OF_HISTORY, OF_USERS, with_settings
 from crossaisle.models.tuning import Tuned, TuningTask, answerable, tune_scored, values_of
-from crossaisle.pipeline.fit import RARITY, split_of
+from crossaisle.pipeline.fit import RARITY, split_and_parts
 
 MEMORY = 2_000_000_000
 """Bytes of scores that are kept, as float32."""
@@ -85,24 +85,16 @@ class Workbench:
     @classmethod
     def of(cls, dataset: Dataset, split_config: SplitConfig, model: ModelConfig) -> Workbench:
         """`ConfigError` where validation has too few cases to be split in two."""
-        split = split_of(dataset, split_config)
-        parts = default_parts(
-            split.past,
-            encoder=model.encoder,
-            pictures=model.pictures,
-            picture_hosts=model.picture_hosts,
-            keep=model.keep,
-            seed=model.seed,
-            settings=model.parts,
-            leave_out=model.leave_out,
-        )
+        split, parts, _ = split_and_parts(dataset, split_config, model)
         kept = len(parts) + 3
         most = int(min(MOST, max(MEMORY // (8 * dataset.n_items * kept), FEWEST)))
         tasks: dict[tuple[Question, Half], TuningTask] = {}
         for half, cases in _halves(split.validation, most, model.seed).items():
             mask_seen = cases.mask_seen or not split.repeated
             other = cases.other_categories_only
-            tasks["open", half] = TuningTask(cases, unseen=mask_seen, other=other)
+            tasks["open", half] = TuningTask(
+                cases, unseen=mask_seen, other=other, apart=() if other else (KNOWLEDGE,)
+            )
             if not other:
                 tasks["discover", half] = TuningTask(cases, unseen=True, new=True)
         if has_baskets(split.past):
@@ -146,7 +138,7 @@ class Workbench:
 
     def question_of(self, name: str) -> Question | None:
         """What a part is judged by; None: by nothing that is asked here."""
-        if name in OF_HISTORY:
+        if name in OF_HISTORY or name == KNOWLEDGE:
             return None
         if name in BESIDE:
             return "cart" if ("cart", "choosing") in self.tasks else None

@@ -55,6 +55,10 @@ def _changed(value: Any, folder: Path) -> dict[str, Any]:
             continue
         if is_dataclass(part):
             out[spec.name] = _changed(part, folder)
+        elif isinstance(part, Mapping):
+            out[spec.name] = {
+                key: _changed(inner, folder) if is_dataclass(inner) else inner for key, inner in part.items()
+            }
         else:
             out[spec.name] = _from(folder, part) if isinstance(part, Path) else part
     return out

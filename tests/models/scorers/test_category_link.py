@@ -13,6 +13,7 @@ from tests.models.shops import tiny_shop
 
 class TestCategoryLink(ScorerContract):
     exact_evidence = False
+
     def make(self) -> CategoryLink:
         return CategoryLink(shrink=2.0)
 
