@@ -10,6 +10,7 @@ from crossaisle import __version__
 from crossaisle.cli import (
     compress,
     data,
+    improving,
     keys,
     knowledge,
     models,
@@ -58,6 +59,8 @@ app.command()(pipeline.describe)
 app.command()(pipeline.fit)
 app.command()(pipeline.evaluate)
 app.command()(runs.runs)
+app.command()(improving.tune)
+app.command()(improving.improve)
 app.command()(recommend.recommend)
 app.command("goes-with")(recommend.goes_with)
 app.command()(recommend.similar)

@@ -96,7 +96,10 @@ def default_parts(
         parts["picture"] = PictureSimilarity(
             encoder=pictures, hosts=tuple(picture_hosts), decay=texts.decay, average=texts.average
         )
-    return with_settings(parts, settings or {}, leave_out)
+    changed = with_settings(parts, settings or {}, leave_out)
+    if not any(isinstance(part, Popularity) for part in changed.values()):
+        raise ConfigError("[model]: leave_out must not name popularity: it serves users without a history")
+    return changed
 
 
 def with_settings(

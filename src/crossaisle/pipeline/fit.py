@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -16,7 +16,7 @@ from crossaisle.config import ModelConfig, SplitConfig
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Histories
 from crossaisle.data.knowledge.naming import Rejected, named
-from crossaisle.data.knowledge.rules import read_rules
+from crossaisle.data.knowledge.rules import Rule, read_rules
 from crossaisle.data.membership import is_in
 from crossaisle.data.splits.carts import cart_cases, carts_of_users, has_baskets
 from crossaisle.data.splits.cases import EvalCases, Split
@@ -131,6 +131,20 @@ def fit(
 
     `baselines` are unfitted models that are fitted along, to be measured, but get no weight.
     """
+    split, parts, rules = split_and_parts(dataset, split_config, model_config)
+    extra = dict(baselines or {})
+    first = fit_parts(parts | extra, split.train, progress=progress)
+    weights, split = choose_weights(parts, split, seed=model_config.seed, progress=progress)
+    early = Blend(parts=parts | extra, weights=weights)
+    late, again = refit(early, split.past, progress=progress)
+    recommender = Recommender(split.past, late, repeats=not split.validation.mask_seen, tuned=split.chooses)
+    return Fitted(split, recommender, early, first | again, tuple(named(rules, dataset)[1]))
+
+
+def split_and_parts(
+    dataset: Dataset, split_config: SplitConfig, model_config: ModelConfig
+) -> tuple[Split, dict[str, Scorer], Sequence[Rule]]:
+    """The split, with kinds of events as validation weighs them; unfitted parts; the shop's rules."""
     rules = read_rules(model_config.knowledge) if model_config.knowledge else ()
     weighed = weigh_kinds(
         dataset, lambda shop: split_of(shop, split_config), keep=model_config.keep, seed=model_config.seed
@@ -148,13 +162,7 @@ def fit(
         leave_out=model_config.leave_out,
         knowledge=rules,
     )
-    extra = dict(baselines or {})
-    first = fit_parts(parts | extra, split.train, progress=progress)
-    weights, split = choose_weights(parts, split, seed=model_config.seed, progress=progress)
-    early = Blend(parts=parts | extra, weights=weights)
-    late, again = refit(early, split.past, progress=progress)
-    recommender = Recommender(split.past, late, repeats=not split.validation.mask_seen, tuned=split.chooses)
-    return Fitted(split, recommender, early, first | again, tuple(named(rules, dataset)[1]))
+    return split, parts, rules
 
 
 def fit_parts(parts: Mapping[str, Scorer], dataset: Dataset, *, progress: bool = False) -> Costs:
