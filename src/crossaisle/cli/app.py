@@ -7,7 +7,19 @@ from typing import Annotated
 import typer
 
 from crossaisle import __version__
-from crossaisle.cli import compress, data, keys, models, pipeline, recommend, refit, serve, streams, training
+from crossaisle.cli import (
+    compress,
+    data,
+    importing,
+    keys,
+    models,
+    pipeline,
+    recommend,
+    refit,
+    serve,
+    streams,
+    training,
+)
 
 app = typer.Typer(
     name="crossaisle",
@@ -41,6 +53,8 @@ def options(
 
 app.command()(pipeline.demo)
 app.command()(pipeline.run)
+app.command()(importing.init)
+app.command("import")(importing.import_)
 app.command()(pipeline.describe)
 app.command()(pipeline.fit)
 app.command()(pipeline.evaluate)

@@ -219,7 +219,10 @@ def test_many_filtered_rows_are_counted_and_not_listed() -> None:
 
 # Filling down ----------------------------------------------------------------------------------------
 
-PRODUCTS = "Handle,Title,Type,SKU\nmug,Mug,Cups,1-S\nmug,,,1-M\n,,,1-L\npan,Pan,,2\npan,,,2-L\nbowl,,Bowls,3\nmug,,,9\n"
+PRODUCTS = (
+    "Handle,Title,Type,SKU\nmug,Mug,Cups,1-S\nmug,,,1-M\n,,,1-L\n"
+    "pan,Pan,,2\npan,,,2-L\nbowl,,Bowls,3\nmug,,,9\n"
+)
 
 
 def test_variants_take_the_title_from_above(tmp_path: Path) -> None:
