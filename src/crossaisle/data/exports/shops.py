@@ -139,7 +139,6 @@ def google_merchant(files: Files) -> Draft:
                 "price": called["price"],
                 "image": called.get("image_link"),
                 "in_stock": called.get("availability"),
-                "available_from": called.get("availability_date"),
                 "expires": called.get("expiration_date"),
                 "attributes": [called[n] for n in COLOURS if n in called],
             },
