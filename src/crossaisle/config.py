@@ -164,10 +164,10 @@ class DataConfig:
                 f"time_unit cannot read the names of time zones (found {unit!r}): write offsets, such as "
                 "+0100, and read them with %z"
             )
-        for name in ("category_separator", "path_separator"):
-            value = getattr(self, name)
-            if value is not None and not value.strip():
-                raise ConfigError(f"{name} must not be blank")
+        if not self.category_separator.strip():
+            raise ConfigError("category_separator must not be blank")
+        if self.path_separator == "":
+            raise ConfigError("path_separator must not be empty")
         if self.path_separator is not None and self.path_separator == self.category_separator:
             raise ConfigError("path_separator must differ from category_separator")
 
