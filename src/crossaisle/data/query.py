@@ -116,6 +116,10 @@ class Query:
         Control("0 (relevance only) to 1 (as varied as possible). Default: 0.", minimum=0, maximum=1),
     ] = None
     """Maximal marginal relevance over item texts. None: 0, or the value set by an experiment's arm."""
+    one_per_title: Annotated[
+        bool, Control("Items of one title and brand only once; more_like_it counts the others.")
+    ] = True
+    max_per_brand: Annotated[int | None, Control("At most this many items of a brand.", minimum=1)] = None
     explain: Annotated[bool, Control("Say why each item is in the list.")] = False
     page: int | None = None
     """Length of the pages that the list is made in; None: `n`. For those who ask for several at once."""
@@ -137,7 +141,7 @@ class Query:
             raise ConfigError(
                 f"cross_share must be a number from 0 to 1, or 'auto' (found {shorten(self.cross_share)})"
             )
-        for name in ("n", "offset", "quota", "page"):
+        for name in ("n", "offset", "quota", "max_per_brand", "page"):
             number = getattr(self, name)
             if number is not None and not isinstance(number, Integral):
                 raise ConfigError(f"{name} must be a whole number (found {shorten(str(number))})")
@@ -169,6 +173,8 @@ class QueryControls(TypedDict, total=False):
     in_stock: bool
     exclude_seen: bool | None
     diversity: float | None
+    one_per_title: bool
+    max_per_brand: int | None
     explain: bool
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -188,7 +189,15 @@ class ListBuilder:
             (rows_mask(dataset.taxonomy.find(name), dataset.n_items)[rows], limit)
             for name, limit in query.quotas.items()
         ]
-        return category_caps(codes, query.quota, named), soft
+        hard = category_caps(codes, query.quota, named)
+        for groups, most in (
+            (self.view.same_title, 1 if query.one_per_title else None),
+            (self.view.same_brand, query.max_per_brand),
+        ):
+            cap = None if most is None else groups.cap(rows, most)
+            if cap is not None:
+                hard.append(cap)
+        return hard, soft
 
     def answer(
         self,
@@ -212,10 +221,11 @@ class ListBuilder:
         if len(home) and len(picked):
             cross = float(is_cross(self.view.codes[picked], home).mean())
         items = []
-        ranked = zip(picked.tolist(), scores[shown].tolist(), strict=True)
-        for rank, (row, score) in enumerate(ranked, query.offset + 1):
+        more = self._more_like(query, request, picked)
+        ranked = zip(picked.tolist(), scores[shown].tolist(), more, strict=True)
+        for rank, (row, score, others) in enumerate(ranked, query.offset + 1):
             evidence = self._contributions(request.context, served, row) if query.explain else None
-            items.append(self._item(row, rank, score, evidence))
+            items.append(self._item(row, rank, score, evidence, others))
         return RecommendationList(
             placement=query.placement,
             served=served.placement,
@@ -225,6 +235,18 @@ class ListBuilder:
             cross_share=cross,
             relevance_kept=relevance_kept(scores, chosen),
         )
+
+    def _more_like(self, query: Query, request: ResolvedQuery, rows: Rows) -> list[int]:
+        """For each of some item rows: how many others of its title and brand fit."""
+        if not query.one_per_title:
+            return [0] * len(rows)
+        others = self.view.same_title.others(rows)
+        lengths = list(map(len, others))
+        if not any(lengths):
+            return lengths
+        fits = self.candidates(query, request, np.concatenate(others))
+        ends = np.concatenate([[0], np.cumsum(lengths)])
+        return [int(fits[start:end].sum()) for start, end in pairwise(ends)]
 
     def explained(
         self, request: ResolvedQuery, items: Sequence[Recommendation], placement: Placement
@@ -237,7 +259,9 @@ class ListBuilder:
             for item, row in zip(items, rows, strict=True)
         ]
 
-    def _item(self, row: int, rank: int, score: float, evidence: Explanation | None) -> Recommendation:
+    def _item(
+        self, row: int, rank: int, score: float, evidence: Explanation | None, more: int
+    ) -> Recommendation:
         dataset = self.view.dataset
         price = float(str(self.view.prices[row]))  # 4.89, where float() of a float32 is 4.889999866485596
         return Recommendation(
@@ -248,4 +272,5 @@ class ListBuilder:
             price=None if np.isnan(price) else price,
             score=score,
             evidence=evidence,
+            more_like_it=more,
         )
