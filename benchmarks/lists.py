@@ -4,7 +4,7 @@
     python benchmarks/lists.py DIR/model --out lists.json
 
 Titles: lists of ten for 100 drawn households, and how many show a title and brand twice. Quality: the model's
-weights (they come from validation) with parts fitted on train and validation, R@10 on test of every placement,
+weights (they come from validation) with parts fitted on train and validation, R@10 on test of a placement,
 with `one_per_title` and without; the ratio has a paired bootstrap interval. Right answers: `for_you` and
 `trending`, what the household bought in the test; `discover`, of it what is of a category new to it;
 `buy_again`, of it what it had before; `similar`, beside the last product of its history, what is of the same
