@@ -8,8 +8,9 @@ weights (they come from validation) with parts fitted on train and validation, R
 with `one_per_title` and without; the ratio has a paired bootstrap interval. Right answers: `for_you` and
 `trending`, what the household bought in the test; `discover`, of it what is of a category new to it;
 `buy_again`, of it what it had before; `similar`, beside the last product of its history, what is of the same
-category; `goes_with`, the rest of a test trip.
-Controls: R@10 and relevance kept of `for_you` at some settings of each.
+category; `goes_with`, the rest of a test trip. "by title": a hit is a right title and brand, whichever of its items
+the list shows; what it leaves out, the item says it has more of.
+Controls: R@10, relevance kept, and KL divergence from the household's categories, of `for_you` at some settings.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from crossaisle.evaluate.significance import Bootstrap
 from crossaisle.pipeline.fit import refit, split_of
 from crossaisle.recommend.ranker import score_requests
 from crossaisle.recommend.recommender import Recommender
+from crossaisle.recommend.rerank.calibrate import Calibration, spread_of
 
 K, SEED = 10, 0
 Case = tuple[Query, set[str]]
@@ -42,6 +44,9 @@ CONTROLS: dict[str, dict[str, Any]] = {
     "one_per_title": {},
     "max_per_brand=2": {"max_per_brand": 2},
     "diversity=.3": {"diversity": 0.3},
+    "diversity=.3, dpp": {"diversity": 0.3, "diversify_by": "dpp"},
+    "calibration=.3": {"calibration": 0.3},
+    "calibration=.7": {"calibration": 0.7},
 }
 
 
@@ -71,13 +76,19 @@ def main() -> None:
             "R@10 with": interval(draws, found["on"][0]),
             "R@10 without": interval(draws, found["off"][0]),
             "ratio": [round(v, 4) for v in ratio],
+            "by title, with": interval(draws, found["on"][2]),
+            "by title, without": interval(draws, found["off"][2]),
         }
         print(placement, json.dumps(out["placements"][placement]), flush=True)
         if placement == "for_you":
             some = measured(past, cases, CONTROLS)
             out["controls"] = {
-                name: {"R@10": interval(draws, recall), "relevance_kept": round(float(np.nanmean(kept)), 4)}
-                for name, (recall, kept) in some.items()
+                name: {
+                    "R@10": interval(draws, recall),
+                    "relevance_kept": round(float(np.nanmean(kept)), 4),
+                    "KL": round(float(np.nanmean(distance)), 3),
+                }
+                for name, (recall, kept, _, distance) in some.items()
             }
             print(json.dumps(out["controls"], indent=1), flush=True)
         given.out.write_text(
@@ -143,21 +154,33 @@ def cases_of(served: Recommender, split: Split, most: int) -> dict[str, list[Cas
 
 def measured(
     shop: Recommender, cases: list[Case], settings: dict[str, dict[str, Any]]
-) -> dict[str, tuple[Any, Any]]:
-    """Setting -> float32 (n,) recall at 10, and relevance kept; all settings from the same scores."""
-    out: dict[str, tuple[Any, Any]] = {
-        name: (np.zeros(len(cases), np.float32), np.full(len(cases), np.nan)) for name in settings
+) -> dict[str, tuple[Any, Any, Any, Any]]:
+    """Setting -> (n,) recall at 10, relevance kept, recall by title, KL; all settings from the same scores."""
+    n = len(cases)
+    out = {
+        name: (np.zeros(n, np.float32), np.full(n, np.nan), np.zeros(n, np.float32), np.full(n, np.nan))
+        for name in settings
     }
-    for start in range(0, len(cases), 50):
+    ids, keys = shop.dataset.item_ids, shop.view.same_title.keys
+    codes = shop.view.codes
+    for start in range(0, n, 50):
         batch = cases[start : start + 50]
         requests = [shop.resolve(query) for query, _ in batch]
         every = zip(batch, requests, score_requests(shop.ranker, requests), strict=True)
         for at, ((query, right), request, scores) in enumerate(every, start):
+            wanted = spread_of(codes, request.history)
             for name, controls in settings.items():
                 found = shop.lists.finish(replace(query, **controls), request, scores)
-                hits = len(right & set(found.ids))
-                out[name][0][at] = hits / min(K, len(right))
-                out[name][1][at] = np.nan if found.relevance_kept is None else found.relevance_kept
+                recall, kept, by_title, distance = out[name]
+                recall[at] = len(right & set(found.ids)) / min(K, len(right))
+                kept[at] = np.nan if found.relevance_kept is None else found.relevance_kept
+                titles_right = set(keys[ids.rows(right)].tolist())
+                shown = set(keys[ids.rows(found.ids)].tolist())
+                by_title[at] = len(titles_right & shown) / min(K, len(titles_right))
+                if wanted is not None and len(found):
+                    balance = Calibration(wanted, codes[ids.rows(found.ids)], 1.0)
+                    balance.add(np.arange(len(found) - 1))
+                    distance[at] = balance.distances()[-1]
     return out
 
 

@@ -214,3 +214,19 @@ def test_without_events_the_largest_categories_are_asked() -> None:
     silent = shop.with_events(np.zeros(len(shop.events), bool))
     assert len(asking.questions(silent, 3)) == 6
     assert len(asking.questions(shop, 4, level=-1)) == 12
+
+
+@pytest.mark.slow
+def test_a_gguf_file_answers_in_this_process() -> None:
+    pytest.importorskip("xllamacpp", reason="needs pip install 'crossaisle[gguf]'")
+    from crossaisle.encoders.weights import local_folder
+
+    folder = local_folder("smollm2")
+    if folder is None:
+        pytest.skip("needs crossaisle models pull smollm2")
+    model = open_generator(str(next(folder.glob("*.gguf"))))
+    question = asking.Question("Dairy", "Bakery").text
+    first = model.answer(question)
+    assert first
+    assert model.answer(question) == first, "temperature 0"
+    model.close()

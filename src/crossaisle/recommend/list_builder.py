@@ -20,6 +20,7 @@ from crossaisle.recommend.limits import ListLimits
 from crossaisle.recommend.ranker import Ranker
 from crossaisle.recommend.request import CrossShare, ResolvedQuery
 from crossaisle.recommend.rerank.arrange import arrange, relevance_kept
+from crossaisle.recommend.rerank.calibrate import Calibration, spread_of
 from crossaisle.recommend.rerank.diversify import Similarity
 from crossaisle.recommend.rerank.filters import (
     Mask,
@@ -143,7 +144,7 @@ class ListBuilder:
         if query.cross_share is not None and len(home):
             auto = query.cross_share == "auto"
             share = auto_share(codes, at_home) if auto else float(query.cross_share)
-        return CrossShare(home, share)
+        return CrossShare(home, share, spread_of(codes, at_home) if query.calibration else None)
 
     def ranked(
         self,
@@ -176,8 +177,15 @@ class ListBuilder:
             hard=hard,
             soft=soft,
             diversity=query.diversity or 0.0,
+            method=query.diversify_by,
+            calibration=self._calibration(query, share, rows),
             similar=lambda left, right: self._similarity(rows[left], rows[right]),
         )
+
+    def _calibration(self, query: Query, share: CrossShare, rows: Rows) -> Calibration | None:
+        if not query.calibration or share.spread is None:
+            return None
+        return Calibration(share.spread, self.view.codes[rows], query.calibration)
 
     def caps(self, query: Query, share: CrossShare, rows: Rows) -> tuple[list[Cap], list[Cap]]:
         """What some rows count against: quotas of the list, and the share of a page, which gives way."""
@@ -212,6 +220,8 @@ class ListBuilder:
         rows, scores, chosen = ranking
         if query.cross_share is not None and share.share is None:
             notices.append("cross_share needs a history with known categories: the scores decide")
+        if query.calibration and share.spread is None:
+            notices.append("calibration needs a history with known categories: the scores decide")
         notices += self._kept_apart(query, request)
         shown = chosen[query.offset :]
         if len(shown) < query.n:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
+import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -131,7 +131,9 @@ class LocalModel:
             raise MissingDependencyError("xllamacpp", "gguf", "a GGUF file") from None
         settings = xllamacpp.CommonParams()
         settings.model.path = str(path)
-        settings.n_ctx, settings.n_parallel, settings.warmup = CONTEXT, 1, False
+        settings.n_ctx, settings.n_parallel, settings.warmup, settings.verbosity = CONTEXT, 1, False, 0
+        # It listens on a port of this machine, too, where nobody else is to ask.
+        settings.api_keys = [secrets.token_hex()]
         try:
             self._server: Any = xllamacpp.Server(settings)
         except Exception as error:
@@ -144,8 +146,7 @@ class LocalModel:
             "temperature": 0,
             "max_tokens": LONGEST,
         }
-        found = self._server.handle_chat_completions(json.dumps(body))
-        return _words_of(json.loads(found) if isinstance(found, str) else found, self.name)
+        return _words_of(self._server.handle_chat_completions(body), self.name)
 
     def close(self) -> None:
         del self._server
