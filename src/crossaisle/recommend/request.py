@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Histories
@@ -53,6 +54,8 @@ class CrossShare:
     """int32: the user's home categories."""
     share: float | None
     """0 to 1; None: the scores decide."""
+    spread: npt.NDArray[np.float64] | None = None
+    """float64 (n_categories,): the share of each category in the history, where the list is calibrated."""
 
 
 def resolve(

@@ -24,6 +24,7 @@ from crossaisle.recommend.recommender import Recommender
 from crossaisle.recommend.request import ResolvedQuery, resolve
 from crossaisle.recommend.rerank.diversify import Similarity
 from crossaisle.recommend.rerank.filters import rows_mask
+from crossaisle.recommend.rerank.groups import Groups
 from crossaisle.recommend.rerank.never import NeverWith
 from crossaisle.serve.limits.live import LiveLimits
 from crossaisle.serve.live.candidates import least, widened
@@ -65,7 +66,7 @@ class LiveRecommender:
         self.cache = RankingCache(histories, limits.rankings)
         if before is not None and (moved := self.grown.changed_since(before.grown)) is not None:
             self.cache.take_over(before.cache, *moved)
-        self.view = _view_of(base, self.grown)
+        self.view: CatalogueView = _view_of(base, self.grown, base.view if before is None else before.view)
         model = ModelRanker(base.blend, base.dataset, tuned=base.tuned, retrieved=limits.retrieved_items)
         self.ranker = LiveRanker(model, self.grown, self.trending)
         self.lists = ListBuilder(
@@ -277,7 +278,10 @@ class LiveRecommender:
         return not self.lists.candidates(query, request, missing).any()
 
 
-def _view_of(base: Recommender, overlay: CatalogueOverlay) -> CatalogueView:
+def _view_of(base: Recommender, overlay: CatalogueOverlay, before: CatalogueView) -> CatalogueView:
+    """`before`: an earlier view; what its titles and brands say of items that are alike is taken over."""
+    items, earlier = overlay.dataset.items, before.dataset.items
+    same = [items[name].equals(earlier[name]) for name in ("title", "brand")]
     popularity = base.view.popularity
     new = np.full(overlay.n_new, -1.0, popularity.dtype)
     return CatalogueView(
@@ -287,6 +291,8 @@ def _view_of(base: Recommender, overlay: CatalogueOverlay) -> CatalogueView:
         listed=overlay.listed,
         popularity=np.concatenate([popularity, new]),
         codes=overlay.dataset.taxonomy.codes(),
+        same_title=before.same_title if all(same) else Groups.of(items["title"], items["brand"]),
+        same_brand=before.same_brand if same[1] else Groups.of(items["brand"]),
     )
 
 
