@@ -107,6 +107,7 @@ def fit(
         encoder=model_config.encoder,
         pictures=model_config.pictures,
         picture_hosts=model_config.picture_hosts,
+        sequence=model_config.sequence,
         keep=model_config.keep,
         seed=model_config.seed,
     )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from crossaisle.models.scorers.linear import SLIT as SLIT
     from crossaisle.models.scorers.picture_similarity import PictureSimilarity as PictureSimilarity
     from crossaisle.models.scorers.popularity import Popularity as Popularity
+    from crossaisle.models.scorers.sequence import SequenceTransformer as SequenceTransformer
     from crossaisle.models.scorers.spectral import SpectralEASE as SpectralEASE
 
 _HOME = {
@@ -37,6 +38,7 @@ _HOME = {
     "PictureSimilarity": "picture_similarity",
     "Popularity": "popularity",
     "SLIT": "linear",
+    "SequenceTransformer": "sequence",
     "SpectralEASE": "spectral",
     "TfidfSimilarity": "content",
 }
@@ -55,6 +57,7 @@ __all__ = [
     "PersonalPopularity",
     "PictureSimilarity",
     "Popularity",
+    "SequenceTransformer",
     "SpectralEASE",
     "TfidfSimilarity",
 ]
