@@ -203,7 +203,7 @@ class ModelConfig:
     picture_hosts: tuple[str, ...] = ()
     """Hosts that pictures may be fetched from; files need none."""
     sequence: Literal["auto", "off"] = "auto"
-    """Learn a sequence model where torch is installed and people buy a product once, in a shop of 5,000
+    """Learn a sequence model where torch is installed and people buy a product once, in a shop of 10,000
     events or more: some minutes of one core. "off": without."""
     keep: int = field(default=256, metadata={"low": 1})
     """Weights kept per row of an item-to-item matrix."""

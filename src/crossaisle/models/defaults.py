@@ -32,7 +32,7 @@ REPEATS_ARE_COMMON = 0.10
 """From this share of repeated (user, item) pairs on, histories are long lists of habits rather than short
 sequences. Habit is a part below it, too, wherever anything repeats."""
 
-ENOUGH_EVENTS = 5_000
+ENOUGH_EVENTS = 10_000
 """With fewer events than this a sequence model learns them by heart."""
 
 

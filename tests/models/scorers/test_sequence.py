@@ -70,7 +70,7 @@ def test_numpy_and_torch_agree() -> None:
     for row, events in enumerate(lists):
         items[row, 5 - len(events) :], there[row, 5 - len(events) :] = events, True
     with torch.no_grad():
-        meaning = block(torch.from_numpy(items), torch.from_numpy(there))
+        meaning = block(block.vectors[torch.from_numpy(items)], torch.from_numpy(there))
         expected = block.scores(meaning).numpy()[np.cumsum([1, 3, 5]) - 1]
     np.testing.assert_allclose(model.score_rows(Histories.of(lists)), expected, rtol=1e-4, atol=1e-4)
 

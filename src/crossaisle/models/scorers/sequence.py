@@ -58,17 +58,17 @@ class SequenceTransformer(Scorer):
     """Attention heads."""
     hidden: int = 128
     """Units of the hidden layer behind the attention."""
-    dropout: float = 0.4
+    dropout: float = 0.3
     """Share of components left out at each step, of sums, of attention and of the hidden layer."""
-    epochs: int = 10
+    epochs: int = 12
     """Passes over the events at most; the learning rate falls from the first to the last."""
     stop: int | None = None
     """Passes after which to stop. None: the best of `epochs` on the held-out newest events of some users;
     `fit` keeps what it found here, so that a later fit needs to hold out nothing."""
     learning_rate: float = 1e-3
     """Of AdamW."""
-    gentle: float = 1.0
-    """Item vectors move at this multiple of the learning rate."""
+    gentle: float = 0.5
+    """Item vectors move at this fraction of the learning rate: what a language model knows stays in them."""
     batch: int = 128
     """Histories per step."""
     negatives: int = 1024

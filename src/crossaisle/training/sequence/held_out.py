@@ -53,7 +53,9 @@ class HeldOut:
             rows = np.arange(start, min(start + _AT_ONCE, len(self.windows)))
             batch = self.windows.batch(rows)
             newest = np.cumsum(self.windows.lengths[rows]) - 1
-            meaning = block(torch.from_numpy(batch.items), torch.from_numpy(batch.there))[newest]
+            meaning = block(block.vectors[torch.from_numpy(batch.items)], torch.from_numpy(batch.there))[
+                newest
+            ]
             scores, answer = block.scores(meaning).numpy(), batch.answers[newest]
             right = scores[np.arange(len(rows)), answer].copy()
             for row, at in enumerate(rows.tolist()):

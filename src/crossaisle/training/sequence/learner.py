@@ -105,13 +105,17 @@ def _train(
 def _loss(block: Block, batch: Batch, negatives: int, rng: np.random.Generator) -> Tensor:
     """Cross-entropy of the answers under a softmax over all items, or over an even draw of wrong ones."""
     items, there, answers = map(torch.from_numpy, batch)
-    meaning = block(items, there)  # (events, d)
     n = len(block.bias)
     if n <= 4 * negatives:
-        return F.cross_entropy(block.scores(meaning), answers)
+        return F.cross_entropy(block.scores(block(F.embedding(items, block.vectors), there)), answers)
     wrong = torch.from_numpy(rng.choice(n, negatives, replace=False))
-    right = (meaning * block.vectors[answers]).sum(1) + block.bias[answers]
-    others = block.scores(meaning, wrong)  # (events, negatives)
+    # Looked up at once: each look-up has a gradient as large as all vectors.
+    rows = torch.cat([items.flatten(), answers, wrong])
+    sizes = [items.numel(), len(answers), negatives]
+    read, of_answers, of_wrong = torch.split(F.embedding(rows, block.vectors), sizes)
+    meaning = block(read.view(*items.shape, -1), there)  # (events, d)
+    right = (meaning * of_answers).sum(1) + block.bias[answers]
+    others = torch.addmm(block.bias[wrong], meaning, of_wrong.T)  # (events, negatives)
     others = others.masked_fill(wrong[None, :] == answers[:, None], -torch.inf)
     loss: Tensor = (torch.logsumexp(torch.cat([right[:, None], others], 1), 1) - right).mean()
     return loss
@@ -121,7 +125,7 @@ def _floor(block: Block, windows: Windows, rng: np.random.Generator) -> float:
     some = rng.permutation(len(windows))[:128]
     batch = windows.batch(some)
     with torch.no_grad():
-        meaning = block(torch.from_numpy(batch.items), torch.from_numpy(batch.there))[:256]
+        meaning = block(block.vectors[torch.from_numpy(batch.items)], torch.from_numpy(batch.there))[:256]
         scores = block.scores(meaning).numpy()
     return float(np.quantile(scores, FLOOR))
 

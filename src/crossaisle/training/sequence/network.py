@@ -39,14 +39,14 @@ class Block(nn.Module):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
-    def forward(self, items: Tensor, there: Tensor) -> Tensor:
+    def forward(self, vectors: Tensor, there: Tensor) -> Tensor:
         """float32 (number of events, dimensions): what each event and those before it come to.
 
-        `items` int64 (n, width), the newest event in the last column; `there` bool (n, width): which are
-        events, and not the padding before them.
+        `vectors` float32 (n, width, dimensions): those of the events' items, the newest in the last column;
+        `there` bool (n, width): which are events, and not the padding before them.
         """
-        age = torch.arange(items.shape[1] - 1, -1, -1)
-        x = self._drop(F.embedding(items, self.vectors) + self.places[age])  # (n, width, d)
+        age = torch.arange(vectors.shape[1] - 1, -1, -1)
+        x = self._drop(vectors + self.places[age])  # (n, width, d)
         x = x + self._drop(self._attend(self.before(x), there))
         x = x[there]  # (events, d)
         x = x + self._drop(self.outer(self._drop(F.gelu(self.inner(self.between(x))))))
@@ -70,11 +70,9 @@ class Block(nn.Module):
     def _drop(self, x: Tensor) -> Tensor:
         return F.dropout(x, self.rate, self.training)
 
-    def scores(self, meaning: Tensor, items: Tensor | None = None) -> Tensor:
-        """float32 (n, n_items) or those of some items."""
-        if items is None:
-            return torch.addmm(self.bias, meaning, self.vectors.T)
-        return torch.addmm(self.bias[items], meaning, self.vectors[items].T)
+    def scores(self, meaning: Tensor) -> Tensor:
+        """float32 (n, n_items)."""
+        return torch.addmm(self.bias, meaning, self.vectors.T)
 
     def arrays(self) -> Arrays:
         """What `SequenceTransformer` keeps, but for the item vectors and their biases."""
