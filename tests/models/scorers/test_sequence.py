@@ -87,6 +87,17 @@ def test_only_the_newest_events_are_read() -> None:
     assert (events[2:] != 0).all()
 
 
+def test_evidence_goes_by_what_the_score_loses_without_each_event() -> None:
+    model = small().fit(tiny_shop(users=60))
+    history = [0, 7, 2, 12]
+    events, _ = model.evidence(Histories.of([history]), 8)
+    whole = model.score_rows(Histories.of([history]))[0, 8]
+    without = [model.score_rows(Histories.of([history[:i] + history[i + 1 :]]))[0, 8] for i in range(4)]
+    falls = whole - np.array(without)
+    np.testing.assert_allclose(events / np.abs(events).sum(), falls / np.abs(falls).sum(), atol=1e-4)
+    assert events[:3].sum() > 0 > events[3]  # a spade speaks against bread
+
+
 def test_order_counts() -> None:
     model = small().fit(tiny_shop())
     one, other = model.score_rows(Histories.of([[0, 1, 8], [8, 1, 0]]))

@@ -159,8 +159,9 @@ class SequenceTransformer(Scorer):
     def evidence(self, histories: Histories, item: int) -> tuple[Floats, float]:
         """By deletion: how much the score falls without each event.
 
-        What the history says, the score less the item's bias, is shared out in proportion to these falls;
-        where some events speak for the item and others against it, what cancels out is left to the rest.
+        What the history says, the score less what the item's bias is above the usual one, is shared out in
+        proportion to these falls; where some events speak for the item and others against it, what cancels
+        out is left to the rest.
         """
         self.check_fitted()
         events = np.zeros(len(histories.item), np.float32)
@@ -173,7 +174,7 @@ class SequenceTransformer(Scorer):
         meaning, speaking = self.meaning(without)
         left = np.where(speaking, meaning @ self.vectors_[item], 0.0) + self.bias_[item]
         falls = score - left
-        said = abs(float(score) - float(self.bias_[item]))
+        said = abs(float(score) - (float(self.bias_[item]) - self._usual_bias))
         events[read] = falls * (said / max(float(np.abs(falls).sum()), 1e-12))
         return events, float(score) - float(events.sum())
 
@@ -229,13 +230,17 @@ class SequenceTransformer(Scorer):
         return self
 
     def _forget(self) -> None:
-        for name in ("_known", "_nearest"):
+        for name in ("_known", "_nearest", "_usual_bias"):
             self.__dict__.pop(name, None)
 
     @cached_property
     def _known(self) -> npt.NDArray[np.bool_]:
         """bool (n_items,): items with a vector."""
         return np.asarray(self.vectors_.any(axis=1))
+
+    @cached_property
+    def _usual_bias(self) -> float:
+        return float(np.median(self.bias_[self._known]))
 
     @cached_property
     def _nearest(self) -> NearestRows:
