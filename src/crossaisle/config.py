@@ -208,6 +208,9 @@ class ModelConfig:
     machine: a known name, a folder, or "none"."""
     picture_hosts: tuple[str, ...] = ()
     """Hosts that pictures may be fetched from; files need none."""
+    sequence: Literal["auto", "off"] = "auto"
+    """Learn a sequence model where torch is installed and people buy a product once, in a shop of 10,000
+    events or more: some minutes of one core. "off": without."""
     keep: int = field(default=256, metadata={"low": 1})
     """Weights kept per row of an item-to-item matrix."""
     seed: int = field(default=0, metadata={"low": 0})

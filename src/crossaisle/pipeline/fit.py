@@ -156,6 +156,7 @@ def split_and_parts(
         encoder=model_config.encoder,
         pictures=model_config.pictures,
         picture_hosts=model_config.picture_hosts,
+        sequence=model_config.sequence,
         keep=model_config.keep,
         seed=model_config.seed,
         settings=model_config.parts,

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from crossaisle.config import DataConfig, EvaluateConfig, RunConfig
+from crossaisle.config import DataConfig, EvaluateConfig, ModelConfig, RunConfig
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.datasets import find_catalogue, load_catalogue
 from crossaisle.data.describe import describe
@@ -27,6 +27,8 @@ from crossaisle.evaluate.report.report import write_report
 from crossaisle.evaluate.report.unmeasured import write_unmeasured
 from crossaisle.evaluate.results import Evaluation, write_metrics, write_no_metrics
 from crossaisle.models.blend import CART_OF_USER, HISTORY_OF_USER
+from crossaisle.models.defaults import learns_sequences
+from crossaisle.models.scorers.sequence import EXTRA, LIBRARY, can_be_learned
 from crossaisle.pipeline.fit import Fitted, describe_weights, fit, peak_mb
 from crossaisle.pipeline.knowledge.check import knowledge_lines
 from crossaisle.pipeline.measure import MODEL, measure
@@ -86,7 +88,7 @@ def _finish(
 ) -> dict[str, Any]:
     dataset = imported.dataset
     say(f"{dataset.n_items:,} items, {dataset.n_users:,} users, {len(dataset.events):,} events")
-    for line in spoken(imported.report):
+    for line in (*spoken(imported.report), *_missing_parts(dataset, config.model)):
         say(line)
     say("fitting and choosing weights on validation")
     fitted = fit(dataset, split_config=config.split, model_config=config.model, progress=progress)
@@ -213,6 +215,16 @@ def _encoder_notes(encoder: str) -> list[str]:
         return []
     verdict = json.loads(record.read_text(encoding="utf-8")).get("guard")
     return [f"text encoder {encoder}: {verdict['statement']}"] if verdict else []
+
+
+def _missing_parts(dataset: Dataset, config: ModelConfig) -> list[str]:
+    """What the absence of an optional library costs here."""
+    if config.sequence == "off" or not learns_sequences(dataset) or can_be_learned():
+        return []
+    return [
+        f"without {LIBRARY} no sequence model takes part, of all single models the best where order counts: "
+        f"pip install 'crossaisle[{EXTRA}]'"
+    ]
 
 
 def _placement(recommender: Recommender) -> Placement:
