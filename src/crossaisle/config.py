@@ -204,6 +204,8 @@ class ModelConfig:
     """Hosts that pictures may be fetched from; files need none."""
     keep: int = field(default=256, metadata={"low": 1})
     """Weights kept per row of an item-to-item matrix."""
+    ranker: bool = True
+    """Learn a ranker on top of the blend, where LightGBM is installed (the extra `rank`)."""
     seed: int = field(default=0, metadata={"low": 0})
 
 

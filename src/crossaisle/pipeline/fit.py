@@ -6,7 +6,7 @@ import resource
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
@@ -25,6 +25,7 @@ from crossaisle.models.blend import CART_OF_USER, HISTORY_OF_USER, Blend
 from crossaisle.models.defaults import BESIDE, OF_HISTORY, OF_USERS, default_parts
 from crossaisle.models.sides import AskedOf
 from crossaisle.models.tuning import Tuned, TuningTask, tune
+from crossaisle.pipeline.learn import LearnedRankers, learn_rankers
 from crossaisle.progress import bar
 from crossaisle.recommend.recommender import Recommender
 
@@ -44,11 +45,12 @@ class Fitted:
     validation_blend: Blend
     """The same weights, with parts that have only seen the training events."""
     costs: Costs
+    learned: LearnedRankers = field(default_factory=LearnedRankers)
 
     def to_serve(self, dataset: Dataset, *, progress: bool = False) -> Recommender:
         """The same weights with parts fitted once more, on all events of the shop."""
         blend, _ = refit(self.past.blend, dataset, progress=progress)
-        return Recommender(dataset, blend, repeats=self.past.repeats)
+        return Recommender(dataset, blend, repeats=self.past.repeats, rankers=self.past.rankers)
 
 
 def split_of(dataset: Dataset, config: SplitConfig) -> Split:
@@ -114,9 +116,15 @@ def fit(
     first = fit_parts(parts | extra, split.train, progress=progress)
     weights, split = choose_weights(parts, split, seed=model_config.seed, progress=progress)
     early = Blend(parts=parts | extra, weights=weights)
+    asked = tuple(name for name in parts if name not in BESIDE)
+    learned = LearnedRankers()
+    if model_config.ranker:
+        learned = learn_rankers(early, split, asked, seed=model_config.seed, progress=progress)
     late, again = refit(early, split.past, progress=progress)
-    recommender = Recommender(split.past, late, repeats=not split.validation.mask_seen)
-    return Fitted(split, recommender, early, first | again)
+    recommender = Recommender(
+        split.past, late, repeats=not split.validation.mask_seen, rankers=learned.rankers
+    )
+    return Fitted(split, recommender, early, first | again, learned)
 
 
 def fit_parts(parts: Mapping[str, Scorer], dataset: Dataset, *, progress: bool = False) -> Costs:

@@ -25,7 +25,7 @@ from crossaisle.evaluate.report.report import write_report
 from crossaisle.evaluate.results import Evaluation, write_metrics
 from crossaisle.models.blend import CART_OF_USER, HISTORY_OF_USER
 from crossaisle.pipeline.fit import Fitted, describe_weights, fit, peak_mb
-from crossaisle.pipeline.measure import MODEL, measure
+from crossaisle.pipeline.measure import BLEND, MODEL, measure
 from crossaisle.progress import bar
 from crossaisle.recommend.explain import category_name, item_name
 from crossaisle.recommend.recommender import Recommender
@@ -85,7 +85,7 @@ def _finish(
         say(line)
     say("fitting and choosing weights on validation")
     fitted = fit(dataset, split_config=config.split, model_config=config.model, progress=progress)
-    for note in fitted.split.notes:
+    for note in (*fitted.split.notes, *fitted.learned.notes):
         say(note)
     changed = drift(dataset, fitted.split)
     say(changed["statement"])
@@ -93,6 +93,7 @@ def _finish(
     evaluation = measure_as_set(fitted, config.evaluate, progress=progress)
     examples = _examples(fitted.past, evaluation)
     figures = {"drift": changed, "weights": describe_weights(fitted.past.blend)}
+    figures["rankers"] = dict(fitted.learned.figures)
     write_metrics(out / "metrics.json", evaluation, **figures, seconds=time.perf_counter() - start)
     write_report(
         out / "report.html",
@@ -103,7 +104,12 @@ def _finish(
         drift=changed,
         examples=examples,
         heatmap=category_flow(evaluation.lists[MODEL], evaluation.cases.histories, dataset.taxonomy),
-        notes=(*fitted.split.notes, *_weight_notes(fitted.past), *_encoder_notes(config.model.encoder)),
+        notes=(
+            *fitted.split.notes,
+            *fitted.learned.notes,
+            *_weight_notes(fitted.past),
+            *_encoder_notes(config.model.encoder),
+        ),
     )
     say("fitting once more on all events, to serve")
     served = fitted.to_serve(dataset, progress=progress)
@@ -158,7 +164,7 @@ def _headline(evaluation: Evaluation) -> list[dict[str, Any]]:
     out = []
     for slice_ in ("all", "new_item", "new_category", "cross_limited", "novel_limited", "cold_item"):
         mine = evaluation.row(MODEL, slice_, "recall")
-        others = [evaluation.row(m, slice_, "recall") for m in evaluation.models if m != MODEL]
+        others = [evaluation.row(m, slice_, "recall") for m in evaluation.models if m not in (MODEL, BLEND)]
         best = max((r for r in others if r), key=lambda r: float(r["value"]), default=None)
         if mine and best:
             out.append(

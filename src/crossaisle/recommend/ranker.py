@@ -12,6 +12,7 @@ from crossaisle.data.history import Floats, Histories
 from crossaisle.data.vocabulary import Rows
 from crossaisle.errors import ConfigError
 from crossaisle.models.blend import Blend
+from crossaisle.models.ranking.reranker import Reranker
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.recommend.explain import Part
 from crossaisle.recommend.limits import RETRIEVED
@@ -42,15 +43,18 @@ class Ranker(Protocol):
 
 
 class ModelRanker:
-    """Scores of a blend; popularity ranks for histories that are empty or that no part can score."""
+    """Scores of a blend; popularity ranks for histories that are empty or that no part can score.
 
-    def __init__(self, blend: Blend, *, retrieved: int = RETRIEVED) -> None:
+    Where a ranker was learned for a placement, its candidates share out the blend's scores in its order.
+    """
+
+    def __init__(self, blend: Blend, *, retrieved: int = RETRIEVED, reranker: Reranker | None = None) -> None:
         """`ConfigError` where the blend has no `Popularity` part. `retrieved`: items per part of a blend."""
         parts = [(name, part) for name, part in blend.parts.items() if isinstance(part, Popularity)]
         if not parts:
             raise ConfigError("a recommender needs a Popularity part: it serves users without a history")
         name, self._popular = parts[0]
-        self.blend, self.retrieved = blend, retrieved
+        self.blend, self.retrieved, self.reranker = blend, retrieved, reranker
         self._trending = Blend(parts={name: self._popular}, weights={"trending": {name: 1.0}})
 
     @cached_property
@@ -61,7 +65,10 @@ class ModelRanker:
 
     def score_batch(self, histories: Histories, placement: str = "for_you") -> Floats:
         """float32 (n, n_items): scores of every item; NaN where it has none."""
-        scores = self.blend_for(placement).score_rows(histories, placement)
+        if self.reranker is not None and placement in self.reranker.rankers:
+            scores = self.reranker.rankers[placement].rerank(self.blend, self.reranker.tables, histories)
+        else:
+            scores = self.blend_for(placement).score_rows(histories, placement)
         silent = (histories.lengths == 0) | np.isnan(scores).all(axis=1)
         if silent.any():
             scores[silent] = self._trending.score_rows(histories.take(np.flatnonzero(silent)), "trending")

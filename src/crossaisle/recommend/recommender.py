@@ -14,6 +14,8 @@ from crossaisle.data.query import Placement, Query
 from crossaisle.errors import ConfigError
 from crossaisle.models.blend import CART_OF_USER, Blend
 from crossaisle.models.persistence import load_blend, save_blend
+from crossaisle.models.ranking.ranker import LearnedRanker
+from crossaisle.models.ranking.reranker import Reranker, load_rankers, save_rankers
 from crossaisle.recommend.answer import RecommendationList
 from crossaisle.recommend.catalogue_view import CatalogueView
 from crossaisle.recommend.explain import Explanation, Part, explain
@@ -37,18 +39,21 @@ class Recommender:
         repeats: bool = False,
         histories: Histories | None = None,
         limits: ListLimits = ListLimits(),
+        rankers: Mapping[str, LearnedRanker] | None = None,
     ) -> None:
         """`ConfigError` for parts that are not of this data set, or without a `Popularity` part.
 
         `repeats`: people buy the same items again here, so `for_you` does not leave out what they had.
-        `histories`: those of the data set, where they are at hand.
+        `histories`: those of the data set, where they are at hand. `rankers`: learned ones, by placement.
         """
         for name, scorer in blend.parts.items():
             scorer.check_fitted()
             if scorer.item_ids_ != dataset.item_ids:
                 raise ConfigError(f"part {name!r} was fitted on other items than data set {dataset.name!r}")
         self.dataset, self.blend, self.repeats, self.limits = dataset, blend, repeats, limits
-        self.ranker = ModelRanker(blend)
+        self.rankers = dict(rankers or {})
+        reranker = Reranker(self.rankers, dataset) if rankers else None
+        self.ranker = ModelRanker(blend, reranker=reranker)
         self.view = CatalogueView.of(dataset, self.ranker.popularity)
         parts = [scorer for scorer, _ in self.parts("for_you")]
         self.similarity: Similarity = similarity_of(parts, dataset.taxonomy)
@@ -59,10 +64,15 @@ class Recommender:
             self.histories = histories
 
     def with_weights(self, weights: Mapping[str, dict[str, float]]) -> Recommender:
-        """The same models with other weights for some placements."""
+        """The same models with other weights for some placements, whose lists no ranker touches then."""
         blend = Blend(parts=self.blend.parts, weights=self.blend.weights | dict(weights))
         return Recommender(
-            self.dataset, blend, repeats=self.repeats, histories=self.histories, limits=self.limits
+            self.dataset,
+            blend,
+            repeats=self.repeats,
+            histories=self.histories,
+            limits=self.limits,
+            rankers={name: one for name, one in self.rankers.items() if name not in weights},
         )
 
     @cached_property
@@ -150,7 +160,10 @@ class Recommender:
         with artifact.writing(folder, KIND) as fresh:
             save_dataset(self.dataset, fresh / "catalogue")
             blend = save_blend(self.blend, fresh / "parts", half=half)
-            artifact.write_json(fresh / "config.json", {"repeats": self.repeats, "blend": blend})
+            config: dict[str, Any] = {"repeats": self.repeats, "blend": blend}
+            if self.rankers:
+                config["rankers"] = save_rankers(self.rankers, fresh / "rankers")
+            artifact.write_json(fresh / "config.json", config)
 
     @classmethod
     def load(cls, folder: str | Path) -> Recommender:
@@ -164,7 +177,8 @@ class Recommender:
                 config = artifact.read_object(path / "config.json")
                 described, repeats = config["blend"], config["repeats"]
             blend = load_blend(described, path / "parts", dataset.item_ids)
-            return cls(dataset, blend, repeats=repeats)
+            rankers = load_rankers(config.get("rankers", {}), path / "rankers", blend)
+            return cls(dataset, blend, repeats=repeats, rankers=rankers)
 
     def describe(self) -> dict[str, Any]:
         """What is inside, for people and logs; JSON-ready."""
@@ -176,6 +190,7 @@ class Recommender:
             "repeats": self.repeats,
             "parts": {name: part.kind for name, part in self.blend.parts.items()},
             "weights": self.blend.weights,
+            "rankers": sorted(self.rankers),
         }
 
 

@@ -294,7 +294,8 @@ def fitted_on(base: Recommender, dataset: Dataset, *, progress: bool = False) ->
     }
     new = {name: part for name, part in fresh.items() if part is not base.blend.parts[name]}
     fit_parts(new, dataset, progress=progress)
-    return Recommender(dataset, Blend(parts=fresh, weights=base.blend.weights), repeats=base.repeats)
+    blend = Blend(parts=fresh, weights=base.blend.weights)
+    return Recommender(dataset, blend, repeats=base.repeats, rankers=base.rankers)
 
 
 def latest(dataset: Dataset, past: Dataset, cut: int, repeats: bool, seed: int) -> EvalCases:

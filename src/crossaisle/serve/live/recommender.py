@@ -64,7 +64,7 @@ class LiveRecommender:
         if before is not None and (moved := self.grown.changed_since(before.grown)) is not None:
             self.cache.take_over(before.cache, *moved)
         self.view = _view_of(base, self.grown)
-        model = ModelRanker(base.blend, retrieved=limits.retrieved_items)
+        model = ModelRanker(base.blend, retrieved=limits.retrieved_items, reranker=base.ranker.reranker)
         self.ranker = LiveRanker(model, self.grown, self.trending)
         self.lists = ListBuilder(
             self.view,
