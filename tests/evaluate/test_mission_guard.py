@@ -53,6 +53,21 @@ def test_if_all_fall_short_the_smallest_shortfall_serves_and_is_said() -> None:
     assert "still short: novel_open" in ruling.statement
 
 
+def test_a_price_buys_the_better_mission_and_no_more_than_it_says() -> None:
+    offers = {
+        "blend": values(0.40, 0.21),
+        "ranker": values(0.50, 0.22),
+        "lifted": values(0.497, 0.30),
+        "lifted far": values(0.45, 0.40),
+    }
+    assert mission_guard(offers, SINGLES).chosen == "ranker"
+    ruling = mission_guard(offers, SINGLES, price=0.01)
+    assert ruling.chosen == "lifted"
+    assert 0 < ruling.price < 0.005
+    assert "lifted serves, which costs 0.00" in ruling.statement
+    assert "and moves cross_open" in ruling.statement
+
+
 def test_a_slice_of_few_cases_decides_nothing() -> None:
     few = values(0.5, 0.0)
     few["novel_open"][FEWEST - 1 :] = np.nan

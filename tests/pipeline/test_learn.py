@@ -12,10 +12,12 @@ from crossaisle.config import ModelConfig, SplitConfig
 from crossaisle.data.query import Query
 from crossaisle.errors import ArtifactError, MissingDependencyError
 from crossaisle.models.ranking import trees
+from crossaisle.models.ranking.tables import ShopTables
 from crossaisle.pipeline.fit import Fitted, fit
 from crossaisle.pipeline.learn import NOT_INSTALLED, LearningLimits, learn_rankers
 from crossaisle.pipeline.measure import BLEND, MODEL, measure
 from crossaisle.recommend.recommender import Recommender
+from crossaisle.serve.limits.live import LiveLimits
 from crossaisle.serve.live.histories import LiveHistories
 from crossaisle.serve.live.recommender import LiveRecommender
 from tests.pipeline.ranked_shop import wandering
@@ -80,6 +82,44 @@ def test_a_saved_ranker_ranks_as_before_live_too(fitted: Fitted, tmp_path: Path)
         assert served == [item.item_id for item in fitted.past.recommend(query).items]
     first = np.argsort(-_without(fitted).score_batch(histories), axis=1)[:, :10]
     assert (first != np.argsort(-expected, axis=1)[:, :10]).any()
+
+
+def test_filters_leave_candidates_that_the_ranker_orders(fitted: Fitted, tmp_path: Path) -> None:
+    """Among one category alone the ranker's order is its own, in Python and behind the service."""
+    shop = fitted.past
+    ranker, tables = shop.rankers["for_you"], ShopTables.of(shop.dataset)
+    live = LiveRecommender(shop, LiveHistories())
+    differs = 0
+    for user in ("u0", "u3", "u4", "u11"):
+        query = Query(user=user, n=8, include_categories=("c2",))
+        inside = (shop.view.codes == shop.dataset.taxonomy.names().index("c2"))[None, :]
+        history = shop.history_of(user)
+        _, candidates = ranker.candidates(shop.blend, tables, history, inside)
+        order = candidates.rows[0][np.lexsort((-candidates.blend, -ranker.scores(candidates)))]
+        expected = [shop.dataset.item_ids.id(int(row)) for row in order[:8]]
+        assert [item.item_id for item in shop.recommend(query).items] == expected
+        assert [item.item_id for item in live.recommend(query).items] == expected
+        plain = _without(fitted).recommend(query)
+        differs += [item.item_id for item in plain.items] != expected
+    assert differs
+
+
+def test_a_filtered_list_is_not_cut_from_the_kept_ranking(fitted: Fitted) -> None:
+    live = LiveRecommender(fitted.past, LiveHistories())
+    live.recommend(Query(user="u0", n=8))
+    assert live.is_cached(Query(user="u0", n=8))
+    assert not live.is_cached(Query(user="u0", n=8, include_categories=("c2",)))
+    assert live.is_cached(Query(user="u0", n=8, in_stock=True))
+
+
+def test_a_large_shop_ranks_what_it_retrieves(fitted: Fitted) -> None:
+    small = LiveRecommender(fitted.past, LiveHistories())
+    large = LiveRecommender(fitted.past, LiveHistories(), limits=LiveLimits(large_items=10))
+    for user in ("u0", "u5"):
+        query = Query(user=user, n=10)
+        assert [item.item_id for item in large.recommend(query).items] == [
+            item.item_id for item in small.recommend(query).items
+        ]
 
 
 def test_scores_stay_on_the_scale_of_the_blend(fitted: Fitted) -> None:

@@ -68,31 +68,43 @@ class Ruling:
     chosen: str
     overall: dict[str, float]
     """Mean over all cases, per candidate."""
+    mission: dict[str, dict[str, float]]
+    """Mean in each slice of the mission, per candidate."""
     shortfalls: dict[str, tuple[Shortfall, ...]]
     """Per candidate; empty for one that falls short nowhere."""
 
     @property
+    def best(self) -> str:
+        """The best candidate overall, whether it falls short or not."""
+        return max(self.overall, key=lambda name: self.overall[name])
+
+    @property
     def price(self) -> float:
         """What the guard costs overall: the best candidate's mean less the chosen one's, 0 or more."""
-        return max(self.overall.values()) - self.overall[self.chosen]
+        return self.overall[self.best] - self.overall[self.chosen]
 
     @property
     def statement(self) -> str:
         """One or two sentences for reports and logs."""
-        best = max(self.overall, key=lambda name: self.overall[name])
-        refused = "; ".join(short.statement for short in self.shortfalls[best])
-        own = self.shortfalls[self.chosen]
-        if best == self.chosen:
+        refused, own = self._said(self.best), self._said(self.chosen)
+        if self.best == self.chosen:
             if not own:
                 return f"mission guard: {self.chosen} serves; it falls below no single model in any slice"
-            return f"mission guard: {self.chosen} serves, although it falls short: {refused}"
-        cost = f"which costs {self.price:.4f} overall ({self.overall[best]:.4f} before)"
-        rest = f"; still short: {'; '.join(short.statement for short in own)}" if own else ""
-        return f"mission guard: {best} falls short: {refused}. {self.chosen} serves, {cost}{rest}"
+            return f"mission guard: {self.chosen} serves, although it falls short: {own}"
+        cost = f"which costs {self.price:.4f} overall ({self.overall[self.best]:.4f} before)"
+        rest = f"; still short: {own}" if own else ""
+        if refused:
+            return f"mission guard: {self.best} falls short: {refused}. {self.chosen} serves, {cost}{rest}"
+        before, after = self.mission[self.best], self.mission[self.chosen]
+        moved = ", ".join(f"{name} {before[name]:.4f} to {after[name]:.4f}" for name in after)
+        return f"mission guard: {self.chosen} serves, {cost} and moves {moved}"
+
+    def _said(self, name: str) -> str:
+        return "; ".join(short.statement for short in self.shortfalls[name])
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready, with `price` and `statement`."""
-        return asdict(self) | {"price": self.price, "statement": self.statement}
+        return asdict(self) | {"best": self.best, "price": self.price, "statement": self.statement}
 
 
 def mission_guard(
@@ -100,15 +112,18 @@ def mission_guard(
     singles: Mapping[str, Values],
     *,
     overall: str = OVERALL,
+    price: float = 0.0,
     resamples: int = 1000,
     seed: int = 0,
 ) -> Ruling:
-    """The best candidate overall among those that fall below no single model in any slice of the mission.
+    """The best candidate among those that fall below no single model in any slice of the mission.
 
-    If all fall short, the one whose shortfalls are smallest in all, each as a share of its floor. Candidates
-    and singles are measured on the same cases, in the same order; a slice with fewer than `FEWEST` cases, or
-    that a candidate was not measured on, decides nothing. `overall`: the slice that the price is counted in.
-    `ValueError` without a candidate.
+    Of those whose mean in the slice `overall` is within the share `price` of the best one's, it is the one
+    with the best mission: the mean over its slices of the ratio to the first candidate. If all fall short, it
+    is the one whose shortfalls are smallest in all, each as a share of its floor.
+
+    Candidates and singles are measured on the same cases, in the same order; a slice with fewer than `FEWEST`
+    cases, or that a candidate was not measured on, decides nothing. `ValueError` without a candidate.
     """
     if not candidates:
         raise ValueError("the mission guard needs something to choose from")
@@ -125,11 +140,33 @@ def mission_guard(
         for name, values in candidates.items()
     }
 
+    mission = {
+        name: {slice_: float(np.nanmean(values[slice_])) for slice_ in _measured(values)}
+        for name, values in candidates.items()
+    }
+    first = mission[next(iter(candidates))]
+
     def missing(name: str) -> float:
         return sum(1.0 - short.value / short.floor for short in shortfalls[name])
 
-    chosen = min(candidates, key=lambda name: (missing(name), -means[name]))
-    return Ruling(chosen, means, shortfalls)
+    def gained(name: str) -> float:
+        ratios = [mission[name][slice_] / base for slice_, base in first.items() if base > 0]
+        return float(np.mean(ratios)) if ratios and price else 0.0
+
+    least = min(map(missing, candidates))
+    left = [name for name in candidates if missing(name) <= least]
+    floor = max(means[name] for name in left) * (1.0 - price)
+    chosen = max(
+        (name for name in left if means[name] >= floor), key=lambda name: (gained(name), means[name])
+    )
+    return Ruling(chosen, means, mission, shortfalls)
+
+
+def _measured(values: Values) -> list[str]:
+    """The slices of the mission that have enough cases."""
+    return [
+        name for name in MISSION if name in values and np.count_nonzero(~np.isnan(values[name])) >= FEWEST
+    ]
 
 
 def slice_values(

@@ -26,8 +26,10 @@ from crossaisle.pipeline.ranker_trial import Growth, Trial
 from crossaisle.progress import bar
 
 RANKER, BLEND = "ranker", "blend"
-LIFTS = (0.0, 0.2, 0.4, 0.8)
+LIFTS = (0.0, 0.1, 0.2, 0.4, 0.8)
 """Of categories that are new to the history, in standard deviations of the scores."""
+PRICE = 0.01
+"""The share of NDCG overall that may be given for slices of the mission."""
 NOT_INSTALLED = (
     "no ranker is learned on top of the blend, which measured gains on every kind of list: "
     "pip install 'crossaisle[rank]'"
@@ -121,7 +123,7 @@ def judged(
             name = RANKER if not lift else f"{RANKER} with new categories lifted by {lift:g}"
             candidates[name], lifts[name] = trial.values(trial.lifted(lift), cases, train), lift
     overall = next(iter(candidates[BLEND]))
-    ruling = mission_guard(candidates, floors, overall=overall, seed=seed)
+    ruling = mission_guard(candidates, floors, overall=overall, price=PRICE, seed=seed)
     return verdict, ruling, lifts[ruling.chosen]
 
 

@@ -22,7 +22,7 @@ from crossaisle.recommend.explain import Explanation, Part, explain
 from crossaisle.recommend.limits import ListLimits
 from crossaisle.recommend.list_builder import Contributions, ListBuilder, Served
 from crossaisle.recommend.ranker import ModelRanker, score_requests
-from crossaisle.recommend.request import NO_ROWS, ResolvedQuery, resolve
+from crossaisle.recommend.request import NO_ROWS, ResolvedQuery, is_narrow, resolve
 from crossaisle.recommend.rerank.diversify import Similarity, similarity_of
 
 KIND = "recommender"
@@ -110,7 +110,13 @@ class Recommender:
     def recommend_many(self, queries: Sequence[Query]) -> list[RecommendationList]:
         """A list for each query; together they cost less than one by one."""
         requests = [self.resolve(query) for query in queries]
-        scores = score_requests(self.ranker, requests)
+        among = [
+            self.lists.candidates(query, request)
+            if request.weights in self.rankers and is_narrow(query)
+            else None
+            for query, request in zip(queries, requests, strict=True)
+        ]
+        scores = score_requests(self.ranker, requests, among)
         return [self.lists.finish(*each) for each in zip(queries, requests, scores, strict=True)]
 
     def resolve(self, query: Query) -> ResolvedQuery:

@@ -146,6 +146,36 @@ class LearnedRanker:
             start = stop
         return scores
 
+    def rerank_best(
+        self, blend: Blend, tables: ShopTables, histories: Histories, best: list[tuple[Rows, Floats]]
+    ) -> list[tuple[Rows, Floats]]:
+        """The same for what was retrieved in a large shop: per history ascending rows and the blend's scores.
+
+        The candidates are chosen among these rows.
+        """
+        retrieved = {
+            name: blend.parts[name].score_at(histories, [at for at, _ in best])
+            for name in self.pool.retrievers
+        }
+        places = []
+        for number, (at, scores) in enumerate(best):
+            own = histories.take([number])
+            allowed = allowed_candidates(self.pool, own, tables.category)[:, at]
+            new = new_categories(own, tables.category)[:, at]
+            parts = {name: values[number][None, :] for name, values in retrieved.items()}
+            places.append(self.pool.choose(scores[None, :], parts, allowed, new)[0])
+        pairs = list(zip(best, places, strict=True))
+        flat = _flat([scores[some] for (_, scores), some in pairs])
+        rows = [at[some] for (at, _), some in pairs]
+        candidates = self._described(blend, tables, histories, rows, flat, {})
+        order, start, out = self.scores(candidates), 0, []
+        for (at, scores), some in pairs:
+            stop, values = start + len(some), scores.copy()
+            values[some] = dealt(scores[some], order[start:stop])
+            out.append((at, values))
+            start = stop
+        return out
+
 
 def _at(blend: Blend, name: str, histories: Histories, rows: Sequence[Rows], known: Floats | None) -> Floats:
     """float32 (m,): a part's scores of the candidates. `known` (n, n_items): its scores, where at hand."""
