@@ -6,7 +6,7 @@ import resource
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
@@ -28,6 +28,7 @@ from crossaisle.models.defaults import BESIDE, KNOWLEDGE, OF_HISTORY, OF_USERS, 
 from crossaisle.models.sides import AskedOf
 from crossaisle.models.tuning import Tuned, TuningTask, tune
 from crossaisle.pipeline.kind_weights import weigh_kinds
+from crossaisle.pipeline.learn import LearnedRankers, learn_rankers
 from crossaisle.progress import bar
 from crossaisle.recommend.recommender import Recommender
 
@@ -49,13 +50,20 @@ class Fitted:
     costs: Costs
     rejected: tuple[Rejected, ...] = ()
     """Lines of the knowledge file that name something the shop does not have."""
+    learned: LearnedRankers = field(default_factory=LearnedRankers)
 
     def to_serve(self, dataset: Dataset, *, progress: bool = False) -> Recommender:
         """The same weights with parts fitted once more, on all events of the shop."""
         if dataset.roles is not None:  # kinds weigh what was chosen
             dataset = dataset.meaning(self.past.dataset.meanings)
         blend, _ = refit(self.past.blend, dataset, progress=progress)
-        return Recommender(dataset, blend, repeats=self.past.repeats, tuned=self.past.tuned)
+        return Recommender(
+            dataset,
+            blend,
+            repeats=self.past.repeats,
+            tuned=self.past.tuned,
+            rankers=self.past.rankers,
+        )
 
 
 def split_of(dataset: Dataset, config: SplitConfig) -> Split:
@@ -136,9 +144,20 @@ def fit(
     first = fit_parts(parts | extra, split.train, progress=progress)
     weights, split = choose_weights(parts, split, seed=model_config.seed, progress=progress)
     early = Blend(parts=parts | extra, weights=weights)
+    asked = tuple(name for name in parts if name not in BESIDE)
+    learned = LearnedRankers()
+    if model_config.ranker:
+        learned = learn_rankers(early, split, asked, seed=model_config.seed, progress=progress)
     late, again = refit(early, split.past, progress=progress)
-    recommender = Recommender(split.past, late, repeats=not split.validation.mask_seen, tuned=split.chooses)
-    return Fitted(split, recommender, early, first | again, tuple(named(rules, dataset)[1]))
+    recommender = Recommender(
+        split.past,
+        late,
+        repeats=not split.validation.mask_seen,
+        tuned=split.chooses,
+        rankers=learned.rankers,
+    )
+    unknown = tuple(named(rules, dataset)[1])
+    return Fitted(split, recommender, early, first | again, unknown, learned)
 
 
 def split_and_parts(

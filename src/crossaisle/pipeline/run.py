@@ -31,7 +31,7 @@ from crossaisle.models.defaults import learns_sequences
 from crossaisle.models.scorers.sequence import EXTRA, LIBRARY, can_be_learned
 from crossaisle.pipeline.fit import Fitted, describe_weights, fit, peak_mb
 from crossaisle.pipeline.knowledge.check import knowledge_lines
-from crossaisle.pipeline.measure import MODEL, measure
+from crossaisle.pipeline.measure import BLEND, MODEL, measure
 from crossaisle.pipeline.record import write_record
 from crossaisle.progress import bar
 from crossaisle.recommend.explain import category_name, item_name
@@ -92,7 +92,7 @@ def _finish(
         say(line)
     say("fitting and choosing weights on validation")
     fitted = fit(dataset, split_config=config.split, model_config=config.model, progress=progress)
-    for note in fitted.split.notes:
+    for note in (*fitted.split.notes, *fitted.learned.notes):
         say(note)
     changed = drift(dataset, fitted.split)
     say(changed["statement"])
@@ -105,6 +105,7 @@ def _finish(
     figures = {
         "drift": changed,
         "weights": describe_weights(fitted.past.blend),
+        "rankers": dict(fitted.learned.figures),
         "seconds": time.perf_counter() - start,
     }
     facts: dict[str, Any] = {
@@ -115,6 +116,7 @@ def _finish(
         "examples": _examples(fitted.past, evaluation),
         "notes": (
             *fitted.split.notes,
+            *fitted.learned.notes,
             *_weight_notes(fitted.past),
             *_encoder_notes(config.model.encoder),
         ),
@@ -180,7 +182,7 @@ def _headline(evaluation: Evaluation) -> list[dict[str, Any]]:
     out = []
     for slice_ in ("all", "new_item", "new_category", "cross_limited", "novel_limited", "cold_item"):
         mine = evaluation.row(MODEL, slice_, "recall")
-        others = [evaluation.row(m, slice_, "recall") for m in evaluation.models if m != MODEL]
+        others = [evaluation.row(m, slice_, "recall") for m in evaluation.models if m not in (MODEL, BLEND)]
         best = max((r for r in others if r), key=lambda r: float(r["value"]), default=None)
         if mine and best:
             out.append(

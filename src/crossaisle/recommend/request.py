@@ -46,6 +46,15 @@ class ResolvedQuery:
     notices: tuple[str, ...]
 
 
+def is_narrow(query: Query) -> bool:
+    """Whether the filters of a query may leave little of the shop.
+
+    A learned ranker has to know then what may be shown: it would choose its candidates elsewhere.
+    """
+    named = query.include_categories or query.exclude_categories or query.include_items
+    return bool(named) or query.min_price is not None or query.max_price is not None
+
+
 @dataclass(frozen=True)
 class CrossShare:
     """What the cross-category share of a list is measured against."""
