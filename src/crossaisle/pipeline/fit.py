@@ -5,8 +5,8 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
@@ -16,7 +16,7 @@ from crossaisle.config import ModelConfig, SplitConfig
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Histories
 from crossaisle.data.knowledge.naming import Rejected, named
-from crossaisle.data.knowledge.rules import read_rules
+from crossaisle.data.knowledge.rules import Rule, read_rules
 from crossaisle.data.membership import is_in
 from crossaisle.data.splits.carts import cart_cases, carts_of_users, has_baskets
 from crossaisle.data.splits.cases import EvalCases, Split
@@ -28,6 +28,7 @@ from crossaisle.models.defaults import BESIDE, KNOWLEDGE, OF_HISTORY, OF_USERS, 
 from crossaisle.models.sides import AskedOf
 from crossaisle.models.tuning import Tuned, TuningTask, tune
 from crossaisle.pipeline.kind_weights import weigh_kinds
+from crossaisle.pipeline.learn import LearnedRankers, learn_rankers
 from crossaisle.progress import bar
 from crossaisle.recommend.recommender import Recommender
 
@@ -49,13 +50,20 @@ class Fitted:
     costs: Costs
     rejected: tuple[Rejected, ...] = ()
     """Lines of the knowledge file that name something the shop does not have."""
+    learned: LearnedRankers = field(default_factory=LearnedRankers)
 
     def to_serve(self, dataset: Dataset, *, progress: bool = False) -> Recommender:
         """The same weights with parts fitted once more, on all events of the shop."""
         if dataset.roles is not None:  # kinds weigh what was chosen
             dataset = dataset.meaning(self.past.dataset.meanings)
         blend, _ = refit(self.past.blend, dataset, progress=progress)
-        return Recommender(dataset, blend, repeats=self.past.repeats, tuned=self.past.tuned)
+        return Recommender(
+            dataset,
+            blend,
+            repeats=self.past.repeats,
+            tuned=self.past.tuned,
+            rankers=self.past.rankers,
+        )
 
 
 def split_of(dataset: Dataset, config: SplitConfig) -> Split:
@@ -131,6 +139,31 @@ def fit(
 
     `baselines` are unfitted models that are fitted along, to be measured, but get no weight.
     """
+    split, parts, rules = split_and_parts(dataset, split_config, model_config)
+    extra = dict(baselines or {})
+    first = fit_parts(parts | extra, split.train, progress=progress)
+    weights, split = choose_weights(parts, split, seed=model_config.seed, progress=progress)
+    early = Blend(parts=parts | extra, weights=weights)
+    asked = tuple(name for name in parts if name not in BESIDE)
+    learned = LearnedRankers()
+    if model_config.ranker:
+        learned = learn_rankers(early, split, asked, seed=model_config.seed, progress=progress)
+    late, again = refit(early, split.past, progress=progress)
+    recommender = Recommender(
+        split.past,
+        late,
+        repeats=not split.validation.mask_seen,
+        tuned=split.chooses,
+        rankers=learned.rankers,
+    )
+    unknown = tuple(named(rules, dataset)[1])
+    return Fitted(split, recommender, early, first | again, unknown, learned)
+
+
+def split_and_parts(
+    dataset: Dataset, split_config: SplitConfig, model_config: ModelConfig
+) -> tuple[Split, dict[str, Scorer], Sequence[Rule]]:
+    """The split, with kinds of events as validation weighs them; unfitted parts; the shop's rules."""
     rules = read_rules(model_config.knowledge) if model_config.knowledge else ()
     weighed = weigh_kinds(
         dataset, lambda shop: split_of(shop, split_config), keep=model_config.keep, seed=model_config.seed
@@ -142,19 +175,14 @@ def fit(
         encoder=model_config.encoder,
         pictures=model_config.pictures,
         picture_hosts=model_config.picture_hosts,
+        sequence=model_config.sequence,
         keep=model_config.keep,
         seed=model_config.seed,
         settings=model_config.parts,
         leave_out=model_config.leave_out,
         knowledge=rules,
     )
-    extra = dict(baselines or {})
-    first = fit_parts(parts | extra, split.train, progress=progress)
-    weights, split = choose_weights(parts, split, seed=model_config.seed, progress=progress)
-    early = Blend(parts=parts | extra, weights=weights)
-    late, again = refit(early, split.past, progress=progress)
-    recommender = Recommender(split.past, late, repeats=not split.validation.mask_seen, tuned=split.chooses)
-    return Fitted(split, recommender, early, first | again, tuple(named(rules, dataset)[1]))
+    return split, parts, rules
 
 
 def fit_parts(parts: Mapping[str, Scorer], dataset: Dataset, *, progress: bool = False) -> Costs:

@@ -17,6 +17,8 @@ from crossaisle.data.query import Placement, Query
 from crossaisle.errors import ConfigError
 from crossaisle.models.blend import CART_OF_USER, Blend
 from crossaisle.models.persistence import load_blend, save_blend
+from crossaisle.models.ranking.ranker import LearnedRanker
+from crossaisle.models.ranking.reranker import Reranker, load_rankers, save_rankers
 from crossaisle.recommend.answer import RecommendationList
 from crossaisle.recommend.catalogue_view import CatalogueView
 from crossaisle.recommend.durables import Durables, lasting_categories
@@ -24,7 +26,7 @@ from crossaisle.recommend.explain import Explanation, Part, explain
 from crossaisle.recommend.limits import ListLimits
 from crossaisle.recommend.list_builder import Contributions, ListBuilder, Served
 from crossaisle.recommend.ranker import ModelRanker, score_requests
-from crossaisle.recommend.request import NO_ROWS, ResolvedQuery, resolve
+from crossaisle.recommend.request import NO_ROWS, ResolvedQuery, is_narrow, resolve
 from crossaisle.recommend.rerank.diversify import Similarity, similarity_of
 from crossaisle.recommend.rerank.never import NeverWith
 from crossaisle.recommend.standing import standing
@@ -45,24 +47,27 @@ class Recommender:
         lasting: Sequence[int] | None = None,
         histories: Histories | None = None,
         limits: ListLimits = ListLimits(),
+        rankers: Mapping[str, LearnedRanker] | None = None,
     ) -> None:
         """`ConfigError` for parts that are not of this data set, or without a `Popularity` part.
 
         `repeats`: people buy the same items again here, so `for_you` does not leave out what they had.
         `tuned`: validation chose the weights; lists say so where it did not. `lasting`: codes of the leaf
         categories of which nothing is bought again (`Durables`), where they are known. `histories`: those
-        of the data set, where they are at hand.
+        of the data set, where they are at hand. `rankers`: learned ones, by placement.
         """
         for name, scorer in blend.parts.items():
             scorer.check_fitted()
             if scorer.item_ids_ != dataset.item_ids:
                 raise ConfigError(f"part {name!r} was fitted on other items than data set {dataset.name!r}")
         self.dataset, self.blend, self.repeats, self.limits = dataset, blend, repeats, limits
-        self.tuned = tuned
-        if lasting is None and repeats:
-            lasting = lasting_categories(dataset)
-        self.lasting: tuple[int, ...] = tuple(lasting or ())
-        self.ranker = ModelRanker(blend, dataset, tuned=tuned, durables=Durables.of(dataset, self.lasting))
+        self.tuned, self.rankers = tuned, dict(rankers or {})
+        if lasting is None:
+            lasting = lasting_categories(dataset) if repeats else ()
+        self.lasting: tuple[int, ...] = tuple(lasting)
+        reranker = Reranker(self.rankers, dataset) if rankers else None
+        durables = Durables.of(dataset, self.lasting)
+        self.ranker = ModelRanker(blend, dataset, tuned=tuned, durables=durables, reranker=reranker)
         self.view = CatalogueView.of(dataset, self.ranker.popularity)
         parts = [scorer for scorer, _ in self.parts("for_you")]
         self.similarity: Similarity = similarity_of(parts, dataset.taxonomy)
@@ -78,7 +83,7 @@ class Recommender:
             self.histories = histories
 
     def with_weights(self, weights: Mapping[str, dict[str, float]]) -> Recommender:
-        """The same models with other weights for some placements."""
+        """The same models with other weights for some placements, whose lists no ranker touches then."""
         blend = Blend(parts=self.blend.parts, weights=self.blend.weights | dict(weights))
         return Recommender(
             self.dataset,
@@ -88,6 +93,7 @@ class Recommender:
             lasting=self.lasting,
             histories=self.histories,
             limits=self.limits,
+            rankers={name: one for name, one in self.rankers.items() if name not in weights},
         )
 
     @cached_property
@@ -139,7 +145,13 @@ class Recommender:
     def recommend_many(self, queries: Sequence[Query]) -> list[RecommendationList]:
         """A list for each query; together they cost less than one by one."""
         requests = [self.resolve(query) for query in queries]
-        scores = score_requests(self.ranker, requests)
+        among = [
+            self.lists.candidates(query, request)
+            if request.weights in self.rankers and is_narrow(query)
+            else None
+            for query, request in zip(queries, requests, strict=True)
+        ]
+        scores = score_requests(self.ranker, requests, among)
         return [self.lists.finish(*each) for each in zip(queries, requests, scores, strict=True)]
 
     def resolve(self, query: Query) -> ResolvedQuery:
@@ -198,11 +210,13 @@ class Recommender:
         with artifact.writing(folder, KIND) as fresh:
             save_dataset(self.dataset, fresh / "catalogue")
             blend = save_blend(self.blend, fresh / "parts", half=half)
-            config = {"repeats": self.repeats, "blend": blend}
+            config: dict[str, Any] = {"repeats": self.repeats, "blend": blend}
             if self.lasting:
                 config["lasting"] = list(self.lasting)
             if not self.tuned:
                 config["tuned"] = False
+            if self.rankers:
+                config["rankers"] = save_rankers(self.rankers, fresh / "rankers")
             artifact.write_json(fresh / "config.json", config)
 
     @classmethod
@@ -218,7 +232,8 @@ class Recommender:
                 described, repeats = config["blend"], config["repeats"]
                 tuned, lasting = config.get("tuned", True), config.get("lasting", ())
             blend = load_blend(described, path / "parts", dataset.item_ids)
-            return cls(dataset, blend, repeats=repeats, tuned=tuned, lasting=lasting)
+            rankers = load_rankers(config.get("rankers", {}), path / "rankers", blend)
+            return cls(dataset, blend, repeats=repeats, tuned=tuned, lasting=lasting, rankers=rankers)
 
     def describe(self) -> dict[str, Any]:
         """What is inside, for people and logs; JSON-ready."""
@@ -231,6 +246,7 @@ class Recommender:
             "tuned": self.tuned,
             "parts": {name: part.kind for name, part in self.blend.parts.items()},
             "weights": self.blend.weights,
+            "rankers": sorted(self.rankers),
         }
 
 

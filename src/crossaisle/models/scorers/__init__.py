@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from crossaisle.models.scorers.linear import SLIT as SLIT
     from crossaisle.models.scorers.picture_similarity import PictureSimilarity as PictureSimilarity
     from crossaisle.models.scorers.popularity import Popularity as Popularity
+    from crossaisle.models.scorers.sequence import SequenceTransformer as SequenceTransformer
     from crossaisle.models.scorers.spectral import SpectralEASE as SpectralEASE
 
 _HOME = {
@@ -41,6 +42,7 @@ _HOME = {
     "PictureSimilarity": "picture_similarity",
     "Popularity": "popularity",
     "SLIT": "linear",
+    "SequenceTransformer": "sequence",
     "SpectralEASE": "spectral",
     "TfidfSimilarity": "content",
 }
@@ -61,6 +63,7 @@ __all__ = [
     "PersonalPopularity",
     "PictureSimilarity",
     "Popularity",
+    "SequenceTransformer",
     "SpectralEASE",
     "TfidfSimilarity",
 ]
