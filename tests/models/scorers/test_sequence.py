@@ -41,6 +41,7 @@ def small(**settings: Any) -> SequenceTransformer:
 
 
 class TestSequenceTransformer(ScorerContract):
+    weighs_fit = weighs_query = False  # the order of a history is all it reads
     scores_cold = True
     exact_evidence = False
 
@@ -154,8 +155,6 @@ def test_a_large_shop_finds_the_same_items(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_dimensions_are_shared_by_the_heads() -> None:
     with pytest.raises(ConfigError, match=r"multiple of heads \(found 9 and 2\)"):
-    weighs_fit = weighs_query = False  # the order of a history is all it reads
-
         small(dimensions=9)
 
 

@@ -67,6 +67,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
 
 
 class TestLanguageModelScorer(ScorerContract):
+    weighs_fit = weighs_query = False  # it reads titles
     scores_cold = True
     exact_evidence = False
 
@@ -184,8 +185,6 @@ def test_a_folder_without_a_checkpoint(tmp_path: Path, llama: Path) -> None:
     weights = broken / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:200])
     with pytest.raises(FetchError, match="could not be loaded"):
-    weighs_fit = weighs_query = False  # it reads titles
-
         Likelihood.load(str(broken))
 
 
