@@ -23,6 +23,7 @@ from crossaisle.models.scorers.picture_similarity import PictureSimilarity
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.models.scorers.sequence import SequenceTransformer
 from crossaisle.models.scorers.spectral import SpectralEASE
+from crossaisle.models.scorers.transferred import TransferredLinks, TransferredPopularity
 
 _CLASSES = (
     Popularity,
@@ -42,6 +43,8 @@ _CLASSES = (
     ALS,
     Knowledge,
     SequenceTransformer,
+    TransferredPopularity,
+    TransferredLinks,
 )
 SCORERS: dict[str, type[Scorer]] = {cls.kind: cls for cls in _CLASSES}
 """`Scorer.kind` -> class. Modules named in `ELSEWHERE` add theirs when they are loaded."""

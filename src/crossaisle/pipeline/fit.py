@@ -21,10 +21,12 @@ from crossaisle.data.membership import is_in
 from crossaisle.data.splits.carts import cart_cases, carts_of_users, has_baskets
 from crossaisle.data.splits.cases import EvalCases, Split
 from crossaisle.data.splits.split import basket_split, leave_last_out, temporal_split, unsplit
-from crossaisle.errors import ConfigError
+from crossaisle.errors import ConfigError, DataError
 from crossaisle.models.base import Scorer
 from crossaisle.models.blend import CART_OF_USER, HISTORY_OF_USER, Blend
 from crossaisle.models.defaults import BESIDE, KNOWLEDGE, OF_HISTORY, OF_USERS, default_parts
+from crossaisle.models.scorers.source_shop import SourceShop
+from crossaisle.models.scorers.transferred import TransferredLinks, TransferredPopularity
 from crossaisle.models.sides import AskedOf
 from crossaisle.models.tuning import Tuned, TuningTask, tune
 from crossaisle.pipeline.kind_weights import weigh_kinds
@@ -133,13 +135,17 @@ def fit(
     split_config: SplitConfig,
     model_config: ModelConfig,
     baselines: Mapping[str, Scorer] | None = None,
+    source: Recommender | None = None,
     progress: bool = False,
 ) -> Fitted:
     """Chooses weights on validation, then fits on train and validation together. Test is not touched.
 
-    `baselines` are unfitted models that are fitted along, to be measured, but get no weight.
+    `baselines` are unfitted models that are fitted along, to be measured, but get no weight. `source`:
+    another shop, of which is carried over what helps on validation or, without one, the default share.
     """
     split, parts, rules = split_and_parts(dataset, split_config, model_config)
+    if source is not None:
+        parts |= carried_over(source, encoder=model_config.encoder)
     extra = dict(baselines or {})
     first = fit_parts(parts | extra, split.train, progress=progress)
     weights, split = choose_weights(parts, split, seed=model_config.seed, progress=progress)
@@ -183,6 +189,17 @@ def split_and_parts(
         knowledge=rules,
     )
     return split, parts, rules
+
+
+def carried_over(source: Recommender, *, encoder: str) -> dict[str, Scorer]:
+    """Unfitted parts that read another shop; `DataError` where nothing has happened there, either."""
+    if not len(source.dataset.events):
+        raise DataError(f"{source.dataset.name}: has no events, so there is nothing to carry over")
+    shop = SourceShop.of(source.dataset, encoder=None if encoder == "none" else encoder)
+    return {
+        "transferred_popularity": TransferredPopularity(source=shop),
+        "transferred_links": TransferredLinks(source=shop),
+    }
 
 
 def fit_parts(parts: Mapping[str, Scorer], dataset: Dataset, *, progress: bool = False) -> Costs:

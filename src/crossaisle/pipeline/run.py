@@ -48,18 +48,26 @@ def silent(_: str) -> None:
     """Says nothing."""
 
 
-def run(config: RunConfig, out: str | Path, *, progress: bool = False, say: Say = silent) -> dict[str, Any]:
+def run(
+    config: RunConfig,
+    out: str | Path,
+    *,
+    source: str | Path | None = None,
+    progress: bool = False,
+    say: Say = silent,
+) -> dict[str, Any]:
     """Imports, fits, measures and saves; the folder then holds report, figures, model and records.
 
     `say` receives a sentence about each step. An earlier run's report and figures in the folder are
     removed first, so that an interrupted run never shows old ones; its model stays until a new one is
-    whole.
+    whole. `source`: the folder of another shop's model, of which is carried over what helps.
     """
+    other = None if source is None else Recommender.load(source)
     out = _fresh(Path(out))
     say(f"importing {config.data.name}")
     start = time.perf_counter()
     imported = import_dataset(config.data, out=out, progress=progress)
-    return _finish(imported, config, out, start, progress, say)
+    return _finish(imported, config, out, start, progress, say, other)
 
 
 def demo(out: str | Path, *, progress: bool = False, say: Say = silent) -> dict[str, Any]:
@@ -84,14 +92,28 @@ def _fresh(out: Path) -> Path:
 
 
 def _finish(
-    imported: Imported, config: RunConfig, out: Path, start: float, progress: bool, say: Say
+    imported: Imported,
+    config: RunConfig,
+    out: Path,
+    start: float,
+    progress: bool,
+    say: Say,
+    source: Recommender | None = None,
 ) -> dict[str, Any]:
     dataset = imported.dataset
     say(f"{dataset.n_items:,} items, {dataset.n_users:,} users, {len(dataset.events):,} events")
     for line in (*spoken(imported.report), *_missing_parts(dataset, config.model)):
         say(line)
     say("fitting and choosing weights on validation")
-    fitted = fit(dataset, split_config=config.split, model_config=config.model, progress=progress)
+    fitted = fit(
+        dataset,
+        split_config=config.split,
+        model_config=config.model,
+        source=source,
+        progress=progress,
+    )
+    for line in _mapping_lines(fitted.past):
+        say(line)
     for note in (*fitted.split.notes, *fitted.learned.notes):
         say(note)
     changed = drift(dataset, fitted.split)
@@ -207,6 +229,25 @@ def _weight_notes(recommender: Recommender) -> list[str]:
         f"weights of {name}, {how}: " + ", ".join(f"{part} {w:g}" for part, w in parts.items())
         for name, parts in chosen.items()
         if name in shown
+    ]
+
+
+def _mapping_lines(recommender: Recommender) -> list[str]:
+    """What the largest categories were taken for in another shop."""
+    rows = recommender.category_mapping()
+    if not rows:
+        return []
+    codes = recommender.dataset.taxonomy.codes(-1)
+    size = np.bincount(codes[codes >= 0], minlength=len(rows))
+    sure = sum(row["source"] is not None for row in rows)
+    head = f"{sure:,} of {len(rows):,} categories have a counterpart; all stand in category-mapping.json:"
+    largest = np.argsort(-size, kind="stable")[:_LINES].tolist()
+    return [
+        head,
+        *(
+            f"  {r['category']} = {r['source']} ({r['confidence']:.2f})"
+            for r in map(rows.__getitem__, largest)
+        ),
     ]
 
 

@@ -17,6 +17,7 @@ from crossaisle.models.blend import Blend
 from crossaisle.models.ranking.pool import Masks
 from crossaisle.models.ranking.reranker import Reranker
 from crossaisle.models.scorers.popularity import Popularity
+from crossaisle.models.scorers.transferred import TransferredPopularity
 from crossaisle.recommend.catalogue_order import CatalogueOrder
 from crossaisle.recommend.durables import Durables
 from crossaisle.recommend.explain import Part
@@ -83,7 +84,9 @@ class ModelRanker:
         self.durables = durables
         first: dict[str, Scorer] = {name: self._popular}
         if not (len(dataset.events) and tuned):
-            first["catalogue_order"] = CatalogueOrder().fit(dataset)
+            carried = (part for part in blend.parts.values() if isinstance(part, TransferredPopularity))
+            elsewhere = next(carried, None)
+            first["catalogue_order"] = CatalogueOrder.led_by(elsewhere).fit(dataset)
         self._trending = Blend(parts=first, weights={"trending": dict.fromkeys(first, 1.0)})
 
     @cached_property

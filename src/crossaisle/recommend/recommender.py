@@ -19,6 +19,7 @@ from crossaisle.models.blend import CART_OF_USER, Blend
 from crossaisle.models.persistence import load_blend, save_blend
 from crossaisle.models.ranking.ranker import LearnedRanker
 from crossaisle.models.ranking.reranker import Reranker, load_rankers, save_rankers
+from crossaisle.models.scorers.transferred import TransferredPopularity
 from crossaisle.recommend.answer import RecommendationList
 from crossaisle.recommend.catalogue_view import CatalogueView
 from crossaisle.recommend.durables import Durables, lasting_categories
@@ -218,6 +219,8 @@ class Recommender:
             if self.rankers:
                 config["rankers"] = save_rankers(self.rankers, fresh / "rankers")
             artifact.write_json(fresh / "config.json", config)
+            if mapping := self.category_mapping():
+                artifact.write_json(fresh / "category-mapping.json", mapping)
 
     @classmethod
     def load(cls, folder: str | Path) -> Recommender:
@@ -234,6 +237,13 @@ class Recommender:
             blend = load_blend(described, path / "parts", dataset.item_ids)
             rankers = load_rankers(config.get("rankers", {}), path / "rankers", blend)
             return cls(dataset, blend, repeats=repeats, tuned=tuned, lasting=lasting, rankers=rankers)
+
+    def category_mapping(self) -> list[dict[str, Any]]:
+        """What each leaf category was taken for in another shop, where one was carried over; else empty."""
+        parts = self.blend.parts.values()
+        return next(
+            (p.category_mapping(self.dataset) for p in parts if isinstance(p, TransferredPopularity)), []
+        )
 
     def describe(self) -> dict[str, Any]:
         """What is inside, for people and logs; JSON-ready."""

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from crossaisle.models.scorers.popularity import Popularity as Popularity
     from crossaisle.models.scorers.sequence import SequenceTransformer as SequenceTransformer
     from crossaisle.models.scorers.spectral import SpectralEASE as SpectralEASE
+    from crossaisle.models.scorers.transferred import TransferredLinks as TransferredLinks
+    from crossaisle.models.scorers.transferred import TransferredPopularity as TransferredPopularity
 
 _HOME = {
     "ALS": "als",
@@ -45,6 +47,8 @@ _HOME = {
     "SequenceTransformer": "sequence",
     "SpectralEASE": "spectral",
     "TfidfSimilarity": "content",
+    "TransferredLinks": "transferred",
+    "TransferredPopularity": "transferred",
 }
 """Scorer -> the module it lives in."""
 
@@ -66,6 +70,8 @@ __all__ = [
     "SequenceTransformer",
     "SpectralEASE",
     "TfidfSimilarity",
+    "TransferredLinks",
+    "TransferredPopularity",
 ]
 
 

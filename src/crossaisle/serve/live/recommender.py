@@ -339,21 +339,21 @@ def _similarity_of(base: Recommender, overlay: CatalogueOverlay) -> Similarity:
 
 
 def _contributions_of(model: ModelRanker, overlay: CatalogueOverlay) -> Contributions:
-    """A new item is explained by its stand-in; one without a stand-in is not."""
+    """A new item is explained by what makes up its score, its stand-ins; one without any is not."""
 
     def contributions(context: Histories, served: Served, row: int) -> Explanation | None:
-        stand_in = overlay.stand_in(row)
-        if stand_in is None:
+        stand_ins = overlay.stand_ins(row)
+        if not stand_ins:
             return None
         dataset, parts = overlay.dataset, model.parts(served.weights)
-        known = overlay.in_old_rows(context)
+        known, named = overlay.in_old_rows(context), _named_by(context, overlay)
+        if row < overlay.n_old:
+            return explain(dataset, parts, known, row, served.placement, known_as=named)
         explanation = explain(
-            dataset, parts, known, stand_in, served.placement, known_as=_named_by(context, overlay)
+            dataset, parts, known, row, served.placement, stand_ins=stand_ins, known_as=named
         )
-        if stand_in == row:
-            return explanation
-        text = f"New, and like {item_name(dataset, stand_in)}. {explanation.text}".rstrip()
-        return replace(explanation, item_id=dataset.item_ids.id(row), text=text)
+        text = f"New, and like {item_name(dataset, stand_ins[0][0])}. {explanation.text}".rstrip()
+        return replace(explanation, text=text)
 
     return contributions
 
