@@ -93,6 +93,8 @@ class LiveLimits:
     """Items of a large shop that lists of what is popular are made from."""
     narrow_items: int = 20_000
     """Items of a large shop: where filters leave at most this many to be scored, all of them are."""
+    settled_histories: int = 4096
+    """Users whose histories of several kinds of events are kept as they were settled."""
     replayed_queries: int = 2048
     """Recent queries replayed on a new model before it serves."""
     prepared_users: int = 2048
