@@ -164,10 +164,10 @@ class DataConfig:
                 f"time_unit cannot read the names of time zones (found {unit!r}): write offsets, such as "
                 "+0100, and read them with %z"
             )
-        for name in ("category_separator", "path_separator"):
-            value = getattr(self, name)
-            if value is not None and not value.strip():
-                raise ConfigError(f"{name} must not be blank")
+        if not self.category_separator.strip():
+            raise ConfigError("category_separator must not be blank")
+        if self.path_separator == "":
+            raise ConfigError("path_separator must not be empty")
         if self.path_separator is not None and self.path_separator == self.category_separator:
             raise ConfigError("path_separator must differ from category_separator")
 
@@ -208,8 +208,13 @@ class ModelConfig:
     machine: a known name, a folder, or "none"."""
     picture_hosts: tuple[str, ...] = ()
     """Hosts that pictures may be fetched from; files need none."""
+    sequence: Literal["auto", "off"] = "auto"
+    """Learn a sequence model where torch is installed and people buy a product once, in a shop of 10,000
+    events or more: some minutes of one core. "off": without."""
     keep: int = field(default=256, metadata={"low": 1})
     """Weights kept per row of an item-to-item matrix."""
+    ranker: bool = True
+    """Learn a ranker on top of the blend, where LightGBM is installed (the extra `rank`)."""
     seed: int = field(default=0, metadata={"low": 0})
     parts: Mapping[str, Mapping[str, Any]] | None = None
     """`[model.parts.NAME]`: hyper-parameters of a part of the blend that differ from the default, or, with

@@ -10,6 +10,7 @@ from crossaisle import __version__
 from crossaisle.cli import (
     compress,
     data,
+    importing,
     improving,
     keys,
     knowledge,
@@ -55,6 +56,8 @@ def options(
 
 app.command()(pipeline.demo)
 app.command()(pipeline.run)
+app.command()(importing.init)
+app.command("import")(importing.import_)
 app.command()(pipeline.describe)
 app.command()(pipeline.fit)
 app.command()(pipeline.evaluate)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -240,8 +241,19 @@ def values_of(
     return out
 
 
+class CandidateRule(Protocol):
+    """What a placement leaves out; see `TuningTask`."""
+
+    @property
+    def unseen(self) -> bool: ...
+    @property
+    def other(self) -> bool: ...
+    @property
+    def new(self) -> bool: ...
+
+
 def allowed_candidates(
-    question: TuningTask, histories: Histories, codes: npt.NDArray[np.int32]
+    question: CandidateRule, histories: Histories, codes: npt.NDArray[np.int32]
 ) -> npt.NDArray[np.bool_]:
     """bool (n, n_items): the candidates of each history."""
     n, owner = len(histories), histories.owner

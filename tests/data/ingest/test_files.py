@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import zipfile
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from crossaisle.config import DataConfig
 from crossaisle.data.ingest.importer import Imported, import_dataset
@@ -201,3 +205,48 @@ def test_packed_files_of_a_folder(tmp_path: Path) -> None:
         text = HEADER + f"{n},a,2024-01-01\n"
         (tmp_path / "parts" / f"part-{n}.csv.gz").write_bytes(gzip.compress(text.encode()))
     assert load(tmp_path, path="parts").dataset.n_users == 3
+
+
+ROWS = st.lists(
+    st.tuples(
+        st.sampled_from(["u", "v", "", "NA"]),
+        st.sampled_from(["a", "b", "[1, 2]", "7.0", ""]),
+        st.integers(0, 9),
+    ),
+    min_size=1,
+    max_size=15,
+)
+
+
+@settings(max_examples=30, deadline=None)
+@given(ROWS, st.lists(st.integers(0, 15), max_size=3))
+def test_it_does_not_matter_where_a_table_is_cut_into_files(rows: list[Any], cuts: list[int]) -> None:
+    def outcome(folder: Path, parts: list[list[Any]]) -> Any:
+        folder.mkdir()
+        for number, part in enumerate(parts):
+            pl.DataFrame(part, schema=["user_id", "item_id", "position"], orient="row").write_csv(
+                folder / f"{number}.csv", quote_style="always"
+            )
+        try:
+            done = load(folder.parent, path=folder.name)
+        except DataError as error:
+            return type(error)
+        gone = done.rejected.filter(action="set aside")
+        table = done.report["tables"]["events"]
+        assert gone.height + table["rows_kept"] == len(rows)
+        for file, row, rule in gone.select("file", "row", "rule").iter_rows():
+            user, item, _ = parts[int(Path(file).stem)][row - 2]
+            assert rule in ("missing_user_id", "missing_item_id", "list_as_id")
+            assert user in ("", "NA") or item in ("", "[1, 2]")
+        events, shop = done.dataset.events, done.dataset
+        ids = [
+            (shop.user_ids.all[u], shop.item_ids.all[i])
+            for u, i in zip(events.user, events.item, strict=True)
+        ]
+        return ids, table["set_aside"], table["repaired"]
+
+    edges = [0, *sorted(min(cut, len(rows)) for cut in cuts), len(rows)]
+    parts = [rows[a:b] for a, b in itertools.pairwise(edges)]
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        assert outcome(folder / "many", parts) == outcome(folder / "one", [rows])

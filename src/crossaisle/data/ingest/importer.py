@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -174,6 +175,9 @@ def import_sources(config: DataConfig, sources: Mapping[str, Source], *, progres
         items = blank_items(raw.items)
         excluded = np.zeros(len(raw.items), bool)
     assert excluded is not None
+    if items.windows:
+        latest = int(time.time() * 1e6) if raw.micros is None else int(raw.micros.max())
+        items = items.at(latest, ledger)
     raw, items = _choose_items(raw, items, excluded, config, ledger)
     dataset = _assemble(raw, items, users, level, config, users_are_baskets=users_are_baskets)
     warn_about(dataset, ledger)
@@ -254,7 +258,7 @@ def _choose_items(
     new = np.full(len(gone), -1, np.int32)
     new[keep] = np.arange(len(keep), dtype=np.int32)
     raw = replace(raw, item=new[raw.item])
-    return raw, Items(items.frame[keep], [items.paths[i] for i in keep], items.rows[keep])
+    return raw, items.take(keep)
 
 
 def _without(raw: Raw, drop: Mask) -> Raw:

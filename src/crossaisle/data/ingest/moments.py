@@ -39,6 +39,8 @@ ISO = (
     "%Y/%m/%d",
     "%Y-%m-%d %H:%M:%S%.f %#z",
     "%a, %d %b %Y %H:%M:%S %z",
+    "%Y-%m-%dT%H:%M%#z",
+    "%Y-%m-%d %H:%M%#z",
 )
 HINTS = (
     *("%Y-%m-%d", "%Y/%m/%d"),

@@ -33,6 +33,7 @@ def warn_about(dataset: Dataset, ledger: Ledger) -> None:
         ledger.warn(
             f"there is one category only ({taxonomy.names()[0]!r}): "
             "everything about crossing categories will be empty"
+            + ("; set category_level if a lower level is meant" if taxonomy.depth > 1 else "")
         )
     bare = sum(not p for p in taxonomy.paths)
     if taxonomy.depth and bare:

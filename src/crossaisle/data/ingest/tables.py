@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from crossaisle.config import DataConfig
 from crossaisle.data.control import CONTROL
 from crossaisle.data.ingest.clean import as_text
 from crossaisle.data.ingest.ledger import Ledger
+from crossaisle.data.ingest.moments import Clock
 from crossaisle.data.ingest.numbers import NumberReader
 from crossaisle.data.ingest.schema import TEXT_LIMITS
 from crossaisle.data.ingest.source import Source
@@ -28,6 +29,7 @@ from crossaisle.data.ingest.whole import Whole, one_array
 from crossaisle.data.taxonomy import Paths
 from crossaisle.errors import DataError
 
+WINDOWS = ("available_from", "expires")
 LISTED = 10_000
 """Texts with markup that are listed one by one; all are counted."""
 ITEM_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
@@ -50,6 +52,30 @@ class Items:
     paths: list[Paths]
     rows: npt.NDArray[np.int64]
     """Row numbers in the file."""
+    windows: dict[str, npt.NDArray[np.int64]] = field(default_factory=dict)
+    """`available_from` and `expires`: microseconds since 1970, where the items have them."""
+
+    def take(self, index: npt.NDArray[np.integer]) -> Items:
+        """Some of them."""
+        windows = {name: moments[index] for name, moments in self.windows.items()}
+        return Items(self.frame[index], [self.paths[i] for i in index], self.rows[index], windows)
+
+    def at(self, moment: int, ledger: Ledger) -> Items:
+        """As they are at a moment: what is not available yet, or no longer, is not in stock."""
+        start, end = self.windows.get("available_from"), self.windows.get("expires")
+        stock = self.frame["in_stock"].to_numpy()
+        for name, rule, out in (
+            ("available_from", "not_yet_available", None if start is None else start > moment),
+            ("expires", "expired", None if end is None else end <= moment),
+        ):
+            if out is not None:
+                rows = np.flatnonzero(out & stock)
+                days = (
+                    pl.Series(self.windows[name][rows]).cast(pl.Datetime("us")).dt.strftime("%Y-%m-%d %H:%M")
+                )
+                ledger.repaired("items", rule, name, self.rows[rows], days)
+                stock = stock & ~out
+        return replace(self, frame=self.frame.with_columns(in_stock=pl.Series(stock)))
 
 
 def blank_items(ids: Sequence[str]) -> Items:
@@ -96,7 +122,22 @@ def read_items(
         for name, kind in ITEM_SCHEMA.items()
         if name in frame.columns
     )
-    return Items(frame, [paths[i] for i in keep], source.file_rows(keep))
+    windows = {name: _moments(whole, name, config)[keep] for name in WINDOWS if name in found}
+    return Items(frame, [paths[i] for i in keep], source.file_rows(keep), windows)
+
+
+def _moments(whole: Whole, name: str, config: DataConfig) -> npt.NDArray[np.int64]:
+    """int64 microseconds since 1970; where nothing is said, what sets no limit."""
+    words = whole.text(name)
+    there = words.is_not_null().to_numpy()
+    values = whole.column(name)
+    micros, read = Clock(config.time_unit).read(values)
+    if config.time_unit is not None:  # which is that of the events
+        other, also = Clock().read(values)
+        micros, read = np.where(read, micros, other), read | also
+    whole.repair(f"unreadable_{name}", name, there & ~read)
+    limits = np.iinfo(np.int64)
+    return np.where(there & read, micros, limits.min if name == "available_from" else limits.max)
 
 
 def _stock(whole: Whole) -> pl.Series:

@@ -116,6 +116,8 @@ def _names(listed: Sequence[Any]) -> tuple[str, ...]:
 
 
 def _tidy(value: Any) -> str:
+    if isinstance(value, dict):  # as shop systems give them: {"id": 9, "name": "Mugs"}
+        value = next((value[key] for key in ("name", "title", "label", "id") if value.get(key)), "")
     return tidied(without_markup(str(value))) if value or value == 0 else ""
 
 
