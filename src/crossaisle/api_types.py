@@ -27,7 +27,7 @@ class Recommended:
     price: float | None
     score: float
     why: str | None = None
-    """One sentence; present if the request asked to explain."""
+    """One sentence, if the request asked to explain and anything carries enough of the score to be named."""
     evidence: Explanation | None = None
     """Where the score comes from; present if the request asked to explain."""
 
@@ -79,6 +79,8 @@ class Counted:
     """Bad lines of NDJSON."""
     errors: tuple[str, ...] = ()
     """What is wrong with the first refused lines."""
+    notices: tuple[str, ...] = ()
+    """Of unknown kinds and items, which are kept."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -95,15 +95,36 @@ class UsersConfig(TableConfig):
     columns: UserColumns = UserColumns()
 
 
+Role = Literal["view", "favourite", "cart", "rating", "purchase", "dislike", "return", "remove", "ignored"]
+"""What an event says: interest, the strongest last; then what takes it back; then nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class KindConfig:
+    """One kind of `[data.kinds]`."""
+
+    means: Role
+    weight: float | None = field(default=None, metadata={"low": 0.0, "high": 1000.0})
+    """How much an event counts beside those of other kinds; unset: chosen on validation."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
     """`[data]`: a shop's tables and how to read them."""
 
     name: str = "shop"
     events: EventsConfig = EventsConfig()
+    """Without a place, nothing has happened in this shop yet."""
     items: ItemsConfig | None = None
     """Without it, items are whatever the events name."""
     users: UsersConfig | None = None
+    kinds: Mapping[str, KindConfig] = field(default_factory=dict)
+    """`[data.kinds]`: what the shop's own names of kinds mean; the usual ones are known. A name alone is
+    enough, as in `wish = "favourite"`."""
+    default_kind: str | None = None
+    """What events without a kind are. Unset: purchases; ratings where `value` looks like stars."""
+    low_rating: float | None = None
+    """A rating below this is a dislike. Unset: the middle of the scale."""
     category_separator: str = ">"
     """Between the levels of a path."""
     path_separator: str | None = None
@@ -190,6 +211,14 @@ class ModelConfig:
     keep: int = field(default=256, metadata={"low": 1})
     """Weights kept per row of an item-to-item matrix."""
     seed: int = field(default=0, metadata={"low": 0})
+    parts: Mapping[str, Mapping[str, Any]] | None = None
+    """`[model.parts.NAME]`: hyper-parameters of a part of the blend that differ from the default, or, with
+    `kind`, a further part. A table such as `decay` replaces the default one whole."""
+    leave_out: tuple[str, ...] = ()
+    """Parts that are not fitted."""
+    knowledge: Path | None = None
+    """File of what goes together, never does, or goes with everything; see docs/knowledge.md. Read once, then
+    kept in the model."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,9 +264,13 @@ def load_config(path: str | Path, overrides: Mapping[str, str] | Sequence[str] =
     for name, text in _pairs(overrides):
         _put(values, name, text)
     config = build(RunConfig, values, str(path), base=path.parent)
+    if config.data.items is None and not config.data.events.located:
+        raise ConfigError(f"{path}, [data]: give [data.items], [data.events] or both: where the tables are")
     for name in ("events", "items", "users"):
         table = getattr(config.data, name)
-        if table is not None and table.path is table.url is table.hub is None:
+        if name == "events" and table == EventsConfig():
+            continue  # a shop on its first day: products, and nothing that happened
+        if table is not None and not table.located:
             raise ConfigError(f"{path}, [data.{name}]: give path, url or hub: where the table is")
     train, pretrain = config.train, config.pretrain
     return replace(

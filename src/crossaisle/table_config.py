@@ -139,6 +139,11 @@ class TableConfig(FileConfig):
             raise ConfigError("hub needs file: which file of the repository to read")
 
     @property
+    def located(self) -> bool:
+        """Whether it says where the table is."""
+        return any(place is not None for place in (self.path, self.url, self.hub))
+
+    @property
     def joins(self) -> tuple[JoinConfig, ...]:
         """All joins, in order."""
         return (self.join,) if isinstance(self.join, JoinConfig) else self.join

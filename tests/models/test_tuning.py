@@ -47,13 +47,14 @@ def test_the_part_that_knows_gets_the_weight_and_noise_gets_none() -> None:
     assert found == {"right": 1.0}
 
 
-def test_without_an_answerable_case_all_parts_count_alike() -> None:
+def test_without_an_answerable_case_weights_are_the_defaults() -> None:
     shop = tiny_shop()
     cases = leave_last_out(shop).validation
     empty = EvalCases(Histories.of([[]]), np.array([0, 1]), cases.target[:1])
     parts = {"popularity": Popularity().fit(shop)}
     found = tune(parts, {"for_you": TuningTask(empty)}, shop.taxonomy)
-    assert {name: tuned.weights for name, tuned in found.items()} == {"for_you": {"popularity": 1.0}}
+    assert found["for_you"].weights == {"popularity": 1.0}
+    assert not found["for_you"].chosen
 
 
 def test_what_a_hit_is_worth_decides_between_parts() -> None:

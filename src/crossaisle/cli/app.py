@@ -12,10 +12,12 @@ from crossaisle.cli import (
     data,
     importing,
     keys,
+    knowledge,
     models,
     pipeline,
     recommend,
     refit,
+    runs,
     serve,
     streams,
     training,
@@ -58,6 +60,7 @@ app.command("import")(importing.import_)
 app.command()(pipeline.describe)
 app.command()(pipeline.fit)
 app.command()(pipeline.evaluate)
+app.command()(runs.runs)
 app.command()(recommend.recommend)
 app.command("goes-with")(recommend.goes_with)
 app.command()(recommend.similar)
@@ -72,4 +75,5 @@ app.command()(pipeline.benchmark)
 app.command()(compress.compress)
 app.add_typer(data.app, name="data", help="List and fetch known data sets.")
 app.add_typer(models.app, name="models", help="List and fetch pretrained weights.")
+app.add_typer(knowledge.app, name="knowledge", help="Rules of what goes together: draft, ask, check.")
 app.add_typer(keys.app, name="keys", help="Add, list and revoke the API keys of a service.")

@@ -12,6 +12,7 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats, Histories
 from crossaisle.data.vocabulary import Rows, Vocabulary
 from crossaisle.errors import ArtifactError, CrossaisleError
+from crossaisle.models.space import Space
 from crossaisle.models.topk import Mask, best_rows
 
 Arrays = dict[str, np.ndarray]
@@ -38,6 +39,8 @@ class Scorer(ABC):
     """Attributes that `fit` sets and `save` keeps: numpy arrays or scipy csr matrices."""
     gaps: ClassVar[tuple[str, ...]] = ()
     """Those of them in which NaN stands for what is not known."""
+    space: ClassVar[Space] = {}
+    """Values of the hyper-parameters that `crossaisle tune` tries."""
     item_ids_: Vocabulary
 
     @property

@@ -13,6 +13,7 @@ from crossaisle.data.splits.cases import EvalCases
 from crossaisle.data.taxonomy import Taxonomy
 from crossaisle.models.base import Scorer
 from crossaisle.models.topk import top_k
+from crossaisle.models.untuned import untuned_weights
 from crossaisle.progress import bar
 
 K = 10
@@ -44,6 +45,8 @@ class TuningTask:
     new: bool = False
     all_targets: bool = False
     """Right answers that are no candidates count, too, as missed: says what leaving candidates out costs."""
+    apart: tuple[str, ...] = ()
+    """Parts that are not asked: they get no weight."""
     worth: Floats | None = None
     """float32 (n_items,): what a hit on each item is worth; None: all the same. Inverse popularity makes
     it propensity-scored (Jain et al., KDD 2016): popular items stop winning by being popular."""
@@ -56,6 +59,11 @@ class Tuned:
     weights: dict[str, float]
     quality: float
     """Mean of NDCG@10 and recall@10; NaN without a case."""
+
+    @property
+    def chosen(self) -> bool:
+        """Whether cases chose the weights."""
+        return not np.isnan(self.quality)
 
 
 def tune(
@@ -70,16 +78,17 @@ def tune(
 
     All questions are about the same histories. Starts from the best single part; then one weight at a
     time is scaled, dropped or added as long as that gains more than `GAIN`. Weights refer to the parts'
-    raw scores. Without a single answerable case every part counts 1.
+    raw scores; without a single answerable case they are `untuned_weights`.
     """
     found = _gather(parts, questions, taxonomy, seed=seed, progress=progress)
-    return {name: _tuned(list(parts), found[name]) for name in questions}
+    return {name: _tuned(list(parts), found[name], asked.apart) for name, asked in questions.items()}
 
 
-def _tuned(names: list[str], found: _Found | None) -> Tuned:
+def _tuned(names: list[str], found: _Found | None, apart: tuple[str, ...]) -> Tuned:
     if found is None:
-        return Tuned(dict.fromkeys(names, 1.0), float("nan"))
-    weights, quality = _ascend(found)
+        return Tuned(untuned_weights(name for name in names if name not in apart), float("nan"))
+    asked = [at for at, name in enumerate(names) if name not in apart]
+    weights, quality = _ascend(found, asked)
     raw = {name: float(w / s) for name, w, s in zip(names, weights, found.scale, strict=True) if w}
     top = max(abs(w) for w in raw.values())
     # Only proportions matter; the largest weight is 1, so that people can read them.
@@ -186,18 +195,19 @@ def _stack(blocks: list[_Block], n_parts: int) -> _Found:
     return _Found(scores, padding, worth, np.array([t for block in blocks for t in block[2]]), scale)
 
 
-def _ascend(found: _Found) -> tuple[npt.NDArray[np.float64], float]:
-    """float64 (parts,) weights, and their quality."""
-    n_parts = len(found.scores)
+def _ascend(found: _Found, asked: list[int]) -> tuple[npt.NDArray[np.float64], float]:
+    """float64 (parts,) weights, 0 for parts that are not `asked`; and their quality."""
     # A part that says the same of all candidates is right by the order they happen to stand in.
-    single = [_quality(one, found) if one.any() else -1.0 for one in found.scores]
-    weights = np.zeros(n_parts)
+    single = [
+        _quality(one, found) if at in asked and one.any() else -1.0 for at, one in enumerate(found.scores)
+    ]
+    weights = np.zeros(len(found.scores))
     weights[int(np.argmax(single))] = 1.0
     best, total = max(single), found.scores[int(np.argmax(single))].copy()
     improved = True
     while improved:
         improved = False
-        for p in range(n_parts):
+        for p in asked:
             others = np.count_nonzero(weights) - (weights[p] > 0)
             if weights[p] > 0:
                 trials = [weights[p] * f for f in FACTORS if f > 0 or others]

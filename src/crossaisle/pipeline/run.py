@@ -13,19 +13,24 @@ from typing import Any, Literal
 import numpy as np
 
 from crossaisle.config import DataConfig, EvaluateConfig, RunConfig
+from crossaisle.data.dataset import Dataset
 from crossaisle.data.datasets import find_catalogue, load_catalogue
 from crossaisle.data.describe import describe
 from crossaisle.data.drift import drift
+from crossaisle.data.history import Histories
 from crossaisle.data.ingest.importer import Imported, import_dataset
 from crossaisle.data.ingest.ledger import spoken
 from crossaisle.data.query import Placement, Query
 from crossaisle.errors import ConfigError
 from crossaisle.evaluate.beyond_accuracy import category_flow
 from crossaisle.evaluate.report.report import write_report
-from crossaisle.evaluate.results import Evaluation, write_metrics
+from crossaisle.evaluate.report.unmeasured import write_unmeasured
+from crossaisle.evaluate.results import Evaluation, write_metrics, write_no_metrics
 from crossaisle.models.blend import CART_OF_USER, HISTORY_OF_USER
 from crossaisle.pipeline.fit import Fitted, describe_weights, fit, peak_mb
+from crossaisle.pipeline.knowledge.check import knowledge_lines
 from crossaisle.pipeline.measure import MODEL, measure
+from crossaisle.pipeline.record import write_record
 from crossaisle.progress import bar
 from crossaisle.recommend.explain import category_name, item_name
 from crossaisle.recommend.recommender import Recommender
@@ -42,7 +47,7 @@ def silent(_: str) -> None:
 
 
 def run(config: RunConfig, out: str | Path, *, progress: bool = False, say: Say = silent) -> dict[str, Any]:
-    """Imports, fits, measures and saves; the folder then holds report, metrics, model and import report.
+    """Imports, fits, measures and saves; the folder then holds report, figures, model and records.
 
     `say` receives a sentence about each step. An earlier run's report and figures in the folder are
     removed first, so that an interrupted run never shows old ones; its model stays until a new one is
@@ -70,7 +75,7 @@ def _fresh(out: Path) -> Path:
     if out.exists() and not out.is_dir():
         raise ConfigError(f"{out}: is a file; name a folder for the results")
     out.mkdir(parents=True, exist_ok=True)
-    for name in ("report.html", "metrics.json"):
+    for name in ("report.html", "metrics.json", "run.json", "knowledge-rejected.csv"):
         (out / name).unlink(missing_ok=True)
     shutil.rmtree(out / "import", ignore_errors=True)
     return out
@@ -89,32 +94,47 @@ def _finish(
         say(note)
     changed = drift(dataset, fitted.split)
     say(changed["statement"])
-    say("measuring on test")
-    evaluation = measure_as_set(fitted, config.evaluate, progress=progress)
-    examples = _examples(fitted.past, evaluation)
-    figures = {"drift": changed, "weights": describe_weights(fitted.past.blend)}
-    write_metrics(out / "metrics.json", evaluation, **figures, seconds=time.perf_counter() - start)
-    write_report(
-        out / "report.html",
-        title=f"What {dataset.name} could recommend",
-        evaluation=evaluation,
-        describe=describe(dataset),
-        import_report=imported.report,
-        drift=changed,
-        examples=examples,
-        heatmap=category_flow(evaluation.lists[MODEL], evaluation.cases.histories, dataset.taxonomy),
-        notes=(*fitted.split.notes, *_weight_notes(fitted.past), *_encoder_notes(config.model.encoder)),
-    )
+    for line in knowledge_lines(fitted, out / "knowledge-rejected.csv"):
+        say(line)
+    evaluation = None
+    if len(fitted.split.test):
+        say("measuring on test")
+        evaluation = measure_as_set(fitted, config.evaluate, progress=progress)
+    figures = {
+        "drift": changed,
+        "weights": describe_weights(fitted.past.blend),
+        "seconds": time.perf_counter() - start,
+    }
+    facts: dict[str, Any] = {
+        "title": f"What {dataset.name} could recommend",
+        "describe": describe(dataset),
+        "import_report": imported.report,
+        "drift": changed,
+        "examples": _examples(fitted.past, evaluation),
+        "notes": (
+            *fitted.split.notes,
+            *_weight_notes(fitted.past),
+            *_encoder_notes(config.model.encoder),
+        ),
+    }
+    if evaluation is None:
+        write_no_metrics(out / "metrics.json", fitted.split, dataset.name, **figures)
+        write_unmeasured(out / "report.html", **facts)
+    else:
+        write_metrics(out / "metrics.json", evaluation, **figures)
+        flow = category_flow(evaluation.lists[MODEL], evaluation.cases.histories, dataset.taxonomy)
+        write_report(out / "report.html", evaluation=evaluation, heatmap=flow, **facts)
     say("fitting once more on all events, to serve")
     served = fitted.to_serve(dataset, progress=progress)
     served.save(out / "model", half=True)
+    write_record(out, config, dataset, evaluation, time.perf_counter() - start)
     return {
         "dataset": dataset.name,
         "items": dataset.n_items,
         "users": dataset.n_users,
         "events": len(dataset.events),
         "set_aside": len(imported.rejected),
-        "headline": _headline(evaluation),
+        "headline": [] if evaluation is None else _headline(evaluation),
         "examples": _suggestions(served),
         "report": str(out / "report.html"),
         "metrics": str(out / "metrics.json"),
@@ -177,9 +197,10 @@ def _headline(evaluation: Evaluation) -> list[dict[str, Any]]:
 
 def _weight_notes(recommender: Recommender) -> list[str]:
     chosen = describe_weights(recommender.blend)
+    how = "chosen on validation" if recommender.tuned else "the defaults"
     shown = ("for_you", "discover", "goes_with", CART_OF_USER, HISTORY_OF_USER, "unseen")
     return [
-        f"weights of {name}, chosen on validation: " + ", ".join(f"{part} {w:g}" for part, w in parts.items())
+        f"weights of {name}, {how}: " + ", ".join(f"{part} {w:g}" for part, w in parts.items())
         for name, parts in chosen.items()
         if name in shown
     ]
@@ -198,11 +219,19 @@ def _placement(recommender: Recommender) -> Placement:
     return "goes_with" if recommender.dataset.users_are_baskets else "discover"
 
 
-def _examples(recommender: Recommender, evaluation: Evaluation) -> list[dict[str, Any]]:
-    """Some test users with a history of medium length, and what they would be shown."""
-    dataset, histories = recommender.dataset, evaluation.cases.histories
+def _examples(recommender: Recommender, evaluation: Evaluation | None) -> list[dict[str, Any]]:
+    """Some test users with a history of medium length, and what they would be shown.
+
+    Without any, somebody who bought one item, of each of the largest categories.
+    """
+    dataset = recommender.dataset
+    if evaluation is None:
+        histories = Histories.of([[row] for row in _typical(dataset)])
+    else:
+        histories = evaluation.cases.histories
     lengths = histories.lengths
     order = np.argsort(np.abs(lengths - np.median(lengths)), kind="stable")
+    who = "number" if evaluation is None else "basket"
     out = []
     for case in order[:_EXAMPLES].tolist():
         rows = histories.items_of(case)
@@ -215,7 +244,7 @@ def _examples(recommender: Recommender, evaluation: Evaluation) -> list[dict[str
         user = int(histories.user[case])
         out.append(
             {
-                "user": dataset.user_ids.id(user) if user >= 0 else f"basket {case + 1}",
+                "user": dataset.user_ids.id(user) if user >= 0 else f"{who} {case + 1}",
                 "history": [
                     {"title": item_name(dataset, int(r)), "category": category_name(dataset, int(r))}
                     for r in dict.fromkeys(rows[::-1].tolist())
@@ -225,13 +254,21 @@ def _examples(recommender: Recommender, evaluation: Evaluation) -> list[dict[str
                         "title": item.title or item.item_id,
                         "category": item.category,
                         "score": item.score,
-                        "reasons": [item.evidence.text] if item.evidence else [],
+                        "reasons": [item.evidence.text] if item.evidence and item.evidence.text else [],
                     }
                     for item in found.items
                 ],
             }
         )
     return out
+
+
+def _typical(dataset: Dataset) -> list[int]:
+    """The first item of each of the largest categories, or of the catalogue."""
+    codes = dataset.taxonomy.codes()
+    largest = np.argsort(-np.bincount(codes[codes >= 0]), kind="stable")[:_EXAMPLES]
+    found = [int(np.argmax(codes == code)) for code in largest.tolist()]
+    return found or list(range(min(_EXAMPLES, dataset.n_items)))
 
 
 def _suggestions(recommender: Recommender) -> list[dict[str, Any]]:

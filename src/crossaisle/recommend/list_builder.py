@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crossaisle.data.history import Floats, Histories
+from crossaisle.data.knowledge.rules import Rule
 from crossaisle.data.query import Placement, Query
 from crossaisle.data.vocabulary import Rows
 from crossaisle.recommend.answer import TOO_FEW, Recommendation, RecommendationList
@@ -27,6 +28,7 @@ from crossaisle.recommend.rerank.filters import (
     of_placement,
     rows_mask,
 )
+from crossaisle.recommend.rerank.never import NeverWith
 from crossaisle.recommend.rerank.quota import Cap, Index, category_caps
 from crossaisle.recommend.rerank.share import auto_share, home_categories, is_cross, share_cap
 
@@ -54,14 +56,38 @@ class ListBuilder:
         similarity: Similarity,
         contributions: Contributions,
         limits: ListLimits,
+        never: NeverWith | None = None,
     ) -> None:
-        self.view, self.ranker, self.limits = view, ranker, limits
+        """`never`: rules of the shop that keep items out of `goes_with`."""
+        self.view, self.ranker, self.limits, self.never = view, ranker, limits, never
         self._similarity, self._contributions = similarity, contributions
 
     def candidates(self, query: Query, request: ResolvedQuery, rows: Rows | slice = slice(None)) -> Mask:
         """bool (n,): which of some item rows (all by default) the placement and its filters allow."""
+        allowed = self._unforbidden(query, request, rows)
+        for _, banned in self._forbidden(request):
+            allowed &= ~rows_mask(banned, self.view.dataset.n_items)[rows]
+        return allowed
+
+    def _forbidden(self, request: ResolvedQuery) -> list[tuple[Rule, Rows]]:
+        if self.never is None or request.placement != "goes_with":
+            return []
+        return self.never.beside(request.view)
+
+    def _kept_apart(self, query: Query, request: ResolvedQuery) -> list[str]:
+        """Notices of the rules without which other items could be in the list."""
+        forbidden = self._forbidden(request)
+        if not forbidden:
+            return []
+        allowed = self._unforbidden(query, request)
+        found = [rule for rule, banned in forbidden if allowed[banned].any()]
+        return [f"left out: {rule.said}" for rule in dict.fromkeys(found)]
+
+    def _unforbidden(self, query: Query, request: ResolvedQuery, rows: Rows | slice = slice(None)) -> Mask:
+        """`candidates` as they were without rules of the shop."""
         view = self.view
-        allowed = of_placement(request.placement, view.codes, request.history, request.view, rows)
+        own = request.bought if request.placement == "buy_again" else request.history
+        allowed = of_placement(request.placement, view.codes, own, request.view, rows)
         if query.include_categories or query.exclude_categories:
             wanted, unwanted = query.include_categories, query.exclude_categories
             allowed &= in_categories(view.dataset.taxonomy, wanted, unwanted)[rows]
@@ -97,7 +123,9 @@ class ListBuilder:
             served = Served("trending", "trending")
             scores = self.ranker.score_batch(request.context, "trending")[0]
             scored = np.flatnonzero(allowed & ~np.isnan(scores))
-            notices.append("no model can score these candidates: ranked by popularity")
+            popular = bool((self.view.popularity >= 0).any())
+            by = "ranked by popularity" if popular else "in the order of the catalogue"
+            notices.append(f"no model can score these candidates: {by}")
 
         share = self.cross_share(query, request)
         limit = max(self.limits.prefix, 3 * query.depth)
@@ -178,6 +206,7 @@ class ListBuilder:
         rows, scores, chosen = ranking
         if query.cross_share is not None and share.share is None:
             notices.append("cross_share needs a history with known categories: the scores decide")
+        notices += self._kept_apart(query, request)
         shown = chosen[query.offset :]
         if len(shown) < query.n:
             notices.append(f"{len(shown)} of {query.n}{TOO_FEW}")

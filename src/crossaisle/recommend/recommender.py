@@ -7,8 +7,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from crossaisle import artifact
-from crossaisle.data.dataset import Dataset
+from crossaisle.data.dataset import Dataset, Events
 from crossaisle.data.history import Floats, Histories
 from crossaisle.data.query import Placement, Query
 from crossaisle.errors import ConfigError
@@ -22,6 +25,8 @@ from crossaisle.recommend.list_builder import Contributions, ListBuilder, Served
 from crossaisle.recommend.ranker import ModelRanker, score_requests
 from crossaisle.recommend.request import NO_ROWS, ResolvedQuery, resolve
 from crossaisle.recommend.rerank.diversify import Similarity, similarity_of
+from crossaisle.recommend.rerank.never import NeverWith
+from crossaisle.recommend.standing import standing
 
 KIND = "recommender"
 
@@ -35,25 +40,33 @@ class Recommender:
         blend: Blend,
         *,
         repeats: bool = False,
+        tuned: bool = True,
         histories: Histories | None = None,
         limits: ListLimits = ListLimits(),
     ) -> None:
         """`ConfigError` for parts that are not of this data set, or without a `Popularity` part.
 
         `repeats`: people buy the same items again here, so `for_you` does not leave out what they had.
-        `histories`: those of the data set, where they are at hand.
+        `tuned`: validation chose the weights; lists say so where it did not. `histories`: those of the data
+        set, where they are at hand.
         """
         for name, scorer in blend.parts.items():
             scorer.check_fitted()
             if scorer.item_ids_ != dataset.item_ids:
                 raise ConfigError(f"part {name!r} was fitted on other items than data set {dataset.name!r}")
         self.dataset, self.blend, self.repeats, self.limits = dataset, blend, repeats, limits
-        self.ranker = ModelRanker(blend)
+        self.tuned = tuned
+        self.ranker = ModelRanker(blend, dataset, tuned=tuned)
         self.view = CatalogueView.of(dataset, self.ranker.popularity)
         parts = [scorer for scorer, _ in self.parts("for_you")]
         self.similarity: Similarity = similarity_of(parts, dataset.taxonomy)
         self.lists = ListBuilder(
-            self.view, self.ranker, self.similarity, contributions_of(dataset, self.ranker), limits
+            self.view,
+            self.ranker,
+            self.similarity,
+            contributions_of(dataset, self.ranker),
+            limits,
+            NeverWith(blend.rules, dataset),
         )
         if histories is not None:
             self.histories = histories
@@ -62,13 +75,32 @@ class Recommender:
         """The same models with other weights for some placements."""
         blend = Blend(parts=self.blend.parts, weights=self.blend.weights | dict(weights))
         return Recommender(
-            self.dataset, blend, repeats=self.repeats, histories=self.histories, limits=self.limits
+            self.dataset,
+            blend,
+            repeats=self.repeats,
+            tuned=self.tuned,
+            histories=self.histories,
+            limits=self.limits,
         )
 
     @cached_property
     def histories(self) -> Histories:
         """One history for each user row."""
-        return self.dataset.histories()
+        return self.dataset.histories().relative
+
+    def log_of(self, row: int) -> Events:
+        """All events of a user row as they came; none for -1."""
+        log = self.dataset.log or self.dataset.events
+        here = slice(0, 0) if row < 0 else slice(*self._logged[row : row + 2].tolist())
+        return log.take(np.arange(here.start, here.stop))
+
+    @cached_property
+    def _logged(self) -> npt.NDArray[np.int64]:
+        """int64 (n_users + 1,): where the log of each user starts."""
+        if self.dataset.log is None:
+            return self.dataset.user_indptr
+        counts = np.bincount(self.dataset.log.user, minlength=self.dataset.n_users)
+        return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 
     def history_of(self, user: str) -> Histories:
         """A user's history as a batch of one, empty for an unknown user."""
@@ -111,7 +143,16 @@ class Recommender:
             self.history_of,
             repeats=self.repeats,
             asks_users=CART_OF_USER in self.blend.weights,
+            stands_on=self.stands_on,
         )
+
+    def stands_on(self, placement: Placement, weights: str, *, followed: bool = False) -> str:
+        """What lists of a placement stand on; "" where the model has seen enough.
+
+        `followed`: events since the fit are known.
+        """
+        asked = "trending" if placement == "trending" else weights
+        return standing(self.parts(asked), len(self.dataset.events), tuned=self.tuned, followed=followed)
 
     def similar_items(self, item: str, n: int = 10) -> RecommendationList:
         """Substitutes for an item."""
@@ -150,7 +191,10 @@ class Recommender:
         with artifact.writing(folder, KIND) as fresh:
             save_dataset(self.dataset, fresh / "catalogue")
             blend = save_blend(self.blend, fresh / "parts", half=half)
-            artifact.write_json(fresh / "config.json", {"repeats": self.repeats, "blend": blend})
+            config = {"repeats": self.repeats, "blend": blend}
+            if not self.tuned:
+                config["tuned"] = False
+            artifact.write_json(fresh / "config.json", config)
 
     @classmethod
     def load(cls, folder: str | Path) -> Recommender:
@@ -163,8 +207,9 @@ class Recommender:
             with artifact.reading(path / "config.json"):
                 config = artifact.read_object(path / "config.json")
                 described, repeats = config["blend"], config["repeats"]
+                tuned = config.get("tuned", True)
             blend = load_blend(described, path / "parts", dataset.item_ids)
-            return cls(dataset, blend, repeats=repeats)
+            return cls(dataset, blend, repeats=repeats, tuned=tuned)
 
     def describe(self) -> dict[str, Any]:
         """What is inside, for people and logs; JSON-ready."""
@@ -174,6 +219,7 @@ class Recommender:
             "users": self.dataset.n_users,
             "events": len(self.dataset.events),
             "repeats": self.repeats,
+            "tuned": self.tuned,
             "parts": {name: part.kind for name, part in self.blend.parts.items()},
             "weights": self.blend.weights,
         }

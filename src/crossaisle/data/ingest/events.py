@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from crossaisle.config import DataConfig
+from crossaisle.data.ids import REFUSED
 from crossaisle.data.ingest.clean import (
     Ids,
     alike,
@@ -30,12 +31,15 @@ from crossaisle.data.ingest.ledger import Ledger, Tally
 from crossaisle.data.ingest.moments import DAY, MICROS, Clock, how_to_read, looks_like_excel
 from crossaisle.data.ingest.numbers import NumberReader
 from crossaisle.data.ingest.source import Source
-from crossaisle.data.ingest.whole import Mask, note_misread, raw_json, refuse_ids
+from crossaisle.data.ingest.whole import Mask, no_ids, note_misread, raw_json
+from crossaisle.data.kinds import look_like_ratings
 from crossaisle.data.vocabulary import Rows
 from crossaisle.errors import DataError
 from crossaisle.progress import bar
 
 DEFAULT_KIND = "purchase"
+TELLING = 100_000
+"""So many rows are enough to say that a column holds no ids."""
 LOW_TIME = 100_000_000 * 1_000_000
 """Microseconds: moments before March 1973 are hardly those of a shop."""
 
@@ -61,6 +65,13 @@ class Raw:
 
     def __len__(self) -> int:
         return len(self.item)
+
+
+def no_events() -> Raw:
+    """Of a shop in which nothing has happened yet. What will happen has times."""
+    rows, floats, moments = np.empty(0, np.int32), np.empty(0, np.float32), np.empty(0, np.int64)
+    kind, kinds = np.empty(0, np.int8), (DEFAULT_KIND,)
+    return Raw(rows, [], rows, [], moments, None, kind, kinds, floats, floats, rows, moments)
 
 
 class EventReader:
@@ -108,10 +119,15 @@ class EventReader:
                 self._take(batch, done, pool)
                 done += batch.num_rows
                 advance(batch.num_rows)
+                if done >= TELLING:
+                    self._refuse_ids(done)
         self.tally.read += done
         note_misread("events", self.source, self.ledger)
         if not self.tally.read:
-            raise DataError("there is a header but no row", file=self.source.file)
+            if self.item_ids is None:
+                raise DataError("there is a header but no row", file=self.source.file)
+            return no_events()
+        self._refuse_ids()
         self._refuse_times()
         hint = self._note_unknown_items()
         if not self.tally.kept:
@@ -167,9 +183,6 @@ class EventReader:
         for name, column in coded.items():
             self.tally.repaired.update(column.repaired)
             for rule, mask in column.refused.items():
-                refuse_ids(
-                    rule, mask, batch.column(self.columns[name]), name, self.columns[name], self.source
-                )
                 checks.append((rule, name, mask))
         return checks
 
@@ -215,7 +228,6 @@ class EventReader:
             if bad.any():
                 unreadable[name] = bad
             if name == "quantity":
-                checks.append(("negative_quantity", name, numbers < 0))
                 numbers = np.where(np.isnan(numbers), 1.0, numbers)
             known[name] = numbers.astype(np.float32)
         return unreadable
@@ -236,6 +248,14 @@ class EventReader:
             rows = self.source.file_rows(index + start)
             self.ledger.set_aside("events", rule, column, rows, self._values(batch, column, index), raw)
         return keep
+
+    def _refuse_ids(self, read: int = 0) -> None:
+        """`DataError` where most ids are none: of the rows so far, or of all."""
+        for rule in REFUSED:
+            if 2 * self.tally.set_aside[rule] > (read or self.tally.read):
+                found = self.ledger.frame().filter(table="events", rule=rule, action="set aside")
+                name, value = found.row(0, named=True)["column"], found["value"][0]
+                raise no_ids(rule, value, name, self.columns[name], self.source)
 
     def _refuse_times(self) -> None:
         """`DataError` with a value and the setting that reads it, where it is the times that are wrong."""
@@ -299,9 +319,10 @@ class EventReader:
         coded = {name: codes.finish() for name, codes in self.ids.items()}
         user, users = coded[self.user_column]
         item, items = (joined["item"], []) if self.item_ids is not None else coded["item_id"]
-        kind, kinds = (
-            self._kinds(*coded["kind"]) if "kind" in coded else (np.zeros(n, np.int8), ("purchase",))
-        )
+        if "kind" in coded:
+            kind, kinds = self._kinds(*coded["kind"])
+        else:
+            kind, kinds = np.zeros(n, np.int8), (self._kind_of_all(joined),)
         basket = coded["basket_id"][0] if "basket_id" in coded else np.full(n, -1, np.int32)
         return Raw(
             user,
@@ -318,11 +339,24 @@ class EventReader:
             joined.get("rows"),
         )
 
+    def _kind_of_all(self, joined: Mapping[str, np.ndarray]) -> str:
+        """What events are where no column says it."""
+        if self.config.default_kind is not None:
+            return self.config.default_kind
+        if "value" in joined and "quantity" not in joined and look_like_ratings(joined["value"]):
+            self.ledger.warn(
+                f"{self.source.file}, column {self.columns['value']!r}: looks like ratings, low ones count "
+                "as dislikes; set default_kind = 'purchase' in [data] if these are prices or numbers"
+            )
+            return "rating"
+        return DEFAULT_KIND
+
     def _kinds(self, codes: Rows, names: list[str]) -> tuple[npt.NDArray[np.int8], tuple[str, ...]]:
         lowered = [name.lower() for name in names]
         order = list(dict.fromkeys(lowered))
-        if (codes < 0).any() and DEFAULT_KIND not in order:
-            order.append(DEFAULT_KIND)
+        default = self.config.default_kind or DEFAULT_KIND
+        if (codes < 0).any() and default not in order:
+            order.append(default)
         if len(order) > 127:
             raise DataError(
                 f"{len(order)} kinds of events, at most 127 are possible: is this the right column?",
@@ -330,7 +364,7 @@ class EventReader:
                 column=self.columns["kind"],
             )
         table = np.array(
-            [order.index(name) for name in [*lowered, *([DEFAULT_KIND] if (codes < 0).any() else [])]]
+            [order.index(name) for name in [*lowered, *([default] if (codes < 0).any() else [])]]
         )
         return table[codes].astype(np.int8), tuple(order)
 

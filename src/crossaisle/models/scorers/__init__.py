@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from crossaisle.models.scorers.als import ALS as ALS
     from crossaisle.models.scorers.basket_lift import BasketLift as BasketLift
     from crossaisle.models.scorers.behaviour_transfer import BehaviourTransfer as BehaviourTransfer
     from crossaisle.models.scorers.category_link import CategoryLink as CategoryLink
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from crossaisle.models.scorers.frequency import Frequency as Frequency
     from crossaisle.models.scorers.frequency import PersonalPopularity as PersonalPopularity
     from crossaisle.models.scorers.item_knn import ItemKNN as ItemKNN
+    from crossaisle.models.scorers.knowledge import Knowledge as Knowledge
     from crossaisle.models.scorers.linear import EASE as EASE
     from crossaisle.models.scorers.linear import SLIT as SLIT
     from crossaisle.models.scorers.picture_similarity import PictureSimilarity as PictureSimilarity
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from crossaisle.models.scorers.spectral import SpectralEASE as SpectralEASE
 
 _HOME = {
+    "ALS": "als",
     "BasketLift": "basket_lift",
     "BehaviourTransfer": "behaviour_transfer",
     "CategoryLink": "category_link",
@@ -33,6 +36,7 @@ _HOME = {
     "EncoderSimilarity": "content",
     "Frequency": "frequency",
     "ItemKNN": "item_knn",
+    "Knowledge": "knowledge",
     "PersonalPopularity": "frequency",
     "PictureSimilarity": "picture_similarity",
     "Popularity": "popularity",
@@ -43,6 +47,7 @@ _HOME = {
 """Scorer -> the module it lives in."""
 
 __all__ = [
+    "ALS",
     "EASE",
     "SLIT",
     "BasketLift",
@@ -52,6 +57,7 @@ __all__ = [
     "EncoderSimilarity",
     "Frequency",
     "ItemKNN",
+    "Knowledge",
     "PersonalPopularity",
     "PictureSimilarity",
     "Popularity",

@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from crossaisle.data.dataset import Dataset
+from crossaisle.data.dataset import Dataset, strongest
 from crossaisle.data.history import Decay, Floats, Histories
 from crossaisle.data.vocabulary import Rows
 from crossaisle.models.base import Scorer, pack_words, unpack_words
+from crossaisle.models.space import AnyDecay, Choice, Range, Space
 from crossaisle.models.topk import Mask, best_rows
 from crossaisle.sharing import shared
 
@@ -52,6 +53,11 @@ class CategoryLink(Scorer):
     """uint8: category names by code, UTF-8, one per line."""
 
     kind: ClassVar[str] = "category_link"
+    space: ClassVar[Space] = {
+        "shrink": Range(low=3.0, high=3000.0),
+        "depth": Choice((-1, 0)),
+        "decay": AnyDecay(),
+    }
     reason: ClassVar[str] = "category link"
     learned: ClassVar[tuple[str, ...]] = ("counts_", "prior_", "mix_", "codes_", "lifts_", "names_")
 
@@ -61,8 +67,14 @@ class CategoryLink(Scorer):
         self.names_ = pack_words(names)
         members = _members(self.codes_, len(names))
         users = dataset.matrix()
-        shopped = (users @ members).tocsr()
-        shopped.data[:] = 1.0
+        if dataset.events.weight is None:
+            shopped = (users @ members).tocsr()
+            shopped.data[:] = 1.0
+        else:
+            cells = users.tocoo()
+            code = self.codes_[cells.col]
+            row, code, value = cells.row[code >= 0], code[code >= 0], cells.data[code >= 0]
+            shopped = strongest(row, code, value, (users.shape[0], len(names)))
         n_users = max(int((np.diff(users.indptr) > 0).sum()), 1)
         size = np.asarray(shopped.sum(axis=0), np.float32).ravel()
         self.prior_ = (np.asarray(users.sum(axis=0)).ravel() / n_users).astype(np.float32)
