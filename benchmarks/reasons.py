@@ -47,7 +47,7 @@ def measure(shop: Recommender, users: list[str], placement: str, n: int) -> dict
                 why.link is None or why.link.lift < 1.5
             )
             words = SHARED.search(why.text)
-            faults["no word"] += bool(words) and any(not w.isalpha() for w in words[1].split(", "))
+            faults["no word"] += words is not None and any(not w.isalpha() for w in words[1].split(", "))
             if len(examples) < 12 and len(share) % (n + 1) == 0:
                 examples.append({"title": shown.title, "why": why.text, "share": named})
     return {

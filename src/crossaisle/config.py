@@ -208,8 +208,13 @@ class ModelConfig:
     machine: a known name, a folder, or "none"."""
     picture_hosts: tuple[str, ...] = ()
     """Hosts that pictures may be fetched from; files need none."""
+    sequence: Literal["auto", "off"] = "auto"
+    """Learn a sequence model where torch is installed and people buy a product once, in a shop of 10,000
+    events or more: some minutes of one core. "off": without."""
     keep: int = field(default=256, metadata={"low": 1})
     """Weights kept per row of an item-to-item matrix."""
+    ranker: bool = True
+    """Learn a ranker on top of the blend, where LightGBM is installed (the extra `rank`)."""
     seed: int = field(default=0, metadata={"low": 0})
     parts: Mapping[str, Mapping[str, Any]] | None = None
     """`[model.parts.NAME]`: hyper-parameters of a part of the blend that differ from the default, or, with

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from crossaisle.data.fingerprint import fingerprint, fingerprint_of_cases
+from crossaisle.data.kinds import Kinds
 from crossaisle.data.splits.split import leave_last_out
 from crossaisle.data.taxonomy import Taxonomy
 from tests.models.shops import tiny_shop
@@ -32,6 +33,9 @@ def test_every_part_of_the_content_counts() -> None:
         replace(shop, events=replace(events, time=None)),
         replace(shop, events=replace(events, item=np.roll(events.item, 1))),
         replace(shop, events=replace(events, quantity=events.quantity + 1)),
+        replace(shop, events=replace(events, weight=np.full(len(events), 0.5, np.float32))),
+        replace(shop, against=events.take(np.arange(1))),
+        replace(shop, meanings=Kinds(low_rating=4.0)),
         shop.with_events(np.arange(len(events) - 1)),
     ]
     assert len({fingerprint(one) for one in [shop, *variants]}) == len(variants) + 1

@@ -70,5 +70,12 @@ def test_what_is_wrong_is_named(
 def test_they_are_read_from_a_table() -> None:
     config = build(ModelConfig, {"parts": {"slit": {"ridge": 3}}, "leave_out": ["tfidf"]}, "[model]")
     assert config.parts == {"slit": {"ridge": 3}}
-    with pytest.raises(ConfigError, match=r"\[model.parts\], slit: must be a table \(found 3\)"):
+    with pytest.raises(ConfigError, match=r"\[model.parts.slit\]: must be a table \(found 3\)"):
         build(ModelConfig, {"parts": {"slit": 3}}, "[model]")
+
+
+def test_popularity_stays_for_whoever_has_no_history() -> None:
+    with pytest.raises(ConfigError, match="must not name popularity: it serves users without a history"):
+        default_parts(tiny_shop(), encoder="none", leave_out=("popularity",))
+    other = {"sold": {"kind": "popularity"}}
+    assert "sold" in default_parts(tiny_shop(), encoder="none", settings=other, leave_out=("popularity",))

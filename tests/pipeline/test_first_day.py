@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -178,3 +179,50 @@ def test_nothing_is_set_aside_for_having_too_few_users_before_the_first_event(tm
         "there are no events: lists will stand on what is known of the items alone"
         in (imported.report["warnings"])
     )
+
+
+def test_another_shop_is_carried_over_and_need_not_be_there_to_be_served(
+    settings: Path, tmp_path: Path
+) -> None:
+    fitted = fit(tiny_shop(), split_config=SplitConfig(), model_config=PLAIN)
+    fitted.past.save(tmp_path / "other")
+    said: list[str] = []
+    run(load_config(settings), tmp_path / "out", source=tmp_path / "other", say=said.append)
+    shutil.rmtree(tmp_path / "other")
+    model = Recommender.load(tmp_path / "out" / "model")
+    mapped = json.loads((tmp_path / "out" / "model" / "category-mapping.json").read_text())
+    rows = {row["category"]: row for row in mapped}
+    assert rows["Food > Bread"]["source"] == "Bakery > Bread"
+    assert rows["Food > Bread"]["confidence"] > 0.2
+    assert "categories have a counterpart" in "".join(said)
+    assert {"transferred_popularity", "transferred_links"} <= model.blend.parts.keys()
+    answer = model.recommend(Query(placement="goes_with", items=("spade0",), n=2, explain=True))
+    assert len(answer) == 2
+    if not len(model.dataset.events):
+        assert answer.notices == ("no events yet: ranked by texts and another shop's sales",)
+    model.save(tmp_path / "again")
+    again = Recommender.load(tmp_path / "again").recommend(
+        Query(placement="goes_with", items=("spade0",), n=2)
+    )
+    assert again.ids == answer.ids
+
+
+def test_a_source_without_events_is_refused() -> None:
+    shop = tiny_shop()
+    silent = shop.with_events(np.zeros(len(shop.events), bool))
+    empty = fit(silent, split_config=SplitConfig(), model_config=PLAIN).past
+    with pytest.raises(DataError, match="has no events, so there is nothing to carry over"):
+        fit(shop, split_config=SplitConfig(), model_config=PLAIN, source=empty)
+
+
+def test_a_source_that_does_not_help_gets_no_weight() -> None:
+    """Where there is behaviour, validation decides: there, the kitchen goes with the garden."""
+    shop = tiny_shop(users=60)
+    crossed = {"milk": "spade", "spade": "milk", "bread": "bread", "paint": "paint"}
+    names = shop.item_ids.ids(np.arange(shop.n_items))
+    swapped = shop.item_ids.rows([crossed[name[:-1]] + name[-1] for name in names])
+    events = replace(shop.events, item=swapped[shop.events.item])
+    source = fit(replace(shop, events=events), split_config=SplitConfig(), model_config=PLAIN).past
+    fitted = fit(shop, split_config=SplitConfig(), model_config=PLAIN, source=source)
+    assert fitted.past.tuned
+    assert "transferred_links" not in fitted.past.blend.weights["for_you"]

@@ -11,6 +11,7 @@ from crossaisle.cli import (
     compress,
     data,
     importing,
+    improving,
     keys,
     knowledge,
     models,
@@ -61,6 +62,8 @@ app.command()(pipeline.describe)
 app.command()(pipeline.fit)
 app.command()(pipeline.evaluate)
 app.command()(runs.runs)
+app.command()(improving.tune)
+app.command()(improving.improve)
 app.command()(recommend.recommend)
 app.command("goes-with")(recommend.goes_with)
 app.command()(recommend.similar)

@@ -1,4 +1,4 @@
-"""Commands for a shop's own rules: `knowledge draft`, `knowledge check`."""
+"""Commands for a shop's own rules: `knowledge draft`, `knowledge ask`, `knowledge check`."""
 
 from __future__ import annotations
 
@@ -60,6 +60,74 @@ def draft_file(
         on_the_side=True,
     )
     print(f"{out}: {len(found.rules)} lines")
+
+
+@app.command("ask")
+def ask_model(
+    model: Model,
+    llm: Annotated[
+        str,
+        typer.Option(
+            help="Address of an OpenAI-compatible API (key in OPENAI_API_KEY), or a GGUF file.",
+            metavar="URL-or-GGUF",
+        ),
+    ],
+    out: Out,
+    llm_model: Annotated[
+        str | None,
+        typer.Option(help="Which model of the API. Default: the first it lists.", show_default=False),
+    ] = None,
+    categories: Annotated[int, typer.Option(help="Categories to ask about, the largest first.", min=2)] = 20,
+    level: Annotated[
+        int | None,
+        typer.Option(
+            help="Depth of the categories: 0 is the top, -1 the leaf. Default: the shop's.",
+            show_default=False,
+        ),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before the first question.")] = False,
+    force: Force = False,
+    as_json: AsJson = False,
+) -> None:
+    """Ask a generative model what goes together, each pair of categories in both orders, for you to edit.
+
+    Answers are kept in the cache: what is interrupted goes on from there, and nothing is asked twice.
+
+    \b
+    crossaisle knowledge ask demo/model --llm http://127.0.0.1:8080/v1 --out knowledge.csv
+    crossaisle knowledge ask demo/model --llm models/qwen2.5-7b.gguf --categories 40 --out knowledge.csv
+    """
+    refuse_to_overwrite(out, force)
+    from crossaisle.data.knowledge.rules import write_rules
+    from crossaisle.fetch import cache_dir
+    from crossaisle.pipeline.knowledge import ask as asking
+    from crossaisle.pipeline.knowledge.generators import open_generator
+    from crossaisle.progress import bar
+    from crossaisle.recommend.recommender import Recommender
+
+    asked = asking.questions(Recommender.load(model).dataset, categories, level=level)
+    answers = asking.Answers(cache_dir() / "knowledge" / "answers.jsonl")
+    generator = open_generator(llm, llm_model)
+    try:
+        new = sum(answers.get(generator.name, question.text) is None for question in asked)
+        cost = f"{new:,} questions to {generator.name}; {len(asked) - new:,} were answered before"
+        tell(cost, on_the_side=True)
+        if new and not yes:
+            typer.confirm("ask them?", abort=True, err=True)
+        with bar("asking", len(asked), show=True) as advance:
+            replies = asking.ask(asked, generator, answers, advance)
+    finally:
+        generator.close()
+    rules, unclear = asking.rules_from(replies), [reply for reply in replies if reply.number is None]
+    write_rules(out, rules, [f"Asked of {generator.name}: {len(asked)} questions. Edit before you use it."])
+    if as_json:
+        show_json({"file": out, "rules": len(rules), "questions": len(asked), "unclear": len(unclear)})
+        return
+    for rule in rules:
+        tell(f"{rule.strength:.2f}  {rule.said}")
+    unreadable = [f"{r.question.source}, {r.question.target}: {r.words[:80]!r}" for r in unclear]
+    _some("answers without a number from 0 to 10, left out", unreadable)
+    print(f"{out}: {len(rules)} lines, to be edited")
 
 
 @app.command("check")

@@ -21,18 +21,13 @@ def fingerprint(dataset: Dataset) -> str:
     digest = hashlib.sha256()
     for frame in (dataset.items, dataset.users):
         _add_frame(digest, frame)
-    digest.update(json.dumps([dataset.taxonomy.paths, dataset.taxonomy.level, dataset.kinds]).encode())
-    events = dataset.events
-    arrays = (
-        events.user,
-        events.item,
-        events.time,
-        events.kind,
-        events.value,
-        events.quantity,
-        events.basket,
-    )
-    _add_arrays(digest, arrays)
+    taxonomy, meanings = dataset.taxonomy, dataset.meanings.to_dict()
+    facts = [taxonomy.paths, taxonomy.level, dataset.kinds, meanings]
+    digest.update(json.dumps(facts, sort_keys=True).encode())
+    for number, e in enumerate((dataset.events, dataset.log, dataset.against)):
+        if e is not None:
+            digest.update(bytes([number]))
+            _add_arrays(digest, (e.user, e.item, e.time, e.kind, e.value, e.quantity, e.basket, e.weight))
     return digest.hexdigest()[:LENGTH]
 
 

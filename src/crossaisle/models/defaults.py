@@ -27,13 +27,14 @@ from crossaisle.models.scorers.knowledge import Knowledge
 from crossaisle.models.scorers.linear import EASE, SLIT
 from crossaisle.models.scorers.picture_similarity import PictureSimilarity, pictures_at_hand
 from crossaisle.models.scorers.popularity import Popularity
+from crossaisle.models.scorers.sequence import SequenceTransformer, can_be_learned
 from crossaisle.models.scorers.spectral import SpectralEASE
 
 BESIDE = ("basket_lift", "basket_popularity", "basket_complement", "basket_knn", "basket_habit")
 """The parts that only `goes_with` asks, in a shop whose users have baskets."""
 OF_HISTORY = ("basket_habit",)
 """Those of them that are asked of the user's history, not of the cart."""
-OF_USERS = ("frequency", "item_knn", "item_knn_all", "ease", "slit", "als")
+OF_USERS = ("frequency", "item_knn", "item_knn_all", "ease", "slit", "als", "sequence")
 """Parts that know what the same people buy over months: not asked of a cart where trips are known."""
 PART_NAME = re.compile(r"[a-z0-9][a-z0-9_]*")
 """Parts are folders of a saved model."""
@@ -42,6 +43,9 @@ KNOWLEDGE = "knowledge"
 REPEATS_ARE_COMMON = 0.10
 """From this share of repeated (user, item) pairs on, histories are long lists of habits rather than short
 sequences. Habit is a part below it, too, wherever anything repeats."""
+
+ENOUGH_EVENTS = 10_000
+"""With fewer events than this a sequence model learns them by heart."""
 
 
 def repeat_share(dataset: Dataset) -> float:
@@ -74,6 +78,7 @@ def default_parts(
     encoder: str = "minilm",
     pictures: str = "none",
     picture_hosts: Sequence[str] = (),
+    sequence: str = "auto",
     keep: int = 300,
     seed: int = 0,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
@@ -85,7 +90,8 @@ def default_parts(
     baskets without users (sets, directed complements), users who buy again (long histories, habits),
     and users who do not (short sequences, where order counts most). `pictures` names the encoder of
     pictures, which take part where enough items have one that can be read; `knowledge` holds the rules of
-    the shop. `settings` and `leave_out` as for `with_settings`.
+    the shop. `sequence`: "auto" has a sequence model where `learns_sequences` and torch is
+    installed, "off" has none. `settings` and `leave_out` as for `with_settings`.
     """
     parts = _by_shop(dataset, encoder, keep, seed)
     if knowledge:
@@ -96,7 +102,12 @@ def default_parts(
         parts["picture"] = PictureSimilarity(
             encoder=pictures, hosts=tuple(picture_hosts), decay=texts.decay, average=texts.average
         )
-    return with_settings(parts, settings or {}, leave_out)
+    if sequence == "auto" and learns_sequences(dataset) and can_be_learned():
+        parts["sequence"] = SequenceTransformer(encoder=encoder, seed=seed)
+    changed = with_settings(parts, settings or {}, leave_out)
+    if not any(isinstance(part, Popularity) for part in changed.values()):
+        raise ConfigError("[model]: leave_out must not name popularity: it serves users without a history")
+    return changed
 
 
 def with_settings(
@@ -138,6 +149,12 @@ def _decay_of(parts: Mapping[str, Scorer]) -> Decay:
     texts = parts["tfidf"]
     assert isinstance(texts, TfidfSimilarity)
     return texts.decay
+
+
+def learns_sequences(dataset: Dataset) -> bool:
+    """Whether people buy a product once and there is enough to learn what comes next."""
+    enough = len(dataset.events) >= ENOUGH_EVENTS and not dataset.users_are_baskets
+    return enough and not buys_again(dataset)
 
 
 def _by_shop(dataset: Dataset, encoder: str, keep: int, seed: int) -> dict[str, Scorer]:

@@ -21,7 +21,9 @@ from crossaisle.models.scorers.knowledge import Knowledge
 from crossaisle.models.scorers.linear import EASE, SLIT
 from crossaisle.models.scorers.picture_similarity import PictureSimilarity
 from crossaisle.models.scorers.popularity import Popularity
+from crossaisle.models.scorers.sequence import SequenceTransformer
 from crossaisle.models.scorers.spectral import SpectralEASE
+from crossaisle.models.scorers.transferred import TransferredLinks, TransferredPopularity
 
 _CLASSES = (
     Popularity,
@@ -40,6 +42,9 @@ _CLASSES = (
     PersonalPopularity,
     ALS,
     Knowledge,
+    SequenceTransformer,
+    TransferredPopularity,
+    TransferredLinks,
 )
 SCORERS: dict[str, type[Scorer]] = {cls.kind: cls for cls in _CLASSES}
 """`Scorer.kind` -> class. Modules named in `ELSEWHERE` add theirs when they are loaded."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -123,26 +124,103 @@ def _gather(
         for start in range(0, len(order), _BATCH):
             batch = cases.take(order[start : start + _BATCH])
             scores = [np.nan_to_num(part.score_rows(batch.histories)) for part in parts.values()]
-            owner = np.repeat(np.arange(len(batch)), np.diff(batch.target_indptr))
             for name, question in questions.items():
-                allowed = allowed_candidates(question, batch.histories, codes)
-                wanted = np.zeros_like(allowed)
-                wanted[owner, batch.target] = True
-                if not question.all_targets:
-                    wanted &= allowed
-                asked = np.flatnonzero(wanted.any(axis=1) & (batch.histories.lengths > 0))
-                if len(asked):
-                    own = [part[asked] for part in scores]
-                    worth = wanted[asked].astype(np.float32)
-                    if question.worth is not None:
-                        worth *= question.worth
-                    blocks[name].append(_shortlist(own, allowed[asked], worth))
+                if (block := _ask(question, batch, scores, codes)) is not None:
+                    blocks[name].append(block)
             advance(len(batch))
     return {name: _stack(found, len(parts)) if found else None for name, found in blocks.items()}
 
 
+def _ask(
+    question: TuningTask, batch: EvalCases, scores: Sequence[Floats], codes: npt.NDArray[np.int32]
+) -> _Block | None:
+    """The shortlists of some cases, from the parts' scores, float32 (n, n_items). None: no answers."""
+    allowed, wanted = _answers(question, batch, codes)
+    asked = np.flatnonzero(wanted.any(axis=1) & (batch.histories.lengths > 0))
+    if not len(asked):
+        return None
+    worth = wanted[asked].astype(np.float32)
+    if question.worth is not None:
+        worth *= question.worth
+    return _shortlist([part[asked] for part in scores], allowed[asked], worth)
+
+
+def _answers(
+    question: TuningTask, batch: EvalCases, codes: npt.NDArray[np.int32]
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """bool (n, n_items), twice: candidates, and right answers."""
+    allowed = allowed_candidates(question, batch.histories, codes)
+    wanted = np.zeros_like(allowed)
+    wanted[np.repeat(np.arange(len(batch)), np.diff(batch.target_indptr)), batch.target] = True
+    return allowed, wanted if question.all_targets else wanted & allowed
+
+
+def answerable(question: TuningTask, taxonomy: Taxonomy) -> int:
+    """How many of the cases have a history and a right answer among their candidates."""
+    codes, cases, found = taxonomy.codes(), question.cases, 0
+    for start in range(0, len(cases), _BATCH):
+        batch = cases.take(np.arange(start, min(start + _BATCH, len(cases))))
+        _, wanted = _answers(question, batch, codes)
+        found += int((wanted.any(axis=1) & (batch.histories.lengths > 0)).sum())
+    return found
+
+
+def tune_scored(scores: Mapping[str, Floats], question: TuningTask, taxonomy: Taxonomy) -> Tuned:
+    """The same as `tune` for parts that have scored all cases: float32 (n, n_items) each, NaN: cannot."""
+    codes, cases = taxonomy.codes(), question.cases
+    blocks = []
+    for start in range(0, len(cases), _BATCH):
+        rows = np.arange(start, min(start + _BATCH, len(cases)))
+        block = _ask(question, cases.take(rows), [np.nan_to_num(s[rows]) for s in scores.values()], codes)
+        blocks += [] if block is None else [block]
+    return _tuned(list(scores), _stack(blocks, len(scores)) if blocks else None, question.apart)
+
+
+def values_of(
+    scores: Mapping[str, Floats], weights: Mapping[str, float], question: TuningTask, taxonomy: Taxonomy
+) -> Floats:
+    """float32 (n,): the mean of NDCG@10 and recall@10 of each case under a sum of parts, over all candidates.
+
+    NaN for cases that cannot be answered. `scores` as for `tune_scored`.
+    """
+    codes, cases = taxonomy.codes(), question.cases
+    out = np.full(len(cases), np.nan, np.float32)
+    used = {name: weight for name, weight in weights.items() if weight}
+    for start in range(0, len(cases), _BATCH):
+        rows = np.arange(start, min(start + _BATCH, len(cases)))
+        allowed, wanted = _answers(question, cases.take(rows), codes)
+        total, known = np.zeros(allowed.shape, np.float32), np.zeros(allowed.shape, bool)
+        for name, weight in used.items():
+            there = ~np.isnan(scores[name][rows])
+            total += np.float32(weight) * np.where(there, scores[name][rows], 0.0)
+            known |= there
+        worth = wanted.astype(np.float32)
+        if question.worth is not None:
+            worth *= question.worth
+        asked = wanted.any(axis=1) & (cases.histories.lengths[rows] > 0)
+        found = top_k(np.where(allowed & known, total, -np.inf), min(K, allowed.shape[1]))
+        hits = np.where(found >= 0, np.take_along_axis(worth, np.maximum(found, 0), axis=1), 0.0)
+        best = np.take_along_axis(worth, top_k(worth, hits.shape[1]), axis=1)
+        discount = _DISCOUNT[: hits.shape[1]]
+        with np.errstate(invalid="ignore"):
+            both = (hits.sum(axis=1) / best.sum(axis=1) + hits @ discount / (best @ discount)) / 2
+        out[rows] = np.where(asked, both, np.nan)
+    return out
+
+
+class CandidateRule(Protocol):
+    """What a placement leaves out; see `TuningTask`."""
+
+    @property
+    def unseen(self) -> bool: ...
+    @property
+    def other(self) -> bool: ...
+    @property
+    def new(self) -> bool: ...
+
+
 def allowed_candidates(
-    question: TuningTask, histories: Histories, codes: npt.NDArray[np.int32]
+    question: CandidateRule, histories: Histories, codes: npt.NDArray[np.int32]
 ) -> npt.NDArray[np.bool_]:
     """bool (n, n_items): the candidates of each history."""
     n, owner = len(histories), histories.owner

@@ -22,6 +22,8 @@ UNTUNED = {
     "basket_knn": 1.0,
     "basket_habit": 0.1,
     "popularity": 0.05,
+    "transferred_popularity": 0.1,
+    "transferred_links": 0.3,
 }
 """Part -> weight of its raw scores. Texts carry the lists of a shop without events: TF-IDF and half as much
 of an encoder, the proportion that was best on three shops' validation. Parts that learn from events say

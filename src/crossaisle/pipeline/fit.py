@@ -5,8 +5,8 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
@@ -16,18 +16,21 @@ from crossaisle.config import ModelConfig, SplitConfig
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Histories
 from crossaisle.data.knowledge.naming import Rejected, named
-from crossaisle.data.knowledge.rules import read_rules
+from crossaisle.data.knowledge.rules import Rule, read_rules
 from crossaisle.data.membership import is_in
 from crossaisle.data.splits.carts import cart_cases, carts_of_users, has_baskets
 from crossaisle.data.splits.cases import EvalCases, Split
 from crossaisle.data.splits.split import basket_split, leave_last_out, temporal_split, unsplit
-from crossaisle.errors import ConfigError
+from crossaisle.errors import ConfigError, DataError
 from crossaisle.models.base import Scorer
 from crossaisle.models.blend import CART_OF_USER, HISTORY_OF_USER, Blend
 from crossaisle.models.defaults import BESIDE, KNOWLEDGE, OF_HISTORY, OF_USERS, default_parts
+from crossaisle.models.scorers.source_shop import SourceShop
+from crossaisle.models.scorers.transferred import TransferredLinks, TransferredPopularity
 from crossaisle.models.sides import AskedOf
 from crossaisle.models.tuning import Tuned, TuningTask, tune
 from crossaisle.pipeline.kind_weights import weigh_kinds
+from crossaisle.pipeline.learn import LearnedRankers, learn_rankers
 from crossaisle.progress import bar
 from crossaisle.recommend.recommender import Recommender
 
@@ -49,13 +52,20 @@ class Fitted:
     costs: Costs
     rejected: tuple[Rejected, ...] = ()
     """Lines of the knowledge file that name something the shop does not have."""
+    learned: LearnedRankers = field(default_factory=LearnedRankers)
 
     def to_serve(self, dataset: Dataset, *, progress: bool = False) -> Recommender:
         """The same weights with parts fitted once more, on all events of the shop."""
         if dataset.roles is not None:  # kinds weigh what was chosen
             dataset = dataset.meaning(self.past.dataset.meanings)
         blend, _ = refit(self.past.blend, dataset, progress=progress)
-        return Recommender(dataset, blend, repeats=self.past.repeats, tuned=self.past.tuned)
+        return Recommender(
+            dataset,
+            blend,
+            repeats=self.past.repeats,
+            tuned=self.past.tuned,
+            rankers=self.past.rankers,
+        )
 
 
 def split_of(dataset: Dataset, config: SplitConfig) -> Split:
@@ -125,12 +135,41 @@ def fit(
     split_config: SplitConfig,
     model_config: ModelConfig,
     baselines: Mapping[str, Scorer] | None = None,
+    source: Recommender | None = None,
     progress: bool = False,
 ) -> Fitted:
     """Chooses weights on validation, then fits on train and validation together. Test is not touched.
 
-    `baselines` are unfitted models that are fitted along, to be measured, but get no weight.
+    `baselines` are unfitted models that are fitted along, to be measured, but get no weight. `source`:
+    another shop, of which is carried over what helps on validation or, without one, the default share.
     """
+    split, parts, rules = split_and_parts(dataset, split_config, model_config)
+    if source is not None:
+        parts |= carried_over(source, encoder=model_config.encoder)
+    extra = dict(baselines or {})
+    first = fit_parts(parts | extra, split.train, progress=progress)
+    weights, split = choose_weights(parts, split, seed=model_config.seed, progress=progress)
+    early = Blend(parts=parts | extra, weights=weights)
+    asked = tuple(name for name in parts if name not in BESIDE)
+    learned = LearnedRankers()
+    if model_config.ranker:
+        learned = learn_rankers(early, split, asked, seed=model_config.seed, progress=progress)
+    late, again = refit(early, split.past, progress=progress)
+    recommender = Recommender(
+        split.past,
+        late,
+        repeats=not split.validation.mask_seen,
+        tuned=split.chooses,
+        rankers=learned.rankers,
+    )
+    unknown = tuple(named(rules, dataset)[1])
+    return Fitted(split, recommender, early, first | again, unknown, learned)
+
+
+def split_and_parts(
+    dataset: Dataset, split_config: SplitConfig, model_config: ModelConfig
+) -> tuple[Split, dict[str, Scorer], Sequence[Rule]]:
+    """The split, with kinds of events as validation weighs them; unfitted parts; the shop's rules."""
     rules = read_rules(model_config.knowledge) if model_config.knowledge else ()
     weighed = weigh_kinds(
         dataset, lambda shop: split_of(shop, split_config), keep=model_config.keep, seed=model_config.seed
@@ -142,19 +181,25 @@ def fit(
         encoder=model_config.encoder,
         pictures=model_config.pictures,
         picture_hosts=model_config.picture_hosts,
+        sequence=model_config.sequence,
         keep=model_config.keep,
         seed=model_config.seed,
         settings=model_config.parts,
         leave_out=model_config.leave_out,
         knowledge=rules,
     )
-    extra = dict(baselines or {})
-    first = fit_parts(parts | extra, split.train, progress=progress)
-    weights, split = choose_weights(parts, split, seed=model_config.seed, progress=progress)
-    early = Blend(parts=parts | extra, weights=weights)
-    late, again = refit(early, split.past, progress=progress)
-    recommender = Recommender(split.past, late, repeats=not split.validation.mask_seen, tuned=split.chooses)
-    return Fitted(split, recommender, early, first | again, tuple(named(rules, dataset)[1]))
+    return split, parts, rules
+
+
+def carried_over(source: Recommender, *, encoder: str) -> dict[str, Scorer]:
+    """Unfitted parts that read another shop; `DataError` where nothing has happened there, either."""
+    if not len(source.dataset.events):
+        raise DataError(f"{source.dataset.name}: has no events, so there is nothing to carry over")
+    shop = SourceShop.of(source.dataset, encoder=None if encoder == "none" else encoder)
+    return {
+        "transferred_popularity": TransferredPopularity(source=shop),
+        "transferred_links": TransferredLinks(source=shop),
+    }
 
 
 def fit_parts(parts: Mapping[str, Scorer], dataset: Dataset, *, progress: bool = False) -> Costs:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from crossaisle.config import DataConfig, EvaluateConfig, RunConfig
+from crossaisle.config import DataConfig, EvaluateConfig, ModelConfig, RunConfig
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.datasets import find_catalogue, load_catalogue
 from crossaisle.data.describe import describe
@@ -27,9 +27,11 @@ from crossaisle.evaluate.report.report import write_report
 from crossaisle.evaluate.report.unmeasured import write_unmeasured
 from crossaisle.evaluate.results import Evaluation, write_metrics, write_no_metrics
 from crossaisle.models.blend import CART_OF_USER, HISTORY_OF_USER
+from crossaisle.models.defaults import learns_sequences
+from crossaisle.models.scorers.sequence import EXTRA, LIBRARY, can_be_learned
 from crossaisle.pipeline.fit import Fitted, describe_weights, fit, peak_mb
 from crossaisle.pipeline.knowledge.check import knowledge_lines
-from crossaisle.pipeline.measure import MODEL, measure
+from crossaisle.pipeline.measure import BLEND, MODEL, measure
 from crossaisle.pipeline.record import write_record
 from crossaisle.progress import bar
 from crossaisle.recommend.explain import category_name, item_name
@@ -46,18 +48,26 @@ def silent(_: str) -> None:
     """Says nothing."""
 
 
-def run(config: RunConfig, out: str | Path, *, progress: bool = False, say: Say = silent) -> dict[str, Any]:
+def run(
+    config: RunConfig,
+    out: str | Path,
+    *,
+    source: str | Path | None = None,
+    progress: bool = False,
+    say: Say = silent,
+) -> dict[str, Any]:
     """Imports, fits, measures and saves; the folder then holds report, figures, model and records.
 
     `say` receives a sentence about each step. An earlier run's report and figures in the folder are
     removed first, so that an interrupted run never shows old ones; its model stays until a new one is
-    whole.
+    whole. `source`: the folder of another shop's model, of which is carried over what helps.
     """
+    other = None if source is None else Recommender.load(source)
     out = _fresh(Path(out))
     say(f"importing {config.data.name}")
     start = time.perf_counter()
     imported = import_dataset(config.data, out=out, progress=progress)
-    return _finish(imported, config, out, start, progress, say)
+    return _finish(imported, config, out, start, progress, say, other)
 
 
 def demo(out: str | Path, *, progress: bool = False, say: Say = silent) -> dict[str, Any]:
@@ -82,15 +92,29 @@ def _fresh(out: Path) -> Path:
 
 
 def _finish(
-    imported: Imported, config: RunConfig, out: Path, start: float, progress: bool, say: Say
+    imported: Imported,
+    config: RunConfig,
+    out: Path,
+    start: float,
+    progress: bool,
+    say: Say,
+    source: Recommender | None = None,
 ) -> dict[str, Any]:
     dataset = imported.dataset
     say(f"{dataset.n_items:,} items, {dataset.n_users:,} users, {len(dataset.events):,} events")
-    for line in spoken(imported.report):
+    for line in (*spoken(imported.report), *_missing_parts(dataset, config.model)):
         say(line)
     say("fitting and choosing weights on validation")
-    fitted = fit(dataset, split_config=config.split, model_config=config.model, progress=progress)
-    for note in fitted.split.notes:
+    fitted = fit(
+        dataset,
+        split_config=config.split,
+        model_config=config.model,
+        source=source,
+        progress=progress,
+    )
+    for line in _mapping_lines(fitted.past):
+        say(line)
+    for note in (*fitted.split.notes, *fitted.learned.notes):
         say(note)
     changed = drift(dataset, fitted.split)
     say(changed["statement"])
@@ -103,6 +127,7 @@ def _finish(
     figures = {
         "drift": changed,
         "weights": describe_weights(fitted.past.blend),
+        "rankers": dict(fitted.learned.figures),
         "seconds": time.perf_counter() - start,
     }
     facts: dict[str, Any] = {
@@ -113,6 +138,7 @@ def _finish(
         "examples": _examples(fitted.past, evaluation),
         "notes": (
             *fitted.split.notes,
+            *fitted.learned.notes,
             *_weight_notes(fitted.past),
             *_encoder_notes(config.model.encoder),
         ),
@@ -178,7 +204,7 @@ def _headline(evaluation: Evaluation) -> list[dict[str, Any]]:
     out = []
     for slice_ in ("all", "new_item", "new_category", "cross_limited", "novel_limited", "cold_item"):
         mine = evaluation.row(MODEL, slice_, "recall")
-        others = [evaluation.row(m, slice_, "recall") for m in evaluation.models if m != MODEL]
+        others = [evaluation.row(m, slice_, "recall") for m in evaluation.models if m not in (MODEL, BLEND)]
         best = max((r for r in others if r), key=lambda r: float(r["value"]), default=None)
         if mine and best:
             out.append(
@@ -206,6 +232,25 @@ def _weight_notes(recommender: Recommender) -> list[str]:
     ]
 
 
+def _mapping_lines(recommender: Recommender) -> list[str]:
+    """What the largest categories were taken for in another shop."""
+    rows = recommender.category_mapping()
+    if not rows:
+        return []
+    codes = recommender.dataset.taxonomy.codes(-1)
+    size = np.bincount(codes[codes >= 0], minlength=len(rows))
+    sure = sum(row["source"] is not None for row in rows)
+    head = f"{sure:,} of {len(rows):,} categories have a counterpart; all stand in category-mapping.json:"
+    largest = np.argsort(-size, kind="stable")[:_LINES].tolist()
+    return [
+        head,
+        *(
+            f"  {r['category']} = {r['source']} ({r['confidence']:.2f})"
+            for r in map(rows.__getitem__, largest)
+        ),
+    ]
+
+
 def _encoder_notes(encoder: str) -> list[str]:
     """The verdict on an encoder that was trained here."""
     record = Path(encoder) / "train.json"
@@ -213,6 +258,16 @@ def _encoder_notes(encoder: str) -> list[str]:
         return []
     verdict = json.loads(record.read_text(encoding="utf-8")).get("guard")
     return [f"text encoder {encoder}: {verdict['statement']}"] if verdict else []
+
+
+def _missing_parts(dataset: Dataset, config: ModelConfig) -> list[str]:
+    """What the absence of an optional library costs here."""
+    if config.sequence == "off" or not learns_sequences(dataset) or can_be_learned():
+        return []
+    return [
+        f"without {LIBRARY} no sequence model takes part, of all single models the best where order counts: "
+        f"pip install 'crossaisle[{EXTRA}]'"
+    ]
 
 
 def _placement(recommender: Recommender) -> Placement:

@@ -23,6 +23,8 @@ TOP = 3
 """This many items of the history are named; the rest adds up in `other`."""
 Part = tuple[Scorer, float]
 """A scorer of a blend and its weight."""
+StandIn = tuple[int, float]
+"""An item row, and how much of its score another item gets."""
 
 
 @runtime_checkable
@@ -109,17 +111,22 @@ def explain(
     item: int,
     placement: Placement = "for_you",
     *,
+    stand_ins: Sequence[StandIn] | None = None,
     known_as: Mapping[int, int] | None = None,
 ) -> Explanation:
     """Splits the score of an item row, for a batch of one history, into contributions.
 
-    `known_as`: item row -> the row of `dataset` that it is named by, for items that others stand in for.
+    `stand_ins`: the rows whose scores make up that of a new item, the most similar first; words are those
+    that the first of them shares. `known_as`: item row -> the row of `dataset` that it is named by, for items
+    of the history that others stand in for.
     """
     called = known_as or {}
 
     def shown(row: int) -> int:
         return called.get(row, row)
 
+    lenders = [(item, 1.0)] if stand_ins is None else stand_ins
+    nearest = lenders[0][0]
     rows, index = np.unique(histories.item, return_inverse=True)
     by_reason: dict[str, npt.NDArray[np.float64]] = {}  # (rows,): what the events of each item give
     heard: dict[str, npt.NDArray[np.bool_]] = {}
@@ -127,8 +134,11 @@ def explain(
     strongest: list[tuple[float, LinksCategories, int]] = []
     knowledge: str | None = None
     for scorer, weight in parts:
-        events, rest = scorer.evidence(histories, item)
-        given = events.astype(np.float64) * weight
+        given, rest = np.zeros(len(index)), 0.0
+        for row, share in lenders:
+            events, more = scorer.evidence(histories, row)
+            given += events.astype(np.float64) * (weight * share)
+            rest += more * share
         reason = _worded(scorer.reason, dataset)
         np.add.at(by_reason.setdefault(reason, np.zeros(len(rows))), index, given)
         heard.setdefault(reason, np.zeros(len(rows), bool))[index[given != 0]] = True
@@ -139,7 +149,7 @@ def explain(
             best = int(given.argmax())
             strongest.append((float(given[best]), model, int(histories.item[best])))
         if isinstance(model, KnowsRules) and given.max(initial=0.0) > 0:
-            rule = model.rule_between(int(histories.item[int(given.argmax())]), item)
+            rule = model.rule_between(int(histories.item[int(given.argmax())]), nearest)
             knowledge = None if rule is None else rule.said
     totals = np.sum(list(by_reason.values()), axis=0, initial=0.0) if by_reason else np.zeros(len(rows))
     ranked = np.lexsort((rows, -totals))
@@ -150,7 +160,7 @@ def explain(
             item_name(dataset, shown(int(rows[at]))),
             float(totals[at]),
             {reason: float(part[at]) for reason, part in by_reason.items() if heard[reason][at]},
-            _words(parts, int(rows[at]), item),
+            _words(parts, int(rows[at]), nearest),
         )
         for at in named
     ]
@@ -158,7 +168,7 @@ def explain(
     link = None
     if strongest:
         _, linker, source = max(strongest, key=lambda strong: strong[0])
-        linked = linker.category_link(source, item)
+        linked = linker.category_link(source, nearest)
         link = CategoryLink(*linked) if linked else None
     # Of a known user with a cart, the history is asked, too: that is not what the item goes with.
     in_view = histories.view_mask

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ from crossaisle.recommend.limits import ListLimits
 from crossaisle.recommend.ranker import Ranker
 from crossaisle.recommend.request import CrossShare, ResolvedQuery
 from crossaisle.recommend.rerank.arrange import arrange, relevance_kept
+from crossaisle.recommend.rerank.calibrate import Calibration, spread_of
 from crossaisle.recommend.rerank.diversify import Similarity
 from crossaisle.recommend.rerank.filters import (
     Mask,
@@ -145,7 +147,7 @@ class ListBuilder:
         if query.cross_share is not None and len(home):
             auto = query.cross_share == "auto"
             share = auto_share(codes, at_home) if auto else float(query.cross_share)
-        return CrossShare(home, share)
+        return CrossShare(home, share, spread_of(codes, at_home) if query.calibration else None)
 
     def ranked(
         self,
@@ -178,8 +180,15 @@ class ListBuilder:
             hard=hard,
             soft=soft,
             diversity=query.diversity or 0.0,
+            method=query.diversify_by,
+            calibration=self._calibration(query, share, rows),
             similar=lambda left, right: self._similarity(rows[left], rows[right]),
         )
+
+    def _calibration(self, query: Query, share: CrossShare, rows: Rows) -> Calibration | None:
+        if not query.calibration or share.spread is None:
+            return None
+        return Calibration(share.spread, self.view.codes[rows], query.calibration)
 
     def caps(self, query: Query, share: CrossShare, rows: Rows) -> tuple[list[Cap], list[Cap]]:
         """What some rows count against: quotas of the list, and the share of a page, which gives way."""
@@ -191,7 +200,15 @@ class ListBuilder:
             (rows_mask(dataset.taxonomy.find(name), dataset.n_items)[rows], limit)
             for name, limit in query.quotas.items()
         ]
-        return category_caps(codes, query.quota, named), soft
+        hard = category_caps(codes, query.quota, named)
+        for groups, most in (
+            (self.view.same_title, 1 if query.one_per_title else None),
+            (self.view.same_brand, query.max_per_brand),
+        ):
+            cap = None if most is None else groups.cap(rows, most)
+            if cap is not None:
+                hard.append(cap)
+        return hard, soft
 
     def answer(
         self,
@@ -206,6 +223,8 @@ class ListBuilder:
         rows, scores, chosen = ranking
         if query.cross_share is not None and share.share is None:
             notices.append("cross_share needs a history with known categories: the scores decide")
+        if query.calibration and share.spread is None:
+            notices.append("calibration needs a history with known categories: the scores decide")
         notices += self._kept_apart(query, request)
         shown = chosen[query.offset :]
         if len(shown) < query.n:
@@ -215,10 +234,11 @@ class ListBuilder:
         if len(home) and len(picked):
             cross = float(is_cross(self.view.codes[picked], home).mean())
         items = []
-        ranked = zip(picked.tolist(), scores[shown].tolist(), strict=True)
-        for rank, (row, score) in enumerate(ranked, query.offset + 1):
+        more = self._more_like(query, request, picked)
+        ranked = zip(picked.tolist(), scores[shown].tolist(), more, strict=True)
+        for rank, (row, score, others) in enumerate(ranked, query.offset + 1):
             evidence = self._contributions(request.context, served, row) if query.explain else None
-            items.append(self._item(row, rank, score, evidence))
+            items.append(self._item(row, rank, score, evidence, others))
         return RecommendationList(
             placement=query.placement,
             served=served.placement,
@@ -228,6 +248,18 @@ class ListBuilder:
             cross_share=cross,
             relevance_kept=relevance_kept(scores, chosen),
         )
+
+    def _more_like(self, query: Query, request: ResolvedQuery, rows: Rows) -> list[int]:
+        """For each of some item rows: how many others of its title and brand fit."""
+        if not query.one_per_title:
+            return [0] * len(rows)
+        others = self.view.same_title.others(rows)
+        lengths = list(map(len, others))
+        if not any(lengths):
+            return lengths
+        fits = self.candidates(query, request, np.concatenate(others))
+        ends = np.concatenate([[0], np.cumsum(lengths)])
+        return [int(fits[start:end].sum()) for start, end in pairwise(ends)]
 
     def explained(
         self, request: ResolvedQuery, items: Sequence[Recommendation], placement: Placement
@@ -240,7 +272,9 @@ class ListBuilder:
             for item, row in zip(items, rows, strict=True)
         ]
 
-    def _item(self, row: int, rank: int, score: float, evidence: Explanation | None) -> Recommendation:
+    def _item(
+        self, row: int, rank: int, score: float, evidence: Explanation | None, more: int
+    ) -> Recommendation:
         dataset = self.view.dataset
         price = float(str(self.view.prices[row]))  # 4.89, where float() of a float32 is 4.889999866485596
         return Recommendation(
@@ -251,4 +285,5 @@ class ListBuilder:
             price=None if np.isnan(price) else price,
             score=score,
             evidence=evidence,
+            more_like_it=more,
         )

@@ -17,13 +17,16 @@ from crossaisle.data.query import Placement, Query
 from crossaisle.errors import ConfigError
 from crossaisle.models.blend import CART_OF_USER, Blend
 from crossaisle.models.persistence import load_blend, save_blend
+from crossaisle.models.ranking.ranker import LearnedRanker
+from crossaisle.models.ranking.reranker import Reranker, load_rankers, save_rankers
+from crossaisle.models.scorers.transferred import TransferredPopularity
 from crossaisle.recommend.answer import RecommendationList
 from crossaisle.recommend.catalogue_view import CatalogueView
 from crossaisle.recommend.explain import Explanation, Part, explain
 from crossaisle.recommend.limits import ListLimits
 from crossaisle.recommend.list_builder import Contributions, ListBuilder, Served
 from crossaisle.recommend.ranker import ModelRanker, score_requests
-from crossaisle.recommend.request import NO_ROWS, ResolvedQuery, resolve
+from crossaisle.recommend.request import NO_ROWS, ResolvedQuery, is_narrow, resolve
 from crossaisle.recommend.rerank.diversify import Similarity, similarity_of
 from crossaisle.recommend.rerank.never import NeverWith
 from crossaisle.recommend.standing import standing
@@ -43,20 +46,22 @@ class Recommender:
         tuned: bool = True,
         histories: Histories | None = None,
         limits: ListLimits = ListLimits(),
+        rankers: Mapping[str, LearnedRanker] | None = None,
     ) -> None:
         """`ConfigError` for parts that are not of this data set, or without a `Popularity` part.
 
         `repeats`: people buy the same items again here, so `for_you` does not leave out what they had.
         `tuned`: validation chose the weights; lists say so where it did not. `histories`: those of the data
-        set, where they are at hand.
+        set, where they are at hand. `rankers`: learned ones, by placement.
         """
         for name, scorer in blend.parts.items():
             scorer.check_fitted()
             if scorer.item_ids_ != dataset.item_ids:
                 raise ConfigError(f"part {name!r} was fitted on other items than data set {dataset.name!r}")
         self.dataset, self.blend, self.repeats, self.limits = dataset, blend, repeats, limits
-        self.tuned = tuned
-        self.ranker = ModelRanker(blend, dataset, tuned=tuned)
+        self.tuned, self.rankers = tuned, dict(rankers or {})
+        reranker = Reranker(self.rankers, dataset) if rankers else None
+        self.ranker = ModelRanker(blend, dataset, tuned=tuned, reranker=reranker)
         self.view = CatalogueView.of(dataset, self.ranker.popularity)
         parts = [scorer for scorer, _ in self.parts("for_you")]
         self.similarity: Similarity = similarity_of(parts, dataset.taxonomy)
@@ -72,7 +77,7 @@ class Recommender:
             self.histories = histories
 
     def with_weights(self, weights: Mapping[str, dict[str, float]]) -> Recommender:
-        """The same models with other weights for some placements."""
+        """The same models with other weights for some placements, whose lists no ranker touches then."""
         blend = Blend(parts=self.blend.parts, weights=self.blend.weights | dict(weights))
         return Recommender(
             self.dataset,
@@ -81,6 +86,7 @@ class Recommender:
             tuned=self.tuned,
             histories=self.histories,
             limits=self.limits,
+            rankers={name: one for name, one in self.rankers.items() if name not in weights},
         )
 
     @cached_property
@@ -132,7 +138,13 @@ class Recommender:
     def recommend_many(self, queries: Sequence[Query]) -> list[RecommendationList]:
         """A list for each query; together they cost less than one by one."""
         requests = [self.resolve(query) for query in queries]
-        scores = score_requests(self.ranker, requests)
+        among = [
+            self.lists.candidates(query, request)
+            if request.weights in self.rankers and is_narrow(query)
+            else None
+            for query, request in zip(queries, requests, strict=True)
+        ]
+        scores = score_requests(self.ranker, requests, among)
         return [self.lists.finish(*each) for each in zip(queries, requests, scores, strict=True)]
 
     def resolve(self, query: Query) -> ResolvedQuery:
@@ -191,10 +203,14 @@ class Recommender:
         with artifact.writing(folder, KIND) as fresh:
             save_dataset(self.dataset, fresh / "catalogue")
             blend = save_blend(self.blend, fresh / "parts", half=half)
-            config = {"repeats": self.repeats, "blend": blend}
+            config: dict[str, Any] = {"repeats": self.repeats, "blend": blend}
             if not self.tuned:
                 config["tuned"] = False
+            if self.rankers:
+                config["rankers"] = save_rankers(self.rankers, fresh / "rankers")
             artifact.write_json(fresh / "config.json", config)
+            if mapping := self.category_mapping():
+                artifact.write_json(fresh / "category-mapping.json", mapping)
 
     @classmethod
     def load(cls, folder: str | Path) -> Recommender:
@@ -209,7 +225,15 @@ class Recommender:
                 described, repeats = config["blend"], config["repeats"]
                 tuned = config.get("tuned", True)
             blend = load_blend(described, path / "parts", dataset.item_ids)
-            return cls(dataset, blend, repeats=repeats, tuned=tuned)
+            rankers = load_rankers(config.get("rankers", {}), path / "rankers", blend)
+            return cls(dataset, blend, repeats=repeats, tuned=tuned, rankers=rankers)
+
+    def category_mapping(self) -> list[dict[str, Any]]:
+        """What each leaf category was taken for in another shop, where one was carried over; else empty."""
+        parts = self.blend.parts.values()
+        return next(
+            (p.category_mapping(self.dataset) for p in parts if isinstance(p, TransferredPopularity)), []
+        )
 
     def describe(self) -> dict[str, Any]:
         """What is inside, for people and logs; JSON-ready."""
@@ -222,6 +246,7 @@ class Recommender:
             "tuned": self.tuned,
             "parts": {name: part.kind for name, part in self.blend.parts.items()},
             "weights": self.blend.weights,
+            "rankers": sorted(self.rankers),
         }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Histories
@@ -45,6 +46,15 @@ class ResolvedQuery:
     notices: tuple[str, ...]
 
 
+def is_narrow(query: Query) -> bool:
+    """Whether the filters of a query may leave little of the shop.
+
+    A learned ranker has to know then what may be shown: it would choose its candidates elsewhere.
+    """
+    named = query.include_categories or query.exclude_categories or query.include_items
+    return bool(named) or query.min_price is not None or query.max_price is not None
+
+
 @dataclass(frozen=True)
 class CrossShare:
     """What the cross-category share of a list is measured against."""
@@ -53,6 +63,8 @@ class CrossShare:
     """int32: the user's home categories."""
     share: float | None
     """0 to 1; None: the scores decide."""
+    spread: npt.NDArray[np.float64] | None = None
+    """float64 (n_categories,): the share of each category in the history, where the list is calibrated."""
 
 
 def resolve(

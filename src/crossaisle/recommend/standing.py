@@ -11,6 +11,8 @@ _NAMES = {
     "similar meaning": "texts",
     "similar text": "texts",
     "similar picture": "pictures",
+    "popular in another shop": "another shop's sales",
+    "goes together in another shop": "another shop's sales",
 }
 """Reason of a part that reads no events -> what it reads, in a word."""
 

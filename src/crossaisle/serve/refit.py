@@ -303,7 +303,7 @@ def fitted_on(base: Recommender, dataset: Dataset, *, progress: bool = False) ->
     new = {name: part for name, part in fresh.items() if part is not base.blend.parts[name]}
     fit_parts(new, dataset, progress=progress)
     blend = Blend(parts=fresh, weights=base.blend.weights)
-    return Recommender(dataset, blend, repeats=base.repeats, tuned=base.tuned)
+    return Recommender(dataset, blend, repeats=base.repeats, tuned=base.tuned, rankers=base.rankers)
 
 
 def latest(dataset: Dataset, past: Dataset, cut: int, repeats: bool, seed: int) -> EvalCases:

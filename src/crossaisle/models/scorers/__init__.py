@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from crossaisle.models.scorers.linear import SLIT as SLIT
     from crossaisle.models.scorers.picture_similarity import PictureSimilarity as PictureSimilarity
     from crossaisle.models.scorers.popularity import Popularity as Popularity
+    from crossaisle.models.scorers.sequence import SequenceTransformer as SequenceTransformer
     from crossaisle.models.scorers.spectral import SpectralEASE as SpectralEASE
+    from crossaisle.models.scorers.transferred import TransferredLinks as TransferredLinks
+    from crossaisle.models.scorers.transferred import TransferredPopularity as TransferredPopularity
 
 _HOME = {
     "ALS": "als",
@@ -41,8 +44,11 @@ _HOME = {
     "PictureSimilarity": "picture_similarity",
     "Popularity": "popularity",
     "SLIT": "linear",
+    "SequenceTransformer": "sequence",
     "SpectralEASE": "spectral",
     "TfidfSimilarity": "content",
+    "TransferredLinks": "transferred",
+    "TransferredPopularity": "transferred",
 }
 """Scorer -> the module it lives in."""
 
@@ -61,8 +67,11 @@ __all__ = [
     "PersonalPopularity",
     "PictureSimilarity",
     "Popularity",
+    "SequenceTransformer",
     "SpectralEASE",
     "TfidfSimilarity",
+    "TransferredLinks",
+    "TransferredPopularity",
 ]
 
 

@@ -59,6 +59,7 @@ class CategoryLink(Scorer):
         "decay": AnyDecay(),
     }
     reason: ClassVar[str] = "category link"
+    rest_reason: ClassVar[str | None] = "popular"
     learned: ClassVar[tuple[str, ...]] = ("counts_", "prior_", "mix_", "codes_", "lifts_", "names_")
 
     def fit(self, dataset: Dataset) -> CategoryLink:
@@ -157,7 +158,9 @@ class CategoryLink(Scorer):
         return self.counts_.T.tocsr()
 
     def evidence(self, histories: Histories, item: int) -> tuple[Floats, float]:
-        """Exact: each event gives its share of the history times its category's chance of the item."""
+        """Exact: each event gives its share of the history times what its category adds to everybody's chance
+        of the item, or takes from it; the rest is that chance.
+        """
         self.check_fitted()
         weights = self._event_weights(histories)
         source = self.codes_[histories.item]
@@ -166,8 +169,10 @@ class CategoryLink(Scorer):
         chance = counts + self.mix_ * self.prior_[item]
         known = source >= 0
         out = np.zeros(len(weights), np.float32)
-        out[known] = weights[known] * chance[source[known]]
-        return out, 0.0
+        if not known.any():
+            return out, 0.0
+        out[known] = weights[known] * (chance[source[known]] - self.prior_[item])
+        return out, float(self.prior_[item])
 
     def category_link(self, source: int, target: int) -> tuple[str, str, float] | None:
         """The categories of two item rows and the lift between them; None within one category."""

@@ -140,6 +140,12 @@ class VectorModel(Scorer):
             found[start : start + BLOCK] = _dense(self.vectors_[left[start : start + BLOCK]] @ columns)
         return found
 
+    def cosines(self, item: int, rows: Rows) -> Floats:
+        """Cosines of one item row with some others: float32 (n,), NaN where nothing is known of either."""
+        cosines = self._cosines(self.vectors_[item], rows)
+        cosines[~self._known[rows] | ~self._known[item]] = np.nan
+        return cosines
+
     @property
     def known(self) -> np.ndarray:
         """bool (n_items,): items with a vector."""

@@ -87,6 +87,11 @@ class Popularity(Scorer):
     def score_at(self, histories: Histories, rows: Sequence[Rows]) -> list[Floats]:
         return [self.popularity_[at] for at in rows]
 
+    def evidence(self, histories: Histories, item: int) -> tuple[Floats, float]:
+        """Exact: no event of the history has a part in it."""
+        self.check_fitted()
+        return np.zeros(len(histories.item), np.float32), float(np.nan_to_num(self.popularity_[item]))
+
     @cached_property
     def _order(self) -> Rows:
         """int32: items with an event, the most popular first."""

@@ -21,9 +21,10 @@ from crossaisle.recommend.explain import Explanation, explain, item_name
 from crossaisle.recommend.list_builder import Contributions, ListBuilder, Served
 from crossaisle.recommend.ranker import Best, ModelRanker, best_of_requests, score_requests
 from crossaisle.recommend.recommender import Recommender
-from crossaisle.recommend.request import ResolvedQuery, resolve
+from crossaisle.recommend.request import ResolvedQuery, is_narrow, resolve
 from crossaisle.recommend.rerank.diversify import Similarity
 from crossaisle.recommend.rerank.filters import rows_mask
+from crossaisle.recommend.rerank.groups import Groups
 from crossaisle.recommend.rerank.never import NeverWith
 from crossaisle.serve.limits.live import LiveLimits
 from crossaisle.serve.live.candidates import least, widened
@@ -65,8 +66,14 @@ class LiveRecommender:
         self.cache = RankingCache(histories, limits.rankings)
         if before is not None and (moved := self.grown.changed_since(before.grown)) is not None:
             self.cache.take_over(before.cache, *moved)
-        self.view = _view_of(base, self.grown)
-        model = ModelRanker(base.blend, base.dataset, tuned=base.tuned, retrieved=limits.retrieved_items)
+        self.view: CatalogueView = _view_of(base, self.grown, base.view if before is None else before.view)
+        model = ModelRanker(
+            base.blend,
+            base.dataset,
+            tuned=base.tuned,
+            retrieved=limits.retrieved_items,
+            reranker=base.ranker.reranker,
+        )
         self.ranker = LiveRanker(model, self.grown, self.trending)
         self.lists = ListBuilder(
             self.view,
@@ -164,7 +171,7 @@ class LiveRecommender:
     def from_cache(self, query: Query) -> RecommendationList | ResolvedQuery:
         """The list, where the ranking cache decides it; else the request, to be scored."""
         request = self.resolve(query)
-        ranking = self.cache.get(query, request)
+        ranking = None if self._narrows(query, request) else self.cache.get(query, request)
         answer = None if ranking is None else self._from_ranking(query, request, ranking)
         if answer is None:
             self.cache.misses += 1
@@ -174,7 +181,8 @@ class LiveRecommender:
 
     def is_cached(self, query: Query) -> bool:
         """Whether the best items for a query are kept and nothing has happened since."""
-        return self.cache.holds(query, self.resolve(query))
+        request = self.resolve(query)
+        return not self._narrows(query, request) and self.cache.holds(query, request)
 
     def recommend(self, query: Query) -> RecommendationList:
         """The list for one query, scored now. Raises what `Recommender.recommend` raises."""
@@ -193,8 +201,9 @@ class LiveRecommender:
                 requests.append(self.resolve(query))
             except Exception as error:
                 requests.append(error)
-        valid = [r for r in requests if isinstance(r, ResolvedQuery)]
-        best = iter(best_of_requests(self.ranker, valid) if self.large else self._scored(valid))
+        valid = [(q, r) for q, r in zip(queries, requests, strict=True) if isinstance(r, ResolvedQuery)]
+        resolved = [request for _, request in valid]
+        best = iter(best_of_requests(self.ranker, resolved) if self.large else self._scored(valid))
         for query, request, version in zip(queries, requests, versions, strict=True):
             if isinstance(request, Exception):
                 out.append(request)
@@ -211,17 +220,22 @@ class LiveRecommender:
         """Items of a list that was made without explanations, explained. `served`: as the list says."""
         return self.lists.explained(self.resolve(query), items, served)
 
-    def _scored(self, requests: Sequence[ResolvedQuery]) -> list[Best]:
+    def _narrows(self, query: Query, request: ResolvedQuery) -> bool:
+        """Whether a learned ranker has to know what the filters of a query leave."""
+        return not self.large and request.weights in self.base.rankers and is_narrow(query)
+
+    def _scored(self, asked: Sequence[tuple[Query, ResolvedQuery]]) -> list[Best]:
         """All rows that have a score, for each request."""
         out = []
-        for scores in score_requests(self.ranker, requests):
+        among = [self.lists.candidates(*each) if self._narrows(*each) else None for each in asked]
+        for scores in score_requests(self.ranker, [request for _, request in asked], among):
             rows = np.flatnonzero(~np.isnan(scores)).astype(np.int32)
             out.append((rows, scores[rows]))
         return out
 
     def _list(self, query: Query, request: ResolvedQuery, best: Best, version: Version) -> RecommendationList:
         enough = False
-        if self.large or self.cache.takes(query, request):
+        if self.large or (self.cache.takes(query, request) and not self._narrows(query, request)):
             ranking = self._ranking(query, best, version)
             self.cache.put(ranking, request)
             answer = self._from_ranking(query, request, ranking)
@@ -277,7 +291,10 @@ class LiveRecommender:
         return not self.lists.candidates(query, request, missing).any()
 
 
-def _view_of(base: Recommender, overlay: CatalogueOverlay) -> CatalogueView:
+def _view_of(base: Recommender, overlay: CatalogueOverlay, before: CatalogueView) -> CatalogueView:
+    """`before`: an earlier view; what its titles and brands say of items that are alike is taken over."""
+    items, earlier = overlay.dataset.items, before.dataset.items
+    same = [items[name].equals(earlier[name]) for name in ("title", "brand")]
     popularity = base.view.popularity
     new = np.full(overlay.n_new, -1.0, popularity.dtype)
     return CatalogueView(
@@ -287,6 +304,8 @@ def _view_of(base: Recommender, overlay: CatalogueOverlay) -> CatalogueView:
         listed=overlay.listed,
         popularity=np.concatenate([popularity, new]),
         codes=overlay.dataset.taxonomy.codes(),
+        same_title=before.same_title if all(same) else Groups.of(items["title"], items["brand"]),
+        same_brand=before.same_brand if same[1] else Groups.of(items["brand"]),
     )
 
 
@@ -304,21 +323,21 @@ def _similarity_of(base: Recommender, overlay: CatalogueOverlay) -> Similarity:
 
 
 def _contributions_of(model: ModelRanker, overlay: CatalogueOverlay) -> Contributions:
-    """A new item is explained by its stand-in; one without a stand-in is not."""
+    """A new item is explained by what makes up its score, its stand-ins; one without any is not."""
 
     def contributions(context: Histories, served: Served, row: int) -> Explanation | None:
-        stand_in = overlay.stand_in(row)
-        if stand_in is None:
+        stand_ins = overlay.stand_ins(row)
+        if not stand_ins:
             return None
         dataset, parts = overlay.dataset, model.parts(served.weights)
-        known = overlay.in_old_rows(context)
+        known, named = overlay.in_old_rows(context), _named_by(context, overlay)
+        if row < overlay.n_old:
+            return explain(dataset, parts, known, row, served.placement, known_as=named)
         explanation = explain(
-            dataset, parts, known, stand_in, served.placement, known_as=_named_by(context, overlay)
+            dataset, parts, known, row, served.placement, stand_ins=stand_ins, known_as=named
         )
-        if stand_in == row:
-            return explanation
-        text = f"New, and like {item_name(dataset, stand_in)}. {explanation.text}".rstrip()
-        return replace(explanation, item_id=dataset.item_ids.id(row), text=text)
+        text = f"New, and like {item_name(dataset, stand_ins[0][0])}. {explanation.text}".rstrip()
+        return replace(explanation, text=text)
 
     return contributions
 
