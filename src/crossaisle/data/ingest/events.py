@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +25,7 @@ from crossaisle.data.ingest.clean import (
     to_numpy,
     with_guests,
 )
-from crossaisle.data.ingest.codes import Codes
+from crossaisle.data.ingest.codes import DEFAULT_KIND, Codes, Raw, no_events
 from crossaisle.data.ingest.ledger import Ledger, Tally
 from crossaisle.data.ingest.moments import DAY, MICROS, Clock, how_to_read, looks_like_excel
 from crossaisle.data.ingest.numbers import NumberReader
@@ -37,41 +36,10 @@ from crossaisle.data.vocabulary import Rows
 from crossaisle.errors import DataError
 from crossaisle.progress import bar
 
-DEFAULT_KIND = "purchase"
 TELLING = 100_000
 """So many rows are enough to say that a column holds no ids."""
 LOW_TIME = 100_000_000 * 1_000_000
 """Microseconds: moments before March 1973 are hardly those of a shop."""
-
-
-@dataclass
-class Raw:
-    """Kept events in input order, integer-coded."""
-
-    user: Rows
-    users: list[str]
-    item: Rows
-    items: list[str]
-    """Ids behind `item`; empty when there is an items table, whose rows `item` holds then."""
-    micros: npt.NDArray[np.int64] | None
-    position: npt.NDArray[np.float64] | None
-    kind: npt.NDArray[np.int8]
-    kinds: tuple[str, ...]
-    value: npt.NDArray[np.float32]
-    quantity: npt.NDArray[np.float32]
-    basket: Rows
-    rows: npt.NDArray[np.int64] | None
-    """Row numbers in the file, where later steps may set more rows aside."""
-
-    def __len__(self) -> int:
-        return len(self.item)
-
-
-def no_events() -> Raw:
-    """Of a shop in which nothing has happened yet. What will happen has times."""
-    rows, floats, moments = np.empty(0, np.int32), np.empty(0, np.float32), np.empty(0, np.int64)
-    kind, kinds = np.empty(0, np.int8), (DEFAULT_KIND,)
-    return Raw(rows, [], rows, [], moments, None, kind, kinds, floats, floats, rows, moments)
 
 
 class EventReader:
