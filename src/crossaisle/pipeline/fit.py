@@ -26,6 +26,7 @@ from crossaisle.models.defaults import BESIDE, OF_HISTORY, OF_USERS, default_par
 from crossaisle.models.sides import AskedOf
 from crossaisle.models.tuning import Tuned, TuningTask, tune
 from crossaisle.pipeline.learn import LearnedRankers, learn_rankers
+from crossaisle.pipeline.mission import Floors, kept_to_floors
 from crossaisle.progress import bar
 from crossaisle.recommend.recommender import Recommender
 
@@ -46,6 +47,8 @@ class Fitted:
     """The same weights, with parts that have only seen the training events."""
     costs: Costs
     learned: LearnedRankers = field(default_factory=LearnedRankers)
+    mission: tuple[str, ...] = ()
+    """What the mission guard says about the weights of the blend."""
 
     def to_serve(self, dataset: Dataset, *, progress: bool = False) -> Recommender:
         """The same weights with parts fitted once more, on all events of the shop."""
@@ -117,14 +120,20 @@ def fit(
     weights, split = choose_weights(parts, split, seed=model_config.seed, progress=progress)
     early = Blend(parts=parts | extra, weights=weights)
     asked = tuple(name for name in parts if name not in BESIDE)
-    learned = LearnedRankers()
-    if model_config.ranker:
-        learned = learn_rankers(early, split, asked, seed=model_config.seed, progress=progress)
+    learned, mission = LearnedRankers(), ()
+    if len(split.validation) and not split.validation.other_categories_only:
+        floors = Floors.of(early, split, asked, seed=model_config.seed)
+        own, ruling = kept_to_floors(early, split, asked, floors, seed=model_config.seed, progress=progress)
+        early.weights["for_you"], mission = own, (ruling.statement,)
+        if model_config.ranker:
+            learned = learn_rankers(
+                early, split, asked, floors=floors, seed=model_config.seed, progress=progress
+            )
     late, again = refit(early, split.past, progress=progress)
     recommender = Recommender(
         split.past, late, repeats=not split.validation.mask_seen, rankers=learned.rankers
     )
-    return Fitted(split, recommender, early, first | again, learned)
+    return Fitted(split, recommender, early, first | again, learned, mission)
 
 
 def fit_parts(parts: Mapping[str, Scorer], dataset: Dataset, *, progress: bool = False) -> Costs:

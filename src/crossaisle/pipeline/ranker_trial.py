@@ -20,12 +20,13 @@ from crossaisle.models.ranking.calibration import Isotonic
 from crossaisle.models.ranking.examples import Examples, K
 from crossaisle.models.ranking.ranker import LearnedRanker
 from crossaisle.models.ranking.trees import Objective, Trees
+from crossaisle.pipeline.mission import OPEN_LIST
 
 OBJECTIVES: tuple[Objective, ...] = ("lambdarank", "binary")
 CHOICES: tuple[tuple[Objective, ...], ...] = (("lambdarank",), ("binary",), ("lambdarank", "binary"))
 """What may rank: either objective alone, or the mean of both."""
 SLICES = {
-    "for_you": ("all", "cross_open", "cross_limited", "novel_open", "cold_item"),
+    "for_you": OPEN_LIST,
     "discover": ("novel_limited", "new_category"),
     "unseen": ("new_item",),
 }

@@ -85,7 +85,7 @@ def _finish(
         say(line)
     say("fitting and choosing weights on validation")
     fitted = fit(dataset, split_config=config.split, model_config=config.model, progress=progress)
-    for note in (*fitted.split.notes, *fitted.learned.notes):
+    for note in (*fitted.split.notes, *fitted.mission, *fitted.learned.notes):
         say(note)
     changed = drift(dataset, fitted.split)
     say(changed["statement"])
@@ -103,9 +103,12 @@ def _finish(
         import_report=imported.report,
         drift=changed,
         examples=examples,
+        rankers=fitted.learned.figures,
+        baselines=[name for name in evaluation.models if name not in (MODEL, BLEND)],
         heatmap=category_flow(evaluation.lists[MODEL], evaluation.cases.histories, dataset.taxonomy),
         notes=(
             *fitted.split.notes,
+            *fitted.mission,
             *fitted.learned.notes,
             *_weight_notes(fitted.past),
             *_encoder_notes(config.model.encoder),
