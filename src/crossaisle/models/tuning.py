@@ -134,7 +134,7 @@ def _gather(
                     worth = wanted[asked].astype(np.float32)
                     if question.worth is not None:
                         worth *= question.worth
-                    elsewhere = (wanted & outside)[asked].any(axis=1)
+                    elsewhere = np.asarray((wanted & outside)[asked].any(axis=1))
                     blocks[name].append((*_shortlist(own, allowed[asked], worth), elsewhere.tolist()))
             advance(len(batch))
     return {

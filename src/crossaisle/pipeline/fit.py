@@ -120,7 +120,8 @@ def fit(
     weights, split = choose_weights(parts, split, seed=model_config.seed, progress=progress)
     early = Blend(parts=parts | extra, weights=weights)
     asked = tuple(name for name in parts if name not in BESIDE)
-    learned, mission = LearnedRankers(), ()
+    learned = LearnedRankers()
+    mission: tuple[str, ...] = ()
     if len(split.validation) and not split.validation.other_categories_only:
         floors = Floors.of(early, split, asked, seed=model_config.seed)
         own, ruling = kept_to_floors(early, split, asked, floors, seed=model_config.seed, progress=progress)

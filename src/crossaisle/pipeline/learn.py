@@ -25,7 +25,7 @@ from crossaisle.pipeline.ranker_trial import Growth, Trial
 from crossaisle.progress import bar
 
 RANKER = "ranker"
-LIFTS = (0.0, 0.1, 0.2, 0.4, 0.8)
+LIFTS = (0.0, 0.1, 0.2, 0.4, 0.8, 1.2, 1.6, 2.4)
 """Of categories that are new to the history, in standard deviations of the scores."""
 PRICE = 0.01
 """The share of NDCG overall that may be given for slices of the mission."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -23,7 +23,7 @@ GUARDED = 3_000
 """Validation cases on which single models are measured, at most."""
 SHARES = (0.3, 0.6)
 """Shares of the objective that cases of other categories get where the blend falls short."""
-LIMIT = 0.05
+LIMIT = 0.03
 """No more than this share of NDCG overall is given to keep to the floors."""
 
 
@@ -57,7 +57,7 @@ class Floors:
 
 
 def measured(
-    scorers: dict[str, Score],
+    scorers: Mapping[str, Score],
     split: Split,
     rows: npt.NDArray[np.int64],
     names: Sequence[str] = (OVERALL, *MISSION),
