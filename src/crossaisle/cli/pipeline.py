@@ -80,6 +80,7 @@ def fit(
     from crossaisle.config import load_config
     from crossaisle.data.ingest.importer import import_dataset
     from crossaisle.pipeline import fit as fitting
+    from crossaisle.pipeline.knowledge.check import knowledge_lines
 
     settings = load_config(config, overrides or [])
     imported = import_dataset(settings.data, progress=True)
@@ -87,6 +88,8 @@ def fit(
     fitted = fitting.fit(
         imported.dataset, split_config=settings.split, model_config=settings.model, progress=True
     )
+    for line in knowledge_lines(fitted, out.with_name(f"{out.name}.knowledge-rejected.csv")):
+        say(line)
     served = fitted.to_serve(imported.dataset, progress=True)
     served.save(out, half=True)
     if as_json:
@@ -230,7 +233,8 @@ def _show_run(result: dict[str, Any], as_json: bool) -> None:
     for example in result["examples"]:
         tell(f"{example['user']} could want")
         for item in example["items"]:
-            tell(f"  {item['title']} ({item['category']}): {item['why']}")
+            why = f": {item['why']}" if item["why"] else ""
+            tell(f"  {item['title']} ({item['category']}){why}")
     print(f"\n{result['report']}  {result['metrics']}  {result['model']}")
     print(f"{result['seconds']:.0f} s, {result['peak_mb']:,.0f} MB")
 

@@ -26,7 +26,7 @@ def describe(dataset: Dataset) -> dict[str, Any]:
     if events.time is not None and len(events):
         edges = np.array([events.time.min(), events.time.max()], "datetime64[s]")
         span = [str(edge) for edge in edges]
-    kinds = np.bincount(events.kind, minlength=len(dataset.kinds))
+    kinds = np.bincount(dataset.raw.events.kind, minlength=len(dataset.kinds))
     return {
         "name": dataset.name,
         "items": dataset.n_items,

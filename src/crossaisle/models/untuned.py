@@ -15,6 +15,7 @@ UNTUNED = {
     "frequency": 1.0,
     "category_link": 1.0,
     "complement": 0.1,
+    "knowledge": 0.5,
     "basket_lift": 0.3,
     "basket_popularity": 0.1,
     "basket_complement": 0.1,

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from crossaisle.config import DataConfig, EvaluateConfig, RunConfig
+from crossaisle.config import DataConfig, EvaluateConfig, ModelConfig, RunConfig
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.datasets import find_catalogue, load_catalogue
 from crossaisle.data.describe import describe
@@ -27,8 +27,12 @@ from crossaisle.evaluate.report.report import write_report
 from crossaisle.evaluate.report.unmeasured import write_unmeasured
 from crossaisle.evaluate.results import Evaluation, write_metrics, write_no_metrics
 from crossaisle.models.blend import CART_OF_USER, HISTORY_OF_USER
+from crossaisle.models.defaults import learns_sequences
+from crossaisle.models.scorers.sequence import EXTRA, LIBRARY, can_be_learned
 from crossaisle.pipeline.fit import Fitted, describe_weights, fit, peak_mb
-from crossaisle.pipeline.measure import MODEL, measure
+from crossaisle.pipeline.knowledge.check import knowledge_lines
+from crossaisle.pipeline.measure import BLEND, MODEL, measure
+from crossaisle.pipeline.record import write_record
 from crossaisle.progress import bar
 from crossaisle.recommend.explain import category_name, item_name
 from crossaisle.recommend.recommender import Recommender
@@ -52,7 +56,7 @@ def run(
     progress: bool = False,
     say: Say = silent,
 ) -> dict[str, Any]:
-    """Imports, fits, measures and saves; the folder then holds report, metrics, model and import report.
+    """Imports, fits, measures and saves; the folder then holds report, figures, model and records.
 
     `say` receives a sentence about each step. An earlier run's report and figures in the folder are
     removed first, so that an interrupted run never shows old ones; its model stays until a new one is
@@ -81,7 +85,7 @@ def _fresh(out: Path) -> Path:
     if out.exists() and not out.is_dir():
         raise ConfigError(f"{out}: is a file; name a folder for the results")
     out.mkdir(parents=True, exist_ok=True)
-    for name in ("report.html", "metrics.json"):
+    for name in ("report.html", "metrics.json", "run.json", "knowledge-rejected.csv"):
         (out / name).unlink(missing_ok=True)
     shutil.rmtree(out / "import", ignore_errors=True)
     return out
@@ -98,7 +102,7 @@ def _finish(
 ) -> dict[str, Any]:
     dataset = imported.dataset
     say(f"{dataset.n_items:,} items, {dataset.n_users:,} users, {len(dataset.events):,} events")
-    for line in spoken(imported.report):
+    for line in (*spoken(imported.report), *_missing_parts(dataset, config.model)):
         say(line)
     say("fitting and choosing weights on validation")
     fitted = fit(
@@ -110,10 +114,12 @@ def _finish(
     )
     for line in _mapping_lines(fitted.past):
         say(line)
-    for note in fitted.split.notes:
+    for note in (*fitted.split.notes, *fitted.mission, *fitted.learned.notes):
         say(note)
     changed = drift(dataset, fitted.split)
     say(changed["statement"])
+    for line in knowledge_lines(fitted, out / "knowledge-rejected.csv"):
+        say(line)
     evaluation = None
     if len(fitted.split.test):
         say("measuring on test")
@@ -121,6 +127,7 @@ def _finish(
     figures = {
         "drift": changed,
         "weights": describe_weights(fitted.past.blend),
+        "rankers": dict(fitted.learned.figures),
         "seconds": time.perf_counter() - start,
     }
     facts: dict[str, Any] = {
@@ -131,6 +138,8 @@ def _finish(
         "examples": _examples(fitted.past, evaluation),
         "notes": (
             *fitted.split.notes,
+            *fitted.mission,
+            *fitted.learned.notes,
             *_weight_notes(fitted.past),
             *_encoder_notes(config.model.encoder),
         ),
@@ -141,10 +150,18 @@ def _finish(
     else:
         write_metrics(out / "metrics.json", evaluation, **figures)
         flow = category_flow(evaluation.lists[MODEL], evaluation.cases.histories, dataset.taxonomy)
-        write_report(out / "report.html", evaluation=evaluation, heatmap=flow, **facts)
+        write_report(
+            out / "report.html",
+            evaluation=evaluation,
+            heatmap=flow,
+            rankers=fitted.learned.figures,
+            baselines=[name for name in evaluation.models if name not in (MODEL, BLEND)],
+            **facts,
+        )
     say("fitting once more on all events, to serve")
     served = fitted.to_serve(dataset, progress=progress)
     served.save(out / "model", half=True)
+    write_record(out, config, dataset, evaluation, time.perf_counter() - start)
     return {
         "dataset": dataset.name,
         "items": dataset.n_items,
@@ -195,7 +212,7 @@ def _headline(evaluation: Evaluation) -> list[dict[str, Any]]:
     out = []
     for slice_ in ("all", "new_item", "new_category", "cross_limited", "novel_limited", "cold_item"):
         mine = evaluation.row(MODEL, slice_, "recall")
-        others = [evaluation.row(m, slice_, "recall") for m in evaluation.models if m != MODEL]
+        others = [evaluation.row(m, slice_, "recall") for m in evaluation.models if m not in (MODEL, BLEND)]
         best = max((r for r in others if r), key=lambda r: float(r["value"]), default=None)
         if mine and best:
             out.append(
@@ -251,6 +268,16 @@ def _encoder_notes(encoder: str) -> list[str]:
     return [f"text encoder {encoder}: {verdict['statement']}"] if verdict else []
 
 
+def _missing_parts(dataset: Dataset, config: ModelConfig) -> list[str]:
+    """What the absence of an optional library costs here."""
+    if config.sequence == "off" or not learns_sequences(dataset) or can_be_learned():
+        return []
+    return [
+        f"without {LIBRARY} no sequence model takes part, of all single models the best where order counts: "
+        f"pip install 'crossaisle[{EXTRA}]'"
+    ]
+
+
 def _placement(recommender: Recommender) -> Placement:
     return "goes_with" if recommender.dataset.users_are_baskets else "discover"
 
@@ -290,7 +317,7 @@ def _examples(recommender: Recommender, evaluation: Evaluation | None) -> list[d
                         "title": item.title or item.item_id,
                         "category": item.category,
                         "score": item.score,
-                        "reasons": [item.evidence.text] if item.evidence else [],
+                        "reasons": [item.evidence.text] if item.evidence and item.evidence.text else [],
                     }
                     for item in found.items
                 ],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Protocol, TypeVar
@@ -17,9 +17,12 @@ from crossaisle.errors import ConfigError
 from crossaisle.models.base import Scorer
 from crossaisle.models.blend import Blend
 from crossaisle.models.newcomers import LENDING, Newcomers
+from crossaisle.models.ranking.pool import Masks
+from crossaisle.models.ranking.reranker import Reranker
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.models.scorers.transferred import TransferredPopularity
 from crossaisle.recommend.catalogue_order import CatalogueOrder
+from crossaisle.recommend.durables import Durables
 from crossaisle.recommend.explain import Explanation, Part, explain, item_name
 from crossaisle.recommend.limits import RETRIEVED
 from crossaisle.recommend.request import ResolvedQuery
@@ -33,8 +36,14 @@ Best = tuple[Rows, Floats]
 class Ranker(Protocol):
     """What scores items for a batch of histories, under the weights of a placement."""
 
-    def score_batch(self, histories: Histories, placement: str = "for_you") -> Floats:
-        """float32 (n, n_items): scores of every item; NaN where it has none."""
+    def score_batch(
+        self, histories: Histories, placement: str = "for_you", among: Masks | None = None
+    ) -> Floats:
+        """float32 (n, n_items): scores of every item; NaN where it has none.
+
+        `among` bool (n, n_items): what each request allows, where that is little; a learned ranker takes
+        its candidates there.
+        """
         ...
 
     def best_batch(
@@ -49,7 +58,10 @@ class Ranker(Protocol):
 
 
 class ModelRanker:
-    """Scores of a blend; popularity ranks for histories that are empty or that no part can score."""
+    """Scores of a blend; popularity ranks for histories that are empty or that no part can score.
+
+    Where a ranker was learned for a placement, its candidates share out the blend's scores in its order.
+    """
 
     def __init__(
         self,
@@ -58,19 +70,22 @@ class ModelRanker:
         *,
         tuned: bool = True,
         newcomers: Newcomers | None = None,
+        durables: Durables | None = None,
         retrieved: int = RETRIEVED,
+        reranker: Reranker | None = None,
     ) -> None:
         """`ConfigError` where the blend has no `Popularity` part. `retrieved`: items per part of a blend.
 
-        `dataset`: what the blend was fitted on. Where nothing has happened, or too little for weights to be
-        `tuned`, items without an event follow the popular ones in the order of the catalogue. `newcomers`:
-        what these get of the scores of others.
+        `durables`: what is not offered again to those who have it. `dataset`: what the blend was fitted on.
+        Where nothing has happened, or too little for weights to be `tuned`, items without an event follow
+        the popular ones in the order of the catalogue. `newcomers`: what these get of the scores of others.
         """
         parts = [(name, part) for name, part in blend.parts.items() if isinstance(part, Popularity)]
         if not parts:
             raise ConfigError("a recommender needs a Popularity part: it serves users without a history")
         name, self._popular = parts[0]
-        self.blend, self.retrieved, self.newcomers = blend, retrieved, newcomers
+        self.blend, self.retrieved, self.reranker = blend, retrieved, reranker
+        self.newcomers, self.durables = newcomers, durables
         first: dict[str, Scorer] = {name: self._popular}
         if not (len(dataset.events) and tuned):
             carried = (part for part in blend.parts.values() if isinstance(part, TransferredPopularity))
@@ -84,12 +99,20 @@ class ModelRanker:
         popularity: Floats = np.nan_to_num(self._popular.popularity_, nan=-1.0)
         return popularity
 
-    def score_batch(self, histories: Histories, placement: str = "for_you") -> Floats:
+    def score_batch(
+        self, histories: Histories, placement: str = "for_you", among: Masks | None = None
+    ) -> Floats:
         """float32 (n, n_items): scores of every item; NaN where it has none."""
-        scores = self.blend_for(placement).score_rows(histories, placement)
-        silent = (histories.lengths == 0) | np.isnan(scores).all(axis=1)
+        if self.reranker is not None and placement in self.reranker.rankers:
+            ranker, tables = self.reranker.rankers[placement], self.reranker.tables
+            scores = ranker.rerank(self.blend, tables, histories, among)
+        else:
+            scores = self.blend_for(placement).score_rows(histories, placement)
         if self.newcomers is not None and self.lending(placement) != 1.0:
             scores = self.newcomers.fill(scores)
+        if self.durables is not None:
+            scores = self.durables.strike(histories, scores, placement)
+        silent = (histories.lengths == 0) | np.isnan(scores).all(axis=1)
         if silent.any():
             scores[silent] = self._trending.score_rows(histories.take(np.flatnonzero(silent)), "trending")
         return scores
@@ -102,6 +125,12 @@ class ModelRanker:
         For shops that are too large to score every item for every query.
         """
         best = self.blend_for(placement).best(histories, placement, self.retrieved, among)
+        if self.reranker is not None and placement in self.reranker.rankers:
+            ranker, tables = self.reranker.rankers[placement], self.reranker.tables
+            best = ranker.rerank_best(self.blend, tables, histories, best)
+        if self.durables is not None:
+            found, scored = [rows for rows, _ in best], [scores for _, scores in best]
+            self.durables.strike_at(histories, found, scored, placement)
         for at, (_, scores) in enumerate(best):
             if np.isnan(scores).all():
                 silent = histories.take([at])
@@ -110,7 +139,10 @@ class ModelRanker:
 
     def score_at(self, histories: Histories, rows: Sequence[Rows], placement: str) -> list[Floats]:
         """For each history the scores of some rows; NaN where no part can score."""
-        return self.blend_for(placement).score_at(histories, rows, placement)
+        scores = self.blend_for(placement).score_at(histories, rows, placement)
+        if self.durables is not None:
+            self.durables.strike_at(histories, list(rows), scores, placement)
+        return scores
 
     def lending(self, placement: str) -> float:
         """How many times what a new item is lent counts: `LENDING` where people's behaviour ranks, else 1."""
@@ -119,19 +151,25 @@ class ModelRanker:
         return LENDING
 
     def explain(
-        self, dataset: Dataset, context: Histories, row: int, weights: str, placement: Placement
+        self,
+        dataset: Dataset,
+        context: Histories,
+        row: int,
+        weights: str,
+        placement: Placement,
+        known_as: Mapping[int, int] | None = None,
     ) -> Explanation:
         """Why an item has its score, for a batch of one history: its own, or the one it is lent."""
         parts = self.parts(weights)
-        own = explain(dataset, parts, context, row, placement)
+        own = explain(dataset, parts, context, row, placement, known_as=known_as)
         lends = self.newcomers is not None and self.lending(weights) != 1.0
         lent = self.newcomers.lenders(row) if lends and self.newcomers else []
         if not lent:
             return own
-        other = explain(dataset, parts, context, row, placement, lent)
+        other = explain(dataset, parts, context, row, placement, stand_ins=lent, known_as=known_as)
         if own.score >= other.score:
             return own
-        return replace(other, text=f"New, and like {item_name(dataset, lent[0][0])}. {other.text}")
+        return replace(other, text=f"New, and like {item_name(dataset, lent[0][0])}. {other.text}".rstrip())
 
     def blend_for(self, placement: str) -> Blend:
         """The blend behind a placement: popularity alone for `trending`."""
@@ -142,23 +180,40 @@ class ModelRanker:
         return self.blend_for(placement).terms(placement)
 
 
-def score_requests(ranker: Ranker, requests: Sequence[ResolvedQuery]) -> list[Floats]:
-    """float32 (n_items,) for each request; those with the same weights are scored in one batch."""
-    return _batched(requests, ranker.score_batch)
+def score_requests(
+    ranker: Ranker, requests: Sequence[ResolvedQuery], among: Sequence[Mask | None] | None = None
+) -> list[Floats]:
+    """float32 (n_items,) for each request; those with the same weights are scored in one batch.
+
+    `among`: for each request bool (n_items,), what it allows, or None where that is most of the shop.
+    """
+
+    def score(histories: Histories, weights: str, members: Sequence[int]) -> Floats:
+        masks = [None if among is None else among[at] for at in members]
+        some = next((mask for mask in masks if mask is not None), None)
+        if some is None:
+            return ranker.score_batch(histories, weights)
+        everything = np.ones_like(some)
+        stacked = np.stack([everything if mask is None else mask for mask in masks])
+        return ranker.score_batch(histories, weights, stacked)
+
+    return _batched(requests, score)
 
 
 def best_of_requests(ranker: Ranker, requests: Sequence[ResolvedQuery]) -> list[Best]:
     """What `best_batch` retrieves for each request."""
-    return _batched(requests, ranker.best_batch)
+    return _batched(requests, lambda histories, weights, _: ranker.best_batch(histories, weights))
 
 
-def _batched(requests: Sequence[ResolvedQuery], score: Callable[[Histories, str], Iterable[T]]) -> list[T]:
+def _batched(
+    requests: Sequence[ResolvedQuery], score: Callable[[Histories, str, Sequence[int]], Iterable[T]]
+) -> list[T]:
     """One result per request, from one batch for each set of weights."""
     out: dict[int, T] = {}
     groups: dict[str, list[int]] = {}
     for at, request in enumerate(requests):
         groups.setdefault(request.weights, []).append(at)
     for weights, members in groups.items():
-        batch = score(Histories.joined([requests[at].context for at in members]), weights)
+        batch = score(Histories.joined([requests[at].context for at in members]), weights, members)
         out |= zip(members, batch, strict=True)
     return [out[at] for at in range(len(requests))]

@@ -125,7 +125,7 @@ class CatalogueOverlay:
         return int(link.indices[link.data.argmax()]) if link.nnz else None
 
     def stand_ins(self, row: int) -> list[tuple[int, float]]:
-        """The rows of the model whose scores make up that of a row, and their shares, the largest first."""
+        """The model's rows whose scores make up that of a row, and how much of each; the largest first."""
         if row < self.n_old:
             return [(row, 1.0)]
         link = self.links[row - self.n_old]
