@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +25,8 @@ LEAST = 0.1
 """Similarity below which an item is not a neighbour."""
 LENDING = 2.0
 """What is lent counts this many times where people's behaviour ranks: the mean of five hides that a new item
-can be as good as the best of them. See docs/first-day.md for what other numbers give."""
+can be as good as the best of them. Never more than their mean, though: of products that are called the same
+one sells. See docs/first-day.md for what other numbers give."""
 _AT_ONCE = 256
 
 
@@ -45,6 +47,13 @@ def links_to(alike: Iterable[tuple[Rows, Floats]], n_items: int) -> sparse.csr_m
     indptr = np.cumsum([len(each) for each in rows])
     triple = np.concatenate(values), np.concatenate(rows), indptr
     return sparse.csr_matrix(triple, shape=(len(rows) - 1, n_items), dtype=np.float32)
+
+
+def lent_by(links: sparse.csr_matrix, lending: float) -> sparse.csr_matrix:
+    """csr float32 (n, n_items): links, each row `lending` times, adding up to at most 1."""
+    total = np.maximum(np.asarray(links.sum(axis=1), np.float32).ravel(), np.float32(1e-9))
+    times = np.minimum(np.float32(lending), np.maximum(1.0 / total, 1.0))
+    return sparse.csr_matrix(sparse.diags_array(times) @ links, dtype=np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,10 +83,14 @@ class Newcomers:
         at = int(np.searchsorted(self.rows, row))
         if at == len(self.rows) or self.rows[at] != row:
             return []
-        link = self.links[at]
+        link = self.lent[at]
         order = np.argsort(-link.data, kind="stable")
-        shares = (link.data[order] * LENDING).tolist()
-        return list(zip(link.indices[order].tolist(), shares, strict=True))
+        return list(zip(link.indices[order].tolist(), link.data[order].tolist(), strict=True))
+
+    @cached_property
+    def lent(self) -> sparse.csr_matrix:
+        """csr float32 (c, n_items): what the items get."""
+        return lent_by(self.links, LENDING)
 
     def arrays(self) -> Arrays:
         """What a saved folder keeps; see `from_arrays`."""
@@ -92,12 +105,12 @@ class Newcomers:
     def fill(self, scores: Floats) -> Floats:
         """float32 (n, n_items), changed in place: a new item's own score, or what it is lent if that is more.
 
-        What is lent counts `LENDING` times.
+        What is lent counts `LENDING` times, see `lent_by`.
 
         NaN stays where neither is known.
         """
         known = ~np.isnan(scores)
-        lent = np.where(known, scores, np.float32(0.0)) @ self.links.T * np.float32(LENDING)
+        lent = np.where(known, scores, np.float32(0.0)) @ self.lent.T
         heard = (known.astype(np.float32) @ self.links.T) > 0
         own = scores[:, self.rows]
         scores[:, self.rows] = np.where(heard, np.fmax(own, lent), own)

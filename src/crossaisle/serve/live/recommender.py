@@ -352,16 +352,16 @@ def _contributions_of(model: ModelRanker, overlay: CatalogueOverlay) -> Contribu
     """A new item is explained by what makes up its score, its stand-ins; one without any is not."""
 
     def contributions(context: Histories, served: Served, row: int) -> Explanation | None:
-        stand_ins = overlay.stand_ins(row)
+        stand_ins = overlay.stand_ins(row, model.lending(served.weights))
         if not stand_ins:
             return None
         dataset, parts = overlay.dataset, model.parts(served.weights)
         known, named = overlay.in_old_rows(context), _named_by(context, overlay)
         if row < overlay.n_old:
             return model.explain(dataset, known, row, served.weights, served.placement, named)
-        lending = model.lending(served.weights)
-        lent = [(of, share * lending) for of, share in stand_ins]
-        explanation = explain(dataset, parts, known, row, served.placement, stand_ins=lent, known_as=named)
+        explanation = explain(
+            dataset, parts, known, row, served.placement, stand_ins=stand_ins, known_as=named
+        )
         text = f"New, and like {item_name(dataset, stand_ins[0][0])}. {explanation.text}".rstrip()
         return replace(explanation, text=text)
 
