@@ -9,8 +9,10 @@ import numpy as np
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats, Histories
+from crossaisle.data.knowledge.rules import Rule
 from crossaisle.data.vocabulary import Rows
 from crossaisle.models.base import Scorer
+from crossaisle.models.scorers.knowledge import Knowledge
 from crossaisle.models.sides import AskedOf, Side
 from crossaisle.models.topk import Mask
 
@@ -45,6 +47,11 @@ class Blend:
         chosen = self.weights.get(placement) or self.weights.get("for_you")
         chosen = chosen or dict.fromkeys(self.parts, 1.0)
         return {name: w for name, w in chosen.items() if w}
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """Rules that people wrote, of the part that holds them."""
+        return next((part.rules for part in self.parts.values() if isinstance(part, Knowledge)), ())
 
     def terms(self, placement: str) -> list[tuple[Scorer, float]]:
         """What a placement adds up: scorers and their weights."""

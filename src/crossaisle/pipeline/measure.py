@@ -17,7 +17,7 @@ from crossaisle.data.splits.cases import EvalCases, Split
 from crossaisle.evaluate.results import Evaluation, Row, evaluate
 from crossaisle.evaluate.scoring import Score
 from crossaisle.models.blend import CART_OF_USER, HISTORY_OF_USER
-from crossaisle.models.defaults import BESIDE, OF_HISTORY
+from crossaisle.models.defaults import BESIDE, KNOWLEDGE, OF_HISTORY
 from crossaisle.pipeline.fit import Costs, Fitted
 from crossaisle.recommend.recommender import Recommender
 
@@ -114,6 +114,8 @@ def evaluate_carts(
     fitted: Fitted, dataset: Dataset, *, of_users: bool = False, resamples: int = 1000, seed: int = 0
 ) -> Evaluation | None:
     """`goes_with` of carts alone, or of users with carts; None where there are none to be measured."""
+    if dataset.roles is not None:  # as they are served
+        dataset = dataset.meaning(fitted.past.dataset.meanings)
     events, mask_seen = dataset.events, fitted.split.test.mask_seen
     later = (events.basket >= 0) & ~is_in(events.basket, fitted.split.past.events.basket)
     if of_users:
@@ -132,7 +134,7 @@ def _evaluate_users(fitted: Fitted, *, resamples: int, seed: int) -> Evaluation:
     """Users with a cart; single parts are asked of what they know, the cart or the history."""
     recommender = _remembering(fitted.past)
     blend = recommender.blend
-    of_cart = set(BESIDE) - set(OF_HISTORY)
+    of_cart = {*BESIDE, KNOWLEDGE} - set(OF_HISTORY)
     scorers: dict[str, Score] = {
         name: partial(blend.part_scores, name, side="cart" if name in of_cart else "history")
         for name, part in blend.parts.items()
@@ -151,7 +153,13 @@ def _remembering(
     """The same with scores of the last batch kept, and with further sums of parts."""
     weights = {**recommender.blend.weights, **{name: dict(w) for name, w in (sums or {}).items()}}
     blend = replace(recommender.blend, remember=True, weights=weights)
-    return Recommender(recommender.dataset, blend, repeats=recommender.repeats, rankers=recommender.rankers)
+    return Recommender(
+        recommender.dataset,
+        blend,
+        repeats=recommender.repeats,
+        tuned=recommender.tuned,
+        rankers=recommender.rankers,
+    )
 
 
 def _sampled(split: Split, most: int, seed: int) -> Split:

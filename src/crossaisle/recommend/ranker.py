@@ -8,13 +8,17 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
+from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats, Histories
 from crossaisle.data.vocabulary import Rows
 from crossaisle.errors import ConfigError
+from crossaisle.models.base import Scorer
 from crossaisle.models.blend import Blend
 from crossaisle.models.ranking.pool import Masks
 from crossaisle.models.ranking.reranker import Reranker
 from crossaisle.models.scorers.popularity import Popularity
+from crossaisle.models.scorers.transferred import TransferredPopularity
+from crossaisle.recommend.catalogue_order import CatalogueOrder
 from crossaisle.recommend.explain import Part
 from crossaisle.recommend.limits import RETRIEVED
 from crossaisle.recommend.request import ResolvedQuery
@@ -55,14 +59,31 @@ class ModelRanker:
     Where a ranker was learned for a placement, its candidates share out the blend's scores in its order.
     """
 
-    def __init__(self, blend: Blend, *, retrieved: int = RETRIEVED, reranker: Reranker | None = None) -> None:
-        """`ConfigError` where the blend has no `Popularity` part. `retrieved`: items per part of a blend."""
+    def __init__(
+        self,
+        blend: Blend,
+        dataset: Dataset,
+        *,
+        tuned: bool = True,
+        retrieved: int = RETRIEVED,
+        reranker: Reranker | None = None,
+    ) -> None:
+        """`ConfigError` where the blend has no `Popularity` part. `retrieved`: items per part of a blend.
+
+        `dataset`: what the blend was fitted on. Where nothing has happened, or too little for weights to be
+        `tuned`, items without an event follow the popular ones in the order of the catalogue.
+        """
         parts = [(name, part) for name, part in blend.parts.items() if isinstance(part, Popularity)]
         if not parts:
             raise ConfigError("a recommender needs a Popularity part: it serves users without a history")
         name, self._popular = parts[0]
         self.blend, self.retrieved, self.reranker = blend, retrieved, reranker
-        self._trending = Blend(parts={name: self._popular}, weights={"trending": {name: 1.0}})
+        first: dict[str, Scorer] = {name: self._popular}
+        if not (len(dataset.events) and tuned):
+            carried = (part for part in blend.parts.values() if isinstance(part, TransferredPopularity))
+            elsewhere = next(carried, None)
+            first["catalogue_order"] = CatalogueOrder.led_by(elsewhere).fit(dataset)
+        self._trending = Blend(parts=first, weights={"trending": dict.fromkeys(first, 1.0)})
 
     @cached_property
     def popularity(self) -> Floats:

@@ -56,8 +56,7 @@ class Log:
             "item": raw.items[raw.item[row]],
             "key": f"{self.prefix}:{row}",
         }
-        if "kind" in self.has:
-            event["kind"] = raw.kinds[raw.kind[row]]
+        event["kind"] = raw.kinds[raw.kind[row]]  # what an import takes it for, where no column says it
         for name, values in (("value", raw.value), ("quantity", raw.quantity)):
             if name in self.has and np.isfinite(values[row]):
                 event[name] = round(float(values[row]), 6)

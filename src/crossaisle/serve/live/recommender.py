@@ -24,10 +24,13 @@ from crossaisle.recommend.recommender import Recommender
 from crossaisle.recommend.request import ResolvedQuery, is_narrow, resolve
 from crossaisle.recommend.rerank.diversify import Similarity
 from crossaisle.recommend.rerank.filters import rows_mask
+from crossaisle.recommend.rerank.groups import Groups
+from crossaisle.recommend.rerank.never import NeverWith
 from crossaisle.serve.limits.live import LiveLimits
 from crossaisle.serve.live.candidates import least, widened
 from crossaisle.serve.live.catalogue.overlay import CatalogueOverlay, grow
 from crossaisle.serve.live.histories import LiveHistories
+from crossaisle.serve.live.own_history import own_history, plain
 from crossaisle.serve.live.pictures import picture_model
 from crossaisle.serve.live.ranker import LiveRanker
 from crossaisle.serve.live.ranking_cache import Ranking, RankingCache, Version
@@ -63,8 +66,14 @@ class LiveRecommender:
         self.cache = RankingCache(histories, limits.rankings)
         if before is not None and (moved := self.grown.changed_since(before.grown)) is not None:
             self.cache.take_over(before.cache, *moved)
-        self.view = _view_of(base, self.grown)
-        model = ModelRanker(base.blend, retrieved=limits.retrieved_items, reranker=base.ranker.reranker)
+        self.view: CatalogueView = _view_of(base, self.grown, base.view if before is None else before.view)
+        model = ModelRanker(
+            base.blend,
+            base.dataset,
+            tuned=base.tuned,
+            retrieved=limits.retrieved_items,
+            reranker=base.ranker.reranker,
+        )
         self.ranker = LiveRanker(model, self.grown, self.trending)
         self.lists = ListBuilder(
             self.view,
@@ -72,6 +81,7 @@ class LiveRecommender:
             _similarity_of(base, self.grown),
             _contributions_of(model, self.grown),
             base.limits,
+            NeverWith(base.blend.rules, self.grown.dataset),
         )
 
     @property
@@ -93,6 +103,10 @@ class LiveRecommender:
         rows = self.dataset.item_ids.rows(own.items)
         # Nobody did anything between the model's end and the first event since: no time passed there.
         days = self.live.gap_after(end).closed(np.array(own.days))
+        if not plain(self.base.dataset, own.deeds):
+            log, n_items = self.base.log_of(row), self.dataset.n_items
+            live = rows, days, own.deeds
+            return own_history(log, row, self.base.dataset, n_items, live, float(past.now[0])).relative
         known = rows >= 0
         if len(past.item) and days.min() <= end + 1e-5:
             # A model that was fitted on events of the store: these do not count twice.
@@ -110,7 +124,14 @@ class LiveRecommender:
             self.history_of,
             repeats=self.base.repeats,
             asks_users=CART_OF_USER in self.base.blend.weights,
+            stands_on=self._stands_on,
         )
+
+    def _stands_on(self, placement: Placement, weights: str) -> str:
+        follows = not self.trending.silent
+        if placement == "trending" and follows:
+            return ""  # counts of live events decide
+        return self.base.stands_on(placement, weights, followed=follows)
 
     def score_batch(self, histories: Histories, placement: str = "for_you") -> Floats:
         """float32 (n, n_items); a new item stands in with the scores of the items it resembles."""
@@ -270,7 +291,10 @@ class LiveRecommender:
         return not self.lists.candidates(query, request, missing).any()
 
 
-def _view_of(base: Recommender, overlay: CatalogueOverlay) -> CatalogueView:
+def _view_of(base: Recommender, overlay: CatalogueOverlay, before: CatalogueView) -> CatalogueView:
+    """`before`: an earlier view; what its titles and brands say of items that are alike is taken over."""
+    items, earlier = overlay.dataset.items, before.dataset.items
+    same = [items[name].equals(earlier[name]) for name in ("title", "brand")]
     popularity = base.view.popularity
     new = np.full(overlay.n_new, -1.0, popularity.dtype)
     return CatalogueView(
@@ -280,6 +304,8 @@ def _view_of(base: Recommender, overlay: CatalogueOverlay) -> CatalogueView:
         listed=overlay.listed,
         popularity=np.concatenate([popularity, new]),
         codes=overlay.dataset.taxonomy.codes(),
+        same_title=before.same_title if all(same) else Groups.of(items["title"], items["brand"]),
+        same_brand=before.same_brand if same[1] else Groups.of(items["brand"]),
     )
 
 
@@ -297,20 +323,30 @@ def _similarity_of(base: Recommender, overlay: CatalogueOverlay) -> Similarity:
 
 
 def _contributions_of(model: ModelRanker, overlay: CatalogueOverlay) -> Contributions:
-    """A new item is explained by its stand-in; one without a stand-in is not."""
+    """A new item is explained by what makes up its score, its stand-ins; one without any is not."""
 
     def contributions(context: Histories, served: Served, row: int) -> Explanation | None:
-        stand_in = overlay.stand_in(row)
-        if stand_in is None:
+        stand_ins = overlay.stand_ins(row)
+        if not stand_ins:
             return None
         dataset, parts = overlay.dataset, model.parts(served.weights)
-        explanation = explain(dataset, parts, overlay.in_old_rows(context), stand_in, served.placement)
-        if stand_in == row:
-            return explanation
-        text = f"New, and like {item_name(dataset, stand_in)}. {explanation.text}"
-        return replace(explanation, item_id=dataset.item_ids.id(row), text=text)
+        known, named = overlay.in_old_rows(context), _named_by(context, overlay)
+        if row < overlay.n_old:
+            return explain(dataset, parts, known, row, served.placement, known_as=named)
+        explanation = explain(
+            dataset, parts, known, row, served.placement, stand_ins=stand_ins, known_as=named
+        )
+        text = f"New, and like {item_name(dataset, stand_ins[0][0])}. {explanation.text}".rstrip()
+        return replace(explanation, text=text)
 
     return contributions
+
+
+def _named_by(context: Histories, overlay: CatalogueOverlay) -> dict[int, int]:
+    """Stand-in -> the new item of a history that it stands in for; not where the user had it itself."""
+    rows = set(context.item.tolist())
+    stand_ins = {row: overlay.stand_in(row) for row in rows}
+    return {other: row for row, other in stand_ins.items() if other is not None and other not in rows}
 
 
 def _moments(rows: Rows, days: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
