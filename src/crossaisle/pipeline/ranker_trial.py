@@ -122,7 +122,7 @@ class Trial:
             trees=tuple(grown[name] for name in self.objectives),
             scales=self.scales,
             lift=lift,
-            calibration=Isotonic.fit(self.lifted(lift), examples.right, weights),
+            calibration=Isotonic.fit(self.scores, examples.right, weights),
         )
 
     def values(self, scores: Floats, cases: EvalCases, dataset: Dataset) -> dict[str, Floats]:
@@ -159,14 +159,14 @@ class Trial:
 
     def _reliability(self, lift: float) -> dict[str, Any]:
         """Of each half's shown items under the curve of the other half."""
-        examples, scores = self.examples, self.lifted(lift)
+        examples, scores = self.examples, self.scores
         weights = examples.weight[examples.owner]
         chances = np.empty(len(scores), np.float32)
         for k in (0, 1):
             other = self.side != k
             curve = Isotonic.fit(scores[other], examples.right[other], weights[other])
             chances[~other] = curve(scores[~other])
-        shown = examples.ranks(scores) < K
+        shown = examples.ranks(self.lifted(lift)) < K
         return reliability(chances[shown], examples.right[shown], weights[shown]).to_dict()
 
     def _recall(self) -> float:
