@@ -131,7 +131,8 @@ class LearnedRanker:
     def probabilities(self, candidates: Candidates) -> Floats:
         """float32 (m,): how likely each candidate is the next item; NaN without a calibration.
 
-        The lift is a wish, not a belief: it does not count here.
+        Calibrated on the ten that are shown; further down they are too low for heavy shoppers. The lift is
+        a wish, not a belief: it does not count here.
         """
         if self.calibration is None:
             return np.full(len(candidates.blend), np.nan, np.float32)
