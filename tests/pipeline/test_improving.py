@@ -136,7 +136,9 @@ def test_improve_brings_back_what_is_missing_and_says_what_else_it_tried(
     told = json.loads((tmp_path / "improve.json").read_text())
     assert told["not_tried"] == 0
     assert len(told["steps"]) == len(found.steps) == len(said) - 1
-    assert "with frequency" in (tmp_path / "improve.md").read_text()
+    table = (tmp_path / "improve.md").read_text()
+    assert "with frequency" in table
+    assert all(f"| {name} | the open list |" in table for name in ("weights chosen", "equal say"))
     assert "with frequency" in (tmp_path / "improve.html").read_text()
 
 
