@@ -192,7 +192,7 @@ class Workbench:
         return float(np.nanmean(values)) if (~np.isnan(values)).any() else float("nan")
 
     def spread(self, part: Scorer, question: Question = "open") -> float:
-        """Standard deviation of what a part gives the candidates that it puts first; 1 where all are alike."""
+        """Standard deviation of what a part gives its best candidates; 1 where all are alike."""
         scored, task = self._scores(part, CASES[question]), self.tasks[question, "choosing"]
         rows = nominate(scored.halves["choosing"], task, self.split.train.taxonomy)
         best = np.take_along_axis(scored.halves["choosing"], np.maximum(rows, 0), axis=1)
