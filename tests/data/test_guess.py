@@ -61,7 +61,7 @@ def test_days_that_mean_two_things_are_unsure(tmp_path: Path) -> None:
     draft = guessed(tmp_path, log__csv=rows)
     assert draft.data["time_unit"] == "%d/%m/%Y"
     assert "times such as '03/04/2024': set time_unit to '%d/%m/%Y' or '%m/%d/%Y'" in unsure(draft)
-    assert len(imported(draft, tmp_path).dataset.events) == 2
+    assert len(imported(draft, tmp_path).dataset.raw.events) == 2
 
 
 def test_two_columns_that_may_be_the_time(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from crossaisle.data.splits.split import leave_last_out
 from crossaisle.models.base import Scorer
 from crossaisle.models.scorers.frequency import Frequency
 from crossaisle.models.scorers.popularity import Popularity
-from crossaisle.models.tuning import TuningTask, allowed_candidates, tune, tune_scored, values_of
+from crossaisle.models.tuning import TuningTask, allowed_candidates, nominate, tune, tune_scored, values_of
 from tests.models.shops import tiny_shop
 
 
@@ -134,6 +134,8 @@ def test_scores_that_are_there_are_tuned_as_parts_are() -> None:
     expected = tune(parts, {"for_you": task}, shop.taxonomy)["for_you"]
     assert found.weights == expected.weights
     assert found.quality == pytest.approx(expected.quality)
+    nominated = {name: nominate(part, task, shop.taxonomy) for name, part in scores.items()}
+    assert tune_scored(scores, task, shop.taxonomy, nominated) == found
 
 
 @pytest.mark.parametrize("worth", [False, True])

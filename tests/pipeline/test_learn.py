@@ -16,6 +16,7 @@ from crossaisle.models.ranking.tables import ShopTables
 from crossaisle.pipeline.fit import Fitted, fit
 from crossaisle.pipeline.learn import NOT_INSTALLED, LearningLimits, learn_rankers
 from crossaisle.pipeline.measure import BLEND, MODEL, measure
+from crossaisle.pipeline.mission import Floors, kept_to_floors
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.limits.live import LiveLimits
 from crossaisle.serve.live.histories import LiveHistories
@@ -162,6 +163,20 @@ def test_trees_of_other_features_are_refused(fitted: Fitted) -> None:
         ranker.trees[0].check(ranker.features[:-1])
     with pytest.raises(ArtifactError, match="cannot be read"):
         trees.Trees("tree\nversion=v4\n").check(ranker.features)
+
+
+def test_a_blend_that_loses_to_a_single_model_elsewhere_gets_other_weights(plain: Fitted) -> None:
+    """Whatever the weights were before: they are chosen again, and the better ones stay as they are."""
+    blend = replace(plain.validation_blend, weights={"for_you": {"category_link": 1.0}})
+    parts = tuple(blend.parts)
+    floors = Floors.of(blend, plain.split, parts)
+    weights, ruling = kept_to_floors(blend, plain.split, parts, floors)
+    assert ruling.shortfalls[BLEND]
+    assert ruling.chosen != BLEND
+    assert weights != {"category_link": 1.0}
+    assert ruling.statement.startswith("mission guard: ")
+    own, again = kept_to_floors(plain.validation_blend, plain.split, parts, floors)
+    assert (own, again.chosen) == (plain.validation_blend.weights["for_you"], BLEND)
 
 
 def _missing(name: str) -> None:

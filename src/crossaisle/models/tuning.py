@@ -12,6 +12,7 @@ import numpy.typing as npt
 from crossaisle.data.history import Floats, Histories
 from crossaisle.data.splits.cases import EvalCases
 from crossaisle.data.taxonomy import Taxonomy
+from crossaisle.data.vocabulary import Rows
 from crossaisle.models.base import Scorer
 from crossaisle.models.topk import top_k
 from crossaisle.models.untuned import untuned_weights
@@ -27,9 +28,9 @@ FACTORS = (0.0, 0.5, 0.7, 1.4, 2.0)
 ADDED = (0.05, 0.2, 0.5, 1.0)
 _BATCH = 256
 
-_Block = tuple[list[Floats], list[Floats], list[tuple[float, float]]]
-"""Per case: scores float32 (parts, candidates), what a hit on each of them is worth (0: not right), and the
-best sums of worth and of discounted worth that a list can have."""
+_Block = tuple[list[Floats], list[Floats], list[tuple[float, float]], list[bool]]
+"""Per case: scores float32 (parts, candidates), what a hit on each of them is worth (0: not right), the
+best sums of worth and of discounted worth that a list can have, and whether an answer lies elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,9 @@ class TuningTask:
     """Right answers that are no candidates count, too, as missed: says what leaving candidates out costs."""
     apart: tuple[str, ...] = ()
     """Parts that are not asked: they get no weight."""
+    mission: float = 0.0
+    """Share of the objective, 0 to 1, that is the mean over cases with a right answer outside the category of
+    the last item alone."""
     worth: Floats | None = None
     """float32 (n_items,): what a hit on each item is worth; None: all the same. Inverse popularity makes
     it propensity-scored (Jain et al., KDD 2016): popular items stop winning by being popular."""
@@ -106,6 +110,8 @@ class _Found:
     ideal: npt.NDArray[np.float64]
     """float64 (cases, 2): the best possible sums of worth, plain and discounted."""
     scale: Floats
+    weight: npt.NDArray[np.float64]
+    """float64 (cases,): how much each counts in the objective, 1 on average."""
 
 
 def _gather(
@@ -128,13 +134,23 @@ def _gather(
                 if (block := _ask(question, batch, scores, codes)) is not None:
                     blocks[name].append(block)
             advance(len(batch))
-    return {name: _stack(found, len(parts)) if found else None for name, found in blocks.items()}
+    return {
+        name: _stack(found, len(parts), questions[name].mission) if found else None
+        for name, found in blocks.items()
+    }
 
 
 def _ask(
-    question: TuningTask, batch: EvalCases, scores: Sequence[Floats], codes: npt.NDArray[np.int32]
+    question: TuningTask,
+    batch: EvalCases,
+    scores: Sequence[Floats],
+    codes: npt.NDArray[np.int32],
+    best: Sequence[Rows] | None = None,
 ) -> _Block | None:
-    """The shortlists of some cases, from the parts' scores, float32 (n, n_items). None: no answers."""
+    """The shortlists of some cases, from the parts' scores, float32 (n, n_items). None: no answers.
+
+    `best`: what each part nominates, where that is known.
+    """
     allowed, wanted = _answers(question, batch, codes)
     asked = np.flatnonzero(wanted.any(axis=1) & (batch.histories.lengths > 0))
     if not len(asked):
@@ -142,7 +158,11 @@ def _ask(
     worth = wanted[asked].astype(np.float32)
     if question.worth is not None:
         worth *= question.worth
-    return _shortlist([part[asked] for part in scores], allowed[asked], worth)
+    own, allowed = [part[asked] for part in scores], allowed[asked]
+    best = [_nominated(part, allowed) for part in own] if best is None else [rows[asked] for rows in best]
+    outside = allowed_candidates(TuningTask(batch, other=True), batch.histories, codes)
+    elsewhere = np.asarray((wanted & outside)[asked].any(axis=1))
+    return (*_shortlist(own, best, allowed, worth), elsewhere.tolist())
 
 
 def _answers(
@@ -165,15 +185,40 @@ def answerable(question: TuningTask, taxonomy: Taxonomy) -> int:
     return found
 
 
-def tune_scored(scores: Mapping[str, Floats], question: TuningTask, taxonomy: Taxonomy) -> Tuned:
-    """The same as `tune` for parts that have scored all cases: float32 (n, n_items) each, NaN: cannot."""
+def nominate(scores: Floats, question: TuningTask, taxonomy: Taxonomy) -> Rows:
+    """int32 (n, `DEPTH` or fewer): the best candidates of a part for each case, to be used more than once."""
+    codes, cases, out = taxonomy.codes(), question.cases, []
+    for start in range(0, len(cases), _BATCH):
+        rows = np.arange(start, min(start + _BATCH, len(cases)))
+        allowed = allowed_candidates(question, cases.take(rows).histories, codes)
+        out.append(_nominated(np.nan_to_num(scores[rows]), allowed))
+    return np.concatenate(out)
+
+
+def tune_scored(
+    scores: Mapping[str, Floats],
+    question: TuningTask,
+    taxonomy: Taxonomy,
+    nominated: Mapping[str, Rows] | None = None,
+) -> Tuned:
+    """The same as `tune` for parts that have scored all cases: float32 (n, n_items) each, NaN: cannot.
+
+    `nominated`: what `nominate` gave for each of them.
+    """
     codes, cases = taxonomy.codes(), question.cases
     blocks = []
     for start in range(0, len(cases), _BATCH):
         rows = np.arange(start, min(start + _BATCH, len(cases)))
-        block = _ask(question, cases.take(rows), [np.nan_to_num(s[rows]) for s in scores.values()], codes)
+        some = [part[rows] for part in scores.values()]
+        if nominated is None:
+            block = _ask(question, cases.take(rows), [np.nan_to_num(part) for part in some], codes)
+        else:
+            best = [nominated[name][rows] for name in scores]
+            block = _ask(question, cases.take(rows), some, codes, best)
         blocks += [] if block is None else [block]
-    return _tuned(list(scores), _stack(blocks, len(scores)) if blocks else None, question.apart)
+    return _tuned(
+        list(scores), _stack(blocks, len(scores), question.mission) if blocks else None, question.apart
+    )
 
 
 def values_of(
@@ -241,23 +286,29 @@ def allowed_candidates(
     return allowed
 
 
-def _shortlist(scores: list[Floats], allowed: npt.NDArray[np.bool_], worth: Floats) -> _Block:
+def _nominated(scores: Floats, allowed: npt.NDArray[np.bool_]) -> Rows:
+    """int32 (n, `DEPTH` or fewer): the best candidates of a part; -1 where it has no more."""
+    return top_k(np.where(allowed, scores, -np.inf), min(DEPTH, allowed.shape[1]))
+
+
+def _shortlist(
+    scores: list[Floats], best: list[Rows], allowed: npt.NDArray[np.bool_], worth: Floats
+) -> tuple[list[Floats], list[Floats], list[tuple[float, float]]]:
     """Per case: the union of the parts' best candidates, their scores (parts, c) and their worth."""
     chosen = np.zeros_like(allowed)
-    depth = min(DEPTH, allowed.shape[1])
     row = np.arange(len(allowed))[:, None]
-    for part in scores:
+    for rows in best:
         # -1, the last column, stands only where all candidates are chosen anyway.
-        chosen[row, top_k(np.where(allowed, part, -np.inf), depth)] = True
+        chosen[row, rows] = True
     chosen &= allowed
     columns = [np.flatnonzero(row) for row in chosen]
-    values = [np.stack([part[i, c] for part in scores]) for i, c in enumerate(columns)]
+    values = [np.nan_to_num(np.stack([part[i, c] for part in scores])) for i, c in enumerate(columns)]
     best_worth = np.take_along_axis(worth, top_k(worth, min(K, worth.shape[1])), axis=1).astype(np.float64)
     ideal = np.stack([best_worth.sum(axis=1), best_worth @ _DISCOUNT[: best_worth.shape[1]]], axis=1)
     return values, [worth[i, c] for i, c in enumerate(columns)], [(a, b) for a, b in ideal.tolist()]
 
 
-def _stack(blocks: list[_Block], n_parts: int) -> _Found:
+def _stack(blocks: list[_Block], n_parts: int, mission: float) -> _Found:
     values = [v for block in blocks for v in block[0]]
     marks = [m for block in blocks for m in block[1]]
     width = max(max(v.shape[1] for v in values), K)
@@ -270,7 +321,12 @@ def _stack(blocks: list[_Block], n_parts: int) -> _Found:
     spread = np.array([part[~padding].std() for part in scores], np.float32)
     scale = np.where(spread > 0, spread, 1.0).astype(np.float32)
     scores /= scale[:, None, None]
-    return _Found(scores, padding, worth, np.array([t for block in blocks for t in block[2]]), scale)
+    ideal = np.array([t for block in blocks for t in block[2]])
+    elsewhere = np.array([e for block in blocks for e in block[3]], bool)
+    weight = np.ones(len(values))
+    if mission and elsewhere.any():
+        weight = (1.0 - mission) + mission * elsewhere / elsewhere.mean()
+    return _Found(scores, padding, worth, ideal, scale, weight)
 
 
 def _ascend(found: _Found, asked: list[int]) -> tuple[npt.NDArray[np.float64], float]:
@@ -310,4 +366,4 @@ def _quality(scores: Floats, found: _Found) -> float:
     hits = np.take_along_axis(found.worth, np.take_along_axis(top, order, axis=1), axis=1)
     recall = hits.sum(axis=1) / found.ideal[:, 0]
     ndcg = hits @ _DISCOUNT / found.ideal[:, 1]
-    return float((recall.mean() + ndcg.mean()) / 2)
+    return float(((found.weight * recall).mean() + (found.weight * ndcg).mean()) / 2)

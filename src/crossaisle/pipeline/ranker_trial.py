@@ -20,12 +20,13 @@ from crossaisle.models.ranking.calibration import Isotonic
 from crossaisle.models.ranking.examples import Examples, K
 from crossaisle.models.ranking.ranker import LearnedRanker
 from crossaisle.models.ranking.trees import Objective, Trees
+from crossaisle.pipeline.mission import OPEN_LIST
 
 OBJECTIVES: tuple[Objective, ...] = ("lambdarank", "binary")
 CHOICES: tuple[tuple[Objective, ...], ...] = (("lambdarank",), ("binary",), ("lambdarank", "binary"))
 """What may rank: either objective alone, or the mean of both."""
 SLICES = {
-    "for_you": ("all", "cross_open", "cross_limited", "novel_open", "cold_item"),
+    "for_you": OPEN_LIST,
     "discover": ("novel_limited", "new_category"),
     "unseen": ("new_item",),
 }
@@ -132,17 +133,16 @@ class Trial:
         examples, n = self.examples, dataset.n_items
         owner = np.repeat(np.arange(len(cases)), np.diff(cases.target_indptr))
         asked = examples.case[examples.owner] * n + examples.item
-        same = self.ranker.features.index("same_category")
+        same = examples.features[:, self.ranker.features.index("same_category")]
+        open_list = examples.ranks(scores)
+        other_only = examples.ranks(np.where(same == 0, scores, -np.inf).astype(np.float32))
         out = {}
         for one in slices_of(cases, dataset.taxonomy, dataset.item_counts):
             if one.name in SLICES[self.ranker.placement]:
-                targets = owner[one.targets] * n + cases.target[one.targets]
-                right = is_in(asked, targets)
+                right = is_in(asked, owner[one.targets] * n + cases.target[one.targets])
                 wanted = np.bincount(owner[one.targets], minlength=len(cases))
-                inside = scores
-                if one.limit == "other":
-                    inside = np.where(examples.features[:, same] == 0, scores, -np.inf).astype(np.float32)
-                out[one.name] = examples.ndcg_of(inside, right, wanted)
+                place = other_only if one.limit == "other" else open_list
+                out[one.name] = examples.ndcg_at(place, right, wanted)
         return out
 
     def figures(self, lift: float) -> dict[str, Any]:

@@ -20,11 +20,12 @@ from crossaisle.data.history import Floats
 from crossaisle.data.membership import is_in
 from crossaisle.data.splits.carts import cart_cases, has_baskets
 from crossaisle.data.splits.cases import EvalCases, Split
+from crossaisle.data.vocabulary import Rows
 from crossaisle.errors import ConfigError
 from crossaisle.evaluate.significance import Bootstrap
 from crossaisle.models.base import Scorer
 from crossaisle.models.defaults import BESIDE, KNOWLEDGE, OF_HISTORY, OF_USERS, with_settings
-from crossaisle.models.tuning import Tuned, TuningTask, answerable, tune_scored, values_of
+from crossaisle.models.tuning import Tuned, TuningTask, answerable, nominate, tune_scored, values_of
 from crossaisle.pipeline.fit import RARITY, split_and_parts
 
 MEMORY = 2_000_000_000
@@ -67,6 +68,8 @@ class Scored:
 
     halves: dict[Half, Floats]
     fit_seconds: float
+    nominated: dict[tuple[Question, bool], Rows] = field(default_factory=dict)
+    """The best candidates of the choosing half, by question and whether items of the history are none."""
 
 
 @dataclass
@@ -130,8 +133,8 @@ class Workbench:
         if not self.split.repeated or task.other:
             return
         parts = self.asked_of("open", self.parts)
-        kept = self._tuned(parts, replace(task, unseen=False), "users")
-        left_out = self._tuned(parts, replace(task, unseen=True, all_targets=True), "users")
+        kept = self._tuned(parts, replace(task, unseen=False), "open")
+        left_out = self._tuned(parts, replace(task, unseen=True, all_targets=True), "open")
         unseen = not kept.quality > left_out.quality
         for half in ("choosing", "confirming"):
             self.tasks["open", half] = replace(self.tasks["open", half], unseen=unseen)
@@ -159,11 +162,17 @@ class Workbench:
     def tuned(self, parts: Mapping[str, Scorer], question: Question = "open") -> Tuned:
         """The best weights of some parts on the choosing half, and what they are worth there."""
         asked = self.asked_of(question, parts)
-        return self._tuned(asked, self.tasks[question, "choosing"], CASES[question])
+        return self._tuned(asked, self.tasks[question, "choosing"], question)
 
-    def _tuned(self, parts: Mapping[str, Scorer], task: TuningTask, kind: str) -> Tuned:
-        scores = {name: self._scores(part, kind).halves["choosing"] for name, part in parts.items()}
-        return tune_scored(scores, task, self.split.train.taxonomy)
+    def _tuned(self, parts: Mapping[str, Scorer], task: TuningTask, question: Question) -> Tuned:
+        taxonomy, key = self.split.train.taxonomy, (question, task.unseen)
+        found = {name: self._scores(part, CASES[question]) for name, part in parts.items()}
+        for scored in found.values():
+            if key not in scored.nominated:
+                scored.nominated[key] = nominate(scored.halves["choosing"], task, taxonomy)
+        scores = {name: scored.halves["choosing"] for name, scored in found.items()}
+        best = {name: scored.nominated[key] for name, scored in found.items()}
+        return tune_scored(scores, task, taxonomy, best)
 
     def values(
         self,

@@ -30,41 +30,9 @@ CLAUSES = 3
 """At most this many causes are named."""
 WORDS = 3
 """At most this many shared words are named."""
-UNITS = frozenset(
-    (
-        "ct",
-        "cm",
-        "cl",
-        "dz",
-        "doz",
-        "each",
-        "fl",
-        "ft",
-        "gal",
-        "gr",
-        "inch",
-        "inches",
-        "kg",
-        "lb",
-        "lbs",
-        "liter",
-        "liters",
-        "litre",
-        "ltr",
-        "mg",
-        "ml",
-        "mm",
-        "oz",
-        "pack",
-        "pc",
-        "pcs",
-        "pk",
-        "pkg",
-        "pt",
-        "qt",
-        "size",
-    )
-)
+_UNITS = """ct cm cl dz doz each fl ft gal gr inch inches kg lb lbs liter liters litre ltr mg ml mm oz pack
+    pc pcs pk pkg pt qt size"""
+UNITS = frozenset(_UNITS.split())
 """Words of titles that say how much is in it."""
 
 Kind = Literal["before", "namesake", "items", "categories", "history", "popular"]

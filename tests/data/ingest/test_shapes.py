@@ -36,7 +36,8 @@ OTTO = {
 
 
 def pairs(done: Imported) -> list[tuple[str, str]]:
-    events, shop = done.dataset.events, done.dataset
+    shop = done.dataset.raw
+    events = shop.events
     return [
         (shop.user_ids.all[u], shop.item_ids.all[i]) for u, i in zip(events.user, events.item, strict=True)
     ]
@@ -87,8 +88,8 @@ def test_analytics_events_with_nested_names(tmp_path: Path) -> None:
     settings_ = {"columns": columns, "explode": "items"}
     done = import_texts(tmp_path, events=text, events_file="ga4.jsonl", events_are=settings_)
     assert pairs(done) == [("502.17", "a"), ("502.17", "b"), ("503.17", "a")]
-    assert done.dataset.events.quantity.tolist() == [2, 1, 1]
-    assert done.dataset.events.basket.tolist() == [0, 0, -1]
+    assert done.dataset.raw.events.quantity.tolist() == [2, 1, 1]
+    assert done.dataset.raw.events.basket.tolist() == [0, 0, -1]
     assert done.dataset.kinds == ("purchase", "view_item")
     kept = {**settings_, "keep": {"event_name": ["purchase"]}}
     done = import_texts(tmp_path, events=text, events_file="ga4.jsonl", events_are=kept)
@@ -202,7 +203,7 @@ def test_rows_are_chosen_by_their_values(tmp_path: Path, choice: dict[str, Any],
     done = import_texts(tmp_path, events=INVOICES, events_are=choice)
     gone = set(done.rejected["row"])
     assert gone == {2, 3, 4, 5, 6, 7} - set(rows)
-    assert len(done.dataset.events) == len(rows)
+    assert len(done.dataset.raw.events) == len(rows)
 
 
 def test_many_filtered_rows_are_counted_and_not_listed() -> None:

@@ -106,6 +106,7 @@ def olist(files: Files) -> Draft:
                 "value": "price" if lines.has("price") else None,
             },
         )
+        draft.data["default_kind"] = "purchase"
         if not customers:
             draft.remarks.append("Without the table of customers every order has a customer of its own.")
     return draft
@@ -142,9 +143,8 @@ def movielens(files: Files) -> Draft:
         names = {"names": ["user_id", "item_id", "rating", "timestamp"]} if form else {}
         columns = {"item_id": item, "user_id": user, "time": "timestamp", "value": "rating"}
         draft.table("events", ratings, **form, **names, columns=columns)
-        draft.remarks.append(
-            "Every rating counts as interest, however low; choose with keep if it should not."
-        )
+        draft.data["default_kind"] = "rating"
+        draft.remarks.append("Ratings below the middle of the scale count as dislikes: see low_rating.")
     return draft
 
 
@@ -239,5 +239,6 @@ def amazon_reviews(files: Files) -> Draft:
                 "value": "rating" if new else "overall",
             },
         )
-        draft.remarks.append("Every review counts as interest, however low its rating.")
+        draft.data["default_kind"] = "rating"
+        draft.remarks.append("Ratings below the middle of the scale count as dislikes: see low_rating.")
     return draft

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -171,6 +172,14 @@ class LiveRecommender:
                 "no list for another item"
             )
         return notices
+
+    @cached_property
+    def scarce_items(self) -> tuple[str, ...]:
+        """Ids of listed items with few events in the model, or put in since; the newest first."""
+        events = np.zeros(self.dataset.n_items, np.int64)
+        events[: self.grown.n_old] = self.base.dataset.item_counts
+        rows = np.flatnonzero(self.view.listed & (events < self.limits.scarce_events))[::-1]
+        return tuple(self.dataset.item_ids.ids(rows[: self.limits.scarce_items]))
 
     def browse(self, words: str, category: str | None, n: int, offset: int) -> tuple[list[int], int]:
         """Rows of listed items whose titles hold all words, popular ones first, and how many there are."""
