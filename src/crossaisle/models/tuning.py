@@ -28,9 +28,9 @@ FACTORS = (0.0, 0.5, 0.7, 1.4, 2.0)
 ADDED = (0.05, 0.2, 0.5, 1.0)
 _BATCH = 256
 
-_Block = tuple[list[Floats], list[Floats], list[tuple[float, float]], list[bool]]
-"""Per case: scores float32 (parts, candidates), what a hit on each of them is worth (0: not right), the
-best sums of worth and of discounted worth that a list can have, and whether an answer lies elsewhere."""
+_Block = tuple[list[Floats], list[Floats], list[tuple[float, float]]]
+"""Per case: scores float32 (parts, candidates), what a hit on each of them is worth (0: not right), and the
+best sums of worth and of discounted worth that a list can have."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,6 @@ class TuningTask:
     """Right answers that are no candidates count, too, as missed: says what leaving candidates out costs."""
     apart: tuple[str, ...] = ()
     """Parts that are not asked: they get no weight."""
-    mission: float = 0.0
-    """Share of the objective, 0 to 1, that is the mean over cases with a right answer outside the category of
-    the last item alone."""
     worth: Floats | None = None
     """float32 (n_items,): what a hit on each item is worth; None: all the same. Inverse popularity makes
     it propensity-scored (Jain et al., KDD 2016): popular items stop winning by being popular."""
@@ -112,8 +109,6 @@ class _Found:
     ideal: npt.NDArray[np.float64]
     """float64 (cases, 2): the best possible sums of worth, plain and discounted."""
     scale: Floats
-    weight: npt.NDArray[np.float64]
-    """float64 (cases,): how much each counts in the objective, 1 on average."""
 
 
 def _gather(
@@ -136,10 +131,7 @@ def _gather(
                 if (block := _ask(question, batch, scores, codes)) is not None:
                     blocks[name].append(block)
             advance(len(batch))
-    return {
-        name: _stack(found, len(parts), questions[name].mission) if found else None
-        for name, found in blocks.items()
-    }
+    return {name: _stack(found, len(parts)) if found else None for name, found in blocks.items()}
 
 
 def _ask(
@@ -162,9 +154,7 @@ def _ask(
         worth *= question.worth
     own, allowed = [part[asked] for part in scores], allowed[asked]
     best = [_nominated(part, allowed) for part in own] if best is None else [rows[asked] for rows in best]
-    outside = allowed_candidates(TuningTask(batch, other=True), batch.histories, codes)
-    elsewhere = np.asarray((wanted & outside)[asked].any(axis=1))
-    return (*_shortlist(own, best, allowed, worth), elsewhere.tolist())
+    return _shortlist(own, best, allowed, worth)
 
 
 def _answers(
@@ -218,9 +208,7 @@ def tune_scored(
             best = [nominated[name][rows] for name in scores]
             block = _ask(question, cases.take(rows), some, codes, best)
         blocks += [] if block is None else [block]
-    return _tuned(
-        list(scores), _stack(blocks, len(scores), question.mission) if blocks else None, question.apart
-    )
+    return _tuned(list(scores), _stack(blocks, len(scores)) if blocks else None, question.apart)
 
 
 def values_of(
@@ -295,7 +283,7 @@ def _nominated(scores: Floats, allowed: npt.NDArray[np.bool_]) -> Rows:
 
 def _shortlist(
     scores: list[Floats], best: list[Rows], allowed: npt.NDArray[np.bool_], worth: Floats
-) -> tuple[list[Floats], list[Floats], list[tuple[float, float]]]:
+) -> _Block:
     """Per case: the union of the parts' best candidates, their scores (parts, c) and their worth."""
     chosen = np.zeros_like(allowed)
     row = np.arange(len(allowed))[:, None]
@@ -310,7 +298,7 @@ def _shortlist(
     return values, [worth[i, c] for i, c in enumerate(columns)], [(a, b) for a, b in ideal.tolist()]
 
 
-def _stack(blocks: list[_Block], n_parts: int, mission: float) -> _Found:
+def _stack(blocks: list[_Block], n_parts: int) -> _Found:
     values = [v for block in blocks for v in block[0]]
     marks = [m for block in blocks for m in block[1]]
     width = max(max(v.shape[1] for v in values), K)
@@ -324,11 +312,7 @@ def _stack(blocks: list[_Block], n_parts: int, mission: float) -> _Found:
     scale = np.where(spread > 0, spread, 1.0).astype(np.float32)
     scores /= scale[:, None, None]
     ideal = np.array([t for block in blocks for t in block[2]])
-    elsewhere = np.array([e for block in blocks for e in block[3]], bool)
-    weight = np.ones(len(values))
-    if mission and elsewhere.any():
-        weight = (1.0 - mission) + mission * elsewhere / elsewhere.mean()
-    return _Found(scores, padding, worth, ideal, scale, weight)
+    return _Found(scores, padding, worth, ideal, scale)
 
 
 def _ascend(found: _Found, asked: list[int]) -> tuple[npt.NDArray[np.float64], float]:
@@ -368,4 +352,4 @@ def _quality(scores: Floats, found: _Found) -> float:
     hits = np.take_along_axis(found.worth, np.take_along_axis(top, order, axis=1), axis=1)
     recall = hits.sum(axis=1) / found.ideal[:, 0]
     ndcg = hits @ _DISCOUNT / found.ideal[:, 1]
-    return float(((found.weight * recall).mean() + (found.weight * ndcg).mean()) / 2)
+    return float((recall.mean() + ndcg.mean()) / 2)

@@ -9,12 +9,13 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from crossaisle.data.history import Floats
-from crossaisle.data.splits.cases import Split
+from crossaisle.data.history import Floats, Histories
+from crossaisle.data.membership import is_in
+from crossaisle.data.splits.cases import EvalCases, Split
 from crossaisle.evaluate.mission_guard import MISSION, OVERALL, Ruling, Values, mission_guard, slice_values
 from crossaisle.evaluate.scoring import Score
 from crossaisle.models.blend import Blend
-from crossaisle.models.tuning import TuningTask, tune
+from crossaisle.models.tuning import MAX_CASES, TuningTask, tune
 
 BLEND = "blend"
 OPEN_LIST = (OVERALL, "cross_open", "cross_limited", "novel_open", "cold_item")
@@ -22,7 +23,7 @@ OPEN_LIST = (OVERALL, "cross_open", "cross_limited", "novel_open", "cold_item")
 GUARDED = 3_000
 """Validation cases on which single models are measured, at most."""
 SHARES = (0.3, 0.6)
-"""Shares of the objective that cases of other categories get where the blend falls short."""
+"""Shares of the objective that answers in new categories get where the blend falls short."""
 LIMIT = 0.03
 """No more than this share of NDCG overall is given to keep to the floors."""
 
@@ -73,7 +74,7 @@ def kept_to_floors(
     """Weights of `for_you` that fall below no single model, and the ruling about them.
 
     These are the blend's own wherever they do not fall short. Otherwise weights are chosen again, with
-    shares of the objective given to cases whose answer lies in another category, and the guard decides.
+    shares of the objective given to answers in categories that are new to the history, and the guard decides.
     """
     own = blend.weights["for_you"]
     offers = {BLEND: own}
@@ -82,18 +83,44 @@ def kept_to_floors(
     if not ruling.shortfalls[BLEND]:
         return own, ruling
     lasting = {name: blend.parts[name] for name in parts}
-    mask_seen = split.validation.mask_seen
-    asked = {
-        f"{BLEND} with {share:.0%} of its objective on other categories": TuningTask(
-            split.validation, unseen=mask_seen, mission=share
-        )
-        for share in SHARES
-    }
-    tuned = tune(lasting, asked, split.train.taxonomy, seed=seed, progress=progress)
+    tuned = {}
+    for share in SHARES:
+        cases = leaning(split.validation, split.train.taxonomy.codes(), share, seed=seed)
+        asked = {"leaning": TuningTask(cases, unseen=cases.mask_seen)}
+        found = tune(lasting, asked, split.train.taxonomy, seed=seed, progress=progress)["leaning"]
+        tuned[f"{BLEND} with {share:.0%} of its objective on new categories"] = found
     offers |= {name: found.weights for name, found in tuned.items()}
     values = _open_list(offers, blend, split, floors)
     ruling = mission_guard(values, floors.values, limit=LIMIT, seed=seed)
     return offers[ruling.chosen], ruling
+
+
+def leaning(
+    cases: EvalCases, codes: npt.NDArray[np.int32], share: float, *, seed: int = 0, most: int = MAX_CASES
+) -> EvalCases:
+    """At most `most` cases, of which a share asks only for answers in categories new to the history.
+
+    `codes` int32 (n_items,): category per item. The others ask for all their answers.
+    """
+    rng = np.random.default_rng(seed)
+    owner = np.repeat(np.arange(len(cases)), np.diff(cases.target_indptr))
+    width, target = int(codes.max(initial=-1)) + 1, codes[cases.target]
+    had = cases.histories.owner * width + codes[cases.histories.item]
+    new = (target >= 0) & ~is_in(owner * width + target, had[codes[cases.histories.item] >= 0])
+    new &= cases.histories.lengths[owner] > 0
+    wanted = np.bincount(owner[new], minlength=len(cases))
+    indptr = np.concatenate([[0], np.cumsum(wanted)]).astype(np.int64)
+    only_new = replace(cases, target_indptr=indptr, target=cases.target[new])
+    some = np.flatnonzero(wanted)
+    n = min(most, len(cases))
+    leaning_cases = only_new.take(rng.permutation(some)[: round(share * n)])
+    plain = cases.take(rng.permutation(len(cases))[: n - len(leaning_cases)])
+    return EvalCases(
+        Histories.joined([plain.histories, leaning_cases.histories]),
+        np.concatenate([plain.target_indptr, plain.target_indptr[-1] + leaning_cases.target_indptr[1:]]),
+        np.concatenate([plain.target, leaning_cases.target]),
+        cases.mask_seen,
+    )
 
 
 def _open_list(
