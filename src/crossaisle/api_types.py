@@ -29,7 +29,7 @@ class Recommended:
     more_like_it: int = 0
     """Other items of this title and brand that fit, which `one_per_title` leaves out of the list."""
     why: str | None = None
-    """One sentence; present if the request asked to explain."""
+    """One sentence, if the request asked to explain and anything carries enough of the score to be named."""
     evidence: Explanation | None = None
     """Where the score comes from; present if the request asked to explain."""
 
@@ -82,6 +82,8 @@ class Counted:
     """Bad lines of NDJSON."""
     errors: tuple[str, ...] = ()
     """What is wrong with the first refused lines."""
+    notices: tuple[str, ...] = ()
+    """Of unknown kinds and items, which are kept."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,12 +10,15 @@ from crossaisle import __version__
 from crossaisle.cli import (
     compress,
     data,
+    importing,
+    improving,
     keys,
     knowledge,
     models,
     pipeline,
     recommend,
     refit,
+    runs,
     serve,
     streams,
     training,
@@ -53,9 +56,14 @@ def options(
 
 app.command()(pipeline.demo)
 app.command()(pipeline.run)
+app.command()(importing.init)
+app.command("import")(importing.import_)
 app.command()(pipeline.describe)
 app.command()(pipeline.fit)
 app.command()(pipeline.evaluate)
+app.command()(runs.runs)
+app.command()(improving.tune)
+app.command()(improving.improve)
 app.command()(recommend.recommend)
 app.command("goes-with")(recommend.goes_with)
 app.command()(recommend.similar)

@@ -142,7 +142,7 @@ def _show_list(answer: RecommendationList) -> None:
 
 
 def _show_explanation(explanation: Explanation) -> None:
-    tell(explanation.text)
+    tell(explanation.text or "Nothing carries enough of the score to be called the reason.")
     rows = [
         [
             c.name,

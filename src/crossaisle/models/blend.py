@@ -65,12 +65,20 @@ class Blend:
             if weight
         ]
 
-    def score_rows(self, histories: Histories, placement: str = "for_you") -> Floats:
-        """float32 (n, n_items); NaN only where no part can score."""
+    def score_rows(
+        self, histories: Histories, placement: str = "for_you", *, keep: dict[str, Floats] | None = None
+    ) -> Floats:
+        """float32 (n, n_items); NaN only where no part can score.
+
+        `keep` is filled with the scores of each part that has a weight, float32 (n, n_items).
+        """
+        names = {id(part): name for name, part in self.parts.items()}
         total: Floats | None = None
         known: np.ndarray | None = None
         for scorer, weight in self.terms(placement):
             scores = self._remembered(scorer, histories)
+            if keep is not None and scorer is scorer.plain:
+                keep[names[id(scorer)]] = scores
             finite = ~np.isnan(scores)
             part = np.where(finite, scores, 0.0) * np.float32(weight)
             total = part if total is None else total + part

@@ -88,7 +88,8 @@ class ListBuilder:
     def _unforbidden(self, query: Query, request: ResolvedQuery, rows: Rows | slice = slice(None)) -> Mask:
         """`candidates` as they were without rules of the shop."""
         view = self.view
-        allowed = of_placement(request.placement, view.codes, request.history, request.view, rows)
+        own = request.bought if request.placement == "buy_again" else request.history
+        allowed = of_placement(request.placement, view.codes, own, request.view, rows)
         if query.include_categories or query.exclude_categories:
             wanted, unwanted = query.include_categories, query.exclude_categories
             allowed &= in_categories(view.dataset.taxonomy, wanted, unwanted)[rows]
@@ -124,7 +125,9 @@ class ListBuilder:
             served = Served("trending", "trending")
             scores = self.ranker.score_batch(request.context, "trending")[0]
             scored = np.flatnonzero(allowed & ~np.isnan(scores))
-            notices.append("no model can score these candidates: ranked by popularity")
+            popular = bool((self.view.popularity >= 0).any())
+            by = "ranked by popularity" if popular else "in the order of the catalogue"
+            notices.append(f"no model can score these candidates: {by}")
 
         share = self.cross_share(query, request)
         limit = max(self.limits.prefix, 3 * query.depth)

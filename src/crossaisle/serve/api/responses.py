@@ -45,7 +45,7 @@ def of_list(answer: RecommendationList, within: InExperiment | None = None) -> R
             "more_like_it": r.more_like_it,
         }
         if r.evidence is not None:
-            one["why"] = r.evidence.text
+            one["why"] = r.evidence.text or None
             one["evidence"] = r.evidence.to_dict()
         items.append(one)
     body: dict[str, Any] = {

@@ -1,0 +1,273 @@
+"""`SequenceTransformer`: one attention block over the newest events; its item vectors began as texts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import erf
+
+from crossaisle.data.dataset import Dataset
+from crossaisle.data.history import Floats, Histories
+from crossaisle.data.vocabulary import Rows, Vocabulary
+from crossaisle.errors import ConfigError, MissingDependencyError
+from crossaisle.models.base import LARGE, Arrays, Scorer
+from crossaisle.models.int8_search import NearestRows
+from crossaisle.models.topk import Mask
+from crossaisle.sharing import shared
+
+LEARNER = "crossaisle.training.sequence.learner"
+"""Module whose `learn` finds the arrays. It needs torch, so it is loaded only to fit, never to serve."""
+LIBRARY, EXTRA = "torch", "sequence"
+"""What the learner needs, and the extra that installs it."""
+NORM_EPS = 1e-5
+"""Added to a variance, as torch does."""
+_AT_ONCE = 512
+"""Histories in memory at a time."""
+
+
+def can_be_learned() -> bool:
+    """Whether torch is installed."""
+    return find_spec(LIBRARY) is not None
+
+
+@dataclass(kw_only=True)
+class SequenceTransformer(Scorer):
+    """What comes next, read off the newest events in their order.
+
+    SASRec (Kang and McAuley, ICDM 2018) with one pre-norm block, learned under a softmax over all items or a
+    sample of them (Klenitskiy and Vasilev, RecSys 2023). Item vectors start as the leading directions of the
+    text encoder's vectors (after Harte et al., RecSys 2023), and the block as the identity, so that before
+    anything is learned the nearest texts come first. Items without events get a vector too: their text's,
+    moved as those of like texts were. An item with neither events nor a text has none and scores NaN.
+    """
+
+    encoder: str = "minilm"
+    """Text encoder whose vectors items start from; "none" takes TF-IDF, and "random" reads no texts."""
+    dimensions: int = 128
+    """Length of the vectors."""
+    length: int = 20
+    """Newest events that are read."""
+    heads: int = 2
+    """Attention heads."""
+    hidden: int = 128
+    """Units of the hidden layer behind the attention."""
+    dropout: float = 0.3
+    """Share of components left out at each step, of sums, of attention and of the hidden layer."""
+    epochs: int = 12
+    """Passes over the events at most; the learning rate falls from the first to the last."""
+    stop: int | None = None
+    """Passes after which to stop. None: the best of `epochs` on the held-out newest events of some users;
+    `fit` keeps what it found here, so that a later fit needs to hold out nothing."""
+    learning_rate: float = 1e-3
+    """Of AdamW."""
+    gentle: float = 0.5
+    """Item vectors move at this fraction of the learning rate: what a language model knows stays in them."""
+    batch: int = 128
+    """Histories per step."""
+    negatives: int = 1024
+    """Items drawn evenly at each step as wrong answers, where there are more than four times as many."""
+    max_events: int = 160_000
+    """Events read per pass at most, in windows drawn anew for each pass. Time grows in proportion."""
+    max_items: int = 100_000
+    """Only this many items, the most bought, are learned; the others are placed by their texts."""
+    seed: int = 0
+
+    vectors_: Floats = field(init=False, repr=False, compare=False)
+    """float32 (n_items, dimensions): rows of zeros for items of which nothing is known."""
+    bias_: Floats = field(init=False, repr=False, compare=False)
+    """float32 (n_items,): how much an item is bought by itself."""
+    places_: Floats = field(init=False, repr=False, compare=False)
+    """float32 (length, dimensions): added to an event's vector, by its age; 0 is the newest."""
+    attention_: Floats = field(init=False, repr=False, compare=False)
+    """float32 (4, dimensions + 1, dimensions): query, key, value and output maps, biases in the last row."""
+    inner_: Floats = field(init=False, repr=False, compare=False)
+    """float32 (dimensions + 1, hidden), biases in the last row."""
+    outer_: Floats = field(init=False, repr=False, compare=False)
+    """float32 (hidden + 1, dimensions), biases in the last row."""
+    norms_: Floats = field(init=False, repr=False, compare=False)
+    """float32 (3, 2, dimensions): scale and shift before the attention, before the hidden layer, and at the
+    end."""
+
+    kind: ClassVar[str] = "sequence"
+    reason: ClassVar[str] = "fits what came before"
+    rest_reason: ClassVar[str | None] = "popular"
+    learned: ClassVar[tuple[str, ...]] = (
+        "vectors_",
+        "bias_",
+        "places_",
+        "attention_",
+        "inner_",
+        "outer_",
+        "norms_",
+    )
+
+    def __post_init__(self) -> None:
+        if self.dimensions % self.heads:
+            raise ConfigError(
+                f"dimensions must be a multiple of heads (found {self.dimensions} and {self.heads})"
+            )
+
+    def fit(self, dataset: Dataset) -> SequenceTransformer:
+        """Raises `MissingDependencyError` where torch is not installed."""
+        if not can_be_learned():
+            raise MissingDependencyError(LIBRARY, EXTRA, "the sequence model")
+        for name, value in import_module(LEARNER).learn(self, dataset).items():
+            setattr(self, name, value)
+        self.item_ids_ = dataset.item_ids
+        self._forget()
+        return self
+
+    def score_rows(self, histories: Histories) -> Floats:
+        """float32 (n, n_items); NaN for items and for histories of which nothing is known."""
+        self.check_fitted()
+        meaning, speaking = self.meaning(histories)
+        scores: Floats = meaning @ self.vectors_.T
+        scores += self.bias_
+        scores[:, ~self._known] = np.nan
+        scores[~speaking] = np.nan
+        return scores
+
+    def score_at(self, histories: Histories, rows: Sequence[Rows]) -> list[Floats]:
+        self.check_fitted()
+        meaning, speaking = self.meaning(histories)
+        out = []
+        for row, at in enumerate(rows):
+            scores = self.vectors_[at] @ meaning[row] + self.bias_[at]
+            scores[~self._known[at] | ~speaking[row]] = np.nan
+            out.append(scores.astype(np.float32))
+        return out
+
+    def retrieve(self, histories: Histories, k: int, among: Mask | None = None) -> list[Rows]:
+        if len(self.vectors_) <= LARGE:
+            return super().retrieve(histories, k, among)
+        meaning, speaking = self.meaning(histories)
+        one = np.ones((len(meaning), 1), np.float32)
+        allowed = self._known if among is None else self._known & among
+        found = self._nearest.search(np.hstack([meaning, one]), k, allowed)
+        return [
+            np.sort(row[allowed[row]]) if speaks else np.empty(0, np.int32)
+            for row, speaks in zip(found, speaking, strict=True)
+        ]
+
+    def evidence(self, histories: Histories, item: int) -> tuple[Floats, float]:
+        """By deletion: how much the score falls without each event.
+
+        What the history says, the score less what the item's bias is above the usual one, is shared out in
+        proportion to these falls; where some events speak for the item and others against it, what cancels
+        out is left to the rest.
+        """
+        self.check_fitted()
+        events = np.zeros(len(histories.item), np.float32)
+        (score,) = self.score_at(histories, [np.array([item], np.int32)])[0]
+        if np.isnan(score):
+            return events, 0.0
+        read = np.flatnonzero(self._known[histories.item])[-self.length :]
+        newest = histories.item[read]
+        without = Histories.of([np.delete(newest, place) for place in range(len(newest))])
+        meaning, speaking = self.meaning(without)
+        left = np.where(speaking, meaning @ self.vectors_[item], 0.0) + self.bias_[item]
+        falls = score - left
+        said = abs(float(score) - (float(self.bias_[item]) - self._usual_bias))
+        events[read] = falls * (said / max(float(np.abs(falls).sum()), 1e-12))
+        return events, float(score) - float(events.sum())
+
+    def meaning(self, histories: Histories) -> tuple[Floats, npt.NDArray[np.bool_]]:
+        """float32 (n, dimensions): what histories come to, and bool (n,): those with a known item."""
+        speaking = np.bincount(histories.owner, self._known[histories.item], len(histories)) > 0
+        out = np.zeros((len(histories), self.dimensions), np.float32)
+        rows = np.flatnonzero(speaking)
+        for start in range(0, len(rows), _AT_ONCE):
+            some = rows[start : start + _AT_ONCE]
+            out[some] = self._read(histories.take(some))
+        return out, speaking
+
+    def _read(self, histories: Histories) -> Floats:
+        """float32 (n, dimensions): the block's output at the newest event. Every history has a known item."""
+        histories = histories.keep(self._known[histories.item])
+        histories = histories.keep(histories.age < self.length)
+        n, width = len(histories), int(histories.lengths.max())
+        there = np.zeros((n, width), bool)
+        there[histories.owner, width - 1 - histories.age] = True
+        x = np.zeros((n, width, self.dimensions), np.float32)
+        x[there] = self.vectors_[histories.item] + self.places_[histories.age]
+        last = x[:, -1]
+        attended = self._attend(_normed(x, self.norms_[0]), there)
+        x_last: Floats = last + _affine(attended, self.attention_[3])
+        hidden = _gelu(_affine(_normed(x_last, self.norms_[1]), self.inner_))
+        return _normed(x_last + _affine(hidden, self.outer_), self.norms_[2])
+
+    def _attend(self, x: Floats, there: npt.NDArray[np.bool_]) -> Floats:
+        """float32 (n, dimensions): what the newest event of each history takes from all of them."""
+        n, width, d = x.shape
+        query = _affine(x[:, -1], self.attention_[0]).reshape(n, self.heads, -1)
+        flat = x.reshape(n * width, d)
+        key, value = (_affine(flat, self.attention_[i]).reshape(n, width, self.heads, -1) for i in (1, 2))
+        logits = np.einsum("nhd,nwhd->nhw", query, key) / np.float32(np.sqrt(d // self.heads))
+        logits = np.where(there[:, None, :], logits, -np.inf)
+        share = np.exp(logits - logits.max(axis=2, keepdims=True))
+        share /= share.sum(axis=2, keepdims=True)
+        mixed: Floats = np.einsum("nhw,nwhd->nhd", share, value).reshape(n, d).astype(np.float32)
+        return mixed
+
+    def state(self) -> tuple[dict[str, Any], Arrays]:
+        settings, arrays = super().state()
+        if len(self.vectors_) > LARGE:
+            arrays["codes_"] = self._nearest.codes
+        return settings, arrays
+
+    def restore(self, arrays: Mapping[str, np.ndarray], item_ids: Vocabulary) -> SequenceTransformer:
+        super().restore(arrays, item_ids)
+        self._forget()
+        if "codes_" in arrays:
+            self.__dict__["_nearest"] = NearestRows(self._augmented(), arrays["codes_"])
+        return self
+
+    def _forget(self) -> None:
+        for name in ("_known", "_nearest", "_usual_bias"):
+            self.__dict__.pop(name, None)
+
+    @cached_property
+    def _known(self) -> npt.NDArray[np.bool_]:
+        """bool (n_items,): items with a vector."""
+        return np.asarray(self.vectors_.any(axis=1))
+
+    @cached_property
+    def _usual_bias(self) -> float:
+        return float(np.median(self.bias_[self._known]))
+
+    @cached_property
+    def _nearest(self) -> NearestRows:
+        return NearestRows.of(self._augmented())
+
+    def _augmented(self) -> Floats:
+        """float32 (n_items, dimensions + 1): vectors with the bias behind them, for products with (h, 1)."""
+        made: Floats = shared(
+            self.vectors_, "augmented", lambda: np.hstack([self.vectors_, self.bias_[:, None]])
+        )
+        return made
+
+
+def _affine(x: Floats, weights: Floats) -> Floats:
+    """x float32 (n, d) through a map whose last row is its bias."""
+    out: Floats = x @ weights[:-1] + weights[-1]
+    return out
+
+
+def _normed(x: Floats, norm: Floats) -> Floats:
+    """Layer norm over the last axis."""
+    centred = x - x.mean(axis=-1, keepdims=True)
+    variance = np.square(centred).mean(axis=-1, keepdims=True)
+    out: Floats = centred / np.sqrt(variance + np.float32(NORM_EPS)) * norm[0] + norm[1]
+    return out
+
+
+def _gelu(x: Floats) -> Floats:
+    out: Floats = (x * 0.5 * (1.0 + erf(x / np.float32(np.sqrt(2.0))))).astype(np.float32)
+    return out

@@ -1,0 +1,1 @@
+"""Learning a `SequenceTransformer` with torch; what comes out serves without it."""

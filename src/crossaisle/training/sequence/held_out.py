@@ -1,0 +1,65 @@
+"""`HeldOut`: the newest events of some users, by which the best pass is found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from crossaisle.data.history import Histories
+from crossaisle.training.sequence.network import Block
+from crossaisle.training.sequence.windows import Ints, Windows
+
+MOST = 2000
+"""Users at most."""
+SHARE = 0.1
+"""Of all users, at most."""
+K = 10
+_AT_ONCE = 256
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Windows whose last answer was held out, and the items of each history up to it."""
+
+    windows: Windows
+    had: list[Ints]
+
+    @classmethod
+    def of(
+        cls, histories: Histories, place: Ints, length: int, rng: np.random.Generator
+    ) -> tuple[Histories, HeldOut | None]:
+        """The histories without what is held out. None where no history has three events."""
+        long = np.flatnonzero(histories.lengths > 2)
+        chosen = rng.permutation(long)[: min(MOST, int(SHARE * len(histories)) + 1)]
+        if not len(chosen):
+            return histories, None
+        last = histories.indptr[chosen + 1] - 1
+        first = np.maximum(last - length, histories.indptr[chosen])
+        windows = Windows(place[histories.item], first, last)
+        had = [place[histories.items_of(row)[:-1]] for row in chosen.tolist()]
+        kept = np.ones(len(histories.item), bool)
+        kept[last] = False
+        return histories.keep(kept), cls(windows, had)
+
+    @torch.no_grad()
+    def quality(self, block: Block) -> float:
+        """NDCG@10 among all items but those that a history has already, its answer excepted."""
+        block.eval()
+        gains: list[npt.NDArray[np.float64]] = []
+        for start in range(0, len(self.windows), _AT_ONCE):
+            rows = np.arange(start, min(start + _AT_ONCE, len(self.windows)))
+            batch = self.windows.batch(rows)
+            newest = np.cumsum(self.windows.lengths[rows]) - 1
+            meaning = block(block.vectors[torch.from_numpy(batch.items)], torch.from_numpy(batch.there))[
+                newest
+            ]
+            scores, answer = block.scores(meaning).numpy(), batch.answers[newest]
+            right = scores[np.arange(len(rows)), answer].copy()
+            for row, at in enumerate(rows.tolist()):
+                scores[row, self.had[at]] = -np.inf
+            rank = (scores > right[:, None]).sum(axis=1)
+            gains.append(np.where(rank < K, 1.0 / np.log2(rank + 2.0), 0.0))
+        return float(np.concatenate(gains).mean())

@@ -1,0 +1,93 @@
+"""The block of a `SequenceTransformer` in torch, every place of a window at once."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from crossaisle.models.base import Arrays
+from crossaisle.models.scorers.sequence import NORM_EPS, SequenceTransformer
+
+SHARP = 3.0
+"""Scale of the last norm at the start: at 1 the softmax over thousands of items can tell none apart."""
+
+
+class Block(nn.Module):
+    """Item vectors and places, causal attention, a hidden layer; pre-norm."""
+
+    def __init__(self, model: SequenceTransformer, start: Tensor) -> None:
+        """`start`: float32 (n, dimensions), item vectors."""
+        super().__init__()
+        d = model.dimensions
+        self.heads, self.rate = model.heads, model.dropout
+        self.vectors = nn.Parameter(start.clone())
+        self.bias = nn.Parameter(torch.zeros(len(start)))
+        self.places = nn.Parameter(torch.zeros(model.length, d))
+        self.query, self.key, self.value, self.out = (nn.Linear(d, d) for _ in range(4))
+        self.inner, self.outer = nn.Linear(d, model.hidden), nn.Linear(model.hidden, d)
+        self.before, self.between, self.last = (nn.LayerNorm(d, eps=NORM_EPS) for _ in range(3))
+        nn.init.constant_(self.last.weight, SHARP)
+        for layer in (self.query, self.key, self.value, self.inner):
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)
+        for layer in (
+            self.out,
+            self.outer,
+        ):  # so that the start is the similarity with the newest item's text
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, vectors: Tensor, there: Tensor) -> Tensor:
+        """float32 (number of events, dimensions): what each event and those before it come to.
+
+        `vectors` float32 (n, width, dimensions): those of the events' items, the newest in the last column;
+        `there` bool (n, width): which are events, and not the padding before them.
+        """
+        age = torch.arange(vectors.shape[1] - 1, -1, -1)
+        x = self._drop(vectors + self.places[age])  # (n, width, d)
+        x = x + self._drop(self._attend(self.before(x), there))
+        x = x[there]  # (events, d)
+        x = x + self._drop(self.outer(self._drop(F.gelu(self.inner(self.between(x))))))
+        normed: Tensor = self.last(x)
+        return normed
+
+    def _attend(self, x: Tensor, there: Tensor) -> Tensor:
+        n, width, d = x.shape
+        q, k, v = (
+            layer(x).view(n, width, self.heads, -1).transpose(1, 2)
+            for layer in (self.query, self.key, self.value)
+        )
+        before = torch.ones(width, width, dtype=torch.bool).tril()
+        # Padding looks at itself, so that no row of the softmax is empty.
+        seen = (before & there[:, None, :]) | torch.eye(width, dtype=torch.bool)
+        rate = self.rate if self.training else 0.0
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=seen[:, None], dropout_p=rate)
+        out: Tensor = self.out(mixed.transpose(1, 2).reshape(n, width, d))
+        return out
+
+    def _drop(self, x: Tensor) -> Tensor:
+        return F.dropout(x, self.rate, self.training)
+
+    def scores(self, meaning: Tensor) -> Tensor:
+        """float32 (n, n_items)."""
+        return torch.addmm(self.bias, meaning, self.vectors.T)
+
+    def arrays(self) -> Arrays:
+        """What `SequenceTransformer` keeps, but for the item vectors and their biases."""
+
+        def affine(layer: nn.Linear) -> np.ndarray:
+            return np.vstack([layer.weight.detach().numpy().T, layer.bias.detach().numpy()])
+
+        norms = [
+            np.stack([norm.weight.detach().numpy(), norm.bias.detach().numpy()])
+            for norm in (self.before, self.between, self.last)
+        ]
+        return {
+            "places_": self.places.detach().numpy().copy(),
+            "attention_": np.stack([affine(m) for m in (self.query, self.key, self.value, self.out)]),
+            "inner_": affine(self.inner),
+            "outer_": affine(self.outer),
+            "norms_": np.stack(norms),
+        }

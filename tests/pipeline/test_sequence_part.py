@@ -1,0 +1,71 @@
+"""When a sequence model takes part, where later fits of it stop, and what is said without torch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from crossaisle.config import ModelConfig
+from crossaisle.data.dataset import Dataset
+from crossaisle.errors import MissingDependencyError
+from crossaisle.models import defaults
+from crossaisle.models.blend import Blend
+from crossaisle.models.defaults import default_parts
+from crossaisle.models.scorers import sequence
+from crossaisle.models.scorers.sequence import SequenceTransformer
+from crossaisle.pipeline import run as runs
+from crossaisle.pipeline.fit import refit
+from tests.models.shops import tiny_shop
+from tests.pipeline.shops import bought_once, supermarket
+
+
+@pytest.fixture
+def shop(monkeypatch: pytest.MonkeyPatch) -> Dataset:
+    """Nobody buys the same again, and there are enough events."""
+    monkeypatch.setattr(defaults, "ENOUGH_EVENTS", 1000)
+    return bought_once(100)
+
+
+@pytest.fixture
+def without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sequence, "find_spec", lambda _name: None)
+
+
+def parts_of(shop: Dataset, how: str = "auto") -> set[str]:
+    return set(default_parts(shop, encoder="none", sequence=how))
+
+
+def test_takes_part_where_people_buy_once_and_there_is_enough(shop: Dataset) -> None:
+    pytest.importorskip("torch")
+    assert "sequence" in parts_of(shop)
+    assert "sequence" not in parts_of(shop, "off")
+    assert "sequence" not in parts_of(shop.with_events(np.arange(999)))
+    assert "sequence" not in parts_of(supermarket(repeated=0.8))
+
+
+@pytest.mark.usefixtures("without_torch")
+def test_without_torch_there_is_none_and_fitting_one_says_how(shop: Dataset) -> None:
+    assert "sequence" not in parts_of(shop)
+    with pytest.raises(MissingDependencyError, match=r"torch.*pip install 'crossaisle\[sequence\]'"):
+        SequenceTransformer().fit(shop)
+
+
+@pytest.mark.usefixtures("without_torch")
+def test_a_run_without_torch_says_what_that_costs(shop: Dataset) -> None:
+    (line,) = runs._missing_parts(shop, ModelConfig())
+    assert "pip install 'crossaisle[sequence]'" in line
+    assert runs._missing_parts(shop, ModelConfig(sequence="off")) == []
+    assert runs._missing_parts(tiny_shop(), ModelConfig()) == []
+
+
+def test_later_fits_stop_where_the_first_did() -> None:
+    pytest.importorskip("torch")
+    shop = tiny_shop(users=40)
+    small = SequenceTransformer(encoder="none", dimensions=8, hidden=8, epochs=3)
+    first = Blend(parts={"sequence": small}, weights={"for_you": {"sequence": 1.0}})
+    first.fit(shop.with_events(shop.events.user < 30))
+    again, _ = refit(first, shop)
+    part = again.parts["sequence"]
+    assert isinstance(part, SequenceTransformer)
+    assert part.stop == small.stop
+    assert not np.array_equal(part.vectors_, small.vectors_)
