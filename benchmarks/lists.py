@@ -8,9 +8,9 @@ weights (they come from validation) with parts fitted on train and validation, R
 with `one_per_title` and without; the ratio has a paired bootstrap interval. Right answers: `for_you` and
 `trending`, what the household bought in the test; `discover`, of it what is of a category new to it;
 `buy_again`, of it what it had before; `similar`, beside the last product of its history, what is of the same
-category; `goes_with`, the rest of a test trip. "by title": a hit is a right title and brand, whichever of its items
-the list shows; what it leaves out, the item says it has more of.
-Controls: R@10, relevance kept, and KL divergence from the household's categories, of `for_you` at some settings.
+category; `goes_with`, the rest of a test trip. "by title": a hit is a right title and brand, whichever of its
+items the list shows; of those left out, the item says it has more.
+Controls: R@10, relevance kept, and KL divergence from the household's categories, of `for_you`.
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ def cases_of(served: Recommender, split: Split, most: int) -> dict[str, list[Cas
 def measured(
     shop: Recommender, cases: list[Case], settings: dict[str, dict[str, Any]]
 ) -> dict[str, tuple[Any, Any, Any, Any]]:
-    """Setting -> (n,) recall at 10, relevance kept, recall by title, KL; all settings from the same scores."""
+    """Setting -> (n,) recall at 10, relevance kept, recall by title, KL; all from the same scores."""
     n = len(cases)
     out = {
         name: (np.zeros(n, np.float32), np.full(n, np.nan), np.zeros(n, np.float32), np.full(n, np.nan))

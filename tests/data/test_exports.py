@@ -195,7 +195,7 @@ CASES: list[tuple[str, dict[str, str], set[tuple[str, str]], Any, Callable[[Impo
      lambda d: stock(d) == [False, True] and d.dataset.taxonomy.level == 1 and d.report["tables"]["items"]["currencies"] == {"USD": 2}),
     ("ga4", GA4, {("ann", "m"), ("ann", "p")}, ((("Home", "Cups"),), (("Home", "Pans"),)), lambda d: d.dataset.kinds == ("purchase",)),
     ("retailrocket", RETAILROCKET, {("1", "7"), ("1", "8")}, ((("213", "338"),), (("213",),)), lambda d: d.dataset.kinds == ("view", "transaction")),
-    ("instacart", INSTACART, {("5", "7"), ("5", "8")}, ((("food", "dairy"),), (("care", "bath"),)), lambda d: d.dataset.events.item.tolist() == [1, 0]),
+    ("instacart", INSTACART, {("5", "7"), ("5", "8")}, ((("food", "dairy"),), (("care", "bath"),)), lambda d: d.dataset.raw.events.item.tolist() == [1, 0]),
     ("olist", OLIST, {("ann", "m"), ("ann", "p")}, ((("cups",),), (("pans",),)), lambda d: d.dataset.has_time),
     ("movielens", MOVIELENS, {("1", "7"), ("1", "8")}, ((("Comedy",), ("Children",)), ()), lambda d: "funny, toys" in d.dataset.items["attributes"][0]),
     ("movielens", MOVIELENS_1M, {("1", "7"), ("1", "8")}, ((("Comedy",), ("Children",)), (("Drama",),)), lambda d: d.dataset.has_time),
@@ -221,7 +221,7 @@ def imported(draft: Draft, folder: Path) -> Imported:
 
 
 def pairs(done: Imported) -> set[tuple[str, str]]:
-    shop = done.dataset
+    shop = done.dataset.raw
     where = zip(shop.events.user, shop.events.item, strict=True)
     return {(shop.user_ids.all[u], shop.item_ids.all[i]) for u, i in where}
 

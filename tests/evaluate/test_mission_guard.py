@@ -68,6 +68,14 @@ def test_a_price_buys_the_better_mission_and_no_more_than_it_says() -> None:
     assert "and moves cross_open" in ruling.statement
 
 
+def test_what_is_too_dear_does_not_serve_whatever_it_keeps_to() -> None:
+    offers = {"blend": values(0.5, 0.05), "mix": values(0.4, 0.3), "popular": values(0.1, 0.4)}
+    assert mission_guard(offers, SINGLES).chosen == "mix"
+    ruling = mission_guard(offers, SINGLES, limit=0.05)
+    assert ruling.chosen == "blend"
+    assert "blend serves, although it falls short: novel_open" in ruling.statement
+
+
 def test_a_slice_of_few_cases_decides_nothing() -> None:
     few = values(0.5, 0.0)
     few["novel_open"][FEWEST - 1 :] = np.nan

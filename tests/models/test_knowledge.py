@@ -24,6 +24,7 @@ PAIRS = (
 
 
 class TestKnowledge(ScorerContract):
+    weighs_fit = False
     scores_cold = True
 
     def make(self) -> Scorer:

@@ -9,13 +9,16 @@ import numpy as np
 import pytest
 
 from crossaisle.config import ModelConfig, SplitConfig
+from crossaisle.data.history import Histories
 from crossaisle.data.query import Query
+from crossaisle.data.splits.cases import EvalCases
 from crossaisle.errors import ArtifactError, MissingDependencyError
 from crossaisle.models.ranking import trees
 from crossaisle.models.ranking.tables import ShopTables
 from crossaisle.pipeline.fit import Fitted, fit
 from crossaisle.pipeline.learn import NOT_INSTALLED, LearningLimits, learn_rankers
 from crossaisle.pipeline.measure import BLEND, MODEL, measure
+from crossaisle.pipeline.mission import Floors, kept_to_floors, leaning
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.limits.live import LiveLimits
 from crossaisle.serve.live.histories import LiveHistories
@@ -162,6 +165,39 @@ def test_trees_of_other_features_are_refused(fitted: Fitted) -> None:
         ranker.trees[0].check(ranker.features[:-1])
     with pytest.raises(ArtifactError, match="cannot be read"):
         trees.Trees("tree\nversion=v4\n").check(ranker.features)
+
+
+def test_a_blend_that_loses_to_a_single_model_elsewhere_gets_other_weights(plain: Fitted) -> None:
+    """Whatever the weights were before: they are chosen again, and the better ones stay as they are."""
+    blend = replace(plain.validation_blend, weights={"for_you": {"category_link": 1.0}})
+    parts = tuple(blend.parts)
+    floors = Floors.of(blend, plain.split, parts)
+    weights, ruling = kept_to_floors(blend, plain.split, parts, floors)
+    assert ruling.shortfalls[BLEND]
+    assert ruling.chosen != BLEND
+    assert weights != {"category_link": 1.0}
+    assert ruling.statement.startswith("mission guard: ")
+    own, again = kept_to_floors(plain.validation_blend, plain.split, parts, floors)
+    assert (own, again.chosen) == (plain.validation_blend.weights["for_you"], BLEND)
+
+
+def test_cases_that_lean_ask_for_answers_in_new_categories() -> None:
+    codes = np.array([0, 0, 1, 2, -1], np.int32)
+    histories = Histories.of([[0], [0, 2], [2], [3]])
+    cases = EvalCases(histories, np.array([0, 2, 4, 5, 6]), np.array([1, 2, 1, 3, 4, 3], np.int32))
+    leaning_cases = leaning(cases, codes, 0.5)
+    asked = {
+        (tuple(leaning_cases.histories.items_of(row)), tuple(leaning_cases.targets_of(row)))
+        for row in range(2, 4)
+    }
+    assert asked == {((0,), (2,)), ((0, 2), (3,))}  # of an unknown category nothing is new
+    assert len(leaning_cases) == 4
+    for row in range(2):
+        own = tuple(leaning_cases.histories.items_of(row))
+        assert (
+            tuple(leaning_cases.targets_of(row))
+            == {(0,): (1, 2), (0, 2): (1, 3), (2,): (4,), (3,): (3,)}[own]
+        )
 
 
 def _missing(name: str) -> None:

@@ -177,7 +177,8 @@ class Kinds:
         """
         table = np.array([ROLES.index(self.meaning(name).role) for name in names] or [IGNORED], np.int8)
         role: Roles = table[kind]
-        role[(role == RATING) & (value < self.low_rating)] = DISLIKE
+        if RATING in table:
+            role[(role == RATING) & (value < self.low_rating)] = DISLIKE
         below = quantity < 0
         if below.any():
             role[below & (role == PURCHASE)] = RETURN

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crossaisle.data.kinds import CART, DISLIKE, FAVOURITE, PURCHASE, REMOVE, RETURN, VIEW, Roles
+from crossaisle.data.membership import distinct
 from crossaisle.data.vocabulary import Rows
 
 SESSION_SECONDS = 1800
@@ -56,7 +57,9 @@ def standing(
     negative = (role >= DISLIKE) & (role <= REMOVE)
     against = np.empty(0, np.int64)
     if negative.any():
-        contested = np.flatnonzero(np.isin(pair, np.unique(pair[negative])))
+        taken = distinct(pair[negative])
+        place = np.minimum(np.searchsorted(taken, pair), len(taken) - 1)
+        contested = np.flatnonzero(taken[place] == pair)
         moment = np.zeros(len(contested)) if time is None else time[contested]
         # Without times the order is all there is; else of one moment, what takes back comes last.
         late = np.zeros(len(contested), bool) if time is None else negative[contested]

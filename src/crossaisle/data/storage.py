@@ -40,6 +40,7 @@ def save_dataset(dataset: Dataset, folder: Path) -> None:
         "name": dataset.name,
         "kinds": list(dataset.kinds),
         "meanings": dataset.meanings.to_dict(),
+        "plain": dataset.log is None and dataset.against is None and dataset.events.weight is None,
         "category_level": dataset.taxonomy.level,
         "users_are_baskets": dataset.users_are_baskets,
     }
@@ -67,7 +68,7 @@ def load_dataset(folder: Path) -> Dataset:
         events = Events(time=time, **{name: columns[name] for name in FIELDS if name != "time"})
         if missing := [name for name in TEXTS if name not in items.columns]:
             raise ArtifactError(f"{folder / 'items.parquet'}: lacks {', '.join(missing)}; fit again")
-        return Dataset(
+        made = Dataset(
             items=items,
             users=users,
             events=events,
@@ -79,7 +80,8 @@ def load_dataset(folder: Path) -> Dataset:
             users_are_baskets=settings["users_are_baskets"],
             # models saved before kinds had meanings have the usual ones
             meanings=Kinds.read(settings["meanings"]) if "meanings" in settings else Kinds(),
-        ).settled()
+        )
+        return made if settings.get("plain") else made.settled()
 
 
 def _table(file: Path) -> pl.DataFrame:

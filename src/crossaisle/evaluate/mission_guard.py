@@ -113,6 +113,7 @@ def mission_guard(
     *,
     overall: str = OVERALL,
     price: float = 0.0,
+    limit: float = 1.0,
     resamples: int = 1000,
     seed: int = 0,
 ) -> Ruling:
@@ -120,7 +121,8 @@ def mission_guard(
 
     Of those whose mean in the slice `overall` is within the share `price` of the best one's, it is the one
     with the best mission: the mean over its slices of the ratio to the first candidate. If all fall short, it
-    is the one whose shortfalls are smallest in all, each as a share of its floor.
+    is the one whose shortfalls are smallest in all, each as a share of its floor. What is worse overall than
+    the best candidate by more than the share `limit` is too dear and does not serve.
 
     Candidates and singles are measured on the same cases, in the same order; a slice with fewer than `FEWEST`
     cases, or that a candidate was not measured on, decides nothing. `ValueError` without a candidate.
@@ -153,8 +155,10 @@ def mission_guard(
         ratios = [mission[name][slice_] / base for slice_, base in first.items() if base > 0]
         return float(np.mean(ratios)) if ratios and price else 0.0
 
-    least = min(map(missing, candidates))
-    left = [name for name in candidates if missing(name) <= least]
+    dearest = max(means.values()) * (1.0 - limit)
+    affordable = [name for name in candidates if means[name] >= dearest]
+    least = min(map(missing, affordable))
+    left = [name for name in affordable if missing(name) <= least]
     floor = max(means[name] for name in left) * (1.0 - price)
     chosen = max(
         (name for name in left if means[name] >= floor), key=lambda name: (gained(name), means[name])

@@ -309,7 +309,8 @@ def _stack(blocks: list[_Block], n_parts: int) -> _Found:
     spread = np.array([part[~padding].std() for part in scores], np.float32)
     scale = np.where(spread > 0, spread, 1.0).astype(np.float32)
     scores /= scale[:, None, None]
-    return _Found(scores, padding, worth, np.array([t for block in blocks for t in block[2]]), scale)
+    ideal = np.array([t for block in blocks for t in block[2]])
+    return _Found(scores, padding, worth, ideal, scale)
 
 
 def _ascend(found: _Found, asked: list[int]) -> tuple[npt.NDArray[np.float64], float]:

@@ -31,6 +31,7 @@ from crossaisle.models.sides import AskedOf
 from crossaisle.models.tuning import Tuned, TuningTask, tune
 from crossaisle.pipeline.kind_weights import weigh_kinds
 from crossaisle.pipeline.learn import LearnedRankers, learn_rankers
+from crossaisle.pipeline.mission import Floors, kept_to_floors
 from crossaisle.progress import bar
 from crossaisle.recommend.recommender import Recommender
 
@@ -53,6 +54,8 @@ class Fitted:
     rejected: tuple[Rejected, ...] = ()
     """Lines of the knowledge file that name something the shop does not have."""
     learned: LearnedRankers = field(default_factory=LearnedRankers)
+    mission: tuple[str, ...] = ()
+    """What the mission guard says about the weights of the blend."""
 
     def to_serve(self, dataset: Dataset, *, progress: bool = False) -> Recommender:
         """The same weights with parts fitted once more, on all events of the shop."""
@@ -152,8 +155,15 @@ def fit(
     early = Blend(parts=parts | extra, weights=weights)
     asked = tuple(name for name in parts if name not in BESIDE)
     learned = LearnedRankers()
-    if model_config.ranker:
-        learned = learn_rankers(early, split, asked, seed=model_config.seed, progress=progress)
+    mission: tuple[str, ...] = ()
+    if len(split.validation) and not split.validation.other_categories_only:
+        floors = Floors.of(early, split, asked, seed=model_config.seed)
+        own, ruling = kept_to_floors(early, split, asked, floors, seed=model_config.seed, progress=progress)
+        early.weights["for_you"], mission = own, (ruling.statement,)
+        if model_config.ranker:
+            learned = learn_rankers(
+                early, split, asked, floors=floors, seed=model_config.seed, progress=progress
+            )
     late, again = refit(early, split.past, progress=progress)
     recommender = Recommender(
         split.past,
@@ -163,7 +173,7 @@ def fit(
         rankers=learned.rankers,
     )
     unknown = tuple(named(rules, dataset)[1])
-    return Fitted(split, recommender, early, first | again, unknown, learned)
+    return Fitted(split, recommender, early, first | again, unknown, learned, mission)
 
 
 def split_and_parts(

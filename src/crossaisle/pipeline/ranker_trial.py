@@ -20,12 +20,13 @@ from crossaisle.models.ranking.calibration import Isotonic
 from crossaisle.models.ranking.examples import Examples, K
 from crossaisle.models.ranking.ranker import LearnedRanker
 from crossaisle.models.ranking.trees import Objective, Trees
+from crossaisle.pipeline.mission import OPEN_LIST
 
 OBJECTIVES: tuple[Objective, ...] = ("lambdarank", "binary")
 CHOICES: tuple[tuple[Objective, ...], ...] = (("lambdarank",), ("binary",), ("lambdarank", "binary"))
 """What may rank: either objective alone, or the mean of both."""
 SLICES = {
-    "for_you": ("all", "cross_open", "cross_limited", "novel_open", "cold_item"),
+    "for_you": OPEN_LIST,
     "discover": ("novel_limited", "new_category"),
     "unseen": ("new_item",),
 }
@@ -114,15 +115,27 @@ class Trial:
     def final(self, lift: float) -> LearnedRanker:
         """The ranker that serves, grown on all cases, its probabilities calibrated on the unseen scores."""
         grown = self.growth.grown(self.ranker, self.examples, self.objectives)
-        examples = self.examples
-        weights = examples.weight[examples.owner]
         return replace(
             self.ranker,
             trees=tuple(grown[name] for name in self.objectives),
             scales=self.scales,
             lift=lift,
-            calibration=Isotonic.fit(self.lifted(lift), examples.right, weights),
+            calibration=self._curve(self._shown(lift)),
         )
+
+    def _shown(self, lift: float) -> npt.NDArray[np.bool_]:
+        """bool (m,): the ten best candidates of each case."""
+        return self.examples.ranks(self.lifted(lift)) < K
+
+    def _curve(self, rows: npt.NDArray[np.bool_]) -> Isotonic:
+        """From scores to chances, for some candidates.
+
+        What is shown is calibrated on what is shown: of two candidates with one score, the one that is tenth
+        for somebody with few good ones is right more rarely than the thirtieth of a heavy shopper.
+        """
+        examples = self.examples
+        weights = examples.weight[examples.owner]
+        return Isotonic.fit(self.scores[rows], examples.right[rows], weights[rows])
 
     def values(self, scores: Floats, cases: EvalCases, dataset: Dataset) -> dict[str, Floats]:
         """Slice -> float32 (cases,): NDCG@10 of lists in the order of scores (m,), for the mission guard.
@@ -132,17 +145,16 @@ class Trial:
         examples, n = self.examples, dataset.n_items
         owner = np.repeat(np.arange(len(cases)), np.diff(cases.target_indptr))
         asked = examples.case[examples.owner] * n + examples.item
-        same = self.ranker.features.index("same_category")
+        same = examples.features[:, self.ranker.features.index("same_category")]
+        open_list = examples.ranks(scores)
+        other_only = examples.ranks(np.where(same == 0, scores, -np.inf).astype(np.float32))
         out = {}
         for one in slices_of(cases, dataset.taxonomy, dataset.item_counts):
             if one.name in SLICES[self.ranker.placement]:
-                targets = owner[one.targets] * n + cases.target[one.targets]
-                right = is_in(asked, targets)
+                right = is_in(asked, owner[one.targets] * n + cases.target[one.targets])
                 wanted = np.bincount(owner[one.targets], minlength=len(cases))
-                inside = scores
-                if one.limit == "other":
-                    inside = np.where(examples.features[:, same] == 0, scores, -np.inf).astype(np.float32)
-                out[one.name] = examples.ndcg_of(inside, right, wanted)
+                place = other_only if one.limit == "other" else open_list
+                out[one.name] = examples.ndcg_at(place, right, wanted)
         return out
 
     def figures(self, lift: float) -> dict[str, Any]:
@@ -159,14 +171,12 @@ class Trial:
 
     def _reliability(self, lift: float) -> dict[str, Any]:
         """Of each half's shown items under the curve of the other half."""
-        examples, scores = self.examples, self.lifted(lift)
+        examples, shown = self.examples, self._shown(lift)
         weights = examples.weight[examples.owner]
-        chances = np.empty(len(scores), np.float32)
+        chances = np.empty(len(self.scores), np.float32)
         for k in (0, 1):
-            other = self.side != k
-            curve = Isotonic.fit(scores[other], examples.right[other], weights[other])
-            chances[~other] = curve(scores[~other])
-        shown = examples.ranks(scores) < K
+            mine = self.side == k
+            chances[mine] = self._curve(shown & ~mine)(self.scores[mine])
         return reliability(chances[shown], examples.right[shown], weights[shown]).to_dict()
 
     def _recall(self) -> float:

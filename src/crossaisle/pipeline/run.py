@@ -114,7 +114,7 @@ def _finish(
     )
     for line in _mapping_lines(fitted.past):
         say(line)
-    for note in (*fitted.split.notes, *fitted.learned.notes):
+    for note in (*fitted.split.notes, *fitted.mission, *fitted.learned.notes):
         say(note)
     changed = drift(dataset, fitted.split)
     say(changed["statement"])
@@ -138,6 +138,7 @@ def _finish(
         "examples": _examples(fitted.past, evaluation),
         "notes": (
             *fitted.split.notes,
+            *fitted.mission,
             *fitted.learned.notes,
             *_weight_notes(fitted.past),
             *_encoder_notes(config.model.encoder),
@@ -149,7 +150,14 @@ def _finish(
     else:
         write_metrics(out / "metrics.json", evaluation, **figures)
         flow = category_flow(evaluation.lists[MODEL], evaluation.cases.histories, dataset.taxonomy)
-        write_report(out / "report.html", evaluation=evaluation, heatmap=flow, **facts)
+        write_report(
+            out / "report.html",
+            evaluation=evaluation,
+            heatmap=flow,
+            rankers=fitted.learned.figures,
+            baselines=[name for name in evaluation.models if name not in (MODEL, BLEND)],
+            **facts,
+        )
     say("fitting once more on all events, to serve")
     served = fitted.to_serve(dataset, progress=progress)
     served.save(out / "model", half=True)

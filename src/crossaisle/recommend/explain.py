@@ -83,7 +83,10 @@ class CategoryLink:
 
 @dataclass(frozen=True)
 class Explanation:
-    """The amounts of `contributions` and `other` add up to `score`."""
+    """The amounts of `contributions` and `other` add up to `score`, which is the blend's.
+
+    Where a ranker was learned for the placement, an item's place in the list is the ranker's.
+    """
 
     item_id: str
     score: float

@@ -19,6 +19,7 @@ from crossaisle.models.ranking.reranker import Reranker
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.models.scorers.transferred import TransferredPopularity
 from crossaisle.recommend.catalogue_order import CatalogueOrder
+from crossaisle.recommend.durables import Durables
 from crossaisle.recommend.explain import Part
 from crossaisle.recommend.limits import RETRIEVED
 from crossaisle.recommend.request import ResolvedQuery
@@ -65,19 +66,22 @@ class ModelRanker:
         dataset: Dataset,
         *,
         tuned: bool = True,
+        durables: Durables | None = None,
         retrieved: int = RETRIEVED,
         reranker: Reranker | None = None,
     ) -> None:
         """`ConfigError` where the blend has no `Popularity` part. `retrieved`: items per part of a blend.
 
-        `dataset`: what the blend was fitted on. Where nothing has happened, or too little for weights to be
-        `tuned`, items without an event follow the popular ones in the order of the catalogue.
+        `durables`: what is not offered again to those who have it. `dataset`: what the blend was fitted on.
+        Where nothing has happened, or too little for weights to be `tuned`, items without an event follow
+        the popular ones in the order of the catalogue.
         """
         parts = [(name, part) for name, part in blend.parts.items() if isinstance(part, Popularity)]
         if not parts:
             raise ConfigError("a recommender needs a Popularity part: it serves users without a history")
         name, self._popular = parts[0]
         self.blend, self.retrieved, self.reranker = blend, retrieved, reranker
+        self.durables = durables
         first: dict[str, Scorer] = {name: self._popular}
         if not (len(dataset.events) and tuned):
             carried = (part for part in blend.parts.values() if isinstance(part, TransferredPopularity))
@@ -100,6 +104,8 @@ class ModelRanker:
             scores = ranker.rerank(self.blend, tables, histories, among)
         else:
             scores = self.blend_for(placement).score_rows(histories, placement)
+        if self.durables is not None:
+            scores = self.durables.strike(histories, scores, placement)
         silent = (histories.lengths == 0) | np.isnan(scores).all(axis=1)
         if silent.any():
             scores[silent] = self._trending.score_rows(histories.take(np.flatnonzero(silent)), "trending")
@@ -116,6 +122,9 @@ class ModelRanker:
         if self.reranker is not None and placement in self.reranker.rankers:
             ranker, tables = self.reranker.rankers[placement], self.reranker.tables
             best = ranker.rerank_best(self.blend, tables, histories, best)
+        if self.durables is not None:
+            found, scored = [rows for rows, _ in best], [scores for _, scores in best]
+            self.durables.strike_at(histories, found, scored, placement)
         for at, (_, scores) in enumerate(best):
             if np.isnan(scores).all():
                 silent = histories.take([at])
@@ -124,7 +133,10 @@ class ModelRanker:
 
     def score_at(self, histories: Histories, rows: Sequence[Rows], placement: str) -> list[Floats]:
         """For each history the scores of some rows; NaN where no part can score."""
-        return self.blend_for(placement).score_at(histories, rows, placement)
+        scores = self.blend_for(placement).score_at(histories, rows, placement)
+        if self.durables is not None:
+            self.durables.strike_at(histories, list(rows), scores, placement)
+        return scores
 
     def blend_for(self, placement: str) -> Blend:
         """The blend behind a placement: popularity alone for `trending`."""

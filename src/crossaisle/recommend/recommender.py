@@ -22,6 +22,7 @@ from crossaisle.models.ranking.reranker import Reranker, load_rankers, save_rank
 from crossaisle.models.scorers.transferred import TransferredPopularity
 from crossaisle.recommend.answer import RecommendationList
 from crossaisle.recommend.catalogue_view import CatalogueView
+from crossaisle.recommend.durables import Durables, lasting_categories
 from crossaisle.recommend.explain import Explanation, Part, explain
 from crossaisle.recommend.limits import ListLimits
 from crossaisle.recommend.list_builder import Contributions, ListBuilder, Served
@@ -44,6 +45,7 @@ class Recommender:
         *,
         repeats: bool = False,
         tuned: bool = True,
+        lasting: Sequence[int] | None = None,
         histories: Histories | None = None,
         limits: ListLimits = ListLimits(),
         rankers: Mapping[str, LearnedRanker] | None = None,
@@ -51,8 +53,9 @@ class Recommender:
         """`ConfigError` for parts that are not of this data set, or without a `Popularity` part.
 
         `repeats`: people buy the same items again here, so `for_you` does not leave out what they had.
-        `tuned`: validation chose the weights; lists say so where it did not. `histories`: those of the data
-        set, where they are at hand. `rankers`: learned ones, by placement.
+        `tuned`: validation chose the weights; lists say so where it did not. `lasting`: codes of the leaf
+        categories of which nothing is bought again (`Durables`), where they are known. `histories`: those
+        of the data set, where they are at hand. `rankers`: learned ones, by placement.
         """
         for name, scorer in blend.parts.items():
             scorer.check_fitted()
@@ -60,8 +63,12 @@ class Recommender:
                 raise ConfigError(f"part {name!r} was fitted on other items than data set {dataset.name!r}")
         self.dataset, self.blend, self.repeats, self.limits = dataset, blend, repeats, limits
         self.tuned, self.rankers = tuned, dict(rankers or {})
+        if lasting is None:
+            lasting = lasting_categories(dataset) if repeats else ()
+        self.lasting: tuple[int, ...] = tuple(lasting)
         reranker = Reranker(self.rankers, dataset) if rankers else None
-        self.ranker = ModelRanker(blend, dataset, tuned=tuned, reranker=reranker)
+        durables = Durables.of(dataset, self.lasting)
+        self.ranker = ModelRanker(blend, dataset, tuned=tuned, durables=durables, reranker=reranker)
         self.view = CatalogueView.of(dataset, self.ranker.popularity)
         parts = [scorer for scorer, _ in self.parts("for_you")]
         self.similarity: Similarity = similarity_of(parts, dataset.taxonomy)
@@ -84,6 +91,7 @@ class Recommender:
             blend,
             repeats=self.repeats,
             tuned=self.tuned,
+            lasting=self.lasting,
             histories=self.histories,
             limits=self.limits,
             rankers={name: one for name, one in self.rankers.items() if name not in weights},
@@ -204,6 +212,8 @@ class Recommender:
             save_dataset(self.dataset, fresh / "catalogue")
             blend = save_blend(self.blend, fresh / "parts", half=half)
             config: dict[str, Any] = {"repeats": self.repeats, "blend": blend}
+            if self.lasting:
+                config["lasting"] = list(self.lasting)
             if not self.tuned:
                 config["tuned"] = False
             if self.rankers:
@@ -223,10 +233,10 @@ class Recommender:
             with artifact.reading(path / "config.json"):
                 config = artifact.read_object(path / "config.json")
                 described, repeats = config["blend"], config["repeats"]
-                tuned = config.get("tuned", True)
+                tuned, lasting = config.get("tuned", True), config.get("lasting", ())
             blend = load_blend(described, path / "parts", dataset.item_ids)
             rankers = load_rankers(config.get("rankers", {}), path / "rankers", blend)
-            return cls(dataset, blend, repeats=repeats, tuned=tuned, rankers=rankers)
+            return cls(dataset, blend, repeats=repeats, tuned=tuned, lasting=lasting, rankers=rankers)
 
     def category_mapping(self) -> list[dict[str, Any]]:
         """What each leaf category was taken for in another shop, where one was carried over; else empty."""

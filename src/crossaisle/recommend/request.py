@@ -99,7 +99,7 @@ def resolve(
     if placement in ("goes_with", "similar"):
         context = Histories.of([view])
     elif placement != "trending" and not len(context.item):
-        why = f"{_named(query)} has bought nothing yet" if len(own.item) else _why_empty(query, dataset)
+        why = f"{_named(query)} has bought nothing yet" if len(own.item) else _why_empty(query, own, dataset)
         notices.append(f"{why}: trending items instead")
         placement = "trending"
     exclude_seen = query.exclude_seen
@@ -172,11 +172,13 @@ def _some(names: list[str]) -> str:
     return ", ".join(map(shorten, names[:NAMED])) + (", …" if len(names) > NAMED else "")
 
 
-def _why_empty(query: Query, dataset: Dataset) -> str:
+def _why_empty(query: Query, own: Histories, dataset: Dataset) -> str:
     if query.history is not None:
         return "no known item in the history"
     if query.user is None:
         return "neither a user nor a history given"
-    known = query.user in dataset.user_ids
     name = shorten(query.user)
+    if own.disliked is not None:
+        return f"user {name} has only turned against items yet"
+    known = query.user in dataset.user_ids
     return f"user {name} has no events yet" if known else f"unknown user {name}"

@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from crossaisle.config import DataConfig, EventColumns, EventsConfig
-from crossaisle.data.ingest.events import EventReader, Raw
+from crossaisle.data.ingest.codes import Raw
+from crossaisle.data.ingest.events import EventReader
 from crossaisle.data.ingest.ledger import Ledger
 from crossaisle.data.ingest.schema import match_columns
 from crossaisle.data.ingest.sources import open_file

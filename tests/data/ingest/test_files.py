@@ -43,7 +43,7 @@ def months(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("path", ["2024-*.csv", list(MONTHS), ".", ["2024-09.csv", "2024-1?.csv"]])
 def test_several_files_are_one_table(months: Path, path: Any) -> None:
     done = load(months, path=path)
-    assert len(done.dataset.events) == 4
+    assert len(done.dataset.raw.events) == 4
     table = done.report["tables"]["events"]
     assert (table["rows_read"], table["rows_kept"]) == (6, 4)
     assert table["files"] == [str(months / name) for name in MONTHS]
@@ -59,15 +59,26 @@ def test_a_column_that_one_file_lacks_is_empty_there(months: Path) -> None:
     assert warned(done, "2024-10.csv: has no column 'kind': empty there")
 
 
+def test_only_the_first_of_several_files_has_a_header(months: Path) -> None:
+    for name in ("2024-10.csv", "2024-11.csv"):
+        (months / name).write_text(MONTHS[name])
+    done = load(months, path="2024-*.csv")
+    assert len(done.dataset.raw.events) == 4
+    assert warned(done, "2024-11.csv: has no header, its columns are those of")
+    assert not warned(done, "looks like data")
+    rejected = done.rejected.select("row", "rule").sort("row").rows()
+    assert rejected == [(2, "too_few_fields"), (3, "missing_user_id")]
+
+
 def test_a_zip_file_holds_tables(months: Path) -> None:
     with zipfile.ZipFile(months / "all.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         for name in MONTHS:
             archive.write(months / name, f"export/{name}")
         archive.writestr("__MACOSX/export/._2024-09.csv", "dirt")
         archive.writestr("readme.md", "words")
-    assert len(load(months, path="all.zip").dataset.events) == 4
+    assert len(load(months, path="all.zip").dataset.raw.events) == 4
     done = load(months, path="all.zip/export/2024-09.csv")
-    assert len(done.dataset.events) == 2
+    assert len(done.dataset.raw.events) == 2
     assert done.report["tables"]["events"]["file"].endswith("all.zip/export/2024-09.csv")
     with pytest.raises(DataError, match=r"all\.zip: the zip file holds no file 'other\.csv'"):
         load(months, path="all.zip/other.csv")
@@ -107,7 +118,7 @@ NAMES = ["user_id", "item_id", "category", "kind", "time"]
 
 def test_a_file_without_header(tmp_path: Path) -> None:
     done = import_texts(tmp_path, events=TAOBAO, events_are={"header": False, "names": NAMES})
-    assert len(done.dataset.events) == 3
+    assert len(done.dataset.raw.events) == 3
     assert list(done.dataset.user_ids.all) == ["502", "510"]
     columns = {"user_id": "1", "item_id": "2", "kind": "4", "time": "5"}
     again = import_texts(tmp_path, events=TAOBAO, events_are={"header": False, "columns": columns})
@@ -190,7 +201,7 @@ def test_json_as_lines_as_an_array_and_as_python_writes_it(tmp_path: Path, form:
         "python": "\n".join(str(row) for row in JSON_ROWS),
     }
     done = import_texts(tmp_path, events=texts[form], events_file="events.json")
-    assert len(done.dataset.events) == 20
+    assert len(done.dataset.raw.events) == 20
     assert done.rejected.is_empty()
 
 
@@ -238,7 +249,8 @@ def test_it_does_not_matter_where_a_table_is_cut_into_files(rows: list[Any], cut
             user, item, _ = parts[int(Path(file).stem)][row - 2]
             assert rule in ("missing_user_id", "missing_item_id", "list_as_id")
             assert user in ("", "NA") or item in ("", "[1, 2]")
-        events, shop = done.dataset.events, done.dataset
+        shop = done.dataset.raw
+        events = shop.events
         ids = [
             (shop.user_ids.all[u], shop.item_ids.all[i])
             for u, i in zip(events.user, events.item, strict=True)

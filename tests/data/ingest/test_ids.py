@@ -86,6 +86,6 @@ def test_baskets_without_a_user(tmp_path: Path) -> None:
     assert done.report["tables"]["events"]["set_aside"] == {"missing_user_id": 4}
     done = import_texts(tmp_path, None, GUESTS, events_are={"guests": "baskets"})
     assert list(done.dataset.user_ids.all) == ["1", "basket:B", "basket:C"]
-    assert done.dataset.events.user.tolist() == [0, 1, 1, 2]
-    assert done.dataset.events.basket.tolist() == [0, 1, 1, 2]
+    assert done.dataset.raw.events.user.tolist() == [0, 1, 1, 2]
+    assert done.dataset.raw.events.basket.tolist() == [0, 1, 1, 2]
     assert done.rejected.select("row", "rule").rows() == [(5, "missing_user_id")]

@@ -36,7 +36,8 @@ OTTO = {
 
 
 def pairs(done: Imported) -> list[tuple[str, str]]:
-    events, shop = done.dataset.events, done.dataset
+    shop = done.dataset.raw
+    events = shop.events
     return [
         (shop.user_ids.all[u], shop.item_ids.all[i]) for u, i in zip(events.user, events.item, strict=True)
     ]
@@ -87,8 +88,8 @@ def test_analytics_events_with_nested_names(tmp_path: Path) -> None:
     settings_ = {"columns": columns, "explode": "items"}
     done = import_texts(tmp_path, events=text, events_file="ga4.jsonl", events_are=settings_)
     assert pairs(done) == [("502.17", "a"), ("502.17", "b"), ("503.17", "a")]
-    assert done.dataset.events.quantity.tolist() == [2, 1, 1]
-    assert done.dataset.events.basket.tolist() == [0, 0, -1]
+    assert done.dataset.raw.events.quantity.tolist() == [2, 1, 1]
+    assert done.dataset.raw.events.basket.tolist() == [0, 0, -1]
     assert done.dataset.kinds == ("purchase", "view_item")
     kept = {**settings_, "keep": {"event_name": ["purchase"]}}
     done = import_texts(tmp_path, events=text, events_file="ga4.jsonl", events_are=kept)
@@ -111,6 +112,19 @@ def test_a_list_is_never_an_id(tmp_path: Path, column: str, rule: str) -> None:
     columns = {"user_id": "user_pseudo_id", "item_id": column}
     with pytest.raises(DataError, match=rule):
         import_texts(tmp_path, events=text, events_file="ga4.jsonl", events_are={"columns": columns})
+
+
+def test_single_rows_that_hold_no_list_are_set_aside(tmp_path: Path) -> None:
+    rows = (
+        '{"user_id": 1, "items": null}',
+        '{"user_id": 1, "items": [{"i": "a"}]}',
+        '{"user_id": 2, "items": "oops"}',
+    )
+    settings_ = {"explode": "items", "columns": {"item_id": "items.i"}}
+    done = import_texts(tmp_path, events="\n".join(rows), events_file="e.jsonl", events_are=settings_)
+    assert pairs(done) == [("1", "a")]
+    listed = done.rejected.select("row", "rule", "value").sort("row").rows()
+    assert listed == [(1, "empty_list", None), (3, "not_a_list", "oops")]
 
 
 def test_what_is_no_list_cannot_be_unfolded(tmp_path: Path) -> None:
@@ -202,7 +216,7 @@ def test_rows_are_chosen_by_their_values(tmp_path: Path, choice: dict[str, Any],
     done = import_texts(tmp_path, events=INVOICES, events_are=choice)
     gone = set(done.rejected["row"])
     assert gone == {2, 3, 4, 5, 6, 7} - set(rows)
-    assert len(done.dataset.events) == len(rows)
+    assert len(done.dataset.raw.events) == len(rows)
 
 
 def test_many_filtered_rows_are_counted_and_not_listed() -> None:

@@ -102,7 +102,7 @@ def test_a_german_spreadsheet(tmp_path: Path, price: str, decimal: str, prices: 
     assert done.dataset.items["price"].to_list() == prices
     assert done.dataset.items["title"][0] == "Größe"
     assert done.dataset.items["in_stock"].to_list() == [False, True]
-    assert done.dataset.events.quantity.tolist() == [1.5, 1.0]
+    assert done.dataset.raw.events.quantity.tolist() == [1.5, 1.0]
     assert done.report["time"] == ["2023-12-31T18:12:00", "2024-01-01T09:05:00"]
 
 

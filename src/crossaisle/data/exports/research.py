@@ -59,7 +59,12 @@ def instacart(files: Files) -> Draft:
             join=joins or None,
             columns={"item_id": "product_id", "title": "product_name", "categories": levels},
         )
-    if lines and orders:
+    if lines and orders is None:
+        draft.table("events", lines, columns={"item_id": "product_id", "basket_id": "order_id"})
+        draft.remarks.append(
+            "Without the table of orders nobody knows the customers: each order is a history."
+        )
+    elif lines and orders:
         draft.table(
             "events",
             lines,
@@ -106,6 +111,7 @@ def olist(files: Files) -> Draft:
                 "value": "price" if lines.has("price") else None,
             },
         )
+        draft.data["default_kind"] = "purchase"
         if not customers:
             draft.remarks.append("Without the table of customers every order has a customer of its own.")
     return draft
@@ -142,9 +148,8 @@ def movielens(files: Files) -> Draft:
         names = {"names": ["user_id", "item_id", "rating", "timestamp"]} if form else {}
         columns = {"item_id": item, "user_id": user, "time": "timestamp", "value": "rating"}
         draft.table("events", ratings, **form, **names, columns=columns)
-        draft.remarks.append(
-            "Every rating counts as interest, however low; choose with keep if it should not."
-        )
+        draft.data["default_kind"] = "rating"
+        draft.remarks.append("Ratings below the middle of the scale count as dislikes: see low_rating.")
     return draft
 
 
@@ -239,5 +244,6 @@ def amazon_reviews(files: Files) -> Draft:
                 "value": "rating" if new else "overall",
             },
         )
-        draft.remarks.append("Every review counts as interest, however low its rating.")
+        draft.data["default_kind"] = "rating"
+        draft.remarks.append("Ratings below the middle of the scale count as dislikes: see low_rating.")
     return draft

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from crossaisle.config import DataConfig
+from crossaisle.data.ids import REFUSED
 from crossaisle.data.ingest.clean import (
     Ids,
     alike,
@@ -25,50 +25,21 @@ from crossaisle.data.ingest.clean import (
     to_numpy,
     with_guests,
 )
-from crossaisle.data.ingest.codes import Codes
+from crossaisle.data.ingest.codes import DEFAULT_KIND, Codes, Raw, no_events
 from crossaisle.data.ingest.ledger import Ledger, Tally
 from crossaisle.data.ingest.moments import DAY, MICROS, Clock, how_to_read, looks_like_excel
 from crossaisle.data.ingest.numbers import NumberReader
 from crossaisle.data.ingest.source import Source
-from crossaisle.data.ingest.whole import Mask, note_misread, raw_json, refuse_ids
+from crossaisle.data.ingest.whole import Mask, no_ids, note_misread, raw_json
 from crossaisle.data.kinds import look_like_ratings
 from crossaisle.data.vocabulary import Rows
 from crossaisle.errors import DataError
 from crossaisle.progress import bar
 
-DEFAULT_KIND = "purchase"
+TELLING = 100_000
+"""So many rows are enough to say that a column holds no ids."""
 LOW_TIME = 100_000_000 * 1_000_000
 """Microseconds: moments before March 1973 are hardly those of a shop."""
-
-
-@dataclass
-class Raw:
-    """Kept events in input order, integer-coded."""
-
-    user: Rows
-    users: list[str]
-    item: Rows
-    items: list[str]
-    """Ids behind `item`; empty when there is an items table, whose rows `item` holds then."""
-    micros: npt.NDArray[np.int64] | None
-    position: npt.NDArray[np.float64] | None
-    kind: npt.NDArray[np.int8]
-    kinds: tuple[str, ...]
-    value: npt.NDArray[np.float32]
-    quantity: npt.NDArray[np.float32]
-    basket: Rows
-    rows: npt.NDArray[np.int64] | None
-    """Row numbers in the file, where later steps may set more rows aside."""
-
-    def __len__(self) -> int:
-        return len(self.item)
-
-
-def no_events() -> Raw:
-    """Of a shop in which nothing has happened yet. What will happen has times."""
-    rows, floats, moments = np.empty(0, np.int32), np.empty(0, np.float32), np.empty(0, np.int64)
-    kind, kinds = np.empty(0, np.int8), (DEFAULT_KIND,)
-    return Raw(rows, [], rows, [], moments, None, kind, kinds, floats, floats, rows, moments)
 
 
 class EventReader:
@@ -116,12 +87,15 @@ class EventReader:
                 self._take(batch, done, pool)
                 done += batch.num_rows
                 advance(batch.num_rows)
+                if done >= TELLING:
+                    self._refuse_ids(done)
         self.tally.read += done
         note_misread("events", self.source, self.ledger)
         if not self.tally.read:
             if self.item_ids is None:
                 raise DataError("there is a header but no row", file=self.source.file)
             return no_events()
+        self._refuse_ids()
         self._refuse_times()
         hint = self._note_unknown_items()
         if not self.tally.kept:
@@ -177,9 +151,6 @@ class EventReader:
         for name, column in coded.items():
             self.tally.repaired.update(column.repaired)
             for rule, mask in column.refused.items():
-                refuse_ids(
-                    rule, mask, batch.column(self.columns[name]), name, self.columns[name], self.source
-                )
                 checks.append((rule, name, mask))
         return checks
 
@@ -245,6 +216,14 @@ class EventReader:
             rows = self.source.file_rows(index + start)
             self.ledger.set_aside("events", rule, column, rows, self._values(batch, column, index), raw)
         return keep
+
+    def _refuse_ids(self, read: int = 0) -> None:
+        """`DataError` where most ids are none: of the rows so far, or of all."""
+        for rule in REFUSED:
+            if 2 * self.tally.set_aside[rule] > (read or self.tally.read):
+                found = self.ledger.frame().filter(table="events", rule=rule, action="set aside")
+                name, value = found.row(0, named=True)["column"], found["value"][0]
+                raise no_ids(rule, value, name, self.columns[name], self.source)
 
     def _refuse_times(self) -> None:
         """`DataError` with a value and the setting that reads it, where it is the times that are wrong."""

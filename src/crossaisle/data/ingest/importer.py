@@ -21,8 +21,8 @@ from crossaisle.config import (
     UsersConfig,
 )
 from crossaisle.data.dataset import Dataset, Events
-from crossaisle.data.ingest.codes import compact
-from crossaisle.data.ingest.events import EventReader, Raw, no_events
+from crossaisle.data.ingest.codes import Raw, compact, no_events
+from crossaisle.data.ingest.events import EventReader
 from crossaisle.data.ingest.ledger import Ledger, write_import
 from crossaisle.data.ingest.limits import READ_LIMITS, ReadLimits
 from crossaisle.data.ingest.notes import summary, warn_about, warn_about_kinds

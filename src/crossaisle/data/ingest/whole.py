@@ -112,9 +112,13 @@ def note_misread(table: str, source: Source, ledger: Ledger) -> None:
 
 def refuse_ids(rule: str, mask: Mask, values: pa.Array, name: str, column: str, source: Source) -> None:
     """`DataError` where most ids are none, so that it is the wrong column or a damaged one."""
-    if 2 * np.count_nonzero(mask) <= len(mask):
-        return
-    value = shown(values.take(to_arrow(np.flatnonzero(mask)[:1])))[0]
+    if 2 * np.count_nonzero(mask) > len(mask):
+        value = shown(values.take(to_arrow(np.flatnonzero(mask)[:1])))[0]
+        raise no_ids(rule, value, name, column, source)
+
+
+def no_ids(rule: str, value: str | None, name: str, column: str, source: Source) -> DataError:
+    """The error for a column whose values are no ids: what to do instead."""
     if rule == "shortened_id":
         what = "a spreadsheet has cut the last digits of these numbers: export the column as text"
     else:
@@ -125,7 +129,7 @@ def refuse_ids(rule: str, mask: Mask, values: pa.Array, name: str, column: str, 
             f"a list or an object is no id: set explode = {top!r} and map {name} to a field of it, "
             f"such as {inner!r}"
         )
-    raise DataError(what, file=source.file, column=column, value=value)
+    return DataError(what, file=source.file, column=column, value=value)
 
 
 def one_table(batches: Sequence[pa.RecordBatch]) -> pa.Table:

@@ -100,13 +100,17 @@ class Examples:
         wanted = np.zeros(len(self.asked), np.int64)
         wanted[self.case] = self.wanted
         wanted[self.asked] = np.maximum(wanted[self.asked], 1)
-        return self.ndcg_of(scores, self.right, wanted)
+        return self.ndcg_at(self.ranks(scores), self.right, wanted)
 
-    def ndcg_of(self, scores: Floats, right: npt.NDArray[np.bool_], wanted: npt.NDArray[np.int64]) -> Floats:
-        """The same for other right answers: `right` bool (m,), and how many each case has, `wanted` int64
-        (all cases,), candidates or not; NaN where it has none. Candidates that score -inf are in no list."""
-        place = self.ranks(scores)
-        hit = right & (place < K) & (scores > -np.inf)
+    def ndcg_at(
+        self, place: npt.NDArray[np.int64], right: npt.NDArray[np.bool_], wanted: npt.NDArray[np.int64]
+    ) -> Floats:
+        """The same for candidates at some places (m,), 0 = first, and other right answers.
+
+        `right` bool (m,); `wanted` int64 (all cases,): how many each case has, candidates or not; NaN where
+        it has none.
+        """
+        hit = right & (place < K)
         gain = np.bincount(self.case[self.owner[hit]], _DISCOUNT[place[hit]], len(wanted))
         ideal = np.cumsum(_DISCOUNT)[np.clip(wanted, 1, K) - 1]
         return np.where(wanted > 0, gain / ideal, np.nan).astype(np.float32)
@@ -170,9 +174,12 @@ def _right(batch: EvalCases, pool: Pool, tables: ShopTables) -> npt.NDArray[np.b
 def choose_retrievers(
     ranker: LearnedRanker, blend: Blend, tables: ShopTables, cases: EvalCases
 ) -> tuple[str, ...]:
-    """The parts whose best items hold answers that the pool would miss without them, most useful first."""
-    pool = ranker.pool
-    found: dict[str, list[npt.NDArray[np.bool_]]] = {name: [] for name in ranker.parts}
+    """The parts whose best items hold answers that the pool would miss without them, most useful first.
+
+    Only parts that the blend asks for all items anyway: others would make every list dearer.
+    """
+    pool, asked = ranker.pool, blend.weights_for(ranker.placement)
+    found: dict[str, list[npt.NDArray[np.bool_]]] = {name: [] for name in ranker.parts if name in asked}
     for start in range(0, len(cases), BATCH):
         batch = cases.take(np.arange(start, min(start + BATCH, len(cases))))
         kept: dict[str, Floats] = {}
@@ -183,8 +190,7 @@ def choose_retrievers(
         for row, at in enumerate(pool.choose(scores, {}, allowed, new)):
             missing[row, at] = False
         for name, some in found.items():
-            part = kept[name] if name in kept else blend.part_scores(name, batch.histories)
-            nominated = pool.best_of_part(part, allowed & ~np.isnan(scores))
+            nominated = pool.best_of_part(kept[name], allowed & ~np.isnan(scores))
             hit = np.take_along_axis(missing, np.maximum(nominated, 0), axis=1) & (nominated >= 0)
             some.append(np.asarray(hit.any(axis=1)))
     chosen_parts: list[str] = []

@@ -58,7 +58,7 @@ class LearnedRanker:
     """Added to the scores of candidates in categories that are new to the history: how much of the list's
     worth overall is given for finding what lies elsewhere."""
     calibration: Isotonic | None = None
-    """From scores to the probability of being the next item."""
+    """From the trees' scores to the probability of being the next item."""
 
     @cached_property
     def features(self) -> tuple[str, ...]:
@@ -111,11 +111,16 @@ class LearnedRanker:
     # Order
 
     def scores(self, candidates: Candidates) -> Floats:
-        """float32 (m,): the trees' scores, comparable between histories."""
+        """float32 (m,): what candidates are ordered by, the trees' scores and the lift."""
+        scores = self.tree_scores(candidates)
+        scores[self.elsewhere(candidates.features)] += np.float32(self.lift)
+        return scores
+
+    def tree_scores(self, candidates: Candidates) -> Floats:
+        """float32 (m,): comparable between categories and between histories."""
         total = np.zeros(len(candidates.blend), np.float32)
         for trees, scale in zip(self.trees, self.scales, strict=True):
             total += trees.predict(candidates.features) / np.float32(scale)
-        total[self.elsewhere(candidates.features)] += np.float32(self.lift)
         return total
 
     def elsewhere(self, features: Floats) -> npt.NDArray[np.bool_]:
@@ -124,10 +129,14 @@ class LearnedRanker:
         return np.asarray((features[:, had] == 0) & ~np.isnan(features[:, known]))
 
     def probabilities(self, candidates: Candidates) -> Floats:
-        """float32 (m,): how likely each candidate is the next item; NaN without a calibration."""
+        """float32 (m,): how likely each candidate is the next item; NaN without a calibration.
+
+        Calibrated on the ten that are shown; further down they are too low for heavy shoppers. The lift is
+        a wish, not a belief: it does not count here.
+        """
         if self.calibration is None:
             return np.full(len(candidates.blend), np.nan, np.float32)
-        return self.calibration(self.scores(candidates))
+        return self.calibration(self.tree_scores(candidates))
 
     def rerank(
         self, blend: Blend, tables: ShopTables, histories: Histories, among: Masks | None = None

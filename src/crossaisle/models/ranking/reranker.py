@@ -13,6 +13,7 @@ import numpy as np
 
 from crossaisle.artifact import reading
 from crossaisle.data.dataset import Dataset
+from crossaisle.decode import build
 from crossaisle.errors import ArtifactError, shorten
 from crossaisle.models.blend import Blend
 from crossaisle.models.ranking.calibration import Isotonic
@@ -68,13 +69,13 @@ def load_rankers(described: Mapping[str, Any], folder: Path, blend: Blend) -> di
             files = [folder / f"{placement}-{number}.txt" for number in range(len(one["scales"]))]
             ranker = LearnedRanker(
                 placement=placement,
-                pool=Pool(**{**one["pool"], "retrievers": tuple(one["pool"]["retrievers"])}),
+                pool=build(Pool, one["pool"], f"ranker of {placement}", what="setting"),
                 parts=tuple(one["parts"]),
                 texts=tuple(one["texts"]),
                 trees=tuple(Trees(file.read_text(encoding="utf-8")) for file in files),
                 scales=tuple(map(float, one["scales"])),
                 lift=float(one["lift"]),
-                calibration=curve and Isotonic(np.array(curve["scores"]), np.array(curve["chances"])),
+                calibration=curve and _curve(curve),
             )
             named = {*ranker.parts, *ranker.texts, *ranker.pool.retrievers}
             if unknown := named - set(blend.parts):
@@ -83,3 +84,10 @@ def load_rankers(described: Mapping[str, Any], folder: Path, blend: Blend) -> di
                 trees.check(ranker.features)
         out[placement] = ranker
     return out
+
+
+def _curve(described: Mapping[str, Any]) -> Isotonic:
+    scores, chances = (np.array(described[name], np.float64) for name in ("scores", "chances"))
+    if scores.shape != chances.shape or scores.ndim != 1 or not np.isfinite([scores, chances]).all():
+        raise ValueError("the calibration of a ranker is no curve")
+    return Isotonic(scores, chances)

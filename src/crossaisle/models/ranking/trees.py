@@ -50,7 +50,12 @@ class Trees:
             raise ArtifactError(f"the trees of a ranker cannot be read ({error}): fit again") from None
 
     def check(self, features: Sequence[str]) -> None:
-        """`ArtifactError` unless the trees were grown on these features, in this order."""
+        """`ArtifactError` unless the trees were grown on these features, in this order.
+
+        LightGBM follows whatever a file says, so nothing in it may point elsewhere.
+        """
+        if not _is_sound(self.text, len(features)):
+            raise ArtifactError("the trees of a ranker point out of themselves: fit again")
         if self._booster.feature_name() != [_plain(name) for name in features]:
             raise ArtifactError("the trees of a ranker read other features than this version: fit again")
 
@@ -60,11 +65,6 @@ class Trees:
             return np.empty(0, np.float32)
         raw = self._booster.predict(features, raw_score=True, num_threads=1)
         return np.asarray(raw, np.float32)
-
-    def shares(self, features: Floats) -> Floats:
-        """float32 (m, f + 1): what each feature adds to each score (TreeSHAP, Lundberg et al. 2020), and the
-        expected score in the last column. Rows add up to `predict`."""
-        return np.asarray(self._booster.predict(features, pred_contrib=True, num_threads=1), np.float32)
 
     def gains(self) -> dict[str, float]:
         """What all splits by each feature gained, as a share of everything gained."""
@@ -117,6 +117,35 @@ class Trees:
             params={"verbosity": -1},
         )
         return cls(library.train(settings, table, num_boost_round=trees).model_to_string())
+
+
+def _is_sound(text: str, n_features: int) -> bool:
+    """Whether every split of every tree reads a known feature, and leads to a split or leaf that is there."""
+    for tree in text.split("\nTree=")[1:]:
+        said = dict(line.split("=", 1) for line in tree.splitlines() if "=" in line)
+        try:
+            leaves = int(said["num_leaves"])
+            if int(said["num_cat"]) or leaves < 1 or len(said["leaf_value"].split()) != leaves:
+                return False
+            if leaves == 1:
+                continue
+            splits = np.arange(leaves - 1)
+            read = np.array(said["split_feature"].split(), np.int64)
+            sides = [np.array(said[side].split(), np.int64) for side in ("left_child", "right_child")]
+        except (KeyError, ValueError):
+            return False
+        if len(read) != len(splits) or read.min() < 0 or read.max() >= n_features:
+            return False
+        for child in sides:
+            # A split stands before those it leads to; leaves are counted from -1 down.
+            if (
+                len(child) != len(splits)
+                or not (((child > splits) & (child < leaves - 1)) | (child < 0)).all()
+            ):
+                return False
+            if (~child[child < 0] >= leaves).any():
+                return False
+    return True
 
 
 def _plain(name: str) -> str:

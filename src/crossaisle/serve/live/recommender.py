@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,8 @@ from crossaisle.recommend.rerank.never import NeverWith
 from crossaisle.serve.limits.live import LiveLimits
 from crossaisle.serve.live.candidates import least, widened
 from crossaisle.serve.live.catalogue.overlay import CatalogueOverlay, grow
-from crossaisle.serve.live.histories import LiveHistories
+from crossaisle.serve.live.event_counts import Gap
+from crossaisle.serve.live.histories import LiveHistories, Own
 from crossaisle.serve.live.own_history import own_history, plain
 from crossaisle.serve.live.pictures import picture_model
 from crossaisle.serve.live.ranker import LiveRanker
@@ -37,6 +39,9 @@ from crossaisle.serve.live.ranking_cache import Ranking, RankingCache, Version
 from crossaisle.serve.live.trending import Trending
 from crossaisle.serve.store.records import Picture
 from crossaisle.serve.store.store import NO_PICTURES
+
+SHORT = 200
+"""Events of a history that is kept once it is settled."""
 
 
 class LiveRecommender:
@@ -60,6 +65,8 @@ class LiveRecommender:
         """Whether the best items are retrieved instead of scoring all."""
         if before is not None and before.base is not base:
             before = None
+        self._settled: dict[str, tuple[Own, Gap, Histories]] = {}
+        """Histories that took some settling, while nothing has happened to their users."""
         self.trending: Trending = Trending(base, histories, limits) if before is None else before.trending
         older = None if before is None else before.grown
         self.grown: CatalogueOverlay = grow(base, changed or {}, older, pictures, limits=limits)
@@ -71,6 +78,7 @@ class LiveRecommender:
             base.blend,
             base.dataset,
             tuned=base.tuned,
+            durables=base.ranker.durables,
             retrieved=limits.retrieved_items,
             reranker=base.ranker.reranker,
         )
@@ -100,13 +108,22 @@ class LiveRecommender:
         past = self.base.histories.take([row]) if row >= 0 else Histories.of([[]], now=[end])
         if not own.items:
             return past
+        gap = self.live.gap_after(end)
+        kept = self._settled.get(user)
+        if kept is not None and kept[0] is own and kept[1] == gap:
+            return kept[2]
         rows = self.dataset.item_ids.rows(own.items)
         # Nobody did anything between the model's end and the first event since: no time passed there.
-        days = self.live.gap_after(end).closed(np.array(own.days))
+        days = gap.closed(np.array(own.days))
         if not plain(self.base.dataset, own.deeds):
             log, n_items = self.base.log_of(row), self.dataset.n_items
             live = rows, days, own.deeds
-            return own_history(log, row, self.base.dataset, n_items, live, float(past.now[0])).relative
+            settled = own_history(log, row, self.base.dataset, n_items, live, float(past.now[0])).relative
+            if len(settled.item) <= SHORT:
+                if len(self._settled) >= self.limits.settled_histories:
+                    self._settled = {}  # others may be reading the old one
+                self._settled[user] = own, gap, settled
+            return settled
         known = rows >= 0
         if len(past.item) and days.min() <= end + 1e-5:
             # A model that was fitted on events of the store: these do not count twice.
@@ -155,6 +172,14 @@ class LiveRecommender:
                 "no list for another item"
             )
         return notices
+
+    @cached_property
+    def scarce_items(self) -> tuple[str, ...]:
+        """Ids of listed items with few events in the model, or put in since; the newest first."""
+        events = np.zeros(self.dataset.n_items, np.int64)
+        events[: self.grown.n_old] = self.base.dataset.item_counts
+        rows = np.flatnonzero(self.view.listed & (events < self.limits.scarce_events))[::-1]
+        return tuple(self.dataset.item_ids.ids(rows[: self.limits.scarce_items]))
 
     def browse(self, words: str, category: str | None, n: int, offset: int) -> tuple[list[int], int]:
         """Rows of listed items whose titles hold all words, popular ones first, and how many there are."""

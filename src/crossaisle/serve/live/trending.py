@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from itertools import islice
+from itertools import islice, pairwise
 from threading import Lock
 from typing import NamedTuple
 
@@ -18,13 +18,13 @@ from scipy import sparse
 
 from crossaisle.api_types import CategoryLinks
 from crossaisle.data.dataset import Dataset
-from crossaisle.data.history import Floats, Histories
+from crossaisle.data.history import Floats
 from crossaisle.data.vocabulary import Rows
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.limits.live import LiveLimits
-from crossaisle.serve.live.event_counts import TAKEN_BACK
-from crossaisle.serve.live.histories import LiveHistories
+from crossaisle.serve.live.event_counts import TAKEN_BACK, Gap
+from crossaisle.serve.live.histories import LiveHistories, Own
 from crossaisle.serve.live.own_history import Days, own_history
 
 HALF_LIFE_DAYS = 30.0
@@ -60,6 +60,7 @@ class Trending:
         self._last: tuple[tuple[int, int], tuple[Floats, Rows]] | None = None
         self._items = -1, np.empty(0, np.int64)
         self._kinds = np.empty(0, np.float64)
+        self._strengths: dict[str, tuple[Own, Gap, npt.NDArray[np.int64], Days]] = {}
         self._rows_of_users = np.empty(0, np.int64)
         self._gone: tuple[int, Rows] = -1, np.empty(0, np.int32)
 
@@ -122,7 +123,8 @@ class Trending:
         pair = user * dataset.n_items + item
         taken = np.union1d(pair[amount < 0], self._against(dataset.n_items))
         settled = np.isin(pair, taken) if len(taken) else np.zeros(len(pair), bool)
-        left = self._settled(dataset, np.unique(pair[settled]), pairs.user[good], user, newest)
+        different, first = np.unique(pair[settled], return_index=True)
+        left = self._settled(dataset, different, pairs.user[good][settled][first], newest)
         some = ~settled & (amount > 0)
         if (amount != amount[:1]).any():  # several kinds: each pair counts once, with the strongest event
             order = np.lexsort((-weight, pair))
@@ -146,37 +148,35 @@ class Trending:
         return against.user.astype(np.int64) * n_items + against.item
 
     def _settled(
-        self,
-        dataset: Dataset,
-        pairs: npt.NDArray[np.int64],
-        indices: npt.NDArray[np.int64],
-        rows: npt.NDArray[np.int64],
-        newest: float,
+        self, dataset: Dataset, pairs: npt.NDArray[np.int64], indices: npt.NDArray[np.int64], newest: float
     ) -> _Now:
-        """What is left of some pairs. `indices`, `rows`: of users, in the counts and here."""
-        weight = np.zeros(len(pairs))
+        """What is left of some pairs, ascending. `indices`: of their users in the counts."""
         users, item = np.divmod(pairs, dataset.n_items)
-        if not len(pairs):
-            return _Now(users, item, weight, 1.0, settled=True)
-        names = list(self._live.trends.users)
-        index_of = dict(zip(rows.tolist(), indices.tolist(), strict=True))
-        starts = np.flatnonzero(np.diff(users, prepend=-1))
-        for start, end in zip(starts, [*starts[1:], len(users)], strict=True):
-            own = self._history(dataset, names[index_of[int(users[start])]])
-            counts = np.exp2((np.nan_to_num(own.day, nan=newest) - newest) / self.half_life)
-            counts *= 1.0 if own.weight is None else own.weight
-            for place in range(start, end):
-                weight[place] = counts[own.item == item[place]].max(initial=0.0)
-        return _Now(users, item, weight, 1.0, settled=True)
+        strength = np.full(len(pairs), -np.inf)
+        names = list(self._live.trends.users) if len(pairs) else []
+        starts = np.flatnonzero(np.diff(users, prepend=-1)).tolist()
+        for start, end in pairwise([*starts, len(users)]):
+            strength[start:end] = self._strength(dataset, names[indices[start]], item[start:end], newest)
+        return _Now(users, item, np.exp2((strength - newest) / self.half_life), 1.0, settled=True)
 
-    def _history(self, dataset: Dataset, user: str) -> Histories:
-        """All that stands of a user, the model's events and the live ones."""
+    def _strength(self, dataset: Dataset, user: str, items: npt.NDArray[np.int64], newest: float) -> Days:
+        """float64 (len(items),): the day on which an event of weight 1 would count as much as the strongest
+        that stands of each item; -inf where none does. The same until the user does something else.
+        """
+        own, gap = self._live.of(user), self._live.gap_after(self.end)
+        kept = self._strengths.get(user)
+        if kept is not None and kept[0] is own and kept[1] == gap and np.array_equal(kept[2], items):
+            return kept[3]
         row = -1 if self._live.is_forgotten(user) else self._base.dataset.user_ids.get(user)
-        own = self._live.of(user)
-        rows = dataset.item_ids.rows(own.items)
-        days = self._live.gap_after(self.end).closed(np.array(own.days))
-        live, log = (rows, days, own.deeds), self._base.log_of(row)
-        return own_history(log, row, self._base.dataset, dataset.n_items, live, self.end)
+        live = dataset.item_ids.rows(own.items), gap.closed(np.array(own.days)), own.deeds
+        log = self._base.log_of(row)
+        stands = own_history(log, row, self._base.dataset, dataset.n_items, live, self.end)
+        weight = np.ones(len(stands.item)) if stands.weight is None else stands.weight.astype(np.float64)
+        days = np.nan_to_num(stands.day, nan=newest) + self.half_life * np.log2(weight)
+        found: Days = np.array([days[stands.item == item].max(initial=-np.inf) for item in items.tolist()])
+        if not np.isnan(stands.day).any():
+            self._strengths[user] = own, gap, items, found
+        return found
 
     @cached_property
     def end(self) -> float:

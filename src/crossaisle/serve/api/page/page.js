@@ -77,7 +77,8 @@ async function follow() {
 
 function line(item, _, list) {
   const li = make("li");
-  const open = make("button", item.title || item.item_id, { className: "open", type: "button" });
+  const more = item.more_like_it ? ` (+${item.more_like_it})` : "";
+  const open = make("button", (item.title || item.item_id) + more, { className: "open", type: "button" });
   open.onclick = () => look({ ...item, in_stock: true });
   const add = make("button", "+", { className: "add", type: "button" });
   add.setAttribute("aria-label", `${t("add")}: ${item.title}`);
