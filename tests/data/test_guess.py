@@ -106,3 +106,15 @@ def test_a_folder_without_events(tmp_path: Path, name: str) -> None:
     draft = guessed(tmp_path, **{name: "502,1000,pv,1725185520\n510,1032,buy,1725242160\n"})
     assert "no file has an item and a user" in unsure(draft)
     assert "seems to have no header (502, 1000, pv, 1725185520): set header = false" in unsure(draft)
+
+
+def test_orders_that_repeat_their_id(tmp_path: Path) -> None:
+    draft = guessed(
+        tmp_path,
+        orders__csv="id,goods\n1,milk\n1,bread\n2,milk\n",
+        kinds__csv="goods,types\nmilk,dairy\nbread,bakery\n",
+    )
+    done = imported(draft, tmp_path)
+    assert done.dataset.users_are_baskets
+    assert done.dataset.taxonomy.paths == ((("dairy",),), (("bakery",),))
+    assert "each basket is then a history of its own" in unsure(draft)

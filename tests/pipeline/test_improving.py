@@ -12,6 +12,7 @@ import pytest
 
 from crossaisle.config import DataConfig, ModelConfig, RunConfig, SplitConfig, load_config
 from crossaisle.data.dataset import Dataset
+from crossaisle.data.fingerprint import fingerprint
 from crossaisle.errors import ConfigError, MissingDependencyError
 from crossaisle.models.defaults import default_parts
 from crossaisle.models.scorers.frequency import Frequency
@@ -118,6 +119,19 @@ def test_tune_finds_what_is_better_and_goes_on_where_it_was(shop: Dataset, tmp_p
         tune(supermarket(500, repeated=0.5), given, tmp_path, minutes=0.1)
 
 
+def test_a_kill_within_the_first_trial_costs_no_more_than_that_trial(shop: Dataset, tmp_path: Path) -> None:
+    from crossaisle.pipeline import tune as tuning
+
+    given = config(leave_out=["item_knn", "ease", "category_link", "tfidf", "frequency"])
+    measured_on = f"{fingerprint(shop)} {given.split} {given.model}"
+    tuning._study(tmp_path, "popularity", measured_on, 0).ask()  # and killed
+    tune(shop, given, tmp_path, minutes=0.001)
+    first, *more = json.loads((tmp_path / "trials.json").read_text())["trials"]
+    assert first["default"]
+    assert first["values"] == {"half_life_days": 30.0}
+    assert not any(trial["default"] for trial in more)
+
+
 def test_improve_brings_back_what_is_missing_and_says_what_else_it_tried(
     shop: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -136,7 +150,9 @@ def test_improve_brings_back_what_is_missing_and_says_what_else_it_tried(
     told = json.loads((tmp_path / "improve.json").read_text())
     assert told["not_tried"] == 0
     assert len(told["steps"]) == len(found.steps) == len(said) - 1
-    assert "with frequency" in (tmp_path / "improve.md").read_text()
+    table = (tmp_path / "improve.md").read_text()
+    assert "with frequency" in table
+    assert all(f"| {name} | the open list |" in table for name in ("weights chosen", "equal say"))
     assert "with frequency" in (tmp_path / "improve.html").read_text()
 
 

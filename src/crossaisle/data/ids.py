@@ -1,4 +1,4 @@
-"""Ids as they come -> ids as they are kept: the same at an import, in the service and on the command line."""
+"""Ids as they come -> ids as they are kept: the same at an import and in the service."""
 
 from __future__ import annotations
 

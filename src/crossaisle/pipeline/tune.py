@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 JOURNAL = "trials.journal"
 DATA = "data"
 """Attribute of a study: the fingerprint of what its trials were measured on."""
+DEFAULT = "default"
+"""Attribute of the trial of the settings that the search starts from."""
 
 
 @dataclass(frozen=True)
@@ -97,10 +99,8 @@ def tune(
         _search(study, bench, name, space, share)
         tried = list(_trials(study, name, bench.parts[name], space))
         trials += tried
-        best = max(tried, key=_quality)
-        say(
-            f"{name}: {_quality(tried[0]):.4f} by default, {_quality(best):.4f} at best ({len(tried)} trials)"
-        )
+        first, best = next(one for one in tried if one.default), max(tried, key=_quality)
+        say(f"{name}: {_quality(first):.4f} by default, {_quality(best):.4f} at best ({len(tried)} trials)")
     return _concluded(bench, config, out, trials, known, say)
 
 
@@ -140,15 +140,18 @@ def _search(
     optuna = _optuna()
     part, question = bench.parts[name], bench.question_of(name)
     assert question is not None
-    start = _start(part, space)
-    if not study.trials:
-        study.enqueue_trial({key: value for key, value in start.items() if value is not None})
+    inside = _inside(part, space)
+    default = not any(_is_default(trial) and trial.state.is_finished() for trial in study.trials)
+    if default:  # the first, also where it is a value that no search would draw, such as none
+        study.enqueue_trial({key: value for key, (value, _) in inside.items()})
     spent = sum(map(_seconds, study.trials))
-    while spent < seconds or not any(t.state.is_finished() for t in study.trials):
+    while default or spent < seconds:
         trial = study.ask()
         try:
-            # The first is the default, also where that is a value no search would draw, such as none.
-            values = _default(trial, start, space) if trial.number == 0 else _drawn(trial, space)
+            values = _drawn(trial, {key: around for key, (_, around) in inside.items()} if default else space)
+            if default:
+                trial.set_user_attr(DEFAULT, True)
+                values, default = {}, False
             quality = bench.alone(_with(part, values), question)
         except (ValueError, np.linalg.LinAlgError) as error:
             trial.set_user_attr("note", str(error)[:200])
@@ -170,15 +173,21 @@ def _start(part: Scorer, space: Mapping[str, Range | Choice]) -> dict[str, Any]:
     return {key: value_of(settings, key) for key in space}
 
 
-def _default(trial: Trial, start: Mapping[str, Any], space: Mapping[str, Range | Choice]) -> dict[str, Any]:
-    """Nothing is changed; those values that can be are told to the sampler."""
-    inside = {
-        key: values
-        for key, values in space.items()
-        if start[key] is not None and (isinstance(values, Choice) or values.low <= start[key] <= values.high)
+def _is_default(trial: FrozenTrial) -> bool:
+    return bool(trial.user_attrs.get(DEFAULT))
+
+
+def _inside(part: Scorer, space: Mapping[str, Range | Choice]) -> dict[str, tuple[Any, Range | Choice]]:
+    """The default values that lie in the space, which the sampler is told, with their ranges."""
+    return {
+        key: (value, space[key])
+        for key, value in _start(part, space).items()
+        if value is not None and _lies_in(value, space[key])
     }
-    _drawn(trial, inside)
-    return {}
+
+
+def _lies_in(value: Any, values: Range | Choice) -> bool:
+    return value in values.values if isinstance(values, Choice) else values.low <= value <= values.high
 
 
 def _drawn(trial: Trial, space: Mapping[str, Range | Choice]) -> dict[str, Any]:
@@ -202,7 +211,7 @@ def _trials(study: Study, name: str, part: Scorer, space: Mapping[str, Range | C
     for trial in study.trials:
         if not trial.state.is_finished() or trial.duration is None:
             continue  # a run was interrupted within it
-        default = trial.number == 0
+        default = _is_default(trial)
         values = (
             _start(part, space)
             if default

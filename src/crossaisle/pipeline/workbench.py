@@ -191,6 +191,13 @@ class Workbench:
         values = self.values({"it": part}, {"it": 1.0}, "choosing", question)
         return float(np.nanmean(values)) if (~np.isnan(values)).any() else float("nan")
 
+    def spread(self, part: Scorer, question: Question = "open") -> float:
+        """Standard deviation of what a part gives its best candidates; 1 where all are alike."""
+        scored, task = self._scores(part, CASES[question]), self.tasks[question, "choosing"]
+        rows = nominate(scored.halves["choosing"], task, self.split.train.taxonomy)
+        best = np.take_along_axis(scored.halves["choosing"], np.maximum(rows, 0), axis=1)
+        return float(np.nanstd(np.nan_to_num(best))) or 1.0
+
     def gain(
         self,
         after: tuple[Mapping[str, Scorer], Mapping[str, float]],

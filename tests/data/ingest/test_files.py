@@ -59,6 +59,17 @@ def test_a_column_that_one_file_lacks_is_empty_there(months: Path) -> None:
     assert warned(done, "2024-10.csv: has no column 'kind': empty there")
 
 
+def test_only_the_first_of_several_files_has_a_header(months: Path) -> None:
+    for name in ("2024-10.csv", "2024-11.csv"):
+        (months / name).write_text(MONTHS[name])
+    done = load(months, path="2024-*.csv")
+    assert len(done.dataset.raw.events) == 4
+    assert warned(done, "2024-11.csv: has no header, its columns are those of")
+    assert not warned(done, "looks like data")
+    rejected = done.rejected.select("row", "rule").sort("row").rows()
+    assert rejected == [(2, "too_few_fields"), (3, "missing_user_id")]
+
+
 def test_a_zip_file_holds_tables(months: Path) -> None:
     with zipfile.ZipFile(months / "all.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         for name in MONTHS:

@@ -114,6 +114,19 @@ def test_a_list_is_never_an_id(tmp_path: Path, column: str, rule: str) -> None:
         import_texts(tmp_path, events=text, events_file="ga4.jsonl", events_are={"columns": columns})
 
 
+def test_single_rows_that_hold_no_list_are_set_aside(tmp_path: Path) -> None:
+    rows = (
+        '{"user_id": 1, "items": null}',
+        '{"user_id": 1, "items": [{"i": "a"}]}',
+        '{"user_id": 2, "items": "oops"}',
+    )
+    settings_ = {"explode": "items", "columns": {"item_id": "items.i"}}
+    done = import_texts(tmp_path, events="\n".join(rows), events_file="e.jsonl", events_are=settings_)
+    assert pairs(done) == [("1", "a")]
+    listed = done.rejected.select("row", "rule", "value").sort("row").rows()
+    assert listed == [(1, "empty_list", None), (3, "not_a_list", "oops")]
+
+
 def test_what_is_no_list_cannot_be_unfolded(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"column 'time': explode: not a list in JSON \(found '2024-01-01'\)"):
         import_texts(tmp_path, events_are={"explode": "time"})

@@ -19,6 +19,8 @@ from crossaisle.table_config import FileConfig
 
 SAMPLE = 2_000
 """Rows of a file that are looked at."""
+CATALOGUE = 200_000
+"""Rows that are looked at to see whether events name them."""
 
 
 @dataclass(frozen=True)
@@ -43,15 +45,20 @@ class Given:
         """The first of some columns that it has."""
         return next((name for name in names if name in self.names), None)
 
-    def sample(self, settings: dict[str, Any] | None = None) -> pl.DataFrame:
+    def sample(self, settings: dict[str, Any] | None = None, rows: int = SAMPLE) -> pl.DataFrame:
         """Its first rows, every column as text."""
         config = FileConfig(**(settings or {}))
         limits = ReadLimits(csv_block=1 << 20, json_batch=SAMPLE, batch=SAMPLE)
         source = open_files(Path(self.path), config, limits)
         names = list(dict.fromkeys(n for n in source.names if source.names.count(n) == 1))
+        parts = [pl.DataFrame({name: pl.Series([], dtype=pl.String) for name in names})]
+        left = rows
         for batch in source.batches(names):
-            return texts_of(batch.slice(0, SAMPLE), names)
-        return pl.DataFrame({name: pl.Series([], dtype=pl.String) for name in names})
+            parts.append(texts_of(batch.slice(0, left), names))
+            left -= len(parts[-1])
+            if left <= 0:
+                break
+        return pl.concat(parts)
 
 
 class Files:

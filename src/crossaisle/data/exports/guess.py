@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from crossaisle.data.exports.files import Draft, Files, Given, Table
+from crossaisle.data.exports.files import CATALOGUE, Draft, Files, Given, Table
 from crossaisle.data.exports.words import BEGINNINGS, COLUMNS
 from crossaisle.data.ids import tidy_ids
 from crossaisle.data.ingest.clean import texts
@@ -36,7 +36,8 @@ def fill_in(draft: Draft, files: Files) -> None:
         _show(draft, table, guessed=table not in known)
     if "events" not in draft.tables:
         draft.remarks.append(
-            "UNSURE: no file has an item and a user (or a basket) in each row: give [data.events] a path"
+            "UNSURE: no file has an item and a user (or a basket) in each row: give [data.events] a path, or "
+            "start without events"
         )
     draft.remarks += [f"UNSURE: {file.path} is not used ({', '.join(file.names[:6])})" for file in files.left]
     draft.remarks += [f"UNSURE: not read: {reason}" for reason in files.unread]
@@ -69,6 +70,9 @@ def _found(files: Sequence[Given], table: Table) -> list[tuple[Given, dict[str, 
     out = []
     for file in files:
         columns = _match(file.names, table)
+        nobody = table == "events" and not {"user_id", "basket_id"} & set(columns)
+        if nobody and "id" in file.names and file.sample()["id"].drop_nulls().is_duplicated().any():
+            columns["basket_id"] = "id"
         whole = {
             "events": "item_id" in columns and bool({"user_id", "basket_id"} & set(columns)),
             "items": "item_id" in columns and bool({"title", "price", "categories", "brand"} & set(columns)),
@@ -146,7 +150,7 @@ def _ids(draft: Draft, table: Table, column: str) -> set[str]:
 def _shares(file: Given, known: set[str]) -> dict[str, float]:
     """Share of known ids that the first rows of each column hold, for columns of distinct values."""
     shares = {}
-    for name, values in _tidy(file.sample()).items():
+    for name, values in _tidy(file.sample(rows=CATALOGUE)).items():
         there = values.drop_nulls()
         if len(there) and there.n_unique() > len(there) / 4:
             shares[name] = len(known & set(there)) / len(known)

@@ -59,7 +59,12 @@ def instacart(files: Files) -> Draft:
             join=joins or None,
             columns={"item_id": "product_id", "title": "product_name", "categories": levels},
         )
-    if lines and orders:
+    if lines and orders is None:
+        draft.table("events", lines, columns={"item_id": "product_id", "basket_id": "order_id"})
+        draft.remarks.append(
+            "Without the table of orders nobody knows the customers: each order is a history."
+        )
+    elif lines and orders:
         draft.table(
             "events",
             lines,

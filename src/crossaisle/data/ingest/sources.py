@@ -6,6 +6,7 @@ CSV and JSON come as text, as they stand in the file; parquet and frames keep th
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 from crossaisle.data.ingest.limits import READ_LIMITS, ReadLimits
@@ -42,7 +43,19 @@ def open_files(path: Path | tuple[Path, ...], config: FileConfig, limits: ReadLi
             f"files of several formats ({listed}): name those of the table, such as 'folder/*.csv'",
             file=_called(path),
         )
-    return as_one(_called(path), [_open(part, config, limits) for part in parts])
+    first, *others = (_open(part, config, limits) for part in parts)
+    rest = [_continued(s, first, p, config, limits) for s, p in zip(others, parts[1:], strict=True)]
+    return as_one(_called(path), [first, *rest])
+
+
+def _continued(source: Source, first: Source, part: Part, config: FileConfig, limits: ReadLimits) -> Source:
+    """The source again without a header, where only the first file of a table has one."""
+    whole = config.names or not config.header or len(source.names) != len(first.names)
+    if whole or set(source.names) & set(first.names) or (config.format or part.kind) not in ("csv", "tsv"):
+        return source
+    again = _open(part, replace(config, header=False, names=first.names), limits)
+    again.notes.append(f"{part.file}: has no header, its columns are those of {first.file}")
+    return again
 
 
 def _called(path: Path | tuple[Path, ...]) -> str:

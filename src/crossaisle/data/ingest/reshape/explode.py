@@ -41,14 +41,18 @@ def exploded(source: Source, column: str, named: Sequence[str]) -> Source:
         done = 0
         for batch in source.batches(list(dict.fromkeys([*plain, column]))):
             lists = batch.column(column)
-            parents, arrays = (
-                _typed(lists, column, inner) if is_list(lists.type) else _parsed(lists, column, inner, source)
-            )
+            odd = np.empty(0, np.int64)
+            if is_list(lists.type):
+                parents, arrays = _typed(lists, column, inner)
+            else:
+                parents, arrays, odd = _parsed(lists, column, inner)
+                _refuse(odd, lists, column, source)
             arrays.update({n: batch.column(n).take(to_arrow(parents)) for n in plain})
-            empty = np.setdiff1d(np.arange(batch.num_rows), parents)
-            if len(empty):
-                values = shown(lists.take(to_arrow(empty)))
-                out.left_out.append(LeftOut("empty_list", column, source.file_rows(empty + done), values))
+            empty = np.setdiff1d(np.arange(batch.num_rows), np.concatenate([parents, odd]))
+            for rule, rows in (("empty_list", empty), ("not_a_list", odd)):
+                if len(rows):
+                    values = shown(lists.take(to_arrow(rows)))
+                    out.left_out.append(LeftOut(rule, column, source.file_rows(rows + done), values))
             origins.add(parents + done)
             done += batch.num_rows
             yield pa.RecordBatch.from_arrays([arrays[n] for n in wanted], names=list(wanted))
@@ -74,20 +78,32 @@ def _typed(lists: pa.Array, column: str, wanted: Sequence[str]) -> Unfolded:
     return parents, arrays
 
 
-def _parsed(cells: pa.Array, column: str, wanted: Sequence[str], source: Source) -> Unfolded:
+def _parsed(
+    cells: pa.Array, column: str, wanted: Sequence[str]
+) -> tuple[np.ndarray, dict[str, pa.Array], np.ndarray]:
+    """What `_typed` gives, and the rows that hold no list."""
     parents: list[int] = []
     found: list[Any] = []
+    odd: list[int] = []
     for row, text in enumerate(pl.Series(cells, dtype=pl.String)):
         entries = _entries(text)
         if entries is None:
-            raise DataError("explode: not a list in JSON", file=source.file, column=column, value=text)
+            odd.append(row)
+            continue
         parents.extend([row] * len(entries))
         found.extend(entries)
     arrays = {}
     for name in wanted:
         path = name.removeprefix(column).split(".")[1:]
         arrays[name] = texts(json_text(within(entry, path)) for entry in found)
-    return np.array(parents, np.int64), arrays
+    return np.array(parents, np.int64), arrays, np.array(odd, np.int64)
+
+
+def _refuse(odd: np.ndarray, cells: pa.Array, column: str, source: Source) -> None:
+    """`DataError` where no row at all holds a list."""
+    if len(odd) and len(odd) + cells.null_count == len(cells):
+        value = cells[int(odd[0])].as_py()
+        raise DataError("explode: not a list in JSON", file=source.file, column=column, value=value)
 
 
 def _entries(text: str | None) -> list[Any] | None:
