@@ -76,6 +76,7 @@ def kept_to_floors(
 
     These are the blend's own wherever they do not fall short. Otherwise weights are chosen again, with
     shares of the objective given to answers in categories that are new to the history, and the guard decides.
+    Where none keep to the floors, the best overall serve.
     """
     own = blend.weights["for_you"]
     offers = {BLEND: own}
@@ -93,6 +94,8 @@ def kept_to_floors(
     offers |= {name: found.weights for name, found in tuned.items()}
     values = _open_list(offers, blend, split, floors)
     ruling = mission_guard(values, floors.values, limit=LIMIT, seed=seed)
+    if ruling.shortfalls[ruling.chosen]:  # nothing is paid for what is not reached
+        ruling = mission_guard(values, floors.values, limit=0.0, seed=seed)
     return offers[ruling.chosen], ruling
 
 
