@@ -150,7 +150,9 @@ def test_validation_without_answers_leaves_the_default_weights() -> None:
     assert fitted.past.blend.weights["for_you"] == untuned_weights(fitted.past.blend.parts)
 
 
-def test_default_weights_go_by_name() -> None:
+def test_default_weights_go_by_name_and_placement() -> None:
+    parts = ["tfidf", "transferred_links"]
+    assert untuned_weights(parts, "goes_with") == {"tfidf": 1.0, "transferred_links": 1.0}
     assert untuned_weights(["tfidf", "encoder", "something"]) == {"tfidf": 1.0, "encoder": UNTUNED["encoder"]}
     assert untuned_weights(["a", "b"]) == {"a": 1.0, "b": 1.0}
 

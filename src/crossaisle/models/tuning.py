@@ -83,12 +83,14 @@ def tune(
     raw scores; without a single answerable case they are `untuned_weights`.
     """
     found = _gather(parts, questions, taxonomy, seed=seed, progress=progress)
-    return {name: _tuned(list(parts), found[name], asked.apart) for name, asked in questions.items()}
+    return {name: _tuned(list(parts), found[name], asked.apart, name) for name, asked in questions.items()}
 
 
-def _tuned(names: list[str], found: _Found | None, apart: tuple[str, ...]) -> Tuned:
+def _tuned(
+    names: list[str], found: _Found | None, apart: tuple[str, ...], question: str = "for_you"
+) -> Tuned:
     if found is None:
-        return Tuned(untuned_weights(name for name in names if name not in apart), float("nan"))
+        return Tuned(untuned_weights((name for name in names if name not in apart), question), float("nan"))
     asked = [at for at, name in enumerate(names) if name not in apart]
     weights, quality = _ascend(found, asked)
     raw = {name: float(w / s) for name, w, s in zip(names, weights, found.scale, strict=True) if w}

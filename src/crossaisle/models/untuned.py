@@ -31,12 +31,17 @@ nothing before the first, and take over as they speak up (SLIT at 50 times TF-ID
 Popularity breaks ties."""
 
 
-def untuned_weights(names: Iterable[str]) -> dict[str, float]:
+BESIDE_CARTS = {"transferred_popularity": 0.3, "transferred_links": 1.0}
+"""The same for `goes_with`, where texts find little: best on validation carts of one supermarket without its
+events, with another one carried over."""
+
+
+def untuned_weights(names: Iterable[str], placement: str = "for_you") -> dict[str, float]:
     """part -> weight, the largest 1; parts that are not in `UNTUNED` get none.
 
     Unless no part is: then all count the same.
     """
-    names = list(names)
-    known = {name: UNTUNED[name] for name in names if name in UNTUNED}
+    names, chosen = list(names), UNTUNED | (BESIDE_CARTS if placement == "goes_with" else {})
+    known = {name: chosen[name] for name in names if name in chosen}
     top = max(known.values(), default=1.0)
     return {name: weight / top for name, weight in known.items()} or dict.fromkeys(names, 1.0)

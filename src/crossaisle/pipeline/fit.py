@@ -25,6 +25,7 @@ from crossaisle.errors import ConfigError, DataError
 from crossaisle.models.base import Scorer
 from crossaisle.models.blend import CART_OF_USER, HISTORY_OF_USER, Blend
 from crossaisle.models.defaults import BESIDE, KNOWLEDGE, OF_HISTORY, OF_USERS, default_parts
+from crossaisle.models.newcomers import Newcomers
 from crossaisle.models.scorers.source_shop import SourceShop
 from crossaisle.models.scorers.transferred import TransferredLinks, TransferredPopularity
 from crossaisle.models.sides import AskedOf
@@ -67,6 +68,7 @@ class Fitted:
             blend,
             repeats=self.past.repeats,
             tuned=self.past.tuned,
+            newcomers=Newcomers.of(blend.parts.values(), dataset),
             rankers=self.past.rankers,
         )
 
@@ -170,6 +172,7 @@ def fit(
         late,
         repeats=not split.validation.mask_seen,
         tuned=split.chooses,
+        newcomers=Newcomers.of(late.parts.values(), split.past),
         rankers=learned.rankers,
     )
     unknown = tuple(named(rules, dataset)[1])

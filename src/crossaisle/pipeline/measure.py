@@ -18,6 +18,7 @@ from crossaisle.evaluate.results import Evaluation, Row, evaluate
 from crossaisle.evaluate.scoring import Score
 from crossaisle.models.blend import CART_OF_USER, HISTORY_OF_USER
 from crossaisle.models.defaults import BESIDE, KNOWLEDGE, OF_HISTORY
+from crossaisle.models.newcomers import Newcomers
 from crossaisle.pipeline.fit import Costs, Fitted
 from crossaisle.recommend.recommender import Recommender
 
@@ -51,7 +52,8 @@ def measure(
     recommender = fitted.past
     if on == "validation":
         early = fitted.validation_blend
-        recommender = Recommender(split.train, early, repeats=fitted.past.repeats)
+        new = Newcomers.of(early.parts.values(), split.train)
+        recommender = Recommender(split.train, early, repeats=fitted.past.repeats, newcomers=new)
     recommender = _remembering(recommender, sums)
     blend = recommender.blend
     carts = split.test.other_categories_only
@@ -69,7 +71,9 @@ def measure(
         if placement in blend.weights and not carts:
             scorers[f"{MODEL}:{placement}"] = partial(recommender.score_batch, placement=placement)
     if recommender.rankers:
-        plain = Recommender(recommender.dataset, blend, repeats=recommender.repeats)
+        plain = Recommender(
+            recommender.dataset, blend, repeats=recommender.repeats, newcomers=recommender.newcomers
+        )
         for name in [name for name in scorers if name.split(":")[0] == MODEL]:
             placement = name.partition(":")[2] or open_list
             scorers[name.replace(MODEL, BLEND)] = partial(plain.score_batch, placement=placement)
@@ -158,6 +162,7 @@ def _remembering(
         blend,
         repeats=recommender.repeats,
         tuned=recommender.tuned,
+        newcomers=recommender.newcomers,
         rankers=recommender.rankers,
     )
 

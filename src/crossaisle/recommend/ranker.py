@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Protocol, TypeVar
 
@@ -10,17 +11,19 @@ import numpy as np
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats, Histories
+from crossaisle.data.query import Placement
 from crossaisle.data.vocabulary import Rows
 from crossaisle.errors import ConfigError
 from crossaisle.models.base import Scorer
 from crossaisle.models.blend import Blend
+from crossaisle.models.newcomers import LENDING, Newcomers
 from crossaisle.models.ranking.pool import Masks
 from crossaisle.models.ranking.reranker import Reranker
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.models.scorers.transferred import TransferredPopularity
 from crossaisle.recommend.catalogue_order import CatalogueOrder
 from crossaisle.recommend.durables import Durables
-from crossaisle.recommend.explain import Part
+from crossaisle.recommend.explain import Explanation, Part, explain, item_name
 from crossaisle.recommend.limits import RETRIEVED
 from crossaisle.recommend.request import ResolvedQuery
 from crossaisle.recommend.rerank.filters import Mask
@@ -66,6 +69,7 @@ class ModelRanker:
         dataset: Dataset,
         *,
         tuned: bool = True,
+        newcomers: Newcomers | None = None,
         durables: Durables | None = None,
         retrieved: int = RETRIEVED,
         reranker: Reranker | None = None,
@@ -74,14 +78,14 @@ class ModelRanker:
 
         `durables`: what is not offered again to those who have it. `dataset`: what the blend was fitted on.
         Where nothing has happened, or too little for weights to be `tuned`, items without an event follow
-        the popular ones in the order of the catalogue.
+        the popular ones in the order of the catalogue. `newcomers`: what these get of the scores of others.
         """
         parts = [(name, part) for name, part in blend.parts.items() if isinstance(part, Popularity)]
         if not parts:
             raise ConfigError("a recommender needs a Popularity part: it serves users without a history")
         name, self._popular = parts[0]
         self.blend, self.retrieved, self.reranker = blend, retrieved, reranker
-        self.durables = durables
+        self.newcomers, self.durables = newcomers, durables
         first: dict[str, Scorer] = {name: self._popular}
         if not (len(dataset.events) and tuned):
             carried = (part for part in blend.parts.values() if isinstance(part, TransferredPopularity))
@@ -104,6 +108,8 @@ class ModelRanker:
             scores = ranker.rerank(self.blend, tables, histories, among)
         else:
             scores = self.blend_for(placement).score_rows(histories, placement)
+        if self.newcomers is not None and self.lending(placement) != 1.0:
+            scores = self.newcomers.fill(scores)
         if self.durables is not None:
             scores = self.durables.strike(histories, scores, placement)
         silent = (histories.lengths == 0) | np.isnan(scores).all(axis=1)
@@ -137,6 +143,33 @@ class ModelRanker:
         if self.durables is not None:
             self.durables.strike_at(histories, list(rows), scores, placement)
         return scores
+
+    def lending(self, placement: str) -> float:
+        """How many times what a new item is lent counts: `LENDING` where people's behaviour ranks, else 1."""
+        if placement == "trending" or not any(s.plain.reads_events for s, _ in self.parts(placement)):
+            return 1.0
+        return LENDING
+
+    def explain(
+        self,
+        dataset: Dataset,
+        context: Histories,
+        row: int,
+        weights: str,
+        placement: Placement,
+        known_as: Mapping[int, int] | None = None,
+    ) -> Explanation:
+        """Why an item has its score, for a batch of one history: its own, or the one it is lent."""
+        parts = self.parts(weights)
+        own = explain(dataset, parts, context, row, placement, known_as=known_as)
+        lends = self.newcomers is not None and self.lending(weights) != 1.0
+        lent = self.newcomers.lenders(row) if lends and self.newcomers else []
+        if not lent:
+            return own
+        other = explain(dataset, parts, context, row, placement, stand_ins=lent, known_as=known_as)
+        if own.score >= other.score:
+            return own
+        return replace(other, text=f"New, and like {item_name(dataset, lent[0][0])}. {other.text}".rstrip())
 
     def blend_for(self, placement: str) -> Blend:
         """The blend behind a placement: popularity alone for `trending`."""

@@ -16,6 +16,7 @@ from crossaisle.data.history import Floats, Histories
 from crossaisle.data.query import Placement, Query
 from crossaisle.errors import ConfigError
 from crossaisle.models.blend import CART_OF_USER, Blend
+from crossaisle.models.newcomers import Newcomers
 from crossaisle.models.persistence import load_blend, save_blend
 from crossaisle.models.ranking.ranker import LearnedRanker
 from crossaisle.models.ranking.reranker import Reranker, load_rankers, save_rankers
@@ -23,7 +24,7 @@ from crossaisle.models.scorers.transferred import TransferredPopularity
 from crossaisle.recommend.answer import RecommendationList
 from crossaisle.recommend.catalogue_view import CatalogueView
 from crossaisle.recommend.durables import Durables, lasting_categories
-from crossaisle.recommend.explain import Explanation, Part, explain
+from crossaisle.recommend.explain import Explanation, Part
 from crossaisle.recommend.limits import ListLimits
 from crossaisle.recommend.list_builder import Contributions, ListBuilder, Served
 from crossaisle.recommend.ranker import ModelRanker, score_requests
@@ -45,6 +46,7 @@ class Recommender:
         *,
         repeats: bool = False,
         tuned: bool = True,
+        newcomers: Newcomers | None = None,
         lasting: Sequence[int] | None = None,
         histories: Histories | None = None,
         limits: ListLimits = ListLimits(),
@@ -53,22 +55,25 @@ class Recommender:
         """`ConfigError` for parts that are not of this data set, or without a `Popularity` part.
 
         `repeats`: people buy the same items again here, so `for_you` does not leave out what they had.
-        `tuned`: validation chose the weights; lists say so where it did not. `lasting`: codes of the leaf
-        categories of which nothing is bought again (`Durables`), where they are known. `histories`: those
-        of the data set, where they are at hand. `rankers`: learned ones, by placement.
+        `tuned`: validation chose the weights; lists say so where it did not. `newcomers`: what items without
+        an event are lent. `lasting`: codes of the leaf categories of which nothing is bought again
+        (`Durables`), where they are known. `histories`: those of the data set, where they are at hand.
+        `rankers`: learned ones, by placement.
         """
         for name, scorer in blend.parts.items():
             scorer.check_fitted()
             if scorer.item_ids_ != dataset.item_ids:
                 raise ConfigError(f"part {name!r} was fitted on other items than data set {dataset.name!r}")
         self.dataset, self.blend, self.repeats, self.limits = dataset, blend, repeats, limits
-        self.tuned, self.rankers = tuned, dict(rankers or {})
+        self.tuned, self.newcomers, self.rankers = tuned, newcomers, dict(rankers or {})
         if lasting is None:
             lasting = lasting_categories(dataset) if repeats else ()
         self.lasting: tuple[int, ...] = tuple(lasting)
         reranker = Reranker(self.rankers, dataset) if rankers else None
         durables = Durables.of(dataset, self.lasting)
-        self.ranker = ModelRanker(blend, dataset, tuned=tuned, durables=durables, reranker=reranker)
+        self.ranker = ModelRanker(
+            blend, dataset, tuned=tuned, newcomers=newcomers, durables=durables, reranker=reranker
+        )
         self.view = CatalogueView.of(dataset, self.ranker.popularity)
         parts = [scorer for scorer, _ in self.parts("for_you")]
         self.similarity: Similarity = similarity_of(parts, dataset.taxonomy)
@@ -91,6 +96,7 @@ class Recommender:
             blend,
             repeats=self.repeats,
             tuned=self.tuned,
+            newcomers=self.newcomers,
             lasting=self.lasting,
             histories=self.histories,
             limits=self.limits,
@@ -197,7 +203,7 @@ class Recommender:
         else:
             rows = self.dataset.item_ids.rows(user_or_history)
             histories = Histories.of([rows[rows >= 0]])
-        return explain(self.dataset, self.parts(placement), histories, row, placement)
+        return self.ranker.explain(self.dataset, histories, row, placement, placement)
 
     # On disk
 
@@ -219,6 +225,8 @@ class Recommender:
             if self.rankers:
                 config["rankers"] = save_rankers(self.rankers, fresh / "rankers")
             artifact.write_json(fresh / "config.json", config)
+            if self.newcomers is not None:
+                artifact.write_arrays(fresh / "newcomers", self.newcomers.arrays())
             if mapping := self.category_mapping():
                 artifact.write_json(fresh / "category-mapping.json", mapping)
 
@@ -235,8 +243,19 @@ class Recommender:
                 described, repeats = config["blend"], config["repeats"]
                 tuned, lasting = config.get("tuned", True), config.get("lasting", ())
             blend = load_blend(described, path / "parts", dataset.item_ids)
+            newcomers = None
+            if (path / "newcomers").is_dir():
+                newcomers = Newcomers.from_arrays(artifact.read_arrays(path / "newcomers"))
             rankers = load_rankers(config.get("rankers", {}), path / "rankers", blend)
-            return cls(dataset, blend, repeats=repeats, tuned=tuned, lasting=lasting, rankers=rankers)
+            return cls(
+                dataset,
+                blend,
+                repeats=repeats,
+                tuned=tuned,
+                newcomers=newcomers,
+                lasting=lasting,
+                rankers=rankers,
+            )
 
     def category_mapping(self) -> list[dict[str, Any]]:
         """What each leaf category was taken for in another shop, where one was carried over; else empty."""
@@ -264,6 +283,6 @@ def contributions_of(dataset: Dataset, ranker: ModelRanker) -> Contributions:
     """Explanations by the parts of a ranker."""
 
     def contributions(context: Histories, served: Served, row: int) -> Explanation:
-        return explain(dataset, ranker.parts(served.weights), context, row, served.placement)
+        return ranker.explain(dataset, context, row, served.weights, served.placement)
 
     return contributions

@@ -23,6 +23,7 @@ SHOPS = ("completejourney", "instacart", "amazon14", "s3rec-beauty", "s3rec-spor
 SPECIAL: dict[str, str] = {
     "cold-category": "crossaisle.studies.cold_category",
     "cold-items": "crossaisle.studies.cold_items",
+    "cross-domain": "crossaisle.studies.cross_domain",
     "encode-speed": "crossaisle.studies.encode_speed",
     "fashion": "crossaisle.studies.fashion",
     "few-shot": "crossaisle.studies.few_shot",

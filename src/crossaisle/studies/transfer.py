@@ -63,10 +63,12 @@ def run(
     return rows
 
 
-def first_day(past: Dataset, source: Recommender, *, progress: bool = False) -> dict[str, Score]:
+def first_day(
+    past: Dataset, source: Recommender, *, encoder: str = "minilm", progress: bool = False
+) -> dict[str, Score]:
     """Scores for carts by name: `text` and `carried_over` without events of the shop, `popularity` with."""
     empty = past.with_events(np.zeros(len(past.events), bool))
-    settings, config = SplitConfig(), ModelConfig(pictures="none")
+    settings, config = SplitConfig(), ModelConfig(encoder=encoder, pictures="none")
     alone = fit(empty, split_config=settings, model_config=config, progress=progress).past
     helped = fit(empty, split_config=settings, model_config=config, source=source, progress=progress).past
     known = Popularity().fit(past)

@@ -30,6 +30,7 @@ def without_events() -> Dataset:
 class TestPopularity(ScorerContract):
     personal = False
     scores_cold = True
+    weighs_fit = weighs_query = False
 
     def make(self) -> TransferredPopularity:
         return TransferredPopularity(source=SOURCE)
@@ -37,6 +38,7 @@ class TestPopularity(ScorerContract):
 
 class TestLinks(ScorerContract):
     scores_cold = True
+    weighs_fit = False
 
     def make(self) -> TransferredLinks:
         return TransferredLinks(source=SOURCE)

@@ -26,11 +26,11 @@ def explained(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Item rows that were explained."""
     rows: list[int] = []
 
-    def spy(dataset: Dataset, parts: Any, context: Any, row: int, placement: Any) -> Explanation:
+    def spy(dataset: Dataset, parts: Any, context: Any, row: int, placement: Any, **more: Any) -> Explanation:
         rows.append(row)
-        return explain(dataset, parts, context, row, placement)
+        return explain(dataset, parts, context, row, placement, **more)
 
-    monkeypatch.setattr("crossaisle.serve.live.recommender.explain", spy)
+    monkeypatch.setattr("crossaisle.recommend.ranker.explain", spy)
     return rows
 
 
@@ -39,11 +39,11 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """Explanations wait for it."""
     go = threading.Event()
 
-    def waiting(*arguments: Any) -> Explanation:
+    def waiting(*arguments: Any, **more: Any) -> Explanation:
         assert go.wait(30)
-        return explain(*arguments)
+        return explain(*arguments, **more)
 
-    monkeypatch.setattr("crossaisle.serve.live.recommender.explain", waiting)
+    monkeypatch.setattr("crossaisle.recommend.ranker.explain", waiting)
     yield go
     go.set()
 

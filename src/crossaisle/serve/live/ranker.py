@@ -30,7 +30,8 @@ class LiveRanker:
         context = self._overlay.in_old_rows(histories)
         sources = [self._overlay.with_sources(mask) for mask in ([] if among is None else among)]
         known = np.stack([mask for mask in sources if mask is not None]) if sources else None
-        return self._overlay.extend(self._model.score_batch(context, placement, known))
+        scores = self._model.score_batch(context, placement, known)
+        return self._overlay.extend(scores, self._model.lending(placement))
 
     def best_batch(
         self, histories: Histories, placement: str = "for_you", among: Mask | None = None
@@ -60,7 +61,10 @@ class LiveRanker:
             return [self._popular_now[0][at] for at in rows]
         context = self._overlay.in_old_rows(histories)
         scores = self._model.score_at(context, [self._overlay.sources(at) for at in rows], placement)
-        return [self._overlay.at(at, of_sources) for at, of_sources in zip(rows, scores, strict=True)]
+        lending = self._model.lending(placement)
+        return [
+            self._overlay.at(at, of_sources, lending) for at, of_sources in zip(rows, scores, strict=True)
+        ]
 
     def _counts_decide(self, placement: str) -> bool:
         """Whether live events, and not the model, say what is popular."""

@@ -78,6 +78,7 @@ class LiveRecommender:
             base.blend,
             base.dataset,
             tuned=base.tuned,
+            newcomers=base.newcomers,
             durables=base.ranker.durables,
             retrieved=limits.retrieved_items,
             reranker=base.ranker.reranker,
@@ -351,13 +352,13 @@ def _contributions_of(model: ModelRanker, overlay: CatalogueOverlay) -> Contribu
     """A new item is explained by what makes up its score, its stand-ins; one without any is not."""
 
     def contributions(context: Histories, served: Served, row: int) -> Explanation | None:
-        stand_ins = overlay.stand_ins(row)
+        stand_ins = overlay.stand_ins(row, model.lending(served.weights))
         if not stand_ins:
             return None
         dataset, parts = overlay.dataset, model.parts(served.weights)
         known, named = overlay.in_old_rows(context), _named_by(context, overlay)
         if row < overlay.n_old:
-            return explain(dataset, parts, known, row, served.placement, known_as=named)
+            return model.explain(dataset, known, row, served.weights, served.placement, named)
         explanation = explain(
             dataset, parts, known, row, served.placement, stand_ins=stand_ins, known_as=named
         )

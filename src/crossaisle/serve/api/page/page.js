@@ -72,7 +72,8 @@ async function follow() {
   if (turn !== state.turn) return;  // a later click was faster
   $("goes").replaceChildren(...(goes ? goes.items.map(line) : [make("li", t("look"), { className: "soft" })]));
   $("you").replaceChildren(...you.items.map(line));
-  $("notices").textContent = you.served === "trending" ? t("trending") : "";
+  const early = you.notices.some(notice => notice.includes(": ranked by "));
+  $("notices").textContent = early ? t("first_day") : you.served === "trending" ? t("trending") : "";
 }
 
 function line(item, _, list) {

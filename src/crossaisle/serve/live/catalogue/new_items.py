@@ -11,18 +11,13 @@ from scipy import sparse
 from crossaisle.data.history import Floats
 from crossaisle.data.vocabulary import Rows
 from crossaisle.encoders.base import unit_rows
+from crossaisle.models.newcomers import LEAST, NEAREST, links_to
 from crossaisle.models.scorers.content import ReadingModel, TextModel
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.limits.live import LiveLimits
 from crossaisle.serve.live.pictures import picture_model
 from crossaisle.serve.store.records import Picture
 
-NEIGHBOURS = 5
-"""A new item gets scores from this many similar items."""
-NEAREST = 200
-"""Items that each part retrieves for a new item in a large shop; the best of them are neighbours."""
-LEAST = 0.1
-"""Similarity below which an item is not a neighbour."""
 AT_ONCE = 256
 """New items whose similarities to all others are in memory at once."""
 Said = tuple[str, bytes]
@@ -36,24 +31,12 @@ def links_of(
     base: Recommender, said: list[Said], pictures: Mapping[bytes, Picture], limits: LiveLimits
 ) -> sparse.csr_matrix:
     """csr float32 (len(said), n_items): what a new item gets of the scores of items like it."""
-    n = base.dataset.n_items
-    if not said:
-        return sparse.csr_matrix((0, n), dtype=np.float32)
-    rows, values = [], []
-    for similar, likeness in _alike(base, said, pictures, limits):
-        best = (
-            np.argpartition(likeness, -min(NEIGHBOURS, len(likeness)))[-NEIGHBOURS:]
-            if len(similar)
-            else similar
-        )
-        best = best[likeness[best] >= LEAST]
-        weights = likeness[best]
-        # Weights add up to the largest similarity: an item unlike all others has low scores.
-        rows.append(similar[best])
-        values.append(weights / max(float(weights.sum()), 1e-9) * weights.max(initial=0.0))
-    indptr = np.concatenate([[0], np.cumsum([len(r) for r in rows])])
-    triple = np.concatenate(values), np.concatenate(rows), indptr
-    return sparse.csr_matrix(triple, shape=(len(said), n), dtype=np.float32)
+    alike = _alike(base, said, pictures, limits)
+    if base.newcomers is not None:  # what is lent is not lent on
+        borrowing = np.zeros(base.dataset.n_items, bool)
+        borrowing[base.newcomers.rows] = True
+        alike = ((rows, np.where(borrowing[rows], np.float32(0.0), likeness)) for rows, likeness in alike)
+    return links_to(alike, base.dataset.n_items)
 
 
 def _alike(

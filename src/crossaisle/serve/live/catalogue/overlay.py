@@ -15,6 +15,7 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats, Histories
 from crossaisle.data.taxonomy import SEPARATOR, Paths
 from crossaisle.data.vocabulary import Rows
+from crossaisle.models.newcomers import lent_by
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.recommend.rerank.filters import Mask
 from crossaisle.serve.limits.live import LiveLimits
@@ -69,13 +70,16 @@ class CatalogueOverlay:
         rows[self.n_old :] = other
         return frozenset(name for name, is_other in zip(now, other, strict=True) if is_other), rows
 
-    def extend(self, scores: Floats) -> Floats:
-        """float32 (n, n_old) -> (n, n_items); NaN for a new item without a neighbour that has a score."""
+    def extend(self, scores: Floats, lending: float = 1.0) -> Floats:
+        """float32 (n, n_old) -> (n, n_items); NaN for a new item without a neighbour that has a score.
+
+        `lending`: how many times the scores of neighbours count.
+        """
         if not self.n_new:
             return scores
         known = ~np.isnan(scores)
         share = known.astype(np.float32) @ self.links.T
-        new = np.where(known, scores, 0.0) @ self.links.T
+        new = np.where(known, scores, 0.0) @ lent_by(self.links, lending).T
         out: Floats = np.where(share > 0, new, np.nan).astype(np.float32)
         return np.concatenate([scores, out], axis=1)
 
@@ -100,13 +104,13 @@ class CatalogueOverlay:
         old, new = rows[rows < self.n_old], rows[rows >= self.n_old] - self.n_old
         return np.union1d(old, self.links[new].indices).astype(np.int32) if len(new) else np.unique(old)
 
-    def at(self, rows: Rows, scores: Floats) -> Floats:
-        """float32: the scores of some rows from those of their `sources`."""
+    def at(self, rows: Rows, scores: Floats, lending: float = 1.0) -> Floats:
+        """float32: the scores of some rows from those of their `sources`; see `extend`."""
         source = self.sources(rows)
         out = np.empty(len(rows), np.float32)
         is_old = rows < self.n_old
         out[is_old] = scores[np.searchsorted(source, rows[is_old])]
-        new = self.links[rows[~is_old] - self.n_old]
+        new = lent_by(self.links[rows[~is_old] - self.n_old], lending)
         values = scores[np.searchsorted(source, new.indices)]
         known = ~np.isnan(values)
         owner = np.repeat(np.arange(new.shape[0]), np.diff(new.indptr))
@@ -121,11 +125,11 @@ class CatalogueOverlay:
         link = self.links[row - self.n_old]
         return int(link.indices[link.data.argmax()]) if link.nnz else None
 
-    def stand_ins(self, row: int) -> list[tuple[int, float]]:
+    def stand_ins(self, row: int, lending: float = 1.0) -> list[tuple[int, float]]:
         """The model's rows whose scores make up that of a row, and how much of each; the largest first."""
         if row < self.n_old:
             return [(row, 1.0)]
-        link = self.links[row - self.n_old]
+        link = lent_by(self.links[[row - self.n_old]], lending)
         order = np.argsort(-link.data, kind="stable")
         return list(zip(link.indices[order].tolist(), link.data[order].tolist(), strict=True))
 

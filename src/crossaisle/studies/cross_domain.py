@@ -1,0 +1,209 @@
+"""`benchmark cross-domain`: first purchases in a shop that is new to people, from those in another."""
+
+from __future__ import annotations
+
+import itertools
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from crossaisle.data.dataset import Dataset
+from crossaisle.data.datasets import load_catalogue
+from crossaisle.data.history import Decay, Floats, Histories
+from crossaisle.data.splits.cases import EvalCases
+from crossaisle.data.units import SECONDS_PER_DAY
+from crossaisle.evaluate.files import write_json
+from crossaisle.evaluate.results import Row, result_row
+from crossaisle.evaluate.significance import Bootstrap
+from crossaisle.models.base import Scorer
+from crossaisle.models.scorers.behaviour_transfer import BehaviourTransfer
+from crossaisle.models.scorers.category_link import CategoryLink
+from crossaisle.models.scorers.content import TfidfSimilarity
+from crossaisle.models.scorers.item_knn import ItemKNN
+from crossaisle.models.scorers.popularity import Popularity
+from crossaisle.models.topk import top_k
+from crossaisle.pipeline.fit import peak_mb
+from crossaisle.pipeline.run import Say, silent
+
+CATALOGUE = "amazon14"
+K, LEAST_HISTORY, DAYS = 10, 3, 30
+MODEL, FALLBACK = "crossaisle", "popularity"
+_FACTORS = (0.0, 0.5, 0.7, 1.4, 2.0)
+_ADDED = (0.05, 0.2, 0.5, 1.0)
+Mask = npt.NDArray[np.bool_]
+
+
+def run(
+    name: str,
+    out: str | Path,
+    *,
+    root: str | Path | None = None,
+    progress: bool = False,
+    say: Say = silent,
+) -> list[Row]:
+    """Writes `out/results.json` and returns its rows, one slice `A -> B` per ordered pair of domains."""
+    say(f"importing {CATALOGUE}")
+    dataset = load_catalogue(CATALOGUE, root=root, progress=progress).dataset
+    study = CrossDomain(dataset, say=say)
+    rows = study.run()
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "results.json", rows)
+    return rows
+
+
+@dataclass
+class CrossDomain:
+    """Users with three events in A before their first in B; what they had in B within 30 days of that first.
+
+    Half of these users, by a hash of their ids, are asked for validation and half for test; none of their
+    events in B is in training. Everything in B is ranked. One sum of the parts for all pairs, chosen on
+    validation; a pair on whose own validation popularity is better gets that.
+    """
+
+    dataset: Dataset
+    say: Say = silent
+    weights: dict[str, float] = field(default_factory=dict)
+
+    def run(self) -> list[Row]:
+        """All models on all pairs."""
+        data = self.dataset
+        domain = data.taxonomy.codes(0)
+        names = data.taxonomy.names(0)
+        pairs = list(itertools.permutations(range(len(names)), 2))
+        role = np.array([zlib.crc32(user.encode()) % 2 for user in data.user_ids.all], np.int8)
+        asked = {pair: self._cases(domain, *pair) for pair in pairs}
+        hidden = np.zeros(len(data.events), bool)
+        for (_, b), cases in asked.items():
+            who = np.isin(data.events.user, cases.histories.user)
+            hidden |= who & (domain[data.events.item] == b)
+        known = data.with_events(~hidden)
+        self.say(f"fitting on {len(known.events):,} events")
+        parts = self._parts(known)
+        gains: dict[tuple[int, int], tuple[EvalCases, Mask, dict[str, Floats]]] = {}
+        for pair, cases in asked.items():
+            inside = domain == pair[1]
+            scores = {n: np.nan_to_num(p.score_rows(cases.histories)) for n, p in parts.items()}
+            gains[pair] = cases, inside, {n: s[:, inside] for n, s in scores.items()}
+        self._choose(gains, role)
+        self.say(", ".join(f"{name} {weight:.3g}" for name, weight in self.weights.items()))
+        rows: list[Row] = []
+        for pair, (cases, inside, scores) in gains.items():
+            test = role[cases.histories.user] == 1
+            label = f"{names[pair[0]]} -> {names[pair[1]]}"
+            models = {name: scores[name] for name in scores}
+            models[MODEL] = self._guarded(scores, cases, inside, ~test, label)
+            for name, values in models.items():
+                found = _ndcg(values, cases, inside)[test]
+                interval = Bootstrap(n=len(found)).interval(found[:, None])
+                rows.append(
+                    result_row(
+                        data.name,
+                        "cross_domain",
+                        "test",
+                        name,
+                        "ndcg",
+                        K,
+                        interval.of(0),
+                        len(found),
+                        slice_=label,
+                        peak_mb=peak_mb(),
+                    )
+                )
+        return rows
+
+    def _guarded(
+        self, scores: Mapping[str, Floats], cases: EvalCases, inside: Mask, validation: Mask, label: str
+    ) -> Floats:
+        """The sum, or `FALLBACK` where that is better on the pair's own validation."""
+        own = self._sum(scores, self.weights)
+        mine, other = (_ndcg(s, cases, inside)[validation].mean() for s in (own, scores[FALLBACK]))
+        self.say(f"{label}: the sum {mine:.4f} on validation, {FALLBACK} {other:.4f}")
+        return own if mine >= other else scores[FALLBACK]
+
+    def _cases(self, domain: npt.NDArray[np.int32], a: int, b: int) -> EvalCases:
+        events = self.dataset.events
+        assert events.time is not None
+        day = events.time // int(SECONDS_PER_DAY)
+        of = domain[events.item]
+        first = np.full(self.dataset.n_users, np.iinfo(np.int64).max)
+        np.minimum.at(first, events.user[of == b], day[of == b])
+        before = (of == a) & (day < first[events.user])
+        wanted = (of == b) & (day < first[events.user] + DAYS)
+        counts = np.bincount(events.user[before], minlength=self.dataset.n_users)
+        users = np.flatnonzero((counts >= LEAST_HISTORY) & (first < np.iinfo(np.int64).max))
+        past = self.dataset.with_events(before).histories(users.astype(np.int32))
+        now = first[users].astype(np.float64)
+        histories = Histories(past.indptr, past.item, past.day, past.user, now)
+        own = self.dataset.with_events(wanted)
+        targets = [np.unique(own.events.item[own.user_indptr[u] : own.user_indptr[u + 1]]) for u in users]
+        indptr = np.concatenate([[0], np.cumsum([len(t) for t in targets])]).astype(np.int64)
+        flat = np.concatenate([np.empty(0, np.int32), *targets]).astype(np.int32)
+        return EvalCases(histories, indptr, flat)
+
+    def _parts(self, known: Dataset) -> dict[str, Scorer]:
+        latest = Decay(events=5.0)
+        parts: dict[str, Scorer] = {
+            "popularity": Popularity(half_life_days=180.0),
+            "item_knn": ItemKNN(decay=latest),
+            "tfidf": TfidfSimilarity(decay=latest),
+            "category_link": CategoryLink(depth=-1),
+            "borrowed": BehaviourTransfer(decay=latest),
+        }
+        for name, part in parts.items():
+            self.say(f"fitting {name}")
+            part.fit(known)
+        return parts
+
+    def _choose(
+        self,
+        gains: Mapping[tuple[int, int], tuple[EvalCases, Mask, dict[str, Floats]]],
+        role: npt.NDArray[np.int8],
+    ) -> None:
+        """Coordinate ascent on the mean over the pairs of validation's NDCG."""
+        names = list(next(iter(gains.values()))[2])
+        asked = []
+        for cases, inside, scores in gains.values():
+            rows = np.flatnonzero(role[cases.histories.user] == 0)
+            asked.append((cases.take(rows), inside, {n: s[rows] for n, s in scores.items()}))
+        spread = {n: float(np.mean([s[n].std() for _, _, s in asked])) or 1.0 for n in names}
+
+        def quality(weights: Mapping[str, float]) -> float:
+            return float(np.mean([_ndcg(self._sum(s, weights), c, i).mean() for c, i, s in asked]))
+
+        single = {n: quality({n: 1.0}) for n in names}
+        top = max(single, key=lambda n: single[n])
+        weights, best, improved = {top: 1.0 / spread[top]}, single[top], True
+        while improved:
+            improved = False
+            for name in names:
+                now = weights.get(name, 0.0) * spread[name]
+                high = max(w * spread[n] for n, w in weights.items())
+                trials = [now * f for f in _FACTORS] if now else [high * a for a in _ADDED]
+                for trial in trials:
+                    tried = {**weights, name: trial / spread[name]}
+                    if not any(tried.values()):
+                        continue
+                    found = quality(tried)
+                    if found > best + 2e-4:
+                        weights, best, improved = tried, found, True
+        self.weights = {n: w for n, w in weights.items() if w}
+
+    @staticmethod
+    def _sum(scores: Mapping[str, Floats], weights: Mapping[str, float]) -> Floats:
+        return np.asarray(sum(np.float32(w) * scores[n] for n, w in weights.items()), np.float32)
+
+
+def _ndcg(scores: Floats, cases: EvalCases, inside: Mask) -> Floats:
+    """float32 (n,): NDCG at 10 of each case; `scores` (n, items inside)."""
+    place = np.cumsum(inside) - 1
+    discount = 1.0 / np.log2(np.arange(2, K + 2))
+    out = np.zeros(len(cases), np.float32)
+    for row, shown in enumerate(top_k(scores, K)):
+        wanted = place[cases.targets_of(row)]
+        out[row] = np.isin(shown, wanted) @ discount / discount[: min(K, len(wanted))].sum()
+    return out
