@@ -12,7 +12,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -174,7 +174,11 @@ def test_every_setting_is_described_with_its_default() -> None:
     }
     for title, kind in [*tables.items(), ("data.events, data.items, data.users", EventsConfig)]:
         rows = dict(re.findall(r"^\| `(\w+)` \| ([^|]*?) \|", sections[title], re.MULTILINE))
-        expected = {f.name: f.default for f in fields(kind) if f.name not in ("events", "items", "users")}
+        expected = {
+            f.name: f.default if f.default_factory is MISSING else f.default_factory()
+            for f in fields(kind)
+            if f.name not in ("events", "items", "users")
+        }
         assert set(rows) == set(expected), title
         for key, default in expected.items():
             if rows[key].startswith("`"):

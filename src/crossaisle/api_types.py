@@ -26,8 +26,10 @@ class Recommended:
     """Primary category path, "" where unknown."""
     price: float | None
     score: float
+    more_like_it: int = 0
+    """Other items of this title and brand that fit, which `one_per_title` leaves out of the list."""
     why: str | None = None
-    """One sentence; present if the request asked to explain."""
+    """One sentence, if the request asked to explain and anything carries enough of the score to be named."""
     evidence: Explanation | None = None
     """Where the score comes from; present if the request asked to explain."""
 
@@ -55,7 +57,8 @@ class RecommendedList:
     cross_share: float | None
     """Share of the list from outside the user's usual categories; null without a history."""
     relevance_kept: float | None
-    """Sum of scores, relative to the list without quotas, share and diversity."""
+    """Sum of scores, relative to the list without quotas, caps on titles and brands, share and
+    diversity."""
     experiment: InExperiment | None = None
     """Present if an experiment decided how the list was made."""
 
@@ -79,6 +82,8 @@ class Counted:
     """Bad lines of NDJSON."""
     errors: tuple[str, ...] = ()
     """What is wrong with the first refused lines."""
+    notices: tuple[str, ...] = ()
+    """Of unknown kinds and items, which are kept."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from typing import Any, Literal, cast
 
 from crossaisle.decode import build
 from crossaisle.errors import ConfigError, shorten
+from crossaisle.table_config import TableConfig, TreeConfig
 from crossaisle.train_config import PretrainConfig, TrainConfig
 
 HUB_NAME = re.compile(r"(\w[\w.-]*/\w[\w.-]*)(?:@(\w[\w.-]*))?")
@@ -39,6 +40,10 @@ class ItemColumns:
     price: str | None = None
     image: str | None = None
     in_stock: str | None = None
+    available_from: str | None = None
+    """Before this moment an item counts as sold out."""
+    expires: str | None = None
+    """From this moment on an item counts as sold out."""
     attributes: tuple[str, ...] = ()
     """Any further columns worth reading."""
 
@@ -68,42 +73,6 @@ class UserColumns:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TableConfig:
-    """Where one table comes from: a path, a URL with its sha256, or a file of a hub repository."""
-
-    path: Path | None = None
-    url: str | None = None
-    sha256: str | None = None
-    hub: str | None = None
-    """'owner/repository' of a data set on the Hugging Face hub."""
-    file: str | None = None
-    """The file inside the hub repository."""
-    format: Literal["csv", "tsv", "jsonl", "parquet"] | None = None
-    """Told by the file's suffix when unset."""
-    encoding: str | None = None
-    """Found out when unset: byte order mark, UTF-8, UTF-16, GB18030, else Windows-1252."""
-    delimiter: str | None = None
-    """Found out from the header when unset."""
-    quote: str | None = None
-    """What encloses a value, "" for nothing. Unset: `"`, between tabs only where the header has them."""
-    decimal: Literal[".", ","] | None = None
-    """What stands before the decimals of a number. Found out per column when unset, `.` where in doubt."""
-
-    def __post_init__(self) -> None:
-        given = [name for name in ("path", "url", "hub") if getattr(self, name) is not None]
-        if len(given) > 1:
-            raise ConfigError(f"give one of path, url and hub, not {' and '.join(given)}")
-        if self.url is not None and self.sha256 is None:
-            raise ConfigError("url needs sha256, so that what arrives can be verified")
-        if self.hub is not None and self.file is None:
-            raise ConfigError("hub needs file: which file of the repository to read")
-        if self.delimiter is not None and len(self.delimiter) != 1:
-            raise ConfigError(f"delimiter must be one character (found {self.delimiter!r})")
-        if self.quote is not None and len(self.quote) > 1:
-            raise ConfigError(f"quote must be one character, or empty for none (found {self.quote!r})")
-
-
-@dataclass(frozen=True, kw_only=True)
 class ItemsConfig(TableConfig):
     """`[data.items]`"""
 
@@ -115,6 +84,8 @@ class EventsConfig(TableConfig):
     """`[data.events]`"""
 
     columns: EventColumns = EventColumns()
+    guests: Literal["set_aside", "baskets"] = "set_aside"
+    """What happens to events that name a basket and no user: set aside, or each basket is a history."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,16 +95,47 @@ class UsersConfig(TableConfig):
     columns: UserColumns = UserColumns()
 
 
+Role = Literal["view", "favourite", "cart", "rating", "purchase", "dislike", "return", "remove", "ignored"]
+"""What an event says: interest, the strongest last; then what takes it back; then nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class KindConfig:
+    """One kind of `[data.kinds]`."""
+
+    means: Role
+    weight: float | None = field(default=None, metadata={"low": 0.0, "high": 1000.0})
+    """How much an event counts beside those of other kinds; unset: chosen on validation."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
     """`[data]`: a shop's tables and how to read them."""
 
     name: str = "shop"
     events: EventsConfig = EventsConfig()
+    """Without a place, nothing has happened in this shop yet."""
     items: ItemsConfig | None = None
     """Without it, items are whatever the events name."""
     users: UsersConfig | None = None
+    kinds: Mapping[str, KindConfig] = field(default_factory=dict)
+    """`[data.kinds]`: what the shop's own names of kinds mean; the usual ones are known. A name alone is
+    enough, as in `wish = "favourite"`."""
+    default_kind: str | None = None
+    """What events without a kind are. Unset: purchases; ratings where `value` looks like stars."""
+    low_rating: float | None = None
+    """A rating below this is a dislike. Unset: the middle of the scale."""
     category_separator: str = ">"
+    """Between the levels of a path."""
+    path_separator: str | None = None
+    """Between the paths of one cell; unset: a cell is one path."""
+    category_lists: Literal["path", "paths"] | None = None
+    """What a list of names is: one path, root first, or several. Unset: one path where each name of the
+    column stands at one depth only, below one parent."""
+    category_roots: tuple[str, ...] = ()
+    """Names that say nothing, left out where a path begins with them."""
+    category_tree: TreeConfig | None = None
+    """A table that says below which category each one stands; items then name the last one only."""
     category_level: int | str = field(default=0, metadata={"low": -1})
     """The depth that the shop calls "category": 0 = top, -1 = leaf, or the name of a level's column."""
     min_users_per_item: int = field(default=0, metadata={"low": 0})
@@ -164,6 +166,10 @@ class DataConfig:
             )
         if not self.category_separator.strip():
             raise ConfigError("category_separator must not be blank")
+        if self.path_separator == "":
+            raise ConfigError("path_separator must not be empty")
+        if self.path_separator is not None and self.path_separator == self.category_separator:
+            raise ConfigError("path_separator must differ from category_separator")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,7 +213,17 @@ class ModelConfig:
     events or more: some minutes of one core. "off": without."""
     keep: int = field(default=256, metadata={"low": 1})
     """Weights kept per row of an item-to-item matrix."""
+    ranker: bool = True
+    """Learn a ranker on top of the blend, where LightGBM is installed (the extra `rank`)."""
     seed: int = field(default=0, metadata={"low": 0})
+    parts: Mapping[str, Mapping[str, Any]] | None = None
+    """`[model.parts.NAME]`: hyper-parameters of a part of the blend that differ from the default, or, with
+    `kind`, a further part. A table such as `decay` replaces the default one whole."""
+    leave_out: tuple[str, ...] = ()
+    """Parts that are not fitted."""
+    knowledge: Path | None = None
+    """File of what goes together, never does, or goes with everything; see docs/knowledge.md. Read once, then
+    kept in the model."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -253,9 +269,13 @@ def load_config(path: str | Path, overrides: Mapping[str, str] | Sequence[str] =
     for name, text in _pairs(overrides):
         _put(values, name, text)
     config = build(RunConfig, values, str(path), base=path.parent)
+    if config.data.items is None and not config.data.events.located:
+        raise ConfigError(f"{path}, [data]: give [data.items], [data.events] or both: where the tables are")
     for name in ("events", "items", "users"):
         table = getattr(config.data, name)
-        if table is not None and table.path is table.url is table.hub is None:
+        if name == "events" and table == EventsConfig():
+            continue  # a shop on its first day: products, and nothing that happened
+        if table is not None and not table.located:
             raise ConfigError(f"{path}, [data.{name}]: give path, url or hub: where the table is")
     train, pretrain = config.train, config.pretrain
     return replace(

@@ -26,6 +26,7 @@ _NAMES: dict[Any, str] = {
     bool: "true or false",
     date: "a day such as 2024-12-31",
     tuple: "a list",
+    Mapping: "a table",
     Sequence: "a list",
     Literal: "text",
 }
@@ -93,6 +94,12 @@ def _converted(value: Any, hint: Any, where: str, base: Path, what: str) -> Any:
         return None
     for option in options:
         origin = get_origin(option)
+        if origin is Mapping and isinstance(value, Mapping):
+            inner = get_args(option)[1]
+            return {
+                str(key): _converted(_whole(part, inner), inner, _deeper(where, str(key)), base, what)
+                for key, part in value.items()
+            }
         if is_dataclass(option) and isinstance(value, Mapping):
             return build(cast(type, option), value, where, base=base, what=what)
         if origin is Literal and isinstance(value, str):
@@ -101,6 +108,8 @@ def _converted(value: Any, hint: Any, where: str, base: Path, what: str) -> Any:
             raise ConfigError(f"{where}: unknown value {value!r}{nearest(value, get_args(option))}")
         if origin in (tuple, Sequence) and isinstance(value, list | tuple):
             return tuple(_converted(part, get_args(option)[0], where, base, what) for part in value)
+        if option is Any:
+            return value
         found = _plain(value, option, base)
         if found is not None:
             return found
@@ -108,6 +117,13 @@ def _converted(value: Any, hint: Any, where: str, base: Path, what: str) -> Any:
         _NAMES.get(get_origin(o) or o, "a table") for o in options if o is not types.NoneType
     )
     raise ConfigError(f"{where}: must be {wanted} (found {shorten(value)})")
+
+
+def _whole(value: Any, kind: Any) -> Any:
+    """A text that stands for a table, as the table: its first field."""
+    if isinstance(value, str) and is_dataclass(kind):
+        return {next(iter(_declared(cast(type, kind)))): value}
+    return value
 
 
 def _plain(value: Any, kind: Any, base: Path) -> Any:

@@ -21,7 +21,7 @@ def done(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_run_leaves_everything(done: Path) -> None:
-    assert {p.name for p in done.iterdir()} == {"report.html", "metrics.json", "model", "import"}
+    assert {p.name for p in done.iterdir()} == {"report.html", "metrics.json", "run.json", "model", "import"}
     assert {p.name for p in (done / "import").iterdir()} == {"report.json", "rejected.parquet"}
     metrics = json.loads((done / "metrics.json").read_text())
     assert metrics["dataset"] == "corner shop"
@@ -125,4 +125,4 @@ def test_an_interrupted_run_ends_cleanly_and_can_be_repeated(shop: Path, tmp_pat
     assert not (out / "report.html").exists()
     assert not (out / "model").exists()
     assert cli.run(["run", str(shop), "--out", str(out)]) == 0
-    assert {p.name for p in out.iterdir()} == {"report.html", "metrics.json", "model", "import"}
+    assert {p.name for p in out.iterdir()} == {"report.html", "metrics.json", "run.json", "model", "import"}

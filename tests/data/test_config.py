@@ -117,8 +117,8 @@ def test_a_mistake_names_file_section_key_and_rule(tmp_path: Path, old: str, new
     assert "\n" not in str(caught.value)
 
 
-def test_no_events_no_run(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"\[data\.events\]: give path, url or hub"):
+def test_no_tables_no_run(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"give \[data\.items\], \[data\.events\] or both"):
         load_config(write(tmp_path, "[data]\nname = 'x'"))
     with pytest.raises(ConfigError, match=r"section \[data\] is missing"):
         load_config(write(tmp_path, ""))

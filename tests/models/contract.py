@@ -14,7 +14,7 @@ from crossaisle.data.history import Histories
 from crossaisle.errors import ArtifactError, CrossaisleError
 from crossaisle.models import registry
 from crossaisle.models.base import Scorer
-from tests.models.shops import one_user, tiny_shop
+from tests.models.shops import mixed_shop, one_user, tiny_shop
 
 
 class ScorerContract:
@@ -26,6 +26,11 @@ class ScorerContract:
     """Items without a single event get a score too."""
     exact_evidence = True
     """The contributions of the events alone, or with the rest, add up to the score."""
+
+    weighs_fit = True
+    """Events of lesser kinds count less where it learns."""
+    weighs_query = True
+    """And in the history it is asked with."""
 
     def make(self) -> Scorer:
         raise NotImplementedError
@@ -162,6 +167,40 @@ class ScorerContract:
                 assert abs(float(events.sum()) + rest - expected) <= 1e-4 * size
                 if self.personal and self.exact_evidence:
                     assert rest == 0.0
+
+    def test_equal_weights_are_as_good_as_none(self) -> None:
+        alike, plain = mixed_shop(1.0), tiny_shop()
+        scores = self.make().fit(alike).score_rows(alike.histories())
+        np.testing.assert_array_equal(scores, self.make().fit(plain).score_rows(plain.histories()))
+
+    def test_doubling_all_weights_changes_nothing(self) -> None:
+        once, twice = mixed_shop(0.2, 0.5), mixed_shop(0.4, 1.0)
+        scores = self.make().fit(once).score_rows(once.histories())
+        np.testing.assert_array_equal(self.make().fit(twice).score_rows(twice.histories()), scores)
+
+    def test_a_weight_of_zero_is_as_if_the_event_had_not_come(self) -> None:
+        zero, missing = mixed_shop(0.0), mixed_shop(0.3, no_carts=True)
+        scores = self.make().fit(missing).score_rows(missing.histories())
+        np.testing.assert_array_equal(self.make().fit(zero).score_rows(zero.histories()), scores)
+
+    def test_weights_count_in_the_fit_and_in_the_query(self, fitted: Scorer, shop: Dataset) -> None:
+        mixed = mixed_shop(0.1)
+        plain, weighted = shop.histories(), mixed.histories()
+        refitted = self.make().fit(mixed)
+        assert np.isfinite(np.nan_to_num(refitted.score_rows(weighted))).all()
+        if self.weighs_fit:
+            assert not np.array_equal(refitted.score_rows(plain), fitted.score_rows(plain), equal_nan=True)
+        if self.weighs_query:
+            assert not np.array_equal(fitted.score_rows(weighted), fitted.score_rows(plain), equal_nan=True)
+
+    def test_evidence_of_weighted_events_adds_up(self) -> None:
+        mixed = mixed_shop(0.3)
+        scorer, histories = self.make().fit(mixed), mixed.histories([0, 1])
+        scores = np.nan_to_num(scorer.score_rows(histories))
+        for row, item in ((0, 0), (0, 7), (1, 13), (1, 20)):
+            events, rest = scorer.evidence(histories.take([row]), item)
+            size = max(float(np.abs(events).sum()) + abs(rest), 1e-6)
+            assert abs(float(events.sum()) + rest - float(scores[row, item])) <= 1e-4 * size
 
     def test_the_group_that_buys_together_comes_first(self, fitted: Scorer) -> None:
         """Nobody buys milk and spades: whoever had milk is offered the kitchen before the garden."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 
+from crossaisle.config import KindConfig
 from crossaisle.data.dataset import Dataset, Events
+from crossaisle.data.kinds import Kinds
 from crossaisle.data.taxonomy import Taxonomy
 from crossaisle.data.vocabulary import Vocabulary
 
@@ -66,6 +70,19 @@ def tiny_shop(*, users: int = 24, seed: int = 0, timed: bool = True) -> Dataset:
         taxonomy=Taxonomy(tuple((CATEGORIES[name[:-1]],) for name in ids)),
         name="tiny",
     )
+
+
+def mixed_shop(cart: float, purchase: float = 1.0, *, no_carts: bool = False) -> Dataset:
+    """The tiny shop with every third event a cart, and weights of both kinds."""
+    plain = tiny_shop()
+    kind = (np.arange(len(plain.events)) % 3 == 1).astype(np.int8)
+    events = replace(plain.events, kind=kind)
+    given = {
+        "purchase": KindConfig(means="purchase", weight=purchase),
+        "cart": KindConfig(means="cart", weight=cart),
+    }
+    shop = replace(plain, events=events, kinds=("purchase", "cart"), meanings=Kinds(given=given))
+    return (shop.with_events(kind == 0) if no_carts else shop).settled()
 
 
 def one_user(n: int = 4) -> Dataset:

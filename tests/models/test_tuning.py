@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats, Histories
@@ -11,7 +12,7 @@ from crossaisle.data.splits.split import leave_last_out
 from crossaisle.models.base import Scorer
 from crossaisle.models.scorers.frequency import Frequency
 from crossaisle.models.scorers.popularity import Popularity
-from crossaisle.models.tuning import TuningTask, allowed_candidates, tune
+from crossaisle.models.tuning import TuningTask, allowed_candidates, nominate, tune, tune_scored, values_of
 from tests.models.shops import tiny_shop
 
 
@@ -47,13 +48,14 @@ def test_the_part_that_knows_gets_the_weight_and_noise_gets_none() -> None:
     assert found == {"right": 1.0}
 
 
-def test_without_an_answerable_case_all_parts_count_alike() -> None:
+def test_without_an_answerable_case_weights_are_the_defaults() -> None:
     shop = tiny_shop()
     cases = leave_last_out(shop).validation
     empty = EvalCases(Histories.of([[]]), np.array([0, 1]), cases.target[:1])
     parts = {"popularity": Popularity().fit(shop)}
     found = tune(parts, {"for_you": TuningTask(empty)}, shop.taxonomy)
-    assert {name: tuned.weights for name, tuned in found.items()} == {"for_you": {"popularity": 1.0}}
+    assert found["for_you"].weights == {"popularity": 1.0}
+    assert not found["for_you"].chosen
 
 
 def test_what_a_hit_is_worth_decides_between_parts() -> None:
@@ -120,3 +122,39 @@ def test_a_part_that_knows_nothing_of_the_candidates_gets_no_weight() -> None:
     parts = {"frequency": Frequency().fit(shop), "popularity": Popularity().fit(split.train)}
     found = tune(parts, {"new": TuningTask(split.validation, unseen=True)}, shop.taxonomy)["new"]
     assert set(found.weights) == {"popularity"}
+
+
+def test_scores_that_are_there_are_tuned_as_parts_are() -> None:
+    shop = tiny_shop(users=60)
+    split = leave_last_out(shop)
+    parts = {"popularity": Popularity().fit(split.train), "frequency": Frequency().fit(split.train)}
+    task = TuningTask(split.validation)
+    scores = {name: part.score_rows(split.validation.histories) for name, part in parts.items()}
+    found = tune_scored(scores, task, shop.taxonomy)
+    expected = tune(parts, {"for_you": task}, shop.taxonomy)["for_you"]
+    assert found.weights == expected.weights
+    assert found.quality == pytest.approx(expected.quality)
+    nominated = {name: nominate(part, task, shop.taxonomy) for name, part in scores.items()}
+    assert tune_scored(scores, task, shop.taxonomy, nominated) == found
+
+
+@pytest.mark.parametrize("worth", [False, True])
+def test_the_values_of_single_cases_are_what_weights_are_chosen_by(worth: bool) -> None:
+    shop = tiny_shop(users=60)
+    split = leave_last_out(shop)
+    cases = split.validation
+    inverse = (1.0 / np.maximum(shop.item_counts, 1)).astype(np.float32)
+    task = TuningTask(cases, unseen=True, worth=inverse if worth else None)
+    scores = {"chance": np.random.default_rng(0).random((len(cases), shop.n_items), np.float32)}  # no ties
+    values = values_of(scores, {"chance": 1.0}, task, shop.taxonomy)
+    assert np.nanmean(values) == pytest.approx(tune_scored(scores, task, shop.taxonomy).quality)
+    repeated = np.array([cases.targets_of(i)[0] in cases.histories.items_of(i) for i in range(len(cases))])
+    np.testing.assert_array_equal(np.isnan(values), repeated)  # no candidate: the case asks nothing
+
+
+def test_what_no_part_can_score_is_not_found() -> None:
+    shop = tiny_shop()
+    cases = leave_last_out(shop).validation
+    scores = np.full((len(cases), shop.n_items), np.nan, np.float32)
+    values = values_of({"it": scores}, {"it": 1.0}, TuningTask(cases), shop.taxonomy)
+    assert (values == 0).all()

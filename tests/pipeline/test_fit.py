@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from crossaisle.config import ModelConfig, SplitConfig
 from crossaisle.data.dataset import Dataset
-from crossaisle.errors import ConfigError
+from crossaisle.errors import ConfigError, DataError
 from crossaisle.models.defaults import buys_again, default_parts
 from crossaisle.pipeline.fit import fit, split_of
 from crossaisle.pipeline.measure import MODEL, measure, measure_carts
 from tests.data.splits.test_carts import with_baskets
-from tests.models.shops import FIRST_DAY, tiny_shop
+from tests.models.shops import FIRST_DAY, PER_CATEGORY, tiny_shop
 
 PLAIN = ModelConfig(encoder="none")
 
@@ -147,3 +148,56 @@ def test_users_with_carts_are_tuned_and_measured_apart() -> None:
     found = {(row["model"], row["slice"]): row["value"] for row in known if row["metric"] == "recall"}
     assert found[MODEL, "goes_with_user_new"] == found["cart_alone", "goes_with_user_new"]
     assert found[MODEL, "goes_with_user"] >= found["cart_alone", "goes_with_user"]
+
+
+def _with_knowledge(folder: Path, text: str) -> ModelConfig:
+    path = folder / "knowledge.csv"
+    path.write_text(f"rule,from,to,strength\n{text}", encoding="utf-8")
+    return replace(PLAIN, knowledge=path)
+
+
+def _pairs_come_later() -> Dataset:
+    """Four trips of one random item, then two trips of a pair: milk and bread, or spade and paint."""
+    shop, rng = tiny_shop(users=200), np.random.default_rng(0)
+    sold = [row for row in range(shop.n_items) if row % PER_CATEGORY < PER_CATEGORY - 1]
+    item = rng.choice(sold, (200, 8))
+    for first in (4, 6):
+        aisle = 2 * rng.integers(0, 2, 200)  # the kitchen, or the garden
+        for side in (0, 1):
+            item[:, first + side] = (aisle + side) * PER_CATEGORY + rng.integers(0, PER_CATEGORY - 1, 200)
+    day = np.tile([0, 1, 2, 3, 4, 4, 6, 6], 200)
+    basket = np.arange(200).repeat(8) * 8 + day
+    events = replace(
+        shop.events,
+        item=item.ravel().astype(np.int32),
+        time=(day + FIRST_DAY).astype(np.int64) * 86_400,
+        basket=basket.astype(np.int32),
+    )
+    return replace(shop, events=events)
+
+
+def test_knowledge_that_helps_gets_a_weight_and_nonsense_gets_none(tmp_path: Path) -> None:
+    """No trip before validation holds a pair, so that only the file knows what goes together."""
+    shop = _pairs_come_later()
+    first = date.fromordinal(date(1970, 1, 1).toordinal() + FIRST_DAY)
+    split = SplitConfig(validation=first + timedelta(4), test=first + timedelta(6))
+    truth = _with_knowledge(tmp_path, "goes with,Milk,Bread,0.9\ngoes with,Tools,Paint,0.9\n")
+    found = fit(shop, split_config=split, model_config=truth).past.blend.weights
+    assert found["goes_with"]["knowledge"] > 0
+    assert "knowledge" not in found["for_you"]
+    assert "knowledge" not in found["goes_with_history"]
+    nonsense = _with_knowledge(tmp_path, "goes with,Milk,Paint,0.9\ngoes with,Tools,Bread,0.9\n")
+    worse = fit(shop, split_config=split, model_config=nonsense).past.blend.weights
+    assert not worse["goes_with"].get("knowledge")
+
+
+def test_unknown_names_are_set_aside_and_wrong_lines_refused(tmp_path: Path) -> None:
+    shop = tiny_shop(users=60)
+    config = _with_knowledge(tmp_path, "goes with,Milk,Bread,0.9\ngoes with,Milch,Bread,0.9\n")
+    fitted = fit(shop, split_config=SplitConfig(), model_config=config)
+    [rejected] = fitted.rejected
+    assert "did you mean 'Milk'" in rejected.why
+    assert len(fitted.past.blend.rules) == 2
+    wrong = _with_knowledge(tmp_path, "goes wiht,Milk,Bread,0.9\n")
+    with pytest.raises(DataError, match="line 2: rule must be"):
+        fit(shop, split_config=SplitConfig(), model_config=wrong)

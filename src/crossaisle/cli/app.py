@@ -7,7 +7,22 @@ from typing import Annotated
 import typer
 
 from crossaisle import __version__
-from crossaisle.cli import compress, data, keys, models, pipeline, recommend, refit, serve, streams, training
+from crossaisle.cli import (
+    compress,
+    data,
+    importing,
+    improving,
+    keys,
+    knowledge,
+    models,
+    pipeline,
+    recommend,
+    refit,
+    runs,
+    serve,
+    streams,
+    training,
+)
 
 app = typer.Typer(
     name="crossaisle",
@@ -41,9 +56,14 @@ def options(
 
 app.command()(pipeline.demo)
 app.command()(pipeline.run)
+app.command()(importing.init)
+app.command("import")(importing.import_)
 app.command()(pipeline.describe)
 app.command()(pipeline.fit)
 app.command()(pipeline.evaluate)
+app.command()(runs.runs)
+app.command()(improving.tune)
+app.command()(improving.improve)
 app.command()(recommend.recommend)
 app.command("goes-with")(recommend.goes_with)
 app.command()(recommend.similar)
@@ -58,4 +78,5 @@ app.command()(pipeline.benchmark)
 app.command()(compress.compress)
 app.add_typer(data.app, name="data", help="List and fetch known data sets.")
 app.add_typer(models.app, name="models", help="List and fetch pretrained weights.")
+app.add_typer(knowledge.app, name="knowledge", help="Rules of what goes together: draft, ask, check.")
 app.add_typer(keys.app, name="keys", help="Add, list and revoke the API keys of a service.")

@@ -19,6 +19,10 @@ Overrides = Annotated[
     typer.Option("--set", help="Change a setting: section.key=value (repeatable).", metavar="KEY=VALUE"),
 ]
 Root = Annotated[Path | None, typer.Option(help="Folder that holds the data sets.", metavar="DIR")]
+Source = Annotated[
+    Path | None,
+    typer.Option("--from", help="Another shop's model: what helps of it is carried over.", metavar="MODEL"),
+]
 K = 10
 
 
@@ -44,6 +48,7 @@ def demo(
 def run(
     config: Config,
     out: Annotated[Path, typer.Option(help="Folder for the results.", metavar="DIR")],
+    source: Source = None,
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
@@ -52,12 +57,13 @@ def run(
     \b
     crossaisle run shop.toml --out runs/shop
     crossaisle run shop.toml --out runs/gbk --set data.items.encoding=gbk
+    crossaisle run new-shop.toml --out runs/new --from runs/shop/model
     """
     from crossaisle.config import load_config
     from crossaisle.pipeline import run as runs
 
     settings = load_config(config, overrides or [])
-    _show_run(runs.run(settings, out, progress=True, say=say), as_json)
+    _show_run(runs.run(settings, out, source=source, progress=True, say=say), as_json)
 
 
 def fit(
@@ -74,6 +80,7 @@ def fit(
     from crossaisle.config import load_config
     from crossaisle.data.ingest.importer import import_dataset
     from crossaisle.pipeline import fit as fitting
+    from crossaisle.pipeline.knowledge.check import knowledge_lines
 
     settings = load_config(config, overrides or [])
     imported = import_dataset(settings.data, progress=True)
@@ -81,6 +88,8 @@ def fit(
     fitted = fitting.fit(
         imported.dataset, split_config=settings.split, model_config=settings.model, progress=True
     )
+    for line in knowledge_lines(fitted, out.with_name(f"{out.name}.knowledge-rejected.csv")):
+        say(line)
     served = fitted.to_serve(imported.dataset, progress=True)
     served.save(out, half=True)
     if as_json:
@@ -216,14 +225,16 @@ def _show_run(result: dict[str, Any], as_json: bool) -> None:
     if as_json:
         show_json(result)
         return
-    show_table(
-        ["what is predicted", "R@10", "low", "high", "best single model", "its R@10", "queries"],
-        [list(_headline_cells(row)) for row in result["headline"]],
-    )
+    if result["headline"]:
+        show_table(
+            ["what is predicted", "R@10", "low", "high", "best single model", "its R@10", "queries"],
+            [list(_headline_cells(row)) for row in result["headline"]],
+        )
     for example in result["examples"]:
         tell(f"{example['user']} could want")
         for item in example["items"]:
-            tell(f"  {item['title']} ({item['category']}): {item['why']}")
+            why = f": {item['why']}" if item["why"] else ""
+            tell(f"  {item['title']} ({item['category']}){why}")
     print(f"\n{result['report']}  {result['metrics']}  {result['model']}")
     print(f"{result['seconds']:.0f} s, {result['peak_mb']:,.0f} MB")
 

@@ -127,7 +127,7 @@ def _show_list(answer: RecommendationList) -> None:
         [
             r.rank,
             r.item_id,
-            r.title,
+            f"{r.title} (and {r.more_like_it} more)" if r.more_like_it else r.title,
             r.category,
             None if r.price is None else f"{r.price:.2f}",
             r.score,
@@ -142,7 +142,7 @@ def _show_list(answer: RecommendationList) -> None:
 
 
 def _show_explanation(explanation: Explanation) -> None:
-    tell(explanation.text)
+    tell(explanation.text or "Nothing carries enough of the score to be called the reason.")
     rows = [
         [
             c.name,

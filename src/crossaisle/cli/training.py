@@ -35,7 +35,7 @@ def train(
     """
     from crossaisle.pipeline.fine_tune import fine_tune
 
-    settings, dataset = _source(source, overrides or [], root)
+    settings, dataset = source_of(source, overrides or [], root)
     summary = fine_tune(dataset, settings.split, settings.train, out, resume=resume, progress=True, say=say)
     if as_json:
         show_json(summary)
@@ -66,7 +66,7 @@ def pretrain(
     """
     from crossaisle.pipeline.fine_tune import read_catalogue
 
-    settings, dataset = _source(source, overrides or [], root)
+    settings, dataset = source_of(source, overrides or [], root)
     summary = read_catalogue(dataset, settings.pretrain, out, resume=resume, progress=True, say=say)
     if as_json:
         show_json(summary)
@@ -76,7 +76,7 @@ def pretrain(
     print(f"{summary['model']}  {summary['seconds']:.0f} s, {summary['peak_mb']:,.0f} MB")
 
 
-def _source(source: str, overrides: list[str], root: Path | None) -> tuple[RunConfig, Dataset]:
+def source_of(source: str, overrides: list[str], root: Path | None) -> tuple[RunConfig, Dataset]:
     """Settings and data of a configuration file or of a known data set."""
     from crossaisle.config import load_config, overridden
     from crossaisle.data.datasets import find_catalogue, is_known, load_catalogue

@@ -150,6 +150,7 @@ class Client:
                 forgotten=total.forgotten + one.forgotten,
                 refused=total.refused + one.refused,
                 errors=total.errors + one.errors,
+                notices=total.notices + one.notices,
             )
         return total
 
@@ -203,6 +204,10 @@ class Client:
         """All categories."""
         found: tuple[CategorySize, ...] = read(tuple[CategorySize, ...], self._ask("GET", "/api/categories"))
         return found
+
+    def delete_event(self, key: str) -> None:
+        """Deletes the event that was sent with a key; `ServiceError` with status 404 if there is none."""
+        self._ask("POST", "/api/events/delete", body={"key": key})
 
     # Users
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +13,15 @@ import polars as pl
 from scipy import sparse
 
 from crossaisle.data.history import Floats, Histories, decayed
+from crossaisle.data.kinds import PURCHASE, ROLES, VIEW, Kinds
+from crossaisle.data.standing import standing
 from crossaisle.data.taxonomy import SEPARATOR, Taxonomy
 from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.data.vocabulary import Rows, Vocabulary
 from crossaisle.sharing import shared
+
+FEWEST = 50
+"""With fewer events a role is too rare to choose or measure models by."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,8 @@ class Events:
     """float32: units, 1 where absent."""
     basket: Rows
     """int32: basket code, -1 where absent."""
+    weight: Floats | None = None
+    """float32: how much each counts, above 0 and at most about 1; None where all count the same."""
 
     def __len__(self) -> int:
         return len(self.item)
@@ -53,7 +61,20 @@ class Events:
             self.value[index],
             self.quantity[index],
             self.basket[index],
+            None if self.weight is None else self.weight[index],
         )
+
+    @classmethod
+    def joined(cls, one: Events, other: Events) -> Events:
+        """Both, sorted by user and time, without weights."""
+        names = ("user", "item", "time", "kind", "value", "quantity", "basket")
+        both: dict[str, Any] = {}
+        for name in names:
+            halves = getattr(one, name), getattr(other, name)
+            both[name] = None if any(half is None for half in halves) else np.concatenate(halves)
+        together = cls(**both)
+        keys = (together.user,) if together.time is None else (together.time, together.user)
+        return together.take(np.lexsort(keys))
 
 
 @dataclass(frozen=True)
@@ -76,6 +97,12 @@ class Dataset:
     name: str = "shop"
     users_are_baskets: bool = False
     """True when the data has no users: every basket is one anonymous history."""
+    meanings: Kinds = field(default_factory=Kinds)
+    """What the kinds mean."""
+    log: Events | None = None
+    """All events as they came, where `events` are only those that stand (see `settled`)."""
+    against: Events | None = None
+    """Events that stand against their items: dislikes, low ratings, returns."""
 
     @property
     def n_items(self) -> int:
@@ -91,7 +118,94 @@ class Dataset:
 
     def with_events(self, keep: npt.NDArray[np.bool_] | npt.NDArray[np.integer]) -> Dataset:
         """The same shop with a subset of its events; vocabularies stay whole, so rows keep their meaning."""
-        return replace(self, events=self.events.take(keep))
+        return replace(self, events=self.events.take(keep), log=None)
+
+    def settled(self) -> Dataset:
+        """The same shop with `events` read as a log: of them those that stand, with their weights.
+
+        What was returned, disliked or taken out again goes, looks at one item within minutes become one, and
+        kinds that mean no interest are left out; see `data.standing`.
+        """
+        log, meanings = self.events, self.meanings.relative_to(self.kinds)
+        role = meanings.roles(self.kinds, log.kind, log.value, log.quantity)
+        weight = meanings.amounts(self.kinds, log.kind)
+        plain = len(log) == 0 or (bool((role == role[0]).all()) and VIEW < role[0] <= PURCHASE)
+        if plain and not meanings.quantities and (weight == 1.0).all():
+            plain_log = log if log.weight is None else replace(log, weight=None)
+            return replace(self, events=plain_log, log=None, against=None, meanings=meanings)
+        units, against = standing(log.user, log.item, log.time, role, log.quantity, self.n_items)
+        weight = meanings.amounts(self.kinds, log.kind, units)
+        stands = (units > 0) & (weight > 0)
+        alike = bool((weight[stands] == 1.0).all())
+        some = replace(log, quantity=np.where(stands, units, log.quantity), weight=None if alike else weight)
+        return replace(
+            self,
+            events=some if stands.all() else some.take(stands),
+            log=None if stands.all() else replace(log, weight=None),
+            against=log.take(against) if len(against) else None,
+            meanings=meanings,
+        )
+
+    @property
+    def raw(self) -> Dataset:
+        """The opposite of `settled`: `events` are the log."""
+        log = replace(self.events, weight=None) if self.log is None else self.log
+        if self.log is None and self.against is not None:
+            log = Events.joined(log, self.against)
+        return replace(self, events=log, log=None, against=None)
+
+    def before(self, seconds: int) -> Dataset:
+        """The shop as it stood at a moment, in seconds since 1970: later returns are not known yet."""
+        raw = self.raw
+        assert raw.events.time is not None
+        return replace(raw, events=raw.events.take(raw.events.time < seconds)).settled()
+
+    def meaning(self, meanings: Kinds) -> Dataset:
+        """The same log with other meanings of its kinds."""
+        return replace(self.raw, meanings=meanings).settled()
+
+    @cached_property
+    def roles(self) -> npt.NDArray[np.int8] | None:
+        """int8 (len(events),): codes of `data.kinds.ROLES`; None where all are the same."""
+        table = np.array([ROLES.index(self.meanings.meaning(name).role) for name in self.kinds], np.int8)
+        role = table[self.events.kind]
+        return None if len(role) == 0 or (role == role[0]).all() else role
+
+    @cached_property
+    def role(self) -> int:
+        """What all events are, a code of `data.kinds.ROLES`; -1 where they differ."""
+        if self.roles is not None:
+            return -1
+        kind = self.events.kind[0] if len(self.events) else 0
+        return ROLES.index(self.meanings.meaning(self.kinds[kind]).role)
+
+    @cached_property
+    def wanted(self) -> npt.NDArray[np.bool_]:
+        """bool (len(events),): events of the strongest role that has `FEWEST` or more, which are to be
+        foretold; of the strongest there is where none has.
+        """
+        if self.roles is None:
+            return np.ones(len(self.events), bool)
+        counts = np.bincount(self.roles, minlength=len(ROLES))
+        often = np.flatnonzero(counts >= FEWEST)
+        found: npt.NDArray[np.bool_] = self.roles == (often if len(often) else np.flatnonzero(counts))[-1]
+        return found
+
+    @cached_property
+    def disliked(self) -> Histories | None:
+        """What each user has turned against, for all user rows."""
+        if self.against is None:
+            return None
+        one = self.against
+        counts = np.bincount(one.user, minlength=self.n_users)
+        day = np.full(len(one), np.nan) if one.time is None else one.time / SECONDS_PER_DAY
+        return Histories(
+            np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+            one.item,
+            day,
+            np.arange(self.n_users, dtype=np.int32),
+            np.full(self.n_users, np.nan),
+        )
 
     @cached_property
     def user_indptr(self) -> npt.NDArray[np.int64]:
@@ -122,24 +236,36 @@ class Dataset:
             day,
             np.arange(self.n_users, dtype=np.int32),
             np.full(self.n_users, moment),
+            weight=self.events.weight,
+            role=self.roles,
+            disliked=self.disliked,
         )
         return everyone if users is None else everyone.take(rows)
 
     def matrix(self, *, binary: bool = True) -> sparse.csr_matrix:
-        """csr float32 (n_users, n_items): 1 where a user had any event with an item, or the count."""
-        out = self.histories().matrix(None, self.n_items)
-        if binary:
+        """csr float32 (n_users, n_items): 1 where a user had any event with an item, or the count.
+
+        Where events differ in weight: that of the strongest one, or the sum.
+        """
+        weighted = binary and self.events.weight is not None
+        out = self.histories().matrix(None, self.n_items, combine="max" if weighted else "sum")
+        if binary and not weighted:
             out.data[:] = 1.0
         return out
 
     def basket_matrix(self) -> sparse.csr_matrix:
-        """csr float32 (n_baskets, n_items): 1 where a basket has an item; users where there are none."""
+        """csr float32 (n_baskets, n_items): 1 where a basket has an item; users where there are none.
+
+        Where events differ in weight: that of the strongest one.
+        """
         basket, item = self.events.basket, self.events.item
         known = basket >= 0
         if self.users_are_baskets or not known.any():
             return self.matrix()
-        one = np.ones(int(known.sum()), np.float32)
         shape = (int(basket.max()) + 1, self.n_items)
+        if self.events.weight is not None:
+            return strongest(basket[known], item[known], self.events.weight[known], shape)
+        one = np.ones(int(known.sum()), np.float32)
         out = sparse.csr_matrix((one, (basket[known], item[known])), shape=shape)
         out.data[:] = 1.0
         return out
@@ -176,6 +302,18 @@ class Dataset:
             words = (title, brand, *categories, _attribute_text(attributes), description)
             texts.append(". ".join(w for w in words if w))
         return tuple(texts)
+
+
+def strongest(
+    row: npt.NDArray[np.integer], column: npt.NDArray[np.integer], value: Floats, shape: tuple[int, int]
+) -> sparse.csr_matrix:
+    """csr float32: the largest of the values of each cell."""
+    order = np.lexsort((-value, column, row))
+    row, column = row[order], column[order]
+    first = np.ones(len(row), bool)
+    first[1:] = (row[1:] != row[:-1]) | (column[1:] != column[:-1])
+    triple = (value[order][first], (row[first], column[first]))
+    return sparse.csr_matrix(triple, shape=shape, dtype=np.float32)
 
 
 def _attribute_text(attributes: str) -> str:

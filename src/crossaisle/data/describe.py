@@ -26,7 +26,7 @@ def describe(dataset: Dataset) -> dict[str, Any]:
     if events.time is not None and len(events):
         edges = np.array([events.time.min(), events.time.max()], "datetime64[s]")
         span = [str(edge) for edge in edges]
-    kinds = np.bincount(events.kind, minlength=len(dataset.kinds))
+    kinds = np.bincount(dataset.raw.events.kind, minlength=len(dataset.kinds))
     return {
         "name": dataset.name,
         "items": dataset.n_items,
@@ -102,7 +102,8 @@ def describe_table(facts: dict[str, Any]) -> Table:
     row("events", ", ".join(f"{n:,} {kind}" for kind, n in facts["kinds"].items()))
     if facts["baskets"] and not facts["users_are_baskets"]:
         row("baskets", f"{facts['baskets']:,}")
-    row("time", " to ".join(facts["time"]) if facts["time"] else "unknown, order only")
+    unknown = "unknown, order only" if facts["events"] else "no events yet"
+    row("time", " to ".join(facts["time"]) if facts["time"] else unknown)
     if facts["sparsity"] is not None:
         row("sparsity", f"{facts['sparsity']:.4%} of user-item pairs never met")
         row("repeats", f"{facts['repeat_share'] or 0:.1%} of events")

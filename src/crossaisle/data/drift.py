@@ -44,8 +44,9 @@ def drift(dataset: Dataset, split: Split) -> dict[str, Any]:
     """
     train = split.train.item_counts
     parts = {
-        "validation": split.past.item_counts - train,
-        "test": dataset.item_counts - split.past.item_counts,
+        # fewer than before where more was returned than bought
+        "validation": np.maximum(split.past.item_counts - train, 0),
+        "test": np.maximum(dataset.item_counts - split.past.item_counts, 0),
     }
     out: dict[str, Any] = {}
     category = dataset.taxonomy.codes()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,10 @@ class Histories:
     user rows, -1 for a session, cart or unknown user. `now` float64 (n,): the moment of the
     query in days, NaN when unknown. `in_view` bool (nnz,): items in view or in the cart, which stand
     behind the user's own events; None: the batch has no user with a cart.
+
+    Where events differ in what they mean: `weight` float32 (nnz,), above 0; `role` int8 (nnz,), codes of
+    `data.kinds.ROLES`, -1 unknown; `disliked`: what each user has turned against, a batch of as many
+    histories. None where all events are alike, or nothing is disliked.
     """
 
     indptr: npt.NDArray[np.int64]
@@ -31,6 +36,9 @@ class Histories:
     user: Rows
     now: npt.NDArray[np.float64]
     in_view: npt.NDArray[np.bool_] | None = None
+    weight: Floats | None = None
+    role: npt.NDArray[np.int8] | None = None
+    disliked: Histories | None = None
 
     def __len__(self) -> int:
         return len(self.indptr) - 1
@@ -75,7 +83,16 @@ class Histories:
             np.concatenate([part.user for part in parts]),
             np.concatenate([part.now for part in parts]),
             None if parts[0].in_view is None else np.concatenate([part.view_mask for part in parts]),
+            _together([(part.weight, len(part.item)) for part in parts], np.float32(1.0)),
+            _together([(part.role, len(part.item)) for part in parts], np.int8(-1)),
+            cls._all_disliked(parts),
         )
+
+    @classmethod
+    def _all_disliked(cls, parts: Sequence[Histories]) -> Histories | None:
+        if all(part.disliked is None for part in parts):
+            return None
+        return cls.joined([part.disliked or cls.of([()] * len(part)) for part in parts])
 
     def take(self, rows: Sequence[int] | npt.NDArray[np.integer] | slice) -> Histories:
         """The histories of some queries, in that order."""
@@ -85,22 +102,48 @@ class Histories:
         lengths = self.indptr[rows + 1] - self.indptr[rows]
         indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         index = np.repeat(self.indptr[rows] - indptr[:-1], lengths) + np.arange(indptr[-1])
-        view = None if self.in_view is None else self.in_view[index]
-        return Histories(indptr, self.item[index], self.day[index], self.user[rows], self.now[rows], view)
+        return Histories(
+            indptr,
+            self.item[index],
+            self.day[index],
+            self.user[rows],
+            self.now[rows],
+            *self._details(index),
+            disliked=None if self.disliked is None else self.disliked.take(rows),
+        )
+
+    def _details(
+        self, index: npt.NDArray[np.integer] | npt.NDArray[np.bool_]
+    ) -> tuple[npt.NDArray[np.bool_] | None, Floats | None, npt.NDArray[np.int8] | None]:
+        """What is known of some events beyond item and day."""
+        return (
+            None if self.in_view is None else self.in_view[index],
+            None if self.weight is None else self.weight[index],
+            None if self.role is None else self.role[index],
+        )
 
     def keep(self, kept: npt.NDArray[np.bool_]) -> Histories:
         """The same queries with some of their events; `kept` bool (nnz,)."""
         indptr = np.concatenate([[0], np.cumsum(kept)]).astype(np.int64)[self.indptr]
-        view = None if self.in_view is None else self.in_view[kept]
-        return Histories(indptr, self.item[kept], self.day[kept], self.user, self.now, view)
+        details = self._details(kept)
+        return Histories(
+            indptr, self.item[kept], self.day[kept], self.user, self.now, *details, disliked=self.disliked
+        )
 
     def with_view(self, carts: Histories) -> Histories:
         """Each history followed by the items of a cart, which are marked as in view."""
         n = np.arange(len(self))
-        both = Histories.joined([replace(self, in_view=None), replace(carts, in_view=None)])
-        both = both.take(np.stack([n, n + len(self)], axis=1).ravel())
+        bare = (replace(one, in_view=None, disliked=None) for one in (self, carts))
+        both = Histories.joined(list(bare)).take(np.stack([n, n + len(self)], axis=1).ravel())
         in_view = np.repeat(np.tile([False, True], len(self)), both.lengths)
-        return Histories(both.indptr[::2], both.item, both.day, self.user, self.now, in_view)
+        return replace(
+            both,
+            indptr=both.indptr[::2],
+            user=self.user,
+            now=self.now,
+            in_view=in_view,
+            disliked=self.disliked,
+        )
 
     @property
     def view_mask(self) -> npt.NDArray[np.bool_]:
@@ -115,7 +158,17 @@ class Histories:
     @property
     def carts(self) -> Histories:
         """The items in view alone; whole histories where none is marked."""
-        return self if self.in_view is None else replace(self.keep(self.in_view), in_view=None)
+        return self if self.in_view is None else replace(self.keep(self.in_view), in_view=None, disliked=None)
+
+    @property
+    def relative(self) -> Histories:
+        """The same with weights as shares of the strongest of each history: a history of views alone speaks
+        as clearly as one of purchases."""
+        if self.weight is None:
+            return self
+        top = np.zeros(len(self), np.float32)
+        np.maximum.at(top, self.owner, self.weight)
+        return replace(self, weight=(self.weight / top[self.owner]).astype(np.float32))
 
     def items_of(self, row: int) -> Rows:
         """Item rows of one history, oldest first."""
@@ -147,8 +200,12 @@ class Histories:
     def matrix(self, weights: Floats | None, n_items: int, *, combine: str = "sum") -> sparse.csr_matrix:
         """csr float32 (n, n_items) of event weights; `combine` says what repeats of an item come to.
 
+        `weights` float32 (nnz,); None: those of the events, 1 where they are all alike.
+
         "sum", "log" (ln(1 + sum)) or "max" (the strongest one).
         """
+        if weights is None:
+            weights = self.weight
         data = np.ones(len(self.item), np.float32) if weights is None else weights
         shape = (len(self), n_items)
         if combine != "max":
@@ -163,6 +220,13 @@ class Histories:
         first = np.ones(len(rows), bool)
         first[1:] = (rows[1:] != rows[:-1]) | (cols[1:] != cols[:-1])
         return sparse.csr_matrix((vals[first], (rows[first], cols[first])), shape=shape, dtype=np.float32)
+
+
+def _together(parts: Sequence[tuple[npt.NDArray[Any] | None, int]], missing: Any) -> npt.NDArray[Any] | None:
+    """Arrays end to end, `missing` for those that are None; None if all are."""
+    if all(values is None for values, _ in parts):
+        return None
+    return np.concatenate([np.full(n, missing) if values is None else values for values, n in parts])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,6 +248,8 @@ class Decay:
             factor = np.exp2(-np.maximum(ago, 0.0) / self.half_life_days)
             out *= np.where(np.isnan(factor), 1.0, factor)
         weights = out.astype(np.float32)
+        if histories.weight is not None:
+            weights *= histories.weight
         if average:
             total = np.bincount(histories.owner, weights, len(histories))
             weights = (weights / np.maximum(total, 1e-12)[histories.owner]).astype(np.float32)

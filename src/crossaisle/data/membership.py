@@ -8,6 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 
+def distinct(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """int64, ascending: each value once. By sorting: with a hash table, as `np.unique` has, millions of
+    large numbers take twenty times as long.
+    """
+    values = np.array(np.sort(values), np.int64)
+    first: npt.NDArray[np.bool_] = np.append(True, values[1:] != values[:-1])[: len(values)]
+    return values[first]
+
+
 def is_in(values: npt.NDArray[Any], among: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     """bool (len(values),): which `values` occur in `among`.
 

@@ -16,6 +16,7 @@ from crossaisle.errors import ConfigError, nearest, shorten
 Placement = Literal["for_you", "discover", "goes_with", "similar", "buy_again", "trending"]
 PLACEMENTS: tuple[Placement, ...] = get_args(Placement)
 CrossShare = float | Literal["auto"]
+Method = Literal["mmr", "dpp"]
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,22 @@ class Query:
         float | None,
         Control("0 (relevance only) to 1 (as varied as possible). Default: 0.", minimum=0, maximum=1),
     ] = None
-    """Maximal marginal relevance over item texts. None: 0, or the value set by an experiment's arm."""
+    """Over item texts. None: 0, or the value set by an experiment's arm."""
+    diversify_by: Annotated[
+        Method, Control("mmr: unlike the nearest item above; dpp: unlike all items above together.")
+    ] = "mmr"
+    calibration: Annotated[
+        float | None,
+        Control(
+            "0 (relevance only) to 1: categories spread as in the user's history. Not with diversify_by=dpp.",
+            minimum=0,
+            maximum=1,
+        ),
+    ] = None
+    one_per_title: Annotated[
+        bool, Control("Items of one title and brand only once; more_like_it counts the others.")
+    ] = True
+    max_per_brand: Annotated[int | None, Control("At most this many items of a brand.", minimum=1)] = None
     explain: Annotated[bool, Control("Say why each item is in the list.")] = False
     page: int | None = None
     """Length of the pages that the list is made in; None: `n`. For those who ask for several at once."""
@@ -130,6 +146,11 @@ class Query:
         """How many places are arranged at once, from what the places before them left."""
         return self.n if self.page is None else self.page
 
+    @property
+    def reorders(self) -> bool:
+        """Whether a page is chosen for more than its scores, from more candidates than it holds."""
+        return bool(self.diversity or self.calibration)
+
     def __post_init__(self) -> None:
         if self.placement not in PLACEMENTS:
             raise ConfigError(f"unknown placement {self.placement!r}{nearest(self.placement, PLACEMENTS)}")
@@ -137,7 +158,7 @@ class Query:
             raise ConfigError(
                 f"cross_share must be a number from 0 to 1, or 'auto' (found {shorten(self.cross_share)})"
             )
-        for name in ("n", "offset", "quota", "page"):
+        for name in ("n", "offset", "quota", "max_per_brand", "page"):
             number = getattr(self, name)
             if number is not None and not isinstance(number, Integral):
                 raise ConfigError(f"{name} must be a whole number (found {shorten(str(number))})")
@@ -145,11 +166,19 @@ class Query:
             control.check(name, getattr(self, name))
         if self.page is not None and self.page < 1:
             raise ConfigError(f"page must be at least 1 (found {self.page})")
+        _check_method(self.diversify_by, self.calibration)
         low, high = self.min_price, self.max_price
         if low is not None and high is not None and low > high:
             raise ConfigError(f"min_price must not exceed max_price (found {low} > {high})")
         if self.placement in ("goes_with", "similar") and not self.items:
             raise ConfigError(f"placement {self.placement!r} needs at least one item in view")
+
+
+def _check_method(method: object, calibration: float | None) -> None:
+    if method not in get_args(Method):
+        raise ConfigError(f"diversify_by must be 'mmr' or 'dpp' (found {shorten(str(method))})")
+    if calibration and method == "dpp":
+        raise ConfigError("calibration goes with diversify_by 'mmr', not with 'dpp': give one of the two")
 
 
 class QueryControls(TypedDict, total=False):
@@ -169,6 +198,10 @@ class QueryControls(TypedDict, total=False):
     in_stock: bool
     exclude_seen: bool | None
     diversity: float | None
+    diversify_by: Method
+    calibration: float | None
+    one_per_title: bool
+    max_per_brand: int | None
     explain: bool
 
 

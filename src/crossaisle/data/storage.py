@@ -10,6 +10,7 @@ import polars as pl
 from crossaisle.artifact import read_arrays, read_object, reading, write_arrays, write_json
 from crossaisle.data.dataset import Dataset, Events
 from crossaisle.data.ingest.ledger import write_parquet
+from crossaisle.data.kinds import Kinds
 from crossaisle.data.taxonomy import Taxonomy
 from crossaisle.data.vocabulary import Vocabulary
 from crossaisle.errors import ArtifactError
@@ -31,12 +32,15 @@ def save_dataset(dataset: Dataset, folder: Path) -> None:
     levels = pl.Series("paths", [[list(p) for p in paths] for paths in distinct], pl.List(pl.List(pl.String)))
     write_parquet(pl.DataFrame({"paths": levels}), folder / "paths.parquet")
     codes = pl.Series("path", [code[paths] for paths in dataset.taxonomy.paths], pl.Int32)
-    columns = {name: getattr(dataset.events, name) for name in FIELDS}
+    log = dataset.raw.events
+    columns = {name: getattr(log, name) for name in FIELDS}
     write_arrays(folder / "events", {name: values for name, values in columns.items() if values is not None})
     write_arrays(folder, {"item_path": codes.to_numpy()})
     settings = {
         "name": dataset.name,
         "kinds": list(dataset.kinds),
+        "meanings": dataset.meanings.to_dict(),
+        "plain": dataset.log is None and dataset.against is None and dataset.events.weight is None,
         "category_level": dataset.taxonomy.level,
         "users_are_baskets": dataset.users_are_baskets,
     }
@@ -64,7 +68,7 @@ def load_dataset(folder: Path) -> Dataset:
         events = Events(time=time, **{name: columns[name] for name in FIELDS if name != "time"})
         if missing := [name for name in TEXTS if name not in items.columns]:
             raise ArtifactError(f"{folder / 'items.parquet'}: lacks {', '.join(missing)}; fit again")
-        return Dataset(
+        made = Dataset(
             items=items,
             users=users,
             events=events,
@@ -74,7 +78,10 @@ def load_dataset(folder: Path) -> Dataset:
             kinds=kinds,
             name=settings["name"],
             users_are_baskets=settings["users_are_baskets"],
+            # models saved before kinds had meanings have the usual ones
+            meanings=Kinds.read(settings["meanings"]) if "meanings" in settings else Kinds(),
         )
+        return made if settings.get("plain") else made.settled()
 
 
 def _table(file: Path) -> pl.DataFrame:

@@ -122,18 +122,25 @@ class Taxonomy:
             last.setdefault(name.lower().rsplit(SEPARATOR, 1)[-1], []).append(name)
         return paths, last
 
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """The full paths of all categories that have items, of any depth."""
+        return tuple(self._members)
+
+    def called(self, name: str) -> tuple[str, ...]:
+        """Full paths of the categories with this full path, or else this last name; case does not matter."""
+        wanted = name.strip().lower()
+        paths, last_names = self._by_lower_name
+        return (paths[wanted],) if wanted in paths else tuple(last_names.get(wanted, ()))
+
     def find(self, name: str) -> Rows:
         """Rows of all items in a category of any depth, by full path or by an unambiguous last name.
 
         Case does not matter. The `UnknownIdError` knows the nearest category.
         """
-        wanted = name.strip().lower()
-        paths, last_names = self._by_lower_name
-        if wanted in paths:
-            return self._rows([paths[wanted]])
-        last = last_names.get(wanted)
-        if last:
-            return self._rows(last)
+        found = self.called(name)
+        if found:
+            return self._rows(found)
         rule = f"unknown category {shorten(name)}"
         raise UnknownIdError(rule, name=name, known=self._members)
 

@@ -11,6 +11,9 @@ import numpy.typing as npt
 from crossaisle.data.history import Floats
 from crossaisle.encoders.base import unit_rows
 
+ENOUGH = 10
+"""From this many texts per dimension on, their covariance is taken as it is."""
+
 
 @dataclass(kw_only=True)
 class Whitening:
@@ -18,6 +21,10 @@ class Whitening:
 
     Raw sentence vectors share a few strong directions, which makes all products of one shop look
     alike; taking those out lifts cosine ranking (Su et al., Whitening Sentence Representations, 2021).
+
+    In a small catalogue whitening makes everything unlike everything else: with as many texts as dimensions
+    all are orthogonal. So the covariance of n texts is shrunk towards a sphere by 1 - n / (`ENOUGH` d)
+    (after Ledoit and Wolf, 2004).
     """
 
     eps: float = 1e-3
@@ -36,7 +43,12 @@ class Whitening:
             return cls(eps=eps, mean_=np.zeros(d, np.float32), matrix_=np.eye(d, dtype=np.float32))
         mean = rows.mean(axis=0)
         rows -= mean
-        variance, axes = np.linalg.eigh(rows.T @ rows / len(rows))
+        covariance = rows.T @ rows / len(rows)
+        d = covariance.shape[0]
+        shrink = max(1.0 - len(rows) / (ENOUGH * d), 0.0)
+        if shrink:
+            covariance = (1.0 - shrink) * covariance + shrink * np.trace(covariance) / d * np.eye(d)
+        variance, axes = np.linalg.eigh(covariance)
         matrix = (axes / np.sqrt(np.maximum(variance, 0.0) + eps)) @ axes.T
         return cls(eps=eps, mean_=mean.astype(np.float32), matrix_=matrix.astype(np.float32))
 

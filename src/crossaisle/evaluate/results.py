@@ -323,3 +323,9 @@ def write_metrics(path: str | Path, evaluation: Evaluation, **more: Any) -> None
     head = {"dataset": evaluation.dataset, "protocol": evaluation.protocol, "split": evaluation.split}
     body = {"cases": len(evaluation.cases), "notes": list(evaluation.notes), "rows": evaluation.rows}
     write_json(path, head | body | more)
+
+
+def write_no_metrics(path: str | Path, split: Split, dataset: str, **more: Any) -> None:
+    """The same for a shop of which nothing was held out: no rows, and notes that say why."""
+    head = {"dataset": dataset, "protocol": split.protocol, "split": "test"}
+    write_json(path, head | {"cases": 0, "notes": list(split.notes), "rows": []} | more)

@@ -12,6 +12,7 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats, Histories
 from crossaisle.data.vocabulary import Rows, Vocabulary
 from crossaisle.errors import ArtifactError, CrossaisleError
+from crossaisle.models.space import Space
 from crossaisle.models.topk import Mask, best_rows
 
 Arrays = dict[str, np.ndarray]
@@ -38,6 +39,8 @@ class Scorer(ABC):
     """Attributes that `fit` sets and `save` keeps: numpy arrays or scipy csr matrices."""
     gaps: ClassVar[tuple[str, ...]] = ()
     """Those of them in which NaN stands for what is not known."""
+    space: ClassVar[Space] = {}
+    """Values of the hyper-parameters that `crossaisle tune` tries."""
     item_ids_: Vocabulary
 
     @property
@@ -72,9 +75,17 @@ class Scorer(ABC):
 
         Returns float32 (length of the history,) and a rest: contributions of each event, and what
         no event explains (popularity, for example). They add up to the score of `item`.
+
+        Here by deletion: an item of the history gives what the score loses without all of its events, which
+        share it. Models whose score is a sum say it exactly, and faster.
         """
-        scores = self.score_rows(histories)
-        return np.zeros(len(histories.item), np.float32), float(np.nan_to_num(scores[0, item]))
+        own = np.unique(histories.item)
+        variants = [histories, *(histories.keep(histories.item != row) for row in own)]
+        at = [np.array([item], np.int32)] * len(variants)
+        scores = np.nan_to_num(np.concatenate(self.score_at(Histories.joined(variants), at)))
+        lost = np.zeros(int(own.max(initial=-1)) + 1, np.float32)
+        lost[own] = scores[0] - scores[1:]
+        return shared_by_repeats(lost, histories.item, float(scores[0]))
 
     def score(self, histories: Sequence[Sequence[object]], items: Iterable[object] | None = None) -> Floats:
         """float32 (n, n_items) for histories given as external item ids, oldest first.
@@ -122,6 +133,13 @@ class Scorer(ABC):
             setattr(self, name, values[name])
         self.item_ids_ = item_ids
         return self
+
+
+def shared_by_repeats(lost: Floats, events: Rows, score: float) -> tuple[Floats, float]:
+    """Evidence from what the score loses without all events of an item, `lost` float32 (items,)."""
+    repeats = np.maximum(np.bincount(events, minlength=len(lost)), 1)
+    shares = np.asarray(lost / repeats, np.float32)[events]
+    return shares, score - float(shares.sum(dtype=np.float64))
 
 
 def pack_words(words: Sequence[str]) -> np.ndarray:

@@ -9,8 +9,10 @@ import numpy as np
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats, Histories
+from crossaisle.data.knowledge.rules import Rule
 from crossaisle.data.vocabulary import Rows
 from crossaisle.models.base import Scorer
+from crossaisle.models.scorers.knowledge import Knowledge
 from crossaisle.models.sides import AskedOf, Side
 from crossaisle.models.topk import Mask
 
@@ -46,6 +48,11 @@ class Blend:
         chosen = chosen or dict.fromkeys(self.parts, 1.0)
         return {name: w for name, w in chosen.items() if w}
 
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """Rules that people wrote, of the part that holds them."""
+        return next((part.rules for part in self.parts.values() if isinstance(part, Knowledge)), ())
+
     def terms(self, placement: str) -> list[tuple[Scorer, float]]:
         """What a placement adds up: scorers and their weights."""
         if placement != CART_OF_USER or placement not in self.weights:
@@ -58,12 +65,20 @@ class Blend:
             if weight
         ]
 
-    def score_rows(self, histories: Histories, placement: str = "for_you") -> Floats:
-        """float32 (n, n_items); NaN only where no part can score."""
+    def score_rows(
+        self, histories: Histories, placement: str = "for_you", *, keep: dict[str, Floats] | None = None
+    ) -> Floats:
+        """float32 (n, n_items); NaN only where no part can score.
+
+        `keep` is filled with the scores of each part that has a weight, float32 (n, n_items).
+        """
+        names = {id(part): name for name, part in self.parts.items()}
         total: Floats | None = None
         known: np.ndarray | None = None
         for scorer, weight in self.terms(placement):
             scores = self._remembered(scorer, histories)
+            if keep is not None and scorer is scorer.plain:
+                keep[names[id(scorer)]] = scores
             finite = ~np.isnan(scores)
             part = np.where(finite, scores, 0.0) * np.float32(weight)
             total = part if total is None else total + part

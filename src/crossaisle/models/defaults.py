@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay
+from crossaisle.data.kinds import ROLES
+from crossaisle.data.knowledge.rules import Rule
 from crossaisle.data.splits.carts import has_baskets
+from crossaisle.decode import build
+from crossaisle.errors import ConfigError, nearest
 from crossaisle.models.base import Scorer
+from crossaisle.models.registry import SCORERS
 from crossaisle.models.scorers.basket_lift import BasketLift
 from crossaisle.models.scorers.category_link import CategoryLink
 from crossaisle.models.scorers.complement import ComplementSoftmax
 from crossaisle.models.scorers.content import EncoderSimilarity, TfidfSimilarity
 from crossaisle.models.scorers.frequency import Frequency, PersonalPopularity
 from crossaisle.models.scorers.item_knn import ItemKNN
+from crossaisle.models.scorers.knowledge import Knowledge
 from crossaisle.models.scorers.linear import EASE, SLIT
 from crossaisle.models.scorers.picture_similarity import PictureSimilarity, pictures_at_hand
 from crossaisle.models.scorers.popularity import Popularity
@@ -26,8 +34,12 @@ BESIDE = ("basket_lift", "basket_popularity", "basket_complement", "basket_knn",
 """The parts that only `goes_with` asks, in a shop whose users have baskets."""
 OF_HISTORY = ("basket_habit",)
 """Those of them that are asked of the user's history, not of the cart."""
-OF_USERS = ("frequency", "item_knn", "item_knn_all", "ease", "slit", "sequence")
+OF_USERS = ("frequency", "item_knn", "item_knn_all", "ease", "slit", "als", "sequence")
 """Parts that know what the same people buy over months: not asked of a cart where trips are known."""
+PART_NAME = re.compile(r"[a-z0-9][a-z0-9_]*")
+"""Parts are folders of a saved model."""
+KNOWLEDGE = "knowledge"
+"""The part that knows a shop's own rules. Asked by `goes_with`, of the cart, and by `discover`."""
 REPEATS_ARE_COMMON = 0.10
 """From this share of repeated (user, item) pairs on, histories are long lists of habits rather than short
 sequences. Habit is a part below it, too, wherever anything repeats."""
@@ -37,12 +49,22 @@ ENOUGH_EVENTS = 10_000
 
 
 def repeat_share(dataset: Dataset) -> float:
-    """Share of the events whose user had had the item before; 0 for baskets without users."""
+    """Share of the events whose user had had the item before, in the same way (looked at, bought); 0 for
+    baskets without users."""
     events = dataset.events
     if dataset.users_are_baskets or not len(events):
         return 0.0
+    pair = events.user.astype(np.int64) * dataset.n_items + events.item
+    if dataset.roles is not None:  # a view, a cart and a purchase of one item are no purchase again
+        pair = pair * len(ROLES) + dataset.roles
+    return 1.0 - len(np.unique(pair)) / len(events)
+
+
+def comes_back(dataset: Dataset) -> bool:
+    """Whether any user has several events with one item, of whatever kinds."""
+    events = dataset.events
     pairs = np.unique(events.user.astype(np.int64) * dataset.n_items + events.item)
-    return 1.0 - len(pairs) / len(events)
+    return not dataset.users_are_baskets and len(pairs) < len(events)
 
 
 def buys_again(dataset: Dataset) -> bool:
@@ -59,15 +81,21 @@ def default_parts(
     sequence: str = "auto",
     keep: int = 300,
     seed: int = 0,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+    leave_out: Sequence[str] = (),
+    knowledge: Sequence[Rule] = (),
 ) -> dict[str, Scorer]:
     """Unfitted models by name. Three kinds of shop differ:
 
     baskets without users (sets, directed complements), users who buy again (long histories, habits),
     and users who do not (short sequences, where order counts most). `pictures` names the encoder of
-    pictures, which take part where enough items have one that can be read. `sequence`: "auto" has a sequence
-    model where `learns_sequences` and torch is installed, "off" has none.
+    pictures, which take part where enough items have one that can be read; `knowledge` holds the rules of
+    the shop. `sequence`: "auto" has a sequence model where `learns_sequences` and torch is
+    installed, "off" has none. `settings` and `leave_out` as for `with_settings`.
     """
     parts = _by_shop(dataset, encoder, keep, seed)
+    if knowledge:
+        parts[KNOWLEDGE] = Knowledge(rules=tuple(knowledge), decay=_decay_of(parts))
     if pictures_at_hand(dataset, pictures, picture_hosts):
         texts = parts["tfidf"]
         assert isinstance(texts, TfidfSimilarity)
@@ -76,7 +104,51 @@ def default_parts(
         )
     if sequence == "auto" and learns_sequences(dataset) and can_be_learned():
         parts["sequence"] = SequenceTransformer(encoder=encoder, seed=seed)
-    return parts
+    changed = with_settings(parts, settings or {}, leave_out)
+    if not any(isinstance(part, Popularity) for part in changed.values()):
+        raise ConfigError("[model]: leave_out must not name popularity: it serves users without a history")
+    return changed
+
+
+def with_settings(
+    parts: Mapping[str, Scorer], settings: Mapping[str, Mapping[str, Any]], leave_out: Sequence[str] = ()
+) -> dict[str, Scorer]:
+    """The parts with other hyper-parameters, further parts, and without those left out; all unfitted.
+
+    `settings` by name of the part. A name that is no part yet needs `kind`: a scorer of the registry.
+    `ConfigError` names the nearest known part, kind or setting.
+    """
+    out = dict(parts)
+    for name in leave_out:
+        if name not in parts:
+            raise ConfigError(
+                f"[model]: leave_out names {name!r}, no part of this shop{nearest(name, parts)}"
+            )
+        del out[name]
+    for name, given in settings.items():
+        where, changes = f"[model.parts.{name}]", dict(given)
+        kind = changes.pop("kind", out[name].kind if name in out else None)
+        if kind is None:
+            raise ConfigError(
+                f"{where}: no part of this shop{nearest(name, out)}; a further part needs kind, such as "
+                "kind = 'als'"
+            )
+        if kind not in SCORERS:
+            raise ConfigError(f"{where}: unknown kind {kind!r}{nearest(str(kind), SCORERS)}")
+        if not PART_NAME.fullmatch(name):
+            raise ConfigError(f"{where}: a part is named by lower-case letters, digits and _")
+        known = out[name].settings() if name in out and out[name].kind == kind else {}
+        out[name] = build(SCORERS[kind], known | changes, where, what="setting")
+    if not out:
+        raise ConfigError("[model]: leave_out leaves no part: a blend needs one")
+    return out
+
+
+def _decay_of(parts: Mapping[str, Scorer]) -> Decay:
+    """How much older events count for the models of texts."""
+    texts = parts["tfidf"]
+    assert isinstance(texts, TfidfSimilarity)
+    return texts.decay
 
 
 def learns_sequences(dataset: Dataset) -> bool:
@@ -140,7 +212,7 @@ def _for_habits(encoder: str, keep: int) -> dict[str, Scorer]:
 def _for_sequences(dataset: Dataset, encoder: str, keep: int) -> dict[str, Scorer]:
     latest = Decay(events=2.0)
     habit: dict[str, Scorer] = {}
-    if repeat_share(dataset) > 0.0:
+    if comes_back(dataset):
         habit["frequency"] = Frequency(decay=Decay(half_life_days=120.0))
         habit["item_knn_all"] = ItemKNN(combine="max", neighbours=keep, average=True)
     return {

@@ -9,6 +9,7 @@ from typing import Any
 from crossaisle.decode import build
 from crossaisle.errors import ArtifactError, ConfigError, nearest
 from crossaisle.models.base import Scorer
+from crossaisle.models.scorers.als import ALS
 from crossaisle.models.scorers.basket_lift import BasketLift
 from crossaisle.models.scorers.behaviour_transfer import BehaviourTransfer
 from crossaisle.models.scorers.category_link import CategoryLink
@@ -16,11 +17,13 @@ from crossaisle.models.scorers.complement import ComplementSoftmax
 from crossaisle.models.scorers.content import EncoderSimilarity, TfidfSimilarity
 from crossaisle.models.scorers.frequency import Frequency, PersonalPopularity
 from crossaisle.models.scorers.item_knn import ItemKNN
+from crossaisle.models.scorers.knowledge import Knowledge
 from crossaisle.models.scorers.linear import EASE, SLIT
 from crossaisle.models.scorers.picture_similarity import PictureSimilarity
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.models.scorers.sequence import SequenceTransformer
 from crossaisle.models.scorers.spectral import SpectralEASE
+from crossaisle.models.scorers.transferred import TransferredLinks, TransferredPopularity
 
 _CLASSES = (
     Popularity,
@@ -37,7 +40,11 @@ _CLASSES = (
     PictureSimilarity,
     BasketLift,
     PersonalPopularity,
+    ALS,
+    Knowledge,
     SequenceTransformer,
+    TransferredPopularity,
+    TransferredLinks,
 )
 SCORERS: dict[str, type[Scorer]] = {cls.kind: cls for cls in _CLASSES}
 """`Scorer.kind` -> class. Modules named in `ELSEWHERE` add theirs when they are loaded."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
@@ -15,16 +15,23 @@ import numpy as np
 from crossaisle.config import ModelConfig, SplitConfig
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Histories
+from crossaisle.data.knowledge.naming import Rejected, named
+from crossaisle.data.knowledge.rules import Rule, read_rules
 from crossaisle.data.membership import is_in
 from crossaisle.data.splits.carts import cart_cases, carts_of_users, has_baskets
 from crossaisle.data.splits.cases import EvalCases, Split
-from crossaisle.data.splits.split import basket_split, leave_last_out, temporal_split
-from crossaisle.errors import ConfigError
+from crossaisle.data.splits.split import basket_split, leave_last_out, temporal_split, unsplit
+from crossaisle.errors import ConfigError, DataError
 from crossaisle.models.base import Scorer
 from crossaisle.models.blend import CART_OF_USER, HISTORY_OF_USER, Blend
-from crossaisle.models.defaults import BESIDE, OF_HISTORY, OF_USERS, default_parts
+from crossaisle.models.defaults import BESIDE, KNOWLEDGE, OF_HISTORY, OF_USERS, default_parts
+from crossaisle.models.scorers.source_shop import SourceShop
+from crossaisle.models.scorers.transferred import TransferredLinks, TransferredPopularity
 from crossaisle.models.sides import AskedOf
 from crossaisle.models.tuning import Tuned, TuningTask, tune
+from crossaisle.pipeline.kind_weights import weigh_kinds
+from crossaisle.pipeline.learn import LearnedRankers, learn_rankers
+from crossaisle.pipeline.mission import Floors, kept_to_floors
 from crossaisle.progress import bar
 from crossaisle.recommend.recommender import Recommender
 
@@ -44,30 +51,66 @@ class Fitted:
     validation_blend: Blend
     """The same weights, with parts that have only seen the training events."""
     costs: Costs
+    rejected: tuple[Rejected, ...] = ()
+    """Lines of the knowledge file that name something the shop does not have."""
+    learned: LearnedRankers = field(default_factory=LearnedRankers)
+    mission: tuple[str, ...] = ()
+    """What the mission guard says about the weights of the blend."""
 
     def to_serve(self, dataset: Dataset, *, progress: bool = False) -> Recommender:
         """The same weights with parts fitted once more, on all events of the shop."""
+        if dataset.roles is not None:  # kinds weigh what was chosen
+            dataset = dataset.meaning(self.past.dataset.meanings)
         blend, _ = refit(self.past.blend, dataset, progress=progress)
-        return Recommender(dataset, blend, repeats=self.past.repeats)
+        return Recommender(
+            dataset,
+            blend,
+            repeats=self.past.repeats,
+            tuned=self.past.tuned,
+            rankers=self.past.rankers,
+        )
 
 
 def split_of(dataset: Dataset, config: SplitConfig) -> Split:
-    """Applies `[split]`; shares of a temporal split are shares of the events."""
+    """Applies `[split]`; shares of a temporal split are shares of the events.
+
+    A shop with too few events for that comes back whole, with a note that says why. Dates that were set are
+    taken at their word: `ConfigError` where the events do not reach them.
+    """
+    if not len(dataset.events):
+        return unsplit(dataset, "there are no events yet")
     if config.protocol == "leave_last_out":
+        longest = int(np.diff(dataset.user_indptr).max())
+        if longest < 3:
+            return unsplit(dataset, f"no user has three events (the most are {longest})")
         return leave_last_out(dataset)
     if config.protocol == "baskets":
         n = dataset.n_users if dataset.users_are_baskets else len(np.unique(dataset.events.basket))
         held, other = _held(config.test, n), _held(config.validation, n)
+        if min(held, other, n // 5) < 1:
+            return unsplit(dataset, f"there are {n} baskets only")
         return basket_split(dataset, test=held, validation=other, seed=config.seed)
+    return _split_by_time(dataset, config)
+
+
+def _split_by_time(dataset: Dataset, config: SplitConfig) -> Split:
     seconds = dataset.events.time
-    if seconds is None or not len(seconds):
+    if seconds is None:
         return temporal_split(dataset)  # which says what is wrong
     test = config.test if isinstance(config.test, date) else _day(seconds, config.test)
     before = seconds[seconds < np.datetime64(test, "s").astype(np.int64)]
     validation = config.validation
     if not isinstance(validation, date):
         validation = _day(before if len(before) else seconds, validation)
+        if test is not config.test and not _first_day(seconds) < validation < test:
+            first, last = _first_day(seconds), _day(seconds, 0.0)
+            days = f"the events ({len(seconds):,}, from {first} to {last})"
+            return unsplit(dataset, f"{days} cannot be cut by days into three parts")
     return temporal_split(dataset, test_from=test, validation_from=validation)
+
+
+def _first_day(seconds: np.ndarray) -> date:
+    return _day(seconds, 1.0)
 
 
 def _held(share: float | date, n_baskets: int) -> int:
@@ -95,13 +138,54 @@ def fit(
     split_config: SplitConfig,
     model_config: ModelConfig,
     baselines: Mapping[str, Scorer] | None = None,
+    source: Recommender | None = None,
     progress: bool = False,
 ) -> Fitted:
     """Chooses weights on validation, then fits on train and validation together. Test is not touched.
 
-    `baselines` are unfitted models that are fitted along, to be measured, but get no weight.
+    `baselines` are unfitted models that are fitted along, to be measured, but get no weight. `source`:
+    another shop, of which is carried over what helps on validation or, without one, the default share.
     """
-    split = split_of(dataset, split_config)
+    split, parts, rules = split_and_parts(dataset, split_config, model_config)
+    if source is not None:
+        parts |= carried_over(source, encoder=model_config.encoder)
+    extra = dict(baselines or {})
+    first = fit_parts(parts | extra, split.train, progress=progress)
+    weights, split = choose_weights(parts, split, seed=model_config.seed, progress=progress)
+    early = Blend(parts=parts | extra, weights=weights)
+    asked = tuple(name for name in parts if name not in BESIDE)
+    learned = LearnedRankers()
+    mission: tuple[str, ...] = ()
+    if len(split.validation) and not split.validation.other_categories_only:
+        floors = Floors.of(early, split, asked, seed=model_config.seed)
+        own, ruling = kept_to_floors(early, split, asked, floors, seed=model_config.seed, progress=progress)
+        early.weights["for_you"], mission = own, (ruling.statement,)
+        if model_config.ranker:
+            learned = learn_rankers(
+                early, split, asked, floors=floors, seed=model_config.seed, progress=progress
+            )
+    late, again = refit(early, split.past, progress=progress)
+    recommender = Recommender(
+        split.past,
+        late,
+        repeats=not split.validation.mask_seen,
+        tuned=split.chooses,
+        rankers=learned.rankers,
+    )
+    unknown = tuple(named(rules, dataset)[1])
+    return Fitted(split, recommender, early, first | again, unknown, learned, mission)
+
+
+def split_and_parts(
+    dataset: Dataset, split_config: SplitConfig, model_config: ModelConfig
+) -> tuple[Split, dict[str, Scorer], Sequence[Rule]]:
+    """The split, with kinds of events as validation weighs them; unfitted parts; the shop's rules."""
+    rules = read_rules(model_config.knowledge) if model_config.knowledge else ()
+    weighed = weigh_kinds(
+        dataset, lambda shop: split_of(shop, split_config), keep=model_config.keep, seed=model_config.seed
+    )
+    split = split_of(weighed.dataset, split_config)
+    split = replace(split, notes=(*split.notes, *weighed.notes))
     parts = default_parts(
         split.past,
         encoder=model_config.encoder,
@@ -110,14 +194,22 @@ def fit(
         sequence=model_config.sequence,
         keep=model_config.keep,
         seed=model_config.seed,
+        settings=model_config.parts,
+        leave_out=model_config.leave_out,
+        knowledge=rules,
     )
-    extra = dict(baselines or {})
-    first = fit_parts(parts | extra, split.train, progress=progress)
-    weights, split = choose_weights(parts, split, seed=model_config.seed, progress=progress)
-    early = Blend(parts=parts | extra, weights=weights)
-    late, again = refit(early, split.past, progress=progress)
-    recommender = Recommender(split.past, late, repeats=not split.validation.mask_seen)
-    return Fitted(split, recommender, early, first | again)
+    return split, parts, rules
+
+
+def carried_over(source: Recommender, *, encoder: str) -> dict[str, Scorer]:
+    """Unfitted parts that read another shop; `DataError` where nothing has happened there, either."""
+    if not len(source.dataset.events):
+        raise DataError(f"{source.dataset.name}: has no events, so there is nothing to carry over")
+    shop = SourceShop.of(source.dataset, encoder=None if encoder == "none" else encoder)
+    return {
+        "transferred_popularity": TransferredPopularity(source=shop),
+        "transferred_links": TransferredLinks(source=shop),
+    }
 
 
 def fit_parts(parts: Mapping[str, Scorer], dataset: Dataset, *, progress: bool = False) -> Costs:
@@ -157,6 +249,9 @@ def choose_weights(
     if left_out and split.validation.mask_seen:
         tuned["for_you"] = left_out
         del tuned["unseen"]
+    if not tuned["for_you"].chosen:
+        why = "no validation case has a history and an answer that could be found"
+        split = replace(split, chooses=False, notes=(*split.notes, f"weights are the defaults: {why}"))
     weights = {name: found.weights for name, found in tuned.items()}
     if split.validation.other_categories_only:
         weights["goes_with"] = weights["for_you"]
@@ -164,7 +259,7 @@ def choose_weights(
         weights |= _weights_of_carts(parts, lasting, split, seed=seed, progress=progress)
     weights["similar"] = {name: 1.0 for name in ("tfidf", "encoder", "picture") if name in parts}
     weights["buy_again"] = {"frequency": 1.0} if "frequency" in parts else weights["for_you"]
-    weights["trending"] = {"popularity": 1.0}
+    weights["trending"] = {"popularity": 1.0} if "popularity" in parts else weights["for_you"]
     return weights, split
 
 
@@ -172,14 +267,15 @@ def _questions(split: Split) -> dict[str, TuningTask]:
     """Tasks about the histories of validation: where anything repeats, with their items and without."""
     cases = split.validation
     questions = {"discover": TuningTask(cases, unseen=True, new=True)}
-    if cases.other_categories_only or not split.repeated:
-        return questions | {
-            "for_you": TuningTask(cases, unseen=cases.mask_seen, other=cases.other_categories_only)
-        }
+    if cases.other_categories_only:  # `goes_with`
+        return questions | {"for_you": TuningTask(cases, unseen=cases.mask_seen, other=True)}
+    apart = (KNOWLEDGE,)
+    if not split.repeated:
+        return questions | {"for_you": TuningTask(cases, unseen=cases.mask_seen, apart=apart)}
     return questions | {
-        "for_you": TuningTask(cases),
-        "left_out": TuningTask(cases, unseen=True, all_targets=True),
-        "unseen": TuningTask(cases, unseen=True),
+        "for_you": TuningTask(cases, apart=apart),
+        "left_out": TuningTask(cases, unseen=True, all_targets=True, apart=apart),
+        "unseen": TuningTask(cases, unseen=True, apart=apart),
     }
 
 
@@ -188,7 +284,11 @@ def _ruled(split: Split, tuned: Mapping[str, Tuned]) -> Split:
     if split.validation.other_categories_only:
         return split
     if "left_out" not in tuned:
+        if not len(split.validation):
+            return split
         return split.masking(True, "nothing repeats: items of the history are left out of the lists")
+    if not tuned["for_you"].chosen:
+        return split
     kept, left_out = tuned["for_you"].quality, tuned["left_out"].quality
     mask_seen = not kept > left_out
     return split.masking(
@@ -238,7 +338,8 @@ def _weights_of_users(
 ) -> dict[str, dict[str, float]]:
     """Weights of parts that are asked of the cart, and of those that are asked of the user's history."""
     cart = {n: AskedOf(p, "cart") for n, p in parts.items() if n in BESIDE and n not in OF_HISTORY}
-    own = {n: AskedOf(p, "history") for n, p in lasting.items() if p.reads_events}
+    cart |= {n: AskedOf(p, "cart") for n, p in parts.items() if n == KNOWLEDGE}
+    own = {n: AskedOf(p, "history") for n, p in lasting.items() if p.reads_events and n != KNOWLEDGE}
     own |= {n: AskedOf(p, "history") for n, p in parts.items() if n in OF_HISTORY}
     asked = {(CART_OF_USER, name): part for name, part in cart.items()}
     asked |= {(HISTORY_OF_USER, name): part for name, part in own.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import product
 from typing import Literal
 
 import numpy as np
@@ -16,11 +17,12 @@ from crossaisle.data.splits.cases import EvalCases, Split
 from crossaisle.evaluate.results import Evaluation, Row, evaluate
 from crossaisle.evaluate.scoring import Score
 from crossaisle.models.blend import CART_OF_USER, HISTORY_OF_USER
-from crossaisle.models.defaults import BESIDE, OF_HISTORY
+from crossaisle.models.defaults import BESIDE, KNOWLEDGE, OF_HISTORY
 from crossaisle.pipeline.fit import Costs, Fitted
 from crossaisle.recommend.recommender import Recommender
 
-MODEL = "crossaisle"
+MODEL, BLEND = "crossaisle", "blend"
+"""What is served; and the same without learned rankers, where there are some."""
 SERVED_BY: dict[str, tuple[str, ...]] = {
     "discover": ("novel_limited", "new_category", "novel_leaf_limited"),
     "unseen": ("new_item",),
@@ -40,9 +42,10 @@ def measure(
     max_cases: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
-    """Evaluates the blend as it is served, and every part of it alone.
+    """Evaluates the shop as it is served, the blend without its rankers, and every part of it alone.
 
-    `sums` are further models, given as fixed weights of parts; `max_cases` takes a seeded sample.
+    Rankers are grown on validation, so `on="validation"` measures the blend without them. `sums` are
+    further models, given as fixed weights of parts; `max_cases` takes a seeded sample.
     """
     split = fitted.split if max_cases is None else _sampled(fitted.split, max_cases, seed)
     recommender = fitted.past
@@ -65,8 +68,13 @@ def measure(
         # Carts have no slices of their own: their open list is `goes_with` already.
         if placement in blend.weights and not carts:
             scorers[f"{MODEL}:{placement}"] = partial(recommender.score_batch, placement=placement)
+    if recommender.rankers:
+        plain = Recommender(recommender.dataset, blend, repeats=recommender.repeats)
+        for name in [name for name in scorers if name.split(":")[0] == MODEL]:
+            placement = name.partition(":")[2] or open_list
+            scorers[name.replace(MODEL, BLEND)] = partial(plain.score_batch, placement=placement)
     used = {name for chosen in fitted.past.blend.weights.values() for name in chosen}
-    total |= {name: _together(total, used) for name in scorers if name.split(":")[0] == MODEL}
+    total |= {name: _together(total, used) for name in scorers if name.split(":")[0] in (MODEL, BLEND)}
     return _as_served(
         evaluate(
             scorers,
@@ -106,6 +114,8 @@ def evaluate_carts(
     fitted: Fitted, dataset: Dataset, *, of_users: bool = False, resamples: int = 1000, seed: int = 0
 ) -> Evaluation | None:
     """`goes_with` of carts alone, or of users with carts; None where there are none to be measured."""
+    if dataset.roles is not None:  # as they are served
+        dataset = dataset.meaning(fitted.past.dataset.meanings)
     events, mask_seen = dataset.events, fitted.split.test.mask_seen
     later = (events.basket >= 0) & ~is_in(events.basket, fitted.split.past.events.basket)
     if of_users:
@@ -124,7 +134,7 @@ def _evaluate_users(fitted: Fitted, *, resamples: int, seed: int) -> Evaluation:
     """Users with a cart; single parts are asked of what they know, the cart or the history."""
     recommender = _remembering(fitted.past)
     blend = recommender.blend
-    of_cart = set(BESIDE) - set(OF_HISTORY)
+    of_cart = {*BESIDE, KNOWLEDGE} - set(OF_HISTORY)
     scorers: dict[str, Score] = {
         name: partial(blend.part_scores, name, side="cart" if name in of_cart else "history")
         for name, part in blend.parts.items()
@@ -143,7 +153,13 @@ def _remembering(
     """The same with scores of the last batch kept, and with further sums of parts."""
     weights = {**recommender.blend.weights, **{name: dict(w) for name, w in (sums or {}).items()}}
     blend = replace(recommender.blend, remember=True, weights=weights)
-    return Recommender(recommender.dataset, blend, repeats=recommender.repeats)
+    return Recommender(
+        recommender.dataset,
+        blend,
+        repeats=recommender.repeats,
+        tuned=recommender.tuned,
+        rankers=recommender.rankers,
+    )
 
 
 def _sampled(split: Split, most: int, seed: int) -> Split:
@@ -162,17 +178,17 @@ def _together(costs: Costs, names: Iterable[str]) -> dict[str, float]:
 
 
 def _as_served(evaluation: Evaluation) -> Evaluation:
-    """Puts the slices of each placement under the one model that a shop sees."""
+    """Puts the slices of each placement under the one model that a shop sees, and its blend."""
     values, rows = dict(evaluation.values), list(evaluation.rows)
-    for weights, names in SERVED_BY.items():
-        alias = f"{MODEL}:{weights}"
+    for model, (weights, names) in product((MODEL, BLEND), SERVED_BY.items()):
+        alias = f"{model}:{weights}"
         if alias not in values:
             continue
         columns = [i for i, (slice_, _, _) in enumerate(evaluation.columns) if slice_ in names]
-        values[MODEL] = values[MODEL].copy()
-        values[MODEL][:, columns] = values[alias][:, columns]
-        rows = [r for r in rows if not (r["model"] == MODEL and r["slice"] in names)]
-        rows = [{**r, "model": MODEL} if r["model"] == alias and r["slice"] in names else r for r in rows]
+        values[model] = values[model].copy()
+        values[model][:, columns] = values[alias][:, columns]
+        rows = [r for r in rows if not (r["model"] == model and r["slice"] in names)]
+        rows = [{**r, "model": model} if r["model"] == alias and r["slice"] in names else r for r in rows]
     kept = tuple(m for m in evaluation.models if ":" not in m)
     return replace(
         evaluation,

@@ -17,18 +17,22 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.datasets import find_catalogue, load_catalogue
 from crossaisle.data.describe import describe
 from crossaisle.data.drift import drift
+from crossaisle.data.history import Histories
 from crossaisle.data.ingest.importer import Imported, import_dataset
 from crossaisle.data.ingest.ledger import spoken
 from crossaisle.data.query import Placement, Query
 from crossaisle.errors import ConfigError
 from crossaisle.evaluate.beyond_accuracy import category_flow
 from crossaisle.evaluate.report.report import write_report
-from crossaisle.evaluate.results import Evaluation, write_metrics
+from crossaisle.evaluate.report.unmeasured import write_unmeasured
+from crossaisle.evaluate.results import Evaluation, write_metrics, write_no_metrics
 from crossaisle.models.blend import CART_OF_USER, HISTORY_OF_USER
 from crossaisle.models.defaults import learns_sequences
 from crossaisle.models.scorers.sequence import EXTRA, LIBRARY, can_be_learned
 from crossaisle.pipeline.fit import Fitted, describe_weights, fit, peak_mb
-from crossaisle.pipeline.measure import MODEL, measure
+from crossaisle.pipeline.knowledge.check import knowledge_lines
+from crossaisle.pipeline.measure import BLEND, MODEL, measure
+from crossaisle.pipeline.record import write_record
 from crossaisle.progress import bar
 from crossaisle.recommend.explain import category_name, item_name
 from crossaisle.recommend.recommender import Recommender
@@ -46,18 +50,26 @@ def silent(_: str) -> None:
     """Says nothing."""
 
 
-def run(config: RunConfig, out: str | Path, *, progress: bool = False, say: Say = silent) -> dict[str, Any]:
-    """Imports, fits, measures and saves; the folder then holds report, metrics, model and import report.
+def run(
+    config: RunConfig,
+    out: str | Path,
+    *,
+    source: str | Path | None = None,
+    progress: bool = False,
+    say: Say = silent,
+) -> dict[str, Any]:
+    """Imports, fits, measures and saves; the folder then holds report, figures, model and records.
 
     `say` receives a sentence about each step. An earlier run's report and figures in the folder are
     removed first, so that an interrupted run never shows old ones; its model stays until a new one is
-    whole.
+    whole. `source`: the folder of another shop's model, of which is carried over what helps.
     """
+    other = None if source is None else Recommender.load(source)
     out = _fresh(Path(out))
     say(f"importing {config.data.name}")
     start = time.perf_counter()
     imported = import_dataset(config.data, out=out, progress=progress)
-    return _finish(imported, config, out, start, progress, say)
+    return _finish(imported, config, out, start, progress, say, other)
 
 
 def demo(out: str | Path, *, progress: bool = False, say: Say = silent) -> dict[str, Any]:
@@ -75,51 +87,90 @@ def _fresh(out: Path) -> Path:
     if out.exists() and not out.is_dir():
         raise ConfigError(f"{out}: is a file; name a folder for the results")
     out.mkdir(parents=True, exist_ok=True)
-    for name in ("report.html", "metrics.json"):
+    for name in ("report.html", "metrics.json", "run.json", "knowledge-rejected.csv"):
         (out / name).unlink(missing_ok=True)
     shutil.rmtree(out / "import", ignore_errors=True)
     return out
 
 
 def _finish(
-    imported: Imported, config: RunConfig, out: Path, start: float, progress: bool, say: Say
+    imported: Imported,
+    config: RunConfig,
+    out: Path,
+    start: float,
+    progress: bool,
+    say: Say,
+    source: Recommender | None = None,
 ) -> dict[str, Any]:
     dataset = imported.dataset
     say(f"{dataset.n_items:,} items, {dataset.n_users:,} users, {len(dataset.events):,} events")
     for line in (*spoken(imported.report), *_missing_parts(dataset, config.model)):
         say(line)
     say("fitting and choosing weights on validation")
-    fitted = fit(dataset, split_config=config.split, model_config=config.model, progress=progress)
-    for note in fitted.split.notes:
+    fitted = fit(
+        dataset,
+        split_config=config.split,
+        model_config=config.model,
+        source=source,
+        progress=progress,
+    )
+    for line in _mapping_lines(fitted.past):
+        say(line)
+    for note in (*fitted.split.notes, *fitted.mission, *fitted.learned.notes):
         say(note)
     changed = drift(dataset, fitted.split)
     say(changed["statement"])
-    say("measuring on test")
-    evaluation = measure_as_set(fitted, config.evaluate, progress=progress)
-    examples = _examples(fitted.past, evaluation)
-    figures = {"drift": changed, "weights": describe_weights(fitted.past.blend)}
-    write_metrics(out / "metrics.json", evaluation, **figures, seconds=time.perf_counter() - start)
-    write_report(
-        out / "report.html",
-        title=f"What {dataset.name} could recommend",
-        evaluation=evaluation,
-        describe=describe(dataset),
-        import_report=imported.report,
-        drift=changed,
-        examples=examples,
-        heatmap=category_flow(evaluation.lists[MODEL], evaluation.cases.histories, dataset.taxonomy),
-        notes=(*fitted.split.notes, *_weight_notes(fitted.past), *_encoder_notes(config.model.encoder)),
-    )
+    for line in knowledge_lines(fitted, out / "knowledge-rejected.csv"):
+        say(line)
+    evaluation = None
+    if len(fitted.split.test):
+        say("measuring on test")
+        evaluation = measure_as_set(fitted, config.evaluate, progress=progress)
+    figures = {
+        "drift": changed,
+        "weights": describe_weights(fitted.past.blend),
+        "rankers": dict(fitted.learned.figures),
+        "seconds": time.perf_counter() - start,
+    }
+    facts: dict[str, Any] = {
+        "title": f"What {dataset.name} could recommend",
+        "describe": describe(dataset),
+        "import_report": imported.report,
+        "drift": changed,
+        "examples": _examples(fitted.past, evaluation),
+        "notes": (
+            *fitted.split.notes,
+            *fitted.mission,
+            *fitted.learned.notes,
+            *_weight_notes(fitted.past),
+            *_encoder_notes(config.model.encoder),
+        ),
+    }
+    if evaluation is None:
+        write_no_metrics(out / "metrics.json", fitted.split, dataset.name, **figures)
+        write_unmeasured(out / "report.html", **facts)
+    else:
+        write_metrics(out / "metrics.json", evaluation, **figures)
+        flow = category_flow(evaluation.lists[MODEL], evaluation.cases.histories, dataset.taxonomy)
+        write_report(
+            out / "report.html",
+            evaluation=evaluation,
+            heatmap=flow,
+            rankers=fitted.learned.figures,
+            baselines=[name for name in evaluation.models if name not in (MODEL, BLEND)],
+            **facts,
+        )
     say("fitting once more on all events, to serve")
     served = fitted.to_serve(dataset, progress=progress)
     served.save(out / "model", half=True)
+    write_record(out, config, dataset, evaluation, time.perf_counter() - start)
     return {
         "dataset": dataset.name,
         "items": dataset.n_items,
         "users": dataset.n_users,
         "events": len(dataset.events),
         "set_aside": len(imported.rejected),
-        "headline": _headline(evaluation),
+        "headline": [] if evaluation is None else _headline(evaluation),
         "examples": _suggestions(served),
         "report": str(out / "report.html"),
         "metrics": str(out / "metrics.json"),
@@ -163,7 +214,7 @@ def _headline(evaluation: Evaluation) -> list[dict[str, Any]]:
     out = []
     for slice_ in ("all", "new_item", "new_category", "cross_limited", "novel_limited", "cold_item"):
         mine = evaluation.row(MODEL, slice_, "recall")
-        others = [evaluation.row(m, slice_, "recall") for m in evaluation.models if m != MODEL]
+        others = [evaluation.row(m, slice_, "recall") for m in evaluation.models if m not in (MODEL, BLEND)]
         best = max((r for r in others if r), key=lambda r: float(r["value"]), default=None)
         if mine and best:
             out.append(
@@ -182,11 +233,31 @@ def _headline(evaluation: Evaluation) -> list[dict[str, Any]]:
 
 def _weight_notes(recommender: Recommender) -> list[str]:
     chosen = describe_weights(recommender.blend)
+    how = "chosen on validation" if recommender.tuned else "the defaults"
     shown = ("for_you", "discover", "goes_with", CART_OF_USER, HISTORY_OF_USER, "unseen")
     return [
-        f"weights of {name}, chosen on validation: " + ", ".join(f"{part} {w:g}" for part, w in parts.items())
+        f"weights of {name}, {how}: " + ", ".join(f"{part} {w:g}" for part, w in parts.items())
         for name, parts in chosen.items()
         if name in shown
+    ]
+
+
+def _mapping_lines(recommender: Recommender) -> list[str]:
+    """What the largest categories were taken for in another shop."""
+    rows = recommender.category_mapping()
+    if not rows:
+        return []
+    codes = recommender.dataset.taxonomy.codes(-1)
+    size = np.bincount(codes[codes >= 0], minlength=len(rows))
+    sure = sum(row["source"] is not None for row in rows)
+    head = f"{sure:,} of {len(rows):,} categories have a counterpart; all stand in category-mapping.json:"
+    largest = np.argsort(-size, kind="stable")[:_LINES].tolist()
+    return [
+        head,
+        *(
+            f"  {r['category']} = {r['source']} ({r['confidence']:.2f})"
+            for r in map(rows.__getitem__, largest)
+        ),
     ]
 
 
@@ -214,11 +285,19 @@ def _placement(recommender: Recommender) -> Placement:
     return "goes_with" if recommender.dataset.users_are_baskets else "discover"
 
 
-def _examples(recommender: Recommender, evaluation: Evaluation) -> list[dict[str, Any]]:
-    """Some test users with a history of medium length, and what they would be shown."""
-    dataset, histories = recommender.dataset, evaluation.cases.histories
+def _examples(recommender: Recommender, evaluation: Evaluation | None) -> list[dict[str, Any]]:
+    """Some test users with a history of medium length, and what they would be shown.
+
+    Without any, somebody who bought one item, of each of the largest categories.
+    """
+    dataset = recommender.dataset
+    if evaluation is None:
+        histories = Histories.of([[row] for row in _typical(dataset)])
+    else:
+        histories = evaluation.cases.histories
     lengths = histories.lengths
     order = np.argsort(np.abs(lengths - np.median(lengths)), kind="stable")
+    who = "number" if evaluation is None else "basket"
     out = []
     for case in order[:_EXAMPLES].tolist():
         rows = histories.items_of(case)
@@ -231,7 +310,7 @@ def _examples(recommender: Recommender, evaluation: Evaluation) -> list[dict[str
         user = int(histories.user[case])
         out.append(
             {
-                "user": dataset.user_ids.id(user) if user >= 0 else f"basket {case + 1}",
+                "user": dataset.user_ids.id(user) if user >= 0 else f"{who} {case + 1}",
                 "history": [
                     {"title": item_name(dataset, int(r)), "category": category_name(dataset, int(r))}
                     for r in dict.fromkeys(rows[::-1].tolist())
@@ -241,13 +320,21 @@ def _examples(recommender: Recommender, evaluation: Evaluation) -> list[dict[str
                         "title": item.title or item.item_id,
                         "category": item.category,
                         "score": item.score,
-                        "reasons": [item.evidence.text] if item.evidence else [],
+                        "reasons": [item.evidence.text] if item.evidence and item.evidence.text else [],
                     }
                     for item in found.items
                 ],
             }
         )
     return out
+
+
+def _typical(dataset: Dataset) -> list[int]:
+    """The first item of each of the largest categories, or of the catalogue."""
+    codes = dataset.taxonomy.codes()
+    largest = np.argsort(-np.bincount(codes[codes >= 0]), kind="stable")[:_EXAMPLES]
+    found = [int(np.argmax(codes == code)) for code in largest.tolist()]
+    return found or list(range(min(_EXAMPLES, dataset.n_items)))
 
 
 def _suggestions(recommender: Recommender) -> list[dict[str, Any]]:

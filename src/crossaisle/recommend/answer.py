@@ -29,6 +29,8 @@ class Recommendation:
     score: float
     evidence: Explanation | None = None
     """Where the score comes from; present when the query asked to explain."""
+    more_like_it: int = 0
+    """Other items of this title and brand that fit, which `one_per_title` leaves out of the list."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,8 @@ class RecommendationList:
     cross_share: float | None = None
     """The share of these items outside the home categories; None without a history."""
     relevance_kept: float | None = None
-    """Sum of scores, from the first place of the list on, over that without quotas, share and diversity."""
+    """Sum of scores, from the first place of the list on, over that of the best list without what arranges
+    it: quotas, caps on titles and brands, share, diversity."""
 
     def __len__(self) -> int:
         return len(self.items)

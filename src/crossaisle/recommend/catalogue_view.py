@@ -12,6 +12,7 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats
 from crossaisle.data.vocabulary import Rows
 from crossaisle.recommend.rerank.filters import Mask
+from crossaisle.recommend.rerank.groups import Groups
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -29,6 +30,10 @@ class CatalogueView:
     """float (n_items,): decides between equal scores; -1 where unknown."""
     codes: Rows
     """int32 (n_items,): category at the shop's level, -1 unknown."""
+    same_title: Groups
+    """Items of the same title and brand: sizes, colours and doubles of one product."""
+    same_brand: Groups
+    """Items of the same brand."""
 
     @classmethod
     def of(cls, dataset: Dataset, popularity: Floats) -> CatalogueView:
@@ -40,6 +45,8 @@ class CatalogueView:
             listed=np.ones(dataset.n_items, bool),
             popularity=popularity,
             codes=dataset.taxonomy.codes(),
+            same_title=Groups.of(dataset.items["title"], dataset.items["brand"]),
+            same_brand=Groups.of(dataset.items["brand"]),
         )
 
     @cached_property

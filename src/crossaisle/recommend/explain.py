@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -12,17 +12,19 @@ import numpy.typing as npt
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay, Histories
+from crossaisle.data.kinds import PURCHASE
+from crossaisle.data.knowledge.rules import Rule
 from crossaisle.data.query import Placement
 from crossaisle.data.taxonomy import SEPARATOR
 from crossaisle.models.base import Scorer
+from crossaisle.recommend.reasons import LIFT, NAMED, WORDS, Amounts, Cause, causes_of, sentence, telling
 
 TOP = 3
 """This many items of the history are named; the rest adds up in `other`."""
-WORDS = 3
-"""This many shared words are named per item."""
-
 Part = tuple[Scorer, float]
 """A scorer of a blend and its weight."""
+StandIn = tuple[int, float]
+"""An item row, and how much of its score another item gets."""
 
 
 @runtime_checkable
@@ -40,6 +42,15 @@ class LinksCategories(Protocol):
 
     def category_link(self, source: int, target: int) -> tuple[str, str, float] | None:
         """The categories of two item rows and the lift between them; None where there is no link."""
+        ...
+
+
+@runtime_checkable
+class KnowsRules(Protocol):
+    """A model of rules that people wrote."""
+
+    def rule_between(self, source: int, target: int) -> Rule | None:
+        """The rule that counts for two item rows; None where there is none."""
         ...
 
 
@@ -63,7 +74,7 @@ class Contribution:
 
 @dataclass(frozen=True)
 class CategoryLink:
-    """People who shop in one category go on to another `lift` times as often as people do anyway."""
+    """As many people shop both categories as `lift` times those expected by chance."""
 
     source: str
     target: str
@@ -72,7 +83,10 @@ class CategoryLink:
 
 @dataclass(frozen=True)
 class Explanation:
-    """The amounts of `contributions` and `other` add up to `score`."""
+    """The amounts of `contributions` and `other` add up to `score`, which is the blend's.
+
+    Where a ranker was learned for the placement, an item's place in the list is the ranker's.
+    """
 
     item_id: str
     score: float
@@ -82,6 +96,11 @@ class Explanation:
     """The rest of the history together."""
     link: CategoryLink | None
     text: str
+    """One sentence of the causes; "" where nothing carries enough of the score to be called the reason."""
+    causes: tuple[Cause, ...] = ()
+    """What carries at least a fifth of the score each, the largest first."""
+    knowledge: str | None = None
+    """The line of the knowledge file that carries the item, with its reason; None without one."""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -94,55 +113,110 @@ def explain(
     histories: Histories,
     item: int,
     placement: Placement = "for_you",
+    *,
+    stand_ins: Sequence[StandIn] | None = None,
+    known_as: Mapping[int, int] | None = None,
 ) -> Explanation:
-    """Splits the score of an item row, for a batch of one history, into contributions."""
+    """Splits the score of an item row, for a batch of one history, into contributions.
+
+    `stand_ins`: the rows whose scores make up that of a new item, the most similar first; words are those
+    that the first of them shares. `known_as`: item row -> the row of `dataset` that it is named by, for items
+    of the history that others stand in for.
+    """
+    called = known_as or {}
+
+    def shown(row: int) -> int:
+        return called.get(row, row)
+
+    lenders = [(item, 1.0)] if stand_ins is None else stand_ins
+    nearest = lenders[0][0]
     rows, index = np.unique(histories.item, return_inverse=True)
     by_reason: dict[str, npt.NDArray[np.float64]] = {}  # (rows,): what the events of each item give
     heard: dict[str, npt.NDArray[np.bool_]] = {}
     general: dict[str, float] = defaultdict(float)
     strongest: list[tuple[float, LinksCategories, int]] = []
+    knowledge: str | None = None
     for scorer, weight in parts:
-        events, rest = scorer.evidence(histories, item)
-        amounts = events.astype(np.float64) * weight
-        np.add.at(by_reason.setdefault(scorer.reason, np.zeros(len(rows))), index, amounts)
-        heard.setdefault(scorer.reason, np.zeros(len(rows), bool))[index[amounts != 0]] = True
+        given, rest = np.zeros(len(index)), 0.0
+        for row, share in lenders:
+            events, more = scorer.evidence(histories, row)
+            given += events.astype(np.float64) * (weight * share)
+            rest += more * share
+        reason = _worded(scorer.reason, dataset)
+        np.add.at(by_reason.setdefault(reason, np.zeros(len(rows))), index, given)
+        heard.setdefault(reason, np.zeros(len(rows), bool))[index[given != 0]] = True
         if rest:
-            general[scorer.rest_reason or scorer.reason] += rest * weight
+            general[scorer.rest_reason or reason] += rest * weight
         model = scorer.plain
-        if isinstance(model, LinksCategories) and amounts.max(initial=0.0) > 0:
-            best = int(amounts.argmax())
-            strongest.append((float(amounts[best]), model, int(histories.item[best])))
+        if isinstance(model, LinksCategories) and given.max(initial=0.0) > 0:
+            best = int(given.argmax())
+            strongest.append((float(given[best]), model, int(histories.item[best])))
+        if isinstance(model, KnowsRules) and given.max(initial=0.0) > 0:
+            rule = model.rule_between(int(histories.item[int(given.argmax())]), nearest)
+            knowledge = None if rule is None else rule.said
     totals = np.sum(list(by_reason.values()), axis=0, initial=0.0) if by_reason else np.zeros(len(rows))
     ranked = np.lexsort((rows, -totals))
     named = [at for at in ranked[:TOP].tolist() if totals[at] > 0]
     own = [
         Contribution(
-            dataset.item_ids.id(int(rows[at])),
-            item_name(dataset, int(rows[at])),
+            dataset.item_ids.id(shown(int(rows[at]))),
+            item_name(dataset, shown(int(rows[at]))),
             float(totals[at]),
-            {reason: float(amounts[at]) for reason, amounts in by_reason.items() if heard[reason][at]},
-            _words(parts, int(rows[at]), item),
+            {reason: float(part[at]) for reason, part in by_reason.items() if heard[reason][at]},
+            _words(parts, int(rows[at]), nearest),
         )
         for at in named
     ]
-    # Of a known user with a cart, the history is asked, too: that is not what the item goes with.
-    in_view = np.ones(len(histories.item), bool) if histories.in_view is None else histories.in_view
-    beside = {dataset.item_ids.id(int(row)) for row in np.unique(histories.item[in_view])}
     rest_of = [Contribution(None, reason, amount, {reason: amount}) for reason, amount in general.items()]
     link = None
     if strongest:
         _, linker, source = max(strongest, key=lambda strong: strong[0])
-        linked = linker.category_link(source, item)
+        linked = linker.category_link(source, nearest)
         link = CategoryLink(*linked) if linked else None
-    score = float(totals.sum()) + sum(general.values())
+    # Of a known user with a cart, the history is asked, too: that is not what the item goes with.
+    in_view = histories.view_mask
+    if histories.in_view is None and placement in ("goes_with", "similar"):
+        in_view = np.ones(len(histories.item), bool)
+    amounts = Amounts(
+        rows.astype(np.int32),
+        totals,
+        by_reason,
+        np.isin(rows, histories.item[in_view]),
+        general,
+        _deeds(dataset, histories, index),
+        lambda row: item_name(dataset, shown(row)),
+    )
+    causes, score = causes_of(dataset, amounts, item), amounts.score
     return Explanation(
         item_id=dataset.item_ids.id(item),
         score=score,
         contributions=(*own, *rest_of),
         other=float(totals[ranked[len(named) :]].sum()),
         link=link,
-        text=_sentence(dataset.item_ids.id(item), own, beside, general, link, score, placement),
+        text=sentence(
+            causes,
+            placement,
+            words=_words_of(causes, own, amounts),
+            link=_link_of(link, amounts),
+            known=knowledge,
+        ),
+        causes=causes,
+        knowledge=knowledge,
     )
+
+
+def _worded(reason: str, dataset: Dataset) -> str:
+    """What a reason is called: "bought" only where all events are purchases."""
+    return reason if dataset.role == PURCHASE else reason.replace("bought", "chosen")
+
+
+def _deeds(dataset: Dataset, histories: Histories, index: npt.NDArray[np.int64]) -> npt.NDArray[np.int8]:
+    """int8: the strongest thing done with each item. `index` int64 (nnz,): the item of each event."""
+    out = np.full(int(index.max(initial=-1)) + 1, dataset.role, np.int8)
+    if histories.role is not None:
+        out[:] = -1
+        np.maximum.at(out, index, histories.role)
+    return out
 
 
 def _words(parts: Sequence[Part], source: int, item: int) -> tuple[str, ...]:
@@ -152,48 +226,24 @@ def _words(parts: Sequence[Part], source: int, item: int) -> tuple[str, ...]:
         if isinstance(model, SharesWords) and weight > 0:
             for word, share in model.shared_words(source, item):
                 shared[word] += share * weight
-    return tuple(sorted(shared, key=lambda word: (-shared[word], word))[:WORDS])
+    return tuple(telling(sorted(shared, key=lambda word: (-shared[word], word)))[:WORDS])
 
 
-_OPENING: dict[Placement, str] = {"goes_with": "goes with", "similar": "similar to"}
+def _words_of(causes: Sequence[Cause], own: Sequence[Contribution], amounts: Amounts) -> list[str]:
+    """The words that the named items share with the item, where words carry enough of the score."""
+    named = {name for cause in causes if cause.kind == "items" for name in cause.names}
+    told = [c for c in own if c.name in named]
+    if sum(c.reasons.get("shared words", 0.0) for c in told) < NAMED * amounts.score:
+        return []
+    return list(dict.fromkeys(word for c in told for word in c.words))[:WORDS]
 
 
-def _sentence(
-    item: str,
-    own: Sequence[Contribution],
-    beside: Collection[str | None],
-    general: dict[str, float],
-    link: CategoryLink | None,
-    score: float,
-    placement: Placement,
-) -> str:
-    clauses = []
-    if any(c.item_id == item for c in own):
-        clauses.append("you bought it before")
-    distinct: dict[str, Contribution] = {}
-    for c in own:
-        if c.item_id != item:
-            distinct.setdefault(c.name, c)  # products of one name (sizes, brands) are named once
-    named = list(distinct.values())[:2]
-    opening = _OPENING.get(placement)
-    in_view = [c.name for c in named if opening and c.item_id in beside]
-    bought = [c.name for c in named if not opening or c.item_id not in beside]
-    if in_view:
-        clauses.append(f"{opening} {' and '.join(in_view)}")
-    if bought:
-        clauses.append(f"because you bought {' and '.join(bought)}")
-    words = list(dict.fromkeys(word for c in own if c.item_id != item for word in c.words))[:WORDS]
-    if words:
-        clauses.append(f"shares the words {', '.join(words)}")
-    if link and link.lift > 1.0:
-        clauses.append(f"people who shop {link.source} often go on to {link.target}")
-    popular = general.get("popular", 0.0)
-    if popular > 0 and (popular >= 0.5 * score or not clauses):
-        clauses.append("popular with other shoppers")
-    if not clauses:
-        return "No single reason stands out."
-    text = "; ".join(clauses)
-    return text[0].upper() + text[1:] + "."
+def _link_of(link: CategoryLink | None, amounts: Amounts) -> tuple[str, str] | None:
+    """The categories of a link that is more than chance and carries enough of the score."""
+    carried = amounts.by_reason.get("category link")
+    if link is None or carried is None or link.lift < LIFT or carried.sum() < NAMED * amounts.score:
+        return None
+    return link.source, link.target
 
 
 def item_name(dataset: Dataset, row: int) -> str:

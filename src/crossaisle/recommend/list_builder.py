@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 from crossaisle.data.history import Floats, Histories
+from crossaisle.data.knowledge.rules import Rule
 from crossaisle.data.query import Placement, Query
 from crossaisle.data.vocabulary import Rows
 from crossaisle.recommend.answer import TOO_FEW, Recommendation, RecommendationList
@@ -18,6 +20,7 @@ from crossaisle.recommend.limits import ListLimits
 from crossaisle.recommend.ranker import Ranker
 from crossaisle.recommend.request import CrossShare, ResolvedQuery
 from crossaisle.recommend.rerank.arrange import arrange, relevance_kept
+from crossaisle.recommend.rerank.calibrate import Calibration, spread_of
 from crossaisle.recommend.rerank.diversify import Similarity
 from crossaisle.recommend.rerank.filters import (
     Mask,
@@ -27,6 +30,7 @@ from crossaisle.recommend.rerank.filters import (
     of_placement,
     rows_mask,
 )
+from crossaisle.recommend.rerank.never import NeverWith
 from crossaisle.recommend.rerank.quota import Cap, Index, category_caps
 from crossaisle.recommend.rerank.share import auto_share, home_categories, is_cross, share_cap
 
@@ -54,14 +58,38 @@ class ListBuilder:
         similarity: Similarity,
         contributions: Contributions,
         limits: ListLimits,
+        never: NeverWith | None = None,
     ) -> None:
-        self.view, self.ranker, self.limits = view, ranker, limits
+        """`never`: rules of the shop that keep items out of `goes_with`."""
+        self.view, self.ranker, self.limits, self.never = view, ranker, limits, never
         self._similarity, self._contributions = similarity, contributions
 
     def candidates(self, query: Query, request: ResolvedQuery, rows: Rows | slice = slice(None)) -> Mask:
         """bool (n,): which of some item rows (all by default) the placement and its filters allow."""
+        allowed = self._unforbidden(query, request, rows)
+        for _, banned in self._forbidden(request):
+            allowed &= ~rows_mask(banned, self.view.dataset.n_items)[rows]
+        return allowed
+
+    def _forbidden(self, request: ResolvedQuery) -> list[tuple[Rule, Rows]]:
+        if self.never is None or request.placement != "goes_with":
+            return []
+        return self.never.beside(request.view)
+
+    def _kept_apart(self, query: Query, request: ResolvedQuery) -> list[str]:
+        """Notices of the rules without which other items could be in the list."""
+        forbidden = self._forbidden(request)
+        if not forbidden:
+            return []
+        allowed = self._unforbidden(query, request)
+        found = [rule for rule, banned in forbidden if allowed[banned].any()]
+        return [f"left out: {rule.said}" for rule in dict.fromkeys(found)]
+
+    def _unforbidden(self, query: Query, request: ResolvedQuery, rows: Rows | slice = slice(None)) -> Mask:
+        """`candidates` as they were without rules of the shop."""
         view = self.view
-        allowed = of_placement(request.placement, view.codes, request.history, request.view, rows)
+        own = request.bought if request.placement == "buy_again" else request.history
+        allowed = of_placement(request.placement, view.codes, own, request.view, rows)
         if query.include_categories or query.exclude_categories:
             wanted, unwanted = query.include_categories, query.exclude_categories
             allowed &= in_categories(view.dataset.taxonomy, wanted, unwanted)[rows]
@@ -97,7 +125,9 @@ class ListBuilder:
             served = Served("trending", "trending")
             scores = self.ranker.score_batch(request.context, "trending")[0]
             scored = np.flatnonzero(allowed & ~np.isnan(scores))
-            notices.append("no model can score these candidates: ranked by popularity")
+            popular = bool((self.view.popularity >= 0).any())
+            by = "ranked by popularity" if popular else "in the order of the catalogue"
+            notices.append(f"no model can score these candidates: {by}")
 
         share = self.cross_share(query, request)
         limit = max(self.limits.prefix, 3 * query.depth)
@@ -117,7 +147,7 @@ class ListBuilder:
         if query.cross_share is not None and len(home):
             auto = query.cross_share == "auto"
             share = auto_share(codes, at_home) if auto else float(query.cross_share)
-        return CrossShare(home, share)
+        return CrossShare(home, share, spread_of(codes, at_home) if query.calibration else None)
 
     def ranked(
         self,
@@ -150,8 +180,15 @@ class ListBuilder:
             hard=hard,
             soft=soft,
             diversity=query.diversity or 0.0,
+            method=query.diversify_by,
+            calibration=self._calibration(query, share, rows),
             similar=lambda left, right: self._similarity(rows[left], rows[right]),
         )
+
+    def _calibration(self, query: Query, share: CrossShare, rows: Rows) -> Calibration | None:
+        if not query.calibration or share.spread is None:
+            return None
+        return Calibration(share.spread, self.view.codes[rows], query.calibration)
 
     def caps(self, query: Query, share: CrossShare, rows: Rows) -> tuple[list[Cap], list[Cap]]:
         """What some rows count against: quotas of the list, and the share of a page, which gives way."""
@@ -163,7 +200,15 @@ class ListBuilder:
             (rows_mask(dataset.taxonomy.find(name), dataset.n_items)[rows], limit)
             for name, limit in query.quotas.items()
         ]
-        return category_caps(codes, query.quota, named), soft
+        hard = category_caps(codes, query.quota, named)
+        for groups, most in (
+            (self.view.same_title, 1 if query.one_per_title else None),
+            (self.view.same_brand, query.max_per_brand),
+        ):
+            cap = None if most is None else groups.cap(rows, most)
+            if cap is not None:
+                hard.append(cap)
+        return hard, soft
 
     def answer(
         self,
@@ -178,6 +223,9 @@ class ListBuilder:
         rows, scores, chosen = ranking
         if query.cross_share is not None and share.share is None:
             notices.append("cross_share needs a history with known categories: the scores decide")
+        if query.calibration and share.spread is None:
+            notices.append("calibration needs a history with known categories: the scores decide")
+        notices += self._kept_apart(query, request)
         shown = chosen[query.offset :]
         if len(shown) < query.n:
             notices.append(f"{len(shown)} of {query.n}{TOO_FEW}")
@@ -186,10 +234,11 @@ class ListBuilder:
         if len(home) and len(picked):
             cross = float(is_cross(self.view.codes[picked], home).mean())
         items = []
-        ranked = zip(picked.tolist(), scores[shown].tolist(), strict=True)
-        for rank, (row, score) in enumerate(ranked, query.offset + 1):
+        more = self._more_like(query, request, picked)
+        ranked = zip(picked.tolist(), scores[shown].tolist(), more, strict=True)
+        for rank, (row, score, others) in enumerate(ranked, query.offset + 1):
             evidence = self._contributions(request.context, served, row) if query.explain else None
-            items.append(self._item(row, rank, score, evidence))
+            items.append(self._item(row, rank, score, evidence, others))
         return RecommendationList(
             placement=query.placement,
             served=served.placement,
@@ -199,6 +248,18 @@ class ListBuilder:
             cross_share=cross,
             relevance_kept=relevance_kept(scores, chosen),
         )
+
+    def _more_like(self, query: Query, request: ResolvedQuery, rows: Rows) -> list[int]:
+        """For each of some item rows: how many others of its title and brand fit."""
+        if not query.one_per_title:
+            return [0] * len(rows)
+        others = self.view.same_title.others(rows)
+        lengths = list(map(len, others))
+        if not any(lengths):
+            return lengths
+        fits = self.candidates(query, request, np.concatenate(others))
+        ends = np.concatenate([[0], np.cumsum(lengths)])
+        return [int(fits[start:end].sum()) for start, end in pairwise(ends)]
 
     def explained(
         self, request: ResolvedQuery, items: Sequence[Recommendation], placement: Placement
@@ -211,7 +272,9 @@ class ListBuilder:
             for item, row in zip(items, rows, strict=True)
         ]
 
-    def _item(self, row: int, rank: int, score: float, evidence: Explanation | None) -> Recommendation:
+    def _item(
+        self, row: int, rank: int, score: float, evidence: Explanation | None, more: int
+    ) -> Recommendation:
         dataset = self.view.dataset
         price = float(str(self.view.prices[row]))  # 4.89, where float() of a float32 is 4.889999866485596
         return Recommendation(
@@ -222,4 +285,5 @@ class ListBuilder:
             price=None if np.isnan(price) else price,
             score=score,
             evidence=evidence,
+            more_like_it=more,
         )

@@ -8,11 +8,18 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
+from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats, Histories
 from crossaisle.data.vocabulary import Rows
 from crossaisle.errors import ConfigError
+from crossaisle.models.base import Scorer
 from crossaisle.models.blend import Blend
+from crossaisle.models.ranking.pool import Masks
+from crossaisle.models.ranking.reranker import Reranker
 from crossaisle.models.scorers.popularity import Popularity
+from crossaisle.models.scorers.transferred import TransferredPopularity
+from crossaisle.recommend.catalogue_order import CatalogueOrder
+from crossaisle.recommend.durables import Durables
 from crossaisle.recommend.explain import Part
 from crossaisle.recommend.limits import RETRIEVED
 from crossaisle.recommend.request import ResolvedQuery
@@ -26,8 +33,14 @@ Best = tuple[Rows, Floats]
 class Ranker(Protocol):
     """What scores items for a batch of histories, under the weights of a placement."""
 
-    def score_batch(self, histories: Histories, placement: str = "for_you") -> Floats:
-        """float32 (n, n_items): scores of every item; NaN where it has none."""
+    def score_batch(
+        self, histories: Histories, placement: str = "for_you", among: Masks | None = None
+    ) -> Floats:
+        """float32 (n, n_items): scores of every item; NaN where it has none.
+
+        `among` bool (n, n_items): what each request allows, where that is little; a learned ranker takes
+        its candidates there.
+        """
         ...
 
     def best_batch(
@@ -42,16 +55,39 @@ class Ranker(Protocol):
 
 
 class ModelRanker:
-    """Scores of a blend; popularity ranks for histories that are empty or that no part can score."""
+    """Scores of a blend; popularity ranks for histories that are empty or that no part can score.
 
-    def __init__(self, blend: Blend, *, retrieved: int = RETRIEVED) -> None:
-        """`ConfigError` where the blend has no `Popularity` part. `retrieved`: items per part of a blend."""
+    Where a ranker was learned for a placement, its candidates share out the blend's scores in its order.
+    """
+
+    def __init__(
+        self,
+        blend: Blend,
+        dataset: Dataset,
+        *,
+        tuned: bool = True,
+        durables: Durables | None = None,
+        retrieved: int = RETRIEVED,
+        reranker: Reranker | None = None,
+    ) -> None:
+        """`ConfigError` where the blend has no `Popularity` part. `retrieved`: items per part of a blend.
+
+        `durables`: what is not offered again to those who have it. `dataset`: what the blend was fitted on.
+        Where nothing has happened, or too little for weights to be `tuned`, items without an event follow
+        the popular ones in the order of the catalogue.
+        """
         parts = [(name, part) for name, part in blend.parts.items() if isinstance(part, Popularity)]
         if not parts:
             raise ConfigError("a recommender needs a Popularity part: it serves users without a history")
         name, self._popular = parts[0]
-        self.blend, self.retrieved = blend, retrieved
-        self._trending = Blend(parts={name: self._popular}, weights={"trending": {name: 1.0}})
+        self.blend, self.retrieved, self.reranker = blend, retrieved, reranker
+        self.durables = durables
+        first: dict[str, Scorer] = {name: self._popular}
+        if not (len(dataset.events) and tuned):
+            carried = (part for part in blend.parts.values() if isinstance(part, TransferredPopularity))
+            elsewhere = next(carried, None)
+            first["catalogue_order"] = CatalogueOrder.led_by(elsewhere).fit(dataset)
+        self._trending = Blend(parts=first, weights={"trending": dict.fromkeys(first, 1.0)})
 
     @cached_property
     def popularity(self) -> Floats:
@@ -59,9 +95,17 @@ class ModelRanker:
         popularity: Floats = np.nan_to_num(self._popular.popularity_, nan=-1.0)
         return popularity
 
-    def score_batch(self, histories: Histories, placement: str = "for_you") -> Floats:
+    def score_batch(
+        self, histories: Histories, placement: str = "for_you", among: Masks | None = None
+    ) -> Floats:
         """float32 (n, n_items): scores of every item; NaN where it has none."""
-        scores = self.blend_for(placement).score_rows(histories, placement)
+        if self.reranker is not None and placement in self.reranker.rankers:
+            ranker, tables = self.reranker.rankers[placement], self.reranker.tables
+            scores = ranker.rerank(self.blend, tables, histories, among)
+        else:
+            scores = self.blend_for(placement).score_rows(histories, placement)
+        if self.durables is not None:
+            scores = self.durables.strike(histories, scores, placement)
         silent = (histories.lengths == 0) | np.isnan(scores).all(axis=1)
         if silent.any():
             scores[silent] = self._trending.score_rows(histories.take(np.flatnonzero(silent)), "trending")
@@ -75,6 +119,12 @@ class ModelRanker:
         For shops that are too large to score every item for every query.
         """
         best = self.blend_for(placement).best(histories, placement, self.retrieved, among)
+        if self.reranker is not None and placement in self.reranker.rankers:
+            ranker, tables = self.reranker.rankers[placement], self.reranker.tables
+            best = ranker.rerank_best(self.blend, tables, histories, best)
+        if self.durables is not None:
+            found, scored = [rows for rows, _ in best], [scores for _, scores in best]
+            self.durables.strike_at(histories, found, scored, placement)
         for at, (_, scores) in enumerate(best):
             if np.isnan(scores).all():
                 silent = histories.take([at])
@@ -83,7 +133,10 @@ class ModelRanker:
 
     def score_at(self, histories: Histories, rows: Sequence[Rows], placement: str) -> list[Floats]:
         """For each history the scores of some rows; NaN where no part can score."""
-        return self.blend_for(placement).score_at(histories, rows, placement)
+        scores = self.blend_for(placement).score_at(histories, rows, placement)
+        if self.durables is not None:
+            self.durables.strike_at(histories, list(rows), scores, placement)
+        return scores
 
     def blend_for(self, placement: str) -> Blend:
         """The blend behind a placement: popularity alone for `trending`."""
@@ -94,23 +147,40 @@ class ModelRanker:
         return self.blend_for(placement).terms(placement)
 
 
-def score_requests(ranker: Ranker, requests: Sequence[ResolvedQuery]) -> list[Floats]:
-    """float32 (n_items,) for each request; those with the same weights are scored in one batch."""
-    return _batched(requests, ranker.score_batch)
+def score_requests(
+    ranker: Ranker, requests: Sequence[ResolvedQuery], among: Sequence[Mask | None] | None = None
+) -> list[Floats]:
+    """float32 (n_items,) for each request; those with the same weights are scored in one batch.
+
+    `among`: for each request bool (n_items,), what it allows, or None where that is most of the shop.
+    """
+
+    def score(histories: Histories, weights: str, members: Sequence[int]) -> Floats:
+        masks = [None if among is None else among[at] for at in members]
+        some = next((mask for mask in masks if mask is not None), None)
+        if some is None:
+            return ranker.score_batch(histories, weights)
+        everything = np.ones_like(some)
+        stacked = np.stack([everything if mask is None else mask for mask in masks])
+        return ranker.score_batch(histories, weights, stacked)
+
+    return _batched(requests, score)
 
 
 def best_of_requests(ranker: Ranker, requests: Sequence[ResolvedQuery]) -> list[Best]:
     """What `best_batch` retrieves for each request."""
-    return _batched(requests, ranker.best_batch)
+    return _batched(requests, lambda histories, weights, _: ranker.best_batch(histories, weights))
 
 
-def _batched(requests: Sequence[ResolvedQuery], score: Callable[[Histories, str], Iterable[T]]) -> list[T]:
+def _batched(
+    requests: Sequence[ResolvedQuery], score: Callable[[Histories, str, Sequence[int]], Iterable[T]]
+) -> list[T]:
     """One result per request, from one batch for each set of weights."""
     out: dict[int, T] = {}
     groups: dict[str, list[int]] = {}
     for at, request in enumerate(requests):
         groups.setdefault(request.weights, []).append(at)
     for weights, members in groups.items():
-        batch = score(Histories.joined([requests[at].context for at in members]), weights)
+        batch = score(Histories.joined([requests[at].context for at in members]), weights, members)
         out |= zip(members, batch, strict=True)
     return [out[at] for at in range(len(requests))]

@@ -7,21 +7,30 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from crossaisle import artifact
-from crossaisle.data.dataset import Dataset
+from crossaisle.data.dataset import Dataset, Events
 from crossaisle.data.history import Floats, Histories
 from crossaisle.data.query import Placement, Query
 from crossaisle.errors import ConfigError
 from crossaisle.models.blend import CART_OF_USER, Blend
 from crossaisle.models.persistence import load_blend, save_blend
+from crossaisle.models.ranking.ranker import LearnedRanker
+from crossaisle.models.ranking.reranker import Reranker, load_rankers, save_rankers
+from crossaisle.models.scorers.transferred import TransferredPopularity
 from crossaisle.recommend.answer import RecommendationList
 from crossaisle.recommend.catalogue_view import CatalogueView
+from crossaisle.recommend.durables import Durables, lasting_categories
 from crossaisle.recommend.explain import Explanation, Part, explain
 from crossaisle.recommend.limits import ListLimits
 from crossaisle.recommend.list_builder import Contributions, ListBuilder, Served
 from crossaisle.recommend.ranker import ModelRanker, score_requests
-from crossaisle.recommend.request import NO_ROWS, ResolvedQuery, resolve
+from crossaisle.recommend.request import NO_ROWS, ResolvedQuery, is_narrow, resolve
 from crossaisle.recommend.rerank.diversify import Similarity, similarity_of
+from crossaisle.recommend.rerank.never import NeverWith
+from crossaisle.recommend.standing import standing
 
 KIND = "recommender"
 
@@ -35,40 +44,77 @@ class Recommender:
         blend: Blend,
         *,
         repeats: bool = False,
+        tuned: bool = True,
+        lasting: Sequence[int] | None = None,
         histories: Histories | None = None,
         limits: ListLimits = ListLimits(),
+        rankers: Mapping[str, LearnedRanker] | None = None,
     ) -> None:
         """`ConfigError` for parts that are not of this data set, or without a `Popularity` part.
 
         `repeats`: people buy the same items again here, so `for_you` does not leave out what they had.
-        `histories`: those of the data set, where they are at hand.
+        `tuned`: validation chose the weights; lists say so where it did not. `lasting`: codes of the leaf
+        categories of which nothing is bought again (`Durables`), where they are known. `histories`: those
+        of the data set, where they are at hand. `rankers`: learned ones, by placement.
         """
         for name, scorer in blend.parts.items():
             scorer.check_fitted()
             if scorer.item_ids_ != dataset.item_ids:
                 raise ConfigError(f"part {name!r} was fitted on other items than data set {dataset.name!r}")
         self.dataset, self.blend, self.repeats, self.limits = dataset, blend, repeats, limits
-        self.ranker = ModelRanker(blend)
+        self.tuned, self.rankers = tuned, dict(rankers or {})
+        if lasting is None:
+            lasting = lasting_categories(dataset) if repeats else ()
+        self.lasting: tuple[int, ...] = tuple(lasting)
+        reranker = Reranker(self.rankers, dataset) if rankers else None
+        durables = Durables.of(dataset, self.lasting)
+        self.ranker = ModelRanker(blend, dataset, tuned=tuned, durables=durables, reranker=reranker)
         self.view = CatalogueView.of(dataset, self.ranker.popularity)
         parts = [scorer for scorer, _ in self.parts("for_you")]
         self.similarity: Similarity = similarity_of(parts, dataset.taxonomy)
         self.lists = ListBuilder(
-            self.view, self.ranker, self.similarity, contributions_of(dataset, self.ranker), limits
+            self.view,
+            self.ranker,
+            self.similarity,
+            contributions_of(dataset, self.ranker),
+            limits,
+            NeverWith(blend.rules, dataset),
         )
         if histories is not None:
             self.histories = histories
 
     def with_weights(self, weights: Mapping[str, dict[str, float]]) -> Recommender:
-        """The same models with other weights for some placements."""
+        """The same models with other weights for some placements, whose lists no ranker touches then."""
         blend = Blend(parts=self.blend.parts, weights=self.blend.weights | dict(weights))
         return Recommender(
-            self.dataset, blend, repeats=self.repeats, histories=self.histories, limits=self.limits
+            self.dataset,
+            blend,
+            repeats=self.repeats,
+            tuned=self.tuned,
+            lasting=self.lasting,
+            histories=self.histories,
+            limits=self.limits,
+            rankers={name: one for name, one in self.rankers.items() if name not in weights},
         )
 
     @cached_property
     def histories(self) -> Histories:
         """One history for each user row."""
-        return self.dataset.histories()
+        return self.dataset.histories().relative
+
+    def log_of(self, row: int) -> Events:
+        """All events of a user row as they came; none for -1."""
+        log = self.dataset.log or self.dataset.events
+        here = slice(0, 0) if row < 0 else slice(*self._logged[row : row + 2].tolist())
+        return log.take(np.arange(here.start, here.stop))
+
+    @cached_property
+    def _logged(self) -> npt.NDArray[np.int64]:
+        """int64 (n_users + 1,): where the log of each user starts."""
+        if self.dataset.log is None:
+            return self.dataset.user_indptr
+        counts = np.bincount(self.dataset.log.user, minlength=self.dataset.n_users)
+        return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 
     def history_of(self, user: str) -> Histories:
         """A user's history as a batch of one, empty for an unknown user."""
@@ -100,7 +146,13 @@ class Recommender:
     def recommend_many(self, queries: Sequence[Query]) -> list[RecommendationList]:
         """A list for each query; together they cost less than one by one."""
         requests = [self.resolve(query) for query in queries]
-        scores = score_requests(self.ranker, requests)
+        among = [
+            self.lists.candidates(query, request)
+            if request.weights in self.rankers and is_narrow(query)
+            else None
+            for query, request in zip(queries, requests, strict=True)
+        ]
+        scores = score_requests(self.ranker, requests, among)
         return [self.lists.finish(*each) for each in zip(queries, requests, scores, strict=True)]
 
     def resolve(self, query: Query) -> ResolvedQuery:
@@ -111,7 +163,16 @@ class Recommender:
             self.history_of,
             repeats=self.repeats,
             asks_users=CART_OF_USER in self.blend.weights,
+            stands_on=self.stands_on,
         )
+
+    def stands_on(self, placement: Placement, weights: str, *, followed: bool = False) -> str:
+        """What lists of a placement stand on; "" where the model has seen enough.
+
+        `followed`: events since the fit are known.
+        """
+        asked = "trending" if placement == "trending" else weights
+        return standing(self.parts(asked), len(self.dataset.events), tuned=self.tuned, followed=followed)
 
     def similar_items(self, item: str, n: int = 10) -> RecommendationList:
         """Substitutes for an item."""
@@ -150,7 +211,16 @@ class Recommender:
         with artifact.writing(folder, KIND) as fresh:
             save_dataset(self.dataset, fresh / "catalogue")
             blend = save_blend(self.blend, fresh / "parts", half=half)
-            artifact.write_json(fresh / "config.json", {"repeats": self.repeats, "blend": blend})
+            config: dict[str, Any] = {"repeats": self.repeats, "blend": blend}
+            if self.lasting:
+                config["lasting"] = list(self.lasting)
+            if not self.tuned:
+                config["tuned"] = False
+            if self.rankers:
+                config["rankers"] = save_rankers(self.rankers, fresh / "rankers")
+            artifact.write_json(fresh / "config.json", config)
+            if mapping := self.category_mapping():
+                artifact.write_json(fresh / "category-mapping.json", mapping)
 
     @classmethod
     def load(cls, folder: str | Path) -> Recommender:
@@ -163,8 +233,17 @@ class Recommender:
             with artifact.reading(path / "config.json"):
                 config = artifact.read_object(path / "config.json")
                 described, repeats = config["blend"], config["repeats"]
+                tuned, lasting = config.get("tuned", True), config.get("lasting", ())
             blend = load_blend(described, path / "parts", dataset.item_ids)
-            return cls(dataset, blend, repeats=repeats)
+            rankers = load_rankers(config.get("rankers", {}), path / "rankers", blend)
+            return cls(dataset, blend, repeats=repeats, tuned=tuned, lasting=lasting, rankers=rankers)
+
+    def category_mapping(self) -> list[dict[str, Any]]:
+        """What each leaf category was taken for in another shop, where one was carried over; else empty."""
+        parts = self.blend.parts.values()
+        return next(
+            (p.category_mapping(self.dataset) for p in parts if isinstance(p, TransferredPopularity)), []
+        )
 
     def describe(self) -> dict[str, Any]:
         """What is inside, for people and logs; JSON-ready."""
@@ -174,8 +253,10 @@ class Recommender:
             "users": self.dataset.n_users,
             "events": len(self.dataset.events),
             "repeats": self.repeats,
+            "tuned": self.tuned,
             "parts": {name: part.kind for name, part in self.blend.parts.items()},
             "weights": self.blend.weights,
+            "rankers": sorted(self.rankers),
         }
 
 

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Histories
+from crossaisle.data.kinds import PURCHASE
 from crossaisle.data.query import Placement, Query
 from crossaisle.data.vocabulary import Rows, Vocabulary
 from crossaisle.errors import shorten
@@ -31,6 +33,8 @@ class ResolvedQuery:
     """What the models score from: one history, or the items in view."""
     history: Rows
     """int32: the user's own items, oldest first."""
+    bought: Rows
+    """int32: those of them that were bought, for `buy_again`."""
     view: Rows
     """int32: the items in view."""
     exclude_seen: bool
@@ -42,6 +46,15 @@ class ResolvedQuery:
     notices: tuple[str, ...]
 
 
+def is_narrow(query: Query) -> bool:
+    """Whether the filters of a query may leave little of the shop.
+
+    A learned ranker has to know then what may be shown: it would choose its candidates elsewhere.
+    """
+    named = query.include_categories or query.exclude_categories or query.include_items
+    return bool(named) or query.min_price is not None or query.max_price is not None
+
+
 @dataclass(frozen=True)
 class CrossShare:
     """What the cross-category share of a list is measured against."""
@@ -50,6 +63,8 @@ class CrossShare:
     """int32: the user's home categories."""
     share: float | None
     """0 to 1; None: the scores decide."""
+    spread: npt.NDArray[np.float64] | None = None
+    """float64 (n_categories,): the share of each category in the history, where the list is calibrated."""
 
 
 def resolve(
@@ -59,11 +74,13 @@ def resolve(
     *,
     repeats: bool,
     asks_users: bool = False,
+    stands_on: Callable[[Placement, str], str] = lambda placement, weights: "",
 ) -> ResolvedQuery:
     """Ids to rows; `UnknownIdError` for an item in view that the shop does not have.
 
     `history_of`: from a user id to a batch of one history, empty for an unknown user. `repeats`: whether
     people buy the same items again here. `asks_users`: whether `goes_with` has weights for users with carts.
+    `stands_on`: from the placement and its weights to a notice, "" for none.
     """
     view = np.array([dataset.item_ids.row(item) for item in query.items], np.int32)
     notices: list[str] = []
@@ -71,20 +88,20 @@ def resolve(
         own, notices = _session(query.history, dataset.item_ids)
     else:
         own = Histories.of([NO_ROWS]) if query.user is None else history_of(query.user)
+    bought = _bought(own, dataset)
+    disliked = NO_ROWS if own.disliked is None or placement_is_open(query) else own.disliked.item
+    unwanted = _rows(query.exclude_items, dataset.item_ids)[0] if query.exclude_items else NO_ROWS
     placement, context = query.placement, own
+    if placement == "buy_again":
+        context = bought
     if query.items and placement not in ("goes_with", "similar"):
         notices.append("items in view are left out; only goes_with and similar rank by them")
     if placement in ("goes_with", "similar"):
         context = Histories.of([view])
-    elif placement != "trending" and not len(own.item):
-        notices.append(f"{_why_empty(query, dataset)}: trending items instead")
+    elif placement != "trending" and not len(context.item):
+        why = f"{_named(query)} has bought nothing yet" if len(own.item) else _why_empty(query, own, dataset)
+        notices.append(f"{why}: trending items instead")
         placement = "trending"
-    include = None
-    if query.include_items:
-        include, unknown = _rows(query.include_items, dataset.item_ids)
-        if unknown:
-            named = _some(unknown)
-            notices.append(f"{len(unknown)} unknown item(s) of include_items cannot be shown: {named}")
     exclude_seen = query.exclude_seen
     if exclude_seen is None:
         exclude_seen = placement in ("for_you", "goes_with") and not repeats
@@ -93,17 +110,49 @@ def resolve(
     # Weights that were chosen for habits say little of what is new to the user: the cart says more.
     if placement == "goes_with" and asks_users and len(own.item) and not only_new:
         context, weights = own.with_view(context), CART_OF_USER
+    if said := stands_on(placement, weights):
+        notices.append(said)
     return ResolvedQuery(
         placement=placement,
         weights=weights,
         context=context,
         history=own.item,
+        bought=bought.item,
         view=view,
         exclude_seen=exclude_seen,
-        include=include,
-        exclude=_rows(query.exclude_items, dataset.item_ids)[0] if query.exclude_items else NO_ROWS,
+        include=_included(query, dataset, notices),
+        exclude=np.union1d(unwanted, disliked).astype(np.int32) if len(disliked) else unwanted,
         notices=tuple(notices),
     )
+
+
+def _included(query: Query, dataset: Dataset, notices: list[str]) -> Rows | None:
+    """The rows of `include_items`, None without any; a notice names those that are unknown."""
+    if not query.include_items:
+        return None
+    rows, unknown = _rows(query.include_items, dataset.item_ids)
+    if unknown:
+        notices.append(f"{len(unknown)} unknown item(s) of include_items cannot be shown: {_some(unknown)}")
+    return rows
+
+
+def placement_is_open(query: Query) -> bool:
+    """Whether a placement is about items or everybody, so that what a user dislikes stays in it."""
+    return query.placement in ("similar", "trending")
+
+
+def _bought(own: Histories, dataset: Dataset) -> Histories:
+    """What of a history was bought; of a session in a shop that knows nothing else, all of it."""
+    if own.role is None:
+        every = dataset.role == PURCHASE or (dataset.role == -1 and own.user[0] < 0)
+        return own if every else own.keep(np.zeros(len(own.item), bool))
+    if (own.role == PURCHASE).all():
+        return own
+    return own.keep(own.role == PURCHASE)
+
+
+def _named(query: Query) -> str:
+    return "the history" if query.user is None or query.history is not None else f"user {shorten(query.user)}"
 
 
 def _session(history: tuple[str, ...], item_ids: Vocabulary) -> tuple[Histories, list[str]]:
@@ -123,11 +172,13 @@ def _some(names: list[str]) -> str:
     return ", ".join(map(shorten, names[:NAMED])) + (", …" if len(names) > NAMED else "")
 
 
-def _why_empty(query: Query, dataset: Dataset) -> str:
+def _why_empty(query: Query, own: Histories, dataset: Dataset) -> str:
     if query.history is not None:
         return "no known item in the history"
     if query.user is None:
         return "neither a user nor a history given"
-    known = query.user in dataset.user_ids
     name = shorten(query.user)
+    if own.disliked is not None:
+        return f"user {name} has only turned against items yet"
+    known = query.user in dataset.user_ids
     return f"user {name} has no events yet" if known else f"unknown user {name}"

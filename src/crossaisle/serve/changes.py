@@ -274,6 +274,7 @@ class Changes:
             run = "" if self._replica is None else self._replica.run
             body = {"run": run, "active": str(folder), "previous": str(state.active)}
             await _done(self._store.put_active(body, deed))
+        self._live.use(base.dataset.meanings)
         self._current.state = after
         self._experiments.arms.replace(arms)
         self._metrics.counts["model_switches"] += 1

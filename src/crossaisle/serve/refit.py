@@ -17,6 +17,7 @@ import polars as pl
 from crossaisle import artifact
 from crossaisle.data.dataset import Dataset, Events
 from crossaisle.data.history import Floats, Histories
+from crossaisle.data.kinds import PURCHASE
 from crossaisle.data.splits.cases import EvalCases
 from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.data.vocabulary import Vocabulary
@@ -133,7 +134,7 @@ def refit(
     if seconds is None:
         raise DataError(f"{model}: its events have no times: the latest cannot be held out")
     cut = int(np.quantile(np.array(known.fresh), 1.0 - holdout, method="lower"))
-    past = merged.with_events(seconds < cut)
+    past = merged.before(cut)
     cases = latest(merged, past, cut, base.repeats, seed)
     candidate = fitted_on(base, past, progress=progress)
     values = [ndcg(score, cases, shop.grown.listed) for score in (candidate.score_batch, shop.score_batch)]
@@ -205,11 +206,14 @@ def merge(
     (same user, item and second) is taken once. Users in `forgotten` lose what the model knew of them; what
     they did since counts.
     """
-    old = known.events
+    raw = known.raw
+    old, meanings = raw.events, known.meanings
     keep = np.array([name not in forgotten for name in known.user_ids.all], bool)
     seconds = old.time if old.time is not None else np.zeros(len(old), np.int64)
     kept = keep[old.user]
-    have = set(zip(old.user[kept].tolist(), old.item[kept].tolist(), seconds[kept].tolist(), strict=True))
+    against = meanings.roles(known.kinds, old.kind, old.value, old.quantity) > PURCHASE
+    columns_of_old = (old.user, old.item, seconds, against)
+    have = set(zip(*(column[kept].tolist() for column in columns_of_old), strict=True))
     names = [name for name, stays in zip(known.user_ids.all, keep, strict=True) if stays]
     rows = {name: row for row, name in enumerate(names)}
     kinds = {kind: code for code, kind in enumerate(known.kinds)}
@@ -218,7 +222,8 @@ def merge(
     fresh: list[float] = []
     for event in events:
         item = grown.item_ids.get(event.item)
-        if item < 0 or (before.get(event.user), item, int(event.time)) in have:
+        interest = meanings.is_interest(event.kind, event.value, event.quantity)
+        if item < 0 or (before.get(event.user), item, int(event.time), interest is not True) in have:
             continue
         row = rows.setdefault(event.user, len(rows))
         kind = kinds.setdefault(event.kind, len(kinds)) if event.kind in kinds or len(kinds) < 127 else 0
@@ -253,7 +258,10 @@ def merge(
         user_ids=Vocabulary(rows, what="user"),
         events=together,
         kinds=tuple(kinds),
-    )
+        meanings=meanings,
+        log=None,
+        against=None,
+    ).settled()
     return dataset, fresh, int((~keep).sum())
 
 
@@ -294,14 +302,15 @@ def fitted_on(base: Recommender, dataset: Dataset, *, progress: bool = False) ->
     }
     new = {name: part for name, part in fresh.items() if part is not base.blend.parts[name]}
     fit_parts(new, dataset, progress=progress)
-    return Recommender(dataset, Blend(parts=fresh, weights=base.blend.weights), repeats=base.repeats)
+    blend = Blend(parts=fresh, weights=base.blend.weights)
+    return Recommender(dataset, blend, repeats=base.repeats, tuned=base.tuned, rankers=base.rankers)
 
 
 def latest(dataset: Dataset, past: Dataset, cut: int, repeats: bool, seed: int) -> EvalCases:
     """Users with a history before the cut, and what they did after it; at most `MOST`, drawn at random."""
     events = dataset.events
     assert events.time is not None
-    after = events.time >= cut
+    after = (events.time >= cut) & dataset.wanted
     users = np.unique(events.user[after])
     users = users[np.diff(past.user_indptr)[users] > 0].astype(np.int32)
     if len(users) > MOST:
@@ -311,11 +320,11 @@ def latest(dataset: Dataset, past: Dataset, cut: int, repeats: bool, seed: int) 
         own = slice(dataset.user_indptr[user], dataset.user_indptr[user + 1])
         items = np.unique(events.item[own][after[own]])
         if not repeats:
-            items = np.setdiff1d(items, events.item[own][~after[own]])
+            items = np.setdiff1d(items, events.item[own][events.time[own] < cut])
         targets.append(items)
     indptr = np.concatenate([[0], np.cumsum([len(items) for items in targets])]).astype(np.int64)
     flat = np.concatenate(targets) if targets else np.empty(0)
-    histories = past.histories(users, now=cut / SECONDS_PER_DAY)
+    histories = past.histories(users, now=cut / SECONDS_PER_DAY).relative
     return EvalCases(histories, indptr, flat.astype(np.int32), mask_seen=not repeats)
 
 

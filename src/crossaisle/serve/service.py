@@ -155,7 +155,8 @@ class ShopService:
                 yield event
 
         pictures = Pictures(image_hosts, limits.live.pictures)
-        live = LiveHistories(events(), store.forgotten(), limits=limits.live.histories)
+        meanings, bounds = base.dataset.meanings, limits.live.histories
+        live = LiveHistories(events(), store.forgotten(), meanings=meanings, limits=bounds)
         switch = (start and start.switch) or Switch(str(model), str(model))
         state = ServingState.read(store, base, live, pictures, switch, limits.live)
         service = cls(
@@ -236,6 +237,10 @@ class ShopService:
         `actor`: for the audit log.
         """
         return await self._intake.forget(user, actor)
+
+    async def withdraw(self, key: str, actor: str = "") -> Erased:
+        """Deletes the event that was sent with a key; `UnknownIdError`. `actor`: for the audit log."""
+        return await self._intake.withdraw(key, actor)
 
     async def put_user(self, user: str, attributes: dict[str, Any]) -> None:
         """Keeps the attributes of a user."""

@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from crossaisle.config import DataConfig, EventColumns, EventsConfig
-from crossaisle.data.ingest.events import EventReader, Raw
+from crossaisle.data.ingest.codes import Raw
+from crossaisle.data.ingest.events import EventReader
 from crossaisle.data.ingest.ledger import Ledger
 from crossaisle.data.ingest.schema import match_columns
 from crossaisle.data.ingest.sources import open_file
@@ -56,8 +57,7 @@ class Log:
             "item": raw.items[raw.item[row]],
             "key": f"{self.prefix}:{row}",
         }
-        if "kind" in self.has:
-            event["kind"] = raw.kinds[raw.kind[row]]
+        event["kind"] = raw.kinds[raw.kind[row]]  # what an import takes it for, where no column says it
         for name, values in (("value", raw.value), ("quantity", raw.quantity)):
             if name in self.has and np.isfinite(values[row]):
                 event[name] = round(float(values[row]), 6)

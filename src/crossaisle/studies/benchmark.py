@@ -27,6 +27,7 @@ SPECIAL: dict[str, str] = {
     "fashion": "crossaisle.studies.fashion",
     "few-shot": "crossaisle.studies.few_shot",
     "lm-zero-shot": "crossaisle.studies.lm_zero_shot",
+    "transfer": "crossaisle.studies.transfer",
     "zh-groceries": "crossaisle.studies.zh_groceries",
 }
 """Benchmarks that ask something else: the module whose `run` has the signature of the one below."""

@@ -93,7 +93,7 @@ def test_no_row_is_lost_and_the_result_is_sound(items: list[Any], events: list[A
         assert sum(table["set_aside"].values()) == gone.height == gone["row"].n_unique()
         assert table["rows_kept"] == table["rows_read"] - gone.height
         assert gone["row"].is_between(1, sizes[name]).all()
-    shop = done.dataset
+    shop = done.dataset.raw
     assert len(shop.events) == done.report["tables"]["events"]["rows_kept"]
     assert shop.n_items == done.report["tables"]["items"]["rows_kept"] == shop.items.height
     assert shop.items["item_id"].to_list() == list(shop.item_ids.all)

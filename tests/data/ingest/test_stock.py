@@ -73,3 +73,28 @@ def test_unknown_words_are_named(tmp_path: Path) -> None:
 def test_a_column_of_unknown_words_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"items\.csv, column 'in_stock': no value says .*'hier', 'fort'"):
         import_texts(tmp_path, "item_id,in_stock\na,hier\nb,fort\nc,hier\n")
+
+
+WINDOW = """item_id,available_from,expires
+a,,
+b,2024-01-05,
+c,2024-02-01,
+d,,2024-01-05
+e,2023-01-01,2024-01-07T12:00+0100
+f,never,2025-01-01
+"""
+
+
+def test_what_is_not_yet_or_no_longer_available_is_sold_out(tmp_path: Path) -> None:
+    events = "user_id,item_id,time\n1,a,2024-01-01\n2,a,2024-01-06\n"
+    done = import_texts(tmp_path, WINDOW, events)
+    assert done.dataset.items["in_stock"].to_list() == [True, True, False, False, True, True]
+    rows = done.rejected.select("row", "rule", "value").rows()
+    assert rows == [
+        (7, "unreadable_available_from", "never"),
+        (4, "not_yet_available", "2024-02-01 00:00"),
+        (5, "expired", "2024-01-05 00:00"),
+    ]
+    german = "user_id,item_id,time\n1,a,01.01.2024\n2,a,08.01.2024\n"
+    later = import_texts(tmp_path, WINDOW, german, time_unit="%d.%m.%Y")
+    assert later.dataset.items["in_stock"].to_list() == [True, True, False, False, False, True]

@@ -97,7 +97,8 @@ def test_names_of_time_zones_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"names of time zones .* read them with %z"):
         DataConfig(time_unit="%Y-%m-%d %H:%M:%S %Z")
     with pytest.raises(
-        DataError, match=r"1 of 1 times cannot be read, such as '2024-03-07 15:05:00 CET': set time_unit"
+        DataError,
+        match=r"1 of 1 times cannot be read, such as '2024-03-07 15:05:00 CET': names of time zones are not",
     ):
         import_texts(tmp_path, events=table("2024-03-07 15:05:00 CET"))
 

@@ -10,8 +10,9 @@ from crossaisle.data.drift import drift
 from crossaisle.data.splits.split import basket_split, temporal_split
 from crossaisle.errors import ConfigError
 from crossaisle.evaluate.beyond_accuracy import category_flow
+from crossaisle.evaluate.reliability import reliability
 from crossaisle.evaluate.report.charts import heat
-from crossaisle.evaluate.report.page import facts, number, text
+from crossaisle.evaluate.report.page import facts, number, percent, text
 from crossaisle.evaluate.report.report import write_report
 from crossaisle.evaluate.results import Evaluation, evaluate
 from tests.evaluate.shops import random_shop, shop
@@ -185,3 +186,17 @@ def test_the_heat_map_keeps_the_busiest_categories():
     assert ">25<" in made
     assert made.count("<tr>") == 3  # the head and two categories
     assert heat(np.zeros((2, 2), np.int64), ["a", "b"], caption="x") == ""
+
+
+def test_probabilities_of_a_ranker_stand_beside_what_came_true(tmp_path: Path) -> None:
+    said, right = np.linspace(0.0, 0.5, 1500), np.arange(1500) % 4 == 0
+    figures = {"for_you": {"calibration": reliability(said, right).to_dict()}}
+    evaluation, rest = made()
+    write_report(tmp_path / "report.html", title="t", evaluation=evaluation, rankers=figures, **rest)
+    words = checked(tmp_path / "report.html")
+    assert f"for_you {reliability(said, right).error:.4f}" in words
+    assert "How sure it may be" in words
+    surest = reliability(said, right).chance[-1]
+    assert percent(surest, 2) in words
+    write_report(tmp_path / "report.html", title="t", evaluation=evaluation, **rest)
+    assert "How sure it may be" not in checked(tmp_path / "report.html")

@@ -12,6 +12,8 @@ from tests.models.shops import tiny_shop
 
 
 class TestCategoryLink(ScorerContract):
+    exact_evidence = False
+
     def make(self) -> CategoryLink:
         return CategoryLink(shrink=2.0)
 
@@ -43,3 +45,14 @@ def test_category_link_names_both_ends_and_the_lift() -> None:
     assert lift > 1.5 > 0.8 > (model.category_link(row("milk0"), row("spade0")) or ("", "", 9.0))[2]
     assert model.category_link(row("milk0"), row("milk1")) is None
     assert np.isfinite(model.lifts_).all()
+
+
+def test_an_event_gives_what_its_category_adds_to_everybodys_chance() -> None:
+    shop = tiny_shop()
+    model = CategoryLink(shrink=2.0).fit(shop)
+    history = Histories.of([shop.item_ids.rows(["milk0", "milk0", "spade1"])])
+    item = shop.item_ids.row("bread1")
+    events, rest = model.evidence(history, item)
+    assert rest == model.prior_[item]
+    assert events[0] == events[1] > 0 > events[2]  # whoever shops for spades buys less bread than others
+    assert model.rest_reason == "popular"

@@ -13,6 +13,7 @@ from tests.models.shops import tiny_shop
 
 
 class TestComplementSoftmax(ScorerContract):
+    weighs_fit = weighs_query = False  # baskets are sets
     exact_evidence = False
 
     def make(self) -> ComplementSoftmax:

@@ -13,6 +13,7 @@ from tests.models.shops import tiny_shop
 
 
 class TestTfidfSimilarity(ScorerContract):
+    weighs_fit = False
     scores_cold = True
 
     def make(self) -> TfidfSimilarity:
@@ -20,6 +21,7 @@ class TestTfidfSimilarity(ScorerContract):
 
 
 class TestEncoderSimilarity(ScorerContract):
+    weighs_fit = False
     scores_cold = True
 
     @pytest.fixture(autouse=True)

@@ -13,6 +13,8 @@ from tests.models.shops import tiny_shop
 
 
 class TestContract(ScorerContract):
+    weighs_fit = False
+
     def make(self) -> Frequency:
         return Frequency(decay=Decay(events=4.0))
 

@@ -39,6 +39,7 @@ def with_pictures(shop: Dataset, where: Path, *, most: int | None = None) -> Dat
 
 
 class TestPictureSimilarity(ScorerContract):
+    weighs_fit = weighs_query = False  # the mixed shop has no pictures
     scores_cold = True
 
     @pytest.fixture(autouse=True)

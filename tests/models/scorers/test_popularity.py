@@ -9,6 +9,7 @@ from tests.models.shops import FIRST_DAY, tiny_shop
 
 
 class TestContract(ScorerContract):
+    weighs_query = False
     personal = False
 
     def make(self) -> Popularity:

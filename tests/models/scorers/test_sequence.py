@@ -41,6 +41,7 @@ def small(**settings: Any) -> SequenceTransformer:
 
 
 class TestSequenceTransformer(ScorerContract):
+    weighs_fit = weighs_query = False  # the order of a history is all it reads
     scores_cold = True
     exact_evidence = False
 

@@ -34,6 +34,18 @@ def test_an_event_counts_in_the_next_list(service: ShopService) -> None:
     talk(service, conversation)
 
 
+def test_ids_are_those_that_an_import_would_keep(service: ShopService) -> None:
+    async def conversation(client: httpx.AsyncClient) -> None:
+        for user, item in ((" 501.0", "bread"), ("501", " butter "), ("501.0\x07", "soap")):
+            await client.post("/api/events", json={"user": user, "item": item})
+        page = (await client.post("/api/users/show", json={"user": "501.0"})).json()
+        assert [event["item"] for event in page["events"]] == ["bread", "butter", "soap"]
+        assert (await client.get("/api/users/501.0")).json()["total"] == 3
+        assert (await client.get("/api/items/%20bread")).json()["item_id"] == "bread"
+
+    talk(service, conversation)
+
+
 def test_live_and_stored_events_make_one_history(service: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         past = service.shop.history_of("ann")

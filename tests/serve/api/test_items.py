@@ -68,6 +68,21 @@ def test_an_explanation_of_a_new_item_names_what_it_is_like(service: ShopService
     talk(service, conversation)
 
 
+def test_a_new_item_in_the_cart_is_named_itself_and_not_what_stands_in_for_it(service: ShopService) -> None:
+    async def conversation(client: httpx.AsyncClient) -> None:
+        await client.put("/api/items/rye", json=RYE)
+        body = {"placement": "goes_with", "items": ["rye"], "explain": True}
+        items = (await client.post("/api/recommend", json=body)).json()["items"]
+        named = [c for r in items for c in r["evidence"]["contributions"] if c["item_id"]]
+        assert named
+        assert {(c["item_id"], c["name"]) for c in named} == {("rye", RYE["title"])}
+        said = [name for r in items for cause in r["evidence"]["causes"] for name in cause["names"]]
+        assert RYE["title"] in said
+        assert "White bread" not in said
+
+    talk(service, conversation)
+
+
 def test_price_and_stock_hold_at_once(service: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         assert "butter" in await ids(client, "/api/items/bread/goes-with")

@@ -22,6 +22,9 @@ QUESTIONS = {
     "max_price=3&exclude_categories=Bakery": {"max_price": 3.0, "exclude_categories": ("Bakery",)},
     "include_categories=Dairy&exclude_seen=false": {"include_categories": ("Dairy",), "exclude_seen": False},
     "diversity=0.5": {"diversity": 0.5},
+    "diversity=0.5&diversify_by=dpp": {"diversity": 0.5, "diversify_by": "dpp"},
+    "calibration=0.7&n=3": {"calibration": 0.7, "n": 3},
+    "max_per_brand=1&one_per_title=false": {"max_per_brand": 1, "one_per_title": False},
 }
 
 

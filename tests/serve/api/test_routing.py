@@ -31,7 +31,7 @@ SCOPE_OF = {
         *("GET /api/items/{item}/goes-with", "GET /api/items/{item}/similar"),
     },
     "write": {
-        "POST /api/events",
+        *("POST /api/events", "DELETE /api/events/{key}", "POST /api/events/delete"),
         *("POST /api/items", "PUT /api/items/{item}", "PATCH /api/items/{item}", "DELETE /api/items/{item}"),
         *("PUT /api/items/{item}/picture", "DELETE /api/items/{item}/picture"),
         *("GET /api/users/{user}", "PUT /api/users/{user}", "DELETE /api/users/{user}"),

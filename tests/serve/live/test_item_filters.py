@@ -37,7 +37,7 @@ def test_items_are_filtered_by_id(model: Path, limits: LiveLimits, placement: st
         as_if_large(base)
     shop = LiveRecommender(base, LiveHistories(), changed, limits=limits)
     view = ("bread",) if placement in ("goes_with", "similar") else ()
-    query = Query(placement=placement, user="ann", items=view, n=20, exclude_seen=False)  # type: ignore[arg-type]
+    query = Query(placement=placement, user="ann", items=view, n=20, exclude_seen=False, one_per_title=False)  # type: ignore[arg-type]
     ids = every.recommend(query).ids
     assert "milk" not in ids
     for only, never in (

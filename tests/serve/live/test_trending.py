@@ -65,7 +65,9 @@ def events_of(shop: Dataset, n: int, seed: int, *, start: float = 0.0) -> list[E
     items = [*shop.item_ids.all, "gone"]
     end = float(shop.histories([0]).now[0]) + start
     seconds = np.floor(rng.uniform(end, end + 25.0, n) * SECONDS_PER_DAY)
-    return [Event(None, str(rng.choice(people)), str(rng.choice(items)), "view", float(t)) for t in seconds]
+    return [
+        Event(None, str(rng.choice(people)), str(rng.choice(items)), "purchase", float(t)) for t in seconds
+    ]
 
 
 def popular(shop: LiveRecommender) -> np.ndarray:
@@ -114,7 +116,7 @@ def test_a_model_whose_popularity_never_ages_has_a_half_life_here(shop: Dataset)
     live = histories_of()
     served = LiveRecommender(base, live)
     end = served.trending.end
-    later = Event(None, "p1", "cake", "view", (end + HALF_LIFE_DAYS) * SECONDS_PER_DAY)
+    later = Event(None, "p1", "cake", "purchase", (end + HALF_LIFE_DAYS) * SECONDS_PER_DAY)
     live.add([later])
     before = base.score_batch(NOBODY, "trending")[0]
     now = popular(served)
@@ -199,8 +201,8 @@ def test_a_large_shop_shows_the_same(shop: Dataset) -> None:
 def test_one_person_is_no_trend(shop: Dataset) -> None:
     base = model_of(shop)
     end = base.dataset.histories([0]).now[0] * SECONDS_PER_DAY
-    eager = [Event(None, "bot", "cake", "view", end + second) for second in range(1000)]
-    three = [Event(None, f"p{i}", "honey", "view", end) for i in range(6)]
+    eager = [Event(None, "bot", "cake", "purchase", end + second) for second in range(1000)]
+    three = [Event(None, f"p{i}", "honey", "purchase", end) for i in range(6)]
     now = popular(LiveRecommender(base, histories_of(eager + three)))
     row = shop.item_ids.row
     assert now[row("honey")] > 2 * now[row("cake")]
@@ -209,7 +211,9 @@ def test_one_person_is_no_trend(shop: Dataset) -> None:
 def test_a_wrong_clock_moves_nothing_once_others_contradict_it(shop: Dataset) -> None:
     base, events = model_of(shop), events_of(shop, 1200, 6)
     sane = popular(LiveRecommender(base, histories_of(events)))
-    ahead = [Event(None, f"w{i}", "honey", "view", events[0].time + 3650 * SECONDS_PER_DAY) for i in range(5)]
+    ahead = [
+        Event(None, f"w{i}", "honey", "purchase", events[0].time + 3650 * SECONDS_PER_DAY) for i in range(5)
+    ]
     live = histories_of(ahead)
     served = LiveRecommender(base, live)
     assert np.nanargmax(popular(served)) == shop.item_ids.row("honey")  # nobody says otherwise yet
@@ -273,12 +277,16 @@ def test_new_items_trend_and_lists_follow(service: ShopService) -> None:
         assert "rye" not in before
         await client.put("/api/items/rye", json={"title": "Rye", "categories": [["Bakery", "Bread"]]})
         links = (await client.get("/api/console/links")).json()
-        await client.post("/api/events", json=[{"user": f"n{i}", "item": "rye"} for i in range(9)])
+        await client.post(
+            "/api/events", json=[{"user": f"n{i}", "item": "rye", "kind": "purchase"} for i in range(9)]
+        )
         assert (await trending())[0] == "rye"
         # Somebody of whom nothing is known is shown the same.
         unknown = (await client.get("/api/recommend/nobody?n=1")).json()
         assert [r["item_id"] for r in unknown["items"]] == ["rye"]
-        await client.post("/api/events", json=[{"user": f"n{i}", "item": "milk"} for i in range(9)])
+        await client.post(
+            "/api/events", json=[{"user": f"n{i}", "item": "milk", "kind": "purchase"} for i in range(9)]
+        )
         assert (await client.get("/api/console/links")).json() != links
         for i in range(9):
             await client.delete(f"/api/users/n{i}")

@@ -112,6 +112,26 @@ def test_events_of_both_count_once_and_in_the_same_order(pair: tuple[ShopService
     assert list(one.memory.latest) == list(other.memory.latest)
 
 
+def test_an_event_that_was_taken_back_is_gone_in_every_worker(pair: tuple[ShopService, ShopService]) -> None:
+    one, other = pair
+    kept, wrong = (event("zoe", item)._replace(key=item) for item in ("bread", "jam"))
+
+    async def run() -> None:
+        await one.add_events([kept, wrong])
+        await replica(other).catch_up()
+        assert other.live.of("zoe").items == ("bread", "jam")
+        gone = asyncio.create_task(one.withdraw("jam"))
+        while not gone.done():
+            await replica(other).catch_up()
+            await asyncio.sleep(0.01)
+        assert (await gone).events == 1
+
+    asyncio.run(run())
+    for service in pair:
+        assert service.live.of("zoe").items == ("bread",)
+        assert [one.item for one in service.memory.latest] == ["bread"]
+
+
 def test_a_large_import_elsewhere_is_read_in_portions(pair: tuple[ShopService, ShopService]) -> None:
     one, other = pair
     portion = WorkerLimits().max_events_read

@@ -67,6 +67,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
 
 
 class TestLanguageModelScorer(ScorerContract):
+    weighs_fit = weighs_query = False  # it reads titles
     scores_cold = True
     exact_evidence = False
 

@@ -1,9 +1,10 @@
-"""Values as they come -> values as they are kept: ids, texts and category paths."""
+"""Values as they come -> values as they are kept: ids and texts."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,10 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from crossaisle.data.control import CONTROL, tidied
-from crossaisle.data.taxonomy import parse_paths
+from crossaisle.data.control import CONTROL
+from crossaisle.data.ids import REFUSED, UNTIDY, tidy_ids
 
-UNTIDY = r"^\s|\s$|\s\s|[^\S ]|" + CONTROL
+Mask = npt.NDArray[np.bool_]
 
 
 def to_arrow(values: np.ndarray) -> pa.Array:
@@ -73,86 +74,90 @@ def without_nulls(text: pl.Series, nulls: Sequence[str]) -> pl.Series:
     return text.set(text.is_in(list(nulls)), None)
 
 
-def encode_ids(values: pa.Array, nulls: Sequence[str] = ()) -> tuple[pa.DictionaryArray, int]:
-    """Ids as a dictionary of tidy texts, and how many rows held control characters.
+@dataclass
+class Ids:
+    """One column of ids of a batch."""
 
-    An id that is one of `nulls` is absent. Only distinct ids are tidied, which is what makes millions of
-    rows cheap.
+    codes: pa.DictionaryArray
+    """Tidy ids; null where there is none, or where it is refused."""
+    repaired: dict[str, int]
+    """Rows by rule."""
+    refused: dict[str, Mask]
+    """Rule -> rows whose id is none."""
+
+
+def encode_ids(values: pa.Array, nulls: Sequence[str] = (), *, refuse: bool = True) -> Ids:
+    """Ids as a dictionary of tidy texts.
+
+    An id that is one of `nulls` is absent; with `refuse`, what is no id is absent too (`Ids.refused`).
+    Only distinct ids are tidied, which is what makes millions of rows cheap.
     """
     coded = values if pa.types.is_dictionary(values.type) else as_text(values).dictionary_encode()
     names = as_text(coded.dictionary)
-    frame = pl.DataFrame({"id": pl.Series(names, dtype=pl.String)})
-    blank = pl.col("id").is_in(["", *nulls])
-    untidy = frame.select((pl.col("id").str.contains(UNTIDY) | blank).any()).item()
-    if not untidy:
-        return pa.DictionaryArray.from_arrays(coded.indices.cast(pa.int32()), names), 0
-    cleaned = frame.select(
-        tidy(pl.col("id")).alias("id"), dirty=pl.col("id").str.contains(CONTROL).fill_null(False)
+    given = pl.Series("id", names, dtype=pl.String)
+    if not (given.str.contains(UNTIDY) | given.is_in(["", *nulls])).any():
+        return Ids(pa.DictionaryArray.from_arrays(coded.indices.cast(pa.int32()), names), {}, {})
+    codes = to_numpy(coded.indices, -1)
+    clean, repaired, refused = tidied_ids(given, nulls, refuse=refuse)
+    again = texts(clean).dictionary_encode()
+    counts = {rule: int(np.count_nonzero(_at(mask, codes))) for rule, mask in repaired.items()}
+    return Ids(
+        pa.DictionaryArray.from_arrays(again.indices.take(coded.indices).cast(pa.int32()), again.dictionary),
+        {rule: n for rule, n in counts.items() if n},
+        {rule: _at(mask, codes) for rule, mask in refused.items() if mask.any()},
     )
-    again = texts(without_nulls(cleaned["id"], nulls)).dictionary_encode()
-    indices = again.indices.take(coded.indices).cast(pa.int32())
-    dirty = int(np.count_nonzero(cleaned["dirty"].to_numpy()[_codes(coded.indices)]))
-    return pa.DictionaryArray.from_arrays(indices, again.dictionary), dirty
 
 
-def _codes(indices: pa.Array) -> npt.NDArray[np.int64]:
-    return to_numpy(indices.drop_null()).astype(np.int64)
+def tidied_ids(
+    given: pl.Series, nulls: Sequence[str] = (), *, refuse: bool = True
+) -> tuple[pl.Series, dict[str, Mask], dict[str, Mask]]:
+    """Tidy ids (null where there is none, or where it is refused), and masks by rule: repaired, refused."""
+    clean = pl.DataFrame({"id": given}).select(tidy_ids(pl.col("id")))["id"]
+    clean = without_nulls(clean, nulls)
+    there = clean.is_not_null()
+    repaired = {
+        "control_characters": (given.str.contains(CONTROL) & there).fill_null(False).to_numpy(),
+        "whole_number_id": (given.str.strip_chars().str.ends_with(".0") & ~clean.str.ends_with(".0"))
+        .fill_null(False)
+        .to_numpy(),
+    }
+    refused = {}
+    for rule, pattern in REFUSED.items() if refuse else ():
+        mask = clean.str.contains(pattern).fill_null(False)
+        refused[rule] = mask.to_numpy()
+        clean = clean.set(mask, None)
+    return clean, repaired, refused
 
 
-# Category paths --------------------------------------------------------------------------------------
-
-Paths = tuple[tuple[str, ...], ...]
-
-
-def read_paths(value: str | None, separator: str) -> tuple[Paths, bool]:
-    """Paths out of one cell, and whether one of them came back to a category it had passed.
-
-    A cell is a path ('A > B'), or a JSON list of paths, or a JSON list of lists of names. A path that
-    comes back (A > B > A) is cut before the repetition.
-    """
-    if value is None:
-        return (), False
-    listed: Any = None
-    if value.startswith("["):
-        try:
-            listed = json.loads(value)
-        except ValueError:
-            listed = None
-    if not isinstance(listed, list):
-        paths = parse_paths(_tidy(value), separator)
-    elif any(isinstance(v, list) for v in listed):
-        names = ([_tidy(n) for n in v if n] if isinstance(v, list) else [_tidy(v)] for v in listed)
-        paths = tuple(dict.fromkeys(p for p in (tuple(n for n in v if n) for v in names) if p))
-    else:
-        paths = parse_paths([_tidy(v) for v in listed], separator)
-    cut = tuple(_before_repetition(p) for p in paths)
-    return cut, cut != paths
+def _at(mask: Mask, codes: npt.NDArray[np.integer]) -> Mask:
+    at: Mask = np.append(mask, False)[codes]
+    return at
 
 
-def _tidy(value: Any) -> str:
-    return tidied(str(value or ""))
+def with_guests(users: pa.DictionaryArray, baskets: pa.DictionaryArray) -> pa.DictionaryArray:
+    """Users, and for events without one the basket as a user of its own, named `basket:ID`."""
+    n = len(users.dictionary)
+    codes, basket = to_numpy(users.indices, -1), to_numpy(baskets.indices, -1)
+    named = to_numpy(baskets.dictionary.is_valid())
+    guest = (codes == -1) & np.append(named, False)[basket]
+    codes = np.where(guest, basket + n, codes).astype(np.int32)
+    names = [*users.dictionary.to_pylist(), *(f"basket:{b}" for b in baskets.dictionary.to_pylist())]
+    indices = pl.Series(codes).set(pl.Series(codes < 0), None)
+    return pa.DictionaryArray.from_arrays(indices.to_arrow(), texts(names))
 
 
-def _before_repetition(path: Sequence[str]) -> tuple[str, ...]:
-    seen: dict[str, None] = {}
-    for name in path:
-        if name in seen:
-            break
-        seen[name] = None
-    return tuple(seen)
-
-
-def level_paths(levels: Sequence[Sequence[str | None]]) -> list[Paths]:
-    """Paths out of one column per level, cut at the first empty level.
-
-    Each column is a level of its own, so that one name may stand in two of them.
-    """
-    out: list[Paths] = []
-    known: dict[tuple[str | None, ...], Paths] = {}
-    for row in zip(*levels, strict=True):
-        if row not in known:
-            names = [_tidy(n) for n in row]
-            depth = next((d for d, n in enumerate(names) if not n), len(names))
-            known[row] = (tuple(names[:depth]),) if depth else ()
-        out.append(known[row])
-    return out
+def alike(unknown: pl.Series, known: pl.Series) -> str | None:
+    """A sentence about unknown ids that are known but for leading zeros, or upper and lower case."""
+    for what, advice, same in (
+        ("leading zeros", "export the ids of both tables as text", pl.col("id").str.strip_chars_start("0")),
+        ("upper and lower case", "write them alike", pl.col("id").str.to_lowercase()),
+    ):
+        left = pl.DataFrame({"id": unknown}).with_columns(same=same)
+        right = pl.DataFrame({"id": known}).with_columns(same=same).unique("same")
+        both = left.join(right, on="same", how="inner", maintain_order="left")
+        if len(both):
+            return str(
+                f"{len(both):,} unknown ids differ from known ones in {what} only, such as "
+                f"{both['id'][0]!r} and {both['id_right'][0]!r}: {advice}"
+            )
+    return None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -14,74 +13,33 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from crossaisle.config import DataConfig
-from crossaisle.data.ingest.clean import as_text, encode_ids, shown, texts, to_arrow, to_numpy
+from crossaisle.data.ids import REFUSED
+from crossaisle.data.ingest.clean import (
+    Ids,
+    alike,
+    as_text,
+    encode_ids,
+    shown,
+    texts,
+    to_arrow,
+    to_numpy,
+    with_guests,
+)
+from crossaisle.data.ingest.codes import DEFAULT_KIND, Codes, Raw, no_events
 from crossaisle.data.ingest.ledger import Ledger, Tally
 from crossaisle.data.ingest.moments import DAY, MICROS, Clock, how_to_read, looks_like_excel
 from crossaisle.data.ingest.numbers import NumberReader
 from crossaisle.data.ingest.source import Source
-from crossaisle.data.ingest.tables import Mask, note_misread, raw_json
+from crossaisle.data.ingest.whole import Mask, no_ids, note_misread, raw_json
+from crossaisle.data.kinds import look_like_ratings
 from crossaisle.data.vocabulary import Rows
 from crossaisle.errors import DataError
 from crossaisle.progress import bar
 
-DEFAULT_KIND = "purchase"
+TELLING = 100_000
+"""So many rows are enough to say that a column holds no ids."""
 LOW_TIME = 100_000_000 * 1_000_000
 """Microseconds: moments before March 1973 are hardly those of a shop."""
-
-
-class Codes:
-    """Grows one integer code per distinct id, batch by batch, in order of first appearance."""
-
-    def __init__(self) -> None:
-        self._chunks: list[pa.DictionaryArray] = []
-
-    def add(self, ids: pa.DictionaryArray, keep: pa.Array) -> None:
-        """Codes the kept rows of a batch."""
-        indices = ids.indices.filter(keep)
-        self._chunks.append(pa.DictionaryArray.from_arrays(indices, ids.dictionary))
-
-    def finish(self) -> tuple[Rows, list[str]]:
-        """int32 codes, -1 where absent, and the ids behind them; ids of no kept row are left out."""
-        if not self._chunks:
-            return np.empty(0, np.int32), []
-        chunks = pa.chunked_array(self._chunks).unify_dictionaries().chunks
-        self._chunks = []
-        names = chunks[-1].dictionary
-        codes = np.concatenate([to_numpy(c.indices, -1) for c in chunks])
-        codes, used = compact(codes.astype(np.int32, copy=False), len(names))
-        return codes, names.filter(to_arrow(used)).to_pylist()
-
-
-def compact(codes: Rows, n: int) -> tuple[Rows, Mask]:
-    """Renumbers codes below `n` without the unused ones, order kept, -1 stays; and which ones are used."""
-    used = np.zeros(n + 1, bool)  # the last place is for -1
-    used[codes] = True
-    used = used[:-1]
-    new = np.append(np.cumsum(used) - 1, -1).astype(np.int32)
-    return new[codes], used
-
-
-@dataclass
-class Raw:
-    """Kept events in input order, integer-coded."""
-
-    user: Rows
-    users: list[str]
-    item: Rows
-    items: list[str]
-    """Ids behind `item`; empty when there is an items table, whose rows `item` holds then."""
-    micros: npt.NDArray[np.int64] | None
-    position: npt.NDArray[np.float64] | None
-    kind: npt.NDArray[np.int8]
-    kinds: tuple[str, ...]
-    value: npt.NDArray[np.float32]
-    quantity: npt.NDArray[np.float32]
-    basket: Rows
-    rows: npt.NDArray[np.int64] | None
-    """Row numbers in the file, where later steps may set more rows aside."""
-
-    def __len__(self) -> int:
-        return len(self.item)
 
 
 class EventReader:
@@ -114,7 +72,7 @@ class EventReader:
         if item_ids is None:
             self.ids["item_id"] = Codes()
         self.parts: dict[str, list[np.ndarray]] = {}
-        self.tally = ledger.tallies["events"] = Tally(source.file, source.encoding)
+        self.tally = ledger.tallies["events"] = Tally(source.file, source.encoding, files=source.files)
         self.keep_rows = config.min_users_per_item > 0
 
     def read(self, progress: bool = False) -> Raw:
@@ -129,14 +87,21 @@ class EventReader:
                 self._take(batch, done, pool)
                 done += batch.num_rows
                 advance(batch.num_rows)
+                if done >= TELLING:
+                    self._refuse_ids(done)
         self.tally.read += done
         note_misread("events", self.source, self.ledger)
         if not self.tally.read:
-            raise DataError("there is a header but no row", file=self.source.file)
+            if self.item_ids is None:
+                raise DataError("there is a header but no row", file=self.source.file)
+            return no_events()
+        self._refuse_ids()
         self._refuse_times()
+        hint = self._note_unknown_items()
         if not self.tally.kept:
             raise DataError(
-                f"none of {self.tally.read:,} events can be kept: {self.ledger.explain('events')}",
+                f"none of {self.tally.read:,} events can be kept: {self.ledger.explain('events')}"
+                + (f"; {hint}" if hint else ""),
                 file=self.source.file,
             )
         self._note_times()
@@ -148,15 +113,15 @@ class EventReader:
     def _take(self, batch: pa.RecordBatch, start: int, pool: Executor) -> None:
         if not batch.num_rows:
             return
-        names = [n for n in ("item_id", "user_id", "basket_id", "kind") if n in self.columns]
-        coded = list(pool.map(self._encode, (batch.column(self.columns[n]) for n in names)))
-        ids: dict[str, pa.DictionaryArray] = {
-            name: array for name, (array, _) in zip(names, coded, strict=True)
-        }
-        if dirty := sum(n for _, n in coded):
-            self.tally.repaired["control_characters"] += dirty
+        names: list[str] = [n for n in ("item_id", "user_id", "basket_id", "kind") if n in self.columns]
+        columns = [(n, batch.column(self.columns[n])) for n in names]
+        coded: dict[str, Ids] = dict(zip(names, pool.map(self._encode, columns), strict=True))
+        ids = {name: column.codes for name, column in coded.items()}
+        if self.config.events.guests == "baskets" and {"user_id", "basket_id"} <= set(ids):
+            ids["user_id"] = with_guests(ids["user_id"], ids["basket_id"])
         known: dict[str, np.ndarray] = {}
-        checks = [("missing_item_id", "item_id", _absent(ids["item_id"]))]
+        checks = self._ids(batch, coded)
+        checks += [("missing_item_id", "item_id", _absent(ids["item_id"]))]
         checks.append((f"missing_{self.user_column}", self.user_column, _absent(ids[self.user_column])))
         if self.item_ids is not None and self.excluded is not None:
             item = self._item_rows(ids["item_id"])
@@ -180,8 +145,18 @@ class EventReader:
         for name, codes in self.ids.items():
             codes.add(ids[name], mask)
 
-    def _encode(self, values: pa.Array) -> tuple[pa.DictionaryArray, int]:
-        return encode_ids(values, self.config.nulls)
+    def _ids(self, batch: pa.RecordBatch, coded: Mapping[str, Ids]) -> list[tuple[str, str, Mask]]:
+        """Counts repaired ids; returns where one is no id at all."""
+        checks = []
+        for name, column in coded.items():
+            self.tally.repaired.update(column.repaired)
+            for rule, mask in column.refused.items():
+                checks.append((rule, name, mask))
+        return checks
+
+    def _encode(self, column: tuple[str, pa.Array]) -> Ids:
+        name, values = column
+        return encode_ids(values, self.config.nulls, refuse=name != "kind")
 
     def _item_rows(self, ids: pa.DictionaryArray) -> Rows:
         found = to_numpy(pc.index_in(ids.dictionary, value_set=self.item_ids), -1)
@@ -221,7 +196,6 @@ class EventReader:
             if bad.any():
                 unreadable[name] = bad
             if name == "quantity":
-                checks.append(("negative_quantity", name, numbers < 0))
                 numbers = np.where(np.isnan(numbers), 1.0, numbers)
             known[name] = numbers.astype(np.float32)
         return unreadable
@@ -243,6 +217,14 @@ class EventReader:
             self.ledger.set_aside("events", rule, column, rows, self._values(batch, column, index), raw)
         return keep
 
+    def _refuse_ids(self, read: int = 0) -> None:
+        """`DataError` where most ids are none: of the rows so far, or of all."""
+        for rule in REFUSED:
+            if 2 * self.tally.set_aside[rule] > (read or self.tally.read):
+                found = self.ledger.frame().filter(table="events", rule=rule, action="set aside")
+                name, value = found.row(0, named=True)["column"], found["value"][0]
+                raise no_ids(rule, value, name, self.columns[name], self.source)
+
     def _refuse_times(self) -> None:
         """`DataError` with a value and the setting that reads it, where it is the times that are wrong."""
         lost, read = self.tally.set_aside, self.tally.read
@@ -259,6 +241,15 @@ class EventReader:
                     file=self.source.file,
                     column=self.columns["time"],
                 )
+
+    def _note_unknown_items(self) -> str | None:
+        """Says where ids would match if they had not been written differently."""
+        if not self.tally.set_aside["unknown_item"] or self.item_ids is None:
+            return None
+        hint = alike(self.ledger.values("events", "unknown_item"), pl.Series(self.item_ids))
+        if hint is not None:
+            self.ledger.warn(f"{self.source.file}, column {self.columns['item_id']!r}: {hint}")
+        return hint
 
     def _note_times(self) -> None:
         if n := self.tally.set_aside["unreadable_time"]:
@@ -296,9 +287,10 @@ class EventReader:
         coded = {name: codes.finish() for name, codes in self.ids.items()}
         user, users = coded[self.user_column]
         item, items = (joined["item"], []) if self.item_ids is not None else coded["item_id"]
-        kind, kinds = (
-            self._kinds(*coded["kind"]) if "kind" in coded else (np.zeros(n, np.int8), ("purchase",))
-        )
+        if "kind" in coded:
+            kind, kinds = self._kinds(*coded["kind"])
+        else:
+            kind, kinds = np.zeros(n, np.int8), (self._kind_of_all(joined),)
         basket = coded["basket_id"][0] if "basket_id" in coded else np.full(n, -1, np.int32)
         return Raw(
             user,
@@ -315,11 +307,24 @@ class EventReader:
             joined.get("rows"),
         )
 
+    def _kind_of_all(self, joined: Mapping[str, np.ndarray]) -> str:
+        """What events are where no column says it."""
+        if self.config.default_kind is not None:
+            return self.config.default_kind
+        if "value" in joined and "quantity" not in joined and look_like_ratings(joined["value"]):
+            self.ledger.warn(
+                f"{self.source.file}, column {self.columns['value']!r}: looks like ratings, low ones count "
+                "as dislikes; set default_kind = 'purchase' in [data] if these are prices or numbers"
+            )
+            return "rating"
+        return DEFAULT_KIND
+
     def _kinds(self, codes: Rows, names: list[str]) -> tuple[npt.NDArray[np.int8], tuple[str, ...]]:
         lowered = [name.lower() for name in names]
         order = list(dict.fromkeys(lowered))
-        if (codes < 0).any() and DEFAULT_KIND not in order:
-            order.append(DEFAULT_KIND)
+        default = self.config.default_kind or DEFAULT_KIND
+        if (codes < 0).any() and default not in order:
+            order.append(default)
         if len(order) > 127:
             raise DataError(
                 f"{len(order)} kinds of events, at most 127 are possible: is this the right column?",
@@ -327,7 +332,7 @@ class EventReader:
                 column=self.columns["kind"],
             )
         table = np.array(
-            [order.index(name) for name in [*lowered, *([DEFAULT_KIND] if (codes < 0).any() else [])]]
+            [order.index(name) for name in [*lowered, *([default] if (codes < 0).any() else [])]]
         )
         return table[codes].astype(np.int8), tuple(order)
 

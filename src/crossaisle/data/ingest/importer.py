@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -15,31 +16,34 @@ from scipy import sparse
 
 from crossaisle.config import (
     DataConfig,
+    EventsConfig,
     ItemsConfig,
-    TableConfig,
     UsersConfig,
 )
 from crossaisle.data.dataset import Dataset, Events
-from crossaisle.data.ingest.events import EventReader, Raw, compact
+from crossaisle.data.ingest.codes import Raw, compact, no_events
+from crossaisle.data.ingest.events import EventReader
 from crossaisle.data.ingest.ledger import Ledger, write_import
 from crossaisle.data.ingest.limits import READ_LIMITS, ReadLimits
-from crossaisle.data.ingest.notes import summary, warn_about
+from crossaisle.data.ingest.notes import summary, warn_about, warn_about_kinds
 from crossaisle.data.ingest.schema import match_columns
 from crossaisle.data.ingest.source import Source
 from crossaisle.data.ingest.sources import of_frame, open_file
 from crossaisle.data.ingest.tables import (
     Items,
-    Mask,
     blank_items,
     note_contradictions,
     read_items,
     read_users,
 )
+from crossaisle.data.ingest.whole import Mask
+from crossaisle.data.kinds import Kinds, low_rating
 from crossaisle.data.taxonomy import Taxonomy
 from crossaisle.data.vocabulary import Rows, Vocabulary
 from crossaisle.decode import build
 from crossaisle.errors import ConfigError, DataError, UnknownIdError, nearest
 from crossaisle.fetch import hub_folder, url_file
+from crossaisle.table_config import TableConfig
 
 Positions = npt.NDArray[np.intp]
 
@@ -66,7 +70,9 @@ def import_dataset(
     limits: ReadLimits = READ_LIMITS,
 ) -> Imported:
     """Imports the files that a configuration names; with `out`, writes report and rejected rows there."""
-    tables = {"items": config.items, "events": config.events, "users": config.users}
+    # A shop on its first day has items, and no place where events would be.
+    events = None if config.items is not None and config.events == EventsConfig() else config.events
+    tables = {"items": config.items, "events": events, "users": config.users}
     sources = {
         name: open_file(locate(table, name), table, limits)
         for name, table in tables.items()
@@ -78,8 +84,8 @@ def import_dataset(
     return imported
 
 
-def locate(table: TableConfig, name: str) -> Path:
-    """The local file of a table, fetched if it lives elsewhere."""
+def locate(table: TableConfig, name: str) -> Path | tuple[Path, ...]:
+    """The local files of a table, fetched if it lives elsewhere."""
     if table.path is not None:
         return table.path
     if table.url is not None and table.sha256 is not None:
@@ -98,7 +104,7 @@ def import_frames(
     limits: ReadLimits = READ_LIMITS,
     **settings: Any,
 ) -> Imported:
-    """Imports pandas, polars or pyarrow tables; `items` and `users` may be None.
+    """Imports pandas, polars or pyarrow tables; `users` and one of `items` and `events` may be None.
 
     `columns` maps names by table: `{"items": {"item_id": "sku"}, "events": {...}}`. `settings` are those
     of `DataConfig`: `name`, `category_level`, `min_users_per_item`, `exclude_categories`, ...
@@ -140,14 +146,16 @@ def from_frames(
 
 def import_sources(config: DataConfig, sources: Mapping[str, Source], *, progress: bool = False) -> Imported:
     """The import itself: items, then users, then events against them, then the data set."""
-    if "events" not in sources:
-        raise DataError("a data set needs events")
+    if not sources.keys() & {"items", "events"}:
+        raise DataError("a data set needs items, events or both")
     ledger = Ledger()
     items: Items | None = None
     level_names: tuple[str, ...] = ()
     if "items" in sources:
         source = sources["items"]
-        found = match_columns((config.items or ItemsConfig()).columns, source.names, source.file)
+        found = match_columns(
+            (config.items or ItemsConfig()).columns, source.names, source.file, source.nested
+        )
         level_names = found.get("categories", ())
         items = read_items(source, found, config, ledger)
         if not len(items.frame):
@@ -156,17 +164,25 @@ def import_sources(config: DataConfig, sources: Mapping[str, Source], *, progres
     level = _level(config, level_names)
     excluded = None if items is None else _excluded(items, level, config, ledger)
     users = _users(config, sources, ledger)
-    source = sources["events"]
-    found = match_columns(config.events.columns, source.names, source.file)
-    known = None if items is None else items.frame["item_id"].to_list()
-    raw = EventReader(source, found, config, ledger, known, excluded).read(progress)
+    raw, users_are_baskets = no_events(), False
+    if "events" in sources:
+        source = sources["events"]
+        found = match_columns(config.events.columns, source.names, source.file, source.nested)
+        users_are_baskets = "user_id" not in found
+        known = None if items is None else items.frame["item_id"].to_list()
+        raw = EventReader(source, found, config, ledger, known, excluded).read(progress)
     if items is None:
         items = blank_items(raw.items)
         excluded = np.zeros(len(raw.items), bool)
     assert excluded is not None
+    if items.windows:
+        latest = int(time.time() * 1e6) if raw.micros is None else int(raw.micros.max())
+        items = items.at(latest, ledger)
     raw, items = _choose_items(raw, items, excluded, config, ledger)
-    dataset = _assemble(raw, items, users, level, config, users_are_baskets="user_id" not in found)
+    dataset = _assemble(raw, items, users, level, config, users_are_baskets=users_are_baskets)
     warn_about(dataset, ledger)
+    if "events" in sources:
+        warn_about_kinds(dataset, ledger, sources["events"].file)
     ledger.warnings[:0] = [note for source in sources.values() for note in source.notes]
     return Imported(dataset, {**summary(dataset), **ledger.report()}, ledger.frame())
 
@@ -187,7 +203,7 @@ def _users(config: DataConfig, sources: Mapping[str, Source], ledger: Ledger) ->
     if "users" not in sources:
         return None
     source = sources["users"]
-    found = match_columns((config.users or UsersConfig()).columns, source.names, source.file)
+    found = match_columns((config.users or UsersConfig()).columns, source.names, source.file, source.nested)
     return read_users(source, found, config.nulls, ledger)
 
 
@@ -216,7 +232,7 @@ def _choose_items(
     """Leaves out excluded and too rare items, with the events of the latter."""
     gone = excluded.copy()
     ids = items.frame["item_id"]
-    if config.min_users_per_item > 0:
+    if config.min_users_per_item > 0 and len(raw):
         pairs = np.unique(raw.item.astype(np.int64) * len(raw.users) + raw.user)
         n_users = np.bincount(pairs // len(raw.users), minlength=len(gone))
         rare = (n_users < config.min_users_per_item) & ~gone
@@ -242,7 +258,7 @@ def _choose_items(
     new = np.full(len(gone), -1, np.int32)
     new[keep] = np.arange(len(keep), dtype=np.int32)
     raw = replace(raw, item=new[raw.item])
-    return raw, Items(items.frame[keep], [items.paths[i] for i in keep], items.rows[keep])
+    return raw, items.take(keep)
 
 
 def _without(raw: Raw, drop: Mask) -> Raw:
@@ -311,7 +327,17 @@ def _assemble(
         kinds=raw.kinds,
         name=config.name,
         users_are_baskets=users_are_baskets,
-    )
+        meanings=_meanings(config, raw.kinds, events),
+    ).settled()
+
+
+def _meanings(config: DataConfig, names: tuple[str, ...], events: Events) -> Kinds:
+    """What the kinds mean, and which ratings are low ones on the scale of this data."""
+    kinds = Kinds.of(config)
+    rated = np.array([kinds.meaning(name).role == "rating" for name in names], bool)[events.kind]
+    if config.low_rating is None and rated.any():
+        kinds = replace(kinds, low_rating=low_rating(events.value[rated]))
+    return kinds
 
 
 def _order(user: Rows, raw: Raw, n_users: int) -> Positions:

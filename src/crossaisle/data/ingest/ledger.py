@@ -15,9 +15,12 @@ import polars as pl
 
 VALUE_LIMIT = 200
 RAW_LIMIT = 1_000
+FILE_BITS = 40
+"""Row numbers of a table of several files have the number of the file above so many bits."""
 SCHEMA: dict[str, Any] = {
     "table": pl.String,
     "action": pl.String,
+    "file": pl.String,
     "row": pl.Int64,
     "column": pl.String,
     "rule": pl.String,
@@ -35,6 +38,10 @@ class Tally:
     read: int = 0
     set_aside: Counter[str] = field(default_factory=Counter)
     repaired: Counter[str] = field(default_factory=Counter)
+    files: tuple[str, ...] = ()
+    """Where the table consists of several."""
+    currencies: dict[str, int] = field(default_factory=dict)
+    """Rows by the currency that stands at their price."""
 
     @property
     def kept(self) -> int:
@@ -45,7 +52,7 @@ class Ledger:
     """Collects rejected and repaired rows as frames, and counts them by rule.
 
     Columns of the frame: `table`, `action` ("set aside": the row is not in the data set; "repaired": it
-    is, with the value changed), `row` (1 = first row of the file, the header included where there is
+    is, with the value changed), `file`, `row` (1 = first row of the file, the header included where there is
     one), `column`, `rule`, `value` (200 characters at most) and `raw` (the row as JSON; null where the
     row itself is in order and only its item was set aside).
     """
@@ -92,9 +99,13 @@ class Ledger:
     def _add(
         self, table: str, action: str, rule: str, column: str | None, rows: Any, values: Any, raw: Any
     ) -> None:
-        frame = pl.DataFrame({"row": np.asarray(rows, np.int64)}).select(
+        tally = self.tallies[table]
+        numbers = np.asarray(rows, np.int64)
+        file = pl.Series(tally.files).gather(numbers >> FILE_BITS) if tally.files else pl.lit(tally.file)
+        frame = pl.DataFrame({"row": numbers & ((1 << FILE_BITS) - 1)}).select(
             pl.lit(table).alias("table"),
             pl.lit(action).alias("action"),
+            (pl.lit(file) if isinstance(file, pl.Series) else file).alias("file"),
             "row",
             pl.lit(column, pl.String).alias("column"),
             pl.lit(rule).alias("rule"),
@@ -124,11 +135,13 @@ class Ledger:
             "tables": {
                 name: {
                     "file": tally.file,
+                    "files": list(tally.files) or [tally.file],
                     "encoding": tally.encoding,
                     "rows_read": tally.read,
                     "rows_kept": tally.kept,
                     "set_aside": dict(tally.set_aside.most_common()),
                     "repaired": dict(tally.repaired.most_common()),
+                    "currencies": tally.currencies,
                 }
                 for name, tally in self.tallies.items()
             },

@@ -17,10 +17,16 @@ class ReadLimits:
     """Rows per batch of a JSON Lines file."""
     json_head: int = 1_000
     """Lines of a JSON Lines file whose keys tell which columns there are."""
+    json_array: int = 256 << 20
+    """Characters of a file that is one JSON array, which is read whole."""
+    joined: int = 50_000_000
+    """Rows of a table that is joined, which is held in memory."""
+    listed: int = 1_000_000
+    """Rows taken out by a filter that are listed one by one; all are counted."""
     growth: int = 200
-    """A gzip file of a table may unpack to this many times its size; usual are 5 to 20 times."""
+    """A packed file of a table may unpack to this many times its size; usual are 5 to 20 times."""
     unpacked: int = 100_000_000
-    """Bytes that any gzip file may unpack to, however small it is."""
+    """Bytes that any packed file may unpack to, however small it is."""
 
 
 READ_LIMITS = ReadLimits()

@@ -39,12 +39,16 @@ ISO = (
     "%Y/%m/%d",
     "%Y-%m-%d %H:%M:%S%.f %#z",
     "%a, %d %b %Y %H:%M:%S %z",
+    "%Y-%m-%dT%H:%M%#z",
+    "%Y-%m-%d %H:%M%#z",
 )
 HINTS = (
+    *("%Y-%m-%d", "%Y/%m/%d"),
     *("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%d %b %Y", "%d %B %Y", "%b %d, %Y"),
     *("%B %d, %Y", "%d. %B %Y", "%d/%m/%y", "%m/%d/%y", "%d.%m.%y"),
 )
 """Days that mean different things in different countries, or need a language: named, never guessed."""
+ZONE = r"\d ?[A-Z][A-Za-z]{1,4}$|/[A-Z][a-z]+$"
 CLOCKS = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p", ", %H:%M", ", %I:%M %p")
 
 
@@ -163,8 +167,11 @@ _CLOCK = re.compile(r"%[-_0]?[HIklMSTRrXcsfp]")
 
 
 def _padded(text: pl.Series) -> pl.Series:
-    """Days, months and hours of one digit with the zero before them."""
-    return text.str.replace_all(r"\b(\d)\b", "0${1}")
+    """Days, months and hours of one digit with the zero before them; `a.m.` and `pm` as AM and PM."""
+    plain = text.str.replace_all(r"\s", " ").str.replace_all(r"\b(\d)\b", "0${1}")
+    for half in "AP":
+        plain = plain.str.replace(rf"(?i)(\d) *{half}\.? ?M\.?$", rf"${{1}} {half}M")
+    return plain
 
 
 def _parse(text: pl.Series, pattern: str) -> pl.Series:
@@ -183,6 +190,8 @@ def how_to_read(text: pl.Series) -> str:
     patterns = (day + clock for day in HINTS for clock in CLOCKS)
     # a year of two digits would be one of antiquity
     fits = [p for p in patterns if (_parse(text, p) >= 0).fill_null(False).all()]
+    if len(text) and not fits and text.str.contains(ZONE).all():
+        return "names of time zones are not read; write offsets, such as +0100"
     if not len(text) or not fits:
         return "set time_unit to their format, such as '%d/%m/%Y %H:%M'"
     return "set time_unit to " + " or ".join(map(repr, fits[:3]))

@@ -9,11 +9,19 @@ import numpy.typing as npt
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.ingest.ledger import Ledger
+from crossaisle.data.taxonomy import SEPARATOR, Taxonomy
 from crossaisle.data.vocabulary import Vocabulary
+from crossaisle.errors import DataError, shorten
 
 LARGE = 50
 """Events."""
 FACTOR = 10
+FEWEST_ITEMS = 20
+"""Items with a category."""
+OWN = 0.9
+"""Categories per item."""
+MOST_NAMED = 5
+"""Unknown kinds that a warning names."""
 
 
 def warn_about(dataset: Dataset, ledger: Ledger) -> None:
@@ -25,11 +33,15 @@ def warn_about(dataset: Dataset, ledger: Ledger) -> None:
         ledger.warn(
             f"there is one category only ({taxonomy.names()[0]!r}): "
             "everything about crossing categories will be empty"
+            + ("; set category_level if a lower level is meant" if taxonomy.depth > 1 else "")
         )
     bare = sum(not p for p in taxonomy.paths)
     if taxonomy.depth and bare:
         ledger.warn(f"{bare:,} of {dataset.n_items:,} items have no category")
-    if dataset.n_users == 1:
+    _warn_of_own_categories(taxonomy, ledger)
+    if not len(dataset.events):
+        ledger.warn("there are no events: lists will stand on what is known of the items alone")
+    elif dataset.n_users == 1:
         ledger.warn("there is one user only: nothing can be learned from what others do")
     lengths = np.diff(dataset.user_indptr)
     once = int((lengths == 1).sum())
@@ -40,6 +52,27 @@ def warn_about(dataset: Dataset, ledger: Ledger) -> None:
     _warn_of_outlier("item", n_events, dataset.item_ids, ledger)
     if not dataset.has_time:
         ledger.warn("events have no time: only their order is known, and no split by date is possible")
+
+
+def warn_about_kinds(dataset: Dataset, ledger: Ledger, file: str) -> None:
+    """Names kinds that nobody knows; `DataError` where no event is left that says what people want."""
+    log = dataset.raw.events
+    counts = np.bincount(log.kind, minlength=len(dataset.kinds))
+    unknown = [
+        f"{shorten(name)} ({n:,})"
+        for name, n in zip(dataset.kinds, counts.tolist(), strict=True)
+        if n and not dataset.meanings.meaning(name).known
+    ]
+    say = "say in [data.kinds] what they mean, as in 'order line' = 'purchase'"
+    if len(log) and not len(dataset.events):
+        named = f": unknown kinds {', '.join(unknown[:MOST_NAMED])}; {say}" if unknown else ""
+        raise DataError(
+            f"none of {len(log):,} events says what somebody wants{named}", file=file, column="kind"
+        )
+    if unknown:
+        ledger.warn(
+            f"{file}: unknown kinds of events count for nothing: {', '.join(unknown[:MOST_NAMED])}; {say}"
+        )
 
 
 def _warn_of_outlier(what: str, n_events: npt.NDArray[np.integer], ids: Vocabulary, ledger: Ledger) -> None:
@@ -60,6 +93,26 @@ def _warn_of_outlier(what: str, n_events: npt.NDArray[np.integer], ids: Vocabula
         )
 
 
+def _warn_of_own_categories(taxonomy: Taxonomy, ledger: Ledger) -> None:
+    """Says that nearly every item is a category of its own, and which sign may separate the levels."""
+    names = taxonomy.names()
+    filled = sum(bool(p) for p in taxonomy.paths)
+    if filled < FEWEST_ITEMS or len(names) < OWN * filled:
+        return
+    parts = [name.rsplit(SEPARATOR, 1)[-1] for name in names]
+    signs = {sign: sum(sign in part for part in parts) for sign in ("/", "|", ">", ";", ",", ":", "\\")}
+    sign = max(signs, key=lambda s: signs[s])
+    hint = (
+        f"if {sign!r} stands between levels, set category_separator; if between paths, path_separator"
+        if 2 * signs[sign] > len(parts)
+        else "is this the right column, and category_level the right depth?"
+    )
+    ledger.warn(
+        f"{filled:,} items have {len(names):,} categories, such as {names[0][:80]!r}: nearly every item has "
+        f"one of its own; {hint}"
+    )
+
+
 def summary(dataset: Dataset) -> dict[str, Any]:
     """What the data set holds, ready for JSON."""
     moments = dataset.events.time
@@ -73,7 +126,8 @@ def summary(dataset: Dataset) -> dict[str, Any]:
         "items": dataset.n_items,
         "users": dataset.n_users,
         "users_are_baskets": dataset.users_are_baskets,
-        "events": len(dataset.events),
+        "events": len(dataset.raw.events),
+        "events_that_stand": len(dataset.events),
         "kinds": list(dataset.kinds),
         "time": span,
         "category_depth": taxonomy.depth,

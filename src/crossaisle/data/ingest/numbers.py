@@ -6,6 +6,7 @@ ways: `1.250` alone says nothing, beside `1.299,00` it is 1250.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -25,6 +26,11 @@ CELL = (
     rf"^(?P<before>{_CURRENCY})?\s*(?P<sign>[+-])?\s*(?P<between>{_CURRENCY})?\s*"
     rf"(?P<body>{_BODY})(?:[.,][-–—])?\s*(?P<after>{_CURRENCY})?$"
 )
+CODES = {
+    **{"€": "EUR", "£": "GBP", "₹": "INR", "₽": "RUB", "руб": "RUB", "руб.": "RUB", "₺": "TRY", "₩": "KRW"},
+    **{"zł": "PLN", "Kč": "CZK", "лв": "BGN", "лв.": "BGN", "US$": "USD", "₴": "UAH", "₫": "VND"},
+}
+"""Signs that stand for one currency only; `$`, `¥` and `kr` stand for several."""
 AMBIGUOUS = r"^[1-9]\d{0,2}[.,]\d{3}$"
 
 
@@ -49,7 +55,8 @@ class NumberReader:
         self.file, self.column, self.decimal = file, column, decimal
         self.given = decimal is not None
         self.nulls = [word for word in nulls if word.lower() != "nan"]
-        self.currencies: dict[str, None] = {}
+        self.currencies: Counter[str] = Counter()
+        """Rows by the currency that stands beside the number: its code, or its sign."""
         self._ambiguous: str | None = None
         self._mixed: tuple[str, str] | None = None
 
@@ -104,16 +111,19 @@ class NumberReader:
                 return out, there
         coded = text.dictionary_encode()
         names = pl.Series(coded.dictionary, dtype=pl.String)
-        numbers, absent = self._distinct_numbers(names)
         codes = to_numpy(coded.indices, -1)
+        numbers, absent = self._distinct_numbers(names, np.bincount(codes[codes >= 0], minlength=len(names)))
         return np.append(numbers, np.nan)[codes], ~np.append(absent, True)[codes]
 
-    def _distinct_numbers(self, names: pl.Series) -> tuple[npt.NDArray[np.float64], Mask]:
+    def _distinct_numbers(
+        self, names: pl.Series, rows: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.float64], Mask]:
         clean = names.str.replace_all(r"\s+", " ").str.strip_chars().str.replace_all("−", "-")
         clean = without_nulls(clean, ["", *self.nulls])
         cells = clean.str.extract_groups(CELL).struct.unnest()
         for name in ("before", "between", "after"):
-            self.currencies.update(dict.fromkeys(cells[name].drop_nulls().unique().to_list()))
+            found = pl.DataFrame({"sign": cells[name].replace(CODES), "rows": rows}).drop_nulls()
+            self.currencies.update(dict(found.group_by("sign").sum().rows()))
         body = cells["body"].str.replace_all(r"[ '’]", "")
         if self.decimal is None:
             self._look(body.drop_nulls())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from typing import Literal
 
@@ -13,14 +14,25 @@ Table = Literal["items", "events", "users"]
 TEXT_LIMITS = {"title": 2_000, "description": 20_000, "brand": 200, "image": 2_000}
 """Characters kept of a text; what is longer is cut and counted."""
 
+_NUMBER_OR_DATE = re.compile(r"[-+]?\d[\d.,:/ T+-]*Z?")
+
+
+def looks_like_data(cells: Sequence[str]) -> bool:
+    """Whether the first line of a file, read as names of columns, is more likely a row."""
+    filled = [cell.strip() for cell in cells if cell.strip()]
+    return len(filled) > 1 and 2 * sum(bool(_NUMBER_OR_DATE.fullmatch(c)) for c in filled) >= len(filled)
+
 
 def match_columns(
-    columns: ItemColumns | EventColumns | UserColumns, available: Iterable[str], file: str
+    columns: ItemColumns | EventColumns | UserColumns,
+    available: Iterable[str],
+    file: str,
+    lists: Iterable[str] = (),
 ) -> dict[str, tuple[str, ...]]:
     """Canonical name -> the file's columns behind it, for those that are there.
 
     A column that was named but is missing is a `DataError` with the nearest name; one that was not
-    named is taken when the file has it under its own name.
+    named is taken when the file has it under its own name. `lists` are columns that hold lists.
     """
     names = list(available)
     found: dict[str, tuple[str, ...]] = {}
@@ -29,9 +41,12 @@ def match_columns(
         chosen = (wanted,) if isinstance(wanted, str) else tuple(wanted or ())
         for name in chosen:
             if names.count(name) > 1:
-                raise DataError("two columns have this name", file=file, column=name)
+                raise DataError(f"two columns have this name{_header(names)}", file=file, column=name)
             if name not in names:
-                raise DataError(f"no such column{nearest(name, names)}", file=file, column=name)
+                top = next((n for n in lists if name.startswith(f"{n}.")), None)
+                hint = f": {top!r} holds lists, set explode = {top!r}" if top else _header(names)
+                rule = f"no such column{hint or nearest(name, names)}"
+                raise DataError(rule, file=file, column=name)
         if not chosen and names.count(spec.name) == 1:
             chosen = (spec.name,)
         if chosen:
@@ -51,12 +66,20 @@ def _require(
 ) -> None:
     needed = "user_id" if isinstance(columns, UserColumns) else "item_id"
     if needed not in found:
-        hint = nearest(needed, names)
+        hint = _header(names) or nearest(needed, names)
         raise DataError(f"no such column{hint}; say which one it is in columns", file=file, column=needed)
     if isinstance(columns, EventColumns) and not {"user_id", "basket_id"} & set(found):
-        hint = nearest("user_id", names)
+        hint = _header(names) or nearest("user_id", names)
         raise DataError(
             f"events need a user or a basket: no such column{hint}; say which one it is in columns",
             file=file,
             column="user_id",
         )
+
+
+def _header(names: Sequence[str]) -> str:
+    """A hint, where the names look like the values of a row."""
+    if not looks_like_data(names):
+        return ""
+    shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+    return f" (the first line looks like data: {shown}; set header = false and names)"

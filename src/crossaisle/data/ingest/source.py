@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 import pyarrow as pa
 
 from crossaisle.data.ingest.limits import ReadLimits
@@ -25,6 +26,18 @@ class Misread(NamedTuple):
     row: int
     rule: str
     text: str
+
+
+class LeftOut(NamedTuple):
+    """Rows that can be read, but are no rows of the table."""
+
+    rule: str
+    column: str
+    rows: npt.NDArray[np.int64]
+    """As `Source.file_rows` gives them."""
+    values: pl.Series
+    unlisted: int = 0
+    """Further rows, of which only the number is known."""
 
 
 @dataclass
@@ -46,9 +59,22 @@ class Source:
     """Filled while reading, in order."""
     folder: Path | None = None
     """Where the file lies; None for a frame."""
+    files: tuple[str, ...] = ()
+    """Its files, where it consists of several."""
+    nested: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Columns of lists, and the names that the fields of their entries have once they are unfolded."""
+    left_out: list[LeftOut] = field(default_factory=list)
+    """Filled while reading: rows that a step before the checks has taken out."""
+    rows_of: Callable[[npt.NDArray[np.integer]], npt.NDArray[np.int64]] | None = None
+    """What `file_rows` gives, for a source that is made of others."""
 
     def file_rows(self, index: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
-        """Row numbers in the file, given positions (from 0) among the rows that could be read."""
+        """Row numbers in the file, given positions (from 0) among the rows that could be read.
+
+        Of several files, the number of the file stands in the bits above (see `ledger.FILE_BITS`).
+        """
+        if self.rows_of is not None:
+            return self.rows_of(index)
         before = np.array([m.row - self.first_row - i for i, m in enumerate(self.misread)], np.int64)
         skipped = np.searchsorted(before, index, side="right")
         return np.asarray(index + self.first_row + skipped, np.int64)

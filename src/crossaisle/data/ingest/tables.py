@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,24 +15,23 @@ import pyarrow as pa
 
 from crossaisle.config import DataConfig
 from crossaisle.data.control import CONTROL
-from crossaisle.data.ingest.clean import (
-    Paths,
-    as_text,
-    level_paths,
-    read_paths,
-    shown,
-    tidy,
-    to_arrow,
-    without_nulls,
-)
-from crossaisle.data.ingest.ledger import Ledger, Tally
+from crossaisle.data.ingest.clean import as_text
+from crossaisle.data.ingest.ledger import Ledger
+from crossaisle.data.ingest.moments import Clock
 from crossaisle.data.ingest.numbers import NumberReader
 from crossaisle.data.ingest.schema import TEXT_LIMITS
 from crossaisle.data.ingest.source import Source
 from crossaisle.data.ingest.stock import read_stock
+from crossaisle.data.ingest.texts.categories import Reading, level_paths, lists_are_paths, read_paths
+from crossaisle.data.ingest.texts.markup import plain
+from crossaisle.data.ingest.texts.tree import read_tree
+from crossaisle.data.ingest.whole import Whole, one_array
+from crossaisle.data.taxonomy import Paths
 from crossaisle.errors import DataError
 
-Mask = npt.NDArray[np.bool_]
+WINDOWS = ("available_from", "expires")
+LISTED = 10_000
+"""Texts with markup that are listed one by one; all are counted."""
 ITEM_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "item_id": pl.String,
     "title": pl.String,
@@ -53,6 +52,30 @@ class Items:
     paths: list[Paths]
     rows: npt.NDArray[np.int64]
     """Row numbers in the file."""
+    windows: dict[str, npt.NDArray[np.int64]] = field(default_factory=dict)
+    """`available_from` and `expires`: microseconds since 1970, where the items have them."""
+
+    def take(self, index: npt.NDArray[np.integer]) -> Items:
+        """Some of them."""
+        windows = {name: moments[index] for name, moments in self.windows.items()}
+        return Items(self.frame[index], [self.paths[i] for i in index], self.rows[index], windows)
+
+    def at(self, moment: int, ledger: Ledger) -> Items:
+        """As they are at a moment: what is not available yet, or no longer, is not in stock."""
+        start, end = self.windows.get("available_from"), self.windows.get("expires")
+        stock = self.frame["in_stock"].to_numpy()
+        for name, rule, out in (
+            ("available_from", "not_yet_available", None if start is None else start > moment),
+            ("expires", "expired", None if end is None else end <= moment),
+        ):
+            if out is not None:
+                rows = np.flatnonzero(out & stock)
+                days = (
+                    pl.Series(self.windows[name][rows]).cast(pl.Datetime("us")).dt.strftime("%Y-%m-%d %H:%M")
+                )
+                ledger.repaired("items", rule, name, self.rows[rows], days)
+                stock = stock & ~out
+        return replace(self, frame=self.frame.with_columns(in_stock=pl.Series(stock)))
 
 
 def blank_items(ids: Sequence[str]) -> Items:
@@ -64,72 +87,6 @@ def blank_items(ids: Sequence[str]) -> Items:
         pl.lit(True).alias("in_stock"),
     )
     return Items(frame.select(*ITEM_SCHEMA), [()] * len(ids), np.zeros(len(ids), np.int64))
-
-
-class Whole:
-    """A table read whole, with its ids checked: `keep` marks rows with an id that no earlier row has."""
-
-    def __init__(
-        self,
-        table: str,
-        id_name: str,
-        source: Source,
-        found: Mapping[str, tuple[str, ...]],
-        nulls: Sequence[str],
-        ledger: Ledger,
-    ) -> None:
-        self.table, self.source, self.found, self.ledger = table, source, found, ledger
-        self.nulls = nulls
-        wanted = list(dict.fromkeys(name for names in found.values() for name in names))
-        batches = list(source.batches(wanted))
-        tally = ledger.tallies[table] = Tally(source.file, source.encoding)
-        note_misread(table, source, ledger)
-        if not batches or not sum(b.num_rows for b in batches):
-            raise DataError("there is a header but no row that can be read", file=source.file)
-        self.raw = pa.Table.from_batches(batches).combine_chunks()
-        tally.read += self.raw.num_rows
-        given = self.text(id_name, tidied=False)
-        self.ids = self.text(id_name)
-        self.keep: Mask = np.ones(self.raw.num_rows, bool)
-        self.drop(f"missing_{id_name}", id_name, self.ids.is_null().to_numpy())
-        self.drop(f"duplicate_{id_name}", id_name, ~self.ids.is_first_distinct().to_numpy())
-        self.repair("control_characters", id_name, given.str.contains(CONTROL).fill_null(False).to_numpy())
-
-    def column(self, name: str) -> pa.Array:
-        """A column of the file by its canonical name."""
-        return one_array(self.raw.column(self.found[name][0]))
-
-    def text(self, name: str, *, tidied: bool = True) -> pl.Series:
-        """A column as text; tidied, without the words that stand for no value."""
-        text = pl.Series(as_text(self.column(name)), dtype=pl.String)
-        return self.clean(text) if tidied else text
-
-    def clean(self, text: pl.Series) -> pl.Series:
-        """Tidy text, null where nothing is left or the word stands for no value."""
-        return without_nulls(_tidied(text), self.nulls)
-
-    def drop(self, rule: str, column: str, mask: Mask) -> None:
-        """Sets rows aside that are still there."""
-        index = np.flatnonzero(mask & self.keep)
-        self.keep[index] = False
-        self.ledger.set_aside(
-            self.table,
-            rule,
-            column,
-            self.source.file_rows(index),
-            self._values(column, index),
-            raw_json(self.raw, index),
-        )
-
-    def repair(self, rule: str, column: str, mask: Mask) -> None:
-        """Records that a value of a kept row was changed."""
-        index = np.flatnonzero(mask & self.keep)
-        rows = self.source.file_rows(index)
-        self.ledger.repaired(self.table, rule, column, rows, self._values(column, index))
-
-    def _values(self, column: str, index: npt.NDArray[np.int64]) -> list[str | None]:
-        picked = [shown(one_array(self.raw.column(n)).take(to_arrow(index))) for n in self.found[column]]
-        return list(picked[0])
 
 
 def read_items(
@@ -148,6 +105,7 @@ def read_items(
         reader = NumberReader(source.file, found["price"][0], decimal, config.nulls)
         numbers, bad = reader.read(whole.column("price"))
         reader.note(ledger)
+        ledger.tallies["items"].currencies = dict(reader.currencies)
         whole.repair("unreadable_price", "price", bad)
         whole.repair("negative_price", "price", numbers < 0)
         columns["price"] = pl.Series(np.where(numbers >= 0, numbers, np.nan)).fill_nan(None)
@@ -164,7 +122,22 @@ def read_items(
         for name, kind in ITEM_SCHEMA.items()
         if name in frame.columns
     )
-    return Items(frame, [paths[i] for i in keep], source.file_rows(keep))
+    windows = {name: _moments(whole, name, config)[keep] for name in WINDOWS if name in found}
+    return Items(frame, [paths[i] for i in keep], source.file_rows(keep), windows)
+
+
+def _moments(whole: Whole, name: str, config: DataConfig) -> npt.NDArray[np.int64]:
+    """int64 microseconds since 1970; where nothing is said, what sets no limit."""
+    words = whole.text(name)
+    there = words.is_not_null().to_numpy()
+    values = whole.column(name)
+    micros, read = Clock(config.time_unit).read(values)
+    if config.time_unit is not None:  # which is that of the events
+        other, also = Clock().read(values)
+        micros, read = np.where(read, micros, other), read | also
+    whole.repair(f"unreadable_{name}", name, there & ~read)
+    limits = np.iinfo(np.int64)
+    return np.where(there & read, micros, limits.min if name == "available_from" else limits.max)
 
 
 def _stock(whole: Whole) -> pl.Series:
@@ -227,6 +200,8 @@ def _texts(whole: Whole, name: str) -> pl.Series:
         return pl.Series([None] * len(whole.ids), dtype=pl.String)
     text = whole.text(name, tidied=False)
     whole.repair("control_characters", name, text.str.contains(CONTROL).fill_null(False).to_numpy())
+    text, marked = plain(text) if name != "image" else (text, np.zeros(len(text), bool))
+    whole.repair("markup", name, marked, LISTED)
     clean, limit = whole.clean(text), TEXT_LIMITS[name]
     long = (clean.str.len_chars() > limit).fill_null(False).to_numpy()
     whole.repair(f"{name}_cut_to_{limit}_characters", name, long)
@@ -235,7 +210,8 @@ def _texts(whole: Whole, name: str) -> pl.Series:
 
 def _attributes(whole: Whole) -> pl.Series:
     names = whole.found["attributes"]
-    texts = [whole.clean(pl.Series(as_text(one_array(whole.raw.column(n))), dtype=pl.String)) for n in names]
+    cells = (pl.Series(as_text(one_array(whole.raw.column(n))), dtype=pl.String) for n in names)
+    texts = [whole.clean(plain(text)[0]) for text in cells]
     rows = ({n: v for n, v in zip(names, row, strict=True) if v} for row in zip(*texts, strict=True))
     return pl.Series([json.dumps(r, ensure_ascii=False) if r else "" for r in rows], dtype=pl.String)
 
@@ -249,11 +225,36 @@ def _paths(whole: Whole, config: DataConfig) -> list[Paths]:
     columns = [whole.clean(text).to_list() for text in raw]
     if len(columns) > 1:
         return level_paths(columns)
+    how = _how_to_read(whole, columns[0], config)
     known: dict[str | None, tuple[Paths, bool]] = {
-        cell: read_paths(cell, config.category_separator) for cell in dict.fromkeys(columns[0])
+        cell: read_paths(cell, how) for cell in dict.fromkeys(columns[0])
     }
     whole.repair("category_cycle", "categories", np.array([known[cell][1] for cell in columns[0]], bool))
     return [known[cell][0] for cell in columns[0]]
+
+
+def _how_to_read(whole: Whole, cells: Sequence[str | None], config: DataConfig) -> Reading:
+    lists = config.category_lists
+    guess = (
+        None
+        if lists or config.category_tree
+        else lists_are_paths(dict.fromkeys(cells), config.category_separator)
+    )
+    if guess is not None:
+        example = next(cell for cell in cells if cell and cell.startswith("["))
+        read = "one path each, root first" if guess else "several categories each"
+        other = "paths" if guess else "path"
+        whole.ledger.warn(
+            f"{whole.source.file}, column {whole.found['categories'][0]!r}: lists such as {example[:100]} "
+            f"were read as {read}; set category_lists to {other!r} if they are not"
+        )
+    return Reading(
+        separator=config.category_separator,
+        path_separator=config.path_separator,
+        lists_are_paths=lists == "path" or bool(guess),
+        roots=config.category_roots,
+        tree=read_tree(config.category_tree, whole.ledger) if config.category_tree else None,
+    )
 
 
 def note_contradictions(paths: Iterable[Paths], ledger: Ledger) -> None:
@@ -268,33 +269,3 @@ def note_contradictions(paths: Iterable[Paths], ledger: Ledger) -> None:
             f"categories contradict: {shown}{' …' if len(both) > 3 else ''} each stand above the other; "
             "both paths are kept"
         )
-
-
-def note_misread(table: str, source: Source, ledger: Ledger) -> None:
-    """Books the rows that the reader could not take apart."""
-    tally = ledger.tallies[table]
-    tally.read += len(source.misread)
-    for rule in dict.fromkeys(m.rule for m in source.misread):
-        rows = [m for m in source.misread if m.rule == rule]
-        texts = [m.text for m in rows]
-        ledger.set_aside(table, rule, None, [m.row for m in rows], texts, texts)
-
-
-def one_array(column: pa.ChunkedArray | pa.Array) -> pa.Array:
-    """A column as a single array."""
-    if isinstance(column, pa.ChunkedArray):
-        return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
-    return column
-
-
-def raw_json(rows: pa.Table | pa.RecordBatch, index: npt.NDArray[np.integer]) -> pl.Series:
-    """Some rows as JSON, long texts cut."""
-    picked = pl.DataFrame(
-        {name: shown(one_array(rows.column(name)).take(to_arrow(index))) for name in rows.schema.names}
-    )
-    short = picked.select(pl.all().str.slice(0, 200))
-    return short.select(pl.struct(pl.all()).struct.json_encode().alias("raw"))["raw"]
-
-
-def _tidied(text: pl.Series) -> pl.Series:
-    return pl.DataFrame({"t": text}).select(tidy(pl.col("t")))["t"] if len(text) else text

@@ -67,7 +67,16 @@ def _before(dataset: Dataset, first: npt.NDArray[np.int64]) -> Histories:
     lengths = [len(before) for before in rows]
     flat = np.concatenate([np.empty(0, np.int64), *rows])
     indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    return Histories(indptr, events.item[flat], days[flat], events.user[first], days[first])
+    weight, role = events.weight, dataset.roles
+    return Histories(
+        indptr,
+        events.item[flat],
+        days[flat],
+        events.user[first],
+        days[first],
+        weight=None if weight is None else weight[flat],
+        role=None if role is None else role[flat],
+    ).relative
 
 
 def _drawn(
@@ -75,7 +84,7 @@ def _drawn(
 ) -> tuple[EvalCases, npt.NDArray[np.int64]]:
     """Cases of anonymous carts, and int64 (n,): the first event of each basket."""
     events, codes = dataset.events, dataset.taxonomy.codes()
-    rows = np.flatnonzero(held & (events.basket >= 0) & (codes[events.item] >= 0))
+    rows = np.flatnonzero(held & dataset.wanted & (events.basket >= 0) & (codes[events.item] >= 0))
     opening = np.full(int(events.basket.max(initial=-1)) + 1, len(events), np.int64)
     np.minimum.at(opening, events.basket[rows], rows)
     pairs = np.unique(events.basket[rows].astype(np.int64) * dataset.n_items + events.item[rows])

@@ -60,6 +60,8 @@ class Split:
     validation: EvalCases
     past: Dataset
     test: EvalCases
+    chooses: bool = True
+    """False where validation has no case by which weights can be chosen."""
     repeated: float = 0.0
     """Share of the validation targets that are in the history."""
     notes: tuple[str, ...] = ()

@@ -70,7 +70,16 @@ def last_of(dataset: Dataset, asked: Mask, hidden: Mask, users: Mask | None = No
     day = np.full(len(index), np.nan) if time is None else time[index] / SECONDS_PER_DAY
     own = events.time
     now = np.full(len(last), np.nan) if own is None else own[last] / SECONDS_PER_DAY
-    histories = Histories(indptr, kept.events.item[index], day, events.user[last], now)
+    weight, role = kept.events.weight, kept.roles
+    histories = Histories(
+        indptr,
+        kept.events.item[index],
+        day,
+        events.user[last],
+        now,
+        weight=None if weight is None else weight[index],
+        role=None if role is None else role[index],
+    ).relative
     return EvalCases(histories, np.arange(len(last) + 1, dtype=np.int64), events.item[last])
 
 

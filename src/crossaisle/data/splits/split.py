@@ -8,6 +8,7 @@ Cold users and cold items stay in all of them.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy.typing as npt
 
 from crossaisle.data.dataset import Dataset, Events
 from crossaisle.data.history import Histories
+from crossaisle.data.kinds import ROLES
 from crossaisle.data.membership import is_in
 from crossaisle.data.splits.cases import EvalCases, Split
 from crossaisle.data.units import SECONDS_PER_DAY
@@ -23,6 +25,8 @@ from crossaisle.data.vocabulary import Rows
 from crossaisle.errors import ConfigError, DataError, nearest
 
 PROTOCOLS = ("temporal", "leave_last_out", "baskets")
+UNSPLIT = "unsplit"
+"""`Split.protocol` of a shop of which nothing can be held out."""
 REPEATS_ARE_COMMON = 0.10
 """From this share of repeat targets on, items of the history stay candidates, unless a fit says otherwise."""
 _DAY = int(SECONDS_PER_DAY)
@@ -44,6 +48,16 @@ def split(dataset: Dataset, protocol: str = "auto", **options: Any) -> Split:
     if protocol not in chosen:
         raise ConfigError(f"unknown split protocol {protocol!r}{nearest(protocol, PROTOCOLS)}")
     return chosen[protocol](dataset, **options)
+
+
+def unsplit(dataset: Dataset, why: str) -> Split:
+    """No split at all, for a shop with too few events: models learn from everything, nothing is measured.
+
+    `why`: in words for a report, what is missing.
+    """
+    nobody = EvalCases(Histories.of([]), np.zeros(1, np.int64), np.empty(0, np.int32))
+    note = f"nothing was held out, so nothing could be measured: {why}"
+    return Split(UNSPLIT, dataset, nobody, dataset, nobody, notes=(note,))
 
 
 def temporal_split(
@@ -79,27 +93,37 @@ def temporal_split(
             "see data.time_unit"
         )
     train, past = seconds < before, seconds < cut
-    repeats = _share_repeated(dataset, train, past & ~train)
+    known, later, wanted = dataset.before(before), dataset.before(cut), dataset.wanted
+    repeats = _share_repeated(dataset, train, past & ~train & wanted)
     mask_seen = repeats <= REPEATS_ARE_COMMON
     return Split(
         "temporal",
-        dataset.with_events(train),
-        _window_cases(dataset, train, past & ~train, before / _DAY, mask_seen),
-        dataset.with_events(past),
-        _window_cases(dataset, past, ~past, cut / _DAY, mask_seen),
+        known,
+        _window_cases(dataset, known, past & ~train & wanted, before / _DAY, mask_seen),
+        later,
+        _window_cases(dataset, later, ~past & wanted, cut / _DAY, mask_seen),
         repeated=repeats,
         notes=(
             f"test: events from {_iso(cut)} to {_iso(end - 1)}; validation: from {_iso(before)} on; "
             f"training: from {_iso(first)} on",
             f"{repeats:.0%} of the validation targets are repeats",
+            *_note_targets(dataset),
         ),
     )
 
 
-def _window_cases(dataset: Dataset, history: Mask, window: Mask, now: float, mask_seen: bool) -> EvalCases:
+def _note_targets(dataset: Dataset) -> tuple[str, ...]:
+    wanted = int(dataset.wanted.sum())
+    if wanted == len(dataset.events):
+        return ()
+    role = ROLES[int(dataset.roles[dataset.wanted][0])] if dataset.roles is not None else ""
+    return (f"targets are of the kind {role}: {wanted:,} of {len(dataset.events):,} events that stand",)
+
+
+def _window_cases(dataset: Dataset, history: Dataset, window: Mask, now: float, mask_seen: bool) -> EvalCases:
     events = dataset.events
     users, indptr, targets = _grouped(events.user[window], events.item[window], dataset.n_items)
-    histories = dataset.with_events(history).histories(users, now=now)
+    histories = history.histories(users, now=now).relative
     return EvalCases(histories, indptr, targets, mask_seen)
 
 
@@ -116,23 +140,31 @@ def leave_last_out(dataset: Dataset) -> Split:
     Users with fewer than three events only train. Test histories are everything but the last event.
     """
     events, starts = dataset.events, dataset.user_indptr
-    lengths = np.diff(starts)
-    users = np.flatnonzero(lengths >= 3).astype(np.int32)
+    targets = np.flatnonzero(dataset.wanted)
+    one_before = np.flatnonzero(events.user[targets[1:]] == events.user[targets[:-1]])
+    newest = np.append(events.user[targets[1:]] != events.user[targets[:-1]], True)[1:]
+    pairs = one_before[newest[one_before]]
+    other, last = targets[pairs], targets[pairs + 1]  # the last two of each user
+    learned_from = other > starts[events.user[other]]
+    other, last = other[learned_from], last[learned_from]
+    users = events.user[last]
     if not len(users):
         raise DataError("leave_last_out needs users with three or more events; there are none")
-    last = starts[1:][users] - 1
-    past = np.ones(len(events), bool)
-    past[last] = False
-    train = past.copy()
-    train[last - 1] = False
-    short = int(np.count_nonzero((lengths > 0) & (lengths < 3)))
+    place = np.arange(len(events))
+    end = np.full(dataset.n_users, len(events))
+    end[users] = last
+    past = place < end[events.user]  # what a user did after the target is later, too
+    end[users] = other
+    train = place < end[events.user]
+    lengths = np.diff(starts)
+    short = int(np.count_nonzero(lengths)) - len(users)
     return Split(
         "leave_last_out",
         dataset.with_events(train),
-        _last_cases(dataset, train, users, last - 1),
+        _last_cases(dataset, train, users, other),
         dataset.with_events(past),
         _last_cases(dataset, past, users, last),
-        repeated=_share_repeated(dataset, train, _only(events, last - 1)),
+        repeated=_share_repeated(dataset, train, _only(events, other)),
         notes=(f"{short:,} users with fewer than three events are used for training only",) if short else (),
     )
 
@@ -145,9 +177,9 @@ def _only(events: Events, rows: npt.NDArray[np.integer]) -> Mask:
 
 def _last_cases(dataset: Dataset, history: Mask, users: Rows, target: npt.NDArray[np.int64]) -> EvalCases:
     events = dataset.events
-    kept = dataset.with_events(history).histories(users)
+    kept = dataset.with_events(history).histories(users).relative
     now = np.full(len(users), np.nan) if events.time is None else events.time[target] / SECONDS_PER_DAY
-    histories = Histories(kept.indptr, kept.item, kept.day, kept.user, now)
+    histories = replace(kept, now=now)
     return EvalCases(histories, np.arange(len(users) + 1, dtype=np.int64), events.item[target])
 
 

@@ -13,6 +13,7 @@ from crossaisle import __version__
 from crossaisle.errors import ConfigError
 from crossaisle.evaluate.files import write_text
 from crossaisle.evaluate.metrics import AT_K
+from crossaisle.evaluate.report.chances import chances
 from crossaisle.evaluate.report.charts import dots, heat
 from crossaisle.evaluate.report.glossary import METRICS, PROTOCOLS, SLICES, metric_title, slice_title
 from crossaisle.evaluate.report.page import facts, number, page, percent, scroll, table, text
@@ -36,6 +37,7 @@ def write_report(
     examples: Sequence[Mapping[str, Any]] = (),
     heatmap: tuple[npt.NDArray[np.integer], Sequence[str]] | None = None,
     notes: Sequence[str] = (),
+    rankers: Mapping[str, Any] | None = None,
     model: str = "crossaisle",
     baselines: Sequence[str] | None = None,
 ) -> None:
@@ -44,9 +46,9 @@ def write_report(
     `model` is the one the report is about; `baselines` are those it must beat (all others by
     default). `describe` is any nested plain data. `import_report` has `tables` (per table:
     `rows_read`, `rows_kept`, `set_aside`, `repaired`) and `warnings`. `drift` is what `drift()`
-    gave, `heatmap` what `category_flow` gave. An example is `{"user", "history": [{"title",
-    "category"}], "items": [{"title", "category", "score", "reasons": [str]}]}`. All text is
-    escaped. The evaluation must hold recall at 10.
+    gave, `heatmap` what `category_flow` gave, `rankers` the figures of learned ones. An example is
+    `{"user", "history": [{"title", "category"}], "items": [{"title", "category", "score", "reasons":
+    [str]}]}`. All text is escaped. The evaluation must hold recall at 10.
     """
     if ("all", METRIC, K) not in evaluation.columns:
         raise ConfigError(f"a report needs {METRIC} at {K}: evaluate with ks that contain {K}")
@@ -57,15 +59,14 @@ def write_report(
         ("result", "The result", _headline(evaluation, model, against)),
         ("models", "All models, by kind of question", _charts(evaluation, model)),
         ("categories", "From which category to which", _heat(heatmap)),
-        ("examples", "What some customers would see", "".join(map(_example, examples))),
-        ("data", "The data", _data(describe, import_report)),
+        ("examples", "What some customers would see", examples_html(examples)),
+        ("data", "The data", data_html(describe, import_report)),
         ("drift", "Has the shop changed?", _drift(drift)),
+        ("chances", "How sure it may be", chances(rankers)),
         ("measured", "How it was measured", _protocol(evaluation, notes)),
         ("metrics", "All figures", _tables(evaluation, model)),
         ("words", "What the words mean", _glossary(evaluation)),
     ]
-    grid = '<div class="grid wide">'
-    sections[3] = (*sections[3][:2], f"{grid}{sections[3][2]}</div>" if examples else "")
     eyebrow = f"{evaluation.dataset} · {len(evaluation.cases):,} {evaluation.split} cases"
     write_text(path, page(title, eyebrow, sections, f"Made by crossaisle {__version__}."))
 
@@ -173,6 +174,12 @@ def _heat(heatmap: tuple[npt.NDArray[np.integer], Sequence[str]] | None) -> str:
     return heat(*heatmap, caption=caption)
 
 
+def examples_html(examples: Sequence[Mapping[str, Any]]) -> str:
+    """A card for each example, see `write_report`; "" without any."""
+    cards = "".join(map(_example, examples))
+    return f'<div class="grid wide">{cards}</div>' if cards else ""
+
+
 def _example(example: Mapping[str, Any]) -> str:
     history = list(example.get("history", ()))
     more = f", latest {_HISTORY} of {len(history)}" if len(history) > _HISTORY else ""
@@ -196,7 +203,8 @@ def _item(item: Mapping[str, Any]) -> str:
     return f"{text(item.get('title') or 'untitled')}{category}"
 
 
-def _data(describe: Mapping[str, Any] | None, imported: Mapping[str, Any] | None) -> str:
+def data_html(describe: Mapping[str, Any] | None, imported: Mapping[str, Any] | None) -> str:
+    """What the data holds, and what was read and set aside."""
     out = facts(dict(describe)) if describe else ""
     tables = (imported or {}).get("tables", {})
     if tables:

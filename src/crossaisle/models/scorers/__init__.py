@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from crossaisle.models.scorers.als import ALS as ALS
     from crossaisle.models.scorers.basket_lift import BasketLift as BasketLift
     from crossaisle.models.scorers.behaviour_transfer import BehaviourTransfer as BehaviourTransfer
     from crossaisle.models.scorers.category_link import CategoryLink as CategoryLink
@@ -18,14 +19,18 @@ if TYPE_CHECKING:
     from crossaisle.models.scorers.frequency import Frequency as Frequency
     from crossaisle.models.scorers.frequency import PersonalPopularity as PersonalPopularity
     from crossaisle.models.scorers.item_knn import ItemKNN as ItemKNN
+    from crossaisle.models.scorers.knowledge import Knowledge as Knowledge
     from crossaisle.models.scorers.linear import EASE as EASE
     from crossaisle.models.scorers.linear import SLIT as SLIT
     from crossaisle.models.scorers.picture_similarity import PictureSimilarity as PictureSimilarity
     from crossaisle.models.scorers.popularity import Popularity as Popularity
     from crossaisle.models.scorers.sequence import SequenceTransformer as SequenceTransformer
     from crossaisle.models.scorers.spectral import SpectralEASE as SpectralEASE
+    from crossaisle.models.scorers.transferred import TransferredLinks as TransferredLinks
+    from crossaisle.models.scorers.transferred import TransferredPopularity as TransferredPopularity
 
 _HOME = {
+    "ALS": "als",
     "BasketLift": "basket_lift",
     "BehaviourTransfer": "behaviour_transfer",
     "CategoryLink": "category_link",
@@ -34,6 +39,7 @@ _HOME = {
     "EncoderSimilarity": "content",
     "Frequency": "frequency",
     "ItemKNN": "item_knn",
+    "Knowledge": "knowledge",
     "PersonalPopularity": "frequency",
     "PictureSimilarity": "picture_similarity",
     "Popularity": "popularity",
@@ -41,10 +47,13 @@ _HOME = {
     "SequenceTransformer": "sequence",
     "SpectralEASE": "spectral",
     "TfidfSimilarity": "content",
+    "TransferredLinks": "transferred",
+    "TransferredPopularity": "transferred",
 }
 """Scorer -> the module it lives in."""
 
 __all__ = [
+    "ALS",
     "EASE",
     "SLIT",
     "BasketLift",
@@ -54,12 +63,15 @@ __all__ = [
     "EncoderSimilarity",
     "Frequency",
     "ItemKNN",
+    "Knowledge",
     "PersonalPopularity",
     "PictureSimilarity",
     "Popularity",
     "SequenceTransformer",
     "SpectralEASE",
     "TfidfSimilarity",
+    "TransferredLinks",
+    "TransferredPopularity",
 ]
 
 

@@ -16,6 +16,7 @@ from crossaisle.data.history import Floats, Histories
 from crossaisle.data.vocabulary import Rows
 from crossaisle.models.base import Scorer
 from crossaisle.models.scorers.item_item import keep_strongest
+from crossaisle.models.space import Range, Space
 from crossaisle.models.topk import Mask, values_at
 
 _BLOCK = 1024
@@ -67,6 +68,12 @@ class BasketLift(Scorer):
     """bool (n_items,): the candidates this model can score."""
 
     kind: ClassVar[str] = "basket_lift"
+    space: ClassVar[Space] = {
+        "half_life_days": Range(low=14.0, high=1000.0),
+        "item_shrink": Range(low=3.0, high=1000.0),
+        "leaf_shrink": Range(low=10.0, high=3000.0),
+        "category_shrink": Range(low=20.0, high=10_000.0),
+    }
     reason: ClassVar[str] = "goes into the same basket"
     learned: ClassVar[tuple[str, ...]] = ("weights_", "leaf_", "category_", "scored_")
 

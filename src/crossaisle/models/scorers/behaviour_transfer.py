@@ -114,6 +114,8 @@ class BehaviourTransfer(Scorer):
             first = np.flatnonzero(left >= gap)
             pairs = histories.item[first], histories.item[first + gap]
             weight = np.full(len(first), np.exp(-(gap - 1) / 3), np.float32)
+            if histories.weight is not None:
+                weight *= histories.weight[first] * histories.weight[first + gap]
             near = near + sparse.csr_matrix((weight, pairs), shape=(n, n))
         near = (near + _BACKWARDS * near.T).tocsr()
         near = near - sparse.diags(near.diagonal())

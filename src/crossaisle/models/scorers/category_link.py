@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from crossaisle.data.dataset import Dataset
+from crossaisle.data.dataset import Dataset, strongest
 from crossaisle.data.history import Decay, Floats, Histories
 from crossaisle.data.vocabulary import Rows
 from crossaisle.models.base import Scorer, pack_words, unpack_words
+from crossaisle.models.space import AnyDecay, Choice, Range, Space
 from crossaisle.models.topk import Mask, best_rows
 from crossaisle.sharing import shared
 
@@ -52,7 +53,13 @@ class CategoryLink(Scorer):
     """uint8: category names by code, UTF-8, one per line."""
 
     kind: ClassVar[str] = "category_link"
+    space: ClassVar[Space] = {
+        "shrink": Range(low=3.0, high=3000.0),
+        "depth": Choice((-1, 0)),
+        "decay": AnyDecay(),
+    }
     reason: ClassVar[str] = "category link"
+    rest_reason: ClassVar[str | None] = "popular"
     learned: ClassVar[tuple[str, ...]] = ("counts_", "prior_", "mix_", "codes_", "lifts_", "names_")
 
     def fit(self, dataset: Dataset) -> CategoryLink:
@@ -61,8 +68,14 @@ class CategoryLink(Scorer):
         self.names_ = pack_words(names)
         members = _members(self.codes_, len(names))
         users = dataset.matrix()
-        shopped = (users @ members).tocsr()
-        shopped.data[:] = 1.0
+        if dataset.events.weight is None:
+            shopped = (users @ members).tocsr()
+            shopped.data[:] = 1.0
+        else:
+            cells = users.tocoo()
+            code = self.codes_[cells.col]
+            row, code, value = cells.row[code >= 0], code[code >= 0], cells.data[code >= 0]
+            shopped = strongest(row, code, value, (users.shape[0], len(names)))
         n_users = max(int((np.diff(users.indptr) > 0).sum()), 1)
         size = np.asarray(shopped.sum(axis=0), np.float32).ravel()
         self.prior_ = (np.asarray(users.sum(axis=0)).ravel() / n_users).astype(np.float32)
@@ -145,7 +158,9 @@ class CategoryLink(Scorer):
         return self.counts_.T.tocsr()
 
     def evidence(self, histories: Histories, item: int) -> tuple[Floats, float]:
-        """Exact: each event gives its share of the history times its category's chance of the item."""
+        """Exact: each event gives its share of the history times what its category adds to everybody's chance
+        of the item, or takes from it; the rest is that chance.
+        """
         self.check_fitted()
         weights = self._event_weights(histories)
         source = self.codes_[histories.item]
@@ -154,8 +169,10 @@ class CategoryLink(Scorer):
         chance = counts + self.mix_ * self.prior_[item]
         known = source >= 0
         out = np.zeros(len(weights), np.float32)
-        out[known] = weights[known] * chance[source[known]]
-        return out, 0.0
+        if not known.any():
+            return out, 0.0
+        out[known] = weights[known] * (chance[source[known]] - self.prior_[item])
+        return out, float(self.prior_[item])
 
     def category_link(self, source: int, target: int) -> tuple[str, str, float] | None:
         """The categories of two item rows and the lift between them; None within one category."""

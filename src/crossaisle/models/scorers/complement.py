@@ -14,6 +14,7 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats, Histories
 from crossaisle.encoders.tfidf import TfidfEncoder
 from crossaisle.models.base import Scorer
+from crossaisle.models.space import Range, Space
 from crossaisle.progress import bar
 
 _SHARED = np.float32(0.5)
@@ -79,6 +80,12 @@ class ComplementSoftmax(Scorer):
     """bool (n_items,): whether an item in a history says anything."""
 
     kind: ClassVar[str] = "complement"
+    space: ClassVar[Space] = {
+        "learning_rate": Range(low=5e-4, high=2e-2),
+        "epochs": Range(low=2, high=12, log=False, whole=True),
+        "dropout": Range(low=0.0, high=0.6, log=False),
+        "dimensions": Range(low=32, high=256, whole=True),
+    }
     reason: ClassVar[str] = "goes into the same basket"
     rest_reason: ClassVar[str | None] = "popular"
     learned: ClassVar[tuple[str, ...]] = (

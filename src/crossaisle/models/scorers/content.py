@@ -21,6 +21,7 @@ from crossaisle.encoders.whiten import Whitening
 from crossaisle.errors import ArtifactError
 from crossaisle.models.base import LARGE, Arrays, Scorer, pack_words, unpack_words
 from crossaisle.models.int8_search import NearestRows
+from crossaisle.models.space import AnyDecay, Choice, Space
 from crossaisle.models.topk import Mask
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ READ = 50_000
 """Entries of an inverted index that one question reads."""
 BLOCK = 256
 """Items compared with others at a time."""
+DISLIKED = 0.5
+"""What is like disliked items loses this much of the mean cosine to them."""
 THINNEST = 20
 """At most this many times as many are read where few of the items may be named."""
 
@@ -47,6 +50,7 @@ class VectorModel(Scorer):
     vectors_: Any = field(init=False, repr=False, compare=False)
     """float32 or csr float32 (n_items, d): unit rows, zeros for an item of which nothing is known."""
     reads_events: ClassVar[bool] = False
+    rest_reason: ClassVar[str | None] = "like what was disliked"
     large_items: ClassVar[int] = LARGE
     """From this many items on, dense vectors are searched in 8 bits."""
     learned: ClassVar[tuple[str, ...]] = ("vectors_",)
@@ -74,7 +78,14 @@ class VectorModel(Scorer):
     def _queries(self, histories: Histories) -> Any:
         """float32 or csr float32 (n, d): decayed sums of the items' vectors."""
         weights = self.decay.weights(histories, average=self.average)
-        return histories.matrix(weights, self.vectors_.shape[0]) @ self.vectors_
+        queries = histories.matrix(weights, self.vectors_.shape[0]) @ self.vectors_
+        return queries if histories.disliked is None else queries - self._disliked(histories.disliked)
+
+    def _disliked(self, disliked: Histories) -> Any:
+        """float32 or csr float32 (n, d): what to take off for what each user has turned against."""
+        size = np.maximum(disliked.lengths, 1)[disliked.owner]
+        share = (np.float32(DISLIKED) / size).astype(np.float32)
+        return disliked.matrix(share, self.vectors_.shape[0]) @ self.vectors_
 
     def _speaking(self, histories: Histories) -> npt.NDArray[np.bool_]:
         """bool (n,): histories with an item of which something is known."""
@@ -113,7 +124,12 @@ class VectorModel(Scorer):
         """Exact: each event gives its decayed weight times its cosine with the item."""
         self.check_fitted()
         cosines = self.item_similarity(histories.item, np.array([item], np.int32)).ravel()
-        return (self.decay.weights(histories, average=self.average) * cosines).astype(np.float32), 0.0
+        events = (self.decay.weights(histories, average=self.average) * cosines).astype(np.float32)
+        if histories.disliked is None or not self._known[item] or not self._speaking(histories)[0]:
+            return events, 0.0
+        own = histories.disliked.items_of(0)
+        against = self.item_similarity(own, np.array([item], np.int32)).mean() if len(own) else 0.0
+        return events, -DISLIKED * float(against)
 
     def item_similarity(self, left: Rows, right: Rows) -> Floats:
         """Cosines of item rows (n,) and (m,): float32 (n, m)."""
@@ -123,6 +139,12 @@ class VectorModel(Scorer):
         for start in range(0, len(left), BLOCK):  # the sparse product takes several times as much memory
             found[start : start + BLOCK] = _dense(self.vectors_[left[start : start + BLOCK]] @ columns)
         return found
+
+    def cosines(self, item: int, rows: Rows) -> Floats:
+        """Cosines of one item row with some others: float32 (n,), NaN where nothing is known of either."""
+        cosines = self._cosines(self.vectors_[item], rows)
+        cosines[~self._known[rows] | ~self._known[item]] = np.nan
+        return cosines
 
     @property
     def known(self) -> np.ndarray:
@@ -181,6 +203,7 @@ class TfidfSimilarity(TextModel):
     """uint8: the terms by column, UTF-8, one per line."""
 
     kind: ClassVar[str] = "tfidf"
+    space: ClassVar[Space] = {"decay": AnyDecay(), "average": Choice((False, True))}
     reason: ClassVar[str] = "shared words"
     learned: ClassVar[tuple[str, ...]] = ("vectors_", "words_")
 
@@ -272,6 +295,7 @@ class EncoderSimilarity(TextModel):
     """uint8: the encoder's fingerprint, UTF-8."""
 
     kind: ClassVar[str] = "encoder"
+    space: ClassVar[Space] = {"decay": AnyDecay(), "average": Choice((False, True))}
     reason: ClassVar[str] = "similar meaning"
     learned: ClassVar[tuple[str, ...]] = ("vectors_", "mean_", "whitening_", "fingerprint_")
 

@@ -14,6 +14,7 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay, Floats, Histories
 from crossaisle.data.vocabulary import Rows
 from crossaisle.models.base import Scorer
+from crossaisle.models.space import AnyDecay, Range, Space
 from crossaisle.models.topk import Mask, first_of, values_at
 
 
@@ -28,6 +29,7 @@ class Frequency(Scorer):
     """How much older events of the history count."""
 
     kind: ClassVar[str] = "frequency"
+    space: ClassVar[Space] = {"decay": AnyDecay()}
     reason: ClassVar[str] = "bought before"
 
     def fit(self, dataset: Dataset) -> Frequency:
@@ -77,6 +79,10 @@ class PersonalPopularity(Scorer):
     share_: Floats = field(init=False, repr=False, compare=False)
     """float32 (n_items,): P(j); NaN for items without an event."""
     kind: ClassVar[str] = "personal_popularity"
+    space: ClassVar[Space] = {
+        "decay": AnyDecay(),
+        "shrink": Range(low=0.5, high=100.0),
+    }
     reason: ClassVar[str] = "bought before"
     rest_reason: ClassVar[str | None] = "popular"
     learned: ClassVar[tuple[str, ...]] = ("share_",)

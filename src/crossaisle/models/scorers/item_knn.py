@@ -10,6 +10,7 @@ from scipy import sparse
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.models.scorers.item_item import ItemWeights, keep_strongest
+from crossaisle.models.space import AnyDecay, Choice, Range, Space
 
 AT_ONCE = 5_000_000
 """Co-occurrences held at once: at most 40 MB of csr and as much again beside it."""
@@ -34,6 +35,12 @@ class ItemKNN(ItemWeights):
     """Count over single baskets instead of users: what goes together, not what the same people buy."""
 
     kind: ClassVar[str] = "item_knn"
+    space: ClassVar[Space] = {
+        "shrink": Range(low=1.0, high=300.0),
+        "neighbours": Range(low=20, high=1000, whole=True),
+        "similarity": Choice(("cosine", "conditional")),
+        "decay": AnyDecay(),
+    }
 
     def fit(self, dataset: Dataset) -> ItemKNN:
         users = dataset.basket_matrix() if self.baskets else dataset.matrix()
@@ -59,6 +66,8 @@ def similarities(
     """
     items = users.T.tocsr()
     count = np.diff(items.indptr).astype(np.float32)
+    if len(users.data) and (users.data != 1.0).any():  # events differ in weight
+        count = np.asarray((users.power(2) if similarity == "cosine" else users).sum(axis=0)).ravel()
     n = len(count)
     # No item meets more others than its users have events.
     most = np.cumsum(np.minimum(items @ np.diff(users.indptr).astype(np.float64), n))

@@ -13,6 +13,7 @@ from scipy import linalg, sparse
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay, Floats, Histories
 from crossaisle.models.scorers.item_item import ItemWeights
+from crossaisle.models.space import AnyDecay, Range, Space
 from crossaisle.models.topk import top_k
 
 _BLOCK = 1024  # rows of a weight matrix held dense at once
@@ -35,11 +36,13 @@ class EASE(ItemWeights):
     """Only this many items, the most bought, take part. Time grows with the cube."""
 
     kind: ClassVar[str] = "ease"
+    space: ClassVar[Space] = {"ridge": Range(low=5.0, high=5000.0), "decay": AnyDecay()}
 
     def fit(self, dataset: Dataset) -> EASE:
         busy = _busiest(dataset, self.max_items)
         users = dataset.matrix()[:, busy].tocsr()
-        ridge = self.ridge or 12.0 * users.nnz / max(len(busy), 1)
+        mass = users.nnz if dataset.events.weight is None else float(users.power(2).sum())
+        ridge = self.ridge or 12.0 * mass / max(len(busy), 1)
         blocks = _over_items(users, ridge)
         self.weights_ = _collect(blocks, busy, dataset.n_items, self.keep)
         self.known_ = np.isin(np.arange(dataset.n_items), busy)
@@ -81,6 +84,13 @@ class SLIT(ItemWeights):
     """Only this many items, the most bought, take part. Time grows with the cube."""
 
     kind: ClassVar[str] = "slit"
+    space: ClassVar[Space] = {
+        "ridge": Range(low=2.0, high=1000.0),
+        "source_decay": Range(low=0.5, high=10.0),
+        "target_decay": Range(low=0.3, high=10.0),
+        "next_items": Range(low=1, high=7, log=False, whole=True),
+        "decay": AnyDecay(),
+    }
     reason: ClassVar[str] = "bought next"
 
     def fit(self, dataset: Dataset) -> SLIT:
@@ -112,7 +122,9 @@ class SLIT(ItemWeights):
                 fits = places[room[places] >= step]
                 row.append(np.searchsorted(places, fits))
                 column.append(histories.item[fits + sign * step])
-                weight.append(np.full(len(fits), np.exp(-(step - offsets.start) / scale), np.float32))
+                near = np.full(len(fits), np.exp(-(step - offsets.start) / scale), np.float32)
+                own = histories.weight
+                weight.append(near if own is None else near * own[fits + sign * step])
             triple = (np.concatenate(weight), (np.concatenate(row), np.concatenate(column)))
             return sparse.csr_matrix(triple, shape=(len(places), n_items), dtype=np.float32)
 

@@ -18,6 +18,7 @@ from crossaisle.encoders.projection import Projection
 from crossaisle.errors import FetchError
 from crossaisle.models.base import pack_words, unpack_words
 from crossaisle.models.scorers.content import ReadingModel
+from crossaisle.models.space import AnyDecay, Choice, Space
 
 if TYPE_CHECKING:
     from crossaisle.encoders.fetching import Hosts
@@ -54,6 +55,7 @@ class PictureSimilarity(ReadingModel):
     """Item id -> why its picture was set aside, of the last fit."""
 
     kind: ClassVar[str] = "picture"
+    space: ClassVar[Space] = {"decay": AnyDecay(), "average": Choice((False, True))}
     reason: ClassVar[str] = "similar picture"
     learned: ClassVar[tuple[str, ...]] = ("vectors_", "mean_", "axes_", "fingerprint_")
 

@@ -14,6 +14,7 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay, Floats, Histories
 from crossaisle.data.vocabulary import Rows
 from crossaisle.models.base import Scorer
+from crossaisle.models.space import Range, Space
 from crossaisle.models.topk import Mask, first_of
 
 
@@ -38,6 +39,9 @@ class Popularity(Scorer):
     popularity_: Floats = field(init=False, repr=False, compare=False)
     """float32 (n_items,), NaN for items without an event."""
     kind: ClassVar[str] = "popularity"
+    space: ClassVar[Space] = {
+        "half_life_days": Range(low=3.0, high=1000.0),
+    }
     reason: ClassVar[str] = "popular"
     learned: ClassVar[tuple[str, ...]] = ("popularity_",)
     gaps: ClassVar[tuple[str, ...]] = learned
@@ -82,6 +86,11 @@ class Popularity(Scorer):
 
     def score_at(self, histories: Histories, rows: Sequence[Rows]) -> list[Floats]:
         return [self.popularity_[at] for at in rows]
+
+    def evidence(self, histories: Histories, item: int) -> tuple[Floats, float]:
+        """Exact: no event of the history has a part in it."""
+        self.check_fitted()
+        return np.zeros(len(histories.item), np.float32), float(np.nan_to_num(self.popularity_[item]))
 
     @cached_property
     def _order(self) -> Rows:

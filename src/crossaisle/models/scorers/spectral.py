@@ -15,6 +15,7 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay, Floats, Histories
 from crossaisle.data.vocabulary import Vocabulary
 from crossaisle.models.base import Arrays, Scorer
+from crossaisle.models.space import AnyDecay, Choice, Range, Space
 from crossaisle.sharing import shared
 
 
@@ -47,6 +48,11 @@ class SpectralEASE(Scorer):
     """bool (n_items,): items with events."""
 
     kind: ClassVar[str] = "spectral_ease"
+    space: ClassVar[Space] = {
+        "ridge": Range(low=5.0, high=5000.0),
+        "combine": Choice(("log", "sum", "max")),
+        "decay": AnyDecay(),
+    }
     learned: ClassVar[tuple[str, ...]] = ("factors_", "diagonal_", "known_")
 
     def fit(self, dataset: Dataset) -> SpectralEASE:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from crossaisle.data.history import Floats
 from crossaisle.data.taxonomy import Taxonomy
 from crossaisle.data.vocabulary import Rows
+from crossaisle.recommend.rerank.calibrate import Calibration
 from crossaisle.recommend.rerank.quota import Cap, Index, Room
 
 Similarity = Callable[[Rows, Rows], Floats]
@@ -34,6 +35,7 @@ def mmr(
     diversity: float,
     caps: Sequence[Cap] = (),
     likeness: Floats | None = None,
+    calibration: Calibration | None = None,
 ) -> Index:
     """Places of at most `k` candidates, in the order they are picked.
 
@@ -42,7 +44,8 @@ def mmr(
     Carbonell and Goldstein, The use of MMR (SIGIR 1998).
 
     `scores` float32 (n,), best first; `similar` float32 (n, n); `caps` are never exceeded. `likeness`
-    float32 (n,): similarity to what was picked before, if anything was.
+    float32 (n,): similarity to what was picked before, if anything was. With a `calibration` of weight w,
+    each pick has the largest `(1 - w) * value - w * distance` (Steck, RecSys 2018).
     """
     n = len(scores)
     spread = float(scores[0] - scores[-1]) if n else 0.0
@@ -55,8 +58,12 @@ def mmr(
         fits = free & room.open() if caps else free
         if not fits.any():
             break
-        value = np.where(fits, (1.0 - diversity) * relevance - diversity * likeness, -np.inf)
-        best = int(value.argmax())  # the first of equals: the better score
+        value = (1.0 - diversity) * relevance - diversity * likeness
+        if calibration is not None:
+            value = (1.0 - calibration.weight) * value - calibration.weight * calibration.distances()
+        best = int(np.where(fits, value, -np.inf).argmax())  # the first of equals: the better score
+        if calibration is not None:
+            calibration.add(np.array([best]))
         chosen.append(best)
         room.take(best)
         free[best] = False

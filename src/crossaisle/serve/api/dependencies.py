@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Path, Request
+from pydantic import AfterValidator
 
 from crossaisle.serve.api.context import context_of
-from crossaisle.serve.api.requests.schemas import LONGEST_ID
+from crossaisle.serve.api.requests.schemas import LONGEST_ID, same_id
 from crossaisle.serve.service import ShopService
 
-UserId = Annotated[str, Path(min_length=1, max_length=LONGEST_ID, examples=["1609"])]
-ItemId = Annotated[str, Path(min_length=1, max_length=LONGEST_ID, examples=["1024306"])]
+UserId = Annotated[str, Path(min_length=1, max_length=LONGEST_ID, examples=["1609"]), AfterValidator(same_id)]
+ItemId = Annotated[
+    str, Path(min_length=1, max_length=LONGEST_ID, examples=["1024306"]), AfterValidator(same_id)
+]
 
 
 def service_of(request: Request) -> ShopService:

@@ -42,9 +42,10 @@ def of_list(answer: RecommendationList, within: InExperiment | None = None) -> R
             "category": r.category,
             "price": None if r.price is None else round(r.price, 4),
             "score": r.score,
+            "more_like_it": r.more_like_it,
         }
         if r.evidence is not None:
-            one["why"] = r.evidence.text
+            one["why"] = r.evidence.text or None
             one["evidence"] = r.evidence.to_dict()
         items.append(one)
     body: dict[str, Any] = {
@@ -118,6 +119,7 @@ LIST_EXAMPLE = {
             "category": "Produce > Melons > Cantaloupe Whole",
             "price": 2.5,
             "score": 0.41,
+            "more_like_it": 2,
             "why": "Because you bought Strawberries, 16 oz.",
         }
     ],

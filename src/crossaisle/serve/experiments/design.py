@@ -43,6 +43,9 @@ class Arm:
     explore: float | None = None
     """Draws each place from the best remaining items, with probability proportional to rank to the power of
     minus this. None: the ranking as it is."""
+    new_items: int | None = None
+    """Of an exploring arm: so many items with few events join the draw of each first page, chosen by Thompson
+    sampling. None: none."""
 
     def query(self, query: Query) -> Query:
         """The query with this arm's controls wherever the request sets none."""
@@ -75,6 +78,9 @@ class Experiment:
             raise ConfigError("arms of an experiment must have different names")
         if len(names) < 2:
             raise ConfigError("an experiment needs at least two arms")
+        for arm in self.arms:
+            if arm.new_items is not None and arm.explore is None:
+                raise ConfigError(f"arm {arm.name!r}: new_items needs explore, which draws the places")
         if self.kind == "interleaving":
             if len(names) != 2:
                 raise ConfigError("interleaving compares two arms (team draft)")

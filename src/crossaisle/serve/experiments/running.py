@@ -17,7 +17,8 @@ from crossaisle.serve.experiments.arms import Arms, Recommenders, Served
 from crossaisle.serve.experiments.design import Arm, Experiment, seed_of
 from crossaisle.serve.experiments.exposures import ExposureQueue
 from crossaisle.serve.experiments.log import ExperimentLog, Exposure
-from crossaisle.serve.experiments.mixing import explore, place_probabilities, team_draft
+from crossaisle.serve.experiments.mixing import explore, team_draft
+from crossaisle.serve.experiments.new_items import CANDIDATES, Draw, NewItems, joined
 from crossaisle.serve.experiments.results import results
 from crossaisle.serve.live.batching import Batcher
 from crossaisle.serve.live.histories import LiveHistories
@@ -66,6 +67,8 @@ class Experiments:
         self.log, self.exposures, self.arms = log, exposures, arms
         self._served, self._live, self._batcher = served, live, batcher
         self._tallies, self._threads = tallies, threads
+        self.new_items = NewItems(log, tallies)
+        self._learning: set[asyncio.Future[None]] = set()
         self.all: dict[str, Experiment] = {}
         self.broken: dict[str, str] = {}
         """Running experiments that cannot be served, and why."""
@@ -142,16 +145,20 @@ class Experiments:
         wanted = replace(arm.query(request.plain), n=max(query.depth, block), offset=0, page=block)
         pool = await self._ask(request, arm, wanted)
         size = min(size, len(pool.items))
-        drawn = explore(size, length, arm.explore, request.rng)
-        rest = [place for place in range(len(pool.items)) if place not in set(drawn)]
+        draw = await self._joined(request, arm, pool.items[:size], length)
+        drawn = explore(len(draw.items), length, arm.explore, request.rng)
+        chosen = [draw.items[place] for place in drawn]
+        known = {item.item_id for item in draw.items}
+        left = [item for place, item in enumerate(draw.items) if place not in set(drawn)]
+        rest = [*left, *(item for item in pool.items[size:] if item.item_id not in known)]
         page = slice(query.offset, query.depth)
-        answer = _page(pool, [pool.items[place] for place in (*drawn, *rest)][page], query)
+        answer = _page(pool, [*chosen, *rest][page], query)
         if query.explain:
             answer = await self._explained(request, arm, answer, [True] * len(answer.items), pool.served)
         if not drawn:
             return answer
         loop = asyncio.get_running_loop()
-        table = await loop.run_in_executor(None, place_probabilities, size, len(drawn), arm.explore)
+        table = await loop.run_in_executor(None, draw.probabilities, len(drawn), arm.explore)
         self.exposures.add(
             asked,
             experiment,
@@ -162,6 +169,28 @@ class Experiments:
             ranked=tuple(r.item_id for r in pool.items[page]),
         )
         return answer
+
+    async def _joined(
+        self, request: _Request, arm: Arm, ranked: Sequence[Recommendation], length: int
+    ) -> Draw:
+        """What is drawn from: the best items, and those with few events that join them."""
+        batcher = self._batcher_of(request, arm)
+        scarce = batcher.scarce_items() if arm.new_items else ()
+        wanted = request.query.include_items
+        some = tuple(item for item in scarce if not wanted or item in set(wanted))
+        if not some or not ranked:
+            return Draw(tuple(ranked))
+        plain = arm.query(request.plain)
+        asked = replace(plain, include_items=some, n=CANDIDATES, offset=0, page=CANDIDATES)
+        found = await self._ask(request, arm, asked)
+        there = {item.item_id for item in ranked} | {(item.title, item.category) for item in ranked}
+        new = [i for i in found.items if not {i.item_id, (i.title, i.category)} & there]
+        if self.new_items.is_due(request.experiment, arm):
+            work = asyncio.ensure_future(self.new_items.learn(request.experiment, arm))
+            self._learning.add(work)
+            work.add_done_callback(self._learning.discard)
+        shapes = self.new_items.shapes(request.experiment, arm, [item.item_id for item in new])
+        return joined(ranked, new, shapes, arm.new_items or 0, length, request.rng)
 
     async def _ask(self, request: _Request, arm: Arm, query: Query) -> RecommendationList:
         return await self._batcher_of(request, arm).ask(query, request.client)

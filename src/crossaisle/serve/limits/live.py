@@ -93,6 +93,12 @@ class LiveLimits:
     """Items of a large shop that lists of what is popular are made from."""
     narrow_items: int = 20_000
     """Items of a large shop: where filters leave at most this many to be scored, all of them are."""
+    settled_histories: int = 4096
+    """Users whose histories of several kinds of events are kept as they were settled."""
+    scarce_events: int = 5
+    """Events: items with fewer are those that exploring arms may give places to."""
+    scarce_items: int = 1000
+    """Such items that are considered, the newest."""
     replayed_queries: int = 2048
     """Recent queries replayed on a new model before it serves."""
     prepared_users: int = 2048

@@ -63,6 +63,10 @@ class Batcher:
         """Items of a list for a query, explained."""
         return await self._heavy.run(client, self._shop().explained, query, items, served)
 
+    def scarce_items(self) -> tuple[str, ...]:
+        """As `LiveRecommender.scarce_items`."""
+        return self._shop().scarce_items
+
     @property
     def calm(self) -> float:
         """Seconds since the last request of any kind; 0 while a query is waiting."""

@@ -27,7 +27,7 @@ FEW = 10
 
 def least(query: Query, *, large: bool) -> int:
     """How many candidates a list is made from, if there are more."""
-    if query.diversity:
+    if query.reorders:
         last_page = (query.depth - 1) // query.page_length * query.page_length
         return last_page + max(POOL, 3 * query.page_length)
     return FEW * query.depth if large else 1
@@ -92,7 +92,7 @@ def _missing(
     rows, scores, tiers = scored
     share = lists.cross_share(query, request)
     ranked = lists.ranked(rows, scores, len(rows), tiers)
-    if query.diversity and len(ranked) < least(query, large=True):
+    if query.reorders and len(ranked) < least(query, large=True):
         return unscored
     hard, soft = lists.caps(query, share, ranked)
     page_length = query.page_length if soft else query.depth

@@ -19,6 +19,8 @@ import numpy.typing as npt
 from crossaisle.serve.limits.live import HistoryLimits
 from crossaisle.serve.store.records import ARRIVALS
 
+TAKEN_BACK = ""
+"""The kind of events that take others back: what is left of the pair has to be looked up."""
 SHARE = 16
 """At least one in this many counted events must wait for a count, because each copies all of them."""
 ODD = 100
@@ -26,7 +28,7 @@ ODD = 100
 
 
 class Pairs(NamedTuple):
-    """Each user and item once."""
+    """Each user, item and kind of event once."""
 
     user: npt.NDArray[np.int64]
     """int64 (n,): indices into `EventCounts.users`."""
@@ -44,12 +46,12 @@ class EventCounts:
     def __init__(self, limits: HistoryLimits = HistoryLimits()) -> None:
         self._limits = limits
         self.users: defaultdict[str, int] = defaultdict()
-        self.items: defaultdict[str, int] = defaultdict()
-        """Ids and their indices, in order: a new id gets the next one."""
+        self.items: defaultdict[tuple[str, str], int] = defaultdict()
+        """Ids (of items: with a kind of event) and their indices, in order: a new one gets the next index."""
         for indices in (self.users, self.items):
             indices.default_factory = indices.__len__
         self.version = 0
-        self._waiting: deque[tuple[str, str, float]] = deque()
+        self._waiting: deque[tuple[str, tuple[str, str], float]] = deque()
         self._arrived: deque[float] = deque(maxlen=ARRIVALS)
         self._keys = np.empty(0, np.int64)
         self._days = np.empty(0, np.float64)
@@ -67,9 +69,9 @@ class EventCounts:
         """Whether it is time to count, although nobody asks."""
         return len(self._waiting) >= max(self._limits.waiting_events, len(self._keys) // SHARE)
 
-    def add(self, user: str, item: str, day: float) -> None:
+    def add(self, user: str, item: str, kind: str, day: float) -> None:
         """One event, in the order of arrival."""
-        self._waiting.append((user, item, day))
+        self._waiting.append((user, (item, kind), day))
 
     def tick(self) -> int:
         """The version to show: grows after new events, at most once in `HistoryLimits.count_seconds`."""
@@ -96,6 +98,22 @@ class EventCounts:
             self._keys, self._days = self._keys[left], self._days[left]
             self._arrived = deque(arrived, ARRIVALS)
             self._agree()
+            self.version += 1
+
+    def withdraw(self, user: str, item: str, kind: str, left: float | None) -> None:
+        """Sets the newest event of a user, item and kind after one was deleted; None: there is no other.
+
+        `left`: days since 1970.
+        """
+        with self._lock:
+            self._merge()
+            at = (self.users.get(user, -1), self.items.get((item, kind), -1))
+            place = np.flatnonzero(self._keys == (at[0] << 32 | at[1])) if min(at) >= 0 else np.empty(0, int)
+            if len(place) and left is None:
+                self._keys, self._days = np.delete(self._keys, place), np.delete(self._days, place)
+            elif len(place):
+                self._days = self._days.copy()
+                self._days[place] = left
             self.version += 1
 
     def _merge(self) -> None:

@@ -31,7 +31,7 @@ def is_heavy(query: Query, limits: QueueLimits = QueueLimits()) -> bool:
     """Whether a query takes so long that plain ones must not wait for it."""
     named = len(query.include_categories) + len(query.exclude_categories) + len(query.quotas)
     items = len(query.include_items) + len(query.exclude_items)
-    places = limits.diverse_places if query.diversity else limits.plain_places
+    places = limits.diverse_places if query.reorders else limits.plain_places
     long = query.depth > places or named > limits.plain_categories or items > limits.plain_items
     return query.explain or long
 

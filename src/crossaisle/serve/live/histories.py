@@ -10,14 +10,23 @@ from itertools import islice
 from operator import itemgetter
 from typing import NamedTuple
 
+from crossaisle.data.kinds import Kinds
 from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.serve.limits.live import HistoryLimits
-from crossaisle.serve.live.event_counts import EventCounts, Gap
+from crossaisle.serve.live.event_counts import TAKEN_BACK, EventCounts, Gap
 from crossaisle.serve.store.deleted_users import Forgotten
 from crossaisle.serve.store.store import Event
 
 OLD_DAYS = 30.0
 """Days: over a gap this long after a model's last event, nothing ages."""
+
+
+class Deed(NamedTuple):
+    """What a user did: the same one object for all events that are alike."""
+
+    kind: str
+    value: float | None = None
+    quantity: float | None = None
 
 
 class Own(NamedTuple):
@@ -27,6 +36,8 @@ class Own(NamedTuple):
     """Of the latest events by their times, as many as `HistoryLimits` allows."""
     days: tuple[float, ...] = ()
     """Days since 1970."""
+    deeds: tuple[Deed, ...] = ()
+    """What each event was."""
     version: int = 0
     """Grows with every change."""
     total: int = 0
@@ -41,20 +52,36 @@ def _with(own: Own, events: Sequence[Event], kept: int) -> Own:
     first = events[0].time / SECONDS_PER_DAY
     if len(events) == 1 and (not own.days or own.days[-1] <= first):  # the usual case
         items, days = (*own.items, sys.intern(events[0].item)), (*own.days, first)
+        deeds = (*own.deeds, _deed(events[0]))
     else:
         of_items: list[str] = []
         of_days: list[float] = []
+        of_deeds: list[Deed] = []
         at = 0
-        new = [(event.time / SECONDS_PER_DAY, sys.intern(event.item)) for event in events]
-        for day, item in sorted(new, key=itemgetter(0)):
+        new = [(event.time / SECONDS_PER_DAY, sys.intern(event.item), _deed(event)) for event in events]
+        for day, item, deed in sorted(new, key=itemgetter(0)):
             before = bisect_right(own.days, day, at)
             of_items += own.items[at:before]
             of_days += own.days[at:before]
+            of_deeds += own.deeds[at:before]
             of_items.append(item)
             of_days.append(day)
+            of_deeds.append(deed)
             at = before
         items, days = (*of_items, *own.items[at:]), (*of_days, *own.days[at:])
-    return Own(items[-kept:], days[-kept:], own.version + len(events), own.total + len(events))
+        deeds = (*of_deeds, *own.deeds[at:])
+    version, total = own.version + len(events), own.total + len(events)
+    return Own(items[-kept:], days[-kept:], deeds[-kept:], version, total)
+
+
+_DEEDS: dict[Deed, Deed] = {}
+_MOST_DEEDS = 10_000
+
+
+def _deed(event: Event) -> Deed:
+    """What an event was, one object for equal ones while there are few of them."""
+    deed = Deed(event.kind, event.value, event.quantity)
+    return _DEEDS.setdefault(deed, deed) if len(_DEEDS) < _MOST_DEEDS else _DEEDS.get(deed, deed)
 
 
 class LiveHistories:
@@ -68,9 +95,11 @@ class LiveHistories:
         events: Iterable[Event] = (),
         forgotten: Forgotten | None = None,
         *,
+        meanings: Kinds | None = None,
         limits: HistoryLimits = HistoryLimits(),
     ) -> None:
-        self._limits = limits
+        """`meanings`: what kinds mean to the model that serves."""
+        self._limits, self._meanings = limits, meanings or Kinds()
         self._own: dict[str, Own] = {}
         self.trends = EventCounts(limits)
         self._gaps: dict[float, tuple[float, float]] = {}
@@ -90,7 +119,7 @@ class LiveHistories:
         own: dict[str, list[Event]] = {}
         for event in events:
             day = event.time / SECONDS_PER_DAY
-            self.trends.add(event.user, event.item, day)
+            self._count(event.user, event.item, _deed(event), day)
             for end in tuple(self._gaps):  # a reader may add one
                 last, first = self._gaps[end]
                 old = day <= end + OLD_DAYS
@@ -98,6 +127,26 @@ class LiveHistories:
             own.setdefault(event.user, []).append(event)
         for user, new in own.items():
             self._own[user] = _with(self._own.get(user, _NOTHING), new, self._limits.user_events)
+
+    def _count(self, user: str, item: str, deed: Deed, day: float) -> None:
+        interest = self._meanings.is_interest(*deed)
+        if interest is not None:
+            self.trends.add(user, item, sys.intern(deed.kind) if interest else TAKEN_BACK, day)
+
+    def use(self, meanings: Kinds) -> None:
+        """Reads kinds as another model does, which serves from now on."""
+        before, self._meanings = self._meanings, meanings
+        if (before.given, before.low_rating) == (meanings.given, meanings.low_rating):
+            return
+        trends = EventCounts(self._limits)
+        trends.version = self.trends.version + 1
+        trends.users, trends.items = self.trends.users, self.trends.items  # others keep rows by their indices
+        for user, own in self._own.items():
+            for item, day, deed in zip(own.items, own.days, own.deeds, strict=True):
+                interest = meanings.is_interest(*deed)
+                if interest is not None:
+                    trends.add(user, item, deed.kind if interest else TAKEN_BACK, day)
+        self.trends = trends
 
     def of(self, user: str) -> Own:
         """A user's live events."""
@@ -129,10 +178,32 @@ class LiveHistories:
         own, day = self.of(user), deleted / SECONDS_PER_DAY
         gone = bisect_right(own.days, day)
         total = len(own.items) - gone if gone else own.total
-        self._own[user] = Own(own.items[gone:], own.days[gone:], own.version + 1, total)
+        self._own[user] = Own(own.items[gone:], own.days[gone:], own.deeds[gone:], own.version + 1, total)
         self.forgotten.add(self.forgotten.digest(user), deleted)
         self._gaps.clear()
         self.trends.forget(user, day, [time / SECONDS_PER_DAY for time in arrived])
+
+    def withdraw(self, user: str, event: Event) -> None:
+        """Drops one event that was deleted; nothing where it is not in memory."""
+        own, deed, day = self.of(user), _deed(event), event.time / SECONDS_PER_DAY
+        same = zip(own.items, own.days, own.deeds, strict=True)
+        at = next((at for at, one in enumerate(same) if one == (event.item, day, deed)), None)
+        if at is None:
+            return
+        items, days, deeds = ((*all_[:at], *all_[at + 1 :]) for all_ in (own.items, own.days, own.deeds))
+        self._own[user] = Own(items, days, deeds, own.version + 1, own.total - 1)
+        self._gaps.clear()
+        interest = self._meanings.is_interest(*deed)
+        left = [
+            day
+            for item, day, one in zip(items, days, deeds, strict=True)
+            if item == event.item
+            and (one.kind == deed.kind or not interest)
+            and self._meanings.is_interest(*one) is interest
+        ]
+        if interest is not None:
+            kind = deed.kind if interest else TAKEN_BACK
+            self.trends.withdraw(user, event.item, kind, max(left, default=None))
 
     def names(self) -> list[str]:
         """Ids of all users with live events; any thread may call it."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from crossaisle.data.history import Floats, Histories
 from crossaisle.data.vocabulary import Rows
+from crossaisle.models.ranking.pool import Masks
 from crossaisle.recommend.ranker import Best, ModelRanker
 from crossaisle.recommend.rerank.filters import Mask
 from crossaisle.serve.live.catalogue.overlay import CatalogueOverlay
@@ -20,12 +21,16 @@ class LiveRanker:
     def __init__(self, model: ModelRanker, overlay: CatalogueOverlay, trending: Trending) -> None:
         self._model, self._overlay, self._trending = model, overlay, trending
 
-    def score_batch(self, histories: Histories, placement: str = "for_you") -> Floats:
+    def score_batch(
+        self, histories: Histories, placement: str = "for_you", among: Masks | None = None
+    ) -> Floats:
         """float32 (n, n_items): scores of every item; NaN where it has none."""
         if self._counts_decide(placement):
             return np.tile(self._popular_now[0], (len(histories), 1))
         context = self._overlay.in_old_rows(histories)
-        return self._overlay.extend(self._model.score_batch(context, placement))
+        sources = [self._overlay.with_sources(mask) for mask in ([] if among is None else among)]
+        known = np.stack([mask for mask in sources if mask is not None]) if sources else None
+        return self._overlay.extend(self._model.score_batch(context, placement, known))
 
     def best_batch(
         self, histories: Histories, placement: str = "for_you", among: Mask | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -21,19 +22,26 @@ from crossaisle.recommend.explain import Explanation, explain, item_name
 from crossaisle.recommend.list_builder import Contributions, ListBuilder, Served
 from crossaisle.recommend.ranker import Best, ModelRanker, best_of_requests, score_requests
 from crossaisle.recommend.recommender import Recommender
-from crossaisle.recommend.request import ResolvedQuery, resolve
+from crossaisle.recommend.request import ResolvedQuery, is_narrow, resolve
 from crossaisle.recommend.rerank.diversify import Similarity
 from crossaisle.recommend.rerank.filters import rows_mask
+from crossaisle.recommend.rerank.groups import Groups
+from crossaisle.recommend.rerank.never import NeverWith
 from crossaisle.serve.limits.live import LiveLimits
 from crossaisle.serve.live.candidates import least, widened
 from crossaisle.serve.live.catalogue.overlay import CatalogueOverlay, grow
-from crossaisle.serve.live.histories import LiveHistories
+from crossaisle.serve.live.event_counts import Gap
+from crossaisle.serve.live.histories import LiveHistories, Own
+from crossaisle.serve.live.own_history import own_history, plain
 from crossaisle.serve.live.pictures import picture_model
 from crossaisle.serve.live.ranker import LiveRanker
 from crossaisle.serve.live.ranking_cache import Ranking, RankingCache, Version
 from crossaisle.serve.live.trending import Trending
 from crossaisle.serve.store.records import Picture
 from crossaisle.serve.store.store import NO_PICTURES
+
+SHORT = 200
+"""Events of a history that is kept once it is settled."""
 
 
 class LiveRecommender:
@@ -57,14 +65,23 @@ class LiveRecommender:
         """Whether the best items are retrieved instead of scoring all."""
         if before is not None and before.base is not base:
             before = None
+        self._settled: dict[str, tuple[Own, Gap, Histories]] = {}
+        """Histories that took some settling, while nothing has happened to their users."""
         self.trending: Trending = Trending(base, histories, limits) if before is None else before.trending
         older = None if before is None else before.grown
         self.grown: CatalogueOverlay = grow(base, changed or {}, older, pictures, limits=limits)
         self.cache = RankingCache(histories, limits.rankings)
         if before is not None and (moved := self.grown.changed_since(before.grown)) is not None:
             self.cache.take_over(before.cache, *moved)
-        self.view = _view_of(base, self.grown)
-        model = ModelRanker(base.blend, retrieved=limits.retrieved_items)
+        self.view: CatalogueView = _view_of(base, self.grown, base.view if before is None else before.view)
+        model = ModelRanker(
+            base.blend,
+            base.dataset,
+            tuned=base.tuned,
+            durables=base.ranker.durables,
+            retrieved=limits.retrieved_items,
+            reranker=base.ranker.reranker,
+        )
         self.ranker = LiveRanker(model, self.grown, self.trending)
         self.lists = ListBuilder(
             self.view,
@@ -72,6 +89,7 @@ class LiveRecommender:
             _similarity_of(base, self.grown),
             _contributions_of(model, self.grown),
             base.limits,
+            NeverWith(base.blend.rules, self.grown.dataset),
         )
 
     @property
@@ -90,9 +108,22 @@ class LiveRecommender:
         past = self.base.histories.take([row]) if row >= 0 else Histories.of([[]], now=[end])
         if not own.items:
             return past
+        gap = self.live.gap_after(end)
+        kept = self._settled.get(user)
+        if kept is not None and kept[0] is own and kept[1] == gap:
+            return kept[2]
         rows = self.dataset.item_ids.rows(own.items)
         # Nobody did anything between the model's end and the first event since: no time passed there.
-        days = self.live.gap_after(end).closed(np.array(own.days))
+        days = gap.closed(np.array(own.days))
+        if not plain(self.base.dataset, own.deeds):
+            log, n_items = self.base.log_of(row), self.dataset.n_items
+            live = rows, days, own.deeds
+            settled = own_history(log, row, self.base.dataset, n_items, live, float(past.now[0])).relative
+            if len(settled.item) <= SHORT:
+                if len(self._settled) >= self.limits.settled_histories:
+                    self._settled = {}  # others may be reading the old one
+                self._settled[user] = own, gap, settled
+            return settled
         known = rows >= 0
         if len(past.item) and days.min() <= end + 1e-5:
             # A model that was fitted on events of the store: these do not count twice.
@@ -110,7 +141,14 @@ class LiveRecommender:
             self.history_of,
             repeats=self.base.repeats,
             asks_users=CART_OF_USER in self.base.blend.weights,
+            stands_on=self._stands_on,
         )
+
+    def _stands_on(self, placement: Placement, weights: str) -> str:
+        follows = not self.trending.silent
+        if placement == "trending" and follows:
+            return ""  # counts of live events decide
+        return self.base.stands_on(placement, weights, followed=follows)
 
     def score_batch(self, histories: Histories, placement: str = "for_you") -> Floats:
         """float32 (n, n_items); a new item stands in with the scores of the items it resembles."""
@@ -135,6 +173,14 @@ class LiveRecommender:
             )
         return notices
 
+    @cached_property
+    def scarce_items(self) -> tuple[str, ...]:
+        """Ids of listed items with few events in the model, or put in since; the newest first."""
+        events = np.zeros(self.dataset.n_items, np.int64)
+        events[: self.grown.n_old] = self.base.dataset.item_counts
+        rows = np.flatnonzero(self.view.listed & (events < self.limits.scarce_events))[::-1]
+        return tuple(self.dataset.item_ids.ids(rows[: self.limits.scarce_items]))
+
     def browse(self, words: str, category: str | None, n: int, offset: int) -> tuple[list[int], int]:
         """Rows of listed items whose titles hold all words, popular ones first, and how many there are."""
         fits = self.view.listed.copy()
@@ -150,7 +196,7 @@ class LiveRecommender:
     def from_cache(self, query: Query) -> RecommendationList | ResolvedQuery:
         """The list, where the ranking cache decides it; else the request, to be scored."""
         request = self.resolve(query)
-        ranking = self.cache.get(query, request)
+        ranking = None if self._narrows(query, request) else self.cache.get(query, request)
         answer = None if ranking is None else self._from_ranking(query, request, ranking)
         if answer is None:
             self.cache.misses += 1
@@ -160,7 +206,8 @@ class LiveRecommender:
 
     def is_cached(self, query: Query) -> bool:
         """Whether the best items for a query are kept and nothing has happened since."""
-        return self.cache.holds(query, self.resolve(query))
+        request = self.resolve(query)
+        return not self._narrows(query, request) and self.cache.holds(query, request)
 
     def recommend(self, query: Query) -> RecommendationList:
         """The list for one query, scored now. Raises what `Recommender.recommend` raises."""
@@ -179,8 +226,9 @@ class LiveRecommender:
                 requests.append(self.resolve(query))
             except Exception as error:
                 requests.append(error)
-        valid = [r for r in requests if isinstance(r, ResolvedQuery)]
-        best = iter(best_of_requests(self.ranker, valid) if self.large else self._scored(valid))
+        valid = [(q, r) for q, r in zip(queries, requests, strict=True) if isinstance(r, ResolvedQuery)]
+        resolved = [request for _, request in valid]
+        best = iter(best_of_requests(self.ranker, resolved) if self.large else self._scored(valid))
         for query, request, version in zip(queries, requests, versions, strict=True):
             if isinstance(request, Exception):
                 out.append(request)
@@ -197,17 +245,22 @@ class LiveRecommender:
         """Items of a list that was made without explanations, explained. `served`: as the list says."""
         return self.lists.explained(self.resolve(query), items, served)
 
-    def _scored(self, requests: Sequence[ResolvedQuery]) -> list[Best]:
+    def _narrows(self, query: Query, request: ResolvedQuery) -> bool:
+        """Whether a learned ranker has to know what the filters of a query leave."""
+        return not self.large and request.weights in self.base.rankers and is_narrow(query)
+
+    def _scored(self, asked: Sequence[tuple[Query, ResolvedQuery]]) -> list[Best]:
         """All rows that have a score, for each request."""
         out = []
-        for scores in score_requests(self.ranker, requests):
+        among = [self.lists.candidates(*each) if self._narrows(*each) else None for each in asked]
+        for scores in score_requests(self.ranker, [request for _, request in asked], among):
             rows = np.flatnonzero(~np.isnan(scores)).astype(np.int32)
             out.append((rows, scores[rows]))
         return out
 
     def _list(self, query: Query, request: ResolvedQuery, best: Best, version: Version) -> RecommendationList:
         enough = False
-        if self.large or self.cache.takes(query, request):
+        if self.large or (self.cache.takes(query, request) and not self._narrows(query, request)):
             ranking = self._ranking(query, best, version)
             self.cache.put(ranking, request)
             answer = self._from_ranking(query, request, ranking)
@@ -263,7 +316,10 @@ class LiveRecommender:
         return not self.lists.candidates(query, request, missing).any()
 
 
-def _view_of(base: Recommender, overlay: CatalogueOverlay) -> CatalogueView:
+def _view_of(base: Recommender, overlay: CatalogueOverlay, before: CatalogueView) -> CatalogueView:
+    """`before`: an earlier view; what its titles and brands say of items that are alike is taken over."""
+    items, earlier = overlay.dataset.items, before.dataset.items
+    same = [items[name].equals(earlier[name]) for name in ("title", "brand")]
     popularity = base.view.popularity
     new = np.full(overlay.n_new, -1.0, popularity.dtype)
     return CatalogueView(
@@ -273,6 +329,8 @@ def _view_of(base: Recommender, overlay: CatalogueOverlay) -> CatalogueView:
         listed=overlay.listed,
         popularity=np.concatenate([popularity, new]),
         codes=overlay.dataset.taxonomy.codes(),
+        same_title=before.same_title if all(same) else Groups.of(items["title"], items["brand"]),
+        same_brand=before.same_brand if same[1] else Groups.of(items["brand"]),
     )
 
 
@@ -290,20 +348,30 @@ def _similarity_of(base: Recommender, overlay: CatalogueOverlay) -> Similarity:
 
 
 def _contributions_of(model: ModelRanker, overlay: CatalogueOverlay) -> Contributions:
-    """A new item is explained by its stand-in; one without a stand-in is not."""
+    """A new item is explained by what makes up its score, its stand-ins; one without any is not."""
 
     def contributions(context: Histories, served: Served, row: int) -> Explanation | None:
-        stand_in = overlay.stand_in(row)
-        if stand_in is None:
+        stand_ins = overlay.stand_ins(row)
+        if not stand_ins:
             return None
         dataset, parts = overlay.dataset, model.parts(served.weights)
-        explanation = explain(dataset, parts, overlay.in_old_rows(context), stand_in, served.placement)
-        if stand_in == row:
-            return explanation
-        text = f"New, and like {item_name(dataset, stand_in)}. {explanation.text}"
-        return replace(explanation, item_id=dataset.item_ids.id(row), text=text)
+        known, named = overlay.in_old_rows(context), _named_by(context, overlay)
+        if row < overlay.n_old:
+            return explain(dataset, parts, known, row, served.placement, known_as=named)
+        explanation = explain(
+            dataset, parts, known, row, served.placement, stand_ins=stand_ins, known_as=named
+        )
+        text = f"New, and like {item_name(dataset, stand_ins[0][0])}. {explanation.text}".rstrip()
+        return replace(explanation, text=text)
 
     return contributions
+
+
+def _named_by(context: Histories, overlay: CatalogueOverlay) -> dict[int, int]:
+    """Stand-in -> the new item of a history that it stands in for; not where the user had it itself."""
+    rows = set(context.item.tolist())
+    stand_ins = {row: overlay.stand_in(row) for row in rows}
+    return {other: row for row, other in stand_ins.items() if other is not None and other not in rows}
 
 
 def _moments(rows: Rows, days: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:

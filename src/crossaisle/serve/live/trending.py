@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from itertools import islice
+from itertools import islice, pairwise
 from threading import Lock
 from typing import NamedTuple
 
@@ -23,7 +23,9 @@ from crossaisle.data.vocabulary import Rows
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.limits.live import LiveLimits
-from crossaisle.serve.live.histories import LiveHistories
+from crossaisle.serve.live.event_counts import TAKEN_BACK, Gap
+from crossaisle.serve.live.histories import LiveHistories, Own
+from crossaisle.serve.live.own_history import Days, own_history
 
 HALF_LIFE_DAYS = 30.0
 """Where the model's popularity has none."""
@@ -42,6 +44,8 @@ class _Now(NamedTuple):
     """float64 (n,): 1 for the newest event of all, half for one that is a half-life older."""
     past: float
     """The weight of an event at the end of the model's data."""
+    settled: bool = False
+    """Whether the weights are all that is left of these pairs, the model's events included."""
 
 
 class Trending:
@@ -55,6 +59,8 @@ class Trending:
         self._lock = Lock()
         self._last: tuple[tuple[int, int], tuple[Floats, Rows]] | None = None
         self._items = -1, np.empty(0, np.int64)
+        self._kinds = np.empty(0, np.float64)
+        self._strengths: dict[str, tuple[Own, Gap, npt.NDArray[np.int64], Days]] = {}
         self._rows_of_users = np.empty(0, np.int64)
         self._gone: tuple[int, Rows] = -1, np.empty(0, np.int32)
 
@@ -79,36 +85,98 @@ class Trending:
             return self._last[1]
 
     def _counted(self, dataset: Dataset, of_model: Floats) -> Floats:
-        live = self._now(dataset)
+        live, settled = self._now(dataset)
         n, n_old, users = dataset.n_items, self._base.dataset.n_items, self._user_weights
         total = np.nan_to_num(of_model).astype(np.float64) * self._top * live.past
         if len(gone := self._forgotten):
             total[:n_old] -= np.asarray(users[gone].sum(axis=0), np.float64).ravel() * live.past
-        own = np.zeros(len(live.weight))
-        known = (live.user < users.shape[0]) & (live.item < n_old) & ~np.isin(live.user, gone)
-        if known.any():
-            before = users[live.user[known], live.item[known]]
-            own[known] = np.asarray(before, np.float64).ravel() * live.past
-        # A user counts once: with the newest event, of the model or live.
-        total += np.bincount(live.item, np.maximum(live.weight - own, 0.0), n)
         heard = ~np.isnan(of_model)
-        heard[live.item] = True
+        for some in (live, settled):
+            own = np.zeros(len(some.weight))
+            known = (some.user < users.shape[0]) & (some.item < n_old) & ~np.isin(some.user, gone)
+            if known.any():
+                before = users[some.user[known], some.item[known]]
+                own[known] = np.asarray(before, np.float64).ravel() * some.past
+            # A user counts once: with the strongest event, of the model or live.
+            more = some.weight - own
+            total += np.bincount(some.item, more if some.settled else np.maximum(more, 0.0), n)
+            heard[some.item[some.weight > 0]] = True
+        total = np.maximum(total, 0.0)
         top = float(total[heard].max(initial=0.0)) or 1.0
         # Decay may round the weight of an old item to 0; it still has a score.
         tiny = np.finfo(np.float32).tiny
         return np.where(heard, np.maximum(total / top, tiny), np.nan).astype(np.float32)
 
-    def _now(self, dataset: Dataset) -> _Now:
+    def _now(self, dataset: Dataset) -> tuple[_Now, _Now]:
+        """Live pairs that only add to what the model knows, and those of which something was taken back."""
         pairs = self._live.trends.pairs()
         item = self._item_rows(dataset)[pairs.item]
         user = self._user_rows()[pairs.user]
+        amount = self._amounts()[pairs.item]
         # A time far ahead of the latest arrivals was set by a wrong clock.
         good = (item >= 0) & ~(pairs.day > pairs.present + self.half_life)
         day = self._live.gap_after(self.end).closed(pairs.day[good])
-        newest = float(np.fmax(day.max(initial=-np.inf), self.end))
+        user, item, amount = user[good], item[good].astype(np.int64), amount[good]
+        newest = float(np.fmax(day[amount > 0].max(initial=-np.inf), self.end))
         past = 1.0 if np.isnan(self.end) else float(np.exp2((self.end - newest) / self.half_life))
-        weight = np.exp2((day - newest) / self.half_life)
-        return _Now(user[good], item[good].astype(np.int64), weight, past)
+        weight = np.exp2((day - newest) / self.half_life) * amount
+        pair = user * dataset.n_items + item
+        taken = np.union1d(pair[amount < 0], self._against(dataset.n_items))
+        settled = np.isin(pair, taken) if len(taken) else np.zeros(len(pair), bool)
+        different, first = np.unique(pair[settled], return_index=True)
+        left = self._settled(dataset, different, pairs.user[good][settled][first], newest)
+        some = ~settled & (amount > 0)
+        if (amount != amount[:1]).any():  # several kinds: each pair counts once, with the strongest event
+            order = np.lexsort((-weight, pair))
+            order = order[some[order]]
+            some = order[np.append(True, np.diff(pair[order]) != 0)[: len(order)]]
+        return _Now(user[some], item[some], weight[some], past), left._replace(past=past)
+
+    def _amounts(self) -> Days:
+        """float64: weight of the kind of each item and kind in the counts, -1 where it takes back."""
+        meanings = self._base.dataset.meanings
+        kinds = [kind for _, kind in islice(self._live.trends.items, len(self._kinds), None)]
+        new = [-1.0 if kind == TAKEN_BACK else meanings.meaning(kind).weight for kind in kinds]
+        self._kinds = np.concatenate([self._kinds, new])
+        return self._kinds
+
+    def _against(self, n_items: int) -> npt.NDArray[np.int64]:
+        """int64: pairs that the model's own events stand against, which a look does not bring back."""
+        against = self._base.dataset.against
+        if against is None:
+            return np.empty(0, np.int64)
+        return against.user.astype(np.int64) * n_items + against.item
+
+    def _settled(
+        self, dataset: Dataset, pairs: npt.NDArray[np.int64], indices: npt.NDArray[np.int64], newest: float
+    ) -> _Now:
+        """What is left of some pairs, ascending. `indices`: of their users in the counts."""
+        users, item = np.divmod(pairs, dataset.n_items)
+        strength = np.full(len(pairs), -np.inf)
+        names = list(self._live.trends.users) if len(pairs) else []
+        starts = np.flatnonzero(np.diff(users, prepend=-1)).tolist()
+        for start, end in pairwise([*starts, len(users)]):
+            strength[start:end] = self._strength(dataset, names[indices[start]], item[start:end], newest)
+        return _Now(users, item, np.exp2((strength - newest) / self.half_life), 1.0, settled=True)
+
+    def _strength(self, dataset: Dataset, user: str, items: npt.NDArray[np.int64], newest: float) -> Days:
+        """float64 (len(items),): the day on which an event of weight 1 would count as much as the strongest
+        that stands of each item; -inf where none does. The same until the user does something else.
+        """
+        own, gap = self._live.of(user), self._live.gap_after(self.end)
+        kept = self._strengths.get(user)
+        if kept is not None and kept[0] is own and kept[1] == gap and np.array_equal(kept[2], items):
+            return kept[3]
+        row = -1 if self._live.is_forgotten(user) else self._base.dataset.user_ids.get(user)
+        live = dataset.item_ids.rows(own.items), gap.closed(np.array(own.days)), own.deeds
+        log = self._base.log_of(row)
+        stands = own_history(log, row, self._base.dataset, dataset.n_items, live, self.end)
+        weight = np.ones(len(stands.item)) if stands.weight is None else stands.weight.astype(np.float64)
+        days = np.nan_to_num(stands.day, nan=newest) + self.half_life * np.log2(weight)
+        found: Days = np.array([days[stands.item == item].max(initial=-np.inf) for item in items.tolist()])
+        if not np.isnan(stands.day).any():
+            self._strengths[user] = own, gap, items, found
+        return found
 
     @cached_property
     def end(self) -> float:
@@ -120,7 +188,7 @@ class Trending:
         if self._items[0] != dataset.n_items:
             self._items = dataset.n_items, np.empty(0, np.int64)
         rows = self._items[1]
-        names = list(islice(self._live.trends.items, len(rows), None))
+        names = [item for item, _ in islice(self._live.trends.items, len(rows), None)]
         rows = np.concatenate([rows, dataset.item_ids.rows(names)])
         self._items = dataset.n_items, rows
         return rows
@@ -189,7 +257,7 @@ class Trending:
         if self.silent:
             values = np.ones(len(rows))
         else:
-            live = self._now(dataset)
+            live, _ = self._now(dataset)
             known = codes[live.item] >= 0
             rows = np.concatenate([rows, live.user[known]])
             columns = np.concatenate([columns, codes[live.item[known]]])

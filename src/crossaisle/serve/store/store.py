@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
+from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
@@ -20,7 +21,7 @@ from crossaisle.errors import ConflictError, StoreError, cleaned
 from crossaisle.serve.limits.store import StoreLimits
 from crossaisle.serve.store.deleted_users import Dated, Forgotten
 from crossaisle.serve.store.engine import Engine, Holding, SqlConnection, Trouble, WritingTurn
-from crossaisle.serve.store.events import conflict, latest_times
+from crossaisle.serve.store.events import conflict, kept_under, latest_times
 from crossaisle.serve.store.meta import mark_unclean, people_key
 from crossaisle.serve.store.reader import StoreReader
 from crossaisle.serve.store.records import ARRIVALS, Event, Picture
@@ -227,6 +228,27 @@ class Store(StoreReader):
             line = f"deleted person {digest.hex()[:16]}, {gone} events"
             audit(connection, (who, line))
             return Deleted(int(gone), now, latest_times(connection, ARRIVALS))
+
+        return self.submit(work)
+
+    def withdraw(self, key: str, who: str = "") -> Future[Event | None]:
+        """Deletes the event that was sent with a key; returns it, or None where there is none.
+
+        `who`: for the audit log.
+        """
+
+        def work(connection: SqlConnection) -> Event | None:
+            event = kept_under(connection, [key]).get(key)
+            if event is None:
+                return None
+            connection.execute("DELETE FROM events WHERE key = ?", (key,))
+            mark_unclean(connection)
+            digest = self.digest_of(event.user).hex()
+            # The log of changes outlives a deletion of the user: it names nobody.
+            body = json.dumps([digest, *event[2:]])
+            self.log_changes(connection, "withdrawn", [sha256(key.encode()).hexdigest()[:32]], body)
+            audit(connection, (who, f"deleted an event of person {digest[:16]}"))
+            return event
 
         return self.submit(work)
 

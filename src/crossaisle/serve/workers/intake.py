@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from crossaisle.errors import UnknownIdError, shorten
 from crossaisle.serve.live.histories import LiveHistories
 from crossaisle.serve.store.store import Event, Store
 from crossaisle.serve.workers.memory import ShopMemory
@@ -80,6 +81,24 @@ class Intake:
         # Lists that the user was shown before every worker knew.
         await asyncio.wrap_future(self._store.forget_shown(user, time.time()))
         return Erased(gone.events, await asyncio.wrap_future(self._store.clean()))
+
+    async def withdraw(self, key: str, actor: str) -> Erased:
+        """Deletes the event that was sent with a key. `actor`: for the audit log.
+
+        Raises `UnknownIdError` where there is none.
+        """
+        return await asyncio.shield(asyncio.ensure_future(self._withdraw(key, actor)))
+
+    async def _withdraw(self, key: str, actor: str) -> Erased:
+        event = await asyncio.wrap_future(self._store.withdraw(key, actor))
+        if event is None:
+            raise UnknownIdError(f"no event was sent with the key {shorten(key)}: nothing was deleted")
+        if self._replica is None:
+            self._memory.withdraw([event.user], event)
+        else:
+            await self._replica.read_everywhere()
+        self._counts["deleted_events"] += 1
+        return Erased(1, await asyncio.wrap_future(self._store.clean()))
 
     async def put_user(self, user: str, attributes: dict[str, Any]) -> None:
         """Keeps the attributes of a user."""

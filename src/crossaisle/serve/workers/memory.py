@@ -40,6 +40,13 @@ class ShopMemory:
             self.counting = self._readers.submit(self._live.trends.pairs)
         self.latest.extend(events[-LATEST:])
 
+    def withdraw(self, names: Sequence[str], event: Event) -> None:
+        """Drops one event that was deleted. `names`: those known here whom it may be of."""
+        for name in names:
+            self._live.withdraw(name, event)
+            gone = event._replace(user=name)
+            self.latest = deque((one for one in self.latest if one[1:] != gone[1:]), maxlen=LATEST)
+
     def users(self) -> Iterator[str]:
         """Names of all users of whom anything is in memory; some come more than once. For any thread."""
         yield from self._live.names()

@@ -27,6 +27,8 @@ from crossaisle.serve.store.store import Busy, Store
 from crossaisle.serve.workers.shared_state import APPLIED, READ, SERVING, WorkerSlot
 
 _LOG = logging.getLogger(__name__)
+AT_ONCE = ("forgotten", "withdrawn")
+"""Changes that are taken in as they are read; the others wait for their turn."""
 
 
 class Deletion(NamedTuple):
@@ -48,6 +50,8 @@ class Batch:
     """Deleted users by their digests."""
     arrived: list[float]
     """Times of the latest events that were counted before; [] where nobody was deleted."""
+    withdrawn: Sequence[tuple[list[str], Event]] = ()
+    """Events that were deleted by themselves, each with the users known here whom it may be of."""
 
 
 class Memory(Protocol):
@@ -58,6 +62,9 @@ class Memory(Protocol):
 
     def count(self, events: Sequence[Event]) -> None:
         """Makes events count from the next answer on."""
+
+    def withdraw(self, names: Sequence[str], event: Event) -> None:
+        """Drops one event that was deleted, of the users with these names."""
 
     def drop(self, digest: bytes, names: Sequence[str], deleted: float, arrived: Sequence[float]) -> None:
         """Forgets the user with this digest."""
@@ -209,13 +216,19 @@ class Replica:
         events = snapshot.events_since(self.event, self._limits.max_events_read)
         changes = snapshot.changes_since(self.read)
         deleted = [change for change in changes if change.what == "forgotten"]
-        if not deleted:
+        withdrawn = [json.loads(change.body) for change in changes if change.what == "withdrawn"]
+        if not deleted and not withdrawn:
             return Batch(events, changes, {}, [])
         deletions = {bytes.fromhex(change.name): Deletion(float(change.body), []) for change in deleted}
+        names: dict[str, list[str]] = {digest: [] for digest, *_ in withdrawn}
         for name in self._memory.users():
             if (digest := self.store.digest_of(name)) in deletions:
                 deletions[digest].names.append(name)
-        return Batch(events, changes, deletions, snapshot.latest_times(ARRIVALS, self.event))
+            if digest.hex() in names and name not in names[digest.hex()]:
+                names[digest.hex()].append(name)
+        single = [(names[digest], Event(None, "", *event)) for digest, *event in withdrawn]
+        arrived = snapshot.latest_times(ARRIVALS, self.event) if deleted else []
+        return Batch(events, changes, deletions, arrived, single)
 
     def _take(self, batch: Batch) -> None:
         """All at once, in the event loop: no request sees half of it."""
@@ -224,9 +237,11 @@ class Replica:
         if batch.events:
             self._memory.count([event for _, event in batch.events])
             self.event = batch.events[-1][0]
+        for own, event in batch.withdrawn:
+            self._memory.withdraw(own, event)
         if batch.changes:
             self.read = batch.changes[-1].seq
-            self._pending += [change for change in batch.changes if change.what != "forgotten"]
+            self._pending += [change for change in batch.changes if change.what not in AT_ONCE]
             if not self._pending:
                 self.applied = self.read
 

@@ -15,7 +15,7 @@ from crossaisle.data.history import Floats, Histories
 from crossaisle.data.vocabulary import Rows, Vocabulary
 from crossaisle.errors import ConfigError
 from crossaisle.models import registry
-from crossaisle.models.base import Arrays, Scorer, pack_words, unpack_words
+from crossaisle.models.base import Arrays, Scorer, pack_words, shared_by_repeats, unpack_words
 from crossaisle.training.decoder.likelihood import Likelihood, Tokens, opened
 
 BEFORE, AFTER = "Customers who bought", "also buy"
@@ -92,6 +92,20 @@ class LanguageModelScorer(Scorer):
             found = found - self.pmi * alone
         scores: Floats = (found / length).astype(np.float32)
         return scores
+
+    def evidence(self, histories: Histories, item: int) -> tuple[Floats, float]:
+        """By deletion: what the score loses when the prompt does not name an item of the history.
+
+        An older one is named in its place. Zeros for an item that was not read.
+        """
+        score, events = self.score_rows(histories)[0, item], histories.item
+        lost, asked = np.zeros(len(self.item_ids_), np.float32), np.array([item], np.int32)
+        if np.isnan(score):
+            return np.zeros(len(events), np.float32), 0.0
+        named = [row for row in events.tolist() if self._titles[row]][-self.history :]
+        for row in set(named):
+            lost[row] = score - np.nan_to_num(self.likelihood(events[events != row], asked)[0])
+        return shared_by_repeats(lost, events, float(score))
 
     def _prompt(self, rows: Sequence[int]) -> Tokens:
         """The sentence up to the title that is asked for; without items "Customers also buy"."""

@@ -1,6 +1,6 @@
 // The shop window. Everything from the service is set as text, never as markup.
 
-import { $, ask, kept, last, make, money, secret, state, store, t, visitor } from "./base.js";
+import { $, ask, kept, make, money, secret, state, store, t, visitor } from "./base.js";
 import { experiments, links, models, person, refresh } from "./console.js";
 
 // Products
@@ -77,7 +77,8 @@ async function follow() {
 
 function line(item, _, list) {
   const li = make("li");
-  const open = make("button", item.title || item.item_id, { className: "open", type: "button" });
+  const more = item.more_like_it ? ` (+${item.more_like_it})` : "";
+  const open = make("button", (item.title || item.item_id) + more, { className: "open", type: "button" });
   open.onclick = () => look({ ...item, in_stock: true });
   const add = make("button", "+", { className: "add", type: "button" });
   add.setAttribute("aria-label", `${t("add")}: ${item.title}`);
@@ -87,17 +88,13 @@ function line(item, _, list) {
   return li;
 }
 
+const CAUSES = { items: "because", categories: "buys", history: "whole" };
+
 function why(item) {
   if (state.lang === "en") return item.why || "";
   const found = item.evidence;
   if (!found) return "";
-  const own = found.contributions.filter(c => c.item_id && c.item_id !== item.item_id);
-  const parts = [];
-  if (own.length) parts.push(t("because", own.slice(0, 2).map(c => c.name).join("、")));
-  const words = [...new Set(own.flatMap(c => c.words))].slice(0, 3);
-  if (words.length) parts.push(t("words", words.join("、")));
-  if (found.link && found.link.lift > 1) parts.push(t("link", last(found.link.source), last(found.link.target)));
-  return parts.join("；") || t("popular");
+  return found.causes.map(cause => t(cause.in_view ? "beside" : CAUSES[cause.kind] || cause.kind, cause.names.join("、"))).join("；");
 }
 
 function show(name) {

@@ -22,6 +22,7 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from crossaisle.data.control import tidied
+from crossaisle.data.ids import tidy_id
 from crossaisle.data.query_text import hint_of
 from crossaisle.errors import DataError, shorten
 from crossaisle.serve.live.capacity import LARGEST_BODY
@@ -84,8 +85,8 @@ def event_of(body: object, row: int | None = None, key: str | None = None, *, hi
     own = body.get("key")
     return Event(
         key if own is None else _text(own, "key", row),
-        _text(body.get("user"), "user", row),
-        _text(body.get("item"), "item", row),
+        same_id(_text(body.get("user"), "user", row)),
+        same_id(_text(body.get("item"), "item", row)),
         _text(kind, "kind", row, 64),
         _time(body.get("time"), row),
         _number(body.get("value"), "value", row),
@@ -98,6 +99,11 @@ def _text(value: object, name: str, row: int | None, longest: int = LONGEST_ID) 
         rule = f"must be text of 1 to {longest} characters"
         raise DataError(rule, row=row, column=name, value=value)
     return value
+
+
+def same_id(text: str) -> str:
+    """An id as an import would keep it; one of nothing but blanks stays as it is, and is unknown."""
+    return tidy_id(text) or text
 
 
 def _clean(text: str) -> bool:
@@ -149,7 +155,7 @@ def _seen(text: str) -> str:
     return clean
 
 
-Id = Annotated[str, Field(min_length=1, max_length=LONGEST_ID)]
+Id = Annotated[str, Field(min_length=1, max_length=LONGEST_ID), AfterValidator(same_id)]
 Text = Annotated[str, Field(max_length=LONGEST_TEXT), AfterValidator(tidied)]
 Title = Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT), AfterValidator(_seen)]
 Price = Annotated[float, Field(ge=0, lt=1e12, allow_inf_nan=False)]

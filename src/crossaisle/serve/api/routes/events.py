@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Annotated, Any
 
-from fastapi import Header, Request
+from fastapi import Header, Path, Request
 from fastapi.responses import Response
+from pydantic import Field
 
-from crossaisle.api_types import Counted
-from crossaisle.errors import ConflictError, DataError
-from crossaisle.serve.api.dependencies import service_of
-from crossaisle.serve.api.requests.request_body import DESCRIBED, JSON, kind_of, limits_of, listed, read
-from crossaisle.serve.api.requests.schemas import EVENT, LONGEST_ID, event_of
+from crossaisle.api_types import Counted, Forgotten
+from crossaisle.errors import ConflictError, DataError, shorten
+from crossaisle.serve.api.dependencies import service_of, who_asks
+from crossaisle.serve.api.requests.request_body import (
+    DESCRIBED,
+    JSON,
+    Checked,
+    kind_of,
+    limits_of,
+    listed,
+    read,
+    takes,
+)
+from crossaisle.serve.api.requests.schemas import EVENT, LONGEST_ID, Body, Id, event_of
 from crossaisle.serve.api.requests.strict_json import parse
 from crossaisle.serve.api.responses import CONFLICT, answered, as_json
 from crossaisle.serve.api.routing import Router
@@ -27,6 +38,8 @@ router = Router("/api", tags=["events"], scope="write")
 LARGEST_BATCH = 10_000
 LONGEST_HEADER = LONGEST_ID - 16
 """Characters of `Idempotency-Key`: with several events a slash and the number of each is added."""
+NAMED = 3
+"""Unknown kinds and items that an answer names."""
 LINES = ("application/x-ndjson", "application/jsonl", "application/ndjson")
 _EXAMPLE = {"user": "1609", "item": "1024306", "kind": "cart", "key": "order-7-line-1"}
 _BODY = {
@@ -71,11 +84,47 @@ async def add_events(
         stream = _Stream(service, idempotency_key, limits_of(request))
         return as_json(await stream.take(request.stream()))
     events = await read(request, _events(idempotency_key))
-    return as_json(_counted(await service.add_events(events)))
+    added = await service.add_events(events)
+    strange = Strange(service)
+    strange.look(events)
+    return as_json(_counted(added, strange))
 
 
-def _counted(added: Added) -> dict[str, int]:
-    return {name: n for name, n in added._asdict().items() if n or name != "forgotten"}
+class Keyed(Body):
+    """Names an event whose key cannot be part of a path."""
+
+    key: Annotated[Id, Field(examples=["order-7-line-1"])]
+
+
+_KEYED = Checked(Keyed)
+_GONE = answered(Forgotten, {"events_deleted": 1, "overwritten": True})
+
+
+@router.delete("/events/{key}", responses=_GONE)
+async def delete_event(
+    request: Request, key: Annotated[str, Path(min_length=1, max_length=LONGEST_ID)]
+) -> Response:
+    """Deletes the event that was sent with this idempotency key, as if it had never come.
+
+    A model that was fitted on it keeps it until it is fitted without.
+    """
+    return await _deleted(request, key)
+
+
+@router.post("/events/delete", openapi_extra=takes(_KEYED), responses=_GONE)
+async def delete_keyed(request: Request) -> Response:
+    """The same for a key of any characters."""
+    return await _deleted(request, (await read(request, _KEYED)).key)
+
+
+async def _deleted(request: Request, key: str) -> Response:
+    gone = await service_of(request).withdraw(key, who_asks(request))
+    return as_json({"events_deleted": gone.events, "overwritten": gone.overwritten})
+
+
+def _counted(added: Added, strange: Strange) -> dict[str, Any]:
+    counted: dict[str, Any] = {n: count for n, count in added._asdict().items() if count or n != "forgotten"}
+    return counted | ({"notices": notices} if (notices := strange.notices()) else {})
 
 
 def _events(key: str | None) -> Callable[[Any], list[Event]]:
@@ -92,6 +141,46 @@ def _numbered(key: str | None, row: int) -> str | None:
     return None if key is None else f"{key}/{row}"
 
 
+class Strange:
+    """Events of kinds that nobody has named, and of items that the shop does not have; they are kept."""
+
+    def __init__(self, service: ShopService) -> None:
+        self._service = service
+        self._kinds: Counter[str] = Counter()
+        self._items: Counter[str] = Counter()
+
+    def look(self, events: Sequence[Event]) -> None:
+        """Counts what is strange, for `/metrics`, too."""
+        dataset = self._service.shop.dataset
+        meanings, counts = dataset.meanings, self._service.metrics.counts
+        kinds = Counter(event.kind for event in events)
+        strange = {kind: n for kind, n in kinds.items() if not meanings.meaning(kind).known}
+        items = Counter(event.item for event in events if event.item not in dataset.item_ids)
+        self._kinds.update(strange)
+        self._items.update(items)
+        if strange:
+            counts["unknown_kind_events"] += sum(strange.values())
+        if items:
+            counts["unknown_item_events"] += items.total()
+
+    def notices(self) -> list[str]:
+        """What the sender should know."""
+        out = []
+        if self._kinds:
+            named = ", ".join(shorten(kind) for kind, _ in self._kinds.most_common(NAMED))
+            out.append(
+                f"{self._kinds.total()} event(s) of unknown kinds ({named}): kept, and count for nothing "
+                "until [data.kinds] of a fit names them"
+            )
+        if self._items:
+            named = ", ".join(shorten(item) for item, _ in self._items.most_common(NAMED))
+            out.append(
+                f"{self._items.total()} event(s) of unknown items ({named}): kept, and count once the item "
+                "is put in"
+            )
+        return out
+
+
 class _Stream:
     """The lines of one request and their outcome."""
 
@@ -99,6 +188,7 @@ class _Stream:
         self._service, self._key, self._limits = service, key, limits
         self._wrong: list[str] = []
         self._refused, self._total = 0, Added(0, 0, 0)
+        self._strange = Strange(service)
 
     async def take(self, chunks: AsyncIterator[bytes]) -> dict[str, Any]:
         """Keeps valid lines; returns the answer."""
@@ -123,7 +213,7 @@ class _Stream:
                 await self._keep(waiting)
                 waiting = []
         await self._keep(waiting)
-        return {**_counted(self._total), "refused": self._refused, "errors": self._wrong}
+        return {**_counted(self._total, self._strange), "refused": self._refused, "errors": self._wrong}
 
     def _too_many(self) -> DataError:
         return DataError(
@@ -148,6 +238,7 @@ class _Stream:
                 lines = [one for row, one in enumerate(lines) if row not in error.rows]
             else:
                 self._total = Added(*map(sum, zip(self._total, added, strict=True)))
+                self._strange.look([event for _, event in lines])
                 return
 
 

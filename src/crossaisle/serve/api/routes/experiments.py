@@ -47,6 +47,8 @@ class NewArm(Body):
     controls: NewControls = NewControls()
     explore: Annotated[float, Field(ge=0, le=10)] | None = None
     """Draw each place at random, with probability proportional to rank ** -explore; null: do not."""
+    new_items: Annotated[int, Field(ge=1, le=5)] | None = None
+    """With `explore`: so many items with few events join the draw, by Thompson sampling; null: none."""
 
 
 class NewExperiment(Body):

@@ -121,6 +121,14 @@ class CatalogueOverlay:
         link = self.links[row - self.n_old]
         return int(link.indices[link.data.argmax()]) if link.nnz else None
 
+    def stand_ins(self, row: int) -> list[tuple[int, float]]:
+        """The model's rows whose scores make up that of a row, and how much of each; the largest first."""
+        if row < self.n_old:
+            return [(row, 1.0)]
+        link = self.links[row - self.n_old]
+        order = np.argsort(-link.data, kind="stable")
+        return list(zip(link.indices[order].tolist(), link.data[order].tolist(), strict=True))
+
     def in_old_rows(self, histories: Histories) -> Histories:
         """New items replaced by their stand-ins; those without one are left out."""
         if not self.n_new or not len(histories.item) or histories.item.max() < self.n_old:

@@ -1,0 +1,76 @@
+"""Commands that write a file of settings: `import --from`, `init`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from crossaisle.cli.output import AsJson, show_json, tell
+from crossaisle.cli.pipeline import say
+
+if TYPE_CHECKING:
+    from crossaisle.data.exports.files import Draft
+
+Out = Annotated[Path, typer.Option(help="Where the settings go.", metavar="CONFIG.toml")]
+Replace = Annotated[bool, typer.Option("--replace", help="Write over a file that is there.")]
+
+
+def import_(
+    files: Annotated[list[Path], typer.Argument(help="Files, folders or zip files.", metavar="FILE...")],
+    known: Annotated[
+        str,
+        typer.Option(
+            "--from",
+            help="shopify, woocommerce, magento, google-merchant, ga4, retailrocket, instacart, olist, "
+            "movielens, recbole, otto or amazon-reviews.",
+            metavar="EXPORT",
+        ),
+    ],
+    out: Out = Path("shop.toml"),
+    replace: Replace = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write the settings for a known export: a file to read, to change and to run.
+
+    \b
+    crossaisle import --from shopify products_export.csv orders_export.csv --out shop.toml
+    crossaisle import --from movielens ml-25m --out movies.toml
+    """
+    from crossaisle.data.exports.known import draft_of
+
+    _write(draft_of(known, files), out, replace, as_json)
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="Folder with the files.", metavar="FOLDER")],
+    out: Out = Path("shop.toml"),
+    replace: Replace = False,
+    as_json: AsJson = False,
+) -> None:
+    """Look at a folder of files, and write settings that may fit, with what is unsure about them.
+
+    \b
+    crossaisle init exports/ --out shop.toml
+    """
+    from crossaisle.data.exports.known import draft_of_folder
+
+    _write(draft_of_folder(folder), out, replace, as_json)
+
+
+def _write(draft: Draft, out: Path, replace: bool, as_json: bool) -> None:
+    from crossaisle.data.exports.toml import to_toml
+    from crossaisle.errors import ConflictError
+
+    if out.exists() and not replace:
+        raise ConflictError(f"{out}: is there already; --replace writes over it")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(to_toml(draft, out.parent), encoding="utf-8")
+    if as_json:
+        show_json({"config": out, "tables": draft.tables, "data": draft.data, "remarks": draft.remarks})
+        return
+    for remark in draft.remarks:
+        say(remark)
+    tell(str(out))
+    say(f"next: crossaisle describe {out}")

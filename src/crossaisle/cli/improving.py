@@ -1,0 +1,76 @@
+"""Commands that make a shop's model better: `tune`, `improve`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from crossaisle.cli.output import AsJson, show_json
+from crossaisle.cli.pipeline import Overrides, Root, say
+from crossaisle.cli.training import Source, source_of
+
+if TYPE_CHECKING:
+    from crossaisle.pipeline.improved import Improved
+
+Out = Annotated[Path, typer.Option(help="Folder for the settings and what was tried.", metavar="DIR")]
+Minutes = Annotated[float, typer.Option(help="Time to spend, in minutes.", metavar="M")]
+
+
+def tune(
+    source: Source,
+    out: Out,
+    minutes: Minutes = 30.0,
+    overrides: Overrides = None,
+    root: Root = None,
+    as_json: AsJson = False,
+) -> None:
+    """Search the hyper-parameters of every part on validation; needs crossaisle[tune].
+
+    The minutes are shared out evenly among the parts. The same command with the same folder goes on
+    where it was interrupted, or longer with more minutes.
+
+    \b
+    crossaisle tune shop.toml --minutes 30 --out runs/tuned
+    crossaisle run runs/tuned/best.toml --out runs/better
+    """
+    from crossaisle.data.datasets import is_known
+    from crossaisle.pipeline.tune import tune as search
+
+    settings, dataset = source_of(source, overrides or [], root)
+    known = is_known(source)
+    _show(search(dataset, settings, out, minutes=minutes, known=known, say=say), out / "best.toml", as_json)
+
+
+def improve(
+    source: Source,
+    out: Out,
+    minutes: Minutes = 30.0,
+    overrides: Overrides = None,
+    root: Root = None,
+    as_json: AsJson = False,
+) -> None:
+    """Try changes of the blend and keep those that prove themselves on validation cases held back.
+
+    Parts left out, further parts, other decays, regularisation and features.
+
+    \b
+    crossaisle improve shop.toml --minutes 30 --out runs/improved
+    crossaisle run runs/improved/improved.toml --out runs/better
+    """
+    from crossaisle.data.datasets import is_known
+    from crossaisle.pipeline.improve import improve as search
+
+    settings, dataset = source_of(source, overrides or [], root)
+    known = is_known(source)
+    found = search(dataset, settings, out, minutes=minutes, known=known, say=say)
+    _show(found, out / "improved.toml", as_json)
+
+
+def _show(found: Improved, path: Path, as_json: bool) -> None:
+    if as_json:
+        show_json({**found.to_dict(), "config": path})
+    else:
+        print(found.statement)
+        print(path)

@@ -1,0 +1,129 @@
+"""`Files`: what was given, asked for by the columns that a file has; and `Draft`: the settings they make."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import polars as pl
+
+from crossaisle.data.ingest.limits import READ_LIMITS, ReadLimits
+from crossaisle.data.ingest.readers.parts import find_parts, known_format
+from crossaisle.data.ingest.reshape.columns import texts_of
+from crossaisle.data.ingest.sources import open_files
+from crossaisle.errors import ConfigError, DataError
+from crossaisle.table_config import FileConfig
+
+SAMPLE = 2_000
+"""Rows of a file that are looked at."""
+CATALOGUE = 200_000
+"""Rows that are looked at to see whether events name them."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """One file, and what its first rows show."""
+
+    path: str
+    names: tuple[str, ...]
+    lists: tuple[str, ...] = ()
+    """Columns of lists."""
+
+    @property
+    def stem(self) -> str:
+        """Its name in lower case, without folders."""
+        return self.path.replace("\\", "/").rsplit("/", 1)[-1].lower()
+
+    def has(self, *names: str) -> bool:
+        """Whether it has all of these columns."""
+        return set(names) <= {*self.names, *self.lists}
+
+    def first_of(self, *names: str) -> str | None:
+        """The first of some columns that it has."""
+        return next((name for name in names if name in self.names), None)
+
+    def sample(self, settings: dict[str, Any] | None = None, rows: int = SAMPLE) -> pl.DataFrame:
+        """Its first rows, every column as text."""
+        config = FileConfig(**(settings or {}))
+        limits = ReadLimits(csv_block=1 << 20, json_batch=SAMPLE, batch=SAMPLE)
+        source = open_files(Path(self.path), config, limits)
+        names = list(dict.fromkeys(n for n in source.names if source.names.count(n) == 1))
+        parts = [pl.DataFrame({name: pl.Series([], dtype=pl.String) for name in names})]
+        left = rows
+        for batch in source.batches(names):
+            parts.append(texts_of(batch.slice(0, left), names))
+            left -= len(parts[-1])
+            if left <= 0:
+                break
+        return pl.concat(parts)
+
+
+class Files:
+    """The files that were given; those that were taken are not given again."""
+
+    def __init__(self, paths: Iterable[Path]) -> None:
+        self.left: list[Given] = []
+        self.unread: list[str] = []
+        """Files that are no tables, with the reason."""
+        for path in paths:
+            if not path.exists() and not any(p.suffix == ".zip" for p in path.parents):
+                raise DataError("no such file", file=str(path))
+            for part in find_parts(path, READ_LIMITS):
+                self._open(part.file)
+
+    def copy(self) -> Files:
+        """The same files, to be taken once more."""
+        other = Files(())
+        other.left, other.unread = list(self.left), list(self.unread)
+        return other
+
+    def _open(self, file: str) -> None:
+        form: Any = known_format(file) or ("csv" if file.endswith(".dat") else None)
+        try:
+            source = open_files(Path(file), FileConfig(format=form))
+        except (DataError, ConfigError) as error:
+            self.unread.append(str(error))
+        else:
+            lists = [name for top, fields in source.nested.items() for name in (top, *fields)]
+            self.left.append(Given(file, source.names, tuple(lists)))
+
+    def take(self, *columns: str, name: str = "") -> list[Given]:
+        """The files that have these columns, or whose name fits a regular expression."""
+        found = [
+            f
+            for f in self.left
+            if (columns and f.has(*columns)) or (name and not columns and re.search(name, f.stem))
+        ]
+        self.left = [f for f in self.left if f not in found]
+        return found
+
+    def one(self, *columns: str, name: str = "") -> Given | None:
+        """The first of them, if any."""
+        found = self.take(*columns, name=name)
+        self.left.extend(found[1:])
+        return found[0] if found else None
+
+
+Table = Literal["items", "events", "users"]
+
+
+@dataclass
+class Draft:
+    """Settings of the `[data]` section, with what is worth saying about them."""
+
+    data: dict[str, Any] = field(default_factory=dict)
+    tables: dict[Table, dict[str, Any]] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+    """Sentences at the top of the file."""
+    examples: dict[tuple[str, str], str] = field(default_factory=dict)
+    """(table, key of `columns`) -> what stands beside it."""
+
+    def table(self, name: Table, files: Given | Sequence[Given], **settings: Any) -> None:
+        """One table; settings and columns that are None are left out."""
+        given = [files] if isinstance(files, Given) else list(files)
+        path: Any = given[0].path if len(given) == 1 else [f.path for f in given]
+        settings["columns"] = {k: v for k, v in settings.get("columns", {}).items() if v}
+        self.tables[name] = {"path": path, **{k: v for k, v in settings.items() if v is not None}}

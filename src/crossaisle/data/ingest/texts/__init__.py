@@ -1,0 +1,1 @@
+"""Texts of items: markup taken out, category cells read as paths."""

@@ -1,0 +1,142 @@
+"""Category cells -> paths: texts with separators, lists from JSON, Python and parquet, a column per level."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from crossaisle.data.control import tidied
+from crossaisle.data.ids import tidy_id
+from crossaisle.data.ingest.readers.jsonlines import python_literal
+from crossaisle.data.ingest.texts.markup import without_markup
+from crossaisle.data.taxonomy import Paths, parse_paths
+
+ROOTED = 0.95
+"""Share of a root's occurrences that stand first in their list, from which on lists are read as paths."""
+Tree = Mapping[str, tuple[str, ...]]
+"""Category id -> path of names, root first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How the cells of a column are read."""
+
+    separator: str = ">"
+    path_separator: str | None = None
+    lists_are_paths: bool = False
+    """Whether a list of plain names is one path, root first."""
+    roots: tuple[str, ...] = ()
+    tree: Tree | None = None
+
+
+def read_paths(value: str | None, how: Reading) -> tuple[Paths, bool]:
+    """Paths out of one cell, and whether one of them came back to a category it had passed.
+
+    A cell is a path ('A > B'), several of them where a separator of paths is given, or a list: a list of
+    lists holds a path each; in a list of names each is a path, or all of them are one. A path that comes
+    back (A > B > A) is cut before the repetition; one that another path continues is left out.
+    """
+    if value is None:
+        return (), False
+    listed = as_list(value)
+    if how.tree is not None:
+        ids = listed if listed is not None else _split(_tidy(value), how.path_separator)
+        paths = tuple(how.tree.get(tidy_id(str(i)), (tidy_id(str(i)),)) for i in ids if _tidy(i))
+    elif listed is None:
+        paths = parse_paths(_split(_tidy(value), how.path_separator), how.separator)
+    elif any(isinstance(v, list) for v in listed):
+        paths = tuple(_names(v) if isinstance(v, list) else _names([v]) for v in listed)
+    elif how.lists_are_paths and not _separated(listed, how.separator):
+        paths = (_names(listed),)
+    else:
+        paths = parse_paths([_tidy(v) for v in listed], how.separator)
+    paths = tuple(dict.fromkeys(p for p in (_below_roots(p, how.roots) for p in paths) if p))
+    cut = tuple(_before_repetition(p) for p in paths)
+    return _longest(cut), cut != paths
+
+
+def as_list(value: str) -> list[Any] | None:
+    """The list that a cell holds, as JSON or as Python writes it; None where it is none."""
+    if not value.startswith("["):
+        return None
+    try:
+        listed = json.loads(value)
+    except ValueError:
+        listed = python_literal(value)
+    return listed if isinstance(listed, list) else None
+
+
+def lists_are_paths(cells: Iterable[str | None], separator: str) -> bool | None:
+    """Whether lists of plain names look like paths, root first; None where there are no such lists.
+
+    They do where the names that lists begin with hardly ever stand further back.
+    """
+    lists = []
+    for cell in cells:
+        listed = as_list(cell) if cell is not None else None
+        if listed and not any(isinstance(v, list) for v in listed) and not _separated(listed, separator):
+            lists.append([_tidy(v) for v in listed])
+    if not any(len(names) > 1 for names in lists):
+        return None
+    first = Counter(names[0] for names in lists)
+    later = Counter(name for names in lists for name in names[1:])
+    behind = sum(later[name] for name in first)
+    return first.total() >= ROOTED * (first.total() + behind)
+
+
+def level_paths(levels: Sequence[Sequence[str | None]]) -> list[Paths]:
+    """Paths out of one column per level, cut at the first empty level.
+
+    Each column is a level of its own, so that one name may stand in two of them.
+    """
+    out: list[Paths] = []
+    known: dict[tuple[str | None, ...], Paths] = {}
+    for row in zip(*levels, strict=True):
+        if row not in known:
+            names = [_tidy(n) for n in row]
+            depth = next((d for d, n in enumerate(names) if not n), len(names))
+            known[row] = (tuple(names[:depth]),) if depth else ()
+        out.append(known[row])
+    return out
+
+
+def _split(text: str, separator: str | None) -> list[str]:
+    return text.split(separator) if separator is not None else [text]
+
+
+def _separated(listed: Sequence[Any], separator: str) -> bool:
+    return any(isinstance(v, str) and separator in without_markup(v) for v in listed)
+
+
+def _names(listed: Sequence[Any]) -> tuple[str, ...]:
+    return tuple(name for name in map(_tidy, listed) if name)
+
+
+def _tidy(value: Any) -> str:
+    if isinstance(value, dict):  # as shop systems give them: {"id": 9, "name": "Mugs"}
+        value = next((value[key] for key in ("name", "title", "label", "id") if value.get(key)), "")
+    return tidied(without_markup(str(value))) if value or value == 0 else ""
+
+
+def _below_roots(path: tuple[str, ...], roots: Sequence[str]) -> tuple[str, ...]:
+    while path and path[0] in roots:
+        path = path[1:]
+    return path
+
+
+def _before_repetition(path: Sequence[str]) -> tuple[str, ...]:
+    seen: dict[str, None] = {}
+    for name in path:
+        if name in seen:
+            break
+        seen[name] = None
+    return tuple(seen)
+
+
+def _longest(paths: Paths) -> Paths:
+    """Without paths that another one continues, and each once."""
+    begun = {p[:n] for p in paths for n in range(1, len(p))}
+    return tuple(dict.fromkeys(p for p in paths if p not in begun))

@@ -1,0 +1,251 @@
+"""What events mean: which kinds of them are interest, how much of it, and which take it back.
+
+Import, live service, refit and streams read meanings from here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from typing import Any, NamedTuple, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from crossaisle.config import DataConfig, KindConfig, Role
+
+Roles = npt.NDArray[np.int8]
+ROLES: tuple[Role, ...] = get_args(Role)
+VIEW, FAVOURITE, CART, RATING, PURCHASE, DISLIKE, RETURN, REMOVE, IGNORED = range(len(ROLES))
+"""Codes of the roles. Those of interest come first, the strongest last of them."""
+POSITIVE: tuple[Role, ...] = ROLES[: PURCHASE + 1]
+WEIGHTS: dict[Role, float] = {"view": 0.2, "favourite": 0.5, "cart": 0.5, "rating": 1.0, "purchase": 1.0}
+"""How much an event counts where neither `[data.kinds]` nor validation says otherwise."""
+LOW_RATING = 3.0
+"""Of 1 to 5 stars: what is below is a dislike."""
+MOST_KNOWN = 4096
+"""Kinds whose meanings are kept at hand."""
+SCALES = (1.0, 5.0, 10.0, 100.0)
+"""Tops of the usual scales of ratings."""
+
+_WORDS: dict[Role, str] = {
+    "view": """view viewed views click clicked clicks product_view product_viewed item_view view_item
+        view_product view_content detail_page_view page_view pageview detail detail_view visit watch watched
+        play played listen listened stream read media_play media_complete open opened touch browse
+        browsed seen pv""",
+    "favourite": """favourite favorite favourites favorites fav like liked likes star wishlist wish
+        add_to_wishlist add_to_favorites add_to_favourites save saved bookmark bookmarked share shared follow
+        subscribe thumbs_up upvote""",
+    "cart": """cart carts add_to_cart added_to_cart addtocart cart_add add_to_basket add_to_bag basket
+        begin_checkout initiate_checkout checkout checkout_started add_shipping_info add_payment_info""",
+    "rating": "rating rate rated ratings review reviewed stars score",
+    "purchase": """purchase purchased purchases buy bought order ordered orders order_completed
+        purchase_complete transaction transactions sale sold sales checkout_completed payment paid conversion
+        rent rented subscription""",
+    "dislike": """dislike disliked dislikes not_interested hide hidden thumbs_down downvote block blocked
+        report reported""",
+    "return": """return returned returns refund refunded refunds cancel cancelled canceled cancellation
+        purchase_cancelled order_cancelled chargeback""",
+    "remove": """remove_from_cart removed_from_cart removefromcart remove cart_remove remove_from_basket
+        remove_from_bag delete_from_cart uncart remove_from_wishlist remove_from_favorites
+        remove_from_favourites unlike unfavorite unfavourite unstar""",
+    "ignored": """impression impressions shown exposure view_item_list view_search_results
+        select_content search searched home_page_view category_page_view shopping_cart_page_view login
+        session_start scroll first_visit user_engagement recommendation""",
+}
+DEFAULTS: dict[str, Role] = {word: role for role, words in _WORDS.items() for word in words.split()}
+"""Role by the usual names of kinds, as shops, analytics and recommendation services write them."""
+
+
+class Deed(NamedTuple):
+    """How reasons name what people did, with places for what it was done with."""
+
+    past: str
+    before: str
+    """Of the recommended item itself."""
+    present: str
+    """Of categories."""
+    whole: str
+
+
+DEEDS: dict[int, Deed] = {
+    VIEW: Deed(
+        "you looked at {}", "you looked at it before", "you look at {}", "what you look at as a whole"
+    ),
+    FAVOURITE: Deed("you liked {}", "you liked it before", "you like {}", "what you like as a whole"),
+    CART: Deed(
+        "you put {} in the cart",
+        "you put it in the cart before",
+        "you put {} in the cart",
+        "what you put in the cart as a whole",
+    ),
+    RATING: Deed("you liked {}", "you liked it before", "you like {}", "what you like as a whole"),
+    PURCHASE: Deed("you bought {}", "you bought it before", "you buy {}", "what you buy as a whole"),
+    -1: Deed("you chose {}", "you chose it before", "you choose {}", "what you choose as a whole"),
+}
+"""By code of the role; -1 where people did different things, or it is not known."""
+
+
+def plain(name: str) -> str:
+    """A name as it is compared: lower case, words joined by `_` ("Add to Cart" and "add-to-cart" are one)."""
+    return re.sub(r"[\s\-./:]+", "_", name.strip().lower())
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What events of one kind mean."""
+
+    role: Role
+    weight: float
+    """0 for what is no interest."""
+    known: bool = True
+    """False for a kind that nobody has named: it is kept, and counts for nothing."""
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """Meanings of kinds, by name. The same object goes with a data set, its models and its live events."""
+
+    given: Mapping[str, KindConfig] = field(default_factory=dict)
+    """`[data.kinds]`, by plain name."""
+    chosen: Mapping[Role, float] = field(default_factory=dict)
+    """Weights by role that validation is in favour of."""
+    low_rating: float = LOW_RATING
+    """A rating below this is a dislike."""
+    quantities: bool = False
+    """Whether a purchase of n units counts 1 + ln(n) times."""
+    largest: float = 1.0
+    """The weight of the strongest kind of the data: weights are told as shares of it."""
+
+    @classmethod
+    def of(cls, config: DataConfig) -> Kinds:
+        """As configured."""
+        given = {plain(name): one for name, one in config.kinds.items()}
+        low = LOW_RATING if config.low_rating is None else config.low_rating
+        return cls(given=given, low_rating=low)
+
+    @classmethod
+    def read(cls, stored: Mapping[str, Any]) -> Kinds:
+        """The opposite of `to_dict`."""
+        given = {name: KindConfig(**one) for name, one in stored["given"].items()}
+        return cls(**{**stored, "given": given})
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {
+            **asdict(self),
+            "given": {name: asdict(one) for name, one in self.given.items()},
+            "chosen": dict(self.chosen),
+        }
+
+    def __hash__(self) -> int:
+        given, chosen = frozenset(self.given.items()), frozenset(self.chosen.items())
+        return hash((given, chosen, self.low_rating, self.quantities, self.largest))
+
+    def meaning(self, name: str) -> Meaning:
+        """What a kind means; `IGNORED` for one that nobody has named."""
+        known = self._known.get(name)
+        if known is None:
+            known = _meaning(self, name)
+            if len(self._known) < MOST_KNOWN:  # names come from anybody
+                self._known[name] = known
+        return known
+
+    @cached_property
+    def _known(self) -> dict[str, Meaning]:
+        return {}
+
+    def relative_to(self, names: Sequence[str]) -> Kinds:
+        """The same with weights as shares of the largest among some kinds."""
+        bare = replace(self, largest=1.0)
+        largest = max((bare.meaning(name).weight for name in names), default=0.0)
+        return replace(self, largest=largest or 1.0)
+
+    def roles(
+        self,
+        names: Sequence[str],
+        kind: npt.NDArray[np.integer],
+        value: npt.NDArray[np.floating],
+        quantity: npt.NDArray[np.floating],
+    ) -> Roles:
+        """int8 (n,): role of each event. `kind`: index into `names`; `value`: NaN where absent.
+
+        A rating below the bound is a dislike. A purchase of less than nothing is a return, a cart of less
+        than nothing a removal.
+        """
+        table = np.array([ROLES.index(self.meaning(name).role) for name in names] or [IGNORED], np.int8)
+        role: Roles = table[kind]
+        if RATING in table:
+            role[(role == RATING) & (value < self.low_rating)] = DISLIKE
+        below = quantity < 0
+        if below.any():
+            role[below & (role == PURCHASE)] = RETURN
+            role[below & (role == CART)] = REMOVE
+            role[below & ((role == VIEW) | (role == FAVOURITE))] = IGNORED
+        return role
+
+    def amounts(
+        self,
+        names: Sequence[str],
+        kind: npt.NDArray[np.integer],
+        units: npt.NDArray[np.float32] | None = None,
+    ) -> npt.NDArray[np.float32]:
+        """float32 (n,): how much events count. `kind`: index into `names`; `units`: how many stand."""
+        meanings = [self.meaning(name) for name in names]
+        table = np.array([one.weight for one in meanings] or [0.0], np.float32)
+        weights: npt.NDArray[np.float32] = table[kind]
+        if not self.quantities or units is None:
+            return weights
+        bought = np.array([one.role == "purchase" for one in meanings], bool)[kind]
+        several = 1 + np.log(np.maximum(units, 1))
+        weights[bought] *= several[bought]
+        return weights
+
+    def is_interest(self, name: str, value: float | None, quantity: float | None) -> bool | None:
+        """Whether one event is interest, True, or takes some back, False; None where it says nothing."""
+        role = self.meaning(name).role
+        if quantity is not None and quantity < 0 and role in POSITIVE and role != "rating":
+            return False if role in ("cart", "purchase") else None
+        if role == "rating" and value is not None and value < self.low_rating:
+            return False
+        return None if role == "ignored" else role in POSITIVE
+
+    def strongest(self, names: Sequence[str]) -> Role | None:
+        """The strongest role of interest among some kinds: what is to be foretold."""
+        found = [self.meaning(name) for name in names]
+        roles = [POSITIVE.index(one.role) for one in found if one.weight > 0]
+        return POSITIVE[max(roles)] if roles else None
+
+
+def _meaning(kinds: Kinds, name: str) -> Meaning:
+    word = plain(name)
+    config = kinds.given.get(word)
+    role = DEFAULTS.get(word) if config is None else config.means
+    if role is None:
+        return Meaning("ignored", 0.0, known=False)
+    if role not in WEIGHTS:
+        return Meaning(role, 0.0)
+    weight = kinds.chosen.get(role, WEIGHTS[role])
+    if config is not None and config.weight is not None:
+        weight = config.weight
+    return Meaning(role, weight / kinds.largest)
+
+
+def low_rating(values: npt.NDArray[np.floating]) -> float:
+    """The middle of the scale that ratings are on: 0.5 up to 1, 3 up to 5, 5.5 up to 10, 50.5 up to 100."""
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return LOW_RATING
+    top = next((scale for scale in SCALES if known.max() <= scale), float(known.max()))
+    return 0.5 if top == 1.0 else (1.0 + top) / 2
+
+
+def look_like_ratings(values: npt.NDArray[np.floating]) -> bool:
+    """Whether numbers are stars: from 0 to 10, whole or half ones, two to eleven of them different."""
+    known = values[np.isfinite(values)]
+    if not len(known) or 2 * len(known) < len(values) or known.min() < 0 or known.max() > 10:
+        return False
+    different = np.unique(known)
+    return 2 <= len(different) <= 11 and bool((different * 2 == np.round(different * 2)).all())

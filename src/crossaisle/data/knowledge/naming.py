@@ -1,0 +1,127 @@
+"""From the names in rules to item rows; a name that the shop does not have is set aside, with a hint."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from crossaisle.data.dataset import Dataset
+from crossaisle.data.knowledge.rules import COLUMNS, Rule, cells_of
+from crossaisle.data.taxonomy import SEPARATOR
+from crossaisle.data.vocabulary import Rows
+from crossaisle.errors import DataError, nearest, shorten
+
+
+@dataclass(frozen=True)
+class Named:
+    """A rule and the items it is about."""
+
+    rule: Rule
+    source: Rows
+    """int32 (n,), ascending"""
+    target: Rows
+    """int32 (m,), ascending; empty for a staple."""
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A rule that names something the shop does not have."""
+
+    rule: Rule
+    why: str
+
+
+def named(rules: Iterable[Rule], dataset: Dataset) -> tuple[list[Named], list[Rejected]]:
+    """The rules with their item rows, and those with an unknown or ambiguous name."""
+    names = _Names(dataset)
+    found, rejected = [], []
+    for rule in rules:
+        try:
+            source = names.rows(rule.source)
+            target = names.rows(rule.target) if rule.target else np.empty(0, np.int32)
+        except DataError as problem:
+            rejected.append(Rejected(rule, str(problem)))
+            continue
+        found.append(Named(rule, source, target))
+    return found, rejected
+
+
+def write_rejected(path: str | Path, rejected: Sequence[Rejected]) -> None:
+    """The rejected lines as they stood, each with the reason, to be put right and moved back."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with Path(path).open("w", encoding="utf-8", newline="") as file:
+        out = csv.writer(file, lineterminator="\n")
+        out.writerow([*COLUMNS, "line", "why"])
+        out.writerows([*cells_of(one.rule), one.rule.line or "", one.why] for one in rejected)
+
+
+class _Names:
+    """Categories by path or last name, items by id or title; case does not matter, but for ids."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset = dataset
+        self._found: dict[str, Rows] = {}
+
+    def rows(self, name: str) -> Rows:
+        """int32, ascending; `DataError` for an unknown or ambiguous name."""
+        if name not in self._found:
+            self._found[name] = self._rows(name)
+        return self._found[name]
+
+    def _rows(self, name: str) -> Rows:
+        head, marked, rest = name.partition(":")
+        meant = head.strip().lower() if marked else ""
+        if meant == "category":
+            return self._category(rest) if self._categories(rest) else self._unknown("category", rest)
+        if meant == "item":
+            rows = self._item(rest.strip())
+            return rows if len(rows) else self._unknown("item", rest)
+        categories, item = self._categories(name), self._item(name)
+        if categories and name in self.dataset.item_ids:
+            raise DataError(
+                f"{shorten(name)} is a category and an item: write category:{name} or item:{name}"
+            )
+        if categories:
+            return self._category(name)
+        return item if len(item) else self._unknown("category or item", name)
+
+    def _categories(self, name: str) -> tuple[str, ...]:
+        path = SEPARATOR.join(part.strip() for part in name.split(SEPARATOR.strip()))
+        return self.dataset.taxonomy.called(path)
+
+    def _category(self, name: str) -> Rows:
+        found = self._categories(name)
+        if len(found) > 1:
+            some = " or ".join(map(shorten, found[:3]))
+            raise DataError(f"{len(found)} categories are called {shorten(name)}: write {some}")
+        return self.dataset.taxonomy.find(found[0])
+
+    def _item(self, name: str) -> Rows:
+        row = self.dataset.item_ids.get(name)
+        if row >= 0:
+            return np.array([row], np.int32)
+        return self._by_title.get(name.lower(), np.empty(0, np.int32))
+
+    @cached_property
+    def _by_title(self) -> dict[str, Rows]:
+        titles: dict[str, list[int]] = {}
+        for row, title in enumerate(self.dataset.items["title"].to_list()):
+            if title:
+                titles.setdefault(title.lower(), []).append(row)
+        return {title: np.array(rows, np.int32) for title, rows in titles.items()}
+
+    def _unknown(self, what: str, name: str) -> Rows:
+        known: list[str] = []
+        if "category" in what:
+            known += self.dataset.taxonomy.categories
+            # A last name is compared with last names, a path with paths.
+            if SEPARATOR.strip() not in name:
+                known = list(dict.fromkeys(one.rsplit(SEPARATOR, 1)[-1] for one in known))
+        if "item" in what:
+            known += self._by_title
+        raise DataError(f"unknown {what} {shorten(name)}{nearest(name.strip(), known)}")

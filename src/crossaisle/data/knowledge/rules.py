@@ -1,0 +1,238 @@
+"""`Rule`: one line of prior knowledge; and the CSV file that holds them, for people to edit.
+
+The header is `rule,from,to,direction,strength,reason`. A file from a spreadsheet may use semicolons or tabs,
+and a byte order mark; blank lines and lines that start with `#` are passed over.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, get_args
+
+from crossaisle.data.control import tidied
+from crossaisle.errors import DataError, nearest, shorten
+
+Kind = Literal["goes with", "never with", "staple"]
+Direction = Literal["both", "one way"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
+COLUMNS = ("rule", "from", "to", "direction", "strength", "reason")
+DEFAULT_STRENGTH = 0.5
+"""Of a line that gives none: twice as likely."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """A line of a knowledge file."""
+
+    kind: Kind
+    """`goes with`: the items of `target` are likelier beside those of `source`. `never with`: they are not
+    shown beside them. `staple`: the items of `source` go with everything."""
+    source: str
+    """A category (full path or last name) or an item (id or title); `category:` and `item:` say which."""
+    target: str = ""
+    """The same; "" for a staple."""
+    direction: Direction = "both"
+    """Whether it holds from `target` to `source`, too."""
+    strength: float = field(default=DEFAULT_STRENGTH, metadata={"low": 0.0, "high": 1.0})
+    """0 to 1: beside the source, the target is 1 / (1 - strength) times as likely, so .5 is twice and .8 is
+    five times. `never with` has none: it always holds."""
+    reason: str = ""
+    """In words, for explanations."""
+    line: int = 0
+    """Where it stands in its file; 0 where it comes from none."""
+
+    @property
+    def text(self) -> str:
+        """The rule in words, without its reason."""
+        if self.kind == "staple":
+            return f"{bare_name(self.source)} goes with everything"
+        return f"{bare_name(self.source)} {self.kind} {bare_name(self.target)}"
+
+    @property
+    def said(self) -> str:
+        """The rule and its reason in words."""
+        return f"{self.text}: {self.reason}" if self.reason else self.text
+
+    def sides(self) -> Iterator[tuple[str, str]]:
+        """Source and target of each direction in which a pair holds."""
+        yield self.source, self.target
+        if self.direction == "both":
+            yield self.target, self.source
+
+
+def read_rules(path: str | Path) -> tuple[Rule, ...]:
+    """The rules of a file; `DataError` with line, value, rule and what to do for the first wrong line."""
+    rules, problems = parse(path)
+    if problems:
+        first, more = problems[0], len(problems) - 1
+        rest = f"; {more} more wrong line(s): crossaisle knowledge check names all" if more else ""
+        raise DataError(f"{first}{rest}")
+    return tuple(rules)
+
+
+def parse(path: str | Path) -> tuple[list[Rule], list[DataError]]:
+    """The rules of a file, and what is wrong with its other lines."""
+    text = _text_of(Path(path))
+    name, rules, problems = str(path), [], []
+    lines = _records(text, name)
+    seen: dict[tuple[str, str], Rule] = {}
+    for number, cells in lines:
+        try:
+            rule = _rule_of(cells, f"{name}, line {number}", number)
+            _check_consistent(rule, seen, f"{name}, line {number}")
+            rules.append(rule)
+        except DataError as problem:
+            problems.append(problem)
+    return rules, problems
+
+
+def write_rules(path: str | Path, rules: Iterable[Rule], comments: Sequence[str] = ()) -> None:
+    """A file that `read_rules` reads. `comments` stand above the header, each behind a `#`."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with Path(path).open("w", encoding="utf-8", newline="") as file:
+        for comment in comments:
+            file.write(f"# {tidied(comment)}\n")
+        out = csv.writer(file, lineterminator="\n")
+        out.writerow(COLUMNS)
+        out.writerows(cells_of(rule) for rule in rules)
+
+
+def cells_of(rule: Rule) -> list[str]:
+    """A rule as the cells of its line."""
+    never, staple = rule.kind == "never with", rule.kind == "staple"
+    return [
+        rule.kind,
+        rule.source,
+        rule.target,
+        "" if staple else rule.direction,
+        "" if never else f"{rule.strength:g}",
+        rule.reason,
+    ]
+
+
+def bare_name(name: str) -> str:
+    """A name without the word that tells categories and items apart."""
+    head, marked, rest = name.partition(":")
+    return rest.strip() if marked and head.strip().lower() in ("category", "item") else name
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise DataError("no such file", file=str(path)) from None
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror or error})", file=str(path)) from None
+    except UnicodeDecodeError:
+        raise DataError("must be UTF-8: save it as 'CSV UTF-8' in the spreadsheet", file=str(path)) from None
+
+
+def _records(text: str, name: str) -> list[tuple[int, dict[str, str]]]:
+    """Line number and cells by column of every line behind the header."""
+    kept = [
+        "" if line.lstrip().startswith("#") else line for line in text.splitlines(keepends=True)
+    ]  # numbers stay those of the file
+    header = next((line for line in kept if line.strip()), "")
+    delimiter = max((",", ";", "\t"), key=header.count)
+    reader = csv.reader(io.StringIO("".join(line or "\n" for line in kept)), delimiter=delimiter)
+    columns: list[str] | None = None
+    out = []
+    for cells in reader:
+        cells = [tidied(cell) for cell in cells]
+        if not any(cells):
+            continue
+        if columns is None:
+            columns = _columns_of(cells, name)
+            continue
+        if len(cells) > len(columns) and any(cells[len(columns) :]):
+            found = f"{len(cells)} cells for {len(columns)} columns"
+            rule = f"put a text with {delimiter!r} in it in double quotes"
+            raise DataError(rule, file=f"{name}, line {reader.line_num}", value=found)
+        out.append((reader.line_num, dict(zip(columns, [*cells, *[""] * len(columns)], strict=False))))
+    if columns is None:
+        raise DataError(f"is empty: the first line must be {','.join(COLUMNS)}", file=name)
+    return out
+
+
+def _columns_of(cells: Sequence[str], name: str) -> list[str]:
+    columns = [cell.lower() for cell in cells]
+    for column in columns:
+        if column and column not in COLUMNS:
+            rule = f"unknown column{nearest(column, COLUMNS)}; the header is {','.join(COLUMNS)}"
+            raise DataError(rule, file=name, value=column)
+    missing = [column for column in ("rule", "from") if column not in columns]
+    if missing:
+        raise DataError(
+            f"the header lacks {' and '.join(missing)}; it must be {','.join(COLUMNS)}", file=name
+        )
+    return columns
+
+
+def _rule_of(cells: dict[str, str], where: str, number: int) -> Rule:
+    kind = " ".join(cells["rule"].lower().replace("_", " ").split())
+    if kind not in KINDS:
+        raise DataError(_one_of("rule", KINDS, kind), file=where, value=cells["rule"])
+    source, target = cells["from"], cells.get("to", "")
+    if not source:
+        raise DataError("from must name a category or an item", file=where, column="from", value="")
+    if kind == "staple" and target:
+        rule = "a staple goes with everything: leave 'to' empty, or write goes with"
+        raise DataError(rule, file=where, column="to", value=target)
+    if kind != "staple" and not target:
+        raise DataError(f"{kind} needs a category or an item in 'to'", file=where, column="to", value="")
+    if target and source.lower() == target.lower() and kind == "never with":
+        raise DataError("from and to are the same", file=where, value=target)
+    direction = " ".join(cells.get("direction", "").lower().replace("-", " ").split()) or "both"
+    if direction not in DIRECTIONS:
+        raise DataError(_one_of("direction", DIRECTIONS, direction), file=where, value=cells["direction"])
+    return Rule(
+        kind=kind,
+        source=source,
+        target=target,
+        direction=direction,
+        strength=_strength_of(cells.get("strength", ""), where),
+        reason=cells.get("reason", ""),
+        line=number,
+    )
+
+
+def _one_of(column: str, known: Sequence[str], found: str) -> str:
+    hint = nearest(found, known)
+    choices = " or ".join(map(repr, known))
+    return f"{column} must be {choices}{hint if 'did you mean' in hint else ''}"
+
+
+def _strength_of(text: str, where: str) -> float:
+    rule = "strength must be a number from 0 to 1, such as 0.8, or empty"
+    if not text:
+        return DEFAULT_STRENGTH
+    try:
+        value = float(text.replace(",", "."))  # as spreadsheets of many countries write it
+    except ValueError:
+        raise DataError(rule, file=where, value=text) from None
+    if not 0.0 <= value <= 1.0:
+        raise DataError(rule, file=where, value=text)
+    return value
+
+
+def _check_consistent(rule: Rule, seen: dict[tuple[str, str], Rule], where: str) -> None:
+    """One pair, one line: two could contradict each other."""
+    directions = [(rule.source, "")] if rule.kind == "staple" else list(rule.sides())
+    for source, target in directions:
+        before = seen.get((source.lower(), target.lower()))
+        if before is None or (before.kind == rule.kind and before.line == rule.line):
+            continue
+        pair = shorten(f"{source}, {target}" if target else source)
+        if before.kind != rule.kind:
+            said = f"line {before.line} says {before.kind!r} of the same pair: keep one of the two"
+            raise DataError(said, file=where, value=pair)
+        raise DataError(
+            f"line {before.line} is about the same pair: keep one of the two", file=where, value=pair
+        )
+    for source, target in directions:
+        seen[source.lower(), target.lower()] = rule

@@ -1,0 +1,124 @@
+"""Which events of a log still stand: what was returned, disliked or taken out again is no interest.
+
+For each user and item, in order of time (of one moment, what takes back comes last):
+
+- a return takes back as many units of the latest purchases as it has; a removal one cart or favourite;
+- a return after which no purchase stands, a dislike and a low rating take out everything before them, and
+  stand *against* the item until a favourite, a cart, a purchase or a good rating follows; views do not count
+  meanwhile;
+- views of one item within `SESSION_SECONDS` of each other are one, the last of them: looking thrice is not
+  coming back. Without times, views in direct succession are.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from crossaisle.data.kinds import CART, DISLIKE, FAVOURITE, PURCHASE, REMOVE, RETURN, VIEW, Roles
+from crossaisle.data.membership import distinct
+from crossaisle.data.vocabulary import Rows
+
+SESSION_SECONDS = 1800
+"""Seconds without a look after which the next look at an item is another one."""
+
+Integers = npt.NDArray[np.int64]
+Units = npt.NDArray[np.float32]
+
+
+class Standing(NamedTuple):
+    """What is left of `n` events."""
+
+    units: npt.NDArray[np.float32]
+    """float32 (n,): units that stand; 0 for what was taken back, and for what is no interest."""
+    against: Integers
+    """int64: places of the events that stand against their items, ascending."""
+
+
+def standing(
+    user: Rows,
+    item: Rows,
+    time: npt.NDArray[np.floating] | npt.NDArray[np.integer] | None,
+    role: Roles,
+    quantity: npt.NDArray[np.float32],
+    n_items: int,
+) -> Standing:
+    """Applies the rules to events that are sorted by user, then time.
+
+    `user`, `item` int32 (n,); `time` seconds or None; `role` int8 (n,) from `Kinds.roles`; `quantity`
+    float32 (n,), whose sign the roles have taken in.
+    """
+    size = np.abs(np.nan_to_num(quantity, nan=1.0)).astype(np.float32)
+    size[size == 0] = 1.0
+    units = np.where(role <= PURCHASE, size, np.float32(0.0))
+    pair = user.astype(np.int64) * n_items + item
+    negative = (role >= DISLIKE) & (role <= REMOVE)
+    against = np.empty(0, np.int64)
+    if negative.any():
+        taken = distinct(pair[negative])
+        place = np.minimum(np.searchsorted(taken, pair), len(taken) - 1)
+        contested = np.flatnonzero(taken[place] == pair)
+        moment = np.zeros(len(contested)) if time is None else time[contested]
+        # Without times the order is all there is; else of one moment, what takes back comes last.
+        late = np.zeros(len(contested), bool) if time is None else negative[contested]
+        contested = contested[np.lexsort((contested, late, moment, pair[contested]))]
+        against = _settle(contested, pair, role, size, units)
+    views = np.flatnonzero((role == VIEW) & (units > 0))
+    if len(views):
+        units[views[_looked_again(views, pair, user, time)]] = 0.0
+    return Standing(units, against)
+
+
+def _looked_again(
+    views: Integers, pair: Integers, user: Rows, time: npt.NDArray[np.generic] | None
+) -> npt.NDArray[np.bool_]:
+    """bool (len(views),): views that another look at the same item follows at once."""
+    out = np.zeros(len(views), bool)
+    if time is None:
+        out[:-1] = (pair[views[1:]] == pair[views[:-1]]) & (views[1:] == views[:-1] + 1)
+        return out
+    order = np.lexsort((views, pair[views]))
+    at = views[order]
+    soon = np.asarray(time[at[1:]] - time[at[:-1]] < SESSION_SECONDS)  # type: ignore[operator]
+    out[order[:-1]] = (pair[at[1:]] == pair[at[:-1]]) & soon
+    return out
+
+
+def _settle(order: Integers, pair: Integers, role: Roles, size: Units, units: Units) -> Integers:
+    """Goes through the events of items that anything speaks against; changes `units` in place."""
+    starts = np.flatnonzero(np.diff(pair[order], prepend=-1))
+    turned = [_turned(group.tolist(), role, size, units) for group in np.split(order, starts[1:])]
+    return np.sort(np.array([at for at in turned if at >= 0], np.int64))
+
+
+def _turned(group: list[int], role: Roles, size: Units, units: Units) -> int:
+    """Settles the events of one user and item, in order; the place of what stands against it, or -1."""
+    turned, before = -1, list[int]()
+    for at in group:
+        kind = role[at]
+        if kind == VIEW and turned >= 0:
+            units[at] = 0.0
+        elif kind <= PURCHASE:
+            before.append(at)
+            turned = -1 if kind != VIEW else turned
+        elif kind == REMOVE:
+            _take_back(before, (CART, FAVOURITE), role, units, 1.0)
+        elif kind == RETURN:
+            _take_back(before, (PURCHASE,), role, units, float(size[at]))
+        if kind == DISLIKE or (kind == RETURN and not any(role[i] == PURCHASE and units[i] for i in before)):
+            units[before] = 0.0
+            turned, before = at, []
+    return turned
+
+
+def _take_back(before: list[int], roles: tuple[int, ...], role: Roles, units: Units, left: float) -> None:
+    """Takes units of the latest events of some roles; a removal takes a whole one."""
+    for i in reversed(before):
+        if left <= 0:
+            return
+        if role[i] in roles and units[i] > 0:
+            had = float(units[i])
+            units[i] = max(had - left, 0.0) if PURCHASE in roles else 0.0
+            left = left - had if PURCHASE in roles else 0.0

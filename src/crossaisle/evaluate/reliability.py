@@ -1,0 +1,66 @@
+"""Reliability of probabilities: of what was given a chance of a tenth, was a tenth right?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+BINS = 15
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Groups of equal weight, from the lowest chance to the highest."""
+
+    chance: npt.NDArray[np.float64]
+    """float64 (bins,): mean probability."""
+    share: npt.NDArray[np.float64]
+    """float64 (bins,): what was right."""
+    weight: npt.NDArray[np.float64]
+    """float64 (bins,): sums to 1."""
+
+    @property
+    def error(self) -> float:
+        """Expected calibration error, 0 to 1: the mean gap between chance and share (Naeini et al., AAAI
+        2015), over groups of equal weight because most chances are tiny."""
+        return float((self.weight * np.abs(self.chance - self.share)).sum())
+
+    @property
+    def relative_error(self) -> float:
+        """The same as a share of what was right in all: tells when small chances are all off."""
+        return self.error / max(float((self.weight * self.share).sum()), 1e-12)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {
+            "ece": self.error,
+            "relative": self.relative_error,
+            "chance": self.chance.tolist(),
+            "share": self.share.tolist(),
+            "weight": self.weight.tolist(),
+        }
+
+
+def reliability(
+    chances: npt.NDArray[np.floating],
+    right: npt.NDArray[np.bool_],
+    weights: npt.NDArray[np.floating] | None = None,
+    *,
+    bins: int = BINS,
+) -> Reliability:
+    """From probabilities (m,), what came true (m,), and how much each one counts."""
+    order = np.argsort(chances, kind="stable")
+    p, y = np.asarray(chances, np.float64)[order], right[order].astype(np.float64)
+    w = np.ones(len(p)) if weights is None else np.asarray(weights, np.float64)[order]
+    if not len(p):
+        return Reliability(np.empty(0), np.empty(0), np.empty(0))
+    total = np.cumsum(w)
+    edges = np.unique(np.searchsorted(total - w, np.linspace(0.0, total[-1], bins + 1)[:-1]))
+    edges = edges[edges < len(p)]
+    mass = np.add.reduceat(w, edges)
+    return Reliability(
+        np.add.reduceat(p * w, edges) / mass, np.add.reduceat(y * w, edges) / mass, mass / mass.sum()
+    )

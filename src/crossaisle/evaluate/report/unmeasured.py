@@ -1,0 +1,37 @@
+"""The report of a shop of which nothing could be held out: what it stands on, and why it has no figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from crossaisle import __version__
+from crossaisle.evaluate.files import write_text
+from crossaisle.evaluate.report.page import page, text
+from crossaisle.evaluate.report.report import data_html, examples_html
+
+
+def write_unmeasured(
+    path: str | Path,
+    *,
+    title: str,
+    notes: Sequence[str],
+    describe: Mapping[str, Any] | None = None,
+    import_report: Mapping[str, Any] | None = None,
+    drift: Mapping[str, Any] | None = None,
+    examples: Sequence[Mapping[str, Any]] = (),
+) -> None:
+    """Writes the report, atomically. Arguments as in `write_report`; `notes` say what is missing."""
+    why = "".join(f"<li>{text(note, 600)}</li>" for note in notes)
+    lead = (
+        '<p class="lead">How good these recommendations are <strong>could not be measured</strong>: that '
+        "takes purchases that the models have not seen. Run it again once there are some days of them.</p>"
+    )
+    sections = [
+        ("result", "Nothing was measured", f"{lead}<ul>{why}</ul>"),
+        ("examples", "What somebody with one purchase would see", examples_html(examples)),
+        ("data", "The data", data_html(describe, import_report)),
+    ]
+    made = f"Made by crossaisle {__version__}."
+    write_text(path, page(title, "no test cases", sections, made))

@@ -1,0 +1,1 @@
+"""A learned ranker on top of the blend: candidates, features, boosted trees, calibrated probabilities."""

@@ -1,0 +1,226 @@
+"""`LearnedRanker`: puts the candidates of one placement into the order that boosted trees give them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from crossaisle.data.history import Floats, Histories
+from crossaisle.data.vocabulary import Rows
+from crossaisle.models.blend import Blend
+from crossaisle.models.ranking.calibration import Isotonic
+from crossaisle.models.ranking.features import directions, feature_matrix, feature_names
+from crossaisle.models.ranking.pool import Masks, Pool, new_categories
+from crossaisle.models.ranking.tables import ShopTables
+from crossaisle.models.ranking.trees import Trees
+from crossaisle.models.scorers.content import VectorModel
+from crossaisle.models.scorers.popularity import Popularity
+from crossaisle.models.tuning import allowed_candidates
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """The candidates of a batch of histories, and what the ranker knows about them."""
+
+    rows: list[Rows]
+    """Per history int32 item rows, ascending."""
+    blend: Floats
+    """float32 (m,): the blend's scores, history after history."""
+    features: Floats
+    """float32 (m, features)."""
+
+    @property
+    def sizes(self) -> npt.NDArray[np.int64]:
+        """int64 (n,): candidates per history."""
+        return np.array([len(at) for at in self.rows], np.int64)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LearnedRanker:
+    """Trees over features of candidates. It says nothing about other items: these keep the blend's order."""
+
+    placement: str
+    """Whose weights the blend scores with."""
+    pool: Pool
+    parts: tuple[str, ...]
+    """Parts of the blend whose scores are features."""
+    texts: tuple[str, ...]
+    """Parts over vectors whose cosine with the newest item is a feature."""
+    trees: tuple[Trees, ...] = ()
+    """One ensemble, or two whose scores are averaged."""
+    scales: tuple[float, ...] = ()
+    """What the scores of each are divided by before they are added."""
+    lift: float = 0.0
+    """Added to the scores of candidates in categories that are new to the history: how much of the list's
+    worth overall is given for finding what lies elsewhere."""
+    calibration: Isotonic | None = None
+    """From the trees' scores to the probability of being the next item."""
+
+    @cached_property
+    def features(self) -> tuple[str, ...]:
+        """Names of the features, in the order of the columns."""
+        return feature_names(self.parts, self.pool.retrievers, self.texts)
+
+    def directions(self, blend: Blend) -> tuple[int, ...]:
+        """Per feature 1, 0 or -1; popularity, which knows nothing of the history, may count either way."""
+        free = [name for name in self.parts if isinstance(blend.parts[name], Popularity)]
+        return directions(self.features, free)
+
+    # Candidates
+
+    def candidates(
+        self, blend: Blend, tables: ShopTables, histories: Histories, among: Masks | None = None
+    ) -> tuple[Floats, Candidates]:
+        """The blend's scores float32 (n, n_items), and the candidates among all items.
+
+        `among` bool (n, n_items): what a request allows.
+        """
+        kept: dict[str, Floats] = {}
+        scores = blend.score_rows(histories, self.placement, keep=kept)
+        for name in self.pool.retrievers:
+            if name not in kept:
+                kept[name] = blend.part_scores(name, histories)
+        allowed = allowed_candidates(self.pool, histories, tables.category)
+        if among is not None:
+            allowed &= among
+        new = new_categories(histories, tables.category)
+        chosen = self.pool.choose(scores, kept, allowed, new)
+        rows = [at.astype(np.int32) for at in chosen]
+        flat = _flat([one[at] for one, at in zip(scores, rows, strict=True)])
+        return scores, self._described(blend, tables, histories, rows, flat, kept)
+
+    def _described(
+        self,
+        blend: Blend,
+        tables: ShopTables,
+        histories: Histories,
+        rows: list[Rows],
+        scores: Floats,
+        kept: dict[str, Floats],
+    ) -> Candidates:
+        """`kept`: scores float32 (n, n_items) of parts that are at hand."""
+        parts = {name: _at(blend, name, histories, rows, kept.get(name)) for name in self.parts}
+        texts = {name: _text(blend, name, histories, rows) for name in self.texts}
+        features = feature_matrix(tables, histories, rows, scores, parts, self.pool.retrievers, texts)
+        return Candidates(rows, scores, features)
+
+    # Order
+
+    def scores(self, candidates: Candidates) -> Floats:
+        """float32 (m,): what candidates are ordered by, the trees' scores and the lift."""
+        scores = self.tree_scores(candidates)
+        scores[self.elsewhere(candidates.features)] += np.float32(self.lift)
+        return scores
+
+    def tree_scores(self, candidates: Candidates) -> Floats:
+        """float32 (m,): comparable between categories and between histories."""
+        total = np.zeros(len(candidates.blend), np.float32)
+        for trees, scale in zip(self.trees, self.scales, strict=True):
+            total += trees.predict(candidates.features) / np.float32(scale)
+        return total
+
+    def elsewhere(self, features: Floats) -> npt.NDArray[np.bool_]:
+        """bool (m,): candidates of a known category that the history has nothing of."""
+        had, known = self.features.index("category_in_history"), self.features.index("category_sales")
+        return np.asarray((features[:, had] == 0) & ~np.isnan(features[:, known]))
+
+    def probabilities(self, candidates: Candidates) -> Floats:
+        """float32 (m,): how likely each candidate is the next item; NaN without a calibration.
+
+        Calibrated on the ten that are shown; further down they are too low for heavy shoppers. The lift is
+        a wish, not a belief: it does not count here.
+        """
+        if self.calibration is None:
+            return np.full(len(candidates.blend), np.nan, np.float32)
+        return self.calibration(self.tree_scores(candidates))
+
+    def rerank(
+        self, blend: Blend, tables: ShopTables, histories: Histories, among: Masks | None = None
+    ) -> Floats:
+        """float32 (n, n_items): the blend's scores, dealt out anew among the candidates of each history.
+
+        The best candidate gets the highest score that the blend gave to any of them, and so on: the order is
+        the trees', the scale stays the blend's, and all other items keep what they had.
+        """
+        scores, candidates = self.candidates(blend, tables, histories, among)
+        start = 0
+        order = self.scores(candidates)
+        for row, at in enumerate(candidates.rows):
+            stop = start + len(at)
+            scores[row, at] = dealt(candidates.blend[start:stop], order[start:stop])
+            start = stop
+        return scores
+
+    def rerank_best(
+        self, blend: Blend, tables: ShopTables, histories: Histories, best: list[tuple[Rows, Floats]]
+    ) -> list[tuple[Rows, Floats]]:
+        """The same for what was retrieved in a large shop: per history ascending rows and the blend's scores.
+
+        The candidates are chosen among these rows.
+        """
+        retrieved = {
+            name: blend.parts[name].score_at(histories, [at for at, _ in best])
+            for name in self.pool.retrievers
+        }
+        places = []
+        for number, (at, scores) in enumerate(best):
+            own = histories.take([number])
+            allowed = allowed_candidates(self.pool, own, tables.category)[:, at]
+            new = new_categories(own, tables.category)[:, at]
+            parts = {name: values[number][None, :] for name, values in retrieved.items()}
+            places.append(self.pool.choose(scores[None, :], parts, allowed, new)[0])
+        pairs = list(zip(best, places, strict=True))
+        flat = _flat([scores[some] for (_, scores), some in pairs])
+        rows = [at[some] for (at, _), some in pairs]
+        candidates = self._described(blend, tables, histories, rows, flat, {})
+        order, start, out = self.scores(candidates), 0, []
+        for (at, scores), some in pairs:
+            stop, values = start + len(some), scores.copy()
+            values[some] = dealt(scores[some], order[start:stop])
+            out.append((at, values))
+            start = stop
+        return out
+
+
+def _at(blend: Blend, name: str, histories: Histories, rows: Sequence[Rows], known: Floats | None) -> Floats:
+    """float32 (m,): a part's scores of the candidates. `known` (n, n_items): its scores, where at hand."""
+    if known is None:
+        return _flat(blend.parts[name].score_at(histories, rows))
+    return _flat([one[at] for one, at in zip(known, rows, strict=True)])
+
+
+def _text(blend: Blend, name: str, histories: Histories, rows: Sequence[Rows]) -> Floats:
+    """float32 (m,): cosines of the candidates with the newest item; NaN where either has no vector."""
+    part = blend.parts[name]
+    assert isinstance(part, VectorModel)
+    last = histories.last_item.tolist()
+    nothing = np.float32(np.nan)
+    return _flat(
+        [
+            part.cosines(item, at) if item >= 0 else np.full(len(at), nothing)
+            for item, at in zip(last, rows, strict=True)
+        ]
+    )
+
+
+def _flat(values: Sequence[Floats]) -> Floats:
+    return np.concatenate([np.empty(0, np.float32), *values])
+
+
+def dealt(scores: Floats, order: Floats) -> Floats:
+    """float32 (n,): the same scores, the highest one to the candidate that `order` puts first, and so on.
+
+    Equal ones are moved apart by the smallest step there is, so that the order is complete.
+    """
+    falling = np.sort(scores)[::-1].copy()
+    if (falling[1:] >= falling[:-1]).any():
+        for place in range(1, len(falling)):
+            if falling[place] >= falling[place - 1]:
+                falling[place] = np.nextafter(falling[place - 1], np.float32(-np.inf))
+    out = np.empty_like(falling)
+    out[np.lexsort((-scores, -order))] = falling
+    return out

@@ -1,0 +1,93 @@
+"""`Reranker`: the learned rankers of a model, by placement, with the tables that their features read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crossaisle.artifact import reading
+from crossaisle.data.dataset import Dataset
+from crossaisle.decode import build
+from crossaisle.errors import ArtifactError, shorten
+from crossaisle.models.blend import Blend
+from crossaisle.models.ranking.calibration import Isotonic
+from crossaisle.models.ranking.pool import Pool
+from crossaisle.models.ranking.ranker import LearnedRanker
+from crossaisle.models.ranking.tables import ShopTables
+from crossaisle.models.ranking.trees import Trees
+
+_PLACEMENT = re.compile(r"[a-z][a-z_]*")
+
+
+@dataclass(frozen=True, eq=False)
+class Reranker:
+    """The second stage of a recommender; empty where no ranker was found better than the blend."""
+
+    rankers: Mapping[str, LearnedRanker]
+    """By the name of the blend's weights: a placement, or `unseen`."""
+    dataset: Dataset
+    """What the blend was fitted on."""
+
+    @cached_property
+    def tables(self) -> ShopTables:
+        return ShopTables.of(self.dataset)
+
+
+def save_rankers(rankers: Mapping[str, LearnedRanker], folder: Path) -> dict[str, Any]:
+    """Writes `PLACEMENT-0.txt`, ... in LightGBM's text format and returns the settings, JSON-ready."""
+    described = {}
+    for placement, ranker in rankers.items():
+        folder.mkdir(parents=True, exist_ok=True)
+        for number, trees in enumerate(ranker.trees):
+            (folder / f"{placement}-{number}.txt").write_text(trees.text, encoding="utf-8")
+        curve = ranker.calibration
+        described[placement] = {
+            "pool": vars(ranker.pool) | {"retrievers": list(ranker.pool.retrievers)},
+            "parts": list(ranker.parts),
+            "texts": list(ranker.texts),
+            "scales": list(ranker.scales),
+            "lift": ranker.lift,
+            "calibration": curve and {"scores": curve.scores.tolist(), "chances": curve.chances.tolist()},
+        }
+    return described
+
+
+def load_rankers(described: Mapping[str, Any], folder: Path, blend: Blend) -> dict[str, LearnedRanker]:
+    """The opposite of `save_rankers`; `ArtifactError`, and `MissingDependencyError` without LightGBM."""
+    out = {}
+    for placement, one in described.items():
+        if not _PLACEMENT.fullmatch(placement):
+            raise ArtifactError(f"{folder}: {shorten(placement)} is no name of a placement: fit again")
+        with reading(folder):
+            curve = one["calibration"]
+            files = [folder / f"{placement}-{number}.txt" for number in range(len(one["scales"]))]
+            ranker = LearnedRanker(
+                placement=placement,
+                pool=build(Pool, one["pool"], f"ranker of {placement}", what="setting"),
+                parts=tuple(one["parts"]),
+                texts=tuple(one["texts"]),
+                trees=tuple(Trees(file.read_text(encoding="utf-8")) for file in files),
+                scales=tuple(map(float, one["scales"])),
+                lift=float(one["lift"]),
+                calibration=curve and _curve(curve),
+            )
+            named = {*ranker.parts, *ranker.texts, *ranker.pool.retrievers}
+            if unknown := named - set(blend.parts):
+                raise ArtifactError(f"{folder}: a ranker reads {shorten(unknown.pop())}, no part: fit again")
+            for trees in ranker.trees:
+                trees.check(ranker.features)
+        out[placement] = ranker
+    return out
+
+
+def _curve(described: Mapping[str, Any]) -> Isotonic:
+    scores, chances = (np.array(described[name], np.float64) for name in ("scores", "chances"))
+    if scores.shape != chances.shape or scores.ndim != 1 or not np.isfinite([scores, chances]).all():
+        raise ValueError("the calibration of a ranker is no curve")
+    return Isotonic(scores, chances)

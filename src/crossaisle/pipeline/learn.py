@@ -1,0 +1,173 @@
+"""Learned rankers: grown on validation cases, judged on cases they have not seen, kept where they gain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from crossaisle.data.dataset import Dataset
+from crossaisle.data.splits.cases import EvalCases, Split
+from crossaisle.evaluate.acceptance import Verdict, guard
+from crossaisle.evaluate.mission_guard import Ruling, Values, mission_guard
+from crossaisle.models.blend import Blend
+from crossaisle.models.ranking.examples import choose_retrievers, examples_of
+from crossaisle.models.ranking.pool import Pool
+from crossaisle.models.ranking.ranker import LearnedRanker
+from crossaisle.models.ranking.tables import ShopTables
+from crossaisle.models.ranking.trees import TREES, is_installed
+from crossaisle.models.scorers.content import VectorModel
+from crossaisle.models.tuning import CandidateRule, TuningTask
+from crossaisle.pipeline.mission import BLEND, LIMIT, Floors
+from crossaisle.pipeline.ranker_trial import Growth, Trial
+from crossaisle.progress import bar
+
+RANKER = "ranker"
+LIFTS = (0.0, 0.1, 0.2, 0.4, 0.8, 1.2, 1.6, 2.4)
+"""Of categories that are new to the history, in standard deviations of the scores."""
+PRICE = 0.01
+"""The share of NDCG overall that may be given for slices of the mission."""
+NOT_INSTALLED = (
+    "no ranker is learned on top of the blend (on s3rec-beauty it adds 3 % of NDCG overall and half as much "
+    "again for new categories in the open list): pip install 'crossaisle[rank]'"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearningLimits:
+    """How much is learned from; small numbers are for tests."""
+
+    cases: int = 20_000
+    """Validation cases that are scored, at most."""
+    looked_at: int = 800
+    """Cases that say which parts retrieve."""
+    fewest: int = 200
+    """Cases with a right candidate: from fewer nothing is learned."""
+    trees: int = TREES
+
+
+@dataclass(frozen=True)
+class LearnedRankers:
+    """What became of learning: rankers that serve, and what to say about all that were tried."""
+
+    rankers: Mapping[str, LearnedRanker] = field(default_factory=dict)
+    """By placement."""
+    notes: tuple[str, ...] = ()
+    """For the report, in words."""
+    figures: Mapping[str, Any] = field(default_factory=dict)
+    """By placement, JSON-ready: what was tried, reliability of the probabilities, gain by feature."""
+
+
+def learn_rankers(
+    blend: Blend,
+    split: Split,
+    parts: Sequence[str],
+    *,
+    floors: Floors | None = None,
+    seed: int = 0,
+    limits: LearningLimits = LearningLimits(),
+    progress: bool = False,
+) -> LearnedRankers:
+    """A ranker for each placement that gains from one, with figures of those that do not.
+
+    `blend`: fitted on `split.train`; `parts`: those that a ranker may read; `floors`: what they reach alone,
+    measured here where it is not known. Without LightGBM there are none,
+    and a note says so.
+    """
+    if not is_installed():
+        return LearnedRankers(notes=(NOT_INSTALLED,))
+    everyone = split.validation
+    order = np.random.default_rng(seed).permutation(len(everyone))
+    rows = np.sort(order[: limits.cases])
+    cases = everyone.take(rows)
+    singles = (floors or Floors.of(blend, split, parts, seed=seed)).among(rows)
+    rankers, figures, notes = {}, {}, []
+    for placement, rule in rules_of(split).items():
+        if placement != "for_you" and placement not in blend.weights:
+            continue
+        trial = learn(
+            blend, split.train, cases, placement, rule, parts, seed=seed, limits=limits, progress=progress
+        )
+        if trial is None:
+            notes.append(f"{placement}: too few validation cases to learn a ranker from")
+            continue
+        verdict, ruling, lift = judged(trial, cases, split.train, singles, seed=seed)
+        figures[placement] = trial.figures(lift) | {
+            "verdict": verdict.to_dict(),
+            "mission": ruling.to_dict(),
+            "lift": lift,
+        }
+        notes += [f"{placement}: {verdict.statement}", f"{placement}: {ruling.statement}"]
+        if ruling.chosen != BLEND:
+            rankers[placement] = trial.final(lift)
+            figures[placement]["gains"] = rankers[placement].trees[0].gains()
+    return LearnedRankers(rankers, tuple(notes), figures)
+
+
+def judged(
+    trial: Trial, cases: EvalCases, train: Dataset, singles: Mapping[str, Values], *, seed: int = 0
+) -> tuple[Verdict, Ruling, float]:
+    """Whether a ranker is provably better than the blend, what the mission guard says, and the lift it takes.
+
+    `singles`: the single models on the same cases.
+    """
+    examples = trial.examples
+    alone = examples.features[:, 0]
+    verdict = guard(RANKER, examples.ndcg(trial.scores), BLEND, examples.ndcg(alone), seed=seed)
+    candidates = {BLEND: trial.values(alone, cases, train)}
+    lifts = {BLEND: 0.0}
+    if verdict.accepted:
+        for lift in LIFTS if trial.ranker.placement == "for_you" else LIFTS[:1]:
+            name = RANKER if not lift else f"{RANKER} with new categories lifted by {lift:g}"
+            candidates[name], lifts[name] = trial.values(trial.lifted(lift), cases, train), lift
+    overall = next(iter(candidates[BLEND]))
+    ruling = mission_guard(candidates, singles, overall=overall, price=PRICE, limit=LIMIT, seed=seed)
+    return verdict, ruling, lifts[ruling.chosen]
+
+
+def rules_of(split: Split) -> dict[str, CandidateRule]:
+    """What may be a candidate, by placement that a ranker is tried for."""
+    cases = split.validation
+    if cases.other_categories_only:
+        return {}
+    rules: dict[str, CandidateRule] = {
+        "for_you": TuningTask(cases, unseen=cases.mask_seen),
+        "discover": TuningTask(cases, unseen=True, new=True),
+    }
+    if not cases.mask_seen:
+        rules["unseen"] = TuningTask(cases, unseen=True)
+    return rules
+
+
+def learn(
+    blend: Blend,
+    train: Dataset,
+    cases: EvalCases,
+    placement: str,
+    rule: CandidateRule,
+    parts: Sequence[str],
+    *,
+    seed: int = 0,
+    limits: LearningLimits = LearningLimits(),
+    progress: bool = False,
+) -> Trial | None:
+    """A ranker over `parts` for one placement; None where there are too few cases to learn from.
+
+    `blend`: fitted on `train`, which ends before the `cases`. `MissingDependencyError` without LightGBM.
+    """
+    tables = ShopTables.of(train)
+    texts = tuple(name for name in parts if isinstance(blend.parts[name], VectorModel))
+    pool = Pool(unseen=rule.unseen, other=rule.other, new=rule.new)
+    ranker = LearnedRanker(placement=placement, pool=pool, parts=tuple(parts), texts=texts)
+    some = cases.take(np.arange(0, len(cases), max(1, len(cases) // limits.looked_at)))
+    retrievers = choose_retrievers(ranker, blend, tables, some)
+    ranker = replace(ranker, pool=replace(pool, retrievers=retrievers))
+    with bar(f"candidates of {placement}", len(cases), show=progress) as advance:
+        examples = examples_of(ranker, blend, tables, cases, seed=seed, advance=advance)
+    answered = np.bincount(examples.owner, examples.right, len(examples.sizes)) > 0
+    if answered.sum() < limits.fewest:
+        return None
+    growth = Growth(directions=ranker.directions(blend), seed=seed, trees=limits.trees)
+    return Trial.of(ranker, examples, growth)

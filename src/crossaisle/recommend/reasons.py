@@ -1,0 +1,236 @@
+"""What carries a score, and one sentence that says so: a reason that is named is the reason.
+
+A cause is named where it carries at least a fifth of the score. Where nothing does, nothing is said.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from crossaisle.data.dataset import Dataset
+from crossaisle.data.kinds import DEEDS
+from crossaisle.data.query import Placement
+from crossaisle.data.vocabulary import Rows
+
+NAMED = 0.2
+"""Share from which on a cause is named."""
+MOST = 0.5
+"""Share from which on the history as a whole is named, where it goes back to no item and no category."""
+LIFT = 1.5
+"""A link between categories is named from this lift on: below it, people who shop one shop any other."""
+SEVERAL = 2
+"""At most this many items, and this many categories, are named."""
+CLAUSES = 3
+"""At most this many causes are named."""
+WORDS = 3
+"""At most this many shared words are named."""
+_UNITS = """ct cm cl dz doz each fl ft gal gr inch inches kg lb lbs liter liters litre ltr mg ml mm oz pack
+    pc pcs pk pkg pt qt size"""
+UNITS = frozenset(_UNITS.split())
+"""Words of titles that say how much is in it."""
+
+Kind = Literal["before", "namesake", "items", "categories", "history", "popular"]
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Something that carries a share of a score."""
+
+    kind: Kind
+    """`before`: the user had the item. `namesake`: had another one of its name. `items`, `categories`: had
+    these, or some of these. `history`: all that the user had, no part of it above others. `popular`."""
+    share: float
+    """Of the score; where other amounts are below 0, it may be above 1."""
+    names: tuple[str, ...] = ()
+    in_view: bool = False
+    """Whether the items are in view or in the cart, instead of in the user's history."""
+    deeds: tuple[int, ...] = ()
+    """What was done with each of the named items, or one for all: codes of `data.kinds.ROLES`."""
+
+
+@dataclass(frozen=True)
+class Amounts:
+    """A score taken apart."""
+
+    rows: Rows
+    """int32 (n,): the items of the history, each once."""
+    own: npt.NDArray[np.float64]
+    """float64 (n,): what each of them adds to the score."""
+    by_reason: Mapping[str, npt.NDArray[np.float64]]
+    """`own` by the reason that the scorers give for it."""
+    in_view: npt.NDArray[np.bool_]
+    """bool (n,): items in view."""
+    general: Mapping[str, float]
+    """reason -> what no item explains."""
+    deeds: npt.NDArray[np.int8]
+    """int8 (n,): the strongest thing that was done with each, a code of `data.kinds.ROLES`; -1 unknown."""
+    name_of: Callable[[int], str] = field(repr=False)
+    """What an item row is called."""
+
+    @property
+    def score(self) -> float:
+        return float(self.own.sum()) + sum(self.general.values())
+
+
+def causes_of(dataset: Dataset, amounts: Amounts, item: int) -> tuple[Cause, ...]:
+    """What carries the score of an item row, the largest share first; empty where nothing can be named."""
+    score = amounts.score
+    if not score > 0:
+        return ()
+    share = amounts.own / score
+    title, names = amounts.name_of(item), [amounts.name_of(int(row)) for row in amounts.rows]
+    left = amounts.rows != item
+    causes = [Cause("before", float(share[~left].sum()), deeds=_strongest(amounts, ~left))]
+    twins = left & (np.array([name == title for name in names], bool))
+    causes.append(Cause("namesake", float(share[twins].sum()), deeds=_strongest(amounts, twins)))
+    left &= ~twins
+    for in_view in (True, False):
+        side = left & (amounts.in_view == in_view)
+        causes += _single(amounts, names, share, side, left, in_view=in_view)
+    # Categories and all together: of what was not named, and not of a cart, which is short.
+    left &= ~amounts.in_view
+    for depth in (-1, dataset.taxonomy.level):
+        of_row = [_category(dataset, int(row), depth) for row in amounts.rows]
+        if categories := _shared(amounts, of_row, share, left, title):
+            causes += categories
+            break
+    causes.append(Cause("popular", amounts.general.get("popular", 0.0) / score))
+    found = [cause for cause in causes if cause.share >= NAMED]
+    together = float(share[left].sum())
+    if together >= MOST and not any(cause.share >= together for cause in found):
+        found.append(Cause("history", together, deeds=_common(amounts, left)))
+    found.sort(key=lambda cause: -cause.share)
+    before = np.cumsum([0.0, *(cause.share for cause in found)])
+    # Once the whole score is accounted for, what follows is balanced by amounts below 0.
+    return tuple(cause for cause, told in zip(found[:CLAUSES], before, strict=False) if told < 1.0)
+
+
+def _single(
+    amounts: Amounts,
+    names: Sequence[str],
+    share: npt.NDArray[np.float64],
+    side: npt.NDArray[np.bool_],
+    left: npt.NDArray[np.bool_],
+    *,
+    in_view: bool,
+) -> list[Cause]:
+    """Items by name (sizes and brands of one name count together); what is named is struck from `left`."""
+    named = _largest([name if s else "" for name, s in zip(names, side, strict=True)], share, NAMED)
+    if not named:
+        return []
+    left &= ~(side & np.array([name in named for name in names], bool))
+    done = [_strongest(amounts, side & np.array([name == each for name in names], bool)) for each in named]
+    return [Cause("items", sum(named.values()), tuple(named), in_view, tuple(deed for (deed,) in done))]
+
+
+def _strongest(amounts: Amounts, among: npt.NDArray[np.bool_]) -> tuple[int]:
+    """The strongest thing that was done with some of the items."""
+    return (int(amounts.deeds[among].max(initial=-1)),)
+
+
+def _common(amounts: Amounts, among: npt.NDArray[np.bool_]) -> tuple[int]:
+    """What was done with all of some items; -1 where that differs."""
+    done = np.unique(amounts.deeds[among])
+    return (int(done[0]) if len(done) == 1 else -1,)
+
+
+def _shared(
+    amounts: Amounts,
+    of_row: Sequence[str],
+    share: npt.NDArray[np.float64],
+    left: npt.NDArray[np.bool_],
+    title: str,
+) -> list[Cause]:
+    """Categories; what is named is struck from `left`."""
+    usable = [name if is_left and name != title else "" for name, is_left in zip(of_row, left, strict=True)]
+    named = _largest(usable, share, NAMED)
+    if not named:
+        return []
+    members = np.array([name in named for name in usable], bool)
+    left &= ~members
+    return [Cause("categories", sum(named.values()), tuple(named), deeds=_common(amounts, members))]
+
+
+def _largest(groups: Sequence[str], share: npt.NDArray[np.float64], least: float) -> dict[str, float]:
+    """name -> share of the largest groups, those of at least `least`; "" is no group."""
+    total: dict[str, float] = defaultdict(float)
+    for name, amount in zip(groups, share.tolist(), strict=True):
+        if name:
+            total[name] += amount
+    most = sorted(total, key=lambda name: (-total[name], name))[:SEVERAL]
+    return {name: total[name] for name in most if total[name] >= least}
+
+
+def _category(dataset: Dataset, row: int, depth: int) -> str:
+    """The name of an item's category at a depth, "" where its path does not reach it."""
+    paths = dataset.taxonomy.paths[row]
+    if not paths or depth >= len(paths[0]):
+        return ""
+    return paths[0][depth]
+
+
+def telling(words: Iterable[str]) -> list[str]:
+    """Those that a person would call a word two titles share: no pairs, numbers or units of measure."""
+    return [
+        word
+        for word in words
+        if word.isalpha() and (len(word) > 2 or not word.isascii()) and word.lower() not in UNITS
+    ]
+
+
+_IN_VIEW: dict[Placement, str] = {"goes_with": "goes with", "similar": "similar to"}
+
+
+def sentence(
+    causes: Sequence[Cause],
+    placement: Placement,
+    *,
+    words: Collection[str] = (),
+    link: tuple[str, str] | None = None,
+    known: str | None = None,
+) -> str:
+    """The causes in words, the largest first; "" where there is none.
+
+    `words`: those that carry the items' share. `link`: two categories that one person shops, which
+    carry some of it. `known`: a line of the shop's own rules.
+    """
+    clauses = [_clause(cause, placement) for cause in causes]
+    if words:
+        clauses.append(f"shares the word{'s' * (len(words) > 1)} {', '.join(words)}")
+    if known:
+        clauses.append(f"known: {known}")
+    if link:
+        clauses.append(f"people who shop {link[0]} often shop {link[1]}, too")
+    text = "; ".join(clauses)
+    return text[:1].upper() + text[1:] + "." if text else ""
+
+
+def _clause(cause: Cause, placement: Placement) -> str:
+    names, deed = " and ".join(cause.names), cause.deeds[0] if cause.deeds else -1
+    if cause.kind == "before":
+        return DEEDS[deed].before
+    if cause.kind == "namesake":
+        return DEEDS[deed].past.format("another product of this name")
+    if cause.kind == "items":
+        if cause.in_view and placement in _IN_VIEW:
+            return f"{_IN_VIEW[placement]} {names}"
+        return f"because {_did(cause)}"
+    if cause.kind == "categories":
+        return "because " + DEEDS[deed].present.format(names)
+    if cause.kind == "history":
+        return "fits " + DEEDS[deed].whole
+    return "popular with other shoppers"
+
+
+def _did(cause: Cause) -> str:
+    """ "you bought A and B", or "you put A in the cart and you looked at B"."""
+    done: dict[int, list[str]] = {}
+    for name, deed in zip(cause.names, cause.deeds, strict=True):
+        done.setdefault(deed, []).append(name)
+    return " and ".join(DEEDS[deed].past.format(" and ".join(names)) for deed, names in done.items())

@@ -1,0 +1,60 @@
+"""`Groups`: items that say the same in some text, such as their title, found without comparing texts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from crossaisle.data.vocabulary import Rows
+from crossaisle.recommend.rerank.quota import Cap
+
+
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """Which items share a text. Items without one are in no group."""
+
+    keys: npt.NDArray[np.uint64]
+    """uint64 (n_items,): items with equal keys say the same; 0: no text."""
+
+    @classmethod
+    def of(cls, *texts: pl.Series) -> Groups:
+        """Items alike in all of some texts (n_items,), whatever their case. A blank first one: no group."""
+        table = pl.DataFrame(
+            [one.fill_null("").str.to_lowercase().alias(str(at)) for at, one in enumerate(texts)]
+        )
+        keys = table.hash_rows(seed=0).to_numpy().copy()
+        keys[keys == 0] = 1
+        keys[(table["0"].str.strip_chars() == "").to_numpy()] = 0
+        return cls(keys)
+
+    def cap(self, rows: Rows, most: int) -> Cap | None:
+        """At most so many of each group among some item rows; None where they have no more anyway."""
+        keys, codes, counts = np.unique(self.keys[rows], return_inverse=True, return_counts=True)
+        full = (counts > most) & (keys > 0)
+        if not full.any():
+            return None
+        number = np.where(full, np.cumsum(full) - 1, -1)
+        return Cap(number[codes].astype(np.int32), np.full(int(full.sum()), most, np.int64))
+
+    def others(self, rows: Rows) -> list[Rows]:
+        """For each of some item rows int32: the other items of its group."""
+        order, keys = self._sorted
+        low, high = (
+            np.searchsorted(keys, self.keys[rows]),
+            np.searchsorted(keys, self.keys[rows], side="right"),
+        )
+        out = []
+        for row, start, end in zip(rows.tolist(), low.tolist(), high.tolist(), strict=True):
+            members = order[start:end] if self.keys[row] else order[:0]
+            out.append(members[members != row])
+        return out
+
+    @cached_property
+    def _sorted(self) -> tuple[Rows, npt.NDArray[np.uint64]]:
+        """int32 (n_items,): rows by key, and uint64 (n_items,): the keys in that order."""
+        order = np.argsort(self.keys, kind="stable").astype(np.int32)
+        return order, self.keys[order]

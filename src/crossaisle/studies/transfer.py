@@ -1,0 +1,117 @@
+"""`benchmark transfer`: a supermarket on its first day, with what is known of another one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from crossaisle.config import ModelConfig, SplitConfig
+from crossaisle.data.dataset import Dataset
+from crossaisle.data.datasets import find_catalogue, load_catalogue
+from crossaisle.data.history import Floats
+from crossaisle.data.membership import is_in
+from crossaisle.data.splits.carts import MEASURED, cart_cases
+from crossaisle.data.splits.cases import EvalCases
+from crossaisle.evaluate.files import write_json
+from crossaisle.evaluate.results import Row, result_row
+from crossaisle.evaluate.scoring import Score
+from crossaisle.evaluate.significance import Bootstrap
+from crossaisle.models.blend import Blend
+from crossaisle.models.scorers.popularity import Popularity
+from crossaisle.models.topk import top_k
+from crossaisle.pipeline.fit import fit, peak_mb, split_of
+from crossaisle.pipeline.run import Say, silent
+from crossaisle.recommend.recommender import Recommender
+
+SOURCE, TARGET = "instacart", "completejourney"
+K = 10
+_BLOCK = 100
+
+
+def run(
+    name: str,
+    out: str | Path,
+    *,
+    root: str | Path | None = None,
+    progress: bool = False,
+    say: Say = silent,
+) -> list[Row]:
+    """Writes `out/results.json` and returns its rows.
+
+    The target's events are taken away, all of them: its lists stand on texts, or on texts and the source at
+    default weights. `popularity` has seen the target's events before the test, as the measure of what a
+    shop knows later. Slice `products`: the very product was bought; `types`: one of its leaf category.
+    """
+    start = time.perf_counter()
+    say(f"importing {SOURCE}")
+    theirs = load_catalogue(SOURCE, root=root, progress=progress).dataset
+    source = Recommender(theirs, Blend(parts={"popularity": Popularity()}).fit(theirs))
+    say(f"importing {TARGET}")
+    ours = load_catalogue(TARGET, root=root, progress=progress).dataset
+    past = split_of(ours, find_catalogue(TARGET).split).past
+    held = (ours.events.basket >= 0) & ~is_in(ours.events.basket, past.events.basket)
+    carts = cart_cases(ours, held, most=MEASURED)
+    models = first_day(past, source, progress=progress)
+    say(f"measuring {len(carts):,} carts")
+    rows = measured(models, ours, carts, time.perf_counter() - start)
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "results.json", rows)
+    return rows
+
+
+def first_day(past: Dataset, source: Recommender, *, progress: bool = False) -> dict[str, Score]:
+    """Scores for carts by name: `text` and `carried_over` without events of the shop, `popularity` with."""
+    empty = past.with_events(np.zeros(len(past.events), bool))
+    settings, config = SplitConfig(), ModelConfig(pictures="none")
+    alone = fit(empty, split_config=settings, model_config=config, progress=progress).past
+    helped = fit(empty, split_config=settings, model_config=config, source=source, progress=progress).past
+    known = Popularity().fit(past)
+    return {
+        "text": lambda carts: alone.score_batch(carts, "goes_with"),
+        "carried_over": lambda carts: helped.score_batch(carts, "goes_with"),
+        "popularity": known.score_rows,
+    }
+
+
+def measured(models: Mapping[str, Score], dataset: Dataset, carts: EvalCases, seconds: float) -> list[Row]:
+    """Recall at 10 of each model among products of other categories than the cart's."""
+    codes, leaf = dataset.taxonomy.codes(), dataset.taxonomy.codes(-1)
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in models}
+    for start in range(0, len(carts), _BLOCK):
+        block = carts.take(np.arange(start, min(start + _BLOCK, len(carts))))
+        for name, score in models.items():
+            scores = np.nan_to_num(score(block.histories), nan=-np.inf)
+            for row in range(len(block)):
+                scores[row, np.isin(codes, codes[block.histories.items_of(row)])] = -np.inf
+            for row, shown in enumerate(top_k(scores, K)):
+                wanted = block.targets_of(row)
+                types = np.unique(leaf[wanted])
+                products = np.isin(wanted, shown).sum() / min(K, len(wanted))
+                named = np.isin(types, leaf[shown[shown >= 0]]).sum() / min(K, len(types))
+                found[name].append((float(products), float(named)))
+    bootstrap = Bootstrap(n=len(carts))
+    rows: list[Row] = []
+    for name, values in found.items():
+        column: Floats = np.array(values, np.float32)
+        interval = bootstrap.interval(column)
+        rows += [
+            result_row(
+                dataset.name,
+                "first_day",
+                "test",
+                name,
+                "recall",
+                K,
+                interval.of(at),
+                len(carts),
+                slice_=slice_,
+                fit_seconds=seconds,
+                peak_mb=peak_mb(),
+            )
+            for at, slice_ in enumerate(("products", "types"))
+        ]
+    return rows

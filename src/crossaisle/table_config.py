@@ -1,0 +1,149 @@
+"""Settings of one table: where its files are, how they are read, and how their rows are put right."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from crossaisle.errors import ConfigError
+
+Rows = Mapping[str, tuple[str, ...]]
+"""Column -> values; "" is an empty cell, `*` stands for any characters."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileConfig:
+    """Files of one table and their form."""
+
+    path: Path | tuple[Path, ...] | None = None
+    """A file, a folder, a zip file, a pattern such as "2024-*.csv", or a list of these."""
+    format: Literal["csv", "tsv", "jsonl", "parquet"] | None = None
+    """Told by the file's suffix when unset."""
+    encoding: str | None = None
+    """Found out when unset: byte order mark, UTF-8, UTF-16, GB18030, else Windows-1252."""
+    header: bool = True
+    """Whether the first line of a CSV or TSV file names the columns."""
+    names: tuple[str, ...] = ()
+    """What the columns of a CSV or TSV file are called, in order. Without header and names: "1", "2", ..."""
+    delimiter: str | None = None
+    """One or more characters; found out from the first line when unset."""
+    quote: str | None = None
+    """What encloses a value, "" for nothing. Unset: `"`, between tabs only where the header has them."""
+
+    def __post_init__(self) -> None:
+        if self.delimiter == "":
+            raise ConfigError("delimiter must not be empty: leave it unset to find it out")
+        if self.quote is not None and len(self.quote) > 1:
+            raise ConfigError(f"quote must be one character, or empty for none (found {self.quote!r})")
+        if self.quote and self.delimiter is not None and len(self.delimiter) > 1:
+            raise ConfigError(
+                f"quote must be empty where the delimiter has several characters (found {self.quote!r}, "
+                f"{self.delimiter!r})"
+            )
+        if self.path == ():
+            raise ConfigError("path must name at least one file")
+        twice = sorted({name for name in self.names if self.names.count(name) > 1})
+        if twice:
+            raise ConfigError(f"names must differ ({twice[0]!r} is there twice)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FillConfig:
+    """Cells that are empty because the row above says the same."""
+
+    columns: tuple[str, ...]
+    by: str | None = None
+    """Values are taken only from rows with the same value in this column."""
+
+    def __post_init__(self) -> None:
+        if not self.columns:
+            raise ConfigError("fill_down needs columns: which ones to fill")
+
+
+@dataclass(frozen=True, kw_only=True)
+class JoinConfig(FileConfig):
+    """One more table whose columns are put beside those of the first."""
+
+    on: str | tuple[str, str] = ""
+    """The column that both have, or the names of both: in the first table, in this one."""
+    columns: tuple[str, ...] = ()
+    """Which columns to take; all of them when empty."""
+    keep: Rows | None = None
+    """Only these rows of it, by column."""
+    take: Literal["first", "last", "all"] = "first"
+    """Where several rows match: the first, the last, or the texts of all of them, joined by a comma."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.path is None:
+            raise ConfigError("join needs path: which table to join")
+        if not self.on or not all(self.keys):
+            raise ConfigError("join needs on: the column that both tables have")
+        if not isinstance(self.on, str) and len(self.on) != 2:
+            raise ConfigError(f"on must be one column, or two: the first table's and this one's ({self.on})")
+
+    @property
+    def keys(self) -> tuple[str, str]:
+        """The column in the first table, and in this one."""
+        return (self.on, self.on) if isinstance(self.on, str) else (self.on[0], self.on[-1])
+
+
+@dataclass(frozen=True, kw_only=True)
+class TreeConfig(FileConfig):
+    """A table of categories in which each row names the category above."""
+
+    id: str = "id"
+    parent: str = "parent"
+    name: str | None = None
+    """What the category is called; its id when unset."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.path is None:
+            raise ConfigError("category_tree needs path: which table to read")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableConfig(FileConfig):
+    """Where one table comes from: a path, a URL with its sha256, or a file of a hub repository."""
+
+    url: str | None = None
+    sha256: str | None = None
+    hub: str | None = None
+    """'owner/repository' of a data set on the Hugging Face hub."""
+    file: str | None = None
+    """The file inside the hub repository."""
+    decimal: Literal[".", ","] | None = None
+    """What stands before the decimals of a number. Found out per column when unset, `.` where in doubt."""
+    fill_down: FillConfig | None = None
+    """Columns whose empty cells take the value of the row above."""
+    explode: str | None = None
+    """A column of lists: each entry becomes a row; fields of an entry are named `column.field`."""
+    join: JoinConfig | tuple[JoinConfig, ...] = ()
+    """Further tables, whose columns are put beside these."""
+    keep: Rows | None = None
+    """Only rows with one of these values, by column."""
+    drop: Rows | None = None
+    """No rows with one of these values, by column."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        given = [name for name in ("path", "url", "hub") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ConfigError(f"give one of path, url and hub, not {' and '.join(given)}")
+        if self.url is not None and self.sha256 is None:
+            raise ConfigError("url needs sha256, so that what arrives can be verified")
+        if self.hub is not None and self.file is None:
+            raise ConfigError("hub needs file: which file of the repository to read")
+
+    @property
+    def located(self) -> bool:
+        """Whether it says where the table is."""
+        return any(place is not None for place in (self.path, self.url, self.hub))
+
+    @property
+    def joins(self) -> tuple[JoinConfig, ...]:
+        """All joins, in order."""
+        return (self.join,) if isinstance(self.join, JoinConfig) else self.join

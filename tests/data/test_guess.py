@@ -1,0 +1,120 @@
+"""What an unknown folder is taken for, and what is said to be unsure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from crossaisle.config import load_config
+from crossaisle.data.exports.files import Draft
+from crossaisle.data.exports.known import draft_of_folder
+from crossaisle.data.exports.toml import to_toml
+from crossaisle.data.ingest.importer import Imported, import_dataset
+
+ARTICLES = (
+    "Artikelnummer;Bezeichnung;Warengruppe;Preis;Lagernd\n"
+    "00100;Tasse groß;Küche/Tassen;1.299,00 €;ja\n00101;Pfanne;Küche/Pfannen;10,75 €;nein\n"
+)
+SALES = (
+    "Bestellnr;Kunde;Artikelnummer;Datum;Menge\n"
+    "7000;502;00100;31.12.2023 18:12;1,5\n7001;510;00101;01.01.2024 9:56;1\n7002;;00100;02.01.2024 9:56;1\n"
+)
+CLIENTS = "Kundennr;Stadt\n502;Ulm\n510;Bonn\n"
+
+
+def guessed(folder: Path, **files: str) -> Draft:
+    (folder / "in").mkdir()
+    for name, text in files.items():
+        (folder / "in" / name.replace("__", ".")).write_bytes(text.encode("cp1252"))
+    return draft_of_folder(folder / "in")
+
+
+def imported(draft: Draft, folder: Path) -> Imported:
+    (folder / "shop.toml").write_text(to_toml(draft, folder), encoding="utf-8")
+    return import_dataset(load_config(folder / "shop.toml").data)
+
+
+def unsure(draft: Draft) -> str:
+    return "\n".join(r for r in draft.remarks if r.startswith("UNSURE"))
+
+
+def test_a_german_spreadsheet(tmp_path: Path) -> None:
+    draft = guessed(tmp_path, artikel__csv=ARTICLES, verkauf__csv=SALES, kunden__csv=CLIENTS)
+    done = imported(draft, tmp_path)
+    shop = done.dataset
+    assert shop.items.select("item_id", "title", "in_stock").rows() == [
+        ("00100", "Tasse groß", True),
+        ("00101", "Pfanne", False),
+    ]
+    assert shop.items["price"].to_list() == [1299.0, 10.75]
+    assert shop.taxonomy.paths == ((("Küche", "Tassen"),), (("Küche", "Pfannen"),))
+    assert done.report["time"] == ["2023-12-31T18:12:00", "2024-01-02T09:56:00"]
+    assert shop.users.rows() == [("502", "Ulm"), ("510", "Bonn"), ("basket:7002", None)]
+    assert "'/' in 'Küche/Tassen' was taken for what stands between levels" in unsure(draft)
+    text = (tmp_path / "shop.toml").read_text(encoding="utf-8")
+    assert "user_id = \"Kunde\"  # '502', '510'" in text
+
+
+def test_days_that_mean_two_things_are_unsure(tmp_path: Path) -> None:
+    rows = "user,product,date\n1,a,03/04/2024\n2,b,05/06/2024\n"
+    draft = guessed(tmp_path, log__csv=rows)
+    assert draft.data["time_unit"] == "%d/%m/%Y"
+    assert "times such as '03/04/2024': set time_unit to '%d/%m/%Y' or '%m/%d/%Y'" in unsure(draft)
+    assert len(imported(draft, tmp_path).dataset.raw.events) == 2
+
+
+def test_two_columns_that_may_be_the_time(tmp_path: Path) -> None:
+    rows = "user,product,timestamp,created_at\n1,a,1700000000,2024-01-01\n2,b,1700000100,2024-01-02\n"
+    draft = guessed(tmp_path, log__csv=rows)
+    assert draft.examples["events", "time"] == "'1700000000', '1700000100' UNSURE: or 'created_at'?"
+
+
+def test_the_ids_of_items_are_those_that_events_name(tmp_path: Path) -> None:
+    items = "id,sku,name\n1,X7,Mug\n2,X8,Pan\n3,X9,Pot\n"
+    draft = guessed(tmp_path, products__csv=items, log__csv="visitor_id,item\n5,X7\n6,X8\n5,X9\n")
+    assert draft.tables["items"]["columns"]["item_id"] == "sku"
+    assert imported(draft, tmp_path).dataset.items["title"].to_list() == ["Mug", "Pan", "Pot"]
+    (tmp_path / "more").mkdir()
+    draft = guessed(tmp_path / "more", products__csv=items, log__csv="visitor_id,item\n5,Z7\n6,Z8\n")
+    assert "only 0% of the first events' item_id are in column" in unsure(draft)
+
+
+def test_months_are_one_table_and_the_rest_is_named(tmp_path: Path) -> None:
+    month = "user_id,item_id,time\n{},a,2024-01-01\n"
+    files = {f"2024-{m}__csv": month.format(m) for m in range(3)}
+    draft = guessed(tmp_path, **files, notes__csv="x,y\n1,2\n", broken__jsonl="nothing\n")
+    assert imported(draft, tmp_path).dataset.n_users == 3
+    assert "notes.csv is not used (x, y)" in unsure(draft)
+    assert "no line holds a JSON object" in unsure(draft)
+
+
+def test_items_out_of_the_lines_of_orders(tmp_path: Path) -> None:
+    rows = (
+        "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID\n"
+        "536365,85123A,MUG,6,12/1/2010 8:26,2.55,17850.0\n"
+    )
+    draft = guessed(tmp_path, retail__csv=rows + "536366,85124A,PAN,6,12/13/2010 8:26,2.55,17850.0\n")
+    done = imported(draft, tmp_path)
+    assert done.dataset.items["title"].to_list() == ["MUG", "PAN"]
+    assert list(done.dataset.user_ids.all) == ["17850"]
+    assert draft.data["time_unit"] == "%m/%d/%Y %H:%M"
+
+
+@pytest.mark.parametrize("name", ["events__csv", "users__csv"])
+def test_a_folder_without_events(tmp_path: Path, name: str) -> None:
+    draft = guessed(tmp_path, **{name: "502,1000,pv,1725185520\n510,1032,buy,1725242160\n"})
+    assert "no file has an item and a user" in unsure(draft)
+    assert "seems to have no header (502, 1000, pv, 1725185520): set header = false" in unsure(draft)
+
+
+def test_orders_that_repeat_their_id(tmp_path: Path) -> None:
+    draft = guessed(
+        tmp_path,
+        orders__csv="id,goods\n1,milk\n1,bread\n2,milk\n",
+        kinds__csv="goods,types\nmilk,dairy\nbread,bakery\n",
+    )
+    done = imported(draft, tmp_path)
+    assert done.dataset.users_are_baskets
+    assert done.dataset.taxonomy.paths == ((("dairy",),), (("bakery",),))
+    assert "each basket is then a history of its own" in unsure(draft)

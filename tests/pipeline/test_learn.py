@@ -1,0 +1,209 @@
+"""Rankers learned on validation: kept where they gain, saved with the model, and served as measured."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from crossaisle.config import ModelConfig, SplitConfig
+from crossaisle.data.history import Histories
+from crossaisle.data.query import Query
+from crossaisle.data.splits.cases import EvalCases
+from crossaisle.errors import ArtifactError, MissingDependencyError
+from crossaisle.models.ranking import trees
+from crossaisle.models.ranking.tables import ShopTables
+from crossaisle.pipeline.fit import Fitted, fit
+from crossaisle.pipeline.learn import NOT_INSTALLED, LearningLimits, learn_rankers
+from crossaisle.pipeline.measure import BLEND, MODEL, measure
+from crossaisle.pipeline.mission import Floors, kept_to_floors, leaning
+from crossaisle.recommend.recommender import Recommender
+from crossaisle.serve.limits.live import LiveLimits
+from crossaisle.serve.live.histories import LiveHistories
+from crossaisle.serve.live.recommender import LiveRecommender
+from tests.pipeline.ranked_shop import wandering
+
+pytest.importorskip("lightgbm")
+SMALL = LearningLimits(trees=20, fewest=50)
+
+
+@pytest.fixture(scope="module")
+def plain() -> Fitted:
+    """Fitted without rankers."""
+    config = ModelConfig(encoder="none", ranker=False)
+    return fit(wandering(300), split_config=SplitConfig(protocol="leave_last_out"), model_config=config)
+
+
+@pytest.fixture(scope="module")
+def fitted(plain: Fitted) -> Fitted:
+    learned = learn_rankers(
+        plain.validation_blend, plain.split, tuple(plain.validation_blend.parts), limits=SMALL
+    )
+    past = plain.past
+    ranked = Recommender(past.dataset, past.blend, repeats=past.repeats, rankers=learned.rankers)
+    return replace(plain, past=ranked, learned=learned)
+
+
+def test_a_ranker_that_gains_on_cases_it_has_not_seen_serves(fitted: Fitted) -> None:
+    assert "for_you" in fitted.past.rankers
+    assert fitted.learned.notes[0].startswith("for_you: ranker serves: better than blend by +0.")
+    figures = fitted.learned.figures["for_you"]
+    assert figures["verdict"]["low"] > 0
+    assert 0 < figures["calibration"]["ece"] < 0.05
+    assert figures["gains"]["transition"] > 0.01  # what no part of the blend says
+
+
+def test_it_gains_on_test_too_and_the_blend_is_measured_beside_it(fitted: Fitted) -> None:
+    evaluation = measure(fitted, resamples=200)
+    [gap] = evaluation.compare(MODEL, [BLEND], slices=["all"])
+    assert gap["difference"] > 0.02
+    alone = measure(replace(fitted, past=_without(fitted)), resamples=10).row(MODEL, "all", "ndcg")
+    assert alone is not None
+    assert gap["baseline_value"] == pytest.approx(alone["value"])
+
+
+def test_the_same_cases_grow_the_same_trees(plain: Fitted, fitted: Fitted) -> None:
+    blend = plain.validation_blend
+    again = learn_rankers(blend, plain.split, tuple(blend.parts), limits=SMALL)
+    assert {name: [t.text for t in one.trees] for name, one in again.rankers.items()} == {
+        name: [t.text for t in one.trees] for name, one in fitted.past.rankers.items()
+    }
+
+
+def test_a_saved_ranker_ranks_as_before_live_too(fitted: Fitted, tmp_path: Path) -> None:
+    fitted.past.save(tmp_path / "model")
+    loaded = Recommender.load(tmp_path / "model")
+    histories = fitted.past.histories.take(np.arange(20))
+    expected = fitted.past.score_batch(histories)
+    np.testing.assert_allclose(loaded.score_batch(histories), expected, rtol=1e-5)
+    live = LiveRecommender(loaded, LiveHistories())
+    for user in ("u0", "u7"):
+        query = Query(user=user, n=10)
+        served = [item.item_id for item in live.recommend(query).items]
+        assert served == [item.item_id for item in fitted.past.recommend(query).items]
+    first = np.argsort(-_without(fitted).score_batch(histories), axis=1)[:, :10]
+    assert (first != np.argsort(-expected, axis=1)[:, :10]).any()
+
+
+def test_filters_leave_candidates_that_the_ranker_orders(fitted: Fitted, tmp_path: Path) -> None:
+    """Among one category alone the ranker's order is its own, in Python and behind the service."""
+    shop = fitted.past
+    ranker, tables = shop.rankers["for_you"], ShopTables.of(shop.dataset)
+    live = LiveRecommender(shop, LiveHistories())
+    differs = 0
+    for user in ("u0", "u3", "u4", "u11"):
+        query = Query(user=user, n=8, include_categories=("c2",))
+        inside = (shop.view.codes == shop.dataset.taxonomy.names().index("c2"))[None, :]
+        history = shop.history_of(user)
+        _, candidates = ranker.candidates(shop.blend, tables, history, inside)
+        order = candidates.rows[0][np.lexsort((-candidates.blend, -ranker.scores(candidates)))]
+        expected = [shop.dataset.item_ids.id(int(row)) for row in order[:8]]
+        assert [item.item_id for item in shop.recommend(query).items] == expected
+        assert [item.item_id for item in live.recommend(query).items] == expected
+        plain = _without(fitted).recommend(query)
+        differs += [item.item_id for item in plain.items] != expected
+    assert differs
+
+
+def test_a_filtered_list_is_not_cut_from_the_kept_ranking(fitted: Fitted) -> None:
+    live = LiveRecommender(fitted.past, LiveHistories())
+    live.recommend(Query(user="u0", n=8))
+    assert live.is_cached(Query(user="u0", n=8))
+    assert not live.is_cached(Query(user="u0", n=8, include_categories=("c2",)))
+    assert live.is_cached(Query(user="u0", n=8, in_stock=True))
+
+
+def test_a_large_shop_ranks_what_it_retrieves(fitted: Fitted) -> None:
+    small = LiveRecommender(fitted.past, LiveHistories())
+    large = LiveRecommender(fitted.past, LiveHistories(), limits=LiveLimits(large_items=10))
+    for user in ("u0", "u5"):
+        query = Query(user=user, n=10)
+        assert [item.item_id for item in large.recommend(query).items] == [
+            item.item_id for item in small.recommend(query).items
+        ]
+
+
+def test_scores_stay_on_the_scale_of_the_blend(fitted: Fitted) -> None:
+    histories = fitted.past.histories.take(np.arange(20))
+    ranked, blend = fitted.past.score_batch(histories), _without(fitted).score_batch(histories)
+    np.testing.assert_allclose(np.sort(ranked, axis=1), np.sort(blend, axis=1), rtol=1e-4, atol=1e-6)
+
+
+def test_changed_weights_switch_the_ranker_of_their_placement_off(fitted: Fitted) -> None:
+    other = fitted.past.with_weights({"for_you": {"popularity": 1.0}})
+    assert "for_you" not in other.rankers
+    assert other.rankers.keys() == fitted.past.rankers.keys() - {"for_you"}
+
+
+def test_without_lightgbm_the_blend_serves_and_a_note_says_what_that_costs(
+    plain: Fitted, fitted: Fitted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted.past.save(tmp_path / "model")
+    monkeypatch.setattr(trees, "find_spec", lambda _: None)
+    monkeypatch.setattr(trees, "import_module", _missing)
+    blend = plain.validation_blend
+    learned = learn_rankers(blend, plain.split, tuple(blend.parts), limits=SMALL)
+    assert (learned.rankers, learned.notes) == ({}, (NOT_INSTALLED,))
+    assert "pip install 'crossaisle[rank]'" in NOT_INSTALLED
+    with pytest.raises(MissingDependencyError, match=r"pip install 'crossaisle\[rank\]'"):
+        Recommender.load(tmp_path / "model")
+
+
+def test_damaged_trees_are_named(fitted: Fitted, tmp_path: Path) -> None:
+    fitted.past.save(tmp_path / "model")
+    file = tmp_path / "model" / "rankers" / "for_you-0.txt"
+    file.write_text(file.read_text().replace("split_feature", "split_future", 1))
+    with pytest.raises(ArtifactError, match=r"for_you-0\.txt does not match its checksum"):
+        Recommender.load(tmp_path / "model")
+
+
+def test_trees_of_other_features_are_refused(fitted: Fitted) -> None:
+    ranker = fitted.past.rankers["for_you"]
+    with pytest.raises(ArtifactError, match="read other features"):
+        ranker.trees[0].check(ranker.features[:-1])
+    with pytest.raises(ArtifactError, match="cannot be read"):
+        trees.Trees("tree\nversion=v4\n").check(ranker.features)
+
+
+def test_a_blend_that_loses_to_a_single_model_elsewhere_gets_other_weights(plain: Fitted) -> None:
+    """Whatever the weights were before: they are chosen again, and the better ones stay as they are."""
+    blend = replace(plain.validation_blend, weights={"for_you": {"category_link": 1.0}})
+    parts = tuple(blend.parts)
+    floors = Floors.of(blend, plain.split, parts)
+    weights, ruling = kept_to_floors(blend, plain.split, parts, floors)
+    assert ruling.shortfalls[BLEND]
+    assert ruling.chosen != BLEND
+    assert weights != {"category_link": 1.0}
+    assert ruling.statement.startswith("mission guard: ")
+    own, again = kept_to_floors(plain.validation_blend, plain.split, parts, floors)
+    assert (own, again.chosen) == (plain.validation_blend.weights["for_you"], BLEND)
+
+
+def test_cases_that_lean_ask_for_answers_in_new_categories() -> None:
+    codes = np.array([0, 0, 1, 2, -1], np.int32)
+    histories = Histories.of([[0], [0, 2], [2], [3]])
+    cases = EvalCases(histories, np.array([0, 2, 4, 5, 6]), np.array([1, 2, 1, 3, 4, 3], np.int32))
+    leaning_cases = leaning(cases, codes, 0.5)
+    asked = {
+        (tuple(leaning_cases.histories.items_of(row)), tuple(leaning_cases.targets_of(row)))
+        for row in range(2, 4)
+    }
+    assert asked == {((0,), (2,)), ((0, 2), (3,))}  # of an unknown category nothing is new
+    assert len(leaning_cases) == 4
+    for row in range(2):
+        own = tuple(leaning_cases.histories.items_of(row))
+        assert (
+            tuple(leaning_cases.targets_of(row))
+            == {(0,): (1, 2), (0, 2): (1, 3), (2,): (4,), (3,): (3,)}[own]
+        )
+
+
+def _missing(name: str) -> None:
+    raise ImportError(name)
+
+
+def _without(fitted: Fitted) -> Recommender:
+    past = fitted.past
+    return Recommender(past.dataset, past.blend, repeats=past.repeats)

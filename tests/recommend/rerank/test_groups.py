@@ -1,0 +1,103 @@
+"""One product is one place: items of one title and brand, and caps on brands."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+from crossaisle.data.dataset import Dataset
+from crossaisle.data.ingest.importer import import_frames
+from crossaisle.data.query import Query
+from crossaisle.errors import ConfigError
+from crossaisle.models.blend import Blend
+from crossaisle.models.scorers.popularity import Popularity
+from crossaisle.recommend.recommender import Recommender
+from crossaisle.recommend.rerank.groups import Groups
+
+TITLES = ["Milk", "milk", "Milk", "", "", "Bread", None, "Jam"]
+BRANDS = ["own", "OWN", "other", "own", "own", "own", "own", "other"]
+
+
+def groups() -> Groups:
+    return Groups.of(pl.Series(TITLES, dtype=pl.String), pl.Series(BRANDS, dtype=pl.String))
+
+
+def test_groups_are_titles_and_brands_and_blanks_are_in_none() -> None:
+    rows = np.arange(len(TITLES), dtype=np.int32)
+    assert [others.tolist() for others in groups().others(rows)] == [[1], [0], [], [], [], [], [], []]
+
+
+def test_a_cap_holds_for_groups_that_have_more() -> None:
+    rows = np.arange(len(TITLES), dtype=np.int32)
+    cap = groups().cap(rows, 1)
+    assert cap is not None
+    assert cap.codes.tolist() == [0, 0, -1, -1, -1, -1, -1, -1]
+    assert cap.limits.tolist() == [1]
+    assert groups().cap(rows[1:], 1) is None, "nothing to cap: lists stay as fast as they were"
+    assert groups().cap(rows, 2) is None
+
+
+def shop() -> Dataset:
+    """Ten kinds of milk that differ by nothing a customer sees, then bread, jam and two without a title."""
+    names = [*(["Milk"] * 10), "Bread", "Jam", "", ""]
+    items = pl.DataFrame(
+        {
+            "item_id": [f"i{i}" for i in range(len(names))],
+            "title": names,
+            "brand": [*(["own"] * 11), "other", "", ""],
+            "categories": [*(["Dairy"] * 10), "Bakery", "Spreads", "Spreads", "Spreads"],
+            "in_stock": [i != 9 for i in range(len(names))],
+        }
+    )
+    bought = [i for i in range(len(names)) for _ in range(20 - i)]  # i0 sells best
+    events = pl.DataFrame(
+        {"user_id": [f"u{n}" for n in range(len(bought))], "item_id": [f"i{i}" for i in bought]}
+    )
+    return import_frames(items, events).dataset
+
+
+SHOP = shop()
+FITTED = Recommender(SHOP, Blend(parts={"popularity": Popularity()}).fit(SHOP))
+
+
+def trending(**controls: object) -> list[str]:
+    return FITTED.recommend(Query(placement="trending", **controls)).ids  # type: ignore[arg-type]
+
+
+def test_a_title_stands_in_a_list_once_and_says_how_many_more_there_are() -> None:
+    answer = FITTED.recommend(Query(placement="trending", n=5))
+    assert answer.ids == ["i0", "i10", "i11", "i12", "i13"], "items without a title are never doubles"
+    assert [item.more_like_it for item in answer] == [8, 0, 0, 0, 0], "i9 is sold out"
+    assert answer.relevance_kept is not None
+    assert answer.relevance_kept == pytest.approx((20 + 10 + 9 + 8 + 7) / (20 + 19 + 18 + 17 + 16))
+
+
+def test_it_can_be_switched_off() -> None:
+    answer = FITTED.recommend(Query(placement="trending", n=5, one_per_title=False))
+    assert answer.ids == ["i0", "i1", "i2", "i3", "i4"]
+    assert [item.more_like_it for item in answer] == [0] * 5
+    assert answer.relevance_kept == pytest.approx(1.0)
+
+
+def test_pages_do_not_repeat_a_title() -> None:
+    assert trending(n=2) + trending(n=2, offset=2) == trending(n=4)
+
+
+def test_what_is_filtered_out_neither_stands_in_for_others_nor_counts() -> None:
+    answer = FITTED.recommend(Query(placement="trending", n=2, exclude_items=("i0", "i1")))
+    assert answer.ids == ["i2", "i10"]
+    assert answer.items[0].more_like_it == 6
+
+
+def test_a_brand_fills_no_list() -> None:
+    assert trending(n=5, max_per_brand=1) == ["i0", "i11", "i12", "i13"]
+    assert trending(n=3, max_per_brand=2, one_per_title=False) == ["i0", "i1", "i11"]
+    with pytest.raises(ConfigError, match="max_per_brand must be at least 1"):
+        Query(max_per_brand=0)
+
+
+def test_diverse_lists_keep_to_it_too() -> None:
+    answer = FITTED.recommend(Query(placement="trending", n=4, diversity=0.3))
+    titles = [item.title for item in answer if item.title]
+    assert len(titles) == len(set(titles))

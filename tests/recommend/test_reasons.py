@@ -1,0 +1,156 @@
+"""The sentence names what carries the score, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from crossaisle.data.history import Histories
+from crossaisle.data.kinds import PURCHASE
+from crossaisle.models.base import Scorer
+from crossaisle.recommend.explain import explain
+from crossaisle.recommend.reasons import Cause, Kind, telling
+from tests.recommend.test_explain import Links, Words
+from tests.recommend.test_recommender import SHOP
+
+
+class Given(Scorer):
+    """A model whose evidence is given: amounts by item id, and what no item explains."""
+
+    kind = "given"
+    rest_reason = "popular"
+
+    def __init__(self, amounts: dict[str, float], rest: float = 0.0) -> None:
+        self.amounts, self.rest = amounts, rest
+
+    def fit(self, dataset: object) -> Given:
+        return self
+
+    def score_rows(self, histories: Histories) -> np.ndarray:
+        raise NotImplementedError
+
+    def evidence(self, histories: Histories, item: int) -> tuple[np.ndarray, float]:
+        ids = SHOP.item_ids.ids(histories.item)
+        return np.array([self.amounts.get(str(i), 0.0) for i in ids], np.float32), self.rest
+
+
+def why(
+    amounts: dict[str, float], item: str, rest: float = 0.0, shop: object = SHOP
+) -> tuple[str, list[Kind]]:
+    history = Histories.of([SHOP.item_ids.rows(list(amounts))])
+    told = explain(shop, [(Given(amounts, rest), 1.0)], history, SHOP.item_ids.row(item))  # type: ignore[arg-type]
+    assert all(cause.share >= 0.2 for cause in told.causes)
+    for cause in told.causes:
+        assert all(name in told.text for name in cause.names)
+    return told.text, [cause.kind for cause in told.causes]
+
+
+def test_popularity_is_named_where_it_carries_the_score() -> None:
+    text, _ = why({"milk0": 0.1, "spade0": 0.05}, "bread0", rest=0.85)
+    assert text == "Popular with other shoppers."
+
+
+def test_habit_is_named_and_small_items_beside_it_are_not() -> None:
+    text, _ = why({"milk0": 0.9, "milk1": 0.05, "bread1": 0.05}, "milk0")
+    assert text == "You bought it before."
+
+
+def test_an_item_is_named_from_a_fifth_of_the_score_on() -> None:
+    text, _ = why({"milk0": 0.25, "spade0": 0.15, "paint0": 0.15}, "bread0", rest=0.45)
+    assert text == "Popular with other shoppers; because you bought fresh milk number 0."
+    text, _ = why({"milk0": 0.19, "spade0": 0.15, "paint0": 0.15}, "bread0", rest=0.51)
+    assert text == "Popular with other shoppers."
+
+
+def test_many_small_items_of_one_category_are_named_by_it() -> None:
+    many = {f"milk{i}": 0.15 for i in range(6)} | {"spade0": 0.1}
+    text, kinds = why(many, "bread0")
+    assert text == "Because you buy Milk."
+    assert kinds == ["categories"]
+
+
+def test_a_history_that_is_right_as_a_whole_is_named_as_a_whole() -> None:
+    flat = {f"{name}{i}": 1 / 28 for name in ("milk", "bread", "spade", "paint") for i in range(6)}
+    leaves = replace(SHOP.taxonomy, paths=tuple(((str(i),),) for i in range(SHOP.n_items)))
+    text, kinds = why(flat, "bread5", rest=4 / 28, shop=replace(SHOP, taxonomy=leaves))
+    assert kinds == ["history"]
+    assert text == "Fits what you buy as a whole."
+
+
+class Unnamed(Given):
+    """What no item explains has a reason that has no words."""
+
+    rest_reason = "something else"
+
+
+def test_nothing_is_said_where_nothing_carries_enough() -> None:
+    history = Histories.of([SHOP.item_ids.rows(["milk0", "bread1"])])
+    parts = [(Unnamed({"milk0": 0.1, "bread1": 0.1}, 0.8), 1.0)]
+    told = explain(SHOP, parts, history, SHOP.item_ids.row("spade0"))
+    assert told.text == ""
+    assert told.causes == ()
+
+
+@pytest.mark.parametrize("score", [0.0, -1.0])
+def test_a_score_of_nothing_has_no_cause(score: float) -> None:
+    assert why({"milk0": score}, "bread0") == ("", [])
+
+
+def named_alike() -> object:
+    titles = SHOP.items["title"].to_list()
+    for twin in ("milk1", "milk2"):
+        titles[SHOP.item_ids.row(twin)] = titles[SHOP.item_ids.row("milk0")]
+    return replace(SHOP, items=SHOP.items.with_columns(pl.Series("title", titles)))
+
+
+def test_the_recommended_title_is_never_its_own_reason() -> None:
+    text, kinds = why({"milk1": 0.6, "bread0": 0.4}, "milk0", shop=named_alike())
+    assert kinds == ["namesake", "items"]
+    assert text == "You bought another product of this name; because you bought fresh bread number 0."
+
+
+def test_items_of_one_name_count_together_and_are_named_once() -> None:
+    text, _ = why({"milk0": 0.15, "milk1": 0.15, "spade0": 0.1}, "bread0", rest=0.6, shop=named_alike())
+    assert text == "Popular with other shoppers; because you bought fresh milk number 0."
+
+
+def test_a_link_below_a_lift_of_one_and_a_half_is_not_said() -> None:
+    class Weak(Links):
+        def category_link(self, source: int, target: int) -> tuple[str, str, float] | None:
+            return "Dairy", "Bakery", 1.4
+
+    for model, said in ((Links(shrink=1.0), True), (Weak(shrink=1.0), False)):
+        told = explain(
+            SHOP,
+            [(model.fit(SHOP), 1.0)],
+            Histories.of([SHOP.item_ids.rows(["milk0"])]),
+            SHOP.item_ids.row("bread2"),
+        )
+        assert ("people who shop" in told.text) == said
+
+
+def test_words_are_said_where_words_carry_the_score() -> None:
+    history, item = Histories.of([SHOP.item_ids.rows(["milk0"])]), SHOP.item_ids.row("bread2")
+    loud, quiet = (Words(shrink=1.0).fit(SHOP), 1.0), (Words(shrink=1.0).fit(SHOP), 0.01)
+    other = (Given({"milk0": 1.0}), 1.0)
+    assert "shares the words" in explain(SHOP, [loud], history, item).text
+    assert explain(SHOP, [quiet, other], history, item).text == "Because you bought fresh milk number 0."
+
+
+def test_words_are_words() -> None:
+    found = telling(["tissue grocery", "bath", "34", "oz", "12 oz", "tissues", "x2", "牛奶"])
+    assert found == ["bath", "tissues", "牛奶"]
+
+
+def test_causes_are_part_of_the_answer() -> None:
+    told = explain(
+        SHOP,
+        [(Given({"milk0": 1.0}), 1.0)],
+        Histories.of([SHOP.item_ids.rows(["milk0"])]),
+        SHOP.item_ids.row("milk0"),
+    )
+    assert told.causes == (Cause("before", 1.0, deeds=(PURCHASE,)),)
+    assert told.to_dict()["causes"][0]["kind"] == "before"
