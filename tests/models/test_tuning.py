@@ -58,6 +58,18 @@ def test_without_an_answerable_case_weights_are_the_defaults() -> None:
     assert not found["for_you"].chosen
 
 
+def test_parts_that_are_not_asked_get_no_weight() -> None:
+    shop = tiny_shop(users=40)
+    split = leave_last_out(shop)
+    parts: dict[str, Scorer] = {"frequency": Frequency(), "popularity": Popularity()}
+    for part in parts.values():
+        part.fit(split.train)
+    alone = TuningTask(split.validation, apart=("frequency",))
+    assert set(tune(parts, {"q": alone}, shop.taxonomy)["q"].weights) == {"popularity"}
+    nobody = TuningTask(split.validation.take(np.empty(0, np.int64)), apart=("frequency",))
+    assert tune(parts, {"q": nobody}, shop.taxonomy)["q"].weights == {"popularity": 1.0}
+
+
 def test_what_a_hit_is_worth_decides_between_parts() -> None:
     """Each question has two answers; one part puts the first on top and the second last, the other
     the other way round."""

@@ -203,3 +203,14 @@ def test_unknown_names_are_set_aside_and_wrong_lines_refused(tmp_path: Path) -> 
     wrong = _with_knowledge(tmp_path, "goes wiht,Milk,Bread,0.9\n")
     with pytest.raises(DataError, match="line 2: rule must be"):
         fit(shop, split_config=SplitConfig(), model_config=wrong)
+
+
+def test_before_the_first_event_knowledge_counts_by_default(tmp_path: Path) -> None:
+    whole = tiny_shop()
+    shop = whole.with_events(np.zeros(len(whole.events), bool))
+    knows = _with_knowledge(tmp_path, "goes with,Milk,Paint,0.9\nnever with,Milk,Tools,\n")
+    fitted = fit(shop, split_config=SplitConfig(), model_config=knows)
+    answer = fitted.to_serve(shop).goes_with(["milk1"], n=24)
+    assert [item[:5] for item in answer.ids[:6]] == ["paint"] * 6
+    assert {item[:5] for item in answer.ids} == {"paint", "bread"}
+    assert any("Milk never with Tools" in notice for notice in answer.notices)

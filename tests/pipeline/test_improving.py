@@ -20,8 +20,9 @@ from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.pipeline import improve as improving
 from crossaisle.pipeline.fit import fit
 from crossaisle.pipeline.improve import improve
+from crossaisle.pipeline.improved import Improved, Step
 from crossaisle.pipeline.tune import tune
-from crossaisle.pipeline.workbench import Workbench
+from crossaisle.pipeline.workbench import Gain, Workbench
 from crossaisle.pipeline.written_config import write_config
 from tests.pipeline.shops import supermarket
 
@@ -87,6 +88,16 @@ def test_a_gain_is_the_paired_difference_on_the_confirming_half(bench: Workbench
     assert gain.value - gain.before == pytest.approx(gain.difference, abs=1e-6)
     same = bench.gain((one, weights), (one, weights))
     assert (same.difference, same.low, same.high, same.p) == (0.0, 0.0, 0.0, 1.0)
+
+
+def test_what_gets_worse_is_said_beside_what_gets_better() -> None:
+    better = Gain(0.01, 0.005, 0.015, 0.0, 0.3, 0.29, 100)
+    worse = Gain(-0.02, -0.03, -0.01, 0.0, 0.1, 0.12, 100)
+    steps = [Step("ease: ridge 3", "open", 0.3, 0.29, True)]
+    said = Improved(config(), {"open": better, "cart": worse}, steps).statement
+    assert said.startswith("1 change: mean of NDCG@10 and recall@10 +0.0100 [+0.0050, +0.0150]")
+    assert said.endswith("; worse: what goes with a cart")
+    assert "worse" not in Improved(config(), {"open": better}, steps).statement
 
 
 def test_too_few_cases_are_named() -> None:

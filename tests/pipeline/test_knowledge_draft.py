@@ -10,6 +10,7 @@ import pytest
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.ingest.importer import import_frames
+from crossaisle.data.knowledge.naming import named
 from crossaisle.errors import ConfigError, DataError
 from crossaisle.pipeline.knowledge.draft import discoveries, draft, mantel_haenszel
 
@@ -17,7 +18,7 @@ CATEGORIES = 12
 PASTA, SAUCE, MILK = 0, 1, 2
 
 
-def trips(n: int = 6_000, *, linked: bool = True, seed: int = 0) -> Dataset:
+def trips(n: int = 6_000, *, linked: bool = True, seed: int = 0, mark: str = "-1") -> Dataset:
     """Trips of very different sizes. Every other trip with pasta gets sauce as well; milk is a staple."""
     rng = np.random.default_rng(seed)
     eager = rng.beta(1.0, 4.0, n)[:, None]  # large trips hold everything
@@ -27,11 +28,12 @@ def trips(n: int = 6_000, *, linked: bool = True, seed: int = 0) -> Dataset:
         holds[:, SAUCE] |= holds[:, PASTA] & (rng.random(n) < 0.5)
     trip, category = np.nonzero(holds)
     names = ["Pasta", "Sauce", "Milk", *(f"Other{i}" for i in range(CATEGORIES - 3))]
-    items = pl.DataFrame({"item_id": names, "title": names, "categories": names})
+    ids = [name + mark for name in names]
+    items = pl.DataFrame({"item_id": ids, "title": ids, "categories": names})
     events = pl.DataFrame(
         {
             "user_id": [f"u{t % 500}" for t in trip.tolist()],
-            "item_id": [names[c] for c in category.tolist()],
+            "item_id": [ids[c] for c in category.tolist()],
             "time": [1_600_000_000 + int(t) * 60 for t in trip.tolist()],
             "basket_id": [f"t{t}" for t in trip.tolist()],
         }
@@ -47,6 +49,16 @@ def test_what_was_planted_is_found_and_nothing_else() -> None:
     share = np.asarray(trips().basket_matrix().mean(axis=0)).ravel()[MILK]
     assert found.rules[0].strength == pytest.approx(share, abs=0.005)
     assert 0 < found.held <= found.pairs == CATEGORIES * (CATEGORIES - 1)
+
+
+def test_what_is_drafted_can_be_read_where_an_item_is_called_as_its_category() -> None:
+    shop = trips(mark="")
+    rules = draft(shop).rules
+    assert rules[0].source == "category:Milk"
+    found, rejected = named(rules, shop)
+    assert len(found) == len(rules)
+    assert rejected == []
+    assert found[-1].rule.text == "Pasta goes with Sauce"
 
 
 def test_trip_size_alone_links_nothing() -> None:

@@ -16,7 +16,7 @@ from crossaisle.errors import ArtifactError, MissingDependencyError
 from crossaisle.models.ranking import trees
 from crossaisle.models.ranking.tables import ShopTables
 from crossaisle.pipeline.fit import Fitted, fit
-from crossaisle.pipeline.learn import NOT_INSTALLED, LearningLimits, learn_rankers
+from crossaisle.pipeline.learn import NOT_INSTALLED, ONE_SEASON, LearningLimits, learn_rankers
 from crossaisle.pipeline.measure import BLEND, MODEL, measure
 from crossaisle.pipeline.mission import Floors, kept_to_floors, leaning
 from crossaisle.recommend.recommender import Recommender
@@ -149,6 +149,12 @@ def test_without_lightgbm_the_blend_serves_and_a_note_says_what_that_costs(
     assert "pip install 'crossaisle[rank]'" in NOT_INSTALLED
     with pytest.raises(MissingDependencyError, match=r"pip install 'crossaisle\[rank\]'"):
         Recommender.load(tmp_path / "model")
+
+
+def test_where_time_is_cut_no_season_judges_itself(plain: Fitted) -> None:
+    split = replace(plain.split, protocol="temporal")
+    learned = learn_rankers(plain.validation_blend, split, tuple(plain.validation_blend.parts), limits=SMALL)
+    assert (learned.rankers, learned.notes) == ({}, (ONE_SEASON,))
 
 
 def test_damaged_trees_are_named(fitted: Fitted, tmp_path: Path) -> None:

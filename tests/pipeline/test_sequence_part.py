@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -17,6 +20,9 @@ from crossaisle.pipeline import run as runs
 from crossaisle.pipeline.fit import refit
 from tests.models.shops import tiny_shop
 from tests.pipeline.shops import bought_once, supermarket
+
+ROOT = Path(__file__).parents[2]
+WHAT = ("crossaisle", "all", "ndcg")
 
 
 @pytest.fixture
@@ -54,6 +60,9 @@ def test_without_torch_there_is_none_and_fitting_one_says_how(shop: Dataset) -> 
 def test_a_run_without_torch_says_what_that_costs(shop: Dataset) -> None:
     (line,) = runs._missing_parts(shop, ModelConfig())
     assert "pip install 'crossaisle[sequence]'" in line
+    found = json.loads((ROOT / "docs" / "results" / "sequence" / "s3rec-beauty.json").read_text())
+    (after,) = [r["value"] for r in found if (r["model"], r["slice"], r["metric"]) == WHAT]
+    assert f"to {after:.4f}:" in line
     assert runs._missing_parts(shop, ModelConfig(sequence="off")) == []
     assert runs._missing_parts(tiny_shop(), ModelConfig()) == []
 

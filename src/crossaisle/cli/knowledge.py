@@ -105,7 +105,8 @@ def ask_model(
     from crossaisle.progress import bar
     from crossaisle.recommend.recommender import Recommender
 
-    asked = asking.questions(Recommender.load(model).dataset, categories, level=level)
+    dataset = Recommender.load(model).dataset
+    asked = asking.questions(dataset, categories, level=level)
     answers = asking.Answers(cache_dir() / "knowledge" / "answers.jsonl")
     generator = open_generator(llm, llm_model)
     try:
@@ -118,7 +119,7 @@ def ask_model(
             replies = asking.ask(asked, generator, answers, advance)
     finally:
         generator.close()
-    rules, unclear = asking.rules_from(replies), [reply for reply in replies if reply.number is None]
+    rules, unclear = asking.rules_from(replies, dataset), [reply for reply in replies if reply.number is None]
     write_rules(out, rules, [f"Asked of {generator.name}: {len(asked)} questions. Edit before you use it."])
     if as_json:
         show_json({"file": out, "rules": len(rules), "questions": len(asked), "unclear": len(unclear)})

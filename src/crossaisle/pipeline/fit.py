@@ -155,7 +155,7 @@ def fit(
     first = fit_parts(parts | extra, split.train, progress=progress)
     weights, split = choose_weights(parts, split, seed=model_config.seed, progress=progress)
     early = Blend(parts=parts | extra, weights=weights)
-    asked = tuple(name for name in parts if name not in BESIDE)
+    asked = tuple(name for name in parts if name not in (*BESIDE, KNOWLEDGE))
     learned = LearnedRankers()
     mission: tuple[str, ...] = ()
     if len(split.validation) and not split.validation.other_categories_only:

@@ -36,7 +36,7 @@ from crossaisle.pipeline.improved import (
     write_improved,
 )
 from crossaisle.pipeline.tables import Table
-from crossaisle.pipeline.workbench import Question, Workbench
+from crossaisle.pipeline.workbench import Question, Workbench, fingerprint_of
 
 FURTHER: dict[str, dict[str, Any]] = {
     "als": {"kind": "als"},
@@ -97,9 +97,11 @@ def improve(
     alone = [[name, TITLES[q], bench.alone(part, q)] for name, part, q in _asked(bench)]
     sums = list(_simpler_sums(bench))
     skipped = 0
-    for change in search.changes():
+    for change, last in search.changes():
         if time.perf_counter() < end:
             search.ask(change)
+            if last:
+                search.tidy(change)
         else:
             skipped += 1
     if skipped:
@@ -151,8 +153,10 @@ class _Search:
         self._proofs = 0
         self._tuned = {question: bench.tuned(bench.parts, question) for question in blends(bench)}
 
-    def changes(self) -> list[Change]:
-        """Everything to try, the cheapest first: leaving out costs no fit."""
+    def changes(self) -> list[tuple[Change, bool]]:
+        """Everything to try, the cheapest first: leaving out costs no fit. True where no other question about
+        the same change follows.
+        """
         bench, out = self.bench, []
         for name, part, question in _asked(bench):
             if self._tuned[question].weights.get(name):
@@ -167,7 +171,24 @@ class _Search:
                 out.append((typical, Change(f"with {name}", "open", name, State({name: more}))))
         ordered = [change for _, change in sorted(out, key=lambda one: one[0])]
         # What is fitted for the open list is judged by new categories in passing.
-        return [replace(change, question=q) for change in ordered for q in self._judges(change)]
+        return [
+            (replace(change, question=question), question == judges[-1])
+            for change in ordered
+            for judges in (self._judges(change),)
+            for question in judges
+        ]
+
+    def tidy(self, change: Change) -> None:
+        """Drops what was fitted for a change that is not kept."""
+        parts = self._parts(self._after(change))
+        kept = {
+            fingerprint_of(part)
+            for some in (self._parts(self.state), self.bench.parts)
+            for part in some.values()
+        }
+        for name in change.state.settings:
+            if name in parts and fingerprint_of(parts[name]) not in kept:
+                self.bench.forget(parts[name])
 
     def _judges(self, change: Change) -> list[Question]:
         both: list[Question] = ["open", "discover"]

@@ -55,7 +55,9 @@ class Improved:
             return "Nothing that was tried is better: the settings stay as they were."
         proof = "" if gain.low > 0 else "; not provably better"
         changes = "1 change" if kept == 1 else f"{kept} changes"
-        return f"{changes}: mean of NDCG@10 and recall@10 {gain} that did not choose{proof}"
+        worse = ", ".join(TITLES[question] for question, one in self.verdict.items() if one.high < 0)
+        harm = f"; worse: {worse}" if worse else ""
+        return f"{changes}: mean of NDCG@10 and recall@10 {gain} that did not choose{proof}{harm}"
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""

@@ -21,7 +21,8 @@ BLEND = "blend"
 OPEN_LIST = (OVERALL, "cross_open", "cross_limited", "novel_open", "cold_item")
 """The slices that `for_you` answers."""
 GUARDED = 3_000
-"""Validation cases on which single models are measured, at most."""
+CELLS = 30_000_000
+"""Validation cases on which single models are measured, at most; and cases times items."""
 SHARES = (0.3, 0.6)
 """Shares of the objective that answers in new categories get where the blend falls short."""
 LIMIT = 0.03
@@ -41,7 +42,7 @@ class Floors:
     def of(cls, blend: Blend, split: Split, parts: Sequence[str], *, seed: int = 0) -> Floors:
         """Measures each part alone; `blend` was fitted on `split.train`."""
         order = np.random.default_rng(seed).permutation(len(split.validation))
-        rows = np.sort(order[:GUARDED])
+        rows = np.sort(order[: min(GUARDED, CELLS // split.train.n_items)])
         scorers = {name: partial(blend.part_scores, name) for name in parts}
         return cls(rows, measured(scorers, split, rows))
 
@@ -75,6 +76,7 @@ def kept_to_floors(
 
     These are the blend's own wherever they do not fall short. Otherwise weights are chosen again, with
     shares of the objective given to answers in categories that are new to the history, and the guard decides.
+    Where none keep to the floors, the best overall serve.
     """
     own = blend.weights["for_you"]
     offers = {BLEND: own}
@@ -92,6 +94,8 @@ def kept_to_floors(
     offers |= {name: found.weights for name, found in tuned.items()}
     values = _open_list(offers, blend, split, floors)
     ruling = mission_guard(values, floors.values, limit=LIMIT, seed=seed)
+    if ruling.shortfalls[ruling.chosen]:  # nothing is paid for what is not reached
+        ruling = mission_guard(values, floors.values, limit=0.0, seed=seed)
     return offers[ruling.chosen], ruling
 
 

@@ -38,6 +38,8 @@ from crossaisle.recommend.explain import category_name, item_name
 from crossaisle.recommend.recommender import Recommender
 
 DEMO = "completejourney"
+WITHOUT_SEQUENCE = (0.0761, 0.0812)
+"""NDCG@10 on the test of s3rec-beauty without the sequence model and with it (docs/results/sequence)."""
 _EXAMPLES = 4
 _LINES = 5
 
@@ -272,9 +274,10 @@ def _missing_parts(dataset: Dataset, config: ModelConfig) -> list[str]:
     """What the absence of an optional library costs here."""
     if config.sequence == "off" or not learns_sequences(dataset) or can_be_learned():
         return []
+    before, after = WITHOUT_SEQUENCE
     return [
-        f"without {LIBRARY} no sequence model takes part, of all single models the best where order counts: "
-        f"pip install 'crossaisle[{EXTRA}]'"
+        f"without {LIBRARY} no sequence model takes part, which lifts NDCG@10 on s3rec-beauty from "
+        f"{before:.4f} to {after:.4f}: pip install 'crossaisle[{EXTRA}]'"
     ]
 
 

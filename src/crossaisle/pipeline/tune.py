@@ -34,7 +34,7 @@ from crossaisle.pipeline.improved import (
     write_improved,
 )
 from crossaisle.pipeline.tables import Table
-from crossaisle.pipeline.workbench import Question, Workbench
+from crossaisle.pipeline.workbench import Question, Workbench, fingerprint_of
 
 if TYPE_CHECKING:
     from optuna.study import Study
@@ -145,20 +145,30 @@ def _search(
     if default:  # the first, also where it is a value that no search would draw, such as none
         study.enqueue_trial({key: value for key, (value, _) in inside.items()})
     spent = sum(map(_seconds, study.trials))
+    best, kept = -1.0, part
     while default or spent < seconds:
-        trial = study.ask()
+        trial, tried = study.ask(), part
         try:
             values = _drawn(trial, {key: around for key, (_, around) in inside.items()} if default else space)
             if default:
                 trial.set_user_attr(DEFAULT, True)
                 values, default = {}, False
-            quality = bench.alone(_with(part, values), question)
+            tried = _with(part, values)
+            quality = bench.alone(tried, question)
         except (ValueError, np.linalg.LinAlgError) as error:
             trial.set_user_attr("note", str(error)[:200])
             done = study.tell(trial, state=optuna.trial.TrialState.FAIL)
         else:
             failed = optuna.trial.TrialState.FAIL if np.isnan(quality) else None
             done = study.tell(trial, None if failed else quality, state=failed)
+        # Only the best so far is asked again; the part as it was is one of the blend.
+        value = -1.0 if done.value is None else done.value
+        better = value > best
+        for gone in (kept,) if better else (tried,):
+            if fingerprint_of(gone) != fingerprint_of(part):
+                bench.forget(gone)
+        if better:
+            best, kept = value, tried
         spent += _seconds(done)
 
 

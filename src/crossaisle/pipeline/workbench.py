@@ -67,7 +67,6 @@ class Scored:
     """A fitted part's scores of all cases of one kind."""
 
     halves: dict[Half, Floats]
-    fit_seconds: float
     nominated: dict[tuple[Question, bool], Rows] = field(default_factory=dict)
     """The best candidates of the choosing half, by question and whether items of the history are none."""
 
@@ -82,6 +81,8 @@ class Workbench:
     tasks: dict[tuple[Question, Half], TuningTask]
     kept: int
     """Parts whose scores are kept."""
+    fits_: dict[str, tuple[Scorer, float]] = field(default_factory=dict)
+    """Fingerprint of a part -> the part, fitted, and the seconds that took."""
     scored_: dict[tuple[str, str], Scored] = field(default_factory=dict)
     """(fingerprint of a part, kind of cases) -> scores, the last used last."""
 
@@ -218,8 +219,14 @@ class Workbench:
 
     def fit_seconds(self, part: Scorer) -> float:
         """What the fit of a part took; 0 where it was not fitted yet."""
-        key = fingerprint_of(part)
-        return max((s.fit_seconds for (name, _), s in self.scored_.items() if name == key), default=0.0)
+        found = self.fits_.get(fingerprint_of(part))
+        return 0.0 if found is None else found[1]
+
+    def forget(self, part: Scorer) -> None:
+        """Drops a part that will not be asked again: its fit and its scores."""
+        name = fingerprint_of(part)
+        self.fits_.pop(name, None)
+        self.scored_ = {key: scored for key, scored in self.scored_.items() if key[0] != name}
 
     def _scores(self, part: Scorer, kind: str) -> Scored:
         key = fingerprint_of(part), kind
@@ -232,19 +239,22 @@ class Workbench:
         return found
 
     def _fitted(self, part: Scorer, kind: str) -> Scored:
-        fresh: Scorer = replace(part)  # type: ignore[type-var]
-        start = time.perf_counter()
-        fresh.fit(self.split.train)
-        seconds = time.perf_counter() - start
+        name = fingerprint_of(part)
+        if name not in self.fits_:
+            fresh: Scorer = replace(part)  # type: ignore[type-var]
+            start = time.perf_counter()
+            fresh.fit(self.split.train)
+            self.fits_[name] = fresh, time.perf_counter() - start
+        fitted = self.fits_[name][0]
         question: Question = "cart" if kind == "carts" else "open"
         halves: dict[Half, Floats] = {}
         for half in ("choosing", "confirming"):
             histories = self.tasks[question, half].cases.histories
             parts = [
-                fresh.score_rows(histories.take(slice(s, s + 256))) for s in range(0, len(histories), 256)
+                fitted.score_rows(histories.take(slice(s, s + 256))) for s in range(0, len(histories), 256)
             ]
             halves[half] = np.concatenate(parts)
-        return Scored(halves, seconds)
+        return Scored(halves)
 
 
 def _halves(cases: EvalCases, most: int, seed: int) -> dict[Half, EvalCases]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crossaisle.data.ingest.ledger import Ledger
@@ -90,6 +90,7 @@ def test_a_comma_after_a_doubtful_batch_is_an_error() -> None:
         reader.read(pa.array(["1,5"]))
 
 
+@settings(deadline=None)  # says nothing about a machine that is busy
 @given(
     st.lists(st.integers(-(10**9), 10**9), min_size=1, max_size=20),
     st.sampled_from([",", "."]),

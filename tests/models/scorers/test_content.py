@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from crossaisle.data.history import Histories
 from crossaisle.models.base import Scorer
-from crossaisle.models.scorers.content import EncoderSimilarity, TfidfSimilarity
+from crossaisle.models.scorers.content import DISLIKED, EncoderSimilarity, TfidfSimilarity
 from tests.models.contract import ScorerContract
 from tests.models.shops import tiny_shop
 
@@ -57,3 +59,27 @@ def test_the_most_similar_text_wins() -> None:
     scores = model.score_rows(Histories.of([[0]]))[0]
     scores[0] = -np.inf
     assert shop.item_ids.id(int(scores.argmax())).startswith("milk")
+
+
+@pytest.mark.parametrize("average", [False, True])
+def test_what_is_like_a_disliked_item_loses(average: bool) -> None:
+    shop = tiny_shop()
+    scorer = TfidfSimilarity(average=average).fit(shop)
+    row = shop.item_ids.row
+    plain = Histories.of([[row("milk0"), row("bread1")]])
+    against = replace(plain, disliked=Histories.of([[row("spade0"), row("spade1")]]))
+    before, after = scorer.score_rows(plain)[0], scorer.score_rows(against)[0]
+    cosines = scorer.item_similarity(
+        np.array([row("spade0"), row("spade1")], np.int32), np.arange(shop.n_items)
+    )
+    np.testing.assert_allclose(before - after, DISLIKED * cosines.mean(axis=0), atol=1e-6)
+    assert after[row("spade4")] < before[row("spade4")]
+    [some] = scorer.score_at(against, [np.arange(shop.n_items, dtype=np.int32)])
+    np.testing.assert_allclose(some, after, atol=1e-6)
+    for item in (row("spade4"), row("milk3"), row("spade0")):
+        events, rest = scorer.evidence(against, item)
+        assert float(events.sum()) + rest == pytest.approx(float(after[item]), abs=1e-5)
+        assert rest <= 0
+    # In a batch, each history has its own.
+    both = scorer.score_rows(Histories.joined([plain, against]))
+    np.testing.assert_allclose(both, np.stack([before, after]), atol=1e-6)

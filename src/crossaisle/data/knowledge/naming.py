@@ -51,6 +51,12 @@ def named(rules: Iterable[Rule], dataset: Dataset) -> tuple[list[Named], list[Re
     return found, rejected
 
 
+def category_as_named(path: str, dataset: Dataset) -> str:
+    """The full path of a category as a rule can name it, told apart from an item of that id."""
+    mistaken = path in dataset.item_ids or path.partition(":")[0].strip().lower() in ("category", "item")
+    return f"category:{path}" if mistaken else path
+
+
 def write_rejected(path: str | Path, rejected: Sequence[Rejected]) -> None:
     """The rejected lines as they stood, each with the reason, to be put right and moved back."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)

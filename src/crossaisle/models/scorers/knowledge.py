@@ -134,11 +134,7 @@ class Knowledge(Scorer):
         """float32 (n, target groups)"""
         self.check_fitted()
         weights = self._event_weights(histories)
-        n = len(self.source_)
-        members = sparse.csr_matrix(
-            (np.ones(n, np.float32), self.source_, np.arange(n + 1)), shape=(n, self.lifts_.shape[0])
-        )
-        found = ((histories.matrix(weights, n) @ members) @ self.lifts_).toarray()
+        found = ((histories.matrix(weights, len(self.source_)) @ self._members) @ self.lifts_).toarray()
         silent = (histories.lengths == 0) | ~(found.any(axis=1) | bool(self.staples_.any()))
         found += self.staples_
         found[silent] = np.nan
@@ -149,6 +145,13 @@ class Knowledge(Scorer):
         weights = self.decay.weights(histories)
         total = np.bincount(histories.owner, weights, len(histories))
         return (weights / np.sqrt(np.maximum(total, 1e-12))[histories.owner]).astype(np.float32)
+
+    @cached_property
+    def _members(self) -> sparse.csr_matrix:
+        """csr (n_items, source groups): 1 where an item is in a group."""
+        n = len(self.source_)
+        one = np.ones(n, np.float32)
+        return sparse.csr_matrix((one, self.source_, np.arange(n + 1)), shape=(n, self.lifts_.shape[0]))
 
     @cached_property
     def _by_popularity(self) -> tuple[Rows, npt.NDArray[np.int64]]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from crossaisle.data.control import tidied
 from crossaisle.data.dataset import Dataset
+from crossaisle.data.knowledge.naming import category_as_named
 from crossaisle.data.knowledge.rules import Rule
 from crossaisle.pipeline.knowledge.generators import Generator
 
@@ -134,8 +135,8 @@ def ask(
     return out
 
 
-def rules_from(replies: Sequence[Reply]) -> list[Rule]:
-    """`goes with` for the pairs that a model finds likely, the strongest first.
+def rules_from(replies: Sequence[Reply], dataset: Dataset) -> list[Rule]:
+    """`goes with` for the pairs of a shop's categories that a model finds likely, the strongest first.
 
     One line where both orders were answered alike, else one for each direction that is likely.
     """
@@ -154,8 +155,8 @@ def rules_from(replies: Sequence[Reply]) -> list[Rule]:
         rules.append(
             Rule(
                 kind="goes with",
-                source=source,
-                target=target,
+                source=category_as_named(source, dataset),
+                target=category_as_named(target, dataset),
                 direction="both" if both else "one way",
                 strength=round(SUREST * (reply.number or 0) / 10, 2),
                 reason=reply.reason,

@@ -11,6 +11,7 @@ from scipy import sparse
 from scipy.stats import norm
 
 from crossaisle.data.dataset import Dataset
+from crossaisle.data.knowledge.naming import category_as_named
 from crossaisle.data.knowledge.rules import Rule
 from crossaisle.data.vocabulary import Rows
 from crossaisle.errors import ConfigError, DataError
@@ -68,7 +69,8 @@ def draft(
     those with the highest lower bound. Staples are in at least a share `staple_share` of the trips.
     `DataError` for a shop whose events do not say what was bought in one trip.
     """
-    names, trips = _trips(dataset, level)
+    paths, trips = _trips(dataset, level)
+    names = tuple(category_as_named(path, dataset) for path in paths)
     counts = np.asarray(trips.sum(axis=0)).ravel()
     source, target, table = _tables(trips, counts)
     allowed = (source != target) & _across(dataset, level)[source, target]
@@ -122,7 +124,7 @@ def discoveries(p: Table, rate: float) -> npt.NDArray[np.bool_]:
 
 
 def _trips(dataset: Dataset, level: int | None) -> tuple[tuple[str, ...], sparse.csr_matrix]:
-    """Category names, and csr (trips, categories): 1 where a trip holds one."""
+    """Paths of the categories, and csr (trips, categories): 1 where a trip holds one."""
     if not dataset.users_are_baskets and not (dataset.events.basket >= 0).any():
         rule = "no event says in which trip it was: give basket_id, or ask a language model instead"
         raise DataError(rule, file=dataset.name)

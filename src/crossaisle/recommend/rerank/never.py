@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cached_property
 
+import numpy as np
+
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.knowledge.naming import named
 from crossaisle.data.knowledge.rules import Rule
 from crossaisle.data.vocabulary import Rows
-from crossaisle.recommend.rerank.filters import Mask, rows_mask
 
 
 class NeverWith:
@@ -20,18 +21,23 @@ class NeverWith:
         self._dataset = dataset
 
     @cached_property
-    def _sides(self) -> list[tuple[Rule, Mask, Rows]]:
-        """Of each rule and direction: bool (n_items,), the items that forbid; and the rows they forbid."""
-        n = self._dataset.n_items
+    def _sides(self) -> list[tuple[Rule, Rows, Rows]]:
+        """Of each rule and direction: int32, ascending, the rows that forbid and those they forbid."""
         out = []
         for one in named(self._rules, self._dataset)[0]:
-            out.append((one.rule, rows_mask(one.source, n), one.target))
+            out.append((one.rule, one.source, one.target))
             if one.rule.direction == "both":
-                out.append((one.rule, rows_mask(one.target, n), one.source))
+                out.append((one.rule, one.target, one.source))
         return out
 
     def beside(self, view: Rows) -> list[tuple[Rule, Rows]]:
         """The rules that some item rows call up, and int32 the item rows that each forbids."""
         if not self._rules or not len(view):
             return []
-        return [(rule, banned) for rule, calls, banned in self._sides if calls[view].any()]
+        return [(rule, banned) for rule, calls, banned in self._sides if _meet(view, calls)]
+
+
+def _meet(view: Rows, ascending: Rows) -> bool:
+    """Whether some rows are among others."""
+    place = np.minimum(np.searchsorted(ascending, view), len(ascending) - 1)
+    return bool((ascending[place] == view).any())
