@@ -44,10 +44,11 @@ def routes(app: FastAPI) -> list[tuple[str, str]]:
     return found
 
 
-PATHS = {"{user}": "ann", "{item}": "bread", "{name}": SECRET}
+PATHS = {"{user}": "ann", "{item}": "bread", "{name}": SECRET, "{key}": SECRET}
 BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/api/recommend"): {"user": "ann"},
     ("POST", "/api/events"): {"user": "ann", "item": "bread", "key": SECRET},
+    ("POST", "/api/events/delete"): {"key": "k2"},
     ("PUT", "/api/items/{item}"): {"title": "Southern bread"},
     ("PATCH", "/api/items/{item}"): {"price": 9.5},
     ("POST", "/api/items"): [{"id": "milk", "title": "Southern milk"}],
@@ -177,6 +178,8 @@ def test_the_same_ids_in_two_shops_are_different_things(shops: ShopRegistry) -> 
             "/api/events", json={"user": "ann", "item": "bread", "key": SECRET}, headers=south
         )
         assert again.json() == {"accepted": 1, "duplicates": 0}
+        body = {"user": "ann", "item": "soap", "key": "k2"}
+        assert (await client.post("/api/events", json=body, headers=south)).json()["accepted"] == 1
         every = [one for one in routes(app) if one[0] != "GET"]
         for method, path in sorted(every, key=lambda one: one in DANGEROUS_LAST):
             answer = await client.request(

@@ -223,10 +223,16 @@ def test_a_clock_that_steps_back_loses_nothing(
             assert answer.json() == {"accepted": 1, "duplicates": 0}, answer.text
 
         now = real()
-        for offset, item in ((0, "bread"), (-3600, "butter"), (-10 * 365 * 86_400, "jam"), (86_400, "soap")):
+        clocks = (
+            (0, "bread", "view"),
+            (-3600, "butter", "favourite"),
+            (-10 * 365 * 86_400, "jam", "cart"),
+            (86_400, "soap", "purchase"),
+        )
+        for offset, item, kind in clocks:
             monkeypatch.setattr(time, "time", lambda offset=offset: now + offset)
             await send(item)  # stamped by the service
-            await send("milk", time=now + 5, kind=item)  # stamped by a client whose clock is right
+            await send("milk", time=now + 5, kind=kind)  # stamped by a client whose clock is right
             for path in ("/api/recommend/zoe", "/api/trending", "/api/users/zoe", "/metrics", "/api/console"):
                 assert (await client.get(path)).status_code == 200
         monkeypatch.setattr(time, "time", real)
