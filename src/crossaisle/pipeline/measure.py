@@ -34,6 +34,7 @@ def measure(
     *,
     on: Literal["validation", "test"] = "test",
     sums: Mapping[str, Mapping[str, float]] | None = None,
+    others: Mapping[str, Score] | None = None,
     ks: Sequence[int] = (5, 10, 20),
     resamples: int = 1000,
     seed: int = 0,
@@ -42,7 +43,8 @@ def measure(
 ) -> Evaluation:
     """Evaluates the blend as it is served, and every part of it alone.
 
-    `sums` are further models, given as fixed weights of parts; `max_cases` takes a seeded sample.
+    `sums` are further models, given as fixed weights of parts; `others` are models that are not of this
+    package; `max_cases` takes a seeded sample.
     """
     split = fitted.split if max_cases is None else _sampled(fitted.split, max_cases, seed)
     recommender = fitted.past
@@ -55,6 +57,7 @@ def measure(
     scorers: dict[str, Score] = {
         name: partial(blend.part_scores, name) for name in blend.parts if carts or name not in BESIDE
     }
+    scorers |= others or {}
     total = dict(fitted.costs)
     for name, weights in (sums or {}).items():
         scorers[name] = partial(blend.score_rows, placement=name)
