@@ -37,6 +37,7 @@ def measure(
     *,
     on: Literal["validation", "test"] = "test",
     sums: Mapping[str, Mapping[str, float]] | None = None,
+    others: Mapping[str, Score] | None = None,
     ks: Sequence[int] = (5, 10, 20),
     resamples: int = 1000,
     seed: int = 0,
@@ -46,7 +47,8 @@ def measure(
     """Evaluates the shop as it is served, the blend without its rankers, and every part of it alone.
 
     Rankers are grown on validation, so `on="validation"` measures the blend without them. `sums` are
-    further models, given as fixed weights of parts; `max_cases` takes a seeded sample.
+    further models, given as fixed weights of parts; `others` are models that are not of this package;
+    `max_cases` takes a seeded sample.
     """
     split = fitted.split if max_cases is None else _sampled(fitted.split, max_cases, seed)
     recommender = fitted.past
@@ -60,6 +62,7 @@ def measure(
     scorers: dict[str, Score] = {
         name: partial(blend.part_scores, name) for name in blend.parts if carts or name not in BESIDE
     }
+    scorers |= others or {}
     total = dict(fitted.costs)
     for name, weights in (sums or {}).items():
         scorers[name] = partial(blend.score_rows, placement=name)

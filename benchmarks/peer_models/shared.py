@@ -1,0 +1,126 @@
+"""What all peers share: the same events, the same minutes for tuning, scores for the same users.
+
+Needs numpy and scipy alone, which all of them bring.
+
+The driver (`peers.py`) runs each of the scripts beside this file in an environment of its own:
+
+    python from_X.py FOLDER MODEL MINUTES OUT
+
+`FOLDER/train.npz` and `FOLDER/past.npz` (train and validation) hold `user`, `item` (int32, oldest event
+first), `n_users` and `n_items`; `FOLDER/validation.npz` holds `user` and `target` (int32, one of each per
+query), and `FOLDER/test.npz` only `user`: no script sees a target of the test.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+SEED = 0
+TUNED_ON = 2500
+"""Validation queries that settings are chosen on."""
+
+Settings = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Events:
+    """int32 (n,) each, oldest first."""
+
+    user: np.ndarray
+    item: np.ndarray
+    n_users: int
+    n_items: int
+
+    @classmethod
+    def read(cls, file: Path) -> Events:
+        with np.load(file) as found:
+            return cls(found["user"], found["item"], int(found["n_users"]), int(found["n_items"]))
+
+    def matrix(self) -> Any:
+        """scipy csr float32 (n_users, n_items): 1 for each pair that occurs."""
+        from scipy import sparse
+
+        ones = np.ones(len(self.user), np.float32)
+        counts = sparse.csr_matrix((ones, (self.user, self.item)), shape=(self.n_users, self.n_items))
+        counts.data[:] = 1.0
+        return counts
+
+
+Fitted = Callable[[np.ndarray], np.ndarray]
+"""User rows int32 (n,) to scores float32 (n, n_items); NaN or -inf where there is none."""
+Fit = Callable[[Events, Settings], Fitted]
+
+
+def quality(scores: np.ndarray, users: np.ndarray, targets: np.ndarray, seen: Any) -> float:
+    """Mean of NDCG@10 and recall@10 of single targets, items of the history left out."""
+    scores = np.where(np.isnan(scores), -np.inf, scores)
+    own = scores[np.arange(len(users)), targets]
+    rows, columns = seen[users].nonzero()
+    scores[rows, columns] = -np.inf
+    own_left = scores[np.arange(len(users)), targets]
+    place = (scores > own[:, None]).sum(1) + ((scores == own[:, None]).sum(1) - 1) / 2
+    hit = (place < 10) & np.isfinite(own_left)
+    return float((hit.mean() + (hit / np.log2(2 + np.minimum(place, 10))).mean()) / 2)
+
+
+def main(models: Mapping[str, tuple[Fit, Sequence[Settings]]]) -> None:
+    """Tunes a model for some processor minutes on validation, fits it on the past, scores the test's users.
+
+    `models`: name -> (fit, settings to try; the first is the library's or the paper's own). Drawn in a seeded
+    order; one that has started is finished.
+    """
+    folder, model, minutes, out = Path(sys.argv[1]), sys.argv[2], float(sys.argv[3]), Path(sys.argv[4])
+    fit, candidates = models[model]
+    train = Events.read(folder / "train.npz")
+    with np.load(folder / "validation.npz") as found:
+        users, targets = found["user"], found["target"]
+    drawn = np.random.default_rng(SEED).permutation(len(users))[:TUNED_ON]
+    users, targets, seen = users[drawn], targets[drawn], train.matrix()
+    order = [0, *(1 + np.random.default_rng(SEED).permutation(len(candidates) - 1)).tolist()]
+    start, tried = time.process_time(), []
+    for at in order:
+        if tried and time.process_time() - start > 60 * minutes:
+            break
+        found_quality = quality(fit(train, candidates[at])(users), users, targets, seen)
+        tried.append((found_quality, at))
+        print(f"{model}: {candidates[at]}: {found_quality:.4f}", flush=True)
+    best = candidates[max(tried)[1]]
+    tuning = time.process_time() - start
+    past = Events.read(folder / "past.npz")
+    start = time.process_time()
+    fitted = fit(past, best)
+    seconds = time.process_time() - start
+    with np.load(folder / "test.npz") as found:
+        users = found["user"]
+    scores = np.lib.format.open_memmap(out, "w+", np.float32, (len(users), past.n_items))
+    for at in range(0, len(users), 500):
+        scores[at : at + 500] = fitted(users[at : at + 500])
+    scores.flush()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    about = {
+        "settings": best,
+        "tried": len(tried),
+        "of": len(candidates),
+        "validation": max(tried)[0],
+        "tuning_seconds": tuning,
+        "fit_seconds": seconds,
+        "peak_mb": peak,
+    }
+    out.with_suffix(".json").write_text(json.dumps(about))
+
+
+def grid(**values: Sequence[Any]) -> list[Settings]:
+    """All combinations; the first values together are the first setting."""
+    out: list[Settings] = [{}]
+    for name, choices in values.items():
+        out = [one | {name: choice} for choice in choices for one in out]
+    return out

@@ -1,0 +1,188 @@
+"""crossaisle beside implicit, LensKit, RecTools and RecBole: same files, split, masks, metrics and minutes.
+
+    python benchmarks/peers.py s3rec-beauty --out DIR [--minutes 5] [--cases 10000] [--peers implicit-als ...]
+
+Each library is installed in an environment of its own below `--environments` (several GB: RecTools, LensKit
+and RecBole bring torch) and is given the events of train and validation as numbers. Settings are tried for
+`--minutes` of processor time per model on validation; then the model is fitted on train and validation and
+scores the users of the test, whose answers it never sees. One thread each. Prints and writes NDCG@10 slice by
+slice, `results.json` (rows as `crossaisle benchmark` writes them) and `peers.json` (settings, seconds,
+memory). Scores that lie in `--out` for the same minutes and cases are used again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import venv
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crossaisle.config import ModelConfig
+from crossaisle.data.dataset import Dataset
+from crossaisle.data.datasets import find_catalogue, load_catalogue
+from crossaisle.data.history import Floats, Histories
+from crossaisle.data.splits.cases import EvalCases, Split
+from crossaisle.evaluate.files import write_json
+from crossaisle.evaluate.results import Evaluation
+from crossaisle.pipeline.fit import fit, split_of
+from crossaisle.pipeline.measure import MODEL, measure
+
+PACKAGES: dict[str, tuple[str, ...]] = {
+    "implicit": ("implicit==0.7.3", "scipy"),
+    "lenskit": ("lenskit==2025.8.1",),
+    "rectools": ("rectools[torch]==0.19.0",),
+    "recbole": ("recbole==1.2.1", "setuptools<80", "pandas<3", "numpy<2", "scipy<1.13"),
+}
+MODELS: dict[str, tuple[str, ...]] = {
+    "implicit": ("als", "bm25", "cosine"),
+    "lenskit": ("item_knn", "ease", "als"),
+    "rectools": ("sasrec", "ease"),
+    "recbole": ("sasrec", "lightgcn"),
+}
+SLICES = ("all", "same_open", "cross_open", "cross_limited", "novel_open", "novel_limited", "new_category")
+HERE = Path(__file__).resolve().parent / "peer_models"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    every = [f"{library}-{model}" for library, models in MODELS.items() for model in models]
+    parser.add_argument("dataset")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the results")
+    parser.add_argument("--minutes", type=float, default=5.0, help="processor minutes of tuning per model")
+    parser.add_argument("--cases", type=int, default=10_000, help="test queries, drawn with a seed")
+    parser.add_argument("--peers", nargs="+", default=every, choices=every, metavar="LIBRARY-MODEL")
+    parser.add_argument("--root", type=Path, help="folder of data that cannot be downloaded")
+    parser.add_argument("--environments", type=Path, default=Path("runs/peers"), help="folder of the venvs")
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    dataset = load_catalogue(options.dataset, root=options.root).dataset
+    config = find_catalogue(options.dataset).split
+    split = _sampled(split_of(dataset, config), options.cases)
+    _write(split, options.out)
+    peers: dict[str, Any] = {}
+    for name in options.peers:
+        about = _score(name, options.environments, options.out, options.minutes, options.cases)
+        if about is not None:
+            peers[name] = about
+    print(f"fitting crossaisle on {dataset.name}", flush=True)
+    fitted = fit(dataset, split_config=config, model_config=ModelConfig())
+    fitted = replace(fitted, split=_sampled(fitted.split, options.cases))
+    costs = {name: {"fit_seconds": a["fit_seconds"], "peak_mb": a["peak_mb"]} for name, a in peers.items()}
+    scores = {name: FromFile(options.out / f"{name}.npy", split.test) for name in peers}
+    evaluation = measure(replace(fitted, costs=fitted.costs | costs), others=scores)
+    write_json(options.out / "results.json", evaluation.rows)
+    write_json(options.out / "peers.json", peers)
+    print(table(evaluation, list(peers)))
+
+
+class FromFile:
+    """Scores that were written for the users of some cases."""
+
+    def __init__(self, file: Path, cases: EvalCases) -> None:
+        self._scores = np.load(file, mmap_mode="r")
+        self._place = {user: at for at, user in enumerate(_users(cases).tolist())}
+
+    def __call__(self, histories: Histories) -> Floats:
+        out = np.full((len(histories), self._scores.shape[1]), np.nan, np.float32)
+        for at, user in enumerate(histories.user.tolist()):
+            if user in self._place:
+                out[at] = self._scores[self._place[user]]
+        return out
+
+
+def _users(cases: EvalCases) -> np.ndarray:
+    users: np.ndarray = cases.histories.user
+    return users[users >= 0]
+
+
+def _sampled(split: Split, most: int) -> Split:
+    rows = np.sort(np.random.default_rng(0).permutation(len(split.test))[:most])
+    return replace(split, test=split.test.take(rows))
+
+
+def _write(split: Split, folder: Path) -> None:
+    """What the peers are given, as numbers."""
+    for name, part in (("train", split.train), ("past", split.past)):
+        np.savez(folder / f"{name}.npz", **_events(part))
+    owner = np.repeat(np.arange(len(split.validation)), np.diff(split.validation.target_indptr))
+    user = split.validation.histories.user[owner]
+    known = user >= 0
+    np.savez(folder / "validation.npz", user=user[known], target=split.validation.target[known])
+    np.savez(folder / "test.npz", user=_users(split.test))
+
+
+def _events(dataset: Dataset) -> dict[str, Any]:
+    histories = dataset.histories()
+    user = np.repeat(np.arange(len(histories), dtype=np.int32), histories.lengths)
+    order = np.argsort(histories.day, kind="stable")
+    sizes = {"n_users": dataset.n_users, "n_items": dataset.n_items}
+    return {"user": user[order], "item": histories.item[order], **sizes}
+
+
+def _environment(library: str, folder: Path) -> Path:
+    """The interpreter of an environment that has the library; made once."""
+    place = folder / library
+    python = place / ("Scripts" if os.name == "nt" else "bin") / "python"
+    if not (place / "ready").exists():
+        print(f"installing {', '.join(PACKAGES[library])} in {place}", flush=True)
+        venv.create(place, with_pip=True)
+        subprocess.run([python, "-m", "pip", "install", "-q", *PACKAGES[library]], check=True)
+        (place / "ready").touch()
+    return python.absolute()
+
+
+def _score(name: str, environments: Path, folder: Path, minutes: float, cases: int) -> dict[str, Any] | None:
+    """What a script says of its model; None, after a line, where it failed."""
+    library, model = name.split("-", 1)
+    out = folder / f"{name}.npy"
+    record, asked = out.with_suffix(".json"), {"minutes": minutes, "cases": cases}
+    if record.exists():
+        about: dict[str, Any] = json.loads(record.read_text())
+        if about.items() >= asked.items():
+            return about
+    python = _environment(library, environments)
+    print(name, flush=True)
+    quiet = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    quiet.pop("PYTHONPATH", None)
+    done = subprocess.run(
+        [python, HERE / f"from_{library}.py", folder.absolute(), model, str(minutes), out.absolute()],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=quiet,
+        check=False,
+    )
+    if done.returncode:
+        print(f"{name} failed: {done.stderr.strip().splitlines()[-1]}", file=sys.stderr)
+        return None
+    about = json.loads(record.read_text()) | asked
+    record.write_text(json.dumps(about))
+    return about
+
+
+def table(evaluation: Evaluation, peers: Sequence[str]) -> str:
+    """Markdown: NDCG@10 per slice, and what the best peer is behind crossaisle."""
+    slices = [name for name in SLICES if name in evaluation.slices]
+    lines = [
+        "| N@10 | " + " | ".join(slices) + " | fit |",
+        "|---|" + "---:|" * (len(slices) + 1),
+    ]
+    for name in (*peers, MODEL):
+        rows = [evaluation.row(name, one, "ndcg") for one in slices]
+        cells = [f"{row['value']:.4f} [{row['low']:.4f}, {row['high']:.4f}]" if row else "–" for row in rows]
+        cost = rows[0]["fit_seconds"] if rows[0] else None
+        lines.append(f"| {name} | " + " | ".join(cells) + (f" | {cost:.0f} s |" if cost else " | – |"))
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
