@@ -30,7 +30,8 @@ from crossaisle.models.base import Scorer
 from crossaisle.models.blend import Blend
 from crossaisle.models.defaults import default_parts
 from crossaisle.models.scorers.als import ALS
-from crossaisle.pipeline.fit import choose_weights, fit_parts, split_of
+from crossaisle.pipeline.fit import fit_parts, split_of
+from crossaisle.pipeline.weights import choose_weights
 from crossaisle.recommend.recommender import Recommender
 
 K = 5

@@ -29,8 +29,9 @@ from crossaisle.models.blend import Blend
 from crossaisle.models.defaults import KNOWLEDGE, OF_HISTORY, OF_USERS, default_parts
 from crossaisle.models.topk import top_k
 from crossaisle.models.tuning import TuningTask, allowed_candidates, tune
-from crossaisle.pipeline.fit import RARITY, fit_parts, refit, split_of
+from crossaisle.pipeline.fit import fit_parts, refit, split_of
 from crossaisle.pipeline.knowledge.draft import draft
+from crossaisle.pipeline.weights import RARITY
 
 NAME, K, SEED = "completejourney", 10, 0
 SETS = {

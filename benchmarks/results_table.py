@@ -33,9 +33,15 @@ HEADLINES = (
     ("instacart", "all", "recall", "the rest of a basket, from other departments"),
     ("amazon14", "all", "ndcg", "a customer's next products in three shops"),
     ("s3rec-beauty", "all", "ndcg", "the next product"),
-    ("s3rec-beauty", "cross_limited", "ndcg", "the next product, where it is of another category"),
+    ("s3rec-beauty", "cross_open", "ndcg", "where it is of another category than the last: open list"),
+    ("s3rec-beauty", "cross_limited", "ndcg", "the same, list limited to other categories"),
+    ("s3rec-beauty", "novel_open", "ndcg", "where it is of a category new to the customer: open list"),
+    ("s3rec-beauty", "novel_limited", "ndcg", "the same, list limited to new categories"),
     ("s3rec-beauty", "cold_item", "ndcg", "products nobody bought before"),
     ("s3rec-toys", "all", "ndcg", "the next product"),
+    ("s3rec-toys", "cross_limited", "ndcg", "of another category, list limited to such"),
+    ("s3rec-toys", "novel_open", "ndcg", "of a new category, open list"),
+    ("s3rec-toys", "novel_limited", "ndcg", "of a new category, list limited to such"),
     ("s3rec-sports", "all", "ndcg", "the next product"),
 )
 """Data set, slice, metric, and what that means."""
@@ -47,6 +53,7 @@ COLUMNS = {
     "ease": "EASE",
     "slit": "SLIT",
     "slit_text": "SLIT + text",
+    "sequence": "sequence",
     "crossaisle": "**crossaisle**",
 }
 METRICS = {"recall": f"R@{K}", "ndcg": f"N@{K}"}

@@ -26,7 +26,8 @@ from crossaisle.evaluate.significance import Bootstrap
 from crossaisle.models.base import Scorer
 from crossaisle.models.defaults import BESIDE, KNOWLEDGE, OF_HISTORY, OF_USERS, with_settings
 from crossaisle.models.tuning import Tuned, TuningTask, answerable, nominate, tune_scored, values_of
-from crossaisle.pipeline.fit import RARITY, split_and_parts
+from crossaisle.pipeline.fit import split_and_parts
+from crossaisle.pipeline.weights import RARITY
 
 MEMORY = 2_000_000_000
 """Bytes of scores that are kept, as float32."""

@@ -1,0 +1,148 @@
+"""Weights of a blend: one set per placement, chosen on validation by the question it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from crossaisle.data.history import Histories
+from crossaisle.data.membership import is_in
+from crossaisle.data.splits.carts import cart_cases, carts_of_users, has_baskets
+from crossaisle.data.splits.cases import EvalCases, Split
+from crossaisle.models.base import Scorer
+from crossaisle.models.blend import CART_OF_USER, HISTORY_OF_USER
+from crossaisle.models.defaults import BESIDE, KNOWLEDGE, OF_HISTORY, OF_USERS
+from crossaisle.models.sides import AskedOf
+from crossaisle.models.tuning import Tuned, TuningTask, tune
+
+RARITY = 0.25
+"""`goes_with` beside baskets: a hit is worth the item's events to minus this power; at 0 bananas win."""
+
+
+def choose_weights(
+    parts: Mapping[str, Scorer], split: Split, *, seed: int = 0, progress: bool = False
+) -> tuple[dict[str, dict[str, float]], Split]:
+    """placement -> part -> weight, each placement tuned on the question it answers.
+
+    The split comes back with the rule for items of the history that is better on validation: kept in the
+    lists or left out. What is measured and what is served go by it.
+    """
+    lasting = {name: part for name, part in parts.items() if name not in BESIDE}
+    tuned = tune(lasting, _questions(split), split.train.taxonomy, seed=seed, progress=progress)
+    split = _ruled(split, tuned)
+    left_out = tuned.pop("left_out", None)
+    if left_out and split.validation.mask_seen:
+        tuned["for_you"] = left_out
+        del tuned["unseen"]
+    if not tuned["for_you"].chosen:
+        why = "no validation case has a history and an answer that could be found"
+        split = replace(split, chooses=False, notes=(*split.notes, f"weights are the defaults: {why}"))
+    weights = {name: found.weights for name, found in tuned.items()}
+    if split.validation.other_categories_only:
+        weights["goes_with"] = weights["for_you"]
+    else:
+        weights |= _weights_of_carts(parts, lasting, split, seed=seed, progress=progress)
+    weights["similar"] = {name: 1.0 for name in ("tfidf", "encoder", "picture") if name in parts}
+    weights["buy_again"] = {"frequency": 1.0} if "frequency" in parts else weights["for_you"]
+    weights["trending"] = {"popularity": 1.0} if "popularity" in parts else weights["for_you"]
+    return weights, split
+
+
+def _questions(split: Split) -> dict[str, TuningTask]:
+    """Tasks about the histories of validation: where anything repeats, with their items and without."""
+    cases = split.validation
+    questions = {"discover": TuningTask(cases, unseen=True, new=True)}
+    if cases.other_categories_only:  # `goes_with`
+        return questions | {"for_you": TuningTask(cases, unseen=cases.mask_seen, other=True)}
+    apart = (KNOWLEDGE,)
+    if not split.repeated:
+        return questions | {"for_you": TuningTask(cases, unseen=cases.mask_seen, apart=apart)}
+    return questions | {
+        "for_you": TuningTask(cases, apart=apart),
+        "left_out": TuningTask(cases, unseen=True, all_targets=True, apart=apart),
+        "unseen": TuningTask(cases, unseen=True, apart=apart),
+    }
+
+
+def _ruled(split: Split, tuned: Mapping[str, Tuned]) -> Split:
+    """The split with the rule for items of the history that validation is in favour of."""
+    if split.validation.other_categories_only:
+        return split
+    if "left_out" not in tuned:
+        if not len(split.validation):
+            return split
+        return split.masking(True, "nothing repeats: items of the history are left out of the lists")
+    if not tuned["for_you"].chosen:
+        return split
+    kept, left_out = tuned["for_you"].quality, tuned["left_out"].quality
+    mask_seen = not kept > left_out
+    return split.masking(
+        mask_seen,
+        f"items of the history are {'left out of' if mask_seen else 'kept in'} the lists: mean of R@10 and "
+        f"N@10 on validation is {kept:.4f} with them, {left_out:.4f} without",
+    )
+
+
+def _weights_of_carts(
+    parts: Mapping[str, Scorer],
+    lasting: Mapping[str, Scorer],
+    split: Split,
+    *,
+    seed: int,
+    progress: bool,
+) -> dict[str, dict[str, float]]:
+    """Weights of `goes_with`: for a cart alone and, where users have baskets, for a user with a cart.
+
+    Without baskets the question is what comes next, from the newest item alone. In a basket whatever
+    everybody buys goes with everything, so a hit on a cart alone counts by how rare it is.
+    """
+    taxonomy, events = split.train.taxonomy, split.past.events
+    of_item = {name: part for name, part in parts.items() if name not in OF_HISTORY}
+    later = (events.basket >= 0) & ~is_in(events.basket, split.train.events.basket)
+    carts = cart_cases(split.past, later, seed=seed) if has_baskets(split.past) else None
+    if carts is None or not len(carts):
+        task = TuningTask(_last_item_only(split.validation), unseen=True, other=True)
+        found = tune(of_item, {"goes_with": task}, taxonomy, seed=seed, progress=progress)
+        return {"goes_with": found["goes_with"].weights}
+    rarity = np.maximum(split.train.item_counts, 1).astype(np.float32) ** -RARITY
+    alone = TuningTask(carts, unseen=True, new=True, worth=rarity)
+    of_cart = {name: part for name, part in of_item.items() if name not in OF_USERS}
+    found = tune(of_cart, {"goes_with": alone}, taxonomy, seed=seed, progress=progress)
+    weights = {"goes_with": found["goes_with"].weights}
+    mask_seen = split.validation.mask_seen
+    of_users = carts_of_users(split.past, later, mask_seen=mask_seen, seed=seed)
+    if len(of_users):
+        weights |= _weights_of_users(
+            parts, lasting, TuningTask(of_users, unseen=mask_seen, new=True), split, seed
+        )
+    return weights
+
+
+def _weights_of_users(
+    parts: Mapping[str, Scorer], lasting: Mapping[str, Scorer], task: TuningTask, split: Split, seed: int
+) -> dict[str, dict[str, float]]:
+    """Weights of parts that are asked of the cart, and of those that are asked of the user's history."""
+    cart = {n: AskedOf(p, "cart") for n, p in parts.items() if n in BESIDE and n not in OF_HISTORY}
+    cart |= {n: AskedOf(p, "cart") for n, p in parts.items() if n == KNOWLEDGE}
+    own = {n: AskedOf(p, "history") for n, p in lasting.items() if p.reads_events and n != KNOWLEDGE}
+    own |= {n: AskedOf(p, "history") for n, p in parts.items() if n in OF_HISTORY}
+    asked = {(CART_OF_USER, name): part for name, part in cart.items()}
+    asked |= {(HISTORY_OF_USER, name): part for name, part in own.items()}
+    names = {f"{side} {name}": (side, name) for side, name in asked}
+    found = tune(
+        {key: asked[where] for key, where in names.items()}, {"both": task}, split.train.taxonomy, seed=seed
+    )
+    weights: dict[str, dict[str, float]] = {CART_OF_USER: {}, HISTORY_OF_USER: {}}
+    for key, weight in found["both"].weights.items():
+        side, name = names[key]
+        weights[side][name] = weight
+    return weights
+
+
+def _last_item_only(cases: EvalCases) -> EvalCases:
+    """The same targets asked for with the newest item alone, as beside a product in view."""
+    last = cases.histories.last_item
+    carts = Histories.of([[i] if i >= 0 else [] for i in last.tolist()])
+    return replace(cases, histories=carts)
