@@ -355,5 +355,6 @@ def _suggestions(recommender: Recommender) -> list[dict[str, Any]]:
             }
             for i in found.items
         ]
-        out.append({"user": user, "items": items})
+        if items:
+            out.append({"user": user, "items": items})
     return out
