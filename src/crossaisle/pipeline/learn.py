@@ -30,7 +30,7 @@ LIFTS = (0.0, 0.1, 0.2, 0.4, 0.8, 1.2, 1.6, 2.4)
 PRICE = 0.01
 """The share of NDCG overall that may be given for slices of the mission."""
 NOT_INSTALLED = (
-    "no ranker is learned on top of the blend (s3rec-beauty and s3rec-toys: it adds 3 and 5 % of NDCG overall, "
+    "no ranker is learned on top of the blend (on s3rec-beauty and s3rec-toys it adds 3 and 5 % of NDCG, "
     "39 and 22 % for new categories in the open list): pip install 'crossaisle[rank]'"
 )
 ONE_SEASON = (
