@@ -113,7 +113,7 @@ def test_the_arms_of_experiments() -> None:
 @pytest.mark.parametrize("command", ["recommend", "goes-with", "similar"])
 def test_the_command_line(command: str) -> None:
     names = {one.name: one for one in get_command(commands).commands[command].params}  # type: ignore[attr-defined]
-    assert set(names) - {"model", "user", "history", "item", "placement", "as_json"} == set(CONTROLS)
+    assert set(names) - {"model", "user", "history", "item", "placement", "rules", "as_json"} == set(CONTROLS)
     for name in CONTROLS:
         option = "--" + name.replace("_", "-")
         assert option in names[name].opts

@@ -13,6 +13,8 @@ import numpy.typing as npt
 from crossaisle import artifact
 from crossaisle.data.dataset import Dataset, Events
 from crossaisle.data.history import Floats, Histories
+from crossaisle.data.merchandising.matching import check_names
+from crossaisle.data.merchandising.rules import NO_RULES, RuleSet
 from crossaisle.data.query import Placement, Query
 from crossaisle.errors import ConfigError
 from crossaisle.models.blend import CART_OF_USER, Blend
@@ -27,6 +29,7 @@ from crossaisle.recommend.durables import Durables, lasting_categories
 from crossaisle.recommend.explain import Explanation, Part
 from crossaisle.recommend.limits import ListLimits
 from crossaisle.recommend.list_builder import Contributions, ListBuilder, Served
+from crossaisle.recommend.merchandising.compiled import Merchandising
 from crossaisle.recommend.ranker import ModelRanker, score_requests
 from crossaisle.recommend.request import NO_ROWS, ResolvedQuery, is_narrow, resolve
 from crossaisle.recommend.rerank.diversify import Similarity, similarity_of
@@ -34,6 +37,9 @@ from crossaisle.recommend.rerank.never import NeverWith
 from crossaisle.recommend.standing import standing
 
 KIND = "recommender"
+RULES = "rules.json"
+_SERVED: Mapping[str, Placement] = {"unseen": "for_you", CART_OF_USER: "goes_with"}
+"""The placement of weights that have another name."""
 
 
 class Recommender:
@@ -51,6 +57,7 @@ class Recommender:
         histories: Histories | None = None,
         limits: ListLimits = ListLimits(),
         rankers: Mapping[str, LearnedRanker] | None = None,
+        rules: RuleSet = NO_RULES,
     ) -> None:
         """`ConfigError` for parts that are not of this data set, or without a `Popularity` part.
 
@@ -58,7 +65,7 @@ class Recommender:
         `tuned`: validation chose the weights; lists say so where it did not. `newcomers`: what items without
         an event are lent. `lasting`: codes of the leaf categories of which nothing is bought again
         (`Durables`), where they are known. `histories`: those of the data set, where they are at hand.
-        `rankers`: learned ones, by placement.
+        `rankers`: learned ones, by placement. `rules`: a merchandiser's.
         """
         for name, scorer in blend.parts.items():
             scorer.check_fitted()
@@ -66,6 +73,7 @@ class Recommender:
                 raise ConfigError(f"part {name!r} was fitted on other items than data set {dataset.name!r}")
         self.dataset, self.blend, self.repeats, self.limits = dataset, blend, repeats, limits
         self.tuned, self.newcomers, self.rankers = tuned, newcomers, dict(rankers or {})
+        self.rules, self.merchandising = rules, Merchandising(rules, dataset)
         if lasting is None:
             lasting = lasting_categories(dataset) if repeats else ()
         self.lasting: tuple[int, ...] = tuple(lasting)
@@ -84,6 +92,7 @@ class Recommender:
             contributions_of(dataset, self.ranker),
             limits,
             NeverWith(blend.rules, dataset),
+            self.merchandising,
         )
         if histories is not None:
             self.histories = histories
@@ -91,6 +100,17 @@ class Recommender:
     def with_weights(self, weights: Mapping[str, dict[str, float]]) -> Recommender:
         """The same models with other weights for some placements, whose lists no ranker touches then."""
         blend = Blend(parts=self.blend.parts, weights=self.blend.weights | dict(weights))
+        return self._with(blend, {n: one for n, one in self.rankers.items() if n not in weights}, self.rules)
+
+    def with_rules(self, rules: RuleSet, where: str = "rules") -> Recommender:
+        """The same models under other rules; `ConfigError` for one that names what the shop does not have.
+
+        `where`: how its message begins.
+        """
+        check_names(rules, self.dataset, where)
+        return self._with(self.blend, self.rankers, rules)
+
+    def _with(self, blend: Blend, rankers: Mapping[str, LearnedRanker], rules: RuleSet) -> Recommender:
         return Recommender(
             self.dataset,
             blend,
@@ -100,7 +120,8 @@ class Recommender:
             lasting=self.lasting,
             histories=self.histories,
             limits=self.limits,
-            rankers={name: one for name, one in self.rankers.items() if name not in weights},
+            rankers=rankers,
+            rules=rules,
         )
 
     @cached_property
@@ -135,6 +156,27 @@ class Recommender:
         A history that is empty, or that no model can score, gets the popularity of every item.
         """
         return self.ranker.score_batch(histories, placement)
+
+    def ruled_batch(self, histories: Histories, placement: str = "for_you") -> Floats:
+        """As `score_batch`, weighed by a merchandiser's rules, and NaN for what they take out.
+
+        Pins, and what rules keep apart within a list, are left to `recommend`.
+        """
+        scores = self.score_batch(histories, placement)
+        if not self.rules:
+            return scores
+        served: Placement = _SERVED.get(placement, placement)  # type: ignore[arg-type]
+        about_items = placement in ("goes_with", "similar")
+        view, own = (histories, None) if about_items else (histories.carts, histories.own)
+        carts = about_items or histories.in_view is not None
+        out = scores.copy()
+        for at, row in enumerate(scores):
+            in_view = view.items_of(at) if carts else NO_ROWS
+            ruling = self.merchandising.of(served, in_view, NO_ROWS if own is None else own.items_of(at))
+            if ruling is not None:
+                out[at] = ruling.weighed(row)
+                out[at, ruling.banned] = np.nan
+        return out
 
     def parts(self, placement: str) -> list[Part]:
         """The scorers behind a placement, with their weights."""
@@ -222,6 +264,8 @@ class Recommender:
                 config["lasting"] = list(self.lasting)
             if not self.tuned:
                 config["tuned"] = False
+            if self.rules:
+                artifact.write_json(fresh / RULES, self.rules.to_list())
             if self.rankers:
                 config["rankers"] = save_rankers(self.rankers, fresh / "rankers")
             artifact.write_json(fresh / "config.json", config)
@@ -247,6 +291,10 @@ class Recommender:
             if (path / "newcomers").is_dir():
                 newcomers = Newcomers.from_arrays(artifact.read_arrays(path / "newcomers"))
             rankers = load_rankers(config.get("rankers", {}), path / "rankers", blend)
+            rules = NO_RULES
+            if (path / RULES).is_file():
+                with artifact.reading(path / RULES):
+                    rules = RuleSet.of(artifact.read_json(path / RULES), str(path / RULES))
             return cls(
                 dataset,
                 blend,
@@ -255,6 +303,7 @@ class Recommender:
                 newcomers=newcomers,
                 lasting=lasting,
                 rankers=rankers,
+                rules=rules,
             )
 
     def category_mapping(self) -> list[dict[str, Any]]:
@@ -276,6 +325,7 @@ class Recommender:
             "parts": {name: part.kind for name, part in self.blend.parts.items()},
             "weights": self.blend.weights,
             "rankers": sorted(self.rankers),
+            "rules": len(self.rules),
         }
 
 

@@ -306,7 +306,13 @@ def fitted_on(base: Recommender, dataset: Dataset, *, progress: bool = False) ->
     blend = Blend(parts=fresh, weights=base.blend.weights)
     lent = None if base.newcomers is None else Newcomers.of(fresh.values(), dataset)
     return Recommender(
-        dataset, blend, repeats=base.repeats, tuned=base.tuned, newcomers=lent, rankers=base.rankers
+        dataset,
+        blend,
+        repeats=base.repeats,
+        tuned=base.tuned,
+        newcomers=lent,
+        rankers=base.rankers,
+        rules=base.rules,
     )
 
 
