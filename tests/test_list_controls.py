@@ -186,6 +186,7 @@ def test_values_reach_the_query() -> None:
         **{"include_items": ("a", "b"), "exclude_items": ("b",), "in_stock": False, "exclude_seen": False},
         **{"min_price": 1.0, "max_price": 2.0, "diversity": 0.5},
         **{"one_per_title": False, "max_per_brand": 2, "diversify_by": "dpp", "calibration": 0.0},
+        "adult": True,
     }
     assert set(values) == set(CONTROLS)
     expected = Query(user="ann", **values)  # type: ignore[arg-type]

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats, Histories
+from crossaisle.data.merchandising.rules import RuleSet
 from crossaisle.data.query import Placement, Query
 from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.data.vocabulary import Rows
@@ -20,6 +21,8 @@ from crossaisle.recommend.answer import Recommendation, RecommendationList
 from crossaisle.recommend.catalogue_view import CatalogueView
 from crossaisle.recommend.explain import Explanation, explain, item_name
 from crossaisle.recommend.list_builder import Contributions, ListBuilder, Served
+from crossaisle.recommend.merchandising.compiled import Merchandising, Ruling
+from crossaisle.recommend.merchandising.ruled import NOTHING, Ranked
 from crossaisle.recommend.ranker import Best, ModelRanker, best_of_requests, score_requests
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.recommend.request import ResolvedQuery, is_narrow, resolve
@@ -35,7 +38,7 @@ from crossaisle.serve.live.histories import LiveHistories, Own
 from crossaisle.serve.live.own_history import own_history, plain
 from crossaisle.serve.live.pictures import picture_model
 from crossaisle.serve.live.ranker import LiveRanker
-from crossaisle.serve.live.ranking_cache import Ranking, RankingCache, Version
+from crossaisle.serve.live.ranking_cache import Lifted, Ranking, RankingCache, Version
 from crossaisle.serve.live.trending import Trending
 from crossaisle.serve.store.records import Picture
 from crossaisle.serve.store.store import NO_PICTURES
@@ -55,10 +58,12 @@ class LiveRecommender:
         *,
         before: LiveRecommender | None = None,
         pictures: Mapping[str, Picture] = NO_PICTURES,
+        rules: RuleSet | None = None,
         limits: LiveLimits = LiveLimits(),
     ) -> None:
         """`changed`: items that differ from the model's catalogue, by id. `before`: the state before the
-        last change; what still holds of it is taken over. `pictures`: of changed items.
+        last change; what still holds of it is taken over. `pictures`: of changed items. `rules`: a
+        merchandiser's; None: those of the model.
         """
         self.base, self.live, self.pictures, self.limits = base, histories, pictures, limits
         self.large = base.dataset.n_items > limits.large_items
@@ -70,8 +75,13 @@ class LiveRecommender:
         self.trending: Trending = Trending(base, histories, limits) if before is None else before.trending
         older = None if before is None else before.grown
         self.grown: CatalogueOverlay = grow(base, changed or {}, older, pictures, limits=limits)
-        self.cache = RankingCache(histories, limits.rankings)
-        if before is not None and (moved := self.grown.changed_since(before.grown)) is not None:
+        self.rules = base.rules if rules is None else rules
+        earlier = None if before is None else before.merchandising
+        self.merchandising: Merchandising = Merchandising(self.rules, self.grown.dataset, before=earlier)
+        self.cache = RankingCache(histories, limits.rankings, self.merchandising)
+        # Rankings hold what the rules of their time lifted.
+        same = before is not None and before.rules == self.rules
+        if before is not None and same and (moved := self.grown.changed_since(before.grown)) is not None:
             self.cache.take_over(before.cache, *moved)
         self.view: CatalogueView = _view_of(base, self.grown, base.view if before is None else before.view)
         model = ModelRanker(
@@ -91,6 +101,7 @@ class LiveRecommender:
             _contributions_of(model, self.grown),
             base.limits,
             NeverWith(base.blend.rules, self.grown.dataset),
+            self.merchandising,
         )
 
     @property
@@ -261,6 +272,8 @@ class LiveRecommender:
 
     def _list(self, query: Query, request: ResolvedQuery, best: Best, version: Version) -> RecommendationList:
         enough = False
+        if self.large:
+            best = self._with_lifted(query, request, best)
         if self.large or (self.cache.takes(query, request) and not self._narrows(query, request)):
             ranking = self._ranking(query, best, version)
             self.cache.put(ranking, request)
@@ -272,6 +285,7 @@ class LiveRecommender:
                 enough = self._from_ranking(first, request, ranking) is not None
         allowed = self.lists.candidates(query, request)
         scores, tiers = np.full(self.dataset.n_items, np.nan, np.float32), None
+        scores[best[0]] = best[1]
         if self.large:
             rows, values, of_rows = widened(
                 self.lists, query, request, best, allowed, enough=enough, limits=self.limits
@@ -280,8 +294,6 @@ class LiveRecommender:
             if of_rows.any():
                 tiers = np.zeros(self.dataset.n_items, np.int8)
                 tiers[rows] = of_rows
-        else:
-            scores[best[0]] = best[1]
         return self.lists.finish(query, request, scores, allowed, tiers)
 
     def _ranking(self, query: Query, best: Best, version: Version) -> Ranking:
@@ -290,12 +302,45 @@ class LiveRecommender:
         rows, scores = rows[known], scores[known]
         ranked = self.lists.ranked(rows, scores, self.limits.ranking_items)
         at = np.searchsorted(rows, ranked)  # rows are ascending
-        return Ranking(ranked, scores[at], not self.large and len(ranked) == len(rows), version, query)
+        whole = not self.large and len(ranked) == len(rows)
+        return Ranking(ranked, scores[at], whole, version, query, self._lifted(query, rows, scores))
+
+    def _with_lifted(self, query: Query, request: ResolvedQuery, best: Best) -> Best:
+        """The best items of a large shop, and those that rules may lift above them."""
+        if not self.merchandising.lifting(query):
+            return best
+        missing = np.setdiff1d(self.merchandising.lifted(query), best[0])
+        if len(missing) > self.limits.narrow_items:
+            among = rows_mask(missing, self.dataset.n_items)
+            more = self.ranker.best_batch(request.context, request.weights, among)[0]
+        else:
+            more = missing, self.ranker.score_at(request.context, [missing], request.weights)[0]
+        rows, first = np.unique(np.concatenate([best[0], more[0]]), return_index=True)
+        return rows.astype(np.int32), np.concatenate([best[1], more[1]])[first]
+
+    def _lifted(self, query: Query, rows: Rows, scores: Floats) -> Lifted | None:
+        """What rules lift, of ascending rows with a score; None where none lifts anything."""
+        merchandising = self.merchandising
+        if not merchandising.lifting(query):
+            return None
+        keys = merchandising.weighed(query, scores, rows)
+        ranked = self.lists.ranked(rows, keys, self.limits.ranking_items)
+        at = np.searchsorted(rows, ranked)
+        pins = merchandising.pinned(query)
+        of_pins = np.full(len(pins), np.nan, np.float32)
+        of_pins[np.isin(pins, rows)] = scores[np.isin(rows, pins)]
+        pinned = Ranked(pins, of_pins, merchandising.weighed(query, of_pins, pins))
+        if len(pins) > self.limits.ranking_items:
+            pinned = pinned.take(np.argsort(-pinned.keys)[: self.limits.ranking_items])  # NaN last
+        return Lifted(Ranked(ranked, scores[at], keys[at]), pinned)
 
     def _from_ranking(
         self, query: Query, request: ResolvedQuery, ranking: Ranking
     ) -> RecommendationList | None:
         """The list out of the best items kept; None where other items could be in it, too."""
+        ruling = self.lists.ruling(query, request)
+        if ruling is not None:
+            return self._ruled_from_ranking(query, request, ranking, ruling)
         fits = self.lists.candidates(query, request, ranking.rows)
         rows, scores = ranking.rows[fits], ranking.scores[fits]
         whole = ranking.whole or self._holds_all_included(query, request, ranking)
@@ -308,6 +353,29 @@ class LiveRecommender:
         served = Served(request.placement, request.weights)
         notices = list(request.notices)
         return self.lists.answer(query, request, served, share, (rows, scores, chosen), notices)
+
+    def _ruled_from_ranking(
+        self, query: Query, request: ResolvedQuery, ranking: Ranking, ruling: Ruling
+    ) -> RecommendationList | None:
+        """The same under rules."""
+        every = Ranked(ranking.rows, ranking.scores, ranking.scores)
+        plain = every.take(self.lists.unruled(query, request, every.rows))
+        if ranking.lifted is None:
+            free, pinned = plain.take(~ruling.banned[plain.rows]), NOTHING
+        else:
+            free, pinned = (
+                some.take(self.lists.candidates(query, request, some.rows))
+                for some in (ranking.lifted.ranked, ranking.lifted.pinned)
+            )
+        whole = ranking.whole or self._holds_all_included(query, request, ranking)
+        if not len(free.rows) or (not whole and len(free.rows) < least(query, large=self.large)):
+            return None
+        share = self.lists.cross_share(query, request)
+        found = self.lists.ruled(query, share, ruling, plain, free, pinned)
+        if not found.exact and not whole:
+            return None
+        served = Served(request.placement, request.weights)
+        return self.lists.answer_ruled(query, request, served, share, found, list(request.notices))
 
     def _holds_all_included(self, query: Query, request: ResolvedQuery, ranking: Ranking) -> bool:
         """Whether a query names the only items to show, and those that may be shown are all in a ranking."""
