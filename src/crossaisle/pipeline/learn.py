@@ -12,6 +12,7 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.splits.cases import EvalCases, Split
 from crossaisle.evaluate.acceptance import Verdict, guard
 from crossaisle.evaluate.mission_guard import Ruling, Values, mission_guard
+from crossaisle.extras import install_command
 from crossaisle.models.blend import Blend
 from crossaisle.models.ranking.examples import choose_retrievers, examples_of
 from crossaisle.models.ranking.pool import Pool
@@ -31,7 +32,7 @@ PRICE = 0.01
 """The share of NDCG overall that may be given for slices of the mission."""
 NOT_INSTALLED = (
     "no ranker is learned on top of the blend (on s3rec-beauty and s3rec-toys it adds 3 and 5 % of NDCG, "
-    "39 and 22 % for new categories in the open list): pip install 'crossaisle[rank]'"
+    "39 and 22 % for new categories in the open list): {install}"
 )
 ONE_SEASON = (
     "no ranker is learned: validation is one stretch of time, whose cases would judge each other, so that "
@@ -83,7 +84,7 @@ def learn_rankers(
     if split.protocol == "temporal":
         return LearnedRankers(notes=(ONE_SEASON,))
     if not is_installed():
-        return LearnedRankers(notes=(NOT_INSTALLED,))
+        return LearnedRankers(notes=(NOT_INSTALLED.format(install=install_command("rank")),))
     everyone = split.validation
     order = np.random.default_rng(seed).permutation(len(everyone))
     rows = np.sort(order[: limits.cases])

@@ -26,6 +26,7 @@ from crossaisle.evaluate.beyond_accuracy import category_flow
 from crossaisle.evaluate.report.report import write_report
 from crossaisle.evaluate.report.unmeasured import write_unmeasured
 from crossaisle.evaluate.results import Evaluation, write_metrics, write_no_metrics
+from crossaisle.extras import install_command
 from crossaisle.models.blend import CART_OF_USER, HISTORY_OF_USER
 from crossaisle.models.defaults import learns_sequences
 from crossaisle.models.scorers.sequence import EXTRA, LIBRARY, can_be_learned
@@ -277,7 +278,7 @@ def _missing_parts(dataset: Dataset, config: ModelConfig) -> list[str]:
     before, after = WITHOUT_SEQUENCE
     return [
         f"without {LIBRARY} no sequence model takes part, which lifts NDCG@10 on s3rec-beauty from "
-        f"{before:.4f} to {after:.4f}: pip install 'crossaisle[{EXTRA}]'"
+        f"{before:.4f} to {after:.4f}: {install_command(EXTRA)}"
     ]
 
 
