@@ -176,8 +176,8 @@ def describe(
     crossaisle describe completejourney
     crossaisle describe demo/model
     """
-    from crossaisle.data.describe import describe as facts_of
-    from crossaisle.data.describe import describe_table
+    from crossaisle.data.profile.describe import describe as facts_of
+    from crossaisle.data.profile.describe import describe_table
 
     extra: dict[str, Any]
     if Path(source).is_dir():

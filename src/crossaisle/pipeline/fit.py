@@ -23,8 +23,8 @@ from crossaisle.models.base import Scorer
 from crossaisle.models.blend import Blend
 from crossaisle.models.defaults import BESIDE, KNOWLEDGE, default_parts
 from crossaisle.models.newcomers import Newcomers
-from crossaisle.models.scorers.source_shop import SourceShop
-from crossaisle.models.scorers.transferred import TransferredLinks, TransferredPopularity
+from crossaisle.models.scorers.cold_start.source_shop import SourceShop
+from crossaisle.models.scorers.cold_start.transferred import TransferredLinks, TransferredPopularity
 from crossaisle.pipeline.kind_weights import weigh_kinds
 from crossaisle.pipeline.learn import LearnedRankers, learn_rankers
 from crossaisle.pipeline.mission import Floors, kept_to_floors

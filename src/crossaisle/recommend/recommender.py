@@ -20,7 +20,7 @@ from crossaisle.models.newcomers import Newcomers
 from crossaisle.models.persistence import load_blend, save_blend
 from crossaisle.models.ranking.ranker import LearnedRanker
 from crossaisle.models.ranking.reranker import Reranker, load_rankers, save_rankers
-from crossaisle.models.scorers.transferred import TransferredPopularity
+from crossaisle.models.scorers.cold_start.transferred import TransferredPopularity
 from crossaisle.recommend.answer import RecommendationList
 from crossaisle.recommend.catalogue_view import CatalogueView
 from crossaisle.recommend.durables import Durables, lasting_categories

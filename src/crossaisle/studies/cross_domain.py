@@ -20,8 +20,8 @@ from crossaisle.evaluate.files import write_json
 from crossaisle.evaluate.results import Row, result_row
 from crossaisle.evaluate.significance import Bootstrap
 from crossaisle.models.base import Scorer
-from crossaisle.models.scorers.behaviour_transfer import BehaviourTransfer
 from crossaisle.models.scorers.category_link import CategoryLink
+from crossaisle.models.scorers.cold_start.behaviour_transfer import BehaviourTransfer
 from crossaisle.models.scorers.content import TfidfSimilarity
 from crossaisle.models.scorers.item_knn import ItemKNN
 from crossaisle.models.scorers.popularity import Popularity

@@ -9,9 +9,9 @@ from typing import Any
 
 from crossaisle.config import RunConfig
 from crossaisle.models.base import Scorer
-from crossaisle.pipeline.tables import Table, write_tables
-from crossaisle.pipeline.workbench import Gain, Question, Workbench
-from crossaisle.pipeline.written_config import write_config
+from crossaisle.pipeline.improving.tables import Table, write_tables
+from crossaisle.pipeline.improving.workbench import Gain, Question, Workbench
+from crossaisle.pipeline.improving.written_config import write_config
 
 Say = Callable[[str], None]
 TITLES: dict[Question, str] = {
