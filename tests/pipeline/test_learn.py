@@ -42,7 +42,7 @@ def fitted(plain: Fitted) -> Fitted:
         plain.validation_blend, plain.split, tuple(plain.validation_blend.parts), limits=SMALL
     )
     past = plain.past
-    ranked = Recommender(past.dataset, past.blend, repeats=past.repeats, rankers=learned.rankers)
+    ranked = past.replaced(rankers=learned.rankers)
     return replace(plain, past=ranked, learned=learned)
 
 
@@ -211,5 +211,4 @@ def _missing(name: str) -> None:
 
 
 def _without(fitted: Fitted) -> Recommender:
-    past = fitted.past
-    return Recommender(past.dataset, past.blend, repeats=past.repeats)
+    return fitted.past.replaced(rankers={})

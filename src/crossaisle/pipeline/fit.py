@@ -56,14 +56,7 @@ class Fitted:
         if dataset.roles is not None:  # kinds weigh what was chosen
             dataset = dataset.meaning(self.past.dataset.meanings)
         blend, _ = refit(self.past.blend, dataset, progress=progress)
-        return Recommender(
-            dataset,
-            blend,
-            repeats=self.past.repeats,
-            tuned=self.past.tuned,
-            newcomers=Newcomers.of(blend.parts.values(), dataset),
-            rankers=self.past.rankers,
-        )
+        return self.past.replaced(dataset=dataset, blend=blend)
 
 
 def split_of(dataset: Dataset, config: SplitConfig) -> Split:
