@@ -8,7 +8,7 @@ below every number; several NaNs tie. A target that is no candidate has rank inf
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,6 +25,7 @@ from crossaisle.evaluate.logloss import TargetLoss
 from crossaisle.evaluate.scoring import Score, scored
 from crossaisle.evaluate.slices import Slice
 from crossaisle.models.topk import top_k
+from crossaisle.progress import Advance, bar, unwatched
 
 Floats64 = npt.NDArray[np.float64]
 BATCH_BYTES = 48 << 20
@@ -70,19 +71,20 @@ def rank_cases(
     slices: Iterable[Slice],
     *,
     k: int = 20,
-    progress: Callable[[int, int], None] | None = None,
+    progress: bool = False,
     batch_bytes: int = BATCH_BYTES,
 ) -> dict[str, Ranks]:
     """Ranks of all targets under every scorer, in one pass over the cases.
 
     The candidate sets are worked out once per batch and serve all scorers. `k`: length of the kept
-    lists. `progress(done, total)` is called after each batch. `batch_bytes`: size of one batch of scores.
+    lists. `progress` draws a bar. `batch_bytes`: size of one batch of scores.
     """
     candidates = Candidates(cases, taxonomy, sorted({s.limit for s in slices}))
     passes = {
         name: _Pass(score, cases, candidates, min(k, candidates.n_items)) for name, score in scorers.items()
     }
-    _run(passes.values(), cases, candidates, batch_bytes, progress)
+    with bar("measuring", len(cases), show=progress) as advance:
+        _run(passes.values(), cases, candidates, batch_bytes, advance)
     return {name: one.result for name, one in passes.items()}
 
 
@@ -123,7 +125,7 @@ def _run(
     cases: EvalCases,
     candidates: Candidates,
     batch_bytes: int,
-    progress: Callable[[int, int], None] | None = None,
+    advance: Advance = unwatched,
 ) -> None:
     passes = list(passes)
     size = max(1, batch_bytes // (4 * max(candidates.n_items, 1)))
@@ -141,8 +143,7 @@ def _run(
                 waiting.append(pool.submit(one.batch, batch, scores))
             for ranked in waiting:
                 ranked.result()
-            if progress:
-                progress(stop, len(cases))
+            advance(stop - start)
 
 
 class _Pass:

