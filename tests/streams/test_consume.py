@@ -378,7 +378,7 @@ def test_keys_of_long_names_stay_short() -> None:
 
 
 def test_settings_are_read_from_a_file(tmp_path: Path) -> None:
-    from crossaisle.cli.streams import settings_of
+    from crossaisle.cli.service.streams import settings_of
 
     file = tmp_path / "k.properties"
     file.write_text("# a comment\nsasl.mechanism = PLAIN\n\nsasl.password=a=b\n")

@@ -12,17 +12,14 @@ from crossaisle.cli import (
     data,
     importing,
     improving,
-    keys,
     knowledge,
     models,
     pipeline,
     recommend,
-    refit,
     runs,
-    serve,
-    streams,
     training,
 )
+from crossaisle.cli.service import keys, refit, serve, streams
 
 app = typer.Typer(
     name="crossaisle",

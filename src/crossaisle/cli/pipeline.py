@@ -89,10 +89,13 @@ def fit(
     from crossaisle.data.ingest.importer import import_dataset
     from crossaisle.pipeline import fit as fitting
     from crossaisle.pipeline.knowledge.check import knowledge_lines
+    from crossaisle.pipeline.missing import missing_libraries
 
     settings = load_config(config, overrides or [])
     imported = import_dataset(settings.data, progress=True)
     say_what_was_set_aside(imported.report)
+    for line in missing_libraries(imported.dataset, settings.split, settings.model):
+        say(line)
     fitted = fitting.fit(
         imported.dataset, split_config=settings.split, model_config=settings.model, progress=True
     )
@@ -127,10 +130,13 @@ def evaluate(
     from crossaisle.evaluate.results import write_metrics
     from crossaisle.pipeline import fit as fitting
     from crossaisle.pipeline import run as runs
+    from crossaisle.pipeline.missing import missing_libraries
 
     settings = load_config(config, overrides or [])
     imported = import_dataset(settings.data, progress=True)
     say_what_was_set_aside(imported.report)
+    for line in missing_libraries(imported.dataset, settings.split, settings.model):
+        say(line)
     fitted = fitting.fit(
         imported.dataset, split_config=settings.split, model_config=settings.model, progress=True
     )
@@ -184,8 +190,8 @@ def describe(
     crossaisle describe completejourney
     crossaisle describe demo/model
     """
-    from crossaisle.data.describe import describe as facts_of
-    from crossaisle.data.describe import describe_table
+    from crossaisle.data.profile.describe import describe as facts_of
+    from crossaisle.data.profile.describe import describe_table
 
     extra: dict[str, Any]
     if Path(source).is_dir():

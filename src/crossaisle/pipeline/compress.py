@@ -30,7 +30,7 @@ from crossaisle.errors import ConfigError, nearest, shown
 from crossaisle.evaluate.files import write_json
 from crossaisle.evaluate.metrics import Relevant, ndcg
 from crossaisle.pipeline.fit import split_of
-from crossaisle.pipeline.run import Say, silent
+from crossaisle.progress import Say, silent
 
 METHODS = ("int8", "layers", "static", "vectors")
 """int8 weights; fewer layers, distilled, then int8; a table of tokens; smaller vectors."""
@@ -106,7 +106,7 @@ def compress(
     for method in methods:
         if method not in METHODS:
             raise ConfigError(f"unknown method {method!r}{nearest(method, METHODS)}")
-    require("compression")
+    require("compression", exports=True)
     from crossaisle.training.export.distil import distil_into, distil_static
     from crossaisle.training.export.onnx import export_onnx
     from crossaisle.training.export.prune import prune_layers
