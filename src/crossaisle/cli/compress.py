@@ -29,7 +29,7 @@ def compress(
     layers: Annotated[int, typer.Option(help="Layers to keep.", min=1)] = 3,
     dimension: Annotated[int, typer.Option(help="Dimensions of the static model's vectors.", min=1)] = 256,
     steps: Annotated[int, typer.Option(help="Distillation steps after removing layers.", min=0)] = 300,
-    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed.", min=0)] = 0,
     root: Root = None,
     as_json: AsJson = False,
 ) -> None:

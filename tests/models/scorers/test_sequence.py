@@ -48,6 +48,9 @@ class TestSequenceTransformer(ScorerContract):
     def make(self) -> SequenceTransformer:
         return SequenceTransformer(**SMALL)
 
+    def make_quick(self) -> SequenceTransformer:
+        return small(epochs=1, stop=1)
+
 
 def test_numpy_and_torch_agree() -> None:
     import torch
