@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -128,3 +129,39 @@ def test_the_command_runs_as_a_process() -> None:
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines()[-1].startswith("crossaisle: unknown model 'no-such-model'")
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("knowledge draft m --out r.csv --min-lift inf", "'--min-lift': must be a finite number (found inf)"),
+        ("knowledge draft m --out r.csv --min-lift nan", "'--min-lift': Input should be greater"),
+        ("improve shop.toml --out o --minutes nan", "'--minutes': must be a finite number (found nan)"),
+        ("recommend m --user u --min-price inf", "'--min-price': must be a finite number (found inf)"),
+        ("recommend m --user u -n 99999999999", "'-n': must be at most 2147483647 in size"),
+        ("serve m --rate nan", "'--rate': Input should be greater"),
+        ("serve m --rate 0", "'--rate': Input should be greater"),
+        ("refit m --store s --seed -1", "'--seed': Input should be greater"),
+        ("fit shop.toml --out m --set split.test=nan", "[split]: test: must be at least 0.0 and at most 0.9"),
+        ("fit shop.toml --out m --set train.clip=inf", "[train]: clip: must be a finite number (found inf)"),
+        ("fit shop.toml --out m --set model.seed=-1", "[model]: seed: must be at least 0"),
+        (
+            "fit shop.toml --out m --set model.seed=99999999999",
+            "[model]: seed: must be at least 0 and at most",
+        ),
+        ("fit shop.toml --out m --set evaluate.k=[0]", "[evaluate]: k: must be at least 1"),
+    ],
+)
+def test_numbers_out_of_range_are_one_line(
+    command: str,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shop.toml").write_text('[data.events]\npath = "e.csv"\n')
+    assert cli.run(command.split()) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.count("\n") == 1

@@ -33,7 +33,7 @@ def compress(
     steps: Annotated[
         int, typer.Option(help="Distillation steps after removing layers.", min=0, metavar="N")
     ] = 300,
-    seed: Annotated[int, typer.Option(help="Random seed.", metavar="N")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed.", min=0, metavar="N")] = 0,
     root: Root = None,
     as_json: AsJson = False,
 ) -> None:

@@ -54,7 +54,7 @@ def refit(
     every: Annotated[
         str | None, typer.Option(help="Repeat at this interval: 24h, 30m.", metavar="TIME")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Random seed.", metavar="N")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed.", min=0, metavar="N")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Refit a model with the events of the store; keep it if it is no worse on the latest events.

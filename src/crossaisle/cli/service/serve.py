@@ -31,7 +31,7 @@ def serve(
         Path | None, typer.Option(help="Folder of saved models to switch between.", metavar="DIR")
     ] = None,
     rate: Annotated[
-        float | None, typer.Option(help="Requests per second and client, at most.", metavar="N")
+        float | None, typer.Option(help="Requests per second and client, at most.", min=0.001, metavar="N")
     ] = None,
     image_hosts: Annotated[
         str,

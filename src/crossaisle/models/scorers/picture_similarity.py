@@ -43,7 +43,7 @@ class PictureSimilarity(ReadingModel):
     """A known name, or a folder with a picture encoder."""
     hosts: Sequence[str] = ()
     """Hosts that pictures may be fetched from; none unless named."""
-    dimensions: int = 256
+    dimensions: int = field(default=256, metadata={"low": 1, "high": 100_000})
     """Components kept of the pictures' vectors."""
 
     mean_: Floats = field(init=False, repr=False, compare=False)
@@ -61,6 +61,7 @@ class PictureSimilarity(ReadingModel):
     learned: ClassVar[tuple[str, ...]] = ("vectors_", "mean_", "axes_", "fingerprint_")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self.hosts = tuple(self.hosts)  # a list where they come from JSON
 
     def fit(self, dataset: Dataset, *, progress: bool = False) -> PictureSimilarity:
