@@ -6,7 +6,8 @@ Every guess is a sentence or an example in the file of settings, for a person to
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,12 @@ from crossaisle.data.ids import tidy_ids
 from crossaisle.data.ingest.clean import texts
 from crossaisle.data.ingest.moments import Clock, how_to_read, looks_like_excel
 from crossaisle.data.ingest.schema import looks_like_data
+from crossaisle.data.ingest.sources import open_files
 from crossaisle.errors import DataError
+from crossaisle.table_config import FileConfig
+
+COLUMNS_COMPARED = 20
+"""Columns of a table in which the ids of the events are looked for over many rows."""
 
 
 def fill_in(draft: Draft, files: Files) -> None:
@@ -71,7 +77,7 @@ def _found(files: Sequence[Given], table: Table) -> list[tuple[Given, dict[str, 
     for file in files:
         columns = _match(file.names, table)
         nobody = table == "events" and not {"user_id", "basket_id"} & set(columns)
-        if nobody and "id" in file.names and file.sample()["id"].drop_nulls().is_duplicated().any():
+        if nobody and "id" in file.names and _repeats(file, "id"):
             columns["basket_id"] = "id"
         whole = {
             "events": "item_id" in columns and bool({"user_id", "basket_id"} & set(columns)),
@@ -81,6 +87,11 @@ def _found(files: Sequence[Given], table: Table) -> list[tuple[Given, dict[str, 
         if whole[table]:
             out.append((file, columns))
     return sorted(out, key=lambda pair: -len(pair[1]))
+
+
+def _repeats(file: Given, column: str) -> bool:
+    values = file.sample(columns=[column]).get_column(column, default=pl.Series(dtype=pl.String))
+    return bool(values.drop_nulls().is_duplicated().any())
 
 
 def _add_events(draft: Draft, files: Files, found: list[tuple[Given, dict[str, str]]]) -> None:
@@ -111,7 +122,7 @@ def _add_table(draft: Draft, files: Files, table: Table) -> None:
     known = _ids(draft, "events", "item_id" if table == "items" else "user_id")
     key = "item_id" if table == "items" else "user_id"
     if known:
-        shares = _shares(file, known)
+        shares = _shares(file, known, columns[key])
         best = max(shares, key=lambda name: (shares[name], name == columns[key]), default=columns[key])
         if shares.get(best, 0) > shares.get(columns[key], 0):
             columns = {k: v for k, v in columns.items() if v != best} | {key: best}
@@ -128,11 +139,11 @@ def _add_items_of_events(draft: Draft) -> None:
     """Items out of the lines of orders, where these have titles or prices."""
     events = draft.tables.get("events", {})
     paths = events.get("path", ())
-    sample = _sample(draft, "events")
-    columns = _match(list(sample), "items") | {"item_id": events.get("columns", {}).get("item_id")}
+    found = _match(_names(draft, "events"), "items")
+    columns = found | {"item_id": events.get("columns", {}).get("item_id")}
     columns = {k: v for k, v in columns.items() if k in ("item_id", "title", "categories", "brand", "price")}
-    if not {"title", "categories"} & set(columns) and "description" in _match(list(sample), "items"):
-        columns["title"] = _match(list(sample), "items")["description"]
+    if not {"title", "categories"} & set(columns) and "description" in found:
+        columns["title"] = found["description"]
     if {"title", "categories"} & set(columns):
         draft.tables["items"] = {"path": paths, "columns": columns}
         draft.remarks.append("UNSURE: items are taken from the events; each one's first row counts")
@@ -143,35 +154,57 @@ def _ids(draft: Draft, table: Table, column: str) -> set[str]:
     name = settings.get("columns", {}).get(column)
     if not isinstance(name, str):
         return set()
-    values = _sample(draft, table).get(name)
+    values = _sample(draft, table, [name]).get(name)
     return set() if values is None else set(values.drop_nulls())
 
 
-def _shares(file: Given, known: set[str]) -> dict[str, float]:
-    """Share of known ids that the first rows of each column hold, for columns of distinct values."""
-    shares = {}
-    for name, values in _tidy(file.sample(rows=CATALOGUE)).items():
-        there = values.drop_nulls()
-        if len(there) and there.n_unique() > len(there) / 4:
-            shares[name] = len(known & set(there)) / len(known)
-    return shares
+def _shares(file: Given, known: set[str], named: str) -> dict[str, float]:
+    """Share of known ids that the first rows of a column hold: of the one that is named so, and of those
+    that hold distinct values, the likeliest `COLUMNS_COMPARED`.
+    """
+    hits = {}
+    for name, values in _tidy(file.sample()).items():
+        there = set(values.to_list()) - {None}
+        if there and len(there) > (len(values) - values.null_count()) / 4:
+            hits[name] = len(known & there)
+    likely = sorted(hits, key=lambda name: (name != named, -hits[name]))[:COLUMNS_COMPARED]
+    whole = _tidy(file.sample(rows=CATALOGUE, columns=likely))
+    return {name: len(known & set(values.drop_nulls())) / len(known) for name, values in whole.items()}
 
 
 def _tidy(sample: pl.DataFrame) -> dict[str, pl.Series]:
-    return {name: sample.select(tidy_ids(pl.col(name)))[name] for name in sample.columns}
+    clean = sample.select(tidy_ids(pl.col(sample.columns)))
+    return dict(zip(clean.columns, clean.get_columns(), strict=True))
 
 
-def _sample(draft: Draft, table: Table) -> dict[str, pl.Series]:
+def _sample(draft: Draft, table: Table, columns: Iterable[str]) -> dict[str, pl.Series]:
     """The first rows of a table's first file; without the steps that its settings ask for."""
-    settings = draft.tables.get(table)
-    if settings is None:
+    if table not in draft.tables:
         return {}
-    path = settings["path"]
-    form = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items() if k in _FORM}
     try:
-        return _tidy(Given(path if isinstance(path, str) else path[0], ()).sample(form))
+        return _tidy(_first_file(draft, table).sample(_form(draft, table), columns=columns))
     except DataError:
         return {}
+
+
+def _names(draft: Draft, table: Table) -> tuple[str, ...]:
+    """The columns of a table's first file."""
+    if table not in draft.tables:
+        return ()
+    try:
+        return open_files(Path(_first_file(draft, table).path), FileConfig(**_form(draft, table))).names
+    except DataError:
+        return ()
+
+
+def _first_file(draft: Draft, table: Table) -> Given:
+    path = draft.tables[table]["path"]
+    return Given(path if isinstance(path, str) else path[0], ())
+
+
+def _form(draft: Draft, table: Table) -> dict[str, Any]:
+    settings = draft.tables[table]
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items() if k in _FORM}
 
 
 _FORM = ("format", "delimiter", "header", "names", "quote", "encoding")
@@ -180,7 +213,8 @@ _FORM = ("format", "delimiter", "header", "names", "quote", "encoding")
 def _show(draft: Draft, table: Table, *, guessed: bool) -> None:
     """Examples beside the columns, and what the values tell about times and categories."""
     columns: Mapping[str, Any] = draft.tables[table].get("columns", {})
-    sample = _sample(draft, table)
+    names = _names(draft, table)
+    sample = _sample(draft, table, [name for name in columns.values() if isinstance(name, str)])
     for key, name in columns.items():
         values = sample.get(name) if isinstance(name, str) else None
         if values is None:
@@ -188,7 +222,7 @@ def _show(draft: Draft, table: Table, *, guessed: bool) -> None:
         seen = values.drop_nulls().unique(maintain_order=True)
         words = ", ".join(repr(v[:40]) for v in seen[:3]) or "empty in the first rows"
         draft.examples[table, key] = words
-        if guessed and (others := _rivals(key, name, list(sample), table, columns)):
+        if guessed and (others := _rivals(key, name, names, table, columns)):
             draft.examples[table, key] += f" UNSURE: or {', '.join(map(repr, others))}?"
         if key == "time":
             _tell_time(draft, seen)

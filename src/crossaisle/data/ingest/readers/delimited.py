@@ -124,6 +124,8 @@ def _form(part: Part, encoding: str, config: FileConfig, limits: ReadLimits, *, 
     with io.TextIOWrapper(part.opener(), encoding=encoding, newline="") as text:
         head = itertools.dropwhile(lambda line: not line.strip("\r\n"), lines(text, part.file, limits))
         first = next(head, "")
+        if "\0" in first:
+            raise DataError("NUL bytes in the first line: this is no text, or damaged", file=part.file)
         if delimiter is None:
             delimiter = max(",;\t|", key=first.count)
             if not first.count(delimiter) and "::" in first:
