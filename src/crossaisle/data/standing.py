@@ -117,7 +117,7 @@ def _turned(group: list[int], role: Roles, size: Units, units: Units) -> int:
 
 
 def _take_back(before: list[int], role: Roles, size: Units, units: Units, left: float) -> None:
-    """Takes units of the latest purchases. What fractions leave by rounding (.3 less three times .1) is none."""
+    """Takes units of the latest purchases. Of fractions, rounding leaves nothing (.3 - .1 - .1 - .1)."""
     for i in reversed(before):
         if left <= 0:
             return
