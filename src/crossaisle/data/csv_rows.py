@@ -31,7 +31,7 @@ def csv_rows(
             yield "\n" if passed else line
 
     form = {"quotechar": quote} if quote else {"quoting": csv.QUOTE_NONE}
-    reader = csv.reader(fed(), delimiter=delimiter, strict=bool(quote), **form)  # type: ignore[arg-type]
+    reader = csv.reader(fed(), delimiter=delimiter, strict=bool(quote), **form)
     number = first
     while True:
         try:

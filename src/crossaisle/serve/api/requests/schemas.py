@@ -22,7 +22,7 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from crossaisle.data.control import tidied
-from crossaisle.data.ids import tidy_id
+from crossaisle.data.ids import same_id
 from crossaisle.data.query_text import hint_of
 from crossaisle.errors import DataError, shorten
 from crossaisle.serve.live.capacity import LARGEST_BODY
@@ -99,11 +99,6 @@ def _text(value: object, name: str, row: int | None, longest: int = LONGEST_ID) 
         rule = f"must be text of 1 to {longest} characters"
         raise DataError(rule, row=row, column=name, value=value)
     return value
-
-
-def same_id(text: str) -> str:
-    """An id as an import would keep it; one of nothing but blanks stays as it is, and is unknown."""
-    return tidy_id(text) or text
 
 
 def _clean(text: str) -> bool:
