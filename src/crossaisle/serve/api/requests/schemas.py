@@ -154,6 +154,7 @@ Id = Annotated[str, Field(min_length=1, max_length=LONGEST_ID), AfterValidator(s
 Text = Annotated[str, Field(max_length=LONGEST_TEXT), AfterValidator(tidied)]
 Title = Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT), AfterValidator(_seen)]
 Price = Annotated[float, Field(ge=0, lt=1e12, allow_inf_nan=False)]
+Moment = Annotated[float, Field(ge=0, lt=1e11, allow_inf_nan=False)]
 Address = Annotated[str, Field(min_length=1, max_length=2000, pattern="^https?://")]
 Level = Annotated[str, Field(min_length=1, max_length=200)]
 Category = Annotated[list[Annotated[Level, AfterValidator(_seen)]], Field(min_length=1, max_length=12)]
@@ -217,6 +218,10 @@ class ItemPatch(Body):
     """Paths, each a list of names, root first; the first path is the primary one."""
     price: Price | None = None
     in_stock: bool | None = None
+    available_from: Moment | None = None
+    """Seconds since 1970: before, it is not for sale."""
+    expires: Moment | None = None
+    """Seconds since 1970: from then on it is not for sale any more."""
     attributes: Attributes | None = None
     image: Address | None = None
     """Address of its picture: http(s), on a host allowed by `--image-hosts`."""
