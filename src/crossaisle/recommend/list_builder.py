@@ -98,7 +98,7 @@ class ListBuilder:
         if query.min_price is not None or query.max_price is not None:
             allowed &= in_price_band(view.prices[rows], query.min_price, query.max_price)
         if query.in_stock:
-            allowed &= view.in_stock[rows]
+            allowed &= view.on_sale(rows)
         if request.exclude_seen:
             allowed &= ~rows_mask(request.history, view.dataset.n_items)[rows]
         allowed &= view.listed[rows]
