@@ -7,9 +7,9 @@ Lists: of ten, for 100 drawn households, and how many show something that a rule
 bought nappies, how many show tobacco or alcohol although adults are asked for. Quality: the model's weights
 (they come from validation) with parts fitted on train and validation, R@10 on test of a placement, with the
 demo's rules and without; the ratio has a paired bootstrap interval. What is banned stays among the right
-answers. "adult": the same with `adult=true`. Right answers as in benchmarks/lists.py. Speed: microseconds of a
-list in this process, from a kept ranking and from scores, without rules, with the demo's, and with 100 made-up
-ones that name categories (medians; a quiet machine).
+answers. "adult": the same with `adult=true`. Right answers as in benchmarks/lists.py. Speed: microseconds of
+a list in this process, from a kept ranking and from scores, without rules, with the demo's, and with 100
+made-up ones that name categories (medians; a quiet machine).
 """
 
 from __future__ import annotations
