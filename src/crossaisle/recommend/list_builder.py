@@ -151,8 +151,10 @@ class ListBuilder:
         limit = max(self.limits.prefix, 3 * query.depth)
         ruling = self.ruling(query, request)
         if ruling is not None:
-            free = self.unruled(query, request) & ~np.isnan(scores)
-            found = self._ruled_of_all(query, share, ruling, scores, (free, allowed), limit, tiers)
+            banned = np.flatnonzero(ruling.banned).astype(np.int32)
+            unruled = allowed.copy()
+            unruled[banned] = self.unruled(query, request, banned)
+            found = self._ruled_of_all(query, share, ruling, scores, (unruled, allowed), limit, tiers)
             return self.answer_ruled(query, request, served, share, found, notices)
         rows = self.ranked(scored, scores[scored], limit, None if tiers is None else tiers[scored])
         chosen, exact = self.arrange(query, share, rows, scores[rows])
@@ -172,18 +174,24 @@ class ListBuilder:
         tiers: npt.NDArray[np.int8] | None,
     ) -> RuledList:
         """The list from float32 (n_items,) scores. `allowed`: without rules, and with them."""
-        keys = ruling.weighed(scores)
-        known, left = np.flatnonzero(allowed[0]), np.flatnonzero(allowed[1] & ~np.isnan(scores))
-        pins = np.flatnonzero(ruling.pinned & allowed[1]) if ruling.moves else NO_ROWS
-        pinned = Ranked(pins.astype(np.int32), scores[pins], keys[pins])
-
-        def best(rows: npt.NDArray[np.integer], by: Floats, most: int) -> Ranked:
-            found = self.ranked(rows, by[rows], most, None if tiers is None else tiers[rows])
-            return Ranked(found, scores[found], by[found])
-
+        known = np.flatnonzero(allowed[0] & ~np.isnan(scores))
+        pins = ruling.pinned_rows[allowed[1][ruling.pinned_rows]]
+        pinned = Ranked(pins, scores[pins], ruling.weighed(scores[pins], pins))
+        lifted = ruling.boosted_rows[allowed[1][ruling.boosted_rows]]
+        lifted = lifted[~np.isnan(scores[lifted])]
         for most in (limit, len(known)):
-            plain = best(known, scores, most)
-            free = best(left, keys, most) if ruling.moves else plain.take(~ruling.banned[plain.rows])
+            rows = self.ranked(known, scores[known], most, None if tiers is None else tiers[known])
+            plain = Ranked(rows, scores[rows], scores[rows])
+            free = plain.take(~ruling.banned[rows])
+            if ruling.moves:
+                # What is not among these has a lower score, and nothing lifts it.
+                pool = np.union1d(free.rows, lifted)
+                keys = ruling.weighed(scores[pool], pool)
+                if tiers is None and len(rows) < len(known):
+                    sure = keys >= scores[rows[-1]]
+                    pool, keys = pool[sure], keys[sure]
+                order = self.ranked_places(pool, keys, None if tiers is None else tiers[pool])
+                free = Ranked(pool[order], scores[pool[order]], keys[order])
             found = self.ruled(query, share, ruling, plain, free, pinned)
             if found.exact or most >= len(known):
                 break
@@ -228,14 +236,17 @@ class ListBuilder:
         Equal scores: the popular item first, then the order of the catalogue. `tiers` (n,): all of a lower
         tier come first, and no limit holds.
         """
-        if tiers is not None:
-            order = np.lexsort((rows, -self.view.popularity[rows], -scores, tiers))
-            return rows[order].astype(np.int32)
-        if len(rows) > limit:
+        if tiers is None and len(rows) > limit:
             good = scores >= np.partition(scores, -limit)[-limit]
             rows, scores = rows[good], scores[good]
-        order = np.lexsort((rows, -self.view.popularity[rows], -scores))
-        return rows[order].astype(np.int32)
+        return rows[self.ranked_places(rows, scores, tiers)].astype(np.int32)
+
+    def ranked_places(
+        self, rows: npt.NDArray[np.integer], scores: Floats, tiers: npt.NDArray[np.int8] | None = None
+    ) -> Index:
+        """int64 (n,): the order of some item rows, as `ranked`."""
+        by = rows, -self.view.popularity[rows], -scores
+        return np.lexsort(by if tiers is None else (*by, tiers))
 
     def arrange(
         self, query: Query, share: CrossShare, rows: Rows, scores: Floats, placed: Rows = NO_ROWS

@@ -19,7 +19,7 @@ from crossaisle.data.merchandising.matching import Matched, matched
 from crossaisle.data.merchandising.rules import ACTIONS, Action, MerchandisingRule, RuleSet, today
 from crossaisle.data.query import Placement, Query
 from crossaisle.data.vocabulary import Rows
-from crossaisle.recommend.request import ResolvedQuery
+from crossaisle.recommend.request import NO_ROWS, ResolvedQuery
 from crossaisle.recommend.rerank.filters import Mask
 
 Table = npt.NDArray[np.uint8]
@@ -65,9 +65,11 @@ class Merchandising:
         self.matched: tuple[Matched, ...] = before.matched if before and same else matched(rules, dataset)
         sides = [one.items for one in self.matched], [one.beside for one in self.matched]
         self._items, self._beside = (_table(side, dataset.n_items) for side in sides)
+        self._last: tuple[ResolvedQuery, Placement, bool, date, Ruling | None] | None = None
         self._active: dict[tuple[Placement, date], _Active] = {}
         self._masks: dict[tuple[int, int], Mask] = {}
         self._factors: dict[int, Floats | None] = {}
+        self._rows: dict[tuple[int, int], Rows] = {}
 
     def names_the_same(self, other: Merchandising) -> bool:
         """Whether another one is of the same rules and names: rows are those found here."""
@@ -82,7 +84,18 @@ class Merchandising:
 
     def ruling(self, query: Query, request: ResolvedQuery) -> Ruling | None:
         """What the rules say of a request; None where none holds."""
-        return self.of(query.placement, request.view, request.history, adult=query.adult)
+        if not self.rules:
+            return None
+        last = self._last  # a list asks several times
+        if (
+            last is not None
+            and last[0] is request
+            and last[1:4] == (query.placement, query.adult, self.day())
+        ):
+            return last[4]
+        found = self.of(query.placement, request.view, request.history, adult=query.adult)
+        self._last = request, query.placement, query.adult, self.day(), found
+        return found
 
     def of(self, placement: Placement, view: Rows, history: Rows, *, adult: bool = False) -> Ruling | None:
         """What the rules say of a placement beside items in view and a history; None where none holds."""
@@ -168,24 +181,45 @@ class Merchandising:
 
     def pinned(self, query: Query) -> Rows:
         """int32, ascending: rows that pins name."""
-        return np.flatnonzero(self.mask(self._on(query.placement).pins, 0)).astype(np.int32)
+        return self.pinned_rows(self._on(query.placement).pins)
 
     def lifted(self, query: Query) -> Rows:
         """int32, ascending: rows that a list can hold although their own scores are too low for it."""
         active = self._on(query.placement)
-        found, factors = self.mask(active.pins, 0), self.factors(active.weighted)
-        return np.flatnonzero(found if factors is None else found | (factors > 1.0)).astype(np.int32)
+        return np.union1d(self.pinned_rows(active.pins), self.boosted_rows(active.weighted)).astype(np.int32)
+
+    def pinned_rows(self, pins: int) -> Rows:
+        """int32, ascending: rows that some pins name."""
+        return self._kept_rows(pins, 0, lambda: self.mask(pins, 0))
+
+    def boosted_rows(self, weighted: int) -> Rows:
+        """int32, ascending: rows whose scores some boosts and buries raise."""
+        factors = self.factors(weighted)
+        return NO_ROWS if factors is None else self._kept_rows(0, weighted, lambda: factors > 1.0)
+
+    def _kept_rows(self, pins: int, weighted: int, mask: Callable[[], Mask]) -> Rows:
+        found = self._rows.get((pins, weighted))
+        if found is None:
+            if len(self._rows) >= KEPT:
+                self._rows = {}
+            found = self._rows[pins, weighted] = np.flatnonzero(mask()).astype(np.int32)
+        return found
+
+    def names(self, number: int, rows: Rows) -> Mask:
+        """bool (n,): whether a rule names some rows among its items."""
+        column, bit = divmod(number, 8)
+        found: Mask = (self._items[rows, column] & np.uint8(1 << bit)).astype(bool)
+        return found
 
     def sides(self, rows: Rows, rules: int) -> Iterator[tuple[int, int, int]]:
         """Place, rules that name it among their items, and rules that name it beside them, of the rows that
         some rules name.
         """
-        if not rules:
+        if not rules or not len(rows):
             return
-        wanted = _as_bytes(rules, self._items.shape[1])
-        items, beside = self._items[rows] & wanted, self._beside[rows] & wanted
-        for at in np.flatnonzero((items | beside).any(axis=1)).tolist():
-            yield at, _number(items[at]), _number(beside[at])
+        for at in np.flatnonzero(self.mask(rules, rules)[rows]).tolist():
+            row = rows[at]
+            yield at, _number(self._items[row]) & rules, _number(self._beside[row]) & rules
 
 
 @dataclass(frozen=True)
@@ -210,15 +244,19 @@ class Ruling:
         return bool(self.active.weighted or self.active.pins)
 
     @property
-    def pinned(self) -> Mask:
-        """bool (n_items,): named by a pin. Not to be changed."""
-        return self.compiled.mask(self.active.pins, 0)
+    def pinned_rows(self) -> Rows:
+        """int32, ascending: rows that pins name."""
+        return self.compiled.pinned_rows(self.active.pins)
 
     @property
-    def pins(self) -> list[tuple[int, int, Rows]]:
-        """Place (1 = first), number of the rule, and the rows the best of which is shown there; by place."""
-        found = [(at, self.compiled.matched[at]) for at in ones(self.active.pins)]
-        return sorted((one.rule.position or 1, at, one.items) for at, one in found)
+    def boosted_rows(self) -> Rows:
+        """int32, ascending: rows whose scores boosts and buries raise."""
+        return self.compiled.boosted_rows(self.active.weighted)
+
+    @property
+    def pins(self) -> list[tuple[int, int]]:
+        """Place in the list (1 = first) and number of each rule that pins; by place."""
+        return sorted((self.rule(number).position or 1, number) for number in ones(self.active.pins))
 
     def weighed(self, scores: Floats, rows: Rows | slice = slice(None)) -> Floats:
         """float32 (n,): scores of some rows, times the weights of boosts and buries.
@@ -297,7 +335,3 @@ def _bits(table: Table, rows: Rows) -> int:
 
 def _number(packed: Table) -> int:
     return int.from_bytes(packed.tobytes(), "little")
-
-
-def _as_bytes(bits: int, n: int) -> Table:
-    return np.frombuffer((bits & (1 << 8 * n) - 1).to_bytes(n, "little"), np.uint8)

@@ -38,6 +38,8 @@ class Ranked(NamedTuple):
         return Ranked(rows, scores, keys)
 
 
+FIRST = 10
+"""Lists' worth of candidates that are tried first: lists are made twice."""
 NOTHING = Ranked(np.empty(0, np.int32), np.empty(0, np.float32), np.empty(0, np.float32))
 Arrange = Callable[[Rows, Floats, Rows], tuple[Index, bool]]
 """Ranked rows, what they are ranked by, and rows that have a place already -> indices of the list, and
@@ -69,7 +71,7 @@ def ruled_list(
     """The list of a query. `plain`: candidates if there were no rules. `free`: those that no rule takes out,
     ranked by weighed scores. `pinned`: those of them that pins name, in any order; they may lack a score.
     """
-    before, exact = arrange(plain.rows, plain.keys, NOTHING.rows)
+    before, exact = _arranged(arrange, query, plain, NOTHING.rows)
     shown = plain.take(before)
     if not ruling.moves and exact and _unchanged(ruling, query, plain, before):
         kept = relevance_kept(plain.keys, before)
@@ -77,8 +79,11 @@ def ruled_list(
     places = _places(ruling, pinned)
     fixed = pinned.take(np.array([at for _, _, at in places], np.int64))
     together = ruling.apart(free.rows, fixed.rows)
-    left = free.take(together & ~np.isin(free.rows, fixed.rows))
-    chosen, whole = arrange(left.rows, left.keys, fixed.rows)
+    stays = together.copy()
+    for row in fixed.rows.tolist():
+        stays &= free.rows != row
+    left = free.take(stays)
+    chosen, whole = _arranged(arrange, query, left, fixed.rows)
     every = left.and_more(_scored(fixed, left))
     order = chosen.tolist()
     for at, (place, _, _) in enumerate(places):
@@ -95,6 +100,16 @@ def ruled_list(
     )
 
 
+def _arranged(arrange: Arrange, query: Query, some: Ranked, placed: Rows) -> tuple[Index, bool]:
+    """The list out of the first few candidates, where more could not change it; else out of all."""
+    first = FIRST * query.depth
+    if not query.reorders and first < len(some.rows):
+        chosen, exact = arrange(some.rows[:first], some.keys[:first], placed)
+        if exact:
+            return chosen, True
+    return arrange(some.rows, some.keys, placed)
+
+
 def _unchanged(ruling: Ruling, query: Query, plain: Ranked, chosen: Index) -> bool:
     """Whether rules that only take items out leave a list as it is."""
     banned = ruling.banned
@@ -107,14 +122,16 @@ def _unchanged(ruling: Ruling, query: Query, plain: Ranked, chosen: Index) -> bo
 def _places(ruling: Ruling, pinned: Ranked) -> list[tuple[int, int, int]]:
     """Place, number of the rule, and index of the candidate, of each pin that has one; by place."""
     found: list[tuple[int, int, int]] = []
-    keys = np.nan_to_num(pinned.keys, nan=-np.inf)
-    order = np.lexsort((pinned.rows, -keys))
-    for place, number, rows in ruling.pins:
-        taken = pinned.rows[[at for _, _, at in found]]
-        fits = order[np.isin(pinned.rows[order], rows) & ~np.isin(pinned.rows[order], taken)]
-        first = next((at for at in fits.tolist() if ruling.apart(pinned.rows[[at]], taken).all()), None)
-        if first is not None:
-            found.append((place, number, first))
+    if not len(pinned.rows):
+        return found
+    order = np.lexsort((pinned.rows, -np.nan_to_num(pinned.keys, nan=-np.inf)))
+    taken: list[int] = []
+    for place, number in ruling.pins:
+        for at in order[ruling.compiled.names(number, pinned.rows[order])].tolist():
+            if at not in taken and (not taken or ruling.apart(pinned.rows[[at]], pinned.rows[taken]).all()):
+                taken.append(at)
+                found.append((place, number, at))
+                break
     return found
 
 
@@ -137,11 +154,12 @@ def _applied(
     found: dict[int, list[int]] = {}
     for number, places in ruling.causes(before[page]).items():
         found.setdefault(number, []).extend(before[page][places].tolist())
-    gone = before[page][np.isin(before[page], dropped)]
-    present = ruling.named(after, ruling.active.both)
-    for number, places in ruling.named(gone, ruling.active.both).items():
-        if number in present:
-            found.setdefault(number, []).extend(gone[places].tolist())
+    gone = before[page][np.isin(before[page], dropped)] if len(dropped) else dropped
+    if len(gone):
+        present = ruling.named(after, ruling.active.both)
+        for number, places in ruling.named(gone, ruling.active.both).items():
+            if number in present:
+                found.setdefault(number, []).extend(gone[places].tolist())
     for row in after[page].tolist():
         if row in pins:
             found.setdefault(pins[row], []).append(row)

@@ -363,15 +363,13 @@ class LiveRecommender:
         self, query: Query, request: ResolvedQuery, ranking: Ranking, ruling: Ruling
     ) -> RecommendationList | None:
         """The same under rules."""
-        every = Ranked(ranking.rows, ranking.scores, ranking.scores)
-        plain = every.take(self.lists.unruled(query, request, every.rows))
-        if ranking.lifted is None:
-            free, pinned = plain.take(~ruling.banned[plain.rows]), NOTHING
-        else:
-            free, pinned = (
-                some.take(self.lists.candidates(query, request, some.rows))
-                for some in (ranking.lifted.ranked, ranking.lifted.pinned)
-            )
+        kept = [Ranked(ranking.rows, ranking.scores, ranking.scores)]
+        if ranking.lifted is not None:
+            kept += [ranking.lifted.ranked, ranking.lifted.pinned]
+        fits = self.lists.unruled(query, request, np.concatenate([one.rows for one in kept]))
+        ends = np.cumsum([len(one.rows) for one in kept])[:-1]
+        plain, *lifted = [one.take(fit) for one, fit in zip(kept, np.split(fits, ends), strict=True)]
+        free, pinned = [one.take(~ruling.banned[one.rows]) for one in lifted or [plain, NOTHING]]
         whole = ranking.whole or self._holds_all_included(query, request, ranking)
         if not len(free.rows) or (not whole and len(free.rows) < least(query, large=self.large)):
             return None
