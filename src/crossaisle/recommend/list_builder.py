@@ -183,7 +183,7 @@ class ListBuilder:
             rows = self.ranked(known, scores[known], most, None if tiers is None else tiers[known])
             plain = Ranked(rows, scores[rows], scores[rows])
             free = plain.take(~ruling.banned[rows])
-            if ruling.moves:
+            if ruling.active.weighted:
                 # What is not among these has a lower score, and nothing lifts it.
                 pool = np.union1d(free.rows, lifted)
                 keys = ruling.weighed(scores[pool], pool)
