@@ -134,6 +134,9 @@ def test_a_worse_model_is_refused(
     assert "worse than a" in found.reason
     assert not (tmp_path / "models" / "next").exists()
     assert not json.loads(found.report.read_text())["accepted"]
+    calls.clear()
+    command = ["refit", str(model), "--store", str(store.path), "--models", str(tmp_path / "models")]
+    assert run([*command, "--holdout", "0.25"]) == 3, "for whoever runs it at night"
 
 
 def test_few_cases_prove_nothing_and_no_difference_is_no_harm() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from crossaisle.cli.output import AsJson, show, show_json, show_table, tell
+from crossaisle.extras import install_command, program
 
 if TYPE_CHECKING:
     from crossaisle.data.ingest.importer import Imported
@@ -42,7 +44,13 @@ def demo(
     """
     from crossaisle.pipeline import run as runs
 
-    _show_run(runs.demo(out, progress=True, say=say), as_json)
+    result = runs.demo(out, progress=True, say=say)
+    _show_run(result, as_json)
+    if not as_json:
+        print(
+            f"\nAsk it:   {program()} recommend {result['model']} --user 1609 --placement discover --explain"
+        )
+        print(f"Serve it: {_how_to_serve(result['model'])}")
 
 
 def run(
@@ -237,12 +245,19 @@ def _show_run(result: dict[str, Any], as_json: bool) -> None:
             [list(_headline_cells(row)) for row in result["headline"]],
         )
     for example in result["examples"]:
-        tell(f"{example['user']} could want")
+        tell(f"For customer {example['user']}:")
         for item in example["items"]:
             why = f": {item['why']}" if item["why"] else ""
             tell(f"  {item['title']} ({item['category']}){why}")
     print(f"\n{result['report']}  {result['metrics']}  {result['model']}")
     print(f"{result['seconds']:.0f} s, {result['peak_mb']:,.0f} MB")
+
+
+def _how_to_serve(model: str) -> str:
+    """The commands that open the demo shop, with the installation where that is still to be done."""
+    if find_spec("fastapi") is None:
+        return f"{install_command('serve')} && {program()} serve {model}"
+    return f"{program()} serve {model}, then open http://127.0.0.1:8080"
 
 
 def _headline_cells(row: dict[str, Any]) -> tuple[Any, ...]:

@@ -113,10 +113,10 @@ def compress(
     from crossaisle.training.text.backbone import Backbone
 
     out = Path(out)
+    teacher = Backbone.load(model)
     say(f"importing {shown(on)}")
     dataset, split = _shop(on, root, progress)
     questions = Questions.of(dataset, split, rng=np.random.default_rng(seed))
-    teacher = Backbone.load(model)
     texts = dataset.item_texts
     say(f"reading {len(texts):,} texts with the whole model")
     start = time.perf_counter()

@@ -20,7 +20,7 @@ from crossaisle.models.ranking.tables import ShopTables
 from crossaisle.models.ranking.trees import TREES, is_installed
 from crossaisle.models.scorers.content import VectorModel
 from crossaisle.models.shortlists import CandidateRule, TuningTask
-from crossaisle.pipeline.missing import NO_LIGHTGBM
+from crossaisle.pipeline.missing import no_lightgbm
 from crossaisle.pipeline.mission import BLEND, LIMIT, Floors
 from crossaisle.pipeline.ranker_trial import Growth, Trial
 from crossaisle.progress import bar
@@ -65,7 +65,7 @@ def why_none(split: Split) -> str:
     """Why no ranker can be learned here; "" where one can."""
     if split.protocol == "temporal":
         return ONE_SEASON
-    return "" if is_installed() else NO_LIGHTGBM
+    return "" if is_installed() else no_lightgbm()
 
 
 def learn_rankers(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from crossaisle.config import ModelConfig, SplitConfig
 from crossaisle.data.dataset import Dataset
+from crossaisle.extras import install_command
 from crossaisle.models.defaults import learns_sequences
 from crossaisle.models.ranking.trees import is_installed
 from crossaisle.models.scorers.sequence import EXTRA, LIBRARY, can_be_learned
@@ -12,8 +13,13 @@ WITHOUT_SEQUENCE = (0.0761, 0.0812)
 """NDCG@10 on the test of s3rec-beauty without the sequence model and with it (docs/results/sequence)."""
 NO_LIGHTGBM = (
     "without lightgbm no ranker is learned on top of the blend (on s3rec-beauty and s3rec-toys it adds 3 and "
-    "5 % of NDCG, 39 and 22 % for new categories in the open list): pip install 'crossaisle[rank]'"
+    "5 % of NDCG, 39 and 22 % for new categories in the open list)"
 )
+
+
+def no_lightgbm() -> str:
+    """What the absence of LightGBM costs, and the command that ends it."""
+    return f"{NO_LIGHTGBM}: {install_command('rank')}"
 
 
 def missing_libraries(dataset: Dataset, split: SplitConfig, model: ModelConfig) -> list[str]:
@@ -23,8 +29,8 @@ def missing_libraries(dataset: Dataset, split: SplitConfig, model: ModelConfig) 
         before, after = WITHOUT_SEQUENCE
         out.append(
             f"without {LIBRARY} no sequence model takes part, which lifts NDCG@10 on s3rec-beauty from "
-            f"{before:.4f} to {after:.4f}: pip install 'crossaisle[{EXTRA}]'"
+            f"{before:.4f} to {after:.4f}: {install_command(EXTRA)}"
         )
     if model.ranker and split.protocol == "leave_last_out" and not is_installed():
-        out.append(NO_LIGHTGBM)
+        out.append(no_lightgbm())
     return out

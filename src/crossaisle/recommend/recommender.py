@@ -28,7 +28,7 @@ from crossaisle.recommend.explain import Explanation, Part
 from crossaisle.recommend.limits import ListLimits
 from crossaisle.recommend.list_builder import Contributions, ListBuilder, Served
 from crossaisle.recommend.ranker import ModelRanker, score_requests
-from crossaisle.recommend.request import NO_ROWS, ResolvedQuery, is_narrow, resolve
+from crossaisle.recommend.request import NO_ROWS, ResolvedQuery, is_narrow, of_unknown_deeds, resolve
 from crossaisle.recommend.rerank.diversify import Similarity, similarity_of
 from crossaisle.recommend.rerank.never import NeverWith
 from crossaisle.recommend.standing import standing
@@ -219,7 +219,7 @@ class Recommender:
             histories = self.histories.take([self.dataset.user_ids.row(user_or_history)])
         else:
             rows = self.dataset.item_ids.rows(user_or_history)
-            histories = Histories.of([rows[rows >= 0]])
+            histories = of_unknown_deeds(Histories.of([rows[rows >= 0]]))
         return self.ranker.explain(self.dataset, histories, row, placement, placement)
 
     # On disk

@@ -21,6 +21,7 @@ from crossaisle.data.kinds import PURCHASE
 from crossaisle.data.splits.cases import EvalCases
 from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.data.vocabulary import Vocabulary
+from crossaisle.data.windows import at_moment
 from crossaisle.errors import ConflictError, CrossaisleError, DataError
 from crossaisle.evaluate import metrics
 from crossaisle.evaluate.acceptance import Verdict, guard
@@ -254,6 +255,7 @@ def merge(
     extra = pl.DataFrame({"user_id": list(rows)[len(users) :]}, schema={"user_id": pl.String})
     dataset = replace(
         grown,
+        items=at_moment(grown.items, float(time_.max())) if len(time_) else grown.items,
         users=pl.concat([users, extra], how="diagonal"),
         user_ids=Vocabulary(rows, what="user"),
         events=together,

@@ -50,6 +50,9 @@ class TestSequenceTransformer(ScorerContract):
     def make(self) -> SequenceTransformer:
         return SequenceTransformer(**SMALL)
 
+    def make_quick(self) -> SequenceTransformer:
+        return small(epochs=1, stop=1)
+
 
 @pytest.mark.parametrize("weighed", [False, True])
 def test_numpy_and_torch_agree(weighed: bool) -> None:

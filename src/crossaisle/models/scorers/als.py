@@ -33,15 +33,15 @@ class ALS(Scorer):
     """How much older events of a history count, in training and in a question."""
     combine: Literal["sum", "log", "max"] = "log"
     """Repeats of an item in a history add up, as such or as ln(1 + sum), or the strongest stands for all."""
-    factors: int = 64
+    factors: int = field(default=64, metadata={"low": 1, "high": 4096})
     """Length of an item's vector."""
-    alpha: float = 10.0
+    alpha: float = field(default=10.0, metadata={"low": 1e-6, "high": 1e9})
     """Confidence that an event adds to that of an item without one, which is 1."""
-    regularization: float = 1.0
+    regularization: float = field(default=1.0, metadata={"low": 1e-6, "high": 1e9})
     """L2 penalty of every vector."""
-    iterations: int = 15
+    iterations: int = field(default=15, metadata={"low": 1, "high": 1000})
     """Passes over users and items."""
-    seed: int = 0
+    seed: int = field(default=0, metadata={"low": 0, "high": 2**31 - 1})
     """Of the vectors that training starts from."""
 
     factors_: Floats = field(init=False, repr=False, compare=False)

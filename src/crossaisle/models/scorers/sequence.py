@@ -53,34 +53,34 @@ class SequenceTransformer(Scorer):
 
     encoder: str = "minilm"
     """Text encoder whose vectors items start from; "none" takes TF-IDF, and "random" reads no texts."""
-    dimensions: int = 128
+    dimensions: int = field(default=128, metadata={"low": 1, "high": 4096})
     """Length of the vectors."""
-    length: int = 20
+    length: int = field(default=20, metadata={"low": 1, "high": 10_000})
     """Newest events that are read."""
-    heads: int = 2
+    heads: int = field(default=2, metadata={"low": 1, "high": 64})
     """Attention heads."""
-    hidden: int = 128
+    hidden: int = field(default=128, metadata={"low": 1, "high": 100_000})
     """Units of the hidden layer behind the attention."""
-    dropout: float = 0.3
+    dropout: float = field(default=0.3, metadata={"low": 0.0, "high": 0.9})
     """Share of components left out at each step, of sums, of attention and of the hidden layer."""
-    epochs: int = 12
+    epochs: int = field(default=12, metadata={"low": 1, "high": 1000})
     """Passes over the events at most; the learning rate falls from the first to the last."""
-    stop: int | None = None
+    stop: int | None = field(default=None, metadata={"low": 1, "high": 1000})
     """Passes after which to stop. None: the best of `epochs` on the held-out newest events of some users;
     `fit` keeps what it found here, so that a later fit needs to hold out nothing."""
-    learning_rate: float = 1e-3
+    learning_rate: float = field(default=1e-3, metadata={"low": 1e-8, "high": 0.1})
     """Of AdamW."""
-    gentle: float = 0.5
+    gentle: float = field(default=0.5, metadata={"low": 0.0, "high": 10.0})
     """Item vectors move at this fraction of the learning rate: what a language model knows stays in them."""
-    batch: int = 128
+    batch: int = field(default=128, metadata={"low": 1, "high": 1_000_000})
     """Histories per step."""
-    negatives: int = 1024
+    negatives: int = field(default=1024, metadata={"low": 1, "high": 10_000_000})
     """Items drawn evenly at each step as wrong answers, where there are more than four times as many."""
-    max_events: int = 160_000
+    max_events: int = field(default=160_000, metadata={"low": 1, "high": 1_000_000_000})
     """Events read per pass at most, in windows drawn anew for each pass. Time grows in proportion."""
-    max_items: int = 100_000
+    max_items: int = field(default=100_000, metadata={"low": 1, "high": 10_000_000})
     """Only this many items, the most bought, are learned; the others are placed by their texts."""
-    seed: int = 0
+    seed: int = field(default=0, metadata={"low": 0, "high": 2**31 - 1})
 
     vectors_: Floats = field(init=False, repr=False, compare=False)
     """float32 (n_items, dimensions): rows of zeros for items of which nothing is known."""
@@ -113,6 +113,7 @@ class SequenceTransformer(Scorer):
     )
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.stop is not None and not 1 <= self.stop <= self.epochs:
             raise ConfigError(
                 f"stop must be from 1 to epochs (found {self.stop} and {self.epochs}), or left out: then the "
@@ -129,7 +130,6 @@ class SequenceTransformer(Scorer):
         for name, value in import_module(LEARNER).learn(self, dataset).items():
             setattr(self, name, value)
         self.item_ids_ = dataset.item_ids
-        self._forget()
         return self
 
     def score_rows(self, histories: Histories) -> Floats:
@@ -239,14 +239,9 @@ class SequenceTransformer(Scorer):
 
     def restore(self, arrays: Mapping[str, np.ndarray], item_ids: Vocabulary) -> SequenceTransformer:
         super().restore(arrays, item_ids)
-        self._forget()
         if "codes_" in arrays:
             self.__dict__["_nearest"] = NearestRows(self._augmented(), arrays["codes_"])
         return self
-
-    def _forget(self) -> None:
-        for name in ("_known", "_nearest", "_usual_bias"):
-            self.__dict__.pop(name, None)
 
     @cached_property
     def _known(self) -> npt.NDArray[np.bool_]:

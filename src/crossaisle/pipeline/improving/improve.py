@@ -199,7 +199,7 @@ class _Search:
             return  # it is out, or has just been kept
         try:
             new = bench.tuned(now, question)
-        except ValueError as error:  # a matrix that cannot be inverted: numpy's LinAlgError is one
+        except (ValueError, ConfigError) as error:  # such as a matrix that cannot be inverted
             self._note(change, old.quality, float("nan"), note=str(error)[:100])
             return
         pair = (now, new.weights), (before, old.weights)

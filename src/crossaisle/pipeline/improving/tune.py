@@ -152,7 +152,7 @@ def _search(
                 values, default = {}, False
             tried = _with(part, values)
             quality = bench.alone(tried, question)
-        except (ValueError, np.linalg.LinAlgError) as error:
+        except (ValueError, ConfigError) as error:
             trial.set_user_attr("note", str(error)[:200])
             done = study.tell(trial, state=optuna.trial.TrialState.FAIL)
         else:
