@@ -18,6 +18,7 @@ import numpy as np
 
 from crossaisle.config import RunConfig
 from crossaisle.data.dataset import Dataset
+from crossaisle.errors import ConfigError
 from crossaisle.evaluate.files import write_json
 from crossaisle.models.base import Scorer
 from crossaisle.models.space import half_way, nested, searched, value_of
