@@ -34,8 +34,9 @@ from crossaisle.pipeline.weights import choose_weights
 from crossaisle.progress import bar
 from crossaisle.recommend.recommender import Recommender
 
-TOGETHER = 2
-"""Parts that are fitted at a time where nobody asks what each of them costs."""
+TOGETHER, FEW_ITEMS = 2, 30_000
+"""Parts that are fitted at a time where nobody asks what each of them costs, in shops of so many items at
+most: beyond that the memory of two fits counts for more than the time of one."""
 Costs = dict[str, dict[str, float]]
 """Per model: `fit_seconds`, and `peak_mb`, the largest memory of the process by the end of its fit."""
 
@@ -59,7 +60,7 @@ class Fitted:
         """The same weights with parts fitted once more, on all events of the shop."""
         if dataset.roles is not None:  # kinds weigh what was chosen
             dataset = dataset.meaning(self.past.dataset.meanings)
-        blend, _ = refit(self.past.blend, dataset, together=TOGETHER, progress=progress)
+        blend, _ = refit(self.past.blend, dataset, together=at_once(dataset), progress=progress)
         return self.past.replaced(dataset=dataset, blend=blend)
 
 
@@ -146,7 +147,7 @@ def fit(
     texts = {name: part for name, part in (parts | extra).items() if not part.reads_events}
     rest = {name: part for name, part in (parts | extra).items() if part.reads_events}
     first = fit_parts(texts, split.train, progress=progress)
-    fit_parts(rest, split.train, together=TOGETHER, progress=progress)
+    fit_parts(rest, split.train, together=at_once(dataset), progress=progress)
     chosen = choose_weights(parts, split, seed=model_config.seed, progress=progress)
     split, early = chosen.split, Blend(parts=parts | extra, weights=chosen.weights)
     asked = tuple(name for name in parts if name not in (*BESIDE, KNOWLEDGE))
@@ -209,6 +210,11 @@ def carried_over(source: Recommender, *, encoder: str) -> dict[str, Scorer]:
         "transferred_popularity": TransferredPopularity(source=shop),
         "transferred_links": TransferredLinks(source=shop),
     }
+
+
+def at_once(dataset: Dataset) -> int:
+    """How many parts of a shop are fitted at a time."""
+    return TOGETHER if dataset.n_items <= FEW_ITEMS else 1
 
 
 def fit_parts(
