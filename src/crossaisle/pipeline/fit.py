@@ -233,7 +233,7 @@ def fit_parts(
         return {"fit_seconds": time.perf_counter() - start, "peak_mb": peak_mb()}
 
     costs: Costs = {}
-    names = list(parts) if together == 1 else list(reversed(parts))  # the slowest stand last
+    names = list(parts) if together == 1 else list(parts)[::-1]  # the slowest stand last
     with bar("fitting", len(parts), show=progress) as advance, ThreadPoolExecutor(together) as pool:
         for name, cost in zip(names, pool.map(fitted, names), strict=True):
             costs[name] = cost
