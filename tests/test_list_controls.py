@@ -19,7 +19,7 @@ from crossaisle import Query
 from crossaisle.cli.app import app as commands
 from crossaisle.client import Client
 from crossaisle.data.query import CONTROLS, QueryControls
-from crossaisle.data.query_text import OTHER_NAMES, hint_of
+from crossaisle.data.text.query_text import OTHER_NAMES, hint_of
 from crossaisle.errors import ConfigError
 from crossaisle.serve.api.requests.list_schemas import LIMITS, ListRequest, UserParameters
 from crossaisle.serve.api.routes import experiments, lists

@@ -9,7 +9,7 @@ import typer
 
 from crossaisle.cli.controls import Controls, query, with_controls
 from crossaisle.cli.output import AsJson, show_json, show_table, tell, text_of
-from crossaisle.data.ids import same_id
+from crossaisle.data.text.ids import same_id
 
 if TYPE_CHECKING:
     from crossaisle.data.query import Query

@@ -176,8 +176,9 @@ def import_sources(config: DataConfig, sources: Mapping[str, Source], *, progres
         excluded = np.zeros(len(raw.items), bool)
     assert excluded is not None
     if items.windows:
-        known = raw.micros is not None and len(raw.micros) > 0  # a shop on its first day has no moment yet
-        latest = int(raw.micros.max()) if known and raw.micros is not None else int(time.time() * 1e6)
+        # A shop on its first day has no moment yet.
+        timed = raw.micros is not None and len(raw.micros) > 0
+        latest = int(raw.micros.max()) if timed and raw.micros is not None else int(time.time() * 1e6)
         items = items.at(latest, ledger)
     raw, items = _choose_items(raw, items, excluded, config, ledger)
     dataset = _assemble(raw, items, users, level, config, users_are_baskets=users_are_baskets)

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, create_
 from pydantic_core import PydanticCustomError
 
 from crossaisle.data.query import CONTROLS, ControlField, CrossShare, Placement, Query
-from crossaisle.data.query_text import quotas_of, share_of
+from crossaisle.data.text.query_text import quotas_of, share_of
 from crossaisle.errors import ConfigError
 from crossaisle.serve.api.requests.schemas import Body, Id, Level, at_most
 
