@@ -131,7 +131,7 @@ def _whole(value: Any, kind: Any) -> Any:
 
 def _plain(value: Any, kind: Any, base: Path) -> Any:
     """A value that is no table and no list, as `kind`; None where it is none."""
-    if kind is Path and isinstance(value, str | Path):
+    if kind is Path and isinstance(value, str | Path) and str(value).strip():
         return base / Path(value).expanduser()
     if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)

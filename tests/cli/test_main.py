@@ -25,6 +25,14 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert "crossaisle run CONFIG.toml" in capsys.readouterr().out
     assert cli.run([]) == 2
     assert "Commands:" in capsys.readouterr().err
+    assert cli.run(["recommend", "-h"]) == 0
+    assert "-n, --n N " in capsys.readouterr().out
+
+
+def test_who_reads_may_stop_early() -> None:
+    command = f"{sys.executable} -m crossaisle models list | head -0; exit ${{PIPESTATUS[0]}}"
+    said = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert (said.returncode, said.stderr) == (0, "")
 
 
 def leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
@@ -49,6 +57,8 @@ def test_every_command_has_an_example_and_json(name: str, command: Any) -> None:
         (["modls"], "crossaisle: No such command 'modls'. Did you mean 'models'?"),
         (["models", "pull"], "crossaisle: Missing argument 'name'."),
         (["models", "list", "--jsn"], "crossaisle: No such option: --jsn"),
+        (["keys", "add", "none.sqlite", "web"], "crossaisle: none.sqlite: no such store; serve and"),
+        (["recommend", "m", "--user", "1", "--history", "2"], "crossaisle: Invalid value: give either"),
         (["models", "pull", "minlm"], "crossaisle: unknown model 'minlm' (did you mean 'minilm'?)"),
     ],
 )

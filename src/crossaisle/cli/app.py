@@ -14,17 +14,14 @@ from crossaisle.cli import (
     data,
     importing,
     improving,
-    keys,
     knowledge,
     models,
     pipeline,
     recommend,
-    refit,
     runs,
-    serve,
-    streams,
     training,
 )
+from crossaisle.cli.service import keys, refit, serve, streams
 from crossaisle.decode import WHOLE
 
 app = typer.Typer(
@@ -33,6 +30,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -175,13 +175,13 @@ def evaluate(
     costs: Mapping[str, Mapping[str, float]] | None = None,
     resamples: int = 1000,
     seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
+    progress: bool = False,
 ) -> Evaluation:
     """Ranks every target of every case under every model and summarises the ranks.
 
     `knn` names the scorer whose top 50 is the obvious list of serendipity. `vectors` float32
     (n_items, d) measure intra-list diversity; take some that no model uses. `costs` gives
-    `fit_seconds` and `peak_mb` per model. `progress(done, total)` counts cases.
+    `fit_seconds` and `peak_mb` per model. `progress` draws a bar.
     """
     cases, known = (split.test, split.past) if on == "test" else (split.validation, split.train)
     if not len(cases):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, cached_property
+from importlib.util import find_spec
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,7 +14,7 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats, Histories
 from crossaisle.data.vocabulary import Rows, Vocabulary
 from crossaisle.decode import check_ranges
-from crossaisle.errors import ArtifactError, CrossaisleError
+from crossaisle.errors import ArtifactError, CrossaisleError, MissingDependencyError
 from crossaisle.models.space import Space
 from crossaisle.models.topk import Mask, best_rows
 
@@ -43,6 +44,8 @@ class Scorer(ABC):
     """Those of them in which NaN stands for what is not known."""
     space: ClassVar[Space] = {}
     """Values of the hyper-parameters that `crossaisle tune` tries."""
+    needs: ClassVar[tuple[str, str] | None] = None
+    """A library that `fit` needs, and the extra that installs it."""
     item_ids_: Vocabulary
 
     def __post_init__(self) -> None:
@@ -59,6 +62,11 @@ class Scorer(ABC):
     def plain(self) -> Scorer:
         """The model itself, where this only passes questions on to it."""
         return self
+
+    def check_installed(self) -> None:
+        """`MissingDependencyError` where `fit` needs a library that is not there."""
+        if self.needs is not None and find_spec(self.needs[0]) is None:
+            raise MissingDependencyError(*self.needs, f"the model {self.kind!r}")
 
     @abstractmethod
     def fit(self, dataset: Dataset) -> Scorer:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crossaisle.data.drift import drift
+from crossaisle.data.profile.drift import drift
 from crossaisle.data.splits.split import basket_split, temporal_split
 from crossaisle.errors import ConfigError
 from crossaisle.evaluate.beyond_accuracy import category_flow

@@ -15,7 +15,6 @@ from scipy import sparse
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay, Floats, Histories
 from crossaisle.data.vocabulary import Rows
-from crossaisle.errors import MissingDependencyError
 from crossaisle.models.base import Scorer
 from crossaisle.models.space import AnyDecay, Choice, Range, Space
 
@@ -58,9 +57,11 @@ class ALS(Scorer):
         "decay": AnyDecay(),
     }
     learned: ClassVar[tuple[str, ...]] = ("factors_", "known_")
+    needs: ClassVar[tuple[str, str] | None] = ("implicit", "als")
 
     def fit(self, dataset: Dataset) -> ALS:
         """`MissingDependencyError` without the library `implicit`."""
+        self.check_installed()
         self.known_ = dataset.item_counts > 0
         self.factors_ = np.zeros((dataset.n_items, self.factors), np.float32)
         confidence = self._confidence(dataset.histories(), dataset.n_items)
@@ -72,11 +73,8 @@ class ALS(Scorer):
 
     def _trained(self, confidence: sparse.csr_matrix) -> Floats:
         """float32 (items, factors) from csr float32 (users, items)."""
-        try:
-            from implicit.cpu.als import AlternatingLeastSquares
-            from threadpoolctl import threadpool_limits
-        except ImportError:
-            raise MissingDependencyError("implicit", "als", "the model 'als'") from None
+        from implicit.cpu.als import AlternatingLeastSquares
+        from threadpoolctl import threadpool_limits
 
         model = AlternatingLeastSquares(
             factors=self.factors,

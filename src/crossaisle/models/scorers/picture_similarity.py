@@ -16,6 +16,7 @@ from crossaisle.data.history import Floats
 from crossaisle.data.vocabulary import Vocabulary
 from crossaisle.encoders.projection import Projection
 from crossaisle.errors import FetchError
+from crossaisle.extras import install_command
 from crossaisle.models.base import pack_words, unpack_words
 from crossaisle.models.scorers.content import ReadingModel
 from crossaisle.models.space import AnyDecay, Choice, Space
@@ -116,7 +117,7 @@ def pictures_at_hand(dataset: Dataset, encoder: str, hosts: Sequence[str] = ()) 
         _LOG.warning("items have pictures that are not encoded: %s", error)
         return False
     if find_spec("PIL") is None:
-        _LOG.warning("items have pictures that are not encoded: pip install 'crossaisle[image]'")
+        _LOG.warning("items have pictures that are not encoded: %s", install_command("image"))
         return False
     return True
 

@@ -16,7 +16,7 @@ from scipy.special import erf
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats, Histories
 from crossaisle.data.vocabulary import Rows, Vocabulary
-from crossaisle.errors import ConfigError, MissingDependencyError
+from crossaisle.errors import ConfigError
 from crossaisle.models.base import LARGE, Arrays, Scorer
 from crossaisle.models.int8_search import NearestRows
 from crossaisle.models.topk import Mask
@@ -46,6 +46,9 @@ class SequenceTransformer(Scorer):
     text encoder's vectors (after Harte et al., RecSys 2023), and the block as the identity, so that before
     anything is learned the nearest texts come first. Items without events get a vector too: their text's,
     moved as those of like texts were. An item with neither events nor a text has none and scores NaN.
+
+    Kinds of events count as the data set weighs them: as answers that are learned from, and among the events
+    that are read, where an event's vector and its share of attention are scaled by its weight.
     """
 
     encoder: str = "minilm"
@@ -98,6 +101,7 @@ class SequenceTransformer(Scorer):
     kind: ClassVar[str] = "sequence"
     reason: ClassVar[str] = "fits what came before"
     rest_reason: ClassVar[str | None] = "popular"
+    needs: ClassVar[tuple[str, str] | None] = (LIBRARY, EXTRA)
     learned: ClassVar[tuple[str, ...]] = (
         "vectors_",
         "bias_",
@@ -110,6 +114,11 @@ class SequenceTransformer(Scorer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.stop is not None and not 1 <= self.stop <= self.epochs:
+            raise ConfigError(
+                f"stop must be from 1 to epochs (found {self.stop} and {self.epochs}), or left out: then the "
+                "best of all passes is found"
+            )
         if self.dimensions % self.heads:
             raise ConfigError(
                 f"dimensions must be a multiple of heads (found {self.dimensions} and {self.heads})"
@@ -117,8 +126,7 @@ class SequenceTransformer(Scorer):
 
     def fit(self, dataset: Dataset) -> SequenceTransformer:
         """Raises `MissingDependencyError` where torch is not installed."""
-        if not can_be_learned():
-            raise MissingDependencyError(LIBRARY, EXTRA, "the sequence model")
+        self.check_installed()
         for name, value in import_module(LEARNER).learn(self, dataset).items():
             setattr(self, name, value)
         self.item_ids_ = dataset.item_ids
@@ -169,8 +177,9 @@ class SequenceTransformer(Scorer):
         if np.isnan(score):
             return events, 0.0
         read = np.flatnonzero(self._known[histories.item])[-self.length :]
-        newest = histories.item[read]
-        without = Histories.of([np.delete(newest, place) for place in range(len(newest))])
+        every = np.arange(len(histories.item))
+        newest = histories.keep(np.isin(every, read))
+        without = Histories.joined([newest.keep(newest.age != age) for age in newest.age])
         meaning, speaking = self.meaning(without)
         left = np.where(speaking, meaning @ self.vectors_[item], 0.0) + self.bias_[item]
         falls = score - left
@@ -195,22 +204,28 @@ class SequenceTransformer(Scorer):
         n, width = len(histories), int(histories.lengths.max())
         there = np.zeros((n, width), bool)
         there[histories.owner, width - 1 - histories.age] = True
+        weight = np.ones((n, width), np.float32)
+        if histories.weight is not None:
+            weight[there] = histories.weight
         x = np.zeros((n, width, self.dimensions), np.float32)
-        x[there] = self.vectors_[histories.item] + self.places_[histories.age]
+        x[there] = self.vectors_[histories.item] * weight[there][:, None] + self.places_[histories.age]
         last = x[:, -1]
-        attended = self._attend(_normed(x, self.norms_[0]), there)
+        attended = self._attend(_normed(x, self.norms_[0]), np.where(there, np.log(weight), -np.inf))
         x_last: Floats = last + _affine(attended, self.attention_[3])
         hidden = _gelu(_affine(_normed(x_last, self.norms_[1]), self.inner_))
         return _normed(x_last + _affine(hidden, self.outer_), self.norms_[2])
 
-    def _attend(self, x: Floats, there: npt.NDArray[np.bool_]) -> Floats:
-        """float32 (n, dimensions): what the newest event of each history takes from all of them."""
+    def _attend(self, x: Floats, counted: Floats) -> Floats:
+        """float32 (n, dimensions): what the newest event of each history takes from all of them.
+
+        `counted` float32 (n, width): logarithm of each event's weight, -inf for padding.
+        """
         n, width, d = x.shape
         query = _affine(x[:, -1], self.attention_[0]).reshape(n, self.heads, -1)
         flat = x.reshape(n * width, d)
         key, value = (_affine(flat, self.attention_[i]).reshape(n, width, self.heads, -1) for i in (1, 2))
         logits = np.einsum("nhd,nwhd->nhw", query, key) / np.float32(np.sqrt(d // self.heads))
-        logits = np.where(there[:, None, :], logits, -np.inf)
+        logits = logits + counted[:, None, :]
         share = np.exp(logits - logits.max(axis=2, keepdims=True))
         share /= share.sum(axis=2, keepdims=True)
         mixed: Floats = np.einsum("nhw,nwhd->nhd", share, value).reshape(n, d).astype(np.float32)
