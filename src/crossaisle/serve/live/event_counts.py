@@ -136,4 +136,5 @@ class Gaps(NamedTuple):
         """Days as if there were no gaps."""
         if not self.starts:
             return day
-        return day - np.append(0.0, self.days)[np.searchsorted(self.starts, day, "right")]
+        before: npt.NDArray[np.float64] = np.append(0.0, self.days)
+        return day - before[np.searchsorted(self.starts, day, "right")]
