@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypedDict
@@ -114,21 +114,23 @@ class Evaluation:
         slices: Sequence[str] | None = None,
         metric: str = "ndcg",
         k: int = 10,
+        level: float = 0.95,
     ) -> list[Comparison]:
-        """One model against others, slice by slice: paired difference and ratio with 95 % intervals.
+        """One model against others, slice by slice: paired difference and ratio with intervals.
 
-        `p_holm` is corrected for all comparisons returned together.
+        `level` is that of each interval. `p_holm` is corrected for all comparisons returned together.
         """
         self._known(model)
         others = [m for m in (against or self.models) if m != model]
         names = self.slices if slices is None else slices
         columns = [self.columns.index((s, metric, k)) for s in names]
         mine = self.values[model][:, columns]
+        bootstrap = replace(self.bootstrap, level=level)
         out: list[Comparison] = []
         for other in others:
             theirs = self.values[self._known(other)][:, columns]
-            gap, p = self.bootstrap.difference(mine, theirs)
-            ratio = self.bootstrap.ratio(mine, theirs)
+            gap, p = bootstrap.difference(mine, theirs)
+            ratio = bootstrap.ratio(mine, theirs)
             for i, name in enumerate(names):
                 own, base = self.row(model, name, metric, k), self.row(other, name, metric, k)
                 difference, low, high = gap.of(i)

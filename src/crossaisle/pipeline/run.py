@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -35,7 +36,7 @@ from crossaisle.recommend.explain import category_name, item_name
 from crossaisle.recommend.recommender import Recommender
 
 DEMO = "completejourney"
-_EXAMPLES = 4
+_EXAMPLES = 3
 _LINES = 5
 
 
@@ -193,7 +194,7 @@ def measure_as_set(
 def _headline(evaluation: Evaluation) -> list[dict[str, Any]]:
     """Recall at 10 of the served model and of the best single model, slice by slice."""
     out = []
-    for slice_ in ("all", "new_item", "new_category", "cross_limited", "novel_limited", "cold_item"):
+    for slice_ in ("all", "new_item", "cross_limited", "novel_limited", "cold_item"):
         mine = evaluation.row(MODEL, slice_, "recall")
         others = [evaluation.row(m, slice_, "recall") for m in evaluation.models if m not in (MODEL, BLEND)]
         best = max((r for r in others if r), key=lambda r: float(r["value"]), default=None)
@@ -252,7 +253,10 @@ def _encoder_notes(encoder: str) -> list[str]:
 
 
 def _placement(recommender: Recommender) -> Placement:
-    return "goes_with" if recommender.dataset.users_are_baskets else "discover"
+    dataset = recommender.dataset
+    if dataset.users_are_baskets:
+        return "goes_with"
+    return "discover" if len(dataset.taxonomy.names()) > 1 else "for_you"
 
 
 def _examples(recommender: Recommender, evaluation: Evaluation | None) -> list[dict[str, Any]]:
@@ -274,13 +278,15 @@ def _examples(recommender: Recommender, evaluation: Evaluation | None) -> list[d
         ids = tuple(dataset.item_ids.ids(rows))
         placement = _placement(recommender)
         view = ids[-3:] if placement == "goes_with" else ()
-        found = recommender.recommend(
-            Query(placement=placement, history=ids, items=view, n=_LINES, explain=True)
-        )
+        asked = Query(placement=placement, history=ids, items=view, n=_LINES, explain=True)
+        found = recommender.recommend(asked)
+        if not found.items:  # somebody who shops in all categories
+            found = recommender.recommend(replace(asked, placement="for_you", items=()))
         user = int(histories.user[case])
         out.append(
             {
                 "user": dataset.user_ids.id(user) if user >= 0 else f"{who} {case + 1}",
+                "placement": found.served,
                 "history": [
                     {"title": item_name(dataset, int(r)), "category": category_name(dataset, int(r))}
                     for r in dict.fromkeys(rows[::-1].tolist())
@@ -316,7 +322,8 @@ def _suggestions(recommender: Recommender) -> list[dict[str, Any]]:
     order = np.argsort(np.abs(counts - np.median(counts)), kind="stable")[:3]
     out = []
     for user in dataset.user_ids.ids(order):
-        found = recommender.recommend(Query(placement="discover", user=user, n=3, explain=True))
+        placement = _placement(recommender)
+        found = recommender.recommend(Query(placement=placement, user=user, n=3, explain=True))
         items = [
             {
                 "title": i.title or i.item_id,
