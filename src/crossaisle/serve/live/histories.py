@@ -101,6 +101,8 @@ class LiveHistories:
         """`meanings`: what kinds mean to the model that serves."""
         self._limits, self._meanings = limits, meanings or Kinds()
         self._own: dict[str, Own] = {}
+        self.negatives = 0
+        """Grows with every event that may stand against an item, and when one is taken out."""
         self.trends = EventCounts(limits)
         self._gaps: dict[float, tuple[float, float]] = {}
         self.forgotten = Forgotten() if forgotten is None else forgotten
@@ -130,6 +132,7 @@ class LiveHistories:
 
     def _count(self, user: str, item: str, deed: Deed, day: float) -> None:
         interest = self._meanings.is_interest(*deed)
+        self.negatives += interest is False
         if interest is not None:
             self.trends.add(user, item, sys.intern(deed.kind) if interest else TAKEN_BACK, day)
 
@@ -141,6 +144,7 @@ class LiveHistories:
         trends = EventCounts(self._limits)
         trends.version = self.trends.version + 1
         trends.users, trends.items = self.trends.users, self.trends.items  # others keep rows by their indices
+        self.negatives += 1
         for user, own in self._own.items():
             for item, day, deed in zip(own.items, own.days, own.deeds, strict=True):
                 interest = meanings.is_interest(*deed)
@@ -181,6 +185,7 @@ class LiveHistories:
         self._own[user] = Own(own.items[gone:], own.days[gone:], own.deeds[gone:], own.version + 1, total)
         self.forgotten.add(self.forgotten.digest(user), deleted)
         self._gaps.clear()
+        self.negatives += self.negatives > 0
         self.trends.forget(user, day, [time / SECONDS_PER_DAY for time in arrived])
 
     def withdraw(self, user: str, event: Event) -> None:
@@ -201,6 +206,7 @@ class LiveHistories:
             and (one.kind == deed.kind or not interest)
             and self._meanings.is_interest(*one) is interest
         ]
+        self.negatives += self.negatives > 0
         if interest is not None:
             kind = deed.kind if interest else TAKEN_BACK
             self.trends.withdraw(user, event.item, kind, max(left, default=None))

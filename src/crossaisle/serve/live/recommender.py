@@ -32,6 +32,7 @@ from crossaisle.recommend.rerank.never import NeverWith
 from crossaisle.serve.limits.live import LiveLimits
 from crossaisle.serve.live.candidates import least, widened
 from crossaisle.serve.live.catalogue.overlay import CatalogueOverlay, grow
+from crossaisle.serve.live.disapproval import LiveDisapproval
 from crossaisle.serve.live.event_counts import Gap
 from crossaisle.serve.live.histories import LiveHistories, Own
 from crossaisle.serve.live.own_history import own_history, plain
@@ -74,7 +75,10 @@ class LiveRecommender:
         self.trending: Trending = Trending(base, histories, limits) if before is None else before.trending
         older = None if before is None else before.grown
         self.grown: CatalogueOverlay = grow(base, changed or {}, older, pictures, limits=limits)
-        self.cache = RankingCache(histories, limits.rankings)
+        self.disapproval = (
+            LiveDisapproval(base, histories, self.trending, limits) if before is None else before.disapproval
+        )
+        self.cache = RankingCache(histories, limits.rankings, self.disapproval.version)
         if before is not None and (moved := self.grown.changed_since(before.grown)) is not None:
             self.cache.take_over(before.cache, *moved)
         self.view: CatalogueView = _view_of(
@@ -89,12 +93,12 @@ class LiveRecommender:
             retrieved=limits.retrieved_items,
             reranker=base.ranker.reranker,
         )
-        self.ranker = LiveRanker(model, self.grown, self.trending)
+        self.ranker = LiveRanker(model, self.grown, self.trending, self.disapproval)
         self.lists = ListBuilder(
             self.view,
             self.ranker,
             _similarity_of(base, self.grown),
-            _contributions_of(model, self.grown),
+            _contributions_of(model, self.grown, self.disapproval),
             base.limits,
             NeverWith(base.blend.rules, self.grown.dataset),
         )
@@ -226,6 +230,7 @@ class LiveRecommender:
     def score_many(self, queries: Sequence[Query]) -> list[RecommendationList | Exception]:
         """Lists for many queries, scored together; keeps what may be asked for again."""
         out: list[RecommendationList | Exception] = []
+        self.disapproval.now(self.dataset)
         versions = [self.cache.version(query) for query in queries]  # before the histories are read
         requests: list[ResolvedQuery | Exception] = []
         for query in queries:
@@ -357,7 +362,9 @@ def _similarity_of(base: Recommender, overlay: CatalogueOverlay) -> Similarity:
     return similarity
 
 
-def _contributions_of(model: ModelRanker, overlay: CatalogueOverlay) -> Contributions:
+def _contributions_of(
+    model: ModelRanker, overlay: CatalogueOverlay, disapproval: LiveDisapproval
+) -> Contributions:
     """A new item is explained by what makes up its score, its stand-ins; one without any is not."""
 
     def contributions(context: Histories, served: Served, row: int) -> Explanation | None:
@@ -366,10 +373,12 @@ def _contributions_of(model: ModelRanker, overlay: CatalogueOverlay) -> Contribu
             return None
         dataset, parts = overlay.dataset, model.parts(served.weights)
         known, named = overlay.in_old_rows(context), _named_by(context, overlay)
+        now = disapproval.now(dataset)
+        lost = 0.0 if now is None else now.lost(row, served.weights)
         if row < overlay.n_old:
-            return model.explain(dataset, known, row, served.weights, served.placement, named)
+            return model.explain(dataset, known, row, served.weights, served.placement, named, lost=lost)
         explanation = explain(
-            dataset, parts, known, row, served.placement, stand_ins=stand_ins, known_as=named
+            dataset, parts, known, row, served.placement, stand_ins=stand_ins, known_as=named, lost=lost
         )
         text = f"New, and like {item_name(dataset, stand_ins[0][0])}. {explanation.text}".rstrip()
         return replace(explanation, text=text)
