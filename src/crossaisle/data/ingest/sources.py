@@ -13,6 +13,7 @@ from typing import get_args
 from crossaisle.data.ingest.limits import READ_LIMITS, ReadLimits
 from crossaisle.data.ingest.readers.delimited import read_csv
 from crossaisle.data.ingest.readers.jsonlines import read_json
+from crossaisle.data.ingest.readers.partitions import with_partition
 from crossaisle.data.ingest.readers.parts import Part, find_parts
 from crossaisle.data.ingest.readers.several import as_one
 from crossaisle.data.ingest.readers.typed import of_frame, read_parquet
@@ -81,4 +82,4 @@ def _open(part: Part, config: FileConfig, limits: ReadLimits) -> Source:
         formats = ", ".join(map(repr, get_args(Format)))
         raise ConfigError(f"{part.file}: unknown format{sheet or f': set format to one of {formats}'}")
     source.folder = part.folder
-    return source
+    return with_partition(source, part.partition)

@@ -19,7 +19,7 @@ from crossaisle.data.vocabulary import Rows
 from crossaisle.data.windows import Windows
 from crossaisle.models.blend import CART_OF_USER
 from crossaisle.recommend.answer import Recommendation, RecommendationList
-from crossaisle.recommend.catalogue_view import CatalogueView
+from crossaisle.recommend.catalogue_view import CatalogueView, foreign_prices
 from crossaisle.recommend.explain import Explanation, explain, item_name
 from crossaisle.recommend.list_builder import Contributions, ListBuilder, Served
 from crossaisle.recommend.ranker import Best, ModelRanker, best_of_requests, score_requests
@@ -345,6 +345,7 @@ def _view_of(
         codes=overlay.dataset.taxonomy.codes(),
         same_title=before.same_title if all(same) else Groups.of(items["title"], items["brand"]),
         same_brand=before.same_brand if same[1] else Groups.of(items["brand"]),
+        foreign=foreign_prices(items),
         windows=Windows.of(items, clock),
     )
 
