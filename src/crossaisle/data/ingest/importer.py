@@ -17,12 +17,14 @@ from scipy import sparse
 from crossaisle.config import (
     DataConfig,
     EventsConfig,
+    ItemColumns,
     ItemsConfig,
     UsersConfig,
 )
 from crossaisle.data.dataset import Dataset, Events
 from crossaisle.data.ingest.codes import Raw, compact, no_events
 from crossaisle.data.ingest.events import EventReader
+from crossaisle.data.ingest.feeds import feed_columns
 from crossaisle.data.ingest.ledger import Ledger, write_import
 from crossaisle.data.ingest.limits import READ_LIMITS, ReadLimits
 from crossaisle.data.ingest.notes import summary, warn_about, warn_about_kinds
@@ -153,9 +155,7 @@ def import_sources(config: DataConfig, sources: Mapping[str, Source], *, progres
     level_names: tuple[str, ...] = ()
     if "items" in sources:
         source = sources["items"]
-        found = match_columns(
-            (config.items or ItemsConfig()).columns, source.names, source.file, source.nested
-        )
+        found = _item_columns(config, source, ledger)
         level_names = found.get("categories", ())
         items = read_items(source, found, config, ledger)
         if not len(items.frame):
@@ -186,6 +186,16 @@ def import_sources(config: DataConfig, sources: Mapping[str, Source], *, progres
         warn_about_kinds(dataset, ledger, sources["events"].file)
     ledger.warnings[:0] = [note for source in sources.values() for note in source.notes]
     return Imported(dataset, {**summary(dataset), **ledger.report()}, ledger.frame())
+
+
+def _item_columns(config: DataConfig, source: Source, ledger: Ledger) -> dict[str, tuple[str, ...]]:
+    """The columns that are named or called as usual, or those of a product feed."""
+    columns = (config.items or ItemsConfig()).columns
+    if columns == ItemColumns() and "item_id" not in source.names and (found := feed_columns(source.names)):
+        told = ", ".join(f"{name} = {'+'.join(names)}" for name, names in found.items())
+        ledger.warn(f"{source.file}: read as a product feed: {told}; set columns if it is none")
+        return found
+    return match_columns(columns, source.names, source.file, source.nested)
 
 
 def _level(config: DataConfig, names: tuple[str, ...]) -> int:

@@ -23,6 +23,7 @@ SUFFIXES = {
     **dict.fromkeys((".tsv", ".tab", ".inter", ".item", ".user"), "tsv"),
     **dict.fromkeys((".jsonl", ".ndjson", ".json"), "jsonl"),
     **dict.fromkeys((".parquet", ".pq"), "parquet"),
+    **dict.fromkeys((".xml", ".rss", ".atom"), "xml"),
 }
 """Suffix -> format; `.inter`, `.item` and `.user` are those of RecBole."""
 
