@@ -17,14 +17,14 @@ from crossaisle.config import DataConfig
 from crossaisle.data.control import CONTROL
 from crossaisle.data.ingest.clean import as_text
 from crossaisle.data.ingest.ledger import Ledger
-from crossaisle.data.ingest.moments import Clock
-from crossaisle.data.ingest.numbers import NumberReader
 from crossaisle.data.ingest.schema import TEXT_LIMITS
 from crossaisle.data.ingest.source import Source
-from crossaisle.data.ingest.stock import read_stock
 from crossaisle.data.ingest.texts.categories import Reading, level_paths, lists_are_paths, read_paths
 from crossaisle.data.ingest.texts.markup import plain
 from crossaisle.data.ingest.texts.tree import read_tree
+from crossaisle.data.ingest.values.moments import Clock
+from crossaisle.data.ingest.values.numbers import NumberReader
+from crossaisle.data.ingest.values.stock import read_stock
 from crossaisle.data.ingest.whole import Whole, one_array
 from crossaisle.data.taxonomy import Paths
 from crossaisle.data.windows import END, START, at_moment
