@@ -27,7 +27,7 @@ class Recommended:
     price: float | None
     score: float
     more_like_it: int = 0
-    """Other items of this title and brand that fit, which `one_per_title` leaves out of the list."""
+    """Other items of this title and brand, of any size, that fit; `one_per_title` leaves them out."""
     why: str | None = None
     """One sentence, if the request asked to explain and anything carries enough of the score to be named."""
     evidence: Explanation | None = None

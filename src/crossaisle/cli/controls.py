@@ -67,7 +67,8 @@ def _type_of(declared: ControlField) -> tuple[Any, str | None]:
         return list[str] | None, "CATEGORY=N"
     if declared.type == CrossShare | None:
         return str | None, "SHARE"
-    return declared.type | None, None
+    words = {int: "N", float: "NUMBER", int | None: "N", float | None: "NUMBER"}
+    return declared.type | None, words.get(declared.type)
 
 
 def _name(name: str) -> str:

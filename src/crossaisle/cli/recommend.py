@@ -53,6 +53,8 @@ def recommend(
     crossaisle recommend demo/model --user 1609 --placement discover --quota 2
     crossaisle recommend demo/model --history 834103 --history 866211 --cross-share 0.5
     """
+    if user is not None and history:
+        raise typer.BadParameter("give either --user or --history")
     session = tuple(history) if history else None
     _answer(model, query(placement, controls, user=user, history=session), as_json)
 

@@ -117,14 +117,15 @@ def explain(
     *,
     stand_ins: Sequence[StandIn] | None = None,
     known_as: Mapping[int, int] | None = None,
+    popular: bool = False,
     lost: float = 0.0,
 ) -> Explanation:
     """Splits the score of an item row, for a batch of one history, into contributions.
 
     `stand_ins`: the rows whose scores make up that of a new item, the most similar first; words are those
-    that the first of them shares. `lost`: the share of a score above 0 that the item loses, see
-    `models.disapproval`. `known_as`: item row -> the row of `dataset` that it is named by, for items
-    of the history that others stand in for.
+    that the first of them shares. `known_as`: item row -> the row of `dataset` that it is named by, for items
+    of the history that others stand in for. `popular`: the item is one of those that are bought most.
+    `lost`: the share of a score above 0 that the item loses, see `models.disapproval`.
     """
     called = known_as or {}
 
@@ -191,7 +192,9 @@ def explain(
         np.isin(rows, histories.item[in_view]),
         general,
         _deeds(dataset, histories, index),
-        lambda row: item_name(dataset, shown(row)),
+        np.array([shown(row) for row in rows.tolist()], np.int32),
+        popular,
+        lambda row: item_name(dataset, row),
     )
     # What others think takes the same share of every cause: what carries the item stays what it was.
     causes, score = causes_of(dataset, amounts, item), amounts.score + sum(taken.values())

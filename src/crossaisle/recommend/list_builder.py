@@ -239,7 +239,7 @@ class ListBuilder:
         more = self._more_like(query, request, picked)
         ranked = zip(picked.tolist(), scores[shown].tolist(), more, strict=True)
         for rank, (row, score, others) in enumerate(ranked, query.offset + 1):
-            evidence = self._contributions(request.context, served, row) if query.explain else None
+            evidence = self._contributions(request.told, served, row) if query.explain else None
             items.append(self._item(row, rank, score, evidence, others))
         return RecommendationList(
             placement=query.placement,
@@ -270,7 +270,7 @@ class ListBuilder:
         served = Served(placement, request.weights if placement == request.placement else "trending")
         rows = [self.view.dataset.item_ids.row(item.item_id) for item in items]
         return [
-            replace(item, evidence=self._contributions(request.context, served, row))
+            replace(item, evidence=self._contributions(request.told, served, row))
             for item, row in zip(items, rows, strict=True)
         ]
 

@@ -20,8 +20,8 @@ from crossaisle.models.disapproval import Disapproval
 from crossaisle.models.newcomers import LENDING, Newcomers
 from crossaisle.models.ranking.pool import Masks
 from crossaisle.models.ranking.reranker import Reranker
+from crossaisle.models.scorers.cold_start.transferred import TransferredPopularity
 from crossaisle.models.scorers.popularity import Popularity
-from crossaisle.models.scorers.transferred import TransferredPopularity
 from crossaisle.recommend.catalogue_order import CatalogueOrder
 from crossaisle.recommend.durables import Durables
 from crossaisle.recommend.explain import Explanation, Part, explain, item_name
@@ -29,6 +29,8 @@ from crossaisle.recommend.limits import RETRIEVED
 from crossaisle.recommend.request import ResolvedQuery
 from crossaisle.recommend.rerank.filters import Mask
 
+POPULAR = 0.1
+"""This share of the items is called popular."""
 T = TypeVar("T")
 Best = tuple[Rows, Floats]
 """int32 (n,) item rows and their float32 (n,) scores."""
@@ -103,6 +105,16 @@ class ModelRanker:
         popularity: Floats = np.nan_to_num(self._popular.popularity_, nan=-1.0)
         return popularity
 
+    @cached_property
+    def is_popular(self) -> Mask:
+        """bool (n_items,): the tenth of the items with an event that are bought most; none where most are
+        bought as much as these."""
+        known = self.popularity[self.popularity >= 0]
+        if not len(known):
+            return np.zeros(len(self.popularity), bool)
+        among: Mask = self.popularity >= np.quantile(known, 1 - POPULAR, method="higher")
+        return among & (self.popularity > np.median(known))
+
     def score_batch(
         self, histories: Histories, placement: str = "for_you", among: Masks | None = None
     ) -> Floats:
@@ -176,9 +188,10 @@ class ModelRanker:
         `lost`: the share that it loses because others have turned against it; by default the model's.
         """
         parts = self.parts(weights)
+        popular = bool(self.is_popular[row])
         if lost is None:
             lost = 0.0 if self.disapproval is None else self.disapproval.lost(row, weights)
-        own = explain(dataset, parts, context, row, placement, known_as=known_as, lost=lost)
+        own = explain(dataset, parts, context, row, placement, known_as=known_as, popular=popular, lost=lost)
         lends = self.newcomers is not None and self.lending(weights) != 1.0
         lent = self.newcomers.lenders(row) if lends and self.newcomers else []
         if not lent:

@@ -12,8 +12,8 @@ from crossaisle.models.ranking.pool import Masks
 from crossaisle.recommend.ranker import Best, ModelRanker
 from crossaisle.recommend.rerank.filters import Mask
 from crossaisle.serve.live.catalogue.overlay import CatalogueOverlay
-from crossaisle.serve.live.disapproval import LiveDisapproval
-from crossaisle.serve.live.trending import Trending
+from crossaisle.serve.live.shopwide.disapproval import LiveDisapproval
+from crossaisle.serve.live.shopwide.trending import Trending
 
 
 class LiveRanker:

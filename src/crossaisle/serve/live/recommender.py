@@ -32,14 +32,14 @@ from crossaisle.recommend.rerank.never import NeverWith
 from crossaisle.serve.limits.live import LiveLimits
 from crossaisle.serve.live.candidates import least, widened
 from crossaisle.serve.live.catalogue.overlay import CatalogueOverlay, grow
-from crossaisle.serve.live.disapproval import LiveDisapproval
 from crossaisle.serve.live.event_counts import Gap
 from crossaisle.serve.live.histories import LiveHistories, Own
 from crossaisle.serve.live.own_history import own_history, plain
 from crossaisle.serve.live.pictures import picture_model
 from crossaisle.serve.live.ranker import LiveRanker
 from crossaisle.serve.live.ranking_cache import Ranking, RankingCache, Version
-from crossaisle.serve.live.trending import Trending
+from crossaisle.serve.live.shopwide.disapproval import LiveDisapproval
+from crossaisle.serve.live.shopwide.trending import Trending
 from crossaisle.serve.store.records import Picture
 from crossaisle.serve.store.store import NO_PICTURES
 
@@ -343,7 +343,7 @@ def _view_of(
         listed=overlay.listed,
         popularity=np.concatenate([popularity, new]),
         codes=overlay.dataset.taxonomy.codes(),
-        same_title=before.same_title if all(same) else Groups.of(items["title"], items["brand"]),
+        same_title=before.same_title if all(same) else Groups.of_products(items["title"], items["brand"]),
         same_brand=before.same_brand if same[1] else Groups.of(items["brand"]),
         foreign=foreign_prices(items),
         windows=Windows.of(items, clock),

@@ -151,6 +151,8 @@ def _seen(text: str) -> str:
 
 
 Id = Annotated[str, Field(min_length=1, max_length=LONGEST_ID), AfterValidator(same_id)]
+Key = Annotated[str, Field(min_length=1, max_length=LONGEST_ID)]
+"""An idempotency key: whatever the sender chose, compared character by character and tidied nowhere."""
 Text = Annotated[str, Field(max_length=LONGEST_TEXT), AfterValidator(tidied)]
 Title = Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT), AfterValidator(_seen)]
 Price = Annotated[float, Field(ge=0, lt=1e12, allow_inf_nan=False)]

@@ -17,7 +17,7 @@ from crossaisle.serve.limits.live import LiveLimits
 from crossaisle.serve.live.event_counts import Gap
 from crossaisle.serve.live.histories import LiveHistories, Own
 from crossaisle.serve.live.own_history import own_history
-from crossaisle.serve.live.trending import Trending
+from crossaisle.serve.live.shopwide.trending import Trending
 
 Integers = npt.NDArray[np.int64]
 Said = tuple[Integers, npt.NDArray[np.float64], Integers]
