@@ -97,6 +97,8 @@ class ListBuilder:
             allowed &= in_items(request.include, request.exclude, view.dataset.n_items)[rows]
         if query.min_price is not None or query.max_price is not None:
             allowed &= in_price_band(view.prices[rows], query.min_price, query.max_price)
+            if view.foreign is not None:
+                allowed &= ~view.foreign[rows]
         if query.in_stock:
             allowed &= view.on_sale(rows)
         if request.exclude_seen:

@@ -26,7 +26,7 @@ from crossaisle.serve.limits.live import HistoryLimits, LiveLimits
 from crossaisle.serve.limits.serving import ServingLimits
 from crossaisle.serve.live.histories import LiveHistories
 from crossaisle.serve.live.recommender import LiveRecommender
-from crossaisle.serve.live.trending import HALF_LIFE_DAYS
+from crossaisle.serve.live.shopwide.trending import HALF_LIFE_DAYS
 from crossaisle.serve.refit import merge
 from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.deleted_users import Forgotten

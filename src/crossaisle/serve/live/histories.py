@@ -104,6 +104,8 @@ class LiveHistories:
         """`meanings`: what kinds mean to the model that serves."""
         self._limits, self._meanings = limits, meanings or Kinds()
         self._own: dict[str, Own] = {}
+        self.negatives = 0
+        """Grows with every event that may stand against an item, and when one is taken out."""
         self.trends = EventCounts(limits)
         self._seen: dict[int, tuple[float, float]] | None = {}
         """Whole day -> the first and the last moment of an event in it; None: to be found again."""
@@ -168,6 +170,7 @@ class LiveHistories:
 
     def _count(self, user: str, item: str, deed: Deed, day: float) -> None:
         interest = self._meanings.is_interest(*deed)
+        self.negatives += interest is False
         if interest is not None:
             self.trends.add(user, item, sys.intern(deed.kind) if interest else TAKEN_BACK, day)
 
@@ -179,6 +182,7 @@ class LiveHistories:
         trends = EventCounts(self._limits)
         trends.version = self.trends.version + 1
         trends.users, trends.items = self.trends.users, self.trends.items  # others keep rows by their indices
+        self.negatives += 1
         for user, own in self._own.items():
             for item, day, deed in zip(own.items, own.days, own.deeds, strict=True):
                 interest = meanings.is_interest(*deed)
@@ -225,6 +229,7 @@ class LiveHistories:
         self._own[user] = Own(own.items[gone:], own.days[gone:], own.deeds[gone:], own.version + 1, total)
         self.forgotten.add(self.forgotten.digest(user), deleted)
         self._see_again()
+        self.negatives += self.negatives > 0
         self.trends.forget(user, day)
 
     def withdraw(self, user: str, gone: Callable[[str, float, Deed], bool]) -> None:
@@ -249,6 +254,7 @@ class LiveHistories:
             and (one.kind == deed.kind or not interest)
             and self._meanings.is_interest(*one) is interest
         ]
+        self.negatives += self.negatives > 0
         if interest is not None:
             kind = deed.kind if interest else TAKEN_BACK
             self.trends.withdraw(user, item, kind, max(left, default=None))

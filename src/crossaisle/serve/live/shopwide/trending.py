@@ -48,6 +48,24 @@ class _Now(NamedTuple):
     """Whether the weights are all that is left of these pairs, the model's events included."""
 
 
+class LivePairs(NamedTuple):
+    """Each user, item and kind of live events."""
+
+    user: npt.NDArray[np.int64]
+    """int64 (n,): rows of the model's users; other users have the rows after them."""
+    item: npt.NDArray[np.int64]
+    """int64 (n,): item rows."""
+    amount: npt.NDArray[np.float64]
+    """float64 (n,): the weight of the kind; -1 where it takes back."""
+    names: list[str]
+    index: dict[int, int]
+    """Row -> place in `names`."""
+
+    def name_of(self, row: int) -> str:
+        """The id of the user of a row."""
+        return self.names[self.index[row]]
+
+
 class Trending:
     """Counts over one model's events and those since."""
 
@@ -88,7 +106,7 @@ class Trending:
         live, settled = self._now(dataset)
         n, n_old, users = dataset.n_items, self._base.dataset.n_items, self._user_weights
         total = np.nan_to_num(of_model).astype(np.float64) * self._top * live.past
-        if len(gone := self._forgotten):
+        if len(gone := self.forgotten):
             total[:n_old] -= np.asarray(users[gone].sum(axis=0), np.float64).ravel() * live.past
         heard = ~np.isnan(of_model)
         for some in (live, settled):
@@ -211,8 +229,19 @@ class Trending:
         """Users of the model's most popular item."""
         return float(np.asarray(self._user_weights.sum(axis=0), np.float64).max(initial=0.0)) or 1.0
 
+    def live_pairs(self, dataset: Dataset) -> LivePairs:
+        """Each user, item and kind of the live events once, of items that the shop has."""
+        with self._lock:
+            pairs = self._live.trends.pairs()
+            item, user = self._item_rows(dataset)[pairs.item], self._user_rows()[pairs.user]
+            good = item >= 0
+            amount = self._amounts()[pairs.item]
+            names = list(self._live.trends.users)
+            index = dict(zip(user[good].tolist(), pairs.user[good].tolist(), strict=True))
+        return LivePairs(user[good], item[good].astype(np.int64), amount[good], names, index)
+
     @property
-    def _forgotten(self) -> Rows:
+    def forgotten(self) -> Rows:
         """int32: rows of the model's users who have been deleted."""
         number = self._live.forgotten.number
         if self._gone[0] != number:  # hashing a million names takes about a second
@@ -251,7 +280,7 @@ class Trending:
         """csr float32 (users, categories): weight of the newest event of each user in each category."""
         old = self._base.dataset
         matrix = old.matrix().tocoo()
-        keep = (codes[matrix.col] >= 0) & ~np.isin(matrix.row, self._forgotten)
+        keep = (codes[matrix.col] >= 0) & ~np.isin(matrix.row, self.forgotten)
         rows, columns = matrix.row[keep].astype(np.int64), codes[matrix.col[keep]]
         if self.silent:
             values = np.ones(len(rows))
