@@ -16,6 +16,7 @@ from crossaisle.data.history import Floats, Histories
 from crossaisle.data.query import Placement, Query
 from crossaisle.errors import ConfigError
 from crossaisle.models.blend import CART_OF_USER, Blend
+from crossaisle.models.disapproval import Disapproval
 from crossaisle.models.newcomers import Newcomers
 from crossaisle.models.persistence import load_blend, save_blend
 from crossaisle.models.ranking.ranker import LearnedRanker
@@ -72,7 +73,13 @@ class Recommender:
         reranker = Reranker(self.rankers, dataset) if rankers else None
         durables = Durables.of(dataset, self.lasting)
         self.ranker = ModelRanker(
-            blend, dataset, tuned=tuned, newcomers=newcomers, durables=durables, reranker=reranker
+            blend,
+            dataset,
+            tuned=tuned,
+            newcomers=newcomers,
+            durables=durables,
+            reranker=reranker,
+            disapproval=Disapproval.of(dataset),
         )
         self.view = CatalogueView.of(dataset, self.ranker.popularity)
         parts = [scorer for scorer, _ in self.parts("for_you")]
