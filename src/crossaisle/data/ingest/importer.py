@@ -170,8 +170,11 @@ def import_sources(config: DataConfig, sources: Mapping[str, Source], *, progres
         excluded = np.zeros(len(raw.items), bool)
     assert excluded is not None
     if items.windows:
-        known = raw.micros is not None and len(raw.micros) > 0  # a shop on its first day has no moment yet
-        latest = int(raw.micros.max()) if known and raw.micros is not None else int(time.time() * 1e6)
+        moments = raw.micros
+        if moments is not None and len(moments):
+            latest = int(moments.max())
+        else:  # no times, or a shop on its first day
+            latest = int(time.time() * 1e6)
         items = items.at(latest, ledger)
     raw, items = choose_items(raw, items, excluded, config, ledger)
     dataset = assemble(raw, items, users, level, config, users_are_baskets=users_are_baskets)
