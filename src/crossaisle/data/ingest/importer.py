@@ -171,10 +171,8 @@ def import_sources(config: DataConfig, sources: Mapping[str, Source], *, progres
     assert excluded is not None
     if items.windows:
         moments = raw.micros
-        if moments is not None and len(moments):
-            latest = int(moments.max())
-        else:  # no times, or a shop on its first day
-            latest = int(time.time() * 1e6)
+        # without times, or on a shop's first day, it is now
+        latest = int(moments.max() if moments is not None and len(moments) else time.time() * 1e6)
         items = items.at(latest, ledger)
     raw, items = choose_items(raw, items, excluded, config, ledger)
     dataset = assemble(raw, items, users, level, config, users_are_baskets=users_are_baskets)
