@@ -185,6 +185,30 @@ class Recommender:
         scores = score_requests(self.ranker, requests, among)
         return [self.lists.finish(*each) for each in zip(queries, requests, scores, strict=True)]
 
+    def rank(
+        self, items: Sequence[str], *, user: str | None = None, history: Sequence[str] | None = None
+    ) -> list[tuple[str, float | None]]:
+        """The same items, the best for a user or a history first, with their scores.
+
+        Nothing is left out: what was had before and what is out of stock counts, too. Items that the shop
+        does not have, or that have no score, come last in their order, with None.
+        """
+        wanted = list(dict.fromkeys(items))
+        known = tuple(item for item in wanted if self.dataset.item_ids.get(item) >= 0)
+        if not known:
+            return [(item, None) for item in wanted]
+        asked = Query(
+            user=user,
+            history=None if history is None else tuple(history),
+            n=len(known),
+            include_items=known,
+            exclude_seen=False,
+            in_stock=False,
+            one_per_title=False,
+        )
+        ordered = {item.item_id: item.score for item in self.recommend(asked)}
+        return [*ordered.items(), *((item, None) for item in wanted if item not in ordered)]
+
     def resolve(self, query: Query) -> ResolvedQuery:
         """Ids to rows; `UnknownIdError` for an item in view that the shop does not have."""
         return resolve(

@@ -13,7 +13,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from crossaisle.config import DataConfig
-from crossaisle.data.ids import REFUSED
 from crossaisle.data.ingest.clean import (
     Ids,
     alike,
@@ -32,6 +31,7 @@ from crossaisle.data.ingest.values.moments import DAY, MICROS, Clock, how_to_rea
 from crossaisle.data.ingest.values.numbers import NumberReader
 from crossaisle.data.ingest.whole import Mask, no_ids, note_misread, raw_json
 from crossaisle.data.kinds import look_like_ratings
+from crossaisle.data.text.ids import REFUSED
 from crossaisle.data.vocabulary import Rows
 from crossaisle.errors import DataError
 from crossaisle.progress import bar

@@ -170,9 +170,9 @@ def import_sources(config: DataConfig, sources: Mapping[str, Source], *, progres
         excluded = np.zeros(len(raw.items), bool)
     assert excluded is not None
     if items.windows:
-        moments = raw.micros
-        # without times, or on a shop's first day, it is now
-        latest = int(moments.max() if moments is not None and len(moments) else time.time() * 1e6)
+        # A shop on its first day has no moment yet.
+        timed = raw.micros is not None and len(raw.micros) > 0
+        latest = int(raw.micros.max()) if timed and raw.micros is not None else int(time.time() * 1e6)
         items = items.at(latest, ledger)
     raw, items = choose_items(raw, items, excluded, config, ledger)
     dataset = assemble(raw, items, users, level, config, users_are_baskets=users_are_baskets)

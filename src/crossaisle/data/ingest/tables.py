@@ -14,7 +14,6 @@ import polars as pl
 import pyarrow as pa
 
 from crossaisle.config import DataConfig
-from crossaisle.data.control import CONTROL
 from crossaisle.data.ingest.clean import as_text
 from crossaisle.data.ingest.ledger import Ledger
 from crossaisle.data.ingest.schema import TEXT_LIMITS
@@ -27,6 +26,7 @@ from crossaisle.data.ingest.values.numbers import NumberReader
 from crossaisle.data.ingest.values.stock import read_stock
 from crossaisle.data.ingest.whole import Whole, one_array
 from crossaisle.data.taxonomy import Paths
+from crossaisle.data.text.control import CONTROL
 from crossaisle.data.windows import END, START, at_moment
 from crossaisle.errors import DataError
 

@@ -32,7 +32,7 @@ from crossaisle.recommend.rerank.never import NeverWith
 from crossaisle.serve.limits.live import LiveLimits
 from crossaisle.serve.live.candidates import least, widened
 from crossaisle.serve.live.catalogue.overlay import CatalogueOverlay, grow
-from crossaisle.serve.live.event_counts import Gap
+from crossaisle.serve.live.event_counts import Gaps
 from crossaisle.serve.live.histories import LiveHistories, Own
 from crossaisle.serve.live.own_history import own_history, plain
 from crossaisle.serve.live.pictures import picture_model
@@ -70,7 +70,7 @@ class LiveRecommender:
         """Whether the best items are retrieved instead of scoring all."""
         if before is not None and before.base is not base:
             before = None
-        self._settled: dict[str, tuple[Own, Gap, Histories]] = {}
+        self._settled: dict[str, tuple[Own, Gaps, Histories]] = {}
         """Histories that took some settling, while nothing has happened to their users."""
         self.trending: Trending = Trending(base, histories, limits) if before is None else before.trending
         older = None if before is None else before.grown
@@ -119,7 +119,7 @@ class LiveRecommender:
         past = self.base.histories.take([row]) if row >= 0 else Histories.of([[]], now=[end])
         if not own.items:
             return past
-        gap = self.live.gap_after(end)
+        gap = self.live.gaps_after(end)
         kept = self._settled.get(user)
         if kept is not None and kept[0] is own and kept[1] == gap:
             return kept[2]

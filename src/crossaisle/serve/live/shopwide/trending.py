@@ -23,7 +23,7 @@ from crossaisle.data.vocabulary import Rows
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.limits.live import LiveLimits
-from crossaisle.serve.live.event_counts import TAKEN_BACK, Gap
+from crossaisle.serve.live.event_counts import TAKEN_BACK, Gaps
 from crossaisle.serve.live.histories import LiveHistories, Own
 from crossaisle.serve.live.own_history import Days, own_history
 
@@ -78,7 +78,7 @@ class Trending:
         self._last: tuple[tuple[int, int], tuple[Floats, Rows]] | None = None
         self._items = -1, np.empty(0, np.int64)
         self._kinds = np.empty(0, np.float64)
-        self._strengths: dict[str, tuple[Own, Gap, npt.NDArray[np.int64], Days]] = {}
+        self._strengths: dict[str, tuple[Own, Gaps, npt.NDArray[np.int64], Days]] = {}
         self._rows_of_users = np.empty(0, np.int64)
         self._gone: tuple[int, Rows] = -1, np.empty(0, np.int32)
 
@@ -131,9 +131,8 @@ class Trending:
         item = self._item_rows(dataset)[pairs.item]
         user = self._user_rows()[pairs.user]
         amount = self._amounts()[pairs.item]
-        # A time far ahead of the latest arrivals was set by a wrong clock.
-        good = (item >= 0) & ~(pairs.day > pairs.present + self.half_life)
-        day = self._live.gap_after(self.end).closed(pairs.day[good])
+        good = item >= 0
+        day = self._live.gaps_after(self.end).closed(pairs.day[good])
         user, item, amount = user[good], item[good].astype(np.int64), amount[good]
         newest = float(np.fmax(day[amount > 0].max(initial=-np.inf), self.end))
         past = 1.0 if np.isnan(self.end) else float(np.exp2((self.end - newest) / self.half_life))
@@ -181,7 +180,7 @@ class Trending:
         """float64 (len(items),): the day on which an event of weight 1 would count as much as the strongest
         that stands of each item; -inf where none does. The same until the user does something else.
         """
-        own, gap = self._live.of(user), self._live.gap_after(self.end)
+        own, gap = self._live.of(user), self._live.gaps_after(self.end)
         kept = self._strengths.get(user)
         if kept is not None and kept[0] is own and kept[1] == gap and np.array_equal(kept[2], items):
             return kept[3]
