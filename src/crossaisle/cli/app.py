@@ -14,6 +14,7 @@ from crossaisle.cli import (
     improving,
     keys,
     knowledge,
+    labels,
     models,
     pipeline,
     recommend,
@@ -62,6 +63,7 @@ app.command()(pipeline.describe)
 app.command()(pipeline.fit)
 app.command()(pipeline.evaluate)
 app.command()(runs.runs)
+app.command()(labels.labels)
 app.command()(improving.tune)
 app.command()(improving.improve)
 app.command()(recommend.recommend)
