@@ -10,6 +10,7 @@ from crossaisle import __version__
 from crossaisle.cli import (
     compress,
     data,
+    features,
     importing,
     improving,
     keys,
@@ -64,6 +65,7 @@ app.command()(pipeline.fit)
 app.command()(pipeline.evaluate)
 app.command()(runs.runs)
 app.command()(labels.labels)
+app.command()(features.features)
 app.command()(improving.tune)
 app.command()(improving.improve)
 app.command()(recommend.recommend)

@@ -7,7 +7,8 @@
 | `category` | an item of i's deepest category, or of its category where it is alone there: a hard negative |
 | `seen` | an item that u looked at, liked or put in the cart, and did not choose |
 
-No negative is an item that its user chose at any time, or, but for `seen`, had to do with at all.
+No negative is an item that its user chose at any time, or, but for `seen`, had to do with at all; labels of a
+window know only what was chosen in it, see `chosen`.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ ROUNDS = 20
 """Times that a negative is drawn anew where the user has it; what is short after that is counted."""
 
 Keys = npt.NDArray[np.int64]
+Chosen = tuple[Rows, Rows]
+"""Users and items, int32 (m,) each."""
 Draw = Callable[[npt.NDArray[np.int64]], npt.NDArray[np.int64]]
 
 
@@ -58,13 +61,15 @@ def label_pairs(
     scheme: Scheme = "popularity",
     per_positive: int = 4,
     seed: int = 0,
-    chosen: tuple[Rows, Rows] | None = None,
+    chosen: Chosen | None = None,
+    taken: Chosen | None = None,
 ) -> PairLabels:
     """Labels of user-item pairs. Positives are distinct pairs of events of the strongest kind.
 
-    `per_positive`: negatives drawn per positive. `chosen`: users and items, int32 (m,) each, to take as
-    positives instead, such as those of a test window; whatever `dataset` holds beside them is still no
-    negative. `DataError` without positives, or for a scheme that the data does not allow.
+    `per_positive`: negatives drawn per positive. `chosen`: users and items to take as positives instead, such
+    as some of a window that `dataset` lies before. Then only these, and `taken`, are no negatives: if what
+    users had before were none either, having had it would give every label away. `DataError` without
+    positives, or for a scheme that the data does not allow.
     """
     if scheme not in SCHEMES:
         raise ConfigError(f"unknown scheme of negatives {scheme!r}{nearest(scheme, SCHEMES)}")
@@ -74,14 +79,15 @@ def label_pairs(
     every = _keys(events.user, events.item, n)
     wanted = distinct(every[dataset.wanted])
     positive = wanted if chosen is None else distinct(_keys(*chosen, n))
+    window = positive if taken is None else np.concatenate([positive, _keys(*taken, n)])
     if not len(positive):
         raise DataError(f"{dataset.name}: no event to take as a positive")
     rng = np.random.default_rng(seed)
     if scheme == "seen":
-        taboo = distinct(np.concatenate([wanted, positive]))
+        taboo = wanted if chosen is None else distinct(window)
         negative, missing = _seen(every, taboo, positive, per_positive, n, rng)
     else:
-        taboo = distinct(np.concatenate([every, positive]))
+        taboo = distinct(every if chosen is None else window)
         negative, missing = _drawn(_draw(dataset, scheme, rng), positive, taboo, per_positive, n)
     keys = np.concatenate([positive, negative])
     label = np.concatenate([np.ones(len(positive), np.int8), np.zeros(len(negative), np.int8)])
