@@ -10,6 +10,7 @@ from crossaisle import __version__
 from crossaisle.cli import (
     compress,
     data,
+    drift,
     features,
     importing,
     improving,
@@ -66,6 +67,7 @@ app.command()(pipeline.evaluate)
 app.command()(runs.runs)
 app.command()(labels.labels)
 app.command()(features.features)
+app.command()(drift.drift)
 app.command()(improving.tune)
 app.command()(improving.improve)
 app.command()(recommend.recommend)

@@ -148,7 +148,7 @@ def _information(
     """Mutual information of each column with the label, in nats, and what chance gives at most."""
     from sklearn.feature_selection import mutual_info_classif
 
-    few = np.array([len(np.unique(values[:200, c])) <= 3 for c in range(values.shape[1])], bool)
+    few = np.array([len(np.unique(column)) <= 2 for column in values.T], bool)
     found = mutual_info_classif(values, label, discrete_features=few, random_state=0)
     columns = rng.permutation(values.shape[1])[:SHUFFLES]
     chance = mutual_info_classif(

@@ -18,6 +18,7 @@ from crossaisle.data.knowledge.naming import Rejected, named
 from crossaisle.data.knowledge.rules import Rule, read_rules
 from crossaisle.data.splits.cases import Split
 from crossaisle.data.splits.split import basket_split, leave_last_out, temporal_split, unsplit
+from crossaisle.drift.summary import Summary
 from crossaisle.errors import ConfigError, DataError
 from crossaisle.models.base import Scorer
 from crossaisle.models.blend import Blend
@@ -30,6 +31,7 @@ from crossaisle.pipeline.learn import LearnedRankers, learn_rankers
 from crossaisle.pipeline.mission import Floors, kept_to_floors
 from crossaisle.pipeline.weights import choose_weights
 from crossaisle.progress import bar
+from crossaisle.recommend.hits import hits_of_cases
 from crossaisle.recommend.recommender import Recommender
 
 Costs = dict[str, dict[str, float]]
@@ -56,6 +58,7 @@ class Fitted:
         if dataset.roles is not None:  # kinds weigh what was chosen
             dataset = dataset.meaning(self.past.dataset.meanings)
         blend, _ = refit(self.past.blend, dataset, progress=progress)
+        hits = hits_of_cases(self.past, dataset, self.split.test) if len(self.split.test) else None
         return Recommender(
             dataset,
             blend,
@@ -63,6 +66,7 @@ class Fitted:
             tuned=self.past.tuned,
             newcomers=Newcomers.of(blend.parts.values(), dataset),
             rankers=self.past.rankers,
+            reference=Summary.of_model(dataset, hits),
         )
 
 

@@ -16,11 +16,11 @@ from crossaisle.config import DataConfig, EvaluateConfig, ModelConfig, RunConfig
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.datasets import find_catalogue, load_catalogue
 from crossaisle.data.describe import describe
-from crossaisle.data.drift import drift
 from crossaisle.data.history import Histories
 from crossaisle.data.ingest.importer import Imported, import_dataset
 from crossaisle.data.ingest.ledger import spoken
 from crossaisle.data.query import Placement, Query
+from crossaisle.drift.windows import drift
 from crossaisle.errors import ConfigError
 from crossaisle.evaluate.beyond_accuracy import category_flow
 from crossaisle.evaluate.report.report import write_report

@@ -21,6 +21,7 @@ from crossaisle.data.kinds import PURCHASE
 from crossaisle.data.splits.cases import EvalCases
 from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.data.vocabulary import Vocabulary
+from crossaisle.drift.summary import Summary
 from crossaisle.errors import ConflictError, CrossaisleError, DataError
 from crossaisle.evaluate import metrics
 from crossaisle.evaluate.acceptance import Verdict, guard
@@ -306,7 +307,13 @@ def fitted_on(base: Recommender, dataset: Dataset, *, progress: bool = False) ->
     blend = Blend(parts=fresh, weights=base.blend.weights)
     lent = None if base.newcomers is None else Newcomers.of(fresh.values(), dataset)
     return Recommender(
-        dataset, blend, repeats=base.repeats, tuned=base.tuned, newcomers=lent, rankers=base.rankers
+        dataset,
+        blend,
+        repeats=base.repeats,
+        tuned=base.tuned,
+        newcomers=lent,
+        rankers=base.rankers,
+        reference=Summary.of_model(dataset),
     )
 
 
