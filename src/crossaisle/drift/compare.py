@@ -134,9 +134,9 @@ def compare(
         few = f"fewer than {FEWEST} events"
         names = ("categories", "prices", "words", "vectors", "calibration")
         return Drift((), now.events, now.users, new_items, dict.fromkeys(names, few))
-    checks = [_categories(before.categories, now.categories), _words(before.words, now.words)]
+    checks = [compare_categories(before.categories, now.categories), _words(before.words, now.words)]
     if min(before.price_counts.sum(), now.price_counts.sum()) >= FEWEST:
-        checks.insert(1, _prices(before, now))
+        checks.insert(1, compare_prices(before, now))
     else:
         skipped["prices"] = "too few events have a known price"
     told = [] if vectors is None else [rows[_told(rows)] for rows in vectors]
@@ -170,7 +170,8 @@ def _movers(names: list[str], one: Counts, other: Counts) -> tuple[tuple[str, fl
     return tuple((names[i], float(p[i]), float(q[i])) for i in most)
 
 
-def _categories(before: Shares, now: Shares) -> Check:
+def compare_categories(before: Shares, now: Shares) -> Check:
+    """The check of categories alone, not yet judged."""
     names, one, other = _aligned(before, now)
     found, expected = psi(one, other), chance(len(names), before.effective, now.effective)
     p = shares_differ(one, other, before.effective, now.effective)
@@ -188,7 +189,8 @@ def _words(before: Shares, now: Shares) -> Check:
     return Check("words", effect, p, measures, _movers(names, one, other))
 
 
-def _prices(before: Summary, now: Summary) -> Check:
+def compare_prices(before: Summary, now: Summary) -> Check:
+    """The check of prices alone, not yet judged; both need events with known prices."""
     edges = decile_edges(before.price, before.price_counts)
     names = [f"up to {edge:.2f}" for edge in edges] + [f"over {edges[-1]:.2f}"]
     one, other = (

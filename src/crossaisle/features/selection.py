@@ -34,7 +34,7 @@ FLAT = 1e-4
 TWIN = 0.98
 SHUFFLES = 20
 STABLE = 0.6
-ROWS = 8000
+ROWS = 5000
 """Rows of a fold that mutual information and permutation look at."""
 REPEATS = 3
 RATE = 0.05
