@@ -1,9 +1,9 @@
 """How often drift is reported where nothing moved, and where something was made to move.
 
 Shops of a hundred items whose users have tastes of their own (Dirichlet), so that events of one user are
-alike. The model's summary is of 500 users; later events are of as many or fewer. `alarms` is the share of seeds in
-which any check says other than stable, `significant` that in which any p-value is at most .05 after correction
-over all checks. Also measured: the same with events taken as independent.
+alike. The model's summary is of 500 users; later events are of as many or fewer. `alarms` is the share of seeds
+in which any check says other than stable, `significant` that in which any p-value is at most .05 after
+correction over all checks. Also measured: the same with events taken as independent.
 
     python benchmarks/drift.py --out runs/drift.json
     python benchmarks/drift.py --seeds 100 --out runs/drift.json

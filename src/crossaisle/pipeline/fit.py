@@ -18,6 +18,7 @@ from crossaisle.data.knowledge.naming import Rejected, named
 from crossaisle.data.knowledge.rules import Rule, read_rules
 from crossaisle.data.splits.cases import Split
 from crossaisle.data.splits.split import basket_split, leave_last_out, temporal_split, unsplit
+from crossaisle.data.splits.split import split as by_protocol
 from crossaisle.drift.summary import Summary
 from crossaisle.errors import ConfigError, DataError
 from crossaisle.models.base import Scorer
@@ -34,6 +35,7 @@ from crossaisle.progress import bar
 from crossaisle.recommend.hits import hits_of_cases
 from crossaisle.recommend.recommender import Recommender
 
+COLD_OR_RANDOM = ("random", "cold_items", "cold_users", "cold_categories")
 Costs = dict[str, dict[str, float]]
 """Per model: `fit_seconds`, and `peak_mb`, the largest memory of the process by the end of its fit."""
 
@@ -89,6 +91,10 @@ def split_of(dataset: Dataset, config: SplitConfig) -> Split:
         if min(held, other, n // 5) < 1:
             return unsplit(dataset, f"there are {n} baskets only")
         return basket_split(dataset, test=held, validation=other, seed=config.seed)
+    if config.protocol in COLD_OR_RANDOM:
+        if isinstance(config.test, date):
+            raise ConfigError(f"[split] protocol = {config.protocol!r} takes a share as test, not a date")
+        return by_protocol(dataset, config.protocol, share=config.test, seed=config.seed)
     return _split_by_time(dataset, config)
 
 

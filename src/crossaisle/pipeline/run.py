@@ -20,6 +20,7 @@ from crossaisle.data.history import Histories
 from crossaisle.data.ingest.importer import Imported, import_dataset
 from crossaisle.data.ingest.ledger import spoken
 from crossaisle.data.query import Placement, Query
+from crossaisle.data.splits.leakage import check_leaks
 from crossaisle.drift.windows import drift
 from crossaisle.errors import ConfigError
 from crossaisle.evaluate.beyond_accuracy import category_flow
@@ -116,7 +117,8 @@ def _finish(
     )
     for line in _mapping_lines(fitted.past):
         say(line)
-    for note in (*fitted.split.notes, *fitted.mission, *fitted.learned.notes):
+    checked = check_leaks(fitted.split, dataset)
+    for note in (*fitted.split.notes, *checked, *fitted.mission, *fitted.learned.notes):
         say(note)
     changed = drift(dataset, fitted.split)
     say(changed["statement"])
@@ -140,6 +142,7 @@ def _finish(
         "examples": _examples(fitted.past, evaluation),
         "notes": (
             *fitted.split.notes,
+            *checked,
             *fitted.mission,
             *fitted.learned.notes,
             *_weight_notes(fitted.past),

@@ -16,9 +16,10 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.fingerprint import fingerprint
 from crossaisle.data.labels.negatives import Scheme
 from crossaisle.data.provenance import write_table
+from crossaisle.data.splits.cases import Split
 from crossaisle.data.splits.split import UNSPLIT, basket_split, leave_last_out, temporal_split
 from crossaisle.encoders.loading import open_encoder
-from crossaisle.errors import DataError
+from crossaisle.errors import ConfigError, DataError
 from crossaisle.features.keywords import Keywords, by_encoder, by_tfidf, by_yake
 from crossaisle.features.matrix import USERS, FeatureMatrix, Side, feature_matrices
 from crossaisle.features.selection import Selection, select_features
@@ -64,9 +65,7 @@ def build_features(
     split = split_of(dataset, split_config)
     if split.protocol == UNSPLIT:
         raise DataError(f"{dataset.name}: {split.notes[0]}")
-    inner = {"temporal": temporal_split, "baskets": basket_split}.get(split.protocol, leave_last_out)(
-        split.train
-    )
+    inner = _earlier(split)
     say("reading titles")
     titles = dataset.items["title"].to_list()
     reader = None if encoder == "none" else open_encoder(encoder)
@@ -87,6 +86,15 @@ def build_features(
         users=users,
     )
     return Features(train, validation, dataset)
+
+
+def _earlier(split: Split) -> Split:
+    """The training events, cut once more."""
+    again = {"temporal": temporal_split, "baskets": basket_split}.get(split.protocol, leave_last_out)
+    try:
+        return again(split.train)
+    except (ConfigError, DataError) as error:
+        raise DataError(f"the training events are too few to hold some out once more: {error}") from None
 
 
 def auc(train: FeatureMatrix, validation: FeatureMatrix, names: tuple[str, ...], seed: int = 0) -> float:
