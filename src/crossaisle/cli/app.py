@@ -25,6 +25,7 @@ from crossaisle.cli import (
     serve,
     streams,
     training,
+    user,
 )
 
 app = typer.Typer(
@@ -74,6 +75,7 @@ app.command()(recommend.recommend)
 app.command("goes-with")(recommend.goes_with)
 app.command()(recommend.similar)
 app.command()(recommend.explain)
+app.command()(user.user)
 app.command()(serve.serve)
 app.command()(refit.refit)
 app.command()(streams.consume)

@@ -21,7 +21,7 @@ from crossaisle.data.vocabulary import Rows
 from crossaisle.encoders.tfidf import terms
 from crossaisle.features.space import ItemSpace
 
-MOST = 5
+MOST = 8
 """Interest points per history."""
 PER_POINT = 3
 """Distinct items for each point: a history of two items has one."""
@@ -37,11 +37,11 @@ class InterestPoint:
     """One cluster of a history."""
 
     label: str
-    """Its category where one holds half of it, and the words that set it apart: "Soup: chicken, broth"."""
+    """The deepest category that holds half of it, and the words that set it apart: "Soup: chicken, broth"."""
     share: float
     """0 to 1: its part of the history, newer events counting more."""
     items: Rows
-    """int32: its items, the most central first."""
+    """int32: its items, those first that weigh most and stand near the centre."""
     centre: Floats
     """float32 (d,): mean of the items' vectors by their weights, of unit length."""
 
@@ -55,7 +55,7 @@ def interest_points(
     are empty, which is faster.
     """
     weights = DECAY.weights(histories)
-    codes, names = dataset.taxonomy.codes(-1), dataset.taxonomy.names(-1)
+    levels = [(dataset.taxonomy.codes(d), dataset.taxonomy.names(d)) for d in range(dataset.taxonomy.depth)]
     out = []
     for row in range(len(histories)):
         part = slice(histories.indptr[row], histories.indptr[row + 1])
@@ -64,7 +64,7 @@ def interest_points(
             out.append(())
             continue
         code = _clusters(space.vectors[items], most)
-        points = []
+        points: list[tuple[str, InterestPoint]] = []
         for number in np.unique(code):
             mine = code == number
             share = float(mass[mine].sum() / mass.sum())
@@ -72,10 +72,13 @@ def interest_points(
                 continue
             mean = mass[mine] @ space.vectors[items[mine]]
             centre = (mean / max(float(np.linalg.norm(mean)), 1e-12)).astype(np.float32)
-            near = items[mine][np.argsort(-(space.vectors[items[mine]] @ centre), kind="stable")]
-            label = _label(items, mass, mine, space, codes, names) if named else ""
-            points.append(InterestPoint(label, share, near, centre))
-        out.append(_merged(sorted(points, key=lambda p: -p.share)))
+            near = mass[mine] * (space.vectors[items[mine]] @ centre)
+            order = items[mine][np.argsort(-near, kind="stable")]
+            category, is_leaf = _category(items[mine], mass[mine], levels) if named else ("", False)
+            label = _label(category, items, mass, mine, space) if named else ""
+            point = InterestPoint(label, share, order, centre)
+            points.append((category if is_leaf else "", point))
+        out.append(_merged(sorted(points, key=lambda p: -p[1].share)))
     return out
 
 
@@ -96,20 +99,23 @@ def _clusters(vectors: Floats, most: int) -> npt.NDArray[np.int32]:
     return np.asarray(fcluster(linkage(vectors, "ward"), wanted, "maxclust"), np.int32)
 
 
+def _category(
+    items: Rows, mass: npt.NDArray[np.float64], levels: Sequence[tuple[Rows, Sequence[str]]]
+) -> tuple[str, bool]:
+    """Last name of the deepest category that holds half of the weight, or "", and whether it is a leaf."""
+    for depth in range(len(levels) - 1, -1, -1):
+        codes, names = levels[depth]
+        counts = np.bincount(codes[items] + 1, mass)
+        top = int(np.argmax(counts))
+        if top and counts[top] >= mass.sum() / 2:
+            return names[top - 1].rsplit(SEPARATOR, 1)[-1], depth == len(levels) - 1
+    return "", False
+
+
 def _label(
-    items: Rows,
-    mass: npt.NDArray[np.float64],
-    mine: npt.NDArray[np.bool_],
-    space: ItemSpace,
-    codes: Rows,
-    names: Sequence[str],
+    last: str, items: Rows, mass: npt.NDArray[np.float64], mine: npt.NDArray[np.bool_], space: ItemSpace
 ) -> str:
     """Category and words; the titles' words alone where no category holds half."""
-    code = codes[items[mine]]
-    counts = np.bincount(code + 1, mass[mine])
-    top = int(np.argmax(counts))
-    category = names[top - 1] if top and counts[top] >= mass[mine].sum() / 2 else ""
-    last = category.rsplit(SEPARATOR, 1)[-1]
     inside = (mass[mine] / mass[mine].sum()) @ space.words[items[mine]]
     rest = ~mine
     outside = (mass[rest] / mass[rest].sum()) @ space.words[items[rest]] if rest.any() else 0.0
@@ -128,14 +134,13 @@ def _says(said: set[str], word: str) -> bool:
     return any(word.startswith(one[:4]) and one.startswith(word[:4]) for one in said)
 
 
-def _merged(points: list[InterestPoint]) -> tuple[InterestPoint, ...]:
-    """Points of one category as one."""
+def _merged(points: list[tuple[str, InterestPoint]]) -> tuple[InterestPoint, ...]:
+    """Points of one leaf category as one; `points` with the name of theirs, "" for none."""
     found: dict[str, InterestPoint] = {}
-    for point in points:
-        name = point.label.partition(":")[0]
+    for number, (name, point) in enumerate(points):
         before = found.get(name)
         if before is None or not name:
-            found[name or str(len(found))] = point
+            found[name or f"\n{number}"] = point
             continue
         share = before.share + point.share
         mean = before.share * before.centre + point.share * point.centre

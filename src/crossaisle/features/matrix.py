@@ -83,7 +83,8 @@ def feature_matrices(
     """Matrices of both sides, with the same columns.
 
     Columns are chosen by the events that the training side knows, target encodings by its labels: what
-    happened in the validation window is in no feature.
+    happened in the validation window is in no feature. Columns of which nothing is known in training, such as
+    prices in a shop without any, are left out.
     """
     mass = train.known.item_counts
     sides = [_rows(side, scheme, per_positive, seed, users) for side in (train, validation)]
@@ -93,6 +94,9 @@ def feature_matrices(
     ]
     texts = [_texts(side.known, rows.item) for side, rows in zip((train, validation), sides, strict=True)]
     encoded = target_encoded(texts[0], sides[0].label, sides[0].fold, texts[1])
+    known = np.isfinite(tables[0].values).any(axis=0)
+    names = [name for name, some in zip(tables[0].names, known, strict=True) if some]
+    tables = [table.only(names) for table in tables]
     first, second = (
         FeatureMatrix(Table.joined([table, more]), rows.user, rows.item, rows.label, rows.fold)
         for table, more, rows in zip(tables, encoded, sides, strict=True)

@@ -119,14 +119,16 @@ def _one_fold(
         warnings.simplefilter("ignore", RuntimeWarning)  # of columns without any value
         p = np.nan_to_num(chi2(filled[rest], label[rest])[1], nan=1.0)
     weight = _l1(filled[rest], label[rest])
-    loss, noise = _permutation(values, label, rest, np.flatnonzero(held), rng)
+    varied = variance > FLAT
+    loss, noise = np.zeros((2, values.shape[1]))
+    if varied.any():
+        loss[varied], noise[varied] = _permutation(values[:, varied], label, rest, np.flatnonzero(held), rng)
     passes = {
         "mutual_information": information > floor,
         "chi_square": stats.false_discovery_control(p) <= RATE,
         "l1": weight != 0,
         "permutation": loss > np.maximum(noise, 1e-6),
     }
-    varied = variance > FLAT
     twin = _twins(filled[sample], information + 1e3 * np.maximum(loss, 0), varied)
     filters = passes["mutual_information"] & passes["chi_square"] & passes["l1"]
     return {

@@ -30,6 +30,7 @@ from crossaisle.evaluate.results import Evaluation, write_metrics, write_no_metr
 from crossaisle.models.blend import CART_OF_USER, HISTORY_OF_USER
 from crossaisle.models.defaults import learns_sequences
 from crossaisle.models.scorers.sequence import EXTRA, LIBRARY, can_be_learned
+from crossaisle.pipeline.analysis.portrait import interests_of
 from crossaisle.pipeline.fit import Fitted, describe_weights, fit, peak_mb
 from crossaisle.pipeline.knowledge.check import knowledge_lines
 from crossaisle.pipeline.measure import BLEND, MODEL, measure
@@ -302,7 +303,9 @@ def _examples(recommender: Recommender, evaluation: Evaluation | None) -> list[d
     order = np.argsort(np.abs(lengths - np.median(lengths)), kind="stable")
     who = "number" if evaluation is None else "basket"
     out = []
-    for case in order[:_EXAMPLES].tolist():
+    chosen = order[:_EXAMPLES]
+    interests = interests_of(recommender, histories.take(chosen))
+    for place, case in enumerate(chosen.tolist()):
         rows = histories.items_of(case)
         ids = tuple(dataset.item_ids.ids(rows))
         placement = _placement(recommender)
@@ -314,6 +317,7 @@ def _examples(recommender: Recommender, evaluation: Evaluation | None) -> list[d
         out.append(
             {
                 "user": dataset.user_ids.id(user) if user >= 0 else f"{who} {case + 1}",
+                "interests": [{"label": one.label, "share": one.share} for one in interests[place]],
                 "history": [
                     {"title": item_name(dataset, int(r)), "category": category_name(dataset, int(r))}
                     for r in dict.fromkeys(rows[::-1].tolist())

@@ -179,8 +179,8 @@ def _of_titles(where: str, known: Dataset, cases: EvalCases) -> Iterator[Leak]:
 def titles_in(texts: Sequence[str], answers: Sequence[Sequence[str]]) -> list[int]:
     """Cases whose text holds the title of one of their answers; none where as many hold another's.
 
-    `texts`: a feature of each case, in words. Titles count from `SHORTEST_TITLE` characters on, whatever their
-    case. By Fisher's exact test against the answers of the next case.
+    `texts`: a feature of each case, in words. Titles count from `SHORTEST_TITLE` characters on, in upper or
+    lower case. By Fisher's exact test against the answers of the next case.
     """
     lower = [text.lower() for text in texts]
     if not any(lower) or len(lower) < 2:

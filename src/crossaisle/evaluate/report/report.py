@@ -47,8 +47,8 @@ def write_report(
     default). `describe` is any nested plain data. `import_report` has `tables` (per table:
     `rows_read`, `rows_kept`, `set_aside`, `repaired`) and `warnings`. `drift` is what `drift()`
     gave, `heatmap` what `category_flow` gave, `rankers` the figures of learned ones. An example is
-    `{"user", "history": [{"title", "category"}], "items": [{"title", "category", "score", "reasons":
-    [str]}]}`. All text is escaped. The evaluation must hold recall at 10.
+    `{"user", "interests": [{"label", "share"}], "history": [{"title", "category"}], "items": [{"title",
+    "category", "score", "reasons": [str]}]}`. All text is escaped. The evaluation must hold recall at 10.
     """
     if ("all", METRIC, K) not in evaluation.columns:
         raise ConfigError(f"a report needs {METRIC} at {K}: evaluate with ks that contain {K}")
@@ -191,8 +191,13 @@ def _example(example: Mapping[str, Any]) -> str:
         for i in example.get("items", ())
         for reasons in [list(i.get("reasons", ()))]
     )
+    points = "".join(
+        f'<span class="chip">{text(point["label"], 80)} {percent(point["share"], 0)}</span> '
+        for point in example.get("interests", ())
+    )
+    interests = f"<h4>Interested in</h4><p>{points}</p>" if points else ""
     return (
-        f'<article class="card"><h3>Customer {text(example.get("user", ""), 60)}</h3>'
+        f'<article class="card"><h3>Customer {text(example.get("user", ""), 60)}</h3>{interests}'
         f'<h4>History, oldest first{more}</h4><ul class="items">{past}</ul>'
         f'<h4>Recommended</h4><ol class="items">{items}</ol></article>'
     )
