@@ -64,7 +64,7 @@ def design_effect(table: sparse.csr_matrix) -> float:
     spread = squares - 2 * share * cross + share**2 * (each**2).sum()
     variance = spread / n**2 * users / (users - 1)
     effect = n * float((variance[used] / share[used]).sum()) / (int(used.sum()) - 1)
-    return max(effect, 1.0)
+    return float(max(effect, 1.0))
 
 
 def jensen_shannon(expected: Counts, found: Counts) -> float:
@@ -122,13 +122,12 @@ class VectorShift(NamedTuple):
     the direction is an estimate."""
 
 
-def vector_shift(gram: npt.NDArray[np.floating], n: int, *, seed: int = 0) -> VectorShift:
+def vector_shift(gram: npt.NDArray[np.float64], n: int, *, seed: int = 0) -> VectorShift:
     """From all cosines, float (n + m, n + m), of `n` vectors and, behind them, `m` others.
 
     Kernel exp(-(1 - cos) / median(1 - cos)): Gaussian, with the median heuristic (Gretton et al., JMLR 2012).
     The direction of `effect` is found in one half of each sample and measured in the other.
     """
-    gram = np.asarray(gram, np.float64)
     m = len(gram) - n
     far = 1.0 - gram
     scale = float(np.median(far[np.triu_indices(n + m, 1)]))

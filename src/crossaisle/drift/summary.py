@@ -167,8 +167,10 @@ class Summary:
         """The opposite of `save`; `ArtifactError` for what is damaged."""
         with reading(folder):
             facts, arrays = read_object(folder / FILE), read_arrays(folder)
-            shares = {name: Shares(**facts.pop(name)) for name in ("categories", "words")}
-            return cls(**facts, **shares, **arrays)
+            read: dict[str, Any] = {**facts, **arrays}
+            for name in ("categories", "words"):
+                read[name] = Shares(**read[name])
+            return cls(**read)
 
 
 def _shares(table: sparse.csr_matrix, names: Sequence[Sequence[str]]) -> Shares:

@@ -56,7 +56,7 @@ def interest_points(
     """
     weights = DECAY.weights(histories)
     levels = [(dataset.taxonomy.codes(d), dataset.taxonomy.names(d)) for d in range(dataset.taxonomy.depth)]
-    out = []
+    out: list[tuple[InterestPoint, ...]] = []
     for row in range(len(histories)):
         part = slice(histories.indptr[row], histories.indptr[row + 1])
         items, mass = _distinct(histories.item[part], weights[part], space)
@@ -85,7 +85,7 @@ def interest_points(
 def _distinct(items: Rows, weights: Floats, space: ItemSpace) -> tuple[Rows, npt.NDArray[np.float64]]:
     """The newest distinct items with a vector, and the weight of all their events."""
     rows, first, inverse = np.unique(items[::-1], return_index=True, return_inverse=True)
-    mass = np.bincount(inverse, weights[::-1], len(rows))
+    mass = np.bincount(inverse, weights[::-1].astype(np.float64), len(rows)).astype(np.float64)
     kept = np.argsort(first, kind="stable")[:RECENT]
     kept = kept[space.vectors[rows[kept]].any(axis=1) & (mass[kept] > 0)]
     return rows[kept], mass[kept]

@@ -65,7 +65,7 @@ def by_encoder(titles: Sequence[str], encoder: Encoder, each: int = EACH) -> Key
     out = []
     for row, of in enumerate(words):
         at = [place[word] for word in of]
-        near = np.argsort(-(vectors[at] @ whole[row]), kind="stable")[:each] if at else []
+        near = np.argsort(-(vectors[at] @ whole[row]), kind="stable")[:each].tolist() if at else []
         out.append(tuple(of[i] for i in near))
     return out
 

@@ -94,8 +94,8 @@ def feature_matrices(
     ]
     texts = [_texts(side.known, rows.item) for side, rows in zip((train, validation), sides, strict=True)]
     encoded = target_encoded(texts[0], sides[0].label, sides[0].fold, texts[1])
-    known = np.isfinite(tables[0].values).any(axis=0)
-    names = [name for name, some in zip(tables[0].names, known, strict=True) if some]
+    known = np.flatnonzero(np.isfinite(tables[0].values).any(axis=0))
+    names = [tables[0].names[column] for column in known.tolist()]
     tables = [table.only(names) for table in tables]
     first, second = (
         FeatureMatrix(Table.joined([table, more]), rows.user, rows.item, rows.label, rows.fold)

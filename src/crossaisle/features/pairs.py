@@ -61,7 +61,7 @@ def pair_table(
 
 
 def _rowwise(left: Floats, right: Floats) -> Floats:
-    return np.einsum("ij,ij->i", left, right).astype(np.float32)
+    return np.asarray(np.einsum("ij,ij->i", left, right), np.float32)
 
 
 def _means(histories: Histories, space: ItemSpace) -> Floats:

@@ -18,7 +18,7 @@ from crossaisle.data.labels.negatives import Scheme
 from crossaisle.data.provenance import write_table
 from crossaisle.data.splits.cases import Split
 from crossaisle.data.splits.split import UNSPLIT, basket_split, leave_last_out, temporal_split
-from crossaisle.encoders.loading import open_encoder
+from crossaisle.encoders.cache import pretrained
 from crossaisle.errors import ConfigError, DataError
 from crossaisle.features.keywords import Keywords, by_encoder, by_tfidf, by_yake
 from crossaisle.features.matrix import USERS, FeatureMatrix, Side, feature_matrices
@@ -68,7 +68,7 @@ def build_features(
     inner = _earlier(split)
     say("reading titles")
     titles = dataset.items["title"].to_list()
-    reader = None if encoder == "none" else open_encoder(encoder)
+    reader = None if encoder == "none" else pretrained(encoder)
     vectors = None if reader is None else reader.encode(list(dataset.item_texts))
     space = ItemSpace.of(dataset, vectors)
     keywords: dict[str, Keywords] = {"tfidf": by_tfidf(space), "yake": by_yake(titles)}
@@ -90,7 +90,8 @@ def build_features(
 
 def _earlier(split: Split) -> Split:
     """The training events, cut once more."""
-    again = {"temporal": temporal_split, "baskets": basket_split}.get(split.protocol, leave_last_out)
+    ways: dict[str, Callable[[Dataset], Split]] = {"temporal": temporal_split, "baskets": basket_split}
+    again = ways.get(split.protocol, leave_last_out)
     try:
         return again(split.train)
     except (ConfigError, DataError) as error:
