@@ -1,8 +1,8 @@
 """How often drift is reported where nothing moved, and where something was made to move.
 
 Shops of a hundred items whose users have tastes of their own (Dirichlet), so that events of one user are
-alike. The model's summary is of 500 users; later events are of as many or fewer. `alarms` is the share of seeds
-in which any check says other than stable, `significant` that in which any p-value is at most .05 after
+alike. The model's summary is of 500 users; later events are of as many or fewer. `alarms` is the share of
+seeds in which any check says other than stable, `significant` that in which any p-value is at most .05 after
 correction over all checks. Also measured: the same with events taken as independent.
 
     python benchmarks/drift.py --out runs/drift.json
@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from crossaisle.drift.compare import Drift, compare
+from crossaisle.drift.measures import Design
 from crossaisle.drift.summary import OTHER_WORDS, Observed, Shares, Summary
 from crossaisle.evaluate.files import write_json
 
@@ -83,9 +84,9 @@ def naive(summary: Summary) -> Summary:
     """As if events were independent."""
     return replace(
         summary,
-        categories=Shares(summary.categories.counts, 1.0),
-        words=Shares(summary.words.counts, 1.0),
-        price_effect=1.0,
+        categories=Shares(summary.categories.counts),
+        words=Shares(summary.words.counts),
+        price_design=Design(),
     )
 
 

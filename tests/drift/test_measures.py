@@ -6,8 +6,9 @@ from scipy import sparse, stats
 
 from crossaisle.drift.compare import cosines
 from crossaisle.drift.measures import (
+    Design,
     chance,
-    design_effect,
+    design_of,
     jensen_shannon,
     ks_distance,
     ks_p,
@@ -78,15 +79,15 @@ def users_by_bins(rng: np.random.Generator, users: int, each: int, alike: float)
 
 @pytest.mark.parametrize(("each", "alike"), [(10, 0.2), (30, 0.1), (5, 0.5)])
 def test_the_design_effect_is_that_of_correlated_events(each: int, alike: float):
-    found = design_effect(users_by_bins(np.random.default_rng(1), 3000, each, alike))
+    found = design_of(users_by_bins(np.random.default_rng(1), 3000, each, alike)).effect
     assert found == pytest.approx(1 + (each - 1) * alike, rel=0.08)
 
 
 def test_independent_events_have_no_design_effect():
     rng = np.random.default_rng(2)
     table = sparse.csr_matrix(rng.multinomial(20, [0.5, 0.3, 0.2], 2000).astype(float))
-    assert design_effect(table) == pytest.approx(1.0, abs=0.06)
-    assert design_effect(table[:1]) == 1.0
+    assert design_of(table).effect == pytest.approx(1.0, abs=0.06)
+    assert design_of(table[:1]) == Design()
 
 
 def test_p_values_of_correlated_events_are_right_with_effective_numbers_only():
@@ -95,8 +96,10 @@ def test_p_values_of_correlated_events_are_right_with_effective_numbers_only():
     for _ in range(300):
         one, other = users_by_bins(rng, 300, 20, 0.2), users_by_bins(rng, 100, 20, 0.2)
         counts = [np.asarray(t.sum(axis=0)).ravel() for t in (one, other)]
-        size = [6000 / design_effect(one), 2000 / design_effect(other)]
-        right.append(shares_differ(*counts, *size) < 0.05)
+        designs = design_of(one), design_of(other)
+        size = [6000 / designs[0].effect, 2000 / designs[1].effect]
+        spread = (designs[0].spread + 3 * designs[1].spread) / 4
+        right.append(shares_differ(*counts, *size, spread) < 0.05)
         naive.append(shares_differ(*counts, 6000, 2000) < 0.05)
     assert 0.02 < np.mean(right) < 0.09
     assert np.mean(naive) > 0.4
@@ -152,3 +155,25 @@ def test_mmd_by_hand_and_sparse_as_dense():
     cosine = means[0] @ means[1] / np.linalg.norm(means[0]) / np.linalg.norm(means[1])
     assert found.cosine == pytest.approx(cosine, abs=1e-9)
     assert cosines(sparse.csr_matrix(one), sparse.csr_matrix(other)) == pytest.approx(gram, abs=1e-12)
+
+
+def test_p_values_are_right_where_few_users_buy_a_lot_of_one_thing():
+    """Cat owners: the shares of their tins vary far more than other shares, which one mean effect hides."""
+    rng = np.random.default_rng(4)
+
+    def sample(users: int) -> sparse.csr_matrix:
+        plain = rng.multinomial(10, [0.2] * 5, users)
+        tins = np.where(rng.random((users, 1)) < 0.05, rng.poisson(40, (users, 1)), 0)
+        return sparse.csr_matrix(np.hstack([plain, tins]).astype(float))
+
+    corrected, first_order = [], []
+    for _ in range(300):
+        one, other = sample(600), sample(200)
+        counts = [np.asarray(t.sum(axis=0)).ravel() for t in (one, other)]
+        designs = [design_of(t) for t in (one, other)]
+        size = [c.sum() / d.effect for c, d in zip(counts, designs, strict=True)]
+        spread = (designs[0].spread + 3 * designs[1].spread) / 4
+        corrected.append(shares_differ(*counts, *size, spread) < 0.05)
+        first_order.append(shares_differ(*counts, *size) < 0.05)
+    assert np.mean(first_order) > 0.1
+    assert 0.01 <= np.mean(corrected) < 0.09

@@ -23,7 +23,7 @@ def features(
     encoder: Annotated[
         str, typer.Option(help="Text encoder: a name, a folder, owner/name, or none.")
     ] = "minilm",
-    select: Annotated[bool, typer.Option(help="Choose columns; without it, only the matrices.")] = True,
+    matrix_only: Annotated[bool, typer.Option("--matrix-only", help="Do not select columns.")] = False,
     seed: Seed = 0,
     overrides: Overrides = None,
     as_json: AsJson = False,
@@ -32,7 +32,7 @@ def features(
 
     \b
     crossaisle features shop.toml --out features
-    crossaisle features completejourney --out features --users 500 --no-select
+    crossaisle features completejourney --out features --users 500 --matrix-only
     """
     from crossaisle.pipeline.analysis.features import export_features
 
@@ -40,7 +40,7 @@ def features(
         dataset_of(source, overrides or []),
         split_config_of(source, overrides or []),
         out,
-        select=select,
+        select=not matrix_only,
         encoder=encoder,
         scheme=scheme_of(negatives),
         per_positive=per_positive,

@@ -170,11 +170,17 @@ def _movers(names: list[str], one: Counts, other: Counts) -> tuple[tuple[str, fl
     return tuple((names[i], float(p[i]), float(q[i])) for i in most)
 
 
+def _spread(before: Shares, now: Shares) -> float:
+    """That of the difference of two samples, to which the smaller one adds most."""
+    one, other = 1 / before.effective, 1 / now.effective
+    return (before.design.spread * one + now.design.spread * other) / (one + other)
+
+
 def compare_categories(before: Shares, now: Shares) -> Check:
     """The check of categories alone, not yet judged."""
     names, one, other = _aligned(before, now)
     found, expected = psi(one, other), chance(len(names), before.effective, now.effective)
-    p = shares_differ(one, other, before.effective, now.effective)
+    p = shares_differ(one, other, before.effective, now.effective, _spread(before, now))
     measures = {"psi": found, "chance": expected}
     return Check("categories", max(found - expected, 0.0), p, measures, _movers(names, one, other))
 
@@ -183,7 +189,7 @@ def _words(before: Shares, now: Shares) -> Check:
     names, one, other = _aligned(before, now)
     found = jensen_shannon(one, other)
     expected = chance(len(names), before.effective, now.effective)
-    p = shares_differ(one, other, before.effective, now.effective)
+    p = shares_differ(one, other, before.effective, now.effective, _spread(before, now))
     effect = max(PSI_PER_BIT * found - expected, 0.0)
     measures = {"jensen_shannon": found, "chance": expected / PSI_PER_BIT}
     return Check("words", effect, p, measures, _movers(names, one, other))

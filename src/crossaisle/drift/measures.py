@@ -1,8 +1,9 @@
 """Distances between two samples, what chance alone gives, and how surely they differ.
 
 Events of one user are alike, so n events are worth fewer than n independent ones. How many is told by the
-design effect over users (Rao & Scott, Ann. Stat. 1984): n_eff = n / effect. All tests and chance levels here
-take effective numbers; with an effect of 1 they are the usual ones.
+design effect over users: n_eff = n / effect, with Satterthwaite's correction for effects that differ (Rao &
+Scott, J. Am. Stat. Assoc. 1981). All tests and chance levels here take effective numbers; with an effect of 1
+they are the usual ones.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def chance(bins: int, n: float, m: float) -> float:
 
     Yurdakul & Naranjo, J. Risk Model Validation 2020.
     """
-    return (bins - 1) * (1.0 / max(n, 1.0) + 1.0 / max(m, 1.0))
+    return float((bins - 1) * (1.0 / max(n, 1.0) + 1.0 / max(m, 1.0)))
 
 
 def verdict(value: float) -> str:
@@ -44,27 +45,39 @@ def verdict(value: float) -> str:
     return "stable" if value < MODERATE else "moderate" if value < DRIFT else "drift"
 
 
-def design_effect(table: sparse.csr_matrix) -> float:
-    """How many times more the shares of bins vary than if events were independent; 1 at least.
+class Design(NamedTuple):
+    """How much more shares vary because events of one user are alike."""
 
-    `table` csr (users, bins): events of each user in each bin. The mean over bins of the variance between
-    users (of a ratio estimator) over the multinomial one.
+    effect: float = 1.0
+    """Mean over all directions: n events count as n / effect; 1 at least."""
+    spread: float = 0.0
+    """Squared coefficient of variation over directions: what few users buy a lot of varies most."""
+
+
+def design_of(table: sparse.csr_matrix) -> Design:
+    """`table` csr (users, bins): events of each user in each bin.
+
+    The eigenvalues of the covariance of the shares between users (of a ratio estimator) over the multinomial
+    one: their mean, and how far they are apart.
     """
     users = table.shape[0]
     total = np.asarray(table.sum(axis=0), np.float64).ravel()
-    n = total.sum()
-    used = total > 0
-    if users < 2 or used.sum() < 2:
-        return 1.0
+    used = np.flatnonzero(total > 0)
+    if users < 2 or len(used) < 2:
+        return Design()
+    table, total = table[:, used], total[used]
+    n, bins = float(total.sum()), len(used)
     share = total / n
     each = np.asarray(table.sum(axis=1), np.float64).ravel()
-    # sum over users of (n_uj - p_j n_u)^2, without making the matrix dense
-    squares = np.asarray(table.multiply(table).sum(axis=0), np.float64).ravel()
-    cross = np.asarray(table.T @ each, np.float64).ravel()
-    spread = squares - 2 * share * cross + share**2 * (each**2).sum()
-    variance = spread / n**2 * users / (users - 1)
-    effect = n * float((variance[used] / share[used]).sum()) / (int(used.sum()) - 1)
-    return float(max(effect, 1.0))
+    # sum over users of (n_uj - p_j n_u)(n_uk - p_k n_u), without making the matrix dense
+    cross = np.outer(np.asarray(table.T @ each, np.float64).ravel(), share)
+    spread = (table.T @ table).toarray() - cross - cross.T + np.outer(share, share) * (each**2).sum()
+    covariance = spread / n * users / (users - 1) / np.sqrt(np.outer(share, share))
+    mean = float(np.trace(covariance)) / (bins - 1)
+    if mean <= 1.0:
+        return Design()
+    squares = float((covariance**2).sum()) / (bins - 1)
+    return Design(mean, max(squares / mean**2 - 1.0, 0.0))
 
 
 def jensen_shannon(expected: Counts, found: Counts) -> float:
@@ -76,10 +89,11 @@ def jensen_shannon(expected: Counts, found: Counts) -> float:
     return 0.0 if np.isnan(distance) else float(distance**2)
 
 
-def shares_differ(expected: Counts, found: Counts, n: float, m: float) -> float:
+def shares_differ(expected: Counts, found: Counts, n: float, m: float, spread: float = 0.0) -> float:
     """p-value of the chi-square test that two count vectors (bins,) have the same shares.
 
-    `n`, `m`: effective numbers behind them. Rare bins are pooled.
+    `n`, `m`: effective numbers behind them; `spread`: of their `Design`, for Satterthwaite's correction of
+    statistic and degrees of freedom. Rare bins are pooled.
     """
     p, q = expected / max(expected.sum(), 1), found / max(found.sum(), 1)
     both = (p * n + q * m) / (n + m)
@@ -88,7 +102,8 @@ def shares_differ(expected: Counts, found: Counts, n: float, m: float) -> float:
     table = table[:, table.sum(axis=0) > 0]
     if table.shape[1] < 2 or (table.sum(axis=1) == 0).any():
         return 1.0
-    return float(stats.chi2_contingency(table, correction=False).pvalue)
+    test = stats.chi2_contingency(table, correction=False)
+    return float(stats.chi2.sf(test.statistic / (1 + spread), test.dof / (1 + spread)))
 
 
 def ks_distance(values: Values, counts: Counts, others: Values, other_counts: Counts) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from scipy import sparse
 from crossaisle.artifact import read_arrays, read_object, reading, write_arrays, write_json
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.kinds import ROLES
-from crossaisle.drift.measures import Counts, Values, design_effect
+from crossaisle.drift.measures import Counts, Design, Values, design_of
 from crossaisle.encoders.tfidf import terms
 from crossaisle.errors import DataError
 
@@ -62,12 +62,12 @@ class Shares:
     """Counts by name."""
 
     counts: Mapping[str, int]
-    effect: float
-    """The design effect: n events of users count as n / effect."""
+    design: Design = field(default_factory=Design)
+    """Over users."""
 
     @property
     def effective(self) -> float:
-        return max(sum(self.counts.values()) / self.effect, 1.0)
+        return max(sum(self.counts.values()) / self.design.effect, 1.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +82,8 @@ class Summary:
     """float64 (k,), ascending: distinct known prices."""
     price_counts: Counts
     """int64 (k,): events of each."""
-    price_effect: float
+    price_design: Design
+    """Over deciles."""
     drawn: npt.NDArray[np.int64]
     """int64 (s,): items of one event each of `DRAWN` users at most."""
     role: str = "purchase"
@@ -134,7 +135,7 @@ class Summary:
             words=_words(table, observed.titles, words),
             price=values[sold],
             price_counts=counts[sold],
-            price_effect=_price_effect(table[:, known], price[known], values[sold], counts[sold]),
+            price_design=_price_design(table[:, known], price[known], values[sold], counts[sold]),
             drawn=_drawn(user, observed.item, seed),
             hits=hits,
         )
@@ -142,7 +143,7 @@ class Summary:
     @property
     def price_effective(self) -> float:
         """Independent events that the known prices are worth."""
-        return max(float(self.price_counts.sum()) / self.price_effect, 1.0)
+        return max(float(self.price_counts.sum()) / self.price_design.effect, 1.0)
 
     # On disk
 
@@ -154,9 +155,9 @@ class Summary:
             "users": self.users,
             "role": self.role,
             "until": self.until,
-            "price_effect": self.price_effect,
-            "categories": {"counts": dict(self.categories.counts), "effect": self.categories.effect},
-            "words": {"counts": dict(self.words.counts), "effect": self.words.effect},
+            "price_design": self.price_design,
+            "categories": {"counts": dict(self.categories.counts), "design": self.categories.design},
+            "words": {"counts": dict(self.words.counts), "design": self.words.design},
         }
         write_json(folder / FILE, facts)
         arrays = {"price": self.price, "price_counts": self.price_counts, "drawn": self.drawn}
@@ -169,19 +170,20 @@ class Summary:
             facts, arrays = read_object(folder / FILE), read_arrays(folder)
             read: dict[str, Any] = {**facts, **arrays}
             for name in ("categories", "words"):
-                read[name] = Shares(**read[name])
+                read[name] = Shares(read[name]["counts"], Design(*read[name]["design"]))
+            read["price_design"] = Design(*read["price_design"])
             return cls(**read)
 
 
 def _shares(table: sparse.csr_matrix, names: Sequence[Sequence[str]]) -> Shares:
-    """Counts and design effect of names, some for each item; `table` csr (users, items)."""
+    """Counts and design of names, some for each item; `table` csr (users, items)."""
     place: dict[str, int] = {}
     pairs = [(row, place.setdefault(name, len(place))) for row, of in enumerate(names) for name in of]
     rows, columns = np.array(pairs, np.int64).reshape(-1, 2).T
     of_items = sparse.csr_matrix((np.ones(len(rows)), (rows, columns)), shape=(len(names), len(place)))
     by_user = table @ of_items
     counts = np.asarray(by_user.sum(axis=0)).ravel().astype(np.int64)
-    return Shares({n: int(c) for n, c in zip(place, counts, strict=True) if c}, design_effect(by_user))
+    return Shares({n: int(c) for n, c in zip(place, counts, strict=True) if c}, design_of(by_user))
 
 
 def _words(table: sparse.csr_matrix, titles: Sequence[str], chosen: Sequence[str] | None) -> Shares:
@@ -197,13 +199,13 @@ def _words(table: sparse.csr_matrix, titles: Sequence[str], chosen: Sequence[str
     return _shares(table, [[word if word in known else OTHER_WORDS for word in of] for of in found])
 
 
-def _price_effect(table: sparse.csr_matrix, price: Values, values: Values, counts: Counts) -> float:
+def _price_design(table: sparse.csr_matrix, price: Values, values: Values, counts: Counts) -> Design:
     """Over deciles."""
     if not len(values):
-        return 1.0
+        return Design()
     code = np.searchsorted(decile_edges(values, counts), price, side="left")
     bins = sparse.csr_matrix((np.ones(len(code)), (np.arange(len(code)), code)), shape=(len(code), 10))
-    return design_effect(table @ bins)
+    return design_of(table @ bins)
 
 
 def decile_edges(values: Values, counts: Counts) -> Values:
