@@ -5,7 +5,7 @@ import pytest
 
 from crossaisle import cli
 from crossaisle.errors import UnknownIdError
-from crossaisle.evaluate.report.report import examples_html
+from crossaisle.evaluate.report.examples import examples_html
 from crossaisle.models.blend import Blend
 from crossaisle.models.scorers.content import TfidfSimilarity
 from crossaisle.models.scorers.popularity import Popularity

@@ -1,4 +1,4 @@
-"""Commands that query a saved model: `recommend`, `goes-with`, `similar`, `explain`."""
+"""Commands that query a saved model: `recommend`, `goes-with`, `similar`, `rank`, `explain`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 
 from crossaisle.cli.controls import Controls, query, with_controls
 from crossaisle.cli.output import AsJson, show_json, show_table, tell, text_of
+from crossaisle.data.text.ids import same_id
 
 if TYPE_CHECKING:
     from crossaisle.data.query import Query
@@ -16,15 +17,21 @@ if TYPE_CHECKING:
     from crossaisle.recommend.explain import Explanation
 
 Model = Annotated[Path, typer.Argument(help="Folder of a saved model.", metavar="MODEL")]
-User = Annotated[str | None, typer.Option("--user", help="User id.", metavar="ID")]
+User = Annotated[str | None, typer.Option("--user", help="User id.", metavar="ID", parser=same_id)]
 History = Annotated[
     list[str] | None,
     typer.Option(
-        "--history", help="Item of a history, oldest first, instead of a user (repeatable).", metavar="ID"
+        "--history",
+        help="Item of a history, oldest first, instead of a user (repeatable).",
+        metavar="ID",
+        parser=same_id,
     ),
 ]
 InView = Annotated[
-    list[str], typer.Option("--item", help="Item in view, or each item of a cart (repeatable).", metavar="ID")
+    list[str],
+    typer.Option(
+        "--item", help="Item in view, or each item of a cart (repeatable).", metavar="ID", parser=same_id
+    ),
 ]
 
 
@@ -46,6 +53,8 @@ def recommend(
     crossaisle recommend demo/model --user 1609 --placement discover --quota 2
     crossaisle recommend demo/model --history 834103 --history 866211 --cross-share 0.5
     """
+    if user is not None and history:
+        raise typer.BadParameter("give either --user or --history")
     session = tuple(history) if history else None
     _answer(model, query(placement, controls, user=user, history=session), as_json)
 
@@ -75,9 +84,43 @@ def similar(
     _answer(model, query("similar", controls, items=tuple(item), user=user), as_json)
 
 
+def rank(
+    model: Model,
+    item: Annotated[
+        list[str] | None,
+        typer.Option("--item", help="An item of the list (repeatable).", metavar="ID", parser=same_id),
+    ] = None,
+    items: Annotated[
+        Path | None, typer.Option(help="Text file with an item id per line.", metavar="FILE")
+    ] = None,
+    user: User = None,
+    history: History = None,
+    as_json: AsJson = False,
+) -> None:
+    """Order a list that another system found, the best first. Items the model does not know come last.
+
+    \b
+    crossaisle rank demo/model --user 1609 --item 1082185 --item 834103 --item 866211
+    crossaisle rank demo/model --user 1609 --items found.txt --json
+    """
+    if (user is None) == (not history):
+        raise typer.BadParameter("give either --user or --history")
+    listed = items.read_text(encoding="utf-8-sig").splitlines() if items is not None else []
+    wanted = [*(item or ()), *(same_id(line) for line in listed if line.strip())]
+    if not wanted:
+        raise typer.BadParameter("give --item or --items: what should be ordered?")
+    from crossaisle.recommend.recommender import Recommender
+
+    ordered = Recommender.load(model).rank(wanted, user=user, history=tuple(history) if history else None)
+    if as_json:
+        show_json([{"item": name, "score": score} for name, score in ordered])
+    else:
+        show_table(["", "item", "score"], [[n, *one] for n, one in enumerate(ordered, 1)])
+
+
 def explain(
     model: Model,
-    item: Annotated[str, typer.Option("--item", help="The recommended item.", metavar="ID")],
+    item: Annotated[str, typer.Option("--item", help="The recommended item.", metavar="ID", parser=same_id)],
     user: User = None,
     history: History = None,
     placement: Annotated[

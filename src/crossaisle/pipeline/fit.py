@@ -6,6 +6,7 @@ import resource
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
@@ -21,21 +22,25 @@ from crossaisle.data.splits.split import basket_split, leave_last_out, temporal_
 from crossaisle.data.splits.split import split as by_protocol
 from crossaisle.drift.summary import Summary
 from crossaisle.errors import ConfigError, DataError
+from crossaisle.evaluate.mission_guard import MISSION, OVERALL
 from crossaisle.models.base import Scorer
 from crossaisle.models.blend import Blend
 from crossaisle.models.defaults import BESIDE, KNOWLEDGE, default_parts
 from crossaisle.models.newcomers import Newcomers
-from crossaisle.models.scorers.source_shop import SourceShop
-from crossaisle.models.scorers.transferred import TransferredLinks, TransferredPopularity
+from crossaisle.models.scorers.cold_start.source_shop import SourceShop
+from crossaisle.models.scorers.cold_start.transferred import TransferredLinks, TransferredPopularity
 from crossaisle.pipeline.kind_weights import weigh_kinds
-from crossaisle.pipeline.learn import LearnedRankers, learn_rankers
-from crossaisle.pipeline.mission import Floors, kept_to_floors
+from crossaisle.pipeline.learn import LearnedRankers, learn_rankers, why_none
+from crossaisle.pipeline.mission import OPEN_LIST, Floors, kept_to_floors
 from crossaisle.pipeline.weights import choose_weights
 from crossaisle.progress import bar
 from crossaisle.recommend.hits import hits_of_cases
 from crossaisle.recommend.recommender import Recommender
 
 COLD_OR_RANDOM = ("random", "cold_items", "cold_users", "cold_categories")
+TOGETHER, FEW_ITEMS = 2, 30_000
+"""Parts that are fitted at a time where nobody asks what each of them costs, in shops of so many items at
+most: beyond that the memory of two fits counts for more than the time of one."""
 Costs = dict[str, dict[str, float]]
 """Per model: `fit_seconds`, and `peak_mb`, the largest memory of the process by the end of its fit."""
 
@@ -59,17 +64,9 @@ class Fitted:
         """The same weights with parts fitted once more, on all events of the shop."""
         if dataset.roles is not None:  # kinds weigh what was chosen
             dataset = dataset.meaning(self.past.dataset.meanings)
-        blend, _ = refit(self.past.blend, dataset, progress=progress)
+        blend, _ = refit(self.past.blend, dataset, together=at_once(dataset), progress=progress)
         hits = hits_of_cases(self.past, dataset, self.split.test) if len(self.split.test) else None
-        return Recommender(
-            dataset,
-            blend,
-            repeats=self.past.repeats,
-            tuned=self.past.tuned,
-            newcomers=Newcomers.of(blend.parts.values(), dataset),
-            rankers=self.past.rankers,
-            reference=Summary.of_model(dataset, hits),
-        )
+        return self.past.replaced(dataset=dataset, blend=blend, reference=Summary.of_model(dataset, hits))
 
 
 def split_of(dataset: Dataset, config: SplitConfig) -> Split:
@@ -155,15 +152,21 @@ def fit(
     if source is not None:
         parts |= carried_over(source, encoder=model_config.encoder)
     extra = dict(baselines or {})
-    first = fit_parts(parts | extra, split.train, progress=progress)
-    weights, split = choose_weights(parts, split, seed=model_config.seed, progress=progress)
-    early = Blend(parts=parts | extra, weights=weights)
+    # Their second fit says what those cost that read events.
+    texts = {name: part for name, part in (parts | extra).items() if not part.reads_events}
+    rest = {name: part for name, part in (parts | extra).items() if part.reads_events}
+    first = fit_parts(texts, split.train, progress=progress)
+    fit_parts(rest, split.train, together=at_once(dataset), progress=progress)
+    chosen = choose_weights(parts, split, seed=model_config.seed, progress=progress)
+    split, early = chosen.split, Blend(parts=parts | extra, weights=chosen.weights)
     asked = tuple(name for name in parts if name not in (*BESIDE, KNOWLEDGE))
     learned = LearnedRankers()
     mission: tuple[str, ...] = ()
     if len(split.validation) and not split.validation.other_categories_only:
-        floors = Floors.of(early, split, asked, seed=model_config.seed)
-        own, ruling = kept_to_floors(early, split, asked, floors, seed=model_config.seed, progress=progress)
+        learns = model_config.ranker and not why_none(split)
+        slices = (OVERALL, *MISSION) if learns else OPEN_LIST
+        floors = Floors.of(early, split, asked, slices=slices, seed=model_config.seed)
+        own, ruling = kept_to_floors(early, chosen, asked, floors, seed=model_config.seed)
         early.weights["for_you"], mission = own, (ruling.statement,)
         if model_config.ranker:
             learned = learn_rankers(
@@ -218,25 +221,45 @@ def carried_over(source: Recommender, *, encoder: str) -> dict[str, Scorer]:
     }
 
 
-def fit_parts(parts: Mapping[str, Scorer], dataset: Dataset, *, progress: bool = False) -> Costs:
-    """Fits every part, one after the other."""
+def at_once(dataset: Dataset) -> int:
+    """How many parts of a shop are fitted at a time."""
+    return TOGETHER if dataset.n_items <= FEW_ITEMS else 1
+
+
+def fit_parts(
+    parts: Mapping[str, Scorer], dataset: Dataset, *, together: int = 1, progress: bool = False
+) -> Costs:
+    """Fits every part; `MissingDependencyError` before the first of them.
+
+    `together`: how many at a time. With more than one, what each of them costs is not told apart.
+    """
+    for part in parts.values():
+        part.check_installed()
+
+    def fitted(name: str) -> dict[str, float]:
+        start = time.perf_counter()
+        parts[name].fit(dataset)
+        return {"fit_seconds": time.perf_counter() - start, "peak_mb": peak_mb()}
+
     costs: Costs = {}
-    with bar("fitting", len(parts), show=progress) as advance:
-        for name, part in parts.items():
-            start = time.perf_counter()
-            part.fit(dataset)
-            costs[name] = {"fit_seconds": time.perf_counter() - start, "peak_mb": peak_mb()}
+    names = list(parts) if together == 1 else list(parts)[::-1]  # the slowest stand last
+    with bar("fitting", len(parts), show=progress) as advance, ThreadPoolExecutor(together) as pool:
+        for name, cost in zip(names, pool.map(fitted, names), strict=True):
+            costs[name] = cost
             advance(1)
     return costs
 
 
-def refit(blend: Blend, dataset: Dataset, *, progress: bool = False) -> tuple[Blend, Costs]:
+def refit(
+    blend: Blend, dataset: Dataset, *, together: int = 1, progress: bool = False
+) -> tuple[Blend, Costs]:
     """A new blend with the same weights, fitted on other events of the same shop.
 
-    Parts that read no events are shared with the old blend.
+    Parts that read no events are shared with the old blend. `together` as for `fit_parts`.
     """
     fresh = {name: replace(p) if p.reads_events else p for name, p in blend.parts.items()}  # type: ignore[type-var]
-    costs = fit_parts({n: p for n, p in fresh.items() if p.reads_events}, dataset, progress=progress)
+    learning = {name: part for name, part in fresh.items() if part.reads_events}
+    costs = fit_parts(learning, dataset, together=together, progress=progress)
     return Blend(parts=fresh, weights=blend.weights), costs
 
 

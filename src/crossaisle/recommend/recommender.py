@@ -17,11 +17,12 @@ from crossaisle.data.query import Placement, Query
 from crossaisle.drift.summary import Summary
 from crossaisle.errors import ConfigError
 from crossaisle.models.blend import CART_OF_USER, Blend
+from crossaisle.models.disapproval import Disapproval
 from crossaisle.models.newcomers import Newcomers
 from crossaisle.models.persistence import load_blend, save_blend
 from crossaisle.models.ranking.ranker import LearnedRanker
 from crossaisle.models.ranking.reranker import Reranker, load_rankers, save_rankers
-from crossaisle.models.scorers.transferred import TransferredPopularity
+from crossaisle.models.scorers.cold_start.transferred import TransferredPopularity
 from crossaisle.recommend.answer import RecommendationList
 from crossaisle.recommend.catalogue_view import CatalogueView
 from crossaisle.recommend.durables import Durables, lasting_categories
@@ -29,7 +30,7 @@ from crossaisle.recommend.explain import Explanation, Part
 from crossaisle.recommend.limits import ListLimits
 from crossaisle.recommend.list_builder import Contributions, ListBuilder, Served
 from crossaisle.recommend.ranker import ModelRanker, score_requests
-from crossaisle.recommend.request import NO_ROWS, ResolvedQuery, is_narrow, resolve
+from crossaisle.recommend.request import NO_ROWS, ResolvedQuery, is_narrow, of_unknown_deeds, resolve
 from crossaisle.recommend.rerank.diversify import Similarity, similarity_of
 from crossaisle.recommend.rerank.never import NeverWith
 from crossaisle.recommend.standing import standing
@@ -78,7 +79,13 @@ class Recommender:
         reranker = Reranker(self.rankers, dataset) if rankers else None
         durables = Durables.of(dataset, self.lasting)
         self.ranker = ModelRanker(
-            blend, dataset, tuned=tuned, newcomers=newcomers, durables=durables, reranker=reranker
+            blend,
+            dataset,
+            tuned=tuned,
+            newcomers=newcomers,
+            durables=durables,
+            reranker=reranker,
+            disapproval=Disapproval.of(dataset),
         )
         self.view = CatalogueView.of(dataset, self.ranker.popularity)
         parts = [scorer for scorer, _ in self.parts("for_you")]
@@ -94,21 +101,39 @@ class Recommender:
         if histories is not None:
             self.histories = histories
 
-    def with_weights(self, weights: Mapping[str, dict[str, float]]) -> Recommender:
-        """The same models with other weights for some placements, whose lists no ranker touches then."""
-        blend = Blend(parts=self.blend.parts, weights=self.blend.weights | dict(weights))
+    def replaced(
+        self,
+        *,
+        dataset: Dataset | None = None,
+        blend: Blend | None = None,
+        rankers: Mapping[str, LearnedRanker] | None = None,
+        reference: Summary | None = None,
+    ) -> Recommender:
+        """The same with something else in its place; whatever was decided about the shop is carried along.
+
+        With other data, what is read off them is read again: which items are new and what they are lent,
+        which categories last, the histories. `reference`: the summary of these data, which drops out without.
+        """
+        dataset, blend = dataset or self.dataset, blend or self.blend
+        same = dataset is self.dataset
         return Recommender(
-            self.dataset,
+            dataset,
             blend,
             repeats=self.repeats,
             tuned=self.tuned,
-            newcomers=self.newcomers,
-            lasting=self.lasting,
-            histories=self.histories,
+            newcomers=self.newcomers if same else Newcomers.of(blend.parts.values(), dataset),
+            lasting=self.lasting if same else None,
+            histories=self.histories if same else None,
             limits=self.limits,
-            rankers={name: one for name, one in self.rankers.items() if name not in weights},
-            reference=self.reference,
+            rankers=self.rankers if rankers is None else rankers,
+            reference=self.reference if same and reference is None else reference,
         )
+
+    def with_weights(self, weights: Mapping[str, dict[str, float]]) -> Recommender:
+        """The same models with other weights for some placements, whose lists no ranker touches then."""
+        blend = Blend(parts=self.blend.parts, weights=self.blend.weights | dict(weights))
+        kept = {name: one for name, one in self.rankers.items() if name not in weights}
+        return self.replaced(blend=blend, rankers=kept)
 
     @cached_property
     def histories(self) -> Histories:
@@ -168,6 +193,30 @@ class Recommender:
         scores = score_requests(self.ranker, requests, among)
         return [self.lists.finish(*each) for each in zip(queries, requests, scores, strict=True)]
 
+    def rank(
+        self, items: Sequence[str], *, user: str | None = None, history: Sequence[str] | None = None
+    ) -> list[tuple[str, float | None]]:
+        """The same items, the best for a user or a history first, with their scores.
+
+        Nothing is left out: what was had before and what is out of stock counts, too. Items that the shop
+        does not have, or that have no score, come last in their order, with None.
+        """
+        wanted = list(dict.fromkeys(items))
+        known = tuple(item for item in wanted if self.dataset.item_ids.get(item) >= 0)
+        if not known:
+            return [(item, None) for item in wanted]
+        asked = Query(
+            user=user,
+            history=None if history is None else tuple(history),
+            n=len(known),
+            include_items=known,
+            exclude_seen=False,
+            in_stock=False,
+            one_per_title=False,
+        )
+        ordered = {item.item_id: item.score for item in self.recommend(asked)}
+        return [*ordered.items(), *((item, None) for item in wanted if item not in ordered)]
+
     def resolve(self, query: Query) -> ResolvedQuery:
         """Ids to rows; `UnknownIdError` for an item in view that the shop does not have."""
         return resolve(
@@ -209,7 +258,7 @@ class Recommender:
             histories = self.histories.take([self.dataset.user_ids.row(user_or_history)])
         else:
             rows = self.dataset.item_ids.rows(user_or_history)
-            histories = Histories.of([rows[rows >= 0]])
+            histories = of_unknown_deeds(Histories.of([rows[rows >= 0]]))
         return self.ranker.explain(self.dataset, histories, row, placement, placement)
 
     # On disk

@@ -5,8 +5,8 @@ import pytest
 from sklearn.metrics import cohen_kappa_score
 
 from crossaisle.data.dataset import Dataset
-from crossaisle.data.fingerprint import fingerprint
 from crossaisle.data.labels.people import cohen_kappa, merge_people, read_people
+from crossaisle.data.profile.fingerprint import fingerprint
 from crossaisle.data.provenance import facts_of
 from crossaisle.errors import DataError
 from crossaisle.pipeline.analysis.labels import export_labels

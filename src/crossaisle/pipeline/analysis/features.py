@@ -13,8 +13,8 @@ import numpy as np
 from crossaisle import __version__
 from crossaisle.config import SplitConfig
 from crossaisle.data.dataset import Dataset
-from crossaisle.data.fingerprint import fingerprint
 from crossaisle.data.labels.negatives import Scheme
+from crossaisle.data.profile.fingerprint import fingerprint
 from crossaisle.data.provenance import write_table
 from crossaisle.data.splits.cases import Split
 from crossaisle.data.splits.split import UNSPLIT, basket_split, leave_last_out, temporal_split

@@ -12,10 +12,10 @@ import polars as pl
 
 from crossaisle import __version__
 from crossaisle.data.dataset import Dataset
-from crossaisle.data.fingerprint import fingerprint
 from crossaisle.data.labels.negatives import PairLabels, Scheme, label_pairs
 from crossaisle.data.labels.people import EVENTS, About, PeopleLabels, merge_people, read_people
 from crossaisle.data.labels.together import FDR, LEAST, label_together
+from crossaisle.data.profile.fingerprint import fingerprint
 from crossaisle.data.provenance import write_table
 from crossaisle.errors import DataError
 

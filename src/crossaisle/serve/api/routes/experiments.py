@@ -5,21 +5,27 @@ from __future__ import annotations
 import time
 from typing import Annotated, Any, Literal
 
-from fastapi import Path, Query, Request
+from fastapi import Path, Request
+from fastapi import Query as Parameter
 from fastapi.responses import Response
 from pydantic import ConfigDict, Field
 
 from crossaisle.api_types import ExperimentResults, NumberedList
+from crossaisle.data.query import Query
 from crossaisle.serve.api.dependencies import service_of, who_asks
 from crossaisle.serve.api.requests.list_schemas import with_controls
 from crossaisle.serve.api.requests.request_body import Checked, read, takes
-from crossaisle.serve.api.requests.schemas import Body, Id, at_most
+from crossaisle.serve.api.requests.schemas import Body, at_most
 from crossaisle.serve.api.responses import CONFLICT, answered, as_json
 from crossaisle.serve.api.routing import Router
 from crossaisle.serve.experiments.design import ARM_CONTROLS, Arm, Controls, Experiment
 
 router = Router("/api/experiments", tags=["experiments"], scope="admin")
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+PartName = Annotated[str, Field(min_length=1, max_length=64)]
+PartWeights = Annotated[
+    dict[PartName, Annotated[float, Field(ge=-1e6, le=1e6)]], Field(max_length=100), at_most(100)
+]
 EventKind = Annotated[str, Field(min_length=1, max_length=64)]
 NameInPath = Annotated[str, Path(min_length=1, max_length=64, examples=["more-variety"])]
 _DESCRIBED = ConfigDict(use_attribute_docstrings=True)
@@ -39,10 +45,7 @@ class NewArm(Body):
     """Its share of the users, relative to the other arms."""
     model: Annotated[str, Field(min_length=1, max_length=255)] | None = None
     """A saved model of the folder of models; null: the active one."""
-    weights: (
-        Annotated[dict[Id, Annotated[float, Field(ge=-1e6, le=1e6)]], Field(max_length=100), at_most(100)]
-        | None
-    ) = None
+    weights: PartWeights | None = None
     """Other weights of the model's parts, for this placement."""
     controls: NewControls = NewControls()
     explore: Annotated[float, Field(ge=0, le=10)] | None = None
@@ -88,6 +91,9 @@ class NewExperiment(Body):
             Arm(**(arm.model_dump() | {"controls": Controls(**arm.controls.model_dump())}))
             for arm in self.arms
         ]
+        for arm in self.arms:
+            given = arm.controls.model_dump(exclude_none=True)
+            Query(placement=self.placement, user="anybody", **given)  # which controls a placement takes
         rest = self.model_dump(exclude={"arms", "goal"})
         return Experiment(**rest, arms=tuple(arms), goal=tuple(self.goal), started=now)
 
@@ -157,8 +163,8 @@ async def stop(request: Request, name: NameInPath) -> Response:
 async def exposures(
     request: Request,
     name: NameInPath,
-    after: Annotated[int, Query(ge=0, lt=2**62, description="The last `seq` that was read")] = 0,
-    n: Annotated[int, Query(ge=1, le=10_000)] = 1000,
+    after: Annotated[int, Parameter(ge=0, lt=2**62, description="The last `seq` that was read")] = 0,
+    n: Annotated[int, Parameter(ge=1, le=10_000)] = 1000,
 ) -> Response:
     """The log of what was shown, with probabilities, for your own estimates."""
     found = await service_of(request).experiments.lines(name, after, n)

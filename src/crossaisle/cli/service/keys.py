@@ -1,0 +1,108 @@
+"""Commands for the API keys of a service: `keys add`, `keys list`, `keys revoke`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from crossaisle.cli.output import AsJson, show_json, show_table
+from crossaisle.errors import ConfigError, shown
+
+if TYPE_CHECKING:
+    from crossaisle.serve.store.store import Store
+
+app = typer.Typer(no_args_is_help=True)
+StorePath = Annotated[
+    str,
+    typer.Argument(
+        help="The service's store: a SQLite file, postgresql://... or shops.toml#SHOP", metavar="STORE"
+    ),
+]
+
+
+@app.command("add")
+def add(
+    store: StorePath,
+    name: Annotated[str, typer.Argument(help="Name of the key.", metavar="NAME")],
+    scope: Annotated[
+        list[str] | None, typer.Option(help="read, write or admin (repeatable).", metavar="SCOPE")
+    ] = None,
+    create: Annotated[bool, typer.Option("--create", help="Make the store where there is none.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Create an API key and print it, once. A running service accepts it within two seconds.
+
+    \b
+    crossaisle keys add demo/model.sqlite webshop --scope read --scope write
+    """
+    from crossaisle.serve.store.api_keys import add_key
+
+    opened = _existing(store, create=create)
+    scopes = scope or ["read"]
+    try:
+        token = add_key(opened, name, scopes)
+    finally:
+        opened.close()
+    if as_json:
+        show_json({"name": name, "scopes": scopes, "key": token})
+        return
+    print("store it now, it cannot be shown again:", file=sys.stderr)
+    print(token)
+
+
+@app.command("list")
+def show(store: StorePath, as_json: AsJson = False) -> None:
+    """List the names and scopes of all keys.
+
+    \b
+    crossaisle keys list demo/model.sqlite
+    """
+    from crossaisle.serve.store.api_keys import list_keys
+
+    opened = _existing(store)
+    try:
+        rows = [
+            (name, scopes, "revoked" if revoked else "in use") for name, scopes, revoked in list_keys(opened)
+        ]
+    finally:
+        opened.close()
+    if as_json:
+        show_json([{"name": name, "scopes": s.split(","), "state": state} for name, s, state in rows])
+    else:
+        show_table(["name", "scopes", ""], rows)
+
+
+@app.command("revoke")
+def revoke(
+    store: StorePath,
+    name: Annotated[str, typer.Argument(help="Name of the key.", metavar="NAME")],
+    as_json: AsJson = False,
+) -> None:
+    """Revoke a key: requests with it are refused from now on.
+
+    \b
+    crossaisle keys revoke demo/model.sqlite webshop
+    """
+    from crossaisle.serve.store.api_keys import revoke_key
+
+    opened = _existing(store)
+    try:
+        revoke_key(opened, name)
+    finally:
+        opened.close()
+    if as_json:
+        show_json({"name": name, "state": "revoked"})
+
+
+def _existing(store: str, *, create: bool = False) -> Store:
+    """The store, which must exist unless it may be created: a mistyped name must not make a new one."""
+    from crossaisle.serve.store.store import Store
+    from crossaisle.serve.tenants import place_of
+
+    place = place_of(store)
+    if "://" not in place and not Path(place).is_file() and not create:
+        raise ConfigError(f"{shown(place)}: no such store; serve and  keys add --create  make one")
+    return Store(place)

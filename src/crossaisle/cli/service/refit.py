@@ -1,0 +1,102 @@
+"""The command `refit`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from crossaisle.cli.output import AsJson, show_json, tell
+
+if TYPE_CHECKING:
+    from crossaisle.errors import CrossaisleError
+    from crossaisle.serve.refit import Refit
+
+NOT_ACCEPTED = 3
+"""Exit code: the old model stays."""
+
+
+def refit(
+    model: Annotated[Path, typer.Argument(help="Folder of the model to start from.", metavar="MODEL")],
+    store: Annotated[
+        str,
+        typer.Option(
+            help="The service's store: a SQLite file, postgresql://... or shops.toml#SHOP", metavar="STORE"
+        ),
+    ],
+    models: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the new model. Default: the one that holds MODEL.", metavar="DIR"),
+    ] = None,
+    holdout: Annotated[
+        float,
+        typer.Option(
+            help="Share of the store's latest events held out to compare the models on.",
+            min=0.01,
+            max=0.5,
+            metavar="NUMBER",
+        ),
+    ] = 0.1,
+    activate: Annotated[
+        str | None, typer.Option(help="Address of a running service that should switch to it.", metavar="URL")
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(
+            envvar="CROSSAISLE_KEY", help="API key with the scope admin.", metavar="KEY", show_envvar=True
+        ),
+    ] = None,
+    shop: Annotated[
+        str | None, typer.Option(envvar="CROSSAISLE_SHOP", help="Which shop of the service.", metavar="NAME")
+    ] = None,
+    every: Annotated[
+        str | None, typer.Option(help="Repeat at this interval: 24h, 30m.", metavar="TIME")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Random seed.", min=0, metavar="N")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Refit a model with the events of the store; keep it if it is no worse on the latest events.
+
+    Exit code 3: the new model was worse on them and is not kept.
+
+    \b
+    crossaisle refit models/first --store first.sqlite --activate http://127.0.0.1:8080
+    """
+    from crossaisle.errors import CrossaisleError
+    from crossaisle.serve.server.launch import needs_extra
+
+    needs_extra()
+    from crossaisle.serve import refit as work
+    from crossaisle.serve.store.store import Store
+    from crossaisle.serve.tenants import place_of
+
+    pause = None if every is None else work.seconds_of(every)
+    folder = models or model.resolve().parent
+    opened = Store(place_of(store))
+
+    def once(base: Path) -> Refit:
+        found = work.refit(base, opened, folder, holdout=holdout, seed=seed, progress=True)
+        if found.accepted and activate:
+            from crossaisle.client import Client
+
+            with Client(activate, key=key, shop=shop, timeout=300.0) as client:
+                client.activate(found.name)
+        return found
+
+    try:
+        rounds: Iterator[Refit | CrossaisleError]
+        rounds = iter([once(model)]) if pause is None else work.periodically(pause, once, model)
+        for found in rounds:
+            if isinstance(found, CrossaisleError):
+                tell(str(found), on_the_side=True)
+            elif as_json:
+                show_json(found.to_dict())
+            else:
+                print(f"{found.name}: {found.reason}")
+                print(f"report: {found.report}")
+            if pause is None and isinstance(found, work.Refit) and not found.accepted:
+                raise typer.Exit(NOT_ACCEPTED)
+    finally:
+        opened.close()

@@ -1,0 +1,90 @@
+"""The command `serve`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def serve(
+    model: Annotated[
+        Path | None, typer.Argument(help="Folder of a saved model.", metavar="[MODEL]", show_default=False)
+    ] = None,
+    shops: Annotated[
+        Path | None,
+        typer.Option(help="Serve several shops: a TOML file with a table per shop.", metavar="FILE"),
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.", metavar="ADDRESS")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535, metavar="N")] = 8080,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            help="Store for events, changed items and keys: a SQLite file (default: MODEL.sqlite) or "
+            "postgresql://USER:PASSWORD@HOST/DATABASE.",
+            metavar="FILE|URL",
+        ),
+    ] = None,
+    models: Annotated[
+        Path | None, typer.Option(help="Folder of saved models to switch between.", metavar="DIR")
+    ] = None,
+    rate: Annotated[
+        float | None, typer.Option(help="Requests per second and client, at most.", min=0.001, metavar="N")
+    ] = None,
+    image_hosts: Annotated[
+        str,
+        typer.Option(
+            help="Hosts from which pictures of new items may be fetched. Default: none.",
+            metavar="HOST,...",
+            show_default=False,
+        ),
+    ] = "",
+    behind_proxy: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Address or network of a proxy whose X-Forwarded-For is trusted (repeatable), such as "
+            "127.0.0.1. Needs an API key.",
+            metavar="ADDRESS",
+        ),
+    ] = None,
+    workers: Annotated[
+        int,
+        typer.Option(
+            help="Worker processes, one per core; they share the model and the store.",
+            min=1,
+            max=64,
+            metavar="N",
+        ),
+    ] = 1,
+) -> None:
+    """Serve a model over HTTP, with a demo page at /.
+
+    \b
+    crossaisle serve demo/model
+    crossaisle serve demo/model --workers 4
+    crossaisle serve --shops shops.toml
+    crossaisle serve demo/model --behind-proxy 127.0.0.1
+    curl localhost:8080/api/recommend/1609?placement=discover
+    """
+    # One request is too small to split across cores: BLAS threads would only wait for each other.
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    from crossaisle.serve.server.launch import needs_extra
+
+    needs_extra()
+    from crossaisle.serve.server.launch import serve
+
+    serve(
+        model,
+        shops=shops,
+        store=store,
+        models=models,
+        host=host,
+        port=port,
+        rate=rate,
+        workers=workers,
+        image_hosts=[name.strip() for name in image_hosts.split(",") if name.strip()],
+        behind_proxy=behind_proxy or (),
+    )
