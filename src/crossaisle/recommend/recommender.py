@@ -14,6 +14,7 @@ from crossaisle import artifact
 from crossaisle.data.dataset import Dataset, Events
 from crossaisle.data.history import Floats, Histories
 from crossaisle.data.query import Placement, Query
+from crossaisle.drift.summary import Summary
 from crossaisle.errors import ConfigError
 from crossaisle.models.blend import CART_OF_USER, Blend
 from crossaisle.models.disapproval import Disapproval
@@ -35,6 +36,8 @@ from crossaisle.recommend.rerank.never import NeverWith
 from crossaisle.recommend.standing import standing
 
 KIND = "recommender"
+REFERENCE = "drift"
+"""Folder of the summary that later events are compared with; models saved before there was one lack it."""
 
 
 class Recommender:
@@ -52,6 +55,7 @@ class Recommender:
         histories: Histories | None = None,
         limits: ListLimits = ListLimits(),
         rankers: Mapping[str, LearnedRanker] | None = None,
+        reference: Summary | None = None,
     ) -> None:
         """`ConfigError` for parts that are not of this data set, or without a `Popularity` part.
 
@@ -59,7 +63,8 @@ class Recommender:
         `tuned`: validation chose the weights; lists say so where it did not. `newcomers`: what items without
         an event are lent. `lasting`: codes of the leaf categories of which nothing is bought again
         (`Durables`), where they are known. `histories`: those of the data set, where they are at hand.
-        `rankers`: learned ones, by placement.
+        `rankers`: learned ones, by placement. `reference`: what it learned from, for later events to be
+        compared with.
         """
         for name, scorer in blend.parts.items():
             scorer.check_fitted()
@@ -67,6 +72,7 @@ class Recommender:
                 raise ConfigError(f"part {name!r} was fitted on other items than data set {dataset.name!r}")
         self.dataset, self.blend, self.repeats, self.limits = dataset, blend, repeats, limits
         self.tuned, self.newcomers, self.rankers = tuned, newcomers, dict(rankers or {})
+        self.reference = reference
         if lasting is None:
             lasting = lasting_categories(dataset) if repeats else ()
         self.lasting: tuple[int, ...] = tuple(lasting)
@@ -101,11 +107,12 @@ class Recommender:
         dataset: Dataset | None = None,
         blend: Blend | None = None,
         rankers: Mapping[str, LearnedRanker] | None = None,
+        reference: Summary | None = None,
     ) -> Recommender:
         """The same with something else in its place; whatever was decided about the shop is carried along.
 
         With other data, what is read off them is read again: which items are new and what they are lent,
-        which categories last, the histories.
+        which categories last, the histories. `reference`: the summary of these data, which drops out without.
         """
         dataset, blend = dataset or self.dataset, blend or self.blend
         same = dataset is self.dataset
@@ -119,6 +126,7 @@ class Recommender:
             histories=self.histories if same else None,
             limits=self.limits,
             rankers=self.rankers if rankers is None else rankers,
+            reference=self.reference if same and reference is None else reference,
         )
 
     def with_weights(self, weights: Mapping[str, dict[str, float]]) -> Recommender:
@@ -275,6 +283,8 @@ class Recommender:
             artifact.write_json(fresh / "config.json", config)
             if self.newcomers is not None:
                 artifact.write_arrays(fresh / "newcomers", self.newcomers.arrays())
+            if self.reference is not None:
+                self.reference.save(fresh / REFERENCE)
             if mapping := self.category_mapping():
                 artifact.write_json(fresh / "category-mapping.json", mapping)
 
@@ -295,6 +305,7 @@ class Recommender:
             if (path / "newcomers").is_dir():
                 newcomers = Newcomers.from_arrays(artifact.read_arrays(path / "newcomers"))
             rankers = load_rankers(config.get("rankers", {}), path / "rankers", blend)
+            reference = Summary.load(path / REFERENCE) if (path / REFERENCE).is_dir() else None
             return cls(
                 dataset,
                 blend,
@@ -303,6 +314,7 @@ class Recommender:
                 newcomers=newcomers,
                 lasting=lasting,
                 rankers=rankers,
+                reference=reference,
             )
 
     def category_mapping(self) -> list[dict[str, Any]]:
