@@ -138,6 +138,7 @@ def google_merchant(files: Files) -> Draft:
                 "brand": called.get("brand"),
                 "price": called["price"],
                 "image": called.get("image_link"),
+                "url": called.get("link"),
                 "in_stock": called.get("availability"),
                 "expires": called.get("expiration_date"),
                 "attributes": [called[n] for n in COLOURS if n in called],
