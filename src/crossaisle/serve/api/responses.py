@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import orjson
 from fastapi.responses import Response
 
@@ -31,10 +33,20 @@ def answered(kind: Any, example: Any = None, *, status: int = 200, what: str = "
     return {status: {**found, "description": what} if what else found}
 
 
-def of_list(answer: RecommendationList, within: InExperiment | None = None) -> Response:
-    """A page of a list."""
+def of_list(
+    shop: LiveRecommender, answer: RecommendationList, within: InExperiment | None = None
+) -> Response:
+    """A page of a list. `shop`: that made it."""
+    body = list_body(shop, answer)
+    if within is not None:
+        body["experiment"] = within
+    return as_json(body)
+
+
+def list_body(shop: LiveRecommender, answer: RecommendationList) -> dict[str, Any]:
+    """A list, JSON-ready."""
     items = []
-    for r in answer.items:
+    for r, shown in zip(answer.items, shown_of(shop, answer.ids), strict=True):
         one: dict[str, Any] = {
             "rank": r.rank,
             "item_id": r.item_id,
@@ -42,13 +54,14 @@ def of_list(answer: RecommendationList, within: InExperiment | None = None) -> R
             "category": r.category,
             "price": None if r.price is None else round(r.price, 4),
             "score": r.score,
+            **shown,
             "more_like_it": r.more_like_it,
         }
         if r.evidence is not None:
             one["why"] = r.evidence.text or None
             one["evidence"] = r.evidence.to_dict()
         items.append(one)
-    body: dict[str, Any] = {
+    return {
         "placement": answer.placement,
         "served": answer.served,
         "user": answer.user,
@@ -57,9 +70,23 @@ def of_list(answer: RecommendationList, within: InExperiment | None = None) -> R
         "cross_share": answer.cross_share,
         "relevance_kept": answer.relevance_kept,
     }
-    if within is not None:
-        body["experiment"] = within
-    return as_json(body)
+
+
+def shown_of(shop: LiveRecommender, items: Sequence[str]) -> list[dict[str, Any]]:
+    """What a page shows of items besides title and price. All at once: one by one takes as long as a list."""
+    rows, currency = shop.dataset.item_ids.rows(items), shop.dataset.currency
+    table = shop.dataset.items.select("brand", "image", "url")[np.maximum(rows, 0)]
+    return [
+        {"brand": brand, "image": _address(image), "url": _address(url), "currency": currency}
+        if row >= 0
+        else {"brand": "", "image": None, "url": None, "currency": currency}  # deleted meanwhile
+        for row, (brand, image, url) in zip(rows.tolist(), table.iter_rows(), strict=True)
+    ]
+
+
+def _address(text: str | None) -> str | None:
+    """An address on the web; None for a file."""
+    return text if (text or "").startswith(("http://", "https://")) else None
 
 
 def of_item(shop: LiveRecommender, row: int) -> dict[str, Any]:
@@ -77,7 +104,9 @@ def of_item(shop: LiveRecommender, row: int) -> dict[str, Any]:
         "in_stock": bool(shop.view.in_stock[row]),
         "attributes": stored_attributes(values["attributes"]),
         "new": row >= shop.grown.n_old,
-        "image": values["image"] if (values["image"] or "").startswith(("http://", "https://")) else None,
+        "image": _address(values["image"]),
+        "url": _address(values["url"]),
+        "currency": shop.dataset.currency,
         "notices": shop.notices_of(row),
     }
 
@@ -105,6 +134,8 @@ ITEM_EXAMPLE = {
     "attributes": {},
     "new": False,
     "image": None,
+    "url": "https://shop.example.com/melons/cantaloupe",
+    "currency": "USD",
     "notices": [],
 }
 LIST_EXAMPLE = {
@@ -119,6 +150,10 @@ LIST_EXAMPLE = {
             "category": "Produce > Melons > Cantaloupe Whole",
             "price": 2.5,
             "score": 0.41,
+            "brand": "Private",
+            "image": None,
+            "url": "https://shop.example.com/melons/cantaloupe",
+            "currency": "USD",
             "more_like_it": 2,
             "why": "Because you bought Strawberries, 16 oz.",
         }

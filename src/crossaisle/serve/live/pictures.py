@@ -57,7 +57,7 @@ class Pictures:
 
     def __init__(self, hosts: Sequence[str] = (), limits: PictureLimits = PictureLimits()) -> None:
         """`hosts`: where pictures may be fetched from; `ConfigError` for what is not a host."""
-        self._named, self._limits = tuple(hosts), limits
+        self.named, self._limits = tuple(hosts), limits
         if hosts:
             _ = self.hosts
         self._fetching = ThreadPoolExecutor(limits.fetched_at_once, "fetching")
@@ -70,7 +70,7 @@ class Pictures:
         """Where pictures may be fetched from."""
         from crossaisle.encoders.fetching import Hosts
 
-        return Hosts.of(self._named)
+        return Hosts.of(self.named)
 
     async def of(
         self, bodies: Mapping[str, Body], kept: Mapping[str, Picture], base: Recommender

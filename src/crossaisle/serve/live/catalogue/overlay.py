@@ -213,7 +213,7 @@ def _columns(body: Body) -> dict[str, Any]:
     """The columns of the item table that a body speaks of."""
     out = {
         name: body[name]
-        for name in ("title", "description", "brand", "price", "image", "in_stock")
+        for name in ("title", "description", "brand", "price", "image", "url", "in_stock")
         if name in body
     }
     if "attributes" in body:
@@ -230,7 +230,7 @@ def _changed_table(old: Dataset, known: Mapping[str, Body], new: Mapping[str, Bo
     if known:
         rows = [old.item_ids.row(name) for name in known]
         columns = [_columns(body) for body in known.values()]
-        for name in ("title", "description", "brand", "price", "image", "in_stock", "attributes"):
+        for name in ("title", "description", "brand", "price", "image", "url", "in_stock", "attributes"):
             changes = [(row, c[name]) for row, c in zip(rows, columns, strict=True) if name in c]
             if changes:
                 at, values = zip(*changes, strict=True)
@@ -243,6 +243,7 @@ def _changed_table(old: Dataset, known: Mapping[str, Body], new: Mapping[str, Bo
             "brand": "",
             "price": None,
             "image": None,
+            "url": None,
             "in_stock": True,
             "attributes": "",
         }
