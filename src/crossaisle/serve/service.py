@@ -81,7 +81,7 @@ class ShopService:
         )
         self.totals = TotalsTable(store, 0 if start is None else start.slot.worker)
         self.insights = Insights(
-            self.totals, lambda item: current.state.recommender.price_of(item), limits.live.insights
+            self.totals, lambda item: current.state.recommender.catalogue.price_of(item), limits.live.insights
         )
         self.memory = ShopMemory(
             live, self.experiments, self.insights, lambda: (current.state.recommender, *arms), threads.readers

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import orjson
 from fastapi.responses import Response
 
 from crossaisle.api_types import InExperiment, Problem
 from crossaisle.recommend.answer import RecommendationList
 from crossaisle.recommend.explain import category_name
+from crossaisle.serve.live.catalogue.shown import web_address
 from crossaisle.serve.live.recommender import LiveRecommender
 
 CONFLICT: dict[int | str, dict[str, Any]] = {409: {"model": Problem}}
@@ -45,8 +44,8 @@ def of_list(
 
 def list_body(shop: LiveRecommender, answer: RecommendationList) -> dict[str, Any]:
     """A list, JSON-ready."""
-    items = []
-    for r, shown in zip(answer.items, shown_of(shop, answer.ids), strict=True):
+    items, currency = [], shop.dataset.currency
+    for r, shown in zip(answer.items, shop.shown.of(answer.ids), strict=True):
         one: dict[str, Any] = {
             "rank": r.rank,
             "item_id": r.item_id,
@@ -54,7 +53,10 @@ def list_body(shop: LiveRecommender, answer: RecommendationList) -> dict[str, An
             "category": r.category,
             "price": None if r.price is None else round(r.price, 4),
             "score": r.score,
-            **shown,
+            "brand": shown.brand,
+            "image": shown.image,
+            "url": shown.url,
+            "currency": currency,
             "more_like_it": r.more_like_it,
         }
         if r.evidence is not None:
@@ -72,23 +74,6 @@ def list_body(shop: LiveRecommender, answer: RecommendationList) -> dict[str, An
     }
 
 
-def shown_of(shop: LiveRecommender, items: Sequence[str]) -> list[dict[str, Any]]:
-    """What a page shows of items besides title and price. All at once: one by one takes as long as a list."""
-    rows, currency = shop.dataset.item_ids.rows(items), shop.dataset.currency
-    table = shop.dataset.items.select("brand", "image", "url")[np.maximum(rows, 0)]
-    return [
-        {"brand": brand, "image": _address(image), "url": _address(url), "currency": currency}
-        if row >= 0
-        else {"brand": "", "image": None, "url": None, "currency": currency}  # deleted meanwhile
-        for row, (brand, image, url) in zip(rows.tolist(), table.iter_rows(), strict=True)
-    ]
-
-
-def _address(text: str | None) -> str | None:
-    """An address on the web; None for a file."""
-    return text if (text or "").startswith(("http://", "https://")) else None
-
-
 def of_item(shop: LiveRecommender, row: int) -> dict[str, Any]:
     """What the shop knows about an item now."""
     values = shop.dataset.items.row(row, named=True)
@@ -104,8 +89,8 @@ def of_item(shop: LiveRecommender, row: int) -> dict[str, Any]:
         "in_stock": bool(shop.view.in_stock[row]),
         "attributes": stored_attributes(values["attributes"]),
         "new": row >= shop.grown.n_old,
-        "image": _address(values["image"]),
-        "url": _address(values["url"]),
+        "image": web_address(values["image"]),
+        "url": web_address(values["url"]),
         "currency": shop.dataset.currency,
         "notices": shop.notices_of(row),
     }

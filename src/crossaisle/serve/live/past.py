@@ -1,14 +1,18 @@
-"""`past_of`: what a user did last, for people to read."""
+"""`past_of`, `example_users`: what users did, for people to read."""
 
 from __future__ import annotations
 
 from typing import Any
+
+import numpy as np
 
 from crossaisle.data.kinds import ROLES
 from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.recommend.explain import category_name, item_name
 from crossaisle.serve.live.recommender import LiveRecommender
 
+EXAMPLES = 6
+"""Users who are named."""
 LATEST = 24
 """Items that are told."""
 LOOKED_AT = 400
@@ -30,7 +34,8 @@ def past_of(shop: LiveRecommender, user: str) -> list[dict[str, Any]]:
     live = zip(own.days, dataset.item_ids.rows(own.items).tolist(), own.deeds, strict=True)
     for day, item, deed in list(live)[-LOOKED_AT:]:
         if item >= 0:
-            role = "remove" if (deed.quantity or 1) < 0 else shop.live.meanings.meaning(deed.kind).role
+            done = shop.live.meanings.meaning(deed.kind).role
+            role: str = "remove" if (deed.quantity or 1) < 0 else done
             events.append((day * SECONDS_PER_DAY, item, role))
     told: dict[int, dict[str, Any]] = {}
     for time, item, role in reversed(events):
@@ -50,3 +55,14 @@ def past_of(shop: LiveRecommender, user: str) -> list[dict[str, Any]]:
         if role not in one["roles"]:
             one["roles"].append(role)
     return list(told.values())
+
+
+def example_users(shop: LiveRecommender) -> list[str]:
+    """Some users with a history, as different in length as they come; without deleted ones."""
+    counts = np.diff(shop.base.dataset.user_indptr)
+    order = np.argsort(counts, kind="stable")[int((counts == 0).sum()) :]
+    if not len(order):
+        return []
+    at = np.unique((np.linspace(0.35, 0.95, EXAMPLES) * (len(order) - 1)).astype(np.int64))
+    names = shop.base.dataset.user_ids.ids(order[at])
+    return [name for name in names if not shop.live.is_forgotten(name)]

@@ -24,13 +24,13 @@ from crossaisle.recommend.ranker import Best, ModelRanker, best_of_requests, sco
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.recommend.request import ResolvedQuery, is_narrow, resolve
 from crossaisle.recommend.rerank.diversify import Similarity
-from crossaisle.recommend.rerank.filters import rows_mask
 from crossaisle.recommend.rerank.groups import Groups
 from crossaisle.recommend.rerank.never import NeverWith
 from crossaisle.serve.limits.live import LiveLimits
 from crossaisle.serve.live.candidates import least, widened
+from crossaisle.serve.live.catalogue.browsing import BrowsedCatalogue
 from crossaisle.serve.live.catalogue.overlay import CatalogueOverlay, grow
-from crossaisle.serve.live.catalogue.search import Browse, Browsed, Found, KeptIndex, order_of
+from crossaisle.serve.live.catalogue.shown import ShownFields
 from crossaisle.serve.live.event_counts import Gap
 from crossaisle.serve.live.histories import LiveHistories, Own
 from crossaisle.serve.live.own_history import own_history, plain
@@ -41,8 +41,6 @@ from crossaisle.serve.live.trending import Trending
 from crossaisle.serve.store.records import Picture
 from crossaisle.serve.store.store import NO_PICTURES
 
-EXAMPLES = 6
-"""Users who are named to those who may do everything."""
 SHORT = 200
 """Events of a history that is kept once it is settled."""
 
@@ -77,7 +75,10 @@ class LiveRecommender:
         if before is not None and (moved := self.grown.changed_since(before.grown)) is not None:
             self.cache.take_over(before.cache, *moved)
         self.view: CatalogueView = _view_of(base, self.grown, base.view if before is None else before.view)
-        self.search_index: KeptIndex = KeptIndex() if before is None else before.search_index
+        self.catalogue: BrowsedCatalogue = BrowsedCatalogue(
+            self.view, None if before is None else before.catalogue
+        )
+        self.shown = ShownFields(self.view.dataset)
         model = ModelRanker(
             base.blend,
             base.dataset,
@@ -178,33 +179,6 @@ class LiveRecommender:
             )
         return notices
 
-    def price_of(self, item: str) -> float | None:
-        """What an item costs now; None where that is unknown."""
-        row = self.dataset.item_ids.get(item)
-        price = float(self.view.prices[row]) if row >= 0 else float("nan")
-        return None if price != price else price
-
-    def category_sizes(self, *, whole: bool = False) -> dict[str, int]:
-        """Categories with listed items, and how many: of the shop's level, or of the `whole` tree."""
-        taxonomy, sizes = self.dataset.taxonomy, dict[str, int]()
-        for depth in range(taxonomy.depth) if whole else (None,):
-            codes, names = taxonomy.codes(depth), taxonomy.names(depth)
-            counts = np.bincount(codes[(codes >= 0) & self.grown.listed], minlength=len(names))
-            # Where paths are shorter, names of the depth above come again.
-            sizes = {name: int(n) for name, n in zip(names, counts, strict=True) if n} | sizes
-        return sizes
-
-    @property
-    def example_users(self) -> list[str]:
-        """Some users with a history, as different in length as they come; without deleted ones."""
-        counts = np.diff(self.base.dataset.user_indptr)
-        order = np.argsort(counts, kind="stable")[int((counts == 0).sum()) :]
-        if not len(order):
-            return []
-        at = np.unique(np.linspace(0.35, 0.95, EXAMPLES) * (len(order) - 1)).astype(np.int64)
-        names = self.base.dataset.user_ids.ids(order[np.unique(at)])
-        return [name for name in names if not self.live.is_forgotten(name)]
-
     @cached_property
     def scarce_items(self) -> tuple[str, ...]:
         """Ids of listed items with few events in the model, or put in since; the newest first."""
@@ -212,25 +186,6 @@ class LiveRecommender:
         events[: self.grown.n_old] = self.base.dataset.item_counts
         rows = np.flatnonzero(self.view.listed & (events < self.limits.scarce_events))[::-1]
         return tuple(self.dataset.item_ids.ids(rows[: self.limits.scarce_items]))
-
-    def browse(self, asked: Browse) -> Browsed:
-        """Listed items that fit, the best first. Slow at the first search: not in the event loop."""
-        view, prices = self.view, self.view.prices
-        fits = view.listed.copy()
-        if asked.category:
-            fits &= rows_mask(self.dataset.taxonomy.find(asked.category), len(fits))
-        if asked.in_stock:
-            fits &= view.in_stock
-        if asked.min_price is not None:
-            fits &= prices >= asked.min_price
-        if asked.max_price is not None:
-            fits &= prices <= asked.max_price
-        found = (
-            self.search_index.of(view).find(asked.words, fits) if asked.words.strip() else Found.all_of(fits)
-        )
-        rows = order_of(found.scores, view, asked.sort)
-        page = rows[asked.offset : asked.offset + asked.n].tolist()
-        return Browsed(page, len(rows), found.read_as, found.complete)
 
     # Lists
 

@@ -16,7 +16,8 @@ from crossaisle.serve.api.requests.request_body import Checked, CheckedList, kin
 from crossaisle.serve.api.requests.schemas import Item, ItemOfBatch, ItemPatch, item_body
 from crossaisle.serve.api.responses import CONFLICT, ITEM_EXAMPLE, answered, as_json, of_item
 from crossaisle.serve.api.routing import Router
-from crossaisle.serve.live.catalogue.search import Browse, Sort
+from crossaisle.serve.live.catalogue.browsing import Browse
+from crossaisle.serve.live.catalogue.search import Sort
 from crossaisle.serve.live.pictures import LARGEST, TYPES
 
 router = Router("/api/items", tags=["items"])
@@ -62,7 +63,7 @@ async def browse(
         n=n,
         offset=offset,
     )
-    found = await asyncio.to_thread(shop.browse, asked)
+    found = await asyncio.to_thread(shop.catalogue.browse, asked)
     return as_json(
         {
             "total": found.total,

@@ -22,6 +22,7 @@ from crossaisle.serve.api.requests.list_schemas import (
 from crossaisle.serve.api.requests.request_body import Checked, read, takes
 from crossaisle.serve.api.responses import LIST_EXAMPLE, answered, as_json, of_list
 from crossaisle.serve.api.routing import Router
+from crossaisle.serve.live.past import example_users
 
 router = Router("/api", tags=["lists"], scope="read")
 _LIST = Checked(ListRequest)
@@ -89,7 +90,7 @@ async def categories(
 ) -> Response:
     """Every category of the shop's level, with the number of its items; or the whole tree of them."""
     service = service_of(request)
-    sizes = await asyncio.to_thread(service.shop.category_sizes, whole=tree)
+    sizes = await asyncio.to_thread(service.shop.catalogue.category_sizes, whole=tree)
     return as_json([{"name": name, "items": n} for name, n in sizes.items()])
 
 
@@ -107,7 +108,7 @@ async def shop(request: Request) -> Response:
             "currency": data.currency,
             "items": int(service.shop.view.listed.sum()),
             "categories": data.taxonomy.depth > 0,
-            "examples": service.shop.example_users if admin else [],
+            "examples": example_users(service.shop) if admin else [],
             "scopes": [scope for scope in every if admin or (key is not None and scope in key.scopes)],
         }
     )

@@ -37,31 +37,6 @@ def words_of(texts: pl.Series) -> pl.Series:
     return plain.str.normalize("NFC").str.extract_all(_WORDS)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Browse:
-    """A look at the catalogue."""
-
-    words: str = ""
-    category: str | None = None
-    sort: Sort = "best"
-    min_price: float | None = None
-    max_price: float | None = None
-    in_stock: bool = False
-    n: int = 20
-    offset: int = 0
-
-
-@dataclass(frozen=True)
-class Browsed:
-    """A page of what is there."""
-
-    rows: list[int]
-    total: int
-    read_as: str | None
-    complete: bool
-    """See `Found`."""
-
-
 @dataclass(frozen=True)
 class Found:
     """What a search gives."""
@@ -133,7 +108,8 @@ class SearchIndex:
             one = np.zeros(self._n, np.float32)
             for at, quality in kinds.items():
                 span = slice(self._start[at], self._start[at + 1])
-                np.maximum.at(one, self._rows[span], self._weights[span] * np.float32(quality))
+                rows = self._rows[span]
+                one[rows] = np.maximum(one[rows], self._weights[span] * np.float32(quality))
             one[~among] = 0.0
             held += one > 0
             weight += one
