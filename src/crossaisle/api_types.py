@@ -28,7 +28,7 @@ class Recommended:
     score: float
     brand: str = ""
     image: str | None = None
-    """Address of its picture; null if it has none, or if the picture is a file or was uploaded."""
+    """Address of its picture, or the path here of one that was uploaded; null if it has none, or a file."""
     url: str | None = None
     """Address of its own page in the shop."""
     currency: str = ""
@@ -114,7 +114,7 @@ class Product:
     expires: float | None = None
     """Seconds since 1970: from then on it is not for sale any more."""
     image: str | None = None
-    """Address of its picture; null if it has none, or if the picture is a file or was uploaded."""
+    """Address of its picture, or the path here of one that was uploaded; null if it has none, or a file."""
     url: str | None = None
     """Address of its own page in the shop."""
     currency: str = ""

@@ -27,7 +27,7 @@ SCOPE_OF = {
     "health": {"GET /api/health/live", "GET /api/health/ready"},
     "read": {
         *("GET /api/recommend/{user}", "POST /api/recommend", "GET /api/trending", "GET /api/categories"),
-        *("GET /api/items", "GET /api/items/{item}", "GET /api/shop"),
+        *("GET /api/items", "GET /api/items/{item}", "GET /api/shop", "GET /api/items/{item}/picture"),
         *("GET /api/items/{item}/goes-with", "GET /api/items/{item}/similar"),
     },
     "write": {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -14,7 +13,6 @@ import pytest
 from crossaisle.client import Client
 from crossaisle.data.dataset import Dataset
 from crossaisle.serve.service import ShopService
-from tests.serve.browser import Browser, opened
 from tests.serve.conftest import fitted, running
 
 LONG = "An extraordinarily long title of a product that nobody ever cut short " * 8
@@ -22,26 +20,6 @@ PIXEL = (
     b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x06\x00\x00\x00\x1f\x15\xc4\x89"
     b"\x00\x00\x00\rIDATx\x9cc\xf8\xcf\xc0\xf0\x1f\x00\x05\x00\x01\xff\x89\x99=\x1d\x00\x00\x00\x00IEND\xaeB`\x82"
 )
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if found is None:
-        pytest.skip("needs chromium, to click through the page in it")
-    with opened(found, tmp_path_factory.mktemp("browser") / "profile") as browser:
-        yield browser
-
-
-@pytest.fixture
-def browser(chromium: Browser) -> Browser:
-    """The module's browser, as if it had just been started: another port is another origin."""
-    chromium.media()
-    chromium.size(1280, 900)
-    chromium.open("about:blank")
-    chromium.until("location.href === 'about:blank'")
-    chromium.complaints.clear()
-    return chromium
 
 
 class _Quiet(SimpleHTTPRequestHandler):

@@ -12,7 +12,6 @@ from crossaisle.api_types import InExperiment, Problem
 from crossaisle.data.windows import END, START
 from crossaisle.recommend.answer import RecommendationList
 from crossaisle.recommend.explain import category_name
-from crossaisle.serve.live.catalogue.shown import web_address
 from crossaisle.serve.live.recommender import LiveRecommender
 
 CONFLICT: dict[int | str, dict[str, Any]] = {409: {"model": Problem}}
@@ -78,6 +77,7 @@ def list_body(shop: LiveRecommender, answer: RecommendationList) -> dict[str, An
 def of_item(shop: LiveRecommender, row: int) -> dict[str, Any]:
     """What the shop knows about an item now."""
     values = shop.dataset.items.row(row, named=True)
+    [shown] = shop.shown.of([values["item_id"]])
     price = float(shop.view.prices[row])
     return {
         "item_id": values["item_id"],
@@ -92,8 +92,8 @@ def of_item(shop: LiveRecommender, row: int) -> dict[str, Any]:
         END: values.get(END),
         "attributes": stored_attributes(values["attributes"]),
         "new": row >= shop.grown.n_old,
-        "image": web_address(values["image"]),
-        "url": web_address(values["url"]),
+        "image": shown.image,
+        "url": shown.url,
         "currency": shop.dataset.currency,
         "notices": shop.notices_of(row),
     }

@@ -52,6 +52,13 @@ def _naming(item: str, bodies: Mapping[str, Body]) -> Iterator[None]:
         raise DataError(f"item {shorten(item)}: {error}") from None
 
 
+def type_of(content: bytes) -> str:
+    """Which of `TYPES` a stored picture is of."""
+    if content.startswith(b"\x89PNG"):
+        return "image/png"
+    return "image/webp" if content[8:12] == b"WEBP" else "image/jpeg"
+
+
 class Pictures:
     """Fetches and encodes the pictures of one shop."""
 

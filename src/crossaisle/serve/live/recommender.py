@@ -84,7 +84,7 @@ class LiveRecommender:
         self.catalogue: BrowsedCatalogue = BrowsedCatalogue(
             self.view, None if before is None else before.catalogue
         )
-        self.shown = ShownFields(self.view.dataset)
+        self.shown = ShownFields(self.view.dataset, pictures)
         model = ModelRanker(
             base.blend,
             base.dataset,

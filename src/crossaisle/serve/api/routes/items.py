@@ -18,7 +18,7 @@ from crossaisle.serve.api.responses import CONFLICT, ITEM_EXAMPLE, answered, as_
 from crossaisle.serve.api.routing import Router
 from crossaisle.serve.live.catalogue.browsing import Browse
 from crossaisle.serve.live.catalogue.search import Sort
-from crossaisle.serve.live.pictures import LARGEST, TYPES
+from crossaisle.serve.live.pictures import LARGEST, TYPES, type_of
 
 router = Router("/api/items", tags=["items"])
 LARGEST_BATCH = 10_000
@@ -32,6 +32,9 @@ _PICTURE = {
         "required": True,
         "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in TYPES},
     }
+}
+_SHOWN: dict[int | str, dict[str, Any]] = {
+    200: {"content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in TYPES}}
 }
 
 
@@ -138,6 +141,17 @@ async def delete_item(request: Request, item: ItemId) -> Response:
     service.shop.dataset.item_ids.row(item)
     await service.changes.delete_item(item, who_asks(request))
     return Response(status_code=204)
+
+
+@router.get("/{item}/picture", scope="read", responses=_SHOWN, response_class=Response)
+async def get_picture(request: Request, item: ItemId) -> Response:
+    """The picture of an item that was uploaded, or fetched from its address."""
+    service = service_of(request)
+    service.shop.dataset.item_ids.row(item)
+    content = await service.read(service.store.picture, item)
+    if not content:
+        raise UnknownIdError(f"item {shorten(item)} has no stored picture")
+    return Response(content, media_type=type_of(content))
 
 
 @router.put(

@@ -24,10 +24,22 @@ const watchers = { away: () => {}, back: () => {}, refused: () => {} };
 export const watch = more => Object.assign(watchers, more);
 let away = false;
 
-async function once(path, { body, method = body === undefined ? "GET" : "POST", signal } = {}) {
-  const headers = {}, asked = secret() + shop();
+function credentials() {
+  const headers = {};
   if (secret()) headers.authorization = `Bearer ${secret()}`;
   if (shop()) headers["x-shop"] = shop();
+  return headers;
+}
+
+// What is no JSON: a picture.
+export async function blob(path) {
+  const answer = await fetch(path, { headers: credentials() });
+  if (!answer.ok) throw new Problem(answer.status);
+  return answer.blob();
+}
+
+async function once(path, { body, method = body === undefined ? "GET" : "POST", signal } = {}) {
+  const headers = credentials(), asked = secret() + shop();
   if (body !== undefined) headers["content-type"] = "application/json";
   let answer;
   try {

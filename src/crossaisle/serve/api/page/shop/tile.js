@@ -1,9 +1,20 @@
 // A product as a tile: picture, title, price, why it is shown, and a button that puts it into the cart.
 
+import { blob } from "../lib/api.js";
 import { make } from "../lib/dom.js";
 import { money, t } from "../lib/words.js";
 import { hrefOf } from "./address.js";
 import { icon, initials, kindOf } from "./glyphs.js";
+
+// Pictures that the service keeps need the key, which an address cannot carry.
+const kept = new Map();
+function uploaded(path) {
+  if (!kept.has(path)) {
+    if (kept.size > 200) kept.clear();
+    kept.set(path, blob(path).then(URL.createObjectURL));
+  }
+  return kept.get(path);
+}
 
 export function picture(item, size = "") {
   const { sign, hue } = kindOf(item.title || "", item.category);
@@ -14,8 +25,10 @@ export function picture(item, size = "") {
     box.append(drawn());
     return box;
   }
-  const image = make("img", { src: item.image, alt: "", loading: "lazy", decoding: "async", referrerPolicy: "no-referrer" });
+  const image = make("img", { alt: "", loading: "lazy", decoding: "async", referrerPolicy: "no-referrer" });
   image.onerror = () => box.replaceChildren(drawn());
+  if (item.image.startsWith("/")) uploaded(item.image).then(address => { image.src = address; }, image.onerror);
+  else image.src = item.image;
   box.append(image);
   return box;
 }
