@@ -331,7 +331,7 @@ def test_every_control_holds_in_every_list(
         user=user,
         items=view,
         n=k,
-        cross_share=share,  # type: ignore[arg-type]
+        cross_share=None if placement == "discover" else share,  # type: ignore[arg-type]
         exclude_categories=tuple(excluded),
         quota=quota,
         quotas={"Milk": 2},
@@ -374,7 +374,7 @@ def test_the_cross_category_share_is_kept_and_its_cost_is_told(share: float, out
 
 
 def test_a_share_without_a_history_is_said_to_be_ignored() -> None:
-    answer = FITTED.recommend(Query(placement="trending", cross_share=0.5, n=3))
+    answer = FITTED.recommend(Query(placement="trending", user="nobody", cross_share=0.5, n=3))
     assert answer.notice == "cross_share needs a history with known categories: the scores decide"
     assert answer.cross_share is None
 
@@ -484,7 +484,8 @@ def test_saved_and_loaded_answers_are_equal(tmp_path: Path) -> None:
     again = Recommender.load(folder)
     for placement in PLACEMENTS:
         view = ("milk0",) if placement in ("goes_with", "similar") else ()
-        query = Query(placement=placement, user="u4", items=view, n=20, cross_share="auto", explain=True)
+        share = None if placement == "discover" else "auto"
+        query = Query(placement=placement, user="u4", items=view, n=20, cross_share=share, explain=True)
         assert again.recommend(query) == shop.recommend(query)
     assert again.blend.parts["item_knn"] == shop.blend.parts["item_knn"]
     assert again.describe() == shop.describe()
