@@ -29,6 +29,7 @@ from crossaisle.recommend.ranker import Best, ModelRanker, best_of_requests, sco
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.recommend.request import ResolvedQuery, is_narrow, resolve
 from crossaisle.recommend.rerank.diversify import Similarity
+from crossaisle.recommend.rerank.filters import rows_mask
 from crossaisle.recommend.rerank.groups import Groups
 from crossaisle.recommend.rerank.never import NeverWith
 from crossaisle.serve.limits.live import LiveLimits
