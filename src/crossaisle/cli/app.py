@@ -12,16 +12,20 @@ from crossaisle import __version__
 from crossaisle.cli import (
     compress,
     data,
+    drift,
     export,
+    features,
     importing,
     improving,
     knowledge,
+    labels,
     models,
     pipeline,
     recommend,
     rules,
     runs,
     training,
+    user,
 )
 from crossaisle.cli.service import keys, refit, serve, streams
 from crossaisle.decode import WHOLE
@@ -65,6 +69,9 @@ app.command()(pipeline.describe)
 app.command()(pipeline.fit)
 app.command()(pipeline.evaluate)
 app.command()(runs.runs)
+app.command()(labels.labels)
+app.command()(features.features)
+app.command()(drift.drift)
 app.command()(improving.tune)
 app.command()(improving.improve)
 app.command()(recommend.recommend)
@@ -72,6 +79,7 @@ app.command("goes-with")(recommend.goes_with)
 app.command()(recommend.similar)
 app.command()(recommend.rank)
 app.command()(recommend.explain)
+app.command()(user.user)
 app.command()(export.export)
 app.command()(serve.serve)
 app.command()(refit.refit)

@@ -12,6 +12,7 @@ from crossaisle.cli.output import AsJson, show, show_json, show_table, tell
 from crossaisle.extras import install_command, program
 
 if TYPE_CHECKING:
+    from crossaisle.data.dataset import Dataset
     from crossaisle.data.ingest.importer import Imported
     from crossaisle.evaluate.results import Row
 
@@ -233,6 +234,19 @@ def describe(
             print(f"{place}: " + ", ".join(f"{name} {weight:.3g}" for name, weight in weights.items()))
     else:
         say_what_was_set_aside(extra["import"])
+
+
+def dataset_of(source: str, overrides: list[str]) -> Dataset:
+    """The data set of a configuration file, a known name or a saved model; says what an import set aside."""
+    if Path(source).is_dir():
+        from crossaisle.recommend.recommender import Recommender
+
+        if overrides:
+            raise typer.BadParameter(f"--set changes a configuration file; {source} is a saved model")
+        return Recommender.load(source).dataset
+    imported = import_source(source, overrides)
+    say_what_was_set_aside(imported.report)
+    return imported.dataset
 
 
 def import_source(source: str, overrides: list[str]) -> Imported:

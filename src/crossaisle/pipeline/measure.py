@@ -14,6 +14,7 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.membership import is_in
 from crossaisle.data.splits.carts import MEASURED, cart_cases, carts_of_users
 from crossaisle.data.splits.cases import EvalCases, Split
+from crossaisle.data.splits.leakage import check_leaks
 from crossaisle.evaluate.results import Evaluation, Row, evaluate
 from crossaisle.evaluate.scoring import Score
 from crossaisle.models.blend import CART_OF_USER, HISTORY_OF_USER
@@ -47,8 +48,9 @@ def measure(
 
     Rankers are grown on validation, so `on="validation"` measures the blend without them. `sums` are
     further models, given as fixed weights of parts; `others` are models that are not of this package;
-    `max_cases` takes a seeded sample.
+    `max_cases` takes a seeded sample. `DataError` where the split leaks (`data.splits.leakage`).
     """
+    check_leaks(fitted.split)
     split = fitted.split if max_cases is None else _sampled(fitted.split, max_cases, seed)
     recommender = fitted.past
     if on == "validation":

@@ -19,14 +19,16 @@ from crossaisle.data.ingest.importer import Imported, import_dataset
 from crossaisle.data.ingest.ledger import spoken
 from crossaisle.data.merchandising.rules import NO_RULES, RuleSet, read_rule_file, shipped
 from crossaisle.data.profile.describe import describe
-from crossaisle.data.profile.drift import drift
 from crossaisle.data.query import Placement, Query
+from crossaisle.data.splits.leakage import check_leaks
+from crossaisle.drift.windows import drift
 from crossaisle.errors import ConfigError
 from crossaisle.evaluate.beyond_accuracy import category_flow
 from crossaisle.evaluate.report.report import write_report
 from crossaisle.evaluate.report.unmeasured import write_unmeasured
 from crossaisle.evaluate.results import Evaluation, write_metrics, write_no_metrics
 from crossaisle.models.blend import CART_OF_USER, HISTORY_OF_USER
+from crossaisle.pipeline.analysis.portrait import interests_of
 from crossaisle.pipeline.fit import Fitted, describe_weights, fit, peak_mb
 from crossaisle.pipeline.knowledge.check import knowledge_lines
 from crossaisle.pipeline.measure import BLEND, MODEL, measure
@@ -125,7 +127,8 @@ def _finish(
     )
     for line in _mapping_lines(fitted.past):
         say(line)
-    for note in (*fitted.split.notes, *fitted.mission, *fitted.learned.notes):
+    checked = check_leaks(fitted.split, dataset)
+    for note in (*fitted.split.notes, *checked, *fitted.mission, *fitted.learned.notes):
         if note not in missing:
             say(note)
     changed = drift(dataset, fitted.split)
@@ -150,6 +153,7 @@ def _finish(
         "examples": _examples(fitted.past, evaluation),
         "notes": (
             *fitted.split.notes,
+            *checked,
             *fitted.mission,
             *fitted.learned.notes,
             *_weight_notes(fitted.past),
@@ -303,7 +307,9 @@ def _examples(recommender: Recommender, evaluation: Evaluation | None) -> list[d
     order = np.argsort(np.abs(lengths - np.median(lengths)), kind="stable")
     who = "number" if evaluation is None else "basket"
     out = []
-    for case in order[:_EXAMPLES].tolist():
+    chosen = order[:_EXAMPLES]
+    interests = interests_of(recommender, histories.take(chosen))
+    for place, case in enumerate(chosen.tolist()):
         rows = histories.items_of(case)
         ids = tuple(dataset.item_ids.ids(rows))
         placement = _placement(recommender)
@@ -316,6 +322,7 @@ def _examples(recommender: Recommender, evaluation: Evaluation | None) -> list[d
         out.append(
             {
                 "user": dataset.user_ids.id(user) if user >= 0 else f"{who} {case + 1}",
+                "interests": [{"label": one.label, "share": one.share} for one in interests[place]],
                 "placement": found.served,
                 "history": [
                     {"title": item_name(dataset, int(r)), "category": category_name(dataset, int(r))}

@@ -16,6 +16,7 @@ from crossaisle.data.history import Floats, Histories
 from crossaisle.data.merchandising.matching import check_names
 from crossaisle.data.merchandising.rules import NO_RULES, RuleSet
 from crossaisle.data.query import Placement, Query
+from crossaisle.drift.summary import Summary
 from crossaisle.errors import ConfigError
 from crossaisle.models.blend import CART_OF_USER, Blend
 from crossaisle.models.disapproval import Disapproval
@@ -38,6 +39,8 @@ from crossaisle.recommend.rerank.never import NeverWith
 from crossaisle.recommend.standing import standing
 
 KIND = "recommender"
+REFERENCE = "drift"
+"""Folder of the summary that later events are compared with; models saved before there was one lack it."""
 RULES = "rules.json"
 _SERVED: Mapping[str, Placement] = {"unseen": "for_you", CART_OF_USER: "goes_with"}
 """The placement of weights that have another name."""
@@ -58,6 +61,7 @@ class Recommender:
         histories: Histories | None = None,
         limits: ListLimits = ListLimits(),
         rankers: Mapping[str, LearnedRanker] | None = None,
+        reference: Summary | None = None,
         rules: RuleSet = NO_RULES,
     ) -> None:
         """`ConfigError` for parts that are not of this data set, or without a `Popularity` part.
@@ -66,7 +70,8 @@ class Recommender:
         `tuned`: validation chose the weights; lists say so where it did not. `newcomers`: what items without
         an event are lent. `lasting`: codes of the leaf categories of which nothing is bought again
         (`Durables`), where they are known. `histories`: those of the data set, where they are at hand.
-        `rankers`: learned ones, by placement. `rules`: a merchandiser's.
+        `rankers`: learned ones, by placement. `reference`: what it learned from, for later events to be
+        compared with. `rules`: a merchandiser's.
         """
         for name, scorer in blend.parts.items():
             scorer.check_fitted()
@@ -74,6 +79,7 @@ class Recommender:
                 raise ConfigError(f"part {name!r} was fitted on other items than data set {dataset.name!r}")
         self.dataset, self.blend, self.repeats, self.limits = dataset, blend, repeats, limits
         self.tuned, self.newcomers, self.rankers = tuned, newcomers, dict(rankers or {})
+        self.reference = reference
         self.rules, self.merchandising = rules, Merchandising(rules, dataset)
         if lasting is None:
             lasting = lasting_categories(dataset) if repeats else ()
@@ -118,12 +124,13 @@ class Recommender:
         dataset: Dataset | None = None,
         blend: Blend | None = None,
         rankers: Mapping[str, LearnedRanker] | None = None,
+        reference: Summary | None = None,
         rules: RuleSet | None = None,
     ) -> Recommender:
         """The same with something else in its place; whatever was decided about the shop is carried along.
 
         With other data, what is read off them is read again: which items are new and what they are lent,
-        which categories last, the histories.
+        which categories last, the histories. `reference`: the summary of these data, which drops out without.
         """
         dataset, blend = dataset or self.dataset, blend or self.blend
         same = dataset is self.dataset
@@ -137,6 +144,7 @@ class Recommender:
             histories=self.histories if same else None,
             limits=self.limits,
             rankers=self.rankers if rankers is None else rankers,
+            reference=self.reference if same and reference is None else reference,
             rules=self.rules if rules is None else rules,
         )
 
@@ -317,6 +325,8 @@ class Recommender:
             artifact.write_json(fresh / "config.json", config)
             if self.newcomers is not None:
                 artifact.write_arrays(fresh / "newcomers", self.newcomers.arrays())
+            if self.reference is not None:
+                self.reference.save(fresh / REFERENCE)
             if mapping := self.category_mapping():
                 artifact.write_json(fresh / "category-mapping.json", mapping)
 
@@ -337,6 +347,7 @@ class Recommender:
             if (path / "newcomers").is_dir():
                 newcomers = Newcomers.from_arrays(artifact.read_arrays(path / "newcomers"))
             rankers = load_rankers(config.get("rankers", {}), path / "rankers", blend)
+            reference = Summary.load(path / REFERENCE) if (path / REFERENCE).is_dir() else None
             rules = NO_RULES
             if (path / RULES).is_file():
                 with artifact.reading(path / RULES):
@@ -349,6 +360,7 @@ class Recommender:
                 newcomers=newcomers,
                 lasting=lasting,
                 rankers=rankers,
+                reference=reference,
                 rules=rules,
             )
 
