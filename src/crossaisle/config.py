@@ -232,6 +232,15 @@ class ModelConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RulesConfig:
+    """`[rules]`"""
+
+    file: Path | None = None
+    """A merchandiser's rules: what is never shown, pinned, boosted or kept apart; see docs/rules.md. Read
+    once, then kept in the model."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunConfig:
     """Everything `crossaisle run` needs."""
 
@@ -239,6 +248,7 @@ class RunConfig:
     split: SplitConfig = SplitConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     model: ModelConfig = ModelConfig()
+    rules: RulesConfig = RulesConfig()
     train: TrainConfig = field(default_factory=TrainConfig)
     """Read by `crossaisle train` only."""
     pretrain: PretrainConfig = field(default_factory=PretrainConfig)

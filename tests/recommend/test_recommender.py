@@ -19,6 +19,7 @@ from crossaisle.artifact import MANIFEST, sha256
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay, Floats, Histories
 from crossaisle.data.ingest.importer import import_frames
+from crossaisle.data.merchandising.rules import RuleSet
 from crossaisle.data.query import PLACEMENTS, Query
 from crossaisle.data.vocabulary import Rows
 from crossaisle.errors import ArtifactError, ConfigError, UnknownIdError
@@ -76,6 +77,7 @@ def test_what_was_decided_about_a_shop_is_carried_along() -> None:
         "lasting": (1,),
         "histories": FITTED.histories,
         "limits": ListLimits(prefix=1),
+        "rules": RuleSet.of([{"id": "a", "action": "never", "items": ["Milk"]}], "f"),
         "rankers": {"for_you": LearnedRanker(placement="for_you", pool=Pool(), parts=(), texts=())},
     }
     settings = {name for name in signature(Recommender).parameters if name not in ("dataset", "blend")}

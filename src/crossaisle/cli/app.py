@@ -22,6 +22,7 @@ from crossaisle.cli import (
     models,
     pipeline,
     recommend,
+    rules,
     runs,
     training,
     user,
@@ -91,6 +92,7 @@ app.command()(compress.compress)
 app.add_typer(data.app, name="data", help="List and fetch known data sets.")
 app.add_typer(models.app, name="models", help="List and fetch pretrained weights.")
 app.add_typer(knowledge.app, name="knowledge", help="Rules of what goes together: draft, ask, check.")
+app.add_typer(rules.app, name="rules", help="A merchandiser's rules of lists: check.")
 app.add_typer(keys.app, name="keys", help="Add, list and revoke the API keys of a service.")
 
 
@@ -109,6 +111,6 @@ class _Command(TyperCommand):
         return left
 
 
-for _group in (app, data.app, models.app, knowledge.app, keys.app):
+for _group in (app, data.app, models.app, knowledge.app, rules.app, keys.app):
     for _command in _group.registered_commands:
         _command.cls = _Command

@@ -17,6 +17,8 @@ from crossaisle.config import ModelConfig, SplitConfig
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.knowledge.naming import Rejected, named
 from crossaisle.data.knowledge.rules import Rule, read_rules
+from crossaisle.data.merchandising.matching import check_names
+from crossaisle.data.merchandising.rules import NO_RULES, RuleSet
 from crossaisle.data.splits.cases import Split
 from crossaisle.data.splits.split import basket_split, leave_last_out, temporal_split, unsplit
 from crossaisle.data.splits.split import split as by_protocol
@@ -141,13 +143,16 @@ def fit(
     model_config: ModelConfig,
     baselines: Mapping[str, Scorer] | None = None,
     source: Recommender | None = None,
+    merchandising: RuleSet = NO_RULES,
     progress: bool = False,
 ) -> Fitted:
     """Chooses weights on validation, then fits on train and validation together. Test is not touched.
 
     `baselines` are unfitted models that are fitted along, to be measured, but get no weight. `source`:
     another shop, of which is carried over what helps on validation or, without one, the default share.
+    `merchandising`: rules of lists, which nothing is chosen by; `ConfigError` for an unknown name in them.
     """
+    check_names(merchandising, dataset, "rules")
     split, parts, rules = split_and_parts(dataset, split_config, model_config)
     if source is not None:
         parts |= carried_over(source, encoder=model_config.encoder)
@@ -180,6 +185,7 @@ def fit(
         tuned=split.chooses,
         newcomers=Newcomers.of(late.parts.values(), split.past),
         rankers=learned.rankers,
+        rules=merchandising,
     )
     unknown = tuple(named(rules, dataset)[1])
     return Fitted(split, recommender, early, first | again, unknown, learned, mission)

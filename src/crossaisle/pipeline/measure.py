@@ -67,16 +67,16 @@ def measure(
         scorers[name] = partial(blend.score_rows, placement=name)
         total[name] = _together(total, weights)
     open_list = "goes_with" if carts else "for_you"
-    scorers[MODEL] = partial(recommender.score_batch, placement=open_list)
+    scorers[MODEL] = partial(recommender.ruled_batch, placement=open_list)
     for placement in SERVED_BY:
         # Carts have no slices of their own: their open list is `goes_with` already.
         if placement in blend.weights and not carts:
-            scorers[f"{MODEL}:{placement}"] = partial(recommender.score_batch, placement=placement)
+            scorers[f"{MODEL}:{placement}"] = partial(recommender.ruled_batch, placement=placement)
     if recommender.rankers:
         plain = recommender.replaced(rankers={})
         for name in [name for name in scorers if name.split(":")[0] == MODEL]:
             placement = name.partition(":")[2] or open_list
-            scorers[name.replace(MODEL, BLEND)] = partial(plain.score_batch, placement=placement)
+            scorers[name.replace(MODEL, BLEND)] = partial(plain.ruled_batch, placement=placement)
     used = {name for chosen in fitted.past.blend.weights.values() for name in chosen}
     total |= {name: _together(total, used) for name in scorers if name.split(":")[0] in (MODEL, BLEND)}
     return _as_served(
@@ -144,8 +144,8 @@ def _evaluate_users(fitted: Fitted, *, resamples: int, seed: int) -> Evaluation:
         for name, part in blend.parts.items()
         if part.reads_events
     }
-    scorers["cart_alone"] = lambda asked: recommender.score_batch(asked.carts, "goes_with")
-    scorers[MODEL] = partial(recommender.score_batch, placement=CART_OF_USER)
+    scorers["cart_alone"] = lambda asked: recommender.ruled_batch(asked.carts, "goes_with")
+    scorers[MODEL] = partial(recommender.ruled_batch, placement=CART_OF_USER)
     used = {*blend.weights[CART_OF_USER], *blend.weights[HISTORY_OF_USER]}
     costs = {**fitted.costs, MODEL: _together(fitted.costs, used)}
     return evaluate(scorers, fitted.split, recommender.dataset, costs=costs, resamples=resamples, seed=seed)

@@ -13,6 +13,8 @@ import numpy.typing as npt
 from crossaisle import artifact
 from crossaisle.data.dataset import Dataset, Events
 from crossaisle.data.history import Floats, Histories
+from crossaisle.data.merchandising.matching import check_names
+from crossaisle.data.merchandising.rules import NO_RULES, RuleSet
 from crossaisle.data.query import Placement, Query
 from crossaisle.drift.summary import Summary
 from crossaisle.errors import ConfigError
@@ -29,6 +31,7 @@ from crossaisle.recommend.durables import Durables, lasting_categories
 from crossaisle.recommend.explain import Explanation, Part
 from crossaisle.recommend.limits import ListLimits
 from crossaisle.recommend.list_builder import Contributions, ListBuilder, Served
+from crossaisle.recommend.merchandising.compiled import Merchandising
 from crossaisle.recommend.ranker import ModelRanker, score_requests
 from crossaisle.recommend.request import NO_ROWS, ResolvedQuery, is_narrow, of_unknown_deeds, resolve
 from crossaisle.recommend.rerank.diversify import Similarity, similarity_of
@@ -38,6 +41,9 @@ from crossaisle.recommend.standing import standing
 KIND = "recommender"
 REFERENCE = "drift"
 """Folder of the summary that later events are compared with; models saved before there was one lack it."""
+RULES = "rules.json"
+_SERVED: Mapping[str, Placement] = {"unseen": "for_you", CART_OF_USER: "goes_with"}
+"""The placement of weights that have another name."""
 
 
 class Recommender:
@@ -56,6 +62,7 @@ class Recommender:
         limits: ListLimits = ListLimits(),
         rankers: Mapping[str, LearnedRanker] | None = None,
         reference: Summary | None = None,
+        rules: RuleSet = NO_RULES,
     ) -> None:
         """`ConfigError` for parts that are not of this data set, or without a `Popularity` part.
 
@@ -64,7 +71,7 @@ class Recommender:
         an event are lent. `lasting`: codes of the leaf categories of which nothing is bought again
         (`Durables`), where they are known. `histories`: those of the data set, where they are at hand.
         `rankers`: learned ones, by placement. `reference`: what it learned from, for later events to be
-        compared with.
+        compared with. `rules`: a merchandiser's.
         """
         for name, scorer in blend.parts.items():
             scorer.check_fitted()
@@ -73,6 +80,7 @@ class Recommender:
         self.dataset, self.blend, self.repeats, self.limits = dataset, blend, repeats, limits
         self.tuned, self.newcomers, self.rankers = tuned, newcomers, dict(rankers or {})
         self.reference = reference
+        self.rules, self.merchandising = rules, Merchandising(rules, dataset)
         if lasting is None:
             lasting = lasting_categories(dataset) if repeats else ()
         self.lasting: tuple[int, ...] = tuple(lasting)
@@ -97,9 +105,18 @@ class Recommender:
             contributions_of(dataset, self.ranker),
             limits,
             NeverWith(blend.rules, dataset),
+            self.merchandising,
         )
         if histories is not None:
             self.histories = histories
+
+    def with_rules(self, rules: RuleSet, where: str = "rules") -> Recommender:
+        """The same models under other rules; `ConfigError` for one that names what the shop does not have.
+
+        `where`: how its message begins.
+        """
+        check_names(rules, self.dataset, where)
+        return self.replaced(rules=rules)
 
     def replaced(
         self,
@@ -108,6 +125,7 @@ class Recommender:
         blend: Blend | None = None,
         rankers: Mapping[str, LearnedRanker] | None = None,
         reference: Summary | None = None,
+        rules: RuleSet | None = None,
     ) -> Recommender:
         """The same with something else in its place; whatever was decided about the shop is carried along.
 
@@ -127,6 +145,7 @@ class Recommender:
             limits=self.limits,
             rankers=self.rankers if rankers is None else rankers,
             reference=self.reference if same and reference is None else reference,
+            rules=self.rules if rules is None else rules,
         )
 
     def with_weights(self, weights: Mapping[str, dict[str, float]]) -> Recommender:
@@ -167,6 +186,27 @@ class Recommender:
         A history that is empty, or that no model can score, gets the popularity of every item.
         """
         return self.ranker.score_batch(histories, placement)
+
+    def ruled_batch(self, histories: Histories, placement: str = "for_you") -> Floats:
+        """As `score_batch`, weighed by a merchandiser's rules, and NaN for what they take out.
+
+        Pins, and what rules keep apart within a list, are left to `recommend`.
+        """
+        scores = self.score_batch(histories, placement)
+        if not self.rules:
+            return scores
+        served: Placement = _SERVED.get(placement, placement)  # type: ignore[arg-type]
+        about_items = placement in ("goes_with", "similar")
+        view, own = (histories, None) if about_items else (histories.carts, histories.own)
+        carts = about_items or histories.in_view is not None
+        out = scores.copy()
+        for at, row in enumerate(scores):
+            in_view = view.items_of(at) if carts else NO_ROWS
+            ruling = self.merchandising.of(served, in_view, NO_ROWS if own is None else own.items_of(at))
+            if ruling is not None:
+                out[at] = ruling.weighed(row)
+                out[at, ruling.banned] = np.nan
+        return out
 
     def parts(self, placement: str) -> list[Part]:
         """The scorers behind a placement, with their weights."""
@@ -278,6 +318,8 @@ class Recommender:
                 config["lasting"] = list(self.lasting)
             if not self.tuned:
                 config["tuned"] = False
+            if self.rules:
+                artifact.write_json(fresh / RULES, self.rules.to_list())
             if self.rankers:
                 config["rankers"] = save_rankers(self.rankers, fresh / "rankers")
             artifact.write_json(fresh / "config.json", config)
@@ -306,6 +348,10 @@ class Recommender:
                 newcomers = Newcomers.from_arrays(artifact.read_arrays(path / "newcomers"))
             rankers = load_rankers(config.get("rankers", {}), path / "rankers", blend)
             reference = Summary.load(path / REFERENCE) if (path / REFERENCE).is_dir() else None
+            rules = NO_RULES
+            if (path / RULES).is_file():
+                with artifact.reading(path / RULES):
+                    rules = RuleSet.of(artifact.read_json(path / RULES), str(path / RULES))
             return cls(
                 dataset,
                 blend,
@@ -315,6 +361,7 @@ class Recommender:
                 lasting=lasting,
                 rankers=rankers,
                 reference=reference,
+                rules=rules,
             )
 
     def category_mapping(self) -> list[dict[str, Any]]:
@@ -336,6 +383,7 @@ class Recommender:
             "parts": {name: part.kind for name, part in self.blend.parts.items()},
             "weights": self.blend.weights,
             "rankers": sorted(self.rankers),
+            "rules": len(self.rules),
         }
 
 
