@@ -185,9 +185,7 @@ def test_missing_libraries_name_the_command(monkeypatch: pytest.MonkeyPatch, sho
     with pytest.raises(MissingDependencyError, match=r"pip install .*\[features\]"):
         by_yake(["a title"])
     monkeypatch.setitem(sys.modules, "sklearn.feature_extraction", None)
-    with pytest.raises(
-        MissingDependencyError, match=r"hashed features needs scikit-learn.*\[features\]"
-    ):
+    with pytest.raises(MissingDependencyError, match=r"hashed features needs scikit-learn.*\[features\]"):
         item_table(shop, 0.0)
 
 
