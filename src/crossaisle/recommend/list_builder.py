@@ -18,7 +18,7 @@ from crossaisle.recommend.catalogue_view import CatalogueView
 from crossaisle.recommend.explain import Explanation, category_name
 from crossaisle.recommend.limits import ListLimits
 from crossaisle.recommend.ranker import Ranker
-from crossaisle.recommend.request import CrossShare, ResolvedQuery
+from crossaisle.recommend.request import NO_ROWS, CrossShare, ResolvedQuery
 from crossaisle.recommend.rerank.arrange import arrange, relevance_kept
 from crossaisle.recommend.rerank.calibrate import Calibration, spread_of
 from crossaisle.recommend.rerank.diversify import Similarity
@@ -31,7 +31,7 @@ from crossaisle.recommend.rerank.filters import (
     rows_mask,
 )
 from crossaisle.recommend.rerank.never import NeverWith
-from crossaisle.recommend.rerank.quota import Cap, Index, category_caps
+from crossaisle.recommend.rerank.quota import Cap, Index, Room, category_caps
 from crossaisle.recommend.rerank.share import auto_share, home_categories, is_cross, share_cap
 
 
@@ -209,6 +209,18 @@ class ListBuilder:
             if cap is not None:
                 hard.append(cap)
         return hard, soft
+
+    def admission(self, query: Query, ids: Sequence[str]) -> Callable[[str], bool]:
+        """For a list that is mixed from others: whether one of some items may join it, which counts it.
+
+        Quotas, brands and titles hold; items that this catalogue does not have are free of them.
+        """
+        rows = self.view.dataset.item_ids.rows(ids)
+        known = np.flatnonzero(rows >= 0)
+        hard, _ = self.caps(query, CrossShare(NO_ROWS, None), rows[known])
+        room = Room(hard)
+        place = {ids[at]: number for number, at in enumerate(known.tolist())}
+        return lambda item: item not in place or room.admits(place[item])
 
     def answer(
         self,
