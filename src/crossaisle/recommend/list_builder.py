@@ -99,6 +99,10 @@ class ListBuilder:
             allowed &= in_price_band(view.prices[rows], query.min_price, query.max_price)
         if query.in_stock:
             allowed &= view.in_stock[rows]
+        if request.placement == "goes_with" and len(request.view):
+            # Another size of what lies in the cart is a substitute, whatever category it was put into.
+            sizes = np.concatenate(view.same_title.others(request.view))
+            allowed &= ~rows_mask(sizes, view.dataset.n_items)[rows]
         if request.exclude_seen:
             allowed &= ~rows_mask(request.history, view.dataset.n_items)[rows]
         allowed &= view.listed[rows]
