@@ -102,6 +102,10 @@ class Product:
     attributes: dict[str, Any]
     new: bool
     """Whether it was added after the model was fitted."""
+    available_from: float | None = None
+    """Seconds since 1970: before, it is not for sale, and `in_stock` is false."""
+    expires: float | None = None
+    """Seconds since 1970: from then on it is not for sale any more."""
     image: str | None = None
     """Address of its picture; null if it has none, or if the picture is a file or was uploaded."""
     notices: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ from crossaisle.models.base import Scorer
 from crossaisle.models.defaults import FIRST
 from crossaisle.models.scorers.leaf_lift import LeafLift
 from crossaisle.models.scorers.popularity import Popularity
-from crossaisle.models.tuning import TuningTask
+from crossaisle.models.shortlists import TuningTask
 from crossaisle.pipeline.cart_weights import followed, led
 from tests.models.scorers.test_leaf_lift import SHOP
 

@@ -17,8 +17,8 @@ from crossaisle.data.taxonomy import Taxonomy
 from crossaisle.models.base import Scorer
 from crossaisle.models.defaults import FIRST
 from crossaisle.models.scorers.leaf_lift import LeafLift
+from crossaisle.models.shortlists import TuningTask, allowed_candidates
 from crossaisle.models.topk import Mask, top_k
-from crossaisle.models.tuning import TuningTask, allowed_candidates
 
 GIVEN = 0.05
 """Share of the recall at 10, on validation, that is given up at most."""

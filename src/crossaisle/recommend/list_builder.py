@@ -98,7 +98,7 @@ class ListBuilder:
         if query.min_price is not None or query.max_price is not None:
             allowed &= in_price_band(view.prices[rows], query.min_price, query.max_price)
         if query.in_stock:
-            allowed &= view.in_stock[rows]
+            allowed &= view.on_sale(rows)
         if request.placement == "goes_with" and len(request.view):
             # Another size of what lies in the cart is a substitute, whatever category it was put into.
             sizes = np.concatenate(view.same_title.others(request.view))

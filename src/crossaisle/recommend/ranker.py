@@ -19,8 +19,8 @@ from crossaisle.models.blend import Blend
 from crossaisle.models.newcomers import LENDING, Newcomers
 from crossaisle.models.ranking.pool import Masks
 from crossaisle.models.ranking.reranker import Reranker
+from crossaisle.models.scorers.cold_start.transferred import TransferredPopularity
 from crossaisle.models.scorers.popularity import Popularity
-from crossaisle.models.scorers.transferred import TransferredPopularity
 from crossaisle.recommend.catalogue_order import CatalogueOrder
 from crossaisle.recommend.durables import Durables
 from crossaisle.recommend.explain import Explanation, Part, explain, item_name

@@ -45,15 +45,15 @@ class LeafLift(Scorer):
     be among them, and comes last.
     """
 
-    z: float = 1.64
+    z: float = field(default=1.64, metadata={"low": 0.0, "high": 10.0})
     """Standard errors taken off the logarithm of a lift."""
-    lead: int = 0
+    lead: int = field(default=0, metadata={"low": 0, "high": 1000})
     """This many leaf categories are scored, by their best item. 0: all items of all of them."""
-    popular: float = 0.4
+    popular: float = field(default=0.4, metadata={"low": 0.0, "high": 10.0})
     """With `lead`: how much the logarithm of the best item's share of baskets counts in the choice."""
-    max_users: int = 5_000
+    max_users: int = field(default=5_000, metadata={"low": 1, "high": 10**9})
     """Counted over a seeded sample of this many users."""
-    seed: int = 0
+    seed: int = field(default=0, metadata={"low": 0, "high": 2**31 - 1})
 
     lifts_: sparse.csr_matrix = field(init=False, repr=False, compare=False)
     """csr float32 (n_leaves, n_leaves): the lower bounds above 0."""
