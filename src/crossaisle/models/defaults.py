@@ -197,7 +197,7 @@ def _beside(keep: int, seed: int) -> dict[str, Scorer]:
         ),
         "basket_knn": ItemKNN(baskets=True, neighbours=min(keep, 100), average=True),
         LEAF: LeafLift(seed=seed),
-        FIRST: LeafLift(seed=seed, lead=3),
+        FIRST: LeafLift(seed=seed, lead=5),
         "basket_habit": PersonalPopularity(),
     }
 

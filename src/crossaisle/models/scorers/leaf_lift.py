@@ -49,7 +49,7 @@ class LeafLift(Scorer):
     """Standard errors taken off the logarithm of a lift."""
     lead: int = field(default=0, metadata={"low": 0, "high": 1000})
     """This many leaf categories are scored, by their best item. 0: all items of all of them."""
-    popular: float = field(default=0.4, metadata={"low": 0.0, "high": 10.0})
+    popular: float = field(default=0.3, metadata={"low": 0.0, "high": 10.0})
     """With `lead`: how much the logarithm of the best item's share of baskets counts in the choice."""
     max_users: int = field(default=5_000, metadata={"low": 1, "high": 10**9})
     """Counted over a seeded sample of this many users."""
