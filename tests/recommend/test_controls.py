@@ -50,7 +50,7 @@ def test_every_control_holds_in_every_list(
         user=user,
         items=view,
         n=k,
-        cross_share=share,  # type: ignore[arg-type]
+        cross_share=None if placement == "discover" else share,  # type: ignore[arg-type]
         exclude_categories=tuple(excluded),
         quota=quota,
         quotas={"Milk": 2},
@@ -93,7 +93,7 @@ def test_the_cross_category_share_is_kept_and_its_cost_is_told(share: float, out
 
 
 def test_a_share_without_a_history_is_said_to_be_ignored() -> None:
-    answer = FITTED.recommend(Query(placement="trending", cross_share=0.5, n=3))
+    answer = FITTED.recommend(Query(placement="trending", user="nobody", cross_share=0.5, n=3))
     assert answer.notice == "cross_share needs a history with known categories: the scores decide"
     assert answer.cross_share is None
 

@@ -24,7 +24,8 @@ def test_saved_and_loaded_answers_are_equal(tmp_path: Path) -> None:
     again = Recommender.load(folder)
     for placement in PLACEMENTS:
         view = ("milk0",) if placement in ("goes_with", "similar") else ()
-        query = Query(placement=placement, user="u4", items=view, n=20, cross_share="auto", explain=True)
+        share = None if placement == "discover" else "auto"
+        query = Query(placement=placement, user="u4", items=view, n=20, cross_share=share, explain=True)
         assert again.recommend(query) == shop.recommend(query)
     assert again.blend.parts["item_knn"] == shop.blend.parts["item_knn"]
     assert again.describe() == shop.describe()

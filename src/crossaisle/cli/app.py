@@ -12,6 +12,7 @@ from crossaisle import __version__
 from crossaisle.cli import (
     compress,
     data,
+    export,
     importing,
     improving,
     knowledge,
@@ -68,7 +69,9 @@ app.command()(improving.improve)
 app.command()(recommend.recommend)
 app.command("goes-with")(recommend.goes_with)
 app.command()(recommend.similar)
+app.command()(recommend.rank)
 app.command()(recommend.explain)
+app.command()(export.export)
 app.command()(serve.serve)
 app.command()(refit.refit)
 app.command()(streams.consume)

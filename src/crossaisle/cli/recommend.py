@@ -1,4 +1,4 @@
-"""Commands that query a saved model: `recommend`, `goes-with`, `similar`, `explain`."""
+"""Commands that query a saved model: `recommend`, `goes-with`, `similar`, `rank`, `explain`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from crossaisle.cli.controls import Controls, query, with_controls
 from crossaisle.cli.output import AsJson, show_json, show_table, tell, text_of
-from crossaisle.data.ids import same_id
+from crossaisle.data.text.ids import same_id
 
 if TYPE_CHECKING:
     from crossaisle.data.query import Query
@@ -82,6 +82,40 @@ def similar(
     crossaisle similar demo/model --item 834103 -n 5
     """
     _answer(model, query("similar", controls, items=tuple(item), user=user), as_json)
+
+
+def rank(
+    model: Model,
+    item: Annotated[
+        list[str] | None,
+        typer.Option("--item", help="An item of the list (repeatable).", metavar="ID", parser=same_id),
+    ] = None,
+    items: Annotated[
+        Path | None, typer.Option(help="Text file with an item id per line.", metavar="FILE")
+    ] = None,
+    user: User = None,
+    history: History = None,
+    as_json: AsJson = False,
+) -> None:
+    """Order a list that another system found, the best first. Items the model does not know come last.
+
+    \b
+    crossaisle rank demo/model --user 1609 --item 1082185 --item 834103 --item 866211
+    crossaisle rank demo/model --user 1609 --items found.txt --json
+    """
+    if (user is None) == (not history):
+        raise typer.BadParameter("give either --user or --history")
+    listed = items.read_text(encoding="utf-8-sig").splitlines() if items is not None else []
+    wanted = [*(item or ()), *(same_id(line) for line in listed if line.strip())]
+    if not wanted:
+        raise typer.BadParameter("give --item or --items: what should be ordered?")
+    from crossaisle.recommend.recommender import Recommender
+
+    ordered = Recommender.load(model).rank(wanted, user=user, history=tuple(history) if history else None)
+    if as_json:
+        show_json([{"item": name, "score": score} for name, score in ordered])
+    else:
+        show_table(["", "item", "score"], [[n, *one] for n, one in enumerate(ordered, 1)])
 
 
 def explain(

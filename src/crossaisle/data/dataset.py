@@ -84,7 +84,7 @@ class Dataset:
     `items` has one row per item row, columns `item_id, title, description, brand` (String, "" where
     absent), `price` (Float32, null where absent), `image` (String or null), `in_stock` (Boolean),
     `attributes` (String: a JSON object, "" where absent); where the shop gave them, also the columns of
-    `data.windows`. `users` has `user_id` and whatever
+    `data.windows`, and `currency` (String) where prices are in several. `users` has `user_id` and whatever
     attributes the shop gave. Both are in vocabulary order.
     """
 

@@ -97,6 +97,8 @@ class ListBuilder:
             allowed &= in_items(request.include, request.exclude, view.dataset.n_items)[rows]
         if query.min_price is not None or query.max_price is not None:
             allowed &= in_price_band(view.prices[rows], query.min_price, query.max_price)
+            if view.foreign is not None:
+                allowed &= ~view.foreign[rows]
         if query.in_stock:
             allowed &= view.on_sale(rows)
         if request.placement == "goes_with" and len(request.view):
@@ -148,10 +150,12 @@ class ListBuilder:
         codes = self.view.codes
         home = home_categories(codes, at_home)
         share = None
-        if query.cross_share is not None and len(home):
+        # Without a history, all items that go with others lie outside these categories anyway.
+        spread = bool(len(request.history)) or request.placement != "goes_with"
+        if query.cross_share is not None and len(home) and spread:
             auto = query.cross_share == "auto"
             share = auto_share(codes, at_home) if auto else float(query.cross_share)
-        return CrossShare(home, share, spread_of(codes, at_home) if query.calibration else None)
+        return CrossShare(home, share, spread_of(codes, at_home) if query.calibration and spread else None)
 
     def ranked(
         self,

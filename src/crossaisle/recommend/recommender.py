@@ -16,6 +16,7 @@ from crossaisle.data.history import Floats, Histories
 from crossaisle.data.query import Placement, Query
 from crossaisle.errors import ConfigError
 from crossaisle.models.blend import CART_OF_USER, Blend
+from crossaisle.models.disapproval import Disapproval
 from crossaisle.models.newcomers import Newcomers
 from crossaisle.models.persistence import load_blend, save_blend
 from crossaisle.models.ranking.ranker import LearnedRanker
@@ -72,7 +73,13 @@ class Recommender:
         reranker = Reranker(self.rankers, dataset) if rankers else None
         durables = Durables.of(dataset, self.lasting)
         self.ranker = ModelRanker(
-            blend, dataset, tuned=tuned, newcomers=newcomers, durables=durables, reranker=reranker
+            blend,
+            dataset,
+            tuned=tuned,
+            newcomers=newcomers,
+            durables=durables,
+            reranker=reranker,
+            disapproval=Disapproval.of(dataset),
         )
         self.view = CatalogueView.of(dataset, self.ranker.popularity)
         parts = [scorer for scorer, _ in self.parts("for_you")]
@@ -177,6 +184,30 @@ class Recommender:
         ]
         scores = score_requests(self.ranker, requests, among)
         return [self.lists.finish(*each) for each in zip(queries, requests, scores, strict=True)]
+
+    def rank(
+        self, items: Sequence[str], *, user: str | None = None, history: Sequence[str] | None = None
+    ) -> list[tuple[str, float | None]]:
+        """The same items, the best for a user or a history first, with their scores.
+
+        Nothing is left out: what was had before and what is out of stock counts, too. Items that the shop
+        does not have, or that have no score, come last in their order, with None.
+        """
+        wanted = list(dict.fromkeys(items))
+        known = tuple(item for item in wanted if self.dataset.item_ids.get(item) >= 0)
+        if not known:
+            return [(item, None) for item in wanted]
+        asked = Query(
+            user=user,
+            history=None if history is None else tuple(history),
+            n=len(known),
+            include_items=known,
+            exclude_seen=False,
+            in_stock=False,
+            one_per_title=False,
+        )
+        ordered = {item.item_id: item.score for item in self.recommend(asked)}
+        return [*ordered.items(), *((item, None) for item in wanted if item not in ordered)]
 
     def resolve(self, query: Query) -> ResolvedQuery:
         """Ids to rows; `UnknownIdError` for an item in view that the shop does not have."""

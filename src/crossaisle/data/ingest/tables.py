@@ -14,19 +14,19 @@ import polars as pl
 import pyarrow as pa
 
 from crossaisle.config import DataConfig
-from crossaisle.data.control import CONTROL
 from crossaisle.data.ingest.clean import as_text
 from crossaisle.data.ingest.ledger import Ledger
-from crossaisle.data.ingest.moments import Clock
-from crossaisle.data.ingest.numbers import NumberReader
 from crossaisle.data.ingest.schema import TEXT_LIMITS
 from crossaisle.data.ingest.source import Source
-from crossaisle.data.ingest.stock import read_stock
 from crossaisle.data.ingest.texts.categories import Reading, level_paths, lists_are_paths, read_paths
 from crossaisle.data.ingest.texts.markup import plain
 from crossaisle.data.ingest.texts.tree import read_tree
+from crossaisle.data.ingest.values.moments import Clock
+from crossaisle.data.ingest.values.numbers import NumberReader
+from crossaisle.data.ingest.values.stock import read_stock
 from crossaisle.data.ingest.whole import Whole, one_array
 from crossaisle.data.taxonomy import Paths
+from crossaisle.data.text.control import CONTROL
 from crossaisle.data.windows import END, START, at_moment
 from crossaisle.errors import DataError
 
@@ -122,6 +122,8 @@ def read_items(
         whole.repair("unreadable_price", "price", bad)
         whole.repair("negative_price", "price", numbers < 0)
         columns["price"] = pl.Series(np.where(numbers >= 0, numbers, np.nan)).fill_nan(None)
+        if len(reader.currencies) > 1:
+            columns["currency"] = reader.currency(whole.column("price"))
     if "in_stock" in found:
         columns["in_stock"] = _stock(whole)
     if "attributes" in found:
@@ -135,8 +137,21 @@ def read_items(
         for name, kind in ITEM_SCHEMA.items()
         if name in frame.columns
     )
+    if "currency" in columns:
+        frame = frame.with_columns(_currencies(pl.DataFrame(columns)[keep]["currency"], source, ledger))
     windows = {name: _moments(whole, name, config)[keep] for name in WINDOWS if name in found}
     return Items(frame, [paths[i] for i in keep], source.file_rows(keep), windows)
+
+
+def _currencies(known: pl.Series, source: Source, ledger: Ledger) -> pl.Series:
+    """The currency of each price, the usual one where none is said."""
+    usual = str(known.drop_nulls().mode().sort().first())
+    other = int((known != usual).sum())
+    ledger.warn(
+        f"{source.file}: min_price and max_price hold for {usual}: {other:,} items priced in other currencies"
+        " are in no price band"
+    )
+    return known.fill_null(usual)
 
 
 def _moments(whole: Whole, name: str, config: DataConfig) -> npt.NDArray[np.int64]:

@@ -95,6 +95,8 @@ class LiveLimits:
     """Items of a large shop: where filters leave at most this many to be scored, all of them are."""
     settled_histories: int = 4096
     """Users whose histories of several kinds of events are kept as they were settled."""
+    disapproval_seconds: float = 60.0
+    """At least between two counts of what the shop has turned against: kept rankings may change with each."""
     scarce_events: int = 5
     """Events: items with fewer are those that exploring arms may give places to."""
     scarce_items: int = 1000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +18,8 @@ from crossaisle.serve.live.histories import LiveHistories
 
 Key = tuple[str, str, str]
 """Weights of the blend, `user` or `item` (or nothing), and its id."""
-Version = tuple[int, int]
-"""How much has happened: to the user, and to what is popular."""
+Version = tuple[int, int, int]
+"""How much has happened: to the user, to what is popular, and to what the shop has turned against."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,11 @@ class Ranking:
 class RankingCache:
     """Least recently used rankings go first. Filters, prices and stock are applied later: none is kept."""
 
-    def __init__(self, histories: LiveHistories, capacity: int) -> None:
-        """`capacity`: rankings."""
-        self._histories, self._capacity = histories, capacity
+    def __init__(
+        self, histories: LiveHistories, capacity: int, disapproved: Callable[[], int] = lambda: 0
+    ) -> None:
+        """`capacity`: rankings. `disapproved`: the version of what scores lose by others' dislikes."""
+        self._histories, self._capacity, self._disapproved = histories, capacity, disapproved
         self._kept: OrderedDict[Key, Ranking] = OrderedDict()
         self._lock = threading.Lock()
         self.hits = self.misses = 0
@@ -84,9 +87,9 @@ class RankingCache:
                 self._kept.popitem(last=False)
 
     def version(self, query: Query) -> Version:
-        """How much has happened to the user of a query, and to what is popular."""
+        """How much has happened to the user of a query, to what is popular, and to what is disapproved of."""
         own = 0 if query.user is None else self._histories.of(query.user).version
-        return own, self._histories.trends.tick()
+        return own, self._histories.trends.tick(), self._disapproved()
 
     def queries(self) -> list[Query]:
         """Recent queries, the latest first."""
@@ -122,7 +125,7 @@ class RankingCache:
         return ids.isdisjoint(self._histories.of(name).items) if kind == "user" else name not in ids
 
     def _aged(self, ranking: Ranking, query: Query, request: ResolvedQuery) -> bool:
-        concerned = int(request.placement == "trending")
+        concerned = slice(1, 2) if request.placement == "trending" else slice(0, 3, 2)
         return ranking.version[concerned] != self.version(query)[concerned]
 
     def _key(self, query: Query, request: ResolvedQuery) -> Key | None:

@@ -19,7 +19,7 @@ from crossaisle.data.vocabulary import Rows
 from crossaisle.data.windows import Windows
 from crossaisle.models.blend import CART_OF_USER
 from crossaisle.recommend.answer import Recommendation, RecommendationList
-from crossaisle.recommend.catalogue_view import CatalogueView
+from crossaisle.recommend.catalogue_view import CatalogueView, foreign_prices
 from crossaisle.recommend.explain import Explanation, explain, item_name
 from crossaisle.recommend.list_builder import Contributions, ListBuilder, Served
 from crossaisle.recommend.ranker import Best, ModelRanker, best_of_requests, score_requests
@@ -32,13 +32,14 @@ from crossaisle.recommend.rerank.never import NeverWith
 from crossaisle.serve.limits.live import LiveLimits
 from crossaisle.serve.live.candidates import least, widened
 from crossaisle.serve.live.catalogue.overlay import CatalogueOverlay, grow
-from crossaisle.serve.live.event_counts import Gap
+from crossaisle.serve.live.event_counts import Gaps
 from crossaisle.serve.live.histories import LiveHistories, Own
 from crossaisle.serve.live.own_history import own_history, plain
 from crossaisle.serve.live.pictures import picture_model
 from crossaisle.serve.live.ranker import LiveRanker
 from crossaisle.serve.live.ranking_cache import Ranking, RankingCache, Version
-from crossaisle.serve.live.trending import Trending
+from crossaisle.serve.live.shopwide.disapproval import LiveDisapproval
+from crossaisle.serve.live.shopwide.trending import Trending
 from crossaisle.serve.store.records import Picture
 from crossaisle.serve.store.store import NO_PICTURES
 
@@ -69,12 +70,15 @@ class LiveRecommender:
         """Whether the best items are retrieved instead of scoring all."""
         if before is not None and before.base is not base:
             before = None
-        self._settled: dict[str, tuple[Own, Gap, Histories]] = {}
+        self._settled: dict[str, tuple[Own, Gaps, Histories]] = {}
         """Histories that took some settling, while nothing has happened to their users."""
         self.trending: Trending = Trending(base, histories, limits) if before is None else before.trending
         older = None if before is None else before.grown
         self.grown: CatalogueOverlay = grow(base, changed or {}, older, pictures, limits=limits)
-        self.cache = RankingCache(histories, limits.rankings)
+        self.disapproval = (
+            LiveDisapproval(base, histories, self.trending, limits) if before is None else before.disapproval
+        )
+        self.cache = RankingCache(histories, limits.rankings, self.disapproval.version)
         if before is not None and (moved := self.grown.changed_since(before.grown)) is not None:
             self.cache.take_over(before.cache, *moved)
         self.view: CatalogueView = _view_of(
@@ -89,12 +93,12 @@ class LiveRecommender:
             retrieved=limits.retrieved_items,
             reranker=base.ranker.reranker,
         )
-        self.ranker = LiveRanker(model, self.grown, self.trending)
+        self.ranker = LiveRanker(model, self.grown, self.trending, self.disapproval)
         self.lists = ListBuilder(
             self.view,
             self.ranker,
             _similarity_of(base, self.grown),
-            _contributions_of(model, self.grown),
+            _contributions_of(model, self.grown, self.disapproval),
             base.limits,
             NeverWith(base.blend.rules, self.grown.dataset),
         )
@@ -115,7 +119,7 @@ class LiveRecommender:
         past = self.base.histories.take([row]) if row >= 0 else Histories.of([[]], now=[end])
         if not own.items:
             return past
-        gap = self.live.gap_after(end)
+        gap = self.live.gaps_after(end)
         kept = self._settled.get(user)
         if kept is not None and kept[0] is own and kept[1] == gap:
             return kept[2]
@@ -226,6 +230,7 @@ class LiveRecommender:
     def score_many(self, queries: Sequence[Query]) -> list[RecommendationList | Exception]:
         """Lists for many queries, scored together; keeps what may be asked for again."""
         out: list[RecommendationList | Exception] = []
+        self.disapproval.now(self.dataset)
         versions = [self.cache.version(query) for query in queries]  # before the histories are read
         requests: list[ResolvedQuery | Exception] = []
         for query in queries:
@@ -340,6 +345,7 @@ def _view_of(
         codes=overlay.dataset.taxonomy.codes(),
         same_title=before.same_title if all(same) else Groups.of_products(items["title"], items["brand"]),
         same_brand=before.same_brand if same[1] else Groups.of(items["brand"]),
+        foreign=foreign_prices(items),
         windows=Windows.of(items, clock),
     )
 
@@ -357,7 +363,9 @@ def _similarity_of(base: Recommender, overlay: CatalogueOverlay) -> Similarity:
     return similarity
 
 
-def _contributions_of(model: ModelRanker, overlay: CatalogueOverlay) -> Contributions:
+def _contributions_of(
+    model: ModelRanker, overlay: CatalogueOverlay, disapproval: LiveDisapproval
+) -> Contributions:
     """A new item is explained by what makes up its score, its stand-ins; one without any is not."""
 
     def contributions(context: Histories, served: Served, row: int) -> Explanation | None:
@@ -366,10 +374,12 @@ def _contributions_of(model: ModelRanker, overlay: CatalogueOverlay) -> Contribu
             return None
         dataset, parts = overlay.dataset, model.parts(served.weights)
         known, named = overlay.in_old_rows(context), _named_by(context, overlay)
+        now = disapproval.now(dataset)
+        lost = 0.0 if now is None else now.lost(row, served.weights)
         if row < overlay.n_old:
-            return model.explain(dataset, known, row, served.weights, served.placement, named)
+            return model.explain(dataset, known, row, served.weights, served.placement, named, lost=lost)
         explanation = explain(
-            dataset, parts, known, row, served.placement, stand_ins=stand_ins, known_as=named
+            dataset, parts, known, row, served.placement, stand_ins=stand_ins, known_as=named, lost=lost
         )
         text = f"New, and like {item_name(dataset, stand_ins[0][0])}. {explanation.text}".rstrip()
         return replace(explanation, text=text)

@@ -64,13 +64,13 @@ class ShopMemory:
         for recommender in self._recommenders():
             yield from recommender.base.dataset.user_ids.all
 
-    def drop(self, digest: bytes, names: Sequence[str], deleted: float, arrived: Sequence[float]) -> None:
+    def drop(self, digest: bytes, names: Sequence[str], deleted: float) -> None:
         """Forgets a deleted user. `names`: those known here that have this digest. `deleted`: when, in
-        seconds since 1970. `arrived`: times of the latest events that are left.
+        seconds since 1970.
         """
         for name in names:
             self._experiments.forget(name)
-            self._live.forget(name, deleted, arrived)
+            self._live.forget(name, deleted)
         if not names:
             self._live.forget_digest(digest, deleted)
         covers = self._live.forgotten.covers

@@ -12,7 +12,7 @@ import polars as pl
 import pyarrow as pa
 
 from crossaisle.data.ingest.clean import as_text, to_numpy
-from crossaisle.data.ingest.numbers import is_numeric, typed_numbers
+from crossaisle.data.ingest.values.numbers import is_numeric, typed_numbers
 from crossaisle.errors import ConfigError
 
 MICROS = 1_000_000

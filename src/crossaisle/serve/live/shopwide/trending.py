@@ -23,7 +23,7 @@ from crossaisle.data.vocabulary import Rows
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.limits.live import LiveLimits
-from crossaisle.serve.live.event_counts import TAKEN_BACK, Gap
+from crossaisle.serve.live.event_counts import TAKEN_BACK, Gaps
 from crossaisle.serve.live.histories import LiveHistories, Own
 from crossaisle.serve.live.own_history import Days, own_history
 
@@ -48,6 +48,24 @@ class _Now(NamedTuple):
     """Whether the weights are all that is left of these pairs, the model's events included."""
 
 
+class LivePairs(NamedTuple):
+    """Each user, item and kind of live events."""
+
+    user: npt.NDArray[np.int64]
+    """int64 (n,): rows of the model's users; other users have the rows after them."""
+    item: npt.NDArray[np.int64]
+    """int64 (n,): item rows."""
+    amount: npt.NDArray[np.float64]
+    """float64 (n,): the weight of the kind; -1 where it takes back."""
+    names: list[str]
+    index: dict[int, int]
+    """Row -> place in `names`."""
+
+    def name_of(self, row: int) -> str:
+        """The id of the user of a row."""
+        return self.names[self.index[row]]
+
+
 class Trending:
     """Counts over one model's events and those since."""
 
@@ -60,7 +78,7 @@ class Trending:
         self._last: tuple[tuple[int, int], tuple[Floats, Rows]] | None = None
         self._items = -1, np.empty(0, np.int64)
         self._kinds = np.empty(0, np.float64)
-        self._strengths: dict[str, tuple[Own, Gap, npt.NDArray[np.int64], Days]] = {}
+        self._strengths: dict[str, tuple[Own, Gaps, npt.NDArray[np.int64], Days]] = {}
         self._rows_of_users = np.empty(0, np.int64)
         self._gone: tuple[int, Rows] = -1, np.empty(0, np.int32)
 
@@ -88,7 +106,7 @@ class Trending:
         live, settled = self._now(dataset)
         n, n_old, users = dataset.n_items, self._base.dataset.n_items, self._user_weights
         total = np.nan_to_num(of_model).astype(np.float64) * self._top * live.past
-        if len(gone := self._forgotten):
+        if len(gone := self.forgotten):
             total[:n_old] -= np.asarray(users[gone].sum(axis=0), np.float64).ravel() * live.past
         heard = ~np.isnan(of_model)
         for some in (live, settled):
@@ -113,9 +131,8 @@ class Trending:
         item = self._item_rows(dataset)[pairs.item]
         user = self._user_rows()[pairs.user]
         amount = self._amounts()[pairs.item]
-        # A time far ahead of the latest arrivals was set by a wrong clock.
-        good = (item >= 0) & ~(pairs.day > pairs.present + self.half_life)
-        day = self._live.gap_after(self.end).closed(pairs.day[good])
+        good = item >= 0
+        day = self._live.gaps_after(self.end).closed(pairs.day[good])
         user, item, amount = user[good], item[good].astype(np.int64), amount[good]
         newest = float(np.fmax(day[amount > 0].max(initial=-np.inf), self.end))
         past = 1.0 if np.isnan(self.end) else float(np.exp2((self.end - newest) / self.half_life))
@@ -163,7 +180,7 @@ class Trending:
         """float64 (len(items),): the day on which an event of weight 1 would count as much as the strongest
         that stands of each item; -inf where none does. The same until the user does something else.
         """
-        own, gap = self._live.of(user), self._live.gap_after(self.end)
+        own, gap = self._live.of(user), self._live.gaps_after(self.end)
         kept = self._strengths.get(user)
         if kept is not None and kept[0] is own and kept[1] == gap and np.array_equal(kept[2], items):
             return kept[3]
@@ -212,8 +229,19 @@ class Trending:
         """Users of the model's most popular item."""
         return float(np.asarray(self._user_weights.sum(axis=0), np.float64).max(initial=0.0)) or 1.0
 
+    def live_pairs(self, dataset: Dataset) -> LivePairs:
+        """Each user, item and kind of the live events once, of items that the shop has."""
+        with self._lock:
+            pairs = self._live.trends.pairs()
+            item, user = self._item_rows(dataset)[pairs.item], self._user_rows()[pairs.user]
+            good = item >= 0
+            amount = self._amounts()[pairs.item]
+            names = list(self._live.trends.users)
+            index = dict(zip(user[good].tolist(), pairs.user[good].tolist(), strict=True))
+        return LivePairs(user[good], item[good].astype(np.int64), amount[good], names, index)
+
     @property
-    def _forgotten(self) -> Rows:
+    def forgotten(self) -> Rows:
         """int32: rows of the model's users who have been deleted."""
         number = self._live.forgotten.number
         if self._gone[0] != number:  # hashing a million names takes about a second
@@ -252,7 +280,7 @@ class Trending:
         """csr float32 (users, categories): weight of the newest event of each user in each category."""
         old = self._base.dataset
         matrix = old.matrix().tocoo()
-        keep = (codes[matrix.col] >= 0) & ~np.isin(matrix.row, self._forgotten)
+        keep = (codes[matrix.col] >= 0) & ~np.isin(matrix.row, self.forgotten)
         rows, columns = matrix.row[keep].astype(np.int64), codes[matrix.col[keep]]
         if self.silent:
             values = np.ones(len(rows))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from crossaisle.data.control import CONTROL, tidied
+from crossaisle.data.text.control import CONTROL, tidied
 
 if TYPE_CHECKING:
     import polars as pl

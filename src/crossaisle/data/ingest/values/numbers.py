@@ -99,6 +99,13 @@ class NumberReader:
                 f"{place}: several currencies ({', '.join(sorted(self.currencies))}), compared as they stand"
             )
 
+    def currency(self, values: pa.Array) -> pl.Series:
+        """String: the currency beside each number, null where there is none."""
+        text = pl.Series(as_text(values), dtype=pl.String)
+        cells = _plain(text).str.extract_groups(CELL).struct.unnest()
+        signs = cells.select(pl.coalesce(pl.col("before", "between", "after").replace(CODES)))
+        return signs.to_series().alias("currency")
+
     def _texts(self, text: pa.Array, there: Mask) -> tuple[npt.NDArray[np.float64], Mask]:
         if self.decimal != ",":
             try:
@@ -118,8 +125,7 @@ class NumberReader:
     def _distinct_numbers(
         self, names: pl.Series, rows: npt.NDArray[np.int64]
     ) -> tuple[npt.NDArray[np.float64], Mask]:
-        clean = names.str.replace_all(r"\s+", " ").str.strip_chars().str.replace_all("−", "-")
-        clean = without_nulls(clean, ["", *self.nulls])
+        clean = without_nulls(_plain(names), ["", *self.nulls])
         cells = clean.str.extract_groups(CELL).struct.unnest()
         for name in ("before", "between", "after"):
             found = pl.DataFrame({"sign": cells[name].replace(CODES), "rows": rows}).drop_nulls()
@@ -149,6 +155,10 @@ class NumberReader:
             self.decimal = "."
         elif self._ambiguous is None:
             self._ambiguous = _first(bodies, AMBIGUOUS)
+
+
+def _plain(text: pl.Series) -> pl.Series:
+    return text.str.replace_all(r"\s+", " ").str.strip_chars().str.replace_all("−", "-")
 
 
 def _distinct(text: pa.Array) -> pl.Series:
