@@ -118,7 +118,7 @@ def test_the_arms_of_experiments() -> None:
 @pytest.mark.parametrize("command", ["recommend", "goes-with", "similar"])
 def test_the_command_line(command: str) -> None:
     names = {one.name: one for one in get_command(commands).commands[command].params}  # type: ignore[attr-defined]
-    assert set(names) - {"model", "user", "history", "item", "placement", "as_json"} == set(CONTROLS)
+    assert set(names) - {"model", "user", "history", "item", "placement", "rules", "as_json"} == set(CONTROLS)
     for name in CONTROLS:
         option = "--" + name.replace("_", "-")
         assert option in names[name].opts
@@ -191,6 +191,7 @@ def test_values_reach_the_query() -> None:
         **{"include_items": ("a", "b"), "exclude_items": ("b",), "in_stock": False, "exclude_seen": False},
         **{"min_price": 1.0, "max_price": 2.0, "diversity": 0.5},
         **{"one_per_title": False, "max_per_brand": 2, "diversify_by": "dpp", "calibration": 0.0},
+        "adult": True,
     }
     assert set(values) == set(CONTROLS)
     expected = Query(user="ann", **values)  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ from typing import Any
 
 from crossaisle.data.query import Placement
 from crossaisle.decode import read as read
+from crossaisle.recommend.answer import AppliedRule
 from crossaisle.recommend.explain import Explanation
 
 DESCRIBED = {"use_attribute_docstrings": True}
@@ -59,6 +60,10 @@ class RecommendedList:
     relevance_kept: float | None
     """Sum of scores, relative to the list without quotas, caps on titles and brands, share and
     diversity."""
+    rules: tuple[AppliedRule, ...] = ()
+    """The merchandiser's rules that changed this page: what each took out or moved."""
+    rules_cost: float | None = None
+    """Share of the sum of scores that rules cost, relative to the list without them; null if none holds."""
     experiment: InExperiment | None = None
     """Present if an experiment decided how the list was made."""
 
@@ -214,6 +219,40 @@ class Forgotten:
     overwritten: bool = False
     """Whether no file of the store holds a trace any more. If false, that happens as soon as nobody reads the
     store's log; with PostgreSQL it is up to the server."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredRule:
+    """A merchandiser's rule, and what it matches now."""
+
+    __pydantic_config__ = DESCRIBED
+    id: str
+    action: str
+    items: tuple[str, ...]
+    beside: tuple[str, ...]
+    direction: str
+    position: int | None
+    weight: float | None
+    placements: tuple[str, ...]
+    since: str | None
+    until: str | None
+    reason: str
+    matches: int
+    """Number of items that `items` matches."""
+    examples: tuple[str, ...]
+    """Titles of some of them."""
+    notices: tuple[str, ...]
+    """Names that match nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RulesInForce:
+    """The merchandiser's rules that lists obey."""
+
+    __pydantic_config__ = DESCRIBED
+    source: str
+    """`shop`: they were put into this service. `model`: they were saved with the model."""
+    rules: tuple[StoredRule, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -87,7 +87,7 @@ def test_lightgbm_is_missed_where_a_ranker_would_be_learned(monkeypatch: pytest.
 
 
 def test_a_pass_to_stop_at_is_one_of_the_passes() -> None:
-    with pytest.raises(ConfigError, match=r"stop must be from 1 to epochs .found 13 and 12."):
+    with pytest.raises(ConfigError, match=r"stop must be from 1 to epochs \(found 13 and 12\)"):
         SequenceTransformer(stop=13)
     assert SequenceTransformer(stop=12).stop == 12
 

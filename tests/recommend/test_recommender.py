@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from crossaisle.data.merchandising.rules import RuleSet
 from crossaisle.data.query import Query
 from crossaisle.errors import ConfigError
 from crossaisle.models.blend import Blend
@@ -37,6 +38,7 @@ def test_what_was_decided_about_a_shop_is_carried_along() -> None:
         "lasting": (1,),
         "histories": FITTED.histories,
         "limits": ListLimits(prefix=1),
+        "rules": RuleSet.of([{"id": "a", "action": "never", "items": ["Milk"]}], "f"),
         "rankers": {"for_you": LearnedRanker(placement="for_you", pool=Pool(), parts=(), texts=())},
     }
     settings = {name for name in signature(Recommender).parameters if name not in ("dataset", "blend")}

@@ -10,7 +10,7 @@ import typer
 from crossaisle.cli.controls import Controls, query, with_controls
 from crossaisle.cli.output import AsJson, show_json, tell
 from crossaisle.cli.recommend import Model
-from crossaisle.data.ids import tidy_id
+from crossaisle.data.text.ids import tidy_id
 from crossaisle.errors import shorten
 
 

@@ -26,6 +26,8 @@ from crossaisle.api_types import (
     Product,
     ProductPage,
     RecommendedList,
+    RulesInForce,
+    StoredRule,
     Taken,
     UserRecord,
     read,
@@ -277,6 +279,38 @@ class Client:
                 return
             yield from found
             after = found[-1].seq
+
+    # A merchandiser's rules
+
+    def rules(self) -> RulesInForce:
+        """A merchandiser's rules, and what each matches."""
+        found: RulesInForce = read(RulesInForce, self._ask("GET", "/api/rules"))
+        return found
+
+    def put_rules(self, rules: Iterable[Mapping[str, Any]]) -> RulesInForce:
+        """Replaces all rules; each has an `id`, an `action` and `items`. If one is refused, all stay."""
+        body = {"rules": [dict(rule) for rule in rules]}
+        found: RulesInForce = read(RulesInForce, self._ask("PUT", "/api/rules", body=body))
+        return found
+
+    def put_rule(self, rule: str, **fields: Any) -> StoredRule:
+        """Creates or replaces a rule."""
+        found: StoredRule = read(StoredRule, self._ask("PUT", f"/api/rules/{_part(rule)}", body=fields))
+        return found
+
+    def patch_rule(self, rule: str, **fields: Any) -> StoredRule:
+        """Changes some fields of a rule; None takes one away."""
+        found: StoredRule = read(StoredRule, self._ask("PATCH", f"/api/rules/{_part(rule)}", body=fields))
+        return found
+
+    def delete_rule(self, rule: str) -> None:
+        """Deletes a rule."""
+        self._ask("DELETE", f"/api/rules/{_part(rule)}")
+
+    def reset_rules(self) -> RulesInForce:
+        """Goes back to the rules that the model was saved with."""
+        found: RulesInForce = read(RulesInForce, self._ask("DELETE", "/api/rules"))
+        return found
 
     # State
 

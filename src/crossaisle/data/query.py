@@ -137,6 +137,7 @@ class Query:
         ),
     ] = True
     max_per_brand: Annotated[int | None, Control("At most this many items of a brand.", minimum=1)] = None
+    adult: Annotated[bool, Control("Show items, too, that rules keep for adults.")] = False
     explain: Annotated[bool, Control("Say why each item is in the list.")] = False
     page: int | None = None
     """Length of the pages that the list is made in; None: `n`. For those who ask for several at once."""
@@ -205,6 +206,7 @@ class QueryControls(TypedDict, total=False):
     calibration: float | None
     one_per_title: bool
     max_per_brand: int | None
+    adult: bool
     explain: bool
 
 

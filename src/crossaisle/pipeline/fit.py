@@ -17,8 +17,12 @@ from crossaisle.config import ModelConfig, SplitConfig
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.knowledge.naming import Rejected, named
 from crossaisle.data.knowledge.rules import Rule, read_rules
+from crossaisle.data.merchandising.matching import check_names
+from crossaisle.data.merchandising.rules import NO_RULES, RuleSet
 from crossaisle.data.splits.cases import Split
 from crossaisle.data.splits.split import basket_split, leave_last_out, temporal_split, unsplit
+from crossaisle.data.splits.split import split as by_protocol
+from crossaisle.drift.summary import Summary
 from crossaisle.errors import ConfigError, DataError
 from crossaisle.evaluate.mission_guard import MISSION, OVERALL
 from crossaisle.models.base import Scorer
@@ -32,8 +36,10 @@ from crossaisle.pipeline.learn import LearnedRankers, learn_rankers, why_none
 from crossaisle.pipeline.mission import OPEN_LIST, Floors, kept_to_floors
 from crossaisle.pipeline.weights import choose_weights
 from crossaisle.progress import bar
+from crossaisle.recommend.hits import hits_of_cases
 from crossaisle.recommend.recommender import Recommender
 
+COLD_OR_RANDOM = ("random", "cold_items", "cold_users", "cold_categories")
 TOGETHER, FEW_ITEMS = 2, 30_000
 """Parts that are fitted at a time where nobody asks what each of them costs, in shops of so many items at
 most: beyond that the memory of two fits counts for more than the time of one."""
@@ -61,7 +67,8 @@ class Fitted:
         if dataset.roles is not None:  # kinds weigh what was chosen
             dataset = dataset.meaning(self.past.dataset.meanings)
         blend, _ = refit(self.past.blend, dataset, together=at_once(dataset), progress=progress)
-        return self.past.replaced(dataset=dataset, blend=blend)
+        hits = hits_of_cases(self.past, dataset, self.split.test) if len(self.split.test) else None
+        return self.past.replaced(dataset=dataset, blend=blend, reference=Summary.of_model(dataset, hits))
 
 
 def split_of(dataset: Dataset, config: SplitConfig) -> Split:
@@ -83,6 +90,10 @@ def split_of(dataset: Dataset, config: SplitConfig) -> Split:
         if min(held, other, n // 5) < 1:
             return unsplit(dataset, f"there are {n} baskets only")
         return basket_split(dataset, test=held, validation=other, seed=config.seed)
+    if config.protocol in COLD_OR_RANDOM:
+        if isinstance(config.test, date):
+            raise ConfigError(f"[split] protocol = {config.protocol!r} takes a share as test, not a date")
+        return by_protocol(dataset, config.protocol, share=config.test, seed=config.seed)
     return _split_by_time(dataset, config)
 
 
@@ -132,13 +143,16 @@ def fit(
     model_config: ModelConfig,
     baselines: Mapping[str, Scorer] | None = None,
     source: Recommender | None = None,
+    merchandising: RuleSet = NO_RULES,
     progress: bool = False,
 ) -> Fitted:
     """Chooses weights on validation, then fits on train and validation together. Test is not touched.
 
     `baselines` are unfitted models that are fitted along, to be measured, but get no weight. `source`:
     another shop, of which is carried over what helps on validation or, without one, the default share.
+    `merchandising`: rules of lists, which nothing is chosen by; `ConfigError` for an unknown name in them.
     """
+    check_names(merchandising, dataset, "rules")
     split, parts, rules = split_and_parts(dataset, split_config, model_config)
     if source is not None:
         parts |= carried_over(source, encoder=model_config.encoder)
@@ -171,6 +185,7 @@ def fit(
         tuned=split.chooses,
         newcomers=Newcomers.of(late.parts.values(), split.past),
         rankers=learned.rankers,
+        rules=merchandising,
     )
     unknown = tuple(named(rules, dataset)[1])
     return Fitted(split, recommender, early, first | again, unknown, learned, mission)

@@ -22,6 +22,7 @@ from crossaisle.serve.experiments.log import ExperimentLog
 from crossaisle.serve.experiments.running import Experiments
 from crossaisle.serve.limits.serving import ServingLimits
 from crossaisle.serve.live.batching import Batcher
+from crossaisle.serve.live.drift import DriftGauges
 from crossaisle.serve.live.heavy_queue import Heavy
 from crossaisle.serve.live.histories import LiveHistories
 from crossaisle.serve.live.pictures import Pictures
@@ -62,6 +63,7 @@ class ShopService:
         self._current = current = Current(state)
         self._threads = threads = Threads()
         self._started = time.monotonic()
+        self._drift = DriftGauges()
         self.limits, queues = limits, limits.live.queues
         self.metrics, self._heavy, self._tallies = Metrics(shop=name), Heavy(queues), Tallies(queues)
         self.batcher = Batcher(lambda: current.state.recommender, self.metrics, self._heavy, queues)
@@ -270,6 +272,7 @@ class ShopService:
             "ranking_misses": shop.cache.misses,
             "store_up": float(self.store.up),
             "up_seconds": time.monotonic() - self._started,
+            **self._drift.values(shop, self.memory.latest),
         }
 
     def report(self) -> dict[str, Any]:

@@ -37,6 +37,11 @@ SCOPE_OF = {
         *("GET /api/users/{user}", "PUT /api/users/{user}", "DELETE /api/users/{user}"),
         *("POST /api/users/show", "POST /api/users/delete"),
     },
+    "merchandise": {
+        *("GET /api/rules", "PUT /api/rules", "DELETE /api/rules"),
+        *("GET /api/rules/{rule}", "PUT /api/rules/{rule}", "PATCH /api/rules/{rule}"),
+        "DELETE /api/rules/{rule}",
+    },
     "admin": {
         *("GET /metrics", "GET /api/console", "GET /api/console/links", "GET /api/audit"),
         *("GET /api/models", "POST /api/models/activate", "POST /api/models/roll-back"),
@@ -198,6 +203,6 @@ def test_scopes_are_those_of_the_document(service: ShopService) -> None:
             for method, operation in methods.items()
             if "security" in operation
         }
-        assert keyed == SCOPE_OF["read"] | SCOPE_OF["write"] | SCOPE_OF["admin"]
+        assert keyed == set().union(*(SCOPE_OF[scope] for scope in KEYED))
 
     talk(service, conversation)

@@ -57,6 +57,8 @@ def of_list(answer: RecommendationList, within: InExperiment | None = None) -> R
         "notices": answer.notices,
         "cross_share": answer.cross_share,
         "relevance_kept": answer.relevance_kept,
+        "rules": answer.rules,
+        "rules_cost": answer.rules_cost,
     }
     if within is not None:
         body["experiment"] = within
@@ -131,4 +133,6 @@ LIST_EXAMPLE = {
     "notices": [],
     "cross_share": 1.0,
     "relevance_kept": 1.0,
+    "rules": [{"id": "till-lines", "action": "never", "items": ["894439"], "reason": "no products"}],
+    "rules_cost": 0.0321,
 }

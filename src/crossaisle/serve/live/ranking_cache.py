@@ -12,14 +12,26 @@ import numpy as np
 from crossaisle.data.history import Floats
 from crossaisle.data.query import Query
 from crossaisle.data.vocabulary import Rows
+from crossaisle.recommend.merchandising.compiled import Merchandising
+from crossaisle.recommend.merchandising.ruled import Ranked
 from crossaisle.recommend.request import ResolvedQuery
 from crossaisle.recommend.rerank.filters import Mask
 from crossaisle.serve.live.histories import LiveHistories
 
-Key = tuple[str, str, str]
-"""Weights of the blend, `user` or `item` (or nothing), and its id."""
+Key = tuple[str, str, str, int]
+"""Weights of the blend, `user` or `item` (or nothing), its id, and the rules that move items, as bits."""
 Version = tuple[int, int, int]
 """How much has happened: to the user, to what is popular, and to what the shop has turned against."""
+
+
+@dataclass(frozen=True)
+class Lifted:
+    """What rules move, of the items that have a score or that a pin names."""
+
+    ranked: Ranked
+    """The best items by scores that rules weighed."""
+    pinned: Ranked
+    """All items that pins name."""
 
 
 @dataclass(frozen=True)
@@ -36,16 +48,25 @@ class Ranking:
     """Of the moment before it was made."""
     query: Query
     """A query that it answers, to be replayed on another model."""
+    lifted: Lifted | None = None
+    """Where rules move items of its lists."""
 
 
 class RankingCache:
     """Least recently used rankings go first. Filters, prices and stock are applied later: none is kept."""
 
     def __init__(
-        self, histories: LiveHistories, capacity: int, disapproved: Callable[[], int] = lambda: 0
+        self,
+        histories: LiveHistories,
+        capacity: int,
+        disapproved: Callable[[], int] = lambda: 0,
+        merchandising: Merchandising | None = None,
     ) -> None:
-        """`capacity`: rankings. `disapproved`: the version of what scores lose by others' dislikes."""
+        """`capacity`: rankings. `disapproved`: the version of what scores lose by others' dislikes.
+        `merchandising`: a merchandiser's rules.
+        """
         self._histories, self._capacity, self._disapproved = histories, capacity, disapproved
+        self._merchandising = merchandising
         self._kept: OrderedDict[Key, Ranking] = OrderedDict()
         self._lock = threading.Lock()
         self.hits = self.misses = 0
@@ -119,7 +140,7 @@ class RankingCache:
         lowest = ranking.scores[-1] if len(ranking.rows) else np.float32(0.0)
         if rows[ranking.rows].any() or not (ranking.whole or lowest >= 0):
             return False
-        weights, kind, name = key
+        weights, kind, name, _ = key
         if weights == "trending":
             return False  # what is new may sell at once
         return ids.isdisjoint(self._histories.of(name).items) if kind == "user" else name not in ids
@@ -129,12 +150,14 @@ class RankingCache:
         return ranking.version[concerned] != self.version(query)[concerned]
 
     def _key(self, query: Query, request: ResolvedQuery) -> Key | None:
+        lifting = 0 if self._merchandising is None else self._merchandising.lifting(query)
         if request.placement == "trending":
-            return "trending", "", ""  # the same for everybody: what a user has seen is filtered later
+            # The same for everybody: what a user has seen is filtered later.
+            return "trending", "", "", lifting
         if request.context.in_view is not None:
             return None  # one user with one cart: hardly asked again
         if request.placement in ("goes_with", "similar"):
-            return (request.weights, "item", query.items[0]) if len(query.items) == 1 else None
+            return (request.weights, "item", query.items[0], lifting) if len(query.items) == 1 else None
         if query.user is None or query.history is not None:
             return None
-        return request.weights, "user", query.user
+        return request.weights, "user", query.user, lifting

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats, Histories
+from crossaisle.data.merchandising.rules import RuleSet
 from crossaisle.data.query import Placement, Query
 from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.data.vocabulary import Rows
@@ -22,6 +23,8 @@ from crossaisle.recommend.answer import Recommendation, RecommendationList
 from crossaisle.recommend.catalogue_view import CatalogueView, foreign_prices
 from crossaisle.recommend.explain import Explanation, explain, item_name
 from crossaisle.recommend.list_builder import Contributions, ListBuilder, Served
+from crossaisle.recommend.merchandising.compiled import Merchandising, Ruling
+from crossaisle.recommend.merchandising.ruled import NOTHING, Ranked
 from crossaisle.recommend.ranker import Best, ModelRanker, best_of_requests, score_requests
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.recommend.request import ResolvedQuery, is_narrow, resolve
@@ -37,7 +40,7 @@ from crossaisle.serve.live.histories import LiveHistories, Own
 from crossaisle.serve.live.own_history import own_history, plain
 from crossaisle.serve.live.pictures import picture_model
 from crossaisle.serve.live.ranker import LiveRanker
-from crossaisle.serve.live.ranking_cache import Ranking, RankingCache, Version
+from crossaisle.serve.live.ranking_cache import Lifted, Ranking, RankingCache, Version
 from crossaisle.serve.live.shopwide.disapproval import LiveDisapproval
 from crossaisle.serve.live.shopwide.trending import Trending
 from crossaisle.serve.store.records import Picture
@@ -58,12 +61,13 @@ class LiveRecommender:
         *,
         before: LiveRecommender | None = None,
         pictures: Mapping[str, Picture] = NO_PICTURES,
+        rules: RuleSet | None = None,
         limits: LiveLimits = LiveLimits(),
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`changed`: items that differ from the model's catalogue, by id. `before`: the state before the
-        last change; what still holds of it is taken over. `pictures`: of changed items. `clock`: seconds
-        since 1970, by which items come and go.
+        last change; what still holds of it is taken over. `pictures`: of changed items. `rules`: a
+        merchandiser's; None: those of the model. `clock`: seconds since 1970, by which items come and go.
         """
         self.base, self.live, self.pictures, self.limits = base, histories, pictures, limits
         self.large = base.dataset.n_items > limits.large_items
@@ -78,8 +82,13 @@ class LiveRecommender:
         self.disapproval = (
             LiveDisapproval(base, histories, self.trending, limits) if before is None else before.disapproval
         )
-        self.cache = RankingCache(histories, limits.rankings, self.disapproval.version)
-        if before is not None and (moved := self.grown.changed_since(before.grown)) is not None:
+        self.rules = base.rules if rules is None else rules
+        earlier = None if before is None else before.merchandising
+        self.merchandising: Merchandising = Merchandising(self.rules, self.grown.dataset, before=earlier)
+        self.cache = RankingCache(histories, limits.rankings, self.disapproval.version, self.merchandising)
+        # Rankings hold what the rules of their time lifted.
+        same = before is not None and before.rules == self.rules
+        if before is not None and same and (moved := self.grown.changed_since(before.grown)) is not None:
             self.cache.take_over(before.cache, *moved)
         self.view: CatalogueView = _view_of(
             base, self.grown, base.view if before is None else before.view, clock
@@ -101,6 +110,7 @@ class LiveRecommender:
             _contributions_of(model, self.grown, self.disapproval),
             base.limits,
             NeverWith(base.blend.rules, self.grown.dataset),
+            self.merchandising,
         )
 
     @property
@@ -272,6 +282,8 @@ class LiveRecommender:
 
     def _list(self, query: Query, request: ResolvedQuery, best: Best, version: Version) -> RecommendationList:
         enough = False
+        if self.large:
+            best = self._with_lifted(query, request, best)
         if self.large or (self.cache.takes(query, request) and not self._narrows(query, request)):
             ranking = self._ranking(query, best, version)
             self.cache.put(ranking, request)
@@ -283,6 +295,7 @@ class LiveRecommender:
                 enough = self._from_ranking(first, request, ranking) is not None
         allowed = self.lists.candidates(query, request)
         scores, tiers = np.full(self.dataset.n_items, np.nan, np.float32), None
+        scores[best[0]] = best[1]
         if self.large:
             rows, values, of_rows = widened(
                 self.lists, query, request, best, allowed, enough=enough, limits=self.limits
@@ -291,8 +304,6 @@ class LiveRecommender:
             if of_rows.any():
                 tiers = np.zeros(self.dataset.n_items, np.int8)
                 tiers[rows] = of_rows
-        else:
-            scores[best[0]] = best[1]
         return self.lists.finish(query, request, scores, allowed, tiers)
 
     def _ranking(self, query: Query, best: Best, version: Version) -> Ranking:
@@ -301,12 +312,45 @@ class LiveRecommender:
         rows, scores = rows[known], scores[known]
         ranked = self.lists.ranked(rows, scores, self.limits.ranking_items)
         at = np.searchsorted(rows, ranked)  # rows are ascending
-        return Ranking(ranked, scores[at], not self.large and len(ranked) == len(rows), version, query)
+        whole = not self.large and len(ranked) == len(rows)
+        return Ranking(ranked, scores[at], whole, version, query, self._lifted(query, rows, scores))
+
+    def _with_lifted(self, query: Query, request: ResolvedQuery, best: Best) -> Best:
+        """The best items of a large shop, and those that rules may lift above them."""
+        if not self.merchandising.lifting(query):
+            return best
+        missing = np.setdiff1d(self.merchandising.lifted(query), best[0])
+        if len(missing) > self.limits.narrow_items:
+            among = rows_mask(missing, self.dataset.n_items)
+            more = self.ranker.best_batch(request.context, request.weights, among)[0]
+        else:
+            more = missing, self.ranker.score_at(request.context, [missing], request.weights)[0]
+        rows, first = np.unique(np.concatenate([best[0], more[0]]), return_index=True)
+        return rows.astype(np.int32), np.concatenate([best[1], more[1]])[first]
+
+    def _lifted(self, query: Query, rows: Rows, scores: Floats) -> Lifted | None:
+        """What rules lift, of ascending rows with a score; None where none lifts anything."""
+        merchandising = self.merchandising
+        if not merchandising.lifting(query):
+            return None
+        keys = merchandising.weighed(query, scores, rows)
+        ranked = self.lists.ranked(rows, keys, self.limits.ranking_items)
+        at = np.searchsorted(rows, ranked)
+        pins = merchandising.pinned(query)
+        of_pins = np.full(len(pins), np.nan, np.float32)
+        of_pins[np.isin(pins, rows)] = scores[np.isin(rows, pins)]
+        pinned = Ranked(pins, of_pins, merchandising.weighed(query, of_pins, pins))
+        if len(pins) > self.limits.ranking_items:
+            pinned = pinned.take(np.argsort(-pinned.keys)[: self.limits.ranking_items])  # NaN last
+        return Lifted(Ranked(ranked, scores[at], keys[at]), pinned)
 
     def _from_ranking(
         self, query: Query, request: ResolvedQuery, ranking: Ranking
     ) -> RecommendationList | None:
         """The list out of the best items kept; None where other items could be in it, too."""
+        ruling = self.lists.ruling(query, request)
+        if ruling is not None:
+            return self._ruled_from_ranking(query, request, ranking, ruling)
         fits = self.lists.candidates(query, request, ranking.rows)
         rows, scores = ranking.rows[fits], ranking.scores[fits]
         whole = ranking.whole or self._holds_all_included(query, request, ranking)
@@ -319,6 +363,27 @@ class LiveRecommender:
         served = Served(request.placement, request.weights)
         notices = list(request.notices)
         return self.lists.answer(query, request, served, share, (rows, scores, chosen), notices)
+
+    def _ruled_from_ranking(
+        self, query: Query, request: ResolvedQuery, ranking: Ranking, ruling: Ruling
+    ) -> RecommendationList | None:
+        """The same under rules."""
+        kept = [Ranked(ranking.rows, ranking.scores, ranking.scores)]
+        if ranking.lifted is not None:
+            kept += [ranking.lifted.ranked, ranking.lifted.pinned]
+        fits = self.lists.unruled(query, request, np.concatenate([one.rows for one in kept]))
+        ends = np.cumsum([len(one.rows) for one in kept])[:-1]
+        plain, *lifted = [one.take(fit) for one, fit in zip(kept, np.split(fits, ends), strict=True)]
+        free, pinned = [one.take(~ruling.banned[one.rows]) for one in lifted or [plain, NOTHING]]
+        whole = ranking.whole or self._holds_all_included(query, request, ranking)
+        if not len(free.rows) or (not whole and len(free.rows) < least(query, large=self.large)):
+            return None
+        share = self.lists.cross_share(query, request)
+        found = self.lists.ruled(query, share, ruling, plain, free, pinned)
+        if not found.exact and not whole:
+            return None
+        served = Served(request.placement, request.weights)
+        return self.lists.answer_ruled(query, request, served, share, found, list(request.notices))
 
     def _holds_all_included(self, query: Query, request: ResolvedQuery, ranking: Ranking) -> bool:
         """Whether a query names the only items to show, and those that may be shown are all in a ranking."""

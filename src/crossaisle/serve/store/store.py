@@ -315,6 +315,21 @@ class Store(StoreReader):
 
         return self.submit(work)
 
+    def put_rules(self, body: str | None, deed: Deed | None = None) -> Future[None]:
+        """Keeps a merchandiser's rules as JSON; None: the shop has none of its own any more. `deed`: what the
+        audit log says of it.
+        """
+
+        def work(connection: SqlConnection) -> None:
+            if body is None:
+                connection.execute("DELETE FROM rules")
+            else:
+                connection.execute(_PUT.format("rules"), ("", body))
+            self.log_changes(connection, "rules", [""])
+            audit(connection, deed)
+
+        return self.submit(work)
+
     def note(self, when: float, who: str, what: str) -> Future[None]:
         """One line of the audit log, of something that is not in the store."""
         return self.submit(lambda connection: audit(connection, (who, what), when))

@@ -12,8 +12,8 @@ from crossaisle.serve.live.histories import Deed, LiveHistories
 from crossaisle.serve.live.recommender import LiveRecommender
 from crossaisle.serve.store.store import Event, Store
 
-LATEST = 50
-"""Events that the console shows."""
+LATEST = 5000
+"""Events that are kept as they came: what drift is told from, and the console."""
 
 
 class ShopMemory:

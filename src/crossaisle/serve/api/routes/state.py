@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Annotated
 
 from fastapi import Query, Request
@@ -16,6 +17,8 @@ from crossaisle.serve.api.requests.schemas import Body
 from crossaisle.serve.api.responses import CONFLICT, answered, as_json
 from crossaisle.serve.api.routing import Router
 
+SHOWN = 50
+"""Events that the console shows."""
 router = Router(tags=["state"], scope="admin")
 _MODELS = answered(
     Models,
@@ -99,7 +102,7 @@ async def console(request: Request) -> Response:
     titles = service.shop.view.titles
     latest = [
         {**event._asdict(), "title": titles[names.get(event.item)] if event.item in names else None}
-        for event in reversed(service.memory.latest)
+        for event in islice(reversed(service.memory.latest), SHOWN)
     ]
     return as_json({"events": latest, "load": service.metrics.summary(), "gauges": service.gauges()})
 

@@ -14,7 +14,7 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.models.disapproval import Disapproval, counts_of, pairs_against, people_for
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.limits.live import LiveLimits
-from crossaisle.serve.live.event_counts import Gap
+from crossaisle.serve.live.event_counts import Gaps
 from crossaisle.serve.live.histories import LiveHistories, Own
 from crossaisle.serve.live.own_history import own_history
 from crossaisle.serve.live.shopwide.trending import Trending
@@ -35,7 +35,7 @@ class LiveDisapproval:
         self._kept: tuple[tuple[int, int], Disapproval | None] | None = None
         self._at = -np.inf
         self._generation = 0
-        self._said: dict[str, tuple[Own, Gap, Said]] = {}
+        self._said: dict[str, tuple[Own, Gaps, Said]] = {}
 
     def version(self) -> int:
         """Grows when scores change; -1 where it is time to count. Costs nothing."""
@@ -113,7 +113,7 @@ class LiveDisapproval:
 
     def _said_by(self, name: str, row: int, dataset: Dataset) -> Said:
         """What a user's events come to, those of the model included."""
-        own, gap = self._live.of(name), self._live.gap_after(self._trending.end)
+        own, gap = self._live.of(name), self._live.gaps_after(self._trending.end)
         kept = self._said.get(name)
         if kept is not None and kept[0] is own and kept[1] == gap:
             return kept[2]

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from crossaisle.data.dataset import Dataset
-from crossaisle.data.profile.drift import drift, psi, verdict
 from crossaisle.data.splits.split import temporal_split
+from crossaisle.drift.measures import psi, verdict
+from crossaisle.drift.windows import drift
 from tests.evaluate.shops import shop
 
 

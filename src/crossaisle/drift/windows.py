@@ -15,23 +15,12 @@ import numpy.typing as npt
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.splits.cases import Split
+from crossaisle.drift.measures import chance, psi, verdict
 
-MODERATE, DRIFT = 0.1, 0.25
 _DECILES = np.linspace(0, 1, 11)[1:-1]
 _MOVERS = 3
 
 Counts = npt.NDArray[np.int64]
-
-
-def psi(expected: npt.NDArray[np.integer], found: npt.NDArray[np.integer]) -> float:
-    """Population stability index of two count vectors (bins,), each count smoothed by a half."""
-    p, q = ((c + 0.5) / (c.sum() + 0.5 * len(c)) for c in (expected, found))
-    return float(((q - p) * np.log(q / p)).sum())
-
-
-def verdict(value: float) -> str:
-    """'stable', 'moderate' or 'drift'."""
-    return "stable" if value < MODERATE else "moderate" if value < DRIFT else "drift"
 
 
 def drift(dataset: Dataset, split: Split) -> dict[str, Any]:
@@ -85,13 +74,13 @@ def _compare(
             continue
         used = (before > 0) | (now > 0)
         value = psi(before[used], now[used])
-        chance = (int(used.sum()) - 1) * (1 / before.sum() + 1 / now.sum())
+        expected = chance(int(used.sum()), before.sum(), now.sum())
         p, q = before / before.sum(), now / now.sum()
         movers = np.argsort(-np.abs(q - p), kind="stable")[:_MOVERS]
         out[part] = {
             "psi": value,
-            "chance": float(chance),
-            "verdict": verdict(max(value - chance, 0.0)),
+            "chance": float(expected),
+            "verdict": verdict(max(value - expected, 0.0)),
             "events": int(now.sum()),
             "movers": [{"name": names[i], "train": float(p[i]), "now": float(q[i])} for i in movers],
         }
