@@ -1,0 +1,1 @@
+"""Commands that look at a shop: labels, features, drift, one customer."""
