@@ -39,6 +39,8 @@ class ItemColumns:
     brand: str | None = None
     price: str | None = None
     image: str | None = None
+    url: str | None = None
+    """Address of the product's own page."""
     in_stock: str | None = None
     available_from: str | None = None
     """Before this moment an item counts as sold out."""
@@ -125,6 +127,8 @@ class DataConfig:
     """What events without a kind are. Unset: purchases; ratings where `value` looks like stars."""
     low_rating: float | None = None
     """A rating below this is a dislike. Unset: the middle of the scale."""
+    currency: str | None = None
+    """Of the prices, such as "EUR". Unset: the one that stands beside them, where it is one."""
     category_separator: str = ">"
     """Between the levels of a path."""
     path_separator: str | None = None

@@ -23,11 +23,11 @@ from crossaisle.serve.store.api_keys import SCOPES, add_key
 from tests.serve.conftest import talk
 
 SCOPE_OF = {
-    "public": {"GET /", "GET /openapi.json", "HEAD /openapi.json"},
+    "public": {"GET /", "GET /console", "GET /openapi.json", "HEAD /openapi.json"},
     "health": {"GET /api/health/live", "GET /api/health/ready"},
     "read": {
         *("GET /api/recommend/{user}", "POST /api/recommend", "GET /api/trending", "GET /api/categories"),
-        *("GET /api/items", "GET /api/items/{item}"),
+        *("GET /api/items", "GET /api/items/{item}", "GET /api/shop", "GET /api/items/{item}/picture"),
         *("GET /api/items/{item}/goes-with", "GET /api/items/{item}/similar"),
     },
     "write": {
@@ -44,6 +44,7 @@ SCOPE_OF = {
     },
     "admin": {
         *("GET /metrics", "GET /api/console", "GET /api/console/links", "GET /api/audit"),
+        *("GET /api/console/totals", "POST /api/console/visitor"),
         *("GET /api/models", "POST /api/models/activate", "POST /api/models/roll-back"),
         *("POST /api/experiments", "GET /api/experiments", "GET /api/experiments/{name}"),
         *("POST /api/experiments/{name}/stop", "GET /api/experiments/{name}/exposures"),

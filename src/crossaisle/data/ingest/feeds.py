@@ -12,6 +12,7 @@ FEED: dict[str, tuple[str, ...]] = {
     "brand": ("brand",),
     "price": ("price",),
     "image": ("image_link",),
+    "url": ("link",),
     "in_stock": ("availability",),
     "available_from": ("availability_date",),
     "expires": ("expiration_date",),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -176,11 +176,19 @@ def import_sources(config: DataConfig, sources: Mapping[str, Source], *, progres
         items = items.at(latest, ledger)
     raw, items = choose_items(raw, items, excluded, config, ledger)
     dataset = assemble(raw, items, users, level, config, users_are_baskets=users_are_baskets)
+    dataset = replace(dataset, currency=config.currency or _only_currency(ledger))
     warn_about(dataset, ledger)
     if "events" in sources:
         warn_about_kinds(dataset, ledger, sources["events"].file)
     ledger.warnings[:0] = [note for source in sources.values() for note in source.notes]
     return Imported(dataset, {**summary(dataset), **ledger.report()}, ledger.frame())
+
+
+def _only_currency(ledger: Ledger) -> str:
+    """The one that stands beside the prices; "" where none does, or several."""
+    tally = ledger.tallies.get("items")
+    found = tally.currencies if tally is not None else {}
+    return next(iter(found)) if len(found) == 1 else ""
 
 
 def _item_columns(config: DataConfig, source: Source, ledger: Ledger) -> dict[str, tuple[str, ...]]:

@@ -30,6 +30,7 @@ from crossaisle.data.text.control import CONTROL
 from crossaisle.data.windows import END, START, at_moment
 from crossaisle.errors import DataError
 
+ADDRESSES = ("image", "url")
 WINDOWS = (START, END)
 LISTED = 10_000
 """Texts with markup that are listed one by one; all are counted."""
@@ -40,6 +41,7 @@ ITEM_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "brand": pl.String,
     "price": pl.Float32,
     "image": pl.String,
+    "url": pl.String,
     "in_stock": pl.Boolean,
     "attributes": pl.String,
 }
@@ -96,7 +98,7 @@ def blank_items(ids: Sequence[str]) -> Items:
     frame = pl.DataFrame({"item_id": pl.Series(ids, dtype=pl.String)}).with_columns(
         *(pl.lit("").alias(name) for name in ("title", "description", "brand", "attributes")),
         pl.lit(None, pl.Float32).alias("price"),
-        pl.lit(None, pl.String).alias("image"),
+        *(pl.lit(None, pl.String).alias(name) for name in ADDRESSES),
         pl.lit(True).alias("in_stock"),
     )
     return Items(frame.select(*ITEM_SCHEMA), [()] * len(ids), np.zeros(len(ids), np.int64))
@@ -108,7 +110,7 @@ def read_items(
     """Reads, checks and cleans the items."""
     whole = Whole("items", "item_id", source, found, config.nulls, ledger)
     columns: dict[str, pl.Series] = {"item_id": whole.ids}
-    for name in ("title", "description", "brand", "image"):
+    for name in ("title", "description", "brand", *ADDRESSES):
         if name in found:
             columns[name] = _texts(whole, name)
     if "image" in columns and source.folder is not None:
@@ -133,7 +135,7 @@ def read_items(
     frame = pl.DataFrame(columns)[keep]
     blank = blank_items(frame["item_id"].to_list()).frame
     frame = blank.with_columns(
-        frame[name].cast(kind) if name in ("price", "image", "in_stock") else frame[name].fill_null("")
+        frame[name].cast(kind) if name in ("price", "in_stock", *ADDRESSES) else frame[name].fill_null("")
         for name, kind in ITEM_SCHEMA.items()
         if name in frame.columns
     )
@@ -228,7 +230,7 @@ def _texts(whole: Whole, name: str) -> pl.Series:
         return pl.Series([None] * len(whole.ids), dtype=pl.String)
     text = whole.text(name, tidied=False)
     whole.repair("control_characters", name, text.str.contains(CONTROL).fill_null(False).to_numpy())
-    text, marked = plain(text) if name != "image" else (text, np.zeros(len(text), bool))
+    text, marked = plain(text) if name not in ADDRESSES else (text, np.zeros(len(text), bool))
     whole.repair("markup", name, marked, LISTED)
     clean, limit = whole.clean(text), TEXT_LIMITS[name]
     long = (clean.str.len_chars() > limit).fill_null(False).to_numpy()

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from crossaisle import __version__
 from crossaisle.serve.api import access, openapi, problems
 from crossaisle.serve.api.middleware import stack
-from crossaisle.serve.api.routes import events, experiments, items, lists, page, rules, state, users
+from crossaisle.serve.api.routes import console, events, experiments, items, lists, page, rules, state, users
 from crossaisle.serve.api.tenancy import TenantGate
 from crossaisle.serve.limits.api import DEFAULT, ApiLimits
 from crossaisle.serve.service import ShopService
@@ -26,6 +26,7 @@ ROUTERS = (
     rules.router,
     experiments.router,
     state.router,
+    console.router,
 )
 
 

@@ -119,6 +119,11 @@ class LiveHistories:
             if self.trends.full:
                 self.trends.pairs()
 
+    @property
+    def meanings(self) -> Kinds:
+        """What kinds mean to the model that serves."""
+        return self._meanings
+
     def add(self, events: Sequence[Event]) -> None:
         """Adds events; late ones are inserted by timestamp.
 

@@ -34,7 +34,9 @@ from crossaisle.recommend.rerank.groups import Groups
 from crossaisle.recommend.rerank.never import NeverWith
 from crossaisle.serve.limits.live import LiveLimits
 from crossaisle.serve.live.candidates import least, widened
+from crossaisle.serve.live.catalogue.browsing import BrowsedCatalogue
 from crossaisle.serve.live.catalogue.overlay import CatalogueOverlay, grow
+from crossaisle.serve.live.catalogue.shown import ShownFields
 from crossaisle.serve.live.event_counts import Gaps
 from crossaisle.serve.live.histories import LiveHistories, Own
 from crossaisle.serve.live.own_history import own_history, plain
@@ -79,7 +81,7 @@ class LiveRecommender:
         self.trending: Trending = Trending(base, histories, limits) if before is None else before.trending
         older = None if before is None else before.grown
         self.grown: CatalogueOverlay = grow(base, changed or {}, older, pictures, limits=limits)
-        self.disapproval = (
+        self.disapproval: LiveDisapproval = (
             LiveDisapproval(base, histories, self.trending, limits) if before is None else before.disapproval
         )
         self.rules = base.rules if rules is None else rules
@@ -93,6 +95,10 @@ class LiveRecommender:
         self.view: CatalogueView = _view_of(
             base, self.grown, base.view if before is None else before.view, clock
         )
+        self.catalogue: BrowsedCatalogue = BrowsedCatalogue(
+            self.view, None if before is None else before.catalogue
+        )
+        self.shown = ShownFields(self.view.dataset, pictures)
         model = ModelRanker(
             base.blend,
             base.dataset,
@@ -201,16 +207,6 @@ class LiveRecommender:
         events[: self.grown.n_old] = self.base.dataset.item_counts
         rows = np.flatnonzero(self.view.listed & (events < self.limits.scarce_events))[::-1]
         return tuple(self.dataset.item_ids.ids(rows[: self.limits.scarce_items]))
-
-    def browse(self, words: str, category: str | None, n: int, offset: int) -> tuple[list[int], int]:
-        """Rows of listed items whose titles hold all words, popular ones first, and how many there are."""
-        fits = self.view.listed.copy()
-        if category:
-            fits &= rows_mask(self.dataset.taxonomy.find(category), len(fits))
-        for word in dict.fromkeys(words.lower().split()):
-            fits &= self.view.lower_titles.str.contains(word, literal=True).to_numpy()
-        rows = self.view.by_popularity[fits[self.view.by_popularity]]
-        return rows[offset : offset + n].tolist(), len(rows)
 
     # Lists
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 
 from crossaisle.serve.experiments.running import Experiments
+from crossaisle.serve.insights.insights import Insights
 from crossaisle.serve.live.event_counts import Pairs
 from crossaisle.serve.live.histories import Deed, LiveHistories
 from crossaisle.serve.live.recommender import LiveRecommender
@@ -23,6 +24,7 @@ class ShopMemory:
         self,
         live: LiveHistories,
         experiments: Experiments,
+        insights: Insights,
         recommenders: Callable[[], Iterable[LiveRecommender]],
         readers: Executor,
         store: Store,
@@ -32,7 +34,7 @@ class ShopMemory:
         `store`: its marks tell which event was deleted.
         """
         self._store = store
-        self._live, self._experiments = live, experiments
+        self._live, self._experiments, self._insights = live, experiments, insights
         self._recommenders, self._readers = recommenders, readers
         self.latest: deque[Event] = deque(maxlen=LATEST)
         self.counting: Future[Pairs] | None = None
@@ -41,6 +43,7 @@ class ShopMemory:
     def count(self, events: Sequence[Event]) -> None:
         """Makes events count from the next answer on."""
         self._live.add(events)
+        self._insights.happened(events, self._live.meanings)
         if self._live.trends.full and (self.counting is None or self.counting.done()):
             self.counting = self._readers.submit(self._live.trends.pairs)
         self.latest.extend(events[-LATEST:])
@@ -61,6 +64,7 @@ class ShopMemory:
         """Names of all users of whom anything is in memory; some come more than once. For any thread."""
         yield from self._live.names()
         yield from self._experiments.users()
+        yield from self._insights.users()
         for recommender in self._recommenders():
             yield from recommender.base.dataset.user_ids.all
 
@@ -70,6 +74,7 @@ class ShopMemory:
         """
         for name in names:
             self._experiments.forget(name)
+            self._insights.forget(name)
             self._live.forget(name, deleted)
         if not names:
             self._live.forget_digest(digest, deleted)

@@ -227,6 +227,8 @@ class ItemPatch(Body):
     attributes: Attributes | None = None
     image: Address | None = None
     """Address of its picture: http(s), on a host allowed by `--image-hosts`."""
+    url: Address | None = None
+    """Address of its own page in the shop."""
 
 
 class Item(ItemPatch):

@@ -6,7 +6,7 @@ event. The half-life is the model's, or else `HALF_LIFE_DAYS`; time is that of t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from itertools import islice, pairwise
 from threading import Lock
@@ -58,12 +58,12 @@ class LivePairs(NamedTuple):
     amount: npt.NDArray[np.float64]
     """float64 (n,): the weight of the kind; -1 where it takes back."""
     names: list[str]
-    index: dict[int, int]
+    places: dict[int, int]
     """Row -> place in `names`."""
 
     def name_of(self, row: int) -> str:
         """The id of the user of a row."""
-        return self.names[self.index[row]]
+        return self.names[self.places[row]]
 
 
 class Trending:
@@ -252,8 +252,8 @@ class Trending:
 
     # Categories
 
-    def links(self, dataset: Dataset, n: int) -> CategoryLinks:
-        """The `n` categories with the most users, and the lift of each pair over chance.
+    def links(self, dataset: Dataset, n: int, only: Sequence[str] = ()) -> CategoryLinks:
+        """The `n` categories with the most users (or those named), and the lift of each pair over chance.
 
         A user has a category with the weight of the newest event in it, and two with that of the older one.
         """
@@ -262,6 +262,10 @@ class Trending:
             own = self._shopped(dataset, codes, len(names))
         users = np.asarray(own.sum(axis=0), np.float64).ravel()
         top = np.argsort(-users, kind="stable")[: min(n, int((users > 0).sum()))]
+        if only:
+            code = {name: at for at, name in enumerate(names)}
+            named = [code[name] for name in dict.fromkeys(only) if name in code]
+            top = np.array([at for at in named if users[at] > 0], np.int64)
         both = np.zeros((len(top), len(top)))
         columns = own[:, top]
         for start in range(0, own.shape[0], TOGETHER):
