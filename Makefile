@@ -69,5 +69,5 @@ $(VENV)/ready: pyproject.toml constraints.txt
 
 $(VENV)/ready-dev: $(VENV)/ready
 	@echo "Adding the development tools (once)"
-	@$(PIP) -e '.[dev,train,image,video,multilingual,serve,large,postgres,streams]'
+	@$(PIP) -e '.[dev,train,clean,image,video,multilingual,serve,large,postgres,streams]'
 	@touch $@

@@ -8,6 +8,7 @@ import typer
 
 from crossaisle import __version__
 from crossaisle.cli import (
+    cleaning,
     compress,
     data,
     importing,
@@ -58,6 +59,7 @@ app.command()(pipeline.demo)
 app.command()(pipeline.run)
 app.command()(importing.init)
 app.command("import")(importing.import_)
+app.command()(cleaning.clean)
 app.command()(pipeline.describe)
 app.command()(pipeline.fit)
 app.command()(pipeline.evaluate)

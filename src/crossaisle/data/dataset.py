@@ -12,6 +12,7 @@ import numpy.typing as npt
 import polars as pl
 from scipy import sparse
 
+from crossaisle.data.clean.texts.words import WordForms
 from crossaisle.data.history import Floats, Histories, decayed
 from crossaisle.data.kinds import PURCHASE, ROLES, VIEW, Kinds
 from crossaisle.data.standing import standing
@@ -83,7 +84,8 @@ class Dataset:
 
     `items` has one row per item row, columns `item_id, title, description, brand` (String, "" where
     absent), `price` (Float32, null where absent), `image` (String or null), `in_stock` (Boolean),
-    `attributes` (String: a JSON object, "" where absent). `users` has `user_id` and whatever
+    `attributes` (String: a JSON object, "" where absent), and `group` (String or null) where products were
+    grouped: those of one value are one product. `users` has `user_id` and whatever
     attributes the shop gave. Both are in vocabulary order.
     """
 
@@ -101,6 +103,8 @@ class Dataset:
     """What the kinds mean."""
     log: Events | None = None
     """All events as they came, where `events` are only those that stand (see `settled`)."""
+    words: WordForms = field(default_factory=WordForms)
+    """Which words of texts word-based models read."""
     against: Events | None = None
     """Events that stand against their items: dislikes, low ratings, returns."""
 

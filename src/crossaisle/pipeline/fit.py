@@ -26,6 +26,7 @@ from crossaisle.models.newcomers import Newcomers
 from crossaisle.models.scorers.source_shop import SourceShop
 from crossaisle.models.scorers.transferred import TransferredLinks, TransferredPopularity
 from crossaisle.pipeline.kind_weights import weigh_kinds
+from crossaisle.pipeline.languages import chosen_encoder
 from crossaisle.pipeline.learn import LearnedRankers, learn_rankers
 from crossaisle.pipeline.mission import Floors, kept_to_floors
 from crossaisle.pipeline.weights import choose_weights
@@ -143,7 +144,7 @@ def fit(
     """
     split, parts, rules = split_and_parts(dataset, split_config, model_config)
     if source is not None:
-        parts |= carried_over(source, encoder=model_config.encoder)
+        parts |= carried_over(source, encoder=chosen_encoder(dataset, model_config.encoder)[0])
     extra = dict(baselines or {})
     first = fit_parts(parts | extra, split.train, progress=progress)
     weights, split = choose_weights(parts, split, seed=model_config.seed, progress=progress)
@@ -181,10 +182,11 @@ def split_and_parts(
         dataset, lambda shop: split_of(shop, split_config), keep=model_config.keep, seed=model_config.seed
     )
     split = split_of(weighed.dataset, split_config)
-    split = replace(split, notes=(*split.notes, *weighed.notes))
+    encoder, said = chosen_encoder(dataset, model_config.encoder)
+    split = replace(split, notes=(*split.notes, *weighed.notes, *said))
     parts = default_parts(
         split.past,
-        encoder=model_config.encoder,
+        encoder=encoder,
         pictures=model_config.pictures,
         picture_hosts=model_config.picture_hosts,
         sequence=model_config.sequence,

@@ -31,7 +31,7 @@ class CatalogueView:
     codes: Rows
     """int32 (n_items,): category at the shop's level, -1 unknown."""
     same_title: Groups
-    """Items of the same title and brand: sizes, colours and doubles of one product."""
+    """Items of one product: of the same group, or of the same title and brand."""
     same_brand: Groups
     """Items of the same brand."""
 
@@ -45,7 +45,7 @@ class CatalogueView:
             listed=np.ones(dataset.n_items, bool),
             popularity=popularity,
             codes=dataset.taxonomy.codes(),
-            same_title=Groups.of(dataset.items["title"], dataset.items["brand"]),
+            same_title=Groups.of_items(dataset.items),
             same_brand=Groups.of(dataset.items["brand"]),
         )
 

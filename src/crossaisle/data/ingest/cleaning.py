@@ -1,0 +1,183 @@
+"""`[data.clean]` within an import: what its steps change is booked, row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+
+from crossaisle.clean_config import CleanConfig
+from crossaisle.data.clean.catalogue import clean_products, review_of
+from crossaisle.data.clean.ids import matched
+from crossaisle.data.clean.people import cleaned
+from crossaisle.data.clean.products import Products
+from crossaisle.data.clean.report import Change, Review, StepReport
+from crossaisle.data.clean.robots import robots, tempo_of
+from crossaisle.data.clean.texts.characters import Mojibake
+from crossaisle.data.ids import tidy_ids
+from crossaisle.data.ingest.clean import as_text
+from crossaisle.data.ingest.codes import Raw
+from crossaisle.data.ingest.ledger import Ledger
+from crossaisle.data.ingest.source import Source
+from crossaisle.data.ingest.tables import LISTED, Items
+
+Open = Callable[[], Source]
+SHOWN = 3
+"""Robots that a warning names."""
+
+
+@dataclass
+class Cleaning:
+    """The steps of one import, and what they have done so far."""
+
+    config: CleanConfig
+    ledger: Ledger
+    reports: list[StepReport] = field(default_factory=list)
+    review: Review = field(init=False)
+    mojibake: Mojibake = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.review = review_of(self.config)
+        self.mojibake = Mojibake(setting=self.config.mojibake)
+
+    def items(self, items: Items) -> Items:
+        """Items with every step for texts, categories and groups."""
+        if self.config.mojibake != "off":
+            report = self.mojibake.report(self.ledger.tallies["items"].read)
+            for note in report.notes:
+                self.ledger.warn(note)
+            self._book("items", report, None)
+        given = Products(items.frame, tuple(items.paths))
+        done = clean_products(given, self.config, self.review)
+        for report in done.reports:
+            self._book("items", report, items.rows)
+        return replace(items, frame=done.products.frame, paths=list(done.products.paths))
+
+    def users(self, users: pl.DataFrame, rows: npt.NDArray[np.int64]) -> pl.DataFrame:
+        """Users with tidy attributes."""
+        if self.config.users == "off":
+            return users
+        done, report = cleaned(users, self.config.users)
+        self._book("users", report, rows if self.config.users == "on" else None)
+        return done
+
+    def ids(self, source: Source, column: str, reopen: Open | None, known: pl.Series) -> Source:
+        """The events with items named as the catalogue names them; reads the events' ids once before."""
+        if self.config.ids == "off" or reopen is None:
+            return source
+        counts = _counted(reopen(), column)
+        here = set(known.to_list())
+        unknown = {name: n for name, n in counts.items() if name not in here}
+        proposals = matched(unknown, known.to_list(), set(counts) & here)
+        chosen, settled = self.review.settle(
+            "ids", proposals, apply=self.config.ids == "on", confidence=self.config.confidence
+        )
+        chosen = {before: after for before, after in chosen.items() if after in here}
+        changes = [Change("item_id", at, b, a) for at, (b, a) in enumerate(chosen.items())]
+        total = sum(counts.values())
+        report = StepReport(
+            name="ids",
+            setting=self.config.ids,
+            rows_in=total,
+            rows_out=total,
+            changes=changes,
+            proposals=settled,
+            facts={
+                "items_of_events": len(counts),
+                "known": len(counts) - len(unknown),
+                "unknown": len(unknown),
+                "matched": len(chosen),
+                "events_matched": sum(counts.get(name, 0) for name in chosen),
+            },
+        )
+        self.reports.append(report)
+        return _renamed(source, column, chosen) if chosen else source
+
+    def events_read(self) -> None:
+        """Books the events whose item was renamed, once their table has been read."""
+        for report in self.reports:
+            if report.name == "ids" and report.changes:
+                self.ledger.tallies["events"].repaired["clean_ids"] += report.facts["events_matched"]
+
+    def robots(self, raw: Raw, n_items: int) -> npt.NDArray[np.bool_] | None:
+        """bool (n events,): those of users that are no people; None where nothing is to be set aside."""
+        if self.config.robots == "off" or raw.micros is None or not len(raw):
+            return None
+        tempo = tempo_of(raw.user, raw.item, raw.micros, len(raw.users), n_items)
+        found = robots(tempo)
+        gone = np.zeros(len(raw.users), bool)
+        gone[list(found)] = self.config.robots == "on"
+        out = gone[raw.user]
+        named = {raw.users[row]: why for row, why in found.items()}
+        self.reports.append(
+            StepReport(
+                name="robots",
+                setting=self.config.robots,
+                rows_in=len(raw),
+                rows_out=len(raw) - int(out.sum()),
+                facts={
+                    "users": len(raw.users),
+                    "robots": len(named),
+                    "reasons": dict(list(named.items())[:1000]),
+                },
+            )
+        )
+        if named:
+            shown = ", ".join(f"{name!r} ({why})" for name, why in list(named.items())[:SHOWN])
+            todo = (
+                "their events are set aside"
+                if out.any()
+                else "set robots = 'on' in [data.clean] to set them aside"
+            )
+            self.ledger.warn(f"{len(named):,} users are hardly people: {shown}; {todo}")
+        return out if out.any() else None
+
+    def _book(self, table: str, report: StepReport, rows: npt.NDArray[np.int64] | None) -> None:
+        """Keeps a report, and lists each changed value under the rule `clean_STEP`."""
+        self.reports.append(report)
+        if report.name == "groups":
+            return  # a group is an addition, not a repair
+        by_column: dict[str, list[Change]] = {}
+        for change in report.changes:
+            by_column.setdefault(change.column, []).append(change)
+        for column, changes in by_column.items():
+            if report.setting == "report":
+                continue
+            listed = changes[:LISTED]
+            at = np.array([change.row for change in listed], np.int64)
+            where = at + 1 if rows is None else rows[at]
+            rule = f"clean_{report.name}"
+            self.ledger.repaired(table, rule, column, where, [change.before for change in listed])
+            self.ledger.tallies[table].repaired[rule] += len(changes) - len(listed)
+
+
+def _counted(source: Source, column: str) -> Mapping[str, int]:
+    """Tidy id -> rows of a table."""
+    counts = pl.Series("id", [], dtype=pl.String).value_counts()
+    parts = [counts]
+    for batch in source.batches([column]):
+        ids = pl.DataFrame({"id": pl.Series(as_text(batch.column(column)), dtype=pl.String)})
+        parts.append(ids.select(tidy_ids(pl.col("id")))["id"].drop_nulls().value_counts())
+    table = pl.concat(parts).group_by("id").agg(pl.col("count").sum()).sort("id")
+    return dict(table.iter_rows())
+
+
+def _renamed(source: Source, column: str, of: Mapping[str, str]) -> Source:
+    """A source whose column has other values."""
+
+    def batches(wanted: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        for batch in source.batches(wanted):
+            arrays = list(batch.columns)
+            for at, name in enumerate(wanted):
+                if name == column:
+                    given = pl.Series("id", as_text(batch.column(at)), dtype=pl.String)
+                    tidy = pl.DataFrame({"id": given}).select(tidy_ids(pl.col("id")))["id"]
+                    named = tidy.is_in(list(of)).fill_null(False)
+                    arrays[at] = tidy.replace(dict(of)).zip_with(named, given).to_arrow().cast(pa.string())
+            yield pa.RecordBatch.from_arrays(arrays, names=list(wanted))
+
+    return replace(source, batches=batches, rows_of=source.file_rows)
