@@ -13,6 +13,14 @@ duplicates: the 46,777 titles of amazon14, and 2,000 near-duplicates of some of 
     seed, two changes each: case, punctuation, order, brand in front or behind, unit, words that say nothing,
     accents, a letter. Pairs of a planted title and its original; precision counts all pairs that hold a
     planted title. Originals are titles that no other title equals.
+joins: the two GBK files of zh_groceries as they are, joined by `ids = "on"`.
+mapping: 60 categories of three shops (tests/data/clean/pairs.py), labelled by hand, mapped by MiniLM.
+    Decided: those with the confidence `mapping.SURE`; accuracy is the share of these that are right. Handled:
+    decided and right, or left to people where the other shop has nothing of the kind.
+robots: the households of completejourney, 500 people who browse (simulated: uneven sessions by day) and, of
+    all of these, 1 % robots: crawlers, price watchers, scrapers, slow crawlers, with drawn tempo. Five seeds.
+speed: 100,370 real titles (amazon14, instacart, fashion) with all steps on; run it alone, for its memory.
+demo: what the steps that are on by default change in the known data sets.
 """
 
 from __future__ import annotations
@@ -22,19 +30,36 @@ import json
 import random
 import re
 import resource
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
+from crossaisle.clean_config import CleanConfig
+from crossaisle.config import DataConfig
+from crossaisle.data.clean.catalogue import clean_products
+from crossaisle.data.clean.categories.mapping import SURE, Tree, mapped
 from crossaisle.data.clean.categories.names import CategoryNames
 from crossaisle.data.clean.doubles import joined, twins, words_of
 from crossaisle.data.clean.products import Products
 from crossaisle.data.clean.report import Review
-from crossaisle.data.datasets import load_catalogue, pull_catalogue
+from crossaisle.data.clean.robots import robots, tempo_of
+from crossaisle.data.clean.texts.characters import Mojibake
+from crossaisle.data.clean.texts.words import WordForms
+from crossaisle.data.datasets import find_catalogue, load_catalogue, pull_catalogue
+from crossaisle.data.ingest.importer import import_dataset
+from crossaisle.decode import build
+from crossaisle.encoders.cache import pretrained
+from crossaisle.encoders.tfidf import TfidfEncoder
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from tests.data.clean.pairs import PAIRS
 
 SEED = 7
 
@@ -217,7 +242,218 @@ def duplicates() -> dict[str, Any]:
     }
 
 
-COMMANDS: dict[str, Callable[[], dict[str, Any]]] = {"categories": categories, "duplicates": duplicates}
+def joins() -> dict[str, Any]:
+    """Two files that spell items differently."""
+    folder = pull_catalogue("zh-groceries") / "zh_groceries"
+    settings = {
+        "name": "zh-groceries",
+        "items": {
+            "path": folder / "GoodsTypes.csv",
+            "columns": {"item_id": "Goods", "title": "Goods", "categories": "Types"},
+        },
+        "events": {"path": folder / "GoodsOrder.csv", "columns": {"item_id": "Goods", "basket_id": "id"}},
+        "clean": {"ids": "on"},
+    }
+    done = import_dataset(build(DataConfig, settings, "benchmark"))
+    sold = len(np.unique(done.dataset.events.item))
+    step = next(report for report in done.cleaning if report.name == "ids")
+    return {
+        "products": done.dataset.n_items,
+        "joined": sold,
+        "events": len(done.dataset.events),
+        "set_aside": len(done.rejected.filter(pl.col("action") == "set aside")),
+        "spelt_differently": [[p.before, p.after, p.confidence, p.why] for p, _ in step.proposals],
+        "encodings": sorted({str(t["encoding"]) for t in done.report["tables"].values()}),
+    }
+
+
+def mapping() -> dict[str, Any]:
+    """Categories of one shop in the tree of another."""
+    root = pull_catalogue("amazon14")
+    items = pl.read_parquet(root / "amazon14" / "items.parquet")
+    fashion = pl.read_parquet(root / "fashion" / "products.parquet")
+    levels = fashion.select("masterCategory", "subCategory", "articleType").iter_rows()
+    trees = {"fashion": Tree.of([(path,) for path in levels], fashion["productDisplayName"].to_list())}
+    for name, domain in (("beauty", "Beauty"), ("toys", "Toys & Games")):
+        part = items.filter(pl.col("domain").list.contains(domain))
+        paths = [tuple(tuple(p.split(" > ")) for p in cell if p) for cell in part["category_paths"]]
+        trees[name] = Tree.of(paths, part["title"].to_list())
+    start = time.perf_counter()
+    found = {
+        (one, other): {p.before: p for p in mapped(trees[one], trees[other], pretrained("minilm").encode)}
+        for one, other in sorted({(pair[0], pair[2]) for pair in PAIRS})
+    }
+    rows = []
+    for one, category, other, right in PAIRS:
+        guess = found[one, other][category]
+        good = any(guess.after == r or guess.after.startswith(r + " > ") for r in right)
+        rows.append((guess.confidence, good, bool(right), f"{category} -> {guess.after}"))
+    decided = [row for row in rows if row[0] >= SURE]
+    rejected = [row for row in rows if row[0] < SURE and not row[2]]
+    first = [row for row in rows if row[2]]
+    return {
+        "pairs": len(rows),
+        "threshold": SURE,
+        "decided": len(decided),
+        "accuracy_of_decided": sum(row[1] for row in decided) / len(decided),
+        "handled": (sum(row[1] for row in decided) + len(rejected)) / len(rows),
+        "best_guess_right_where_there_is_one": sum(row[1] for row in first) / len(first),
+        "wrong": [row[3] for row in decided if not row[1]],
+        "seconds": time.perf_counter() - start,
+    }
+
+
+SECOND, MINUTE, DAY = 1_000_000, 60_000_000, 86_400_000_000
+Log = list[tuple[int, int, int]]
+"""(user, item, microseconds)"""
+
+
+def person(rng: np.random.Generator, user: int, n_items: int) -> Log:
+    """Somebody who browses: sessions by day, uneven pauses, popular items again and again."""
+    out: Log = []
+    for day in np.sort(rng.choice(120, int(rng.integers(5, 60)), replace=False)).tolist():
+        n = int(rng.integers(3, 90))
+        pauses = np.cumsum(rng.lognormal(3.0, 1.2, n) * SECOND).astype(np.int64) + SECOND
+        at = day * DAY + int(rng.integers(7, 23)) * 60 * MINUTE + pauses
+        items = np.minimum(rng.zipf(1.3, n), n_items) - 1
+        out += zip([user] * n, items.tolist(), at.tolist(), strict=True)
+    return out
+
+
+def machine(rng: np.random.Generator, user: int, n_items: int) -> Log:
+    """A robot of one of four kinds."""
+    start, kind = int(rng.integers(0, 100)) * DAY, int(rng.integers(4))
+    n, first = int(rng.integers(600, 5000)), int(rng.integers(n_items))
+    if kind == 0:  # walks through the catalogue
+        gap = rng.uniform(2, 60) * rng.uniform(0.95, 1.05, n)
+        items = (first + np.arange(n)) % n_items
+    elif kind == 1:  # looks at the same prices, day and night
+        gap = rng.uniform(60, 1200) * rng.uniform(0.95, 1.05, n)
+        items = (first + np.arange(n) % int(rng.integers(20, 100))) % n_items
+    elif kind == 2:  # takes what it can within the hour
+        gap = rng.exponential(rng.uniform(0.3, 3), n)
+        items = rng.permutation(n_items)[:n]
+        n = len(items)
+        gap = gap[:n]
+    else:  # hides in slow, uneven steps, but never sleeps
+        gap = rng.exponential(rng.uniform(20, 90), n)
+        items = rng.permutation(n_items)[:n]
+        n = len(items)
+        gap = gap[:n]
+    at = start + np.cumsum(gap * SECOND).astype(np.int64)
+    return list(zip([user] * n, items.tolist(), at.tolist(), strict=True))
+
+
+def robot_users() -> dict[str, Any]:
+    """Planted robots among people."""
+    shop = load_catalogue("completejourney").dataset
+    events, n_items = shop.raw.events, shop.n_items
+    assert events.time is not None
+    figures = []
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        people = shop.n_users + 500
+        n_robots = round(0.01 * people)
+        log: Log = []
+        for user in range(shop.n_users, people):
+            log += person(rng, user, n_items)
+        for user in range(people, people + n_robots):
+            log += machine(rng, user, n_items)
+        user, item, micros = np.array(log, np.int64).T
+        start = time.perf_counter()
+        tempo = tempo_of(
+            np.concatenate([events.user, user]),
+            np.concatenate([events.item, item]),
+            np.concatenate([events.time * SECOND, micros + int(events.time.min()) * SECOND]),
+            people + n_robots,
+            n_items,
+        )
+        found = set(robots(tempo))
+        right = sum(row >= people for row in found)
+        figures.append(
+            {
+                "robots": n_robots,
+                "found": len(found),
+                "recall": right / n_robots,
+                "precision": right / max(len(found), 1),
+                "events": len(events) + len(log),
+                "seconds": time.perf_counter() - start,
+            }
+        )
+    return {
+        "recall": float(np.mean([f["recall"] for f in figures])),
+        "precision": float(np.mean([f["precision"] for f in figures])),
+        "seeds": figures,
+    }
+
+
+def speed() -> dict[str, Any]:
+    """All steps on 100,000 titles."""
+    root = pull_catalogue("amazon14")
+    amazon = pl.read_parquet(root / "amazon14" / "items.parquet")
+    groceries = pl.read_parquet(root / "instacart" / "products.parquet")
+    fashion = pl.read_parquet(
+        root / "fashion" / "products.parquet", columns=["productDisplayName", "articleType"]
+    )
+    titles = [*amazon["title"], *groceries["product_name"], *fashion["productDisplayName"]]
+    frame = pl.DataFrame(
+        {
+            "item_id": [f"i{n}" for n in range(len(titles))],
+            "title": pl.Series(titles, dtype=pl.String).fill_null(""),
+            "brand": [*amazon["brand"].fill_null(""), *[""] * (len(titles) - len(amazon))],
+            "description": "",
+            "attributes": "",
+        }
+    )
+    paths = [tuple(tuple(p.split(" > ")) for p in cell if p) for cell in amazon["category_paths"]]
+    paths += [((f"aisle {a}",),) for a in groceries["aisle_id"]] + [((a,),) for a in fashion["articleType"]]
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    on: Any = "on"
+    config = CleanConfig(
+        mojibake="on", chinese="simplified", language=on, brands=on, abbreviations=on, sizes=True,
+        spelling=on, categories=on, structure=on, groups=on, stop_words="auto", segment=True, stem="auto",
+    )  # fmt: skip
+    start = time.perf_counter()
+    mojibake = Mojibake(setting="on")
+    frame = frame.with_columns(mojibake.mend("title", frame["title"]))
+    done = clean_products(Products(frame, tuple(paths)), config, Review())
+    forms = WordForms.of(config, done.products.texts("title"))
+    TfidfEncoder(min_df=2, forms=forms).fit(done.products.texts("title"))
+    seconds = time.perf_counter() - start
+    return {
+        "titles": len(frame),
+        "seconds": seconds,
+        "mb_before": before,
+        "forms": forms.state(),
+        "steps": {r.name: {"seconds": round(r.seconds, 1), "changed": r.changed} for r in done.reports},
+    }
+
+
+def demo() -> dict[str, Any]:
+    """The steps that are on by default, in the known data sets."""
+    out: dict[str, Any] = {}
+    for name in ("completejourney", "instacart", "amazon14", "zh-groceries", "s3rec-beauty"):
+        plain = {"width": False, "nfkc": False, "mojibake": "off"}
+        catalogue = find_catalogue(name)
+        cleaned = load_catalogue(catalogue)
+        before = load_catalogue(replace(catalogue, settings={**catalogue.settings, "clean": plain}))
+        same = cleaned.dataset.items.equals(before.dataset.items)
+        same = same and cleaned.dataset.taxonomy.paths == before.dataset.taxonomy.paths
+        steps = {s["step"]: s["changed"] for s in cleaned.report["cleaning"]}
+        examples = [e for s in cleaned.report["cleaning"] for e in s["examples"]][:6]
+        out[name] = {"same_catalogue": same, "changed": steps, "examples": examples}
+    return out
+
+
+COMMANDS: dict[str, Callable[[], dict[str, Any]]] = {
+    "joins": joins,
+    "categories": categories,
+    "mapping": mapping,
+    "duplicates": duplicates,
+    "robots": robot_users,
+    "demo": demo,
+    "speed": speed,
+}
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ import pytest
 from typer.main import get_command
 
 from crossaisle import cli
+from crossaisle.clean_config import CleanConfig
 from crossaisle.cli.app import app
 from crossaisle.config import (
     DataConfig,
@@ -167,6 +168,7 @@ def test_every_setting_is_described_with_its_default() -> None:
     sections = dict(zip(parts[1::2], parts[2::2], strict=True))
     tables = {
         "data": DataConfig,
+        "data.clean": CleanConfig,
         "split": SplitConfig,
         "evaluate": EvaluateConfig,
         "model": ModelConfig,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crossaisle.data.clean.libraries import library
@@ -70,6 +70,7 @@ def test_chinese_is_brought_to_one_script_and_japanese_is_left_alone() -> None:
     assert in_script(["电脑"], "traditional") == ["電腦"]
 
 
+@settings(deadline=None)  # the first texts wait for ftfy
 @given(TEXTS)
 def test_twice_is_once(texts: list[str]) -> None:
     for step in (narrowed, compatible, mended):

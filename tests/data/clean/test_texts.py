@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crossaisle.clean_config import CleanConfig
@@ -165,6 +165,7 @@ def test_what_an_abbreviation_is(short: str, long: str, fits: bool) -> None:
     assert bool(form_of(short, long)) is fits
 
 
+@settings(deadline=None)  # the first titles wait for a dictionary
 @given(st.lists(st.text(max_size=30), min_size=1, max_size=12))
 def test_steps_bear_any_title_and_twice_is_once(titles: list[str]) -> None:
     for step in (

@@ -120,7 +120,7 @@ def review_of(config: CleanConfig) -> Review:
 
 
 def steps_of(config: CleanConfig, review: Review) -> list[Step]:
-    """The steps that are on or report, in the order in which they are taken."""
+    """The steps for texts and categories that are on or report, in the order in which they are taken."""
     learned: dict[str, Any] = {"confidence": config.confidence, "review": review}
     steps: list[tuple[bool, Step]] = [
         (config.width, Texts(name="width", setting="on", rewrite=narrowed)),
@@ -137,7 +137,6 @@ def steps_of(config: CleanConfig, review: Review) -> list[Step]:
         (config.categories != "off", CategoryNames(mode=config.categories, **learned)),
         (config.structure != "off", Structure(mode=config.structure, **learned)),
         (bool(review.of(MAPPED)), Mapped(review=review)),
-        (config.groups != "off", Groupings(mode=config.groups, **learned)),
     ]
     return [step for wanted, step in steps if wanted]
 
@@ -163,6 +162,9 @@ def clean_products(products: Products, config: CleanConfig, review: Review) -> C
             _add(reports, report)
         if not changed:
             break
+    if config.groups != "off":
+        step = Groupings(mode=config.groups, confidence=config.confidence, review=review)
+        products, reports[step.name] = step(products)
     return Cleaned(products, list(reports.values()))
 
 

@@ -88,9 +88,9 @@ def twins(titles: Sequence[str], brands: Sequence[str]) -> Iterator[Double]:
         one, other = first[a], first[b]
         if _same_brand(keys[one], keys[other]):
             brand = {w for row in (one, other) for w in words_of(brands[row] or "")}
-            found = _alike(words[one], words[other], brand, counts)
-            if found is not None:
-                yield Double(one, other, *found)
+            alike = _alike(words[one], words[other], brand, counts)
+            if alike is not None:
+                yield Double(one, other, *alike)
 
 
 def variants(titles: Sequence[str], brands: Sequence[str]) -> Iterator[Double]:

@@ -160,7 +160,7 @@ def read_table(path: Path, columns: Sequence[str]) -> pl.DataFrame:
 
 def write_review(path: Path, reports: Sequence[StepReport]) -> int:
     """All proposals as a CSV file for people, the doubtful ones first; returns how many."""
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "step": report.name,
             "before": proposal.before,

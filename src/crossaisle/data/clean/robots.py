@@ -15,10 +15,10 @@ FEWEST = 100
 HOUR, DAY = 3_600_000_000, 86_400_000_000
 PAUSE = 30 * 60_000_000
 """Microseconds without an event that end a session."""
-TIMES = 8.0
-"""So many times as much as 99 of 100 busy users is no longer busy."""
 PER_HOUR = 240
 """Moments of the busiest hour that a person does not reach for long, whatever others do."""
+AT_A_STRETCH = 500
+"""Moments of one session that nobody reaches by hand."""
 AROUND_THE_CLOCK = 20
 """Hours of one day with events: a person sleeps."""
 EVEN = 0.25
@@ -38,6 +38,8 @@ class Tempo:
     """Different moments with an event; a basket is one."""
     busiest_hour: Floats
     """Moments in the busiest hour of the clock."""
+    longest_session: Floats
+    """Moments of the longest session: without a pause of half an hour."""
     hours_of_day: Floats
     """Hours of the busiest day with an event, 0 to 24."""
     evenness: Floats
@@ -68,6 +70,7 @@ def tempo_of(user: Ints, item: Ints, micros: Ints, n_users: int, n_items: int) -
     return Tempo(
         moments=moments,
         busiest_hour=_most(user, micros // HOUR, n_users, some),
+        longest_session=_longest(user, micros, n_users, some),
         hours_of_day=_hours(user, micros, n_users, some),
         evenness=_evenness(user, micros, n_users, some),
         covered=covered,
@@ -78,18 +81,22 @@ def tempo_of(user: Ints, item: Ints, micros: Ints, n_users: int, n_items: int) -
 def robots(tempo: Tempo) -> dict[int, str]:
     """User row -> why it is no person. It takes two of tempo, breadth and regularity.
 
-    tempo: the busiest hour has `PER_HOUR` moments or more and `TIMES` those of 99 of 100 users, or events in
-    `AROUND_THE_CLOCK` hours of one day. Breadth: `COVERED` of the catalogue, or hardly an item twice
-    (`FRESH`) where 99 of 100 users come back to more. Regularity: `EVEN` times between events.
+    Tempo: the busiest hour has `PER_HOUR` moments or more, a session `AT_A_STRETCH`, or there are events in
+    `AROUND_THE_CLOCK` hours of one day. Where 95 of 100 users come near the first two, it takes twice as
+    many. Breadth: `COVERED` of the catalogue, or hardly an item twice (`FRESH`) where 95 of 100 users come
+    back to more. Regularity: `EVEN` times between events.
     """
     out: dict[int, str] = {}
     usual_hour, usual_fresh = _usual(tempo.busiest_hour), _usual(tempo.fresh)
-    usual_covered = _usual(tempo.covered)
+    usual_covered, usual_session = _usual(tempo.covered), _usual(tempo.longest_session)
     candidates = np.flatnonzero(~np.isnan(tempo.fresh))
     for row in candidates.tolist():
         signs = {}
         hour, hours = tempo.busiest_hour[row], tempo.hours_of_day[row]
-        if hour >= max(PER_HOUR, TIMES * min(usual_hour, PER_HOUR / TIMES)):
+        session = tempo.longest_session[row]
+        if session >= max(AT_A_STRETCH, 2 * min(usual_session, AT_A_STRETCH)):
+            signs["tempo"] = f"{session:,.0f} events without a pause"
+        if hour >= max(PER_HOUR, 2 * min(usual_hour, PER_HOUR)):
             signs["tempo"] = f"{hour:,.0f} events in an hour"
         if hours >= AROUND_THE_CLOCK:
             signs["tempo"] = f"events in {hours:.0f} hours of a day"
@@ -120,6 +127,11 @@ def _most(user: Ints, slot: Ints, n_users: int, some: npt.NDArray[np.bool_]) -> 
         size = np.diff(np.append(start, len(user))).astype(np.float64)
         np.fmax.at(out, user[start], size)
     return out
+
+
+def _longest(user: Ints, micros: Ints, n_users: int, some: npt.NDArray[np.bool_]) -> Floats:
+    pause = np.append(True, (user[1:] != user[:-1]) | (np.diff(micros) > PAUSE))[: len(user)]
+    return _most(user, np.cumsum(pause), n_users, some)
 
 
 def _hours(user: Ints, micros: Ints, n_users: int, some: npt.NDArray[np.bool_]) -> Floats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path as File
@@ -95,7 +95,7 @@ def _likeness(source: Tree, target: Tree, encode: Encode) -> Floats:
     """float32 (s, t)"""
     names = _cosines(encode, [p[-1] for p in source.paths], [p[-1] for p in target.paths])
     whole = _cosines(encode, list(map(_read, source.paths)), list(map(_read, target.paths)))
-    found: Floats = (NAME * names + WHOLE * whole) / np.float32(NAME + WHOLE)
+    found = np.asarray((NAME * names + WHOLE * whole) / (NAME + WHOLE), np.float32)
     mine, theirs = _centres(source, encode), _centres(target, encode)
     if mine is None or theirs is None:
         return found
@@ -146,10 +146,5 @@ def _adjusted(likeness: Floats, k: int = 5) -> Floats:
         top = np.sort(values, axis=1)[:, -min(k, values.shape[1]) :]
         return np.asarray(top.mean(axis=1), np.float32)
 
-    found: Floats = likeness - nearest(likeness)[:, None] / 2 - nearest(likeness.T)[None, :] / 2
-    return found
-
-
-def categories_of(proposals: Sequence[Proposal], confidence: float = SURE) -> Counter[bool]:
-    """How many mappings are sure enough, and how many are left to people."""
-    return Counter(p.confidence >= confidence for p in proposals)
+    around = nearest(likeness)[:, None] / 2 + nearest(likeness.T)[None, :] / 2
+    return np.asarray(likeness - around, np.float32)

@@ -95,7 +95,7 @@ def _script(text: str) -> str:
     """A language whose script most letters are of, "latin", or "" without a letter."""
     if text.isascii():
         return "latin" if _LATIN.search(text) else ""
-    counts = {name: len(pattern.findall(text)) for name, pattern in _SCRIPTS.items()}
+    counts: dict[str, float] = {name: len(pattern.findall(text)) for name, pattern in _SCRIPTS.items()}
     counts["latin"] = (
         len(_LATIN.findall(text)) / 2
     )  # a word has several letters, and Chinese words one or two
