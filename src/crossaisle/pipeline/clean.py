@@ -70,7 +70,8 @@ def clean(
 
 def all_looked_at(config: CleanConfig) -> CleanConfig:
     """The same with every step that is off and that can report doing so."""
-    return replace(config, **{name: "report" for name in LOOKED_AT if getattr(config, name) == "off"})
+    looked: dict[str, Any] = {name: "report" for name in LOOKED_AT if getattr(config, name) == "off"}
+    return replace(config, **looked)
 
 
 def _mapping(dataset: Dataset, target: Tree, encoder: str) -> StepReport:
