@@ -50,7 +50,6 @@ from crossaisle.data.clean.doubles import joined, twins, words_of
 from crossaisle.data.clean.products import Products
 from crossaisle.data.clean.report import Review
 from crossaisle.data.clean.robots import robots, tempo_of
-from crossaisle.data.clean.texts.characters import Mojibake
 from crossaisle.data.clean.texts.words import WordForms
 from crossaisle.data.datasets import find_catalogue, load_catalogue, pull_catalogue
 from crossaisle.data.ingest.importer import import_dataset
@@ -414,8 +413,6 @@ def speed() -> dict[str, Any]:
         spelling=on, categories=on, structure=on, groups=on, stop_words="auto", segment=True, stem="auto",
     )  # fmt: skip
     start = time.perf_counter()
-    mojibake = Mojibake(setting="on")
-    frame = frame.with_columns(mojibake.mend("title", frame["title"]))
     done = clean_products(Products(frame, tuple(paths)), config, Review())
     forms = WordForms.of(config, done.products.texts("title"))
     TfidfEncoder(min_df=2, forms=forms).fit(done.products.texts("title"))

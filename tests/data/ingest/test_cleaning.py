@@ -223,3 +223,15 @@ def test_settings_that_make_no_sense_are_refused() -> None:
         build(DataConfig, {"clean": {"spelling": "yes"}}, "x")
     with pytest.raises(ConfigError, match="abbreviations_file needs abbreviations"):
         build(DataConfig, {"clean": {"abbreviations_file": "a.csv"}}, "x")
+
+
+def test_mojibake_is_booked_with_the_row_of_the_file(tmp_path: Path) -> None:
+    damaged = "Crème".encode().decode("windows-1252")
+    (tmp_path / "items.csv").write_text(f"item_id,title\n,none\na,plain\nb,{damaged}\n", encoding="utf-8")
+    (tmp_path / "events.csv").write_text("user_id,item_id\nu,a\n", encoding="utf-8")
+    toml = '[data.items]\npath = "items.csv"\n[data.events]\npath = "events.csv"\n'
+    (tmp_path / "shop.toml").write_text(toml, encoding="utf-8")
+    done = import_dataset(load_config(tmp_path / "shop.toml").data)
+    assert done.dataset.items["title"].to_list() == ["plain", "Crème"]
+    listed = done.rejected.filter(pl.col("rule") == "clean_mojibake")
+    assert listed.select("row", "value").rows() == [(4, damaged)]

@@ -12,10 +12,18 @@ from crossaisle.clean_config import CleanConfig, Mode
 from crossaisle.data.clean.categories.names import CategoryNames
 from crossaisle.data.clean.categories.structure import Structure
 from crossaisle.data.clean.groups import Groupings
+from crossaisle.data.clean.libraries import installed
 from crossaisle.data.clean.products import Products, Rewrite, Step
 from crossaisle.data.clean.report import Review, StepReport, read_review
 from crossaisle.data.clean.texts.brands import Brands
-from crossaisle.data.clean.texts.characters import compatible, in_script, narrowed
+from crossaisle.data.clean.texts.characters import (
+    FULL_WIDTH,
+    SUSPECT,
+    compatible,
+    in_script,
+    mended,
+    narrowed,
+)
 from crossaisle.data.clean.texts.languages import language_of
 from crossaisle.data.clean.texts.sizes import with_units
 from crossaisle.data.clean.texts.spelling import Spelling
@@ -37,10 +45,12 @@ class Texts:
     setting: str
     rewrite: Rewrite
     columns: tuple[str, ...] = TEXTS
+    suspect: str = ""
+    """A pattern that all texts have which it may change."""
 
     def __call__(self, products: Products) -> tuple[Products, StepReport]:
         start = time.perf_counter()
-        done, changes = products.rewritten(self.columns, self.rewrite)
+        done, changes = products.rewritten(self.columns, self.rewrite, self.suspect)
         report = StepReport(
             name=self.name,
             setting=self.setting,
@@ -122,9 +132,11 @@ def review_of(config: CleanConfig) -> Review:
 def steps_of(config: CleanConfig, review: Review) -> list[Step]:
     """The steps for texts and categories that are on or report, in the order in which they are taken."""
     learned: dict[str, Any] = {"confidence": config.confidence, "review": review}
+    mojibake = config.mojibake == "on" or (config.mojibake == "auto" and installed("ftfy"))
     steps: list[tuple[bool, Step]] = [
-        (config.width, Texts(name="width", setting="on", rewrite=narrowed)),
-        (config.nfkc, Texts(name="nfkc", setting="on", rewrite=compatible)),
+        (mojibake, Texts(name="mojibake", setting=config.mojibake, rewrite=mended, suspect=SUSPECT)),
+        (config.width, Texts(name="width", setting="on", rewrite=narrowed, suspect=FULL_WIDTH)),
+        (config.nfkc, Texts(name="nfkc", setting="on", rewrite=compatible, suspect=r"[^\x00-\x7f]")),
         (config.chinese != "off", _chinese(config)),
         (config.language != "off", LanguageShares(mode=config.language)),
         (config.brands != "off", Brands(mode=config.brands, **learned)),

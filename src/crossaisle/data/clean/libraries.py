@@ -22,7 +22,7 @@ def library(name: str, purpose: str) -> Any:
     except ImportError as error:
         if error.name is not None and error.name.split(".")[0] != name.split(".")[0]:
             raise
-        raise MissingDependencyError(name, EXTRA, purpose) from None
+        raise MissingDependencyError(name.split(".")[0].replace("_", "-"), EXTRA, purpose) from None
 
 
 def installed(name: str) -> bool:

@@ -34,10 +34,13 @@ class Products:
         """(n,) texts of a column."""
         return self.frame[column].fill_null("").to_list()
 
-    def rewritten(self, columns: Sequence[str], rewrite: Rewrite) -> tuple[Products, list[Change]]:
+    def rewritten(
+        self, columns: Sequence[str], rewrite: Rewrite, suspect: str = ""
+    ) -> tuple[Products, list[Change]]:
         """The same with some columns rewritten; "categories" stands for the names in the paths.
 
-        A text of which nothing would be left stays as it is.
+        A text of which nothing would be left stays as it is. `suspect`: a pattern that all texts have which
+        may change; the others are not looked at.
         """
         frame, paths, changes = self.frame, self.paths, []
         for column in columns:
@@ -45,17 +48,18 @@ class Products:
                 paths, found = _rewritten_paths(paths, rewrite)
                 changes += found
                 continue
-            before = self.texts(column)
+            rows = np.flatnonzero(frame[column].str.contains(suspect).fill_null(False).to_numpy())
+            before = frame[column].gather(rows).to_list()
             of = _safely(rewrite, before, attributes=column == "attributes")
-            after = [of[text] for text in before]
             found = [
-                Change(column, at, b, a)
-                for at, (b, a) in enumerate(zip(before, after, strict=True))
-                if a != b
+                Change(column, at, text, of[text])
+                for at, text in zip(rows.tolist(), before, strict=True)
+                if of[text] != text
             ]
             if found:
                 changes += found
-                frame = frame.with_columns(pl.Series(column, after, dtype=pl.String))
+                after = pl.Series([change.after for change in found], dtype=pl.String)
+                frame = frame.with_columns(frame[column].clone().scatter([c.row for c in found], after))
         return Products(frame, paths), changes
 
     def with_titles(self, titles: Sequence[str]) -> tuple[Products, list[Change]]:

@@ -44,17 +44,22 @@ class Cleaning:
         self.review = review_of(self.config)
         self.mojibake = Mojibake(setting=self.config.mojibake)
 
-    def items(self, items: Items) -> Items:
-        """Items with every step for texts, categories and groups."""
+    def items(self, items: Items, source: Source) -> Items:
+        """Items with every step for texts, categories and groups. `source`: what they were read from."""
         if self.config.mojibake != "off":
             report = self.mojibake.report(self.ledger.tallies["items"].read)
             for note in report.notes:
                 self.ledger.warn(note)
-            self._book("items", report, None)
+            at = np.array(sorted({change.row for change in report.changes}), np.int64)
+            rows = np.zeros(int(at[-1]) + 1 if len(at) else 0, np.int64)
+            rows[at] = source.file_rows(at)
+            self._book("items", report, rows)
         given = Products(items.frame, tuple(items.paths))
         done = clean_products(given, self.config, self.review)
         for report in done.reports:
-            self._book("items", report, items.rows)
+            # what was mended as it was read needs no second entry
+            if report.name != "mojibake" or report.changes:
+                self._book("items", report, items.rows)
         return replace(items, frame=done.products.frame, paths=list(done.products.paths))
 
     def users(self, users: pl.DataFrame, rows: npt.NDArray[np.int64]) -> pl.DataFrame:
@@ -62,7 +67,7 @@ class Cleaning:
         if self.config.users == "off":
             return users
         done, report = cleaned(users, self.config.users)
-        self._book("users", report, rows if self.config.users == "on" else None)
+        self._book("users", report, rows)
         return done
 
     def ids(self, source: Source, column: str, reopen: Open | None, known: pl.Series) -> Source:
@@ -136,8 +141,8 @@ class Cleaning:
             self.ledger.warn(f"{len(named):,} users are hardly people: {shown}; {todo}")
         return out if out.any() else None
 
-    def _book(self, table: str, report: StepReport, rows: npt.NDArray[np.int64] | None) -> None:
-        """Keeps a report, and lists each changed value under the rule `clean_STEP`."""
+    def _book(self, table: str, report: StepReport, rows: npt.NDArray[np.int64]) -> None:
+        """Keeps a report, and lists each changed value under the rule `clean_STEP`. `rows`: in the file."""
         self.reports.append(report)
         if report.name == "groups":
             return  # a group is an addition, not a repair
@@ -148,8 +153,7 @@ class Cleaning:
             if report.setting == "report":
                 continue
             listed = changes[:LISTED]
-            at = np.array([change.row for change in listed], np.int64)
-            where = at + 1 if rows is None else rows[at]
+            where = rows[np.array([change.row for change in listed], np.int64)]
             rule = f"clean_{report.name}"
             self.ledger.repaired(table, rule, column, where, [change.before for change in listed])
             self.ledger.tallies[table].repaired[rule] += len(changes) - len(listed)

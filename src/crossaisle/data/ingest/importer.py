@@ -179,7 +179,7 @@ def import_sources(
         items = read_items(source, found, config, ledger, cleaning.mojibake)
         if not len(items.frame):
             raise DataError(f"no item can be kept: {ledger.explain('items')}", file=source.file)
-        items = cleaning.items(items)
+        items = cleaning.items(items, source)
         note_contradictions(items.paths, ledger)
     level = _level(config, level_names)
     excluded = None if items is None else _excluded(items, level, config, ledger)

@@ -23,6 +23,8 @@ SUSPECT = (
 KEPT_TAGS = ("<fraction>", "<super>", "<sub>", "<wide>", "<narrow>")
 """Forms that say something: 1½ is not 11⁄2, m² is not m2; full-width forms are a step of their own."""
 _CJK = r"\u3000-\u303f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
+FULL_WIDTH = r"[\x{ff01}-\x{ffee}\x{3000}]"
+"""Full-width and half-width forms, as polars writes a pattern."""
 _FULL_WIDTH = re.compile(r"[\uff01-\uffee\u3000]")
 _PUNCTUATION = re.compile(
     rf"(?<![{_CJK}\uff01-\uff5e])[\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff5e](?![{_CJK}])"
