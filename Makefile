@@ -13,7 +13,7 @@ QUIET_BLAS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help demo test check format bench readme clean
+.PHONY: help demo serve test check format bench readme clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -21,6 +21,12 @@ help: ## Show this list
 
 demo: $(VENV)/ready ## Recommend for the households of a real retailer, and show how good that is
 	$(BIN)/crossaisle demo --out demo
+
+serve: demo/model $(VENV)/ready-serve ## Open the demo shop at http://127.0.0.1:8080
+	$(BIN)/crossaisle serve demo/model
+
+demo/model:
+	$(MAKE) demo
 
 test: $(VENV)/ready-dev inputs ## Everything that must hold: formatting, lint, types, all tests
 	$(BIN)/ruff format --check --quiet .
@@ -65,6 +71,11 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	@echo "Setting up $(VENV) (once)"
 	@$(BIN)/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
 	@$(PIP) -e .
+	@touch $@
+
+$(VENV)/ready-serve: $(VENV)/ready
+	@echo "Adding the service (once)"
+	@$(PIP) -e '.[serve]'
 	@touch $@
 
 $(VENV)/ready-dev: $(VENV)/ready

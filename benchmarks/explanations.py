@@ -128,8 +128,7 @@ def main() -> None:
         settings = {"slit": {"max_items": 6_000}}
         parts = default_parts(split.past, encoder=model.encoder, keep=model.keep, settings=settings)
         fit_parts(parts, split.train)
-        weights, _ = choose_weights(parts, split)
-        blend, shop = Blend(parts=parts, weights=weights), split.train
+        blend, shop = Blend(parts=parts, weights=choose_weights(parts, split).weights), split.train
     else:
         recommender = Recommender.load(given.source)
         blend, shop = recommender.blend, recommender.dataset

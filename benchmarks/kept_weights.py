@@ -35,7 +35,7 @@ def main() -> None:
     parts["ease"] = replace(parts["ease"], dimensions=100_000)  # type: ignore[type-var]
     parts["item_knn"] = replace(parts["item_knn"], neighbours=100_000)  # type: ignore[type-var]
     fit_parts({name: parts[name] for name in ("ease", "item_knn")}, fitted.split.past)
-    whole = Recommender(kept.dataset, Blend(parts=parts, weights=kept.blend.weights), repeats=kept.repeats)
+    whole = kept.replaced(blend=Blend(parts=parts, weights=kept.blend.weights))
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "model"
         kept.save(model, half=True)

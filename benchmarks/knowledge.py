@@ -27,8 +27,9 @@ from crossaisle.data.splits.cases import EvalCases
 from crossaisle.evaluate.significance import Bootstrap
 from crossaisle.models.blend import Blend
 from crossaisle.models.defaults import KNOWLEDGE, OF_HISTORY, OF_USERS, default_parts
+from crossaisle.models.shortlists import TuningTask, allowed_candidates
 from crossaisle.models.topk import top_k
-from crossaisle.models.tuning import TuningTask, allowed_candidates, tune
+from crossaisle.models.tuning import tune
 from crossaisle.pipeline.fit import fit_parts, refit, split_of
 from crossaisle.pipeline.knowledge.draft import draft
 from crossaisle.pipeline.weights import RARITY

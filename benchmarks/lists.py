@@ -64,7 +64,7 @@ def main() -> None:
     print(json.dumps(out), flush=True)
     split = split_of(served.dataset, find_catalogue("completejourney").split)
     blend, _ = refit(served.blend, split.past)
-    past = Recommender(split.past, blend, repeats=served.repeats)
+    past = served.replaced(dataset=split.past, blend=blend)
     print(f"fitted after {time.perf_counter() - start:.0f} s", flush=True)
     out["placements"] = {}
     for placement, cases in cases_of(served, split, given.cases).items():

@@ -58,8 +58,8 @@ def on_test(fitted: Fitted, most: int) -> list[dict[str, Any]]:
     past, test = fitted.past, fitted.split.test
     cases = test.take(np.sort(np.random.default_rng(0).permutation(len(test))[:most]))
     blend = replace(past.blend, remember=True)
-    plain = Recommender(past.dataset, blend, repeats=past.repeats)
-    ranked = Recommender(past.dataset, blend, repeats=past.repeats, rankers=past.rankers)
+    plain = past.replaced(blend=blend, rankers={})
+    ranked = past.replaced(blend=blend)
     rows = []
     for placement in past.rankers:
         scorers = {
@@ -103,7 +103,7 @@ def table(scorers: Any, cases: EvalCases, past: Recommender, names: tuple[str, .
 def milliseconds(fitted: Fitted) -> dict[str, float]:
     """Processor time of the scores of one list, one history at a time."""
     past = fitted.past
-    plain = Recommender(past.dataset, past.blend, repeats=past.repeats)
+    plain = past.replaced(rankers={})
     histories = [past.histories.take([row]) for row in range(TIMED)]
     out = {}
     for name, shop in (("blend", plain), ("ranker", past)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -101,6 +102,11 @@ def test_foreign_folders(model: Path, content: bytes | None, message: str) -> No
         (model / MANIFEST).write_bytes(content)
     with pytest.raises(ArtifactError, match=message):
         check(model, "model")
+
+
+def test_the_folder_above_a_model_is_told_where_the_model_is(model: Path) -> None:
+    with pytest.raises(ArtifactError, match=f"did you mean {re.escape(str(model))}"):
+        check(model.parent, "model")
 
 
 @pytest.mark.parametrize("name", ["._w.npy", ".evil.npy"])

@@ -222,7 +222,7 @@ def test_what_is_secret_in_an_address_is_in_no_message(url: str) -> None:
 
 def test_the_hub_needs_its_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(MissingDependencyError, match=r"pip install 'crossaisle\[hub\]'"):
+    with pytest.raises(MissingDependencyError, match=r"pip install .*\[hub\]'"):
         hub_folder("owner/name")
 
 

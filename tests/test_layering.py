@@ -37,6 +37,7 @@ HEAVY |= {
 HEAVY |= {"numba", "lightgbm", "psycopg", "redis", "confluent_kafka"}
 TRAINING_ONLY = {"torch", "transformers", "peft", "safetensors", "sentence_transformers", "gguf"}
 FORBIDDEN = {"cloudpickle", "joblib"}
+FULL = 16
 
 
 def late(tree: ast.AST) -> Iterator[ast.AST]:
@@ -58,6 +59,14 @@ def eager_imports(file: Path) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def test_a_folder_can_be_seen_in_one_look() -> None:
+    sizes = {folder: len(list(folder.glob("*.py"))) for folder in (ROOT, *ROOT.rglob("*/"))}
+    crowded = {str(folder.relative_to(ROOT)): size for folder, size in sizes.items() if size > FULL}
+    assert not crowded, (
+        f"more than {FULL} files: {crowded}; name what some of them share and make it a folder"
+    )
 
 
 def test_heavy_libraries_are_imported_late() -> None:

@@ -27,7 +27,7 @@ class Recommended:
     price: float | None
     score: float
     more_like_it: int = 0
-    """Other items of this title and brand that fit, which `one_per_title` leaves out of the list."""
+    """Other items of this title and brand, of any size, that fit; `one_per_title` leaves them out."""
     why: str | None = None
     """One sentence, if the request asked to explain and anything carries enough of the score to be named."""
     evidence: Explanation | None = None
@@ -102,6 +102,10 @@ class Product:
     attributes: dict[str, Any]
     new: bool
     """Whether it was added after the model was fitted."""
+    available_from: float | None = None
+    """Seconds since 1970: before, it is not for sale, and `in_stock` is false."""
+    expires: float | None = None
+    """Seconds since 1970: from then on it is not for sale any more."""
     image: str | None = None
     """Address of its picture; null if it has none, or if the picture is a file or was uploaded."""
     notices: tuple[str, ...] = ()

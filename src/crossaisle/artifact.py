@@ -257,7 +257,9 @@ def _manifest(path: Path, kind: str) -> dict[str, str]:
     try:
         manifest = json.loads((path / MANIFEST).read_bytes())
     except FileNotFoundError:
-        raise ArtifactError(f"{path}: not a {FORMAT} folder ({MANIFEST} is missing)") from None
+        inside = saved_in(path)
+        hint = f" (did you mean {path / inside[0]}?)" if inside else f" ({MANIFEST} is missing)"
+        raise ArtifactError(f"{path}: not a {FORMAT} folder{hint}") from None
     except (ValueError, RecursionError) as error:
         raise ArtifactError(f"{path}: damaged: {MANIFEST} is not JSON ({error})") from None
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:

@@ -216,7 +216,7 @@ class ModelConfig:
     sequence: Literal["auto", "off"] = "auto"
     """Learn a sequence model where torch is installed and people buy a product once, in a shop of 10,000
     events or more: some minutes of one core. "off": without."""
-    keep: int = field(default=256, metadata={"low": 1})
+    keep: int = field(default=256, metadata={"low": 1, "high": 10_000_000})
     """Weights kept per row of an item-to-item matrix."""
     ranker: bool = True
     """Learn a ranker on top of the blend, where LightGBM is installed (the extra `rank`) and each user's last

@@ -7,6 +7,7 @@ of range are a `ConfigError` that names place, key, rule and, for a misspelt key
 
 from __future__ import annotations
 
+import math
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
@@ -18,6 +19,8 @@ from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get
 from crossaisle.errors import ConfigError, nearest, shorten
 
 T = TypeVar("T")
+WHOLE = 2**31 - 1
+"""Largest whole number of a field that says none: what libraries take as a seed or a size."""
 _NAMES: dict[Any, str] = {
     str: "text",
     Path: "a path",
@@ -128,7 +131,7 @@ def _whole(value: Any, kind: Any) -> Any:
 
 def _plain(value: Any, kind: Any, base: Path) -> Any:
     """A value that is no table and no list, as `kind`; None where it is none."""
-    if kind is Path and isinstance(value, str | Path):
+    if kind is Path and isinstance(value, str | Path) and str(value).strip():
         return base / Path(value).expanduser()
     if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
@@ -137,12 +140,26 @@ def _plain(value: Any, kind: Any, base: Path) -> Any:
     return value if kind in (str, int, bool) and type(value) is kind else None
 
 
+def check_ranges(made: object) -> None:
+    """`ConfigError` unless every number of a dataclass lies between the `low` and `high` of its field.
+
+    They stand in the field's metadata: `field(default=50.0, metadata={"low": 0.1, "high": 1e9})`. Called from
+    `__post_init__` by those that are also made in Python, so that no way round the check is left.
+    """
+    for spec in fields(cast(Any, made)):
+        if spec.init:
+            _check_range(getattr(made, spec.name), spec.metadata, spec.name)
+
+
 def _check_range(value: Any, limits: Mapping[str, Any], where: str) -> None:
+    """Numbers must be finite and between `low` and `high`; whole ones without `high` fit into 32 bits."""
     for number in value if isinstance(value, tuple) else (value,):
         if isinstance(number, bool) or not isinstance(number, int | float):
             continue
-        low, high = limits.get("low"), limits.get("high")
-        if low is not None and not number >= low:
-            raise ConfigError(f"{where}: must be at least {low} (found {number})")
-        if high is not None and not number <= high:
-            raise ConfigError(f"{where}: must be at most {high} (found {number})")
+        low, high = limits.get("low"), limits.get("high", WHOLE if isinstance(number, int) else None)
+        rules = [f"at least {low}"] if low is not None else []
+        rules += [f"at most {high}"] if high is not None else []
+        if (low is not None and not number >= low) or (high is not None and not number <= high):
+            raise ConfigError(f"{where}: must be {' and '.join(rules)} (found {shorten(number)})")
+        if not math.isfinite(number):
+            raise ConfigError(f"{where}: must be a finite number (found {number})")

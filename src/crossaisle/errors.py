@@ -24,6 +24,8 @@ from heapq import nlargest, nsmallest
 from itertools import islice
 from urllib.parse import unquote
 
+from crossaisle.extras import install_command
+
 LONGEST_NAME = 64
 """Characters of a name that a message shows and a hint compares: ids and titles have no such end."""
 SEARCHED = 5000
@@ -130,9 +132,9 @@ class MissingDependencyError(CrossaisleError):
     """An optional library is not installed; the message holds the install command."""
 
     def __init__(self, library: str, extra: str, purpose: str) -> None:
-        super().__init__(
-            f"{purpose} needs {library}, which is not installed: run  pip install 'crossaisle[{extra}]'"
-        )
+        self.what = f"{purpose} needs {library}, which is not installed"
+        self.extra = extra
+        super().__init__(f"{self.what}: run  {install_command(extra)}")
 
 
 HOSTS = re.compile(

@@ -9,8 +9,20 @@ from typing import Literal
 
 from crossaisle.errors import ConfigError
 
+Format = Literal["csv", "tsv", "jsonl", "parquet"]
 Rows = Mapping[str, tuple[str, ...]]
 """Column -> values; "" is an empty cell, `*` stands for any characters."""
+
+
+def _check_rows(setting: str, rows: Rows | None) -> None:
+    """`ConfigError` for a choice of rows that chooses nothing."""
+    if rows is None:
+        return
+    if not rows:
+        raise ConfigError(f"{setting} must name a column and its values; leave it out for all rows")
+    for column, values in rows.items():
+        if not values:
+            raise ConfigError(f"{setting} must give {column!r} at least one value; '' is an empty cell")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +31,7 @@ class FileConfig:
 
     path: Path | tuple[Path, ...] | None = None
     """A file, a folder, a zip file, a pattern such as "2024-*.csv", or a list of these."""
-    format: Literal["csv", "tsv", "jsonl", "parquet"] | None = None
+    format: Format | None = None
     """Told by the file's suffix when unset."""
     encoding: str | None = None
     """Found out when unset: byte order mark, UTF-8, UTF-16, GB18030, else Windows-1252."""
@@ -44,6 +56,8 @@ class FileConfig:
             )
         if self.path == ():
             raise ConfigError("path must name at least one file")
+        if not all(name.strip() for name in self.names):
+            raise ConfigError("names must not be empty: call a column that is not needed '-', for example")
         twice = sorted({name for name in self.names if self.names.count(name) > 1})
         if twice:
             raise ConfigError(f"names must differ ({twice[0]!r} is there twice)")
@@ -79,6 +93,7 @@ class JoinConfig(FileConfig):
         super().__post_init__()
         if self.path is None:
             raise ConfigError("join needs path: which table to join")
+        _check_rows("keep", self.keep)
         if not self.on or not all(self.keys):
             raise ConfigError("join needs on: the column that both tables have")
         if not isinstance(self.on, str) and len(self.on) != 2:
@@ -135,6 +150,8 @@ class TableConfig(FileConfig):
             raise ConfigError(f"give one of path, url and hub, not {' and '.join(given)}")
         if self.url is not None and self.sha256 is None:
             raise ConfigError("url needs sha256, so that what arrives can be verified")
+        _check_rows("keep", self.keep)
+        _check_rows("drop", self.drop)
         if self.hub is not None and self.file is None:
             raise ConfigError("hub needs file: which file of the repository to read")
 

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +25,14 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert "crossaisle run CONFIG.toml" in capsys.readouterr().out
     assert cli.run([]) == 2
     assert "Commands:" in capsys.readouterr().err
+    assert cli.run(["recommend", "-h"]) == 0
+    assert "-n, --n N " in capsys.readouterr().out
+
+
+def test_who_reads_may_stop_early() -> None:
+    command = f"{sys.executable} -m crossaisle models list | head -0; exit ${{PIPESTATUS[0]}}"
+    said = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert (said.returncode, said.stderr) == (0, "")
 
 
 def leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
@@ -48,6 +57,8 @@ def test_every_command_has_an_example_and_json(name: str, command: Any) -> None:
         (["modls"], "crossaisle: No such command 'modls'. Did you mean 'models'?"),
         (["models", "pull"], "crossaisle: Missing argument 'name'."),
         (["models", "list", "--jsn"], "crossaisle: No such option: --jsn"),
+        (["keys", "add", "none.sqlite", "web"], "crossaisle: none.sqlite: no such store; serve and"),
+        (["recommend", "m", "--user", "1", "--history", "2"], "crossaisle: Invalid value: give either"),
         (["models", "pull", "minlm"], "crossaisle: unknown model 'minlm' (did you mean 'minilm'?)"),
     ],
 )
@@ -118,3 +129,39 @@ def test_the_command_runs_as_a_process() -> None:
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines()[-1].startswith("crossaisle: unknown model 'no-such-model'")
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("knowledge draft m --out r.csv --min-lift inf", "'--min-lift': must be a finite number (found inf)"),
+        ("knowledge draft m --out r.csv --min-lift nan", "'--min-lift': Input should be greater"),
+        ("improve shop.toml --out o --minutes nan", "'--minutes': must be a finite number (found nan)"),
+        ("recommend m --user u --min-price inf", "'--min-price': must be a finite number (found inf)"),
+        ("recommend m --user u -n 99999999999", "'-n': must be at most 2147483647 in size"),
+        ("serve m --rate nan", "'--rate': Input should be greater"),
+        ("serve m --rate 0", "'--rate': Input should be greater"),
+        ("refit m --store s --seed -1", "'--seed': Input should be greater"),
+        ("fit shop.toml --out m --set split.test=nan", "[split]: test: must be at least 0.0 and at most 0.9"),
+        ("fit shop.toml --out m --set train.clip=inf", "[train]: clip: must be a finite number (found inf)"),
+        ("fit shop.toml --out m --set model.seed=-1", "[model]: seed: must be at least 0"),
+        (
+            "fit shop.toml --out m --set model.seed=99999999999",
+            "[model]: seed: must be at least 0 and at most",
+        ),
+        ("fit shop.toml --out m --set evaluate.k=[0]", "[evaluate]: k: must be at least 1"),
+    ],
+)
+def test_numbers_out_of_range_are_one_line(
+    command: str,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shop.toml").write_text('[data.events]\npath = "e.csv"\n')
+    assert cli.run(command.split()) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.count("\n") == 1

@@ -25,6 +25,11 @@ def test_tables_json_lines_and_errors_print_no_control_characters(capsys: pytest
     assert "[bold]plain[/bold]" in said.out
 
 
+def test_a_table_in_a_pipe_has_columns_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    show_table(["name", "n"], [["a long name", 1], ["b", 22]])
+    assert capsys.readouterr().out == "name          n\na long name   1\nb            22\n"
+
+
 def test_json_says_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     show_json({EVIL: [EVIL, "é"]})
     assert json.loads(capsys.readouterr().out) == {EVIL: [EVIL, "é"]}

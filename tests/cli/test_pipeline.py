@@ -46,7 +46,7 @@ def test_a_run_says_what_it_found(shop: Path, tmp_path: Path, capsys: pytest.Cap
     assert "events: 1,200 of 1,201 rows kept; set aside: unknown_item 1" in err
     assert cli.run(["run", str(shop), "--out", str(tmp_path / "a")]) == 0
     out, _ = capsys.readouterr()
-    assert "could want" in out
+    assert "For customer " in out
     assert "report.html" in out
 
 

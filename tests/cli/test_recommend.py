@@ -139,3 +139,18 @@ def test_mistakes(arguments: str, code: int, message: str, capsys: pytest.Captur
     assert out == ""
     assert message in err
     assert err.count("\n") == 1
+
+
+def test_ids_are_tidied_as_an_import_tidies_them(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], model: Recommender
+) -> None:
+    seen = []
+    original = model.recommend
+    monkeypatch.setattr(model, "recommend", lambda query: (seen.append(query), original(query))[1])
+    more = ("--exclude-items", "milk2\u200e ", "--include-items", "501.0", "--include-items", "milk3")
+    ask(capsys, "goes-with", "m", "--item", " milk1\t", "--user", "u0 ", *more)
+    ask(capsys, "recommend", "m", "--history", "bread  2", "--history", "501.0", "-n", "1")
+    assert (seen[0].items, seen[0].user) == (("milk1",), "u0")
+    assert (seen[0].include_items, seen[0].exclude_items) == (("501", "milk3"), ("milk2\u200e",))
+    assert seen[1].history == ("bread 2", "501")
+    assert ask(capsys, "explain", "m", "--user", " u0", "--item", "milk1 ")["item_id"] == "milk1"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from crossaisle import cli
+from crossaisle.pipeline.record import EXTRAS
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +24,12 @@ def folder(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         options = [word for setting in settings for word in ("--set", setting)]
         assert cli.run(["run", str(shop), "--out", str(out / name), *options]) == 0
     return out
+
+
+def test_extras_are_those_of_the_project() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
+    assert EXTRAS.keys() <= project["project"]["optional-dependencies"].keys()
+    assert {"rank", "sequence"} <= EXTRAS.keys()  # both decide what parts a model has
 
 
 def test_a_run_keeps_what_it_takes_to_repeat_it(folder: Path) -> None:

@@ -12,8 +12,8 @@ import pytest
 from typer.main import get_command
 
 from crossaisle import cli
-from crossaisle.cli import streams
 from crossaisle.cli.app import app
+from crossaisle.cli.service import streams
 from crossaisle.errors import HOSTS, cleaned, shorten, shown
 from crossaisle.models.blend import Blend
 from crossaisle.models.scorers.popularity import Popularity

@@ -86,7 +86,7 @@ def test_overrides_win_and_are_typed(tmp_path: Path) -> None:
             r"\[data\]: min_users_per_item: must be at least 0",
         ),
         ("min_users_per_item = 5", "min_users_per_item = true", r"must be a whole number \(found True\)"),
-        ("test = 0.2", "test = 1.5", r"\[split\]: test: must be at most 0\.9"),
+        ("test = 0.2", "test = 1.5", r"\[split\]: test: must be at least 0\.0 and at most 0\.9"),
         ("test = 0.2", "test = 'soon'", r"\[split\]: test: must be a number or a day"),
         ("k = [5, 10]", "k = [0]", r"\[evaluate\]: k: must be at least 1"),
         ("k = [5, 10]", "k = 10", r"\[evaluate\]: k: must be a list"),

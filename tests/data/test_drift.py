@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from crossaisle.data.dataset import Dataset
-from crossaisle.data.drift import drift, psi, verdict
+from crossaisle.data.profile.drift import drift, psi, verdict
 from crossaisle.data.splits.split import temporal_split
 from tests.evaluate.shops import shop
 

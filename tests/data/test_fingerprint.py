@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from crossaisle.data.fingerprint import fingerprint, fingerprint_of_cases
 from crossaisle.data.kinds import Kinds
+from crossaisle.data.profile.fingerprint import fingerprint, fingerprint_of_cases
 from crossaisle.data.splits.split import leave_last_out
 from crossaisle.data.taxonomy import Taxonomy
 from tests.models.shops import tiny_shop

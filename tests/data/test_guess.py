@@ -118,3 +118,43 @@ def test_orders_that_repeat_their_id(tmp_path: Path) -> None:
     assert done.dataset.users_are_baskets
     assert done.dataset.taxonomy.paths == ((("dairy",),), (("bakery",),))
     assert "each basket is then a history of its own" in unsure(draft)
+
+
+PRODUCTS = (
+    "sku,name,aisle,department,class,vat_class,dept_code\n"
+    "a1,Whole milk,Milk,Dairy,x,A,1\na2,Oat milk,Milk,Dairy,x,B,1\na3,Butter,Butter,Dairy,x,C,1\n"
+    "b1,Rye,Bread,Bakery,x,A,2\nb2,Rolls,Bread,Bakery,x,B,2\nb3,Cake,Cakes,Bakery,x,C,2\nc,Comb,,Care,x,A,3\n"
+)
+
+
+def test_several_columns_of_categories_are_the_levels_of_a_path(tmp_path: Path) -> None:
+    draft = guessed(tmp_path, products__csv=PRODUCTS, log__csv="user,item\nu,a1\nv,b1\n")
+    assert draft.tables["items"]["columns"]["categories"] == ["department", "aisle"]
+    assert draft.examples["items", "categories"] == "'Dairy' > 'Milk'"
+    assert "levels of the categories, by how many values they have: department (3) > aisle (4)" in unsure(
+        draft
+    )
+    assert "'class'" in unsure(draft)
+    assert "has a single value: no level of the categories" in unsure(draft)
+    assert "not used of items: 'class', 'vat_class', 'dept_code'; attributes may name" in "\n".join(
+        draft.remarks
+    )
+    assert imported(draft, tmp_path).dataset.taxonomy.paths[0] == (("Dairy", "Milk"),)
+
+
+def test_columns_that_do_not_nest_are_no_path(tmp_path: Path) -> None:
+    rows = [f"i{n},{'ABC'[n % 3]},{'KLMN'[n % 4]},{n % 24},{'ABC'[n % 3]}!\n" for n in range(96)]
+    text = "sku,department,section,aisle,dept\n" + "".join(rows)
+    draft = guessed(tmp_path, products__csv=text)
+    assert draft.tables["items"]["columns"]["categories"] == ["department", "aisle"]
+    assert "column 'section' of " in unsure(draft)
+    assert "does not nest with department > aisle: no level" in unsure(draft)
+    assert "says the same as 'department': no level" in unsure(draft)
+
+
+def test_a_column_of_whole_paths_needs_no_levels(tmp_path: Path) -> None:
+    draft = guessed(
+        tmp_path, products__csv="sku,category,department\na,Food > Milk,Food\nb,Food > Rye,Food\n"
+    )
+    assert draft.tables["items"]["columns"]["categories"] == "category"
+    assert "'category' holds whole paths; no levels of it: 'department'" in unsure(draft)

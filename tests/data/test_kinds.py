@@ -110,6 +110,26 @@ def test_a_negative_quantity_is_a_return_of_so_many() -> None:
     assert standing(("mug", 1, "purchase", None, 3.0), ("mug", 2, "purchase", None, -3.0)) == ["not mug"]
 
 
+@pytest.mark.parametrize(
+    ("bought", "returned", "left"),
+    [
+        (2.0, [1.0], [1.0]),
+        (2.0, [1.0, 1.0], []),
+        (0.3, [0.1, 0.1, 0.1], []),
+        (0.3, [0.2, 0.1], []),
+        (1.5, [0.5, 0.25], [0.75]),
+        (2.0, [3.0], []),
+    ],
+)
+def test_a_purchase_returned_bit_by_bit(bought: float, returned: list[float], left: list[float]) -> None:
+    rows = [("mug", 1, "purchase", None, bought)]
+    rows += [("mug", 2 + n, "return", None, units) for n, units in enumerate(returned)]
+    made = shop(("zoe", "milk", 0.0, "purchase"), *(("ann", *row) for row in rows))
+    mine = made.events.user == made.user_ids.row("ann")
+    assert made.events.quantity[mine].tolist() == left
+    assert standing(*rows) == (["mug purchase"] if left else ["not mug"])
+
+
 def test_of_one_moment_the_return_comes_last() -> None:
     assert standing(("mug", 1, "return"), ("mug", 1, "purchase")) == ["not mug"]
 

@@ -9,9 +9,9 @@ import pytest
 from rich.console import Console
 
 from crossaisle.data.dataset import Dataset
-from crossaisle.data.describe import describe, describe_table
 from crossaisle.data.ingest.importer import import_frames
 from crossaisle.data.ingest.ledger import write_import
+from crossaisle.data.profile.describe import describe, describe_table
 from crossaisle.data.storage import FIELDS, load_dataset, save_dataset
 from crossaisle.data.taxonomy import Taxonomy
 from crossaisle.data.vocabulary import Vocabulary

@@ -7,7 +7,8 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Histories
 from crossaisle.data.splits.cases import EvalCases
 from crossaisle.data.splits.split import basket_split, leave_last_out, temporal_split
-from crossaisle.evaluate.ranking import rank_cases
+from crossaisle.evaluate.metrics import Relevant, hr, ndcg, recall
+from crossaisle.evaluate.ranking import first_places, rank_cases
 from crossaisle.evaluate.slices import slices_of
 from tests.evaluate.shops import random_shop, shop
 
@@ -110,6 +111,30 @@ def test_all_slices_match_their_definition(seed: int, ties: bool):
                 for i in np.flatnonzero(one.targets)
             }
             assert found == expected, one.name
+
+
+@pytest.mark.parametrize("k", [1, 4, 10])
+@pytest.mark.parametrize("ties", [False, True])
+def test_the_first_places_give_the_same_figures_as_all_ranks(k: int, ties: bool):
+    for data, cases, past in splits(k):
+        score = noisy(k, data.n_items, ties=ties)
+        slices = slices_of(cases, data.taxonomy, past.item_counts)
+        whole = rank_cases({"m": score}, cases, data.taxonomy, slices)["m"]
+        first = first_places({"m": score}, cases, data.taxonomy, slices, k=k, batch_bytes=840)["m"]
+        owner = np.repeat(np.arange(len(cases)), np.diff(cases.target_indptr))
+        for one in slices:
+            found = [
+                Relevant.spread(
+                    owner[one.targets],
+                    places.rank[one.limit][one.targets],
+                    places.ties[one.limit][one.targets],
+                    len(cases),
+                )
+                for places in (whole, first)
+            ]
+            for metric in (ndcg, recall, hr):
+                expected, quick = (metric(relevant, k) for relevant in found)
+                assert np.array_equal(quick, expected, equal_nan=True), (one.name, metric.__name__)
 
 
 def test_slice_names():

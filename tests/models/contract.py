@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pytest
+from crossaisle.models.scorers.transferred import Transferred
 
 from crossaisle.artifact import read_arrays, write_arrays
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Histories
-from crossaisle.errors import ArtifactError, CrossaisleError
+from crossaisle.errors import ArtifactError, ConfigError, CrossaisleError
 from crossaisle.models import registry
 from crossaisle.models.base import Scorer
+from crossaisle.models.defaults import with_settings
+from tests.models.numbers import changed, numbers
 from tests.models.shops import mixed_shop, one_user, tiny_shop
 
 
@@ -34,6 +38,10 @@ class ScorerContract:
 
     def make(self) -> Scorer:
         raise NotImplementedError
+
+    def make_quick(self) -> Scorer:
+        """One that is fitted in no time, however well."""
+        return self.make()
 
     @pytest.fixture
     def shop(self) -> Dataset:
@@ -151,6 +159,54 @@ class ScorerContract:
     def test_an_unknown_setting_is_named(self, fitted: Scorer) -> None:
         with pytest.raises(ArtifactError, match="unknown setting 'nonsense'"):
             registry.make(fitted.kind, {**fitted.settings(), "nonsense": 1})
+
+    def test_every_number_says_what_it_may_be(self) -> None:
+        for number in numbers(self.make()):
+            assert {"low", "high"} <= number.limits.keys(), number.name
+
+    def test_every_number_is_refused_or_fitted_and_loads_again(self, shop: Dataset, tmp_path: Path) -> None:
+        part = self.make_quick()
+        for number in numbers(part):
+            for value in number.values():
+                settings = changed(part, number.name, value)
+                if not number.takes(value):
+                    refused = rf"\[model\.parts\.it[].\w]*: {number.last}: must be .*\(found"
+                    with pytest.raises(ConfigError, match=refused):
+                        with_settings({"it": part}, {"it": settings})
+                    with pytest.raises(ArtifactError, match=rf"{number.last}: must be .*\(found"):
+                        registry.make(part.kind, settings)
+                    continue
+                refusal = ""
+                try:
+                    made = with_settings({"it": part}, {"it": settings})["it"]
+                    if isinstance(part, Transferred) and isinstance(made, Transferred):
+                        made.source = part.source
+                    made.fit(shop)
+                except ConfigError as error:  # another setting or this shop has no answer for it
+                    refusal = str(error)
+                if refusal:
+                    assert number.last in refusal
+                    continue
+                saved, arrays = made.state()
+                folder = tmp_path / f"{number.name}-{value}"
+                write_arrays(folder, arrays)
+                again = registry.make(part.kind, json.loads(json.dumps(saved)))
+                again.restore(read_arrays(folder, gaps=made.gaps), shop.item_ids)
+                scores = again.score_rows(shop.histories())
+                assert not np.isinf(scores).any(), (number.name, value)
+
+    def test_a_second_fit_forgets_what_was_derived_from_the_first(self, shop: Dataset) -> None:
+        scorer = self.make().fit(shop)
+        derived = [
+            name for name in dir(type(scorer)) if isinstance(getattr(type(scorer), name), cached_property)
+        ]
+        old, (_, arrays) = object(), scorer.state()
+        scorer.__dict__.update(dict.fromkeys(derived, old))
+        scorer.fit(shop)
+        assert not [name for name in derived if scorer.__dict__.get(name) is old]
+        scorer.__dict__.update(dict.fromkeys(derived, old))
+        scorer.restore(arrays, shop.item_ids)
+        assert not [name for name in derived if scorer.__dict__.get(name) is old]
 
     def test_evidence_adds_up_to_the_score(self, fitted: Scorer, shop: Dataset) -> None:
         histories = shop.histories([0, 1, 5])

@@ -12,8 +12,8 @@ from tests.models.contract import ScorerContract
 
 
 def test_every_scorer_of_the_registry_has_a_contract_test() -> None:
-    for module in pkgutil.iter_modules(tests.models.scorers.__path__):
-        import_module(f"tests.models.scorers.{module.name}")
+    for module in pkgutil.walk_packages(tests.models.scorers.__path__, "tests.models.scorers."):
+        import_module(module.name)
     tested = " ".join(inspect.getsource(contract.make) for contract in ScorerContract.__subclasses__())
     names = {scorer.__name__ for kind, scorer in SCORERS.items() if kind not in ELSEWHERE}
     missing = {name for name in names if f"{name}(" not in tested}

@@ -12,7 +12,8 @@ from crossaisle.data.splits.split import leave_last_out
 from crossaisle.models.base import Scorer
 from crossaisle.models.scorers.frequency import Frequency
 from crossaisle.models.scorers.popularity import Popularity
-from crossaisle.models.tuning import TuningTask, allowed_candidates, nominate, tune, tune_scored, values_of
+from crossaisle.models.shortlists import TuningTask, allowed_candidates, nominate
+from crossaisle.models.tuning import tune, tune_scored, values_of
 from tests.models.shops import tiny_shop
 
 

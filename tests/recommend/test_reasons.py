@@ -38,10 +38,10 @@ class Given(Scorer):
 
 
 def why(
-    amounts: dict[str, float], item: str, rest: float = 0.0, shop: object = SHOP
+    amounts: dict[str, float], item: str, rest: float = 0.0, shop: object = SHOP, *, popular: bool = True
 ) -> tuple[str, list[Kind]]:
-    history = Histories.of([SHOP.item_ids.rows(list(amounts))])
-    told = explain(shop, [(Given(amounts, rest), 1.0)], history, SHOP.item_ids.row(item))  # type: ignore[arg-type]
+    history, row = Histories.of([SHOP.item_ids.rows(list(amounts))]), SHOP.item_ids.row(item)
+    told = explain(shop, [(Given(amounts, rest), 1.0)], history, row, popular=popular)  # type: ignore[arg-type]
     assert all(cause.share >= 0.2 for cause in told.causes)
     for cause in told.causes:
         assert all(name in told.text for name in cause.names)
@@ -51,6 +51,11 @@ def why(
 def test_popularity_is_named_where_it_carries_the_score() -> None:
     text, _ = why({"milk0": 0.1, "spade0": 0.05}, "bread0", rest=0.85)
     assert text == "Popular with other shoppers."
+
+
+def test_popularity_is_not_named_of_what_few_people_buy() -> None:
+    text, _ = why({"milk0": 0.25, "spade0": 0.05}, "bread0", rest=0.7, popular=False)
+    assert text == "Because you bought fresh milk number 0."
 
 
 def test_habit_is_named_and_small_items_beside_it_are_not() -> None:

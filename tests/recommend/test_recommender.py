@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from inspect import signature
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import sparse
 
 from crossaisle.artifact import MANIFEST, sha256
 from crossaisle.data.dataset import Dataset
@@ -20,6 +23,10 @@ from crossaisle.data.query import PLACEMENTS, Query
 from crossaisle.data.vocabulary import Rows
 from crossaisle.errors import ArtifactError, ConfigError, UnknownIdError
 from crossaisle.models.blend import Blend
+from crossaisle.models.newcomers import Newcomers
+from crossaisle.models.ranking.pool import Pool
+from crossaisle.models.ranking.ranker import LearnedRanker
+from crossaisle.models.scorers.content import TfidfSimilarity
 from crossaisle.models.scorers.frequency import Frequency
 from crossaisle.models.scorers.item_knn import ItemKNN
 from crossaisle.models.scorers.popularity import Popularity
@@ -55,6 +62,39 @@ def seen(user: str) -> set[str]:
 
 def categories(answer: RecommendationList) -> list[str]:
     return [r.category.split(" > ")[0] for r in answer]
+
+
+def test_what_was_decided_about_a_shop_is_carried_along() -> None:
+    """By name of each setting, so that one that is added is not forgotten."""
+    parts = {"popularity": Popularity(), "tfidf": TfidfSimilarity(), "item_knn": ItemKNN()}
+    decided: dict[str, Any] = {
+        "repeats": True,
+        "tuned": False,
+        "newcomers": Newcomers(
+            np.array([0], np.int32), sparse.csr_matrix((1, SHOP.n_items), dtype=np.float32)
+        ),
+        "lasting": (1,),
+        "histories": FITTED.histories,
+        "limits": ListLimits(prefix=1),
+        "rankers": {"for_you": LearnedRanker(placement="for_you", pool=Pool(), parts=(), texts=())},
+    }
+    settings = {name for name in signature(Recommender).parameters if name not in ("dataset", "blend")}
+    assert decided.keys() == settings
+    shop = Recommender(SHOP, Blend(parts=parts).fit(SHOP), **decided)
+    same = shop.replaced(blend=replace(shop.blend, remember=True))
+    assert same.blend.remember
+    for name, value in decided.items():
+        carried = getattr(same, name)
+        assert carried is value or carried == value, name
+    assert shop.replaced(rankers={}).rankers == {}
+    kept = SHOP.events.item != SHOP.item_ids.row("milk1")
+    other = shop.replaced(dataset=SHOP.with_events(kept))
+    assert (other.repeats, other.tuned, other.limits) == (True, False, shop.limits)
+    assert other.rankers == shop.rankers
+    assert other.newcomers is not None
+    assert SHOP.item_ids.row("milk1") in other.newcomers.rows  # what is read off the data is read again
+    assert other.lasting != shop.lasting
+    assert len(other.histories.item) == kept.sum()
 
 
 # Placements

@@ -64,6 +64,9 @@ def test_a_better_model_is_saved_with_a_report(model: Path, store: Store, tmp_pa
     assert "ann" not in new.dataset.user_ids
     assert len(new.dataset.events) == len(Recommender.load(model).dataset.events) + 450 - 7
     assert set(new.dataset.kinds) >= {"cart", "view"}
+    assert Recommender.load(model).newcomers is None
+    assert new.newcomers is not None  # nothing was new to the old model, the rye loaf is to this one
+    assert new.dataset.item_ids.row("rye") in new.newcomers.rows
     report = json.loads(found.report.read_text())
     assert report["accepted"]
     assert report["comparison"]["n"] == found.verdict.n
@@ -131,6 +134,9 @@ def test_a_worse_model_is_refused(
     assert "worse than a" in found.reason
     assert not (tmp_path / "models" / "next").exists()
     assert not json.loads(found.report.read_text())["accepted"]
+    calls.clear()
+    command = ["refit", str(model), "--store", str(store.path), "--models", str(tmp_path / "models")]
+    assert run([*command, "--holdout", "0.25"]) == 3, "for whoever runs it at night"
 
 
 def test_few_cases_prove_nothing_and_no_difference_is_no_harm() -> None:

@@ -100,6 +100,9 @@ def told(histories: Histories, shop: Dataset) -> list[object]:
 @pytest.mark.parametrize("known", [0.3, 0.7])
 def test_file_live_and_refit_agree(seed: int, known: float) -> None:
     events = log(240, seed)
+    if seed % 2:  # by weight, returned in thirds
+        third = pl.when(pl.col("kind") == "return").then(0.1).otherwise(0.3)
+        events = events.with_columns(quantity=pl.col("quantity") * third)
     cut = int(known * len(events))
     whole, base = imported(events), imported(events[:cut])
     live = served(base, sent(events[cut:]))

@@ -23,7 +23,7 @@ from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.api.app import create_app
 from crossaisle.serve.limits.api import ApiLimits
 from crossaisle.serve.service import ShopService
-from crossaisle.serve.store.api_keys import SCOPES, add_key
+from crossaisle.serve.store.api_keys import SCOPES, add_key, list_keys, revoke_key
 from crossaisle.serve.tenants import ShopRegistry, place_of, read_shops
 from tests.encoders import tiny
 from tests.serve.conftest import always_fresh, events_of, running
@@ -252,6 +252,26 @@ def test_a_shop_without_keys_is_not_open_where_others_have_keys(shops: ShopRegis
         assert (await client.get("/api/trending", headers={**south, "x-api-key": token})).status_code == 401
         own = {"x-shop": "north", "x-api-key": token}
         assert (await client.get("/api/trending", headers=own)).status_code == 200
+
+    talk(shops, conversation)
+
+
+def test_all_shops_notice_that_one_has_lost_its_last_key(shops: ShopRegistry) -> None:
+    """Whoever asks without a valid key is told what holds for all shops, also by one that did not lose it."""
+    always_fresh(*shops.services.values())
+    north = shops.services["north"].store
+    add_key(north, "operator", ["admin"])
+
+    async def conversation(_: FastAPI, client: httpx.AsyncClient) -> None:
+        for name, token in (("south", ""), ("south", "ca_of_nobody"), ("nowhere", "")):
+            headers = {"x-shop": name} | ({"x-api-key": token} if token else {})
+            if "operator" not in {known for known, _, revoked in list_keys(north) if not revoked}:
+                add_key(north, "operator", ["admin"])
+            assert (await client.get("/api/trending", headers=headers)).status_code == 401
+            revoke_key(north, "operator")
+            answer = await client.get("/api/trending", headers=headers)
+            assert answer.status_code == 403, answer.text
+            assert "no API key is in use" in answer.json()["detail"]
 
     talk(shops, conversation)
 

@@ -363,7 +363,7 @@ def test_a_wrong_address_or_key_stops_it(service: ShopService, address: str) -> 
 def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     for library, url in (("redis", "redis://127.0.0.1"), ("confluent_kafka", "kafka://127.0.0.1:1")):
         monkeypatch.setitem(sys.modules, library, None)
-        with pytest.raises(MissingDependencyError, match=r"pip install 'crossaisle\[streams\]'"):
+        with pytest.raises(MissingDependencyError, match=r"pip install .*\[streams\]'"):
             open_source(url, "s")
 
 
@@ -378,7 +378,7 @@ def test_keys_of_long_names_stay_short() -> None:
 
 
 def test_settings_are_read_from_a_file(tmp_path: Path) -> None:
-    from crossaisle.cli.streams import settings_of
+    from crossaisle.cli.service.streams import settings_of
 
     file = tmp_path / "k.properties"
     file.write_text("# a comment\nsasl.mechanism = PLAIN\n\nsasl.password=a=b\n")

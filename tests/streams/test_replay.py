@@ -14,7 +14,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from crossaisle.cli.streams import speed_of
+from crossaisle.cli.service.streams import speed_of
 from crossaisle.errors import ConfigError, DataError
 from crossaisle.serve.service import ShopService
 from crossaisle.streams.replay import read_log, replay

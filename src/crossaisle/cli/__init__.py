@@ -1,7 +1,7 @@
 """The command line: parse, call, print.
 
 Results go to stdout (`--json` for programs), progress and errors to stderr. Exit codes: 0 success, 1 error in
-the data or the model, 2 wrong usage or settings, 130 interrupted.
+the data or the model, 2 wrong usage or settings, 3 a refit that was not accepted, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -44,6 +44,10 @@ def run(arguments: Sequence[str]) -> int:
             return error.exit_code
         message = _with_hint(error, message)
         return _say(cleaned(message, *_addresses(arguments)), error.exit_code)
+    except SystemExit as ended:
+        if not isinstance(ended.__context__, BrokenPipeError):
+            raise
+        return 0  # whoever reads has seen enough, as `head` does
     except (CrossaisleError, OSError, MemoryError) as error:
         if "--debug" in arguments:
             raise

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import math
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from crossaisle import __version__
 from crossaisle.cli import (
@@ -13,17 +15,15 @@ from crossaisle.cli import (
     data,
     importing,
     improving,
-    keys,
     knowledge,
     models,
     pipeline,
     recommend,
-    refit,
     runs,
-    serve,
-    streams,
     training,
 )
+from crossaisle.cli.service import keys, refit, serve, streams
+from crossaisle.decode import WHOLE
 
 app = typer.Typer(
     name="crossaisle",
@@ -31,6 +31,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
@@ -82,3 +83,23 @@ app.add_typer(data.app, name="data", help="List and fetch known data sets.")
 app.add_typer(models.app, name="models", help="List and fetch pretrained weights.")
 app.add_typer(knowledge.app, name="knowledge", help="Rules of what goes together: draft, ask, check.")
 app.add_typer(keys.app, name="keys", help="Add, list and revoke the API keys of a service.")
+
+
+class _Command(TyperCommand):
+    """A command whose numbers are finite, and whole ones of a size that libraries take."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        left: list[str] = super().parse_args(ctx, args)
+        parameter: Any
+        for parameter in self.params:
+            value = ctx.params.get(parameter.name)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise typer.BadParameter(f"must be a finite number (found {value})", ctx, parameter)
+            if isinstance(value, int) and abs(value) > WHOLE:
+                raise typer.BadParameter(f"must be at most {WHOLE} in size (found {value})", ctx, parameter)
+        return left
+
+
+for _group in (app, data.app, models.app, knowledge.app, keys.app):
+    for _command in _group.registered_commands:
+        _command.cls = _Command

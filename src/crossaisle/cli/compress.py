@@ -26,10 +26,14 @@ def compress(
         list[str] | None,
         typer.Option("--method", help="int8, layers, static or vectors (repeatable). Default: all."),
     ] = None,
-    layers: Annotated[int, typer.Option(help="Layers to keep.", min=1)] = 3,
-    dimension: Annotated[int, typer.Option(help="Dimensions of the static model's vectors.", min=1)] = 256,
-    steps: Annotated[int, typer.Option(help="Distillation steps after removing layers.", min=0)] = 300,
-    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
+    layers: Annotated[int, typer.Option(help="Layers to keep.", min=1, metavar="N")] = 3,
+    dimension: Annotated[
+        int, typer.Option(help="Dimensions of the static model's vectors.", min=1, metavar="N")
+    ] = 256,
+    steps: Annotated[
+        int, typer.Option(help="Distillation steps after removing layers.", min=0, metavar="N")
+    ] = 300,
+    seed: Annotated[int, typer.Option(help="Random seed.", min=0, metavar="N")] = 0,
     root: Root = None,
     as_json: AsJson = False,
 ) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from crossaisle.data.ids import same_id
 from crossaisle.data.query import CONTROLS, ControlField, CrossShare, Placement, Query
 from crossaisle.data.query_text import quotas_of, share_of
 
@@ -52,7 +53,8 @@ def _option(name: str, declared: ControlField) -> inspect.Parameter:
     names = [f"{option}/--no-{option[2:]}" if kind == bool | None else option]
     if len(name) == 1:
         names.append(f"-{name}")
-    info = typer.Option(*names, help=help, metavar=metavar, show_default=False)
+    parser = same_id if declared.control.names == "item" else None
+    info = typer.Option(*names, help=help, metavar=metavar, show_default=False, parser=parser)
     annotation = Annotated[kind, info]  # type: ignore[valid-type]  # made at run time
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
@@ -65,7 +67,8 @@ def _type_of(declared: ControlField) -> tuple[Any, str | None]:
         return list[str] | None, "CATEGORY=N"
     if declared.type == CrossShare | None:
         return str | None, "SHARE"
-    return declared.type | None, None
+    words = {int: "N", float: "NUMBER", int | None: "N", float | None: "NUMBER"}
+    return declared.type | None, words.get(declared.type)
 
 
 def _name(name: str) -> str:

@@ -12,7 +12,7 @@ from crossaisle.cli.pipeline import Overrides, Root, say
 from crossaisle.cli.training import Source, source_of
 
 if TYPE_CHECKING:
-    from crossaisle.pipeline.improved import Improved
+    from crossaisle.pipeline.improving.improved import Improved
 
 Out = Annotated[Path, typer.Option(help="Folder for the settings and what was tried.", metavar="DIR")]
 Minutes = Annotated[float, typer.Option(help="Time to spend, in minutes.", metavar="M")]
@@ -36,7 +36,7 @@ def tune(
     crossaisle run runs/tuned/best.toml --out runs/better
     """
     from crossaisle.data.datasets import is_known
-    from crossaisle.pipeline.tune import tune as search
+    from crossaisle.pipeline.improving.tune import tune as search
 
     settings, dataset = source_of(source, overrides or [], root)
     known = is_known(source)
@@ -60,7 +60,7 @@ def improve(
     crossaisle run runs/improved/improved.toml --out runs/better
     """
     from crossaisle.data.datasets import is_known
-    from crossaisle.pipeline.improve import improve as search
+    from crossaisle.pipeline.improving.improve import improve as search
 
     settings, dataset = source_of(source, overrides or [], root)
     known = is_known(source)

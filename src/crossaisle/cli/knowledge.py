@@ -32,9 +32,11 @@ def draft_file(
             show_default=False,
         ),
     ] = None,
-    most: Annotated[int, typer.Option(help="Directed pairs to write, the surest first.", min=1)] = 500,
+    most: Annotated[
+        int, typer.Option(help="Directed pairs to write, the surest first.", min=1, metavar="N")
+    ] = 500,
     min_lift: Annotated[
-        float, typer.Option(help="Lowest lift: how much likelier than without.", min=1.0)
+        float, typer.Option(help="Lowest lift: how much likelier than without.", min=1.0, metavar="NUMBER")
     ] = 1.2,
     force: Force = False,
     as_json: AsJson = False,
@@ -77,7 +79,9 @@ def ask_model(
         str | None,
         typer.Option(help="Which model of the API. Default: the first it lists.", show_default=False),
     ] = None,
-    categories: Annotated[int, typer.Option(help="Categories to ask about, the largest first.", min=2)] = 20,
+    categories: Annotated[
+        int, typer.Option(help="Categories to ask about, the largest first.", min=2, metavar="N")
+    ] = 20,
     level: Annotated[
         int | None,
         typer.Option(

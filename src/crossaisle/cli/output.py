@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import sys
@@ -62,13 +63,17 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: 
 
 
 def show(table: Table) -> None:
-    """Prints a table as wide as the terminal, or, in a pipe, as wide as it needs."""
+    """Prints a table as wide as the terminal, or, in a pipe, as wide as it needs and without lines."""
     from rich.console import Console
 
     console = Console()
-    if not console.is_terminal:
-        console = Console(width=10_000)
-    console.print(table)
+    if console.is_terminal:
+        console.print(table)
+        return
+    text = io.StringIO()
+    table.box = None
+    Console(file=text, width=10_000).print(table)
+    print("\n".join(line.rstrip() for line in text.getvalue().splitlines()))
 
 
 def text_of(value: Any) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from crossaisle.cli.output import AsJson, show, show_json, show_table, tell
+from crossaisle.extras import install_command, program
 
 if TYPE_CHECKING:
     from crossaisle.data.ingest.importer import Imported
@@ -42,7 +44,13 @@ def demo(
     """
     from crossaisle.pipeline import run as runs
 
-    _show_run(runs.demo(out, progress=True, say=say), as_json)
+    result = runs.demo(out, progress=True, say=say)
+    _show_run(result, as_json)
+    if not as_json:
+        print(
+            f"\nAsk it:   {program()} recommend {result['model']} --user 1609 --placement discover --explain"
+        )
+        print(f"Serve it: {_how_to_serve(result['model'])}")
 
 
 def run(
@@ -81,10 +89,13 @@ def fit(
     from crossaisle.data.ingest.importer import import_dataset
     from crossaisle.pipeline import fit as fitting
     from crossaisle.pipeline.knowledge.check import knowledge_lines
+    from crossaisle.pipeline.missing import missing_libraries
 
     settings = load_config(config, overrides or [])
     imported = import_dataset(settings.data, progress=True)
     say_what_was_set_aside(imported.report)
+    for line in missing_libraries(imported.dataset, settings.split, settings.model):
+        say(line)
     fitted = fitting.fit(
         imported.dataset, split_config=settings.split, model_config=settings.model, progress=True
     )
@@ -119,10 +130,13 @@ def evaluate(
     from crossaisle.evaluate.results import write_metrics
     from crossaisle.pipeline import fit as fitting
     from crossaisle.pipeline import run as runs
+    from crossaisle.pipeline.missing import missing_libraries
 
     settings = load_config(config, overrides or [])
     imported = import_dataset(settings.data, progress=True)
     say_what_was_set_aside(imported.report)
+    for line in missing_libraries(imported.dataset, settings.split, settings.model):
+        say(line)
     fitted = fitting.fit(
         imported.dataset, split_config=settings.split, model_config=settings.model, progress=True
     )
@@ -176,8 +190,8 @@ def describe(
     crossaisle describe completejourney
     crossaisle describe demo/model
     """
-    from crossaisle.data.describe import describe as facts_of
-    from crossaisle.data.describe import describe_table
+    from crossaisle.data.profile.describe import describe as facts_of
+    from crossaisle.data.profile.describe import describe_table
 
     extra: dict[str, Any]
     if Path(source).is_dir():
@@ -231,12 +245,19 @@ def _show_run(result: dict[str, Any], as_json: bool) -> None:
             [list(_headline_cells(row)) for row in result["headline"]],
         )
     for example in result["examples"]:
-        tell(f"{example['user']} could want")
+        tell(f"For customer {example['user']}:")
         for item in example["items"]:
             why = f": {item['why']}" if item["why"] else ""
             tell(f"  {item['title']} ({item['category']}){why}")
     print(f"\n{result['report']}  {result['metrics']}  {result['model']}")
     print(f"{result['seconds']:.0f} s, {result['peak_mb']:,.0f} MB")
+
+
+def _how_to_serve(model: str) -> str:
+    """The commands that open the demo shop, with the installation where that is still to be done."""
+    if find_spec("fastapi") is None:
+        return f"{install_command('serve')} && {program()} serve {model}"
+    return f"{program()} serve {model}, then open http://127.0.0.1:8080"
 
 
 def _headline_cells(row: dict[str, Any]) -> tuple[Any, ...]:

@@ -9,6 +9,7 @@ import typer
 
 from crossaisle.cli.controls import Controls, query, with_controls
 from crossaisle.cli.output import AsJson, show_json, show_table, tell, text_of
+from crossaisle.data.ids import same_id
 
 if TYPE_CHECKING:
     from crossaisle.data.query import Query
@@ -16,15 +17,21 @@ if TYPE_CHECKING:
     from crossaisle.recommend.explain import Explanation
 
 Model = Annotated[Path, typer.Argument(help="Folder of a saved model.", metavar="MODEL")]
-User = Annotated[str | None, typer.Option("--user", help="User id.", metavar="ID")]
+User = Annotated[str | None, typer.Option("--user", help="User id.", metavar="ID", parser=same_id)]
 History = Annotated[
     list[str] | None,
     typer.Option(
-        "--history", help="Item of a history, oldest first, instead of a user (repeatable).", metavar="ID"
+        "--history",
+        help="Item of a history, oldest first, instead of a user (repeatable).",
+        metavar="ID",
+        parser=same_id,
     ),
 ]
 InView = Annotated[
-    list[str], typer.Option("--item", help="Item in view, or each item of a cart (repeatable).", metavar="ID")
+    list[str],
+    typer.Option(
+        "--item", help="Item in view, or each item of a cart (repeatable).", metavar="ID", parser=same_id
+    ),
 ]
 
 
@@ -46,6 +53,8 @@ def recommend(
     crossaisle recommend demo/model --user 1609 --placement discover --quota 2
     crossaisle recommend demo/model --history 834103 --history 866211 --cross-share 0.5
     """
+    if user is not None and history:
+        raise typer.BadParameter("give either --user or --history")
     session = tuple(history) if history else None
     _answer(model, query(placement, controls, user=user, history=session), as_json)
 
@@ -77,7 +86,7 @@ def similar(
 
 def explain(
     model: Model,
-    item: Annotated[str, typer.Option("--item", help="The recommended item.", metavar="ID")],
+    item: Annotated[str, typer.Option("--item", help="The recommended item.", metavar="ID", parser=same_id)],
     user: User = None,
     history: History = None,
     placement: Annotated[

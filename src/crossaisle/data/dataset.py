@@ -84,9 +84,9 @@ class Dataset:
 
     `items` has one row per item row, columns `item_id, title, description, brand` (String, "" where
     absent), `price` (Float32, null where absent), `image` (String or null), `in_stock` (Boolean),
-    `attributes` (String: a JSON object, "" where absent), and `group` (String or null) where products were
-    grouped: those of one value are one product. `users` has `user_id` and whatever
-    attributes the shop gave. Both are in vocabulary order.
+    `attributes` (String: a JSON object, "" where absent); where the shop gave them, also the columns of
+    `data.windows`, and `group` (String or null): items of one value are one product. `users` has `user_id`
+    and whatever attributes the shop gave. Both are in vocabulary order.
     """
 
     items: pl.DataFrame

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from crossaisle.data.vocabulary import Rows
+from crossaisle.decode import check_ranges
 
 Floats = npt.NDArray[np.float32]
 
@@ -233,10 +234,13 @@ def _together(parts: Sequence[tuple[npt.NDArray[Any] | None, int]], missing: Any
 class Decay:
     """How much an event of a history counts. Both rules multiply; None switches a rule off."""
 
-    events: float | None = None
+    events: float | None = field(default=None, metadata={"low": 0.01, "high": 1e9})
     """Weight `exp(-age / events)`, age 0 for the newest event."""
-    half_life_days: float | None = None
+    half_life_days: float | None = field(default=None, metadata={"low": 0.001, "high": 1e9})
     """Weight `2 ** (-days ago / half_life_days)`; needs event times, else ignored."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def weights(self, histories: Histories, *, average: bool = False) -> Floats:
         """float32 (nnz,); with `average` those of a history add up to 1."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-
-import polars as pl
+from typing import TYPE_CHECKING
 
 from crossaisle.data.control import CONTROL, tidied
+
+if TYPE_CHECKING:
+    import polars as pl
 
 _WHOLE = r"^-?[0-9]{1,18}\.0$"
 """What pandas and R write for a whole number in a column with gaps."""
@@ -27,8 +29,17 @@ def tidy_id(text: str) -> str:
     return clean[:-2] if _WHOLE_NUMBER.match(clean) else clean
 
 
+def same_id(text: str) -> str:
+    """An id that somebody typed or sent as an import would keep it; one of nothing but blanks stays as it is,
+    and is unknown.
+    """
+    return tidy_id(text) or text
+
+
 def tidy_ids(ids: pl.Expr) -> pl.Expr:
     """`tidy_id` for a column; null where nothing is left."""
+    import polars as pl  # the command line needs the rest of this file at once
+
     clean = ids.str.replace_all(CONTROL, "").str.replace_all(r"\s+", " ").str.strip_chars()
     whole = pl.when(clean.str.contains(_WHOLE)).then(clean.str.strip_suffix(".0")).otherwise(clean)
     return pl.when(clean != "").then(whole)

@@ -129,7 +129,10 @@ class Query:
         ),
     ] = None
     one_per_title: Annotated[
-        bool, Control("Items of one title and brand only once; more_like_it counts the others.")
+        bool,
+        Control(
+            "Items of one title and brand, whatever their size, only once; more_like_it counts the others."
+        ),
     ] = True
     max_per_brand: Annotated[int | None, Control("At most this many items of a brand.", minimum=1)] = None
     explain: Annotated[bool, Control("Say why each item is in the list.")] = False

@@ -24,6 +24,9 @@ from crossaisle.data.vocabulary import Rows
 SESSION_SECONDS = 1800
 """Seconds without a look after which the next look at an item is another one."""
 
+ROUNDING = 1e-5
+"""Share of a purchase below which nothing is left of it: a hundred times what float32 rounds."""
+
 Integers = npt.NDArray[np.int64]
 Units = npt.NDArray[np.float32]
 
@@ -104,21 +107,29 @@ def _turned(group: list[int], role: Roles, size: Units, units: Units) -> int:
             before.append(at)
             turned = -1 if kind != VIEW else turned
         elif kind == REMOVE:
-            _take_back(before, (CART, FAVOURITE), role, units, 1.0)
+            _take_one(before, role, units)
         elif kind == RETURN:
-            _take_back(before, (PURCHASE,), role, units, float(size[at]))
+            _take_back(before, role, size, units, float(size[at]))
         if kind == DISLIKE or (kind == RETURN and not any(role[i] == PURCHASE and units[i] for i in before)):
             units[before] = 0.0
             turned, before = at, []
     return turned
 
 
-def _take_back(before: list[int], roles: tuple[int, ...], role: Roles, units: Units, left: float) -> None:
-    """Takes units of the latest events of some roles; a removal takes a whole one."""
+def _take_back(before: list[int], role: Roles, size: Units, units: Units, left: float) -> None:
+    """Takes units of the latest purchases. Of fractions, rounding leaves nothing (.3 - .1 - .1 - .1)."""
     for i in reversed(before):
         if left <= 0:
             return
-        if role[i] in roles and units[i] > 0:
+        if role[i] == PURCHASE and units[i] > 0:
             had = float(units[i])
-            units[i] = max(had - left, 0.0) if PURCHASE in roles else 0.0
-            left = left - had if PURCHASE in roles else 0.0
+            units[i] = had - left if had - left > ROUNDING * size[i] else 0.0
+            left -= had
+
+
+def _take_one(before: list[int], role: Roles, units: Units) -> None:
+    """Takes the latest cart or favourite, whole."""
+    for i in reversed(before):
+        if role[i] in (CART, FAVOURITE) and units[i] > 0:
+            units[i] = 0.0
+            return

@@ -19,6 +19,7 @@ from crossaisle.artifact import sha256
 from crossaisle.config import HUB_NAME
 from crossaisle.encoders.multilingual import package_folder
 from crossaisle.errors import ConfigError, FetchError, MissingDependencyError, nearest, shorten
+from crossaisle.extras import install_command
 from crossaisle.fetch import cache_dir, hub_folder, package_files
 
 if TYPE_CHECKING:
@@ -240,7 +241,7 @@ def image_folder(name: str = IMAGE) -> Path:
         if name == IMAGE:
             raise FetchError(
                 f"{name} is not on this machine yet: run  crossaisle models pull {name}  once "
-                "(that needs torch: pip install 'crossaisle[train]'; reading pictures afterwards does not)"
+                f"(that needs torch: {install_command('train')}; reading pictures afterwards does not)"
             )
         raise FetchError(f"{name}: is no folder with model.onnx, and not {IMAGE!r}")
     return folder

@@ -18,7 +18,7 @@ from crossaisle.data.history import Floats
 from crossaisle.data.splits.cases import EvalCases
 from crossaisle.data.taxonomy import Taxonomy
 from crossaisle.evaluate.metrics import Relevant, ndcg
-from crossaisle.evaluate.ranking import rank_cases
+from crossaisle.evaluate.ranking import first_places
 from crossaisle.evaluate.scoring import Score
 from crossaisle.evaluate.significance import Bootstrap
 from crossaisle.evaluate.slices import slices_of
@@ -184,10 +184,10 @@ def slice_values(
     slices = [s for s in slices_of(cases, taxonomy, train_counts) if s.name in names and s.targets.any()]
     owner = np.repeat(np.arange(len(cases)), np.diff(cases.target_indptr))
     out: dict[str, dict[str, Floats]] = {}
-    for model, ranks in rank_cases(scorers, cases, taxonomy, slices, k=K).items():
+    for model, places in first_places(scorers, cases, taxonomy, slices, k=K).items():
         out[model] = {}
         for one in slices:
-            rank, ties = ranks.rank[one.limit][one.targets], ranks.ties[one.limit][one.targets]
+            rank, ties = places.rank[one.limit][one.targets], places.ties[one.limit][one.targets]
             relevant = Relevant.spread(owner[one.targets], rank, ties, len(cases))
             out[model][one.name] = ndcg(relevant, K).astype(np.float32)
     return out

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypedDict
@@ -114,21 +114,23 @@ class Evaluation:
         slices: Sequence[str] | None = None,
         metric: str = "ndcg",
         k: int = 10,
+        level: float = 0.95,
     ) -> list[Comparison]:
-        """One model against others, slice by slice: paired difference and ratio with 95 % intervals.
+        """One model against others, slice by slice: paired difference and ratio with intervals.
 
-        `p_holm` is corrected for all comparisons returned together.
+        `level` is that of each interval. `p_holm` is corrected for all comparisons returned together.
         """
         self._known(model)
         others = [m for m in (against or self.models) if m != model]
         names = self.slices if slices is None else slices
         columns = [self.columns.index((s, metric, k)) for s in names]
         mine = self.values[model][:, columns]
+        bootstrap = replace(self.bootstrap, level=level)
         out: list[Comparison] = []
         for other in others:
             theirs = self.values[self._known(other)][:, columns]
-            gap, p = self.bootstrap.difference(mine, theirs)
-            ratio = self.bootstrap.ratio(mine, theirs)
+            gap, p = bootstrap.difference(mine, theirs)
+            ratio = bootstrap.ratio(mine, theirs)
             for i, name in enumerate(names):
                 own, base = self.row(model, name, metric, k), self.row(other, name, metric, k)
                 difference, low, high = gap.of(i)
@@ -175,13 +177,13 @@ def evaluate(
     costs: Mapping[str, Mapping[str, float]] | None = None,
     resamples: int = 1000,
     seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
+    progress: bool = False,
 ) -> Evaluation:
     """Ranks every target of every case under every model and summarises the ranks.
 
     `knn` names the scorer whose top 50 is the obvious list of serendipity. `vectors` float32
     (n_items, d) measure intra-list diversity; take some that no model uses. `costs` gives
-    `fit_seconds` and `peak_mb` per model. `progress(done, total)` counts cases.
+    `fit_seconds` and `peak_mb` per model. `progress` draws a bar.
     """
     cases, known = (split.test, split.past) if on == "test" else (split.validation, split.train)
     if not len(cases):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache, cached_property
+from importlib.util import find_spec
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,7 +13,8 @@ import numpy as np
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats, Histories
 from crossaisle.data.vocabulary import Rows, Vocabulary
-from crossaisle.errors import ArtifactError, CrossaisleError
+from crossaisle.decode import check_ranges
+from crossaisle.errors import ArtifactError, CrossaisleError, MissingDependencyError
 from crossaisle.models.space import Space
 from crossaisle.models.topk import Mask, best_rows
 
@@ -41,12 +44,29 @@ class Scorer(ABC):
     """Those of them in which NaN stands for what is not known."""
     space: ClassVar[Space] = {}
     """Values of the hyper-parameters that `crossaisle tune` tries."""
+    needs: ClassVar[tuple[str, str] | None] = None
+    """A library that `fit` needs, and the extra that installs it."""
     item_ids_: Vocabulary
+
+    def __post_init__(self) -> None:
+        """`ConfigError` where a hyper-parameter is out of its range."""
+        check_ranges(self)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Forgets what was derived from the values before, so that a second `fit` is as good as the first."""
+        super().__setattr__(name, value)
+        for derived in _derived(type(self)):
+            self.__dict__.pop(derived, None)
 
     @property
     def plain(self) -> Scorer:
         """The model itself, where this only passes questions on to it."""
         return self
+
+    def check_installed(self) -> None:
+        """`MissingDependencyError` where `fit` needs a library that is not there."""
+        if self.needs is not None and find_spec(self.needs[0]) is None:
+            raise MissingDependencyError(*self.needs, f"the model {self.kind!r}")
 
     @abstractmethod
     def fit(self, dataset: Dataset) -> Scorer:
@@ -133,6 +153,13 @@ class Scorer(ABC):
             setattr(self, name, values[name])
         self.item_ids_ = item_ids
         return self
+
+
+@cache
+def _derived(kind: type[Scorer]) -> tuple[str, ...]:
+    """Names of a class's cached properties."""
+    names = dict.fromkeys(name for base in kind.__mro__ for name in vars(base))
+    return tuple(name for name in names if isinstance(getattr(kind, name, None), cached_property))
 
 
 def shared_by_repeats(lost: Floats, events: Rows, score: float) -> tuple[Floats, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +31,20 @@ def save_blend(blend: Blend, folder: Path, *, half: bool = False) -> dict[str, A
         if not _NAME.fullmatch(name):
             raise ConfigError(f"part name {name!r} must be lower-case letters, digits and _, to be a folder")
         settings, arrays = scorer.state()
+        _check_numbers(name, arrays, scorer.gaps)
         write_arrays(folder / name, _halved(arrays) if half else arrays)
         parts[name] = {"kind": scorer.kind, "settings": settings}
     return {"parts": parts, "weights": blend.weights}
+
+
+def _check_numbers(part: str, arrays: Arrays, gaps: Container[str]) -> None:
+    """`ConfigError` for numbers that no model with them could be loaded with, before it replaces another."""
+    for name, value in arrays.items():
+        if value.dtype.kind == "f" and (np.isinf(value) if name in gaps else ~np.isfinite(value)).any():
+            raise ConfigError(
+                f"[model.parts.{part}]: the fit ended in numbers that are infinite or none ({name}): change "
+                f"its settings, or leave the part out with leave_out = ['{part}']"
+            )
 
 
 def _halved(arrays: Arrays) -> Arrays:

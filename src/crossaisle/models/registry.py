@@ -11,8 +11,9 @@ from crossaisle.errors import ArtifactError, ConfigError, nearest
 from crossaisle.models.base import Scorer
 from crossaisle.models.scorers.als import ALS
 from crossaisle.models.scorers.basket_lift import BasketLift
-from crossaisle.models.scorers.behaviour_transfer import BehaviourTransfer
 from crossaisle.models.scorers.category_link import CategoryLink
+from crossaisle.models.scorers.cold_start.behaviour_transfer import BehaviourTransfer
+from crossaisle.models.scorers.cold_start.transferred import TransferredLinks, TransferredPopularity
 from crossaisle.models.scorers.complement import ComplementSoftmax
 from crossaisle.models.scorers.content import EncoderSimilarity, TfidfSimilarity
 from crossaisle.models.scorers.frequency import Frequency, PersonalPopularity
@@ -23,7 +24,6 @@ from crossaisle.models.scorers.picture_similarity import PictureSimilarity
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.models.scorers.sequence import SequenceTransformer
 from crossaisle.models.scorers.spectral import SpectralEASE
-from crossaisle.models.scorers.transferred import TransferredLinks, TransferredPopularity
 
 _CLASSES = (
     Popularity,

@@ -30,7 +30,7 @@ from crossaisle.errors import ConfigError, nearest, shown
 from crossaisle.evaluate.files import write_json
 from crossaisle.evaluate.metrics import Relevant, ndcg
 from crossaisle.pipeline.fit import split_of
-from crossaisle.pipeline.run import Say, silent
+from crossaisle.progress import Say, silent
 
 METHODS = ("int8", "layers", "static", "vectors")
 """int8 weights; fewer layers, distilled, then int8; a table of tokens; smaller vectors."""
@@ -106,17 +106,17 @@ def compress(
     for method in methods:
         if method not in METHODS:
             raise ConfigError(f"unknown method {method!r}{nearest(method, METHODS)}")
-    require("compression")
+    require("compression", exports=True)
     from crossaisle.training.export.distil import distil_into, distil_static
     from crossaisle.training.export.onnx import export_onnx
     from crossaisle.training.export.prune import prune_layers
     from crossaisle.training.text.backbone import Backbone
 
     out = Path(out)
+    teacher = Backbone.load(model)
     say(f"importing {shown(on)}")
     dataset, split = _shop(on, root, progress)
     questions = Questions.of(dataset, split, rng=np.random.default_rng(seed))
-    teacher = Backbone.load(model)
     texts = dataset.item_texts
     say(f"reading {len(texts):,} texts with the whole model")
     start = time.perf_counter()

@@ -16,7 +16,7 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.errors import ConfigError
 from crossaisle.evaluate.acceptance import guard
 from crossaisle.pipeline.fit import peak_mb, split_of
-from crossaisle.pipeline.run import Say, silent
+from crossaisle.progress import Say, silent
 from crossaisle.train_config import PretrainConfig, TrainConfig
 
 TRAINED, UNTRAINED = "trained", "untrained"
@@ -48,7 +48,7 @@ def fine_tune(
     """
     from crossaisle.training.torch_library import require
 
-    require()
+    require(exports=True)
     from crossaisle.training.export.saving import keep
     from crossaisle.training.text.backbone import Backbone
     from crossaisle.training.text.trainer import Trainer

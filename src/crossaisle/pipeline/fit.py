@@ -19,16 +19,17 @@ from crossaisle.data.knowledge.rules import Rule, read_rules
 from crossaisle.data.splits.cases import Split
 from crossaisle.data.splits.split import basket_split, leave_last_out, temporal_split, unsplit
 from crossaisle.errors import ConfigError, DataError
+from crossaisle.evaluate.mission_guard import MISSION, OVERALL
 from crossaisle.models.base import Scorer
 from crossaisle.models.blend import Blend
 from crossaisle.models.defaults import BESIDE, KNOWLEDGE, default_parts
 from crossaisle.models.newcomers import Newcomers
-from crossaisle.models.scorers.source_shop import SourceShop
-from crossaisle.models.scorers.transferred import TransferredLinks, TransferredPopularity
+from crossaisle.models.scorers.cold_start.source_shop import SourceShop
+from crossaisle.models.scorers.cold_start.transferred import TransferredLinks, TransferredPopularity
 from crossaisle.pipeline.kind_weights import weigh_kinds
 from crossaisle.pipeline.languages import chosen_encoder
-from crossaisle.pipeline.learn import LearnedRankers, learn_rankers
-from crossaisle.pipeline.mission import Floors, kept_to_floors
+from crossaisle.pipeline.learn import LearnedRankers, learn_rankers, why_none
+from crossaisle.pipeline.mission import OPEN_LIST, Floors, kept_to_floors
 from crossaisle.pipeline.weights import choose_weights
 from crossaisle.progress import bar
 from crossaisle.recommend.recommender import Recommender
@@ -57,14 +58,7 @@ class Fitted:
         if dataset.roles is not None:  # kinds weigh what was chosen
             dataset = dataset.meaning(self.past.dataset.meanings)
         blend, _ = refit(self.past.blend, dataset, progress=progress)
-        return Recommender(
-            dataset,
-            blend,
-            repeats=self.past.repeats,
-            tuned=self.past.tuned,
-            newcomers=Newcomers.of(blend.parts.values(), dataset),
-            rankers=self.past.rankers,
-        )
+        return self.past.replaced(dataset=dataset, blend=blend)
 
 
 def split_of(dataset: Dataset, config: SplitConfig) -> Split:
@@ -147,14 +141,16 @@ def fit(
         parts |= carried_over(source, encoder=chosen_encoder(dataset, model_config.encoder)[0])
     extra = dict(baselines or {})
     first = fit_parts(parts | extra, split.train, progress=progress)
-    weights, split = choose_weights(parts, split, seed=model_config.seed, progress=progress)
-    early = Blend(parts=parts | extra, weights=weights)
+    chosen = choose_weights(parts, split, seed=model_config.seed, progress=progress)
+    split, early = chosen.split, Blend(parts=parts | extra, weights=chosen.weights)
     asked = tuple(name for name in parts if name not in (*BESIDE, KNOWLEDGE))
     learned = LearnedRankers()
     mission: tuple[str, ...] = ()
     if len(split.validation) and not split.validation.other_categories_only:
-        floors = Floors.of(early, split, asked, seed=model_config.seed)
-        own, ruling = kept_to_floors(early, split, asked, floors, seed=model_config.seed, progress=progress)
+        learns = model_config.ranker and not why_none(split)
+        slices = (OVERALL, *MISSION) if learns else OPEN_LIST
+        floors = Floors.of(early, split, asked, slices=slices, seed=model_config.seed)
+        own, ruling = kept_to_floors(early, chosen, asked, floors, seed=model_config.seed)
         early.weights["for_you"], mission = own, (ruling.statement,)
         if model_config.ranker:
             learned = learn_rankers(
@@ -211,7 +207,9 @@ def carried_over(source: Recommender, *, encoder: str) -> dict[str, Scorer]:
 
 
 def fit_parts(parts: Mapping[str, Scorer], dataset: Dataset, *, progress: bool = False) -> Costs:
-    """Fits every part, one after the other."""
+    """Fits every part, one after the other; `MissingDependencyError` before the first of them."""
+    for part in parts.values():
+        part.check_installed()
     costs: Costs = {}
     with bar("fitting", len(parts), show=progress) as advance:
         for name, part in parts.items():

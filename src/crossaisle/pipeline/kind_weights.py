@@ -15,7 +15,8 @@ from crossaisle.models.base import Scorer
 from crossaisle.models.scorers.frequency import Frequency
 from crossaisle.models.scorers.item_knn import ItemKNN
 from crossaisle.models.scorers.popularity import Popularity
-from crossaisle.models.tuning import TuningTask, tune
+from crossaisle.models.shortlists import TuningTask
+from crossaisle.models.tuning import tune
 
 FEWEST = 100
 """With fewer cases nothing is chosen: the usual weights hold."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from crossaisle.data.clean.texts.languages import languages_of
 from crossaisle.data.dataset import Dataset
 from crossaisle.encoders.weights import local_folder
+from crossaisle.extras import install_command
 
 ENGLISH, MULTILINGUAL = "minilm", "use-multilingual"
 NAMED = 3
@@ -28,6 +29,6 @@ def chosen_encoder(dataset: Dataset, encoder: str) -> tuple[str, tuple[str, ...]
     if local_folder(MULTILINGUAL) is None:
         return ENGLISH, (
             f"the catalogue is not English ({named}), and {ENGLISH} reads English only: "
-            "pip install 'crossaisle[multilingual]', and fit again",
+            f"run  {install_command('multilingual')}  and fit again",
         )
     return MULTILINGUAL, (f"the catalogue is not English ({named}): texts are read by {MULTILINGUAL}",)

@@ -19,7 +19,8 @@ from crossaisle.models.ranking.ranker import LearnedRanker
 from crossaisle.models.ranking.tables import ShopTables
 from crossaisle.models.ranking.trees import TREES, is_installed
 from crossaisle.models.scorers.content import VectorModel
-from crossaisle.models.tuning import CandidateRule, TuningTask
+from crossaisle.models.shortlists import CandidateRule, TuningTask
+from crossaisle.pipeline.missing import no_lightgbm
 from crossaisle.pipeline.mission import BLEND, LIMIT, Floors
 from crossaisle.pipeline.ranker_trial import Growth, Trial
 from crossaisle.progress import bar
@@ -29,10 +30,6 @@ LIFTS = (0.0, 0.1, 0.2, 0.4, 0.8, 1.2, 1.6, 2.4)
 """Of categories that are new to the history, in standard deviations of the scores."""
 PRICE = 0.01
 """The share of NDCG overall that may be given for slices of the mission."""
-NOT_INSTALLED = (
-    "no ranker is learned on top of the blend (on s3rec-beauty and s3rec-toys it adds 3 and 5 % of NDCG, "
-    "39 and 22 % for new categories in the open list): pip install 'crossaisle[rank]'"
-)
 ONE_SEASON = (
     "no ranker is learned: validation is one stretch of time, whose cases would judge each other, so that "
     "trees learn what that season sold (completejourney: 3 % better on validation, not the month after)"
@@ -64,6 +61,13 @@ class LearnedRankers:
     """By placement, JSON-ready: what was tried, reliability of the probabilities, gain by feature."""
 
 
+def why_none(split: Split) -> str:
+    """Why no ranker can be learned here; "" where one can."""
+    if split.protocol == "temporal":
+        return ONE_SEASON
+    return "" if is_installed() else no_lightgbm()
+
+
 def learn_rankers(
     blend: Blend,
     split: Split,
@@ -80,10 +84,8 @@ def learn_rankers(
     measured here where it is not known. There are none, and a note says so, without LightGBM and where
     train and validation are cut by time.
     """
-    if split.protocol == "temporal":
-        return LearnedRankers(notes=(ONE_SEASON,))
-    if not is_installed():
-        return LearnedRankers(notes=(NOT_INSTALLED,))
+    if refusal := why_none(split):
+        return LearnedRankers(notes=(refusal,))
     everyone = split.validation
     order = np.random.default_rng(seed).permutation(len(everyone))
     rows = np.sort(order[: limits.cases])

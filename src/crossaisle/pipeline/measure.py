@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import product
@@ -18,7 +18,6 @@ from crossaisle.evaluate.results import Evaluation, Row, evaluate
 from crossaisle.evaluate.scoring import Score
 from crossaisle.models.blend import CART_OF_USER, HISTORY_OF_USER
 from crossaisle.models.defaults import BESIDE, KNOWLEDGE, OF_HISTORY
-from crossaisle.models.newcomers import Newcomers
 from crossaisle.pipeline.fit import Costs, Fitted
 from crossaisle.recommend.recommender import Recommender
 
@@ -42,7 +41,7 @@ def measure(
     resamples: int = 1000,
     seed: int = 0,
     max_cases: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: bool = False,
 ) -> Evaluation:
     """Evaluates the shop as it is served, the blend without its rankers, and every part of it alone.
 
@@ -53,9 +52,7 @@ def measure(
     split = fitted.split if max_cases is None else _sampled(fitted.split, max_cases, seed)
     recommender = fitted.past
     if on == "validation":
-        early = fitted.validation_blend
-        new = Newcomers.of(early.parts.values(), split.train)
-        recommender = Recommender(split.train, early, repeats=fitted.past.repeats, newcomers=new)
+        recommender = recommender.replaced(dataset=split.train, blend=fitted.validation_blend, rankers={})
     recommender = _remembering(recommender, sums)
     blend = recommender.blend
     carts = split.test.other_categories_only
@@ -74,9 +71,7 @@ def measure(
         if placement in blend.weights and not carts:
             scorers[f"{MODEL}:{placement}"] = partial(recommender.score_batch, placement=placement)
     if recommender.rankers:
-        plain = Recommender(
-            recommender.dataset, blend, repeats=recommender.repeats, newcomers=recommender.newcomers
-        )
+        plain = recommender.replaced(rankers={})
         for name in [name for name in scorers if name.split(":")[0] == MODEL]:
             placement = name.partition(":")[2] or open_list
             scorers[name.replace(MODEL, BLEND)] = partial(plain.score_batch, placement=placement)
@@ -160,14 +155,7 @@ def _remembering(
     """The same with scores of the last batch kept, and with further sums of parts."""
     weights = {**recommender.blend.weights, **{name: dict(w) for name, w in (sums or {}).items()}}
     blend = replace(recommender.blend, remember=True, weights=weights)
-    return Recommender(
-        recommender.dataset,
-        blend,
-        repeats=recommender.repeats,
-        tuned=recommender.tuned,
-        newcomers=recommender.newcomers,
-        rankers=recommender.rankers,
-    )
+    return recommender.replaced(blend=blend)
 
 
 def _sampled(split: Split, most: int, seed: int) -> Split:

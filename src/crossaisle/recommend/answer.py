@@ -30,7 +30,7 @@ class Recommendation:
     evidence: Explanation | None = None
     """Where the score comes from; present when the query asked to explain."""
     more_like_it: int = 0
-    """Other items of this title and brand that fit, which `one_per_title` leaves out of the list."""
+    """Other items of this title and brand, of any size, that fit; `one_per_title` leaves them out."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats, Histories
 from crossaisle.models.base import Scorer
-from crossaisle.models.scorers.transferred import TransferredPopularity, turns
+from crossaisle.models.scorers.cold_start.transferred import TransferredPopularity, turns
 
 HIGHEST = 1e-6
 """Far below the popularity that a single event gives."""

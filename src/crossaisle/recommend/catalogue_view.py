@@ -11,6 +11,7 @@ import polars as pl
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats
 from crossaisle.data.vocabulary import Rows
+from crossaisle.data.windows import Windows
 from crossaisle.recommend.rerank.filters import Mask
 from crossaisle.recommend.rerank.groups import Groups
 
@@ -23,7 +24,7 @@ class CatalogueView:
     prices: Floats
     """float32 (n_items,): NaN where unknown."""
     in_stock: Mask
-    """bool (n_items,)"""
+    """bool (n_items,): whether it can be bought, with `windows` whatever the moment; see `on_sale`."""
     listed: Mask
     """bool (n_items,): False for items taken out of the shop."""
     popularity: Floats
@@ -31,9 +32,16 @@ class CatalogueView:
     codes: Rows
     """int32 (n_items,): category at the shop's level, -1 unknown."""
     same_title: Groups
-    """Items of one product: of the same group, or of the same title and brand."""
+    """Items of one product: of one group, or of the same title and brand, whatever their size."""
     same_brand: Groups
     """Items of the same brand."""
+    windows: Windows | None = None
+    """When items are for sale, where that is to follow the clock; None where `in_stock` says it all."""
+
+    def on_sale(self, rows: Rows | slice = slice(None)) -> Mask:
+        """bool: whether some items can be bought at this moment."""
+        stock: Mask = self.in_stock[rows]
+        return stock if self.windows is None else stock & self.windows.open(rows)
 
     @classmethod
     def of(cls, dataset: Dataset, popularity: Floats) -> CatalogueView:

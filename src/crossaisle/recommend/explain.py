@@ -116,12 +116,13 @@ def explain(
     *,
     stand_ins: Sequence[StandIn] | None = None,
     known_as: Mapping[int, int] | None = None,
+    popular: bool = False,
 ) -> Explanation:
     """Splits the score of an item row, for a batch of one history, into contributions.
 
     `stand_ins`: the rows whose scores make up that of a new item, the most similar first; words are those
     that the first of them shares. `known_as`: item row -> the row of `dataset` that it is named by, for items
-    of the history that others stand in for.
+    of the history that others stand in for. `popular`: the item is one of those that are bought most.
     """
     called = known_as or {}
 
@@ -184,7 +185,9 @@ def explain(
         np.isin(rows, histories.item[in_view]),
         general,
         _deeds(dataset, histories, index),
-        lambda row: item_name(dataset, shown(row)),
+        np.array([shown(row) for row in rows.tolist()], np.int32),
+        popular,
+        lambda row: item_name(dataset, row),
     )
     causes, score = causes_of(dataset, amounts, item), amounts.score
     return Explanation(

@@ -98,7 +98,7 @@ class ListBuilder:
         if query.min_price is not None or query.max_price is not None:
             allowed &= in_price_band(view.prices[rows], query.min_price, query.max_price)
         if query.in_stock:
-            allowed &= view.in_stock[rows]
+            allowed &= view.on_sale(rows)
         if request.exclude_seen:
             allowed &= ~rows_mask(request.history, view.dataset.n_items)[rows]
         allowed &= view.listed[rows]
@@ -237,7 +237,7 @@ class ListBuilder:
         more = self._more_like(query, request, picked)
         ranked = zip(picked.tolist(), scores[shown].tolist(), more, strict=True)
         for rank, (row, score, others) in enumerate(ranked, query.offset + 1):
-            evidence = self._contributions(request.context, served, row) if query.explain else None
+            evidence = self._contributions(request.told, served, row) if query.explain else None
             items.append(self._item(row, rank, score, evidence, others))
         return RecommendationList(
             placement=query.placement,
@@ -268,7 +268,7 @@ class ListBuilder:
         served = Served(placement, request.weights if placement == request.placement else "trending")
         rows = [self.view.dataset.item_ids.row(item.item_id) for item in items]
         return [
-            replace(item, evidence=self._contributions(request.context, served, row))
+            replace(item, evidence=self._contributions(request.told, served, row))
             for item, row in zip(items, rows, strict=True)
         ]
 

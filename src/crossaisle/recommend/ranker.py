@@ -19,8 +19,8 @@ from crossaisle.models.blend import Blend
 from crossaisle.models.newcomers import LENDING, Newcomers
 from crossaisle.models.ranking.pool import Masks
 from crossaisle.models.ranking.reranker import Reranker
+from crossaisle.models.scorers.cold_start.transferred import TransferredPopularity
 from crossaisle.models.scorers.popularity import Popularity
-from crossaisle.models.scorers.transferred import TransferredPopularity
 from crossaisle.recommend.catalogue_order import CatalogueOrder
 from crossaisle.recommend.durables import Durables
 from crossaisle.recommend.explain import Explanation, Part, explain, item_name
@@ -28,6 +28,8 @@ from crossaisle.recommend.limits import RETRIEVED
 from crossaisle.recommend.request import ResolvedQuery
 from crossaisle.recommend.rerank.filters import Mask
 
+POPULAR = 0.1
+"""This share of the items is called popular."""
 T = TypeVar("T")
 Best = tuple[Rows, Floats]
 """int32 (n,) item rows and their float32 (n,) scores."""
@@ -99,6 +101,16 @@ class ModelRanker:
         popularity: Floats = np.nan_to_num(self._popular.popularity_, nan=-1.0)
         return popularity
 
+    @cached_property
+    def is_popular(self) -> Mask:
+        """bool (n_items,): the tenth of the items with an event that are bought most; none where most are
+        bought as much as these."""
+        known = self.popularity[self.popularity >= 0]
+        if not len(known):
+            return np.zeros(len(self.popularity), bool)
+        among: Mask = self.popularity >= np.quantile(known, 1 - POPULAR, method="higher")
+        return among & (self.popularity > np.median(known))
+
     def score_batch(
         self, histories: Histories, placement: str = "for_you", among: Masks | None = None
     ) -> Floats:
@@ -161,7 +173,8 @@ class ModelRanker:
     ) -> Explanation:
         """Why an item has its score, for a batch of one history: its own, or the one it is lent."""
         parts = self.parts(weights)
-        own = explain(dataset, parts, context, row, placement, known_as=known_as)
+        popular = bool(self.is_popular[row])
+        own = explain(dataset, parts, context, row, placement, known_as=known_as, popular=popular)
         lends = self.newcomers is not None and self.lending(weights) != 1.0
         lent = self.newcomers.lenders(row) if lends and self.newcomers else []
         if not lent:

@@ -5,7 +5,8 @@ A cause is named where it carries at least a fifth of the score. Where nothing d
 
 from __future__ import annotations
 
-from collections import defaultdict
+import re
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -22,10 +23,17 @@ NAMED = 0.2
 """Share from which on a cause is named."""
 MOST = 0.5
 """Share from which on the history as a whole is named, where it goes back to no item and no category."""
+LEADING = 0.05
+"""Categories of less than `NAMED` are named together from this share each on."""
 LIFT = 1.5
-"""A link between categories is named from this lift on: below it, people who shop one shop any other."""
+"""A link between categories is named from this lift on: below it, people who shop one shop any other. Lifts
+are shrunk towards 1; by the 100 users of `CategoryLink`, 1.5 is six standard errors above it."""
 SEVERAL = 2
-"""At most this many items, and this many categories, are named."""
+"""At most this many items, and this many categories that carry `NAMED` each, are named."""
+TOGETHER = 3
+"""At most this many categories are named together."""
+SHORTER = 2.0
+"""One or two leaf categories are preferred to three categories that carry up to this much more."""
 CLAUSES = 3
 """At most this many causes are named."""
 WORDS = 3
@@ -34,6 +42,11 @@ _UNITS = """ct cm cl dz doz each fl ft gal gr inch inches kg lb lbs liter liters
     pc pcs pk pkg pt qt size"""
 UNITS = frozenset(_UNITS.split())
 """Words of titles that say how much is in it."""
+_NO_INTEREST = """tobacco cigarette cigarettes cigar cigars lottery lotto coupon coupons voucher vouchers
+    deposit deposits donation donations 香烟 烟草 彩票 优惠券"""
+NO_INTEREST = frozenset(_NO_INTEREST.split())
+"""Words of titles and categories of what says nothing about other products, and is no reason that a shop
+would give: smoking, lotteries, and lines of the till."""
 
 Kind = Literal["before", "namesake", "items", "categories", "history", "popular"]
 
@@ -43,8 +56,9 @@ class Cause:
     """Something that carries a share of a score."""
 
     kind: Kind
-    """`before`: the user had the item. `namesake`: had another one of its name. `items`, `categories`: had
-    these, or some of these. `history`: all that the user had, no part of it above others. `popular`."""
+    """`before`: the user had the item. `namesake`: had another one of its name, or it is in view. `items`,
+    `categories`: had these, or some of these. `history`: all that the user had, no part of it above others.
+    `popular`: most other items are bought less."""
     share: float
     """Of the score; where other amounts are below 0, it may be above 1."""
     names: tuple[str, ...] = ()
@@ -70,6 +84,11 @@ class Amounts:
     """reason -> what no item explains."""
     deeds: npt.NDArray[np.int8]
     """int8 (n,): the strongest thing that was done with each, a code of `data.kinds.ROLES`; -1 unknown."""
+    shown: Rows
+    """int32 (n,): the item that each is called by: a new one, where it stands in for that."""
+    popular: bool
+    """Whether the item is one of those that are bought most: a high share of what no item explains is not
+    enough to say so."""
     name_of: Callable[[int], str] = field(repr=False)
     """What an item row is called."""
 
@@ -85,23 +104,24 @@ def causes_of(dataset: Dataset, amounts: Amounts, item: int) -> tuple[Cause, ...
         return ()
     share = amounts.own / score
     title = amounts.name_of(item)
-    names = _once_per_group(dataset, amounts.rows, [amounts.name_of(int(row)) for row in amounts.rows])
-    left = amounts.rows != item
-    causes = [Cause("before", float(share[~left].sum()), deeds=_strongest(amounts, ~left))]
-    twins = left & (np.array([name == title for name in names], bool))
-    causes.append(Cause("namesake", float(share[twins].sum()), deeds=_strongest(amounts, twins)))
-    left &= ~twins
+    names = _once_per_group(dataset, amounts.shown, [amounts.name_of(int(row)) for row in amounts.shown])
+    same = (amounts.shown == item) & ~amounts.in_view
+    causes = [Cause("before", float(share[same].sum()), deeds=_strongest(amounts, same))]
+    left = amounts.shown != item
+    alike = left & (np.array([name == title for name in names], bool))
+    telling = np.array([_is_interest(dataset, int(row)) for row in amounts.shown], bool)
     for in_view in (True, False):
-        side = left & (amounts.in_view == in_view)
-        causes += _single(amounts, names, share, side, left, in_view=in_view)
+        side = amounts.in_view == in_view
+        twins = alike & side
+        deeds = () if in_view else _strongest(amounts, twins)
+        causes.append(Cause("namesake", float(share[twins].sum()), in_view=in_view, deeds=deeds))
+        left &= ~twins
+        causes += _single(amounts, names, share, left & side & telling, left, in_view=in_view)
     # Categories and all together: of what was not named, and not of a cart, which is short.
     left &= ~amounts.in_view
-    for depth in (-1, dataset.taxonomy.level):
-        of_row = [_category(dataset, int(row), depth) for row in amounts.rows]
-        if categories := _shared(amounts, of_row, share, left, title):
-            causes += categories
-            break
-    causes.append(Cause("popular", amounts.general.get("popular", 0.0) / score))
+    causes += _of_categories(dataset, amounts, share, left, left & telling, title)
+    if amounts.popular:
+        causes.append(Cause("popular", amounts.general.get("popular", 0.0) / score))
     found = [cause for cause in causes if cause.share >= NAMED]
     together = float(share[left].sum())
     if together >= MOST and not any(cause.share >= together for cause in found):
@@ -133,7 +153,7 @@ def _single(
     in_view: bool,
 ) -> list[Cause]:
     """Items by name (sizes and brands of one name count together); what is named is struck from `left`."""
-    named = _largest([name if s else "" for name, s in zip(names, side, strict=True)], share, NAMED)
+    named = _largest([name if s else "" for name, s in zip(names, side, strict=True)], share, NAMED, SEVERAL)
     if not named:
         return []
     left &= ~(side & np.array([name in named for name in names], bool))
@@ -152,31 +172,54 @@ def _common(amounts: Amounts, among: npt.NDArray[np.bool_]) -> tuple[int]:
     return (int(done[0]) if len(done) == 1 else -1,)
 
 
-def _shared(
+def _of_categories(
+    dataset: Dataset,
     amounts: Amounts,
-    of_row: Sequence[str],
     share: npt.NDArray[np.float64],
     left: npt.NDArray[np.bool_],
+    side: npt.NDArray[np.bool_],
     title: str,
 ) -> list[Cause]:
-    """Categories; what is named is struck from `left`."""
-    usable = [name if is_left and name != title else "" for name, is_left in zip(of_row, left, strict=True)]
-    named = _largest(usable, share, NAMED)
-    if not named:
+    """Categories of the items at `side`; what is named is struck from `left`.
+
+    Of a category with one item the item would have been named. Leaf categories that carry `NAMED` each,
+    or the largest categories of the shop's level that do so together: whatever says more of the score.
+    """
+    found: list[tuple[float, dict[str, float], npt.NDArray[np.bool_]]] = []
+    for depth, least, most in ((-1, NAMED, SEVERAL), (dataset.taxonomy.level, LEADING, TOGETHER)):
+        of_row = [_category(dataset, int(row), depth) for row in amounts.shown]
+        usable = [name if s and name != title else "" for name, s in zip(of_row, side, strict=True)]
+        several = {name for name, items in Counter(usable).items() if items > 1}
+        usable = [name if name in several else "" for name in usable]
+        named = _largest(usable, share, least, most)
+        total = sum(named.values())
+        if total >= NAMED:
+            members = np.array([name in named for name in usable], bool)
+            found.append((total * (SHORTER if depth == -1 else 1.0), named, members))
+    if not found:
         return []
-    members = np.array([name in named for name in usable], bool)
+    _, named, members = max(found, key=lambda one: one[0])
     left &= ~members
     return [Cause("categories", sum(named.values()), tuple(named), deeds=_common(amounts, members))]
 
 
-def _largest(groups: Sequence[str], share: npt.NDArray[np.float64], least: float) -> dict[str, float]:
-    """name -> share of the largest groups, those of at least `least`; "" is no group."""
+def _largest(
+    groups: Sequence[str], share: npt.NDArray[np.float64], least: float, number: int
+) -> dict[str, float]:
+    """name -> share of the largest groups, up to `number`, those of at least `least`; "" is no group."""
     total: dict[str, float] = defaultdict(float)
     for name, amount in zip(groups, share.tolist(), strict=True):
         if name:
             total[name] += amount
-    most = sorted(total, key=lambda name: (-total[name], name))[:SEVERAL]
+    most = sorted(total, key=lambda name: (-total[name], name))[:number]
     return {name: total[name] for name in most if total[name] >= least}
+
+
+def _is_interest(dataset: Dataset, row: int) -> bool:
+    """Whether an item is one that others can be recommended by."""
+    paths = dataset.taxonomy.paths[row]
+    texts = (str(dataset.items["title"][row]), *(paths[0] if paths else ()))
+    return not any(word in NO_INTEREST for text in texts for word in re.findall(r"\w+", text.lower()))
 
 
 def _category(dataset: Dataset, row: int, depth: int) -> str:
@@ -218,26 +261,31 @@ def sentence(
     if known:
         clauses.append(f"known: {known}")
     if link:
-        clauses.append(f"people who shop {link[0]} often shop {link[1]}, too")
+        clauses.append(f"people who shop {link[0]} shop {link[1]} more than others do")
     text = "; ".join(clauses)
     return text[:1].upper() + text[1:] + "." if text else ""
 
 
 def _clause(cause: Cause, placement: Placement) -> str:
-    names, deed = " and ".join(cause.names), cause.deeds[0] if cause.deeds else -1
+    names, deed = _listed(cause.names), cause.deeds[0] if cause.deeds else -1
     if cause.kind == "before":
         return DEEDS[deed].before
     if cause.kind == "namesake":
-        return DEEDS[deed].past.format("another product of this name")
+        return (
+            "has the same name" if cause.in_view else DEEDS[deed].past.format("another product of this name")
+        )
     if cause.kind == "items":
-        if cause.in_view and placement in _IN_VIEW:
-            return f"{_IN_VIEW[placement]} {names}"
-        return f"because {_did(cause)}"
+        return f"{_IN_VIEW[placement]} {names}" if cause.in_view else f"because {_did(cause)}"
     if cause.kind == "categories":
         return "because " + DEEDS[deed].present.format(names)
     if cause.kind == "history":
         return "fits " + DEEDS[deed].whole
     return "popular with other shoppers"
+
+
+def _listed(names: Sequence[str]) -> str:
+    """ "A", "A and B", "A, B and C"."""
+    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
 
 
 def _did(cause: Cause) -> str:

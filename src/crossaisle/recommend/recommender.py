@@ -20,7 +20,7 @@ from crossaisle.models.newcomers import Newcomers
 from crossaisle.models.persistence import load_blend, save_blend
 from crossaisle.models.ranking.ranker import LearnedRanker
 from crossaisle.models.ranking.reranker import Reranker, load_rankers, save_rankers
-from crossaisle.models.scorers.transferred import TransferredPopularity
+from crossaisle.models.scorers.cold_start.transferred import TransferredPopularity
 from crossaisle.recommend.answer import RecommendationList
 from crossaisle.recommend.catalogue_view import CatalogueView
 from crossaisle.recommend.durables import Durables, lasting_categories
@@ -28,7 +28,7 @@ from crossaisle.recommend.explain import Explanation, Part
 from crossaisle.recommend.limits import ListLimits
 from crossaisle.recommend.list_builder import Contributions, ListBuilder, Served
 from crossaisle.recommend.ranker import ModelRanker, score_requests
-from crossaisle.recommend.request import NO_ROWS, ResolvedQuery, is_narrow, resolve
+from crossaisle.recommend.request import NO_ROWS, ResolvedQuery, is_narrow, of_unknown_deeds, resolve
 from crossaisle.recommend.rerank.diversify import Similarity, similarity_of
 from crossaisle.recommend.rerank.never import NeverWith
 from crossaisle.recommend.standing import standing
@@ -88,20 +88,37 @@ class Recommender:
         if histories is not None:
             self.histories = histories
 
-    def with_weights(self, weights: Mapping[str, dict[str, float]]) -> Recommender:
-        """The same models with other weights for some placements, whose lists no ranker touches then."""
-        blend = Blend(parts=self.blend.parts, weights=self.blend.weights | dict(weights))
+    def replaced(
+        self,
+        *,
+        dataset: Dataset | None = None,
+        blend: Blend | None = None,
+        rankers: Mapping[str, LearnedRanker] | None = None,
+    ) -> Recommender:
+        """The same with something else in its place; whatever was decided about the shop is carried along.
+
+        With other data, what is read off them is read again: which items are new and what they are lent,
+        which categories last, the histories.
+        """
+        dataset, blend = dataset or self.dataset, blend or self.blend
+        same = dataset is self.dataset
         return Recommender(
-            self.dataset,
+            dataset,
             blend,
             repeats=self.repeats,
             tuned=self.tuned,
-            newcomers=self.newcomers,
-            lasting=self.lasting,
-            histories=self.histories,
+            newcomers=self.newcomers if same else Newcomers.of(blend.parts.values(), dataset),
+            lasting=self.lasting if same else None,
+            histories=self.histories if same else None,
             limits=self.limits,
-            rankers={name: one for name, one in self.rankers.items() if name not in weights},
+            rankers=self.rankers if rankers is None else rankers,
         )
+
+    def with_weights(self, weights: Mapping[str, dict[str, float]]) -> Recommender:
+        """The same models with other weights for some placements, whose lists no ranker touches then."""
+        blend = Blend(parts=self.blend.parts, weights=self.blend.weights | dict(weights))
+        kept = {name: one for name, one in self.rankers.items() if name not in weights}
+        return self.replaced(blend=blend, rankers=kept)
 
     @cached_property
     def histories(self) -> Histories:
@@ -202,7 +219,7 @@ class Recommender:
             histories = self.histories.take([self.dataset.user_ids.row(user_or_history)])
         else:
             rows = self.dataset.item_ids.rows(user_or_history)
-            histories = Histories.of([rows[rows >= 0]])
+            histories = of_unknown_deeds(Histories.of([rows[rows >= 0]]))
         return self.ranker.explain(self.dataset, histories, row, placement, placement)
 
     # On disk

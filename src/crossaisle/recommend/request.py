@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,8 @@ class ResolvedQuery:
     """Which weights of the blend apply: the placement, or `unseen`."""
     context: Histories
     """What the models score from: one history, or the items in view."""
+    told: Histories
+    """The same in the words of reasons: what a session did with its items is not known."""
     history: Rows
     """int32: the user's own items, oldest first."""
     bought: Rows
@@ -116,6 +118,7 @@ def resolve(
         placement=placement,
         weights=weights,
         context=context,
+        told=context if query.history is None else of_unknown_deeds(context),
         history=own.item,
         bought=bought.item,
         view=view,
@@ -139,6 +142,11 @@ def _included(query: Query, dataset: Dataset, notices: list[str]) -> Rows | None
 def placement_is_open(query: Query) -> bool:
     """Whether a placement is about items or everybody, so that what a user dislikes stays in it."""
     return query.placement in ("similar", "trending")
+
+
+def of_unknown_deeds(histories: Histories) -> Histories:
+    """The same histories, of which nobody knows whether the items were bought or looked at."""
+    return replace(histories, role=np.full(len(histories.item), -1, np.int8))
 
 
 def _bought(own: Histories, dataset: Dataset) -> Histories:

@@ -21,12 +21,12 @@ from crossaisle.data.kinds import PURCHASE
 from crossaisle.data.splits.cases import EvalCases
 from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.data.vocabulary import Vocabulary
+from crossaisle.data.windows import at_moment
 from crossaisle.errors import ConflictError, CrossaisleError, DataError
 from crossaisle.evaluate import metrics
 from crossaisle.evaluate.acceptance import Verdict, guard
 from crossaisle.evaluate.metrics import Relevant
 from crossaisle.models.blend import Blend
-from crossaisle.models.newcomers import Newcomers
 from crossaisle.models.scorers.picture_similarity import PictureSimilarity
 from crossaisle.models.topk import top_k
 from crossaisle.pipeline.fit import fit_parts
@@ -255,6 +255,7 @@ def merge(
     extra = pl.DataFrame({"user_id": list(rows)[len(users) :]}, schema={"user_id": pl.String})
     dataset = replace(
         grown,
+        items=at_moment(grown.items, float(time_.max())) if len(time_) else grown.items,
         users=pl.concat([users, extra], how="diagonal"),
         user_ids=Vocabulary(rows, what="user"),
         events=together,
@@ -304,10 +305,7 @@ def fitted_on(base: Recommender, dataset: Dataset, *, progress: bool = False) ->
     new = {name: part for name, part in fresh.items() if part is not base.blend.parts[name]}
     fit_parts(new, dataset, progress=progress)
     blend = Blend(parts=fresh, weights=base.blend.weights)
-    lent = None if base.newcomers is None else Newcomers.of(fresh.values(), dataset)
-    return Recommender(
-        dataset, blend, repeats=base.repeats, tuned=base.tuned, newcomers=lent, rankers=base.rankers
-    )
+    return base.replaced(dataset=dataset, blend=blend)
 
 
 def latest(dataset: Dataset, past: Dataset, cut: int, repeats: bool, seed: int) -> EvalCases:

@@ -77,7 +77,7 @@ class ShopService:
             threads=threads,
         )
         self.memory = ShopMemory(
-            live, self.experiments, lambda: (current.state.recommender, *arms), threads.readers
+            live, self.experiments, lambda: (current.state.recommender, *arms), threads.readers, store
         )
         self.replica: Replica | None = None
         if start is not None:
@@ -243,8 +243,9 @@ class ShopService:
         return await self._intake.withdraw(key, actor)
 
     async def put_user(self, user: str, attributes: dict[str, Any]) -> None:
-        """Keeps the attributes of a user."""
-        await self._intake.put_user(user, attributes)
+        """Keeps the attributes of a user; `ConflictError` if the user is deleted meanwhile."""
+        deleted = await self.read(self.store.deleted_at, user)
+        await self._intake.put_user(user, attributes, deleted)
 
     # The store
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from crossaisle.errors import ConfigError, shown
+from crossaisle.progress import Advance, unwatched
 from crossaisle.streams.sender import Sender, Stopped
 from crossaisle.streams.source import Message, Source, key_of
 
@@ -41,7 +41,7 @@ def consume(
     batch: int = 500,
     wait: float = 1.0,
     until_empty: bool = False,
-    advance: Callable[[int], None] = lambda _: None,
+    advance: Advance = unwatched,
 ) -> Consumed:
     """Takes messages from `source` to the service until `sender.stop` is set.
 

@@ -24,6 +24,7 @@ from crossaisle.data.ingest.ledger import Ledger
 from crossaisle.data.ingest.schema import match_columns
 from crossaisle.data.ingest.sources import open_file
 from crossaisle.errors import ConfigError
+from crossaisle.progress import Advance, unwatched
 from crossaisle.streams.sender import Sender, Sent, Stopped
 
 BATCH = 500
@@ -125,7 +126,7 @@ def replay(
     speed: float | None = 1.0,
     longest_gap: float | None = None,
     log_times: bool = True,
-    advance: Callable[[int], None] = lambda _: None,
+    advance: Advance = unwatched,
     clock: Callable[[], float] = time.monotonic,
 ) -> Replayed:
     """Plays a log until its end or until `sender.stop` is set.

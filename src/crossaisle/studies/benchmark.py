@@ -16,7 +16,7 @@ from crossaisle.models.base import Scorer
 from crossaisle.models.scorers.linear import EASE
 from crossaisle.pipeline.fit import fit
 from crossaisle.pipeline.measure import measure, measure_carts
-from crossaisle.pipeline.run import Say, silent
+from crossaisle.progress import Say, silent
 
 SHOPS = ("completejourney", "instacart", "amazon14", "s3rec-beauty", "s3rec-sports", "s3rec-toys")
 """Data sets on which a whole shop is fitted and measured."""

@@ -24,11 +24,11 @@ from crossaisle.evaluate.report.bands import Line, curve_svg
 from crossaisle.evaluate.results import Row, interval_of, result_row
 from crossaisle.evaluate.significance import Bootstrap
 from crossaisle.models.defaults import buys_again
-from crossaisle.models.scorers.behaviour_transfer import BehaviourTransfer
-from crossaisle.models.scorers.cold_prior import opening_popularity
+from crossaisle.models.scorers.cold_start.behaviour_transfer import BehaviourTransfer
+from crossaisle.models.scorers.cold_start.cold_prior import opening_popularity
 from crossaisle.models.scorers.content import EncoderSimilarity, TfidfSimilarity
 from crossaisle.pipeline.fit import peak_mb
-from crossaisle.pipeline.run import Say, silent
+from crossaisle.progress import Say, silent
 
 DATASETS: dict[str, tuple[str, str | None, int]] = {
     "amazon14": ("amazon14", "Beauty", 1),

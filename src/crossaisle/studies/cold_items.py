@@ -24,10 +24,10 @@ from crossaisle.evaluate.metrics import middle_rank, ndcg_of_one
 from crossaisle.evaluate.results import Row, result_row
 from crossaisle.evaluate.scoring import Score
 from crossaisle.evaluate.significance import Bootstrap
-from crossaisle.models.scorers.behaviour_transfer import BehaviourTransfer
+from crossaisle.models.scorers.cold_start.behaviour_transfer import BehaviourTransfer
 from crossaisle.models.scorers.content import EncoderSimilarity, TfidfSimilarity
 from crossaisle.pipeline.fit import peak_mb
-from crossaisle.pipeline.run import Say, silent
+from crossaisle.progress import Say, silent
 from crossaisle.train_config import Moves, TrainConfig
 
 DATASETS = ("s3rec-beauty", "amazon14")

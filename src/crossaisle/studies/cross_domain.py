@@ -20,14 +20,14 @@ from crossaisle.evaluate.files import write_json
 from crossaisle.evaluate.results import Row, result_row
 from crossaisle.evaluate.significance import Bootstrap
 from crossaisle.models.base import Scorer
-from crossaisle.models.scorers.behaviour_transfer import BehaviourTransfer
 from crossaisle.models.scorers.category_link import CategoryLink
+from crossaisle.models.scorers.cold_start.behaviour_transfer import BehaviourTransfer
 from crossaisle.models.scorers.content import TfidfSimilarity
 from crossaisle.models.scorers.item_knn import ItemKNN
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.models.topk import top_k
 from crossaisle.pipeline.fit import peak_mb
-from crossaisle.pipeline.run import Say, silent
+from crossaisle.progress import Say, silent
 
 CATALOGUE = "amazon14"
 K, LEAST_HISTORY, DAYS = 10, 3, 30

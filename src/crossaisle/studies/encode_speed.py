@@ -18,8 +18,7 @@ from crossaisle.data.datasets import load_catalogue
 from crossaisle.encoders.onnx import OnnxEncoder
 from crossaisle.evaluate.files import write_json
 from crossaisle.evaluate.results import Row, result_row
-from crossaisle.pipeline.run import Say, silent
-from crossaisle.progress import bar
+from crossaisle.progress import Say, bar, silent
 
 CHECKPOINT = "minilm-torch"
 TITLES_OF = "s3rec-beauty"

@@ -21,7 +21,7 @@ from crossaisle.encoders.tfidf import TfidfEncoder
 from crossaisle.evaluate.files import write_json
 from crossaisle.evaluate.results import Row, result_row
 from crossaisle.evaluate.significance import Bootstrap
-from crossaisle.pipeline.run import Say, silent
+from crossaisle.progress import Say, silent
 
 NAME = "fashion"
 HELD_OUT = 500

@@ -27,11 +27,11 @@ from crossaisle.evaluate.metrics import middle_rank, ndcg_of_one
 from crossaisle.evaluate.report.bands import Line, curve_svg
 from crossaisle.evaluate.results import Row, interval_of, result_row
 from crossaisle.evaluate.significance import Bootstrap
-from crossaisle.models.scorers.behaviour_transfer import BehaviourTransfer
-from crossaisle.models.scorers.cold_prior import opening_popularity
+from crossaisle.models.scorers.cold_start.behaviour_transfer import BehaviourTransfer
+from crossaisle.models.scorers.cold_start.cold_prior import opening_popularity
 from crossaisle.models.scorers.content import TfidfSimilarity
 from crossaisle.pipeline.fit import peak_mb
-from crossaisle.pipeline.run import Say, silent
+from crossaisle.progress import Say, silent
 from crossaisle.train_config import Moves, TrainConfig
 
 CATALOGUE, DOMAIN, DEPTH = "amazon14", "Beauty", 1

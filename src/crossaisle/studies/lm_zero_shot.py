@@ -28,8 +28,7 @@ from crossaisle.models.base import Scorer
 from crossaisle.models.scorers.content import EncoderSimilarity, TfidfSimilarity
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.pipeline.fit import peak_mb, split_of
-from crossaisle.pipeline.run import Say, silent
-from crossaisle.progress import bar
+from crossaisle.progress import Say, bar, silent
 
 DATASETS = ("s3rec-beauty", "completejourney")
 CASES = 100

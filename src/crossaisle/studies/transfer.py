@@ -23,7 +23,7 @@ from crossaisle.models.blend import Blend
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.models.topk import top_k
 from crossaisle.pipeline.fit import fit, peak_mb, split_of
-from crossaisle.pipeline.run import Say, silent
+from crossaisle.progress import Say, silent
 from crossaisle.recommend.recommender import Recommender
 
 SOURCE, TARGET = "instacart", "completejourney"

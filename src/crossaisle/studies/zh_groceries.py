@@ -18,9 +18,8 @@ from crossaisle.encoders.tfidf import TfidfEncoder
 from crossaisle.evaluate.files import write_json
 from crossaisle.evaluate.results import Row, result_row
 from crossaisle.evaluate.significance import Bootstrap
-from crossaisle.models.scorers.prototypes import Labels, PrototypeRule, View, classify
-from crossaisle.pipeline.run import Say, silent
-from crossaisle.progress import bar
+from crossaisle.models.scorers.cold_start.prototypes import Labels, PrototypeRule, View, classify
+from crossaisle.progress import Say, bar, silent
 
 NAME = "zh-groceries"
 ENCODER = "use-multilingual"

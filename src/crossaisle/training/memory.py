@@ -11,6 +11,7 @@ import torch
 
 from crossaisle.data.history import Floats
 from crossaisle.errors import CrossaisleError
+from crossaisle.progress import Say
 
 _LOG = logging.getLogger(__name__)
 _RAISED = (torch.OutOfMemoryError, MemoryError, RuntimeError)
@@ -31,7 +32,7 @@ def ran_out(error: Exception) -> bool:
     return "can't allocate memory" in str(error) or "not enough memory" in str(error)
 
 
-def halving(step: Callable[[], float], state: Halved, batch: int, note: Callable[[str], None]) -> float:
+def halving(step: Callable[[], float], state: Halved, batch: int, note: Say) -> float:
     """A training step, with half the examples at a time (`state.halvings`) from where memory runs out."""
     while True:
         try:

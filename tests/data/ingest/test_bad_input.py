@@ -100,8 +100,8 @@ def test_missing_file_names_the_nearest(load: Any, tmp_path: Path) -> None:
 
 def test_unknown_format(load: Any) -> None:
     with pytest.raises(ConfigError, match="unknown format: set format to"):
-        load(event_file="events.dat")
-    load(event_file="events.dat", event_settings={"format": "csv"})
+        load(event_file="events.bin")
+    load(event_file="events.bin", event_settings={"format": "csv"})
 
 
 def test_missing_column_names_the_nearest(load: Any) -> None:

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossaisle.data.ingest.importer import import_frames
+from crossaisle.config import DataConfig
+from crossaisle.data.ingest.importer import import_dataset, import_frames
 from crossaisle.data.ingest.stock import NO, YES, read_stock
+from crossaisle.decode import build
 from crossaisle.errors import DataError
 from tests.data.ingest.shops import import_texts, warned
 
@@ -98,3 +100,11 @@ def test_what_is_not_yet_or_no_longer_available_is_sold_out(tmp_path: Path) -> N
     german = "user_id,item_id,time\n1,a,01.01.2024\n2,a,08.01.2024\n"
     later = import_texts(tmp_path, WINDOW, german, time_unit="%d.%m.%Y")
     assert later.dataset.items["in_stock"].to_list() == [True, True, False, False, False, True]
+
+
+def test_limits_of_a_shop_on_its_first_day(tmp_path: Path) -> None:
+    (tmp_path / "items.csv").write_text("item_id,title,expires\na,Mug,2020-01-01\nb,Pan,2999-01-01\nc,Pot,\n")
+    config = build(DataConfig, {"items": {"path": "items.csv"}}, "test", base=tmp_path)
+    done = import_dataset(config)
+    assert done.dataset.items["in_stock"].to_list() == [False, True, True]
+    assert done.report["tables"]["items"]["repaired"] == {"expired": 1}

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import polars as pl
 import pytest
 
+from crossaisle.data.dataset import Dataset
+from crossaisle.data.ingest.importer import from_frames
 from crossaisle.data.knowledge.naming import named, write_rejected
 from crossaisle.data.knowledge.rules import Rule, parse, read_rules, write_rules
 from crossaisle.errors import DataError
@@ -171,3 +174,82 @@ def test_rejected_lines_are_kept_as_they_stood(tmp_path: Path) -> None:
     assert head == "rule,from,to,direction,strength,reason,line,why"
     assert line.startswith("goes with,Dairy,Wine,both,0.7,cheese,8,")
     assert "unknown category or item 'Wine'" in line
+
+
+def wrong(folder: Path, text: str) -> str:
+    with pytest.raises(DataError) as error:
+        read_rules(written(folder, text))
+    return str(error.value)
+
+
+def test_a_column_named_twice(tmp_path: Path) -> None:
+    assert "column 'to': two columns have this name: keep one of them" in wrong(tmp_path, "rule,from,to,to\n")
+
+
+def test_a_hash_within_quotes_is_text(tmp_path: Path) -> None:
+    text = HEADER + 'goes with,A,B,,,"no. 1\n# of 3"\n# a comment, "with a quote\ngoes with,C,D,,,#1\n'
+    rules = read_rules(written(tmp_path, text))
+    assert [(rule.reason, rule.line) for rule in rules] == [("no. 1 # of 3", 2), ("#1", 5)]
+
+
+def test_lines_are_counted_as_an_editor_counts_them(tmp_path: Path) -> None:
+    text = HEADER + '\ngoes with,A,B,,,"two\nlines\x0b\u2028"\n\n# x\ngoes with,C,D,,9,\n'
+    rules, problems = parse(written(tmp_path, text))
+    assert [rule.line for rule in rules] == [3]
+    assert "line 7: strength must be" in str(problems[0])
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        ('goes with,A,B,,,"open\ngoes with,C,D,,,\n', 'line 2: a quote (") is opened here and never closed'),
+        (
+            'goes with,A,B,,,"open\ngoes with,C,D,,,"a, b"\n',
+            'line 2: a quote (") is opened here and closed amid the text of line 3: close it before',
+        ),
+        ('goes with,"A\nB",C,,,"open\nx\n', 'line 3: a quote (") is opened here and never closed'),
+        (
+            'goes with,A,B,,,"5" wide"\n',
+            'line 2: a quote (") is opened here and closed amid the text of line 2',
+        ),
+    ],
+)
+def test_an_open_quote_is_named_where_it_opens(tmp_path: Path, lines: str, says: str) -> None:
+    assert says in wrong(tmp_path, HEADER + lines)
+
+
+def test_a_quote_within_a_quoted_text_is_written_twice(tmp_path: Path) -> None:
+    [rule] = read_rules(written(tmp_path, HEADER + 'goes with,"5"" nails",B,,,6" will do\n'))
+    assert (rule.source, rule.reason) == ('5" nails', '6" will do')
+
+
+@pytest.mark.parametrize("size", [200_000, 1_000_000])
+def test_a_cell_that_is_too_long(tmp_path: Path, size: int) -> None:
+    said = wrong(tmp_path, HEADER + f"goes with,A,B,,,{'x' * size}\n")
+    assert f"line 2: a cell of {size:,} characters, at most 10,000 are read" in said
+    assert "a cell is longer than 16 million characters" in wrong(tmp_path, HEADER + "y" * ((1 << 24) + 2))
+
+
+def test_a_cell_below_no_column(tmp_path: Path) -> None:
+    said = wrong(tmp_path, "rule,from,to,,reason\ngoes with,A,B,lost,\ngoes with,A,C,,x,y\n")
+    assert "line 2: 5 cells for 4 columns" in said
+    assert "1 more wrong line" in said
+
+
+def shop_of(*paths: str) -> Dataset:
+    rows = {"item_id": [f"i{n}" for n in range(len(paths))], "categories": list(paths)}
+    return from_frames(pl.DataFrame(rows), None)
+
+
+def test_a_name_that_several_categories_have() -> None:
+    shop = shop_of("Grocery > Liquor", "Spirits > Liquor", "Drug > Filters > Filters", "Drug > Filters")
+    found, rejected = named([Rule(kind="goes with", source="Filters", target="Liquor")], shop)
+    assert not found
+    assert rejected[0].why == (
+        "2 categories are called 'Liquor': write 'Grocery > Liquor' or 'Spirits > Liquor'"
+    )
+    [one] = named([Rule(kind="staple", source="filters")], shop)[0]
+    assert shop.item_ids.ids(one.source) == ["i2", "i3"]
+    many = shop_of(*(f"{'Long ' * 15}{n} > Tea" for n in range(11)))
+    [why] = [one.why for one in named([Rule(kind="staple", source="tea")], many)[1]]
+    assert why.endswith(f"'{'Long ' * 15}7 > Tea', or one of 3 more")

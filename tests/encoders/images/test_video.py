@@ -70,7 +70,7 @@ def test_without_ffmpeg_it_is_set_aside(
     monkeypatch.setattr(video, "ffmpeg", lambda: None)
     encoder = ImageEncoder(folder, cache=tmp_path)
     assert not encoder.encode([b"\0\0\0\x20ftypisom" + b"\0" * 50])[0].any()
-    assert "pip install 'crossaisle[video]'" in encoder.problems[0]
+    assert "extra 'video'" in encoder.problems[0]
 
 
 def test_a_video_that_takes_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crossaisle.data.drift import drift
+from crossaisle.data.profile.drift import drift
 from crossaisle.data.splits.split import basket_split, temporal_split
 from crossaisle.errors import ConfigError
 from crossaisle.evaluate.beyond_accuracy import category_flow
@@ -14,6 +14,7 @@ from crossaisle.evaluate.reliability import reliability
 from crossaisle.evaluate.report.charts import heat
 from crossaisle.evaluate.report.page import facts, number, percent, text
 from crossaisle.evaluate.report.report import write_report
+from crossaisle.evaluate.report.verdicts import verdicts
 from crossaisle.evaluate.results import Evaluation, evaluate
 from tests.evaluate.shops import random_shop, shop
 
@@ -147,9 +148,53 @@ def test_a_clear_loss_is_said(tmp_path: Path):
     evaluation = evaluate(models, split, data, resamples=50)
     write_report(tmp_path / "r.html", title="Bad", evaluation=evaluation)
     words = checked(tmp_path / "r.html")
-    assert "100 % less" in words
+    assert "▼ worse -100%" in words
+    assert "behind oracle; leave that one in place there" in words
     assert "▼ worse" in words
     assert "▲ better" not in words
+
+
+def test_the_first_sentence_counts_and_few_cases_are_a_warning(tmp_path: Path) -> None:
+    evaluation, _ = made()
+    write_report(tmp_path / "r.html", title="t", evaluation=evaluation)
+    words = checked(tmp_path / "r.html")
+    mean = evaluation.row("crossaisle", "all", "precision")
+    assert mean is not None
+    assert f"Of ten recommendations, {10 * mean['value']:.1f} were chosen" in " ".join(words.split())
+    hits = 10 * np.nansum(evaluation.per_case("crossaisle", "all", "precision"))
+    assert f"ten places hold {percent(hits / len(evaluation.cases.target))} of everything" in words
+    assert ("Only" in words) == (len(evaluation.cases) < 100)
+    assert len(evaluation.cases) < 100, "this shop is small on purpose"
+    assert "Collect more events before deciding anything" in words
+
+
+def test_no_slice_and_no_note_stands_there_twice(tmp_path: Path) -> None:
+    data = random_shop(3, n_users=200, n_events=1000)
+    models = {"crossaisle": lambda h: np.tile(np.arange(30, dtype=np.float32), (len(h), 1))}
+    evaluation = evaluate(models, temporal_split(data), data, resamples=50)
+    assert {"novel_limited", "new_category"} <= set(evaluation.slices)
+    write_report(tmp_path / "r.html", title="t", evaluation=evaluation, notes=[*evaluation.notes, "once"])
+    source = (tmp_path / "r.html").read_text()
+    assert "<code>novel_limited</code>" in source
+    assert "<code>new_category</code>" not in source, "the same figures under another name"
+    for note in (*evaluation.notes, "once"):
+        assert source.count(f"<li>{text(note, 600)}</li>") == 1
+
+
+def test_what_is_called_clear_is_clear_in_the_interval_that_is_shown() -> None:
+    data = random_shop(3, n_users=300, n_events=6000)
+    split = temporal_split(data)
+    noise = np.random.default_rng(0).random((2, 30)).astype(np.float32)
+    models = {"crossaisle": lambda h: np.tile(noise[0], (len(h), 1))}
+    models["popularity"] = lambda h: np.tile(noise[1], (len(h), 1))
+    evaluation = evaluate(models, split, data, resamples=200)
+    slices = ["all", "cross_limited", "novel_limited", "new_item"]
+    together = verdicts(evaluation, "crossaisle", ["popularity"], slices, metric="recall", k=10)
+    alone = {row["slice"]: row for row in evaluation.compare("crossaisle", slices=slices, metric="recall")}
+    for name, verdict in together.items():
+        assert verdict.high - verdict.low >= alone[name]["high"] - alone[name]["low"]
+        expected = "better" if verdict.low > 0 else "worse" if verdict.high < 0 else "no clear difference"
+        assert verdict.word == expected
 
 
 def test_without_recall_at_ten_it_says_so(tmp_path: Path):
@@ -175,6 +220,9 @@ def test_numbers(value: float | None, shown: str):
 
 def test_facts_of_plain_data():
     assert facts({"a_b": True}) == "<dl><dt>A b</dt><dd>yes</dd></dl>"
+    nested = facts([{"level": 1, "events": {"min": 1.0, "95%": 5642.499999999996}}])
+    assert "min 1, 95% 5,642.5" in nested
+    assert "{" not in nested
     assert facts([]) == facts({}) == facts(None) == "–"
 
 

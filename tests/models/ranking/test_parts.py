@@ -6,13 +6,11 @@ import numpy as np
 import pytest
 
 from crossaisle.data.history import Histories
-from crossaisle.errors import ArtifactError
 from crossaisle.models.ranking.calibration import Isotonic, pooled
 from crossaisle.models.ranking.features import PLAIN, directions, feature_matrix, feature_names
 from crossaisle.models.ranking.pool import Pool, new_categories
 from crossaisle.models.ranking.ranker import dealt
 from crossaisle.models.ranking.tables import ShopTables
-from crossaisle.models.ranking.trees import Trees
 from tests.models.shops import tiny_shop
 
 
@@ -112,27 +110,3 @@ def test_calibrated_scores_are_the_chances_they_came_from() -> None:
     kept = ~thinned | (rng.random(len(scores)) < 0.25)
     again = Isotonic.fit(scores[kept], (rng.random(len(scores)) < chance)[kept], weights[kept])
     assert abs(again(scores) - chance).mean() < 0.003
-
-
-def test_trees_that_point_out_of_themselves_are_refused() -> None:
-    pytest.importorskip("lightgbm")
-    rng = np.random.default_rng(0)
-    features = rng.normal(size=(2000, 2)).astype(np.float32)
-    grown = Trees.grow(
-        features,
-        features[:, 0] > 0.5,
-        np.full(20, 100),
-        ["blend", "part:knn"],
-        objective="binary",
-        directions=[1, 0],
-        trees=3,
-    )
-    grown.check(["blend", "part:knn"])
-    assert np.corrcoef(grown.predict(features), features[:, 0])[0, 1] > 0.5
-    for old, new in (
-        ("split_feature=", "split_feature=9"),
-        ("left_child=", "left_child=77 "),
-        ("num_cat=0", "num_cat=1"),
-    ):
-        with pytest.raises(ArtifactError, match="point out of themselves"):
-            Trees(grown.text.replace(old, new, 1)).check(["blend", "part:knn"])

@@ -49,6 +49,6 @@ def test_a_trained_users_vector_is_what_folding_in_gives() -> None:
 
 
 def test_without_the_library_the_command_to_install_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "implicit.cpu.als", None)
-    with pytest.raises(MissingDependencyError, match=r"pip install 'crossaisle\[als\]'"):
+    monkeypatch.setitem(sys.modules, "implicit", None)
+    with pytest.raises(MissingDependencyError, match=r"pip install .*\[als\]'"):
         ALS().fit(tiny_shop())

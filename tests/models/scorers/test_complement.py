@@ -19,6 +19,9 @@ class TestComplementSoftmax(ScorerContract):
     def make(self) -> ComplementSoftmax:
         return ComplementSoftmax(dimensions=16, hidden=16, networks=2, epochs=60, batch=8, learning_rate=0.02)
 
+    def make_quick(self) -> ComplementSoftmax:
+        return ComplementSoftmax(dimensions=4, hidden=4, networks=1, epochs=1, batch=8)
+
 
 class _First:
     """Draws the basket's first item, and leaves nothing out."""

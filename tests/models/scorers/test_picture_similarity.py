@@ -56,6 +56,10 @@ class TestPictureSimilarity(ScorerContract):
     def make(self) -> PictureSimilarity:
         return PictureSimilarity(encoder=self.encoder)
 
+    @pytest.mark.slow
+    def test_every_number_is_refused_or_fitted_and_loads_again(self, shop: Dataset, tmp_path: Path) -> None:
+        super().test_every_number_is_refused_or_fitted_and_loads_again(shop, tmp_path)
+
     def test_damaged_pictures_are_set_aside_and_named(self, shop: Dataset, tmp_path: Path) -> None:
         (tmp_path / "p" / "milk1.png").write_bytes(b"damaged")
         scorer = self.make().fit(shop)

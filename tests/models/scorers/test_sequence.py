@@ -11,7 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from crossaisle.config import KindConfig
+from crossaisle.data.dataset import Dataset, Events
 from crossaisle.data.history import Histories
+from crossaisle.data.kinds import Kinds
 from crossaisle.errors import ConfigError
 from crossaisle.models import registry
 from crossaisle.models.blend import Blend
@@ -19,7 +22,7 @@ from crossaisle.models.persistence import load_blend, save_blend
 from crossaisle.models.scorers import sequence
 from crossaisle.models.scorers.sequence import SequenceTransformer
 from tests.models.contract import ScorerContract
-from tests.models.shops import tiny_shop
+from tests.models.shops import FIRST_DAY, tiny_shop
 
 pytest.importorskip("torch")
 
@@ -41,15 +44,18 @@ def small(**settings: Any) -> SequenceTransformer:
 
 
 class TestSequenceTransformer(ScorerContract):
-    weighs_fit = weighs_query = False  # the order of a history is all it reads
     scores_cold = True
     exact_evidence = False
 
     def make(self) -> SequenceTransformer:
         return SequenceTransformer(**SMALL)
 
+    def make_quick(self) -> SequenceTransformer:
+        return small(epochs=1, stop=1)
 
-def test_numpy_and_torch_agree() -> None:
+
+@pytest.mark.parametrize("weighed", [False, True])
+def test_numpy_and_torch_agree(weighed: bool) -> None:
     import torch
 
     from crossaisle.training.sequence.network import Block
@@ -68,12 +74,17 @@ def test_numpy_and_torch_agree() -> None:
     model.restore(arrays, tiny_shop().item_ids)
     lists = [rng.integers(0, 30, n) for n in (1, 3, 5)]
     items, there = np.zeros((3, 5), np.int64), np.zeros((3, 5), bool)
+    weight = np.ones((3, 5), np.float32)
     for row, events in enumerate(lists):
         items[row, 5 - len(events) :], there[row, 5 - len(events) :] = events, True
+    if weighed:
+        weight[there] = rng.uniform(0.1, 1.0, there.sum())
     with torch.no_grad():
-        meaning = block(block.vectors[torch.from_numpy(items)], torch.from_numpy(there))
+        read = block.vectors[torch.from_numpy(items)]
+        meaning = block(read, torch.from_numpy(there), torch.from_numpy(weight))
         expected = block.scores(meaning).numpy()[np.cumsum([1, 3, 5]) - 1]
-    np.testing.assert_allclose(model.score_rows(Histories.of(lists)), expected, rtol=1e-4, atol=1e-4)
+    histories = replace(Histories.of(lists), weight=weight[there] if weighed else None)
+    np.testing.assert_allclose(model.score_rows(histories), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_only_the_newest_events_are_read() -> None:
@@ -113,6 +124,71 @@ def test_learns_what_comes_next() -> None:
     model = small(epochs=20, dimensions=16, gentle=1.0, dropout=0.0).fit(replace(shop, events=events))
     scores = model.score_rows(Histories.of([[int(i)] for i in turn]))
     np.testing.assert_array_equal(scores.argmax(axis=1), np.roll(turn, -1))
+
+
+TURN = [0, 7, 2, 9, 4, 6, 1, 8]
+"""What everybody buys in turn: milk0, bread1, milk2, ..."""
+
+
+def shop_of_buyers_who_look_around(view: float, *, dislikes: bool = False, users: int = 60) -> Dataset:
+    """Purchases go by `TURN`; before each, users look at two things of the garden some times.
+
+    `dislikes`: in between, each user turns against something that nobody looked at.
+    """
+    plain, rng = tiny_shop(users=users), np.random.default_rng(0)
+    user, item, kind = [], [], []
+    for who in range(users):
+        for place in range(8):
+            looks = rng.choice([12, 13], rng.integers(2, 6)).tolist()
+            item += [*looks, TURN[(who + place) % 8], 20 + place % 3]
+            kind += [*[1] * len(looks), 0, 2]
+        user += [who] * (len(item) - len(user))
+    n, hour = len(item), np.arange(len(item)) + FIRST_DAY * 24
+    events = Events(
+        user=np.array(user, np.int32),
+        item=np.array(item, np.int32),
+        time=hour.astype(np.int64) * 3600,
+        kind=np.array(kind, np.int8),
+        value=np.full(n, np.nan, np.float32),
+        quantity=np.ones(n, np.float32),
+        basket=np.full(n, -1, np.int32),
+    )
+    given = {"view": KindConfig(means="view", weight=view)}
+    shop = replace(plain, events=events, kinds=("purchase", "view", "dislike"), meanings=Kinds(given=given))
+    return shop.with_events(np.array(kind) < (3 if dislikes else 2)).settled()
+
+
+@pytest.mark.slow
+def test_kinds_count_in_what_is_learned_and_in_what_is_read() -> None:
+    """Most of what comes next is looked at, and what is bought next is known from the last purchase alone."""
+    settings: dict[str, Any] = {"epochs": 8, "stop": 8, "dimensions": 16, "gentle": 1.0, "dropout": 0.0}
+    slight, alike = (
+        small(**settings, length=8).fit(shop_of_buyers_who_look_around(view, users=40))
+        for view in (0.02, 1.0)
+    )
+    asked = replace(
+        Histories.of([[12, bought, 13, 12] for bought in TURN]),
+        weight=np.tile(np.array([0.02, 1.0, 0.02, 0.02], np.float32), 8),
+    )
+    np.testing.assert_array_equal(slight.score_rows(asked).argmax(axis=1), np.roll(TURN, -1))
+    margin, usual = (
+        scores[np.arange(8), np.roll(TURN, -1)] - scores[:, [12, 13]].max(axis=1)
+        for scores in (slight.score_rows(asked), alike.score_rows(replace(asked, weight=None)))
+    )
+    assert margin.mean() > usual.mean() + 1.0  # log odds of the next purchase against the likeliest view
+    # Of the events that are read, too: where the purchase is next to nothing, so is what follows from it.
+    slighted = replace(asked, weight=np.tile(np.array([1.0, 0.02, 1.0, 1.0], np.float32), 8))
+    follows = slight.score_rows(slighted)[:, TURN].std(axis=0)
+    assert (follows < 0.5 * slight.score_rows(asked)[:, TURN].std(axis=0)).all()
+
+
+def test_what_users_turned_against_is_not_learned_from() -> None:
+    with_dislikes, without = (
+        small(encoder="random").fit(shop_of_buyers_who_look_around(0.2, dislikes=dislikes))
+        for dislikes in (True, False)
+    )
+    for name in SequenceTransformer.learned:
+        np.testing.assert_array_equal(getattr(with_dislikes, name), getattr(without, name))
 
 
 def test_items_nobody_bought_are_placed_by_their_text() -> None:
@@ -172,7 +248,7 @@ import numpy as np
 from pathlib import Path
 from typing import Any
 from crossaisle.models.persistence import load_blend
-from tests.models.shops import tiny_shop
+from tests.models.shops import FIRST_DAY, tiny_shop
 shop, folder = tiny_shop(), Path({str(tmp_path)!r})
 blend = load_blend({described!r}, folder, shop.item_ids)
 np.testing.assert_array_equal(blend.score_rows(shop.histories([0, 1])), np.load(folder / "expected.npy"))

@@ -28,6 +28,32 @@ def test_groups_are_titles_and_brands_and_blanks_are_in_none() -> None:
     assert [others.tolist() for others in groups().others(rows)] == [[1], [0], [], [], [], [], [], []]
 
 
+@pytest.mark.parametrize(
+    ("titles", "one"),
+    [
+        (("Milk White Only", "Milk White Only, 1 ga", "Milk White Only, gal"), True),
+        (("Milk, 1 gal", "Milk, .5 gal", "MILK, 0.5 Gal", "Milk, 64 oz", "Milk", "Milk, gal"), True),
+        (("Eggs - Large, 1 dz", "Eggs - Large, 18 ct"), True),
+        (("Eggs - Large, 1 dz", "Eggs - X-Large, 1 dz"), False),
+        (("Peppers, 48-54 ct", "Peppers, 22 ct", "Peppers"), True),
+        (("Fruit Cups, 6/3.9 oz", "Fruit Cups, 4 pk"), True),
+        (("Shampoo 12 fl oz", "Shampoo 250 ml"), True),
+        (("Olive Oil 500ml extra virgin", "Olive Oil extra virgin"), True),
+        (("Diapers, 2 t-3 t/44 ct", "Diapers, 34 ct", "Diapers, 7 7/8 oz", "Diapers, (18) 2 lb"), True),
+        (("Atlas, 2nd edition", "Atlas, 3rd edition"), False),
+        (("Milk, 2%", "Milk, 1%"), False),
+        (("Phone 128 GB", "Phone 256 GB"), False),
+        (("Milk 2%", "Milk 1%"), False),
+        (("Vitamin B12, 30 ct", "Vitamin B6, 30 ct"), False),
+        (("Catch 22", "Catch 23"), False),
+        (("12 oz", "16 oz"), False),
+    ],
+)
+def test_sizes_are_one_product(titles: tuple[str, ...], one: bool) -> None:
+    keys = Groups.of_products(pl.Series(titles), pl.Series([""] * len(titles))).keys
+    assert len(set(keys.tolist())) == (1 if one else len(titles))
+
+
 def test_a_cap_holds_for_groups_that_have_more() -> None:
     rows = np.arange(len(TITLES), dtype=np.int32)
     cap = groups().cap(rows, 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import numpy as np
@@ -42,6 +43,32 @@ def test_ids_are_those_that_an_import_would_keep(service: ShopService) -> None:
         assert [event["item"] for event in page["events"]] == ["bread", "butter", "soap"]
         assert (await client.get("/api/users/501.0")).json()["total"] == 3
         assert (await client.get("/api/items/%20bread")).json()["item_id"] == "bread"
+
+    talk(service, conversation)
+
+
+@pytest.mark.parametrize(
+    "key", ["501", "501.0", " 501", "\t501", "501 ", "a  b", "a\u0007b", "a/b", "..", "\u00a0", "käse-1"]
+)
+def test_keys_are_compared_character_by_character(service: ShopService, key: str) -> None:
+    """Of two keys that an id would make the same, only the one that is named is deleted."""
+
+    async def conversation(client: httpx.AsyncClient) -> None:
+        other = "501.0" if key == "501" else "501"
+        for one in (other, key):
+            await client.post("/api/events", json={"user": "zoe", "item": "bread", "key": one})
+        for _ in range(2):
+            again = await client.post("/api/events", json={"user": "zoe", "item": "bread", "key": key})
+            assert again.json() == {"accepted": 0, "duplicates": 1}
+        assert (await client.post("/api/events/delete", json={"key": key})).status_code == 200
+        left = [event.key for _, event in service.store.events()]
+        assert left == [other]
+        assert (await client.post("/api/events/delete", json={"key": key})).status_code == 404
+        await client.post("/api/events", json={"user": "zoe", "item": "bread", "key": key})
+        path = "/api/events/" + quote(key, safe="")
+        if key != "..":  # which is no part of a path
+            assert (await client.delete(path)).status_code == 200
+            assert [event.key for _, event in service.store.events()] == [other]
 
     talk(service, conversation)
 

@@ -255,7 +255,9 @@ def test_the_openapi_describes_every_endpoint(service: ShopService) -> None:
 
 def test_keys_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store = str(tmp_path / "s.sqlite")
-    assert main(["keys", "add", store, "shop", "--scope", "read", "--scope", "write"]) == 0
+    assert main(["keys", "add", store, "shop", "--scope", "read"]) == 2
+    assert not Path(store).exists()
+    assert main(["keys", "add", store, "shop", "--create", "--scope", "read", "--scope", "write"]) == 0
     token = capsys.readouterr().out.strip()
     assert token.startswith("ca_")
     assert main(["keys", "list", store]) == 0
@@ -272,3 +274,15 @@ def test_a_mistyped_store_is_not_made(tmp_path: Path, capsys: pytest.CaptureFixt
         assert main([*command, str(store), *(["webshop"] if "revoke" in command else [])]) == 2
         assert "no such store" in capsys.readouterr().err
         assert not store.exists()
+
+
+def test_head_is_get_without_its_body(service: ShopService) -> None:
+    async def conversation(client: httpx.AsyncClient) -> None:
+        for path in ("/", "/api/health/live", "/api/categories"):
+            full, head = await client.get(path), await client.head(path)
+            assert (head.status_code, head.content) == (200, b"")
+            assert head.headers["content-length"] == str(len(full.content))
+        assert (await client.head("/api/nowhere")).status_code == 404
+        assert (await client.head("/api/trending")).status_code == 405, "a list would count as shown"
+
+    talk(service, conversation)

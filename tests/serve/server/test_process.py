@@ -60,6 +60,18 @@ def test_the_command_serves_and_keeps_acknowledged_events(model: Path, tmp_path:
         process.wait(timeout=20)
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_port_in_use_is_told_before_the_model_is_read(tmp_path: Path, workers: int) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        command = [sys.executable, "-m", "crossaisle", "serve", "nothing", "--port", str(port)]
+        command += ["--workers", str(workers)]
+        said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert said.returncode == 2
+    assert f"127.0.0.1:{port} cannot be listened on" in said.stderr
+    assert len(said.stderr.splitlines()) == 1
+
+
 def test_serving_loads_no_training_library(model: Path, tmp_path: Path) -> None:
     code = (
         "import sys, asyncio; from crossaisle.serve.service import ShopService;"

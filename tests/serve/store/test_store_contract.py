@@ -189,6 +189,22 @@ def test_a_person_is_deleted(store: Store) -> None:
     assert list(store.forgotten().times) == [store.digest_of("ann")]
 
 
+def test_attributes_that_wait_do_not_outlive_a_deletion(store: Store) -> None:
+    sent = store.deleted_at("ann")
+    store.forget("ann").result()
+    with pytest.raises(ConflictError, match="user 'ann' was deleted while this waited"):
+        store.put_user("ann", {"city": "Ghent"}, deleted=sent).result()
+    assert store.user("ann") is None
+    sent = store.deleted_at("ann")
+    store.forget("ann").result()
+    assert sent is not None
+    assert store.deleted_at("ann") != sent, "each deletion is told from the one before"
+    with pytest.raises(ConflictError):
+        store.put_user("ann", {"city": "Ghent"}, deleted=sent).result()
+    store.put_user("ann", {"city": "Ghent"}, deleted=store.deleted_at("ann")).result()
+    assert store.user("ann") == {"city": "Ghent"}
+
+
 def test_a_person_is_known_by_anything_that_is_kept_or_was(store: Store) -> None:
     assert not store.knows("ann")
     store.put_user("ann", {"city": "Ghent"}).result()
@@ -261,7 +277,7 @@ def test_a_full_disk_refuses_and_then_goes_on(tmp_path: Path) -> None:
 
 def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "psycopg", None)
-    with pytest.raises(MissingDependencyError, match=r"pip install 'crossaisle\[postgres\]'"):
+    with pytest.raises(MissingDependencyError, match=r"pip install .*\[postgres\]'"):
         Store("postgresql://localhost/shop")
 
 

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from crossaisle.errors import StoreError
+from crossaisle.errors import ConflictError, StoreError
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.limits.serving import ServingLimits
 from crossaisle.serve.limits.workers import WorkerLimits
@@ -275,6 +276,75 @@ def test_what_a_busy_store_still_has_to_write_about_the_deleted_is_waited_for(
         await other.stop()
 
     asyncio.run(run())
+
+
+def test_attributes_in_the_queue_of_another_worker_do_not_outlive_a_deletion(
+    pair: tuple[ShopService, ShopService], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = pair
+    put, gate = other.store.put_user, asyncio.Event()
+
+    async def run() -> None:
+        await one.add_events([event("zoe")])
+        waiting = asyncio.ensure_future(other.put_user("zoe", {"mail": "x"}))
+        await gate.wait()
+        await one.forget("zoe")
+        with pytest.raises(ConflictError, match="was deleted while this waited"):
+            await waiting
+        assert one.store.user("zoe") is None
+        await other.put_user("zoe", {"mail": "y"})
+        assert one.store.user("zoe") == {"mail": "y"}
+
+    def slow(*given: Any, **more: Any) -> Future[None]:
+        """As if the writer of this worker had other things to do first."""
+        gate.set()
+        monkeypatch.setattr(other.store, "put_user", put)
+        answer: Future[None] = Future()
+
+        async def later() -> None:
+            while one.store.deleted_at("zoe") is None:
+                await asyncio.sleep(0.01)
+            try:
+                answer.set_result(await asyncio.wrap_future(put(*given, **more)))
+            except ConflictError as error:
+                answer.set_exception(error)
+
+        tasks.append(asyncio.ensure_future(later()))
+        return answer
+
+    tasks: list[asyncio.Future[None]] = []
+    monkeypatch.setattr(other.store, "put_user", slow)
+    asyncio.run(run())
+
+
+def test_nothing_is_left_of_a_deleted_event(pair: tuple[ShopService, ShopService], tmp_path: Path) -> None:
+    one, other = pair
+    item, key = "item-that-was-4711", "key-that-was-4711"
+
+    async def run() -> None:
+        for service in pair:
+            await service.start()
+        await one.add_events([event("zoe"), Event(key, "zoe", item, "wish-4711", 1.7e9, 4711.0, 2.0)])
+        await other.asked()
+        assert item in other.live.of("zoe").items
+        await one.withdraw(key)
+        for service in pair:
+            assert item not in service.live.of("zoe").items
+        with one.store.reading() as connection:
+            rows = connection.execute("SELECT what FROM changes").fetchall()
+        assert rows == [("withdrawn",)], "digests only, and as long as the service runs"
+        await one.add_events([Event(key, "zoe", item, "wish-4711", 1.7e9)])
+        await other.asked()
+        assert item in other.live.of("zoe").items, "it may come again"
+        await other.withdraw(key)
+        await one.asked()
+        assert item not in one.live.of("zoe").items
+        for service in pair:
+            await service.stop()
+
+    asyncio.run(run())
+    for word in (item, key, "wish-4711"):
+        assert traces(tmp_path, word) == {}
 
 
 @pytest.mark.parametrize("limits", [WorkerLimits()], ids=["default"])

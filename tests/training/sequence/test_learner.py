@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -15,6 +17,8 @@ pytest.importorskip("torch")
 
 from crossaisle.training.sequence import start
 from crossaisle.training.sequence.held_out import HeldOut
+from crossaisle.training.sequence.learner import _loss
+from crossaisle.training.sequence.network import Block
 from crossaisle.training.sequence.windows import Windows
 
 LISTS = [[0, 1, 2, 3, 4, 5, 6], [7], [8, 9], [], [1, 1, 3]]
@@ -34,6 +38,40 @@ def test_windows_stand_side_by_side_at_their_newest_events() -> None:
     np.testing.assert_array_equal(batch.there, [[True, True], [False, True]])
     np.testing.assert_array_equal(batch.items[batch.there], [5, 6, 8])
     np.testing.assert_array_equal(batch.answers, [6, 7, 9])
+
+
+def test_events_are_read_as_shares_of_the_strongest_and_learned_from_as_they_are() -> None:
+    weight = np.array([0.1, 0.2, 0.1, 0.5, 1.0], np.float32)
+    histories = replace(Histories.of([[5, 6, 7], [8, 9]]), weight=weight)
+    windows = Windows.of(histories, AS_THEY_ARE, 4)
+    batch = windows.batch(np.argsort(-windows.lengths))
+    np.testing.assert_allclose(batch.weight, [[0.5, 1.0], [1.0, 0.5]])  # padding counts 1
+    np.testing.assert_allclose(batch.worth, [0.2, 0.1, 1.0])
+    alike = Windows.of(Histories.of([[5, 6, 7], [8, 9]]), AS_THEY_ARE, 4).batch(np.arange(2))
+    assert (alike.weight == 1).all()
+    assert (alike.worth == 1).all()
+
+
+@pytest.mark.parametrize("negatives", [1, 1024])
+def test_the_loss_is_a_mean_by_what_answers_are_worth(negatives: int) -> None:
+    import torch
+
+    shop = tiny_shop(users=4)
+    model = SequenceTransformer(encoder="random", dimensions=8, hidden=8)
+    block = Block(model, torch.from_numpy(np.random.default_rng(0).random((24, 8), np.float32))).eval()
+    batch = Windows.of(shop.histories(), np.arange(24), 5).batch(np.arange(4))
+
+    def loss(worth: np.ndarray) -> float:
+        return float(_loss(block, batch._replace(worth=worth), negatives, np.random.default_rng(0)).detach())
+
+    n = len(batch.answers)
+    first, rest = np.zeros(n, np.float32), np.ones(n, np.float32)
+    first[0], rest[0] = 1.0, 0.0
+    both = (first + 3.0 * rest).astype(np.float32)
+    assert loss(both) == pytest.approx(
+        (loss(first) + 3.0 * (n - 1) * loss(rest)) / (1 + 3.0 * (n - 1)), rel=1e-5
+    )
+    assert loss(first) != pytest.approx(loss(rest), rel=1e-3)
 
 
 def test_a_pass_reads_every_window_once_or_as_many_as_it_may() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, Literal
 import polars as pl
 
 from crossaisle.data.ingest.limits import READ_LIMITS, ReadLimits
-from crossaisle.data.ingest.readers.parts import find_parts, known_format
+from crossaisle.data.ingest.readers.parts import find_parts
 from crossaisle.data.ingest.reshape.columns import texts_of
 from crossaisle.data.ingest.sources import open_files
 from crossaisle.errors import ConfigError, DataError
@@ -21,6 +22,9 @@ SAMPLE = 2_000
 """Rows of a file that are looked at."""
 CATALOGUE = 200_000
 """Rows that are looked at to see whether events name them."""
+WIDE, FEWEST = 100, 100
+"""Of a table of more columns than this fewer rows are looked at, so that the values stay as many; but so many
+rows at least."""
 
 
 @dataclass(frozen=True)
@@ -45,14 +49,23 @@ class Given:
         """The first of some columns that it has."""
         return next((name for name in names if name in self.names), None)
 
-    def sample(self, settings: dict[str, Any] | None = None, rows: int = SAMPLE) -> pl.DataFrame:
-        """Its first rows, every column as text."""
+    def sample(
+        self,
+        settings: dict[str, Any] | None = None,
+        *,
+        rows: int = SAMPLE,
+        columns: Iterable[str] | None = None,
+    ) -> pl.DataFrame:
+        """Its first rows, some or all columns as text; fewer rows of a table of many columns (`WIDE`)."""
         config = FileConfig(**(settings or {}))
-        limits = ReadLimits(csv_block=1 << 20, json_batch=SAMPLE, batch=SAMPLE)
+        limits = ReadLimits(json_batch=SAMPLE, batch=SAMPLE)
         source = open_files(Path(self.path), config, limits)
-        names = list(dict.fromkeys(n for n in source.names if source.names.count(n) == 1))
+        wanted = None if columns is None else set(columns)
+        names = [n for n, k in Counter(source.names).items() if k == 1 and (wanted is None or n in wanted)]
+        if not names:
+            return pl.DataFrame()
         parts = [pl.DataFrame({name: pl.Series([], dtype=pl.String) for name in names})]
-        left = rows
+        left = rows if len(names) <= WIDE else max(rows * WIDE // len(names), FEWEST)
         for batch in source.batches(names):
             parts.append(texts_of(batch.slice(0, left), names))
             left -= len(parts[-1])
@@ -71,7 +84,9 @@ class Files:
         for path in paths:
             if not path.exists() and not any(p.suffix == ".zip" for p in path.parents):
                 raise DataError("no such file", file=str(path))
-            for part in find_parts(path, READ_LIMITS):
+            parts, notes = find_parts(path, READ_LIMITS, tolerant=True)
+            self.unread += notes
+            for part in parts:
                 self._open(part.file)
 
     def copy(self) -> Files:
@@ -81,9 +96,9 @@ class Files:
         return other
 
     def _open(self, file: str) -> None:
-        form: Any = known_format(file) or ("csv" if file.endswith(".dat") else None)
         try:
-            source = open_files(Path(file), FileConfig(format=form))
+            source = open_files(Path(file), FileConfig())
+            next(source.batches(source.names[:1]), None)  # what is damaged behind its head is told here
         except (DataError, ConfigError) as error:
             self.unread.append(str(error))
         else:

@@ -5,20 +5,21 @@ Every guess is a sentence or an example in the file of settings, for a person to
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from crossaisle.data.exports.files import CATALOGUE, Draft, Files, Given, Table
-from crossaisle.data.exports.words import BEGINNINGS, COLUMNS
-from crossaisle.data.ids import tidy_ids
-from crossaisle.data.ingest.clean import texts
-from crossaisle.data.ingest.moments import Clock, how_to_read, looks_like_excel
+from crossaisle.data.exports.levels import is_level, nested_levels
+from crossaisle.data.exports.sampling import first_file, form_of, names_of, sample_of, tidied
+from crossaisle.data.exports.telling import show
+from crossaisle.data.exports.words import BEGINNINGS, COLUMNS, compared
 from crossaisle.data.ingest.schema import looks_like_data
-from crossaisle.errors import DataError
+
+COLUMNS_COMPARED = 20
+"""Columns of a table in which the ids of the events are looked for over many rows."""
 
 
 def fill_in(draft: Draft, files: Files) -> None:
@@ -33,7 +34,7 @@ def fill_in(draft: Draft, files: Files) -> None:
     if "users" not in draft.tables and "events" in draft.tables:
         _add_table(draft, files, "users")
     for table in list(draft.tables):
-        _show(draft, table, guessed=table not in known)
+        show(draft, table, guessed=table not in known)
     if "events" not in draft.tables:
         draft.remarks.append(
             "UNSURE: no file has an item and a user (or a basket) in each row: give [data.events] a path, or "
@@ -43,15 +44,11 @@ def fill_in(draft: Draft, files: Files) -> None:
     draft.remarks += [f"UNSURE: not read: {reason}" for reason in files.unread]
 
 
-def _plain(name: str) -> str:
-    return re.sub(r"[^a-z0-9äöüß]", "", name.split(":")[0].lower())
-
-
 def _match(names: Sequence[str], table: Table) -> dict[str, str]:
     """Canonical column -> the file's, by name; each of the file's columns once."""
     plain: dict[str, str] = {}
     for name in names:
-        plain.setdefault(_plain(name), name)
+        plain.setdefault(compared(name), name)
     found: dict[str, str] = {}
     for column, known in COLUMNS[table].items():
         for word in known:
@@ -71,7 +68,7 @@ def _found(files: Sequence[Given], table: Table) -> list[tuple[Given, dict[str, 
     for file in files:
         columns = _match(file.names, table)
         nobody = table == "events" and not {"user_id", "basket_id"} & set(columns)
-        if nobody and "id" in file.names and file.sample()["id"].drop_nulls().is_duplicated().any():
+        if nobody and "id" in file.names and _repeats(file, "id"):
             columns["basket_id"] = "id"
         whole = {
             "events": "item_id" in columns and bool({"user_id", "basket_id"} & set(columns)),
@@ -81,6 +78,11 @@ def _found(files: Sequence[Given], table: Table) -> list[tuple[Given, dict[str, 
         if whole[table]:
             out.append((file, columns))
     return sorted(out, key=lambda pair: -len(pair[1]))
+
+
+def _repeats(file: Given, column: str) -> bool:
+    values = file.sample(columns=[column]).get_column(column, default=pl.Series(dtype=pl.String))
+    return bool(values.drop_nulls().is_duplicated().any())
 
 
 def _add_events(draft: Draft, files: Files, found: list[tuple[Given, dict[str, str]]]) -> None:
@@ -111,7 +113,7 @@ def _add_table(draft: Draft, files: Files, table: Table) -> None:
     known = _ids(draft, "events", "item_id" if table == "items" else "user_id")
     key = "item_id" if table == "items" else "user_id"
     if known:
-        shares = _shares(file, known)
+        shares = _shares(file, known, columns[key])
         best = max(shares, key=lambda name: (shares[name], name == columns[key]), default=columns[key])
         if shares.get(best, 0) > shares.get(columns[key], 0):
             columns = {k: v for k, v in columns.items() if v != best} | {key: best}
@@ -120,19 +122,46 @@ def _add_table(draft: Draft, files: Files, table: Table) -> None:
                 f"UNSURE: only {shares.get(columns[key], 0):.0%} of the first events' {key} are in column "
                 f"{columns[key]!r} of {file.path}"
             )
+    if table == "items":
+        columns |= _levels(draft, file, columns, {})
     ordered = {name: columns[name] for name in COLUMNS[table] if name in columns}
     draft.table(table, file, columns=ordered)
+
+
+def _levels(draft: Draft, file: Given, columns: Mapping[str, Any], form: dict[str, Any]) -> dict[str, Any]:
+    """`categories` as several columns, where a file has several that nest; says what is not used."""
+    chosen = columns.get("categories")
+    taken = {v for k, v in columns.items() if k != "categories"}
+    rivals = [n for n in file.names if n not in taken and (is_level(compared(n)) or n == chosen)]
+    if len(rivals) < 2:
+        return {}
+    sample = file.sample(form, rows=CATALOGUE, columns=rivals)
+    if chosen in sample.columns and bool(sample[chosen].str.contains(r"[>\[]").fill_null(False).any()):
+        others = ", ".join(repr(name) for name in rivals if name != chosen)
+        draft.remarks.append(f"UNSURE: {chosen!r} holds whole paths; no levels of it: {others}")
+        return {}
+    found = nested_levels(sample, chosen)
+    for name, why in found.left.items():
+        draft.remarks.append(f"UNSURE: column {name!r} of {file.path} {why}: no level of the categories")
+    if len(found.path) > 1:
+        told = " > ".join(f"{n} ({k:,})" for n, k in zip(found.path, found.values, strict=True))
+        draft.remarks.append(f"UNSURE: levels of the categories, by how many values they have: {told}")
+    return {"categories": list(found.path) if len(found.path) > 1 else found.path[0]} if found.path else {}
 
 
 def _add_items_of_events(draft: Draft) -> None:
     """Items out of the lines of orders, where these have titles or prices."""
     events = draft.tables.get("events", {})
     paths = events.get("path", ())
-    sample = _sample(draft, "events")
-    columns = _match(list(sample), "items") | {"item_id": events.get("columns", {}).get("item_id")}
+    names = names_of(draft, "events")
+    found = _match(names, "items")
+    columns = found | {"item_id": events.get("columns", {}).get("item_id")}
     columns = {k: v for k, v in columns.items() if k in ("item_id", "title", "categories", "brand", "price")}
-    if not {"title", "categories"} & set(columns) and "description" in _match(list(sample), "items"):
-        columns["title"] = _match(list(sample), "items")["description"]
+    if not {"title", "categories"} & set(columns) and "description" in found:
+        columns["title"] = found["description"]
+    if "categories" in columns:
+        first = replace(first_file(draft, "events"), names=names)
+        columns |= _levels(draft, first, columns | events.get("columns", {}), form_of(draft, "events"))
     if {"title", "categories"} & set(columns):
         draft.tables["items"] = {"path": paths, "columns": columns}
         draft.remarks.append("UNSURE: items are taken from the events; each one's first row counts")
@@ -143,107 +172,19 @@ def _ids(draft: Draft, table: Table, column: str) -> set[str]:
     name = settings.get("columns", {}).get(column)
     if not isinstance(name, str):
         return set()
-    values = _sample(draft, table).get(name)
+    values = sample_of(draft, table, [name]).get(name)
     return set() if values is None else set(values.drop_nulls())
 
 
-def _shares(file: Given, known: set[str]) -> dict[str, float]:
-    """Share of known ids that the first rows of each column hold, for columns of distinct values."""
-    shares = {}
-    for name, values in _tidy(file.sample(rows=CATALOGUE)).items():
-        there = values.drop_nulls()
-        if len(there) and there.n_unique() > len(there) / 4:
-            shares[name] = len(known & set(there)) / len(known)
-    return shares
-
-
-def _tidy(sample: pl.DataFrame) -> dict[str, pl.Series]:
-    return {name: sample.select(tidy_ids(pl.col(name)))[name] for name in sample.columns}
-
-
-def _sample(draft: Draft, table: Table) -> dict[str, pl.Series]:
-    """The first rows of a table's first file; without the steps that its settings ask for."""
-    settings = draft.tables.get(table)
-    if settings is None:
-        return {}
-    path = settings["path"]
-    form = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items() if k in _FORM}
-    try:
-        return _tidy(Given(path if isinstance(path, str) else path[0], ()).sample(form))
-    except DataError:
-        return {}
-
-
-_FORM = ("format", "delimiter", "header", "names", "quote", "encoding")
-
-
-def _show(draft: Draft, table: Table, *, guessed: bool) -> None:
-    """Examples beside the columns, and what the values tell about times and categories."""
-    columns: Mapping[str, Any] = draft.tables[table].get("columns", {})
-    sample = _sample(draft, table)
-    for key, name in columns.items():
-        values = sample.get(name) if isinstance(name, str) else None
-        if values is None:
-            continue
-        seen = values.drop_nulls().unique(maintain_order=True)
-        words = ", ".join(repr(v[:40]) for v in seen[:3]) or "empty in the first rows"
-        draft.examples[table, key] = words
-        if guessed and (others := _rivals(key, name, list(sample), table, columns)):
-            draft.examples[table, key] += f" UNSURE: or {', '.join(map(repr, others))}?"
-        if key == "time":
-            _tell_time(draft, seen)
-        if key == "categories":
-            _tell_categories(draft, seen)
-
-
-def _rivals(key: str, name: str, names: Sequence[str], table: Table, columns: Mapping[str, Any]) -> list[str]:
-    """Other columns of the file that have a name for the same, and are not used for anything else."""
-    known = COLUMNS[table].get(key, ())
-    return [n for n in names if _plain(n) in known and n != name and n not in columns.values()]
-
-
-def _tell_time(draft: Draft, seen: pl.Series) -> None:
-    if not len(seen) or "time_unit" in draft.data:
-        return
-    micros, read = Clock().read(texts(seen))
-    if not read.all():
-        hint = how_to_read(seen.filter(pl.Series(~read)))
-        formats = re.findall(r"'(%[^']*)'", hint)
-        if hint.startswith("set time_unit to '%") and "their format" not in hint:
-            draft.data["time_unit"] = formats[0]
-        if len(formats) != 1 or "their format" in hint:
-            draft.remarks.append(f"UNSURE: times such as {seen[0]!r}: {hint}")
-    elif looks_like_excel(int(np.min(micros)), int(np.max(micros))):
-        draft.data["time_unit"] = "excel"
-        draft.remarks.append(f"UNSURE: times such as {seen[0]} were taken for a spreadsheet's days")
-
-
-def _tell_level(draft: Draft, seen: pl.Series) -> None:
-    """Where all paths begin with one name, the next level is what the shop calls a category."""
-    first = seen.str.split(draft.data.get("category_separator", ">"))
-    alike = first.list.first().str.strip_chars().n_unique() == 1 and int(
-        (first.list.len() > 1).sum()
-    ) * 2 > len(first)
-    if alike and "category_roots" not in draft.data and "category_level" not in draft.data:
-        draft.data["category_level"] = 1
-        draft.remarks.append(
-            f"UNSURE: all categories are below {first[0][0].strip()!r}: the level below counts"
-        )
-
-
-def _tell_categories(draft: Draft, seen: pl.Series) -> None:
-    if len(seen) < 2 or "category_separator" in draft.data or seen[0].startswith("["):
-        return
-    _tell_level(draft, seen)
-    counts = {sign: int(seen.str.contains(sign, literal=True).sum()) for sign in (">", "/", "|", "::", ";")}
-    sign = max(counts, key=lambda s: counts[s])
-    if 2 * counts[sign] <= len(seen) or sign == ">":
-        return
-    if sign in ("|", ";"):
-        draft.data.setdefault("path_separator", sign)
-        draft.remarks.append(
-            f"UNSURE: {sign!r} in {seen[0]!r} was taken for what stands between several categories"
-        )
-    else:
-        draft.data["category_separator"] = sign
-        draft.remarks.append(f"UNSURE: {sign!r} in {seen[0]!r} was taken for what stands between levels")
+def _shares(file: Given, known: set[str], named: str) -> dict[str, float]:
+    """Share of known ids that the first rows of a column hold: of the one that is named so, and of those
+    that hold distinct values, the likeliest `COLUMNS_COMPARED`.
+    """
+    hits = {}
+    for name, values in tidied(file.sample()).items():
+        there = set(values.to_list()) - {None}
+        if there and len(there) > (len(values) - values.null_count()) / 4:
+            hits[name] = len(known & there)
+    likely = sorted(hits, key=lambda name: (name != named, -hits[name]))[:COLUMNS_COMPARED]
+    whole = tidied(file.sample(rows=CATALOGUE, columns=likely))
+    return {name: len(known & set(values.drop_nulls())) / len(known) for name, values in whole.items()}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from crossaisle.data.exports.files import Table
 
 USER = """userid user visitorid customerid customeruniqueid customer customerno customernumber kundennummer
@@ -52,3 +54,8 @@ COLUMNS = {
 """Table -> canonical column -> names that it has in exports."""
 BEGINNINGS = {"user_id": ("customer", "user", "kunde", "client", "buyer"), "time": ("date", "time")}
 """How names begin that are taken where no other fits."""
+
+
+def compared(name: str) -> str:
+    """A column's name as it is compared: lower case, letters and digits only, without a type behind `:`."""
+    return re.sub(r"[^a-z0-9äöüß]", "", name.split(":")[0].lower())

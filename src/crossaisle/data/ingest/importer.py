@@ -202,7 +202,8 @@ def import_sources(
     if not users_are_baskets:
         raw = _without_robots(raw, len(items.frame), cleaning)
     if items.windows:
-        latest = int(time.time() * 1e6) if raw.micros is None else int(raw.micros.max())
+        known = raw.micros is not None and len(raw.micros) > 0  # a shop on its first day has no moment yet
+        latest = int(raw.micros.max()) if known and raw.micros is not None else int(time.time() * 1e6)
         items = items.at(latest, ledger)
     raw, items = _choose_items(raw, items, excluded, config, ledger)
     dataset = _assemble(raw, items, users, level, config, users_are_baskets=users_are_baskets)

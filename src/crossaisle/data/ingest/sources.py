@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 from crossaisle.data.ingest.limits import READ_LIMITS, ReadLimits
 from crossaisle.data.ingest.readers.delimited import read_csv
@@ -18,8 +19,9 @@ from crossaisle.data.ingest.readers.typed import of_frame, read_parquet
 from crossaisle.data.ingest.reshape.steps import reshaped
 from crossaisle.data.ingest.source import Source
 from crossaisle.errors import ConfigError, DataError
-from crossaisle.table_config import FileConfig, TableConfig
+from crossaisle.table_config import FileConfig, Format, TableConfig
 
+SPREADSHEETS = (".xls", ".xlsx", ".xlsm", ".ods", ".numbers")
 __all__ = ["of_frame", "open_file", "open_files"]
 
 
@@ -35,7 +37,7 @@ def open_file(path: Path | tuple[Path, ...], config: TableConfig, limits: ReadLi
 
 def open_files(path: Path | tuple[Path, ...], config: FileConfig, limits: ReadLimits = READ_LIMITS) -> Source:
     """A source for files as they are; the format follows from the suffix unless it is given."""
-    parts = find_parts(path, limits)
+    parts, notes = find_parts(path, limits)
     kinds = Counter(part.kind for part in parts)
     if config.format is None and len(kinds) > 1:
         listed = ", ".join(f"{n} {kind}" for kind, n in kinds.most_common())
@@ -45,7 +47,9 @@ def open_files(path: Path | tuple[Path, ...], config: FileConfig, limits: ReadLi
         )
     first, *others = (_open(part, config, limits) for part in parts)
     rest = [_continued(s, first, p, config, limits) for s, p in zip(others, parts[1:], strict=True)]
-    return as_one(_called(path), [first, *rest])
+    source = as_one(_called(path), [first, *rest])
+    source.notes[:0] = notes
+    return source
 
 
 def _continued(source: Source, first: Source, part: Part, config: FileConfig, limits: ReadLimits) -> Source:
@@ -73,6 +77,8 @@ def _open(part: Part, config: FileConfig, limits: ReadLimits) -> Source:
     elif kind is not None:
         source = read_csv(part, config, limits, tabs=kind == "tsv")
     else:
-        raise ConfigError(f"{part.file}: unknown format: set format to 'csv', 'tsv', 'jsonl' or 'parquet'")
+        sheet = ": save it as CSV" if Path(part.file).suffix.lower() in SPREADSHEETS else ""
+        formats = ", ".join(map(repr, get_args(Format)))
+        raise ConfigError(f"{part.file}: unknown format{sheet or f': set format to one of {formats}'}")
     source.folder = part.folder
     return source

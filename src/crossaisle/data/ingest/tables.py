@@ -28,9 +28,10 @@ from crossaisle.data.ingest.texts.markup import plain
 from crossaisle.data.ingest.texts.tree import read_tree
 from crossaisle.data.ingest.whole import Whole, one_array
 from crossaisle.data.taxonomy import Paths
+from crossaisle.data.windows import END, START, at_moment
 from crossaisle.errors import DataError
 
-WINDOWS = ("available_from", "expires")
+WINDOWS = (START, END)
 LISTED = 10_000
 """Texts with markup that are listed one by one; all are counted."""
 ITEM_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
@@ -62,12 +63,14 @@ class Items:
         return Items(self.frame[index], [self.paths[i] for i in index], self.rows[index], windows)
 
     def at(self, moment: int, ledger: Ledger) -> Items:
-        """As they are at a moment: what is not available yet, or no longer, is not in stock."""
-        start, end = self.windows.get("available_from"), self.windows.get("expires")
+        """As they are at a moment (microseconds since 1970): what is not for sale yet, or no longer, is sold
+        out. The limits stay beside it, so that a service can look at its clock.
+        """
+        start, end = self.windows.get(START), self.windows.get(END)
         stock = self.frame["in_stock"].to_numpy()
         for name, rule, out in (
-            ("available_from", "not_yet_available", None if start is None else start > moment),
-            ("expires", "expired", None if end is None else end <= moment),
+            (START, "not_yet_available", None if start is None else start > moment),
+            (END, "expired", None if end is None else end <= moment),
         ):
             if out is not None:
                 rows = np.flatnonzero(out & stock)
@@ -76,7 +79,17 @@ class Items:
                 )
                 ledger.repaired("items", rule, name, self.rows[rows], days)
                 stock = stock & ~out
-        return replace(self, frame=self.frame.with_columns(in_stock=pl.Series(stock)))
+        return replace(self, frame=at_moment(self.frame.with_columns(self._limits()), moment / 1e6))
+
+    def _limits(self) -> list[pl.Series]:
+        """The windows as columns of the table."""
+        known = np.iinfo(np.int64)
+        out = []
+        for name, micros in self.windows.items():
+            none = (micros == known.min) | (micros == known.max)
+            seconds = pl.Series(name, micros // 1_000_000, dtype=pl.Int64)
+            out.append(seconds.set(pl.Series(none), None))
+        return out
 
 
 def blank_items(ids: Sequence[str]) -> Items:
@@ -146,7 +159,7 @@ def _moments(whole: Whole, name: str, config: DataConfig) -> npt.NDArray[np.int6
         micros, read = np.where(read, micros, other), read | also
     whole.repair(f"unreadable_{name}", name, there & ~read)
     limits = np.iinfo(np.int64)
-    return np.where(there & read, micros, limits.min if name == "available_from" else limits.max)
+    return np.where(there & read, micros, limits.min if name == START else limits.max)
 
 
 def _stock(whole: Whole) -> pl.Series:

@@ -16,6 +16,11 @@ from crossaisle.data.taxonomy import SEPARATOR
 from crossaisle.data.vocabulary import Rows
 from crossaisle.errors import DataError, nearest, shorten
 
+SHOWN = 8
+"""Categories of one name that an error lists."""
+LONGEST_PATH = 200
+"""Characters of each: it is to be copied into the file."""
+
 
 @dataclass(frozen=True)
 class Named:
@@ -102,10 +107,13 @@ class _Names:
 
     def _category(self, name: str) -> Rows:
         found = self._categories(name)
-        if len(found) > 1:
-            some = " or ".join(map(shorten, found[:3]))
-            raise DataError(f"{len(found)} categories are called {shorten(name)}: write {some}")
-        return self.dataset.taxonomy.find(found[0])
+        # 'Coffee Filters > Coffee Filters' is within 'Coffee Filters': that is one answer, not two
+        apart = [one for one in found if not any(one.startswith(other + SEPARATOR) for other in found)]
+        if len(apart) > 1:
+            some = " or ".join(repr(one[:LONGEST_PATH]) for one in apart[:SHOWN])
+            more = f", or one of {len(apart) - SHOWN} more" if len(apart) > SHOWN else ""
+            raise DataError(f"{len(apart)} categories are called {shorten(name)}: write {some}{more}")
+        return self.dataset.taxonomy.find(apart[0])
 
     def _item(self, name: str) -> Rows:
         row = self.dataset.item_ids.get(name)

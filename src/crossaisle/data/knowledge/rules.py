@@ -1,7 +1,8 @@
 """`Rule`: one line of prior knowledge; and the CSV file that holds them, for people to edit.
 
 The header is `rule,from,to,direction,strength,reason`. A file from a spreadsheet may use semicolons or tabs,
-and a byte order mark; blank lines and lines that start with `#` are passed over.
+and a byte order mark; blank lines are passed over, and so are lines that start with `#`, where
+no quote is open.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from crossaisle.data.control import tidied
+from crossaisle.data.csv_rows import csv_rows
 from crossaisle.errors import DataError, nearest, shorten
 
 Kind = Literal["goes with", "never with", "staple"]
@@ -23,6 +25,8 @@ DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 COLUMNS = ("rule", "from", "to", "direction", "strength", "reason")
 DEFAULT_STRENGTH = 0.5
 """Of a line that gives none: twice as likely."""
+LONGEST_CELL = 10_000
+"""Characters of a name or a reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,16 +82,25 @@ def read_rules(path: str | Path) -> tuple[Rule, ...]:
 def parse(path: str | Path) -> tuple[list[Rule], list[DataError]]:
     """The rules of a file, and what is wrong with its other lines."""
     text = _text_of(Path(path))
-    name, rules, problems = str(path), [], []
-    lines = _records(text, name)
+    name, rules, problems = str(path), list[Rule](), list[DataError]()
     seen: dict[tuple[str, str], Rule] = {}
-    for number, cells in lines:
+    columns: list[str] | None = None
+    for number, raw in csv_rows(io.StringIO(text), _delimiter(text), name, comments="#"):
+        cells = [tidied(cell) for cell in raw]
+        if not any(cells):
+            continue
+        if columns is None:
+            columns = _columns_of(cells, name)
+            continue
+        place = f"{name}, line {number}"
         try:
-            rule = _rule_of(cells, f"{name}, line {number}", number)
-            _check_consistent(rule, seen, f"{name}, line {number}")
+            rule = _rule_of(_by_column(columns, cells, place), place, number)
+            _check_consistent(rule, seen, place)
             rules.append(rule)
         except DataError as problem:
             problems.append(problem)
+    if columns is None:
+        raise DataError(f"is empty: the first line must be {','.join(COLUMNS)}", file=name)
     return rules, problems
 
 
@@ -132,31 +145,27 @@ def _text_of(path: Path) -> str:
         raise DataError("must be UTF-8: save it as 'CSV UTF-8' in the spreadsheet", file=str(path)) from None
 
 
-def _records(text: str, name: str) -> list[tuple[int, dict[str, str]]]:
-    """Line number and cells by column of every line behind the header."""
-    kept = [
-        "" if line.lstrip().startswith("#") else line for line in text.splitlines(keepends=True)
-    ]  # numbers stay those of the file
-    header = next((line for line in kept if line.strip()), "")
-    delimiter = max((",", ";", "\t"), key=header.count)
-    reader = csv.reader(io.StringIO("".join(line or "\n" for line in kept)), delimiter=delimiter)
-    columns: list[str] | None = None
-    out = []
-    for cells in reader:
-        cells = [tidied(cell) for cell in cells]
-        if not any(cells):
-            continue
-        if columns is None:
-            columns = _columns_of(cells, name)
-            continue
-        if len(cells) > len(columns) and any(cells[len(columns) :]):
-            found = f"{len(cells)} cells for {len(columns)} columns"
-            rule = f"put a text with {delimiter!r} in it in double quotes"
-            raise DataError(rule, file=f"{name}, line {reader.line_num}", value=found)
-        out.append((reader.line_num, dict(zip(columns, [*cells, *[""] * len(columns)], strict=False))))
-    if columns is None:
-        raise DataError(f"is empty: the first line must be {','.join(COLUMNS)}", file=name)
-    return out
+def _delimiter(text: str) -> str:
+    """What stands between the cells of the header."""
+    lines = (line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#"))
+    header = next(lines, "")
+    return max((",", ";", "\t"), key=header.count)
+
+
+def _by_column(columns: Sequence[str], cells: Sequence[str], where: str) -> dict[str, str]:
+    """The cells of a record by column; `DataError` for one that is below no column."""
+    longest = max(map(len, cells))
+    if longest > LONGEST_CELL:
+        rule = f"a cell of {longest:,} characters, at most {LONGEST_CELL:,} are read: is a quote left open?"
+        raise DataError(rule, file=where)
+    alone = [cell for at, cell in enumerate(cells) if cell and (at >= len(columns) or not columns[at])]
+    if alone:
+        rule = (
+            f"{len(cells)} cells for {len([c for c in columns if c])} columns: put a text that holds the "
+            "delimiter in double quotes"
+        )
+        raise DataError(rule, file=where, value=alone[0])
+    return dict(zip(columns, [*cells, *[""] * len(columns)], strict=False))
 
 
 def _columns_of(cells: Sequence[str], name: str) -> list[str]:
@@ -165,6 +174,9 @@ def _columns_of(cells: Sequence[str], name: str) -> list[str]:
         if column and column not in COLUMNS:
             rule = f"unknown column{nearest(column, COLUMNS)}; the header is {','.join(COLUMNS)}"
             raise DataError(rule, file=name, value=column)
+    twice = next((column for column in columns if column and columns.count(column) > 1), None)
+    if twice is not None:
+        raise DataError("two columns have this name: keep one of them", file=name, column=twice)
     missing = [column for column in ("rule", "from") if column not in columns]
     if missing:
         raise DataError(

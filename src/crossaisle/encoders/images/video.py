@@ -53,7 +53,7 @@ def video_frames(data: bytes, count: int = FRAMES, seconds: float = SECONDS) -> 
     """
     program = ffmpeg()
     if program is None:
-        raise DataError("video cannot be read without ffmpeg: pip install 'crossaisle[video]'")
+        raise DataError("video cannot be read without ffmpeg, which the extra 'video' brings")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "video"
         file.write_bytes(data)

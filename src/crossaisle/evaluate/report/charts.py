@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crossaisle.data.taxonomy import SEPARATOR
+from crossaisle.evaluate.report.model_names import model_title
 from crossaisle.evaluate.report.page import percent, scroll, text
 from crossaisle.evaluate.results import Row, interval_of
 
@@ -28,7 +29,7 @@ def dots(rows: Sequence[Row], main: str, *, label: str) -> str:
         return f"{100 * max(value, 0.0) / top:.2f}%"
 
     lines = "".join(
-        f'<tr{_mine(r["model"] == main)}><th scope="row">{text(r["model"], 40)}</th>'
+        f'<tr{_mine(r["model"] == main)}><th scope="row">{text(model_title(r["model"]), 40)}</th>'
         f'<td class="track"><div aria-hidden="true"><span class="bar" style="left:{at(low)};'
         f'width:{at(high - low)}"></span>'
         f'<span class="dot" style="left:{at(r["value"])}"></span></div></td>'
@@ -77,7 +78,7 @@ def heat(counts: npt.NDArray[np.integer], names: Sequence[str], *, caption: str,
 def _cell(share: float, same: bool) -> str:
     # The square root keeps small shares visible; text stays readable because the tint stops at 70 %.
     tint = f"background:rgb(var(--heat) / {0.7 * share**0.5:.2f})"
-    shown = f"{100 * share:.0f}" if share >= 0.005 else ""
+    shown = f"{100 * share:.0f}" if share >= 0.005 else "·" if share > 0 else ""
     return f'<td{" class=self" if same else ""} style="{tint}">{shown}</td>'
 
 

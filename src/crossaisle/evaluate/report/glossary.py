@@ -39,13 +39,18 @@ SLICES: dict[str, tuple[str, str]] = {
 METRICS: dict[str, tuple[str, str, bool | None]] = {
     "recall": (
         "Recall",
-        "Share of what the customer went on to choose that stands in the list (out of what fits into it).",
+        "Share of what the customer went on to choose that stands in the list; where more was chosen than "
+        "the list has places, a full list of hits counts as 1.",
         True,
     ),
     "ndcg": ("NDCG", "As recall, but a hit counts more the higher it stands. 1 is a perfect order.", True),
     "hr": ("Hit rate", "Share of customers with at least one hit in the list.", True),
     "mrr": ("MRR", "One over the place of the first hit: 1 when it is on top, 0.5 when second.", True),
-    "map": ("MAP", "Mean over the hits of how many of the items above and at them were hits.", True),
+    "map": (
+        "MAP",
+        "Mean precision at the place of each hit: high when hits stand together at the top.",
+        True,
+    ),
     "precision": ("Precision", "Share of the list that was chosen.", True),
     "f1": ("F1", "Harmonic mean of precision and recall.", True),
     "accuracy": ("Accuracy", "Share of customers whose very first recommendation was a hit.", True),
@@ -109,6 +114,11 @@ PROTOCOLS: dict[str, str] = {
 def slice_title(name: str) -> str:
     """The name of a slice in reports; its own where there is no other."""
     return SLICES[name][0] if name in SLICES else name
+
+
+def slice_meaning(name: str) -> str:
+    """What is in a slice; "" for one without a description."""
+    return SLICES[name][1] if name in SLICES else ""
 
 
 def metric_title(name: str, k: int | None = None) -> str:

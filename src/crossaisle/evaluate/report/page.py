@@ -31,7 +31,7 @@ def number(value: float | int | None, digits: int = 4) -> str:
     """A figure for a table cell: integers with separators, others with `digits`, nothing as a dash."""
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return "–"
-    if isinstance(value, int) or (float(value).is_integer() and abs(value) >= 1000):
+    if isinstance(value, int) or float(value).is_integer():
         return f"{int(value):,}"
     return f"{value:,.{digits}f}" if abs(value) < 100 else f"{value:,.1f}"
 
@@ -65,7 +65,7 @@ def table(
 def scroll(inner: str, label: str) -> str:
     """A box that scrolls sideways on a narrow screen, by keyboard too."""
     return (
-        f'<div class="scroll" role="region" tabindex="0" aria-label="{text(label or "Table")}">{inner}</div>'
+        f'<div class="scroll" role="group" tabindex="0" aria-label="{text(label or "Table")}">{inner}</div>'
     )
 
 
@@ -81,11 +81,20 @@ def _facts(value: Any) -> str:
     if isinstance(value, list):
         if value and all(isinstance(v, dict) for v in value):
             head = list(dict.fromkeys(k for v in value for k in v))
-            return table([_words(h) for h in head], [[v.get(h, "") for h in head] for v in value])
+            return table([_words(h) for h in head], [[_cell(v.get(h, "")) for h in head] for v in value])
         return ", ".join(_facts(v) for v in value) or "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
     return number(value) if value is None or isinstance(value, int | float) else text(value)
+
+
+def _cell(value: Any) -> Any:
+    """A value for one cell of a table: nested data as words."""
+    if isinstance(value, dict):
+        return ", ".join(f"{_words(k).lower()} {_cell(v)}" for k, v in value.items())
+    if isinstance(value, list):
+        return ", ".join(str(_cell(v)) for v in value)
+    return number(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
 def _words(name: object) -> str:

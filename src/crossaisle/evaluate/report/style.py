@@ -8,7 +8,7 @@ CSS = """
 @media (prefers-color-scheme: dark) { :root {
   --paper: #14181a; --card: #1c2225; --ink: #e6e8e6; --soft: #a3adb1; --line: #323a3e;
   --main: #5cc7b2; --main-soft: #1f3a36; --other: #7d878c; --good: #5cc7b2; --bad: #f0957c;
-  --heat: 92 199 178; } }
+  --heat: 26 122 107; } }
 * { box-sizing: border-box; }
 html { -webkit-text-size-adjust: 100%; }
 body { margin: 0; background: var(--paper); color: var(--ink);
@@ -96,5 +96,11 @@ dt { font-weight: 600; } dd { margin: 0; } dd dl { margin: 0; }
 dd dt { font-weight: 400; color: var(--soft); }
 footer { padding: 3rem 1.25rem 2rem; font-size: .85rem; color: var(--soft); }
 @media (max-width: 34rem) { dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: .6rem; } }
-@media print { nav, .skip { display: none; } .card { break-inside: avoid; } }
+.warning { border-left: .3rem solid var(--bad); padding: .5rem .8rem; background: var(--card); }
+#next li { margin: .35rem 0; max-width: 46rem; }
+@media print { nav, .skip { display: none; } .card { break-inside: avoid; }
+  body { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+  .scroll { overflow: visible; } .heat { font-size: .6rem; } .heat th, .heat td { padding: .05rem .15rem; }
+  .heat td { min-width: 0; } .heat tbody th { position: static; max-width: 7rem; }
+  details::details-content { content-visibility: visible; block-size: auto; } }
 """

@@ -8,8 +8,9 @@ from typing import Any
 
 from crossaisle import __version__
 from crossaisle.evaluate.files import write_text
+from crossaisle.evaluate.report.data import data_html
+from crossaisle.evaluate.report.examples import examples_html
 from crossaisle.evaluate.report.page import page, text
-from crossaisle.evaluate.report.report import data_html, examples_html
 
 
 def write_unmeasured(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,7 +14,8 @@ from crossaisle.models.blend import Blend
 from crossaisle.models.ranking.pool import Pool, new_categories
 from crossaisle.models.ranking.ranker import LearnedRanker
 from crossaisle.models.ranking.tables import ShopTables
-from crossaisle.models.tuning import allowed_candidates
+from crossaisle.models.shortlists import allowed_candidates
+from crossaisle.progress import Advance, unwatched
 
 K = 10
 BATCH = 128
@@ -123,7 +123,7 @@ def examples_of(
     cases: EvalCases,
     *,
     seed: int = 0,
-    advance: Callable[[int], None] | None = None,
+    advance: Advance = unwatched,
 ) -> Examples:
     """Every case with a history whose answer the placement allows, scored by a blend that has not seen it."""
     rng = np.random.default_rng(seed)
@@ -148,8 +148,7 @@ def examples_of(
                     wanted_of.append(int(right[row].sum()))
                     case_of.append(start + int(asked[row]))
                     weight_of.append(1.0 if marks.any() else 1.0 / MISSED)
-        if advance:
-            advance(len(batch))
+        advance(len(batch))
     width = len(ranker.features)
     return Examples(
         features=np.concatenate([np.empty((0, width), np.float32), *(one[0] for one in found)]),

@@ -19,7 +19,7 @@ from crossaisle.models.ranking.tables import ShopTables
 from crossaisle.models.ranking.trees import Trees
 from crossaisle.models.scorers.content import VectorModel
 from crossaisle.models.scorers.popularity import Popularity
-from crossaisle.models.tuning import allowed_candidates
+from crossaisle.models.shortlists import allowed_candidates
 
 
 @dataclass(frozen=True, eq=False)

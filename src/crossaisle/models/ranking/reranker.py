@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,7 @@ def save_rankers(rankers: Mapping[str, LearnedRanker], folder: Path) -> dict[str
     for placement, ranker in rankers.items():
         folder.mkdir(parents=True, exist_ok=True)
         for number, trees in enumerate(ranker.trees):
-            (folder / f"{placement}-{number}.txt").write_text(trees.text, encoding="utf-8")
+            (folder / f"{placement}-{number}.txt").write_bytes(trees.text.encode("ascii"))
         curve = ranker.calibration
         described[placement] = {
             "pool": vars(ranker.pool) | {"retrievers": list(ranker.pool.retrievers)},
@@ -67,22 +67,22 @@ def load_rankers(described: Mapping[str, Any], folder: Path, blend: Blend) -> di
         with reading(folder):
             curve = one["calibration"]
             files = [folder / f"{placement}-{number}.txt" for number in range(len(one["scales"]))]
-            ranker = LearnedRanker(
+            bare = LearnedRanker(
                 placement=placement,
                 pool=build(Pool, one["pool"], f"ranker of {placement}", what="setting"),
                 parts=tuple(one["parts"]),
                 texts=tuple(one["texts"]),
-                trees=tuple(Trees(file.read_text(encoding="utf-8")) for file in files),
                 scales=tuple(map(float, one["scales"])),
                 lift=float(one["lift"]),
                 calibration=curve and _curve(curve),
             )
-            named = {*ranker.parts, *ranker.texts, *ranker.pool.retrievers}
+            named = {*bare.parts, *bare.texts, *bare.pool.retrievers}
             if unknown := named - set(blend.parts):
                 raise ArtifactError(f"{folder}: a ranker reads {shorten(unknown.pop())}, no part: fit again")
-            for trees in ranker.trees:
-                trees.check(ranker.features)
-        out[placement] = ranker
+            if not np.isfinite([*bare.scales, bare.lift]).all() or min(bare.scales, default=1.0) <= 0:
+                raise ValueError("the scales and the lift of a ranker must be numbers, the scales above 0")
+            texts = [file.read_bytes().decode("ascii") for file in files]
+            out[placement] = replace(bare, trees=tuple(Trees.read(text, bare.features) for text in texts))
     return out
 
 

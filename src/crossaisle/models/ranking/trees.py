@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from crossaisle.data.history import Floats
 from crossaisle.errors import ArtifactError, MissingDependencyError
+from crossaisle.models.ranking.tree_text import canonical
 
 Objective = Literal["lambdarank", "binary"]
 TREES, LEAVES, RATE = 120, 15, 0.05
@@ -39,7 +40,7 @@ class Trees:
     """A fitted ensemble. `MissingDependencyError` where LightGBM is not installed."""
 
     text: str
-    """What LightGBM saves: names of the features, splits and leaves, in plain text."""
+    """In LightGBM's format: names of the features, splits and leaves. Only what `canonical` wrote."""
 
     @cached_property
     def _booster(self) -> Any:
@@ -49,15 +50,12 @@ class Trees:
         except library.basic.LightGBMError as error:
             raise ArtifactError(f"the trees of a ranker cannot be read ({error}): fit again") from None
 
-    def check(self, features: Sequence[str]) -> None:
-        """`ArtifactError` unless the trees were grown on these features, in this order.
-
-        LightGBM follows whatever a file says, so nothing in it may point elsewhere.
+    @classmethod
+    def read(cls, text: str, features: Sequence[str]) -> Trees:
+        """Out of a text of LightGBM's; `ArtifactError` unless it is sound in every line, and the trees were
+        grown on these features, in this order.
         """
-        if not _is_sound(self.text, len(features)):
-            raise ArtifactError("the trees of a ranker point out of themselves: fit again")
-        if self._booster.feature_name() != [_plain(name) for name in features]:
-            raise ArtifactError("the trees of a ranker read other features than this version: fit again")
+        return cls(canonical(text, [_plain(name) for name in features]))
 
     def predict(self, features: Floats) -> Floats:
         """float32 (m,): raw scores of rows of features (m, f), in one thread."""
@@ -116,36 +114,7 @@ class Trees:
             feature_name=[_plain(name) for name in names],
             params={"verbosity": -1},
         )
-        return cls(library.train(settings, table, num_boost_round=trees).model_to_string())
-
-
-def _is_sound(text: str, n_features: int) -> bool:
-    """Whether every split of every tree reads a known feature, and leads to a split or leaf that is there."""
-    for tree in text.split("\nTree=")[1:]:
-        said = dict(line.split("=", 1) for line in tree.splitlines() if "=" in line)
-        try:
-            leaves = int(said["num_leaves"])
-            if int(said["num_cat"]) or leaves < 1 or len(said["leaf_value"].split()) != leaves:
-                return False
-            if leaves == 1:
-                continue
-            splits = np.arange(leaves - 1)
-            read = np.array(said["split_feature"].split(), np.int64)
-            sides = [np.array(said[side].split(), np.int64) for side in ("left_child", "right_child")]
-        except (KeyError, ValueError):
-            return False
-        if len(read) != len(splits) or read.min() < 0 or read.max() >= n_features:
-            return False
-        for child in sides:
-            # A split stands before those it leads to; leaves are counted from -1 down.
-            if (
-                len(child) != len(splits)
-                or not (((child > splits) & (child < leaves - 1)) | (child < 0)).all()
-            ):
-                return False
-            if (~child[child < 0] >= leaves).any():
-                return False
-    return True
+        return cls.read(library.train(settings, table, num_boost_round=trees).model_to_string(), names)
 
 
 def _plain(name: str) -> str:

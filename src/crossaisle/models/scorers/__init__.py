@@ -11,8 +11,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from crossaisle.models.scorers.als import ALS as ALS
     from crossaisle.models.scorers.basket_lift import BasketLift as BasketLift
-    from crossaisle.models.scorers.behaviour_transfer import BehaviourTransfer as BehaviourTransfer
     from crossaisle.models.scorers.category_link import CategoryLink as CategoryLink
+    from crossaisle.models.scorers.cold_start.behaviour_transfer import BehaviourTransfer as BehaviourTransfer
+    from crossaisle.models.scorers.cold_start.transferred import TransferredLinks as TransferredLinks
+    from crossaisle.models.scorers.cold_start.transferred import (
+        TransferredPopularity as TransferredPopularity,
+    )
     from crossaisle.models.scorers.complement import ComplementSoftmax as ComplementSoftmax
     from crossaisle.models.scorers.content import EncoderSimilarity as EncoderSimilarity
     from crossaisle.models.scorers.content import TfidfSimilarity as TfidfSimilarity
@@ -26,13 +30,11 @@ if TYPE_CHECKING:
     from crossaisle.models.scorers.popularity import Popularity as Popularity
     from crossaisle.models.scorers.sequence import SequenceTransformer as SequenceTransformer
     from crossaisle.models.scorers.spectral import SpectralEASE as SpectralEASE
-    from crossaisle.models.scorers.transferred import TransferredLinks as TransferredLinks
-    from crossaisle.models.scorers.transferred import TransferredPopularity as TransferredPopularity
 
 _HOME = {
     "ALS": "als",
     "BasketLift": "basket_lift",
-    "BehaviourTransfer": "behaviour_transfer",
+    "BehaviourTransfer": "cold_start.behaviour_transfer",
     "CategoryLink": "category_link",
     "ComplementSoftmax": "complement",
     "EASE": "linear",
@@ -47,8 +49,8 @@ _HOME = {
     "SequenceTransformer": "sequence",
     "SpectralEASE": "spectral",
     "TfidfSimilarity": "content",
-    "TransferredLinks": "transferred",
-    "TransferredPopularity": "transferred",
+    "TransferredLinks": "cold_start.transferred",
+    "TransferredPopularity": "cold_start.transferred",
 }
 """Scorer -> the module it lives in."""
 

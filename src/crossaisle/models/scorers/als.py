@@ -15,7 +15,6 @@ from scipy import sparse
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay, Floats, Histories
 from crossaisle.data.vocabulary import Rows
-from crossaisle.errors import MissingDependencyError
 from crossaisle.models.base import Scorer
 from crossaisle.models.space import AnyDecay, Choice, Range, Space
 
@@ -34,15 +33,15 @@ class ALS(Scorer):
     """How much older events of a history count, in training and in a question."""
     combine: Literal["sum", "log", "max"] = "log"
     """Repeats of an item in a history add up, as such or as ln(1 + sum), or the strongest stands for all."""
-    factors: int = 64
+    factors: int = field(default=64, metadata={"low": 1, "high": 4096})
     """Length of an item's vector."""
-    alpha: float = 10.0
+    alpha: float = field(default=10.0, metadata={"low": 1e-6, "high": 1e9})
     """Confidence that an event adds to that of an item without one, which is 1."""
-    regularization: float = 1.0
+    regularization: float = field(default=1.0, metadata={"low": 1e-6, "high": 1e9})
     """L2 penalty of every vector."""
-    iterations: int = 15
+    iterations: int = field(default=15, metadata={"low": 1, "high": 1000})
     """Passes over users and items."""
-    seed: int = 0
+    seed: int = field(default=0, metadata={"low": 0, "high": 2**31 - 1})
     """Of the vectors that training starts from."""
 
     factors_: Floats = field(init=False, repr=False, compare=False)
@@ -58,9 +57,11 @@ class ALS(Scorer):
         "decay": AnyDecay(),
     }
     learned: ClassVar[tuple[str, ...]] = ("factors_", "known_")
+    needs: ClassVar[tuple[str, str] | None] = ("implicit", "als")
 
     def fit(self, dataset: Dataset) -> ALS:
         """`MissingDependencyError` without the library `implicit`."""
+        self.check_installed()
         self.known_ = dataset.item_counts > 0
         self.factors_ = np.zeros((dataset.n_items, self.factors), np.float32)
         confidence = self._confidence(dataset.histories(), dataset.n_items)
@@ -72,11 +73,8 @@ class ALS(Scorer):
 
     def _trained(self, confidence: sparse.csr_matrix) -> Floats:
         """float32 (items, factors) from csr float32 (users, items)."""
-        try:
-            from implicit.cpu.als import AlternatingLeastSquares
-            from threadpoolctl import threadpool_limits
-        except ImportError:
-            raise MissingDependencyError("implicit", "als", "the model 'als'") from None
+        from implicit.cpu.als import AlternatingLeastSquares
+        from threadpoolctl import threadpool_limits
 
         model = AlternatingLeastSquares(
             factors=self.factors,

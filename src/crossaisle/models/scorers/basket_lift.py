@@ -44,17 +44,17 @@ class BasketLift(Scorer):
     cart's. Directed: from i to j is not from j to i.
     """
 
-    half_life_days: float | None = 120.0
+    half_life_days: float | None = field(default=120.0, metadata={"low": 0.001, "high": 1e9})
     """A basket this much older than the newest counts half. None: all count the same."""
-    item_shrink: float = 60.0
+    item_shrink: float = field(default=60.0, metadata={"low": 1e-6, "high": 1e9})
     """Baskets of the leaf category's taste added to every item (s_i)."""
-    leaf_shrink: float = 200.0
+    leaf_shrink: float = field(default=200.0, metadata={"low": 1e-6, "high": 1e9})
     """Baskets of the category's taste added to every leaf category (s_c)."""
-    category_shrink: float = 500.0
+    category_shrink: float = field(default=500.0, metadata={"low": 1e-6, "high": 1e9})
     """Baskets of everybody's taste added to every category (s_d)."""
-    max_items: int = 5_000
+    max_items: int = field(default=5_000, metadata={"low": 1, "high": 10_000_000})
     """Only this many items, those in the most baskets, are scored: rare ones would win by chance."""
-    keep: int = 100
+    keep: int = field(default=100, metadata={"low": 1, "high": 10_000_000})
     """Numbers kept per item, those that move the share of a candidate most; three times as many per leaf
     category."""
 

@@ -32,9 +32,9 @@ class CategoryLink(Scorer):
     goes by category first and by item within it, with counts instead of its networks.
     """
 
-    depth: int | None = None
+    depth: int | None = field(default=None, metadata={"low": -1, "high": 100})
     """Level of the taxonomy, 0 = top, -1 = leaf; None: the one that the shop calls category."""
-    shrink: float = 100.0
+    shrink: float = field(default=100.0, metadata={"low": 1e-6, "high": 1e9})
     """Users of average taste added to every category."""
     decay: Decay = field(default_factory=Decay)
     """How much older events of the history count."""

@@ -38,31 +38,31 @@ class ComplementSoftmax(Scorer):
     2023), directed pairs of different categories after P-Companion (Hao et al., CIKM 2020).
     """
 
-    dimensions: int = 128
+    dimensions: int = field(default=128, metadata={"low": 1, "high": 4096})
     """Length of the vectors."""
-    epochs: int = 7
+    epochs: int = field(default=7, metadata={"low": 1, "high": 1000})
     """Passes over the baskets."""
-    learning_rate: float = 4e-3
+    learning_rate: float = field(default=4e-3, metadata={"low": 1e-8, "high": 0.1})
     """Of Adam at the start; falls to a fifth along a line."""
-    dropout: float = 0.25
+    dropout: float = field(default=0.25, metadata={"low": 0.0, "high": 0.9})
     """Share of the summed vector's components left out at each step."""
-    hidden: int = 256
+    hidden: int = field(default=256, metadata={"low": 1, "high": 4096})
     """Units of the hidden layer, which learns what only several items together say."""
-    hidden_dropout: float = 0.3
+    hidden_dropout: float = field(default=0.3, metadata={"low": 0.0, "high": 0.9})
     """Share of these units left out at each step."""
-    networks: int = 5
+    networks: int = field(default=5, metadata={"low": 1, "high": 100})
     """Trained from different seeds; their scores are averaged."""
-    batch: int = 512
+    batch: int = field(default=512, metadata={"low": 1, "high": 1_000_000})
     """Baskets per step."""
-    max_items: int = 12_000
+    max_items: int = field(default=12_000, metadata={"low": 1, "high": 10_000_000})
     """Only this many items, the most bought, are scored. Time grows in proportion."""
     baskets: bool = False
     """Learn from single baskets instead of users, where users have baskets of their own."""
-    max_baskets: int | None = None
+    max_baskets: int | None = field(default=None, metadata={"low": 1, "high": 1_000_000_000})
     """Learn from a seeded sample of this many. None: from all. Time grows in proportion."""
     words: bool = True
     """Whether items share the vectors of their leaf categories and words."""
-    seed: int = 0
+    seed: int = field(default=0, metadata={"low": 0, "high": 2**31 - 1})
 
     source_: Floats = field(init=False, repr=False, compare=False)
     """float32 (networks, n_items, dimensions); 0 for items of which nothing is known."""
@@ -306,12 +306,13 @@ class _Learning:
         for code in np.unique(asked):
             if code >= 0:
                 logits[np.ix_(asked == code, self._members[code])] = -np.inf
-        logits -= logits.max(axis=1, keepdims=True)
+        # Where all scored items are of the category that is asked for, nothing is predicted.
+        logits -= np.maximum(logits.max(axis=1, keepdims=True), np.finfo(np.float32).min)
         chance = np.exp(logits, out=logits)
         bought = ~given & (self._place[item] >= 0)
         wanted = np.bincount(owner[bought], minlength=n).astype(np.float32)
         total = np.float32(max(wanted.sum(), 1.0))
-        chance *= (wanted / chance.sum(axis=1) / total)[:, None]
+        chance *= (wanted / np.maximum(chance.sum(axis=1), 1.0) / total)[:, None]
         # d loss / d logits: what was predicted less what was bought, per bought item.
         np.subtract.at(chance, (owner[bought], self._place[item[bought]]), 1.0 / total)
         back = chance @ target  # (n, d)

@@ -71,9 +71,9 @@ class PersonalPopularity(Scorer):
 
     decay: Decay = field(default_factory=lambda: Decay(half_life_days=60.0))
     """How much older events of the history count."""
-    shrink: float = 5.0
+    shrink: float = field(default=5.0, metadata={"low": 1e-6, "high": 1e9})
     """Baskets of everybody's taste added to the user's (s)."""
-    half_life_days: float | None = 30.0
+    half_life_days: float | None = field(default=30.0, metadata={"low": 0.001, "high": 1e9})
     """Of everybody's baskets, for P(j): one this much older than the newest counts half."""
 
     share_: Floats = field(init=False, repr=False, compare=False)

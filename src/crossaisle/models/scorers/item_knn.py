@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -27,9 +27,9 @@ class ItemKNN(ItemWeights):
     """`cosine`: together / (sqrt(n_i n_j) + shrink). `conditional`: together / (n_i + shrink), the share
     of the history item's users who also had the candidate; it favours popular candidates, which suits
     baskets."""
-    shrink: float = 20.0
+    shrink: float = field(default=20.0, metadata={"low": 0.0, "high": 1e9})
     """Added to the denominator: pairs seen a few times count less."""
-    neighbours: int = 300
+    neighbours: int = field(default=300, metadata={"low": 1, "high": 10_000_000})
     """Entries kept per item."""
     baskets: bool = False
     """Count over single baskets instead of users: what goes together, not what the same people buy."""

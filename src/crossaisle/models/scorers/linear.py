@@ -12,6 +12,7 @@ from scipy import linalg, sparse
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay, Floats, Histories
+from crossaisle.errors import ConfigError
 from crossaisle.models.scorers.item_item import ItemWeights
 from crossaisle.models.space import AnyDecay, Range, Space
 from crossaisle.models.topk import top_k
@@ -28,11 +29,11 @@ class EASE(ItemWeights):
     for shops with fewer users than items.
     """
 
-    ridge: float | None = None
+    ridge: float | None = field(default=None, metadata={"low": 0.01, "high": 1e9})
     """L2 penalty; None takes 12 times the mean number of users per item."""
-    keep: int = 300
+    keep: int = field(default=300, metadata={"low": 1, "high": 10_000_000})
     """Weights kept per history item, the largest in size."""
-    max_items: int = 20_000
+    max_items: int = field(default=20_000, metadata={"low": 1, "high": 10_000_000})
     """Only this many items, the most bought, take part. Time grows with the cube."""
 
     kind: ClassVar[str] = "ease"
@@ -70,17 +71,17 @@ class SLIT(ItemWeights):
 
     decay: Decay = field(default_factory=lambda: Decay(events=2.0))
     """Weights of the query's events."""
-    ridge: float = 50.0
+    ridge: float = field(default=50.0, metadata={"low": 0.01, "high": 1e9})
     """L2 penalty."""
-    source_decay: float = 2.0
+    source_decay: float = field(default=2.0, metadata={"low": 0.01, "high": 1e9})
     """An example's past event `a` places back weighs exp(-a / source_decay)."""
-    target_decay: float = 1.0
+    target_decay: float = field(default=1.0, metadata={"low": 0.01, "high": 1e9})
     """Its future event `a` places ahead of the next one weighs exp(-a / target_decay)."""
-    next_items: int = 3
+    next_items: int = field(default=3, metadata={"low": 1, "high": 1000})
     """Future events per example."""
-    keep: int = 300
+    keep: int = field(default=300, metadata={"low": 1, "high": 10_000_000})
     """Weights kept per history item, the largest in size."""
-    max_items: int = 20_000
+    max_items: int = field(default=20_000, metadata={"low": 1, "high": 10_000_000})
     """Only this many items, the most bought, take part. Time grows with the cube."""
 
     kind: ClassVar[str] = "slit"
@@ -134,7 +135,10 @@ class SLIT(ItemWeights):
 
 
 def inverse_of_gram(gram: sparse.csr_matrix, ridge: float) -> Floats:
-    """float32 (n, n): (G + ridge I)^-1 by Cholesky, in place, symmetric."""
+    """float32 (n, n): (G + ridge I)^-1 by Cholesky, in place, symmetric.
+
+    `ConfigError` where rounding leaves the matrix without one.
+    """
     dense: Floats = gram.toarray(order="F").astype(np.float32, copy=False)
     dense[np.diag_indices_from(dense)] += np.float32(ridge)
     if not len(dense):  # LAPACK refuses a matrix without rows
@@ -143,7 +147,7 @@ def inverse_of_gram(gram: sparse.csr_matrix, ridge: float) -> Floats:
     if failed == 0:
         factor, failed = linalg.lapack.spotri(factor, lower=1, overwrite_c=1)
     if failed:
-        raise np.linalg.LinAlgError("the item-item matrix is not positive definite: raise the ridge")
+        raise ConfigError(f"ridge: {ridge:g} is too little for the item-item matrix of this shop: raise it")
     # LAPACK filled the lower triangle only.
     for start in range(0, len(factor), _BLOCK):
         stop = start + _BLOCK

@@ -16,6 +16,7 @@ from crossaisle.data.history import Floats
 from crossaisle.data.vocabulary import Vocabulary
 from crossaisle.encoders.projection import Projection
 from crossaisle.errors import FetchError
+from crossaisle.extras import install_command
 from crossaisle.models.base import pack_words, unpack_words
 from crossaisle.models.scorers.content import ReadingModel
 from crossaisle.models.space import AnyDecay, Choice, Space
@@ -42,7 +43,7 @@ class PictureSimilarity(ReadingModel):
     """A known name, or a folder with a picture encoder."""
     hosts: Sequence[str] = ()
     """Hosts that pictures may be fetched from; none unless named."""
-    dimensions: int = 256
+    dimensions: int = field(default=256, metadata={"low": 1, "high": 100_000})
     """Components kept of the pictures' vectors."""
 
     mean_: Floats = field(init=False, repr=False, compare=False)
@@ -60,6 +61,7 @@ class PictureSimilarity(ReadingModel):
     learned: ClassVar[tuple[str, ...]] = ("vectors_", "mean_", "axes_", "fingerprint_")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self.hosts = tuple(self.hosts)  # a list where they come from JSON
 
     def fit(self, dataset: Dataset, *, progress: bool = False) -> PictureSimilarity:
@@ -115,7 +117,7 @@ def pictures_at_hand(dataset: Dataset, encoder: str, hosts: Sequence[str] = ()) 
         _LOG.warning("items have pictures that are not encoded: %s", error)
         return False
     if find_spec("PIL") is None:
-        _LOG.warning("items have pictures that are not encoded: pip install 'crossaisle[image]'")
+        _LOG.warning("items have pictures that are not encoded: %s", install_command("image"))
         return False
     return True
 

@@ -26,9 +26,9 @@ class Popularity(Scorer):
     hundred yoghurts do not make a trend.
     """
 
-    half_life_days: float | None = None
+    half_life_days: float | None = field(default=None, metadata={"low": 0.001, "high": 1e9})
     """An event this much older than the data's last one counts half. None: all count the same."""
-    half_life_events: float | None = None
+    half_life_events: float | None = field(default=None, metadata={"low": 0.01, "high": 1e9})
     """The same by order, for data without times: an event this many places before its user's newest."""
 
     baskets: bool = False

@@ -16,7 +16,7 @@ from scipy.special import erf
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats, Histories
 from crossaisle.data.vocabulary import Rows, Vocabulary
-from crossaisle.errors import ConfigError, MissingDependencyError
+from crossaisle.errors import ConfigError
 from crossaisle.models.base import LARGE, Arrays, Scorer
 from crossaisle.models.int8_search import NearestRows
 from crossaisle.models.topk import Mask
@@ -46,38 +46,41 @@ class SequenceTransformer(Scorer):
     text encoder's vectors (after Harte et al., RecSys 2023), and the block as the identity, so that before
     anything is learned the nearest texts come first. Items without events get a vector too: their text's,
     moved as those of like texts were. An item with neither events nor a text has none and scores NaN.
+
+    Kinds of events count as the data set weighs them: as answers that are learned from, and among the events
+    that are read, where an event's vector and its share of attention are scaled by its weight.
     """
 
     encoder: str = "minilm"
     """Text encoder whose vectors items start from; "none" takes TF-IDF, and "random" reads no texts."""
-    dimensions: int = 128
+    dimensions: int = field(default=128, metadata={"low": 1, "high": 4096})
     """Length of the vectors."""
-    length: int = 20
+    length: int = field(default=20, metadata={"low": 1, "high": 10_000})
     """Newest events that are read."""
-    heads: int = 2
+    heads: int = field(default=2, metadata={"low": 1, "high": 64})
     """Attention heads."""
-    hidden: int = 128
+    hidden: int = field(default=128, metadata={"low": 1, "high": 100_000})
     """Units of the hidden layer behind the attention."""
-    dropout: float = 0.3
+    dropout: float = field(default=0.3, metadata={"low": 0.0, "high": 0.9})
     """Share of components left out at each step, of sums, of attention and of the hidden layer."""
-    epochs: int = 12
+    epochs: int = field(default=12, metadata={"low": 1, "high": 1000})
     """Passes over the events at most; the learning rate falls from the first to the last."""
-    stop: int | None = None
+    stop: int | None = field(default=None, metadata={"low": 1, "high": 1000})
     """Passes after which to stop. None: the best of `epochs` on the held-out newest events of some users;
     `fit` keeps what it found here, so that a later fit needs to hold out nothing."""
-    learning_rate: float = 1e-3
+    learning_rate: float = field(default=1e-3, metadata={"low": 1e-8, "high": 0.1})
     """Of AdamW."""
-    gentle: float = 0.5
+    gentle: float = field(default=0.5, metadata={"low": 0.0, "high": 10.0})
     """Item vectors move at this fraction of the learning rate: what a language model knows stays in them."""
-    batch: int = 128
+    batch: int = field(default=128, metadata={"low": 1, "high": 1_000_000})
     """Histories per step."""
-    negatives: int = 1024
+    negatives: int = field(default=1024, metadata={"low": 1, "high": 10_000_000})
     """Items drawn evenly at each step as wrong answers, where there are more than four times as many."""
-    max_events: int = 160_000
+    max_events: int = field(default=160_000, metadata={"low": 1, "high": 1_000_000_000})
     """Events read per pass at most, in windows drawn anew for each pass. Time grows in proportion."""
-    max_items: int = 100_000
+    max_items: int = field(default=100_000, metadata={"low": 1, "high": 10_000_000})
     """Only this many items, the most bought, are learned; the others are placed by their texts."""
-    seed: int = 0
+    seed: int = field(default=0, metadata={"low": 0, "high": 2**31 - 1})
 
     vectors_: Floats = field(init=False, repr=False, compare=False)
     """float32 (n_items, dimensions): rows of zeros for items of which nothing is known."""
@@ -98,6 +101,7 @@ class SequenceTransformer(Scorer):
     kind: ClassVar[str] = "sequence"
     reason: ClassVar[str] = "fits what came before"
     rest_reason: ClassVar[str | None] = "popular"
+    needs: ClassVar[tuple[str, str] | None] = (LIBRARY, EXTRA)
     learned: ClassVar[tuple[str, ...]] = (
         "vectors_",
         "bias_",
@@ -109,6 +113,12 @@ class SequenceTransformer(Scorer):
     )
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.stop is not None and not 1 <= self.stop <= self.epochs:
+            raise ConfigError(
+                f"stop must be from 1 to epochs (found {self.stop} and {self.epochs}), or left out: then the "
+                "best of all passes is found"
+            )
         if self.dimensions % self.heads:
             raise ConfigError(
                 f"dimensions must be a multiple of heads (found {self.dimensions} and {self.heads})"
@@ -116,12 +126,10 @@ class SequenceTransformer(Scorer):
 
     def fit(self, dataset: Dataset) -> SequenceTransformer:
         """Raises `MissingDependencyError` where torch is not installed."""
-        if not can_be_learned():
-            raise MissingDependencyError(LIBRARY, EXTRA, "the sequence model")
+        self.check_installed()
         for name, value in import_module(LEARNER).learn(self, dataset).items():
             setattr(self, name, value)
         self.item_ids_ = dataset.item_ids
-        self._forget()
         return self
 
     def score_rows(self, histories: Histories) -> Floats:
@@ -169,8 +177,9 @@ class SequenceTransformer(Scorer):
         if np.isnan(score):
             return events, 0.0
         read = np.flatnonzero(self._known[histories.item])[-self.length :]
-        newest = histories.item[read]
-        without = Histories.of([np.delete(newest, place) for place in range(len(newest))])
+        every = np.arange(len(histories.item))
+        newest = histories.keep(np.isin(every, read))
+        without = Histories.joined([newest.keep(newest.age != age) for age in newest.age])
         meaning, speaking = self.meaning(without)
         left = np.where(speaking, meaning @ self.vectors_[item], 0.0) + self.bias_[item]
         falls = score - left
@@ -195,22 +204,28 @@ class SequenceTransformer(Scorer):
         n, width = len(histories), int(histories.lengths.max())
         there = np.zeros((n, width), bool)
         there[histories.owner, width - 1 - histories.age] = True
+        weight = np.ones((n, width), np.float32)
+        if histories.weight is not None:
+            weight[there] = histories.weight
         x = np.zeros((n, width, self.dimensions), np.float32)
-        x[there] = self.vectors_[histories.item] + self.places_[histories.age]
+        x[there] = self.vectors_[histories.item] * weight[there][:, None] + self.places_[histories.age]
         last = x[:, -1]
-        attended = self._attend(_normed(x, self.norms_[0]), there)
+        attended = self._attend(_normed(x, self.norms_[0]), np.where(there, np.log(weight), -np.inf))
         x_last: Floats = last + _affine(attended, self.attention_[3])
         hidden = _gelu(_affine(_normed(x_last, self.norms_[1]), self.inner_))
         return _normed(x_last + _affine(hidden, self.outer_), self.norms_[2])
 
-    def _attend(self, x: Floats, there: npt.NDArray[np.bool_]) -> Floats:
-        """float32 (n, dimensions): what the newest event of each history takes from all of them."""
+    def _attend(self, x: Floats, counted: Floats) -> Floats:
+        """float32 (n, dimensions): what the newest event of each history takes from all of them.
+
+        `counted` float32 (n, width): logarithm of each event's weight, -inf for padding.
+        """
         n, width, d = x.shape
         query = _affine(x[:, -1], self.attention_[0]).reshape(n, self.heads, -1)
         flat = x.reshape(n * width, d)
         key, value = (_affine(flat, self.attention_[i]).reshape(n, width, self.heads, -1) for i in (1, 2))
         logits = np.einsum("nhd,nwhd->nhw", query, key) / np.float32(np.sqrt(d // self.heads))
-        logits = np.where(there[:, None, :], logits, -np.inf)
+        logits = logits + counted[:, None, :]
         share = np.exp(logits - logits.max(axis=2, keepdims=True))
         share /= share.sum(axis=2, keepdims=True)
         mixed: Floats = np.einsum("nhw,nwhd->nhd", share, value).reshape(n, d).astype(np.float32)
@@ -224,14 +239,9 @@ class SequenceTransformer(Scorer):
 
     def restore(self, arrays: Mapping[str, np.ndarray], item_ids: Vocabulary) -> SequenceTransformer:
         super().restore(arrays, item_ids)
-        self._forget()
         if "codes_" in arrays:
             self.__dict__["_nearest"] = NearestRows(self._augmented(), arrays["codes_"])
         return self
-
-    def _forget(self) -> None:
-        for name in ("_known", "_nearest", "_usual_bias"):
-            self.__dict__.pop(name, None)
 
     @cached_property
     def _known(self) -> npt.NDArray[np.bool_]:

@@ -28,11 +28,11 @@ class SpectralEASE(Scorer):
     a list of the largest ones.
     """
 
-    ridge: float | None = None
+    ridge: float | None = field(default=None, metadata={"low": 1e-6, "high": 1e9})
     """L2 penalty; None takes 25 times the mean squared weight of an item's column."""
-    dimensions: int = 1024
+    dimensions: int = field(default=1024, metadata={"low": 1, "high": 1_000_000})
     """The largest singular values kept."""
-    max_users: int = 6000
+    max_users: int = field(default=6000, metadata={"low": 1, "high": 10_000_000})
     """Learn from a seeded sample of this many users; time grows with the cube."""
     decay: Decay = field(default_factory=Decay)
     """How much older events of the query's history count."""

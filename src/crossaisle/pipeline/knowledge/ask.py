@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
@@ -17,6 +17,7 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.knowledge.naming import category_as_named
 from crossaisle.data.knowledge.rules import Rule
 from crossaisle.pipeline.knowledge.generators import Generator
+from crossaisle.progress import Advance, unwatched
 
 TEXT = """A shop sells products of these two categories.
 First: {source}
@@ -121,7 +122,7 @@ def ask(
     asked: Sequence[Question],
     generator: Generator,
     answers: Answers,
-    advance: Callable[[int], None] = lambda _: None,
+    advance: Advance = unwatched,
 ) -> list[Reply]:
     """A reply to each question, from `answers` where it is known. Each new one is kept as it arrives."""
     out = []

@@ -12,6 +12,32 @@ import polars as pl
 from crossaisle.data.vocabulary import Rows
 from crossaisle.recommend.rerank.quota import Cap
 
+_UNITS = """bag bags bar bars bottle bottles box bunch can cans cl cm count ct ctn cup cups doz dozen dz each fl
+    ft fz g ga gal gallon gr gram grams in inch inches kg kit l lb lbs ld lds liter liters litre litres
+    load loads lt ltr m mg ml mm ounce ounces oz ozs pack packs pc pcs pieces pint pk pkg pt qt quart
+    quarts roll rolls sheet sheets sq stem stems tablets use uses yd"""
+_UNIT = rf"(?:{'|'.join(sorted(_UNITS.split(), key=len, reverse=True))})\.?"
+_NUMBER = r"(?:\d+(?:[.,/x-]\d+)*|\.\d+)"
+_AMOUNT = "(?i)" + "|".join(
+    (
+        rf",\s*[.(]?\d[^,%]*?\s?{_UNIT}(?:\W[^,%]*)?$",  # behind the last comma
+        rf",\s*(?:{_UNIT}|{_NUMBER})\s*$",
+        rf"(?:^|[\s(]){_NUMBER}\s?-?{_UNIT}(?:\s{_UNIT})*(?:\W|$)",
+    )
+)
+"""How much is in it: a number with a unit of measure; behind the last comma also one of them alone."""
+
+
+def without_amounts(titles: pl.Series) -> pl.Series:
+    """Titles (n_items,) without how much is in them; those that consist of nothing else stay as they are."""
+    bare = (
+        titles.fill_null("")
+        .str.replace_all(_AMOUNT, " ")
+        .str.replace_all(r"[\s,]+", " ")
+        .str.strip_chars(" -")
+    )
+    return bare.zip_with(bare != "", titles.fill_null(""))
+
 
 @dataclass(frozen=True, eq=False)
 class Groups:
@@ -32,9 +58,14 @@ class Groups:
         return cls(keys)
 
     @classmethod
+    def of_products(cls, titles: pl.Series, brands: pl.Series) -> Groups:
+        """Items of one title and brand, however much is in them: "Milk, 1 gal" is "Milk, 64 oz"."""
+        return cls.of(without_amounts(titles), brands)
+
+    @classmethod
     def of_items(cls, items: pl.DataFrame) -> Groups:
         """Items of one product: of one `group`, where they have one, else of the same title and brand."""
-        named = cls.of(items["title"], items["brand"])
+        named = cls.of_products(items["title"], items["brand"])
         if "group" not in items.columns:
             return named
         grouped = cls.of(items["group"])

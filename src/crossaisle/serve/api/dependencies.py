@@ -7,8 +7,9 @@ from typing import Annotated
 from fastapi import Path, Request
 from pydantic import AfterValidator
 
+from crossaisle.data.ids import same_id
 from crossaisle.serve.api.context import context_of
-from crossaisle.serve.api.requests.schemas import LONGEST_ID, same_id
+from crossaisle.serve.api.requests.schemas import LONGEST_ID
 from crossaisle.serve.service import ShopService
 
 UserId = Annotated[str, Path(min_length=1, max_length=LONGEST_ID, examples=["1609"]), AfterValidator(same_id)]

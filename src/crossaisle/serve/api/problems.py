@@ -87,6 +87,9 @@ def install(app: FastAPI, *, log_again_seconds: float) -> None:
             if service is None or service.store.up:  # otherwise the store has logged it itself, once
                 log.error(str(error))
             return problem(status, UNAVAILABLE + (NOT_KEPT if str(error).endswith(NOT_KEPT) else ""))
+        if isinstance(error, MissingDependencyError):  # its command holds places of this machine
+            _LOG.error("%s", error)
+            return problem(status, f"{error.what} where the service runs (extra {error.extra!r})")
         return problem(status, str(error))
 
     @app.exception_handler(RequestValidationError)

@@ -9,6 +9,7 @@ import orjson
 from fastapi.responses import Response
 
 from crossaisle.api_types import InExperiment, Problem
+from crossaisle.data.windows import END, START
 from crossaisle.recommend.answer import RecommendationList
 from crossaisle.recommend.explain import category_name
 from crossaisle.serve.live.recommender import LiveRecommender
@@ -74,7 +75,9 @@ def of_item(shop: LiveRecommender, row: int) -> dict[str, Any]:
         "category": category_name(shop.dataset, row),
         "categories": [list(path) for path in shop.dataset.taxonomy.paths[row]],
         "price": round(price, 4) if price == price else None,
-        "in_stock": bool(shop.view.in_stock[row]),
+        "in_stock": bool(shop.view.on_sale(slice(row, row + 1))[0]),
+        START: values.get(START),
+        END: values.get(END),
         "attributes": stored_attributes(values["attributes"]),
         "new": row >= shop.grown.n_old,
         "image": values["image"] if (values["image"] or "").startswith(("http://", "https://")) else None,
@@ -102,6 +105,8 @@ ITEM_EXAMPLE = {
     "categories": [["Produce", "Melons", "Cantaloupe Whole"]],
     "price": 2.5,
     "in_stock": True,
+    "available_from": None,
+    "expires": None,
     "attributes": {},
     "new": False,
     "image": None,

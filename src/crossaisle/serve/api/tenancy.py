@@ -142,16 +142,19 @@ class TenantGate:
         """Whether any shop has an active key."""
         return any(keys.any() for keys in self._keys())
 
-    async def refresh(self, tenant: Tenant) -> None:
-        """Reads the tenant's keys again where they are old; those of all shops while none has an active key.
+    async def key_of(self, tenant: Tenant, token: str) -> Key | None:
+        """The tenant's key with this token; None for a token that is none of them.
 
-        Otherwise only requests that name a shop would notice its first key, which would reveal the shop.
+        Keys are read again where they are old, those of all shops before a request without a valid key is
+        answered: what it is told depends on whether any shop has a key in use. If only requests that name a
+        shop noticed its first or last key, that would reveal the shop.
         """
         if tenant.keys is not None:
             await tenant.keys.fresh()
-        if self.keyless or not self.any_keys():
-            for keys in list(self._keys()):
-                await keys.fresh()
+            if token and (key := tenant.keys.find(token)) is not None:
+                return key
+        await asyncio.gather(*(keys.fresh() for keys in list(self._keys())))
+        return None
 
     async def reopen_failed(self) -> None:
         """Tries again to open shops that could not be opened; their folder or database may be back."""

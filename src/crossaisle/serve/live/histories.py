@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from operator import itemgetter
 from typing import NamedTuple
@@ -183,27 +183,31 @@ class LiveHistories:
         self._gaps.clear()
         self.trends.forget(user, day, [time / SECONDS_PER_DAY for time in arrived])
 
-    def withdraw(self, user: str, event: Event) -> None:
-        """Drops one event that was deleted; nothing where it is not in memory."""
-        own, deed, day = self.of(user), _deed(event), event.time / SECONDS_PER_DAY
+    def withdraw(self, user: str, gone: Callable[[str, float, Deed], bool]) -> None:
+        """Drops one event that was deleted; nothing where it is not in memory.
+
+        `gone`: whether this is it, from item, day and deed.
+        """
+        own = self.of(user)
         same = zip(own.items, own.days, own.deeds, strict=True)
-        at = next((at for at, one in enumerate(same) if one == (event.item, day, deed)), None)
+        at = next((at for at, one in enumerate(same) if gone(*one)), None)
         if at is None:
             return
+        item, deed = own.items[at], own.deeds[at]
         items, days, deeds = ((*all_[:at], *all_[at + 1 :]) for all_ in (own.items, own.days, own.deeds))
         self._own[user] = Own(items, days, deeds, own.version + 1, own.total - 1)
         self._gaps.clear()
         interest = self._meanings.is_interest(*deed)
         left = [
             day
-            for item, day, one in zip(items, days, deeds, strict=True)
-            if item == event.item
+            for name, day, one in zip(items, days, deeds, strict=True)
+            if name == item
             and (one.kind == deed.kind or not interest)
             and self._meanings.is_interest(*one) is interest
         ]
         if interest is not None:
             kind = deed.kind if interest else TAKEN_BACK
-            self.trends.withdraw(user, event.item, kind, max(left, default=None))
+            self.trends.withdraw(user, item, kind, max(left, default=None))
 
     def names(self) -> list[str]:
         """Ids of all users with live events; any thread may call it."""

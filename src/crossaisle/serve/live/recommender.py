@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -15,6 +16,7 @@ from crossaisle.data.history import Floats, Histories
 from crossaisle.data.query import Placement, Query
 from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.data.vocabulary import Rows
+from crossaisle.data.windows import Windows
 from crossaisle.models.blend import CART_OF_USER
 from crossaisle.recommend.answer import Recommendation, RecommendationList
 from crossaisle.recommend.catalogue_view import CatalogueView
@@ -56,9 +58,11 @@ class LiveRecommender:
         before: LiveRecommender | None = None,
         pictures: Mapping[str, Picture] = NO_PICTURES,
         limits: LiveLimits = LiveLimits(),
+        clock: Callable[[], float] = time.time,
     ) -> None:
         """`changed`: items that differ from the model's catalogue, by id. `before`: the state before the
-        last change; what still holds of it is taken over. `pictures`: of changed items.
+        last change; what still holds of it is taken over. `pictures`: of changed items. `clock`: seconds
+        since 1970, by which items come and go.
         """
         self.base, self.live, self.pictures, self.limits = base, histories, pictures, limits
         self.large = base.dataset.n_items > limits.large_items
@@ -73,7 +77,9 @@ class LiveRecommender:
         self.cache = RankingCache(histories, limits.rankings)
         if before is not None and (moved := self.grown.changed_since(before.grown)) is not None:
             self.cache.take_over(before.cache, *moved)
-        self.view: CatalogueView = _view_of(base, self.grown, base.view if before is None else before.view)
+        self.view: CatalogueView = _view_of(
+            base, self.grown, base.view if before is None else before.view, clock
+        )
         model = ModelRanker(
             base.blend,
             base.dataset,
@@ -317,7 +323,9 @@ class LiveRecommender:
         return not self.lists.candidates(query, request, missing).any()
 
 
-def _view_of(base: Recommender, overlay: CatalogueOverlay, before: CatalogueView) -> CatalogueView:
+def _view_of(
+    base: Recommender, overlay: CatalogueOverlay, before: CatalogueView, clock: Callable[[], float]
+) -> CatalogueView:
     """`before`: an earlier view; what its titles and brands say of items that are alike is taken over."""
     items, earlier = overlay.dataset.items, before.dataset.items
     same = [items[name].equals(earlier[name]) for name in ("title", "brand")]
@@ -332,6 +340,7 @@ def _view_of(base: Recommender, overlay: CatalogueOverlay, before: CatalogueView
         codes=overlay.dataset.taxonomy.codes(),
         same_title=before.same_title if all(same) else Groups.of_items(items),
         same_brand=before.same_brand if same[1] else Groups.of(items["brand"]),
+        windows=Windows.of(items, clock),
     )
 
 

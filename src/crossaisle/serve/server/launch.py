@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from crossaisle.errors import MissingDependencyError
 from crossaisle.serve.limits.server import ServerLimits
 from crossaisle.serve.server.bootstrap import application, open_shops
+from crossaisle.serve.server.listening import bound
 from crossaisle.serve.server.settings import Settings
 
 if TYPE_CHECKING:
@@ -62,16 +63,18 @@ def serve(
     from crossaisle.serve.server.shutdown import EndingServer
 
     server = ServerLimits() if limits is None else limits.server
-    gc.disable()  # nearly everything that a start makes stays
-    try:
-        app = application(settings, open_shops(settings, limits=limits), limits=limits)
-    finally:
-        gc.enable()
-    listening = config(app, limits=server, host=host, port=port, log_level="info")
-    try:
-        EndingServer(listening, last_seconds=server.last_seconds).run()
-    except KeyboardInterrupt:  # the server has closed everything and only passes the signal on
-        return
+    settings.check()
+    with bound(host, port) as listening:
+        gc.disable()  # nearly everything that a start makes stays
+        try:
+            app = application(settings, open_shops(settings, limits=limits), limits=limits)
+        finally:
+            gc.enable()
+        chosen = config(app, limits=server, host=host, port=port, log_level="info")
+        try:
+            EndingServer(chosen, last_seconds=server.last_seconds).run(sockets=[listening])
+        except KeyboardInterrupt:  # the server has closed everything and only passes the signal on
+            return
 
 
 def _text(path: str | Path | None) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
 import secrets
@@ -19,11 +18,12 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from crossaisle.errors import ConfigError, CrossaisleError, StoreError
+from crossaisle.errors import CrossaisleError, StoreError
 from crossaisle.serve.limits.server import ServerLimits
 from crossaisle.serve.limits.store import StoreLimits
 from crossaisle.serve.limits.workers import WorkerLimits
 from crossaisle.serve.server.bootstrap import decide_keyless
+from crossaisle.serve.server.listening import bound
 from crossaisle.serve.server.settings import Settings
 from crossaisle.serve.workers.shared_state import SharedState
 from crossaisle.sharing import SharedFolder
@@ -54,7 +54,7 @@ def supervise(settings: Settings, workers: int, *, limits: ServingLimits | None 
             for name in stores.unmarked:
                 shared_state.set_unmarked(name)
             with (
-                _bound(settings.host, settings.port, server.port_seconds) as listening,
+                bound(settings.host, settings.port, server.port_seconds) as listening,
                 closing(SharedFolder()) as shared,
             ):
                 Supervisor(settings, shared_state, listening, shared.path, stores, limits=limits).run()
@@ -127,26 +127,6 @@ class Stores:
         self._reopening.join()
         for held in self._held.values():
             held.close()
-
-
-def _bound(host: str, port: int, seconds: float) -> socket.socket:
-    """A socket that refuses connections until the first worker listens; a port in use is tried again for some
-    seconds.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            listening.bind((host, port))
-            return listening
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE or time.monotonic() > end:
-                listening.close()
-                why = error.strerror or error
-                raise ConfigError(f"{host}:{port} cannot be listened on ({why})") from None
-            time.sleep(LOOK_SECONDS)
 
 
 class Worker:

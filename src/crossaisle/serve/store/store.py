@@ -7,17 +7,19 @@ two engines keep the same promises: tests/serve/store/test_store_contract.py run
 from __future__ import annotations
 
 import json
+import math
 import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from hashlib import sha256
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
-from crossaisle.errors import ConflictError, StoreError, cleaned
+from crossaisle.data.units import SECONDS_PER_DAY
+from crossaisle.errors import ConflictError, StoreError, cleaned, shorten
 from crossaisle.serve.limits.store import StoreLimits
 from crossaisle.serve.store.deleted_users import Dated, Forgotten
 from crossaisle.serve.store.engine import Engine, Holding, SqlConnection, Trouble, WritingTurn
@@ -101,6 +103,9 @@ class Store(StoreReader):
             trouble = self.engine.trouble(error)
             said = cleaned(error, str(self.path)) if trouble is None else trouble.reason
             raise StoreError(f"{self.name}: the store cannot be opened ({said})") from error
+        if serving:  # what a service that was killed left; nobody reads it any more
+            with suppress(StoreError):
+                self.submit(_emptied)
         if run:
             self._examining = threading.Thread(target=self._examine, name="examining", daemon=True)
             self._examining.start()
@@ -195,10 +200,20 @@ class Store(StoreReader):
 
         return self.submit(work)
 
-    def put_user(self, user: str, attributes: dict[str, Any]) -> Future[None]:
-        """Keeps the attributes of a user."""
+    def put_user(
+        self, user: str, attributes: dict[str, Any], *, deleted: float | None = None
+    ) -> Future[None]:
+        """Keeps the attributes of a user. `deleted`: `deleted_at` when they were sent.
+
+        `ConflictError` if the user was deleted since: what waits to be written must not outlive that.
+        """
+        digest = self.digest_of(user)
 
         def work(connection: SqlConnection) -> None:
+            if _deletion(connection, digest) != deleted:
+                raise ConflictError(
+                    f"user {shorten(user)} was deleted while this waited to be written: nothing was kept"
+                )
             body = json.dumps(attributes, ensure_ascii=False)
             connection.execute(_PUT.format("users"), (user, body))
 
@@ -212,11 +227,12 @@ class Store(StoreReader):
         digest = self.digest_of(user)
 
         def work(connection: SqlConnection) -> Deleted:
-            known = connection.execute("SELECT time FROM forgotten WHERE digest = ?", (digest,)).fetchone()
+            known = _deletion(connection, digest)
             query = 'SELECT max(time) FROM events WHERE "user" = ?'
             newest = connection.execute(query, (user,)).fetchone()[0]
             # Clocks differ: nothing that was deleted is later than its deletion, and so comes back.
-            now = max(time.time(), newest or 0.0, known[0] if known else 0.0)
+            # Each deletion of a user has a time of its own: `put_user` tells them apart by it.
+            now = max(time.time(), newest or 0.0, math.nextafter(known or 0.0, math.inf))
             gone, *others = (
                 connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (user,)).rowcount
                 for table, column in (("events", '"user"'), ("users", "id"), ("exposures", '"user"'))
@@ -244,13 +260,23 @@ class Store(StoreReader):
             connection.execute("DELETE FROM events WHERE key = ?", (key,))
             mark_unclean(connection)
             digest = self.digest_of(event.user).hex()
-            # The log of changes outlives a deletion of the user: it names nobody.
-            body = json.dumps([digest, *event[2:]])
-            self.log_changes(connection, "withdrawn", [sha256(key.encode()).hexdigest()[:32]], body)
+            # The log of changes outlives the event: it says nothing of it but to whoever has it in memory.
+            body = json.dumps([digest, self.mark_of(event)])
+            self.log_changes(connection, "withdrawn", [self.digest_of(key).hex()], body)
             audit(connection, (who, f"deleted an event of person {digest[:16]}"))
             return event
 
         return self.submit(work)
+
+    def mark_of(self, event: Event) -> str:
+        """A keyed digest by which whoever has an event in memory knows it again after it was deleted."""
+        sizes = [None if one is None else float(one) for one in (event.value, event.quantity)]
+        day = event.time / SECONDS_PER_DAY  # as histories in memory keep it
+        return self.mark_of_day(event.user, event.item, event.kind, day, *sizes)
+
+    def mark_of_day(self, user: str, item: str, kind: str, day: float, *sizes: float | None) -> str:
+        """The same from what a history in memory holds: days since 1970, value and quantity."""
+        return self.digest_of(json.dumps([user, item, kind, day, *sizes])).hex()
 
     def forget_shown(self, user: str, before: float) -> Future[None]:
         """Deletes what was logged about a user by those who did not know yet."""
@@ -300,13 +326,16 @@ class Store(StoreReader):
     def _failed(self, error: Exception) -> None:
         self.writer.failed(error, reading=True)
 
+    def deleted_at(self, user: str) -> float | None:
+        """When a user was deleted last, in seconds since 1970; None for one who never was."""
+        with self.reading() as connection:
+            return _deletion(connection, self.digest_of(user))
+
     def knows(self, user: str) -> bool:
         """Whether anything is kept about a user, be it only that they were deleted."""
         if self.user(user) is not None or any(self.counts_of(user)):
             return True
-        query = "SELECT count(*) FROM forgotten WHERE digest = ?"
-        with self.reading() as connection:
-            return bool(connection.execute(query, (self.digest_of(user),)).fetchone()[0])
+        return self.deleted_at(user) is not None
 
     @property
     def state(self) -> str:
@@ -328,6 +357,26 @@ class Store(StoreReader):
         if self._holding is not None:
             self._holding.close()
             self._holding = None
+
+
+def _emptied(connection: SqlConnection) -> None:
+    """Within a transaction: empties the log of deleted events of an earlier run, but for its highest number.
+
+    So none comes twice.
+    """
+    last, n = connection.execute(
+        "SELECT max(seq), count(*) FROM changes WHERE what = 'withdrawn' AND name <> ''"
+    ).fetchone()
+    if n:
+        connection.execute("DELETE FROM changes WHERE what = 'withdrawn'")
+        connection.execute(_LOG, ("withdrawn", "", last, ""))
+        mark_unclean(connection)
+
+
+def _deletion(connection: SqlConnection, digest: bytes) -> float | None:
+    """When a user was deleted last; None for most."""
+    found = connection.execute("SELECT time FROM forgotten WHERE digest = ?", (digest,)).fetchone()
+    return None if found is None else float(found[0])
 
 
 def audit(connection: SqlConnection, deed: Deed | None, when: float | None = None) -> None:

@@ -94,12 +94,14 @@ class Intake:
         if event is None:
             raise UnknownIdError(f"no event was sent with the key {shorten(key)}: nothing was deleted")
         if self._replica is None:
-            self._memory.withdraw([event.user], event)
+            self._memory.withdraw([event.user], self._store.mark_of(event))
         else:
             await self._replica.read_everywhere()
         self._counts["deleted_events"] += 1
         return Erased(1, await asyncio.wrap_future(self._store.clean()))
 
-    async def put_user(self, user: str, attributes: dict[str, Any]) -> None:
-        """Keeps the attributes of a user."""
-        await asyncio.wrap_future(self._store.put_user(user, attributes))
+    async def put_user(self, user: str, attributes: dict[str, Any], deleted: float | None) -> None:
+        """Keeps the attributes of a user. `deleted`: `Store.deleted_at` when they came; `ConflictError` if
+        the user was deleted since.
+        """
+        await asyncio.wrap_future(self._store.put_user(user, attributes, deleted=deleted))

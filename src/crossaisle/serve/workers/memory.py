@@ -8,9 +8,9 @@ from concurrent.futures import Executor, Future
 
 from crossaisle.serve.experiments.running import Experiments
 from crossaisle.serve.live.event_counts import Pairs
-from crossaisle.serve.live.histories import LiveHistories
+from crossaisle.serve.live.histories import Deed, LiveHistories
 from crossaisle.serve.live.recommender import LiveRecommender
-from crossaisle.serve.store.store import Event
+from crossaisle.serve.store.store import Event, Store
 
 LATEST = 50
 """Events that the console shows."""
@@ -25,8 +25,13 @@ class ShopMemory:
         experiments: Experiments,
         recommenders: Callable[[], Iterable[LiveRecommender]],
         readers: Executor,
+        store: Store,
     ) -> None:
-        """`recommenders`: all that serve now. `readers`: threads that count pairs of categories."""
+        """`recommenders`: all that serve now. `readers`: threads that count pairs of categories.
+
+        `store`: its marks tell which event was deleted.
+        """
+        self._store = store
         self._live, self._experiments = live, experiments
         self._recommenders, self._readers = recommenders, readers
         self.latest: deque[Event] = deque(maxlen=LATEST)
@@ -40,12 +45,17 @@ class ShopMemory:
             self.counting = self._readers.submit(self._live.trends.pairs)
         self.latest.extend(events[-LATEST:])
 
-    def withdraw(self, names: Sequence[str], event: Event) -> None:
+    def withdraw(self, names: Sequence[str], mark: str) -> None:
         """Drops one event that was deleted. `names`: those known here whom it may be of."""
         for name in names:
-            self._live.withdraw(name, event)
-            gone = event._replace(user=name)
-            self.latest = deque((one for one in self.latest if one[1:] != gone[1:]), maxlen=LATEST)
+
+            def gone(item: str, day: float, deed: Deed, name: str = name) -> bool:
+                return self._store.mark_of_day(name, item, deed.kind, day, deed.value, deed.quantity) == mark
+
+            self._live.withdraw(name, gone)
+        marks = self._store.mark_of
+        kept = (one for one in self.latest if one.user not in names or marks(one) != mark)
+        self.latest = deque(kept, maxlen=LATEST)
 
     def users(self) -> Iterator[str]:
         """Names of all users of whom anything is in memory; some come more than once. For any thread."""

@@ -50,8 +50,8 @@ class Batch:
     """Deleted users by their digests."""
     arrived: list[float]
     """Times of the latest events that were counted before; [] where nobody was deleted."""
-    withdrawn: Sequence[tuple[list[str], Event]] = ()
-    """Events that were deleted by themselves, each with the users known here whom it may be of."""
+    withdrawn: Sequence[tuple[list[str], str]] = ()
+    """Marks of events that were deleted by themselves, each with the users known here whom it may be of."""
 
 
 class Memory(Protocol):
@@ -63,8 +63,8 @@ class Memory(Protocol):
     def count(self, events: Sequence[Event]) -> None:
         """Makes events count from the next answer on."""
 
-    def withdraw(self, names: Sequence[str], event: Event) -> None:
-        """Drops one event that was deleted, of the users with these names."""
+    def withdraw(self, names: Sequence[str], mark: str) -> None:
+        """Drops the event with this mark, which was deleted, of the users with these names."""
 
     def drop(self, digest: bytes, names: Sequence[str], deleted: float, arrived: Sequence[float]) -> None:
         """Forgets the user with this digest."""
@@ -216,17 +216,18 @@ class Replica:
         events = snapshot.events_since(self.event, self._limits.max_events_read)
         changes = snapshot.changes_since(self.read)
         deleted = [change for change in changes if change.what == "forgotten"]
-        withdrawn = [json.loads(change.body) for change in changes if change.what == "withdrawn"]
+        singles = [change.body for change in changes if change.what == "withdrawn"]
+        withdrawn: list[tuple[str, str]] = [json.loads(body) for body in singles if body]
         if not deleted and not withdrawn:
             return Batch(events, changes, {}, [])
         deletions = {bytes.fromhex(change.name): Deletion(float(change.body), []) for change in deleted}
-        names: dict[str, list[str]] = {digest: [] for digest, *_ in withdrawn}
+        names: dict[str, list[str]] = {digest: [] for digest, _ in withdrawn}
         for name in self._memory.users():
             if (digest := self.store.digest_of(name)) in deletions:
                 deletions[digest].names.append(name)
             if digest.hex() in names and name not in names[digest.hex()]:
                 names[digest.hex()].append(name)
-        single = [(names[digest], Event(None, "", *event)) for digest, *event in withdrawn]
+        single = [(names[digest], mark) for digest, mark in withdrawn]
         arrived = snapshot.latest_times(ARRIVALS, self.event) if deleted else []
         return Batch(events, changes, deletions, arrived, single)
 
@@ -234,11 +235,11 @@ class Replica:
         """All at once, in the event loop: no request sees half of it."""
         for digest, (deleted, names) in batch.deletions.items():
             self._memory.drop(digest, names, deleted, batch.arrived)
+        for own, mark in batch.withdrawn:  # before those that came again under the same key
+            self._memory.withdraw(own, mark)
         if batch.events:
             self._memory.count([event for _, event in batch.events])
             self.event = batch.events[-1][0]
-        for own, event in batch.withdrawn:
-            self._memory.withdraw(own, event)
         if batch.changes:
             self.read = batch.changes[-1].seq
             self._pending += [change for change in batch.changes if change.what not in AT_ONCE]

@@ -35,13 +35,13 @@ class LanguageModelScorer(Scorer):
     """A decoder: a known name, a folder with a checkpoint, or "owner/name" on the hub."""
     first: str = "tfidf"
     """Kind of the model whose best candidates are read, with its usual settings."""
-    top: int = 50
+    top: int = field(default=50, metadata={"low": 1, "high": 1_000_000})
     """Candidates read per history."""
-    history: int = 5
+    history: int = field(default=5, metadata={"low": 1, "high": 10_000})
     """Newest items that the prompt names."""
-    max_tokens: int = 24
+    max_tokens: int = field(default=24, metadata={"low": 1, "high": 10_000})
     """Longer titles are cut."""
-    pmi: float = 1.0
+    pmi: float = field(default=1.0, metadata={"low": 0.0, "high": 100.0})
     """How much of the log-likelihood of the title without a history is taken off; 0 leaves it in."""
 
     titles_: npt.NDArray[np.uint8] = field(init=False, repr=False, compare=False)
@@ -53,17 +53,15 @@ class LanguageModelScorer(Scorer):
     learned: ClassVar[tuple[str, ...]] = ("titles_",)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.first == self.kind:
             raise ConfigError("a language model scores the candidates of another model, not its own")
-        if self.top < 1 or self.history < 1 or self.max_tokens < 1:
-            raise ConfigError("top, history and max_tokens must be 1 or more")
 
     def fit(self, dataset: Dataset) -> LanguageModelScorer:
         named = zip(dataset.items["title"], dataset.item_texts, strict=True)
         self.titles_ = pack_words([" ".join((title or text).split()) for title, text in named])
         self.first_ = registry.make(self.first, {}).fit(dataset)
         self.item_ids_ = dataset.item_ids
-        self.__dict__.pop("_titles", None)
         return self
 
     def score_rows(self, histories: Histories) -> Floats:
@@ -138,7 +136,6 @@ class LanguageModelScorer(Scorer):
         super().restore({n: v for n, v in arrays.items() if not n.startswith(_FIRST)}, item_ids)
         inner = {n.removeprefix(_FIRST): v for n, v in arrays.items() if n.startswith(_FIRST)}
         self.first_ = registry.make(self.first, {}).restore(inner, item_ids)
-        self.__dict__.pop("_titles", None)
         return self
 
 

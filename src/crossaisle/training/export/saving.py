@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from crossaisle.artifact import writing
 from crossaisle.errors import CrossaisleError
 from crossaisle.evaluate.files import write_json, write_text
 from crossaisle.evaluate.report.curves import Curve, curves
+from crossaisle.progress import Say, silent
 from crossaisle.training.export.onnx import KIND, export_onnx
 from crossaisle.training.text.backbone import Backbone
 from crossaisle.training.text.pretrain import Pretrained
@@ -29,7 +30,7 @@ def keep(
     texts: Sequence[str],
     *,
     fallback: Backbone | None = None,
-    say: Callable[[str], None] = lambda _: None,
+    say: Say = silent,
 ) -> None:
     """Writes `out`, atomically: what `Backbone.load` reads and what `--encoder` reads, in one folder.
 
@@ -51,9 +52,7 @@ def keep(
         write_json(folder / RECORD, {**facts, **record(trained), "onnx": exported})
 
 
-def _export(
-    backbone: Backbone, work: Path, texts: Sequence[str], say: Callable[[str], None]
-) -> dict[str, Any] | None:
+def _export(backbone: Backbone, work: Path, texts: Sequence[str], say: Say) -> dict[str, Any] | None:
     """What was exported; None, and a sentence why, where a model can only be kept as a checkpoint."""
     for name in ("int8", "float32"):
         try:

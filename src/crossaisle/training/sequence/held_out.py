@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from crossaisle.data.history import Histories
+from crossaisle.data.history import Floats, Histories
 from crossaisle.training.sequence.network import Block
 from crossaisle.training.sequence.windows import Ints, Windows
 
@@ -38,7 +38,7 @@ class HeldOut:
             return histories, None
         last = histories.indptr[chosen + 1] - 1
         first = np.maximum(last - length, histories.indptr[chosen])
-        windows = Windows(place[histories.item], first, last)
+        windows = Windows.between(histories, place, first, last)
         had = [place[histories.items_of(row)[:-1]] for row in chosen.tolist()]
         kept = np.ones(len(histories.item), bool)
         kept[last] = False
@@ -46,20 +46,23 @@ class HeldOut:
 
     @torch.no_grad()
     def quality(self, block: Block) -> float:
-        """NDCG@10 among all items but those that a history has already, its answer excepted."""
+        """NDCG@10 among all items but those that a history has already, its answer excepted.
+
+        A mean over the answers, each of which counts as its kind does.
+        """
         block.eval()
         gains: list[npt.NDArray[np.float64]] = []
+        worth: list[Floats] = []
         for start in range(0, len(self.windows), _AT_ONCE):
             rows = np.arange(start, min(start + _AT_ONCE, len(self.windows)))
             batch = self.windows.batch(rows)
             newest = np.cumsum(self.windows.lengths[rows]) - 1
-            meaning = block(block.vectors[torch.from_numpy(batch.items)], torch.from_numpy(batch.there))[
-                newest
-            ]
+            meaning = block.read(batch)[newest]
             scores, answer = block.scores(meaning).numpy(), batch.answers[newest]
             right = scores[np.arange(len(rows)), answer].copy()
             for row, at in enumerate(rows.tolist()):
                 scores[row, self.had[at]] = -np.inf
             rank = (scores > right[:, None]).sum(axis=1)
             gains.append(np.where(rank < K, 1.0 / np.log2(rank + 2.0), 0.0))
-        return float(np.concatenate(gains).mean())
+            worth.append(batch.worth[newest])
+        return float(np.average(np.concatenate(gains), weights=np.concatenate(worth)))

@@ -103,29 +103,38 @@ def _train(
 
 
 def _loss(block: Block, batch: Batch, negatives: int, rng: np.random.Generator) -> Tensor:
-    """Cross-entropy of the answers under a softmax over all items, or over an even draw of wrong ones."""
-    items, there, answers = map(torch.from_numpy, batch)
+    """Cross-entropy of the answers under a softmax over all items, or over an even draw of wrong ones.
+
+    A mean in which each answer counts as its kind does.
+    """
+    items, there, answers, weight, worth = map(torch.from_numpy, batch)
     n = len(block.bias)
     if n <= 4 * negatives:
-        return F.cross_entropy(block.scores(block(F.embedding(items, block.vectors), there)), answers)
+        each = F.cross_entropy(block.scores(block.read(batch)), answers, reduction="none")
+        return _mean(each, worth)
     wrong = torch.from_numpy(rng.choice(n, negatives, replace=False))
     # Looked up at once: each look-up has a gradient as large as all vectors.
     rows = torch.cat([items.flatten(), answers, wrong])
     sizes = [items.numel(), len(answers), negatives]
     read, of_answers, of_wrong = torch.split(F.embedding(rows, block.vectors), sizes)
-    meaning = block(read.view(*items.shape, -1), there)  # (events, d)
+    meaning = block(read.view(*items.shape, -1), there, weight)  # (events, d)
     right = (meaning * of_answers).sum(1) + block.bias[answers]
     others = torch.addmm(block.bias[wrong], meaning, of_wrong.T)  # (events, negatives)
     others = others.masked_fill(wrong[None, :] == answers[:, None], -torch.inf)
-    loss: Tensor = (torch.logsumexp(torch.cat([right[:, None], others], 1), 1) - right).mean()
-    return loss
+    each = torch.logsumexp(torch.cat([right[:, None], others], 1), 1) - right
+    return _mean(each, worth)
+
+
+def _mean(each: Tensor, worth: Tensor) -> Tensor:
+    """float32 (): of losses (events,), by what each answer counts."""
+    return (each * worth).sum() / worth.sum()
 
 
 def _floor(block: Block, windows: Windows, rng: np.random.Generator) -> float:
     some = rng.permutation(len(windows))[:128]
     batch = windows.batch(some)
     with torch.no_grad():
-        meaning = block(block.vectors[torch.from_numpy(batch.items)], torch.from_numpy(batch.there))[:256]
+        meaning = block.read(batch)[:256]
         scores = block.scores(meaning).numpy()
     return float(np.quantile(scores, FLOOR))
 

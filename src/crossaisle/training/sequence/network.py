@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from crossaisle.models.base import Arrays
 from crossaisle.models.scorers.sequence import NORM_EPS, SequenceTransformer
+from crossaisle.training.sequence.windows import Batch
 
 SHARP = 3.0
 """Scale of the last norm at the start: at 1 the softmax over thousands of items can tell none apart."""
@@ -39,21 +40,27 @@ class Block(nn.Module):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
-    def forward(self, vectors: Tensor, there: Tensor) -> Tensor:
+    def read(self, batch: Batch) -> Tensor:
+        """`forward` of windows."""
+        items, there, weight = map(torch.from_numpy, (batch.items, batch.there, batch.weight))
+        return self(F.embedding(items, self.vectors), there, weight)  # type: ignore[no-any-return]
+
+    def forward(self, vectors: Tensor, there: Tensor, weight: Tensor) -> Tensor:
         """float32 (number of events, dimensions): what each event and those before it come to.
 
         `vectors` float32 (n, width, dimensions): those of the events' items, the newest in the last column;
-        `there` bool (n, width): which are events, and not the padding before them.
+        `there` bool (n, width): which are events, and not the padding before them; `weight` float32
+        (n, width), above 0 and at most 1: an event's vector and its share of attention count so much.
         """
         age = torch.arange(vectors.shape[1] - 1, -1, -1)
-        x = self._drop(vectors + self.places[age])  # (n, width, d)
-        x = x + self._drop(self._attend(self.before(x), there))
+        x = self._drop(vectors * weight[:, :, None] + self.places[age])  # (n, width, d)
+        x = x + self._drop(self._attend(self.before(x), there, weight))
         x = x[there]  # (events, d)
         x = x + self._drop(self.outer(self._drop(F.gelu(self.inner(self.between(x))))))
         normed: Tensor = self.last(x)
         return normed
 
-    def _attend(self, x: Tensor, there: Tensor) -> Tensor:
+    def _attend(self, x: Tensor, there: Tensor, weight: Tensor) -> Tensor:
         n, width, d = x.shape
         q, k, v = (
             layer(x).view(n, width, self.heads, -1).transpose(1, 2)
@@ -62,8 +69,9 @@ class Block(nn.Module):
         before = torch.ones(width, width, dtype=torch.bool).tril()
         # Padding looks at itself, so that no row of the softmax is empty.
         seen = (before & there[:, None, :]) | torch.eye(width, dtype=torch.bool)
+        counted = torch.where(seen, torch.log(weight)[:, None, :], -torch.inf)
         rate = self.rate if self.training else 0.0
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=seen[:, None], dropout_p=rate)
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=counted[:, None], dropout_p=rate)
         out: Tensor = self.out(mixed.transpose(1, 2).reshape(n, width, d))
         return out
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from crossaisle.data.history import Histories
+from crossaisle.data.history import Floats, Histories
 
 Ints = npt.NDArray[np.int64]
 _SORTED = 24
@@ -25,6 +25,10 @@ class Batch(NamedTuple):
     """bool (b, width): which are events, and not the padding before them."""
     answers: Ints
     """int64 (events,): what follows each event, in the order of `there`."""
+    weight: Floats
+    """float32 (b, width): of each event as a share of the strongest of its history; 1 for padding."""
+    worth: Floats
+    """float32 (events,): what each answer counts; 1 where all events are alike."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,10 @@ class Windows:
     item: Ints
     first: Ints
     last: Ints
+    weight: Floats
+    """float32 (nnz,): how much each event of the histories counts among those that are read."""
+    worth: Floats
+    """float32 (nnz,): how much each event counts as an answer."""
 
     @classmethod
     def of(cls, histories: Histories, place: Ints, length: int) -> Windows:
@@ -57,7 +65,20 @@ class Windows:
             end[left] = begin
             left = left[begin > start[left]]
         none = np.empty(0, np.int64)
-        return cls(place[histories.item], np.concatenate([none, *first]), np.concatenate([none, *last]))
+        return cls.between(histories, place, np.concatenate([none, *first]), np.concatenate([none, *last]))
+
+    @classmethod
+    def between(cls, histories: Histories, place: Ints, first: Ints, last: Ints) -> Windows:
+        """Windows of histories whose ends are given; events count as their kinds do."""
+        alike = np.ones(len(histories.item), np.float32)
+        weight, worth = histories.relative.weight, histories.weight
+        return cls(
+            place[histories.item],
+            first,
+            last,
+            alike if weight is None else weight,
+            alike if worth is None else worth,
+        )
 
     def __len__(self) -> int:
         return len(self.first)
@@ -86,4 +107,6 @@ class Windows:
         offset = np.arange(width)[None, :] - (width - length)[:, None]
         there = offset >= 0
         place = self.first[rows][:, None] + np.maximum(offset, 0)
-        return Batch(self.item[place], there, self.item[place[there] + 1])
+        answer = place[there] + 1
+        weight = np.where(there, self.weight[place], np.float32(1.0))
+        return Batch(self.item[place], there, self.item[answer], weight, self.worth[answer])

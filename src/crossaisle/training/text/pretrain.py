@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from crossaisle.errors import DataError
-from crossaisle.progress import bar
+from crossaisle.progress import Say, bar, silent
 from crossaisle.train_config import PretrainConfig
 from crossaisle.training.memory import halving
 from crossaisle.training.text import checkpoint
@@ -22,7 +22,6 @@ from crossaisle.training.text.checkpoint import Progress
 from crossaisle.training.text.language_head import Guesses, LanguageModel, batch_of
 from crossaisle.training.text.trainer import schedule
 
-Say = Callable[[str], None]
 _LOSS_EVERY = 10
 _FEWEST = 10
 
@@ -55,7 +54,7 @@ class Pretraining:
         config: PretrainConfig,
         *,
         backbone: Backbone | None = None,
-        say: Say = lambda _: None,
+        say: Say = silent,
     ) -> None:
         """Raises `DataError` for fewer than ten different texts."""
         self.config, self.say = config, say

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from crossaisle.data.history import Floats
 from crossaisle.data.splits.cases import EvalCases
 from crossaisle.data.vocabulary import Rows
 from crossaisle.encoders.whiten import Whitening
-from crossaisle.progress import bar
+from crossaisle.progress import Say, bar, silent
 from crossaisle.train_config import PretrainConfig, TrainConfig
 from crossaisle.training.memory import halving
 from crossaisle.training.text import checkpoint
@@ -28,7 +27,6 @@ from crossaisle.training.text.pairs import Examples, examples
 from crossaisle.training.text.towers import Catalogue, Towers
 from crossaisle.training.text.validate import Held
 
-Say = Callable[[str], None]
 _LOSS_EVERY = 10
 _WHITENED = 4000
 
@@ -80,7 +78,7 @@ class Trainer:
         catalogue: Catalogue | None = None,
         whitening: Whitening | None = None,
         vectors: Floats | None = None,
-        say: Say = lambda _: None,
+        say: Say = silent,
     ) -> None:
         """`dataset` holds the training events only; `validation` decides when to stop.
 

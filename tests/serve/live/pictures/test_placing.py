@@ -236,7 +236,7 @@ def test_what_is_missing_is_said(
         answer = await client.put("/api/items/new1/picture", content=content, headers=PNG)
         monkeypatch.undo()
         assert answer.status_code == 409
-        assert "pip install 'crossaisle[image]'" in answer.json()["detail"]
+        assert "(extra 'image')" in answer.json()["detail"]
 
     talk(seeing, pillow)
     copied = tmp_path / "models" / "seeing"

@@ -14,6 +14,7 @@ import polars as pl
 
 from crossaisle.data.clean.libraries import EXTRA, installed, library
 from crossaisle.data.clean.report import Change, StepReport
+from crossaisle.extras import install_command
 
 SUSPECT = (
     r"[\u00c0-\u00f4\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u0402-\u045f\u2018-\u203a\u20ac\u2122"
@@ -74,7 +75,7 @@ class Mojibake:
         if self.suspects:
             notes.append(
                 f"{self.suspects:,} texts look as if they had been read in a wrong encoding: to put them "
-                f"right, pip install 'crossaisle[{EXTRA}]'"
+                f"right, run  {install_command(EXTRA)}"
             )
         return StepReport(
             name="mojibake",

@@ -6,7 +6,6 @@ files have them, unless the header is: there a quote is a character like any oth
 
 from __future__ import annotations
 
-import csv
 import io
 import itertools
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
+from crossaisle.data.csv_rows import csv_rows
 from crossaisle.data.ingest.limits import ReadLimits
 from crossaisle.data.ingest.readers.encodings import encoding_of
 from crossaisle.data.ingest.readers.parts import Part
@@ -124,6 +124,8 @@ def _form(part: Part, encoding: str, config: FileConfig, limits: ReadLimits, *, 
     with io.TextIOWrapper(part.opener(), encoding=encoding, newline="") as text:
         head = itertools.dropwhile(lambda line: not line.strip("\r\n"), lines(text, part.file, limits))
         first = next(head, "")
+        if "\0" in first:
+            raise DataError("NUL bytes in the first line: this is no text, or damaged", file=part.file)
         if delimiter is None:
             delimiter = max(",;\t|", key=first.count)
             if not first.count(delimiter) and "::" in first:
@@ -136,10 +138,8 @@ def _form(part: Part, encoding: str, config: FileConfig, limits: ReadLimits, *, 
         rest = itertools.chain([first.removeprefix("\ufeff")], head)
         if len(delimiter) > 1:
             cells = first.removeprefix("\ufeff").rstrip("\r\n").split(delimiter)
-        elif quote:
-            cells = next(csv.reader(rest, delimiter=delimiter, quotechar=quote), [])
         else:
-            cells = next(csv.reader(rest, delimiter=delimiter, quoting=csv.QUOTE_NONE), [])
+            _, cells = next(csv_rows(rest, delimiter, part.file, quote=quote), (1, []))
     if not cells:
         raise DataError("the file is empty", file=part.file)
     if config.names and len(config.names) != len(cells):

@@ -40,9 +40,10 @@ def find_encoding(
         return given, None
     with open_bytes() as handle:
         head = handle.read(CHUNK)
-    for mark, name in MARKS:
-        if head.startswith(mark):
-            return name, None
+    marked = next((name for mark, name in MARKS if head.startswith(mark)), None)
+    if marked is not None:
+        _check_marked(open_bytes, marked, file)
+        return marked, None
     unmarked = _unmarked_utf16(head)
     if unmarked is not None and _first_wrong_byte(open_bytes, unmarked) is None:
         return unmarked, f"{file}: read as {unmarked}, which has no byte order mark"
@@ -56,6 +57,19 @@ def find_encoding(
                 f"{file}: not UTF-8 (row {wrong[1]}); read as {name}: set encoding if names look wrong"
             )
     return "latin-1", f"{file}: no encoding fits (row {wrong[1]}); read as latin-1, names may look wrong"
+
+
+def _check_marked(open_bytes: Callable[[], IO[bytes]], encoding: str, file: str) -> None:
+    """`DataError` where a file is not in the encoding that its byte order mark tells."""
+    form = encoding.removesuffix("-sig")
+    wrong = _first_wrong_byte(open_bytes, form)
+    if wrong is not None:
+        raise DataError(
+            f"begins with the byte order mark of {form}, but byte {wrong[0]} is not {form}: "
+            "save it in one encoding, or set encoding",
+            file=file,
+            row=wrong[1],
+        )
 
 
 def _first_wrong_byte(open_bytes: Callable[[], IO[bytes]], encoding: str) -> tuple[int, int] | None:

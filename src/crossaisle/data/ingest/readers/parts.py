@@ -6,18 +6,18 @@ import gzip
 import io
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from crossaisle.data.ingest.limits import ReadLimits
 from crossaisle.errors import DataError, nearest
 
 PIECE = 1 << 20
 SUFFIXES = {
-    **dict.fromkeys((".csv", ".txt"), "csv"),
+    **dict.fromkeys((".csv", ".txt", ".dat"), "csv"),
     **dict.fromkeys((".tsv", ".tab", ".inter", ".item", ".user"), "tsv"),
     **dict.fromkeys((".jsonl", ".ndjson", ".json"), "jsonl"),
     **dict.fromkeys((".parquet", ".pq"), "parquet"),
@@ -51,53 +51,126 @@ def known_format(name: str) -> str | None:
     return SUFFIXES.get(suffixes[-1]) if suffixes else None
 
 
-def find_parts(path: Path | tuple[Path, ...], limits: ReadLimits) -> list[Part]:
-    """The files behind a path or several, in order of their names; `DataError` where there are none."""
-    paths = path if isinstance(path, tuple) else (path,)
+class Found(NamedTuple):
+    """What is behind the path of a table."""
+
+    parts: list[Part]
+    """In the order of their names."""
+    notes: list[str]
+    """Sentences about files that were left out."""
+
+
+def find_parts(path: Path | tuple[Path, ...], limits: ReadLimits, *, tolerant: bool = False) -> Found:
+    """The files behind a path or several; `DataError` where there are none, or where one is damaged.
+
+    `tolerant`: damaged files, and paths with no table behind them, are named in the notes instead.
+    """
+    search = _Search(limits, tolerant)
     parts: dict[str, Part] = {}
-    for one in paths:
-        for part in _behind(one, limits):
+    for one in path if isinstance(path, tuple) else (path,):
+        for part in search.behind(one):
             parts.setdefault(part.file, part)
-    return list(parts.values())
+    return Found(list(parts.values()), search.notes)
 
 
-def _behind(path: Path, limits: ReadLimits) -> Iterator[Part]:
-    if path.is_dir():
-        yield from _of_folder(path, limits)
-    elif path.is_file():
-        yield from _of_file(path, limits)
-    elif found := _fitting(path):
-        for one in found:
-            yield from _behind(one, limits)
-    else:
-        yield from _within_zip(path, limits)
+class _Search:
+    def __init__(self, limits: ReadLimits, tolerant: bool) -> None:
+        self.limits, self.tolerant = limits, tolerant
+        self.notes: list[str] = []
+
+    def behind(self, path: Path) -> Iterator[Part]:
+        """All parts behind a path; what cannot be opened is noted, if that is wanted."""
+        try:
+            yield from self._behind(path)
+        except DataError as error:
+            if not self.tolerant:
+                raise
+            self.notes.append(str(error))
+
+    def _behind(self, path: Path) -> Iterator[Part]:
+        if path.is_dir():
+            yield from self._of_folder(path)
+        elif path.is_file():
+            yield from self._of_file(path)
+        elif found := _fitting(path):
+            for one in found:
+                yield from self.behind(one)
+        else:
+            yield from self._within_zip(path)
+
+    def _of_folder(self, folder: Path) -> Iterator[Part]:
+        there = [
+            file
+            for file in sorted(folder.rglob("*"))
+            if file.is_file()
+            and not any(name.startswith((".", "_")) for name in file.relative_to(folder).parts)
+        ]
+        tables = [f for f in there if known_format(f.name) or f.suffix.lower() == ".zip"]
+        filled = [f for f in tables if f.stat().st_size]
+        if not filled:
+            what = "only empty files" if tables else f"no file of a table ({', '.join(SUFFIXES)})"
+            raise DataError(f"the folder holds {what}", file=str(folder))
+        self._leave_out(folder, "of no known format", [f for f in there if f not in tables])
+        self._leave_out(folder, "empty", [f for f in tables if f not in filled])
+        for file in filled:
+            yield from self.behind(file)
+
+    def _leave_out(self, where: Path, why: str, files: Sequence[Path | str]) -> None:
+        if files:
+            names = [f.relative_to(where).as_posix() if isinstance(f, Path) else f for f in files]
+            self.notes.append(f"{where}: left out, {why} ({len(names):,}): {_few(names)}")
+
+    def _of_file(self, path: Path) -> Iterator[Part]:
+        file = str(path)
+        if path.stat().st_size == 0:
+            raise DataError("the file is empty", file=file)
+        if path.suffix.lower() == ".zip":
+            yield from self._members(path, "*")
+        elif path.suffix.lower() == ".gz":
+            yield Part(file, partial(_open_gzip, path, self.limits), path.parent)
+        else:
+            yield Part(file, partial(_open, path), path.parent, path)
+
+    def _within_zip(self, path: Path) -> Iterator[Part]:
+        """A file in a zip file, named as if that were a folder."""
+        for parent in path.parents:
+            if parent.suffix.lower() == ".zip" and parent.is_file():
+                yield from self._members(parent, path.relative_to(parent).as_posix())
+                return
+        siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise DataError(f"no such file{nearest(path.name, siblings) if siblings else ''}", file=str(path))
+
+    def _members(self, path: Path, pattern: str) -> Iterator[Part]:
+        try:
+            with zipfile.ZipFile(path) as archive:
+                members = [m for m in archive.infolist() if not m.is_dir()]
+        except (zipfile.BadZipFile, OSError, ValueError) as error:
+            raise DataError(f"cannot be read as a zip file ({error})", file=str(path)) from None
+        outside = [m.filename for m in members if leads_out(m.filename)]
+        if outside:
+            self._leave_out(path, "named as if they lay outside of the zip file", outside)
+        members = [m for m in members if not leads_out(m.filename) and not _hidden(m.filename)]
+        names = sorted(m.filename for m in members if m.file_size)
+        tables = [n for n in names if known_format(n)] or names[: len(names) == 1]
+        chosen = [n for n in tables if pattern == "*" or PurePosixPath(n).match(pattern)]
+        if not chosen:
+            wanted = "table" if pattern == "*" else f"file {pattern!r}"
+            raise DataError(f"the zip file holds no {wanted} ({_few(names)})", file=str(path))
+        if pattern == "*":
+            self._leave_out(path, "of no known format", [n for n in names if n not in tables])
+            self._leave_out(path, "empty", [m.filename for m in members if not m.file_size])
+        for name in chosen:
+            yield Part(f"{path}/{name}", partial(_open_member, path, name, self.limits), path.parent)
 
 
-def _of_folder(folder: Path, limits: ReadLimits) -> Iterator[Part]:
-    files = [
-        file
-        for file in sorted(folder.rglob("*"))
-        if file.is_file()
-        and not any(name.startswith((".", "_")) for name in file.relative_to(folder).parts)
-        and (known_format(file.name) or file.suffix.lower() == ".zip")
-        and file.stat().st_size
-    ]
-    if not files:
-        raise DataError(f"the folder holds no file of a table ({', '.join(SUFFIXES)})", file=str(folder))
-    for file in files:
-        yield from _of_file(file, limits)
+def leads_out(name: str) -> bool:
+    """Whether a member of a zip file is named as if it lay outside of it, as in `../x.csv` and `/etc/x`."""
+    return name.startswith(("/", "\\")) or ".." in name.replace("\\", "/").split("/") or name[1:2] == ":"
 
 
-def _of_file(path: Path, limits: ReadLimits) -> Iterator[Part]:
-    file = str(path)
-    if path.stat().st_size == 0:
-        raise DataError("the file is empty", file=file)
-    if path.suffix.lower() == ".zip":
-        yield from _members(path, "*", limits)
-    elif path.suffix.lower() == ".gz":
-        yield Part(file, partial(_open_gzip, path, limits), path.parent)
-    else:
-        yield Part(file, partial(_open, path), path.parent, path)
+def _hidden(name: str) -> bool:
+    """Whether a member is one that systems add: `.DS_Store`, `__MACOSX/...`."""
+    return any(part.startswith((".", "__")) for part in name.split("/"))
 
 
 def _fitting(path: Path) -> list[Path]:
@@ -111,32 +184,6 @@ def _fitting(path: Path) -> list[Path]:
     if not found:
         raise DataError("no file fits the pattern", file=str(path))
     return found
-
-
-def _within_zip(path: Path, limits: ReadLimits) -> Iterator[Part]:
-    """A file in a zip file, named as if that were a folder."""
-    for parent in path.parents:
-        if parent.suffix.lower() == ".zip" and parent.is_file():
-            yield from _members(parent, path.relative_to(parent).as_posix(), limits)
-            return
-    siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-    raise DataError(f"no such file{nearest(path.name, siblings) if siblings else ''}", file=str(path))
-
-
-def _members(path: Path, pattern: str, limits: ReadLimits) -> Iterator[Part]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = [m.filename for m in archive.infolist() if not m.is_dir() and m.file_size]
-    except (zipfile.BadZipFile, OSError) as error:
-        raise DataError(f"cannot be read as a zip file ({error})", file=str(path)) from None
-    names = sorted(n for n in names if not any(p.startswith((".", "__")) for p in n.split("/")))
-    tables = [n for n in names if known_format(n)] or names[: len(names) == 1]
-    chosen = [n for n in tables if pattern == "*" or PurePosixPath(n).match(pattern)]
-    if not chosen:
-        wanted = "table" if pattern == "*" else f"file {pattern!r}"
-        raise DataError(f"the zip file holds no {wanted} ({_few(names)})", file=str(path))
-    for name in chosen:
-        yield Part(f"{path}/{name}", partial(_open_member, path, name, limits), path.parent)
 
 
 def _few(names: Iterable[str]) -> str:
@@ -179,6 +226,11 @@ class _Unpacked(io.RawIOBase):
             count = int(self._file.readinto(buffer))
         except (zlib.error, zipfile.BadZipFile) as error:
             raise OSError(str(error)) from None
+        except gzip.BadGzipFile:
+            with self._path.open("rb") as file:
+                if file.read(2) != b"\x1f\x8b":
+                    raise
+            raise OSError("bytes follow that are not gzip: damaged, or something was appended") from None
         self._length += count
         if self._length > self._most:
             raise DataError(

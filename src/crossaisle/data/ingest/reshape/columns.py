@@ -28,4 +28,4 @@ def texts_of(batch: pa.RecordBatch | pa.Table, names: Sequence[str]) -> pl.DataF
         if isinstance(array, pa.ChunkedArray):
             array = array.combine_chunks()
         columns[name] = pl.Series(as_text(array), dtype=pl.String)
-    return pl.DataFrame(columns).select(tidy(pl.col(name)).alias(name) for name in names)
+    return pl.DataFrame(columns).select(tidy(pl.col(list(columns))))

@@ -8,6 +8,7 @@ from crossaisle.serve.api.access import Proxies
 from crossaisle.serve.api.middleware.api_keys import ApiKeyMiddleware
 from crossaisle.serve.api.middleware.body_limit import BodyLimitMiddleware
 from crossaisle.serve.api.middleware.canonical_path import CanonicalPathMiddleware
+from crossaisle.serve.api.middleware.head import HeadMiddleware
 from crossaisle.serve.api.middleware.loopback import LoopbackMiddleware
 from crossaisle.serve.api.middleware.metrics import MetricsMiddleware
 from crossaisle.serve.api.middleware.refusals import RefusalMiddleware
@@ -39,4 +40,5 @@ def install(
     app.add_middleware(RefusalMiddleware)
     app.add_middleware(SecurityHeadersMiddleware, worker=gate.shops.worker)
     app.add_middleware(MetricsMiddleware, gate=gate)
+    app.add_middleware(HeadMiddleware)
     app.add_middleware(CanonicalPathMiddleware)

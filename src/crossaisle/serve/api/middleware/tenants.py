@@ -27,12 +27,10 @@ class TenantMiddleware:
         tenant, refusal = self._gate.find(headers.get(HEADER), needs)
         context = RequestContext(headers, route, needs, tenant, refusal)
         scope["context"] = context
-        await self._gate.refresh(tenant)
-        context.keyless = self._gate.keyless
         given = headers.get(b"authorization", b"").decode("latin-1")
         context.token = given[7:] if given.lower().startswith("bearer ") else ""
         context.token = context.token or headers.get(b"x-api-key", b"").decode("latin-1")
-        if context.token and tenant.keys is not None:
-            context.key = tenant.keys.find(context.token)
+        context.key = await self._gate.key_of(tenant, context.token)
+        context.keyless = self._gate.keyless
         # Before anything is checked: clients without a key must not ask without end.
         self._gate.count(tenant, context.key, self._proxies.client(scope, headers))

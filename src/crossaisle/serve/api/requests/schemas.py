@@ -22,7 +22,7 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from crossaisle.data.control import tidied
-from crossaisle.data.ids import tidy_id
+from crossaisle.data.ids import same_id
 from crossaisle.data.query_text import hint_of
 from crossaisle.errors import DataError, shorten
 from crossaisle.serve.live.capacity import LARGEST_BODY
@@ -101,11 +101,6 @@ def _text(value: object, name: str, row: int | None, longest: int = LONGEST_ID) 
     return value
 
 
-def same_id(text: str) -> str:
-    """An id as an import would keep it; one of nothing but blanks stays as it is, and is unknown."""
-    return tidy_id(text) or text
-
-
 def _clean(text: str) -> bool:
     return text.isascii() or not any("\ud800" <= c <= "\udfff" for c in text)
 
@@ -156,9 +151,12 @@ def _seen(text: str) -> str:
 
 
 Id = Annotated[str, Field(min_length=1, max_length=LONGEST_ID), AfterValidator(same_id)]
+Key = Annotated[str, Field(min_length=1, max_length=LONGEST_ID)]
+"""An idempotency key: whatever the sender chose, compared character by character and tidied nowhere."""
 Text = Annotated[str, Field(max_length=LONGEST_TEXT), AfterValidator(tidied)]
 Title = Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT), AfterValidator(_seen)]
 Price = Annotated[float, Field(ge=0, lt=1e12, allow_inf_nan=False)]
+Moment = Annotated[float, Field(ge=0, lt=1e11, allow_inf_nan=False)]
 Address = Annotated[str, Field(min_length=1, max_length=2000, pattern="^https?://")]
 Level = Annotated[str, Field(min_length=1, max_length=200)]
 Category = Annotated[list[Annotated[Level, AfterValidator(_seen)]], Field(min_length=1, max_length=12)]
@@ -222,6 +220,10 @@ class ItemPatch(Body):
     """Paths, each a list of names, root first; the first path is the primary one."""
     price: Price | None = None
     in_stock: bool | None = None
+    available_from: Moment | None = None
+    """Seconds since 1970: before, it is not for sale."""
+    expires: Moment | None = None
+    """Seconds since 1970: from then on it is not for sale any more."""
     attributes: Attributes | None = None
     image: Address | None = None
     """Address of its picture: http(s), on a host allowed by `--image-hosts`."""

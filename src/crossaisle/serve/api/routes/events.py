@@ -24,7 +24,7 @@ from crossaisle.serve.api.requests.request_body import (
     read,
     takes,
 )
-from crossaisle.serve.api.requests.schemas import EVENT, LONGEST_ID, Body, Id, event_of
+from crossaisle.serve.api.requests.schemas import EVENT, LONGEST_ID, Body, Key, event_of
 from crossaisle.serve.api.requests.strict_json import parse
 from crossaisle.serve.api.responses import CONFLICT, answered, as_json
 from crossaisle.serve.api.routing import Router
@@ -93,7 +93,7 @@ async def add_events(
 class Keyed(Body):
     """Names an event whose key cannot be part of a path."""
 
-    key: Annotated[Id, Field(examples=["order-7-line-1"])]
+    key: Annotated[Key, Field(examples=["order-7-line-1"])]
 
 
 _KEYED = Checked(Keyed)

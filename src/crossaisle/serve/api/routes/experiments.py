@@ -13,13 +13,17 @@ from crossaisle.api_types import ExperimentResults, NumberedList
 from crossaisle.serve.api.dependencies import service_of, who_asks
 from crossaisle.serve.api.requests.list_schemas import with_controls
 from crossaisle.serve.api.requests.request_body import Checked, read, takes
-from crossaisle.serve.api.requests.schemas import Body, Id, at_most
+from crossaisle.serve.api.requests.schemas import Body, at_most
 from crossaisle.serve.api.responses import CONFLICT, answered, as_json
 from crossaisle.serve.api.routing import Router
 from crossaisle.serve.experiments.design import ARM_CONTROLS, Arm, Controls, Experiment
 
 router = Router("/api/experiments", tags=["experiments"], scope="admin")
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+PartName = Annotated[str, Field(min_length=1, max_length=64)]
+PartWeights = Annotated[
+    dict[PartName, Annotated[float, Field(ge=-1e6, le=1e6)]], Field(max_length=100), at_most(100)
+]
 EventKind = Annotated[str, Field(min_length=1, max_length=64)]
 NameInPath = Annotated[str, Path(min_length=1, max_length=64, examples=["more-variety"])]
 _DESCRIBED = ConfigDict(use_attribute_docstrings=True)
@@ -39,10 +43,7 @@ class NewArm(Body):
     """Its share of the users, relative to the other arms."""
     model: Annotated[str, Field(min_length=1, max_length=255)] | None = None
     """A saved model of the folder of models; null: the active one."""
-    weights: (
-        Annotated[dict[Id, Annotated[float, Field(ge=-1e6, le=1e6)]], Field(max_length=100), at_most(100)]
-        | None
-    ) = None
+    weights: PartWeights | None = None
     """Other weights of the model's parts, for this placement."""
     controls: NewControls = NewControls()
     explore: Annotated[float, Field(ge=0, le=10)] | None = None

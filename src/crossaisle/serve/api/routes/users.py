@@ -14,7 +14,7 @@ from crossaisle.errors import UnknownIdError, shorten
 from crossaisle.serve.api.dependencies import UserId, service_of, who_asks
 from crossaisle.serve.api.requests.request_body import Checked, read, takes
 from crossaisle.serve.api.requests.schemas import Attributes, Body, Id, sized
-from crossaisle.serve.api.responses import answered, as_json
+from crossaisle.serve.api.responses import CONFLICT, answered, as_json
 from crossaisle.serve.api.routes import user_pages
 from crossaisle.serve.api.routing import Router
 from crossaisle.serve.service import ShopService
@@ -94,7 +94,7 @@ async def _shown(service: ShopService, user: str, n: int, after: int, shown_afte
     )
 
 
-@router.put("/{user}", status_code=204, openapi_extra=takes(_ATTRIBUTES))
+@router.put("/{user}", status_code=204, openapi_extra=takes(_ATTRIBUTES), responses=CONFLICT)
 async def put_user(request: Request, user: UserId) -> Response:
     """Attributes of a user, stored for export; no model of this version reads them."""
     attributes = await read(request, lambda value: sized(_ATTRIBUTES(value)))

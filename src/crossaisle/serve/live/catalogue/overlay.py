@@ -15,6 +15,7 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats, Histories
 from crossaisle.data.taxonomy import SEPARATOR, Paths
 from crossaisle.data.vocabulary import Rows
+from crossaisle.data.windows import END, START, STOCKED, stocked
 from crossaisle.models.newcomers import lent_by
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.recommend.rerank.filters import Mask
@@ -172,7 +173,7 @@ def grow(
     for name, body in known.items():
         listed[old.item_ids.row(name)] = not body.get("deleted")
     prices = np.concatenate([base.view.prices, np.full(len(new), np.nan, np.float32)])
-    stock = np.concatenate([base.view.in_stock, np.ones(len(new), bool)])
+    stock = np.concatenate([stocked(old.items), np.ones(len(new), bool)])
     for row, body in [
         *((old.item_ids.row(name), b) for name, b in known.items()),
         *enumerate(new.values(), n),
@@ -216,6 +217,9 @@ def _columns(body: Body) -> dict[str, Any]:
         for name in ("title", "description", "brand", "price", "image", "in_stock")
         if name in body
     }
+    out |= {name: None if body[name] is None else int(body[name]) for name in (START, END) if name in body}
+    if "in_stock" in body:
+        out[STOCKED] = body["in_stock"]
     if "attributes" in body:
         # By what answers are written with, so that whatever is kept can be answered.
         out["attributes"] = orjson.dumps(body["attributes"] or {}).decode()
@@ -227,10 +231,18 @@ def _columns(body: Body) -> dict[str, Any]:
 
 def _changed_table(old: Dataset, known: Mapping[str, Body], new: Mapping[str, Body]) -> pl.DataFrame:
     items = old.items
+    bodies = (*known.values(), *new.values())
+    limits = [name for name in (START, END) if any(body.get(name) is not None for body in bodies)]
+    items = items.with_columns(
+        pl.lit(None, pl.Int64).alias(name) for name in limits if name not in items.columns
+    )
+    if limits and STOCKED not in items.columns:
+        items = items.with_columns(pl.col("in_stock").alias(STOCKED))
+    more = [name for name in (START, END, STOCKED) if name in items.columns]
     if known:
         rows = [old.item_ids.row(name) for name in known]
         columns = [_columns(body) for body in known.values()]
-        for name in ("title", "description", "brand", "price", "image", "in_stock", "attributes"):
+        for name in (*("title", "description", "brand", "price", "image", "in_stock", "attributes"), *more):
             changes = [(row, c[name]) for row, c in zip(rows, columns, strict=True) if name in c]
             if changes:
                 at, values = zip(*changes, strict=True)
@@ -245,6 +257,7 @@ def _changed_table(old: Dataset, known: Mapping[str, Body], new: Mapping[str, Bo
             "image": None,
             "in_stock": True,
             "attributes": "",
+            **dict.fromkeys(more),
         }
         table = pl.DataFrame(
             [{"item_id": name, **blank, **_columns(body)} for name, body in new.items()],

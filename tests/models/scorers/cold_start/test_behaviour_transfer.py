@@ -4,7 +4,7 @@ import numpy as np
 
 from crossaisle.data.history import Histories
 from crossaisle.models.base import Scorer
-from crossaisle.models.scorers.behaviour_transfer import BehaviourTransfer
+from crossaisle.models.scorers.cold_start.behaviour_transfer import BehaviourTransfer
 from tests.models.contract import ScorerContract
 from tests.models.shops import tiny_shop
 

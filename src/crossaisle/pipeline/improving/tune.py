@@ -15,26 +15,25 @@ import numpy as np
 
 from crossaisle.config import RunConfig
 from crossaisle.data.dataset import Dataset
-from crossaisle.data.fingerprint import fingerprint
+from crossaisle.data.profile.fingerprint import fingerprint
 from crossaisle.errors import ConfigError, MissingDependencyError
 from crossaisle.evaluate.files import write_json
 from crossaisle.models.base import Scorer
 from crossaisle.models.defaults import with_settings
 from crossaisle.models.space import Choice, Range, nested, searched, value_of
 from crossaisle.models.tuning import GAIN
-from crossaisle.pipeline.improved import (
+from crossaisle.pipeline.improving.improved import (
     Improved,
-    Say,
     Step,
     blends,
     merged,
     replace_parts,
-    silent,
     verdict_of,
     write_improved,
 )
-from crossaisle.pipeline.tables import Table
-from crossaisle.pipeline.workbench import Question, Workbench, fingerprint_of
+from crossaisle.pipeline.improving.tables import Table
+from crossaisle.pipeline.improving.workbench import Question, Workbench, fingerprint_of
+from crossaisle.progress import Say, silent
 
 if TYPE_CHECKING:
     from optuna.study import Study
@@ -155,7 +154,7 @@ def _search(
                 values, default = {}, False
             tried = _with(part, values)
             quality = bench.alone(tried, question)
-        except (ValueError, np.linalg.LinAlgError) as error:
+        except (ValueError, ConfigError) as error:
             trial.set_user_attr("note", str(error)[:200])
             done = study.tell(trial, state=optuna.trial.TrialState.FAIL)
         else:

@@ -23,20 +23,19 @@ from crossaisle.evaluate.files import write_json
 from crossaisle.models.base import Scorer
 from crossaisle.models.space import half_way, nested, searched, value_of
 from crossaisle.models.tuning import GAIN, Tuned
-from crossaisle.pipeline.improved import (
+from crossaisle.pipeline.improving.improved import (
     TITLES,
     Improved,
-    Say,
     Step,
     blends,
     merged,
     replace_parts,
-    silent,
     verdict_of,
     write_improved,
 )
-from crossaisle.pipeline.tables import Table
-from crossaisle.pipeline.workbench import Question, Workbench, fingerprint_of
+from crossaisle.pipeline.improving.tables import Table
+from crossaisle.pipeline.improving.workbench import Question, Workbench, fingerprint_of
+from crossaisle.progress import Say, silent
 
 FURTHER: dict[str, dict[str, Any]] = {
     "als": {"kind": "als"},
@@ -203,7 +202,7 @@ class _Search:
             return  # it is out, or has just been kept
         try:
             new = bench.tuned(now, question)
-        except ValueError as error:  # a matrix that cannot be inverted: numpy's LinAlgError is one
+        except (ValueError, ConfigError) as error:  # such as a matrix that cannot be inverted
             self._note(change, old.quality, float("nan"), note=str(error)[:100])
             return
         pair = (now, new.weights), (before, old.weights)

@@ -63,7 +63,9 @@ def consume(
     settings: Annotated[
         Path | None, typer.Option(help="librdkafka settings, one name=value per line.", metavar="FILE")
     ] = None,
-    batch: Annotated[int, typer.Option(help="Messages per request, at most.", min=1, max=10_000)] = 500,
+    batch: Annotated[
+        int, typer.Option(help="Messages per request, at most.", min=1, max=10_000, metavar="N")
+    ] = 500,
     until_empty: Annotated[bool, typer.Option(help="Exit when no message is waiting.")] = False,
     as_json: AsJson = False,
 ) -> None:

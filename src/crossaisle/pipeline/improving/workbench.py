@@ -25,7 +25,8 @@ from crossaisle.errors import ConfigError
 from crossaisle.evaluate.significance import Bootstrap
 from crossaisle.models.base import Scorer
 from crossaisle.models.defaults import BESIDE, KNOWLEDGE, OF_HISTORY, OF_USERS, with_settings
-from crossaisle.models.tuning import Tuned, TuningTask, answerable, nominate, tune_scored, values_of
+from crossaisle.models.shortlists import TuningTask, answerable, nominate
+from crossaisle.models.tuning import Tuned, tune_scored, values_of
 from crossaisle.pipeline.fit import split_and_parts
 from crossaisle.pipeline.weights import RARITY
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from crossaisle.models.scorers.cold_prior import PRIOR, opening_popularity
+from crossaisle.models.scorers.cold_start.cold_prior import PRIOR, opening_popularity
 
 # Items 0 to 2 have been sold for long; 3 to 6 are new. 3 and 4 resemble what sells well, 5 what does not.
 KERNEL = sparse.csr_matrix(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from crossaisle.models.scorers.prototypes import PrototypeRule, View, classify
+from crossaisle.models.scorers.cold_start.prototypes import PrototypeRule, View, classify
 
 MEMBERS = np.array([[1, 0, 0], [0.8, 0.6, 0], [0, 0, 1]], np.float32)
 NAMES = np.array([[1, 0, 0], [0, 0, 1], [0, 1, 0]], np.float32)

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from crossaisle.config import RunConfig
 from crossaisle.models.base import Scorer
-from crossaisle.pipeline.tables import Table, write_tables
-from crossaisle.pipeline.workbench import Gain, Question, Workbench
-from crossaisle.pipeline.written_config import write_config
+from crossaisle.pipeline.improving.tables import Table, write_tables
+from crossaisle.pipeline.improving.workbench import Gain, Question, Workbench
+from crossaisle.pipeline.improving.written_config import write_config
 
-Say = Callable[[str], None]
 TITLES: dict[Question, str] = {
     "open": "the open list",
     "discover": "categories new to the user",
     "cart": "what goes with a cart",
 }
-
-
-def silent(_: str) -> None:
-    """Says nothing."""
 
 
 @dataclass(frozen=True)

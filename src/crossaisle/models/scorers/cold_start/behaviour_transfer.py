@@ -40,15 +40,15 @@ class BehaviourTransfer(Scorer):
     """Divide by the weight of the whole history, so that long ones do not score higher."""
     encoder: str = "none"
     """A text encoder beside TF-IDF: a known name, a folder, or "owner/name" on the hub."""
-    own: float | None = None
+    own: float | None = field(default=None, metadata={"low": 1e-6, "high": 1e9})
     """Events at which an item's own behaviour weighs half; None borrows always, also for known items."""
-    power: float = 3.0
+    power: float = field(default=3.0, metadata={"low": 0.01, "high": 100.0})
     """Exponent of the similarities: larger ones listen to the nearest neighbours only."""
-    neighbours: int = 100
+    neighbours: int = field(default=100, metadata={"low": 1, "high": 10_000_000})
     """Lenders kept per item and text."""
-    exponent: float = 0.6
+    exponent: float = field(default=0.6, metadata={"low": 0.0, "high": 2.0})
     """Counts are divided by (events of both items) to this power; 0.5 is a cosine."""
-    shrink: float = 3.0
+    shrink: float = field(default=3.0, metadata={"low": 1e-6, "high": 1e9})
     """Added to the events of each item: pairs seen a few times count less."""
 
     together_: sparse.csr_matrix = field(init=False, repr=False, compare=False)

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from crossaisle.errors import CrossaisleError
     from crossaisle.serve.refit import Refit
 
+NOT_ACCEPTED = 3
+"""Exit code: the old model stays."""
+
 
 def refit(
     model: Annotated[Path, typer.Argument(help="Folder of the model to start from.", metavar="MODEL")],
@@ -30,7 +33,10 @@ def refit(
     holdout: Annotated[
         float,
         typer.Option(
-            help="Share of the store's latest events held out to compare the models on.", min=0.01, max=0.5
+            help="Share of the store's latest events held out to compare the models on.",
+            min=0.01,
+            max=0.5,
+            metavar="NUMBER",
         ),
     ] = 0.1,
     activate: Annotated[
@@ -48,10 +54,12 @@ def refit(
     every: Annotated[
         str | None, typer.Option(help="Repeat at this interval: 24h, 30m.", metavar="TIME")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed.", min=0, metavar="N")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Refit a model with the events of the store; keep it if it is no worse on the latest events.
+
+    Exit code 3: the new model was worse on them and is not kept.
 
     \b
     crossaisle refit models/first --store first.sqlite --activate http://127.0.0.1:8080
@@ -88,5 +96,7 @@ def refit(
             else:
                 print(f"{found.name}: {found.reason}")
                 print(f"report: {found.report}")
+            if pause is None and isinstance(found, work.Refit) and not found.accepted:
+                raise typer.Exit(NOT_ACCEPTED)
     finally:
         opened.close()

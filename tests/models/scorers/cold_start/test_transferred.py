@@ -11,8 +11,8 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.taxonomy import Taxonomy
 from crossaisle.errors import ConfigError
 from crossaisle.models import registry
-from crossaisle.models.scorers.source_shop import SourceShop
-from crossaisle.models.scorers.transferred import TransferredLinks, TransferredPopularity
+from crossaisle.models.scorers.cold_start.source_shop import SourceShop
+from crossaisle.models.scorers.cold_start.transferred import TransferredLinks, TransferredPopularity
 from tests.models.contract import ScorerContract
 from tests.models.shops import tiny_shop
 

@@ -17,8 +17,8 @@ def serve(
         Path | None,
         typer.Option(help="Serve several shops: a TOML file with a table per shop.", metavar="FILE"),
     ] = None,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 8080,
+    host: Annotated[str, typer.Option(help="Address to listen on.", metavar="ADDRESS")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535, metavar="N")] = 8080,
     store: Annotated[
         str | None,
         typer.Option(
@@ -31,7 +31,7 @@ def serve(
         Path | None, typer.Option(help="Folder of saved models to switch between.", metavar="DIR")
     ] = None,
     rate: Annotated[
-        float | None, typer.Option(help="Requests per second and client, at most.", metavar="N")
+        float | None, typer.Option(help="Requests per second and client, at most.", min=0.001, metavar="N")
     ] = None,
     image_hosts: Annotated[
         str,
@@ -52,7 +52,10 @@ def serve(
     workers: Annotated[
         int,
         typer.Option(
-            help="Worker processes, one per core; they share the model and the store.", min=1, max=64
+            help="Worker processes, one per core; they share the model and the store.",
+            min=1,
+            max=64,
+            metavar="N",
         ),
     ] = 1,
 ) -> None:

@@ -15,8 +15,8 @@ from crossaisle.data.history import Decay, Floats, Histories
 from crossaisle.data.vocabulary import Rows, Vocabulary
 from crossaisle.errors import ConfigError
 from crossaisle.models.base import Arrays, Scorer
+from crossaisle.models.scorers.cold_start.source_shop import SourceShop
 from crossaisle.models.scorers.item_item import keep_strongest
-from crossaisle.models.scorers.source_shop import SourceShop
 
 KEEP = 200
 """Links kept per category."""

@@ -30,6 +30,7 @@ def add(
     scope: Annotated[
         list[str] | None, typer.Option(help="read, write or admin (repeatable).", metavar="SCOPE")
     ] = None,
+    create: Annotated[bool, typer.Option("--create", help="Make the store where there is none.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Create an API key and print it, once. A running service accepts it within two seconds.
@@ -38,10 +39,8 @@ def add(
     crossaisle keys add demo/model.sqlite webshop --scope read --scope write
     """
     from crossaisle.serve.store.api_keys import add_key
-    from crossaisle.serve.store.store import Store
-    from crossaisle.serve.tenants import place_of
 
-    opened = Store(place_of(store))
+    opened = _existing(store, create=create)
     scopes = scope or ["read"]
     try:
         token = add_key(opened, name, scopes)
@@ -98,12 +97,12 @@ def revoke(
         show_json({"name": name, "state": "revoked"})
 
 
-def _existing(store: str) -> Store:
-    """The store, which must exist: a mistyped name must not create a new one."""
+def _existing(store: str, *, create: bool = False) -> Store:
+    """The store, which must exist unless it may be created: a mistyped name must not make a new one."""
     from crossaisle.serve.store.store import Store
     from crossaisle.serve.tenants import place_of
 
     place = place_of(store)
-    if "://" not in place and not Path(place).is_file():
-        raise ConfigError(f"{shown(place)}: no such store; serve and keys add create one")
+    if "://" not in place and not Path(place).is_file() and not create:
+        raise ConfigError(f"{shown(place)}: no such store; serve and  keys add --create  make one")
     return Store(place)

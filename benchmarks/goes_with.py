@@ -1,0 +1,151 @@
+"""What `goes_with` says, to be read by eye, and what can be counted of it: a fitted model with trips.
+
+    python benchmarks/goes_with.py demo/model --out goes-with.json
+
+Beside products: 60 are drawn with a seed, evenly over the departments (the top of the taxonomy) and, within
+each, over its best sellers, the middle and the rest, a third of the sales each; of products that were in 20
+trips at least. The first places of each list, one line per product; and over all lists of ten: how many
+different products are shown, which share of the shown are among the 20 that are in the most trips (staples),
+and the lift of what is shown: the share of trips with the product's leaf category that have the shown leaf
+category, over the share of all trips.
+
+Beside carts of a person: 100 drawn households, and for each six carts of one to three products out of trips
+of anybody. Of ten places, how many two carts of one household share (mean over all pairs), how many are
+products that the household had, and the lift of what is shown given the cart.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from crossaisle.data.dataset import Dataset
+from crossaisle.data.query import Query
+from crossaisle.data.vocabulary import Rows
+from crossaisle.recommend.recommender import Recommender
+
+PRODUCTS, FEWEST, STAPLES, SHOWN = 60, 20, 20, 5
+PEOPLE, CARTS, K = 100, 6, 10
+
+
+class Lifts:
+    """How much likelier a trip has a leaf category beside another one."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.codes = dataset.taxonomy.codes(-1)
+        trips, known = dataset.basket_matrix().tocsr(), np.flatnonzero(self.codes >= 0)
+        shape = (dataset.n_items, int(self.codes.max()) + 1)
+        members = sparse.csr_matrix((np.ones(len(known)), (known, self.codes[known])), shape=shape)
+        held = (trips @ members).tocsr()
+        held.data[:] = 1.0
+        self.trips = np.bincount(trips.indices, minlength=dataset.n_items)
+        both, size = (held.T @ held).toarray(), np.asarray(held.sum(axis=0)).ravel()
+        self.lift = (both + 1.0) * held.shape[0] / (np.outer(size, size) + held.shape[0])
+
+    def of(self, cart: Rows, shown: Rows) -> float:
+        """The mean over what is shown of the largest lift by a product of the cart."""
+        return float(self.lift[np.ix_(self.codes[cart], self.codes[shown])].max(axis=0).mean())
+
+
+def drawn_products(shop: Recommender, lifts: Lifts, seed: int) -> list[int]:
+    """Item rows, evenly over departments and thirds of their sales."""
+    rng, paths = np.random.default_rng(seed), shop.dataset.taxonomy.paths
+    sold = np.flatnonzero((lifts.trips >= FEWEST) & (lifts.codes >= 0))
+    department = np.array([paths[row][0][0] for row in sold.tolist()])
+    cells: list[list[int]] = []
+    for name in sorted(set(department.tolist())):
+        rows = sold[department == name]
+        rows = rows[np.argsort(-lifts.trips[rows], kind="stable")]
+        third = (np.cumsum(lifts.trips[rows]) - 1) * 3 // lifts.trips[rows].sum()
+        cells += [rng.permutation(rows[third == part]).tolist() for part in range(3)]
+    order, out = rng.permutation(len(cells)).tolist(), []
+    while len(out) < PRODUCTS and any(cells):
+        out += [cells[at].pop() for at in order if cells[at]]
+    return sorted(out[:PRODUCTS], key=lambda row: (paths[row][0], row))
+
+
+def beside_products(shop: Recommender, lifts: Lifts, seed: int) -> dict[str, Any]:
+    """The lists of drawn products, and figures of them."""
+    dataset = shop.dataset
+    ids, title = dataset.item_ids, dataset.items["title"]
+    staples = set(np.argsort(-lifts.trips, kind="stable")[:STAPLES].tolist())
+    lines, every, lift = [], [], []
+    for row in drawn_products(shop, lifts, seed):
+        found = shop.recommend(Query(placement="goes_with", items=(ids.id(row),), n=K))
+        shown = ids.rows(found.ids)
+        every += shown.tolist()
+        lift.append(lifts.of(np.array([row]), shown))
+        lines.append(
+            {
+                "item": ids.id(row),
+                "title": title[row],
+                "category": " > ".join(dataset.taxonomy.paths[row][0]),
+                "trips": int(lifts.trips[row]),
+                "goes_with": [i.title for i in found][:SHOWN],
+            }
+        )
+    return {
+        "products": len(lines),
+        "different": len(set(every)),
+        "staples": round(float(np.mean([row in staples for row in every])), 3),
+        "lift": round(float(np.mean(lift)), 2),
+        "lists": lines,
+    }
+
+
+def beside_carts(shop: Recommender, lifts: Lifts, seed: int) -> dict[str, float]:
+    """How much of the list of one person follows the cart."""
+    rng, dataset = np.random.default_rng(seed), shop.dataset
+    trips = dataset.basket_matrix().tocsr()
+    long_enough = np.flatnonzero(np.diff(trips.indptr) >= 5)
+    ids = dataset.item_ids
+    overlap, own, lift = [], [], []
+    for user in rng.permutation(dataset.n_users)[:PEOPLE].tolist():
+        had = set(dataset.events.item[slice(*dataset.user_indptr[user : user + 2])].tolist())
+        lists = []
+        for trip in rng.choice(long_enough, CARTS, replace=False).tolist():
+            held = trips.indices[trips.indptr[trip] : trips.indptr[trip + 1]]
+            cart = rng.choice(held, rng.integers(1, 4), replace=False)
+            query = Query(
+                placement="goes_with", items=tuple(ids.ids(cart)), user=dataset.user_ids.id(user), n=K
+            )
+            shown = ids.rows(shop.recommend(query).ids)
+            lists.append(set(shown.tolist()))
+            own.append(np.mean([row in had for row in shown.tolist()]))
+            lift.append(lifts.of(cart, shown))
+        overlap += [len(a & b) / K for a, b in combinations(lists, 2)]
+    return {
+        "overlap_of_two_carts": round(float(np.mean(overlap)), 3),
+        "share_of_own_products": round(float(np.mean(own)), 3),
+        "lift": round(float(np.mean(lift)), 2),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path)
+    given = parser.parse_args()
+    shop = Recommender.load(given.model)
+    lifts = Lifts(shop.dataset)
+    products = beside_products(shop, lifts, given.seed)
+    for line in products["lists"]:
+        print(f"{line['trips']:6}  {line['title']}  ({line['category']})")
+        print(f"        -> {'; '.join(line['goes_with'])}")
+    found = {"products": products, "carts": beside_carts(shop, lifts, given.seed)}
+    print(json.dumps({k: v for k, v in products.items() if k != "lists"} | found["carts"], indent=1))
+    if given.out:
+        given.out.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    main()

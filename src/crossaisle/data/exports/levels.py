@@ -1,0 +1,76 @@
+"""Several columns of categories -> the levels of one path, the coarsest first, checked that they nest."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+_WORDS = """sector division department dept section aisle shelf bay category categories subcategory
+    subsubcategory categoryname subcategoryname productcategory maincategory mastercategory productgroup
+    productgroupname productfamily family subfamily class subclass segment commodity subcommodity producttype
+    articletype
+    subtype genre genres productdepartment abteilung bereich warengruppe warenuntergruppe hauptwarengruppe
+    obergruppe untergruppe hauptkategorie kategorie unterkategorie warengruppenname"""
+LEVELS = frozenset(_WORDS.split())
+"""What columns of categories are called, in letters and digits only."""
+_NUMBERED = re.compile(r"(?:item|product)?(?:category|categorylevel|level|kategorie)\d{1,2}(?:name)?")
+NESTED = 0.95
+"""Share of the rows whose coarser category must be the usual one of their finer category."""
+OWN = 0.9
+"""Values per row from which on a column names single items."""
+FEWEST = 20
+"""Rows from which on that can be told."""
+
+
+@dataclass(frozen=True)
+class Levels:
+    """What columns of categories come to."""
+
+    path: tuple[str, ...]
+    """Columns that nest, the coarsest first."""
+    values: tuple[int, ...]
+    """Different values of each."""
+    left: dict[str, str]
+    """The other columns, and why they are none of the levels."""
+
+
+def is_level(plain: str) -> bool:
+    """Whether a column of this name, in letters and digits only, holds categories."""
+    return plain in LEVELS or _NUMBERED.fullmatch(plain) is not None
+
+
+def nested_levels(table: pl.DataFrame, prefer: str | None = None) -> Levels:
+    """The longest chain of columns that each lie within the one before, of equal ones one with `prefer`.
+
+    `table`: columns of categories as texts, null where a row has none.
+    """
+    count = {name: table[name].drop_nulls().n_unique() for name in table.columns}
+    filled = {name: len(table) - table[name].null_count() for name in table.columns}
+    left = {name: "has a single value" for name in count if count[name] <= 1}
+    left |= {
+        name: "has a value of its own for nearly every row"
+        for name in count
+        if filled[name] >= FEWEST and count[name] > OWN * filled[name]
+    }
+    order = sorted((n for n in count if n not in left), key=lambda n: (count[n], table.columns.index(n)))
+    best: dict[str, tuple[str, ...]] = {}
+    for at, name in enumerate(order):
+        above = [best[o] for o in order[:at] if count[o] < count[name] and _lies_within(table, name, o)]
+        best[name] = (*max(above, key=len, default=()), name)
+    chains = sorted(best.values(), key=lambda chain: (-len(chain), prefer not in chain))
+    path: Sequence[str] = chains[0] if chains else ()
+    for name in order:
+        if name not in path:
+            same = next((o for o in path if count[o] == count[name] and _lies_within(table, name, o)), None)
+            left[name] = f"says the same as {same!r}" if same else f"does not nest with {' > '.join(path)}"
+    return Levels(tuple(path), tuple(count[name] for name in path), left)
+
+
+def _lies_within(table: pl.DataFrame, fine: str, coarse: str) -> bool:
+    """Whether rows of one finer category hardly ever lie in different coarser ones."""
+    pairs = table.select(fine, coarse).drop_nulls().group_by(fine, coarse).len()
+    usual = int(pairs.group_by(fine).agg(pl.col("len").max())["len"].sum())
+    return len(pairs) > 0 and usual >= NESTED * int(pairs["len"].sum())

@@ -1,0 +1,115 @@
+"""What a draft says about its guesses: examples beside columns, how times and categories are written, what
+is not used.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from crossaisle.data.exports.files import Draft, Table
+from crossaisle.data.exports.sampling import names_of, sample_of
+from crossaisle.data.exports.words import COLUMNS, compared
+from crossaisle.data.ingest.clean import texts
+from crossaisle.data.ingest.moments import Clock, how_to_read, looks_like_excel
+
+NAMED = 12
+"""Columns that are not used which a remark names."""
+
+
+def show(draft: Draft, table: Table, *, guessed: bool) -> None:
+    """Examples beside the columns, and what the values tell about times and categories."""
+    columns: Mapping[str, Any] = draft.tables[table].get("columns", {})
+    names = names_of(draft, table)
+    sample = sample_of(draft, table, _named(columns))
+    if guessed:
+        _tell_unused(draft, table, names)
+    for key, name in columns.items():
+        if isinstance(name, list):
+            rows = [values.drop_nulls() for n in name if (values := sample.get(n)) is not None]
+            draft.examples[table, key] = " > ".join(repr(values[0][:40]) for values in rows if len(values))
+        values = sample.get(name) if isinstance(name, str) else None
+        if values is None:
+            continue
+        seen = values.drop_nulls().unique(maintain_order=True)
+        words = ", ".join(repr(v[:40]) for v in seen[:3]) or "empty in the first rows"
+        draft.examples[table, key] = words
+        if guessed and (others := _rivals(key, name, names, table, columns)):
+            draft.examples[table, key] += f" UNSURE: or {', '.join(map(repr, others))}?"
+        if key == "time":
+            _tell_time(draft, seen)
+        if key == "categories":
+            _tell_categories(draft, seen)
+
+
+def _named(columns: Mapping[str, Any]) -> list[str]:
+    """All columns of a file that are used."""
+    return [n for value in columns.values() for n in ([value] if isinstance(value, str) else value or ())]
+
+
+def _tell_unused(draft: Draft, table: Table, names: Sequence[str]) -> None:
+    path = draft.tables[table]["path"]
+    same_file = [one for one in draft.tables.values() if one["path"] == path]
+    used = {name for one in same_file for name in _named(one.get("columns", {}))}
+    rest = [name for name in names if name not in used]
+    if rest and table != "users":
+        more = f" and {len(rest) - NAMED:,} more" if len(rest) > NAMED else ""
+        hint = "; attributes may name those that describe an item" if table == "items" else ""
+        draft.remarks.append(f"not used of {table}: {', '.join(map(repr, rest[:NAMED]))}{more}{hint}")
+
+
+def _rivals(key: str, name: str, names: Sequence[str], table: Table, columns: Mapping[str, Any]) -> list[str]:
+    """Other columns of the file that have a name for the same, and are not used for anything else."""
+    known = COLUMNS[table].get(key, ())
+    return [n for n in names if compared(n) in known and n != name and n not in columns.values()]
+
+
+def _tell_time(draft: Draft, seen: pl.Series) -> None:
+    if not len(seen) or "time_unit" in draft.data:
+        return
+    micros, read = Clock().read(texts(seen))
+    if not read.all():
+        hint = how_to_read(seen.filter(pl.Series(~read)))
+        formats = re.findall(r"'(%[^']*)'", hint)
+        if hint.startswith("set time_unit to '%") and "their format" not in hint:
+            draft.data["time_unit"] = formats[0]
+        if len(formats) != 1 or "their format" in hint:
+            draft.remarks.append(f"UNSURE: times such as {seen[0]!r}: {hint}")
+    elif looks_like_excel(int(np.min(micros)), int(np.max(micros))):
+        draft.data["time_unit"] = "excel"
+        draft.remarks.append(f"UNSURE: times such as {seen[0]} were taken for a spreadsheet's days")
+
+
+def _tell_level(draft: Draft, seen: pl.Series) -> None:
+    """Where all paths begin with one name, the next level is what the shop calls a category."""
+    first = seen.str.split(draft.data.get("category_separator", ">"))
+    alike = first.list.first().str.strip_chars().n_unique() == 1 and int(
+        (first.list.len() > 1).sum()
+    ) * 2 > len(first)
+    if alike and "category_roots" not in draft.data and "category_level" not in draft.data:
+        draft.data["category_level"] = 1
+        draft.remarks.append(
+            f"UNSURE: all categories are below {first[0][0].strip()!r}: the level below counts"
+        )
+
+
+def _tell_categories(draft: Draft, seen: pl.Series) -> None:
+    if len(seen) < 2 or "category_separator" in draft.data or seen[0].startswith("["):
+        return
+    _tell_level(draft, seen)
+    counts = {sign: int(seen.str.contains(sign, literal=True).sum()) for sign in (">", "/", "|", "::", ";")}
+    sign = max(counts, key=lambda s: counts[s])
+    if 2 * counts[sign] <= len(seen) or sign == ">":
+        return
+    if sign in ("|", ";"):
+        draft.data.setdefault("path_separator", sign)
+        draft.remarks.append(
+            f"UNSURE: {sign!r} in {seen[0]!r} was taken for what stands between several categories"
+        )
+    else:
+        draft.data["category_separator"] = sign
+        draft.remarks.append(f"UNSURE: {sign!r} in {seen[0]!r} was taken for what stands between levels")

@@ -1,0 +1,63 @@
+"""From when and until when items can be bought."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+START, END = "available_from", "expires"
+"""Columns of an item table, Int64 seconds since 1970, null where there is no limit; absent where none has."""
+STOCKED = "stocked"
+"""Beside them, Boolean: what the shop says of its stock, whatever the moment. `in_stock` holds both."""
+_LIMITS = np.iinfo(np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """When the items of a table are for sale."""
+
+    start: npt.NDArray[np.int64]
+    """int64 (n_items,): seconds since 1970."""
+    end: npt.NDArray[np.int64]
+    """int64 (n_items,): from this second on it is not."""
+    clock: Callable[[], float] = time.time
+    """What tells the moment, seconds since 1970."""
+
+    @classmethod
+    def of(cls, items: pl.DataFrame, clock: Callable[[], float] = time.time) -> Windows | None:
+        """Those of an item table, None where no item has one."""
+        if START not in items.columns and END not in items.columns:
+            return None
+        return cls(_limit(items, START, _LIMITS.min), _limit(items, END, _LIMITS.max), clock)
+
+    def open(self, rows: npt.NDArray[np.integer] | slice = slice(None)) -> npt.NDArray[np.bool_]:
+        """bool: whether some items are for sale at this moment."""
+        moment = self.clock()
+        return np.asarray((self.start[rows] <= moment) & (self.end[rows] > moment), bool)
+
+
+def stocked(items: pl.DataFrame) -> npt.NDArray[np.bool_]:
+    """bool (n_items,): what the shop says of its stock, whatever the moment."""
+    name = STOCKED if STOCKED in items.columns else "in_stock"
+    return items[name].fill_null(True).to_numpy().astype(bool)
+
+
+def at_moment(items: pl.DataFrame, seconds: float) -> pl.DataFrame:
+    """The table with `in_stock` as it is at a moment, in seconds since 1970."""
+    windows = Windows.of(items, lambda: seconds)
+    if windows is None:
+        return items
+    flag = stocked(items)
+    now = flag & windows.open()
+    return items.with_columns(pl.Series("in_stock", now), pl.Series(STOCKED, flag))
+
+
+def _limit(items: pl.DataFrame, name: str, none: int) -> npt.NDArray[np.int64]:
+    if name not in items.columns:
+        return np.full(len(items), none, np.int64)
+    return items[name].fill_null(none).to_numpy().astype(np.int64)

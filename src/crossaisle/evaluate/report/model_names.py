@@ -1,0 +1,32 @@
+"""What models are called in reports, for readers who do not know their identifiers."""
+
+from __future__ import annotations
+
+NAMES: dict[str, tuple[str, str]] = {
+    "crossaisle": (
+        "crossaisle",
+        "The model that would serve: a blend of the others, weighted on validation.",
+    ),
+    "blend": ("blend without the ranker", "The weighted sum of all parts, before the learned ranker."),
+    "popularity": ("bestsellers", "The same list for everybody: what most customers chose."),
+    "frequency": ("the customer's own habit", "What the customer chose most often, the latest first."),
+    "item_knn": ("often together (item-kNN)", "Items that share customers with those of the history."),
+    "basket_knn": ("often in one basket (basket-kNN)", "Items of baskets that resemble the present one."),
+    "ease": ("EASE", "Linear weights between all pairs of items, in closed form (Steck, WWW 2019)."),
+    "slit": ("SLIT", "As EASE, from one item of a history to the next (Choi et al., WWW 2021)."),
+    "slit_text": ("SLIT + text", "SLIT with what the language model says of titles."),
+    "als": ("ALS", "Matrix factorisation of implicit feedback (Hu, Koren & Volinsky, ICDM 2008)."),
+    "sequence": ("sequence model", "A small transformer over the order of events, started from the texts."),
+    "tfidf": ("words in common", "Titles and descriptions that share rare words (TF-IDF)."),
+    "encoder": ("language model", "Titles that mean the same, by a pretrained language model."),
+    "pictures": ("pictures", "Items that look alike, by a pretrained picture encoder."),
+    "category_link": ("linked categories", "Categories that the same customers choose from."),
+    "complement": ("complements", "What is chosen together with an item, beyond what chance would give."),
+    "cart_alone": ("complements, cart only", "The same without what is known of the customer."),
+}
+"""identifier -> (name in words, what it does)."""
+
+
+def model_title(model: str) -> str:
+    """The name of a model in words; its own where there is no other."""
+    return NAMES[model][0] if model in NAMES else model

@@ -1,0 +1,73 @@
+"""The command that adds an optional part to this very installation."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import sys
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+NAME = "crossaisle"
+
+
+def install_command(extra: str) -> str:
+    """A command that works from the present folder, be crossaisle from a clone, a file or an index."""
+    pip = _pip()
+    origin = _origin()
+    if origin is None:
+        return f"{pip} install {_quoted(f'{NAME}[{extra}]')}"
+    url, editable = origin
+    place = Path(unquote(urlparse(url).path))
+    if not place.is_dir():
+        return f"{pip} install {_quoted(f'{NAME}[{extra}] @ {url}')}"
+    limits = place / "constraints.txt"
+    chosen = f"-c {_quoted(_near(limits))} " if limits.is_file() else ""
+    return f"{pip} install {chosen}{'-e ' if editable else ''}{_quoted(f'{_near(place)}[{extra}]')}"
+
+
+def program() -> str:
+    """How this command line is called from the present folder."""
+    beside = Path(sys.executable).parent / NAME
+    found = shutil.which(NAME)
+    if (found is not None and Path(found) == beside) or not beside.exists():
+        return NAME
+    return shlex.quote(_near(beside))
+
+
+def _pip() -> str:
+    """`pip` where that is the one of this interpreter."""
+    found = shutil.which("pip")
+    if found is not None and Path(found).parent == Path(sys.executable).parent:
+        return "pip"
+    return f"{shlex.quote(_near(Path(sys.executable)))} -m pip"
+
+
+@lru_cache(maxsize=1)
+def _origin() -> tuple[str, bool] | None:
+    """Where it was installed from (PEP 610) and whether editable; None: from an index."""
+    try:
+        text = distribution(NAME).read_text("direct_url.json")
+    except PackageNotFoundError:
+        return None
+    if text is None:
+        return None
+    origin = json.loads(text)
+    return origin["url"], origin.get("dir_info", {}).get("editable", False)
+
+
+def _near(place: Path) -> str:
+    """A path below the present folder as relative to it."""
+    try:
+        inside = place.relative_to(Path.cwd())
+    except (ValueError, OSError):  # elsewhere, or the present folder is gone
+        return str(place)
+    return str(inside) if inside.parts else os.curdir
+
+
+def _quoted(text: str) -> str:
+    return text if shlex.quote(text) == text else f"'{text}'" if "'" not in text else shlex.quote(text)

@@ -1,0 +1,1 @@
+"""What events elsewhere say of items, categories and shops in which nothing has happened yet."""

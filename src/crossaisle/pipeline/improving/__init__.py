@@ -1,0 +1,1 @@
+"""`tune` and `improve`: better hyper-parameters and parts, chosen and confirmed on validation."""
