@@ -180,7 +180,7 @@ def test_every_setting_is_described_with_its_default() -> None:
         expected = {
             f.name: f.default if f.default_factory is MISSING else f.default_factory()
             for f in fields(kind)
-            if f.name not in ("events", "items", "users")
+            if kind is CleanConfig or f.name not in ("events", "items", "users")
         }
         assert set(rows) == set(expected), title
         for key, default in expected.items():

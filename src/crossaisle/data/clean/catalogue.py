@@ -138,7 +138,6 @@ def steps_of(config: CleanConfig, review: Review) -> list[Step]:
         (config.width, Texts(name="width", setting="on", rewrite=narrowed, suspect=FULL_WIDTH)),
         (config.nfkc, Texts(name="nfkc", setting="on", rewrite=compatible, suspect=r"[^\x00-\x7f]")),
         (config.chinese != "off", _chinese(config)),
-        (config.language != "off", LanguageShares(mode=config.language)),
         (config.brands != "off", Brands(mode=config.brands, **learned)),
         (
             config.abbreviations != "off",
@@ -174,8 +173,12 @@ def clean_products(products: Products, config: CleanConfig, review: Review) -> C
             _add(reports, report)
         if not changed:
             break
+    last: list[Step] = []
+    if config.language != "off":
+        last.append(LanguageShares(mode=config.language))
     if config.groups != "off":
-        step = Groupings(mode=config.groups, confidence=config.confidence, review=review)
+        last.append(Groupings(mode=config.groups, confidence=config.confidence, review=review))
+    for step in last:  # what they find changes no text
         products, reports[step.name] = step(products)
     return Cleaned(products, list(reports.values()))
 

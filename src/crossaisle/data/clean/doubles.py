@@ -84,7 +84,8 @@ def twins(titles: Sequence[str], brands: Sequence[str]) -> Iterator[Double]:
                 yield Double(rows[0], row, 0.98, "the same words")
     first = [rows[0] for rows in rows_of.values()]
     counts = Counter(word for row in first for word in set(words[row]))
-    for a, b in _candidates([words[row] for row in first], counts):
+    numbers = [_numbers(words[row], brands[row]) for row in first]
+    for a, b in _candidates([words[row] for row in first], numbers, counts):
         one, other = first[a], first[b]
         if _same_brand(keys[one], keys[other]):
             brand = {w for row in (one, other) for w in words_of(brands[row] or "")}
@@ -141,8 +142,18 @@ def _same_brand(one: str, other: str) -> bool:
     return not one or not other or one == other
 
 
-def _candidates(words: Sequence[Sequence[str]], counts: Counter[str]) -> Iterator[tuple[int, int]]:
-    """Pairs of titles that share enough telling words, each once."""
+def _numbers(words: Sequence[str], brand: str) -> tuple[str, ...]:
+    """Words with digits that are not the brand's."""
+    found = sorted(word for word in words if any(map(str.isdigit, word)))
+    return tuple(word for word in found if word not in words_of(brand)) if found and brand else tuple(found)
+
+
+def _candidates(
+    words: Sequence[Sequence[str]], numbers: Sequence[tuple[str, ...]], counts: Counter[str]
+) -> Iterator[tuple[int, int]]:
+    """Pairs of titles that share enough telling words and all numbers, each once."""
+    code: dict[tuple[str, ...], int] = {}
+    sign = np.array([code.setdefault(found, len(code)) for found in numbers], np.int64)
     column = {word: at for at, word in enumerate(w for w, n in counts.items() if 1 < n <= COMMON)}
     indptr, indices = [0], []
     for row in words:
@@ -166,6 +177,7 @@ def _candidates(words: Sequence[Sequence[str]], counts: Counter[str]) -> Iterato
     for start in range(0, len(words), BLOCK):
         found = (matrix[start : start + BLOCK] @ transposed).tocoo()
         near = (found.data >= ALIKE) & (found.row + start < found.col)
+        near &= sign[found.row + start] == sign[found.col]
         yield from zip((found.row[near] + start).tolist(), found.col[near].tolist(), strict=True)
 
 

@@ -63,15 +63,20 @@ def learn(titles: Sequence[str], contexts: Sequence[str]) -> Iterable[Proposal]:
     known = english("the step abbreviations")
     counts, holders, n_contexts = _spread(titles, contexts)
     longs: defaultdict[str, list[str]] = defaultdict(list)
+    near_by: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for word in sorted(counts):
         if word in known and len(word) >= 4 and word.isascii():
             longs[word[0]].append(word)
+            for context in holders[word]:
+                near_by[context, word[0]].append(word)
     for short in sorted(counts):
         if (
             not SHORTEST < len(short) <= LONGEST
             or short in known
             or not (short.isalpha() and short.isascii())
         ):
+            continue
+        if not any(form_of(short, long) for place in holders[short] for long in near_by[place, short[0]]):
             continue
         scored = []
         for long in longs[short[0]]:
