@@ -137,7 +137,7 @@ def test_till_codes_become_titles_that_people_read() -> None:
 
 def test_abbreviations_are_learned_from_the_categories_they_stand_in() -> None:
     titles = ["Cktl Mix", "Margarita Cktl", "Cocktail Onions", "Kitchen Towel"]
-    categories = ["Cocktails", "Cocktails", "Cocktails > Cocktail Garnish", "Kitchen"]
+    categories = ["Cocktail", "Cocktail", "Bar > Garnish", "Kitchen"]
     report = done(TillCodes(mode="report", confidence=0.9, review=Review()), shop(titles, (), categories))[1]
     assert {p.before: p.after for p, _ in report.proposals}["cktl"] in ("cocktail", "cocktails")
 
