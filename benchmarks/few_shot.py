@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 from crossaisle.studies import few_shot
+from crossaisle.studies.context import StudyContext
 
 
 def main() -> None:
@@ -20,14 +22,13 @@ def main() -> None:
     parser.add_argument("--categories", type=int, default=few_shot.CATEGORIES)
     parser.add_argument("--seeds", type=int, default=few_shot.SEEDS)
     given = parser.parse_args()
-    few_shot.run(
-        "few-shot",
-        given.out,
+    context = StudyContext(
+        name="few-shot",
+        out=Path(given.out),
         root=given.root,
-        categories=given.categories,
-        seeds=given.seeds,
         say=lambda sentence: print(sentence, file=sys.stderr, flush=True),
     )
+    few_shot.run(context, categories=given.categories, seeds=given.seeds)
 
 
 if __name__ == "__main__":

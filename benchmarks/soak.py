@@ -78,7 +78,7 @@ class Visitors:
             body = {"items": rng.sample(self._items, 3), "placement": "goes_with"}
             return "POST", "/api/recommend", json.dumps(body).encode()
         if kind < 0.3:
-            return "GET", f"/api/recommend/{user}?placement=discover&cross_share=0.5&quota=2", b""
+            return "GET", f"/api/recommend/{user}?placement=discover&quota=2", b""
         if kind < 0.31:
             return "GET", f"/api/recommend/{user}?explain=true&n=5", b""
         return "GET", f"/api/recommend/{user}", b""

@@ -29,6 +29,7 @@ from crossaisle.config import (
     EventsConfig,
     ItemColumns,
     ModelConfig,
+    RulesConfig,
     SplitConfig,
     UserColumns,
 )
@@ -173,6 +174,7 @@ def test_every_setting_is_described_with_its_default() -> None:
         "split": SplitConfig,
         "evaluate": EvaluateConfig,
         "model": ModelConfig,
+        "rules": RulesConfig,
         "train": TrainConfig,
     }
     for title, kind in [*tables.items(), ("data.events, data.items, data.users", EventsConfig)]:

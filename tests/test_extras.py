@@ -64,8 +64,8 @@ def test_from_a_clone(installed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_from_a_wheel(installed) -> None:
-    installed({"url": "file:///tmp/crossaisle-1-py3-none-any.whl", "archive_info": {}})
-    wanted = "pip install 'crossaisle[serve] @ file:///tmp/crossaisle-1-py3-none-any.whl'"
+    installed({"url": "file:///downloads/crossaisle-1-py3-none-any.whl", "archive_info": {}})
+    wanted = "pip install 'crossaisle[serve] @ file:///downloads/crossaisle-1-py3-none-any.whl'"
     assert install_command("serve") == wanted
 
 

@@ -34,7 +34,7 @@ HEAVY |= {
     "stopwordsiso",
     "symspellpy",
 }
-HEAVY |= {"numba", "lightgbm", "psycopg", "redis", "confluent_kafka"}
+HEAVY |= {"yake", "numba", "lightgbm", "psycopg", "redis", "confluent_kafka"}
 TRAINING_ONLY = {"torch", "transformers", "peft", "safetensors", "sentence_transformers", "gguf"}
 FORBIDDEN = {"cloudpickle", "joblib"}
 FULL = 16

@@ -6,10 +6,14 @@ import inspect
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, get_type_hints
 
+import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from typer.main import get_command
 
 pytest.importorskip("fastapi", reason="needs pip install 'crossaisle[serve]'")
@@ -18,13 +22,14 @@ from fastapi import FastAPI
 from crossaisle import Query
 from crossaisle.cli.app import app as commands
 from crossaisle.client import Client
-from crossaisle.data.query import CONTROLS, QueryControls
-from crossaisle.data.query_text import OTHER_NAMES, hint_of
+from crossaisle.data.query import CONTROLS, NOT_TAKEN, PLACEMENTS, Placement, QueryControls
+from crossaisle.data.query_types import as_declared
+from crossaisle.data.text.query_text import OTHER_NAMES, hint_of
 from crossaisle.errors import ConfigError
 from crossaisle.serve.api.requests.list_schemas import LIMITS, ListRequest, UserParameters
 from crossaisle.serve.api.routes import experiments, lists
 from crossaisle.serve.api.routes.experiments import NewControls
-from crossaisle.serve.experiments.design import ARM_CONTROLS, Controls
+from crossaisle.serve.experiments.design import ARM_CONTROLS, Arm, Controls
 
 SUBJECT = {"placement", "user", "history", "items", "page"}
 """Fields of a `Query` that say what is asked about."""
@@ -32,7 +37,7 @@ ENDPOINTS = {
     "/api/recommend/{user}": set(CONTROLS),
     "/api/items/{item}/goes-with": set(CONTROLS),
     "/api/items/{item}/similar": set(CONTROLS),
-    "/api/trending": set(CONTROLS) - {"cross_share", "exclude_seen"},
+    "/api/trending": set(CONTROLS) - {"cross_share", "calibration", "exclude_seen"},
 }
 
 
@@ -113,7 +118,7 @@ def test_the_arms_of_experiments() -> None:
 @pytest.mark.parametrize("command", ["recommend", "goes-with", "similar"])
 def test_the_command_line(command: str) -> None:
     names = {one.name: one for one in get_command(commands).commands[command].params}  # type: ignore[attr-defined]
-    assert set(names) - {"model", "user", "history", "item", "placement", "as_json"} == set(CONTROLS)
+    assert set(names) - {"model", "user", "history", "item", "placement", "rules", "as_json"} == set(CONTROLS)
     for name in CONTROLS:
         option = "--" + name.replace("_", "-")
         assert option in names[name].opts
@@ -186,6 +191,7 @@ def test_values_reach_the_query() -> None:
         **{"include_items": ("a", "b"), "exclude_items": ("b",), "in_stock": False, "exclude_seen": False},
         **{"min_price": 1.0, "max_price": 2.0, "diversity": 0.5},
         **{"one_per_title": False, "max_per_brand": 2, "diversify_by": "dpp", "calibration": 0.0},
+        "adult": True,
     }
     assert set(values) == set(CONTROLS)
     expected = Query(user="ann", **values)  # type: ignore[arg-type]
@@ -200,7 +206,7 @@ def test_values_reach_the_query() -> None:
     [
         ({"exclude_items": "milk0"}, "exclude_items must be a list of texts (found 'milk0')"),
         ({"include_categories": "Dairy"}, "include_categories must be a list of texts (found 'Dairy')"),
-        ({"n": 1.5}, "n must be a whole number (found '1.5')"),
+        ({"n": 1.5}, "n must be a whole number (found 1.5)"),
         ({"offset": "2"}, "offset must be a whole number (found '2')"),
         ({"max_price": "cheap"}, "max_price must be a number (found 'cheap')"),
     ],
@@ -208,3 +214,67 @@ def test_values_reach_the_query() -> None:
 def test_controls_of_the_wrong_type_are_refused(controls: dict[str, Any], says: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(says)):
         Query(**controls)
+
+
+VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=5),
+    st.sampled_from(["auto", "mmr", "dpp", *PLACEMENTS]),
+    st.lists(st.one_of(st.text(max_size=3), st.integers()), max_size=3),
+    st.dictionaries(
+        st.one_of(st.text(max_size=3), st.integers()), st.one_of(st.integers(), st.text(max_size=3))
+    ),
+    st.sampled_from(
+        [np.int64(3), np.float32(0.5), np.nan, object(), b"a", 10**40, 1j, Decimal(1), {"a"}, ("a",)]
+    ),
+)
+
+
+@given(st.dictionaries(st.sampled_from([one.name for one in fields(Query)]), VALUES, max_size=3))
+@example({"diversity": "auto"})
+@example({"min_price": "auto"})
+@example({"calibration": ["a"]})
+@example({"quotas": {"Dairy": None}})
+@example({"n": True})
+def test_a_query_is_made_or_refused_in_one_line(given_fields: dict[str, Any]) -> None:
+    try:
+        made = Query(**given_fields)
+    except ConfigError as error:
+        message = str(error)
+    else:
+        assert replace(made) == made
+        for name, kind in get_type_hints(Query).items():
+            assert as_declared(name, kind, getattr(made, name)) == getattr(made, name)
+        return
+    assert "\n" not in message
+    assert any(message.startswith(name) or name in message for name in given_fields)
+
+
+@pytest.mark.parametrize("placement", PLACEMENTS)
+@pytest.mark.parametrize("user", [None, "u"])
+def test_what_a_placement_does_not_take_is_refused(placement: Placement, user: str | None) -> None:
+    values: dict[str, Any] = {"cross_share": 0.5, "calibration": 0.5, "exclude_seen": False}
+    items = ("a",) if placement in ("goes_with", "similar") else ()
+    refused = set(NOT_TAKEN.get(placement, ())) if placement != "trending" or user is None else set()
+    for name, value in values.items():
+        if name not in refused:
+            Query(placement=placement, user=user, items=items, **{name: value})
+            continue
+        with pytest.raises(ConfigError, match=rf"^{placement} takes no {name}: .*: leave it out$"):
+            Query(placement=placement, user=user, items=items, **{name: value})
+    Query(placement=placement, user=user, items=items, calibration=0.0)  # none, said aloud
+
+
+def test_arms_set_what_the_placement_takes() -> None:
+    arm = Arm(name="a", controls=Controls(cross_share=0.5, diversity=0.3))
+    made = arm.query(Query(placement="discover", user="u"))
+    assert (made.cross_share, made.diversity) == (None, 0.3)
+    body = {
+        **{"name": "e", "placement": "discover"},
+        "arms": [{"name": "a"}, {"name": "b", "controls": {"cross_share": 0.5}}],
+    }
+    with pytest.raises(ConfigError, match="discover takes no cross_share"):
+        experiments.NewExperiment.model_validate(body).experiment(0.0)

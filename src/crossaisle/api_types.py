@@ -7,6 +7,7 @@ from typing import Any
 
 from crossaisle.data.query import Placement
 from crossaisle.decode import read as read
+from crossaisle.recommend.answer import AppliedRule
 from crossaisle.recommend.explain import Explanation
 
 DESCRIBED = {"use_attribute_docstrings": True}
@@ -26,6 +27,13 @@ class Recommended:
     """Primary category path, "" where unknown."""
     price: float | None
     score: float
+    brand: str = ""
+    image: str | None = None
+    """Address of its picture, or the path here of one that was uploaded; null if it has none, or a file."""
+    url: str | None = None
+    """Address of its own page in the shop."""
+    currency: str = ""
+    """Of the price: a code such as EUR, or a sign; "" unknown."""
     more_like_it: int = 0
     """Other items of this title and brand, of any size, that fit; `one_per_title` leaves them out."""
     why: str | None = None
@@ -59,6 +67,10 @@ class RecommendedList:
     relevance_kept: float | None
     """Sum of scores, relative to the list without quotas, caps on titles and brands, share and
     diversity."""
+    rules: tuple[AppliedRule, ...] = ()
+    """The merchandiser's rules that changed this page: what each took out or moved."""
+    rules_cost: float | None = None
+    """Share of the sum of scores that rules cost, relative to the list without them; null if none holds."""
     experiment: InExperiment | None = None
     """Present if an experiment decided how the list was made."""
 
@@ -107,7 +119,11 @@ class Product:
     expires: float | None = None
     """Seconds since 1970: from then on it is not for sale any more."""
     image: str | None = None
-    """Address of its picture; null if it has none, or if the picture is a file or was uploaded."""
+    """Address of its picture, or the path here of one that was uploaded; null if it has none, or a file."""
+    url: str | None = None
+    """Address of its own page in the shop."""
+    currency: str = ""
+    """Of the price: a code such as EUR, or a sign; "" unknown."""
     notices: tuple[str, ...] = ()
     """Remarks: that nothing resembles the item, or that its picture is not used."""
 
@@ -119,6 +135,10 @@ class ProductPage:
     __pydantic_config__ = DESCRIBED
     total: int
     items: tuple[Product, ...]
+    read_as: str | None = None
+    """The words that were looked for instead, where some were misspelt."""
+    complete: bool = True
+    """Whether the items hold all words; where none does, those with most of them are given."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,6 +171,9 @@ class KeptEvent:
     quantity: float | None
     title: str | None = None
     """Present in the answer to the console."""
+    role: str | None = None
+    """What its kind means: view, favourite, cart, rating, purchase, dislike, return, remove or ignored.
+    Present in the answer to the console."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,6 +240,40 @@ class Forgotten:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StoredRule:
+    """A merchandiser's rule, and what it matches now."""
+
+    __pydantic_config__ = DESCRIBED
+    id: str
+    action: str
+    items: tuple[str, ...]
+    beside: tuple[str, ...]
+    direction: str
+    position: int | None
+    weight: float | None
+    placements: tuple[str, ...]
+    since: str | None
+    until: str | None
+    reason: str
+    matches: int
+    """Number of items that `items` matches."""
+    examples: tuple[str, ...]
+    """Titles of some of them."""
+    notices: tuple[str, ...]
+    """Names that match nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RulesInForce:
+    """The merchandiser's rules that lists obey."""
+
+    __pydantic_config__ = DESCRIBED
+    source: str
+    """`shop`: they were put into this service. `model`: they were saved with the model."""
+    rules: tuple[StoredRule, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Models:
     """The served model, the previous one, and those that can be activated."""
 
@@ -253,6 +310,95 @@ class CategoryLinks:
     """Users with an item of each category; a user's weight halves with every half-life since."""
     lift: tuple[tuple[float, ...], ...]
     """How many times as often as by chance one user shops both categories; 1 = no link."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListTotals:
+    """What the lists of one day, placement and arm led to."""
+
+    __pydantic_config__ = DESCRIBED
+    day: int
+    """Since 1970 (UTC)."""
+    placement: str
+    experiment: str
+    """"" outside experiments."""
+    arm: str
+    """"" outside experiments, and for interleaved lists."""
+    lists: float
+    """Lists shown."""
+    clicks: float
+    """Views of an item of a list, once per list and item."""
+    carts: float
+    purchases: float
+    revenue: float
+    """Of these purchases: value, or else price, by quantity."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventTotals:
+    """All events of one day and role."""
+
+    __pydantic_config__ = DESCRIBED
+    day: int
+    role: str
+    events: int
+    value: float
+    """Sum of value by quantity."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Totals:
+    """What recommendations led to, and all that happened."""
+
+    __pydantic_config__ = DESCRIBED
+    window_hours: float
+    """An event counts as due to the latest list that showed its item to its user within so many hours."""
+    currency: str
+    today: int
+    lists: tuple[ListTotals, ...]
+    events: tuple[EventTotals, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PastItem:
+    """An item that a visitor did something with."""
+
+    __pydantic_config__ = DESCRIBED
+    item_id: str
+    title: str
+    category: str
+    time: float | None
+    """Of the newest event, in seconds since 1970; null where only the order is known."""
+    times: int
+    roles: tuple[str, ...]
+    """What was done, the newest first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Visitor:
+    """A visitor's latest deeds, and the list they get."""
+
+    __pydantic_config__ = DESCRIBED
+    user: str
+    known: bool
+    past: tuple[PastItem, ...]
+    list: RecommendedList
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shop:
+    """What a page has to know of a shop."""
+
+    __pydantic_config__ = DESCRIBED
+    name: str
+    currency: str
+    items: int
+    categories: bool
+    """Whether items have categories, which `discover` and `goes_with` need."""
+    examples: tuple[str, ...]
+    """Users with a history, to look through the eyes of; for callers that may do everything."""
+    scopes: tuple[str, ...]
+    """What the caller may do: read, write, admin."""
 
 
 @dataclass(frozen=True, kw_only=True)

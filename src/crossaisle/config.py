@@ -42,6 +42,8 @@ class ItemColumns:
     """What variants of one product have in common; lists show one of them."""
     price: str | None = None
     image: str | None = None
+    url: str | None = None
+    """Address of the product's own page."""
     in_stock: str | None = None
     available_from: str | None = None
     """Before this moment an item counts as sold out."""
@@ -128,6 +130,8 @@ class DataConfig:
     """What events without a kind are. Unset: purchases; ratings where `value` looks like stars."""
     low_rating: float | None = None
     """A rating below this is a dislike. Unset: the middle of the scale."""
+    currency: str | None = None
+    """Of the prices, such as "EUR". Unset: the one that stands beside them, where it is one."""
     category_separator: str = ">"
     """Between the levels of a path."""
     path_separator: str | None = None
@@ -181,11 +185,15 @@ class DataConfig:
 class SplitConfig:
     """`[split]`: how validation and test are held out."""
 
-    protocol: Literal["temporal", "leave_last_out", "baskets"] = "temporal"
+    protocol: Literal[
+        "temporal", "leave_last_out", "baskets", "random", "cold_items", "cold_users", "cold_categories"
+    ] = "temporal"
     validation: float | date = field(default=0.1, metadata={"low": 0.0, "high": 0.9})
     """Share of the events (or baskets) before the test, or the day on which validation starts."""
     test: float | date = field(default=0.1, metadata={"low": 0.0, "high": 0.9})
-    """Share of the last events (or of the baskets), or the day on which the test starts."""
+    """Share of the last events, or the day on which the test starts; of baskets, and of events drawn at
+    random, their share; of items, users and categories that are made cold, theirs, and as many more for
+    validation."""
     seed: int = field(default=0, metadata={"low": 0})
 
 
@@ -233,6 +241,15 @@ class ModelConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RulesConfig:
+    """`[rules]`"""
+
+    file: Path | None = None
+    """A merchandiser's rules: what is never shown, pinned, boosted or kept apart; see docs/rules.md. Read
+    once, then kept in the model."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunConfig:
     """Everything `crossaisle run` needs."""
 
@@ -240,6 +257,7 @@ class RunConfig:
     split: SplitConfig = SplitConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     model: ModelConfig = ModelConfig()
+    rules: RulesConfig = RulesConfig()
     train: TrainConfig = field(default_factory=TrainConfig)
     """Read by `crossaisle train` only."""
     pretrain: PretrainConfig = field(default_factory=PretrainConfig)

@@ -9,7 +9,7 @@ from typing import Literal
 
 from crossaisle.errors import ConfigError
 
-Format = Literal["csv", "tsv", "jsonl", "parquet"]
+Format = Literal["csv", "tsv", "jsonl", "parquet", "xml"]
 Rows = Mapping[str, tuple[str, ...]]
 """Column -> values; "" is an empty cell, `*` stands for any characters."""
 

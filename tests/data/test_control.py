@@ -7,8 +7,8 @@ import random
 
 import polars as pl
 
-from crossaisle.data.control import escaped_control, tidied, without_control
 from crossaisle.data.ingest.clean import tidy
+from crossaisle.data.text.control import escaped_control, tidied, without_control
 
 ODD = "ab \t\n\r\x0b\x0c\x1b\x00\x07\x1c\x1f\x7f\x80\x85\x9b\xa0\u2028\u202a\u202e\u2066\u2069\u3000\u200bé💥"
 

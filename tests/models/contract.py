@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from crossaisle.models.scorers.transferred import Transferred
 
 from crossaisle.artifact import read_arrays, write_arrays
 from crossaisle.data.dataset import Dataset
@@ -17,6 +16,7 @@ from crossaisle.errors import ArtifactError, ConfigError, CrossaisleError
 from crossaisle.models import registry
 from crossaisle.models.base import Scorer
 from crossaisle.models.defaults import with_settings
+from crossaisle.models.scorers.cold_start.transferred import Transferred
 from tests.models.numbers import changed, numbers
 from tests.models.shops import mixed_shop, one_user, tiny_shop
 

@@ -42,6 +42,7 @@ def test_quality_counts_targets_among_unseen_items(shop: Dataset) -> None:
     assert questions.ndcg(vectors) < 1
 
 
+@pytest.mark.slow
 def test_each_method_gives_a_folder_and_a_row(
     shop: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

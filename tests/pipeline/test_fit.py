@@ -13,7 +13,7 @@ from crossaisle.config import ModelConfig, SplitConfig
 from crossaisle.data.dataset import Dataset
 from crossaisle.errors import ConfigError, DataError
 from crossaisle.models.defaults import buys_again, default_parts
-from crossaisle.pipeline.fit import fit, split_of
+from crossaisle.pipeline.fit import fit, fit_parts, split_of
 from crossaisle.pipeline.measure import MODEL, measure, measure_carts
 from tests.data.splits.test_carts import with_baskets
 from tests.models.shops import FIRST_DAY, PER_CATEGORY, tiny_shop
@@ -68,6 +68,16 @@ def test_the_data_decides_which_models_a_shop_gets() -> None:
     assert "slit" in parts
     assert "encoder" not in parts
     assert "encoder" in default_parts(once)
+
+
+def test_parts_fitted_at_a_time_are_those_fitted_one_by_one() -> None:
+    shop = with_baskets(users=60)
+    one, two = (default_parts(shop, encoder="none") for _ in range(2))
+    costs = fit_parts(one, shop)
+    assert fit_parts(two, shop, together=2).keys() == costs.keys() == one.keys()
+    histories = shop.histories(np.arange(20, dtype=np.int32))
+    for name, part in one.items():
+        np.testing.assert_array_equal(part.score_rows(histories), two[name].score_rows(histories), name)
 
 
 def test_what_goes_with_a_product_is_asked_of_baskets_where_there_are_any() -> None:

@@ -174,9 +174,9 @@ def test_damaged_trees_are_named(fitted: Fitted, tmp_path: Path) -> None:
 def test_trees_of_other_features_are_refused(fitted: Fitted) -> None:
     ranker = fitted.past.rankers["for_you"]
     with pytest.raises(ArtifactError, match="read other features"):
-        ranker.trees[0].check(ranker.features[:-1])
-    with pytest.raises(ArtifactError, match="cannot be read"):
-        trees.Trees("tree\nversion=v4\n").check(ranker.features)
+        trees.Trees.read(ranker.trees[0].text, ranker.features[:-1])
+    with pytest.raises(ArtifactError, match="cannot be used"):
+        trees.Trees.read("tree\nversion=v4\n", ranker.features)
 
 
 def test_a_blend_that_loses_to_a_single_model_elsewhere_gets_other_weights(plain: Fitted) -> None:

@@ -62,6 +62,7 @@ def test_habit_takes_part_wherever_anything_repeats() -> None:
     assert "frequency" not in default_parts(bought_once(), encoder="none")
 
 
+@pytest.mark.slow
 def test_a_shop_below_the_threshold_is_no_worse_than_own_products_first() -> None:
     """Under a tenth of the pairs repeat, but a fifth of the targets: a count of habits is a strong list."""
     fitted = fit(supermarket(1500), split_config=SPLIT, model_config=ModelConfig(encoder="none"))

@@ -35,6 +35,8 @@ controls = st.fixed_dictionaries(
 
 def query_of(drawn: dict[str, Any]) -> Query:
     view = ("bread1",) if drawn["placement"] in ("goes_with", "similar") else ()
+    if drawn["placement"] == "discover":  # which takes none
+        drawn = {name: value for name, value in drawn.items() if name != "cross_share"}
     return Query(items=view, **drawn)
 
 

@@ -19,6 +19,7 @@ from crossaisle.artifact import MANIFEST, sha256
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay, Floats, Histories
 from crossaisle.data.ingest.importer import import_frames
+from crossaisle.data.merchandising.rules import RuleSet
 from crossaisle.data.query import PLACEMENTS, Query
 from crossaisle.data.vocabulary import Rows
 from crossaisle.errors import ArtifactError, ConfigError, UnknownIdError
@@ -76,6 +77,7 @@ def test_what_was_decided_about_a_shop_is_carried_along() -> None:
         "lasting": (1,),
         "histories": FITTED.histories,
         "limits": ListLimits(prefix=1),
+        "rules": RuleSet.of([{"id": "a", "action": "never", "items": ["Milk"]}], "f"),
         "rankers": {"for_you": LearnedRanker(placement="for_you", pool=Pool(), parts=(), texts=())},
     }
     settings = {name for name in signature(Recommender).parameters if name not in ("dataset", "blend")}
@@ -331,7 +333,7 @@ def test_every_control_holds_in_every_list(
         user=user,
         items=view,
         n=k,
-        cross_share=share,  # type: ignore[arg-type]
+        cross_share=None if placement == "discover" else share,  # type: ignore[arg-type]
         exclude_categories=tuple(excluded),
         quota=quota,
         quotas={"Milk": 2},
@@ -374,7 +376,7 @@ def test_the_cross_category_share_is_kept_and_its_cost_is_told(share: float, out
 
 
 def test_a_share_without_a_history_is_said_to_be_ignored() -> None:
-    answer = FITTED.recommend(Query(placement="trending", cross_share=0.5, n=3))
+    answer = FITTED.recommend(Query(placement="trending", user="nobody", cross_share=0.5, n=3))
     assert answer.notice == "cross_share needs a history with known categories: the scores decide"
     assert answer.cross_share is None
 
@@ -484,7 +486,8 @@ def test_saved_and_loaded_answers_are_equal(tmp_path: Path) -> None:
     again = Recommender.load(folder)
     for placement in PLACEMENTS:
         view = ("milk0",) if placement in ("goes_with", "similar") else ()
-        query = Query(placement=placement, user="u4", items=view, n=20, cross_share="auto", explain=True)
+        share = None if placement == "discover" else "auto"
+        query = Query(placement=placement, user="u4", items=view, n=20, cross_share=share, explain=True)
         assert again.recommend(query) == shop.recommend(query)
     assert again.blend.parts["item_knn"] == shop.blend.parts["item_knn"]
     assert again.describe() == shop.describe()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import os
 import subprocess
@@ -14,6 +15,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+
+def axe() -> str:
+    """The script of axe-core; the test is skipped without it. CROSSAISLE_AXE names a newer one."""
+    if path := os.environ.get("CROSSAISLE_AXE"):
+        return Path(path).read_text()
+    package = pytest.importorskip("axe_core_python", reason="needs pip install axe-core-python")
+    return (Path(package.__file__).parent / "axe.min.js").read_text()
+
+
+def smaller(png: bytes) -> bytes:
+    """With 128 colours, where pillow is installed: as good to the eye, and a third of the size."""
+    try:
+        from PIL import Image
+    except ImportError:
+        return png
+    out = io.BytesIO()
+    picture = Image.open(io.BytesIO(png)).convert("RGB")
+    picture.quantize(128, dither=Image.Dither.NONE).save(out, "png", optimize=True)
+    return out.getvalue()
+
 
 LONGEST = 20.0
 """Seconds to wait for something to be seen."""
@@ -82,6 +104,38 @@ class Browser:
         if event != "input":
             self.run(f"document.getElementById('{name}').dispatchEvent(new Event('{event}'))")
 
+    def press(self, key: str, times: int = 1, *, shift: bool = False) -> None:
+        """A key of the keyboard, such as `Tab`, `Enter` or `Escape`."""
+        code = {"Tab": 9, "Enter": 13, "Escape": 27, " ": 32}[key]
+        more = {"key": key, "windowsVirtualKeyCode": code, "modifiers": 8 if shift else 0}
+        for _ in range(times):
+            text = {"text": "\r"} if key == "Enter" else {}
+            self._do("Input.dispatchKeyEvent", type="keyDown" if text else "rawKeyDown", **more, **text)
+            self._do("Input.dispatchKeyEvent", type="keyUp", **more)
+
+    def media(self, **features: str) -> None:
+        """Media features, such as `prefers_color_scheme="dark"`; none: as usual."""
+        named = [{"name": name.replace("_", "-"), "value": value} for name, value in features.items()]
+        self._do("Emulation.setEmulatedMedia", features=named)
+
+    def offline(self, away: bool) -> None:
+        """Whether the network is away."""
+        self._do("Network.enable")
+        self._do(
+            "Network.emulateNetworkConditions",
+            offline=away,
+            latency=0,
+            downloadThroughput=-1,
+            uploadThroughput=-1,
+        )
+
+    def violations(self) -> list[str]:
+        """What axe finds wrong with the page as it is: rule and element."""
+        for part in (axe(), "window.done = axe.run().then(found => found.violations)"):
+            self.run(f"(() => {{ {part} }})()" if part.startswith("window") else part + "; 0")
+        found = self.run("window.done")
+        return [f"{v['id']}: {node['html'][:150]}" for v in found for node in v["nodes"]]
+
     def drag(self, name: str, value: float) -> None:
         """Moves a slider."""
         self.run(
@@ -94,11 +148,11 @@ class Browser:
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
         self._do("Emulation.setDeviceMetricsOverride", **metrics)
 
-    def shot(self, name: str) -> None:
-        """A picture of the whole page, for people, where CROSSAISLE_SHOTS names a folder."""
+    def shot(self, name: str, *, whole: bool = True) -> None:
+        """A picture for people, of the whole page or of the window, where CROSSAISLE_SHOTS names a folder."""
         if folder := os.environ.get("CROSSAISLE_SHOTS"):
-            found = self._do("Page.captureScreenshot", format="png", captureBeyondViewport=True)
-            Path(folder, f"{name}.png").write_bytes(base64.b64decode(found["data"]))
+            found = self._do("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
+            Path(folder, f"{name}.png").write_bytes(smaller(base64.b64decode(found["data"])))
 
 
 @contextmanager

@@ -35,6 +35,7 @@ from crossaisle.serve.server.protocol import Connections, config
 from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.store import Event, Store
 from crossaisle.serve.tenants import ShopRegistry, read_shops
+from tests.serve.browser import Browser, opened
 
 _NUMBERS = count()
 
@@ -181,3 +182,23 @@ def address(service: ShopService) -> Iterator[str]:
     """Where the service listens."""
     with running(service) as url:
         yield url
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None:
+        pytest.skip("needs chromium, to click through the page in it")
+    with opened(found, tmp_path_factory.mktemp("browser") / "profile") as browser:
+        yield browser
+
+
+@pytest.fixture
+def browser(chromium: Browser) -> Browser:
+    """The module's browser, as if it had just been started: another port is another origin."""
+    chromium.media()
+    chromium.size(1280, 900)
+    chromium.open("about:blank")
+    chromium.until("location.href === 'about:blank'")
+    chromium.complaints.clear()
+    return chromium

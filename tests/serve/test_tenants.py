@@ -56,6 +56,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/api/users/show"): {"user": "ann"},
     ("POST", "/api/users/delete"): {"user": "ann"},
     ("POST", "/api/models/activate"): {"name": "a"},
+    ("POST", "/api/console/visitor"): {"user": "ann"},
     ("POST", "/api/experiments"): {**EXPERIMENT, "placement": "discover"},
 }
 DANGEROUS_LAST = [

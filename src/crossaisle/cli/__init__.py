@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from crossaisle.data.control import tidied
+from crossaisle.data.text.control import tidied
 from crossaisle.errors import ConfigError, CrossaisleError, UnknownIdError, cleaned
 
 
@@ -62,7 +62,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _with_hint(error: Exception, message: str) -> str:
     """The message; for an option with another name here, that name."""
-    from crossaisle.data.query_text import OTHER_NAMES
+    from crossaisle.data.text.query_text import OTHER_NAMES
 
     given = str(getattr(error, "option_name", "")).lstrip("-").replace("-", "_")
     meant = OTHER_NAMES.get(given)

@@ -10,17 +10,22 @@ from typer.core import TyperCommand
 
 from crossaisle import __version__
 from crossaisle.cli import (
-    cleaning,
     compress,
     data,
+    drift,
+    export,
+    features,
     importing,
     improving,
     knowledge,
+    labels,
     models,
     pipeline,
     recommend,
+    rules,
     runs,
     training,
+    user,
 )
 from crossaisle.cli.service import keys, refit, serve, streams
 from crossaisle.decode import WHOLE
@@ -60,17 +65,23 @@ app.command()(pipeline.demo)
 app.command()(pipeline.run)
 app.command()(importing.init)
 app.command("import")(importing.import_)
-app.command()(cleaning.clean)
+app.command()(importing.clean)
 app.command()(pipeline.describe)
 app.command()(pipeline.fit)
 app.command()(pipeline.evaluate)
 app.command()(runs.runs)
+app.command()(labels.labels)
+app.command()(features.features)
+app.command()(drift.drift)
 app.command()(improving.tune)
 app.command()(improving.improve)
 app.command()(recommend.recommend)
 app.command("goes-with")(recommend.goes_with)
 app.command()(recommend.similar)
+app.command()(recommend.rank)
 app.command()(recommend.explain)
+app.command()(user.user)
+app.command()(export.export)
 app.command()(serve.serve)
 app.command()(refit.refit)
 app.command()(streams.consume)
@@ -82,6 +93,7 @@ app.command()(compress.compress)
 app.add_typer(data.app, name="data", help="List and fetch known data sets.")
 app.add_typer(models.app, name="models", help="List and fetch pretrained weights.")
 app.add_typer(knowledge.app, name="knowledge", help="Rules of what goes together: draft, ask, check.")
+app.add_typer(rules.app, name="rules", help="A merchandiser's rules of lists: check.")
 app.add_typer(keys.app, name="keys", help="Add, list and revoke the API keys of a service.")
 
 
@@ -100,6 +112,6 @@ class _Command(TyperCommand):
         return left
 
 
-for _group in (app, data.app, models.app, knowledge.app, keys.app):
+for _group in (app, data.app, models.app, knowledge.app, rules.app, keys.app):
     for _command in _group.registered_commands:
         _command.cls = _Command

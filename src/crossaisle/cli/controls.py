@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from crossaisle.data.ids import same_id
 from crossaisle.data.query import CONTROLS, ControlField, CrossShare, Placement, Query
-from crossaisle.data.query_text import quotas_of, share_of
+from crossaisle.data.text.ids import same_id
+from crossaisle.data.text.query_text import quotas_of, share_of
 
 Controls = dict[str, Any]
 """Fields of `Query`. Options that were not given are left out."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,12 +36,9 @@ def tune(
     crossaisle tune shop.toml --minutes 30 --out runs/tuned
     crossaisle run runs/tuned/best.toml --out runs/better
     """
-    from crossaisle.data.datasets import is_known
-    from crossaisle.pipeline.improving.tune import tune as search
+    from crossaisle.pipeline.improving import tune as searching
 
-    settings, dataset = source_of(source, overrides or [], root)
-    known = is_known(source)
-    _show(search(dataset, settings, out, minutes=minutes, known=known, say=say), out / "best.toml", as_json)
+    _search(searching.tune, "best.toml", source, out, minutes, overrides, root, as_json)
 
 
 def improve(
@@ -59,18 +57,28 @@ def improve(
     crossaisle improve shop.toml --minutes 30 --out runs/improved
     crossaisle run runs/improved/improved.toml --out runs/better
     """
+    from crossaisle.pipeline.improving import improve as searching
+
+    _search(searching.improve, "improved.toml", source, out, minutes, overrides, root, as_json)
+
+
+def _search(
+    search: Callable[..., Improved],
+    name: str,
+    source: str,
+    out: Path,
+    minutes: float,
+    overrides: list[str] | None,
+    root: Path | None,
+    as_json: bool,
+) -> None:
+    """Searches, and shows what was found and where its settings stand."""
     from crossaisle.data.datasets import is_known
-    from crossaisle.pipeline.improving.improve import improve as search
 
     settings, dataset = source_of(source, overrides or [], root)
-    known = is_known(source)
-    found = search(dataset, settings, out, minutes=minutes, known=known, say=say)
-    _show(found, out / "improved.toml", as_json)
-
-
-def _show(found: Improved, path: Path, as_json: bool) -> None:
+    found = search(dataset, settings, out, minutes=minutes, known=is_known(source), say=say)
     if as_json:
-        show_json({**found.to_dict(), "config": path})
+        show_json({**found.to_dict(), "config": out / name})
     else:
         print(found.statement)
-        print(path)
+        print(out / name)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 
-from crossaisle.data.control import escaped_control, without_control
+from crossaisle.data.text.control import escaped_control, without_control
 
 if TYPE_CHECKING:
     from rich.table import Table

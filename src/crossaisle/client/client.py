@@ -11,7 +11,7 @@ from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 from urllib.parse import quote
 
 from crossaisle.api_types import (
@@ -26,7 +26,11 @@ from crossaisle.api_types import (
     Product,
     ProductPage,
     RecommendedList,
+    RulesInForce,
+    Shop,
+    StoredRule,
     Taken,
+    Totals,
     UserRecord,
     read,
 )
@@ -157,10 +161,22 @@ class Client:
     # Items
 
     def items(
-        self, words: str = "", *, category: str | None = None, n: int = 20, offset: int = 0
+        self,
+        words: str = "",
+        *,
+        category: str | None = None,
+        sort: Literal["best", "price", "-price", "title"] = "best",
+        min_price: float | None = None,
+        max_price: float | None = None,
+        in_stock: bool = False,
+        n: int = 20,
+        offset: int = 0,
     ) -> ProductPage:
-        """Items whose titles contain all words, popular ones first."""
-        query = {"q": words, "category": category, "n": n, "offset": offset}
+        """Items by words of title, brand and category, or by id; plurals and small slips are understood."""
+        query = {
+            **{"q": words, "category": category, "sort": sort, "min_price": min_price},
+            **{"max_price": max_price, "in_stock": in_stock or None, "n": n, "offset": offset},
+        }
         found: ProductPage = read(ProductPage, self._ask("GET", "/api/items", query=query))
         return found
 
@@ -203,6 +219,16 @@ class Client:
     def categories(self) -> tuple[CategorySize, ...]:
         """All categories."""
         found: tuple[CategorySize, ...] = read(tuple[CategorySize, ...], self._ask("GET", "/api/categories"))
+        return found
+
+    def shop(self) -> Shop:
+        """Name, currency, and what this key may do."""
+        found: Shop = read(Shop, self._ask("GET", "/api/shop"))
+        return found
+
+    def totals(self, days: int = 30) -> Totals:
+        """What recommendations led to, by day, placement and arm; needs a key with the scope admin."""
+        found: Totals = read(Totals, self._ask("GET", "/api/console/totals", query={"days": days}))
         return found
 
     def delete_event(self, key: str) -> None:
@@ -277,6 +303,38 @@ class Client:
                 return
             yield from found
             after = found[-1].seq
+
+    # A merchandiser's rules
+
+    def rules(self) -> RulesInForce:
+        """A merchandiser's rules, and what each matches."""
+        found: RulesInForce = read(RulesInForce, self._ask("GET", "/api/rules"))
+        return found
+
+    def put_rules(self, rules: Iterable[Mapping[str, Any]]) -> RulesInForce:
+        """Replaces all rules; each has an `id`, an `action` and `items`. If one is refused, all stay."""
+        body = {"rules": [dict(rule) for rule in rules]}
+        found: RulesInForce = read(RulesInForce, self._ask("PUT", "/api/rules", body=body))
+        return found
+
+    def put_rule(self, rule: str, **fields: Any) -> StoredRule:
+        """Creates or replaces a rule."""
+        found: StoredRule = read(StoredRule, self._ask("PUT", f"/api/rules/{_part(rule)}", body=fields))
+        return found
+
+    def patch_rule(self, rule: str, **fields: Any) -> StoredRule:
+        """Changes some fields of a rule; None takes one away."""
+        found: StoredRule = read(StoredRule, self._ask("PATCH", f"/api/rules/{_part(rule)}", body=fields))
+        return found
+
+    def delete_rule(self, rule: str) -> None:
+        """Deletes a rule."""
+        self._ask("DELETE", f"/api/rules/{_part(rule)}")
+
+    def reset_rules(self) -> RulesInForce:
+        """Goes back to the rules that the model was saved with."""
+        found: RulesInForce = read(RulesInForce, self._ask("DELETE", "/api/rules"))
+        return found
 
     # State
 

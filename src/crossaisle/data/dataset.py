@@ -83,10 +83,11 @@ class Dataset:
     """One shop: items, users and events, with the vocabularies that join them.
 
     `items` has one row per item row, columns `item_id, title, description, brand` (String, "" where
-    absent), `price` (Float32, null where absent), `image` (String or null), `in_stock` (Boolean),
+    absent), `price` (Float32, null where absent), `image` and `url` (String or null), `in_stock` (Boolean),
     `attributes` (String: a JSON object, "" where absent); where the shop gave them, also the columns of
-    `data.windows`, and `group` (String or null): items of one value are one product. `users` has `user_id`
-    and whatever attributes the shop gave. Both are in vocabulary order.
+    `data.windows`, `currency` (String) where prices are in several, and `group` (String or null): items of
+    one value are one product. `users` has `user_id` and whatever attributes the shop gave. Both are in
+    vocabulary order.
     """
 
     items: pl.DataFrame
@@ -97,6 +98,8 @@ class Dataset:
     taxonomy: Taxonomy
     kinds: tuple[str, ...] = ("purchase",)
     name: str = "shop"
+    currency: str = ""
+    """Of the prices: a code such as EUR, or a sign; "" unknown."""
     users_are_baskets: bool = False
     """True when the data has no users: every basket is one anonymous history."""
     meanings: Kinds = field(default_factory=Kinds)
@@ -107,6 +110,11 @@ class Dataset:
     """Which words of texts word-based models read."""
     against: Events | None = None
     """Events that stand against their items: dislikes, low ratings, returns."""
+
+    def __post_init__(self) -> None:
+        if "url" not in self.items.columns:  # saved before items had one
+            no_urls = self.items.with_columns(pl.lit(None, pl.String).alias("url"))
+            object.__setattr__(self, "items", no_urls)
 
     @property
     def n_items(self) -> int:

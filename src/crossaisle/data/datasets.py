@@ -285,6 +285,7 @@ CATALOGUES: dict[str, Catalogue] = {
             package=COMPLETE_JOURNEY,
             split=SplitConfig(test=date(2017, 12, 1), validation=date(2017, 11, 1)),
             settings={
+                "currency": "USD",
                 "category_level": "product_category",
                 "require_category": True,
                 "exclude_categories": ["Fuel", "Coupon", "Miscellaneous"],

@@ -8,13 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
-from numbers import Integral, Real
 from typing import Annotated, Any, Literal, TypedDict, get_args, get_origin, get_type_hints
 
-from crossaisle.errors import ConfigError, nearest, shorten
+from crossaisle.data.query_types import as_declared
+from crossaisle.errors import ConfigError, shorten
 
 Placement = Literal["for_you", "discover", "goes_with", "similar", "buy_again", "trending"]
 PLACEMENTS: tuple[Placement, ...] = get_args(Placement)
+NOT_TAKEN: Mapping[Placement, tuple[str, ...]] = {
+    "discover": ("cross_share", "calibration"),
+    "trending": ("cross_share", "calibration", "exclude_seen"),
+}
+"""Placement -> controls that it does not take; `trending` takes them for a user or a history."""
+_WHY_NOT = {
+    "discover": "all its items are of categories that the history does not have",
+    "trending": "without a user or a history it is the same for everyone",
+}
 CrossShare = float | Literal["auto"]
 Method = Literal["mmr", "dpp"]
 
@@ -31,19 +40,12 @@ class Control:
     """What a list of names holds."""
 
     def check(self, name: str, value: Any) -> None:
-        """Raises `ConfigError` if a number is none or out of range, or names are not a list of texts."""
-        if self.names is not None:
-            if isinstance(value, str) or not all(isinstance(one, str) for one in value):
-                raise ConfigError(f"{name} must be a list of texts (found {shorten(str(value))})")
-        elif isinstance(value, Mapping):
+        """Raises `ConfigError` for a number out of range."""
+        if isinstance(value, Mapping):
             for key, one in value.items():
                 self.check(f"{name}[{shorten(key)}]", one)
-        elif value is not None and value != "auto":
-            if not isinstance(value, Real) or value != value:
-                found = value if isinstance(value, Real) else shorten(str(value))
-                raise ConfigError(f"{name} must be a number (found {found})")
-            if not self._holds(value):
-                raise ConfigError(f"{name} must {self._range} (found {value})")
+        elif isinstance(value, int | float) and not self._holds(value):
+            raise ConfigError(f"{name} must {self._range} (found {value})")
 
     def _holds(self, value: Any) -> bool:
         return (self.minimum is None or value >= self.minimum) and (
@@ -135,6 +137,7 @@ class Query:
         ),
     ] = True
     max_per_brand: Annotated[int | None, Control("At most this many items of a brand.", minimum=1)] = None
+    adult: Annotated[bool, Control("Show items, too, that rules keep for adults.")] = False
     explain: Annotated[bool, Control("Say why each item is in the list.")] = False
     page: int | None = None
     """Length of the pages that the list is made in; None: `n`. For those who ask for several at once."""
@@ -155,33 +158,31 @@ class Query:
         return bool(self.diversity or self.calibration)
 
     def __post_init__(self) -> None:
-        if self.placement not in PLACEMENTS:
-            raise ConfigError(f"unknown placement {self.placement!r}{nearest(self.placement, PLACEMENTS)}")
-        if isinstance(self.cross_share, str) and self.cross_share != "auto":
-            raise ConfigError(
-                f"cross_share must be a number from 0 to 1, or 'auto' (found {shorten(self.cross_share)})"
-            )
-        for name in ("n", "offset", "quota", "max_per_brand", "page"):
-            number = getattr(self, name)
-            if number is not None and not isinstance(number, Integral):
-                raise ConfigError(f"{name} must be a whole number (found {shorten(str(number))})")
+        for name, kind, default in _FIELDS:
+            if (value := getattr(self, name)) is not default:
+                object.__setattr__(self, name, as_declared(name, kind, value))
         for name, control in _CHECKED.items():
             control.check(name, getattr(self, name))
         if self.page is not None and self.page < 1:
             raise ConfigError(f"page must be at least 1 (found {self.page})")
-        _check_method(self.diversify_by, self.calibration)
+        if self.calibration and self.diversify_by == "dpp":
+            raise ConfigError("calibration goes with diversify_by 'mmr', not with 'dpp': give one of the two")
         low, high = self.min_price, self.max_price
         if low is not None and high is not None and low > high:
             raise ConfigError(f"min_price must not exceed max_price (found {low} > {high})")
         if self.placement in ("goes_with", "similar") and not self.items:
             raise ConfigError(f"placement {self.placement!r} needs at least one item in view")
+        for name in self.not_taken:
+            if getattr(self, name) is not None and not (name == "calibration" and self.calibration == 0):
+                raise ConfigError(
+                    f"{self.placement} takes no {name}: {_WHY_NOT[self.placement]}: leave it out"
+                )
 
-
-def _check_method(method: object, calibration: float | None) -> None:
-    if method not in get_args(Method):
-        raise ConfigError(f"diversify_by must be 'mmr' or 'dpp' (found {shorten(str(method))})")
-    if calibration and method == "dpp":
-        raise ConfigError("calibration goes with diversify_by 'mmr', not with 'dpp': give one of the two")
+    @property
+    def not_taken(self) -> tuple[str, ...]:
+        """Controls that could change nothing in this placement, and are refused."""
+        anybody = self.user is not None or self.history is not None
+        return () if self.placement == "trending" and anybody else NOT_TAKEN.get(self.placement, ())
 
 
 class QueryControls(TypedDict, total=False):
@@ -205,6 +206,7 @@ class QueryControls(TypedDict, total=False):
     calibration: float | None
     one_per_title: bool
     max_per_brand: int | None
+    adult: bool
     explain: bool
 
 
@@ -230,8 +232,9 @@ def _declared() -> dict[str, ControlField]:
 
 CONTROLS: dict[str, ControlField] = _declared()
 """Every control of a list by name, in the order of declaration."""
-_CHECKED = {
-    name: one.control
-    for name, one in CONTROLS.items()
-    if one.control.minimum is not None or one.control.names is not None
-}
+_CHECKED = {name: one.control for name, one in CONTROLS.items() if one.control.minimum is not None}
+_FIELDS = [
+    (one.name, kind, one.default)
+    for one, kind in zip(fields(Query), get_type_hints(Query).values(), strict=True)
+]
+"""Name, type and default of each field; MISSING where it is made anew each time."""

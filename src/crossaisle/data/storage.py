@@ -39,6 +39,7 @@ def save_dataset(dataset: Dataset, folder: Path) -> None:
     write_arrays(folder, {"item_path": codes.to_numpy()})
     settings = {
         "name": dataset.name,
+        "currency": dataset.currency,
         "kinds": list(dataset.kinds),
         "meanings": dataset.meanings.to_dict(),
         "plain": dataset.log is None and dataset.against is None and dataset.events.weight is None,
@@ -80,6 +81,7 @@ def load_dataset(folder: Path) -> Dataset:
             taxonomy=Taxonomy(tuple(distinct[code] for code in codes.tolist()), settings["category_level"]),
             kinds=kinds,
             name=settings["name"],
+            currency=settings.get("currency", ""),
             users_are_baskets=settings["users_are_baskets"],
             # models saved before kinds had meanings have the usual ones
             meanings=Kinds.read(settings["meanings"]) if "meanings" in settings else Kinds(),

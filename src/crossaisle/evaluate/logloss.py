@@ -27,22 +27,34 @@ UNIFORM = 0.01
 _STEPS = np.geomspace(1e-3, 10.0, 9)
 
 
+class Sample:
+    """The cases that choose temperatures, the same for all models."""
+
+    def __init__(self, cases: EvalCases, candidates: Candidates) -> None:
+        n = len(cases)
+        size = min(SAMPLE, n // 2, max(32, SAMPLE_SCORES // max(candidates.n_items, 1)))
+        self.rows = np.linspace(0, n - 1, size).astype(np.int64)
+        self.histories = cases.histories.take(self.rows)
+        self.allowed = candidates.allowed(self.histories)["open"]
+
+    def scores(self, score: Score) -> Floats:
+        """float32 (len(rows), n_items); a single case chooses nothing, and no model is asked."""
+        if not len(self.rows):
+            return np.empty((0, self.allowed.shape[1]), np.float32)
+        return scored(score, self.histories, self.allowed.shape[1])
+
+
 class TargetLoss:
     """Cross-entropy per case, with the temperature chosen when made."""
 
-    def __init__(self, score: Score, cases: EvalCases, candidates: Candidates) -> None:
-        self.cases = cases
-        n = len(cases)
-        size = min(SAMPLE, n // 2, max(32, SAMPLE_SCORES // max(candidates.n_items, 1)))
-        self.sample = np.linspace(0, n - 1, size).astype(np.int64)
-        self.temperature = self._choose(score, candidates)
+    def __init__(self, cases: EvalCases, sample: Sample, scores: Floats) -> None:
+        """`scores` float32 (len(sample.rows), n_items): those of the sample."""
+        self.cases, self.sample = cases, sample.rows
+        self.temperature = self._choose(scores, sample.allowed)
 
-    def _choose(self, score: Score, candidates: Candidates) -> float:
+    def _choose(self, scores: Floats, allowed: npt.NDArray[np.bool_]) -> float:
         if not len(self.sample):
             return 1.0
-        histories = self.cases.histories.take(self.sample)
-        scores = scored(score, histories, candidates.n_items)
-        allowed = candidates.allowed(histories)["open"]
         scores = np.where(allowed, scores, -np.inf)
         finite = scores[np.isfinite(scores)]
         spread = float(finite.std()) if len(finite) else 0.0

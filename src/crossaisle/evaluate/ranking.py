@@ -21,7 +21,7 @@ from crossaisle.data.splits.cases import EvalCases
 from crossaisle.data.taxonomy import Taxonomy
 from crossaisle.data.vocabulary import Rows
 from crossaisle.evaluate.candidates import Candidates, count, packed
-from crossaisle.evaluate.logloss import TargetLoss
+from crossaisle.evaluate.logloss import Sample, TargetLoss
 from crossaisle.evaluate.scoring import Score, scored
 from crossaisle.evaluate.slices import Slice
 from crossaisle.models.topk import top_k
@@ -80,8 +80,15 @@ def rank_cases(
     lists. `progress` draws a bar. `batch_bytes`: size of one batch of scores.
     """
     candidates = Candidates(cases, taxonomy, sorted({s.limit for s in slices}))
+    sample = Sample(cases, candidates)
+    with ThreadPoolExecutor(RANKERS) as pool:
+        losses = {
+            name: pool.submit(TargetLoss, cases, sample, sample.scores(score))
+            for name, score in scorers.items()
+        }
     passes = {
-        name: _Pass(score, cases, candidates, min(k, candidates.n_items)) for name, score in scorers.items()
+        name: _Pass(score, cases, candidates, min(k, candidates.n_items), losses[name].result())
+        for name, score in scorers.items()
     }
     with bar("measuring", len(cases), show=progress) as advance:
         _run(passes.values(), cases, candidates, batch_bytes, advance)
@@ -149,10 +156,11 @@ def _run(
 class _Pass:
     """The running result of one scorer."""
 
-    def __init__(self, score: Score, cases: EvalCases, candidates: Candidates, k: int) -> None:
+    def __init__(
+        self, score: Score, cases: EvalCases, candidates: Candidates, k: int, loss: TargetLoss
+    ) -> None:
         n, limits = len(cases), candidates.limits
-        self.score, self.cases, self.k = score, cases, k
-        self.loss = TargetLoss(score, cases, candidates)
+        self.score, self.cases, self.k, self.loss = score, cases, k, loss
         places = Places.unknown(cases, limits)
         self.result = Ranks(
             places.rank,

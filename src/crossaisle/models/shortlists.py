@@ -126,7 +126,7 @@ class Shortlists:
         worth = [
             np.isin(items, own).astype(np.float32) for items, own in zip(self.items, targets, strict=True)
         ]
-        hits = np.minimum([len(own) for own in targets], K)
+        hits = np.minimum(np.array([len(own) for own in targets], np.int64), K)
         ideal = np.stack([hits, np.cumsum(DISCOUNT)[hits - 1]], axis=1).astype(np.float64)
         return replace(self, worth=worth, ideal=ideal)
 

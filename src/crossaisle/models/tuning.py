@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,6 +19,7 @@ from crossaisle.models.untuned import untuned_weights
 from crossaisle.progress import bar
 
 MAX_CASES = 2500
+THREADS = 2
 GAIN = 2e-4
 """A change of weights has to gain this much on validation: less is noise."""
 FACTORS = (0.0, 0.5, 0.7, 1.4, 2.0)
@@ -57,13 +59,21 @@ def tune(
     cases, codes = next(iter(questions.values())).cases, taxonomy.codes()
     order = np.random.default_rng(seed).permutation(len(cases))[:MAX_CASES]
     found: dict[str, list[Shortlists]] = {name: [] for name in questions}
-    with bar("choosing weights", len(order), show=progress) as advance:
-        for start in range(0, len(order), BATCH):
-            rows = order[start : start + BATCH]
-            histories = cases.histories.take(rows)
-            scores = [np.nan_to_num(part.score_rows(histories)) for part in parts.values()]
-            for name, question in questions.items():
-                found[name].append(shortlisted(question, rows, scores, codes))
+
+    def asked(rows: npt.NDArray[np.int64]) -> list[Shortlists]:
+        histories = cases.histories.take(rows)
+        scores = [np.nan_to_num(part.score_rows(histories)) for part in parts.values()]
+        return [shortlisted(question, rows, scores, codes) for question in questions.values()]
+
+    size = BATCH // THREADS  # so much is in memory at once
+    batches = [order[start : start + size] for start in range(0, len(order), size)]
+    with (
+        bar("choosing weights", len(order), show=progress) as advance,
+        ThreadPoolExecutor(THREADS) as pool,  # numpy and scipy release the lock
+    ):
+        for rows, lists in zip(batches, pool.map(asked, batches), strict=True):
+            for name, shortlists in zip(questions, lists, strict=True):
+                found[name].append(shortlists)
             advance(len(rows))
     return {
         name: tune_shortlists(list(parts), found[name], apart=question.apart, placement=name)

@@ -6,6 +6,7 @@ import resource
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
@@ -16,8 +17,12 @@ from crossaisle.config import ModelConfig, SplitConfig
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.knowledge.naming import Rejected, named
 from crossaisle.data.knowledge.rules import Rule, read_rules
+from crossaisle.data.merchandising.matching import check_names
+from crossaisle.data.merchandising.rules import NO_RULES, RuleSet
 from crossaisle.data.splits.cases import Split
 from crossaisle.data.splits.split import basket_split, leave_last_out, temporal_split, unsplit
+from crossaisle.data.splits.split import split as by_protocol
+from crossaisle.drift.summary import Summary
 from crossaisle.errors import ConfigError, DataError
 from crossaisle.evaluate.mission_guard import MISSION, OVERALL
 from crossaisle.models.base import Scorer
@@ -32,8 +37,13 @@ from crossaisle.pipeline.learn import LearnedRankers, learn_rankers, why_none
 from crossaisle.pipeline.mission import OPEN_LIST, Floors, kept_to_floors
 from crossaisle.pipeline.weights import choose_weights
 from crossaisle.progress import bar
+from crossaisle.recommend.hits import hits_of_cases
 from crossaisle.recommend.recommender import Recommender
 
+COLD_OR_RANDOM = ("random", "cold_items", "cold_users", "cold_categories")
+TOGETHER, FEW_ITEMS = 2, 30_000
+"""Parts that are fitted at a time where nobody asks what each of them costs, in shops of so many items at
+most: beyond that the memory of two fits counts for more than the time of one."""
 Costs = dict[str, dict[str, float]]
 """Per model: `fit_seconds`, and `peak_mb`, the largest memory of the process by the end of its fit."""
 
@@ -57,8 +67,9 @@ class Fitted:
         """The same weights with parts fitted once more, on all events of the shop."""
         if dataset.roles is not None:  # kinds weigh what was chosen
             dataset = dataset.meaning(self.past.dataset.meanings)
-        blend, _ = refit(self.past.blend, dataset, progress=progress)
-        return self.past.replaced(dataset=dataset, blend=blend)
+        blend, _ = refit(self.past.blend, dataset, together=at_once(dataset), progress=progress)
+        hits = hits_of_cases(self.past, dataset, self.split.test) if len(self.split.test) else None
+        return self.past.replaced(dataset=dataset, blend=blend, reference=Summary.of_model(dataset, hits))
 
 
 def split_of(dataset: Dataset, config: SplitConfig) -> Split:
@@ -80,6 +91,10 @@ def split_of(dataset: Dataset, config: SplitConfig) -> Split:
         if min(held, other, n // 5) < 1:
             return unsplit(dataset, f"there are {n} baskets only")
         return basket_split(dataset, test=held, validation=other, seed=config.seed)
+    if config.protocol in COLD_OR_RANDOM:
+        if isinstance(config.test, date):
+            raise ConfigError(f"[split] protocol = {config.protocol!r} takes a share as test, not a date")
+        return by_protocol(dataset, config.protocol, share=config.test, seed=config.seed)
     return _split_by_time(dataset, config)
 
 
@@ -129,18 +144,25 @@ def fit(
     model_config: ModelConfig,
     baselines: Mapping[str, Scorer] | None = None,
     source: Recommender | None = None,
+    merchandising: RuleSet = NO_RULES,
     progress: bool = False,
 ) -> Fitted:
     """Chooses weights on validation, then fits on train and validation together. Test is not touched.
 
     `baselines` are unfitted models that are fitted along, to be measured, but get no weight. `source`:
     another shop, of which is carried over what helps on validation or, without one, the default share.
+    `merchandising`: rules of lists, which nothing is chosen by; `ConfigError` for an unknown name in them.
     """
+    check_names(merchandising, dataset, "rules")
     split, parts, rules = split_and_parts(dataset, split_config, model_config)
     if source is not None:
         parts |= carried_over(source, encoder=chosen_encoder(dataset, model_config.encoder)[0])
     extra = dict(baselines or {})
-    first = fit_parts(parts | extra, split.train, progress=progress)
+    # Their second fit says what those cost that read events.
+    texts = {name: part for name, part in (parts | extra).items() if not part.reads_events}
+    rest = {name: part for name, part in (parts | extra).items() if part.reads_events}
+    first = fit_parts(texts, split.train, progress=progress)
+    fit_parts(rest, split.train, together=at_once(dataset), progress=progress)
     chosen = choose_weights(parts, split, seed=model_config.seed, progress=progress)
     split, early = chosen.split, Blend(parts=parts | extra, weights=chosen.weights)
     asked = tuple(name for name in parts if name not in (*BESIDE, KNOWLEDGE))
@@ -164,6 +186,7 @@ def fit(
         tuned=split.chooses,
         newcomers=Newcomers.of(late.parts.values(), split.past),
         rankers=learned.rankers,
+        rules=merchandising,
     )
     unknown = tuple(named(rules, dataset)[1])
     return Fitted(split, recommender, early, first | again, unknown, learned, mission)
@@ -206,27 +229,45 @@ def carried_over(source: Recommender, *, encoder: str) -> dict[str, Scorer]:
     }
 
 
-def fit_parts(parts: Mapping[str, Scorer], dataset: Dataset, *, progress: bool = False) -> Costs:
-    """Fits every part, one after the other; `MissingDependencyError` before the first of them."""
+def at_once(dataset: Dataset) -> int:
+    """How many parts of a shop are fitted at a time."""
+    return TOGETHER if dataset.n_items <= FEW_ITEMS else 1
+
+
+def fit_parts(
+    parts: Mapping[str, Scorer], dataset: Dataset, *, together: int = 1, progress: bool = False
+) -> Costs:
+    """Fits every part; `MissingDependencyError` before the first of them.
+
+    `together`: how many at a time. With more than one, what each of them costs is not told apart.
+    """
     for part in parts.values():
         part.check_installed()
+
+    def fitted(name: str) -> dict[str, float]:
+        start = time.perf_counter()
+        parts[name].fit(dataset)
+        return {"fit_seconds": time.perf_counter() - start, "peak_mb": peak_mb()}
+
     costs: Costs = {}
-    with bar("fitting", len(parts), show=progress) as advance:
-        for name, part in parts.items():
-            start = time.perf_counter()
-            part.fit(dataset)
-            costs[name] = {"fit_seconds": time.perf_counter() - start, "peak_mb": peak_mb()}
+    names = list(parts) if together == 1 else list(parts)[::-1]  # the slowest stand last
+    with bar("fitting", len(parts), show=progress) as advance, ThreadPoolExecutor(together) as pool:
+        for name, cost in zip(names, pool.map(fitted, names), strict=True):
+            costs[name] = cost
             advance(1)
     return costs
 
 
-def refit(blend: Blend, dataset: Dataset, *, progress: bool = False) -> tuple[Blend, Costs]:
+def refit(
+    blend: Blend, dataset: Dataset, *, together: int = 1, progress: bool = False
+) -> tuple[Blend, Costs]:
     """A new blend with the same weights, fitted on other events of the same shop.
 
-    Parts that read no events are shared with the old blend.
+    Parts that read no events are shared with the old blend. `together` as for `fit_parts`.
     """
     fresh = {name: replace(p) if p.reads_events else p for name, p in blend.parts.items()}  # type: ignore[type-var]
-    costs = fit_parts({n: p for n, p in fresh.items() if p.reads_events}, dataset, progress=progress)
+    learning = {name: part for name, part in fresh.items() if part.reads_events}
+    costs = fit_parts(learning, dataset, together=together, progress=progress)
     return Blend(parts=fresh, weights=blend.weights), costs
 
 

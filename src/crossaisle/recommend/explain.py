@@ -17,6 +17,7 @@ from crossaisle.data.knowledge.rules import Rule
 from crossaisle.data.query import Placement
 from crossaisle.data.taxonomy import SEPARATOR
 from crossaisle.models.base import Scorer
+from crossaisle.models.disapproval import REASON as DISAPPROVED
 from crossaisle.recommend.reasons import LIFT, NAMED, WORDS, Amounts, Cause, causes_of, sentence, telling
 
 TOP = 3
@@ -117,12 +118,14 @@ def explain(
     stand_ins: Sequence[StandIn] | None = None,
     known_as: Mapping[int, int] | None = None,
     popular: bool = False,
+    lost: float = 0.0,
 ) -> Explanation:
     """Splits the score of an item row, for a batch of one history, into contributions.
 
     `stand_ins`: the rows whose scores make up that of a new item, the most similar first; words are those
     that the first of them shares. `known_as`: item row -> the row of `dataset` that it is named by, for items
     of the history that others stand in for. `popular`: the item is one of those that are bought most.
+    `lost`: the share of a score above 0 that the item loses, see `models.disapproval`.
     """
     called = known_as or {}
 
@@ -168,7 +171,11 @@ def explain(
         )
         for at in named
     ]
-    rest_of = [Contribution(None, reason, amount, {reason: amount}) for reason, amount in general.items()]
+    whole = float(totals.sum()) + sum(general.values())
+    taken = {DISAPPROVED: -lost * whole} if lost and whole > 0 else {}
+    rest_of = [
+        Contribution(None, reason, amount, {reason: amount}) for reason, amount in (general | taken).items()
+    ]
     link = None
     if strongest:
         _, linker, source = max(strongest, key=lambda strong: strong[0])
@@ -189,7 +196,8 @@ def explain(
         popular,
         lambda row: item_name(dataset, row),
     )
-    causes, score = causes_of(dataset, amounts, item), amounts.score
+    # What others think takes the same share of every cause: what carries the item stays what it was.
+    causes, score = causes_of(dataset, amounts, item), amounts.score + sum(taken.values())
     return Explanation(
         item_id=dataset.item_ids.id(item),
         score=score,

@@ -13,12 +13,14 @@ from crossaisle.data.history import Floats, Histories
 from crossaisle.data.knowledge.rules import Rule
 from crossaisle.data.query import Placement, Query
 from crossaisle.data.vocabulary import Rows
-from crossaisle.recommend.answer import TOO_FEW, Recommendation, RecommendationList
+from crossaisle.recommend.answer import TOO_FEW, AppliedRule, Recommendation, RecommendationList
 from crossaisle.recommend.catalogue_view import CatalogueView
 from crossaisle.recommend.explain import Explanation, category_name
 from crossaisle.recommend.limits import ListLimits
+from crossaisle.recommend.merchandising.compiled import Merchandising, Ruling
+from crossaisle.recommend.merchandising.ruled import Ranked, RuledList, ruled_list
 from crossaisle.recommend.ranker import Ranker
-from crossaisle.recommend.request import CrossShare, ResolvedQuery
+from crossaisle.recommend.request import NO_ROWS, CrossShare, ResolvedQuery
 from crossaisle.recommend.rerank.arrange import arrange, relevance_kept
 from crossaisle.recommend.rerank.calibrate import Calibration, spread_of
 from crossaisle.recommend.rerank.diversify import Similarity
@@ -59,17 +61,33 @@ class ListBuilder:
         contributions: Contributions,
         limits: ListLimits,
         never: NeverWith | None = None,
+        merchandising: Merchandising | None = None,
     ) -> None:
-        """`never`: rules of the shop that keep items out of `goes_with`."""
+        """`never`: rules of a knowledge file that keep items out of `goes_with`. `merchandising`: a
+        merchandiser's rules.
+        """
         self.view, self.ranker, self.limits, self.never = view, ranker, limits, never
+        self.merchandising = merchandising
         self._similarity, self._contributions = similarity, contributions
 
     def candidates(self, query: Query, request: ResolvedQuery, rows: Rows | slice = slice(None)) -> Mask:
-        """bool (n,): which of some item rows (all by default) the placement and its filters allow."""
+        """bool (n,): which of some item rows (all by default) the placement, its filters and rules allow."""
+        allowed = self.unruled(query, request, rows)
+        ruling = self.ruling(query, request)
+        if ruling is not None:
+            allowed &= ~ruling.banned[rows]
+        return allowed
+
+    def unruled(self, query: Query, request: ResolvedQuery, rows: Rows | slice = slice(None)) -> Mask:
+        """`candidates` as they were without a merchandiser's rules."""
         allowed = self._unforbidden(query, request, rows)
         for _, banned in self._forbidden(request):
             allowed &= ~rows_mask(banned, self.view.dataset.n_items)[rows]
         return allowed
+
+    def ruling(self, query: Query, request: ResolvedQuery) -> Ruling | None:
+        """What a merchandiser's rules say of a request; None where none holds."""
+        return None if self.merchandising is None else self.merchandising.ruling(query, request)
 
     def _forbidden(self, request: ResolvedQuery) -> list[tuple[Rule, Rows]]:
         if self.never is None or request.placement != "goes_with":
@@ -86,7 +104,7 @@ class ListBuilder:
         return [f"left out: {rule.said}" for rule in dict.fromkeys(found)]
 
     def _unforbidden(self, query: Query, request: ResolvedQuery, rows: Rows | slice = slice(None)) -> Mask:
-        """`candidates` as they were without rules of the shop."""
+        """`candidates` as they were without any rules."""
         view = self.view
         own = request.bought if request.placement == "buy_again" else request.history
         allowed = of_placement(request.placement, view.codes, own, request.view, rows)
@@ -97,6 +115,8 @@ class ListBuilder:
             allowed &= in_items(request.include, request.exclude, view.dataset.n_items)[rows]
         if query.min_price is not None or query.max_price is not None:
             allowed &= in_price_band(view.prices[rows], query.min_price, query.max_price)
+            if view.foreign is not None:
+                allowed &= ~view.foreign[rows]
         if query.in_stock:
             allowed &= view.on_sale(rows)
         if request.exclude_seen:
@@ -131,6 +151,13 @@ class ListBuilder:
 
         share = self.cross_share(query, request)
         limit = max(self.limits.prefix, 3 * query.depth)
+        ruling = self.ruling(query, request)
+        if ruling is not None:
+            banned = np.flatnonzero(ruling.banned).astype(np.int32)
+            unruled = allowed.copy()
+            unruled[banned] = self.unruled(query, request, banned)
+            found = self._ruled_of_all(query, share, ruling, scores, (unruled, allowed), limit, tiers)
+            return self.answer_ruled(query, request, served, share, found, notices)
         rows = self.ranked(scored, scores[scored], limit, None if tiers is None else tiers[scored])
         chosen, exact = self.arrange(query, share, rows, scores[rows])
         if not exact and len(rows) < len(scored):
@@ -138,16 +165,68 @@ class ListBuilder:
             chosen, _ = self.arrange(query, share, rows, scores[rows])
         return self.answer(query, request, served, share, (rows, scores[rows], chosen), notices)
 
+    def _ruled_of_all(
+        self,
+        query: Query,
+        share: CrossShare,
+        ruling: Ruling,
+        scores: Floats,
+        allowed: tuple[Mask, Mask],
+        limit: int,
+        tiers: npt.NDArray[np.int8] | None,
+    ) -> RuledList:
+        """The list from float32 (n_items,) scores. `allowed`: without rules, and with them."""
+        known = np.flatnonzero(allowed[0] & ~np.isnan(scores))
+        pins = ruling.pinned_rows[allowed[1][ruling.pinned_rows]]
+        pinned = Ranked(pins, scores[pins], ruling.weighed(scores[pins], pins))
+        lifted = ruling.boosted_rows[allowed[1][ruling.boosted_rows]]
+        lifted = lifted[~np.isnan(scores[lifted])]
+        for most in (limit, len(known)):
+            rows = self.ranked(known, scores[known], most, None if tiers is None else tiers[known])
+            plain = Ranked(rows, scores[rows], scores[rows])
+            free = plain.take(~ruling.banned[rows])
+            if ruling.active.weighted:
+                # What is not among these has a lower score, and nothing lifts it.
+                pool = np.union1d(free.rows, lifted)
+                keys = ruling.weighed(scores[pool], pool)
+                if tiers is None and len(rows) < len(known):
+                    sure = keys >= scores[rows[-1]]
+                    pool, keys = pool[sure], keys[sure]
+                order = self.ranked_places(pool, keys, None if tiers is None else tiers[pool])
+                free = Ranked(pool[order], scores[pool[order]], keys[order])
+            found = self.ruled(query, share, ruling, plain, free, pinned)
+            if found.exact or most >= len(known):
+                break
+        return found
+
+    def ruled(
+        self,
+        query: Query,
+        share: CrossShare,
+        ruling: Ruling,
+        plain: Ranked,
+        free: Ranked,
+        pinned: Ranked,
+    ) -> RuledList:
+        """The list under rules; see `ruled_list`."""
+
+        def arranged(rows: Rows, keys: Floats, placed: Rows) -> tuple[Index, bool]:
+            return self.arrange(query, share, rows, keys, placed)
+
+        return ruled_list(ruling, query, arranged, plain, free, pinned)
+
     def cross_share(self, query: Query, request: ResolvedQuery) -> CrossShare:
         """The share that a list is to keep to, and the user's home categories."""
         at_home = request.history if len(request.history) else request.view
         codes = self.view.codes
         home = home_categories(codes, at_home)
         share = None
-        if query.cross_share is not None and len(home):
+        # Without a history, all items that go with others lie outside these categories anyway.
+        spread = bool(len(request.history)) or request.placement != "goes_with"
+        if query.cross_share is not None and len(home) and spread:
             auto = query.cross_share == "auto"
             share = auto_share(codes, at_home) if auto else float(query.cross_share)
-        return CrossShare(home, share, spread_of(codes, at_home) if query.calibration else None)
+        return CrossShare(home, share, spread_of(codes, at_home) if query.calibration and spread else None)
 
     def ranked(
         self,
@@ -161,18 +240,29 @@ class ListBuilder:
         Equal scores: the popular item first, then the order of the catalogue. `tiers` (n,): all of a lower
         tier come first, and no limit holds.
         """
-        if tiers is not None:
-            order = np.lexsort((rows, -self.view.popularity[rows], -scores, tiers))
-            return rows[order].astype(np.int32)
-        if len(rows) > limit:
+        if tiers is None and len(rows) > limit:
             good = scores >= np.partition(scores, -limit)[-limit]
             rows, scores = rows[good], scores[good]
-        order = np.lexsort((rows, -self.view.popularity[rows], -scores))
-        return rows[order].astype(np.int32)
+        return rows[self.ranked_places(rows, scores, tiers)].astype(np.int32)
 
-    def arrange(self, query: Query, share: CrossShare, rows: Rows, scores: Floats) -> tuple[Index, bool]:
-        """Indices into ranked rows of the list up to `query.depth`; whether more rows could not change it."""
-        hard, soft = self.caps(query, share, rows)
+    def ranked_places(
+        self, rows: npt.NDArray[np.integer], scores: Floats, tiers: npt.NDArray[np.int8] | None = None
+    ) -> Index:
+        """int64 (n,): the order of some item rows, as `ranked`."""
+        by = rows, -self.view.popularity[rows], -scores
+        return np.lexsort(by if tiers is None else (*by, tiers))
+
+    def arrange(
+        self, query: Query, share: CrossShare, rows: Rows, scores: Floats, placed: Rows = NO_ROWS
+    ) -> tuple[Index, bool]:
+        """Indices into ranked rows of the list up to `query.depth`; whether more rows could not change it.
+
+        `placed`: rows that have a place already, and count against quotas.
+        """
+        hard, soft = self.caps(query, share, np.concatenate([rows, placed]) if len(placed) else rows)
+        if len(placed):
+            there, own = np.arange(len(rows), len(rows) + len(placed)), np.arange(len(rows))
+            hard, soft = [cap.after(there).at(own) for cap in hard], [cap.at(own) for cap in soft]
         return arrange(
             scores,
             query.page_length,
@@ -218,8 +308,11 @@ class ListBuilder:
         share: CrossShare,
         ranking: tuple[Rows, Floats, Index],
         notices: list[str],
+        ruled: RuledList | None = None,
     ) -> RecommendationList:
-        """The page of the list. `ranking`: ranked rows, their scores, and indices of the list into both."""
+        """The page of the list. `ranking`: ranked rows, their scores, and indices of the list into both.
+        `ruled`: what rules did to it.
+        """
         rows, scores, chosen = ranking
         if query.cross_share is not None and share.share is None:
             notices.append("cross_share needs a history with known categories: the scores decide")
@@ -246,7 +339,29 @@ class ListBuilder:
             items=tuple(items),
             notices=tuple(notices),
             cross_share=cross,
-            relevance_kept=relevance_kept(scores, chosen),
+            relevance_kept=relevance_kept(scores, chosen) if ruled is None else ruled.relevance_kept,
+            rules=() if ruled is None else self._applied(ruled),
+            rules_cost=None if ruled is None else ruled.cost,
+        )
+
+    def answer_ruled(
+        self,
+        query: Query,
+        request: ResolvedQuery,
+        served: Served,
+        share: CrossShare,
+        ruled: RuledList,
+        notices: list[str],
+    ) -> RecommendationList:
+        """The page of a list that was made under rules."""
+        ranking = ruled.rows, ruled.scores, np.arange(len(ruled.rows))
+        return self.answer(query, request, served, share, ranking, notices, ruled)
+
+    def _applied(self, ruled: RuledList) -> tuple[AppliedRule, ...]:
+        ids = self.view.dataset.item_ids
+        return tuple(
+            AppliedRule(rule.id, rule.action, tuple(ids.ids(rows)), rule.reason)
+            for rule, rows in ruled.applied
         )
 
     def _more_like(self, query: Query, request: ResolvedQuery, rows: Rows) -> list[int]:

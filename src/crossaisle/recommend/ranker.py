@@ -16,6 +16,7 @@ from crossaisle.data.vocabulary import Rows
 from crossaisle.errors import ConfigError
 from crossaisle.models.base import Scorer
 from crossaisle.models.blend import Blend
+from crossaisle.models.disapproval import Disapproval
 from crossaisle.models.newcomers import LENDING, Newcomers
 from crossaisle.models.ranking.pool import Masks
 from crossaisle.models.ranking.reranker import Reranker
@@ -75,19 +76,22 @@ class ModelRanker:
         durables: Durables | None = None,
         retrieved: int = RETRIEVED,
         reranker: Reranker | None = None,
+        disapproval: Disapproval | None = None,
     ) -> None:
         """`ConfigError` where the blend has no `Popularity` part. `retrieved`: items per part of a blend.
 
-        `durables`: what is not offered again to those who have it. `dataset`: what the blend was fitted on.
-        Where nothing has happened, or too little for weights to be `tuned`, items without an event follow
-        the popular ones in the order of the catalogue. `newcomers`: what these get of the scores of others.
+        `durables`: what is not offered again to those who have it. `disapproval`: what the shop as a whole
+        has turned against; None where that is nothing, or taken off elsewhere. `dataset`: what the blend was
+        fitted on. Where nothing has happened, or too little for weights to be `tuned`, items without an event
+        follow the popular ones in the order of the catalogue. `newcomers`: what these get of the scores of
+        others.
         """
         parts = [(name, part) for name, part in blend.parts.items() if isinstance(part, Popularity)]
         if not parts:
             raise ConfigError("a recommender needs a Popularity part: it serves users without a history")
         name, self._popular = parts[0]
         self.blend, self.retrieved, self.reranker = blend, retrieved, reranker
-        self.newcomers, self.durables = newcomers, durables
+        self.newcomers, self.durables, self.disapproval = newcomers, durables, disapproval
         first: dict[str, Scorer] = {name: self._popular}
         if not (len(dataset.events) and tuned):
             carried = (part for part in blend.parts.values() if isinstance(part, TransferredPopularity))
@@ -127,6 +131,8 @@ class ModelRanker:
         silent = (histories.lengths == 0) | np.isnan(scores).all(axis=1)
         if silent.any():
             scores[silent] = self._trending.score_rows(histories.take(np.flatnonzero(silent)), "trending")
+        if self.disapproval is not None:
+            self.disapproval.lower(scores, placement)
         return scores
 
     def best_batch(
@@ -147,11 +153,15 @@ class ModelRanker:
             if np.isnan(scores).all():
                 silent = histories.take([at])
                 best[at] = self._trending.best(silent, "trending", self.retrieved, among)[0]
+        if self.disapproval is not None:
+            self.disapproval.lower_each([scores for _, scores in best], placement, [rows for rows, _ in best])
         return best
 
     def score_at(self, histories: Histories, rows: Sequence[Rows], placement: str) -> list[Floats]:
         """For each history the scores of some rows; NaN where no part can score."""
         scores = self.blend_for(placement).score_at(histories, rows, placement)
+        if self.disapproval is not None:
+            self.disapproval.lower_each(scores, placement, rows)
         if self.durables is not None:
             self.durables.strike_at(histories, list(rows), scores, placement)
         return scores
@@ -170,16 +180,23 @@ class ModelRanker:
         weights: str,
         placement: Placement,
         known_as: Mapping[int, int] | None = None,
+        *,
+        lost: float | None = None,
     ) -> Explanation:
-        """Why an item has its score, for a batch of one history: its own, or the one it is lent."""
+        """Why an item has its score, for a batch of one history: its own, or the one it is lent.
+
+        `lost`: the share that it loses because others have turned against it; by default the model's.
+        """
         parts = self.parts(weights)
         popular = bool(self.is_popular[row])
-        own = explain(dataset, parts, context, row, placement, known_as=known_as, popular=popular)
+        if lost is None:
+            lost = 0.0 if self.disapproval is None else self.disapproval.lost(row, weights)
+        own = explain(dataset, parts, context, row, placement, known_as=known_as, popular=popular, lost=lost)
         lends = self.newcomers is not None and self.lending(weights) != 1.0
         lent = self.newcomers.lenders(row) if lends and self.newcomers else []
         if not lent:
             return own
-        other = explain(dataset, parts, context, row, placement, stand_ins=lent, known_as=known_as)
+        other = explain(dataset, parts, context, row, placement, stand_ins=lent, known_as=known_as, lost=lost)
         if own.score >= other.score:
             return own
         return replace(other, text=f"New, and like {item_name(dataset, lent[0][0])}. {other.text}".rstrip())

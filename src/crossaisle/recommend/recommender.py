@@ -13,9 +13,13 @@ import numpy.typing as npt
 from crossaisle import artifact
 from crossaisle.data.dataset import Dataset, Events
 from crossaisle.data.history import Floats, Histories
+from crossaisle.data.merchandising.matching import check_names
+from crossaisle.data.merchandising.rules import NO_RULES, RuleSet
 from crossaisle.data.query import Placement, Query
+from crossaisle.drift.summary import Summary
 from crossaisle.errors import ConfigError
 from crossaisle.models.blend import CART_OF_USER, Blend
+from crossaisle.models.disapproval import Disapproval
 from crossaisle.models.newcomers import Newcomers
 from crossaisle.models.persistence import load_blend, save_blend
 from crossaisle.models.ranking.ranker import LearnedRanker
@@ -27,6 +31,7 @@ from crossaisle.recommend.durables import Durables, lasting_categories
 from crossaisle.recommend.explain import Explanation, Part
 from crossaisle.recommend.limits import ListLimits
 from crossaisle.recommend.list_builder import Contributions, ListBuilder, Served
+from crossaisle.recommend.merchandising.compiled import Merchandising
 from crossaisle.recommend.ranker import ModelRanker, score_requests
 from crossaisle.recommend.request import NO_ROWS, ResolvedQuery, is_narrow, of_unknown_deeds, resolve
 from crossaisle.recommend.rerank.diversify import Similarity, similarity_of
@@ -34,6 +39,11 @@ from crossaisle.recommend.rerank.never import NeverWith
 from crossaisle.recommend.standing import standing
 
 KIND = "recommender"
+REFERENCE = "drift"
+"""Folder of the summary that later events are compared with; models saved before there was one lack it."""
+RULES = "rules.json"
+_SERVED: Mapping[str, Placement] = {"unseen": "for_you", CART_OF_USER: "goes_with"}
+"""The placement of weights that have another name."""
 
 
 class Recommender:
@@ -51,6 +61,8 @@ class Recommender:
         histories: Histories | None = None,
         limits: ListLimits = ListLimits(),
         rankers: Mapping[str, LearnedRanker] | None = None,
+        reference: Summary | None = None,
+        rules: RuleSet = NO_RULES,
     ) -> None:
         """`ConfigError` for parts that are not of this data set, or without a `Popularity` part.
 
@@ -58,7 +70,8 @@ class Recommender:
         `tuned`: validation chose the weights; lists say so where it did not. `newcomers`: what items without
         an event are lent. `lasting`: codes of the leaf categories of which nothing is bought again
         (`Durables`), where they are known. `histories`: those of the data set, where they are at hand.
-        `rankers`: learned ones, by placement.
+        `rankers`: learned ones, by placement. `reference`: what it learned from, for later events to be
+        compared with. `rules`: a merchandiser's.
         """
         for name, scorer in blend.parts.items():
             scorer.check_fitted()
@@ -66,13 +79,21 @@ class Recommender:
                 raise ConfigError(f"part {name!r} was fitted on other items than data set {dataset.name!r}")
         self.dataset, self.blend, self.repeats, self.limits = dataset, blend, repeats, limits
         self.tuned, self.newcomers, self.rankers = tuned, newcomers, dict(rankers or {})
+        self.reference = reference
+        self.rules, self.merchandising = rules, Merchandising(rules, dataset)
         if lasting is None:
             lasting = lasting_categories(dataset) if repeats else ()
         self.lasting: tuple[int, ...] = tuple(lasting)
         reranker = Reranker(self.rankers, dataset) if rankers else None
         durables = Durables.of(dataset, self.lasting)
         self.ranker = ModelRanker(
-            blend, dataset, tuned=tuned, newcomers=newcomers, durables=durables, reranker=reranker
+            blend,
+            dataset,
+            tuned=tuned,
+            newcomers=newcomers,
+            durables=durables,
+            reranker=reranker,
+            disapproval=Disapproval.of(dataset),
         )
         self.view = CatalogueView.of(dataset, self.ranker.popularity)
         parts = [scorer for scorer, _ in self.parts("for_you")]
@@ -84,9 +105,18 @@ class Recommender:
             contributions_of(dataset, self.ranker),
             limits,
             NeverWith(blend.rules, dataset),
+            self.merchandising,
         )
         if histories is not None:
             self.histories = histories
+
+    def with_rules(self, rules: RuleSet, where: str = "rules") -> Recommender:
+        """The same models under other rules; `ConfigError` for one that names what the shop does not have.
+
+        `where`: how its message begins.
+        """
+        check_names(rules, self.dataset, where)
+        return self.replaced(rules=rules)
 
     def replaced(
         self,
@@ -94,11 +124,13 @@ class Recommender:
         dataset: Dataset | None = None,
         blend: Blend | None = None,
         rankers: Mapping[str, LearnedRanker] | None = None,
+        reference: Summary | None = None,
+        rules: RuleSet | None = None,
     ) -> Recommender:
         """The same with something else in its place; whatever was decided about the shop is carried along.
 
         With other data, what is read off them is read again: which items are new and what they are lent,
-        which categories last, the histories.
+        which categories last, the histories. `reference`: the summary of these data, which drops out without.
         """
         dataset, blend = dataset or self.dataset, blend or self.blend
         same = dataset is self.dataset
@@ -112,6 +144,8 @@ class Recommender:
             histories=self.histories if same else None,
             limits=self.limits,
             rankers=self.rankers if rankers is None else rankers,
+            reference=self.reference if same and reference is None else reference,
+            rules=self.rules if rules is None else rules,
         )
 
     def with_weights(self, weights: Mapping[str, dict[str, float]]) -> Recommender:
@@ -153,6 +187,27 @@ class Recommender:
         """
         return self.ranker.score_batch(histories, placement)
 
+    def ruled_batch(self, histories: Histories, placement: str = "for_you") -> Floats:
+        """As `score_batch`, weighed by a merchandiser's rules, and NaN for what they take out.
+
+        Pins, and what rules keep apart within a list, are left to `recommend`.
+        """
+        scores = self.score_batch(histories, placement)
+        if not self.rules:
+            return scores
+        served: Placement = _SERVED.get(placement, placement)  # type: ignore[arg-type]
+        about_items = placement in ("goes_with", "similar")
+        view, own = (histories, None) if about_items else (histories.carts, histories.own)
+        carts = about_items or histories.in_view is not None
+        out = scores.copy()
+        for at, row in enumerate(scores):
+            in_view = view.items_of(at) if carts else NO_ROWS
+            ruling = self.merchandising.of(served, in_view, NO_ROWS if own is None else own.items_of(at))
+            if ruling is not None:
+                out[at] = ruling.weighed(row)
+                out[at, ruling.banned] = np.nan
+        return out
+
     def parts(self, placement: str) -> list[Part]:
         """The scorers behind a placement, with their weights."""
         return self.ranker.parts(placement)
@@ -177,6 +232,30 @@ class Recommender:
         ]
         scores = score_requests(self.ranker, requests, among)
         return [self.lists.finish(*each) for each in zip(queries, requests, scores, strict=True)]
+
+    def rank(
+        self, items: Sequence[str], *, user: str | None = None, history: Sequence[str] | None = None
+    ) -> list[tuple[str, float | None]]:
+        """The same items, the best for a user or a history first, with their scores.
+
+        Nothing is left out: what was had before and what is out of stock counts, too. Items that the shop
+        does not have, or that have no score, come last in their order, with None.
+        """
+        wanted = list(dict.fromkeys(items))
+        known = tuple(item for item in wanted if self.dataset.item_ids.get(item) >= 0)
+        if not known:
+            return [(item, None) for item in wanted]
+        asked = Query(
+            user=user,
+            history=None if history is None else tuple(history),
+            n=len(known),
+            include_items=known,
+            exclude_seen=False,
+            in_stock=False,
+            one_per_title=False,
+        )
+        ordered = {item.item_id: item.score for item in self.recommend(asked)}
+        return [*ordered.items(), *((item, None) for item in wanted if item not in ordered)]
 
     def resolve(self, query: Query) -> ResolvedQuery:
         """Ids to rows; `UnknownIdError` for an item in view that the shop does not have."""
@@ -239,11 +318,15 @@ class Recommender:
                 config["lasting"] = list(self.lasting)
             if not self.tuned:
                 config["tuned"] = False
+            if self.rules:
+                artifact.write_json(fresh / RULES, self.rules.to_list())
             if self.rankers:
                 config["rankers"] = save_rankers(self.rankers, fresh / "rankers")
             artifact.write_json(fresh / "config.json", config)
             if self.newcomers is not None:
                 artifact.write_arrays(fresh / "newcomers", self.newcomers.arrays())
+            if self.reference is not None:
+                self.reference.save(fresh / REFERENCE)
             if mapping := self.category_mapping():
                 artifact.write_json(fresh / "category-mapping.json", mapping)
 
@@ -264,6 +347,11 @@ class Recommender:
             if (path / "newcomers").is_dir():
                 newcomers = Newcomers.from_arrays(artifact.read_arrays(path / "newcomers"))
             rankers = load_rankers(config.get("rankers", {}), path / "rankers", blend)
+            reference = Summary.load(path / REFERENCE) if (path / REFERENCE).is_dir() else None
+            rules = NO_RULES
+            if (path / RULES).is_file():
+                with artifact.reading(path / RULES):
+                    rules = RuleSet.of(artifact.read_json(path / RULES), str(path / RULES))
             return cls(
                 dataset,
                 blend,
@@ -272,6 +360,8 @@ class Recommender:
                 newcomers=newcomers,
                 lasting=lasting,
                 rankers=rankers,
+                reference=reference,
+                rules=rules,
             )
 
     def category_mapping(self) -> list[dict[str, Any]]:
@@ -293,6 +383,7 @@ class Recommender:
             "parts": {name: part.kind for name, part in self.blend.parts.items()},
             "weights": self.blend.weights,
             "rankers": sorted(self.rankers),
+            "rules": len(self.rules),
         }
 
 

@@ -7,6 +7,7 @@ writes to the store, and swaps the state in one assignment. No request sees half
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from crossaisle import artifact, sharing
+from crossaisle.data.merchandising.matching import check_changed
+from crossaisle.data.merchandising.rules import RuleSet
 from crossaisle.errors import ArtifactError, ConfigError, StoreError, UnknownIdError, shorten
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.experiments.design import Experiment
@@ -47,6 +50,8 @@ class ServingState:
     """Items that differ from the model's catalogue, by id."""
     pictures: dict[str, Picture]
     """Pictures of items that were put in, without their contents, which stay in the store."""
+    rules: RuleSet | None
+    """A merchandiser's, of this shop; None: those of the model."""
     room: Room
     """How much the shop has put in."""
     active: Path
@@ -65,7 +70,7 @@ class ServingState:
         limits: LiveLimits = LiveLimits(),
     ) -> ServingState:
         """As the store is. Pictures that another model's encoder has seen are encoded again."""
-        changed, kept = store.items(), store.pictures()
+        changed, kept, rules = store.items(), store.pictures(), rules_of(store.rules())
         if again := pictures.looked_at_by(base, kept, store.picture):
             try:
                 store.put_items({}, again).result()
@@ -73,9 +78,10 @@ class ServingState:
                 _LOG.warning("pictures encoded for this model could not be stored: %s", error)
             kept |= _without_contents(again)
         return cls(
-            recommender=LiveRecommender(base, live, changed, pictures=kept, limits=limits),
+            recommender=LiveRecommender(base, live, changed, pictures=kept, rules=rules, limits=limits),
             changed=changed,
             pictures=kept,
+            rules=rules,
             room=Room.of(changed),
             active=Path(switch.active),
             previous=Path(switch.previous),
@@ -132,6 +138,8 @@ class Changes:
                     await self._take_model(Path(switch.active), keep=False)
             elif change.what == "experiment":
                 await self._experiments.follow(change.name)
+            elif change.what == "rules":
+                await self._take_rules(rules_of(await self._threads.read(self._store.rules)))
 
     # Items and pictures
 
@@ -210,7 +218,7 @@ class Changes:
         if put:
             kept = {item: picture for item, picture in kept.items() if item not in put}
             kept |= _without_contents({item: one for item, one in put.items() if one is not None})
-        recommender = await self._recommender(base, changed, kept)
+        recommender = await self._recommender(base, changed, kept, state.rules)
         after = replace(state, recommender=recommender, changed=changed, pictures=kept, room=room)
         arms = await self._threads.build(self._experiments.rebuilt, after)
         if keep:
@@ -259,7 +267,7 @@ class Changes:
             kept = state.pictures if keep else await self._threads.read(self._store.pictures)
             again = await self._threads.build(self.pictures.looked_at_by, base, kept, self._store.picture)
             kept = kept | _without_contents(again)
-            recommender = await self._recommender(base, state.changed, kept)
+            recommender = await self._recommender(base, state.changed, kept, state.rules)
             try:
                 await self._threads.build(warm, recommender, state.recommender.cache.queries())
             except Exception as error:
@@ -279,6 +287,37 @@ class Changes:
         self._experiments.arms.replace(arms)
         self._metrics.counts["model_switches"] += 1
 
+    # A merchandiser's rules
+
+    async def put_rules(
+        self, change: Callable[[RuleSet], RuleSet | None], actor: str = "", said: str = "changed all rules"
+    ) -> None:
+        """Changes the rules; when this returns they hold in every list. `change`: from those in force to the
+        next ones, or to None for those of the model. `actor`, `said`: for the audit log.
+
+        Raises what `change` raises, and `ConfigError` for a name that the shop does not have: then the rules
+        stay as they were.
+        """
+        async with self.exclusive():
+            shop = self._current.state.recommender
+            rules = change(shop.rules)
+            if rules is not None:
+                await self._threads.build(check_changed, shop.rules, rules, shop.dataset)
+            await self._take_rules(rules, (actor, said))
+
+    async def _take_rules(self, rules: RuleSet | None, deed: Deed | None = None) -> None:
+        """`deed`: None for what another worker has kept."""
+        state = replace(self._current.state, rules=rules)
+        base = state.recommender.base
+        recommender = await self._recommender(base, state.changed, state.pictures, state.rules)
+        after = replace(state, recommender=recommender)
+        arms = await self._threads.build(self._experiments.rebuilt, after)
+        if deed is not None:
+            body = None if rules is None else json.dumps(rules.to_list(), ensure_ascii=False)
+            await _done(self._store.put_rules(body, deed))
+        self._current.state = after
+        self._experiments.arms.replace(arms)
+
     # Experiments
 
     async def start_experiment(self, experiment: Experiment, actor: str = "") -> None:
@@ -294,12 +333,24 @@ class Changes:
     # Helpers
 
     async def _recommender(
-        self, base: Recommender, changed: Bodies, pictures: Mapping[str, Picture]
+        self, base: Recommender, changed: Bodies, pictures: Mapping[str, Picture], rules: RuleSet | None
     ) -> LiveRecommender:
         before, live, limits = self._current.state.recommender, self._live, self.limits
         return await self._threads.build(
-            lambda: LiveRecommender(base, live, changed, before=before, pictures=pictures, limits=limits)
+            lambda: LiveRecommender(
+                base, live, changed, before=before, pictures=pictures, rules=rules, limits=limits
+            )
         )
+
+
+def rules_of(body: str | None) -> RuleSet | None:
+    """A merchandiser's rules as the store holds them; `StoreError` where they cannot be read."""
+    if body is None:
+        return None
+    try:
+        return RuleSet.of(json.loads(body), "rules of the store")
+    except (ValueError, ConfigError) as error:
+        raise StoreError(f"{error}: restore a backup of the store") from error
 
 
 def _without_contents(pictures: Mapping[str, Picture]) -> dict[str, Picture]:

@@ -14,6 +14,13 @@ Report = dict[str, Any]
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 """Upper bounds of the latency histogram, in seconds."""
 
+OWN = ("/api/console", "/api/health", "/metrics", "/page", "/console")
+"""Routes of those who watch the service; the console counts all others."""
+MINUTES = 60
+"""That the console shows."""
+TIMED = 2_000
+"""Requests of a minute whose times are kept: the first ones."""
+
 
 class Metrics:
     """What a shop has done since it started. Only the event loop changes it."""
@@ -27,6 +34,7 @@ class Metrics:
         self.counts: Counter[str] = Counter()
         self.recent: deque[float] = deque(maxlen=1000)
         self.batch_sizes: Counter[int] = Counter()
+        self.minutes: deque[_Minute] = deque(maxlen=MINUTES)
         self.answered = float("-inf")
         """Time of the last answer, by the monotonic clock."""
 
@@ -39,7 +47,14 @@ class Metrics:
             counts = self.buckets[route] = [0] * (len(BOUNDS) + 1)
         counts[bisect.bisect_left(BOUNDS, seconds)] += 1
         self.seconds[route] += seconds  # type: ignore[assignment]
-        self.recent.append(seconds)
+        if not route.startswith(OWN) and route != "/":
+            self.recent.append(seconds)
+            self._of_minute(int(time.time() // 60)).add(status, seconds)
+
+    def _of_minute(self, minute: int) -> _Minute:
+        if not self.minutes or self.minutes[-1].minute != minute:
+            self.minutes.append(_Minute(minute))
+        return self.minutes[-1]
 
     def prometheus(self, gauges: dict[str, float], reports: Iterable[tuple[str, Report]] = ()) -> str:
         """Text exposition format 0.0.4. `reports`: of several workers, instead of this one's own numbers."""
@@ -62,15 +77,42 @@ class Metrics:
         }
 
     def summary(self) -> dict[str, Any]:
-        """The last 1,000 requests in a few numbers."""
+        """The last 1,000 requests, and the last hour by minute. The console's own are left out."""
+        now = int(time.time() // 60)
         times = np.array(self.recent) * 1000.0
         quantiles = np.quantile(times, [0.5, 0.95, 0.99]) if len(times) else np.zeros(3)
-        failed = sum(n for (_, status), n in self.requests.items() if status >= 500)
+        asked = {key: n for key, n in self.requests.items() if not key[0].startswith(OWN) and key[0] != "/"}
+        failed = sum(n for (_, status), n in asked.items() if status >= 500)
         return {
-            "requests": sum(self.requests.values()),
+            "requests": sum(asked.values()),
             "failed": failed,
             "ms": dict(zip(("p50", "p95", "p99"), (round(float(q), 3) for q in quantiles), strict=True)),
             "counts": dict(self.counts),
+            "minutes": [one.summary() for one in self.minutes if now - one.minute < MINUTES],
+        }
+
+
+class _Minute:
+    """What was answered within one minute."""
+
+    def __init__(self, minute: int) -> None:
+        self.minute, self.requests, self.failed = minute, 0, 0
+        self.times: list[float] = []
+
+    def add(self, status: int, seconds: float) -> None:
+        self.requests += 1
+        self.failed += status >= 500
+        if len(self.times) < TIMED:
+            self.times.append(seconds)
+
+    def summary(self) -> dict[str, float]:
+        p50, p95 = np.quantile(np.array(self.times) * 1000.0, [0.5, 0.95])
+        return {
+            "time": self.minute * 60,
+            "requests": self.requests,
+            "failed": self.failed,
+            "p50": round(float(p50), 1),
+            "p95": round(float(p95), 1),
         }
 
 

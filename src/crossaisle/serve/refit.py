@@ -22,6 +22,7 @@ from crossaisle.data.splits.cases import EvalCases
 from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.data.vocabulary import Vocabulary
 from crossaisle.data.windows import at_moment
+from crossaisle.drift.summary import Summary
 from crossaisle.errors import ConflictError, CrossaisleError, DataError
 from crossaisle.evaluate import metrics
 from crossaisle.evaluate.acceptance import Verdict, guard
@@ -305,7 +306,7 @@ def fitted_on(base: Recommender, dataset: Dataset, *, progress: bool = False) ->
     new = {name: part for name, part in fresh.items() if part is not base.blend.parts[name]}
     fit_parts(new, dataset, progress=progress)
     blend = Blend(parts=fresh, weights=base.blend.weights)
-    return base.replaced(dataset=dataset, blend=blend)
+    return base.replaced(dataset=dataset, blend=blend, reference=Summary.of_model(dataset))
 
 
 def latest(dataset: Dataset, past: Dataset, cut: int, repeats: bool, seed: int) -> EvalCases:

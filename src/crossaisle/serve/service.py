@@ -20,8 +20,10 @@ from crossaisle.serve.experiments.arms import Arms
 from crossaisle.serve.experiments.exposures import ExposureQueue
 from crossaisle.serve.experiments.log import ExperimentLog
 from crossaisle.serve.experiments.running import Experiments
+from crossaisle.serve.insights.insights import Insights
 from crossaisle.serve.limits.serving import ServingLimits
 from crossaisle.serve.live.batching import Batcher
+from crossaisle.serve.live.drift import DriftGauges
 from crossaisle.serve.live.heavy_queue import Heavy
 from crossaisle.serve.live.histories import LiveHistories
 from crossaisle.serve.live.pictures import Pictures
@@ -31,6 +33,7 @@ from crossaisle.serve.live.threads import Threads
 from crossaisle.serve.live.warmup import ahead
 from crossaisle.serve.metrics import Metrics
 from crossaisle.serve.store.store import Event, Store
+from crossaisle.serve.store.totals import TotalsTable
 from crossaisle.serve.workers.intake import Added, Erased, Intake
 from crossaisle.serve.workers.memory import ShopMemory
 from crossaisle.serve.workers.replication import Replica, ReplicaStart, Switch
@@ -59,9 +62,11 @@ class ShopService:
         serve the shop, too.
         """
         self.name, self.store, self.live = name, store, live
+        self.image_hosts = pictures.named
         self._current = current = Current(state)
         self._threads = threads = Threads()
         self._started = time.monotonic()
+        self._drift = DriftGauges()
         self.limits, queues = limits, limits.live.queues
         self.metrics, self._heavy, self._tallies = Metrics(shop=name), Heavy(queues), Tallies(queues)
         self.batcher = Batcher(lambda: current.state.recommender, self.metrics, self._heavy, queues)
@@ -76,8 +81,17 @@ class ShopService:
             tallies=self._tallies,
             threads=threads,
         )
+        self.totals = TotalsTable(store, 0 if start is None else start.slot.worker)
+        self.insights = Insights(
+            self.totals, lambda item: current.state.recommender.catalogue.price_of(item), limits.live.insights
+        )
         self.memory = ShopMemory(
-            live, self.experiments, lambda: (current.state.recommender, *arms), threads.readers, store
+            live,
+            self.experiments,
+            self.insights,
+            lambda: (current.state.recommender, *arms),
+            threads.readers,
+            store,
         )
         self.replica: Replica | None = None
         if start is not None:
@@ -212,18 +226,32 @@ class ShopService:
     ) -> tuple[RecommendationList, InExperiment | None]:
         """The same, where an experiment may decide how the list is made; then what is logged of it."""
         experiment = self.experiments.of(query)
-        if experiment is None:
-            return await self.batcher.ask(query, client), None
-        return await self.experiments.recommend(experiment, query, client)
+        answer, within = (
+            (await self.batcher.ask(query, client), None)
+            if experiment is None
+            else await self.experiments.recommend(experiment, query, client)
+        )
+        self.insights.shown(answer, within)
+        return answer, within
 
-    async def category_links(self, n: int) -> CategoryLinks:
-        """Which categories users shop together, now."""
+    async def category_links(self, n: int, names: tuple[str, ...] = ()) -> CategoryLinks:
+        """Which categories users shop together, now: the `n` most shopped, or those named."""
         shop = self.shop
         self.live.trends.tick()
         links: CategoryLinks = await self._tallies.of(
-            ("links", ref(shop), n), lambda: shop.trending.links(shop.dataset, n)
+            ("links", ref(shop), n, names), lambda: shop.trending.links(shop.dataset, n, names)
         )
         return links
+
+    async def event_totals(self, first_day: int) -> list[dict[str, Any]]:
+        """Events by day and role, from a day (since 1970, UTC) on."""
+        rows = await self._tallies.of(("events", first_day), lambda: self.totals.events(first_day))
+        sums: dict[tuple[int, str], list[float]] = {}
+        for day, kind, n, value in rows:
+            one = sums.setdefault((day, self.live.meanings.meaning(kind).role), [0, 0.0])
+            one[0] += n
+            one[1] += value
+        return [{"day": day, "role": role, "events": n, "value": v} for (day, role), (n, v) in sums.items()]
 
     # Events and users
 
@@ -270,6 +298,7 @@ class ShopService:
             "ranking_misses": shop.cache.misses,
             "store_up": float(self.store.up),
             "up_seconds": time.monotonic() - self._started,
+            **self._drift.values(shop, self.memory.latest),
         }
 
     def report(self) -> dict[str, Any]:
@@ -304,6 +333,7 @@ class ShopService:
     def close(self) -> None:
         """Finishes what is under way and closes the store."""
         self.experiments.close()
+        self.insights.flush()
         self.changes.pictures.close()
         self.batcher.close()
         self._heavy.close()

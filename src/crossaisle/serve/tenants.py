@@ -44,7 +44,8 @@ class ShopConfig:
     rate: float | None = field(default=None, metadata={"low": 0.001})
     """Most requests per second and client."""
     image_hosts: tuple[str, ...] = ()
-    """Hosts (or HOST:PORT) that pictures of new items may be fetched from; none unless named."""
+    """Hosts (or HOST:PORT) of the shop's pictures: those of new items are fetched from there, and the page
+    shows them; none unless named."""
 
     @property
     def place(self) -> str:
@@ -240,6 +241,12 @@ class ShopRegistry:
     def names(self) -> list[str]:
         """Of all shops, served or not."""
         return list(self.configs or self.services)
+
+    @property
+    def image_hosts(self) -> tuple[str, ...]:
+        """Whose pictures pages may show: those of all shops, served or not."""
+        named = (host for config in self.configs.values() for host in config.image_hosts)
+        return (*named, *(host for one in self.services.values() for host in one.image_hosts))
 
     @property
     def idle_seconds(self) -> float:

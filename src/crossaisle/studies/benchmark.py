@@ -6,17 +6,17 @@ from importlib import import_module
 from pathlib import Path
 
 from crossaisle.config import ModelConfig
-from crossaisle.data.datasets import find_catalogue, load_catalogue
+from crossaisle.data.datasets import find_catalogue
 from crossaisle.data.history import Decay
 from crossaisle.data.splits.carts import has_baskets
-from crossaisle.errors import ConfigError, nearest, shown
-from crossaisle.evaluate.files import write_json
+from crossaisle.errors import ConfigError, nearest
 from crossaisle.evaluate.results import Row
 from crossaisle.models.base import Scorer
 from crossaisle.models.scorers.linear import EASE
 from crossaisle.pipeline.fit import fit
 from crossaisle.pipeline.measure import measure, measure_carts
 from crossaisle.progress import Say, silent
+from crossaisle.studies.context import StudyContext
 
 SHOPS = ("completejourney", "instacart", "amazon14", "s3rec-beauty", "s3rec-sports", "s3rec-toys")
 """Data sets on which a whole shop is fitted and measured."""
@@ -31,7 +31,7 @@ SPECIAL: dict[str, str] = {
     "transfer": "crossaisle.studies.transfer",
     "zh-groceries": "crossaisle.studies.zh_groceries",
 }
-"""Benchmarks that ask something else: the module whose `run` has the signature of the one below."""
+"""Benchmarks that ask something else: the module whose `run` takes a `StudyContext`."""
 MOST_CASES = {"amazon14": 5_000}
 """Cases of validation and of test that are measured, drawn with a seed, where all would take an hour."""
 BENCHMARKS = (*SHOPS, *SPECIAL)
@@ -54,18 +54,16 @@ def run(
     """
     if name not in BENCHMARKS:
         raise ConfigError(f"unknown benchmark {name!r}{nearest(name, BENCHMARKS)}")
+    context = StudyContext(name=name, out=Path(out), root=root, progress=progress, say=say)
     if name in SPECIAL:
-        module = import_module(SPECIAL[name])
-        rows: list[Row] = module.run(name, out, root=root, progress=progress, say=say)
+        rows: list[Row] = import_module(SPECIAL[name]).run(context)
         return rows
-    return _shop(name, Path(out), root, encoder, progress, say)
+    return _shop(context, encoder)
 
 
-def _shop(
-    name: str, folder: Path, root: str | Path | None, encoder: str, progress: bool, say: Say
-) -> list[Row]:
-    say(f"importing {shown(name)}")
-    dataset = load_catalogue(name, root=root, progress=progress).dataset
+def _shop(context: StudyContext, encoder: str) -> list[Row]:
+    name, say = context.name, context.say
+    dataset = context.load(name)
     sequence = name.startswith("s3rec")
     baselines: dict[str, Scorer] = {"ease": EASE(ridge=50.0, decay=Decay(events=2.0))} if sequence else {}
     say("fitting and choosing weights on validation")
@@ -74,7 +72,7 @@ def _shop(
         split_config=find_catalogue(name).split,
         model_config=ModelConfig(encoder=encoder),
         baselines=baselines,
-        progress=progress,
+        progress=context.progress,
     )
     sums = {"slit_text": TEXT_PRIOR} if sequence else {}
     evaluations = []
@@ -85,6 +83,5 @@ def _shop(
     if has_baskets(dataset):
         say("measuring what goes with baskets of the test")
         rows += measure_carts(fitted, dataset)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "results.json", rows)
+    context.write(rows)
     return rows

@@ -6,19 +6,16 @@ import itertools
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from crossaisle.data.dataset import Dataset
-from crossaisle.data.datasets import load_catalogue
 from crossaisle.data.history import Decay, Floats
 from crossaisle.data.splits.cases import EvalCases
 from crossaisle.data.splits.cold import last_of, sample
 from crossaisle.encoders.cache import pretrained
 from crossaisle.encoders.whiten import Whitening
-from crossaisle.evaluate.files import write_json
 from crossaisle.evaluate.metrics import middle_rank, ndcg_of_one
 from crossaisle.evaluate.report.bands import Line, curve_svg
 from crossaisle.evaluate.results import Row, interval_of, result_row
@@ -29,6 +26,7 @@ from crossaisle.models.scorers.cold_start.cold_prior import opening_popularity
 from crossaisle.models.scorers.content import EncoderSimilarity, TfidfSimilarity
 from crossaisle.pipeline.fit import peak_mb
 from crossaisle.progress import Say, silent
+from crossaisle.studies.context import StudyContext
 
 DATASETS: dict[str, tuple[str, str | None, int]] = {
     "amazon14": ("amazon14", "Beauty", 1),
@@ -49,28 +47,18 @@ Setting = tuple[float, float, float]
 """Weights of the encoder, of borrowed behaviour and of borrowed popularity beside TF-IDF's 1."""
 
 
-def run(
-    name: str,
-    out: str | Path,
-    *,
-    root: str | Path | None = None,
-    progress: bool = False,
-    say: Say = silent,
-) -> list[Row]:
+def run(context: StudyContext) -> list[Row]:
     """Writes `out/results.json` and `out/few_shot.svg`, the curve; returns the rows."""
-    folder = Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
     rows: list[Row] = []
-    for label, (catalogue, domain, depth) in DATASETS.items():
-        say(f"importing {label}")
-        dataset = load_catalogue(catalogue, root=root, domain=domain, progress=progress).dataset
-        say("reading texts with the encoder as it is")
-        raw = pretrained().encode(dataset.item_texts, progress=progress)
-        study = CategoryStudy(dataset, depth, Whitening.fit(raw).apply(raw), say=say)
+    for catalogue, domain, depth in DATASETS.values():
+        dataset = context.load(catalogue, domain=domain)
+        context.say("reading texts with the encoder as it is")
+        raw = pretrained().encode(dataset.item_texts, progress=context.progress)
+        study = CategoryStudy(dataset, depth, Whitening.fit(raw).apply(raw), say=context.say)
         study.run()
         rows += study.rows()
-        write_json(folder / "results.json", rows)
-    (folder / "few_shot.svg").write_text(picture(rows), encoding="utf-8")
+        context.write(rows)
+    (context.out / "few_shot.svg").write_text(picture(rows), encoding="utf-8")
     return rows
 
 

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from crossaisle.data.dataset import Dataset
-from crossaisle.data.datasets import load_catalogue
 from crossaisle.data.history import Decay, Floats, Histories
 from crossaisle.data.splits.cases import EvalCases, Split
 from crossaisle.data.splits.cold import cold_items, sample
@@ -28,6 +27,7 @@ from crossaisle.models.scorers.cold_start.behaviour_transfer import BehaviourTra
 from crossaisle.models.scorers.content import EncoderSimilarity, TfidfSimilarity
 from crossaisle.pipeline.fit import peak_mb
 from crossaisle.progress import Say, silent
+from crossaisle.studies.context import StudyContext
 from crossaisle.train_config import Moves, TrainConfig
 
 DATASETS = ("s3rec-beauty", "amazon14")
@@ -45,12 +45,8 @@ _GRID = {"encoder": (0.0, 0.5, 1.0, 2.0), "borrowed": (0.0, 0.3, 0.6, 1.2, 2.4)}
 
 
 def run(
-    name: str,
-    out: str | Path,
+    context: StudyContext,
     *,
-    root: str | Path | None = None,
-    progress: bool = False,
-    say: Say = silent,
     datasets: tuple[str, ...] = DATASETS,
     texts: int = TEXTS,
 ) -> list[Row]:
@@ -58,23 +54,21 @@ def run(
     from crossaisle.training.torch_library import require
 
     require("cold-items")
-    folder = Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
     rows: list[Row] = []
     verdicts: list[dict[str, Any]] = []
     for each in datasets:
-        say(f"importing {each}")
-        dataset = load_catalogue(each, root=root, progress=progress).dataset
+        dataset = context.load(each)
         split = cold_items(dataset, most=CASES)
         for note in split.notes:
-            say(f"{each}: {note}")
-        study = Study(dataset, split, folder / "encoders" / each, texts=texts, progress=progress, say=say)
+            context.say(f"{each}: {note}")
+        folder = context.out / "encoders" / each
+        study = Study(dataset, split, folder, texts=texts, progress=context.progress, say=context.say)
         study.run()
         rows += study.rows
         verdicts += [{"dataset": each} | v.to_dict() for v in study.verdicts]
         verdicts.append({"dataset": each, "weights": study.weights})
-        write_json(folder / "results.json", rows)  # what is done stays, if the next data set is interrupted
-        write_json(folder / "guard.json", verdicts)
+        context.write(rows)
+        write_json(context.out / "guard.json", verdicts)
     return rows
 
 

@@ -6,17 +6,14 @@ import itertools
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from crossaisle.data.dataset import Dataset
-from crossaisle.data.datasets import load_catalogue
 from crossaisle.data.history import Decay, Floats, Histories
 from crossaisle.data.splits.cases import EvalCases
 from crossaisle.data.units import SECONDS_PER_DAY
-from crossaisle.evaluate.files import write_json
 from crossaisle.evaluate.results import Row, result_row
 from crossaisle.evaluate.significance import Bootstrap
 from crossaisle.models.base import Scorer
@@ -28,6 +25,7 @@ from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.models.topk import top_k
 from crossaisle.pipeline.fit import peak_mb
 from crossaisle.progress import Say, silent
+from crossaisle.studies.context import StudyContext
 
 CATALOGUE = "amazon14"
 K, LEAST_HISTORY, DAYS = 10, 3, 30
@@ -37,22 +35,10 @@ _ADDED = (0.05, 0.2, 0.5, 1.0)
 Mask = npt.NDArray[np.bool_]
 
 
-def run(
-    name: str,
-    out: str | Path,
-    *,
-    root: str | Path | None = None,
-    progress: bool = False,
-    say: Say = silent,
-) -> list[Row]:
+def run(context: StudyContext) -> list[Row]:
     """Writes `out/results.json` and returns its rows, one slice `A -> B` per ordered pair of domains."""
-    say(f"importing {CATALOGUE}")
-    dataset = load_catalogue(CATALOGUE, root=root, progress=progress).dataset
-    study = CrossDomain(dataset, say=say)
-    rows = study.run()
-    folder = Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "results.json", rows)
+    rows = CrossDomain(context.load(CATALOGUE), say=context.say).run()
+    context.write(rows)
     return rows
 
 

@@ -14,11 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from crossaisle.data.datasets import load_catalogue
 from crossaisle.encoders.onnx import OnnxEncoder
-from crossaisle.evaluate.files import write_json
 from crossaisle.evaluate.results import Row, result_row
-from crossaisle.progress import Say, bar, silent
+from crossaisle.progress import bar
+from crossaisle.studies.context import StudyContext
 
 CHECKPOINT = "minilm-torch"
 TITLES_OF = "s3rec-beauty"
@@ -28,14 +27,7 @@ CHECKED_ON = 500
 """Further titles that fidelity is checked on before the model is saved."""
 
 
-def run(
-    name: str = "encode-speed",
-    out: str | Path = "runs/encode-speed",
-    *,
-    root: str | Path | None = None,
-    progress: bool = False,
-    say: Say = silent,
-) -> list[Row]:
+def run(context: StudyContext) -> list[Row]:
     """Writes `out/int8` and `out/results.json`; returns its rows.
 
     `ratio` is the median over repeats of ours over theirs in titles per second, `low` and `high` the
@@ -48,22 +40,23 @@ def run(
     from crossaisle.training.export.reference import SentenceTransformerEncoder
     from crossaisle.training.text.backbone import Backbone
 
-    folder, cores = Path(out), len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2
-    shop = load_catalogue(TITLES_OF, root=root, progress=progress).dataset
+    name, folder = context.name, context.out
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2
+    shop = context.load(TITLES_OF)
     titles = [t for t in shop.items["title"].unique(maintain_order=True).to_list() if t and t.strip()]
     drawn = [titles[i] for i in np.random.default_rng(0).permutation(len(titles))]
     titles, others = drawn[:TITLES], drawn[TITLES : TITLES + CHECKED_ON]
-    say(f"exporting {CHECKPOINT} to int8")
+    context.say(f"exporting {CHECKPOINT} to int8")
     backbone = Backbone.load(CHECKPOINT)
     export_onnx(backbone, folder / "int8", texts=others)
     theirs = SentenceTransformerEncoder(_source(CHECKPOINT), max_tokens=backbone.max_tokens)
     ours = OnnxEncoder(folder / "int8", max_tokens=backbone.max_tokens, threads=cores)
     threads = theirs.choose_threads(others[:200], cores)
-    say(f"{len(titles)} titles, {cores} cores, sentence-transformers faster on {threads} thread(s)")
-    seconds = alternate({"ours": ours.encode, "theirs": theirs.encode}, titles, progress=progress)
+    context.say(f"{len(titles)} titles, {cores} cores, sentence-transformers faster on {threads} thread(s)")
+    seconds = alternate({"ours": ours.encode, "theirs": theirs.encode}, titles, progress=context.progress)
     ratio = seconds["theirs"] / seconds["ours"]
     cosine = np.einsum("nd,nd->n", ours.encode(titles), theirs.encode(titles))
-    say(", ".join(f"{who} {len(titles) / np.median(s):.0f} titles/s" for who, s in seconds.items()))
+    context.say(", ".join(f"{who} {len(titles) / np.median(s):.0f} titles/s" for who, s in seconds.items()))
     values = {
         "ratio": (float(np.median(ratio)), float(ratio.min()), float(ratio.max())),
         "cosine": (float(cosine.mean()), *np.quantile(cosine, [0.025, 0.975]).tolist()),
@@ -72,7 +65,7 @@ def run(
     rows = [_row(name, "crossaisle", metric, value, len(titles)) for metric, value in values.items()]
     other = _spread(len(titles) / seconds["theirs"])
     rows.append(_row(name, "sentence_transformers", "titles_per_second", other, len(titles)))
-    write_json(folder / "results.json", rows)
+    context.write(rows)
     return rows
 
 

@@ -6,8 +6,6 @@ held-out product shares with a training product are still held-out pairs: the pi
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import polars as pl
 from scipy.sparse.linalg import svds
@@ -18,10 +16,9 @@ from crossaisle.encoders.base import unit_rows
 from crossaisle.encoders.cache import pretrained
 from crossaisle.encoders.images.image_encoder import open_image_encoder
 from crossaisle.encoders.tfidf import TfidfEncoder
-from crossaisle.evaluate.files import write_json
 from crossaisle.evaluate.results import Row, result_row
 from crossaisle.evaluate.significance import Bootstrap
-from crossaisle.progress import Say, silent
+from crossaisle.studies.context import StudyContext
 
 NAME = "fashion"
 HELD_OUT = 500
@@ -34,12 +31,8 @@ EPOCHS = (20, 40, 80)
 
 
 def run(
-    name: str = NAME,
-    out: str | Path = "runs/fashion",
+    context: StudyContext,
     *,
-    root: str | Path | None = None,
-    progress: bool = False,
-    say: Say = silent,
     seed: int = 0,
 ) -> list[Row]:
     """Writes `out/results.json` and returns its rows: recall of chance, unaligned, ridge and crossaisle."""
@@ -47,30 +40,32 @@ def run(
     from crossaisle.training.torch_library import require
 
     require("aligning pictures and titles")
-    file = pull_catalogue(name, root) / "fashion" / "products.parquet"
+    file = pull_catalogue(context.name, context.root) / "fashion" / "products.parquet"
     products = pl.read_parquet(file, columns=["productDisplayName", "image"])
     products = products.filter(pl.col("productDisplayName").is_not_null())
     titles = products["productDisplayName"].to_list()
     encoder = open_image_encoder()
-    say(f"looking at {len(titles)} pictures")
-    images = encoder.encode(products["image"].to_list(), progress=progress)
+    context.say(f"looking at {len(titles)} pictures")
+    images = encoder.encode(products["image"].to_list(), progress=context.progress)
     for place, reason in list(encoder.problems.items())[:5]:
-        say(f"picture {place} set aside: {reason}")
+        context.say(f"picture {place} set aside: {reason}")
     test, validation, training = deal(len(titles), seed)
-    texts = text_vectors(titles, training, progress=progress)
+    texts = text_vectors(titles, training, progress=context.progress)
     groups = [titles[i] for i in training]
 
     maps = {r: ridge(images[training], texts[training], r) for r in RIDGES}
     pairs = {r: (apply(maps[r], images), texts - texts[training].mean(axis=0)) for r in RIDGES}
     best = max(RIDGES, key=lambda r: hits(*pairs[r], validation).mean())
-    say("aligning pictures and titles; the number of epochs is chosen on validation")
+    context.say("aligning pictures and titles; the number of epochs is chosen on validation")
     placed = {}
     for epochs in EPOCHS:
         config = AlignConfig(epochs=epochs, seed=seed)
-        alignment = train_alignment(images[training], texts[training], groups, config, progress=progress)
+        alignment = train_alignment(
+            images[training], texts[training], groups, config, progress=context.progress
+        )
         placed[epochs] = alignment.place("image", images), alignment.place("text", texts)
     longest = max(EPOCHS, key=lambda e: hits(*placed[e], validation).mean())
-    say(f"chosen: ridge {best}, {longest} epochs")
+    context.say(f"chosen: ridge {best}, {longest} epochs")
     models = {"unaligned": unaligned(images, texts), "ridge": pairs[best], "crossaisle": placed[longest]}
     rows = []
     for split, own in (("validation", validation), ("test", test)):
@@ -79,8 +74,10 @@ def run(
         for model, found in values.items():
             interval = Bootstrap(n=len(own)).interval(found[:, None])
             figures = (interval.value[0], interval.low[0], interval.high[0])
-            rows.append(result_row(name, "held_out_products", split, model, "recall", K, figures, len(own)))
-    write_json(Path(out) / "results.json", rows)
+            rows.append(
+                result_row(context.name, "held_out_products", split, model, "recall", K, figures, len(own))
+            )
+    context.write(rows)
     return rows
 
 

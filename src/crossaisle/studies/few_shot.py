@@ -13,7 +13,6 @@ import numpy.typing as npt
 
 from crossaisle.artifact import read_arrays, write_arrays, writing
 from crossaisle.data.dataset import Dataset
-from crossaisle.data.datasets import load_catalogue
 from crossaisle.data.history import Decay, Floats, Histories
 from crossaisle.data.splits.cases import EvalCases
 from crossaisle.data.splits.cold import last_of, sample
@@ -32,6 +31,7 @@ from crossaisle.models.scorers.cold_start.cold_prior import opening_popularity
 from crossaisle.models.scorers.content import TfidfSimilarity
 from crossaisle.pipeline.fit import peak_mb
 from crossaisle.progress import Say, silent
+from crossaisle.studies.context import StudyContext
 from crossaisle.train_config import Moves, TrainConfig
 
 CATALOGUE, DOMAIN, DEPTH = "amazon14", "Beauty", 1
@@ -56,12 +56,8 @@ Gains = dict[str, Floats]
 
 
 def run(
-    name: str,
-    out: str | Path,
+    context: StudyContext,
     *,
-    root: str | Path | None = None,
-    progress: bool = False,
-    say: Say = silent,
     categories: int = CATEGORIES,
     seeds: int = SEEDS,
 ) -> list[Row]:
@@ -69,19 +65,20 @@ def run(
     from crossaisle.training.torch_library import require
 
     require("few-shot")
-    folder = Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
-    say(f"importing {CATALOGUE}")
-    dataset = load_catalogue(CATALOGUE, root=root, domain=DOMAIN, progress=progress).dataset
-    unfinished = folder / "unfinished"
+    unfinished = context.out / "unfinished"
     study = FewShotStudy(
-        dataset, categories=categories, seeds=seeds, folder=unfinished, progress=progress, say=say
+        context.load(CATALOGUE, domain=DOMAIN),
+        categories=categories,
+        seeds=seeds,
+        folder=unfinished,
+        progress=context.progress,
+        say=context.say,
     )
     study.run()
     rows = study.rows()
-    write_json(folder / "results.json", rows)
-    write_json(folder / "guard.json", [verdict.to_dict() for verdict in study.verdicts.values()])
-    write_text(folder / "few_shot.svg", picture(rows))
+    context.write(rows)
+    write_json(context.out / "guard.json", [verdict.to_dict() for verdict in study.verdicts.values()])
+    write_text(context.out / "few_shot.svg", picture(rows))
     shutil.rmtree(unfinished, ignore_errors=True)
     return rows
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,14 +11,13 @@ import numpy.typing as npt
 
 from crossaisle.config import SplitConfig
 from crossaisle.data.dataset import Dataset
-from crossaisle.data.datasets import find_catalogue, load_catalogue
+from crossaisle.data.datasets import find_catalogue
 from crossaisle.data.history import Decay, Floats
 from crossaisle.data.membership import is_in
 from crossaisle.data.splits.carts import cart_cases
 from crossaisle.data.splits.cases import EvalCases
 from crossaisle.data.splits.cold import sample
 from crossaisle.data.vocabulary import Rows
-from crossaisle.evaluate.files import write_json
 from crossaisle.evaluate.metrics import ndcg_of_one
 from crossaisle.evaluate.results import Row, result_row
 from crossaisle.evaluate.significance import Bootstrap
@@ -29,6 +27,7 @@ from crossaisle.models.scorers.content import EncoderSimilarity, TfidfSimilarity
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.pipeline.fit import peak_mb, split_of
 from crossaisle.progress import Say, bar, silent
+from crossaisle.studies.context import StudyContext
 
 DATASETS = ("s3rec-beauty", "completejourney")
 CASES = 100
@@ -43,29 +42,18 @@ SUMS: dict[str, tuple[str, str]] = {"tfidf_minilm": ("tfidf", "minilm"), "tfidf_
 """Sums of two models' scores, each over its spread in the list: nothing is tuned."""
 
 
-def run(
-    name: str,
-    out: str | Path,
-    *,
-    root: str | Path | None = None,
-    progress: bool = False,
-    say: Say = silent,
-) -> list[Row]:
+def run(context: StudyContext) -> list[Row]:
     """Writes `results.json`; returns the rows."""
     from crossaisle.training.torch_library import require
 
     require("lm-zero-shot")
-    folder = Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
     rows: list[Row] = []
     for each in DATASETS:
-        say(f"importing {each}")
-        dataset = load_catalogue(each, root=root, progress=progress).dataset
-        known, cases = questions(dataset, find_catalogue(each).split)
-        study = ListStudy(known, cases, progress=progress, say=say)
+        known, cases = questions(context.load(each), find_catalogue(each).split)
+        study = ListStudy(known, cases, progress=context.progress, say=context.say)
         study.run()
         rows += study.rows()
-        write_json(folder / "results.json", rows)
+        context.write(rows)
     return rows
 
 

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 
 from crossaisle.config import ModelConfig, SplitConfig
 from crossaisle.data.dataset import Dataset
-from crossaisle.data.datasets import find_catalogue, load_catalogue
+from crossaisle.data.datasets import find_catalogue
 from crossaisle.data.history import Floats
 from crossaisle.data.membership import is_in
 from crossaisle.data.splits.carts import MEASURED, cart_cases
 from crossaisle.data.splits.cases import EvalCases
-from crossaisle.evaluate.files import write_json
 from crossaisle.evaluate.results import Row, result_row
 from crossaisle.evaluate.scoring import Score
 from crossaisle.evaluate.significance import Bootstrap
@@ -23,22 +21,15 @@ from crossaisle.models.blend import Blend
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.models.topk import top_k
 from crossaisle.pipeline.fit import fit, peak_mb, split_of
-from crossaisle.progress import Say, silent
 from crossaisle.recommend.recommender import Recommender
+from crossaisle.studies.context import StudyContext
 
 SOURCE, TARGET = "instacart", "completejourney"
 K = 10
 _BLOCK = 100
 
 
-def run(
-    name: str,
-    out: str | Path,
-    *,
-    root: str | Path | None = None,
-    progress: bool = False,
-    say: Say = silent,
-) -> list[Row]:
+def run(context: StudyContext) -> list[Row]:
     """Writes `out/results.json` and returns its rows.
 
     The target's events are taken away, all of them: its lists stand on texts, or on texts and the source at
@@ -46,20 +37,16 @@ def run(
     shop knows later. Slice `products`: the very product was bought; `types`: one of its leaf category.
     """
     start = time.perf_counter()
-    say(f"importing {SOURCE}")
-    theirs = load_catalogue(SOURCE, root=root, progress=progress).dataset
+    theirs = context.load(SOURCE)
     source = Recommender(theirs, Blend(parts={"popularity": Popularity()}).fit(theirs))
-    say(f"importing {TARGET}")
-    ours = load_catalogue(TARGET, root=root, progress=progress).dataset
+    ours = context.load(TARGET)
     past = split_of(ours, find_catalogue(TARGET).split).past
     held = (ours.events.basket >= 0) & ~is_in(ours.events.basket, past.events.basket)
     carts = cart_cases(ours, held, most=MEASURED)
-    models = first_day(past, source, progress=progress)
-    say(f"measuring {len(carts):,} carts")
+    models = first_day(past, source, progress=context.progress)
+    context.say(f"measuring {len(carts):,} carts")
     rows = measured(models, ours, carts, time.perf_counter() - start)
-    folder = Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "results.json", rows)
+    context.write(rows)
     return rows
 
 

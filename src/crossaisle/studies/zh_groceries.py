@@ -7,19 +7,17 @@ made of the names of the other products and of the types. No purchase is read an
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
-from crossaisle.data.datasets import load_catalogue
 from crossaisle.data.history import Floats
 from crossaisle.encoders.cache import pretrained
 from crossaisle.encoders.tfidf import TfidfEncoder
-from crossaisle.evaluate.files import write_json
 from crossaisle.evaluate.results import Row, result_row
 from crossaisle.evaluate.significance import Bootstrap
 from crossaisle.models.scorers.cold_start.prototypes import Labels, PrototypeRule, View, classify
-from crossaisle.progress import Say, bar, silent
+from crossaisle.progress import bar
+from crossaisle.studies.context import StudyContext
 
 NAME = "zh-groceries"
 ENCODER = "use-multilingual"
@@ -27,31 +25,26 @@ MODELS = ("majority", "tfidf", "members_only", "crossaisle")
 """`members_only`: the encoder alone, a type being the mean of its products."""
 
 
-def run(
-    name: str = NAME,
-    out: str | Path = "runs/zh-groceries",
-    *,
-    root: str | Path | None = None,
-    progress: bool = False,
-    say: Say = silent,
-) -> list[Row]:
+def run(context: StudyContext) -> list[Row]:
     """Writes `out/results.json` and returns its rows: accuracy of majority, tfidf and crossaisle."""
-    shop = load_catalogue(name, root=root, progress=progress).dataset
+    shop = context.load(context.name)
     titles = shop.items["title"].to_list()
     types = shop.taxonomy.names(0)
     paths = [of_item[0][0] for of_item in shop.taxonomy.paths]
     labels = np.array([types.index(path) for path in paths])
-    say(f"placing {len(titles)} products among {len(types)} types, each held out in turn")
+    context.say(f"placing {len(titles)} products among {len(types)} types, each held out in turn")
     encoder = pretrained(ENCODER)
     meaning, meaning_of_types = encoder.encode(titles), encoder.encode(types)
-    right = held_out(titles, types, labels, meaning, meaning_of_types, progress=progress)
+    right = held_out(titles, types, labels, meaning, meaning_of_types, progress=context.progress)
     bootstrap = Bootstrap(n=len(labels))
     rows = []
     for model, hits in right.items():
         interval = bootstrap.interval(hits[:, None])
         figures = (interval.value[0], interval.low[0], interval.high[0])
-        rows.append(result_row(name, "leave_one_out", "test", model, "accuracy", 1, figures, len(labels)))
-    write_json(Path(out) / "results.json", rows)
+        rows.append(
+            result_row(context.name, "leave_one_out", "test", model, "accuracy", 1, figures, len(labels))
+        )
+    context.write(rows)
     return rows
 
 

@@ -262,3 +262,25 @@ def test_it_does_not_matter_where_a_table_is_cut_into_files(rows: list[Any], cut
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
         assert outcome(folder / "many", parts) == outcome(folder / "one", [rows])
+
+
+@pytest.mark.parametrize("path", ["log", "log/*", "log/date=2024-*/*/part.parquet", ["log/*"]])
+def test_folders_whose_names_hold_columns(tmp_path: Path, path: Any) -> None:
+    for day, who in (
+        ("2024-01-01", "ann"),
+        ("2024-01-02", "bob%20b"),
+        ("2024-01-03", "__HIVE_DEFAULT_PARTITION__"),
+    ):
+        folder = tmp_path / "log" / f"date={day}" / f"user_id={who}"
+        folder.mkdir(parents=True)
+        pl.DataFrame({"item_id": ["a", "b"]}).write_parquet(folder / "part.parquet")
+    done = load(tmp_path, path=path, columns={"time": "date"})
+    assert list(done.dataset.user_ids.all) == ["ann", "bob b"]
+    assert done.report["time"] == ["2024-01-01T00:00:00", "2024-01-02T00:00:00"]
+    assert done.rejected.select("rule", "row").rows() == [("missing_user_id", 1), ("missing_user_id", 2)]
+
+
+def test_a_column_of_the_file_counts_more_than_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "log" / "user_id=folder").mkdir(parents=True)
+    (tmp_path / "log" / "user_id=folder" / "x.csv").write_text("user_id,item_id\nfile,a\n")
+    assert list(load(tmp_path, path="log").dataset.user_ids.all) == ["file"]

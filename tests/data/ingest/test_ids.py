@@ -9,9 +9,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from crossaisle.data.ids import REFUSED, tidy_id, tidy_ids
 from crossaisle.data.ingest.clean import encode_ids, texts
 from crossaisle.data.ingest.importer import import_frames
+from crossaisle.data.text.ids import REFUSED, tidy_id, tidy_ids
 from crossaisle.errors import DataError
 from tests.data.ingest.shops import import_texts, warned
 

@@ -143,3 +143,4 @@ def test_the_currency_is_kept(tmp_path: Path) -> None:
     assert done.dataset.items["price"].to_list() == [15.0, 1299.5, 3.0, 2.5]
     assert done.report["tables"]["items"]["currencies"] == {"USD": 2, "EUR": 1}
     assert warned(done, "several currencies (EUR, USD)")
+    assert done.dataset.currency == ""

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crossaisle.data.ingest.ledger import Ledger
-from crossaisle.data.ingest.numbers import NumberReader
+from crossaisle.data.ingest.values.numbers import NumberReader
 from crossaisle.errors import ConfigError, DataError
 from tests.data.ingest.shops import import_texts, warned
 

@@ -43,6 +43,7 @@ path = "events.csv"
     assert done.dataset.items["in_stock"].to_list() == [True, False, True, True]
     assert done.dataset.items["price"].to_list() == [0.0, 1.0, 2.0, 3.0]
     assert done.report["tables"]["items"]["currencies"] == {"USD": 4}
+    assert done.dataset.currency == "USD"
     assert done.report["categories"] == [1, 4]
 
 

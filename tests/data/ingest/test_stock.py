@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from crossaisle.config import DataConfig
 from crossaisle.data.ingest.importer import import_dataset, import_frames
-from crossaisle.data.ingest.stock import NO, YES, read_stock
+from crossaisle.data.ingest.values.stock import NO, YES, read_stock
 from crossaisle.decode import build
 from crossaisle.errors import DataError
 from tests.data.ingest.shops import import_texts, warned

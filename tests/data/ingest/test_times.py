@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crossaisle.config import DataConfig
-from crossaisle.data.ingest.moments import Clock, how_to_read
+from crossaisle.data.ingest.values.moments import Clock, how_to_read
 from crossaisle.errors import ConfigError, DataError
 from tests.data.ingest.shops import import_texts, warned
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crossaisle.data.profile.drift import drift
 from crossaisle.data.splits.split import basket_split, temporal_split
+from crossaisle.drift.windows import drift
 from crossaisle.errors import ConfigError
 from crossaisle.evaluate.beyond_accuracy import category_flow
 from crossaisle.evaluate.reliability import reliability

@@ -83,7 +83,7 @@ def test_lists_of_users_are_calibrated_and_say_what_it_costs() -> None:
     assert plain.relevance_kept == pytest.approx(1.0)
     assert asked.relevance_kept is not None
     assert asked.relevance_kept <= 1.0
-    nobody = FITTED.recommend(Query(placement="trending", n=2, calibration=0.5))
+    nobody = FITTED.recommend(Query(placement="trending", user="nobody", n=2, calibration=0.5))
     assert "calibration needs a history with known categories: the scores decide" in nobody.notices
 
 

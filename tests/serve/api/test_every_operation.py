@@ -20,7 +20,7 @@ from crossaisle.serve.service import ShopService
 from tests.serve.conftest import talk
 from tests.serve.server.test_process import free_port
 
-NAMED = {"{user}": "ann", "{item}": "bread", "{name}": "x"}
+NAMED = {"{user}": "ann", "{item}": "bread", "{name}": "x", "{rule}": "x"}
 UNITS = (b"0,", b"[],", b"{},", b'"",', b"[", b'{"a":', b"[{", b"\\", b'"\\"",')
 FIELDS = ("history", "items", "include", "quotas", "attributes", "categories", "arms", "goal", "user", "name")
 NUMBERS = ("NaN", "Infinity", "-Infinity", "1e999", "-1e999", "1" + "0" * 400, "1" + "0" * 30)

@@ -23,11 +23,11 @@ from crossaisle.serve.store.api_keys import SCOPES, add_key
 from tests.serve.conftest import talk
 
 SCOPE_OF = {
-    "public": {"GET /", "GET /openapi.json", "HEAD /openapi.json"},
+    "public": {"GET /", "GET /console", "GET /openapi.json", "HEAD /openapi.json"},
     "health": {"GET /api/health/live", "GET /api/health/ready"},
     "read": {
         *("GET /api/recommend/{user}", "POST /api/recommend", "GET /api/trending", "GET /api/categories"),
-        *("GET /api/items", "GET /api/items/{item}"),
+        *("GET /api/items", "GET /api/items/{item}", "GET /api/shop", "GET /api/items/{item}/picture"),
         *("GET /api/items/{item}/goes-with", "GET /api/items/{item}/similar"),
     },
     "write": {
@@ -37,8 +37,14 @@ SCOPE_OF = {
         *("GET /api/users/{user}", "PUT /api/users/{user}", "DELETE /api/users/{user}"),
         *("POST /api/users/show", "POST /api/users/delete"),
     },
+    "merchandise": {
+        *("GET /api/rules", "PUT /api/rules", "DELETE /api/rules"),
+        *("GET /api/rules/{rule}", "PUT /api/rules/{rule}", "PATCH /api/rules/{rule}"),
+        "DELETE /api/rules/{rule}",
+    },
     "admin": {
         *("GET /metrics", "GET /api/console", "GET /api/console/links", "GET /api/audit"),
+        *("GET /api/console/totals", "POST /api/console/visitor"),
         *("GET /api/models", "POST /api/models/activate", "POST /api/models/roll-back"),
         *("POST /api/experiments", "GET /api/experiments", "GET /api/experiments/{name}"),
         *("POST /api/experiments/{name}/stop", "GET /api/experiments/{name}/exposures"),
@@ -198,6 +204,6 @@ def test_scopes_are_those_of_the_document(service: ShopService) -> None:
             for method, operation in methods.items()
             if "security" in operation
         }
-        assert keyed == SCOPE_OF["read"] | SCOPE_OF["write"] | SCOPE_OF["admin"]
+        assert keyed == set().union(*(SCOPE_OF[scope] for scope in KEYED))
 
     talk(service, conversation)

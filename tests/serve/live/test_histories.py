@@ -88,7 +88,7 @@ def test_an_event_older_than_all_that_are_kept_changes_the_total_only() -> None:
     assert live.of("a").total == 4
     live.add([one("a", "new", NOW + 9)])
     assert live.of("a").items == ("i1", "i2", "new")
-    live.forget("a", NOW + 9, [])
+    live.forget("a", NOW + 9)
     assert live.of("a")[:2] == ((), ())
     assert live.of("a").total == 0
     assert live.of("a").version > before.version

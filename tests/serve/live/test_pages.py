@@ -84,7 +84,7 @@ def test_pages_of_a_large_shop_hold_no_item_twice(
         user=user,
         items=view,
         n=n,
-        cross_share=share,
+        cross_share=None if placement == "discover" else share,
         diversity=diversity,
         quota=quota,
     )

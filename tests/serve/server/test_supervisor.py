@@ -224,6 +224,32 @@ def test_all_workers_switch_the_model_and_back(both: Workers) -> None:
     assert both.get(0, "/api/recommend/eve?n=3")["items"] == before
 
 
+def test_rules_hold_in_all_workers_and_after_a_crash(both: Workers) -> None:
+    def shown(worker: int) -> list[str]:
+        return [item["item_id"] for item in both.get(worker, "/api/trending?n=20")["items"]]
+
+    before = shown(0)
+    first = before[0]
+    for number in range(4):
+        one, other = number % 2, 1 - number % 2
+        rule = {"action": "never", "items": [f"item:{first}"]}
+        assert both.ask(one, "PUT", "/api/rules/recall", json=rule).status_code == 200
+        assert first not in shown(other)
+        assert first not in shown(one)
+        assert both.ask(other, "PATCH", "/api/rules/recall", json={"action": "nevr"}).status_code == 422
+        assert first not in shown(one)
+        both.ask(other, "PATCH", "/api/rules/recall", json={"action": "pin", "position": 3})
+        assert [shown(worker)[2] for worker in (one, other)] == [first, first]
+        assert both.get(one, "/api/rules") == both.get(other, "/api/rules")
+        assert both.ask(other, "DELETE", "/api/rules/recall").status_code == 204
+        assert shown(one) == before
+    both.ask(0, "PUT", "/api/rules/recall", json=rule)
+    both.kill(0)
+    assert [first in shown(worker) for worker in (0, 1)] == [False, False]
+    assert both.ask(0, "DELETE", "/api/rules").json()["source"] == "model"
+    assert shown(1) == before
+
+
 def test_an_experiment_runs_and_ends_in_all_workers(both: Workers) -> None:
     arms = [{"name": "x"}, {"name": "y", "model": "b"}]
     body = {"name": "both", "arms": arms, "placement": "discover"}

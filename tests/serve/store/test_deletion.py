@@ -279,7 +279,8 @@ def test_a_clock_that_is_ahead_does_not_bring_events_back(store: Store) -> None:
     deleted = store.forget("ann").result()
     assert deleted.time == ahead.time
     assert store.add([ahead]).result() == Kept([], 1)
-    assert store.forget("ann").result().time == deleted.time, "it does not go back either"
+    again = store.forget("ann").result().time
+    assert deleted.time < again < deleted.time + 1e-3, "it does not go back either"
 
 
 def test_the_answer_and_the_metrics_say_how_many_were_not_kept(service: ShopService) -> None:

@@ -236,6 +236,21 @@ def test_keys_are_made_found_and_revoked(store: Store) -> None:
         revoke_key(store, "shop")
 
 
+def test_rules_are_kept_as_a_whole_with_who_changed_them(store: Store, place: str | Path) -> None:
+    assert store.rules() is None
+    store.put_rules('[{"id": "a"}]', ("ann", "put rule a")).result()
+    store.put_rules("[]", ("bob", "deleted rule a")).result()
+    store.close()
+    with closing(Store(place)) as later:
+        assert later.rules() == "[]", "no rules, which is something else than none of its own"
+        assert [(line["who"], line["what"]) for line in later.audit()] == [
+            ("bob", "deleted rule a"),
+            ("ann", "put rule a"),
+        ]
+        later.put_rules(None).result()
+        assert later.rules() is None
+
+
 def test_the_audit_log_is_newest_first(store: Store) -> None:
     for n in range(3):
         store.note(float(n), "me", f"did {n}").result()

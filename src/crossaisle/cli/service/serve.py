@@ -36,7 +36,8 @@ def serve(
     image_hosts: Annotated[
         str,
         typer.Option(
-            help="Hosts from which pictures of new items may be fetched. Default: none.",
+            help="Hosts of the shop's pictures: the page shows them, and those of new items are fetched. "
+            "Default: none.",
             metavar="HOST,...",
             show_default=False,
         ),

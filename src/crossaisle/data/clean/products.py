@@ -11,8 +11,8 @@ import numpy as np
 import polars as pl
 
 from crossaisle.data.clean.report import Change, StepReport
-from crossaisle.data.control import tidied
 from crossaisle.data.taxonomy import Paths
+from crossaisle.data.text.control import tidied
 
 Rewrite = Callable[[Sequence[str]], list[str]]
 """Distinct texts -> the same, rewritten."""

@@ -9,8 +9,8 @@ from typing import Any
 import polars as pl
 
 from crossaisle.data.exports.files import Draft, Given, Table
-from crossaisle.data.ids import tidy_ids
 from crossaisle.data.ingest.sources import open_files
+from crossaisle.data.text.ids import tidy_ids
 from crossaisle.errors import DataError
 from crossaisle.table_config import FileConfig
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from crossaisle.data.exports.files import Draft, Files
-
-COLOURS = ("color", "colour", "size", "material", "pattern", "gender", "age_group")
+from crossaisle.data.ingest.feeds import feed_columns
 
 
 def shopify(files: Files) -> Draft:
@@ -121,31 +120,14 @@ def magento(files: Files) -> Draft:
 
 
 def google_merchant(files: Files) -> Draft:
-    """A product feed as TSV or CSV. Orders come from elsewhere."""
+    """A product feed as XML, TSV or CSV. Orders come from elsewhere."""
     draft = Draft()
-    for feed in list(files.left):
-        called = {name.lower().replace(" ", "_"): name for name in feed.names}
-        if not {"id", "title", "price"} <= set(called) or not {"link", "availability"} & set(called):
-            continue
+    feed = next((file for file in files.left if feed_columns(file.names)), None)
+    if feed is not None:
         files.left.remove(feed)
-        draft.table(
-            "items",
-            feed,
-            columns={
-                "item_id": called["id"],
-                "title": called["title"],
-                "description": called.get("description"),
-                "categories": called.get("product_type") or called.get("google_product_category"),
-                "brand": called.get("brand"),
-                "group_id": called.get("item_group_id"),
-                "price": called["price"],
-                "image": called.get("image_link"),
-                "in_stock": called.get("availability"),
-                "expires": called.get("expiration_date"),
-                "attributes": [called[n] for n in COLOURS if n in called],
-            },
-        )
-        break
+        columns = feed_columns(feed.names)
+        single = {name: names[0] for name, names in columns.items() if name != "attributes"}
+        draft.table("items", feed, columns={**single, "attributes": list(columns.get("attributes", ()))})
     return draft
 
 

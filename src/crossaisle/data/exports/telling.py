@@ -15,7 +15,7 @@ from crossaisle.data.exports.files import Draft, Table
 from crossaisle.data.exports.sampling import names_of, sample_of
 from crossaisle.data.exports.words import COLUMNS, compared
 from crossaisle.data.ingest.clean import texts
-from crossaisle.data.ingest.moments import Clock, how_to_read, looks_like_excel
+from crossaisle.data.ingest.values.moments import Clock, how_to_read, looks_like_excel
 
 NAMED = 12
 """Columns that are not used which a remark names."""

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from crossaisle.data.control import tidied
 from crossaisle.data.exports.files import Draft
+from crossaisle.data.text.control import tidied
 
 _PLACES = ("path",)
 

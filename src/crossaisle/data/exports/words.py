@@ -39,6 +39,7 @@ _WORDS: dict[Table, dict[str, str]] = {
         "brand": "brand vendor manufacturer marke hersteller brandname",
         "price": "price preis unitprice saleprice regularprice listprice verkaufspreis",
         "image": "image imagelink imageurl imgurl imagesrc bild picture",
+        "url": "url link productlink producturl itemurl permalink",
         "in_stock": "instock isinstock availability stock stockqty lagernd bestand inventory qty",
         "available_from": "availablefrom availabilitydate releasedate",
         "expires": "expires expirationdate validuntil",

@@ -12,8 +12,8 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from crossaisle.data.control import CONTROL
-from crossaisle.data.ids import REFUSED, UNTIDY, tidy_ids
+from crossaisle.data.text.control import CONTROL
+from crossaisle.data.text.ids import REFUSED, UNTIDY, tidy_ids
 
 Mask = npt.NDArray[np.bool_]
 

@@ -13,7 +13,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from crossaisle.config import DataConfig
-from crossaisle.data.ids import REFUSED
 from crossaisle.data.ingest.clean import (
     Ids,
     alike,
@@ -27,11 +26,12 @@ from crossaisle.data.ingest.clean import (
 )
 from crossaisle.data.ingest.codes import DEFAULT_KIND, Codes, Raw, no_events
 from crossaisle.data.ingest.ledger import Ledger, Tally
-from crossaisle.data.ingest.moments import DAY, MICROS, Clock, how_to_read, looks_like_excel
-from crossaisle.data.ingest.numbers import NumberReader
 from crossaisle.data.ingest.source import Source
+from crossaisle.data.ingest.values.moments import DAY, MICROS, Clock, how_to_read, looks_like_excel
+from crossaisle.data.ingest.values.numbers import NumberReader
 from crossaisle.data.ingest.whole import Mask, no_ids, note_misread, raw_json
 from crossaisle.data.kinds import look_like_ratings
+from crossaisle.data.text.ids import REFUSED
 from crossaisle.data.vocabulary import Rows
 from crossaisle.errors import DataError
 from crossaisle.progress import bar

@@ -10,22 +10,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
-from scipy import sparse
 
 from crossaisle.config import (
     DataConfig,
     EventsConfig,
+    ItemColumns,
     ItemsConfig,
     UsersConfig,
 )
 from crossaisle.data.clean.report import StepReport, write_review
-from crossaisle.data.clean.texts.words import WordForms
-from crossaisle.data.dataset import Dataset, Events
-from crossaisle.data.ingest.cleaning import Cleaning, Open
-from crossaisle.data.ingest.codes import Raw, compact, no_events
+from crossaisle.data.dataset import Dataset
+from crossaisle.data.ingest.assemble import assemble
+from crossaisle.data.ingest.chosen import choose_items, excluded_items, without
+from crossaisle.data.ingest.cleaning.booked import Cleaning, Open
+from crossaisle.data.ingest.codes import Raw, no_events
 from crossaisle.data.ingest.events import EventReader
+from crossaisle.data.ingest.feeds import feed_columns
 from crossaisle.data.ingest.ledger import Ledger, write_import
 from crossaisle.data.ingest.limits import READ_LIMITS, ReadLimits
 from crossaisle.data.ingest.notes import summary, warn_about, warn_about_kinds
@@ -39,16 +40,10 @@ from crossaisle.data.ingest.tables import (
     read_items,
     read_users,
 )
-from crossaisle.data.ingest.whole import Mask
-from crossaisle.data.kinds import Kinds, low_rating
-from crossaisle.data.taxonomy import Taxonomy
-from crossaisle.data.vocabulary import Rows, Vocabulary
 from crossaisle.decode import build
-from crossaisle.errors import ConfigError, DataError, UnknownIdError, nearest
+from crossaisle.errors import ConfigError, DataError, nearest
 from crossaisle.fetch import hub_folder, url_file
 from crossaisle.table_config import TableConfig
-
-Positions = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -172,9 +167,7 @@ def import_sources(
     level_names: tuple[str, ...] = ()
     if "items" in sources:
         source = sources["items"]
-        found = match_columns(
-            (config.items or ItemsConfig()).columns, source.names, source.file, source.nested
-        )
+        found = _item_columns(config, source, ledger)
         level_names = found.get("categories", ())
         items = read_items(source, found, config, ledger, cleaning.mojibake)
         if not len(items.frame):
@@ -182,7 +175,7 @@ def import_sources(
         items = cleaning.items(items, source)
         note_contradictions(items.paths, ledger)
     level = _level(config, level_names)
-    excluded = None if items is None else _excluded(items, level, config, ledger)
+    excluded = None if items is None else excluded_items(items, level, config, ledger)
     users = _users(config, sources, cleaning)
     raw, users_are_baskets = no_events(), False
     if "events" in sources:
@@ -202,17 +195,36 @@ def import_sources(
     if not users_are_baskets:
         raw = _without_robots(raw, len(items.frame), cleaning)
     if items.windows:
-        known = raw.micros is not None and len(raw.micros) > 0  # a shop on its first day has no moment yet
-        latest = int(raw.micros.max()) if known and raw.micros is not None else int(time.time() * 1e6)
+        # A shop on its first day has no moment yet.
+        timed = raw.micros is not None and len(raw.micros) > 0
+        latest = int(raw.micros.max()) if timed and raw.micros is not None else int(time.time() * 1e6)
         items = items.at(latest, ledger)
-    raw, items = _choose_items(raw, items, excluded, config, ledger)
-    dataset = _assemble(raw, items, users, level, config, users_are_baskets=users_are_baskets)
+    raw, items = choose_items(raw, items, excluded, config, ledger)
+    dataset = assemble(raw, items, users, level, config, users_are_baskets=users_are_baskets)
+    dataset = replace(dataset, currency=config.currency or _only_currency(ledger))
     warn_about(dataset, ledger)
     if "events" in sources:
         warn_about_kinds(dataset, ledger, sources["events"].file)
     ledger.warnings[:0] = [note for source in sources.values() for note in source.notes]
     report = {**summary(dataset), **ledger.report(), "cleaning": [r.to_json() for r in cleaning.reports]}
     return Imported(dataset, report, ledger.frame(), tuple(cleaning.reports))
+
+
+def _only_currency(ledger: Ledger) -> str:
+    """The one that stands beside the prices; "" where none does, or several."""
+    tally = ledger.tallies.get("items")
+    found = tally.currencies if tally is not None else {}
+    return next(iter(found)) if len(found) == 1 else ""
+
+
+def _item_columns(config: DataConfig, source: Source, ledger: Ledger) -> dict[str, tuple[str, ...]]:
+    """The columns that are named or called as usual, or those of a product feed."""
+    columns = (config.items or ItemsConfig()).columns
+    if columns == ItemColumns() and "item_id" not in source.names and (found := feed_columns(source.names)):
+        told = ", ".join(f"{name} = {'+'.join(names)}" for name, names in found.items())
+        ledger.warn(f"{source.file}: read as a product feed: {told}; set columns if it is none")
+        return found
+    return match_columns(columns, source.names, source.file, source.nested)
 
 
 def _level(config: DataConfig, names: tuple[str, ...]) -> int:
@@ -245,155 +257,4 @@ def _without_robots(raw: Raw, n_items: int, cleaning: Cleaning) -> Raw:
     cleaning.ledger.set_aside("events", "robot", "user_id", raw.rows[gone], names)
     if gone.all():
         raise DataError("all users are hardly people", file=cleaning.ledger.tallies["events"].file)
-    return _without(raw, gone)
-
-
-def _excluded(items: Items, level: int, config: DataConfig, ledger: Ledger) -> Mask:
-    """Marks and books the items of unwanted categories, and those without one where one is required."""
-    out = np.zeros(len(items.frame), bool)
-    taxonomy = Taxonomy(tuple(items.paths))
-    if config.require_category:
-        needed = level + 1 if level >= 0 else 1
-        out = np.array([not p or len(p[0]) < needed for p in items.paths], bool)
-        ledger.set_aside("items", "no_category", "categories", items.rows[out])
-    for name in config.exclude_categories:
-        try:
-            rows = taxonomy.find(name)
-        except UnknownIdError as error:
-            raise ConfigError(f"[data]: exclude_categories: {error}") from None
-        rows = rows[~out[rows]]
-        out[rows] = True
-        ledger.set_aside("items", "excluded_category", "categories", items.rows[rows], [name] * len(rows))
-    return out
-
-
-def _choose_items(
-    raw: Raw, items: Items, excluded: Mask, config: DataConfig, ledger: Ledger
-) -> tuple[Raw, Items]:
-    """Leaves out excluded and too rare items, with the events of the latter."""
-    gone = excluded.copy()
-    ids = items.frame["item_id"]
-    if config.min_users_per_item > 0 and len(raw):
-        pairs = np.unique(raw.item.astype(np.int64) * len(raw.users) + raw.user)
-        n_users = np.bincount(pairs // len(raw.users), minlength=len(gone))
-        rare = (n_users < config.min_users_per_item) & ~gone
-        gone |= rare
-        rule = f"fewer_than_{config.min_users_per_item}_users"
-        if "items" in ledger.tallies:
-            rows = np.flatnonzero(rare)
-            ledger.set_aside("items", rule, "item_id", items.rows[rows], ids.gather(rows))
-        drop = rare[raw.item]
-        if drop.any():
-            assert raw.rows is not None
-            values = ids.gather(raw.item[drop])
-            ledger.set_aside("events", rule, "item_id", raw.rows[drop], values)
-            raw = _without(raw, drop)
-        if not len(raw):
-            raise DataError(
-                f"no item has {config.min_users_per_item} users: lower min_users_per_item",
-                file=ledger.tallies["events"].file,
-            )
-    if not gone.any():
-        return raw, items
-    keep = np.flatnonzero(~gone)
-    new = np.full(len(gone), -1, np.int32)
-    new[keep] = np.arange(len(keep), dtype=np.int32)
-    raw = replace(raw, item=new[raw.item])
-    return raw, items.take(keep)
-
-
-def _without(raw: Raw, drop: Mask) -> Raw:
-    keep = ~drop
-    user, used = compact(raw.user[keep], len(raw.users))
-    return Raw(
-        user,
-        [name for name, still in zip(raw.users, used, strict=True) if still],
-        raw.item[keep],
-        raw.items,
-        None if raw.micros is None else raw.micros[keep],
-        None if raw.position is None else raw.position[keep],
-        raw.kind[keep],
-        raw.kinds,
-        raw.value[keep],
-        raw.quantity[keep],
-        compact(raw.basket[keep], int(raw.basket.max()) + 1)[0],
-        None if raw.rows is None else raw.rows[keep],
-    )
-
-
-def _assemble(
-    raw: Raw,
-    items: Items,
-    users: pl.DataFrame | None,
-    level: int,
-    config: DataConfig,
-    *,
-    users_are_baskets: bool,
-) -> Dataset:
-    """Joins users and items to the events and sorts these by user, moment, position and input order."""
-    table = pl.DataFrame({"user_id": pl.Series(raw.users, dtype=pl.String)})
-    user = raw.user
-    if users is not None:
-        # the shop's own users first, cold ones included, then those that only the events know
-        table = pl.concat(
-            [users, table.join(users, on="user_id", how="anti", maintain_order="left")], how="diagonal"
-        )
-        place = Vocabulary(table["user_id"].to_list(), what="user")
-        user = place.rows(raw.users)[raw.user]
-    order = _order(user, raw, len(table))
-    raw.user = user
-
-    def sorted_(name: str) -> Any:
-        values = getattr(raw, name)
-        setattr(raw, name, None)  # each unsorted column goes as its sorted copy comes
-        return values if values is None else values.take(order)
-
-    micros = sorted_("micros")
-    events = Events(
-        sorted_("user"),
-        sorted_("item"),
-        None if micros is None else np.floor_divide(micros, 1_000_000, out=micros),
-        sorted_("kind"),
-        sorted_("value"),
-        sorted_("quantity"),
-        sorted_("basket"),
-    )
-    return Dataset(
-        items=items.frame,
-        users=table,
-        events=events,
-        item_ids=Vocabulary(items.frame["item_id"].to_list(), what="item"),
-        user_ids=Vocabulary(table["user_id"].to_list(), what="user"),
-        taxonomy=Taxonomy(tuple(items.paths), level),
-        kinds=raw.kinds,
-        name=config.name,
-        users_are_baskets=users_are_baskets,
-        meanings=_meanings(config, raw.kinds, events),
-        words=WordForms.of(config.clean, items.frame["title"].to_list()),
-    ).settled()
-
-
-def _meanings(config: DataConfig, names: tuple[str, ...], events: Events) -> Kinds:
-    """What the kinds mean, and which ratings are low ones on the scale of this data."""
-    kinds = Kinds.of(config)
-    rated = np.array([kinds.meaning(name).role == "rating" for name in names], bool)[events.kind]
-    if config.low_rating is None and rated.any():
-        kinds = replace(kinds, low_rating=low_rating(events.value[rated]))
-    return kinds
-
-
-def _order(user: Rows, raw: Raw, n_users: int) -> Positions:
-    """intp positions of the events by user, then moment, then position, then as they came.
-
-    Grouping by user is a counting sort (a transposed sparse matrix), and logs mostly come in order of
-    time already: far cheaper than sorting millions of rows by several keys.
-    """
-    keys = [k for k in (raw.position, raw.micros) if k is not None]
-    first = None
-    if any((k[1:] < k[:-1]).any() for k in keys):
-        first = np.lexsort(keys)
-        user = user[first]
-    rows = np.arange(len(user) + 1, dtype=np.int32)
-    grid = sparse.csr_matrix((np.ones(len(user), bool), user, rows), shape=(len(user), n_users))
-    order: Positions = grid.tocsc().indices.astype(np.intp)
-    return order if first is None else first[order]
+    return without(raw, gone)

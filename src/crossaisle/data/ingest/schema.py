@@ -11,7 +11,7 @@ from crossaisle.config import EventColumns, ItemColumns, UserColumns
 from crossaisle.errors import DataError, nearest
 
 Table = Literal["items", "events", "users"]
-TEXT_LIMITS = {"title": 2_000, "description": 20_000, "brand": 200, "image": 2_000}
+TEXT_LIMITS = {"title": 2_000, "description": 20_000, "brand": 200, "image": 2_000, "url": 2_000}
 """Characters kept of a text; what is longer is cut and counted."""
 
 _NUMBER_OR_DATE = re.compile(r"[-+]?\d[\d.,:/ T+-]*Z?")

@@ -13,9 +13,11 @@ from typing import get_args
 from crossaisle.data.ingest.limits import READ_LIMITS, ReadLimits
 from crossaisle.data.ingest.readers.delimited import read_csv
 from crossaisle.data.ingest.readers.jsonlines import read_json
+from crossaisle.data.ingest.readers.partitions import with_partition
 from crossaisle.data.ingest.readers.parts import Part, find_parts
 from crossaisle.data.ingest.readers.several import as_one
 from crossaisle.data.ingest.readers.typed import of_frame, read_parquet
+from crossaisle.data.ingest.readers.xmlfeed import read_xml
 from crossaisle.data.ingest.reshape.steps import reshaped
 from crossaisle.data.ingest.source import Source
 from crossaisle.errors import ConfigError, DataError
@@ -74,6 +76,8 @@ def _open(part: Part, config: FileConfig, limits: ReadLimits) -> Source:
         source = read_parquet(part, limits)
     elif kind == "jsonl":
         source = read_json(part.file, part.opener, config, limits)
+    elif kind == "xml":
+        source = read_xml(part, limits)
     elif kind is not None:
         source = read_csv(part, config, limits, tabs=kind == "tsv")
     else:
@@ -81,4 +85,4 @@ def _open(part: Part, config: FileConfig, limits: ReadLimits) -> Source:
         formats = ", ".join(map(repr, get_args(Format)))
         raise ConfigError(f"{part.file}: unknown format{sheet or f': set format to one of {formats}'}")
     source.folder = part.folder
-    return source
+    return with_partition(source, part.partition)

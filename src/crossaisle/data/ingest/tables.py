@@ -15,22 +15,23 @@ import pyarrow as pa
 
 from crossaisle.config import DataConfig
 from crossaisle.data.clean.texts.characters import Mojibake
-from crossaisle.data.control import CONTROL
 from crossaisle.data.ingest.clean import as_text
 from crossaisle.data.ingest.ledger import Ledger
-from crossaisle.data.ingest.moments import Clock
-from crossaisle.data.ingest.numbers import NumberReader
 from crossaisle.data.ingest.schema import TEXT_LIMITS
 from crossaisle.data.ingest.source import Source
-from crossaisle.data.ingest.stock import read_stock
 from crossaisle.data.ingest.texts.categories import Reading, level_paths, lists_are_paths, read_paths
 from crossaisle.data.ingest.texts.markup import plain
 from crossaisle.data.ingest.texts.tree import read_tree
+from crossaisle.data.ingest.values.moments import Clock
+from crossaisle.data.ingest.values.numbers import NumberReader
+from crossaisle.data.ingest.values.stock import read_stock
 from crossaisle.data.ingest.whole import Whole, one_array
 from crossaisle.data.taxonomy import Paths
+from crossaisle.data.text.control import CONTROL
 from crossaisle.data.windows import END, START, at_moment
 from crossaisle.errors import DataError
 
+ADDRESSES = ("image", "url")
 WINDOWS = (START, END)
 LISTED = 10_000
 """Texts with markup that are listed one by one; all are counted."""
@@ -41,6 +42,7 @@ ITEM_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "brand": pl.String,
     "price": pl.Float32,
     "image": pl.String,
+    "url": pl.String,
     "in_stock": pl.Boolean,
     "attributes": pl.String,
 }
@@ -97,7 +99,7 @@ def blank_items(ids: Sequence[str]) -> Items:
     frame = pl.DataFrame({"item_id": pl.Series(ids, dtype=pl.String)}).with_columns(
         *(pl.lit("").alias(name) for name in ("title", "description", "brand", "attributes")),
         pl.lit(None, pl.Float32).alias("price"),
-        pl.lit(None, pl.String).alias("image"),
+        *(pl.lit(None, pl.String).alias(name) for name in ADDRESSES),
         pl.lit(True).alias("in_stock"),
     )
     return Items(frame.select(*ITEM_SCHEMA), [()] * len(ids), np.zeros(len(ids), np.int64))
@@ -113,7 +115,7 @@ def read_items(
     """Reads, checks and cleans the items. `mojibake` sees their texts before control characters go."""
     whole = Whole("items", "item_id", source, found, config.nulls, ledger)
     columns: dict[str, pl.Series] = {"item_id": whole.ids}
-    for name in ("title", "description", "brand", "image"):
+    for name in ("title", "description", "brand", *ADDRESSES):
         if name in found:
             columns[name] = _texts(whole, name, mojibake)
     if "image" in columns and source.folder is not None:
@@ -127,25 +129,42 @@ def read_items(
         whole.repair("unreadable_price", "price", bad)
         whole.repair("negative_price", "price", numbers < 0)
         columns["price"] = pl.Series(np.where(numbers >= 0, numbers, np.nan)).fill_nan(None)
+        if len(reader.currencies) > 1:
+            columns["currency"] = reader.currency(whole.column("price"))
     if "in_stock" in found:
         columns["in_stock"] = _stock(whole)
     if "attributes" in found:
         columns["attributes"] = _attributes(whole, mojibake)
-    if "group_id" in found:
-        columns["group"] = whole.text("group_id")
+    columns |= {"group": whole.text("group_id")} if "group_id" in found else {}
     paths = _paths(whole, config, mojibake) if "categories" in found else [()] * len(whole.ids)
     keep = np.flatnonzero(whole.keep)
     frame = pl.DataFrame(columns)[keep]
     blank = blank_items(frame["item_id"].to_list()).frame
     frame = blank.with_columns(
-        frame[name].cast(kind) if name in ("price", "image", "in_stock") else frame[name].fill_null("")
+        frame[name].cast(kind) if name in ("price", "in_stock", *ADDRESSES) else frame[name].fill_null("")
         for name, kind in ITEM_SCHEMA.items()
         if name in frame.columns
     )
-    if "group" in columns:
-        frame = frame.with_columns(group=columns["group"].gather(keep))
+    frame = frame.with_columns(_where_given(pl.DataFrame(columns)[keep], source, ledger))
     windows = {name: _moments(whole, name, config)[keep] for name in WINDOWS if name in found}
     return Items(frame, [paths[i] for i in keep], source.file_rows(keep), windows)
+
+
+def _where_given(items: pl.DataFrame, source: Source, ledger: Ledger) -> list[pl.Series]:
+    """Columns that only some shops have: currencies and groups."""
+    out = [items["group"]] if "group" in items.columns else []
+    return [*out, _currencies(items["currency"], source, ledger)] if "currency" in items.columns else out
+
+
+def _currencies(known: pl.Series, source: Source, ledger: Ledger) -> pl.Series:
+    """The currency of each price, the usual one where none is said."""
+    usual = str(known.drop_nulls().mode().sort().first())
+    other = int((known != usual).sum())
+    ledger.warn(
+        f"{source.file}: min_price and max_price hold for {usual}: {other:,} items priced in other currencies"
+        " are in no price band"
+    )
+    return known.fill_null(usual)
 
 
 def _moments(whole: Whole, name: str, config: DataConfig) -> npt.NDArray[np.int64]:
@@ -225,10 +244,10 @@ def _texts(whole: Whole, name: str, mojibake: Mojibake) -> pl.Series:
         )
         return pl.Series([None] * len(whole.ids), dtype=pl.String)
     text = whole.text(name, tidied=False)
-    if name != "image":
+    if name not in ADDRESSES:
         text = mojibake.mend(name, text)
     whole.repair("control_characters", name, text.str.contains(CONTROL).fill_null(False).to_numpy())
-    text, marked = plain(text) if name != "image" else (text, np.zeros(len(text), bool))
+    text, marked = plain(text) if name not in ADDRESSES else (text, np.zeros(len(text), bool))
     whole.repair("markup", name, marked, LISTED)
     clean, limit = whole.clean(text), TEXT_LIMITS[name]
     long = (clean.str.len_chars() > limit).fill_null(False).to_numpy()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.knowledge.rules import COLUMNS, Rule, cells_of
@@ -43,7 +45,7 @@ class Rejected:
 
 def named(rules: Iterable[Rule], dataset: Dataset) -> tuple[list[Named], list[Rejected]]:
     """The rules with their item rows, and those with an unknown or ambiguous name."""
-    names = _Names(dataset)
+    names = Names(dataset)
     found, rejected = [], []
     for rule in rules:
         try:
@@ -71,7 +73,13 @@ def write_rejected(path: str | Path, rejected: Sequence[Rejected]) -> None:
         out.writerows([*cells_of(one.rule), one.rule.line or "", one.why] for one in rejected)
 
 
-class _Names:
+def words_of(name: str) -> tuple[str, ...] | None:
+    """The words of a name that begins with `words:`, in lower case; None for any other name."""
+    head, marked, rest = name.partition(":")
+    return tuple(rest.lower().split()) if marked and head.strip().lower() == "words" else None
+
+
+class Names:
     """Categories by path or last name, items by id or title; case does not matter, but for ids."""
 
     def __init__(self, dataset: Dataset) -> None:
@@ -83,6 +91,19 @@ class _Names:
         if name not in self._found:
             self._found[name] = self._rows(name)
         return self._found[name]
+
+    def with_words(self, words: Sequence[str]) -> Rows:
+        """int32, ascending: items whose titles hold all of some words (whole ones, but in Chinese)."""
+        if not words:
+            return np.empty(0, np.int32)
+        fits = np.ones(self.dataset.n_items, bool)
+        for word in words:
+            fits &= self._lower_titles.str.contains(_whole(word)).to_numpy()
+        return np.flatnonzero(fits).astype(np.int32)
+
+    @cached_property
+    def _lower_titles(self) -> pl.Series:
+        return self.dataset.items["title"].fill_null("").str.to_lowercase()
 
     def _rows(self, name: str) -> Rows:
         head, marked, rest = name.partition(":")
@@ -139,3 +160,14 @@ class _Names:
         if "item" in what:
             known += self._by_title
         raise DataError(f"unknown {what} {shorten(name)}{nearest(name.strip(), known)}")
+
+
+def _whole(word: str) -> str:
+    """A pattern of a word. Scripts without spaces, such as Chinese, have no ends of words to look for."""
+    before = r"(?:^|[^\p{L}\p{N}])" if _spaced(word[0]) else ""
+    after = r"(?:$|[^\p{L}\p{N}])" if _spaced(word[-1]) else ""
+    return f"{before}{re.escape(word)}{after}"
+
+
+def _spaced(letter: str) -> bool:
+    return letter.isalnum() and not "\u2e80" <= letter <= "\u9fff" and letter < "\uac00"

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
-from crossaisle.data.control import tidied
-from crossaisle.data.csv_rows import csv_rows
+from crossaisle.data.ingest.readers.csv_rows import csv_rows
+from crossaisle.data.text.control import tidied
 from crossaisle.errors import DataError, nearest, shorten
 
 Kind = Literal["goes with", "never with", "staple"]

@@ -10,9 +10,9 @@ import polars as pl
 from rich.table import Table
 from rich.text import Text
 
-from crossaisle.data.control import without_control
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.taxonomy import SEPARATOR
+from crossaisle.data.text.control import without_control
 
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.95, 1.0)
 

@@ -1,6 +1,8 @@
-"""Cold starts made on purpose: items or a whole category lose all behaviour, and are asked for."""
+"""Cold starts made on purpose: items, users or whole categories lose all behaviour, and are asked for."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -21,8 +23,7 @@ def cold_items(dataset: Dataset, *, share: float = 0.1, seed: int = 0, most: int
     a hidden item: the last such event, asked for with the user's earlier events of items that are not
     hidden; users without such events are left out. `most` takes a seeded sample of the cases.
     """
-    if not 0.0 < share < 0.5:
-        raise ConfigError(f"share of cold items must lie between 0 and 0.5 (found {share})")
+    _check_share(share, "items")
     order = np.random.default_rng(seed).permutation(dataset.n_items)
     size = int(share * dataset.n_items)
     if size < 1:
@@ -47,6 +48,110 @@ def cold_items(dataset: Dataset, *, share: float = 0.1, seed: int = 0, most: int
         cases["test"],
         notes=notes,
     )
+
+
+def cold_users(dataset: Dataset, *, share: float = 0.1, given: int = 1, seed: int = 0) -> Split:
+    """A seeded share of the users is unknown to the model; a second one for validation.
+
+    `train` has no event of either, `past` none of the test users. One case per user: the history is their
+    first `given` events, as a session would bring them along, and asked for is the next item that is not
+    among them. Users without one are left out.
+    """
+    _check_share(share, "users")
+    if given < 1:
+        raise ConfigError(f"given must be 1 or more events (found {given})")
+    able = np.flatnonzero(np.diff(dataset.user_indptr) > given)
+    size = int(share * len(able))
+    if size < 1:
+        raise DataError(
+            f"{len(able)} users with more than {given} events are too few to hide a share of {share} of them"
+        )
+    order = np.random.default_rng(seed).permutation(able)
+    test, both = np.zeros(dataset.n_users, bool), np.zeros(dataset.n_users, bool)
+    test[order[:size]] = True
+    both[order[: 2 * size]] = True
+    user = dataset.events.user
+    cases = {
+        "validation": _first_cases(dataset, np.flatnonzero(both & ~test), given),
+        "test": _first_cases(dataset, np.flatnonzero(test), given),
+    }
+    notes = tuple(
+        f"{name}: {size:,} users hidden (seed {seed}), {len(c):,} cases of their first {given} events"
+        for name, c in cases.items()
+    )
+    train, past = dataset.with_events(~both[user]), dataset.with_events(~test[user])
+    return Split("cold_users", train, cases["validation"], past, cases["test"], notes=notes)
+
+
+def _first_cases(dataset: Dataset, users: npt.NDArray[np.int64], given: int) -> EvalCases:
+    events, wanted = dataset.events, dataset.wanted
+    kept = np.zeros(len(events), bool)
+    target = np.full(len(users), -1, np.int64)
+    for row, user in enumerate(users.tolist()):
+        start, end = dataset.user_indptr[user : user + 2].tolist()
+        first = events.item[start : start + given]
+        later = (
+            start
+            + given
+            + np.flatnonzero(wanted[start + given : end] & ~np.isin(events.item[start + given : end], first))
+        )
+        if len(later):
+            target[row] = later[0]
+            kept[start : start + given] = True
+    some = target >= 0
+    asked = target[some]
+    histories = dataset.with_events(kept).histories(users[some].astype(np.int32)).relative
+    now = np.full(len(asked), np.nan) if events.time is None else events.time[asked] / SECONDS_PER_DAY
+    return EvalCases(
+        replace(histories, now=now), np.arange(len(asked) + 1, dtype=np.int64), events.item[asked]
+    )
+
+
+def cold_categories(dataset: Dataset, *, share: float = 0.1, seed: int = 0) -> Split:
+    """Whole categories, of the shop's level, with about a share of the events lose them all; others for
+    validation.
+
+    Cases as those of `cold_items`. `DataError` where no categories of that size are found: choose a deeper
+    level.
+    """
+    _check_share(share, "categories")
+    code, names = dataset.taxonomy.codes(), dataset.taxonomy.names()
+    known = code >= 0
+    events = np.bincount(code[known], dataset.item_counts[known], len(names))
+    order = np.random.default_rng(seed).permutation(len(names))
+    hidden: list[list[int]] = []
+    left = [c for c in order.tolist() if events[c] > 0]
+    for _ in range(2):
+        chosen: list[int] = []
+        for category in left:
+            total = events[chosen].sum()
+            if total < share * events.sum() and total + events[category] <= 1.5 * share * events.sum():
+                chosen.append(category)
+        left = [c for c in left if c not in chosen]
+        hidden.append(chosen)
+    if not all(hidden) or not left:
+        found = len(left) + sum(map(len, hidden))
+        raise DataError(
+            f"{found} categories cannot be cut into parts of about {share:.0%} of the events: "
+            "set category_level to a deeper level, or [split] test to another share"
+        )
+    test = known & np.isin(code, hidden[0])
+    both = test | (known & np.isin(code, hidden[1]))
+    item = dataset.events.item
+    cases = {"validation": last_of(dataset, both & ~test, both), "test": last_of(dataset, test, test)}
+    notes = tuple(
+        f"{name}: {len(of)} categories hidden (seed {seed}), {len(cases[name]):,} cases: "
+        + ", ".join(names[c] for c in of[:5])
+        + (", ..." if len(of) > 5 else "")
+        for name, of in (("validation", hidden[1]), ("test", hidden[0]))
+    )
+    train, past = dataset.with_events(~both[item]), dataset.with_events(~test[item])
+    return Split("cold_categories", train, cases["validation"], past, cases["test"], notes=notes)
+
+
+def _check_share(share: float, what: str) -> None:
+    if not 0.0 < share < 0.5:
+        raise ConfigError(f"share of cold {what} must lie between 0 and 0.5 (found {share})")
 
 
 def last_of(dataset: Dataset, asked: Mask, hidden: Mask, users: Mask | None = None) -> EvalCases:

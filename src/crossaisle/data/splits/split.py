@@ -3,11 +3,13 @@
 `temporal` cuts the whole shop at one moment, as a shop would meet it, and is the headline.
 `leave_last_out` is what published tables use; it lets a model see other users' future.
 `baskets` holds whole baskets out and asks for the rest of each from its first category.
-Cold users and cold items stay in all of them.
+`random` holds events out whatever their time, which published tables do, too, and which flatters.
+Cold users and cold items stay in all of them; `data.splits.cold` makes them on purpose.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from typing import Any
@@ -20,11 +22,12 @@ from crossaisle.data.history import Histories
 from crossaisle.data.kinds import ROLES
 from crossaisle.data.membership import is_in
 from crossaisle.data.splits.cases import EvalCases, Split
+from crossaisle.data.splits.cold import cold_categories, cold_items, cold_users
 from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.data.vocabulary import Rows
 from crossaisle.errors import ConfigError, DataError, nearest
 
-PROTOCOLS = ("temporal", "leave_last_out", "baskets")
+PROTOCOLS = ("temporal", "leave_last_out", "baskets", "random", "cold_items", "cold_users", "cold_categories")
 UNSPLIT = "unsplit"
 """`Split.protocol` of a shop of which nothing can be held out."""
 REPEATS_ARE_COMMON = 0.10
@@ -44,7 +47,15 @@ def split(dataset: Dataset, protocol: str = "auto", **options: Any) -> Split:
         protocol = "baskets" if dataset.users_are_baskets else "temporal"
         if protocol == "temporal" and not dataset.has_time:
             protocol = "leave_last_out"
-    chosen = {"temporal": temporal_split, "leave_last_out": leave_last_out, "baskets": basket_split}
+    chosen: dict[str, Callable[..., Split]] = {
+        "temporal": temporal_split,
+        "leave_last_out": leave_last_out,
+        "baskets": basket_split,
+        "random": random_split,
+        "cold_items": cold_items,
+        "cold_users": cold_users,
+        "cold_categories": cold_categories,
+    }
     if protocol not in chosen:
         raise ConfigError(f"unknown split protocol {protocol!r}{nearest(protocol, PROTOCOLS)}")
     return chosen[protocol](dataset, **options)
@@ -181,6 +192,41 @@ def _last_cases(dataset: Dataset, history: Mask, users: Rows, target: npt.NDArra
     now = np.full(len(users), np.nan) if events.time is None else events.time[target] / SECONDS_PER_DAY
     histories = replace(kept, now=now)
     return EvalCases(histories, np.arange(len(users) + 1, dtype=np.int64), events.item[target])
+
+
+def random_split(dataset: Dataset, *, share: float = 0.1, seed: int = 0) -> Split:
+    """A seeded share of the events is held out, whatever their time, and as many for validation.
+
+    One case per user: history = what is left of theirs, targets = all different items held out. Models learn
+    from what users did later: figures are better than a shop would see, and comparable to others of this kind
+    only.
+    """
+    if not 0.0 < share < 0.5:
+        raise ConfigError(f"share of held-out events must lie between 0 and 0.5 (found {share})")
+    targets = np.flatnonzero(dataset.wanted)
+    size = int(share * len(targets))
+    if size < 1:
+        raise DataError(f"{len(targets)} events are too few to hold out a share of {share} of them")
+    order = np.random.default_rng(seed).permutation(targets)
+    test, validation = _only(dataset.events, order[:size]), _only(dataset.events, order[size : 2 * size])
+    known, later = dataset.with_events(~(test | validation)), dataset.with_events(~test)
+    repeats = _share_repeated(dataset, ~(test | validation), validation)
+    mask_seen = repeats <= REPEATS_ARE_COMMON
+    time = dataset.events.time
+    now = float("nan") if time is None else float(time.max() / SECONDS_PER_DAY)
+    return Split(
+        "random",
+        known,
+        _window_cases(dataset, known, validation, now, mask_seen),
+        later,
+        _window_cases(dataset, later, test, now, mask_seen),
+        repeated=repeats,
+        notes=(
+            f"{size:,} events held out at random (seed {seed}), {size:,} more for validation: models have "
+            "seen later events",
+            f"{repeats:.0%} of the validation targets are repeats",
+        ),
+    )
 
 
 def basket_split(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from crossaisle.evaluate.report.page import text
+from crossaisle.evaluate.report.page import percent, text
 
 _HISTORY = 8
 _PLACEMENTS = {
@@ -32,9 +32,14 @@ def _example(example: Mapping[str, Any]) -> str:
         for i in example.get("items", ())
         for reasons in [list(i.get("reasons", ()))]
     )
+    points = "".join(
+        f'<span class="chip">{text(point["label"], 80)} {percent(point["share"], 0)}</span> '
+        for point in example.get("interests", ())
+    )
+    interests = f"<h4>Interested in</h4><p>{points}</p>" if points else ""
     heading = _PLACEMENTS.get(example.get("placement", ""), "Recommended")
     return (
-        f'<article class="card"><h3>Customer {text(example.get("user", ""), 60)}</h3>'
+        f'<article class="card"><h3>Customer {text(example.get("user", ""), 60)}</h3>{interests}'
         f'<h4>History, oldest first{more}</h4><ul class="items">{past}</ul>'
         f'<h4>{heading}</h4><ol class="items">{items}</ol></article>'
     )

@@ -108,6 +108,22 @@ PROTOCOLS: dict[str, str] = {
         "Whole baskets were hidden. From the part of each basket that lies in its first category, the "
         "models had to find the rest, which lies in others."
     ),
+    "random": (
+        "Events were hidden at random, whatever their time. Models have seen what customers did later, which "
+        "a shop never has: figures are comparable to others of this kind only."
+    ),
+    "cold_items": (
+        "Some items were made new: all their events were hidden, and the last one of each customer had to be "
+        "found from what else the customer had."
+    ),
+    "cold_users": (
+        "Some customers were made new: the models have seen none of their events, and had to find the next "
+        "item from the first one."
+    ),
+    "cold_categories": (
+        "Whole categories were made new: all their events were hidden, and the last one of each customer had "
+        "to be found from what the customer had of other categories."
+    ),
 }
 
 

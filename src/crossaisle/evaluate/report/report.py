@@ -51,8 +51,8 @@ def write_report(
     default). `describe` is any nested plain data. `import_report` has `tables` (per table:
     `rows_read`, `rows_kept`, `set_aside`, `repaired`) and `warnings`. `drift` is what `drift()`
     gave, `heatmap` what `category_flow` gave, `rankers` the figures of learned ones. An example is
-    `{"user", "history": [{"title", "category"}], "items": [{"title", "category", "score", "reasons":
-    [str]}]}`. All text is escaped. The evaluation must hold recall at 10.
+    `{"user", "interests": [{"label", "share"}], "history": [{"title", "category"}], "items": [{"title",
+    "category", "score", "reasons": [str]}]}`. All text is escaped. The evaluation must hold recall at 10.
     """
     if ("all", METRIC, K) not in evaluation.columns:
         raise ConfigError(f"a report needs {METRIC} at {K}: evaluate with ks that contain {K}")

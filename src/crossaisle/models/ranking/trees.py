@@ -55,6 +55,7 @@ class Trees:
         """Out of a text of LightGBM's; `ArtifactError` unless it is sound in every line, and the trees were
         grown on these features, in this order.
         """
+        _library()  # whoever reads trees will ask them
         return cls(canonical(text, [_plain(name) for name in features]))
 
     def predict(self, features: Floats) -> Floats:

@@ -169,16 +169,16 @@ class ReadingModel(VectorModel):
         cosines with any rows.
         """
         self.check_fitted()
-        read = self._read(what)
+        read = self.read(what)
         return [(rows, partial(self._cosines, read[row])) for row, rows in enumerate(self._near(read, k))]
 
     def likeness(self, what: Any) -> Floats:
         """Cosines of what is read now and all items: float32 (len(what), n_items)."""
         self.check_fitted()
-        return _dense(self._read(what) @ self.vectors_.T)
+        return _dense(self.read(what) @ self.vectors_.T)
 
     @abstractmethod
-    def _read(self, what: Any) -> Any:
+    def read(self, what: Any) -> Any:
         """float32 or csr float32 (len(what), d): vectors of what was not there to be fitted on."""
 
 
@@ -189,7 +189,7 @@ class TextModel(ReadingModel):
     reason: ClassVar[str] = "similar text"
 
     @abstractmethod
-    def _read(self, what: Sequence[str]) -> Any: ...
+    def read(self, what: Sequence[str]) -> Any: ...
 
 
 def _dense(product: Any) -> Floats:
@@ -254,7 +254,7 @@ class TfidfSimilarity(TextModel):
         """csr float32 (vocabulary, n_items): the items of each term."""
         return self.vectors_.T.tocsr()
 
-    def _read(self, what: Sequence[str]) -> Any:
+    def read(self, what: Sequence[str]) -> Any:
         return self._encoder.transform(what)
 
     @cached_property
@@ -337,7 +337,7 @@ class EncoderSimilarity(TextModel):
         super().restore(blank | dict(arrays), item_ids)
         return self
 
-    def _read(self, what: Sequence[str]) -> Any:
+    def read(self, what: Sequence[str]) -> Any:
         if not self.whitening_.any():
             return np.zeros((len(what), self.vectors_.shape[1]), np.float32)
         return Whitening(mean_=self.mean_, matrix_=self.whitening_).apply(self._pretrained.encode(what))

@@ -93,7 +93,7 @@ class PictureSimilarity(ReadingModel):
         super().restore(blank | dict(arrays), item_ids)
         return self
 
-    def _read(self, what: Floats) -> Floats:
+    def read(self, what: Floats) -> Floats:
         """float32 (n, dimensions) from vectors of the encoder, float32 (n, d)."""
         return Projection(mean_=self.mean_, axes_=self.axes_).apply(what, self.axes_.shape[1])
 

@@ -27,6 +27,7 @@ from crossaisle.pipeline.improving.improved import (
     TITLES,
     Improved,
     Step,
+    begun,
     blends,
     merged,
     replace_parts,
@@ -86,12 +87,9 @@ def improve(
 
     The cheap ones come first. A change that has begun is finished. `known` as for `tune`.
     """
-    if not minutes > 0:
-        raise ConfigError(f"--minutes must be above 0 (found {minutes:g})")
-    out.mkdir(parents=True, exist_ok=True)
     end = time.perf_counter() + minutes * 60.0
+    bench = begun(dataset, config, out, minutes)
     say("fitting the parts as they are")
-    bench = Workbench.of(dataset, config.split, config.model)
     search = _Search(bench, say)
     alone = [[name, TITLES[q], bench.alone(part, q)] for name, part, q in _asked(bench)]
     sums = list(_simpler_sums(bench))

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from crossaisle.config import RunConfig
+from crossaisle.data.dataset import Dataset
+from crossaisle.errors import ConfigError
 from crossaisle.models.base import Scorer
 from crossaisle.pipeline.improving.tables import Table, write_tables
 from crossaisle.pipeline.improving.workbench import Gain, Question, Workbench
@@ -61,6 +63,14 @@ class Improved:
             "verdict": {question: asdict(gain) for question, gain in self.verdict.items()},
             "steps": [asdict(step) for step in self.steps],
         }
+
+
+def begun(dataset: Dataset, config: RunConfig, out: Path, minutes: float) -> Workbench:
+    """The workbench of a search that may take some minutes, and the folder for what it finds."""
+    if not minutes > 0:
+        raise ConfigError(f"--minutes must be above 0 (found {minutes:g})")
+    out.mkdir(parents=True, exist_ok=True)
+    return Workbench.of(dataset, config.split, config.model)
 
 
 def blends(bench: Workbench) -> list[Question]:

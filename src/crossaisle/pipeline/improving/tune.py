@@ -25,6 +25,7 @@ from crossaisle.models.tuning import GAIN
 from crossaisle.pipeline.improving.improved import (
     Improved,
     Step,
+    begun,
     blends,
     merged,
     replace_parts,
@@ -76,10 +77,7 @@ def tune(
     cannot name.
     """
     _optuna()
-    if not minutes > 0:
-        raise ConfigError(f"--minutes must be above 0 (found {minutes:g})")
-    out.mkdir(parents=True, exist_ok=True)
-    bench = Workbench.of(dataset, config.split, config.model)
+    bench = begun(dataset, config, out, minutes)
     has_time = bench.split.train.has_time
     spaces: dict[str, dict[str, Range | Choice]] = {}
     for name, part in bench.parts.items():

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from crossaisle.data.control import tidied
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.knowledge.naming import category_as_named
 from crossaisle.data.knowledge.rules import Rule
+from crossaisle.data.text.control import tidied
 from crossaisle.pipeline.knowledge.generators import Generator
 from crossaisle.progress import Advance, unwatched
 

@@ -12,8 +12,8 @@ import polars as pl
 from crossaisle.data.vocabulary import Rows
 from crossaisle.recommend.rerank.quota import Cap
 
-_UNITS = """bag bags bar bars bottle bottles box bunch can cans cl cm count ct ctn cup cups doz dozen dz each fl
-    ft fz g ga gal gallon gr gram grams in inch inches kg kit l lb lbs ld lds liter liters litre litres
+_UNITS = """bag bags bar bars bottle bottles box bunch can cans cl cm count ct ctn cup cups doz dozen dz each
+    fl ft fz g ga gal gallon gr gram grams in inch inches kg kit l lb lbs ld lds liter liters litre litres
     load loads lt ltr m mg ml mm ounce ounces oz ozs pack packs pc pcs pieces pint pk pkg pt qt quart
     quarts roll rolls sheet sheets sq stem stems tablets use uses yd"""
 _UNIT = rf"(?:{'|'.join(sorted(_UNITS.split(), key=len, reverse=True))})\.?"

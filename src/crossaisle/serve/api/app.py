@@ -11,14 +11,23 @@ from fastapi import FastAPI
 from crossaisle import __version__
 from crossaisle.serve.api import access, openapi, problems
 from crossaisle.serve.api.middleware import stack
-from crossaisle.serve.api.routes import events, experiments, items, lists, page, state, users
+from crossaisle.serve.api.routes import console, events, experiments, items, lists, page, rules, state, users
 from crossaisle.serve.api.tenancy import TenantGate
 from crossaisle.serve.limits.api import DEFAULT, ApiLimits
 from crossaisle.serve.service import ShopService
 from crossaisle.serve.tenants import ShopRegistry
 
 LARGEST_BODY = 16_000_000
-ROUTERS = (lists.router, events.router, items.router, users.router, experiments.router, state.router)
+ROUTERS = (
+    lists.router,
+    events.router,
+    items.router,
+    users.router,
+    rules.router,
+    experiments.router,
+    state.router,
+    console.router,
+)
 
 
 def create_app(

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Path, Request
 from pydantic import AfterValidator
 
-from crossaisle.data.ids import same_id
+from crossaisle.data.text.ids import same_id
 from crossaisle.serve.api.context import context_of
 from crossaisle.serve.api.requests.schemas import LONGEST_ID
 from crossaisle.serve.service import ShopService

@@ -55,6 +55,7 @@ TAGS = [
     {"name": "events", "description": "What users do"},
     {"name": "items", "description": "The catalogue"},
     {"name": "users", "description": "What is stored about a user"},
+    {"name": "rules", "description": "What a merchandiser pins, boosts, or keeps out of lists"},
     {"name": "experiments", "description": "Comparisons of ways to serve"},
     {"name": "state", "description": "Health, models, metrics"},
 ]

@@ -32,10 +32,20 @@ def answered(kind: Any, example: Any = None, *, status: int = 200, what: str = "
     return {status: {**found, "description": what} if what else found}
 
 
-def of_list(answer: RecommendationList, within: InExperiment | None = None) -> Response:
-    """A page of a list."""
-    items = []
-    for r in answer.items:
+def of_list(
+    shop: LiveRecommender, answer: RecommendationList, within: InExperiment | None = None
+) -> Response:
+    """A page of a list. `shop`: that made it."""
+    body = list_body(shop, answer)
+    if within is not None:
+        body["experiment"] = within
+    return as_json(body)
+
+
+def list_body(shop: LiveRecommender, answer: RecommendationList) -> dict[str, Any]:
+    """A list, JSON-ready."""
+    items, currency = [], shop.dataset.currency
+    for r, shown in zip(answer.items, shop.shown.of(answer.ids), strict=True):
         one: dict[str, Any] = {
             "rank": r.rank,
             "item_id": r.item_id,
@@ -43,13 +53,17 @@ def of_list(answer: RecommendationList, within: InExperiment | None = None) -> R
             "category": r.category,
             "price": None if r.price is None else round(r.price, 4),
             "score": r.score,
+            "brand": shown.brand,
+            "image": shown.image,
+            "url": shown.url,
+            "currency": currency,
             "more_like_it": r.more_like_it,
         }
         if r.evidence is not None:
             one["why"] = r.evidence.text or None
             one["evidence"] = r.evidence.to_dict()
         items.append(one)
-    body: dict[str, Any] = {
+    return {
         "placement": answer.placement,
         "served": answer.served,
         "user": answer.user,
@@ -57,15 +71,15 @@ def of_list(answer: RecommendationList, within: InExperiment | None = None) -> R
         "notices": answer.notices,
         "cross_share": answer.cross_share,
         "relevance_kept": answer.relevance_kept,
+        "rules": answer.rules,
+        "rules_cost": answer.rules_cost,
     }
-    if within is not None:
-        body["experiment"] = within
-    return as_json(body)
 
 
 def of_item(shop: LiveRecommender, row: int) -> dict[str, Any]:
     """What the shop knows about an item now."""
     values = shop.dataset.items.row(row, named=True)
+    [shown] = shop.shown.of([values["item_id"]])
     price = float(shop.view.prices[row])
     return {
         "item_id": values["item_id"],
@@ -80,7 +94,9 @@ def of_item(shop: LiveRecommender, row: int) -> dict[str, Any]:
         END: values.get(END),
         "attributes": stored_attributes(values["attributes"]),
         "new": row >= shop.grown.n_old,
-        "image": values["image"] if (values["image"] or "").startswith(("http://", "https://")) else None,
+        "image": shown.image,
+        "url": shown.url,
+        "currency": shop.dataset.currency,
         "notices": shop.notices_of(row),
     }
 
@@ -110,6 +126,8 @@ ITEM_EXAMPLE = {
     "attributes": {},
     "new": False,
     "image": None,
+    "url": "https://shop.example.com/melons/cantaloupe",
+    "currency": "USD",
     "notices": [],
 }
 LIST_EXAMPLE = {
@@ -124,6 +142,10 @@ LIST_EXAMPLE = {
             "category": "Produce > Melons > Cantaloupe Whole",
             "price": 2.5,
             "score": 0.41,
+            "brand": "Private",
+            "image": None,
+            "url": "https://shop.example.com/melons/cantaloupe",
+            "currency": "USD",
             "more_like_it": 2,
             "why": "Because you bought Strawberries, 16 oz.",
         }
@@ -131,4 +153,6 @@ LIST_EXAMPLE = {
     "notices": [],
     "cross_share": 1.0,
     "relevance_kept": 1.0,
+    "rules": [{"id": "till-lines", "action": "never", "items": ["894439"], "reason": "no products"}],
+    "rules_cost": 0.0321,
 }

@@ -21,7 +21,7 @@ from crossaisle.serve.api.requests.request_body import limits_of
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 READING = frozenset({"GET", "HEAD"})
 API = "/api/"
-_STRICTNESS = ("public", "health", "read", "write", "admin")
+_STRICTNESS = ("public", "health", "read", "write", "merchandise", "admin")
 _SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"header": []}, {}]
 """Of the OpenAPI document: a key in one header or the other, or none while no key was made."""
 

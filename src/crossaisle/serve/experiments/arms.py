@@ -74,6 +74,7 @@ class Arms:
                 served.changed,
                 before=before,
                 pictures=served.pictures,
+                rules=served.recommender.rules,
                 limits=self._limits,
             )
         return made

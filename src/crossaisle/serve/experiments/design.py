@@ -48,8 +48,9 @@ class Arm:
     sampling. None: none."""
 
     def query(self, query: Query) -> Query:
-        """The query with this arm's controls wherever the request sets none."""
-        unset = (name for name in ARM_CONTROLS if getattr(query, name) is None)
+        """The query with this arm's controls wherever the request sets none and the placement takes them."""
+        taken = (name for name in ARM_CONTROLS if name not in query.not_taken)
+        unset = (name for name in taken if getattr(query, name) is None)
         return replace(query, **{name: getattr(self.controls, name) for name in unset})
 
 

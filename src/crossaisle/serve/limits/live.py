@@ -78,6 +78,24 @@ class CapacityLimits:
 
 
 @dataclass(frozen=True, kw_only=True)
+class InsightLimits:
+    """What is remembered of lists, to tell what they led to."""
+
+    window_hours: float = 24.0
+    """After a list an event with one of its items counts as due to it for so long."""
+    users: int = 20_000
+    """Users whose latest lists are remembered, those shown lists most recently."""
+    lists_per_user: int = 12
+    """Lists: a page with four rows, three times."""
+    same_seconds: float = 600.0
+    """The same list, shown again within so many seconds, counts once."""
+    write_seconds: float = 5.0
+    """Between two writes of totals; as much may be missing after a crash."""
+    kept_days: int = 400
+    """Days of which totals are in memory."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class LiveLimits:
     """Of one shop in one process."""
 
@@ -95,6 +113,8 @@ class LiveLimits:
     """Items of a large shop: where filters leave at most this many to be scored, all of them are."""
     settled_histories: int = 4096
     """Users whose histories of several kinds of events are kept as they were settled."""
+    disapproval_seconds: float = 60.0
+    """At least between two counts of what the shop has turned against: kept rankings may change with each."""
     scarce_events: int = 5
     """Events: items with fewer are those that exploring arms may give places to."""
     scarce_items: int = 1000
@@ -109,3 +129,4 @@ class LiveLimits:
     histories: HistoryLimits = HistoryLimits()
     pictures: PictureLimits = PictureLimits()
     capacity: CapacityLimits = CapacityLimits()
+    insights: InsightLimits = InsightLimits()

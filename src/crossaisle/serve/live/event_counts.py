@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict, deque
-from collections.abc import Iterable
 from threading import Lock
 from typing import NamedTuple
 
@@ -17,14 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from crossaisle.serve.limits.live import HistoryLimits
-from crossaisle.serve.store.records import ARRIVALS
 
 TAKEN_BACK = ""
 """The kind of events that take others back: what is left of the pair has to be looked up."""
 SHARE = 16
 """At least one in this many counted events must wait for a count, because each copies all of them."""
-ODD = 100
-"""One in this many of the latest events may have a wrong time."""
 
 
 class Pairs(NamedTuple):
@@ -36,8 +32,6 @@ class Pairs(NamedTuple):
     """int64 (n,): indices into `EventCounts.items`."""
     day: npt.NDArray[np.float64]
     """float64 (n,): days since 1970 of the newest event."""
-    present: float
-    """The moment that the latest arrivals agree on, in event time; nan without any."""
 
 
 class EventCounts:
@@ -52,10 +46,8 @@ class EventCounts:
             indices.default_factory = indices.__len__
         self.version = 0
         self._waiting: deque[tuple[str, tuple[str, str], float]] = deque()
-        self._arrived: deque[float] = deque(maxlen=ARRIVALS)
         self._keys = np.empty(0, np.int64)
         self._days = np.empty(0, np.float64)
-        self._present = np.nan
         self._lock = Lock()
         self._counted = -np.inf
 
@@ -84,20 +76,15 @@ class EventCounts:
         """Everything up to now."""
         with self._lock:
             self._merge()
-            return Pairs(self._keys >> 32, self._keys & (1 << 32) - 1, self._days, self._present)
+            return Pairs(self._keys >> 32, self._keys & (1 << 32) - 1, self._days)
 
-    def forget(self, user: str, deleted: float, arrived: Iterable[float]) -> None:
-        """Removes a user's events up to a deletion.
-
-        `arrived`: of the latest that are left, oldest first. Days since 1970.
-        """
+    def forget(self, user: str, deleted: float) -> None:
+        """Removes a user's events up to a deletion, in days since 1970."""
         with self._lock:
             self._merge()
             index = self.users.get(user, -1)
             left = (self._keys >> 32 != index) | (self._days > deleted)
             self._keys, self._days = self._keys[left], self._days[left]
-            self._arrived = deque(arrived, ARRIVALS)
-            self._agree()
             self.version += 1
 
     def withdraw(self, user: str, item: str, kind: str, left: float | None) -> None:
@@ -124,8 +111,6 @@ class EventCounts:
         user = np.fromiter(map(self.users.__getitem__, users), np.int64, n)
         keys = user << 32 | np.fromiter(map(self.items.__getitem__, items), np.int64, n)
         days = np.array(times)
-        self._arrived.extend(days[-ARRIVALS:].tolist())
-        self._agree()
         order = np.lexsort((days, keys))
         keys, days = keys[order], days[order]
         newest = np.append(keys[1:] != keys[:-1], True)
@@ -138,19 +123,18 @@ class EventCounts:
         self._days = np.insert(before, at[new], days[new])
         self._keys = np.insert(self._keys, at[new], keys[new])
 
-    def _agree(self) -> None:
-        """Takes the latest time, ignoring the few that a wrong clock may have set."""
-        times = np.sort(np.array(self._arrived))
-        self._present = float(times[-1 - len(times) // ODD]) if len(times) else np.nan
 
+class Gaps(NamedTuple):
+    """Gaps between a model's events and those since, and among these: time in which nothing ages."""
 
-class Gap(NamedTuple):
-    """A gap between a model's events and those since: time in which nothing ages."""
-
-    start: float = np.inf
-    """Days since 1970 of the first event after it; inf without one."""
-    days: float = 0.0
+    starts: tuple[float, ...] = ()
+    """Days since 1970 of the first event after each, ascending."""
+    days: tuple[float, ...] = ()
+    """How long each is, together with those before it."""
 
     def closed(self, day: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Days as if there were no gap."""
-        return np.where(day >= self.start, day - self.days, day) if self.days else day
+        """Days as if there were no gaps."""
+        if not self.starts:
+            return day
+        before: npt.NDArray[np.float64] = np.append(0.0, self.days)
+        return day - before[np.searchsorted(self.starts, day, "right")]

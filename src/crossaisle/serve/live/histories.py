@@ -6,14 +6,17 @@ import math
 import sys
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
-from itertools import islice
+from itertools import chain, islice
 from operator import itemgetter
+from threading import Lock
 from typing import NamedTuple
+
+import numpy as np
 
 from crossaisle.data.kinds import Kinds
 from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.serve.limits.live import HistoryLimits
-from crossaisle.serve.live.event_counts import TAKEN_BACK, EventCounts, Gap
+from crossaisle.serve.live.event_counts import TAKEN_BACK, EventCounts, Gaps
 from crossaisle.serve.store.deleted_users import Forgotten
 from crossaisle.serve.store.store import Event
 
@@ -101,8 +104,13 @@ class LiveHistories:
         """`meanings`: what kinds mean to the model that serves."""
         self._limits, self._meanings = limits, meanings or Kinds()
         self._own: dict[str, Own] = {}
+        self.negatives = 0
+        """Grows with every event that may stand against an item, and when one is taken out."""
         self.trends = EventCounts(limits)
-        self._gaps: dict[float, tuple[float, float]] = {}
+        self._seen: dict[int, tuple[float, float]] | None = {}
+        """Whole day -> the first and the last moment of an event in it; None: to be found again."""
+        self._gaps: dict[float, tuple[int, Gaps]] = {}
+        self._changed, self._newest, self._lock = 0, 0, Lock()
         self.forgotten = Forgotten() if forgotten is None else forgotten
         """Deleted users, whose history in the model must not be used."""
         left = iter(events)
@@ -110,6 +118,11 @@ class LiveHistories:
             self.add(portion)
             if self.trends.full:
                 self.trends.pairs()
+
+    @property
+    def meanings(self) -> Kinds:
+        """What kinds mean to the model that serves."""
+        return self._meanings
 
     def add(self, events: Sequence[Event]) -> None:
         """Adds events; late ones are inserted by timestamp.
@@ -120,16 +133,49 @@ class LiveHistories:
         for event in events:
             day = event.time / SECONDS_PER_DAY
             self._count(event.user, event.item, _deed(event), day)
-            for end in tuple(self._gaps):  # a reader may add one
-                last, first = self._gaps[end]
-                old = day <= end + OLD_DAYS
-                self._gaps[end] = (max(last, day), first) if old else (last, min(first, day))
+            self._see(day)
             own.setdefault(event.user, []).append(event)
         for user, new in own.items():
             self._own[user] = _with(self._own.get(user, _NOTHING), new, self._limits.user_events)
 
+    def _see(self, day: float) -> None:
+        with self._lock:
+            if self._seen is None:
+                self._changed += 1
+                return
+            whole = math.floor(day)
+            first, last = self._seen.get(whole, (math.inf, -math.inf))
+            if day < first or (day > last and whole != self._newest):
+                self._changed += 1  # a gap may begin or end here
+            if day < first or day > last:
+                self._seen[whole] = min(first, day), max(last, day)
+                self._newest = max(self._newest, whole)
+
+    def _see_again(self) -> None:
+        """Finds the days again when they are asked for next."""
+        with self._lock:
+            self._seen = None
+            self._changed += 1
+
+    def _days(self) -> list[tuple[float, float]]:
+        """The first and the last moment of each day with events, in order. Any thread may call it."""
+        with self._lock:
+            changed = self._changed
+            if self._seen is not None:
+                return [self._seen[whole] for whole in sorted(self._seen)]
+        every = np.sort(np.fromiter(chain.from_iterable(own.days for own in list(self._own.values())), float))
+        whole, first = np.unique(np.floor(every).astype(np.int64), return_index=True)
+        last = np.append(first, len(every))[1:] - 1
+        moments = list(zip(every[first].tolist(), every[last].tolist(), strict=True))
+        with self._lock:
+            if changed == self._changed:
+                self._seen = dict(zip(whole.tolist(), moments, strict=True))
+                self._newest = max(self._seen, default=0)
+        return moments
+
     def _count(self, user: str, item: str, deed: Deed, day: float) -> None:
         interest = self._meanings.is_interest(*deed)
+        self.negatives += interest is False
         if interest is not None:
             self.trends.add(user, item, sys.intern(deed.kind) if interest else TAKEN_BACK, day)
 
@@ -141,6 +187,7 @@ class LiveHistories:
         trends = EventCounts(self._limits)
         trends.version = self.trends.version + 1
         trends.users, trends.items = self.trends.users, self.trends.items  # others keep rows by their indices
+        self.negatives += 1
         for user, own in self._own.items():
             for item, day, deed in zip(own.items, own.days, own.deeds, strict=True):
                 interest = meanings.is_interest(*deed)
@@ -152,36 +199,43 @@ class LiveHistories:
         """A user's live events."""
         return self._own.get(user, _NOTHING)
 
-    def gap_after(self, end: float) -> Gap:
-        """The gap after the last event of a model, if it is longer than `OLD_DAYS`.
+    def gaps_after(self, end: float) -> Gaps:
+        """The gaps of more than `OLD_DAYS` after the last event of a model.
 
-        `end` and the answer in days since 1970. Depends on times of events that are kept, not on the clock.
+        `end` and the answer in days since 1970. Depends on times of events that are kept, not on the clock or
+        the order of arrival: one event of a wrong or an old time ends a gap and begins another, so that it
+        makes no other event older.
         """
         if math.isnan(end):
-            return Gap()
-        if end not in self._gaps:
-            last, first = end, math.inf
-            for own in list(self._own.values()):
-                old = bisect_right(own.days, end + OLD_DAYS)
-                last = max(last, own.days[old - 1]) if old else last
-                first = min(first, own.days[old]) if old < len(own.days) else first
-            self._gaps[end] = last, first
-        last, first = self._gaps[end]
-        return Gap(first, first - last) if OLD_DAYS < first - last < math.inf else Gap()
+            return Gaps()
+        changed, kept = self._changed, self._gaps.get(end)
+        if kept is not None and kept[0] == changed:
+            return kept[1]
+        last, total = end, 0.0
+        starts, days = [], []
+        for first, newest in self._days():
+            if newest > end:
+                if (gap := max(first, end) - last) > OLD_DAYS:
+                    total += gap
+                    starts.append(first)
+                    days.append(total)
+                last = newest
+        self._gaps[end] = changed, Gaps(tuple(starts), tuple(days))
+        return self._gaps[end][1]
 
-    def forget(self, user: str, deleted: float, arrived: Iterable[float]) -> None:
+    def forget(self, user: str, deleted: float) -> None:
         """Drops a user's events up to a deletion; the history in the model is not used from now on.
 
-        Later events stay, even if they arrived before the deletion. `arrived`: times of the latest events
-        that are left, oldest first. Times in seconds since 1970.
+        Later events stay, even if they arrived before the deletion. In seconds since 1970.
         """
         own, day = self.of(user), deleted / SECONDS_PER_DAY
         gone = bisect_right(own.days, day)
         total = len(own.items) - gone if gone else own.total
         self._own[user] = Own(own.items[gone:], own.days[gone:], own.deeds[gone:], own.version + 1, total)
         self.forgotten.add(self.forgotten.digest(user), deleted)
-        self._gaps.clear()
-        self.trends.forget(user, day, [time / SECONDS_PER_DAY for time in arrived])
+        self._see_again()
+        self.negatives += self.negatives > 0
+        self.trends.forget(user, day)
 
     def withdraw(self, user: str, gone: Callable[[str, float, Deed], bool]) -> None:
         """Drops one event that was deleted; nothing where it is not in memory.
@@ -196,7 +250,7 @@ class LiveHistories:
         item, deed = own.items[at], own.deeds[at]
         items, days, deeds = ((*all_[:at], *all_[at + 1 :]) for all_ in (own.items, own.days, own.deeds))
         self._own[user] = Own(items, days, deeds, own.version + 1, own.total - 1)
-        self._gaps.clear()
+        self._see_again()
         interest = self._meanings.is_interest(*deed)
         left = [
             day
@@ -205,6 +259,7 @@ class LiveHistories:
             and (one.kind == deed.kind or not interest)
             and self._meanings.is_interest(*one) is interest
         ]
+        self.negatives += self.negatives > 0
         if interest is not None:
             kind = deed.kind if interest else TAKEN_BACK
             self.trends.withdraw(user, item, kind, max(left, default=None))

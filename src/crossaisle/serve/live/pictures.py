@@ -52,12 +52,19 @@ def _naming(item: str, bodies: Mapping[str, Body]) -> Iterator[None]:
         raise DataError(f"item {shorten(item)}: {error}") from None
 
 
+def type_of(content: bytes) -> str:
+    """Which of `TYPES` a stored picture is of."""
+    if content.startswith(b"\x89PNG"):
+        return "image/png"
+    return "image/webp" if content[8:12] == b"WEBP" else "image/jpeg"
+
+
 class Pictures:
     """Fetches and encodes the pictures of one shop."""
 
     def __init__(self, hosts: Sequence[str] = (), limits: PictureLimits = PictureLimits()) -> None:
         """`hosts`: where pictures may be fetched from; `ConfigError` for what is not a host."""
-        self._named, self._limits = tuple(hosts), limits
+        self.named, self._limits = tuple(hosts), limits
         if hosts:
             _ = self.hosts
         self._fetching = ThreadPoolExecutor(limits.fetched_at_once, "fetching")
@@ -70,7 +77,7 @@ class Pictures:
         """Where pictures may be fetched from."""
         from crossaisle.encoders.fetching import Hosts
 
-        return Hosts.of(self._named)
+        return Hosts.of(self.named)
 
     async def of(
         self, bodies: Mapping[str, Body], kept: Mapping[str, Picture], base: Recommender

@@ -12,14 +12,23 @@ from crossaisle.models.ranking.pool import Masks
 from crossaisle.recommend.ranker import Best, ModelRanker
 from crossaisle.recommend.rerank.filters import Mask
 from crossaisle.serve.live.catalogue.overlay import CatalogueOverlay
-from crossaisle.serve.live.trending import Trending
+from crossaisle.serve.live.shopwide.disapproval import LiveDisapproval
+from crossaisle.serve.live.shopwide.trending import Trending
 
 
 class LiveRanker:
     """Known items keep the scores of the model. A new item gets those of the items that it resembles."""
 
-    def __init__(self, model: ModelRanker, overlay: CatalogueOverlay, trending: Trending) -> None:
+    def __init__(
+        self,
+        model: ModelRanker,
+        overlay: CatalogueOverlay,
+        trending: Trending,
+        disapproval: LiveDisapproval,
+    ) -> None:
+        """`model`: takes no disapproval off its scores, because `disapproval` does."""
         self._model, self._overlay, self._trending = model, overlay, trending
+        self._disapproval = disapproval
 
     def score_batch(
         self, histories: Histories, placement: str = "for_you", among: Masks | None = None
@@ -31,7 +40,10 @@ class LiveRanker:
         sources = [self._overlay.with_sources(mask) for mask in ([] if among is None else among)]
         known = np.stack([mask for mask in sources if mask is not None]) if sources else None
         scores = self._model.score_batch(context, placement, known)
-        return self._overlay.extend(scores, self._model.lending(placement))
+        scores = self._overlay.extend(scores, self._model.lending(placement))
+        if (disapproval := self._disapproval.now(self._overlay.dataset)) is not None:
+            disapproval.lower(scores, placement)
+        return scores
 
     def best_batch(
         self, histories: Histories, placement: str = "for_you", among: Mask | None = None
@@ -43,6 +55,7 @@ class LiveRanker:
             return [(rows, scores[rows])] * len(histories)
         context = self._overlay.in_old_rows(histories)
         best = self._model.best_batch(context, placement, self._overlay.with_sources(among))
+        self._lower([scores for _, scores in best], placement, [rows for rows, _ in best])
         new = [self._overlay.resembling(rows) for rows, _ in best]
         if among is not None:
             best = [(rows[among[rows]], scores[among[rows]]) for rows, scores in best]
@@ -62,9 +75,15 @@ class LiveRanker:
         context = self._overlay.in_old_rows(histories)
         scores = self._model.score_at(context, [self._overlay.sources(at) for at in rows], placement)
         lending = self._model.lending(placement)
-        return [
+        found = [
             self._overlay.at(at, of_sources, lending) for at, of_sources in zip(rows, scores, strict=True)
         ]
+        self._lower(found, placement, rows)
+        return found
+
+    def _lower(self, scores: Sequence[Floats], placement: str, rows: Sequence[Rows]) -> None:
+        if (disapproval := self._disapproval.now(self._overlay.dataset)) is not None:
+            disapproval.lower_each(scores, placement, rows)
 
     def _counts_decide(self, placement: str) -> bool:
         """Whether live events, and not the model, say what is popular."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,14 +12,26 @@ import numpy as np
 from crossaisle.data.history import Floats
 from crossaisle.data.query import Query
 from crossaisle.data.vocabulary import Rows
+from crossaisle.recommend.merchandising.compiled import Merchandising
+from crossaisle.recommend.merchandising.ruled import Ranked
 from crossaisle.recommend.request import ResolvedQuery
 from crossaisle.recommend.rerank.filters import Mask
 from crossaisle.serve.live.histories import LiveHistories
 
-Key = tuple[str, str, str]
-"""Weights of the blend, `user` or `item` (or nothing), and its id."""
-Version = tuple[int, int]
-"""How much has happened: to the user, and to what is popular."""
+Key = tuple[str, str, str, int]
+"""Weights of the blend, `user` or `item` (or nothing), its id, and the rules that move items, as bits."""
+Version = tuple[int, int, int]
+"""How much has happened: to the user, to what is popular, and to what the shop has turned against."""
+
+
+@dataclass(frozen=True)
+class Lifted:
+    """What rules move, of the items that have a score or that a pin names."""
+
+    ranked: Ranked
+    """The best items by scores that rules weighed."""
+    pinned: Ranked
+    """All items that pins name."""
 
 
 @dataclass(frozen=True)
@@ -35,14 +48,25 @@ class Ranking:
     """Of the moment before it was made."""
     query: Query
     """A query that it answers, to be replayed on another model."""
+    lifted: Lifted | None = None
+    """Where rules move items of its lists."""
 
 
 class RankingCache:
     """Least recently used rankings go first. Filters, prices and stock are applied later: none is kept."""
 
-    def __init__(self, histories: LiveHistories, capacity: int) -> None:
-        """`capacity`: rankings."""
-        self._histories, self._capacity = histories, capacity
+    def __init__(
+        self,
+        histories: LiveHistories,
+        capacity: int,
+        disapproved: Callable[[], int] = lambda: 0,
+        merchandising: Merchandising | None = None,
+    ) -> None:
+        """`capacity`: rankings. `disapproved`: the version of what scores lose by others' dislikes.
+        `merchandising`: a merchandiser's rules.
+        """
+        self._histories, self._capacity, self._disapproved = histories, capacity, disapproved
+        self._merchandising = merchandising
         self._kept: OrderedDict[Key, Ranking] = OrderedDict()
         self._lock = threading.Lock()
         self.hits = self.misses = 0
@@ -84,9 +108,9 @@ class RankingCache:
                 self._kept.popitem(last=False)
 
     def version(self, query: Query) -> Version:
-        """How much has happened to the user of a query, and to what is popular."""
+        """How much has happened to the user of a query, to what is popular, and to what is disapproved of."""
         own = 0 if query.user is None else self._histories.of(query.user).version
-        return own, self._histories.trends.tick()
+        return own, self._histories.trends.tick(), self._disapproved()
 
     def queries(self) -> list[Query]:
         """Recent queries, the latest first."""
@@ -116,22 +140,24 @@ class RankingCache:
         lowest = ranking.scores[-1] if len(ranking.rows) else np.float32(0.0)
         if rows[ranking.rows].any() or not (ranking.whole or lowest >= 0):
             return False
-        weights, kind, name = key
+        weights, kind, name, _ = key
         if weights == "trending":
             return False  # what is new may sell at once
         return ids.isdisjoint(self._histories.of(name).items) if kind == "user" else name not in ids
 
     def _aged(self, ranking: Ranking, query: Query, request: ResolvedQuery) -> bool:
-        concerned = int(request.placement == "trending")
+        concerned = slice(1, 2) if request.placement == "trending" else slice(0, 3, 2)
         return ranking.version[concerned] != self.version(query)[concerned]
 
     def _key(self, query: Query, request: ResolvedQuery) -> Key | None:
+        lifting = 0 if self._merchandising is None else self._merchandising.lifting(query)
         if request.placement == "trending":
-            return "trending", "", ""  # the same for everybody: what a user has seen is filtered later
+            # The same for everybody: what a user has seen is filtered later.
+            return "trending", "", "", lifting
         if request.context.in_view is not None:
             return None  # one user with one cart: hardly asked again
         if request.placement in ("goes_with", "similar"):
-            return (request.weights, "item", query.items[0]) if len(query.items) == 1 else None
+            return (request.weights, "item", query.items[0], lifting) if len(query.items) == 1 else None
         if query.user is None or query.history is not None:
             return None
-        return request.weights, "user", query.user
+        return request.weights, "user", query.user, lifting

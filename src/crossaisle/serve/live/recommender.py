@@ -13,15 +13,18 @@ import numpy.typing as npt
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats, Histories
+from crossaisle.data.merchandising.rules import RuleSet
 from crossaisle.data.query import Placement, Query
 from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.data.vocabulary import Rows
 from crossaisle.data.windows import Windows
 from crossaisle.models.blend import CART_OF_USER
 from crossaisle.recommend.answer import Recommendation, RecommendationList
-from crossaisle.recommend.catalogue_view import CatalogueView
+from crossaisle.recommend.catalogue_view import CatalogueView, foreign_prices
 from crossaisle.recommend.explain import Explanation, explain, item_name
 from crossaisle.recommend.list_builder import Contributions, ListBuilder, Served
+from crossaisle.recommend.merchandising.compiled import Merchandising, Ruling
+from crossaisle.recommend.merchandising.ruled import NOTHING, Ranked
 from crossaisle.recommend.ranker import Best, ModelRanker, best_of_requests, score_requests
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.recommend.request import ResolvedQuery, is_narrow, resolve
@@ -31,14 +34,17 @@ from crossaisle.recommend.rerank.groups import Groups
 from crossaisle.recommend.rerank.never import NeverWith
 from crossaisle.serve.limits.live import LiveLimits
 from crossaisle.serve.live.candidates import least, widened
+from crossaisle.serve.live.catalogue.browsing import BrowsedCatalogue
 from crossaisle.serve.live.catalogue.overlay import CatalogueOverlay, grow
-from crossaisle.serve.live.event_counts import Gap
+from crossaisle.serve.live.catalogue.shown import ShownFields
+from crossaisle.serve.live.event_counts import Gaps
 from crossaisle.serve.live.histories import LiveHistories, Own
 from crossaisle.serve.live.own_history import own_history, plain
 from crossaisle.serve.live.pictures import picture_model
 from crossaisle.serve.live.ranker import LiveRanker
-from crossaisle.serve.live.ranking_cache import Ranking, RankingCache, Version
-from crossaisle.serve.live.trending import Trending
+from crossaisle.serve.live.ranking_cache import Lifted, Ranking, RankingCache, Version
+from crossaisle.serve.live.shopwide.disapproval import LiveDisapproval
+from crossaisle.serve.live.shopwide.trending import Trending
 from crossaisle.serve.store.records import Picture
 from crossaisle.serve.store.store import NO_PICTURES
 
@@ -57,29 +63,42 @@ class LiveRecommender:
         *,
         before: LiveRecommender | None = None,
         pictures: Mapping[str, Picture] = NO_PICTURES,
+        rules: RuleSet | None = None,
         limits: LiveLimits = LiveLimits(),
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`changed`: items that differ from the model's catalogue, by id. `before`: the state before the
-        last change; what still holds of it is taken over. `pictures`: of changed items. `clock`: seconds
-        since 1970, by which items come and go.
+        last change; what still holds of it is taken over. `pictures`: of changed items. `rules`: a
+        merchandiser's; None: those of the model. `clock`: seconds since 1970, by which items come and go.
         """
         self.base, self.live, self.pictures, self.limits = base, histories, pictures, limits
         self.large = base.dataset.n_items > limits.large_items
         """Whether the best items are retrieved instead of scoring all."""
         if before is not None and before.base is not base:
             before = None
-        self._settled: dict[str, tuple[Own, Gap, Histories]] = {}
+        self._settled: dict[str, tuple[Own, Gaps, Histories]] = {}
         """Histories that took some settling, while nothing has happened to their users."""
         self.trending: Trending = Trending(base, histories, limits) if before is None else before.trending
         older = None if before is None else before.grown
         self.grown: CatalogueOverlay = grow(base, changed or {}, older, pictures, limits=limits)
-        self.cache = RankingCache(histories, limits.rankings)
-        if before is not None and (moved := self.grown.changed_since(before.grown)) is not None:
+        self.disapproval = (
+            LiveDisapproval(base, histories, self.trending, limits) if before is None else before.disapproval
+        )
+        self.rules = base.rules if rules is None else rules
+        earlier = None if before is None else before.merchandising
+        self.merchandising: Merchandising = Merchandising(self.rules, self.grown.dataset, before=earlier)
+        self.cache = RankingCache(histories, limits.rankings, self.disapproval.version, self.merchandising)
+        # Rankings hold what the rules of their time lifted.
+        same = before is not None and before.rules == self.rules
+        if before is not None and same and (moved := self.grown.changed_since(before.grown)) is not None:
             self.cache.take_over(before.cache, *moved)
         self.view: CatalogueView = _view_of(
             base, self.grown, base.view if before is None else before.view, clock
         )
+        self.catalogue: BrowsedCatalogue = BrowsedCatalogue(
+            self.view, None if before is None else before.catalogue
+        )
+        self.shown = ShownFields(self.view.dataset, pictures)
         model = ModelRanker(
             base.blend,
             base.dataset,
@@ -89,14 +108,15 @@ class LiveRecommender:
             retrieved=limits.retrieved_items,
             reranker=base.ranker.reranker,
         )
-        self.ranker = LiveRanker(model, self.grown, self.trending)
+        self.ranker = LiveRanker(model, self.grown, self.trending, self.disapproval)
         self.lists = ListBuilder(
             self.view,
             self.ranker,
             _similarity_of(base, self.grown),
-            _contributions_of(model, self.grown),
+            _contributions_of(model, self.grown, self.disapproval),
             base.limits,
             NeverWith(base.blend.rules, self.grown.dataset),
+            self.merchandising,
         )
 
     @property
@@ -115,7 +135,7 @@ class LiveRecommender:
         past = self.base.histories.take([row]) if row >= 0 else Histories.of([[]], now=[end])
         if not own.items:
             return past
-        gap = self.live.gap_after(end)
+        gap = self.live.gaps_after(end)
         kept = self._settled.get(user)
         if kept is not None and kept[0] is own and kept[1] == gap:
             return kept[2]
@@ -188,16 +208,6 @@ class LiveRecommender:
         rows = np.flatnonzero(self.view.listed & (events < self.limits.scarce_events))[::-1]
         return tuple(self.dataset.item_ids.ids(rows[: self.limits.scarce_items]))
 
-    def browse(self, words: str, category: str | None, n: int, offset: int) -> tuple[list[int], int]:
-        """Rows of listed items whose titles hold all words, popular ones first, and how many there are."""
-        fits = self.view.listed.copy()
-        if category:
-            fits &= rows_mask(self.dataset.taxonomy.find(category), len(fits))
-        for word in dict.fromkeys(words.lower().split()):
-            fits &= self.view.lower_titles.str.contains(word, literal=True).to_numpy()
-        rows = self.view.by_popularity[fits[self.view.by_popularity]]
-        return rows[offset : offset + n].tolist(), len(rows)
-
     # Lists
 
     def from_cache(self, query: Query) -> RecommendationList | ResolvedQuery:
@@ -226,6 +236,7 @@ class LiveRecommender:
     def score_many(self, queries: Sequence[Query]) -> list[RecommendationList | Exception]:
         """Lists for many queries, scored together; keeps what may be asked for again."""
         out: list[RecommendationList | Exception] = []
+        self.disapproval.now(self.dataset)
         versions = [self.cache.version(query) for query in queries]  # before the histories are read
         requests: list[ResolvedQuery | Exception] = []
         for query in queries:
@@ -267,6 +278,8 @@ class LiveRecommender:
 
     def _list(self, query: Query, request: ResolvedQuery, best: Best, version: Version) -> RecommendationList:
         enough = False
+        if self.large:
+            best = self._with_lifted(query, request, best)
         if self.large or (self.cache.takes(query, request) and not self._narrows(query, request)):
             ranking = self._ranking(query, best, version)
             self.cache.put(ranking, request)
@@ -278,6 +291,7 @@ class LiveRecommender:
                 enough = self._from_ranking(first, request, ranking) is not None
         allowed = self.lists.candidates(query, request)
         scores, tiers = np.full(self.dataset.n_items, np.nan, np.float32), None
+        scores[best[0]] = best[1]
         if self.large:
             rows, values, of_rows = widened(
                 self.lists, query, request, best, allowed, enough=enough, limits=self.limits
@@ -286,8 +300,6 @@ class LiveRecommender:
             if of_rows.any():
                 tiers = np.zeros(self.dataset.n_items, np.int8)
                 tiers[rows] = of_rows
-        else:
-            scores[best[0]] = best[1]
         return self.lists.finish(query, request, scores, allowed, tiers)
 
     def _ranking(self, query: Query, best: Best, version: Version) -> Ranking:
@@ -296,12 +308,45 @@ class LiveRecommender:
         rows, scores = rows[known], scores[known]
         ranked = self.lists.ranked(rows, scores, self.limits.ranking_items)
         at = np.searchsorted(rows, ranked)  # rows are ascending
-        return Ranking(ranked, scores[at], not self.large and len(ranked) == len(rows), version, query)
+        whole = not self.large and len(ranked) == len(rows)
+        return Ranking(ranked, scores[at], whole, version, query, self._lifted(query, rows, scores))
+
+    def _with_lifted(self, query: Query, request: ResolvedQuery, best: Best) -> Best:
+        """The best items of a large shop, and those that rules may lift above them."""
+        if not self.merchandising.lifting(query):
+            return best
+        missing = np.setdiff1d(self.merchandising.lifted(query), best[0])
+        if len(missing) > self.limits.narrow_items:
+            among = rows_mask(missing, self.dataset.n_items)
+            more = self.ranker.best_batch(request.context, request.weights, among)[0]
+        else:
+            more = missing, self.ranker.score_at(request.context, [missing], request.weights)[0]
+        rows, first = np.unique(np.concatenate([best[0], more[0]]), return_index=True)
+        return rows.astype(np.int32), np.concatenate([best[1], more[1]])[first]
+
+    def _lifted(self, query: Query, rows: Rows, scores: Floats) -> Lifted | None:
+        """What rules lift, of ascending rows with a score; None where none lifts anything."""
+        merchandising = self.merchandising
+        if not merchandising.lifting(query):
+            return None
+        keys = merchandising.weighed(query, scores, rows)
+        ranked = self.lists.ranked(rows, keys, self.limits.ranking_items)
+        at = np.searchsorted(rows, ranked)
+        pins = merchandising.pinned(query)
+        of_pins = np.full(len(pins), np.nan, np.float32)
+        of_pins[np.isin(pins, rows)] = scores[np.isin(rows, pins)]
+        pinned = Ranked(pins, of_pins, merchandising.weighed(query, of_pins, pins))
+        if len(pins) > self.limits.ranking_items:
+            pinned = pinned.take(np.argsort(-pinned.keys)[: self.limits.ranking_items])  # NaN last
+        return Lifted(Ranked(ranked, scores[at], keys[at]), pinned)
 
     def _from_ranking(
         self, query: Query, request: ResolvedQuery, ranking: Ranking
     ) -> RecommendationList | None:
         """The list out of the best items kept; None where other items could be in it, too."""
+        ruling = self.lists.ruling(query, request)
+        if ruling is not None:
+            return self._ruled_from_ranking(query, request, ranking, ruling)
         fits = self.lists.candidates(query, request, ranking.rows)
         rows, scores = ranking.rows[fits], ranking.scores[fits]
         whole = ranking.whole or self._holds_all_included(query, request, ranking)
@@ -314,6 +359,27 @@ class LiveRecommender:
         served = Served(request.placement, request.weights)
         notices = list(request.notices)
         return self.lists.answer(query, request, served, share, (rows, scores, chosen), notices)
+
+    def _ruled_from_ranking(
+        self, query: Query, request: ResolvedQuery, ranking: Ranking, ruling: Ruling
+    ) -> RecommendationList | None:
+        """The same under rules."""
+        kept = [Ranked(ranking.rows, ranking.scores, ranking.scores)]
+        if ranking.lifted is not None:
+            kept += [ranking.lifted.ranked, ranking.lifted.pinned]
+        fits = self.lists.unruled(query, request, np.concatenate([one.rows for one in kept]))
+        ends = np.cumsum([len(one.rows) for one in kept])[:-1]
+        plain, *lifted = [one.take(fit) for one, fit in zip(kept, np.split(fits, ends), strict=True)]
+        free, pinned = [one.take(~ruling.banned[one.rows]) for one in lifted or [plain, NOTHING]]
+        whole = ranking.whole or self._holds_all_included(query, request, ranking)
+        if not len(free.rows) or (not whole and len(free.rows) < least(query, large=self.large)):
+            return None
+        share = self.lists.cross_share(query, request)
+        found = self.lists.ruled(query, share, ruling, plain, free, pinned)
+        if not found.exact and not whole:
+            return None
+        served = Served(request.placement, request.weights)
+        return self.lists.answer_ruled(query, request, served, share, found, list(request.notices))
 
     def _holds_all_included(self, query: Query, request: ResolvedQuery, ranking: Ranking) -> bool:
         """Whether a query names the only items to show, and those that may be shown are all in a ranking."""
@@ -340,6 +406,7 @@ def _view_of(
         codes=overlay.dataset.taxonomy.codes(),
         same_title=before.same_title if all(same) else Groups.of_items(items),
         same_brand=before.same_brand if same[1] else Groups.of(items["brand"]),
+        foreign=foreign_prices(items),
         windows=Windows.of(items, clock),
     )
 
@@ -357,7 +424,9 @@ def _similarity_of(base: Recommender, overlay: CatalogueOverlay) -> Similarity:
     return similarity
 
 
-def _contributions_of(model: ModelRanker, overlay: CatalogueOverlay) -> Contributions:
+def _contributions_of(
+    model: ModelRanker, overlay: CatalogueOverlay, disapproval: LiveDisapproval
+) -> Contributions:
     """A new item is explained by what makes up its score, its stand-ins; one without any is not."""
 
     def contributions(context: Histories, served: Served, row: int) -> Explanation | None:
@@ -366,10 +435,12 @@ def _contributions_of(model: ModelRanker, overlay: CatalogueOverlay) -> Contribu
             return None
         dataset, parts = overlay.dataset, model.parts(served.weights)
         known, named = overlay.in_old_rows(context), _named_by(context, overlay)
+        now = disapproval.now(dataset)
+        lost = 0.0 if now is None else now.lost(row, served.weights)
         if row < overlay.n_old:
-            return model.explain(dataset, known, row, served.weights, served.placement, named)
+            return model.explain(dataset, known, row, served.weights, served.placement, named, lost=lost)
         explanation = explain(
-            dataset, parts, known, row, served.placement, stand_ins=stand_ins, known_as=named
+            dataset, parts, known, row, served.placement, stand_ins=stand_ins, known_as=named, lost=lost
         )
         text = f"New, and like {item_name(dataset, stand_ins[0][0])}. {explanation.text}".rstrip()
         return replace(explanation, text=text)

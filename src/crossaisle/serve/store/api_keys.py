@@ -14,8 +14,8 @@ from crossaisle.errors import ConfigError, StoreError, UnknownIdError, nearest
 from crossaisle.serve.store.engine import SqlConnection
 from crossaisle.serve.store.store import Store
 
-SCOPES = ("read", "write", "admin")
-"""read: lists. write: events, items, users. admin: models, metrics and everything else."""
+SCOPES = ("read", "write", "merchandise", "admin")
+"""read: lists. write: events, items, users. merchandise: rules. admin: models, metrics, everything else."""
 _LOG = logging.getLogger(__name__)
 
 

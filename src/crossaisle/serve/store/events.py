@@ -76,9 +76,3 @@ def events_since(connection: SqlConnection, after: int, n: int | None = None) ->
     query = f"SELECT seq, {COLUMNS} FROM events WHERE seq > ? ORDER BY seq"
     limit = "" if n is None else f" LIMIT {n:d}"
     return [(seq, Event(*row)) for seq, *row in connection.execute(query + limit, (after,))]
-
-
-def latest_times(connection: SqlConnection, n: int, upto: int = 2**62) -> list[float]:
-    """Times of the `n` events that came last up to a number, in the order in which they came."""
-    query = "SELECT time FROM events WHERE seq <= ? ORDER BY seq DESC LIMIT ?"
-    return [row[0] for row in connection.execute(query, (upto, n))][::-1]

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 
 from crossaisle.errors import StoreError, cleaned
 from crossaisle.serve.store.engine import Engine, SqlConnection
-from crossaisle.serve.store.events import events_since, latest_times
+from crossaisle.serve.store.events import events_since
 from crossaisle.serve.store.records import Change, Event
 
 
@@ -25,10 +25,6 @@ class Snapshot:
         """Changes with numbers greater than `seq`, in their order."""
         query = "SELECT seq, what, name, body FROM changes WHERE seq > ? ORDER BY seq"
         return [Change(*row) for row in self._connection.execute(query, (seq,))]
-
-    def latest_times(self, n: int, upto: int) -> list[float]:
-        """Times of the `n` events that came last up to the number `upto`, in the order in which they came."""
-        return latest_times(self._connection, n, upto)
 
 
 class Feed:

@@ -1,4 +1,4 @@
-"""Rows of the table `meta`: the key of digests of users, and the mark that files hold what was deleted."""
+"""Rows of the table `meta`: the key of digests of users, whether files hold what was deleted, totals."""
 
 from __future__ import annotations
 
@@ -38,6 +38,17 @@ def unclean(connection: SqlConnection) -> bytes | None:
 def mark_clean(connection: SqlConnection, mark: bytes) -> None:
     """Takes the mark away, unless something was deleted since it was read."""
     connection.execute("DELETE FROM meta WHERE name = ? AND value = ?", (UNCLEAN, mark))
+
+
+def put_value(connection: SqlConnection, name: str, value: bytes) -> None:
+    """Within a transaction: keeps a value under a name."""
+    connection.execute(_PUT, (name, value))
+
+
+def values_of(connection: SqlConnection, beginning: str) -> list[tuple[str, bytes]]:
+    """Names with a beginning, and their values."""
+    query = "SELECT name, value FROM meta WHERE name LIKE ? ORDER BY name"
+    return [(str(name), bytes(value)) for name, value in connection.execute(query, (f"{beginning}%",))]
 
 
 def _value(connection: SqlConnection, name: str) -> bytes | None:

@@ -103,6 +103,12 @@ class StoreReader:
             found = connection.execute("SELECT body FROM users WHERE id = ?", (user,)).fetchone()
         return None if found is None else dict(json.loads(found[0]))
 
+    def rules(self) -> str | None:
+        """A merchandiser's rules as JSON; None where the shop has none of its own."""
+        with self.reading() as connection:
+            found = connection.execute("SELECT body FROM rules WHERE id = ''").fetchone()
+        return None if found is None else str(found[0])
+
     def forgotten(self) -> Forgotten:
         """Users whose history in the model must not be used."""
         with self.reading() as connection:

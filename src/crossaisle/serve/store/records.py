@@ -7,9 +7,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-ARRIVALS = 1000
-"""The latest events, so many of them, tell together what time it is."""
-
 
 class Event(NamedTuple):
     """Something a user did with an item."""

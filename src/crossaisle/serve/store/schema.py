@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VERSION = 2
+VERSION = 3
 """Of the last migration. A store of a later one was written by a newer crossaisle and is refused."""
 CORE = frozenset({"events", "items", "users", "forgotten", "api_keys", "audit"})
 """Tables of a store of any version; whoever keeps one may have put tables of their own beside them."""
@@ -12,6 +12,7 @@ TABLES = CORE | {
     "exposures",
     "meta",
     "pictures",
+    "rules",
     "service",
     "store_version",
 }

@@ -23,10 +23,10 @@ from crossaisle.errors import ConflictError, StoreError, cleaned, shorten
 from crossaisle.serve.limits.store import StoreLimits
 from crossaisle.serve.store.deleted_users import Dated, Forgotten
 from crossaisle.serve.store.engine import Engine, Holding, SqlConnection, Trouble, WritingTurn
-from crossaisle.serve.store.events import conflict, kept_under, latest_times
+from crossaisle.serve.store.events import conflict, kept_under
 from crossaisle.serve.store.meta import mark_unclean, people_key
 from crossaisle.serve.store.reader import StoreReader
-from crossaisle.serve.store.records import ARRIVALS, Event, Picture
+from crossaisle.serve.store.records import Event, Picture
 from crossaisle.serve.store.tasks import Kept
 from crossaisle.serve.store.writer import Busy, Unreachable, Writer
 
@@ -43,8 +43,6 @@ class Deleted(NamedTuple):
     events: int
     time: float
     """Its moment, in seconds since 1970: nothing of before that is kept any more."""
-    arrived: list[float]
-    """Times of the latest events that are left, oldest first."""
 
 
 def engine_for(place: str | Path, limits: StoreLimits) -> Engine:
@@ -243,7 +241,7 @@ class Store(StoreReader):
             self.log_changes(connection, "forgotten", [digest.hex()], repr(now))
             line = f"deleted person {digest.hex()[:16]}, {gone} events"
             audit(connection, (who, line))
-            return Deleted(int(gone), now, latest_times(connection, ARRIVALS))
+            return Deleted(int(gone), now)
 
         return self.submit(work)
 
@@ -313,6 +311,21 @@ class Store(StoreReader):
 
         def work(connection: SqlConnection) -> None:
             self.log_changes(connection, "model", [""], json.dumps(body))
+            audit(connection, deed)
+
+        return self.submit(work)
+
+    def put_rules(self, body: str | None, deed: Deed | None = None) -> Future[None]:
+        """Keeps a merchandiser's rules as JSON; None: the shop has none of its own any more. `deed`: what the
+        audit log says of it.
+        """
+
+        def work(connection: SqlConnection) -> None:
+            if body is None:
+                connection.execute("DELETE FROM rules")
+            else:
+                connection.execute(_PUT.format("rules"), ("", body))
+            self.log_changes(connection, "rules", [""])
             audit(connection, deed)
 
         return self.submit(work)

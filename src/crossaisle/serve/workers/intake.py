@@ -75,7 +75,7 @@ class Intake:
     async def _forget(self, user: str, actor: str) -> Erased:
         gone = await asyncio.wrap_future(self._store.forget(user, actor))
         if self._replica is None:
-            self._memory.drop(self._store.digest_of(user), [user], gone.time, gone.arrived)
+            self._memory.drop(self._store.digest_of(user), [user], gone.time)
         else:
             await self._replica.read_everywhere()
         # Lists that the user was shown before every worker knew.

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 
 from crossaisle.serve.experiments.running import Experiments
+from crossaisle.serve.insights.insights import Insights
 from crossaisle.serve.live.event_counts import Pairs
 from crossaisle.serve.live.histories import Deed, LiveHistories
 from crossaisle.serve.live.recommender import LiveRecommender
 from crossaisle.serve.store.store import Event, Store
 
-LATEST = 50
-"""Events that the console shows."""
+LATEST = 5000
+"""Events that are kept as they came: what drift is told from, and the console."""
 
 
 class ShopMemory:
@@ -23,6 +24,7 @@ class ShopMemory:
         self,
         live: LiveHistories,
         experiments: Experiments,
+        insights: Insights,
         recommenders: Callable[[], Iterable[LiveRecommender]],
         readers: Executor,
         store: Store,
@@ -32,7 +34,7 @@ class ShopMemory:
         `store`: its marks tell which event was deleted.
         """
         self._store = store
-        self._live, self._experiments = live, experiments
+        self._live, self._experiments, self._insights = live, experiments, insights
         self._recommenders, self._readers = recommenders, readers
         self.latest: deque[Event] = deque(maxlen=LATEST)
         self.counting: Future[Pairs] | None = None
@@ -41,6 +43,7 @@ class ShopMemory:
     def count(self, events: Sequence[Event]) -> None:
         """Makes events count from the next answer on."""
         self._live.add(events)
+        self._insights.happened(events, self._live.meanings)
         if self._live.trends.full and (self.counting is None or self.counting.done()):
             self.counting = self._readers.submit(self._live.trends.pairs)
         self.latest.extend(events[-LATEST:])
@@ -61,16 +64,18 @@ class ShopMemory:
         """Names of all users of whom anything is in memory; some come more than once. For any thread."""
         yield from self._live.names()
         yield from self._experiments.users()
+        yield from self._insights.users()
         for recommender in self._recommenders():
             yield from recommender.base.dataset.user_ids.all
 
-    def drop(self, digest: bytes, names: Sequence[str], deleted: float, arrived: Sequence[float]) -> None:
+    def drop(self, digest: bytes, names: Sequence[str], deleted: float) -> None:
         """Forgets a deleted user. `names`: those known here that have this digest. `deleted`: when, in
-        seconds since 1970. `arrived`: times of the latest events that are left.
+        seconds since 1970.
         """
         for name in names:
             self._experiments.forget(name)
-            self._live.forget(name, deleted, arrived)
+            self._insights.forget(name)
+            self._live.forget(name, deleted)
         if not names:
             self._live.forget_digest(digest, deleted)
         covers = self._live.forgotten.covers

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple, Protocol
 from crossaisle.errors import StoreError
 from crossaisle.serve.limits.workers import WorkerLimits
 from crossaisle.serve.store.feed import Snapshot
-from crossaisle.serve.store.records import ARRIVALS, Change, Event
+from crossaisle.serve.store.records import Change, Event
 from crossaisle.serve.store.store import Busy, Store
 from crossaisle.serve.workers.shared_state import APPLIED, READ, SERVING, WorkerSlot
 
@@ -48,8 +48,6 @@ class Batch:
     changes: list[Change]
     deletions: dict[bytes, Deletion]
     """Deleted users by their digests."""
-    arrived: list[float]
-    """Times of the latest events that were counted before; [] where nobody was deleted."""
     withdrawn: Sequence[tuple[list[str], str]] = ()
     """Marks of events that were deleted by themselves, each with the users known here whom it may be of."""
 
@@ -66,7 +64,7 @@ class Memory(Protocol):
     def withdraw(self, names: Sequence[str], mark: str) -> None:
         """Drops the event with this mark, which was deleted, of the users with these names."""
 
-    def drop(self, digest: bytes, names: Sequence[str], deleted: float, arrived: Sequence[float]) -> None:
+    def drop(self, digest: bytes, names: Sequence[str], deleted: float) -> None:
         """Forgets the user with this digest."""
 
 
@@ -219,7 +217,7 @@ class Replica:
         singles = [change.body for change in changes if change.what == "withdrawn"]
         withdrawn: list[tuple[str, str]] = [json.loads(body) for body in singles if body]
         if not deleted and not withdrawn:
-            return Batch(events, changes, {}, [])
+            return Batch(events, changes, {})
         deletions = {bytes.fromhex(change.name): Deletion(float(change.body), []) for change in deleted}
         names: dict[str, list[str]] = {digest: [] for digest, _ in withdrawn}
         for name in self._memory.users():
@@ -228,13 +226,12 @@ class Replica:
             if digest.hex() in names and name not in names[digest.hex()]:
                 names[digest.hex()].append(name)
         single = [(names[digest], mark) for digest, mark in withdrawn]
-        arrived = snapshot.latest_times(ARRIVALS, self.event) if deleted else []
-        return Batch(events, changes, deletions, arrived, single)
+        return Batch(events, changes, deletions, single)
 
     def _take(self, batch: Batch) -> None:
         """All at once, in the event loop: no request sees half of it."""
         for digest, (deleted, names) in batch.deletions.items():
-            self._memory.drop(digest, names, deleted, batch.arrived)
+            self._memory.drop(digest, names, deleted)
         for own, mark in batch.withdrawn:  # before those that came again under the same key
             self._memory.withdraw(own, mark)
         if batch.events:

@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
-from crossaisle.data.csv_rows import csv_rows
 from crossaisle.data.ingest.limits import ReadLimits
+from crossaisle.data.ingest.readers.csv_rows import csv_rows
 from crossaisle.data.ingest.readers.encodings import encoding_of
 from crossaisle.data.ingest.readers.parts import Part
 from crossaisle.data.ingest.schema import looks_like_data

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import gzip
 import io
+import itertools
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, NamedTuple
 
 from crossaisle.data.ingest.limits import ReadLimits
+from crossaisle.data.ingest.readers.partitions import partition_of
 from crossaisle.errors import DataError, nearest
 
 PIECE = 1 << 20
@@ -21,6 +23,7 @@ SUFFIXES = {
     **dict.fromkeys((".tsv", ".tab", ".inter", ".item", ".user"), "tsv"),
     **dict.fromkeys((".jsonl", ".ndjson", ".json"), "jsonl"),
     **dict.fromkeys((".parquet", ".pq"), "parquet"),
+    **dict.fromkeys((".xml", ".rss", ".atom"), "xml"),
 }
 """Suffix -> format; `.inter`, `.item` and `.user` are those of RecBole."""
 
@@ -36,6 +39,8 @@ class Part:
     folder: Path
     path: Path | None = None
     """Where the bytes lie as they are; None where they must be unpacked."""
+    partition: dict[str, str | None] = field(default_factory=dict)
+    """Columns that stand in the names of its folders."""
 
     @property
     def kind(self) -> str | None:
@@ -78,10 +83,15 @@ class _Search:
         self.limits, self.tolerant = limits, tolerant
         self.notes: list[str] = []
 
-    def behind(self, path: Path) -> Iterator[Part]:
-        """All parts behind a path; what cannot be opened is noted, if that is wanted."""
+    def behind(self, path: Path, base: Path | None = None) -> Iterator[Part]:
+        """All parts behind a path; what cannot be opened is noted, if that is wanted.
+
+        `base`: the folder below which the names of folders may hold columns.
+        """
         try:
-            yield from self._behind(path)
+            for part in self._behind(path):
+                folders = None if base is None else partition_of(part.folder.relative_to(base))
+                yield replace(part, partition=folders | part.partition) if folders else part
         except DataError as error:
             if not self.tolerant:
                 raise
@@ -94,7 +104,7 @@ class _Search:
             yield from self._of_file(path)
         elif found := _fitting(path):
             for one in found:
-                yield from self.behind(one)
+                yield from self.behind(one, _before_pattern(path))
         else:
             yield from self._within_zip(path)
 
@@ -113,7 +123,7 @@ class _Search:
         self._leave_out(folder, "of no known format", [f for f in there if f not in tables])
         self._leave_out(folder, "empty", [f for f in tables if f not in filled])
         for file in filled:
-            yield from self.behind(file)
+            yield from self.behind(file, folder)
 
     def _leave_out(self, where: Path, why: str, files: Sequence[Path | str]) -> None:
         if files:
@@ -171,6 +181,12 @@ def leads_out(name: str) -> bool:
 def _hidden(name: str) -> bool:
     """Whether a member is one that systems add: `.DS_Store`, `__MACOSX/...`."""
     return any(part.startswith((".", "__")) for part in name.split("/"))
+
+
+def _before_pattern(path: Path) -> Path:
+    """The folders before the first one with a sign of a pattern."""
+    plain = itertools.takewhile(lambda part: not set(part) & set("*?["), path.parts)
+    return Path(*plain)
 
 
 def _fitting(path: Path) -> list[Path]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import polars as pl
 
-from crossaisle.data.ids import tidy_ids
 from crossaisle.data.ingest.ledger import Ledger
 from crossaisle.data.ingest.reshape.columns import need, texts_of
 from crossaisle.data.ingest.sources import open_files
 from crossaisle.data.ingest.texts.categories import Tree
+from crossaisle.data.text.ids import tidy_ids
 from crossaisle.errors import DataError
 from crossaisle.table_config import TreeConfig
 

@@ -38,7 +38,9 @@ def install(
     app.add_middleware(BodyLimitMiddleware, largest_body=largest_body, limits=limits)
     app.add_middleware(TenantMiddleware, gate=gate, routes=RouteTable(app.routes), proxies=proxies)
     app.add_middleware(RefusalMiddleware)
-    app.add_middleware(SecurityHeadersMiddleware, worker=gate.shops.worker)
+    app.add_middleware(
+        SecurityHeadersMiddleware, worker=gate.shops.worker, image_hosts=gate.shops.image_hosts
+    )
     app.add_middleware(MetricsMiddleware, gate=gate)
     app.add_middleware(HeadMiddleware)
     app.add_middleware(CanonicalPathMiddleware)

@@ -11,8 +11,8 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_origin
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, create_model
 from pydantic_core import PydanticCustomError
 
-from crossaisle.data.query import CONTROLS, ControlField, CrossShare, Placement, Query
-from crossaisle.data.query_text import quotas_of, share_of
+from crossaisle.data.query import CONTROLS, NOT_TAKEN, ControlField, CrossShare, Placement, Query
+from crossaisle.data.text.query_text import quotas_of, share_of
 from crossaisle.errors import ConfigError
 from crossaisle.serve.api.requests.schemas import Body, Id, Level, at_most
 
@@ -157,6 +157,6 @@ class ItemParameters(ListParameters):
     user: Annotated[Id | None, Field(description="Whose history counts as seen")] = None
 
 
-@with_parameters(*(name for name in CONTROLS if name not in ("cross_share", "exclude_seen")))
+@with_parameters(*(name for name in CONTROLS if name not in NOT_TAKEN["trending"]))
 class TrendingParameters(ListParameters):
     """Query parameters of what is popular: all controls that need no user."""

@@ -9,7 +9,7 @@ from fastapi import Request
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
-from crossaisle.data.query_text import hint_of
+from crossaisle.data.text.query_text import hint_of
 from crossaisle.serve.api.requests.request_body import InvalidError, described
 
 

@@ -21,9 +21,9 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from crossaisle.data.control import tidied
-from crossaisle.data.ids import same_id
-from crossaisle.data.query_text import hint_of
+from crossaisle.data.text.control import tidied
+from crossaisle.data.text.ids import same_id
+from crossaisle.data.text.query_text import hint_of
 from crossaisle.errors import DataError, shorten
 from crossaisle.serve.live.capacity import LARGEST_BODY
 from crossaisle.serve.store.store import Event
@@ -227,6 +227,8 @@ class ItemPatch(Body):
     attributes: Attributes | None = None
     image: Address | None = None
     """Address of its picture: http(s), on a host allowed by `--image-hosts`."""
+    url: Address | None = None
+    """Address of its own page in the shop."""
 
 
 class Item(ItemPatch):

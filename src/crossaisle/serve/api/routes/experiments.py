@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from typing import Annotated, Any, Literal
 
-from fastapi import Path, Query, Request
+from fastapi import Path, Request
+from fastapi import Query as Parameter
 from fastapi.responses import Response
 from pydantic import ConfigDict, Field
 
 from crossaisle.api_types import ExperimentResults, NumberedList
+from crossaisle.data.query import Query
 from crossaisle.serve.api.dependencies import service_of, who_asks
 from crossaisle.serve.api.requests.list_schemas import with_controls
 from crossaisle.serve.api.requests.request_body import Checked, read, takes
@@ -89,6 +91,9 @@ class NewExperiment(Body):
             Arm(**(arm.model_dump() | {"controls": Controls(**arm.controls.model_dump())}))
             for arm in self.arms
         ]
+        for arm in self.arms:
+            given = arm.controls.model_dump(exclude_none=True)
+            Query(placement=self.placement, user="anybody", **given)  # which controls a placement takes
         rest = self.model_dump(exclude={"arms", "goal"})
         return Experiment(**rest, arms=tuple(arms), goal=tuple(self.goal), started=now)
 
@@ -158,8 +163,8 @@ async def stop(request: Request, name: NameInPath) -> Response:
 async def exposures(
     request: Request,
     name: NameInPath,
-    after: Annotated[int, Query(ge=0, lt=2**62, description="The last `seq` that was read")] = 0,
-    n: Annotated[int, Query(ge=1, le=10_000)] = 1000,
+    after: Annotated[int, Parameter(ge=0, lt=2**62, description="The last `seq` that was read")] = 0,
+    n: Annotated[int, Parameter(ge=1, le=10_000)] = 1000,
 ) -> Response:
     """The log of what was shown, with probabilities, for your own estimates."""
     found = await service_of(request).experiments.lines(name, after, n)

@@ -16,14 +16,16 @@ from crossaisle.serve.api.requests.request_body import Checked, CheckedList, kin
 from crossaisle.serve.api.requests.schemas import Item, ItemOfBatch, ItemPatch, item_body
 from crossaisle.serve.api.responses import CONFLICT, ITEM_EXAMPLE, answered, as_json, of_item
 from crossaisle.serve.api.routing import Router
-from crossaisle.serve.live.pictures import LARGEST, TYPES
+from crossaisle.serve.live.catalogue.browsing import Browse
+from crossaisle.serve.live.catalogue.search import Sort
+from crossaisle.serve.live.pictures import LARGEST, TYPES, type_of
 
 router = Router("/api/items", tags=["items"])
 LARGEST_BATCH = 10_000
 _WHOLE, _PATCH = Checked(Item), Checked(ItemPatch)
 _BATCH = CheckedList(ItemOfBatch, "items", LARGEST_BATCH)
 _ITEM = answered(Product, ITEM_EXAMPLE)
-_PAGE = answered(ProductPage, {"total": 1, "items": [ITEM_EXAMPLE]})
+_PAGE = answered(ProductPage, {"total": 1, "items": [ITEM_EXAMPLE], "read_as": None, "complete": True})
 _NEW = answered(Product, {**ITEM_EXAMPLE, "new": True}, status=201, what="A new item was added")
 _PICTURE = {
     "requestBody": {
@@ -31,20 +33,48 @@ _PICTURE = {
         "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in TYPES},
     }
 }
+_SHOWN: dict[int | str, dict[str, Any]] = {
+    200: {"content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in TYPES}}
+}
 
 
 @router.get("", scope="read", responses=_PAGE)
 async def browse(
     request: Request,
-    q: Annotated[str, Query(max_length=200, description="Words of the title")] = "",
+    q: Annotated[str, Query(max_length=200, description="Words, or an id")] = "",
     category: Annotated[str | None, Query(max_length=500)] = None,
+    sort: Sort = "best",
+    min_price: Annotated[float | None, Query(ge=0, lt=1e12, allow_inf_nan=False)] = None,
+    max_price: Annotated[float | None, Query(ge=0, lt=1e12, allow_inf_nan=False)] = None,
+    in_stock: Annotated[bool, Query(description="Only items in stock")] = False,
     n: Annotated[int, Query(ge=1, le=100)] = 20,
     offset: Annotated[int, Query(ge=0, le=100_000)] = 0,
 ) -> Response:
-    """Items whose titles contain all words, most popular first."""
+    """Items by words of title, brand and category, or by id; plurals and small slips are understood.
+
+    Best matches come first, and popular items among equals. Where no item has all words, those that have
+    most of them are given.
+    """
     shop = service_of(request).shop
-    rows, total = await asyncio.to_thread(shop.browse, q, category, n, offset)
-    return as_json({"total": total, "items": [of_item(shop, row) for row in rows]})
+    asked = Browse(
+        words=q,
+        category=category,
+        sort=sort,
+        min_price=min_price,
+        max_price=max_price,
+        in_stock=in_stock,
+        n=n,
+        offset=offset,
+    )
+    found = await asyncio.to_thread(shop.catalogue.browse, asked)
+    return as_json(
+        {
+            "total": found.total,
+            "items": [of_item(shop, row) for row in found.rows],
+            "read_as": found.read_as,
+            "complete": found.complete,
+        }
+    )
 
 
 @router.get("/{item}", scope="read", responses=_ITEM)
@@ -111,6 +141,17 @@ async def delete_item(request: Request, item: ItemId) -> Response:
     service.shop.dataset.item_ids.row(item)
     await service.changes.delete_item(item, who_asks(request))
     return Response(status_code=204)
+
+
+@router.get("/{item}/picture", scope="read", responses=_SHOWN, response_class=Response)
+async def get_picture(request: Request, item: ItemId) -> Response:
+    """The picture of an item that was uploaded, or fetched from its address."""
+    service = service_of(request)
+    service.shop.dataset.item_ids.row(item)
+    content = await service.read(service.store.picture, item)
+    if not content:
+        raise UnknownIdError(f"item {shorten(item)} has no stored picture")
+    return Response(content, media_type=type_of(content))
 
 
 @router.put(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
 from fastapi import Query as Parameters
 from fastapi import Request
 from fastapi.responses import Response
 
-from crossaisle.api_types import CategorySize, RecommendedList
+from crossaisle.api_types import CategorySize, RecommendedList, Shop
 from crossaisle.data.query import Query
+from crossaisle.serve.api.context import context_of
 from crossaisle.serve.api.dependencies import ItemId, UserId, service_of, who_asks
 from crossaisle.serve.api.requests.list_schemas import (
     ItemParameters,
@@ -20,15 +22,25 @@ from crossaisle.serve.api.requests.list_schemas import (
 from crossaisle.serve.api.requests.request_body import Checked, read, takes
 from crossaisle.serve.api.responses import LIST_EXAMPLE, answered, as_json, of_list
 from crossaisle.serve.api.routing import Router
+from crossaisle.serve.live.past import example_users
 
 router = Router("/api", tags=["lists"], scope="read")
 _LIST = Checked(ListRequest)
 LIST = answered(RecommendedList, LIST_EXAMPLE)
+_SHOP = {
+    "name": "completejourney",
+    "currency": "USD",
+    "items": 25555,
+    "categories": True,
+    "examples": ["1609", "947"],
+    "scopes": ["read", "write", "admin"],
+}
 
 
 async def _list(request: Request, query: Query) -> Response:
-    answer, within = await service_of(request).recommend_to(query, who_asks(request))
-    return of_list(answer, within)
+    service = service_of(request)
+    answer, within = await service.recommend_to(query, who_asks(request))
+    return of_list(service.shop, answer, within)
 
 
 @router.get("/recommend/{user}", responses=LIST, response_class=Response)
@@ -72,11 +84,31 @@ async def trending(request: Request, parameters: Annotated[TrendingParameters, P
     responses=answered(list[CategorySize], [{"name": "Produce > Melons", "items": 61}]),
     response_class=Response,
 )
-async def categories(request: Request) -> Response:
-    """Every category of the shop's level, with the number of its items."""
-    import numpy as np
+async def categories(
+    request: Request,
+    tree: Annotated[bool, Parameters(description="Categories of all depths, as full paths")] = False,
+) -> Response:
+    """Every category of the shop's level, with the number of its items; or the whole tree of them."""
+    service = service_of(request)
+    sizes = await asyncio.to_thread(service.shop.catalogue.category_sizes, whole=tree)
+    return as_json([{"name": name, "items": n} for name, n in sizes.items()])
 
-    shop = service_of(request).shop
-    codes, names = shop.dataset.taxonomy.codes(), shop.dataset.taxonomy.names()
-    sizes = np.bincount(codes[(codes >= 0) & shop.grown.listed], minlength=len(names))
-    return as_json([{"name": name, "items": int(n)} for name, n in zip(names, sizes, strict=True) if n])
+
+@router.get("/shop", responses=answered(Shop, _SHOP), response_class=Response)
+async def shop(request: Request) -> Response:
+    """What a page has to know: the shop, what it can list, and what the caller may do."""
+    context, service = context_of(request.scope), service_of(request)
+    data = service.shop.dataset
+    every = ("read", "write", "admin")
+    key = context.key
+    admin = key is None or "admin" in key.scopes
+    return as_json(
+        {
+            "name": data.name,
+            "currency": data.currency,
+            "items": int(service.shop.view.listed.sum()),
+            "categories": data.taxonomy.depth > 0,
+            "examples": example_users(service.shop) if admin else [],
+            "scopes": [scope for scope in every if admin or (key is not None and scope in key.scopes)],
+        }
+    )

@@ -1,14 +1,14 @@
-"""The state of the service: health, metrics, models, and what the console shows."""
+"""The state of the service: health, metrics and models."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Query, Request
+from fastapi import Request
 from fastapi.responses import Response
 from pydantic import Field
 
-from crossaisle.api_types import AuditLine, CategoryLinks, Console, Health, Models
+from crossaisle.api_types import AuditLine, Health, Models
 from crossaisle.serve.api.context import context_of
 from crossaisle.serve.api.dependencies import service_of, who_asks
 from crossaisle.serve.api.requests.request_body import Checked, read, takes
@@ -24,23 +24,6 @@ _MODELS = answered(
         "previous": "model",
         "known": ["model", "model-2"],
         "describes": {"shop": "completejourney", "items": 25510, "users": 2035},
-    },
-)
-_EVENT = {"key": None, "user": "1609", "item": "1024306", "kind": "cart", "time": 1767225600.0}
-_CONSOLE = answered(
-    Console,
-    {
-        "events": [{**_EVENT, "value": None, "quantity": None, "title": "Cantaloupe Whole"}],
-        "load": {"requests": 1200, "failed": 0, "ms": {"p50": 1.1, "p95": 4.0, "p99": 9.2}, "counts": {}},
-        "gauges": {"items": 25510, "up_seconds": 3600.0},
-    },
-)
-_LINKS = answered(
-    CategoryLinks,
-    {
-        "names": ["Produce > Melons", "Dairy > Milk"],
-        "users": [812, 1604],
-        "lift": [[2.5, 1.2], [1.2, 1.3]],
     },
 )
 _AUDIT = answered(list[AuditLine], [{"time": 1767225600.0, "who": "webshop", "what": "deleted item 7"}])
@@ -89,25 +72,6 @@ async def metrics(request: Request) -> Response:
     service = service_of(request)
     text = service.metrics.prometheus(service.gauges(), service.reports())
     return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
-
-
-@router.get("/api/console", responses=_CONSOLE)
-async def console(request: Request) -> Response:
-    """The latest events, and the latencies of the last 1,000 requests."""
-    service = service_of(request)
-    names = service.shop.dataset.item_ids
-    titles = service.shop.view.titles
-    latest = [
-        {**event._asdict(), "title": titles[names.get(event.item)] if event.item in names else None}
-        for event in reversed(service.memory.latest)
-    ]
-    return as_json({"events": latest, "load": service.metrics.summary(), "gauges": service.gauges()})
-
-
-@router.get("/api/console/links", responses=_LINKS)
-async def links(request: Request, n: Annotated[int, Query(ge=2, le=60)] = 20) -> Response:
-    """Which categories users buy together, for the most bought ones."""
-    return as_json(await service_of(request).category_links(n))
 
 
 @router.get("/api/models", responses=_MODELS)

@@ -214,7 +214,7 @@ def _columns(body: Body) -> dict[str, Any]:
     """The columns of the item table that a body speaks of."""
     out = {
         name: body[name]
-        for name in ("title", "description", "brand", "price", "image", "in_stock")
+        for name in ("title", "description", "brand", "price", "image", "url", "in_stock")
         if name in body
     }
     out |= {name: None if body[name] is None else int(body[name]) for name in (START, END) if name in body}
@@ -242,7 +242,10 @@ def _changed_table(old: Dataset, known: Mapping[str, Body], new: Mapping[str, Bo
     if known:
         rows = [old.item_ids.row(name) for name in known]
         columns = [_columns(body) for body in known.values()]
-        for name in (*("title", "description", "brand", "price", "image", "in_stock", "attributes"), *more):
+        for name in (
+            *("title", "description", "brand", "price", "image", "url", "in_stock", "attributes"),
+            *more,
+        ):
             changes = [(row, c[name]) for row, c in zip(rows, columns, strict=True) if name in c]
             if changes:
                 at, values = zip(*changes, strict=True)
@@ -255,6 +258,7 @@ def _changed_table(old: Dataset, known: Mapping[str, Body], new: Mapping[str, Bo
             "brand": "",
             "price": None,
             "image": None,
+            "url": None,
             "in_stock": True,
             "attributes": "",
             **dict.fromkeys(more),

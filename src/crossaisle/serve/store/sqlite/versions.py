@@ -51,4 +51,4 @@ class SqliteVersions:
 
 
 def _of_tables(names: set[str]) -> int:
-    return 2 if "meta" in names else 1 if names >= CORE else 0
+    return 3 if "rules" in names else 2 if "meta" in names else 1 if names >= CORE else 0

@@ -1,0 +1,70 @@
+"""Drift in a real shop: between random groups of its users, where there is none, and from month to month.
+
+Groups: the users are dealt into two by a seeded shuffle, `--users` of them against the rest, over the same
+time. What is reported between them is a false alarm. Months: each against all that came before it.
+
+    python benchmarks/drift_of_shop.py --out runs/drift-of-shop.json
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from crossaisle.data.datasets import load_catalogue
+from crossaisle.drift.compare import Drift, compare
+from crossaisle.drift.summary import OTHER_WORDS, Observed, Summary
+from crossaisle.evaluate.files import write_json
+
+
+def some(every: Observed, kept: np.ndarray) -> Observed:
+    return Observed(every.user[kept], every.item[kept], every.categories, every.prices, every.titles)
+
+
+def compared(before: Observed, now: Observed) -> Drift:
+    reference = Summary.of(before)
+    words = [word for word in reference.words.counts if word != OTHER_WORDS]
+    return compare(reference, Summary.of(now, words=words))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", default="completejourney")
+    parser.add_argument("--seeds", type=int, default=40)
+    parser.add_argument("--users", type=int, default=300)
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    dataset = load_catalogue(options.data, progress=True).dataset
+    every, wanted = Observed.of(dataset), np.flatnonzero(dataset.wanted)
+    alarms = significant = 0
+    for seed in range(options.seeds):
+        group = np.random.default_rng(seed).permutation(dataset.n_users)[: options.users]
+        inside = np.isin(every.user, group)
+        found = compared(some(every, ~inside), some(every, inside))
+        alarms += found.verdict != "stable"
+        significant += any(check.q <= 0.05 for check in found.checks)
+    n = options.seeds
+    groups = {"seeds": n, "alarms": alarms / n, "significant": significant / n}
+    print(groups, flush=True)
+    assert dataset.events.time is not None
+    month = (dataset.events.time[wanted].astype("datetime64[s]")).astype("datetime64[M]")
+    months = []
+    for one in np.unique(month)[3:]:
+        found = compared(some(every, month < one), some(every, month == one))
+        row = {
+            "month": str(one),
+            "verdict": found.verdict,
+            "checks": [
+                {"name": c.name, "effect": c.effect, "q": c.q, **c.measures, "movers": c.movers[:3]}
+                for c in found.checks
+            ],
+        }
+        print(str(one), found.verdict, {c.name: round(c.effect, 3) for c in found.checks}, flush=True)
+        months.append(row)
+    write_json(options.out, {"groups": groups, "months": months})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,187 @@
+"""What a merchandiser's rules do to lists on the demo's shop, and what they cost.
+
+    crossaisle demo --out DIR
+    python benchmarks/rules.py DIR/model --out rules.json
+
+Lists: of ten, for 100 drawn households, and how many show something that a rule keeps out; beside the 30 most
+bought nappies, how many show tobacco or alcohol although adults are asked for. Quality: the model's weights
+(they come from validation) with parts fitted on train and validation, R@10 on test of a placement, with the
+demo's rules and without; the ratio has a paired bootstrap interval. What is banned stays among the right
+answers. "adult": the same with `adult=true`. Right answers as in benchmarks/lists.py. Speed: microseconds of
+a list in this process, from a kept ranking and from scores, without rules, with the demo's, and with 100
+made-up ones that name categories (medians; a quiet machine).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from lists import SEED, Case, K, cases_of, interval
+
+from crossaisle.data.datasets import find_catalogue
+from crossaisle.data.merchandising.rules import NO_RULES, RuleSet, read_rule_file, shipped
+from crossaisle.data.query import Placement, Query
+from crossaisle.evaluate.significance import Bootstrap
+from crossaisle.pipeline.fit import refit, split_of
+from crossaisle.recommend.ranker import score_requests
+from crossaisle.recommend.recommender import Recommender
+from crossaisle.serve.live.histories import LiveHistories
+from crossaisle.serve.live.recommender import LiveRecommender
+
+NAPPIES = "Diapers & Disposables"
+BABIES = "not-beside-babies"
+MADE_UP = 100
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--rules", type=Path, default=shipped("completejourney"))
+    parser.add_argument("--cases", type=int, default=1000)
+    given = parser.parse_args()
+    start = time.perf_counter()
+    rules = read_rule_file(given.rules)
+    served = Recommender.load(given.model).with_rules(NO_RULES)
+    out: dict[str, Any] = {
+        "lists_with_a_banned_item": banned_lists(served, rules),
+        "microseconds": speed(served, rules),
+    }
+    print(json.dumps(out, indent=1), flush=True)
+    split = split_of(served.dataset, find_catalogue("completejourney").split)
+    blend, _ = refit(served.blend, split.past)
+    past = Recommender(split.past, blend, repeats=served.repeats, newcomers=served.newcomers)
+    out["placements"] = {}
+    for placement, cases in cases_of(served, split, given.cases).items():
+        found = measured(past, cases, rules)
+        draws = Bootstrap(n=len(cases), seed=SEED)
+        out["placements"][placement] = {
+            "cases": len(cases),
+            **{f"R@10 {name}": interval(draws, recall) for name, (recall, _) in found.items()},
+            **{
+                f"ratio {name}": [
+                    round(v, 4) for v in draws.ratio(recall[:, None], found["off"][0][:, None]).of(0)
+                ]
+                for name, (recall, _) in found.items()
+                if name != "off"
+            },
+            "score lost": round(float(np.nanmean(found["on"][1])), 4),
+        }
+        print(placement, json.dumps(out["placements"][placement]), flush=True)
+        given.out.write_text(
+            json.dumps(out | {"seconds": round(time.perf_counter() - start)}, indent=1) + "\n"
+        )
+
+
+def banned_lists(shop: Recommender, rules: RuleSet) -> dict[str, dict[str, int]]:
+    """placement -> without and with rules -> of the lists, how many show what a rule keeps out."""
+    ruled = shop.with_rules(rules)
+    users = shop.dataset.user_ids.ids(np.random.default_rng(SEED).permutation(shop.dataset.n_users)[:100])
+    placements: tuple[Placement, ...] = ("for_you", "discover", "buy_again", "trending")
+    queries = {name: [Query(placement=name, user=user, n=K) for user in users] for name in placements}
+    rows = shop.dataset.taxonomy.find(NAPPIES)
+    most = rows[np.argsort(-shop.dataset.item_counts[rows], kind="stable")[:30]]
+    queries["goes_with"] = [
+        Query(placement="goes_with", items=(item,), n=K, adult=True)
+        for item in shop.dataset.item_ids.ids(most)
+    ]
+    sides = {one.rule.id: one for one in ruled.merchandising.matched}
+    out_of_lists = np.unique(
+        np.concatenate([one.items for one in sides.values() if one.rule.action in ("never", "adults-only")])
+    )
+    banned = dict.fromkeys(placements, out_of_lists) | {"goes_with": sides[BABIES].items}
+    found: dict[str, dict[str, int]] = {}
+    for name, several in queries.items():
+        gone = set(shop.dataset.item_ids.ids(banned[name]))
+        for label, one in (("without", shop), ("with", ruled)):
+            lists = one.recommend_many(several)
+            found.setdefault(name, {})[label] = sum(bool(gone & set(each.ids)) for each in lists)
+            found[name][f"shorter than {K}, {label}"] = sum(len(each) < K for each in lists)
+    return found
+
+
+def measured(shop: Recommender, cases: list[Case], rules: RuleSet) -> dict[str, tuple[Any, Any]]:
+    """Setting -> (n,) recall at 10 and cost of rules; all from the same scores."""
+    ruled = shop.with_rules(rules)
+    settings = {"off": (shop, {}), "on": (ruled, {}), "on, adult": (ruled, {"adult": True})}
+    out = {name: (np.zeros(len(cases), np.float32), np.full(len(cases), np.nan)) for name in settings}
+    for start in range(0, len(cases), 50):
+        batch = cases[start : start + 50]
+        requests = [shop.resolve(query) for query, _ in batch]
+        every = zip(batch, requests, score_requests(shop.ranker, requests), strict=True)
+        for at, ((query, right), request, scores) in enumerate(every, start):
+            for name, (one, controls) in settings.items():
+                found = one.lists.finish(replace(query, **controls), request, scores)  # type: ignore[arg-type]
+                out[name][0][at] = len(right & set(found.ids)) / min(K, len(right))
+                out[name][1][at] = np.nan if found.rules_cost is None else found.rules_cost
+    return out
+
+
+def speed(base: Recommender, rules: RuleSet) -> dict[str, dict[str, float]]:
+    """Rules -> microseconds of a list from a kept ranking, and from scores."""
+    users = base.dataset.user_ids.ids(np.random.default_rng(SEED).permutation(base.dataset.n_users)[:100])
+    queries = [Query(user=user, n=K) for user in users]
+    sets = {"none": NO_RULES, "the demo's": rules}
+    sets |= {f"{MADE_UP} that {what}": made_up(base, actions) for what, actions in KINDS.items()}
+    scores = score_requests(base.ranker, [base.resolve(query) for query in queries])
+    out: dict[str, dict[str, float]] = {}
+    for name, some in sets.items():
+        live, whole = LiveRecommender(base, LiveHistories(), rules=some), base.with_rules(some)
+        live.score_many(queries)
+        requests = [whole.resolve(query) for query in queries]
+
+        def from_scores(at: int, one: Recommender = whole, asked: list[Any] = requests) -> object:
+            return one.lists.finish(queries[at], asked[at], scores[at])
+
+        def kept(at: int, one: LiveRecommender = live) -> object:
+            return one.from_cache(queries[at])
+
+        out[name] = {"from a kept ranking": timed(kept), "from scores": timed(from_scores)}
+    return out
+
+
+KINDS: dict[str, tuple[str, ...]] = {
+    "take out": ("never", "adults-only", "only-with", "never-with"),
+    "do everything": ("never", "only-with", "never-with", "boost", "bury"),
+}
+
+
+def made_up(base: Recommender, actions: tuple[str, ...]) -> RuleSet:
+    """Rules about small categories, and two pins where they move items at all."""
+    names = sorted(base.dataset.taxonomy.categories, key=lambda name: len(base.dataset.taxonomy.find(name)))
+    names = [f"category:{name}" for name in names[200 : 200 + 2 * MADE_UP]]
+    several: list[dict[str, Any]] = []
+    for at in range(MADE_UP):
+        action = actions[at % len(actions)]
+        beside = {"beside": [names[MADE_UP + at]]} if action.endswith("with") else {}
+        several.append({"id": f"r{at}", "action": action, "items": [names[at]], **beside})
+    if "boost" in actions:
+        for at in range(2):
+            several[at] = {"id": f"r{at}", "action": "pin", "items": [names[at]], "position": at + 2}
+    return RuleSet.of(several, "made up")
+
+
+def timed(work: Callable[[int], object]) -> float:
+    """Median microseconds over 100 calls, the best of five rounds of each."""
+    best = [min(_once(work, at) for _ in range(5)) for at in range(100)]
+    return round(statistics.median(best) * 1e6, 1)
+
+
+def _once(work: Callable[[int], object], at: int) -> float:
+    start = time.perf_counter()
+    work(at)
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""The command for a merchandiser's rules: `rules check`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from crossaisle.cli.output import AsJson, show_json, show_table, tell
+
+if TYPE_CHECKING:
+    from crossaisle.data.merchandising.shown import Checked
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.callback()
+def rules() -> None:
+    """A merchandiser's rules: what is never shown, pinned, boosted or kept apart."""
+
+
+@app.command("check")
+def check_file(
+    file: Annotated[Path, typer.Argument(help="The file of rules.", metavar="FILE.toml")],
+    model: Annotated[Path, typer.Argument(help="Folder of a saved model.", metavar="MODEL")],
+    as_json: AsJson = False,
+) -> None:
+    """Say what each rule matches, what matches nothing, and what contradicts. Exits with 1 for unknown names.
+
+    \b
+    crossaisle rules check rules.toml demo/model
+    """
+    from crossaisle.data.merchandising.shown import check
+    from crossaisle.recommend.recommender import Recommender
+
+    found = check(file, Recommender.load(model).dataset)
+    if as_json:
+        show_json(found.to_dict())
+    else:
+        _show(found)
+    if found.unknown:
+        raise typer.Exit(1)
+
+
+def _show(found: Checked) -> None:
+    rows = [
+        [rule["id"], rule["action"], rule["matches"], "; ".join(rule["examples"]) or "nothing"]
+        for rule in found.rules
+    ]
+    if rows:
+        show_table(["rule", "action", "items", "such as"], rows)
+    else:
+        tell("the file has no rules")
+    _some("unknown, so the file is refused", found.unknown)
+    silent = [
+        f"rule {rule['id']!r}: {one}"
+        for rule in found.rules
+        for one in rule["notices"]
+        if not any(one in line for line in found.unknown)
+    ]
+    _some("to be looked at", silent)
+    _some("contradictions", found.contradictions)
+
+
+def _some(title: str, lines: Sequence[str]) -> None:
+    if lines:
+        tell(f"{title}: {len(lines)}")
+        for line in lines:
+            tell(f"  {line}")

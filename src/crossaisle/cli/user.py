@@ -1,0 +1,61 @@
+"""`user`: what a model knows of one user."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from crossaisle.cli.output import AsJson, show_json, show_table, tell
+from crossaisle.cli.recommend import Model
+
+if TYPE_CHECKING:
+    from crossaisle.pipeline.analysis.portrait import Portrait
+
+
+def user(
+    model: Model,
+    name: Annotated[str, typer.Argument(help="User id.", metavar="ID")],
+    as_json: AsJson = False,
+) -> None:
+    """Show what a user is interested in, in words, and how they shop.
+
+    \b
+    crossaisle user demo/model 1609
+    """
+    from crossaisle.pipeline.analysis.portrait import portrait
+    from crossaisle.recommend.recommender import Recommender
+
+    found = portrait(Recommender.load(model), name)
+    if as_json:
+        show_json(found.to_dict())
+    else:
+        _show(found)
+
+
+def _show(found: Portrait) -> None:
+    if found.interests:
+        rows = [[i.label, f"{i.share:.0%}", "; ".join(i.typical)] for i in found.interests]
+        show_table(["interested in", "share", "for example"], rows, title=f"User {found.user}")
+    else:
+        tell(f"User {found.user}")
+    tell(f"{found.events:,} events{_when(found)}")
+    if found.categories:
+        tell("categories: " + ", ".join(f"{name} {share:.0%}" for name, share in found.categories))
+    if found.price_level is not None:
+        tell(f"price level: {found.price_level:.2f} (0 always the cheapest of its category, 1 the dearest)")
+    if found.repeats is not None:
+        tell(f"bought before: {found.repeats:.0%} of the events")
+    if found.known:
+        tell("known: " + ", ".join(f"{key.replace('_', ' ')} {of}" for key, of in found.known.items()))
+
+
+def _when(found: Portrait) -> str:
+    parts = []
+    if found.tempo is not None:
+        parts.append(f"on {found.tempo:.1f} days a week")
+    if found.gap_days is not None:
+        parts.append(f"{found.gap_days:.0f} days apart (median)")
+    if found.days_since is not None:
+        parts.append(f"the last one {found.days_since:.0f} days before the shop's last")
+    return f", {', '.join(parts)}" if parts else ""

@@ -1,0 +1,194 @@
+"""Numbers as people write them: decimal point or comma, grouped thousands, currency signs and codes.
+
+Which sign stands before the decimals is decided per column and never from a value that can be read both
+ways: `1.250` alone says nothing, beside `1.299,00` it is 1250.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from crossaisle.data.ingest.clean import as_text, to_numpy, without_nulls
+from crossaisle.data.ingest.ledger import Ledger
+from crossaisle.errors import DataError
+
+Mask = npt.NDArray[np.bool_]
+_CURRENCY = r"[A-Z]{3}|[A-Z]{0,2}\p{Sc}|kr\.?|Kč|zł|Fr\.?|руб\.?|лв\.?"
+_BODY = r"\d{1,3}(?:[ '’]\d{3})+(?:[.,]\d+)?|\d[\d.,]*(?:[eE][+-]?\d+)?|[.,]\d+(?:[eE][+-]?\d+)?"
+CELL = (
+    rf"^(?P<before>{_CURRENCY})?\s*(?P<sign>[+-])?\s*(?P<between>{_CURRENCY})?\s*"
+    rf"(?P<body>{_BODY})(?:[.,][-–—])?\s*(?P<after>{_CURRENCY})?$"
+)
+CODES = {
+    **{"€": "EUR", "£": "GBP", "₹": "INR", "₽": "RUB", "руб": "RUB", "руб.": "RUB", "₺": "TRY", "₩": "KRW"},
+    **{"zł": "PLN", "Kč": "CZK", "лв": "BGN", "лв.": "BGN", "US$": "USD", "₴": "UAH", "₫": "VND"},
+}
+"""Signs that stand for one currency only; `$`, `¥` and `kr` stand for several."""
+AMBIGUOUS = r"^[1-9]\d{0,2}[.,]\d{3}$"
+
+
+def is_numeric(kind: pa.DataType) -> bool:
+    """Whether a column holds numbers, not texts of numbers."""
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
+
+
+def typed_numbers(values: pa.Array) -> npt.NDArray[np.float64]:
+    """Numbers of a numeric column as float64, NaN where absent."""
+    return to_numpy(values.cast(pa.float64())).astype(np.float64)
+
+
+class NumberReader:
+    """Reads one column of numbers, batch by batch.
+
+    `decimal` is the sign before the decimals, None to find it out; `nulls` are the words that stand for
+    no value (a literal NaN counts as unreadable all the same).
+    """
+
+    def __init__(self, file: str, column: str, decimal: str | None, nulls: Sequence[str]) -> None:
+        self.file, self.column, self.decimal = file, column, decimal
+        self.given = decimal is not None
+        self.nulls = [word for word in nulls if word.lower() != "nan"]
+        self.currencies: Counter[str] = Counter()
+        """Rows by the currency that stands beside the number: its code, or its sign."""
+        self._ambiguous: str | None = None
+        self._mixed: tuple[str, str] | None = None
+
+    def read(self, values: pa.Array) -> tuple[npt.NDArray[np.float64], Mask]:
+        """float64, NaN where absent or unreadable, and a mask of those that are there but unreadable.
+
+        Infinite values and literal NaN count as unreadable; a NaN of a float column does too.
+        """
+        kind = values.type
+        if pa.types.is_dictionary(kind):
+            values, kind = values.dictionary_decode(), kind.value_type
+        if pa.types.is_boolean(kind):
+            values, kind = values.cast(pa.int8()), pa.int8()
+        there = to_numpy(values.is_valid())
+        if is_numeric(kind):
+            out = typed_numbers(values)
+        else:
+            out, there = self._texts(as_text(values), there)
+        bad = there & ~np.isfinite(out)
+        return np.where(np.isfinite(out), out, np.nan), bad
+
+    def note(self, ledger: Ledger) -> None:
+        """Says what had to be assumed."""
+        place = f"{self.file}, column {self.column!r}"
+        if self._mixed is not None:
+            comma, point = self._mixed
+            ledger.warn(
+                f"{place}: both {comma!r} and {point!r} occur; numbers with a decimal comma are unreadable: "
+                "set decimal to ',' if it is the points that are wrong"
+            )
+        elif self._ambiguous is not None and self.decimal is None:
+            ledger.warn(
+                f"{place}: {self._ambiguous!r} can be read in two ways and was read with a decimal point: "
+                "set decimal to '.' or ','"
+            )
+        elif self.decimal == "," and not self.given:
+            ledger.warn(f"{place}: read with a decimal comma: set decimal if numbers look wrong")
+        if len(self.currencies) > 1:
+            ledger.warn(
+                f"{place}: several currencies ({', '.join(sorted(self.currencies))}), compared as they stand"
+            )
+
+    def currency(self, values: pa.Array) -> pl.Series:
+        """String: the currency beside each number, null where there is none."""
+        text = pl.Series(as_text(values), dtype=pl.String)
+        cells = _plain(text).str.extract_groups(CELL).struct.unnest()
+        signs = cells.select(pl.coalesce(pl.col("before", "between", "after").replace(CODES)))
+        return signs.to_series().alias("currency")
+
+    def _texts(self, text: pa.Array, there: Mask) -> tuple[npt.NDArray[np.float64], Mask]:
+        if self.decimal != ",":
+            try:
+                out = to_numpy(text.cast(pa.float64())).astype(np.float64)  # the quick way
+            except pa.ArrowInvalid:
+                pass
+            else:
+                if self.decimal is None:
+                    self._look(_distinct(text.filter(pc.match_substring(text, "."))))
+                return out, there
+        coded = text.dictionary_encode()
+        names = pl.Series(coded.dictionary, dtype=pl.String)
+        codes = to_numpy(coded.indices, -1)
+        numbers, absent = self._distinct_numbers(names, np.bincount(codes[codes >= 0], minlength=len(names)))
+        return np.append(numbers, np.nan)[codes], ~np.append(absent, True)[codes]
+
+    def _distinct_numbers(
+        self, names: pl.Series, rows: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.float64], Mask]:
+        clean = without_nulls(_plain(names), ["", *self.nulls])
+        cells = clean.str.extract_groups(CELL).struct.unnest()
+        for name in ("before", "between", "after"):
+            found = pl.DataFrame({"sign": cells[name].replace(CODES), "rows": rows}).drop_nulls()
+            self.currencies.update(dict(found.group_by("sign").sum().rows()))
+        body = cells["body"].str.replace_all(r"[ '’]", "")
+        if self.decimal is None:
+            self._look(body.drop_nulls())
+        numbers = _parse(body, self.decimal or ".")
+        signed = numbers * (1 - 2 * (cells["sign"] == "-").fill_null(False).cast(pl.Int8))
+        return signed.to_numpy().astype(np.float64), clean.is_null().to_numpy()
+
+    def _look(self, bodies: pl.Series) -> None:
+        """Decides which sign stands before the decimals, where a value leaves no doubt."""
+        comma, point = (_first(bodies, _certain(sign)) for sign in ",.")
+        if comma is not None and point is not None:
+            self.decimal, self._mixed = ".", (comma, point)
+        elif comma is not None:
+            if self._ambiguous is not None:
+                raise DataError(
+                    f"{self._ambiguous!r} was read with a decimal point, but {comma!r} follows: "
+                    "set decimal to ','",
+                    file=self.file,
+                    column=self.column,
+                )
+            self.decimal = ","
+        elif point is not None:
+            self.decimal = "."
+        elif self._ambiguous is None:
+            self._ambiguous = _first(bodies, AMBIGUOUS)
+
+
+def _plain(text: pl.Series) -> pl.Series:
+    return text.str.replace_all(r"\s+", " ").str.strip_chars().str.replace_all("−", "-")
+
+
+def _distinct(text: pa.Array) -> pl.Series:
+    return pl.Series(text.unique(), dtype=pl.String).str.strip_chars().str.strip_prefix("-")
+
+
+def _first(bodies: pl.Series, pattern: str) -> str | None:
+    found = bodies.filter(bodies.str.contains(pattern).fill_null(False))
+    return str(found[0]) if len(found) else None
+
+
+def _certain(sign: str) -> str:
+    """Numbers that can only be meant with this sign before their decimals."""
+    other = "." if sign == "," else ","
+    s, o = f"[{sign}]", f"[{other}]"
+    return (
+        rf"^(?:{_grouped(o)}{s}\d*|\d*{s}(?:\d{{1,2}}|\d{{4,}})(?:[eE].*)?"
+        rf"|\d{{1,3}}(?:{o}\d{{2,3}})+{o}\d{{3}}|(?:|0\d*|\d{{4,}}){s}\d{{3}})$"
+    )
+
+
+def _grouped(sign: str) -> str:
+    """Thousands, and hundreds of thousands as India groups them (1,25,000)."""
+    return rf"\d{{1,3}}(?:{sign}\d{{2,3}})*{sign}\d{{3}}"
+
+
+def _parse(bodies: pl.Series, sign: str) -> pl.Series:
+    """Float64, null where the signs do not stand where they must."""
+    other = "." if sign == "," else ","
+    s, o = f"[{sign}]", f"[{other}]"
+    sound = rf"^(?:{_grouped(o)}(?:{s}\d*)?|(?:\d+(?:{s}\d*)?|{s}\d+)(?:[eE][+-]?\d+)?)$"
+    plain = bodies.str.replace_all(other, "", literal=True).str.replace_all(sign, ".", literal=True)
+    return plain.set(~bodies.str.contains(sound).fill_null(False), None).cast(pl.Float64, strict=False)

@@ -1,0 +1,1 @@
+"""Labels: which items a user chose and which not, which items complement each other, and what people say."""

@@ -1,0 +1,1 @@
+"""What a merchandiser decides about lists: a file of rules, and which items they are about."""

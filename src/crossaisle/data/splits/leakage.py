@@ -1,0 +1,211 @@
+"""`leaks`: does anything that a model learns from, or is asked with, tell the answer?
+
+| rule | what must not be | protocols |
+|---|---|---|
+| `after the cut` | an event of training at or after the moment of the questions | temporal |
+| `own future` | an event of training later than the same user's question | leave_last_out |
+| `late history` | an event of a history later than its question | all but random |
+| `held-out event` | the same event twice in the data, once held out; told, and no error | all |
+| `user in both` | a cold user in training; one user in validation and test | cold_users |
+| `item in both` | a cold item in training | cold_items |
+| `category in both` | an item of a cold category in training | cold_categories |
+| `basket in both` | a basket with one part in training and one held out | baskets |
+| `title in a feature` | the answer's title in what the shop knows of the user, unless by chance | all |
+
+`random` lets a model see later events by its nature; that is said in its notes, and no leak.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from scipy.stats import fisher_exact
+
+from crossaisle.data.dataset import Dataset
+from crossaisle.data.splits.cases import EvalCases, Split
+from crossaisle.data.units import SECONDS_PER_DAY
+from crossaisle.errors import DataError, shorten
+
+SHORTEST_TITLE = 5
+"""Characters: shorter titles stand in other texts by accident."""
+SURE = 0.001
+"""p-value from which on titles in texts are no accident."""
+_TOLERANCE = 1.0 / SECONDS_PER_DAY
+"""A second, in days."""
+
+
+@dataclass(frozen=True)
+class Leak:
+    """One broken rule."""
+
+    rule: str
+    where: str
+    """validation or test"""
+    count: int
+    example: str
+    hard: bool = True
+    """False for what figures survive, if there is little of it: it is told, and stops nothing."""
+
+    def __str__(self) -> str:
+        return f"{self.rule} ({self.where}): {self.count:,}, such as {self.example}"
+
+
+def check_leaks(split: Split, dataset: Dataset | None = None) -> tuple[str, ...]:
+    """Lines for a report; `DataError` where `leaks` finds any that makes figures worthless."""
+    found = leaks(split, dataset)
+    if hard := [leak for leak in found if leak.hard]:
+        raise DataError(
+            f"the split leaks, so that figures would be too good: {'; '.join(map(str, hard))}; remove these "
+            "events, baskets or columns, or choose another [split] protocol"
+        )
+    soft = tuple(f"leakage check: {leak}" for leak in found)
+    return soft or ("leakage check: nothing of the held-out events is in training",)
+
+
+def leaks(split: Split, dataset: Dataset | None = None) -> tuple[Leak, ...]:
+    """All broken rules. `dataset`: the whole shop, without which held-out events are not looked for."""
+    out: list[Leak] = []
+    for where, known, cases in (
+        ("validation", split.train, split.validation),
+        ("test", split.past, split.test),
+    ):
+        if len(cases):
+            out += _of_time(split.protocol, where, known, cases)
+            out += _of_cold(split.protocol, where, known, cases)
+            out += _of_titles(where, known, cases)
+            if dataset is not None:
+                out += _of_held(where, known, dataset)
+                out += _of_baskets(where, known, dataset) if split.protocol == "baskets" else ()
+    if split.protocol == "cold_users":
+        both = np.intersect1d(split.validation.histories.user, split.test.histories.user)
+        if len(both):
+            out.append(
+                Leak("user in both", "validation and test", len(both), split.train.user_ids.id(both[0]))
+            )
+    return tuple(out)
+
+
+def _of_time(protocol: str, where: str, known: Dataset, cases: EvalCases) -> Iterator[Leak]:
+    time, events, histories = known.events.time, known.events, cases.histories
+    now = histories.now
+    if time is None or protocol == "random" or np.isnan(now).all():
+        return
+    day = time / SECONDS_PER_DAY
+    if protocol == "temporal":
+        late = np.flatnonzero(day >= np.nanmin(now) - _TOLERANCE / 2)
+        if len(late):
+            yield Leak("after the cut", where, len(late), _event(known, int(late[0])))
+    elif protocol == "leave_last_out" and (histories.user >= 0).all():
+        moment = np.full(known.n_users, np.inf)
+        moment[histories.user] = np.where(np.isnan(now), np.inf, now)
+        late = np.flatnonzero(day > moment[events.user] + _TOLERANCE)
+        if len(late):
+            yield Leak("own future", where, len(late), _event(known, int(late[0])))
+    over = histories.day > np.repeat(now, histories.lengths) + _TOLERANCE
+    if over.any():
+        item = int(histories.item[np.argmax(over)])
+        yield Leak("late history", where, int(over.sum()), f"item {known.item_ids.id(item)}")
+
+
+def _of_cold(protocol: str, where: str, known: Dataset, cases: EvalCases) -> Iterator[Leak]:
+    events = known.events
+    if protocol == "cold_users":
+        both = np.intersect1d(events.user, cases.histories.user)
+        if len(both):
+            yield Leak("user in both", where, len(both), f"user {known.user_ids.id(int(both[0]))}")
+    elif protocol == "cold_items":
+        both = np.intersect1d(events.item, cases.target)
+        if len(both):
+            yield Leak("item in both", where, len(both), f"item {known.item_ids.id(int(both[0]))}")
+    elif protocol == "cold_categories":
+        codes = known.taxonomy.codes()
+        both = np.intersect1d(codes[events.item], codes[cases.target])
+        both = both[both >= 0]
+        if len(both):
+            yield Leak("category in both", where, len(both), known.taxonomy.names()[int(both[0])])
+
+
+def _of_held(where: str, known: Dataset, dataset: Dataset) -> Iterator[Leak]:
+    """Events that the data has several times, some of them in training and some held out."""
+    mine, every = known.events, dataset.events
+    if mine.time is None or every.time is None:
+        return
+    both = [
+        pl.DataFrame({"user": e.user, "item": e.item, "time": e.time}).group_by("user", "item", "time").len()
+        for e in (mine, every)
+    ]
+    joined = both[0].join(both[1], on=["user", "item", "time"], suffix="_all")
+    torn = joined.filter(pl.col("len") < pl.col("len_all")).sort("user", "item", "time")
+    if torn.height:
+        user, item, time = torn.row(0)[:3]
+        yield Leak("held-out event", where, torn.height, _said(known, user, item, time), hard=False)
+
+
+def _of_baskets(where: str, known: Dataset, dataset: Dataset) -> Iterator[Leak]:
+    mine, every = known.events, dataset.events
+    one = mine.user if dataset.users_are_baskets else mine.basket
+    other = every.user if dataset.users_are_baskets else every.basket
+    n = int(max(other.max(initial=-1), one.max(initial=-1))) + 1
+    had = np.bincount(one[one >= 0], minlength=n)
+    all_of = np.bincount(other[other >= 0], minlength=n)
+    both = np.flatnonzero((had > 0) & (had < all_of))
+    if len(both):
+        yield Leak("basket in both", where, len(both), f"basket number {both[0]}")
+
+
+def _of_titles(where: str, known: Dataset, cases: EvalCases) -> Iterator[Leak]:
+    """Every text column of the shop's users."""
+    users = cases.histories.user
+    if (users < 0).any():
+        return
+    titles = known.items["title"].to_list()
+    answers = [[titles[item] for item in cases.targets_of(row)] for row in range(len(cases))]
+    for name in known.users.columns:
+        if name == "user_id" or known.users[name].dtype != pl.String:
+            continue
+        column = known.users[name].to_list()
+        found = titles_in([column[user] or "" for user in users.tolist()], answers)
+        if found:
+            first = found[0]
+            example = (
+                f"{shorten(answers[first][0])} in {name!r} of user {known.user_ids.id(int(users[first]))}"
+            )
+            yield Leak("title in a feature", where, len(found), example)
+
+
+def titles_in(texts: Sequence[str], answers: Sequence[Sequence[str]]) -> list[int]:
+    """Cases whose text holds the title of one of their answers; none where as many hold another's.
+
+    `texts`: a feature of each case, in words. Titles count from `SHORTEST_TITLE` characters on, in upper or
+    lower case. By Fisher's exact test against the answers of the next case.
+    """
+    lower = [text.lower() for text in texts]
+    if not any(lower) or len(lower) < 2:
+        return []
+
+    def holds(shift: int) -> list[int]:
+        found = []
+        for row, text in enumerate(lower):
+            own = answers[(row + shift) % len(answers)]
+            if any(len(title) >= SHORTEST_TITLE and title.lower() in text for title in own):
+                found.append(row)
+        return found
+
+    own, other = holds(0), holds(1)
+    n = len(lower)
+    p = fisher_exact([[len(own), n - len(own)], [len(other), n - len(other)]], alternative="greater").pvalue
+    return own if p <= SURE else []
+
+
+def _event(known: Dataset, row: int) -> str:
+    events = known.events
+    assert events.time is not None
+    return _said(known, int(events.user[row]), int(events.item[row]), int(events.time[row]))
+
+
+def _said(known: Dataset, user: int, item: int, time: int) -> str:
+    moment = np.datetime64(time, "s")
+    return f"item {known.item_ids.id(item)} of user {known.user_ids.id(user)} at {moment}"

@@ -1,0 +1,1 @@
+"""Features of items, of users and of their pairs as one matrix, and which of them are worth keeping."""

@@ -1,0 +1,54 @@
+"""`ItemSpace`: where the items of a catalogue stand by what they say, and the words they are named by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+from scipy.sparse.linalg import svds
+
+from crossaisle.data.dataset import Dataset
+from crossaisle.data.history import Floats
+from crossaisle.encoders.base import unit_rows
+from crossaisle.encoders.tfidf import TfidfEncoder
+
+DIMENSIONS = 32
+"""Of latent semantic analysis, where no encoder gave vectors."""
+
+
+@dataclass(frozen=True, eq=False)
+class ItemSpace:
+    """Vectors and words of `n_items` items."""
+
+    vectors: Floats
+    """float32 (n_items, d): unit rows, zeros for an item without a text."""
+    words: sparse.csr_matrix
+    """csr float32 (n_items, vocabulary): TF-IDF of the single words of titles."""
+    terms: tuple[str, ...]
+    """Word by column."""
+
+    @classmethod
+    def of(cls, dataset: Dataset, vectors: Floats | None = None) -> ItemSpace:
+        """`vectors`: of an encoder, float32 (n_items, d); by default TF-IDF of texts in `DIMENSIONS` (LSA,
+        Deerwester et al. 1990)."""
+        if vectors is None:
+            vectors = reduced(TfidfEncoder(min_df=2).fit_transform(dataset.item_texts))
+        encoder = TfidfEncoder(bigrams=False, min_df=2)
+        words = encoder.fit_transform(dataset.items["title"].to_list())
+        return cls(unit_rows(vectors), words, encoder.vocabulary_)
+
+    @cached_property
+    def telling(self) -> npt.NDArray[np.bool_]:
+        """bool (vocabulary,): words that can name something: neither numbers nor units such as "oz"."""
+        return np.array([t.isalpha() and (len(t) > 2 or not t.isascii()) for t in self.terms], bool)
+
+
+def reduced(counts: sparse.csr_matrix, dimensions: int = DIMENSIONS) -> Floats:
+    """float32 (n, d): the rows in the directions of most weight; the same on every run."""
+    if min(counts.shape) <= dimensions + 1:
+        return np.asarray(counts.todense(), np.float32)
+    directions = svds(counts, k=dimensions, random_state=0)[2]
+    return np.asarray(counts @ directions.T, np.float32)

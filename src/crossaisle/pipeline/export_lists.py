@@ -1,0 +1,170 @@
+"""Lists for many users at once, as a table: for e-mails, apps and warehouses.
+
+Written part by part, so that an export that was interrupted goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from crossaisle.artifact import MANIFEST
+from crossaisle.data.query import Query
+from crossaisle.errors import ConfigError, DataError, nearest
+from crossaisle.evaluate.files import write_json
+from crossaisle.progress import Advance, bar
+from crossaisle.recommend.recommender import Recommender
+
+FORMATS = (".parquet", ".csv", ".jsonl")
+PART = 1000
+"""Users of a part."""
+BATCH = 128
+"""Users that are scored together."""
+SCHEMA = {
+    "user": pl.String,
+    "placement": pl.String,
+    "rank": pl.Int32,
+    "item": pl.String,
+    "title": pl.String,
+    "category": pl.String,
+    "price": pl.Float32,
+    "score": pl.Float32,
+    "why": pl.String,
+}
+
+
+@dataclass(frozen=True)
+class Export:
+    """What was written."""
+
+    path: Path
+    lists: int
+    rows: int
+    without: int
+    """Users for whom nothing fits the placement and the controls."""
+    unknown: tuple[str, ...]
+    """Users that were asked for and that the model does not know; no list was made for them."""
+    resumed: int
+    """Lists that lay there from a run that was interrupted."""
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return asdict(self) | {"path": str(self.path), "unknown": list(self.unknown)}
+
+
+def export_lists(
+    model: str | Path,
+    out: str | Path,
+    query: Query,
+    *,
+    users: Sequence[str] | None = None,
+    restart: bool = False,
+    progress: bool = False,
+) -> Export:
+    """A list for each of `users` (all by default) into `out`: .parquet, .csv or .jsonl, one row per item.
+
+    `query` holds the placement and the controls; its user is replaced. Columns: user, placement (what was
+    served), rank, item, title, category, price, score, why (null unless the query explains). Parts lie in
+    `OUT.parts` until the file is complete, which then appears at once. `restart` throws away the parts of a
+    run that was interrupted. Raises `ConfigError` for a placement that is not about a user, another format,
+    and parts of another export.
+    """
+    start = time.perf_counter()
+    out = Path(out)
+    if out.suffix not in FORMATS:
+        raise ConfigError(f"{out}: an export ends in {', '.join(FORMATS)}{nearest(out.suffix, FORMATS)}")
+    if query.placement in ("goes_with", "similar"):
+        raise ConfigError(f"{query.placement} is asked with an item in view: export for_you, discover, ...")
+    recommender = Recommender.load(model)
+    known = recommender.dataset.user_ids
+    asked = list(known.ids(range(len(known))) if users is None else dict.fromkeys(users))
+    unknown = tuple(user for user in asked if known.get(user) < 0)
+    asked = [user for user in asked if known.get(user) >= 0]
+    if not asked:
+        raise DataError("there is nobody to make a list for: none of the users is known to the model")
+    parts = out.with_name(out.name + ".parts")
+    _prepare(parts, _fingerprint(Path(model), query, asked), restart=restart)
+    resumed = 0
+    steps = range(0, len(asked), PART)
+    with bar("lists", len(asked), show=progress) as advance:
+        for first in steps:
+            some = asked[first : first + PART]
+            part = parts / f"{first:09d}.parquet"
+            if part.exists():
+                resumed += len(some)
+                advance(len(some))
+                continue
+            frame = pl.concat([_rows(recommender, query, chunk, advance) for chunk in _chunks(some)])
+            _replace(part, frame.write_parquet)
+    whole = pl.scan_parquet([parts / f"{first:09d}.parquet" for first in steps])
+    counts = whole.select(pl.len().alias("rows"), pl.col("user").n_unique().alias("lists")).collect()
+    rows, lists = counts.row(0)
+    writers = {".parquet": whole.sink_parquet, ".csv": whole.sink_csv, ".jsonl": whole.sink_ndjson}
+    _replace(out, writers[out.suffix])
+    shutil.rmtree(parts)
+    seconds = time.perf_counter() - start
+    return Export(out, lists, rows, len(asked) - lists, unknown, resumed, seconds)
+
+
+def _chunks(users: Sequence[str]) -> Iterable[Sequence[str]]:
+    return (users[at : at + BATCH] for at in range(0, len(users), BATCH))
+
+
+def _rows(recommender: Recommender, query: Query, users: Sequence[str], advance: Advance) -> pl.DataFrame:
+    answers = recommender.recommend_many([replace(query, user=user) for user in users])
+    advance(len(users))
+    rows = [
+        (
+            user,
+            answer.served,
+            r.rank,
+            r.item_id,
+            r.title,
+            r.category,
+            r.price,
+            r.score,
+            r.evidence.text if r.evidence else None,
+        )
+        for user, answer in zip(users, answers, strict=True)
+        for r in answer
+    ]
+    return pl.DataFrame(rows, schema=SCHEMA, orient="row")
+
+
+def _fingerprint(model: Path, query: Query, users: Sequence[str]) -> str:
+    said = json.dumps([asdict(query), users], sort_keys=True, default=str).encode()
+    return hashlib.sha256((model / MANIFEST).read_bytes() + said).hexdigest()
+
+
+def _prepare(parts: Path, fingerprint: str, *, restart: bool) -> None:
+    """A folder for the parts of this export; those of an interrupted run of the same one stay."""
+    if restart:
+        shutil.rmtree(parts, ignore_errors=True)
+    made_for = parts / "export.json"
+    if parts.exists():
+        found = json.loads(made_for.read_text()) if made_for.exists() else None
+        if found != {"fingerprint": fingerprint}:
+            raise ConfigError(
+                f"{parts}: holds parts of another export (other model, users or controls): "
+                "--restart throws them away"
+            )
+        return
+    parts.mkdir(parents=True)
+    write_json(made_for, {"fingerprint": fingerprint})
+
+
+def _replace(path: Path, write: Callable[[Path], object]) -> None:
+    """A file appears whole or not at all."""
+    beside = path.with_name(f"{path.name}.{os.getpid()}.new")
+    write(beside)
+    beside.replace(path)

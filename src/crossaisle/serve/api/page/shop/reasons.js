@@ -1,0 +1,39 @@
+// Why a product is recommended, in the language of the page. The service names the causes that carry the score.
+
+import { joined, t } from "../lib/words.js";
+import { named } from "./tile.js";
+
+const ROLES = ["view", "favourite", "cart", "rating", "purchase"];
+const told = new Map();
+
+// The largest cause, as one short sentence; the whole is remembered for the product's own view.
+export function why(item) {
+  const causes = item.evidence?.causes || [];
+  const clauses = causes.map(clause);
+  if (item.evidence?.knowledge) clauses.push(t("why_known", item.evidence.knowledge));
+  told.set(item.item_id, clauses.map(sentence).join(t("why_gap")));
+  return clauses.length ? sentence(clauses[0]) : "";
+}
+
+export const whole = id => told.get(id) || "";
+
+const sentence = text => `${text[0].toUpperCase()}${text.slice(1)}${t("why_end")}`;
+const role = deed => ROLES[deed] || "chosen";
+
+function clause({ kind, names, deeds, in_view: inView }) {
+  const short = names.map(title => named({ title }).name);
+  if (kind === "items" && inView) return t("why_beside", joined(short));
+  if (kind === "items") return t("why_items", done(short, deeds));
+  if (kind === "categories") return t("why_categories", t(`does_${role(deeds[0])}`, joined(short)));
+  if (kind === "before") return t(`before_${role(deeds[0])}`);
+  if (kind === "namesake") return t("why_namesake", t(`verb_${role(deeds[0])}`));
+  if (kind === "history") return t("why_history", t(`verb_${role(deeds[0])}`));
+  return t("why_popular");
+}
+
+// "you bought A and B", or "you put A in the cart" and "you looked at B".
+function done(names, deeds) {
+  const by = new Map();
+  names.forEach((name, at) => by.set(role(deeds[at]), [...(by.get(role(deeds[at])) || []), name]));
+  return [...by].map(([did, of]) => t(`did_${did}`, joined(of)));
+}

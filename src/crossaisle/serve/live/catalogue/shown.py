@@ -1,0 +1,56 @@
+"""`ShownFields`: what a page shows of items besides title and price."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+from urllib.parse import quote
+
+import numpy as np
+
+from crossaisle.data.dataset import Dataset
+from crossaisle.serve.store.records import Picture
+
+KEPT = 20_000
+"""Items whose fields are at hand: reading them from the table takes as long as making a list."""
+
+
+class Shown(NamedTuple):
+    brand: str = ""
+    image: str | None = None
+    """Address of its picture on the web, or the path here of one that was uploaded."""
+    url: str | None = None
+    """Address of its own page."""
+
+
+class ShownFields:
+    """Of one catalogue. Used by one thread."""
+
+    def __init__(self, dataset: Dataset, pictures: Mapping[str, Picture]) -> None:
+        """`pictures`: that the store keeps, by item."""
+        self._dataset, self._pictures = dataset, pictures
+        self._kept: dict[str, Shown] = {}
+
+    def of(self, items: Sequence[str]) -> list[Shown]:
+        """Fields of items; empty ones for an item that was deleted meanwhile."""
+        kept = self._kept
+        if missing := [item for item in items if item not in kept]:
+            if len(kept) + len(missing) > KEPT:
+                kept.clear()
+                missing = list(items)
+            rows = self._dataset.item_ids.rows(missing)
+            table = self._dataset.items.select("brand", "image", "url")[np.maximum(rows, 0)]
+            for item, row, (brand, image, url) in zip(missing, rows.tolist(), table.iter_rows(), strict=True):
+                kept[item] = Shown() if row < 0 else Shown(brand, self._image(item, image), web_address(url))
+        return [kept[item] for item in items]
+
+    def _image(self, item: str, image: str | None) -> str | None:
+        picture = self._pictures.get(item)
+        if picture is not None and not picture.address:
+            return f"/api/items/{quote(item, safe='')}/picture"
+        return web_address(image)
+
+
+def web_address(text: str | None) -> str | None:
+    """An address on the web; None for a file."""
+    return text if (text or "").startswith(("http://", "https://")) else None
