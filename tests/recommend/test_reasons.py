@@ -13,8 +13,8 @@ from crossaisle.data.kinds import PURCHASE
 from crossaisle.models.base import Scorer
 from crossaisle.recommend.explain import explain
 from crossaisle.recommend.reasons import Cause, Kind, telling
+from tests.recommend.shop import SHOP
 from tests.recommend.test_explain import Links, Words
-from tests.recommend.test_recommender import SHOP
 
 
 class Given(Scorer):

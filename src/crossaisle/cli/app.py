@@ -12,21 +12,18 @@ from crossaisle import __version__
 from crossaisle.cli import (
     compress,
     data,
-    drift,
     export,
-    features,
     importing,
     improving,
     knowledge,
-    labels,
     models,
     pipeline,
     recommend,
     rules,
     runs,
     training,
-    user,
 )
+from crossaisle.cli.analysis import drift, features, labels, user
 from crossaisle.cli.service import keys, refit, serve, streams
 from crossaisle.decode import WHOLE
 

@@ -59,17 +59,21 @@ def _as(kind: Any, value: Any) -> Any:
         return tuple(value) if texts and all(isinstance(one, str) for one in value) else _WRONG
     if origin is Mapping:
         fits = isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
-        numbers = {key: _number(int, one) for key, one in value.items()} if fits else {None: _WRONG}
+        numbers: dict[Any, Any] = (
+            {key: _number(int, one) for key, one in value.items()} if fits else {None: _WRONG}
+        )
         good = all(one is not _WRONG and abs(one) <= WHOLE for one in numbers.values())
         return numbers if good else _WRONG
     return _number(kind, value)
 
 
 def _number(kind: Any, value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, Integral if kind is int else Real):
+    if isinstance(value, bool):
         return _WRONG
     if kind is int:
-        return int(value)
+        return int(value) if isinstance(value, Integral) else _WRONG
+    if not isinstance(value, Real):
+        return _WRONG
     try:
         return float(value) if math.isfinite(value) else _WRONG
     except OverflowError:

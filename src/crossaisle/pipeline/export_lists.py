@@ -109,8 +109,7 @@ def export_lists(
     whole = pl.scan_parquet([parts / f"{first:09d}.parquet" for first in steps])
     counts = whole.select(pl.len().alias("rows"), pl.col("user").n_unique().alias("lists")).collect()
     rows, lists = counts.row(0)
-    writers = {".parquet": whole.sink_parquet, ".csv": whole.sink_csv, ".jsonl": whole.sink_ndjson}
-    _replace(out, writers[out.suffix])
+    _replace(out, lambda file: _write(whole, file, out.suffix))
     shutil.rmtree(parts)
     seconds = time.perf_counter() - start
     return Export(out, lists, rows, len(asked) - lists, unknown, resumed, seconds)
@@ -161,6 +160,15 @@ def _prepare(parts: Path, fingerprint: str, *, restart: bool) -> None:
         return
     parts.mkdir(parents=True)
     write_json(made_for, {"fingerprint": fingerprint})
+
+
+def _write(rows: pl.LazyFrame, file: Path, suffix: str) -> None:
+    if suffix == ".parquet":
+        rows.sink_parquet(file)
+    elif suffix == ".csv":
+        rows.sink_csv(file)
+    else:
+        rows.sink_ndjson(file)
 
 
 def _replace(path: Path, write: Callable[[Path], object]) -> None:

@@ -20,7 +20,7 @@ from crossaisle.drift.compare import Drift, compare
 from crossaisle.drift.summary import OTHER_WORDS, UNKNOWN, Observed, Summary
 from crossaisle.errors import DataError, FetchError
 from crossaisle.models.scorers.content import EncoderSimilarity, TfidfSimilarity
-from crossaisle.pipeline.tables import Table, write_tables
+from crossaisle.pipeline.improving.tables import Table, write_tables
 from crossaisle.recommend.hits import MOST, first_of, hits_of
 from crossaisle.recommend.recommender import Recommender
 

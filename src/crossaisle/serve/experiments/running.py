@@ -120,7 +120,9 @@ class Experiments:
             *(self._ask(request, arm, arm.query(whole)) for arm in (first, second))
         )
         ids = [{r.item_id: r for r in answer.items} for answer in answers]
-        mixed = team_draft(list(ids[0]), list(ids[1]), query.depth, request.rng)[query.offset :]
+        lists = self._served().recommender.lists
+        admits = lists.admission(query, list(ids[0] | ids[1]))
+        mixed = team_draft(list(ids[0]), list(ids[1]), query.depth, request.rng, admits)[query.offset :]
         answer = _page(answers[0], [ids[team][item] for item, team in mixed], query)
         if query.explain:
             served = [each.served for each in answers]

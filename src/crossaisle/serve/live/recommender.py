@@ -81,7 +81,7 @@ class LiveRecommender:
         self.trending: Trending = Trending(base, histories, limits) if before is None else before.trending
         older = None if before is None else before.grown
         self.grown: CatalogueOverlay = grow(base, changed or {}, older, pictures, limits=limits)
-        self.disapproval = (
+        self.disapproval: LiveDisapproval = (
             LiveDisapproval(base, histories, self.trending, limits) if before is None else before.disapproval
         )
         self.rules = base.rules if rules is None else rules

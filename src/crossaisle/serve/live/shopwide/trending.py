@@ -58,12 +58,12 @@ class LivePairs(NamedTuple):
     amount: npt.NDArray[np.float64]
     """float64 (n,): the weight of the kind; -1 where it takes back."""
     names: list[str]
-    index: dict[int, int]
+    places: dict[int, int]
     """Row -> place in `names`."""
 
     def name_of(self, row: int) -> str:
         """The id of the user of a row."""
-        return self.names[self.index[row]]
+        return self.names[self.places[row]]
 
 
 class Trending:

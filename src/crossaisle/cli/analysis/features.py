@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from crossaisle.cli.labels import Negatives, PerPositive, Seed, Source, scheme_of
+from crossaisle.cli.analysis.labels import Negatives, PerPositive, Seed, Source, scheme_of
 from crossaisle.cli.output import AsJson, show_json, show_table
 from crossaisle.cli.pipeline import Overrides, dataset_of, say
 

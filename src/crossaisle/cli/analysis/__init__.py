@@ -1,0 +1,1 @@
+"""Commands about the data behind a model: `labels`, `features`, `drift`, `user`."""
