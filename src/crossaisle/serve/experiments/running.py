@@ -20,10 +20,10 @@ from crossaisle.serve.experiments.log import ExperimentLog, Exposure
 from crossaisle.serve.experiments.mixing import explore, team_draft
 from crossaisle.serve.experiments.new_items import CANDIDATES, Draw, NewItems, joined
 from crossaisle.serve.experiments.results import results
-from crossaisle.serve.live.batching import Batcher
 from crossaisle.serve.live.histories import LiveHistories
-from crossaisle.serve.live.tallies import Tallies
-from crossaisle.serve.live.threads import Threads
+from crossaisle.serve.live.queues.batching import Batcher
+from crossaisle.serve.live.queues.tallies import Tallies
+from crossaisle.serve.live.queues.threads import Threads
 
 _LOG = logging.getLogger(__name__)
 POOL = 30
