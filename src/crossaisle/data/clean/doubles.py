@@ -7,6 +7,7 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from scipy import sparse
@@ -43,6 +44,8 @@ COMMON = 400
 ALIKE = 0.45
 """Cosine of two titles' words from which on they are compared letter by letter."""
 BLOCK = 2_000
+FEW = 12
+"""Titles with the same numbers that are compared without looking for candidates."""
 SLIP_IN = 2
 """Titles that a misspelt word stands in, at most."""
 
@@ -173,12 +176,19 @@ def _candidates(
         + 0.25 * np.log(len(words) + 1) ** 2 * np.minimum(alone, 1)
     )
     matrix = sparse.diags(1.0 / np.maximum(length, 1e-9)) @ matrix
-    transposed = matrix.T.tocsr()
-    for start in range(0, len(words), BLOCK):
-        found = (matrix[start : start + BLOCK] @ transposed).tocoo()
-        near = (found.data >= ALIKE) & (found.row + start < found.col)
-        near &= sign[found.row + start] == sign[found.col]
-        yield from zip((found.row[near] + start).tolist(), found.col[near].tolist(), strict=True)
+    matrix = matrix.astype(np.float32).tocsr()
+    order = np.argsort(sign, kind="stable")
+    for group in np.split(order, np.flatnonzero(np.diff(sign[order])) + 1):
+        if len(group) <= FEW:
+            yield from combinations(group.tolist(), 2)
+            continue
+        part = matrix[group]
+        transposed = part.T.tocsr()
+        for start in range(0, len(group), BLOCK):
+            found = (part[start : start + BLOCK] @ transposed).tocoo()
+            near = (found.data >= ALIKE) & (found.row + start < found.col)
+            one, other = group[found.row[near] + start], group[found.col[near]]
+            yield from zip(one.tolist(), other.tolist(), strict=True)
 
 
 def _alike(

@@ -23,6 +23,8 @@ STEMMERS = {
     "yi": "yiddish",
 }  # fmt: skip
 """ISO 639-1 code -> Snowball's name of the language."""
+MOST_STEMS = 500_000
+"""Words whose stems are kept: those of large catalogues."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +80,19 @@ class WordForms:
         """Lower-case words in order, without stop words and as stems."""
         if self.stop_words:
             found = [word for word in found if word not in self._stops]
-        return self._stems(list(found)) if self.stem else list(found)
+        if not self.stem:
+            return list(found)
+        if missing := [word for word in dict.fromkeys(found) if word not in self._known]:
+            if len(self._known) > MOST_STEMS:
+                self._known.clear()
+                missing = list(dict.fromkeys(found))
+            self._known.update(zip(missing, self._stems(missing), strict=True))
+        return [self._known[word] for word in found]
+
+    @cached_property
+    def _known(self) -> dict[str, str]:
+        """Word -> stem, found out once."""
+        return {}
 
     @cached_property
     def _stops(self) -> frozenset[str]:
