@@ -38,6 +38,7 @@ def test_what_was_decided_about_a_shop_is_carried_along() -> None:
         "lasting": (1,),
         "histories": FITTED.histories,
         "limits": ListLimits(prefix=1),
+        "reference": Summary.of_model(SHOP),
         "rules": RuleSet.of([{"id": "a", "action": "never", "items": ["Milk"]}], "f"),
         "rankers": {"for_you": LearnedRanker(placement="for_you", pool=Pool(), parts=(), texts=())},
     }
