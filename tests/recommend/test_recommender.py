@@ -13,6 +13,7 @@ from scipy import sparse
 
 from crossaisle.data.merchandising.rules import RuleSet
 from crossaisle.data.query import Query
+from crossaisle.drift.summary import Summary
 from crossaisle.errors import ConfigError
 from crossaisle.models.blend import Blend
 from crossaisle.models.newcomers import Newcomers
