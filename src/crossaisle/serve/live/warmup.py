@@ -17,7 +17,12 @@ _TOGETHER = 16
 
 
 def warm(shop: LiveRecommender, recent: Sequence[Query] = ()) -> None:
-    """Answers a few queries of every kind, then the recent ones. Raises what the former raise."""
+    """Prepares every part, then answers a few queries of every kind and the recent ones.
+
+    Raises what the former raise.
+    """
+    for part in shop.base.blend.parts.values():
+        part.prepare()
     dataset = shop.dataset
     users = [dataset.user_ids.id(row) for row in range(min(dataset.n_users, 4))]
     item = dataset.item_ids.id(0)
