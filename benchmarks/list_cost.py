@@ -35,7 +35,13 @@ Lists = dict[str, list[list[str]]]
 def questions(users: list[str], items: list[str], n: int) -> dict[str, list[dict[str, Any]]]:
     """Kind of list -> the fields of `n` queries of it."""
     rng = random.Random(0)
-    user, item = (lambda: rng.choice(users)), (lambda: rng.choice(items))
+
+    def user() -> str:
+        return rng.choice(users)
+
+    def item() -> str:
+        return rng.choice(items)
+
     makes: dict[str, Callable[[], dict[str, Any]]] = {
         "for_you": lambda: {"user": user()},
         "a session of 20": lambda: {"history": tuple(rng.sample(items, 20))},
