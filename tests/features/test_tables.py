@@ -80,7 +80,7 @@ def test_user_and_pair_features_by_hand():
     assert users.column("user.categories")[u] == 2
     assert users.column("user.days_since")[u] == pytest.approx(2.0)
     assert users.column("user.gap_days")[u] == pytest.approx((2 + 5) / 2)
-    assert users.column("user.tempo")[u] == pytest.approx(7 * 3 / 9)
+    assert users.column("user.tempo")[u] == pytest.approx(7 * 3 / 10)
     assert users.column("user.price_level")[u] == pytest.approx(0.25)
     assert users.column("user.repeats")[u] == pytest.approx(1 / 3)
     assert users.column("user.share:Food")[u] == pytest.approx(2 / 3)

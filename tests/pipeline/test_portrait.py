@@ -33,7 +33,7 @@ def test_a_user_in_words(recommender: Recommender):
     assert found.interests[0].typical[0].startswith("fresh ")
     assert sum(share for _, share in found.categories) == pytest.approx(1.0)
     assert {name for name, _ in found.categories} == {"Garden", "Hardware"}
-    assert found.tempo == pytest.approx(7.0, abs=1.1)
+    assert found.tempo == 7.0
     assert found.gap_days == 1.0
     assert found.repeats == pytest.approx(1 / 8)
     assert found.days_since == 0.0

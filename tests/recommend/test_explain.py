@@ -16,7 +16,7 @@ from crossaisle.models.scorers.item_knn import ItemKNN
 from crossaisle.models.sides import AskedOf
 from crossaisle.recommend.explain import TOP, Contribution, check_by_deletion, explain, item_name
 from tests.data.splits.test_carts import with_baskets
-from tests.recommend.test_recommender import FITTED, SHOP, recommender
+from tests.recommend.shop import FITTED, SHOP, recommender
 
 
 class Words(ItemKNN):

@@ -14,7 +14,7 @@ from crossaisle.errors import ConfigError
 from crossaisle.recommend.answer import Recommendation
 from crossaisle.recommend.limits import ListLimits
 from crossaisle.recommend.recommender import Recommender
-from tests.recommend.test_recommender import FITTED, SHOP
+from tests.recommend.shop import FITTED, SHOP
 
 SHORT = Recommender(SHOP, FITTED.blend, limits=ListLimits(prefix=1))
 

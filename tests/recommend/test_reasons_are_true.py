@@ -16,8 +16,8 @@ from crossaisle.data.kinds import CART, FAVOURITE, PURCHASE, RATING, VIEW
 from crossaisle.data.query import PLACEMENTS, Placement, Query
 from crossaisle.recommend.explain import explain
 from crossaisle.recommend.recommender import Recommender
+from tests.recommend.shop import SHOP, recommender
 from tests.recommend.test_reasons import Given, named_alike
-from tests.recommend.test_recommender import SHOP, recommender
 
 DID = {
     PURCHASE: ("You bought {}", "You bought it before"),

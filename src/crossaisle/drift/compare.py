@@ -240,9 +240,10 @@ def _calibration(before: npt.NDArray[np.int64], now: npt.NDArray[np.int64]) -> C
     p = float(stats.fisher_exact([[hit, n - hit], [other, m - other]]).pvalue)
     was, is_ = hit / n, other / m
     by_place = np.abs(now[:PLACES] / m - before[:PLACES] / n)
+    most = np.argsort(-by_place, kind="stable")[:MOVERS].tolist()
     measures = {"before": was, "now": is_, "users_before": n, "users": m, "error": float(by_place.mean())}
     effect = abs(is_ - was) / max(was, 1 / n)
-    movers = tuple((f"place {k + 1}", before[k] / n, now[k] / m) for k in range(PLACES))
+    movers = tuple((f"place {k + 1}", float(before[k] / n), float(now[k] / m)) for k in most)
     return Check("calibration", effect, p, measures, movers)
 
 

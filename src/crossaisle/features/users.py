@@ -4,7 +4,7 @@
 |---|---|
 | `user.events`, `user.categories` | log(1 + events); distinct categories |
 | `user.days_since`, `user.gap_days` | days since the last event; median days between days with events |
-| `user.tempo` | days with events per week, from the first one to now |
+| `user.tempo` | days with events per week, from the first day to that of now |
 | `user.price_level` | mean price position of what was chosen, 0 cheap to 1 dear within categories |
 | `user.repeats` | share of events with an item that the history already had |
 | `user.interests`, `user.focus` | interest points; the share of the largest |
@@ -80,7 +80,7 @@ def _days(histories: Histories) -> dict[str, npt.NDArray[np.float64]]:
             continue
         active = np.unique(np.floor(days))
         out["since"][row] = now - days.max()
-        out["tempo"][row] = DAYS_PER_WEEK * len(active) / max(now - days.min(), 1.0)
+        out["tempo"][row] = DAYS_PER_WEEK * len(active) / (np.floor(now) - active[0] + 1)
         if len(active) > 1:
             out["gap"][row] = np.median(np.diff(active))
     return out

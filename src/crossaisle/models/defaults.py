@@ -24,14 +24,29 @@ from crossaisle.models.scorers.content import EncoderSimilarity, TfidfSimilarity
 from crossaisle.models.scorers.frequency import Frequency, PersonalPopularity
 from crossaisle.models.scorers.item_knn import ItemKNN
 from crossaisle.models.scorers.knowledge import Knowledge
+from crossaisle.models.scorers.leaf_lift import LeafLift
 from crossaisle.models.scorers.linear import EASE, SLIT
 from crossaisle.models.scorers.picture_similarity import PictureSimilarity, pictures_at_hand
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.models.scorers.sequence import SequenceTransformer, can_be_learned
 from crossaisle.models.scorers.spectral import SpectralEASE
 
-BESIDE = ("basket_lift", "basket_popularity", "basket_complement", "basket_knn", "basket_habit")
+BESIDE = (
+    "basket_lift",
+    "basket_popularity",
+    "basket_complement",
+    "basket_knn",
+    "basket_leaf",
+    "basket_first",
+    "basket_habit",
+)
 """The parts that only `goes_with` asks, in a shop whose users have baskets."""
+FIRST = "basket_first"
+"""The part that fills the first places beside a cart; how many, not how much it counts, is chosen."""
+LEAF = "basket_leaf"
+"""The part that says which kinds of products surely go together."""
+OF_TEXTS = ("tfidf", "encoder", "picture")
+"""Parts that find what is alike: substitutes. Not asked of a cart where trips say what goes with it."""
 OF_HISTORY = ("basket_habit",)
 """Those of them that are asked of the user's history, not of the cart."""
 OF_USERS = ("frequency", "item_knn", "item_knn_all", "ease", "slit", "als", "sequence")
@@ -181,6 +196,8 @@ def _beside(keep: int, seed: int) -> dict[str, Scorer]:
             seed=seed,
         ),
         "basket_knn": ItemKNN(baskets=True, neighbours=min(keep, 100), average=True),
+        LEAF: LeafLift(seed=seed),
+        FIRST: LeafLift(seed=seed, lead=5),
         "basket_habit": PersonalPopularity(),
     }
 

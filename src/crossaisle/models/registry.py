@@ -19,6 +19,7 @@ from crossaisle.models.scorers.content import EncoderSimilarity, TfidfSimilarity
 from crossaisle.models.scorers.frequency import Frequency, PersonalPopularity
 from crossaisle.models.scorers.item_knn import ItemKNN
 from crossaisle.models.scorers.knowledge import Knowledge
+from crossaisle.models.scorers.leaf_lift import LeafLift
 from crossaisle.models.scorers.linear import EASE, SLIT
 from crossaisle.models.scorers.picture_similarity import PictureSimilarity
 from crossaisle.models.scorers.popularity import Popularity
@@ -39,6 +40,7 @@ _CLASSES = (
     BehaviourTransfer,
     PictureSimilarity,
     BasketLift,
+    LeafLift,
     PersonalPopularity,
     ALS,
     Knowledge,

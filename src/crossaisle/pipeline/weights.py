@@ -13,10 +13,12 @@ from crossaisle.data.splits.carts import cart_cases, carts_of_users, has_baskets
 from crossaisle.data.splits.cases import EvalCases, Split
 from crossaisle.models.base import Scorer
 from crossaisle.models.blend import CART_OF_USER, HISTORY_OF_USER
-from crossaisle.models.defaults import BESIDE, KNOWLEDGE, OF_HISTORY, OF_USERS
+from crossaisle.models.defaults import BESIDE, FIRST, KNOWLEDGE, LEAF, OF_HISTORY, OF_TEXTS, OF_USERS
+from crossaisle.models.scorers.leaf_lift import LeafLift
 from crossaisle.models.shortlists import TuningTask
 from crossaisle.models.sides import AskedOf
 from crossaisle.models.tuning import Tuned, tune
+from crossaisle.pipeline.cart_weights import followed, led
 
 RARITY = 0.25
 """`goes_with` beside baskets: a hit is worth the item's events to minus this power; at 0 bananas win."""
@@ -121,9 +123,12 @@ def _weights_of_carts(
         return {"goes_with": found["goes_with"].weights}
     rarity = np.maximum(split.train.item_counts, 1).astype(np.float32) ** -RARITY
     alone = TuningTask(carts, unseen=True, new=True, worth=rarity)
-    of_cart = {name: part for name, part in of_item.items() if name not in OF_USERS}
+    apart = (*OF_USERS, *OF_TEXTS, FIRST)
+    of_cart = {name: part for name, part in of_item.items() if name not in apart}
     found = tune(of_cart, {"goes_with": alone}, taxonomy, seed=seed, progress=progress)
     weights = {"goes_with": found["goes_with"].weights}
+    if isinstance(first := parts.get(FIRST), LeafLift):
+        weights["goes_with"] = led(of_cart, weights["goes_with"], first, alone, taxonomy)
     mask_seen = split.validation.mask_seen
     of_users = carts_of_users(split.past, later, mask_seen=mask_seen, seed=seed)
     if len(of_users):
@@ -137,7 +142,7 @@ def _weights_of_users(
     parts: Mapping[str, Scorer], lasting: Mapping[str, Scorer], task: TuningTask, split: Split, seed: int
 ) -> dict[str, dict[str, float]]:
     """Weights of parts that are asked of the cart, and of those that are asked of the user's history."""
-    cart = {n: AskedOf(p, "cart") for n, p in parts.items() if n in BESIDE and n not in OF_HISTORY}
+    cart = {n: AskedOf(p, "cart") for n, p in parts.items() if n in BESIDE and n not in (*OF_HISTORY, FIRST)}
     cart |= {n: AskedOf(p, "cart") for n, p in parts.items() if n == KNOWLEDGE}
     own = {n: AskedOf(p, "history") for n, p in lasting.items() if p.reads_events and n != KNOWLEDGE}
     own |= {n: AskedOf(p, "history") for n, p in parts.items() if n in OF_HISTORY}
@@ -148,7 +153,9 @@ def _weights_of_users(
         {key: asked[where] for key, where in names.items()}, {"both": task}, split.train.taxonomy, seed=seed
     )
     weights: dict[str, dict[str, float]] = {CART_OF_USER: {}, HISTORY_OF_USER: {}}
-    for key, weight in found["both"].weights.items():
+    scorers = {key: asked[where] for key, where in names.items()}
+    chosen = followed(scorers, found["both"].weights, f"{CART_OF_USER} {LEAF}", task, split.train.taxonomy)
+    for key, weight in chosen.items():
         side, name = names[key]
         weights[side][name] = weight
     return weights

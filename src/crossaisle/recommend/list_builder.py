@@ -33,7 +33,7 @@ from crossaisle.recommend.rerank.filters import (
     rows_mask,
 )
 from crossaisle.recommend.rerank.never import NeverWith
-from crossaisle.recommend.rerank.quota import Cap, Index, category_caps
+from crossaisle.recommend.rerank.quota import Cap, Index, Room, category_caps
 from crossaisle.recommend.rerank.share import auto_share, home_categories, is_cross, share_cap
 
 
@@ -119,6 +119,10 @@ class ListBuilder:
                 allowed &= ~view.foreign[rows]
         if query.in_stock:
             allowed &= view.on_sale(rows)
+        if request.placement == "goes_with" and len(request.view):
+            # Another size of what lies in the cart is a substitute, whatever category it was put into.
+            sizes = np.concatenate(view.same_title.others(request.view))
+            allowed &= ~rows_mask(sizes, view.dataset.n_items)[rows]
         if request.exclude_seen:
             allowed &= ~rows_mask(request.history, view.dataset.n_items)[rows]
         allowed &= view.listed[rows]
@@ -299,6 +303,18 @@ class ListBuilder:
             if cap is not None:
                 hard.append(cap)
         return hard, soft
+
+    def admission(self, query: Query, ids: Sequence[str]) -> Callable[[str], bool]:
+        """For a list that is mixed from others: whether one of some items may join it, which counts it.
+
+        Quotas, brands and titles hold; items that this catalogue does not have are free of them.
+        """
+        rows = self.view.dataset.item_ids.rows(ids)
+        known = np.flatnonzero(rows >= 0)
+        hard, _ = self.caps(query, CrossShare(NO_ROWS, None), rows[known])
+        room = Room(hard)
+        place = {ids[at]: number for number, at in enumerate(known.tolist())}
+        return lambda item: item not in place or room.admits(place[item])
 
     def answer(
         self,

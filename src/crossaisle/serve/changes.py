@@ -27,8 +27,8 @@ from crossaisle.serve.limits.live import LiveLimits
 from crossaisle.serve.live.capacity import Room
 from crossaisle.serve.live.histories import LiveHistories
 from crossaisle.serve.live.pictures import Pictures
+from crossaisle.serve.live.queues.threads import Threads
 from crossaisle.serve.live.recommender import LiveRecommender
-from crossaisle.serve.live.threads import Threads
 from crossaisle.serve.live.warmup import warm
 from crossaisle.serve.metrics import Metrics
 from crossaisle.serve.store.records import Change

@@ -22,14 +22,14 @@ from crossaisle.serve.experiments.log import ExperimentLog
 from crossaisle.serve.experiments.running import Experiments
 from crossaisle.serve.insights.insights import Insights
 from crossaisle.serve.limits.serving import ServingLimits
-from crossaisle.serve.live.batching import Batcher
-from crossaisle.serve.live.heavy_queue import Heavy
+from crossaisle.serve.live.drift import DriftGauges
 from crossaisle.serve.live.histories import LiveHistories
 from crossaisle.serve.live.pictures import Pictures
+from crossaisle.serve.live.queues.batching import Batcher
+from crossaisle.serve.live.queues.heavy_queue import Heavy
+from crossaisle.serve.live.queues.tallies import Tallies
+from crossaisle.serve.live.queues.threads import Threads
 from crossaisle.serve.live.recommender import LiveRecommender
-from crossaisle.serve.live.shopwide.drift import DriftGauges
-from crossaisle.serve.live.tallies import Tallies
-from crossaisle.serve.live.threads import Threads
 from crossaisle.serve.live.warmup import ahead
 from crossaisle.serve.metrics import Metrics
 from crossaisle.serve.store.store import Event, Store

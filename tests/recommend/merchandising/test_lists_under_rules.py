@@ -253,7 +253,7 @@ QUERIES = st.builds(
         items=(item,) if placement in ("goes_with", "similar") else (),
         n=n,
         offset=offset,
-        **more,
+        **{name: value for name, value in more.items() if (placement, name) != ("discover", "cross_share")},
     ),
     st.sampled_from(PLACEMENTS),
     st.sampled_from(["u0", "u1", "u2", "nobody"]),

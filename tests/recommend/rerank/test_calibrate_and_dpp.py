@@ -14,7 +14,7 @@ from crossaisle.recommend.rerank.calibrate import SMOOTHING, Calibration, spread
 from crossaisle.recommend.rerank.diversify import mmr
 from crossaisle.recommend.rerank.dpp import dpp
 from crossaisle.recommend.rerank.quota import Cap
-from tests.recommend.test_recommender import FITTED, SHOP
+from tests.recommend.shop import FITTED, SHOP
 
 
 def kl(wanted: np.ndarray, shares: np.ndarray) -> float:

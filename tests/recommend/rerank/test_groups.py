@@ -127,3 +127,44 @@ def test_diverse_lists_keep_to_it_too() -> None:
     answer = FITTED.recommend(Query(placement="trending", n=4, diversity=0.3))
     titles = [item.title for item in answer if item.title]
     assert len(titles) == len(set(titles))
+
+
+def test_a_group_of_the_shop_stands_in_a_list_once_whatever_its_titles() -> None:
+    items = pl.DataFrame(
+        {
+            "item_id": ["a", "b", "c"],
+            "title": ["Runner red", "Runner blue", "Bread"],
+            "parent": ["p", "p", None],
+        }
+    )
+    events = pl.DataFrame({"user_id": ["u", "v", "w", "x"], "item_id": ["a", "a", "b", "c"]})
+    grouped = import_frames(items, events, columns={"items": {"group_id": "parent"}}).dataset
+    fitted = Recommender(grouped, Blend(parts={"popularity": Popularity()}).fit(grouped))
+    answer = fitted.recommend(Query(placement="trending", n=3))
+    assert answer.ids == ["a", "c"]
+    assert [item.more_like_it for item in answer] == [1, 0]
+
+
+def test_what_joins_a_mixed_list_answers_to_titles_and_quotas() -> None:
+    ids = ["i0", "i1", "i10", "i11", "unknown"]
+    admits = FITTED.lists.admission(Query(placement="trending"), ids)
+    assert [admits(item) for item in ids] == [True, False, True, True, True]
+    admits = FITTED.lists.admission(Query(placement="trending", one_per_title=False, quota=1), ids)
+    assert [admits(item) for item in ids] == [True, False, True, True, True]
+    admits = FITTED.lists.admission(Query(placement="trending", one_per_title=False), ids)
+    assert all(admits(item) for item in ids)
+
+
+def test_another_size_of_what_lies_in_the_cart_does_not_go_with_it() -> None:
+    """Two categories, one product: the big bottle is no complement of the small one."""
+    items = pl.DataFrame(
+        {
+            "item_id": ["small", "big", "chips"],
+            "title": ["Cola, 0.5 l", "Cola, 2 l", "Chips, 200 g"],
+            "categories": ["Single drinks", "Large drinks", "Snacks"],
+        }
+    )
+    events = pl.DataFrame({"user_id": ["a", "a", "a", "b"], "item_id": ["small", "big", "chips", "big"]})
+    bare = import_frames(items, events).dataset
+    kiosk = Recommender(bare, Blend(parts={"popularity": Popularity()}).fit(bare))
+    assert kiosk.goes_with(["small"]).ids == ["chips"]

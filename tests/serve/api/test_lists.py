@@ -79,7 +79,7 @@ def test_sessions_carts_and_items_in_view(service: ShopService, shop: Dataset) -
         assert [r["item_id"] for r in session["items"]] == recommender.recommend(
             Query(history=("bread",), n=3)
         ).ids
-        assert session["items"][0]["why"].startswith("Because you bought White bread")
+        assert session["items"][0]["why"].startswith("Because you chose White bread")
         beside = (await client.get("/api/items/bread/goes-with?n=3")).json()
         assert [r["item_id"] for r in beside["items"]] == recommender.goes_with(["bread"], 3).ids
         similar = (await client.get("/api/items/bread/similar?n=3")).json()

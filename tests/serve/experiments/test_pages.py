@@ -49,3 +49,21 @@ def test_a_page_is_logged_and_spoken_of_as_it_was_shown(service: ShopService, bo
         assert pages[-1]["notices"] == ["0 of 2: no more items fit the placement and its filters"]
 
     talk(service, conversation)
+
+
+def test_a_mixed_list_keeps_quotas_and_shows_a_title_once(service: ShopService) -> None:
+    """Each arm's own list keeps to them; two of them together need not."""
+
+    async def conversation(client: httpx.AsyncClient) -> None:
+        opposed = [{"name": "a"}, {"name": "b", "weights": {"popularity": -1.0}}]
+        body = {"name": "mixed", "kind": "interleaving", "arms": opposed}
+        made = await client.post("/api/experiments", json=body)
+        assert made.status_code == 201, made.text
+        for user in ("ann", "bob", "eve", "dee"):
+            path = f"/api/recommend/{user}?exclude_seen=false&n=8&quota=1"
+            items = (await client.get(path)).json()["items"]
+            categories = [item["category"] for item in items]
+            assert len(categories) > 1
+            assert len(set(categories)) == len(categories)
+
+    talk(service, conversation)

@@ -9,7 +9,7 @@ import pytest
 from crossaisle.data.dataset import Dataset
 from crossaisle.drift.summary import Summary
 from crossaisle.recommend.recommender import Recommender
-from crossaisle.serve.live.shopwide.drift import DriftGauges
+from crossaisle.serve.live.drift import DriftGauges
 from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.store import Event
 from tests.models.shops import FIRST_DAY, tiny_shop

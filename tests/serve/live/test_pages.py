@@ -15,7 +15,7 @@ from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.limits.live import LiveLimits
 from crossaisle.serve.live.histories import LiveHistories
 from crossaisle.serve.live.recommender import LiveRecommender
-from tests.recommend.test_recommender import FITTED
+from tests.recommend.shop import FITTED
 from tests.serve.conftest import as_if_large
 
 CONTROLS: list[dict[str, Any]] = [

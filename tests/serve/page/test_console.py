@@ -186,3 +186,36 @@ def test_axe_finds_nothing(browser: Browser, console: tuple[str, str], scheme: s
     browser.until("document.getElementById('totals-title')?.textContent === '成效'")
     browser.until("document.querySelectorAll('#events tbody tr').length > 3")
     assert "put in the cart" not in browser.run("document.getElementById('sections').innerText")
+
+
+def test_rules_are_added_changed_and_deleted(
+    browser: Browser, console: tuple[str, str], service: ShopService
+) -> None:
+    def fill(**fields: str) -> None:
+        for selector, value in fields.items():
+            browser.run(
+                f"(() => {{ const n = document.querySelector('#rules form {selector}'); "
+                f"n.value = {value!r}; n.dispatchEvent(new Event('change')); }})()"
+            )
+
+    assert "None yet." in text(browser, "rules")
+    browser.click("#rules summary")
+    fill(input="recall", textarea="item:jaam")
+    browser.click("#rules form .main")
+    browser.until("document.querySelector('#rules form .failed').textContent.includes('jaam')")
+    fill(textarea="item:jam")
+    browser.click("#rules form .main")
+    browser.until("document.querySelector('#rules tbody th').textContent === 'recall'")
+    assert [rule.items for rule in service.shop.rules.rules] == [("item:jam",)]
+    assert not browser.violations()
+    browser.click("#rules tbody button")
+    browser.until("document.querySelector('#rules form input').value === 'recall'")
+    fill(select="boost")
+    browser.click("#rules form .main")
+    browser.until("document.querySelector('#rules tbody').innerText.includes('Boost')")
+    assert service.shop.rules.get("recall").factor == 2.0
+    browser.run("document.querySelectorAll('#rules tbody button')[1].click()")
+    browser.click("dialog .main")
+    browser.until("document.getElementById('rules').innerText.includes('None yet.')")
+    assert not service.shop.rules
+    browser.complaints[:] = [one for one in browser.complaints if "422" not in one]

@@ -1,1 +1,1 @@
-"""Commands that look at a shop: labels, features, drift, one customer."""
+"""Commands about the data behind a model: `labels`, `features`, `drift`, `user`."""

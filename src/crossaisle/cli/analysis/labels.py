@@ -73,7 +73,7 @@ def labels(
         for name, facts in about.items()
     ]
     show_table(["table", "rows", "positive", "negative", "undecided"], rows)
-    if "rows" in about["together"]:
+    if about["together"].get("positive"):
         _show_pairs(dataset, out)
     for name, facts in about.items():
         _say_more(name, facts)
@@ -115,6 +115,8 @@ def _show_pairs(dataset: Dataset, out: Path) -> None:
 def _say_more(name: str, facts: dict[str, Any]) -> None:
     if short := facts.get("missing_negatives"):
         say(f"{name}: {short:,} negatives could not be drawn: their users have, or got, all there are")
+    if facts.get("rows") == 0:
+        say(f"{name}: no two items share {facts['least']} trips; see --least")
     if why := facts.get("left_out"):
         say(f"{name}: left out: {why}")
     people = facts.get("people")

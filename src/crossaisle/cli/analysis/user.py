@@ -50,12 +50,16 @@ def _show(found: Portrait) -> None:
         tell("known: " + ", ".join(f"{key.replace('_', ' ')} {of}" for key, of in found.known.items()))
 
 
+def _days(number: float) -> str:
+    return "1 day" if round(number) == 1 else f"{number:.0f} days"
+
+
 def _when(found: Portrait) -> str:
     parts = []
     if found.tempo is not None:
         parts.append(f"on {found.tempo:.1f} days a week")
     if found.gap_days is not None:
-        parts.append(f"{found.gap_days:.0f} days apart (median)")
+        parts.append(f"{_days(found.gap_days)} apart (median)")
     if found.days_since is not None:
-        parts.append(f"the last one {found.days_since:.0f} days before the shop's last")
+        parts.append(f"the last one {_days(found.days_since)} before the shop's last")
     return f", {', '.join(parts)}" if parts else ""

@@ -28,7 +28,11 @@ def add(
     store: StorePath,
     name: Annotated[str, typer.Argument(help="Name of the key.", metavar="NAME")],
     scope: Annotated[
-        list[str] | None, typer.Option(help="read, write or admin (repeatable).", metavar="SCOPE")
+        list[str] | None,
+        typer.Option(
+            help="read, write, merchandise or admin (repeatable).",
+            metavar="SCOPE",
+        ),
     ] = None,
     create: Annotated[bool, typer.Option("--create", help="Make the store where there is none.")] = False,
     as_json: AsJson = False,

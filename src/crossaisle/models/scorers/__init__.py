@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from crossaisle.models.scorers.frequency import PersonalPopularity as PersonalPopularity
     from crossaisle.models.scorers.item_knn import ItemKNN as ItemKNN
     from crossaisle.models.scorers.knowledge import Knowledge as Knowledge
+    from crossaisle.models.scorers.leaf_lift import LeafLift as LeafLift
     from crossaisle.models.scorers.linear import EASE as EASE
     from crossaisle.models.scorers.linear import SLIT as SLIT
     from crossaisle.models.scorers.picture_similarity import PictureSimilarity as PictureSimilarity
@@ -42,6 +43,7 @@ _HOME = {
     "Frequency": "frequency",
     "ItemKNN": "item_knn",
     "Knowledge": "knowledge",
+    "LeafLift": "leaf_lift",
     "PersonalPopularity": "frequency",
     "PictureSimilarity": "picture_similarity",
     "Popularity": "popularity",
@@ -66,6 +68,7 @@ __all__ = [
     "Frequency",
     "ItemKNN",
     "Knowledge",
+    "LeafLift",
     "PersonalPopularity",
     "PictureSimilarity",
     "Popularity",

@@ -73,6 +73,14 @@ class Room:
                     full.append(cap.codes == code)
         return full
 
+    def admits(self, candidate: int) -> bool:
+        """Whether a candidate fits; if so, it is counted."""
+        codes = [cap.codes[candidate] for cap in self.caps]
+        if any(code >= 0 and left[code] < 1 for code, left in zip(codes, self.left, strict=True)):
+            return False
+        self.take(candidate)
+        return True
+
     def open(self) -> npt.NDArray[np.bool_]:
         """bool (n,): all candidates that still fit; needs at least one cap."""
         fits = [

@@ -11,9 +11,9 @@ from crossaisle.errors import ConfigError, UnknownIdError, nearest, shorten
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.experiments.design import Arm, Experiment
 from crossaisle.serve.limits.live import LiveLimits
-from crossaisle.serve.live.batching import Batcher
-from crossaisle.serve.live.heavy_queue import Heavy
 from crossaisle.serve.live.histories import LiveHistories
+from crossaisle.serve.live.queues.batching import Batcher
+from crossaisle.serve.live.queues.heavy_queue import Heavy
 from crossaisle.serve.live.recommender import LiveRecommender
 from crossaisle.serve.metrics import Metrics
 from crossaisle.serve.store.store import Picture

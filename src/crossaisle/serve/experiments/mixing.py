@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TypeVar
 
@@ -60,12 +60,17 @@ def place_probabilities(n: int, length: int, greed: float) -> Matrix:
 
 
 def team_draft(
-    first: Sequence[T], second: Sequence[T], length: int, rng: random.Random
+    first: Sequence[T],
+    second: Sequence[T],
+    length: int,
+    rng: random.Random,
+    admits: Callable[[T], bool] = lambda item: True,
 ) -> list[tuple[T, int]]:
     """Two rankings as one list; each item with the team (0, 1) that put it there.
 
     Radlinski, Kurup, Joachims: How does clickthrough data reflect retrieval quality? (CIKM 2008). In each
-    round a coin says who picks first; each side picks its best item that is not in the list yet.
+    round a coin says who picks first; each side picks its best item that is not in the list yet. `admits`:
+    whether an item may join those in the list, which may keep later ones out.
     """
     out: list[tuple[T, int]] = []
     taken: set[T] = set()
@@ -74,10 +79,12 @@ def team_draft(
         starter = rng.randrange(2)
         before = len(out)
         for team in (starter, 1 - starter):
-            pick = next((item for item in teams[team] if item not in taken), None)
-            if pick is not None and len(out) < length:
-                taken.add(pick)
-                out.append((pick, team))
+            for item in teams[team] if len(out) < length else ():
+                if item not in taken:
+                    taken.add(item)  # what does not fit now does not later
+                    if admits(item):
+                        out.append((item, team))
+                        break
         if len(out) == before:
             break
     return out

@@ -23,7 +23,7 @@ from crossaisle.serve.experiments.design import Arm, Experiment
 from crossaisle.serve.experiments.log import ExperimentLog
 from crossaisle.serve.experiments.mixing import Matrix, place_probabilities
 from crossaisle.serve.experiments.results import outcomes
-from crossaisle.serve.live.tallies import Tallies
+from crossaisle.serve.live.queues.tallies import Tallies
 
 CANDIDATES = 20
 """Items with few events, the best by the model, that are drawn among."""

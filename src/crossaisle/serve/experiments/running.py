@@ -20,10 +20,10 @@ from crossaisle.serve.experiments.log import ExperimentLog, Exposure
 from crossaisle.serve.experiments.mixing import explore, team_draft
 from crossaisle.serve.experiments.new_items import CANDIDATES, Draw, NewItems, joined
 from crossaisle.serve.experiments.results import results
-from crossaisle.serve.live.batching import Batcher
 from crossaisle.serve.live.histories import LiveHistories
-from crossaisle.serve.live.tallies import Tallies
-from crossaisle.serve.live.threads import Threads
+from crossaisle.serve.live.queues.batching import Batcher
+from crossaisle.serve.live.queues.tallies import Tallies
+from crossaisle.serve.live.queues.threads import Threads
 
 _LOG = logging.getLogger(__name__)
 POOL = 30
@@ -120,7 +120,9 @@ class Experiments:
             *(self._ask(request, arm, arm.query(whole)) for arm in (first, second))
         )
         ids = [{r.item_id: r for r in answer.items} for answer in answers]
-        mixed = team_draft(list(ids[0]), list(ids[1]), query.depth, request.rng)[query.offset :]
+        lists = self._served().recommender.lists
+        admits = lists.admission(query, list(ids[0] | ids[1]))
+        mixed = team_draft(list(ids[0]), list(ids[1]), query.depth, request.rng, admits)[query.offset :]
         answer = _page(answers[0], [ids[team][item] for item, team in mixed], query)
         if query.explain:
             served = [each.served for each in answers]

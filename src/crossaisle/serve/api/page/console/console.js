@@ -10,10 +10,11 @@ import { experiments } from "./experiments.js";
 import { links } from "./links.js";
 import { load } from "./load.js";
 import { models } from "./models.js";
+import { rules } from "./rules.js";
 import { totals } from "./totals.js";
 import { visitor } from "./visitor.js";
 
-const SECTIONS = [totals, visitor, experiments, models, links, load, events];
+const SECTIONS = [totals, visitor, experiments, rules, models, links, load, events];
 const bodies = new Map();
 let may = false;
 

@@ -26,6 +26,7 @@ function clause({ kind, names, deeds, in_view: inView }) {
   if (kind === "items") return t("why_items", done(short, deeds));
   if (kind === "categories") return t("why_categories", t(`does_${role(deeds[0])}`, joined(short)));
   if (kind === "before") return t(`before_${role(deeds[0])}`);
+  if (kind === "namesake" && inView) return t("why_same_name");
   if (kind === "namesake") return t("why_namesake", t(`verb_${role(deeds[0])}`));
   if (kind === "history") return t("why_history", t(`verb_${role(deeds[0])}`));
   return t("why_popular");

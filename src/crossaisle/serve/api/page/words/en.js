@@ -43,7 +43,7 @@ export default {
   added: (what, n, price) => `Added: ${what}. In the cart: ${n}${price ? `, ${price}` : ""}.`, removed: (what, n, price) => `Removed: ${what}. In the cart: ${n}${price ? `, ${price}` : ""}.`,
   changed: (what, n, price) => `${what}: ${n}${price ? `. Total ${price}` : ""}.`, ordered: (n, price) => `Thank you! A test order of ${n} for ${price || "nothing"} was counted.`,
   // reasons
-  why_gap: " ", why_end: ".", why_known: text => `known: ${text}`, why_beside: names => `goes with ${names}`, why_items: did => `because ${did.join(" and ")}`,
+  why_gap: " ", why_end: ".", why_known: text => `known: ${text}`, why_same_name: "has the same name", why_beside: names => `goes with ${names}`, why_items: did => `because ${did.join(" and ")}`,
   why_categories: does => `because ${does}`, why_namesake: verb => `you ${verb} another product of this name`, why_history: verb => `fits what you ${verb} as a whole`,
   why_popular: "popular with other shoppers",
   did_view: x => `you looked at ${x}`, did_favourite: x => `you liked ${x}`, did_cart: x => `you put ${x} in the cart`, did_rating: x => `you liked ${x}`,

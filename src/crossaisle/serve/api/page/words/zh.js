@@ -41,7 +41,7 @@ export default {
   added: (what, n, price) => `已加入：${what}。购物车共 ${n} 件${price ? `，${price}` : ""}。`, removed: (what, n, price) => `已移除：${what}。购物车共 ${n} 件${price ? `，${price}` : ""}。`,
   changed: (what, n, price) => `${what}：${n} 件${price ? `，合计 ${price}` : ""}。`, ordered: (n, price) => `谢谢！已记录一笔测试订单：${n} 件${price ? `，${price}` : ""}。`,
   // 理由
-  why_gap: "", why_end: "。", why_known: text => `已知：${text}`, why_beside: names => `与${names}搭配`, why_items: did => `因为${did.join("，")}`,
+  why_gap: "", why_end: "。", why_known: text => `已知：${text}`, why_same_name: "与所看商品同名", why_beside: names => `与${names}搭配`, why_items: did => `因为${did.join("，")}`,
   why_categories: does => `因为${does}`, why_namesake: verb => `你${verb}另一件同名商品`, why_history: verb => `符合你${verb}的全部商品`,
   why_popular: "其他顾客也喜欢",
   did_view: x => `你看过${x}`, did_favourite: x => `你收藏过${x}`, did_cart: x => `你把${x}加入过购物车`, did_rating: x => `你好评过${x}`,

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from crossaisle.serve.limits.live import QueueLimits
-from crossaisle.serve.live.heavy_queue import Overloaded
+from crossaisle.serve.live.queues.heavy_queue import Overloaded
 
 T = TypeVar("T")
 

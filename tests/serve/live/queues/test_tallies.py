@@ -11,8 +11,8 @@ import pytest
 
 pytest.importorskip("fastapi", reason="needs pip install 'crossaisle[serve]'")
 from crossaisle.serve.limits.live import QueueLimits
-from crossaisle.serve.live.heavy_queue import Overloaded
-from crossaisle.serve.live.tallies import Tallies
+from crossaisle.serve.live.queues.heavy_queue import Overloaded
+from crossaisle.serve.live.queues.tallies import Tallies
 
 
 def test_all_who_ask_meanwhile_get_the_same_tally_and_it_is_made_once() -> None:

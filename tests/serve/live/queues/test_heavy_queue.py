@@ -16,7 +16,7 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.query import Query
 from crossaisle.recommend.explain import Explanation, explain
 from crossaisle.serve.limits.live import QueueLimits
-from crossaisle.serve.live.heavy_queue import Heavy, Overloaded, TooMany, is_heavy
+from crossaisle.serve.live.queues.heavy_queue import Heavy, Overloaded, TooMany, is_heavy
 from crossaisle.serve.service import ShopService
 from tests.serve.conftest import talk
 

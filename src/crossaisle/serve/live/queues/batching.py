@@ -11,7 +11,7 @@ from crossaisle.data.query import Placement, Query
 from crossaisle.recommend.answer import Recommendation, RecommendationList
 from crossaisle.recommend.request import ResolvedQuery
 from crossaisle.serve.limits.live import QueueLimits
-from crossaisle.serve.live.heavy_queue import Heavy, Overloaded, is_heavy
+from crossaisle.serve.live.queues.heavy_queue import Heavy, Overloaded, is_heavy
 from crossaisle.serve.live.recommender import LiveRecommender
 from crossaisle.serve.metrics import Metrics
 
