@@ -145,7 +145,8 @@
       if (latest.get(row) !== turn) return; // asked again meanwhile
       const shown = element("ul", "list");
       shown.append(...list.items.map((item) => tile(row, placement, item)));
-      row.replaceChildren(...(data.heading ? [element("h2", "heading", data.heading)] : []), shown);
+      const heading = data.heading ? [element("h2", "heading", data.heading)] : [];
+      row.replaceChildren(...(list.items.length ? [...heading, shown] : []));
       row.hidden = !list.items.length;
       row.dispatchEvent(new CustomEvent("crossaisle:rows", { bubbles: true, detail: { placement, n: list.items.length } }));
     } catch { /* the row stays as it was */ }
