@@ -148,6 +148,20 @@ def test_events_wait_while_the_service_is_away(
     until(lambda: [one.item for one in events(service)] == ["jam", "bread"])
 
 
+def test_one_bad_event_takes_no_other_with_it(
+    service: ShopService, shop_site: tuple[str, str], browser: Browser
+) -> None:
+    pages, _ = shop_site
+    browser.open(f"{pages}/")
+    browser.until(f"{row('for-you')}.length === 4")
+    browser.run(
+        "crossaisle.view('jam'); crossaisle.cart('bread', {quantity: 1e9}); crossaisle.view('bread'); "
+        "crossaisle.flush()"
+    )
+    assert [(one.item, one.kind) for one in events(service)] == [("jam", "view"), ("bread", "view")]
+    assert browser.run("JSON.parse(localStorage['crossaisle.outbox']).events") == []
+
+
 def test_another_origin_is_refused_and_shows_nothing(
     service: ShopService, shop_site: tuple[str, str], tmp_path: Path, browser: Browser
 ) -> None:

@@ -45,7 +45,7 @@ _ANSWER = {
 PublishableKey = Annotated[
     str | None, Parameter(max_length=64, description="A key of scope visitor: beacons have no headers")
 ]
-ShopName = Annotated[str | None, Parameter(max_length=64, description="Instead of the header X-Shop")]
+ShopName = Annotated[str | None, Parameter(max_length=64, description="Which shop, where several are served")]
 
 
 @router.post("/list", openapi_extra=takes(_LIST, _TYPES), responses=answered(VisitorList, _ANSWER))

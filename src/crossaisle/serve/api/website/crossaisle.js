@@ -32,6 +32,9 @@
   const post = (what, more, keepalive = false) =>
     fetch(address(what), { method: "POST", credentials: "omit", body: body(more), keepalive });
 
+  // To whoever looks into the console; the page shows nothing.
+  const say = (answer) => answer.json().then((told) => console.warn("crossaisle:", told.detail), () => {});
+
   // Events wait in the outbox until the service has them; each has a key, so that none counts twice.
   const outbox = () => {
     try {
@@ -47,10 +50,14 @@
   let sending, timer;
   const later = (ms) => { clearTimeout(timer); timer = setTimeout(() => flush().then((sent) => sent && follow()), ms); };
   const send = async () => {
-    for (let events; (events = outbox().slice(0, BATCH)).length;) {
+    for (let events, most = BATCH; (events = outbox().slice(0, most)).length;) {
       const answer = await post("events", { events }, true).catch(() => null);
-      // What breaks a rule would break it again; all else is sent again, from the next page if need be.
-      if (!answer || !(answer.ok || [400, 409, 413, 422].includes(answer.status))) return void later(AGAIN);
+      const broken = answer && [400, 409, 413, 422].includes(answer.status);
+      // What breaks a rule would break it again, and is dropped alone; all else is sent again, from the next
+      // page if need be.
+      if (broken && most > 1) { most = 1; continue; }
+      if (answer && !answer.ok) say(answer);
+      if (!broken && !answer?.ok) return void later(AGAIN);
       done(events);
     }
     return true;
@@ -68,8 +75,8 @@
     ...(quantity > 0 && { quantity: +quantity }), ...(value >= 0 && value !== "" && { value: +value }),
   });
   const viewed = (item) => {
-    const [clicked, at] = JSON.parse(recall("clicked") || "[]");
-    keep("clicked", "[]");
+    const [at, clicked] = (recall("clicked") || "").split(/ (.*)/s);
+    keep("clicked", "");
     // The click told it already.
     if (!(clicked === item && Date.now() - at < CLICK)) add("view", item);
   };
@@ -112,7 +119,7 @@
       link.href = href;
       const clicked = (event) => {
         if (event.type === "auxclick" && event.button !== 1) return;
-        keep("clicked", JSON.stringify([item.item_id, Date.now()]));
+        keep("clicked", `${Date.now()} ${item.item_id}`);
         track("view", item.item_id, { placement });
         const detail = { item: item.item_id, placement };
         const told = new CustomEvent("crossaisle:click", { bubbles: true, cancelable: true, detail });
@@ -139,7 +146,7 @@
         const answer = await post("list", {
           placement, items: needed ? items : [], n: +data.n || 6, why: "why" in data,
         });
-        if (!answer.ok) return;
+        if (!answer.ok) return say(answer);
         list = await answer.json();
       }
       if (latest.get(row) !== turn) return; // asked again meanwhile
