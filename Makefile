@@ -80,5 +80,5 @@ $(VENV)/ready-serve: $(VENV)/ready
 
 $(VENV)/ready-dev: $(VENV)/ready
 	@echo "Adding the development tools (once)"
-	@$(PIP) -e '.[dev,train,image,video,multilingual,serve,large,postgres,streams]'
+	@$(PIP) -e '.[dev,train,clean,image,video,multilingual,serve,large,postgres,streams]'
 	@touch $@

@@ -20,6 +20,7 @@ import pytest
 from typer.main import get_command
 
 from crossaisle import cli
+from crossaisle.clean_config import CleanConfig
 from crossaisle.cli.app import app
 from crossaisle.config import (
     DataConfig,
@@ -129,6 +130,28 @@ def test_no_file_names_a_machine_or_a_registry_host() -> None:
             assert not found or name(file) in allowed, f"{name(file)} holds {word!r}"
 
 
+TRANSLATED = sorted(
+    (page, page.with_name(page.name.replace(".zh.md", ".md"))) for page in ROOT.glob("**/*.zh.md")
+)
+
+
+@pytest.mark.parametrize(("chinese", "english"), TRANSLATED, ids=lambda page: name(page))
+def test_a_translation_keeps_step(chinese: Path, english: Path) -> None:
+    """The same headings, commands, settings and rows; a table of results stands in one place only."""
+    first, second = english.read_text(), chinese.read_text()
+    results = re.compile(r"<!-- results:start -->.*?<!-- results:end -->", re.DOTALL)
+    assert "<!-- results" not in second
+    shapes = []
+    for text in (results.sub("", first), second):
+        blocks = [(language, block) for _, language, block in FENCE.findall(text)]
+        commands = [line for _, b in blocks for line in b.splitlines() if line.startswith("$ ")]
+        settings = [block for language, block in blocks if language == "toml"]
+        rows = re.findall(r"^\| (`[^|]*`) \|", FENCE.sub("", text).replace("、", ", "), re.MULTILINE)
+        levels = [len(hashes) for hashes in re.findall(r"^(#+) ", FENCE.sub("", text), re.MULTILINE)]
+        shapes.append((levels, commands, settings, rows))
+    assert shapes[0] == shapes[1]
+
+
 def test_the_readme_shows_it_working_before_line_40() -> None:
     lines = (ROOT / "README.md").read_text().splitlines()[:40]
     assert any(line.startswith("$ crossaisle recommend") for line in lines)
@@ -169,6 +192,7 @@ def test_every_setting_is_described_with_its_default() -> None:
     sections = dict(zip(parts[1::2], parts[2::2], strict=True))
     tables = {
         "data": DataConfig,
+        "data.clean": CleanConfig,
         "split": SplitConfig,
         "evaluate": EvaluateConfig,
         "model": ModelConfig,
@@ -180,7 +204,7 @@ def test_every_setting_is_described_with_its_default() -> None:
         expected = {
             f.name: f.default if f.default_factory is MISSING else f.default_factory()
             for f in fields(kind)
-            if f.name not in ("events", "items", "users")
+            if kind is CleanConfig or f.name not in ("events", "items", "users")
         }
         assert set(rows) == set(expected), title
         for key, default in expected.items():

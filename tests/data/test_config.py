@@ -103,7 +103,7 @@ def test_overrides_win_and_are_typed(tmp_path: Path) -> None:
         (
             '"none"',
             '"no such folder"',
-            r"\[model\]: encoder must be 'minilm', 'use-multilingual', 'none', a folder or 'owner/name'",
+            r"\[model\]: encoder must be 'auto', 'minilm', 'use-multilingual', 'none', a folder or ",
         ),
         ("[model]", "[model", r"not TOML"),
         ('category_level = "aisle"', 'time_unit = "minutes"', r"\[data\]: time_unit must be"),

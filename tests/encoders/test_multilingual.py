@@ -72,7 +72,7 @@ def test_a_chinese_item_is_placed_beside_its_english_counterpart(
 
 
 def test_names_of_encoders_agree() -> None:
-    assert set(ENCODERS) <= {*weights.REGISTRY, "none"}
+    assert set(ENCODERS) <= {*weights.REGISTRY, "auto", "none"}
 
 
 def test_the_configuration_takes_the_name(tmp_path: Path) -> None:

@@ -70,6 +70,16 @@ def test_an_item_is_named_from_a_fifth_of_the_score_on() -> None:
     assert text == "Popular with other shoppers."
 
 
+def test_variants_of_one_group_are_one_reason() -> None:
+    amounts = {"spade0": 0.15, "paint0": 0.15, "milk0": 0.1}
+    assert why(amounts, "bread0", rest=0.6)[0] == "Popular with other shoppers."
+    group = ["g" if name in ("spade0", "paint0") else None for name in SHOP.item_ids.all]
+    grouped = replace(SHOP, items=SHOP.items.with_columns(group=pl.Series(group, dtype=pl.String)))
+    name = SHOP.items["title"][SHOP.item_ids.row("spade0")]
+    text, _ = why(amounts, "bread0", rest=0.6, shop=grouped)
+    assert text == f"Popular with other shoppers; because you bought {name}."
+
+
 def test_many_small_items_of_one_category_are_named_by_it() -> None:
     many = {f"milk{i}": 0.15 for i in range(6)} | {"spade0": 0.1}
     text, kinds = why(many, "bread0")

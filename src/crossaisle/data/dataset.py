@@ -12,6 +12,7 @@ import numpy.typing as npt
 import polars as pl
 from scipy import sparse
 
+from crossaisle.data.clean.texts.words import WordForms
 from crossaisle.data.history import Floats, Histories, decayed
 from crossaisle.data.kinds import PURCHASE, ROLES, VIEW, Kinds
 from crossaisle.data.standing import standing
@@ -84,8 +85,9 @@ class Dataset:
     `items` has one row per item row, columns `item_id, title, description, brand` (String, "" where
     absent), `price` (Float32, null where absent), `image` and `url` (String or null), `in_stock` (Boolean),
     `attributes` (String: a JSON object, "" where absent); where the shop gave them, also the columns of
-    `data.windows`, and `currency` (String) where prices are in several. `users` has `user_id` and whatever
-    attributes the shop gave. Both are in vocabulary order.
+    `data.windows`, `currency` (String) where prices are in several, and `group` (String or null): items of
+    one value are one product. `users` has `user_id` and whatever attributes the shop gave. Both are in
+    vocabulary order.
     """
 
     items: pl.DataFrame
@@ -104,6 +106,8 @@ class Dataset:
     """What the kinds mean."""
     log: Events | None = None
     """All events as they came, where `events` are only those that stand (see `settled`)."""
+    words: WordForms = field(default_factory=WordForms)
+    """Which words of texts word-based models read."""
     against: Events | None = None
     """Events that stand against their items: dislikes, low ratings, returns."""
 

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from crossaisle.artifact import read_arrays, read_object, reading, write_arrays, write_json
+from crossaisle.data.clean.texts.words import WordForms
 from crossaisle.data.dataset import Dataset, Events
 from crossaisle.data.ingest.ledger import write_parquet
 from crossaisle.data.kinds import Kinds
@@ -45,6 +46,8 @@ def save_dataset(dataset: Dataset, folder: Path) -> None:
         "category_level": dataset.taxonomy.level,
         "users_are_baskets": dataset.users_are_baskets,
     }
+    if dataset.words:
+        settings["words"] = dataset.words.state()
     write_json(folder / "dataset.json", settings)
 
 
@@ -82,6 +85,7 @@ def load_dataset(folder: Path) -> Dataset:
             users_are_baskets=settings["users_are_baskets"],
             # models saved before kinds had meanings have the usual ones
             meanings=Kinds.read(settings["meanings"]) if "meanings" in settings else Kinds(),
+            words=WordForms.restore(settings.get("words")),
         )
         return made if settings.get("plain") else made.settled()
 

@@ -6,12 +6,14 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from crossaisle.data.clean.texts.words import HAN, WordForms
 from crossaisle.data.history import Floats
 from crossaisle.errors import ArtifactError
 
@@ -24,11 +26,18 @@ _RUN = re.compile(rf"[{UNSPACED}]+|[^\W{UNSPACED}]+")
 _UNSPACED_RUN = re.compile(rf"[{UNSPACED}]")
 
 
-def terms(text: str, *, bigrams: bool = True) -> Iterator[str]:
+PLAIN = WordForms()
+
+
+def terms(text: str, *, bigrams: bool = True, forms: WordForms = PLAIN) -> Iterator[str]:
     """Words of two or more characters, then their bigrams; pairs of characters where a script has no spaces.
 
-    Text is brought to one form first (NFKC, lower case), so that full-width and half-width agree.
+    Text is brought to one form first (NFKC, lower case), so that full-width and half-width agree. `forms`
+    leaves out stop words, cuts Chinese into words and takes stems; bigrams are then of what is left.
     """
+    if forms:
+        yield from _formed(text, bigrams, forms)
+        return
     previous = ""
     for run in _RUN.findall(unicodedata.normalize("NFKC", text).lower()):
         if _UNSPACED_RUN.match(run):
@@ -39,6 +48,21 @@ def terms(text: str, *, bigrams: bool = True) -> Iterator[str]:
             if bigrams and previous:
                 yield f"{previous} {run}"
             previous = run
+
+
+def _formed(text: str, bigrams: bool, forms: WordForms) -> Iterator[str]:
+    found: list[str] = []
+    for run in _RUN.findall(unicodedata.normalize("NFKC", text).lower()):
+        if not _UNSPACED_RUN.match(run):
+            found += [run] if len(run) > 1 else []
+        elif forms.segment and HAN.fullmatch(run):
+            found += forms.segmented(run)
+        else:
+            yield from (run[i : i + 2] for i in range(max(len(run) - 1, 1)))
+    kept = forms.words(found)
+    yield from kept
+    if bigrams:
+        yield from (f"{one} {other}" for one, other in pairwise(kept))
 
 
 @dataclass(kw_only=True)
@@ -54,6 +78,8 @@ class TfidfEncoder:
     """Count 1 + ln(tf) instead of tf: a word said five times is not five times as telling."""
     min_df: int = 1
     """Terms of fewer texts than this are left out."""
+    forms: WordForms = PLAIN
+    """Stop words, segmentation and stems."""
     vocabulary_: tuple[str, ...] = field(default=(), init=False, repr=False)
     """Terms by column."""
     idf_: Floats = field(default_factory=lambda: np.empty(0, np.float32), init=False, repr=False)
@@ -92,7 +118,13 @@ class TfidfEncoder:
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Settings with the vocabulary (JSON-ready), and arrays."""
-        settings = {"bigrams": self.bigrams, "sublinear": self.sublinear, "min_df": self.min_df}
+        settings: dict[str, Any] = {
+            "bigrams": self.bigrams,
+            "sublinear": self.sublinear,
+            "min_df": self.min_df,
+        }
+        if self.forms:
+            settings["forms"] = self.forms.state()
         return settings | {"vocabulary": list(self.vocabulary_)}, {"idf": self.idf_}
 
     @classmethod
@@ -102,7 +134,8 @@ class TfidfEncoder:
         vocabulary, idf = options.pop("vocabulary"), np.asarray(arrays["idf"])
         if len(vocabulary) != len(idf):
             raise ArtifactError(f"saved TF-IDF has {len(vocabulary)} terms but {len(idf)} weights")
-        out = cls(**options)
+        forms = WordForms.restore(options.pop("forms", None))
+        out = cls(forms=forms, **options)
         out._set(vocabulary, idf)
         return out
 
@@ -116,7 +149,7 @@ class TfidfEncoder:
         column, indptr = self._column, np.zeros(len(texts) + 1, np.int64)
         indices: list[int] = []
         for row, text in enumerate(texts):
-            found = terms(text, bigrams=self.bigrams)
+            found = terms(text, bigrams=self.bigrams, forms=self.forms)
             if grow:
                 indices.extend(column.setdefault(term, len(column)) for term in found)
             else:

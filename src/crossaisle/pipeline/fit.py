@@ -32,6 +32,7 @@ from crossaisle.models.newcomers import Newcomers
 from crossaisle.models.scorers.cold_start.source_shop import SourceShop
 from crossaisle.models.scorers.cold_start.transferred import TransferredLinks, TransferredPopularity
 from crossaisle.pipeline.kind_weights import weigh_kinds
+from crossaisle.pipeline.languages import chosen_encoder
 from crossaisle.pipeline.learn import LearnedRankers, learn_rankers, why_none
 from crossaisle.pipeline.mission import OPEN_LIST, Floors, kept_to_floors
 from crossaisle.pipeline.weights import choose_weights
@@ -155,7 +156,7 @@ def fit(
     check_names(merchandising, dataset, "rules")
     split, parts, rules = split_and_parts(dataset, split_config, model_config)
     if source is not None:
-        parts |= carried_over(source, encoder=model_config.encoder)
+        parts |= carried_over(source, encoder=chosen_encoder(dataset, model_config.encoder)[0])
     extra = dict(baselines or {})
     # Their second fit says what those cost that read events.
     texts = {name: part for name, part in (parts | extra).items() if not part.reads_events}
@@ -200,10 +201,11 @@ def split_and_parts(
         dataset, lambda shop: split_of(shop, split_config), keep=model_config.keep, seed=model_config.seed
     )
     split = split_of(weighed.dataset, split_config)
-    split = replace(split, notes=(*split.notes, *weighed.notes))
+    encoder, said = chosen_encoder(dataset, model_config.encoder)
+    split = replace(split, notes=(*split.notes, *weighed.notes, *said))
     parts = default_parts(
         split.past,
-        encoder=model_config.encoder,
+        encoder=encoder,
         pictures=model_config.pictures,
         picture_hosts=model_config.picture_hosts,
         sequence=model_config.sequence,

@@ -32,7 +32,7 @@ class CatalogueView:
     codes: Rows
     """int32 (n_items,): category at the shop's level, -1 unknown."""
     same_title: Groups
-    """Items of the same title and brand, whatever their size: variants and doubles of one product."""
+    """Items of one product: of one group, or of the same title and brand, whatever their size."""
     same_brand: Groups
     """Items of the same brand."""
     foreign: Mask | None = None
@@ -55,7 +55,7 @@ class CatalogueView:
             listed=np.ones(dataset.n_items, bool),
             popularity=popularity,
             codes=dataset.taxonomy.codes(),
-            same_title=Groups.of_products(dataset.items["title"], dataset.items["brand"]),
+            same_title=Groups.of_items(dataset.items),
             same_brand=Groups.of(dataset.items["brand"]),
             foreign=foreign_prices(dataset.items),
         )

@@ -103,7 +103,8 @@ def causes_of(dataset: Dataset, amounts: Amounts, item: int) -> tuple[Cause, ...
     if not score > 0:
         return ()
     share = amounts.own / score
-    title, names = amounts.name_of(item), [amounts.name_of(int(row)) for row in amounts.shown]
+    title = amounts.name_of(item)
+    names = _once_per_group(dataset, amounts.shown, [amounts.name_of(int(row)) for row in amounts.shown])
     same = (amounts.shown == item) & ~amounts.in_view
     causes = [Cause("before", float(share[same].sum()), deeds=_strongest(amounts, same))]
     left = amounts.shown != item
@@ -129,6 +130,17 @@ def causes_of(dataset: Dataset, amounts: Amounts, item: int) -> tuple[Cause, ...
     before = np.cumsum([0.0, *(cause.share for cause in found)])
     # Once the whole score is accounted for, what follows is balanced by amounts below 0.
     return tuple(cause for cause, told in zip(found[:CLAUSES], before, strict=False) if told < 1.0)
+
+
+def _once_per_group(dataset: Dataset, rows: Rows, names: list[str]) -> list[str]:
+    """Names of item rows; those of one group are called as its first one."""
+    if "group" not in dataset.items.columns:
+        return names
+    first: dict[str, str] = {}
+    groups = dataset.items["group"].gather(rows).to_list()
+    return [
+        first.setdefault(group, name) if group else name for group, name in zip(groups, names, strict=True)
+    ]
 
 
 def _single(

@@ -76,7 +76,13 @@ def test_any_title_between_tabs_is_kept(titles: list[str], end: str, gaps: list[
     with TemporaryDirectory() as folder:
         events = "user_id,item_id\n1,0\n"
         done = import_texts(
-            Path(folder), text, events, items_file="items.tsv", nulls=[], items_are={"quote": ""}
+            Path(folder),
+            text,
+            events,
+            items_file="items.tsv",
+            nulls=[],
+            items_are={"quote": ""},
+            clean={"mojibake": "off", "width": False, "nfkc": False},
         )
     assert done.dataset.items["title"].to_list() == titles
     assert not warned(done, "quotes")

@@ -104,6 +104,12 @@ def test_what_a_rule_may_not_say(change: dict[str, object], said: str) -> None:
 def test_what_a_set_may_not_hold() -> None:
     with pytest.raises(ConfigError, match=r"f: two rules are called 'a': ids must differ"):
         RuleSet.of([RULE, RULE], "f")
+    with pytest.raises(
+        ConfigError, match=r"all rules together must hold at most 10,000 names \(found 11,000\)"
+    ):
+        RuleSet.of([RULE | {"id": f"r{n}", "items": ["Milk"] * 1000} for n in range(11)], "f")
+    with pytest.raises(ConfigError, match=r"at most 1,000 rules \(found 1,001\)"):
+        RuleSet.of([RULE | {"id": f"r{n}"} for n in range(1001)], "f")
     pin = {"id": "p", "action": "pin", "items": ["milk1"], "position": 1}
     with pytest.raises(ConfigError, match=r"rules 'p' and 'q' pin the same place 1"):
         RuleSet.of([pin, pin | {"id": "q"}], "f")

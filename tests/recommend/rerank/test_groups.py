@@ -129,6 +129,22 @@ def test_diverse_lists_keep_to_it_too() -> None:
     assert len(titles) == len(set(titles))
 
 
+def test_a_group_of_the_shop_stands_in_a_list_once_whatever_its_titles() -> None:
+    items = pl.DataFrame(
+        {
+            "item_id": ["a", "b", "c"],
+            "title": ["Runner red", "Runner blue", "Bread"],
+            "parent": ["p", "p", None],
+        }
+    )
+    events = pl.DataFrame({"user_id": ["u", "v", "w", "x"], "item_id": ["a", "a", "b", "c"]})
+    grouped = import_frames(items, events, columns={"items": {"group_id": "parent"}}).dataset
+    fitted = Recommender(grouped, Blend(parts={"popularity": Popularity()}).fit(grouped))
+    answer = fitted.recommend(Query(placement="trending", n=3))
+    assert answer.ids == ["a", "c"]
+    assert [item.more_like_it for item in answer] == [1, 0]
+
+
 def test_what_joins_a_mixed_list_answers_to_titles_and_quotas() -> None:
     ids = ["i0", "i1", "i10", "i11", "unknown"]
     admits = FITTED.lists.admission(Query(placement="trending"), ids)

@@ -108,10 +108,12 @@ def test_without_a_key_pages_and_proxies_elsewhere_are_kept_out_of_reading_too(s
         assert "--behind-proxy" in through.json()["detail"]
         for headers in ({"origin": "http://localhost"}, {"sec-fetch-site": "same-origin"}):
             assert (await client.post("/api/events", json=event, headers=headers)).status_code == 200
-        # A link to the page may be followed; what the page then asks for is its own.
+        # A link to a page may be followed; what the page then asks for is its own.
         link = {**CROSS, "sec-fetch-mode": "navigate"}
-        assert (await client.get("/", headers=link)).status_code == 200
-        assert (await client.get("/", headers=CROSS)).status_code == 403
+        for page in ("/", "/console"):
+            assert (await client.get(page, headers=link)).status_code == 200
+            assert (await client.get(page, headers=CROSS)).status_code == 403
+        assert (await client.get("/api/shop", headers=link)).status_code == 403
         assert (await client.post("/", headers=link)).status_code == 403
         assert (await client.get("/api/trending", headers={"sec-fetch-site": "none"})).status_code == 200
 

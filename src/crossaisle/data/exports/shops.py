@@ -22,6 +22,7 @@ def shopify(files: Files) -> Draft:
                 "description": products.first_of("Body (HTML)"),
                 "categories": products.first_of("Product Category", "Type"),
                 "brand": products.first_of("Vendor"),
+                "group_id": "Handle",
                 "price": products.first_of("Variant Price"),
                 "image": products.first_of("Image Src", "Variant Image"),
                 "in_stock": products.first_of("Variant Inventory Qty"),

@@ -11,6 +11,7 @@ import polars as pl
 from scipy import sparse
 
 from crossaisle.config import DataConfig
+from crossaisle.data.clean.texts.words import WordForms
 from crossaisle.data.dataset import Dataset, Events
 from crossaisle.data.ingest.codes import Raw
 from crossaisle.data.ingest.tables import Items
@@ -69,6 +70,7 @@ def assemble(
         name=config.name,
         users_are_baskets=users_are_baskets,
         meanings=_meanings(config, raw.kinds, events),
+        words=WordForms.of(config.clean, items.frame["title"].to_list()),
     ).settled()
 
 

@@ -54,7 +54,7 @@ def choose_items(
             assert raw.rows is not None
             values = ids.gather(raw.item[drop])
             ledger.set_aside("events", rule, "item_id", raw.rows[drop], values)
-            raw = _without(raw, drop)
+            raw = without(raw, drop)
         if not len(raw):
             raise DataError(
                 f"no item has {config.min_users_per_item} users: lower min_users_per_item",
@@ -69,7 +69,8 @@ def choose_items(
     return raw, items.take(keep)
 
 
-def _without(raw: Raw, drop: Mask) -> Raw:
+def without(raw: Raw, drop: Mask) -> Raw:
+    """Events without some of them, and without the users that have no other."""
     keep = ~drop
     user, used = compact(raw.user[keep], len(raw.users))
     return Raw(
@@ -84,5 +85,5 @@ def _without(raw: Raw, drop: Mask) -> Raw:
         raw.value[keep],
         raw.quantity[keep],
         compact(raw.basket[keep], int(raw.basket.max()) + 1)[0],
-        None,
+        None if raw.rows is None else raw.rows[keep],
     )

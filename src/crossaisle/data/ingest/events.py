@@ -73,7 +73,7 @@ class EventReader:
             self.ids["item_id"] = Codes()
         self.parts: dict[str, list[np.ndarray]] = {}
         self.tally = ledger.tallies["events"] = Tally(source.file, source.encoding, files=source.files)
-        self.keep_rows = config.min_users_per_item > 0
+        self.keep_rows = config.min_users_per_item > 0 or config.clean.robots == "on"
 
     def read(self, progress: bool = False) -> Raw:
         """All events; `DataError` when none can be kept."""

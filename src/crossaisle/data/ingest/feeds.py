@@ -10,6 +10,7 @@ FEED: dict[str, tuple[str, ...]] = {
     "description": ("description",),
     "categories": ("product_type", "google_product_category"),
     "brand": ("brand",),
+    "group_id": ("item_group_id",),
     "price": ("price",),
     "image": ("image_link",),
     "url": ("link",),

@@ -19,10 +19,12 @@ from crossaisle.config import (
     ItemsConfig,
     UsersConfig,
 )
+from crossaisle.data.clean.report import StepReport, write_review
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.ingest.assemble import assemble
-from crossaisle.data.ingest.chosen import choose_items, excluded_items
-from crossaisle.data.ingest.codes import no_events
+from crossaisle.data.ingest.chosen import choose_items, excluded_items, without
+from crossaisle.data.ingest.cleaning.booked import Cleaning, Open
+from crossaisle.data.ingest.codes import Raw, no_events
 from crossaisle.data.ingest.events import EventReader
 from crossaisle.data.ingest.feeds import feed_columns
 from crossaisle.data.ingest.ledger import Ledger, write_import
@@ -52,10 +54,14 @@ class Imported:
     report: dict[str, Any]
     rejected: pl.DataFrame
     """See `Ledger` for the columns."""
+    cleaning: tuple[StepReport, ...] = ()
+    """What the steps of `[data.clean]` did and propose."""
 
     def write(self, out: Path) -> None:
-        """`out/import/report.json` and `out/import/rejected.parquet`."""
+        """`out/import/report.json` and `rejected.parquet`, and `review.csv` where steps propose something."""
         write_import(out / "import", self.report, self.rejected)
+        if any(report.proposals for report in self.cleaning):
+            write_review(out / "import" / "review.csv", self.cleaning)
 
 
 def import_dataset(
@@ -74,7 +80,8 @@ def import_dataset(
         for name, table in tables.items()
         if table is not None
     }
-    imported = import_sources(config, sources, progress=progress)
+    reopen = None if events is None else (lambda: open_file(locate(events, "events"), events, limits))
+    imported = import_sources(config, sources, progress=progress, reopen=reopen)
     if out is not None:
         imported.write(out)
     return imported
@@ -113,7 +120,8 @@ def import_frames(
     chosen = {name: tables[name] for name, frame in given.items() if frame is not None}
     config = build(DataConfig, {**settings, **chosen}, "from_frames")
     sources = {name: of_frame(frame, name, limits) for name, frame in given.items() if frame is not None}
-    return import_sources(config, sources)
+    reopen = None if events is None else (lambda: of_frame(events, "events", limits))
+    return import_sources(config, sources, reopen=reopen)
 
 
 _TABLES = ("items", "events", "users")
@@ -140,35 +148,52 @@ def from_frames(
     return imported.dataset
 
 
-def import_sources(config: DataConfig, sources: Mapping[str, Source], *, progress: bool = False) -> Imported:
-    """The import itself: items, then users, then events against them, then the data set."""
+def import_sources(
+    config: DataConfig,
+    sources: Mapping[str, Source],
+    *,
+    progress: bool = False,
+    reopen: Open | None = None,
+) -> Imported:
+    """The import itself: items, then users, then events against them, then the data set.
+
+    `reopen` gives the events a second time, for the step `ids`, which has to see them before.
+    """
     if not sources.keys() & {"items", "events"}:
         raise DataError("a data set needs items, events or both")
     ledger = Ledger()
+    cleaning = Cleaning(config.clean, ledger)
     items: Items | None = None
     level_names: tuple[str, ...] = ()
     if "items" in sources:
         source = sources["items"]
         found = _item_columns(config, source, ledger)
         level_names = found.get("categories", ())
-        items = read_items(source, found, config, ledger)
+        items = read_items(source, found, config, ledger, cleaning.mojibake)
         if not len(items.frame):
             raise DataError(f"no item can be kept: {ledger.explain('items')}", file=source.file)
+        items = cleaning.items(items, source)
         note_contradictions(items.paths, ledger)
     level = _level(config, level_names)
     excluded = None if items is None else excluded_items(items, level, config, ledger)
-    users = _users(config, sources, ledger)
+    users = _users(config, sources, cleaning)
     raw, users_are_baskets = no_events(), False
     if "events" in sources:
         source = sources["events"]
         found = match_columns(config.events.columns, source.names, source.file, source.nested)
         users_are_baskets = "user_id" not in found
-        known = None if items is None else items.frame["item_id"].to_list()
+        known = None
+        if items is not None:
+            known = items.frame["item_id"].to_list()
+            source = cleaning.ids(source, found["item_id"][0], reopen, items.frame["item_id"])
         raw = EventReader(source, found, config, ledger, known, excluded).read(progress)
+        cleaning.events_read()
     if items is None:
         items = blank_items(raw.items)
         excluded = np.zeros(len(raw.items), bool)
     assert excluded is not None
+    if not users_are_baskets:
+        raw = _without_robots(raw, len(items.frame), cleaning)
     if items.windows:
         # A shop on its first day has no moment yet.
         timed = raw.micros is not None and len(raw.micros) > 0
@@ -181,7 +206,8 @@ def import_sources(config: DataConfig, sources: Mapping[str, Source], *, progres
     if "events" in sources:
         warn_about_kinds(dataset, ledger, sources["events"].file)
     ledger.warnings[:0] = [note for source in sources.values() for note in source.notes]
-    return Imported(dataset, {**summary(dataset), **ledger.report()}, ledger.frame())
+    report = {**summary(dataset), **ledger.report(), "cleaning": [r.to_json() for r in cleaning.reports]}
+    return Imported(dataset, report, ledger.frame(), tuple(cleaning.reports))
 
 
 def _only_currency(ledger: Ledger) -> str:
@@ -213,9 +239,22 @@ def _level(config: DataConfig, names: tuple[str, ...]) -> int:
     return names.index(level)
 
 
-def _users(config: DataConfig, sources: Mapping[str, Source], ledger: Ledger) -> pl.DataFrame | None:
+def _users(config: DataConfig, sources: Mapping[str, Source], cleaning: Cleaning) -> pl.DataFrame | None:
     if "users" not in sources:
         return None
     source = sources["users"]
     found = match_columns((config.users or UsersConfig()).columns, source.names, source.file, source.nested)
-    return read_users(source, found, config.nulls, ledger)
+    return cleaning.users(*read_users(source, found, config.nulls, cleaning.ledger))
+
+
+def _without_robots(raw: Raw, n_items: int, cleaning: Cleaning) -> Raw:
+    """Leaves out events of users that are no people, each listed under `robot`."""
+    gone = cleaning.robots(raw, n_items)
+    if gone is None:
+        return raw
+    assert raw.rows is not None
+    names = pl.Series(raw.users, dtype=pl.String).gather(raw.user[gone])
+    cleaning.ledger.set_aside("events", "robot", "user_id", raw.rows[gone], names)
+    if gone.all():
+        raise DataError("all users are hardly people", file=cleaning.ledger.tallies["events"].file)
+    return without(raw, gone)

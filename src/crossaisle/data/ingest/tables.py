@@ -14,6 +14,7 @@ import polars as pl
 import pyarrow as pa
 
 from crossaisle.config import DataConfig
+from crossaisle.data.clean.texts.characters import Mojibake
 from crossaisle.data.ingest.clean import as_text
 from crossaisle.data.ingest.ledger import Ledger
 from crossaisle.data.ingest.schema import TEXT_LIMITS
@@ -105,14 +106,18 @@ def blank_items(ids: Sequence[str]) -> Items:
 
 
 def read_items(
-    source: Source, found: Mapping[str, tuple[str, ...]], config: DataConfig, ledger: Ledger
+    source: Source,
+    found: Mapping[str, tuple[str, ...]],
+    config: DataConfig,
+    ledger: Ledger,
+    mojibake: Mojibake,
 ) -> Items:
-    """Reads, checks and cleans the items."""
+    """Reads, checks and cleans the items. `mojibake` sees their texts before control characters go."""
     whole = Whole("items", "item_id", source, found, config.nulls, ledger)
     columns: dict[str, pl.Series] = {"item_id": whole.ids}
     for name in ("title", "description", "brand", *ADDRESSES):
         if name in found:
-            columns[name] = _texts(whole, name)
+            columns[name] = _texts(whole, name, mojibake)
     if "image" in columns and source.folder is not None:
         columns["image"] = _beside(columns["image"], source.folder)
     if "price" in found:
@@ -129,8 +134,9 @@ def read_items(
     if "in_stock" in found:
         columns["in_stock"] = _stock(whole)
     if "attributes" in found:
-        columns["attributes"] = _attributes(whole)
-    paths = _paths(whole, config) if "categories" in found else [()] * len(whole.ids)
+        columns["attributes"] = _attributes(whole, mojibake)
+    columns |= {"group": whole.text("group_id")} if "group_id" in found else {}
+    paths = _paths(whole, config, mojibake) if "categories" in found else [()] * len(whole.ids)
     keep = np.flatnonzero(whole.keep)
     frame = pl.DataFrame(columns)[keep]
     blank = blank_items(frame["item_id"].to_list()).frame
@@ -139,10 +145,15 @@ def read_items(
         for name, kind in ITEM_SCHEMA.items()
         if name in frame.columns
     )
-    if "currency" in columns:
-        frame = frame.with_columns(_currencies(pl.DataFrame(columns)[keep]["currency"], source, ledger))
+    frame = frame.with_columns(_where_given(pl.DataFrame(columns)[keep], source, ledger))
     windows = {name: _moments(whole, name, config)[keep] for name in WINDOWS if name in found}
     return Items(frame, [paths[i] for i in keep], source.file_rows(keep), windows)
+
+
+def _where_given(items: pl.DataFrame, source: Source, ledger: Ledger) -> list[pl.Series]:
+    """Columns that only some shops have: currencies and groups."""
+    out = [items["group"]] if "group" in items.columns else []
+    return [*out, _currencies(items["currency"], source, ledger)] if "currency" in items.columns else out
 
 
 def _currencies(known: pl.Series, source: Source, ledger: Ledger) -> pl.Series:
@@ -211,24 +222,30 @@ def _is_file(folder: Path, name: str) -> bool:
 
 def read_users(
     source: Source, found: Mapping[str, tuple[str, ...]], nulls: Sequence[str], ledger: Ledger
-) -> pl.DataFrame:
-    """Reads and checks the users: `user_id` and the shop's own attributes, types as they come."""
+) -> tuple[pl.DataFrame, npt.NDArray[np.int64]]:
+    """Reads and checks the users: `user_id` and the shop's own attributes, types as they come.
+
+    Also returns their row numbers in the file.
+    """
     whole = Whole("users", "user_id", source, found, nulls, ledger)
     columns = {"user_id": whole.ids}
     for name in found.get("attributes", ()):
         values = pl.Series(one_array(whole.raw.column(name)))
         texts = values.dtype in (pl.String, pl.Categorical, pl.Enum)
         columns[name] = whole.clean(values.cast(pl.String)) if texts else values
-    return pl.DataFrame(columns)[np.flatnonzero(whole.keep)]
+    keep = np.flatnonzero(whole.keep)
+    return pl.DataFrame(columns)[keep], source.file_rows(keep)
 
 
-def _texts(whole: Whole, name: str) -> pl.Series:
+def _texts(whole: Whole, name: str, mojibake: Mojibake) -> pl.Series:
     if pa.types.is_binary(whole.column(name).type) or pa.types.is_large_binary(whole.column(name).type):
         whole.ledger.warn(
             f"{whole.source.file}: column {whole.found[name][0]!r} holds bytes, not text: unused"
         )
         return pl.Series([None] * len(whole.ids), dtype=pl.String)
     text = whole.text(name, tidied=False)
+    if name not in ADDRESSES:
+        text = mojibake.mend(name, text)
     whole.repair("control_characters", name, text.str.contains(CONTROL).fill_null(False).to_numpy())
     text, marked = plain(text) if name not in ADDRESSES else (text, np.zeros(len(text), bool))
     whole.repair("markup", name, marked, LISTED)
@@ -238,17 +255,20 @@ def _texts(whole: Whole, name: str) -> pl.Series:
     return clean.str.slice(0, limit)
 
 
-def _attributes(whole: Whole) -> pl.Series:
+def _attributes(whole: Whole, mojibake: Mojibake) -> pl.Series:
     names = whole.found["attributes"]
-    cells = (pl.Series(as_text(one_array(whole.raw.column(n))), dtype=pl.String) for n in names)
+    cells = (
+        mojibake.mend(n, pl.Series(as_text(one_array(whole.raw.column(n))), dtype=pl.String)) for n in names
+    )
     texts = [whole.clean(plain(text)[0]) for text in cells]
     rows = ({n: v for n, v in zip(names, row, strict=True) if v} for row in zip(*texts, strict=True))
     return pl.Series([json.dumps(r, ensure_ascii=False) if r else "" for r in rows], dtype=pl.String)
 
 
-def _paths(whole: Whole, config: DataConfig) -> list[Paths]:
+def _paths(whole: Whole, config: DataConfig, mojibake: Mojibake) -> list[Paths]:
     names = whole.found["categories"]
-    raw = [pl.Series(as_text(one_array(whole.raw.column(name))), dtype=pl.String) for name in names]
+    cells = (pl.Series(as_text(one_array(whole.raw.column(name))), dtype=pl.String) for name in names)
+    raw = [mojibake.mend("categories", cell) for cell in cells]
     for text in raw:
         dirty = text.str.contains(CONTROL).fill_null(False)
         whole.repair("control_characters", "categories", dirty.to_numpy())

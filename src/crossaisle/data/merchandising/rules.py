@@ -30,6 +30,9 @@ LARGEST_WEIGHT = 1000.0
 LAST_PLACE = 100
 MOST_RULES = 1000
 MOST_NAMES = 1000
+"""Of one side of a rule."""
+MOST_NAMES_IN_ALL = 10_000
+"""Of all rules: each is looked up anew when the catalogue changes."""
 LONGEST = 500
 """Characters of a name or a reason."""
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -163,6 +166,11 @@ class RuleSet:
         object.__setattr__(self, "rules", tuple(sorted(self.rules, key=lambda rule: rule.id)))
         if len(self.rules) > MOST_RULES:
             raise ConfigError(f"at most {MOST_RULES:,} rules (found {len(self.rules):,})")
+        names = sum(len(rule.items) + len(rule.beside) for rule in self.rules)
+        if names > MOST_NAMES_IN_ALL:
+            raise ConfigError(
+                f"all rules together must hold at most {MOST_NAMES_IN_ALL:,} names (found {names:,})"
+            )
         for one, other in zip(self.rules, self.rules[1:], strict=False):
             if one.id == other.id:
                 raise ConfigError(f"two rules are called {one.id!r}: ids must differ")

@@ -152,7 +152,9 @@ class ComplementSoftmax(Scorer):
             parts.append(
                 sparse.csr_matrix((ones, (has, leaf[has])), shape=(n, int(leaf.max(initial=-1)) + 1))
             )
-            words = TfidfEncoder(min_df=_SEEN_IN, bigrams=False).fit_transform(dataset.item_texts)
+            words = TfidfEncoder(min_df=_SEEN_IN, bigrams=False, forms=dataset.words).fit_transform(
+                dataset.item_texts
+            )
             parts.append(words * _SHARED)
         return sparse.hstack(parts, format="csr", dtype=np.float32)
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from crossaisle.data.clean.texts.words import WordForms
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay, Floats, Histories
 from crossaisle.data.vocabulary import Rows, Vocabulary
@@ -199,6 +200,12 @@ def _dense(product: Any) -> Floats:
 class TfidfSimilarity(TextModel):
     """Shared words and word pairs, rare ones counting more."""
 
+    stop_words: tuple[str, ...] = ()
+    """These three are the data set's (`Dataset.words`) once it is fitted: languages whose stop words go,"""
+    segment: bool = False
+    """Chinese in words,"""
+    stem: str = ""
+    """and the language of stems."""
     words_: np.ndarray = field(init=False, repr=False, compare=False)
     """uint8: the terms by column, UTF-8, one per line."""
 
@@ -209,7 +216,9 @@ class TfidfSimilarity(TextModel):
 
     def fit(self, dataset: Dataset) -> TfidfSimilarity:
         # A term of one single text says nothing about any other item.
-        encoder = TfidfEncoder(min_df=2)
+        forms = dataset.words
+        self.stop_words, self.segment, self.stem = forms.stop_words, forms.segment, forms.stem
+        encoder = TfidfEncoder(min_df=2, forms=forms)
         self.vectors_ = encoder.fit_transform(dataset.item_texts)
         self.words_ = pack_words(encoder.vocabulary_)
         self.item_ids_ = dataset.item_ids
@@ -251,7 +260,9 @@ class TfidfSimilarity(TextModel):
     @cached_property
     def _encoder(self) -> TfidfEncoder:
         """As it was fitted: what it learned can be told from the vectors' non-zeros."""
+        forms = WordForms(stop_words=self.stop_words, segment=self.segment, stem=self.stem)
         settings = {"min_df": 2, "vocabulary": self._terms if self.vectors_.shape[1] else []}
+        settings |= {"forms": forms.state()}
         return TfidfEncoder.restore(settings, {"idf": self._idf})
 
     @cached_property

@@ -62,6 +62,16 @@ class Groups:
         """Items of one title and brand, however much is in them: "Milk, 1 gal" is "Milk, 64 oz"."""
         return cls.of(without_amounts(titles), brands)
 
+    @classmethod
+    def of_items(cls, items: pl.DataFrame) -> Groups:
+        """Items of one product: of one `group`, where they have one, else of the same title and brand."""
+        named = cls.of_products(items["title"], items["brand"])
+        if "group" not in items.columns:
+            return named
+        grouped = cls.of(items["group"])
+        has = (items["group"].fill_null("") != "").to_numpy()
+        return cls(np.where(has, grouped.keys, named.keys))
+
     def cap(self, rows: Rows, most: int) -> Cap | None:
         """At most so many of each group among some item rows; None where they have no more anyway."""
         keys, codes, counts = np.unique(self.keys[rows], return_inverse=True, return_counts=True)

@@ -404,7 +404,7 @@ def _view_of(
         listed=overlay.listed,
         popularity=np.concatenate([popularity, new]),
         codes=overlay.dataset.taxonomy.codes(),
-        same_title=before.same_title if all(same) else Groups.of_products(items["title"], items["brand"]),
+        same_title=before.same_title if all(same) else Groups.of_items(items),
         same_brand=before.same_brand if same[1] else Groups.of(items["brand"]),
         foreign=foreign_prices(items),
         windows=Windows.of(items, clock),

@@ -30,7 +30,9 @@ def text_directions(dataset: Dataset, encoder: str, dimensions: int) -> Floats:
     if encoder == "random":
         return np.zeros((dataset.n_items, dimensions), np.float32)
     if encoder == "none":
-        return _of_words(TfidfEncoder(min_df=2).fit_transform(dataset.item_texts), dimensions)
+        return _of_words(
+            TfidfEncoder(min_df=2, forms=dataset.words).fit_transform(dataset.item_texts), dimensions
+        )
     from crossaisle.encoders.cache import pretrained
 
     return _whitened(pretrained(encoder).encode(dataset.item_texts), dimensions)

@@ -60,7 +60,7 @@ class BehaviourTransfer(Scorer):
     learned: ClassVar[tuple[str, ...]] = ("together_", "kernel_")
 
     def fit(self, dataset: Dataset) -> BehaviourTransfer:
-        texts: list[Any] = [TfidfEncoder(min_df=2).fit_transform(dataset.item_texts)]
+        texts: list[Any] = [TfidfEncoder(min_df=2, forms=dataset.words).fit_transform(dataset.item_texts)]
         if self.encoder != "none":
             from crossaisle.models.scorers.content import EncoderSimilarity
 

@@ -14,6 +14,8 @@ PROXIED = frozenset(
     {b"forwarded", b"via", b"x-real-ip", b"x-client-ip", b"true-client-ip", b"cf-connecting-ip"}
 )
 """Headers that only proxies set; those that begin with `x-forwarded` as well."""
+PAGES = ("/", "/console")
+"""What a link may lead to."""
 _HOST = re.compile(rb"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
 
 
@@ -69,7 +71,7 @@ def _check_page(scope: Scope, host: bytes) -> None:
     own = origin is None or origin.lower() in (b"http://" + host, b"https://" + host)
     if own and headers.get(b"sec-fetch-site", b"none") in (b"none", b"same-origin"):
         return
-    # A link elsewhere may lead to the page, which does nothing by itself.
-    followed = scope["path"] == "/" and headers.get(b"sec-fetch-mode") == b"navigate"
+    # A link elsewhere may lead to a page, which only reads by itself.
+    followed = scope["path"] in PAGES and headers.get(b"sec-fetch-mode") == b"navigate"
     if not (own and followed and scope["method"] in ("GET", "HEAD")):
         raise RefusedError(403, "requests from other web pages are refused")

@@ -65,7 +65,8 @@ const AT_ONCE = 4;
 const waiting = [];
 let under = 0;
 
-// Lists with reasons take the service milliseconds each: a few are asked for at a time.
+// Lists with reasons take the service milliseconds each: a few are asked for at a time. One that is under way is
+// not called off, since the service would go on with it; one that waits is.
 async function inTurn(work, signal) {
   while (under >= AT_ONCE) await new Promise(go => waiting.push(go));
   if (signal?.aborted) { waiting.shift()?.(); throw new DOMException("", "AbortError"); }
@@ -82,7 +83,7 @@ async function inTurn(work, signal) {
 export async function ask(path, options = {}) {
   for (let turn = 0; ; turn++) {
     try {
-      return await (path === "/api/recommend" ? inTurn(() => once(path, options), options.signal) : once(path, options));
+      return await (path === "/api/recommend" ? inTurn(() => once(path, { ...options, signal: undefined }), options.signal) : once(path, options));
     } catch (error) {
       if (!(error instanceof Problem) || error.status !== 429 || turn === 3) throw error;
       await new Promise(done => setTimeout(done, error.after * 1000));

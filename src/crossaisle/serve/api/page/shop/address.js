@@ -22,7 +22,7 @@ let follow = () => {};
 
 export function onChange(listener) {
   follow = listener;
-  addEventListener("popstate", () => follow(read(), { back: true }));
+  addEventListener("popstate", () => follow(read(), {}));
   // Links of this page change what is shown; with a key held down, or elsewhere, they are links.
   addEventListener("click", event => {
     const link = event.target.closest?.("a[href^='/?'], a[href='/']");

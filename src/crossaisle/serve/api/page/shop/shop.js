@@ -89,7 +89,7 @@ function cartChanged({ before, events = [] }) {
 
 // The address
 
-async function show(next, { link = null, back = false } = {}) {
+async function show(next, { link = null } = {}) {
   const before = view;
   view = { ...next, user: next.user || kept(`user ${shop()}`) || fresh() };
   const changed = name => before[name] !== view[name];
@@ -105,11 +105,11 @@ async function show(next, { link = null, back = false } = {}) {
     results.load(view);
     if (changed("category") && before.q !== undefined && !view.item) { scrollTo(0, 0); $("results-title").focus({ preventScroll: true }); }
   }
-  if (changed("item") || changed("user")) await look({ link, back, before });
+  if (changed("item") || changed("user")) await look({ link, before });
   title();
 }
 
-async function look({ link, back, before }) {
+async function look({ link, before }) {
   if (!view.item) {
     sink("product");
     product.close();
@@ -131,7 +131,8 @@ async function look({ link, back, before }) {
   if (!item) return;
   rows.beside.load();
   rows.similar.load();
-  if (!back) {
+  // A click here is a look at the product. An address is none: a link on a page elsewhere must not write.
+  if (link) {
     await record([{ user: user(), item: item.item_id, kind: "view" }]).catch(() => {});
     await follow();
   }

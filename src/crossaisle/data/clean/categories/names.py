@@ -1,0 +1,205 @@
+"""Spellings of one category below the same parent: `Condiments/Sauces`, `Condimets / Sauces`."""
+
+from __future__ import annotations
+
+import re
+import time
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from crossaisle.clean_config import Mode
+from crossaisle.data.clean.libraries import library
+from crossaisle.data.clean.products import Products
+from crossaisle.data.clean.report import Proposal, Review, StepReport
+from crossaisle.data.clean.texts.vocabulary import english
+from crossaisle.data.taxonomy import SEPARATOR
+
+Path = tuple[str, ...]
+SHORTEST = 5
+"""Letters of a word in which one wrong letter is a slip and not another word."""
+LONG = 9
+"""Letters of a word in which two may be wrong."""
+RARER = 10
+"""A word so many times as rare in English as the one it may stand for, such as "caned" for "canned"."""
+SURE = 0.9
+"""Confidence from which on the children of two parents are looked at together."""
+BLOCK = 1_000
+"""Names compared with all others at a time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CategoryNames:
+    """Brings spellings of one category to the one that most products have, from the top of the tree down.
+
+    Names alike but for case, accents, blanks, punctuation, and "&" for "and", are the same (confidence .99).
+    One word with a wrong letter is a slip where the other spelling has more products: surely (.97) where the
+    word is none and the other is; likely (.92) where nobody knows either and the other name is three
+    times as frequent, or the wrong word is a far rarer one; else not (.5) where both are words. Numbers must
+    agree.
+    """
+
+    mode: Mode
+    confidence: float
+    review: Review
+    name: str = "categories"
+
+    def __call__(self, products: Products) -> tuple[Products, StepReport]:
+        start = time.perf_counter()
+        proposals = list(propose(counted(products)))
+        chosen, settled = self.review.settle(
+            self.name, proposals, apply=self.mode == "on", confidence=self.confidence
+        )
+        of = {tuple(b.split(SEPARATOR)): tuple(a.split(SEPARATOR)) for b, a in chosen.items() if a}
+        done, changes = products.renamed_paths(of)
+        report = StepReport(
+            name=self.name,
+            setting=self.mode,
+            rows_in=len(products),
+            rows_out=len(done),
+            changes=changes,
+            proposals=settled,
+            seconds=time.perf_counter() - start,
+        )
+        return done, report
+
+
+def counted(products: Products) -> Counter[Path]:
+    """Category path of any depth -> products in it."""
+    counts: Counter[Path] = Counter()
+    for paths, n in Counter(products.paths).items():
+        for path in {p[:depth] for p in paths for depth in range(1, len(p) + 1)}:
+            counts[path] += n
+    return counts
+
+
+@dataclass
+class _Level:
+    """Children of one parent, all spellings of it taken together."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    spelt: defaultdict[str, list[Path]] = field(default_factory=lambda: defaultdict(list))
+
+
+def propose(counts: Mapping[Path, int]) -> Iterable[Proposal]:
+    """Paths and the spelling that each should have; parents are settled before their children."""
+    known = english("the step categories")
+    words = Counter(w for name in {category_key(path[-1]) for path in counts} for w in set(name.split()))
+    right: dict[Path, Path] = {}
+    for depth in range(1, max(map(len, counts), default=0) + 1):
+        levels: defaultdict[Path, _Level] = defaultdict(_Level)
+        for path, n in counts.items():
+            if len(path) == depth:
+                parent = right.get(path[:-1], path[:-1])
+                levels[parent].counts[path[-1]] += n
+                levels[parent].spelt[path[-1]].append(path)
+        for parent, level in levels.items():
+            for name, spellings in level.spelt.items():
+                right.update({path: (*parent, name) for path in spellings if path[:-1] != parent})
+            for before, after, sure, why in _same(level.counts, known, words):
+                target = (*parent, after)
+                for path in level.spelt[before]:
+                    yield Proposal(
+                        before=SEPARATOR.join(path),
+                        after=SEPARATOR.join(target),
+                        confidence=sure,
+                        rows=counts[path],
+                        why=why,
+                    )
+                if sure >= SURE:
+                    right.update(dict.fromkeys(level.spelt[before], target))
+
+
+def category_key(name: str) -> str:
+    """What spellings of one name have in common: words and signs of amount, blanks between them."""
+    text = unicodedata.normalize("NFKD", name).casefold().replace("&", " and ")
+    text = "".join(c for c in text if not unicodedata.combining(c))
+    return " ".join(re.findall(r"[^\W_]+|[<>=+%]+", text))
+
+
+def _words(name: str) -> list[str]:
+    return category_key(name).split()
+
+
+Same = tuple[str, str, float, str]
+"""Before, after, confidence, why."""
+
+
+def _same(counts: Mapping[str, int], known: Mapping[str, int], words: Mapping[str, int]) -> Iterable[Same]:
+    by_key: defaultdict[str, list[str]] = defaultdict(list)
+    for name in counts:
+        by_key[category_key(name).replace(" ", "") or name].append(name)
+    best: dict[str, str] = {}
+    for key, spellings in by_key.items():
+        best[key] = max(spellings, key=lambda s: (counts[s], not s.isupper() and not s.islower(), s))
+        for other in sorted(spellings):
+            if other != best[key]:
+                yield (
+                    other,
+                    best[key],
+                    0.99,
+                    f"alike but for case, accents and punctuation ({counts[best[key]]:,})",
+                )
+    total = {key: sum(counts[s] for s in spellings) for key, spellings in by_key.items()}
+    slips: dict[str, tuple[float, str]] = {}
+    for rare, frequent in _near(sorted(best), total):
+        sure = _slip(best[rare], best[frequent], total[rare], total[frequent], known, words)
+        if sure > slips.get(rare, (0.0, ""))[0]:
+            slips[rare] = (sure, frequent)
+    for rare, (sure, frequent) in sorted(slips.items()):
+        while frequent in slips and slips[frequent][0] >= 0.9 and total[slips[frequent][1]] > total[frequent]:
+            frequent = slips[frequent][1]
+        for name in by_key[rare]:
+            yield name, best[frequent], sure, f"a letter from {best[frequent]!r} ({total[frequent]:,})"
+
+
+def _near(keys: Sequence[str], total: Mapping[str, int]) -> Iterable[tuple[str, str]]:
+    """Pairs of keys at most two letters apart, the one with fewer products first."""
+    if len(keys) < 2:
+        return
+    process = library("rapidfuzz.process", "the step categories")
+    distance = library("rapidfuzz.distance", "the step categories").OSA.distance
+    for start in range(0, len(keys), BLOCK):
+        part = keys[start : start + BLOCK]
+        found = process.cdist(part, keys, scorer=distance, score_cutoff=2, dtype=np.uint8)
+        for at, other in zip(*np.nonzero(found <= 2), strict=True):
+            one, two = part[at], keys[other]
+            if one != two and (total[one], one) < (total[two], two):
+                yield one, two
+
+
+def _slip(
+    rare: str, frequent: str, n_rare: int, n_frequent: int, known: Mapping[str, int], words: Mapping[str, int]
+) -> float:
+    """How sure it is that one name is a misspelling of the other; 0 where it is none."""
+    one, two = _words(rare), _words(frequent)
+    if re.sub(r"\D", "", rare) != re.sub(r"\D", "", frequent) or n_frequent <= n_rare:
+        return 0.0
+    if len(one) != len(two):
+        return _other_blanks(one, two)
+    differ = [(a, b) for a, b in zip(one, two, strict=True) if a != b]
+    if len(differ) != 1:
+        return 0.0
+    wrong, right = differ[0]
+    distance = library("rapidfuzz.distance", "the step categories").OSA.distance(wrong, right)
+    letters = min(len(wrong), len(right))
+    if letters < SHORTEST - 1 or distance > (2 if letters >= LONG else 1):
+        return 0.0
+    if words[wrong] > max(1, words[right] // 4):
+        return 0.5
+    if wrong in known:
+        typo = distance == 1 and words[right] >= 2 and known.get(right, 0) >= RARER * known[wrong]
+        return 0.91 if typo and n_frequent >= 3 * n_rare else 0.5
+    if right in known or words[right] > 1:
+        return 0.97 if letters >= SHORTEST else 0.91
+    return 0.92 if n_frequent >= 3 * n_rare and letters >= SHORTEST else 0.7
+
+
+def _other_blanks(one: Sequence[str], two: Sequence[str]) -> float:
+    """Names of as many letters but for one, with a blank too many or too few."""
+    a, b = "".join(one), "".join(two)
+    distance = library("rapidfuzz.distance", "the step categories").OSA.distance(a, b)
+    return 0.6 if distance <= 1 and min(len(a), len(b)) >= LONG else 0.0

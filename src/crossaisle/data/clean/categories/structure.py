@@ -1,0 +1,98 @@
+"""The shape of a category tree: how deep it is, what stands at the top by mistake, what has two parents."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from crossaisle.clean_config import Mode
+from crossaisle.data.clean.categories.names import Path, category_key, counted
+from crossaisle.data.clean.products import Products
+from crossaisle.data.clean.report import Proposal, Review, StepReport
+from crossaisle.data.taxonomy import SEPARATOR
+
+SHOWN = 20
+"""Names that a report lists."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Structure:
+    """Puts orphans below their parent: categories at the top that elsewhere stand below exactly one.
+
+    An orphan without children of its own goes there with a confidence of .95; one with children that its
+    namesake lacks may be a department of the same name (.6). Names of numbers only are left alone.
+    A leaf under two parents is reported and kept: `Hair > Oil` and `Kitchen > Oil` are different things.
+    """
+
+    mode: Mode
+    confidence: float
+    review: Review
+    name: str = "structure"
+
+    def __call__(self, products: Products) -> tuple[Products, StepReport]:
+        start = time.perf_counter()
+        counts = counted(products)
+        proposals = list(orphans(counts))
+        chosen, settled = self.review.settle(
+            self.name, proposals, apply=self.mode == "on", confidence=self.confidence
+        )
+        of = {tuple(b.split(SEPARATOR)): tuple(a.split(SEPARATOR)) for b, a in chosen.items() if a}
+        done, changes = products.renamed_paths(of)
+        report = StepReport(
+            name=self.name,
+            setting=self.mode,
+            rows_in=len(products),
+            rows_out=len(done),
+            changes=changes,
+            proposals=settled,
+            facts=shape(products, counts),
+            seconds=time.perf_counter() - start,
+        )
+        return done, report
+
+
+def orphans(counts: Mapping[Path, int]) -> Iterable[Proposal]:
+    """Top categories, and the path that each has elsewhere."""
+    below: defaultdict[str, set[Path]] = defaultdict(set)
+    children: defaultdict[Path, set[str]] = defaultdict(set)
+    for path in counts:
+        if len(path) > 1:
+            below[category_key(path[-1])].add(path)
+            children[path[:-1]].add(category_key(path[-1]))
+    for path in sorted(p for p in counts if len(p) == 1):
+        key = category_key(path[0])
+        homes = {home for home in below[key] if home[0] != path[0]}
+        if len(homes) != 1 or key.replace(" ", "").isdigit():
+            continue
+        home = next(iter(homes))
+        own = children[path] - children[home]
+        sure = 0.95 if not children[path] else (0.9 if not own else 0.6)
+        yield Proposal(
+            before=path[0],
+            after=SEPARATOR.join(home),
+            confidence=sure,
+            rows=counts[path],
+            why=f"stands below {SEPARATOR.join(home[:-1])!r} elsewhere ({counts[home]:,} products)",
+        )
+
+
+def shape(products: Products, counts: Mapping[Path, int]) -> dict[str, Any]:
+    """Figures of the tree, JSON-ready."""
+    depths = Counter(len(paths[0]) if paths else 0 for paths in products.paths)
+    parents: defaultdict[str, set[str]] = defaultdict(set)
+    for path in counts:
+        if len(path) > 1:
+            parents[path[-1]].add(SEPARATOR.join(path[:-1]))
+    twice = {name: sorted(above) for name, above in parents.items() if len(above) > 1}
+    single = Counter(path[:-1] for path in counts if len(path) > 1)
+    return {
+        "categories": len(counts),
+        "products_by_depth": {str(depth): n for depth, n in sorted(depths.items())},
+        "names_with_several_parents": len(twice),
+        "such_as": dict(sorted(twice.items())[:SHOWN]),
+        "only_children": sum(n == 1 for n in single.values()),
+        "names_of_digits": sum(path[-1].isdigit() for path in counts),
+    }

@@ -1,0 +1,30 @@
+"""The libraries of the extra `clean`, imported when a step needs one."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import warnings
+from typing import Any
+
+from crossaisle.errors import MissingDependencyError
+
+EXTRA = "clean"
+
+
+def library(name: str, purpose: str) -> Any:
+    """An imported module; `MissingDependencyError` with the install command where it is absent."""
+    try:
+        with warnings.catch_warnings():
+            # Some of these libraries warn of what later versions of Python will do to them.
+            warnings.simplefilter("ignore")
+            return importlib.import_module(name)
+    except ImportError as error:
+        if error.name is not None and error.name.split(".")[0] != name.split(".")[0]:
+            raise
+        raise MissingDependencyError(name.split(".")[0].replace("_", "-"), EXTRA, purpose) from None
+
+
+def installed(name: str) -> bool:
+    """Whether a library is there, without importing it."""
+    return importlib.util.find_spec(name) is not None

@@ -1,0 +1,1 @@
+"""Steps for texts: characters, languages, words, sizes, brands, abbreviations."""

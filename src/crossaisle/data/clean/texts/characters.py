@@ -1,0 +1,163 @@
+"""Characters: mojibake, full-width forms, compatibility characters, Chinese scripts."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Literal
+
+import numpy as np
+import polars as pl
+
+from crossaisle.data.clean.libraries import EXTRA, installed, library
+from crossaisle.data.clean.report import Change, StepReport
+from crossaisle.extras import install_command
+
+SUSPECT = (
+    r"[\u00c0-\u00f4\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u0402-\u045f\u2018-\u203a\u20ac\u2122"
+    r"\u251c\u252c\u0393][^\x00-\x7f]"
+)
+"""Two neighbours that a text read in a wrong encoding has; most other texts have none."""
+KEPT_TAGS = ("<fraction>", "<super>", "<sub>", "<wide>", "<narrow>")
+"""Forms that say something: 1½ is not 11⁄2, m² is not m2; full-width forms are a step of their own."""
+_CJK = r"\u3000-\u303f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
+FULL_WIDTH = r"[\x{ff01}-\x{ffee}\x{3000}]"
+"""Full-width and half-width forms, as polars writes a pattern."""
+_FULL_WIDTH = re.compile(r"[\uff01-\uffee\u3000]")
+_PUNCTUATION = re.compile(
+    rf"(?<![{_CJK}\uff01-\uff5e])[\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff5e](?![{_CJK}])"
+)
+"""Full-width punctuation that stands in no Chinese, Japanese or Korean text, where it is usual."""
+_HALF_KANA = re.compile(r"[\uff61-\uff9f]+")
+_WIDE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F) if chr(code - 0xFEE0).isalnum()} | {
+    0x3000: 0x20
+}
+_WIDE |= {0xFFE0: 0xA2, 0xFFE1: 0xA3, 0xFFE5: 0xA5, 0xFFE6: 0x20A9}
+
+
+@dataclass(kw_only=True)
+class Mojibake:
+    """Texts that were read in a wrong encoding, put right by ftfy (Speer, 2019), and nothing else about them.
+
+    It sees texts before control characters are removed, some of which are half of a damaged letter.
+    """
+
+    setting: Literal["auto", "on", "off"] = "auto"
+    changes: list[Change] = field(default_factory=list)
+    suspects: int = 0
+    """Texts that look damaged, where ftfy is not installed."""
+
+    def mend(self, column: str, texts: pl.Series) -> pl.Series:
+        """The same texts, in their own order; null stays null."""
+        if self.setting == "off":
+            return texts
+        rows = np.flatnonzero(texts.str.contains(SUSPECT).fill_null(False).to_numpy())
+        if not len(rows):
+            return texts
+        if self.setting == "auto" and not installed("ftfy"):
+            self.suspects += int(texts.gather(rows).str.contains(r"Ã[\x80-\u2122]|â€|Â[\x80-\xbf]").sum())
+            return texts
+        before = texts.gather(rows).to_list()
+        after = mended(before)
+        self.changes += [
+            Change(column, row, b, a)
+            for row, b, a in zip(rows.tolist(), before, after, strict=True)
+            if a != b
+        ]
+        return texts.scatter(rows, pl.Series(after, dtype=pl.String))
+
+    def report(self, n_rows: int) -> StepReport:
+        """What was done to the `n_rows` products seen so far."""
+        notes = []
+        if self.suspects:
+            notes.append(
+                f"{self.suspects:,} texts look as if they had been read in a wrong encoding: to put them "
+                f"right, run  {install_command(EXTRA)}"
+            )
+        return StepReport(
+            name="mojibake",
+            setting=self.setting,
+            rows_in=n_rows,
+            rows_out=n_rows,
+            changes=self.changes,
+            notes=notes,
+        )
+
+
+def mended(texts: Sequence[str]) -> list[str]:
+    """Texts without mojibake, however often it was applied."""
+    ftfy = library("ftfy", "the step mojibake")
+    known: dict[str, str] = {}
+    for text in dict.fromkeys(texts):
+        after, before = ftfy.fix_encoding(text), text
+        while after != before:
+            before, after = after, ftfy.fix_encoding(after)
+        known[text] = after
+    return [known[text] for text in texts]
+
+
+def narrowed(texts: Sequence[str]) -> list[str]:
+    """Full-width letters and digits as usual ones, half-width kana as full ones.
+
+    Full-width punctuation stays beside Chinese, Japanese and Korean characters, where it belongs.
+    """
+    return [_narrow(text) if not text.isascii() and _FULL_WIDTH.search(text) else text for text in texts]
+
+
+def _narrow(text: str) -> str:
+    text = _HALF_KANA.sub(lambda found: unicodedata.normalize("NFKC", found[0]), text)
+    text = text.translate(_WIDE)
+    for _ in range(len(text)):
+        after = _PUNCTUATION.sub(lambda found: chr(ord(found[0]) - 0xFEE0), text)
+        if after == text:
+            break
+        text = after
+    return text
+
+
+class _Compatible(dict[int, str]):
+    """Code point -> what it is compatible with; found out once per character."""
+
+    def __missing__(self, code: int) -> str:
+        char = chr(code)
+        plain = unicodedata.normalize("NFKC", char)
+        keep = (
+            char == plain
+            or char == "\N{TRADE MARK SIGN}"
+            or unicodedata.decomposition(char).startswith(KEPT_TAGS)
+            # an accent that stands alone would be moved onto a blank
+            or (plain[:1] == " " and len(plain) > 1)
+        )
+        self[code] = char if keep else plain
+        return self[code]
+
+
+_COMPATIBLE = _Compatible()
+
+
+def compatible(texts: Sequence[str]) -> list[str]:
+    """NFKC (Unicode Standard Annex 15), less what would change the meaning or the look of a text.
+
+    Fractions, powers, "™" and accents that stand alone stay; so do full-width forms, which are
+    `narrowed`'s.
+    """
+    return [
+        text if text.isascii() else unicodedata.normalize("NFC", text.translate(_COMPATIBLE))
+        for text in texts
+    ]
+
+
+def in_script(texts: Sequence[str], script: Literal["simplified", "traditional"]) -> list[str]:
+    """Chinese texts in one script, by OpenCC; others as they are."""
+    convert = _converter("t2s" if script == "simplified" else "s2t")
+    han = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
+    kana = re.compile(r"[\u3041-\u30ff]")
+    return [convert(text) if han.search(text) and not kana.search(text) else text for text in texts]
+
+
+@cache
+def _converter(name: str):  # type: ignore[no-untyped-def]
+    return library("opencc", "the step chinese").OpenCC(name).convert

@@ -1,0 +1,177 @@
+"""Misspelt words of titles, against a dictionary of the catalogue's own words, so that brands survive."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from crossaisle.clean_config import Mode
+from crossaisle.data.clean.libraries import library
+from crossaisle.data.clean.products import Products
+from crossaisle.data.clean.report import Proposal, Review, StepReport
+from crossaisle.data.clean.texts.vocabulary import count_words, english, replaced, words_in
+
+SHORTEST = 5
+"""Letters of a word that can be told from a slip: of shorter ones, most are words of their own."""
+RARE = 2
+"""Titles that a misspelt word stands in, at most."""
+FREQUENT = 8
+"""Titles that the right word stands in, at least."""
+ENDINGS = (
+    "s",
+    "es",
+    "'s",
+    "’s",
+    "d",
+    "ed",
+    "r",
+    "er",
+    "ing",
+    "y",
+    "ly",
+    "n",
+    "en",
+    "e",
+    "x",
+    "z",
+    "al",
+    "ic",
+    "a",
+    "o",
+    "i",
+)
+"""What is added to a word to make another one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spelling:
+    """Puts rare words right that are one letter away from a frequent word of the catalogue.
+
+    Left alone are words that are English, part of a brand's name, capitals with digits, and forms of the
+    frequent word (plurals, endings). The confidence grows with the length of the word, with how often the
+    right one stands beside the same neighbours, and with its lead over the second best.
+    Suggestions by SymSpell (Garbe, 2012).
+    """
+
+    mode: Mode
+    confidence: float
+    review: Review
+    name: str = "spelling"
+
+    def __call__(self, products: Products) -> tuple[Products, StepReport]:
+        start = time.perf_counter()
+        titles = products.texts("title")
+        brands = {word.lower() for brand in set(products.texts("brand")) for word in words_in(brand)}
+        proposals = list(propose(titles, brands))
+        chosen, settled = self.review.settle(
+            self.name, proposals, apply=self.mode == "on", confidence=self.confidence
+        )
+        done, changes = products.rewritten(("title",), lambda texts: [replaced(t, chosen) for t in texts])
+        report = StepReport(
+            name=self.name,
+            setting=self.mode,
+            rows_in=len(products),
+            rows_out=len(done),
+            changes=changes,
+            proposals=settled,
+            seconds=time.perf_counter() - start,
+        )
+        return done, report
+
+
+def propose(titles: Iterable[str], brands: set[str]) -> Iterable[Proposal]:
+    """Rare words and what they may be; `brands`: words that are never wrong."""
+    titles = list(dict.fromkeys(titles))
+    counts = count_words(titles)
+    known = english("the step spelling")
+    suspects = sorted(
+        word
+        for word, n in counts.items()
+        if n <= RARE and len(word) >= SHORTEST and word.isalpha() and word not in known and word not in brands
+    )
+    if not suspects:
+        return
+    frequent = {w: n for w, n in counts.items() if n >= FREQUENT and len(w) >= SHORTEST - 1 and w.isalpha()}
+    speller = _speller(frequent)
+    neighbours = _neighbours(titles, set(suspects) | set(frequent), set(suspects))
+    for word in suspects:
+        found = _suggestions(speller, word)
+        found = [s for s in found if not _is_form(word, s.term)]
+        if found:
+            yield _proposal(word, found, counts, neighbours)
+
+
+def _speller(words: Mapping[str, int]) -> Any:
+    module = library("symspellpy", "the step spelling")
+    speller = module.SymSpell(max_dictionary_edit_distance=1, prefix_length=7)
+    for word, n in words.items():
+        speller.create_dictionary_entry(word, n)
+    return speller
+
+
+def _suggestions(speller: Any, word: str) -> list[Any]:
+    """The nearest frequent words, the most frequent first."""
+    closest = library("symspellpy", "the step spelling").Verbosity.CLOSEST
+    found: list[Any] = speller.lookup(word, closest, max_edit_distance=1)
+    return found
+
+
+def _is_form(word: str, other: str) -> bool:
+    """Whether one is the other with an ending."""
+    short, long = sorted((word, other), key=len)
+    if len(short) < len(long) and long[-1] == long[-2]:
+        return False  # a letter that was to be doubled
+    if long.startswith(short) and long[len(short) :] in ENDINGS:
+        return True
+    stem = len(short) - 1
+    return (
+        len(short) == len(long)
+        and word[:stem] == other[:stem]
+        and word[-1] in "aeioyszdrn"
+        and other[-1] in "aeioyszdrn"
+    )
+
+
+def _neighbours(titles: Iterable[str], words: set[str], rare: set[str]) -> dict[str, Counter[str]]:
+    """Word -> the words that stand beside it; of frequent words only what stands beside rare ones, too."""
+    beside_rare: set[str] = set()
+    split = [[word.lower() for word in words_in(title)] for title in titles]
+    for row in split:
+        for at, word in enumerate(row):
+            if word in rare:
+                beside_rare.update(row[max(at - 1, 0) : at], row[at + 1 : at + 2])
+    out: dict[str, Counter[str]] = {}
+    for row in split:
+        for at, word in enumerate(row):
+            if word in words:
+                beside = [w for w in (*row[max(at - 1, 0) : at], *row[at + 1 : at + 2]) if w in beside_rare]
+                out.setdefault(word, Counter()).update(beside)
+    return out
+
+
+def _proposal(
+    word: str, found: list[Any], counts: Mapping[str, int], neighbours: Mapping[str, Counter[str]]
+) -> Proposal:
+    def shared(term: str) -> int:
+        mine, theirs = neighbours.get(word, Counter()), neighbours.get(term, Counter())
+        return sum(theirs[w] for w in mine)
+
+    ranked = sorted(found, key=lambda s: (-shared(s.term), -s.count, s.term))
+    best = ranked[0].term
+    together = shared(best)
+    rivals = sum(shared(s.term) + 0.2 for s in ranked[1:])
+    context = together / (together + 1.0)
+    lead = (together + 1.0) / (together + 1.0 + rivals)
+    length = 1.0 - 1.2 / len(word)
+    same_start = 1.0 if word[0] == best[0] else 0.8
+    sure = lead * same_start * (0.55 * length + 0.45 * context)
+    return Proposal(
+        before=word,
+        after=best,
+        confidence=min(sure + 0.04, 0.99),
+        rows=counts[word],
+        why=f"{best!r} stands in {counts[best]:,} titles, beside the same words {together:,} times",
+    )

@@ -1,0 +1,1 @@
+"""`[data.clean]` within an import: what the steps of `data/clean/` change is booked."""

@@ -1,0 +1,1 @@
+"""What cleaning does to a shop: run, review file, report."""
