@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import hmac
 import json
+import re
 import time
 from importlib.resources import files
 from pathlib import Path
@@ -161,6 +162,20 @@ def test_a_signature_is_of_one_visitor_for_a_time(service: ShopService) -> None:
             if wrong != good:
                 assert why in detail(await page.post("list", "ann", signature=wrong)), wrong
         assert "needs a signature" in detail(await page.post("list", ANN))
+
+    talk(service, conversation, origins=[SHOP])
+
+
+def test_the_documented_way_to_sign_is_accepted(service: ShopService) -> None:
+    key = add_key(service.store, "pages", ["visitor"], secret=SECRET)
+    page = Path(__file__).parents[3] / "docs" / "website.md"
+    [code] = re.findall(r"^```python\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    documented: dict[str, Any] = {}
+    exec(code, documented)
+
+    async def conversation(client: httpx.AsyncClient) -> None:
+        signed = documented["signature"]("ann", SECRET)
+        assert ids(await Page(client, key).post("list", "ann", signature=signed))
 
     talk(service, conversation, origins=[SHOP])
 
