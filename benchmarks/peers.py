@@ -25,13 +25,13 @@ from typing import Any
 
 import numpy as np
 
-from crossaisle.config import ModelConfig
+from crossaisle.config import ModelConfig, SplitConfig
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.datasets import find_catalogue, load_catalogue
 from crossaisle.data.history import Floats, Histories
 from crossaisle.data.splits.cases import EvalCases, Split
 from crossaisle.evaluate.files import write_json
-from crossaisle.evaluate.results import Evaluation
+from crossaisle.evaluate.results import Evaluation, evaluate
 from crossaisle.pipeline.fit import fit, split_of
 from crossaisle.pipeline.measure import MODEL, measure
 
@@ -63,6 +63,7 @@ def main() -> None:
     parser.add_argument("--peers", nargs="+", default=every, choices=every, metavar="LIBRARY-MODEL")
     parser.add_argument("--root", type=Path, help="folder of data that cannot be downloaded")
     parser.add_argument("--environments", type=Path, default=Path("runs/peers"), help="folder of the venvs")
+    parser.add_argument("--alone", action="store_true", help="the peers only: crossaisle is not fitted")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     dataset = load_catalogue(options.dataset, root=options.root).dataset
@@ -74,15 +75,28 @@ def main() -> None:
         about = _score(name, options.environments, options.out, options.minutes, options.cases)
         if about is not None:
             peers[name] = about
-    print(f"fitting crossaisle on {dataset.name}", flush=True)
-    fitted = fit(dataset, split_config=config, model_config=ModelConfig())
-    fitted = replace(fitted, split=_sampled(fitted.split, options.cases))
     costs = {name: {"fit_seconds": a["fit_seconds"], "peak_mb": a["peak_mb"]} for name, a in peers.items()}
     scores = {name: FromFile(options.out / f"{name}.npy", split.test) for name in peers}
-    evaluation = measure(replace(fitted, costs=fitted.costs | costs), others=scores)
+    if options.alone:
+        evaluation = evaluate(scores, split, dataset, costs=costs)
+    else:
+        evaluation = _beside_ours(dataset, config, options.cases, costs, scores)
     write_json(options.out / "results.json", evaluation.rows)
     write_json(options.out / "peers.json", peers)
     print(table(evaluation, list(peers)))
+
+
+def _beside_ours(
+    dataset: Dataset,
+    config: SplitConfig,
+    cases: int,
+    costs: dict[str, dict[str, float]],
+    scores: dict[str, FromFile],
+) -> Evaluation:
+    print(f"fitting crossaisle on {dataset.name}", flush=True)
+    fitted = fit(dataset, split_config=config, model_config=ModelConfig())
+    fitted = replace(fitted, split=_sampled(fitted.split, cases))
+    return measure(replace(fitted, costs=fitted.costs | costs), others=scores)
 
 
 class FromFile:
@@ -176,7 +190,7 @@ def table(evaluation: Evaluation, peers: Sequence[str]) -> str:
         "| N@10 | " + " | ".join(slices) + " | fit |",
         "|---|" + "---:|" * (len(slices) + 1),
     ]
-    for name in (*peers, MODEL):
+    for name in (*peers, *((MODEL,) if MODEL in evaluation.models else ())):
         rows = [evaluation.row(name, one, "ndcg") for one in slices]
         cells = [f"{row['value']:.4f} [{row['low']:.4f}, {row['high']:.4f}]" if row else "–" for row in rows]
         cost = rows[0]["fit_seconds"] if rows[0] else None

@@ -5,11 +5,18 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import hypothesis
 import polars as pl
 import pytest
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.ingest.importer import import_frames
+
+# A slow machine is no failure: what an example takes is not tested.
+hypothesis.settings.register_profile(
+    "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("untimed")
 
 ITEMS = (  # id, title, department, aisle, brand, price
     ("bread", "White bread", "Bakery", "Bread", "Mill", 2.0),

@@ -158,6 +158,22 @@ def test_the_readme_shows_it_working_before_line_40() -> None:
     assert any(line.startswith(" 1   ") for line in lines)
 
 
+def test_other_libraries_have_the_figures_of_their_run() -> None:
+    """README and docs/evaluation.md beside docs/results/peers."""
+    rows = json.loads((ROOT / "docs" / "results" / "peers" / "s3rec-beauty.json").read_text())
+    found = {(r["model"], r["slice"]): r["value"] for r in rows if (r["metric"], r["k"]) == ("ndcg", 10)}
+    labels = {
+        "implicit-als": "implicit, ALS",
+        "implicit-bm25": "implicit, BM25",
+        "lenskit-item_knn": "LensKit, item-kNN",
+        "lenskit-ease": "LensKit, EASE",
+    }
+    readme = (ROOT / "README.md").read_text()
+    for model, label in labels.items():
+        figures = [found[model, one] for one in ("all", "cross_limited", "novel_open", "novel_limited")]
+        assert f"| {label} | " + " | ".join(f"{f:.4f}" for f in figures) + " |" in readme
+
+
 def test_the_result_table_is_up_to_date() -> None:
     command = [sys.executable, str(ROOT / "benchmarks" / "results_table.py"), "--check"]
     done = subprocess.run(command, capture_output=True, text=True)

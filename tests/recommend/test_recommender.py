@@ -13,6 +13,7 @@ from scipy import sparse
 
 from crossaisle.data.merchandising.rules import RuleSet
 from crossaisle.data.query import Query
+from crossaisle.drift.summary import Summary
 from crossaisle.errors import ConfigError
 from crossaisle.models.blend import Blend
 from crossaisle.models.newcomers import Newcomers
@@ -38,6 +39,7 @@ def test_what_was_decided_about_a_shop_is_carried_along() -> None:
         "lasting": (1,),
         "histories": FITTED.histories,
         "limits": ListLimits(prefix=1),
+        "reference": Summary.of_model(SHOP),
         "rules": RuleSet.of([{"id": "a", "action": "never", "items": ["Milk"]}], "f"),
         "rankers": {"for_you": LearnedRanker(placement="for_you", pool=Pool(), parts=(), texts=())},
     }
