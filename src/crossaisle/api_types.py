@@ -81,6 +81,33 @@ class RecommendedList:
 
 
 @dataclass(frozen=True, kw_only=True)
+class VisitorItem:
+    """What a page shows of an item."""
+
+    item_id: str
+    title: str
+    category: str | None
+    brand: str
+    price: float | None
+    currency: str
+    image: str | None
+    """Address of its picture elsewhere; null if it has none."""
+    url: str | None
+    why: str | None = None
+    """One sentence, if asked for and there is something to say."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VisitorList:
+    """A row for one visitor."""
+
+    __pydantic_config__ = DESCRIBED
+    placement: Placement
+    served: Placement
+    items: tuple[VisitorItem, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Counted:
     """What happened to the events of a request."""
 
@@ -91,7 +118,7 @@ class Counted:
     forgotten: int = 0
     """Events no later than the deletion of their user, so not stored. Present if there are any."""
     refused: int = 0
-    """Bad lines of NDJSON."""
+    """Bad lines of NDJSON; of a page, events of unknown items."""
     errors: tuple[str, ...] = ()
     """What is wrong with the first refused lines."""
     notices: tuple[str, ...] = ()

@@ -47,6 +47,9 @@ class ShopConfig:
     """Hosts (or HOST:PORT) of the shop's pictures: those of new items are fetched from there, and the page
     shows them; none unless named."""
 
+    origins: tuple[str, ...] = ()
+    """Origins of the shop's pages, which may use keys of scope visitor."""
+
     @property
     def place(self) -> str:
         """Where the store is."""
@@ -247,6 +250,11 @@ class ShopRegistry:
         """Whose pictures pages may show: those of all shops, served or not."""
         named = (host for config in self.configs.values() for host in config.image_hosts)
         return (*named, *(host for one in self.services.values() for host in one.image_hosts))
+
+    @property
+    def origins(self) -> dict[str, tuple[str, ...]]:
+        """Of the pages of each shop that has a table of its own."""
+        return {name: config.origins for name, config in self.configs.items()}
 
     @property
     def idle_seconds(self) -> float:

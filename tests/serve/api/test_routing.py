@@ -23,8 +23,9 @@ from crossaisle.serve.store.api_keys import SCOPES, add_key
 from tests.serve.conftest import talk
 
 SCOPE_OF = {
-    "public": {"GET /", "GET /console", "GET /openapi.json", "HEAD /openapi.json"},
+    "public": {"GET /", "GET /console", "GET /openapi.json", "HEAD /openapi.json", "GET /crossaisle.js"},
     "health": {"GET /api/health/live", "GET /api/health/ready"},
+    "visitor": {"POST /api/visitor/list", "POST /api/visitor/events"},
     "read": {
         *("GET /api/recommend/{user}", "POST /api/recommend", "GET /api/trending", "GET /api/categories"),
         *("GET /api/items", "GET /api/items/{item}", "GET /api/shop", "GET /api/items/{item}/picture"),

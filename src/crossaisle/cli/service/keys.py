@@ -30,10 +30,16 @@ def add(
     scope: Annotated[
         list[str] | None,
         typer.Option(
-            help="read, write, merchandise or admin (repeatable).",
+            help="visitor (for the shop's pages), read, write, merchandise or admin (repeatable).",
             metavar="SCOPE",
         ),
     ] = None,
+    sign: Annotated[
+        bool,
+        typer.Option(
+            "--sign", help="With --scope visitor: also print a secret; visitors must be signed with it."
+        ),
+    ] = False,
     create: Annotated[bool, typer.Option("--create", help="Make the store where there is none.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -41,20 +47,25 @@ def add(
 
     \b
     crossaisle keys add demo/model.sqlite webshop --scope read --scope write
+    crossaisle keys add demo/model.sqlite pages --scope visitor
     """
-    from crossaisle.serve.store.api_keys import add_key
+    from crossaisle.serve.store.api_keys import add_key, new_secret
 
     opened = _existing(store, create=create)
-    scopes = scope or ["read"]
+    scopes, secret = scope or ["read"], new_secret() if sign else None
     try:
-        token = add_key(opened, name, scopes)
+        token = add_key(opened, name, scopes, secret=secret)
     finally:
         opened.close()
     if as_json:
-        show_json({"name": name, "scopes": scopes, "key": token})
+        signing = {} if secret is None else {"secret": secret}
+        show_json({"name": name, "scopes": scopes, "key": token, **signing})
         return
     print("store it now, it cannot be shown again:", file=sys.stderr)
     print(token)
+    if secret is not None:
+        print("the secret, for the shop's server only:", file=sys.stderr)
+        print(secret)
 
 
 @app.command("list")

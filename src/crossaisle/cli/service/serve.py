@@ -50,6 +50,14 @@ def serve(
             metavar="ADDRESS",
         ),
     ] = None,
+    origins: Annotated[
+        str,
+        typer.Option(
+            help="Origins of the shop's pages, which may use keys of scope visitor. Default: none.",
+            metavar="URL,...",
+            show_default=False,
+        ),
+    ] = "",
     workers: Annotated[
         int,
         typer.Option(
@@ -86,6 +94,11 @@ def serve(
         port=port,
         rate=rate,
         workers=workers,
-        image_hosts=[name.strip() for name in image_hosts.split(",") if name.strip()],
+        image_hosts=_listed(image_hosts),
         behind_proxy=behind_proxy or (),
+        origins=_listed(origins),
     )
+
+
+def _listed(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]

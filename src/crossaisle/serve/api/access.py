@@ -13,11 +13,11 @@ from crossaisle.serve.store.api_keys import Keys
 from crossaisle.serve.store.store import Store
 
 _LOG = logging.getLogger(__name__)
-RouteScope = Literal["public", "health", "read", "write", "merchandise", "admin"]
+RouteScope = Literal["public", "health", "visitor", "read", "write", "merchandise", "admin"]
 """What a request needs. `public`: nothing, it is about no shop. `health`: nothing, but any key of the shop if
 one is named, because only holders of its keys may learn that it exists. Others: a key with that scope, or
 with `admin`."""
-KEYED: frozenset[RouteScope] = frozenset({"read", "write", "merchandise", "admin"})
+KEYED: frozenset[RouteScope] = frozenset({"visitor", "read", "write", "merchandise", "admin"})
 """Scopes that need a key."""
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address

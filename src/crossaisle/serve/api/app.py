@@ -11,7 +11,19 @@ from fastapi import FastAPI
 from crossaisle import __version__
 from crossaisle.serve.api import access, openapi, problems
 from crossaisle.serve.api.middleware import stack
-from crossaisle.serve.api.routes import console, events, experiments, items, lists, page, rules, state, users
+from crossaisle.serve.api.origins import origins_of
+from crossaisle.serve.api.routes import (
+    console,
+    events,
+    experiments,
+    items,
+    lists,
+    page,
+    rules,
+    state,
+    users,
+    visitor,
+)
 from crossaisle.serve.api.tenancy import TenantGate
 from crossaisle.serve.limits.api import DEFAULT, ApiLimits
 from crossaisle.serve.service import ShopService
@@ -27,6 +39,7 @@ ROUTERS = (
     experiments.router,
     state.router,
     console.router,
+    visitor.router,
 )
 
 
@@ -38,25 +51,27 @@ def create_app(
     hosts: frozenset[str] = access.LOOPBACK,
     keyless: bool | None = None,
     proxies: Sequence[str] = (),
+    origins: Sequence[str] = (),
     limits: ApiLimits = DEFAULT,
 ) -> FastAPI:
     """The ASGI application. `hosts` are the names it answers to while requests need no key.
 
     `keyless`: whether they need none; by default where no key was ever made. `proxies`: addresses and
-    networks whose `X-Forwarded-For` is trusted. `TypeError` for a route without a scope.
+    networks whose `X-Forwarded-For` is trusted. `origins`: of the shop's pages.
+    `TypeError` for a route without a scope.
     """
     shops = service if isinstance(service, ShopRegistry) else ShopRegistry.alone(service)
     if keyless is None:
         with shops.stores() as stores:
             keyless = access.keyless("localhost", proxies, stores)
-    gate = TenantGate(shops, rate=rate, keyless=keyless, limits=limits)
+    gate = TenantGate(shops, rate=rate, keyless=keyless, origins=origins_of(origins), limits=limits)
     # Not by `include_router`: it builds the routes anew at the first request, which takes seconds.
     routes = [route for router in ROUTERS for route in router.routes]
     app = FastAPI(
         title="crossaisle",
         version=__version__,
         summary="Cross-category product recommendation that follows what people do",
-        routes=[*routes, *page.routes()],
+        routes=[*routes, *page.routes(), visitor.script()],
         lifespan=_lifespan(shops, gate),
         openapi_url=None,  # `openapi` serves it
         docs_url=None,

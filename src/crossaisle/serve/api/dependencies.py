@@ -26,6 +26,11 @@ def service_of(request: Request) -> ShopService:
 
 
 def who_asks(request: Request) -> str:
-    """The name of the key, or the address where there is no key, as the audit log shows it."""
-    key = context_of(request.scope).key
-    return key.name if key else f"no key, {request.client.host if request.client else 'unknown'}"
+    """The name of the key, or the address where there is no key, as the audit log shows it.
+
+    Both for a publishable key: many visitors have it.
+    """
+    key, address = context_of(request.scope).key, request.client.host if request.client else "unknown"
+    if key is None:
+        return f"no key, {address}"
+    return f"{key.name}, {address}" if key.publishable else key.name

@@ -52,6 +52,7 @@ EVERYWHERE = (403, 404, 413, 422, 429, 503)
 """Refusals of every operation; 404 because each may name a shop that is not there."""
 TAGS = [
     {"name": "lists", "description": "Recommendations"},
+    {"name": "visitor", "description": "One visitor of the shop's pages, with a publishable key"},
     {"name": "events", "description": "What users do"},
     {"name": "items", "description": "The catalogue"},
     {"name": "users", "description": "What is stored about a user"},
@@ -93,6 +94,12 @@ def _complete(document: dict[str, Any]) -> None:
     parts["securitySchemes"] = {
         "bearer": {"type": "http", "scheme": "bearer", "description": "Needed once an API key was made"},
         "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+        "publishable": {
+            "type": "apiKey",
+            "in": "query",
+            "name": "key",
+            "description": "Of scope visitor; anyone may see it. It counts for pages of `--origins` only",
+        },
     }
     for name in ("HTTPValidationError", "ValidationError"):
         parts.get("schemas", {}).pop(name, None)

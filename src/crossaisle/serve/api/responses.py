@@ -42,6 +42,20 @@ def of_list(
     return as_json(body)
 
 
+def visitor_body(shop: LiveRecommender, answer: RecommendationList) -> dict[str, Any]:
+    """What a page shows of a list, JSON-ready: no scores, nothing about the model, the rules or the user."""
+    body = list_body(shop, answer)
+    items = []
+    for one in body["items"]:
+        seen = {
+            name: one[name] for name in ("item_id", "title", "category", "brand", "price", "currency", "url")
+        }
+        # An uploaded picture is read with a key of its own.
+        seen["image"] = image if (image := one["image"]) and not image.startswith("/") else None
+        items.append(seen | ({"why": one["why"]} if "why" in one else {}))
+    return {"placement": body["placement"], "served": body["served"], "items": items}
+
+
 def list_body(shop: LiveRecommender, answer: RecommendationList) -> dict[str, Any]:
     """A list, JSON-ready."""
     items, currency = [], shop.dataset.currency

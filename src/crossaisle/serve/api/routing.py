@@ -21,7 +21,9 @@ from crossaisle.serve.api.requests.request_body import limits_of
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 READING = frozenset({"GET", "HEAD"})
 API = "/api/"
-_STRICTNESS = ("public", "health", "read", "write", "merchandise", "admin")
+VISITOR = "/api/visitor"
+"""Where pages of the shop may ask; the only part of the API that takes keys in the query."""
+_STRICTNESS = ("public", "health", "visitor", "read", "write", "merchandise", "admin")
 _SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"header": []}, {}]
 """Of the OpenAPI document: a key in one header or the other, or none while no key was made."""
 
@@ -35,7 +37,8 @@ class Route(APIRoute):
         self.scope = scope
         if scope in KEYED:
             extra = settings.get("openapi_extra") or {}
-            settings["openapi_extra"] = {"security": _SECURITY, **extra}
+            security = [{"publishable": []}, *_SECURITY] if scope == "visitor" else _SECURITY
+            settings["openapi_extra"] = {"security": security, **extra}
         super().__init__(path, endpoint, **settings)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from crossaisle.errors import StoreError
 from crossaisle.serve.api.access import KEYED, RouteScope
+from crossaisle.serve.api.origins import origins_of
 from crossaisle.serve.api.problems import RefusedError
 from crossaisle.serve.api.rate_limit import RateLimit
 from crossaisle.serve.limits.api import DEFAULT, ApiLimits
@@ -23,9 +24,19 @@ HEADER = b"x-shop"
 class Tenant:
     """One shop as requests see it; without a service, what belongs to no shop: the page, health."""
 
-    def __init__(self, service: ShopService | None, rate_limit: RateLimit) -> None:
-        """`StoreError` where the keys cannot be read."""
+    def __init__(
+        self,
+        service: ShopService | None,
+        rate_limit: RateLimit,
+        visitor_limit: RateLimit,
+        origins: frozenset[str] = frozenset(),
+    ) -> None:
+        """`visitor_limit`: of one address with a publishable key, which counts for pages of `origins` only.
+
+        `StoreError` where the keys cannot be read.
+        """
         self.service, self.rate_limit = service, rate_limit
+        self.visitor_limit, self.origins = visitor_limit, origins
         self.metrics = Metrics() if service is None else service.metrics
         self.keys = None if service is None else Keys(service.store, service.readers)
 
@@ -39,13 +50,18 @@ class TenantGate:
         *,
         keyless: bool,
         rate: float | None = None,
+        origins: frozenset[str] = frozenset(),
         limits: ApiLimits = DEFAULT,
     ) -> None:
         """`keyless`: whether requests need no key yet. `rate`: requests per second and client, for shops that
-        set none of their own.
+        set none of their own. `origins`: of pages, the same.
         """
-        self.shops, self._rate, self._limits = shops, rate, limits
-        self._nowhere = Tenant(None, self._rate_limit(rate or max(shops.rates.values(), default=None)))
+        self.shops, self._rate, self._origins, self._limits = shops, rate, origins, limits
+        self._origins_of = {
+            name: origins_of(given, f"[{name}] origins:") for name, given in shops.origins.items()
+        }
+        largest = rate or max(shops.rates.values(), default=None)
+        self._nowhere = Tenant(None, self._rate_limit(largest), self._visitor_limit(largest))
         self.unnamed = self._nowhere.metrics
         """Of requests that name no shop."""
         self._tenants: dict[bytes, Tenant] = {}
@@ -64,8 +80,19 @@ class TenantGate:
         self._keyless = keyless
 
     def _add(self, name: str, service: ShopService) -> None:
-        limit = self._rate_limit(self.shops.rates.get(name, self._rate))
-        self._tenants[name.encode()] = Tenant(service, limit)
+        rate = self.shops.rates.get(name, self._rate)
+        origins = self._origins_of.get(name, self._origins)
+        tenant = Tenant(service, self._rate_limit(rate), self._visitor_limit(rate), origins)
+        self._tenants[name.encode()] = tenant
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """Of the pages of all shops, served or not."""
+        return self._origins.union(*self._origins_of.values())
+
+    def _visitor_limit(self, rate: float | None) -> RateLimit:
+        most = self._limits.visitor_rate
+        return self._rate_limit(most if rate is None else min(rate, most))
 
     def _rate_limit(self, rate: float | None) -> RateLimit:
         return RateLimit(rate, clients=self._limits.rated_clients)
@@ -131,7 +158,9 @@ class TenantGate:
 
         Without a key, named shops share one limit: their own would tell which shops there are.
         """
-        if key is not None:
+        if key is not None and key.publishable:
+            tenant.visitor_limit.count(f"key {key.name}, {address}")  # many visitors have it
+        elif key is not None:
             tenant.rate_limit.count(f"key {key.name}")
         elif self.shops.named and not self.keyless:
             self._nowhere.rate_limit.count(address)

@@ -66,6 +66,17 @@ class Attribution:
         lists.append(_Shown(now, source, ids))
         return True
 
+    def clicked(self, user: str, item: str, placement: str) -> None:
+        """The user says which list an item was clicked in: the latest such list is the one that counts."""
+        lists = self._shown.get(user)
+        if lists is None:
+            return
+        for one in reversed(lists):
+            if one.source.placement == placement and item in one.items:
+                lists.remove(one)
+                lists.append(one)
+                return
+
     def due(self, events: Iterable[Event], kinds: Kinds) -> Iterator[Due]:
         """Events that followed a list with their item: each goes to the latest such list, and counts there
         once per item and step.

@@ -67,6 +67,10 @@ class Insights:
                 quantity = 1.0 if due.event.quantity is None else due.event.quantity
                 self._add(due.event.time, due.source, "revenue", (price or 0.0) * quantity)
 
+    def clicked(self, user: str, item: str, placement: str) -> None:
+        """Before the event of a click is kept: which placement the click goes to."""
+        self._attribution.clicked(user, item, placement)
+
     def _add(self, moment: float, source: Source, what: str, n: float) -> None:
         day = int(moment // SECONDS_PER_DAY)
         self._cells[day, source][what] += n

@@ -35,6 +35,10 @@ class ApiLimits:
     """Lines of a stream that are committed together."""
     rated_clients: int = 10_000
     """Clients whose request rate is tracked; the ones not seen for longest are dropped."""
+    visitor_rate: float = 20.0
+    """Requests per second with a publishable key from one address, even where `--rate` sets no limit."""
+    visitor_body_bytes: int = 64_000
+    """Bytes of a body with a publishable key; a browser sends no beacon of more."""
     reopen_seconds: float = 30.0
     """Seconds until a shop that could not be opened is tried again."""
     log_again_seconds: float = 10.0

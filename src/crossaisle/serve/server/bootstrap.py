@@ -98,6 +98,7 @@ def application(settings: Settings, shops: ShopRegistry, *, limits: ServingLimit
             largest_body=settings.largest_body,
             keyless=keyless,
             proxies=settings.behind_proxy,
+            origins=settings.origins,
             limits=(limits or ServingLimits()).api,
         )
         undo.pop_all()

@@ -31,6 +31,7 @@ def serve(
     workers: int = 1,
     image_hosts: Sequence[str] = (),
     behind_proxy: Sequence[str] = (),
+    origins: Sequence[str] = (),
     limits: ServingLimits | None = None,
 ) -> None:
     """Serves until it is told to stop. `store` is by default the model's name with `.sqlite` added.
@@ -38,7 +39,8 @@ def serve(
     `models`: a folder of saved models between which the service may be switched. `shops`: a TOML file that
     names several shops, instead of a model. `workers`: processes that answer. `image_hosts`: where pictures
     of new items may be fetched from. `behind_proxy`: addresses and networks of the proxies in front.
-    `limits`: other sizes and timeouts than the defaults. Raises `ConfigError` for an address that others can
+    `origins`: of the shop's pages, which may ask with publishable keys. `limits`: other sizes and timeouts
+    than the defaults. Raises `ConfigError` for an address that others can
     reach, or with proxies, while a store has no API key.
     """
     needs_extra()
@@ -53,6 +55,7 @@ def serve(
         largest_body=largest_body,
         image_hosts=tuple(image_hosts),
         behind_proxy=tuple(behind_proxy),
+        origins=tuple(origins),
     )
     if workers > 1:
         from crossaisle.serve.server.supervisor import supervise

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from crossaisle.errors import ConfigError
 from crossaisle.serve.api import access
+from crossaisle.serve.api.origins import origins_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +25,7 @@ class Settings:
     largest_body: int
     image_hosts: Sequence[str] = ()
     behind_proxy: Sequence[str] = ()
+    origins: Sequence[str] = ()
     keyless: bool | None = None
     """Whether requests need no key: decided once, by the process that starts first; None before."""
 
@@ -36,8 +38,9 @@ class Settings:
         """`ConfigError` for settings that contradict each other."""
         if (self.model is None) == (self.shops is None):
             raise ConfigError("give either MODEL or --shops FILE")
-        if self.shops is not None and (self.store or self.models or self.image_hosts):
+        if self.shops is not None and (self.store or self.models or self.image_hosts or self.origins):
             raise ConfigError(
-                f"with --shops, stores, folders of models and image hosts are named in {self.shops}"
+                f"with --shops, stores, folders of models, image hosts and origins are named in {self.shops}"
             )
         access.Proxies(self.behind_proxy)
+        origins_of(self.origins)

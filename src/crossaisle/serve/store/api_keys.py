@@ -8,14 +8,20 @@ import logging
 import secrets
 import time
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from crossaisle.errors import ConfigError, StoreError, UnknownIdError, nearest
 from crossaisle.serve.store.engine import SqlConnection
+from crossaisle.serve.store.meta import drop_value, put_value, values_of
 from crossaisle.serve.store.store import Store
 
-SCOPES = ("read", "write", "merchandise", "admin")
-"""read: lists. write: events, items, users. merchandise: rules. admin: models, metrics, everything else."""
+VISITOR = "visitor"
+SCOPES = (VISITOR, "read", "write", "merchandise", "admin")
+"""visitor: lists and events of one visitor, from the shop's pages. read: lists. write: events, items,
+users. merchandise: rules. admin: models, metrics, everything else."""
+PUBLISHABLE = "pk_"
+"""How tokens of scope `visitor` begin, so that nobody takes one for a secret, or a secret for one."""
+_SECRET = "visitor-secret/"
 _LOG = logging.getLogger(__name__)
 
 
@@ -23,6 +29,13 @@ _LOG = logging.getLogger(__name__)
 class Key:
     name: str
     scopes: frozenset[str]
+    secret: str | None = field(default=None, repr=False)
+    """What visitors of a publishable key are signed with; None where they need no signature."""
+
+    @property
+    def publishable(self) -> bool:
+        """Whether anyone may see it, because it is in the shop's pages."""
+        return VISITOR in self.scopes
 
 
 class Keys:
@@ -56,9 +69,15 @@ class Keys:
         """Reads the keys; `StoreError` where the store does not answer."""
         with self._store.reading() as connection:
             rows = connection.execute("SELECT digest, name, scopes, revoked FROM api_keys").fetchall()
-        self._known = {
-            d: Key(n, frozenset(scopes.split(","))) for d, n, scopes, revoked in rows if not revoked
-        }
+            secrets_of = dict(values_of(connection, _SECRET))
+        known = {}
+        for digest, name, scopes, revoked in rows:
+            secret = secrets_of.get(_secret_name(digest))
+            if not revoked:
+                known[digest] = Key(
+                    name, frozenset(scopes.split(",")), None if secret is None else secret.decode()
+                )
+        self._known = known
         self.made = self.made or bool(rows)
 
     def find(self, token: str) -> Key | None:
@@ -71,18 +90,27 @@ class Keys:
         return bool(self._known)
 
 
-def add_key(store: Store, name: str, scopes: list[str]) -> str:
-    """Makes a key and returns its token, which is shown once and stored nowhere."""
+def add_key(store: Store, name: str, scopes: list[str], *, secret: str | None = None) -> str:
+    """Makes a key and returns its token, which is shown once and stored nowhere.
+
+    `secret`: for a key of scope `visitor`, what visitors are signed with (`new_secret`); it is stored.
+    """
     for scope in scopes:
         if scope not in SCOPES:
             raise ConfigError(f"unknown scope {scope!r}{nearest(scope, SCOPES)}")
+    if VISITOR in scopes and set(scopes) != {VISITOR}:
+        raise ConfigError("a key of scope visitor is seen by everyone: it can have no other scope")
+    if secret is not None and VISITOR not in scopes:
+        raise ConfigError("--sign is for keys of scope visitor: add --scope visitor")
     if name in {known for known, _, revoked in list_keys(store) if not revoked}:
         raise ConfigError(f"there is a key named {name!r} already: revoke it first or choose another name")
-    token = f"ca_{secrets.token_urlsafe(32)}"
+    token = f"{PUBLISHABLE if VISITOR in scopes else 'ca_'}{secrets.token_urlsafe(32)}"
 
     def work(connection: SqlConnection) -> None:
         row = _digest(token), name, ",".join(scopes)
         connection.execute("INSERT INTO api_keys (digest, name, scopes) VALUES (?, ?, ?)", row)
+        if secret is not None:
+            put_value(connection, _secret_name(_digest(token)), secret.encode())
 
     store.submit(work).result()
     return token
@@ -92,6 +120,9 @@ def revoke_key(store: Store, name: str) -> None:
     """Revokes a key; `UnknownIdError` if no such key is in use."""
 
     def work(connection: SqlConnection) -> int:
+        known = "SELECT digest FROM api_keys WHERE name = ? AND revoked = 0"
+        for (digest,) in connection.execute(known, (name,)).fetchall():
+            drop_value(connection, _secret_name(digest))
         query = "UPDATE api_keys SET revoked = 1 WHERE name = ? AND revoked = 0"
         return connection.execute(query, (name,)).rowcount
 
@@ -104,6 +135,15 @@ def list_keys(store: Store) -> list[tuple[str, str, bool]]:
     with store.reading() as connection:
         rows = connection.execute("SELECT name, scopes, revoked FROM api_keys ORDER BY name")
         return [(name, scopes, bool(revoked)) for name, scopes, revoked in rows]
+
+
+def new_secret() -> str:
+    """256 random bits, as text for a setting of the shop's server."""
+    return f"sk_{secrets.token_urlsafe(32)}"
+
+
+def _secret_name(digest: bytes) -> str:
+    return f"{_SECRET}{bytes(digest).hex()}"
 
 
 def _digest(token: str) -> bytes:

@@ -45,6 +45,11 @@ def put_value(connection: SqlConnection, name: str, value: bytes) -> None:
     connection.execute(_PUT, (name, value))
 
 
+def drop_value(connection: SqlConnection, name: str) -> None:
+    """Within a transaction: takes a value away."""
+    connection.execute("DELETE FROM meta WHERE name = ?", (name,))
+
+
 def values_of(connection: SqlConnection, beginning: str) -> list[tuple[str, bytes]]:
     """Names with a beginning, and their values."""
     query = "SELECT name, value FROM meta WHERE name LIKE ? ORDER BY name"

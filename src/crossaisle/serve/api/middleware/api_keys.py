@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from crossaisle.errors import shorten
 from crossaisle.serve.api.access import KEYED
 from crossaisle.serve.api.context import RequestContext, context_of
 from crossaisle.serve.api.problems import RefusedError
@@ -35,6 +36,8 @@ class ApiKeyMiddleware:
         key, needs = context.key, context.needs
         if key is not None and needs in KEYED and key.scopes.isdisjoint((needs, "admin")):
             raise RefusedError(403, f"this key lacks the scope {needs!r}")
+        if key is not None and key.publishable and needs in KEYED:
+            _check_origin(context)
 
     def _check_key(self, context: RequestContext) -> None:
         """Refuses a request without a key where one is needed, and one with a wrong key where none is."""
@@ -51,3 +54,12 @@ class ApiKeyMiddleware:
             raise RefusedError(403, rule)
         rule = "an API key is needed: Authorization: Bearer KEY"
         raise RefusedError(401, rule, {"WWW-Authenticate": "Bearer"})
+
+
+def _check_origin(context: RequestContext) -> None:
+    """A publishable key counts for pages of the shop only; browsers name the page in every POST."""
+    origin = context.headers.get(b"origin", b"").decode("latin-1")
+    if origin not in context.tenant.origins:
+        found = shorten(origin) if origin else "none"
+        rule = f"this key is for pages of the origins that --origins names (found {found})"
+        raise RefusedError(403, rule)

@@ -35,10 +35,15 @@ class BodyLimitMiddleware:
         context = context_of(scope)
         length = context.headers.get(b"content-length", b"0")
         too_long = not length.isdigit() or len(length) > _LONGEST_LENGTH
-        if too_long or int(length) > self.largest_body:
-            raise RefusedError(413, self.rule)
-        client = context.tenant, context.key or (scope.get("client") or ("",))[0]
-        body = _Body(self, client, receive, send)
+        largest, address = self.largest_body, (scope.get("client") or ("",))[0]
+        if context.needs == "visitor":
+            largest = min(largest, self.limits.visitor_body_bytes)
+        if too_long or int(length) > largest:
+            raise RefusedError(413, _rule(largest))
+        client: Hashable = (context.tenant, context.key or address)
+        if context.key is not None and context.key.publishable:
+            client = (client, address)
+        body = _Body(self, client, largest, receive, send)
         try:
             await self.app(scope, body.receive, body.send)
             if body.refused is not None:
@@ -47,16 +52,24 @@ class BodyLimitMiddleware:
             body.release()
             context.gone = body.gone
 
-    @property
-    def rule(self) -> str:
-        return f"the body must not exceed {self.largest_body:,} bytes"
+
+def _rule(largest: int) -> str:
+    return f"the body must not exceed {largest:,} bytes"
 
 
 class _Body:
     """The body of one request, as it comes in."""
 
-    def __init__(self, all_of: BodyLimitMiddleware, client: Hashable, receive: Receive, send: Send) -> None:
-        self._all, self._client, self._receive, self._send = all_of, client, receive, send
+    def __init__(
+        self, all_of: BodyLimitMiddleware, client: Hashable, largest: int, receive: Receive, send: Send
+    ) -> None:
+        self._all, self._client, self._largest, self._receive, self._send = (
+            all_of,
+            client,
+            largest,
+            receive,
+            send,
+        )
         self._patience = all_of.limits.body_seconds
         self._read = 0
         self._whole = self._started = False
@@ -107,8 +120,8 @@ class _Body:
     def _broken(self) -> RefusedError | None:
         """The limit that is broken now, of the request before those of the client and of all."""
         limits, again = self._all.limits, {"Connection": "close", "Retry-After": "1"}
-        if self._read > self._all.largest_body:
-            return RefusedError(413, self._all.rule, {"Connection": "close"})
+        if self._read > self._largest:
+            return RefusedError(413, _rule(self._largest), {"Connection": "close"})
         if self._all.held_of[self._client] > limits.client_bodies_bytes:
             most = f"more than {limits.client_bodies_bytes:,} bytes of your requests are under way"
             return RefusedError(429, f"{most}: wait for an answer", again)

@@ -46,7 +46,9 @@ class SecurityHeadersMiddleware:
 
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", []), *headers]
+                given = list(message.get("headers", []))
+                own = {name for name, _ in given}  # the script says that pages elsewhere may load it
+                message["headers"] = given + [one for one in headers if one[0] not in own]
             await send(message)
 
         await self.app(scope, receive, guarded)

@@ -8,6 +8,7 @@ from crossaisle.serve.api.access import Proxies
 from crossaisle.serve.api.middleware.api_keys import ApiKeyMiddleware
 from crossaisle.serve.api.middleware.body_limit import BodyLimitMiddleware
 from crossaisle.serve.api.middleware.canonical_path import CanonicalPathMiddleware
+from crossaisle.serve.api.middleware.cors import CorsMiddleware
 from crossaisle.serve.api.middleware.head import HeadMiddleware
 from crossaisle.serve.api.middleware.loopback import LoopbackMiddleware
 from crossaisle.serve.api.middleware.metrics import MetricsMiddleware
@@ -38,6 +39,7 @@ def install(
     app.add_middleware(BodyLimitMiddleware, largest_body=largest_body, limits=limits)
     app.add_middleware(TenantMiddleware, gate=gate, routes=RouteTable(app.routes), proxies=proxies)
     app.add_middleware(RefusalMiddleware)
+    app.add_middleware(CorsMiddleware, origins=gate.origins)
     app.add_middleware(
         SecurityHeadersMiddleware, worker=gate.shops.worker, image_hosts=gate.shops.image_hosts
     )

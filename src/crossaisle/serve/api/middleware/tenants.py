@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from urllib.parse import parse_qs
+
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from crossaisle.serve.api.access import Proxies
 from crossaisle.serve.api.context import RequestContext
 from crossaisle.serve.api.routing import RouteTable
 from crossaisle.serve.api.tenancy import HEADER, TenantGate
+from crossaisle.serve.store.api_keys import PUBLISHABLE
 
 
 class TenantMiddleware:
@@ -24,6 +27,8 @@ class TenantMiddleware:
     async def _identify(self, scope: Scope) -> None:
         headers = dict(scope["headers"])
         route, needs = self._routes.find(scope["method"], scope["path"])
+        if needs == "visitor":
+            _read_query(scope, headers)
         tenant, refusal = self._gate.find(headers.get(HEADER), needs)
         context = RequestContext(headers, route, needs, tenant, refusal)
         scope["context"] = context
@@ -34,3 +39,14 @@ class TenantMiddleware:
         context.keyless = self._gate.keyless
         # Before anything is checked: clients without a key must not ask without end.
         self._gate.count(tenant, context.key, self._proxies.client(scope, headers))
+
+
+def _read_query(scope: Scope, headers: dict[bytes, bytes]) -> None:
+    """Takes shop and key from the query, for requests that cannot have headers; a secret is not taken there,
+    because addresses are logged.
+    """
+    query = parse_qs(scope["query_string"].decode("latin-1"))
+    if (shop := query.get("shop")) is not None:
+        headers.setdefault(HEADER, shop[0].encode())
+    if (key := query.get("key")) is not None and key[0].startswith(PUBLISHABLE):
+        headers.setdefault(b"x-api-key", key[0].encode())

@@ -20,7 +20,7 @@ DESCRIBED = 20
 """At most this many broken rules of a request are reported."""
 SHOWN = 64
 """At most this many characters of a name that was sent are repeated."""
-JSON = "application/json"
+JSON, PLAIN = "application/json", "text/plain"
 _LARGE = ThreadPoolExecutor(1, "large bodies")
 # One at a time: ten at once would need ten times the memory, and none would be done sooner.
 
@@ -105,9 +105,10 @@ def listed(value: object, what: str, most: int) -> list[Any]:
     return value
 
 
-def takes(check: Checked[Any] | CheckedList[Any]) -> dict[str, Any]:
+def takes(check: Checked[Any] | CheckedList[Any], kinds: Sequence[str] = (JSON,)) -> dict[str, Any]:
     """`openapi_extra` of a route that reads such a body."""
-    return {"requestBody": {"required": True, "content": {JSON: {"schema": check.schema}}}}
+    content = {kind: {"schema": check.schema} for kind in kinds}
+    return {"requestBody": {"required": True, "content": content}}
 
 
 def kind_of(request: Request) -> str:
@@ -115,13 +116,13 @@ def kind_of(request: Request) -> str:
     return request.headers.get("content-type", "").split(";")[0].strip().lower()
 
 
-async def read(request: Request, make: Callable[[Any], T]) -> T:
-    """The body through `make`, which checks it. 415 where it is not sent as JSON.
+async def read(request: Request, make: Callable[[Any], T], kinds: Sequence[str] = (JSON,)) -> T:
+    """The body, which is JSON, through `make`, which checks it. 415 where it is not sent as one of `kinds`.
 
-    A page of another site may send any text or form without asking first, but no JSON.
+    A page of another site may send any text or form without asking first, but nothing that is called JSON.
     """
-    if (kind := kind_of(request)) != JSON:
-        raise HTTPException(415, f"a body must be sent as {JSON} (found {shorten(kind)})")
+    if (kind := kind_of(request)) not in kinds:
+        raise HTTPException(415, f"a body must be sent as {' or '.join(kinds)} (found {shorten(kind)})")
     content, limits = await request.body(), limits_of(request)
     if len(content) <= limits.inline_bytes:
         return make(parse(content, limits))
