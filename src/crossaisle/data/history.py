@@ -210,8 +210,8 @@ class Histories:
         data = np.ones(len(self.item), np.float32) if weights is None else weights
         shape = (len(self), n_items)
         if combine != "max":
-            out = sparse.csr_matrix((data, self.item, self.indptr), shape=shape, dtype=np.float32)
-            out = out.copy()
+            triple = (data, self.item, self.indptr)
+            out = sparse.csr_matrix(triple, shape=shape, dtype=np.float32, copy=True)
             out.sum_duplicates()
             if combine == "log":
                 out.data = np.log1p(out.data)

@@ -76,6 +76,10 @@ class Scorer(ABC):
     def score_rows(self, histories: Histories) -> Floats:
         """float32 (n, n_items): higher is better, NaN where this model cannot score."""
 
+    def prepare(self) -> None:
+        """What takes a second once and makes later questions cheaper: for a service, before it answers."""
+        return
+
     def retrieve(self, histories: Histories, k: int, among: Mask | None = None) -> list[Rows]:
         """For each history int32 rows, ascending, that hold its `k` best items or nearly all of them.
 

@@ -200,7 +200,7 @@ class ShopService:
     # Lists
 
     async def prepare(self, idle_seconds: Callable[[], float] | None = None) -> None:
-        """Makes the lists of the users the model knows, one after the other, while there are no requests.
+        """Makes the lists to expect (`ahead`), one after the other, while there are no requests.
 
         `idle_seconds`: since the last request; by default the last one of this shop.
         """

@@ -38,3 +38,18 @@ def test_fewer_dimensions_take_less_space_and_score_alike() -> None:
     assert few.factors_.shape == (shop.n_items, 8)
     a, b = (np.nan_to_num(m.score_rows(shop.histories())).ravel() for m in (whole, few))
     assert np.corrcoef(a, b)[0, 1] > 0.9
+
+
+@pytest.mark.parametrize("n", [1, 2, 8])
+def test_a_prepared_model_scores_as_before(n: int) -> None:
+    pytest.importorskip("numba")
+    shop = tiny_shop(users=60)
+    fitted, asked = SpectralEASE(ridge=3.0).fit(shop), shop.histories().take(range(n))
+    before = fitted.score_rows(asked)
+    fitted.prepare()
+    np.testing.assert_allclose(fitted.score_rows(asked), before, rtol=1e-4, atol=1e-6)
+    # A second fit must not be asked about the factors of the first.
+    other = tiny_shop(users=40)
+    fitted.fit(other)
+    again = SpectralEASE(ridge=3.0).fit(other)
+    np.testing.assert_array_equal(fitted.score_rows(asked), again.score_rows(asked))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import httpx
+import numpy as np
 
 from crossaisle.data.query import Query
 from crossaisle.serve.live.recommender import LiveRecommender
@@ -36,11 +37,21 @@ def test_what_the_new_model_does_not_know_is_passed_over(service: ShopService) -
 
 def test_known_people_are_prepared_with_the_newest_first(service: ShopService) -> None:
     dataset = service.shop.base.dataset
-    queries = list(ahead(service.shop))
+    queries = [query for query in ahead(service.shop) if not query.items]
     assert {q.user for q in queries} == set(dataset.user_ids.all)
     rows = [dataset.user_ids.row(str(q.user)) for q in queries]
     now = dataset.histories().now[rows]
     assert (now[:-1] >= now[1:]).all()
+
+
+def test_so_are_items_with_the_most_events_first(service: ShopService) -> None:
+    dataset = service.shop.base.dataset
+    queries = [query for query in ahead(service.shop) if query.items]
+    assert queries == list(ahead(service.shop))[-len(queries) :]
+    rows = [dataset.item_ids.row(query.items[0]) for query in queries]
+    assert set(rows) == set(np.flatnonzero(dataset.item_counts).tolist())
+    assert (np.diff(dataset.item_counts[rows]) <= 0).all()
+    assert {query.placement for query in queries} == {"goes_with"}
 
 
 def test_lists_are_made_while_nobody_asks(service: ShopService) -> None:
@@ -50,6 +61,9 @@ def test_lists_are_made_while_nobody_asks(service: ShopService) -> None:
         for user in users:
             assert (await client.get(f"/api/recommend/{user}")).status_code == 200
         assert service.shop.cache.hits == len(users)
+        item = service.shop.base.dataset.item_ids.id(int(service.shop.base.dataset.item_counts.argmax()))
+        assert (await client.get(f"/api/items/{item}/goes-with")).status_code == 200
+        assert service.shop.cache.hits == len(users) + 1
 
     talk(service, conversation)
     assert service.batcher.calm > 0

@@ -16,6 +16,7 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay, Floats, Histories
 from crossaisle.data.vocabulary import Rows
 from crossaisle.models.base import Scorer
+from crossaisle.models.products import products
 from crossaisle.models.space import AnyDecay, Choice, Range, Space
 
 
@@ -91,7 +92,7 @@ class ALS(Scorer):
     def score_rows(self, histories: Histories) -> Floats:
         """float32 (n, n_items); NaN for items without events and for histories without a known item."""
         self.check_fitted()
-        scores: Floats = self._users(histories) @ self.factors_.T
+        scores = products(self._users(histories), self.factors_)
         scores[:, ~self.known_] = np.nan
         scores[~self._speaking(histories)] = np.nan
         return scores

@@ -22,6 +22,7 @@ from crossaisle.encoders.whiten import Whitening
 from crossaisle.errors import ArtifactError
 from crossaisle.models.base import LARGE, Arrays, Scorer, pack_words, unpack_words
 from crossaisle.models.int8_search import NearestRows
+from crossaisle.models.products import products
 from crossaisle.models.space import AnyDecay, Choice, Space
 from crossaisle.models.topk import Mask
 
@@ -59,7 +60,7 @@ class VectorModel(Scorer):
     def score_rows(self, histories: Histories) -> Floats:
         """float32 (n, n_items); NaN for items and for histories of which nothing is known."""
         self.check_fitted()
-        scores = _dense(self._queries(histories) @ self.vectors_.T)
+        scores = self._products(self._queries(histories))
         scores[:, ~self._known] = np.nan
         scores[~self._speaking(histories)] = np.nan
         return scores
@@ -81,6 +82,17 @@ class VectorModel(Scorer):
         weights = self.decay.weights(histories, average=self.average)
         queries = histories.matrix(weights, self.vectors_.shape[0]) @ self.vectors_
         return queries if histories.disliked is None else queries - self._disliked(histories.disliked)
+
+    def _products(self, queries: Any) -> Floats:
+        """float32 (n, n_items): of vectors, float32 or csr float32 (n, d), and those of all items."""
+        if sparse.issparse(self.vectors_):
+            return _dense(queries @ self._postings)
+        return products(queries, self.vectors_)
+
+    @cached_property
+    def _postings(self) -> sparse.csr_matrix:
+        """csr float32 (vocabulary, n_items): the items of each term."""
+        return self.vectors_.T.tocsr()
 
     def _disliked(self, disliked: Histories) -> Any:
         """float32 or csr float32 (n, d): what to take off for what each user has turned against."""
@@ -175,7 +187,7 @@ class ReadingModel(VectorModel):
     def likeness(self, what: Any) -> Floats:
         """Cosines of what is read now and all items: float32 (len(what), n_items)."""
         self.check_fitted()
-        return _dense(self.read(what) @ self.vectors_.T)
+        return self._products(self.read(what))
 
     @abstractmethod
     def read(self, what: Any) -> Any:
@@ -248,11 +260,6 @@ class TfidfSimilarity(TextModel):
             out.append(rows)
             sums[np.concatenate(touched)] = 0.0
         return out
-
-    @cached_property
-    def _postings(self) -> sparse.csr_matrix:
-        """csr float32 (vocabulary, n_items): the items of each term."""
-        return self.vectors_.T.tocsr()
 
     def read(self, what: Sequence[str]) -> Any:
         return self._encoder.transform(what)

@@ -19,6 +19,7 @@ from crossaisle.data.vocabulary import Rows, Vocabulary
 from crossaisle.errors import ConfigError
 from crossaisle.models.base import LARGE, Arrays, Scorer
 from crossaisle.models.int8_search import NearestRows
+from crossaisle.models.products import products
 from crossaisle.models.topk import Mask
 from crossaisle.sharing import shared
 
@@ -136,7 +137,7 @@ class SequenceTransformer(Scorer):
         """float32 (n, n_items); NaN for items and for histories of which nothing is known."""
         self.check_fitted()
         meaning, speaking = self.meaning(histories)
-        scores: Floats = meaning @ self.vectors_.T
+        scores = products(meaning, self.vectors_)
         scores += self.bias_
         scores[:, ~self._known] = np.nan
         scores[~speaking] = np.nan

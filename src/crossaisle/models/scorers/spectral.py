@@ -15,6 +15,7 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay, Floats, Histories
 from crossaisle.data.vocabulary import Vocabulary
 from crossaisle.models.base import Arrays, Scorer
+from crossaisle.models.products import DenseRows, Halves
 from crossaisle.models.space import AnyDecay, Choice, Range, Space
 from crossaisle.sharing import shared
 
@@ -80,7 +81,7 @@ class SpectralEASE(Scorer):
         """float32 (n, n_items); NaN for items without events and for histories without a known item."""
         self.check_fitted()
         query = histories.matrix(self.decay.weights(histories), len(self.known_), combine=self.combine)
-        scores: Floats = (query @ self.factors_) @ self.factors_.T
+        scores = self._dense.products(query @ self.factors_)
         row = np.repeat(np.arange(len(histories)), np.diff(query.indptr))
         scores[row, query.indices] -= query.data * self._own[query.indices]
         scores /= 1.0 - self.diagonal_
@@ -88,6 +89,9 @@ class SpectralEASE(Scorer):
         speaking = np.bincount(histories.owner, self.known_[histories.item], len(histories)) > 0
         scores[~speaking] = np.nan
         return scores
+
+    def prepare(self) -> None:
+        self.__dict__["_dense"] = DenseRows.prepared(self.factors_, self._halves)
 
     def evidence(self, histories: Histories, item: int) -> tuple[Floats, float]:
         """Exact: each event carries its share of its item's weight times that item's link to this one."""
@@ -108,13 +112,24 @@ class SpectralEASE(Scorer):
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
         settings, arrays = super().state()
-        return settings, arrays | {"factors_": self.factors_.astype(np.float16)}
+        return settings, arrays | {"factors_": self._halves}
 
     def restore(self, arrays: Mapping[str, np.ndarray], item_ids: Vocabulary) -> SpectralEASE:
         super().restore(arrays, item_ids)
         stored = self.factors_
         self.factors_ = shared(stored, "float32", lambda: stored.astype(np.float32))
+        self.__dict__["_halves"] = stored
         return self
+
+    @cached_property
+    def _dense(self) -> DenseRows:
+        return DenseRows(self.factors_)
+
+    @cached_property
+    def _halves(self) -> Halves:
+        """float16 (n_items, dimensions): the factors, none of them rounded."""
+        halves: Halves = self.factors_.astype(np.float16)
+        return halves
 
     @cached_property
     def _own(self) -> Floats:

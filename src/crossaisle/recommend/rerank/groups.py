@@ -74,12 +74,15 @@ class Groups:
 
     def cap(self, rows: Rows, most: int) -> Cap | None:
         """At most so many of each group among some item rows; None where they have no more anyway."""
-        keys, codes, counts = np.unique(self.keys[rows], return_inverse=True, return_counts=True)
-        full = (counts > most) & (keys > 0)
+        alike = np.flatnonzero(self._many[rows])
+        _, codes, counts = np.unique(self.keys[rows[alike]], return_inverse=True, return_counts=True)
+        full = counts > most
         if not full.any():
             return None
         number = np.where(full, np.cumsum(full) - 1, -1)
-        return Cap(number[codes].astype(np.int32), np.full(int(full.sum()), most, np.int64))
+        of_rows = np.full(len(rows), -1, np.int32)
+        of_rows[alike] = number[codes]
+        return Cap(of_rows, np.full(int(full.sum()), most, np.int64))
 
     def others(self, rows: Rows) -> list[Rows]:
         """For each of some item rows int32: the other items of its group."""
@@ -93,6 +96,16 @@ class Groups:
             members = order[start:end] if self.keys[row] else order[:0]
             out.append(members[members != row])
         return out
+
+    @cached_property
+    def _many(self) -> npt.NDArray[np.bool_]:
+        """bool (n_items,): items that are not alone in their group."""
+        order, keys = self._sorted
+        many = np.zeros(len(keys), bool)
+        same = keys[1:] == keys[:-1]
+        many[order[1:]] = same
+        many[order[:-1]] |= same
+        return many & (self.keys > 0)
 
     @cached_property
     def _sorted(self) -> tuple[Rows, npt.NDArray[np.uint64]]:

@@ -26,10 +26,12 @@ def home_categories(codes: Rows, history: Rows) -> Rows:
     seen = seen[seen >= 0]
     if not len(seen):
         return np.empty(0, np.int32)
-    names, counts = np.unique(seen, return_counts=True)
-    # For each category the place of its newest event, counted from the end.
-    newest = np.unique(seen[::-1], return_index=True)[1]
-    order = np.lexsort((newest, -counts))
+    n_events = np.bincount(seen)
+    newest = np.zeros(len(n_events), np.int64)
+    newest[seen] = np.arange(len(seen))  # of repeated places the last value stays
+    names = np.flatnonzero(n_events)
+    counts = n_events[names]
+    order = np.lexsort((-newest[names], -counts))
     covered = np.cumsum(counts[order]) / len(seen)
     needed = int(np.searchsorted(covered, HOME_COVERAGE - 1e-9)) + 1
     return names[order][:needed].astype(np.int32)
@@ -49,7 +51,10 @@ def auto_share(codes: Rows, history: Rows) -> float:
 
 def is_cross(codes: Rows, home: Rows) -> npt.NDArray[np.bool_]:
     """bool (n,): outside the home categories; an unknown category is not counted as outside."""
-    return (codes >= 0) & ~np.isin(codes, home)
+    outside = np.ones(int(codes.max(initial=-1)) + 2, bool)
+    outside[home[home < len(outside) - 1]] = False
+    outside[-1] = False  # read by code -1
+    return outside[codes]
 
 
 def share_cap(cross: npt.NDArray[np.bool_], share: float, k: int) -> Cap:

@@ -123,6 +123,8 @@ class LiveLimits:
     """Recent queries replayed on a new model before it serves."""
     prepared_users: int = 2048
     """Users whose lists are precomputed after a start, those with the newest events first."""
+    prepared_items: int = 1024
+    """Items with the most events, for which the lists of what goes with them are precomputed afterwards."""
     idle_seconds: float = 0.05
     """Without a query before such a list is made: a user who clicks gets the next list without waiting."""
     queues: QueueLimits = QueueLimits()

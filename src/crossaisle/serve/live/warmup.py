@@ -17,7 +17,12 @@ _TOGETHER = 16
 
 
 def warm(shop: LiveRecommender, recent: Sequence[Query] = ()) -> None:
-    """Answers a few queries of every kind, then the recent ones. Raises what the former raise."""
+    """Prepares every part, then answers a few queries of every kind and the recent ones.
+
+    Raises what the former raise.
+    """
+    for part in shop.base.blend.parts.values():
+        part.prepare()
     dataset = shop.dataset
     users = [dataset.user_ids.id(row) for row in range(min(dataset.n_users, 4))]
     item = dataset.item_ids.id(0)
@@ -41,11 +46,14 @@ def warm(shop: LiveRecommender, recent: Sequence[Query] = ()) -> None:
 
 
 def ahead(shop: LiveRecommender) -> Iterator[Query]:
-    """Queries to expect: the list of each known user, those with the newest events first."""
+    """Queries to expect: the list of each known user, those with the newest events first, and what goes with
+    the items that have most events."""
     dataset = shop.base.dataset
-    if dataset.users_are_baskets or not dataset.n_users:
-        return
-    newest = np.nan_to_num(dataset.histories().now, nan=-np.inf)
-    order = np.argsort(-newest, kind="stable")[: shop.limits.prepared_users]
-    for user in dataset.user_ids.ids(order):
-        yield Query(user=user)
+    if dataset.n_users and not dataset.users_are_baskets:
+        newest = np.nan_to_num(dataset.histories().now, nan=-np.inf)
+        order = np.argsort(-newest, kind="stable")[: shop.limits.prepared_users]
+        for user in dataset.user_ids.ids(order):
+            yield Query(user=user)
+    order = np.argsort(-dataset.item_counts, kind="stable")[: shop.limits.prepared_items]
+    for item in dataset.item_ids.ids(order[dataset.item_counts[order] > 0]):
+        yield Query(items=(item,), placement="goes_with")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -128,10 +129,15 @@ class BehaviourTransfer(Scorer):
         self.check_fitted()
         query = histories.matrix(self.decay.weights(histories, average=self.average), self.together_.shape[0])
         going = query @ self.together_
-        scores: Floats = (going @ self.kernel_.T).toarray()
+        scores: Floats = (going @ self._lent).toarray()
         scores[:, np.diff(self.kernel_.indptr) == 0] = np.nan
         scores[np.diff(going.indptr) == 0] = np.nan
         return scores
+
+    @cached_property
+    def _lent(self) -> sparse.csr_matrix:
+        """csr float32 (n_items, n_items): the kernel by lender."""
+        return self.kernel_.T.tocsr()
 
     def evidence(self, histories: Histories, item: int) -> tuple[Floats, float]:
         """Exact: each event gives its weight times what its item goes with among the lenders."""

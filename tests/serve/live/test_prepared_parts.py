@@ -1,0 +1,110 @@
+"""A service prepares its parts before it answers: its lists are those of the parts as they were fitted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from crossaisle.data.query import Query
+from crossaisle.models.blend import Blend
+from crossaisle.models.products import DenseRows
+from crossaisle.models.scorers.content import TfidfSimilarity
+from crossaisle.models.scorers.frequency import Frequency
+from crossaisle.models.scorers.popularity import Popularity
+from crossaisle.models.scorers.spectral import SpectralEASE
+from crossaisle.recommend.answer import RecommendationList
+from crossaisle.recommend.recommender import Recommender
+from crossaisle.serve.live.histories import LiveHistories
+from crossaisle.serve.live.recommender import LiveRecommender
+from crossaisle.serve.live.warmup import warm
+from crossaisle.serve.store.store import Event
+from tests.models.shops import tiny_shop
+
+NEW = {"fresh": {"title": "Organic whole milk", "categories": [["Food", "Dairy"]], "price": 2.0}}
+CONTROLS: list[dict[str, Any]] = [
+    {},
+    {"placement": "discover"},
+    {"exclude_seen": True},
+    {"cross_share": 0.5, "quota": 2},
+    {"max_price": 3.0},
+    {"diversity": 0.3},
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    shop = tiny_shop(users=60)
+    parts = {
+        "popularity": Popularity(),
+        "frequency": Frequency(),
+        "ease": SpectralEASE(ridge=3.0, dimensions=16),
+        "tfidf": TfidfSimilarity(),
+    }
+    weights = {"for_you": {"popularity": 0.1, "frequency": 0.5, "ease": 1.0}, "similar": {"tfidf": 1.0}}
+    path = tmp_path_factory.mktemp("prepared") / "model"
+    Recommender(shop, Blend(parts=parts, weights=weights).fit(shop)).save(path)
+    return path
+
+
+def opened(folder: Path, *, prepared: bool) -> LiveRecommender:
+    """A service's recommender of the saved model; its clock stands."""
+    histories = LiveHistories()
+    shop = LiveRecommender(Recommender.load(folder), histories, NEW, clock=lambda: 2e9)
+    if prepared:
+        warm(shop)
+    return shop
+
+
+def questions(shop: LiveRecommender) -> list[Query]:
+    dataset = shop.base.dataset
+    users = [dataset.user_ids.id(row) for row in range(4)]
+    items = dataset.item_ids.all[:6]
+    asked = [Query(user=user, n=6, **controls) for user in users for controls in CONTROLS]
+    asked += [Query(history=tuple(items[:size]), n=6) for size in (1, 3)]
+    return asked + [Query(items=(item,), placement="similar", n=6) for item in items]
+
+
+def happen(shop: LiveRecommender) -> None:
+    """Clicks of known and unknown users, on known and new items, one of them withdrawn."""
+    dataset = shop.base.dataset
+    end = float(np.nanmax(dataset.histories().day)) * 86_400
+    for at, user in enumerate([*dataset.user_ids.all[:6], "nobody"]):
+        names = (dataset.item_ids.id(at), "fresh", dataset.item_ids.id(at + 7))
+        shop.live.add([Event(None, user, name, "purchase", end + 60.0 * at) for name in names])
+    gone = dataset.item_ids.id(7)
+    shop.live.withdraw(dataset.user_ids.id(0), lambda item, day, deed: item == gone)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("together", [1, 8])
+def test_lists_are_those_of_parts_that_are_not_prepared(folder: Path, together: int) -> None:
+    pytest.importorskip("numba")
+    plain, fast = opened(folder, prepared=False), opened(folder, prepared=True)
+    ease = fast.base.blend.parts["ease"]
+    assert isinstance(ease, SpectralEASE)
+    assert isinstance(ease.__dict__["_dense"], DenseRows)
+    for shop in (plain, fast):
+        happen(shop)
+    asked = [*questions(plain), Query(user="nobody", n=6)]
+    for start in range(0, len(asked), together):
+        for query, answer in zip(
+            asked[start : start + together], fast.score_many(asked[start : start + together]), strict=True
+        ):
+            assert isinstance(answer, RecommendationList)
+            expected = plain.recommend(query)
+            assert [one.item_id for one in answer.items] == [one.item_id for one in expected.items]
+            np.testing.assert_allclose(
+                [one.score for one in answer.items], [one.score for one in expected.items], rtol=1e-4
+            )
+
+
+def test_explanations_add_up_to_scores_of_prepared_parts(folder: Path) -> None:
+    fast = opened(folder, prepared=True)
+    happen(fast)
+    for user in fast.base.dataset.user_ids.all[:6]:
+        for one in fast.recommend(Query(user=user, n=6, explain=True)).items:
+            assert one.evidence is not None
+            assert one.evidence.score == pytest.approx(one.score, rel=1e-3, abs=1e-5)
