@@ -39,7 +39,7 @@ def test_a_picture_that_is_sent_places_an_item(seeing: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         put = await client.put("/api/items/new1/picture", content=png(SPADE), headers=PNG)
         assert put.status_code == 201, put.text
-        assert put.json() | {"new": True, "title": "", "image": None, "notices": []} == put.json()
+        assert put.json() | {"new": True, "title": "", "image": "/api/items/new1/picture", "notices": []} == put.json()
         assert await place(client, "new1") == "spade"
         # Found by others, in lists of people, and in histories.
         beside = (await client.get("/api/items/spade1/similar")).json()["items"]
@@ -105,7 +105,7 @@ def test_an_address_is_fetched_once_and_placed(seeing: ShopService, gallery: tup
         assert set(seeing.store.pictures()) == {"n2", "n3", "n4"}
         # One that is sent takes the place of the address.
         await client.put("/api/items/n2/picture", content=png(SPADE), headers=PNG)
-        assert (await client.get("/api/items/n2")).json()["image"] is None
+        assert (await client.get("/api/items/n2")).json()["image"] == "/api/items/n2/picture"
         assert await place(client, "n2") == "spade"
 
     talk(seeing, conversation)
@@ -325,7 +325,7 @@ def test_hosts_are_given_at_the_start(models: Path, tmp_path: Path) -> None:
     (service,) = shops.services.values()
     assert service.changes.pictures.hosts.allows("https://img.example/")
     shops.close()
-    with pytest.raises(ConfigError, match="image hosts are named in"):
+    with pytest.raises(ConfigError, match="image hosts and origins are named in"):
         open_shops(settings(shops=str(file), image_hosts=["img.example"]))
 
 
