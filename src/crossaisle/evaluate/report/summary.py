@@ -92,11 +92,13 @@ def next_steps(
         ("better", "ahead of every single model, the next being {rival}: show these lists"),
         ("no clear difference", "level with {rival}; judge by the lists themselves"),
     ):
+        of_rival: dict[str, list[str]] = {}
         for verdict in found.values():
             if verdict.word == word and verdict.n >= FEW:
                 change = "" if verdict.change is None or word[0] == "n" else f" ({verdict.change:+.0%})"
-                said = advice.format(rival=model_title(verdict.rival))
-                steps.append(f"{slice_title(verdict.slice_)}: {said}{change}.")
+                of_rival.setdefault(verdict.rival, []).append(slice_title(verdict.slice_) + change)
+        for rival, slices in of_rival.items():
+            steps.append(f"{', '.join(slices)}: {advice.format(rival=model_title(rival))}.")
     steps.append(
         "Figures from the past are a forecast. Before all customers get these lists, show them to half of "
         "them in an experiment (docs/experiments.md)."
