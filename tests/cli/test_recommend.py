@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -139,6 +140,16 @@ def test_mistakes(arguments: str, code: int, message: str, capsys: pytest.Captur
     assert out == ""
     assert message in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["rank m --user u0 --items {}", "export m --out lists.csv --users {}"])
+def test_a_list_of_ids_that_is_no_text_is_one_clear_line(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "ids.txt"
+    file.write_bytes(b"\xff\xfe1\n")
+    assert cli.run(command.format(file).split()) == 2
+    assert f"{file}: not text in UTF-8" in capsys.readouterr().err
 
 
 def test_ids_are_tidied_as_an_import_tidies_them(

@@ -7,6 +7,7 @@ import pytest
 
 from crossaisle.config import DataConfig, ModelConfig, SplitConfig
 from crossaisle.decode import build
+from crossaisle.drift.compare import FEWEST
 from crossaisle.drift.summary import Summary
 from crossaisle.errors import ArtifactError, DataError
 from crossaisle.models.blend import Blend
@@ -117,6 +118,21 @@ def test_events_from_before_the_fit_are_left_out(model: Path, tmp_path: Path):
     assert heard == ["80 events are left out: they are from before the model was fitted"]
     with pytest.raises(DataError, match=r"no event is later than 2016-07-25, the last one"):
         compared(model, write(tmp_path, rows[:80]))
+
+
+def test_a_handful_of_events_is_no_reason_to_fit_again(model: Path, tmp_path: Path):
+    some = [("u0", BOUGHT[0], 9), ("u1", "ghost", 9)]
+    found, _, _ = compared(model, write(tmp_path, some))
+    assert found.advice == "Nothing could be compared."
+    found, _, _ = compared(model, write(tmp_path, some * FEWEST))
+    assert found.advice.startswith("Fit again: 50% of the events are about items")
+
+
+def test_events_without_times_are_told(model: Path, tmp_path: Path):
+    path = tmp_path / "timeless.csv"
+    path.write_text(f"user_id,item_id\nu0,{BOUGHT[0]}\n")
+    _, _, heard = compared(model, path)
+    assert heard[0] == "the events have no times: all of them are taken as later than the model's last one"
 
 
 def test_unknown_items_and_other_kinds_are_refused(model: Path, tmp_path: Path):

@@ -9,8 +9,7 @@ import typer
 
 from crossaisle.cli.controls import Controls, query, with_controls
 from crossaisle.cli.output import AsJson, show_json, tell
-from crossaisle.cli.recommend import Model
-from crossaisle.data.text.ids import tidy_id
+from crossaisle.cli.recommend import Model, ids_in
 from crossaisle.errors import shorten
 
 
@@ -43,7 +42,7 @@ def export(
         model,
         out,
         query(placement, controls),
-        users=None if users is None else _ids(users),
+        users=None if users is None else ids_in(users),
         restart=restart,
         progress=True,
     )
@@ -58,8 +57,3 @@ def export(
         return
     empty = f", {done.without:,} users without one" if done.without else ""
     print(f"{done.path}: {done.lists:,} lists of {done.rows:,} items{empty}; {done.seconds:.1f} s")
-
-
-def _ids(file: Path) -> list[str]:
-    lines = (tidy_id(line) for line in file.read_text(encoding="utf-8-sig").splitlines())
-    return [line for line in lines if line]

@@ -9,7 +9,7 @@ import typer
 
 from crossaisle.cli.controls import Controls, query, with_controls
 from crossaisle.cli.output import AsJson, show_json, show_table, tell, text_of
-from crossaisle.data.text.ids import same_id
+from crossaisle.data.text.ids import same_id, tidy_id
 
 if TYPE_CHECKING:
     from crossaisle.data.query import Query
@@ -39,6 +39,17 @@ Rules = Annotated[
         "--rules", help="A merchandiser's rules instead of those of the model.", metavar="FILE.toml"
     ),
 ]
+
+
+def ids_in(file: Path) -> list[str]:
+    """The ids of a text file, one a line, empty lines left out; `ConfigError` unless it is in UTF-8."""
+    from crossaisle.errors import ConfigError
+
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file}: not text in UTF-8 ({error}): one id per line") from None
+    return [found for line in lines if (found := tidy_id(line))]
 
 
 @with_controls
@@ -122,8 +133,7 @@ def rank(
     """
     if (user is None) == (not history):
         raise typer.BadParameter("give either --user or --history")
-    listed = items.read_text(encoding="utf-8-sig").splitlines() if items is not None else []
-    wanted = [*(item or ()), *(same_id(line) for line in listed if line.strip())]
+    wanted = [*(item or ()), *(ids_in(items) if items is not None else ())]
     if not wanted:
         raise typer.BadParameter("give --item or --items: what should be ordered?")
     from crossaisle.recommend.recommender import Recommender

@@ -100,7 +100,7 @@ def export_lists(
         for first in steps:
             some = asked[first : first + PART]
             part = parts / f"{first:09d}.parquet"
-            if part.exists():
+            if _readable(part):
                 resumed += len(some)
                 advance(len(some))
                 continue
@@ -113,6 +113,15 @@ def export_lists(
     shutil.rmtree(parts)
     seconds = time.perf_counter() - start
     return Export(out, lists, rows, len(asked) - lists, unknown, resumed, seconds)
+
+
+def _readable(part: Path) -> bool:
+    """Whether a part is there and whole: one that a crash of the machine has cut off is made again."""
+    try:
+        pl.scan_parquet(part).select(pl.len()).collect()
+    except (FileNotFoundError, pl.exceptions.ComputeError):
+        return False
+    return True
 
 
 def _chunks(users: Sequence[str]) -> Iterable[Sequence[str]]:

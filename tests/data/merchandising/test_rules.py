@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from crossaisle.data.knowledge.naming import HINTS
 from crossaisle.data.merchandising.matching import check_names, matched
 from crossaisle.data.merchandising.rules import MerchandisingRule, RuleSet, read_rule_file
 from crossaisle.data.merchandising.shown import check
@@ -157,6 +158,35 @@ def test_names_are_categories_items_and_words() -> None:
     assert named("item:milk2") == named("milk2") == named("words:milk 2") == {"milk2"}
     assert named("words:number milk", "bread1") == milk | {"bread1"}
     assert named("words:mil") == set(), "whole words only"
+
+
+def test_words_are_whole_and_may_hold_any_sign() -> None:
+    titles = ["Cola 6pk/4pk can", "Cola (6pk)", "50% off cola-light", "colas"]
+    shop = replace(SHOP, items=SHOP.items.with_columns(title=SHOP.items["title"].scatter(range(4), titles)))
+    cases = {
+        "cola": [0, 1, 2],
+        "cola cola": [0, 1, 2],
+        "6pk/4pk cola": [0],
+        "6pk": [0, 1],
+        "(6pk)": [1],
+        "50%": [2],
+        "light off": [2],
+    }
+    for words, rows in cases.items():
+        [found] = matched(RuleSet.of([RULE | {"items": [f"words:{words}"]}], "f"), shop)
+        assert found.items.tolist() == rows, words
+
+
+def test_hints_are_looked_up_for_the_first_unknown_names_only() -> None:
+    [found] = matched(RuleSet.of([RULE | {"items": ["Mlik"] * (HINTS + 1)}], "f"), SHOP)
+    assert len(found.unknown) == HINTS + 1
+    assert found.unknown[HINTS - 1] == "unknown category or item 'Mlik' (did you mean 'Milk'?)"
+    assert found.unknown[HINTS] == "unknown category or item 'Mlik'"
+
+
+def test_a_needed_field_cannot_be_taken_away() -> None:
+    with pytest.raises(ConfigError, match="rule 'a': action is missing"):
+        MerchandisingRule.of(RULE, "f").changed({"action": None})
 
 
 def test_words_of_scripts_without_spaces() -> None:

@@ -76,6 +76,8 @@ def test_adults_only_needs_the_word(service: ShopService) -> None:
         ({"action": "pin", "items": ["item:bread"]}, "pin needs position"),
         ({"action": "pin", "items": ["item:bread"], "position": 1}, "pin the same place 1"),
         ({"action": "never", "items": ["item:bread"], "until": "soon"}, "until"),
+        ({"action": "never", "items": ["item:bread"], "until": 86400}, "must be a day such as 2026-12-31"),
+        ({"action": "never", "items": ["item:bread"], "since": "1700006400"}, "must be a day"),
     ],
 )
 def test_a_refused_rule_leaves_the_old_ones_in_force(

@@ -6,7 +6,7 @@ import csv
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,8 @@ from crossaisle.errors import DataError, nearest, shorten
 
 SHOWN = 8
 """Categories of one name that an error lists."""
+HINTS = 20
+"""Unknown names for which the nearest known one is looked up: each takes milliseconds."""
 LONGEST_PATH = 200
 """Characters of each: it is to be copied into the file."""
 
@@ -85,6 +87,8 @@ class Names:
     def __init__(self, dataset: Dataset) -> None:
         self.dataset = dataset
         self._found: dict[str, Rows] = {}
+        self._with_word: dict[str, Rows] = {}
+        self._hints = 0
 
     def rows(self, name: str) -> Rows:
         """int32, ascending; `DataError` for an unknown or ambiguous name."""
@@ -96,14 +100,32 @@ class Names:
         """int32, ascending: items whose titles hold all of some words (whole ones, but in Chinese)."""
         if not words:
             return np.empty(0, np.int32)
-        fits = np.ones(self.dataset.n_items, bool)
-        for word in words:
-            fits &= self._lower_titles.str.contains(_whole(word)).to_numpy()
-        return np.flatnonzero(fits).astype(np.int32)
+        found = [self._word(word) for word in dict.fromkeys(words)]
+        return reduce(lambda some, others: np.intersect1d(some, others, assume_unique=True), found)
+
+    def _word(self, word: str) -> Rows:
+        if word not in self._with_word:
+            titles = self._lower_titles
+            if all(_spaced(letter) for letter in word):
+                self._with_word[word] = self._by_word.get(word, np.empty(0, np.int32))
+            else:
+                near = np.flatnonzero(titles.str.contains(word, literal=True).to_numpy())
+                fits = titles.gather(near).str.contains(_whole(word)).to_numpy()
+                self._with_word[word] = near[fits].astype(np.int32)
+        return self._with_word[word]
 
     @cached_property
     def _lower_titles(self) -> pl.Series:
         return self.dataset.items["title"].fill_null("").str.to_lowercase()
+
+    @cached_property
+    def _by_word(self) -> dict[str, Rows]:
+        """Rows by each run of letters and digits: one pass over the titles, however many words are asked."""
+        runs = pl.DataFrame({"word": self._lower_titles.str.extract_all(r"[\p{L}\p{N}]+")})
+        rows = runs.with_row_index("row").explode("word").drop_nulls().unique().sort("word", "row")
+        words, starts = np.unique(rows["word"].to_numpy(), return_index=True)
+        parts = np.split(rows["row"].to_numpy().astype(np.int32), starts[1:])
+        return dict(zip(words.tolist(), parts, strict=False))
 
     def _rows(self, name: str) -> Rows:
         head, marked, rest = name.partition(":")
@@ -151,6 +173,9 @@ class Names:
         return {title: np.array(rows, np.int32) for title, rows in titles.items()}
 
     def _unknown(self, what: str, name: str) -> Rows:
+        self._hints += 1
+        if self._hints > HINTS:
+            raise DataError(f"unknown {what} {shorten(name)}")
         known: list[str] = []
         if "category" in what:
             known += self.dataset.taxonomy.categories

@@ -43,9 +43,10 @@ def matched(rules: RuleSet, dataset: Dataset) -> tuple[Matched, ...]:
 
 def check_names(rules: RuleSet, dataset: Dataset, where: str) -> None:
     """`ConfigError` for the first name that the shop does not have, with the nearest one."""
-    for one in matched(rules, dataset):
+    found = matched(rules, dataset)
+    for one in found:
         if one.unknown:
-            more = sum(len(each.unknown) for each in matched(rules, dataset)) - 1
+            more = sum(len(each.unknown) for each in found) - 1
             rest = f"; {more} more unknown name(s): crossaisle rules check names all" if more else ""
             raise ConfigError(f"{where}, rule {one.rule.id!r}: {one.unknown[0]}{rest}")
 

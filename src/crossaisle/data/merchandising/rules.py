@@ -150,7 +150,7 @@ class MerchandisingRule:
         """From parsed TOML or JSON; `ConfigError` starts with `where`."""
         if isinstance(values, Mapping):
             for name in ("id", "action", "items"):
-                if name not in values:
+                if values.get(name) is None:
                     raise ConfigError(f"{where}: {name} is missing")
             values = {name: _plain(name, value, where) for name, value in values.items() if value is not None}
         return build(cls, values, where)

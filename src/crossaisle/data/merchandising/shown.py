@@ -88,11 +88,11 @@ def contradictions(found: Sequence[Matched], dataset: Dataset) -> list[str]:
     """Pairs of rules that hold at the same time and pull the same items in two directions."""
     out = []
     for one, other in combinations(found, 2):
-        if not one.rule.meets(other.rule):
+        said = _against(one.rule, other.rule) or _against(other.rule, one.rule)
+        if not said or not one.rule.meets(other.rule):
             continue
         both = np.intersect1d(one.items, other.items)
-        said = _against(one.rule, other.rule) or _against(other.rule, one.rule)
-        if said and len(both):
+        if len(both):
             what = f"{len(both):,} item(s), such as {examples(both, dataset)[0]!r}"
             out.append(f"rules {one.rule.id!r} and {other.rule.id!r} are about {what}: {said}")
     return out

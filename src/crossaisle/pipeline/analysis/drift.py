@@ -16,7 +16,7 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.ingest.importer import import_dataset
 from crossaisle.data.kinds import ROLES
 from crossaisle.data.units import SECONDS_PER_DAY
-from crossaisle.drift.compare import Drift, compare
+from crossaisle.drift.compare import FEWEST, Drift, compare
 from crossaisle.drift.summary import OTHER_WORDS, UNKNOWN, Observed, Summary
 from crossaisle.errors import DataError, FetchError
 from crossaisle.models.scorers.content import EncoderSimilarity, TfidfSimilarity
@@ -77,7 +77,8 @@ def drift_since(recommender: Recommender, later: Later, *, seed: int = 0, say: S
     usable = known.found[shop.events.item[kept]]
     if lost := int((~usable).sum()):
         say(f"{lost:,} of {len(kept):,} events are about items that neither the model nor --items knows")
-    new = float((known.row[shop.events.item[kept]] < 0).mean())
+    strange = float((known.row[shop.events.item[kept]] < 0).mean())
+    new = strange if len(kept) >= FEWEST else 0.0
     rows = kept[usable]
     if not len(rows):
         raise DataError("no event is about an item that the model or --items knows: are the ids the same?")
@@ -97,6 +98,8 @@ def _wanted(shop: Dataset, before: Summary, say: Say) -> npt.NDArray[np.int64]:
         raise DataError(
             f"there is no {before.role} among the events, and the model was fitted to foretell it"
         )
+    if before.until is not None and shop.events.time is None:
+        say("the events have no times: all of them are taken as later than the model's last one")
     if before.until is not None and shop.events.time is not None:
         old = asked & (shop.events.time <= before.until)
         if old.any():

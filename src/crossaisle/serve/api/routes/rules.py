@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import date
 from typing import Annotated, Any
 
@@ -45,7 +46,16 @@ def _as_list(value: Any) -> Any:
 
 
 Names = Annotated[list[Name], Field(max_length=MOST_NAMES), BeforeValidator(_as_list)]
-Day = Annotated[date, Field(strict=False)]
+
+
+def _day(value: Any) -> Any:
+    if value is None or (isinstance(value, str) and _DAY.fullmatch(value)):
+        return value
+    raise ValueError("must be a day such as 2026-12-31")
+
+
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+Day = Annotated[date, Field(strict=False), BeforeValidator(_day)]
 
 
 class RulePatch(Body):
