@@ -12,6 +12,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import polars as pl
 
 from crossaisle.artifact import MANIFEST
 from crossaisle.data.query import Query
-from crossaisle.errors import ConfigError, DataError, nearest
+from crossaisle.errors import ConfigError, DataError
 from crossaisle.evaluate.files import write_json
 from crossaisle.progress import Advance, bar
 from crossaisle.recommend.recommender import Recommender
@@ -82,7 +83,7 @@ def export_lists(
     start = time.perf_counter()
     out = Path(out)
     if out.suffix not in FORMATS:
-        raise ConfigError(f"{out}: an export ends in {', '.join(FORMATS)}{nearest(out.suffix, FORMATS)}")
+        raise ConfigError(f"{out}: an export ends in {', '.join(FORMATS)}")
     if query.placement in ("goes_with", "similar"):
         raise ConfigError(f"{query.placement} is asked with an item in view: export for_you, discover, ...")
     recommender = Recommender.load(model)
@@ -150,20 +151,21 @@ def _rows(recommender: Recommender, query: Query, users: Sequence[str], advance:
 
 
 def _fingerprint(model: Path, query: Query, users: Sequence[str]) -> str:
-    said = json.dumps([asdict(query), users], sort_keys=True, default=str).encode()
+    today = date.today().isoformat()  # rules hold from one day to another
+    said = json.dumps([asdict(query), users, today], sort_keys=True, default=str).encode()
     return hashlib.sha256((model / MANIFEST).read_bytes() + said).hexdigest()
 
 
 def _prepare(parts: Path, fingerprint: str, *, restart: bool) -> None:
     """A folder for the parts of this export; those of an interrupted run of the same one stay."""
-    if restart:
-        shutil.rmtree(parts, ignore_errors=True)
     made_for = parts / "export.json"
+    if restart and made_for.exists():
+        shutil.rmtree(parts)
     if parts.exists():
         found = json.loads(made_for.read_text()) if made_for.exists() else None
         if found != {"fingerprint": fingerprint}:
             raise ConfigError(
-                f"{parts}: holds parts of another export (other model, users or controls): "
+                f"{parts}: holds parts of another export (other model, users, controls or day): "
                 "--restart throws them away"
             )
         return

@@ -39,7 +39,10 @@ def test_a_picture_that_is_sent_places_an_item(seeing: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         put = await client.put("/api/items/new1/picture", content=png(SPADE), headers=PNG)
         assert put.status_code == 201, put.text
-        assert put.json() | {"new": True, "title": "", "image": "/api/items/new1/picture", "notices": []} == put.json()
+        assert (
+            put.json() | {"new": True, "title": "", "image": "/api/items/new1/picture", "notices": []}
+            == put.json()
+        )
         assert await place(client, "new1") == "spade"
         # Found by others, in lists of people, and in histories.
         beside = (await client.get("/api/items/spade1/similar")).json()["items"]
