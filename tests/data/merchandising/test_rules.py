@@ -81,6 +81,7 @@ RULE = {"id": "a", "action": "never", "items": ["Milk"]}
         ({"since": "2026-02-01", "until": "2026-01-01"}, "since must not be later than until"),
         ({"placements": ["foryou"]}, "unknown value 'foryou' (did you mean 'for_you'?)"),
         ({"items": []}, "items must name at least one category"),
+        ({"items": ["Words: "]}, "items: 'Words:' names no word"),
         ({"items": [" "]}, "items: a name must have 1 to 500 characters (found ' ')"),
         ({"id": "two words"}, "id must be up to 64 letters"),
         ({"action": "pin"}, "pin needs position: 1 is the first place"),

@@ -14,6 +14,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from crossaisle.data.knowledge.naming import words_of
 from crossaisle.data.knowledge.rules import Direction
 from crossaisle.data.query import PLACEMENTS, Placement
 from crossaisle.decode import build
@@ -278,5 +279,6 @@ def _wrong_list(field_name: str, names: Sequence[str]) -> str:
         return f"{field_name} must hold at most {MOST_NAMES:,} names (found {len(names):,})"
     wrong = next((name for name in names if not name.strip() or len(name) > LONGEST), None)
     if wrong is None:
-        return ""
+        bare = next((name for name in names if words_of(name) == ()), None)
+        return f"{field_name}: {bare.strip()!r} names no word" if bare is not None else ""
     return f"{field_name}: a name must have 1 to {LONGEST} characters (found {shorten(wrong)})"
