@@ -115,7 +115,7 @@ def test_a_new_item_and_the_one_that_stands_in_for_it_are_two() -> None:
     assert explain(SHOP, parts, history, new, known_as={row: new}).text == "You bought it before."
 
 
-@pytest.mark.parametrize("what", ["Cigarettes", "Scratch lottery tickets", "Coupon/Misc Items"])
+@pytest.mark.parametrize("what", ["Cigarettes", "Scratch lottery tickets", "Newspaper", "Coupon/Misc Items"])
 def test_smoking_lotteries_and_lines_of_the_till_are_no_reason(what: str) -> None:
     paths = list(SHOP.taxonomy.paths)
     for at in range(6):

@@ -43,10 +43,10 @@ _UNITS = """ct cm cl dz doz each fl ft gal gr inch inches kg lb lbs liter liters
 UNITS = frozenset(_UNITS.split())
 """Words of titles that say how much is in it."""
 _NO_INTEREST = """tobacco cigarette cigarettes cigar cigars lottery lotto coupon coupons voucher vouchers
-    deposit deposits donation donations 香烟 烟草 彩票 优惠券"""
+    deposit deposits donation donations newspaper newspapers ticket tickets 香烟 烟草 彩票 优惠券 报纸"""
 NO_INTEREST = frozenset(_NO_INTEREST.split())
 """Words of titles and categories of what says nothing about other products, and is no reason that a shop
-would give: smoking, lotteries, and lines of the till."""
+would give: smoking, lotteries, newspapers, and lines of the till."""
 
 Kind = Literal["before", "namesake", "items", "categories", "history", "popular"]
 
