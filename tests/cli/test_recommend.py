@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from crossaisle import cli
@@ -99,6 +101,20 @@ def test_an_explanation_is_that_of_the_list(placement: str, capsys: pytest.Captu
     told = ask(capsys, "explain", "m", *whose, "--item", item, "--placement", placement)
     assert told["score"] == pytest.approx(first["score"], rel=1e-5)
     assert sum(c["amount"] for c in told["contributions"]) + told["other"] == pytest.approx(told["score"])
+
+
+def test_one_title_of_two_brands_is_told_apart(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop = tiny_shop()
+    brands = ["Own" if row % 2 else "Famous" for row in range(shop.n_items)]
+    items = shop.items.with_columns(title=pl.lit("White bread, 20 oz"), brand=pl.Series(brands))
+    shop = replace(shop, items=items)
+    ready = Recommender(shop, Blend(parts={"popularity": Popularity()}).fit(shop))
+    monkeypatch.setattr(Recommender, "load", classmethod(lambda _cls, _folder: ready))
+    assert cli.run(["recommend", "m", "--user", "u0", "--no-exclude-seen"]) == 0
+    said = capsys.readouterr().out
+    assert said.count("White bread, 20 oz, Own") == said.count("White bread, 20 oz, Famous") == 1
 
 
 def test_notices_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,7 @@ from crossaisle.cli.output import AsJson, show_json, show_table, tell, text_of
 from crossaisle.data.text.ids import same_id, tidy_id
 
 if TYPE_CHECKING:
+    from crossaisle.data.dataset import Dataset
     from crossaisle.data.query import Query
     from crossaisle.recommend.answer import RecommendationList
     from crossaisle.recommend.explain import Explanation
@@ -191,7 +193,7 @@ def _answer(model: Path, asked: Query, rules: Path | None, as_json: bool) -> Non
         return
     for notice in answer.notices:
         tell(f"note: {notice}", on_the_side=True)
-    _show_list(answer)
+    _show_list(answer, shop.dataset)
     if asked.explain:
         _show_rules(answer)
 
@@ -205,20 +207,32 @@ def _show_rules(answer: RecommendationList) -> None:
         tell(f"rules cost {answer.rules_cost:.1%} of the list's scores")
 
 
-def _show_list(answer: RecommendationList) -> None:
+def _titles(answer: RecommendationList, dataset: Dataset) -> list[str]:
+    """Titles, with the brand where the list has one of another brand, too."""
+    times = Counter(r.title for r in answer)
+    rows = dataset.item_ids.rows(answer.ids)
+    brands = dataset.items["brand"].fill_null("").gather(rows)
+    return [
+        f"{r.title}, {brand}" if times[r.title] > 1 and brand else r.title
+        for r, brand in zip(answer, brands, strict=True)
+    ]
+
+
+def _show_list(answer: RecommendationList, dataset: Dataset) -> None:
+    titles = _titles(answer, dataset)
     explained = any(r.evidence for r in answer)
     columns = ["", "item", "title", "category", "price", "score", *(["why"] if explained else [])]
     rows = [
         [
             r.rank,
             r.item_id,
-            f"{r.title} (and {r.more_like_it} more)" if r.more_like_it else r.title,
+            f"{title} (and {r.more_like_it} more)" if r.more_like_it else title,
             r.category,
             None if r.price is None else f"{r.price:.2f}",
             r.score,
             *([r.evidence.text if r.evidence else ""] if explained else []),
         ]
-        for r in answer
+        for r, title in zip(answer, titles, strict=True)
     ]
     if rows:
         show_table(columns, rows)
