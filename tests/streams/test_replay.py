@@ -172,7 +172,7 @@ def test_the_command_accounts_for_events_of_who_was_deleted(
     subprocess.run(command, capture_output=True, check=True)
     service.store.forget("zoe").result()
     done = subprocess.run(command, capture_output=True, check=True, text=True, encoding="utf-8")
-    names, _, row = done.stdout.strip().splitlines()
+    names, row = done.stdout.strip().splitlines()
     assert dict(zip(names.split()[:6], row.split()[:6], strict=True)) == {
         **{"events": "4", "sent": "4", "accepted": "0"},
         **{"duplicates": "2", "forgotten": "2", "refused": "0"},

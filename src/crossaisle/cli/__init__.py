@@ -6,6 +6,7 @@ the data or the model, 2 wrong usage or settings, 3 a refit that was not accepte
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -18,6 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:
         code = run(given)
+        _flush()
     except KeyboardInterrupt:
         code = 130
     if code == 130:
@@ -26,6 +28,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # on, although it was caught here; the next `exec` of one takes that back.
         exec("")
     sys.exit(code)
+
+
+def _flush() -> None:
+    """Writes what is left for stdout; where nobody reads it any more, as behind `head`, it goes nowhere."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -112,7 +112,6 @@ class TestLanguageModelScorer(ScorerContract):
     def test_an_item_without_any_text_scores_nan(self, shop: Dataset) -> None:
         scorer = self.make().fit(shop)
         scorer.titles_ = np.frombuffer("\n".join(["", *scorer._titles[1:]]).encode(), np.uint8)
-        scorer.__dict__.pop("_titles")
         assert np.isnan(scorer.likelihood(np.array([1], np.int32), np.array([0], np.int32)))[0]
         assert np.isnan(scorer.likelihood(np.array([0], np.int32), np.array([1], np.int32)))[0]
 

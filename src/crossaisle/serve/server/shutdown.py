@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import threading
 import time
 from types import FrameType
 
 import uvicorn
+
+_LOG = logging.getLogger("uvicorn.error")
 
 
 class EndingServer(uvicorn.Server):
@@ -18,6 +21,15 @@ class EndingServer(uvicorn.Server):
         """`last_seconds`: the process ends this long after it is told to, at the latest."""
         super().__init__(config)
         self._last_seconds = last_seconds
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Says where it listens; uvicorn does so only for sockets of its own making."""
+        await super().startup(sockets)
+        for listening in sockets or ():
+            if self.started:
+                host, port = listening.getsockname()[:2]
+                shown = f"[{host}]" if ":" in host else host
+                _LOG.info("Uvicorn running on http://%s:%d (Press CTRL+C to quit)", shown, port)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if not self.should_exit:
