@@ -43,6 +43,9 @@ def test_a_rule_holds_at_once_and_is_told_in_every_list(service: ShopService) ->
         assert (await shown(client))[1] == first
         assert (await client.get("/api/rules/recall")).json()["reason"] == "why"
         await client.patch("/api/rules/recall", json={"reason": None})
+        dated = await client.patch("/api/rules/recall", json={"until": "2126-12-24"})
+        assert (dated.status_code, dated.json()["until"]) == (200, "2126-12-24")
+        await client.patch("/api/rules/recall", json={"until": None})
         assert (await client.get("/api/rules/recall")).json()["reason"] == ""
         assert (await client.delete("/api/rules/recall")).status_code == 204
         assert await shown(client) == before

@@ -187,12 +187,13 @@ async def put_one(request: Request, rule: InPath) -> Response:
 async def patch_one(request: Request, rule: InPath) -> Response:
     """Changes some fields of a rule."""
     service = service_of(request)
-    sent = (await read(request, _PATCH)).fields()
+    patch = await read(request, _PATCH)
+    sent = patch.fields()
 
     def changed(rules: RuleSet) -> RuleSet:
         return rules.with_rule(rules.get(rule).changed(sent))
 
-    said = f"changed rule {rule}: {_short(RulePatch(**sent).model_dump(mode='json', exclude_unset=True))}"
+    said = f"changed rule {rule}: {_short(patch.model_dump(mode='json', exclude_unset=True))}"
     await service.changes.put_rules(changed, who_asks(request), said)
     return _one(service, rule)
 
