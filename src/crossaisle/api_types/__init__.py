@@ -1,0 +1,64 @@
+"""Types of the service's answers. The OpenAPI document is built from them; the client returns them."""
+
+from __future__ import annotations
+
+from crossaisle.api_types.catalogue import CategorySize, Product, ProductPage, Shop, Taken
+from crossaisle.api_types.console import (
+    CategoryLinks,
+    Console,
+    EventTotals,
+    ListTotals,
+    PastItem,
+    Totals,
+    Visitor,
+)
+from crossaisle.api_types.experiments import ArmResult, Comparison, ExperimentResults, PolicyEstimate
+from crossaisle.api_types.lists import (
+    Counted,
+    InExperiment,
+    Recommended,
+    RecommendedList,
+    VisitorItem,
+    VisitorList,
+)
+from crossaisle.api_types.rules import RulesInForce, StoredRule
+from crossaisle.api_types.state import AuditLine, Health, Models, Problem
+from crossaisle.api_types.users import Forgotten, KeptEvent, NumberedList, ShownList, UserRecord
+from crossaisle.decode import read
+
+__all__ = [
+    "ArmResult",
+    "AuditLine",
+    "CategoryLinks",
+    "CategorySize",
+    "Comparison",
+    "Console",
+    "Counted",
+    "EventTotals",
+    "ExperimentResults",
+    "Forgotten",
+    "Health",
+    "InExperiment",
+    "KeptEvent",
+    "ListTotals",
+    "Models",
+    "NumberedList",
+    "PastItem",
+    "PolicyEstimate",
+    "Problem",
+    "Product",
+    "ProductPage",
+    "Recommended",
+    "RecommendedList",
+    "RulesInForce",
+    "Shop",
+    "ShownList",
+    "StoredRule",
+    "Taken",
+    "Totals",
+    "UserRecord",
+    "Visitor",
+    "VisitorItem",
+    "VisitorList",
+    "read",
+]

@@ -1,0 +1,82 @@
+"""Products, categories, the shop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from crossaisle.api_types.described import DESCRIBED
+
+
+@dataclass(frozen=True, kw_only=True)
+class Product:
+    """The current state of an item."""
+
+    __pydantic_config__ = DESCRIBED
+    item_id: str
+    title: str
+    description: str
+    brand: str
+    category: str
+    categories: tuple[tuple[str, ...], ...]
+    price: float | None
+    in_stock: bool
+    attributes: dict[str, Any]
+    new: bool
+    """Whether it was added after the model was fitted."""
+    available_from: float | None = None
+    """Seconds since 1970: before, it is not for sale, and `in_stock` is false."""
+    expires: float | None = None
+    """Seconds since 1970: from then on it is not for sale any more."""
+    image: str | None = None
+    """Address of its picture, or the path here of one that was uploaded; null if it has none, or a file."""
+    url: str | None = None
+    """Address of its own page in the shop."""
+    currency: str = ""
+    """Of the price: a code such as EUR, or a sign; "" unknown."""
+    notices: tuple[str, ...] = ()
+    """Remarks: that nothing resembles the item, or that its picture is not used."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProductPage:
+    """A page of search results."""
+
+    __pydantic_config__ = DESCRIBED
+    total: int
+    items: tuple[Product, ...]
+    read_as: str | None = None
+    """The words that were looked for instead, where some were misspelt."""
+    complete: bool = True
+    """Whether the items hold all words; where none does, those with most of them are given."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taken:
+    """How many items were stored."""
+
+    accepted: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class CategorySize:
+    """A category and the number of its items."""
+
+    name: str
+    items: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shop:
+    """What a page has to know of a shop."""
+
+    __pydantic_config__ = DESCRIBED
+    name: str
+    currency: str
+    items: int
+    categories: bool
+    """Whether items have categories, which `discover` and `goes_with` need."""
+    examples: tuple[str, ...]
+    """Users with a history, to look through the eyes of; for callers that may do everything."""
+    scopes: tuple[str, ...]
+    """What the caller may do: read, write, admin."""

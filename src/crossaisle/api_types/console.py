@@ -1,0 +1,104 @@
+"""What the console shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from crossaisle.api_types.described import DESCRIBED
+from crossaisle.api_types.lists import RecommendedList
+from crossaisle.api_types.users import KeptEvent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Console:
+    """The data of the console."""
+
+    events: tuple[KeptEvent, ...]
+    load: dict[str, Any]
+    gauges: dict[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CategoryLinks:
+    """Which categories users have shopped together recently."""
+
+    __pydantic_config__ = DESCRIBED
+    names: tuple[str, ...]
+    users: tuple[float, ...]
+    """Users with an item of each category; a user's weight halves with every half-life since."""
+    lift: tuple[tuple[float, ...], ...]
+    """How many times as often as by chance one user shops both categories; 1 = no link."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListTotals:
+    """What the lists of one day, placement and arm led to."""
+
+    __pydantic_config__ = DESCRIBED
+    day: int
+    """Since 1970 (UTC)."""
+    placement: str
+    experiment: str
+    """"" outside experiments."""
+    arm: str
+    """"" outside experiments, and for interleaved lists."""
+    lists: float
+    """Lists shown."""
+    clicks: float
+    """Views of an item of a list, once per list and item."""
+    carts: float
+    purchases: float
+    revenue: float
+    """Of these purchases: value, or else price, by quantity."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventTotals:
+    """All events of one day and role."""
+
+    __pydantic_config__ = DESCRIBED
+    day: int
+    role: str
+    events: int
+    value: float
+    """Sum of value by quantity."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Totals:
+    """What recommendations led to, and all that happened."""
+
+    __pydantic_config__ = DESCRIBED
+    window_hours: float
+    """An event counts as due to the latest list that showed its item to its user within so many hours."""
+    currency: str
+    today: int
+    lists: tuple[ListTotals, ...]
+    events: tuple[EventTotals, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PastItem:
+    """An item that a visitor did something with."""
+
+    __pydantic_config__ = DESCRIBED
+    item_id: str
+    title: str
+    category: str
+    time: float | None
+    """Of the newest event, in seconds since 1970; null where only the order is known."""
+    times: int
+    roles: tuple[str, ...]
+    """What was done, the newest first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Visitor:
+    """A visitor's latest deeds, and the list they get."""
+
+    __pydantic_config__ = DESCRIBED
+    user: str
+    known: bool
+    past: tuple[PastItem, ...]
+    list: RecommendedList
