@@ -20,10 +20,10 @@ from crossaisle.serve.experiments.arms import Arms
 from crossaisle.serve.experiments.exposures import ExposureQueue
 from crossaisle.serve.experiments.log import ExperimentLog
 from crossaisle.serve.experiments.running import Experiments
-from crossaisle.serve.insights.insights import Insights
 from crossaisle.serve.limits.serving import ServingLimits
 from crossaisle.serve.live.drift import DriftGauges
 from crossaisle.serve.live.histories import LiveHistories
+from crossaisle.serve.live.insights.insights import Insights
 from crossaisle.serve.live.pictures import Pictures
 from crossaisle.serve.live.queues.batching import Batcher
 from crossaisle.serve.live.queues.heavy_queue import Heavy

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 
 from crossaisle.serve.experiments.running import Experiments
-from crossaisle.serve.insights.insights import Insights
 from crossaisle.serve.live.event_counts import Pairs
 from crossaisle.serve.live.histories import Deed, LiveHistories
+from crossaisle.serve.live.insights.insights import Insights
 from crossaisle.serve.live.recommender import LiveRecommender
 from crossaisle.serve.store.store import Event, Store
 

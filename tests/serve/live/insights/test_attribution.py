@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from crossaisle.data.kinds import Kinds
-from crossaisle.serve.insights.attribution import Attribution, Source
 from crossaisle.serve.limits.live import InsightLimits
+from crossaisle.serve.live.insights.attribution import Attribution, Source
 from crossaisle.serve.store.records import Event
 
 NOW, HOUR = 1_700_000_000.0, 3600.0

@@ -15,8 +15,8 @@ from crossaisle.data.kinds import Kinds
 from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.errors import StoreError
 from crossaisle.recommend.answer import RecommendationList
-from crossaisle.serve.insights.attribution import Attribution, Source
 from crossaisle.serve.limits.live import InsightLimits
+from crossaisle.serve.live.insights.attribution import Attribution, Source
 from crossaisle.serve.store.records import Event
 from crossaisle.serve.store.totals import TotalsTable
 
