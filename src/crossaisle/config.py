@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from crossaisle.clean_config import CleanConfig
-from crossaisle.decode import build
+from crossaisle.decode import build, read_toml
 from crossaisle.errors import ConfigError, shorten
 from crossaisle.table_config import TableConfig, TreeConfig
 from crossaisle.train_config import PretrainConfig, TrainConfig
@@ -282,14 +282,7 @@ def load_config(path: str | Path, overrides: Mapping[str, str] | Sequence[str] =
     Paths are relative to the file's folder.
     """
     path = Path(path)
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file") from None
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not TOML ({error})") from None
+    values = read_toml(path)
     for name, text in _pairs(overrides):
         _put(values, name, text)
     config = build(RunConfig, values, str(path), base=path.parent)

@@ -8,6 +8,7 @@ of range are a `ConfigError` that names place, key, rule and, for a misspelt key
 from __future__ import annotations
 
 import math
+import tomllib
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
@@ -33,6 +34,18 @@ _NAMES: dict[Any, str] = {
     Sequence: "a list",
     Literal: "text",
 }
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file; `ConfigError` where it cannot be read or is none."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not TOML ({error})") from None
 
 
 def build(kind: type[T], values: object, where: str, *, base: Path = Path(), what: str = "key") -> T:

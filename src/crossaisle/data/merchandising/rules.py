@@ -6,7 +6,6 @@ See docs/rules.md. The order of rules means nothing: a set sorts them by their i
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
@@ -17,7 +16,7 @@ from typing import Any, Literal, get_args
 from crossaisle.data.knowledge.naming import words_of
 from crossaisle.data.knowledge.rules import Direction
 from crossaisle.data.query import PLACEMENTS, Placement
-from crossaisle.decode import build
+from crossaisle.decode import build, read_toml
 from crossaisle.errors import ConfigError, UnknownIdError, nearest, shorten
 
 Action = Literal["never", "adults-only", "only-with", "never-with", "pin", "boost", "bury"]
@@ -229,14 +228,7 @@ NO_RULES = RuleSet()
 def read_rule_file(path: str | Path) -> RuleSet:
     """The rules of a TOML file: tables `[[rule]]`. `ConfigError` names file, rule, key and what to do."""
     path = Path(path)
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file") from None
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not TOML ({error})") from None
+    values = read_toml(path)
     for key in values:
         if key != "rule":
             raise ConfigError(

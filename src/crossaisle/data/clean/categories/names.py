@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,10 +10,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from crossaisle.clean_config import Mode
 from crossaisle.data.clean.libraries import library
 from crossaisle.data.clean.products import Products
-from crossaisle.data.clean.report import Proposal, Review, StepReport
+from crossaisle.data.clean.proposing import ProposingStep
+from crossaisle.data.clean.report import Change, Proposal
 from crossaisle.data.clean.texts.vocabulary import english
 from crossaisle.data.taxonomy import SEPARATOR
 
@@ -32,7 +31,7 @@ BLOCK = 1_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class CategoryNames:
+class CategoryNames(ProposingStep):
     """Brings spellings of one category to the one that most products have, from the top of the tree down.
 
     Names alike but for case, accents, blanks, punctuation, and "&" for "and", are the same (confidence .99).
@@ -42,29 +41,14 @@ class CategoryNames:
     agree.
     """
 
-    mode: Mode
-    confidence: float
-    review: Review
     name: str = "categories"
 
-    def __call__(self, products: Products) -> tuple[Products, StepReport]:
-        start = time.perf_counter()
-        proposals = list(propose(counted(products)))
-        chosen, settled = self.review.settle(
-            self.name, proposals, apply=self.mode == "on", confidence=self.confidence
-        )
+    def proposals(self, products: Products) -> Iterable[Proposal]:
+        return propose(counted(products))
+
+    def applied(self, products: Products, chosen: Mapping[str, str]) -> tuple[Products, list[Change]]:
         of = {tuple(b.split(SEPARATOR)): tuple(a.split(SEPARATOR)) for b, a in chosen.items() if a}
-        done, changes = products.renamed_paths(of)
-        report = StepReport(
-            name=self.name,
-            setting=self.mode,
-            rows_in=len(products),
-            rows_out=len(done),
-            changes=changes,
-            proposals=settled,
-            seconds=time.perf_counter() - start,
-        )
-        return done, report
+        return products.renamed_paths(of)
 
 
 def counted(products: Products) -> Counter[Path]:

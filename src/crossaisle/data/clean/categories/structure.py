@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from crossaisle.clean_config import Mode
 from crossaisle.data.clean.categories.names import Path, category_key, counted
 from crossaisle.data.clean.products import Products
-from crossaisle.data.clean.report import Proposal, Review, StepReport
+from crossaisle.data.clean.proposing import ProposingStep
+from crossaisle.data.clean.report import Change, Proposal
 from crossaisle.data.taxonomy import SEPARATOR
 
 SHOWN = 20
@@ -19,7 +18,7 @@ SHOWN = 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Structure:
+class Structure(ProposingStep):
     """Puts orphans below their parent: categories at the top that elsewhere stand below exactly one.
 
     An orphan without children of its own goes there with a confidence of .95; one with children that its
@@ -27,31 +26,17 @@ class Structure:
     A leaf under two parents is reported and kept: `Hair > Oil` and `Kitchen > Oil` are different things.
     """
 
-    mode: Mode
-    confidence: float
-    review: Review
     name: str = "structure"
 
-    def __call__(self, products: Products) -> tuple[Products, StepReport]:
-        start = time.perf_counter()
-        counts = counted(products)
-        proposals = list(orphans(counts))
-        chosen, settled = self.review.settle(
-            self.name, proposals, apply=self.mode == "on", confidence=self.confidence
-        )
+    def proposals(self, products: Products) -> Iterable[Proposal]:
+        return orphans(counted(products))
+
+    def applied(self, products: Products, chosen: Mapping[str, str]) -> tuple[Products, list[Change]]:
         of = {tuple(b.split(SEPARATOR)): tuple(a.split(SEPARATOR)) for b, a in chosen.items() if a}
-        done, changes = products.renamed_paths(of)
-        report = StepReport(
-            name=self.name,
-            setting=self.mode,
-            rows_in=len(products),
-            rows_out=len(done),
-            changes=changes,
-            proposals=settled,
-            facts=shape(products, counts),
-            seconds=time.perf_counter() - start,
-        )
-        return done, report
+        return products.renamed_paths(of)
+
+    def facts(self, before: Products, after: Products) -> dict[str, Any]:
+        return shape(before, counted(before))
 
 
 def orphans(counts: Mapping[Path, int]) -> Iterable[Proposal]:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-import time
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from crossaisle.clean_config import Mode
 from crossaisle.data.clean.libraries import library
 from crossaisle.data.clean.products import Products
-from crossaisle.data.clean.report import Proposal, Review, StepReport
+from crossaisle.data.clean.proposing import ProposingStep
+from crossaisle.data.clean.report import Change, Proposal
 
 LEGAL = re.compile(
     r"[\s,]+(?:inc|incorporated|ltd|limited|llc|gmbh|corp|corporation|co|company|s\.?a|ag|plc|bv|srl|spa)\.?$",
@@ -25,37 +25,25 @@ FREQUENT = 10
 
 
 @dataclass(frozen=True, kw_only=True)
-class Brands:
+class Brands(ProposingStep):
     """Brings spellings of one brand to the most frequent one.
 
     Names alike but for case, accents, punctuation, blanks and legal forms are the same (confidence .99). One
     letter wrong in a longer name is a slip where the other spelling is far more frequent (at most .95).
     """
 
-    mode: Mode
-    confidence: float
-    review: Review
     name: str = "brands"
 
-    def __call__(self, products: Products) -> tuple[Products, StepReport]:
-        start = time.perf_counter()
+    def proposals(self, products: Products) -> Iterable[Proposal]:
         counts = Counter(brand for brand in products.texts("brand") if brand)
-        proposals = [*_same_key(counts), *_slips(counts)]
-        chosen, settled = self.review.settle(
-            self.name, proposals, apply=self.mode == "on", confidence=self.confidence
-        )
-        done, changes = products.rewritten(("brand",), lambda texts: [_last(t, chosen) for t in texts])
-        report = StepReport(
-            name=self.name,
-            setting=self.mode,
-            rows_in=len(products),
-            rows_out=len(done),
-            changes=changes,
-            proposals=settled,
-            facts={"brands_before": len(counts), "brands_after": len({b for b in done.texts("brand") if b})},
-            seconds=time.perf_counter() - start,
-        )
-        return done, report
+        return [*_same_key(counts), *_slips(counts)]
+
+    def applied(self, products: Products, chosen: Mapping[str, str]) -> tuple[Products, list[Change]]:
+        return products.rewritten(("brand",), lambda texts: [_last(t, chosen) for t in texts])
+
+    def facts(self, before: Products, after: Products) -> dict[str, Any]:
+        sides = {"brands_before": before, "brands_after": after}
+        return {name: len({b for b in side.texts("brand") if b}) for name, side in sides.items()}
 
 
 def brand_key(brand: str) -> str:

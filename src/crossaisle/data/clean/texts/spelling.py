@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from crossaisle.clean_config import Mode
 from crossaisle.data.clean.libraries import library
 from crossaisle.data.clean.products import Products
-from crossaisle.data.clean.report import Proposal, Review, StepReport
+from crossaisle.data.clean.proposing import ProposingStep
+from crossaisle.data.clean.report import Change, Proposal
 from crossaisle.data.clean.texts.vocabulary import count_words, english, replaced, words_in
 
 SHORTEST = 5
@@ -47,7 +46,7 @@ ENDINGS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spelling:
+class Spelling(ProposingStep):
     """Puts rare words right that are one letter away from a frequent word of the catalogue.
 
     Left alone are words that are English, part of a brand's name, capitals with digits, and forms of the
@@ -56,30 +55,14 @@ class Spelling:
     Suggestions by SymSpell (Garbe, 2012).
     """
 
-    mode: Mode
-    confidence: float
-    review: Review
     name: str = "spelling"
 
-    def __call__(self, products: Products) -> tuple[Products, StepReport]:
-        start = time.perf_counter()
-        titles = products.texts("title")
+    def proposals(self, products: Products) -> Iterable[Proposal]:
         brands = {word.lower() for brand in set(products.texts("brand")) for word in words_in(brand)}
-        proposals = list(propose(titles, brands))
-        chosen, settled = self.review.settle(
-            self.name, proposals, apply=self.mode == "on", confidence=self.confidence
-        )
-        done, changes = products.rewritten(("title",), lambda texts: [replaced(t, chosen) for t in texts])
-        report = StepReport(
-            name=self.name,
-            setting=self.mode,
-            rows_in=len(products),
-            rows_out=len(done),
-            changes=changes,
-            proposals=settled,
-            seconds=time.perf_counter() - start,
-        )
-        return done, report
+        return propose(products.texts("title"), brands)
+
+    def applied(self, products: Products, chosen: Mapping[str, str]) -> tuple[Products, list[Change]]:
+        return products.rewritten(("title",), lambda texts: [replaced(t, chosen) for t in texts])
 
 
 def propose(titles: Iterable[str], brands: set[str]) -> Iterable[Proposal]:

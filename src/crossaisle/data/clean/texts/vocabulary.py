@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def english(purpose: str) -> dict[str, int]:
     return {word: int(n) for word, n in pairs}
 
 
-def replaced(text: str, of: dict[str, str]) -> str:
+def replaced(text: str, of: Mapping[str, str]) -> str:
     """A text with words replaced, by lower-case word; each keeps the case of what stood there."""
 
     def word(found: re.Match[str]) -> str:

@@ -1,0 +1,53 @@
+"""`ProposingStep`: proposes, asks the review what is applied, rewrites, and reports."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from crossaisle.clean_config import Mode
+from crossaisle.data.clean.products import Products
+from crossaisle.data.clean.report import Change, Proposal, Review, StepReport
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProposingStep(ABC):
+    """A step that may be wrong: what is below `confidence` is reported and left to a person."""
+
+    mode: Mode
+    confidence: float
+    review: Review
+    name: str
+
+    @abstractmethod
+    def proposals(self, products: Products) -> Iterable[Proposal]:
+        """What could be another spelling of what."""
+
+    @abstractmethod
+    def applied(self, products: Products, chosen: Mapping[str, str]) -> tuple[Products, list[Change]]:
+        """The products with `chosen` (before -> after)."""
+
+    def facts(self, before: Products, after: Products) -> dict[str, Any]:
+        """Further figures of the report, JSON-ready."""
+        return {}
+
+    def __call__(self, products: Products) -> tuple[Products, StepReport]:
+        start = time.perf_counter()
+        chosen, settled = self.review.settle(
+            self.name, self.proposals(products), apply=self.mode == "on", confidence=self.confidence
+        )
+        done, changes = self.applied(products, chosen)
+        report = StepReport(
+            name=self.name,
+            setting=self.mode,
+            rows_in=len(products),
+            rows_out=len(done),
+            changes=changes,
+            proposals=settled,
+            facts=self.facts(products, done),
+            seconds=time.perf_counter() - start,
+        )
+        return done, report
