@@ -4,7 +4,7 @@
 
 Each library is installed in an environment of its own below `--environments` (several GB: RecTools, LensKit
 and RecBole bring torch) and is given the events of train and validation as numbers. Settings are tried for
-`--minutes` of processor time per model on validation; then the model is fitted on train and validation and
+`--minutes` of processor time (`--device cuda`: of the clock) per model on validation; then the model is fitted on train and validation and
 scores the users of the test, whose answers it never sees. One thread each. Prints and writes NDCG@10 slice by
 slice, `results.json` (rows as `crossaisle benchmark` writes them) and `peers.json` (settings, seconds,
 memory). Scores that lie in `--out` for the same minutes and cases are used again.
@@ -63,6 +63,14 @@ def main() -> None:
     parser.add_argument("--peers", nargs="+", default=every, choices=every, metavar="LIBRARY-MODEL")
     parser.add_argument("--root", type=Path, help="folder of data that cannot be downloaded")
     parser.add_argument("--environments", type=Path, default=Path("runs/peers"), help="folder of the venvs")
+    parser.add_argument(
+        "--device", choices=("cpu", "cuda"), default="cpu", help="of the peers that use torch"
+    )
+    parser.add_argument(
+        "--python",
+        type=Path,
+        help="an interpreter that has all the peers, instead of environments of their own",
+    )
     parser.add_argument("--alone", action="store_true", help="the peers only: crossaisle is not fitted")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -72,7 +80,12 @@ def main() -> None:
     _write(split, options.out)
     peers: dict[str, Any] = {}
     for name in options.peers:
-        about = _score(name, options.environments, options.out, options.minutes, options.cases)
+        library = name.split("-", 1)[0]
+        if options.python is None:
+            os.environ.pop("PYTHONPATH", None)  # not for environments of others
+        python = options.python or _environment(library, options.environments)
+        asked = {"minutes": options.minutes, "cases": options.cases, "device": options.device}
+        about = _score(name, python, options.out, asked)
         if about is not None:
             peers[name] = about
     costs = {name: {"fit_seconds": a["fit_seconds"], "peak_mb": a["peak_mb"]} for name, a in peers.items()}
@@ -155,21 +168,30 @@ def _environment(library: str, folder: Path) -> Path:
     return python.absolute()
 
 
-def _score(name: str, environments: Path, folder: Path, minutes: float, cases: int) -> dict[str, Any] | None:
+def _score(name: str, python: Path, folder: Path, asked: dict[str, Any]) -> dict[str, Any] | None:
     """What a script says of its model; None, after a line, where it failed."""
     library, model = name.split("-", 1)
     out = folder / f"{name}.npy"
-    record, asked = out.with_suffix(".json"), {"minutes": minutes, "cases": cases}
+    record = out.with_suffix(".json")
     if record.exists():
         about: dict[str, Any] = json.loads(record.read_text())
         if about.items() >= asked.items():
             return about
-    python = _environment(library, environments)
     print(name, flush=True)
-    quiet = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    quiet.pop("PYTHONPATH", None)
+    quiet = os.environ | {
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "PEERS_DEVICE": asked["device"],
+    }
     done = subprocess.run(
-        [python, HERE / f"from_{library}.py", folder.absolute(), model, str(minutes), out.absolute()],
+        [
+            python,
+            HERE / f"from_{library}.py",
+            folder.absolute(),
+            model,
+            str(asked["minutes"]),
+            out.absolute(),
+        ],
         stderr=subprocess.PIPE,
         text=True,
         env=quiet,

@@ -13,12 +13,22 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy import sparse
+
+# Names that RecBole 1.2.1 takes from numpy 1 and scipy 1.12; without them it needs an interpreter of its own.
+_GONE = {"float_": np.float64, "complex_": np.complex128, "unicode_": np.str_, "string_": np.bytes_}
+for _name, _type in (_GONE | {"float": float, "int": int, "object": object}).items():
+    if _name not in vars(np):
+        setattr(np, _name, _type)
+if not hasattr(sparse.dok_matrix, "_update"):
+    sparse.dok_matrix._update = lambda self, pairs: self._dict.update(pairs)
+
 from recbole.config import Config
 from recbole.data import create_dataset, data_preparation
 from recbole.data.interaction import Interaction
 from recbole.trainer import Trainer
 from recbole.utils import get_model, init_seed
-from shared import SEED, Events, Fitted, Settings, main
+from shared import DEVICE, SEED, Events, Fitted, Settings, main
 
 logging.disable(logging.WARNING)
 torch.set_num_threads(1)
@@ -50,7 +60,7 @@ def _fit(name: str, events: Events, settings: Settings) -> Fitted:
             else {"distribution": "uniform", "sample_num": 1},
             "checkpoint_dir": place.name,
             "show_progress": False,
-            "use_gpu": False,
+            "use_gpu": DEVICE != "cpu",
             "seed": SEED,
             "reproducibility": True,
             **settings,
@@ -59,7 +69,7 @@ def _fit(name: str, events: Events, settings: Settings) -> Fitted:
     init_seed(SEED, True)
     dataset = create_dataset(config)
     train, _, _ = data_preparation(config, dataset)
-    model = get_model(name)(config, train.dataset).to("cpu")
+    model = get_model(name)(config, train.dataset).to(config["device"])
     Trainer(config, model).fit(train, None, saved=False, verbose=False)
     model.eval()
     rows = _rows_of(dataset, "item_id", events.n_items)
@@ -73,8 +83,8 @@ def _fit(name: str, events: Events, settings: Settings) -> Fitted:
         there = np.flatnonzero(users[asked] > 0)
         if len(there):
             with torch.no_grad():
-                query = _query(asked[there], users, histories, name)
-                scores = model.full_sort_predict(query).view(len(there), -1).numpy()
+                query = _query(asked[there], users, histories, name).to(config["device"])
+                scores = model.full_sort_predict(query).view(len(there), -1).cpu().numpy()
             known = np.flatnonzero(rows > 0)
             out[np.ix_(there, known)] = scores[:, rows[known]]
         return out

@@ -12,12 +12,12 @@ import warnings
 import numpy as np
 import pandas as pd
 import torch
-from pytorch_lightning import seed_everything
+from pytorch_lightning import Trainer, seed_everything
 from rectools import Columns
 from rectools.dataset import Dataset
 from rectools.models import EASEModel, SASRecModel
 from rectools.models.base import ModelBase
-from shared import SEED, Events, Fitted, Settings, grid, main
+from shared import DEVICE, SEED, Events, Fitted, Settings, grid, main
 
 warnings.simplefilter("ignore")
 logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
@@ -50,8 +50,29 @@ def _fit(model: ModelBase, events: Events) -> Fitted:
 
 
 def sasrec(events: Events, settings: Settings) -> Fitted:
+    settings = dict(settings)
+    epochs = settings.pop("epochs")
+
+    def trainer() -> Trainer:
+        return Trainer(
+            max_epochs=epochs,
+            min_epochs=epochs,
+            deterministic=True,
+            accelerator="gpu" if DEVICE == "cuda" else "cpu",
+            devices=1,
+            logger=False,
+            enable_progress_bar=False,
+            enable_checkpointing=False,
+            enable_model_summary=False,
+        )
+
     model = SASRecModel(
-        **settings, lr=1e-3, session_max_len=20, train_min_user_interactions=2, deterministic=True, verbose=0
+        **settings,
+        lr=1e-3,
+        session_max_len=20,
+        train_min_user_interactions=2,
+        get_trainer_func=trainer,
+        recommend_torch_device=DEVICE,
     )
     return _fit(model, events)
 
