@@ -4,10 +4,11 @@
 
 Each library is installed in an environment of its own below `--environments` (several GB: RecTools, LensKit
 and RecBole bring torch) and is given the events of train and validation as numbers. Settings are tried for
-`--minutes` of processor time (`--device cuda`: of the clock) per model on validation; then the model is fitted on train and validation and
-scores the users of the test, whose answers it never sees. One thread each. Prints and writes NDCG@10 slice by
-slice, `results.json` (rows as `crossaisle benchmark` writes them) and `peers.json` (settings, seconds,
-memory). Scores that lie in `--out` for the same minutes and cases are used again.
+`--minutes` of processor time (on a GPU: of the clock) per model on validation; then the model is fitted on
+train and validation and scores the users of the test, whose answers it never sees. One thread each. Prints
+and writes NDCG@10 slice by slice, `results.json` (rows as `crossaisle benchmark` writes them) and
+`peers.json` (settings, seconds, memory). Scores that lie in `--out` for the same minutes and cases are used
+again.
 """
 
 from __future__ import annotations
@@ -194,7 +195,7 @@ def _score(name: str, python: Path, folder: Path, asked: dict[str, Any]) -> dict
         ],
         stderr=subprocess.PIPE,
         text=True,
-        env=quiet,
+        env=os.environ | single | {"PEERS_DEVICE": asked["device"]},
         check=False,
     )
     if done.returncode:

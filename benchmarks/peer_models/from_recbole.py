@@ -12,17 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import old_names  # noqa: F401
 import torch
-from scipy import sparse
-
-# Names that RecBole 1.2.1 takes from numpy 1 and scipy 1.12; without them it needs an interpreter of its own.
-_GONE = {"float_": np.float64, "complex_": np.complex128, "unicode_": np.str_, "string_": np.bytes_}
-for _name, _type in (_GONE | {"float": float, "int": int, "object": object}).items():
-    if _name not in vars(np):
-        setattr(np, _name, _type)
-if not hasattr(sparse.dok_matrix, "_update"):
-    sparse.dok_matrix._update = lambda self, pairs: self._dict.update(pairs)
-
 from recbole.config import Config
 from recbole.data import create_dataset, data_preparation
 from recbole.data.interaction import Interaction
