@@ -179,20 +179,11 @@ def _score(name: str, python: Path, folder: Path, asked: dict[str, Any]) -> dict
         if about.items() >= asked.items():
             return about
     print(name, flush=True)
-    quiet = os.environ | {
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-        "PEERS_DEVICE": asked["device"],
-    }
+    single = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    script, minutes = HERE / f"from_{library}.py", str(asked["minutes"])
     done = subprocess.run(
-        [
-            python,
-            HERE / f"from_{library}.py",
-            folder.absolute(),
-            model,
-            str(asked["minutes"]),
-            out.absolute(),
-        ],
+        [python, script, folder.absolute(), model, minutes, out.absolute()],
+        cwd=folder,
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | single | {"PEERS_DEVICE": asked["device"]},
