@@ -32,8 +32,10 @@ from crossaisle.serve.live.queues.threads import Threads
 from crossaisle.serve.live.recommender import LiveRecommender
 from crossaisle.serve.live.warmup import ahead
 from crossaisle.serve.metrics import Metrics
-from crossaisle.serve.store.store import Event, Store
+from crossaisle.serve.store.postgres.engine import PostgresEngine
+from crossaisle.serve.store.store import Event, Store, takes_hosts
 from crossaisle.serve.store.totals import TotalsTable
+from crossaisle.serve.workers.hosts import HostSlot, own_slot
 from crossaisle.serve.workers.intake import Added, Erased, Intake
 from crossaisle.serve.workers.memory import ShopMemory
 from crossaisle.serve.workers.replication import Replica, ReplicaStart, Switch
@@ -81,7 +83,7 @@ class ShopService:
             tallies=self._tallies,
             threads=threads,
         )
-        self.totals = TotalsTable(store, 0 if start is None else start.slot.worker)
+        self.totals = TotalsTable(store, 0 if start is None else start.slot.place)
         self.insights = Insights(
             self.totals, lambda item: current.state.recommender.catalogue.price_of(item), limits.live.insights
         )
@@ -131,15 +133,19 @@ class ShopService:
         """
         folder = None if models is None else Path(models)
         with ExitStack() as undo:
+            start, among = None, slot or own_slot(store, limits.workers, name)
             if slot is None:
-                base, start = Recommender.load(model), None
-                opened = Store(store, serving=True, limits=limits.store)
-                undo.callback(opened.close)
+                opened = Store(store, among, run=run, serving=True, limits=limits.store)
             else:
                 opened = Store(store, slot, run="" if slot.get(UNMARKED) else run, limits=limits.store)
-                undo.callback(opened.close)
-                start = ReplicaStart.read(opened, slot, run)
-                base = Recommender.load(start.switch.active if start.switch else model)
+            undo.callback(opened.close)
+            if among is not None:
+                across: WorkerSlot | HostSlot = among
+                if isinstance(opened.engine, PostgresEngine) and takes_hosts(store):
+                    across = HostSlot(among, opened.engine, limits.workers)
+                    undo.callback(across.close)
+                start = ReplicaStart.read(opened, across, opened.engine.run or run)
+            base = Recommender.load(start.switch.active if start and start.switch else model)
             service = cls.assemble(
                 opened, base, model, folder, name=name, image_hosts=image_hosts, start=start, limits=limits
             )
@@ -307,7 +313,7 @@ class ShopService:
 
     def reports(self) -> list[tuple[str, dict[str, Any]]]:
         """Of all workers, where there are several: of this one now, of the others within the last second."""
-        if self.replica is None:
+        if self.replica is None or self.replica.slot.shared.workers == 1:
             return []
         slot = self.replica.slot
         every = [(slot.worker, self.report()), *slot.reports()]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import secrets
 import threading
 import time
@@ -34,6 +35,10 @@ __all__ = ["Busy", "Event", "Kept", "Picture", "Store", "Unreachable"]
 T = TypeVar("T")
 Deed = tuple[str, str]
 """Who did what, in words."""
+PROCESS = secrets.token_hex(4)
+"""Tells this process from others: two shops of it must not serve from one store."""
+AT_ONCE = ("forgotten", "withdrawn")
+"""Changes that others take in as they read them; the others wait for their turn."""
 NO_PICTURES: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -58,6 +63,11 @@ def engine_for(place: str | Path, limits: StoreLimits) -> Engine:
     return PostgresEngine(str(place), limits)
 
 
+def takes_hosts(place: str | Path) -> bool:
+    """Whether services of several hosts may serve from a store."""
+    return "://" in str(place) and os.name == "posix"
+
+
 class Store(StoreReader):
     """One writer thread, many readers. Processes that serve from the same store take turns to write."""
 
@@ -78,13 +88,15 @@ class Store(StoreReader):
         Raises `StoreError` where it cannot be opened, or is served already.
         """
         super().__init__(engine_for(place, limits), limits)
-        self._logs = slot is not None
+        self._logs = slot is not None or self.engine.several_hosts
+        self.follows: int | None = None
+        """While something is changed: the number of the last change that it takes into account."""
         self._holding: Holding | None = None
         self._examining: threading.Thread | None = None
         self._ending = threading.Event()
         try:
-            self._holding = self.engine.hold() if serving else None
             if serving:
+                self._holding = self.engine.hold(run or PROCESS)
                 run = run or secrets.token_hex(8)
             self.writer = Writer(self.engine, slot, run=run, serving=serving)
             try:
@@ -101,12 +113,18 @@ class Store(StoreReader):
             trouble = self.engine.trouble(error)
             said = cleaned(error, str(self.path)) if trouble is None else trouble.reason
             raise StoreError(f"{self.name}: the store cannot be opened ({said})") from error
-        if serving:  # what a service that was killed left; nobody reads it any more
+        if self._holding is not None and self._holding.alone:
+            # What a service that was killed left; nobody reads it any more.
             with suppress(StoreError):
-                self.submit(_emptied)
+                self.submit(_emptied).add_done_callback(self._share)
         if run:
             self._examining = threading.Thread(target=self._examine, name="examining", daemon=True)
             self._examining.start()
+
+    def _share(self, emptied: Future[None]) -> None:
+        """Lets other hosts in; not where nothing could be written."""
+        if self._holding is not None and emptied.exception() is None and self.marked:
+            self._holding.share()
 
     def _examine(self) -> None:
         """Looks for damage that nobody would notice otherwise until it is too late."""
@@ -301,10 +319,20 @@ class Store(StoreReader):
         return self._people.covered(connection, several)
 
     def log_changes(self, connection: SqlConnection, what: str, names: Iterable[str], body: str = "") -> None:
-        """Within a transaction: what other workers must take in. A thing is kept once, with a new number."""
-        if self._logs:
-            seq = connection.execute("SELECT coalesce(max(seq), 0) + 1 FROM changes").fetchone()[0]
-            connection.executemany(_LOG, [(what, name, seq, body) for name in names])
+        """Within a transaction: what other workers must take in. A thing is kept once, with a new number.
+
+        `StoreError` where another host has changed something since (`follows`): this one was away for so
+        long that its turn went to others.
+        """
+        rows = [(what, name, body) for name in names]
+        if not rows or not self._logs:
+            return
+        seq = connection.execute("SELECT coalesce(max(seq), 0) + 1 FROM changes").fetchone()[0]
+        if self.follows is not None and what not in AT_ONCE:
+            if connection.execute(_CHANGED).fetchone()[0] > self.follows:
+                raise StoreError(f"{self.name}: another host has changed something meanwhile: send it again")
+            self.follows = seq
+        connection.executemany(_LOG, [(what, name, seq, body) for what, name, body in rows])
 
     def put_active(self, body: dict[str, str], deed: Deed | None = None) -> Future[None]:
         """Tells the other workers which model to serve, and the audit log who chose it."""
@@ -399,6 +427,7 @@ def audit(connection: SqlConnection, deed: Deed | None, when: float | None = Non
         connection.execute(_NOTE, row)
 
 
+_CHANGED = "SELECT coalesce(max(seq), 0) FROM changes WHERE what NOT IN ('forgotten', 'withdrawn')"
 _NOTE = "INSERT INTO audit (time, who, what) VALUES (?, ?, ?)"
 _PUT = "INSERT INTO {} (id, body) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body"
 _LOG = (

@@ -41,6 +41,8 @@ class SqliteEngine:
 
     errors: tuple[type[Exception], ...] = (sqlite3.Error, OSError)
     remote = False
+    several_hosts = False
+    run = ""
     overwrites = True
     begin = begin_in_turn = "BEGIN IMMEDIATE"
     begin_reading = "BEGIN"
@@ -56,7 +58,7 @@ class SqliteEngine:
         self._examining: sqlite3.Connection | None = None
         self._examined: tuple[int, int] | None = None
 
-    def hold(self) -> FileHolding:
+    def hold(self, host: str) -> FileHolding:
         """By a lock on a file beside it."""
         return FileHolding(self.path, self.limits.hold_seconds)
 
