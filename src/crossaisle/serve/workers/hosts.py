@@ -97,7 +97,7 @@ class HostSlot:
         while late := [
             one.name
             for one in await self.members()
-            if one.serving and getattr(one, _FIELDS[field]) < value and one.place != self.place
+            if one.serving and getattr(one, _FIELDS[field]) < value and one.host != self._engine.host
         ]:
             if time.monotonic() > end:
                 raise StoreError(f"stored, but {late[0]} has not applied it yet: try again soon")

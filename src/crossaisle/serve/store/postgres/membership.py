@@ -33,7 +33,7 @@ UPDATE service_hosts SET seen = {_NOW}, changes_read = ?, changes_applied = ?, s
 WHERE place = ? AND token = ?
 """
 _LIVE = f"""
-SELECT place, name, changes_read, changes_applied, serving, model
+SELECT place, token, name, changes_read, changes_applied, serving, model
 FROM service_hosts WHERE seen > {_NOW} - ? ORDER BY place
 """
 
@@ -53,6 +53,8 @@ class Member(NamedTuple):
     """One process that serves from the store, as the others see it."""
 
     place: int
+    host: str
+    """The same for all workers of one service."""
     name: str
     read: int
     """Number of the last change that it has read."""
@@ -121,7 +123,7 @@ class Membership:
 
         def read(connection: SqlConnection) -> list[Member]:
             rows = connection.execute(_LIVE, (self._lease,)).fetchall()
-            return [Member(p, n, r, a, bool(s), m) for p, n, r, a, s, m in rows]
+            return [Member(p, t.rpartition("/")[0], n, r, a, bool(s), m) for p, t, n, r, a, s, m in rows]
 
         return self._ask(read)
 
