@@ -277,7 +277,7 @@ def check(place: str, hosts: list[Host], clients: Clients, report: Report) -> No
     numbers = sorted(clients.acknowledged)
     for number in random.Random(0).sample(numbers, min(200, len(numbers))):
         answers = [host.ask("GET", f"/api/recommend/b{number}?n=10") for host in hosts]
-        lists = [[(one["item"], round(one["score"], 4)) for one in said["items"]] for _, said in answers]
+        lists = [[(one["item_id"], round(one["score"], 4)) for one in said["items"]] for _, said in answers]
         report.lists_compared += 1
         report.lists_that_differ += any(one != lists[0] for one in lists) or any(
             said["served"] != "for_you" for _, said in answers

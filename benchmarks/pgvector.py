@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("file", type=Path)
     parser.add_argument("--items", type=int, default=200_000)
     parser.add_argument("--queries", type=int, default=300)
-    parser.add_argument("--ef-search", type=int, default=100)
+    parser.add_argument("--ef-search", type=int, default=160)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -101,10 +101,12 @@ def main() -> None:
         "its department": [np.array(by_top[tops[item]]) for item in chosen],
         "a tenth of all categories, at random": others,
     }
-    database = Postgres()
+    database = Postgres(buffers_mb=1024)
     try:
         start = time.perf_counter()
-        made = PostgresRows.of(database.url, "items", vectors, categories, ef_search=options.ef_search)
+        made = PostgresRows.of(
+            database.url, "items", vectors, categories, ef_search=options.ef_search, memory_mb=1024
+        )
         report["build_seconds"] = round(time.perf_counter() - start, 1)
         embedded = NearestRows.of(vectors)
         with closing(made):

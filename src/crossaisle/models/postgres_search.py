@@ -2,7 +2,7 @@
 
 Vectors are half-precision numbers in a table, with a graph of neighbours (HNSW) to walk along: Malkov and
 Yashunin, IEEE TPAMI 2020. A search within categories goes on along the graph until it has found enough of
-them (iterative scans of pgvector 0.8), or reads a small category as a whole: the database chooses by cost.
+them (iterative scans of pgvector 0.8); where they have few rows, all of these are compared, exactly.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ class PostgresRows:
     categories: npt.NDArray[np.int32]
     """int32 (n,): what rows may be filtered by without leaving the graph."""
     _: KW_ONLY
-    ef_search: int = 100
+    ef_search: int = 160
     """Candidates that a search keeps in view: more find more of the best and take longer."""
     max_scan_tuples: int = 20_000
     """Rows that a filtered search looks at before it gives up."""
-    few: int = 5_000
-    """Rows of a filter up to which all are compared, exactly."""
+    few: int = 20_000
+    """Rows of a filter up to which all are compared, exactly: they lie together in the table."""
     _connection: Any = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -65,7 +65,7 @@ class PostgresRows:
         categories: npt.NDArray[np.int32],
         *,
         m: int = 16,
-        ef_construction: int = 64,
+        ef_construction: int = 128,
         memory_mb: int = 512,
         **settings: Any,
     ) -> PostgresRows:
@@ -109,12 +109,12 @@ class PostgresRows:
     def _nearest(self, connection: Any, query: str, k: int, among: Mask | None) -> list[int]:
         if among is None:
             return self._read(connection, query, k)
-        allowed = np.flatnonzero(among).astype(np.int32)
-        if len(allowed) <= self.few:
-            return self._read(connection, query, k, "row = ANY(%s::int[])", allowed.tolist())
         whole = self._whole(among)
         if whole is not None:
-            return self._read(connection, query, k, "category = ANY(%s::int[])", whole.tolist())
+            return self._of(connection, query, k, whole.tolist())
+        allowed = np.flatnonzero(among)
+        if len(allowed) <= self.few:
+            return self._exact(connection, query, k, "row", allowed.tolist())
         wanted, n = k * SPREAD, len(self.categories)
         while True:
             rows = self._read(connection, query, wanted)
@@ -122,15 +122,20 @@ class PostgresRows:
             if len(good) == k or wanted >= n or len(rows) < wanted:
                 break
             wanted *= SPREAD
-        return good if len(good) == min(k, len(allowed)) else self._exact(connection, query, k, allowed)
+        if len(good) < min(k, len(allowed)):
+            return self._exact(connection, query, k, "row", allowed.tolist())
+        return good
 
     def within(self, queries: Floats, k: int, categories: Sequence[int]) -> list[list[int]]:
         """The same, of some categories only: at most `k` rows for each query."""
         with self._answering() as connection:
-            return [
-                self._read(connection, _text(query), k, "category = ANY(%s::int[])", list(categories))
-                for query in queries
-            ]
+            return [self._of(connection, _text(query), k, list(categories)) for query in queries]
+
+    def _of(self, connection: Any, query: str, k: int, categories: list[int]) -> list[int]:
+        known = [one for one in categories if one < len(self._sizes)]
+        if self._sizes[known].sum() <= self.few:
+            return self._exact(connection, query, k, "category", known)
+        return self._read(connection, query, k, "category = ANY(%s::int[])", known)
 
     def _read(self, connection: Any, query: str, k: int, where: str = "", value: Any = None) -> list[int]:
         condition = f"WHERE {where}" if where else ""
@@ -143,13 +148,13 @@ class PostgresRows:
             connection.execute(f"SET hnsw.ef_search = {self.ef_search:d}".encode())
         return rows
 
-    def _exact(self, connection: Any, query: str, k: int, allowed: Rows) -> list[int]:
-        """Every row is compared: `+ 0` is what no index answers."""
+    def _exact(self, connection: Any, query: str, k: int, column: str, values: list[int]) -> list[int]:
+        """Every row with these values is compared: `+ 0` is what the graph does not answer."""
         sql = (
-            f"SELECT row FROM {self.name} WHERE row = ANY(%s::int[]) "
+            f"SELECT row FROM {self.name} WHERE {column} = ANY(%s::int[]) "
             "ORDER BY (vector <#> %s::halfvec) + 0 LIMIT %s"
         ).encode()
-        return [int(row) for (row,) in connection.execute(sql, (allowed.tolist(), query, k))]
+        return [int(row) for (row,) in connection.execute(sql, (values, query, k))]
 
     def _whole(self, among: Mask) -> npt.NDArray[np.int32] | None:
         """The categories that a mask is made of; None where it takes only a part of one."""
@@ -218,6 +223,7 @@ class PostgresRows:
         if tuple(int(part) for part in re.findall(r"\d+", version)[:2]) < LEAST:
             connection.close()
             raise ConfigError(f"pgvector {version}: update it to 0.8 or later, which searches within filters")
+        connection.execute("SET max_parallel_workers_per_gather = 0")  # to start them takes longer
         connection.execute("SET hnsw.iterative_scan = strict_order")
         connection.execute(f"SET hnsw.ef_search = {self.ef_search:d}".encode())
         connection.execute(f"SET hnsw.max_scan_tuples = {self.max_scan_tuples:d}".encode())
@@ -253,11 +259,12 @@ def _records(vectors: Floats, categories: npt.NDArray[np.int32], block: int = 81
         ]
     )
     yield b"PGCOPY\n\xff\r\n\x00" + bytes(8)
+    order = np.argsort(categories, kind="stable")  # a category's rows lie together
     for start in range(0, len(vectors), block):
-        part = slice(start, min(start + block, len(vectors)))
-        out = np.zeros(part.stop - start, layout)
+        part = order[start : start + block]
+        out = np.zeros(len(part), layout)
         out["fields"], out["n1"], out["n2"], out["n3"] = 3, 4, 4, 4 + 2 * width
-        out["row"], out["category"] = np.arange(start, part.stop), categories[part]
+        out["row"], out["category"] = part, categories[part]
         out["width"], out["vector"] = width, vectors[part]
         yield out.tobytes()
     yield b"\xff\xff"

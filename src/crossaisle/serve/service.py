@@ -30,6 +30,7 @@ from crossaisle.serve.live.queues.heavy_queue import Heavy
 from crossaisle.serve.live.queues.tallies import Tallies
 from crossaisle.serve.live.queues.threads import Threads
 from crossaisle.serve.live.recommender import LiveRecommender
+from crossaisle.serve.live.saved_models import SavedModels, local_copy
 from crossaisle.serve.live.warmup import ahead
 from crossaisle.serve.metrics import Metrics
 from crossaisle.serve.store.postgres.engine import PostgresEngine
@@ -40,6 +41,7 @@ from crossaisle.serve.workers.intake import Added, Erased, Intake
 from crossaisle.serve.workers.memory import ShopMemory
 from crossaisle.serve.workers.replication import Replica, ReplicaStart, Switch
 from crossaisle.serve.workers.shared_state import UNMARKED, WorkerSlot
+from crossaisle.serve.workers.switching import joined
 
 T = TypeVar("T")
 
@@ -55,7 +57,7 @@ class ShopService:
         *,
         pictures: Pictures,
         name: str = "",
-        models: Path | None = None,
+        models: SavedModels | None = None,
         start: ReplicaStart | None = None,
         last_event: int = 0,
         limits: ServingLimits = ServingLimits(),
@@ -127,13 +129,14 @@ class ShopService:
     ) -> ShopService:
         """Loads a saved model and opens the store; `ArtifactError`, `StoreError`, `ConfigError`.
 
-        `models`: folder of saved models to switch between. `name`: of the shop, where there may be several.
+        `models`: folder of saved models to switch between. It and `model` may be addresses in a bucket.
+        `name`: of the shop, where there may be several.
         `image_hosts`: whose pictures may be fetched. `slot`, `run`: of this process, where several workers
         serve from the store.
         """
-        folder = None if models is None else Path(models)
+        saved = None if models is None else SavedModels(models)
         with ExitStack() as undo:
-            start, among = None, slot or own_slot(store, limits.workers, name)
+            first, start, among = local_copy(model), None, slot or own_slot(store, limits.workers, name)
             if slot is None:
                 opened = Store(store, among, run=run, serving=True, limits=limits.store)
             else:
@@ -141,13 +144,16 @@ class ShopService:
             undo.callback(opened.close)
             if among is not None:
                 across: WorkerSlot | HostSlot = among
+                run = opened.engine.run or run
                 if isinstance(opened.engine, PostgresEngine) and takes_hosts(store):
                     across = HostSlot(among, opened.engine, limits.workers)
                     undo.callback(across.close)
-                start = ReplicaStart.read(opened, across, opened.engine.run or run)
-            base = Recommender.load(start.switch.active if start and start.switch else model)
+                start = ReplicaStart.read(opened, across, run)
+                if isinstance(across, HostSlot):
+                    start = joined(opened, start, first, saved)
+            base = Recommender.load(start.switch.active if start and start.switch else first)
             service = cls.assemble(
-                opened, base, model, folder, name=name, image_hosts=image_hosts, start=start, limits=limits
+                opened, base, first, saved, name=name, image_hosts=image_hosts, start=start, limits=limits
             )
             undo.pop_all()
         return service
@@ -158,7 +164,7 @@ class ShopService:
         store: Store,
         base: Recommender,
         model: str | Path,
-        models: Path | None = None,
+        models: SavedModels | None = None,
         *,
         name: str = "",
         image_hosts: Sequence[str] = (),

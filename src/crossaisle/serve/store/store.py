@@ -343,6 +343,23 @@ class Store(StoreReader):
 
         return self.submit(work)
 
+    def put_wanted(self, body: str) -> Future[None]:
+        """Asks the other hosts to keep a model ready."""
+        return self.submit(lambda connection: self.log_changes(connection, "wanted", [""], body))
+
+    def begin_with(self, run: str, body: dict[str, str]) -> Future[str]:
+        """The model that all hosts of a run serve, as it is logged: `body`, where this is the first."""
+
+        def work(connection: SqlConnection) -> str:
+            found = connection.execute("SELECT body FROM changes WHERE what = 'model'").fetchone()
+            if found is not None and json.loads(found[0]).get("run") == run:
+                return str(found[0])
+            said = json.dumps({"run": run, **body})
+            self.log_changes(connection, "model", [""], said)
+            return said
+
+        return self.submit(work)
+
     def put_rules(self, body: str | None, deed: Deed | None = None) -> Future[None]:
         """Keeps a merchandiser's rules as JSON; None: the shop has none of its own any more. `deed`: what the
         audit log says of it.

@@ -75,13 +75,20 @@ class Switch(NamedTuple):
     """The outcome of a model switch."""
 
     active: str
+    """Folder of the model, where whoever switched has it."""
     previous: str
+    version: str = ""
+    """Of the model, where services of several hosts serve it: each may have it elsewhere."""
+    version_before: str = ""
 
     @classmethod
     def of(cls, body: str, run: str) -> Switch | None:
         """As it is logged; None for one of an earlier run of the service, which does not matter now."""
         known = json.loads(body)
-        return cls(known["active"], known["previous"]) if known["run"] == run else None
+        if known["run"] != run:
+            return None
+        versions = known.get("version", ""), known.get("version_before", "")
+        return cls(known["active"], known["previous"], *versions)
 
 
 @dataclass(frozen=True)
