@@ -43,7 +43,7 @@ from crossaisle.serve.store.api_keys import add_key
 from crossaisle.serve.store.store import Store
 
 HOSTS = 3
-START_SECONDS = 120.0
+START_SECONDS = 180.0
 
 
 def made_up(folder: Path, items: int = 2000, users: int = 400) -> Path:
@@ -87,15 +87,18 @@ class Host:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(self.command, stdout=log, stderr=log, preexec_fn=with_us)
 
+    def ready(self) -> bool:
+        try:
+            return self.ask("GET", "/api/health/ready")[0] == 200
+        except (OSError, http.client.HTTPException):
+            return False
+
     def wait(self) -> float:
         """Until it answers; the seconds that took."""
         start = time.perf_counter()
         while True:
-            try:
-                if self.ask("GET", "/api/health/ready")[0] == 200:
-                    return time.perf_counter() - start
-            except (OSError, http.client.HTTPException):
-                pass
+            if self.ready():
+                return time.perf_counter() - start
             if self.process is None or self.process.poll() is not None:
                 raise SystemExit(f"{self.address} ended by itself:\n{self.log.read_text()[-2000:]}")
             if time.perf_counter() - start > START_SECONDS:
@@ -141,9 +144,12 @@ class Report:
     """From an acknowledgement at one host to an answer of another that counts it, the answer included."""
     counted_at_once: float = 0.0
     """Share of the events that the very next answer of the other host counted."""
+    behind_ms: dict[str, float] = field(default_factory=dict)
+    """From an acknowledgement at one host to the first request to another whose answer counts it."""
     next_answer_ms: dict[str, float] = field(default_factory=dict)
     """The time of one such answer alone."""
-    slowest_start_seconds: float = 0.0
+    last_start_seconds: float = 0.0
+    """Of a host that reads all events from the store."""
     seconds: float = 0.0
 
     @property
@@ -163,7 +169,7 @@ def quantiles(values: list[float]) -> dict[str, float]:
 def lag(hosts: list[Host], items: list[str], n: int, report: Report) -> None:
     """How soon an event at one host counts at another: a new user gets a list of their own."""
     bearer = {"authorization": f"Bearer {hosts[0].key}"}
-    rng, counted, single, at_once = random.Random(1), [], [], 0
+    rng, counted, behind, single, at_once = random.Random(1), [], [], [], 0
     for number in range(n):
         one, other = rng.sample(hosts, 2)
         event = {"user": f"lag{number}", "item": rng.choice(items), "key": f"lag{number}"}
@@ -183,9 +189,11 @@ def lag(hosts: list[Host], items: list[str], n: int, report: Report) -> None:
                 break
             time.sleep(0.001)
         counted.append(1000 * (time.perf_counter() - start))
+        behind.append(1000 * (asked - start))
         single.append(1000 * (time.perf_counter() - asked))
         at_once += tries == 1
         connection.close()
+    report.behind_ms = quantiles(behind)
     report.counted_ms, report.next_answer_ms = quantiles(counted), quantiles(single)
     report.counted_at_once = round(at_once / n, 4)
 
@@ -237,9 +245,16 @@ class Clients:
 
 
 def disturb(hosts: list[Host], database: Postgres, rng: random.Random, report: Report) -> str:
-    """Does something to one host, at a random moment; the others go on."""
+    """Does something to one host, be it still starting, at a random moment; another one goes on."""
     host = rng.choice(hosts)
     assert host.process is not None
+    end = time.monotonic() + START_SECONDS
+    while not any(other.ready() for other in hosts if other is not host):
+        if any(other.process is None or other.process.poll() is not None for other in hosts):
+            raise SystemExit("a host ended by itself: see the logs")
+        if time.monotonic() > end:
+            raise SystemExit("no host answers")
+        time.sleep(0.05)
     time.sleep(rng.uniform(0.0, 0.5))
     what = rng.random()
     if what < 0.1:
@@ -257,7 +272,6 @@ def disturb(hosts: list[Host], database: Postgres, rng: random.Random, report: R
     report.kills += 1
     time.sleep(rng.uniform(0.0, 0.3))
     host.start()
-    report.slowest_start_seconds = max(report.slowest_start_seconds, round(host.wait(), 2))
     return "killed"
 
 
@@ -273,7 +287,7 @@ def check(place: str, hosts: list[Host], clients: Clients, report: Report) -> No
     report.acknowledged_events = sum(map(len, clients.acknowledged.values()))
     hosts[0].kill()  # reads everything from the store
     hosts[0].start()
-    hosts[0].wait()
+    report.last_start_seconds = round(max(host.wait() for host in hosts), 2)
     numbers = sorted(clients.acknowledged)
     for number in random.Random(0).sample(numbers, min(200, len(numbers))):
         answers = [host.ask("GET", f"/api/recommend/b{number}?n=10") for host in hosts]

@@ -12,9 +12,9 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from crossaisle import artifact, sharing
 from crossaisle.data.merchandising.matching import check_changed
@@ -23,16 +23,13 @@ from crossaisle.errors import (
     ArtifactError,
     ConfigError,
     CrossaisleError,
-    StoreError,
     UnknownIdError,
     shorten,
 )
 from crossaisle.recommend.recommender import Recommender
-from crossaisle.serve.experiments.arms import Recommenders
 from crossaisle.serve.experiments.design import Experiment
 from crossaisle.serve.experiments.running import Experiments
 from crossaisle.serve.limits.live import LiveLimits
-from crossaisle.serve.live.capacity import Room
 from crossaisle.serve.live.histories import LiveHistories
 from crossaisle.serve.live.pictures import Pictures
 from crossaisle.serve.live.queues.threads import Threads
@@ -44,76 +41,13 @@ from crossaisle.serve.store.records import Change
 from crossaisle.serve.store.store import Deed, Picture, Store
 from crossaisle.serve.workers.hosts import HostSlot
 from crossaisle.serve.workers.replication import Replica, Switch
+from crossaisle.serve.workers.state import Current, Loaded, rules_of, without_contents
 from crossaisle.serve.workers.switching import WANTED, Told, Wanted, agreed, located, switch_body, wanted, why
 
 T = TypeVar("T")
 Bodies = Mapping[str, dict[str, Any]]
 """What differs from the model's catalogue, by item id."""
 _LOG = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ServingState:
-    """What a shop serves from at one moment."""
-
-    recommender: LiveRecommender
-    changed: dict[str, dict[str, Any]]
-    """Items that differ from the model's catalogue, by id."""
-    pictures: dict[str, Picture]
-    """Pictures of items that were put in, without their contents, which stay in the store."""
-    rules: RuleSet | None
-    """A merchandiser's, of this shop; None: those of the model."""
-    room: Room
-    """How much the shop has put in."""
-    active: Path
-    """Folder of the model that serves."""
-    previous: Path
-    """Folder of the one before."""
-
-    @classmethod
-    def read(
-        cls,
-        store: Store,
-        base: Recommender,
-        live: LiveHistories,
-        pictures: Pictures,
-        switch: Switch,
-        limits: LiveLimits = LiveLimits(),
-    ) -> ServingState:
-        """As the store is. Pictures that another model's encoder has seen are encoded again."""
-        changed, kept, rules = store.items(), store.pictures(), rules_of(store.rules())
-        if again := pictures.looked_at_by(base, kept, store.picture):
-            try:
-                store.put_items({}, again).result()
-            except StoreError as error:  # the next start encodes them again
-                _LOG.warning("pictures encoded for this model could not be stored: %s", error)
-            kept |= _without_contents(again)
-        return cls(
-            recommender=LiveRecommender(base, live, changed, pictures=kept, rules=rules, limits=limits),
-            changed=changed,
-            pictures=kept,
-            rules=rules,
-            room=Room.of(changed),
-            active=Path(switch.active),
-            previous=Path(switch.previous),
-        )
-
-
-class Loaded(NamedTuple):
-    """A model that is ready to serve."""
-
-    before: ServingState
-    after: ServingState
-    arms: Recommenders
-    again: Mapping[str, Picture]
-    """Pictures that its encoder has seen anew."""
-
-
-class Current:
-    """Holds the state that serves now; `Changes` replaces it."""
-
-    def __init__(self, state: ServingState) -> None:
-        self.state = state
 
 
 class Changes:
@@ -245,7 +179,7 @@ class Changes:
         changed, kept = state.changed | dict(bodies), state.pictures
         if put:
             kept = {item: picture for item, picture in kept.items() if item not in put}
-            kept |= _without_contents({item: one for item, one in put.items() if one is not None})
+            kept |= without_contents({item: one for item, one in put.items() if one is not None})
         recommender = await self._recommender(base, changed, kept, state.rules)
         after = replace(state, recommender=recommender, changed=changed, pictures=kept, room=room)
         arms = await self._threads.build(self._experiments.rebuilt, after)
@@ -306,7 +240,7 @@ class Changes:
         with artifact.reading(folder):
             base = await self._threads.build(Recommender.load, folder)
             again = await self._threads.build(self.pictures.looked_at_by, base, kept, self._store.picture)
-            pictures = {**kept, **_without_contents(again)}
+            pictures = {**kept, **without_contents(again)}
             recommender = await self._recommender(base, state.changed, pictures, state.rules)
             try:
                 await self._threads.build(warm, recommender, state.recommender.cache.queries())
@@ -425,20 +359,6 @@ class Changes:
                 base, live, changed, before=before, pictures=pictures, rules=rules, limits=limits
             )
         )
-
-
-def rules_of(body: str | None) -> RuleSet | None:
-    """A merchandiser's rules as the store holds them; `StoreError` where they cannot be read."""
-    if body is None:
-        return None
-    try:
-        return RuleSet.of(json.loads(body), "rules of the store")
-    except (ValueError, ConfigError) as error:
-        raise StoreError(f"{error}: restore a backup of the store") from error
-
-
-def _without_contents(pictures: Mapping[str, Picture]) -> dict[str, Picture]:
-    return {item: picture._replace(content=b"") for item, picture in pictures.items()}
 
 
 async def _done(future: Future[T]) -> T:

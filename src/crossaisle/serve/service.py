@@ -15,7 +15,7 @@ from crossaisle.api_types import CategoryLinks, InExperiment
 from crossaisle.data.query import Query
 from crossaisle.recommend.answer import RecommendationList
 from crossaisle.recommend.recommender import Recommender
-from crossaisle.serve.changes import Changes, Current, ServingState
+from crossaisle.serve.changes import Changes
 from crossaisle.serve.experiments.arms import Arms
 from crossaisle.serve.experiments.exposures import ExposureQueue
 from crossaisle.serve.experiments.log import ExperimentLog
@@ -41,6 +41,7 @@ from crossaisle.serve.workers.intake import Added, Erased, Intake
 from crossaisle.serve.workers.memory import ShopMemory
 from crossaisle.serve.workers.replication import Replica, ReplicaStart, Switch
 from crossaisle.serve.workers.shared_state import UNMARKED, WorkerSlot
+from crossaisle.serve.workers.state import Current, ServingState
 from crossaisle.serve.workers.switching import joined
 
 T = TypeVar("T")

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple, TypeVar
 from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.errors import ConflictError, StoreError, cleaned, shorten
 from crossaisle.serve.limits.store import StoreLimits
+from crossaisle.serve.store.change_log import ChangeLog, Deed, audit, emptied
 from crossaisle.serve.store.deleted_users import Dated, Forgotten
 from crossaisle.serve.store.engine import Engine, Holding, SqlConnection, Trouble, WritingTurn
 from crossaisle.serve.store.events import conflict, kept_under
@@ -31,14 +32,10 @@ from crossaisle.serve.store.records import Event, Picture
 from crossaisle.serve.store.tasks import Kept
 from crossaisle.serve.store.writer import Busy, Unreachable, Writer
 
-__all__ = ["Busy", "Event", "Kept", "Picture", "Store", "Unreachable"]
+__all__ = ["Busy", "Deed", "Event", "Kept", "Picture", "Store", "Unreachable", "audit"]
 T = TypeVar("T")
-Deed = tuple[str, str]
-"""Who did what, in words."""
 PROCESS = secrets.token_hex(4)
 """Tells this process from others: two shops of it must not serve from one store."""
-AT_ONCE = ("forgotten", "withdrawn")
-"""Changes that others take in as they read them; the others wait for their turn."""
 NO_PICTURES: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -89,8 +86,7 @@ class Store(StoreReader):
         """
         super().__init__(engine_for(place, limits), limits)
         self._logs = slot is not None or self.engine.several_hosts
-        self.follows: int | None = None
-        """While something is changed: the number of the last change that it takes into account."""
+        self.changes = ChangeLog(self.name)
         self._holding: Holding | None = None
         self._examining: threading.Thread | None = None
         self._ending = threading.Event()
@@ -116,7 +112,7 @@ class Store(StoreReader):
         if self._holding is not None and self._holding.alone:
             # What a service that was killed left; nobody reads it any more.
             with suppress(StoreError):
-                self.submit(_emptied).add_done_callback(self._share)
+                self.submit(emptied).add_done_callback(self._share)
         if run:
             self._examining = threading.Thread(target=self._examine, name="examining", daemon=True)
             self._examining.start()
@@ -319,20 +315,9 @@ class Store(StoreReader):
         return self._people.covered(connection, several)
 
     def log_changes(self, connection: SqlConnection, what: str, names: Iterable[str], body: str = "") -> None:
-        """Within a transaction: what other workers must take in. A thing is kept once, with a new number.
-
-        `StoreError` where another host has changed something since (`follows`): this one was away for so
-        long that its turn went to others.
-        """
-        rows = [(what, name, body) for name in names]
-        if not rows or not self._logs:
-            return
-        seq = connection.execute("SELECT coalesce(max(seq), 0) + 1 FROM changes").fetchone()[0]
-        if self.follows is not None and what not in AT_ONCE:
-            if connection.execute(_CHANGED).fetchone()[0] > self.follows:
-                raise StoreError(f"{self.name}: another host has changed something meanwhile: send it again")
-            self.follows = seq
-        connection.executemany(_LOG, [(what, name, seq, body) for what, name, body in rows])
+        """Within a transaction: what other workers and hosts must take in. See `ChangeLog.add`."""
+        if self._logs:
+            self.changes.add(connection, what, names, body)
 
     def put_active(self, body: dict[str, str], deed: Deed | None = None) -> Future[None]:
         """Tells the other workers which model to serve, and the audit log who chose it."""
@@ -417,40 +402,13 @@ class Store(StoreReader):
             self._holding = None
 
 
-def _emptied(connection: SqlConnection) -> None:
-    """Within a transaction: empties the log of deleted events of an earlier run, but for its highest number.
-
-    So none comes twice.
-    """
-    last, n = connection.execute(
-        "SELECT max(seq), count(*) FROM changes WHERE what = 'withdrawn' AND name <> ''"
-    ).fetchone()
-    if n:
-        connection.execute("DELETE FROM changes WHERE what = 'withdrawn'")
-        connection.execute(_LOG, ("withdrawn", "", last, ""))
-        mark_unclean(connection)
-
-
 def _deletion(connection: SqlConnection, digest: bytes) -> float | None:
     """When a user was deleted last; None for most."""
     found = connection.execute("SELECT time FROM forgotten WHERE digest = ?", (digest,)).fetchone()
     return None if found is None else float(found[0])
 
 
-def audit(connection: SqlConnection, deed: Deed | None, when: float | None = None) -> None:
-    """Within the transaction of a deed: its line in the audit log; there is none without the other."""
-    if deed is not None:
-        row = time.time() if when is None else when, *deed
-        connection.execute(_NOTE, row)
-
-
-_CHANGED = "SELECT coalesce(max(seq), 0) FROM changes WHERE what NOT IN ('forgotten', 'withdrawn')"
-_NOTE = "INSERT INTO audit (time, who, what) VALUES (?, ?, ?)"
 _PUT = "INSERT INTO {} (id, body) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body"
-_LOG = (
-    "INSERT INTO changes (what, name, seq, body) VALUES (?, ?, ?, ?) "
-    "ON CONFLICT (what, name) DO UPDATE SET seq = excluded.seq, body = excluded.body"
-)
 _SEEN = """
 INSERT INTO pictures (id, digest, address, fingerprint, vector, content) VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET digest = excluded.digest, address = excluded.address,

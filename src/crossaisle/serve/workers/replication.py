@@ -21,9 +21,10 @@ from typing import Any, NamedTuple, Protocol
 
 from crossaisle.errors import StoreError
 from crossaisle.serve.limits.workers import WorkerLimits
+from crossaisle.serve.store.change_log import AT_ONCE
 from crossaisle.serve.store.feed import Snapshot
 from crossaisle.serve.store.records import Change, Event
-from crossaisle.serve.store.store import AT_ONCE, Busy, Store
+from crossaisle.serve.store.store import Busy, Store
 from crossaisle.serve.workers.hosts import HostSlot
 from crossaisle.serve.workers.shared_state import APPLIED, READ, SERVING, WorkerSlot
 
@@ -270,18 +271,18 @@ class Replica:
         async with self._entering, self.slot.changing():
             await self.ensure_caught_up()
             await self.apply_pending(apply)
-            self._inside, self.store.follows = True, self.read
+            self._inside, self.store.changes.follows = True, self.read
             try:
                 async with self._applying:
                     yield
                 await self.ensure_caught_up()
                 # This worker's own it has in memory; there are others only where it lost its turn.
-                self._pending = [one for one in self._pending if one.seq > (self.store.follows or 0)]
+                self._pending = [one for one in self._pending if one.seq > (self.store.changes.follows or 0)]
                 if not self._pending:
                     self.applied = self.read
                 self._publish()
             finally:
-                self._inside, self.store.follows = False, None
+                self._inside, self.store.changes.follows = False, None
             await self.slot.everywhere(APPLIED, self.applied)
 
     async def apply_pending(self, apply: Apply) -> None:
