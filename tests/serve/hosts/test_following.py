@@ -292,3 +292,13 @@ def test_a_host_that_was_cut_off_while_others_began_anew_writes_nothing(
             assert two.store.engine.run != one.store.engine.run
             with pytest.raises(StoreError, match="another service has taken the store"):
                 one.store.add([event("zoe")]).result(10)
+
+
+def test_only_one_process_does_what_only_one_may(url: str) -> None:
+    with closing(Store(url)) as one, closing(Store(url)) as other:
+        refused = pytest.raises(StoreError, match=r"process \d+ on .* does this already \(refit\)")
+        with one.engine.only("refit"), other.engine.only("something else"), refused:  # noqa: SIM117
+            with other.engine.only("refit"):
+                raise AssertionError
+        with other.engine.only("refit"):
+            pass

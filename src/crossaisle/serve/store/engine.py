@@ -108,6 +108,10 @@ class Engine(Protocol):
         """Takes the store for the service on one host; `StoreError` names who has it."""
         ...
 
+    def only(self, what: str) -> AbstractContextManager[None]:
+        """Inside, no other host does the same; `StoreError` names who does."""
+        ...
+
     def connect(self) -> SqlConnection:
         """The writer's connection, outside of any transaction, with tables in place.
 

@@ -22,6 +22,7 @@ from crossaisle.errors import (
     ConfigError,
     DataError,
     MissingDependencyError,
+    StoreError,
     cleaned,
     shorten,
     shown,
@@ -118,6 +119,19 @@ class PostgresEngine:
             return self._named(f"crossaisle: process {os.getpid()} on {socket.gethostname()}")
 
         return Alone(self.name, what, connect, self.errors, _ALONE)
+
+    @contextmanager
+    def only(self, what: str) -> Iterator[None]:
+        """By a lock of a session that stays open inside."""
+        turn = self.alone(what)
+        try:
+            if not turn.taken():
+                raise StoreError(
+                    f"{self.name}: {turn.holder()} does this already ({what}): wait for it to end"
+                )
+            yield
+        finally:
+            turn.close()
 
     def join(self, worker: int, limits: WorkerLimits) -> Membership:
         """A place among all that serve from the store."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +119,10 @@ class SqliteEngine:
                 self.rewrite(connection)
 
     # Serving from it
+
+    def only(self, what: str) -> AbstractContextManager[None]:
+        """Hosts do not share a file."""
+        return nullcontext()
 
     def claim(self, connection: SqlConnection, run: str) -> None:
         """Checks that the file is whole, and writes the mark into it."""
