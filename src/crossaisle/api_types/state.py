@@ -9,6 +9,16 @@ from crossaisle.api_types.described import DESCRIBED
 
 
 @dataclass(frozen=True, kw_only=True)
+class HostModel:
+    """What one process serves, where services of several hosts serve a shop."""
+
+    name: str
+    model: str
+    version: str
+    """The same wherever the same files are served."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Models:
     """The served model, the previous one, and those that can be activated."""
 
@@ -16,6 +26,8 @@ class Models:
     previous: str
     known: tuple[str, ...]
     describes: dict[str, Any]
+    hosts: tuple[HostModel, ...] = ()
+    """Every process that serves the shop, where its store is in PostgreSQL."""
 
 
 @dataclass(frozen=True, kw_only=True)

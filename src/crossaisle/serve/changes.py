@@ -12,87 +12,42 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from crossaisle import artifact, sharing
 from crossaisle.data.merchandising.matching import check_changed
 from crossaisle.data.merchandising.rules import RuleSet
-from crossaisle.errors import ArtifactError, ConfigError, StoreError, UnknownIdError, shorten
+from crossaisle.errors import (
+    ArtifactError,
+    ConfigError,
+    CrossaisleError,
+    UnknownIdError,
+    shorten,
+)
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.experiments.design import Experiment
 from crossaisle.serve.experiments.running import Experiments
 from crossaisle.serve.limits.live import LiveLimits
-from crossaisle.serve.live.capacity import Room
 from crossaisle.serve.live.histories import LiveHistories
 from crossaisle.serve.live.pictures import Pictures
 from crossaisle.serve.live.queues.threads import Threads
 from crossaisle.serve.live.recommender import LiveRecommender
+from crossaisle.serve.live.saved_models import SavedModels, version_of
 from crossaisle.serve.live.warmup import warm
 from crossaisle.serve.metrics import Metrics
 from crossaisle.serve.store.records import Change
 from crossaisle.serve.store.store import Deed, Picture, Store
+from crossaisle.serve.workers.hosts import HostSlot
 from crossaisle.serve.workers.replication import Replica, Switch
+from crossaisle.serve.workers.state import Current, Loaded, rules_of, without_contents
+from crossaisle.serve.workers.switching import WANTED, Told, Wanted, agreed, located, switch_body, wanted, why
 
 T = TypeVar("T")
 Bodies = Mapping[str, dict[str, Any]]
 """What differs from the model's catalogue, by item id."""
 _LOG = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ServingState:
-    """What a shop serves from at one moment."""
-
-    recommender: LiveRecommender
-    changed: dict[str, dict[str, Any]]
-    """Items that differ from the model's catalogue, by id."""
-    pictures: dict[str, Picture]
-    """Pictures of items that were put in, without their contents, which stay in the store."""
-    rules: RuleSet | None
-    """A merchandiser's, of this shop; None: those of the model."""
-    room: Room
-    """How much the shop has put in."""
-    active: Path
-    """Folder of the model that serves."""
-    previous: Path
-    """Folder of the one before."""
-
-    @classmethod
-    def read(
-        cls,
-        store: Store,
-        base: Recommender,
-        live: LiveHistories,
-        pictures: Pictures,
-        switch: Switch,
-        limits: LiveLimits = LiveLimits(),
-    ) -> ServingState:
-        """As the store is. Pictures that another model's encoder has seen are encoded again."""
-        changed, kept, rules = store.items(), store.pictures(), rules_of(store.rules())
-        if again := pictures.looked_at_by(base, kept, store.picture):
-            try:
-                store.put_items({}, again).result()
-            except StoreError as error:  # the next start encodes them again
-                _LOG.warning("pictures encoded for this model could not be stored: %s", error)
-            kept |= _without_contents(again)
-        return cls(
-            recommender=LiveRecommender(base, live, changed, pictures=kept, rules=rules, limits=limits),
-            changed=changed,
-            pictures=kept,
-            rules=rules,
-            room=Room.of(changed),
-            active=Path(switch.active),
-            previous=Path(switch.previous),
-        )
-
-
-class Current:
-    """Holds the state that serves now; `Changes` replaces it."""
-
-    def __init__(self, state: ServingState) -> None:
-        self.state = state
 
 
 class Changes:
@@ -106,7 +61,7 @@ class Changes:
         *,
         live: LiveHistories,
         pictures: Pictures,
-        models: Path | None,
+        models: SavedModels | None,
         metrics: Metrics,
         threads: Threads,
         replica: Replica | None = None,
@@ -118,6 +73,11 @@ class Changes:
         self._live, self.pictures, self._metrics = live, pictures, metrics
         self._threads, self._replica, self.limits = threads, replica, limits
         self._lock = asyncio.Lock()
+        self._ready: tuple[Wanted, Loaded] | None = None
+        self._told: Told | None = None
+        if replica is not None and isinstance(replica.slot, HostSlot):
+            self._told = Told(replica.slot)
+            self._told.serves(current.state.active)
 
     def exclusive(self) -> AbstractAsyncContextManager[None]:
         """Around a change: nothing else changes meanwhile, and afterwards all workers have it."""
@@ -134,8 +94,10 @@ class Changes:
         for change in changes:
             if change.what == "model" and self._replica is not None:
                 switch = Switch.of(change.body, self._replica.run)
-                if switch is not None and Path(switch.active) != self._current.state.active:
-                    await self._take_model(Path(switch.active), keep=False)
+                if switch is not None:
+                    await self._follow(switch)
+            elif change.what == WANTED:
+                await self._get_ready(wanted(change.body))
             elif change.what == "experiment":
                 await self._experiments.follow(change.name)
             elif change.what == "rules":
@@ -217,7 +179,7 @@ class Changes:
         changed, kept = state.changed | dict(bodies), state.pictures
         if put:
             kept = {item: picture for item, picture in kept.items() if item not in put}
-            kept |= _without_contents({item: one for item, one in put.items() if one is not None})
+            kept |= without_contents({item: one for item, one in put.items() if one is not None})
         recommender = await self._recommender(base, changed, kept, state.rules)
         after = replace(state, recommender=recommender, changed=changed, pictures=kept, room=room)
         arms = await self._threads.build(self._experiments.rebuilt, after)
@@ -228,21 +190,25 @@ class Changes:
 
     # Models
 
-    def known_models(self) -> list[str]:
-        """Names of the folders that may be activated."""
-        return artifact.saved_in(self.models)
+    async def known_models(self) -> list[str]:
+        """Names of the models that may be activated."""
+        return [] if self.models is None else await self._threads.read(self.models.names)
+
+    async def hosts(self) -> list[dict[str, str]]:
+        """Which model each process serves, where there may be several hosts."""
+        return [] if self._told is None else await self._told.by_all()
 
     async def activate(self, name: str, actor: str = "") -> None:
-        """Serves another saved model; the one in use goes on until the new one is warm. `actor`: for the
-        audit log.
+        """Serves another saved model; the one in use goes on until the new one is warm, on all hosts.
+        `actor`: for the audit log.
 
-        Raises `UnknownIdError` for a name that is not there and `ArtifactError` for a damaged model.
+        Raises `UnknownIdError` for a name that is not there, `ArtifactError` for a damaged model, and
+        `StoreError` where another host cannot serve it: then nothing was switched.
         """
         if self.models is None:
             raise ConfigError("start the service with --models FOLDER to switch between models")
-        if name not in self.known_models():
-            raise UnknownIdError(f"no model {shorten(name)} in the folder of models")
-        await self._switch(self.models / name, (actor, f"activated model {name}"))
+        folder = await self._threads.read(self.models.find, name)
+        await self._switch(folder, (actor, f"activated model {name}"))
 
     async def roll_back(self, actor: str = "") -> None:
         """Serves the model that was served before the last switch. `actor`: for the audit log."""
@@ -255,37 +221,89 @@ class Changes:
             if folder is None and state.previous == state.active:
                 raise ConfigError("there is no earlier model to go back to")
             before = state.previous
-            await self._take_model(folder or before, keep=True, deed=deed)
+            chosen = folder or before
+            loaded = await self._loaded(chosen, self._current.state.pictures)
+            replica = self._replica
+            if replica is None or not isinstance(replica.slot, HostSlot):
+                await self._keep(loaded, deed)
+            else:
+                patience = replica.slot.shared.limits.follow_seconds
+                async with agreed(self._store, replica.slot, chosen, patience):
+                    await self._keep(loaded, deed)
+            self._use(loaded)
         if before not in (self._current.state.active, self._current.state.previous):
             sharing.drop(before)
 
-    async def _take_model(self, folder: Path, *, keep: bool, deed: Deed | None = None) -> None:
-        """`keep`: False for a switch that another worker has kept."""
+    async def _loaded(self, folder: Path, kept: Mapping[str, Picture]) -> Loaded:
+        """A model, warm, and what serves with it."""
         state = self._current.state
         with artifact.reading(folder):
             base = await self._threads.build(Recommender.load, folder)
-            kept = state.pictures if keep else await self._threads.read(self._store.pictures)
             again = await self._threads.build(self.pictures.looked_at_by, base, kept, self._store.picture)
-            kept = kept | _without_contents(again)
-            recommender = await self._recommender(base, state.changed, kept, state.rules)
+            pictures = {**kept, **without_contents(again)}
+            recommender = await self._recommender(base, state.changed, pictures, state.rules)
             try:
                 await self._threads.build(warm, recommender, state.recommender.cache.queries())
             except Exception as error:
                 raise ArtifactError(f"{folder.name}: the model does not answer ({error})") from error
             after = replace(
-                state, recommender=recommender, pictures=kept, active=folder, previous=state.active
+                state, recommender=recommender, pictures=pictures, active=folder, previous=state.active
             )
             arms = await self._threads.build(self._experiments.rebuilt, after)
-        if keep and again:
-            await _done(self._store.put_items({}, again))
-        if keep:
-            run = "" if self._replica is None else self._replica.run
-            body = {"run": run, "active": str(folder), "previous": str(state.active)}
-            await _done(self._store.put_active(body, deed))
-        self._live.use(base.dataset.meanings)
-        self._current.state = after
-        self._experiments.arms.replace(arms)
+        return Loaded(state, after, arms, again)
+
+    async def _keep(self, loaded: Loaded, deed: Deed) -> None:
+        """Writes a switch to the store."""
+        if loaded.again:
+            await _done(self._store.put_items({}, loaded.again))
+        active, previous = loaded.after.active, loaded.after.previous
+        body = {"run": "", "active": str(active), "previous": str(previous)}
+        if self._replica is not None:
+            body |= await self._threads.read(switch_body, active, previous)
+            body["run"] = self._replica.run
+        await _done(self._store.put_active(body, deed))
+
+    def _use(self, loaded: Loaded) -> None:
+        self._live.use(loaded.after.recommender.base.dataset.meanings)
+        self._current.state = loaded.after
+        self._experiments.arms.replace(loaded.arms)
         self._metrics.counts["model_switches"] += 1
+        if self._told is not None:
+            self._told.serves(loaded.after.active)
+
+    async def _follow(self, switch: Switch) -> None:
+        """To the model that another worker has switched to."""
+        ready, self._ready = self._ready, None
+        state = self._current.state
+        if ready is not None and ready[0].version == switch.version and ready[1].before is state:
+            self._use(ready[1])
+            return
+        if switch.version and await self._threads.read(version_of, state.active) == switch.version:
+            return
+        if Path(switch.active) != state.active:
+            folder = Path(switch.active)
+            if switch.version:
+                folder = await self._threads.read(self._here, folder.name, switch.version)
+            self._use(await self._loaded(folder, await self._threads.read(self._store.pictures)))
+
+    def _here(self, name: str, version: str) -> Path:
+        """Where this host has a model that another one serves."""
+        state = self._current.state
+        return located(name, version, (state.active, state.previous), self.models)
+
+    async def _get_ready(self, asked: Wanted) -> None:
+        """Loads a model that another host is about to switch to, and says so; nothing is switched yet."""
+        self._ready = None
+        if not asked.turn or self._told is None:
+            return
+        try:
+            folder = await self._threads.read(self._here, asked.name, asked.version)
+            pictures = await self._threads.read(self._store.pictures)
+            self._ready = asked, await self._loaded(folder, pictures)
+        except CrossaisleError as error:
+            self._told.ready(asked.turn, why(error))
+        else:
+            self._told.ready(asked.turn)
 
     # A merchandiser's rules
 
@@ -341,20 +359,6 @@ class Changes:
                 base, live, changed, before=before, pictures=pictures, rules=rules, limits=limits
             )
         )
-
-
-def rules_of(body: str | None) -> RuleSet | None:
-    """A merchandiser's rules as the store holds them; `StoreError` where they cannot be read."""
-    if body is None:
-        return None
-    try:
-        return RuleSet.of(json.loads(body), "rules of the store")
-    except (ValueError, ConfigError) as error:
-        raise StoreError(f"{error}: restore a backup of the store") from error
-
-
-def _without_contents(pictures: Mapping[str, Picture]) -> dict[str, Picture]:
-    return {item: picture._replace(content=b"") for item, picture in pictures.items()}
 
 
 async def _done(future: Future[T]) -> T:

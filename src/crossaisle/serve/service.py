@@ -15,7 +15,7 @@ from crossaisle.api_types import CategoryLinks, InExperiment
 from crossaisle.data.query import Query
 from crossaisle.recommend.answer import RecommendationList
 from crossaisle.recommend.recommender import Recommender
-from crossaisle.serve.changes import Changes, Current, ServingState
+from crossaisle.serve.changes import Changes
 from crossaisle.serve.experiments.arms import Arms
 from crossaisle.serve.experiments.exposures import ExposureQueue
 from crossaisle.serve.experiments.log import ExperimentLog
@@ -30,14 +30,19 @@ from crossaisle.serve.live.queues.heavy_queue import Heavy
 from crossaisle.serve.live.queues.tallies import Tallies
 from crossaisle.serve.live.queues.threads import Threads
 from crossaisle.serve.live.recommender import LiveRecommender
+from crossaisle.serve.live.saved_models import SavedModels, local_copy
 from crossaisle.serve.live.warmup import ahead
 from crossaisle.serve.metrics import Metrics
-from crossaisle.serve.store.store import Event, Store
+from crossaisle.serve.store.postgres.engine import PostgresEngine
+from crossaisle.serve.store.store import Event, Store, takes_hosts
 from crossaisle.serve.store.totals import TotalsTable
+from crossaisle.serve.workers.hosts import HostSlot, own_slot
 from crossaisle.serve.workers.intake import Added, Erased, Intake
 from crossaisle.serve.workers.memory import ShopMemory
 from crossaisle.serve.workers.replication import Replica, ReplicaStart, Switch
 from crossaisle.serve.workers.shared_state import UNMARKED, WorkerSlot
+from crossaisle.serve.workers.state import Current, ServingState
+from crossaisle.serve.workers.switching import joined
 
 T = TypeVar("T")
 
@@ -53,7 +58,7 @@ class ShopService:
         *,
         pictures: Pictures,
         name: str = "",
-        models: Path | None = None,
+        models: SavedModels | None = None,
         start: ReplicaStart | None = None,
         last_event: int = 0,
         limits: ServingLimits = ServingLimits(),
@@ -81,7 +86,7 @@ class ShopService:
             tallies=self._tallies,
             threads=threads,
         )
-        self.totals = TotalsTable(store, 0 if start is None else start.slot.worker)
+        self.totals = TotalsTable(store, 0 if start is None else start.slot.place)
         self.insights = Insights(
             self.totals, lambda item: current.state.recommender.catalogue.price_of(item), limits.live.insights
         )
@@ -125,23 +130,31 @@ class ShopService:
     ) -> ShopService:
         """Loads a saved model and opens the store; `ArtifactError`, `StoreError`, `ConfigError`.
 
-        `models`: folder of saved models to switch between. `name`: of the shop, where there may be several.
+        `models`: folder of saved models to switch between. It and `model` may be addresses in a bucket.
+        `name`: of the shop, where there may be several.
         `image_hosts`: whose pictures may be fetched. `slot`, `run`: of this process, where several workers
         serve from the store.
         """
-        folder = None if models is None else Path(models)
+        saved = None if models is None else SavedModels(models)
         with ExitStack() as undo:
+            first, start, among = local_copy(model), None, slot or own_slot(store, limits.workers, name)
             if slot is None:
-                base, start = Recommender.load(model), None
-                opened = Store(store, serving=True, limits=limits.store)
-                undo.callback(opened.close)
+                opened = Store(store, among, run=run, serving=True, limits=limits.store)
             else:
                 opened = Store(store, slot, run="" if slot.get(UNMARKED) else run, limits=limits.store)
-                undo.callback(opened.close)
-                start = ReplicaStart.read(opened, slot, run)
-                base = Recommender.load(start.switch.active if start.switch else model)
+            undo.callback(opened.close)
+            if among is not None:
+                across: WorkerSlot | HostSlot = among
+                run = opened.engine.run or run
+                if isinstance(opened.engine, PostgresEngine) and takes_hosts(store):
+                    across = HostSlot(among, opened.engine, limits.workers)
+                    undo.callback(across.close)
+                start = ReplicaStart.read(opened, across, run)
+                if isinstance(across, HostSlot):
+                    start = joined(opened, start, first, saved)
+            base = Recommender.load(start.switch.active if start and start.switch else first)
             service = cls.assemble(
-                opened, base, model, folder, name=name, image_hosts=image_hosts, start=start, limits=limits
+                opened, base, first, saved, name=name, image_hosts=image_hosts, start=start, limits=limits
             )
             undo.pop_all()
         return service
@@ -152,7 +165,7 @@ class ShopService:
         store: Store,
         base: Recommender,
         model: str | Path,
-        models: Path | None = None,
+        models: SavedModels | None = None,
         *,
         name: str = "",
         image_hosts: Sequence[str] = (),
@@ -307,7 +320,7 @@ class ShopService:
 
     def reports(self) -> list[tuple[str, dict[str, Any]]]:
         """Of all workers, where there are several: of this one now, of the others within the last second."""
-        if self.replica is None:
+        if self.replica is None or self.replica.slot.shared.workers == 1:
             return []
         slot = self.replica.slot
         every = [(slot.worker, self.report()), *slot.reports()]

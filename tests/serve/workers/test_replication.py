@@ -331,7 +331,7 @@ def test_nothing_is_left_of_a_deleted_event(pair: tuple[ShopService, ShopService
         for service in pair:
             assert item not in service.live.of("zoe").items
         with one.store.reading() as connection:
-            rows = connection.execute("SELECT what FROM changes").fetchall()
+            rows = connection.execute("SELECT what FROM changes WHERE what <> 'model'").fetchall()
         assert rows == [("withdrawn",)], "digests only, and as long as the service runs"
         await one.add_events([Event(key, "zoe", item, "wish-4711", 1.7e9)])
         await other.asked()

@@ -77,7 +77,8 @@ def refit(
     opened = Store(place_of(store))
 
     def once(base: Path) -> Refit:
-        found = work.refit(base, opened, folder, holdout=holdout, seed=seed, progress=True)
+        with opened.engine.only("refit"):
+            found = work.refit(base, opened, folder, holdout=holdout, seed=seed, progress=True)
         if found.accepted and activate:
             from crossaisle.client import Client
 

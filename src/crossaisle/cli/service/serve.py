@@ -11,7 +11,12 @@ import typer
 
 def serve(
     model: Annotated[
-        Path | None, typer.Argument(help="Folder of a saved model.", metavar="[MODEL]", show_default=False)
+        str | None,
+        typer.Argument(
+            help="Folder of a saved model, or its address in a bucket (s3://..., gs://..., file://...).",
+            metavar="[MODEL]",
+            show_default=False,
+        ),
     ] = None,
     shops: Annotated[
         Path | None,
@@ -28,7 +33,8 @@ def serve(
         ),
     ] = None,
     models: Annotated[
-        Path | None, typer.Option(help="Folder of saved models to switch between.", metavar="DIR")
+        str | None,
+        typer.Option(help="Folder of saved models to switch between, or its address.", metavar="DIR|URL"),
     ] = None,
     rate: Annotated[
         float | None, typer.Option(help="Requests per second and client, at most.", min=0.001, metavar="N")
@@ -73,6 +79,7 @@ def serve(
     \b
     crossaisle serve demo/model
     crossaisle serve demo/model --workers 4
+    crossaisle serve s3://shop/models/may --store postgresql://shop@db.example/main
     crossaisle serve --shops shops.toml
     crossaisle serve demo/model --behind-proxy 127.0.0.1
     curl localhost:8080/api/recommend/1609?placement=discover

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any, Protocol
 
-from crossaisle import artifact
 from crossaisle.errors import ConfigError, UnknownIdError, nearest, shorten
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.experiments.design import Arm, Experiment
@@ -15,6 +13,7 @@ from crossaisle.serve.live.histories import LiveHistories
 from crossaisle.serve.live.queues.batching import Batcher
 from crossaisle.serve.live.queues.heavy_queue import Heavy
 from crossaisle.serve.live.recommender import LiveRecommender
+from crossaisle.serve.live.saved_models import SavedModels
 from crossaisle.serve.metrics import Metrics
 from crossaisle.serve.store.store import Picture
 
@@ -45,7 +44,7 @@ class Arms:
     def __init__(
         self,
         live: LiveHistories,
-        models: Path | None,
+        models: SavedModels | None,
         metrics: Metrics,
         heavy: Heavy,
         limits: LiveLimits = LiveLimits(),
@@ -92,9 +91,12 @@ class Arms:
         return base if arm.weights is None else reweighted(base, experiment.placement, arm.weights)
 
     def _loaded(self, arm: str, model: str) -> Recommender:
-        if self._models is None or model not in artifact.saved_in(self._models):
+        if self._models is None:
             raise UnknownIdError(f"arm {arm!r}: no model {shorten(model)} in the folder of models")
-        return Recommender.load(self._models / model)
+        try:
+            return Recommender.load(self._models.find(model))
+        except UnknownIdError as error:
+            raise UnknownIdError(f"arm {arm!r}: {error}") from None
 
     def batcher_of(self, experiment: Experiment, arm: Arm) -> Batcher | None:
         """Where to ask for a list of an arm; None if it uses the active model as it is."""

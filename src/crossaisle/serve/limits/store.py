@@ -64,3 +64,6 @@ class StoreLimits:
     """Seconds for a connection to be made."""
     lost_ms: int = 5000
     """Milliseconds after which a server that acknowledges nothing is taken for lost."""
+    stuck_ms: int = 5000
+    """Milliseconds that a writer may be silent within a transaction: the server then undoes it, so that the
+    other hosts can write."""

@@ -25,3 +25,14 @@ class WorkerLimits:
     """A change that some worker has not applied after this time is answered with 503; it is kept."""
     wait_seconds: float = 0.005
     """How often a worker that waits for others checks whether they are done."""
+
+    # Several hosts
+
+    beat_seconds: float = 1.0
+    """How often a process tells the others that it is there."""
+    silent_seconds: float = 2.5
+    """The store is read before the next answer where the database has not been heard of for this long."""
+    lease_seconds: float = 5.0
+    """Nobody waits for a process that was not seen for this long."""
+    free_seconds: float = 600.0
+    """After this long without a sign, its place is given to another one."""

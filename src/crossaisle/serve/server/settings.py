@@ -42,5 +42,7 @@ class Settings:
             raise ConfigError(
                 f"with --shops, stores, folders of models, image hosts and origins are named in {self.shops}"
             )
+        if self.model is not None and "://" in self.model and self.store is None:
+            raise ConfigError("a model in a bucket has no store beside it: name one with --store")
         access.Proxies(self.behind_proxy)
         origins_of(self.origins)

@@ -44,6 +44,10 @@ def supervise(settings: Settings, workers: int, *, limits: ServingLimits | None 
     stays small.
     """
     settings.check()
+    if settings.model is not None and "://" in settings.model:
+        from crossaisle.serve.live.saved_models import local_copy
+
+        local_copy(settings.model)  # once, before several workers look for it
     server = ServerLimits() if limits is None else limits.server
     of_stores = StoreLimits() if limits is None else limits.store
     with closing(Stores(_places(settings), server.reopen_seconds, of_stores)) as stores:

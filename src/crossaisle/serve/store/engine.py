@@ -47,10 +47,16 @@ class SqlConnection(Protocol):
 
 
 class Holding(Protocol):
-    """The right to serve from a store, which one service has at a time."""
+    """The right to serve from a store: one service has it at a time, or one on each of several hosts."""
 
     fd: int | None
     """A file that worker processes keep open: while one of them lives, nobody else serves."""
+    alone: bool
+    """Whether nobody else serves from the store."""
+
+    def share(self) -> None:
+        """Lets services of other hosts in, once the store is marked, where the engine takes several."""
+        ...
 
     def close(self) -> None:
         """Releases it."""
@@ -71,6 +77,11 @@ class WritingTurn(Protocol):
 
 class Engine(Protocol):
     """One database that can hold a store."""
+
+    several_hosts: bool
+    """Whether services of several hosts may serve from it."""
+    run: str
+    """Where they do: the run that all of them share, with which the store is marked; "" until it is known."""
 
     name: str
     """What error messages call it; holds no password."""
@@ -93,8 +104,12 @@ class Engine(Protocol):
     pulse: float
     """Seconds between two checks of the store while nobody writes."""
 
-    def hold(self) -> Holding:
-        """Takes the store for one service; `StoreError` names who has it."""
+    def hold(self, host: str) -> Holding:
+        """Takes the store for the service on one host; `StoreError` names who has it."""
+        ...
+
+    def only(self, what: str) -> AbstractContextManager[None]:
+        """Inside, no other host does the same; `StoreError` names who does."""
         ...
 
     def connect(self) -> SqlConnection:

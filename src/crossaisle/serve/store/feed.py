@@ -39,17 +39,27 @@ class Feed:
         """One state of the store; `StoreError` where the database does not answer."""
         engine = self._engine
         try:
-            if self._connection is None:
-                self._connection = engine.reader()
-            self._connection.execute(engine.begin_reading)
-            yield Snapshot(self._connection)
-            self._connection.execute("COMMIT")
+            connection = self._begun()
+            yield Snapshot(connection)
+            connection.execute("COMMIT")
         except engine.errors as error:
             self.close()
             raise StoreError(f"{engine.name}: {cleaned(error, str(engine.path))[:200]}") from error
         except BaseException:
             self.close()
             raise
+
+    def _begun(self) -> SqlConnection:
+        """Within a transaction; a connection that was lost since the last one is opened again."""
+        if self._connection is not None:
+            try:
+                self._connection.execute(self._engine.begin_reading)
+                return self._connection
+            except self._engine.errors:
+                self.close()
+        self._connection = self._engine.reader()
+        self._connection.execute(self._engine.begin_reading)
+        return self._connection
 
     def close(self) -> None:
         """Closes the connection; the next snapshot opens another one."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VERSION = 3
+VERSION = 4
 """Of the last migration. A store of a later one was written by a newer crossaisle and is refused."""
 CORE = frozenset({"events", "items", "users", "forgotten", "api_keys", "audit"})
 """Tables of a store of any version; whoever keeps one may have put tables of their own beside them."""
@@ -14,6 +14,7 @@ TABLES = CORE | {
     "pictures",
     "rules",
     "service",
+    "service_hosts",
     "store_version",
 }
 INDEXES = frozenset(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import secrets
 import threading
 import time
@@ -21,6 +22,7 @@ from typing import Any, NamedTuple, TypeVar
 from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.errors import ConflictError, StoreError, cleaned, shorten
 from crossaisle.serve.limits.store import StoreLimits
+from crossaisle.serve.store.change_log import ChangeLog, Deed, audit, emptied
 from crossaisle.serve.store.deleted_users import Dated, Forgotten
 from crossaisle.serve.store.engine import Engine, Holding, SqlConnection, Trouble, WritingTurn
 from crossaisle.serve.store.events import conflict, kept_under
@@ -30,10 +32,10 @@ from crossaisle.serve.store.records import Event, Picture
 from crossaisle.serve.store.tasks import Kept
 from crossaisle.serve.store.writer import Busy, Unreachable, Writer
 
-__all__ = ["Busy", "Event", "Kept", "Picture", "Store", "Unreachable"]
+__all__ = ["Busy", "Deed", "Event", "Kept", "Picture", "Store", "Unreachable", "audit"]
 T = TypeVar("T")
-Deed = tuple[str, str]
-"""Who did what, in words."""
+PROCESS = secrets.token_hex(4)
+"""Tells this process from others: two shops of it must not serve from one store."""
 NO_PICTURES: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -58,6 +60,11 @@ def engine_for(place: str | Path, limits: StoreLimits) -> Engine:
     return PostgresEngine(str(place), limits)
 
 
+def takes_hosts(place: str | Path) -> bool:
+    """Whether services of several hosts may serve from a store."""
+    return "://" in str(place) and os.name == "posix"
+
+
 class Store(StoreReader):
     """One writer thread, many readers. Processes that serve from the same store take turns to write."""
 
@@ -78,13 +85,14 @@ class Store(StoreReader):
         Raises `StoreError` where it cannot be opened, or is served already.
         """
         super().__init__(engine_for(place, limits), limits)
-        self._logs = slot is not None
+        self._logs = slot is not None or self.engine.several_hosts
+        self.changes = ChangeLog(self.name)
         self._holding: Holding | None = None
         self._examining: threading.Thread | None = None
         self._ending = threading.Event()
         try:
-            self._holding = self.engine.hold() if serving else None
             if serving:
+                self._holding = self.engine.hold(run or PROCESS)
                 run = run or secrets.token_hex(8)
             self.writer = Writer(self.engine, slot, run=run, serving=serving)
             try:
@@ -101,12 +109,18 @@ class Store(StoreReader):
             trouble = self.engine.trouble(error)
             said = cleaned(error, str(self.path)) if trouble is None else trouble.reason
             raise StoreError(f"{self.name}: the store cannot be opened ({said})") from error
-        if serving:  # what a service that was killed left; nobody reads it any more
+        if self._holding is not None and self._holding.alone:
+            # What a service that was killed left; nobody reads it any more.
             with suppress(StoreError):
-                self.submit(_emptied)
+                self.submit(emptied).add_done_callback(self._share)
         if run:
             self._examining = threading.Thread(target=self._examine, name="examining", daemon=True)
             self._examining.start()
+
+    def _share(self, emptied: Future[None]) -> None:
+        """Lets other hosts in; not where nothing could be written."""
+        if self._holding is not None and emptied.exception() is None and self.marked:
+            self._holding.share()
 
     def _examine(self) -> None:
         """Looks for damage that nobody would notice otherwise until it is too late."""
@@ -301,10 +315,9 @@ class Store(StoreReader):
         return self._people.covered(connection, several)
 
     def log_changes(self, connection: SqlConnection, what: str, names: Iterable[str], body: str = "") -> None:
-        """Within a transaction: what other workers must take in. A thing is kept once, with a new number."""
+        """Within a transaction: what other workers and hosts must take in. See `ChangeLog.add`."""
         if self._logs:
-            seq = connection.execute("SELECT coalesce(max(seq), 0) + 1 FROM changes").fetchone()[0]
-            connection.executemany(_LOG, [(what, name, seq, body) for name in names])
+            self.changes.add(connection, what, names, body)
 
     def put_active(self, body: dict[str, str], deed: Deed | None = None) -> Future[None]:
         """Tells the other workers which model to serve, and the audit log who chose it."""
@@ -312,6 +325,23 @@ class Store(StoreReader):
         def work(connection: SqlConnection) -> None:
             self.log_changes(connection, "model", [""], json.dumps(body))
             audit(connection, deed)
+
+        return self.submit(work)
+
+    def put_wanted(self, body: str) -> Future[None]:
+        """Asks the other hosts to keep a model ready."""
+        return self.submit(lambda connection: self.log_changes(connection, "wanted", [""], body))
+
+    def begin_with(self, run: str, body: dict[str, str]) -> Future[str]:
+        """The model that all hosts of a run serve, as it is logged: `body`, where this is the first."""
+
+        def work(connection: SqlConnection) -> str:
+            found = connection.execute("SELECT body FROM changes WHERE what = 'model'").fetchone()
+            if found is not None and json.loads(found[0]).get("run") == run:
+                return str(found[0])
+            said = json.dumps({"run": run, **body})
+            self.log_changes(connection, "model", [""], said)
+            return said
 
         return self.submit(work)
 
@@ -372,39 +402,13 @@ class Store(StoreReader):
             self._holding = None
 
 
-def _emptied(connection: SqlConnection) -> None:
-    """Within a transaction: empties the log of deleted events of an earlier run, but for its highest number.
-
-    So none comes twice.
-    """
-    last, n = connection.execute(
-        "SELECT max(seq), count(*) FROM changes WHERE what = 'withdrawn' AND name <> ''"
-    ).fetchone()
-    if n:
-        connection.execute("DELETE FROM changes WHERE what = 'withdrawn'")
-        connection.execute(_LOG, ("withdrawn", "", last, ""))
-        mark_unclean(connection)
-
-
 def _deletion(connection: SqlConnection, digest: bytes) -> float | None:
     """When a user was deleted last; None for most."""
     found = connection.execute("SELECT time FROM forgotten WHERE digest = ?", (digest,)).fetchone()
     return None if found is None else float(found[0])
 
 
-def audit(connection: SqlConnection, deed: Deed | None, when: float | None = None) -> None:
-    """Within the transaction of a deed: its line in the audit log; there is none without the other."""
-    if deed is not None:
-        row = time.time() if when is None else when, *deed
-        connection.execute(_NOTE, row)
-
-
-_NOTE = "INSERT INTO audit (time, who, what) VALUES (?, ?, ?)"
 _PUT = "INSERT INTO {} (id, body) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body"
-_LOG = (
-    "INSERT INTO changes (what, name, seq, body) VALUES (?, ?, ?, ?) "
-    "ON CONFLICT (what, name) DO UPDATE SET seq = excluded.seq, body = excluded.body"
-)
 _SEEN = """
 INSERT INTO pictures (id, digest, address, fingerprint, vector, content) VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET digest = excluded.digest, address = excluded.address,

@@ -61,7 +61,7 @@ class Intake:
             late = [event for event in self._store.late() if not self._live.forgotten.covers(event)]
             self._memory.count((*late, *kept.fresh))
         else:
-            await self._replica.catch_up()  # in the order that all workers see
+            await self._replica.catch_up(written=True)  # in the order that all workers see
         fresh = len(kept.fresh)
         added = Added(fresh, len(events) - fresh - kept.forgotten, kept.forgotten)
         for name, n in zip(("events", "duplicate_events", "forgotten_events"), added, strict=True):

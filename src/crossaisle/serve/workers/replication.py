@@ -21,14 +21,14 @@ from typing import Any, NamedTuple, Protocol
 
 from crossaisle.errors import StoreError
 from crossaisle.serve.limits.workers import WorkerLimits
+from crossaisle.serve.store.change_log import AT_ONCE
 from crossaisle.serve.store.feed import Snapshot
 from crossaisle.serve.store.records import Change, Event
 from crossaisle.serve.store.store import Busy, Store
+from crossaisle.serve.workers.hosts import HostSlot
 from crossaisle.serve.workers.shared_state import APPLIED, READ, SERVING, WorkerSlot
 
 _LOG = logging.getLogger(__name__)
-AT_ONCE = ("forgotten", "withdrawn")
-"""Changes that are taken in as they are read; the others wait for their turn."""
 
 
 class Deletion(NamedTuple):
@@ -76,13 +76,20 @@ class Switch(NamedTuple):
     """The outcome of a model switch."""
 
     active: str
+    """Folder of the model, where whoever switched has it."""
     previous: str
+    version: str = ""
+    """Of the model, where services of several hosts serve it: each may have it elsewhere."""
+    version_before: str = ""
 
     @classmethod
     def of(cls, body: str, run: str) -> Switch | None:
         """As it is logged; None for one of an earlier run of the service, which does not matter now."""
         known = json.loads(body)
-        return cls(known["active"], known["previous"]) if known["run"] == run else None
+        if known["run"] != run:
+            return None
+        versions = known.get("version", ""), known.get("version_before", "")
+        return cls(known["active"], known["previous"], *versions)
 
 
 @dataclass(frozen=True)
@@ -93,7 +100,7 @@ class ReplicaStart:
     change twice changes nothing.
     """
 
-    slot: WorkerSlot
+    slot: WorkerSlot | HostSlot
     run: str
     """Identifies this run of the service."""
     change: int
@@ -102,7 +109,7 @@ class ReplicaStart:
     """The last model switch of this run."""
 
     @classmethod
-    def read(cls, store: Store, slot: WorkerSlot, run: str) -> ReplicaStart:
+    def read(cls, store: Store, slot: WorkerSlot | HostSlot, run: str) -> ReplicaStart:
         """As the store is now."""
         change, switch = store.newest_change(), store.model_switch()
         return cls(slot, run, change, None if switch is None else Switch.of(switch, run))
@@ -149,9 +156,14 @@ class Replica:
         self.slot.asked()
         await self.catch_up()
 
-    async def catch_up(self) -> None:
-        """When this returns, everything counts that any worker acknowledged before it was called."""
+    async def catch_up(self, *, written: bool = False) -> None:
+        """When this returns, everything counts that any worker acknowledged before it was called.
+
+        `written`: the store has just taken something, so it can be read whatever was a moment ago.
+        """
         target = self.slot.commits
+        if written:
+            self._retry_at = 0.0
         while self._commits < target and time.monotonic() >= self._retry_at:
             if not await self._pulled(self._limits.read_seconds):
                 self._retry_at = time.monotonic() + self._limits.retry_seconds
@@ -259,16 +271,18 @@ class Replica:
         async with self._entering, self.slot.changing():
             await self.ensure_caught_up()
             await self.apply_pending(apply)
-            self._inside = True
+            self._inside, self.store.changes.follows = True, self.read
             try:
                 async with self._applying:
                     yield
                 await self.ensure_caught_up()
-                self._pending = []  # this worker's own, which it has in memory
-                self.applied = self.read
+                # This worker's own it has in memory; there are others only where it lost its turn.
+                self._pending = [one for one in self._pending if one.seq > (self.store.changes.follows or 0)]
+                if not self._pending:
+                    self.applied = self.read
                 self._publish()
             finally:
-                self._inside = False
+                self._inside, self.store.changes.follows = False, None
             await self.slot.everywhere(APPLIED, self.applied)
 
     async def apply_pending(self, apply: Apply) -> None:
@@ -289,6 +303,7 @@ class Replica:
         """
         self.slot.put(SERVING, 1)
         with suppress(StoreError):
+            await self.slot.published()
             await self.ensure_caught_up()  # nobody has waited for this worker until now
         await self.apply_pending(apply)
         self._task = asyncio.create_task(self._run(apply, report))
@@ -322,3 +337,4 @@ class Replica:
         """Closes the connection to the store."""
         self._thread.shutdown(wait=True)
         self._feed.close()
+        self.slot.close()

@@ -101,6 +101,14 @@ class WorkerSlot:
         self._numbers = shared.numbers[first * FIELDS : (first + shared.workers) * FIELDS]
         self._own = worker * FIELDS
 
+    @property
+    def place(self) -> int:
+        """A number that no other process has which serves from the store."""
+        return self.worker
+
+    async def published(self) -> None:
+        """Once the others see what was put: at once."""
+
     def get(self, field: int) -> int:
         """A number of this worker."""
         return self._numbers[self._own + field]
@@ -126,6 +134,9 @@ class WorkerSlot:
     def idle_seconds(self) -> float:
         """Seconds since any worker answered a request."""
         return time.monotonic() - max(self._numbers[ASKED::FIELDS]) / 1000
+
+    def close(self) -> None:
+        """Its numbers stay, for a successor."""
 
     async def everywhere(self, field: int, value: int) -> None:
         """Waits until every worker that serves has reached `value`; `StoreError` if one does not."""

@@ -24,6 +24,7 @@ _MODELS = answered(
         "previous": "model",
         "known": ["model", "model-2"],
         "describes": {"shop": "completejourney", "items": 25510, "users": 2035},
+        "hosts": [{"name": "process 7 on web-1", "model": "model-2", "version": "5d2c01b9e3a47f60"}],
     },
 )
 _AUDIT = answered(list[AuditLine], [{"time": 1767225600.0, "who": "webshop", "what": "deleted item 7"}])
@@ -82,8 +83,9 @@ async def models(request: Request) -> Response:
         {
             "active": service.state.active.name,
             "previous": service.state.previous.name,
-            "known": service.changes.known_models(),
+            "known": await service.changes.known_models(),
             "describes": service.shop.base.describe(),
+            "hosts": await service.changes.hosts(),
         }
     )
 

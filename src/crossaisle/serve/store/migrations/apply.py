@@ -16,10 +16,11 @@ from crossaisle.serve.store.engine import SqlConnection
 from crossaisle.serve.store.migrations.m0001_tables import TABLES
 from crossaisle.serve.store.migrations.m0002_deletions import DELETIONS
 from crossaisle.serve.store.migrations.m0003_rules import RULES
+from crossaisle.serve.store.migrations.m0004_hosts import HOSTS
 from crossaisle.serve.store.migrations.migration import Dialect, Migration
 from crossaisle.serve.store.schema import VERSION
 
-MIGRATIONS: Sequence[Migration] = (TABLES, DELETIONS, RULES)
+MIGRATIONS: Sequence[Migration] = (TABLES, DELETIONS, RULES, HOSTS)
 """In order of their versions 1, 2, 3, ... A migration that has been released is never changed."""
 _RECORD = "INSERT INTO store_version (version, applied, crossaisle) VALUES (?, ?, ?)"
 

@@ -7,7 +7,9 @@ Commits wait for the write-ahead log to be on the server's disk (synchronous_com
 from __future__ import annotations
 
 import logging
+import os
 import re
+import socket
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -20,14 +22,18 @@ from crossaisle.errors import (
     ConfigError,
     DataError,
     MissingDependencyError,
+    StoreError,
     cleaned,
     shorten,
     shown,
 )
 from crossaisle.serve.limits.store import StoreLimits
+from crossaisle.serve.limits.workers import WorkerLimits
 from crossaisle.serve.store.engine import Cursor, Displaced, SqlConnection, Trouble
 from crossaisle.serve.store.events import fresh_ones, kept_under
 from crossaisle.serve.store.migrations.apply import migrate, up_to_date
+from crossaisle.serve.store.postgres.alone import Alone
+from crossaisle.serve.store.postgres.membership import CHANNEL, Membership
 from crossaisle.serve.store.postgres.session_lock import SessionHolding
 from crossaisle.serve.store.postgres.versions import PostgresVersions
 from crossaisle.serve.store.records import Event
@@ -40,13 +46,16 @@ _LOG = logging.getLogger(__name__)
 SCHEMES = ("postgresql", "postgres")
 LOCK = 0x63726F73
 """Number of the advisory lock of whoever migrates, or writes in turn."""
-_HELD = LOCK + 1
+_HELD, _ALONE = LOCK + 1, LOCK + 2
 _TROUBLES = ("25", "42501", "53", "55", "57014", "58", "F0", "XX")
 """How codes of errors begin that are about the server: read-only, full, without a right, failing."""
 _TAKEN = (
-    "another service has taken the store: nothing is acknowledged any more; make sure that only one service "
-    "uses it, and restart that one"
+    "another service has taken the store: nothing is acknowledged any more; restart this one, and it joins "
+    "that one"
 )
+_SETTLED = f"""
+SELECT (SELECT coalesce(max(seq), 0) FROM events), (SELECT run FROM service), pg_notify({CHANNEL}, ?)
+"""
 _INSERT = f"""
 INSERT INTO events ({COLUMNS})
 SELECT {COLUMNS} FROM unnest(
@@ -61,9 +70,10 @@ class PostgresEngine:
 
     remote = True
     overwrites = False  # neither the free room of its pages nor its log
-    begin = "BEGIN"
+    several_hosts = os.name == "posix"
     # Numbers are drawn before the commit: without a lock, a lower one may appear after a higher one was read.
-    begin_in_turn = (
+    # Whoever writes takes it: hosts follow each other by these numbers.
+    begin = begin_in_turn = (
         "BEGIN ISOLATION LEVEL READ COMMITTED; "
         f"SELECT pg_advisory_xact_lock({LOCK}, hashtext(current_schema()))"
     )
@@ -82,36 +92,93 @@ class PostgresEngine:
         self.name = shown(url)
         self._reader: _Sql | None = None
         self._lock = threading.RLock()
-        self._mark = ""
+        self.run = ""
+        self.host = ""
+        """Of the service that this process belongs to: its own commits ring no bell here."""
+        self._adopting = False
+        self._holding: SessionHolding | None = None
 
-    def hold(self) -> SessionHolding:
+    def hold(self, host: str) -> SessionHolding:
         """By an advisory lock of a session that stays open."""
-        return SessionHolding(self.name, self._lockable, self.errors, _HELD, self.limits.hold_seconds)
+        self.host = host
+        self._holding = SessionHolding(
+            self.name,
+            self._lockable,
+            self.errors,
+            _HELD,
+            self.limits.hold_seconds,
+            host=host,
+            several=self.several_hosts,
+        )
+        return self._holding
+
+    def alone(self, what: str) -> Alone:
+        """A lock that one process of all hosts has at a time, by a name."""
+
+        def connect() -> SqlConnection:
+            return self._named(f"crossaisle: process {os.getpid()} on {socket.gethostname()}")
+
+        return Alone(self.name, what, connect, self.errors, _ALONE)
+
+    @contextmanager
+    def only(self, what: str) -> Iterator[None]:
+        """By a lock of a session that stays open inside."""
+        turn = self.alone(what)
+        try:
+            if not turn.taken():
+                raise StoreError(
+                    f"{self.name}: {turn.holder()} does this already ({what}): wait for it to end"
+                )
+            yield
+        finally:
+            turn.close()
+
+    def join(self, worker: int, limits: WorkerLimits) -> Membership:
+        """A place among all that serve from the store."""
+        return Membership(
+            self,
+            self.host,
+            f"process {os.getpid()} on {socket.gethostname()}",
+            worker=worker,
+            beat_seconds=limits.beat_seconds,
+            lease_seconds=limits.lease_seconds,
+            free_seconds=limits.free_seconds,
+        )
 
     def _lockable(self, name: str) -> SqlConnection:
-        connection = self.open()
+        connection = self._named(name)
         try:
             self._make_schema(connection)
-            connection.execute("SELECT set_config('application_name', ?, false)", (name[:63],))
+            self._prepare(connection)
         except BaseException:
             connection.close()
             raise
         return connection
 
+    def _named(self, name: str) -> _Sql:
+        connection = self.open()
+        connection.execute("SELECT set_config('application_name', ?, false)", (name[:63],))
+        return connection
+
     def claim(self, connection: SqlConnection, run: str) -> None:
-        """Writes the mark."""
-        connection.execute(CLAIM, (run,))
-        self._mark = run
+        """Writes the mark, or learns that of the hosts that serve already."""
+        if self._holding is None or self._holding.alone:
+            connection.execute(CLAIM, (run,))
+            self.run = run
+        else:
+            self._adopting = True
+            self.settled(connection)
 
     def expect(self, run: str) -> None:
-        """The mark is looked for once there is a connection."""
-        self._mark = run
+        """The mark is that of all hosts, and is learned once there is a connection."""
+        self.host, self._adopting = run, True
 
     def settled(self, connection: SqlConnection) -> int:
-        """The number of the last event; the mark is read on the same way."""
-        query = "SELECT (SELECT coalesce(max(seq), 0) FROM events), (SELECT run FROM service)"
-        number, mark = connection.execute(query).fetchone()
-        if self._mark and mark != self._mark:
+        """The number of the last event; the mark is read on the same way, and the other hosts hear of it."""
+        number, mark, _ = connection.execute(_SETTLED, (self.host,)).fetchone()
+        if self._adopting:
+            self.run, self._adopting = mark or "", False
+        if self.run and mark != self.run:
             raise Displaced(f"{self.name}: {_TAKEN}")
         return int(number)
 
@@ -139,6 +206,8 @@ class PostgresEngine:
             self._make_schema(connection)
             if connection.execute("SHOW synchronous_commit").fetchone()[0] in ("off", "local"):
                 connection.execute("SET synchronous_commit = on")
+            # A host that is paused in the middle of a write must not keep the others from writing.
+            connection.execute(f"SET idle_in_transaction_session_timeout = {self.limits.stuck_ms}")
             if connection.execute("SHOW fsync").fetchone()[0] != "on":
                 _LOG.warning("%s: fsync is off: acknowledged events do not survive a crash", self.name)
             self._prepare(connection)
@@ -181,6 +250,10 @@ class PostgresEngine:
             raise type(error)(cleaned(error, self.path)) from None
         wrapped = _Sql(connection)
         connection.execute("SET client_min_messages = warning")  # not that a table is there already
+        if not connection.info.host.startswith("/"):  # the server, too, notices who is gone
+            connection.execute(
+                "SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3"
+            )
         if self._schema:
             connection.execute(f'SET search_path TO "{self._schema}"')
         if read_only:

@@ -1,12 +1,16 @@
-"""`SessionHolding`: one service per store, held by a lock of a database session.
+"""`SessionHolding`: the right to serve from a store, held by a lock of a database session.
 
-The lock goes with the session. It is taken again as soon as the database is back; a service that took it
-meanwhile has marked the store, and the writer notices that (`Engine.settled`).
+The first service takes the lock alone, marks the store, and then shares it: services of other hosts join it
+under the same mark. A service of a crossaisle that knows nothing of other hosts takes the lock alone and
+keeps it. The lock goes with the session. It is taken again as soon as the database is back; a service that
+was the first again meanwhile has marked the store anew, and the writer notices that (`Engine.settled`).
 """
 
 from __future__ import annotations
 
 import logging
+import os
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -14,18 +18,20 @@ from contextlib import suppress
 
 from crossaisle.errors import StoreError
 from crossaisle.serve.store.engine import SqlConnection
-from crossaisle.serve.store.sqlite.file_lock import LOOK_SECONDS, described, refusal
+from crossaisle.serve.store.sqlite.file_lock import LOOK_SECONDS, refusal
 
 _LOG = logging.getLogger(__name__)
 PULSE = 1.0
 """Seconds between two checks that the session is there."""
 _ITS = "(?, hashtext(current_schema()))"
-_HOLDER = """
+_HOLDERS = """
 SELECT a.application_name FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid
 WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2
 AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 AND l.classid = ?::oid AND l.objid = (hashtext(current_schema())::bigint & 4294967295)::oid
+AND l.pid <> pg_backend_pid()
 """
+_TRY, _TRY_SHARED = f"SELECT pg_try_advisory_lock{_ITS}", f"SELECT pg_try_advisory_lock_shared{_ITS}"
 
 
 class SessionHolding:
@@ -40,16 +46,36 @@ class SessionHolding:
         errors: tuple[type[Exception], ...],
         number: int,
         seconds: float,
+        *,
+        host: str,
+        several: bool,
     ) -> None:
         """`connect`: opens a session with a name that others see. `number`: of the lock. `seconds`: to wait
-        where another service has it; then `StoreError`. An error of the database where there is none.
+        where another service has it for itself; then `StoreError`. `host`: tells services apart: one of them
+        serves from a store once. `several`: whether other hosts may share it. An error of the database where
+        there is none.
         """
         self._name, self._connect, self._errors, self._number = name, connect, errors, number
+        self._host, self._several = host, several
         self._failures: tuple[type[Exception], ...] = (StoreError, *errors)
-        self._connection: SqlConnection | None = self._taken(seconds)
+        self.alone = True
+        """Whether this service is the first: nobody else serves from the store."""
+        self._connection: SqlConnection | None = None
+        self._connection = self._taken(seconds)
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="holding", daemon=True)
         self._thread.start()
+
+    def share(self) -> None:
+        """Lets services of other hosts in, now that the store is marked."""
+        if not self._several:
+            return
+        self.alone, connection = False, self._connection
+        if connection is None:
+            return
+        with suppress(*self._errors):  # a lost session is opened again, then for a shared lock
+            connection.execute(f"SELECT pg_advisory_lock_shared{_ITS}", (self._number,))
+            connection.execute(f"SELECT pg_advisory_unlock{_ITS}", (self._number,))
 
     def close(self) -> None:
         """Ends the session."""
@@ -58,19 +84,25 @@ class SessionHolding:
         self._drop()
 
     def _taken(self, patience: float) -> SqlConnection:
-        connection = self._connect(f"crossaisle: {described()}")
+        mine = f"crossaisle {self._host}: "
+        connection = self._connect(f"{mine}process {os.getpid()} on {socket.gethostname()}")
         end = time.monotonic() + patience
         try:
-            while not connection.execute(f"SELECT pg_try_advisory_lock{_ITS}", (self._number,)).fetchone()[0]:
-                if time.monotonic() > end:
-                    found = connection.execute(_HOLDER, (self._number,)).fetchone()
-                    holder = found[0].removeprefix("crossaisle: ") if found else ""
+            while True:
+                if self.alone and connection.execute(_TRY, (self._number,)).fetchone()[0]:
+                    return connection
+                shared = self._several and connection.execute(_TRY_SHARED, (self._number,)).fetchone()[0]
+                holders = [row[0] for row in connection.execute(_HOLDERS, (self._number,))]
+                if shared and not any(holder.startswith(mine) for holder in holders):
+                    self.alone = False
+                    return connection
+                if shared or time.monotonic() > end:
+                    holder = holders[0].partition(": ")[2] if holders else ""
                     raise StoreError(refusal(self._name, holder))
                 time.sleep(LOOK_SECONDS)
         except BaseException:
             connection.close()
             raise
-        return connection
 
     def _keep(self) -> None:
         while not self._end.wait(PULSE):

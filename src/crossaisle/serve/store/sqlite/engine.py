@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,8 @@ class SqliteEngine:
 
     errors: tuple[type[Exception], ...] = (sqlite3.Error, OSError)
     remote = False
+    several_hosts = False
+    run = ""
     overwrites = True
     begin = begin_in_turn = "BEGIN IMMEDIATE"
     begin_reading = "BEGIN"
@@ -56,7 +58,7 @@ class SqliteEngine:
         self._examining: sqlite3.Connection | None = None
         self._examined: tuple[int, int] | None = None
 
-    def hold(self) -> FileHolding:
+    def hold(self, host: str) -> FileHolding:
         """By a lock on a file beside it."""
         return FileHolding(self.path, self.limits.hold_seconds)
 
@@ -117,6 +119,10 @@ class SqliteEngine:
                 self.rewrite(connection)
 
     # Serving from it
+
+    def only(self, what: str) -> AbstractContextManager[None]:
+        """Hosts do not share a file."""
+        return nullcontext()
 
     def claim(self, connection: SqlConnection, run: str) -> None:
         """Checks that the file is whole, and writes the mark into it."""

@@ -27,6 +27,8 @@ LINE = 200
 class FileHolding:
     """A locked file named like the store plus `.lock`. It is never deleted: a deleted file locks nobody."""
 
+    alone = True
+
     def __init__(self, store: Path, seconds: float) -> None:
         """`seconds`: to wait where another service has it; then `StoreError`."""
         path = Path(f"{store.resolve()}.lock")
@@ -49,6 +51,9 @@ class FileHolding:
         with suppress(OSError):  # opened for reading only, or the disk is full: it is locked all the same
             os.ftruncate(self.fd, 0)
             os.pwrite(self.fd, described().encode()[:LINE], 0)
+
+    def share(self) -> None:
+        """Nobody: a file has one service."""
 
     def close(self) -> None:
         """Releases it."""
