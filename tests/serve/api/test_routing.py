@@ -27,7 +27,8 @@ SCOPE_OF = {
     "health": {"GET /api/health/live", "GET /api/health/ready"},
     "visitor": {"POST /api/visitor/list", "POST /api/visitor/events"},
     "read": {
-        *("GET /api/recommend/{user}", "POST /api/recommend", "GET /api/trending", "GET /api/categories"),
+        *("GET /api/recommend/{user}", "POST /api/recommend", "POST /api/rank"),
+        *("GET /api/trending", "GET /api/categories"),
         *("GET /api/items", "GET /api/items/{item}", "GET /api/shop", "GET /api/items/{item}/picture"),
         *("GET /api/items/{item}/goes-with", "GET /api/items/{item}/similar"),
     },
