@@ -17,7 +17,7 @@ from crossaisle.data.exports.known import draft_of
 from crossaisle.data.exports.toml import to_toml
 from crossaisle.data.ingest.importer import Imported, import_dataset
 from crossaisle.errors import ConfigError
-from crossaisle.pipeline.export_catalogue import export_catalogue
+from crossaisle.pipeline.exports.catalogue import export_catalogue
 from crossaisle.pipeline.fit import fit
 
 ITEMS: list[dict[str, Any]] = [

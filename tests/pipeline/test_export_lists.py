@@ -15,8 +15,8 @@ from crossaisle.config import ModelConfig, SplitConfig
 from crossaisle.data.merchandising.rules import MerchandisingRule, RuleSet
 from crossaisle.data.query import Query
 from crossaisle.errors import ConfigError, DataError
-from crossaisle.pipeline import export_lists as work
-from crossaisle.pipeline.export_lists import export_lists
+from crossaisle.pipeline.exports import lists as work
+from crossaisle.pipeline.exports.lists import export_lists
 from crossaisle.pipeline.fit import fit
 from crossaisle.recommend.rank import Unplaced
 from crossaisle.recommend.recommender import Recommender

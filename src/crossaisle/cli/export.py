@@ -57,7 +57,7 @@ def export(
             raise typer.BadParameter("--catalogue goes with --out and --json only")
         _export_catalogue(model, out, as_json)
         return
-    from crossaisle.pipeline.export_lists import export_lists
+    from crossaisle.pipeline.exports.lists import export_lists
 
     done = export_lists(
         model,
@@ -81,7 +81,7 @@ def export(
 
 
 def _export_catalogue(model: Path, out: Path, as_json: bool) -> None:
-    from crossaisle.pipeline.export_catalogue import export_catalogue
+    from crossaisle.pipeline.exports.catalogue import export_catalogue
 
     done = export_catalogue(model, out)
     if as_json:

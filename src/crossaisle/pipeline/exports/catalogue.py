@@ -9,9 +9,11 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 from xml.sax.saxutils import XMLGenerator
+from xml.sax.xmlreader import AttributesImpl
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.ingest.feeds import ATTRIBUTES
@@ -27,6 +29,7 @@ FIELDS = (
     *ATTRIBUTES,
 )
 """Columns of the TSV, in order; a field that a product has several times is a JSON list there."""
+PLAIN = AttributesImpl[str]({})
 Row = dict[str, list[str]]
 
 
@@ -65,16 +68,16 @@ def export_catalogue(model: str | Path, out: str | Path) -> Feed:
     return Feed(path, len(items), items["price"].null_count(), len(items) - int(linked))
 
 
-def _write_xml(file: IO[str], dataset: Dataset) -> None:
+def _write_xml(file: TextIOWrapper, dataset: Dataset) -> None:
     feed = XMLGenerator(file, "utf-8", short_empty_elements=True)
     feed.startDocument()
-    feed.startElement("rss", {"version": "2.0", "xmlns:g": NAMESPACE})
-    feed.startElement("channel", {})
+    feed.startElement("rss", AttributesImpl({"version": "2.0", "xmlns:g": NAMESPACE}))
+    feed.startElement("channel", PLAIN)
     _element(feed, "title", dataset.name)
     _element(feed, "description", f"The catalogue of {dataset.name}")
     for row in _rows(dataset):
         feed.characters("\n")
-        feed.startElement("item", {})
+        feed.startElement("item", PLAIN)
         for name, values in row.items():
             for value in values:
                 _element(feed, f"g:{name}", value)
@@ -85,12 +88,12 @@ def _write_xml(file: IO[str], dataset: Dataset) -> None:
 
 
 def _element(feed: XMLGenerator, name: str, text: str) -> None:
-    feed.startElement(name, {})
+    feed.startElement(name, PLAIN)
     feed.characters(text)
     feed.endElement(name)
 
 
-def _write_tsv(file: IO[str], dataset: Dataset) -> None:
+def _write_tsv(file: TextIOWrapper, dataset: Dataset) -> None:
     # Without quotes, as Google has it: no field holds a tab or a line break.
     file.write("\t".join(FIELDS) + "\n")
     for row in _rows(dataset):
