@@ -29,7 +29,7 @@ FIELDS = (
     *ATTRIBUTES,
 )
 """Columns of the TSV, in order; a field that a product has several times is a JSON list there."""
-PLAIN = AttributesImpl[str]({})
+PLAIN: AttributesImpl[str] = AttributesImpl({})
 Row = dict[str, list[str]]
 
 
