@@ -13,7 +13,7 @@ QUIET_BLAS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help demo serve test check format bench readme clean
+.PHONY: help demo serve test check format bench docs readme clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -50,6 +50,10 @@ bench: $(VENV)/ready ## Measure; BENCH="completejourney instacart ..." chooses w
 		$(BIN)/crossaisle benchmark $$name --out runs/$$name && \
 		$(BIN)/python benchmarks/results_table.py --keep runs/$$name || exit 1; done
 
+docs: $(VENV)/ready-docs ## Write the documentation as a site, build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "build/site/index.html"
+
 readme: $(VENV)/ready ## Write the README's result table from docs/results
 	$(BIN)/python benchmarks/results_table.py
 
@@ -76,6 +80,11 @@ $(VENV)/ready: pyproject.toml constraints.txt
 $(VENV)/ready-serve: $(VENV)/ready
 	@echo "Adding the service (once)"
 	@$(PIP) -e '.[serve]'
+	@touch $@
+
+$(VENV)/ready-docs: $(VENV)/ready
+	@echo "Adding mkdocs (once)"
+	@$(PIP) -e '.[docs]'
 	@touch $@
 
 $(VENV)/ready-dev: $(VENV)/ready

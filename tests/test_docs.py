@@ -101,7 +101,7 @@ def test_examples_run(
             continue
         if language == "python":
             exec(compile(block, name(page), "exec"), space)
-        elif language in ("toml", "csv"):
+        elif language in ("toml", "csv", "json"):
             file, _, content = block.partition("\n")
             Path(file.strip("# ")).write_text(content)
         else:

@@ -22,11 +22,19 @@ from fastapi import FastAPI
 from crossaisle import Query
 from crossaisle.cli.app import app as commands
 from crossaisle.client import Client
-from crossaisle.data.query import CONTROLS, NOT_TAKEN, PLACEMENTS, Placement, QueryControls
+from crossaisle.data.query import (
+    CONTROLS,
+    NOT_RANKED,
+    NOT_TAKEN,
+    PLACEMENTS,
+    RANKED,
+    Placement,
+    QueryControls,
+)
 from crossaisle.data.query_types import as_declared
 from crossaisle.data.text.query_text import OTHER_NAMES, hint_of
 from crossaisle.errors import ConfigError
-from crossaisle.serve.api.requests.list_schemas import LIMITS, ListRequest, UserParameters
+from crossaisle.serve.api.requests.list_schemas import LIMITS, ListRequest, RankRequest, UserParameters
 from crossaisle.serve.api.routes import experiments, lists
 from crossaisle.serve.api.routes.experiments import NewControls
 from crossaisle.serve.experiments.design import ARM_CONTROLS, Arm, Controls
@@ -106,6 +114,18 @@ def test_the_body_of_a_request() -> None:
     assert ListRequest().query() == Query()
 
 
+def test_the_body_that_ranks_a_list_leaves_nothing_out_unless_asked() -> None:
+    properties = RankRequest.model_json_schema()["properties"]
+    found = {name: rules_of(one) for name, one in properties.items() if name in CONTROLS}
+    free = {name: one for name, one in found.items() if name not in RANKED}
+    assert differences(free, set(CONTROLS) - set(NOT_RANKED) - set(RANKED)) == []
+    assert {name: found[name].default for name in RANKED} == dict(RANKED)
+    assert set(properties) - set(found) == {"items", "placement", "user", "history", "in_view"}
+    expected = Query(n=2, include_items=("b", "a"), user="u", placement="similar", items=("v",), **RANKED)
+    asked = RankRequest(items=["b", "a", "b"], user="u", placement="similar", in_view=["v"])
+    assert asked.query() == expected
+
+
 def test_the_arms_of_experiments() -> None:
     assert {one.name for one in fields(Controls)} == set(ARM_CONTROLS)
     for one in fields(Controls):
@@ -127,13 +147,21 @@ def test_the_command_line(command: str) -> None:
         assert names[name].default is None  # what is not given is left to `Query`
 
 
+def test_the_command_that_ranks_a_list() -> None:
+    params = get_command(commands).commands["rank"].params  # type: ignore[attr-defined]
+    own = {"model", "user", "history", "item", "items", "rules", "as_json"}
+    assert {one.name for one in params} - own == set(CONTROLS) - set(NOT_RANKED)
+    helped = {one.name: one.help for one in params}
+    assert "[default: yes]" not in helped["in_stock"]
+
+
 def test_the_client() -> None:
     hints = get_type_hints(QueryControls)
     assert list(hints) == list(CONTROLS)
     for name, declared in CONTROLS.items():
         expected = Sequence[str] if declared.control.names else declared.type
         assert hints[name] == expected, name
-    for method in (Client.recommend, Client.goes_with, Client.similar, Client.trending):
+    for method in (Client.recommend, Client.goes_with, Client.similar, Client.trending, Client.rank):
         assert inspect.signature(method).parameters["controls"].annotation == "Unpack[QueryControls]"
 
 

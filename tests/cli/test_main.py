@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -51,11 +52,23 @@ def test_every_command_has_an_example_and_json(name: str, command: Any) -> None:
     assert "--json" in options or name == "serve"  # which answers over HTTP, in JSON
 
 
+@pytest.mark.parametrize(("name", "command"), [*leaves(get_command(app))])
+def test_help_is_in_words(name: str, command: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """No types of Python, and an argument is called what the usage line calls it."""
+    assert cli.run([*name.split(), "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert not re.search(r"<(int|str|float|path|bool|list)\b", shown)
+    usage, _, rest = shown.partition("\n\n")
+    for argument in (one for one in command.params if one.param_type_name == "argument"):
+        assert argument.metavar in usage
+        assert re.search(rf"^  \[?{re.escape(argument.metavar)}", rest, re.MULTILINE)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["modls"], "crossaisle: No such command 'modls'. Did you mean 'models'?"),
-        (["models", "pull"], "crossaisle: Missing argument 'name'."),
+        (["models", "pull"], "crossaisle: Missing argument 'NAME'."),
         (["models", "list", "--jsn"], "crossaisle: No such option: --jsn"),
         (["keys", "add", "none.sqlite", "web"], "crossaisle: none.sqlite: no such store; serve and"),
         (["recommend", "m", "--user", "1", "--history", "2"], "crossaisle: Invalid value: give either"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,7 @@ def test_check_says_what_rules_match(model: Path, file: Path, capsys: pytest.Cap
     assert cli.run(["rules", "check", str(file), str(model)]) == 0
     out = capsys.readouterr().out
     assert "no-milk" in out
+    assert re.search(r"no-milk +never +holds", out)
     assert "rule 'no-milk': words:nothing at all: no title has these words" in out
     file.write_text(RULES.replace("item:bread1", "item:braed1"))
     assert cli.run(["rules", "check", str(file), str(model)]) == 1

@@ -40,6 +40,12 @@ def test_lists_events_items_and_people(client: Client) -> None:
     assert client.goes_with("bread", n=1).placement == "goes_with"
     assert "rolls" in client.similar("bread").ids
     assert client.trending(n=1, include_categories=["Dairy"]).ids == ["butter"]
+    ranked = client.rank(["milk?", "rolls", "butter", "bread"], "ann", exclude_categories=["Dairy"])
+    assert sorted(ranked.ids) == ["bread", "rolls"]
+    assert [(one.item_id, one.why) for one in ranked.unplaced] == [
+        ("milk?", "unknown"),
+        ("butter", "controls"),
+    ]
     assert client.recommend("zoe").served == "trending"
     assert client.event("zoe", "bread", "cart", time=datetime.now(UTC), quantity=2).accepted == 1
     assert client.recommend("zoe").served == "for_you"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,11 +12,13 @@ import pytest
 
 from crossaisle import cli
 from crossaisle.config import ModelConfig, SplitConfig
+from crossaisle.data.merchandising.rules import MerchandisingRule, RuleSet
 from crossaisle.data.query import Query
 from crossaisle.errors import ConfigError, DataError
-from crossaisle.pipeline import export_lists as work
-from crossaisle.pipeline.export_lists import export_lists
+from crossaisle.pipeline.exports import lists as work
+from crossaisle.pipeline.exports.lists import export_lists
 from crossaisle.pipeline.fit import fit
+from crossaisle.recommend.rank import Unplaced
 from crossaisle.recommend.recommender import Recommender
 from tests.models.shops import tiny_shop
 
@@ -127,11 +130,22 @@ def test_a_list_from_elsewhere_is_ordered_and_nothing_is_lost(
     user = recommender.dataset.user_ids.id(0)
     items = recommender.dataset.item_ids.ids(range(6))
     ordered = recommender.rank([*items, "nothing", items[0]], user=user)
-    assert {name for name, _ in ordered} == {*items, "nothing"}
-    assert ordered[-1] == ("nothing", None)
-    scores = [score for _, score in ordered if score is not None]
+    assert sorted(ordered.placed.ids) == sorted(items)
+    assert ordered.ids[-1] == "nothing"
+    assert ordered.unplaced == (Unplaced("nothing", "unknown"),)
+    scores = [one.score for one in ordered.placed]
     assert scores == sorted(scores, reverse=True)
-    assert recommender.rank(["nothing"], user=user) == [("nothing", None)]
+    assert recommender.rank(["nothing"], user=user).ids == ["nothing"]
+    few = recommender.rank(items, user=user, exclude_items=items[:2])
+    assert few.placed.ids == [item for item in ordered.placed.ids if item not in items[:2]]
+    assert few.unplaced == tuple(Unplaced(item, "controls") for item in items[:2])
+    rule = MerchandisingRule.of({"id": "no", "action": "never", "items": [f"item:{items[0]}"]}, "here")
+    ruled = recommender.with_rules(RuleSet((rule,))).rank(items, user=user)
+    assert ruled.unplaced == (Unplaced(items[0], "rules"),)
+    with pytest.raises(ConfigError, match="there is nothing to rank"):
+        recommender.rank([], user=user)
     command = ["rank", str(model), "--user", user, "--json", *(f"--item={item}" for item in items)]
     assert cli.run(command) == 0
-    assert [row["item"] for row in json.loads(capsys.readouterr().out)] == [name for name, _ in ordered[:-1]]
+    assert [row["item_id"] for row in json.loads(capsys.readouterr().out)["items"]] == ordered.placed.ids
+    assert cli.run(["rank", str(model), "--user", user, "--item=nothing", f"--item={items[0]}"]) == 0
+    assert re.search(r"nothing\s+unknown", capsys.readouterr().out)

@@ -11,8 +11,8 @@ import pytest
 from crossaisle.data.history import Histories
 from crossaisle.data.kinds import PURCHASE
 from crossaisle.models.base import Scorer
-from crossaisle.recommend.explain import explain
-from crossaisle.recommend.reasons import Cause, Kind, telling
+from crossaisle.recommend.explain import as_new, explain
+from crossaisle.recommend.reasons import Cause, Kind, sentence, telling
 from tests.recommend.shop import SHOP
 from tests.recommend.test_explain import Links, Words
 
@@ -130,6 +130,26 @@ def test_the_recommended_title_is_never_its_own_reason() -> None:
 def test_items_of_one_name_count_together_and_are_named_once() -> None:
     text, _ = why({"milk0": 0.15, "milk1": 0.15, "spade0": 0.1}, "bread0", rest=0.6, shop=named_alike())
     assert text == "Popular with other shoppers; because you bought fresh milk number 0."
+
+
+def test_nothing_is_said_twice() -> None:
+    titles = SHOP.items["title"].to_list()
+    titles[SHOP.item_ids.row("milk0")] = "MILK"
+    for name, title in (("spade0", "fresh bread"), ("spade1", "Fresh Bread")):
+        titles[SHOP.item_ids.row(name)] = title
+    shop = replace(SHOP, items=SHOP.items.with_columns(pl.Series("title", titles)))
+    # The category is called Milk, as the item is; the other items of it are not named by it then.
+    text, _ = why({"milk0": 0.4, "milk1": 0.15, "milk2": 0.15, "milk3": 0.15}, "bread0", rest=0.15, shop=shop)
+    assert text == "Because you bought MILK."
+    # Two spellings of one name.
+    text, _ = why({"spade0": 0.15, "spade1": 0.15, "milk1": 0.1}, "bread0", rest=0.6, shop=shop)
+    assert text == "Popular with other shoppers; because you bought fresh bread."
+    told = explain(
+        shop, [(Given({"milk0": 1.0}), 1.0)], Histories.of([[SHOP.item_ids.row("milk0")]]), 9, popular=False
+    )
+    assert as_new(told, "Milk").text == "New. Because you bought MILK."
+    assert as_new(told, "Whey").text == "New, and like Whey. Because you bought MILK."
+    assert sentence((), "for_you", link=("Milk", "milk")) == ""
 
 
 def test_a_link_below_a_lift_of_one_and_a_half_is_not_said() -> None:

@@ -16,6 +16,7 @@ from crossaisle.api_types.experiments import ArmResult, Comparison, ExperimentRe
 from crossaisle.api_types.lists import (
     Counted,
     InExperiment,
+    RankedList,
     Recommended,
     RecommendedList,
     VisitorItem,
@@ -48,6 +49,7 @@ __all__ = [
     "Problem",
     "Product",
     "ProductPage",
+    "RankedList",
     "Recommended",
     "RecommendedList",
     "RulesInForce",

@@ -8,6 +8,7 @@ from crossaisle.api_types.described import DESCRIBED
 from crossaisle.data.query import Placement
 from crossaisle.recommend.answer import AppliedRule
 from crossaisle.recommend.explain import Explanation
+from crossaisle.recommend.rank import Unplaced
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +75,15 @@ class RecommendedList:
     def ids(self) -> list[str]:
         """Item ids, best first."""
         return [r.item_id for r in self.items]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankedList(RecommendedList):
+    """A list that another system found, ranked; no experiment decides about it."""
+
+    __pydantic_config__ = DESCRIBED
+    unplaced: tuple[Unplaced, ...] = ()
+    """The items that have no place in it, in the order in which they were sent."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from crossaisle.api_types.described import DESCRIBED
+from crossaisle.data.merchandising.rules import State
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +24,8 @@ class StoredRule:
     since: str | None
     until: str | None
     reason: str
+    state: State
+    """`holds` today (UTC), begins `later`, or is `over`."""
     matches: int
     """Number of items that `items` matches."""
     examples: tuple[str, ...]

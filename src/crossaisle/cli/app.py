@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperArgument, TyperCommand
 
 from crossaisle import __version__
 from crossaisle.cli import (
@@ -94,8 +96,20 @@ app.add_typer(rules.app, name="rules", help="A merchandiser's rules of lists: ch
 app.add_typer(keys.app, name="keys", help="Add, list and revoke the API keys of a service.")
 
 
+_WORDS = {"<int>": "N", "<int range>": "N", "<float>": "NUMBER", "<float range>": "NUMBER", "<path>": "PATH"}
+"""What the help calls the values of options that have no word of their own."""
+
+
 class _Command(TyperCommand):
-    """A command whose numbers are finite, and whole ones of a size that libraries take."""
+    """A command whose help names values in words, and whose numbers are finite and of a usual size."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        parameter: Any
+        for parameter in self.params:
+            if isinstance(parameter, TyperArgument):
+                parameter.metavar = parameter.metavar or str(parameter.name).upper()
+            parameter.display_type_rich = partial(_shown_type, parameter, parameter.display_type_rich)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         left: list[str] = super().parse_args(ctx, args)
@@ -107,6 +121,14 @@ class _Command(TyperCommand):
             if isinstance(value, int) and abs(value) > WHOLE:
                 raise typer.BadParameter(f"must be at most {WHOLE} in size (found {value})", ctx, parameter)
         return left
+
+
+def _shown_type(parameter: Any, of_typer: Callable[..., str | None], ctx: Any) -> str | None:
+    """The value of an option in a word; nothing beside an argument, whose name stands there."""
+    if isinstance(parameter, TyperArgument):
+        return None
+    shown = of_typer(ctx=ctx)
+    return _WORDS.get(shown, "TEXT") if shown and shown.startswith("<") else shown
 
 
 for _group in (app, data.app, models.app, knowledge.app, rules.app, keys.app):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import wraps
 from typing import Annotated, Any
 
 import typer
 
-from crossaisle.data.query import CONTROLS, ControlField, CrossShare, Placement, Query
+from crossaisle.data.query import CONTROLS, NOT_RANKED, RANKED, ControlField, CrossShare, Placement, Query
 from crossaisle.data.text.ids import same_id
 from crossaisle.data.text.query_text import quotas_of, share_of
 
@@ -19,17 +20,28 @@ Controls = dict[str, Any]
 
 def with_controls(command: Callable[..., None]) -> Callable[..., None]:
     """Adds the options to a command, which receives them as the dictionary `controls`."""
+    return _with(command, CONTROLS)
+
+
+def with_rank_controls(command: Callable[..., None]) -> Callable[..., None]:
+    """The same for a command that ranks a list which another system found."""
+    kept = {name: one for name, one in CONTROLS.items() if name not in NOT_RANKED}
+    defaults = {name: replace(one, default=RANKED.get(name, one.default)) for name, one in kept.items()}
+    return _with(command, defaults)
+
+
+def _with(command: Callable[..., None], declared: Mapping[str, ControlField]) -> Callable[..., None]:
     own = inspect.signature(command, eval_str=True)
 
     @wraps(command)
     def wrapped(**given: Any) -> None:
-        texts = {name: given.pop(name) for name in CONTROLS}
+        texts = {name: given.pop(name) for name in declared}
         controls = {name: _value(name, text) for name, text in texts.items() if text is not None}
         command(**given, controls=controls)
 
     kept = [p for name, p in own.parameters.items() if name != "controls"]
     kept = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in kept]
-    parameters = [*kept, *(_option(name, one) for name, one in CONTROLS.items())]
+    parameters = [*kept, *(_option(name, one) for name, one in declared.items())]
     wrapped.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
     wrapped.__annotations__ = {p.name: p.annotation for p in parameters}
     return wrapped

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +18,19 @@ from crossaisle.errors import shorten
 def export(
     model: Model,
     controls: Controls,
-    out: Annotated[Path, typer.Option(help="File for the lists: .parquet, .csv or .jsonl.", metavar="FILE")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="File for the lists: .parquet, .csv or .jsonl; for a catalogue: .xml or .tsv.",
+            metavar="FILE",
+        ),
+    ],
+    catalogue: Annotated[
+        bool,
+        typer.Option(
+            "--catalogue", help="Write the model's catalogue instead: a product feed in Google's format."
+        ),
+    ] = False,
     placement: Annotated[
         str, typer.Option(help="for_you, discover, buy_again or trending.", metavar="PLACE")
     ] = "for_you",
@@ -30,13 +43,21 @@ def export(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write a list for every user, one row per item. An export that was interrupted goes on where it stopped.
+    """Write a list for every user, one row per item; or the catalogue as a product feed.
+
+    An export of lists that was interrupted goes on where it stopped.
 
     \b
     crossaisle export demo/model --placement discover --out discover.parquet
     crossaisle export demo/model --users friday.txt -n 6 --explain --out friday.csv
+    crossaisle export demo/model --catalogue --out feed.xml
     """
-    from crossaisle.pipeline.export_lists import export_lists
+    if catalogue:
+        if controls or users is not None or restart or placement != "for_you":
+            raise typer.BadParameter("--catalogue goes with --out and --json only")
+        _export_catalogue(model, out, as_json)
+        return
+    from crossaisle.pipeline.exports.lists import export_lists
 
     done = export_lists(
         model,
@@ -57,3 +78,18 @@ def export(
         return
     empty = f", {done.without:,} users without one" if done.without else ""
     print(f"{done.path}: {done.lists:,} lists of {done.rows:,} items{empty}; {done.seconds:.1f} s")
+
+
+def _export_catalogue(model: Path, out: Path, as_json: bool) -> None:
+    from crossaisle.pipeline.exports.catalogue import export_catalogue
+
+    done = export_catalogue(model, out)
+    if as_json:
+        show_json(asdict(done) | {"path": str(done.path)})
+        return
+    lacking = [
+        f"{n:,} without {what}"
+        for n, what in ((done.without_price, "a price"), (done.without_link, "an address"))
+        if n
+    ]
+    print(f"{done.path}: {done.items:,} products{''.join(f', {one}' for one in lacking)}")

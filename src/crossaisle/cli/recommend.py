@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from crossaisle.cli.controls import Controls, query, with_controls
+from crossaisle.cli.controls import Controls, query, with_controls, with_rank_controls
 from crossaisle.cli.output import AsJson, show_json, show_table, tell, text_of
 from crossaisle.data.text.ids import same_id, tidy_id
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from crossaisle.data.query import Query
     from crossaisle.recommend.answer import RecommendationList
     from crossaisle.recommend.explain import Explanation
+    from crossaisle.recommend.recommender import Recommender
 
 Model = Annotated[Path, typer.Argument(help="Folder of a saved model.", metavar="MODEL")]
 User = Annotated[str | None, typer.Option("--user", help="User id.", metavar="ID", parser=same_id)]
@@ -114,8 +116,10 @@ def similar(
     _answer(model, query("similar", controls, items=tuple(item), user=user), rules, as_json)
 
 
+@with_rank_controls
 def rank(
     model: Model,
+    controls: Controls,
     item: Annotated[
         list[str] | None,
         typer.Option("--item", help="An item of the list (repeatable).", metavar="ID", parser=same_id),
@@ -125,26 +129,32 @@ def rank(
     ] = None,
     user: User = None,
     history: History = None,
+    rules: Rules = None,
     as_json: AsJson = False,
 ) -> None:
-    """Order a list that another system found, the best first. Items the model does not know come last.
+    """Rank a list that another system found. Items without a place come last, with the reason.
 
     \b
     crossaisle rank demo/model --user 1609 --item 1082185 --item 834103 --item 866211
-    crossaisle rank demo/model --user 1609 --items found.txt --json
+    crossaisle rank demo/model --user 1609 --items found.txt --quota 2 --json
     """
     if (user is None) == (not history):
         raise typer.BadParameter("give either --user or --history")
     wanted = [*(item or ()), *(ids_in(items) if items is not None else ())]
     if not wanted:
-        raise typer.BadParameter("give --item or --items: what should be ordered?")
-    from crossaisle.recommend.recommender import Recommender
-
-    ordered = Recommender.load(model).rank(wanted, user=user, history=tuple(history) if history else None)
+        raise typer.BadParameter("give --item or --items: what should be ranked?")
+    own = tuple(history) if history else None
+    found = _loaded(model, rules).rank(wanted, user=user, history=own, **controls)
+    placed = found.placed
     if as_json:
-        show_json([{"item": name, "score": score} for name, score in ordered])
-    else:
-        show_table(["", "item", "score"], [[n, *one] for n, one in enumerate(ordered, 1)])
+        show_json({**placed.to_dict(), "unplaced": [asdict(one) for one in found.unplaced]})
+        return
+    for notice in placed.notices:
+        tell(f"note: {notice}", on_the_side=True)
+    columns = ["", "item", "title", "score"]
+    rows: list[list[Any]] = [[r.rank, r.item_id, r.title, r.score] for r in placed]
+    rows += [["", one.item_id, one.why, None] for one in found.unplaced]
+    show_table(columns, rows)
 
 
 def explain(
@@ -180,13 +190,17 @@ def explain(
         _show_explanation(explanation)
 
 
-def _answer(model: Path, asked: Query, rules: Path | None, as_json: bool) -> None:
+def _loaded(model: Path, rules: Path | None) -> Recommender:
+    """The saved model, under other rules where they are given."""
     from crossaisle.data.merchandising.rules import read_rule_file
     from crossaisle.recommend.recommender import Recommender
 
     shop = Recommender.load(model)
-    if rules is not None:
-        shop = shop.with_rules(read_rule_file(rules), str(rules))
+    return shop if rules is None else shop.with_rules(read_rule_file(rules), str(rules))
+
+
+def _answer(model: Path, asked: Query, rules: Path | None, as_json: bool) -> None:
+    shop = _loaded(model, rules)
     answer = shop.recommend(asked)
     if as_json:
         show_json(answer.to_dict())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -46,11 +46,11 @@ def check_file(
 
 def _show(found: Checked) -> None:
     rows = [
-        [rule["id"], rule["action"], rule["matches"], "; ".join(rule["examples"]) or "nothing"]
+        [rule["id"], rule["action"], _state(rule), rule["matches"], "; ".join(rule["examples"]) or "nothing"]
         for rule in found.rules
     ]
     if rows:
-        show_table(["rule", "action", "items", "such as"], rows)
+        show_table(["rule", "action", "today", "items", "such as"], rows)
     else:
         tell("the file has no rules")
     _some("unknown, so the file is refused", found.unknown)
@@ -62,6 +62,11 @@ def _show(found: Checked) -> None:
     ]
     _some("to be looked at", silent)
     _some("contradictions", found.contradictions)
+
+
+def _state(rule: dict[str, Any]) -> str:
+    state = {"holds": "holds", "over": f"over since {rule['until']}", "later": f"from {rule['since']} on"}
+    return state[rule["state"]]
 
 
 def _some(title: str, lines: Sequence[str]) -> None:

@@ -25,6 +25,7 @@ from crossaisle.api_types import (
     NumberedList,
     Product,
     ProductPage,
+    RankedList,
     RecommendedList,
     RulesInForce,
     Shop,
@@ -113,6 +114,32 @@ class Client:
     def trending(self, **controls: Unpack[QueryControls]) -> RecommendedList:
         """What is popular now, the same for everyone."""
         return self.recommend(placement="trending", **controls)
+
+    def rank(
+        self,
+        items: Sequence[str],
+        user: str | None = None,
+        *,
+        placement: Placement = "for_you",
+        history: Sequence[str] | None = None,
+        in_view: Sequence[str] = (),
+        **controls: Unpack[QueryControls],
+    ) -> RankedList:
+        """A list that another system found, at most 1,000 items, the best first.
+
+        For a user, a session (`history`), or the items `in_view`. Of `controls` all but `n`, `offset` and
+        `include_items`; `in_stock`, `exclude_seen` and `one_per_title` are off unless given.
+        """
+        request: dict[str, Any] = {
+            "items": list(items),
+            "placement": placement,
+            "user": user,
+            "history": None if history is None else list(history),
+            "in_view": list(in_view),
+            **{name: _plain(value) for name, value in controls.items()},
+        }
+        found: RankedList = read(RankedList, self._ask("POST", "/api/rank", body=request))
+        return found
 
     # Events
 

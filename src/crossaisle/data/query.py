@@ -24,6 +24,10 @@ _WHY_NOT = {
     "discover": "all its items are of categories that the history does not have",
     "trending": "without a user or a history it is the same for everyone",
 }
+RANKED: Mapping[str, bool] = {"in_stock": False, "exclude_seen": False, "one_per_title": False}
+"""Controls whose defaults are others where a list that another system found is ranked: it loses nothing."""
+NOT_RANKED = ("n", "offset", "include_items")
+"""Controls that ranking such a list does not take: the list itself says so."""
 CrossShare = float | Literal["auto"]
 Method = Literal["mmr", "dpp"]
 

@@ -153,7 +153,7 @@ def fit(
     another shop, of which is carried over what helps on validation or, without one, the default share.
     `merchandising`: rules of lists, which nothing is chosen by; `ConfigError` for an unknown name in them.
     """
-    check_names(merchandising, dataset, "rules")
+    check_names(merchandising, dataset, merchandising.where)
     split, parts, rules = split_and_parts(dataset, split_config, model_config)
     if source is not None:
         parts |= carried_over(source, encoder=chosen_encoder(dataset, model_config.encoder)[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -255,6 +255,14 @@ def _link_of(link: CategoryLink | None, amounts: Amounts) -> tuple[str, str] | N
     if link is None or carried is None or link.lift < LIFT or carried.sum() < NAMED * amounts.score:
         return None
     return link.source, link.target
+
+
+def as_new(explanation: Explanation, like: str) -> Explanation:
+    """Of an item that is lent the score of one called `like`, which is named unless the sentence does so."""
+    told = any(like.casefold() == name.casefold() for cause in explanation.causes for name in cause.names)
+    return replace(
+        explanation, text=f"New{'' if told else f', and like {like}'}. {explanation.text}".rstrip()
+    )
 
 
 def item_name(dataset: Dataset, row: int) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from typing import Protocol, TypeVar
 
@@ -24,7 +23,7 @@ from crossaisle.models.scorers.cold_start.transferred import TransferredPopulari
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.recommend.catalogue_order import CatalogueOrder
 from crossaisle.recommend.durables import Durables
-from crossaisle.recommend.explain import Explanation, Part, explain, item_name
+from crossaisle.recommend.explain import Explanation, Part, as_new, explain, item_name
 from crossaisle.recommend.limits import RETRIEVED
 from crossaisle.recommend.request import ResolvedQuery
 from crossaisle.recommend.rerank.filters import Mask
@@ -199,7 +198,7 @@ class ModelRanker:
         other = explain(dataset, parts, context, row, placement, stand_ins=lent, known_as=known_as, lost=lost)
         if own.score >= other.score:
             return own
-        return replace(other, text=f"New, and like {item_name(dataset, lent[0][0])}. {other.text}".rstrip())
+        return as_new(other, item_name(dataset, lent[0][0]))
 
     def blend_for(self, placement: str) -> Blend:
         """The blend behind a placement: popularity alone for `trending`."""

@@ -105,10 +105,12 @@ def causes_of(dataset: Dataset, amounts: Amounts, item: int) -> tuple[Cause, ...
     share = amounts.own / score
     title = amounts.name_of(item)
     names = _once_per_group(dataset, amounts.shown, [amounts.name_of(int(row)) for row in amounts.shown])
+    spelt: dict[str, str] = {}
+    names = [spelt.setdefault(name.casefold(), name) for name in names]
     same = (amounts.shown == item) & ~amounts.in_view
     causes = [Cause("before", float(share[same].sum()), deeds=_strongest(amounts, same))]
     left = amounts.shown != item
-    alike = left & (np.array([name == title for name in names], bool))
+    alike = left & (np.array([name.casefold() == title.casefold() for name in names], bool))
     telling = np.array([_is_interest(dataset, int(row)) for row in amounts.shown], bool)
     for in_view in (True, False):
         side = amounts.in_view == in_view
@@ -119,7 +121,8 @@ def causes_of(dataset: Dataset, amounts: Amounts, item: int) -> tuple[Cause, ...
         causes += _single(amounts, names, share, left & side & telling, left, in_view=in_view)
     # Categories and all together: of what was not named, and not of a cart, which is short.
     left &= ~amounts.in_view
-    causes += _of_categories(dataset, amounts, share, left, left & telling, title)
+    spoken = {title.casefold(), *(name.casefold() for cause in causes for name in cause.names)}
+    causes += _of_categories(dataset, amounts, share, left, left & telling, spoken)
     if amounts.popular:
         causes.append(Cause("popular", amounts.general.get("popular", 0.0) / score))
     found = [cause for cause in causes if cause.share >= NAMED]
@@ -178,9 +181,12 @@ def _of_categories(
     share: npt.NDArray[np.float64],
     left: npt.NDArray[np.bool_],
     side: npt.NDArray[np.bool_],
-    title: str,
+    spoken: Collection[str],
 ) -> list[Cause]:
     """Categories of the items at `side`; what is named is struck from `left`.
+
+    None that is called as an item that is named already, or as the item itself (`spoken`, case-folded): the
+    sentence would say one thing twice.
 
     Of a category with one item the item would have been named. Leaf categories that carry `NAMED` each,
     or the largest categories of the shop's level that do so together: whatever says more of the score.
@@ -188,7 +194,9 @@ def _of_categories(
     found: list[tuple[float, dict[str, float], npt.NDArray[np.bool_]]] = []
     for depth, least, most in ((-1, NAMED, SEVERAL), (dataset.taxonomy.level, LEADING, TOGETHER)):
         of_row = [_category(dataset, int(row), depth) for row in amounts.shown]
-        usable = [name if s and name != title else "" for name, s in zip(of_row, side, strict=True)]
+        usable = [
+            name if s and name.casefold() not in spoken else "" for name, s in zip(of_row, side, strict=True)
+        ]
         several = {name for name, items in Counter(usable).items() if items > 1}
         usable = [name if name in several else "" for name in usable]
         named = _largest(usable, share, least, most)
@@ -260,7 +268,7 @@ def sentence(
         clauses.append(f"shares the word{'s' * (len(words) > 1)} {', '.join(words)}")
     if known:
         clauses.append(f"known: {known}")
-    if link:
+    if link and link[0].casefold() != link[1].casefold():
         clauses.append(f"people who shop {link[0]} shop {link[1]} more than others do")
     text = "; ".join(clauses)
     return text[:1].upper() + text[1:] + "." if text else ""

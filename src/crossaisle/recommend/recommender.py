@@ -32,6 +32,7 @@ from crossaisle.recommend.explain import Explanation, Part
 from crossaisle.recommend.limits import ListLimits
 from crossaisle.recommend.list_builder import Contributions, ListBuilder, Served
 from crossaisle.recommend.merchandising.compiled import Merchandising
+from crossaisle.recommend.rank import Ranking, rank_query, ranking
 from crossaisle.recommend.ranker import ModelRanker, score_requests
 from crossaisle.recommend.request import NO_ROWS, ResolvedQuery, is_narrow, of_unknown_deeds, resolve
 from crossaisle.recommend.rerank.diversify import Similarity, similarity_of
@@ -234,28 +235,21 @@ class Recommender:
         return [self.lists.finish(*each) for each in zip(queries, requests, scores, strict=True)]
 
     def rank(
-        self, items: Sequence[str], *, user: str | None = None, history: Sequence[str] | None = None
-    ) -> list[tuple[str, float | None]]:
-        """The same items, the best for a user or a history first, with their scores.
+        self,
+        items: Sequence[str],
+        *,
+        user: str | None = None,
+        history: Sequence[str] | None = None,
+        **controls: Any,
+    ) -> Ranking:
+        """A list that another system found, the best for a user or a history first.
 
-        Nothing is left out: what was had before and what is out of stock counts, too. Items that the shop
-        does not have, or that have no score, come last in their order, with None.
+        Nothing is left out but by rules and `controls` (fields of `Query`): what was had before and what is
+        out of stock counts, too. `ConfigError` without an item.
         """
-        wanted = list(dict.fromkeys(items))
-        known = tuple(item for item in wanted if self.dataset.item_ids.get(item) >= 0)
-        if not known:
-            return [(item, None) for item in wanted]
-        asked = Query(
-            user=user,
-            history=None if history is None else tuple(history),
-            n=len(known),
-            include_items=known,
-            exclude_seen=False,
-            in_stock=False,
-            one_per_title=False,
-        )
-        ordered = {item.item_id: item.score for item in self.recommend(asked)}
-        return [*ordered.items(), *((item, None) for item in wanted if item not in ordered)]
+        own = None if history is None else tuple(history)
+        query = rank_query(items, user=user, history=own, **controls)
+        return ranking(query, self.resolve(query), self.recommend(query), self.lists)
 
     def resolve(self, query: Query) -> ResolvedQuery:
         """Ids to rows; `UnknownIdError` for an item in view that the shop does not have."""

@@ -17,6 +17,8 @@ from crossaisle.errors import shorten
 from crossaisle.models.blend import CART_OF_USER
 
 NO_ROWS: Rows = np.empty(0, np.int32)
+NOT_SHOWN = "of include_items cannot be shown"
+"""What the notice of an unknown item says that only was to be shown."""
 NAMED = 3
 """Unknown ids that a notice names."""
 
@@ -135,7 +137,7 @@ def _included(query: Query, dataset: Dataset, notices: list[str]) -> Rows | None
         return None
     rows, unknown = _rows(query.include_items, dataset.item_ids)
     if unknown:
-        notices.append(f"{len(unknown)} unknown item(s) of include_items cannot be shown: {_some(unknown)}")
+        notices.append(f"{len(unknown)} unknown item(s) {NOT_SHOWN}: {_some(unknown)}")
     return rows
 
 

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import date
+from itertools import combinations
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
+from crossaisle.config import ModelConfig, SplitConfig
 from crossaisle.data.knowledge.naming import HINTS
 from crossaisle.data.merchandising.matching import check_names, matched
 from crossaisle.data.merchandising.rules import MerchandisingRule, RuleSet, read_rule_file
 from crossaisle.data.merchandising.shown import check
+from crossaisle.data.query import Placement
 from crossaisle.errors import ConfigError, UnknownIdError
+from crossaisle.pipeline.fit import fit
 from tests.models.shops import tiny_shop
 
 SHOP = tiny_shop()
@@ -243,3 +250,60 @@ def test_check_says_what_each_rule_matches(tmp_path: Path) -> None:
     ]
     assert "never wins over boost" in found.contradictions[0]
     assert "both weights count" in found.contradictions[1]
+
+
+@pytest.mark.parametrize("written_so", ["2026-06-01T10:30:00", "2026-06-01 10:30:00Z", "10:30:00"])
+def test_a_time_is_not_cut_to_its_day(tmp_path: Path, written_so: str) -> None:
+    path = written(
+        tmp_path, f"[[rule]]\nid = 'a'\naction = 'never'\nitems = ['Milk']\nuntil = {written_so}\n"
+    )
+    with pytest.raises(ConfigError, match=r"rules\.toml, rule 'a': until must be a day such as 2026"):
+        read_rule_file(path)
+
+
+def test_what_is_over_is_said_to_be(tmp_path: Path) -> None:
+    text = "[[rule]]\nid = '{}'\naction = 'never'\nitems = ['Milk']\n{}\n"
+    days = {"a": "until = 2020-01-01", "b": "since = 2999-01-01", "c": "since = 2020-01-01"}
+    path = written(tmp_path, "".join(text.format(name, day) for name, day in days.items()))
+    found = check(path, SHOP)
+    assert [rule["state"] for rule in found.rules] == ["over", "later", "holds"]
+    [rule] = read_rule_file(path).rules[:1]
+    assert [rule.state(date(2020, 1, day)) for day in (1, 2)] == ["holds", "over"]
+
+
+def test_an_unknown_name_is_told_with_its_file(tmp_path: Path) -> None:
+    path = written(tmp_path, "[[rule]]\nid = 'a'\naction = 'never'\nitems = ['Mikl']\n")
+    rules = read_rule_file(path)
+    assert rules.where == str(path)
+    plain = ModelConfig(encoder="none", sequence="off", ranker=False)
+    with pytest.raises(ConfigError, match=rf"^{re.escape(str(path))}, rule 'a': unknown .*'Mikl'"):
+        fit(SHOP, split_config=SplitConfig(), model_config=plain, merchandising=rules)
+
+
+def pin(id: str, *placements: Placement, **more: Any) -> MerchandisingRule:
+    given = {"action": "pin", "items": ("Milk",), "position": 1, "placements": placements}
+    return MerchandisingRule(id=id, **{**given, **more})
+
+
+def test_pins_of_one_place_meet_where_two_of_them_do() -> None:
+    """Beside the comparison of every pair, on drawn rules."""
+    rng = np.random.default_rng(0)
+    names: list[Placement] = ["for_you", "discover", "similar"]
+    met = 0
+    for _ in range(300):
+        rules = []
+        for n in range(int(rng.integers(2, 5))):
+            first, last = sorted(int(day) for day in rng.integers(1, 28, 2))
+            limits = {"since": date(2026, 1, first), "until": date(2026, 1, last)}
+            kept = {name: day for name, day in limits.items() if rng.random() < 0.8}
+            where = [name for name in names if rng.random() < 0.4]
+            rules.append(pin(f"r{n}", *where, position=int(rng.integers(1, 3)), **kept))
+        pairs = [(a.id, b.id) for a, b in combinations(rules, 2) if a.position == b.position and a.meets(b)]
+        met += bool(pairs)
+        if not pairs:
+            RuleSet(tuple(rules))
+            continue
+        with pytest.raises(ConfigError, match="pin the same place") as problem:
+            RuleSet(tuple(rules))
+        assert any(f"rules {a!r} and {b!r} pin" in str(problem.value) for a, b in pairs)
+    assert 50 < met < 290

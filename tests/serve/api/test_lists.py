@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import asdict
 
 import httpx
 import pytest
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.query import Query
+from crossaisle.recommend.rank import rank_query, ranking
 from crossaisle.serve.service import ShopService
 from tests.serve.conftest import fitted, talk
 
@@ -208,5 +210,63 @@ def test_items_in_view_that_a_placement_does_not_rank_by_are_spoken_of(service: 
         assert says in (await client.post("/api/recommend", json=body)).json()["notices"]
         body["placement"] = "goes_with"
         assert says not in (await client.post("/api/recommend", json=body)).json()["notices"]
+
+    talk(service, conversation)
+
+
+def test_a_list_from_elsewhere_is_ranked_as_the_recommender_does(service: ShopService, shop: Dataset) -> None:
+    items = [*reversed(shop.item_ids.all), "unknown", shop.item_ids.id(0)]
+
+    async def conversation(client: httpx.AsyncClient) -> None:
+        for body in (
+            {"user": "ann"},
+            {"history": ["bread"], "quota": 1},
+            {"placement": "similar", "in_view": ["bread"]},
+            {"user": "nobody", "exclude_seen": True, "max_price": 3},
+        ):
+            answer = (await client.post("/api/rank", json={"items": items, **body})).json()
+            fields = {n: tuple(v) if isinstance(v, list) else v for n, v in body.items()}
+            view = fields.pop("in_view", ())
+            query = rank_query(items, items=view, **fields)
+            recommender = fitted(shop)
+            expected = ranking(
+                query, recommender.resolve(query), recommender.recommend(query), recommender.lists
+            )
+            assert [r["item_id"] for r in answer["items"]] == expected.placed.ids, body
+            assert answer["notices"] == list(expected.placed.notices)
+            assert answer["unplaced"] == [asdict(one) for one in expected.unplaced]
+            assert len(answer["items"]) + len(answer["unplaced"]) == shop.n_items + 1
+        await client.post("/api/events", json={"user": "zoe", "item": "bread", "kind": "purchase"})
+        asked = {"items": ["bread", "butter"], "user": "zoe", "explain": True}
+        assert {r["item_id"] for r in (await client.post("/api/rank", json=asked)).json()["items"]} == {
+            "bread",
+            "butter",
+        }
+        for wrong, said in (
+            ({"items": []}, "items: List should have at least 1"),
+            ({"items": ["bread"], "include_items": ["bread"]}, "include_items: unknown field"),
+            ({"items": ["bread"], "placement": "similar"}, "needs at least one item in view"),
+            (
+                {"items": [f"{n}" for n in range(21)], "explain": True},
+                "items must be at most 20 with explain",
+            ),
+            ({"items": [f"{n}" for n in range(1001)]}, "at most 1000"),
+        ):
+            refused = await client.post("/api/rank", json={"user": "ann", **wrong})
+            assert refused.status_code == 422, wrong
+            assert said in refused.json()["detail"], (wrong, refused.json()["detail"])
+
+    talk(service, conversation)
+
+
+def test_rules_hold_in_a_list_from_elsewhere(service: ShopService) -> None:
+    rule = {"action": "never", "items": ["item:bread"]}
+
+    async def conversation(client: httpx.AsyncClient) -> None:
+        assert (await client.put("/api/rules/no-bread", json=rule)).status_code == 200
+        body = {"items": ["bread", "butter"], "user": "ann"}
+        answer = (await client.post("/api/rank", json=body)).json()
+        assert [r["item_id"] for r in answer["items"]] == ["butter"]
+        assert answer["unplaced"] == [{"item_id": "bread", "why": "rules"}]
 
     talk(service, conversation)

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from crossaisle.data.dataset import Dataset
     from crossaisle.data.labels.negatives import Scheme
 
+SHOWN = 5
+MOST_NEGATIVES = 100
+"""Per positive: a table of 100 times as many rows teaches nothing more, and soon fills the memory."""
 Source = Annotated[
     str, typer.Argument(help="CONFIG.toml, a known data set, or a model folder.", metavar="SOURCE")
 ]
@@ -24,11 +27,8 @@ Negatives = Annotated[
         metavar="SCHEME",
     ),
 ]
-PerPositive = Annotated[int, typer.Option(help="Negatives per positive.", min=1)]
+PerPositive = Annotated[int, typer.Option(help="Negatives per positive.", min=1, max=MOST_NEGATIVES)]
 Seed = Annotated[int, typer.Option(help="Seed of what is drawn.", min=0)]
-
-
-SHOWN = 5
 
 
 def labels(

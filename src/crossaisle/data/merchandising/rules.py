@@ -6,10 +6,9 @@ See docs/rules.md. The order of rules means nothing: a set sorts them by their i
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime
-from itertools import combinations
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -20,6 +19,7 @@ from crossaisle.decode import build, read_toml
 from crossaisle.errors import ConfigError, UnknownIdError, nearest, shorten
 
 Action = Literal["never", "adults-only", "only-with", "never-with", "pin", "boost", "bury"]
+State = Literal["holds", "later", "over"]
 ACTIONS: tuple[Action, ...] = get_args(Action)
 BESIDE: frozenset[Action] = frozenset({"only-with", "never-with"})
 """Actions that need `beside`."""
@@ -120,6 +120,12 @@ class MerchandisingRule:
             there and (self.since is None or self.since <= day) and (self.until is None or day <= self.until)
         )
 
+    def state(self, day: date) -> State:
+        """Whether its days are here."""
+        if self.until is not None and self.until < day:
+            return "over"
+        return "later" if self.since is not None and day < self.since else "holds"
+
     def meets(self, other: MerchandisingRule) -> bool:
         """Whether both hold somewhere on some day."""
         mine, its = set(self.placements or PLACEMENTS), set(other.placements or PLACEMENTS)
@@ -161,6 +167,8 @@ class RuleSet:
     """Rules, in the order of their ids. `ConfigError` where two are called alike or pin the same place."""
 
     rules: tuple[MerchandisingRule, ...] = ()
+    where: str = field(default="rules", compare=False)
+    """What messages about them begin with: the file they are from."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rules", tuple(sorted(self.rules, key=lambda rule: rule.id)))
@@ -174,13 +182,11 @@ class RuleSet:
         for one, other in zip(self.rules, self.rules[1:], strict=False):
             if one.id == other.id:
                 raise ConfigError(f"two rules are called {one.id!r}: ids must differ")
-        pins = [rule for rule in self.rules if rule.action == "pin"]
-        for one, other in combinations(pins, 2):
-            if one.position == other.position and one.meets(other):
-                raise ConfigError(
-                    f"rules {one.id!r} and {other.id!r} pin the same place {one.position}: give one another "
-                    "position, other placements or other days"
-                )
+        for one, other in _same_place(self.rules):
+            raise ConfigError(
+                f"rules {one.id!r} and {other.id!r} pin the same place {one.position}: give one another "
+                "position, other placements or other days"
+            )
 
     def __bool__(self) -> bool:
         return bool(self.rules)
@@ -222,6 +228,19 @@ class RuleSet:
             raise ConfigError(f"{where}: {error}") from None
 
 
+def _same_place(rules: Iterable[MerchandisingRule]) -> Iterator[tuple[MerchandisingRule, MerchandisingRule]]:
+    """Pins of one place that hold somewhere on the same day, in pairs; at least one pair if there is any."""
+    pins = (rule for rule in rules if rule.action == "pin")
+    held: dict[tuple[int | None, Placement], list[MerchandisingRule]] = {}
+    for rule in sorted(pins, key=lambda rule: rule.since or date.min):
+        for placement in rule.placements or PLACEMENTS:
+            before = held.setdefault((rule.position, placement), [])
+            # Those before it do not meet: of them the last one ends last.
+            if before and before[-1].meets(rule):
+                yield (before[-1], rule) if before[-1].id < rule.id else (rule, before[-1])
+            before.append(rule)
+
+
 NO_RULES = RuleSet()
 
 
@@ -234,7 +253,7 @@ def read_rule_file(path: str | Path) -> RuleSet:
             raise ConfigError(
                 f"{path}: unknown key {key!r}{nearest(key, ['rule'])}: each rule is a table [[rule]]"
             )
-    return RuleSet.of(values.get("rule", []), str(path))
+    return replace(RuleSet.of(values.get("rule", []), str(path)), where=str(path))
 
 
 def shipped(name: str) -> Path:
@@ -256,6 +275,11 @@ def _plain(name: str, value: object, where: str) -> object:
     """A single name as a list of one; a day in words as a day."""
     if name in ("items", "beside", "placements") and isinstance(value, str):
         return [value]
+    if name in ("since", "until") and isinstance(value, datetime | time):
+        raise ConfigError(
+            f"{where}: {name} must be a day such as 2026-12-31, without a time: rules begin and end at "
+            f"midnight UTC (found {value})"
+        )
     if name in ("since", "until") and isinstance(value, str):
         try:
             return date.fromisoformat(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from datetime import date
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -12,26 +13,32 @@ import numpy as np
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.merchandising.matching import Matched, matched
-from crossaisle.data.merchandising.rules import MerchandisingRule, read_rule_file
+from crossaisle.data.merchandising.rules import MerchandisingRule, read_rule_file, today
 from crossaisle.data.vocabulary import Rows
 
 EXAMPLES = 3
 OUT = frozenset({"never", "adults-only"})
 
 
-def shown_rules(several: Iterable[Matched], dataset: Dataset) -> list[dict[str, Any]]:
+def shown_rules(
+    several: Iterable[Matched], dataset: Dataset, day: date | None = None
+) -> list[dict[str, Any]]:
     """Each rule with what it matches; JSON-ready."""
-    return [shown_rule(one, dataset) for one in several]
+    return [shown_rule(one, dataset, day) for one in several]
 
 
-def shown_rule(one: Matched, dataset: Dataset) -> dict[str, Any]:
-    """A rule with all its fields, the number of items it matches, some of their titles, and notices."""
+def shown_rule(one: Matched, dataset: Dataset, day: date | None = None) -> dict[str, Any]:
+    """A rule with all its fields, the number of items it matches, some of their titles, and notices.
+
+    `day`: on which it holds or not, by default today (UTC).
+    """
     empty = dict.fromkeys(("position", "weight", "since", "until"))
     lists: dict[str, Any] = {"beside": [], "placements": [], "direction": "both", "reason": ""}
     return {
         **empty,
         **lists,
         **one.rule.to_dict(),
+        "state": one.rule.state(day or today()),
         "matches": len(one.items),
         "examples": examples(one.items, dataset),
         "notices": notices_of(one, dataset),

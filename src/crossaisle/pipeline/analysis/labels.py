@@ -17,7 +17,7 @@ from crossaisle.data.labels.people import EVENTS, About, PeopleLabels, merge_peo
 from crossaisle.data.labels.together import FDR, LEAST, label_together
 from crossaisle.data.profile.fingerprint import fingerprint
 from crossaisle.data.provenance import write_table
-from crossaisle.errors import DataError
+from crossaisle.errors import ConfigError, DataError
 
 PAIRS, TOGETHER, SUMMARY = "pairs.parquet", "together.parquet", "labels.json"
 
@@ -43,10 +43,12 @@ def export_labels(
 ) -> dict[str, Any]:
     """Writes `pairs.parquet`, `together.parquet` and `labels.json` into `out`; returns what the last holds.
 
-    `people`: CSV files of `read_people`. A shop in which no two items meet often enough has no
-    `together.parquet`, and `labels.json` says why.
+    `ConfigError` where `out` is a file or named like one. `people`: CSV files of `read_people`. A shop in
+    which no two items meet often enough has no `together.parquet`, and `labels.json` says why.
     """
     out = Path(out)
+    if out.suffix in (".parquet", ".csv", ".json") or (out.exists() and not out.is_dir()):
+        raise ConfigError(f"{out}: name a folder: there are several tables")
     given = read_people(*people)
     made = {"version": __version__, "data": fingerprint(dataset), "shop": dataset.name}
     labels = label_pairs(dataset, scheme=scheme, per_positive=per_positive, seed=seed)

@@ -19,6 +19,7 @@ from crossaisle.serve.api.routes import (
     items,
     lists,
     page,
+    reference,
     rules,
     state,
     users,
@@ -71,7 +72,7 @@ def create_app(
         title="crossaisle",
         version=__version__,
         summary="Cross-category product recommendation that follows what people do",
-        routes=[*routes, *page.routes(), visitor.script()],
+        routes=[*routes, *page.routes(), *reference.routes(), visitor.script()],
         lifespan=_lifespan(shops, gate),
         openapi_url=None,  # `openapi` serves it
         docs_url=None,

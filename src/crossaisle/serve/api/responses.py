@@ -170,3 +170,9 @@ LIST_EXAMPLE = {
     "rules": [{"id": "till-lines", "action": "never", "items": ["894439"], "reason": "no products"}],
     "rules_cost": 0.0321,
 }
+RANK_EXAMPLE = {
+    **LIST_EXAMPLE,
+    "placement": "for_you",
+    "served": "for_you",
+    "unplaced": [{"item_id": "894439", "why": "rules"}],
+}

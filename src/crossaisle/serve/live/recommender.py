@@ -21,7 +21,7 @@ from crossaisle.data.windows import Windows
 from crossaisle.models.blend import CART_OF_USER
 from crossaisle.recommend.answer import Recommendation, RecommendationList
 from crossaisle.recommend.catalogue_view import CatalogueView, foreign_prices
-from crossaisle.recommend.explain import Explanation, explain, item_name
+from crossaisle.recommend.explain import Explanation, as_new, explain, item_name
 from crossaisle.recommend.list_builder import Contributions, ListBuilder, Served
 from crossaisle.recommend.merchandising.compiled import Merchandising, Ruling
 from crossaisle.recommend.merchandising.ruled import NOTHING, Ranked
@@ -442,8 +442,7 @@ def _contributions_of(
         explanation = explain(
             dataset, parts, known, row, served.placement, stand_ins=stand_ins, known_as=named, lost=lost
         )
-        text = f"New, and like {item_name(dataset, stand_ins[0][0])}. {explanation.text}".rstrip()
-        return replace(explanation, text=text)
+        return as_new(explanation, item_name(dataset, stand_ins[0][0]))
 
     return contributions
 

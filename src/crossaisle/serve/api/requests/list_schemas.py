@@ -11,15 +11,27 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_origin
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, create_model
 from pydantic_core import PydanticCustomError
 
-from crossaisle.data.query import CONTROLS, NOT_TAKEN, ControlField, CrossShare, Placement, Query
+from crossaisle.data.query import (
+    CONTROLS,
+    NOT_RANKED,
+    NOT_TAKEN,
+    RANKED,
+    ControlField,
+    CrossShare,
+    Placement,
+    Query,
+)
 from crossaisle.data.text.query_text import quotas_of, share_of
 from crossaisle.errors import ConfigError
+from crossaisle.recommend.rank import rank_query
 from crossaisle.serve.api.requests.schemas import Body, Id, Level, at_most
 
 B = TypeVar("B", bound=Body)
 EXPLAINED = 20
 """Places of a list that are explained at once: each takes milliseconds, tens of them for a long history."""
 MOST_QUOTAS = 100
+MOST_RANKED = 1000
+"""Items of a list that is ranked at once."""
 LIMITS: dict[str, dict[str, Any]] = {
     "n": {"le": 100},
     "offset": {"le": 1000},
@@ -39,10 +51,13 @@ _URL_LIMITS: dict[str, dict[str, Any]] = {
 """A URL is shorter than a body."""
 
 
-def with_controls(*names: str) -> Callable[[type[B]], type[B]]:
-    """Class decorator: adds these controls (all, if none is named) to the model of a body."""
+def with_controls(*names: str, defaults: Mapping[str, Any] = {}) -> Callable[[type[B]], type[B]]:
+    """Class decorator: adds these controls (all, if none is named) to the model of a body.
+
+    `defaults`: of those that have others here than in `Query`.
+    """
     types = {name: _json_type(one) for name, one in CONTROLS.items()}
-    return lambda model: _extended(model, names or tuple(CONTROLS), types, LIMITS)
+    return lambda model: _extended(model, names or tuple(CONTROLS), types, LIMITS, defaults)
 
 
 def with_parameters(*names: str) -> Callable[[type[B]], type[B]]:
@@ -52,14 +67,18 @@ def with_parameters(*names: str) -> Callable[[type[B]], type[B]]:
 
 
 def _extended(
-    model: type[B], names: tuple[str, ...], types: Mapping[str, Any], limits: Mapping[str, Mapping[str, Any]]
+    model: type[B],
+    names: tuple[str, ...],
+    types: Mapping[str, Any],
+    limits: Mapping[str, Mapping[str, Any]],
+    defaults: Mapping[str, Any] = {},
 ) -> type[B]:
     added: dict[str, Any] = {}
     for name in names:
         declared, rules = CONTROLS[name], limits.get(name, {})
         if types[name] == declared.type:  # any other type has the bounds inside
             rules = {"ge": declared.control.minimum, "le": declared.control.maximum, **rules}
-        default = [] if get_origin(types[name]) is list else declared.default
+        default = [] if get_origin(types[name]) is list else defaults.get(name, declared.default)
         added[name] = types[name], Field(default=default, description=declared.control.help, **rules)
     extended: type[B] = create_model(
         model.__name__, __base__=model, __module__=model.__module__, __doc__=model.__doc__, **added
@@ -134,6 +153,32 @@ class ListRequest(ListModel):
     """A session: item ids, oldest first."""
     items: Annotated[list[Id], Field(max_length=100, default_factory=list)]
     """The item in view or the cart, for `goes_with` and `similar`."""
+
+
+@with_controls(*(name for name in CONTROLS if name not in NOT_RANKED), defaults=RANKED)
+class RankRequest(ListModel):
+    """A list that another system found, to be ranked for a user, a session (`history`) or items in view."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"user": "1609", "items": ["1082185", "834103", "866211"]}]}
+    )
+    items: Annotated[list[Id], Field(min_length=1, max_length=MOST_RANKED)]
+    """What is to be ranked, in any order."""
+    placement: Placement = "for_you"
+    """What it is ranked for; a placement leaves out what does not fit it."""
+    user: Id | None = None
+    history: Annotated[list[Id], Field(max_length=1000)] | None = None
+    """A session: item ids, oldest first."""
+    in_view: Annotated[list[Id], Field(max_length=100, default_factory=list)]
+    """The item in view or the cart, for `goes_with` and `similar`."""
+
+    def query(self, **more: Any) -> Query:
+        """The query that ranks the items; `ConfigError` if fields contradict each other."""
+        given = {name: _value(name, getattr(self, name)) for name in type(self).model_fields}
+        items, in_view = given.pop("items"), given.pop("in_view")
+        if given["explain"] and len(items) > EXPLAINED:
+            raise ConfigError(f"items must be at most {EXPLAINED} with explain (found {len(items)})")
+        return rank_query(items, items=tuple(in_view or ()), **given, **more)
 
 
 class ListParameters(ListModel):

@@ -9,23 +9,32 @@ from fastapi import Query as Parameters
 from fastapi import Request
 from fastapi.responses import Response
 
-from crossaisle.api_types import CategorySize, RecommendedList, Shop
+from crossaisle.api_types import CategorySize, RankedList, RecommendedList, Shop
 from crossaisle.data.query import Query
+from crossaisle.recommend.rank import ranking
 from crossaisle.serve.api.context import context_of
 from crossaisle.serve.api.dependencies import ItemId, UserId, service_of, who_asks
 from crossaisle.serve.api.requests.list_schemas import (
     ItemParameters,
     ListRequest,
+    RankRequest,
     TrendingParameters,
     UserParameters,
 )
 from crossaisle.serve.api.requests.request_body import Checked, read, takes
-from crossaisle.serve.api.responses import LIST_EXAMPLE, answered, as_json, of_list
+from crossaisle.serve.api.responses import (
+    LIST_EXAMPLE,
+    RANK_EXAMPLE,
+    answered,
+    as_json,
+    list_body,
+    of_list,
+)
 from crossaisle.serve.api.routing import Router
 from crossaisle.serve.live.past import example_users
 
 router = Router("/api", tags=["lists"], scope="read")
-_LIST = Checked(ListRequest)
+_LIST, _RANK = Checked(ListRequest), Checked(RankRequest)
 LIST = answered(RecommendedList, LIST_EXAMPLE)
 _SHOP = {
     "name": "completejourney",
@@ -55,6 +64,18 @@ async def recommend(
 async def ask(request: Request) -> Response:
     """A list for a user, or for a session or a cart, which is not stored."""
     return await _list(request, (await read(request, _LIST)).query())
+
+
+@router.post(
+    "/rank", openapi_extra=takes(_RANK), responses=answered(RankedList, RANK_EXAMPLE), response_class=Response
+)
+async def rank(request: Request) -> Response:
+    """A list that another system found, the best first; what rules and controls leave out is told."""
+    query, service = (await read(request, _RANK)).query(), service_of(request)
+    answer = await service.recommend(query, who_asks(request))
+    shop = service.shop
+    found = await asyncio.to_thread(lambda: ranking(query, shop.resolve(query), answer, shop.lists))
+    return as_json({**list_body(shop, found.placed), "unplaced": found.unplaced})
 
 
 @router.get("/items/{item}/goes-with", responses=LIST, response_class=Response)

@@ -122,7 +122,13 @@ _ALL, _NEW, _PATCH = Checked(AllRules), Checked(NewRule), Checked(RulePatch)
 _SHOWN = {
     **{"id": "tobacco", "action": "adults-only", "items": ["category:Cigarettes"], "beside": []},
     **{"direction": "both", "position": None, "weight": None, "placements": [], "since": None, "until": None},
-    **{"reason": "18 and over", "matches": 214, "examples": ["Cigarettes, 974246 pk"], "notices": []},
+    **{
+        "reason": "18 and over",
+        "state": "holds",
+        "matches": 214,
+        "examples": ["Cigarettes, 974246 pk"],
+        "notices": [],
+    },
 }
 _LIST = answered(RulesInForce, {"source": "shop", "rules": [_SHOWN]})
 _ONE = answered(StoredRule, _SHOWN)

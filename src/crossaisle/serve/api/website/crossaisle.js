@@ -108,7 +108,7 @@
     const image = item.image && web(item.image);
     if (image) {
       const picture = element("img", "image");
-      Object.assign(picture, { src: image, alt: "", loading: "lazy" });
+      Object.assign(picture, { loading: "lazy", decoding: "async", alt: "", src: image }); // lazy before the address
       link.append(picture);
     }
     link.append(element("span", "title", item.title));

@@ -52,7 +52,7 @@ export const rules = {
 
 // What a rule does, where and when, in words.
 function told(one) {
-  const facts = [one.position && t("at_place", one.position), one.weight && t("times_as_much", number(one.weight, 1)), one.beside.length && one.beside.join(", "),
+  const facts = [one.state === "over" ? t("rule_over") : one.state === "later" && t("rule_later"), one.position && t("at_place", one.position), one.weight && t("times_as_much", number(one.weight, 1)), one.beside.length && one.beside.join(", "),
     one.placements.length && one.placements.map(name => t(`placement_${name}`)).join(", "), one.since && t("since", one.since), one.until && t("until", one.until), one.reason];
   return make("div", {}, action(one.action), make("p.note", {}, facts.filter(Boolean).join(" · ")));
 }
