@@ -9,6 +9,7 @@ import pytest
 from crossaisle.execution.executor import Executor, LocalExecutor
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # on loopback
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +25,6 @@ def on_ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executor]:
         include_dashboard=False,
         log_to_driver=False,
         logging_level="ERROR",
-        _node_ip_address="127.0.0.1",
     )
     yield RayExecutor()
     ray.shutdown()

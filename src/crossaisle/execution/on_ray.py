@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Generic
 
-from crossaisle.errors import ConfigError, MissingDependencyError, WorkerError
+from crossaisle.errors import ConfigError, MissingDependencyError, WorkerError, cleaned, shown
 from crossaisle.execution.executor import R, S, Task
 
 TRIES = 3
@@ -20,7 +20,12 @@ AHEAD = 4
 """Results kept, per worker, while an earlier one is waited for."""
 
 
-def _ray() -> Any:
+def _ray(*, alone: bool = False) -> Any:
+    """The library; `alone`: for a cluster of this machine only, which is decided as it is loaded."""
+    if alone:  # whoever reaches a cluster runs code on it: one of our own listens on loopback, as on a Mac
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
         import ray
     except ImportError:
@@ -30,24 +35,23 @@ def _ray() -> Any:
 
 @contextmanager
 def connected(address: str | None = None) -> Iterator[None]:
-    """A connection to a cluster, closed at the end unless there was one already."""
-    ray = _ray()
+    """A connection to a cluster, closed at the end unless there was one already.
+
+    Without an address, here and in `RAY_ADDRESS`, a cluster is started on this machine, which ends with it.
+    """
+    address = address or os.environ.get("RAY_ADDRESS") or None
+    ray = _ray(alone=address is None)
     if ray.is_initialized():
         yield
         return
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    address = address or os.environ.get("RAY_ADDRESS")
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-    if address is None:
-        quiet["include_dashboard"] = False
+    own: dict[str, Any] = {"address": "local", "include_dashboard": False}
     try:
-        ray.init(address, **quiet)
+        ray.init(
+            **(own if address is None else {"address": address}), log_to_driver=False, logging_level="ERROR"
+        )
     except (ConnectionError, TimeoutError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ConfigError(
-            f"--on ray: no Ray cluster answers at {address or 'this machine'}: {reason}"
-        ) from error
+        where = "could not be started here" if address is None else f"does not answer at {shown(address)}"
+        raise ConfigError(f"--on ray: the Ray cluster {where}: {cleaned(error)[:300]}") from error
     try:
         yield
     finally:
@@ -198,5 +202,4 @@ class _Job(Generic[S, R]):
         self._ended[number] += 1
         if self._ended[number] >= TRIES:
             what = "before they had any work" if number is None else f"at shard {number + 1}"
-            reason = str(error).strip().splitlines()[0]
-            raise WorkerError(f"{TRIES} workers ended {what}: {reason}") from error
+            raise WorkerError(f"{TRIES} workers ended {what}: {cleaned(error)[:300]}") from error

@@ -16,8 +16,8 @@ LOCAL, RAY = "local", "ray"
 def opened(on: str) -> Iterator[Executor]:
     """The executor that `--on` names: `local`, `ray`, or `ray://HOST:PORT` of a cluster's Ray Client server.
 
-    `ray` is the cluster of `RAY_ADDRESS`, one that runs on this machine, or one that is started for as long
-    as it is needed. Raises `ConfigError` for another name and where no cluster answers, and
+    `ray` is the cluster that `RAY_ADDRESS` names, or one of this machine that is started for as long as it
+    is needed. Raises `ConfigError` for another name and where no cluster answers, and
     `MissingDependencyError` without Ray.
     """
     if on == LOCAL:
