@@ -104,9 +104,10 @@ class _Gather(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, own: Tensor, rank: int, size: int) -> Tensor:
         ctx.rank, ctx.size = rank, size
-        parts = [torch.empty_like(own) for _ in range(size)]
-        dist.all_gather(parts, own.contiguous())
-        return torch.stack(parts)
+        sent = own.contiguous() if dist.get_backend() == "nccl" else own.contiguous().cpu()
+        parts = [torch.empty_like(sent) for _ in range(size)]
+        dist.all_gather(parts, sent)
+        return torch.stack(parts).to(own.device)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
