@@ -42,7 +42,7 @@ WORDS = (
     "cheese butter yogurt milk juice water soap shampoo brush towel bottle kettle pan knife lamp bulb "
     "cable charger battery speaker headphones keyboard mouse desk chair tent backpack boot sandal jacket "
     "glove scarf toy puzzle book pencil paper paint garden hose spade seed pot "
-).split()
+)
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,9 @@ def main() -> None:
     ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; Ray {ray.__version__}")
     rng = np.random.default_rng(0)
-    titles = [f"{' '.join(rng.choice(WORDS, rng.integers(3, 12)))} {n}" for n in range(options.titles)]
+    titles = [
+        f"{' '.join(rng.choice(WORDS.split(), rng.integers(3, 12)))} {n}" for n in range(options.titles)
+    ]
     folder = pull("minilm")
     compare(
         "encoding", lambda executor, out: encoded(executor, out, titles, folder), options.repeats, cosine_gap
