@@ -8,6 +8,7 @@ CrossaisleError
 ├── ArtifactError           a saved folder is damaged, foreign or from another version
 ├── StoreError              the store of a service cannot be opened or written
 ├── ServiceError            a service refused a request or did not answer (the client)
+├── WorkerError             workers that shared a job keep ending
 ├── FetchError              a data set or a model could not be fetched or verified
 └── MissingDependencyError  an optional library is not installed
 
@@ -122,6 +123,10 @@ class ServiceError(CrossaisleError):
         """`title` is "" where the answer was no problem of the service, `retry_after` in seconds."""
         self.status, self.title, self.rules, self.retry_after = status, title, rules, retry_after
         super().__init__(detail)
+
+
+class WorkerError(CrossaisleError):
+    """Workers that shared a job keep ending: more often than a shard is given to another."""
 
 
 class FetchError(CrossaisleError):

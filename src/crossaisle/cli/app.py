@@ -14,6 +14,7 @@ from crossaisle import __version__
 from crossaisle.cli import (
     compress,
     data,
+    encode,
     export,
     importing,
     improving,
@@ -66,6 +67,7 @@ app.command()(importing.init)
 app.command("import")(importing.import_)
 app.command()(importing.clean)
 app.command()(pipeline.describe)
+app.command()(encode.encode)
 app.command()(pipeline.fit)
 app.command()(pipeline.evaluate)
 app.command()(runs.runs)

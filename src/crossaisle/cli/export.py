@@ -9,9 +9,10 @@ from typing import Annotated
 import typer
 
 from crossaisle.cli.controls import Controls, query, with_controls
-from crossaisle.cli.output import AsJson, show_json, tell
+from crossaisle.cli.output import AsJson, On, show_json, tell
 from crossaisle.cli.recommend import Model, ids_in
 from crossaisle.errors import shorten
+from crossaisle.execution.opening import LOCAL, opened
 
 
 @with_controls
@@ -41,6 +42,7 @@ def export(
     restart: Annotated[
         bool, typer.Option("--restart", help="Throw away what an interrupted export left.")
     ] = False,
+    on: On = LOCAL,
     as_json: AsJson = False,
 ) -> None:
     """Write a list for every user, one row per item; or the catalogue as a product feed.
@@ -51,22 +53,25 @@ def export(
     crossaisle export demo/model --placement discover --out discover.parquet
     crossaisle export demo/model --users friday.txt -n 6 --explain --out friday.csv
     crossaisle export demo/model --catalogue --out feed.xml
+    crossaisle export demo/model --out lists.parquet --on ray
     """
     if catalogue:
-        if controls or users is not None or restart or placement != "for_you":
+        if controls or users is not None or restart or on != LOCAL or placement != "for_you":
             raise typer.BadParameter("--catalogue goes with --out and --json only")
         _export_catalogue(model, out, as_json)
         return
     from crossaisle.pipeline.exports.lists import export_lists
 
-    done = export_lists(
-        model,
-        out,
-        query(placement, controls),
-        users=None if users is None else ids_in(users),
-        restart=restart,
-        progress=True,
-    )
+    with opened(on) as executor:
+        done = export_lists(
+            model,
+            out,
+            query(placement, controls),
+            users=None if users is None else ids_in(users),
+            restart=restart,
+            executor=executor,
+            progress=True,
+        )
     if done.unknown:
         named = ", ".join(map(shorten, done.unknown[:3]))
         tell(

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crossaisle.cli.output import AsJson, show_json
+from crossaisle.cli.output import AsJson, On, show_json
 from crossaisle.cli.pipeline import Overrides, Root, say
 from crossaisle.cli.training import Source, source_of
+from crossaisle.execution.opening import LOCAL, opened
 
 if TYPE_CHECKING:
     from crossaisle.pipeline.improving.improved import Improved
@@ -25,12 +27,14 @@ def tune(
     minutes: Minutes = 30.0,
     overrides: Overrides = None,
     root: Root = None,
+    on: On = LOCAL,
     as_json: AsJson = False,
 ) -> None:
     """Search the hyper-parameters of every part on validation; needs crossaisle[tune].
 
     The minutes are shared out evenly among the parts. The same command with the same folder goes on
-    where it was interrupted, or longer with more minutes.
+    where it was interrupted, or longer with more minutes. On several workers, the minutes are those of all
+    together.
 
     \b
     crossaisle tune shop.toml --minutes 30 --out runs/tuned
@@ -38,7 +42,9 @@ def tune(
     """
     from crossaisle.pipeline.improving import tune as searching
 
-    _search(searching.tune, "best.toml", source, out, minutes, overrides, root, as_json)
+    with opened(on) as executor:
+        search = partial(searching.tune, executor=executor)
+        _search(search, "best.toml", source, out, minutes, overrides, root, as_json)
 
 
 def improve(

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+On = Annotated[
+    str,
+    typer.Option(
+        "--on", help="Where it runs: local, ray or ray://HOST:PORT (crossaisle[ray]).", metavar="WHERE"
+    ),
+]
 
 
 def show_json(value: Any) -> None:

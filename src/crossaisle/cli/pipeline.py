@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from crossaisle.cli.output import AsJson, show, show_json, show_table, tell
+from crossaisle.execution.opening import LOCAL, opened
 from crossaisle.extras import install_command, program
 
 if TYPE_CHECKING:
@@ -129,6 +130,12 @@ def evaluate(
     on: Annotated[str, typer.Option(help="Set to measure on: test or validation.", metavar="SPLIT")] = "test",
     out: Annotated[Path | None, typer.Option(help="Folder for metrics.json.", metavar="DIR")] = None,
     overrides: Overrides = None,
+    run_on: Annotated[
+        str,
+        typer.Option(
+            help="Where cases are scored: local, ray or ray://HOST:PORT (crossaisle[ray]).", metavar="WHERE"
+        ),
+    ] = LOCAL,
     as_json: AsJson = False,
 ) -> None:
     """Fit on the training events and measure every model on the test set, slice by slice.
@@ -162,7 +169,10 @@ def evaluate(
     )
     for line in runs.rule_notes(rules):
         say(f"note: {line}")
-    evaluation = runs.measure_as_set(fitted, settings.evaluate, on=chosen, progress=True)
+    with opened(run_on) as executor:
+        evaluation = runs.measure_as_set(
+            fitted, settings.evaluate, on=chosen, executor=executor, progress=True
+        )
     for note in evaluation.notes:
         say(f"note: {note}")
     if out is not None:

@@ -23,6 +23,7 @@ def train(
     out: Annotated[Path, typer.Option(help="Folder for the model.", metavar="DIR")],
     overrides: Overrides = None,
     resume: Resume = False,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.", metavar="DEVICE")] = "auto",
     root: Root = None,
     as_json: AsJson = False,
 ) -> None:
@@ -32,11 +33,16 @@ def train(
     crossaisle train shop.toml --out models/encoder
     crossaisle train shop.toml --out models/encoder --set train.moves=full --set train.epochs=3
     crossaisle train s3rec-beauty --out models/encoder --resume
+    torchrun --nproc-per-node 2 -m crossaisle train shop.toml --out models/encoder
     """
     from crossaisle.pipeline.fine_tune import fine_tune
 
     settings, dataset = source_of(source, overrides or [], root)
-    summary = fine_tune(dataset, settings.split, settings.train, out, resume=resume, progress=True, say=say)
+    summary = fine_tune(
+        dataset, settings.split, settings.train, out, resume=resume, device=device, progress=True, say=say
+    )
+    if summary is None:  # another process speaks for all
+        return
     if as_json:
         show_json(summary)
         return

@@ -16,6 +16,7 @@ import numpy as np
 from crossaisle.data.history import Floats
 from crossaisle.encoders.base import Encoder, unit_rows
 from crossaisle.encoders.loading import open_encoder
+from crossaisle.execution.executor import Executor, LocalExecutor, Task
 from crossaisle.fetch import cache_dir
 from crossaisle.progress import bar
 
@@ -109,22 +110,52 @@ class CachedEncoder:
 
     def encode(self, texts: Sequence[str], *, progress: bool = False) -> Floats:
         """float32 (len(texts), d), rows of unit length; an empty text gives a row of zeros."""
-        unique = dict.fromkeys(text for text in texts if text.strip())
+        unique = list(dict.fromkeys(text for text in texts if text.strip()))
         known = self._vectors.read([_key(text) for text in unique])
-        missing = sorted((t for t in unique if _key(t) not in known), key=len, reverse=True)
-        with bar("reading texts", len(missing), show=progress) as advance:
-            for start in range(0, len(missing), CHUNK):
-                part = missing[start : start + CHUNK]
-                vectors = self.encoder.encode(part).astype(np.float16)
-                fresh = {_key(text): vector for text, vector in zip(part, vectors, strict=True)}
-                self._vectors.write(fresh)
-                known |= fresh
-                advance(len(part))
+        missing = [text for text in unique if _key(text) not in known]
+        for fresh in self._made(missing, LocalExecutor(), lambda: self.encoder.encode, progress=progress):
+            known |= fresh
         if not known:
             return self.encoder.encode(texts)
         zero = np.zeros(len(next(iter(known.values()))), np.float16)
         out: Floats = np.stack([known.get(_key(t), zero) for t in texts]).astype(np.float32)
         return unit_rows(out)
+
+    def fill(
+        self,
+        texts: Sequence[str],
+        executor: Executor,
+        task: Task[Sequence[str], Floats],
+        *,
+        progress: bool = False,
+    ) -> int:
+        """Encodes what is not kept yet and keeps it; returns how many texts that were.
+
+        `task` opens the same encoder in a worker. What was done before an interruption is kept.
+        """
+        unique = list(dict.fromkeys(text for text in texts if text.strip()))
+        known = self._vectors.read([_key(text) for text in unique])
+        missing = [text for text in unique if _key(text) not in known]
+        return sum(len(fresh) for fresh in self._made(missing, executor, task, progress=progress))
+
+    def _made(
+        self,
+        missing: list[str],
+        executor: Executor,
+        task: Task[Sequence[str], Floats],
+        *,
+        progress: bool,
+    ) -> Iterator[dict[bytes, np.ndarray]]:
+        """float16 vectors of distinct texts, chunk by chunk, written before they are given."""
+        missing = sorted(missing, key=len, reverse=True)
+        parts = [missing[start : start + CHUNK] for start in range(0, len(missing), CHUNK)]
+        with bar("reading texts", len(missing), show=progress) as advance:
+            for part, vectors in zip(parts, executor.map(task, parts), strict=True):
+                half = vectors.astype(np.float16)
+                fresh = {_key(text): vector for text, vector in zip(part, half, strict=True)}
+                self._vectors.write(fresh)
+                yield fresh
+                advance(len(part))
 
 
 _opened: WeakValueDictionary[tuple[str, Path], CachedEncoder] = WeakValueDictionary()

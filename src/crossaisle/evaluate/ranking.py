@@ -8,7 +8,7 @@ below every number; several NaNs tie. A target that is no candidate has rank inf
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,12 +24,15 @@ from crossaisle.evaluate.candidates import Candidates, count, packed
 from crossaisle.evaluate.logloss import Sample, TargetLoss
 from crossaisle.evaluate.scoring import Score, scored
 from crossaisle.evaluate.slices import Slice
+from crossaisle.execution.executor import Executor, LocalExecutor
 from crossaisle.models.topk import top_k
-from crossaisle.progress import Advance, bar, unwatched
+from crossaisle.progress import bar
 
 Floats64 = npt.NDArray[np.float64]
 BATCH_BYTES = 48 << 20
 """Size of one batch of scores: big enough for BLAS, small enough that a dozen of them fit in memory."""
+SHARD = 4
+"""Batches of a shard: within one, scores are worked out while those before them are ranked."""
 RANKERS = 2
 """Threads that rank what has been scored."""
 
@@ -63,6 +66,40 @@ class Ranks(Places):
     log_loss: Floats64
     """float64 (n,): see `logloss`; NaN for the cases its temperature was chosen on."""
 
+    @classmethod
+    def missed(cls, cases: EvalCases, limits: Iterable[str], k: int) -> Ranks:
+        """All targets missed and all lists empty, to be filled in."""
+        n, limits = len(cases), tuple(limits)
+        places = Places.unknown(cases, limits)
+        none = {limit: np.zeros(n, np.int64) for limit in limits}
+        return cls(places.rank, places.ties, none, np.full((n, k), -1, np.int32), np.full(n, np.nan))
+
+    def of(self, rows: slice, cases: EvalCases) -> Ranks:
+        """Those of some cases."""
+        at = _targets_of(rows, cases)
+        return Ranks(
+            {limit: rank[at] for limit, rank in self.rank.items()},
+            {limit: ties[at] for limit, ties in self.ties.items()},
+            {limit: n[rows] for limit, n in self.candidates.items()},
+            self.lists[rows],
+            self.log_loss[rows],
+        )
+
+    def put(self, rows: slice, cases: EvalCases, found: Ranks) -> None:
+        """Takes over what was found of some cases."""
+        at = _targets_of(rows, cases)
+        for limit in self.rank:
+            self.rank[limit][at] = found.rank[limit]
+            self.ties[limit][at] = found.ties[limit]
+            self.candidates[limit][rows] = found.candidates[limit]
+        self.lists[rows] = found.lists
+        self.log_loss[rows] = found.log_loss
+
+
+def _targets_of(rows: slice, cases: EvalCases) -> slice:
+    """Where the targets of some cases stand in `EvalCases.target`."""
+    return slice(int(cases.target_indptr[rows.start]), int(cases.target_indptr[rows.stop]))
+
 
 def rank_cases(
     scorers: Mapping[str, Score],
@@ -71,13 +108,15 @@ def rank_cases(
     slices: Iterable[Slice],
     *,
     k: int = 20,
+    executor: Executor | None = None,
     progress: bool = False,
     batch_bytes: int = BATCH_BYTES,
 ) -> dict[str, Ranks]:
     """Ranks of all targets under every scorer, in one pass over the cases.
 
     The candidate sets are worked out once per batch and serve all scorers. `k`: length of the kept
-    lists. `progress` draws a bar. `batch_bytes`: size of one batch of scores.
+    lists. `executor`: where batches are scored; the scorers travel there. `progress` draws a bar.
+    `batch_bytes`: size of one batch of scores.
     """
     candidates = Candidates(cases, taxonomy, sorted({s.limit for s in slices}))
     sample = Sample(cases, candidates)
@@ -86,13 +125,20 @@ def rank_cases(
             name: pool.submit(TargetLoss, cases, sample, sample.scores(score))
             for name, score in scorers.items()
         }
-    passes = {
-        name: _Pass(score, cases, candidates, min(k, candidates.n_items), losses[name].result())
-        for name, score in scorers.items()
-    }
+    k = min(k, candidates.n_items)
+    made = {name: Ranks.missed(cases, candidates.limits, k) for name in scorers}
+    temperatures = {name: loss.result() for name, loss in losses.items()}
+    ranking = Ranking(scorers, temperatures, cases, candidates, k, batch_bytes)
+    size = _batch_size(candidates, batch_bytes)
+    shards = [
+        slice(start, min(start + size * SHARD, len(cases))) for start in range(0, len(cases), size * SHARD)
+    ]
     with bar("measuring", len(cases), show=progress) as advance:
-        _run(passes.values(), cases, candidates, batch_bytes, advance)
-    return {name: one.result for name, one in passes.items()}
+        for shard, found in zip(shards, (executor or LocalExecutor()).map(ranking, shards), strict=True):
+            for name, ranks in found.items():
+                made[name].put(shard, cases, ranks)
+            advance(shard.stop - shard.start)
+    return made
 
 
 def first_places(
@@ -111,8 +157,32 @@ def first_places(
         name: _FirstPlaces(score, cases, candidates, min(k, candidates.n_items))
         for name, score in scorers.items()
     }
-    _run(passes.values(), cases, candidates, batch_bytes)
+    _run(passes.values(), cases, candidates, batch_bytes, slice(0, len(cases)))
     return {name: one.result for name, one in passes.items()}
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Ranks some of the cases, in the process where it is opened."""
+
+    scorers: Mapping[str, Score]
+    losses: Mapping[str, TargetLoss]
+    cases: EvalCases
+    candidates: Candidates
+    k: int
+    batch_bytes: int
+
+    def __call__(self) -> Callable[[slice], dict[str, Ranks]]:
+        passes = {
+            name: _Pass(score, self.cases, self.candidates, self.k, self.losses[name])
+            for name, score in self.scorers.items()
+        }
+
+        def ranked(rows: slice) -> dict[str, Ranks]:
+            _run(passes.values(), self.cases, self.candidates, self.batch_bytes, rows)
+            return {name: one.result.of(rows, self.cases) for name, one in passes.items()}
+
+        return ranked
 
 
 class _Batch:
@@ -132,14 +202,14 @@ def _run(
     cases: EvalCases,
     candidates: Candidates,
     batch_bytes: int,
-    advance: Advance = unwatched,
+    rows: slice,
 ) -> None:
     passes = list(passes)
-    size = max(1, batch_bytes // (4 * max(candidates.n_items, 1)))
+    size = _batch_size(candidates, batch_bytes)
     # Scores are worked out one after the other, and ranked in the meantime: numpy releases the lock.
     with ThreadPoolExecutor(RANKERS) as pool:
-        for start in range(0, len(cases), size):
-            stop = min(start + size, len(cases))
+        for start in range(rows.start, rows.stop, size):
+            stop = min(start + size, rows.stop)
             histories = cases.histories.take(slice(start, stop))
             batch = _Batch(start, histories, candidates)
             waiting: deque[Future[None]] = deque()
@@ -150,7 +220,11 @@ def _run(
                 waiting.append(pool.submit(one.batch, batch, scores))
             for ranked in waiting:
                 ranked.result()
-            advance(stop - start)
+
+
+def _batch_size(candidates: Candidates, batch_bytes: int) -> int:
+    """Cases that are scored together."""
+    return max(1, batch_bytes // (4 * max(candidates.n_items, 1)))
 
 
 class _Pass:
@@ -159,16 +233,8 @@ class _Pass:
     def __init__(
         self, score: Score, cases: EvalCases, candidates: Candidates, k: int, loss: TargetLoss
     ) -> None:
-        n, limits = len(cases), candidates.limits
         self.score, self.cases, self.k, self.loss = score, cases, k, loss
-        places = Places.unknown(cases, limits)
-        self.result = Ranks(
-            places.rank,
-            places.ties,
-            {limit: np.zeros(n, np.int64) for limit in limits},
-            np.full((n, k), -1, np.int32),
-            np.full(n, np.nan),
-        )
+        self.result = Ranks.missed(cases, candidates.limits, k)
 
     def batch(self, batch: _Batch, scores: Floats) -> None:
         start, stop = batch.start, batch.start + len(scores)

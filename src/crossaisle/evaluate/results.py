@@ -22,6 +22,7 @@ from crossaisle.evaluate.ranking import Ranks, rank_cases
 from crossaisle.evaluate.scoring import Score
 from crossaisle.evaluate.significance import Bootstrap, holm
 from crossaisle.evaluate.slices import Slice, slices_of
+from crossaisle.execution.executor import Executor
 
 Column = tuple[str, str, int | None]
 """(slice, metric, k); k is None where a metric looks at everything."""
@@ -177,13 +178,14 @@ def evaluate(
     costs: Mapping[str, Mapping[str, float]] | None = None,
     resamples: int = 1000,
     seed: int = 0,
+    executor: Executor | None = None,
     progress: bool = False,
 ) -> Evaluation:
     """Ranks every target of every case under every model and summarises the ranks.
 
     `knn` names the scorer whose top 50 is the obvious list of serendipity. `vectors` float32
     (n_items, d) measure intra-list diversity; take some that no model uses. `costs` gives
-    `fit_seconds` and `peak_mb` per model. `progress` draws a bar.
+    `fit_seconds` and `peak_mb` per model. `executor`: where cases are scored. `progress` draws a bar.
     """
     cases, known = (split.test, split.past) if on == "test" else (split.validation, split.train)
     if not len(cases):
@@ -193,7 +195,9 @@ def evaluate(
     counts = known.item_counts
     slices = [s for s in slices_of(cases, dataset.taxonomy, counts) if s.targets.any()]
     length = min(max(OBVIOUS, *ks), dataset.n_items)
-    ranks = rank_cases(scorers, cases, dataset.taxonomy, slices, k=length, progress=progress)
+    ranks = rank_cases(
+        scorers, cases, dataset.taxonomy, slices, k=length, executor=executor, progress=progress
+    )
     bootstrap = Bootstrap(n=len(cases), resamples=resamples, seed=seed)
     obvious = ranks[knn].lists[:, :OBVIOUS] if knn else None
     rows: list[Row] = []

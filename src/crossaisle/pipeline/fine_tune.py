@@ -36,34 +36,46 @@ def fine_tune(
     out: str | Path,
     *,
     resume: bool = False,
+    device: str = "auto",
     progress: bool = False,
     say: Say = silent,
-) -> dict[str, Any]:
+) -> dict[str, Any] | None:
     """Trains on the split's train events only, stops by its validation, writes the folder `out`.
 
     What was trained is kept only if it is provably better than what there was before, on validation
     cases that did not decide when to stop; otherwise `out` holds the untrained model.
     The checkpoint lies beside `out` until that is whole. Without `resume`, an old checkpoint is removed.
-    Returns a summary. Raises `MissingDependencyError` without the training libraries.
+    `device`: "auto", "cpu" or "cuda". Started by `torchrun`, its processes train together, and the first
+    one does the rest. Returns a summary, None in the others. Raises `MissingDependencyError` without the
+    training libraries.
     """
     from crossaisle.training.torch_library import require
 
     require(exports=True)
     from crossaisle.training.export.saving import keep
+    from crossaisle.training.parallel import device_of, joined
     from crossaisle.training.text.backbone import Backbone
     from crossaisle.training.text.trainer import Trainer
     from crossaisle.training.text.validate import Held, apart
 
     out, start = Path(out), time.perf_counter()
-    state = _checkpoint(out, resume)
     split = split_of(dataset, split_config)
     stopping, judging = apart(split.validation, config.seed)
-    trainer = Trainer(split.train, config, validation=stopping, say=say)
-    say(
-        f"{len(trainer.examples):,} examples, {trainer.steps:,} steps, "
-        f"{sum(p.numel() for p in trainer.moving.values()):,} parameters move"
-    )
-    trained = trainer.run(state, resume=resume, progress=progress)
+    with joined(device_of(device)) as world:
+        state = _checkpoint(out, resume) if world.first else checkpoint_folder(out)
+        world.wait()
+        if not world.first:
+            progress, say = False, silent
+        trainer = Trainer(split.train, config, validation=stopping, world=world, device=device, say=say)
+        together = "" if world.alone else f", {world.size} processes"
+        say(
+            f"{len(trainer.examples):,} examples, {trainer.steps:,} steps, "
+            f"{sum(p.numel() for p in trainer.moving.values()):,} parameters move{together}"
+        )
+        trained = trainer.run(state, resume=resume, progress=progress)
+    if not world.first:
+        return None
+    trained.towers.to("cpu")
     untrained = Backbone.load(config.backbone, prefix=config.prefix, max_tokens=config.max_tokens)
     say(f"comparing with the untrained model on {len(judging):,} other validation cases")
     held = Held.of(judging, dataset.n_items, length=config.history, seed=config.seed)

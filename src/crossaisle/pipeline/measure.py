@@ -17,6 +17,7 @@ from crossaisle.data.splits.cases import EvalCases, Split
 from crossaisle.data.splits.leakage import check_leaks
 from crossaisle.evaluate.results import Evaluation, Row, evaluate
 from crossaisle.evaluate.scoring import Score
+from crossaisle.execution.executor import Executor
 from crossaisle.models.blend import CART_OF_USER, HISTORY_OF_USER
 from crossaisle.models.defaults import BESIDE, KNOWLEDGE, OF_HISTORY
 from crossaisle.pipeline.fit import Costs, Fitted
@@ -42,13 +43,15 @@ def measure(
     resamples: int = 1000,
     seed: int = 0,
     max_cases: int | None = None,
+    executor: Executor | None = None,
     progress: bool = False,
 ) -> Evaluation:
     """Evaluates the shop as it is served, the blend without its rankers, and every part of it alone.
 
     Rankers are grown on validation, so `on="validation"` measures the blend without them. `sums` are
     further models, given as fixed weights of parts; `others` are models that are not of this package;
-    `max_cases` takes a seeded sample. `DataError` where the split leaks (`data.splits.leakage`).
+    `max_cases` takes a seeded sample. `executor`: where cases are scored. `DataError` where the split
+    leaks (`data.splits.leakage`).
     """
     check_leaks(fitted.split)
     split = fitted.split if max_cases is None else _sampled(fitted.split, max_cases, seed)
@@ -90,6 +93,7 @@ def measure(
             costs=total,
             resamples=resamples,
             seed=seed,
+            executor=executor,
             progress=progress,
         )
     )

@@ -27,6 +27,7 @@ from crossaisle.evaluate.beyond_accuracy import category_flow
 from crossaisle.evaluate.report.report import write_report
 from crossaisle.evaluate.report.unmeasured import write_unmeasured
 from crossaisle.evaluate.results import Evaluation, write_metrics, write_no_metrics
+from crossaisle.execution.executor import Executor
 from crossaisle.models.blend import CART_OF_USER, HISTORY_OF_USER
 from crossaisle.pipeline.analysis.portrait import interests_of
 from crossaisle.pipeline.fit import Fitted, describe_weights, fit, peak_mb
@@ -200,6 +201,7 @@ def measure_as_set(
     config: EvaluateConfig,
     *,
     on: Literal["validation", "test"] = "test",
+    executor: Executor | None = None,
     progress: bool = False,
 ) -> Evaluation:
     """`measure` with the settings of `[evaluate]`."""
@@ -210,6 +212,7 @@ def measure_as_set(
         resamples=config.bootstrap,
         seed=config.seed,
         max_cases=config.max_users,
+        executor=executor,
         progress=progress,
     )
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from crossaisle.data.taxonomy import Taxonomy
 from crossaisle.errors import UnknownIdError
-from crossaisle.recommend.rerank.diversify import path_similarity
+from crossaisle.recommend.rerank.diversify import PathSimilarity
 from crossaisle.recommend.rerank.filters import in_categories, in_items, in_price_band, of_placement
 from crossaisle.recommend.rerank.share import HOME_COVERAGE, auto_share, home_categories, is_cross, share_cap
 
@@ -100,5 +100,5 @@ def test_share_of_ten(share: float, outside: int) -> None:
 
 def test_path_similarity_counts_shared_levels() -> None:
     paths = ((("A", "B"),), (("A", "C"),), (("D",),), ())
-    similar = path_similarity(Taxonomy(paths))(rows(0, 3), rows(0, 1, 2, 3))
+    similar = PathSimilarity(Taxonomy(paths))(rows(0, 3), rows(0, 1, 2, 3))
     np.testing.assert_allclose(similar, [[1.0, 0.5, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]])

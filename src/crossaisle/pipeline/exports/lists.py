@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,10 @@ import polars as pl
 
 from crossaisle.artifact import MANIFEST
 from crossaisle.data.query import Query
-from crossaisle.errors import ConfigError, DataError
+from crossaisle.errors import ArtifactError, ConfigError, DataError
 from crossaisle.evaluate.files import write_json
-from crossaisle.progress import Advance, bar
+from crossaisle.execution.executor import Executor, LocalExecutor
+from crossaisle.progress import bar
 from crossaisle.recommend.recommender import Recommender
 
 FORMATS = (".parquet", ".csv", ".jsonl")
@@ -70,6 +72,7 @@ def export_lists(
     *,
     users: Sequence[str] | None = None,
     restart: bool = False,
+    executor: Executor | None = None,
     progress: bool = False,
 ) -> Export:
     """A list for each of `users` (all by default) into `out`: .parquet, .csv or .jsonl, one row per item.
@@ -77,8 +80,8 @@ def export_lists(
     `query` holds the placement and the controls; its user is replaced. Columns: user, placement (what was
     served), rank, item, title, category, price, score, why (null unless the query explains). Parts lie in
     `OUT.parts` until the file is complete, which then appears at once. `restart` throws away the parts of a
-    run that was interrupted. Raises `ConfigError` for a placement that is not about a user, another format,
-    and parts of another export.
+    run that was interrupted. Workers of `executor` open the model by its path. Raises `ConfigError` for a
+    placement that is not about a user, another format, and parts of another export.
     """
     start = time.perf_counter()
     out = Path(out)
@@ -95,19 +98,23 @@ def export_lists(
         raise DataError("there is nobody to make a list for: none of the users is known to the model")
     parts = out.with_name(out.name + ".parts")
     _prepare(parts, _fingerprint(Path(model), query, asked), restart=restart)
-    resumed = 0
-    steps = range(0, len(asked), PART)
+    files = {
+        parts / f"{first:09d}.parquet": asked[first : first + PART] for first in range(0, len(asked), PART)
+    }
+    missing = {file: some for file, some in files.items() if not _readable(file)}
+    resumed = len(asked) - sum(map(len, missing.values()))
+    listing = Listing(str(Path(model).resolve()), _manifest(Path(model)), query, recommender)
+    batches = (batch for some in missing.values() for batch in _batches(some))
+    frames = (executor or LocalExecutor()).map(listing, batches)
     with bar("lists", len(asked), show=progress) as advance:
-        for first in steps:
-            some = asked[first : first + PART]
-            part = parts / f"{first:09d}.parquet"
-            if _readable(part):
-                resumed += len(some)
-                advance(len(some))
-                continue
-            frame = pl.concat([_rows(recommender, query, chunk, advance) for chunk in _chunks(some)])
-            _replace(part, frame.write_parquet)
-    whole = pl.scan_parquet([parts / f"{first:09d}.parquet" for first in steps])
+        advance(resumed)
+        for file, some in missing.items():
+            made = []
+            for batch in _batches(some):
+                made.append(next(frames))
+                advance(len(batch))
+            _replace(file, pl.concat(made).write_parquet)
+    whole = pl.scan_parquet(list(files))
     counts = whole.select(pl.len().alias("rows"), pl.col("user").n_unique().alias("lists")).collect()
     rows, lists = counts.row(0)
     _replace(out, lambda file: _write(whole, file, out.suffix))
@@ -125,13 +132,38 @@ def _readable(part: Path) -> bool:
     return True
 
 
-def _chunks(users: Sequence[str]) -> Iterable[Sequence[str]]:
+def _batches(users: Sequence[str]) -> Iterable[Sequence[str]]:
     return (users[at : at + BATCH] for at in range(0, len(users), BATCH))
 
 
-def _rows(recommender: Recommender, query: Query, users: Sequence[str], advance: Advance) -> pl.DataFrame:
+@dataclass(frozen=True)
+class Listing:
+    """Opens a model in a worker, and makes lists for some users."""
+
+    model: str
+    manifest: str
+    """Digest of the model that is to answer."""
+    query: Query
+    recommender: Recommender | None = None
+    """The model where it is open already: in this process only."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"recommender": None}
+
+    def __call__(self) -> Callable[[Sequence[str]], pl.DataFrame]:
+        if self.recommender is not None:
+            return partial(_rows, self.recommender, self.query)
+        if not Path(self.model).exists():
+            raise ArtifactError(
+                f"{self.model}: is not on the machine of a worker: put it where all see it under this path"
+            )
+        if _manifest(Path(self.model)) != self.manifest:
+            raise ArtifactError(f"{self.model}: a worker has another model under this path")
+        return partial(_rows, Recommender.load(self.model), self.query)
+
+
+def _rows(recommender: Recommender, query: Query, users: Sequence[str]) -> pl.DataFrame:
     answers = recommender.recommend_many([replace(query, user=user) for user in users])
-    advance(len(users))
     rows = [
         (
             user,
@@ -148,6 +180,10 @@ def _rows(recommender: Recommender, query: Query, users: Sequence[str], advance:
         for r in answer
     ]
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
+
+
+def _manifest(model: Path) -> str:
+    return hashlib.sha256((model / MANIFEST).read_bytes()).hexdigest()
 
 
 def _fingerprint(model: Path, query: Query, users: Sequence[str]) -> str:

@@ -6,6 +6,8 @@ found goes into the blend if it helps there, and the other half says what it gai
 
 from __future__ import annotations
 
+import time
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,7 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.profile.fingerprint import fingerprint
 from crossaisle.errors import ConfigError, MissingDependencyError
 from crossaisle.evaluate.files import write_json
+from crossaisle.execution.executor import Executor, LocalExecutor
 from crossaisle.models.base import Scorer
 from crossaisle.models.defaults import with_settings
 from crossaisle.models.space import Choice, Range, nested, searched, value_of
@@ -33,7 +36,8 @@ from crossaisle.pipeline.improving.improved import (
     write_improved,
 )
 from crossaisle.pipeline.improving.tables import Table
-from crossaisle.pipeline.improving.workbench import Question, Workbench, fingerprint_of
+from crossaisle.pipeline.improving.trials import Trials
+from crossaisle.pipeline.improving.workbench import Question, Workbench
 from crossaisle.progress import Say, silent
 
 if TYPE_CHECKING:
@@ -45,6 +49,8 @@ DATA = "data"
 """Attribute of a study: the fingerprint of what its trials were measured on."""
 DEFAULT = "default"
 """Attribute of the trial of the settings that the search starts from."""
+SECONDS = "seconds"
+"""Attribute of a trial: what it took where it ran."""
 
 
 @dataclass(frozen=True)
@@ -68,12 +74,14 @@ def tune(
     *,
     minutes: float,
     known: bool = False,
+    executor: Executor | None = None,
     say: Say = silent,
 ) -> Improved:
     """Searches and writes `best.toml`, `trials.json`, `trials.md`, `trials.html` and the journal of trials.
 
     `minutes` are shared out evenly among the parts; those that an earlier call spent in `out` count. The
-    default settings are always measured. `known`: the data are a known data set, which a configuration
+    default settings are always measured. `executor`: where trials run; the minutes are those of all its
+    workers together. `known`: the data are a known data set, which a configuration
     cannot name.
     """
     _optuna()
@@ -93,7 +101,9 @@ def tune(
     for name, space in spaces.items():
         study = _study(out, name, measured_on, config.model.seed)
         say(f"{name}: {share / 60:.1f} minutes for {', '.join(space)}")
-        _search(study, bench, name, space, share)
+        question = bench.question_of(name)
+        assert question is not None
+        _search(study, Trials(bench, bench.parts[name], question), executor or LocalExecutor(), space, share)
         tried = list(_trials(study, name, bench.parts[name], space))
         trials += tried
         first, best = next(one for one in tried if one.default), max(tried, key=_quality)
@@ -132,45 +142,57 @@ def _study(out: Path, name: str, measured_on: str, seed: int) -> Study:
 
 
 def _search(
-    study: Study, bench: Workbench, name: str, space: Mapping[str, Range | Choice], seconds: float
+    study: Study,
+    trials: Trials,
+    executor: Executor,
+    space: Mapping[str, Range | Choice],
+    seconds: float,
 ) -> None:
-    optuna = _optuna()
-    part, question = bench.parts[name], bench.question_of(name)
-    assert question is not None
+    """Trials until their seconds are spent; the study hears of each before it is asked for more."""
+    failed = _optuna().trial.TrialState.FAIL
+    part = trials.part
     inside = _inside(part, space)
     default = not any(_is_default(trial) and trial.state.is_finished() for trial in study.trials)
     if default:  # the first, also where it is a value that no search would draw, such as none
         study.enqueue_trial({key: value for key, (value, _) in inside.items()})
     spent = sum(map(_seconds, study.trials))
-    best, kept = -1.0, part
-    while default or spent < seconds:
-        trial, tried = study.ask(), part
-        try:
-            values = _drawn(trial, {key: around for key, (_, around) in inside.items()} if default else space)
-            if default:
-                trial.set_user_attr(DEFAULT, True)
-                values, default = {}, False
-            tried = _with(part, values)
-            quality = bench.alone(tried, question)
-        except (ValueError, ConfigError) as error:
-            trial.set_user_attr("note", str(error)[:200])
-            done = study.tell(trial, state=optuna.trial.TrialState.FAIL)
-        else:
-            failed = optuna.trial.TrialState.FAIL if np.isnan(quality) else None
-            done = study.tell(trial, None if failed else quality, state=failed)
-        # Only the best so far is asked again; the part as it was is one of the blend.
-        value = -1.0 if done.value is None else done.value
-        better = value > best
-        for gone in (kept,) if better else (tried,):
-            if fingerprint_of(gone) != fingerprint_of(part):
-                bench.forget(gone)
-        if better:
-            best, kept = value, tried
-        spent += _seconds(done)
+    running: deque[Trial] = deque()
+
+    def told(trial: Trial, quality: float, note: str, took: float) -> None:
+        nonlocal spent
+        trial.set_user_attr(SECONDS, took)
+        if note:
+            trial.set_user_attr("note", note)
+        lost = np.isnan(quality)
+        study.tell(trial, None if lost else quality, state=failed if lost else None)
+        spent += took
+
+    def asked() -> Iterator[Scorer]:
+        nonlocal default
+        while default or spent < seconds:
+            trial, start = study.ask(), time.perf_counter()
+            try:
+                around = {key: values for key, (_, values) in inside.items()}
+                values = _drawn(trial, around if default else space)
+                if default:
+                    trial.set_user_attr(DEFAULT, True)
+                    values, default = {}, False
+                tried = _with(part, values)
+            except (ValueError, ConfigError) as error:
+                told(trial, float("nan"), str(error)[:200], time.perf_counter() - start)
+                continue
+            running.append(trial)
+            yield tried
+
+    for quality, note, took in executor.map(trials, asked()):
+        told(running.popleft(), quality, note, took)
 
 
 def _seconds(trial: FrozenTrial) -> float:
     """What a trial took; 0 for one that was interrupted."""
+    took = trial.user_attrs.get(SECONDS)
+    if took is not None:
+        return float(took)
     return 0.0 if trial.duration is None else trial.duration.total_seconds()
 
 

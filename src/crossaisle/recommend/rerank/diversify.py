@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -74,23 +75,25 @@ def mmr(
 def similarity_of(parts: Iterable[object], taxonomy: Taxonomy) -> Similarity:
     """That of the first part that knows one, else that of category paths."""
     known = (part.item_similarity for part in parts if isinstance(part, SimilarItems))
-    return next(known, None) or path_similarity(taxonomy)
+    return next(known, None) or PathSimilarity(taxonomy)
 
 
-def path_similarity(taxonomy: Taxonomy) -> Similarity:
+@dataclass(frozen=True)
+class PathSimilarity:
     """Items are alike by the levels their category paths share, 0 to 1; for shops without texts."""
 
-    @cache
-    def levels() -> list[Rows]:
-        return [taxonomy.codes(d) for d in range(max(taxonomy.depth, 1))]
+    taxonomy: Taxonomy
 
-    def similarity(left: Rows, right: Rows) -> npt.NDArray[np.float32]:
-        depth = max(taxonomy.depth, 1)
+    def __call__(self, left: Rows, right: Rows) -> npt.NDArray[np.float32]:
+        """float32 (len(left), len(right))."""
+        depth = max(self.taxonomy.depth, 1)
         parts = (np.arange(depth + 1) / depth).astype(np.float32)
         shared = np.zeros((len(left), len(right)), np.uint8)
-        for codes in levels():  # one after the other: of a long list these take much memory
+        for codes in self._levels:  # one after the other: of a long list these take much memory
             known = codes[left] >= 0
             shared += (codes[left][:, None] == codes[right]) & known[:, None]
         return np.asarray(parts[shared])
 
-    return similarity
+    @cached_property
+    def _levels(self) -> list[Rows]:
+        return [self.taxonomy.codes(d) for d in range(max(self.taxonomy.depth, 1))]

@@ -58,7 +58,7 @@ class HeldOut:
             batch = self.windows.batch(rows)
             newest = np.cumsum(self.windows.lengths[rows]) - 1
             meaning = block.read(batch)[newest]
-            scores, answer = block.scores(meaning).numpy(), batch.answers[newest]
+            scores, answer = block.scores(meaning).cpu().numpy(), batch.answers[newest]
             right = scores[np.arange(len(rows)), answer].copy()
             for row, at in enumerate(rows.tolist()):
                 scores[row, self.had[at]] = -np.inf

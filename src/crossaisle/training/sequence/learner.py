@@ -14,6 +14,7 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats
 from crossaisle.models.base import Arrays
 from crossaisle.models.scorers.sequence import SequenceTransformer
+from crossaisle.training.parallel import device_of
 from crossaisle.training.sequence.held_out import HeldOut
 from crossaisle.training.sequence.network import Block
 from crossaisle.training.sequence.start import moved_by_text, starting_vectors, text_directions
@@ -29,7 +30,8 @@ _LOG = logging.getLogger(__name__)
 
 
 def learn(model: SequenceTransformer, dataset: Dataset) -> Arrays:
-    """Learned arrays by name; sets `model.stop` where it was None."""
+    """Learned arrays by name; sets `model.stop` where it was None. On a GPU where there is one."""
+    device = device_of("auto")
     counts = dataset.item_counts
     most = np.argsort(-counts, kind="stable")[: model.max_items]
     warm = np.sort(most[counts[most] > 0])
@@ -38,9 +40,9 @@ def learn(model: SequenceTransformer, dataset: Dataset) -> Arrays:
     rng = np.random.default_rng(model.seed)
     texts = text_directions(dataset, model.encoder, model.dimensions)
     start = starting_vectors(texts, rng)
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(model.seed)
-        block = Block(model, torch.from_numpy(start[warm]))
+        block = Block(model, torch.from_numpy(start[warm])).to(device)
         histories = dataset.histories()
         histories = histories.keep(place[histories.item] >= 0)
         held = None
@@ -55,8 +57,8 @@ def learn(model: SequenceTransformer, dataset: Dataset) -> Arrays:
         stop = _train(model, block, windows, held, rng)
         model.stop = stop if model.stop is None else model.stop
         floor = _floor(block, windows, rng)
-    learned = block.vectors.detach().numpy()
-    bias = block.bias.detach().numpy()
+    learned = block.vectors.detach().cpu().numpy()
+    bias = block.bias.detach().cpu().numpy()
     vectors = moved_by_text(start, texts, learned, warm, counts)
     biases = np.full(dataset.n_items, _cold_bias(bias, counts[warm]), np.float32)
     vectors[warm], biases[warm] = learned, bias
@@ -107,12 +109,12 @@ def _loss(block: Block, batch: Batch, negatives: int, rng: np.random.Generator) 
 
     A mean in which each answer counts as its kind does.
     """
-    items, there, answers, weight, worth = map(torch.from_numpy, batch)
+    items, there, answers, weight, worth = map(block.here, batch)
     n = len(block.bias)
     if n <= 4 * negatives:
         each = F.cross_entropy(block.scores(block.read(batch)), answers, reduction="none")
         return _mean(each, worth)
-    wrong = torch.from_numpy(rng.choice(n, negatives, replace=False))
+    wrong = block.here(rng.choice(n, negatives, replace=False))
     # Looked up at once: each look-up has a gradient as large as all vectors.
     rows = torch.cat([items.flatten(), answers, wrong])
     sizes = [items.numel(), len(answers), negatives]
@@ -135,7 +137,7 @@ def _floor(block: Block, windows: Windows, rng: np.random.Generator) -> float:
     batch = windows.batch(some)
     with torch.no_grad():
         meaning = block.read(batch)[:256]
-        scores = block.scores(meaning).numpy()
+        scores = block.scores(meaning).cpu().numpy()
     return float(np.quantile(scores, FLOOR))
 
 

@@ -40,9 +40,13 @@ class Block(nn.Module):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
+    def here(self, array: np.ndarray) -> Tensor:
+        """An array as a tensor, where the block computes."""
+        return torch.from_numpy(array).to(self.vectors.device)
+
     def read(self, batch: Batch) -> Tensor:
         """`forward` of windows."""
-        items, there, weight = map(torch.from_numpy, (batch.items, batch.there, batch.weight))
+        items, there, weight = map(self.here, (batch.items, batch.there, batch.weight))
         return self(F.embedding(items, self.vectors), there, weight)  # type: ignore[no-any-return]
 
     def forward(self, vectors: Tensor, there: Tensor, weight: Tensor) -> Tensor:
@@ -52,7 +56,7 @@ class Block(nn.Module):
         `there` bool (n, width): which are events, and not the padding before them; `weight` float32
         (n, width), above 0 and at most 1: an event's vector and its share of attention count so much.
         """
-        age = torch.arange(vectors.shape[1] - 1, -1, -1)
+        age = torch.arange(vectors.shape[1] - 1, -1, -1, device=vectors.device)
         x = self._drop(vectors * weight[:, :, None] + self.places[age])  # (n, width, d)
         x = x + self._drop(self._attend(self.before(x), there, weight))
         x = x[there]  # (events, d)
@@ -66,9 +70,9 @@ class Block(nn.Module):
             layer(x).view(n, width, self.heads, -1).transpose(1, 2)
             for layer in (self.query, self.key, self.value)
         )
-        before = torch.ones(width, width, dtype=torch.bool).tril()
+        before = torch.ones(width, width, dtype=torch.bool, device=x.device).tril()
         # Padding looks at itself, so that no row of the softmax is empty.
-        seen = (before & there[:, None, :]) | torch.eye(width, dtype=torch.bool)
+        seen = (before & there[:, None, :]) | torch.eye(width, dtype=torch.bool, device=x.device)
         counted = torch.where(seen, torch.log(weight)[:, None, :], -torch.inf)
         rate = self.rate if self.training else 0.0
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=counted[:, None], dropout_p=rate)
@@ -86,14 +90,14 @@ class Block(nn.Module):
         """What `SequenceTransformer` keeps, but for the item vectors and their biases."""
 
         def affine(layer: nn.Linear) -> np.ndarray:
-            return np.vstack([layer.weight.detach().numpy().T, layer.bias.detach().numpy()])
+            return np.vstack([layer.weight.detach().cpu().numpy().T, layer.bias.detach().cpu().numpy()])
 
         norms = [
-            np.stack([norm.weight.detach().numpy(), norm.bias.detach().numpy()])
+            np.stack([norm.weight.detach().cpu().numpy(), norm.bias.detach().cpu().numpy()])
             for norm in (self.before, self.between, self.last)
         ]
         return {
-            "places_": self.places.detach().numpy().copy(),
+            "places_": self.places.detach().cpu().numpy().copy(),
             "attention_": np.stack([affine(m) for m in (self.query, self.key, self.value, self.out)]),
             "inner_": affine(self.inner),
             "outer_": affine(self.outer),

@@ -17,6 +17,7 @@ from crossaisle.data.vocabulary import Rows
 from crossaisle.encoders.whiten import Whitening
 from crossaisle.progress import bar
 from crossaisle.train_config import TrainConfig
+from crossaisle.training.parallel import World
 from crossaisle.training.text import objectives
 from crossaisle.training.text.augment import augment
 from crossaisle.training.text.backbone import Backbone
@@ -35,14 +36,15 @@ class Towers(nn.Module):
         *,
         whitening: Whitening | None = None,
         vectors: Floats | None = None,
+        world: World = World(),
     ) -> None:
         """`backbone` must be prepared: what does not move is frozen.
 
         `whitening` stands on top of it, unmoved. `vectors` float32 (n_items, d) are what a head stands
-        on instead of the backbone's own.
+        on instead of the backbone's own. `world`: the processes that read the texts of a batch together.
         """
         super().__init__()
-        self.backbone, self.config, self.catalogue = backbone, config, catalogue
+        self.backbone, self.config, self.catalogue, self.world = backbone, config, catalogue, world
         self.whitening = None if whitening is None else _White(whitening)
         d = backbone.dimension
         mapped = config.moves == "head" or config.directed
@@ -78,15 +80,26 @@ class Towers(nn.Module):
         if self._pooled is not None:
             return self._pooled[torch.from_numpy(rows.astype(np.int64))]
         if self.last is not None:
-            hidden = nn.utils.rnn.pad_sequence([self._below[int(r)] for r in rows], batch_first=True)
-            lengths = torch.tensor([len(self._below[int(r)]) for r in rows])
-            mask = (torch.arange(hidden.shape[1]) < lengths[:, None]).long().to(hidden.device)
-            pooled = self.backbone.pool(self.last(hidden, mask), mask)
-            return self._white(nn.functional.normalize(pooled, dim=-1))
+            lengths = [len(self._below[int(row)]) for row in rows]
+            return self._white(self.world.spread(lambda places: self._top(rows[places]), lengths))
         texts = [self.catalogue.texts[row] for row in rows]
         if rng is not None:
             texts = [augment(text, self.config, rng) for text in texts]
-        return self._white(self.backbone(self.backbone.tokenize(texts)))
+
+        def read(places: npt.NDArray[np.int64]) -> Tensor:
+            vectors: Tensor = self.backbone(self.backbone.tokenize([texts[place] for place in places]))
+            return vectors
+
+        return self._white(self.world.spread(read, [len(text) for text in texts]))
+
+    def _top(self, rows: Rows) -> Tensor:
+        """float (n, d): what the last layers make of items whose lower layers were read before."""
+        assert self.last is not None
+        hidden = nn.utils.rnn.pad_sequence([self._below[int(r)] for r in rows], batch_first=True)
+        lengths = torch.tensor([len(self._below[int(r)]) for r in rows])
+        mask = (torch.arange(hidden.shape[1]) < lengths[:, None]).long().to(hidden.device)
+        pooled = self.backbone.pool(self.last(hidden, mask), mask)
+        return nn.functional.normalize(pooled, dim=-1)
 
     def _white(self, vectors: Tensor) -> Tensor:
         if self.whitening is None:

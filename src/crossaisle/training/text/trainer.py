@@ -15,9 +15,11 @@ from crossaisle.data.history import Floats
 from crossaisle.data.splits.cases import EvalCases
 from crossaisle.data.vocabulary import Rows
 from crossaisle.encoders.whiten import Whitening
+from crossaisle.errors import ConfigError
 from crossaisle.progress import Say, bar, silent
 from crossaisle.train_config import PretrainConfig, TrainConfig
 from crossaisle.training.memory import halving
+from crossaisle.training.parallel import World, device_of
 from crossaisle.training.text import checkpoint
 from crossaisle.training.text.adversarial import Perturbation
 from crossaisle.training.text.backbone import Backbone
@@ -47,7 +49,8 @@ class Trained:
     @torch.no_grad()
     def mapped(self, vectors: Floats) -> Floats:
         """float32 (n, d): vectors after the map of the items, as a head trains one."""
-        found: Floats = self.towers.item_map(torch.from_numpy(vectors)).float().cpu().numpy()
+        there = torch.from_numpy(vectors).to(self.towers.backbone.device)
+        found: Floats = self.towers.item_map(there).float().cpu().numpy()
         return found
 
     @property
@@ -78,31 +81,35 @@ class Trainer:
         catalogue: Catalogue | None = None,
         whitening: Whitening | None = None,
         vectors: Floats | None = None,
+        world: World = World(),
+        device: str = "auto",
         say: Say = silent,
     ) -> None:
         """`dataset` holds the training events only; `validation` decides when to stop.
 
         `chosen` examples stand in for those that `config` would draw, `catalogue` for the data set's own
         (its counts decide which negatives are drawn), `whitening` for one found on its texts, `vectors`
-        float32 (n_items, d) for those of the backbone that a head stands on.
+        float32 (n_items, d) for those of the backbone that a head stands on. `world`: the processes that
+        train together; the batch is that of all of them. `device`: see `device_of`.
         """
-        self.config, self.say, self.notes = config, say, list[str]()
+        self.config, self.say, self.notes, self.world = config, say, list[str](), world
         self.examples = examples(dataset, config) if chosen is None else chosen
         torch.manual_seed(config.seed)
         loaded = backbone or Backbone.load(
             config.backbone, prefix=config.prefix, max_tokens=config.max_tokens
         )
-        if torch.cuda.is_available():
-            loaded = loaded.to("cuda")
+        loaded = loaded.to(device_of(device))
         texts = catalogue or Catalogue.of(dataset)
         if config.whiten and whitening is None:
             whitening = _whitening(loaded, texts.texts, config.seed)
         prepare(loaded, config)
-        self.towers = Towers(loaded, config, texts, whitening=whitening, vectors=vectors).to(loaded.device)
+        towers = Towers(loaded, config, texts, whitening=whitening, vectors=vectors, world=world)
+        self.towers = towers.to(loaded.device)
         self.held = None
         if validation is not None:
             self.held = Held.of(validation, dataset.n_items, length=config.history, seed=config.seed)
         self.moving = {n: p for n, p in self.towers.named_parameters() if p.requires_grad}
+        world.start_alike(value.data for value in self.moving.values())
         self.optimiser = _optimiser(self.moving, config)
 
     @property
@@ -115,7 +122,8 @@ class Trainer:
         """Trains to the end; with `folder`, keeps a checkpoint there and goes on from it if `resume`.
 
         A loss that is not finite ends the training with the last good weights; memory that runs out
-        halves the batch. Both are reported.
+        halves the batch. Both are reported. Of several processes the first writes; the number of them may
+        be another when it goes on. Raises `ConfigError` where one does not see the checkpoint of the first.
         """
         settings = asdict(self.config) | {"examples": len(self.examples)}
         state, best = Progress(), self._copy()
@@ -124,6 +132,7 @@ class Trainer:
             if found is not None:
                 state, best = found
                 self.say(f"going on from step {state.step} of {self.steps}")
+            self._check_together(state, folder)
         self.towers.warm(progress=progress)
         if not state.validations:
             state.best = self._validate(state)
@@ -142,7 +151,7 @@ class Trainer:
                     state.losses.append((state.step, loss))
                 if state.step % self.config.validate_every == 0 or state.step == self.steps:
                     best = self._compare(state, best)
-                if folder is not None and state.step % self.config.checkpoint_every == 0:
+                if folder is not None and self._writes(state):
                     checkpoint.save(folder, settings, state, self.moving, best, self.optimiser)
                 advance(1)
         with torch.no_grad():
@@ -151,15 +160,30 @@ class Trainer:
         self.towers.eval()
         return Trained(self.towers, state, tuple(self.notes))
 
+    def _writes(self, state: Progress) -> bool:
+        return self.world.first and state.step % self.config.checkpoint_every == 0
+
+    def _check_together(self, state: Progress, folder: Path) -> None:
+        """Processes on other machines go on from the same step only if they see the same folder."""
+        apart = abs(state.step - self.world.agreed(state.step, self.towers.backbone.device))
+        if self.world.agreed(math.nan if apart else 0.0, self.towers.backbone.device) != 0.0:
+            raise ConfigError(
+                f"{folder}: not all processes find the same checkpoint here: "
+                "put --out into a folder that all machines share"
+            )
+
     # One step
 
     def _step(self, state: Progress) -> float:
         """One step of the optimiser; returns its mean loss, NaN where that or the gradient is not finite."""
+        if not self.world.alone:  # nobody can take half a step while others wait for a whole one
+            return self._attempt(state)
         return halving(lambda: self._attempt(state), state, self.config.batch, self._note)
 
     def _attempt(self, state: Progress) -> float:
         config, parts = self.config, 1 << state.halvings
-        torch.manual_seed(config.seed * 1_000_003 + state.step)
+        # Processes leave out other units: each reads other texts of the batch.
+        torch.manual_seed(config.seed * 1_000_003 + state.step + 500_009 * self.world.rank)
         rng = np.random.default_rng([config.seed, 2, state.step])
         for group in self.optimiser.param_groups:
             group["lr"] = config.rate * schedule(state.step, self.steps, config)
@@ -169,8 +193,10 @@ class Trainer:
         rows = self._rows(state.step)
         for own in np.array_split(rows, passes):
             total += self._pass(self.examples.take(own), rng, 1.0 / passes)
+        total = self.world.agreed(total, self.towers.backbone.device)
         if not math.isfinite(total):
             return math.nan
+        self.world.average(self.moving.values())
         largest = config.clip or math.inf
         length = torch.nn.utils.clip_grad_norm_(list(self.moving.values()), largest)
         if not torch.isfinite(length):
@@ -224,7 +250,7 @@ class Trainer:
     def _validate(self, state: Progress) -> float:
         if self.held is None:
             return float("-inf")
-        value = self.held.ndcg(self.towers)
+        value = self.world.agreed(self.held.ndcg(self.towers), self.towers.backbone.device)
         state.validations.append((state.step, value))
         return value
 
