@@ -166,7 +166,7 @@ def test_where_time_is_cut_trees_grow_on_earlier_windows() -> None:
     plain = fit(wandering(600), split_config=SplitConfig(protocol="temporal"), model_config=config)
     blend, split = plain.validation_blend, plain.split
     parts = tuple(blend.parts)
-    shops = earlier_shops(blend, split, parts, most=2, cases=1000)
+    shops = earlier_shops(blend, split, parts, ["for_you", "discover"], most=2, cases=1000)
     assert len(shops) == 2
     first = round(float(split.validation.histories.now[0]))
     for shop in shops:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -27,17 +27,28 @@ class EarlierShop:
 
 
 def earlier_shops(
-    blend: Blend, split: Split, parts: Sequence[str], *, most: int, cases: int, seed: int = 0
+    blend: Blend,
+    split: Split,
+    parts: Sequence[str],
+    placements: Iterable[str],
+    *,
+    most: int,
+    cases: int,
+    seed: int = 0,
 ) -> list[EarlierShop]:
-    """The newest window first. `parts`: those that rankers may read; `cases`: at most so many per window."""
-    used = {name for weights in blend.weights.values() for name in weights if name in parts}
-    texts = {name for name in parts if not blend.parts[name].reads_events}
+    """The newest window first.
+
+    `parts`: those that rankers may read, of which those are fitted that the `placements` ask; `most` windows,
+    and at most so many `cases` of each.
+    """
+    used = {name for placement in placements for name in blend.weights_for(placement)}
+    used |= {name for name in parts if not blend.parts[name].reads_events}
     out = []
     for known, asked in windows_before(split, most):
         fresh = {
             name: cast(Any, replace(cast(Any, part))).fit(known) if part.reads_events else part
             for name, part in blend.parts.items()
-            if name in used | texts
+            if name in used
         }
         some = np.random.default_rng(seed).permutation(len(asked))[:cases]
         shop = Blend(parts=fresh, weights=blend.weights)

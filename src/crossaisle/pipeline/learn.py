@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from crossaisle.data.dataset import Dataset
+from crossaisle.data.history import Floats
 from crossaisle.data.splits.cases import EvalCases, Split
 from crossaisle.evaluate.acceptance import Verdict, guard
 from crossaisle.evaluate.mission_guard import Ruling, Values, mission_guard
@@ -27,7 +28,7 @@ from crossaisle.pipeline.ranker_trial import Growth, Trial
 from crossaisle.progress import bar
 
 RANKER = "ranker"
-LIFTS = (0.0, 0.1, 0.2, 0.4, 0.8, 1.2, 1.6, 2.4)
+LIFTS = (0.0, 0.1, 0.2, 0.4, 0.8, 1.2, 1.6, 2.0, 2.4)
 """Of categories that are new to the history, in standard deviations of the scores."""
 PRICE = 0.01
 """The share of NDCG overall that may be given for slices of the mission."""
@@ -97,7 +98,7 @@ def learn_rankers(
     cases = everyone.take(rows)
     earlier: list[EarlierShop] | None = None
     if split.protocol == "temporal" and rules:
-        earlier = earlier_shops(blend, split, parts, most=limits.windows, cases=most, seed=seed)
+        earlier = earlier_shops(blend, split, parts, rules, most=limits.windows, cases=most, seed=seed)
         if not earlier:
             return LearnedRankers(notes=(NO_EARLIER,))
     singles = (floors or Floors.of(blend, split, parts, seed=seed)).among(rows)
@@ -138,7 +139,7 @@ def judged(
 ) -> tuple[Verdict, Ruling, float]:
     """Whether a ranker is provably better than the blend, what the mission guard says, and the lift it takes.
 
-    `singles`: the single models on the same cases.
+    `singles`: the single models on the same cases. A lift costs `LIMIT` at most, and no more than chance may.
     """
     examples = trial.examples
     alone = examples.features[:, 0]
@@ -150,8 +151,15 @@ def judged(
             name = RANKER if not lift else f"{RANKER} with new categories lifted by {lift:g}"
             candidates[name], lifts[name] = trial.values(trial.lifted(lift), cases, train), lift
     overall = next(iter(candidates[BLEND]))
-    ruling = mission_guard(candidates, singles, overall=overall, price=PRICE, limit=LIMIT, seed=seed)
+    limit = min(LIMIT, max(unsure(values[overall]) for values in candidates.values()))
+    ruling = mission_guard(candidates, singles, overall=overall, price=PRICE, limit=limit, seed=seed)
     return verdict, ruling, lifts[ruling.chosen]
+
+
+def unsure(values: Floats) -> float:
+    """Half of the 95 % interval of a mean, as a share of it: nobody could tell such a price from chance."""
+    known = values[~np.isnan(values)]
+    return float(1.96 * known.std() / np.sqrt(len(known)) / max(known.mean(), 1e-12))
 
 
 def rules_of(split: Split) -> dict[str, CandidateRule]:
