@@ -108,7 +108,7 @@ def habit_columns(
     mine = visits.times_of(histories.item, item, owner)
     of_leaf = visits.times_of(leaf[histories.item], leaf[item], owner)
     known = ~np.isnan(visits.newest)[owner]
-    columns = [
+    columns: list[npt.NDArray[np.floating]] = [
         mine.days,
         mine.lately[MONTH],
         mine.lately[QUARTER],
