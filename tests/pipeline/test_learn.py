@@ -13,12 +13,15 @@ from crossaisle.config import ModelConfig, SplitConfig
 from crossaisle.data.history import Histories
 from crossaisle.data.query import Query
 from crossaisle.data.splits.cases import EvalCases
+from crossaisle.data.splits.split import temporal_split
+from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.errors import ArtifactError, MissingDependencyError
 from crossaisle.models.ranking import trees
 from crossaisle.models.ranking.tables import ShopTables
 from crossaisle.models.shortlists import TuningTask, shortlisted
+from crossaisle.pipeline.earlier import earlier_shops
 from crossaisle.pipeline.fit import Fitted, fit
-from crossaisle.pipeline.learn import ONE_SEASON, LearningLimits, learn_rankers
+from crossaisle.pipeline.learn import NO_EARLIER, LearningLimits, learn_rankers
 from crossaisle.pipeline.measure import BLEND, MODEL, measure
 from crossaisle.pipeline.missing import no_lightgbm
 from crossaisle.pipeline.mission import OPEN_LIST, Floors, kept_to_floors, leaning, measured
@@ -94,7 +97,7 @@ def test_a_saved_ranker_ranks_as_before_live_too(fitted: Fitted, tmp_path: Path)
 def test_filters_leave_candidates_that_the_ranker_orders(fitted: Fitted, tmp_path: Path) -> None:
     """Among one category alone the ranker's order is its own, in Python and behind the service."""
     shop = fitted.past
-    ranker, tables = shop.rankers["for_you"], ShopTables.of(shop.dataset)
+    ranker, tables = shop.rankers["for_you"], ShopTables.of(shop.dataset, habits=True)
     live = LiveRecommender(shop, LiveHistories())
     differs = 0
     for user in ("u0", "u3", "u4", "u11"):
@@ -157,10 +160,35 @@ def test_without_lightgbm_the_blend_serves_and_a_note_says_what_that_costs(
         Recommender.load(tmp_path / "model")
 
 
-def test_where_time_is_cut_no_season_judges_itself(plain: Fitted) -> None:
-    split = replace(plain.split, protocol="temporal")
+def test_where_time_is_cut_trees_grow_on_earlier_windows() -> None:
+    """No validation case teaches the trees that judge it: with other answers there they are the same."""
+    config = ModelConfig(encoder="none", ranker=False)
+    plain = fit(wandering(600), split_config=SplitConfig(protocol="temporal"), model_config=config)
+    blend, split = plain.validation_blend, plain.split
+    parts = tuple(blend.parts)
+    shops = earlier_shops(blend, split, parts, ["for_you", "discover"], most=2, cases=1000)
+    assert len(shops) == 2
+    first = round(float(split.validation.histories.now[0]))
+    for shop in shops:
+        assert shop.dataset.events.time is not None
+        start = float(shop.cases.histories.now[0])
+        assert shop.dataset.events.time.max() < start * SECONDS_PER_DAY < first * SECONDS_PER_DAY
+        assert shop.blend.parts["popularity"] is not blend.parts["popularity"]
+        assert len(shop.cases) > 50
+    learned = learn_rankers(blend, split, parts, limits=SMALL)
+    assert learned.notes[0].startswith("for_you: ranker serves: better than blend by +0.")
+    shuffled = replace(
+        split, validation=replace(split.validation, target=split.validation.target[::-1].copy())
+    )
+    wrong = learn_rankers(blend, shuffled, parts, limits=SMALL)
+    assert wrong.figures["for_you"]["ndcg@10"] != learned.figures["for_you"]["ndcg@10"]
+    assert "for_you" not in wrong.rankers
+
+
+def test_without_earlier_windows_no_season_judges_itself(plain: Fitted) -> None:
+    split = temporal_split(wandering(300), fraction=0.4)  # a fifth of the time is left to train on
     learned = learn_rankers(plain.validation_blend, split, tuple(plain.validation_blend.parts), limits=SMALL)
-    assert (learned.rankers, learned.notes) == ({}, (ONE_SEASON,))
+    assert (learned.rankers, learned.notes) == ({}, (NO_EARLIER,))
 
 
 def test_damaged_trees_are_named(fitted: Fitted, tmp_path: Path) -> None:

@@ -169,7 +169,7 @@ def fit(
     learned = LearnedRankers()
     mission: tuple[str, ...] = ()
     if len(split.validation) and not split.validation.other_categories_only:
-        learns = model_config.ranker and not why_none(split)
+        learns = model_config.ranker and not why_none()
         slices = (OVERALL, *MISSION) if learns else OPEN_LIST
         floors = Floors.of(early, split, asked, slices=slices, seed=model_config.seed)
         own, ruling = kept_to_floors(early, chosen, asked, floors, seed=model_config.seed)

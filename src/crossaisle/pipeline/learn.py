@@ -9,30 +9,32 @@ from typing import Any
 import numpy as np
 
 from crossaisle.data.dataset import Dataset
+from crossaisle.data.history import Floats
 from crossaisle.data.splits.cases import EvalCases, Split
 from crossaisle.evaluate.acceptance import Verdict, guard
 from crossaisle.evaluate.mission_guard import Ruling, Values, mission_guard
 from crossaisle.models.blend import Blend
-from crossaisle.models.ranking.examples import choose_retrievers, examples_of
+from crossaisle.models.ranking.examples import Examples, choose_retrievers, examples_of
 from crossaisle.models.ranking.pool import Pool
 from crossaisle.models.ranking.ranker import LearnedRanker
 from crossaisle.models.ranking.tables import ShopTables
 from crossaisle.models.ranking.trees import TREES, is_installed
 from crossaisle.models.scorers.content import VectorModel
 from crossaisle.models.shortlists import CandidateRule, TuningTask
+from crossaisle.pipeline.earlier import EarlierShop, earlier_shops
 from crossaisle.pipeline.missing import no_lightgbm
 from crossaisle.pipeline.mission import BLEND, LIMIT, Floors
 from crossaisle.pipeline.ranker_trial import Growth, Trial
 from crossaisle.progress import bar
 
 RANKER = "ranker"
-LIFTS = (0.0, 0.1, 0.2, 0.4, 0.8, 1.2, 1.6, 2.4)
+LIFTS = (0.0, 0.1, 0.2, 0.4, 0.8, 1.2, 1.6, 2.0, 2.4)
 """Of categories that are new to the history, in standard deviations of the scores."""
 PRICE = 0.01
 """The share of NDCG overall that may be given for slices of the mission."""
-ONE_SEASON = (
-    "no ranker is learned: validation is one stretch of time, whose cases would judge each other, so that "
-    "trees learn what that season sold (completejourney: 3 % better on validation, not the month after)"
+NO_EARLIER = (
+    "no ranker is learned: too little happened before validation for trees to learn from earlier windows of "
+    "time, and halves of one stretch of time would know each other's season"
 )
 
 
@@ -44,6 +46,10 @@ class LearningLimits:
     """Validation cases that are scored, at most."""
     looked_at: int = 800
     """Cases that say which parts retrieve."""
+    windows: int = 2
+    """Stretches of time before validation that trees are grown on where a shop is cut by time."""
+    cells: int = 250_000_000
+    """Cases times items that are scored for a placement, at most: what large shops can afford."""
     fewest: int = 200
     """Cases with a right candidate: from fewer nothing is learned."""
     trees: int = TREES
@@ -61,10 +67,8 @@ class LearnedRankers:
     """By placement, JSON-ready: what was tried, reliability of the probabilities, gain by feature."""
 
 
-def why_none(split: Split) -> str:
+def why_none() -> str:
     """Why no ranker can be learned here; "" where one can."""
-    if split.protocol == "temporal":
-        return ONE_SEASON
     return "" if is_installed() else no_lightgbm()
 
 
@@ -81,22 +85,38 @@ def learn_rankers(
     """A ranker for each placement that gains from one, with figures of those that do not.
 
     `blend`: fitted on `split.train`; `parts`: those that a ranker may read; `floors`: what they reach alone,
-    measured here where it is not known. There are none, and a note says so, without LightGBM and where
-    train and validation are cut by time.
+    measured here where it is not known. Without LightGBM there are none, and a note says so. Where time is
+    cut trees grow on windows before validation, with the parts fitted on what was known before each, and
+    validation judges them.
     """
-    if refusal := why_none(split):
+    if refusal := why_none():
         return LearnedRankers(notes=(refusal,))
-    everyone = split.validation
+    everyone, rules = split.validation, rules_of(split)
+    most = min(limits.cases, limits.cells // split.train.n_items)
     order = np.random.default_rng(seed).permutation(len(everyone))
-    rows = np.sort(order[: limits.cases])
+    rows = np.sort(order[:most])
     cases = everyone.take(rows)
+    earlier: list[EarlierShop] | None = None
+    if split.protocol == "temporal" and rules:
+        earlier = earlier_shops(blend, split, parts, rules, most=limits.windows, cases=most, seed=seed)
+        if not earlier:
+            return LearnedRankers(notes=(NO_EARLIER,))
     singles = (floors or Floors.of(blend, split, parts, seed=seed)).among(rows)
     rankers, figures, notes = {}, {}, []
-    for placement, rule in rules_of(split).items():
+    for placement, rule in rules.items():
         if placement != "for_you" and placement not in blend.weights:
             continue
         trial = learn(
-            blend, split.train, cases, placement, rule, parts, seed=seed, limits=limits, progress=progress
+            blend,
+            split.train,
+            cases,
+            placement,
+            rule,
+            parts,
+            earlier=earlier,
+            seed=seed,
+            limits=limits,
+            progress=progress,
         )
         if trial is None:
             notes.append(f"{placement}: too few validation cases to learn a ranker from")
@@ -119,7 +139,7 @@ def judged(
 ) -> tuple[Verdict, Ruling, float]:
     """Whether a ranker is provably better than the blend, what the mission guard says, and the lift it takes.
 
-    `singles`: the single models on the same cases.
+    `singles`: the single models on the same cases. A lift costs `LIMIT` at most, and no more than chance may.
     """
     examples = trial.examples
     alone = examples.features[:, 0]
@@ -131,8 +151,15 @@ def judged(
             name = RANKER if not lift else f"{RANKER} with new categories lifted by {lift:g}"
             candidates[name], lifts[name] = trial.values(trial.lifted(lift), cases, train), lift
     overall = next(iter(candidates[BLEND]))
-    ruling = mission_guard(candidates, singles, overall=overall, price=PRICE, limit=LIMIT, seed=seed)
+    limit = min(LIMIT, max(unsure(values[overall]) for values in candidates.values()))
+    ruling = mission_guard(candidates, singles, overall=overall, price=PRICE, limit=limit, seed=seed)
     return verdict, ruling, lifts[ruling.chosen]
+
+
+def unsure(values: Floats) -> float:
+    """Half of the 95 % interval of a mean, as a share of it: nobody could tell such a price from chance."""
+    known = values[~np.isnan(values)]
+    return float(1.96 * known.std() / np.sqrt(len(known)) / max(known.mean(), 1e-12))
 
 
 def rules_of(split: Split) -> dict[str, CandidateRule]:
@@ -157,27 +184,33 @@ def learn(
     rule: CandidateRule,
     parts: Sequence[str],
     *,
+    earlier: Sequence[EarlierShop] | None = None,
     seed: int = 0,
     limits: LearningLimits = LearningLimits(),
     progress: bool = False,
 ) -> Trial | None:
     """A ranker over those of `parts` that the placement asks; None where there are too few cases.
 
-    `blend`: fitted on `train`, which ends before the `cases`. `MissingDependencyError` without LightGBM.
+    `blend`: fitted on `train`, which ends before the `cases`. `earlier`: the shop in windows before them;
+    None where halves of the cases teach each other. `MissingDependencyError` without LightGBM.
     """
-    tables = ShopTables.of(train)
+    tables = ShopTables.of(train, habits=train.has_time)
     texts = tuple(name for name in parts if isinstance(blend.parts[name], VectorModel))
     # Other parts would have to be asked for every list: in completejourney that doubled its cost.
     parts = tuple(name for name in parts if name in blend.weights_for(placement))
     pool = Pool(unseen=rule.unseen, other=rule.other, new=rule.new)
-    ranker = LearnedRanker(placement=placement, pool=pool, parts=parts, texts=texts)
+    ranker = LearnedRanker(placement=placement, pool=pool, parts=parts, texts=texts, habits=train.has_time)
     some = cases.take(np.arange(0, len(cases), max(1, len(cases) // limits.looked_at)))
     retrievers = choose_retrievers(ranker, blend, tables, some)
     ranker = replace(ranker, pool=replace(pool, retrievers=retrievers))
     with bar(f"candidates of {placement}", len(cases), show=progress) as advance:
         examples = examples_of(ranker, blend, tables, cases, seed=seed, advance=advance)
-    answered = np.bincount(examples.owner, examples.right, len(examples.sizes)) > 0
-    if answered.sum() < limits.fewest:
+    before = None
+    if earlier is not None:
+        before = Examples.joined(
+            [examples_of(ranker, shop.blend, shop.tables, shop.cases, seed=seed) for shop in earlier]
+        )
+    if min(one.answered for one in (examples, before) if one is not None) < limits.fewest:
         return None
     growth = Growth(directions=ranker.directions(blend), seed=seed, trees=limits.trees)
-    return Trial.of(ranker, examples, growth)
+    return Trial.of(ranker, examples, growth, before)

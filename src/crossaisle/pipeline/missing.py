@@ -31,6 +31,6 @@ def missing_libraries(dataset: Dataset, split: SplitConfig, model: ModelConfig) 
             f"without {LIBRARY} no sequence model takes part, which lifts NDCG@10 on s3rec-beauty from "
             f"{before:.4f} to {after:.4f}: {install_command(EXTRA)}"
         )
-    if model.ranker and split.protocol == "leave_last_out" and not is_installed():
+    if model.ranker and split.protocol in ("temporal", "leave_last_out") and not is_installed():
         out.append(no_lightgbm())
     return out

@@ -1,4 +1,4 @@
-"""`Trial`: rankers for one placement; what half of the validation cases teach ranks the other half."""
+"""`Trial`: rankers for one placement, judged on validation cases that their trees have not seen."""
 
 from __future__ import annotations
 
@@ -77,15 +77,26 @@ class Trial:
     scales: tuple[float, ...]
     side: npt.NDArray[np.int8]
     """int8 (m,): the half of each candidate's case."""
+    earlier: Examples | None = None
+    """Cases of windows before validation, of a shop that is cut by time."""
 
     @classmethod
-    def of(cls, ranker: LearnedRanker, examples: Examples, growth: Growth) -> Trial:
-        """Grows both objectives on each half and takes the choice that ranks the other half best."""
+    def of(
+        cls, ranker: LearnedRanker, examples: Examples, growth: Growth, earlier: Examples | None = None
+    ) -> Trial:
+        """Grows both objectives and takes the choice that ranks best what its trees have not seen.
+
+        Trees grown on each half of the cases rank the other half. With cases of `earlier` windows, trees
+        grown on these rank all: halves of one stretch of time would know each other's season.
+        """
         half = np.random.default_rng(growth.seed + 1).integers(0, 2, len(examples.asked)).astype(np.int8)
         of_case = half[examples.case]
         side = of_case[examples.owner]
         unseen = {objective: np.empty(len(side), np.float32) for objective in OBJECTIVES}
-        for k in (0, 1):
+        if earlier is not None:
+            for objective, trees in growth.grown(ranker, earlier).items():
+                unseen[objective] = trees.predict(examples.features)
+        for k in (0, 1) if earlier is None else ():
             for objective, trees in growth.grown(ranker, examples.take(of_case != k)).items():
                 unseen[objective][side == k] = trees.predict(examples.features[side == k])
         scale = {objective: max(float(one.std()), 1e-6) for objective, one in unseen.items()}
@@ -102,6 +113,7 @@ class Trial:
             scores=summed[chosen],
             scales=tuple(scale[name] for name in chosen),
             side=side,
+            earlier=earlier,
         )
 
     def lifted(self, lift: float) -> Floats:
@@ -114,7 +126,8 @@ class Trial:
 
     def final(self, lift: float) -> LearnedRanker:
         """The ranker that serves, grown on all cases, its probabilities calibrated on the unseen scores."""
-        grown = self.growth.grown(self.ranker, self.examples, self.objectives)
+        learned_from = [self.examples] if self.earlier is None else [self.earlier, self.examples]
+        grown = self.growth.grown(self.ranker, Examples.joined(learned_from), self.objectives)
         return replace(
             self.ranker,
             trees=tuple(grown[name] for name in self.objectives),

@@ -36,6 +36,17 @@ def test_the_same_trees_come_out(written: str) -> None:
     assert Trees.read(trees.text, NAMES).text == trees.text
 
 
+def test_a_split_between_known_and_unknown_is_read() -> None:
+    """LightGBM writes its threshold as `inf`."""
+    label = np.isnan(ROWS[:, 1])
+    table = lightgbm.Dataset(ROWS, label=label, feature_name=["blend", "part.knn"])
+    settings = {"objective": "binary", "num_leaves": 2, "verbosity": -1, "num_threads": 1}
+    text = lightgbm.train(settings, table, num_boost_round=1).model_to_string()
+    assert "threshold=inf\n" in text
+    scores = Trees.read(text, NAMES).predict(ROWS)
+    assert scores[label].min() > scores[~label].max()
+
+
 @pytest.mark.parametrize("objective", ["lambdarank", "binary"])
 def test_a_tree_of_one_leaf_is_one(objective: Any) -> None:
     grown = Trees.grow(

@@ -110,9 +110,9 @@ def temporal_split(
     return Split(
         "temporal",
         known,
-        _window_cases(dataset, known, past & ~train & wanted, before / _DAY, mask_seen),
+        window_cases(dataset, known, past & ~train & wanted, before / _DAY, mask_seen),
         later,
-        _window_cases(dataset, later, ~past & wanted, cut / _DAY, mask_seen),
+        window_cases(dataset, later, ~past & wanted, cut / _DAY, mask_seen),
         repeated=repeats,
         notes=(
             f"test: events from {_iso(cut)} to {_iso(end - 1)}; validation: from {_iso(before)} on; "
@@ -131,7 +131,12 @@ def _note_targets(dataset: Dataset) -> tuple[str, ...]:
     return (f"targets are of the kind {role}: {wanted:,} of {len(dataset.events):,} events that stand",)
 
 
-def _window_cases(dataset: Dataset, history: Dataset, window: Mask, now: float, mask_seen: bool) -> EvalCases:
+def window_cases(dataset: Dataset, history: Dataset, window: Mask, now: float, mask_seen: bool) -> EvalCases:
+    """One case per user with an event in a window: what they did before it, and all different items in it.
+
+    `history`: the shop as it stood before the window; `window` bool (events of `dataset`,); `now`: when the
+    window begins, in days since 1970.
+    """
     events = dataset.events
     users, indptr, targets = _grouped(events.user[window], events.item[window], dataset.n_items)
     histories = history.histories(users, now=now).relative
@@ -217,9 +222,9 @@ def random_split(dataset: Dataset, *, share: float = 0.1, seed: int = 0) -> Spli
     return Split(
         "random",
         known,
-        _window_cases(dataset, known, validation, now, mask_seen),
+        window_cases(dataset, known, validation, now, mask_seen),
         later,
-        _window_cases(dataset, later, test, now, mask_seen),
+        window_cases(dataset, later, test, now, mask_seen),
         repeated=repeats,
         notes=(
             f"{size:,} events held out at random (seed {seed}), {size:,} more for validation: models have "

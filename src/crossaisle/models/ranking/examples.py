@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -49,10 +50,24 @@ class Examples:
     asked: npt.NDArray[np.bool_]
     """bool (all cases,): those with a history and an answer that the placement allows."""
 
+    @classmethod
+    def joined(cls, several: Sequence[Examples]) -> Examples:
+        """One after the other; cases are counted on."""
+        before = np.cumsum([0, *(len(one.asked) for one in several)])
+        named = ("features", "item", "right", "sizes", "wanted", "weight", "asked")
+        ends = {name: np.concatenate([getattr(one, name) for one in several]) for name in named}
+        case = np.concatenate([one.case + first for one, first in zip(several, before[:-1], strict=True)])
+        return cls(**ends, case=case)
+
     @property
     def owner(self) -> npt.NDArray[np.int64]:
         """int64 (m,): the case of each candidate, 0 to n - 1."""
         return np.repeat(np.arange(len(self.sizes)), self.sizes)
+
+    @property
+    def answered(self) -> int:
+        """Cases with a right candidate."""
+        return int((np.bincount(self.owner, self.right, len(self.sizes)) > 0).sum())
 
     def take(self, kept: npt.NDArray[np.bool_]) -> Examples:
         """Some of the cases; `kept` bool (n,)."""

@@ -16,6 +16,8 @@
 | `history_length`, `history_categories` | events and distinct categories of the history |
 | `readiness` | how often the history changes category from one event to the next, shrunk to a half |
 | `price_ratio` | log of its price over the mean price of the history; NaN where unknown |
+
+Rankers of a shop whose events have times also read those of `habits`.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ import numpy.typing as npt
 
 from crossaisle.data.history import Floats, Histories
 from crossaisle.data.vocabulary import Rows
+from crossaisle.models.ranking.habits import HABITS, habit_columns
 from crossaisle.models.ranking.tables import ShopTables
 
 PLAIN = (
@@ -50,14 +53,17 @@ PLAIN = (
 BLEND = ("blend", "blend_rank", "blend_gap")
 
 
-def feature_names(parts: Sequence[str], ranked: Sequence[str], texts: Sequence[str]) -> tuple[str, ...]:
-    """Names in the order of the columns."""
+def feature_names(
+    parts: Sequence[str], ranked: Sequence[str], texts: Sequence[str], *, habits: bool = False
+) -> tuple[str, ...]:
+    """Names in the order of the columns; `habits`: with the features of days."""
     return (
         *BLEND,
         *(f"part:{name}" for name in parts),
         *(f"rank:{name}" for name in ranked),
         *(f"text:{name}" for name in texts),
         *PLAIN,
+        *(HABITS if habits else ()),
     )
 
 
@@ -85,10 +91,13 @@ def feature_matrix(
     parts: Mapping[str, Floats],
     ranked: Sequence[str],
     texts: Mapping[str, Floats],
+    *,
+    habits: bool = False,
 ) -> Floats:
     """float32 (m, features), one row per candidate; all flat arrays are (m,), history after history.
 
-    `rows`: the candidates of each history. `parts` and `texts`: per name, scores of the candidates.
+    `rows`: the candidates of each history. `parts` and `texts`: per name, scores of the candidates. `habits`:
+    with the features of days; `ValueError` where `tables` have none.
     """
     sizes = np.array([len(at) for at in rows], np.int64)
     starts = np.concatenate([[0], np.cumsum(sizes)])
@@ -98,7 +107,12 @@ def feature_matrix(
     columns += list(parts.values())
     columns += [_rank_within(parts[name], owner) for name in ranked]
     columns += list(texts.values())
-    columns += _plain(tables, histories, np.concatenate([*rows, np.empty(0, np.int32)]), owner)
+    item = np.concatenate([*rows, np.empty(0, np.int32)])
+    columns += _plain(tables, histories, item, owner)
+    if habits:
+        if tables.habits is None:
+            raise ValueError("the tables of this shop were made without habits")
+        columns += habit_columns(tables.habits, histories, tables.leaf, item, owner)
     return np.stack([np.asarray(column, np.float32) for column in columns], axis=1)
 
 

@@ -50,6 +50,8 @@ class LearnedRanker:
     """Parts of the blend whose scores are features."""
     texts: tuple[str, ...]
     """Parts over vectors whose cosine with the newest item is a feature."""
+    habits: bool = False
+    """Whether days are features: when the history had what, and what comes back."""
     trees: tuple[Trees, ...] = ()
     """One ensemble, or two whose scores are averaged."""
     scales: tuple[float, ...] = ()
@@ -63,7 +65,7 @@ class LearnedRanker:
     @cached_property
     def features(self) -> tuple[str, ...]:
         """Names of the features, in the order of the columns."""
-        return feature_names(self.parts, self.pool.retrievers, self.texts)
+        return feature_names(self.parts, self.pool.retrievers, self.texts, habits=self.habits)
 
     def directions(self, blend: Blend) -> tuple[int, ...]:
         """Per feature 1, 0 or -1; popularity, which knows nothing of the history, may count either way."""
@@ -105,7 +107,9 @@ class LearnedRanker:
         """`kept`: scores float32 (n, n_items) of parts that are at hand."""
         parts = {name: _at(blend, name, histories, rows, kept.get(name)) for name in self.parts}
         texts = {name: _text(blend, name, histories, rows) for name in self.texts}
-        features = feature_matrix(tables, histories, rows, scores, parts, self.pool.retrievers, texts)
+        features = feature_matrix(
+            tables, histories, rows, scores, parts, self.pool.retrievers, texts, habits=self.habits
+        )
         return Candidates(rows, scores, features)
 
     # Order

@@ -36,7 +36,7 @@ class Reranker:
 
     @cached_property
     def tables(self) -> ShopTables:
-        return ShopTables.of(self.dataset)
+        return ShopTables.of(self.dataset, habits=any(one.habits for one in self.rankers.values()))
 
 
 def save_rankers(rankers: Mapping[str, LearnedRanker], folder: Path) -> dict[str, Any]:
@@ -51,6 +51,7 @@ def save_rankers(rankers: Mapping[str, LearnedRanker], folder: Path) -> dict[str
             "pool": vars(ranker.pool) | {"retrievers": list(ranker.pool.retrievers)},
             "parts": list(ranker.parts),
             "texts": list(ranker.texts),
+            "habits": ranker.habits,
             "scales": list(ranker.scales),
             "lift": ranker.lift,
             "calibration": curve and {"scores": curve.scores.tolist(), "chances": curve.chances.tolist()},
@@ -72,6 +73,7 @@ def load_rankers(described: Mapping[str, Any], folder: Path, blend: Blend) -> di
                 pool=build(Pool, one["pool"], f"ranker of {placement}", what="setting"),
                 parts=tuple(one["parts"]),
                 texts=tuple(one["texts"]),
+                habits=bool(one.get("habits", False)),  # saved before there were any
                 scales=tuple(map(float, one["scales"])),
                 lift=float(one["lift"]),
                 calibration=curve and _curve(curve),

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats
 from crossaisle.data.vocabulary import Rows
+from crossaisle.models.ranking.habits import HabitTables
 
 SMOOTHING = 100.0
 """Events of average taste that are added to every category before its transitions are counted."""
@@ -34,11 +35,13 @@ class ShopTables:
     transition: Floats
     """float32 (n_categories + 1, n_categories + 1): log of how much more often the second category follows
     the first one within a history than anything does; NaN for the unknown category."""
+    habits: HabitTables | None = None
+    """What rankers read that look at days."""
 
     @classmethod
-    def of(cls, dataset: Dataset) -> ShopTables:
-        """Counts of a data set."""
-        category, events = dataset.taxonomy.codes(), dataset.events
+    def of(cls, dataset: Dataset, *, habits: bool = False) -> ShopTables:
+        """Counts of a data set; `habits`: with those about days."""
+        category, leaf, events = dataset.taxonomy.codes(), dataset.taxonomy.codes(-1), dataset.events
         n = int(category.max(initial=-1)) + 1
         code = category[events.item]
         share = np.full(n + 1, np.nan, np.float32)
@@ -49,11 +52,12 @@ class ShopTables:
         return cls(
             log_sales=np.log1p(dataset.item_counts).astype(np.float32),
             category=category,
-            leaf=dataset.taxonomy.codes(-1),
+            leaf=leaf,
             brand=np.where(names[brand] == "", -1, brand).astype(np.int32),
             log_price=np.log(known).astype(np.float32),
             category_share=share,
             transition=_transitions(events.user, code, share),
+            habits=HabitTables.of(dataset, leaf) if habits else None,
         )
 
 

@@ -49,6 +49,10 @@ _TREE = ("num_leaves", "num_cat", *_OF_SPLITS[:6], *_OF_LEAVES, *_OF_SPLITS[6:],
 _NONE_WITH_ONE_LEAF = ("leaf_weight", "leaf_count")
 
 
+ABOVE_ALL = "inf"
+"""A threshold: everything that is known goes left of it, what is not known goes right."""
+
+
 def canonical(text: str, names: Sequence[str]) -> str:
     """The same trees in a text of nothing but what was checked; `ArtifactError`.
 
@@ -144,6 +148,8 @@ def _problem(name: str, text: str, leaves: int, n_features: int) -> str:
         return f"{len(values)} numbers, not {n},"
     kind = _WHOLE if name in _WHOLE_ONES else _NUMBER
     for value in values:
+        if name == "threshold" and value == ABOVE_ALL:
+            continue
         if not kind.fullmatch(value) or not np.isfinite(float(value)):
             return f"{shorten(value)}, no number of its kind,"
         if name != "threshold" and abs(float(value)) > LARGEST:
