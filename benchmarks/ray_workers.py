@@ -32,7 +32,7 @@ from crossaisle.encoders.spread import Reading
 from crossaisle.encoders.weights import pull
 from crossaisle.execution.executor import Executor, LocalExecutor
 from crossaisle.execution.on_ray import RayExecutor
-from crossaisle.pipeline.export_lists import export_lists
+from crossaisle.pipeline.exports.lists import export_lists
 
 WORDS = (
     "organic roasted unsalted whole grain wild caught smoked stainless steel cordless rechargeable "
