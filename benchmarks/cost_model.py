@@ -1,0 +1,192 @@
+"""What a shop costs by its size: processor time and memory, measured, fitted, checked and carried on.
+
+    python benchmarks/cost_model.py --events 30000 100000 300000 1000000 [--json costs.json]
+
+Makes shops whose marginals are those of a marketplace (popularity of products by a power law, lengths of
+histories lognormal, three favourite departments a person), runs the commands that a shop runs, each in a
+process of its own, and fits `fixed + a * events ** b` to all sizes but the largest, which it then predicts.
+Texts are read by TF-IDF: encoding costs so much a title whatever the size, and is measured by
+`benchmarks/encode_speed.py`. Processor time rather than the clock's, so that a busy machine does little harm.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from scipy.optimize import least_squares
+
+EVENTS_PER_ITEM, EVENTS_PER_USER = 20, 8
+POPULARITY = 0.8
+"""Exponent of the power law of how often products are bought; that of Amazon's Beauty."""
+SPREAD = 1.0
+"""Standard deviation of the logarithm of the lengths of histories."""
+DEPARTMENTS, AISLES, WORDS = 20, 15, 3000
+FAVOURITES = 3
+LISTS = 2000
+"""Users whose lists are made."""
+SETTINGS = """
+[data]
+name = "made-up"
+
+[data.items]
+path = "items.parquet"
+columns = {{ item_id = "item_id", title = "title", categories = ["department", "aisle"], price = "price" }}
+
+[data.events]
+path = "events.parquet"
+columns = {{ item_id = "item_id", user_id = "user_id", time = "time" }}
+
+[model]
+encoder = "none"
+"""
+STAGES = ("import", "fit", "lists")
+PREDICTED = {
+    "a city's shops": 10**7,
+    "a country's": 10**8,
+    "a marketplace": 10**9,
+    "the largest": 10**10,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--events", type=int, nargs="+", default=[30_000, 100_000, 300_000, 1_000_000])
+    parser.add_argument("--json", type=Path, help="also write the measurements here; those there are kept")
+    given = parser.parse_args()
+    found: list[dict[str, Any]] = []
+    if given.json is not None and given.json.exists():
+        found = json.loads(given.json.read_text())
+    for events in sorted(set(given.events) - {point["events"] for point in found}):
+        found.append(measured(events))
+        if given.json is not None:
+            given.json.write_text(json.dumps(found, indent=1) + "\n")
+    found.sort(key=lambda point: point["events"])
+    print("\n".join(table(found)))
+
+
+def measured(events: int) -> dict[str, Any]:
+    """One shop: seconds of processor and peak MB of each stage, MB of the saved model."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        items, users = make(folder, events)
+        (folder / "users.txt").write_text("\n".join(f"user-{n}" for n in range(min(LISTS, users))))
+        commands = {
+            "import": ["describe", "shop.toml"],
+            "fit": ["fit", "shop.toml", "--out", "model"],
+            "lists": ["export", "model", "--users", "users.txt", "--out", "lists.parquet"],
+        }
+        point: dict[str, Any] = {"events": events, "items": items, "users": users}
+        for stage, words in commands.items():
+            seconds, megabytes = ran(words, folder)
+            point[stage] = {"seconds": round(seconds, 2), "peak_mb": round(megabytes)}
+            print(f"{events:,} events: {stage} {seconds:.1f} s, {megabytes:,.0f} MB", file=sys.stderr)
+        size = sum(file.stat().st_size for file in (folder / "model").rglob("*") if file.is_file())
+        return point | {"model_mb": round(size / 1e6, 1)}
+
+
+def make(folder: Path, n_events: int, *, seed: int = 0) -> tuple[int, int]:
+    """Writes the shop's tables and settings; its numbers of items and users."""
+    rng = np.random.default_rng(seed)
+    n_items, n_users = n_events // EVENTS_PER_ITEM, n_events // EVENTS_PER_USER
+    department = rng.integers(0, DEPARTMENTS, n_items)
+    aisle = department * AISLES + rng.integers(0, AISLES, n_items)
+    words = np.array(["".join(rng.choice(list("abdegiklmnoprstu"), 6)) for _ in range(WORDS)])
+    drawn = (rng.random((n_items, 4)) ** 2 * WORDS / AISLES).astype(int) + (aisle % AISLES * WORDS // AISLES)[
+        :, None
+    ]
+    pl.DataFrame(
+        {
+            "item_id": [f"item-{n}" for n in range(n_items)],
+            "title": [" ".join(row) for row in words[np.minimum(drawn, WORDS - 1)].tolist()],
+            "department": [f"Department {n}" for n in department.tolist()],
+            "aisle": [f"Aisle {n}" for n in aisle.tolist()],
+            "price": np.round(rng.lognormal(2.5, 1.0, n_items), 2),
+        }
+    ).write_parquet(folder / "items.parquet")
+    # A department's products in order of their popularity, and a place in that order for each event.
+    order = np.lexsort((rng.random(n_items), department))
+    start = np.searchsorted(department[order], np.arange(DEPARTMENTS + 1))
+    lengths = np.exp(rng.normal(0.0, SPREAD, n_users))
+    user = rng.choice(n_users, n_events, p=lengths / lengths.sum())
+    favourite = rng.integers(0, DEPARTMENTS, (n_users, FAVOURITES))
+    chosen = favourite[user, rng.integers(0, FAVOURITES, n_events)]
+    size = np.maximum(start[chosen + 1] - start[chosen], 1)
+    place = (size * rng.random(n_events) ** (1.0 / (1.0 - POPULARITY))).astype(np.int64)
+    item = order[np.minimum(start[chosen] + place, n_items - 1)]
+    pl.DataFrame(
+        {
+            "item_id": pl.Series(item).cast(pl.String).str.replace("^", "item-"),
+            "user_id": pl.Series(user).cast(pl.String).str.replace("^", "user-"),
+            "time": 1_700_000_000 + np.sort(rng.integers(0, 365 * 86_400, n_events)),
+        }
+    ).write_parquet(folder / "events.parquet")
+    (folder / "shop.toml").write_text(SETTINGS.format())
+    return n_items, n_users
+
+
+def ran(words: list[str], folder: Path) -> tuple[float, float]:
+    """Seconds of processor and peak MB of a command."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "crossaisle", *words], cwd=folder, stdout=subprocess.DEVNULL
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"crossaisle {' '.join(words)}: exit status {process.returncode}")
+    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1e3
+
+
+def law(events: np.ndarray, cost: np.ndarray) -> tuple[float, float, float]:
+    """(fixed, a, b) of `fixed + a * events ** b`, least squares of the logarithms; b within [.5, 1.5]."""
+
+    def off(p: np.ndarray) -> np.ndarray:
+        return np.log(np.exp(p[0]) + np.exp(p[1]) * (events / events[-1]) ** p[2]) - np.log(cost)
+
+    fit = least_squares(
+        off, [np.log(cost[0] / 2), np.log(cost[-1]), 1.0], bounds=([-9, -9, 0.5], [9, 16, 1.5])
+    )
+    fixed, level, power = fit.x
+    return float(np.exp(fixed)), float(np.exp(level) / events[-1] ** power), float(power)
+
+
+def table(found: list[dict[str, Any]]) -> list[str]:
+    """Markdown: what was measured, how the largest was predicted, and what larger ones would cost."""
+    lines = ["| events | items | " + " | ".join(f"{s}, s | MB" for s in STAGES) + " | model, MB |"]
+    lines.append("|---:|---:|" + "---:|---:|" * len(STAGES) + "---:|")
+    for point in found:
+        cells = [f"{point[s]['seconds']:.1f} | {point[s]['peak_mb']:,}" for s in STAGES]
+        lines.append(
+            f"| {point['events']:,} | {point['items']:,} | {' | '.join(cells)} | {point['model_mb']:,} |"
+        )
+    if len(found) < 4:
+        return lines
+    events = np.array([point["events"] for point in found], float)
+    lines += ["", "| | largest, predicted | measured | off | grows with | " + " | ".join(PREDICTED) + " |"]
+    lines.append("|---|---:|---:|---:|---:|" + "---:|" * len(PREDICTED))
+    for stage in STAGES:
+        for unit, said in (("seconds", "s"), ("peak_mb", "MB")):
+            cost = np.array([point[stage][unit] for point in found], float)
+            fixed, a, b = law(events[:-1], cost[:-1])
+            predicted = fixed + a * events[-1] ** b
+            fixed, a, b = law(events, cost)
+            far = " | ".join(f"{fixed + a * n**b:,.0f}" for n in PREDICTED.values())
+            off = f"{predicted / cost[-1] - 1:+.0%}"
+            lines.append(
+                f"| {stage}, {said} | {predicted:,.1f} | {cost[-1]:,.1f} | {off} | events^{b:.2f} | {far} |"
+            )
+    return lines
+
+
+if __name__ == "__main__":
+    main()
