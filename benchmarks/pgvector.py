@@ -22,8 +22,8 @@ import numpy as np
 import polars as pl
 from local_servers import Postgres
 
-from crossaisle.models.int8_search import NearestRows
-from crossaisle.models.postgres_search import PostgresRows
+from crossaisle.models.search.int8_search import NearestRows
+from crossaisle.models.search.postgres_search import PostgresRows
 from crossaisle.models.topk import top_k
 
 K = 10

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from crossaisle.models import int8_search
-from crossaisle.models.int8_search import NearestRows
+from crossaisle.models.search import int8_search
+from crossaisle.models.search.int8_search import NearestRows
 
 
 def clustered(n: int, d: int, seed: int = 0) -> np.ndarray:

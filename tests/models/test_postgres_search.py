@@ -11,8 +11,8 @@ pytest.importorskip("psycopg", reason="needs pip install 'crossaisle[postgres]'"
 
 from benchmarks.local_servers import Missing, Postgres
 from crossaisle.errors import ConfigError, StoreError
-from crossaisle.models.int8_search import NearestRows
-from crossaisle.models.postgres_search import PostgresRows
+from crossaisle.models.search.int8_search import NearestRows
+from crossaisle.models.search.postgres_search import PostgresRows
 from tests.models.test_int8_search import clustered, found_of_best
 
 N, D = 4_000, 48

@@ -69,9 +69,7 @@ def test_all_switch_and_go_back(apart: list[ShopService], model: Path, tmp_path:
 
 def test_nobody_switches_where_one_cannot(apart: list[ShopService]) -> None:
     async def run() -> None:
-        with pytest.raises(
-            StoreError, match=r"cannot serve model b: no model 'b' .*: nothing was switched"
-        ):
+        with pytest.raises(StoreError, match=r"cannot serve model b: no model 'b' .*: nothing was switched"):
             await apart[0].changes.activate("b")
         await apart[1].changes.put_items({"rye": {"title": "Rye loaf"}})  # what comes next works
 

@@ -13,7 +13,7 @@ from crossaisle.errors import StoreError, cleaned
 from crossaisle.serve.limits.store import StoreLimits
 from crossaisle.serve.store.deleted_users import Forgotten
 from crossaisle.serve.store.engine import Engine, SqlConnection
-from crossaisle.serve.store.feed import Feed
+from crossaisle.serve.store.following.feed import Feed
 from crossaisle.serve.store.meta import people_key
 from crossaisle.serve.store.records import Event, Picture
 from crossaisle.serve.store.schema import COLUMNS

@@ -22,10 +22,10 @@ from typing import Any, NamedTuple, TypeVar
 from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.errors import ConflictError, StoreError, cleaned, shorten
 from crossaisle.serve.limits.store import StoreLimits
-from crossaisle.serve.store.change_log import ChangeLog, Deed, audit, emptied
 from crossaisle.serve.store.deleted_users import Dated, Forgotten
 from crossaisle.serve.store.engine import Engine, Holding, SqlConnection, Trouble, WritingTurn
 from crossaisle.serve.store.events import conflict, kept_under
+from crossaisle.serve.store.following.change_log import ChangeLog, Deed, audit, emptied
 from crossaisle.serve.store.meta import mark_unclean, people_key
 from crossaisle.serve.store.reader import StoreReader
 from crossaisle.serve.store.records import Event, Picture

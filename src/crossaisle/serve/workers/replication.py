@@ -21,8 +21,8 @@ from typing import Any, NamedTuple, Protocol
 
 from crossaisle.errors import StoreError
 from crossaisle.serve.limits.workers import WorkerLimits
-from crossaisle.serve.store.change_log import AT_ONCE
-from crossaisle.serve.store.feed import Snapshot
+from crossaisle.serve.store.following.change_log import AT_ONCE
+from crossaisle.serve.store.following.feed import Snapshot
 from crossaisle.serve.store.records import Change, Event
 from crossaisle.serve.store.store import Busy, Store
 from crossaisle.serve.workers.hosts import HostSlot
