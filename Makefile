@@ -13,7 +13,7 @@ QUIET_BLAS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help demo serve test check format bench docs readme clean
+.PHONY: help demo serve test check format bench docs readme clean ray
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -44,6 +44,10 @@ check: $(VENV)/ready-dev ## The same without the slow tests, for while you work
 format: $(VENV)/ready-dev ## Put the code in its usual form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+ray: $(VENV)/ready-dev ## Test batch work on a Ray cluster of two workers (adds 240 MB to .venv once)
+	@$(PIP) -e '.[ray]'
+	$(QUIET_BLAS) $(BIN)/python -m pytest tests/execution
 
 bench: $(VENV)/ready ## Measure; BENCH="completejourney instacart ..." chooses what
 	for name in $(BENCH); do \

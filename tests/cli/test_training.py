@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -157,3 +160,34 @@ def test_a_read_catalogue_can_be_trained_on(
     assert json.loads((reader / "pretrain.json").read_text())["perplexity"]["after"] == summary["after"]
     assert (reader / "curves.svg").read_text().startswith("<svg")
     assert train(backbone=reader) == 0
+
+
+@pytest.mark.slow
+def test_two_processes_train_together_and_one_speaks(shop: Path, tmp_path: Path) -> None:
+    backbone = tiny_bert(tmp_path / "bert")
+    settings = [f"backbone={backbone}", "batch=8", "max_pairs=80", "guard=false", "precision=float32"]
+    given = [word for setting in settings for word in ("--set", f"train.{setting}")]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m"]
+    ran = subprocess.run(
+        [
+            *launch,
+            "crossaisle",
+            "train",
+            str(shop),
+            "--out",
+            str(tmp_path / "model"),
+            "--device",
+            "cpu",
+            *given,
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
+    )
+    assert ran.returncode == 0, ran.stderr[-3000:]
+    assert ran.stdout.count("validation NDCG@10") == 1
+    assert ran.stderr.count("parameters move, 2 processes") == 1
+    assert (tmp_path / "model" / "model.onnx").is_file()
+    assert not (tmp_path / "model.checkpoint").exists()
