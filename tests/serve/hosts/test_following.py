@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.local_servers import Postgres
-from crossaisle.errors import StoreError
+from crossaisle.errors import ConflictError, StoreError
 from crossaisle.serve.limits.serving import ServingLimits
 from crossaisle.serve.limits.store import StoreLimits
 from crossaisle.serve.limits.workers import WorkerLimits
@@ -263,7 +263,7 @@ def test_a_change_is_refused_where_another_host_has_changed_something_since(
     async def run() -> None:
         async with replica(one).exclusive(one.changes.follow):
             two.store.put_items({"soap": {"price": 1.0}}).result(10)
-            with pytest.raises(StoreError, match="another host has changed something meanwhile"):
+            with pytest.raises(ConflictError, match="another host has changed something meanwhile"):
                 one.store.put_items({"soap": {"price": 2.0}}).result(10)
         await replica(one).apply_pending(one.changes.follow)
 
