@@ -294,6 +294,15 @@ def test_a_host_that_was_cut_off_while_others_began_anew_writes_nothing(
                 one.store.add([event("zoe")]).result(10)
 
 
+def test_services_of_several_workers_share_a_store(url: str) -> None:
+    """Their first process takes it and hands it over."""
+    limits = StoreLimits(hold_seconds=1.0)
+    with ExitStack() as stack:
+        for name in ("one", "two"):
+            store = Store(url, run=name, serving=True, limits=limits)
+            stack.enter_context(closing(store.handed_over()))
+
+
 def test_only_one_process_does_what_only_one_may(url: str) -> None:
     with closing(Store(url)) as one, closing(Store(url)) as other:
         refused = pytest.raises(StoreError, match=r"process \d+ on .* does this already \(refit\)")
