@@ -34,7 +34,7 @@ from crossaisle.serve.live.histories import LiveHistories
 from crossaisle.serve.live.pictures import Pictures
 from crossaisle.serve.live.queues.threads import Threads
 from crossaisle.serve.live.recommender import LiveRecommender
-from crossaisle.serve.live.saved_models import SavedModels, version_of
+from crossaisle.serve.live.saved_models import SavedModels
 from crossaisle.serve.live.warmup import warm
 from crossaisle.serve.metrics import Metrics
 from crossaisle.serve.store.records import Change
@@ -203,7 +203,7 @@ class Changes:
         `actor`: for the audit log.
 
         Raises `UnknownIdError` for a name that is not there, `ArtifactError` for a damaged model, and
-        `StoreError` where another host cannot serve it: then nothing was switched.
+        `ConflictError` where another host cannot serve it: then nothing was switched.
         """
         if self.models is None:
             raise ConfigError("start the service with --models FOLDER to switch between models")
@@ -278,13 +278,14 @@ class Changes:
         if ready is not None and ready[0].version == switch.version and ready[1].before is state:
             self._use(ready[1])
             return
-        if switch.version and await self._threads.read(version_of, state.active) == switch.version:
+        folder = Path(switch.active)
+        if self._told is not None:
+            if self._told.version == switch.version:
+                return
+            folder = await self._threads.read(self._here, folder.name, switch.version)
+        elif folder == state.active:
             return
-        if Path(switch.active) != state.active:
-            folder = Path(switch.active)
-            if switch.version:
-                folder = await self._threads.read(self._here, folder.name, switch.version)
-            self._use(await self._loaded(folder, await self._threads.read(self._store.pictures)))
+        self._use(await self._loaded(folder, await self._threads.read(self._store.pictures)))
 
     def _here(self, name: str, version: str) -> Path:
         """Where this host has a model that another one serves."""

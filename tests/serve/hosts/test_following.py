@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.local_servers import Postgres
-from crossaisle.errors import StoreError
+from crossaisle.errors import ConflictError, StoreError
 from crossaisle.serve.limits.serving import ServingLimits
 from crossaisle.serve.limits.store import StoreLimits
 from crossaisle.serve.limits.workers import WorkerLimits
@@ -263,7 +263,7 @@ def test_a_change_is_refused_where_another_host_has_changed_something_since(
     async def run() -> None:
         async with replica(one).exclusive(one.changes.follow):
             two.store.put_items({"soap": {"price": 1.0}}).result(10)
-            with pytest.raises(StoreError, match="another host has changed something meanwhile"):
+            with pytest.raises(ConflictError, match="another host has changed something meanwhile"):
                 one.store.put_items({"soap": {"price": 2.0}}).result(10)
         await replica(one).apply_pending(one.changes.follow)
 
@@ -292,6 +292,15 @@ def test_a_host_that_was_cut_off_while_others_began_anew_writes_nothing(
             assert two.store.engine.run != one.store.engine.run
             with pytest.raises(StoreError, match="another service has taken the store"):
                 one.store.add([event("zoe")]).result(10)
+
+
+def test_services_of_several_workers_share_a_store(url: str) -> None:
+    """Their first process takes it and hands it over."""
+    limits = StoreLimits(hold_seconds=1.0)
+    with ExitStack() as stack:
+        for name in ("one", "two"):
+            store = Store(url, run=name, serving=True, limits=limits)
+            stack.enter_context(closing(store.handed_over()))
 
 
 def test_only_one_process_does_what_only_one_may(url: str) -> None:

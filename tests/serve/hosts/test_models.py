@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from crossaisle.errors import ArtifactError, ConfigError, StoreError, UnknownIdError
+from crossaisle.errors import ArtifactError, ConfigError, ConflictError, StoreError, UnknownIdError
 from crossaisle.serve.live.saved_models import SavedModels, local_copy, version_of
 from crossaisle.serve.service import ShopService
 from tests.serve.conftest import talk
@@ -69,7 +69,7 @@ def test_all_switch_and_go_back(apart: list[ShopService], model: Path, tmp_path:
 
 def test_nobody_switches_where_one_cannot(apart: list[ShopService]) -> None:
     async def run() -> None:
-        with pytest.raises(StoreError, match=r"cannot serve model b: no model 'b' .*: nothing was switched"):
+        with pytest.raises(ConflictError, match=r"cannot serve model b: no model 'b' .*nothing was switched"):
             await apart[0].changes.activate("b")
         await apart[1].changes.put_items({"rye": {"title": "Rye loaf"}})  # what comes next works
 
@@ -83,7 +83,7 @@ def test_nobody_switches_where_one_has_other_weights(apart: list[ShopService], t
     shutil.copytree(tmp_path / "three" / "a", tmp_path / "three" / "b")
 
     async def run() -> None:
-        with pytest.raises(StoreError, match=r"holds version .* of model b, not .*: nothing was switched"):
+        with pytest.raises(ConflictError, match=r"holds version .* of model b, not .*: nothing was switched"):
             await apart[0].changes.activate("b")
 
     among(apart, run())
@@ -98,7 +98,7 @@ def test_a_host_that_does_not_answer_in_time_is_named(apart: list[ShopService]) 
         late._task.cancel()  # it is there, and follows nothing
         one = slot(apart[0])
         one.shared.limits = replace(LIMITS.workers, follow_seconds=0.5)
-        with pytest.raises(StoreError, match=r"has not loaded model b within 0.5 s: nothing was switched"):
+        with pytest.raises(ConflictError, match=r"has not loaded model b within 0.5 s: nothing was switched"):
             await apart[0].changes.activate("b")
 
     among(apart, run())

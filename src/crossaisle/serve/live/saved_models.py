@@ -85,7 +85,7 @@ class SavedModels:
         else:
             path, found = self._copied(name)
         if version and found != version:
-            raise ArtifactError(f"{self.place}: holds version {found} of model {name}, not {version}")
+            raise ArtifactError(f"the folder of models holds version {found} of model {name}, not {version}")
         return path
 
     def _copied(self, name: str) -> tuple[Path, str]:

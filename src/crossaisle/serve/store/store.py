@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
@@ -112,15 +113,15 @@ class Store(StoreReader):
         if self._holding is not None and self._holding.alone:
             # What a service that was killed left; nobody reads it any more.
             with suppress(StoreError):
-                self.submit(emptied).add_done_callback(self._share)
+                self.submit(emptied).add_done_callback(partial(self._share, self._holding))
         if run:
             self._examining = threading.Thread(target=self._examine, name="examining", daemon=True)
             self._examining.start()
 
-    def _share(self, emptied: Future[None]) -> None:
+    def _share(self, holding: Holding, emptied: Future[None]) -> None:
         """Lets other hosts in; not where nothing could be written."""
-        if self._holding is not None and emptied.exception() is None and self.marked:
-            self._holding.share()
+        if emptied.exception() is None and self.marked:
+            holding.share()
 
     def _examine(self) -> None:
         """Looks for damage that nobody would notice otherwise until it is too late."""

@@ -11,7 +11,7 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractContextManager, asynccontextmanager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from crossaisle.errors import StoreError
 from crossaisle.serve.limits.workers import WorkerLimits
 from crossaisle.serve.store.postgres.engine import PostgresEngine
 from crossaisle.serve.store.postgres.membership import Member, Membership
-from crossaisle.serve.store.store import takes_hosts
+from crossaisle.serve.store.store import Busy, takes_hosts
 from crossaisle.serve.workers.shared_state import APPLIED, READ, SERVING, SharedState, WorkerSlot
 
 _FIELDS = {READ: "read", APPLIED: "applied", SERVING: "serving"}
@@ -107,19 +107,18 @@ class HostSlot:
     async def changing(self) -> AsyncIterator[None]:
         """One process of all changes catalogue, model or experiments at a time."""
         end = time.monotonic() + self._limits.follow_seconds
+        turn = self._engine.alone(CHANGING)
         async with self.local.changing():
-            turn = self._engine.alone(CHANGING)
-            while not await asyncio.to_thread(turn.taken):
-                if time.monotonic() > end:
-                    await asyncio.to_thread(turn.close)
-                    raise StoreError(f"{turn.holder()} is changing something: try again in a moment")
-                await asyncio.sleep(self._limits.wait_seconds)
-            self._doubts += 1  # whoever had it last may have written what this process has not heard of
             try:
+                while not await asyncio.to_thread(turn.taken):
+                    if time.monotonic() > end:
+                        who = await asyncio.to_thread(turn.holder)
+                        raise Busy(f"{who} is changing something: try again in a moment")
+                    await asyncio.sleep(self._limits.wait_seconds)
+                self._doubts += 1  # whoever had it last may have written what this process has not heard of
                 yield
             finally:
-                with suppress(StoreError):
-                    await asyncio.to_thread(turn.close)
+                await asyncio.shield(asyncio.to_thread(turn.close))
 
     def report(self, what: Any) -> None:
         """Publishes what other workers of this host show in `/metrics`."""

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from crossaisle.errors import ArtifactError, CrossaisleError, StoreError
+from crossaisle.errors import ArtifactError, ConflictError, CrossaisleError, StoreError
 from crossaisle.serve.live.saved_models import SavedModels, version_of
 from crossaisle.serve.store.store import Store
 from crossaisle.serve.workers.hosts import HostSlot
@@ -87,10 +87,13 @@ class Told:
 
     def __init__(self, slot: HostSlot) -> None:
         self._slot, self._said = slot, dict[str, Any]()
+        self.version = ""
+        """Of the model that serves: the folder may hold another one by now."""
 
     def serves(self, folder: Path) -> None:
-        """Which model it serves."""
-        self._say(model=folder.name, version=version_of(folder))
+        """Which model it serves, just loaded from a folder."""
+        self.version = version_of(folder)
+        self._say(model=folder.name, version=self.version)
 
     def ready(self, turn: str, error: str = "") -> None:
         """Whether it keeps the model of a turn ready; why not."""
@@ -113,7 +116,7 @@ class Told:
 
 @asynccontextmanager
 async def agreed(store: Store, slot: HostSlot, folder: Path, seconds: float) -> AsyncIterator[None]:
-    """Inside, every live process of every host keeps a model ready; `StoreError` says which one does not.
+    """Inside, every live process of every host keeps a model ready; `ConflictError` says which one does not.
 
     Where that fails, or the block does, nothing is switched anywhere.
     """
@@ -142,13 +145,13 @@ async def _everybody(slot: HostSlot, turn: Wanted, seconds: float) -> None:
             if said.get("turn") != turn.turn:
                 late.append(one.name)
             elif said.get("error"):
-                raise StoreError(
+                raise ConflictError(
                     f"{one.name} cannot serve model {turn.name}: {said['error']}: nothing was switched"
                 )
         if not late:
             return
         if time.monotonic() > end:
-            raise StoreError(
+            raise ConflictError(
                 f"{late[0]} has not loaded model {turn.name} within {seconds:g} s: nothing was switched; "
                 "try again, or stop that service first"
             )

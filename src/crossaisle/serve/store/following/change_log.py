@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
-from crossaisle.errors import StoreError
+from crossaisle.errors import ConflictError
 from crossaisle.serve.store.engine import SqlConnection
 from crossaisle.serve.store.meta import mark_unclean
 
@@ -33,7 +33,7 @@ class ChangeLog:
     def add(self, connection: SqlConnection, what: str, names: Iterable[str], body: str = "") -> None:
         """Within a transaction: things that changed, under a new number.
 
-        `StoreError` where another host has changed something since (`follows`): this one was away for so
+        `ConflictError` where another host has changed something since (`follows`): this one was away for so
         long that its turn went to others.
         """
         things = list(names)
@@ -42,7 +42,7 @@ class ChangeLog:
         seq = connection.execute("SELECT coalesce(max(seq), 0) + 1 FROM changes").fetchone()[0]
         if self.follows is not None and what not in AT_ONCE:
             if connection.execute(_CHANGED).fetchone()[0] > self.follows:
-                raise StoreError(
+                raise ConflictError(
                     f"{self._store}: another host has changed something meanwhile: send it again"
                 )
             self.follows = seq

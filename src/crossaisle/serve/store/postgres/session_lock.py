@@ -23,6 +23,8 @@ from crossaisle.serve.store.sqlite.file_lock import LOOK_SECONDS, refusal
 _LOG = logging.getLogger(__name__)
 PULSE = 1.0
 """Seconds between two checks that the session is there."""
+START_SECONDS = 30.0
+"""Seconds more to wait for a first service that makes tables and marks the store."""
 _ITS = "(?, hashtext(current_schema()))"
 _HOLDERS = """
 SELECT a.application_name FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid
@@ -96,7 +98,9 @@ class SessionHolding:
                 if shared and not any(holder.startswith(mine) for holder in holders):
                     self.alone = False
                     return connection
-                if shared or time.monotonic() > end:
+                # One that has just begun shares the lock as soon as the store is marked.
+                starts = any(h.startswith("crossaisle ") and not h.startswith(mine) for h in holders)
+                if shared or time.monotonic() > end + (START_SECONDS if starts and patience else 0.0):
                     holder = holders[0].partition(": ")[2] if holders else ""
                     raise StoreError(refusal(self._name, holder))
                 time.sleep(LOOK_SECONDS)
