@@ -19,9 +19,8 @@ from crossaisle.errors import ArtifactError, MissingDependencyError
 from crossaisle.models.ranking import trees
 from crossaisle.models.ranking.tables import ShopTables
 from crossaisle.models.shortlists import TuningTask, shortlisted
-from crossaisle.pipeline.earlier import earlier_shops
 from crossaisle.pipeline.fit import Fitted, fit
-from crossaisle.pipeline.learn import NO_EARLIER, LearningLimits, learn_rankers
+from crossaisle.pipeline.learn import NO_EARLIER, LearningLimits, earlier_shops, learn_rankers
 from crossaisle.pipeline.measure import BLEND, MODEL, measure
 from crossaisle.pipeline.missing import no_lightgbm
 from crossaisle.pipeline.mission import OPEN_LIST, Floors, kept_to_floors, leaning, measured

@@ -83,7 +83,8 @@ def test_lightgbm_is_missed_where_a_ranker_would_be_learned(monkeypatch: pytest.
     (line,) = missing_libraries(shop, last_out, ModelConfig())
     assert line.endswith("[rank]'")
     assert missing_libraries(shop, last_out, ModelConfig(ranker=False)) == []
-    assert missing_libraries(shop, SplitConfig(), ModelConfig()) == []
+    assert missing_libraries(shop, SplitConfig(), ModelConfig()) == [line]
+    assert missing_libraries(shop, SplitConfig(protocol="baskets"), ModelConfig()) == []
 
 
 def test_a_pass_to_stop_at_is_one_of_the_passes() -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats
 from crossaisle.data.splits.cases import EvalCases, Split
+from crossaisle.data.splits.windows import windows_before
 from crossaisle.evaluate.acceptance import Verdict, guard
 from crossaisle.evaluate.mission_guard import Ruling, Values, mission_guard
 from crossaisle.models.blend import Blend
@@ -21,7 +22,6 @@ from crossaisle.models.ranking.tables import ShopTables
 from crossaisle.models.ranking.trees import TREES, is_installed
 from crossaisle.models.scorers.content import VectorModel
 from crossaisle.models.shortlists import CandidateRule, TuningTask
-from crossaisle.pipeline.earlier import EarlierShop, earlier_shops
 from crossaisle.pipeline.missing import no_lightgbm
 from crossaisle.pipeline.mission import BLEND, LIMIT, Floors
 from crossaisle.pipeline.ranker_trial import Growth, Trial
@@ -70,6 +70,47 @@ class LearnedRankers:
 def why_none() -> str:
     """Why no ranker can be learned here; "" where one can."""
     return "" if is_installed() else no_lightgbm()
+
+
+@dataclass(frozen=True, eq=False)
+class EarlierShop:
+    """What a ranker would have seen at the beginning of a window, and what people did in it."""
+
+    blend: Blend
+    """Fitted on `dataset`, with the weights of the later one."""
+    dataset: Dataset
+    tables: ShopTables
+    cases: EvalCases
+
+
+def earlier_shops(
+    blend: Blend,
+    split: Split,
+    parts: Sequence[str],
+    placements: Iterable[str],
+    *,
+    most: int,
+    cases: int,
+    seed: int = 0,
+) -> list[EarlierShop]:
+    """The newest window first.
+
+    `parts`: those that rankers may read, of which those are fitted that the `placements` ask; `most` windows,
+    and at most so many `cases` of each.
+    """
+    used = {name for placement in placements for name in blend.weights_for(placement)}
+    used |= {name for name in parts if not blend.parts[name].reads_events}
+    out = []
+    for known, asked in windows_before(split, most):
+        fresh = {
+            name: cast(Any, replace(cast(Any, part))).fit(known) if part.reads_events else part
+            for name, part in blend.parts.items()
+            if name in used
+        }
+        some = np.random.default_rng(seed).permutation(len(asked))[:cases]
+        shop = Blend(parts=fresh, weights=blend.weights)
+        out.append(EarlierShop(shop, known, ShopTables.of(known, habits=True), asked.take(np.sort(some))))
+    return out
 
 
 def learn_rankers(

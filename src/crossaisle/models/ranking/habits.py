@@ -82,10 +82,12 @@ class HabitTables:
         day = (events.time / SECONDS_PER_DAY).astype(np.int64)
         day -= day.min()
         pairs = events.user.astype(np.int64) * n + events.item
-        had, days = np.unique(np.unique(pairs * (day.max() + 1) + day) // (day.max() + 1), return_counts=True)
-        holders = np.bincount(had % n, minlength=n)
-        usual = days.mean()
-        returns = (np.bincount(had % n, days, n) + SHRINK * usual) / (holders + SHRINK)
+        moments = np.sort(pairs * (day.max() + 1) + day)
+        had = moments[np.diff(moments, prepend=-1) > 0] // (day.max() + 1)  # a pair once for each of its days
+        item = had % n
+        days = np.bincount(item, minlength=n)
+        holders = np.bincount(item[np.diff(had, prepend=-1) > 0], minlength=n)
+        returns = (days + SHRINK * days.sum() / holders.sum()) / (holders + SHRINK)
         ago = day.max() - day
         lately = np.bincount(events.item[ago < MONTH], minlength=n)
         before = np.bincount(events.item[(ago >= MONTH) & (ago < MONTH + QUARTER)], minlength=n)
@@ -216,9 +218,10 @@ class _Visits:
         """`repeat_share`, `visits`, `per_visit` and `explores`, each float64 (n,)."""
         n, lengths = len(histories), histories.lengths
         width = int(histories.item.max(initial=0)) + 1
-        _, first = np.unique(self.owner * width + histories.item, return_index=True)
-        is_first = np.zeros(len(self.owner), bool)
-        is_first[first] = True
+        pairs = self.owner * width + histories.item
+        order = np.argsort(pairs, kind="stable")
+        is_first = np.zeros(len(pairs), bool)
+        is_first[order[np.diff(pairs[order], prepend=-1) > 0]] = True
         distinct = np.bincount(self.owner[is_first], minlength=n)
         opens = np.ones(len(self.visit), bool)
         opens[1:] = self.visit[1:] != self.visit[:-1]
