@@ -140,7 +140,7 @@ def test_nothing_is_said_twice() -> None:
     shop = replace(SHOP, items=SHOP.items.with_columns(pl.Series("title", titles)))
     # The category is called Milk, as the item is; the other items of it are not named by it then.
     text, _ = why({"milk0": 0.4, "milk1": 0.15, "milk2": 0.15, "milk3": 0.15}, "bread0", rest=0.15, shop=shop)
-    assert text == "Because you bought MILK."
+    assert text == "Because you buy Dairy; because you bought MILK."
     # Two spellings of one name.
     text, _ = why({"spade0": 0.15, "spade1": 0.15, "milk1": 0.1}, "bread0", rest=0.6, shop=shop)
     assert text == "Popular with other shoppers; because you bought fresh bread."

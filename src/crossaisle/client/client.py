@@ -196,13 +196,20 @@ class Client:
         min_price: float | None = None,
         max_price: float | None = None,
         in_stock: bool = False,
+        adult: bool = False,
         n: int = 20,
         offset: int = 0,
     ) -> ProductPage:
         """Items by words of title, brand and category, or by id; plurals and small slips are understood."""
         query = {
             **{"q": words, "category": category, "sort": sort, "min_price": min_price},
-            **{"max_price": max_price, "in_stock": in_stock or None, "n": n, "offset": offset},
+            **{
+                "max_price": max_price,
+                "in_stock": in_stock or None,
+                "adult": adult or None,
+                "n": n,
+                "offset": offset,
+            },
         }
         found: ProductPage = read(ProductPage, self._ask("GET", "/api/items", query=query))
         return found

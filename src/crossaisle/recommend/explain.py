@@ -22,6 +22,7 @@ from crossaisle.recommend.reasons import LIFT, NAMED, WORDS, Amounts, Cause, cau
 
 TOP = 3
 """This many items of the history are named; the rest adds up in `other`."""
+Mask = npt.NDArray[np.bool_]
 Part = tuple[Scorer, float]
 """A scorer of a blend and its weight."""
 StandIn = tuple[int, float]
@@ -119,19 +120,22 @@ def explain(
     known_as: Mapping[int, int] | None = None,
     popular: bool = False,
     lost: float = 0.0,
+    untold: Mask | None = None,
 ) -> Explanation:
     """Splits the score of an item row, for a batch of one history, into contributions.
 
     `stand_ins`: the rows whose scores make up that of a new item, the most similar first; words are those
     that the first of them shares. `known_as`: item row -> the row of `dataset` that it is named by, for items
     of the history that others stand in for. `popular`: the item is one of those that are bought most.
-    `lost`: the share of a score above 0 that the item loses, see `models.disapproval`.
+    `lost`: the share of a score above 0 that the item loses, see `models.disapproval`. `untold` bool
+    (n_items,): items that the sentence does not name, whatever they carry.
     """
     called = known_as or {}
 
     def shown(row: int) -> int:
         return called.get(row, row)
 
+    hidden = np.zeros(dataset.n_items, bool) if untold is None else untold
     lenders = [(item, 1.0)] if stand_ins is None else stand_ins
     nearest = lenders[0][0]
     rows, index = np.unique(histories.item, return_inverse=True)
@@ -151,13 +155,13 @@ def explain(
         heard.setdefault(reason, np.zeros(len(rows), bool))[index[given != 0]] = True
         if rest:
             general[scorer.rest_reason or reason] += rest * weight
-        model = scorer.plain
-        if isinstance(model, LinksCategories) and given.max(initial=0.0) > 0:
-            best = int(given.argmax())
-            strongest.append((float(given[best]), model, int(histories.item[best])))
-        if isinstance(model, KnowsRules) and given.max(initial=0.0) > 0:
-            rule = model.rule_between(int(histories.item[int(given.argmax())]), nearest)
-            knowledge = None if rule is None else rule.said
+        model, best = scorer.plain, _best(given)
+        if best < 0 or hidden[shown(source := int(histories.item[best]))]:
+            continue
+        if isinstance(model, LinksCategories):
+            strongest.append((float(given[best]), model, source))
+        if isinstance(model, KnowsRules):
+            knowledge = _line_between(model, source, nearest)
     totals = np.sum(list(by_reason.values()), axis=0, initial=0.0) if by_reason else np.zeros(len(rows))
     ranked = np.lexsort((rows, -totals))
     named = [at for at in ranked[:TOP].tolist() if totals[at] > 0]
@@ -185,6 +189,7 @@ def explain(
     in_view = histories.view_mask
     if histories.in_view is None and placement in ("goes_with", "similar"):
         in_view = np.ones(len(histories.item), bool)
+    names = np.array([shown(row) for row in rows.tolist()], np.int32)
     amounts = Amounts(
         rows.astype(np.int32),
         totals,
@@ -192,9 +197,10 @@ def explain(
         np.isin(rows, histories.item[in_view]),
         general,
         _deeds(dataset, histories, index),
-        np.array([shown(row) for row in rows.tolist()], np.int32),
+        names,
         popular,
         lambda row: item_name(dataset, row),
+        hidden[names],
     )
     # What others think takes the same share of every cause: what carries the item stays what it was.
     causes, score = causes_of(dataset, amounts, item), amounts.score + sum(taken.values())
@@ -214,6 +220,16 @@ def explain(
         causes=causes,
         knowledge=knowledge,
     )
+
+
+def _best(given: npt.NDArray[np.float64]) -> int:
+    """The event that gives most; -1 where none gives anything."""
+    return int(given.argmax()) if given.max(initial=0.0) > 0 else -1
+
+
+def _line_between(model: KnowsRules, source: int, item: int) -> str | None:
+    rule = model.rule_between(source, item)
+    return None if rule is None else rule.said
 
 
 def _worded(reason: str, dataset: Dataset) -> str:
@@ -258,8 +274,13 @@ def _link_of(link: CategoryLink | None, amounts: Amounts) -> tuple[str, str] | N
 
 
 def as_new(explanation: Explanation, like: str) -> Explanation:
-    """Of an item that is lent the score of one called `like`, which is named unless the sentence does so."""
-    told = any(like.casefold() == name.casefold() for cause in explanation.causes for name in cause.names)
+    """Of an item that is lent the score of one called `like`, which is named unless the sentence does so.
+
+    `like`: "" for one that is not to be named.
+    """
+    told = not like or any(
+        like.casefold() == name.casefold() for cause in explanation.causes for name in cause.names
+    )
     return replace(
         explanation, text=f"New{'' if told else f', and like {like}'}. {explanation.text}".rstrip()
     )

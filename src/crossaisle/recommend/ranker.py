@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -181,24 +181,28 @@ class ModelRanker:
         known_as: Mapping[int, int] | None = None,
         *,
         lost: float | None = None,
+        untold: Mask | None = None,
     ) -> Explanation:
         """Why an item has its score, for a batch of one history: its own, or the one it is lent.
 
         `lost`: the share that it loses because others have turned against it; by default the model's.
+        `untold` bool (n_items,): items that the sentence does not name.
         """
         parts = self.parts(weights)
         popular = bool(self.is_popular[row])
         if lost is None:
             lost = 0.0 if self.disapproval is None else self.disapproval.lost(row, weights)
-        own = explain(dataset, parts, context, row, placement, known_as=known_as, popular=popular, lost=lost)
+        said: dict[str, Any] = {"known_as": known_as, "lost": lost, "untold": untold}
+        own = explain(dataset, parts, context, row, placement, popular=popular, **said)
         lends = self.newcomers is not None and self.lending(weights) != 1.0
         lent = self.newcomers.lenders(row) if lends and self.newcomers else []
         if not lent:
             return own
-        other = explain(dataset, parts, context, row, placement, stand_ins=lent, known_as=known_as, lost=lost)
+        other = explain(dataset, parts, context, row, placement, stand_ins=lent, **said)
         if own.score >= other.score:
             return own
-        return as_new(other, item_name(dataset, lent[0][0]))
+        like = lent[0][0]
+        return as_new(other, "" if untold is not None and untold[like] else item_name(dataset, like))
 
     def blend_for(self, placement: str) -> Blend:
         """The blend behind a placement: popularity alone for `trending`."""

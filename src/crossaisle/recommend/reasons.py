@@ -91,6 +91,8 @@ class Amounts:
     enough to say so."""
     name_of: Callable[[int], str] = field(repr=False)
     """What an item row is called."""
+    untold: npt.NDArray[np.bool_] | None = None
+    """bool (n,): items that no sentence names, such as those for adults; None: none."""
 
     @property
     def score(self) -> float:
@@ -112,6 +114,8 @@ def causes_of(dataset: Dataset, amounts: Amounts, item: int) -> tuple[Cause, ...
     left = amounts.shown != item
     alike = left & (np.array([name.casefold() == title.casefold() for name in names], bool))
     telling = np.array([_is_interest(dataset, int(row)) for row in amounts.shown], bool)
+    if amounts.untold is not None:
+        telling &= ~amounts.untold
     for in_view in (True, False):
         side = amounts.in_view == in_view
         twins = alike & side

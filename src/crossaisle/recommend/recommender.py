@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ from crossaisle.recommend.rank import Ranking, rank_query, ranking
 from crossaisle.recommend.ranker import ModelRanker, score_requests
 from crossaisle.recommend.request import NO_ROWS, ResolvedQuery, is_narrow, of_unknown_deeds, resolve
 from crossaisle.recommend.rerank.diversify import Similarity, similarity_of
+from crossaisle.recommend.rerank.filters import Mask
 from crossaisle.recommend.rerank.never import NeverWith
 from crossaisle.recommend.standing import standing
 
@@ -103,7 +104,7 @@ class Recommender:
             self.view,
             self.ranker,
             self.similarity,
-            contributions_of(dataset, self.ranker),
+            contributions_of(dataset, self.ranker, self.merchandising.for_adults),
             limits,
             NeverWith(blend.rules, dataset),
             self.merchandising,
@@ -293,7 +294,8 @@ class Recommender:
         else:
             rows = self.dataset.item_ids.rows(user_or_history)
             histories = of_unknown_deeds(Histories.of([rows[rows >= 0]]))
-        return self.ranker.explain(self.dataset, histories, row, placement, placement)
+        untold = self.merchandising.for_adults()
+        return self.ranker.explain(self.dataset, histories, row, placement, placement, untold=untold)
 
     # On disk
 
@@ -381,10 +383,12 @@ class Recommender:
         }
 
 
-def contributions_of(dataset: Dataset, ranker: ModelRanker) -> Contributions:
-    """Explanations by the parts of a ranker."""
+def contributions_of(
+    dataset: Dataset, ranker: ModelRanker, untold: Callable[[], Mask | None]
+) -> Contributions:
+    """Explanations by the parts of a ranker. `untold`: items that none of them names now."""
 
     def contributions(context: Histories, served: Served, row: int) -> Explanation:
-        return ranker.explain(dataset, context, row, served.weights, served.placement)
+        return ranker.explain(dataset, context, row, served.weights, served.placement, untold=untold())
 
     return contributions

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from crossaisle.data.merchandising.rules import RuleSet
 from crossaisle.data.query import Placement, Query
 from crossaisle.serve.limits.live import LiveLimits
+from crossaisle.serve.live.catalogue.browsing import Browse
 from crossaisle.serve.live.histories import LiveHistories
 from crossaisle.serve.live.recommender import LiveRecommender
 from tests.models.shops import CATEGORIES
@@ -129,3 +130,43 @@ def test_rules_of_the_model_hold_where_the_shop_has_none() -> None:
     shop = LiveRecommender(base, LiveHistories())
     assert not {i for i in shop.recommend(Query(user="u0", n=20)).ids if i.startswith("milk")}
     assert LiveRecommender(base, LiveHistories(), rules=RuleSet()).rules == RuleSet()
+
+
+def test_search_shows_what_is_for_sale_but_not_to_everybody() -> None:
+    shop = live(
+        rule("adults-only", "Bread"),
+        rule("never", "Milk"),
+        rule("adults-only", "Spade", id="here", placements=["for_you"]),
+        rule("adults-only", "Paint", id="over", until="2020-01-01"),
+    )
+
+    def found(**asked: Any) -> set[str]:
+        rows = shop.catalogue.browse(Browse(n=100, **asked)).rows
+        return {shop.dataset.item_ids.id(row) for row in rows}
+
+    assert found() == {item for item in ITEMS if not item.startswith("bread")}
+    assert found(adult=True) == set(ITEMS)
+    assert found(words="fresh bread number 3", category="Bread") == set()
+    assert "bread3" in found(words="fresh bread number 3", adult=True)
+    assert "milk1" in found(words="milk 1")
+    assert "milk1" not in shop.recommend(Query(user="u0", n=24, exclude_seen=False)).ids
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_reasons_name_nothing_that_is_for_adults(large: bool) -> None:
+    asked = Query(history=("milk1", "bread1"), n=20, explain=True, exclude_seen=False)
+    limits = LARGE if large else LiveLimits()
+    plain = live(limits=limits).recommend(asked)
+    assert any("milk" in one.evidence.text for one in plain if one.evidence)
+    shop = live(rule("adults-only", "Milk"), limits=limits)
+    told = [one.evidence for one in shop.recommend(asked) if one.evidence]
+    assert told
+    for one in told:
+        assert "milk" not in one.text.lower()
+        assert not any("milk" in name.lower() for cause in one.causes for name in cause.names)
+    other = live(rule("adults-only", "Bread"), limits=limits).recommend(asked)
+    assert any("milk" in one.evidence.text for one in other if one.evidence)
+    ruled = BASE.with_rules(RuleSet.of([rule("adults-only", "Milk")], "rules"))
+    named = [item for item in ITEMS if "milk" in BASE.explain(["milk1", "bread1"], item).text]
+    assert named
+    assert not [item for item in named if "milk" in ruled.explain(["milk1", "bread1"], item).text.lower()]

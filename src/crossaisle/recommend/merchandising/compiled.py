@@ -113,6 +113,17 @@ class Merchandising:
                 out_items |= active.only_with & ~(seen | _bits(self._beside, history))
         return Ruling(self, active, out_items, out_beside)
 
+    def for_adults(self, *, everywhere: bool = False) -> Mask | None:
+        """bool (n_items,): what rules keep for adults today; None where none does. Not to be changed.
+
+        `everywhere`: by rules of all placements only, which hold where there is no placement, too.
+        """
+        day, bits = self.day(), 0
+        for at, rule in enumerate(self.rules.rules):
+            holds = rule.action == "adults-only" and rule.state(day) == "holds"
+            bits |= (holds and not (everywhere and rule.placements)) << at
+        return self.mask(bits, 0) if bits else None
+
     def lifting(self, query: Query) -> int:
         """The rules that move items in a list, as bits: rankings made under others are of no use."""
         if not self.rules:

@@ -96,7 +96,7 @@ class LiveRecommender:
             base, self.grown, base.view if before is None else before.view, clock
         )
         self.catalogue: BrowsedCatalogue = BrowsedCatalogue(
-            self.view, None if before is None else before.catalogue
+            self.view, self.merchandising, None if before is None else before.catalogue
         )
         self.shown = ShownFields(self.view.dataset, pictures)
         model = ModelRanker(
@@ -113,7 +113,7 @@ class LiveRecommender:
             self.view,
             self.ranker,
             _similarity_of(base, self.grown),
-            _contributions_of(model, self.grown, self.disapproval),
+            _contributions_of(model, self.grown, self.disapproval, self.merchandising),
             base.limits,
             NeverWith(base.blend.rules, self.grown.dataset),
             self.merchandising,
@@ -425,7 +425,10 @@ def _similarity_of(base: Recommender, overlay: CatalogueOverlay) -> Similarity:
 
 
 def _contributions_of(
-    model: ModelRanker, overlay: CatalogueOverlay, disapproval: LiveDisapproval
+    model: ModelRanker,
+    overlay: CatalogueOverlay,
+    disapproval: LiveDisapproval,
+    merchandising: Merchandising,
 ) -> Contributions:
     """A new item is explained by what makes up its score, its stand-ins; one without any is not."""
 
@@ -437,12 +440,12 @@ def _contributions_of(
         known, named = overlay.in_old_rows(context), _named_by(context, overlay)
         now = disapproval.now(dataset)
         lost = 0.0 if now is None else now.lost(row, served.weights)
+        said: dict[str, Any] = {"known_as": named, "lost": lost, "untold": merchandising.for_adults()}
         if row < overlay.n_old:
-            return model.explain(dataset, known, row, served.weights, served.placement, named, lost=lost)
-        explanation = explain(
-            dataset, parts, known, row, served.placement, stand_ins=stand_ins, known_as=named, lost=lost
-        )
-        return as_new(explanation, item_name(dataset, stand_ins[0][0]))
+            return model.explain(dataset, known, row, served.weights, served.placement, **said)
+        explanation = explain(dataset, parts, known, row, served.placement, stand_ins=stand_ins, **said)
+        like, untold = stand_ins[0][0], said["untold"]
+        return as_new(explanation, "" if untold is not None and untold[like] else item_name(dataset, like))
 
     return contributions
 

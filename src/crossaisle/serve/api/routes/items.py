@@ -10,6 +10,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from crossaisle.api_types import Product, ProductPage, Taken
+from crossaisle.data.query import CONTROLS
 from crossaisle.errors import UnknownIdError, shorten
 from crossaisle.serve.api.dependencies import ItemId, service_of, who_asks
 from crossaisle.serve.api.requests.request_body import Checked, CheckedList, kind_of, read, takes
@@ -47,6 +48,7 @@ async def browse(
     min_price: Annotated[float | None, Query(ge=0, lt=1e12, allow_inf_nan=False)] = None,
     max_price: Annotated[float | None, Query(ge=0, lt=1e12, allow_inf_nan=False)] = None,
     in_stock: Annotated[bool, Query(description="Only items in stock")] = False,
+    adult: Annotated[bool, Query(description=CONTROLS["adult"].control.help)] = False,
     n: Annotated[int, Query(ge=1, le=100)] = 20,
     offset: Annotated[int, Query(ge=0, le=100_000)] = 0,
 ) -> Response:
@@ -63,6 +65,7 @@ async def browse(
         min_price=min_price,
         max_price=max_price,
         in_stock=in_stock,
+        adult=adult,
         n=n,
         offset=offset,
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from crossaisle.recommend.catalogue_view import CatalogueView
+from crossaisle.recommend.merchandising.compiled import Merchandising
 from crossaisle.recommend.rerank.filters import rows_mask
 from crossaisle.serve.live.catalogue.search import Found, KeptIndex, Sort, order_of
 
@@ -21,6 +22,8 @@ class Browse:
     min_price: float | None = None
     max_price: float | None = None
     in_stock: bool = False
+    adult: bool = False
+    """Whether to show what rules keep for adults."""
     n: int = 20
     offset: int = 0
 
@@ -39,9 +42,13 @@ class Browsed:
 class BrowsedCatalogue:
     """A catalogue at one moment."""
 
-    def __init__(self, view: CatalogueView, before: BrowsedCatalogue | None = None) -> None:
-        """`before`: the catalogue before the last change; its index is kept where texts are the same."""
-        self.view = view
+    def __init__(
+        self, view: CatalogueView, merchandising: Merchandising, before: BrowsedCatalogue | None = None
+    ) -> None:
+        """`merchandising`: its rules for adults hold here, too; what is never recommended is for sale anyway.
+        `before`: the catalogue before the last change; its index is kept where texts are the same.
+        """
+        self.view, self._merchandising = view, merchandising
         self.index: KeptIndex = KeptIndex() if before is None else before.index
 
     def browse(self, asked: Browse) -> Browsed:
@@ -50,6 +57,9 @@ class BrowsedCatalogue:
         fits = view.listed.copy()
         if asked.category:
             fits &= rows_mask(view.dataset.taxonomy.find(asked.category), len(fits))
+        restricted = None if asked.adult else self._merchandising.for_adults(everywhere=True)
+        if restricted is not None:
+            fits &= ~restricted
         if asked.in_stock:
             fits &= view.in_stock
         if asked.min_price is not None:
