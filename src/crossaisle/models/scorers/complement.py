@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,8 @@ _SHARED = np.float32(0.5)
 """Weight of an item's aisle and of its words beside the item itself."""
 _LEAST = np.float32(1e-6)
 """Added to a variance, which is 0 for a history that says nothing."""
+AGAIN, SLOWER = 0.25, 0.4
+"""Share of the passes, and of the learning rate, of a model that starts where an earlier one ended."""
 _SEEN_IN = 5
 """Words of fewer items than this have no vector."""
 
@@ -79,6 +81,9 @@ class ComplementSoftmax(Scorer):
     speaks_: npt.NDArray[np.bool_] = field(init=False, repr=False, compare=False)
     """bool (n_items,): whether an item in a history says anything."""
 
+    ended: list[_Learned] | None = field(default=None, init=False, repr=False, compare=False)
+    """Where each network's learning ended, for a fit that goes on from there; not saved."""
+
     kind: ClassVar[str] = "complement"
     space: ClassVar[Space] = {
         "learning_rate": Range(low=5e-4, high=2e-2),
@@ -86,6 +91,7 @@ class ComplementSoftmax(Scorer):
         "dropout": Range(low=0.0, high=0.6, log=False),
         "dimensions": Range(low=32, high=256, whole=True),
     }
+    continues: ClassVar[bool] = True
     reason: ClassVar[str] = "goes into the same basket"
     rest_reason: ClassVar[str | None] = "popular"
     learned: ClassVar[tuple[str, ...]] = (
@@ -99,6 +105,17 @@ class ComplementSoftmax(Scorer):
     )
 
     def fit(self, dataset: Dataset, *, progress: bool = False) -> ComplementSoftmax:
+        return self._fit(dataset, None, progress)
+
+    def fit_after(self, earlier: Scorer, dataset: Dataset) -> ComplementSoftmax:
+        """From where an earlier model ended, `AGAIN` of the passes at `SLOWER` of the rate.
+
+        The same as `fit` where that model was loaded: a saved folder keeps no vectors of features.
+        """
+        learned = earlier.ended if isinstance(earlier, ComplementSoftmax) else None
+        return self._fit(dataset, learned, False)
+
+    def _fit(self, dataset: Dataset, earlier: list[_Learned] | None, progress: bool) -> ComplementSoftmax:
         baskets = self._examples(dataset)
         count = (
             np.bincount(baskets.indices, minlength=dataset.n_items) if self.baskets else dataset.item_counts
@@ -123,8 +140,10 @@ class ComplementSoftmax(Scorer):
                 hidden_dropout=self.hidden_dropout,
                 rng=np.random.default_rng((self.seed, network)),
             )
-            self._train(learning, baskets, progress=progress)
+            further = earlier is not None and learning.take_over(earlier[network], scored)
+            self._train(learning, baskets, further=further, progress=progress)
             learned.append(learning)
+        self.ended = [each.learned(scored) for each in learned]
         self.source_ = np.stack([features @ each.source for each in learned])
         self.target_ = np.stack([features[scored] @ each.target for each in learned])
         self.inner_, self.outer_ = (np.stack([getattr(e, n) for e in learned]) for n in ("inner", "outer"))
@@ -158,15 +177,19 @@ class ComplementSoftmax(Scorer):
             parts.append(words * _SHARED)
         return sparse.hstack(parts, format="csr", dtype=np.float32)
 
-    def _train(self, learning: _Learning, baskets: sparse.csr_matrix, *, progress: bool) -> None:
+    def _train(
+        self, learning: _Learning, baskets: sparse.csr_matrix, *, further: bool, progress: bool
+    ) -> None:
         crossing = _spans_categories(baskets, learning.codes)
-        steps = self.epochs * -(-len(crossing) // self.batch)
+        epochs = max(1, round(self.epochs * AGAIN)) if further else self.epochs
+        steps = epochs * -(-len(crossing) // self.batch)
+        first = self.learning_rate * (SLOWER if further else 1.0)
         done = 0
         with bar("learning complements", steps, show=progress) as advance:
-            for _ in range(self.epochs):
+            for _ in range(epochs):
                 order = learning.rng.permutation(crossing)
                 for start in range(0, len(order), self.batch):
-                    rate = self.learning_rate * (1.0 - 0.8 * done / steps)
+                    rate = first * (1.0 - 0.8 * done / steps)
                     learning.step(baskets[order[start : start + self.batch]], rate)
                     done += 1
                     advance(1)
@@ -257,6 +280,17 @@ def _centred(rows: Floats) -> Floats:
     return centred
 
 
+class _Learned(NamedTuple):
+    """What one network has learned of features: of the scored items, then of leaf categories and words."""
+
+    scored: npt.NDArray[np.integer]
+    source: Floats
+    target: Floats
+    bias: Floats
+    inner: Floats
+    outer: Floats
+
+
 class _Learning:
     """What is learned, and one step of learning it."""
 
@@ -288,6 +322,25 @@ class _Learning:
         self._place[scored] = np.arange(len(scored))
         self._members = [codes[scored] == code for code in range(int(codes.max(initial=-1)) + 1)]
         self._rules = [_Adam(p) for p in (self.source, self.target, self.bias, self.inner, self.outer)]
+
+    def learned(self, scored: npt.NDArray[np.integer]) -> _Learned:
+        return _Learned(scored, self.source, self.target, self.bias, self.inner, self.outer)
+
+    def take_over(self, earlier: _Learned, scored: npt.NDArray[np.integer]) -> bool:
+        """Starts from what was learned of the same catalogue; False, and nothing, where shapes differ.
+
+        Items that were not scored then keep their random start.
+        """
+        _, mine, theirs = np.intersect1d(scored, earlier.scored, return_indices=True)
+        shared = len(self.source) - len(scored)
+        if shared != len(earlier.source) - len(earlier.scored) or self.inner.shape != earlier.inner.shape:
+            return False
+        for own, known in ((self.source, earlier.source), (self.target, earlier.target)):
+            own[mine] = known[theirs]
+            own[len(scored) :] = known[len(earlier.scored) :]
+        self.bias[mine] = earlier.bias[theirs]
+        self.inner[:], self.outer[:] = earlier.inner, earlier.outer
+        return True
 
     def step(self, baskets: sparse.csr_matrix, rate: float) -> None:
         """Adam on a batch of baskets, csr (n, n_items)."""
