@@ -73,7 +73,7 @@ def led(
         best = top_k(np.where(allowed, total, -np.inf), min(_K, allowed.shape[1]))
         some = np.union1d(best[best >= 0], first.best_[first.best_ >= 0])
         right = wanted.sum(axis=1)
-        total, follows, allowed, wanted = (each[:, some] for each in (total, follows, allowed, wanted))
+        total, follows, allowed, wanted = total[:, some], follows[:, some], allowed[:, some], wanted[:, some]
         for at, one in enumerate(leading, 1):
             scores = total + np.float32(spread + 1.0) * np.nan_to_num(one.score_rows(asked)[:, some])
             recall[at] = _recall(scores, allowed, wanted, right)

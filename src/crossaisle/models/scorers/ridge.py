@@ -67,7 +67,9 @@ def ridge_of_neighbours(
     n = gram.shape[0]
     strength = (1.0 / np.sqrt(gram.diagonal() + ridge)).astype(np.float32)
     systems = _Systems(gram)
-    rows, columns, values = [np.empty(0, np.int32)], [np.empty(0, np.int64)], [np.empty(0, np.float32)]
+    rows: list[Ints] = [np.empty(0, np.int32)]
+    columns: list[Ints] = [np.empty(0, np.int32)]
+    values: list[Floats] = [np.empty(0, np.float32)]
     # Items with about as many neighbours are solved together: little padding.
     order = np.argsort(np.diff(targets.indptr), kind="stable")
     for items in systems.blocks(order, np.minimum(np.diff(targets.indptr)[order], neighbours)):

@@ -49,8 +49,9 @@ class Block(nn.Module):
         mine = self.arrays()
         if any(mine[name].shape != getattr(earlier, name).shape for name in mine):
             return False
-        vectors, known = earlier.vectors_[rows], earlier.vectors_[rows].any(axis=1)
-        self.vectors[known] = torch.from_numpy(vectors[known])
+        vectors = earlier.vectors_[rows]
+        known = np.asarray(vectors.any(axis=1))
+        self.vectors.copy_(torch.from_numpy(np.where(known[:, None], vectors, self.vectors.numpy())))
         self.bias.copy_(torch.from_numpy(np.where(known, earlier.bias_[rows], np.median(earlier.bias_))))
         self.places.copy_(torch.from_numpy(np.array(earlier.places_)))
         layers = (*zip((self.query, self.key, self.value, self.out), earlier.attention_, strict=True),)
