@@ -9,7 +9,8 @@ from scipy import sparse
 from scipy.special import ndtr
 
 from crossaisle.data.history import Histories
-from crossaisle.models.scorers.complement import ComplementSoftmax, _Adam, _Learning
+from crossaisle.models.scorers.complement import ComplementSoftmax
+from crossaisle.models.scorers.complement_network import Adam, Learning
 from tests.models.contract import ScorerContract
 from tests.models.shops import tiny_shop
 
@@ -35,7 +36,7 @@ class _First:
         return np.random.default_rng(3).normal(size=size)
 
 
-class _Keep(_Adam):
+class _Keep(Adam):
     """Keeps the gradient instead of following it."""
 
     def update(self, gradient, rate, rows=slice(None)):  # type: ignore[no-untyped-def]
@@ -50,7 +51,7 @@ def test_gradients_match_finite_differences() -> None:
     dense = np.eye(6, 7, dtype=np.float32)
     dense[[1, 4, 5], 6], dense[5, 5] = 0.5, 0.0
     features = sparse.csr_matrix(dense)
-    learning = _Learning(
+    learning = Learning(
         features=features,
         scored=np.arange(5),
         codes=codes,
