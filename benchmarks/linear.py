@@ -16,6 +16,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -26,12 +27,14 @@ from scipy.sparse.linalg import eigsh
 from crossaisle.data.datasets import load_catalogue
 from crossaisle.data.history import Decay
 from crossaisle.data.splits.split import leave_last_out
+from crossaisle.evaluate.results import evaluate
 from crossaisle.models.scorers.content import EncoderSimilarity
 from crossaisle.models.scorers.linear import EASE, SLIT
 
 LATEST = Decay(events=2.0)
 RIDGE = 50.0
 ALL = 10_000_000
+SLICES = ("all", "cross_open", "cross_limited", "novel_open", "novel_limited")
 Scores = Callable[[sparse.csr_matrix], np.ndarray]
 
 
@@ -120,19 +123,18 @@ def ways(split, sizes: list[int], dense: bool) -> dict[str, Callable[[], tuple[S
     return out
 
 
-def quality(scores: Scores, split, n_items: int, users: int) -> float:
-    """NDCG@10 among all items but those of the history; an item without a score is below all others."""
+def quality(scores: Scores, split, users: int) -> dict[str, float]:
+    """NDCG@10 by slice, as everywhere."""
     order = np.random.default_rng(0).permutation(len(split.test))[:users]
-    test, gains = split.test.take(np.sort(order)), []
-    for start in range(0, len(test), 500):
-        some = test.take(np.arange(start, min(start + 500, len(test))))
-        histories = some.histories
-        found = np.asarray(scores(histories.matrix(LATEST.weights(histories), n_items)))
-        found[histories.owner, histories.item] = -np.inf
-        own = found[np.arange(len(some)), some.target]
-        place = (found > own[:, None]).sum(axis=1)
-        gains.append(np.where((place < 10) & (own != 0), 1.0 / np.log2(place + 2.0), 0.0))
-    return float(np.concatenate(gains).mean())
+    some = replace(split, test=split.test.take(np.sort(order)))
+
+    def asked(histories):
+        found = np.asarray(scores(histories.matrix(LATEST.weights(histories), split.past.n_items)))
+        return np.where(found == 0, np.float32(np.nan), found.astype(np.float32))
+
+    evaluation = evaluate({"model": asked}, some, split.past, on="test", ks=(10,), resamples=0)
+    rows = {name: evaluation.row("model", name, "ndcg") for name in SLICES}
+    return {name: round(row["value"], 4) for name, row in rows.items() if row}
 
 
 def main() -> None:
@@ -140,19 +142,22 @@ def main() -> None:
     parser.add_argument("--data", default="s3rec-beauty")
     parser.add_argument("--neighbours", type=int, nargs="+", default=[50, 100, 250, 500])
     parser.add_argument("--users", type=int, default=1_000_000)
+    parser.add_argument("--only", help="ways whose name has this in it")
     parser.add_argument("--no-dense", action="store_true")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     split = leave_last_out(load_catalogue(options.data).dataset)
     found = {}
     for name, fit in ways(split, options.neighbours, not options.no_dense).items():
+        if options.only and options.only not in name:
+            continue
         start = time.process_time()
         scores, size = fit()
         seconds = time.process_time() - start
         found[name] = {
-            "ndcg@10": round(quality(scores, split, split.past.n_items, options.users), 5),
             "seconds": round(seconds, 1),
             "numbers": int(size),
+            "ndcg@10": quality(scores, split, options.users),
         }
         print(f"{name:32} {found[name]}", flush=True)
     if options.out:
