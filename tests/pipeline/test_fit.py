@@ -128,6 +128,14 @@ def test_weights_come_from_validation_and_the_served_model_has_seen_the_past(pro
     assert again.past.blend.weights == fitted.past.blend.weights
 
 
+def test_a_sample_of_the_cases_says_that_it_is_one() -> None:
+    fitted = fit(tiny_shop(users=60), split_config=SplitConfig(protocol="leave_last_out"), model_config=PLAIN)
+    evaluation = measure(fitted, resamples=20, max_cases=10)
+    assert len(evaluation.cases) == 10
+    assert "measured are 10 of 60 cases of test, drawn at random" in evaluation.notes
+    assert measure(fitted, resamples=20, max_cases=60).notes == fitted.split.notes
+
+
 def test_every_slice_is_answered_by_the_placement_that_serves_it() -> None:
     shop = repeating_shop()
     fitted = fit(shop, split_config=SplitConfig(test=0.25, validation=0.25), model_config=PLAIN)
