@@ -42,8 +42,8 @@ from crossaisle.recommend.recommender import Recommender
 
 COLD_OR_RANDOM = ("random", "cold_items", "cold_users", "cold_categories")
 TOGETHER, FEW_ITEMS = 2, 100_000
-"""Parts that are fitted at a time, in shops of so many items at most: beyond that the memory of two fits counts
-for more than the time of one."""
+"""Parts that are fitted at a time, in shops of so many items at most: beyond that the memory of two fits
+counts for more than the time of one."""
 Costs = dict[str, dict[str, float]]
 """Per model: `fit_seconds`, and `peak_mb`, the largest memory of the process by the end of its fit."""
 
