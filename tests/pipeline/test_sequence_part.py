@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import logging
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +11,6 @@ import pytest
 
 from crossaisle.config import ModelConfig, SplitConfig
 from crossaisle.data.dataset import Dataset
-from crossaisle.data.vocabulary import Vocabulary
 from crossaisle.errors import ConfigError, MissingDependencyError
 from crossaisle.models import defaults
 from crossaisle.models.base import Scorer
@@ -93,28 +90,6 @@ def test_a_pass_to_stop_at_is_one_of_the_passes() -> None:
     with pytest.raises(ConfigError, match=r"stop must be from 1 to epochs \(found 13 and 12\)"):
         SequenceTransformer(stop=13)
     assert SequenceTransformer(stop=12).stop == 12
-
-
-def test_a_later_fit_goes_on_from_the_first_with_fewer_passes(caplog: pytest.LogCaptureFixture) -> None:
-    pytest.importorskip("torch")
-    shop, other = tiny_shop(users=40), tiny_shop(users=30)
-    model = SequenceTransformer(encoder="none", dimensions=8, hidden=8, epochs=6, stop=6)
-    part_of_it = shop.with_events(shop.events.user < 30)
-    first = replace(model).fit(part_of_it)
-    with caplog.at_level(logging.INFO):
-        further = replace(model).fit_after(first, shop)
-    passes = [line.split(":")[0] for line in caplog.messages if line.startswith("pass ")]
-    assert passes == ["pass 5", "pass 6"]
-    assert not np.allclose(further.vectors_, first.vectors_, atol=1e-3)
-    at_rest = replace(model, learning_rate=1e-8).fit_after(first, shop)
-    for name in model.learned[2:]:
-        np.testing.assert_allclose(getattr(at_rest, name), getattr(first, name), atol=1e-5)
-    sold = part_of_it.item_counts > 0
-    np.testing.assert_allclose(at_rest.vectors_[sold], first.vectors_[sold], atol=1e-5)
-    stranger = replace(other, item_ids=Vocabulary([f"{i} " for i in other.item_ids.all], what="item"))
-    np.testing.assert_array_equal(
-        replace(model).fit_after(first, stranger).vectors_, replace(model).fit(stranger).vectors_
-    )
 
 
 def test_later_fits_stop_where_the_first_did() -> None:

@@ -103,7 +103,6 @@ class SequenceTransformer(Scorer):
     reason: ClassVar[str] = "fits what came before"
     rest_reason: ClassVar[str | None] = "popular"
     several_threads: ClassVar[bool] = True
-    continues: ClassVar[bool] = True
     needs: ClassVar[tuple[str, str] | None] = (LIBRARY, EXTRA)
     learned: ClassVar[tuple[str, ...]] = (
         "vectors_",
@@ -129,16 +128,8 @@ class SequenceTransformer(Scorer):
 
     def fit(self, dataset: Dataset) -> SequenceTransformer:
         """Raises `MissingDependencyError` where torch is not installed."""
-        return self._fit(dataset, None)
-
-    def fit_after(self, earlier: Scorer, dataset: Dataset) -> SequenceTransformer:
-        """From what an earlier model of the same items has learned, with a third of the passes."""
-        same = isinstance(earlier, SequenceTransformer) and earlier.item_ids_ == dataset.item_ids
-        return self._fit(dataset, earlier if same else None)
-
-    def _fit(self, dataset: Dataset, earlier: Scorer | None) -> SequenceTransformer:
         self.check_installed()
-        for name, value in import_module(LEARNER).learn(self, dataset, earlier).items():
+        for name, value in import_module(LEARNER).learn(self, dataset).items():
             setattr(self, name, value)
         self.item_ids_ = dataset.item_ids
         return self

@@ -23,18 +23,13 @@ FEWEST_STEPS = 25
 """Steps per pass at least: in a small shop the windows are gone through several times."""
 LAST_RATE = 0.1
 """The learning rate falls along a line, pass by pass, to about this share."""
-AGAIN = 1 / 3
-"""Share of the passes that a fit makes which goes on from an earlier one."""
 FLOOR = 0.05
 """This quantile of all scores becomes 0, which is what an item without a score counts as in a blend."""
 _LOG = logging.getLogger(__name__)
 
 
-def learn(model: SequenceTransformer, dataset: Dataset, earlier: SequenceTransformer | None = None) -> Arrays:
-    """Learned arrays by name; sets `model.stop` where it was None.
-
-    `earlier`: a model of the same items to go on from; it, or `model`, knows where to stop.
-    """
+def learn(model: SequenceTransformer, dataset: Dataset) -> Arrays:
+    """Learned arrays by name; sets `model.stop` where it was None."""
     counts = dataset.item_counts
     most = np.argsort(-counts, kind="stable")[: model.max_items]
     warm = np.sort(most[counts[most] > 0])
@@ -46,10 +41,6 @@ def learn(model: SequenceTransformer, dataset: Dataset, earlier: SequenceTransfo
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(model.seed)
         block = Block(model, torch.from_numpy(start[warm]))
-        if earlier is not None and block.take_over(earlier, warm):
-            model.stop = model.stop or earlier.stop
-        else:
-            earlier = None
         histories = dataset.histories()
         histories = histories.keep(place[histories.item] >= 0)
         held = None
@@ -61,7 +52,7 @@ def learn(model: SequenceTransformer, dataset: Dataset, earlier: SequenceTransfo
                 "vectors_": np.zeros_like(start),
                 "bias_": np.zeros(len(start), np.float32),
             }
-        stop = _train(model, block, windows, held, rng, further=earlier is not None)
+        stop = _train(model, block, windows, held, rng)
         model.stop = stop if model.stop is None else model.stop
         floor = _floor(block, windows, rng)
     learned = block.vectors.detach().numpy()
@@ -78,13 +69,8 @@ def _train(
     windows: Windows,
     held: HeldOut | None,
     rng: np.random.Generator,
-    *,
-    further: bool = False,
 ) -> int:
-    """Passes until the last one that counts. With `held` the block ends as it was at its best.
-
-    `further`: the block has learned from most of the events before.
-    """
+    """Passes until the last one that counts. With `held` the block ends as it was at its best."""
     others = [p for name, p in block.named_parameters() if name != "vectors"]
     groups: list[dict[str, Any]] = [
         {"params": others, "lr": model.learning_rate},
@@ -93,10 +79,7 @@ def _train(
     optimizer = torch.optim.AdamW(groups, fused=True)
     rates = [group["lr"] for group in optimizer.param_groups]
     best, found, kept = -1.0, model.epochs, None
-    last = model.stop or model.epochs
-    # A later fit makes the last passes again, at the rates that these had.
-    first = last - max(1, round(last * AGAIN)) if further else 0
-    for number in range(first + 1, last + 1):
+    for number in range(1, (model.stop or model.epochs) + 1):
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = rate * (1.0 - (1.0 - LAST_RATE) * (number - 1) / model.epochs)
         total, steps = 0.0, 0

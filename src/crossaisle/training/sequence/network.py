@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from crossaisle.models.base import Arrays
 from crossaisle.models.scorers.sequence import NORM_EPS, SequenceTransformer
-from crossaisle.training.sequence.windows import Batch, Ints
+from crossaisle.training.sequence.windows import Batch
 
 SHARP = 3.0
 """Scale of the last norm at the start: at 1 the softmax over thousands of items can tell none apart."""
@@ -39,29 +39,6 @@ class Block(nn.Module):
         ):  # so that the start is the similarity with the newest item's text
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
-
-    @torch.no_grad()
-    def take_over(self, earlier: SequenceTransformer, rows: Ints) -> bool:
-        """Starts from what a model has learned, `rows` int64 (n,): its rows of the items here.
-
-        Items that it knows nothing of keep their start. False, and nothing, where shapes differ.
-        """
-        mine = self.arrays()
-        if any(mine[name].shape != getattr(earlier, name).shape for name in mine):
-            return False
-        vectors = earlier.vectors_[rows]
-        known = np.asarray(vectors.any(axis=1))
-        self.vectors.copy_(torch.from_numpy(np.where(known[:, None], vectors, self.vectors.numpy())))
-        self.bias.copy_(torch.from_numpy(np.where(known, earlier.bias_[rows], np.median(earlier.bias_))))
-        self.places.copy_(torch.from_numpy(np.array(earlier.places_)))
-        layers = (*zip((self.query, self.key, self.value, self.out), earlier.attention_, strict=True),)
-        for layer, weights in (*layers, (self.inner, earlier.inner_), (self.outer, earlier.outer_)):
-            layer.weight.copy_(torch.from_numpy(weights[:-1].T.copy()))
-            layer.bias.copy_(torch.from_numpy(weights[-1].copy()))
-        for norm, (scale, shift) in zip((self.before, self.between, self.last), earlier.norms_, strict=True):
-            norm.weight.copy_(torch.from_numpy(scale.copy()))
-            norm.bias.copy_(torch.from_numpy(shift.copy()))
-        return True
 
     def read(self, batch: Batch) -> Tensor:
         """`forward` of windows."""
