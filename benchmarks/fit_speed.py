@@ -1,35 +1,66 @@
-"""Seconds and memory to fit SLIT with text on s3rec-beauty, no vector cached, in a process of its own.
+"""Seconds of processor and memory to fit the models of a shop, and to fit them again with a little more data.
 
-    python benchmarks/fit_speed.py
+    python benchmarks/fit_speed.py [--data completejourney]
 
-The weights of the encoder must be on this machine (`crossaisle models pull minilm`). Needs the s3rec files.
+Fits everything that reads events on train, then on train and validation: once anew, once from what the first
+fit knows, as `run` does it. `--data s3rec-beauty` also shows what texts cost with no vector cached; the
+weights of the encoder must be on this machine (`crossaisle models pull minilm`). Where there are two cores,
+commands give each fit one thread of BLAS: OPENBLAS_NUM_THREADS=1 python ...
 """
 
 from __future__ import annotations
 
+import argparse
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
-from crossaisle.data.datasets import load_catalogue
+from crossaisle.data.datasets import find_catalogue, load_catalogue
 from crossaisle.encoders import cache
+from crossaisle.models.blend import Blend
+from crossaisle.models.defaults import default_parts
 from crossaisle.models.scorers.content import EncoderSimilarity, TfidfSimilarity
-from crossaisle.models.scorers.linear import SLIT
-from crossaisle.pipeline.fit import fit_parts, peak_mb
+from crossaisle.pipeline.fit import fit_parts, peak_mb, refit, split_of
 
 
 def main() -> None:
-    dataset = load_catalogue("s3rec-beauty").dataset
-    parts = {"slit": SLIT(), "tfidf": TfidfSimilarity(), "encoder": EncoderSimilarity()}
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", default="completejourney")
+    options = parser.parse_args()
+    dataset = load_catalogue(options.data).dataset
+    split = split_of(dataset, find_catalogue(options.data).split)
+    parts = {
+        name: part
+        for name, part in default_parts(split.past, encoder="none", sequence="off").items()
+        if part.reads_events
+    }
+    taken = {}
+    fit_parts(parts, split.train)
+    for how, earlier in (("anew", None), ("further", parts)):
+        start = time.process_time()
+        costs = fit_parts({n: replace(p) for n, p in parts.items()}, split.past, earlier=earlier)  # type: ignore[type-var]
+        taken[how] = {name: cost["fit_seconds"] for name, cost in costs.items()}
+        taken[how]["all"] = time.process_time() - start
+    for name in taken["anew"]:
+        print(f"{name:18} anew {taken['anew'][name]:6.1f} s, further {taken['further'][name]:6.1f} s")
+    for together in (1, 2):
+        start, used = time.perf_counter(), time.process_time()
+        refit(Blend(parts=parts), split.past, together=together)
+        wall, used = time.perf_counter() - start, time.process_time() - used
+        print(f"{together} at a time: {used:.1f} s of processor, {wall:.1f} s by the clock")
+    if options.data.startswith("s3rec"):
+        _texts(dataset)
+    print(f"process peak {peak_mb():,.0f} MB")
+
+
+def _texts(dataset) -> None:
     with tempfile.TemporaryDirectory() as empty:
         plain = cache.pretrained
         cache.pretrained = lambda name="minilm": cache.CachedEncoder(plain(name).encoder, Path(empty))
-        start = time.perf_counter()
-        costs = fit_parts(parts, dataset)
-        total = time.perf_counter() - start
+        costs = fit_parts({"tfidf": TfidfSimilarity(), "encoder": EncoderSimilarity()}, dataset)
     for name, cost in costs.items():
-        print(f"{name:8} {cost['fit_seconds']:6.1f} s")
-    print(f"together {total:6.1f} s, process peak {peak_mb():,.0f} MB")
+        print(f"{name:18} {cost['fit_seconds']:6.1f} s")
 
 
 if __name__ == "__main__":

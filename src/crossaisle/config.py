@@ -205,8 +205,8 @@ class EvaluateConfig:
     bootstrap: int = field(default=1000, metadata={"low": 0})
     """Resamples behind each interval."""
     seed: int = field(default=0, metadata={"low": 0})
-    max_users: int | None = field(default=None, metadata={"low": 1})
-    """Evaluate a seeded sample of this many users; unset: everybody."""
+    max_users: int = field(default=10_000, metadata={"low": 1})
+    """Evaluate a seeded sample of this many users, where there are more."""
 
 
 @dataclass(frozen=True, kw_only=True)

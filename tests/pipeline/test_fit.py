@@ -12,8 +12,10 @@ import pytest
 from crossaisle.config import ModelConfig, SplitConfig
 from crossaisle.data.dataset import Dataset
 from crossaisle.errors import ConfigError, DataError
+from crossaisle.models.blend import Blend
 from crossaisle.models.defaults import buys_again, default_parts
-from crossaisle.pipeline.fit import fit, fit_parts, split_of
+from crossaisle.models.scorers.leaf_lift import LeafLift
+from crossaisle.pipeline.fit import fit, fit_parts, refit, split_of
 from crossaisle.pipeline.measure import MODEL, measure, measure_carts
 from tests.data.splits.test_carts import with_baskets
 from tests.models.shops import FIRST_DAY, PER_CATEGORY, tiny_shop
@@ -80,6 +82,30 @@ def test_parts_fitted_at_a_time_are_those_fitted_one_by_one() -> None:
         np.testing.assert_array_equal(part.score_rows(histories), two[name].score_rows(histories), name)
 
 
+def test_two_parts_that_learn_the_same_are_fitted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    shop, fits = with_baskets(users=60), list[LeafLift]()
+    learn = LeafLift.fit
+    monkeypatch.setattr(LeafLift, "fit", lambda part, shop: fits.append(part) or learn(part, shop))
+    parts = default_parts(shop, encoder="none")
+    fit_parts(parts, shop)
+    assert fits == [parts["basket_leaf"]]
+    lifts = [part.lifts_ for part in parts.values() if isinstance(part, LeafLift)]
+    assert len(lifts) == 2
+    assert lifts[0] is lifts[1]
+
+
+def test_a_refit_goes_on_from_what_the_blend_knows() -> None:
+    shop = with_baskets(users=60)
+    parts = default_parts(shop, encoder="none")
+    fit_parts(parts, shop)
+    again, costs = refit(Blend(parts=parts), shop)
+    assert costs.keys() == {name for name, part in parts.items() if part.reads_events}
+    histories = shop.histories(np.arange(20, dtype=np.int32))
+    for name, part in parts.items():
+        same = np.array_equal(part.score_rows(histories), again.parts[name].score_rows(histories), True)
+        assert same != part.continues, name
+
+
 def test_what_goes_with_a_product_is_asked_of_baskets_where_there_are_any() -> None:
     shop = with_baskets(each=2)
     fitted = fit(shop, split_config=SplitConfig(protocol="temporal", test=0.25), model_config=PLAIN)
@@ -100,6 +126,14 @@ def test_weights_come_from_validation_and_the_served_model_has_seen_the_past(pro
     assert np.array_equal(~np.isnan(popularity), fitted.split.past.item_counts > 0)
     again = fit(shop, split_config=config, model_config=PLAIN)
     assert again.past.blend.weights == fitted.past.blend.weights
+
+
+def test_a_sample_of_the_cases_says_that_it_is_one() -> None:
+    fitted = fit(tiny_shop(users=60), split_config=SplitConfig(protocol="leave_last_out"), model_config=PLAIN)
+    evaluation = measure(fitted, resamples=20, max_cases=10)
+    assert len(evaluation.cases) == 10
+    assert "measured are 10 of 60 cases of test, drawn at random" in evaluation.notes
+    assert measure(fitted, resamples=20, max_cases=60).notes == fitted.split.notes
 
 
 def test_every_slice_is_answered_by_the_placement_that_serves_it() -> None:

@@ -40,6 +40,7 @@ def _flush() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Runs one command; returns its exit code. With `--debug`, errors keep their traceback."""
+    _share_cores(arguments)
     from typer import TyperException
 
     from crossaisle.cli.app import app
@@ -68,6 +69,16 @@ def run(arguments: Sequence[str]) -> int:
             raise
         what = f"{type(error).__name__}: {cleaned(error, *_addresses(arguments))}"
         return _say(f"unexpected {what}; this is a bug: run again with --debug and report it", 1)
+
+
+def _share_cores(arguments: Sequence[str]) -> None:
+    """Says how many threads BLAS may have, which must be known before numpy is loaded.
+
+    Models are fitted and measured two at a time, so each may have half of the cores; one request of a service
+    is too small to be split at all. More threads would only wait for each other, and keep cores busy with it.
+    """
+    several = 1 if "serve" in arguments[:2] else max(1, (os.cpu_count() or 1) // 2)
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", str(several))
 
 
 def _with_hint(error: Exception, message: str) -> str:

@@ -44,6 +44,10 @@ class Scorer(ABC):
     """Those of them in which NaN stands for what is not known."""
     space: ClassVar[Space] = {}
     """Values of the hyper-parameters that `crossaisle tune` tries."""
+    several_threads: ClassVar[bool] = False
+    """Whether `fit` keeps several cores busy, so that another fit beside it gains nothing."""
+    continues: ClassVar[bool] = False
+    """Whether `fit_after` starts from the earlier model."""
     needs: ClassVar[tuple[str, str] | None] = None
     """A library that `fit` needs, and the extra that installs it."""
     item_ids_: Vocabulary
@@ -71,6 +75,24 @@ class Scorer(ABC):
     @abstractmethod
     def fit(self, dataset: Dataset) -> Scorer:
         """Learns from a data set; returns self. Must set `item_ids_`."""
+
+    def fit_after(self, earlier: Scorer, dataset: Dataset) -> Scorer:
+        """`fit`, where an `earlier` model of the same settings has learned from most of these events.
+
+        Models that are learned step by step start from it (`continues`); others learn everything anew.
+        """
+        return self.fit(dataset)
+
+    def learns_like(self, other: Scorer) -> bool:
+        """Whether `fit` finds what it finds for another model, which is then asked differently."""
+        return False
+
+    def sharing(self, other: Scorer) -> Scorer:
+        """What another model has learned, where it `learns_like` this one; returns self."""
+        for name in self.learned:
+            setattr(self, name, getattr(other, name))
+        self.item_ids_ = other.item_ids_
+        return self
 
     @abstractmethod
     def score_rows(self, histories: Histories) -> Floats:

@@ -207,7 +207,7 @@ def _for_baskets(encoder: str, keep: int, seed: int) -> dict[str, Scorer]:
     return {
         "popularity": Popularity(),
         "item_knn": ItemKNN(similarity="conditional", shrink=50.0, neighbours=max(keep, 1000), average=True),
-        "ease": EASE(max_items=12_000, keep=max(keep, 1000)),
+        "ease": EASE(max_items=12_000, neighbours=12_000, keep=max(keep, 1000)),
         "complement": ComplementSoftmax(seed=seed),
         "category_link": CategoryLink(depth=-1),
         **_texts(encoder, everything, average=True),

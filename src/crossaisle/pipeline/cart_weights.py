@@ -7,6 +7,7 @@ so recall alone chooses lists that hardly look at it. Of the recall of those a s
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -41,6 +42,8 @@ WEIGHTS = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8)
 """What the cart's part is tried at, as shares of the largest weight."""
 CASES = 1000
 """Carts that are looked at."""
+THREADS = 2
+Sums = npt.NDArray[np.float64]
 _BATCH, _K, _SEEN = 250, 10, 5
 
 
@@ -57,17 +60,32 @@ def led(
     of those that give up no more than `GIVEN`; where all give up more, it has no weight.
     """
     lifts = replace(first, lead=0).sharing(first)
-    recall, lift, spread = np.zeros(len(LEADS) + 1), np.zeros(len(LEADS) + 1), 0.0
-    for asked, allowed, wanted in _batches(task, taxonomy):
+    leading = [replace(first, lead=lead, popular=popular).sharing(first) for lead, popular in LEADS]
+
+    def tried(batch: tuple[Histories, Mask, Mask]) -> tuple[Sums, Sums, float]:
+        """(1 + LEADS,): sums of recall, without `first` and with it, and of lifts; the spread."""
+        asked, allowed, wanted = batch
         total, follows = _total(parts, weights, asked), np.nan_to_num(lifts.score_rows(asked))
-        spread = max(spread, float((total.max(axis=1) - total.min(axis=1)).max(initial=0.0)))
-        recall[0] += _recall(total, allowed, wanted)
-        for at, (lead, popular) in enumerate(LEADS, 1):
-            first.lead, first.popular = lead, popular
-            scores = total + np.float32(spread + 1.0) * np.nan_to_num(first.score_rows(asked))
-            recall[at] += _recall(scores, allowed, wanted)
+        spread = float((total.max(axis=1) - total.min(axis=1)).max(initial=0.0))
+        recall, lift = np.zeros(len(LEADS) + 1), np.zeros(len(LEADS) + 1)
+        recall[0] = _recall(total, allowed, wanted)
+        # No list of ten has anything but what may lead, and what the others like best.
+        best = top_k(np.where(allowed, total, -np.inf), min(_K, allowed.shape[1]))
+        some = np.union1d(best[best >= 0], first.best_[first.best_ >= 0])
+        right = wanted.sum(axis=1)
+        total, follows, allowed, wanted = total[:, some], follows[:, some], allowed[:, some], wanted[:, some]
+        for at, one in enumerate(leading, 1):
+            scores = total + np.float32(spread + 1.0) * np.nan_to_num(one.score_rows(asked)[:, some])
+            recall[at] = _recall(scores, allowed, wanted, right)
             seen = top_k(np.where(allowed, scores, -np.inf), min(_SEEN, allowed.shape[1]))
-            lift[at] += float(np.take_along_axis(follows, np.maximum(seen, 0), axis=1).sum())
+            lift[at] = float(np.take_along_axis(follows, np.maximum(seen, 0), axis=1).sum())
+        return recall, lift, spread
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        found = list(pool.map(tried, _batches(task, taxonomy)))
+    recall, lift, spread = np.zeros(len(LEADS) + 1), np.zeros(len(LEADS) + 1), 0.0
+    for of_batch in found:
+        recall, lift, spread = recall + of_batch[0], lift + of_batch[1], max(spread, of_batch[2])
     lift[recall < (1.0 - GIVEN) * recall[0]] = 0.0
     best = int(lift.argmax())
     first.lead, first.popular = LEADS[max(best, 1) - 1]
@@ -87,10 +105,16 @@ def followed(
     others = {part: weight for part, weight in weights.items() if part != name}
     most, now = max(weights.values(), default=1.0), weights.get(name, 0.0)
     tried = [now, *(share * most for share in WEIGHTS if share * most > now)]
-    recall = np.zeros(len(tried))
-    for asked, allowed, wanted in _batches(task, taxonomy):
+
+    def sums(batch: tuple[Histories, Mask, Mask]) -> Sums:
+        asked, allowed, wanted = batch
         total, part = _total(parts, others, asked), np.nan_to_num(parts[name].score_rows(asked))
-        recall += [_recall(total + np.float32(weight) * part, allowed, wanted) for weight in tried]
+        return np.array([_recall(total + np.float32(weight) * part, allowed, wanted) for weight in tried])
+
+    recall = np.zeros(len(tried))
+    with ThreadPoolExecutor(THREADS) as pool:
+        for of_batch in pool.map(sums, _batches(task, taxonomy)):
+            recall += of_batch
     chosen = tried[int(np.flatnonzero(recall >= (1.0 - GIVEN_OF_USERS) * recall[0]).max())]
     return others | ({name: chosen} if chosen else {})
 
@@ -115,10 +139,13 @@ def _total(parts: Mapping[str, Scorer], weights: Mapping[str, float], histories:
     return total
 
 
-def _recall(scores: Floats, allowed: Mask, wanted: Mask) -> float:
-    """The sum of the recall at 10 over all cases that have a right answer."""
+def _recall(scores: Floats, allowed: Mask, wanted: Mask, right: npt.NDArray[np.int64] | None = None) -> float:
+    """The sum of the recall at 10 over all cases that have a right answer.
+
+    `right` int64 (n,): how many each has; by default those that are among the columns.
+    """
     found = top_k(np.where(allowed, scores, -np.inf), min(_K, allowed.shape[1]))
-    right = wanted.sum(axis=1)
+    right = wanted.sum(axis=1) if right is None else right
     hits: npt.NDArray[np.int64] = (
         np.take_along_axis(wanted, np.maximum(found, 0), axis=1) & (found >= 0)
     ).sum(axis=1)

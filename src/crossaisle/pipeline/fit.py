@@ -41,9 +41,9 @@ from crossaisle.recommend.hits import hits_of_cases
 from crossaisle.recommend.recommender import Recommender
 
 COLD_OR_RANDOM = ("random", "cold_items", "cold_users", "cold_categories")
-TOGETHER, FEW_ITEMS = 2, 30_000
-"""Parts that are fitted at a time where nobody asks what each of them costs, in shops of so many items at
-most: beyond that the memory of two fits counts for more than the time of one."""
+TOGETHER, FEW_ITEMS = 2, 100_000
+"""Parts that are fitted at a time, in shops of so many items at most: beyond that the memory of two fits
+counts for more than the time of one."""
 Costs = dict[str, dict[str, float]]
 """Per model: `fit_seconds`, and `peak_mb`, the largest memory of the process by the end of its fit."""
 
@@ -158,11 +158,11 @@ def fit(
     if source is not None:
         parts |= carried_over(source, encoder=chosen_encoder(dataset, model_config.encoder)[0])
     extra = dict(baselines or {})
-    # Their second fit says what those cost that read events.
     texts = {name: part for name, part in (parts | extra).items() if not part.reads_events}
     rest = {name: part for name, part in (parts | extra).items() if part.reads_events}
+    together = at_once(dataset)
     first = fit_parts(texts, split.train, progress=progress)
-    fit_parts(rest, split.train, together=at_once(dataset), progress=progress)
+    first |= fit_parts(rest, split.train, together=together, progress=progress)
     chosen = choose_weights(parts, split, seed=model_config.seed, progress=progress)
     split, early = chosen.split, Blend(parts=parts | extra, weights=chosen.weights)
     asked = tuple(name for name in parts if name not in (*BESIDE, KNOWLEDGE))
@@ -178,7 +178,9 @@ def fit(
             learned = learn_rankers(
                 early, split, asked, floors=floors, seed=model_config.seed, progress=progress
             )
-    late, again = refit(early, split.past, progress=progress)
+    late, again = refit(early, split.past, together=together, progress=progress)
+    for name in (name for name in again if early.parts[name].continues):
+        again[name]["fit_seconds"] += first[name]["fit_seconds"]  # it began where the first fit ended
     recommender = Recommender(
         split.past,
         late,
@@ -235,27 +237,60 @@ def at_once(dataset: Dataset) -> int:
 
 
 def fit_parts(
-    parts: Mapping[str, Scorer], dataset: Dataset, *, together: int = 1, progress: bool = False
+    parts: Mapping[str, Scorer],
+    dataset: Dataset,
+    *,
+    earlier: Mapping[str, Scorer] | None = None,
+    together: int = 1,
+    progress: bool = False,
 ) -> Costs:
     """Fits every part; `MissingDependencyError` before the first of them.
 
-    `together`: how many at a time. With more than one, what each of them costs is not told apart.
+    `earlier`: by name, models of the same settings that have learned from most of these events.
+    `together`: how many at a time, but for those that keep several cores busy. What each of them costs is
+    then the processor time of its thread.
     """
     for part in parts.values():
         part.check_installed()
-
-    def fitted(name: str) -> dict[str, float]:
-        start = time.perf_counter()
-        parts[name].fit(dataset)
-        return {"fit_seconds": time.perf_counter() - start, "peak_mb": peak_mb()}
-
+    lenders = _lenders(parts)
+    names = [name for name in parts if name not in lenders]
+    beside = [] if together == 1 else [name for name in names if not parts[name].several_threads][::-1]
     costs: Costs = {}
-    names = list(parts) if together == 1 else list(parts)[::-1]  # the slowest stand last
-    with bar("fitting", len(parts), show=progress) as advance, ThreadPoolExecutor(together) as pool:
-        for name, cost in zip(names, pool.map(fitted, names), strict=True):
-            costs[name] = cost
-            advance(1)
+
+    def fit_one(name: str) -> None:
+        clock = time.thread_time if name in beside else time.perf_counter
+        start, before = clock(), (earlier or {}).get(name)
+        if before is None:
+            parts[name].fit(dataset)
+        else:
+            parts[name].fit_after(before, dataset)
+        costs[name] = {"fit_seconds": clock() - start, "peak_mb": peak_mb()}
+
+    with bar("fitting", len(names), show=progress) as advance:
+        with ThreadPoolExecutor(together) as pool:
+            for _ in pool.map(fit_one, beside):  # the slowest stand first: there is less to wait for
+                advance(1)
+        for name in names:
+            if name not in beside:
+                fit_one(name)
+                advance(1)
+    for name, lender in lenders.items():
+        parts[name].sharing(parts[lender])
+        costs[name] = costs[lender]
     return costs
+
+
+def _lenders(parts: Mapping[str, Scorer]) -> dict[str, str]:
+    """Part -> an earlier one that learns the same."""
+    out: dict[str, str] = {}
+    lending: list[str] = []
+    for name, part in parts.items():
+        twin = next((other for other in lending if part.learns_like(parts[other])), None)
+        if twin is None:
+            lending.append(name)
+        else:
+            out[name] = twin
+    return out
 
 
 def refit(
@@ -263,11 +298,12 @@ def refit(
 ) -> tuple[Blend, Costs]:
     """A new blend with the same weights, fitted on other events of the same shop.
 
-    Parts that read no events are shared with the old blend. `together` as for `fit_parts`.
+    Parts that read no events are shared with the old blend; others may start from what they know there.
+    `together` as for `fit_parts`.
     """
     fresh = {name: replace(p) if p.reads_events else p for name, p in blend.parts.items()}  # type: ignore[type-var]
     learning = {name: part for name, part in fresh.items() if part.reads_events}
-    costs = fit_parts(learning, dataset, together=together, progress=progress)
+    costs = fit_parts(learning, dataset, earlier=blend.parts, together=together, progress=progress)
     return Blend(parts=fresh, weights=blend.weights), costs
 
 

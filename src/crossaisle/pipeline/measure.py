@@ -169,7 +169,13 @@ def _sampled(split: Split, most: int, seed: int) -> Split:
         order = np.random.default_rng(seed).permutation(len(cases))[:most]
         return cases.take(np.sort(order))
 
-    return replace(split, validation=some(split.validation), test=some(split.test))
+    notes = [
+        f"measured are {most:,} of {len(cases):,} cases of {name}, drawn at random"
+        for name, cases in (("validation", split.validation), ("test", split.test))
+        if len(cases) > most
+    ]
+    taken = replace(split, validation=some(split.validation), test=some(split.test))
+    return replace(taken, notes=(*split.notes, *notes))
 
 
 def _together(costs: Costs, names: Iterable[str]) -> dict[str, float]:

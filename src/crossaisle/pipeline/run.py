@@ -138,7 +138,9 @@ def _finish(
         say(line)
     evaluation = None
     if len(fitted.split.test):
-        say("measuring on test")
+        everybody, asked = len(fitted.split.test), config.evaluate.max_users
+        some = f" ({asked:,} of {everybody:,} cases, drawn at random)" if everybody > asked else ""
+        say(f"measuring on test{some}")
         evaluation = measure_as_set(fitted, config.evaluate, progress=progress)
     figures = {
         "drift": changed,
@@ -153,7 +155,7 @@ def _finish(
         "drift": changed,
         "examples": _examples(fitted.past, evaluation),
         "notes": (
-            *fitted.split.notes,
+            *(fitted.split if evaluation is None else evaluation).notes,
             *checked,
             *fitted.mission,
             *fitted.learned.notes,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from scipy import sparse
 from scipy.special import ndtr
 
 from crossaisle.data.history import Histories
-from crossaisle.models.scorers.complement import ComplementSoftmax, _Adam, _Learning
+from crossaisle.models.scorers.complement import ComplementSoftmax
+from crossaisle.models.scorers.complement_network import Adam, Learning
 from tests.models.contract import ScorerContract
 from tests.models.shops import tiny_shop
 
@@ -33,7 +36,7 @@ class _First:
         return np.random.default_rng(3).normal(size=size)
 
 
-class _Keep(_Adam):
+class _Keep(Adam):
     """Keeps the gradient instead of following it."""
 
     def update(self, gradient, rate, rows=slice(None)):  # type: ignore[no-untyped-def]
@@ -48,7 +51,7 @@ def test_gradients_match_finite_differences() -> None:
     dense = np.eye(6, 7, dtype=np.float32)
     dense[[1, 4, 5], 6], dense[5, 5] = 0.5, 0.0
     features = sparse.csr_matrix(dense)
-    learning = _Learning(
+    learning = Learning(
         features=features,
         scored=np.arange(5),
         codes=codes,
@@ -107,3 +110,30 @@ def test_an_item_that_nobody_bought_speaks_through_its_words() -> None:
     assert (~np.isnan(scores)).sum() == 7
     alone = ComplementSoftmax(dimensions=8, epochs=1, batch=8, max_items=7, words=False).fit(shop)
     assert np.isnan(alone.score_rows(Histories.of([[beyond]]))).all()
+
+
+def test_a_later_fit_goes_on_from_the_first_and_knows_new_items() -> None:
+    shop = tiny_shop(users=60)
+    rows = np.flatnonzero(~np.isin(np.arange(len(shop.events)) % 10, (3, 7)))
+    model = ComplementSoftmax(dimensions=8, hidden=8, networks=2, epochs=8, batch=8, max_items=9)
+    first = replace(model).fit(shop.with_events(rows))
+    further = replace(model).fit_after(first, shop)
+    anew = replace(model).fit(shop)
+    assert not np.array_equal(further.place_ >= 0, first.place_ >= 0), "the shop must bring in other items"
+    np.testing.assert_array_equal(further.place_, anew.place_)
+    both = np.flatnonzero((further.place_ >= 0) & (first.place_ >= 0))
+    scores = [m.score_rows(shop.histories())[:, both].ravel() for m in (first, further, anew)]
+    assert not np.array_equal(scores[1], scores[0])
+    assert np.corrcoef(scores[1], scores[0])[0, 1] > np.corrcoef(scores[1], scores[2])[0, 1]
+    np.testing.assert_array_equal(replace(model).fit_after(first, shop).source_, further.source_)
+
+
+def test_a_later_fit_learns_anew_from_a_model_that_was_loaded_or_of_another_catalogue() -> None:
+    shop = tiny_shop()
+    model = ComplementSoftmax(dimensions=8, hidden=8, networks=1, epochs=2, batch=8)
+    first = replace(model).fit(shop)
+    loaded = replace(model).restore(first.state()[1], first.item_ids_)
+    anew = replace(model).fit(shop).source_
+    np.testing.assert_array_equal(replace(model).fit_after(loaded, shop).source_, anew)
+    other = ComplementSoftmax(dimensions=8, hidden=4, networks=1, epochs=1, batch=8).fit(shop)
+    np.testing.assert_array_equal(replace(model).fit_after(other, shop).source_, anew)

@@ -11,6 +11,7 @@ from crossaisle.data.history import Histories
 from crossaisle.data.ingest.importer import import_frames
 from crossaisle.models.base import Scorer
 from crossaisle.models.scorers.leaf_lift import LeafLift
+from crossaisle.models.scorers.popularity import Popularity
 from tests.data.splits.test_carts import with_baskets
 from tests.models.contract import ScorerContract
 
@@ -113,3 +114,15 @@ def test_leads_are_one_product_of_each_kind_before_all_others() -> None:
 def test_a_sample_of_users_is_counted_the_same_way() -> None:
     few = LeafLift(max_users=10, z=0.5).fit(SHOP)
     assert scores(few, "buns")["sausage"] > 0
+
+
+def test_two_that_are_asked_differently_learn_the_same() -> None:
+    every, leading = LeafLift(), LeafLift(lead=3, popular=0.1)
+    assert leading.learns_like(every)
+    assert not leading.learns_like(LeafLift(z=1.0))
+    assert not leading.learns_like(Popularity())
+    found = shop()
+    taken = leading.sharing(every.fit(found))
+    alone = LeafLift(lead=3, popular=0.1).fit(found)
+    carts = Histories.of([[0], [2, 5]])
+    np.testing.assert_array_equal(taken.score_rows(carts), alone.score_rows(carts))

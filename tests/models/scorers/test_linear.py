@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from scipy import sparse
 
 from crossaisle.data.history import Histories
 from crossaisle.errors import ConfigError
-from crossaisle.models.scorers.linear import EASE, SLIT, inverse_of_gram
+from crossaisle.models.scorers import ridge
+from crossaisle.models.scorers.linear import EASE, SLIT
+from crossaisle.models.scorers.ridge import inverse_of_gram, ridge_of_neighbours
 from tests.models.contract import ScorerContract
 from tests.models.shops import tiny_shop
 
@@ -71,8 +76,54 @@ def test_slit_learns_which_item_comes_next() -> None:
     np.testing.assert_allclose(fitted.weights_.toarray()[:width, :width], expected, atol=1e-4)
 
 
-def test_inverse_needs_a_positive_definite_matrix() -> None:
-    from scipy import sparse
+def test_neighbours_are_those_with_the_strongest_ties_and_their_ridge_is_solved_alone() -> None:
+    rng = np.random.default_rng(3)
+    users = (rng.random((400, 60)) < rng.uniform(0.01, 0.3, 60)).astype(np.float32)
+    gram = users.T @ users
+    together = gram - np.diag(np.diag(gram))
+    found = ridge_of_neighbours(sparse.csr_matrix(gram), sparse.csr_matrix(together), 4.0, 7).toarray()
+    for item in range(60):
+        ties = together[:, item] / np.sqrt(np.diag(gram) + 4.0)
+        own = np.flatnonzero(found[:, item])
+        assert len(own) == min(7, np.count_nonzero(ties))
+        assert ties[own].min() >= np.sort(ties)[-len(own)] - 1e-6
+        expected = np.linalg.solve(gram[np.ix_(own, own)] + 4.0 * np.eye(len(own)), together[own, item])
+        np.testing.assert_allclose(found[own, item], expected, atol=1e-5)
 
+
+def test_hubs_and_other_items_give_the_same_systems(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(4)
+    users = sparse.csr_matrix((rng.random((300, 50)) < 0.1).astype(np.float32))
+    gram = (users.T @ users).tocsr()
+    whole = ridge_of_neighbours(gram, gram, 2.0, 10)
+    for hubs, entries in ((1, 2_000_000), (5, 100), (50, 1)):
+        monkeypatch.setattr(ridge, "_HUBS", hubs)
+        monkeypatch.setattr(ridge, "_ENTRIES", entries)
+        other = ridge_of_neighbours(gram, gram, 2.0, 10)
+        np.testing.assert_allclose(other.toarray(), whole.toarray(), atol=1e-5)
+
+
+def test_all_items_take_part_and_as_many_neighbours_as_items_are_the_exact_solution() -> None:
+    shop = tiny_shop(users=200)
+    for model in (EASE(ridge=3.0), SLIT(ridge=3.0)):
+        exact, near = replace(model).fit(shop), replace(model, neighbours=6).fit(shop)
+        np.testing.assert_array_equal(near.known_, shop.item_counts > 0)
+        np.testing.assert_array_equal(near.known_, exact.known_)
+        column = near.weights_.tocsc().indptr
+        assert np.diff(column).max() <= 6
+        n = int(near.known_.sum())
+        most = replace(model, neighbours=n - 1).fit(shop).weights_
+        np.testing.assert_allclose(most.toarray(), exact.weights_.toarray(), atol=0.02)
+
+
+def test_neighbours_that_no_ridge_can_tell_apart_are_refused() -> None:
+    gram = np.array([[1.0, 2.0, 0.0], [2.0, 1.0, 0.0], [0.0, 0.0, 1.0]], np.float32)
+    with_both = np.zeros((3, 3), np.float32)
+    with_both[:2, 2] = 1.0
+    with pytest.raises(ConfigError, match=r"ridge: 1 is too little .* raise it"):
+        ridge_of_neighbours(sparse.csr_matrix(gram), sparse.csr_matrix(with_both), 1.0, 2)
+
+
+def test_inverse_needs_a_positive_definite_matrix() -> None:
     with pytest.raises(ConfigError, match=r"ridge: 0.5 is too little .* raise it"):
         inverse_of_gram(sparse.csr_matrix(-np.eye(3, dtype=np.float32)), 0.5)

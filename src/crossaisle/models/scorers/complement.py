@@ -8,19 +8,19 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
-from scipy.special import ndtr
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats, Histories
 from crossaisle.encoders.tfidf import TfidfEncoder
 from crossaisle.models.base import Scorer
+from crossaisle.models.scorers.complement_network import Layer, Learned, Learning, centred, shared_out
 from crossaisle.models.space import Range, Space
 from crossaisle.progress import bar
 
 _SHARED = np.float32(0.5)
 """Weight of an item's aisle and of its words beside the item itself."""
-_LEAST = np.float32(1e-6)
-"""Added to a variance, which is 0 for a history that says nothing."""
+AGAIN, SLOWER = 0.25, 0.4
+"""Share of the passes, and of the learning rate, of a model that starts where an earlier one ended."""
 _SEEN_IN = 5
 """Words of fewer items than this have no vector."""
 
@@ -79,6 +79,9 @@ class ComplementSoftmax(Scorer):
     speaks_: npt.NDArray[np.bool_] = field(init=False, repr=False, compare=False)
     """bool (n_items,): whether an item in a history says anything."""
 
+    ended: list[Learned] | None = field(default=None, init=False, repr=False, compare=False)
+    """Where each network's learning ended, for a fit that goes on from there; not saved."""
+
     kind: ClassVar[str] = "complement"
     space: ClassVar[Space] = {
         "learning_rate": Range(low=5e-4, high=2e-2),
@@ -86,6 +89,7 @@ class ComplementSoftmax(Scorer):
         "dropout": Range(low=0.0, high=0.6, log=False),
         "dimensions": Range(low=32, high=256, whole=True),
     }
+    continues: ClassVar[bool] = True
     reason: ClassVar[str] = "goes into the same basket"
     rest_reason: ClassVar[str | None] = "popular"
     learned: ClassVar[tuple[str, ...]] = (
@@ -99,6 +103,17 @@ class ComplementSoftmax(Scorer):
     )
 
     def fit(self, dataset: Dataset, *, progress: bool = False) -> ComplementSoftmax:
+        return self._fit(dataset, None, progress)
+
+    def fit_after(self, earlier: Scorer, dataset: Dataset) -> ComplementSoftmax:
+        """From where an earlier model ended, `AGAIN` of the passes at `SLOWER` of the rate.
+
+        The same as `fit` where that model was loaded: a saved folder keeps no vectors of features.
+        """
+        learned = earlier.ended if isinstance(earlier, ComplementSoftmax) else None
+        return self._fit(dataset, learned, False)
+
+    def _fit(self, dataset: Dataset, earlier: list[Learned] | None, progress: bool) -> ComplementSoftmax:
         baskets = self._examples(dataset)
         count = (
             np.bincount(baskets.indices, minlength=dataset.n_items) if self.baskets else dataset.item_counts
@@ -112,7 +127,7 @@ class ComplementSoftmax(Scorer):
         users = max(int((np.diff(baskets.indptr) > 0).sum()), 1)
         learned = []
         for network in range(self.networks):
-            learning = _Learning(
+            learning = Learning(
                 features=features,
                 scored=scored,
                 codes=dataset.taxonomy.codes(),
@@ -123,8 +138,10 @@ class ComplementSoftmax(Scorer):
                 hidden_dropout=self.hidden_dropout,
                 rng=np.random.default_rng((self.seed, network)),
             )
-            self._train(learning, baskets, progress=progress)
+            further = earlier is not None and learning.take_over(earlier[network], scored)
+            self._train(learning, baskets, further=further, progress=progress)
             learned.append(learning)
+        self.ended = [each.learned(scored) for each in learned]
         self.source_ = np.stack([features @ each.source for each in learned])
         self.target_ = np.stack([features[scored] @ each.target for each in learned])
         self.inner_, self.outer_ = (np.stack([getattr(e, n) for e in learned]) for n in ("inner", "outer"))
@@ -158,15 +175,19 @@ class ComplementSoftmax(Scorer):
             parts.append(words * _SHARED)
         return sparse.hstack(parts, format="csr", dtype=np.float32)
 
-    def _train(self, learning: _Learning, baskets: sparse.csr_matrix, *, progress: bool) -> None:
+    def _train(
+        self, learning: Learning, baskets: sparse.csr_matrix, *, further: bool, progress: bool
+    ) -> None:
         crossing = _spans_categories(baskets, learning.codes)
-        steps = self.epochs * -(-len(crossing) // self.batch)
+        epochs = max(1, round(self.epochs * AGAIN)) if further else self.epochs
+        steps = epochs * -(-len(crossing) // self.batch)
+        first = self.learning_rate * (SLOWER if further else 1.0)
         done = 0
         with bar("learning complements", steps, show=progress) as advance:
-            for _ in range(self.epochs):
+            for _ in range(epochs):
                 order = learning.rng.permutation(crossing)
                 for start in range(0, len(order), self.batch):
-                    rate = self.learning_rate * (1.0 - 0.8 * done / steps)
+                    rate = first * (1.0 - 0.8 * done / steps)
                     learning.step(baskets[order[start : start + self.batch]], rate)
                     done += 1
                     advance(1)
@@ -179,7 +200,7 @@ class ComplementSoftmax(Scorer):
         speaking = np.diff(query.indptr) > 0
         known = np.flatnonzero(self.place_ >= 0)
         scores = self.bias_ + sum(
-            _Layer(query @ self.source_[network], self.inner_[network]).meaning(self.outer_[network])
+            Layer(query @ self.source_[network], self.inner_[network]).meaning(self.outer_[network])
             @ self.target_[network].T
             for network in range(self.networks)
         ) / np.float32(self.networks)
@@ -203,9 +224,9 @@ class ComplementSoftmax(Scorer):
         rest = float(self.bias_[place])
         for network in range(self.networks):
             source, target = self.source_[network], self.target_[network, place]
-            layer = _Layer(query @ source, self.inner_[network])
+            layer = Layer(query @ source, self.inner_[network])
             through = layer.gate[0] * (self.outer_[network, :-1] @ target)
-            through = target + _centred(self.inner_[network, :-1] @ through) / layer.deviation[0]
+            through = target + centred(self.inner_[network, :-1] @ through) / layer.deviation[0]
             each = weight[events] * (source[events] @ through)
             out += each / np.float32(self.networks)
             meant = layer.meaning(self.outer_[network])
@@ -216,147 +237,7 @@ class ComplementSoftmax(Scorer):
         """csr float32 (n, n_items): the items of a history that say something, sharing its weight."""
         speaking = self.speaks_[histories.item]
         shape = (len(histories), len(self.place_))
-        return _shared_out(histories.owner[speaking], histories.item[speaking], shape)
-
-
-class _Layer:
-    """A residual hidden layer: normalised (Ba et al. 2016), GELU (Hendrycks and Gimpel 2016)."""
-
-    def __init__(self, summed: Floats, inner: Floats) -> None:
-        """`summed` float32 (n, d), `inner` (d + 1, hidden)."""
-        self.summed = summed
-        centred = _centred(summed)
-        self.deviation = np.sqrt((centred**2).mean(axis=1, keepdims=True) + _LEAST)  # (n, 1)
-        self.normal = centred / self.deviation
-        self.before = self.normal @ inner[:-1] + inner[-1]  # (n, hidden)
-        self.gate: Floats = ndtr(self.before)
-        """float32 (n, hidden): with gates and deviation held, the layer is linear in `summed`."""
-        self.after = self.before * self.gate
-
-    def meaning(self, outer: Floats, keep: Floats | float = 1.0) -> Floats:
-        """float32 (n, d): what came in, and what the layer adds."""
-        out: Floats = self.summed + (self.after * keep) @ outer[:-1] + outer[-1]
-        return out
-
-    @property
-    def slope(self) -> Floats:
-        """float32 (n, hidden): derivative of GELU."""
-        density = np.exp(-0.5 * self.before**2) / np.float32(np.sqrt(2.0 * np.pi))
-        slope: Floats = self.gate + self.before * density
-        return slope
-
-    def back(self, gradient: Floats) -> Floats:
-        """From d loss / d normal to d loss / d summed, both (n, d)."""
-        along = (gradient * self.normal).mean(axis=1, keepdims=True)
-        of_summed: Floats = (_centred(gradient) - self.normal * along) / self.deviation
-        return of_summed
-
-
-def _centred(rows: Floats) -> Floats:
-    centred: Floats = rows - rows.mean(axis=-1, keepdims=True)
-    return centred
-
-
-class _Learning:
-    """What is learned, and one step of learning it."""
-
-    def __init__(
-        self,
-        *,
-        features: sparse.csr_matrix,
-        scored: npt.NDArray[np.integer],
-        codes: npt.NDArray[np.int32],
-        bias: Floats,
-        dimensions: int,
-        dropout: float,
-        hidden: int,
-        hidden_dropout: float,
-        rng: np.random.Generator,
-    ) -> None:
-        """`features` csr (n_items, n_features); `scored` rows of items; `codes` (n_items,) of categories."""
-        size = (features.shape[1], dimensions)
-        self.source = rng.normal(0.0, 0.02, size).astype(np.float32)
-        self.target = rng.normal(0.0, 0.02, size).astype(np.float32)
-        self.bias = bias
-        self.inner = np.zeros((dimensions + 1, hidden), np.float32)
-        self.inner[:-1] = rng.normal(0.0, dimensions**-0.5, (dimensions, hidden))
-        self.outer = np.zeros((hidden + 1, dimensions), np.float32)
-        self.codes, self.dropout, self.hidden_dropout, self.rng = codes, dropout, hidden_dropout, rng
-        self._features, self._of_scored = features, features[scored]
-        self._back = self._of_scored.T.tocsr()
-        self._place = np.full(features.shape[0], -1, np.int64)
-        self._place[scored] = np.arange(len(scored))
-        self._members = [codes[scored] == code for code in range(int(codes.max(initial=-1)) + 1)]
-        self._rules = [_Adam(p) for p in (self.source, self.target, self.bias, self.inner, self.outer)]
-
-    def step(self, baskets: sparse.csr_matrix, rate: float) -> None:
-        """Adam on a batch of baskets, csr (n, n_items)."""
-        n, lengths = baskets.shape[0], np.diff(baskets.indptr)
-        owner, item = np.repeat(np.arange(n), lengths), baskets.indices
-        asked = self.codes[item[baskets.indptr[:-1] + (self.rng.random(n) * lengths).astype(np.int64)]]
-        given = self.codes[item] == asked[owner]
-        spread = (_shared_out(owner[given], item[given], baskets.shape) @ self._features).tocsr()
-        keep = self._kept((n, self.source.shape[1]), self.dropout)
-        keep_hidden = self._kept((n, self.inner.shape[1]), self.hidden_dropout)
-        summed = (spread @ self.source) * keep  # (n, d)
-        layer = _Layer(summed, self.inner)
-        meant = layer.meaning(self.outer, keep_hidden)  # (n, d)
-        target = self._of_scored @ self.target  # (n_scored, d)
-        logits = meant @ target.T + self.bias
-        for code in np.unique(asked):
-            if code >= 0:
-                logits[np.ix_(asked == code, self._members[code])] = -np.inf
-        # Where all scored items are of the category that is asked for, nothing is predicted.
-        logits -= np.maximum(logits.max(axis=1, keepdims=True), np.finfo(np.float32).min)
-        chance = np.exp(logits, out=logits)
-        bought = ~given & (self._place[item] >= 0)
-        wanted = np.bincount(owner[bought], minlength=n).astype(np.float32)
-        total = np.float32(max(wanted.sum(), 1.0))
-        chance *= (wanted / np.maximum(chance.sum(axis=1), 1.0) / total)[:, None]
-        # d loss / d logits: what was predicted less what was bought, per bought item.
-        np.subtract.at(chance, (owner[bought], self._place[item[bought]]), 1.0 / total)
-        back = chance @ target  # (n, d)
-        back_hidden = (back @ self.outer[:-1].T) * keep_hidden * layer.slope
-        back_summed = (back + layer.back(back_hidden @ self.inner[:-1].T)) * keep
-        touched = np.unique(spread.indices)
-        of_source, of_target, of_bias, of_inner, of_outer = self._rules
-        of_target.update(self._back @ (chance.T @ meant), rate)
-        of_bias.update(chance.sum(axis=0), rate)
-        of_inner.update(np.vstack([layer.normal.T @ back_hidden, back_hidden.sum(axis=0)]), rate)
-        of_outer.update(np.vstack([(layer.after * keep_hidden).T @ back, back.sum(axis=0)]), rate)
-        of_source.update(spread[:, touched].T @ back_summed, rate, touched)
-
-    def _kept(self, shape: tuple[int, int], dropout: float) -> Floats:
-        """1 / (1 - dropout) for what is kept, else 0."""
-        return ((self.rng.random(shape) >= dropout) / np.float32(1.0 - dropout)).astype(np.float32)
-
-
-class _Adam:
-    """Kingma and Ba, Adam (ICLR 2015), in place; rows without a gradient may be left out."""
-
-    def __init__(self, parameter: Floats) -> None:
-        self.parameter, self.steps = parameter, 0
-        self.mean, self.square = np.zeros_like(parameter), np.zeros_like(parameter)
-
-    def update(
-        self, gradient: Floats, rate: float, rows: npt.NDArray[np.integer] | slice = slice(None)
-    ) -> None:
-        self.steps += 1
-        mean = 0.9 * self.mean[rows] + 0.1 * gradient
-        square = 0.999 * self.square[rows] + 0.001 * gradient * gradient
-        self.mean[rows], self.square[rows] = mean, square
-        scale = np.float32(rate * np.sqrt(1.0 - 0.999**self.steps) / (1.0 - 0.9**self.steps))
-        self.parameter[rows] -= scale * mean / (np.sqrt(square) + np.float32(1e-8))
-
-
-def _shared_out(
-    owner: npt.NDArray[np.integer], column: npt.NDArray[np.integer], shape: tuple[int, int]
-) -> sparse.csr_matrix:
-    """csr float32: 1 / sqrt(entries of the row) for each entry; repeats count once."""
-    out = sparse.csr_matrix((np.ones(len(owner), np.float32), (owner, column)), shape=shape)
-    lengths = np.diff(out.indptr)
-    out.data = np.repeat(1.0 / np.sqrt(np.maximum(lengths, 1)), lengths).astype(np.float32)
-    return out
+        return shared_out(histories.owner[speaking], histories.item[speaking], shape)
 
 
 def _spans_categories(baskets: sparse.csr_matrix, codes: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:

@@ -94,12 +94,11 @@ class LeafLift(Scorer):
         self.item_ids_ = dataset.item_ids
         return self
 
-    def sharing(self, other: LeafLift) -> LeafLift:
-        """Fitted as another one is; `lead` and `popular`, which are not learned from, may differ."""
-        self.item_ids_ = other.item_ids_
-        for name in self.learned:
-            setattr(self, name, getattr(other, name))
-        return self
+    def learns_like(self, other: Scorer) -> bool:
+        """`lead` and `popular` are not learned from."""
+        if not isinstance(other, LeafLift):
+            return False
+        return (self.z, self.max_users, self.seed) == (other.z, other.max_users, other.seed)
 
     def _baskets(self, dataset: Dataset) -> tuple[sparse.csr_matrix, npt.NDArray[np.int64]]:
         """csr (n, n_items) of a sample of users' baskets, those of one user next to each other; and whose."""

@@ -8,12 +8,12 @@ from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from scipy import linalg, sparse
+from scipy import sparse
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay, Floats, Histories
-from crossaisle.errors import ConfigError
-from crossaisle.models.scorers.item_item import ItemWeights
+from crossaisle.models.scorers.item_item import ItemWeights, keep_strongest
+from crossaisle.models.scorers.ridge import inverse_of_gram, ridge_of_neighbours
 from crossaisle.models.space import AnyDecay, Range, Space
 from crossaisle.models.topk import top_k
 
@@ -33,8 +33,11 @@ class EASE(ItemWeights):
     """L2 penalty; None takes 12 times the mean number of users per item."""
     keep: int = field(default=300, metadata={"low": 1, "high": 10_000_000})
     """Weights kept per history item, the largest in size."""
-    max_items: int = field(default=20_000, metadata={"low": 1, "high": 10_000_000})
-    """Only this many items, the most bought, take part. Time grows with the cube."""
+    neighbours: int = field(default=250, metadata={"low": 1, "high": 10_000_000})
+    """Each item is regressed on so many others that it was most with. Where all items are not more than
+    that, this is the exact solution."""
+    max_items: int = field(default=10_000_000, metadata={"low": 1, "high": 10_000_000})
+    """Only this many items, the most bought, take part."""
 
     kind: ClassVar[str] = "ease"
     space: ClassVar[Space] = {"ridge": Range(low=5.0, high=5000.0), "decay": AnyDecay()}
@@ -44,16 +47,22 @@ class EASE(ItemWeights):
         users = dataset.matrix()[:, busy].tocsr()
         mass = users.nnz if dataset.events.weight is None else float(users.power(2).sum())
         ridge = self.ridge or 12.0 * mass / max(len(busy), 1)
-        blocks = _over_items(users, ridge)
+        gram = (users.T @ users).tocsr()
+        if len(busy) > self.neighbours:
+            together = (gram - sparse.diags_array(gram.diagonal(), format="csr")).tocsr()
+            together.eliminate_zeros()
+            blocks = iter([ridge_of_neighbours(gram, together, ridge, self.neighbours)])
+        else:
+            blocks = _over_items(gram, ridge)
         self.weights_ = _collect(blocks, busy, dataset.n_items, self.keep)
         self.known_ = np.isin(np.arange(dataset.n_items), busy)
         self.item_ids_ = dataset.item_ids
         return self
 
 
-def _over_items(users: sparse.csr_matrix, ridge: float) -> Iterator[Floats]:
+def _over_items(gram: sparse.csr_matrix, ridge: float) -> Iterator[Floats]:
     """Blocks of rows of EASE's weights from the inverse of the item-item matrix."""
-    inverse = inverse_of_gram((users.T @ users).tocsr(), ridge)
+    inverse = inverse_of_gram(gram, ridge)
     diagonal = np.diag(inverse).copy()
     for start in range(0, len(inverse), _BLOCK):
         block: Floats = -inverse[start : start + _BLOCK] / diagonal
@@ -81,8 +90,11 @@ class SLIT(ItemWeights):
     """Future events per example."""
     keep: int = field(default=300, metadata={"low": 1, "high": 10_000_000})
     """Weights kept per history item, the largest in size."""
-    max_items: int = field(default=20_000, metadata={"low": 1, "high": 10_000_000})
-    """Only this many items, the most bought, take part. Time grows with the cube."""
+    neighbours: int = field(default=250, metadata={"low": 1, "high": 10_000_000})
+    """Each item is regressed on so many others that it was most with. Where all items are not more than
+    that, this is the exact solution."""
+    max_items: int = field(default=10_000_000, metadata={"low": 1, "high": 10_000_000})
+    """Only this many items, the most bought, take part."""
 
     kind: ClassVar[str] = "slit"
     space: ClassVar[Space] = {
@@ -98,12 +110,11 @@ class SLIT(ItemWeights):
         busy = _busiest(dataset, self.max_items)
         past, future = self._examples(dataset.histories())
         past, future = past[:, busy].tocsr(), future[:, busy].tocsr()
-        inverse = inverse_of_gram((past.T @ past).tocsr(), self.ridge)
-        together = (past.T @ future).T.tocsr()  # (targets, sources), so that rows of B come out dense
-        blocks = (
-            np.ascontiguousarray((together @ inverse[start : start + _BLOCK].T).T)
-            for start in range(0, len(inverse), _BLOCK)
-        )
+        gram, together = (past.T @ past).tocsr(), (past.T @ future).tocsr()
+        if len(busy) > self.neighbours:
+            blocks = iter([ridge_of_neighbours(gram, together, self.ridge, self.neighbours)])
+        else:
+            blocks = _after_items(gram, together, self.ridge)
         self.weights_ = _collect(blocks, busy, dataset.n_items, self.keep)
         self.known_ = np.isin(np.arange(dataset.n_items), busy)
         self.item_ids_ = dataset.item_ids
@@ -134,27 +145,12 @@ class SLIT(ItemWeights):
         return past, future
 
 
-def inverse_of_gram(gram: sparse.csr_matrix, ridge: float) -> Floats:
-    """float32 (n, n): (G + ridge I)^-1 by Cholesky, in place, symmetric.
-
-    `ConfigError` where rounding leaves the matrix without one.
-    """
-    dense: Floats = gram.toarray(order="F").astype(np.float32, copy=False)
-    dense[np.diag_indices_from(dense)] += np.float32(ridge)
-    if not len(dense):  # LAPACK refuses a matrix without rows
-        return dense
-    factor, failed = linalg.lapack.spotrf(dense, lower=1, overwrite_a=1, clean=0)
-    if failed == 0:
-        factor, failed = linalg.lapack.spotri(factor, lower=1, overwrite_c=1)
-    if failed:
-        raise ConfigError(f"ridge: {ridge:g} is too little for the item-item matrix of this shop: raise it")
-    # LAPACK filled the lower triangle only.
-    for start in range(0, len(factor), _BLOCK):
-        stop = start + _BLOCK
-        factor[start:stop, stop:] = factor[stop:, start:stop].T
-        corner = factor[start:stop, start:stop]
-        corner[np.triu_indices_from(corner, 1)] = corner.T[np.triu_indices_from(corner, 1)]
-    return factor  # type: ignore[no-any-return]
+def _after_items(gram: sparse.csr_matrix, together: sparse.csr_matrix, ridge: float) -> Iterator[Floats]:
+    """Blocks of rows of SLIT's weights; `together`: csr (sources, targets)."""
+    inverse = inverse_of_gram(gram, ridge)
+    targets = together.T.tocsr()  # so that rows of the weights come out dense
+    for start in range(0, len(inverse), _BLOCK):
+        yield np.ascontiguousarray((targets @ inverse[start : start + _BLOCK].T).T)
 
 
 def _busiest(dataset: Dataset, limit: int) -> npt.NDArray[np.int64]:
@@ -164,10 +160,15 @@ def _busiest(dataset: Dataset, limit: int) -> npt.NDArray[np.int64]:
 
 
 def _collect(
-    blocks: Iterator[Floats], busy: npt.NDArray[np.int64], n_items: int, keep: int
+    blocks: Iterator[Floats] | Iterator[sparse.csr_matrix],
+    busy: npt.NDArray[np.int64],
+    n_items: int,
+    keep: int,
 ) -> sparse.csr_matrix:
     """The strongest weights of each row, put back into the rows and columns of the whole catalogue."""
-    kept = [_strongest(block, keep) for block in blocks]
+    kept = [
+        keep_strongest(block, keep) if sparse.issparse(block) else _strongest(block, keep) for block in blocks
+    ]
     small = sparse.vstack(kept, format="csr") if kept else sparse.csr_matrix((0, 0), dtype=np.float32)
     lengths = np.zeros(n_items, np.int64)
     lengths[busy] = np.diff(small.indptr)

@@ -1,0 +1,168 @@
+"""Ways to fit EASE and SLIT without an n x n matrix, beside the dense solution: seconds, size, NDCG@10.
+
+    python benchmarks/linear.py --data s3rec-beauty --out FILE.json
+
+Leave-last-out; every way gets the same examples, queries and penalty (that of the defaults, not tuned here).
+`neighbours`: each item is regressed on those it was most with, as the models do it. `eigenvectors`: the
+leading ones of the item-item matrix. `texts`: weights that are linear in the encoder's vectors. `SANSA`
+(Spišák et al., RecSys 2023): a sparse approximate inverse by the authors' package, where it is installed
+(`pip install sansa`; it needs SuiteSparse's headers). Seconds are those of the processor, with one thread of
+BLAS: OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse.linalg import eigsh
+
+from crossaisle.data.datasets import load_catalogue
+from crossaisle.data.history import Decay
+from crossaisle.data.splits.split import leave_last_out
+from crossaisle.evaluate.results import evaluate
+from crossaisle.models.scorers.content import EncoderSimilarity
+from crossaisle.models.scorers.linear import EASE, SLIT
+
+LATEST = Decay(events=2.0)
+RIDGE = 50.0
+ALL = 10_000_000
+SLICES = ("all", "cross_open", "cross_limited", "novel_open", "novel_limited")
+Scores = Callable[[sparse.csr_matrix], np.ndarray]
+
+
+def weighted(weights: sparse.csr_matrix) -> Scores:
+    return lambda query: (query @ weights).toarray()
+
+
+def ways(split, sizes: list[int], dense: bool) -> dict[str, Callable[[], tuple[Scores, int]]]:
+    """Name -> what fits it: a function of queries, and how many numbers it keeps."""
+    past = split.past
+    n = past.n_items
+
+    def model(scorer):
+        scorer.fit(past)
+        return weighted(scorer.weights_), scorer.weights_.nnz
+
+    def products():
+        slit = SLIT()
+        before, after = slit._examples(past.histories())
+        before.resize(before.shape[0], n)
+        after.resize(after.shape[0], n)
+        return (before.T @ before).tocsr(), (before.T @ after).tocsr()
+
+    def eigenvectors(rank: int):
+        gram, together = products()
+        value, vector = eigsh(gram.astype(np.float32), k=rank, which="LA")
+        # What the vectors leave over counts as a diagonal.
+        left = vector * (1.0 / (value + RIDGE) - 1.0 / RIDGE)
+        right = np.ascontiguousarray((together.T @ vector).T)
+        rest = together / RIDGE
+        return (
+            lambda query: (query @ left) @ right + (query @ rest).toarray(),
+            left.size + right.size + rest.nnz,
+        )
+
+    def texts():
+        vectors = EncoderSimilarity().fit(past).vectors_
+        gram, together = products()
+        small = vectors.T @ (gram @ vectors)
+        ridge = RIDGE * np.trace(small) / gram.diagonal().sum() * np.eye(len(small))
+        right = np.linalg.solve(small + ridge, (together.T @ vectors).T)
+        return lambda query: (query @ vectors) @ right, vectors.size + right.size
+
+    def sansa(density: float, order: bool):
+        from sansa import (
+            SANSA,
+            CHOLMODGramianFactorizerConfig,
+            SANSAConfig,
+            UMRUnitLowerTriangleInverterConfig,
+        )
+
+        config = SANSAConfig(
+            RIDGE, density, CHOLMODGramianFactorizerConfig(), UMRUnitLowerTriangleInverterConfig()
+        )
+        if not order:
+            made = SANSA(config).fit(past.matrix().tocsr())
+            first, second = made.weights
+            return (
+                lambda query: ((query @ first) @ second).toarray(),
+                first.nnz + second.nnz,
+            )
+        gram, together = products()
+        made = SANSA(config)
+        lower, diagonal, order_of = made.factorizer.approximate_ldlt(
+            gram, RIDGE, density, compute_gramian=False
+        )
+        inverse = made.inverter.invert(lower)[:, np.argsort(order_of)].tocsr()
+        second = (sparse.diags_array(1.0 / diagonal.diagonal()) @ (inverse @ together)).tocsr()
+        first = inverse.T.tocsr()
+        return lambda query: ((query @ first) @ second).toarray(), first.nnz + second.nnz
+
+    out: dict[str, Callable[[], tuple[Scores, int]]] = {}
+    if dense:
+        out["SLIT, dense"] = lambda: model(SLIT(neighbours=ALL))
+        out["EASE, dense"] = lambda: model(EASE(ridge=RIDGE, neighbours=ALL))
+    for size in sizes:
+        out[f"SLIT, {size} neighbours"] = lambda size=size: model(SLIT(neighbours=size))
+    for size in sizes:
+        out[f"EASE, {size} neighbours"] = lambda size=size: model(EASE(ridge=RIDGE, neighbours=size))
+    out["SLIT, texts"] = texts
+    out["SLIT, 512 eigenvectors"] = lambda: eigenvectors(512)
+    if find_spec("sansa"):
+        for density in (0.005, 0.02):
+            out[f"SLIT, SANSA, density {density}"] = lambda density=density: sansa(density, True)
+            out[f"EASE, SANSA, density {density}"] = lambda density=density: sansa(density, False)
+    return out
+
+
+def quality(scores: Scores, split, users: int) -> dict[str, float]:
+    """NDCG@10 by slice, as everywhere."""
+    order = np.random.default_rng(0).permutation(len(split.test))[:users]
+    some = replace(split, test=split.test.take(np.sort(order)))
+
+    def asked(histories):
+        found = np.asarray(scores(histories.matrix(LATEST.weights(histories), split.past.n_items)))
+        return np.where(found == 0, np.float32(np.nan), found.astype(np.float32))
+
+    evaluation = evaluate({"model": asked}, some, split.past, on="test", ks=(10,), resamples=0)
+    rows = {name: evaluation.row("model", name, "ndcg") for name in SLICES}
+    return {name: round(row["value"], 4) for name, row in rows.items() if row}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", default="s3rec-beauty")
+    parser.add_argument("--neighbours", type=int, nargs="+", default=[50, 100, 250, 500])
+    parser.add_argument("--users", type=int, default=1_000_000)
+    parser.add_argument("--only", help="ways whose name has this in it")
+    parser.add_argument("--no-dense", action="store_true")
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    split = leave_last_out(load_catalogue(options.data).dataset)
+    found = {}
+    for name, fit in ways(split, options.neighbours, not options.no_dense).items():
+        if options.only and options.only not in name:
+            continue
+        start = time.process_time()
+        scores, size = fit()
+        seconds = time.process_time() - start
+        found[name] = {
+            "seconds": round(seconds, 1),
+            "numbers": int(size),
+            "ndcg@10": quality(scores, split, options.users),
+        }
+        print(f"{name:32} {found[name]}", flush=True)
+    if options.out:
+        options.out.write_text(json.dumps({"data": options.data, "ways": found}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
