@@ -1,11 +1,11 @@
-"""Three shops that learn one adapter by exchanging updates, beside each alone and beside pooling their events.
+"""Three shops that learn one adapter by exchanging updates, beside each alone and beside pooled events.
 
     python benchmarks/federated.py [--root ../shared/data] [--on test] [--rounds 30] [--cases 2000]
 
-Data: `amazon14`, of which each category is a shop with its own items and customers. Every customer's last event is
-the test, the one before validation. Figures are NDCG@10 among all items of the shop that the customer lacks, by full
-ranking. All ways take their best learning rate of --rates on validation; a shop alone and the pool take as many
-steps as all shops together, pooled ones in proportion to the shops' users.
+Data: `amazon14`, of which each category is a shop with its own items and customers. Every customer's last
+event is the test, the one before validation. Figures are NDCG@10 among all items of the shop that the
+customer lacks, by full ranking. All ways take their best learning rate of --rates on validation; a shop alone
+and the pool take as many steps as all shops together, pooled ones in proportion to the shops' users.
 
 Then: a shop that sends poison, under each rule; and what noise costs, with its epsilon.
 """
