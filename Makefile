@@ -45,9 +45,9 @@ format: $(VENV)/ready-dev ## Put the code in its usual form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-ray: $(VENV)/ready-dev ## Test batch work on a Ray cluster of two workers (adds 240 MB to .venv once)
-	@$(PIP) -e '.[ray]'
-	$(QUIET_BLAS) $(BIN)/python -m pytest tests/execution
+ray: $(VENV)/ready-dev ## Test what needs Ray, on two workers, and federated learning (adds 250 MB to .venv once)
+	@$(PIP) -e '.[ray,federated]'
+	$(QUIET_BLAS) $(BIN)/python -m pytest tests/execution tests/training/federated
 
 bench: $(VENV)/ready ## Measure; BENCH="completejourney instacart ..." chooses what
 	for name in $(BENCH); do \

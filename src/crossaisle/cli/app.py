@@ -12,10 +12,9 @@ from typer.core import TyperArgument, TyperCommand
 
 from crossaisle import __version__
 from crossaisle.cli import (
+    batch,
     compress,
     data,
-    encode,
-    export,
     importing,
     improving,
     knowledge,
@@ -67,7 +66,7 @@ app.command()(importing.init)
 app.command("import")(importing.import_)
 app.command()(importing.clean)
 app.command()(pipeline.describe)
-app.command()(encode.encode)
+app.command()(batch.encode)
 app.command()(pipeline.fit)
 app.command()(pipeline.evaluate)
 app.command()(runs.runs)
@@ -82,7 +81,7 @@ app.command()(recommend.similar)
 app.command()(recommend.rank)
 app.command()(recommend.explain)
 app.command()(user.user)
-app.command()(export.export)
+app.command()(batch.export)
 app.command()(serve.serve)
 app.command()(refit.refit)
 app.command()(streams.consume)

@@ -202,4 +202,6 @@ class _Job(Generic[S, R]):
         self._ended[number] += 1
         if self._ended[number] >= TRIES:
             what = "before they had any work" if number is None else f"at shard {number + 1}"
-            raise WorkerError(f"{TRIES} workers ended {what}: {cleaned(error)[:300]}") from error
+            # Ray tells a story; its last line says what broke, such as a module that a machine lacks.
+            reason = cleaned(str(error).strip().splitlines()[-1])[:300]
+            raise WorkerError(f"{TRIES} workers ended {what}: {reason}") from error
