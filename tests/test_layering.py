@@ -33,7 +33,7 @@ HEAVY |= {
     "stopwordsiso",
     "symspellpy",
 }
-HEAVY |= {"yake", "numba", "lightgbm", "psycopg", "redis", "confluent_kafka"}
+HEAVY |= {"yake", "numba", "lightgbm", "psycopg", "redis", "confluent_kafka", "opentelemetry"}
 TRAINING_ONLY = {"torch", "transformers", "peft", "safetensors", "sentence_transformers", "gguf"}
 FORBIDDEN = {"cloudpickle", "joblib"}
 FULL = 16
