@@ -33,7 +33,7 @@ HEAVY |= {
     "stopwordsiso",
     "symspellpy",
 }
-HEAVY |= {"yake", "numba", "lightgbm", "psycopg", "redis", "confluent_kafka", "ray"}
+HEAVY |= {"yake", "numba", "lightgbm", "psycopg", "redis", "confluent_kafka", "ray", "opentelemetry"}
 TRAINING_ONLY = {"torch", "transformers", "peft", "safetensors", "sentence_transformers", "gguf"}
 FORBIDDEN = {"cloudpickle", "joblib"}
 FULL = 16

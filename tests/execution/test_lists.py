@@ -14,7 +14,7 @@ from crossaisle.config import ModelConfig, SplitConfig
 from crossaisle.data.query import Query
 from crossaisle.errors import ArtifactError
 from crossaisle.execution.executor import Executor, LocalExecutor
-from crossaisle.pipeline import export_lists as work
+from crossaisle.pipeline.exports import lists as work
 from crossaisle.pipeline.exports.lists import Listing, export_lists
 from crossaisle.pipeline.fit import fit
 from tests.execution.ending import KillingExecutor

@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 
 from crossaisle.data.clean.libraries import library
 from crossaisle.data.clean.texts import characters
-from crossaisle.data.clean.texts.characters import Mojibake, compatible, in_script, mended, narrowed
+from crossaisle.data.clean.texts.characters import (
+    Mojibake,
+    compatible,
+    in_script,
+    mended,
+    narrowed,
+    read_as_gbk,
+)
 from crossaisle.errors import MissingDependencyError
 
 TEXTS = st.lists(st.text(max_size=40), max_size=20)
@@ -77,3 +84,27 @@ def test_twice_is_once(texts: list[str]) -> None:
         once = step(texts)
         assert step(once) == once, step.__name__
         assert len(once) == len(texts)
+
+
+def test_gbk_that_was_read_as_latin_1_is_read_again() -> None:
+    titles = ["牛奶500ml", "蒙牛 纯牛奶 (6盒)", "Nike 运动鞋", "新鲜鸡蛋，12个", "抽纸"]
+    broken = [title.encode("gbk").decode("latin-1") for title in titles]
+    assert broken[0] == "Å£ÄÌ500ml"
+    assert read_as_gbk(broken) == titles
+    assert read_as_gbk(titles) == titles
+    kept = [
+        *("Crème brûlée", "CRÉÉ", "Müsli", "Größe ÄÖÜ", "»» ½ × ¾ ««", "°°°°", "××××", "25 °C ± 2", "naïve"),
+        *("МОЛОКО ПТИЧЬЕ".encode("cp1251").decode("latin-1"), "Молоко".encode("cp1251").decode("latin-1")),
+        *("ΓΑΛΑ ΦΡΕΣΚΟ".encode("iso8859-7").decode("latin-1"), "牛奶".encode().decode("latin-1")),
+    ]
+    assert read_as_gbk(kept) == kept
+
+
+def test_the_step_mends_gbk_and_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(characters, "installed", lambda name: False)  # it needs no library
+    step = Mojibake()
+    texts = pl.Series(["Å£ÄÌ500ml", "Milk", None])
+    assert step.mend("title", texts).to_list() == ["牛奶500ml", "Milk", None]
+    [change] = step.report(3).changes
+    assert (change.column, change.before, change.after) == ("title", "Å£ÄÌ500ml", "牛奶500ml")
+    assert Mojibake(setting="off").mend("title", texts).equals(texts)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import httpx
+import polars as pl
 import pytest
 
 from crossaisle.data.dataset import Dataset
@@ -82,6 +83,24 @@ def test_lists_carry_what_a_page_shows(shop: Dataset, tmp_path: Path) -> None:
         }
         bad = await client.patch("/api/items/bread", json={"url": "javascript:alert(1)"})
         assert bad.status_code == 422
+
+    talk(service, conversation)
+    service.close()
+
+
+def test_a_price_is_told_in_its_own_currency(shop: Dataset, tmp_path: Path) -> None:
+    codes = ["CHF" if item == "butter" else "EUR" for item in shop.item_ids.all]
+    mixed = replace(shop, items=shop.items.with_columns(currency=pl.Series(codes)))
+    fitted(mixed).save(tmp_path / "model")
+    service = ShopService.open(tmp_path / "model", tmp_path / "s.sqlite")
+
+    async def conversation(client: httpx.AsyncClient) -> None:
+        for _ in range(2):
+            answer = (await client.get("/api/recommend/ann?placement=buy_again&n=10")).json()
+            found = {one["item_id"]: one["currency"] for one in answer["items"]}
+            assert (found["bread"], found["butter"]) == ("EUR", "CHF")
+            assert (await client.get("/api/items/butter")).json()["currency"] == "CHF"
+            assert (await client.patch("/api/items/butter", json={"price": 4.0})).status_code == 200
 
     talk(service, conversation)
     service.close()

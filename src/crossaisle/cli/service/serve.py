@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from crossaisle.serve.server.logs import LogFormat
 
 
 def serve(
@@ -64,6 +67,15 @@ def serve(
             show_default=False,
         ),
     ] = "",
+    log_format: Annotated[
+        str, typer.Option(help="text, or json: an object a line, for log collectors.", metavar="FORMAT")
+    ] = "text",
+    traces: Annotated[
+        bool,
+        typer.Option(
+            "--traces", help="Trace requests with OpenTelemetry; its variables (OTEL_...) say where to."
+        ),
+    ] = False,
     workers: Annotated[
         int,
         typer.Option(
@@ -104,7 +116,17 @@ def serve(
         image_hosts=_listed(image_hosts),
         behind_proxy=behind_proxy or (),
         origins=_listed(origins),
+        log_format=_log_format(log_format),
+        traces=traces,
     )
+
+
+def _log_format(text: str) -> LogFormat:
+    if text == "json":
+        return "json"
+    if text != "text":
+        raise typer.BadParameter(f"--log-format must be text or json (found {text!r})")
+    return "text"
 
 
 def _listed(text: str) -> list[str]:

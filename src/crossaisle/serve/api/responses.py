@@ -58,7 +58,7 @@ def visitor_body(shop: LiveRecommender, answer: RecommendationList) -> dict[str,
 
 def list_body(shop: LiveRecommender, answer: RecommendationList) -> dict[str, Any]:
     """A list, JSON-ready."""
-    items, currency = [], shop.dataset.currency
+    items = []
     for r, shown in zip(answer.items, shop.shown.of(answer.ids), strict=True):
         one: dict[str, Any] = {
             "rank": r.rank,
@@ -70,7 +70,7 @@ def list_body(shop: LiveRecommender, answer: RecommendationList) -> dict[str, An
             "brand": shown.brand,
             "image": shown.image,
             "url": shown.url,
-            "currency": currency,
+            "currency": shown.currency,
             "more_like_it": r.more_like_it,
         }
         if r.evidence is not None:
@@ -110,7 +110,7 @@ def of_item(shop: LiveRecommender, row: int) -> dict[str, Any]:
         "new": row >= shop.grown.n_old,
         "image": shown.image,
         "url": shown.url,
-        "currency": shop.dataset.currency,
+        "currency": shown.currency,
         "notices": shop.notices_of(row),
     }
 

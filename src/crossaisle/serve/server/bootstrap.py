@@ -12,6 +12,7 @@ from crossaisle.errors import StoreError
 from crossaisle.serve.api import access
 from crossaisle.serve.limits.store import StoreLimits
 from crossaisle.serve.server.settings import Settings
+from crossaisle.serve.server.traces import trace
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -101,5 +102,7 @@ def application(settings: Settings, shops: ShopRegistry, *, limits: ServingLimit
             origins=settings.origins,
             limits=(limits or ServingLimits()).api,
         )
+        if settings.traces:
+            trace(app)
         undo.pop_all()
     return app

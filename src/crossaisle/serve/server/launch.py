@@ -12,6 +12,7 @@ from crossaisle.errors import MissingDependencyError
 from crossaisle.serve.limits.server import ServerLimits
 from crossaisle.serve.server.bootstrap import application, open_shops
 from crossaisle.serve.server.listening import bound
+from crossaisle.serve.server.logs import LogFormat, set_up
 from crossaisle.serve.server.settings import Settings
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ def serve(
     image_hosts: Sequence[str] = (),
     behind_proxy: Sequence[str] = (),
     origins: Sequence[str] = (),
+    log_format: LogFormat = "text",
+    traces: bool = False,
     limits: ServingLimits | None = None,
 ) -> None:
     """Serves until it is told to stop. `store` is by default the model's name with `.sqlite` added.
@@ -39,7 +42,8 @@ def serve(
     `models`: a folder of saved models between which the service may be switched. `shops`: a TOML file that
     names several shops, instead of a model. `workers`: processes that answer. `image_hosts`: where pictures
     of new items may be fetched from. `behind_proxy`: addresses and networks of the proxies in front.
-    `origins`: of the shop's pages, which may ask with publishable keys. `limits`: other sizes and timeouts
+    `origins`: of the shop's pages, which may ask with publishable keys. `log_format`: `json` for an object a
+    line. `traces`: whether requests are traced (OpenTelemetry). `limits`: other sizes and timeouts
     than the defaults. Raises `ConfigError` for an address that others can
     reach, or with proxies, while a store has no API key.
     """
@@ -56,7 +60,10 @@ def serve(
         image_hosts=tuple(image_hosts),
         behind_proxy=tuple(behind_proxy),
         origins=tuple(origins),
+        log_format=log_format,
+        traces=traces,
     )
+    logs = set_up(settings.log_format)
     if workers > 1:
         from crossaisle.serve.server.supervisor import supervise
 
@@ -73,7 +80,7 @@ def serve(
             app = application(settings, open_shops(settings, limits=limits), limits=limits)
         finally:
             gc.enable()
-        chosen = config(app, limits=server, host=host, port=port, log_level="info")
+        chosen = config(app, limits=server, host=host, port=port, log_level="info", **logs)
         try:
             EndingServer(chosen, last_seconds=server.last_seconds).run(sockets=[listening])
         except KeyboardInterrupt:  # the server has closed everything and only passes the signal on

@@ -9,6 +9,8 @@ from pathlib import Path
 from crossaisle.errors import ConfigError
 from crossaisle.serve.api import access
 from crossaisle.serve.api.origins import origins_of
+from crossaisle.serve.server.logs import LogFormat
+from crossaisle.serve.server.traces import needs_otel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +28,9 @@ class Settings:
     image_hosts: Sequence[str] = ()
     behind_proxy: Sequence[str] = ()
     origins: Sequence[str] = ()
+    log_format: LogFormat = "text"
+    traces: bool = False
+    """Whether requests are traced."""
     keyless: bool | None = None
     """Whether requests need no key: decided once, by the process that starts first; None before."""
 
@@ -46,3 +51,7 @@ class Settings:
             raise ConfigError("a model in a bucket has no store beside it: name one with --store")
         access.Proxies(self.behind_proxy)
         origins_of(self.origins)
+        if self.log_format not in ("text", "json"):
+            raise ConfigError(f"log format must be text or json (found {self.log_format!r})")
+        if self.traces:
+            needs_otel()

@@ -24,6 +24,7 @@ from crossaisle.serve.limits.store import StoreLimits
 from crossaisle.serve.limits.workers import WorkerLimits
 from crossaisle.serve.server.bootstrap import decide_keyless
 from crossaisle.serve.server.listening import bound
+from crossaisle.serve.server.logs import say
 from crossaisle.serve.server.settings import Settings
 from crossaisle.serve.workers.shared_state import SharedState
 from crossaisle.sharing import SharedFolder
@@ -230,7 +231,7 @@ class Supervisor:
         }
         worker.start(json.dumps(task), (*self._files, *self._stores.files))
         if worker.process is not None:
-            _say(f"worker {worker.number}: process {worker.process.pid}")
+            say(f"worker {worker.number}: process {worker.process.pid}")
 
     def _wait_for_all(self) -> None:
         """What keeps one worker from starting at first ends all of them: nothing is tried again."""
@@ -241,7 +242,7 @@ class Supervisor:
                     raise CrossaisleError(worker.error or f"worker {worker.number} exited during startup")
         if not self._stop.is_set():
             where = f"http://{self._settings.host}:{self._settings.port}"
-            _say(f"{len(self._workers)} workers serve on {where} (Ctrl-C ends)")
+            say(f"{len(self._workers)} workers serve on {where} (Ctrl-C ends)")
 
     def _look(self) -> None:
         now = time.monotonic()
@@ -252,7 +253,7 @@ class Supervisor:
             elif worker.process.poll() is not None:
                 self._shared_state.worker_exited(worker.number)
                 why = worker.error or f"exit code {worker.process.returncode}"
-                _say(f"worker {worker.number} exited ({why}): restarted")
+                say(f"worker {worker.number} exited ({why}): restarted")
                 _close(worker.process)
                 worker.process = None
                 # At once at first, then after longer and longer pauses if it does not come up.
@@ -272,10 +273,6 @@ class Supervisor:
             time.sleep(LOOK_SECONDS)
         for process in running:
             _close(process)
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def _close(process: subprocess.Popen[str]) -> None:

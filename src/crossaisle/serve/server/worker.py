@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 import json
-import logging
 import os
 import shutil
 import signal
@@ -35,13 +34,14 @@ def main() -> None:
     from crossaisle.serve.limits.serving import ServingLimits
     from crossaisle.serve.server.balancing import Server
     from crossaisle.serve.server.bootstrap import application, open_shops
+    from crossaisle.serve.server.logs import set_up
     from crossaisle.serve.server.protocol import config
     from crossaisle.serve.server.settings import Settings
     from crossaisle.serve.workers.shared_state import SharedState
 
     sharing.use(Path(task["shared_folder"]))
     worker = int(task["worker"])
-    logging.basicConfig(level=logging.WARNING, format=f"worker {worker}: %(levelname)s: %(message)s")
+    logs = set_up(task["settings"]["log_format"], worker)
     limits = ServingLimits() if task["limits"] is None else ServingLimits.of(task["limits"])
     shared_state = SharedState(task["shared_state"], task["shops"], task["workers"], limits=limits.workers)
     gc.disable()  # nearly everything that a start makes stays
@@ -53,7 +53,7 @@ def main() -> None:
         _tell("error", " ".join(str(error).split()))
         raise SystemExit(1) from None
     gc.enable()
-    listening = config(app, limits=server, log_level="warning")
+    listening = config(app, limits=server, log_level="warning", **logs)
     serving = Server(listening, shared_state, worker, lambda: _tell("ready", ""), limits=server)
     serving.run(sockets=[socket.socket(fileno=task["socket"])])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Literal
@@ -21,6 +21,11 @@ SUSPECT = (
     r"\u251c\u252c\u0393][^\x00-\x7f]"
 )
 """Two neighbours that a text read in a wrong encoding has; most other texts have none."""
+GBK_SUSPECT = r"[\u00b0-\u00d7][\u00a1-\u00fe][\u00a1-\u00fe]{2}"
+"""Two Chinese characters of GBK that were read as Latin-1."""
+_HIGH = re.compile(r"[^\x00-\x7f]+")
+_COMMON = 0.75
+"""Share of common characters (the first level of GB 2312) from which on a text is read as GBK."""
 KEPT_TAGS = ("<fraction>", "<super>", "<sub>", "<wide>", "<narrow>")
 """Forms that say something: 1½ is not 11⁄2, m² is not m2; full-width forms are a step of their own."""
 _CJK = r"\u3000-\u303f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
@@ -42,6 +47,8 @@ _WIDE |= {0xFFE0: 0xA2, 0xFFE1: 0xA3, 0xFFE5: 0xA5, 0xFFE6: 0x20A9}
 class Mojibake:
     """Texts that were read in a wrong encoding, put right by ftfy (Speer, 2019), and nothing else about them.
 
+    GBK that was read as Latin-1, which ftfy leaves alone, is put right without it.
+
     It sees texts before control characters are removed, some of which are half of a damaged letter.
     """
 
@@ -54,14 +61,23 @@ class Mojibake:
         """The same texts, in their own order; null stays null."""
         if self.setting == "off":
             return texts
+        texts = self._mend(column, texts, GBK_SUSPECT, read_as_gbk)
         rows = np.flatnonzero(texts.str.contains(SUSPECT).fill_null(False).to_numpy())
         if not len(rows):
             return texts
         if self.setting == "auto" and not installed("ftfy"):
             self.suspects += int(texts.gather(rows).str.contains(r"Ã[\x80-\u2122]|â€|Â[\x80-\xbf]").sum())
             return texts
+        return self._mend(column, texts, SUSPECT, mended)
+
+    def _mend(
+        self, column: str, texts: pl.Series, suspect: str, mend: Callable[[Sequence[str]], list[str]]
+    ) -> pl.Series:
+        rows = np.flatnonzero(texts.str.contains(suspect).fill_null(False).to_numpy())
+        if not len(rows):
+            return texts
         before = texts.gather(rows).to_list()
-        after = mended(before)
+        after = mend(before)
         self.changes += [
             Change(column, row, b, a)
             for row, b, a in zip(rows.tolist(), before, after, strict=True)
@@ -97,6 +113,30 @@ def mended(texts: Sequence[str]) -> list[str]:
             before, after = after, ftfy.fix_encoding(after)
         known[text] = after
     return [known[text] for text in texts]
+
+
+def read_as_gbk(texts: Sequence[str]) -> list[str]:
+    """Texts of GBK (its part GB 2312) that were read as Latin-1, read again; all others as they are.
+
+    Every run of such characters must be one of pairs, most of them common characters. A sign such as "£" must
+    be among them: Cyrillic capitals that were read as Latin-1 are letters only.
+    """
+    return [_of_gbk(text) for text in texts]
+
+
+def _of_gbk(text: str) -> str:
+    runs = _HIGH.findall(text)
+    longest = max(runs, key=len, default="")
+    signs = any(char < "\u00c0" for run in runs for char in run)
+    if len(longest) < 4 or len(set(longest)) < 3 or not signs:
+        return text
+    try:
+        found = text.encode("latin-1").decode("gb2312")
+    except UnicodeError:
+        return text
+    high = [char.encode("gb2312")[0] for run in _HIGH.findall(found) for char in run]
+    common = sum(0xB0 <= first <= 0xD7 for first in high)
+    return found if common >= _COMMON * len(high) else text
 
 
 def narrowed(texts: Sequence[str]) -> list[str]:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 import numpy as np
+import polars as pl
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.serve.store.records import Picture
@@ -21,6 +22,8 @@ class Shown(NamedTuple):
     """Address of its picture on the web, or the path here of one that was uploaded."""
     url: str | None = None
     """Address of its own page."""
+    currency: str = ""
+    """Of its price: its own where the shop has several, else the shop's."""
 
 
 class ShownFields:
@@ -39,9 +42,15 @@ class ShownFields:
                 kept.clear()
                 missing = list(items)
             rows = self._dataset.item_ids.rows(missing)
-            table = self._dataset.items.select("brand", "image", "url")[np.maximum(rows, 0)]
-            for item, row, (brand, image, url) in zip(missing, rows.tolist(), table.iter_rows(), strict=True):
-                kept[item] = Shown() if row < 0 else Shown(brand, self._image(item, image), web_address(url))
+            usual = self._dataset.currency
+            own = self._dataset.items
+            if "currency" not in own.columns:
+                own = own.with_columns(currency=pl.lit(None, pl.String))
+            table = own.select("brand", "image", "url", "currency")[np.maximum(rows, 0)]
+            for item, row, fields in zip(missing, rows.tolist(), table.iter_rows(), strict=True):
+                brand, image, url, currency = fields
+                shown = Shown(brand, self._image(item, image), web_address(url), currency or usual)
+                kept[item] = Shown() if row < 0 else shown
         return [kept[item] for item in items]
 
     def _image(self, item: str, image: str | None) -> str | None:
