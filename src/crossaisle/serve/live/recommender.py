@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,11 +25,11 @@ from crossaisle.recommend.explain import Explanation, explain, item_name
 from crossaisle.recommend.list_builder import Contributions, ListBuilder, Served
 from crossaisle.recommend.merchandising.compiled import Merchandising, Ruling
 from crossaisle.recommend.merchandising.ruled import NOTHING, Ranked
-from crossaisle.recommend.ranker import Best, ModelRanker, best_of_requests, score_requests
+from crossaisle.recommend.ranker import Best, ModelRanker, batched, best_of_requests, score_requests
 from crossaisle.recommend.recommender import Recommender
-from crossaisle.recommend.request import ResolvedQuery, is_narrow, resolve
+from crossaisle.recommend.request import NO_ROWS, ResolvedQuery, is_narrow, resolve
 from crossaisle.recommend.rerank.diversify import Similarity
-from crossaisle.recommend.rerank.filters import rows_mask
+from crossaisle.recommend.rerank.filters import Mask, of_placement, rows_mask
 from crossaisle.recommend.rerank.groups import Groups
 from crossaisle.recommend.rerank.never import NeverWith
 from crossaisle.serve.limits.live import LiveLimits
@@ -50,6 +50,31 @@ from crossaisle.serve.store.store import NO_PICTURES
 
 SHORT = 200
 """Events of a history that is kept once it is settled."""
+
+
+class _Asked(NamedTuple):
+    """One query of a batch."""
+
+    query: Query
+    request: ResolvedQuery
+    version: Version
+    place: int
+    """In the batch."""
+
+
+class _Scores(NamedTuple):
+    """What a list is made from."""
+
+    rows: Rows
+    """int32 (n,), ascending"""
+    scores: Floats
+    """float32 (n,)"""
+    allowed: bool = False
+    """Whether these are rows that the filters of one query allow."""
+    whole: bool = False
+    """Whether there are no more of them."""
+    every: bool = False
+    """Whether these are all rows that have a score."""
 
 
 class LiveRecommender:
@@ -235,27 +260,39 @@ class LiveRecommender:
 
     def score_many(self, queries: Sequence[Query]) -> list[RecommendationList | Exception]:
         """Lists for many queries, scored together; keeps what may be asked for again."""
-        out: list[RecommendationList | Exception] = []
         self.disapproval.now(self.dataset)
+        asked: list[_Asked] = []
+        out: list[RecommendationList | Exception | None] = [None] * len(queries)
         versions = [self.cache.version(query) for query in queries]  # before the histories are read
-        requests: list[ResolvedQuery | Exception] = []
-        for query in queries:
+        for place, (query, version) in enumerate(zip(queries, versions, strict=True)):
             try:
-                requests.append(self.resolve(query))
+                asked.append(_Asked(query, self.resolve(query), version, place))
             except Exception as error:
-                requests.append(error)
-        valid = [(q, r) for q, r in zip(queries, requests, strict=True) if isinstance(r, ResolvedQuery)]
-        resolved = [request for _, request in valid]
-        best = iter(best_of_requests(self.ranker, resolved) if self.large else self._scored(valid))
-        for query, request, version in zip(queries, requests, versions, strict=True):
-            if isinstance(request, Exception):
-                out.append(request)
+                out[place] = error
+        some = self._made(asked, self._best(asked), out)
+        some = self._made(some, self._best_allowed(some), out)
+        left = [one for one in asked if out[one.place] is None]
+        self._made(left, self._scored(left) if left else [], out)
+        return [answer for answer in out if answer is not None]
+
+    def _made(
+        self,
+        asked: Sequence[_Asked],
+        found: Sequence[_Scores | None],
+        out: list[RecommendationList | Exception | None],
+    ) -> list[_Asked]:
+        """Puts what can be made from some scores into `out`; returns those for which they are not enough."""
+        left = []
+        for one, scores in zip(asked, found, strict=True):
+            if scores is None:
                 continue
             try:
-                out.append(self._list(query, request, next(best), version))
+                out[one.place] = self._list(one, scores)
             except Exception as error:
-                out.append(error)
-        return out
+                out[one.place] = error
+            if out[one.place] is None:
+                left.append(one)
+        return left
 
     def explained(
         self, query: Query, items: Sequence[Recommendation], served: Placement
@@ -267,24 +304,63 @@ class LiveRecommender:
         """Whether a learned ranker has to know what the filters of a query leave."""
         return not self.large and request.weights in self.base.rankers and is_narrow(query)
 
-    def _scored(self, asked: Sequence[tuple[Query, ResolvedQuery]]) -> list[Best]:
+    def _best(self, asked: Sequence[_Asked]) -> list[_Scores | None]:
+        """For each request the rows with the best scores, where these are found faster than all scores."""
+        if self.large:
+            requests = [one.request for one in asked]
+            return [_Scores(*best) for best in best_of_requests(self.ranker, requests)]
+        masks = [
+            of_placement("discover", self.view.codes, one.request.history, NO_ROWS)
+            if one.request.placement == "discover"
+            else None
+            for one in asked
+        ]
+        return [None if best is None else _Scores(*best) for best in self._nominated(asked, masks)]
+
+    def _best_allowed(self, asked: Sequence[_Asked]) -> list[_Scores | None]:
+        """The same of what the filters of each query leave, where that was little."""
+        masks = [self.lists.candidates(one.query, one.request) for one in asked]
+        found, few = self._nominated(asked, masks), self.limits.nominated_items
+        return [
+            None if best is None else _Scores(*best, allowed=True, whole=len(best[0]) < few) for best in found
+        ]
+
+    def _nominated(self, asked: Sequence[_Asked], masks: Sequence[Mask | None]) -> Sequence[Best | None]:
+        """`masks` bool (n_items,): what may be named for each request."""
+        n = self.limits.nominated_items
+        if 2 * n > self.dataset.n_items:
+            return [None] * len(asked)
+
+        def best(histories: Histories, weights: str, members: Sequence[int]) -> Sequence[Best | None]:
+            found = self.ranker.nominated(histories, weights, n, [masks[at] for at in members])
+            return [None] * len(members) if found is None else found
+
+        return batched([one.request for one in asked], best)
+
+    def _scored(self, asked: Sequence[_Asked]) -> list[_Scores]:
         """All rows that have a score, for each request."""
         out = []
-        among = [self.lists.candidates(*each) if self._narrows(*each) else None for each in asked]
-        for scores in score_requests(self.ranker, [request for _, request in asked], among):
+        among = [
+            self.lists.candidates(one.query, one.request) if self._narrows(*one[:2]) else None
+            for one in asked
+        ]
+        for scores in score_requests(self.ranker, [one.request for one in asked], among):
             rows = np.flatnonzero(~np.isnan(scores)).astype(np.int32)
-            out.append((rows, scores[rows]))
+            out.append(_Scores(rows, scores[rows], whole=True, every=True))
         return out
 
-    def _list(self, query: Query, request: ResolvedQuery, best: Best, version: Version) -> RecommendationList:
-        enough = False
-        if self.large:
+    def _list(self, asked: _Asked, found: _Scores) -> RecommendationList | None:
+        """The list; None where the best rows are not enough for it, and all scores are to be had."""
+        query, request, version, _ = asked
+        enough, best = False, (found.rows, found.scores)
+        if not found.every:
             best = self._with_lifted(query, request, best)
-        if self.large or (self.cache.takes(query, request) and not self._narrows(query, request)):
-            ranking = self._ranking(query, best, version)
-            self.cache.put(ranking, request)
+        if not found.every or (self.cache.takes(query, request) and not self._narrows(query, request)):
+            ranking = self._ranking(query, best, version, whole=found.whole)
+            if not found.allowed:
+                self.cache.put(ranking, request)
             answer = self._from_ranking(query, request, ranking)
-            if answer is not None:
+            if answer is not None or not (self.large or found.every):
                 return answer
             if self.large and query.depth > query.page_length:
                 first = replace(query, n=query.page_length, offset=0, explain=False)
@@ -302,13 +378,13 @@ class LiveRecommender:
                 tiers[rows] = of_rows
         return self.lists.finish(query, request, scores, allowed, tiers)
 
-    def _ranking(self, query: Query, best: Best, version: Version) -> Ranking:
+    def _ranking(self, query: Query, best: Best, version: Version, *, whole: bool) -> Ranking:
         rows, scores = best
         known = ~np.isnan(scores)
         rows, scores = rows[known], scores[known]
         ranked = self.lists.ranked(rows, scores, self.limits.ranking_items)
         at = np.searchsorted(rows, ranked)  # rows are ascending
-        whole = not self.large and len(ranked) == len(rows)
+        whole = whole and len(ranked) == len(rows)
         return Ranking(ranked, scores[at], whole, version, query, self._lifted(query, rows, scores))
 
     def _with_lifted(self, query: Query, request: ResolvedQuery, best: Best) -> Best:
