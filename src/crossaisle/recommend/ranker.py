@@ -127,15 +127,19 @@ class ModelRanker:
         return self.settled(histories, scores, placement)
 
     def rough(self, histories: Histories, placement: str) -> Rough | None:
-        """About the scores of the blend, which `settled` makes those of items; None where a ranker was learned
-        for the placement, or exact scores cost no more."""
+        """About the scores of the blend, which `settled` makes those of items.
+
+        None where a ranker was learned for the placement, or exact scores cost no more.
+        """
         if self.reranker is not None and placement in self.reranker.rankers:
             return None
         return self.blend_for(placement).rough(histories, placement)
 
     def settled(self, histories: Histories, scores: Floats, placement: str) -> Floats:
-        """float32 (n, n_items) scores of the blend, with what is lent, struck off and disapproved of; they may
-        be changed in place."""
+        """float32 (n, n_items): scores of the blend with what is lent, struck off and disapproved of.
+
+        `scores` may be changed in place.
+        """
         if self.newcomers is not None and self.lending(placement) != 1.0:
             scores = self.newcomers.fill(scores)
         if self.durables is not None:

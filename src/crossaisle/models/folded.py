@@ -1,6 +1,6 @@
 """`FoldedQueries`: the sum of the vectors of a history's items, kept for each person.
 
-One more click changes the weight of one item: its vector is added, and those of the others are not read again.
+One more click changes the weight of one item: its vector is added, those of the others are not read again.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class FoldedQueries:
 
 
 def _added(kept: _Kept, items: Rows, weights: Floats) -> tuple[npt.NDArray[np.int32], Floats] | None:
-    """Items whose weights differ from what is kept, and by how much; None where the sum is better made anew."""
+    """Items whose weights differ from what is kept, and by how much; None where a new sum is better."""
     if kept.changes >= CHANGES or len(items) < len(kept.items):
         return None
     place = np.minimum(np.searchsorted(kept.items, items), len(kept.items) - 1)
