@@ -93,7 +93,7 @@ class Blend:
         total = sums.total()
 
         def exact(at: int, rows: Rows) -> Floats:
-            found = total[at, rows]
+            found: Floats = total[at, rows]
             for (_, weight), rough in zip(terms, roughly, strict=True):
                 if rough is not None:
                     difference = rough.exact(at, rows) - rough.scores[at, rows]

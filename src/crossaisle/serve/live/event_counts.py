@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict, deque
+from collections.abc import Sequence
 from threading import Lock
 from typing import NamedTuple
 
@@ -64,6 +65,25 @@ class EventCounts:
     def add(self, user: str, item: str, kind: str, day: float) -> None:
         """One event, in the order of arrival."""
         self._waiting.append((user, (item, kind), day))
+
+    def fill(
+        self,
+        user: npt.NDArray[np.integer],
+        pair: npt.NDArray[np.integer],
+        pairs: Sequence[tuple[str, str]],
+        day: npt.NDArray[np.float64],
+    ) -> None:
+        """Many events at once, while nothing is counted.
+
+        `user` (n,): indices into `users`. `pair` (n,): places in `pairs`, of item and kind. `day` (n,).
+        """
+        with self._lock:
+            index = np.array([self.items[one] for one in pairs], np.int64)
+            keys = user.astype(np.int64) << 32 | index[pair]
+            order = np.lexsort((day, keys))
+            keys, day = keys[order], day[order]
+            newest = np.append(keys[1:] != keys[:-1], True)[: len(keys)]
+            self._keys, self._days = keys[newest], day[newest]
 
     def tick(self) -> int:
         """The version to show: grows after new events, at most once in `HistoryLimits.count_seconds`."""

@@ -33,11 +33,12 @@ from crossaisle.serve.live.catalogue.overlay import CatalogueOverlay, grow
 from crossaisle.serve.live.catalogue.overlay_view import contributions_of, similarity_of, view_of
 from crossaisle.serve.live.catalogue.shown import ShownFields
 from crossaisle.serve.live.event_counts import Gaps
-from crossaisle.serve.live.histories import LiveHistories, Own
+from crossaisle.serve.live.histories import LiveHistories
 from crossaisle.serve.live.lists.candidates import widened
 from crossaisle.serve.live.lists.from_rankings import FromRankings
 from crossaisle.serve.live.lists.ranker import LiveRanker
 from crossaisle.serve.live.lists.ranking_cache import RankingCache, Version
+from crossaisle.serve.live.own import Own
 from crossaisle.serve.live.own_history import own_history, plain
 from crossaisle.serve.live.pictures import picture_model
 from crossaisle.serve.live.shopwide.disapproval import LiveDisapproval
