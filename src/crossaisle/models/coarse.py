@@ -15,6 +15,8 @@ from crossaisle.data.history import Floats
 
 MOST_BYTES = 1_500_000_000
 """A model of onnxruntime is one message, which ends at 2 GB."""
+BLOCK = 2048
+"""Rows worked on at a time, so that no second matrix in float32 is needed."""
 _HIGHEST, _ZERO = 63, 64
 """Codes of a query lie in 7 bits: processors without instructions for 8-bit sums add two products in 16."""
 _UINT8, _INT8, _INT32 = 2, 3, 6
@@ -31,14 +33,19 @@ class CoarseRows:
     """float32 (n,): what 1 stands for in each row."""
 
     @classmethod
-    def of(cls, rows: Floats) -> CoarseRows | None:
-        """float32 (n, d); None for an empty matrix, and for one that is too large."""
+    def of(cls, rows: Floats, scales: Floats | None = None) -> CoarseRows | None:
+        """float32 (n, d), each row times one of `scales` float32 (n,); None for none, and for too many."""
         n, d = rows.shape
         if not 0 < n * d <= MOST_BYTES:
             return None
-        steps = np.maximum(np.abs(rows).max(axis=1), np.float32(1e-30)) / np.float32(127.0)
-        codes = np.rint(rows / steps[:, None]).astype(np.int8)
-        return cls(_session(_matmul(np.ascontiguousarray(codes.T).tobytes(), d, n)), steps)
+        steps, codes = np.empty(n, np.float32), np.empty((d, n), np.int8)
+        for start in range(0, n, BLOCK):
+            part = slice(start, start + BLOCK)
+            largest = np.maximum(np.abs(rows[part]).max(axis=1), np.float32(1e-30))
+            steps[part] = largest / np.float32(127.0)
+            codes[:, part] = np.rint(rows[part] / steps[part, None]).T
+        session = _session(_matmul(codes.tobytes(), d, n))
+        return cls(session, steps if scales is None else (steps * scales).astype(np.float32))
 
     def products(self, queries: Floats) -> Floats:
         """float32 (b, n): of float32 (b, d) queries and all rows, each within the rounding of the codes."""

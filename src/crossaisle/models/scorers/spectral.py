@@ -100,7 +100,9 @@ class SpectralEASE(Scorer):
         ]
 
     def prepare(self) -> None:
-        self.__dict__["_coarse"] = CoarseRows.of(self.factors_ / (1.0 - self.diagonal_)[:, None])
+        self.__dict__["_coarse"] = CoarseRows.of(
+            self.factors_, (1.0 / (1.0 - self.diagonal_)).astype(np.float32)
+        )
 
     def rough(self, histories: Histories) -> Rough | None:
         """By 8-bit products, once it is prepared."""

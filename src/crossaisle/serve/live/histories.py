@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from operator import itemgetter
 from threading import Lock
@@ -15,7 +15,7 @@ import numpy as np
 from crossaisle.data.kinds import Kinds
 from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.serve.limits.live import HistoryLimits
-from crossaisle.serve.live.event_counts import TAKEN_BACK, EventCounts, Gaps
+from crossaisle.serve.live.event_counts import TAKEN_BACK, EventCounts, Gaps, Part
 from crossaisle.serve.live.own import Deed, Own
 from crossaisle.serve.live.stored import StoredHistories
 from crossaisle.serve.store.deleted_users import Forgotten
@@ -199,15 +199,21 @@ class LiveHistories:
             interest = meanings.is_interest(*deed)
             return -1 if interest is None else places[deed.kind if interest else TAKEN_BACK]
 
-        place = np.array([place_of(deed) for deed in stored.deeds], np.int64)[stored.deed]
-        self.negatives += int((place == places[TAKEN_BACK]).sum())
-        counted = np.flatnonzero((place >= 0) & stored.but_of(self._own))
-        pair = stored.item[counted] * len(kinds) + place[counted]
-        known = np.zeros(len(stored.items) * len(kinds), bool)
-        known[pair] = True
-        pairs = [divmod(one, len(kinds)) for one in np.flatnonzero(known).tolist()]
-        names = [(stored.items[item], kinds[kind]) for item, kind in pairs]
-        trends.fill(stored.user[counted], (np.cumsum(known) - 1)[pair], names, stored.day[counted])
+        place = np.array([place_of(deed) for deed in stored.deeds], np.int32)
+
+        def parts() -> Iterator[Part]:
+            for part in stored.parts(self._own):
+                where = place[stored.deed[part]]
+                self.negatives += int((where == places[TAKEN_BACK]).sum())
+                part, where = part[where >= 0], where[where >= 0]
+                number = stored.item[part].astype(np.int64) * len(kinds) + where
+                yield stored.user[part], number, stored.day[part]
+
+        def names(number: int) -> tuple[str, str]:
+            item, kind = divmod(number, len(kinds))
+            return stored.items[item], kinds[kind]
+
+        trends.fill(parts(), names, len(stored.items) * len(kinds))
 
     def of(self, user: str) -> Own:
         """A user's live events: the same object until something happens."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,8 @@ from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.serve.live.own import Deed, Own
 from crossaisle.serve.store.records import EventRow
 
+AT_ONCE = 1_000_000
+"""Events that are counted at a time."""
 Codes = npt.NDArray[np.int32]
 Days = npt.NDArray[np.float64]
 
@@ -42,14 +44,15 @@ class StoredHistories:
             columns[1].extend(map(names.__getitem__, items))
             columns[2].extend(map(kinds.__getitem__, zip(*deeds, strict=True)))
             columns[3].extend(times)
-        user, item, deed = (np.frombuffer(one, np.int32) for one in columns[:3])
-        day = np.frombuffer(columns[3], np.float64) / SECONDS_PER_DAY
+        left = [np.frombuffer(one, one.typecode) for one in columns]
         del columns
-        order = np.lexsort((day, user))
-        self.user: Codes = user[order]
-        self.item: Codes = item[order]
-        self.deed: Codes = deed[order]
-        self.day: Days = day[order]
+        left[3] /= SECONDS_PER_DAY
+        order = np.lexsort((left[3], left[0]))
+        # One after the other, so that never all of them are there twice.
+        self.user: Codes = left.pop(0)[order]
+        self.item: Codes = left.pop(0)[order]
+        self.deed: Codes = left.pop(0)[order]
+        self.day: Days = left.pop(0)[order]
         self.items: list[str] = list(names)
         self.deeds: list[Deed] = [Deed(*one) for one in kinds]
         self._starts = np.searchsorted(self.user, np.arange(len(self._users) + 1))
@@ -79,15 +82,25 @@ class StoredHistories:
 
     def days_but_of(self, users: Collection[str]) -> Days:
         """float64: days of all events, but for those of some users."""
-        return self.day[self.but_of(users)]
+        return self.day[self._others(users)[self.user]]
 
-    def but_of(self, users: Collection[str]) -> npt.NDArray[np.bool_]:
-        """bool (n,): events that are not of some users."""
+    def parts(self, users: Collection[str]) -> Iterator[npt.NDArray[np.int64]]:
+        """int64 (n,): places of the events of all but some users, about `AT_ONCE` of them and whole users at
+        a time."""
+        others, start = self._others(users), 0
+        while start < len(self):
+            end = int(np.searchsorted(self._starts, start + AT_ONCE))
+            end = int(self._starts[min(end, len(self._starts) - 1)])
+            part = np.arange(start, end)
+            yield part[others[self.user[part]]]
+            start = end
+
+    def _others(self, users: Collection[str]) -> npt.NDArray[np.bool_]:
+        """bool: users by their indices, but for some."""
         others = np.ones(len(self._starts) - 1, bool)
-        places = (self._users.get(user, len(others)) for user in list(users))
+        places = [self._users.get(user, len(others)) for user in list(users)]
         others[[place for place in places if place < len(others)]] = False
-        mask: npt.NDArray[np.bool_] = others[self.user]
-        return mask
+        return others
 
     def drop(self, user: str) -> None:
         """Blanks a user's events, which nobody may ask for any more: others read these arrays meanwhile."""
