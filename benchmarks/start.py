@@ -4,8 +4,8 @@
     python benchmarks/start.py 7b87d98 --model demo/model --out runs/start --events 10000000 --alone
 
 The store is written once: people of the model and ten times as many new ones, who look at and buy products
-as often as these were bought before. Each tree then serves from a copy. Measured are seconds until it is ready,
-of the clock and of the processor, its memory then and at most, and how long the first lists take.
+as often as these were bought before. Each tree then serves from a copy. Measured are seconds until it is
+ready, of the clock and of the processor, its memory then and at most, and how long the first lists take.
 """
 
 from __future__ import annotations

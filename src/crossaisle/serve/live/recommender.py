@@ -46,9 +46,6 @@ from crossaisle.serve.live.shopwide.trending import Trending
 from crossaisle.serve.store.records import Picture
 from crossaisle.serve.store.store import NO_PICTURES
 
-SHORT = 200
-"""Events of a history that is kept once it is settled."""
-
 
 class _Asked(NamedTuple):
     """One query of a batch."""
@@ -101,6 +98,7 @@ class LiveRecommender:
             before = None
         self._settled: dict[str, tuple[Own, Gaps, Histories]] = {}
         """Histories that took some settling, while nothing has happened to their users."""
+        self._settled_events = 0
         self.trending: Trending = Trending(base, histories, limits) if before is None else before.trending
         older = None if before is None else before.grown
         self.grown: CatalogueOverlay = grow(base, changed or {}, older, pictures, limits=limits)
@@ -170,10 +168,10 @@ class LiveRecommender:
             log, n_items = self.base.log_of(row), self.dataset.n_items
             live = rows, days, own.deeds
             settled = own_history(log, row, self.base.dataset, n_items, live, float(past.now[0])).relative
-            if len(settled.item) <= SHORT:
-                if len(self._settled) >= self.limits.settled_histories:
-                    self._settled = {}  # others may be reading the old one
-                self._settled[user] = own, gap, settled
+            self._settled_events += len(settled.item)
+            if self._settled_events > self.limits.settled_events:
+                self._settled, self._settled_events = {}, 0  # others may be reading the old one
+            self._settled[user] = own, gap, settled
             return settled
         known = rows >= 0
         if len(past.item) and days.min() <= end + 1e-5:

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import quote
 
-import numpy as np
-
 from crossaisle.data.dataset import Dataset
 from crossaisle.serve.store.records import Picture
 
@@ -30,6 +28,7 @@ class ShownFields:
         """`pictures`: that the store keeps, by item."""
         self._dataset, self._pictures = dataset, pictures
         self._kept: dict[str, Shown] = {}
+        self._columns = [dataset.items[name] for name in ("brand", "image", "url")]
 
     def of(self, items: Sequence[str]) -> list[Shown]:
         """Fields of items; empty ones for an item that was deleted meanwhile."""
@@ -39,8 +38,8 @@ class ShownFields:
                 kept.clear()
                 missing = list(items)
             rows = self._dataset.item_ids.rows(missing)
-            table = self._dataset.items.select("brand", "image", "url")[np.maximum(rows, 0)]
-            for item, row, (brand, image, url) in zip(missing, rows.tolist(), table.iter_rows(), strict=True):
+            for item, row in zip(missing, rows.tolist(), strict=True):
+                brand, image, url = (column[max(row, 0)] for column in self._columns)
                 kept[item] = Shown() if row < 0 else Shown(brand, self._image(item, image), web_address(url))
         return [kept[item] for item in items]
 
