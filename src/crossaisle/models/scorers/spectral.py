@@ -15,9 +15,9 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay, Floats, Histories
 from crossaisle.data.vocabulary import Rows, Vocabulary
 from crossaisle.models.base import Arrays, Rough, Scorer
-from crossaisle.models.coarse import CoarseRows
-from crossaisle.models.folded import FoldedQueries
-from crossaisle.models.products import products
+from crossaisle.models.dense.coarse import CoarseRows
+from crossaisle.models.dense.folded import FoldedQueries
+from crossaisle.models.dense.products import products
 from crossaisle.models.space import AnyDecay, Choice, Range, Space
 from crossaisle.models.topk import values_at
 from crossaisle.sharing import shared

@@ -315,8 +315,8 @@ class LiveRecommender:
         return [None if best is None else _Scores(*best) for best in self._nominated(asked, masks)]
 
     def _best_allowed(self, asked: Sequence[_Asked]) -> list[_Scores | None]:
-        """The same of what the filters of each query leave, where that was little."""
-        masks = [self.lists.candidates(one.query, one.request) for one in asked]
+        """The same of what the filters of each query leave, where that was little; rules come later."""
+        masks = [self.lists.unruled(one.query, one.request) for one in asked]
         found, few = self._nominated(asked, masks), self.limits.nominated_items
         return [
             None if best is None else _Scores(*best, allowed=True, whole=len(best[0]) < few) for best in found

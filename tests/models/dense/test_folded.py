@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from crossaisle.models import folded
-from crossaisle.models.folded import FoldedQueries
+from crossaisle.models.dense import folded
+from crossaisle.models.dense.folded import FoldedQueries
 
 N_ITEMS = 30
 VECTORS = np.random.default_rng(0).normal(size=(N_ITEMS, 6)).astype(np.float32)

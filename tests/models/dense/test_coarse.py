@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crossaisle.models.coarse import CoarseRows
+from crossaisle.models.dense.coarse import CoarseRows
 
 
 @settings(deadline=None, max_examples=30)

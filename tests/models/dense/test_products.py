@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossaisle.models.products import products
+from crossaisle.models.dense.products import products
 
 
 @given(seed=st.integers(0, 2**32 - 1), b=st.integers(0, 40), n=st.integers(0, 300), d=st.integers(0, 70))
