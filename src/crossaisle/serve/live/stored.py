@@ -6,9 +6,11 @@ become an `Own` when they are asked for.
 
 from __future__ import annotations
 
+import gc
 from array import array
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -37,13 +39,14 @@ class StoredHistories:
         columns = array("i"), array("i"), array("i"), array("d")
         self.last = 0
         """The number of the last event."""
-        for portion in portions:
-            seqs, of_users, items, *deeds, times = zip(*portion, strict=True)
-            self.last = seqs[-1]
-            columns[0].extend(map(self._users.__getitem__, of_users))
-            columns[1].extend(map(names.__getitem__, items))
-            columns[2].extend(map(kinds.__getitem__, zip(*deeds, strict=True)))
-            columns[3].extend(times)
+        with _no_collection():
+            for portion in portions:
+                seqs, of_users, items, *deeds, times = zip(*portion, strict=True)
+                self.last = seqs[-1]
+                columns[0].extend(map(self._users.__getitem__, of_users))
+                columns[1].extend(map(names.__getitem__, items))
+                columns[2].extend(map(kinds.__getitem__, zip(*deeds, strict=True)))
+                columns[3].extend(times)
         left = [np.frombuffer(one, one.typecode) for one in columns]
         del columns
         left[3] /= SECONDS_PER_DAY
@@ -112,6 +115,18 @@ class StoredHistories:
         if place + 1 >= len(self._starts):
             return slice(0, 0)
         return slice(int(self._starts[place]), int(self._starts[place + 1]))
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Nothing that is read here refers to itself: looking for that takes a quarter of the time."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
 
 
 def indices() -> defaultdict[Any, int]:
