@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.util import find_spec
 from typing import Any, ClassVar
@@ -21,6 +22,16 @@ from crossaisle.models.topk import Mask, best_rows
 Arrays = dict[str, np.ndarray]
 LARGE = 50_000
 """Shops with more items than this are searched for the best ones; below, all items are scored."""
+
+
+@dataclass(frozen=True)
+class Rough:
+    """About the scores of all items, and the exact ones of some of them."""
+
+    scores: Floats
+    """float32 (n, n_items): as `score_rows`, within some rounding; NaN at the same places."""
+    exact: Callable[[int, Rows], Floats]
+    """Which history, and int32 (m,) item rows -> float32 (m,): what `score_rows` says of these."""
 
 
 class Scorer(ABC):
@@ -101,6 +112,10 @@ class Scorer(ABC):
     def prepare(self) -> None:
         """What takes a second once and makes later questions cheaper: for a service, before it answers."""
         return
+
+    def rough(self, histories: Histories) -> Rough | None:
+        """About the scores of all items, where these cost much less than the exact ones; else None."""
+        return None
 
     def retrieve(self, histories: Histories, k: int, among: Mask | None = None) -> list[Rows]:
         """For each history int32 rows, ascending, that hold its `k` best items or nearly all of them.

@@ -11,7 +11,7 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats, Histories
 from crossaisle.data.knowledge.rules import Rule
 from crossaisle.data.vocabulary import Rows
-from crossaisle.models.base import Scorer
+from crossaisle.models.base import Rough, Scorer
 from crossaisle.models.scorers.knowledge import Knowledge
 from crossaisle.models.sides import AskedOf, Side
 from crossaisle.models.topk import Mask
@@ -73,20 +73,34 @@ class Blend:
         `keep` is filled with the scores of each part that has a weight, float32 (n, n_items).
         """
         names = {id(part): name for name, part in self.parts.items()}
-        total: Floats | None = None
-        known: np.ndarray | None = None
+        sums = _Sums()
         for scorer, weight in self.terms(placement):
             scores = self._remembered(scorer, histories)
             if keep is not None and scorer is scorer.plain:
                 keep[names[id(scorer)]] = scores
-            finite = ~np.isnan(scores)
-            part = np.where(finite, scores, 0.0) * np.float32(weight)
-            total = part if total is None else total + part
-            known = finite if known is None else known | finite
-        if total is None or known is None:
-            raise ValueError("a blend needs at least one part with a weight")
-        total[~known] = np.nan
-        return total.astype(np.float32)
+            sums.add(scores, weight)
+        return sums.total()
+
+    def rough(self, histories: Histories, placement: str) -> Rough | None:
+        """About the scores of `score_rows`; None where no part has anything cheaper than exact ones."""
+        terms = self.terms(placement)
+        roughly = [scorer.rough(histories) for scorer, _ in terms]
+        if not any(roughly):
+            return None
+        sums = _Sums()
+        for (scorer, weight), rough in zip(terms, roughly, strict=True):
+            sums.add(scorer.score_rows(histories) if rough is None else rough.scores, weight)
+        total = sums.total()
+
+        def exact(at: int, rows: Rows) -> Floats:
+            found: Floats = total[at, rows]
+            for (_, weight), rough in zip(terms, roughly, strict=True):
+                if rough is not None:
+                    difference = rough.exact(at, rows) - rough.scores[at, rows]
+                    found += np.float32(weight) * np.nan_to_num(difference)
+            return found
+
+        return Rough(total, exact)
 
     def best(
         self, histories: Histories, placement: str, k: int, among: Mask | None = None
@@ -129,3 +143,29 @@ class Blend:
         if key not in known:
             known[key] = scorer.score_rows(histories)
         return known[key]
+
+
+class _Sums:
+    """Weighted sums of float32 (n, n_items) scores, NaN only where no part has a score."""
+
+    def __init__(self) -> None:
+        self._total: Floats | None = None
+        self._silent: Mask | None = None
+
+    def add(self, scores: Floats, weight: float) -> None:
+        """`scores` are not changed."""
+        silent = np.isnan(scores)
+        part = scores * np.float32(weight)
+        part[silent] = 0.0
+        if self._total is None or self._silent is None:
+            self._total, self._silent = part, silent
+        else:
+            self._total += part
+            self._silent &= silent
+
+    def total(self) -> Floats:
+        """`ValueError` if nothing was added."""
+        if self._total is None:
+            raise ValueError("a blend needs at least one part with a weight")
+        self._total[self._silent] = np.nan
+        return self._total.astype(np.float32, copy=False)

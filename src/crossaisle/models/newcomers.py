@@ -87,6 +87,11 @@ class Newcomers:
         order = np.argsort(-link.data, kind="stable")
         return list(zip(link.indices[order].tolist(), link.data[order].tolist(), strict=True))
 
+    def with_lenders(self, rows: Rows) -> Rows:
+        """int32, ascending: some item rows, and those that lend to the new items among them."""
+        new = np.flatnonzero(np.isin(self.rows, rows))
+        return np.union1d(rows, self.links[new].indices).astype(np.int32) if len(new) else rows
+
     @cached_property
     def lent(self) -> sparse.csr_matrix:
         """csr float32 (c, n_items): what the items get."""

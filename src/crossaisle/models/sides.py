@@ -10,7 +10,7 @@ import numpy as np
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats, Histories
 from crossaisle.data.vocabulary import Rows
-from crossaisle.models.base import Scorer
+from crossaisle.models.base import Rough, Scorer
 from crossaisle.models.topk import Mask
 
 Side = Literal["history", "cart"]
@@ -40,6 +40,9 @@ class AskedOf(Scorer):
 
     def score_rows(self, histories: Histories) -> Floats:
         return self._scorer.score_rows(self._of(histories))
+
+    def rough(self, histories: Histories) -> Rough | None:
+        return self._scorer.rough(self._of(histories))
 
     def retrieve(self, histories: Histories, k: int, among: Mask | None = None) -> list[Rows]:
         return self._scorer.retrieve(self._of(histories), k, among)

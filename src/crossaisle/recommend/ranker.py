@@ -13,7 +13,7 @@ from crossaisle.data.history import Floats, Histories
 from crossaisle.data.query import Placement
 from crossaisle.data.vocabulary import Rows
 from crossaisle.errors import ConfigError
-from crossaisle.models.base import Scorer
+from crossaisle.models.base import Rough, Scorer
 from crossaisle.models.blend import Blend
 from crossaisle.models.disapproval import Disapproval
 from crossaisle.models.newcomers import LENDING, Newcomers
@@ -123,6 +123,22 @@ class ModelRanker:
             scores = ranker.rerank(self.blend, tables, histories, among)
         else:
             scores = self.blend_for(placement).score_rows(histories, placement)
+        return self.settled(histories, scores, placement)
+
+    def rough(self, histories: Histories, placement: str) -> Rough | None:
+        """About the scores of the blend, which `settled` makes those of items.
+
+        None where a ranker was learned for the placement, or exact scores cost no more.
+        """
+        if self.reranker is not None and placement in self.reranker.rankers:
+            return None
+        return self.blend_for(placement).rough(histories, placement)
+
+    def settled(self, histories: Histories, scores: Floats, placement: str) -> Floats:
+        """float32 (n, n_items): scores of the blend with what is lent, struck off and disapproved of.
+
+        `scores` may be changed in place.
+        """
         if self.newcomers is not None and self.lending(placement) != 1.0:
             scores = self.newcomers.fill(scores)
         if self.durables is not None:
@@ -133,6 +149,12 @@ class ModelRanker:
         if self.disapproval is not None:
             self.disapproval.lower(scores, placement)
         return scores
+
+    def lenders(self, rows: Rows, placement: str) -> Rows:
+        """int32: some rows, and those whose scores they may be lent."""
+        if self.newcomers is None or self.lending(placement) == 1.0:
+            return rows
+        return self.newcomers.with_lenders(rows)
 
     def best_batch(
         self, histories: Histories, placement: str = "for_you", among: Mask | None = None
@@ -230,15 +252,15 @@ def score_requests(
         stacked = np.stack([everything if mask is None else mask for mask in masks])
         return ranker.score_batch(histories, weights, stacked)
 
-    return _batched(requests, score)
+    return batched(requests, score)
 
 
 def best_of_requests(ranker: Ranker, requests: Sequence[ResolvedQuery]) -> list[Best]:
     """What `best_batch` retrieves for each request."""
-    return _batched(requests, lambda histories, weights, _: ranker.best_batch(histories, weights))
+    return batched(requests, lambda histories, weights, _: ranker.best_batch(histories, weights))
 
 
-def _batched(
+def batched(
     requests: Sequence[ResolvedQuery], score: Callable[[Histories, str, Sequence[int]], Iterable[T]]
 ) -> list[T]:
     """One result per request, from one batch for each set of weights."""

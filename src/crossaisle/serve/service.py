@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from pathlib import Path
@@ -173,17 +173,10 @@ class ShopService:
         limits: ServingLimits = ServingLimits(),
     ) -> ShopService:
         """From a store that is open and a model that is loaded. `start` was read before anything else."""
-        last = 0
-
-        def events() -> Iterator[Event]:
-            nonlocal last
-            for seq, event in store.events():
-                last = seq
-                yield event
-
         pictures = Pictures(image_hosts, limits.live.pictures)
         meanings, bounds = base.dataset.meanings, limits.live.histories
-        live = LiveHistories(events(), store.forgotten(), meanings=meanings, limits=bounds)
+        forgotten = store.forgotten()
+        live = LiveHistories((), forgotten, stored=store.event_rows(), meanings=meanings, limits=bounds)
         switch = (start and start.switch) or Switch(str(model), str(model))
         state = ServingState.read(store, base, live, pictures, switch, limits.live)
         service = cls(
@@ -194,7 +187,7 @@ class ShopService:
             name=name,
             models=models,
             start=start,
-            last_event=last,
+            last_event=live.last_stored,
             limits=limits,
         )
         service.experiments.restore()

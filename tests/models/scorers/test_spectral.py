@@ -41,15 +41,21 @@ def test_fewer_dimensions_take_less_space_and_score_alike() -> None:
 
 
 @pytest.mark.parametrize("n", [1, 2, 8])
-def test_a_prepared_model_scores_as_before(n: int) -> None:
-    pytest.importorskip("numba")
+def test_a_prepared_model_knows_scores_roughly_and_some_exactly(n: int) -> None:
     shop = tiny_shop(users=60)
     fitted, asked = SpectralEASE(ridge=3.0).fit(shop), shop.histories().take(range(n))
-    before = fitted.score_rows(asked)
+    exact = fitted.score_rows(asked)
+    assert fitted.rough(asked) is None
     fitted.prepare()
-    np.testing.assert_allclose(fitted.score_rows(asked), before, rtol=1e-4, atol=1e-6)
+    np.testing.assert_array_equal(fitted.score_rows(asked), exact)
+    for _ in range(2):  # the second time sums are kept
+        rough = fitted.rough(asked)
+        assert rough is not None
+        np.testing.assert_array_equal(np.isnan(rough.scores), np.isnan(exact))
+        np.testing.assert_allclose(rough.scores, exact, atol=0.05 * float(np.nanmax(np.abs(exact))))
+        rows = np.arange(0, shop.n_items, 3, dtype=np.int32)
+        for at in range(n):
+            np.testing.assert_allclose(rough.exact(at, rows), exact[at, rows], rtol=1e-4, atol=1e-6)
     # A second fit must not be asked about the factors of the first.
-    other = tiny_shop(users=40)
-    fitted.fit(other)
-    again = SpectralEASE(ridge=3.0).fit(other)
-    np.testing.assert_array_equal(fitted.score_rows(asked), again.score_rows(asked))
+    fitted.fit(tiny_shop(users=40))
+    assert fitted.rough(asked) is None

@@ -10,13 +10,14 @@ import pytest
 
 from crossaisle.data.query import Query
 from crossaisle.models.blend import Blend
-from crossaisle.models.products import DenseRows
 from crossaisle.models.scorers.content import TfidfSimilarity
 from crossaisle.models.scorers.frequency import Frequency
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.models.scorers.spectral import SpectralEASE
 from crossaisle.recommend.answer import RecommendationList
+from crossaisle.recommend.ranker import Best
 from crossaisle.recommend.recommender import Recommender
+from crossaisle.serve.limits.live import LiveLimits
 from crossaisle.serve.live.histories import LiveHistories
 from crossaisle.serve.live.recommender import LiveRecommender
 from crossaisle.serve.live.warmup import warm
@@ -52,7 +53,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def opened(folder: Path, *, prepared: bool) -> LiveRecommender:
     """A service's recommender of the saved model; its clock stands."""
     histories = LiveHistories()
-    shop = LiveRecommender(Recommender.load(folder), histories, NEW, clock=lambda: 2e9)
+    limits = LiveLimits(nominated_items=12)
+    shop = LiveRecommender(Recommender.load(folder), histories, NEW, limits=limits, clock=lambda: 2e9)
     if prepared:
         warm(shop)
     return shop
@@ -78,14 +80,12 @@ def happen(shop: LiveRecommender) -> None:
     shop.live.withdraw(dataset.user_ids.id(0), lambda item, day, deed: item == gone)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("together", [1, 8])
-def test_lists_are_those_of_parts_that_are_not_prepared(folder: Path, together: int) -> None:
-    pytest.importorskip("numba")
+def test_lists_are_those_of_parts_that_are_not_prepared(
+    folder: Path, together: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plain, fast = opened(folder, prepared=False), opened(folder, prepared=True)
-    ease = fast.base.blend.parts["ease"]
-    assert isinstance(ease, SpectralEASE)
-    assert isinstance(ease.__dict__["_dense"], DenseRows)
+    nominated = counting(monkeypatch, fast)
     for shop in (plain, fast):
         happen(shop)
     asked = [*questions(plain), Query(user="nobody", n=6)]
@@ -99,6 +99,21 @@ def test_lists_are_those_of_parts_that_are_not_prepared(folder: Path, together: 
             np.testing.assert_allclose(
                 [one.score for one in answer.items], [one.score for one in expected.items], rtol=1e-4
             )
+    assert len(nominated) > len(questions(plain)) / 2
+
+
+def counting(monkeypatch: pytest.MonkeyPatch, shop: LiveRecommender) -> list[int]:
+    """How many rows were nominated for each list."""
+    seen: list[int] = []
+    nominated = shop.ranker.nominated
+
+    def counted(*asked: Any) -> list[Best] | None:
+        found = nominated(*asked)
+        seen.extend(len(rows) for rows, _ in found or [])
+        return found
+
+    monkeypatch.setattr(shop.ranker, "nominated", counted)
+    return seen
 
 
 def test_explanations_add_up_to_scores_of_prepared_parts(folder: Path) -> None:

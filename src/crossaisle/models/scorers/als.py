@@ -16,7 +16,7 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay, Floats, Histories
 from crossaisle.data.vocabulary import Rows
 from crossaisle.models.base import Scorer
-from crossaisle.models.products import products
+from crossaisle.models.dense.products import products
 from crossaisle.models.space import AnyDecay, Choice, Range, Space
 
 

@@ -21,7 +21,7 @@ from crossaisle.encoders.tfidf import TfidfEncoder
 from crossaisle.encoders.whiten import Whitening
 from crossaisle.errors import ArtifactError
 from crossaisle.models.base import LARGE, Arrays, Scorer, pack_words, unpack_words
-from crossaisle.models.products import products
+from crossaisle.models.dense.products import products
 from crossaisle.models.search.int8_search import NearestRows
 from crossaisle.models.space import AnyDecay, Choice, Space
 from crossaisle.models.topk import Mask

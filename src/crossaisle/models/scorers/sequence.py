@@ -18,7 +18,7 @@ from crossaisle.data.history import Floats, Histories
 from crossaisle.data.vocabulary import Rows, Vocabulary
 from crossaisle.errors import ConfigError
 from crossaisle.models.base import LARGE, Arrays, Scorer
-from crossaisle.models.products import products
+from crossaisle.models.dense.products import products
 from crossaisle.models.search.int8_search import NearestRows
 from crossaisle.models.topk import Mask
 from crossaisle.sharing import shared

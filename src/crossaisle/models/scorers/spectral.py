@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy import linalg
+from scipy import linalg, sparse
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay, Floats, Histories
-from crossaisle.data.vocabulary import Vocabulary
-from crossaisle.models.base import Arrays, Scorer
-from crossaisle.models.products import DenseRows, Halves
+from crossaisle.data.vocabulary import Rows, Vocabulary
+from crossaisle.models.base import Arrays, Rough, Scorer
+from crossaisle.models.dense.coarse import CoarseRows
+from crossaisle.models.dense.folded import FoldedQueries
+from crossaisle.models.dense.products import products
 from crossaisle.models.space import AnyDecay, Choice, Range, Space
+from crossaisle.models.topk import values_at
 from crossaisle.sharing import shared
 
 
@@ -80,18 +83,60 @@ class SpectralEASE(Scorer):
     def score_rows(self, histories: Histories) -> Floats:
         """float32 (n, n_items); NaN for items without events and for histories without a known item."""
         self.check_fitted()
-        query = histories.matrix(self.decay.weights(histories), len(self.known_), combine=self.combine)
-        scores = self._dense.products(query @ self.factors_)
+        query = self._query(histories)
+        scores = products(query @ self.factors_, self.factors_)
         row = np.repeat(np.arange(len(histories)), np.diff(query.indptr))
         scores[row, query.indices] -= query.data * self._own[query.indices]
         scores /= 1.0 - self.diagonal_
-        scores[:, ~self.known_] = np.nan
-        speaking = np.bincount(histories.owner, self.known_[histories.item], len(histories)) > 0
-        scores[~speaking] = np.nan
-        return scores
+        return self._silenced(scores, histories)
+
+    def score_at(self, histories: Histories, rows: Sequence[Rows]) -> list[Floats]:
+        query = self._query(histories)
+        vectors = self._folded.of(histories.user, query, self.factors_)
+        speaking = self._speaking(histories)
+        return [
+            self._exact(query, vectors, at, here) if speaking[at] else np.full(len(here), np.nan, np.float32)
+            for at, here in enumerate(rows)
+        ]
 
     def prepare(self) -> None:
-        self.__dict__["_dense"] = DenseRows.prepared(self.factors_, self._halves)
+        self.__dict__["_coarse"] = CoarseRows.of(
+            self.factors_, (1.0 / (1.0 - self.diagonal_)).astype(np.float32)
+        )
+
+    def rough(self, histories: Histories) -> Rough | None:
+        """By 8-bit products, once it is prepared."""
+        if self._coarse is None:
+            return None
+        query = self._query(histories)
+        vectors = self._folded.of(histories.user, query, self.factors_)
+        scores = self._coarse.products(vectors)
+        row = np.repeat(np.arange(len(histories)), np.diff(query.indptr))
+        rest = 1.0 - self.diagonal_
+        scores[row, query.indices] -= query.data * self._own[query.indices] / rest[query.indices]
+
+        return Rough(self._silenced(scores, histories), partial(self._exact, query, vectors))
+
+    def _exact(self, query: sparse.csr_matrix, vectors: Floats, at: int, rows: Rows) -> Floats:
+        """float32 (m,): scores of some rows for history `at`. `vectors` float32 (n, d): query @ factors."""
+        own = values_at(query, at, rows) * self._own[rows]
+        found: Floats = (self.factors_[rows] @ vectors[at] - own) / (1.0 - self.diagonal_[rows])
+        found[~self.known_[rows]] = np.nan
+        return found
+
+    def _query(self, histories: Histories) -> sparse.csr_matrix:
+        """csr float32 (n, n_items), indices sorted: the weight of each item in each history."""
+        return histories.matrix(self.decay.weights(histories), len(self.known_), combine=self.combine)
+
+    def _silenced(self, scores: Floats, histories: Histories) -> Floats:
+        """NaN for items without events and for histories without a known item, in place."""
+        scores[:, ~self.known_] = np.nan
+        scores[~self._speaking(histories)] = np.nan
+        return scores
+
+    def _speaking(self, histories: Histories) -> npt.NDArray[np.bool_]:
+        """bool (n,): histories with a known item."""
+        return np.bincount(histories.owner, self.known_[histories.item], len(histories)) > 0
 
     def evidence(self, histories: Histories, item: int) -> tuple[Floats, float]:
         """Exact: each event carries its share of its item's weight times that item's link to this one."""
@@ -112,24 +157,21 @@ class SpectralEASE(Scorer):
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
         settings, arrays = super().state()
-        return settings, arrays | {"factors_": self._halves}
+        return settings, arrays | {"factors_": self.factors_.astype(np.float16)}
 
     def restore(self, arrays: Mapping[str, np.ndarray], item_ids: Vocabulary) -> SpectralEASE:
         super().restore(arrays, item_ids)
         stored = self.factors_
         self.factors_ = shared(stored, "float32", lambda: stored.astype(np.float32))
-        self.__dict__["_halves"] = stored
         return self
 
     @cached_property
-    def _dense(self) -> DenseRows:
-        return DenseRows(self.factors_)
+    def _coarse(self) -> CoarseRows | None:
+        return None  # `prepare` makes it
 
     @cached_property
-    def _halves(self) -> Halves:
-        """float16 (n_items, dimensions): the factors, none of them rounded."""
-        halves: Halves = self.factors_.astype(np.float16)
-        return halves
+    def _folded(self) -> FoldedQueries:
+        return FoldedQueries()
 
     @cached_property
     def _own(self) -> Floats:

@@ -101,6 +101,8 @@ class LiveLimits:
 
     ranking_items: int = 1000
     """Items: the best ones kept of a ranking. A list that needs more than these is scored again."""
+    nominated_items: int = 500
+    """Items: as many are nominated by rough scores, to be scored exactly. The best third of them is right."""
     rankings: int = 5120
     """Rankings kept: of users, of items in view, and of what is popular."""
     large_items: int = LARGE
@@ -111,8 +113,9 @@ class LiveLimits:
     """Items of a large shop that lists of what is popular are made from."""
     narrow_items: int = 20_000
     """Items of a large shop: where filters leave at most this many to be scored, all of them are."""
-    settled_histories: int = 4096
-    """Users whose histories of several kinds of events are kept as they were settled."""
+    settled_events: int = 2_000_000
+    """Events of histories that are kept as they were settled, where there are several kinds: 20 bytes each.
+    A list that is not kept asks for its history twice."""
     disapproval_seconds: float = 60.0
     """At least between two counts of what the shop has turned against: kept rankings may change with each."""
     scarce_events: int = 5

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict, deque
+from collections.abc import Callable, Iterable
 from threading import Lock
 from typing import NamedTuple
 
@@ -32,6 +33,11 @@ class Pairs(NamedTuple):
     """int64 (n,): indices into `EventCounts.items`."""
     day: npt.NDArray[np.float64]
     """float64 (n,): days since 1970 of the newest event."""
+
+
+Part = tuple[npt.NDArray[np.int32], npt.NDArray[np.integer], npt.NDArray[np.float64]]
+"""Events of some users, all of which come after those of the part before: int32 (n,) indices into
+`EventCounts.users`, numbers of item and kind, and float64 (n,) days."""
 
 
 class EventCounts:
@@ -64,6 +70,20 @@ class EventCounts:
     def add(self, user: str, item: str, kind: str, day: float) -> None:
         """One event, in the order of arrival."""
         self._waiting.append((user, (item, kind), day))
+
+    def fill(self, parts: Iterable[Part], names: Callable[[int], tuple[str, str]], n: int) -> None:
+        """Many events at once, while nothing is counted. `names`: item and kind of each of `n` numbers."""
+        index, found = np.full(n, -1, np.int64), [(np.empty(0, np.int64), np.empty(0))]
+        with self._lock:
+            for user, number, day in parts:
+                for new in np.unique(number[index[number] < 0]).tolist():
+                    index[new] = self.items[names(new)]
+                keys = user.astype(np.int64) << 32 | index[number]
+                order = np.lexsort((day, keys))
+                keys, day = keys[order], day[order]
+                newest = np.append(keys[1:] != keys[:-1], True)[: len(keys)]
+                found.append((keys[newest], day[newest]))
+            self._keys, self._days = (np.concatenate(one) for one in zip(*found, strict=True))
 
     def tick(self) -> int:
         """The version to show: grows after new events, at most once in `HistoryLimits.count_seconds`."""

@@ -5,46 +5,24 @@ from __future__ import annotations
 import math
 import sys
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from operator import itemgetter
 from threading import Lock
-from typing import NamedTuple
 
 import numpy as np
 
 from crossaisle.data.kinds import Kinds
 from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.serve.limits.live import HistoryLimits
-from crossaisle.serve.live.event_counts import TAKEN_BACK, EventCounts, Gaps
+from crossaisle.serve.live.event_counts import TAKEN_BACK, EventCounts, Gaps, Part
+from crossaisle.serve.live.own import Deed, Own
+from crossaisle.serve.live.stored import StoredHistories
 from crossaisle.serve.store.deleted_users import Forgotten
-from crossaisle.serve.store.store import Event
+from crossaisle.serve.store.records import Event, EventRow
 
 OLD_DAYS = 30.0
 """Days: over a gap this long after a model's last event, nothing ages."""
-
-
-class Deed(NamedTuple):
-    """What a user did: the same one object for all events that are alike."""
-
-    kind: str
-    value: float | None = None
-    quantity: float | None = None
-
-
-class Own(NamedTuple):
-    """A user's live events, oldest first. Replaced, never changed, so that readers need no lock."""
-
-    items: tuple[str, ...] = ()
-    """Of the latest events by their times, as many as `HistoryLimits` allows."""
-    days: tuple[float, ...] = ()
-    """Days since 1970."""
-    deeds: tuple[Deed, ...] = ()
-    """What each event was."""
-    version: int = 0
-    """Grows with every change."""
-    total: int = 0
-    """All live events, including those that are in the store only."""
 
 
 _NOTHING = Own()
@@ -98,10 +76,13 @@ class LiveHistories:
         events: Iterable[Event] = (),
         forgotten: Forgotten | None = None,
         *,
+        stored: Iterable[Sequence[EventRow]] = (),
         meanings: Kinds | None = None,
         limits: HistoryLimits = HistoryLimits(),
     ) -> None:
-        """`meanings`: what kinds mean to the model that serves."""
+        """`stored`: events that are kept as compactly as can be, in portions. `meanings`: what kinds mean to
+        the model that serves.
+        """
         self._limits, self._meanings = limits, meanings or Kinds()
         self._own: dict[str, Own] = {}
         self.negatives = 0
@@ -113,11 +94,21 @@ class LiveHistories:
         self._changed, self._newest, self._lock = 0, 0, Lock()
         self.forgotten = Forgotten() if forgotten is None else forgotten
         """Deleted users, whose history in the model must not be used."""
+        self._stored = StoredHistories(stored, self.trends.users)
+        if len(self._stored):
+            self._count_stored(self.trends)
+            self._see_again()
+            self._days()
         left = iter(events)
         while portion := list(islice(left, limits.batch_events)):
             self.add(portion)
             if self.trends.full:
                 self.trends.pairs()
+
+    @property
+    def last_stored(self) -> int:
+        """The number of the last event of those that were there at the start."""
+        return self._stored.last
 
     @property
     def meanings(self) -> Kinds:
@@ -136,7 +127,7 @@ class LiveHistories:
             self._see(day)
             own.setdefault(event.user, []).append(event)
         for user, new in own.items():
-            self._own[user] = _with(self._own.get(user, _NOTHING), new, self._limits.user_events)
+            self._own[user] = _with(self.of(user), new, self._limits.user_events)
 
     def _see(self, day: float) -> None:
         with self._lock:
@@ -163,7 +154,9 @@ class LiveHistories:
             changed = self._changed
             if self._seen is not None:
                 return [self._seen[whole] for whole in sorted(self._seen)]
-        every = np.sort(np.fromiter(chain.from_iterable(own.days for own in list(self._own.values())), float))
+        own = dict(self._own)
+        touched = np.fromiter(chain.from_iterable(one.days for one in own.values()), float)
+        every = np.sort(np.concatenate([touched, self._stored.days_but_of(own)]))
         whole, first = np.unique(np.floor(every).astype(np.int64), return_index=True)
         last = np.append(first, len(every))[1:] - 1
         moments = list(zip(every[first].tolist(), every[last].tolist(), strict=True))
@@ -188,16 +181,46 @@ class LiveHistories:
         trends.version = self.trends.version + 1
         trends.users, trends.items = self.trends.users, self.trends.items  # others keep rows by their indices
         self.negatives += 1
-        for user, own in self._own.items():
+        self._count_stored(trends)
+        for user, own in list(self._own.items()):
             for item, day, deed in zip(own.items, own.days, own.deeds, strict=True):
                 interest = meanings.is_interest(*deed)
                 if interest is not None:
                     trends.add(user, item, deed.kind if interest else TAKEN_BACK, day)
         self.trends = trends
 
+    def _count_stored(self, trends: EventCounts) -> None:
+        """Counts what was there at the start of all users who have not been asked for since."""
+        stored, meanings = self._stored, self._meanings
+        kinds = list(dict.fromkeys([TAKEN_BACK, *(deed.kind for deed in stored.deeds)]))
+        places = {kind: place for place, kind in enumerate(kinds)}
+
+        def place_of(deed: Deed) -> int:
+            interest = meanings.is_interest(*deed)
+            return -1 if interest is None else places[deed.kind if interest else TAKEN_BACK]
+
+        place = np.array([place_of(deed) for deed in stored.deeds], np.int32)
+
+        def parts() -> Iterator[Part]:
+            for part in stored.parts(self._own):
+                where = place[stored.deed[part]]
+                self.negatives += int((where == places[TAKEN_BACK]).sum())
+                part, where = part[where >= 0], where[where >= 0]
+                number = stored.item[part].astype(np.int64) * len(kinds) + where
+                yield stored.user[part], number, stored.day[part]
+
+        def names(number: int) -> tuple[str, str]:
+            item, kind = divmod(number, len(kinds))
+            return stored.items[item], kinds[kind]
+
+        trends.fill(parts(), names, len(stored.items) * len(kinds))
+
     def of(self, user: str) -> Own:
-        """A user's live events."""
-        return self._own.get(user, _NOTHING)
+        """A user's live events: the same object until something happens."""
+        own = self._own.get(user)
+        if own is None and (found := self._stored.of(user, self._limits.user_events)) is not None:
+            own = self._own.setdefault(user, found)
+        return own or _NOTHING
 
     def gaps_after(self, end: float) -> Gaps:
         """The gaps of more than `OLD_DAYS` after the last event of a model.
@@ -232,6 +255,7 @@ class LiveHistories:
         gone = bisect_right(own.days, day)
         total = len(own.items) - gone if gone else own.total
         self._own[user] = Own(own.items[gone:], own.days[gone:], own.deeds[gone:], own.version + 1, total)
+        self._stored.drop(user)
         self.forgotten.add(self.forgotten.digest(user), deleted)
         self._see_again()
         self.negatives += self.negatives > 0
@@ -266,7 +290,7 @@ class LiveHistories:
 
     def names(self) -> list[str]:
         """Ids of all users with live events; any thread may call it."""
-        return list(self._own)
+        return [*list(self._own), *self._stored.names()]
 
     def forget_digest(self, digest: bytes, deleted: float) -> None:
         """Records the deletion of a user whose id is not known here."""

@@ -11,7 +11,7 @@ from crossaisle.data.kinds import PURCHASE, ROLES
 from crossaisle.data.standing import standing
 from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.data.vocabulary import Rows
-from crossaisle.serve.live.histories import Deed
+from crossaisle.serve.live.own import Deed
 
 Days = npt.NDArray[np.float64]
 LONG_AGO = 1e15

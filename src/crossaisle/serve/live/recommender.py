@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,39 +17,59 @@ from crossaisle.data.merchandising.rules import RuleSet
 from crossaisle.data.query import Placement, Query
 from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.data.vocabulary import Rows
-from crossaisle.data.windows import Windows
 from crossaisle.models.blend import CART_OF_USER
 from crossaisle.recommend.answer import Recommendation, RecommendationList
-from crossaisle.recommend.catalogue_view import CatalogueView, foreign_prices
-from crossaisle.recommend.explain import Explanation, as_new, explain, item_name
-from crossaisle.recommend.list_builder import Contributions, ListBuilder, Served
-from crossaisle.recommend.merchandising.compiled import Merchandising, Ruling
-from crossaisle.recommend.merchandising.ruled import NOTHING, Ranked
-from crossaisle.recommend.ranker import Best, ModelRanker, best_of_requests, score_requests
+from crossaisle.recommend.catalogue_view import CatalogueView
+from crossaisle.recommend.list_builder import ListBuilder
+from crossaisle.recommend.merchandising.compiled import Merchandising
+from crossaisle.recommend.ranker import Best, ModelRanker, batched, best_of_requests, score_requests
 from crossaisle.recommend.recommender import Recommender
-from crossaisle.recommend.request import ResolvedQuery, is_narrow, resolve
-from crossaisle.recommend.rerank.diversify import Similarity
-from crossaisle.recommend.rerank.filters import rows_mask
-from crossaisle.recommend.rerank.groups import Groups
+from crossaisle.recommend.request import NO_ROWS, ResolvedQuery, is_narrow, resolve
+from crossaisle.recommend.rerank.filters import Mask, of_placement
 from crossaisle.recommend.rerank.never import NeverWith
 from crossaisle.serve.limits.live import LiveLimits
-from crossaisle.serve.live.candidates import least, widened
 from crossaisle.serve.live.catalogue.browsing import BrowsedCatalogue
 from crossaisle.serve.live.catalogue.overlay import CatalogueOverlay, grow
+from crossaisle.serve.live.catalogue.overlay_view import contributions_of, similarity_of, view_of
 from crossaisle.serve.live.catalogue.shown import ShownFields
 from crossaisle.serve.live.event_counts import Gaps
-from crossaisle.serve.live.histories import LiveHistories, Own
+from crossaisle.serve.live.histories import LiveHistories
+from crossaisle.serve.live.lists.candidates import widened
+from crossaisle.serve.live.lists.from_rankings import FromRankings
+from crossaisle.serve.live.lists.ranker import LiveRanker
+from crossaisle.serve.live.lists.ranking_cache import RankingCache, Version
+from crossaisle.serve.live.own import Own
 from crossaisle.serve.live.own_history import own_history, plain
 from crossaisle.serve.live.pictures import picture_model
-from crossaisle.serve.live.ranker import LiveRanker
-from crossaisle.serve.live.ranking_cache import Lifted, Ranking, RankingCache, Version
 from crossaisle.serve.live.shopwide.disapproval import LiveDisapproval
 from crossaisle.serve.live.shopwide.trending import Trending
 from crossaisle.serve.store.records import Picture
 from crossaisle.serve.store.store import NO_PICTURES
 
-SHORT = 200
-"""Events of a history that is kept once it is settled."""
+
+class _Asked(NamedTuple):
+    """One query of a batch."""
+
+    query: Query
+    request: ResolvedQuery
+    version: Version
+    place: int
+    """In the batch."""
+
+
+class _Scores(NamedTuple):
+    """What a list is made from."""
+
+    rows: Rows
+    """int32 (n,), ascending"""
+    scores: Floats
+    """float32 (n,)"""
+    allowed: bool = False
+    """Whether these are rows that the filters of one query allow."""
+    whole: bool = False
+    """Whether there are no more of them."""
+    every: bool = False
+    """Whether these are all rows that have a score."""
 
 
 class LiveRecommender:
@@ -78,6 +98,7 @@ class LiveRecommender:
             before = None
         self._settled: dict[str, tuple[Own, Gaps, Histories]] = {}
         """Histories that took some settling, while nothing has happened to their users."""
+        self._settled_events = 0
         self.trending: Trending = Trending(base, histories, limits) if before is None else before.trending
         older = None if before is None else before.grown
         self.grown: CatalogueOverlay = grow(base, changed or {}, older, pictures, limits=limits)
@@ -92,7 +113,7 @@ class LiveRecommender:
         same = before is not None and before.rules == self.rules
         if before is not None and same and (moved := self.grown.changed_since(before.grown)) is not None:
             self.cache.take_over(before.cache, *moved)
-        self.view: CatalogueView = _view_of(
+        self.view: CatalogueView = view_of(
             base, self.grown, base.view if before is None else before.view, clock
         )
         self.catalogue: BrowsedCatalogue = BrowsedCatalogue(
@@ -112,12 +133,13 @@ class LiveRecommender:
         self.lists = ListBuilder(
             self.view,
             self.ranker,
-            _similarity_of(base, self.grown),
-            _contributions_of(model, self.grown, self.disapproval, self.merchandising),
+            similarity_of(base, self.grown),
+            contributions_of(model, self.grown, self.disapproval, self.merchandising),
             base.limits,
             NeverWith(base.blend.rules, self.grown.dataset),
             self.merchandising,
         )
+        self.rankings = FromRankings(self.lists, self.ranker, self.merchandising, limits, large=self.large)
 
     @property
     def dataset(self) -> Dataset:
@@ -146,10 +168,10 @@ class LiveRecommender:
             log, n_items = self.base.log_of(row), self.dataset.n_items
             live = rows, days, own.deeds
             settled = own_history(log, row, self.base.dataset, n_items, live, float(past.now[0])).relative
-            if len(settled.item) <= SHORT:
-                if len(self._settled) >= self.limits.settled_histories:
-                    self._settled = {}  # others may be reading the old one
-                self._settled[user] = own, gap, settled
+            self._settled_events += len(settled.item)
+            if self._settled_events > self.limits.settled_events:
+                self._settled, self._settled_events = {}, 0  # others may be reading the old one
+            self._settled[user] = own, gap, settled
             return settled
         known = rows >= 0
         if len(past.item) and days.min() <= end + 1e-5:
@@ -214,7 +236,7 @@ class LiveRecommender:
         """The list, where the ranking cache decides it; else the request, to be scored."""
         request = self.resolve(query)
         ranking = None if self._narrows(query, request) else self.cache.get(query, request)
-        answer = None if ranking is None else self._from_ranking(query, request, ranking)
+        answer = None if ranking is None else self.rankings.answer(query, request, ranking)
         if answer is None:
             self.cache.misses += 1
             return request
@@ -235,27 +257,39 @@ class LiveRecommender:
 
     def score_many(self, queries: Sequence[Query]) -> list[RecommendationList | Exception]:
         """Lists for many queries, scored together; keeps what may be asked for again."""
-        out: list[RecommendationList | Exception] = []
         self.disapproval.now(self.dataset)
+        asked: list[_Asked] = []
+        out: list[RecommendationList | Exception | None] = [None] * len(queries)
         versions = [self.cache.version(query) for query in queries]  # before the histories are read
-        requests: list[ResolvedQuery | Exception] = []
-        for query in queries:
+        for place, (query, version) in enumerate(zip(queries, versions, strict=True)):
             try:
-                requests.append(self.resolve(query))
+                asked.append(_Asked(query, self.resolve(query), version, place))
             except Exception as error:
-                requests.append(error)
-        valid = [(q, r) for q, r in zip(queries, requests, strict=True) if isinstance(r, ResolvedQuery)]
-        resolved = [request for _, request in valid]
-        best = iter(best_of_requests(self.ranker, resolved) if self.large else self._scored(valid))
-        for query, request, version in zip(queries, requests, versions, strict=True):
-            if isinstance(request, Exception):
-                out.append(request)
+                out[place] = error
+        some = self._made(asked, self._best(asked), out)
+        some = self._made(some, self._best_allowed(some), out)
+        left = [one for one in asked if out[one.place] is None]
+        self._made(left, self._scored(left) if left else [], out)
+        return [answer for answer in out if answer is not None]
+
+    def _made(
+        self,
+        asked: Sequence[_Asked],
+        found: Sequence[_Scores | None],
+        out: list[RecommendationList | Exception | None],
+    ) -> list[_Asked]:
+        """Puts what can be made from some scores into `out`; returns those for which they are not enough."""
+        left = []
+        for one, scores in zip(asked, found, strict=True):
+            if scores is None:
                 continue
             try:
-                out.append(self._list(query, request, next(best), version))
+                out[one.place] = self._list(one, scores)
             except Exception as error:
-                out.append(error)
-        return out
+                out[one.place] = error
+            if out[one.place] is None:
+                left.append(one)
+        return left
 
     def explained(
         self, query: Query, items: Sequence[Recommendation], served: Placement
@@ -267,28 +301,67 @@ class LiveRecommender:
         """Whether a learned ranker has to know what the filters of a query leave."""
         return not self.large and request.weights in self.base.rankers and is_narrow(query)
 
-    def _scored(self, asked: Sequence[tuple[Query, ResolvedQuery]]) -> list[Best]:
+    def _best(self, asked: Sequence[_Asked]) -> list[_Scores | None]:
+        """For each request the rows with the best scores, where these are found faster than all scores."""
+        if self.large:
+            requests = [one.request for one in asked]
+            return [_Scores(*best) for best in best_of_requests(self.ranker, requests)]
+        masks = [
+            of_placement("discover", self.view.codes, one.request.history, NO_ROWS)
+            if one.request.placement == "discover"
+            else None
+            for one in asked
+        ]
+        return [None if best is None else _Scores(*best) for best in self._nominated(asked, masks)]
+
+    def _best_allowed(self, asked: Sequence[_Asked]) -> list[_Scores | None]:
+        """The same of what the filters of each query leave, where that was little; rules come later."""
+        masks = [self.lists.unruled(one.query, one.request) for one in asked]
+        found, few = self._nominated(asked, masks), self.limits.nominated_items
+        return [
+            None if best is None else _Scores(*best, allowed=True, whole=len(best[0]) < few) for best in found
+        ]
+
+    def _nominated(self, asked: Sequence[_Asked], masks: Sequence[Mask | None]) -> Sequence[Best | None]:
+        """`masks` bool (n_items,): what may be named for each request."""
+        n = self.limits.nominated_items
+        if 2 * n > self.dataset.n_items:
+            return [None] * len(asked)
+
+        def best(histories: Histories, weights: str, members: Sequence[int]) -> Sequence[Best | None]:
+            found = self.ranker.nominated(histories, weights, n, [masks[at] for at in members])
+            return [None] * len(members) if found is None else found
+
+        return batched([one.request for one in asked], best)
+
+    def _scored(self, asked: Sequence[_Asked]) -> list[_Scores]:
         """All rows that have a score, for each request."""
         out = []
-        among = [self.lists.candidates(*each) if self._narrows(*each) else None for each in asked]
-        for scores in score_requests(self.ranker, [request for _, request in asked], among):
+        among = [
+            self.lists.candidates(one.query, one.request) if self._narrows(*one[:2]) else None
+            for one in asked
+        ]
+        for scores in score_requests(self.ranker, [one.request for one in asked], among):
             rows = np.flatnonzero(~np.isnan(scores)).astype(np.int32)
-            out.append((rows, scores[rows]))
+            out.append(_Scores(rows, scores[rows], whole=True, every=True))
         return out
 
-    def _list(self, query: Query, request: ResolvedQuery, best: Best, version: Version) -> RecommendationList:
-        enough = False
-        if self.large:
-            best = self._with_lifted(query, request, best)
-        if self.large or (self.cache.takes(query, request) and not self._narrows(query, request)):
-            ranking = self._ranking(query, best, version)
-            self.cache.put(ranking, request)
-            answer = self._from_ranking(query, request, ranking)
-            if answer is not None:
+    def _list(self, asked: _Asked, found: _Scores) -> RecommendationList | None:
+        """The list; None where the best rows are not enough for it, and all scores are to be had."""
+        query, request, version, _ = asked
+        enough, best = False, (found.rows, found.scores)
+        if not found.every:
+            best = self.rankings.with_lifted(query, request, best)
+        if not found.every or (self.cache.takes(query, request) and not self._narrows(query, request)):
+            ranking = self.rankings.ranking(query, best, version, whole=found.whole)
+            if not found.allowed:
+                self.cache.put(ranking, request)
+            answer = self.rankings.answer(query, request, ranking)
+            if answer is not None or not (self.large or found.every):
                 return answer
             if self.large and query.depth > query.page_length:
                 first = replace(query, n=query.page_length, offset=0, explain=False)
-                enough = self._from_ranking(first, request, ranking) is not None
+                enough = self.rankings.answer(first, request, ranking) is not None
         allowed = self.lists.candidates(query, request)
         scores, tiers = np.full(self.dataset.n_items, np.nan, np.float32), None
         scores[best[0]] = best[1]
@@ -301,160 +374,6 @@ class LiveRecommender:
                 tiers = np.zeros(self.dataset.n_items, np.int8)
                 tiers[rows] = of_rows
         return self.lists.finish(query, request, scores, allowed, tiers)
-
-    def _ranking(self, query: Query, best: Best, version: Version) -> Ranking:
-        rows, scores = best
-        known = ~np.isnan(scores)
-        rows, scores = rows[known], scores[known]
-        ranked = self.lists.ranked(rows, scores, self.limits.ranking_items)
-        at = np.searchsorted(rows, ranked)  # rows are ascending
-        whole = not self.large and len(ranked) == len(rows)
-        return Ranking(ranked, scores[at], whole, version, query, self._lifted(query, rows, scores))
-
-    def _with_lifted(self, query: Query, request: ResolvedQuery, best: Best) -> Best:
-        """The best items of a large shop, and those that rules may lift above them."""
-        if not self.merchandising.lifting(query):
-            return best
-        missing = np.setdiff1d(self.merchandising.lifted(query), best[0])
-        if len(missing) > self.limits.narrow_items:
-            among = rows_mask(missing, self.dataset.n_items)
-            more = self.ranker.best_batch(request.context, request.weights, among)[0]
-        else:
-            more = missing, self.ranker.score_at(request.context, [missing], request.weights)[0]
-        rows, first = np.unique(np.concatenate([best[0], more[0]]), return_index=True)
-        return rows.astype(np.int32), np.concatenate([best[1], more[1]])[first]
-
-    def _lifted(self, query: Query, rows: Rows, scores: Floats) -> Lifted | None:
-        """What rules lift, of ascending rows with a score; None where none lifts anything."""
-        merchandising = self.merchandising
-        if not merchandising.lifting(query):
-            return None
-        keys = merchandising.weighed(query, scores, rows)
-        ranked = self.lists.ranked(rows, keys, self.limits.ranking_items)
-        at = np.searchsorted(rows, ranked)
-        pins = merchandising.pinned(query)
-        of_pins = np.full(len(pins), np.nan, np.float32)
-        of_pins[np.isin(pins, rows)] = scores[np.isin(rows, pins)]
-        pinned = Ranked(pins, of_pins, merchandising.weighed(query, of_pins, pins))
-        if len(pins) > self.limits.ranking_items:
-            pinned = pinned.take(np.argsort(-pinned.keys)[: self.limits.ranking_items])  # NaN last
-        return Lifted(Ranked(ranked, scores[at], keys[at]), pinned)
-
-    def _from_ranking(
-        self, query: Query, request: ResolvedQuery, ranking: Ranking
-    ) -> RecommendationList | None:
-        """The list out of the best items kept; None where other items could be in it, too."""
-        ruling = self.lists.ruling(query, request)
-        if ruling is not None:
-            return self._ruled_from_ranking(query, request, ranking, ruling)
-        fits = self.lists.candidates(query, request, ranking.rows)
-        rows, scores = ranking.rows[fits], ranking.scores[fits]
-        whole = ranking.whole or self._holds_all_included(query, request, ranking)
-        if not len(rows) or (not whole and len(rows) < least(query, large=self.large)):
-            return None
-        share = self.lists.cross_share(query, request)
-        chosen, exact = self.lists.arrange(query, share, rows, scores)
-        if not exact and not whole:
-            return None
-        served = Served(request.placement, request.weights)
-        notices = list(request.notices)
-        return self.lists.answer(query, request, served, share, (rows, scores, chosen), notices)
-
-    def _ruled_from_ranking(
-        self, query: Query, request: ResolvedQuery, ranking: Ranking, ruling: Ruling
-    ) -> RecommendationList | None:
-        """The same under rules."""
-        kept = [Ranked(ranking.rows, ranking.scores, ranking.scores)]
-        if ranking.lifted is not None:
-            kept += [ranking.lifted.ranked, ranking.lifted.pinned]
-        fits = self.lists.unruled(query, request, np.concatenate([one.rows for one in kept]))
-        ends = np.cumsum([len(one.rows) for one in kept])[:-1]
-        plain, *lifted = [one.take(fit) for one, fit in zip(kept, np.split(fits, ends), strict=True)]
-        free, pinned = [one.take(~ruling.banned[one.rows]) for one in lifted or [plain, NOTHING]]
-        whole = ranking.whole or self._holds_all_included(query, request, ranking)
-        if not len(free.rows) or (not whole and len(free.rows) < least(query, large=self.large)):
-            return None
-        share = self.lists.cross_share(query, request)
-        found = self.lists.ruled(query, share, ruling, plain, free, pinned)
-        if not found.exact and not whole:
-            return None
-        served = Served(request.placement, request.weights)
-        return self.lists.answer_ruled(query, request, served, share, found, list(request.notices))
-
-    def _holds_all_included(self, query: Query, request: ResolvedQuery, ranking: Ranking) -> bool:
-        """Whether a query names the only items to show, and those that may be shown are all in a ranking."""
-        if request.include is None:
-            return False
-        missing = np.setdiff1d(request.include, ranking.rows)
-        return not self.lists.candidates(query, request, missing).any()
-
-
-def _view_of(
-    base: Recommender, overlay: CatalogueOverlay, before: CatalogueView, clock: Callable[[], float]
-) -> CatalogueView:
-    """`before`: an earlier view; what its titles and brands say of items that are alike is taken over."""
-    items, earlier = overlay.dataset.items, before.dataset.items
-    same = [items[name].equals(earlier[name]) for name in ("title", "brand")]
-    popularity = base.view.popularity
-    new = np.full(overlay.n_new, -1.0, popularity.dtype)
-    return CatalogueView(
-        dataset=overlay.dataset,
-        prices=overlay.prices,
-        in_stock=overlay.in_stock,
-        listed=overlay.listed,
-        popularity=np.concatenate([popularity, new]),
-        codes=overlay.dataset.taxonomy.codes(),
-        same_title=before.same_title if all(same) else Groups.of_items(items),
-        same_brand=before.same_brand if same[1] else Groups.of(items["brand"]),
-        foreign=foreign_prices(items),
-        windows=Windows.of(items, clock),
-    )
-
-
-def _similarity_of(base: Recommender, overlay: CatalogueOverlay) -> Similarity:
-    """A new item is as similar to others as its stand-in."""
-    of_model = base.similarity
-
-    def in_model(rows: Rows) -> Rows:
-        return np.array([overlay.stand_in(row) or 0 for row in rows.tolist()], np.int32)
-
-    def similarity(left: Rows, right: Rows) -> Floats:
-        return of_model(in_model(left), in_model(right))
-
-    return similarity
-
-
-def _contributions_of(
-    model: ModelRanker,
-    overlay: CatalogueOverlay,
-    disapproval: LiveDisapproval,
-    merchandising: Merchandising,
-) -> Contributions:
-    """A new item is explained by what makes up its score, its stand-ins; one without any is not."""
-
-    def contributions(context: Histories, served: Served, row: int) -> Explanation | None:
-        stand_ins = overlay.stand_ins(row, model.lending(served.weights))
-        if not stand_ins:
-            return None
-        dataset, parts = overlay.dataset, model.parts(served.weights)
-        known, named = overlay.in_old_rows(context), _named_by(context, overlay)
-        now = disapproval.now(dataset)
-        lost = 0.0 if now is None else now.lost(row, served.weights)
-        said: dict[str, Any] = {"known_as": named, "lost": lost, "untold": merchandising.for_adults()}
-        if row < overlay.n_old:
-            return model.explain(dataset, known, row, served.weights, served.placement, **said)
-        explanation = explain(dataset, parts, known, row, served.placement, stand_ins=stand_ins, **said)
-        like, untold = stand_ins[0][0], said["untold"]
-        return as_new(explanation, "" if untold is not None and untold[like] else item_name(dataset, like))
-
-    return contributions
-
-
-def _named_by(context: Histories, overlay: CatalogueOverlay) -> dict[int, int]:
-    """Stand-in -> the new item of a history that it stands in for; not where the user had it itself."""
-    rows = set(context.item.tolist())
-    stand_ins = {row: overlay.stand_in(row) for row in rows}
-    return {other: row for row, other in stand_ins.items() if other is not None and other not in rows}
 
 
 def _moments(rows: Rows, days: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:

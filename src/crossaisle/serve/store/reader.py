@@ -15,7 +15,7 @@ from crossaisle.serve.store.deleted_users import Forgotten
 from crossaisle.serve.store.engine import Engine, SqlConnection
 from crossaisle.serve.store.following.feed import Feed
 from crossaisle.serve.store.meta import people_key
-from crossaisle.serve.store.records import Event, Picture
+from crossaisle.serve.store.records import Event, EventRow, Picture
 from crossaisle.serve.store.schema import COLUMNS
 
 
@@ -55,10 +55,19 @@ class StoreReader:
         for seq, *columns in self.portions(query, (), after):
             yield seq, Event(*columns)
 
+    def event_rows(self) -> Iterator[list[EventRow]]:
+        """All events in the order in which they came, in portions, without their keys."""
+        query = 'SELECT seq, "user", item, kind, value, quantity, time FROM events WHERE seq > ? ORDER BY seq'
+        yield from self._portions(query, (), 0)
+
     def portions(self, sql: str, parameters: Sequence[Any], after: int) -> Iterator[Any]:
         """Rows of a query that starts with the column `seq`, is ordered by it, and ends with the condition
         `seq > ?`. They are read in portions: while somebody reads, SQLite's log cannot be emptied.
         """
+        for rows in self._portions(sql, parameters, after):
+            yield from rows
+
+    def _portions(self, sql: str, parameters: Sequence[Any], after: int) -> Iterator[list[Any]]:
         rows: list[Any] = []
         portion = self.limits.rows_at_once
         while not rows or len(rows) == portion:
@@ -66,7 +75,7 @@ class StoreReader:
                 rows = connection.execute(f"{sql} LIMIT {portion}", (*parameters, after)).fetchall()
             if not rows:
                 return
-            yield from rows
+            yield rows
             after = rows[-1][0]
 
     def items(self, names: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:

@@ -22,6 +22,10 @@ class Event(NamedTuple):
     quantity: float | None = None
 
 
+EventRow = tuple[int, str, str, str, float | None, float | None, float]
+"""Number, user, item, kind, value, quantity and time of an event, where many are read at once."""
+
+
 class Picture(NamedTuple):
     """The picture of an item that was put in, and its embedding."""
 

@@ -8,8 +8,9 @@ from concurrent.futures import Executor, Future
 
 from crossaisle.serve.experiments.running import Experiments
 from crossaisle.serve.live.event_counts import Pairs
-from crossaisle.serve.live.histories import Deed, LiveHistories
+from crossaisle.serve.live.histories import LiveHistories
 from crossaisle.serve.live.insights.insights import Insights
+from crossaisle.serve.live.own import Deed
 from crossaisle.serve.live.recommender import LiveRecommender
 from crossaisle.serve.store.store import Event, Store
 

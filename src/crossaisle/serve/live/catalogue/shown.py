@@ -6,9 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import quote
 
-import numpy as np
-import polars as pl
-
 from crossaisle.data.dataset import Dataset
 from crossaisle.serve.store.records import Picture
 
@@ -33,6 +30,10 @@ class ShownFields:
         """`pictures`: that the store keeps, by item."""
         self._dataset, self._pictures = dataset, pictures
         self._kept: dict[str, Shown] = {}
+        items = dataset.items
+        self._columns = [items[name] for name in ("brand", "image", "url")]
+        self._own = items["currency"] if "currency" in items.columns else None
+        self._usual = dataset.currency
 
     def of(self, items: Sequence[str]) -> list[Shown]:
         """Fields of items; empty ones for an item that was deleted meanwhile."""
@@ -42,14 +43,10 @@ class ShownFields:
                 kept.clear()
                 missing = list(items)
             rows = self._dataset.item_ids.rows(missing)
-            usual = self._dataset.currency
-            own = self._dataset.items
-            if "currency" not in own.columns:
-                own = own.with_columns(currency=pl.lit(None, pl.String))
-            table = own.select("brand", "image", "url", "currency")[np.maximum(rows, 0)]
-            for item, row, fields in zip(missing, rows.tolist(), table.iter_rows(), strict=True):
-                brand, image, url, currency = fields
-                shown = Shown(brand, self._image(item, image), web_address(url), currency or usual)
+            for item, row in zip(missing, rows.tolist(), strict=True):
+                brand, image, url = (column[max(row, 0)] for column in self._columns)
+                price_in = (None if self._own is None else self._own[max(row, 0)]) or self._usual
+                shown = Shown(brand, self._image(item, image), web_address(url), price_in)
                 kept[item] = Shown() if row < 0 else shown
         return [kept[item] for item in items]
 

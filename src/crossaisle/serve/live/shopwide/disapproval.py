@@ -15,7 +15,8 @@ from crossaisle.models.disapproval import Disapproval, counts_of, pairs_against,
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.limits.live import LiveLimits
 from crossaisle.serve.live.event_counts import Gaps
-from crossaisle.serve.live.histories import LiveHistories, Own
+from crossaisle.serve.live.histories import LiveHistories
+from crossaisle.serve.live.own import Own
 from crossaisle.serve.live.own_history import own_history
 from crossaisle.serve.live.shopwide.trending import Trending
 

@@ -24,7 +24,8 @@ from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.limits.live import LiveLimits
 from crossaisle.serve.live.event_counts import TAKEN_BACK, Gaps
-from crossaisle.serve.live.histories import LiveHistories, Own
+from crossaisle.serve.live.histories import LiveHistories
+from crossaisle.serve.live.own import Own
 from crossaisle.serve.live.own_history import Days, own_history
 
 HALF_LIFE_DAYS = 30.0

@@ -1,0 +1,157 @@
+"""Lists that are not kept, over HTTP: this source tree beside another revision of it, in turns.
+
+    python benchmarks/fresh_lists.py 7b87d98 --model demo/model --out runs/fresh
+    python benchmarks/fresh_lists.py HEAD~1 --model demo/model --out runs/fresh --rounds 5
+
+In every round each of the two starts once, with a store of its own. Before each measure every person of the
+model has one new event, so that no list is kept; then each person's list is asked for once, over eight
+connections. What goes with a product is asked for each of the products with most events, once. Everyday
+traffic asks for lists of people drawn at random, and a tenth of the requests are events. Printed are medians
+of the rounds, their ratio, and what the service's processor takes for a request, which other work on the
+machine changes least. Both revisions must be able to load the model. Needs two cores and a quiet machine.
+Exits with 1 where a bar is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import statistics
+import time
+from collections.abc import Coroutine, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from beside import FILTERS, dialect
+from revisions import HERE, Dialect, checked_out, importing
+from serve import Connection, load, load_all, service
+from served import Bars, say, table, workplace
+
+from crossaisle.data.storage import load_dataset
+
+BARS = {
+    "for_you": (4.0, 30.0),
+    "discover": (3.0, 40.0),
+    "goes_with": (3.0, 40.0),
+    "everyday traffic, a tenth events": (3.0, 40.0),
+    "for_you with share, quota and price": (1.0, 1000.0),
+}
+"""Measure -> how many times as many a second, and milliseconds within which 99 of 100 are answered."""
+Figures = dict[str, dict[str, Any]]
+
+
+async def something_happens(users: list[str], items: list[str], rng: random.Random) -> None:
+    """One event of each person."""
+    connection = await Connection().open()
+    for start in range(0, len(users), 1000):
+        events = [{"user": user, "item": rng.choice(items)} for user in users[start : start + 1000]]
+        status, answer = await connection.ask("POST", "/api/events", json.dumps(events).encode())
+        if status != 200:
+            raise SystemExit(f"events were refused: {answer[:300]!r}")
+    connection.writer.close()
+
+
+def processor_ms(pid: int) -> float:
+    """What a process has taken so far (Linux)."""
+    user, system = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]
+    return 1000.0 * (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+async def measure(pid: int, users: list[str], items: list[str], seconds: float) -> Figures:
+    """Of the service that runs."""
+    rng, words, out = random.Random(0), dialect(), Figures()
+
+    async def measured(name: str, work: Coroutine[Any, Any, dict[str, Any]], n: int = 0) -> None:
+        before, start = processor_ms(pid), time.perf_counter()
+        found = await work
+        n = n or round(found["per_second"] * (time.perf_counter() - start))
+        out[name] = {**found, "processor_ms": (processor_ms(pid) - before) / n}
+
+    def lists(words: Dialect, **controls: Any) -> Iterator[tuple[str, str, bytes]]:
+        for user in rng.sample(users, len(users)):
+            yield "GET", words.path(user, **controls), b""
+
+    for name, controls in (
+        ("for_you", {}),
+        ("discover", {"placement": "discover"}),
+        ("for_you with share, quota and price", FILTERS),
+    ):
+        await something_happens(users, items, rng)
+        asked = lists(words, **controls)
+        await measured(name, load_all(partial(next, asked), len(users)), len(users))
+    beside = (("GET", f"/api/items/{item}/goes-with", b"") for item in rng.sample(items, len(items)))
+    await measured("goes_with", load_all(partial(next, beside), len(items)), len(items))
+
+    def mixed() -> tuple[str, str, bytes]:
+        user = rng.choice(users)
+        if rng.random() < 0.1:
+            event = {"user": user, "item": rng.choice(items), "kind": "view"}
+            return "POST", "/api/events", json.dumps(event).encode()
+        return "GET", f"/api/recommend/{user}", b""
+
+    await something_happens(users, items, rng)
+    await measured("everyday traffic, a tenth events", load(mixed, seconds))
+    return out
+
+
+def main() -> None:
+    """Reads the command line, measures, prints a table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("revision", metavar="REV", help="a commit, branch or tag")
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=8.0, help="of everyday traffic")
+    parser.add_argument("--users", type=int, default=2000, help="people, and as many products")
+    options = parser.parse_args()
+    dataset = load_dataset(options.model / "catalogue")
+    users = random.Random(1).sample(list(dataset.user_ids.all), min(options.users, dataset.n_users))
+    items = dataset.item_ids.ids(dataset.item_counts.argsort()[-options.users :])
+    rounds: dict[str, list[Figures]] = {"this": [], options.revision: []}
+    with (
+        workplace(options.model) as (folder, model),
+        checked_out(options.revision, folder / "other") as other,
+    ):
+        trees = {"this": HERE, options.revision: other}
+        for number in range(options.rounds):
+            for name in list(trees)[:: 1 if number % 2 else -1]:
+                store = folder / f"{name}-{number}.sqlite"
+                with importing(trees[name]), service(model, store) as (pid, _):
+                    rounds[name].append(asyncio.run(measure(pid, users, items, options.seconds)))
+                said = ", ".join(f"{one['per_second']:g}" for one in rounds[name][-1].values())
+                say(f"round {number + 1}, {name}: {said}")
+    bars, rows = Bars(), []
+    for kind, (times, within) in BARS.items():
+        mine, theirs = ([one[kind] for one in rounds[name]] for name in trees)
+        rate, before = (statistics.median(one["per_second"] for one in each) for each in (mine, theirs))
+        p99, p99_before = (statistics.median(one["p99_ms"] for one in each) for each in (mine, theirs))
+        took, took_before = (
+            statistics.median(one["processor_ms"] for one in each) for each in (mine, theirs)
+        )
+        ratio, cheaper = rate / before, f"{took_before:.1f} -> {took:.1f}"
+        rows.append(
+            (kind, f"{before:.0f}", f"{rate:.0f}", f"{ratio:.2f}", f"{p99_before:.0f}", f"{p99:.0f}", cheaper)
+        )
+        bars.add(f"{kind}, times as many", f">= {times:g}", f"{ratio:.2f}", ratio >= times)
+        bars.add(f"{kind}, p99 ms", f"<= {within:g}", f"{p99:.1f}", p99 <= within)
+    head = (
+        "median of rounds",
+        f"{options.revision}/s",
+        "this tree/s",
+        "ratio",
+        "p99 ms before",
+        "now",
+        "processor ms",
+    )
+    print(table(head, rows))
+    bars.end(options.out, {"revision": options.revision, "rounds": rounds, "cores": os.cpu_count()})
+
+
+if __name__ == "__main__":
+    main()

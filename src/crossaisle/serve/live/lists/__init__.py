@@ -1,0 +1,1 @@
+"""Lists of a shop that changes: scores, rankings that are kept, and lists made from them."""
