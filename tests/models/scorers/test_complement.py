@@ -10,7 +10,7 @@ from scipy.special import ndtr
 
 from crossaisle.data.history import Histories
 from crossaisle.models.scorers.complement import ComplementSoftmax
-from crossaisle.models.scorers.complement_network import Adam, Learning
+from crossaisle.models.scorers.learning.networks import Adam, Learning
 from tests.models.contract import ScorerContract
 from tests.models.shops import tiny_shop
 

@@ -10,9 +10,9 @@ from scipy import sparse
 
 from crossaisle.data.history import Histories
 from crossaisle.errors import ConfigError
-from crossaisle.models.scorers import ridge
+from crossaisle.models.scorers.learning import ridge
+from crossaisle.models.scorers.learning.ridge import inverse_of_gram, ridge_of_neighbours
 from crossaisle.models.scorers.linear import EASE, SLIT
-from crossaisle.models.scorers.ridge import inverse_of_gram, ridge_of_neighbours
 from tests.models.contract import ScorerContract
 from tests.models.shops import tiny_shop
 

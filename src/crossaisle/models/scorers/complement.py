@@ -13,7 +13,7 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats, Histories
 from crossaisle.encoders.tfidf import TfidfEncoder
 from crossaisle.models.base import Scorer
-from crossaisle.models.scorers.complement_network import Layer, Learned, Learning, centred, shared_out
+from crossaisle.models.scorers.learning.networks import Layer, Learned, Learning, centred, shared_out
 from crossaisle.models.space import Range, Space
 from crossaisle.progress import bar
 

@@ -13,7 +13,7 @@ from scipy import sparse
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay, Floats, Histories
 from crossaisle.models.scorers.item_item import ItemWeights, keep_strongest
-from crossaisle.models.scorers.ridge import inverse_of_gram, ridge_of_neighbours
+from crossaisle.models.scorers.learning.ridge import inverse_of_gram, ridge_of_neighbours
 from crossaisle.models.space import AnyDecay, Range, Space
 from crossaisle.models.topk import top_k
 
