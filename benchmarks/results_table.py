@@ -21,8 +21,14 @@ K = 10
 
 HEADLINES = (
     ("completejourney", "all", "recall", "a household's next month, repeats included"),
-    ("completejourney", "new_item", "recall", "products new to the household"),
-    ("completejourney", "new_category", "recall", "products from a category new to the household"),
+    (
+        "completejourney",
+        "novel_open",
+        "recall",
+        "in the same list, products from a category new to the household",
+    ),
+    ("completejourney", "new_item", "recall", "products new to the household, list limited to such"),
+    ("completejourney", "new_category", "recall", "the same of categories new to the household"),
     (
         "completejourney",
         "goes_with",
