@@ -45,10 +45,6 @@ format: $(VENV)/ready-dev ## Put the code in its usual form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-ray: $(VENV)/ready-dev ## Test what needs Ray, on two workers, and federated learning (adds 250 MB to .venv once)
-	@$(PIP) -e '.[ray,federated]'
-	$(QUIET_BLAS) $(BIN)/python -m pytest tests/execution tests/training/federated
-
 bench: $(VENV)/ready ## Measure; BENCH="completejourney instacart ..." chooses what
 	for name in $(BENCH); do \
 		$(BIN)/crossaisle benchmark $$name --out runs/$$name && \
@@ -93,5 +89,5 @@ $(VENV)/ready-docs: $(VENV)/ready
 
 $(VENV)/ready-dev: $(VENV)/ready
 	@echo "Adding the development tools (once)"
-	@$(PIP) -e '.[dev,train,clean,image,video,multilingual,serve,large,postgres,streams]'
+	@$(PIP) -e '.[dev,train,clean,image,video,multilingual,serve,large,postgres,streams,ray,federated]'
 	@touch $@

@@ -15,7 +15,7 @@ os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # on loopback
 @pytest.fixture(scope="session")
 def on_ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executor]:
     """Two workers of a Ray cluster on this machine that ends with the tests."""
-    ray = pytest.importorskip("ray", reason="Ray is not installed: make ray")
+    ray = pytest.importorskip("ray", reason="Ray is not installed: pip install -e '.[ray]'")
     from crossaisle.execution.on_ray import RayExecutor
 
     ray.init(
