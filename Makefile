@@ -13,7 +13,7 @@ QUIET_BLAS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help demo serve test check format bench docs readme clean ray
+.PHONY: help demo serve test check format bench docs readme clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
