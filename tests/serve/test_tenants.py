@@ -47,6 +47,7 @@ def routes(app: FastAPI) -> list[tuple[str, str]]:
 PATHS = {"{rule}": "of-the-south", "{user}": "ann", "{item}": "bread", "{name}": SECRET, "{key}": SECRET}
 BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/api/recommend"): {"user": "ann"},
+    ("POST", "/api/rank"): {"user": "ann", "items": ["bread"]},
     ("POST", "/api/events"): {"user": "ann", "item": "bread", "key": SECRET},
     ("POST", "/api/events/delete"): {"key": "k2"},
     ("PUT", "/api/items/{item}"): {"title": "Southern bread"},
