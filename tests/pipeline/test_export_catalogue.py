@@ -99,5 +99,5 @@ def test_the_command(
     assert json.loads(table["product_type"].to_list()[0]) == ["Home > Cups", "Sale"]
     assert cli.run(["export", model, "--catalogue", "--out", str(out), "-n", "3"]) == 2
     assert "--catalogue goes with --out and --json only" in capsys.readouterr().err
-    with pytest.raises(ConfigError, match=r"a feed ends in \.xml, \.tsv"):
+    with pytest.raises(ConfigError, match=r"a feed must end in \.xml or \.tsv"):
         export_catalogue(model, tmp_path / "feed.csv")
