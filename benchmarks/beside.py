@@ -26,7 +26,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from revisions import HERE, Dialect, checked_out, importing
+from revisions import HERE, Dialect, arguments, checked_out, importing
 from serve import PORT, batch_of, event_of, event_to_answer, load, load_all, service
 from served import Bars, say, table, workplace
 
@@ -152,13 +152,7 @@ def compared(this: Rounds, other: Rounds) -> dict[str, dict[str, Any]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("revision", metavar="REV", help="a commit, branch or tag")
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--rounds", type=int, default=6)
+    parser = arguments(__doc__, rounds=6)
     parser.add_argument("--seconds", type=float, default=6.0, help="per measurement")
     parser.add_argument("--events", type=int, default=1000, help="events to answer in a round")
     parser.add_argument("--workers", type=int, default=1)

@@ -2,11 +2,10 @@
 
     python benchmarks/cost_model.py --events 30000 100000 300000 1000000 [--json costs.json]
 
-Makes shops whose marginals are those of a marketplace (popularity of products by a power law, lengths of
-histories lognormal, three favourite departments a person), runs the commands that a shop runs, each in a
-process of its own, and fits `fixed + a * events ** b` to all sizes but the largest, which it then predicts.
-Texts are read by TF-IDF: encoding costs so much a title whatever the size, and is measured by
-`benchmarks/encode_speed.py`. Processor time rather than the clock's, so that a busy machine does little harm.
+Makes shops like that of `mid_size.py`, runs the commands that a shop runs, each in a process of its own, and
+fits `fixed + a * events ** b` to all sizes but the largest, which it then predicts. Texts are read by TF-IDF:
+encoding costs so much a title whatever the size, and is measured by `benchmarks/encode_speed.py`. Processor
+time rather than the clock's, so that a busy machine does little harm.
 """
 
 from __future__ import annotations
@@ -21,30 +20,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
+from mid_size import make
 from scipy.optimize import least_squares
 
-EVENTS_PER_ITEM, EVENTS_PER_USER = 20, 8
-POPULARITY = 0.8
-"""Exponent of the power law of how often products are bought; that of Amazon's Beauty."""
-SPREAD = 1.0
-"""Standard deviation of the logarithm of the lengths of histories."""
-DEPARTMENTS, AISLES, WORDS = 20, 15, 3000
-FAVOURITES = 3
 LISTS = 2000
 """Users whose lists are made."""
-SETTINGS = """
-[data]
-name = "made-up"
-
-[data.items]
-path = "items.parquet"
-columns = {{ item_id = "item_id", title = "title", categories = ["department", "aisle"], price = "price" }}
-
-[data.events]
-path = "events.parquet"
-columns = {{ item_id = "item_id", user_id = "user_id", time = "time" }}
-
+NO_ENCODER = """
 [model]
 encoder = "none"
 """
@@ -80,6 +61,8 @@ def measured(events: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         items, users = make(folder, events)
+        with (folder / "shop.toml").open("a") as settings:
+            settings.write(NO_ENCODER)
         (folder / "users.txt").write_text("\n".join(f"user-{n}" for n in range(min(LISTS, users))))
         commands = {
             "import": ["describe", "shop.toml"],
@@ -93,46 +76,6 @@ def measured(events: int) -> dict[str, Any]:
             print(f"{events:,} events: {stage} {seconds:.1f} s, {megabytes:,.0f} MB", file=sys.stderr)
         size = sum(file.stat().st_size for file in (folder / "model").rglob("*") if file.is_file())
         return point | {"model_mb": round(size / 1e6, 1)}
-
-
-def make(folder: Path, n_events: int, *, seed: int = 0) -> tuple[int, int]:
-    """Writes the shop's tables and settings; its numbers of items and users."""
-    rng = np.random.default_rng(seed)
-    n_items, n_users = n_events // EVENTS_PER_ITEM, n_events // EVENTS_PER_USER
-    department = rng.integers(0, DEPARTMENTS, n_items)
-    aisle = department * AISLES + rng.integers(0, AISLES, n_items)
-    words = np.array(["".join(rng.choice(list("abdegiklmnoprstu"), 6)) for _ in range(WORDS)])
-    drawn = (rng.random((n_items, 4)) ** 2 * WORDS / AISLES).astype(int) + (aisle % AISLES * WORDS // AISLES)[
-        :, None
-    ]
-    pl.DataFrame(
-        {
-            "item_id": [f"item-{n}" for n in range(n_items)],
-            "title": [" ".join(row) for row in words[np.minimum(drawn, WORDS - 1)].tolist()],
-            "department": [f"Department {n}" for n in department.tolist()],
-            "aisle": [f"Aisle {n}" for n in aisle.tolist()],
-            "price": np.round(rng.lognormal(2.5, 1.0, n_items), 2),
-        }
-    ).write_parquet(folder / "items.parquet")
-    # A department's products in order of their popularity, and a place in that order for each event.
-    order = np.lexsort((rng.random(n_items), department))
-    start = np.searchsorted(department[order], np.arange(DEPARTMENTS + 1))
-    lengths = np.exp(rng.normal(0.0, SPREAD, n_users))
-    user = rng.choice(n_users, n_events, p=lengths / lengths.sum())
-    favourite = rng.integers(0, DEPARTMENTS, (n_users, FAVOURITES))
-    chosen = favourite[user, rng.integers(0, FAVOURITES, n_events)]
-    size = np.maximum(start[chosen + 1] - start[chosen], 1)
-    place = (size * rng.random(n_events) ** (1.0 / (1.0 - POPULARITY))).astype(np.int64)
-    item = order[np.minimum(start[chosen] + place, n_items - 1)]
-    pl.DataFrame(
-        {
-            "item_id": pl.Series(item).cast(pl.String).str.replace("^", "item-"),
-            "user_id": pl.Series(user).cast(pl.String).str.replace("^", "user-"),
-            "time": 1_700_000_000 + np.sort(rng.integers(0, 365 * 86_400, n_events)),
-        }
-    ).write_parquet(folder / "events.parquet")
-    (folder / "shop.toml").write_text(SETTINGS.format())
-    return n_items, n_users
 
 
 def ran(words: list[str], folder: Path) -> tuple[float, float]:

@@ -14,7 +14,6 @@ Exits with 1 where a bar is missed.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import os
@@ -27,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from beside import FILTERS, dialect
-from revisions import HERE, Dialect, checked_out, importing
+from revisions import HERE, Dialect, arguments, checked_out, importing
 from serve import Connection, load, load_all, service
 from served import Bars, say, table, workplace
 
@@ -100,13 +99,7 @@ async def measure(pid: int, users: list[str], items: list[str], seconds: float) 
 
 def main() -> None:
     """Reads the command line, measures, prints a table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("revision", metavar="REV", help="a commit, branch or tag")
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser = arguments(__doc__, rounds=3)
     parser.add_argument("--seconds", type=float, default=8.0, help="of everyday traffic")
     parser.add_argument("--users", type=int, default=2000, help="people, and as many products")
     options = parser.parse_args()

@@ -42,36 +42,40 @@ path = "events.parquet"
 """
 
 
-def make(folder: Path, *, seed: int = 0) -> None:
-    """Writes `items.parquet`, `events.parquet` and `shop.toml`."""
+def make(folder: Path, events: int = EVENTS, *, seed: int = 0) -> tuple[int, int]:
+    """Writes `items.parquet`, `events.parquet` and `shop.toml`; the numbers of items and people.
+
+    Of another number of `events`, both are as many in proportion.
+    """
     rng = np.random.default_rng(seed)
+    items, users = round(ITEMS * events / EVENTS), round(USERS * events / EVENTS)
     folder.mkdir(parents=True, exist_ok=True)
     kinds = [
         (department, noun, f"{kind} {noun}")
         for department, nouns in NOUNS.items()
         for noun, kind in product(nouns.split(), KINDS.split())
     ]
-    of_item = rng.integers(0, len(kinds), ITEMS)
+    of_item = rng.integers(0, len(kinds), items)
     brands = [
         "".join(rng.choice(list("bdfgklmnprstvz")) + rng.choice(list("aeiou")) for _ in range(3)).title()
         for _ in range(2000)
     ]
-    brand = [brands[at] for at in rng.integers(0, len(brands), ITEMS).tolist()]
-    size = [SIZES[at] for at in rng.integers(0, len(SIZES), ITEMS).tolist()]
-    number = rng.integers(10, 1000, ITEMS).tolist()
+    brand = [brands[at] for at in rng.integers(0, len(brands), items).tolist()]
+    size = [SIZES[at] for at in rng.integers(0, len(SIZES), items).tolist()]
+    number = rng.integers(10, 1000, items).tolist()
     described = [kinds[at] for at in of_item.tolist()]
     titles = [
         f"{b} {kind} {s} {n}" for b, (_, _, kind), s, n in zip(brand, described, size, number, strict=True)
     ]
     pl.DataFrame(
         {
-            "item_id": [f"item-{row}" for row in range(ITEMS)],
+            "item_id": [f"item-{row}" for row in range(items)],
             "title": titles,
             "brand": brand,
             "categories": [f"{department} > {noun}" for department, noun, _ in described],
         }
     ).write_parquet(folder / "items.parquet")
-    user, item = _purchases(of_item, len(kinds), rng)
+    user, item = _purchases(of_item, len(kinds), users, events, rng)
     time_of = _ordered_within(rng.integers(1_700_000_000, 1_731_000_000, len(user)), user)
     pl.DataFrame(
         {
@@ -81,24 +85,29 @@ def make(folder: Path, *, seed: int = 0) -> None:
         }
     ).write_parquet(folder / "events.parquet")
     (folder / "shop.toml").write_text(SETTINGS)
+    return items, users
 
 
-def _purchases(of_item: np.ndarray, n_kinds: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def _purchases(
+    of_item: np.ndarray, n_kinds: int, users: int, events: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """int64 (n,) twice: who, ascending, and what; a person buys an item once."""
-    lengths = FEWEST + rng.geometric(1 / (EVENTS * 1.15 / USERS - FEWEST + 1), USERS) - 1
-    user = np.repeat(np.arange(USERS), lengths)
+    lengths = FEWEST + rng.geometric(1 / (events * 1.15 / users - FEWEST + 1), users) - 1
+    user = np.repeat(np.arange(users), lengths)
     by_kind = np.argsort(of_item, kind="stable")
     start = np.concatenate([[0], np.cumsum(np.bincount(of_item, minlength=n_kinds))])
     # Kinds sell by a power law, too.
     share = 1.0 / np.arange(1, n_kinds + 1) ** 0.6
-    favourites = rng.choice(n_kinds, (USERS, FAVOURITES), p=share / share.sum())
+    favourites = rng.choice(n_kinds, (users, FAVOURITES), p=share / share.sum())
     kind = favourites[user, rng.integers(0, FAVOURITES, len(user))]
     leads_to = rng.permutation(n_kinds)
     kind = np.where(rng.random(len(user)) < 0.3, leads_to[kind], kind)
     room = start[kind + 1] - start[kind]
-    item = by_kind[np.minimum(start[kind] + (rng.random(len(user)) ** 3 * room).astype(np.int64), ITEMS - 1)]
-    _, first = np.unique(user * ITEMS + item, return_index=True)
-    first = np.sort(rng.permutation(first)[:EVENTS])
+    item = by_kind[
+        np.minimum(start[kind] + (rng.random(len(user)) ** 3 * room).astype(np.int64), len(of_item) - 1)
+    ]
+    _, first = np.unique(user * len(of_item) + item, return_index=True)
+    first = np.sort(rng.permutation(first)[:events])
     return user[first], item[first]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,16 @@ FORMER = {
     "exclude_categories": "exclude",
 }
 """What list controls are called over HTTP, and what they were called before."""
+
+
+def arguments(doc: str | None, rounds: int) -> argparse.ArgumentParser:
+    """What comparisons of services are called with: REV, --model, --out, --rounds."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("revision", metavar="REV", help="a commit, branch or tag")
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--rounds", type=int, default=rounds)
+    return parser
 
 
 @contextmanager

@@ -10,7 +10,6 @@ ready, of the clock and of the processor, its memory then and at most, and how l
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shutil
@@ -23,7 +22,7 @@ from typing import Any
 
 import numpy as np
 from fresh_lists import processor_ms
-from revisions import HERE, checked_out, importing
+from revisions import HERE, arguments, checked_out, importing
 from serve import PORT, service
 from served import Bars, memory_mb, say, table, workplace
 
@@ -85,14 +84,8 @@ def started(tree: Path, model: Path, store: Path, people: list[str]) -> dict[str
 
 def main() -> None:
     """Reads the command line, measures, prints a table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("revision", metavar="REV", help="a commit, branch or tag")
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
+    parser = arguments(__doc__, rounds=1)
     parser.add_argument("--events", type=int, default=1_000_000)
-    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--alone", action="store_true", help="leave the other revision out")
     options = parser.parse_args()
     results: dict[str, Any] = {"events": options.events, "cores": os.cpu_count()}

@@ -227,8 +227,8 @@ class ModelConfig:
     keep: int = field(default=256, metadata={"low": 1, "high": 10_000_000})
     """Weights kept per row of an item-to-item matrix."""
     ranker: bool = True
-    """Learn a ranker on top of the blend, where LightGBM is installed (the extra `rank`) and each user's last
-    events are held out; not where time is cut."""
+    """Learn a ranker on top of the blend, where LightGBM is installed (the extra `rank`), and
+    each user's last events are held out or time is cut."""
     seed: int = field(default=0, metadata={"low": 0})
     parts: Mapping[str, Mapping[str, Any]] | None = None
     """`[model.parts.NAME]`: hyper-parameters of a part of the blend that differ from the default, or, with

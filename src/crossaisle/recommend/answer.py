@@ -33,6 +33,12 @@ class Recommendation:
     more_like_it: int = 0
     """Other items of this title and brand, of any size, that fit; `one_per_title` leaves them out."""
 
+    @property
+    def row(self) -> tuple[int, str, str, str, float | None, float, str | None]:
+        """Rank, id, title, category, price, score and the sentence of the explanation: a row of a table."""
+        why = self.evidence.text if self.evidence else None
+        return self.rank, self.item_id, self.title, self.category, self.price, self.score, why
+
 
 @dataclass(frozen=True)
 class AppliedRule:
@@ -98,16 +104,5 @@ class RecommendationList:
             "score": pl.Float32,
             "why": pl.String,
         }
-        rows = [
-            (
-                r.rank,
-                r.item_id,
-                r.title,
-                r.category,
-                r.price,
-                r.score,
-                r.evidence.text if r.evidence else None,
-            )
-            for r in self.items
-        ]
+        rows = [r.row for r in self.items]
         return pl.DataFrame(rows, schema=schema, orient="row")

@@ -165,19 +165,7 @@ class Listing:
 def _rows(recommender: Recommender, query: Query, users: Sequence[str]) -> pl.DataFrame:
     answers = recommender.recommend_many([replace(query, user=user) for user in users])
     rows = [
-        (
-            user,
-            answer.served,
-            r.rank,
-            r.item_id,
-            r.title,
-            r.category,
-            r.price,
-            r.score,
-            r.evidence.text if r.evidence else None,
-        )
-        for user, answer in zip(users, answers, strict=True)
-        for r in answer
+        (user, answer.served, *r.row) for user, answer in zip(users, answers, strict=True) for r in answer
     ]
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
