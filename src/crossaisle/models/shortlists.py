@@ -39,6 +39,8 @@ class TuningTask:
     unseen: bool = False
     other: bool = False
     new: bool = False
+    finest: bool = False
+    """Categories are those of the deepest level."""
     all_targets: bool = False
     """Right answers that are no candidates count, too, as missed: says what leaving candidates out costs."""
     apart: tuple[str, ...] = ()
@@ -46,6 +48,10 @@ class TuningTask:
     worth: Floats | None = None
     """float32 (n_items,): what a hit on each item is worth; None: all the same. Inverse popularity makes
     it propensity-scored (Jain et al., KDD 2016): popular items stop winning by being popular."""
+
+    def codes(self, taxonomy: Taxonomy) -> Rows:
+        """int32 (n_items,): the categories that `other` and `new` go by."""
+        return taxonomy.codes(-1) if self.finest else taxonomy.codes()
 
 
 class CandidateRule(Protocol):
@@ -177,7 +183,7 @@ def answers(
 
 def answerable(question: TuningTask, taxonomy: Taxonomy) -> int:
     """How many of the cases have a history and a right answer among their candidates."""
-    codes, cases, found = taxonomy.codes(), question.cases, 0
+    codes, cases, found = question.codes(taxonomy), question.cases, 0
     for start in range(0, len(cases), BATCH):
         batch = cases.take(np.arange(start, min(start + BATCH, len(cases))))
         _, wanted = answers(question, batch, codes)
@@ -187,7 +193,7 @@ def answerable(question: TuningTask, taxonomy: Taxonomy) -> int:
 
 def nominate(scores: Floats, question: TuningTask, taxonomy: Taxonomy) -> Rows:
     """int32 (n, `DEPTH` or fewer): the best candidates of a part for each case, to be used more than once."""
-    codes, cases, out = taxonomy.codes(), question.cases, []
+    codes, cases, out = question.codes(taxonomy), question.cases, []
     for start in range(0, len(cases), BATCH):
         rows = np.arange(start, min(start + BATCH, len(cases)))
         allowed = allowed_candidates(question, cases.take(rows).histories, codes)

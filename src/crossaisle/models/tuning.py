@@ -56,14 +56,15 @@ def tune(
     time is scaled, dropped or added as long as that gains more than `GAIN`. Weights refer to the parts'
     raw scores; without a single answerable case they are `untuned_weights`.
     """
-    cases, codes = next(iter(questions.values())).cases, taxonomy.codes()
-    order = np.random.default_rng(seed).permutation(len(cases))[:MAX_CASES]
+    cases = next(iter(questions.values())).cases
+    codes = {name: question.codes(taxonomy) for name, question in questions.items()}
+    order = drawn_cases(len(cases), seed)
     found: dict[str, list[Shortlists]] = {name: [] for name in questions}
 
     def asked(rows: npt.NDArray[np.int64]) -> list[Shortlists]:
         histories = cases.histories.take(rows)
         scores = [np.nan_to_num(part.score_rows(histories)) for part in parts.values()]
-        return [shortlisted(question, rows, scores, codes) for question in questions.values()]
+        return [shortlisted(q, rows, scores, codes[name]) for name, q in questions.items()]
 
     size = BATCH // THREADS  # so much is in memory at once
     batches = [order[start : start + size] for start in range(0, len(order), size)]
@@ -79,6 +80,11 @@ def tune(
         name: tune_shortlists(list(parts), found[name], apart=question.apart, placement=name)
         for name, question in questions.items()
     }
+
+
+def drawn_cases(n: int, seed: int = 0) -> npt.NDArray[np.int64]:
+    """int64 (`MAX_CASES` or fewer,): which of n cases weights are chosen on."""
+    return np.random.default_rng(seed).permutation(n)[:MAX_CASES]
 
 
 def tune_shortlists(
@@ -126,7 +132,7 @@ def tune_scored(
 
     `nominated`: what `nominate` gave for each of them.
     """
-    codes, found = taxonomy.codes(), []
+    codes, found = question.codes(taxonomy), []
     for start in range(0, len(question.cases), BATCH):
         rows = np.arange(start, min(start + BATCH, len(question.cases)))
         some = [part[rows] for part in scores.values()]
@@ -145,7 +151,7 @@ def values_of(
 
     NaN for cases that cannot be answered. `scores` as for `tune_scored`.
     """
-    codes, cases = taxonomy.codes(), question.cases
+    codes, cases = question.codes(taxonomy), question.cases
     out = np.full(len(cases), np.nan, np.float32)
     used = {name: weight for name, weight in weights.items() if weight}
     for start in range(0, len(cases), BATCH):

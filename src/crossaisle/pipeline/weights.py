@@ -15,13 +15,17 @@ from crossaisle.models.base import Scorer
 from crossaisle.models.blend import CART_OF_USER, HISTORY_OF_USER
 from crossaisle.models.defaults import BESIDE, FIRST, KNOWLEDGE, LEAF, OF_HISTORY, OF_TEXTS, OF_USERS
 from crossaisle.models.scorers.leaf_lift import LeafLift
-from crossaisle.models.shortlists import TuningTask
+from crossaisle.models.shortlists import TuningTask, answerable
 from crossaisle.models.sides import AskedOf
-from crossaisle.models.tuning import Tuned, tune
+from crossaisle.models.tuning import Tuned, drawn_cases, tune
 from crossaisle.pipeline.cart_weights import followed, led
 
 RARITY = 0.25
 """`goes_with` beside baskets: a hit is worth the item's events to minus this power; at 0 bananas win."""
+
+
+FEW = 100
+"""With fewer cases in new categories `discover` is asked for new ones of the finest level."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ def choose_weights(
 ) -> Chosen:
     """Weights of each placement, tuned on the question it answers."""
     lasting = {name: part for name, part in parts.items() if name not in BESIDE}
-    tuned = tune(lasting, _questions(split), split.train.taxonomy, seed=seed, progress=progress)
+    tuned = tune(lasting, _questions(split, seed), split.train.taxonomy, seed=seed, progress=progress)
     split = _ruled(split, tuned)
     left_out = tuned.pop("left_out", None)
     open_list = tuned["for_you"]
@@ -65,10 +69,10 @@ def choose_weights(
     return Chosen(weights, split, open_list, tuple(lasting))
 
 
-def _questions(split: Split) -> dict[str, TuningTask]:
+def _questions(split: Split, seed: int) -> dict[str, TuningTask]:
     """Tasks about the histories of validation: where anything repeats, with their items and without."""
     cases = split.validation
-    questions = {"discover": TuningTask(cases, unseen=True, new=True)}
+    questions = {"discover": _of_new_categories(split, seed)}
     if cases.other_categories_only:  # `goes_with`
         return questions | {"for_you": TuningTask(cases, unseen=cases.mask_seen, other=True)}
     apart = (KNOWLEDGE,)
@@ -79,6 +83,20 @@ def _questions(split: Split) -> dict[str, TuningTask]:
         "left_out": TuningTask(cases, unseen=True, all_targets=True, apart=apart),
         "unseen": TuningTask(cases, unseen=True, apart=apart),
     }
+
+
+def _of_new_categories(split: Split, seed: int) -> TuningTask:
+    """What `discover` is asked. In a shop of few departments hardly anybody enters a new one: weights that so
+    few cases choose are noise, and what is new at the finest level is asked in its place.
+    """
+    cases, taxonomy = split.validation, split.train.taxonomy
+    task = TuningTask(cases, unseen=True, new=True)
+    finest = replace(task, finest=True)
+    drawn = cases.take(drawn_cases(len(cases), seed))
+    few = answerable(replace(task, cases=drawn), taxonomy)
+    if few < FEW and answerable(replace(finest, cases=drawn), taxonomy) > few:
+        return finest
+    return task
 
 
 def _ruled(split: Split, tuned: Mapping[str, Tuned]) -> Split:
