@@ -61,6 +61,8 @@ class Shard:
     """int32 (c,), ascending: the categories of these rows,"""
     starts: npt.NDArray[np.int64]
     """int64 (c + 1,): and where each begins."""
+    known: npt.NDArray[np.bool_]
+    """bool (m,): rows that are not all zeros."""
     step: np.float32
     """What 1 stands for in the codes."""
 
@@ -147,9 +149,7 @@ class ShardedRows:
         """bool (n,): rows that are not all zeros."""
         out = np.zeros(self.n, bool)
         for shard in self.shards:
-            for start in range(0, len(shard.rows), RUN):
-                part = slice(start, start + RUN)
-                out[shard.rows[part]] = shard.vectors[part].any(axis=1)
+            out[shard.rows] = shard.known
         return out
 
 
@@ -244,6 +244,7 @@ def _write_shard(place: Path, vectors: Any, categories: npt.NDArray[np.int32], f
         "rows": (order + first).astype(np.int32),
         "categories": distinct.astype(np.int32),
         "starts": np.append(starts, len(rows)).astype(np.int64),
+        "known": np.asarray(half.any(axis=1)),
         "step": np.array([step]),
     }
     for name, values in arrays.items():
@@ -264,8 +265,8 @@ def _starts(said: dict[str, Any]) -> Iterator[int]:
 
 
 def _read_shard(place: Path, d: int, first: int) -> Shard:
-    names = ("codes", "vectors", "rows", "categories", "starts", "step")
-    codes, vectors, rows, categories, starts, step = (
+    names = ("codes", "vectors", "rows", "categories", "starts", "known", "step")
+    codes, vectors, rows, categories, starts, known, step = (
         np.asarray(np.load(place / f"{name}.npy", mmap_mode="r", allow_pickle=False)) for name in names
     )
     m = len(rows)
@@ -275,6 +276,8 @@ def _read_shard(place: Path, d: int, first: int) -> Shard:
         and rows.dtype == categories.dtype == np.int32
         and codes.shape == vectors.shape == (m, d)
         and (np.sort(rows) == np.arange(first, first + m)).all()
+        and known.dtype == bool
+        and known.shape == (m,)
         and len(starts) == len(categories) + 1
         and starts[0] == 0
         and starts[-1] == m
@@ -284,7 +287,7 @@ def _read_shard(place: Path, d: int, first: int) -> Shard:
     )
     if not fits:
         raise ArtifactError(f"{place}: damaged: its arrays do not fit together; build the index again")
-    return Shard(codes, vectors, rows, categories, starts, np.float32(step[0]))
+    return Shard(codes, vectors, rows, categories, starts, known, np.float32(step[0]))
 
 
 def _filled_up(rows: Rows, k: int) -> Rows:
