@@ -34,7 +34,7 @@ from crossaisle.models.topk import top_k
 K = 10
 Search = Callable[[np.ndarray, np.ndarray | None], Any]
 """Rows for a query float32 (1, d) among bool (n,)."""
-LISTS, PROBED = 4096, (16, 64, 256)
+LISTS, PROBED = 1024, (16, 64, 256)
 """Of faiss' inverted file: lists, and how many of them a query reads."""
 
 
