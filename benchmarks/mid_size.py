@@ -42,13 +42,14 @@ path = "events.parquet"
 """
 
 
-def make(folder: Path, events: int = EVENTS, *, seed: int = 0) -> tuple[int, int]:
+def make(folder: Path, events: int = EVENTS, *, items: int | None = None, seed: int = 0) -> tuple[int, int]:
     """Writes `items.parquet`, `events.parquet` and `shop.toml`; the numbers of items and people.
 
-    Of another number of `events`, both are as many in proportion.
+    Of another number of `events`, both are as many in proportion, unless the items' is given.
     """
     rng = np.random.default_rng(seed)
-    items, users = round(ITEMS * events / EVENTS), round(USERS * events / EVENTS)
+    users = round(USERS * events / EVENTS)
+    items = round(ITEMS * events / EVENTS) if items is None else items
     folder.mkdir(parents=True, exist_ok=True)
     kinds = [
         (department, noun, f"{kind} {noun}")

@@ -19,45 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 from local_servers import Postgres
+from real_vectors import Shop, exact_best, mask_of, measured
 
 from crossaisle.models.search.int8_search import NearestRows
 from crossaisle.models.search.postgres_search import PostgresRows
-from crossaisle.models.topk import top_k
 
 K = 10
-
-
-def unit(rows: np.ndarray) -> np.ndarray:
-    return (rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)).astype(np.float32)
-
-
-def noised(rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """At a cosine of about 0.9."""
-    noise = rng.standard_normal(rows.shape, np.float32) / np.sqrt(rows.shape[1])
-    return unit(rows + 0.48 * noise)
-
-
-def embeddings(table: pl.DataFrame, place: Path) -> np.ndarray:
-    if not place.is_file():
-        from crossaisle.encoders.onnx import OnnxEncoder
-        from crossaisle.encoders.weights import pull
-
-        titles = [title or "" for title in table["title"].to_list()]
-        np.save(place, OnnxEncoder(pull("minilm"), max_tokens=32).encode(titles, progress=True))
-    vectors: np.ndarray = np.load(place)
-    return vectors
-
-
-def timed(search: Any, queries: np.ndarray, *more: Any) -> tuple[np.ndarray, list[float]]:
-    found, took = [], []
-    for row in range(len(queries)):
-        arguments = [one[row] if isinstance(one, list) else one for one in more]
-        start = time.perf_counter()
-        found.append(search(queries[row : row + 1], K, *arguments)[0])
-        took.append(1000 * (time.perf_counter() - start))
-    return np.stack(found), took
 
 
 def main() -> None:
@@ -71,36 +39,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng(0)
-    table = pl.read_parquet(options.file, columns=["title", "category_paths"])
-    real = embeddings(table, options.out / "minilm.npy")
-    paths = [(each or [""])[0] for each in table["category_paths"].to_list()]
-    tops = [path.split(" > ")[0] for path in paths]
-    names, codes = np.unique(paths, return_inverse=True)
-    top_of = dict(zip(codes.tolist(), tops, strict=True))
-    copies = rng.integers(0, len(real), max(options.items - len(real), 0))
-    vectors = unit(np.concatenate([real, noised(real[copies], rng)])[: options.items])
-    categories = np.concatenate([codes, codes[copies]])[: options.items].astype(np.int32)
+    shop = Shop.of(options.file, options.items, options.out)
+    vectors, categories = shop[0 : shop.n], shop.categories
     report: dict[str, Any] = {
-        "items": len(vectors),
-        "of them encoded titles": min(len(real), options.items),
-        "categories": len(names),
+        "items": shop.n,
+        "of them encoded titles": min(len(shop.real), shop.n),
+        "categories": len(shop.departments),
         "ef_search": options.ef_search,
     }
-    chosen = rng.integers(0, len(real), options.queries)
-    queries = []
-    for item in chosen:
-        alike = np.flatnonzero(codes == codes[item])
-        queries.append(noised(real[rng.choice(alike, rng.integers(1, 4))], rng).mean(axis=0))
-    asked = unit(np.stack(queries))
-    by_top = {top: [code for code, its in top_of.items() if its == top] for top in set(tops)}
-    others = [np.flatnonzero(rng.random(len(names)) < 0.1) for _ in chosen]
-    filters: dict[str, list[np.ndarray] | None] = {
-        "none": None,
-        "the category of the query": [np.array([codes[item]]) for item in chosen],
-        "its department": [np.array(by_top[tops[item]]) for item in chosen],
-        "a tenth of all categories, at random": others,
-    }
+    asked, filters = shop.queries(options.queries)
+    best = exact_best(shop, asked, filters, K)
     database = Postgres(buffers_mb=1024)
     try:
         start = time.perf_counter()
@@ -114,29 +62,19 @@ def main() -> None:
                 made.search(asked, K)
                 embedded.search(asked[:8], K)
             for name, wanted in filters.items():
-                masks = None if wanted is None else [np.isin(categories, one) for one in wanted]
-                exact = []
-                for row in range(len(asked)):
-                    scores = vectors @ asked[row]
-                    if masks is not None:
-                        scores[~masks[row]] = -np.inf
-                    exact.append(top_k(scores[None], K)[0])
-                rows: dict[str, Any] = {}
-                for who, one in (("pgvector", made), ("embedded int8", embedded)):
-                    found, took = timed(one.search, asked, *([] if masks is None else [masks]))
-                    share = [
-                        len(set(a) & {r for r in b if masks is None or masks[n][r]})
-                        / max(1, K if masks is None else min(K, int(masks[n].sum())))
-                        for n, (a, b) in enumerate(zip(found.tolist(), np.stack(exact).tolist(), strict=True))
-                    ]
-                    rows[who] = {
-                        "recall@10": round(float(np.mean(share)), 4),
-                        "p50_ms": round(float(np.quantile(took, 0.5)), 2),
-                        "p95_ms": round(float(np.quantile(took, 0.95)), 2),
-                    }
-                sizes = [len(vectors)] if masks is None else [int(mask.sum()) for mask in masks]
-                report[name] = {"rows left (median)": int(np.median(sizes)), **rows}
-                print(name, report[name], flush=True)
+                masks = None if wanted is None else [mask_of(shop, one) for one in wanted]
+                left = shop.n if masks is None else int(np.median([mask.sum() for mask in masks]))
+                rows: dict[str, Any] = {"rows left (median)": left}
+                for who, index in (("pgvector", made), ("embedded int8", embedded)):
+                    rows[who] = measured(
+                        lambda row, index=index, masks=masks: index.search(
+                            asked[row : row + 1], K, None if masks is None else masks[row]
+                        )[0],
+                        best[name],
+                        len(asked),
+                    )
+                report[name] = rows
+                print(name, rows, flush=True)
     finally:
         database.close()
     (options.out / "pgvector.json").write_text(json.dumps(report, indent=2) + "\n")

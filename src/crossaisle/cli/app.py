@@ -26,7 +26,7 @@ from crossaisle.cli import (
     training,
 )
 from crossaisle.cli.analysis import drift, features, labels, user
-from crossaisle.cli.service import keys, refit, serve, streams
+from crossaisle.cli.service import index, keys, refit, serve, streams
 from crossaisle.decode import WHOLE
 
 app = typer.Typer(
@@ -82,6 +82,7 @@ app.command()(recommend.rank)
 app.command()(recommend.explain)
 app.command()(user.user)
 app.command()(batch.export)
+app.command()(index.index)
 app.command()(serve.serve)
 app.command()(refit.refit)
 app.command()(streams.consume)

@@ -20,6 +20,7 @@ from crossaisle.drift.summary import Summary
 from crossaisle.errors import ConfigError
 from crossaisle.models.blend import CART_OF_USER, Blend
 from crossaisle.models.disapproval import Disapproval
+from crossaisle.models.index_beside import attach
 from crossaisle.models.newcomers import Newcomers
 from crossaisle.models.persistence import load_blend, save_blend
 from crossaisle.models.ranking.ranker import LearnedRanker
@@ -328,7 +329,10 @@ class Recommender:
 
     @classmethod
     def load(cls, folder: str | Path) -> Recommender:
-        """Reads a saved folder; `ArtifactError` names what is damaged, foreign or outdated."""
+        """Reads a saved folder, and the index beside it where there is one.
+
+        `ArtifactError` names what is damaged, foreign or outdated.
+        """
         from crossaisle.data.storage import load_dataset
 
         path = artifact.check(folder, KIND)
@@ -339,6 +343,7 @@ class Recommender:
                 described, repeats = config["blend"], config["repeats"]
                 tuned, lasting = config.get("tuned", True), config.get("lasting", ())
             blend = load_blend(described, path / "parts", dataset.item_ids)
+            attach(path, blend.parts)
             newcomers = None
             if (path / "newcomers").is_dir():
                 newcomers = Newcomers.from_arrays(artifact.read_arrays(path / "newcomers"))

@@ -9,42 +9,69 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from crossaisle.data.ingest.clean import to_arrow, to_numpy
+from crossaisle.data.ingest.limits import READ_LIMITS
+from crossaisle.data.ingest.spill.columns import Column, blocks, replaced
 from crossaisle.data.ingest.whole import Mask
 from crossaisle.data.vocabulary import Rows
 
 DEFAULT_KIND = "purchase"
+WAITING = 16
+"""A share of the events that are held in memory: so many ids of batches may wait to be joined at first."""
 
 
 class Codes:
     """Grows one integer code per distinct id, batch by batch, in order of first appearance."""
 
-    def __init__(self) -> None:
+    def __init__(self, in_memory: int = READ_LIMITS.events_in_memory) -> None:
         self._chunks: list[pa.DictionaryArray] = []
+        self._waiting = 0
+        self._names: pa.Array | None = None
+        self._codes = Column(in_memory)
+        self._in_memory = in_memory
 
     def add(self, ids: pa.DictionaryArray, keep: pa.Array) -> None:
         """Codes the kept rows of a batch."""
         indices = ids.indices.filter(keep)
         self._chunks.append(pa.DictionaryArray.from_arrays(indices, ids.dictionary))
+        self._waiting += len(ids.dictionary)
+        # Each batch has a dictionary of its own. Once they are as many as there are ids, they become one:
+        # less often would keep every id many times, more often would read the ids too often.
+        if self._waiting > max(
+            len(self._names) if self._names is not None else 0, self._in_memory // WAITING
+        ):
+            self._unify()
+
+    def _unify(self) -> None:
+        if not self._chunks:
+            return
+        known = self._chunks[0].dictionary[:0] if self._names is None else self._names
+        head = pa.DictionaryArray.from_arrays(self._chunks[0].indices[:0], known)
+        chunks = pa.chunked_array([head, *self._chunks]).unify_dictionaries().chunks
+        for chunk in chunks[1:]:
+            self._codes.add(to_numpy(chunk.indices, -1).astype(np.int32, copy=False))
+        self._names = chunks[-1].dictionary
+        self._chunks, self._waiting = [], 0
 
     def finish(self) -> tuple[Rows, list[str]]:
         """int32 codes, -1 where absent, and the ids behind them; ids of no kept row are left out."""
-        if not self._chunks:
+        self._unify()
+        if self._names is None:
             return np.empty(0, np.int32), []
-        chunks = pa.chunked_array(self._chunks).unify_dictionaries().chunks
-        self._chunks = []
-        names = chunks[-1].dictionary
-        codes = np.concatenate([to_numpy(c.indices, -1) for c in chunks])
-        codes, used = compact(codes.astype(np.int32, copy=False), len(names))
-        return codes, names.filter(to_arrow(used)).to_pylist()
+        codes, used = compact(self._codes.finish(), len(self._names), self._in_memory)
+        return codes, self._names.filter(to_arrow(used)).to_pylist()
 
 
-def compact(codes: Rows, n: int) -> tuple[Rows, Mask]:
-    """Renumbers codes below `n` without the unused ones, order kept, -1 stays; and which ones are used."""
+def compact(codes: Rows, n: int, in_memory: int = READ_LIMITS.events_in_memory) -> tuple[Rows, Mask]:
+    """Renumbers codes below `n` without the unused ones, order kept, -1 stays; and which ones are used.
+
+    More than `in_memory` of them are changed where they are.
+    """
     used = np.zeros(n + 1, bool)  # the last place is for -1
-    used[codes] = True
+    for part in blocks(len(codes)):
+        used[codes[part]] = True
     used = used[:-1]
     new = np.append(np.cumsum(used) - 1, -1).astype(np.int32)
-    return new[codes], used
+    return replaced(codes, new, in_memory), used
 
 
 @dataclass

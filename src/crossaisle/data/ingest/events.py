@@ -26,7 +26,9 @@ from crossaisle.data.ingest.clean import (
 )
 from crossaisle.data.ingest.codes import DEFAULT_KIND, Codes, Raw, no_events
 from crossaisle.data.ingest.ledger import Ledger, Tally
+from crossaisle.data.ingest.limits import READ_LIMITS, ReadLimits
 from crossaisle.data.ingest.source import Source
+from crossaisle.data.ingest.spill.columns import Column, filled, replaced
 from crossaisle.data.ingest.values.moments import DAY, MICROS, Clock, how_to_read, looks_like_excel
 from crossaisle.data.ingest.values.numbers import NumberReader
 from crossaisle.data.ingest.whole import Mask, no_ids, note_misread, raw_json
@@ -53,11 +55,13 @@ class EventReader:
         ledger: Ledger,
         item_ids: Sequence[str] | None,
         excluded: Mask | None,
+        limits: ReadLimits = READ_LIMITS,
     ) -> None:
         self.source, self.config, self.ledger = source, config, ledger
         self.columns = {name: columns[0] for name, columns in found.items()}
         self.item_ids = None if item_ids is None else texts(item_ids)
         self.excluded = excluded
+        self.in_memory = limits.events_in_memory
         self.clock = Clock(config.time_unit)
         self.numbers = {
             name: NumberReader(source.file, self.columns[name], config.events.decimal, config.nulls)
@@ -67,11 +71,12 @@ class EventReader:
         self.latest = int(time.time()) * 1_000_000 + DAY
         self.user_column = "user_id" if "user_id" in found else "basket_id"
         self.ids: dict[str, Codes] = {
-            name: Codes() for name in ("user_id", "basket_id", "kind") if name in found
+            name: Codes(self.in_memory) for name in ("user_id", "basket_id", "kind") if name in found
         }
         if item_ids is None:
-            self.ids["item_id"] = Codes()
-        self.parts: dict[str, list[np.ndarray]] = {}
+            self.ids["item_id"] = Codes(self.in_memory)
+        self.parts: dict[str, Column] = {}
+        self.earliest, self.last = np.iinfo(np.int64).max, np.iinfo(np.int64).min
         self.tally = ledger.tallies["events"] = Tally(source.file, source.encoding, files=source.files)
         self.keep_rows = config.min_users_per_item > 0 or config.clean.robots == "on"
 
@@ -136,11 +141,13 @@ class EventReader:
             rows = self.source.file_rows(index + start)
             self.ledger.repaired("events", f"unreadable_{name}", name, rows, self._values(batch, name, index))
         where = slice(None) if keep.all() else keep
-        for name, values in known.items():
-            self.parts.setdefault(name, []).append(values[where])
         if self.keep_rows:
-            kept = np.flatnonzero(keep) + start
-            self.parts.setdefault("rows", []).append(self.source.file_rows(kept))
+            known["rows"] = self.source.file_rows(np.arange(batch.num_rows) + start)
+        for name, values in known.items():
+            self.parts.setdefault(name, Column(self.in_memory)).add(values[where])
+        if "micros" in known and keep.any():
+            self.earliest = min(self.earliest, int(known["micros"][where].min()))
+            self.last = max(self.last, int(known["micros"][where].max()))
         mask = to_arrow(keep)
         for name, codes in self.ids.items():
             codes.add(ids[name], mask)
@@ -265,9 +272,9 @@ class EventReader:
                 f"{self.source.file}: column {self.columns['time']!r} mixes {mixture}; "
                 "each value is read by its own form and magnitude"
             )
-        parts = [p for p in self.parts.get("micros", []) if len(p)]
-        if parts and self.config.time_unit is None and (high := max(int(p.max()) for p in parts)) < LOW_TIME:
-            if looks_like_excel(min(int(p.min()) for p in parts), high):
+        high = self.last
+        if self.earliest <= high < LOW_TIME and self.config.time_unit is None:
+            if looks_like_excel(self.earliest, high):
                 raise DataError(
                     f"all times are numbers from 20,000 to 80,000, such as {high / MICROS:g}, as a "
                     "spreadsheet counts days: set time_unit to 'excel', or to 's' for seconds since 1970; if "
@@ -282,16 +289,16 @@ class EventReader:
             )
 
     def _finish(self) -> Raw:
-        n = self.tally.kept
-        joined = {name: np.concatenate(self.parts.pop(name)) for name in list(self.parts)}
+        n, room = self.tally.kept, self.in_memory
+        joined = {name: self.parts.pop(name).finish() for name in list(self.parts)}
         coded = {name: codes.finish() for name, codes in self.ids.items()}
         user, users = coded[self.user_column]
         item, items = (joined["item"], []) if self.item_ids is not None else coded["item_id"]
         if "kind" in coded:
             kind, kinds = self._kinds(*coded["kind"])
         else:
-            kind, kinds = np.zeros(n, np.int8), (self._kind_of_all(joined),)
-        basket = coded["basket_id"][0] if "basket_id" in coded else np.full(n, -1, np.int32)
+            kind, kinds = filled(n, 0, np.int8, room), (self._kind_of_all(joined),)
+        basket = coded["basket_id"][0] if "basket_id" in coded else filled(n, -1, np.int32, room)
         return Raw(
             user,
             users,
@@ -301,8 +308,8 @@ class EventReader:
             joined.get("position"),
             kind,
             kinds,
-            joined["value"] if "value" in joined else np.full(n, np.nan, np.float32),
-            joined["quantity"] if "quantity" in joined else np.ones(n, np.float32),
+            joined["value"] if "value" in joined else filled(n, np.nan, np.float32, room),
+            joined["quantity"] if "quantity" in joined else filled(n, 1, np.float32, room),
             basket,
             joined.get("rows"),
         )
@@ -334,7 +341,7 @@ class EventReader:
         table = np.array(
             [order.index(name) for name in [*lowered, *([default] if (codes < 0).any() else [])]]
         )
-        return table[codes].astype(np.int8), tuple(order)
+        return replaced(codes, table.astype(np.int8), self.in_memory), tuple(order)
 
 
 def _absent(ids: pa.DictionaryArray) -> Mask:

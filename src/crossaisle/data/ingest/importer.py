@@ -81,7 +81,7 @@ def import_dataset(
         if table is not None
     }
     reopen = None if events is None else (lambda: open_file(locate(events, "events"), events, limits))
-    imported = import_sources(config, sources, progress=progress, reopen=reopen)
+    imported = import_sources(config, sources, progress=progress, reopen=reopen, limits=limits)
     if out is not None:
         imported.write(out)
     return imported
@@ -121,7 +121,7 @@ def import_frames(
     config = build(DataConfig, {**settings, **chosen}, "from_frames")
     sources = {name: of_frame(frame, name, limits) for name, frame in given.items() if frame is not None}
     reopen = None if events is None else (lambda: of_frame(events, "events", limits))
-    return import_sources(config, sources, reopen=reopen)
+    return import_sources(config, sources, reopen=reopen, limits=limits)
 
 
 _TABLES = ("items", "events", "users")
@@ -154,6 +154,7 @@ def import_sources(
     *,
     progress: bool = False,
     reopen: Open | None = None,
+    limits: ReadLimits = READ_LIMITS,
 ) -> Imported:
     """The import itself: items, then users, then events against them, then the data set.
 
@@ -186,7 +187,7 @@ def import_sources(
         if items is not None:
             known = items.frame["item_id"].to_list()
             source = cleaning.ids(source, found["item_id"][0], reopen, items.frame["item_id"])
-        raw = EventReader(source, found, config, ledger, known, excluded).read(progress)
+        raw = EventReader(source, found, config, ledger, known, excluded, limits).read(progress)
         cleaning.events_read()
     if items is None:
         items = blank_items(raw.items)
@@ -200,7 +201,7 @@ def import_sources(
         latest = int(raw.micros.max()) if timed and raw.micros is not None else int(time.time() * 1e6)
         items = items.at(latest, ledger)
     raw, items = choose_items(raw, items, excluded, config, ledger)
-    dataset = assemble(raw, items, users, level, config, users_are_baskets=users_are_baskets)
+    dataset = assemble(raw, items, users, level, config, users_are_baskets=users_are_baskets, limits=limits)
     dataset = replace(dataset, currency=config.currency or _only_currency(ledger))
     warn_about(dataset, ledger)
     if "events" in sources:

@@ -19,6 +19,8 @@ class ReadLimits:
     """Lines of a JSON Lines file whose keys tell which columns there are."""
     json_array: int = 256 << 20
     """Characters of a file that is one JSON array, which is read whole."""
+    events_in_memory: int = 1 << 24
+    """Events whose columns are held in memory: those of more lie in temporary files that are mapped."""
     joined: int = 50_000_000
     """Rows of a table that is joined, which is held in memory."""
     listed: int = 1_000_000

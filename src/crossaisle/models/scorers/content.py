@@ -23,6 +23,7 @@ from crossaisle.errors import ArtifactError
 from crossaisle.models.base import LARGE, Arrays, Scorer, pack_words, unpack_words
 from crossaisle.models.dense.products import products
 from crossaisle.models.search.int8_search import NearestRows
+from crossaisle.models.search.row_index import RowIndex
 from crossaisle.models.space import AnyDecay, Choice, Space
 from crossaisle.models.topk import Mask
 
@@ -106,7 +107,7 @@ class VectorModel(Scorer):
 
     def _near(self, queries: Any, k: int, among: Mask | None = None) -> list[Rows]:
         """For each vector int32 rows, ascending: nearly all of the `k` items with the largest products."""
-        found = [np.sort(rows) for rows in self._nearest.search(queries, k, among)]
+        found = [np.sort(rows) for rows in self._index.search(queries, k, among)]
         return found if among is None else [rows[among[rows]] for rows in found]
 
     def _cosines(self, query: Any, rows: Rows) -> Floats:
@@ -132,6 +133,16 @@ class VectorModel(Scorer):
     @cached_property
     def _nearest(self) -> NearestRows:
         return NearestRows.of(self.vectors_)
+
+    def search_in(self, index: RowIndex) -> None:
+        """Takes an index of `vectors_` elsewhere in place of the one in memory, until the next fit."""
+        self.__dict__["_elsewhere"] = index
+        self.__dict__.pop("_known", None)
+
+    @property
+    def _index(self) -> RowIndex:
+        index: RowIndex | None = self.__dict__.get("_elsewhere")
+        return self._nearest if index is None else index
 
     def evidence(self, histories: Histories, item: int) -> tuple[Floats, float]:
         """Exact: each event gives its decayed weight times its cosine with the item."""
@@ -168,7 +179,7 @@ class VectorModel(Scorer):
     def _known(self) -> np.ndarray:
         """bool (n_items,)."""
         if not sparse.issparse(self.vectors_) and len(self.vectors_) > self.large_items:
-            return self._nearest.known
+            return self._index.known
         return np.asarray(abs(self.vectors_).sum(axis=1)).ravel() > 0
 
 

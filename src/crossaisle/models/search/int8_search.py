@@ -17,6 +17,10 @@ from crossaisle.models.topk import Mask, top_k
 
 BLOCK = 32_768
 """Rows read at once where whole matrices would not fit beside each other."""
+_FEW = 4096
+"""Rows turned into float32 at a time, where that has to be."""
+LEAST = -np.iinfo(np.int32).max
+"""Below every sum of codes, and unlike the least number of all it has an opposite, by which it is sorted."""
 Codes = npt.NDArray[np.int8]
 Sums = npt.NDArray[np.int32]
 
@@ -58,8 +62,7 @@ class NearestRows:
             return np.empty((len(queries), k), np.int32)
         products = self._products(queries)
         if among is not None:
-            least = -np.inf if products.dtype.kind == "f" else np.iinfo(products.dtype).min
-            products[:, ~among] = least
+            products[:, ~among] = -np.inf if products.dtype.kind == "f" else LEAST
         return top_k(products, k)
 
     def _products(self, queries: Floats) -> npt.NDArray[Any]:
@@ -69,10 +72,7 @@ class NearestRows:
             for part in self._parts():
                 out[:, part] = queries @ self.vectors[part].T
             return out
-        unit = np.maximum(np.abs(queries).max(axis=1, keepdims=True), 1e-30) / 127.0
-        sums = np.empty((len(queries), len(self.codes)), np.int32)
-        _kernel(self.codes.shape[1])(self.codes, np.rint(queries / unit).astype(np.int8), sums)
-        return sums
+        return code_products(self.codes, coded_queries(queries))
 
     @cached_property
     def known(self) -> npt.NDArray[np.bool_]:
@@ -82,6 +82,26 @@ class NearestRows:
 
     def _parts(self) -> list[slice]:
         return [slice(start, start + self.block) for start in range(0, len(self.codes), self.block)]
+
+
+def coded_queries(queries: Floats) -> Codes:
+    """int8 (b, d): float32 (b, d), each row in a unit of its own."""
+    unit = np.maximum(np.abs(queries).max(axis=1, keepdims=True), 1e-30) / 127.0
+    codes: Codes = np.rint(queries / unit).astype(np.int8)
+    return codes
+
+
+def code_products(codes: Codes, queries: Codes) -> Sums:
+    """int32 (b, n): products of int8 (n, d) and int8 (b, d); without numba four times as slow."""
+    out = np.empty((len(queries), len(codes)), np.int32)
+    if find_spec("numba") is not None:
+        _kernel(codes.shape[1])(codes, queries, out)
+        return out
+    wide = queries.astype(np.float32)  # sums of up to 1,040 products of codes are exact in float32
+    for start in range(0, len(codes), _FEW):
+        part = slice(start, start + _FEW)
+        out[:, part] = wide @ codes[part].astype(np.float32).T
+    return out
 
 
 @lru_cache

@@ -26,6 +26,7 @@ from crossaisle.evaluate.files import write_json
 from crossaisle.execution.executor import Executor, LocalExecutor
 from crossaisle.progress import bar
 from crossaisle.recommend.recommender import Recommender
+from crossaisle.recommend.retrieved import recommend_each
 
 FORMATS = (".parquet", ".csv", ".jsonl")
 PART = 1000
@@ -80,8 +81,9 @@ def export_lists(
     `query` holds the placement and the controls; its user is replaced. Columns: user, placement (what was
     served), rank, item, title, category, price, score, why (null unless the query explains). Parts lie in
     `OUT.parts` until the file is complete, which then appears at once. `restart` throws away the parts of a
-    run that was interrupted. Workers of `executor` open the model by its path. Raises `ConfigError` for a
-    placement that is not about a user, another format, and parts of another export.
+    run that was interrupted. Lists of large shops are made as `recommend_each` does it. Workers of
+    `executor` open the model by its path. Raises `ConfigError` for a placement that is not about a user,
+    another format, and parts of another export.
     """
     start = time.perf_counter()
     out = Path(out)
@@ -163,7 +165,7 @@ class Listing:
 
 
 def _rows(recommender: Recommender, query: Query, users: Sequence[str]) -> pl.DataFrame:
-    answers = recommender.recommend_many([replace(query, user=user) for user in users])
+    answers = recommend_each(recommender, [replace(query, user=user) for user in users])
     rows = [
         (user, answer.served, *r.row) for user, answer in zip(users, answers, strict=True) for r in answer
     ]

@@ -6,20 +6,19 @@ import numpy as np
 import pytest
 
 from crossaisle.models.search import int8_search
-from crossaisle.models.search.int8_search import NearestRows
+from crossaisle.models.search.int8_search import NearestRows, code_products
+from tests.models.search.contract import RowIndexContract, categories, clustered, found_of_best, vectors
+
+__all__ = ["categories", "vectors"]  # fixtures
 
 
-def clustered(n: int, d: int, seed: int = 0) -> np.ndarray:
-    """Unit rows around a few hundred centres: many near ties, as among products of one kind."""
-    rng = np.random.default_rng(seed)
-    rows = rng.standard_normal((300, d))[rng.integers(0, 300, n)] + 0.6 * rng.standard_normal((n, d))
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+class TestNearestRows(RowIndexContract):
+    least = 0.97
+    """What codes alone find: it has no vectors to compare what they nominate."""
 
-
-def found_of_best(found: np.ndarray, exact: np.ndarray, k: int) -> float:
-    """Share of the `k` highest scores of each row that are among the columns found."""
-    best = np.argpartition(-exact, k, axis=1)[:, :k]
-    return float(np.mean([np.isin(b, f).mean() for b, f in zip(best, found, strict=True)]))
+    @pytest.fixture
+    def rows(self, vectors: np.ndarray) -> NearestRows:
+        return NearestRows.of(vectors)
 
 
 @pytest.mark.parametrize("compiled", [True, False])
@@ -62,3 +61,16 @@ def test_known_rows_in_blocks() -> None:
     assert np.flatnonzero(~rows.known).tolist() == [0, 66]
     whole = np.rint(vectors * 127 / np.abs(vectors).max())
     np.testing.assert_array_equal(rows.codes, whole)
+
+
+@pytest.mark.parametrize("width", [1, 384, 1040])
+def test_sums_of_codes_are_the_same_without_numba(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    codes = rng.integers(-127, 128, (5000, width), dtype=np.int8)
+    codes[0], queries = 127, rng.integers(-127, 128, (3, width), dtype=np.int8)
+    queries[0] = 127
+    monkeypatch.setattr(int8_search, "find_spec", lambda name: None)
+    exact = queries.astype(np.int64) @ codes.astype(np.int64).T
+    np.testing.assert_array_equal(code_products(codes, queries), exact)
+    monkeypatch.undo()
+    np.testing.assert_array_equal(code_products(codes, queries), exact)

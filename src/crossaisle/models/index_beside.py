@@ -1,0 +1,69 @@
+"""The index beside a saved model, `MODEL.index`: built once, found whenever the model is loaded."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from crossaisle.artifact import MANIFEST, read_object
+from crossaisle.errors import ConfigError
+from crossaisle.models.base import Scorer
+from crossaisle.models.scorers.content import EncoderSimilarity
+from crossaisle.models.search.sharded_search import build_index, open_index
+
+_LOG = logging.getLogger(__name__)
+
+
+def place_beside(model: str | Path) -> Path:
+    """Where the index of a saved model lies."""
+    model = Path(model)
+    return model.with_name(f"{model.name}.index")
+
+
+def build_beside(
+    model: str | Path,
+    parts: Mapping[str, Scorer],
+    categories: npt.NDArray[np.int32],
+    *,
+    progress: bool = False,
+) -> Path:
+    """Indexes the encoder's vectors of a saved model, by categories int32 (n_items,); returns the place.
+
+    Raises `ConfigError` for a model without such vectors, and what `build_index` raises.
+    """
+    name, part = _encoder(parts)
+    if part is None:
+        raise ConfigError(
+            f"{model}: reads no texts with an encoder (model.encoder is none): nothing to index"
+        )
+    place = place_beside(model)
+    build_index(place, part.vectors_, categories, source=_source(Path(model), name), progress=progress)
+    return place
+
+
+def attach(model: str | Path, parts: Mapping[str, Scorer]) -> None:
+    """Lets the encoder part of a loaded model search in the index beside it, where there is one for it."""
+    place, (name, part) = place_beside(model), _encoder(parts)
+    if part is None or not place.is_dir():
+        return
+    if read_object(place / "index.json").get("source") != _source(Path(model), name):
+        _LOG.warning(
+            "%s: is the index of other vectors than the model's and is not used: run crossaisle index %s",
+            place,
+            model,
+        )
+        return
+    part.search_in(open_index(place))
+
+
+def _encoder(parts: Mapping[str, Scorer]) -> tuple[str, EncoderSimilarity | None]:
+    return next(((name, p) for name, p in parts.items() if isinstance(p, EncoderSimilarity)), ("", None))
+
+
+def _source(model: Path, part: str) -> str:
+    """What the vectors are: their digest in the model's manifest."""
+    return str(read_object(model / MANIFEST)["sha256"][f"parts/{part}/vectors_.npy"])
