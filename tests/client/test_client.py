@@ -51,6 +51,8 @@ def test_lists_events_items_and_people(client: Client) -> None:
     assert client.recommend("zoe").served == "for_you"
     assert client.put_item("rye", title="Rye loaf", categories=[["Bakery"]]).new
     assert client.patch_item("rye", price=2.5).price == 2.5
+    assert client.patch_items([{"id": "rye", "in_stock": False}]) == 1
+    assert (client.item("rye").price, client.item("rye").in_stock) == (2.5, False)
     assert client.put_items([{"id": "oat", "title": "Oat loaf"}, {"id": "nut", "title": "Nut loaf"}]) == 2
     assert client.items("loaf").total == 3
     client.delete_item("nut")

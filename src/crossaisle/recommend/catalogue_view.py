@@ -71,6 +71,11 @@ class CatalogueView:
         return self.titles.str.to_lowercase()
 
     @cached_property
+    def n_categories(self) -> int:
+        """How many categories the shop has."""
+        return int(self.codes.max(initial=-1)) + 1
+
+    @cached_property
     def by_popularity(self) -> Rows:
         """int32 (n_items,): all rows, popular ones first."""
         return np.argsort(-self.popularity, kind="stable").astype(np.int32)

@@ -143,7 +143,7 @@ def explain(
     heard: dict[str, npt.NDArray[np.bool_]] = {}
     general: dict[str, float] = defaultdict(float)
     strongest: list[tuple[float, LinksCategories, int]] = []
-    knowledge: str | None = None
+    known: Rule | None = None
     for scorer, weight in parts:
         given, rest = np.zeros(len(index)), 0.0
         for row, share in lenders:
@@ -161,7 +161,7 @@ def explain(
         if isinstance(model, LinksCategories):
             strongest.append((float(given[best]), model, source))
         if isinstance(model, KnowsRules):
-            knowledge = _line_between(model, source, nearest)
+            known = model.rule_between(source, nearest) or known
     totals = np.sum(list(by_reason.values()), axis=0, initial=0.0) if by_reason else np.zeros(len(rows))
     ranked = np.lexsort((rows, -totals))
     named = [at for at in ranked[:TOP].tolist() if totals[at] > 0]
@@ -215,10 +215,10 @@ def explain(
             placement,
             words=_words_of(causes, own, amounts),
             link=_link_of(link, amounts),
-            known=knowledge,
+            known=_told(known, causes),
         ),
         causes=causes,
-        knowledge=knowledge,
+        knowledge=None if known is None else known.said,
     )
 
 
@@ -227,9 +227,11 @@ def _best(given: npt.NDArray[np.float64]) -> int:
     return int(given.argmax()) if given.max(initial=0.0) > 0 else -1
 
 
-def _line_between(model: KnowsRules, source: int, item: int) -> str | None:
-    rule = model.rule_between(source, item)
-    return None if rule is None else rule.said
+def _told(rule: Rule | None, causes: Sequence[Cause]) -> str | None:
+    """A rule as the sentence says it: "goes with" is said already where an item in view is named."""
+    if rule is None or (not rule.reason and any(cause.kind == "items" and cause.in_view for cause in causes)):
+        return None
+    return rule.said
 
 
 def _worded(reason: str, dataset: Dataset) -> str:

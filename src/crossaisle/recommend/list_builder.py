@@ -14,6 +14,7 @@ from crossaisle.data.knowledge.rules import Rule
 from crossaisle.data.query import Placement, Query
 from crossaisle.data.vocabulary import Rows
 from crossaisle.recommend.answer import TOO_FEW, AppliedRule, Recommendation, RecommendationList
+from crossaisle.recommend.caps import list_caps
 from crossaisle.recommend.catalogue_view import CatalogueView
 from crossaisle.recommend.explain import Explanation, category_name
 from crossaisle.recommend.limits import ListLimits
@@ -33,8 +34,8 @@ from crossaisle.recommend.rerank.filters import (
     rows_mask,
 )
 from crossaisle.recommend.rerank.never import NeverWith
-from crossaisle.recommend.rerank.quota import Cap, Index, Room, category_caps
-from crossaisle.recommend.rerank.share import auto_share, home_categories, is_cross, share_cap
+from crossaisle.recommend.rerank.quota import Index, Room
+from crossaisle.recommend.rerank.share import auto_share, home_categories, is_cross
 
 
 @dataclass(frozen=True)
@@ -204,13 +205,7 @@ class ListBuilder:
         return found
 
     def ruled(
-        self,
-        query: Query,
-        share: CrossShare,
-        ruling: Ruling,
-        plain: Ranked,
-        free: Ranked,
-        pinned: Ranked,
+        self, query: Query, share: CrossShare, ruling: Ruling, plain: Ranked, free: Ranked, pinned: Ranked
     ) -> RuledList:
         """The list under rules; see `ruled_list`."""
 
@@ -263,7 +258,9 @@ class ListBuilder:
 
         `placed`: rows that have a place already, and count against quotas.
         """
-        hard, soft = self.caps(query, share, np.concatenate([rows, placed]) if len(placed) else rows)
+        hard, soft = list_caps(
+            self.view, query, share, np.concatenate([rows, placed]) if len(placed) else rows
+        )
         if len(placed):
             there, own = np.arange(len(rows), len(rows) + len(placed)), np.arange(len(rows))
             hard, soft = [cap.after(there).at(own) for cap in hard], [cap.at(own) for cap in soft]
@@ -284,26 +281,6 @@ class ListBuilder:
             return None
         return Calibration(share.spread, self.view.codes[rows], query.calibration)
 
-    def caps(self, query: Query, share: CrossShare, rows: Rows) -> tuple[list[Cap], list[Cap]]:
-        """What some rows count against: quotas of the list, and the share of a page, which gives way."""
-        codes, dataset = self.view.codes[rows], self.view.dataset
-        soft = []
-        if share.share is not None:
-            soft = [share_cap(is_cross(codes, share.home), share.share, query.page_length)]
-        named = [
-            (rows_mask(dataset.taxonomy.find(name), dataset.n_items)[rows], limit)
-            for name, limit in query.quotas.items()
-        ]
-        hard = category_caps(codes, query.quota, named)
-        for groups, most in (
-            (self.view.same_title, 1 if query.one_per_title else None),
-            (self.view.same_brand, query.max_per_brand),
-        ):
-            cap = None if most is None else groups.cap(rows, most)
-            if cap is not None:
-                hard.append(cap)
-        return hard, soft
-
     def admission(self, query: Query, ids: Sequence[str]) -> Callable[[str], bool]:
         """For a list that is mixed from others: whether one of some items may join it, which counts it.
 
@@ -311,7 +288,7 @@ class ListBuilder:
         """
         rows = self.view.dataset.item_ids.rows(ids)
         known = np.flatnonzero(rows >= 0)
-        hard, _ = self.caps(query, CrossShare(NO_ROWS, None), rows[known])
+        hard, _ = list_caps(self.view, query, CrossShare(NO_ROWS, None), rows[known])
         room = Room(hard)
         place = {ids[at]: number for number, at in enumerate(known.tolist())}
         return lambda item: item not in place or room.admits(place[item])

@@ -113,10 +113,13 @@ class Changes:
         pictures = await self._fetched(bodies)
         await self._change(lambda _: bodies, pictures)
 
-    async def patch_item(self, item: str, fields: Mapping[str, Any]) -> None:
-        """Changes some fields of an item."""
-        pictures = await self._fetched({item: fields}) if "image" in fields else {}
-        await self._change(lambda changed: {item: {**changed.get(item, {}), **fields}}, pictures)
+    async def patch_items(self, fields: Mapping[str, Mapping[str, Any]]) -> None:
+        """Changes some fields of items, by id; all their others stay."""
+        pictures = await self._fetched({item: sent for item, sent in fields.items() if "image" in sent})
+        await self._change(
+            lambda changed: {item: {**changed.get(item, {}), **sent} for item, sent in fields.items()},
+            pictures,
+        )
 
     async def delete_item(self, item: str, actor: str = "") -> None:
         """Takes an item out of the shop, and what is known of it and its picture out of the store.

@@ -23,6 +23,7 @@ from crossaisle.serve.experiments.running import Experiments
 from crossaisle.serve.limits.serving import ServingLimits
 from crossaisle.serve.live.drift import DriftGauges
 from crossaisle.serve.live.histories import LiveHistories
+from crossaisle.serve.live.insights.coverage import BestSellers, Coverage
 from crossaisle.serve.live.insights.insights import Insights
 from crossaisle.serve.live.pictures import Pictures
 from crossaisle.serve.live.queues.batching import Batcher
@@ -86,9 +87,17 @@ class ShopService:
             tallies=self._tallies,
             threads=threads,
         )
-        self.totals = TotalsTable(store, 0 if start is None else start.slot.place)
+        place = 0 if start is None else start.slot.place
+        self.totals = TotalsTable(store, place)
         self.insights = Insights(
-            self.totals, lambda item: current.state.recommender.catalogue.price_of(item), limits.live.insights
+            self.totals,
+            lambda item: current.state.recommender.catalogue.price_of(item),
+            Coverage(
+                TotalsTable(store, place, "coverage"),
+                BestSellers(lambda: current.state.recommender.base.dataset),
+                limits.live.insights,
+            ),
+            limits.live.insights,
         )
         self.memory = ShopMemory(
             live,
@@ -340,6 +349,7 @@ class ShopService:
         """Finishes what is under way and closes the store."""
         self.experiments.close()
         self.insights.flush()
+        self.insights.coverage.flush()
         self.changes.pictures.close()
         self.batcher.close()
         self._heavy.close()

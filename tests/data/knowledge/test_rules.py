@@ -10,7 +10,7 @@ import pytest
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.ingest.importer import from_frames
 from crossaisle.data.knowledge.naming import named, write_rejected
-from crossaisle.data.knowledge.rules import Rule, parse, read_rules, write_rules
+from crossaisle.data.knowledge.rules import Rule, parse, read_rules, shipped, write_rules
 from crossaisle.errors import DataError
 from tests.models.shops import tiny_shop
 
@@ -253,3 +253,14 @@ def test_a_name_that_several_categories_have() -> None:
     many = shop_of(*(f"{'Long ' * 15}{n} > Tea" for n in range(11)))
     [why] = [one.why for one in named([Rule(kind="staple", source="tea")], many)[1]]
     assert why.endswith(f"'{'Long ' * 15}7 > Tea', or one of 3 more")
+
+
+def test_the_file_that_comes_with_the_demo_is_whole() -> None:
+    rules, problems = parse(shipped("completejourney"))
+    assert not problems
+    assert {rule.kind for rule in rules} == {"goes with"}
+    assert {rule.direction for rule in rules} == {"one way"}
+    assert all(0.5 < rule.strength <= 0.9 for rule in rules)
+    # From one category to another: within one, nothing is shown.
+    assert all(rule.source.split(" > ")[:2] != rule.target.split(" > ")[:2] for rule in rules)
+    assert len({(rule.source, rule.target) for rule in rules}) == len(rules)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import polars as pl
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Histories
 from crossaisle.data.ingest.importer import import_frames
+from crossaisle.data.knowledge.rules import Rule
 from crossaisle.models.base import Scorer
 from crossaisle.models.scorers.leaf_lift import LeafLift
 from crossaisle.models.scorers.popularity import Popularity
@@ -51,7 +54,7 @@ class TestContractOfLeads(TestContract):
         assert (scores > 0).sum() == 1
 
 
-def shop() -> Dataset:
+def shop(called: Mapping[str, tuple[str, str]] = ITEMS) -> Dataset:
     """Forty people buy sausages with buns, and cola in bottles with cola in cans; one of them buys batteries
     with cat food forty times; milk is in every second trip."""
     trips: list[tuple[str, list[str]]] = []
@@ -65,7 +68,11 @@ def shop() -> Dataset:
     lines = [(user, f"t{at}", item) for at, (user, items) in enumerate(trips) for item in items]
     events = pl.DataFrame(lines, schema=["user_id", "basket_id", "item_id"], orient="row")
     items = pl.DataFrame(
-        {"item_id": list(ITEMS), "title": list(ITEMS), "categories": [list(path) for path in ITEMS.values()]}
+        {
+            "item_id": list(called),
+            "title": list(called),
+            "categories": [list(path) for path in called.values()],
+        }
     )
     return import_frames(items, events, category_level=0).dataset
 
@@ -109,6 +116,55 @@ def test_leads_are_one_product_of_each_kind_before_all_others() -> None:
     assert found.pop("sausage") > 1.0, "the one that sells better"
     assert set(found.values()) == {0.0}
     assert scores(LeafLift(lead=2, z=0.0).fit(SHOP), "buns", "sausage")["sausage"] == 0.0, "the cart has meat"
+
+
+RULES = (
+    Rule(kind="goes with", source="Hot Dog Buns", target="Pets", strength=0.8, direction="one way"),
+    Rule(kind="goes with", source="Sausages", target="Hot Dog Buns", strength=0.9),
+    Rule(kind="never with", source="Milk", target="Pets"),
+)
+
+
+def test_a_rule_speaks_where_there_are_no_baskets() -> None:
+    told = LeafLift(rules=RULES, told=10.0).fit(SHOP)
+    n, buns = SHOP.basket_matrix().shape[0], 60
+    expected = np.log(10 * 5 * n / (buns * 40 + 10 * n)) - 1.64 / np.sqrt(10 * 5)
+    assert scores(told, "buns")["cat food"] == pytest.approx(expected, rel=1e-5)
+    assert scores(FITTED, "buns")["cat food"] == 0.0
+    assert scores(told, "cat food")["buns"] == 0.0, "one way"
+    assert scores(told, "milk")["cat food"] == 0.0
+    rows = SHOP.item_ids.rows(["buns", "cat food", "sausage", "milk"])
+    assert told.rule_between(rows[0], rows[1]) == RULES[0]
+    assert told.rule_between(rows[1], rows[0]) is None
+    assert told.rule_between(rows[0], rows[3]) is None
+
+
+def test_baskets_speak_where_there_are_many() -> None:
+    weak, firm = (LeafLift(rules=RULES, told=told).fit(SHOP) for told in (0.1, 1000.0))
+    counted = scores(FITTED, "sausage")["buns"]
+    assert scores(weak, "sausage")["buns"] == pytest.approx(counted, abs=0.1)
+    assert scores(firm, "sausage")["buns"] == pytest.approx(np.log(10), abs=0.1)
+    rows = SHOP.item_ids.rows(["sausage", "buns"])
+    assert weak.rule_between(*rows) is None, "what the baskets say is no news"
+    assert firm.rule_between(*rows) == RULES[1]
+
+
+def test_of_a_category_one_product_leads() -> None:
+    """Two shelves of pets go with buns; the first one sells better."""
+    items = {**ITEMS, "dog food": ("Pets", "Dog Food")}
+    model = LeafLift(rules=RULES, told=50.0, lead=5).fit(shop(items))
+    found = model.score_rows(Histories.of([[0]]))[0]
+    names = list(items)
+    assert sum(found[names.index(name)] > 0 for name in ("cat food", "dog food")) == 1
+
+
+def test_a_model_that_was_saved_without_rules_is_read() -> None:
+    settings, arrays = FITTED.state()
+    del settings["rules"], settings["told"]
+    old = {name: array for name, array in arrays.items() if not name.startswith("rule_")}
+    again = LeafLift(**settings).restore(old, SHOP.item_ids)
+    assert scores(again, "buns") == scores(FITTED, "buns")
+    assert again.rule_between(0, 1) is None
 
 
 def test_a_sample_of_users_is_counted_the_same_way() -> None:

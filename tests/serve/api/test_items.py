@@ -100,6 +100,61 @@ def test_price_and_stock_hold_at_once(service: ShopService) -> None:
     talk(service, conversation)
 
 
+def test_many_prices_and_stocks_change_at_once_and_nothing_else(service: ShopService) -> None:
+    async def conversation(client: httpx.AsyncClient) -> None:
+        before = {
+            name: (await client.get(f"/api/items/{name}")).json() for name in ("butter", "bread", "jam")
+        }
+        sent = [
+            {"id": "butter", "price": 9.5},
+            {"id": "bread", "in_stock": False},
+            {"id": "butter", "price": 9},
+        ]
+        assert (await client.patch("/api/items", json=sent)).json() == {"accepted": 3}
+        after = {name: (await client.get(f"/api/items/{name}")).json() for name in before}
+        assert after["butter"] == before["butter"] | {"price": 9.0}
+        assert after["bread"] == before["bread"] | {"in_stock": False}
+        assert after["jam"] == before["jam"]
+        # A list: all or none.
+        refused = await client.patch(
+            "/api/items", json=[{"id": "jam", "price": 1}, {"id": "jan", "price": 1}]
+        )
+        assert (refused.status_code, refused.json()["detail"]) == (404, "unknown item 'jan'")
+        for wrong in (
+            [{"price": 1}],
+            [{"id": "jam", "prise": 1}],
+            [{"id": "jam", "price": "1"}],
+            {"id": "jam"},
+        ):
+            assert (await client.patch("/api/items", json=wrong)).status_code == 422
+        assert (await client.get("/api/items/jam")).json() == before["jam"]
+
+    talk(service, conversation)
+
+
+def test_lines_that_can_be_taken_are_and_the_others_are_described(service: ShopService) -> None:
+    async def conversation(client: httpx.AsyncClient) -> None:
+        lines = b"""{"id": "butter", "price": 7.25}
+
+{"id": "jan", "price": 1}
+{"id": "bread", "in_stock": false
+{"id": "jam", "price": -1}
+{"id": "jam", "in_stock": false}
+"""
+        sent = {"content": lines, "headers": {"content-type": "application/x-ndjson"}}
+        answer = (await client.patch("/api/items", **sent)).json()
+        assert (answer["accepted"], answer["refused"]) == (2, 3)
+        assert [one.split(":")[0] for one in answer["errors"]] == ["line 3", "line 4", "line 5"]
+        assert answer["errors"][0] == "line 3: unknown item 'jan'"
+        assert (await client.get("/api/items/butter")).json()["price"] == 7.25
+        assert (await client.get("/api/items/jam")).json()["in_stock"] is False
+        assert (await client.get("/api/items/bread")).json()["in_stock"] is True
+        form = {"content": lines, "headers": {"content-type": "text/plain"}}
+        assert (await client.patch("/api/items", **form)).status_code == 415
+
+    talk(service, conversation)
+
+
 def test_a_patch_answers_of_its_own_item_whatever_is_deleted_meanwhile(service: ShopService) -> None:
     """Deleting an item that is newer than the model moves the rows of those after it."""
 

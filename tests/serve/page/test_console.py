@@ -65,6 +65,28 @@ def test_a_manager_sees_what_lists_led_to(browser: Browser, console: tuple[str, 
     browser.until("document.activeElement.id === 'totals-what'")
 
 
+def test_a_manager_sees_how_much_of_the_catalogue_is_shown(
+    browser: Browser, console: tuple[str, str], service: ShopService
+) -> None:
+    said = text(browser, "totals")
+    [heads, rows] = browser.run(
+        "(() => { const table = [...document.querySelectorAll('#totals h3')]"
+        ".find(h => h.textContent.startsWith('How much')).nextElementSibling.nextElementSibling;"
+        "return ['thead th', 'tbody th'].map(s => [...table.querySelectorAll(s)].map(c => c.textContent));"
+        "})()"
+    )
+    assert heads == [
+        "Placement",
+        "Different products",
+        "Of the catalogue",
+        "Places in lists",
+        "Of these, long tail",
+    ]
+    assert rows == ["For you", "All placements"]
+    assert f" of {service.shop.dataset.n_items} products (" in said
+    assert "long tail" in said
+
+
 def test_one_visitor_has_times_kinds_and_reasons(browser: Browser, console: tuple[str, str]) -> None:
     past = text(browser, "visitor")
     assert "looked at" in past

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from crossaisle.data.ingest.readers.csv_rows import csv_rows
+from crossaisle.data.taxonomy import SEPARATOR
 from crossaisle.data.text.control import tidied
 from crossaisle.errors import DataError, nearest, shorten
 
@@ -52,10 +53,10 @@ class Rule:
 
     @property
     def text(self) -> str:
-        """The rule in words, without its reason."""
+        """The rule in words, without its reason; categories by their last names."""
         if self.kind == "staple":
-            return f"{bare_name(self.source)} goes with everything"
-        return f"{bare_name(self.source)} {self.kind} {bare_name(self.target)}"
+            return f"{_last_name(self.source)} goes with everything"
+        return f"{_last_name(self.source)} {self.kind} {_last_name(self.target)}"
 
     @property
     def said(self) -> str:
@@ -77,6 +78,11 @@ def read_rules(path: str | Path) -> tuple[Rule, ...]:
         rest = f"; {more} more wrong line(s): crossaisle knowledge check names all" if more else ""
         raise DataError(f"{first}{rest}")
     return tuple(rules)
+
+
+def shipped(name: str) -> Path:
+    """The file of what goes together that comes with a known data set."""
+    return Path(__file__).with_name(f"{name}.csv")
 
 
 def parse(path: str | Path) -> tuple[list[Rule], list[DataError]]:
@@ -132,6 +138,10 @@ def bare_name(name: str) -> str:
     """A name without the word that tells categories and items apart."""
     head, marked, rest = name.partition(":")
     return rest.strip() if marked and head.strip().lower() in ("category", "item") else name
+
+
+def _last_name(name: str) -> str:
+    return bare_name(name).split(SEPARATOR)[-1]
 
 
 def _text_of(path: Path) -> str:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import ClassVar
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from crossaisle.artifact import pack
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats, Histories
+from crossaisle.data.knowledge.naming import named
+from crossaisle.data.knowledge.rules import Rule
 from crossaisle.data.taxonomy import SEPARATOR
-from crossaisle.data.vocabulary import Rows
+from crossaisle.data.vocabulary import Rows, Vocabulary
 from crossaisle.models.base import Scorer
 from crossaisle.models.space import Range, Space
 
@@ -24,6 +27,11 @@ _SUBSTITUTES = 0.5
 """Leaf categories that share this much of their words are two shelves of one thing."""
 _LEAVES = 20_000
 """Of at most this many leaf categories, those in the most baskets, pairs are looked at."""
+_OF_CATEGORY = 1
+"""At most this many leaf categories of one category lead."""
+_SUREST = 0.95
+"""Strengths of rules above this count as this."""
+Index = npt.NDArray[np.int64]
 
 
 @dataclass(kw_only=True)
@@ -39,12 +47,24 @@ class LeafLift(Scorer):
     one habit. So the bound goes by users (the standard error of the logarithm of a count is one over its
     root). Leaf categories that share half of the words of their names are substitutes and have no lift.
 
+    What `rules` say goes together is a prior: a strength s stands for a lift of 1 / (1 - s), held as firmly
+    as by `told` baskets that would hold both by chance (a gamma prior of the rate of a Poisson count). So
+    with t of `told` and k = 1 / (1 - s),
+
+        lift(c, d)  = ln((n_cd + t k) N / (n_c n_d + t N)) - z / sqrt(m_cd + t k)
+
+    and a rule speaks where there are few baskets, the baskets where there are many.
+
     With `lead` a score is given only to the best item of each of `lead` leaf categories, none of a category
     that the cart has, and 1 is added, so that a blend can put them first. They are chosen by their lift and
     by how well their best item sells, and stand in the order of their lifts: what sells well everywhere may
     be among them, and comes last.
     """
 
+    rules: tuple[Rule, ...] = ()
+    """Lines of a knowledge file: those of whole leaf categories, or of categories above them, count."""
+    told: float = field(default=20.0, metadata={"low": 0.1, "high": 1e6})
+    """Expected baskets that a line of `rules` weighs as much as."""
     z: float = field(default=1.64, metadata={"low": 0.0, "high": 10.0})
     """Standard errors taken off the logarithm of a lift."""
     lead: int = field(default=0, metadata={"low": 0, "high": 1000})
@@ -67,11 +87,23 @@ class LeafLift(Scorer):
     """int32 (n_leaves,): the item of each in the most baskets, -1 for none."""
     share_: Floats = field(init=False, repr=False, compare=False)
     """float32 (n_leaves,): the logarithm of that item's share of baskets; 0 for none."""
+    rule_: sparse.csr_matrix = field(init=False, repr=False, compare=False)
+    """csr int32 (n_leaves, n_leaves): place of the rule, from 1, where it says more than the baskets do."""
 
     kind: ClassVar[str] = "leaf_lift"
     space: ClassVar[Space] = {"z": Range(low=0.5, high=4.0)}
     reason: ClassVar[str] = "goes into the same basket"
-    learned: ClassVar[tuple[str, ...]] = ("lifts_", "leaf_", "sold_", "category_", "best_", "share_")
+    learned: ClassVar[tuple[str, ...]] = ("lifts_", "leaf_", "sold_", "category_", "best_", "share_", "rule_")
+
+    def settings(self) -> dict[str, Any]:
+        return super().settings() | {"rules": [asdict(rule) for rule in self.rules]}
+
+    def restore(self, arrays: Mapping[str, np.ndarray], item_ids: Vocabulary) -> Scorer:
+        """Models that were saved before there were rules have none."""
+        if not any(name.startswith("rule_") for name in arrays):
+            none = sparse.csr_matrix((1, 1), dtype=np.int32)
+            arrays = {**arrays, **pack({"rule_": none})}
+        return super().restore(arrays, item_ids)
 
     def fit(self, dataset: Dataset) -> LeafLift:
         self.leaf_ = dataset.taxonomy.codes(-1).astype(np.int32)
@@ -82,7 +114,8 @@ class LeafLift(Scorer):
         known = np.flatnonzero(self.leaf_ >= 0)
         self.category_[self.leaf_[known]] = category[known]
         baskets, owner = self._baskets(dataset)
-        self.lifts_ = self._lifts(baskets, owner, n_leaves, names)
+        told = _told(self.rules, dataset, self.leaf_, n_leaves)
+        self.lifts_, self.rule_ = self._lifts(baskets, owner, n_leaves, names, told)
         count = np.asarray(dataset.basket_matrix().T @ dataset.basket_weights(30.0)).ravel()
         order = known[np.argsort(-count[known], kind="stable")]
         leaves, first = np.unique(self.leaf_[order], return_index=True)
@@ -98,7 +131,8 @@ class LeafLift(Scorer):
         """`lead` and `popular` are not learned from."""
         if not isinstance(other, LeafLift):
             return False
-        return (self.z, self.max_users, self.seed) == (other.z, other.max_users, other.seed)
+        own = (self.z, self.max_users, self.seed, self.told, self.rules)
+        return own == (other.z, other.max_users, other.seed, other.told, other.rules)
 
     def _baskets(self, dataset: Dataset) -> tuple[sparse.csr_matrix, npt.NDArray[np.int64]]:
         """csr (n, n_items) of a sample of users' baskets, those of one user next to each other; and whose."""
@@ -114,8 +148,14 @@ class LeafLift(Scorer):
         return baskets[rows], owner[rows]
 
     def _lifts(
-        self, baskets: sparse.csr_matrix, owner: npt.NDArray[np.int64], n_leaves: int, names: Sequence[str]
-    ) -> sparse.csr_matrix:
+        self,
+        baskets: sparse.csr_matrix,
+        owner: npt.NDArray[np.int64],
+        n_leaves: int,
+        names: Sequence[str],
+        told: tuple[Index, Floats, Index],
+    ) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
+        """The lifts, and where a rule says more of them than the baskets do."""
         known = np.flatnonzero(self.leaf_ >= 0)
         shape = (len(self.leaf_), n_leaves)
         members = sparse.csr_matrix(
@@ -131,13 +171,30 @@ class LeafLift(Scorer):
             users = users + pairs
         both.sort_indices()
         users.sort_indices()
-        cells, known_by = both.tocoo(), users.data  # a pair of one user's baskets is in both
+        counted, known_by = both.tocoo(), users.data  # a pair of one user's baskets is in both
+        key = counted.row.astype(np.int64) * n_leaves + counted.col
+        every = np.union1d(key, told[0])
+        at, said = np.searchsorted(every, key), np.searchsorted(every, told[0])
+        count, witnesses = np.zeros(len(every)), np.zeros(len(every))
+        count[at], witnesses[at] = counted.data, known_by
+        weight, prior, place = np.ones(len(every)), np.ones(len(every)), np.zeros(len(every), np.int32)
+        weight[said], prior[said], place[said] = self.told, self.told * told[1], told[2]
+        witnesses[said] += prior[said]
+        row, column = every // n_leaves, every % n_leaves
         n = float(max(held.shape[0], 1))
-        lift = np.log((cells.data + 1.0) * n / (size[cells.row] * size[cells.col] + n))
-        lift -= self.z / np.sqrt(np.maximum(known_by, 1.0))
-        good = (lift > 0) & (cells.row != cells.col) & ~_alike(names, cells.row, cells.col, lift > 0)
-        where = (cells.row[good], cells.col[good])
-        return sparse.csr_matrix((lift[good].astype(np.float32), where), shape=both.shape)
+        lift = np.log((count + prior) * n / (size[row] * size[column] + weight * n))
+        lift -= self.z / np.sqrt(np.maximum(witnesses, 1.0))
+        good = (lift > 0) & (row != column)
+        good &= (place > 0) | ~_alike(names, row, column, good & (place == 0))
+        lifts = sparse.csr_matrix((lift[good].astype(np.float32), (row[good], column[good])), both.shape)
+        ruled = good & (place > 0) & (prior > count)
+        return lifts, sparse.csr_matrix((place[ruled], (row[ruled], column[ruled])), both.shape)
+
+    def rule_between(self, source: int, target: int) -> Rule | None:
+        """The rule that says more than the baskets do about the leaf categories of two item rows."""
+        left, right = int(self.leaf_[source]), int(self.leaf_[target])
+        at = int(self.rule_[left, right]) if self.rules and min(left, right) >= 0 else 0
+        return self.rules[at - 1] if at else None
 
     def score_rows(self, histories: Histories) -> Floats:
         """float32 (n, n_items); NaN for items without a leaf category or an event, and for carts that say
@@ -190,7 +247,52 @@ class LeafLift(Scorer):
             able = (lift > 0) & (self.best_ >= 0) & ~np.isin(self.category_, taken)
             leaves = np.flatnonzero(able)
             value = lift[leaves] + np.float32(self.popular) * self.share_[leaves]
-            yield leaves[np.argsort(-value, kind="stable")[: self.lead]].astype(np.int32)
+            leaves = leaves[np.argsort(-value, kind="stable")]
+            leaves = leaves[_nth_of(self.category_[leaves]) < _OF_CATEGORY][: self.lead]
+            yield leaves.astype(np.int32)
+
+
+def _nth_of(groups: npt.NDArray[np.int32]) -> Index:
+    """int64 (n,): how many before each are of its group."""
+    order = np.argsort(groups, kind="stable")
+    first = np.flatnonzero(np.diff(groups[order], prepend=-2) != 0)
+    out = np.empty(len(groups), np.int64)
+    out[order] = np.arange(len(groups)) - np.repeat(first, np.diff(first, append=len(groups)))
+    return out
+
+
+def _told(
+    rules: Sequence[Rule], dataset: Dataset, leaf: npt.NDArray[np.int32], n_leaves: int
+) -> tuple[Index, Floats, Index]:
+    """What goes together by `rules`: int64 source leaf * n_leaves + target leaf, ascending; the lift of the
+    strongest line; its place, from 1. A side counts for the leaf categories that it has all items of."""
+    pairs = [rule for rule in rules if rule.kind == "goes with"]
+    place = {rule: at for at, rule in enumerate(rules, 1)}
+    size = np.bincount(leaf[leaf >= 0], minlength=n_leaves)
+    whole: dict[str, Index] = {}
+
+    def leaves_of(name: str, rows: Rows) -> Index:
+        if name not in whole:
+            of_rows = leaf[rows]
+            count = np.bincount(of_rows[of_rows >= 0], minlength=n_leaves)
+            whole[name] = np.flatnonzero((count == size) & (size > 0))
+        return whole[name]
+
+    keys, lifts, places = [np.empty(0, np.int64)], [np.empty(0)], [np.empty(0, np.int64)]
+    for one in named(pairs, dataset)[0]:
+        left, right = (
+            leaves_of(one.rule.source, one.source),
+            leaves_of(one.rule.target, one.target),
+        )
+        sides = [(left, right), (right, left)] if one.rule.direction == "both" else [(left, right)]
+        for source, target in sides:
+            keys.append((source[:, None] * n_leaves + target).ravel())
+            lifts.append(np.full(len(keys[-1]), 1.0 / (1.0 - min(one.rule.strength, _SUREST))))
+            places.append(np.full(len(keys[-1]), place[one.rule]))
+    key, lift, line = np.concatenate(keys), np.concatenate(lifts), np.concatenate(places)
+    order = np.lexsort((line, -lift, key))
+    order = order[np.diff(key[order], prepend=-1) != 0]
+    return key[order], lift[order].astype(np.float32), line[order]
 
 
 def _rank(size: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:

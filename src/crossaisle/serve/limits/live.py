@@ -91,6 +91,8 @@ class InsightLimits:
     """The same list, shown again within so many seconds, counts once."""
     write_seconds: float = 5.0
     """Between two writes of totals; as much may be missing after a crash."""
+    coverage_seconds: float = 60.0
+    """The same of which products were shown."""
     kept_days: int = 400
     """Days of which totals are in memory."""
 

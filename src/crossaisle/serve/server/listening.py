@@ -6,7 +6,7 @@ import errno
 import socket
 import time
 
-from crossaisle.errors import ConfigError
+from crossaisle.errors import ConfigError, ConflictError
 
 LOOK_SECONDS = 0.1
 """How often a port in use is tried again."""
@@ -29,6 +29,8 @@ def bound(host: str, port: int, seconds: float = 0.0) -> socket.socket:
             if error.errno != errno.EADDRINUSE or time.monotonic() > end:
                 made.close()
                 why = error.strerror or error
-                hint = ": choose another with --port" if error.errno == errno.EADDRINUSE else ""
-                raise ConfigError(f"{host}:{port} cannot be listened on ({why}){hint}") from None
+                told = f"{host}:{port} cannot be listened on ({why})"
+                if error.errno == errno.EADDRINUSE:
+                    raise ConflictError(f"{told}: choose another with --port") from None
+                raise ConfigError(told) from None
             time.sleep(LOOK_SECONDS)

@@ -10,7 +10,6 @@ from crossaisle.serve.store.engine import SqlConnection
 from crossaisle.serve.store.meta import put_value, values_of
 from crossaisle.serve.store.store import Store
 
-_NAME = "totals"
 _BY_DAY = f"""
     SELECT CAST(time AS BIGINT) / {SECONDS_PER_DAY:.0f} AS day, kind, count(*),
     sum(value * coalesce(quantity, 1))
@@ -21,15 +20,16 @@ _BY_DAY = f"""
 class TotalsTable:
     """Rows of `meta`, one per day and worker: each worker writes its own."""
 
-    def __init__(self, store: Store, worker: int = 0) -> None:
-        self._store, self._worker = store, worker
+    def __init__(self, store: Store, worker: int = 0, name: str = "totals") -> None:
+        """`name`: of what; "totals" are sums of what lists led to."""
+        self._store, self._worker, self._name = store, worker, name
 
     def put(self, days: Mapping[int, str]) -> Future[None]:
         """Keeps the sums of some days, as JSON."""
 
         def work(connection: SqlConnection) -> None:
             for day, body in days.items():
-                put_value(connection, f"{_NAME} {day} {self._worker}", body.encode())
+                put_value(connection, f"{self._name} {day} {self._worker}", body.encode())
 
         return self._store.submit(work)
 
@@ -43,7 +43,7 @@ class TotalsTable:
 
     def _rows(self) -> list[tuple[int, int, str]]:
         with self._store.reading() as connection:
-            rows = values_of(connection, f"{_NAME} ")
+            rows = values_of(connection, f"{self._name} ")
         return [(int(name.split()[1]), int(name.split()[2]), body.decode()) for name, body in rows]
 
     def events(self, first_day: int) -> list[tuple[int, str, int, float]]:

@@ -21,6 +21,8 @@ DESCRIBED = 20
 SHOWN = 64
 """At most this many characters of a name that was sent are repeated."""
 JSON, PLAIN = "application/json", "text/plain"
+LINES = ("application/x-ndjson", "application/jsonl", "application/ndjson")
+"""JSON, one value per line."""
 _LARGE = ThreadPoolExecutor(1, "large bodies")
 # One at a time: ten at once would need ten times the memory, and none would be done sooner.
 

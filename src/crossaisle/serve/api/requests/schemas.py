@@ -264,12 +264,18 @@ class ItemOfBatch(Item):
     id: Id
 
 
+class PatchOfBatch(ItemPatch):
+    """Fields of an item to change, with its id, as part of a batch."""
+
+    id: Id
+
+
 def item_body(item: ItemPatch, row: int | None = None) -> dict[str, Any]:
     """The fields of an item to store: those that were sent, or all of a whole item, so that nothing of an
     older state remains; its categories stay if none are sent.
     """
     if not isinstance(item, Item):
-        return sized(item.model_dump(exclude_unset=True), row)
+        return sized(item.model_dump(exclude_unset=True, exclude={"id"}), row)
     body = item.model_dump(exclude={"id"})
     return sized(
         {name: value for name, value in body.items() if name != "categories" or value is not None}, row

@@ -12,7 +12,7 @@ from fastapi import Request
 from fastapi.responses import Response
 from pydantic import Field
 
-from crossaisle.api_types import CategoryLinks, Console, Totals, Visitor
+from crossaisle.api_types import CategoryLinks, Console, CoverageOfLists, Totals, Visitor
 from crossaisle.data.query import Placement, Query
 from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.serve.api.dependencies import service_of, who_asks
@@ -20,6 +20,7 @@ from crossaisle.serve.api.requests.request_body import Checked, read, takes
 from crossaisle.serve.api.requests.schemas import Body, Id
 from crossaisle.serve.api.responses import LIST_EXAMPLE, answered, as_json, list_body
 from crossaisle.serve.api.routing import Router
+from crossaisle.serve.live.insights.coverage import Shown
 from crossaisle.serve.live.past import past_of
 
 router = Router("/api/console", tags=["state"], scope="admin")
@@ -56,6 +57,14 @@ _TOTALS = answered(
             }
         ],
         "events": [{"day": 20454, "role": "purchase", "events": 310, "value": 912.5}],
+    },
+)
+_OF_ALL = {"places": 9120, "tail_places": 3648, "products": 2101, "share": 0.082}
+_COVERAGE = answered(
+    CoverageOfLists,
+    {
+        **{"days": 30, "products": 25510, "best_sellers": 1204, "lists": _OF_ALL},
+        "placements": [{"placement": "for_you", **_OF_ALL}],
     },
 )
 _VISITOR = answered(
@@ -120,6 +129,37 @@ async def totals(request: Request, days: Annotated[int, Parameters(ge=1, le=MOST
             "today": today,
             "lists": lists,
             "events": await service.event_totals(first),
+        }
+    )
+
+
+@router.get("/coverage", responses=_COVERAGE)
+async def coverage(request: Request, days: Annotated[int, Parameters(ge=1, le=MOST_DAYS)] = 30) -> Response:
+    """How much of the catalogue the lists of the last days showed, by placement, and how many of their places
+    went to products outside the best sellers. Different products are counted to within about 1 %.
+    """
+    service = service_of(request)
+    first = int(time.time() // SECONDS_PER_DAY) - days + 1
+    shown = await service.read(service.insights.coverage.since, first)
+    listed, all_of_them = int(service.shop.view.listed.sum()), Shown()
+    for one in shown.values():
+        all_of_them.merge(one)
+
+    def figures(one: Shown) -> dict[str, float]:
+        products = min(round(one.products), listed)
+        return {
+            **{"places": one.places, "tail_places": one.tail, "products": products},
+            "share": products / listed if listed else 0.0,
+        }
+
+    placements = sorted(shown.items(), key=lambda each: -each[1].places)
+    return as_json(
+        {
+            "days": days,
+            "products": listed,
+            "best_sellers": len(service.insights.coverage.best.ids),
+            "lists": figures(all_of_them),
+            "placements": [{"placement": name, **figures(one)} for name, one in placements],
         }
     )
 

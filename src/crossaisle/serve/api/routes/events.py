@@ -17,6 +17,7 @@ from crossaisle.serve.api.dependencies import service_of, who_asks
 from crossaisle.serve.api.requests.request_body import (
     DESCRIBED,
     JSON,
+    LINES,
     Checked,
     kind_of,
     limits_of,
@@ -40,7 +41,6 @@ LONGEST_HEADER = LONGEST_ID - 16
 """Characters of `Idempotency-Key`: with several events a slash and the number of each is added."""
 NAMED = 3
 """Unknown kinds and items that an answer names."""
-LINES = ("application/x-ndjson", "application/jsonl", "application/ndjson")
 _EXAMPLE = {"user": "1609", "item": "1024306", "kind": "cart", "key": "order-7-line-1"}
 _BODY = {
     "requestBody": {

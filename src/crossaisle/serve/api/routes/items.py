@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from fastapi import Query, Request
@@ -11,12 +12,25 @@ from starlette.exceptions import HTTPException
 
 from crossaisle.api_types import Product, ProductPage, Taken
 from crossaisle.data.query import CONTROLS
-from crossaisle.errors import UnknownIdError, shorten
+from crossaisle.data.vocabulary import Vocabulary
+from crossaisle.errors import DataError, UnknownIdError, shorten
 from crossaisle.serve.api.dependencies import ItemId, service_of, who_asks
-from crossaisle.serve.api.requests.request_body import Checked, CheckedList, kind_of, read, takes
-from crossaisle.serve.api.requests.schemas import Item, ItemOfBatch, ItemPatch, item_body
+from crossaisle.serve.api.requests.request_body import (
+    DESCRIBED,
+    JSON,
+    LINES,
+    Checked,
+    CheckedList,
+    kind_of,
+    limits_of,
+    read,
+    takes,
+)
+from crossaisle.serve.api.requests.schemas import Item, ItemOfBatch, ItemPatch, PatchOfBatch, item_body
+from crossaisle.serve.api.requests.strict_json import parse
 from crossaisle.serve.api.responses import CONFLICT, ITEM_EXAMPLE, answered, as_json, of_item
 from crossaisle.serve.api.routing import Router
+from crossaisle.serve.limits.api import ApiLimits
 from crossaisle.serve.live.catalogue.browsing import Browse
 from crossaisle.serve.live.catalogue.search import Sort
 from crossaisle.serve.live.pictures import LARGEST, TYPES, type_of
@@ -25,6 +39,12 @@ router = Router("/api/items", tags=["items"])
 LARGEST_BATCH = 10_000
 _WHOLE, _PATCH = Checked(Item), Checked(ItemPatch)
 _BATCH = CheckedList(ItemOfBatch, "items", LARGEST_BATCH)
+_PATCHES, _PATCH_LINE = CheckedList(PatchOfBatch, "items", LARGEST_BATCH), Checked(PatchOfBatch)
+_LINES_OR_LIST = takes(_PATCHES)
+_LINES_OR_LIST["requestBody"]["content"]["application/x-ndjson"] = {
+    "schema": {"description": "One item per line; invalid lines are counted and described"},
+    "example": '{"id":"1024306","price":2.49}\n{"id":"1007195","in_stock":false}\n',
+}
 _ITEM = answered(Product, ITEM_EXAMPLE)
 _PAGE = answered(ProductPage, {"total": 1, "items": [ITEM_EXAMPLE], "read_as": None, "complete": True})
 _NEW = answered(Product, {**ITEM_EXAMPLE, "new": True}, status=201, what="A new item was added")
@@ -126,13 +146,62 @@ def _bodies(value: Any) -> tuple[int, dict[str, dict[str, Any]]]:
     return len(batch), {one.id: item_body(one, row) for row, one in enumerate(batch)}
 
 
+@router.patch(
+    "", scope="write", openapi_extra=_LINES_OR_LIST, responses=answered(Taken, {"accepted": 2}) | CONFLICT
+)
+async def patch_items(request: Request) -> Response:
+    """Changes some fields of many items at once, such as price and stock; only what is sent is touched.
+
+    A list: all of them or none. Lines (NDJSON): valid ones are taken, and errors describe the others. Where
+    an item is named twice, the later fields count.
+    """
+    service = service_of(request)
+    if kind_of(request) not in LINES:
+        patches = await read(request, _PATCHES, (JSON, *LINES))
+        for one in patches:
+            service.shop.dataset.item_ids.row(one.id)  # `UnknownIdError` before anything is changed
+        await service.changes.patch_items(_merged(enumerate(patches)))
+        return as_json({"accepted": len(patches)})
+    known, limits = service.shop.dataset.item_ids, limits_of(request)
+    taken, wrong = await asyncio.to_thread(_patches_of_lines, await request.body(), known, limits)
+    await service.changes.patch_items(_merged(taken))
+    return as_json({"accepted": len(taken), "refused": len(wrong), "errors": wrong[:DESCRIBED]})
+
+
+def _patches_of_lines(
+    content: bytes, known: Vocabulary, limits: ApiLimits
+) -> tuple[list[tuple[int, PatchOfBatch]], list[str]]:
+    """The lines that can be taken, with their numbers from 1, and what is wrong with the others."""
+    lines = [(at, line) for at, line in enumerate(content.split(b"\n"), 1) if line.strip()]
+    if len(lines) > LARGEST_BATCH:
+        raise DataError(f"a batch holds at most {LARGEST_BATCH:,} items (found {len(lines):,})")
+    taken, wrong = [], []
+    for at, line in lines:
+        try:
+            one = _PATCH_LINE.at(parse(line, limits))
+            item_body(one)
+            known.row(one.id)
+            taken.append((at, one))
+        except (DataError, UnknownIdError) as error:
+            wrong.append(f"line {at}: {error}")
+    return taken, wrong
+
+
+def _merged(patches: Iterable[tuple[int, PatchOfBatch]]) -> dict[str, dict[str, Any]]:
+    """What is sent of each item, by id."""
+    found: dict[str, dict[str, Any]] = {}
+    for row, one in patches:
+        found.setdefault(one.id, {}).update(item_body(one, row))
+    return found
+
+
 @router.patch("/{item}", scope="write", openapi_extra=takes(_PATCH), responses=_ITEM | CONFLICT)
 async def patch_item(request: Request, item: ItemId) -> Response:
     """Changes some fields: a price, the stock. When this answers, it holds in every list."""
     service = service_of(request)
     fields = await read(request, lambda value: item_body(_PATCH(value)))
     service.shop.dataset.item_ids.row(item)  # `UnknownIdError` before anything is changed
-    await service.changes.patch_item(item, fields)
+    await service.changes.patch_items({item: fields})
     shop = service.shop  # rows may be others than before: a new item may have been deleted meanwhile
     return as_json(of_item(shop, shop.dataset.item_ids.row(item)))
 

@@ -17,6 +17,7 @@ from crossaisle.errors import StoreError
 from crossaisle.recommend.answer import RecommendationList
 from crossaisle.serve.limits.live import InsightLimits
 from crossaisle.serve.live.insights.attribution import Attribution, Source
+from crossaisle.serve.live.insights.coverage import Coverage
 from crossaisle.serve.store.records import Event
 from crossaisle.serve.store.totals import TotalsTable
 
@@ -34,10 +35,11 @@ class Insights:
         self,
         table: TotalsTable,
         price_of: Callable[[str], float | None],
+        coverage: Coverage,
         limits: InsightLimits = InsightLimits(),
     ) -> None:
         """`price_of`: what an item costs now, for purchases that do not say."""
-        self.limits, self._table, self._price_of = limits, table, price_of
+        self.limits, self._table, self._price_of, self.coverage = limits, table, price_of, coverage
         self._attribution = Attribution(limits)
         self._cells: dict[Cell, dict[str, float]] = defaultdict(lambda: dict.fromkeys(COUNTED, 0.0))
         self._changed: set[int] = set()
@@ -57,6 +59,7 @@ class Insights:
         if answer.user is not None and not self._attribution.shown(answer.user, source, answer.ids, now):
             return
         self._add(now, source, "lists", 1.0)
+        self.coverage.shown(answer.placement, answer.ids)
 
     def happened(self, events: Sequence[Event], kinds: Kinds) -> None:
         """Counts events that followed a list."""

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from crossaisle.data.history import Floats
 from crossaisle.data.query import Query
 from crossaisle.data.vocabulary import Rows
+from crossaisle.recommend.caps import list_caps
 from crossaisle.recommend.list_builder import ListBuilder
 from crossaisle.recommend.ranker import Best
 from crossaisle.recommend.request import CrossShare, ResolvedQuery
@@ -94,7 +95,7 @@ def _missing(
     ranked = lists.ranked(rows, scores, len(rows), tiers)
     if query.reorders and len(ranked) < least(query, large=True):
         return unscored
-    hard, soft = lists.caps(query, share, ranked)
+    hard, soft = list_caps(lists.view, query, share, ranked)
     page_length = query.page_length if soft else query.depth
     left, chosen = np.arange(len(ranked)), np.empty(0, np.int64)
     while len(chosen) < query.depth:
@@ -130,7 +131,7 @@ def _fitting(
     """
     rows = np.flatnonzero(unscored).astype(np.int32)
     taken = np.concatenate([*beside, rows])
-    hard, soft = lists.caps(query, share, taken)
+    hard, soft = list_caps(lists.view, query, share, taken)
     n_earlier, n_taken = len(beside[0]), len(beside[0]) + len(beside[1])
     fits = np.ones(len(taken), bool)
     for caps, start in ((hard, 0), (soft if shared else [], n_earlier)):

@@ -15,7 +15,9 @@ export const totals = {
   name: "totals",
   every: 30,
   async load(body) {
-    const found = await ask(`/api/console/totals?days=${Math.min(400, 2 * chosen.days)}`);
+    const [found, reach] = await Promise.all([
+      ask(`/api/console/totals?days=${Math.min(400, 2 * chosen.days)}`), ask(`/api/console/coverage?days=${chosen.days}`),
+    ]);
     const first = found.today - chosen.days + 1;
     const now = found.lists.filter(row => row.day >= first);
     const before = sums(found.lists.filter(row => row.day < first));
@@ -35,9 +37,23 @@ export const totals = {
       make("h3", {}, t("by_placement")),
       table(t("by_placement"), heads(t("placement")), grouped(now, row => row.placement).map(([name, of]) => line(t(`placement_${name}`), of, format))));
     const arms = grouped(now.filter(row => row.experiment), row => `${row.experiment} · ${row.arm || t("both_arms")}`);
+    body.append(make("h3", {}, t("coverage")), ...coverage(reach));
     if (arms.length) body.append(make("h3", {}, t("by_arm")), table(t("by_arm"), heads(t("arm")), arms.map(([name, of]) => line(name, of, format))));
   },
 };
+
+// How much of the catalogue was shown at all, and how much of what was shown is no best seller.
+function coverage(found) {
+  const { products, share: part, places, tail_places: tail } = found.lists;
+  if (!places) return [make("p.note", {}, t("coverage_none"))];
+  const line = (name, of) => [name, number(of.products), share(of.share), number(of.places), rate(of.tail_places, of.places)];
+  return [
+    make("p.note", {}, t("coverage_says", number(products), number(found.products), share(part), share(tail / places, 0))),
+    table(t("coverage"), [[t("placement"), false], ...["cover_products", "cover_share", "cover_places", "cover_tail"].map(name => [t(name), true])],
+      [...found.placements.map(of => line(t(`placement_${of.placement}`), of)), line(t("cover_all"), found.lists)]),
+    make("p.note", {}, t("coverage_means", number(found.best_sellers))),
+  ];
+}
 
 function grouped(rows, key) {
   const by = new Map();

@@ -1,0 +1,48 @@
+"""What the items of a list count against: quotas, titles, brands, the share of a page."""
+
+from __future__ import annotations
+
+from crossaisle.data.query import Query
+from crossaisle.data.vocabulary import Rows
+from crossaisle.recommend.catalogue_view import CatalogueView
+from crossaisle.recommend.request import CrossShare
+from crossaisle.recommend.rerank.filters import rows_mask
+from crossaisle.recommend.rerank.quota import Cap, category_caps
+from crossaisle.recommend.rerank.share import is_cross, share_cap
+
+CROWD = 2
+"""At most this many items of a category on a page of `discover`, unless the page would stay short. On
+completejourney's validation it costs nothing (docs/research-log.md); 1 costs an eighth of the recall."""
+SHELVES = 50
+"""In shops with fewer categories, one of them is more than a shelf, and `CROWD` does not hold."""
+
+
+def list_caps(
+    view: CatalogueView, query: Query, share: CrossShare, rows: Rows
+) -> tuple[list[Cap], list[Cap]]:
+    """Caps on some item rows: hard ones, which hold over all pages, and those of a page, which give way where
+    it would stay short."""
+    codes, dataset = view.codes[rows], view.dataset
+    named = [
+        (rows_mask(dataset.taxonomy.find(name), dataset.n_items)[rows], limit)
+        for name, limit in query.quotas.items()
+    ]
+    hard, soft = category_caps(codes, query.quota, named), []
+    if share.share is not None:
+        soft.append(share_cap(is_cross(codes, share.home), share.share, query.page_length))
+    if _crowds(view, query):
+        soft.append(category_caps(codes, CROWD, named)[-1])
+    for groups, most in (
+        (view.same_title, 1 if query.one_per_title else None),
+        (view.same_brand, query.max_per_brand),
+    ):
+        cap = None if most is None else groups.cap(rows, most)
+        if cap is not None:
+            hard.append(cap)
+    return hard, soft
+
+
+def _crowds(view: CatalogueView, query: Query) -> bool:
+    """Whether a list of new things may not crowd: where neither a quota nor diversity was asked for."""
+    asked = query.quota is not None or query.reorders
+    return query.placement == "discover" and not asked and view.n_categories >= SHELVES
