@@ -18,6 +18,8 @@ from crossaisle.api_types import (
     AuditLine,
     CategorySize,
     Counted,
+    Differences,
+    Dropped,
     ExperimentResults,
     Forgotten,
     Health,
@@ -245,6 +247,22 @@ class Client:
         """Sends many items, each with its `id`, in requests of 1,000; returns how many were stored."""
         answers = (self._ask("POST", "/api/items", body=part) for part in _parts(dict(one) for one in items))
         return sum(read(Taken, answer).accepted for answer in answers)
+
+    def patch_items(self, items: Iterable[Mapping[str, Any]]) -> int:
+        """Changes some fields of many items, each with its `id`, in requests of 1,000; returns how many."""
+        answers = (self._ask("PATCH", "/api/items", body=part) for part in _parts(dict(one) for one in items))
+        return sum(read(Taken, answer).accepted for answer in answers)
+
+    def changes(self, n: int = 100, offset: int = 0) -> Differences:
+        """Where the catalogue differs from that of the model in use."""
+        query = {"n": n, "offset": offset}
+        found: Differences = read(Differences, self._ask("GET", "/api/changes", query=query))
+        return found
+
+    def drop_changes(self, items: Iterable[str] | None = None) -> int:
+        """Makes the model's catalogue count again for some items, or for all; returns for how many."""
+        body = {"all": True} if items is None else {"items": list(items)}
+        return int(read(Dropped, self._ask("POST", "/api/changes/drop", body=body)).dropped)
 
     def delete_item(self, item: str) -> None:
         """Removes an item from the shop."""

@@ -11,6 +11,7 @@ import polars as pl
 from scipy import sparse
 
 from crossaisle.config import DataConfig
+from crossaisle.data.clean.item_cleaning import ItemCleaning
 from crossaisle.data.clean.texts.words import WordForms
 from crossaisle.data.dataset import Dataset, Events
 from crossaisle.data.ingest.codes import Raw
@@ -30,6 +31,7 @@ def assemble(
     config: DataConfig,
     *,
     users_are_baskets: bool,
+    cleaning: ItemCleaning,
 ) -> Dataset:
     """Joins users and items to the events and sorts these by user, moment, position and input order."""
     table = pl.DataFrame({"user_id": pl.Series(raw.users, dtype=pl.String)})
@@ -71,6 +73,7 @@ def assemble(
         users_are_baskets=users_are_baskets,
         meanings=_meanings(config, raw.kinds, events),
         words=WordForms.of(config.clean, items.frame["title"].to_list()),
+        cleaning=cleaning,
     ).settled()
 
 

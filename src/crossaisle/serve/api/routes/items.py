@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import Query, Request
@@ -13,21 +14,27 @@ from crossaisle.api_types import Product, ProductPage, Taken
 from crossaisle.data.query import CONTROLS
 from crossaisle.errors import UnknownIdError, shorten
 from crossaisle.serve.api.dependencies import ItemId, service_of, who_asks
+from crossaisle.serve.api.requests.arriving import cleaned
 from crossaisle.serve.api.requests.request_body import Checked, CheckedList, kind_of, read, takes
-from crossaisle.serve.api.requests.schemas import Item, ItemOfBatch, ItemPatch, item_body
+from crossaisle.serve.api.requests.schemas import Item, ItemOfBatch, ItemPatch, PatchOfBatch, item_body
 from crossaisle.serve.api.responses import CONFLICT, ITEM_EXAMPLE, answered, as_json, of_item
 from crossaisle.serve.api.routing import Router
 from crossaisle.serve.live.catalogue.browsing import Browse
 from crossaisle.serve.live.catalogue.search import Sort
 from crossaisle.serve.live.pictures import LARGEST, TYPES, type_of
+from crossaisle.serve.live.recommender import LiveRecommender
 
 router = Router("/api/items", tags=["items"])
 LARGEST_BATCH = 10_000
 _WHOLE, _PATCH = Checked(Item), Checked(ItemPatch)
 _BATCH = CheckedList(ItemOfBatch, "items", LARGEST_BATCH)
+_PATCHES = CheckedList(PatchOfBatch, "items", LARGEST_BATCH)
+SHOWN = 20
+"""Values of a batch that were not kept as they came, of which an answer tells."""
 _ITEM = answered(Product, ITEM_EXAMPLE)
 _PAGE = answered(ProductPage, {"total": 1, "items": [ITEM_EXAMPLE], "read_as": None, "complete": True})
 _NEW = answered(Product, {**ITEM_EXAMPLE, "new": True}, status=201, what="A new item was added")
+_TAKEN = answered(Taken, {"accepted": 2, "cleaned": 0, "changes": []})
 _PICTURE = {
     "requestBody": {
         "required": True,
@@ -100,41 +107,64 @@ async def put_item(request: Request, item: ItemId) -> Response:
     """Creates or replaces an item. When this answers, it can be recommended from its text or picture.
 
     A picture is fetched from `image` unless it was fetched from there before. One that was uploaded stays.
+    Texts are cleaned as the import cleaned the catalogue; `cleaned` says what was changed.
     """
     service = service_of(request)
-    body = await read(request, lambda value: item_body(_WHOLE(value)))
+    shop = service.shop
+    bodies, told = await read(
+        request, lambda value: cleaned(shop, {item: item_body(_WHOLE(value))}, whole=True)
+    )
     new = item not in service.shop.dataset.item_ids
-    await service.changes.put_items({item: body})
-    return as_json(of_item(service.shop, service.shop.dataset.item_ids.row(item)), 201 if new else 200)
+    await service.changes.put_items(bodies)
+    shop = service.shop
+    return as_json(of_item(shop, shop.dataset.item_ids.row(item), told), 201 if new else 200)
 
 
-@router.post(
-    "",
-    scope="write",
-    openapi_extra=takes(_BATCH),
-    responses=answered(Taken, {"accepted": 2}) | CONFLICT,
-)
+@router.post("", scope="write", openapi_extra=takes(_BATCH), responses=_TAKEN | CONFLICT)
 async def put_items(request: Request) -> Response:
     """Creates or replaces many items at once: all of them or none."""
-    n, bodies = await read(request, _bodies)
-    await service_of(request).changes.put_items(bodies)
-    return as_json({"accepted": n})
+    service = service_of(request)
+    n, (bodies, told) = await read(request, lambda value: _bodies(service.shop, _BATCH(value), whole=True))
+    await service.changes.put_items(bodies)
+    return _taken(n, told)
 
 
-def _bodies(value: Any) -> tuple[int, dict[str, dict[str, Any]]]:
-    batch = _BATCH(value)
-    return len(batch), {one.id: item_body(one, row) for row, one in enumerate(batch)}
+@router.patch("", scope="write", openapi_extra=takes(_PATCHES), responses=_TAKEN | CONFLICT)
+async def patch_items(request: Request) -> Response:
+    """Changes some fields of many items at once, such as prices and stock: all of them or none.
+
+    The other fields stay. 404 names an item that the shop does not have, or that was removed from it.
+    """
+    service = service_of(request)
+    n, (bodies, told) = await read(request, lambda value: _bodies(service.shop, _PATCHES(value), whole=False))
+    await service.changes.patch_items(bodies)
+    return _taken(n, told)
+
+
+def _bodies(
+    shop: LiveRecommender, batch: Sequence[ItemOfBatch | PatchOfBatch], *, whole: bool
+) -> tuple[int, tuple[dict[str, dict[str, Any]], list[dict[str, Any]]]]:
+    found: dict[str, dict[str, Any]] = {}
+    for row, one in enumerate(batch):
+        found[one.id] = ({} if whole else found.get(one.id, {})) | item_body(one, row)
+    return len(batch), cleaned(shop, found, whole=whole)
+
+
+def _taken(n: int, told: Sequence[dict[str, Any]]) -> Response:
+    return as_json({"accepted": n, "cleaned": len(told), "changes": told[:SHOWN]})
 
 
 @router.patch("/{item}", scope="write", openapi_extra=takes(_PATCH), responses=_ITEM | CONFLICT)
 async def patch_item(request: Request, item: ItemId) -> Response:
     """Changes some fields: a price, the stock. When this answers, it holds in every list."""
     service = service_of(request)
-    fields = await read(request, lambda value: item_body(_PATCH(value)))
-    service.shop.dataset.item_ids.row(item)  # `UnknownIdError` before anything is changed
-    await service.changes.patch_item(item, fields)
+    shop = service.shop
+    bodies, told = await read(
+        request, lambda value: cleaned(shop, {item: item_body(_PATCH(value))}, whole=False)
+    )
+    await service.changes.patch_items(bodies)
     shop = service.shop  # rows may be others than before: a new item may have been deleted meanwhile
-    return as_json(of_item(shop, shop.dataset.item_ids.row(item)))
+    return as_json(of_item(shop, shop.dataset.item_ids.row(item), told))
 
 
 @router.delete("/{item}", scope="write", status_code=204)
