@@ -1,11 +1,13 @@
 """Times the import of millions of events into an integer-coded `Dataset` against the same steps in pandas.
 
     python benchmarks/import_events.py --rows 5000000 --out runs/import
+    python benchmarks/import_events.py --rows 5000000 --beside 7b87d98 --repeat 3 --out runs/import
 
 Makes a deterministic log of purchases with text ids and some dirt, as parquet and as CSV, then runs each
-import in a process of its own and takes its wall time and peak memory. The steps, on both sides: read;
+import in a process of its own and takes its wall time and peak memory. The steps, on all sides: read;
 set aside rows without an id, of unknown items and with unreadable, negative or future times, each with
 its row number, rule and content; tidy ids; text to moments; ids to integers; sort by user and time.
+`--beside REV` measures another revision of this source tree, too; runs take turns.
 """
 
 from __future__ import annotations
@@ -17,11 +19,17 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 
-BARS = {"seconds": 20.0, "peak_mb": 800.0, "times_faster": 3.0}
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from benchmarks.revisions import HERE, checked_out, importing
+
+BARS = {"seconds": 20.0, "peak_mb": 800.0, "times_faster": 3.0, "times_of_revision": 1.3}
 
 
 def make(folder: Path, rows: int) -> None:
@@ -73,7 +81,11 @@ def make(folder: Path, rows: int) -> None:
 def ours(folder: Path, suffix: str) -> dict[str, int]:
     """The import of this package."""
     from crossaisle.config import DataConfig, EventsConfig, ItemsConfig
-    from crossaisle.data.ingest.importer import import_dataset
+
+    try:
+        from crossaisle.data.ingest.importer import import_dataset
+    except ModuleNotFoundError:  # in older revisions
+        import_dataset = import_module("crossaisle.data.importer").import_dataset
 
     config = DataConfig(
         items=ItemsConfig(path=folder / "items.parquet"),
@@ -142,11 +154,28 @@ def pandas(folder: Path, suffix: str) -> dict[str, int]:
     return {"kept": len(arrays[0]), "set_aside": sum(map(len, rejected))}
 
 
-def measure(folder: Path, library: str, suffix: str) -> dict[str, object]:
-    """Runs one import in a fresh process."""
+def measure(folder: Path, library: str, suffix: str, tree: Path | None) -> dict[str, object]:
+    """Runs one import in a fresh process. `tree`: of the revision whose package it imports."""
     command = [sys.executable, __file__, "--run", library, suffix, "--out", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    with ExitStack() as stack:
+        if tree is not None:
+            stack.enter_context(importing(tree))
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
     return {"library": library, "format": suffix, **json.loads(done.stdout)}
+
+
+def measured(
+    folder: Path, suffix: str, sides: Mapping[str, Path | None], repeat: int
+) -> list[dict[str, object]]:
+    """The fastest run of each side, in turn; `sides`: name -> tree."""
+    runs: dict[str, list[dict[str, object]]] = {name: [] for name in sides}
+    for _ in range(repeat):
+        for name, tree in sides.items():
+            runs[name].append(measure(folder, "pandas" if name == "pandas" else "crossaisle", suffix, tree))
+    return [
+        {**min(found, key=lambda r: float(str(r["seconds"]))), "library": name}
+        for name, found in runs.items()
+    ]
 
 
 def run(folder: Path, library: str, suffix: str) -> None:
@@ -158,11 +187,19 @@ def run(folder: Path, library: str, suffix: str) -> None:
     print(json.dumps({"seconds": round(seconds, 2), "peak_mb": round(peak), **counts}))
 
 
+def told(suffix: str, rows: Sequence[Mapping[str, object]]) -> None:
+    """How this revision's time compares."""
+    own, *others = ((str(row["library"]), float(str(row["seconds"]))) for row in rows)
+    for name, seconds in others:
+        print(f"{suffix}: {own[1] / seconds:.2f} times the time of {name}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=5_000_000)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--repeat", type=int, default=1, help="the fastest of this many runs counts")
+    parser.add_argument("--beside", metavar="REV", help="a commit, branch or tag to measure, too")
     parser.add_argument("--run", nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--make", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -177,18 +214,23 @@ def main() -> None:
         # also in a process of its own: children start with the peak memory of the process they come from
         command = [sys.executable, __file__, "--rows", str(given.rows), "--make", "--out", str(folder)]
         subprocess.run(command, check=True)
-        rows = []
-        for suffix in ("parquet", "csv"):
-            for library in ("crossaisle", "pandas"):
-                runs = [measure(folder, library, suffix) for _ in range(given.repeat)]
-                rows.append({"rows": given.rows, **min(runs, key=lambda r: float(str(r["seconds"])))})
+        with ExitStack() as stack:
+            sides: dict[str, Path | None] = {"crossaisle": HERE}
+            if given.beside:
+                sides[given.beside] = stack.enter_context(checked_out(given.beside, folder / "revision"))
+            sides["pandas"] = None
+            found = {suffix: measured(folder, suffix, sides, given.repeat) for suffix in ("parquet", "csv")}
+    rows = [{"rows": given.rows, **row} for one in found.values() for row in one]
     print(f"{'':24}{'seconds':>10}{'peak MB':>10}{'kept':>12}{'set aside':>12}")
     for row in rows:
         name = f"{row['library']}, {row['format']}"
         print(f"{name:24}{row['seconds']:>10}{row['peak_mb']:>10}{row['kept']:>12,}{row['set_aside']:>12,}")
-    for ours_row, theirs in zip(rows[::2], rows[1::2], strict=True):
-        print(f"{ours_row['format']}: {theirs['seconds'] / ours_row['seconds']:.1f} times faster than pandas")
-    print(f"bars: {BARS['seconds']:.0f} s, {BARS['peak_mb']:.0f} MB, {BARS['times_faster']:.0f} times faster")
+    for suffix, one in found.items():
+        told(suffix, one)
+    print(
+        f"bars: {BARS['seconds']:.0f} s, {BARS['peak_mb']:.0f} MB, {BARS['times_faster']:.0f} times faster "
+        f"than pandas, at most {BARS['times_of_revision']} times the time of 7b87d98"
+    )
     if given.out:
         given.out.mkdir(parents=True, exist_ok=True)
         (given.out / "results.json").write_text(json.dumps(rows, indent=1))

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from crossaisle.api_types.catalogue import CategorySize, Product, ProductPage, Shop, Taken
+from crossaisle.api_types.catalogue import (
+    CategorySize,
+    CleanedField,
+    Difference,
+    Differences,
+    Dropped,
+    Product,
+    ProductPage,
+    Shop,
+    Taken,
+)
 from crossaisle.api_types.console import (
     CategoryLinks,
     Console,
@@ -35,10 +45,14 @@ __all__ = [
     "AuditLine",
     "CategoryLinks",
     "CategorySize",
+    "CleanedField",
     "Comparison",
     "Console",
     "Counted",
     "CoverageOfLists",
+    "Difference",
+    "Differences",
+    "Dropped",
     "EventTotals",
     "ExperimentResults",
     "Forgotten",

@@ -9,6 +9,20 @@ from crossaisle.api_types.described import DESCRIBED
 
 
 @dataclass(frozen=True, kw_only=True)
+class CleanedField:
+    """A value that was not kept as it was sent: what an import does to a catalogue was done to it."""
+
+    __pydantic_config__ = DESCRIBED
+    item_id: str
+    field: str
+    steps: tuple[str, ...]
+    """Rules of the import and steps of `[data.clean]`, such as `markup`, `control_characters`, `brands`;
+    `blanks` where only needless blanks went."""
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Product:
     """The current state of an item."""
 
@@ -36,6 +50,8 @@ class Product:
     """Of the price: a code such as EUR, or a sign; "" unknown."""
     notices: tuple[str, ...] = ()
     """Remarks: that nothing resembles the item, or that its picture is not used."""
+    cleaned: tuple[CleanedField, ...] = ()
+    """In the answer to `PUT` and `PATCH`: which of the values sent were not kept as they came."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,11 +71,44 @@ class ProductPage:
 class Taken:
     """How many items were stored."""
 
+    __pydantic_config__ = DESCRIBED
     accepted: int
     refused: int = 0
     """Bad lines of NDJSON."""
     errors: tuple[str, ...] = ()
     """What is wrong with the first refused lines."""
+    cleaned: int = 0
+    """Values that were not kept as they came."""
+    changes: tuple[CleanedField, ...] = ()
+    """The first twenty of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """An item about which the service was told something that the model does not have."""
+
+    __pydantic_config__ = DESCRIBED
+    item_id: str
+    what: str
+    """`changed`, `new` or `removed`."""
+    fields: dict[str, dict[str, Any]]
+    """Of a changed one: field -> `model` and `now`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Differences:
+    """A page of them, by id."""
+
+    __pydantic_config__ = DESCRIBED
+    total: int
+    items: tuple[Difference, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dropped:
+    """How many items are again as the model has them."""
+
+    dropped: int
 
 
 @dataclass(frozen=True, kw_only=True)

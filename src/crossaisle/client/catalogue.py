@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 from crossaisle.api_types import (
     CategorySize,
+    Differences,
+    Dropped,
     Product,
     ProductPage,
     Shop,
@@ -87,6 +89,17 @@ class CatalogueCalls(Calls):
             self._ask("PATCH", "/api/items", body=batch) for batch in batches(dict(one) for one in items)
         )
         return sum(read(Taken, answer).accepted for answer in answers)
+
+    def changes(self, n: int = 100, offset: int = 0) -> Differences:
+        """Where the catalogue differs from that of the model in use."""
+        query = {"n": n, "offset": offset}
+        found: Differences = read(Differences, self._ask("GET", "/api/changes", query=query))
+        return found
+
+    def drop_changes(self, items: Iterable[str] | None = None) -> int:
+        """Makes the model's catalogue count again for some items, or for all; returns for how many."""
+        body = {"all": True} if items is None else {"items": list(items)}
+        return int(read(Dropped, self._ask("POST", "/api/changes/drop", body=body)).dropped)
 
     def delete_item(self, item: str) -> None:
         """Removes an item from the shop."""

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import polars as pl
 from scipy import sparse
 
+from crossaisle.data.clean.item_cleaning import ItemCleaning
 from crossaisle.data.clean.texts.words import WordForms
 from crossaisle.data.history import Floats, Histories, decayed
 from crossaisle.data.kinds import PURCHASE, ROLES, VIEW, Kinds
@@ -108,6 +109,8 @@ class Dataset:
     """All events as they came, where `events` are only those that stand (see `settled`)."""
     words: WordForms = field(default_factory=WordForms)
     """Which words of texts word-based models read."""
+    cleaning: ItemCleaning = field(default_factory=ItemCleaning)
+    """What the import did to texts, for items that come later."""
     against: Events | None = None
     """Events that stand against their items: dislikes, low ratings, returns."""
 

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from crossaisle.artifact import read_arrays, read_object, reading, write_arrays, write_json
+from crossaisle.data.clean.item_cleaning import ItemCleaning
 from crossaisle.data.clean.texts.words import WordForms
 from crossaisle.data.dataset import Dataset, Events
 from crossaisle.data.ingest.ledger import write_parquet
@@ -48,6 +49,7 @@ def save_dataset(dataset: Dataset, folder: Path) -> None:
     }
     if dataset.words:
         settings["words"] = dataset.words.state()
+    settings["cleaning"] = dataset.cleaning.state()
     write_json(folder / "dataset.json", settings)
 
 
@@ -86,6 +88,7 @@ def load_dataset(folder: Path) -> Dataset:
             # models saved before kinds had meanings have the usual ones
             meanings=Kinds.read(settings["meanings"]) if "meanings" in settings else Kinds(),
             words=WordForms.restore(settings.get("words")),
+            cleaning=ItemCleaning.restore(settings.get("cleaning")),
         )
         return made if settings.get("plain") else made.settled()
 

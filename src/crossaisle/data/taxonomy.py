@@ -145,6 +145,31 @@ class Taxonomy:
         raise UnknownIdError(rule, name=name, known=self._members)
 
 
+def before_repetition(path: Sequence[str]) -> tuple[str, ...]:
+    """A path up to where it comes back to a name that it has passed."""
+    seen: dict[str, None] = {}
+    for name in path:
+        if name in seen:
+            break
+        seen[name] = None
+    return tuple(seen)
+
+
+def longest(paths: Paths) -> Paths:
+    """Without paths that another one continues, and each once."""
+    begun = {p[:n] for p in paths for n in range(1, len(p))}
+    return tuple(dict.fromkeys(p for p in paths if p not in begun))
+
+
+def renamed(before: Paths, after: Sequence[tuple[str, ...]]) -> Paths:
+    """The paths of an item with other names, path by path: what was sound stays so."""
+    cut = tuple(
+        new if before_repetition(old) != old else before_repetition(new)
+        for old, new in zip(before, after, strict=True)
+    )
+    return longest(cut) if longest(before) == before else tuple(dict.fromkeys(cut))
+
+
 def parse_paths(value: str | Sequence[str] | None, separator: str = ">") -> tuple[tuple[str, ...], ...]:
     """Turns 'A > B' or ['A > B', 'C'] into paths; empty names are dropped."""
     if not value:

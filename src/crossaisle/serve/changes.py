@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
@@ -30,6 +30,7 @@ from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.experiments.design import Experiment
 from crossaisle.serve.experiments.running import Experiments
 from crossaisle.serve.limits.live import LiveLimits
+from crossaisle.serve.live.catalogue.differences import taken_back
 from crossaisle.serve.live.histories import LiveHistories
 from crossaisle.serve.live.pictures import Pictures
 from crossaisle.serve.live.queues.threads import Threads
@@ -113,13 +114,38 @@ class Changes:
         pictures = await self._fetched(bodies)
         await self._change(lambda _: bodies, pictures)
 
-    async def patch_items(self, fields: Mapping[str, Mapping[str, Any]]) -> None:
-        """Changes some fields of items, by id; all their others stay."""
-        pictures = await self._fetched({item: sent for item, sent in fields.items() if "image" in sent})
-        await self._change(
-            lambda changed: {item: {**changed.get(item, {}), **sent} for item, sent in fields.items()},
-            pictures,
-        )
+    async def patch_items(self, fields: Bodies) -> None:
+        """Changes some fields of items: of all of them, or `UnknownIdError` for one that the shop lacks."""
+        self.check_listed(fields)  # before pictures are fetched
+        pictures = await self._fetched({item: some for item, some in fields.items() if "image" in some})
+
+        def patched(changed: Bodies) -> dict[str, dict[str, Any]]:
+            self.check_listed(fields)
+            return {item: {**changed.get(item, {}), **some} for item, some in fields.items()}
+
+        await self._change(patched, pictures)
+
+    def check_listed(self, items: Iterable[str]) -> None:
+        """`UnknownIdError` for an item that the shop lacks, or that was removed from it."""
+        state = self._current.state
+        for item in items:
+            if state.changed.get(item, {}).get("deleted"):
+                raise UnknownIdError(f"item {shorten(item)} was removed from the shop; PUT brings it back")
+            state.recommender.dataset.item_ids.row(item)
+
+    async def drop(self, items: Iterable[str] | None, actor: str = "") -> int:
+        """Forgets what was told about items that the model has, so that its catalogue counts again, and
+        takes out those that it lacks; None: about all. Returns how many. `actor`: for the audit log.
+        """
+        known = self._current.state.recommender.base.dataset.item_ids
+        gone: dict[str, dict[str, Any]] = {}
+
+        def back(changed: Bodies) -> dict[str, dict[str, Any]]:
+            gone.update(taken_back(changed, items, known))
+            return gone
+
+        await self._change(back, {}, (actor, "dropped changes of items"), pictured=False)
+        return len(gone)
 
     async def delete_item(self, item: str, actor: str = "") -> None:
         """Takes an item out of the shop, and what is known of it and its picture out of the store.
@@ -157,11 +183,16 @@ class Changes:
         change: Callable[[Bodies], Bodies],
         pictures: Mapping[str, Picture | None],
         deed: Deed | None = None,
+        *,
+        pictured: bool = True,
     ) -> None:
-        """`change`: from what has changed so far to the bodies that change now."""
+        """`change`: from what has changed so far to the bodies that change now; with `pictured` False their
+        pictures go."""
         async with self.exclusive():
-            bodies = change(self._current.state.changed)
-            await self._take_items(bodies, pictures, keep=True, deed=deed)
+            state = self._current.state
+            bodies = change(state.changed)
+            gone = {} if pictured else {item: None for item in bodies if item in state.pictures}
+            await self._take_items(bodies, {**pictures, **gone}, keep=True, deed=deed)
 
     async def _take_items(
         self,

@@ -38,6 +38,7 @@ SCOPE_OF = {
     "write": {
         *("POST /api/events", "DELETE /api/events/{key}", "POST /api/events/delete"),
         *("POST /api/items", "PUT /api/items/{item}", "PATCH /api/items/{item}", "DELETE /api/items/{item}"),
+        *("PATCH /api/items", "GET /api/changes", "POST /api/changes/drop"),
         *("PUT /api/items/{item}/picture", "DELETE /api/items/{item}/picture"),
         *("GET /api/users/{user}", "PUT /api/users/{user}", "DELETE /api/users/{user}"),
         *("POST /api/users/show", "POST /api/users/delete"),

@@ -5,16 +5,18 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from crossaisle.clean_config import CleanConfig, Mode
 from crossaisle.data.clean.categories.names import CategoryNames
 from crossaisle.data.clean.categories.structure import Structure
 from crossaisle.data.clean.groups import Groupings
+from crossaisle.data.clean.item_cleaning import ItemCleaning
 from crossaisle.data.clean.libraries import installed
 from crossaisle.data.clean.products import Products, Rewrite, Step
-from crossaisle.data.clean.report import Review, StepReport, read_review
+from crossaisle.data.clean.proposing import ProposingStep
+from crossaisle.data.clean.report import Change, Review, StepReport, read_review
 from crossaisle.data.clean.texts.brands import Brands
 from crossaisle.data.clean.texts.characters import (
     FULL_WIDTH,
@@ -96,17 +98,23 @@ class Mapped:
     review: Review
     name: str = MAPPED
 
+    def applied(self, products: Products, chosen: Mapping[str, str]) -> tuple[Products, list[Change]]:
+        """The products with `chosen` paths (before -> after)."""
+        of = {_path(before): _path(after) for before, after in chosen.items() if after}
+        of = {before: after for before, after in of.items() if before != after}
+        return products.renamed_paths({b: a for b, a in of.items() if a not in of})
+
     def __call__(self, products: Products) -> tuple[Products, StepReport]:
         start = time.perf_counter()
-        of = {_path(before): _path(after) for before, after in self.review.of(self.name).items() if after}
-        of = {before: after for before, after in of.items() if before != after}
-        done, changes = products.renamed_paths({b: a for b, a in of.items() if a not in of})
+        chosen = self.review.of(self.name)
+        done, changes = self.applied(products, chosen)
         report = StepReport(
             name=self.name,
             setting="review",
             rows_in=len(products),
             rows_out=len(done),
             changes=changes,
+            learnt=chosen,
             seconds=time.perf_counter() - start,
         )
         return done, report
@@ -152,6 +160,30 @@ def steps_of(config: CleanConfig, review: Review) -> list[Step]:
     return [step for wanted, step in steps if wanted]
 
 
+def clean_arriving(products: Products, how: ItemCleaning) -> tuple[Products, list[tuple[str, Change]]]:
+    """Items that come after an import, with every step that it took, and each change with its step.
+
+    Nothing is learned from them: what a step has learned from the catalogue is applied. A row of the
+    catalogue comes out as from the import; a cleaned one stays as it is.
+    """
+    every: dict[str, Any] = {name: "on" for name in how.learnt if name != MAPPED}
+    config = replace(how.config, **every)
+    review = Review({(MAPPED, before): (after, True) for before, after in how.learnt.get(MAPPED, {}).items()})
+    changes: list[tuple[str, Change]] = []
+    for _ in range(ROUNDS):
+        before = len(changes)
+        for step in steps_of(config, review):
+            if isinstance(step, Texts):
+                products, report = step(products)
+                found = report.changes
+            elif isinstance(step, ProposingStep | TillCodes | Mapped):
+                products, found = step.applied(products, how.learnt.get(step.name, {}))
+            changes += [(step.name, change) for change in found]
+        if len(changes) == before:
+            break
+    return products, changes
+
+
 def _chinese(config: CleanConfig) -> Texts:
     def rewrite(texts: Sequence[str]) -> list[str]:
         return in_script(texts, "traditional" if config.chinese == "traditional" else "simplified")
@@ -195,5 +227,6 @@ def _add(reports: dict[str, StepReport], report: StepReport) -> None:
     known.changes += [type(c)(c.column, c.row, first.get(key, c.before), c.after) for key, c in later.items()]
     settled = {proposal.before for proposal, _ in known.proposals}
     known.proposals += [(p, yes) for p, yes in report.proposals if p.before not in settled]
+    known.learnt = {**report.learnt, **known.learnt}
     known.notes += [note for note in report.notes if note not in known.notes]
     known.seconds += report.seconds

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from crossaisle.data.clean.report import Change, StepReport
-from crossaisle.data.taxonomy import Paths
+from crossaisle.data.taxonomy import Paths, renamed
 from crossaisle.data.text.control import tidied
 
 Rewrite = Callable[[Sequence[str]], list[str]]
@@ -83,7 +83,7 @@ class Products:
                 known[path] = _moved(path, of)
             return known[path]
 
-        return self._with_paths([tuple(dict.fromkeys(moved(p) for p in paths)) for paths in self.paths])
+        return self._with_paths([renamed(paths, [moved(p) for p in paths]) for paths in self.paths])
 
     def _with_paths(self, paths: Sequence[Paths]) -> tuple[Products, list[Change]]:
         changes = [
@@ -141,7 +141,10 @@ def _rewritten_paths(paths: Sequence[Paths], rewrite: Rewrite) -> tuple[tuple[Pa
     of = _safely(rewrite, names)
     if all(before == after for before, after in of.items()):
         return tuple(paths), []
-    known = {item: tuple(tuple(of[name] for name in path) for path in item) for item in dict.fromkeys(paths)}
+    known = {
+        item: renamed(item, [tuple(of[name] for name in path) for path in item])
+        for item in dict.fromkeys(paths)
+    }
     changes = [
         Change("categories", at, _shown(item), _shown(known[item]))
         for at, item in enumerate(paths)

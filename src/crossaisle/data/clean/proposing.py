@@ -47,6 +47,7 @@ class ProposingStep(ABC):
             rows_out=len(done),
             changes=changes,
             proposals=settled,
+            learnt=chosen,
             facts=self.facts(products, done),
             seconds=time.perf_counter() - start,
         )

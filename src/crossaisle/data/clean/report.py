@@ -63,6 +63,8 @@ class StepReport:
     changes: list[Change] = field(default_factory=list)
     proposals: list[tuple[Proposal, bool]] = field(default_factory=list)
     """With whether it was applied."""
+    learnt: dict[str, str] = field(default_factory=dict)
+    """Before -> after of what was applied: what items that come later are cleaned with."""
     facts: dict[str, Any] = field(default_factory=dict)
     """Further figures, JSON-ready."""
     notes: list[str] = field(default_factory=list)

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from crossaisle.config import DataConfig
+from crossaisle.data.clean.item_cleaning import ItemCleaning
 from crossaisle.data.clean.texts.words import WordForms
 from crossaisle.data.dataset import Dataset, Events
 from crossaisle.data.ingest.codes import Raw
@@ -28,6 +29,7 @@ def assemble(
     config: DataConfig,
     *,
     users_are_baskets: bool,
+    cleaning: ItemCleaning,
     limits: ReadLimits = READ_LIMITS,
 ) -> Dataset:
     """Joins users and items to the events and sorts these by user, moment, position and input order."""
@@ -72,6 +74,7 @@ def assemble(
         users_are_baskets=users_are_baskets,
         meanings=_meanings(config, raw.kinds, events),
         words=WordForms.of(config.clean, items.frame["title"].to_list()),
+        cleaning=cleaning,
     ).settled()
 
 

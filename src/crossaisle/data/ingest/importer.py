@@ -19,6 +19,7 @@ from crossaisle.config import (
     ItemsConfig,
     UsersConfig,
 )
+from crossaisle.data.clean.item_cleaning import ItemCleaning
 from crossaisle.data.clean.report import StepReport, write_review
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.ingest.assemble import assemble
@@ -201,7 +202,23 @@ def import_sources(
         latest = int(raw.micros.max()) if timed and raw.micros is not None else int(time.time() * 1e6)
         items = items.at(latest, ledger)
     raw, items = choose_items(raw, items, excluded, config, ledger)
-    dataset = assemble(raw, items, users, level, config, users_are_baskets=users_are_baskets, limits=limits)
+    kept = ItemCleaning.of(
+        config.clean,
+        cleaning.reports,
+        nulls=config.nulls,
+        roots=config.category_roots,
+        levels=len(level_names) > 1,
+    )
+    dataset = assemble(
+        raw,
+        items,
+        users,
+        level,
+        config,
+        users_are_baskets=users_are_baskets,
+        cleaning=kept,
+        limits=limits,
+    )
     dataset = replace(dataset, currency=config.currency or _only_currency(ledger))
     warn_about(dataset, ledger)
     if "events" in sources:

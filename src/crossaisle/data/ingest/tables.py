@@ -17,10 +17,9 @@ from crossaisle.config import DataConfig
 from crossaisle.data.clean.texts.characters import Mojibake
 from crossaisle.data.ingest.clean import as_text
 from crossaisle.data.ingest.ledger import Ledger
-from crossaisle.data.ingest.schema import TEXT_LIMITS
 from crossaisle.data.ingest.source import Source
 from crossaisle.data.ingest.texts.categories import Reading, level_paths, lists_are_paths, read_paths
-from crossaisle.data.ingest.texts.markup import plain
+from crossaisle.data.ingest.texts.reading import ADDRESSES, read_text
 from crossaisle.data.ingest.texts.tree import read_tree
 from crossaisle.data.ingest.values.moments import Clock
 from crossaisle.data.ingest.values.numbers import NumberReader
@@ -31,7 +30,6 @@ from crossaisle.data.text.control import CONTROL
 from crossaisle.data.windows import END, START, at_moment
 from crossaisle.errors import DataError
 
-ADDRESSES = ("image", "url")
 WINDOWS = (START, END)
 LISTED = 10_000
 """Texts with markup that are listed one by one; all are counted."""
@@ -243,24 +241,16 @@ def _texts(whole: Whole, name: str, mojibake: Mojibake) -> pl.Series:
             f"{whole.source.file}: column {whole.found[name][0]!r} holds bytes, not text: unused"
         )
         return pl.Series([None] * len(whole.ids), dtype=pl.String)
-    text = whole.text(name, tidied=False)
-    if name not in ADDRESSES:
-        text = mojibake.mend(name, text)
-    whole.repair("control_characters", name, text.str.contains(CONTROL).fill_null(False).to_numpy())
-    text, marked = plain(text) if name not in ADDRESSES else (text, np.zeros(len(text), bool))
-    whole.repair("markup", name, marked, LISTED)
-    clean, limit = whole.clean(text), TEXT_LIMITS[name]
-    long = (clean.str.len_chars() > limit).fill_null(False).to_numpy()
-    whole.repair(f"{name}_cut_to_{limit}_characters", name, long)
-    return clean.str.slice(0, limit)
+    clean, rules = read_text(name, whole.text(name, tidied=False), mojibake, whole.nulls)
+    for rule, mask in rules.items():
+        whole.repair(rule, name, mask, LISTED if rule == "markup" else None)
+    return clean
 
 
 def _attributes(whole: Whole, mojibake: Mojibake) -> pl.Series:
     names = whole.found["attributes"]
-    cells = (
-        mojibake.mend(n, pl.Series(as_text(one_array(whole.raw.column(n))), dtype=pl.String)) for n in names
-    )
-    texts = [whole.clean(plain(text)[0]) for text in cells]
+    cells = (pl.Series(as_text(one_array(whole.raw.column(n))), dtype=pl.String) for n in names)
+    texts = [read_text("attributes", cell, mojibake, whole.nulls)[0] for cell in cells]
     rows = ({n: v for n, v in zip(names, row, strict=True) if v} for row in zip(*texts, strict=True))
     return pl.Series([json.dumps(r, ensure_ascii=False) if r else "" for r in rows], dtype=pl.String)
 

@@ -9,9 +9,10 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from crossaisle.data.ingest.clean import as_text, shown, tidied_ids, tidy, to_arrow, without_nulls
+from crossaisle.data.ingest.clean import as_text, shown, tidied_ids, to_arrow
 from crossaisle.data.ingest.ledger import Ledger, Tally
 from crossaisle.data.ingest.source import Source
+from crossaisle.data.ingest.texts.reading import clean_texts
 from crossaisle.errors import DataError
 
 Mask = npt.NDArray[np.bool_]
@@ -60,7 +61,7 @@ class Whole:
 
     def clean(self, text: pl.Series) -> pl.Series:
         """Tidy text, null where nothing is left or the word stands for no value."""
-        return without_nulls(_tidied(text), self.nulls)
+        return clean_texts(text, self.nulls)
 
     def drop(self, rule: str, column: str, mask: Mask) -> None:
         """Sets rows aside that are still there."""
@@ -158,7 +159,3 @@ def raw_json(rows: pa.Table | pa.RecordBatch, index: npt.NDArray[np.integer]) ->
     )
     short = picked.select(pl.all().str.slice(0, 200))
     return short.select(pl.struct(pl.all()).struct.json_encode().alias("raw"))["raw"]
-
-
-def _tidied(text: pl.Series) -> pl.Series:
-    return pl.DataFrame({"t": text}).select(tidy(pl.col("t")))["t"] if len(text) else text

@@ -13,6 +13,7 @@ from crossaisle.serve.api import access, openapi, problems
 from crossaisle.serve.api.middleware import stack
 from crossaisle.serve.api.origins import origins_of
 from crossaisle.serve.api.routes import (
+    changes,
     console,
     events,
     experiments,
@@ -35,6 +36,7 @@ ROUTERS = (
     lists.router,
     events.router,
     items.router,
+    changes.router,
     users.router,
     rules.router,
     experiments.router,

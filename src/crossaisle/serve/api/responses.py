@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -90,8 +91,8 @@ def list_body(shop: LiveRecommender, answer: RecommendationList) -> dict[str, An
     }
 
 
-def of_item(shop: LiveRecommender, row: int) -> dict[str, Any]:
-    """What the shop knows about an item now."""
+def of_item(shop: LiveRecommender, row: int, cleaned: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+    """What the shop knows about an item now. `cleaned`: what was not kept as it came."""
     values = shop.dataset.items.row(row, named=True)
     [shown] = shop.shown.of([values["item_id"]])
     price = float(shop.view.prices[row])
@@ -112,6 +113,7 @@ def of_item(shop: LiveRecommender, row: int) -> dict[str, Any]:
         "url": shown.url,
         "currency": shown.currency,
         "notices": shop.notices_of(row),
+        "cleaned": list(cleaned),
     }
 
 
@@ -143,6 +145,7 @@ ITEM_EXAMPLE = {
     "url": "https://shop.example.com/melons/cantaloupe",
     "currency": "USD",
     "notices": [],
+    "cleaned": [],
 }
 LIST_EXAMPLE = {
     "placement": "discover",

@@ -43,13 +43,17 @@ class Shortened:
     words: Mapping[str, str]
     titles: Mapping[str, str]
 
+    @classmethod
+    def of(cls, pairs: Mapping[str, str]) -> Shortened:
+        """From lower-case texts -> what they stand for: single words, and the rest."""
+        one = {short: long for short, long in pairs.items() if len(words_in(short)) == 1 and short.isalpha()}
+        return cls(one, {short: long for short, long in pairs.items() if short not in one})
 
-def read_abbreviations(path: Path) -> Shortened:
-    """A file with the columns `short` and `long`: a word, a part of a title or a whole one."""
+
+def read_abbreviations(path: Path) -> dict[str, str]:
+    """A file with the columns `short` and `long`: a word, a part of a title or a whole one, in lower case."""
     table = read_table(path, ("short", "long"))
-    pairs = {short.lower(): long for short, long in table.iter_rows() if short}
-    one = {short: long for short, long in pairs.items() if len(words_in(short)) == 1 and short.isalpha()}
-    return Shortened(one, {short: long for short, long in pairs.items() if short not in one})
+    return {short.lower(): long for short, long in table.iter_rows() if short}
 
 
 def learn(titles: Sequence[str], contexts: Sequence[str]) -> Iterable[Proposal]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from crossaisle.clean_config import Mode
 from crossaisle.data.clean.products import Products
-from crossaisle.data.clean.report import Proposal, Review, StepReport
+from crossaisle.data.clean.report import Change, Proposal, Review, StepReport
 from crossaisle.data.clean.texts.abbreviations import (
     Shortened,
     expanded,
@@ -64,26 +64,31 @@ class TillCodes:
 
     def __call__(self, products: Products) -> tuple[Products, StepReport]:
         start = time.perf_counter()
-        given = read_abbreviations(self.file) if self.file is not None else Shortened({}, {})
+        given = read_abbreviations(self.file) if self.file is not None else {}
         titles = products.texts("title")
-        contexts = [SEPARATOR.join(paths[0]) if paths else "" for paths in products.paths]
         brands = {w.lower() for b in set(products.texts("brand")) for w in words_in(b)}
-        proposals = _merged(titles, contexts, brands | given.words.keys())
+        proposals = _merged(titles, _contexts(products), brands | Shortened.of(given).words.keys())
         chosen, settled = self.review.settle(
             self.name, proposals, apply=self.mode == "on", confidence=self.confidence
         )
-        words = chosen | dict(given.words)
-        if self.mode != "on":
-            return products, self._report(products, start, settled)
-        known: dict[tuple[str, str], str] = {}
-        for key in zip(titles, contexts, strict=True):
-            if key not in known:
-                known[key] = read_aloud(*key, words=words, titles=given.titles)
-        done, changes = products.with_titles([known[key] for key in zip(titles, contexts, strict=True)])
         report = self._report(products, start, settled)
-        report.changes = changes
+        if self.mode != "on":
+            return products, report
+        report.learnt = {**chosen, **given}
+        done, report.changes = self.applied(products, report.learnt)
         report.facts = {"titles_before": len(set(titles)), "titles_after": len(set(done.texts("title")))}
+        report.seconds = time.perf_counter() - start
         return done, report
+
+    def applied(self, products: Products, chosen: Mapping[str, str]) -> tuple[Products, list[Change]]:
+        """The products with `chosen` (before -> after) written out: words, parts of titles, whole titles."""
+        pairs = Shortened.of(chosen)
+        known: dict[tuple[str, str], str] = {}
+        keys = list(zip(products.texts("title"), _contexts(products), strict=True))
+        for key in keys:
+            if key not in known:
+                known[key] = read_aloud(*key, words=pairs.words, titles=pairs.titles)
+        return products.with_titles([known[key] for key in keys])
 
     def _report(self, products: Products, start: float, settled: list[tuple[Proposal, bool]]) -> StepReport:
         return StepReport(
@@ -94,6 +99,11 @@ class TillCodes:
             proposals=settled,
             seconds=time.perf_counter() - start,
         )
+
+
+def _contexts(products: Products) -> list[str]:
+    """The first category of each product."""
+    return [SEPARATOR.join(paths[0]) if paths else "" for paths in products.paths]
 
 
 def _merged(titles: Sequence[str], contexts: Sequence[str], taken: set[str]) -> list[Proposal]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from crossaisle.data.ingest.readers.jsonlines import python_literal
 from crossaisle.data.ingest.texts.markup import without_markup
-from crossaisle.data.taxonomy import Paths, parse_paths
+from crossaisle.data.taxonomy import Paths, before_repetition, longest, parse_paths
 from crossaisle.data.text.control import tidied
 from crossaisle.data.text.ids import tidy_id
 
@@ -48,14 +48,20 @@ def read_paths(value: str | None, how: Reading) -> tuple[Paths, bool]:
     elif listed is None:
         paths = parse_paths(_split(_tidy(value), how.path_separator), how.separator)
     elif any(isinstance(v, list) for v in listed):
-        paths = tuple(_names(v) if isinstance(v, list) else _names([v]) for v in listed)
+        paths = tuple(names_of(v) if isinstance(v, list) else names_of([v]) for v in listed)
     elif how.lists_are_paths and not _separated(listed, how.separator):
-        paths = (_names(listed),)
+        paths = (names_of(listed),)
     else:
         paths = parse_paths([_tidy(v) for v in listed], how.separator)
-    paths = tuple(dict.fromkeys(p for p in (_below_roots(p, how.roots) for p in paths) if p))
-    cut = tuple(_before_repetition(p) for p in paths)
-    return _longest(cut), cut != paths
+    return sound_paths(paths, how.roots)
+
+
+def sound_paths(paths: Paths, roots: Sequence[str]) -> tuple[Paths, bool]:
+    """Paths of tidy names without roots that say nothing, repetitions, and what another one continues; and
+    whether one of them came back to a category it had passed."""
+    paths = tuple(dict.fromkeys(p for p in (_below_roots(p, roots) for p in paths) if p))
+    cut = tuple(before_repetition(p) for p in paths)
+    return longest(cut), cut != paths
 
 
 def as_list(value: str) -> list[Any] | None:
@@ -111,7 +117,8 @@ def _separated(listed: Sequence[Any], separator: str) -> bool:
     return any(isinstance(v, str) and separator in without_markup(v) for v in listed)
 
 
-def _names(listed: Sequence[Any]) -> tuple[str, ...]:
+def names_of(listed: Sequence[Any]) -> tuple[str, ...]:
+    """Names of one path, tidy and without markup; those of which nothing is left are left out."""
     return tuple(name for name in map(_tidy, listed) if name)
 
 
@@ -125,18 +132,3 @@ def _below_roots(path: tuple[str, ...], roots: Sequence[str]) -> tuple[str, ...]
     while path and path[0] in roots:
         path = path[1:]
     return path
-
-
-def _before_repetition(path: Sequence[str]) -> tuple[str, ...]:
-    seen: dict[str, None] = {}
-    for name in path:
-        if name in seen:
-            break
-        seen[name] = None
-    return tuple(seen)
-
-
-def _longest(paths: Paths) -> Paths:
-    """Without paths that another one continues, and each once."""
-    begun = {p[:n] for p in paths for n in range(1, len(p))}
-    return tuple(dict.fromkeys(p for p in paths if p not in begun))

@@ -145,15 +145,16 @@ def at_most(most: int) -> BeforeValidator:
 
 
 def _seen(text: str) -> str:
-    if not (clean := tidied(text)):
+    if not tidied(text):
         raise PydanticCustomError("string_too_short", "must contain visible characters")
-    return clean
+    return text
 
 
 Id = Annotated[str, Field(min_length=1, max_length=LONGEST_ID), AfterValidator(same_id)]
 Key = Annotated[str, Field(min_length=1, max_length=LONGEST_ID)]
 """An idempotency key: whatever the sender chose, compared character by character and tidied nowhere."""
-Text = Annotated[str, Field(max_length=LONGEST_TEXT), AfterValidator(tidied)]
+Text = Annotated[str, Field(max_length=LONGEST_TEXT)]
+"""Of an item: tidied with everything else that an import does to texts (`arriving.cleaned`)."""
 Title = Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT), AfterValidator(_seen)]
 Price = Annotated[float, Field(ge=0, lt=1e12, allow_inf_nan=False)]
 Moment = Annotated[float, Field(ge=0, lt=1e11, allow_inf_nan=False)]
@@ -172,13 +173,17 @@ def _tidy(attributes: dict[str, Any]) -> dict[str, Any]:
     return {tidied(n): tidied(v) if isinstance(v, str) else v for n, v in attributes.items()}
 
 
-Attributes = Annotated[
+def _named(attributes: dict[str, Any]) -> dict[str, Any]:
+    return {tidied(name): value for name, value in attributes.items()}
+
+
+_Attributes = Annotated[
     dict[Annotated[str, Field(max_length=100)], Value],
     Field(max_length=MOST_ATTRIBUTES),
     at_most(MOST_ATTRIBUTES),
-    AfterValidator(_tidy),
 ]
-"""Attributes of an item or a user."""
+Attributes = Annotated[_Attributes, AfterValidator(_tidy)]
+"""Attributes of a user."""
 
 
 class Body(BaseModel):
@@ -224,7 +229,7 @@ class ItemPatch(Body):
     """Seconds since 1970: before, it is not for sale."""
     expires: Moment | None = None
     """Seconds since 1970: from then on it is not for sale any more."""
-    attributes: Attributes | None = None
+    attributes: Annotated[_Attributes, AfterValidator(_named)] | None = None
     image: Address | None = None
     """Address of its picture: http(s), on a host allowed by `--image-hosts`."""
     url: Address | None = None
@@ -267,6 +272,7 @@ class ItemOfBatch(Item):
 class PatchOfBatch(ItemPatch):
     """Fields of an item to change, with its id, as part of a batch."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"id": "1024306", "price": 2.49}]})
     id: Id
 
 

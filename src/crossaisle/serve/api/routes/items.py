@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import Query, Request
@@ -12,9 +12,9 @@ from starlette.exceptions import HTTPException
 
 from crossaisle.api_types import Product, ProductPage, Taken
 from crossaisle.data.query import CONTROLS
-from crossaisle.data.vocabulary import Vocabulary
 from crossaisle.errors import DataError, UnknownIdError, shorten
 from crossaisle.serve.api.dependencies import ItemId, service_of, who_asks
+from crossaisle.serve.api.requests.arriving import cleaned
 from crossaisle.serve.api.requests.request_body import (
     DESCRIBED,
     JSON,
@@ -34,6 +34,8 @@ from crossaisle.serve.limits.api import ApiLimits
 from crossaisle.serve.live.catalogue.browsing import Browse
 from crossaisle.serve.live.catalogue.search import Sort
 from crossaisle.serve.live.pictures import LARGEST, TYPES, type_of
+from crossaisle.serve.live.recommender import LiveRecommender
+from crossaisle.serve.service import Service
 
 router = Router("/api/items", tags=["items"])
 LARGEST_BATCH = 10_000
@@ -45,9 +47,12 @@ _LINES_OR_LIST["requestBody"]["content"]["application/x-ndjson"] = {
     "schema": {"description": "One item per line; invalid lines are counted and described"},
     "example": '{"id":"1024306","price":2.49}\n{"id":"1007195","in_stock":false}\n',
 }
+SHOWN = 20
+"""Values of a batch that were not kept as they came, of which an answer tells."""
 _ITEM = answered(Product, ITEM_EXAMPLE)
 _PAGE = answered(ProductPage, {"total": 1, "items": [ITEM_EXAMPLE], "read_as": None, "complete": True})
 _NEW = answered(Product, {**ITEM_EXAMPLE, "new": True}, status=201, what="A new item was added")
+_TAKEN = answered(Taken, {"accepted": 2, "cleaned": 0, "changes": []})
 _PICTURE = {
     "requestBody": {
         "required": True,
@@ -120,58 +125,69 @@ async def put_item(request: Request, item: ItemId) -> Response:
     """Creates or replaces an item. When this answers, it can be recommended from its text or picture.
 
     A picture is fetched from `image` unless it was fetched from there before. One that was uploaded stays.
+    Texts are cleaned as the import cleaned the catalogue; `cleaned` says what was changed.
     """
     service = service_of(request)
-    body = await read(request, lambda value: item_body(_WHOLE(value)))
+    shop = service.shop
+    bodies, told = await read(
+        request, lambda value: cleaned(shop, {item: item_body(_WHOLE(value))}, whole=True)
+    )
     new = item not in service.shop.dataset.item_ids
-    await service.changes.put_items({item: body})
-    return as_json(of_item(service.shop, service.shop.dataset.item_ids.row(item)), 201 if new else 200)
+    await service.changes.put_items(bodies)
+    shop = service.shop
+    return as_json(of_item(shop, shop.dataset.item_ids.row(item), told), 201 if new else 200)
 
 
-@router.post(
-    "",
-    scope="write",
-    openapi_extra=takes(_BATCH),
-    responses=answered(Taken, {"accepted": 2}) | CONFLICT,
-)
+@router.post("", scope="write", openapi_extra=takes(_BATCH), responses=_TAKEN | CONFLICT)
 async def put_items(request: Request) -> Response:
     """Creates or replaces many items at once: all of them or none."""
-    n, bodies = await read(request, _bodies)
-    await service_of(request).changes.put_items(bodies)
-    return as_json({"accepted": n})
+    service = service_of(request)
+    n, (bodies, told) = await read(request, lambda value: _bodies(service.shop, _BATCH(value), whole=True))
+    await service.changes.put_items(bodies)
+    return _taken(n, told)
 
 
-def _bodies(value: Any) -> tuple[int, dict[str, dict[str, Any]]]:
-    batch = _BATCH(value)
-    return len(batch), {one.id: item_body(one, row) for row, one in enumerate(batch)}
+def _bodies(
+    shop: LiveRecommender, batch: Sequence[ItemOfBatch | PatchOfBatch], *, whole: bool
+) -> tuple[int, tuple[dict[str, dict[str, Any]], list[dict[str, Any]]]]:
+    found: dict[str, dict[str, Any]] = {}
+    for row, one in enumerate(batch):
+        found[one.id] = ({} if whole else found.get(one.id, {})) | item_body(one, row)
+    return len(batch), cleaned(shop, found, whole=whole)
 
 
-@router.patch(
-    "", scope="write", openapi_extra=_LINES_OR_LIST, responses=answered(Taken, {"accepted": 2}) | CONFLICT
-)
+def _taken(n: int, told: Sequence[dict[str, Any]], wrong: Sequence[str] = ()) -> Response:
+    said = {"refused": len(wrong), "errors": wrong[:DESCRIBED]}
+    return as_json({"accepted": n, "cleaned": len(told), "changes": told[:SHOWN], **said})
+
+
+@router.patch("", scope="write", openapi_extra=_LINES_OR_LIST, responses=_TAKEN | CONFLICT)
 async def patch_items(request: Request) -> Response:
-    """Changes some fields of many items at once, such as price and stock; only what is sent is touched.
+    """Changes some fields of many items at once, such as prices and stock; only what is sent is touched.
 
-    A list: all of them or none. Lines (NDJSON): valid ones are taken, and errors describe the others. Where
-    an item is named twice, the later fields count.
+    A list: all of them or none; 404 names an item that the shop does not have, or that was removed from it.
+    Lines (NDJSON): valid ones are taken, and errors describe the others. Where an item is named twice, the
+    later fields count.
     """
     service = service_of(request)
-    if kind_of(request) not in LINES:
-        patches = await read(request, _PATCHES, (JSON, *LINES))
-        for one in patches:
-            service.shop.dataset.item_ids.row(one.id)  # `UnknownIdError` before anything is changed
-        await service.changes.patch_items(_merged(enumerate(patches)))
-        return as_json({"accepted": len(patches)})
-    known, limits = service.shop.dataset.item_ids, limits_of(request)
-    taken, wrong = await asyncio.to_thread(_patches_of_lines, await request.body(), known, limits)
-    await service.changes.patch_items(_merged(taken))
-    return as_json({"accepted": len(taken), "refused": len(wrong), "errors": wrong[:DESCRIBED]})
+    shop = service.shop
+    wrong: list[str] = []
+    if kind_of(request) in LINES:
+        content, limits = await request.body(), limits_of(request)
+        lines, wrong = await asyncio.to_thread(_patches_of_lines, service, content, limits)
+        n, (bodies, told) = await asyncio.to_thread(_bodies, shop, lines, whole=False)
+    else:
+        n, (bodies, told) = await read(
+            request, lambda value: _bodies(shop, _PATCHES(value), whole=False), (JSON, *LINES)
+        )
+    await service.changes.patch_items(bodies)
+    return _taken(n, told, wrong)
 
 
 def _patches_of_lines(
-    content: bytes, known: Vocabulary, limits: ApiLimits
-) -> tuple[list[tuple[int, PatchOfBatch]], list[str]]:
-    """The lines that can be taken, with their numbers from 1, and what is wrong with the others."""
+    service: Service, content: bytes, limits: ApiLimits
+) -> tuple[list[PatchOfBatch], list[str]]:
+    """The lines that can be taken, and what is wrong with the others."""
     lines = [(at, line) for at, line in enumerate(content.split(b"\n"), 1) if line.strip()]
     if len(lines) > LARGEST_BATCH:
         raise DataError(f"a batch holds at most {LARGEST_BATCH:,} items (found {len(lines):,})")
@@ -180,30 +196,24 @@ def _patches_of_lines(
         try:
             one = _PATCH_LINE.at(parse(line, limits))
             item_body(one)
-            known.row(one.id)
-            taken.append((at, one))
+            service.changes.check_listed([one.id])
+            taken.append(one)
         except (DataError, UnknownIdError) as error:
             wrong.append(f"line {at}: {error}")
     return taken, wrong
-
-
-def _merged(patches: Iterable[tuple[int, PatchOfBatch]]) -> dict[str, dict[str, Any]]:
-    """What is sent of each item, by id."""
-    found: dict[str, dict[str, Any]] = {}
-    for row, one in patches:
-        found.setdefault(one.id, {}).update(item_body(one, row))
-    return found
 
 
 @router.patch("/{item}", scope="write", openapi_extra=takes(_PATCH), responses=_ITEM | CONFLICT)
 async def patch_item(request: Request, item: ItemId) -> Response:
     """Changes some fields: a price, the stock. When this answers, it holds in every list."""
     service = service_of(request)
-    fields = await read(request, lambda value: item_body(_PATCH(value)))
-    service.shop.dataset.item_ids.row(item)  # `UnknownIdError` before anything is changed
-    await service.changes.patch_items({item: fields})
+    shop = service.shop
+    bodies, told = await read(
+        request, lambda value: cleaned(shop, {item: item_body(_PATCH(value))}, whole=False)
+    )
+    await service.changes.patch_items(bodies)
     shop = service.shop  # rows may be others than before: a new item may have been deleted meanwhile
-    return as_json(of_item(shop, shop.dataset.item_ids.row(item)))
+    return as_json(of_item(shop, shop.dataset.item_ids.row(item), told))
 
 
 @router.delete("/{item}", scope="write", status_code=204)

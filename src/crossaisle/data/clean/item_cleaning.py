@@ -1,0 +1,65 @@
+"""`ItemCleaning`: what an import did to the texts of its items, kept for items that come one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from crossaisle.clean_config import CleanConfig
+from crossaisle.config import NULLS
+from crossaisle.data.clean.report import StepReport
+
+SETTINGS = ("mojibake", "width", "nfkc", "chinese", "sizes")
+"""Steps that look at one text at a time."""
+LEARNT = ("brands", "abbreviations", "spelling", "categories", "structure", "taxonomy")
+"""Steps that learn from a whole catalogue, or from a person."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemCleaning:
+    """Settings that travel with a data set and with its models."""
+
+    config: CleanConfig = field(default_factory=CleanConfig)
+    """Of the steps in `SETTINGS`; everything else is as by default."""
+    learnt: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Step of `LEARNT` -> before -> after, of the steps that were on."""
+    nulls: tuple[str, ...] = NULLS
+    """Words that stand for no value."""
+    roots: tuple[str, ...] = ()
+    """Categories at the top that say nothing."""
+    levels: bool = False
+    """Whether categories came as a column per level: then a name may stand in two levels of a path."""
+
+    @classmethod
+    def of(cls, config: CleanConfig, reports: Iterable[StepReport], **more: Any) -> ItemCleaning:
+        """What an import with these settings did. `reports`: of its steps; `more`: the other fields."""
+        learnt = {r.name: dict(r.learnt) for r in reports if r.name in LEARNT and r.setting != "report"}
+        return cls(
+            config=CleanConfig(**{name: getattr(config, name) for name in SETTINGS}),
+            learnt=learnt,
+            **more,
+        )
+
+    def state(self) -> dict[str, Any]:
+        """JSON-ready; see `restore`."""
+        return {
+            "settings": {name: getattr(self.config, name) for name in SETTINGS},
+            "learnt": {step: dict(of) for step, of in self.learnt.items()},
+            "nulls": list(self.nulls),
+            "roots": list(self.roots),
+            "levels": self.levels,
+        }
+
+    @classmethod
+    def restore(cls, state: Mapping[str, Any] | None) -> ItemCleaning:
+        """The opposite of `state`; models that were saved without have the defaults."""
+        if state is None:
+            return cls()
+        return cls(
+            config=CleanConfig(**state["settings"]),
+            learnt=state["learnt"],
+            nulls=tuple(state["nulls"]),
+            roots=tuple(state["roots"]),
+            levels=state["levels"],
+        )

@@ -1,0 +1,43 @@
+"""`read_text`: a column of texts as it is kept, in an import and for items that come one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from crossaisle.data.clean.texts.characters import Mojibake
+from crossaisle.data.ingest.clean import tidy, without_nulls
+from crossaisle.data.ingest.schema import TEXT_LIMITS
+from crossaisle.data.ingest.texts.markup import plain
+from crossaisle.data.text.control import CONTROL
+
+Mask = npt.NDArray[np.bool_]
+ADDRESSES = ("image", "url")
+
+
+def read_text(
+    name: str, text: pl.Series, mojibake: Mojibake, nulls: Sequence[str]
+) -> tuple[pl.Series, dict[str, Mask]]:
+    """String (n,) as it is kept, null where nothing is left or the word stands for no value; and which texts
+    each rule has changed. Addresses are neither mended nor rid of markup."""
+    rules: dict[str, Mask] = {}
+    if name not in ADDRESSES:
+        text = mojibake.mend(name, text)
+    rules["control_characters"] = text.str.contains(CONTROL).fill_null(False).to_numpy()
+    if name not in ADDRESSES:
+        text, rules["markup"] = plain(text)
+    clean = clean_texts(text, nulls)
+    if (limit := TEXT_LIMITS.get(name)) is not None:
+        long = (clean.str.len_chars() > limit).fill_null(False).to_numpy()
+        rules[f"{name}_cut_to_{limit}_characters"] = long
+        clean = clean.str.slice(0, limit).str.strip_chars_end() if long.any() else clean
+    return clean, rules
+
+
+def clean_texts(text: pl.Series, nulls: Sequence[str]) -> pl.Series:
+    """Tidy texts, null where nothing is left or the word stands for no value."""
+    tidied = pl.DataFrame({"text": text}).select(tidy(pl.col("text")))["text"] if len(text) else text
+    return without_nulls(tidied, nulls)

@@ -1,0 +1,146 @@
+"""What is sent about items is cleaned as the catalogue was; many at once; differences shown and dropped."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from crossaisle.serve.service import ShopService
+from tests.serve.conftest import talk
+
+RYE = {"title": "Rye bread", "categories": [["Bakery", "Bread"]], "price": 3.0}
+
+
+def test_texts_are_cleaned_and_the_answer_says_what_was_changed(service: ShopService) -> None:
+    sent = {
+        "title": "<b>Ｒye</b>  bread &amp; seeds",
+        "categories": [["Bakery", "<i>Bread</i>"]],
+        "attributes": {"size": "500 g", "care": "N/A"},
+        "description": "NULL",
+    }
+
+    async def conversation(client: httpx.AsyncClient) -> None:
+        answer = (await client.put("/api/items/rye", json=sent)).json()
+        assert answer["title"] == "Rye bread & seeds"
+        assert answer["categories"] == [["Bakery", "Bread"]]
+        assert answer["attributes"] == {"size": "500 g"}
+        assert answer["description"] == ""
+        told = {one["field"]: one for one in answer["cleaned"]}
+        assert told["title"]["steps"] == ["markup", "width"]
+        assert told["title"]["before"] == sent["title"]
+        assert told["title"]["after"] == "Rye bread & seeds"
+        assert told["categories"]["steps"] == ["markup"]
+        assert told["attributes"]["steps"] == ["no_value"]
+        assert told["description"]["steps"] == ["no_value"]
+        body = {name: answer[name] for name in ("title", "categories", "attributes")}
+        assert (await client.put("/api/items/rye", json=body)).json()["cleaned"] == []
+        patched = (await client.patch("/api/items/rye", json={"brand": " Mill\x07 "})).json()
+        assert patched["brand"] == "Mill"
+        assert [one["steps"] for one in patched["cleaned"]] == [["control_characters"]]
+        assert (await client.get("/api/items/rye")).json()["cleaned"] == []
+        batch = [{"id": "a", "title": "A &lt; B"}, {"id": "b", "title": "B"}]
+        taken = (await client.post("/api/items", json=batch)).json()
+        assert (taken["accepted"], taken["cleaned"]) == (2, 1)
+        assert taken["changes"][0]["item_id"] == "a"
+        assert taken["changes"][0]["after"] == "A < B"
+
+    talk(service, conversation)
+
+
+@pytest.mark.parametrize("title", ["<br>", "N/A", "&nbsp;"])
+def test_a_title_that_says_nothing_is_refused(service: ShopService, title: str) -> None:
+    async def conversation(client: httpx.AsyncClient) -> None:
+        answer = await client.put("/api/items/x", json={"title": title})
+        assert answer.status_code == 422
+        assert "is no title; give a title or an image" in answer.json()["detail"]
+
+    talk(service, conversation)
+
+
+def test_a_file_of_prices_and_stock_changes_nothing_else(service: ShopService) -> None:
+    async def conversation(client: httpx.AsyncClient) -> None:
+        before = (await client.get("/api/items/bread")).json()
+        sent = [
+            {"id": "bread", "price": 1.5},
+            {"id": "butter", "in_stock": False},
+            {"id": "bread", "price": 2},
+        ]
+        answer = await client.patch("/api/items", json=sent)
+        assert (answer.status_code, answer.json()["accepted"]) == (200, 3)
+        assert (await client.get("/api/items/bread")).json() == {**before, "price": 2.0}
+        assert (await client.get("/api/items/butter")).json()["in_stock"] is False
+        refused = await client.patch(
+            "/api/items", json=[{"id": "bread", "price": 9}, {"id": "no", "price": 9}]
+        )
+        assert refused.status_code == 404
+        assert "'no'" in refused.json()["detail"]
+        assert (await client.get("/api/items/bread")).json()["price"] == 2.0
+
+    talk(service, conversation)
+
+
+def test_what_was_removed_is_not_patched_but_named(service: ShopService) -> None:
+    async def conversation(client: httpx.AsyncClient) -> None:
+        await client.delete("/api/items/bread")
+        for answer in (
+            await client.patch("/api/items/bread", json={"price": 1}),
+            await client.patch("/api/items", json=[{"id": "bread", "price": 1}]),
+        ):
+            assert answer.status_code == 404
+            assert "item 'bread' was removed from the shop; PUT brings it back" in answer.json()["detail"]
+        assert (await client.put("/api/items/bread", json=RYE)).status_code == 200
+        assert (await client.patch("/api/items/bread", json={"price": 1})).status_code == 200
+
+    talk(service, conversation)
+
+
+def test_differences_from_the_model_are_shown_and_dropped(service: ShopService) -> None:
+    async def conversation(client: httpx.AsyncClient) -> None:
+        before = {
+            name: (await client.get(f"/api/items/{name}")).json() for name in ("bread", "butter", "milk")
+        }
+        await client.patch("/api/items/bread", json={"price": 99, "title": before["bread"]["title"]})
+        await client.delete("/api/items/butter")
+        await client.put("/api/items/rye", json=RYE)
+        await client.patch("/api/items/milk", json={"brand": before["milk"]["brand"]})
+        shown = (await client.get("/api/changes")).json()
+        assert shown["total"] == 3
+        assert [(one["item_id"], one["what"]) for one in shown["items"]] == [
+            ("bread", "changed"),
+            ("butter", "removed"),
+            ("rye", "new"),
+        ]
+        assert shown["items"][0]["fields"] == {"price": {"model": before["bread"]["price"], "now": 99.0}}
+        page = (await client.get("/api/changes?n=1&offset=1")).json()
+        assert [one["item_id"] for one in page["items"]] == ["butter"]
+
+        async def drop(body: dict[str, Any]) -> httpx.Response:
+            return await client.post("/api/changes/drop", json=body)
+
+        assert (await drop({})).status_code == 422
+        assert (await drop({"items": ["bread"], "all": True})).status_code == 422
+        assert (await drop({"items": ["cheese"]})).status_code == 404
+        assert (await drop({"items": ["bread"]})).json() == {"dropped": 1}
+        assert (await client.get("/api/items/bread")).json() == before["bread"]
+        assert (await drop({"all": True})).json()["dropped"] == 3
+        assert (await client.get("/api/changes")).json() == {"total": 0, "items": []}
+        for name in ("butter", "milk"):
+            assert (await client.get(f"/api/items/{name}")).json() == before[name]
+        assert (await client.get("/api/items/rye")).status_code == 404
+        assert (await drop({"all": True})).json()["dropped"] == 0
+
+    talk(service, conversation)
+
+
+def test_events_of_an_unknown_item_count_once_it_is_put(service: ShopService) -> None:
+    async def conversation(client: httpx.AsyncClient) -> None:
+        sent = {"user": "zoe", "item": "rye", "kind": "purchase"}
+        told = (await client.post("/api/events", json=sent)).json()
+        assert "count once the item is put in" in told["notices"][0]
+        assert (await client.get("/api/recommend/zoe")).json()["served"] == "trending"
+        await client.put("/api/items/rye", json=RYE)
+        assert (await client.get("/api/recommend/zoe")).json()["served"] == "for_you"
+
+    talk(service, conversation)
