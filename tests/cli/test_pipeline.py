@@ -57,6 +57,27 @@ def test_fit_saves_a_model_only(shop: Path, tmp_path: Path, capsys: pytest.Captu
     assert cli.run(["recommend", str(tmp_path / "model"), "--user", "c1"]) == 0
 
 
+def test_fit_incremental_fits_first_and_then_only_adds(
+    shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = tmp_path / "model"
+    fit = ["fit", str(shop), "--out", str(model), "--incremental"]
+    lines = (shop.parent / "orders.csv").read_text().splitlines()
+    early = tmp_path / "early.csv"
+    early.write_text("\n".join(line for line in lines if not line.endswith("-20")) + "\n")
+    assert cli.run([*fit, "--set", f"data.events.path={early}"]) == 0
+    assert (tmp_path / "model.counts").is_dir()
+    capsys.readouterr()
+    assert cli.run(fit) == 0
+    told = capsys.readouterr().err
+    assert "60 new events of 60 users" in told
+    assert "as they were at the last full fit" in told
+    assert cli.run([*fit, "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["since_fit"] == {"fitted_on": 1140, "events": 60, "updates": 1}
+    assert answer["events_added"] == 0
+
+
 def test_evaluate_measures_every_model(
     shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from crossaisle.artifact import read_arrays, write_arrays
 from crossaisle.data.dataset import Dataset
@@ -17,6 +19,7 @@ from crossaisle.models import registry
 from crossaisle.models.base import Scorer
 from crossaisle.models.defaults import with_settings
 from crossaisle.models.scorers.cold_start.transferred import Transferred
+from crossaisle.models.updates import KEPT, Change
 from tests.models.numbers import changed, numbers
 from tests.models.shops import mixed_shop, one_user, tiny_shop
 
@@ -30,6 +33,9 @@ class ScorerContract:
     """Items without a single event get a score too."""
     exact_evidence = True
     """The contributions of the events alone, or with the rest, add up to the score."""
+
+    update_tolerance = 0.01
+    """How far scores after `update` may be from those of a fit, as a share of a history's best."""
 
     weighs_fit = True
     """Events of lesser kinds count less where it learns."""
@@ -276,3 +282,43 @@ class ScorerContract:
         scores = self.make().fit(silent).score_rows(silent.histories())
         assert scores.shape == (shop.n_users, shop.n_items)
         assert not np.isinf(scores).any()
+
+    @pytest.mark.parametrize("weights", [None, (0.3, 1.0)], ids=["events alike", "events of two kinds"])
+    def test_an_update_is_a_fit_on_all_events(self, weights: tuple[float, float] | None) -> None:
+        """Within 1 % of each history's best score, or the model is given back as it was."""
+        after = tiny_shop() if weights is None else mixed_shop(*weights)
+        days = after.raw.events.time
+        assert days is not None
+        cut = int(days.max()) - (1 if weights is None else 2 * 86_400)
+        before = after.before(cut)
+        change = Change(before, after, frozenset(after.user_ids.all[:9]) | _users_since(after, cut))
+        old = self.make().fit(before)
+        kept = old.score_rows(after.histories())
+        for counts in (None, old.count(before)):
+            updated = old.update(change, counts)
+            np.testing.assert_array_equal(old.score_rows(after.histories()), kept)
+            if updated.how == KEPT:
+                assert updated.scorer is old
+                assert old.slow
+                continue
+            found = updated.scorer.score_rows(after.histories())
+            fitted = self.make().fit(after).score_rows(after.histories())
+            np.testing.assert_array_equal(np.isnan(found), np.isnan(fitted))
+            best = np.nanmax(np.abs(np.nan_to_num(fitted)), axis=1, keepdims=True)
+            assert (np.abs(np.nan_to_num(found - fitted)) <= self.update_tolerance * best).all()
+            again = updated.scorer.count(after)
+            for name, value in (updated.counts or {}).items():
+                assert again is not None
+                _assert_close(value, again[name])
+
+
+def _users_since(shop: Dataset, cut: int) -> frozenset[str]:
+    events = shop.raw.events
+    assert events.time is not None
+    return frozenset(shop.user_ids.ids(np.unique(events.user[events.time >= cut])))
+
+
+def _assert_close(found: Any, wanted: Any) -> None:
+    if sparse.issparse(found):
+        found, wanted = found.toarray(), wanted.toarray()
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)

@@ -87,17 +87,25 @@ def run(
 def fit(
     config: Config,
     out: Annotated[Path, typer.Option(help="Folder for the model.", metavar="MODEL")],
+    incremental: Annotated[
+        bool, typer.Option("--incremental", help="Only add the events that the model in MODEL lacks.")
+    ] = False,
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
     """Fit a model on all events and save it, without a report. Weights are tuned on the validation set.
 
+    With --incremental, a model that is there gets the new events in seconds and keeps its weights; where
+    there is none, it is fitted, and what later updates go on from is kept beside it.
+
     \b
     crossaisle fit shop.toml --out models/shop
+    crossaisle fit shop.toml --out models/shop --incremental
     """
     from crossaisle.config import load_config
     from crossaisle.data.ingest.importer import import_dataset
     from crossaisle.pipeline import fit as fitting
+    from crossaisle.pipeline.incremental.folder import save_with_counts, update_folder
     from crossaisle.pipeline.knowledge.check import knowledge_lines
     from crossaisle.pipeline.missing import missing_libraries
     from crossaisle.pipeline.run import rules_of
@@ -106,6 +114,16 @@ def fit(
     merchandising = rules_of(settings)
     imported = import_dataset(settings.data, progress=True)
     say_what_was_set_aside(imported.report)
+    if incremental and out.is_dir():
+        outcome = update_folder(out, imported.dataset)
+        for line in outcome.lines:
+            say(line)
+        if as_json:
+            added = {"events_added": outcome.events, "seconds": outcome.seconds}
+            show_json({"model": out, **outcome.recommender.describe(), **added})
+        else:
+            print(out)
+        return
     for line in missing_libraries(imported.dataset, settings.split, settings.model):
         say(line)
     fitted = fitting.fit(
@@ -118,7 +136,10 @@ def fit(
     for line in knowledge_lines(fitted, out.with_name(f"{out.name}.knowledge-rejected.csv")):
         say(line)
     served = fitted.to_serve(imported.dataset, progress=True)
-    served.save(out, half=True)
+    if incremental:
+        save_with_counts(served, out)
+    else:
+        served.save(out, half=True)
     if as_json:
         show_json({"model": out, **served.describe()})
     else:

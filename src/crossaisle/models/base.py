@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from importlib.util import find_spec
 from typing import Any, ClassVar
@@ -18,6 +18,7 @@ from crossaisle.decode import check_ranges
 from crossaisle.errors import ArtifactError, CrossaisleError, MissingDependencyError
 from crossaisle.models.space import Space
 from crossaisle.models.topk import Mask, best_rows
+from crossaisle.models.updates import FITTED, KEPT, Change, Counts, Updated
 
 Arrays = dict[str, np.ndarray]
 LARGE = 50_000
@@ -59,6 +60,8 @@ class Scorer(ABC):
     """Whether `fit` keeps several cores busy, so that another fit beside it gains nothing."""
     continues: ClassVar[bool] = False
     """Whether `fit_after` starts from the earlier model."""
+    slow: ClassVar[bool] = False
+    """Whether `fit` takes so long that new events are left to the next full fit."""
     needs: ClassVar[tuple[str, str] | None] = None
     """A library that `fit` needs, and the extra that installs it."""
     item_ids_: Vocabulary
@@ -93,6 +96,20 @@ class Scorer(ABC):
         Models that are learned step by step start from it (`continues`); others learn everything anew.
         """
         return self.fit(dataset)
+
+    def count(self, dataset: Dataset) -> Counts | None:
+        """Sums over users from which `update` goes on; None for models that go on from nothing."""
+        return None
+
+    def update(self, change: Change, counts: Counts | None = None) -> Updated:
+        """A model of the events after a change, from this one of those before; this one stays as it is.
+
+        `counts`: what `count` found before; without them they are counted anew. A model without `count` is
+        fitted again, or, where that is `slow` and no item is new, given back as it is.
+        """
+        if self.slow and self.item_ids_ == change.after.item_ids:
+            return Updated(self, KEPT)
+        return Updated(replace(self).fit(change.after), FITTED)  # type: ignore[type-var]
 
     def learns_like(self, other: Scorer) -> bool:
         """Whether `fit` finds what it finds for another model, which is then asked differently."""

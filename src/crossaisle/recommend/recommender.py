@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from crossaisle.data.history import Floats, Histories
 from crossaisle.data.merchandising.matching import check_names
 from crossaisle.data.merchandising.rules import NO_RULES, RuleSet
 from crossaisle.data.query import Placement, Query
+from crossaisle.drift.since_fit import SinceFit
 from crossaisle.drift.summary import Summary
 from crossaisle.errors import ConfigError
 from crossaisle.models.blend import CART_OF_USER, Blend
@@ -28,16 +29,16 @@ from crossaisle.models.ranking.reranker import Reranker, load_rankers, save_rank
 from crossaisle.models.scorers.cold_start.transferred import TransferredPopularity
 from crossaisle.recommend.answer import RecommendationList
 from crossaisle.recommend.catalogue_view import CatalogueView
+from crossaisle.recommend.contributions import contributions_of
 from crossaisle.recommend.durables import Durables, lasting_categories
 from crossaisle.recommend.explain import Explanation, Part
 from crossaisle.recommend.limits import ListLimits
-from crossaisle.recommend.list_builder import Contributions, ListBuilder, Served
+from crossaisle.recommend.list_builder import ListBuilder
 from crossaisle.recommend.merchandising.compiled import Merchandising
 from crossaisle.recommend.rank import Ranking, rank_query, ranking
 from crossaisle.recommend.ranker import ModelRanker, score_requests
 from crossaisle.recommend.request import NO_ROWS, ResolvedQuery, is_narrow, of_unknown_deeds, resolve
 from crossaisle.recommend.rerank.diversify import Similarity, similarity_of
-from crossaisle.recommend.rerank.filters import Mask
 from crossaisle.recommend.rerank.never import NeverWith
 from crossaisle.recommend.standing import standing
 
@@ -66,6 +67,7 @@ class Recommender:
         rankers: Mapping[str, LearnedRanker] | None = None,
         reference: Summary | None = None,
         rules: RuleSet = NO_RULES,
+        since_fit: SinceFit | None = None,
     ) -> None:
         """`ConfigError` for parts that are not of this data set, or without a `Popularity` part.
 
@@ -74,7 +76,7 @@ class Recommender:
         an event are lent. `lasting`: codes of the leaf categories of which nothing is bought again
         (`Durables`), where they are known. `histories`: those of the data set, where they are at hand.
         `rankers`: learned ones, by placement. `reference`: what it learned from, for later events to be
-        compared with. `rules`: a merchandiser's.
+        compared with. `rules`: a merchandiser's. `since_fit`: what was added to it since.
         """
         for name, scorer in blend.parts.items():
             scorer.check_fitted()
@@ -82,7 +84,7 @@ class Recommender:
                 raise ConfigError(f"part {name!r} was fitted on other items than data set {dataset.name!r}")
         self.dataset, self.blend, self.repeats, self.limits = dataset, blend, repeats, limits
         self.tuned, self.newcomers, self.rankers = tuned, newcomers, dict(rankers or {})
-        self.reference = reference
+        self.reference, self.since_fit = reference, since_fit
         self.rules, self.merchandising = rules, Merchandising(rules, dataset)
         if lasting is None:
             lasting = lasting_categories(dataset) if repeats else ()
@@ -129,6 +131,7 @@ class Recommender:
         rankers: Mapping[str, LearnedRanker] | None = None,
         reference: Summary | None = None,
         rules: RuleSet | None = None,
+        since_fit: SinceFit | None = None,
     ) -> Recommender:
         """The same with something else in its place; whatever was decided about the shop is carried along.
 
@@ -149,6 +152,7 @@ class Recommender:
             rankers=self.rankers if rankers is None else rankers,
             reference=self.reference if same and reference is None else reference,
             rules=self.rules if rules is None else rules,
+            since_fit=self.since_fit if same and since_fit is None else since_fit,
         )
 
     def with_weights(self, weights: Mapping[str, dict[str, float]]) -> Recommender:
@@ -315,6 +319,8 @@ class Recommender:
                 config["lasting"] = list(self.lasting)
             if not self.tuned:
                 config["tuned"] = False
+            if self.since_fit:
+                config["since_fit"] = self.since_fit._asdict()
             if self.rules:
                 artifact.write_json(fresh / RULES, self.rules.to_list())
             if self.rankers:
@@ -342,6 +348,7 @@ class Recommender:
                 config = artifact.read_object(path / "config.json")
                 described, repeats = config["blend"], config["repeats"]
                 tuned, lasting = config.get("tuned", True), config.get("lasting", ())
+                since = SinceFit(**config["since_fit"]) if "since_fit" in config else None
             blend = load_blend(described, path / "parts", dataset.item_ids)
             attach(path, blend.parts)
             newcomers = None
@@ -363,6 +370,7 @@ class Recommender:
                 rankers=rankers,
                 reference=reference,
                 rules=rules,
+                since_fit=since,
             )
 
     def category_mapping(self) -> list[dict[str, Any]]:
@@ -385,15 +393,5 @@ class Recommender:
             "weights": self.blend.weights,
             "rankers": sorted(self.rankers),
             "rules": len(self.rules),
+            "since_fit": None if self.since_fit is None else self.since_fit._asdict(),
         }
-
-
-def contributions_of(
-    dataset: Dataset, ranker: ModelRanker, untold: Callable[[], Mask | None]
-) -> Contributions:
-    """Explanations by the parts of a ranker. `untold`: items that none of them names now."""
-
-    def contributions(context: Histories, served: Served, row: int) -> Explanation:
-        return ranker.explain(dataset, context, row, served.weights, served.placement, untold=untold())
-
-    return contributions

@@ -13,6 +13,7 @@ from crossaisle.errors import ConfigError
 from crossaisle.models.scorers.learning import ridge
 from crossaisle.models.scorers.learning.ridge import inverse_of_gram, ridge_of_neighbours
 from crossaisle.models.scorers.linear import EASE, SLIT
+from crossaisle.models.updates import Change
 from tests.models.contract import ScorerContract
 from tests.models.shops import tiny_shop
 
@@ -127,3 +128,35 @@ def test_neighbours_that_no_ridge_can_tell_apart_are_refused() -> None:
 def test_inverse_needs_a_positive_definite_matrix() -> None:
     with pytest.raises(ConfigError, match=r"ridge: 0.5 is too little .* raise it"):
         inverse_of_gram(sparse.csr_matrix(-np.eye(3, dtype=np.float32)), 0.5)
+
+
+@pytest.mark.parametrize(
+    "model", [SLIT(ridge=3.0, neighbours=6), EASE(ridge=30.0, neighbours=6), EASE(neighbours=6)]
+)
+def test_an_update_solves_the_items_that_were_bought_and_scales_the_others(model: SLIT | EASE) -> None:
+    after = tiny_shop(users=300)
+    assert after.events.time is not None
+    late = (after.events.user < 3) & (after.events.time >= after.events.time.max() - 86_400)
+    before = after.with_events(~late)
+    change = Change(before, after, frozenset(after.user_ids.ids([0, 1, 2])))
+    old, fitted = replace(model).fit(before), replace(model).fit(after)
+    updated = old.update(change, old.count(before))
+    found = updated.scorer
+    columns = np.unique(after.events.item[late][::2])  # the other half is bought again
+    assert int(updated.how.split()[0]) >= len(columns)
+    exact = fitted.weights_.toarray()[:, columns]
+    np.testing.assert_allclose(found.weights_.toarray()[:, columns], exact, atol=1e-5)
+    off = np.abs(found.weights_.toarray() - fitted.weights_.toarray()) > 0.01 * np.abs(exact).max()
+    assert off.mean() < 0.02  # of items that nobody bought, one neighbour may take the place of an equal one
+    assert np.abs(old.weights_.toarray()[:, columns] - exact).max() > 0.02 * np.abs(exact).max()
+
+
+def test_threads_and_single_columns_change_nothing() -> None:
+    rng = np.random.default_rng(5)
+    users = sparse.csr_matrix((rng.random((400, 300)) < 0.05).astype(np.float32))
+    gram = (users.T @ users).tocsr()
+    whole = ridge_of_neighbours(gram, gram, 2.0, 10).toarray()
+    np.testing.assert_array_equal(ridge_of_neighbours(gram, gram, 2.0, 10, threads=3).toarray(), whole)
+    some = ridge_of_neighbours(gram, gram, 2.0, 10, columns=np.array([7, 250])).toarray()
+    np.testing.assert_allclose(some[:, [7, 250]], whole[:, [7, 250]], atol=1e-6)
+    assert not np.delete(some, [7, 250], axis=1).any()

@@ -59,6 +59,7 @@ class ALS(Scorer):
     }
     learned: ClassVar[tuple[str, ...]] = ("factors_", "known_")
     needs: ClassVar[tuple[str, str] | None] = ("implicit", "als")
+    slow: ClassVar[bool] = True
 
     def fit(self, dataset: Dataset) -> ALS:
         """`MissingDependencyError` without the library `implicit`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import ClassVar
 
@@ -17,6 +17,7 @@ from crossaisle.data.vocabulary import Rows
 from crossaisle.models.base import Scorer, pack_words, unpack_words
 from crossaisle.models.space import AnyDecay, Choice, Range, Space
 from crossaisle.models.topk import Mask, best_rows
+from crossaisle.models.updates import COUNTED, Change, Counts, Updated, products, total
 from crossaisle.sharing import shared
 
 _DENSE_CELLS = 50_000_000
@@ -63,30 +64,57 @@ class CategoryLink(Scorer):
     learned: ClassVar[tuple[str, ...]] = ("counts_", "prior_", "mix_", "codes_", "lifts_", "names_")
 
     def fit(self, dataset: Dataset) -> CategoryLink:
-        self.codes_ = dataset.taxonomy.codes(self.depth)
-        names = dataset.taxonomy.names(self.depth)
-        self.names_ = pack_words(names)
-        members = _members(self.codes_, len(names))
+        return self.learn(self.count(dataset), dataset)
+
+    def count(self, dataset: Dataset) -> Counts:
+        """Users of a category and an item, csr float32 (n_categories, n_items), of two categories, float32
+        (n_categories, n_categories), of an item, float32 (n_items,), and of anything, float64 (1,)."""
+        codes = dataset.taxonomy.codes(self.depth)
+        n = len(dataset.taxonomy.names(self.depth))
         users = dataset.matrix()
         if dataset.events.weight is None:
-            shopped = (users @ members).tocsr()
+            shopped = (users @ _members(codes, n)).tocsr()
             shopped.data[:] = 1.0
         else:
             cells = users.tocoo()
-            code = self.codes_[cells.col]
+            code = codes[cells.col]
             row, code, value = cells.row[code >= 0], code[code >= 0], cells.data[code >= 0]
-            shopped = strongest(row, code, value, (users.shape[0], len(names)))
-        n_users = max(int((np.diff(users.indptr) > 0).sum()), 1)
-        size = np.asarray(shopped.sum(axis=0), np.float32).ravel()
-        self.prior_ = (np.asarray(users.sum(axis=0)).ravel() / n_users).astype(np.float32)
+            shopped = strongest(row, code, value, (users.shape[0], n))
+        return {
+            "together": products(shopped, users),
+            "both": (shopped.T @ shopped).toarray(),
+            "size": np.asarray(shopped.sum(axis=0), np.float32).ravel(),
+            "held": np.asarray(users.sum(axis=0), np.float32).ravel(),
+            "users": np.array([(np.diff(users.indptr) > 0).sum()], np.float64),
+        }
+
+    def update(self, change: Change, counts: Counts | None = None) -> Updated:
+        """Exact, but for the order in which float32 numbers are added."""
+        n = change.before.n_items
+        names = (shop.taxonomy.names(self.depth) for shop in (change.before, change.after))
+        same = len(set(names)) == 1 and np.array_equal(
+            self.codes_, change.after.taxonomy.codes(self.depth)[:n]
+        )
+        if not change.adds_up or not same:
+            return super().update(change)
+        before = self.count(change.before) if counts is None else counts
+        after = total(before, self.count(change.now), self.count(change.then))
+        return Updated(replace(self).learn(after, change.after), COUNTED, after)
+
+    def learn(self, counts: Counts, dataset: Dataset) -> CategoryLink:
+        """What `fit` does once it has counted."""
+        self.codes_ = dataset.taxonomy.codes(self.depth)
+        self.names_ = pack_words(dataset.taxonomy.names(self.depth))
+        n_users, size = max(float(counts["users"][0]), 1.0), counts["size"]
+        self.prior_ = (counts["held"] / n_users).astype(np.float32)
         scale = 1.0 / (size + self.shrink)
-        together = sparse.csr_matrix(sparse.diags_array(scale) @ (shopped.T @ users), dtype=np.float32)
+        together = sparse.csr_matrix(sparse.diags_array(scale) @ counts["together"], dtype=np.float32)
         row = np.repeat(np.arange(len(size)), np.diff(together.indptr))
         together.data[self.codes_[together.indices] == row] = 0.0
         together.eliminate_zeros()
         self.counts_ = together
         self.mix_ = (self.shrink * scale).astype(np.float32)
-        both = (shopped.T @ shopped).toarray()
+        both = counts["both"]
         expected = np.outer(size, size) / n_users
         self.lifts_ = ((both + self.shrink) / (expected + self.shrink)).astype(np.float32)
         self.item_ids_ = dataset.item_ids

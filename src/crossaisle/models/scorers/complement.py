@@ -90,6 +90,7 @@ class ComplementSoftmax(Scorer):
         "dimensions": Range(low=32, high=256, whole=True),
     }
     continues: ClassVar[bool] = True
+    slow: ClassVar[bool] = True
     reason: ClassVar[str] = "goes into the same basket"
     rest_reason: ClassVar[str | None] = "popular"
     learned: ClassVar[tuple[str, ...]] = (

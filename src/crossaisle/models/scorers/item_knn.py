@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import ClassVar, Literal
 
 import numpy as np
 from scipy import sparse
 
 from crossaisle.data.dataset import Dataset
+from crossaisle.data.history import Floats
 from crossaisle.models.scorers.item_item import ItemWeights, keep_strongest
 from crossaisle.models.space import AnyDecay, Choice, Range, Space
+from crossaisle.models.updates import COUNTED, Change, Counts, Updated, products, total
 
+Similarity = Literal["cosine", "conditional"]
 AT_ONCE = 5_000_000
 """Co-occurrences held at once: at most 40 MB of csr and as much again beside it."""
 
@@ -23,7 +28,7 @@ class ItemKNN(ItemWeights):
     Sarwar et al., Item-based collaborative filtering (WWW 2001); shrinkage after Bell and Koren (2007).
     """
 
-    similarity: Literal["cosine", "conditional"] = "cosine"
+    similarity: Similarity = "cosine"
     """`cosine`: together / (sqrt(n_i n_j) + shrink). `conditional`: together / (n_i + shrink), the share
     of the history item's users who also had the candidate; it favours popular candidates, which suits
     baskets."""
@@ -43,19 +48,45 @@ class ItemKNN(ItemWeights):
     }
 
     def fit(self, dataset: Dataset) -> ItemKNN:
-        users = dataset.basket_matrix() if self.baskets else dataset.matrix()
         self.weights_ = similarities(
-            users, similarity=self.similarity, shrink=self.shrink, neighbours=self.neighbours
+            self._users(dataset), similarity=self.similarity, shrink=self.shrink, neighbours=self.neighbours
         )
         self.known_ = dataset.item_counts > 0
         self.item_ids_ = dataset.item_ids
         return self
 
+    def _users(self, dataset: Dataset) -> sparse.csr_matrix:
+        return dataset.basket_matrix() if self.baskets else dataset.matrix()
+
+    def count(self, dataset: Dataset) -> Counts:
+        """`together` csr float32 (n_items, n_items): co-occurrences; `held` float32 (n_items,): users, or
+        baskets, of each item."""
+        users = self._users(dataset)
+        return {"together": products(users, users), "held": _held(users, self.similarity)}
+
+    def update(self, change: Change, counts: Counts | None = None) -> Updated:
+        """Exact: the same as a fit, but for the order in which float32 numbers are added."""
+        if not change.adds_up:
+            return super().update(change)
+        before = self.count(change.before) if counts is None else counts
+        after = total(before, self.count(change.now), self.count(change.then))
+        new = replace(self)
+        together, held = after["together"], after["held"]
+        starts = np.flatnonzero(np.diff(together.indptr[:-1] // AT_ONCE, prepend=-1))
+        blocks = [
+            _strongest(together[start:end].copy(), start, held, new.similarity, new.shrink, new.neighbours)
+            for start, end in pairwise([*starts.tolist(), len(held)])
+        ]
+        new.weights_ = _stacked(blocks)
+        new.known_ = change.after.item_counts > 0
+        new.item_ids_ = change.after.item_ids
+        return Updated(new, COUNTED, after)
+
 
 def similarities(
     users: sparse.csr_matrix,
     *,
-    similarity: Literal["cosine", "conditional"],
+    similarity: Similarity,
     shrink: float,
     neighbours: int,
     at_once: int = AT_ONCE,
@@ -64,24 +95,45 @@ def similarities(
 
     `users`: csr (users or baskets, n_items). `at_once`: co-occurrences held in memory at a time.
     """
-    items = users.T.tocsr()
-    count = np.diff(items.indptr).astype(np.float32)
-    if len(users.data) and (users.data != 1.0).any():  # events differ in weight
-        count = np.asarray((users.power(2) if similarity == "cosine" else users).sum(axis=0)).ravel()
+    items, count = users.T.tocsr(), _held(users, similarity)
     n = len(count)
     # No item meets more others than its users have events.
     most = np.cumsum(np.minimum(items @ np.diff(users.indptr).astype(np.float64), n))
     starts = np.flatnonzero(np.diff(most // at_once, prepend=-1.0))
-    blocks = []
-    for start, end in zip(starts, [*starts[1:], n], strict=True):
-        together = (items[start:end] @ users).tocsr()
-        row = np.repeat(np.arange(start, end), np.diff(together.indptr))
-        column = together.indices
-        norm = np.sqrt(count[row] * count[column]) if similarity == "cosine" else count[row]
-        # float32; `norm` is positive wherever two items met, so a shrink of 0 divides by no zero.
-        together.data = together.data / (norm + np.float32(shrink))
-        together.data[row == column] = 0.0
-        blocks.append(keep_strongest(together, neighbours))
+    blocks = [
+        _strongest((items[start:end] @ users).tocsr(), start, count, similarity, shrink, neighbours)
+        for start, end in pairwise([*starts.tolist(), n])
+    ]
+    return _stacked(blocks)
+
+
+def _held(users: sparse.csr_matrix, similarity: Similarity) -> Floats:
+    """float32 (n_items,): users or baskets of each item, by weight where events differ in it."""
+    if len(users.data) and (users.data != 1.0).any():
+        users = users.power(2) if similarity == "cosine" else users
+    return np.asarray(users.sum(axis=0), np.float32).ravel()
+
+
+def _strongest(
+    together: sparse.csr_matrix,
+    start: int,
+    count: Floats,
+    similarity: Similarity,
+    shrink: float,
+    neighbours: int,
+) -> sparse.csr_matrix:
+    """The neighbours of some items, from `start` on; `together`, csr (items, n_items), is overwritten."""
+    together.sort_indices()  # which of equals is kept must not depend on how they were counted
+    row = np.repeat(np.arange(start, start + together.shape[0]), np.diff(together.indptr))
+    column = together.indices
+    norm = np.sqrt(count[row] * count[column]) if similarity == "cosine" else count[row]
+    # float32; `norm` is positive wherever two items met, so a shrink of 0 divides by no zero.
+    together.data = together.data / (norm + np.float32(shrink))
+    together.data[row == column] = 0.0
+    return keep_strongest(together, neighbours)
+
+
+def _stacked(blocks: Sequence[sparse.csr_matrix]) -> sparse.csr_matrix:
     if not blocks:
         return sparse.csr_matrix((0, 0), dtype=np.float32)
     return sparse.vstack(blocks, format="csr", dtype=np.float32)

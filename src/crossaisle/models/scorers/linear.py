@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
@@ -13,9 +13,10 @@ from scipy import sparse
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay, Floats, Histories
 from crossaisle.models.scorers.item_item import ItemWeights, keep_strongest
-from crossaisle.models.scorers.learning.ridge import inverse_of_gram, ridge_of_neighbours
+from crossaisle.models.scorers.learning.ridge import cores, inverse_of_gram, ridge_of_neighbours
 from crossaisle.models.space import AnyDecay, Range, Space
 from crossaisle.models.topk import top_k
+from crossaisle.models.updates import Change, Counts, Updated, difference, products, total
 
 _BLOCK = 1024  # rows of a weight matrix held dense at once
 _LONGEST = 12  # places a source or target reaches: exp(-12 / 2) is 0.2 %
@@ -45,19 +46,42 @@ class EASE(ItemWeights):
     def fit(self, dataset: Dataset) -> EASE:
         busy = _busiest(dataset, self.max_items)
         users = dataset.matrix()[:, busy].tocsr()
-        mass = users.nnz if dataset.events.weight is None else float(users.power(2).sum())
-        ridge = self.ridge or 12.0 * mass / max(len(busy), 1)
         gram = (users.T @ users).tocsr()
+        ridge = self._ridge(gram, len(busy))
         if len(busy) > self.neighbours:
-            together = (gram - sparse.diags_array(gram.diagonal(), format="csr")).tocsr()
-            together.eliminate_zeros()
-            blocks = iter([ridge_of_neighbours(gram, together, ridge, self.neighbours)])
+            blocks = iter([ridge_of_neighbours(gram, _off_diagonal(gram), ridge, self.neighbours)])
         else:
             blocks = _over_items(gram, ridge)
         self.weights_ = _collect(blocks, busy, dataset.n_items, self.keep)
         self.known_ = np.isin(np.arange(dataset.n_items), busy)
         self.item_ids_ = dataset.item_ids
         return self
+
+    def _ridge(self, gram: sparse.csr_matrix, items: int) -> float:
+        return self.ridge or 12.0 * float(gram.diagonal().sum()) / max(items, 1)
+
+    def count(self, dataset: Dataset) -> Counts:
+        """`gram` csr float32 (n_items, n_items): users of two items."""
+        users = dataset.matrix()
+        return {"gram": products(users, users)}
+
+    def update(self, change: Change, counts: Counts | None = None) -> Updated:
+        """See `updated`. Each event of a user touches all items of that user: little is saved."""
+        return updated(self, change, counts) or super().update(change)
+
+    def penalty(self, counts: Counts, items: int) -> float:
+        """What is added to the diagonal, where so many items have events."""
+        return self._ridge(counts["gram"], items)
+
+    def targets(self, counts: Counts) -> sparse.csr_matrix:
+        """csr float32 (n_items, n_items): what each item is regressed to."""
+        return _off_diagonal(counts["gram"])
+
+
+def _off_diagonal(gram: sparse.csr_matrix) -> sparse.csr_matrix:
+    out = (gram - sparse.diags_array(gram.diagonal(), format="csr")).tocsr()
+    out.eliminate_zeros()
+    return out
 
 
 def _over_items(gram: sparse.csr_matrix, ridge: float) -> Iterator[Floats]:
@@ -120,6 +144,26 @@ class SLIT(ItemWeights):
         self.item_ids_ = dataset.item_ids
         return self
 
+    def count(self, dataset: Dataset) -> Counts:
+        """Two csr float32 (n_items, n_items): `gram`, pasts with pasts; `together`, pasts with futures."""
+        past, future = self._examples(dataset.histories())
+        past.resize(past.shape[0], dataset.n_items)
+        future.resize(future.shape[0], dataset.n_items)
+        return {"gram": products(past, past), "together": products(past, future)}
+
+    def update(self, change: Change, counts: Counts | None = None) -> Updated:
+        """See `updated`: of the items that were bought, the weights are those of a fit."""
+        return updated(self, change, counts) or super().update(change)
+
+    def penalty(self, counts: Counts, items: int) -> float:
+        """What is added to the diagonal."""
+        return self.ridge
+
+    def targets(self, counts: Counts) -> sparse.csr_matrix:
+        """csr float32 (n_items, n_items): what each item is regressed to."""
+        together: sparse.csr_matrix = counts["together"]
+        return together
+
     def _examples(self, histories: Histories) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
         """csr (places, items) of pasts and futures: one example per event that has a later one."""
         n = len(histories.item)
@@ -143,6 +187,41 @@ class SLIT(ItemWeights):
         past = matrix(range(0, _LONGEST + 1), behind, -1, self.source_decay)
         future = matrix(range(1, self.next_items + 1), left, +1, self.target_decay)
         return past, future
+
+
+def updated(old: EASE | SLIT, change: Change, counts: Counts | None) -> Updated | None:
+    """A linear model after a change; None where it is not solved on neighbours and must be fitted whole.
+
+    Columns of items whose own products with others changed are solved anew, exactly. Of the others, only
+    the left sides changed; each weight is scaled by how much its item's own square (and the penalty) grew,
+    which is all there is to first order but for products of two neighbours.
+    """
+    busy = int((change.after.item_counts > 0).sum())
+    before_busy = int((change.before.item_counts > 0).sum())
+    if not change.adds_up or busy > old.max_items or min(busy, before_busy) <= old.neighbours:
+        return None
+    before = old.count(change.before) if counts is None else counts
+    now, then = old.count(change.now), old.count(change.then)
+    after, new = total(before, now, then), replace(old)
+    step = difference(old.targets(now), old.targets(then))
+    columns = np.flatnonzero(np.bincount(step.indices, minlength=step.shape[1]))
+    ridge, n = old.penalty(after, busy), change.after.n_items
+    found = ridge_of_neighbours(
+        after["gram"], old.targets(after), ridge, old.neighbours, columns=columns, threads=cores()
+    )
+    scale = np.zeros(n, np.float32)
+    was = before["gram"].diagonal() + old.penalty(before, before_busy)
+    scale[: len(was)] = was / (after["gram"].diagonal()[: len(was)] + ridge)
+    weights = old.weights_.copy()
+    weights.resize(n, n)
+    again = np.zeros(n, bool)
+    again[columns] = True
+    weights.data = weights.data * np.repeat(scale, np.diff(weights.indptr))
+    weights.data[again[weights.indices]] = 0.0
+    new.weights_ = keep_strongest((weights + found).tocsr(), old.keep)
+    new.known_ = change.after.item_counts > 0
+    new.item_ids_ = change.after.item_ids
+    return Updated(new, f"{len(columns):,} of {busy:,} items solved anew", after)
 
 
 def _after_items(gram: sparse.csr_matrix, together: sparse.csr_matrix, ridge: float) -> Iterator[Floats]:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 from scipy import sparse
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay, Floats, Histories
+from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.data.vocabulary import Rows
 from crossaisle.models.base import Scorer
 from crossaisle.models.space import Range, Space
 from crossaisle.models.topk import Mask, first_of
+from crossaisle.models.updates import COUNTED, Change, Counts, Updated
 
 
 @dataclass(kw_only=True)
@@ -63,8 +66,33 @@ class Popularity(Scorer):
         return sparse.csr_matrix(sparse.diags_array(weight) @ baskets, dtype=np.float32)
 
     def fit(self, dataset: Dataset) -> Popularity:
+        return self.learn(self.count(dataset)["held"], dataset)
+
+    def count(self, dataset: Dataset) -> Counts:
+        """`held` float64 (n_items,): what users count for each item at the last event; `moment` float64 (1,):
+        its time, in seconds since 1970."""
         counted = self._baskets(dataset) if self.baskets else self.people(dataset)
-        total = np.asarray(counted.sum(axis=0), np.float64).ravel()
+        time = dataset.events.time
+        last = 0.0 if time is None or not len(time) else float(time.max())
+        held = np.asarray(counted.sum(axis=0, dtype=np.float64)).ravel()
+        return {"held": held, "moment": np.array([last])}
+
+    def update(self, change: Change, counts: Counts | None = None) -> Updated:
+        """Exact, but for rounding: all older sums fade alike."""
+        if not change.adds_up or (self.half_life_days is not None and not change.after.has_time):
+            return super().update(change)
+        before = self.count(change.before) if counts is None else counts
+        parts = [before, self.count(change.now), self.count(change.then)]
+        moment = np.maximum.reduce([part["moment"] for part in parts])
+        half_life = np.inf if self.half_life_days is None else self.half_life_days * SECONDS_PER_DAY
+        held = [part["held"] * 0.5 ** ((moment - part["moment"]) / half_life) for part in parts]
+        n = change.after.n_items
+        held = [np.pad(part, (0, n - len(part))) for part in held]
+        after = {"held": held[0] + held[1] - held[2], "moment": moment}
+        return Updated(replace(self).learn(after["held"], change.after), COUNTED, after)
+
+    def learn(self, total: npt.NDArray[np.float64], dataset: Dataset) -> Popularity:
+        """What `fit` does once it has counted."""
         # A decay may round an old item's weight to nothing; it is known all the same.
         total = np.where(dataset.item_counts > 0, np.maximum(total, np.finfo(np.float32).tiny), np.nan)
         top = np.nanmax(total, initial=0.0)

@@ -103,6 +103,7 @@ class SequenceTransformer(Scorer):
     reason: ClassVar[str] = "fits what came before"
     rest_reason: ClassVar[str | None] = "popular"
     several_threads: ClassVar[bool] = True
+    slow: ClassVar[bool] = True
     needs: ClassVar[tuple[str, str] | None] = (LIBRARY, EXTRA)
     learned: ClassVar[tuple[str, ...]] = (
         "vectors_",

@@ -52,6 +52,7 @@ class SpectralEASE(Scorer):
     """bool (n_items,): items with events."""
 
     kind: ClassVar[str] = "spectral_ease"
+    slow: ClassVar[bool] = True
     space: ClassVar[Space] = {
         "ridge": Range(low=5.0, high=5000.0),
         "combine": Choice(("log", "sum", "max")),

@@ -57,6 +57,7 @@ class BehaviourTransfer(Scorer):
     kernel_: sparse.csr_matrix = field(init=False, repr=False, compare=False)
     """csr float32 (n_items, n_items): row = candidate, column = lender."""
     kind: ClassVar[str] = "borrowed"
+    slow: ClassVar[bool] = True
     reason: ClassVar[str] = "bought with similar products"
     learned: ClassVar[tuple[str, ...]] = ("together_", "kernel_")
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from queue import SimpleQueue
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +25,12 @@ _AT_ONCE = 64
 """Regressions solved at once at most."""
 
 Ints = npt.NDArray[np.integer]
+
+
+def cores() -> int:
+    """Processors that this process may use, at most four: more threads wait for each other here."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(allowed, 4)
 
 
 def inverse_of_gram(gram: sparse.csr_matrix, ridge: float) -> Floats:
@@ -51,7 +61,13 @@ def _too_little(ridge: float) -> ConfigError:
 
 
 def ridge_of_neighbours(
-    gram: sparse.csr_matrix, together: sparse.csr_matrix, ridge: float, neighbours: int
+    gram: sparse.csr_matrix,
+    together: sparse.csr_matrix,
+    ridge: float,
+    neighbours: int,
+    *,
+    columns: Ints | None = None,
+    threads: int = 1,
 ) -> sparse.csr_matrix:
     """csr float32 (n, n): column j is the ridge regression of item j on its neighbours alone.
 
@@ -60,40 +76,55 @@ def ridge_of_neighbours(
     ICDM 2011), which chooses the features of SLIM in this way; with a ridge alone each column is one small
     system of equations. Memory grows with the co-occurrences, time with n neighbours^3 at worst.
 
-    `gram`, G, and `together`, C: csr float32 (n, n), G symmetric.
+    `gram`, G, and `together`, C: csr float32 (n, n), G symmetric. `columns`: those to be found, all by
+    default; the others of the result are empty.
     """
-    gram, targets = gram.tocsr(), together.T.tocsr()
+    gram, n = gram.tocsr(), gram.shape[0]
     gram.sort_indices()
-    n = gram.shape[0]
+    asked = np.arange(n) if columns is None else np.asarray(columns)
+    targets = (together if columns is None else together.tocsc()[:, asked]).T.tocsr()
     strength = (1.0 / np.sqrt(gram.diagonal() + ridge)).astype(np.float32)
-    systems = _Systems(gram)
-    rows: list[Ints] = [np.empty(0, np.int32)]
-    columns: list[Ints] = [np.empty(0, np.int32)]
-    values: list[Floats] = [np.empty(0, np.float32)]
+    systems = _Systems(gram, threads)
     # Items with about as many neighbours are solved together: little padding.
     order = np.argsort(np.diff(targets.indptr), kind="stable")
-    for items in systems.blocks(order, np.minimum(np.diff(targets.indptr)[order], neighbours)):
-        chosen = [_nearest(targets, item, strength, neighbours) for item in items.tolist()]
-        sizes = np.array([len(own) for own, _ in chosen])
-        width = int(sizes.max(initial=0))
-        if not width:
-            continue
-        owner = np.repeat(np.arange(len(items)), sizes)
-        place = np.arange(len(owner)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        source = np.concatenate([own for own, _ in chosen])
-        right = np.zeros((len(items), width, 1), np.float32)
-        right[owner, place, 0] = np.concatenate([value for _, value in chosen])
-        left = systems.of(owner, place, source, (len(items), width))
-        left[:, np.arange(width), np.arange(width)] += np.float32(ridge)
-        try:
-            found = np.linalg.solve(left, right)[:, :, 0]
-        except np.linalg.LinAlgError:
-            raise _too_little(ridge) from None
-        rows.append(source)
-        columns.append(items[owner])
-        values.append(found[owner, place])
-    where = (np.concatenate(rows), np.concatenate(columns))
-    return sparse.csr_matrix((np.concatenate(values), where), shape=(n, n), dtype=np.float32)
+    portions = systems.blocks(order, np.minimum(np.diff(targets.indptr)[order], neighbours))
+    solve = partial(_solved, systems, targets, strength, ridge, neighbours)
+    with ThreadPoolExecutor(threads) as pool:
+        solved = list(map(solve, portions) if threads == 1 else pool.map(solve, list(portions)[::-1]))
+    rows, places, values = (np.concatenate(part) for part in zip(_NOTHING, *solved, strict=True))
+    return sparse.csr_matrix((values, (rows, asked[places])), shape=(n, n), dtype=np.float32)
+
+
+_Solved = tuple[Ints, Ints, Floats]
+_NOTHING: _Solved = (np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0, np.float32))
+
+
+def _solved(
+    systems: _Systems,
+    targets: sparse.csr_matrix,
+    strength: Floats,
+    ridge: float,
+    neighbours: int,
+    items: Ints,
+) -> _Solved:
+    """(m,) each: rows, columns (rows of `targets`) and values of the weights of some items."""
+    chosen = [_nearest(targets, item, strength, neighbours) for item in items.tolist()]
+    sizes = np.array([len(own) for own, _ in chosen])
+    width = int(sizes.max(initial=0))
+    if not width:
+        return _NOTHING
+    owner = np.repeat(np.arange(len(items)), sizes)
+    place = np.arange(len(owner)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    source = np.concatenate([own for own, _ in chosen])
+    right = np.zeros((len(items), width, 1), np.float32)
+    right[owner, place, 0] = np.concatenate([value for _, value in chosen])
+    left = systems.of(owner, place, source, (len(items), width))
+    left[:, np.arange(width), np.arange(width)] += np.float32(ridge)
+    try:
+        found = np.linalg.solve(left, right)[:, :, 0]
+    except np.linalg.LinAlgError:
+        raise _too_little(ridge) from None
+    return source, items[owner], found[owner, place]
 
 
 def _nearest(
@@ -111,14 +142,23 @@ def _nearest(
 class _Systems:
     """Small dense cut-outs of a large sparse symmetric matrix, many at a time."""
 
-    def __init__(self, gram: sparse.csr_matrix) -> None:
+    def __init__(self, gram: sparse.csr_matrix, threads: int) -> None:
         self.gram, self.lengths = gram, np.diff(gram.indptr).astype(np.int64)
         hubs = np.sort(np.argsort(-self.lengths, kind="stable")[:_HUBS])
-        self.hub = np.full(gram.shape[0], -1, np.int32)
-        self.hub[hubs] = np.arange(len(hubs), dtype=np.int32)
-        self.dense: Floats = gram[hubs][:, hubs].toarray()
+        self.hub = np.full(gram.shape[0], -1, np.int64)
+        self.hub[hubs] = np.arange(len(hubs))
+        # A last row and column of zeros, for whatever is no product of two hubs.
+        self.side = len(hubs) + 1
+        dense = np.zeros((self.side, self.side), np.float32)
+        dense[:-1, :-1] = gram[hubs][:, hubs].toarray()
+        self.dense: Floats = dense.ravel()
         others = self.lengths[self.hub < 0]
         self.typical = float(others.mean()) if len(others) else 0.0
+        # Made once, one for each thread, and emptied by what was put in: filled anew for each portion they
+        # would cost n^2 in all.
+        self._free: SimpleQueue[npt.NDArray[np.int32]] = SimpleQueue()
+        for _ in range(threads):
+            self._free.put(np.full(_AT_ONCE * gram.shape[0], -1, np.int32))
 
     def blocks(self, items: Ints, sizes: Ints) -> Iterator[Ints]:
         """Items in portions that fit into memory; `sizes`: of their neighbourhoods, ascending."""
@@ -133,25 +173,31 @@ class _Systems:
         """float32 (shape[0], shape[1], shape[1]): of each owner the products of its items with each other.
 
         `owner`, `place`, `item` (m,): an item's row and column in the owner's cut-out. What is left over
-        there is 0.
+        there is 0. `take` throughout: it costs half of what indexing costs, and lets other threads work.
         """
-        hub = np.full(shape, -1, np.int32)
-        hub[owner, place] = self.hub[item]
-        out: Floats = self.dense[hub[:, :, None], hub[:, None, :]]
-        out[(hub < 0)[:, :, None] | (hub < 0)[:, None, :]] = 0.0
+        hub = np.full(shape, self.side - 1, np.int64)
+        own = self.hub.take(item)
+        short = own < 0
+        hub[owner, place] = np.where(short, self.side - 1, own)
+        cells = (hub * self.side)[:, :, None] + hub[:, None, :]
+        out: Floats = self.dense.take(cells, mode="clip")
         # Whatever is no product of two hubs stands in the row of an item that is none, and these are short.
-        short = self.hub[item] < 0
         owner_of, row_of, item_of = owner[short], place[short], item[short]
-        lengths = self.lengths[item_of]
-        entry = np.repeat(self.gram.indptr[item_of] - (np.cumsum(lengths) - lengths), lengths)
-        entry = entry + np.arange(len(entry))
-        where = np.full((shape[0], self.gram.shape[0]), -1, np.int32)
-        where[owner, item] = place
-        owned = np.repeat(owner_of, lengths)
-        column = where[owned, self.gram.indices[entry]]
+        lengths = self.lengths.take(item_of)
+        first = np.cumsum(lengths) - lengths
+        entry = np.repeat(self.gram.indptr.take(item_of) - first, lengths)
+        entry += np.arange(len(entry))
+        cell = np.repeat(owner_of * np.int64(len(self.hub)), lengths)
+        cell += self.gram.indices.take(entry, mode="clip")
+        where, mine = self._free.get(), owner * np.int64(len(self.hub)) + item
+        where[mine] = place
+        column = where.take(cell, mode="clip")
+        where[mine] = -1
+        self._free.put(where)
         there = np.flatnonzero(column >= 0)
-        owned, column, value = owned[there], column[there], self.gram.data[entry[there]]
-        row = np.repeat(row_of, lengths)[there]
-        out[owned, row, column] = value
-        out[owned, column, row] = value
+        at = np.searchsorted(first, there, side="right") - 1
+        inside, row, column = owner_of.take(at), row_of.take(at), column.take(there)
+        value = self.gram.data.take(entry.take(there))
+        out[inside, row, column] = value
+        out[inside, column, row] = value
         return out

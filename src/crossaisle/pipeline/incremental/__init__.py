@@ -1,0 +1,1 @@
+"""New events are added to a fitted model, without a full fit."""

@@ -1,0 +1,42 @@
+"""Counts of a model's parts on disk, in a folder beside the model: what serves needs none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from crossaisle import artifact
+from crossaisle.errors import ArtifactError
+from crossaisle.models.updates import Counts
+
+KIND = "counts"
+_OF = "counts.json"
+
+
+def folder_of(model: Path) -> Path:
+    """Where the counts of a model lie."""
+    return model.with_name(f"{model.name}.counts")
+
+
+def save_counts(counts: Mapping[str, Counts], model: Path) -> None:
+    """Writes the counts of a saved model; they hold for this very model alone."""
+    with artifact.writing(folder_of(model), KIND) as fresh:
+        artifact.write_json(fresh / _OF, {"model": artifact.sha256(model / artifact.MANIFEST)})
+        for name, own in counts.items():
+            artifact.write_arrays(fresh / name, artifact.pack(own))
+
+
+def load_counts(model: Path) -> dict[str, Counts] | None:
+    """The counts of a saved model; None where there are none, they are another model's, or are damaged."""
+    folder = folder_of(model)
+    try:
+        path = artifact.check(folder, KIND)
+        if artifact.read_object(path / _OF).get("model") != artifact.sha256(model / artifact.MANIFEST):
+            return None
+        return {
+            own.name: artifact.unpack(artifact.read_arrays(own, mmap=True))
+            for own in sorted(path.iterdir())
+            if own.is_dir()
+        }
+    except ArtifactError:  # nothing is lost: they can be counted again
+        return None

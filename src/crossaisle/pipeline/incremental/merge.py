@@ -1,0 +1,142 @@
+"""`with_new`: a model's shop with the events and items of an import that it does not have yet."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from crossaisle.data.dataset import Dataset, Events
+from crossaisle.data.taxonomy import Paths
+from crossaisle.data.vocabulary import Rows
+from crossaisle.errors import DataError
+from crossaisle.models.updates import Change
+
+MOST_KINDS = 127
+"""Kinds have codes of one byte."""
+
+
+class Added(NamedTuple):
+    """What an import brought."""
+
+    change: Change
+    events: int
+    items: int
+    """Items that the model did not have."""
+    same_texts: bool
+    """Whether items, their texts, categories and pictures are all as they were."""
+
+
+def with_new(known: Dataset, imported: Dataset) -> Added:
+    """The events of `imported` that `known` lacks are added to it.
+
+    An event is one user, item, second and kind. Rows of known items and users stay what they are, new
+    ones come after them. Nothing is taken away: what is no longer in the files stays. `DataError` where
+    events have no times, since then new ones cannot be told from old ones.
+    """
+    old, new = known.raw, imported.raw
+    if len(new.events) and (new.events.time is None or (len(old.events) and old.events.time is None)):
+        raise DataError(
+            f"{imported.name}: its events have no times, so new ones cannot be told from old ones: "
+            "fit without --incremental"
+        )
+    grown, item_of, same_texts = _catalogue(known, imported)
+    names = imported.user_ids.all
+    user_of = known.user_ids.rows(names)
+    fresh_users = np.flatnonzero(user_of < 0)
+    user_of[fresh_users] = known.n_users + np.arange(len(fresh_users), dtype=np.int32)
+    kinds = tuple(dict.fromkeys((*known.kinds, *imported.kinds)))
+    if len(kinds) > MOST_KINDS:
+        raise DataError(f"{imported.name}: {len(kinds)} kinds of events (at most {MOST_KINDS})")
+    events = new.events
+    columns: dict[str, Any] = {
+        "user": user_of[events.user],
+        "item": item_of[events.item],
+        "time": events.time,
+        "kind": np.array([kinds.index(kind) for kind in imported.kinds], np.int8)[events.kind],
+    }
+    added = _lacking(old.events, columns)
+    touched = np.unique(columns["user"][added])
+    users = known.users
+    if len(fresh_users):
+        users = pl.concat([users, imported.users[fresh_users]], how="diagonal_relaxed")
+        user_ids = known.user_ids.and_more([names[row] for row in fresh_users.tolist()])
+    else:
+        user_ids = known.user_ids
+    dataset = replace(
+        grown,
+        users=users,
+        user_ids=user_ids,
+        events=_together(old.events, replace(events, **columns).take(added)),
+        kinds=kinds,
+        log=None,
+        against=None,
+    ).settled()
+    changed = frozenset(user_ids.ids(touched))
+    return Added(Change(known, dataset, changed), len(added), grown.n_items - known.n_items, same_texts)
+
+
+def _lacking(old: Events, columns: dict[str, Any]) -> npt.NDArray[np.int64]:
+    """int64, ascending: rows of `columns` that are no event of `old`."""
+    keys = list(columns)
+    have = pl.DataFrame({name: np.asarray(getattr(old, name)) for name in keys if len(old)})
+    new = pl.DataFrame(columns).with_row_index("row")
+    if len(old) and len(new):
+        new = new.join(have, on=keys, how="anti")
+    return np.sort(new["row"].to_numpy().astype(np.int64))
+
+
+def _together(old: Events, new: Events) -> Events:
+    """Both, by user and time; baskets of the new ones are other baskets."""
+    shift = int(old.basket.max(initial=-1)) + 1
+    basket = np.where(new.basket >= 0, new.basket + shift, -1).astype(np.int32)
+    return Events.joined(replace(old, weight=None), replace(new, basket=basket, weight=None))
+
+
+def _catalogue(known: Dataset, imported: Dataset) -> tuple[Dataset, Rows, bool]:
+    """The model's catalogue with what the import says of it; int32 (imported items,) its rows; whether
+    nothing changed."""
+    ids = imported.item_ids
+    if ids == known.item_ids:
+        rows: Rows = np.arange(len(ids), dtype=np.int32)
+    else:
+        rows = known.item_ids.rows(ids.all)
+    new = np.flatnonzero(rows < 0)
+    rows[new] = known.n_items + np.arange(len(new), dtype=np.int32)
+    here = rows < known.n_items
+    paths: dict[int, Paths] = {}
+    if imported.taxonomy.paths != known.taxonomy.paths:
+        mine, theirs = known.taxonomy.paths, imported.taxonomy.paths
+        paths = {
+            row: theirs[at] for at, row in enumerate(rows.tolist()) if here[at] and mine[row] != theirs[at]
+        }
+    items = _items(known, imported, rows)
+    text = [
+        name for name in ("title", "description", "brand", "attributes", "image") if name in items.columns
+    ]
+    same = not len(new) and not paths and items.select(text).equals(known.items.select(text))
+    if not len(new) and not paths:
+        return replace(known, items=items), rows, same
+    grown = replace(
+        known,
+        items=items,
+        item_ids=known.item_ids.and_more([ids.id(row) for row in new.tolist()])
+        if len(new)
+        else known.item_ids,
+        taxonomy=known.taxonomy.changed(paths, [imported.taxonomy.paths[row] for row in new.tolist()]),
+    )
+    return grown, rows, False
+
+
+def _items(known: Dataset, imported: Dataset, rows: Rows) -> pl.DataFrame:
+    """The table of items: as imported where it was, in the order of the rows."""
+    if len(rows) == known.n_items and np.array_equal(rows, np.arange(len(rows))):
+        return imported.items
+    gone = np.ones(known.n_items, bool)
+    gone[rows[rows < known.n_items]] = False
+    left = np.flatnonzero(gone)
+    table = pl.concat([imported.items, known.items[left]], how="diagonal_relaxed")
+    return table[np.argsort(np.concatenate([rows, left]), kind="stable")]

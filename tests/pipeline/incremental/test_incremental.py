@@ -1,0 +1,174 @@
+"""A model that gets new events is the model that a fit on all of them gives, but for what says so."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from crossaisle.data.dataset import Dataset
+from crossaisle.data.taxonomy import Taxonomy
+from crossaisle.data.vocabulary import Vocabulary
+from crossaisle.errors import DataError
+from crossaisle.models.base import Scorer
+from crossaisle.models.blend import Blend
+from crossaisle.models.newcomers import Newcomers
+from crossaisle.models.scorers.content import TfidfSimilarity
+from crossaisle.models.scorers.item_knn import ItemKNN
+from crossaisle.models.scorers.popularity import Popularity
+from crossaisle.models.scorers.spectral import SpectralEASE
+from crossaisle.pipeline.incremental.counts import folder_of, load_counts
+from crossaisle.pipeline.incremental.folder import save_with_counts, update_folder
+from crossaisle.pipeline.incremental.merge import with_new
+from crossaisle.pipeline.incremental.update import count, update
+from crossaisle.recommend.recommender import Recommender
+from tests.models.shops import FIRST_DAY, mixed_shop, tiny_shop
+
+CUT = (FIRST_DAY + 7) * 86_400
+
+
+def parts() -> dict[str, Scorer]:
+    return {
+        "popularity": Popularity(half_life_days=3.0),
+        "item_knn": ItemKNN(),
+        "ease": SpectralEASE(),
+        "tfidf": TfidfSimilarity(),
+    }
+
+
+def model_of(dataset: Dataset) -> Recommender:
+    blend = Blend(parts=parts(), weights={"for_you": dict.fromkeys(parts(), 1.0)}).fit(dataset)
+    return Recommender(dataset, blend, newcomers=Newcomers.of(blend.parts.values(), dataset))
+
+
+def test_only_the_events_that_the_model_lacks_are_added() -> None:
+    shop = tiny_shop()
+    added = with_new(shop.before(CUT), shop)
+    assert added.events == 24
+    assert added.items == 0
+    assert added.same_texts
+    assert len(added.change.users) == 24
+    for name in ("user", "item", "time", "kind"):
+        np.testing.assert_array_equal(getattr(added.change.after.events, name), getattr(shop.events, name))
+    assert with_new(shop, shop).events == 0
+
+
+def test_a_file_of_new_events_alone_adds_the_same() -> None:
+    shop = tiny_shop()
+    assert shop.events.time is not None
+    late = shop.with_events(shop.events.time >= CUT)
+    np.testing.assert_array_equal(with_new(shop.before(CUT), late).change.after.events.item, shop.events.item)
+
+
+def test_events_of_two_kinds_weigh_what_they_weigh_in_a_fit() -> None:
+    shop = mixed_shop(0.3)
+    added = with_new(shop.before(CUT), shop)
+    assert added.change.adds_up
+    np.testing.assert_array_equal(added.change.after.events.weight, shop.events.weight)
+
+
+def test_new_users_and_items_stand_behind_the_known_ones() -> None:
+    shop = tiny_shop()
+    imported = _renamed(shop, user="u0", to_user="a newcomer", item="milk0", to_item="a new milk")
+    added = with_new(shop, imported)
+    after = added.change.after
+    assert after.user_ids.all[-1] == "a newcomer"
+    assert after.item_ids.all[-1] == "a new milk"
+    assert after.items["title"][-1] == "fresh milk number 0"
+    assert after.taxonomy.paths[-1] == shop.taxonomy.paths[0]
+    assert added.items == 1
+    assert not added.same_texts
+    found = update(model_of(shop), added)
+    fitted = model_of(after)
+    np.testing.assert_allclose(
+        found.recommender.score_batch(after.histories()), fitted.score_batch(after.histories()), atol=1e-5
+    )
+    assert found.how["ease"] == "fitted"  # a model that is kept has no row for a new item
+
+
+def _renamed(shop: Dataset, *, user: str, to_user: str, item: str, to_item: str) -> Dataset:
+    def swapped(ids: Vocabulary, old: str, new: str) -> list[str]:
+        return [new if name == old else name for name in ids.all]
+
+    users, items = swapped(shop.user_ids, user, to_user), swapped(shop.item_ids, item, to_item)
+    return replace(
+        shop,
+        user_ids=Vocabulary(users, what="user"),
+        item_ids=Vocabulary(items, what="item"),
+        users=shop.users.with_columns(pl.Series("user_id", users)),
+        items=shop.items.with_columns(pl.Series("item_id", items)),
+        taxonomy=Taxonomy(shop.taxonomy.paths),
+    )
+
+
+def test_events_without_times_are_refused() -> None:
+    with pytest.raises(DataError, match=r"tiny: .*no times.* fit without --incremental"):
+        with_new(tiny_shop(), tiny_shop(timed=False))
+
+
+def test_an_updated_folder_scores_as_a_fit_does_and_says_what_it_left(tmp_path: Path) -> None:
+    shop, model = tiny_shop(), tmp_path / "model"
+    save_with_counts(model_of(shop.before(CUT)), model)
+    outcome = update_folder(model, shop)
+    loaded, fitted = Recommender.load(model), model_of(shop)
+    histories = shop.histories()
+    for name in ("popularity", "item_knn", "tfidf"):
+        np.testing.assert_allclose(
+            loaded.blend.parts[name].score_rows(histories),
+            fitted.blend.parts[name].score_rows(histories),
+            rtol=1e-3,  # a saved model has 16 bits
+            atol=1e-4,
+        )
+    assert outcome.events == 24
+    assert "24 new events of 24 users" in outcome.lines[0]
+    assert "as they were at the last full fit: ease, weights" in outcome.lines[1]
+    assert "fit again without --incremental" in outcome.lines[2]  # an eighth of all events
+    assert loaded.since_fit is not None
+    assert loaded.since_fit._asdict() == {"fitted_on": 168, "events": 24, "updates": 1}
+    assert loaded.describe()["since_fit"]["events"] == 24
+    before = sorted((file.name, file.stat().st_mtime_ns) for file in model.rglob("*"))
+    assert update_folder(model, shop).lines == ["no new events: the model stays as it is"]
+    assert before == sorted((file.name, file.stat().st_mtime_ns) for file in model.rglob("*"))
+
+
+def test_updates_in_turn_are_as_good_as_one(tmp_path: Path) -> None:
+    shop, model = tiny_shop(), tmp_path / "model"
+    save_with_counts(model_of(shop.before(CUT - 2 * 86_400)), model)
+    for end in (CUT - 86_400, CUT, CUT + 86_400):
+        found = update_folder(model, shop.before(end))
+    assert found.recommender.since_fit is not None
+    assert found.recommender.since_fit.updates == 3
+    counts = load_counts(model)
+    assert counts is not None
+    again = count(found.recommender)
+    assert counts.keys() == again.keys() == {"popularity", "item_knn"}
+    np.testing.assert_allclose(counts["popularity"]["held"], again["popularity"]["held"], rtol=1e-5)
+    np.testing.assert_array_equal(
+        counts["item_knn"]["together"].toarray(), again["item_knn"]["together"].toarray()
+    )
+
+
+def test_counts_of_another_model_or_damaged_ones_are_not_used(tmp_path: Path) -> None:
+    shop, model = tiny_shop(), tmp_path / "model"
+    save_with_counts(model_of(shop.before(CUT)), model)
+    assert load_counts(model) is not None
+    model_of(shop.before(CUT - 86_400)).save(model, half=True)
+    assert load_counts(model) is None
+    outcome = update_folder(model, shop)
+    fitted = model_of(shop).blend.parts["item_knn"].score_rows(shop.histories())
+    np.testing.assert_array_equal(
+        outcome.recommender.blend.parts["item_knn"].score_rows(shop.histories()), fitted
+    )
+    next(folder_of(model).rglob("*.npy")).write_bytes(b"")
+    assert load_counts(model) is None
+
+
+def test_the_advice_is_json_ready(tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    save_with_counts(model_of(tiny_shop().before(CUT)), model)
+    update_folder(model, tiny_shop())
+    assert json.loads((model / "config.json").read_text())["since_fit"]["updates"] == 1
