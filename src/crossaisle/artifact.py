@@ -30,6 +30,8 @@ FORMAT = "crossaisle"
 VERSION = 1
 LONGEST_NAME = 1000
 """Characters of the name of a file in a folder, with those it lies in."""
+BESIDE = ".index"
+"""Ends the name of what belongs to the saved folder of the same name, and is none to choose from."""
 PIECE = 1 << 20
 """Numbers checked at a time."""
 
@@ -207,7 +209,8 @@ def saved_in(folder: Path | None) -> list[str]:
     """Names of the saved things that a folder holds."""
     if folder is None or not folder.is_dir():
         return []
-    return sorted(path.name for path in folder.iterdir() if (path / MANIFEST).is_file())
+    found = (path for path in folder.iterdir() if (path / MANIFEST).is_file())
+    return sorted(path.name for path in found if path.suffix != BESIDE)
 
 
 def check(path: str | Path, kind: str) -> Path:

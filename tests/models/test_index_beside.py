@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from crossaisle.artifact import saved_in
 from crossaisle.cli import run
 from crossaisle.data.history import Histories
 from crossaisle.encoders.whiten import Whitening
@@ -53,6 +54,7 @@ def test_a_model_searches_in_the_index_beside_it(tmp_path: Path) -> None:
     before = encoder_of(tmp_path / "model")
     assert isinstance(before._index, NearestRows)
     assert run(["index", str(tmp_path / "model")]) == 0
+    assert saved_in(tmp_path) == ["model"]  # what a service can switch to
     after = encoder_of(tmp_path / "model")
     assert isinstance(after._index, ShardedRows)
     histories = Histories.of([[0], [1, 3], [7, 8, 9]])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from crossaisle.cli.output import AsJson, show, show_json, show_table, tell
+from crossaisle.cli.output import AsJson, On, show, show_json, show_table, tell
 from crossaisle.execution.opening import LOCAL, opened
 from crossaisle.extras import install_command, program
 
@@ -91,6 +91,7 @@ def fit(
         bool, typer.Option("--incremental", help="Only add the events that the model in MODEL lacks.")
     ] = False,
     overrides: Overrides = None,
+    on: On = LOCAL,
     as_json: AsJson = False,
 ) -> None:
     """Fit a model on all events and save it, without a report. Weights are tuned on the validation set.
@@ -101,6 +102,7 @@ def fit(
     \b
     crossaisle fit shop.toml --out models/shop
     crossaisle fit shop.toml --out models/shop --incremental
+    crossaisle fit shop.toml --out models/shop --on ray
     """
     from crossaisle.config import load_config
     from crossaisle.data.ingest.importer import import_dataset
@@ -126,16 +128,18 @@ def fit(
         return
     for line in missing_libraries(imported.dataset, settings.split, settings.model):
         say(line)
-    fitted = fitting.fit(
-        imported.dataset,
-        split_config=settings.split,
-        model_config=settings.model,
-        merchandising=merchandising,
-        progress=True,
-    )
-    for line in knowledge_lines(fitted, out.with_name(f"{out.name}.knowledge-rejected.csv")):
-        say(line)
-    served = fitted.to_serve(imported.dataset, progress=True)
+    with opened(on) as executor:
+        fitted = fitting.fit(
+            imported.dataset,
+            split_config=settings.split,
+            model_config=settings.model,
+            merchandising=merchandising,
+            executor=executor,
+            progress=True,
+        )
+        for line in knowledge_lines(fitted, out.with_name(f"{out.name}.knowledge-rejected.csv")):
+            say(line)
+        served = fitted.to_serve(imported.dataset, executor=executor, progress=True)
     if incremental:
         save_with_counts(served, out)
     else:

@@ -16,6 +16,7 @@ from crossaisle.data.history import Floats, Histories
 from crossaisle.data.vocabulary import Rows, Vocabulary
 from crossaisle.decode import check_ranges
 from crossaisle.errors import ArtifactError, CrossaisleError, MissingDependencyError
+from crossaisle.execution.executor import Executor
 from crossaisle.models.space import Space
 from crossaisle.models.topk import Mask, best_rows
 from crossaisle.models.updates import FITTED, KEPT, Change, Counts, Updated
@@ -89,6 +90,10 @@ class Scorer(ABC):
     @abstractmethod
     def fit(self, dataset: Dataset) -> Scorer:
         """Learns from a data set; returns self. Must set `item_ids_`."""
+
+    def fit_on(self, dataset: Dataset, executor: Executor) -> Scorer:
+        """`fit` with the workers of an executor, for models whose work can be shared out."""
+        return self.fit(dataset)
 
     def fit_after(self, earlier: Scorer, dataset: Dataset) -> Scorer:
         """`fit`, where an `earlier` model of the same settings has learned from most of these events.

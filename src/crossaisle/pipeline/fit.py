@@ -25,6 +25,7 @@ from crossaisle.data.splits.split import split as by_protocol
 from crossaisle.drift.summary import Summary
 from crossaisle.errors import ConfigError, DataError
 from crossaisle.evaluate.mission_guard import MISSION, OVERALL
+from crossaisle.execution.executor import Executor
 from crossaisle.models.base import Scorer
 from crossaisle.models.blend import Blend
 from crossaisle.models.defaults import BESIDE, KNOWLEDGE, default_parts
@@ -63,11 +64,15 @@ class Fitted:
     mission: tuple[str, ...] = ()
     """What the mission guard says about the weights of the blend."""
 
-    def to_serve(self, dataset: Dataset, *, progress: bool = False) -> Recommender:
+    def to_serve(
+        self, dataset: Dataset, *, executor: Executor | None = None, progress: bool = False
+    ) -> Recommender:
         """The same weights with parts fitted once more, on all events of the shop."""
         if dataset.roles is not None:  # kinds weigh what was chosen
             dataset = dataset.meaning(self.past.dataset.meanings)
-        blend, _ = refit(self.past.blend, dataset, together=at_once(dataset), progress=progress)
+        blend, _ = refit(
+            self.past.blend, dataset, together=at_once(dataset), executor=executor, progress=progress
+        )
         hits = hits_of_cases(self.past, dataset, self.split.test) if len(self.split.test) else None
         return self.past.replaced(dataset=dataset, blend=blend, reference=Summary.of_model(dataset, hits))
 
@@ -145,6 +150,7 @@ def fit(
     baselines: Mapping[str, Scorer] | None = None,
     source: Recommender | None = None,
     merchandising: RuleSet = NO_RULES,
+    executor: Executor | None = None,
     progress: bool = False,
 ) -> Fitted:
     """Chooses weights on validation, then fits on train and validation together. Test is not touched.
@@ -152,6 +158,7 @@ def fit(
     `baselines` are unfitted models that are fitted along, to be measured, but get no weight. `source`:
     another shop, of which is carried over what helps on validation or, without one, the default share.
     `merchandising`: rules of lists, which nothing is chosen by; `ConfigError` for an unknown name in them.
+    `executor`: whose workers fit what can be shared out (`Scorer.fit_on`).
     """
     check_names(merchandising, dataset, merchandising.where)
     split, parts, rules = split_and_parts(dataset, split_config, model_config)
@@ -162,7 +169,7 @@ def fit(
     rest = {name: part for name, part in (parts | extra).items() if part.reads_events}
     together = at_once(dataset)
     first = fit_parts(texts, split.train, progress=progress)
-    first |= fit_parts(rest, split.train, together=together, progress=progress)
+    first |= fit_parts(rest, split.train, together=together, executor=executor, progress=progress)
     chosen = choose_weights(parts, split, seed=model_config.seed, progress=progress)
     split, early = chosen.split, Blend(parts=parts | extra, weights=chosen.weights)
     asked = tuple(name for name in parts if name not in (*BESIDE, KNOWLEDGE))
@@ -178,7 +185,7 @@ def fit(
             learned = learn_rankers(
                 early, split, asked, floors=floors, seed=model_config.seed, progress=progress
             )
-    late, again = refit(early, split.past, together=together, progress=progress)
+    late, again = refit(early, split.past, together=together, executor=executor, progress=progress)
     for name in (name for name in again if early.parts[name].continues):
         again[name]["fit_seconds"] += first[name]["fit_seconds"]  # it began where the first fit ended
     recommender = Recommender(
@@ -242,14 +249,17 @@ def fit_parts(
     *,
     earlier: Mapping[str, Scorer] | None = None,
     together: int = 1,
+    executor: Executor | None = None,
     progress: bool = False,
 ) -> Costs:
     """Fits every part; `MissingDependencyError` before the first of them.
 
     `earlier`: by name, models of the same settings that have learned from most of these events.
     `together`: how many at a time, but for those that keep several cores busy. What each of them costs is
-    then the processor time of its thread.
+    then the processor time of its thread. With an `executor` they are fitted in turn, each by all workers.
     """
+    workers = None if executor is None or executor.threads is None else executor
+    together = together if workers is None else 1
     for part in parts.values():
         part.check_installed()
     lenders = _lenders(parts)
@@ -260,7 +270,9 @@ def fit_parts(
     def fit_one(name: str) -> None:
         clock = time.thread_time if name in beside else time.perf_counter
         start, before = clock(), (earlier or {}).get(name)
-        if before is None:
+        if workers is not None and (before is None or not parts[name].continues):
+            parts[name].fit_on(dataset, workers)
+        elif before is None:
             parts[name].fit(dataset)
         else:
             parts[name].fit_after(before, dataset)
@@ -294,16 +306,23 @@ def _lenders(parts: Mapping[str, Scorer]) -> dict[str, str]:
 
 
 def refit(
-    blend: Blend, dataset: Dataset, *, together: int = 1, progress: bool = False
+    blend: Blend,
+    dataset: Dataset,
+    *,
+    together: int = 1,
+    executor: Executor | None = None,
+    progress: bool = False,
 ) -> tuple[Blend, Costs]:
     """A new blend with the same weights, fitted on other events of the same shop.
 
     Parts that read no events are shared with the old blend; others may start from what they know there.
-    `together` as for `fit_parts`.
+    `together` and `executor` as for `fit_parts`.
     """
     fresh = {name: replace(p) if p.reads_events else p for name, p in blend.parts.items()}  # type: ignore[type-var]
     learning = {name: part for name, part in fresh.items() if part.reads_events}
-    costs = fit_parts(learning, dataset, earlier=blend.parts, together=together, progress=progress)
+    costs = fit_parts(
+        learning, dataset, earlier=blend.parts, together=together, executor=executor, progress=progress
+    )
     return Blend(parts=fresh, weights=blend.weights), costs
 
 

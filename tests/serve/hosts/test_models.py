@@ -140,6 +140,7 @@ def bucket(request: pytest.FixtureRequest, model: Path, tmp_path: Path) -> Itera
     place = f"file://{tmp_path}/bucket" if request.param == "file" else "memory://bucket"
     files, root = fsspec.core.url_to_fs(place)
     files.put(f"{model.parent}/", root, recursive=True)
+    files.put(f"{model}/", f"{root}/a.index", recursive=True)  # what lies beside a model is none
     yield place
     files.rm(root, recursive=True)
 

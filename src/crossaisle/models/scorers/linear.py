@@ -12,7 +12,9 @@ from scipy import sparse
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay, Floats, Histories
+from crossaisle.execution.executor import Executor, LocalExecutor
 from crossaisle.models.scorers.item_item import ItemWeights, keep_strongest
+from crossaisle.models.scorers.learning.blocks import ridge_in_blocks
 from crossaisle.models.scorers.learning.ridge import cores, inverse_of_gram, ridge_of_neighbours
 from crossaisle.models.space import AnyDecay, Range, Space
 from crossaisle.models.topk import top_k
@@ -44,12 +46,15 @@ class EASE(ItemWeights):
     space: ClassVar[Space] = {"ridge": Range(low=5.0, high=5000.0), "decay": AnyDecay()}
 
     def fit(self, dataset: Dataset) -> EASE:
+        return self.fit_on(dataset, LocalExecutor())
+
+    def fit_on(self, dataset: Dataset, executor: Executor) -> EASE:
         busy = _busiest(dataset, self.max_items)
         users = dataset.matrix()[:, busy].tocsr()
         gram = (users.T @ users).tocsr()
         ridge = self._ridge(gram, len(busy))
         if len(busy) > self.neighbours:
-            blocks = iter([ridge_of_neighbours(gram, _off_diagonal(gram), ridge, self.neighbours)])
+            blocks = iter([ridge_in_blocks(executor, gram, _off_diagonal(gram), ridge, self.neighbours)])
         else:
             blocks = _over_items(gram, ridge)
         self.weights_ = _collect(blocks, busy, dataset.n_items, self.keep)
@@ -131,12 +136,15 @@ class SLIT(ItemWeights):
     reason: ClassVar[str] = "bought next"
 
     def fit(self, dataset: Dataset) -> SLIT:
+        return self.fit_on(dataset, LocalExecutor())
+
+    def fit_on(self, dataset: Dataset, executor: Executor) -> SLIT:
         busy = _busiest(dataset, self.max_items)
         past, future = self._examples(dataset.histories())
         past, future = past[:, busy].tocsr(), future[:, busy].tocsr()
         gram, together = (past.T @ past).tocsr(), (past.T @ future).tocsr()
         if len(busy) > self.neighbours:
-            blocks = iter([ridge_of_neighbours(gram, together, self.ridge, self.neighbours)])
+            blocks = iter([ridge_in_blocks(executor, gram, together, self.ridge, self.neighbours)])
         else:
             blocks = _after_items(gram, together, self.ridge)
         self.weights_ = _collect(blocks, busy, dataset.n_items, self.keep)

@@ -70,7 +70,8 @@ class SavedModels:
             return artifact.saved_in(self.folder)
         with self._bucket() as (files, root):
             found = files.glob(f"{root}/*/{artifact.MANIFEST}")
-        return sorted(PurePosixPath(path).parent.name for path in found)
+        folders = (PurePosixPath(path).parent for path in found)
+        return sorted(folder.name for folder in folders if folder.suffix != artifact.BESIDE)
 
     def find(self, name: str, version: str = "") -> Path:
         """The folder of a model on this machine's disk. `version`: that it must have, where it matters.
