@@ -49,7 +49,13 @@ SCOPE_OF = {
         "DELETE /api/rules/{rule}",
     },
     "admin": {
-        *("GET /metrics", "GET /api/console", "GET /api/console/links", "GET /api/audit"),
+        *(
+            "GET /metrics",
+            "GET /api/console",
+            "GET /api/console/coverage",
+            "GET /api/console/links",
+            "GET /api/audit",
+        ),
         *("GET /api/console/totals", "POST /api/console/visitor"),
         *("GET /api/models", "POST /api/models/activate", "POST /api/models/roll-back"),
         *("POST /api/experiments", "GET /api/experiments", "GET /api/experiments/{name}"),

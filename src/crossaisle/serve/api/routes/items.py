@@ -30,12 +30,12 @@ from crossaisle.serve.api.requests.schemas import Item, ItemOfBatch, ItemPatch, 
 from crossaisle.serve.api.requests.strict_json import parse
 from crossaisle.serve.api.responses import CONFLICT, ITEM_EXAMPLE, answered, as_json, of_item
 from crossaisle.serve.api.routing import Router
+from crossaisle.serve.changes import Changes
 from crossaisle.serve.limits.api import ApiLimits
 from crossaisle.serve.live.catalogue.browsing import Browse
 from crossaisle.serve.live.catalogue.search import Sort
 from crossaisle.serve.live.pictures import LARGEST, TYPES, type_of
 from crossaisle.serve.live.recommender import LiveRecommender
-from crossaisle.serve.service import Service
 
 router = Router("/api/items", tags=["items"])
 LARGEST_BATCH = 10_000
@@ -174,7 +174,7 @@ async def patch_items(request: Request) -> Response:
     wrong: list[str] = []
     if kind_of(request) in LINES:
         content, limits = await request.body(), limits_of(request)
-        lines, wrong = await asyncio.to_thread(_patches_of_lines, service, content, limits)
+        lines, wrong = await asyncio.to_thread(_patches_of_lines, service.changes, content, limits)
         n, (bodies, told) = await asyncio.to_thread(_bodies, shop, lines, whole=False)
     else:
         n, (bodies, told) = await read(
@@ -185,7 +185,7 @@ async def patch_items(request: Request) -> Response:
 
 
 def _patches_of_lines(
-    service: Service, content: bytes, limits: ApiLimits
+    changes: Changes, content: bytes, limits: ApiLimits
 ) -> tuple[list[PatchOfBatch], list[str]]:
     """The lines that can be taken, and what is wrong with the others."""
     lines = [(at, line) for at, line in enumerate(content.split(b"\n"), 1) if line.strip()]
@@ -196,7 +196,7 @@ def _patches_of_lines(
         try:
             one = _PATCH_LINE.at(parse(line, limits))
             item_body(one)
-            service.changes.check_listed([one.id])
+            changes.check_listed([one.id])
             taken.append(one)
         except (DataError, UnknownIdError) as error:
             wrong.append(f"line {at}: {error}")
