@@ -207,6 +207,8 @@ class EvaluateConfig:
     seed: int = field(default=0, metadata={"low": 0})
     max_users: int = field(default=10_000, metadata={"low": 1})
     """Evaluate a seeded sample of this many users, where there are more."""
+    count: Literal["items", "groups"] = "items"
+    """What is a hit: the item itself, or any item of its group (`group_id`, else title and brand)."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -58,6 +58,7 @@ WOO = {
         [7, "simple", "m", "Mug", 1, "<b>Blue</b>", 1, "9.5", "Home > Cups, Sale", ""],
         [8, "simple", "p", "Pan", 1, "", 0, "30", "Home > Pans", ""],
         [9, "simple", "d", "Draft", 0, "", 1, "30", "Home > Pans", ""],
+        [70, "variation", "m-l", "Mug - Large", 1, "", 1, "11.5", "", ""],
     ),
     "orders.json": json.dumps(
         [
@@ -250,6 +251,40 @@ def test_a_folder_is_recognised(tmp_path: Path, name: str, files: dict[str, str]
     draft = draft_of_folder(write(tmp_path, files))
     assert f"files of {name}" in draft.remarks[0]
     assert pairs(imported(draft, tmp_path)) == expected
+
+
+def test_a_woocommerce_export_in_the_language_of_the_shop(tmp_path: Path) -> None:
+    header = [
+        "ID",
+        "Typ",
+        "Artikelnummer",
+        "Name",
+        "Veröffentlicht",
+        "Vorrätig?",
+        "Regulärer Preis",
+        "Kategorien",
+    ]
+    products = table(
+        header,
+        [7, "simple", "m", "Becher", 1, 1, "9,50", "Küche > Becher, Angebote"],
+        [8, "simple", "p", "Pfanne", 1, 0, "30,00", "Küche > Pfannen"],
+    )
+    files = {"produkte.csv": products, "orders.json": WOO["orders.json"]}
+    exports = write(tmp_path, files)
+    done = imported(draft_of("woocommerce", sorted(exports.iterdir())), tmp_path)
+    assert pairs(done) == {("ann@x.example", "7"), ("ann@x.example", "8")}
+    assert done.dataset.taxonomy.paths == ((("Küche", "Becher"), ("Angebote",)), (("Küche", "Pfannen"),))
+    assert done.dataset.items["price"].to_list() == [9.5, 30.0]
+    assert stock(done) == [True, False]
+
+
+def test_the_category_level_is_the_first_with_several(tmp_path: Path) -> None:
+    rows = [
+        [f"p{n}", f"Item {n}", f"Home & Garden > Kitchen > {kind}"]
+        for n, kind in enumerate(["Cups", "Pans"] * 3)
+    ]
+    files = {"items.csv": table(["item_id", "title", "categories"], *rows)}
+    assert draft_of_folder(write(tmp_path, files)).data["category_level"] == 2
 
 
 def test_every_export_has_a_case_and_a_sentence() -> None:

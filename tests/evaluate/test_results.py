@@ -121,7 +121,7 @@ def test_files_are_strict_json(tmp_path: Path):
     write_metrics(path, evaluation, comparisons=evaluation.compare("oracle"))
     body = json.loads(path.read_text(), parse_constant=pytest.fail)
     assert len(body["rows"]) == len(evaluation.rows)
-    assert list(body) == ["dataset", "protocol", "split", "cases", "notes", "rows", "comparisons"]
+    assert list(body) == ["dataset", "protocol", "split", "count", "cases", "notes", "rows", "comparisons"]
     assert body["notes"]
 
 

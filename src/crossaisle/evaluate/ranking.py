@@ -21,6 +21,7 @@ from crossaisle.data.splits.cases import EvalCases
 from crossaisle.data.taxonomy import Taxonomy
 from crossaisle.data.vocabulary import Rows
 from crossaisle.evaluate.candidates import Candidates, count, packed
+from crossaisle.evaluate.families import Families
 from crossaisle.evaluate.logloss import Sample, TargetLoss
 from crossaisle.evaluate.scoring import Score, scored
 from crossaisle.evaluate.slices import Slice
@@ -111,12 +112,14 @@ def rank_cases(
     executor: Executor | None = None,
     progress: bool = False,
     batch_bytes: int = BATCH_BYTES,
+    families: Families | None = None,
 ) -> dict[str, Ranks]:
     """Ranks of all targets under every scorer, in one pass over the cases.
 
     The candidate sets are worked out once per batch and serve all scorers. `k`: length of the kept
     lists. `executor`: where batches are scored; the scorers travel there. `progress` draws a bar.
-    `batch_bytes`: size of one batch of scores.
+    `batch_bytes`: size of one batch of scores. `families`: items that are one product and compete as one,
+    with the best score of those that are candidates; cases are then those of `Families.once`.
     """
     candidates = Candidates(cases, taxonomy, sorted({s.limit for s in slices}))
     sample = Sample(cases, candidates)
@@ -128,7 +131,7 @@ def rank_cases(
     k = min(k, candidates.n_items)
     made = {name: Ranks.missed(cases, candidates.limits, k) for name in scorers}
     temperatures = {name: loss.result() for name, loss in losses.items()}
-    ranking = Ranking(scorers, temperatures, cases, candidates, k, batch_bytes)
+    ranking = Ranking(scorers, temperatures, cases, candidates, k, batch_bytes, families)
     size = _batch_size(candidates, batch_bytes)
     shards = [
         slice(start, min(start + size * SHARD, len(cases))) for start in range(0, len(cases), size * SHARD)
@@ -171,10 +174,11 @@ class Ranking:
     candidates: Candidates
     k: int
     batch_bytes: int
+    families: Families | None = None
 
     def __call__(self) -> Callable[[slice], dict[str, Ranks]]:
         passes = {
-            name: _Pass(score, self.cases, self.candidates, self.k, self.losses[name])
+            name: _Pass(score, self.cases, self.candidates, self.k, self.losses[name], self.families)
             for name, score in self.scorers.items()
         }
 
@@ -231,14 +235,27 @@ class _Pass:
     """The running result of one scorer."""
 
     def __init__(
-        self, score: Score, cases: EvalCases, candidates: Candidates, k: int, loss: TargetLoss
+        self,
+        score: Score,
+        cases: EvalCases,
+        candidates: Candidates,
+        k: int,
+        loss: TargetLoss,
+        families: Families | None = None,
     ) -> None:
-        self.score, self.cases, self.k, self.loss = score, cases, k, loss
+        self.score, self.cases, self.k, self.loss, self.families = score, cases, k, loss, families
         self.result = Ranks.missed(cases, candidates.limits, k)
 
     def batch(self, batch: _Batch, scores: Floats) -> None:
         start, stop = batch.start, batch.start + len(scores)
-        allowed, bits = batch.allowed["open"], batch.bits
+        allowed = batch.allowed["open"]
+        open_scores = np.where(allowed, scores, -np.inf)
+        self.result.log_loss[start:stop] = self.loss(start, open_scores, allowed)
+        if self.families is not None:
+            self._by_family(self.families, batch, scores)
+            return
+        self.result.lists[start:stop] = top_k(open_scores, self.k)
+        bits = batch.bits
         indptr = self.cases.target_indptr[start : stop + 1]
         for limit, mask in bits.items():
             self.result.candidates[limit][start:stop] = count(mask)
@@ -246,9 +263,26 @@ class _Pass:
         for low in range(int(indptr[0]), int(indptr[-1]), len(scores)):
             high = min(low + len(scores), int(indptr[-1]))
             self._targets(scores, indptr, low, high, bits)
-        open_scores = np.where(allowed, scores, -np.inf)
-        self.result.lists[start:stop] = top_k(open_scores, self.k)
-        self.result.log_loss[start:stop] = self.loss(start, open_scores, allowed)
+
+    def _by_family(self, families: Families, batch: _Batch, scores: Floats) -> None:
+        """The same with families in place of items."""
+        start, stop = batch.start, batch.start + len(scores)
+        indptr = self.cases.target_indptr
+        for limit, allowed in batch.allowed.items():
+            masked = np.where(allowed, scores, -np.inf)
+            if limit == "open":
+                self.result.lists[start:stop] = families.lists(masked, self.k)
+            best, there = families.best(masked), families.there(allowed)
+            self.result.candidates[limit][start:stop] = there.sum(axis=1)
+            for row in range(len(scores)):
+                low, high = int(indptr[start + row]), int(indptr[start + row + 1])
+                target = families.code[self.cases.target[low:high]]
+                rivals, own = np.sort(best[row, there[row]]), best[row, target]
+                above = len(rivals) - np.searchsorted(rivals, own, side="right")
+                ties = len(rivals) - above - np.searchsorted(rivals, own, side="left")
+                found = there[row, target]
+                self.result.rank[limit][low:high] = np.where(found, above + (ties + 1) / 2, np.inf)
+                self.result.ties[limit][low:high] = np.where(found, ties, 1)
 
     def _targets(
         self,

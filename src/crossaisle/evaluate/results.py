@@ -16,6 +16,7 @@ from crossaisle.data.splits.cases import EvalCases, Split
 from crossaisle.data.vocabulary import Rows
 from crossaisle.errors import ConfigError, nearest
 from crossaisle.evaluate import beyond_accuracy as whole
+from crossaisle.evaluate.families import NOTE, Families
 from crossaisle.evaluate.files import write_json
 from crossaisle.evaluate.metrics import AT_K, Relevant, auc, hr
 from crossaisle.evaluate.ranking import Ranks, rank_cases
@@ -24,6 +25,7 @@ from crossaisle.evaluate.significance import Bootstrap, holm
 from crossaisle.evaluate.slices import Slice, slices_of
 from crossaisle.execution.executor import Executor
 
+Count = Literal["items", "groups"]
 Column = tuple[str, str, int | None]
 """(slice, metric, k); k is None where a metric looks at everything."""
 LIST_K = 10
@@ -94,6 +96,8 @@ class Evaluation:
     cases: EvalCases
     notes: tuple[str, ...] = ()
     bootstrap: Bootstrap = field(default_factory=lambda: Bootstrap(n=0))
+    count: Count = "items"
+    """What was counted as one: an item, or the items of a group."""
 
     def per_case(self, model: str, slice_: str, metric: str, k: int | None = 10) -> Floats:
         """float32 (n,): one metric of one model in one slice, NaN for cases outside it."""
@@ -178,6 +182,7 @@ def evaluate(
     costs: Mapping[str, Mapping[str, float]] | None = None,
     resamples: int = 1000,
     seed: int = 0,
+    count: Count = "items",
     executor: Executor | None = None,
     progress: bool = False,
 ) -> Evaluation:
@@ -185,9 +190,15 @@ def evaluate(
 
     `knn` names the scorer whose top 50 is the obvious list of serendipity. `vectors` float32
     (n_items, d) measure intra-list diversity; take some that no model uses. `costs` gives
-    `fit_seconds` and `peak_mb` per model. `executor`: where cases are scored. `progress` draws a bar.
+    `fit_seconds` and `peak_mb` per model. `count`: "groups" takes the items of a group for one, among the
+    targets, the candidates and in lists (`Families`). `executor`: where cases are scored. `progress` draws a
+    bar.
     """
     cases, known = (split.test, split.past) if on == "test" else (split.validation, split.train)
+    families = Families.of_items(dataset.items) if count == "groups" else None
+    notes = split.notes
+    if families is not None:
+        cases, notes = families.once(cases), (*notes, NOTE)
     if not len(cases):
         raise ConfigError(f"the {on} split has no cases: nothing to evaluate ({'; '.join(split.notes)})")
     if knn is not None and knn not in scorers:
@@ -196,7 +207,14 @@ def evaluate(
     slices = [s for s in slices_of(cases, dataset.taxonomy, counts) if s.targets.any()]
     length = min(max(OBVIOUS, *ks), dataset.n_items)
     ranks = rank_cases(
-        scorers, cases, dataset.taxonomy, slices, k=length, executor=executor, progress=progress
+        scorers,
+        cases,
+        dataset.taxonomy,
+        slices,
+        k=length,
+        executor=executor,
+        progress=progress,
+        families=families,
     )
     bootstrap = Bootstrap(n=len(cases), resamples=resamples, seed=seed)
     obvious = ranks[knn].lists[:, :OBVIOUS] if knn else None
@@ -236,8 +254,9 @@ def evaluate(
         rows,
         {name: r.lists[:, : max(ks)] for name, r in ranks.items()},
         cases,
-        split.notes,
+        notes,
         bootstrap,
+        count,
     )
 
 
@@ -327,6 +346,7 @@ def interval_of(row: Row) -> tuple[float, float]:
 def write_metrics(path: str | Path, evaluation: Evaluation, **more: Any) -> None:
     """`metrics.json`: one evaluation with its notes; `more` is added at the top level."""
     head = {"dataset": evaluation.dataset, "protocol": evaluation.protocol, "split": evaluation.split}
+    head["count"] = evaluation.count
     body = {"cases": len(evaluation.cases), "notes": list(evaluation.notes), "rows": evaluation.rows}
     write_json(path, head | body | more)
 

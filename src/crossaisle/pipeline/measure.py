@@ -15,7 +15,7 @@ from crossaisle.data.membership import is_in
 from crossaisle.data.splits.carts import MEASURED, cart_cases, carts_of_users
 from crossaisle.data.splits.cases import EvalCases, Split
 from crossaisle.data.splits.leakage import check_leaks
-from crossaisle.evaluate.results import Evaluation, Row, evaluate
+from crossaisle.evaluate.results import Count, Evaluation, Row, evaluate
 from crossaisle.evaluate.scoring import Score
 from crossaisle.execution.executor import Executor
 from crossaisle.models.blend import CART_OF_USER, HISTORY_OF_USER
@@ -43,6 +43,7 @@ def measure(
     resamples: int = 1000,
     seed: int = 0,
     max_cases: int | None = None,
+    count: Count = "items",
     executor: Executor | None = None,
     progress: bool = False,
 ) -> Evaluation:
@@ -50,8 +51,8 @@ def measure(
 
     Rankers are grown on validation, so `on="validation"` measures the blend without them. `sums` are
     further models, given as fixed weights of parts; `others` are models that are not of this package;
-    `max_cases` takes a seeded sample. `executor`: where cases are scored. `DataError` where the split
-    leaks (`data.splits.leakage`).
+    `max_cases` takes a seeded sample. `count`: items or groups, as `evaluate`. `executor`: where cases are
+    scored. `DataError` where the split leaks (`data.splits.leakage`).
     """
     check_leaks(fitted.split)
     split = fitted.split if max_cases is None else _sampled(fitted.split, max_cases, seed)
@@ -93,6 +94,7 @@ def measure(
             costs=total,
             resamples=resamples,
             seed=seed,
+            count=count,
             executor=executor,
             progress=progress,
         )

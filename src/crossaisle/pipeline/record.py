@@ -56,6 +56,7 @@ def write_record(
                 "events": events,
             },
             "cases": None if evaluation is None else fingerprint_of_cases(evaluation.cases, dataset),
+            "count": None if evaluation is None else evaluation.count,
             "seconds": seconds,
             "peak_mb": peak_mb(),
             "config": settings_of(config),
@@ -160,7 +161,9 @@ def _flat(value: Mapping[str, Any], above: str = "") -> dict[str, Any]:
 
 def same_cases(before: Run, after: Run) -> bool:
     """Whether both asked the same questions of the same candidates, with the same right answers."""
-    return before.record.get("cases") is not None and before.record["cases"] == after.record.get("cases")
+    one, other = before.record, after.record
+    alike = one.get("count", "items") == other.get("count", "items")
+    return alike and one.get("cases") is not None and one["cases"] == other.get("cases")
 
 
 def compared(before: Run, after: Run, model: str) -> list[Figure]:

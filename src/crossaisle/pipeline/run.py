@@ -220,6 +220,7 @@ def measure_as_set(
         resamples=config.bootstrap,
         seed=config.seed,
         max_cases=config.max_users,
+        count=config.count,
         executor=executor,
         progress=progress,
     )

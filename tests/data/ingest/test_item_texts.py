@@ -33,6 +33,15 @@ def test_two_paths_in_one_cell() -> None:
     assert done.rejected.is_empty()
 
 
+@pytest.mark.parametrize("sign", [",", "|", ";"])
+def test_several_paths_in_a_cell_without_a_separator_are_told(sign: str) -> None:
+    cells = [f"Shop{sign}Shop/Kitchen{sign}Shop/Sale", "Shop/Bath"]
+    _, done = paths_of(cells, category_separator="/")
+    assert warned(done, f"with {sign!r} between them, and were read as one path: set path_separator")
+    commas = ["Food, Beverages & Tobacco > Beverages", "Food, Beverages & Tobacco > Food Items", "Cups, Mugs"]
+    assert not warned(paths_of(commas)[1], "path_separator")
+
+
 HOME = [["Home & Living", d, t] for d, t in (("Kitchen", "Mugs"), ("Kitchen", "Pans"), ("Bath", "Mats"))]
 
 

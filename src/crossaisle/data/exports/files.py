@@ -14,6 +14,7 @@ import polars as pl
 from crossaisle.data.ingest.limits import READ_LIMITS, ReadLimits
 from crossaisle.data.ingest.readers.parts import find_parts
 from crossaisle.data.ingest.reshape.columns import texts_of
+from crossaisle.data.ingest.reshape.explode import exploded
 from crossaisle.data.ingest.sources import open_files
 from crossaisle.errors import ConfigError, DataError
 from crossaisle.table_config import FileConfig
@@ -55,12 +56,18 @@ class Given:
         *,
         rows: int = SAMPLE,
         columns: Iterable[str] | None = None,
+        explode: str | None = None,
     ) -> pl.DataFrame:
-        """Its first rows, some or all columns as text; fewer rows of a table of many columns (`WIDE`)."""
+        """Its first rows, some or all columns as text; fewer rows of a table of many columns (`WIDE`).
+
+        `explode`: a column of lists, each entry of which is a row.
+        """
         config = FileConfig(**(settings or {}))
         limits = ReadLimits(json_batch=SAMPLE, batch=SAMPLE)
         source = open_files(Path(self.path), config, limits)
         wanted = None if columns is None else set(columns)
+        if explode is not None:
+            source = exploded(source, explode, sorted(wanted or ()))
         names = [n for n, k in Counter(source.names).items() if k == 1 and (wanted is None or n in wanted)]
         if not names:
             return pl.DataFrame()

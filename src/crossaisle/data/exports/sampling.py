@@ -21,11 +21,14 @@ def tidied(sample: pl.DataFrame) -> dict[str, pl.Series]:
 
 
 def sample_of(draft: Draft, table: Table, columns: Iterable[str]) -> dict[str, pl.Series]:
-    """The first rows of a table's first file; without the steps that its settings ask for."""
+    """The first rows of a table's first file, unfolded; without the other steps that its settings ask for."""
     if table not in draft.tables:
         return {}
     try:
-        return tidied(first_file(draft, table).sample(form_of(draft, table), columns=columns))
+        explode = draft.tables[table].get("explode")
+        return tidied(
+            first_file(draft, table).sample(form_of(draft, table), columns=columns, explode=explode)
+        )
     except DataError:
         return {}
 

@@ -61,6 +61,8 @@ def woocommerce(files: Files) -> Draft:
             "items",
             products,
             keep={"Published": ["1"]} if products.has("Published") else None,
+            # lines of orders name the product, whichever variation was bought
+            drop={"Type": ["variation"]} if products.has("Type") else None,
             columns={
                 "item_id": "ID",
                 "title": "Name",
@@ -72,6 +74,8 @@ def woocommerce(files: Files) -> Draft:
                 "in_stock": products.first_of("In stock?", "Stock"),
             },
         )
+    elif any(file.has("ID") for file in files.left):  # its columns have names in the shop's language
+        draft.data = {"path_separator": ","}
     if orders := files.take("line_items", "status"):
         first = orders[0]
         draft.table(

@@ -85,16 +85,22 @@ def _tell_time(draft: Draft, seen: pl.Series) -> None:
 
 
 def _tell_level(draft: Draft, seen: pl.Series) -> None:
-    """Where all paths begin with one name, the next level is what the shop calls a category."""
-    first = seen.str.split(draft.data.get("category_separator", ">"))
-    alike = first.list.first().str.strip_chars().n_unique() == 1 and int(
-        (first.list.len() > 1).sum()
-    ) * 2 > len(first)
-    if alike and "category_roots" not in draft.data and "category_level" not in draft.data:
-        draft.data["category_level"] = 1
-        draft.remarks.append(
-            f"UNSURE: all categories are below {first[0][0].strip()!r}: the level below counts"
-        )
+    """Where all paths begin with the same names, the first level with several is what the shop calls a
+    category."""
+    if "category_roots" in draft.data or "category_level" in draft.data:
+        return
+    several = draft.data.get("path_separator")
+    first = seen.str.split(several).list.first() if several else seen
+    paths = first.str.split(draft.data.get("category_separator", ">"))
+    level, above = 0, ""
+    while 2 * int((paths.list.len() > level + 1).sum()) > len(paths):
+        names = paths.list.get(level, null_on_oob=True).drop_nulls().str.strip_chars()
+        if names.n_unique() > 1:
+            break
+        level, above = level + 1, names[0]
+    if level:
+        draft.data["category_level"] = level
+        draft.remarks.append(f"UNSURE: all categories are below {above!r}: the level below counts")
 
 
 def _tell_categories(draft: Draft, seen: pl.Series) -> None:

@@ -37,10 +37,10 @@ _WORDS: dict[Table, dict[str, str]] = {
             warengruppe kategorie kategorien categoryname genres department productgroupname
             mastercategory maincategory types""",
         "brand": "brand vendor manufacturer marke hersteller brandname",
-        "price": "price preis unitprice saleprice regularprice listprice verkaufspreis",
-        "image": "image imagelink imageurl imgurl imagesrc bild picture",
+        "price": "price preis unitprice saleprice regularprice listprice verkaufspreis regulärerpreis",
+        "image": "image imagelink imageurl imgurl imagesrc bild picture images bilder",
         "url": "url link productlink producturl itemurl permalink",
-        "in_stock": "instock isinstock availability stock stockqty lagernd bestand inventory qty",
+        "in_stock": "instock isinstock availability stock stockqty lagernd vorrätig bestand inventory qty",
         "available_from": "availablefrom availabilitydate releasedate",
         "expires": "expires expirationdate validuntil",
     },

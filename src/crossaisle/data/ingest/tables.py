@@ -18,7 +18,13 @@ from crossaisle.data.clean.texts.characters import Mojibake
 from crossaisle.data.ingest.clean import as_text
 from crossaisle.data.ingest.ledger import Ledger
 from crossaisle.data.ingest.source import Source
-from crossaisle.data.ingest.texts.categories import Reading, level_paths, lists_are_paths, read_paths
+from crossaisle.data.ingest.texts.categories import (
+    Reading,
+    level_paths,
+    lists_are_paths,
+    missing_separator,
+    read_paths,
+)
 from crossaisle.data.ingest.texts.reading import ADDRESSES, read_text
 from crossaisle.data.ingest.texts.tree import read_tree
 from crossaisle.data.ingest.values.moments import Clock
@@ -288,6 +294,13 @@ def _how_to_read(whole: Whole, cells: Sequence[str | None], config: DataConfig) 
             f"{whole.source.file}, column {whole.found['categories'][0]!r}: lists such as {example[:100]} "
             f"were read as {read}; set category_lists to {other!r} if they are not"
         )
+    if config.path_separator is None and not config.category_tree:
+        sign = missing_separator(dict.fromkeys(cells), config.category_separator)
+        if sign is not None:
+            whole.ledger.warn(
+                f"{whole.source.file}, column {whole.found['categories'][0]!r}: cells seem to hold several "
+                f"categories each, with {sign!r} between them, and were read as one path: set path_separator"
+            )
     return Reading(
         separator=config.category_separator,
         path_separator=config.path_separator,

@@ -16,6 +16,8 @@ from crossaisle.data.text.ids import tidy_id
 
 ROOTED = 0.95
 """Share of a root's occurrences that stand first in their list, from which on lists are read as paths."""
+SEVERAL = 0.1
+"""Share of the cells that seem to hold several paths, from which on that is said."""
 Tree = Mapping[str, tuple[str, ...]]
 """Category id -> path of names, root first."""
 
@@ -91,6 +93,23 @@ def lists_are_paths(cells: Iterable[str | None], separator: str) -> bool | None:
     later = Counter(name for names in lists for name in names[1:])
     behind = sum(later[name] for name in first)
     return first.total() >= ROOTED * (first.total() + behind)
+
+
+def missing_separator(cells: Iterable[str | None], separator: str) -> str | None:
+    """What seems to stand between several paths of a cell, where no separator of paths was given.
+
+    That is a sign behind which, in many cells, the name stands that paths begin with: `A/B,A/C`.
+    """
+    texts = [_tidy(cell) for cell in cells if cell and as_list(cell) is None]
+    for sign in (",", "|", ";"):
+        if sign == separator:
+            continue
+        starts = [[part.split(separator)[0].strip() for part in text.split(sign)] for text in texts]
+        roots = {first[0] for first, text in zip(starts, texts, strict=True) if separator in text}
+        several = sum(not roots.isdisjoint(first[1:]) for first in starts)
+        if several > SEVERAL * len(texts):
+            return sign
+    return None
 
 
 def level_paths(levels: Sequence[Sequence[str | None]]) -> list[Paths]:
