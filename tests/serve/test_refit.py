@@ -71,8 +71,23 @@ def test_a_better_model_is_saved_with_a_report(model: Path, store: Store, tmp_pa
     assert report["accepted"]
     assert report["comparison"]["n"] == found.verdict.n
     assert report["users_left_out"] == 1
+    assert new.since_fit is None
     with pytest.raises(DataError, match="nothing to refit"):
         work.refit(found.folder, store, tmp_path / "models")
+
+
+@pytest.mark.parametrize("forgotten", [False, True])
+def test_new_events_are_added_only_unless_somebody_must_be_forgotten(
+    model: Path, store: Store, tmp_path: Path, forgotten: bool
+) -> None:
+    if forgotten:
+        store.forget("ann").result()
+    found = work.refit(model, store, tmp_path / "models", holdout=0.25, name="next", incremental=True)
+    assert found.folder is not None
+    new = Recommender.load(found.folder)
+    assert (new.since_fit is None) == forgotten
+    assert ("ann" in new.dataset.user_ids) != forgotten
+    assert new.recommend(Query(history=("soap",))).ids[0] == "honey"
 
 
 def test_who_is_deleted_while_a_model_is_fitted_is_not_in_it(

@@ -1,4 +1,4 @@
-"""Commands that train a text encoder: `pretrain`, `train`."""
+"""Commands that train: `pretrain`, `train` (a text encoder), `federate`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crossaisle.cli.output import AsJson, show_json
+from crossaisle.cli.output import AsJson, show_json, show_table
 from crossaisle.cli.pipeline import Overrides, Root, say, say_what_was_set_aside
 
 if TYPE_CHECKING:
@@ -95,3 +95,74 @@ def source_of(source: str, overrides: list[str], root: Path | None) -> tuple[Run
     imported = import_dataset(settings.data, progress=True)
     say_what_was_set_aside(imported.report)
     return settings, imported.dataset
+
+
+def federate(
+    configs: Annotated[
+        list[Path], typer.Argument(help="A CONFIG.toml of each shop.", metavar="CONFIG.toml...")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the adapters and federate.json.", metavar="DIR")],
+    encoder: Annotated[
+        str, typer.Option(help="Text encoder of all: a name, a folder or owner/name.")
+    ] = "minilm",
+    rounds: Annotated[int, typer.Option(help="Exchanges of updates.", min=1, max=10_000, metavar="N")] = 20,
+    rule: Annotated[
+        str, typer.Option(help="What is made of updates: mean, trimmed_mean or median.", metavar="RULE")
+    ] = "mean",
+    cases: Annotated[
+        int, typer.Option(help="Cases per shop to choose and to measure by.", min=1, metavar="N")
+    ] = 2000,
+    as_json: AsJson = False,
+) -> None:
+    """Let shops learn one adapter by updates only, simulated here; compare with being alone and pooling.
+
+    Writes DIR/shared and, for each shop, DIR/NAME: the shared map, or own steps from it on, and beside it
+    what the shop learned alone, as its validation says. They are used from Python.
+
+    \b
+    crossaisle federate north.toml south.toml west.toml --out runs/together
+    """
+    from crossaisle.config import load_config
+    from crossaisle.data.ingest.importer import import_dataset
+    from crossaisle.encoders.cache import pretrained
+    from crossaisle.evaluate.files import write_json
+    from crossaisle.pipeline.fit import split_of
+    from crossaisle.training.federated import comparison as work
+    from crossaisle.training.federated.config import FederatedConfig, Rule
+
+    rules: dict[str, Rule] = {"mean": "mean", "trimmed_mean": "trimmed_mean", "median": "median"}
+    if rule not in rules:
+        raise typer.BadParameter(f"--rule must be {', '.join(rules)} (found {rule!r})")
+    shops = []
+    for path in configs:
+        settings = load_config(path, [])
+        imported = import_dataset(settings.data, progress=True)
+        say_what_was_set_aside(imported.report)
+        shops.append((path.stem, imported.dataset, split_of(imported.dataset, settings.split)))
+    if len({name for name, _, _ in shops} | {"shared"}) <= len(shops):
+        raise typer.BadParameter(
+            "each CONFIG.toml names its shop: give files of different names, none shared.toml"
+        )
+    members, whitening = work.in_one_space(shops, pretrained(encoder).encode)
+    config = FederatedConfig(rounds=rounds, rule=rules[rule])
+    found = work.compare(members, config, cases=cases, say=say)
+    for name, adapter in zip(("shared", *(m.name for m in members)), (found.shared, *found.own), strict=True):
+        work.save_adapter(adapter, whitening, encoder, out / name)
+    rows = work.described(found)
+    write_json(out / "federate.json", {"rate": found.rate, "rounds": rounds, "rule": rule, "shops": rows})
+    if as_json:
+        show_json(rows)
+        return
+    show_table(
+        ["NDCG@10 on test", *work.WAYS, "over alone", "of pooled"],
+        [
+            [
+                row.shop,
+                *row.ndcg.values(),
+                "{:+.4f} [{:+.4f}, {:+.4f}]".format(*row.over_alone["personal"]),
+                row.ndcg["personal"] / max(row.ndcg["pooled"], 1e-12),
+            ]
+            for row in found.rows
+        ],
+    )
+    print(out)

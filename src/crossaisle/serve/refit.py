@@ -31,6 +31,8 @@ from crossaisle.models.blend import Blend
 from crossaisle.models.scorers.picture_similarity import PictureSimilarity
 from crossaisle.models.topk import top_k
 from crossaisle.pipeline.fit import fit_parts
+from crossaisle.pipeline.incremental.merge import between
+from crossaisle.pipeline.incremental.update import update
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.live.histories import LiveHistories
 from crossaisle.serve.live.recommender import LiveRecommender
@@ -105,13 +107,16 @@ def refit(
     level: float = 0.05,
     seed: int = 0,
     name: str | None = None,
+    incremental: bool = False,
     progress: bool = False,
 ) -> Refit:
     """Fits, compares, and saves the new model into `models` if it is not found worse.
 
     The latest `holdout` (a share) of the store's events is held out; both models see the histories before.
     What is saved is then fitted on everything. Weights and settings stay those of the old model. Deleted
-    users are not in the new model. Raises `DataError` where there are no new events.
+    users are not in the new model. Raises `DataError` where there are no new events. `incremental`: new
+    events are added to what the old model learned (`pipeline.incremental`), and slow parts stay; not where
+    users of the model were deleted.
     """
     base = Recommender.load(model)
     changed, pictures = store.items(), store.pictures()
@@ -125,8 +130,13 @@ def refit(
         merged = with_kept_pictures(merged, base, store, pictures, shown)
         return Known(merged, fresh, left_out, forgotten)
 
+    def learned(dataset: Dataset, left_out: int) -> Recommender:
+        if incremental and not left_out:  # what is kept has learned from them
+            return update(base, between(base.dataset, dataset)).recommender
+        return fitted_on(base, dataset, progress=progress)
+
     def fitted(known: Known) -> Recommender:
-        return fitted_on(base, known.dataset, progress=progress)
+        return learned(known.dataset, known.left_out)
 
     known = read()
     if not known.fresh:
@@ -138,7 +148,7 @@ def refit(
     cut = int(np.quantile(np.array(known.fresh), 1.0 - holdout, method="lower"))
     past = merged.before(cut)
     cases = latest(merged, past, cut, base.repeats, seed)
-    candidate = fitted_on(base, past, progress=progress)
+    candidate = learned(past, known.left_out)
     values = [ndcg(score, cases, shop.grown.listed) for score in (candidate.score_batch, shop.score_batch)]
     chosen = name or datetime.now(UTC).strftime("model-%Y%m%d-%H%M%S")
     verdict = guard(chosen, values[0], model.name, values[1], level=level, seed=seed)

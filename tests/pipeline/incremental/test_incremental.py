@@ -23,7 +23,7 @@ from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.models.scorers.spectral import SpectralEASE
 from crossaisle.pipeline.incremental.counts import folder_of, load_counts
 from crossaisle.pipeline.incremental.folder import save_with_counts, update_folder
-from crossaisle.pipeline.incremental.merge import with_new
+from crossaisle.pipeline.incremental.merge import between, with_new
 from crossaisle.pipeline.incremental.update import count, update
 from crossaisle.recommend.recommender import Recommender
 from tests.models.shops import FIRST_DAY, mixed_shop, tiny_shop
@@ -172,3 +172,27 @@ def test_the_advice_is_json_ready(tmp_path: Path) -> None:
     save_with_counts(model_of(tiny_shop().before(CUT)), model)
     update_folder(model, tiny_shop())
     assert json.loads((model / "config.json").read_text())["since_fit"]["updates"] == 1
+
+
+def test_two_states_of_a_shop_differ_by_users_who_came_went_or_did_more() -> None:
+    shop = tiny_shop()
+    assert shop.events.time is not None
+    keep = (shop.events.time < CUT) | (shop.events.user >= 3)
+    before = shop.with_events(keep & (shop.events.user != 5))
+    gone = np.array([name != "u4" for name in shop.user_ids.all])
+    row = (np.cumsum(gone) - 1).astype(np.int32)
+    events = shop.events.take(gone[shop.events.user])
+    after = replace(
+        shop,
+        events=replace(events, user=row[events.user]),
+        users=shop.users.filter(pl.Series(gone)),
+        user_ids=Vocabulary([name for name in shop.user_ids.all if name != "u4"], what="user"),
+    )
+    found = between(before, after)
+    assert found.change.users == {"u0", "u1", "u2", "u4", "u5"}
+    assert found.events == 3 + 8
+    updated = update(model_of(before), found).recommender.blend.parts["item_knn"]
+    np.testing.assert_array_equal(
+        updated.score_rows(after.histories()),
+        model_of(after).blend.parts["item_knn"].score_rows(after.histories()),
+    )

@@ -15,6 +15,7 @@ from crossaisle.errors import ConfigError, DataError
 from crossaisle.training.federated.adapter import Adapter
 from crossaisle.training.federated.config import FederatedConfig
 from crossaisle.training.federated.participant import Participant
+from crossaisle.training.federated.personal import SHARES, beside, own_steps, personal
 from crossaisle.training.federated.privacy import epsilon
 from crossaisle.training.federated.server import combined, federate
 
@@ -148,3 +149,33 @@ def test_what_cannot_be_is_said(shops: list[Participant]) -> None:
     dataset, vectors = shop(6, users=1)
     with pytest.raises(DataError, match="nobody has two events"):
         Participant(dataset.with_events(np.arange(len(dataset.events.user)) < 1), vectors, CONFIG)
+
+
+def test_own_steps_from_the_shared_map_on_beat_it_and_being_alone(shops: list[Participant]) -> None:
+    dataset, vectors = shop(4)
+    few = dataset.with_events(dataset.events.user < 8)
+
+    def little(settings: FederatedConfig) -> Participant:
+        return Participant(few, vectors, settings)
+
+    config = replace(CONFIG, rounds=2)
+    together = federate(shops, replace(CONFIG, rounds=3), dimensions=D).adapter
+    alone = federate([little(config)], config, dimensions=D).adapter
+    judged: list[float] = []
+
+    def judge(adapter: Adapter) -> float:
+        judged.append(quality(adapter, 9))
+        return judged[-1]
+
+    chosen = personal(little, together, alone, config, judge, rates=[0.3])
+    assert len(judged) == 2 * len(SHARES)
+    assert chosen.worth == max(judged) >= max(quality(together, 9), quality(alone, 9))
+    np.testing.assert_array_equal(beside(together, alone, 1.0).weights, alone.weights)
+    np.testing.assert_array_equal(beside(together, alone, 0.0).weights, together.weights)
+    tuned = own_steps(little, together, config)
+    slower = own_steps(little, together, replace(config, learning_rate=0.1))
+    moved = [np.abs(one.weights - together.weights).max() for one in (tuned, slower)]
+    assert moved[0] > 1.2 * moved[1] > 0
+    histories = dataset.histories([0, 1])
+    halves = (together.score_rows(histories, vectors) + alone.score_rows(histories, vectors)) / 2
+    np.testing.assert_allclose(beside(together, alone, 0.5).score_rows(histories, vectors), halves, atol=1e-5)

@@ -54,6 +54,10 @@ def refit(
     every: Annotated[
         str | None, typer.Option(help="Repeat at this interval: 24h, 30m.", metavar="TIME")
     ] = None,
+    incremental: Annotated[
+        bool,
+        typer.Option("--incremental", help="Only add the new events; slow parts stay as they are."),
+    ] = False,
     seed: Annotated[int, typer.Option(help="Random seed.", min=0, metavar="N")] = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -78,7 +82,15 @@ def refit(
 
     def once(base: Path) -> Refit:
         with opened.engine.only("refit"):
-            found = work.refit(base, opened, folder, holdout=holdout, seed=seed, progress=True)
+            found = work.refit(
+                base,
+                opened,
+                folder,
+                holdout=holdout,
+                seed=seed,
+                incremental=incremental,
+                progress=True,
+            )
         if found.accepted and activate:
             from crossaisle.client import Client
 

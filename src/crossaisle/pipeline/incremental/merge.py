@@ -17,6 +17,8 @@ from crossaisle.models.updates import Change
 
 MOST_KINDS = 127
 """Kinds have codes of one byte."""
+KEY = ("user", "item", "time", "kind")
+"""What makes two events one."""
 
 
 class Added(NamedTuple):
@@ -77,6 +79,22 @@ def with_new(known: Dataset, imported: Dataset) -> Added:
     ).settled()
     changed = frozenset(user_ids.ids(touched))
     return Added(Change(known, dataset, changed), len(added), grown.n_items - known.n_items, same_texts)
+
+
+def between(before: Dataset, after: Dataset) -> Added:
+    """How a shop differs from what it was; users may be gone, items have only been added."""
+    old, new = before.raw.events, after.raw.events
+    row_of = after.user_ids.rows(before.user_ids.all)
+    moved = replace(old, user=row_of[old.user])
+    added = _lacking(moved, {name: getattr(new, name) for name in KEY})
+    gone = _lacking(new, {name: getattr(moved, name) for name in KEY})
+    touched = np.union1d(new.user[added], moved.user[gone])
+    names = set(after.user_ids.ids(touched[touched >= 0]))
+    names |= {before.user_ids.id(row) for row in np.flatnonzero(row_of < 0).tolist()}
+    n = before.n_items
+    same = after.n_items == n and after.item_texts == before.item_texts
+    same = same and after.items["image"].equals(before.items["image"])
+    return Added(Change(before, after, frozenset(names)), len(added), after.n_items - n, same)
 
 
 def _lacking(old: Events, columns: dict[str, Any]) -> npt.NDArray[np.int64]:

@@ -66,11 +66,11 @@ class Participant:
         rate = config.learning_rate * (1.0 - 0.9 * number / config.rounds)
         local = weights.astype(np.float32, copy=True)
         for _ in range(config.local_steps):
-            local -= rate * self._step(local, rng)
+            local -= rate * self.step(local, rng)
         change: Floats = local - weights
         return change
 
-    def _step(self, weights: Floats, rng: np.random.Generator) -> Floats:
+    def step(self, weights: Floats, rng: np.random.Generator) -> Floats:
         """float32 (d, d): the gradient of some users, each cut to `clip`, with noise."""
         config = self._config
         chance = min(config.users / self.size, 1.0)

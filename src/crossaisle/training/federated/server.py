@@ -29,9 +29,14 @@ class Federated:
 
 
 def federate(
-    shops: Sequence[Sender], config: FederatedConfig, *, dimensions: int, say: Say = silent
+    shops: Sequence[Sender],
+    config: FederatedConfig,
+    *,
+    dimensions: int,
+    start: Adapter | None = None,
+    say: Say = silent,
 ) -> Federated:
-    """Federated averaging (McMahan et al., AISTATS 2017) from the identity on.
+    """Federated averaging (McMahan et al., AISTATS 2017), from `start` or the identity on.
 
     Raises `ConfigError` where a robust rule has fewer than three shops, and `DataError` for an update of a
     wrong shape. An update with a number that is not finite counts as none.
@@ -40,7 +45,7 @@ def federate(
         raise ConfigError("federate: no shop takes part")
     if config.rule != "mean" and len(shops) < FEWEST:
         raise ConfigError(f"rule = {config.rule!r} needs {FEWEST} shops or more (found {len(shops)})")
-    weights = np.eye(dimensions, dtype=np.float32)
+    weights = (start or Adapter.untrained(dimensions)).weights
     sizes = np.array([shop.size for shop in shops], np.float64)
     lengths = np.zeros((config.rounds, len(shops)), np.float32)
     for number in range(config.rounds):

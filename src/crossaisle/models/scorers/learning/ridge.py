@@ -82,7 +82,7 @@ def ridge_of_neighbours(
     gram, n = gram.tocsr(), gram.shape[0]
     gram.sort_indices()
     asked = np.arange(n) if columns is None else np.asarray(columns)
-    targets = (together if columns is None else together.tocsc()[:, asked]).T.tocsr()
+    targets = _columns(together.tocsr(), asked)
     strength = (1.0 / np.sqrt(gram.diagonal() + ridge)).astype(np.float32)
     systems = _Systems(gram, threads)
     # Items with about as many neighbours are solved together: little padding.
@@ -93,6 +93,17 @@ def ridge_of_neighbours(
         solved = list(map(solve, portions) if threads == 1 else pool.map(solve, list(portions)[::-1]))
     rows, places, values = (np.concatenate(part) for part in zip(_NOTHING, *solved, strict=True))
     return sparse.csr_matrix((values, (rows, asked[places])), shape=(n, n), dtype=np.float32)
+
+
+def _columns(matrix: sparse.csr_matrix, asked: Ints) -> sparse.csr_matrix:
+    """csr (len(asked), n): some columns, as rows."""
+    place = np.full(matrix.shape[1], -1, np.int32)
+    place[asked] = np.arange(len(asked), dtype=np.int32)
+    row = np.repeat(np.arange(matrix.shape[0], dtype=np.int32), np.diff(matrix.indptr))
+    into = place.take(matrix.indices)
+    there = np.flatnonzero(into >= 0)
+    where = (into.take(there), row.take(there))
+    return sparse.csr_matrix((matrix.data.take(there), where), shape=(len(asked), matrix.shape[0]))
 
 
 _Solved = tuple[Ints, Ints, Floats]
