@@ -90,7 +90,7 @@ def test_two_parts_that_learn_the_same_are_fitted_once(monkeypatch: pytest.Monke
     fit_parts(parts, shop)
     assert fits == [parts["basket_leaf"]]
     lifts = [part.lifts_ for part in parts.values() if isinstance(part, LeafLift)]
-    assert len(lifts) == 2
+    assert len(lifts) == 3
     assert lifts[0] is lifts[1]
 
 
@@ -229,12 +229,14 @@ def test_knowledge_that_helps_gets_a_weight_and_nonsense_gets_none(tmp_path: Pat
     split = SplitConfig(validation=first + timedelta(4), test=first + timedelta(6))
     truth = _with_knowledge(tmp_path, "goes with,Milk,Bread,0.9\ngoes with,Tools,Paint,0.9\n")
     found = fit(shop, split_config=split, model_config=truth).past.blend.weights
-    assert found["goes_with"]["knowledge"] > 0
+    knowing = ("knowledge", "basket_leaf")  # both read the file, and say the same here
+    assert sum(found["goes_with"].get(name, 0.0) for name in knowing) > 0
+    assert sum(found["goes_with_user"].get(name, 0.0) for name in knowing) > 0
     assert "knowledge" not in found["for_you"]
     assert "knowledge" not in found["goes_with_history"]
     nonsense = _with_knowledge(tmp_path, "goes with,Milk,Paint,0.9\ngoes with,Tools,Bread,0.9\n")
     worse = fit(shop, split_config=split, model_config=nonsense).past.blend.weights
-    assert not worse["goes_with"].get("knowledge")
+    assert not any(worse["goes_with"].get(name) for name in knowing)
 
 
 def test_unknown_names_are_set_aside_and_wrong_lines_refused(tmp_path: Path) -> None:

@@ -132,6 +132,22 @@ def test_items_of_one_name_count_together_and_are_named_once() -> None:
     assert text == "Popular with other shoppers; because you bought fresh milk number 0."
 
 
+def test_sizes_of_one_name_are_named_once() -> None:
+    titles = {"spade0": "Chunky soup, 18 oz", "paint0": "Chunky soup, 19.5 oz", "milk0": "Milk, 1 gal"}
+    called = [
+        titles.get(name, title)
+        for name, title in zip(SHOP.item_ids.all, SHOP.items["title"].to_list(), strict=True)
+    ]
+    sized = replace(SHOP, items=SHOP.items.with_columns(title=pl.Series(called)))
+    text, kinds = why({"spade0": 0.4, "paint0": 0.3, "milk0": 0.3}, "bread0", shop=sized)
+    assert text == "Because you bought Chunky soup, 18 oz and Milk, 1 gal."
+    assert kinds == ["items"]
+    # Another size of the recommended one is called what it is.
+    text, kinds = why({"spade0": 0.7, "milk0": 0.3}, "paint0", shop=sized)
+    assert text == "You bought another product of this name; because you bought Milk, 1 gal."
+    assert kinds == ["namesake", "items"]
+
+
 def test_nothing_is_said_twice() -> None:
     titles = SHOP.items["title"].to_list()
     titles[SHOP.item_ids.row("milk0")] = "MILK"

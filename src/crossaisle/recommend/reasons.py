@@ -13,11 +13,13 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.kinds import DEEDS
 from crossaisle.data.query import Placement
 from crossaisle.data.vocabulary import Rows
+from crossaisle.recommend.rerank.groups import without_amounts
 
 NAMED = 0.2
 """Share from which on a cause is named."""
@@ -107,12 +109,14 @@ def causes_of(dataset: Dataset, amounts: Amounts, item: int) -> tuple[Cause, ...
     share = amounts.own / score
     title = amounts.name_of(item)
     names = _once_per_group(dataset, amounts.shown, [amounts.name_of(int(row)) for row in amounts.shown])
+    # Sizes of one name are one thing to say: "because you bought Soup, 18 oz and Soup, 19 oz" says it twice.
+    title, *bare = without_amounts(pl.Series([title, *names], dtype=pl.String)).str.to_lowercase().to_list()
     spelt: dict[str, str] = {}
-    names = [spelt.setdefault(name.casefold(), name) for name in names]
+    names = [spelt.setdefault(key, name) for key, name in zip(bare, names, strict=True)]
     same = (amounts.shown == item) & ~amounts.in_view
     causes = [Cause("before", float(share[same].sum()), deeds=_strongest(amounts, same))]
     left = amounts.shown != item
-    alike = left & (np.array([name.casefold() == title.casefold() for name in names], bool))
+    alike = left & np.array([key == title for key in bare], bool)
     telling = np.array([_is_interest(dataset, int(row)) for row in amounts.shown], bool)
     if amounts.untold is not None:
         telling &= ~amounts.untold
@@ -125,7 +129,11 @@ def causes_of(dataset: Dataset, amounts: Amounts, item: int) -> tuple[Cause, ...
         causes += _single(amounts, names, share, left & side & telling, left, in_view=in_view)
     # Categories and all together: of what was not named, and not of a cart, which is short.
     left &= ~amounts.in_view
-    spoken = {title.casefold(), *(name.casefold() for cause in causes for name in cause.names)}
+    spoken = {
+        title,
+        amounts.name_of(item).casefold(),
+        *(name.casefold() for cause in causes for name in cause.names),
+    }
     causes += _of_categories(dataset, amounts, share, left, left & telling, spoken)
     if amounts.popular:
         causes.append(Cause("popular", amounts.general.get("popular", 0.0) / score))

@@ -45,6 +45,18 @@ def cached(shop: LiveRecommender, query: Query) -> list[str]:
     return found.ids  # type: ignore[union-attr]
 
 
+def test_the_items_of_one_pin_do_not_push_out_those_of_another() -> None:
+    """Thirteen items are pinned, a ranking keeps ten, and milk is no news to this user."""
+    pins = [
+        rule("pin", ["spade5", "Milk"], id="first", position=1),
+        rule("pin", ["Bread"], id="second", position=2),
+    ]
+    query = Query(placement="discover", user="u0", n=1)
+    shop = live(*pins, limits=LiveLimits(ranking_items=10))
+    assert shop.recommend(query).ids == BASE.with_rules(RuleSet.of(pins, "rules")).recommend(query).ids
+    assert shop.recommend(query).ids == ["spade5"]
+
+
 @settings(max_examples=150, deadline=None)
 @given(
     RULES,

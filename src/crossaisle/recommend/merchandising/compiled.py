@@ -199,6 +199,10 @@ class Merchandising:
         active = self._on(query.placement)
         return np.union1d(self.pinned_rows(active.pins), self.boosted_rows(active.weighted)).astype(np.int32)
 
+    def pinning(self, query: Query) -> list[int]:
+        """Numbers of the rules that pin."""
+        return list(ones(self._on(query.placement).pins))
+
     def pinned_rows(self, pins: int) -> Rows:
         """int32, ascending: rows that some pins name."""
         return self._kept_rows(pins, 0, lambda: self.mask(pins, 0))

@@ -70,8 +70,12 @@ class FromRankings:
         of_pins = np.full(len(pins), np.nan, np.float32)
         of_pins[np.isin(pins, rows)] = scores[np.isin(rows, pins)]
         pinned = Ranked(pins, of_pins, merchandising.weighed(query, of_pins, pins))
-        if len(pins) > self._limits.ranking_items:
-            pinned = pinned.take(np.argsort(-pinned.keys)[: self._limits.ranking_items])  # NaN last
+        most = self._limits.ranking_items
+        if len(pins) > most:
+            order, best = np.argsort(-pinned.keys, kind="stable"), np.zeros(len(pins), bool)  # NaN last
+            for number in merchandising.pinning(query):  # of each rule, or another's items push its own out
+                best[order[merchandising.names(number, pins[order])][:most]] = True
+            pinned = pinned.take(np.flatnonzero(best))
         return Lifted(Ranked(ranked, scores[at], keys[at]), pinned)
 
     def answer(self, query: Query, request: ResolvedQuery, ranking: Ranking) -> RecommendationList | None:
