@@ -8,7 +8,7 @@ the best item that a model finds is explained, and the history's items are delet
 first. AOPC (area over the perturbation curve; Samek et al., IEEE TNNLS 2017) is the mean drop of the item's
 score over the first K deletions, relative to the score; beside it the mean fall of the item in the ranking,
 in ln(rank). Random deletion of as many items is the baseline (bar: the 95 % interval of the difference is
-above 0 for every model that looks at the history, and for the blend).
+above 0 for every model that looks at the history, for the blend, and for lists that a learned ranker orders).
 """
 
 from __future__ import annotations
@@ -100,6 +100,12 @@ def of_blend(blend: Blend, placement: str) -> tuple[Scores, Evidence]:
     return lambda histories: blend.score_rows(histories, placement), evidence
 
 
+def of_ranked(recommender: Recommender, placement: str) -> tuple[Scores, Evidence]:
+    """The list with a learned ranker, which is explained by the blend whose scores the ranker deals out."""
+    _, evidence = of_blend(recommender.blend, placement)
+    return lambda histories: recommender.ranker.score_batch(histories, placement), evidence
+
+
 def of_part(part: Scorer) -> tuple[Scores, Evidence]:
     """One model as it is."""
     return part.score_rows, lambda history, item: part.evidence(history, item)[0]
@@ -117,9 +123,10 @@ def main() -> None:
     parser.add_argument("--sample", type=int, default=4000, help="users to fit on, of a known data set")
     parser.add_argument("--users", type=int, default=100, help="users whose lists are explained")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", help="a part; by default all, and the blend")
+    parser.add_argument("--only", help='a part, "blend: for_you" or "ranked: for_you"; by default all')
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
+    recommender = None
     if is_known(given.source):
         dataset = load_catalogue(given.source, root=given.root).dataset
         dataset = dataset.with_events(dataset.events.user < given.sample)
@@ -133,10 +140,14 @@ def main() -> None:
         recommender = Recommender.load(given.source)
         blend, shop = recommender.blend, recommender.dataset
     everyone = dict(blend.parts) | {"als": ALS().fit(shop)}
-    models = {name: of_part(part) for name, part in everyone.items() if given.only in (None, name)}
+    models = {name: of_part(part) for name, part in everyone.items()}
     for placement in ("for_you", "discover", "goes_with"):
-        if placement in blend.weights and given.only is None:
+        if placement in blend.weights:
             models[f"blend: {placement}"] = of_blend(blend, placement)
+    if recommender is not None:
+        for placement in recommender.rankers:
+            models[f"ranked: {placement}"] = of_ranked(recommender, placement)
+    models = {name: model for name, model in models.items() if given.only in (None, name)}
     lengths = np.diff(shop.user_indptr)
     drawn = np.random.default_rng(given.seed).permutation(np.flatnonzero(lengths >= 3))[: given.users]
     histories = cut(shop.histories(np.sort(drawn).astype(np.int32)))

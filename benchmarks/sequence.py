@@ -1,4 +1,4 @@
-"""What the start of the sequence model is worth: the same model begun otherwise, or shown less.
+"""The start of the sequence model: the same begun otherwise, or shown less; and two towers beside it.
 
     python benchmarks/sequence.py s3rec-beauty --seeds 3 --on validation
 
@@ -22,9 +22,11 @@ from crossaisle.data.splits.split import leave_last_out
 from crossaisle.data.taxonomy import Taxonomy
 from crossaisle.evaluate.results import evaluate
 from crossaisle.models.scorers.sequence import SequenceTransformer
+from crossaisle.models.scorers.vectors.history_vectors import HistoryVectors
+from crossaisle.models.scorers.vectors.two_tower import TwoTower
 
 SLICES = ("all", "same_open", "cross_open", "cross_limited", "novel_open", "novel_limited", "cold_item")
-Variant = Callable[[Dataset, int], SequenceTransformer]
+Variant = Callable[[Dataset, int], HistoryVectors]
 
 
 def fitted(dataset: Dataset, seed: int, **settings: object) -> SequenceTransformer:
@@ -52,6 +54,7 @@ VARIANTS: dict[str, Variant] = {
     "begins at random": lambda dataset, seed: fitted(dataset, seed, encoder="random"),
     "begins as texts of other items": lambda dataset, seed: fitted(with_shuffled_texts(dataset, seed), seed),
     "reads the newest event only": lambda dataset, seed: fitted(dataset, seed, length=1),
+    "two towers": lambda dataset, seed: TwoTower(seed=seed).fit(dataset),
 }
 SHUFFLED = "begins as texts, asked with shuffled histories"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from importlib.util import find_spec
 from typing import Any, ClassVar
@@ -34,6 +34,26 @@ class Rough:
     """float32 (n, n_items): as `score_rows`, within some rounding; NaN at the same places."""
     exact: Callable[[int, Rows], Floats]
     """Which history, and int32 (m,) item rows -> float32 (m,): what `score_rows` says of these."""
+    parts: Mapping[str, Rough] = field(default_factory=dict)
+    """Of a sum: the same of its terms, by name."""
+
+    @classmethod
+    def known(cls, scores: Floats) -> Rough:
+        """Exact ones of all items."""
+        return cls(scores, lambda at, rows: scores[at, rows])
+
+    def remembering(self) -> Rough:
+        """The same, where asking twice in a row about the same rows costs as much as asking once."""
+        last: list[tuple[int, Rows, Floats]] = []
+
+        def exact(at: int, rows: Rows) -> Floats:
+            for known_at, known_rows, scores in last:
+                if known_at == at and known_rows is rows:
+                    return scores
+            last[:] = [(at, rows, self.exact(at, rows))]
+            return last[0][2]
+
+        return replace(self, exact=exact)
 
 
 class Scorer(ABC):

@@ -84,12 +84,18 @@ class Blend:
     def rough(self, histories: Histories, placement: str) -> Rough | None:
         """About the scores of `score_rows`; None where no part has anything cheaper than exact ones."""
         terms = self.terms(placement)
-        roughly = [scorer.rough(histories) for scorer, _ in terms]
-        if not any(roughly):
+        found = [scorer.rough(histories) for scorer, _ in terms]
+        if not any(found):
             return None
+        roughly = [None if rough is None else rough.remembering() for rough in found]
+        names = {id(part): name for name, part in self.parts.items()}
+        parts: dict[str, Rough] = {}
         sums = _Sums()
         for (scorer, weight), rough in zip(terms, roughly, strict=True):
-            sums.add(scorer.score_rows(histories) if rough is None else rough.scores, weight)
+            part = Rough.known(scorer.score_rows(histories)) if rough is None else rough
+            sums.add(part.scores, weight)
+            if scorer is scorer.plain:
+                parts[names[id(scorer)]] = part
         total = sums.total()
 
         def exact(at: int, rows: Rows) -> Floats:
@@ -100,7 +106,7 @@ class Blend:
                     found += np.float32(weight) * np.nan_to_num(difference)
             return found
 
-        return Rough(total, exact)
+        return Rough(total, exact, parts)
 
     def best(
         self, histories: Histories, placement: str, k: int, among: Mask | None = None

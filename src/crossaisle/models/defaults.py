@@ -28,8 +28,9 @@ from crossaisle.models.scorers.leaf_lift import LeafLift
 from crossaisle.models.scorers.linear import EASE, SLIT
 from crossaisle.models.scorers.picture_similarity import PictureSimilarity, pictures_at_hand
 from crossaisle.models.scorers.popularity import Popularity
-from crossaisle.models.scorers.sequence import SequenceTransformer, can_be_learned
+from crossaisle.models.scorers.sequence import SequenceTransformer
 from crossaisle.models.scorers.spectral import SpectralEASE
+from crossaisle.models.scorers.vectors.history_vectors import can_be_learned
 
 BESIDE = (
     "basket_lift",
@@ -52,7 +53,7 @@ OF_TEXTS = ("tfidf", "encoder", "picture")
 """Parts that find what is alike: substitutes. Not asked of a cart where trips say what goes with it."""
 OF_HISTORY = ("basket_habit",)
 """Those of them that are asked of the user's history, not of the cart."""
-OF_USERS = ("frequency", "item_knn", "item_knn_all", "ease", "slit", "als", "sequence")
+OF_USERS = ("frequency", "item_knn", "item_knn_all", "ease", "slit", "als", "sequence", "two_tower")
 """Parts that know what the same people buy over months: not asked of a cart where trips are known."""
 PART_NAME = re.compile(r"[a-z0-9][a-z0-9_]*")
 """Parts are folders of a saved model."""

@@ -25,6 +25,7 @@ from crossaisle.models.scorers.picture_similarity import PictureSimilarity
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.models.scorers.sequence import SequenceTransformer
 from crossaisle.models.scorers.spectral import SpectralEASE
+from crossaisle.models.scorers.vectors.two_tower import TwoTower
 
 _CLASSES = (
     Popularity,
@@ -45,6 +46,7 @@ _CLASSES = (
     ALS,
     Knowledge,
     SequenceTransformer,
+    TwoTower,
     TransferredPopularity,
     TransferredLinks,
 )

@@ -7,7 +7,7 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.extras import install_command
 from crossaisle.models.defaults import learns_sequences
 from crossaisle.models.ranking.trees import is_installed
-from crossaisle.models.scorers.sequence import EXTRA, LIBRARY, can_be_learned
+from crossaisle.models.scorers.vectors.history_vectors import EXTRA, LIBRARY, can_be_learned
 
 WITHOUT_SEQUENCE = (0.0761, 0.0812)
 """NDCG@10 on the test of s3rec-beauty without the sequence model and with it (docs/results/sequence)."""

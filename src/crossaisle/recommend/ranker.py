@@ -126,13 +126,20 @@ class ModelRanker:
         return self.settled(histories, scores, placement)
 
     def rough(self, histories: Histories, placement: str) -> Rough | None:
-        """About the scores of the blend, which `settled` makes those of items.
-
-        None where a ranker was learned for the placement, or exact scores cost no more.
+        """About the scores of the blend, which `settled` makes those of items. None where exact ones cost no
+        more.
         """
-        if self.reranker is not None and placement in self.reranker.rankers:
-            return None
         return self.blend_for(placement).rough(histories, placement)
+
+    def rerank_rough(self, histories: Histories, rough: Rough, placement: str) -> list[Rows] | None:
+        """Gives the candidates of a learned ranker their scores; per history the rows that are exact now.
+
+        None where no ranker was learned for the placement.
+        """
+        if self.reranker is None or placement not in self.reranker.rankers:
+            return None
+        ranker, tables = self.reranker.rankers[placement], self.reranker.tables
+        return ranker.rerank_rough(self.blend, tables, histories, rough)
 
     def settled(self, histories: Histories, scores: Floats, placement: str) -> Floats:
         """float32 (n, n_items): scores of the blend with what is lent, struck off and disapproved of.

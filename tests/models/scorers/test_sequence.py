@@ -19,8 +19,8 @@ from crossaisle.errors import ConfigError
 from crossaisle.models import registry
 from crossaisle.models.blend import Blend
 from crossaisle.models.persistence import load_blend, save_blend
-from crossaisle.models.scorers import sequence
 from crossaisle.models.scorers.sequence import SequenceTransformer
+from crossaisle.models.scorers.vectors import history_vectors
 from tests.models.contract import ScorerContract
 from tests.models.shops import FIRST_DAY, tiny_shop
 
@@ -221,7 +221,7 @@ def test_a_large_shop_finds_the_same_items(monkeypatch: pytest.MonkeyPatch) -> N
     model = small().fit(shop)
     histories = shop.histories([0, 1, 2])
     usual = model.retrieve(histories, 5)
-    monkeypatch.setattr(sequence, "LARGE", 10)
+    monkeypatch.setattr(history_vectors, "LARGE", 10)
     settings, arrays = model.state()
     assert arrays["codes_"].dtype == np.int8
     large = registry.make("sequence", settings).restore(arrays, shop.item_ids)

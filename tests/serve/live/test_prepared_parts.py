@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from crossaisle.data.dataset import Dataset
 from crossaisle.data.query import Query
 from crossaisle.models.blend import Blend
+from crossaisle.models.ranking.pool import Pool
+from crossaisle.models.ranking.ranker import LearnedRanker
+from crossaisle.models.ranking.tables import ShopTables
+from crossaisle.models.ranking.trees import Trees
 from crossaisle.models.scorers.content import TfidfSimilarity
 from crossaisle.models.scorers.frequency import Frequency
 from crossaisle.models.scorers.popularity import Popularity
@@ -35,8 +41,27 @@ CONTROLS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def ranked(shop: Dataset, blend: Blend) -> LearnedRanker:
+    """A ranker of the shop whose trees have seen some answers, and lift what is new to a user."""
+    pool = Pool(of_blend=8, of_part=3, of_new=3, retrievers=("popularity", "ease"), unseen=False)
+    bare = LearnedRanker(
+        placement="for_you", pool=pool, parts=("popularity", "frequency", "ease"), texts=("tfidf",), lift=0.3
+    )
+    _, found = bare.candidates(blend, ShopTables.of(shop), shop.histories())
+    trees = Trees.grow(
+        found.features,
+        np.random.default_rng(0).random(len(found.blend)) < 1 / (1 + np.exp(-3 * found.features[:, 0])),
+        found.sizes,
+        bare.features,
+        objective="binary",
+        directions=bare.directions(blend),
+        trees=20,
+    )
+    return replace(bare, trees=(trees,), scales=(1.0,))
+
+
+@pytest.fixture(scope="module", params=["the blend", "with a ranker"])
+def folder(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
     shop = tiny_shop(users=60)
     parts = {
         "popularity": Popularity(),
@@ -46,7 +71,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     weights = {"for_you": {"popularity": 0.1, "frequency": 0.5, "ease": 1.0}, "similar": {"tfidf": 1.0}}
     path = tmp_path_factory.mktemp("prepared") / "model"
-    Recommender(shop, Blend(parts=parts, weights=weights).fit(shop)).save(path)
+    blend = Blend(parts=parts, weights=weights).fit(shop)
+    rankers = {"for_you": ranked(shop, blend)} if request.param == "with a ranker" else {}
+    Recommender(shop, blend, rankers=rankers).save(path)
     return path
 
 
@@ -116,6 +143,7 @@ def counting(monkeypatch: pytest.MonkeyPatch, shop: LiveRecommender) -> list[int
     return seen
 
 
+@pytest.mark.parametrize("folder", ["the blend"], indirect=True)  # a ranker deals its scores out anew
 def test_explanations_add_up_to_scores_of_prepared_parts(folder: Path) -> None:
     fast = opened(folder, prepared=True)
     happen(fast)

@@ -17,6 +17,7 @@ NAMES: dict[str, tuple[str, str]] = {
     "slit_text": ("SLIT + text", "SLIT with what the language model says of titles."),
     "als": ("ALS", "Matrix factorisation of implicit feedback (Hu, Koren & Volinsky, ICDM 2008)."),
     "sequence": ("sequence model", "A small transformer over the order of events, started from the texts."),
+    "two_tower": ("two towers", "A tower that reads item texts beside one that reads the newest events."),
     "tfidf": ("words in common", "Titles and descriptions that share rare words (TF-IDF)."),
     "encoder": ("language model", "Titles that mean the same, by a pretrained language model."),
     "pictures": ("pictures", "Items that look alike, by a pretrained picture encoder."),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,8 @@ from crossaisle.data.vocabulary import Rows
 from crossaisle.models.topk import top_k
 
 Masks = npt.NDArray[np.bool_]
+WIDER = 3
+"""Times as many candidates are taken by rough scores, to be scored exactly."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +35,13 @@ class Pool:
     """Only categories other than the newest item's."""
     new: bool = False
     """Only categories that are new to the history."""
+
+    @property
+    def wide(self) -> Pool:
+        """The same by scores that are nearly right: holds what `choose` finds by exact ones."""
+        return replace(
+            self, of_blend=WIDER * self.of_blend, of_part=WIDER * self.of_part, of_new=WIDER * self.of_new
+        )
 
     def choose(
         self,
@@ -61,7 +70,8 @@ class Pool:
 
 
 def _best(scores: Floats, allowed: Masks, k: int) -> Rows:
-    return top_k(np.where(allowed & ~np.isnan(scores), scores, -np.inf), min(k, scores.shape[1]))
+    # The larger of a score and -inf is -inf where there is no score.
+    return top_k(np.where(allowed, np.fmax(scores, -np.inf), -np.inf), min(k, scores.shape[1]))
 
 
 def new_categories(histories: Histories, codes: Rows) -> Masks:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from crossaisle.data.history import Floats, Histories
 from crossaisle.data.vocabulary import Rows
+from crossaisle.models.base import Rough
 from crossaisle.models.blend import Blend
 from crossaisle.models.ranking.calibration import Isotonic
 from crossaisle.models.ranking.features import directions, feature_matrix, feature_names
@@ -93,7 +94,12 @@ class LearnedRanker:
         chosen = self.pool.choose(scores, kept, allowed, new)
         rows = [at.astype(np.int32) for at in chosen]
         flat = _flat([one[at] for one, at in zip(scores, rows, strict=True)])
-        return scores, self._described(blend, tables, histories, rows, flat, kept)
+        known = {
+            name: _flat([one[at] for one, at in zip(values, rows, strict=True)])
+            for name, values in kept.items()
+            if name in self.parts
+        }
+        return scores, self._described(blend, tables, histories, rows, flat, known)
 
     def _described(
         self,
@@ -102,10 +108,13 @@ class LearnedRanker:
         histories: Histories,
         rows: list[Rows],
         scores: Floats,
-        kept: dict[str, Floats],
+        known: dict[str, Floats],
     ) -> Candidates:
-        """`kept`: scores float32 (n, n_items) of parts that are at hand."""
-        parts = {name: _at(blend, name, histories, rows, kept.get(name)) for name in self.parts}
+        """`known`: float32 (m,), what parts say of the candidates, where it is at hand."""
+        parts = {
+            name: known[name] if name in known else _flat(blend.parts[name].score_at(histories, rows))
+            for name in self.parts
+        }
         texts = {name: _text(blend, name, histories, rows) for name in self.texts}
         features = feature_matrix(
             tables, histories, rows, scores, parts, self.pool.retrievers, texts, habits=self.habits
@@ -159,6 +168,36 @@ class LearnedRanker:
             start = stop
         return scores
 
+    def rerank_rough(
+        self,
+        blend: Blend,
+        tables: ShopTables,
+        histories: Histories,
+        rough: Rough,
+    ) -> list[Rows]:
+        """`rerank` where the blend's scores are rough: per history the rows that have exact scores now.
+
+        What may be a candidate by rough scores is scored exactly, and the candidates are chosen by that.
+        """
+        parts = {
+            name: rough.parts.get(name) or Rough.known(blend.part_scores(name, histories))
+            for name in self.pool.retrievers
+        }
+        allowed = allowed_candidates(self.pool, histories, tables.category)
+        new = new_categories(histories, tables.category)
+        roughly = {name: part.scores for name, part in parts.items()}
+        near = [at.astype(np.int32) for at in self.pool.wide.choose(rough.scores, roughly, allowed, new)]
+        best: list[tuple[Rows, Floats]] = []
+        retrieved: dict[str, list[Floats]] = {name: [] for name in parts}
+        for row, at in enumerate(near):
+            best.append((at, rough.exact(row, at)))
+            for name, part in parts.items():  # each was just asked about these rows
+                retrieved[name].append(part.exact(row, at))
+        found = self._rerank_among(blend, tables, histories, best, retrieved)
+        for row, (at, scores) in enumerate(found):
+            rough.scores[row, at] = scores
+        return near
+
     def rerank_best(
         self, blend: Blend, tables: ShopTables, histories: Histories, best: list[tuple[Rows, Floats]]
     ) -> list[tuple[Rows, Floats]]:
@@ -170,6 +209,17 @@ class LearnedRanker:
             name: blend.parts[name].score_at(histories, [at for at, _ in best])
             for name in self.pool.retrievers
         }
+        return self._rerank_among(blend, tables, histories, best, retrieved)
+
+    def _rerank_among(
+        self,
+        blend: Blend,
+        tables: ShopTables,
+        histories: Histories,
+        best: list[tuple[Rows, Floats]],
+        retrieved: dict[str, list[Floats]],
+    ) -> list[tuple[Rows, Floats]]:
+        """`retrieved`: what the parts that retrieve say of the rows of each history."""
         places = []
         for number, (at, scores) in enumerate(best):
             own = histories.take([number])
@@ -180,7 +230,11 @@ class LearnedRanker:
         pairs = list(zip(best, places, strict=True))
         flat = _flat([scores[some] for (_, scores), some in pairs])
         rows = [at[some] for (at, _), some in pairs]
-        candidates = self._described(blend, tables, histories, rows, flat, {})
+        known = {
+            name: _flat([one[some] for one, some in zip(values, places, strict=True)])
+            for name, values in retrieved.items()
+        }
+        candidates = self._described(blend, tables, histories, rows, flat, known)
         order, start, out = self.scores(candidates), 0, []
         for (at, scores), some in pairs:
             stop, values = start + len(some), scores.copy()
@@ -188,13 +242,6 @@ class LearnedRanker:
             out.append((at, values))
             start = stop
         return out
-
-
-def _at(blend: Blend, name: str, histories: Histories, rows: Sequence[Rows], known: Floats | None) -> Floats:
-    """float32 (m,): a part's scores of the candidates. `known` (n, n_items): its scores, where at hand."""
-    if known is None:
-        return _flat(blend.parts[name].score_at(histories, rows))
-    return _flat([one[at] for one, at in zip(known, rows, strict=True)])
 
 
 def _text(blend: Blend, name: str, histories: Histories, rows: Sequence[Rows]) -> Floats:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from crossaisle.models.scorers.popularity import Popularity as Popularity
     from crossaisle.models.scorers.sequence import SequenceTransformer as SequenceTransformer
     from crossaisle.models.scorers.spectral import SpectralEASE as SpectralEASE
+    from crossaisle.models.scorers.vectors.two_tower import TwoTower as TwoTower
 
 _HOME = {
     "ALS": "als",
@@ -53,6 +54,7 @@ _HOME = {
     "TfidfSimilarity": "content",
     "TransferredLinks": "cold_start.transferred",
     "TransferredPopularity": "cold_start.transferred",
+    "TwoTower": "vectors.two_tower",
 }
 """Scorer -> the module it lives in."""
 
@@ -77,6 +79,7 @@ __all__ = [
     "TfidfSimilarity",
     "TransferredLinks",
     "TransferredPopularity",
+    "TwoTower",
 ]
 
 

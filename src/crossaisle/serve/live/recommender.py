@@ -322,17 +322,24 @@ class LiveRecommender:
             None if best is None else _Scores(*best, allowed=True, whole=len(best[0]) < few) for best in found
         ]
 
-    def _nominated(self, asked: Sequence[_Asked], masks: Sequence[Mask | None]) -> Sequence[Best | None]:
-        """`masks` bool (n_items,): what may be named for each request."""
+    def _nominated(self, asked: Sequence[_Asked], masks: Sequence[Mask | None]) -> list[Best | None]:
+        """`masks` bool (n_items,): what may be named for each request.
+
+        None for a request whose filters a ranker has to know: they are applied to exact scores.
+        """
         n = self.limits.nominated_items
-        if 2 * n > self.dataset.n_items:
-            return [None] * len(asked)
+        out: list[Best | None] = [None] * len(asked)
+        wide = [at for at, one in enumerate(asked) if not self._narrows(one.query, one.request)]
+        if 2 * n > self.dataset.n_items or not wide:
+            return out
 
         def best(histories: Histories, weights: str, members: Sequence[int]) -> Sequence[Best | None]:
-            found = self.ranker.nominated(histories, weights, n, [masks[at] for at in members])
+            found = self.ranker.nominated(histories, weights, n, [masks[wide[at]] for at in members])
             return [None] * len(members) if found is None else found
 
-        return batched([one.request for one in asked], best)
+        for at, one in zip(wide, batched([asked[at].request for at in wide], best), strict=True):
+            out[at] = one
+        return out
 
     def _scored(self, asked: Sequence[_Asked]) -> list[_Scores]:
         """All rows that have a score, for each request."""

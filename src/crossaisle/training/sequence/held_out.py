@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor, nn
 
 from crossaisle.data.history import Floats, Histories
-from crossaisle.training.sequence.network import Block
-from crossaisle.training.sequence.windows import Ints, Windows
+from crossaisle.training.sequence.windows import Batch, Ints, Windows
 
 MOST = 2000
 """Users at most."""
@@ -18,6 +19,18 @@ SHARE = 0.1
 """Of all users, at most."""
 K = 10
 _AT_ONCE = 256
+
+
+class HistoryNetwork(nn.Module):
+    """What histories come to, and what that says of the items that are learned."""
+
+    @abstractmethod
+    def read(self, batch: Batch) -> Tensor:
+        """float32 (events, dimensions): what each event of windows and those before it come to."""
+
+    @abstractmethod
+    def scores(self, meaning: Tensor) -> Tensor:
+        """float32 (n, items learned)."""
 
 
 @dataclass(frozen=True)
@@ -45,20 +58,20 @@ class HeldOut:
         return histories.keep(kept), cls(windows, had)
 
     @torch.no_grad()
-    def quality(self, block: Block) -> float:
+    def quality(self, network: HistoryNetwork) -> float:
         """NDCG@10 among all items but those that a history has already, its answer excepted.
 
         A mean over the answers, each of which counts as its kind does.
         """
-        block.eval()
+        network.eval()
         gains: list[npt.NDArray[np.float64]] = []
         worth: list[Floats] = []
         for start in range(0, len(self.windows), _AT_ONCE):
             rows = np.arange(start, min(start + _AT_ONCE, len(self.windows)))
             batch = self.windows.batch(rows)
             newest = np.cumsum(self.windows.lengths[rows]) - 1
-            meaning = block.read(batch)[newest]
-            scores, answer = block.scores(meaning).cpu().numpy(), batch.answers[newest]
+            meaning = network.read(batch)[newest]
+            scores, answer = network.scores(meaning).cpu().numpy(), batch.answers[newest]
             right = scores[np.arange(len(rows)), answer].copy()
             for row, at in enumerate(rows.tolist()):
                 scores[row, self.had[at]] = -np.inf

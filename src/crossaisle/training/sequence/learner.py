@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -15,18 +12,10 @@ from crossaisle.data.history import Floats
 from crossaisle.models.base import Arrays
 from crossaisle.models.scorers.sequence import SequenceTransformer
 from crossaisle.training.parallel import device_of
-from crossaisle.training.sequence.held_out import HeldOut
 from crossaisle.training.sequence.network import Block
+from crossaisle.training.sequence.passes import Material, floor_of, train
 from crossaisle.training.sequence.start import moved_by_text, starting_vectors, text_directions
-from crossaisle.training.sequence.windows import Batch, Ints, Windows
-
-FEWEST_STEPS = 25
-"""Steps per pass at least: in a small shop the windows are gone through several times."""
-LAST_RATE = 0.1
-"""The learning rate falls along a line, pass by pass, to about this share."""
-FLOOR = 0.05
-"""This quantile of all scores becomes 0, which is what an item without a score counts as in a blend."""
-_LOG = logging.getLogger(__name__)
+from crossaisle.training.sequence.windows import Batch, Ints
 
 
 def learn(model: SequenceTransformer, dataset: Dataset) -> Arrays:
@@ -35,73 +24,31 @@ def learn(model: SequenceTransformer, dataset: Dataset) -> Arrays:
     counts = dataset.item_counts
     most = np.argsort(-counts, kind="stable")[: model.max_items]
     warm = np.sort(most[counts[most] > 0])
-    place = np.full(dataset.n_items, -1, np.int64)
-    place[warm] = np.arange(len(warm))
     rng = np.random.default_rng(model.seed)
     texts = text_directions(dataset, model.encoder, model.dimensions)
     start = starting_vectors(texts, rng)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(model.seed)
         block = Block(model, torch.from_numpy(start[warm])).to(device)
-        histories = dataset.histories()
-        histories = histories.keep(place[histories.item] >= 0)
-        held = None
-        if model.stop is None:
-            histories, held = HeldOut.of(histories, place, model.length, rng)
-        windows = Windows.of(histories, place, model.length)
-        if not len(windows):
+        material = Material.of(model, dataset, warm, rng)
+        if not len(material.windows):
             return block.arrays() | {
                 "vectors_": np.zeros_like(start),
                 "bias_": np.zeros(len(start), np.float32),
             }
-        stop = _train(model, block, windows, held, rng)
-        model.stop = stop if model.stop is None else model.stop
-        floor = _floor(block, windows, rng)
+        others = [p for name, p in block.named_parameters() if name != "vectors"]
+        groups = [
+            {"params": others, "lr": model.learning_rate},
+            {"params": [block.vectors], "lr": model.learning_rate * model.gentle},
+        ]
+        train(model, block, groups, lambda batch: _loss(block, batch, model.negatives, rng), material, rng)
+        floor = floor_of(block, material.windows, rng)
     learned = block.vectors.detach().cpu().numpy()
     bias = block.bias.detach().cpu().numpy()
     vectors = moved_by_text(start, texts, learned, warm, counts)
     biases = np.full(dataset.n_items, _cold_bias(bias, counts[warm]), np.float32)
     vectors[warm], biases[warm] = learned, bias
     return block.arrays() | {"vectors_": vectors, "bias_": biases - floor}
-
-
-def _train(
-    model: SequenceTransformer,
-    block: Block,
-    windows: Windows,
-    held: HeldOut | None,
-    rng: np.random.Generator,
-) -> int:
-    """Passes until the last one that counts. With `held` the block ends as it was at its best."""
-    others = [p for name, p in block.named_parameters() if name != "vectors"]
-    groups: list[dict[str, Any]] = [
-        {"params": others, "lr": model.learning_rate},
-        {"params": [block.vectors], "lr": model.learning_rate * model.gentle},
-    ]
-    optimizer = torch.optim.AdamW(groups, fused=True)
-    rates = [group["lr"] for group in optimizer.param_groups]
-    best, found, kept = -1.0, model.epochs, None
-    for number in range(1, (model.stop or model.epochs) + 1):
-        for group, rate in zip(optimizer.param_groups, rates, strict=True):
-            group["lr"] = rate * (1.0 - (1.0 - LAST_RATE) * (number - 1) / model.epochs)
-        total, steps = 0.0, 0
-        block.train()
-        while steps < FEWEST_STEPS:
-            for batch in windows.batches(model.batch, model.max_events, rng):
-                loss = _loss(block, batch, model.negatives, rng)
-                optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
-                total, steps = total + float(loss.detach()), steps + 1
-        quality = held.quality(block) if held is not None else float("nan")
-        _LOG.info("pass %d: loss %.4f, held-out NDCG@10 %.4f", number, total / steps, quality)
-        if quality > best:
-            best, found = quality, number
-            kept = {name: value.clone() for name, value in block.state_dict().items()}
-    if kept is not None:
-        block.load_state_dict(kept)
-    block.eval()
-    return found
 
 
 def _loss(block: Block, batch: Batch, negatives: int, rng: np.random.Generator) -> Tensor:
@@ -130,15 +77,6 @@ def _loss(block: Block, batch: Batch, negatives: int, rng: np.random.Generator) 
 def _mean(each: Tensor, worth: Tensor) -> Tensor:
     """float32 (): of losses (events,), by what each answer counts."""
     return (each * worth).sum() / worth.sum()
-
-
-def _floor(block: Block, windows: Windows, rng: np.random.Generator) -> float:
-    some = rng.permutation(len(windows))[:128]
-    batch = windows.batch(some)
-    with torch.no_grad():
-        meaning = block.read(batch)[:256]
-        scores = block.scores(meaning).cpu().numpy()
-    return float(np.quantile(scores, FLOOR))
 
 
 def _cold_bias(bias: Floats, counts: Ints) -> float:

@@ -8,14 +8,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from crossaisle.models.base import Arrays
-from crossaisle.models.scorers.sequence import NORM_EPS, SequenceTransformer
+from crossaisle.models.scorers.sequence import SequenceTransformer
+from crossaisle.models.scorers.vectors.history_vectors import NORM_EPS
+from crossaisle.training.sequence.held_out import HistoryNetwork
 from crossaisle.training.sequence.windows import Batch
 
 SHARP = 3.0
 """Scale of the last norm at the start: at 1 the softmax over thousands of items can tell none apart."""
 
 
-class Block(nn.Module):
+class Block(HistoryNetwork):
     """Item vectors and places, causal attention, a hidden layer; pre-norm."""
 
     def __init__(self, model: SequenceTransformer, start: Tensor) -> None:

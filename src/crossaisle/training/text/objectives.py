@@ -14,13 +14,15 @@ def in_batch_softmax(
     wrong: Tensor,
     log_q: Tensor | None = None,
     own: Tensor | None = None,
+    worth: Tensor | None = None,
 ) -> Tensor:
     """Cross-entropy of each example's own target against the other candidates of the batch.
 
     `left` (b, d), `right` (m, d): the b targets, or any items with `own` int64 (b,), the targets' rows
     among them. `wrong` bool (b, m): which are true negatives of which example; the rest are left out.
     `log_q` (m,): log of how often each is drawn, subtracted from its column (Yi et al.,
-    Sampling-Bias-Corrected Neural Modeling, RecSys 2019). A scalar.
+    Sampling-Bias-Corrected Neural Modeling, RecSys 2019). `worth` float (b,): what each example counts in the
+    mean. A scalar.
     """
     rows = torch.arange(len(left), device=left.device)
     own = rows if own is None else own
@@ -29,7 +31,11 @@ def in_batch_softmax(
         logits = logits - log_q
     counts = wrong.clone()
     counts[rows, own] = True
-    return nn.functional.cross_entropy(logits.masked_fill(~counts, float("-inf")), own)
+    logits = logits.masked_fill(~counts, float("-inf"))
+    if worth is None:
+        return nn.functional.cross_entropy(logits, own)
+    each = nn.functional.cross_entropy(logits, own, reduction="none")
+    return (each * worth).sum() / worth.sum()
 
 
 def cross_entropy(

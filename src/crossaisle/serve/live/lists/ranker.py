@@ -52,7 +52,8 @@ class LiveRanker:
     def nominated(
         self, histories: Histories, placement: str, k: int, among: Sequence[Mask | None]
     ) -> list[Best] | None:
-        """For each history its `k` best items by rough scores, ascending, with their exact scores.
+        """For each history its `k` best items by rough scores, ascending, with their exact scores, and the
+        candidates of a learned ranker.
 
         Of the best third of them hardly ever one is missed. `among` bool (n_items,): the items that may be
         named, where these are not all. None where exact scores of all items cost no more.
@@ -68,8 +69,13 @@ class LiveRanker:
             if mask is not None:
                 row[~mask] = np.nan
         rows = best_rows(scores, k)
-        for at, best in enumerate(rows):
+        ranked = self._model.rerank_rough(context, rough, placement)
+        for at, (best, mask) in enumerate(zip(rows, among, strict=True)):
             known = self._model.lenders(self._overlay.sources(best), placement)
+            if ranked is not None:  # these have exact scores by now
+                more = ranked[at]
+                known = np.setdiff1d(known, more, assume_unique=True)
+                rows[at] = np.union1d(best, more if mask is None else more[mask[more]])
             rough.scores[at, known] = rough.exact(at, known)
         scores = self._extended(self._model.settled(context, rough.scores, placement), placement)
         return [(best, scores[at, best]) for at, best in enumerate(rows)]

@@ -1,0 +1,98 @@
+"""Passes over the windows of a shop: what every model that reads histories is learned by."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from crossaisle.data.dataset import Dataset
+from crossaisle.models.scorers.vectors.history_vectors import HistoryVectors
+from crossaisle.training.sequence.held_out import HeldOut, HistoryNetwork
+from crossaisle.training.sequence.windows import Batch, Ints, Windows
+
+FEWEST_STEPS = 25
+"""Steps per pass at least: in a small shop the windows are gone through several times."""
+LAST_RATE = 0.1
+"""The learning rate falls along a line, pass by pass, to about this share."""
+FLOOR = 0.05
+"""This quantile of all scores becomes 0, which is what an item without a score counts as in a blend."""
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Material:
+    """What there is to learn from."""
+
+    place: Ints
+    """int64 (n_items,): the number under which an item is learned; -1: not at all."""
+    windows: Windows
+    held: HeldOut | None
+    """None where the number of passes is known."""
+
+    @classmethod
+    def of(cls, model: HistoryVectors, dataset: Dataset, items: Ints, rng: np.random.Generator) -> Material:
+        """`items`: the rows of those that are learned."""
+        place = np.full(dataset.n_items, -1, np.int64)
+        place[items] = np.arange(len(items))
+        histories = dataset.histories()
+        histories = histories.keep(place[histories.item] >= 0)
+        held = None
+        if model.stop is None:
+            histories, held = HeldOut.of(histories, place, model.length, rng)
+        return cls(place, Windows.of(histories, place, model.length), held)
+
+
+def train(
+    model: HistoryVectors,
+    network: HistoryNetwork,
+    groups: list[dict[str, Any]],
+    loss: Callable[[Batch], Tensor],
+    material: Material,
+    rng: np.random.Generator,
+) -> None:
+    """Passes until the last one that counts; sets `model.stop` where it was None.
+
+    `groups`: parameters and learning rates, as AdamW takes them. With `material.held` the network ends as it
+    was at its best.
+    """
+    optimizer = torch.optim.AdamW(groups, fused=True)
+    rates = [group["lr"] for group in optimizer.param_groups]
+    held = material.held
+    best, found, kept = -1.0, model.epochs, None
+    for number in range(1, (model.stop or model.epochs) + 1):
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate * (1.0 - (1.0 - LAST_RATE) * (number - 1) / model.epochs)
+        total, steps = 0.0, 0
+        network.train()
+        while steps < FEWEST_STEPS:
+            for batch in material.windows.batches(model.batch, model.max_events, rng):
+                value = loss(batch)
+                optimizer.zero_grad()
+                value.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+                total, steps = total + float(value.detach()), steps + 1
+        quality = held.quality(network) if held is not None else float("nan")
+        _LOG.info("pass %d: loss %.4f, held-out NDCG@10 %.4f", number, total / steps, quality)
+        if quality > best:
+            best, found = quality, number
+            kept = {name: value.clone() for name, value in network.state_dict().items()}
+    if kept is not None:
+        network.load_state_dict(kept)
+    network.eval()
+    model.stop = found if model.stop is None else model.stop
+
+
+def floor_of(network: HistoryNetwork, windows: Windows, rng: np.random.Generator) -> float:
+    """The quantile `FLOOR` of the scores of some windows."""
+    some = rng.permutation(len(windows))[:128]
+    batch = windows.batch(some)
+    with torch.no_grad():
+        meaning = network.read(batch)[:256]
+        scores = network.scores(meaning).cpu().numpy()
+    return float(np.quantile(scores, FLOOR))
