@@ -176,7 +176,7 @@ class ShopService:
         pictures = Pictures(image_hosts, limits.live.pictures)
         meanings, bounds = base.dataset.meanings, limits.live.histories
         forgotten = store.forgotten()
-        live = LiveHistories((), forgotten, stored=store.event_rows(), meanings=meanings, limits=bounds)
+        live = LiveHistories((), forgotten, stored=store.packed_events(), meanings=meanings, limits=bounds)
         switch = (start and start.switch) or Switch(str(model), str(model))
         state = ServingState.read(store, base, live, pictures, switch, limits.live)
         service = cls(
