@@ -1,4 +1,4 @@
-"""`StoredHistories`: what was in the store at the start, 16 bytes an event instead of hundreds.
+"""`StoredHistories`: what was in the store at the start, 11 to 16 bytes an event instead of hundreds.
 
 Most of millions of events are of people who are not here now. They lie in arrays, by user and time; a user's
 become an `Own` when they are asked for.
@@ -18,7 +18,7 @@ from crossaisle.data.kinds import Kinds
 from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.serve.live.event_counts import TAKEN_BACK, Arrays
 from crossaisle.serve.live.own import Deed, Own
-from crossaisle.serve.store.packed.merging import PackedEvents
+from crossaisle.serve.store.packed.merging import PackedEvents, Unsigned
 
 AT_ONCE = 250_000
 """Events that are counted at a time."""
@@ -32,10 +32,10 @@ class Events(NamedTuple):
 
     user: npt.NDArray[np.int64]
     """int64 (n,): ascending"""
-    item: npt.NDArray[np.int32]
-    """int32 (n,): places in `StoredHistories.items`"""
-    deed: npt.NDArray[np.int32]
-    """int32 (n,): places in `StoredHistories.deeds`"""
+    item: Unsigned
+    """Integers (n,): places in `StoredHistories.items`"""
+    deed: Unsigned
+    """Integers (n,): places in `StoredHistories.deeds`"""
     day: Days
     """float64 (n,): days since 1970"""
 
@@ -195,7 +195,7 @@ class StoredPairs:
         some = self._stored.events(users)
         kind = self._kind[some.deed]
         says = kind >= 0
-        number = some.item[says] * len(self._kinds) + kind[says]
+        number = some.item[says].astype(np.int64) * len(self._kinds) + kind[says]
         numbers, place = np.unique(number, return_inverse=True)
         index = np.array([self._index_of(one) for one in numbers.tolist()], np.int64)
         return some.user[says], index[place], some.day[says]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -181,3 +182,16 @@ def test_damaged_packs_are_made_anew(place: str | Path, caplog: pytest.LogCaptur
         assert histories(store.packed_events()) == histories(read_rows(store.event_rows))
     with closing(Store(place, serving=True, limits=LIMITS)) as store:
         assert stored(store) == 20
+
+
+def test_portions_leave_nothing_behind_while_cycles_are_not_looked_for() -> None:
+    with tables() as connection:
+        rows = [(f"k{n}", USERS[n % 4], "milk", "view", float(n), None, None) for n in range(AT_ONCE)]
+        connection.executemany(f"INSERT INTO events ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        gc.collect()
+        gc.disable()
+        try:
+            next_portion(connection, AT_ONCE)
+            assert not gc.collect()
+        finally:
+            gc.enable()

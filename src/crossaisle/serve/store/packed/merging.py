@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from crossaisle.serve.store.packed.pack import Deed, Integers, Pack, Times
+
+Unsigned = npt.NDArray[np.unsignedinteger[Any]]
 
 
 class PackedEvents(NamedTuple):
@@ -18,10 +20,10 @@ class PackedEvents(NamedTuple):
     """Names, in the order of the events."""
     starts: npt.NDArray[np.int64]
     """int64 (n_users + 1,): where the events of each user begin."""
-    item: Integers
-    """int32 (n,): places in `items`."""
-    deed: Integers
-    """int32 (n,): places in `deeds`."""
+    item: Unsigned
+    """Integers (n,), as few bytes as will do: places in `items`."""
+    deed: Unsigned
+    """The same: places in `deeds`."""
     time: Times
     """float64 (n,): seconds since 1970."""
     items: list[str]
@@ -31,16 +33,18 @@ class PackedEvents(NamedTuple):
 
 
 NOTHING = PackedEvents(
-    [], np.zeros(1, np.int64), np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0), [], []
+    [], np.zeros(1, np.int64), np.empty(0, np.uint8), np.empty(0, np.uint8), np.empty(0), [], []
 )
 
 
 class Merging:
     """Fills the arrays of `PackedEvents`, some users after the other, so that little is there twice."""
 
-    def __init__(self, n: int) -> None:
-        """`n`: events that will come."""
-        self.item, self.deed, self.time = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n)
+    def __init__(self, n: int, n_items: int, n_deeds: int) -> None:
+        """`n`: events that will come, of so many different items and deeds."""
+        self.item = np.empty(n, np.min_scalar_type(n_items))
+        self.deed = np.empty(n, np.min_scalar_type(n_deeds))
+        self.time = np.empty(n)
         self._at = 0
         self._counts: list[Integers] = []
         self._users = 0

@@ -29,7 +29,7 @@ def read(connection: SqlConnection, newer: Newer) -> PackedEvents:
     tail.add(newer(packed_to(connection)))
     user_at, item_at, deed_at = (_places(one) for one in (codes, item_codes, deed_codes))
     stored = int(connection.execute("SELECT coalesce(sum(n), 0) FROM packed_events").fetchone()[0])
-    merging = Merging(stored + tail.n)
+    merging = tail.begun(stored)
     query = "SELECT body FROM packed_events WHERE part = ? ORDER BY last"
     start = 0
     for part, n in enumerate(np.bincount(codes % PARTS, minlength=PARTS).tolist()):
@@ -49,7 +49,7 @@ def read_rows(newer: Newer) -> PackedEvents:
     """The same without any pack."""
     tail = Tail([], [], [])
     tail.add(newer(0))
-    return tail.ended(Merging(tail.n), 0, 0)
+    return tail.ended(tail.begun(0), 0, 0)
 
 
 class Tail:
@@ -66,6 +66,10 @@ class Tail:
         for rows in portions:
             self._packs.append(packed(rows, self._users, self._items, self._deeds))
             self.n, self._last = self.n + len(rows), rows[-1][0]
+
+    def begun(self, stored: int) -> Merging:
+        """Where all events have room. `stored`: of packs."""
+        return Merging(stored + self.n, len(self._items), len(self._deeds))
 
     def of(self, start: int, end: int) -> list[Pack]:
         """Those of users with numbers from `start` to before `end`."""

@@ -39,6 +39,10 @@ def next_portion(connection: SqlConnection, n: int) -> Portion | None:
         return None
     users, items, deeds = numbering(), numbering(), numbering()
     pack = packed(rows, users, items, deeds)
+    for one in (users, items, deeds):
+        one.default_factory = (
+            None  # or it would hold itself until cycles are looked for, which a start leaves out
+        )
     return Portion(after, rows[-1][0], pack, [*users], [*items], [*map(deed_name, deeds)])
 
 
