@@ -32,7 +32,12 @@ CONNECTIONS = 8
 
 @contextmanager
 def service(
-    model: Path, store: Path | str, *, models: Path | None = None, workers: int = 1
+    model: Path,
+    store: Path | str,
+    *,
+    models: Path | None = None,
+    workers: int = 1,
+    patience: float = 120.0,
 ) -> Iterator[tuple[int, float]]:
     """Process id, and seconds from start to ready: of all workers."""
     command = [
@@ -62,7 +67,7 @@ def service(
                     break
             except OSError:
                 pass
-            if process.poll() is not None or time.perf_counter() - start > 120:
+            if process.poll() is not None or time.perf_counter() - start > patience:
                 raise SystemExit("the service did not start")
             time.sleep(0.02)
         yield process.pid, time.perf_counter() - start

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
@@ -34,6 +34,7 @@ from crossaisle.serve.live.recommender import LiveRecommender
 from crossaisle.serve.live.saved_models import SavedModels, local_copy
 from crossaisle.serve.live.warmup import ahead
 from crossaisle.serve.metrics import Metrics
+from crossaisle.serve.store.packed.merging import PackedEvents
 from crossaisle.serve.store.postgres.engine import PostgresEngine
 from crossaisle.serve.store.store import Event, Store, takes_hosts
 from crossaisle.serve.store.totals import TotalsTable
@@ -161,9 +162,19 @@ class ShopService:
                 start = ReplicaStart.read(opened, across, run)
                 if isinstance(across, HostSlot):
                     start = joined(opened, start, first, saved)
-            base = Recommender.load(start.switch.active if start and start.switch else first)
+            with ThreadPoolExecutor(1, "reading") as beside:
+                events = beside.submit(opened.packed_events)
+                base = Recommender.load(start.switch.active if start and start.switch else first)
             service = cls.assemble(
-                opened, base, first, saved, name=name, image_hosts=image_hosts, start=start, limits=limits
+                opened,
+                base,
+                first,
+                saved,
+                name=name,
+                image_hosts=image_hosts,
+                start=start,
+                events=events.result(),
+                limits=limits,
             )
             undo.pop_all()
         return service
@@ -179,13 +190,18 @@ class ShopService:
         name: str = "",
         image_hosts: Sequence[str] = (),
         start: ReplicaStart | None = None,
+        events: PackedEvents | None = None,
         limits: ServingLimits = ServingLimits(),
     ) -> ShopService:
-        """From a store that is open and a model that is loaded. `start` was read before anything else."""
+        """From a store that is open and a model that is loaded. `start` was read before anything else.
+
+        `events`: of the store, where these were read already, after `start`.
+        """
         pictures = Pictures(image_hosts, limits.live.pictures)
         meanings, bounds = base.dataset.meanings, limits.live.histories
         forgotten = store.forgotten()
-        live = LiveHistories((), forgotten, stored=store.event_rows(), meanings=meanings, limits=bounds)
+        stored = store.packed_events() if events is None else events
+        live = LiveHistories((), forgotten, stored=stored, meanings=meanings, limits=bounds)
         switch = (start and start.switch) or Switch(str(model), str(model))
         state = ServingState.read(store, base, live, pictures, switch, limits.live)
         service = cls(

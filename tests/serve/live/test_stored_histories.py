@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from crossaisle.data.kinds import KindConfig, Kinds
 from crossaisle.serve.limits.live import HistoryLimits
 from crossaisle.serve.live.histories import LiveHistories
+from crossaisle.serve.live.stored import StoredPairs
+from crossaisle.serve.store.packed.reading import read_rows
 from crossaisle.serve.store.records import Event, EventRow
 
 USERS, DAY = ("ann", "bob", "cy"), 86_400.0
@@ -42,12 +45,20 @@ def both(before: list[list[Event]]) -> tuple[LiveHistories, LiveHistories]:
     for batch in before:
         portions.append(numbered[start : start + len(batch)])
         start += len(batch)
-    return LiveHistories(every, limits=LIMITS), LiveHistories(stored=portions, limits=LIMITS)
+    stored = read_rows(lambda _: filter(None, portions))
+    return LiveHistories(every, limits=LIMITS), LiveHistories(stored=stored, limits=LIMITS)
 
 
 def counted(live: LiveHistories) -> dict[tuple[str, tuple[str, str]], float]:
     pairs, users, items = live.trends.pairs(), list(live.trends.users), list(live.trends.items)
-    found = zip(pairs.user.tolist(), pairs.item.tolist(), pairs.day.tolist(), strict=True)
+    found = list(zip(pairs.user.tolist(), pairs.item.tolist(), pairs.day.tolist(), strict=True))
+    assert len({one[:2] for one in found}) == len(found)
+    others = StoredPairs(live.stored, live.meanings, live.trends.items, 0)
+    there = np.setdiff1d(np.arange(live.stored.n_users), pairs.moved)
+    items = list(live.trends.items)
+    rest = [one.tolist() for one in others(there)]
+    items = list(live.trends.items)
+    found += sorted(zip(*rest, strict=True), key=lambda one: one[2])
     return {(users[user], items[item]): day for user, item, day in found}
 
 
@@ -109,6 +120,6 @@ def test_they_are_the_same_under_another_model(before: list[list[Event]], more: 
 def test_what_a_deleted_user_did_is_not_in_memory() -> None:
     _, live = both([[Event(None, user, "milk", "purchase", DAY) for user in USERS]])
     live.forget("bob", 2 * DAY)
-    assert live._stored.of("bob", 10) is None or set(live._stored.of("bob", 10).days) != {1.0}
+    assert live.stored.of("bob", 10) is None or set(live.stored.of("bob", 10).days) != {1.0}
     assert live.of("bob").items == ()
     assert live.of("ann").items == live.of("cy").items == ("milk",)

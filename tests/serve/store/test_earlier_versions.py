@@ -232,7 +232,7 @@ def test_an_earlier_store_and_a_new_one_have_the_same_tables(earlier: str | Path
 def test_a_migration_that_was_killed_goes_on_wherever_that_was(
     place: str | Path, more: Callable[[], str | Path]
 ) -> None:
-    stores = [written_at(more()) for _ in range(32)]
+    stores = [written_at(more()) for _ in range(48)]
     command = [sys.executable, killing.__file__, *map(str, stores)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
     killed = int(done.stdout)

@@ -11,6 +11,8 @@ class StoreLimits:
 
     rows_at_once: int = 10_000
     """Rows that are read at once from a table that is read as a whole."""
+    packed_events: int = 20_000
+    """Events that are packed at once: a start reads packs, and the fewer that came later one by one."""
     tasks_per_commit: int = 256
     """At most this many waiting writes share one commit."""
     waiting_writes: int = 4096

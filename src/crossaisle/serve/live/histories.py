@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import sys
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain, islice
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from operator import itemgetter
 from threading import Lock
 
@@ -15,12 +15,15 @@ import numpy as np
 from crossaisle.data.kinds import Kinds
 from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.serve.limits.live import HistoryLimits
-from crossaisle.serve.live.event_counts import TAKEN_BACK, EventCounts, Gaps, Part
+from crossaisle.serve.live.event_counts import TAKEN_BACK, EventCounts, Gaps
 from crossaisle.serve.live.own import Deed, Own
-from crossaisle.serve.live.stored import StoredHistories
+from crossaisle.serve.live.stored import StoredHistories, StoredPairs
 from crossaisle.serve.store.deleted_users import Forgotten
-from crossaisle.serve.store.records import Event, EventRow
+from crossaisle.serve.store.packed.merging import NOTHING, PackedEvents
+from crossaisle.serve.store.records import Event
 
+FEW_DAYS = 3
+"""Days of which the bounds are found again at once."""
 OLD_DAYS = 30.0
 """Days: over a gap this long after a model's last event, nothing ages."""
 
@@ -76,12 +79,12 @@ class LiveHistories:
         events: Iterable[Event] = (),
         forgotten: Forgotten | None = None,
         *,
-        stored: Iterable[Sequence[EventRow]] = (),
+        stored: PackedEvents | None = None,
         meanings: Kinds | None = None,
         limits: HistoryLimits = HistoryLimits(),
     ) -> None:
-        """`stored`: events that are kept as compactly as can be, in portions. `meanings`: what kinds mean to
-        the model that serves.
+        """`stored`: events of before, which are kept as compactly as can be. `meanings`: what kinds mean
+        to the model that serves.
         """
         self._limits, self._meanings = limits, meanings or Kinds()
         self._own: dict[str, Own] = {}
@@ -94,10 +97,12 @@ class LiveHistories:
         self._changed, self._newest, self._lock = 0, 0, Lock()
         self.forgotten = Forgotten() if forgotten is None else forgotten
         """Deleted users, whose history in the model must not be used."""
-        self._stored = StoredHistories(stored, self.trends.users)
-        if len(self._stored):
+        self.stored = StoredHistories(NOTHING if stored is None else stored, self.trends.users)
+        """What was there at the start; of users who have not moved (`EventCounts.move`), all there is."""
+        self._moved: set[str] = set()
+        if len(self.stored):
             self._count_stored(self.trends)
-            self._see_again()
+            self._seen = None
             self._days()
         left = iter(events)
         while portion := list(islice(left, limits.batch_events)):
@@ -108,7 +113,7 @@ class LiveHistories:
     @property
     def last_stored(self) -> int:
         """The number of the last event of those that were there at the start."""
-        return self._stored.last
+        return self.stored.last
 
     @property
     def meanings(self) -> Kinds:
@@ -121,6 +126,7 @@ class LiveHistories:
         Events of one user are merged at once, so that the cost of a batch depends on its length alone.
         """
         own: dict[str, list[Event]] = {}
+        self._move({event.user for event in events})
         for event in events:
             day = event.time / SECONDS_PER_DAY
             self._count(event.user, event.item, _deed(event), day)
@@ -128,6 +134,15 @@ class LiveHistories:
             own.setdefault(event.user, []).append(event)
         for user, new in own.items():
             self._own[user] = _with(self.of(user), new, self._limits.user_events)
+
+    def _move(self, users: Iterable[str]) -> None:
+        """Has users counted with all that they do from now on, those of the start who were not before."""
+        if not len(self.stored):
+            return
+        new = [user for user in users if user not in self._moved and self.stored.index(user) >= 0]
+        if new:
+            self._moved.update(new)
+            self.trends.move(np.array([self.stored.index(user) for user in new]))
 
     def _see(self, day: float) -> None:
         with self._lock:
@@ -142,11 +157,31 @@ class LiveHistories:
                 self._seen[whole] = min(first, day), max(last, day)
                 self._newest = max(self._newest, whole)
 
-    def _see_again(self) -> None:
-        """Finds the days again when they are asked for next."""
+    def _see_again(self, gone: Sequence[float] | None) -> None:
+        """Finds the bounds of days again, of which events that are gone were the first or the last.
+
+        `gone`: their days; None where these are not in memory.
+        """
         with self._lock:
-            self._seen = None
-            self._changed += 1
+            if self._seen is None:
+                self._changed += 1
+                return
+            seen = self._seen
+            found = {math.floor(day) for day in gone or () if day in seen.get(math.floor(day), ())}
+        if gone is None or len(found) > FEW_DAYS:
+            with self._lock:
+                self._seen = None
+                self._changed += 1
+            return
+        own = dict(self._own)
+        for whole in found:
+            bounds = self._bounds(own, whole).get(whole)
+            with self._lock:
+                if self._seen is not None:
+                    self._seen.pop(whole, None)
+                    if bounds is not None:
+                        self._seen[whole] = bounds
+                self._changed += 1
 
     def _days(self) -> list[tuple[float, float]]:
         """The first and the last moment of each day with events, in order. Any thread may call it."""
@@ -154,17 +189,23 @@ class LiveHistories:
             changed = self._changed
             if self._seen is not None:
                 return [self._seen[whole] for whole in sorted(self._seen)]
-        own = dict(self._own)
-        touched = np.fromiter(chain.from_iterable(one.days for one in own.values()), float)
-        every = np.sort(np.concatenate([touched, self._stored.days_but_of(own)]))
-        whole, first = np.unique(np.floor(every).astype(np.int64), return_index=True)
-        last = np.append(first, len(every))[1:] - 1
-        moments = list(zip(every[first].tolist(), every[last].tolist(), strict=True))
+        found = self._bounds(dict(self._own))
         with self._lock:
             if changed == self._changed:
-                self._seen = dict(zip(whole.tolist(), moments, strict=True))
-                self._newest = max(self._seen, default=0)
-        return moments
+                self._seen = found
+                self._newest = max(found, default=0)
+        return [found[whole] for whole in sorted(found)]
+
+    def _bounds(self, own: dict[str, Own], only: int | None = None) -> dict[int, tuple[float, float]]:
+        """Whole day -> first and last moment. `only`: one day."""
+        found = self.stored.days(own, only)
+        for one in own.values():
+            for day in one.days:
+                whole = math.floor(day)
+                if only is None or whole == only:
+                    first, last = found.get(whole, (math.inf, -math.inf))
+                    found[whole] = min(first, day), max(last, day)
+        return found
 
     def _count(self, user: str, item: str, deed: Deed, day: float) -> None:
         interest = self._meanings.is_interest(*deed)
@@ -177,12 +218,12 @@ class LiveHistories:
         before, self._meanings = self._meanings, meanings
         if (before.given, before.low_rating) == (meanings.given, meanings.low_rating):
             return
-        trends = EventCounts(self._limits)
-        trends.version = self.trends.version + 1
-        trends.users, trends.items = self.trends.users, self.trends.items  # others keep rows by their indices
+        trends = EventCounts(self._limits, self.trends)  # others keep rows by their indices
         self.negatives += 1
         self._count_stored(trends)
         for user, own in list(self._own.items()):
+            if user not in self._moved and self.stored.index(user) >= 0:
+                continue
             for item, day, deed in zip(own.items, own.days, own.deeds, strict=True):
                 interest = meanings.is_interest(*deed)
                 if interest is not None:
@@ -190,35 +231,18 @@ class LiveHistories:
         self.trends = trends
 
     def _count_stored(self, trends: EventCounts) -> None:
-        """Counts what was there at the start of all users who have not been asked for since."""
-        stored, meanings = self._stored, self._meanings
-        kinds = list(dict.fromkeys([TAKEN_BACK, *(deed.kind for deed in stored.deeds)]))
-        places = {kind: place for place, kind in enumerate(kinds)}
-
-        def place_of(deed: Deed) -> int:
-            interest = meanings.is_interest(*deed)
-            return -1 if interest is None else places[deed.kind if interest else TAKEN_BACK]
-
-        place = np.array([place_of(deed) for deed in stored.deeds], np.int32)
-
-        def parts() -> Iterator[Part]:
-            for part in stored.parts(self._own):
-                where = place[stored.deed[part]]
-                self.negatives += int((where == places[TAKEN_BACK]).sum())
-                part, where = part[where >= 0], where[where >= 0]
-                number = stored.item[part].astype(np.int64) * len(kinds) + where
-                yield stored.user[part], number, stored.day[part]
-
-        def names(number: int) -> tuple[str, str]:
-            item, kind = divmod(number, len(kinds))
-            return stored.items[item], kinds[kind]
-
-        trends.fill(parts(), names, len(stored.items) * len(kinds))
+        """Has those counted here who turned against something before the start, the others elsewhere."""
+        turned, negatives, n = self.stored.turned(self._meanings)
+        moved = np.array(sorted(self.stored.index(user) for user in self._moved), np.int64)
+        trends.begin(StoredPairs(self.stored, self._meanings, trends.items, n), moved)
+        self.negatives += negatives
+        if len(turned):
+            trends.move(turned)
 
     def of(self, user: str) -> Own:
         """A user's live events: the same object until something happens."""
         own = self._own.get(user)
-        if own is None and (found := self._stored.of(user, self._limits.user_events)) is not None:
+        if own is None and (found := self.stored.of(user, self._limits.user_events)) is not None:
             own = self._own.setdefault(user, found)
         return own or _NOTHING
 
@@ -252,14 +276,15 @@ class LiveHistories:
         Later events stay, even if they arrived before the deletion. In seconds since 1970.
         """
         own, day = self.of(user), deleted / SECONDS_PER_DAY
+        self._move([user])
         gone = bisect_right(own.days, day)
         total = len(own.items) - gone if gone else own.total
         self._own[user] = Own(own.items[gone:], own.days[gone:], own.deeds[gone:], own.version + 1, total)
-        self._stored.drop(user)
         self.forgotten.add(self.forgotten.digest(user), deleted)
-        self._see_again()
+        self._see_again(own.days[:gone] if own.total == len(own.days) else None)
         self.negatives += self.negatives > 0
         self.trends.forget(user, day)
+        self.stored.drop(user)
 
     def withdraw(self, user: str, gone: Callable[[str, float, Deed], bool]) -> None:
         """Drops one event that was deleted; nothing where it is not in memory.
@@ -271,10 +296,11 @@ class LiveHistories:
         at = next((at for at, one in enumerate(same) if gone(*one)), None)
         if at is None:
             return
+        self._move([user])
         item, deed = own.items[at], own.deeds[at]
         items, days, deeds = ((*all_[:at], *all_[at + 1 :]) for all_ in (own.items, own.days, own.deeds))
         self._own[user] = Own(items, days, deeds, own.version + 1, own.total - 1)
-        self._see_again()
+        self._see_again(own.days[at : at + 1])
         interest = self._meanings.is_interest(*deed)
         left = [
             day
@@ -290,7 +316,7 @@ class LiveHistories:
 
     def names(self) -> list[str]:
         """Ids of all users with live events; any thread may call it."""
-        return [*list(self._own), *self._stored.names()]
+        return [*list(self._own), *self.stored.names()]
 
     def forget_digest(self, digest: bytes, deleted: float) -> None:
         """Records the deletion of a user whose id is not known here."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,12 @@ from crossaisle.serve.store.deleted_users import Forgotten
 from crossaisle.serve.store.engine import Engine, SqlConnection
 from crossaisle.serve.store.following.feed import Feed
 from crossaisle.serve.store.meta import people_key
+from crossaisle.serve.store.packed.merging import PackedEvents
+from crossaisle.serve.store.packed.reading import read, read_rows
 from crossaisle.serve.store.records import Event, EventRow, Picture
 from crossaisle.serve.store.schema import COLUMNS
+
+_LOG = logging.getLogger(__name__)
 
 
 class StoreReader:
@@ -55,10 +60,28 @@ class StoreReader:
         for seq, *columns in self.portions(query, (), after):
             yield seq, Event(*columns)
 
-    def event_rows(self) -> Iterator[list[EventRow]]:
+    def event_rows(self, after: int = 0) -> Iterator[list[EventRow]]:
         """All events in the order in which they came, in portions, without their keys."""
         query = 'SELECT seq, "user", item, kind, value, quantity, time FROM events WHERE seq > ? ORDER BY seq'
-        yield from self._portions(query, (), 0)
+        yield from self._portions(query, (), after)
+
+    def packed_events(self) -> PackedEvents:
+        """All events by user and time, as arrays."""
+        try:
+            with self.reading() as connection:
+                connection.execute(self.engine.begin_reading)
+                try:
+                    return read(connection, self.event_rows)
+                finally:
+                    with suppress(*self.engine.errors):
+                        connection.execute("ROLLBACK")
+        except ValueError as error:
+            _LOG.warning("%s: packed events cannot be read (%s): all are read one by one", self.name, error)
+        self._unreadable_packs()
+        return read_rows(self.event_rows)
+
+    def _unreadable_packs(self) -> None:
+        """Called where packs are damaged."""
 
     def portions(self, sql: str, parameters: Sequence[Any], after: int) -> Iterator[Any]:
         """Rows of a query that starts with the column `seq`, is ordered by it, and ends with the condition

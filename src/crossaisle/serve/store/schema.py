@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VERSION = 4
+VERSION = 5
 """Of the last migration. A store of a later one was written by a newer crossaisle and is refused."""
 CORE = frozenset({"events", "items", "users", "forgotten", "api_keys", "audit"})
 """Tables of a store of any version; whoever keeps one may have put tables of their own beside them."""
@@ -11,6 +11,10 @@ TABLES = CORE | {
     "experiments",
     "exposures",
     "meta",
+    "packed_deeds",
+    "packed_events",
+    "packed_items",
+    "packed_users",
     "pictures",
     "rules",
     "service",
@@ -24,6 +28,8 @@ INDEXES = frozenset(
         "exposures_by_experiment",
         "exposures_by_user",
         "forgotten_by_time",
+        "packed_deeds_unused",
+        "packed_items_unused",
     }
 )
 COLUMNS = 'key, "user", item, kind, time, value, quantity'

@@ -7,27 +7,28 @@ two engines keep the same promises: tests/serve/store/test_store_contract.py run
 from __future__ import annotations
 
 import json
-import math
 import os
 import secrets
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.errors import ConflictError, StoreError, cleaned, shorten
 from crossaisle.serve.limits.store import StoreLimits
 from crossaisle.serve.store.deleted_users import Dated, Forgotten
+from crossaisle.serve.store.deletions import Deleted, deletion, forget, withdraw
 from crossaisle.serve.store.engine import Engine, Holding, SqlConnection, Trouble, WritingTurn
-from crossaisle.serve.store.events import conflict, kept_under
+from crossaisle.serve.store.events import conflict
 from crossaisle.serve.store.following.change_log import ChangeLog, Deed, audit, emptied
 from crossaisle.serve.store.meta import mark_unclean, people_key
+from crossaisle.serve.store.packed.packing import Packing
+from crossaisle.serve.store.packed.writing import empty
 from crossaisle.serve.store.reader import StoreReader
 from crossaisle.serve.store.records import Event, Picture
 from crossaisle.serve.store.tasks import Kept
@@ -38,14 +39,6 @@ T = TypeVar("T")
 PROCESS = secrets.token_hex(4)
 """Tells this process from others: two shops of it must not serve from one store."""
 NO_PICTURES: Mapping[str, Any] = MappingProxyType({})
-
-
-class Deleted(NamedTuple):
-    """What a deletion found."""
-
-    events: int
-    time: float
-    """Its moment, in seconds since 1970: nothing of before that is kept any more."""
 
 
 def engine_for(place: str | Path, limits: StoreLimits) -> Engine:
@@ -91,6 +84,7 @@ class Store(StoreReader):
         self._holding: Holding | None = None
         self._examining: threading.Thread | None = None
         self._ending = threading.Event()
+        self._packing = Packing(self.name, self.reading, self.submit, limits.packed_events)
         try:
             if serving:
                 self._holding = self.engine.hold(run or PROCESS)
@@ -114,6 +108,8 @@ class Store(StoreReader):
             # What a service that was killed left; nobody reads it any more.
             with suppress(StoreError):
                 self.submit(emptied).add_done_callback(partial(self._share, self._holding))
+        if serving and self.marked:
+            self._packing.catch_up()
         if run:
             self._examining = threading.Thread(target=self._examine, name="examining", daemon=True)
             self._examining.start()
@@ -164,7 +160,9 @@ class Store(StoreReader):
         Those that are no later than a deletion of their user are not kept. `ConflictError` where a key is
         known with other content: then none of these are kept.
         """
-        return self.writer.put(self._put, events)
+        kept = self.writer.put(self._put, events)
+        kept.add_done_callback(self._packing.added)
+        return kept
 
     def _put(self, connection: SqlConnection, events: Sequence[Event]) -> list[bool | None]:
         covered = self._people.covered(connection, events)
@@ -223,7 +221,7 @@ class Store(StoreReader):
         digest = self.digest_of(user)
 
         def work(connection: SqlConnection) -> None:
-            if _deletion(connection, digest) != deleted:
+            if deletion(connection, digest) != deleted:
                 raise ConflictError(
                     f"user {shorten(user)} was deleted while this waited to be written: nothing was kept"
                 )
@@ -240,23 +238,10 @@ class Store(StoreReader):
         digest = self.digest_of(user)
 
         def work(connection: SqlConnection) -> Deleted:
-            known = _deletion(connection, digest)
-            query = 'SELECT max(time) FROM events WHERE "user" = ?'
-            newest = connection.execute(query, (user,)).fetchone()[0]
-            # Clocks differ: nothing that was deleted is later than its deletion, and so comes back.
-            # Each deletion of a user has a time of its own: `put_user` tells them apart by it.
-            now = max(time.time(), newest or 0.0, math.nextafter(known or 0.0, math.inf))
-            gone, *others = (
-                connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (user,)).rowcount
-                for table, column in (("events", '"user"'), ("users", "id"), ("exposures", '"user"'))
-            )
-            connection.execute(_FORGET, (digest, now))
-            if gone or any(others):
-                mark_unclean(connection)
-            self.log_changes(connection, "forgotten", [digest.hex()], repr(now))
-            line = f"deleted person {digest.hex()[:16]}, {gone} events"
-            audit(connection, (who, line))
-            return Deleted(int(gone), now)
+            gone = forget(connection, user, digest)
+            self.log_changes(connection, "forgotten", [digest.hex()], repr(gone.time))
+            audit(connection, (who, f"deleted person {digest.hex()[:16]}, {gone.events} events"))
+            return gone
 
         return self.submit(work)
 
@@ -267,11 +252,9 @@ class Store(StoreReader):
         """
 
         def work(connection: SqlConnection) -> Event | None:
-            event = kept_under(connection, [key]).get(key)
+            event = withdraw(connection, key)
             if event is None:
                 return None
-            connection.execute("DELETE FROM events WHERE key = ?", (key,))
-            mark_unclean(connection)
             digest = self.digest_of(event.user).hex()
             # The log of changes outlives the event: it says nothing of it but to whoever has it in memory.
             body = json.dumps([digest, self.mark_of(event)])
@@ -367,13 +350,17 @@ class Store(StoreReader):
 
     # Reading
 
+    def _unreadable_packs(self) -> None:
+        with suppress(StoreError):
+            self.submit(empty)
+
     def _failed(self, error: Exception) -> None:
         self.writer.failed(error, reading=True)
 
     def deleted_at(self, user: str) -> float | None:
         """When a user was deleted last, in seconds since 1970; None for one who never was."""
         with self.reading() as connection:
-            return _deletion(connection, self.digest_of(user))
+            return deletion(connection, self.digest_of(user))
 
     def knows(self, user: str) -> bool:
         """Whether anything is kept about a user, be it only that they were deleted."""
@@ -394,6 +381,7 @@ class Store(StoreReader):
     def close(self) -> None:
         """Waits for the writes that are under way."""
         self._ending.set()
+        self._packing.close()
         self.engine.close()
         if self._examining is not None:
             self._examining.join()
@@ -403,19 +391,9 @@ class Store(StoreReader):
             self._holding = None
 
 
-def _deletion(connection: SqlConnection, digest: bytes) -> float | None:
-    """When a user was deleted last; None for most."""
-    found = connection.execute("SELECT time FROM forgotten WHERE digest = ?", (digest,)).fetchone()
-    return None if found is None else float(found[0])
-
-
 _PUT = "INSERT INTO {} (id, body) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body"
 _SEEN = """
 INSERT INTO pictures (id, digest, address, fingerprint, vector, content) VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET digest = excluded.digest, address = excluded.address,
 fingerprint = excluded.fingerprint, vector = excluded.vector, content = excluded.content
 """
-_FORGET = (
-    "INSERT INTO forgotten (digest, time) VALUES (?, ?) "
-    "ON CONFLICT (digest) DO UPDATE SET time = excluded.time"
-)

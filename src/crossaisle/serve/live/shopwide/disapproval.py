@@ -14,10 +14,11 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.models.disapproval import Disapproval, counts_of, pairs_against, people_for
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.limits.live import LiveLimits
-from crossaisle.serve.live.event_counts import Gaps
+from crossaisle.serve.live.event_counts import Gaps, Pairs
 from crossaisle.serve.live.histories import LiveHistories
 from crossaisle.serve.live.own import Own
 from crossaisle.serve.live.own_history import own_history
+from crossaisle.serve.live.shopwide.stored_counts import LogWeight, StoredCounts, Sums, log_amounts
 from crossaisle.serve.live.shopwide.trending import Trending
 
 Integers = npt.NDArray[np.int64]
@@ -37,6 +38,7 @@ class LiveDisapproval:
         self._at = -np.inf
         self._generation = 0
         self._said: dict[str, tuple[Own, Gaps, Said]] = {}
+        self._stored = StoredCounts(live.stored)
 
     def version(self) -> int:
         """Grows when scores change; -1 where it is time to count. Costs nothing."""
@@ -102,6 +104,9 @@ class LiveDisapproval:
         if known.any():
             before[known] = np.asarray(self._people[user[known], item[known]], np.float64).ravel()
         np.add.at(for_it, item, np.maximum(amount - before, 0.0))
+        if self._stored:
+            rows, sums = self._trending.rows_of_stored(dataset), self._sums(pairs.pairs)
+            for_it[rows[rows >= 0]] += sums.total[rows >= 0]
         for name in (pairs.name_of(row) for row in turned.tolist()):
             row = -1 if self._live.is_forgotten(name) else self._base.dataset.user_ids.get(name)
             liked, weights, disliked = self._said_by(name, row, dataset)
@@ -111,6 +116,17 @@ class LiveDisapproval:
                 own = self._people[[row]]
                 np.subtract.at(for_it, own.indices, own.data)
                 np.subtract.at(against, self._pairs[self._pairs // n_old == row] % n_old, 1.0)
+
+    def _sums(self, pairs: Pairs) -> Sums:
+        """What users are for of whom nothing was heard since the start."""
+
+        def weight() -> LogWeight:
+            amounts = log_amounts(self._live.stored, self._live.meanings, self._base.dataset.meanings)
+            amounts = np.minimum(amounts, 0.0)
+            return lambda some: amounts[some.deed]
+
+        model = self._trending.model_of_stored
+        return self._stored.sums(pairs, None, weight, lambda: model(self._people), 1.0)
 
     def _said_by(self, name: str, row: int, dataset: Dataset) -> Said:
         """What a user's events come to, those of the model included."""

@@ -6,9 +6,9 @@ event. The half-life is the model's, or else `HALF_LIFE_DAYS`; time is that of t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from itertools import islice, pairwise
+from itertools import pairwise
 from threading import Lock
 from typing import NamedTuple
 
@@ -23,10 +23,11 @@ from crossaisle.data.vocabulary import Rows
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.limits.live import LiveLimits
-from crossaisle.serve.live.event_counts import TAKEN_BACK, Gaps
+from crossaisle.serve.live.event_counts import TAKEN_BACK, EventCounts, Gaps, Pairs
 from crossaisle.serve.live.histories import LiveHistories
 from crossaisle.serve.live.own import Own
 from crossaisle.serve.live.own_history import Days, own_history
+from crossaisle.serve.live.shopwide.stored_counts import LogWeight, Model, StoredCounts, Sums, log_amounts
 
 HALF_LIFE_DAYS = 30.0
 """Where the model's popularity has none."""
@@ -61,6 +62,7 @@ class LivePairs(NamedTuple):
     names: list[str]
     places: dict[int, int]
     """Row -> place in `names`."""
+    pairs: Pairs
 
     def name_of(self, row: int) -> str:
         """The id of the user of a row."""
@@ -82,6 +84,9 @@ class Trending:
         self._strengths: dict[str, tuple[Own, Gaps, npt.NDArray[np.int64], Days]] = {}
         self._rows_of_users = np.empty(0, np.int64)
         self._gone: tuple[int, Rows] = -1, np.empty(0, np.int32)
+        self._stored = StoredCounts(live.stored)
+        self._stored_rows: dict[int, npt.NDArray[np.int64]] = {}
+        self._apart: EventCounts | None = None
 
     @property
     def silent(self) -> bool:
@@ -104,7 +109,9 @@ class Trending:
             return self._last[1]
 
     def _counted(self, dataset: Dataset, of_model: Floats) -> Floats:
-        live, settled = self._now(dataset)
+        pairs = self._pairs()
+        newest = self._newest(pairs, dataset)
+        live, settled = self._now(dataset, pairs, newest)
         n, n_old, users = dataset.n_items, self._base.dataset.n_items, self._user_weights
         total = np.nan_to_num(of_model).astype(np.float64) * self._top * live.past
         if len(gone := self.forgotten):
@@ -120,22 +127,87 @@ class Trending:
             more = some.weight - own
             total += np.bincount(some.item, more if some.settled else np.maximum(more, 0.0), n)
             heard[some.item[some.weight > 0]] = True
+        if self._stored:
+            sums, scale = self._sums(pairs, newest)
+            rows = self.rows_of_stored(dataset)
+            known = rows >= 0
+            total[rows[known]] += sums.total[known] * scale
+            heard[rows[known & (sums.heard > 0)]] = True
         total = np.maximum(total, 0.0)
         top = float(total[heard].max(initial=0.0)) or 1.0
         # Decay may round the weight of an old item to 0; it still has a score.
         tiny = np.finfo(np.float32).tiny
         return np.where(heard, np.maximum(total / top, tiny), np.nan).astype(np.float32)
 
-    def _now(self, dataset: Dataset) -> tuple[_Now, _Now]:
+    def _pairs(self) -> Pairs:
+        """Pairs of all users who moved. Those whom the model knows to be against something move first: what
+        is left of their pairs has to be looked up.
+        """
+        counts, against = self._live.trends, self._base.dataset.against
+        if against is not None and self._apart is not counts:
+            names = self._base.dataset.user_ids.ids(np.unique(against.user))
+            counts.move(np.array([self._live.stored.index(name) for name in names], np.int64))
+            self._apart = counts
+        return counts.pairs()
+
+    def _newest(self, pairs: Pairs, dataset: Dataset) -> float:
+        """The day of the newest event of all; days count as they are without gaps."""
+        good = (self._item_rows(dataset)[pairs.item] >= 0) & (self._amounts()[pairs.item] > 0)
+        gaps = self._live.gaps_after(self.end)
+        newest = float(gaps.closed(pairs.day[good]).max(initial=-np.inf))
+        if self._stored:
+            days = self._stored.newest(pairs, self._amounts_of_stored)[self.rows_of_stored(dataset) >= 0]
+            newest = max(newest, float(gaps.closed(days).max(initial=-np.inf)))
+        return float(np.fmax(newest, self.end))
+
+    def _at(self, gaps: Gaps) -> float:
+        """The newest day of the store at the start."""
+        return float(gaps.closed(np.array([self._live.stored.newest]))[0])
+
+    def _weight(self) -> LogWeight:
+        """Of an event at the start: 1 on the newest day of then."""
+        gaps, amounts = self._live.gaps_after(self.end), self._amounts_of_stored()
+        at = self._at(gaps)
+        return lambda some: amounts[some.deed] + (gaps.closed(some.day) - at) / self.half_life
+
+    def _amounts_of_stored(self) -> Days:
+        return log_amounts(self._live.stored, self._live.meanings, self._base.dataset.meanings)
+
+    def _sums(self, pairs: Pairs, newest: float) -> tuple[Sums, float]:
+        """What users add who have not moved, and by what that has to be multiplied."""
+        stored, gaps = self._live.stored, self._live.gaps_after(self.end)
+        at = self._at(gaps)
+        n = int(np.searchsorted(gaps.starts, stored.newest, "right"))
+        timeless = np.isnan(self.end)  # what the model has does not get older
+        state = gaps.starts[:n], gaps.days[:n], newest if timeless else 0.0
+        scale = np.exp2(((newest if timeless else self.end) - at) / self.half_life)
+        sums = self._stored.sums(
+            pairs, state, self._weight, lambda: self.model_of_stored(self._user_weights), float(scale)
+        )
+        return sums, float(np.exp2((at - newest) / self.half_life))
+
+    def model_of_stored(self, weights: sparse.csr_matrix) -> Model:
+        """`weights`: csr (n_users, n_items), of the model's users and items."""
+        rows = self.rows_of_stored(self._base.dataset)
+        return Model(weights, self._user_rows(), rows, self.forgotten)
+
+    def rows_of_stored(self, dataset: Dataset) -> npt.NDArray[np.int64]:
+        """Item rows of what was in the store at the start, -1 for items that the shop does not have."""
+        kept = self._stored_rows
+        if (rows := kept.get(dataset.n_items)) is None:
+            rows = dataset.item_ids.rows(self._live.stored.items).astype(np.int64)
+            model = self._base.dataset.n_items
+            self._stored_rows = {n: one for n, one in kept.items() if n == model} | {dataset.n_items: rows}
+        return rows
+
+    def _now(self, dataset: Dataset, pairs: Pairs, newest: float) -> tuple[_Now, _Now]:
         """Live pairs that only add to what the model knows, and those of which something was taken back."""
-        pairs = self._live.trends.pairs()
         item = self._item_rows(dataset)[pairs.item]
         user = self._user_rows()[pairs.user]
         amount = self._amounts()[pairs.item]
         good = item >= 0
         day = self._live.gaps_after(self.end).closed(pairs.day[good])
         user, item, amount = user[good], item[good].astype(np.int64), amount[good]
-        newest = float(np.fmax(day[amount > 0].max(initial=-np.inf), self.end))
         past = 1.0 if np.isnan(self.end) else float(np.exp2((self.end - newest) / self.half_life))
         weight = np.exp2((day - newest) / self.half_life) * amount
         pair = user * dataset.n_items + item
@@ -153,7 +225,7 @@ class Trending:
     def _amounts(self) -> Days:
         """float64: weight of the kind of each item and kind in the counts, -1 where it takes back."""
         meanings = self._base.dataset.meanings
-        kinds = [kind for _, kind in islice(self._live.trends.items, len(self._kinds), None)]
+        kinds = [kind for _, kind in list(self._live.trends.items)[len(self._kinds) :]]
         new = [-1.0 if kind == TAKEN_BACK else meanings.meaning(kind).weight for kind in kinds]
         self._kinds = np.concatenate([self._kinds, new])
         return self._kinds
@@ -206,7 +278,7 @@ class Trending:
         if self._items[0] != dataset.n_items:
             self._items = dataset.n_items, np.empty(0, np.int64)
         rows = self._items[1]
-        names = [item for item, _ in islice(self._live.trends.items, len(rows), None)]
+        names = [item for item, _ in list(self._live.trends.items)[len(rows) :]]
         rows = np.concatenate([rows, dataset.item_ids.rows(names)])
         self._items = dataset.n_items, rows
         return rows
@@ -214,7 +286,7 @@ class Trending:
     def _user_rows(self) -> npt.NDArray[np.int64]:
         """Rows by indices in the counts: of the model's users; other users have the rows after them."""
         known, n = self._rows_of_users, self._base.dataset.n_users
-        names = list(islice(self._live.trends.users, len(known), None))
+        names = list(self._live.trends.users)[len(known) :]
         rows = self._base.dataset.user_ids.rows(names).astype(np.int64)
         new = np.where(rows < 0, n + len(known) + np.arange(len(rows)), rows)
         self._rows_of_users = np.concatenate([known, new])
@@ -231,15 +303,15 @@ class Trending:
         return float(np.asarray(self._user_weights.sum(axis=0), np.float64).max(initial=0.0)) or 1.0
 
     def live_pairs(self, dataset: Dataset) -> LivePairs:
-        """Each user, item and kind of the live events once, of items that the shop has."""
+        """Each user, item and kind once, of users who have moved and items that the shop has."""
         with self._lock:
-            pairs = self._live.trends.pairs()
+            pairs = self._pairs()
             item, user = self._item_rows(dataset)[pairs.item], self._user_rows()[pairs.user]
             good = item >= 0
             amount = self._amounts()[pairs.item]
             names = list(self._live.trends.users)
             index = dict(zip(user[good].tolist(), pairs.user[good].tolist(), strict=True))
-        return LivePairs(user[good], item[good].astype(np.int64), amount[good], names, index)
+        return LivePairs(user[good], item[good].astype(np.int64), amount[good], names, index, pairs)
 
     @property
     def forgotten(self) -> Rows:
@@ -273,7 +345,7 @@ class Trending:
             part = columns[start : start + TOGETHER].toarray()
             for at in range(len(top)):
                 both[at] += np.minimum(part, part[:, [at]]).sum(axis=0, dtype=np.float64)
-        active = float(own.max(axis=1).sum()) or 1.0
+        active = (0 not in own.shape and float(own.max(axis=1).sum())) or 1.0
         lift = both * active / np.outer(users[top], users[top]) if len(top) else both
         return CategoryLinks(
             names=tuple(names[code] for code in top),
@@ -290,11 +362,17 @@ class Trending:
         if self.silent:
             values = np.ones(len(rows))
         else:
-            live, _ = self._now(dataset)
+            pairs = self._pairs()
+            newest = self._newest(pairs, dataset)
+            live, _ = self._now(dataset, pairs, newest)
             known = codes[live.item] >= 0
             rows = np.concatenate([rows, live.user[known]])
             columns = np.concatenate([columns, codes[live.item[known]]])
             values = np.concatenate([np.full(int(keep.sum()), live.past), live.weight[known]])
+            for others in self._others(dataset, codes, pairs, newest):
+                rows = np.concatenate([rows, others[0]])
+                columns = np.concatenate([columns, others[1]])
+                values = np.concatenate([values, others[2]])
         key = rows * max(n, 1) + columns
         order = np.lexsort((-values, key))
         key, values = key[order], values[order]
@@ -302,3 +380,15 @@ class Trending:
         shape = (int(rows.max(initial=-1)) + 1, n)
         where = np.divmod(key[first], max(n, 1))
         return sparse.csr_matrix((values[first], where), shape=shape)
+
+    def _others(
+        self, dataset: Dataset, codes: npt.NDArray[np.int32], pairs: Pairs, newest: float
+    ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], Days]]:
+        """Users, categories and weights of those who have not moved, some users at a time."""
+        rows, users = self.rows_of_stored(dataset), self._user_rows()
+        scale = np.exp2((self._at(self._live.gaps_after(self.end)) - newest) / self.half_life)
+        for some in self._stored.pairs(pairs, self._weight):
+            item = rows[some.item]
+            code = np.where(item >= 0, codes[item], -1)
+            known = code >= 0
+            yield users[some.user[known]], code[known], some.weight[known] * scale

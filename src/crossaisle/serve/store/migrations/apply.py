@@ -17,10 +17,11 @@ from crossaisle.serve.store.migrations.m0001_tables import TABLES
 from crossaisle.serve.store.migrations.m0002_deletions import DELETIONS
 from crossaisle.serve.store.migrations.m0003_rules import RULES
 from crossaisle.serve.store.migrations.m0004_hosts import HOSTS
+from crossaisle.serve.store.migrations.m0005_packed import PACKED
 from crossaisle.serve.store.migrations.migration import Dialect, Migration
 from crossaisle.serve.store.schema import VERSION
 
-MIGRATIONS: Sequence[Migration] = (TABLES, DELETIONS, RULES, HOSTS)
+MIGRATIONS: Sequence[Migration] = (TABLES, DELETIONS, RULES, HOSTS, PACKED)
 """In order of their versions 1, 2, 3, ... A migration that has been released is never changed."""
 _RECORD = "INSERT INTO store_version (version, applied, crossaisle) VALUES (?, ?, ?)"
 

@@ -1,0 +1,1 @@
+"""Events packed into arrays, so that a start reads millions of them in a second."""
