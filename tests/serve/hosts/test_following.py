@@ -125,7 +125,8 @@ def test_users_items_rules_and_experiments_change_everywhere(three: list[ShopSer
         assert all(service.shop.rules == rules for service in three)
         # Two at once take turns, and neither is lost.
         await asyncio.gather(
-            one.changes.patch_item("rye", {"price": 3.0}), two.changes.patch_item("rye", {"in_stock": False})
+            one.changes.patch_items({"rye": {"price": 3.0}}),
+            two.changes.patch_items({"rye": {"in_stock": False}}),
         )
         for service in three:
             await service.asked()
