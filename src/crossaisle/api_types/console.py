@@ -132,6 +132,19 @@ class PastItem:
 
 
 @dataclass(frozen=True, kw_only=True)
+class InterestPoint:
+    """What a part of a history is about."""
+
+    __pydantic_config__ = DESCRIBED
+    label: str
+    """A category, and words that set this part apart."""
+    share: float
+    """0 to 1, of the history; newer events count more."""
+    typical: tuple[str, ...]
+    """Titles."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Visitor:
     """A visitor's latest deeds, and the list they get."""
 
@@ -139,4 +152,7 @@ class Visitor:
     user: str
     known: bool
     past: tuple[PastItem, ...]
+    interests: tuple[InterestPoint, ...]
+    """Interest points, the largest first; none for somebody without a history, or in a shop of more than
+    200,000 items."""
     list: RecommendedList

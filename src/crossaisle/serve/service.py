@@ -25,6 +25,7 @@ from crossaisle.serve.live.drift import DriftGauges
 from crossaisle.serve.live.histories import LiveHistories
 from crossaisle.serve.live.insights.coverage import BestSellers, Coverage
 from crossaisle.serve.live.insights.insights import Insights
+from crossaisle.serve.live.insights.interests import InterestPoints
 from crossaisle.serve.live.pictures import Pictures
 from crossaisle.serve.live.queues.batching import Batcher
 from crossaisle.serve.live.queues.heavy_queue import Heavy
@@ -74,6 +75,7 @@ class ShopService:
         self._threads = threads = Threads()
         self._started = time.monotonic()
         self._drift = DriftGauges()
+        self.interests = InterestPoints()
         self.limits, queues = limits, limits.live.queues
         self.metrics, self._heavy, self._tallies = Metrics(shop=name), Heavy(queues), Tallies(queues)
         self.batcher = Batcher(lambda: current.state.recommender, self.metrics, self._heavy, queues)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from crossaisle import __version__
 from crossaisle.config import SplitConfig
@@ -100,15 +101,23 @@ def _earlier(split: Split) -> Split:
 
 def auc(train: FeatureMatrix, validation: FeatureMatrix, names: tuple[str, ...], seed: int = 0) -> float:
     """AUC on validation of boosted trees that learned from some columns of the training matrix."""
-    from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.metrics import roc_auc_score
+
+    return float(roc_auc_score(validation.label, chances(train, validation, names, seed)))
+
+
+def chances(
+    train: FeatureMatrix, validation: FeatureMatrix, names: tuple[str, ...], seed: int = 0
+) -> npt.NDArray[np.float64]:
+    """float64 (m,): what these trees give validation. `seed`: of the rows that stop their growth."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
 
     def values(table: Table) -> np.ndarray:
         return table.only(names).values
 
     trees = HistGradientBoostingClassifier(max_iter=200, learning_rate=0.05, random_state=seed)
     trees.fit(values(train.table), train.label)
-    return float(roc_auc_score(validation.label, trees.predict_proba(values(validation.table))[:, 1]))
+    return np.asarray(trees.predict_proba(values(validation.table))[:, 1], np.float64)
 
 
 def export_features(

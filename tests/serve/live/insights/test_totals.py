@@ -102,6 +102,7 @@ def test_a_look_of_the_console_is_no_list_shown(service: ShopService) -> None:
         assert len(seen["list"]["items"]) == 3
         unknown = (await client.post("/api/console/visitor", json={"user": "who"})).json()
         assert not unknown["known"]
+        assert unknown["interests"] == []
         assert unknown["list"]["served"] == "trending"
         assert sum(r["lists"] for r in (await client.get("/api/console/totals")).json()["lists"]) == 1
 

@@ -78,6 +78,7 @@ _VISITOR = answered(
                 **{"category": "Produce > Melons > Cantaloupe Whole", "roles": ["purchase", "view"]},
             }
         ],
+        "interests": [{"label": "Melons: cantaloupe", "share": 0.4, "typical": ["Cantaloupe Whole"]}],
         "list": LIST_EXAMPLE,
     },
 )
@@ -177,16 +178,19 @@ _LOOKED = Checked(Looked)
 
 @router.post("/visitor", openapi_extra=takes(_LOOKED), responses=_VISITOR)
 async def visitor(request: Request) -> Response:
-    """What a visitor did last, beside the list they get now, which does not count as shown."""
+    """What a visitor did last and is interested in, beside the list they get now, which does not count as
+    shown."""
     service, asked = service_of(request), await read(request, _LOOKED)
     query = Query(user=asked.user, placement=asked.placement, n=asked.n, explain=True)
     answer = await service.recommend(query, who_asks(request))
     past = await asyncio.to_thread(past_of, service.shop, asked.user)
+    interests = await asyncio.to_thread(service.interests.of, service.shop, asked.user)
     return as_json(
         {
             "user": asked.user,
             "known": bool(past),
             "past": past,
+            "interests": interests,
             "list": list_body(service.shop, answer),
         }
     )

@@ -45,9 +45,10 @@ async function draw(result) {
     make("span.tags", {}, one.roles.map(role => make("span.tag", {}, t(`role_${role}`)))))));
   const next = found.list.items.map(item => make("li.line", {}, picture(item, "small"), make("div.words", {},
     make("span", {}, named(item).name), make("span.facts", {}, [named(item).size, item.brand, money(item.price, item.currency)].filter(Boolean).join(" · ")), why(item) && make("span.why", {}, why(item)))));
+  const points = found.interests.map(one => make("li", { title: one.typical.join(", ") }, one.label, " ", make("span.facts", {}, `${Math.round(100 * one.share)} %`)));
   const title = found.list.served === "trending" ? t("placement_trending") : t(`placement_${found.list.placement}`);
   return result.replaceChildren(
-    make("div", {}, make("h3", {}, t("history")), make("ol", {}, past.length ? past.slice(0, AT_FIRST) : make("li.soft", {}, t("visitor_unknown"))),
+    make("div", {}, points.length ? [make("h3", {}, t("interested_in")), make("ul.interests", {}, points)] : null, make("h3", {}, t("history")), make("ol", {}, past.length ? past.slice(0, AT_FIRST) : make("li.soft", {}, t("visitor_unknown"))),
       past.length > AT_FIRST ? make("details", {}, make("summary.button", {}, t("older", past.length - AT_FIRST)), make("ol", {}, past.slice(AT_FIRST))) : null),
     make("div", {}, make("h3", {}, title), make("ol", {}, next.length ? next : make("li.soft", {}, t("none_yet")))));
 }

@@ -27,7 +27,7 @@ export default {
   cover_products: "Different products", cover_share: "Of the catalogue", cover_places: "Places in lists", cover_tail: "Of these, long tail",
   placement: "Placement", placement_for_you: "For you", placement_discover: "New aisles", placement_goes_with: "Goes with", placement_similar: "Similar",
   placement_buy_again: "Buy again", placement_trending: "Popular now", list: "List", history: "History", older: n => `${n} earlier ones`, times: n => `${n} times`,
-  visitor_unknown: "Nothing is known about this visitor.", name_visitor: "Whose list do you want to see?",
+  interested_in: "Interested in", visitor_unknown: "Nothing is known about this visitor.", name_visitor: "Whose list do you want to see?",
   role_view: "looked at", role_favourite: "liked", role_cart: "put in the cart", role_rating: "rated", role_purchase: "bought", role_dislike: "disliked",
   role_return: "returned", role_remove: "took out of the cart", role_ignored: "not counted",
   model: "Model", serve: "Serve", serve_named: name => `Serve ${name}`, serve_sure: name => `Serve the model ${name}?`, for_everybody: "All visitors get its lists at once, as soon as it is loaded.",

@@ -27,7 +27,7 @@ export default {
   cover_products: "不同商品", cover_share: "占全部商品", cover_places: "列表位置", cover_tail: "其中长尾",
   placement: "位置", placement_for_you: "为你推荐", placement_discover: "新品类", placement_goes_with: "搭配购买", placement_similar: "类似商品",
   placement_buy_again: "再次购买", placement_trending: "热门商品", list: "列表", history: "历史", older: n => `更早的 ${n} 件`, times: n => `${n} 次`,
-  visitor_unknown: "还不了解这位访客。", name_visitor: "想查看哪位访客的列表？",
+  interested_in: "兴趣点", visitor_unknown: "还不了解这位访客。", name_visitor: "想查看哪位访客的列表？",
   role_view: "查看", role_favourite: "收藏", role_cart: "加入购物车", role_rating: "评分", role_purchase: "购买", role_dislike: "不喜欢",
   role_return: "退货", role_remove: "移出购物车", role_ignored: "不计入",
   model: "模型", serve: "启用", serve_named: name => `启用 ${name}`, serve_sure: name => `启用模型 ${name}？`, for_everybody: "加载完成后，所有访客立即得到它的列表。",
