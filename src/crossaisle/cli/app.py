@@ -109,8 +109,9 @@ class _Command(TyperCommand):
         parameter: Any
         for parameter in self.params:
             if isinstance(parameter, TyperArgument):
-                parameter.metavar = parameter.metavar or str(parameter.name).upper()
-                parameter.get_usage_pieces = partial(_in_usage, parameter)
+                argument: Any = parameter
+                argument.metavar = argument.metavar or str(argument.name).upper()
+                argument.get_usage_pieces = partial(_in_usage, argument)
             parameter.display_type_rich = partial(_shown_type, parameter, parameter.display_type_rich)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
