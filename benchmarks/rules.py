@@ -5,11 +5,13 @@
 
 Lists: of ten, for 100 drawn households, and how many show something that a rule keeps out; beside each of the
 nappies, how many show tobacco or alcohol although adults are asked for. Quality: the model's weights
-(they come from validation) with parts fitted on train and validation, R@10 on test of a placement, with the
-demo's rules and without; the ratio has a paired bootstrap interval. What is banned stays among the right
-answers. "adult": the same with `adult=true`. Right answers as in benchmarks/lists.py. Speed: microseconds of
-a list in this process, from a kept ranking and from scores, without rules, with the demo's, and with 100
-made-up ones that name categories (medians; a quiet machine).
+(they come from validation) with parts fitted on train and validation, R@10 on test of a placement: without
+rules and with every item for itself ("off"), with one item of a family ("families"), with the demo's rules
+("rules"), and with both, as lists are served ("on"). Ratios to "off" have a paired bootstrap interval. What
+is banned stays among the right answers, and so do all members of a family. "adult": the same with
+`adult=true`. Right answers as in benchmarks/lists.py. Speed: microseconds of a list in this process, from a
+kept ranking and from scores, without rules, with the demo's, and with 100 made-up ones that name categories
+(medians; a quiet machine).
 """
 
 from __future__ import annotations
@@ -109,7 +111,14 @@ def banned_lists(shop: Recommender, rules: RuleSet) -> dict[str, dict[str, int]]
 def measured(shop: Recommender, cases: list[Case], rules: RuleSet) -> dict[str, tuple[Any, Any]]:
     """Setting -> (n,) recall at 10 and cost of rules; all from the same scores."""
     ruled = shop.with_rules(rules)
-    settings = {"off": (shop, {}), "on": (ruled, {}), "on, adult": (ruled, {"adult": True})}
+    each: dict[str, Any] = {"one_per_title": False}
+    settings: dict[str, tuple[Recommender, dict[str, Any]]] = {
+        "off": (shop, each),
+        "families": (shop, {}),
+        "rules": (ruled, each),
+        "on": (ruled, {}),
+        "on, adult": (ruled, {"adult": True}),
+    }
     out = {name: (np.zeros(len(cases), np.float32), np.full(len(cases), np.nan)) for name in settings}
     for start in range(0, len(cases), 50):
         batch = cases[start : start + 50]
@@ -117,7 +126,7 @@ def measured(shop: Recommender, cases: list[Case], rules: RuleSet) -> dict[str, 
         every = zip(batch, requests, score_requests(shop.ranker, requests), strict=True)
         for at, ((query, right), request, scores) in enumerate(every, start):
             for name, (one, controls) in settings.items():
-                found = one.lists.finish(replace(query, **controls), request, scores)  # type: ignore[arg-type]
+                found = one.lists.finish(replace(query, **controls), request, scores)
                 out[name][0][at] = len(right & set(found.ids)) / min(K, len(right))
                 out[name][1][at] = np.nan if found.rules_cost is None else found.rules_cost
     return out

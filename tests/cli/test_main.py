@@ -59,6 +59,7 @@ def test_help_is_in_words(name: str, command: Any, capsys: pytest.CaptureFixture
     shown = capsys.readouterr().out
     assert not re.search(r"<(int|str|float|path|bool|list)\b", shown)
     usage, _, rest = shown.partition("\n\n")
+    assert not re.search(r"[{}]|\[\[", usage)
     for argument in (one for one in command.params if one.param_type_name == "argument"):
         assert argument.metavar in usage
         assert re.search(rf"^  \[?{re.escape(argument.metavar)}", rest, re.MULTILINE)

@@ -12,7 +12,7 @@ from crossaisle.data.history import Histories
 from crossaisle.data.kinds import PURCHASE
 from crossaisle.models.base import Scorer
 from crossaisle.recommend.explain import as_new, explain
-from crossaisle.recommend.reasons import Cause, Kind, sentence, telling
+from crossaisle.recommend.reasons import Cause, Kind, how_often, sentence, telling
 from tests.recommend.shop import SHOP
 from tests.recommend.test_explain import Links, Words
 
@@ -61,6 +61,41 @@ def test_popularity_is_not_named_of_what_few_people_buy() -> None:
 def test_habit_is_named_and_small_items_beside_it_are_not() -> None:
     text, _ = why({"milk0": 0.9, "milk1": 0.05, "bread1": 0.05}, "milk0")
     assert text == "You bought it before."
+
+
+@pytest.mark.parametrize(
+    ("days", "text"),
+    [
+        ([100.0, 121.2, 142.0, 163.5], "You buy it about every three weeks."),
+        ([165.0, 165.4, 166.0, 167.0, 168.0], "You buy it about every day."),
+        ([20.0, 80.0, 140.0, 165.0], "You buy it about every seven weeks."),
+        ([100.0, 121.0, 142.0], "You bought it before."),  # too few to be called a habit
+        ([100.0, 100.1, 142.0, 142.2], "You bought it before."),  # two days
+        ([10.0, 20.0, 30.0, 40.0], "You bought it before."),  # months ago
+    ],
+)
+def test_a_habit_is_told_by_its_days(days: list[float], text: str) -> None:
+    row = SHOP.item_ids.row("milk0")
+    history = Histories.of([[row] * len(days)], days=[days], now=[170.0])
+    told = explain(SHOP, [(Given({"milk0": 1.0}), 1.0)], history, row, popular=False)
+    assert told.text == text
+    looked = replace(history, role=np.zeros(len(days), np.int8))
+    assert explain(SHOP, [(Given({"milk0": 1.0}), 1.0)], looked, row).text == "You looked at it before."
+
+
+@pytest.mark.parametrize(
+    ("days", "words"),
+    [
+        (1.2, "about every day"),
+        (2.4, "about every two days"),
+        (9.0, "about every week"),
+        (30.0, "about every four weeks"),
+        (60.0, "about every two months"),
+        (400.0, "about every 13 months"),
+    ],
+)
+def test_how_often_in_words(days: float, words: str) -> None:
+    assert how_often(days) == words
 
 
 def test_an_item_is_named_from_a_fifth_of_the_score_on() -> None:

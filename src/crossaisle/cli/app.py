@@ -111,7 +111,9 @@ class _Command(TyperCommand):
         parameter: Any
         for parameter in self.params:
             if isinstance(parameter, TyperArgument):
-                parameter.metavar = parameter.metavar or str(parameter.name).upper()
+                argument: Any = parameter
+                argument.metavar = argument.metavar or str(argument.name).upper()
+                argument.get_usage_pieces = partial(_in_usage, argument)
             parameter.display_type_rich = partial(_shown_type, parameter, parameter.display_type_rich)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -124,6 +126,15 @@ class _Command(TyperCommand):
             if isinstance(value, int) and abs(value) > WHOLE:
                 raise typer.BadParameter(f"must be at most {WHOLE} in size (found {value})", ctx, parameter)
         return left
+
+
+def _in_usage(parameter: Any, ctx: Any) -> list[str]:
+    """An argument in the usage line, in brackets where it may be left out."""
+    name = str(parameter.metavar)
+    if name.startswith("["):
+        return [name]
+    name += "..." if parameter.nargs != 1 else ""
+    return [name if parameter.required else f"[{name}]"]
 
 
 def _shown_type(parameter: Any, of_typer: Callable[..., str | None], ctx: Any) -> str | None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats
+from crossaisle.data.kinds import PURCHASE
 from crossaisle.data.splits.cases import EvalCases, Split
 from crossaisle.data.vocabulary import Rows
 from crossaisle.errors import ConfigError, nearest
@@ -98,6 +99,8 @@ class Evaluation:
     bootstrap: Bootstrap = field(default_factory=lambda: Bootstrap(n=0))
     count: Count = "items"
     """What was counted as one: an item, or the items of a group."""
+    bought: bool = False
+    """Whether all events are purchases, so that what was chosen was bought."""
 
     def per_case(self, model: str, slice_: str, metric: str, k: int | None = 10) -> Floats:
         """float32 (n,): one metric of one model in one slice, NaN for cases outside it."""
@@ -257,6 +260,7 @@ def evaluate(
         notes,
         bootstrap,
         count,
+        dataset.role == PURCHASE,
     )
 
 

@@ -326,11 +326,13 @@ def _examples(recommender: Recommender, evaluation: Evaluation | None) -> list[d
         ids = tuple(dataset.item_ids.ids(rows))
         placement = _placement(recommender)
         view = ids[-3:] if placement == "goes_with" else ()
-        asked = Query(placement=placement, history=ids, items=view, n=_LINES, explain=True)
+        user = int(histories.user[case])
+        # Of a known user it is known what was done with the items, and so what the reasons may say.
+        whose: dict[str, Any] = {"history": ids} if user < 0 else {"user": dataset.user_ids.id(user)}
+        asked = Query(placement=placement, items=view, n=_LINES, explain=True, **whose)
         found = recommender.recommend(asked)
         if not found.items:  # somebody who shops in all categories
             found = recommender.recommend(replace(asked, placement="for_you", items=()))
-        user = int(histories.user[case])
         out.append(
             {
                 "user": dataset.user_ids.id(user) if user >= 0 else f"{who} {case + 1}",

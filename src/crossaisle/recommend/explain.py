@@ -18,7 +18,18 @@ from crossaisle.data.query import Placement
 from crossaisle.data.taxonomy import SEPARATOR
 from crossaisle.models.base import Scorer
 from crossaisle.models.disapproval import REASON as DISAPPROVED
-from crossaisle.recommend.reasons import LIFT, NAMED, WORDS, Amounts, Cause, causes_of, sentence, telling
+from crossaisle.recommend.reasons import (
+    LIFT,
+    NAMED,
+    OFTEN,
+    OVERDUE,
+    WORDS,
+    Amounts,
+    Cause,
+    causes_of,
+    sentence,
+    telling,
+)
 
 TOP = 3
 """This many items of the history are named; the rest adds up in `other`."""
@@ -200,6 +211,7 @@ def explain(
         names,
         popular,
         lambda row: item_name(dataset, row),
+        _every(dataset, histories, item),
         hidden[names],
     )
     # What others think takes the same share of every cause: what carries the item stays what it was.
@@ -246,6 +258,17 @@ def _deeds(dataset: Dataset, histories: Histories, index: npt.NDArray[np.int64])
         out[:] = -1
         np.maximum.at(out, index, histories.role)
     return out
+
+
+def _every(dataset: Dataset, histories: Histories, item: int) -> float | None:
+    """Days between purchases of an item row, where there are enough, and none is long overdue."""
+    role = dataset.role if histories.role is None else histories.role
+    own = (histories.item == item) & ~histories.view_mask & (np.asarray(role) == PURCHASE)
+    days = np.unique(np.floor(histories.day[own]))
+    if len(days) < OFTEN or np.isnan(days).any():
+        return None
+    gap = float(days[-1] - days[0]) / (len(days) - 1)
+    return None if float(histories.now[0]) - days[-1] > OVERDUE * gap else gap
 
 
 def _words(parts: Sequence[Part], source: int, item: int) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -50,6 +50,12 @@ NO_INTEREST = frozenset(_NO_INTEREST.split())
 """Words of titles and categories of what says nothing about other products, and is no reason that a shop
 would give: smoking, lotteries, newspapers, and lines of the till."""
 
+_NUMBERS = dict(enumerate(("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"), 2))
+OFTEN = 4
+"""A habit is named from so many days with a purchase on."""
+OVERDUE = 2.5
+"""And only while the newest purchase is not longer ago than so many of the usual gaps."""
+
 Kind = Literal["before", "namesake", "items", "categories", "history", "popular"]
 
 
@@ -68,6 +74,9 @@ class Cause:
     """Whether the items are in view or in the cart, instead of in the user's history."""
     deeds: tuple[int, ...] = ()
     """What was done with each of the named items, or one for all: codes of `data.kinds.ROLES`."""
+    every_days: float | None = None
+    """Of `before`: days from one purchase of the item to the next, where there is a habit; None: there is
+    none."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +102,8 @@ class Amounts:
     enough to say so."""
     name_of: Callable[[int], str] = field(repr=False)
     """What an item row is called."""
+    every_days: float | None = None
+    """Days from one purchase of the item to the next, where the user has a habit of it."""
     untold: npt.NDArray[np.bool_] | None = None
     """bool (n,): items that no sentence names, such as those for adults; None: none."""
 
@@ -114,7 +125,8 @@ def causes_of(dataset: Dataset, amounts: Amounts, item: int) -> tuple[Cause, ...
     spelt: dict[str, str] = {}
     names = [spelt.setdefault(key, name) for key, name in zip(bare, names, strict=True)]
     same = (amounts.shown == item) & ~amounts.in_view
-    causes = [Cause("before", float(share[same].sum()), deeds=_strongest(amounts, same))]
+    had = Cause("before", float(share[same].sum()), deeds=_strongest(amounts, same))
+    causes = [replace(had, every_days=amounts.every_days)]
     left = amounts.shown != item
     alike = left & np.array([key == title for key in bare], bool)
     telling = np.array([_is_interest(dataset, int(row)) for row in amounts.shown], bool)
@@ -289,7 +301,7 @@ def sentence(
 def _clause(cause: Cause, placement: Placement) -> str:
     names, deed = _listed(cause.names), cause.deeds[0] if cause.deeds else -1
     if cause.kind == "before":
-        return DEEDS[deed].before
+        return DEEDS[deed].before if cause.every_days is None else f"you buy it {how_often(cause.every_days)}"
     if cause.kind == "namesake":
         return (
             "has the same name" if cause.in_view else DEEDS[deed].past.format("another product of this name")
@@ -301,6 +313,15 @@ def _clause(cause: Cause, placement: Placement) -> str:
     if cause.kind == "history":
         return "fits " + DEEDS[deed].whole
     return "popular with other shoppers"
+
+
+def how_often(days: float) -> str:
+    """Days from one time to the next, in words: "about every three weeks"."""
+    for unit, length, until in (("day", 1.0, 5.5), ("week", 7.0, 49.0), ("month", 30.4, np.inf)):
+        if days < until:
+            n = max(round(days / length), 1)
+            return f"about every {unit}" if n == 1 else f"about every {_NUMBERS.get(n, n)} {unit}s"
+    raise AssertionError
 
 
 def _listed(names: Sequence[str]) -> str:

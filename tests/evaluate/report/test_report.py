@@ -1,5 +1,6 @@
 """The report holds what it was given, escaped, and asks nothing of the network."""
 
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -160,7 +161,10 @@ def test_the_first_sentence_counts_and_few_cases_are_a_warning(tmp_path: Path) -
     words = checked(tmp_path / "r.html")
     mean = evaluation.row("crossaisle", "all", "precision")
     assert mean is not None
-    assert f"Of ten recommendations, {10 * mean['value']:.1f} were chosen" in " ".join(words.split())
+    assert f"Of ten recommendations, {10 * mean['value']:.1f} were bought" in " ".join(words.split())
+    write_report(tmp_path / "looked.html", title="t", evaluation=replace(evaluation, bought=False))
+    looked = " ".join(checked(tmp_path / "looked.html").split())
+    assert f"Of ten recommendations, {10 * mean['value']:.1f} were chosen" in looked
     hits = 10 * np.nansum(evaluation.per_case("crossaisle", "all", "precision"))
     assert f"ten places hold {percent(hits / len(evaluation.cases.target))} of everything" in words
     assert ("Only" in words) == (len(evaluation.cases) < 100)

@@ -34,6 +34,7 @@ def test_rows_say_what_they_are_and_why(browser: Browser, shop_window: Window) -
     browser.until("document.querySelectorAll('#rows section:not([hidden])').length === 3")
     titles = browser.run("[...document.querySelectorAll('#rows section h2')].map(h => h.textContent)")
     assert titles == ["For you", "New aisles for you", "Buy again"]
+    browser.until("document.querySelectorAll('#rows [aria-busy=true]').length === 0")
     assert browser.run("document.querySelectorAll('#rows .why').length") > 3
     assert "Because you bought" in text(browser, "#rows section:nth-of-type(3)")
     assert text(browser, "#products .price").startswith("€")

@@ -53,7 +53,8 @@ def _hit_rate(row: Row, best: Row | None) -> str:
 def _precision(evaluation: Evaluation, row: Row, best: Row | None) -> str:
     low, high = (K * end for end in interval_of(row))
     baskets = evaluation.protocol == "baskets"
-    where = "lay in the rest of the basket" if baskets else "were chosen in the time that was held out"
+    did, done = ("bought", "bought") if evaluation.bought else ("chose", "chosen")
+    where = "lay in the rest of the basket" if baskets else f"were {done} in the time that was held out"
     said = (
         f"Of ten recommendations, <strong>{K * row['value']:.1f}</strong> {where} "
         f"(95 % interval {low:.1f} to {high:.1f})"
@@ -64,8 +65,8 @@ def _precision(evaluation: Evaluation, row: Row, best: Row | None) -> str:
     each = chosen / max(1, len(evaluation.cases))
     what = "basket" if baskets else "customer"
     return (
-        f"{said} A {what} chose {each:.1f} products on average, so ten places hold "
-        f"{percent(hits / max(1, chosen))} of everything that was chosen."
+        f"{said} A {what} {did} {each:.1f} products on average, so ten places hold "
+        f"{percent(hits / max(1, chosen))} of everything that was {done}."
     )
 
 

@@ -10,7 +10,9 @@ const told = new Map();
 export function why(item) {
   const causes = item.evidence?.causes || [];
   const clauses = causes.map(clause);
-  if (item.evidence?.knowledge) clauses.push(t("why_known", item.evidence.knowledge));
+  // Said only where the service says it: mostly the first clause has said it already.
+  const known = item.evidence?.knowledge;
+  if (known && item.evidence.text.includes(known)) clauses.push(t("why_known", known));
   told.set(item.item_id, clauses.map(sentence).join(t("why_gap")));
   return clauses.length ? sentence(clauses[0]) : "";
 }
@@ -20,16 +22,24 @@ export const whole = id => told.get(id) || "";
 const sentence = text => `${text[0].toUpperCase()}${text.slice(1)}${t("why_end")}`;
 const role = deed => ROLES[deed] || "chosen";
 
-function clause({ kind, names, deeds, in_view: inView }) {
+function clause({ kind, names, deeds, in_view: inView, every_days: every }) {
   const short = names.map(title => named({ title }).name);
   if (kind === "items" && inView) return t("why_beside", joined(short));
   if (kind === "items") return t("why_items", done(short, deeds));
   if (kind === "categories") return t("why_categories", t(`does_${role(deeds[0])}`, joined(short)));
+  if (kind === "before" && every) return t("why_habit", often(every));
   if (kind === "before") return t(`before_${role(deeds[0])}`);
   if (kind === "namesake" && inView) return t("why_same_name");
   if (kind === "namesake") return t("why_namesake", t(`verb_${role(deeds[0])}`));
   if (kind === "history") return t("why_history", t(`verb_${role(deeds[0])}`));
   return t("why_popular");
+}
+
+// Days between two purchases: "every week", "every 3 weeks".
+function often(days) {
+  const [unit, length] = days < 5.5 ? ["day", 1] : days < 49 ? ["week", 7] : ["month", 30.4];
+  const n = Math.max(Math.round(days / length), 1);
+  return n === 1 ? t(`every_${unit}`) : t(`every_${unit}s`, n);
 }
 
 // "you bought A and B", or "you put A in the cart" and "you looked at B".

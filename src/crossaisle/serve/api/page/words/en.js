@@ -50,6 +50,7 @@ export default {
   did_purchase: x => `you bought ${x}`, did_chosen: x => `you chose ${x}`,
   does_view: x => `you look at ${x}`, does_favourite: x => `you like ${x}`, does_cart: x => `you put ${x} in the cart`, does_rating: x => `you like ${x}`,
   does_purchase: x => `you buy ${x}`, does_chosen: x => `you choose ${x}`,
+  why_habit: often => `you buy it about ${often}`, every_day: "every day", every_days: n => `every ${n} days`, every_week: "every week", every_weeks: n => `every ${n} weeks`, every_month: "every month", every_months: n => `every ${n} months`,
   before_view: "you looked at it before", before_favourite: "you liked it before", before_cart: "you put it in the cart before", before_rating: "you liked it before",
   before_purchase: "you bought it before", before_chosen: "you chose it before",
   verb_view: "looked at", verb_favourite: "liked", verb_cart: "put in the cart", verb_rating: "liked", verb_purchase: "bought", verb_chosen: "chose",

@@ -48,6 +48,7 @@ export default {
   did_purchase: x => `你买过${x}`, did_chosen: x => `你选过${x}`,
   does_view: x => `你常看${x}`, does_favourite: x => `你喜欢${x}`, does_cart: x => `你常把${x}加入购物车`, does_rating: x => `你喜欢${x}`,
   does_purchase: x => `你常买${x}`, does_chosen: x => `你常选${x}`,
+  why_habit: often => `你大约${often}买一次`, every_day: "每天", every_days: n => `每 ${n} 天`, every_week: "每周", every_weeks: n => `每 ${n} 周`, every_month: "每月", every_months: n => `每 ${n} 个月`,
   before_view: "你看过它", before_favourite: "你收藏过它", before_cart: "你把它加入过购物车", before_rating: "你好评过它",
   before_purchase: "你买过它", before_chosen: "你选过它",
   verb_view: "看过", verb_favourite: "收藏过", verb_cart: "加入过购物车", verb_rating: "好评过", verb_purchase: "买过", verb_chosen: "选过",
