@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -18,18 +18,29 @@ from crossaisle.evaluate.results import Row, result_row
 from crossaisle.evaluate.significance import Bootstrap
 from crossaisle.models.base import Scorer
 from crossaisle.models.scorers.category_link import CategoryLink
-from crossaisle.models.scorers.cold_start.behaviour_transfer import BehaviourTransfer
 from crossaisle.models.scorers.content import TfidfSimilarity
 from crossaisle.models.scorers.item_knn import ItemKNN
 from crossaisle.models.scorers.popularity import Popularity
+from crossaisle.models.shortlists import DISCOUNT
 from crossaisle.models.topk import top_k
 from crossaisle.pipeline.fit import peak_mb
 from crossaisle.progress import Say, silent
 from crossaisle.studies.context import StudyContext
+from crossaisle.studies.recent_sales import RecentSales
 
 CATALOGUE = "amazon14"
 K, LEAST_HISTORY, DAYS = 10, 3, 30
-MODEL, FALLBACK = "crossaisle", "popularity"
+MODEL, FALLBACK = "crossaisle", "sales_now"
+RECENT = {
+    "sales_now": RecentSales(half_life_days=4.0),
+    "sales_60": RecentSales(half_life_days=60.0),
+    "sales_to_source": RecentSales(half_life_days=10.0, depth=0),
+    "sales_to_leaf": RecentSales(half_life_days=10.0, depth=-1),
+}
+"""What sold in the target domain in the days before a case: to everybody, to customers of the source domain,
+and to those who had leaf categories of the history. Half-lives of 4 to 365 days were tried on validation."""
+DEPTH = 100
+"""Items of each part among which weights are chosen."""
 _FACTORS = (0.0, 0.5, 0.7, 1.4, 2.0)
 _ADDED = (0.05, 0.2, 0.5, 1.0)
 Mask = npt.NDArray[np.bool_]
@@ -48,7 +59,7 @@ class CrossDomain:
 
     Half of these users, by a hash of their ids, are asked for validation and half for test; none of their
     events in B is in training. Everything in B is ranked. One sum of the parts for all pairs, chosen on
-    validation; a pair on whose own validation popularity is better gets that.
+    validation; a pair on whose own validation what sold in the days before is better gets that.
     """
 
     dataset: Dataset
@@ -70,11 +81,14 @@ class CrossDomain:
         known = data.with_events(~hidden)
         self.say(f"fitting on {len(known.events):,} events")
         parts = self._parts(known)
+        recent = {name: replace(part).fit(known) for name, part in RECENT.items()}
         gains: dict[tuple[int, int], tuple[EvalCases, Mask, dict[str, Floats]]] = {}
         for pair, cases in asked.items():
             inside = domain == pair[1]
-            scores = {n: np.nan_to_num(p.score_rows(cases.histories)) for n, p in parts.items()}
-            gains[pair] = cases, inside, {n: s[:, inside] for n, s in scores.items()}
+            scores = {n: p.scores(cases.histories, inside) for n, p in recent.items()}
+            for name, part in parts.items():
+                scores[name] = np.nan_to_num(part.score_rows(cases.histories)[:, inside])
+            gains[pair] = cases, inside, scores
         self._choose(gains, role)
         self.say(", ".join(f"{name} {weight:.3g}" for name, weight in self.weights.items()))
         rows: list[Row] = []
@@ -138,7 +152,6 @@ class CrossDomain:
             "item_knn": ItemKNN(decay=latest),
             "tfidf": TfidfSimilarity(decay=latest),
             "category_link": CategoryLink(depth=-1),
-            "borrowed": BehaviourTransfer(decay=latest),
         }
         for name, part in parts.items():
             self.say(f"fitting {name}")
@@ -155,11 +168,12 @@ class CrossDomain:
         asked = []
         for cases, inside, scores in gains.values():
             rows = np.flatnonzero(role[cases.histories.user] == 0)
-            asked.append((cases.take(rows), inside, {n: s[rows] for n, s in scores.items()}))
-        spread = {n: float(np.mean([s[n].std() for _, _, s in asked])) or 1.0 for n in names}
+            some = {n: s[rows] for n, s in scores.items()}
+            asked.append(Shortlists.of(some, cases.take(rows), inside))
+        spread = {n: float(np.mean([one.scores[n].std() for one in asked])) or 1.0 for n in names}
 
         def quality(weights: Mapping[str, float]) -> float:
-            return float(np.mean([_ndcg(self._sum(s, weights), c, i).mean() for c, i, s in asked]))
+            return float(np.mean([one.ndcg(self._sum(one.scores, weights)).mean() for one in asked]))
 
         single = {n: quality({n: 1.0}) for n in names}
         top = max(single, key=lambda n: single[n])
@@ -184,12 +198,47 @@ class CrossDomain:
         return np.asarray(sum(np.float32(w) * scores[n] for n, w in weights.items()), np.float32)
 
 
+@dataclass(frozen=True)
+class Shortlists:
+    """Of each case the items that some part puts among its first `DEPTH`; what none puts there is missed."""
+
+    scores: dict[str, Floats]
+    """float32 (n, m) by part."""
+    again: Mask
+    """bool (n, m): an item that stands further left already."""
+    right: Mask
+    """bool (n, m)"""
+    wanted: npt.NDArray[np.int64]
+    """int64 (n,): right answers, in the list or not."""
+
+    @classmethod
+    def of(cls, scores: Mapping[str, Floats], cases: EvalCases, inside: Mask) -> Shortlists:
+        """`scores` (n, items inside) by part."""
+        first = [top_k(s, min(DEPTH, s.shape[1])) for s in scores.values()]
+        at = np.sort(np.concatenate(first, axis=1), axis=1)
+        place = np.cumsum(inside) - 1
+        targets = [place[cases.targets_of(row)] for row in range(len(cases))]
+        return cls(
+            {name: np.take_along_axis(s, at, axis=1) for name, s in scores.items()},
+            np.diff(at, axis=1, prepend=-1) == 0,
+            np.array([np.isin(row, own) for row, own in zip(at, targets, strict=True)]),
+            np.array([len(own) for own in targets], np.int64),
+        )
+
+    def ndcg(self, scores: Floats) -> Floats:
+        """float32 (n,): NDCG at 10 of each case by scores (n, m)."""
+        shown = top_k(np.where(self.again, -np.inf, scores), K)
+        hits = np.take_along_axis(self.right, np.maximum(shown, 0), axis=1) & (shown >= 0)
+        ideal = np.cumsum(DISCOUNT)[np.minimum(self.wanted, K) - 1]
+        gains: Floats = (hits @ DISCOUNT / ideal).astype(np.float32)
+        return gains
+
+
 def _ndcg(scores: Floats, cases: EvalCases, inside: Mask) -> Floats:
     """float32 (n,): NDCG at 10 of each case; `scores` (n, items inside)."""
     place = np.cumsum(inside) - 1
-    discount = 1.0 / np.log2(np.arange(2, K + 2))
     out = np.zeros(len(cases), np.float32)
     for row, shown in enumerate(top_k(scores, K)):
         wanted = place[cases.targets_of(row)]
-        out[row] = np.isin(shown, wanted) @ discount / discount[: min(K, len(wanted))].sum()
+        out[row] = np.isin(shown, wanted) @ DISCOUNT / DISCOUNT[: min(K, len(wanted))].sum()
     return out

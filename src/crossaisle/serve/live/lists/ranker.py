@@ -52,8 +52,7 @@ class LiveRanker:
     def nominated(
         self, histories: Histories, placement: str, k: int, among: Sequence[Mask | None]
     ) -> list[Best] | None:
-        """For each history its `k` best items by rough scores, ascending, with their exact scores, and the
-        candidates of a learned ranker.
+        """For each history its `k` best items by rough scores, ascending, with their exact scores.
 
         Of the best third of them hardly ever one is missed. `among` bool (n_items,): the items that may be
         named, where these are not all. None where exact scores of all items cost no more.
@@ -64,20 +63,24 @@ class LiveRanker:
         rough = self._model.rough(context, placement)
         if rough is None:
             return None
-        scores = self._extended(self._model.settled(context, rough.scores.copy(), placement), placement)
-        for row, mask in zip(scores, among, strict=True):
-            if mask is not None:
-                row[~mask] = np.nan
-        rows = best_rows(scores, k)
+
+        def settled(scores: Floats) -> Floats:
+            found = self._extended(self._model.settled(context, scores, placement), placement)
+            for row, mask in zip(found, among, strict=True):
+                if mask is not None:
+                    row[~mask] = np.nan
+            return found
+
+        rows = best_rows(settled(rough.scores.copy()), k)
         ranked = self._model.rerank_rough(context, rough, placement)
-        for at, (best, mask) in enumerate(zip(rows, among, strict=True)):
+        for at, best in enumerate(rows):
             known = self._model.lenders(self._overlay.sources(best), placement)
-            if ranked is not None:  # these have exact scores by now
-                more = ranked[at]
-                known = np.setdiff1d(known, more, assume_unique=True)
-                rows[at] = np.union1d(best, more if mask is None else more[mask[more]])
+            if ranked is not None:  # these are exact by now
+                known = np.setdiff1d(known, ranked[at], assume_unique=True)
             rough.scores[at, known] = rough.exact(at, known)
-        scores = self._extended(self._model.settled(context, rough.scores, placement), placement)
+        scores = settled(rough.scores)
+        if ranked is not None:  # it puts others first, and so what is lent their scores
+            rows = best_rows(scores, k)
         return [(best, scores[at, best]) for at, best in enumerate(rows)]
 
     def best_batch(
