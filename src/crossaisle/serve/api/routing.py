@@ -15,6 +15,7 @@ from crossaisle.api_types import Problem
 from crossaisle.errors import DataError
 from crossaisle.serve.api.access import KEYED, RouteScope
 from crossaisle.serve.api.context import context_of
+from crossaisle.serve.api.remembered import Remembered
 from crossaisle.serve.api.requests.query_names import check_names, check_once, lists_of, parameters_of
 from crossaisle.serve.api.requests.request_body import limits_of
 
@@ -35,6 +36,8 @@ class Route(APIRoute):
         self, path: str, endpoint: Callable[..., Any], *, scope: RouteScope | None = None, **settings: Any
     ) -> None:
         self.scope = scope
+        self.remembered: Remembered | None = None
+        """What its query strings come to."""
         if scope in KEYED:
             extra = settings.get("openapi_extra") or {}
             security = [{"publishable": []}, *_SECURITY] if scope == "visitor" else _SECURITY
@@ -42,11 +45,16 @@ class Route(APIRoute):
         super().__init__(path, endpoint, **settings)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle, known, lists = super().get_route_handler(), parameters_of(self), lists_of(self)
+        known, lists = parameters_of(self), lists_of(self)
+        self.remembered = remembered = Remembered.of(self)
+        handle = super().get_route_handler()
 
         async def checked(request: Request) -> Response:
             if context_of(request.scope).route is not self:
                 raise RuntimeError(f"{self.path}: the scope of another route was checked; this is a bug")
+            if remembered is not None and (values := remembered.values(request)) is not None:
+                answer: Response = await self.endpoint(request=request, **values)
+                return answer
             query = request.scope["query_string"]
             most = limits_of(request).query_parameters
             if query.count(b"&") >= most:

@@ -19,6 +19,10 @@ class ApiLimits:
     """The same for one key, or one address where there is no key, so that others get their turn."""
     query_parameters: int = 256
     """Parameters of one query: 100 categories to include, 100 to exclude, and the rest."""
+    remembered_queries: int = 512
+    """Query strings of a route that need not be checked again; the ones not asked for longest are dropped."""
+    remembered_bytes: int = 500
+    """Bytes of a query string that is remembered."""
     inline_bytes: int = 100_000
     """Bytes of JSON that are parsed in the event loop; larger bodies are parsed in a thread."""
     json_values: int = 500_000

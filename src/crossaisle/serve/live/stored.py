@@ -44,7 +44,9 @@ class StoredHistories:
     """Events in the order of their users and, of each user, of their times; equal times as they came."""
 
     def __init__(self, events: PackedEvents, users: defaultdict[str, int]) -> None:
-        """`users`: ids and their indices, none yet; shared with others: a new one gets the next index."""
+        """`events`: its arrays are taken over and changed. `users`: ids and their indices, none yet; shared
+        with others: a new one gets the next index.
+        """
         users.update(zip(events.users, range(len(events.users)), strict=True))
         self._users, self._starts = users, events.starts
         self.item, self.deed = events.item, events.deed
