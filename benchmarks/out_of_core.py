@@ -23,8 +23,6 @@ from typing import Any
 
 from mid_size import make
 
-USERS = 100_000
-"""Users whose lists are made."""
 N = 100
 """Items of a list."""
 SETTINGS = """
@@ -63,12 +61,14 @@ def ran(words: list[str], folder: Path) -> dict[str, float]:
     }
 
 
-def measured(events: int, out: Path, stages: list[str]) -> dict[str, Any]:
+def measured(events: int, out: Path, stages: list[str], lists_of: int) -> dict[str, Any]:
     folder = out / str(events)
     if not (folder / "shop.toml").is_file():
         subprocess.run([sys.executable, __file__, "--make", str(events), "--out", str(out)], check=True)
-    users = min(USERS, len((folder / "users.txt").read_text().split()))
-    point: dict[str, Any] = {"events": events, "items": events // 10, "lists_of": users}
+    everybody = (folder / "everybody.txt").read_text().split()
+    (folder / "users.txt").write_text("\n".join(everybody[:lists_of]))
+    point: dict[str, Any] = {"events": events, "items": events // 10}
+    point["lists_of"] = min(lists_of, len(everybody))
     for stage, words in commands().items():
         if stage in stages:
             point[stage] = ran(words, folder)
@@ -80,7 +80,7 @@ def prepare(folder: Path, events: int) -> None:
     _, users = make(folder, events, items=events // 10)
     with (folder / "shop.toml").open("a") as settings:
         settings.write(SETTINGS)
-    (folder / "users.txt").write_text("\n".join(f"user-{n}" for n in range(min(USERS, users))))
+    (folder / "everybody.txt").write_text("\n".join(f"user-{n}" for n in range(users)))
 
 
 def main() -> None:
@@ -90,6 +90,7 @@ def main() -> None:
     parser.add_argument("--events", type=int, nargs="+", default=[1_000_000, 3_000_000, 10_000_000])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES))
+    parser.add_argument("--lists-of", type=int, default=100_000, help="users whose lists are made")
     parser.add_argument("--make", type=int, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.make:
@@ -97,7 +98,7 @@ def main() -> None:
         return
     found = []
     for events in given.events:
-        found.append(measured(events, given.out, given.stages))
+        found.append(measured(events, given.out, given.stages, given.lists_of))
         (given.out / "out_of_core.json").write_text(json.dumps(found, indent=1) + "\n")
     print("\n".join(table(found, given.stages)))
 

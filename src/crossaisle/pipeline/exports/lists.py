@@ -24,9 +24,9 @@ from crossaisle.data.query import Query
 from crossaisle.errors import ArtifactError, ConfigError, DataError
 from crossaisle.evaluate.files import write_json
 from crossaisle.execution.executor import Executor, LocalExecutor
+from crossaisle.pipeline.exports.retrieved import recommend_each
 from crossaisle.progress import bar
 from crossaisle.recommend.recommender import Recommender
-from crossaisle.recommend.retrieved import recommend_each
 
 FORMATS = (".parquet", ".csv", ".jsonl")
 PART = 1000

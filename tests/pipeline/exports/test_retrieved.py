@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from crossaisle.data.query import Query
+from crossaisle.pipeline.exports.retrieved import recommend_each
 from crossaisle.recommend.answer import RecommendationList
 from crossaisle.recommend.recommender import Recommender
-from crossaisle.recommend.retrieved import recommend_each
 from tests.recommend.shop import FITTED, SHOP, recommender
 
 USERS = list(SHOP.user_ids.all)
