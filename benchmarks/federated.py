@@ -21,6 +21,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from crossaisle.data.datasets import load_catalogue
 from crossaisle.data.history import Floats
 from crossaisle.data.splits.split import leave_last_out
@@ -53,6 +55,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--cases", type=int, default=2000)
     parser.add_argument("--rates", default="0.2,0.5,1")
+    parser.add_argument("--customers", type=int, help="learn from so many of each shop, drawn at random")
     parser.add_argument("--short", action="store_true", help="without poison and noise")
     options = parser.parse_args()
     datasets = [load_catalogue("amazon14", root=options.root, domain=name).dataset for name in SHOPS]
@@ -60,6 +63,8 @@ def main() -> None:
         [(name, one, leave_last_out(one)) for name, one in zip(SHOPS, datasets, strict=True)],
         lambda texts: pretrained("minilm").encode(texts, progress=True),
     )
+    if options.customers is not None:
+        shops = [with_fewer(shop, options.customers) for shop in shops]
     for shop in shops:
         print(f"{shop.name}: {shop.dataset.n_items:,} items, {shop.dataset.n_users:,} customers", flush=True)
     usual = FederatedConfig(rounds=options.rounds)
@@ -75,6 +80,14 @@ def main() -> None:
     if not options.short:
         robust(shops, replace(usual, learning_rate=found.rate), options.on, options.cases)
         private(shops, replace(usual, learning_rate=found.rate), options.on, options.cases)
+
+
+def with_fewer(shop: Member, customers: int) -> Member:
+    """The same shop, cases and all, that may learn from some customers only."""
+    train = shop.split.train
+    chosen = np.random.default_rng(3).permutation(train.n_users)[:customers]
+    kept = train.with_events(np.isin(train.events.user, chosen))
+    return replace(shop, split=replace(shop.split, train=kept))
 
 
 def told(shops: Sequence[Member], adapter: Adapter, on: On, most: int) -> str:

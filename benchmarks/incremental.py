@@ -13,8 +13,10 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from mid_size import make
@@ -28,11 +30,15 @@ from crossaisle.models.blend import Blend
 from crossaisle.models.defaults import default_parts
 from crossaisle.models.topk import top_k
 from crossaisle.pipeline.fit import fit_parts, peak_mb
-from crossaisle.pipeline.incremental.folder import save_with_counts, update_folder
+from crossaisle.pipeline.incremental.counts import load_counts, save_counts
+from crossaisle.pipeline.incremental.folder import save_with_counts
+from crossaisle.pipeline.incremental.merge import with_new
+from crossaisle.pipeline.incremental.update import update
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.refit import latest, ndcg
 
 USERS = 1000
+Made = TypeVar("Made")
 
 
 def main() -> None:
@@ -63,20 +69,40 @@ def measure(folder: Path, n_events: int, new: int) -> None:
     old, _ = fitted(then)
     save_with_counts(old, model)
     refitted, seconds = fitted(now)
-    start = time.process_time()
-    outcome = update_folder(model, now)
-    processor = time.process_time() - start
-    print("\n".join(outcome.lines))
-    parts = ", ".join(f"{name} {took:.2f}" for name, took in outcome.seconds.items())
-    print(f"seconds: {parts}; of processor, all together {processor:.2f}; a fit of these parts {seconds:.1f}")
+    found = updated(model, now)
+    print(f"a fit of these parts: {seconds:.1f} s")
     print(
         f"peak {peak_mb():,.0f} MB; counts kept beside the model {megabytes(folder / 'model.counts'):,.0f} MB"
     )
-    compare(outcome.recommender, refitted, old, now)
+    compare(found, refitted, old, now)
     cases = latest(whole, now, first_test, refitted.repeats, 0)
     listed = np.ones(whole.n_items, bool)
-    for name, one in (("before the update", old), ("updated", outcome.recommender), ("fitted", refitted)):
+    for name, one in (("before the update", old), ("updated", found), ("fitted", refitted)):
         print(f"NDCG@10 of {len(cases):,} users, {name}: {ndcg(one.score_batch, cases, listed).mean():.5f}")
+
+
+def updated(model: Path, now: Dataset) -> Recommender:
+    """What `crossaisle fit --incremental` does after the import, step by step."""
+    base, counts = timed("load", lambda: (Recommender.load(model), load_counts(model)))
+    added = timed("find what is new", lambda: with_new(base.dataset, now))
+    found = timed("update", lambda: update(base, added, counts))
+
+    def save() -> None:
+        found.recommender.save(model, half=True)
+        save_counts(found.counts, model)
+
+    timed("save", save)
+    print("\n".join(found.lines(added.events, len(added.change.users))))
+    return found.recommender
+
+
+def timed(name: str, work: Callable[[], Made]) -> Made:
+    """Prints seconds of the clock and of all processors."""
+    clock, processor = time.perf_counter(), time.process_time()
+    made = work()
+    clock, processor = time.perf_counter() - clock, time.process_time() - processor
+    print(f"{name:<18}{clock:>7.2f} s, {processor:.2f} of processor", flush=True)
+    return made
 
 
 def fitted(dataset: Dataset) -> tuple[Recommender, float]:

@@ -13,6 +13,8 @@ from scipy import sparse
 
 from crossaisle.data.merchandising.rules import RuleSet
 from crossaisle.data.query import Query
+from crossaisle.drift.since_fit import SinceFit
+from crossaisle.drift.since_fit import SinceFit
 from crossaisle.drift.summary import Summary
 from crossaisle.errors import ConfigError
 from crossaisle.models.blend import Blend
@@ -41,6 +43,7 @@ def test_what_was_decided_about_a_shop_is_carried_along() -> None:
         "limits": ListLimits(prefix=1),
         "reference": Summary.of_model(SHOP),
         "rules": RuleSet.of([{"id": "a", "action": "never", "items": ["Milk"]}], "f"),
+        "since_fit": SinceFit(100, 5, 1),
         "rankers": {"for_you": LearnedRanker(placement="for_you", pool=Pool(), parts=(), texts=())},
     }
     settings = {name for name in signature(Recommender).parameters if name not in ("dataset", "blend")}
@@ -56,6 +59,7 @@ def test_what_was_decided_about_a_shop_is_carried_along() -> None:
     other = shop.replaced(dataset=SHOP.with_events(kept))
     assert (other.repeats, other.tuned, other.limits) == (True, False, shop.limits)
     assert other.rankers == shop.rankers
+    assert other.since_fit is None
     assert other.newcomers is not None
     assert SHOP.item_ids.row("milk1") in other.newcomers.rows  # what is read off the data is read again
     assert other.lasting != shop.lasting

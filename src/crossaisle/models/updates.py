@@ -18,7 +18,7 @@ Counts = dict[str, Any]
 KEPT, FITTED, COUNTED = "kept", "fitted", "new events counted"
 """What becomes of a model: the first two where it has no way of its own."""
 TINY = 1e-5
-"""Differences of sums that are smaller come from rounding: the least that an event adds is more."""
+"""Smaller differences of sums come from rounding, or change no weight that can be seen."""
 
 
 @dataclass(frozen=True)
@@ -81,10 +81,20 @@ def products(left: sparse.csr_matrix, right: sparse.csr_matrix) -> sparse.csr_ma
 
 def total(counts: Mapping[str, Any], plus: Mapping[str, Any], minus: Mapping[str, Any]) -> Counts:
     """Sums with some users' old part taken out and their new one put in."""
-    return {name: _sum(counts[name], difference(plus[name], minus[name])) for name in counts}
+    return raised(counts, steps(plus, minus))
 
 
-def difference(plus: Any, minus: Any) -> Any:
+def steps(plus: Mapping[str, Any], minus: Mapping[str, Any]) -> Counts:
+    """What changes: plus - minus, by name."""
+    return {name: _difference(plus[name], minus[name]) for name in plus}
+
+
+def raised(counts: Mapping[str, Any], by: Mapping[str, Any]) -> Counts:
+    """Sums and what they change by."""
+    return {name: _sum(counts[name], by[name]) for name in counts}
+
+
+def _difference(plus: Any, minus: Any) -> Any:
     """plus - minus, without what rounding leaves of equal numbers."""
     if not sparse.issparse(plus):
         return np.asarray(plus) - _fitting(minus, np.shape(plus))

@@ -74,7 +74,7 @@ class ItemKNN(ItemWeights):
         together, held = after["together"], after["held"]
         starts = np.flatnonzero(np.diff(together.indptr[:-1] // AT_ONCE, prepend=-1))
         blocks = [
-            _strongest(together[start:end].copy(), start, held, new.similarity, new.shrink, new.neighbours)
+            _strongest(together[start:end], start, held, new.similarity, new.shrink, new.neighbours)
             for start, end in pairwise([*starts.tolist(), len(held)])
         ]
         new.weights_ = _stacked(blocks)
@@ -122,15 +122,16 @@ def _strongest(
     shrink: float,
     neighbours: int,
 ) -> sparse.csr_matrix:
-    """The neighbours of some items, from `start` on; `together`, csr (items, n_items), is overwritten."""
+    """The neighbours of some items, from `start` on; `together` csr (items, n_items)."""
     together.sort_indices()  # which of equals is kept must not depend on how they were counted
     row = np.repeat(np.arange(start, start + together.shape[0]), np.diff(together.indptr))
     column = together.indices
     norm = np.sqrt(count[row] * count[column]) if similarity == "cosine" else count[row]
     # float32; `norm` is positive wherever two items met, so a shrink of 0 divides by no zero.
-    together.data = together.data / (norm + np.float32(shrink))
-    together.data[row == column] = 0.0
-    return keep_strongest(together, neighbours)
+    alike = together.data / (norm + np.float32(shrink))
+    alike[row == column] = 0.0
+    made = sparse.csr_matrix((alike, column, together.indptr), shape=together.shape)
+    return keep_strongest(made, neighbours)
 
 
 def _stacked(blocks: Sequence[sparse.csr_matrix]) -> sparse.csr_matrix:

@@ -18,7 +18,7 @@ from crossaisle.models.scorers.learning.blocks import ridge_in_blocks
 from crossaisle.models.scorers.learning.ridge import cores, inverse_of_gram, ridge_of_neighbours
 from crossaisle.models.space import AnyDecay, Range, Space
 from crossaisle.models.topk import top_k
-from crossaisle.models.updates import Change, Counts, Updated, difference, products, total
+from crossaisle.models.updates import Change, Counts, Updated, products, raised, steps
 
 _BLOCK = 1024  # rows of a weight matrix held dense at once
 _LONGEST = 12  # places a source or target reaches: exp(-12 / 2) is 0.2 %
@@ -209,9 +209,8 @@ def updated(old: EASE | SLIT, change: Change, counts: Counts | None) -> Updated 
     if not change.adds_up or busy > old.max_items or min(busy, before_busy) <= old.neighbours:
         return None
     before = old.count(change.before) if counts is None else counts
-    now, then = old.count(change.now), old.count(change.then)
-    after, new = total(before, now, then), replace(old)
-    step = difference(old.targets(now), old.targets(then))
+    by = steps(old.count(change.now), old.count(change.then))
+    after, new, step = raised(before, by), replace(old), old.targets(by)
     columns = np.flatnonzero(np.bincount(step.indices, minlength=step.shape[1]))
     ridge, n = old.penalty(after, busy), change.after.n_items
     found = ridge_of_neighbours(
