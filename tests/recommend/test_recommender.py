@@ -14,7 +14,6 @@ from scipy import sparse
 from crossaisle.data.merchandising.rules import RuleSet
 from crossaisle.data.query import Query
 from crossaisle.drift.since_fit import SinceFit
-from crossaisle.drift.since_fit import SinceFit
 from crossaisle.drift.summary import Summary
 from crossaisle.errors import ConfigError
 from crossaisle.models.blend import Blend
