@@ -26,6 +26,10 @@ def _newest(shop: Dataset, events: int) -> npt.NDArray[np.bool_]:
     return np.arange(len(shop.events)) % 8 >= 8 - events
 
 
+def _fitted(shop: Dataset) -> dict[str, Scorer]:
+    return {"item_knn": ItemKNN().fit(shop), "popularity": Popularity().fit(shop)}
+
+
 def departments(dataset: Dataset) -> Dataset:
     """Two departments, of which everybody stays in one and changes the leaf category there."""
     paths = tuple(((DEPARTMENTS[name := item[:-1]], name),) for item in item_ids())
@@ -36,9 +40,7 @@ def test_where_nobody_enters_a_new_department_new_categories_are_those_of_the_fi
     shop = departments(tiny_shop(users=3 * FEW))
     shop = shop.with_events(_newest(shop, 3))
     split = leave_last_out(shop)
-    parts: dict[str, Scorer] = {"item_knn": ItemKNN(), "popularity": Popularity()}
-    for part in parts.values():
-        part.fit(split.train)
+    parts = _fitted(split.train)
     departments_only = TuningTask(split.validation, unseen=True, new=True)
     plain = tune(parts, {"discover": departments_only}, shop.taxonomy)["discover"]
     finest = tune(parts, {"discover": replace(departments_only, finest=True)}, shop.taxonomy)["discover"]
@@ -54,9 +56,7 @@ def test_departments_it_is_where_enough_people_enter_new_ones() -> None:
     shop = replace(shop, taxonomy=Taxonomy(names))
     shop = shop.with_events(_newest(shop, 3))
     split = leave_last_out(shop)
-    parts: dict[str, Scorer] = {"item_knn": ItemKNN(), "popularity": Popularity()}
-    for part in parts.values():
-        part.fit(split.train)
+    parts = _fitted(split.train)
     task = TuningTask(split.validation, unseen=True, new=True)
     chosen = choose_weights(parts, split).weights["discover"]
     assert chosen == tune(parts, {"discover": task}, shop.taxonomy)["discover"].weights

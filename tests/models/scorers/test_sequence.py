@@ -22,20 +22,10 @@ from crossaisle.models.persistence import load_blend, save_blend
 from crossaisle.models.scorers.sequence import SequenceTransformer
 from crossaisle.models.scorers.vectors import history_vectors
 from tests.models.contract import ScorerContract
+from tests.models.scorers.vectors.networks import SMALL
 from tests.models.shops import FIRST_DAY, tiny_shop
 
 pytest.importorskip("torch")
-
-
-SMALL: dict[str, Any] = {
-    "encoder": "none",
-    "dimensions": 8,
-    "hidden": 8,
-    "length": 5,
-    "dropout": 0.1,
-    "learning_rate": 1e-2,
-    "epochs": 4,
-}
 
 
 def small(**settings: Any) -> SequenceTransformer:
@@ -248,6 +238,7 @@ import numpy as np
 from pathlib import Path
 from typing import Any
 from crossaisle.models.persistence import load_blend
+from tests.models.scorers.vectors.networks import SMALL
 from tests.models.shops import FIRST_DAY, tiny_shop
 shop, folder = tiny_shop(), Path({str(tmp_path)!r})
 blend = load_blend({described!r}, folder, shop.item_ids)

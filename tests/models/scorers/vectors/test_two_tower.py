@@ -12,6 +12,7 @@ from crossaisle.data.history import Histories
 from crossaisle.errors import ConfigError
 from crossaisle.models.scorers.vectors.two_tower import TwoTower
 from tests.models.contract import ScorerContract
+from tests.models.scorers.vectors.networks import SMALL
 from tests.models.shops import tiny_shop
 
 pytest.importorskip("torch")
@@ -20,16 +21,6 @@ import torch
 
 from crossaisle.training.sequence.two_tower import TwoTowerNetwork
 from crossaisle.training.sequence.windows import Windows
-
-SMALL: dict[str, Any] = {
-    "encoder": "none",
-    "dimensions": 8,
-    "hidden": 8,
-    "length": 5,
-    "dropout": 0.1,
-    "learning_rate": 1e-2,
-    "epochs": 4,
-}
 
 
 def small(**settings: Any) -> TwoTower:
