@@ -52,6 +52,8 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/api/events/delete"): {"key": "k2"},
     ("PUT", "/api/items/{item}"): {"title": "Southern bread"},
     ("PATCH", "/api/items/{item}"): {"price": 9.5},
+    ("PATCH", "/api/items"): [{"id": "bread", "price": 9.5}],
+    ("POST", "/api/changes/drop"): {"items": ["bread"]},
     ("POST", "/api/items"): [{"id": "milk", "title": "Southern milk"}],
     ("PUT", "/api/users/{user}"): {"club": False},
     ("POST", "/api/users/show"): {"user": "ann"},

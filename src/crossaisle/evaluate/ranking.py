@@ -22,7 +22,7 @@ from crossaisle.data.taxonomy import Taxonomy
 from crossaisle.data.vocabulary import Rows
 from crossaisle.evaluate.candidates import Candidates, count, packed
 from crossaisle.evaluate.families import Families
-from crossaisle.evaluate.logloss import Sample, TargetLoss
+from crossaisle.evaluate.probabilities.logloss import Sample, TargetLoss
 from crossaisle.evaluate.scoring import Score, scored
 from crossaisle.evaluate.slices import Slice
 from crossaisle.execution.executor import Executor, LocalExecutor

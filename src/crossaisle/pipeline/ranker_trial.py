@@ -14,7 +14,7 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats
 from crossaisle.data.membership import is_in
 from crossaisle.data.splits.cases import EvalCases
-from crossaisle.evaluate.reliability import reliability
+from crossaisle.evaluate.probabilities.reliability import reliability
 from crossaisle.evaluate.slices import slices_of
 from crossaisle.models.ranking.calibration import Isotonic
 from crossaisle.models.ranking.examples import Examples, K

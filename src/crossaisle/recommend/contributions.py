@@ -7,7 +7,7 @@ from collections.abc import Callable
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Histories
 from crossaisle.recommend.explain import Explanation
-from crossaisle.recommend.list_builder import Contributions, Served
+from crossaisle.recommend.lists.list_builder import Contributions, Served
 from crossaisle.recommend.ranker import ModelRanker
 from crossaisle.recommend.rerank.filters import Mask
 

@@ -11,7 +11,7 @@ import numpy as np
 from crossaisle.data.query import RANKED, Query
 from crossaisle.errors import ConfigError
 from crossaisle.recommend.answer import TOO_FEW, RecommendationList
-from crossaisle.recommend.list_builder import ListBuilder
+from crossaisle.recommend.lists.list_builder import ListBuilder
 from crossaisle.recommend.request import NOT_SHOWN, ResolvedQuery
 
 Why = Literal["unknown", "controls", "rules", "no score"]

@@ -33,7 +33,7 @@ from crossaisle.recommend.contributions import contributions_of
 from crossaisle.recommend.durables import Durables, lasting_categories
 from crossaisle.recommend.explain import Explanation, Part
 from crossaisle.recommend.limits import ListLimits
-from crossaisle.recommend.list_builder import ListBuilder
+from crossaisle.recommend.lists.list_builder import ListBuilder
 from crossaisle.recommend.merchandising.compiled import Merchandising
 from crossaisle.recommend.rank import Ranking, rank_query, ranking
 from crossaisle.recommend.ranker import ModelRanker, score_requests

@@ -11,7 +11,7 @@ from crossaisle.data.splits.split import basket_split, temporal_split
 from crossaisle.drift.windows import drift
 from crossaisle.errors import ConfigError
 from crossaisle.evaluate.beyond_accuracy import category_flow
-from crossaisle.evaluate.reliability import reliability
+from crossaisle.evaluate.probabilities.reliability import reliability
 from crossaisle.evaluate.report.charts import heat
 from crossaisle.evaluate.report.page import facts, number, percent, text
 from crossaisle.evaluate.report.report import write_report

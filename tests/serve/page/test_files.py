@@ -75,7 +75,7 @@ def test_every_word_is_there_in_both_languages(words: dict[str, dict[str, str]])
 def test_every_word_is_used(words: dict[str, dict[str, str]]) -> None:
     text = "\n".join([SCRIPT, *PAGES.values()])
     made = r"problem_|role_|placement_|did_|does_|before_|verb_|section_|about_|kind_|metric_|mean_"
-    made += r"|action_|rules_from_"
+    made += r"|action_|rules_from_|every_"
     text = text.replace("t(`", 't("')
     unused = {name for name in words["en"] if not re.match(made, name) and f'"{name}"' not in text}
     assert not unused

@@ -9,7 +9,7 @@ import numpy as np
 from crossaisle.data.query import Query
 from crossaisle.models.base import LARGE
 from crossaisle.recommend.answer import RecommendationList
-from crossaisle.recommend.list_builder import ListBuilder, Served
+from crossaisle.recommend.lists.list_builder import ListBuilder, Served
 from crossaisle.recommend.ranker import Best, best_of_requests
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.recommend.request import ResolvedQuery

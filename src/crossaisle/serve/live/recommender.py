@@ -20,7 +20,7 @@ from crossaisle.data.vocabulary import Rows
 from crossaisle.models.blend import CART_OF_USER
 from crossaisle.recommend.answer import Recommendation, RecommendationList
 from crossaisle.recommend.catalogue_view import CatalogueView
-from crossaisle.recommend.list_builder import ListBuilder
+from crossaisle.recommend.lists.list_builder import ListBuilder
 from crossaisle.recommend.merchandising.compiled import Merchandising
 from crossaisle.recommend.ranker import Best, ModelRanker, batched, best_of_requests, score_requests
 from crossaisle.recommend.recommender import Recommender

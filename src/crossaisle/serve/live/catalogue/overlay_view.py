@@ -12,7 +12,7 @@ from crossaisle.data.vocabulary import Rows
 from crossaisle.data.windows import Windows
 from crossaisle.recommend.catalogue_view import CatalogueView, foreign_prices
 from crossaisle.recommend.explain import Explanation, as_new, explain, item_name
-from crossaisle.recommend.list_builder import Contributions, Served
+from crossaisle.recommend.lists.list_builder import Contributions, Served
 from crossaisle.recommend.merchandising.compiled import Merchandising
 from crossaisle.recommend.ranker import ModelRanker
 from crossaisle.recommend.recommender import Recommender

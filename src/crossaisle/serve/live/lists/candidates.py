@@ -10,8 +10,8 @@ import numpy.typing as npt
 from crossaisle.data.history import Floats
 from crossaisle.data.query import Query
 from crossaisle.data.vocabulary import Rows
-from crossaisle.recommend.caps import list_caps
-from crossaisle.recommend.list_builder import ListBuilder
+from crossaisle.recommend.lists.caps import list_caps
+from crossaisle.recommend.lists.list_builder import ListBuilder
 from crossaisle.recommend.ranker import Best
 from crossaisle.recommend.request import CrossShare, ResolvedQuery
 from crossaisle.recommend.rerank.arrange import POOL

@@ -8,7 +8,7 @@ from crossaisle.data.history import Floats
 from crossaisle.data.query import Query
 from crossaisle.data.vocabulary import Rows
 from crossaisle.recommend.answer import RecommendationList
-from crossaisle.recommend.list_builder import ListBuilder, Served
+from crossaisle.recommend.lists.list_builder import ListBuilder, Served
 from crossaisle.recommend.merchandising.compiled import Merchandising, Ruling
 from crossaisle.recommend.merchandising.ruled import NOTHING, Ranked
 from crossaisle.recommend.ranker import Best

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from crossaisle.evaluate.reliability import reliability
+from crossaisle.evaluate.probabilities.reliability import reliability
 
 
 def test_right_chances_have_no_error_and_doubled_ones_have_their_size() -> None:

@@ -14,10 +14,10 @@ from crossaisle.data.knowledge.rules import Rule
 from crossaisle.data.query import Placement, Query
 from crossaisle.data.vocabulary import Rows
 from crossaisle.recommend.answer import TOO_FEW, AppliedRule, Recommendation, RecommendationList
-from crossaisle.recommend.caps import list_caps
 from crossaisle.recommend.catalogue_view import CatalogueView
 from crossaisle.recommend.explain import Explanation, category_name
 from crossaisle.recommend.limits import ListLimits
+from crossaisle.recommend.lists.caps import list_caps
 from crossaisle.recommend.merchandising.compiled import Merchandising, Ruling
 from crossaisle.recommend.merchandising.ruled import Ranked, RuledList, ruled_list
 from crossaisle.recommend.ranker import Ranker
