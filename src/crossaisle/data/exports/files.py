@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -73,11 +74,12 @@ class Given:
             return pl.DataFrame()
         parts = [pl.DataFrame({name: pl.Series([], dtype=pl.String) for name in names})]
         left = rows if len(names) <= WIDE else max(rows * WIDE // len(names), FEWEST)
-        for batch in source.batches(names):
-            parts.append(texts_of(batch.slice(0, left), names))
-            left -= len(parts[-1])
-            if left <= 0:
-                break
+        with closing(source.batches(names)) as batches:
+            for batch in batches:
+                parts.append(texts_of(batch.slice(0, left), names))
+                left -= len(parts[-1])
+                if left <= 0:
+                    break
         return pl.concat(parts)
 
 
@@ -105,7 +107,8 @@ class Files:
     def _open(self, file: str) -> None:
         try:
             source = open_files(Path(file), FileConfig())
-            next(source.batches(source.names[:1]), None)  # what is damaged behind its head is told here
+            with closing(source.batches(source.names[:1])) as batches:
+                next(batches, None)  # what is damaged behind its head is told here
         except (DataError, ConfigError) as error:
             self.unread.append(str(error))
         else:

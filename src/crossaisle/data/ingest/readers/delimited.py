@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import io
 import itertools
+import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,10 +79,17 @@ def read_csv(part: Part, config: FileConfig, limits: ReadLimits, *, tabs: bool) 
             check_utf8=False,  # checked over the whole file already
         )
         try:
-            for batch in pacsv.open_csv(counted, reading, parsing, converting):
-                rows += batch.num_rows
-                enclosed += 0 if form.quote or config.quote is not None else _enclosed(batch)
-                yield batch
+            held = sys.getrefcount(counted)
+            reader = pacsv.open_csv(counted, reading, parsing, converting)
+            try:
+                for batch in reader:
+                    rows += batch.num_rows
+                    enclosed += 0 if form.quote or config.quote is not None else _enclosed(batch)
+                    yield batch
+            finally:
+                counted.stop(reader)
+                del reader
+                counted.wait(held)
         except (pa.ArrowException, OSError, EOFError) as error:
             raise DataError(_csv_trouble(str(error), limits), file=file) from None
         if enclosed:
@@ -177,15 +187,31 @@ class _CountedLines:
         self._held = b""
         self._line_feeds = 0
         self._ended = True
-        self.closed = False
+        self.closed = self.stopped = False
 
     def read(self, size: int = -1) -> bytes:
-        """The next bytes, at most `size`."""
-        chunk: bytes = self._stream.read(size)
+        """The next bytes, at most `size`; none any more once `stopped`."""
+        chunk: bytes = b"" if self.stopped else self._stream.read(size)
         if chunk:
             self._line_feeds += chunk.count(b"\n")
             self._ended = chunk.endswith(b"\n")
         return self._shortened(chunk) if self._long else chunk
+
+    def stop(self, reader: Any) -> None:
+        """Tells a reader that was left early, and still reads ahead, that the file ends here."""
+        self.stopped = True
+        with reader, suppress(pa.ArrowException, OSError, EOFError):
+            for _ in reader:
+                pass
+
+    def wait(self, held: int, seconds: float = 1.0) -> None:
+        """Until no thread holds this any more: there were `held` references before the reader.
+
+        A thread of Arrow that lets go of it while the interpreter ends takes the process down with SIGABRT.
+        """
+        end = time.monotonic() + seconds
+        while sys.getrefcount(self) > held + 1 and time.monotonic() < end:
+            time.sleep(0.001)
 
     def _shortened(self, chunk: bytes) -> bytes:
         whole, self._held = self._held + chunk, b""

@@ -1,0 +1,19 @@
+"""A command that has seen enough of a file ends by itself."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+
+def test_a_refused_export_ends_with_its_message_and_no_signal(tmp_path: Path) -> None:
+    """The reader of a file that was left early went on in a thread, which aborted most such runs."""
+    (tmp_path / "tiny.csv").write_text("a,b\n1,2\n")
+    command = [sys.executable, "-m", "crossaisle", "import", "--from", "shopify", "tiny.csv"]
+    for _ in range(4):
+        done = subprocess.run(
+            [*command, "--out", "x.toml"], cwd=tmp_path, capture_output=True, text=True, timeout=60
+        )
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+        assert "no file of shopify" in done.stderr
