@@ -154,6 +154,16 @@ def test_a_worse_model_is_refused(
     assert run([*command, "--holdout", "0.25"]) == 3, "for whoever runs it at night"
 
 
+@pytest.mark.parametrize("more", [[], ["--incremental"]])
+def test_a_mistyped_store_is_not_made(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str]
+) -> None:
+    missing = tmp_path / "nope.sqlite"
+    assert run(["refit", str(model), "--store", str(missing), *more]) == 2, "as keys do"
+    assert "nope.sqlite: no such store" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_few_cases_prove_nothing_and_no_difference_is_no_harm() -> None:
     verdict = Verdict("new", "old", False, 0.1, 0.1, 0.0, -0.1, 0.1, 0.9, work.FEWEST - 1)
     assert not work.decide(verdict)[0]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crossaisle.cli.output import AsJson, show_json, tell
+from crossaisle.cli.service.keys import existing
 
 if TYPE_CHECKING:
     from crossaisle.errors import CrossaisleError
@@ -73,12 +74,10 @@ def refit(
 
     needs_extra()
     from crossaisle.serve import refit as work
-    from crossaisle.serve.store.store import Store
-    from crossaisle.serve.tenants import place_of
 
     pause = None if every is None else work.seconds_of(every)
     folder = models or model.resolve().parent
-    opened = Store(place_of(store))
+    opened = existing(store)
 
     def once(base: Path) -> Refit:
         with opened.engine.only("refit"):
