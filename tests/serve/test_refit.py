@@ -70,6 +70,7 @@ def test_a_better_model_is_saved_with_a_report(model: Path, store: Store, tmp_pa
     report = json.loads(found.report.read_text())
     assert report["accepted"]
     assert report["comparison"]["n"] == found.verdict.n
+    assert report["comparison"]["better"] is True
     assert report["users_left_out"] == 1
     assert new.since_fit is None
     with pytest.raises(DataError, match="nothing to refit"):
@@ -169,6 +170,17 @@ def test_few_cases_prove_nothing_and_no_difference_is_no_harm() -> None:
     assert not work.decide(verdict)[0]
     assert work.decide(replace(verdict, n=work.FEWEST))[0]
     assert not work.decide(replace(verdict, n=500, difference=-0.2, low=-0.3, high=-0.1))[0]
+
+
+def test_a_report_does_not_contradict_itself(tmp_path: Path) -> None:
+    verdict = Verdict("new", "old", False, 0.1, 0.1, 0.0, -0.1, 0.1, 0.9, work.FEWEST)
+    accepted, reason = work.decide(verdict)
+    told = work.Refit("new", accepted, reason, verdict, tmp_path / "new", tmp_path, 1, 0).to_dict()
+    assert told["accepted"] is True
+    assert "accepted" not in told["comparison"]
+    assert told["comparison"]["better"] is False
+    assert told["comparison"]["statement"] == reason
+    assert told["comparison"]["serves"] is None
 
 
 def test_events_of_the_store_count_once_in_the_new_model(model: Path, store: Store, tmp_path: Path) -> None:

@@ -86,6 +86,9 @@ class Refit:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
+        comparison = self.verdict.to_dict() | {"statement": self.reason}
+        # The guard accepts what is provably better; here not being found worse is enough.
+        better = {"better": comparison.pop("accepted"), "serves": None}
         return {
             "name": self.name,
             "accepted": self.accepted,
@@ -93,7 +96,7 @@ class Refit:
             "new_events": self.events,
             "users_left_out": self.forgotten,
             "metric": f"NDCG@{K}",
-            "comparison": self.verdict.to_dict() | {"serves": None, "statement": self.reason},
+            "comparison": comparison | better,
             "folder": None if self.folder is None else self.folder.name,
         }
 
