@@ -79,13 +79,24 @@ def test_a_better_model_is_saved_with_a_report(model: Path, store: Store, tmp_pa
 
 @pytest.mark.parametrize("forgotten", [False, True])
 def test_new_events_are_added_only_unless_somebody_must_be_forgotten(
-    model: Path, store: Store, tmp_path: Path, forgotten: bool
+    model: Path, store: Store, tmp_path: Path, forgotten: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     if forgotten:
         store.forget("ann").result()
-    found = work.refit(model, store, tmp_path / "models", holdout=0.25, name="next", incremental=True)
-    assert found.folder is not None
-    new = Recommender.load(found.folder)
+    command = ["refit", str(model), "--store", str(store.path), "--models", str(tmp_path / "models")]
+    assert run([*command, "--holdout", "0.25", "--incremental", "--json"]) == 0
+    said = capsys.readouterr()
+    report = json.loads(said.out)
+    assert report["incremental"] != forgotten
+    assert all(f"{line}\n" in said.err for line in report["lines"])
+    if forgotten:
+        assert report["lines"] == [
+            "fitted anew: users of a were deleted (1), and what it keeps learned from them"
+        ]
+    else:
+        assert report["lines"][0].startswith("450 new events of 150 users; ")
+        assert "as they were at the last full fit: " in report["lines"][1]
+    new = Recommender.load(tmp_path / "models" / report["folder"])
     assert (new.since_fit is None) == forgotten
     assert ("ann" in new.dataset.user_ids) != forgotten
     assert new.recommend(Query(history=("soap",))).ids[0] == "honey"

@@ -103,12 +103,15 @@ def refit(
         for found in rounds:
             if isinstance(found, CrossaisleError):
                 tell(str(found), on_the_side=True)
-            elif as_json:
+                continue
+            for line in found.lines:
+                tell(line, on_the_side=True)
+            if as_json:
                 show_json(found.to_dict())
             else:
                 print(f"{found.name}: {found.reason}")
                 print(f"report: {found.report}")
-            if pause is None and isinstance(found, work.Refit) and not found.accepted:
+            if pause is None and not found.accepted:
                 raise typer.Exit(NOT_ACCEPTED)
     finally:
         opened.close()
