@@ -70,6 +70,7 @@ def test_a_better_model_is_saved_with_a_report(model: Path, store: Store, tmp_pa
     report = json.loads(found.report.read_text())
     assert report["accepted"]
     assert report["comparison"]["n"] == found.verdict.n
+    assert report["comparison"]["better"] is True
     assert report["users_left_out"] == 1
     assert new.since_fit is None
     with pytest.raises(DataError, match="nothing to refit"):
@@ -78,13 +79,24 @@ def test_a_better_model_is_saved_with_a_report(model: Path, store: Store, tmp_pa
 
 @pytest.mark.parametrize("forgotten", [False, True])
 def test_new_events_are_added_only_unless_somebody_must_be_forgotten(
-    model: Path, store: Store, tmp_path: Path, forgotten: bool
+    model: Path, store: Store, tmp_path: Path, forgotten: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     if forgotten:
         store.forget("ann").result()
-    found = work.refit(model, store, tmp_path / "models", holdout=0.25, name="next", incremental=True)
-    assert found.folder is not None
-    new = Recommender.load(found.folder)
+    command = ["refit", str(model), "--store", str(store.path), "--models", str(tmp_path / "models")]
+    assert run([*command, "--holdout", "0.25", "--incremental", "--json"]) == 0
+    said = capsys.readouterr()
+    report = json.loads(said.out)
+    assert report["incremental"] != forgotten
+    assert all(f"{line}\n" in said.err for line in report["lines"])
+    if forgotten:
+        assert report["lines"] == [
+            "fitted anew: users of a were deleted (1), and what it keeps learned from them"
+        ]
+    else:
+        assert report["lines"][0].startswith("450 new events of 150 users; ")
+        assert "as they were at the last full fit: " in report["lines"][1]
+    new = Recommender.load(tmp_path / "models" / report["folder"])
     assert (new.since_fit is None) == forgotten
     assert ("ann" in new.dataset.user_ids) != forgotten
     assert new.recommend(Query(history=("soap",))).ids[0] == "honey"
@@ -154,11 +166,32 @@ def test_a_worse_model_is_refused(
     assert run([*command, "--holdout", "0.25"]) == 3, "for whoever runs it at night"
 
 
+@pytest.mark.parametrize("more", [[], ["--incremental"]])
+def test_a_mistyped_store_is_not_made(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str]
+) -> None:
+    missing = tmp_path / "nope.sqlite"
+    assert run(["refit", str(model), "--store", str(missing), *more]) == 2, "as keys do"
+    assert "nope.sqlite: no such store" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_few_cases_prove_nothing_and_no_difference_is_no_harm() -> None:
     verdict = Verdict("new", "old", False, 0.1, 0.1, 0.0, -0.1, 0.1, 0.9, work.FEWEST - 1)
     assert not work.decide(verdict)[0]
     assert work.decide(replace(verdict, n=work.FEWEST))[0]
     assert not work.decide(replace(verdict, n=500, difference=-0.2, low=-0.3, high=-0.1))[0]
+
+
+def test_a_report_does_not_contradict_itself(tmp_path: Path) -> None:
+    verdict = Verdict("new", "old", False, 0.1, 0.1, 0.0, -0.1, 0.1, 0.9, work.FEWEST)
+    accepted, reason = work.decide(verdict)
+    told = work.Refit("new", accepted, reason, verdict, tmp_path / "new", tmp_path, 1, 0).to_dict()
+    assert told["accepted"] is True
+    assert "accepted" not in told["comparison"]
+    assert told["comparison"]["better"] is False
+    assert told["comparison"]["statement"] == reason
+    assert told["comparison"]["serves"] is None
 
 
 def test_events_of_the_store_count_once_in_the_new_model(model: Path, store: Store, tmp_path: Path) -> None:

@@ -267,6 +267,8 @@ def describe(
     if "model" in extra:
         for place, weights in extra["model"]["weights"].items():
             print(f"{place}: " + ", ".join(f"{name} {weight:.3g}" for name, weight in weights.items()))
+        if recommender.since_fit is not None:
+            print(recommender.since_fit.advice)
     else:
         say_what_was_set_aside(extra["import"])
 

@@ -83,17 +83,26 @@ class Refit:
     """Events of the store that were new to the model."""
     forgotten: int
     """Users left out because they asked to be deleted."""
+    incremental: bool = False
+    """Whether events were only added to the old model."""
+    lines: tuple[str, ...] = ()
+    """Of a refit that was asked to add only: what was done, and what stayed."""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
+        comparison = self.verdict.to_dict() | {"statement": self.reason}
+        # The guard accepts what is provably better; here not being found worse is enough.
+        better = {"better": comparison.pop("accepted"), "serves": None}
         return {
             "name": self.name,
             "accepted": self.accepted,
             "reason": self.reason,
             "new_events": self.events,
             "users_left_out": self.forgotten,
+            "incremental": self.incremental,
+            "lines": list(self.lines),
             "metric": f"NDCG@{K}",
-            "comparison": self.verdict.to_dict() | {"serves": None, "statement": self.reason},
+            "comparison": comparison | better,
             "folder": None if self.folder is None else self.folder.name,
         }
 
@@ -119,7 +128,7 @@ def refit(
     users of the model were deleted.
     """
     base = Recommender.load(model)
-    changed, pictures = store.items(), store.pictures()
+    changed, pictures, lines = store.items(), store.pictures(), list[str]()
     shop = LiveRecommender(base, LiveHistories(), changed, pictures=pictures)
 
     def read() -> Known:
@@ -132,7 +141,12 @@ def refit(
 
     def learned(dataset: Dataset, left_out: int) -> Recommender:
         if incremental and not left_out:  # what is kept has learned from them
-            return update(base, between(base.dataset, dataset)).recommender
+            added = between(base.dataset, dataset)
+            found = update(base, added)
+            lines[:] = found.lines(added.events, len(added.change.users))
+            return found.recommender
+        why = f"users of {model.name} were deleted ({left_out:,}), and what it keeps learned from them"
+        lines[:] = [f"fitted anew: {why}"] if incremental else []
         return fitted_on(base, dataset, progress=progress)
 
     def fitted(known: Known) -> Recommender:
@@ -168,6 +182,8 @@ def refit(
         report,
         len(known.fresh),
         known.left_out,
+        incremental and not known.left_out,
+        tuple(lines),
     )
     artifact.write_json(report, outcome.to_dict())
     return outcome

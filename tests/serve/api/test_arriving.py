@@ -144,3 +144,45 @@ def test_events_of_an_unknown_item_count_once_it_is_put(service: ShopService) ->
         assert (await client.get("/api/recommend/zoe")).json()["served"] == "for_you"
 
     talk(service, conversation)
+
+
+def test_a_stock_of_null_is_refused_and_changes_nothing(service: ShopService) -> None:
+    async def conversation(client: httpx.AsyncClient) -> None:
+        for path, sent in (
+            ("/api/items", [{"id": "jam", "in_stock": None}]),
+            ("/api/items/jam", {"in_stock": None}),
+        ):
+            refused = await client.patch(path, json=sent)
+            assert refused.status_code == 422
+            assert "in_stock: Input should be a valid boolean" in refused.json()["detail"]
+        assert (await client.get("/api/changes")).json()["total"] == 0
+        assert (await client.patch("/api/items/jam", json={"brand": None})).status_code == 200
+        assert (await client.get("/api/items/jam")).json()["in_stock"] is True
+        schemas = (await client.get("/openapi.json")).json()["paths"]["/api/items/{item}"]["patch"]
+        found = schemas["requestBody"]["content"]["application/json"]["schema"]["properties"]["in_stock"]
+        assert found["type"] == "boolean"
+        assert "default" not in found
+
+    talk(service, conversation)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "sent", "detail"),
+    [
+        ("PATCH", "/api/items", [1], "body.0: must be an object"),
+        ("POST", "/api/items", [None], "body.0: must be an object"),
+        ("PUT", "/api/items/jam", [1], "body: must be an object"),
+        ("PUT", "/api/items/jam", {"title": "Jam", "attributes": 1}, "body.attributes: must be an object"),
+        ("PUT", "/api/users/ann", [1], "body: must be an object"),
+        ("POST", "/api/recommend", 1, "body: must be an object"),
+        ("POST", "/api/changes/drop", "all", "body: must be an object"),
+    ],
+)
+def test_what_must_be_an_object_is_said_without_names_of_classes(
+    service: ShopService, method: str, path: str, sent: Any, detail: str
+) -> None:
+    async def conversation(client: httpx.AsyncClient) -> None:
+        answer = await client.request(method, path, json=sent)
+        assert (answer.status_code, answer.json()["detail"]) == (422, detail)
+
+    talk(service, conversation)

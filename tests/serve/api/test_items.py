@@ -141,11 +141,14 @@ def test_lines_that_can_be_taken_are_and_the_others_are_described(service: ShopS
 {"id": "bread", "in_stock": false
 {"id": "jam", "price": -1}
 {"id": "jam", "in_stock": false}
+7
 """
         sent = {"content": lines, "headers": {"content-type": "application/x-ndjson"}}
         answer = (await client.patch("/api/items", **sent)).json()
-        assert (answer["accepted"], answer["refused"]) == (2, 3)
-        assert [one.split(":")[0] for one in answer["errors"]] == ["line 3", "line 4", "line 5"]
+        assert (answer["accepted"], answer["refused"]) == (2, 4)
+        places = [one.split(":")[0] for one in answer["errors"]]
+        assert places == ["line 3", "line 4", "line 5", "line 7"]
+        assert answer["errors"][3] == "line 7: must be an object"
         assert answer["errors"][0] == "line 3: unknown item 'jan'"
         assert (await client.get("/api/items/butter")).json()["price"] == 7.25
         assert (await client.get("/api/items/jam")).json()["in_stock"] is False

@@ -51,7 +51,7 @@ def add(
     """
     from crossaisle.serve.store.api_keys import add_key, new_secret
 
-    opened = _existing(store, create=create)
+    opened = existing(store, create=create)
     scopes, secret = scope or ["read"], new_secret() if sign else None
     try:
         token = add_key(opened, name, scopes, secret=secret)
@@ -77,7 +77,7 @@ def show(store: StorePath, as_json: AsJson = False) -> None:
     """
     from crossaisle.serve.store.api_keys import list_keys
 
-    opened = _existing(store)
+    opened = existing(store)
     try:
         rows = [
             (name, scopes, "revoked" if revoked else "in use") for name, scopes, revoked in list_keys(opened)
@@ -103,7 +103,7 @@ def revoke(
     """
     from crossaisle.serve.store.api_keys import revoke_key
 
-    opened = _existing(store)
+    opened = existing(store)
     try:
         revoke_key(opened, name)
     finally:
@@ -112,7 +112,7 @@ def revoke(
         show_json({"name": name, "state": "revoked"})
 
 
-def _existing(store: str, *, create: bool = False) -> Store:
+def existing(store: str, *, create: bool = False) -> Store:
     """The store, which must exist unless it may be created: a mistyped name must not make a new one."""
     from crossaisle.serve.store.store import Store
     from crossaisle.serve.tenants import place_of

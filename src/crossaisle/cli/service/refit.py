@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crossaisle.cli.output import AsJson, show_json, tell
+from crossaisle.cli.service.keys import existing
 
 if TYPE_CHECKING:
     from crossaisle.errors import CrossaisleError
@@ -73,12 +74,10 @@ def refit(
 
     needs_extra()
     from crossaisle.serve import refit as work
-    from crossaisle.serve.store.store import Store
-    from crossaisle.serve.tenants import place_of
 
     pause = None if every is None else work.seconds_of(every)
     folder = models or model.resolve().parent
-    opened = Store(place_of(store))
+    opened = existing(store)
 
     def once(base: Path) -> Refit:
         with opened.engine.only("refit"):
@@ -104,12 +103,15 @@ def refit(
         for found in rounds:
             if isinstance(found, CrossaisleError):
                 tell(str(found), on_the_side=True)
-            elif as_json:
+                continue
+            for line in found.lines:
+                tell(line, on_the_side=True)
+            if as_json:
                 show_json(found.to_dict())
             else:
                 print(f"{found.name}: {found.reason}")
                 print(f"report: {found.report}")
-            if pause is None and isinstance(found, work.Refit) and not found.accepted:
+            if pause is None and not found.accepted:
                 raise typer.Exit(NOT_ACCEPTED)
     finally:
         opened.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, TypeVar
 
@@ -21,6 +21,8 @@ DESCRIBED = 20
 SHOWN = 64
 """At most this many characters of a name that was sent are repeated."""
 JSON, PLAIN = "application/json", "text/plain"
+OBJECT = ("model_type", "model_attributes_type", "dict_type", "mapping_type", "dataclass_type")
+"""Pydantic's names of the rule that a value must be an object."""
 LINES = ("application/x-ndjson", "application/jsonl", "application/ndjson")
 """JSON, one value per line."""
 _LARGE = ThreadPoolExecutor(1, "large bodies")
@@ -32,15 +34,22 @@ class InvalidError(DataError):
 
     def __init__(self, errors: Sequence[dict[str, str]]) -> None:
         self.errors = list(errors)
-        super().__init__(f"{self.errors[0]['where']}: {self.errors[0]['rule']}")
+        where, rule = self.errors[0]["where"], self.errors[0]["rule"]
+        super().__init__(f"{where}: {rule}" if where else rule)  # a line of NDJSON is named by who reads it
 
 
 def described(errors: Sequence[Any], where: Sequence[object] = ()) -> list[dict[str, str]]:
     """The first errors of pydantic as a client may see them: place and rule, not what was sent."""
     return [
-        {"where": ".".join(_cut(str(part)) for part in (*where, *e["loc"])), "rule": e["msg"]}
+        {"where": ".".join(_cut(str(part)) for part in (*where, *e["loc"])), "rule": _rule(e)}
         for e in errors[:DESCRIBED]
     ]
+
+
+def _rule(error: Mapping[str, Any]) -> str:
+    """What a value must be, without the names of classes, which nobody outside knows."""
+    rule: str = error["msg"]
+    return "must be an object" if error.get("type") in OBJECT else rule
 
 
 def _cut(text: str) -> str:

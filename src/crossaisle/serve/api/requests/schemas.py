@@ -214,6 +214,10 @@ class Body(BaseModel):
         raise ValidationError.from_exception_data(cls.__name__, errors)
 
 
+def _no_default(schema: dict[str, Any]) -> None:
+    del schema["default"]
+
+
 class ItemPatch(Body):
     """Fields of an item to change; the others stay."""
 
@@ -224,7 +228,8 @@ class ItemPatch(Body):
     categories: Annotated[list[Category], Field(max_length=20)] | None = None
     """Paths, each a list of names, root first; the first path is the primary one."""
     price: Price | None = None
-    in_stock: bool | None = None
+    in_stock: bool = Field(default=True, json_schema_extra=_no_default)
+    """Not null: an item is in stock or is not. Not sent, it stays: the schema tells no default."""
     available_from: Moment | None = None
     """Seconds since 1970: before, it is not for sale."""
     expires: Moment | None = None
