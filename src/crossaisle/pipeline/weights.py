@@ -27,7 +27,7 @@ from crossaisle.models.scorers.leaf_lift import LeafLift
 from crossaisle.models.shortlists import TuningTask, answerable
 from crossaisle.models.sides import AskedOf
 from crossaisle.models.tuning import Tuned, drawn_cases, tune
-from crossaisle.pipeline.cart_weights import GIVEN_OF_USERS, LEADS_OF_USERS, followed, led
+from crossaisle.pipeline.cart_weights import GIVEN_TO_LEAD, LEADS_OF_USERS, followed, led
 
 RARITY = 0.25
 """`goes_with` beside baskets: a hit is worth the item's events to minus this power; at 0 bananas win."""
@@ -185,7 +185,7 @@ def _weights_of_users(
     chosen = followed(scorers, found["both"].weights, f"{CART_OF_USER} {LEAF}", task, split.train.taxonomy)
     if isinstance(first := parts.get(FIRST_OF_USERS), LeafLift):
         names[key := f"{CART_OF_USER} {FIRST_OF_USERS}"] = (CART_OF_USER, FIRST_OF_USERS)
-        more = {"name": key, "leads": LEADS_OF_USERS, "given": GIVEN_OF_USERS}
+        more = {"name": key, "leads": LEADS_OF_USERS, "given": GIVEN_TO_LEAD}
         chosen = led(scorers, chosen, first, task, split.train.taxonomy, **more)  # type: ignore[arg-type]
     for key, weight in chosen.items():
         side, name = names[key]
