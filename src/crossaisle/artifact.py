@@ -30,8 +30,9 @@ FORMAT = "crossaisle"
 VERSION = 1
 LONGEST_NAME = 1000
 """Characters of the name of a file in a folder, with those it lies in."""
-BESIDE = ".index"
-"""Ends the name of what belongs to the saved folder of the same name, and is none to choose from."""
+INDEX, COUNTS = ".index", ".counts"
+BESIDE = (INDEX, COUNTS)
+"""Ends of the names of what belongs to the saved folder of the same name, and is none to choose from."""
 PIECE = 1 << 20
 """Numbers checked at a time."""
 
@@ -210,7 +211,7 @@ def saved_in(folder: Path | None) -> list[str]:
     if folder is None or not folder.is_dir():
         return []
     found = (path for path in folder.iterdir() if (path / MANIFEST).is_file())
-    return sorted(path.name for path in found if path.suffix != BESIDE)
+    return sorted(path.name for path in found if path.suffix not in BESIDE)
 
 
 def check(path: str | Path, kind: str) -> Path:

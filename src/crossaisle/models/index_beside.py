@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from crossaisle.artifact import BESIDE, MANIFEST, read_object
+from crossaisle.artifact import INDEX, MANIFEST, read_object
 from crossaisle.errors import ArtifactError, ConfigError
 from crossaisle.models.base import Scorer
 from crossaisle.models.scorers.content import EncoderSimilarity
@@ -21,7 +21,7 @@ _LOG = logging.getLogger(__name__)
 def place_beside(model: str | Path) -> Path:
     """Where the index of a saved model lies."""
     model = Path(model)
-    return model.with_name(f"{model.name}{BESIDE}")
+    return model.with_name(f"{model.name}{INDEX}")
 
 
 def build_beside(
