@@ -67,11 +67,8 @@ def writing(target: str | Path, kind: str) -> Iterator[Path]:
 
 
 def may_replace(target: Path) -> None:
-    """Raises where a folder could not be saved because something else is there.
-
-    For long work to ask before it begins.
-    """
-    if target.exists() and not _ours(target):
+    """Raises where no folder can be saved, as something else is there: for long work to ask at its start."""
+    if os.path.lexists(target) and not _ours(target):  # a link that leads nowhere is something else, too
         raise ArtifactError(
             f"{target}: exists and is not a saved {FORMAT} folder; choose another path or remove it"
         )
@@ -178,9 +175,9 @@ def _clear_leftovers(target: Path) -> None:
 
 
 def _ours(path: Path) -> bool:
-    if path.is_dir() and not any(path.iterdir()):
-        return True
     try:
+        if not any(path.iterdir()):
+            return True
         return bool(json.loads((path / MANIFEST).read_bytes()).get("format") == FORMAT)
     except (OSError, ValueError, AttributeError, RecursionError):
         return False

@@ -6,8 +6,9 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from crossaisle.artifact import may_replace
 from crossaisle.data.dataset import Dataset
-from crossaisle.pipeline.incremental.counts import load_counts, save_counts
+from crossaisle.pipeline.incremental.counts import folder_of, load_counts, save_counts
 from crossaisle.pipeline.incremental.merge import with_new
 from crossaisle.pipeline.incremental.update import count, update
 from crossaisle.recommend.recommender import Recommender
@@ -24,8 +25,17 @@ class Outcome(NamedTuple):
     """Of `load`, `merge`, `update` and `save`."""
 
 
+def check_counts(model: Path) -> None:
+    """Raises `ArtifactError` where the counts of a model could not be saved because something else is there.
+
+    For long work to ask before it begins.
+    """
+    may_replace(folder_of(model))
+
+
 def save_with_counts(recommender: Recommender, model: Path) -> None:
     """Saves a model as `fit` does, and beside it what later updates go on from."""
+    check_counts(model)
     recommender.save(model, half=True)
     save_counts(count(recommender), model)
 
@@ -33,8 +43,10 @@ def save_with_counts(recommender: Recommender, model: Path) -> None:
 def update_folder(model: Path, imported: Dataset) -> Outcome:
     """Adds the events of an import that a saved model lacks; the folder is replaced at the end, at once.
 
-    Without new events it stays as it is. `ArtifactError` where it is no model.
+    Without new events it stays as it is. `ArtifactError` where it is no model, or where its counts could not
+    be saved.
     """
+    check_counts(model)
     times = [time.perf_counter()]
     base, counts = Recommender.load(model), load_counts(model)
     times.append(time.perf_counter())
