@@ -30,8 +30,9 @@ FORMAT = "crossaisle"
 VERSION = 1
 LONGEST_NAME = 1000
 """Characters of the name of a file in a folder, with those it lies in."""
-BESIDE = ".index"
-"""Ends the name of what belongs to the saved folder of the same name, and is none to choose from."""
+INDEX, COUNTS = ".index", ".counts"
+BESIDE = (INDEX, COUNTS)
+"""Ends of the names of what belongs to the saved folder of the same name, and is none to choose from."""
 PIECE = 1 << 20
 """Numbers checked at a time."""
 
@@ -66,11 +67,8 @@ def writing(target: str | Path, kind: str) -> Iterator[Path]:
 
 
 def may_replace(target: Path) -> None:
-    """Raises where a folder could not be saved because something else is there.
-
-    For long work to ask before it begins.
-    """
-    if target.exists() and not _ours(target):
+    """Raises where no folder can be saved, as something else is there: for long work to ask at its start."""
+    if os.path.lexists(target) and not _ours(target):  # a link that leads nowhere is something else, too
         raise ArtifactError(
             f"{target}: exists and is not a saved {FORMAT} folder; choose another path or remove it"
         )
@@ -177,9 +175,9 @@ def _clear_leftovers(target: Path) -> None:
 
 
 def _ours(path: Path) -> bool:
-    if path.is_dir() and not any(path.iterdir()):
-        return True
     try:
+        if not any(path.iterdir()):
+            return True
         return bool(json.loads((path / MANIFEST).read_bytes()).get("format") == FORMAT)
     except (OSError, ValueError, AttributeError, RecursionError):
         return False
@@ -210,7 +208,7 @@ def saved_in(folder: Path | None) -> list[str]:
     if folder is None or not folder.is_dir():
         return []
     found = (path for path in folder.iterdir() if (path / MANIFEST).is_file())
-    return sorted(path.name for path in found if path.suffix != BESIDE)
+    return sorted(path.name for path in found if path.suffix not in BESIDE)
 
 
 def check(path: str | Path, kind: str) -> Path:

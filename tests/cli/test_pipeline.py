@@ -80,6 +80,16 @@ def test_fit_incremental_fits_first_and_then_only_adds(
     assert answer["events_added"] == 0
 
 
+def test_fit_incremental_says_what_is_in_its_way_before_it_reads_tables(
+    shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "model.counts").write_text("mine")
+    fit = ["fit", str(shop), "--out", str(tmp_path / "model"), "--incremental"]
+    assert cli.run([*fit, "--set", "data.events.path=no.csv"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{tmp_path / 'model.counts'}: exists and is not a saved crossaisle folder" in line
+
+
 def test_evaluate_measures_every_model(
     shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

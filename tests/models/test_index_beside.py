@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +77,57 @@ def test_the_index_of_other_vectors_is_not_used(tmp_path: Path, caplog: pytest.L
     again = Recommender.load(tmp_path / "model")
     build_beside(tmp_path / "model", again.blend.parts, again.dataset.taxonomy.codes(-1))
     assert isinstance(encoder_of(tmp_path / "model")._index, ShardedRows)
+
+
+def damage_array(index: Path) -> None:
+    file = next(index.rglob("codes.npy"))
+    file.write_bytes(file.read_bytes()[:-1] + b"!")
+
+
+def damage_manifest(index: Path) -> None:
+    (index / "manifest.json").write_text("{", encoding="utf-8")
+
+
+def lose_manifest(index: Path) -> None:
+    (index / "manifest.json").unlink()
+
+
+def lose_description(index: Path) -> None:
+    (index / "index.json").unlink()
+
+
+@pytest.mark.parametrize("harm", [damage_array, damage_manifest, lose_manifest, lose_description])
+def test_a_damaged_index_is_not_used_and_can_be_built_again(
+    tmp_path: Path, harm: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    save(tmp_path / "model")
+    assert run(["index", str(tmp_path / "model")]) == 0
+    harm(tmp_path / "model.index")
+    with caplog.at_level(logging.WARNING):
+        assert isinstance(encoder_of(tmp_path / "model")._index, NearestRows)
+    (line,) = caplog.messages
+    assert line.startswith(str(tmp_path / "model.index"))
+    assert line.endswith(f"; the index is not used: run crossaisle index {tmp_path / 'model'}")
+    assert "fit again" not in line
+    assert run(["index", str(tmp_path / "model")]) == 0
+    assert isinstance(encoder_of(tmp_path / "model")._index, ShardedRows)
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "shard-0000000000/notes.txt"])
+def test_a_folder_that_is_no_index_is_left_alone(
+    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(tmp_path / "model")
+    own = tmp_path / "model.index" / name
+    own.parent.mkdir(parents=True)
+    own.write_text("mine", encoding="utf-8")
+    assert run(["index", str(tmp_path / "model")]) == 1
+    said = capsys.readouterr().err
+    assert f"{tmp_path / 'model.index'}: exists and is not a saved crossaisle folder" in said
+    assert "remove it" in said
+    assert own.read_text(encoding="utf-8") == "mine"
+    shutil.rmtree(tmp_path / "model.index")
+    assert run(["index", str(tmp_path / "model")]) == 0
 
 
 def test_what_was_loaded_with_an_index_can_be_saved_and_fitted_again(tmp_path: Path) -> None:

@@ -107,12 +107,14 @@ def fit(
     from crossaisle.config import load_config
     from crossaisle.data.ingest.importer import import_dataset
     from crossaisle.pipeline import fit as fitting
-    from crossaisle.pipeline.incremental.folder import save_with_counts, update_folder
+    from crossaisle.pipeline.incremental.folder import check_counts, save_with_counts, update_folder
     from crossaisle.pipeline.knowledge.check import knowledge_lines
     from crossaisle.pipeline.missing import missing_libraries
     from crossaisle.pipeline.run import rules_of
 
     settings = load_config(config, overrides or [])
+    if incremental:
+        check_counts(out)
     merchandising = rules_of(settings)
     imported = import_dataset(settings.data, progress=True)
     say_what_was_set_aside(imported.report)

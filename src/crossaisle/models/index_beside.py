@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from crossaisle.artifact import BESIDE, MANIFEST, read_object
-from crossaisle.errors import ConfigError
+from crossaisle.artifact import INDEX, MANIFEST, read_object
+from crossaisle.errors import ArtifactError, ConfigError
 from crossaisle.models.base import Scorer
 from crossaisle.models.scorers.content import EncoderSimilarity
 from crossaisle.models.search.sharded_search import build_index, open_index
@@ -21,7 +21,7 @@ _LOG = logging.getLogger(__name__)
 def place_beside(model: str | Path) -> Path:
     """Where the index of a saved model lies."""
     model = Path(model)
-    return model.with_name(f"{model.name}{BESIDE}")
+    return model.with_name(f"{model.name}{INDEX}")
 
 
 def build_beside(
@@ -46,18 +46,29 @@ def build_beside(
 
 
 def attach(model: str | Path, parts: Mapping[str, Scorer]) -> None:
-    """Lets the encoder part of a loaded model search in the index beside it, where there is one for it."""
+    """Lets the encoder part of a loaded model search in the index beside it, where there is one for it.
+
+    One that is damaged is told of and not used: a model needs none.
+    """
     place, (name, part) = place_beside(model), _encoder(parts)
     if part is None or not place.is_dir():
         return
-    if read_object(place / "index.json").get("source") != _source(Path(model), name):
+    source = _source(Path(model), name)
+    try:
+        other = read_object(place / "index.json").get("source") != source
+        found = None if other else open_index(place)
+    except ArtifactError as error:
+        why = str(error).removesuffix("; restore it or fit again")  # the model is well
+        _LOG.warning("%s; the index is not used: run crossaisle index %s", why, model)
+        return
+    if found is None:
         _LOG.warning(
             "%s: is the index of other vectors than the model's and is not used: run crossaisle index %s",
             place,
             model,
         )
         return
-    part.search_in(open_index(place))
+    part.search_in(found)
 
 
 def _encoder(parts: Mapping[str, Scorer]) -> tuple[str, EncoderSimilarity | None]:

@@ -135,20 +135,10 @@ def test_a_damaged_index_is_not_opened(tmp_path: Path, vectors: np.ndarray, cate
         open_index(folder)
 
 
-@pytest.mark.parametrize(
-    ("name", "values"),
-    [
-        ("rows", np.zeros(2000, np.int32)),
-        ("codes", np.zeros((2000, 47), np.int8)),
-        ("vectors", np.zeros((2000, 48), np.float32)),
-        ("starts", np.array([0, 9000], np.int64)),
-        ("step", np.array([np.nan], np.float32)),
-    ],
-)
-def test_arrays_that_do_not_fit_together_are_refused(
-    name: str, values: np.ndarray, tmp_path: Path, vectors: np.ndarray, categories: np.ndarray
+def write_with(
+    name: str, values: np.ndarray, folder: Path, vectors: np.ndarray, categories: np.ndarray
 ) -> None:
-    """Checksums show that a folder is as it was written, not by whom."""
+    """An index with an array of its own in each shard, and checksums that are right."""
     write = sharded_search._write_shard
 
     def wrong(place: Path, *more: Any) -> None:
@@ -157,10 +147,42 @@ def test_arrays_that_do_not_fit_together_are_refused(
 
     sharded_search._write_shard = wrong
     try:
-        build_index(tmp_path / "index", vectors, categories, shard=2000)
+        build_index(folder, vectors, categories, shard=2000)
     finally:
         sharded_search._write_shard = write
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("rows", np.zeros(2000, np.int32)),
+        ("codes", np.zeros((2000, 47), np.int8)),
+        ("vectors", np.zeros((2000, 48), np.float32)),
+        ("starts", np.array([0, 9000], np.int64)),
+        ("step", np.array([np.nan], np.float32)),
+        ("step", np.array([np.inf], np.float32)),
+    ],
+)
+def test_arrays_that_do_not_fit_together_are_refused(
+    name: str, values: np.ndarray, tmp_path: Path, vectors: np.ndarray, categories: np.ndarray
+) -> None:
+    """Checksums show that a folder is as it was written, not by whom."""
+    write_with(name, values, tmp_path / "index", vectors, categories)
     with pytest.raises(ArtifactError, match="its arrays do not fit together; build the index again"):
+        open_index(tmp_path / "index")
+
+
+@pytest.mark.parametrize("bad", [np.nan, -np.nan, np.inf, -np.inf])
+def test_vectors_that_are_no_numbers_are_refused(
+    bad: float, tmp_path: Path, vectors: np.ndarray, categories: np.ndarray
+) -> None:
+    values = np.full((2000, 48), 65504, np.float16)  # the largest number there is
+    values[::2] *= -1
+    write_with("vectors", values, tmp_path / "good", vectors[:2000], categories[:2000])
+    assert open_index(tmp_path / "good").n == 2000
+    values[1999, 47] = bad
+    write_with("vectors", values, tmp_path / "index", vectors[:2000], categories[:2000])
+    with pytest.raises(ArtifactError, match=r"vectors\.npy: damaged: holds NaN or infinity; build the index"):
         open_index(tmp_path / "index")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.taxonomy import Taxonomy
 from crossaisle.data.vocabulary import Vocabulary
-from crossaisle.errors import DataError
+from crossaisle.errors import ArtifactError, DataError
 from crossaisle.models.base import Scorer
 from crossaisle.models.blend import Blend
 from crossaisle.models.newcomers import Newcomers
@@ -165,6 +166,44 @@ def test_counts_of_another_model_or_damaged_ones_are_not_used(tmp_path: Path) ->
     )
     next(folder_of(model).rglob("*.npy")).write_bytes(b"")
     assert load_counts(model) is None
+
+
+def _foreign_folder(place: Path) -> None:
+    place.mkdir()
+    (place / "notes.txt").write_text("mine", encoding="utf-8")
+
+
+def _foreign_file(place: Path) -> None:
+    place.write_text("mine", encoding="utf-8")
+
+
+def _link_to_itself(place: Path) -> None:
+    place.symlink_to(place)
+
+
+def _link_to_a_foreign_folder(place: Path) -> None:
+    _foreign_folder(place.with_name("notes"))
+    place.symlink_to(place.with_name("notes"))
+
+
+FOREIGN = [_foreign_folder, _foreign_file, _link_to_itself, _link_to_a_foreign_folder]
+
+
+@pytest.mark.parametrize("put", FOREIGN)
+def test_what_is_no_counts_is_noticed_before_anything_is_replaced(
+    tmp_path: Path, put: Callable[[Path], None]
+) -> None:
+    shop, model = tiny_shop(), tmp_path / "model"
+    put(folder_of(model))
+    refused = r"model\.counts: exists and is not a saved crossaisle folder; .* remove it"
+    with pytest.raises(ArtifactError, match=refused):
+        save_with_counts(model_of(shop.before(CUT)), model)
+    assert not model.exists()
+    model_of(shop.before(CUT)).save(model)
+    manifest = (model / "manifest.json").read_bytes()
+    with pytest.raises(ArtifactError, match=refused):
+        update_folder(model, shop)
+    assert (model / "manifest.json").read_bytes() == manifest
 
 
 def test_the_advice_is_json_ready(tmp_path: Path) -> None:

@@ -168,6 +168,14 @@ def test_models_of_a_bucket_are_copied_once(bucket: str, cache: Path, model: Pat
         models.find("a", "0123")
 
 
+@pytest.mark.parametrize("address", ["", "file://"])
+def test_what_lies_beside_a_model_is_no_model(address: str, model: Path, tmp_path: Path) -> None:
+    for name in ("a", "a.counts", "a.index"):
+        shutil.copytree(model, tmp_path / name)
+    models = SavedModels(f"{address}{tmp_path}")
+    assert models.names() == ["a"]
+
+
 def test_a_damaged_copy_is_not_served(bucket: str, cache: Path) -> None:
     import fsspec
 

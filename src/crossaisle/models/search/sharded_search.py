@@ -9,6 +9,7 @@ stays in memory is the system's choice.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from crossaisle.artifact import check, may_replace, read_object, reading, write_json, writing
+from crossaisle.artifact import MANIFEST, check, may_replace, read_object, reading, write_json, writing
 from crossaisle.data.history import Floats
 from crossaisle.data.vocabulary import Rows
 from crossaisle.errors import ArtifactError, ConfigError, DataError
@@ -35,6 +36,10 @@ OVERSAMPLE = 4
 """Times as many rows as are wanted are nominated by codes and compared by vectors."""
 RUN = 512
 """Rows of a piece of a shard, which is read if a filter leaves any row of it."""
+ARRAYS = ("codes", "vectors", "rows", "categories", "starts", "known", "step")
+"""Of a shard, each a file."""
+_OURS = re.compile(rf"index\.json|shard-\d{{10}}(/({'|'.join(ARRAYS)})\.npy)?|{re.escape(MANIFEST)}")
+"""What an index consists of."""
 Pieces = list[slice]
 
 
@@ -167,7 +172,7 @@ def build_index(
     Shards that are done lie in `FOLDER.parts`: the same call goes on after an interruption. `source` says
     what the vectors are (a fingerprint), so that parts of others are not taken for theirs. Raises
     `ConfigError` for parts of another index, `DataError` for numbers that are not finite, `ArtifactError`
-    where something else is there.
+    where something else is there. A damaged index is replaced.
     """
     folder = Path(folder)
     n, d = vectors.shape
@@ -175,6 +180,8 @@ def build_index(
         raise ConfigError(f"an index needs a category for each row: {len(categories):,} for {n:,} rows")
     digest = sha256(np.asarray(categories, np.int32).tobytes()).hexdigest()
     made_of = {"rows": n, "dimensions": d, "shard": shard, "categories": digest, "source": source}
+    if _remains(folder):
+        shutil.rmtree(folder)
     may_replace(folder)
     parts = folder.with_name(folder.name + ".parts")
     _prepare(parts, made_of)
@@ -194,6 +201,19 @@ def build_index(
                 file.rename(place / _name(start) / file.name)
             shutil.rmtree(parts / _name(start))
     shutil.rmtree(parts)
+
+
+def _remains(folder: Path) -> bool:
+    """Whether a folder holds shards of an index and nothing else, its manifest lost or unreadable."""
+    try:
+        may_replace(folder)
+    except ArtifactError:
+        if folder.is_symlink() or not folder.is_dir():
+            return False
+        names = [path.relative_to(folder).as_posix() for path in folder.rglob("*")]
+        seen = [name for name in names if not name.rpartition("/")[2].startswith(".")]
+        return any(name.startswith("shard-") for name in seen) and all(map(_OURS.fullmatch, seen))
+    return False
 
 
 def _prepare(parts: Path, made_of: dict[str, Any]) -> None:
@@ -265,9 +285,8 @@ def _starts(said: dict[str, Any]) -> Iterator[int]:
 
 
 def _read_shard(place: Path, d: int, first: int) -> Shard:
-    names = ("codes", "vectors", "rows", "categories", "starts", "known", "step")
     codes, vectors, rows, categories, starts, known, step = (
-        np.asarray(np.load(place / f"{name}.npy", mmap_mode="r", allow_pickle=False)) for name in names
+        np.asarray(np.load(place / f"{name}.npy", mmap_mode="r", allow_pickle=False)) for name in ARRAYS
     )
     m = len(rows)
     fits = (
@@ -284,10 +303,23 @@ def _read_shard(place: Path, d: int, first: int) -> Shard:
         and (np.diff(starts) > 0).all()
         and step.shape == (1,)
         and step[0] > 0
+        and np.isfinite(step[0])
     )
     if not fits:
         raise ArtifactError(f"{place}: damaged: its arrays do not fit together; build the index again")
+    if not _finite(vectors):
+        raise ArtifactError(f"{place}/vectors.npy: damaged: holds NaN or infinity; build the index again")
     return Shard(codes, vectors, rows, categories, starts, known, np.float32(step[0]))
+
+
+def _finite(half: npt.NDArray[np.float16]) -> bool:
+    """Whether all numbers are; by their bits, a tenth of the time that `isfinite` takes for half precision.
+
+    The checksum has read the file a moment ago: this adds an eighth to what opening takes.
+    """
+    exponent = np.uint16(0x7C00)  # all of its bits are set in NaN and infinity only
+    blocks = (half[start : start + BLOCK].view(np.uint16) for start in range(0, len(half), BLOCK))
+    return all((block & exponent).max(initial=0) < exponent for block in blocks)
 
 
 def _filled_up(rows: Rows, k: int) -> Rows:

@@ -15,7 +15,7 @@ _OF = "counts.json"
 
 def folder_of(model: Path) -> Path:
     """Where the counts of a model lie."""
-    return model.with_name(f"{model.name}.counts")
+    return model.with_name(f"{model.name}{artifact.COUNTS}")
 
 
 def save_counts(counts: Mapping[str, Counts], model: Path) -> None:

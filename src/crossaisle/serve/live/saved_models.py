@@ -71,7 +71,7 @@ class SavedModels:
         with self._bucket() as (files, root):
             found = files.glob(f"{root}/*/{artifact.MANIFEST}")
         folders = (PurePosixPath(path).parent for path in found)
-        return sorted(folder.name for folder in folders if folder.suffix != artifact.BESIDE)
+        return sorted(folder.name for folder in folders if folder.suffix not in artifact.BESIDE)
 
     def find(self, name: str, version: str = "") -> Path:
         """The folder of a model on this machine's disk. `version`: that it must have, where it matters.
