@@ -99,7 +99,10 @@ def source_of(source: str, overrides: list[str], root: Path | None) -> tuple[Run
 
 def federate(
     configs: Annotated[
-        list[Path], typer.Argument(help="A CONFIG.toml of each shop; its file name names the shop.", metavar="CONFIG.toml...")
+        list[Path],
+        typer.Argument(
+            help="A CONFIG.toml of each shop; its file name names the shop.", metavar="CONFIG.toml..."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the adapters and federate.json.", metavar="DIR")],
     encoder: Annotated[
