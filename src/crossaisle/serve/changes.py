@@ -137,14 +137,13 @@ class Changes:
         """Forgets what was told about items that the model has, so that its catalogue counts again, and
         takes out those that it lacks; None: about all. Returns how many. `actor`: for the audit log.
         """
-        known = self._current.state.recommender.base.dataset.item_ids
-        gone: dict[str, dict[str, Any]] = {}
-
-        def back(changed: Bodies) -> dict[str, dict[str, Any]]:
-            gone.update(taken_back(changed, items, known))
-            return gone
-
-        await self._change(back, {}, (actor, "dropped changes of items"), pictured=False)
+        async with self.exclusive():
+            state = self._current.state
+            gone = taken_back(state.changed, items, state.recommender.base.dataset.item_ids)
+            if gone:  # what changed nothing is in no audit log
+                deed = actor, f"dropped changes of items: {len(gone):,}"
+                hidden = {item: None for item in gone if item in state.pictures}
+                await self._take_items(gone, hidden, keep=True, deed=deed)
         return len(gone)
 
     async def delete_item(self, item: str, actor: str = "") -> None:
@@ -183,16 +182,10 @@ class Changes:
         change: Callable[[Bodies], Bodies],
         pictures: Mapping[str, Picture | None],
         deed: Deed | None = None,
-        *,
-        pictured: bool = True,
     ) -> None:
-        """`change`: from what has changed so far to the bodies that change now; with `pictured` False their
-        pictures go."""
+        """`change`: from what has changed so far to the bodies that change now."""
         async with self.exclusive():
-            state = self._current.state
-            bodies = change(state.changed)
-            gone = {} if pictured else {item: None for item in bodies if item in state.pictures}
-            await self._take_items(bodies, {**pictures, **gone}, keep=True, deed=deed)
+            await self._take_items(change(self._current.state.changed), pictures, keep=True, deed=deed)
 
     async def _take_items(
         self,

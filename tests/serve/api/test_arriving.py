@@ -129,7 +129,11 @@ def test_differences_from_the_model_are_shown_and_dropped(service: ShopService) 
         for name in ("butter", "milk"):
             assert (await client.get(f"/api/items/{name}")).json() == before[name]
         assert (await client.get("/api/items/rye")).status_code == 404
+        audit = (await client.get("/api/audit")).json()
+        told = [line["what"] for line in audit if line["what"].startswith("dropped")]
+        assert told == ["dropped changes of items: 3", "dropped changes of items: 1"]
         assert (await drop({"all": True})).json()["dropped"] == 0
+        assert (await client.get("/api/audit")).json() == audit, "nothing was done"
 
     talk(service, conversation)
 
