@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -45,16 +43,6 @@ def test_no_place_is_given_to_the_cart_where_that_costs_too_much(monkeypatch: py
         PARTS, {"popularity": 1.0}, LeafLift(lead=1).fit(SHOP), task("buns", ["milk"]), SHOP.taxonomy
     )
     assert weights == {"popularity": 1.0}
-
-
-def test_beside_the_cart_of_a_user_the_cart_is_asked_and_not_the_history() -> None:
-    own, carts = Histories.of([ITEMS.rows(["milk", "batteries"])]), Histories.of([ITEMS.rows(["buns"])])
-    asked = replace(task("buns", ["sausage"]), unseen=False)
-    asked = replace(asked, cases=replace(asked.cases, histories=own.with_view(carts)))
-    first = LeafLift(lead=1).fit(SHOP)
-    weights = led(PARTS, {"popularity": 1.0}, first, asked, SHOP.taxonomy, name="of users", leads=((1, 0.3),))
-    assert set(weights) == {"popularity", "of users"}
-    assert first.lead == 1
 
 
 def test_the_part_of_the_cart_counts_as_much_as_recall_allows(monkeypatch: pytest.MonkeyPatch) -> None:

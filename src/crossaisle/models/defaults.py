@@ -39,14 +39,11 @@ BESIDE = (
     "basket_knn",
     "basket_leaf",
     "basket_first",
-    "basket_first_user",
     "basket_habit",
 )
 """The parts that only `goes_with` asks, in a shop whose users have baskets."""
 FIRST = "basket_first"
 """The part that fills the first places beside a cart; how many, not how much it counts, is chosen."""
-FIRST_OF_USERS = "basket_first_user"
-"""The same for a user with a cart, whose own habits fill the rest."""
 LEAF = "basket_leaf"
 """The part that says which kinds of products surely go together."""
 OF_TEXTS = ("tfidf", "encoder", "picture")
@@ -205,7 +202,6 @@ def _beside(keep: int, seed: int) -> dict[str, Scorer]:
         "basket_knn": ItemKNN(baskets=True, neighbours=min(keep, 100), average=True),
         LEAF: LeafLift(seed=seed),
         FIRST: LeafLift(seed=seed, lead=5),
-        FIRST_OF_USERS: LeafLift(seed=seed, lead=2),
         "basket_habit": PersonalPopularity(),
     }
 

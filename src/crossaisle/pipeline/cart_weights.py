@@ -6,7 +6,7 @@ so recall alone chooses lists that hardly look at it. Of the recall of those a s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -19,16 +19,12 @@ from crossaisle.models.base import Scorer
 from crossaisle.models.defaults import FIRST
 from crossaisle.models.scorers.leaf_lift import LeafLift
 from crossaisle.models.shortlists import TuningTask, allowed_candidates
-from crossaisle.models.sides import AskedOf
 from crossaisle.models.topk import Mask, top_k
 
 GIVEN = 0.07
 """Share of the recall at 10, on validation, that is given up at most beside a cart alone."""
 GIVEN_OF_USERS = 0.05
-"""The same of users with a cart, for a heavier part of the cart beside their habits."""
-GIVEN_TO_LEAD = 0.01
-"""And for places that the cart leads there: hardly anything, since these find no more of what is new to the
-user, and two of them cost a quarter of NDCG (docs/goes-with.md)."""
+"""The same of users with a cart, whose habits are most of what is right."""
 LEADS = (
     (2, 0.3),
     (3, 0.2),
@@ -43,8 +39,6 @@ LEADS = (
     (7, 0.5),
 )
 """How many places the cart leads, and how much good sellers are preferred for them."""
-LEADS_OF_USERS = ((1, 0.3), (2, 0.3), (2, 0.5), (3, 0.3), (3, 0.5))
-"""The same for a user with a cart."""
 WEIGHTS = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8)
 """What the cart's part is tried at, as shares of the largest weight."""
 CASES = 1000
@@ -60,29 +54,21 @@ def led(
     first: LeafLift,
     task: TuningTask,
     taxonomy: Taxonomy,
-    *,
-    name: str = FIRST,
-    leads: Sequence[tuple[int, float]] = LEADS,
-    given: float = GIVEN,
 ) -> dict[str, float]:
-    """The weights with one called `name` for `first` that puts its items before all others.
+    """The weights with one for `first` that puts its items before all others.
 
-    Its `lead` and `popular` are set to those of `leads` with the largest lifts in the first `_SEEN` places,
-    of those that give up no more than `given`; where all give up more, it has no weight.
+    Its `lead` and `popular` are set to those of `LEADS` with the largest lifts in the first `_SEEN` places,
+    of those that give up no more than `GIVEN`; where all give up more, it has no weight.
     """
-
-    def of_cart(lead: int, popular: float) -> Scorer:
-        one = replace(first, lead=lead, popular=popular).sharing(first)
-        return AskedOf(one, "cart") if task.cases.histories.in_view is not None else one
-
-    lifts, leading = of_cart(0, 0.0), [of_cart(lead, popular) for lead, popular in leads]
+    lifts = replace(first, lead=0, popular=0.0).sharing(first)
+    leading = [replace(first, lead=lead, popular=popular).sharing(first) for lead, popular in LEADS]
 
     def tried(batch: tuple[Histories, Mask, Mask]) -> tuple[Sums, Sums, float]:
-        """(1 + leads,): sums of recall, without `first` and with it, and of lifts; the spread."""
+        """(1 + LEADS,): sums of recall, without `first` and with it, and of lifts; the spread."""
         asked, allowed, wanted = batch
         total, follows = _total(parts, weights, asked), np.nan_to_num(lifts.score_rows(asked))
         spread = float((total.max(axis=1) - total.min(axis=1)).max(initial=0.0))
-        recall, lift = np.zeros(len(leads) + 1), np.zeros(len(leads) + 1)
+        recall, lift = np.zeros(len(LEADS) + 1), np.zeros(len(LEADS) + 1)
         recall[0] = _recall(total, allowed, wanted)
         # No list of ten has anything but what may lead, and what the others like best.
         best = top_k(np.where(allowed, total, -np.inf), min(_K, allowed.shape[1]))
@@ -98,13 +84,13 @@ def led(
 
     with ThreadPoolExecutor(THREADS) as pool:
         found = list(pool.map(tried, _batches(task, taxonomy)))
-    recall, lift, spread = np.zeros(len(leads) + 1), np.zeros(len(leads) + 1), 0.0
+    recall, lift, spread = np.zeros(len(LEADS) + 1), np.zeros(len(LEADS) + 1), 0.0
     for of_batch in found:
         recall, lift, spread = recall + of_batch[0], lift + of_batch[1], max(spread, of_batch[2])
-    lift[recall < (1.0 - given) * recall[0]] = 0.0
+    lift[recall < (1.0 - GIVEN) * recall[0]] = 0.0
     best = int(lift.argmax())
-    first.lead, first.popular = leads[max(best, 1) - 1]
-    return dict(weights) | ({name: float(np.ceil(spread + 1.0))} if best else {})
+    first.lead, first.popular = LEADS[max(best, 1) - 1]
+    return dict(weights) | ({FIRST: float(np.ceil(spread + 1.0))} if best else {})
 
 
 def followed(

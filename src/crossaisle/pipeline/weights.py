@@ -16,7 +16,6 @@ from crossaisle.models.blend import CART_OF_USER, HISTORY_OF_USER
 from crossaisle.models.defaults import (
     BESIDE,
     FIRST,
-    FIRST_OF_USERS,
     KNOWLEDGE,
     LEAF,
     OF_HISTORY,
@@ -27,7 +26,7 @@ from crossaisle.models.scorers.leaf_lift import LeafLift
 from crossaisle.models.shortlists import TuningTask, answerable
 from crossaisle.models.sides import AskedOf
 from crossaisle.models.tuning import Tuned, drawn_cases, tune
-from crossaisle.pipeline.cart_weights import GIVEN_TO_LEAD, LEADS_OF_USERS, followed, led
+from crossaisle.pipeline.cart_weights import followed, led
 
 RARITY = 0.25
 """`goes_with` beside baskets: a hit is worth the item's events to minus this power; at 0 bananas win."""
@@ -150,7 +149,7 @@ def _weights_of_carts(
         return {"goes_with": found["goes_with"].weights}
     rarity = np.maximum(split.train.item_counts, 1).astype(np.float32) ** -RARITY
     alone = TuningTask(carts, unseen=True, new=True, worth=rarity)
-    apart = (*OF_USERS, *OF_TEXTS, FIRST, FIRST_OF_USERS)
+    apart = (*OF_USERS, *OF_TEXTS, FIRST)
     of_cart = {name: part for name, part in of_item.items() if name not in apart}
     found = tune(of_cart, {"goes_with": alone}, taxonomy, seed=seed, progress=progress)
     weights = {"goes_with": found["goes_with"].weights}
@@ -169,7 +168,7 @@ def _weights_of_users(
     parts: Mapping[str, Scorer], lasting: Mapping[str, Scorer], task: TuningTask, split: Split, seed: int
 ) -> dict[str, dict[str, float]]:
     """Weights of parts that are asked of the cart, and of those that are asked of the user's history."""
-    apart = (*OF_HISTORY, FIRST, FIRST_OF_USERS)
+    apart = (*OF_HISTORY, FIRST)
     cart = {n: AskedOf(p, "cart") for n, p in parts.items() if n in BESIDE and n not in apart}
     cart |= {n: AskedOf(p, "cart") for n, p in parts.items() if n == KNOWLEDGE}
     own = {n: AskedOf(p, "history") for n, p in lasting.items() if p.reads_events and n != KNOWLEDGE}
@@ -183,10 +182,6 @@ def _weights_of_users(
     weights: dict[str, dict[str, float]] = {CART_OF_USER: {}, HISTORY_OF_USER: {}}
     scorers = {key: asked[where] for key, where in names.items()}
     chosen = followed(scorers, found["both"].weights, f"{CART_OF_USER} {LEAF}", task, split.train.taxonomy)
-    if isinstance(first := parts.get(FIRST_OF_USERS), LeafLift):
-        names[key := f"{CART_OF_USER} {FIRST_OF_USERS}"] = (CART_OF_USER, FIRST_OF_USERS)
-        more = {"name": key, "leads": LEADS_OF_USERS, "given": GIVEN_TO_LEAD}
-        chosen = led(scorers, chosen, first, task, split.train.taxonomy, **more)  # type: ignore[arg-type]
     for key, weight in chosen.items():
         side, name = names[key]
         weights[side][name] = weight

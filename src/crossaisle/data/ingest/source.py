@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +17,7 @@ import pyarrow as pa
 from crossaisle.data.ingest.limits import ReadLimits
 from crossaisle.errors import DataError
 
-Batches = Callable[[Sequence[str]], Generator[pa.RecordBatch, None, None]]
+Batches = Callable[[Sequence[str]], Iterator[pa.RecordBatch]]
 
 
 class Misread(NamedTuple):
