@@ -90,7 +90,7 @@ def test_two_parts_that_learn_the_same_are_fitted_once(monkeypatch: pytest.Monke
     fit_parts(parts, shop)
     assert fits == [parts["basket_leaf"]]
     lifts = [part.lifts_ for part in parts.values() if isinstance(part, LeafLift)]
-    assert len(lifts) == 3
+    assert len(lifts) == 2
     assert lifts[0] is lifts[1]
 
 

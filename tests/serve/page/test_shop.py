@@ -176,6 +176,7 @@ def test_busy_failed_and_away(browser: Browser, shop_window: Window) -> None:
         "window.fetch = (...asked) => new Promise(done => held.push(() => done(real(...asked))))"
     )
     browser.click("#products li:has([data-item=bread]) .add")
+    browser.until("held.length > 0")
     browser.run("held.splice(0).forEach(go => go())")
     browser.until("document.querySelectorAll('#rows [aria-busy=true]').length > 0")
     browser.run("window.fetch = real; held.splice(0).forEach(go => go())")
