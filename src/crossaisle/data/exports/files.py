@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import polars as pl
-import pyarrow as pa
 
 from crossaisle.data.ingest.limits import READ_LIMITS, ReadLimits
 from crossaisle.data.ingest.readers.parts import find_parts
@@ -75,23 +73,12 @@ class Given:
             return pl.DataFrame()
         parts = [pl.DataFrame({name: pl.Series([], dtype=pl.String) for name in names})]
         left = rows if len(names) <= WIDE else max(rows * WIDE // len(names), FEWEST)
-        with _closing(source.batches(names)) as batches:
-            for batch in batches:
-                parts.append(texts_of(batch.slice(0, left), names))
-                left -= len(parts[-1])
-                if left <= 0:
-                    break
+        for batch in source.batches(names):
+            parts.append(texts_of(batch.slice(0, left), names))
+            left -= len(parts[-1])
+            if left <= 0:
+                break
         return pl.concat(parts)
-
-
-@contextmanager
-def _closing(batches: Iterator[pa.RecordBatch]) -> Iterator[Iterator[pa.RecordBatch]]:
-    """Batches of which only the first may be asked for: the reader behind them ends with the block."""
-    try:
-        yield batches
-    finally:
-        if isinstance(batches, Generator):
-            batches.close()
 
 
 class Files:
@@ -118,8 +105,7 @@ class Files:
     def _open(self, file: str) -> None:
         try:
             source = open_files(Path(file), FileConfig())
-            with _closing(source.batches(source.names[:1])) as batches:
-                next(batches, None)  # what is damaged behind its head is told here
+            next(source.batches(source.names[:1]), None)  # what is damaged behind its head is told here
         except (DataError, ConfigError) as error:
             self.unread.append(str(error))
         else:
