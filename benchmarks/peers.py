@@ -141,11 +141,16 @@ def _sampled(split: Split, most: int) -> Split:
 def _write(split: Split, folder: Path) -> None:
     """What the peers are given, as numbers."""
     for name, part in (("train", split.train), ("past", split.past)):
-        np.savez(folder / f"{name}.npz", **_events(part))
+        np.savez(folder / f"{name}.npz", **_events(part), counts=not split.validation.mask_seen)
     owner = np.repeat(np.arange(len(split.validation)), np.diff(split.validation.target_indptr))
     user = split.validation.histories.user[owner]
     known = user >= 0
-    np.savez(folder / "validation.npz", user=user[known], target=split.validation.target[known])
+    np.savez(
+        folder / "validation.npz",
+        user=user[known],
+        target=split.validation.target[known],
+        mask_seen=split.validation.mask_seen,
+    )
     np.savez(folder / "test.npz", user=_users(split.test))
 
 

@@ -7,8 +7,9 @@ The driver (`peers.py`) runs each of the scripts beside this file in an environm
     python from_X.py FOLDER MODEL MINUTES OUT
 
 `FOLDER/train.npz` and `FOLDER/past.npz` (train and validation) hold `user`, `item` (int32, oldest event
-first), `n_users` and `n_items`; `FOLDER/validation.npz` holds `user` and `target` (int32, one of each per
-query), and `FOLDER/test.npz` only `user`: no script sees a target of the test.
+first), `n_users`, `n_items` and `counts` (whether people buy the same item again); `FOLDER/validation.npz`
+holds `user` and `target` (int32, one of each per query) and `mask_seen` (whether items of the history are
+left out of lists), and `FOLDER/test.npz` only `user`: no script sees a target of the test.
 """
 
 from __future__ import annotations
@@ -42,19 +43,23 @@ class Events:
     item: np.ndarray
     n_users: int
     n_items: int
+    counts: bool = False
+    """Whether people buy the same item again."""
 
     @classmethod
     def read(cls, file: Path) -> Events:
         with np.load(file) as found:
-            return cls(found["user"], found["item"], int(found["n_users"]), int(found["n_items"]))
+            sizes = int(found["n_users"]), int(found["n_items"]), bool(found["counts"])
+            return cls(found["user"], found["item"], *sizes)
 
     def matrix(self) -> Any:
-        """scipy csr float32 (n_users, n_items): 1 for each pair that occurs."""
+        """scipy csr float32 (n_users, n_items): 1 for each pair that occurs; where people buy again, how often."""
         from scipy import sparse
 
         ones = np.ones(len(self.user), np.float32)
         counts = sparse.csr_matrix((ones, (self.user, self.item)), shape=(self.n_users, self.n_items))
-        counts.data[:] = 1.0
+        if not self.counts:
+            counts.data[:] = 1.0
         return counts
 
 
@@ -63,12 +68,13 @@ Fitted = Callable[[np.ndarray], np.ndarray]
 Fit = Callable[[Events, Settings], Fitted]
 
 
-def quality(scores: np.ndarray, users: np.ndarray, targets: np.ndarray, seen: Any) -> float:
-    """Mean of NDCG@10 and recall@10 of single targets, items of the history left out."""
+def quality(scores: np.ndarray, users: np.ndarray, targets: np.ndarray, seen: Any | None) -> float:
+    """Mean of NDCG@10 and recall@10 of single targets; items of the history (`seen`) left out."""
     scores = np.where(np.isnan(scores), -np.inf, scores)
     own = scores[np.arange(len(users)), targets]
-    rows, columns = seen[users].nonzero()
-    scores[rows, columns] = -np.inf
+    if seen is not None:
+        rows, columns = seen[users].nonzero()
+        scores[rows, columns] = -np.inf
     own_left = scores[np.arange(len(users)), targets]
     place = (scores > own[:, None]).sum(1) + ((scores == own[:, None]).sum(1) - 1) / 2
     hit = (place < 10) & np.isfinite(own_left)
@@ -89,9 +95,9 @@ def main(models: Mapping[str, tuple[Fit, Sequence[Settings]]]) -> None:
     fit, candidates = models[model]
     train = Events.read(folder / "train.npz")
     with np.load(folder / "validation.npz") as found:
-        users, targets = found["user"], found["target"]
+        users, targets, mask_seen = found["user"], found["target"], bool(found["mask_seen"])
     drawn = np.random.default_rng(SEED).permutation(len(users))[:TUNED_ON]
-    users, targets, seen = users[drawn], targets[drawn], train.matrix()
+    users, targets, seen = users[drawn], targets[drawn], train.matrix() if mask_seen else None
     order = [0, *(1 + np.random.default_rng(SEED).permutation(len(candidates) - 1)).tolist()]
     start, tried = _clock(), []
     for at in order:
