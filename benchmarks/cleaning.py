@@ -133,7 +133,7 @@ def categories() -> dict[str, Any]:
         for row in rows:
             new[row][len(path) - 1] = name
         cases.append((path, name, kind, rows))
-    given = Products(shop.items, tuple((tuple(path),) for path in new))
+    given = Products(shop.items, tuple((tuple(path),) for path in new), shop.cleaning.levels)
     start = time.perf_counter()
     done, report = CategoryNames(mode="on", confidence=0.9, review=Review())(given)
     seconds = time.perf_counter() - start

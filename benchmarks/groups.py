@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from crossaisle.config import ModelConfig
 from crossaisle.data.datasets import find_catalogue, load_catalogue
 from crossaisle.evaluate.families import Families
 from crossaisle.evaluate.files import write_json
@@ -36,7 +37,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     dataset = load_catalogue(options.name, root=options.root).dataset
-    fitted = fit(dataset, split_config=find_catalogue(options.name).split)
+    fitted = fit(dataset, split_config=find_catalogue(options.name).split, model_config=ModelConfig())
     found: dict[str, Evaluation] = {}
     seconds = {}
     for way in WAYS:

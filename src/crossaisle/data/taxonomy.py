@@ -161,10 +161,13 @@ def longest(paths: Paths) -> Paths:
     return tuple(dict.fromkeys(p for p in paths if p not in begun))
 
 
-def renamed(before: Paths, after: Sequence[tuple[str, ...]]) -> Paths:
-    """The paths of an item with other names, path by path: what was sound stays so."""
+def renamed(before: Paths, after: Sequence[tuple[str, ...]], *, levels: bool = False) -> Paths:
+    """The paths of an item with other names, path by path: what was sound stays so.
+
+    `levels`: names may come back in a path, because each level is a column of its own.
+    """
     cut = tuple(
-        new if before_repetition(old) != old else before_repetition(new)
+        new if levels or before_repetition(old) != old else before_repetition(new)
         for old, new in zip(before, after, strict=True)
     )
     return longest(cut) if longest(before) == before else tuple(dict.fromkeys(cut))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -107,3 +108,12 @@ def test_a_taxonomy_is_read_from_a_file(tmp_path: Path) -> None:
 
 def test_the_labelled_pairs_are_sixty_and_differ() -> None:
     assert len(PAIRS) == len({pair[:3] for pair in PAIRS}) == 60
+
+
+def test_a_name_may_stand_in_two_levels_where_each_is_a_column() -> None:
+    given = tree(*["Nutrition > Juice > Juice"] * 6, "Nutrition > Juice > JUICE", "Nutrition > Jiuce > Juice")
+    of_columns = replace(given, levels=True)
+    assert set(names(ON(of_columns)[0])) == {"Nutrition > Juice > Juice"}
+    # a cell of one path that comes back to a name is cut there, as the import cuts it
+    cut = tree(*["Nutrition > Juice"] * 6, "Nutrition > Jiuce > Juice")
+    assert set(names(ON(cut)[0])) == {"Nutrition > Juice"}

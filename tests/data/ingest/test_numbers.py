@@ -67,6 +67,39 @@ def test_what_can_be_read_in_two_ways_is_said() -> None:
     assert read("1.250", "2", "2.50") == ([1.25, 2.0, 2.5], [])
 
 
+@pytest.mark.parametrize(
+    ("beside", "expected", "told"),
+    [
+        (["105,00 €", "10,75 €"], [1250.0, 1000.0], "decimal comma, like '105,00' in column 'paid'"),
+        (["105.00", "10.75"], [1.25, 1.0], "decimal point, like '105.00' in column 'paid'"),
+        (["105,00", "10.75"], [1.25, 1.0], "with a decimal point: set decimal"),  # no agreement
+        (["12,13", "12,13,14"], [1.25, 1.0], "with a decimal point: set decimal"),  # lists, no numbers
+        (["1.500", "2.000"], [1.25, 1.0], "with a decimal point: set decimal"),
+        (["", "NULL"], [1.25, 1.0], "with a decimal point: set decimal"),
+    ],
+)
+def test_a_doubtful_column_is_read_like_the_others_of_its_table(
+    tmp_path: Path, beside: list[str], expected: list[float], told: str
+) -> None:
+    rows = [
+        f"{n};{price};{paid}\n"
+        for n, (price, paid) in enumerate(zip(["1.250", "1.000"], beside, strict=True))
+    ]
+    done = import_texts(
+        tmp_path, items="item_id;price;paid\n" + "".join(rows), events="user_id,item_id\nu,0\n"
+    )
+    assert done.dataset.items["price"].to_list() == expected
+    assert any(told in warning for warning in done.report["warnings"])
+
+
+def test_a_doubtful_column_of_events_is_read_like_the_others(tmp_path: Path) -> None:
+    events = "user_id;item_id;quantity;paid\nu;a;1.250;9,50\nv;a;2;0,5\n"
+    done = import_texts(tmp_path, items="item_id\na\n", events=events)
+    quantity = done.dataset.events.quantity
+    assert quantity is not None
+    assert quantity.tolist() == [1250.0, 2.0]
+
+
 def test_a_guessed_comma_is_said() -> None:
     assert "read with a decimal comma" in read("1,50")[1][0]
     assert read("1,50", decimal=",")[1] == []

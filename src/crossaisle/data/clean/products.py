@@ -26,6 +26,8 @@ class Products:
     """`item_id`, `title`, `description`, `brand`, `image` and `attributes`, texts "" where absent."""
     paths: tuple[Paths, ...]
     """Category paths per product."""
+    levels: bool = False
+    """Whether categories came as a column per level: then a name may stand in two levels of a path."""
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -45,7 +47,7 @@ class Products:
         frame, paths, changes = self.frame, self.paths, []
         for column in columns:
             if column == "categories":
-                paths, found = _rewritten_paths(paths, rewrite)
+                paths, found = _rewritten_paths(paths, rewrite, self.levels)
                 changes += found
                 continue
             rows = np.flatnonzero(frame[column].str.contains(suspect).fill_null(False).to_numpy())
@@ -60,7 +62,7 @@ class Products:
                 changes += found
                 after = pl.Series([change.after for change in found], dtype=pl.String)
                 frame = frame.with_columns(frame[column].clone().scatter([c.row for c in found], after))
-        return Products(frame, paths), changes
+        return replace(self, frame=frame, paths=paths), changes
 
     def with_titles(self, titles: Sequence[str]) -> tuple[Products, list[Change]]:
         """The same with other titles; where one would be empty the old one stays."""
@@ -83,7 +85,9 @@ class Products:
                 known[path] = _moved(path, of)
             return known[path]
 
-        return self._with_paths([renamed(paths, [moved(p) for p in paths]) for paths in self.paths])
+        return self._with_paths(
+            [renamed(paths, [moved(p) for p in paths], levels=self.levels) for paths in self.paths]
+        )
 
     def _with_paths(self, paths: Sequence[Paths]) -> tuple[Products, list[Change]]:
         changes = [
@@ -136,13 +140,15 @@ def _rewritten_json(text: str, rewrite: Rewrite) -> str:
     return json.dumps(values | changed, ensure_ascii=False) if changed else text
 
 
-def _rewritten_paths(paths: Sequence[Paths], rewrite: Rewrite) -> tuple[tuple[Paths, ...], list[Change]]:
+def _rewritten_paths(
+    paths: Sequence[Paths], rewrite: Rewrite, levels: bool
+) -> tuple[tuple[Paths, ...], list[Change]]:
     names = list(dict.fromkeys(name for item in dict.fromkeys(paths) for path in item for name in path))
     of = _safely(rewrite, names)
     if all(before == after for before, after in of.items()):
         return tuple(paths), []
     known = {
-        item: renamed(item, [tuple(of[name] for name in path) for path in item])
+        item: renamed(item, [tuple(of[name] for name in path) for path in item], levels=levels)
         for item in dict.fromkeys(paths)
     }
     changes = [

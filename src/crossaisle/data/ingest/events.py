@@ -30,7 +30,7 @@ from crossaisle.data.ingest.limits import READ_LIMITS, ReadLimits
 from crossaisle.data.ingest.source import Source
 from crossaisle.data.ingest.spill.columns import Column, filled, replaced
 from crossaisle.data.ingest.values.moments import DAY, MICROS, Clock, how_to_read, looks_like_excel
-from crossaisle.data.ingest.values.numbers import NumberReader
+from crossaisle.data.ingest.values.numbers import NumberReader, beside
 from crossaisle.data.ingest.whole import Mask, no_ids, note_misread, raw_json
 from crossaisle.data.kinds import look_like_ratings
 from crossaisle.data.text.ids import REFUSED
@@ -63,8 +63,9 @@ class EventReader:
         self.excluded = excluded
         self.in_memory = limits.events_in_memory
         self.clock = Clock(config.time_unit)
+        decimal, others = config.events.decimal, beside(source, config.nulls)
         self.numbers = {
-            name: NumberReader(source.file, self.columns[name], config.events.decimal, config.nulls)
+            name: NumberReader(source.file, self.columns[name], decimal, config.nulls, others)
             for name in ("position", "value", "quantity")
             if name in self.columns
         }

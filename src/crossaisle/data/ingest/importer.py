@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from crossaisle.data.clean.report import StepReport, write_review
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.ingest.assemble import assemble
 from crossaisle.data.ingest.chosen import choose_items, excluded_items, without
-from crossaisle.data.ingest.cleaning.booked import Cleaning, Open
+from crossaisle.data.ingest.cleaning.booked import Cleaning
 from crossaisle.data.ingest.codes import Raw, no_events
 from crossaisle.data.ingest.events import EventReader
 from crossaisle.data.ingest.feeds import feed_columns
@@ -77,15 +78,21 @@ def import_dataset(
     events = None if config.items is not None and config.events == EventsConfig() else config.events
     tables = {"items": config.items, "events": events, "users": config.users}
     sources = {
-        name: open_file(locate(table, name), table, limits)
+        name: _twice(partial(open_file, locate(table, name), table, limits))
         for name, table in tables.items()
         if table is not None
     }
-    reopen = None if events is None else (lambda: open_file(locate(events, "events"), events, limits))
-    imported = import_sources(config, sources, progress=progress, reopen=reopen, limits=limits)
+    imported = import_sources(config, sources, progress=progress, limits=limits)
     if out is not None:
         imported.write(out)
     return imported
+
+
+def _twice(opened: Callable[[], Source]) -> Source:
+    """A source that can be opened once more."""
+    source = opened()
+    source.again = opened
+    return source
 
 
 def locate(table: TableConfig, name: str) -> Path | tuple[Path, ...]:
@@ -120,9 +127,12 @@ def import_frames(
             raise ConfigError(f"columns: unknown table {name!r}{nearest(name, _TABLES)}")
     chosen = {name: tables[name] for name, frame in given.items() if frame is not None}
     config = build(DataConfig, {**settings, **chosen}, "from_frames")
-    sources = {name: of_frame(frame, name, limits) for name, frame in given.items() if frame is not None}
-    reopen = None if events is None else (lambda: of_frame(events, "events", limits))
-    return import_sources(config, sources, reopen=reopen, limits=limits)
+    sources = {
+        name: _twice(partial(of_frame, frame, name, limits))
+        for name, frame in given.items()
+        if frame is not None
+    }
+    return import_sources(config, sources, limits=limits)
 
 
 _TABLES = ("items", "events", "users")
@@ -154,12 +164,11 @@ def import_sources(
     sources: Mapping[str, Source],
     *,
     progress: bool = False,
-    reopen: Open | None = None,
     limits: ReadLimits = READ_LIMITS,
 ) -> Imported:
     """The import itself: items, then users, then events against them, then the data set.
 
-    `reopen` gives the events a second time, for the step `ids`, which has to see them before.
+    The step `ids` has to see the events before: it is left out where `Source.again` is not there.
     """
     if not sources.keys() & {"items", "events"}:
         raise DataError("a data set needs items, events or both")
@@ -174,7 +183,7 @@ def import_sources(
         items = read_items(source, found, config, ledger, cleaning.mojibake)
         if not len(items.frame):
             raise DataError(f"no item can be kept: {ledger.explain('items')}", file=source.file)
-        items = cleaning.items(items, source)
+        items = cleaning.items(items, source, levels=len(level_names) > 1)
         note_contradictions(items.paths, ledger)
     level = _level(config, level_names)
     excluded = None if items is None else excluded_items(items, level, config, ledger)
@@ -187,7 +196,7 @@ def import_sources(
         known = None
         if items is not None:
             known = items.frame["item_id"].to_list()
-            source = cleaning.ids(source, found["item_id"][0], reopen, items.frame["item_id"])
+            source = cleaning.ids(source, found["item_id"][0], items.frame["item_id"])
         raw = EventReader(source, found, config, ledger, known, excluded, limits).read(progress)
         cleaning.events_read()
     if items is None:

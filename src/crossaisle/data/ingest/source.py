@@ -67,6 +67,8 @@ class Source:
     """Filled while reading: rows that a step before the checks has taken out."""
     rows_of: Callable[[npt.NDArray[np.integer]], npt.NDArray[np.int64]] | None = None
     """What `file_rows` gives, for a source that is made of others."""
+    again: Callable[[], Source] | None = None
+    """Opens the same table once more, for what has to be known before its rows are read."""
 
     def file_rows(self, index: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
         """Row numbers in the file, given positions (from 0) among the rows that could be read.

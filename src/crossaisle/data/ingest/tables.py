@@ -28,7 +28,7 @@ from crossaisle.data.ingest.texts.categories import (
 from crossaisle.data.ingest.texts.reading import ADDRESSES, read_text
 from crossaisle.data.ingest.texts.tree import read_tree
 from crossaisle.data.ingest.values.moments import Clock
-from crossaisle.data.ingest.values.numbers import NumberReader
+from crossaisle.data.ingest.values.numbers import NumberReader, beside
 from crossaisle.data.ingest.values.stock import read_stock
 from crossaisle.data.ingest.whole import Whole, one_array
 from crossaisle.data.taxonomy import Paths
@@ -126,7 +126,8 @@ def read_items(
         columns["image"] = _beside(columns["image"], source.folder)
     if "price" in found:
         decimal = config.items.decimal if config.items else None
-        reader = NumberReader(source.file, found["price"][0], decimal, config.nulls)
+        others = beside(source, config.nulls)
+        reader = NumberReader(source.file, found["price"][0], decimal, config.nulls, others)
         numbers, bad = reader.read(whole.column("price"))
         reader.note(ledger)
         ledger.tallies["items"].currencies = dict(reader.currencies)

@@ -154,7 +154,7 @@ def _steps(
     frame = pl.DataFrame({name: pl.Series(values, dtype=pl.String) for name, values in texts.items()})
     others = known or [()] * len(out)
     given = tuple(other if own is None else own for own, other in zip(paths, others, strict=True))
-    done, changes = clean_arriving(Products(frame, given), how)
+    done, changes = clean_arriving(Products(frame, given, how.levels), how)
     for step, change in changes:
         if change.column != "categories" or paths[change.row] is not None:
             account.add(change.row, change.column, step)

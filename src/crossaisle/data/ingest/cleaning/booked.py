@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -23,7 +22,6 @@ from crossaisle.data.ingest.ledger import Ledger
 from crossaisle.data.ingest.source import Source
 from crossaisle.data.ingest.tables import LISTED, Items
 
-Open = Callable[[], Source]
 SHOWN = 3
 """Robots that a warning names."""
 
@@ -42,8 +40,11 @@ class Cleaning:
         self.review = review_of(self.config)
         self.mojibake = Mojibake(setting=self.config.mojibake)
 
-    def items(self, items: Items, source: Source) -> Items:
-        """Items with every step for texts, categories and groups. `source`: what they were read from."""
+    def items(self, items: Items, source: Source, *, levels: bool) -> Items:
+        """Items with every step for texts, categories and groups.
+
+        `source`: what they were read from. `levels`: whether categories are a column per level.
+        """
         if self.config.mojibake != "off":
             report = self.mojibake.report(self.ledger.tallies["items"].read)
             for note in report.notes:
@@ -52,7 +53,7 @@ class Cleaning:
             rows = np.zeros(int(at[-1]) + 1 if len(at) else 0, np.int64)
             rows[at] = source.file_rows(at)
             self._book("items", report, rows)
-        given = Products(items.frame, tuple(items.paths))
+        given = Products(items.frame, tuple(items.paths), levels)
         done = clean_products(given, self.config, self.review)
         for report in done.reports:
             # what was mended as it was read needs no second entry
@@ -68,11 +69,11 @@ class Cleaning:
         self._book("users", report, rows)
         return done
 
-    def ids(self, source: Source, column: str, reopen: Open | None, known: pl.Series) -> Source:
+    def ids(self, source: Source, column: str, known: pl.Series) -> Source:
         """The events with items named as the catalogue names them; reads the events' ids once before."""
-        if self.config.ids == "off" or reopen is None:
+        if self.config.ids == "off" or source.again is None:
             return source
-        counts = counted(reopen(), column)
+        counts = counted(source.again(), column)
         here = set(known.to_list())
         unknown = {name: n for name, n in counts.items() if name not in here}
         proposals = matched(unknown, known.to_list(), set(counts) & here)

@@ -1,13 +1,15 @@
 """Numbers as people write them: decimal point or comma, grouped thousands, currency signs and codes.
 
 Which sign stands before the decimals is decided per column and never from a value that can be read both
-ways: `1.250` alone says nothing, beside `1.299,00` it is 1250.
+ways: `1.250` alone says nothing, beside `1.299,00` it is 1250. A column of nothing but such values is read
+like the other numbers of its table.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +19,7 @@ import pyarrow.compute as pc
 
 from crossaisle.data.ingest.clean import as_text, to_numpy, without_nulls
 from crossaisle.data.ingest.ledger import Ledger
+from crossaisle.data.ingest.source import Source
 from crossaisle.errors import DataError
 
 Mask = npt.NDArray[np.bool_]
@@ -31,6 +34,8 @@ CODES = {
     **{"zł": "PLN", "Kč": "CZK", "лв": "BGN", "лв.": "BGN", "US$": "USD", "₴": "UAH", "₫": "VND"},
 }
 """Signs that stand for one currency only; `$`, `¥` and `kr` stand for several."""
+LOOKED_AT = 1_000
+"""Rows of a table whose other columns say what a decimal sign is."""
 AMBIGUOUS = r"^[1-9]\d{0,2}[.,]\d{3}$"
 
 
@@ -44,19 +49,71 @@ def typed_numbers(values: pa.Array) -> npt.NDArray[np.float64]:
     return to_numpy(values.cast(pa.float64())).astype(np.float64)
 
 
+class Beside(NamedTuple):
+    """Which sign stands before the decimals elsewhere in a table."""
+
+    decimal: str
+    example: str
+    """A number that leaves no doubt, and its column."""
+
+
+def decimal_of(batch: pa.RecordBatch, nulls: Sequence[str]) -> Beside | None:
+    """The sign that all columns of numbers in some rows of a table agree on; None where none leaves no doubt.
+
+    A column of numbers is a text column of which every value is one.
+    """
+    signs: dict[str, str] = {}
+    for name, values in zip(batch.schema.names, batch.columns, strict=True):
+        if not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
+            continue
+        text = without_nulls(_plain(pl.Series(as_text(values), dtype=pl.String)), ["", *nulls]).drop_nulls()
+        body = text.str.extract_groups(CELL).struct.field("body").str.replace_all(r"[ '’]", "")
+        if not len(body) or body.null_count():
+            continue
+        certain = {sign: _first(body, _certain(sign)) for sign in ",."}
+        found = [sign for sign, value in certain.items() if value is not None]
+        if len(found) == 1 and not _parse(body, found[0]).null_count():
+            signs.setdefault(found[0], f"{certain[found[0]]!r} in column {name!r}")
+    return Beside(*next(iter(signs.items()))) if len(signs) == 1 else None
+
+
+def beside(source: Source, nulls: Sequence[str]) -> Callable[[], Beside | None]:
+    """Looks at the first rows of a table once more, all columns of them, when it is called."""
+
+    def look() -> Beside | None:
+        if source.again is None:
+            return None
+        again = source.again()
+        first = next(iter(again.batches(again.names)), None)
+        return None if first is None else decimal_of(first.slice(0, LOOKED_AT), nulls)
+
+    return look
+
+
 class NumberReader:
     """Reads one column of numbers, batch by batch.
 
     `decimal` is the sign before the decimals, None to find it out; `nulls` are the words that stand for
-    no value (a literal NaN counts as unreadable all the same).
+    no value (a literal NaN counts as unreadable all the same). `beside` gives the numbers of the same table's
+    other columns where the column itself leaves a doubt.
     """
 
-    def __init__(self, file: str, column: str, decimal: str | None, nulls: Sequence[str]) -> None:
+    def __init__(
+        self,
+        file: str,
+        column: str,
+        decimal: str | None,
+        nulls: Sequence[str],
+        beside: Callable[[], Beside | None] = lambda: None,
+    ) -> None:
         self.file, self.column, self.decimal = file, column, decimal
         self.given = decimal is not None
         self.nulls = [word for word in nulls if word.lower() != "nan"]
         self.currencies: Counter[str] = Counter()
         """Rows by the currency that stands beside the number: its code, or its sign."""
+        self._beside = beside
+        self._like: tuple[str, str] | None = None
+        """A value in doubt, and the number elsewhere in the table after which the column is read."""
         self._ambiguous: str | None = None
         self._mixed: tuple[str, str] | None = None
 
@@ -87,6 +144,13 @@ class NumberReader:
                 f"{place}: both {comma!r} and {point!r} occur; numbers with a decimal comma are unreadable: "
                 "set decimal to ',' if it is the points that are wrong"
             )
+        elif self._like is not None:
+            value, example = self._like
+            kind = "comma" if self.decimal == "," else "point"
+            ledger.warn(
+                f"{place}: {value!r} can be read in two ways and was read with a decimal {kind}, like "
+                f"{example}: set decimal to '.' or ',' if numbers look wrong"
+            )
         elif self._ambiguous is not None and self.decimal is None:
             ledger.warn(
                 f"{place}: {self._ambiguous!r} can be read in two ways and was read with a decimal point: "
@@ -115,7 +179,8 @@ class NumberReader:
             else:
                 if self.decimal is None:
                     self._look(_distinct(text.filter(pc.match_substring(text, "."))))
-                return out, there
+                if self.decimal != ",":
+                    return out, there
         coded = text.dictionary_encode()
         names = pl.Series(coded.dictionary, dtype=pl.String)
         codes = to_numpy(coded.indices, -1)
@@ -155,6 +220,8 @@ class NumberReader:
             self.decimal = "."
         elif self._ambiguous is None:
             self._ambiguous = _first(bodies, AMBIGUOUS)
+            if self._ambiguous is not None and (found := self._beside()) is not None:
+                self.decimal, self._like = found.decimal, (self._ambiguous, found.example)
 
 
 def _plain(text: pl.Series) -> pl.Series:
