@@ -13,6 +13,8 @@ from crossaisle.artifact import INDEX, MANIFEST, read_object
 from crossaisle.errors import ArtifactError, ConfigError
 from crossaisle.models.base import Scorer
 from crossaisle.models.scorers.content import EncoderSimilarity
+from crossaisle.models.search.in_database import Elsewhere, build_in_database, in_database, open_in_database
+from crossaisle.models.search.row_index import RowIndex
 from crossaisle.models.search.sharded_search import build_index, open_index
 
 _LOG = logging.getLogger(__name__)
@@ -29,19 +31,24 @@ def build_beside(
     parts: Mapping[str, Scorer],
     categories: npt.NDArray[np.int32],
     *,
+    database: str | None = None,
     progress: bool = False,
 ) -> Path:
     """Indexes the encoder's vectors of a saved model, by categories int32 (n_items,); returns the place.
 
-    Raises `ConfigError` for a model without such vectors, and what `build_index` raises.
+    `database`: address of a PostgreSQL with pgvector, which then holds them; the place leads to it. Raises
+    `ConfigError` for a model without such vectors, and what `build_index` and `build_in_database` raise.
     """
     name, part = _encoder(parts)
     if part is None:
         raise ConfigError(
             f"{model}: reads no texts with an encoder (model.encoder is none): nothing to index"
         )
-    place = place_beside(model)
-    build_index(place, part.vectors_, categories, source=_source(Path(model), name), progress=progress)
+    place, source = place_beside(model), _source(Path(model), name)
+    if database is None:
+        build_index(place, part.vectors_, categories, source=source, progress=progress)
+    else:
+        build_in_database(place, database, part.vectors_, categories, source=source)
     return place
 
 
@@ -56,7 +63,11 @@ def attach(model: str | Path, parts: Mapping[str, Scorer]) -> None:
     source = _source(Path(model), name)
     try:
         other = read_object(place / "index.json").get("source") != source
-        found = None if other else open_index(place)
+        found: RowIndex | None = None
+        if not other and in_database(place):
+            found = Elsewhere(open_in_database(place), lambda: part.in_memory)
+        elif not other:
+            found = open_index(place)
     except ArtifactError as error:
         why = str(error).removesuffix("; restore it or fit again")  # the model is well
         _LOG.warning("%s; the index is not used: run crossaisle index %s", why, model)

@@ -3,26 +3,42 @@
 from __future__ import annotations
 
 import time
+from typing import Annotated
+
+import typer
 
 from crossaisle.cli.output import AsJson, show_json
 from crossaisle.cli.recommend import Model
 
+Database = Annotated[
+    str | None,
+    typer.Option(
+        "--in",
+        help="Address of a PostgreSQL with pgvector to hold the vectors, instead of files. Its password is "
+        "not kept: services read it from PGPASSWORD or ~/.pgpass.",
+        metavar="postgresql://...",
+    ),
+]
 
-def index(model: Model, as_json: AsJson = False) -> None:
+
+def index(model: Model, database: Database = None, as_json: AsJson = False) -> None:
     """Index a model's vectors of texts beside it, for shops of a million items and more.
 
-    Whatever loads the model then searches in MODEL.index instead of memory. A call that was interrupted goes
-    on where it stopped; a model that is fitted again needs a new index.
+    Whatever loads the model then searches in MODEL.index instead of memory, or in the database that it leads
+    to. A call that was interrupted goes on where it stopped (in a database it begins anew); a model that is
+    fitted again needs a new index.
 
     \b
     crossaisle index models/shop
+    crossaisle index models/shop --in postgresql://shop@db.example/vectors
     """
     from crossaisle.models.index_beside import build_beside
     from crossaisle.recommend.recommender import Recommender
 
     start = time.perf_counter()
     loaded = Recommender.load(model)
-    place = build_beside(model, loaded.blend.parts, loaded.dataset.taxonomy.codes(-1), progress=True)
+    codes = loaded.dataset.taxonomy.codes(-1)
+    place = build_beside(model, loaded.blend.parts, codes, database=database, progress=True)
     size = sum(file.stat().st_size for file in place.rglob("*") if file.is_file())
     seconds = time.perf_counter() - start
     if as_json:

@@ -140,6 +140,11 @@ class VectorModel(Scorer):
         self.__dict__.pop("_known", None)
 
     @property
+    def in_memory(self) -> RowIndex:
+        """The index of `vectors_` that every model has; made at the first call where none was saved."""
+        return self._nearest
+
+    @property
     def _index(self) -> RowIndex:
         index: RowIndex | None = self.__dict__.get("_elsewhere")
         return self._nearest if index is None else index

@@ -8,6 +8,7 @@ them (iterative scans of pgvector 0.8); where they have few rows, all of these a
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass, field
@@ -51,6 +52,8 @@ class PostgresRows:
     few: int = 20_000
     """Rows of a filter up to which all are compared, exactly: they lie together in the table."""
     _connection: Any = field(default=None, init=False, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
+    """A search sets what it needs on the one connection: threads take turns."""
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):
@@ -188,15 +191,16 @@ class PostgresRows:
             import psycopg
         except ImportError:
             raise MissingDependencyError("psycopg", "postgres", "a search in PostgreSQL") from None
-        try:
-            if self._connection is None or self._connection.closed:
-                self._connection = self._opened()
-            yield self._connection
-        except psycopg.Error as error:
-            self.close()
-            raise StoreError(
-                f"vectors in PostgreSQL cannot be searched ({cleaned(error, self.url)[:200]})"
-            ) from error
+        with self._lock:
+            try:
+                if self._connection is None or self._connection.closed:
+                    self._connection = self._opened()
+                yield self._connection
+            except psycopg.Error as error:
+                self.close()
+                raise StoreError(
+                    f"vectors in PostgreSQL cannot be searched ({cleaned(error, self.url)[:200]})"
+                ) from error
 
     def _opened(self) -> Any:
         import psycopg

@@ -38,7 +38,9 @@ RUN = 512
 """Rows of a piece of a shard, which is read if a filter leaves any row of it."""
 ARRAYS = ("codes", "vectors", "rows", "categories", "starts", "known", "step")
 """Of a shard, each a file."""
-_OURS = re.compile(rf"index\.json|shard-\d{{10}}(/({'|'.join(ARRAYS)})\.npy)?|{re.escape(MANIFEST)}")
+_OURS = re.compile(
+    rf"index\.json|(shard-\d{{10}}/)?({'|'.join(ARRAYS)})\.npy|shard-\d{{10}}|{re.escape(MANIFEST)}"
+)
 """What an index consists of."""
 Pieces = list[slice]
 
@@ -180,9 +182,7 @@ def build_index(
         raise ConfigError(f"an index needs a category for each row: {len(categories):,} for {n:,} rows")
     digest = sha256(np.asarray(categories, np.int32).tobytes()).hexdigest()
     made_of = {"rows": n, "dimensions": d, "shard": shard, "categories": digest, "source": source}
-    if _remains(folder):
-        shutil.rmtree(folder)
-    may_replace(folder)
+    make_room(folder)
     parts = folder.with_name(folder.name + ".parts")
     _prepare(parts, made_of)
     starts = range(0, n, shard)
@@ -203,8 +203,15 @@ def build_index(
     shutil.rmtree(parts)
 
 
+def make_room(folder: Path) -> None:
+    """Removes a damaged index; `ArtifactError` where something else is there."""
+    if _remains(folder):
+        shutil.rmtree(folder)
+    may_replace(folder)
+
+
 def _remains(folder: Path) -> bool:
-    """Whether a folder holds shards of an index and nothing else, its manifest lost or unreadable."""
+    """Whether a folder holds an index and nothing else, its manifest lost or unreadable."""
     try:
         may_replace(folder)
     except ArtifactError:
@@ -212,7 +219,8 @@ def _remains(folder: Path) -> bool:
             return False
         names = [path.relative_to(folder).as_posix() for path in folder.rglob("*")]
         seen = [name for name in names if not name.rpartition("/")[2].startswith(".")]
-        return any(name.startswith("shard-") for name in seen) and all(map(_OURS.fullmatch, seen))
+        arrays = any(name.endswith(".npy") for name in seen)
+        return arrays and all(map(_OURS.fullmatch, seen))
     return False
 
 
