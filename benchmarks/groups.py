@@ -23,7 +23,7 @@ from crossaisle.evaluate.results import Evaluation
 from crossaisle.pipeline.fit import fit
 from crossaisle.pipeline.measure import BLEND, MODEL, measure
 
-WAYS = ("items", "groups")
+WAYS: tuple[Count, ...] = ("items", "groups")
 SLICES = ("all", "new_item", "cross_open", "cross_limited", "novel_limited")
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crossaisle.data.ingest.readers.jsonlines import python_literal
-from crossaisle.data.ingest.texts.markup import without_markup
+from crossaisle.data.text.markup import without_markup
 from crossaisle.data.taxonomy import Paths, before_repetition, longest, parse_paths
 from crossaisle.data.text.control import tidied
 from crossaisle.data.text.ids import tidy_id
