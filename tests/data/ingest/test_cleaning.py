@@ -43,8 +43,10 @@ def imported(items: pl.DataFrame, clean: dict[str, Any], events: pl.DataFrame | 
 
 
 CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=24) | st.sampled_from(
-    ["Ｍilk １L", "LâOrÃ©al", "👟", "شاي", "x", "7", "Sft Drnk", "Milk 16OZ", "milk 16 oz", "<Ｂ>x</Ｂ>"]
-    + ["ＮＵＬＬ", "&ａmp;", "牛奶 250ML", "Nike", "NIKE Inc.", "a > a", "  "]
+    [
+        *("Ｍilk １L", "LâOrÃ©al", "👟", "شاي", "x", "7", "Sft Drnk", "Milk 16OZ", "milk 16 oz"),
+        *("<Ｂ>x</Ｂ>", "ＮＵＬＬ", "&ａmp;", "牛奶 250ML", "Nike", "NIKE Inc.", "a > a", "  "),
+    ]
 )
 
 

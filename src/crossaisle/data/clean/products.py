@@ -124,8 +124,8 @@ def _moved(path: tuple[str, ...], of: Mapping[tuple[str, ...], tuple[str, ...]])
 
 
 def _safely(rewrite: Rewrite, texts: Sequence[str], *, attributes: bool = False) -> dict[str, str]:
-    """Distinct text -> rewritten, without markup that this has made, and tidied; as it was where nothing would
-    be left."""
+    """Distinct text -> rewritten, without markup that this has made, and tidied; as it was where nothing
+    would be left."""
     distinct = list(dict.fromkeys(texts))
     if attributes:
         return {text: _rewritten_json(text, rewrite) for text in distinct}

@@ -129,7 +129,7 @@ def stored_attributes(text: str | None) -> Any:
         return json.loads(found.encode(errors="replace"))
 
 
-ITEM_EXAMPLE = {
+ITEM_EXAMPLE: dict[str, Any] = {
     "item_id": "1024306",
     "title": "Cantaloupe Whole",
     "description": "",

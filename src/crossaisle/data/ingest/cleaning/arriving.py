@@ -53,9 +53,10 @@ def clean_bodies(
 ) -> tuple[list[dict[str, Any]], list[list[Cleaned]]]:
     """Items as an import of the same rows would keep them, and per item what that has changed.
 
-    Only fields that are there are looked at: `title`, `description`, `brand`, `image`, `url`, `group_id` (text
-    or None), `categories` (paths, or None) and `attributes`. A text of which nothing is left, or which stands for no
-    value, becomes None; such an attribute is left out. `known` (n,): categories of items that come without.
+    Only fields that are there are looked at: `title`, `description`, `brand`, `image`, `url`, `group_id`
+    (text or None), `categories` (paths, or None) and `attributes`. A text of which nothing is left, or which
+    stands for no value, becomes None; such an attribute is left out. `known` (n,): categories of items that
+    come without.
     """
     account = _Account()
     out = [dict(body) for body in bodies]

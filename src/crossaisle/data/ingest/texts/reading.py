@@ -11,8 +11,8 @@ import polars as pl
 from crossaisle.data.clean.texts.characters import Mojibake
 from crossaisle.data.ingest.clean import tidy, without_nulls
 from crossaisle.data.ingest.schema import TEXT_LIMITS
-from crossaisle.data.text.markup import plain
 from crossaisle.data.text.control import CONTROL
+from crossaisle.data.text.markup import plain
 
 Mask = npt.NDArray[np.bool_]
 ADDRESSES = ("image", "url")

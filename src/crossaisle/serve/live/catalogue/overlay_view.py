@@ -26,7 +26,7 @@ from crossaisle.serve.live.shopwide.disapproval import LiveDisapproval
 def view_of(
     base: Recommender, overlay: CatalogueOverlay, before: CatalogueView, clock: Callable[[], float]
 ) -> CatalogueView:
-    """`before`: an earlier view; what its titles, brands and groups say of items that are alike is taken over."""
+    """`before`: an earlier view; which items its titles, brands and groups call alike is taken over."""
     items, earlier = overlay.dataset.items, before.dataset.items
     same_brands = items["brand"].equals(earlier["brand"])
     same_products = same_brands and all(_same(items, earlier, name) for name in ("title", "group"))
