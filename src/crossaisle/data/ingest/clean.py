@@ -70,8 +70,8 @@ def tidy(text: pl.Expr) -> pl.Expr:
 
 
 def without_nulls(text: pl.Series, nulls: Sequence[str]) -> pl.Series:
-    """The same texts, null where one of them only says that there is none, be it in full-width letters."""
-    return text.set(text.str.normalize("NFKC").is_in(list(nulls)), None)
+    """The same texts, null where one of them only says that there is none."""
+    return text.set(text.is_in(list(nulls)), None)
 
 
 @dataclass
