@@ -19,11 +19,11 @@ from crossaisle.config import ModelConfig
 from crossaisle.data.datasets import find_catalogue, load_catalogue
 from crossaisle.evaluate.families import Families
 from crossaisle.evaluate.files import write_json
-from crossaisle.evaluate.results import Evaluation
+from crossaisle.evaluate.results import Count, Evaluation
 from crossaisle.pipeline.fit import fit
 from crossaisle.pipeline.measure import BLEND, MODEL, measure
 
-WAYS = ("items", "groups")
+WAYS: tuple[Count, ...] = ("items", "groups")
 SLICES = ("all", "new_item", "cross_open", "cross_limited", "novel_limited")
 
 

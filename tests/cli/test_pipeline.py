@@ -80,6 +80,31 @@ def test_fit_incremental_fits_first_and_then_only_adds(
     assert answer["events_added"] == 0
 
 
+def test_a_file_of_new_events_is_not_spoken_of_as_a_shop(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    items = "".join(f"i{n},Thing {n}\n" for n in range(30))
+    rows = "".join(f"u{n % 9},i{n % 30},2024-01-{n % 28 + 1:02}\n" for n in range(120))
+    new = "u1,i2,2024-03-01\nu77,i3,2024-03-02\n"
+    for name, text in (("items", "item_id,title\n" + items), ("events", rows), ("new", new)):
+        head = "" if name == "items" else "user_id,item_id,time\n"
+        (tmp_path / f"{name}.csv").write_text(head + text, encoding="utf-8")
+    toml = '[data.items]\npath = "items.csv"\n[data.events]\npath = "events.csv"\n'
+    (tmp_path / "shop.toml").write_text(toml + '[model]\nencoder = "none"\n', encoding="utf-8")
+    fit = ["fit", str(tmp_path / "shop.toml"), "--out", str(tmp_path / "model"), "--incremental"]
+    assert cli.run(fit) == 0
+    assert "items have no categories" in capsys.readouterr().err
+    assert cli.run([*fit, "--set", f"data.events.path={tmp_path / 'new.csv'}"]) == 0
+    told = capsys.readouterr().err
+    assert "2 new events of 2 users" in told
+    assert "single event" not in told
+    assert "categories" not in told
+    returns = "user_id,item_id,time,kind\nu1,i2,2024-03-03,return\n"
+    (tmp_path / "returns.csv").write_text(returns, encoding="utf-8")
+    assert cli.run([*fit, "--set", f"data.events.path={tmp_path / 'returns.csv'}"]) == 0
+    assert "1 new events" in capsys.readouterr().err
+
+
 def test_fit_incremental_says_what_is_in_its_way_before_it_reads_tables(
     shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

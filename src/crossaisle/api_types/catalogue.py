@@ -38,6 +38,8 @@ class Product:
     attributes: dict[str, Any]
     new: bool
     """Whether it was added after the model was fitted."""
+    group_id: str | None = None
+    """Items of one group are one product in other sizes or colours: given, or found by `[data.clean]`."""
     available_from: float | None = None
     """Seconds since 1970: before, it is not for sale, and `in_stock` is false."""
     expires: float | None = None

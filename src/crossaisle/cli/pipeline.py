@@ -116,9 +116,10 @@ def fit(
     if incremental:
         check_counts(out)
     merchandising = rules_of(settings)
-    imported = import_dataset(settings.data, progress=True)
+    again = incremental and out.is_dir()
+    imported = import_dataset(settings.data, progress=True, whole=not again)
     say_what_was_set_aside(imported.report)
-    if incremental and out.is_dir():
+    if again:
         outcome = update_folder(out, imported.dataset)
         for line in outcome.lines:
             say(line)

@@ -17,16 +17,21 @@ from crossaisle.data.ingest.importer import import_frames
 from crossaisle.data.storage import load_dataset, save_dataset
 from tests.data.ingest.test_cleaning import ALL, CELLS
 
-Row = tuple[str, str, str, list[str], str]
+Row = tuple[str, str, str, list[str], str, str | None]
 NAMES = st.text("abAB é牛奶ＡＢ１/;<>&\t\x1b", min_size=1, max_size=9) | (
     st.sampled_from(["Dairy", "dairy", "Home &amp; Garden", "<b>Milk</b>", "Root", "LâOrÃ©al"])
 )
+GROUPS = st.none() | st.text("ab1.0 \x1b", max_size=4) | st.sampled_from(["501.0", "NULL", "gloves "])
 ROWS = st.lists(
-    st.tuples(CELLS | st.just("<p>Oat&nbsp;milk</p>"), CELLS, CELLS, st.lists(NAMES, max_size=3), CELLS),
+    st.tuples(
+        CELLS | st.just("<p>Oat&nbsp;milk</p>"), CELLS, CELLS, st.lists(NAMES, max_size=3), CELLS, GROUPS
+    ),
     min_size=1,
     max_size=10,
 )
-ON: dict[str, Any] = {name: value for name, value in ALL.items() if name not in ("robots", "users", "ids")}
+ON: dict[str, Any] = {
+    name: value for name, value in ALL.items() if name not in ("groups", "robots", "users", "ids")
+}
 
 
 def shop(rows: list[Row], clean: dict[str, Any]) -> Dataset:
@@ -38,8 +43,11 @@ def shop(rows: list[Row], clean: dict[str, Any]) -> Dataset:
             "brand": [row[2] for row in rows],
             "categories": [json.dumps([row[3]], ensure_ascii=False) if row[3] else None for row in rows],
             "colour": [row[4] for row in rows],
+            "group_id": [row[5] for row in rows],
         },
-        schema=dict.fromkeys(("item_id", "title", "description", "brand", "categories", "colour"), pl.String),
+        schema=dict.fromkeys(
+            ("item_id", "title", "description", "brand", "categories", "colour", "group_id"), pl.String
+        ),
     )
     imported = import_frames(
         items, None, columns={"items": {"attributes": ["colour"]}}, clean=clean, category_roots=["Root"]
@@ -55,8 +63,9 @@ def bodies(rows: list[Row]) -> list[dict[str, Any]]:
             "brand": brand,
             "categories": [path] if path else [],
             "attributes": {"colour": colour},
+            "group_id": group,
         }
-        for title, said, brand, path, colour in rows
+        for title, said, brand, path, colour, group in rows
     ]
 
 
@@ -68,6 +77,7 @@ def as_kept(dataset: Dataset) -> list[dict[str, Any]]:
             "brand": item["brand"] or None,
             "categories": [list(path) for path in paths],
             "attributes": json.loads(item["attributes"] or "{}"),
+            "group_id": item["group"],
         }
         for item, paths in zip(dataset.items.iter_rows(named=True), dataset.taxonomy.paths, strict=True)
     ]
@@ -92,7 +102,7 @@ def test_what_was_learned_from_the_catalogue_is_applied_and_travels(tmp_path: Pa
     titles = [f"Sparkling water no {n}" for n in range(12)] + ["Sparkilng water lime"]
     brands = ["Meadow"] * 9 + ["MEADOW"] * 4
     paths = [["Drinks", "Water"]] * 9 + [["Drinks", "water"]] * 4
-    rows: list[Row] = [(t, "", b, p, "") for t, b, p in zip(titles, brands, paths, strict=True)]
+    rows: list[Row] = [(t, "", b, p, "", None) for t, b, p in zip(titles, brands, paths, strict=True)]
     clean = {"brands": "on", "categories": "on", "spelling": "on", "confidence": 0.6}
     dataset = shop(rows, clean)
     save_dataset(dataset, tmp_path / "data")

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from crossaisle.data.ingest.importer import Imported, import_frames
-from crossaisle.data.ingest.texts.markup import without_markup
+from crossaisle.data.text.markup import without_markup
 from crossaisle.errors import DataError
 from tests.data.ingest.shops import import_texts, warned
 

@@ -65,6 +65,38 @@ def test_a_file_of_new_events_alone_adds_the_same() -> None:
     np.testing.assert_array_equal(with_new(shop.before(CUT), late).change.after.events.item, shop.events.item)
 
 
+def test_what_is_known_of_items_stays_where_the_files_have_none() -> None:
+    shop = tiny_shop()
+    late = shop.with_events(np.asarray(shop.events.time) >= CUT)
+    blank = late.items.with_columns(
+        *(pl.lit("").alias(name) for name in ("title", "description", "brand", "attributes")),
+        pl.lit(None, pl.Float32).alias("price"),
+    )
+    bare = replace(late, items=blank, taxonomy=Taxonomy(((),) * late.n_items))
+    added = with_new(shop.before(CUT), bare)
+    assert added.events == 24
+    assert added.same_texts
+    after = added.change.after
+    assert after.items.equals(shop.items)
+    assert after.taxonomy.paths == shop.taxonomy.paths
+
+
+@pytest.mark.parametrize("of", ["name", "ids", "titles"])
+def test_another_shop_is_not_merged(of: str) -> None:
+    shop = tiny_shop()
+    assert shop.n_items >= 20
+    other = shop
+    if of == "name":
+        other = replace(shop, name="another")
+    elif of == "ids":
+        other = replace(shop, item_ids=Vocabulary([f"x{n}" for n in range(shop.n_items)], what="item"))
+    else:
+        titles = pl.Series("title", [f"Thing {n}" for n in range(shop.n_items)])
+        other = replace(shop, items=shop.items.with_columns(titles))
+    with pytest.raises(DataError, match="hardly the shop that the model was fitted on"):
+        with_new(shop.before(CUT), other)
+
+
 def test_events_of_two_kinds_weigh_what_they_weigh_in_a_fit() -> None:
     shop = mixed_shop(0.3)
     added = with_new(shop.before(CUT), shop)

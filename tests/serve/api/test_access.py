@@ -246,3 +246,19 @@ def test_others_than_this_machine_need_a_key(service: ShopService) -> None:
                 assert status == 200 or "answers this machine only" in answer.text
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("name", ["Authorization", "X-API-Key", "X-Shop", "Origin", "Idempotency-Key"])
+def test_what_says_who_asks_is_given_once(service: ShopService, name: str) -> None:
+    token = api_keys.add_key(service.store, "page", ["read", "write"])
+    value = f"Bearer {token}" if name == "Authorization" else token
+
+    async def conversation(client: httpx.AsyncClient) -> None:
+        headers = [("x-api-key", token)] if name not in ("X-API-Key", "Authorization") else []
+        given = httpx.Headers([*headers, (name, value), (name.lower(), "Bearer other")])
+        answer = await client.get("/api/recommend/ann", headers=given)
+        assert answer.status_code == 400
+        assert answer.json()["detail"] == f"the header {name} is given twice: send one"
+        assert (await client.get("/api/recommend/ann", headers={"x-api-key": token})).status_code == 200
+
+    talk(service, conversation)

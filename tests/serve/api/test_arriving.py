@@ -96,6 +96,39 @@ def test_what_was_removed_is_not_patched_but_named(service: ShopService) -> None
     talk(service, conversation)
 
 
+def test_groups_hold_for_items_that_arrive(service: ShopService) -> None:
+    async def conversation(client: httpx.AsyncClient) -> None:
+        async def listed() -> list[str]:
+            asked = {"history": ["milk"], "n": 20, "one_per_title": True, "exclude_seen": False}
+            answer = (await client.post("/api/recommend", json=asked)).json()
+            return [one["item_id"] for one in answer["items"]]
+
+        for size in ("S", "M", "L"):
+            body = {"title": f"Rye loaf {size}", "categories": [["Bakery"]], "group_id": " rye\x07 "}
+            answer = (await client.put(f"/api/items/rye-{size}", json=body)).json()
+            assert answer["group_id"] == "rye"
+            assert [(one["field"], one["steps"]) for one in answer["cleaned"]] == [
+                ("group_id", ["control_characters"])
+            ]
+        assert len([one for one in await listed() if one.startswith("rye-")]) == 1
+        # a product of the model and one that is new are one family, too
+        assert "bread" in await listed()
+        await client.patch("/api/items", json=[{"id": "bread", "group_id": "rye"}])
+        assert len([one for one in await listed() if one.startswith("rye-") or one == "bread"]) == 1
+        differences = (await client.get("/api/changes")).json()["items"]
+        assert differences[0]["fields"] == {"group_id": {"model": None, "now": "rye"}}
+        # a whole item is what was sent
+        whole = {"title": "Rye loaf", "categories": [["Bakery"]]}
+        assert (await client.put("/api/items/rye-S", json=whole)).json()["group_id"] is None
+        assert (await client.patch("/api/items/rye-M", json={"group_id": "N/A"})).json()["group_id"] is None
+        await client.patch("/api/items/bread", json={"group_id": None})
+        assert {"bread", "rye-S", "rye-M", "rye-L"} <= set(await listed())
+        refused = await client.patch("/api/items/bread", json={"group_id": 7})
+        assert refused.status_code == 422
+
+    talk(service, conversation)
+
+
 def test_differences_from_the_model_are_shown_and_dropped(service: ShopService) -> None:
     async def conversation(client: httpx.AsyncClient) -> None:
         before = {

@@ -13,6 +13,7 @@ import polars as pl
 from crossaisle.data.clean.report import Change, StepReport
 from crossaisle.data.taxonomy import Paths, renamed
 from crossaisle.data.text.control import tidied
+from crossaisle.data.text.markup import without_markup
 
 Rewrite = Callable[[Sequence[str]], list[str]]
 """Distinct texts -> the same, rewritten."""
@@ -123,11 +124,16 @@ def _moved(path: tuple[str, ...], of: Mapping[tuple[str, ...], tuple[str, ...]])
 
 
 def _safely(rewrite: Rewrite, texts: Sequence[str], *, attributes: bool = False) -> dict[str, str]:
-    """Distinct text -> rewritten and tidied; as it was where nothing would be left."""
+    """Distinct text -> rewritten, without markup that this has made, and tidied; as it was where nothing
+    would be left."""
     distinct = list(dict.fromkeys(texts))
     if attributes:
         return {text: _rewritten_json(text, rewrite) for text in distinct}
-    return {b: (tidied(a) or b) if a != b else b for b, a in zip(distinct, rewrite(distinct), strict=True)}
+    return {b: (_tidy(a) or b) if a != b else b for b, a in zip(distinct, rewrite(distinct), strict=True)}
+
+
+def _tidy(text: str) -> str:
+    return tidied(without_markup(text))
 
 
 def _rewritten_json(text: str, rewrite: Rewrite) -> str:
@@ -136,7 +142,8 @@ def _rewritten_json(text: str, rewrite: Rewrite) -> str:
     values = json.loads(text)
     names = [name for name, value in values.items() if isinstance(value, str)]
     after = rewrite([values[name] for name in names])
-    changed = {name: value for name, value in zip(names, after, strict=True) if value != values[name]}
+    rewritten = dict(zip(names, after, strict=True))
+    changed = {n: _tidy(a) or values[n] for n, a in rewritten.items() if a != values[n]}
     return json.dumps(values | changed, ensure_ascii=False) if changed else text
 
 

@@ -71,9 +71,14 @@ def import_dataset(
     *,
     out: Path | None = None,
     progress: bool = False,
+    whole: bool = True,
     limits: ReadLimits = READ_LIMITS,
 ) -> Imported:
-    """Imports the files that a configuration names; with `out`, writes report and rejected rows there."""
+    """Imports the files that a configuration names; with `out`, writes report and rejected rows there.
+
+    `whole`: False where the events are only the new ones of a shop. What they say of the shop as a whole,
+    such as that most users have a single event, is then no warning.
+    """
     # A shop on its first day has items, and no place where events would be.
     events = None if config.items is not None and config.events == EventsConfig() else config.events
     tables = {"items": config.items, "events": events, "users": config.users}
@@ -82,7 +87,7 @@ def import_dataset(
         for name, table in tables.items()
         if table is not None
     }
-    imported = import_sources(config, sources, progress=progress, limits=limits)
+    imported = import_sources(config, sources, progress=progress, whole=whole, limits=limits)
     if out is not None:
         imported.write(out)
     return imported
@@ -164,6 +169,7 @@ def import_sources(
     sources: Mapping[str, Source],
     *,
     progress: bool = False,
+    whole: bool = True,
     limits: ReadLimits = READ_LIMITS,
 ) -> Imported:
     """The import itself: items, then users, then events against them, then the data set.
@@ -229,12 +235,18 @@ def import_sources(
         limits=limits,
     )
     dataset = replace(dataset, currency=config.currency or _only_currency(ledger))
-    warn_about(dataset, ledger)
-    if "events" in sources:
-        warn_about_kinds(dataset, ledger, sources["events"].file)
-    ledger.warnings[:0] = [note for source in sources.values() for note in source.notes]
+    _warn(dataset, sources, ledger, whole)
     report = {**summary(dataset), **ledger.report(), "cleaning": [r.to_json() for r in cleaning.reports]}
     return Imported(dataset, report, ledger.frame(), tuple(cleaning.reports))
+
+
+def _warn(dataset: Dataset, sources: Mapping[str, Source], ledger: Ledger, whole: bool) -> None:
+    """What looks odd about the shop, its kinds and its files."""
+    if whole:
+        warn_about(dataset, ledger)
+    if "events" in sources:
+        warn_about_kinds(dataset, ledger, sources["events"].file, whole=whole)
+    ledger.warnings[:0] = [note for source in sources.values() for note in source.notes]
 
 
 def _only_currency(ledger: Ledger) -> str:

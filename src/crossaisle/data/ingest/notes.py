@@ -54,8 +54,11 @@ def warn_about(dataset: Dataset, ledger: Ledger) -> None:
         ledger.warn("events have no time: only their order is known, and no split by date is possible")
 
 
-def warn_about_kinds(dataset: Dataset, ledger: Ledger, file: str) -> None:
-    """Names kinds that nobody knows; `DataError` where no event is left that says what people want."""
+def warn_about_kinds(dataset: Dataset, ledger: Ledger, file: str, *, whole: bool = True) -> None:
+    """Names kinds that nobody knows; `DataError` where no event is left that says what people want.
+
+    `whole`: False for the new events of a shop alone, which may be returns and nothing else.
+    """
     log = dataset.raw.events
     counts = np.bincount(log.kind, minlength=len(dataset.kinds))
     unknown = [
@@ -64,7 +67,7 @@ def warn_about_kinds(dataset: Dataset, ledger: Ledger, file: str) -> None:
         if n and not dataset.meanings.meaning(name).known
     ]
     say = "say in [data.kinds] what they mean, as in 'order line' = 'purchase'"
-    if len(log) and not len(dataset.events):
+    if len(log) and not len(dataset.events) and (whole or unknown):
         named = f": unknown kinds {', '.join(unknown[:MOST_NAMED])}; {say}" if unknown else ""
         raise DataError(
             f"none of {len(log):,} events says what somebody wants{named}", file=file, column="kind"

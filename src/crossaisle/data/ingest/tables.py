@@ -140,7 +140,7 @@ def read_items(
         columns["in_stock"] = _stock(whole)
     if "attributes" in found:
         columns["attributes"] = _attributes(whole, mojibake)
-    columns |= {"group": whole.text("group_id")} if "group_id" in found else {}
+    columns |= {"group": whole.names("group_id")} if "group_id" in found else {}
     paths = _paths(whole, config, mojibake) if "categories" in found else [()] * len(whole.ids)
     keep = np.flatnonzero(whole.keep)
     frame = pl.DataFrame(columns)[keep]

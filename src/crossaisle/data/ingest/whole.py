@@ -59,6 +59,13 @@ class Whole:
         text = pl.Series(as_text(self.column(name)), dtype=pl.String)
         return self.clean(text) if tidied else text
 
+    def names(self, name: str) -> pl.Series:
+        """A column of names that are compared, tidied as ids are; null where there is none."""
+        names, repaired, _ = tidied_ids(self.text(name, tidied=False), self.nulls, refuse=False)
+        for rule, mask in repaired.items():
+            self.repair(rule, name, mask)
+        return names
+
     def clean(self, text: pl.Series) -> pl.Series:
         """Tidy text, null where nothing is left or the word stands for no value."""
         return clean_texts(text, self.nulls)

@@ -10,13 +10,17 @@ import numpy.typing as npt
 import polars as pl
 
 from crossaisle.data.dataset import Dataset, Events
-from crossaisle.data.taxonomy import Paths
+from crossaisle.data.taxonomy import Paths, Taxonomy
 from crossaisle.data.vocabulary import Rows
 from crossaisle.errors import DataError
 from crossaisle.models.updates import Change
 
 MOST_KINDS = 127
 """Kinds have codes of one byte."""
+TELLING = 20
+"""Items that are enough to tell two shops apart."""
+SHARED = 0.1
+"""Share of them that one shop has at least kept, ids and titles, since its model was fitted."""
 KEY = ("user", "item", "time", "kind")
 """What makes two events one."""
 
@@ -36,8 +40,9 @@ def with_new(known: Dataset, imported: Dataset) -> Added:
     """The events of `imported` that `known` lacks are added to it.
 
     An event is one user, item, second and kind. Rows of known items and users stay what they are, new
-    ones come after them. Nothing is taken away: what is no longer in the files stays. `DataError` where
-    events have no times, since then new ones cannot be told from old ones.
+    ones come after them. Nothing is taken away: what is no longer in the files stays, and so does what is
+    known of an item of which they say nothing. `DataError` where events have no times, since then new ones
+    cannot be told from old ones, and where this is hardly the same shop.
     """
     old, new = known.raw, imported.raw
     if len(new.events) and (new.events.time is None or (len(old.events) and old.events.time is None)):
@@ -122,6 +127,10 @@ def _catalogue(known: Dataset, imported: Dataset) -> tuple[Dataset, Rows, bool]:
         rows: Rows = np.arange(len(ids), dtype=np.int32)
     else:
         rows = known.item_ids.rows(ids.all)
+    _check_shop(known, imported, rows)
+    silent = np.flatnonzero((rows >= 0) & _says_nothing(imported))
+    if len(silent):
+        imported = _with_known(imported, known, silent, rows[silent])
     new = np.flatnonzero(rows < 0)
     rows[new] = known.n_items + np.arange(len(new), dtype=np.int32)
     here = rows < known.n_items
@@ -147,6 +156,45 @@ def _catalogue(known: Dataset, imported: Dataset) -> tuple[Dataset, Rows, bool]:
         taxonomy=known.taxonomy.changed(paths, [imported.taxonomy.paths[row] for row in new.tolist()]),
     )
     return grown, rows, False
+
+
+def _says_nothing(shop: Dataset) -> npt.NDArray[np.bool_]:
+    """bool (n_items,): items of which a shop knows the id only, as where its files have no items."""
+    texts = ("title", "description", "brand", "attributes")
+    bare = pl.all_horizontal(
+        *(pl.col(name) == "" for name in texts),
+        *(pl.col(name).is_null() for name in ("price", "image", "url")),
+    )
+    silent = shop.items.select(bare.fill_null(False).alias("bare"))["bare"].to_numpy()
+    return np.asarray(silent & np.array([not paths for paths in shop.taxonomy.paths], bool))
+
+
+def _with_known(shop: Dataset, known: Dataset, at: npt.NDArray[np.int64], rows: Rows) -> Dataset:
+    """The shop with some items as they are known; `at` in the shop, `rows` of the known one."""
+    left = np.delete(np.arange(shop.n_items), at)
+    table = pl.concat([shop.items[left], known.items[rows]], how="diagonal_relaxed")
+    items = table[np.argsort(np.concatenate([left, at]), kind="stable")]
+    paths = list(shop.taxonomy.paths)
+    for place, row in zip(at.tolist(), rows.tolist(), strict=True):
+        paths[place] = known.taxonomy.paths[row]
+    return replace(shop, items=items, taxonomy=Taxonomy(tuple(paths), shop.taxonomy.level))
+
+
+def _check_shop(known: Dataset, imported: Dataset, rows: Rows) -> None:
+    """`DataError` where an import is hardly of the model's shop. `rows` (imported items,): those of the
+    model, or -1."""
+    where = f"{imported.name}: this is hardly the shop that the model was fitted on"
+    todo = "fit it into a folder of its own, or without --incremental"
+    if imported.name != known.name:
+        raise DataError(f"{where}, which is called {known.name!r}: {todo}")
+    here = np.flatnonzero(rows >= 0)
+    if len(rows) >= TELLING and len(here) < SHARED * len(rows):
+        raise DataError(f"{where}: it knows {len(here):,} of {len(rows):,} items: {todo}")
+    titles = pl.DataFrame({"now": imported.items["title"][here], "then": known.items["title"][rows[here]]})
+    titled = titles.filter((pl.col("now") != "") & (pl.col("then") != ""))
+    same = int((titled["now"] == titled["then"]).sum())
+    if len(titled) >= TELLING and same < SHARED * len(titled):
+        raise DataError(f"{where}: {same:,} of {len(titled):,} items have the titles it knows: {todo}")
 
 
 def _items(known: Dataset, imported: Dataset, rows: Rows) -> pl.DataFrame:

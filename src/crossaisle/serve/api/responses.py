@@ -103,6 +103,7 @@ def of_item(shop: LiveRecommender, row: int, cleaned: Sequence[dict[str, Any]] =
         "brand": values["brand"],
         "category": category_name(shop.dataset, row),
         "categories": [list(path) for path in shop.dataset.taxonomy.paths[row]],
+        "group_id": values.get("group") or None,
         "price": round(price, 4) if price == price else None,
         "in_stock": bool(shop.view.on_sale(slice(row, row + 1))[0]),
         START: values.get(START),
@@ -128,13 +129,14 @@ def stored_attributes(text: str | None) -> Any:
         return json.loads(found.encode(errors="replace"))
 
 
-ITEM_EXAMPLE = {
+ITEM_EXAMPLE: dict[str, Any] = {
     "item_id": "1024306",
     "title": "Cantaloupe Whole",
     "description": "",
     "brand": "Private",
     "category": "Produce > Melons > Cantaloupe Whole",
     "categories": [["Produce", "Melons", "Cantaloupe Whole"]],
+    "group_id": None,
     "price": 2.5,
     "in_stock": True,
     "available_from": None,

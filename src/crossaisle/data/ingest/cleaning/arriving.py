@@ -14,11 +14,13 @@ from crossaisle.data.clean.catalogue import clean_arriving
 from crossaisle.data.clean.item_cleaning import ItemCleaning
 from crossaisle.data.clean.products import Products
 from crossaisle.data.clean.texts.characters import Mojibake
+from crossaisle.data.ingest.clean import tidied_ids
 from crossaisle.data.ingest.texts.categories import names_of, sound_paths
 from crossaisle.data.ingest.texts.reading import ADDRESSES, read_text
 from crossaisle.data.taxonomy import SEPARATOR, Paths
 
 TEXTS = ("title", "description", "brand", *ADDRESSES)
+GROUP = "group_id"
 SHOWN = 200
 """Characters of a value that an account of a change shows."""
 
@@ -51,9 +53,10 @@ def clean_bodies(
 ) -> tuple[list[dict[str, Any]], list[list[Cleaned]]]:
     """Items as an import of the same rows would keep them, and per item what that has changed.
 
-    Only fields that are there are looked at: `title`, `description`, `brand`, `image`, `url` (text or None),
-    `categories` (paths, or None) and `attributes`. A text of which nothing is left, or which stands for no
-    value, becomes None; such an attribute is left out. `known` (n,): categories of items that come without.
+    Only fields that are there are looked at: `title`, `description`, `brand`, `image`, `url`, `group_id`
+    (text or None), `categories` (paths, or None) and `attributes`. A text of which nothing is left, or which
+    stands for no value, becomes None; such an attribute is left out. `known` (n,): categories of items that
+    come without.
     """
     account = _Account()
     out = [dict(body) for body in bodies]
@@ -64,6 +67,7 @@ def clean_bodies(
         ):
             out[row][name] = text
     _attributes(out, how, account)
+    _groups(out, how, account)
     paths = _paths(out, how, account)
     _steps(out, paths, known, how, account)
     return out, [
@@ -105,6 +109,17 @@ def _attributes(out: list[dict[str, Any]], how: ItemCleaning, account: _Account)
             del out[row]["attributes"][name]
         else:
             out[row]["attributes"][name] = value
+
+
+def _groups(out: list[dict[str, Any]], how: ItemCleaning, account: _Account) -> None:
+    rows = [row for row, body in enumerate(out) if isinstance(body.get(GROUP), str)]
+    names = pl.Series([out[row][GROUP] for row in rows], dtype=pl.String)
+    tidy, rules, _ = tidied_ids(names, how.nulls, refuse=False)
+    for rule, mask in (*rules.items(), ("no_value", tidy.is_null().to_numpy())):
+        for at in np.flatnonzero(mask).tolist():
+            account.add(rows[at], GROUP, rule)
+    for row, name in zip(rows, tidy, strict=True):
+        out[row][GROUP] = name
 
 
 def _paths(out: list[dict[str, Any]], how: ItemCleaning, account: _Account) -> list[Paths | None]:
@@ -177,7 +192,7 @@ def _told(body: Mapping[str, Any], after: Mapping[str, Any], row: int, account: 
             _shown(name, body[name]),
             _shown(name, after[name]),
         )
-        for name in (*TEXTS, "attributes", "categories")
+        for name in (*TEXTS, GROUP, "attributes", "categories")
         if name in body and body[name] != after[name] and not (body[name] in (None, "") and not after[name])
     ]
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from crossaisle.data.ingest.readers.jsonlines import python_literal
-from crossaisle.data.ingest.texts.markup import without_markup
 from crossaisle.data.taxonomy import Paths, before_repetition, longest, parse_paths
 from crossaisle.data.text.control import tidied
 from crossaisle.data.text.ids import tidy_id
+from crossaisle.data.text.markup import without_markup
 
 ROOTED = 0.95
 """Share of a root's occurrences that stand first in their list, from which on lists are read as paths."""

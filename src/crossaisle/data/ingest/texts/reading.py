@@ -11,8 +11,8 @@ import polars as pl
 from crossaisle.data.clean.texts.characters import Mojibake
 from crossaisle.data.ingest.clean import tidy, without_nulls
 from crossaisle.data.ingest.schema import TEXT_LIMITS
-from crossaisle.data.ingest.texts.markup import plain
 from crossaisle.data.text.control import CONTROL
+from crossaisle.data.text.markup import plain
 
 Mask = npt.NDArray[np.bool_]
 ADDRESSES = ("image", "url")
@@ -38,6 +38,9 @@ def read_text(
 
 
 def clean_texts(text: pl.Series, nulls: Sequence[str]) -> pl.Series:
-    """Tidy texts, null where nothing is left or the word stands for no value."""
+    """Tidy texts, null where nothing is left or the word stands for no value, be it in full-width letters:
+    those are narrowed later, and the next import would find it.
+    """
     tidied = pl.DataFrame({"text": text}).select(tidy(pl.col("text")))["text"] if len(text) else text
-    return without_nulls(tidied, nulls)
+    none = without_nulls(tidied.str.normalize("NFKC"), nulls).is_null()
+    return tidied.set(none, None)

@@ -8,9 +8,19 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from crossaisle.serve.api.access import Proxies
 from crossaisle.serve.api.context import RequestContext
+from crossaisle.serve.api.problems import RefusedError
 from crossaisle.serve.api.routing import RouteTable
 from crossaisle.serve.api.tenancy import HEADER, TenantGate
 from crossaisle.serve.store.api_keys import PUBLISHABLE
+
+ONCE = {
+    b"authorization": "Authorization",
+    b"x-api-key": "X-API-Key",
+    HEADER: "X-Shop",
+    b"origin": "Origin",
+    b"idempotency-key": "Idempotency-Key",
+}
+"""Headers that say who asks, of which shop, and whether it was asked before."""
 
 
 class TenantMiddleware:
@@ -30,6 +40,7 @@ class TenantMiddleware:
         if needs == "visitor":
             _read_query(scope, headers)
         tenant, refusal = self._gate.find(headers.get(HEADER), needs)
+        refusal = _given_twice(scope) or refusal
         context = RequestContext(headers, route, needs, tenant, refusal)
         scope["context"] = context
         given = headers.get(b"authorization", b"").decode("latin-1")
@@ -39,6 +50,13 @@ class TenantMiddleware:
         context.keyless = self._gate.keyless
         # Before anything is checked: clients without a key must not ask without end.
         self._gate.count(tenant, context.key, self._proxies.client(scope, headers))
+
+
+def _given_twice(scope: Scope) -> RefusedError | None:
+    """Of two keys, shops or pages, this service might take one and a proxy before it another."""
+    names = [name for name, _ in scope["headers"]]
+    twice = next((name for name in ONCE if names.count(name) > 1), None)
+    return None if twice is None else RefusedError(400, f"the header {ONCE[twice]} is given twice: send one")
 
 
 def _read_query(scope: Scope, headers: dict[bytes, bytes]) -> None:

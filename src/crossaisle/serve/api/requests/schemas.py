@@ -227,6 +227,8 @@ class ItemPatch(Body):
     brand: Text | None = None
     categories: Annotated[list[Category], Field(max_length=20)] | None = None
     """Paths, each a list of names, root first; the first path is the primary one."""
+    group_id: Annotated[str, Field(max_length=LONGEST_ID)] | None = None
+    """Items of one group are one product in other sizes or colours; null: title and brand tell."""
     price: Price | None = None
     in_stock: bool = Field(default=True, json_schema_extra=_no_default)
     """Not null: an item is in stock or is not. Not sent, it stays: the schema tells no default."""
@@ -283,11 +285,12 @@ class PatchOfBatch(ItemPatch):
 
 def item_body(item: ItemPatch, row: int | None = None) -> dict[str, Any]:
     """The fields of an item to store: those that were sent, or all of a whole item, so that nothing of an
-    older state remains; its categories stay if none are sent.
+    older state remains; its categories and its group are those of the model if none are sent.
     """
     if not isinstance(item, Item):
         return sized(item.model_dump(exclude_unset=True, exclude={"id"}), row)
-    body = item.model_dump(exclude={"id"})
+    left = {"id"} if "group_id" in item.model_fields_set else {"id", "group_id"}
+    body = item.model_dump(exclude=left)
     return sized(
         {name: value for name, value in body.items() if name != "categories" or value is not None}, row
     )

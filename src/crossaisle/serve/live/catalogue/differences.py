@@ -49,6 +49,7 @@ def _fields(base: Recommender, row: int, body: Body) -> dict[str, dict[str, Any]
     values = base.dataset.items.row(row, named=True)
     values["categories"] = [list(path) for path in base.dataset.taxonomy.paths[row]]
     values["attributes"] = orjson.loads(values["attributes"]) if values["attributes"] else {}
+    values["group_id"] = values.pop("group", None)
     values["price"] = None if values["price"] is None else round(values["price"], 4)
     return {
         name: {"model": values.get(name), "now": now}

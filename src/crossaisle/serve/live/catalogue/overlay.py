@@ -220,6 +220,8 @@ def _columns(body: Body) -> dict[str, Any]:
     out |= {name: None if body[name] is None else int(body[name]) for name in (START, END) if name in body}
     if "in_stock" in body:
         out[STOCKED] = body["in_stock"]
+    if "group_id" in body:
+        out["group"] = body["group_id"]
     if "attributes" in body:
         # By what answers are written with, so that whatever is kept can be answered.
         out["attributes"] = orjson.dumps(body["attributes"] or {}).decode()
@@ -238,7 +240,9 @@ def _changed_table(old: Dataset, known: Mapping[str, Body], new: Mapping[str, Bo
     )
     if limits and STOCKED not in items.columns:
         items = items.with_columns(pl.col("in_stock").alias(STOCKED))
-    more = [name for name in (START, END, STOCKED) if name in items.columns]
+    if "group" not in items.columns and any(body.get("group_id") for body in bodies):
+        items = items.with_columns(pl.lit(None, pl.String).alias("group"))
+    more = [name for name in (START, END, STOCKED, "group") if name in items.columns]
     if known:
         rows = [old.item_ids.row(name) for name in known]
         columns = [_columns(body) for body in known.values()]

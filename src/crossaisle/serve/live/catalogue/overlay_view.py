@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from crossaisle.data.history import Floats, Histories
 from crossaisle.data.vocabulary import Rows
@@ -25,9 +26,10 @@ from crossaisle.serve.live.shopwide.disapproval import LiveDisapproval
 def view_of(
     base: Recommender, overlay: CatalogueOverlay, before: CatalogueView, clock: Callable[[], float]
 ) -> CatalogueView:
-    """`before`: an earlier view; what its titles and brands say of items that are alike is taken over."""
+    """`before`: an earlier view; which items its titles, brands and groups call alike is taken over."""
     items, earlier = overlay.dataset.items, before.dataset.items
-    same = [items[name].equals(earlier[name]) for name in ("title", "brand")]
+    same_brands = items["brand"].equals(earlier["brand"])
+    same_products = same_brands and all(_same(items, earlier, name) for name in ("title", "group"))
     popularity = base.view.popularity
     new = np.full(overlay.n_new, -1.0, popularity.dtype)
     return CatalogueView(
@@ -37,11 +39,18 @@ def view_of(
         listed=overlay.listed,
         popularity=np.concatenate([popularity, new]),
         codes=overlay.dataset.taxonomy.codes(),
-        same_title=before.same_title if all(same) else Groups.of_items(items),
-        same_brand=before.same_brand if same[1] else Groups.of(items["brand"]),
+        same_title=before.same_title if same_products else Groups.of_items(items),
+        same_brand=before.same_brand if same_brands else Groups.of(items["brand"]),
         foreign=foreign_prices(items),
         windows=Windows.of(items, clock),
     )
+
+
+def _same(now: pl.DataFrame, then: pl.DataFrame, name: str) -> bool:
+    """Whether a column, that need not be there, is what it was."""
+    if name not in now.columns or name not in then.columns:
+        return name not in now.columns and name not in then.columns
+    return now[name].equals(then[name])
 
 
 def similarity_of(base: Recommender, overlay: CatalogueOverlay) -> Similarity:
