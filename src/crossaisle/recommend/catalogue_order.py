@@ -18,7 +18,8 @@ HIGHEST = 1e-6
 
 @dataclass(kw_only=True)
 class CatalogueOrder(Scorer):
-    """The first item of each category, then the second of each, in the order of the catalogue.
+    """The first item of each category, then the second of each; the largest category first, what a shop has
+    most of being what it sells. Within a category, the order of the catalogue.
 
     Where another shop was carried over, types that sell there come first. Stands in for `Popularity` before
     the first event; not saved, since it follows from the catalogue.
@@ -41,10 +42,12 @@ class CatalogueOrder(Scorer):
 
     def fit(self, dataset: Dataset) -> CatalogueOrder:
         n = dataset.n_items
-        turn = turns(dataset.taxonomy.codes())
+        codes = dataset.taxonomy.codes()
+        turn = turns(codes)
+        size = np.where(codes >= 0, np.bincount(codes + 1, minlength=1)[codes + 1], 0)
         popular = np.zeros(n) if self.popular is None else -np.nan_to_num(self.popular)
         place = np.empty(n, np.int64)
-        place[np.lexsort((turn, popular))] = np.arange(n)
+        place[np.lexsort((-size, turn, popular))] = np.arange(n)
         self.order_ = (HIGHEST * (n - place) / max(n, 1)).astype(np.float32)
         self.item_ids_ = dataset.item_ids
         return self

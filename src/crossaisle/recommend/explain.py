@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -216,6 +217,8 @@ def explain(
     )
     # What others think takes the same share of every cause: what carries the item stays what it was.
     causes, score = causes_of(dataset, amounts, item), amounts.score + sum(taken.values())
+    sources = [shown(int(rows[at])) for at in named]
+    words, brand = _without_brand(dataset, nearest, sources, _words_of(causes, own, amounts))
     return Explanation(
         item_id=dataset.item_ids.id(item),
         score=score,
@@ -225,7 +228,8 @@ def explain(
         text=sentence(
             causes,
             placement,
-            words=_words_of(causes, own, amounts),
+            words=words,
+            brand=brand,
             link=_link_of(link, amounts),
             known=_told(known, causes),
         ),
@@ -288,6 +292,17 @@ def _words_of(causes: Sequence[Cause], own: Sequence[Contribution], amounts: Amo
     if sum(c.reasons.get("shared words", 0.0) for c in told) < NAMED * amounts.score:
         return []
     return list(dict.fromkeys(word for c in told for word in c.words))[:WORDS]
+
+
+def _without_brand(
+    dataset: Dataset, item: int, sources: Sequence[int], words: list[str]
+) -> tuple[list[str], str]:
+    """Words without those of the items' brand, and that brand; "" where they share none."""
+    brand = str(dataset.items["brand"][item] or "")
+    parts = set(re.findall(r"\w+", brand.casefold()))
+    own = [word for word in words if word.casefold() not in parts]
+    alike = all(str(dataset.items["brand"][row] or "").casefold() == brand.casefold() for row in sources)
+    return (own, brand) if brand and alike and len(own) < len(words) else (words, "")
 
 
 def _link_of(link: CategoryLink | None, amounts: Amounts) -> tuple[str, str] | None:

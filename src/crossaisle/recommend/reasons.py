@@ -279,15 +279,18 @@ def sentence(
     placement: Placement,
     *,
     words: Collection[str] = (),
+    brand: str = "",
     link: tuple[str, str] | None = None,
     known: str | None = None,
 ) -> str:
     """The causes in words, the largest first; "" where there is none.
 
-    `words`: those that carry the items' share. `link`: two categories that one person shops, which
-    carry some of it. `known`: a line of the shop's own rules.
+    `words`: those that carry the items' share. `brand`: of both sides, where it is what they share. `link`:
+    two categories that one person shops, which carry some of it. `known`: a line of the shop's own rules.
     """
     clauses = [_clause(cause, placement) for cause in causes]
+    if brand:
+        clauses.append(f"also by {brand}")
     if words:
         clauses.append(f"shares the word{'s' * (len(words) > 1)} {', '.join(words)}")
     if known:

@@ -68,6 +68,7 @@ class Recommender:
         reference: Summary | None = None,
         rules: RuleSet = NO_RULES,
         since_fit: SinceFit | None = None,
+        folder: Path | None = None,
     ) -> None:
         """`ConfigError` for parts that are not of this data set, or without a `Popularity` part.
 
@@ -76,7 +77,7 @@ class Recommender:
         an event are lent. `lasting`: codes of the leaf categories of which nothing is bought again
         (`Durables`), where they are known. `histories`: those of the data set, where they are at hand.
         `rankers`: learned ones, by placement. `reference`: what it learned from, for later events to be
-        compared with. `rules`: a merchandiser's. `since_fit`: what was added to it since.
+        compared with. `rules`: a merchandiser's. `since_fit`: what was added. `folder`: loaded from.
         """
         for name, scorer in blend.parts.items():
             scorer.check_fitted()
@@ -84,7 +85,7 @@ class Recommender:
                 raise ConfigError(f"part {name!r} was fitted on other items than data set {dataset.name!r}")
         self.dataset, self.blend, self.repeats, self.limits = dataset, blend, repeats, limits
         self.tuned, self.newcomers, self.rankers = tuned, newcomers, dict(rankers or {})
-        self.reference, self.since_fit = reference, since_fit
+        self.reference, self.since_fit, self.folder = reference, since_fit, folder
         self.rules, self.merchandising = rules, Merchandising(rules, dataset)
         if lasting is None:
             lasting = lasting_categories(dataset) if repeats else ()
@@ -153,6 +154,7 @@ class Recommender:
             reference=self.reference if same and reference is None else reference,
             rules=self.rules if rules is None else rules,
             since_fit=self.since_fit if same and since_fit is None else since_fit,
+            folder=self.folder,
         )
 
     def with_weights(self, weights: Mapping[str, dict[str, float]]) -> Recommender:
@@ -371,14 +373,13 @@ class Recommender:
                 reference=reference,
                 rules=rules,
                 since_fit=since,
+                folder=path,
             )
 
     def category_mapping(self) -> list[dict[str, Any]]:
         """What each leaf category was taken for in another shop, where one was carried over; else empty."""
-        parts = self.blend.parts.values()
-        return next(
-            (p.category_mapping(self.dataset) for p in parts if isinstance(p, TransferredPopularity)), []
-        )
+        found = (p for p in self.blend.parts.values() if isinstance(p, TransferredPopularity))
+        return next((one.category_mapping(self.dataset) for one in found), [])
 
     def describe(self) -> dict[str, Any]:
         """What is inside, for people and logs; JSON-ready."""

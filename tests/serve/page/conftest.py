@@ -55,7 +55,8 @@ def shop_window(shop: Dataset, pictures: str, tmp_path: Path) -> Iterator[tuple[
     )
     with running(service) as address:
         with Client(address) as client:
-            client.patch_item("jam", image=f"http://{pictures}/jam.png", url="https://shop.example.com/jam")
+            jam = {"image": f"http://{pictures}/jam.png", "url": "https://shop.example.com/jam"}
+            client.patch_item("jam", **jam, attributes={"colour": "red", "jar": "glass"})
             client.patch_item("cheese", in_stock=False)
             client.put_item("long", title=LONG, categories=[["Pantry", "Spreads"]], price=3.0)
             client.put_item("bold", title="<x-bold onclick=alert(1)>Bold</x-bold> bread", price=1.5)

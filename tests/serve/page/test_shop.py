@@ -60,7 +60,18 @@ def test_a_product_in_view_and_the_way_back(browser: Browser, shop_window: Windo
     assert browser.run("document.title").startswith("Strawberry jam")
     browser.until("document.querySelector('#product-body img').naturalWidth > 0")  # the policy lets it in
     assert browser.run("document.querySelector('#product-body .do a').href") == "https://shop.example.com/jam"
+    # The whole picture, in its box; a square one fits a wide box by its height.
+    assert browser.run(
+        "[...document.querySelectorAll('.picture:has(img)')].every(box => {"
+        "const a = box.getBoundingClientRect(), b = box.firstChild.getBoundingClientRect();"
+        "return b.height <= a.height && b.width <= a.width; })"
+    )
+    assert text(browser, "#product-body .details") == "colourredjarglass"
     assert "Goes with this" in text(browser, "#product-rows")
+    assert "Similar products" in text(browser, "#product-rows")
+    # The headings say so, and the tiles need not.
+    browser.until("document.querySelectorAll('#product-rows [aria-busy=true]').length === 0")
+    assert not {"goes", "similar"} & set(text(browser, "#product-rows .tiles").lower().split())
     first = text(browser, "#product-rows .tiles")
     # With something in the cart, "this" is still the product in view.
     browser.click("#product .main")

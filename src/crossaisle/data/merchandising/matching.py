@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -49,6 +49,22 @@ def check_names(rules: RuleSet, dataset: Dataset, where: str) -> None:
             more = sum(len(each.unknown) for each in found) - 1
             rest = f"; {more} more unknown name(s): crossaisle rules check names all" if more else ""
             raise ConfigError(f"{where}, rule {one.rule.id!r}: {one.unknown[0]}{rest}")
+
+
+def applicable(rules: RuleSet, dataset: Dataset) -> RuleSet:
+    """The rules without the names that this part of their shop does not have, and without those of which
+    nothing is left."""
+    names = Names(dataset)
+
+    def known(side: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(name for name in side if len(_rows(names, (name,), [], [])))
+
+    kept = []
+    for rule in rules.rules:
+        items, beside = known(rule.items), known(rule.beside)
+        if items and (beside or not rule.beside):
+            kept.append(replace(rule, items=items, beside=beside))
+    return RuleSet(tuple(kept))
 
 
 def check_changed(before: RuleSet, after: RuleSet, dataset: Dataset) -> None:

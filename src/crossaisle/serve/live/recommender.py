@@ -119,7 +119,7 @@ class LiveRecommender:
         self.catalogue: BrowsedCatalogue = BrowsedCatalogue(
             self.view, self.merchandising, None if before is None else before.catalogue
         )
-        self.shown = ShownFields(self.view.dataset, pictures)
+        self.shown = ShownFields(self.view.dataset, pictures, base.folder)
         model = ModelRanker(
             base.blend,
             base.dataset,

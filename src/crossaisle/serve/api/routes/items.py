@@ -33,6 +33,7 @@ from crossaisle.serve.api.routing import Router
 from crossaisle.serve.changes import Changes
 from crossaisle.serve.limits.api import ApiLimits
 from crossaisle.serve.live.catalogue.browsing import Browse
+from crossaisle.serve.live.catalogue.picture_files import read_file
 from crossaisle.serve.live.catalogue.search import Sort
 from crossaisle.serve.live.pictures import LARGEST, TYPES, type_of
 from crossaisle.serve.live.recommender import LiveRecommender
@@ -227,10 +228,12 @@ async def delete_item(request: Request, item: ItemId) -> Response:
 
 @router.get("/{item}/picture", scope="read", responses=_SHOWN, response_class=Response)
 async def get_picture(request: Request, item: ItemId) -> Response:
-    """The picture of an item that was uploaded, or fetched from its address."""
+    """The picture of an item that was uploaded, fetched from its address, or lies beside the model."""
     service = service_of(request)
     service.shop.dataset.item_ids.row(item)
     content = await service.read(service.store.picture, item)
+    if not content and (file := service.shop.shown.file(item)) is not None:
+        content = await service.read(read_file, file, LARGEST)
     if not content:
         raise UnknownIdError(f"item {shorten(item)} has no stored picture")
     return Response(content, media_type=type_of(content))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
 from crossaisle.data.dataset import Dataset
+from crossaisle.serve.live.catalogue.picture_files import FOLDER, PictureFiles
 from crossaisle.serve.store.records import Picture
 
 KEPT = 20_000
@@ -16,7 +18,7 @@ KEPT = 20_000
 class Shown(NamedTuple):
     brand: str = ""
     image: str | None = None
-    """Address of its picture on the web, or the path here of one that was uploaded."""
+    """Address of its picture on the web, or the path here of one that was uploaded, or is a file."""
     url: str | None = None
     """Address of its own page."""
     currency: str = ""
@@ -26,9 +28,12 @@ class Shown(NamedTuple):
 class ShownFields:
     """Of one catalogue. Used by one thread."""
 
-    def __init__(self, dataset: Dataset, pictures: Mapping[str, Picture]) -> None:
-        """`pictures`: that the store keeps, by item."""
+    def __init__(self, dataset: Dataset, pictures: Mapping[str, Picture], model: Path | None = None) -> None:
+        """`pictures`: that the store keeps, by item. `model`: folder of the model, beside which a folder
+        `pictures` may lie.
+        """
         self._dataset, self._pictures = dataset, pictures
+        self._files = None if model is None else PictureFiles(model.resolve().parent / FOLDER)
         self._kept: dict[str, Shown] = {}
         items = dataset.items
         self._columns = [items[name] for name in ("brand", "image", "url")]
@@ -50,9 +55,16 @@ class ShownFields:
                 kept[item] = Shown() if row < 0 else shown
         return [kept[item] for item in items]
 
+    def file(self, item: str) -> Path | None:
+        """The file of an item's picture beside the model; None where there is none. Reads the disk."""
+        row = self._dataset.item_ids.get(item)
+        image = None if row < 0 else self._columns[1][row]
+        return None if self._files is None or not image else self._files.of(image)
+
     def _image(self, item: str, image: str | None) -> str | None:
         picture = self._pictures.get(item)
-        if picture is not None and not picture.address:
+        uploaded = picture is not None and not picture.address
+        if uploaded or (image and self._files is not None and self._files.of(image)):
             return f"/api/items/{quote(item, safe='')}/picture"
         return web_address(image)
 

@@ -44,7 +44,7 @@ async function draw(result) {
     make("span.facts", {}, [one.time === null ? "" : moment(one.time), one.times > 1 ? t("times", one.times) : ""].filter(Boolean).join(" · ")),
     make("span.tags", {}, one.roles.map(role => make("span.tag", {}, t(`role_${role}`)))))));
   const next = found.list.items.map(item => make("li.line", {}, picture(item, "small"), make("div.words", {},
-    make("span", {}, named(item).name), make("span.facts", {}, [named(item).size, item.brand, money(item.price, item.currency)].filter(Boolean).join(" · ")), why(item) && make("span.why", {}, why(item)))));
+    make("span", {}, named(item).name), make("span.facts", {}, [named(item).size, item.brand, money(item.price, item.currency)].filter(Boolean).join(" · ")), why(item, found.list.served) && make("span.why", {}, why(item, found.list.served)))));
   const points = found.interests.map(one => make("li", { title: one.typical.join(", ") }, one.label, " ", make("span.facts", {}, `${Math.round(100 * one.share)} %`)));
   const title = found.list.served === "trending" ? t("placement_trending") : t(`placement_${found.list.placement}`);
   return result.replaceChildren(

@@ -160,7 +160,7 @@ export class Cart {
         make("div.words", {},
           make("a.open", { href: hrefOf({ item: item.item_id }), "data-key": `offer ${item.item_id}`, "data-item": item.item_id }, pieces(name)),
           make("span.facts", {}, [size, money(item.price, item.currency)].filter(Boolean).join(" · ")),
-          why(item) && make("span.why", {}, why(item))),
+          why(item, "goes_with") && make("span.why", {}, why(item, "goes_with"))),
         addButton(item, { row: "offer", cart: this, onadd }),
       );
     }), $("completes-title"));

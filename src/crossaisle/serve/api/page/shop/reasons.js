@@ -6,15 +6,17 @@ import { named } from "./tile.js";
 const ROLES = ["view", "favourite", "cart", "rating", "purchase"];
 const told = new Map();
 
-// The largest cause, as one short sentence; the whole is remembered for the product's own view.
-export function why(item) {
+// The largest cause, as one short sentence; the whole is remembered for the product's own view. `placement`: of
+// the list, which says what an item is to those in view. `headed`: that is said by the heading of the list.
+export function why(item, placement, headed = false) {
   const causes = item.evidence?.causes || [];
-  const clauses = causes.map(clause);
+  const clauses = causes.map(cause => clause(cause, placement));
   // Said only where the service says it: mostly the first clause has said it already.
   const known = item.evidence?.knowledge;
   if (known && item.evidence.text.includes(known)) clauses.push(t("why_known", known));
   told.set(item.item_id, clauses.map(sentence).join(t("why_gap")));
-  return clauses.length ? sentence(clauses[0]) : "";
+  const first = causes.findIndex(({ kind, in_view: inView }) => !(headed && inView && kind === "items"));
+  return first < 0 ? "" : sentence(clauses[first]);
 }
 
 export const whole = id => told.get(id) || "";
@@ -22,9 +24,9 @@ export const whole = id => told.get(id) || "";
 const sentence = text => `${text[0].toUpperCase()}${text.slice(1)}${t("why_end")}`;
 const role = deed => ROLES[deed] || "chosen";
 
-function clause({ kind, names, deeds, in_view: inView, every_days: every }) {
+function clause({ kind, names, deeds, in_view: inView, every_days: every }, placement) {
   const short = names.map(title => named({ title }).name);
-  if (kind === "items" && inView) return t("why_beside", joined(short));
+  if (kind === "items" && inView) return t(placement === "similar" ? "why_similar" : "why_beside", joined(short));
   if (kind === "items") return t("why_items", done(short, deeds));
   if (kind === "categories") return t("why_categories", t(`does_${role(deeds[0])}`, joined(short)));
   if (kind === "before" && every) return t("why_habit", often(every));

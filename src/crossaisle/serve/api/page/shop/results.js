@@ -78,7 +78,11 @@ export class Results {
   // Again, with what is known: the cart or the language has changed.
   draw() {
     if (!this.answer) return;
-    const { q, category } = this.view;
+    const { q, category, sort, min, max } = this.view;
+    // Where nothing has a price there is none to ask for.
+    const priced = min || max || (sort || "").includes("price") || this.items.some(item => item.price !== null);
+    $("range").hidden = !priced && this.items.length > 0;
+    for (const option of $("sort").options) option.hidden = option.value.includes("price") && $("range").hidden;
     $("results-title").textContent = q || category ? this.heading() : t("all_products");
     const notes = [];
     if (this.answer.read_as) notes.push(t("read_as", this.answer.read_as));

@@ -10,8 +10,9 @@ const SLOW = 250;  // milliseconds after which a row says that it is busy
 
 export class Row {
   // `question(row)`: the body of the request, null for nothing to ask; `heading(answer)`: what the row is called.
-  constructor(name, { question, heading, note = () => "", cart, onadd, tools = [] }) {
-    Object.assign(this, { name, question, heading, note, cart, onadd, turn: 0, answer: null });
+  // `headed`: the heading says that the row is about the product in view, and so its tiles do not.
+  constructor(name, { question, heading, headed = false, note = () => "", cart, onadd, tools = [] }) {
+    Object.assign(this, { name, question, heading, headed, note, cart, onadd, turn: 0, answer: null });
     this.title = make("h2", { id: `row-${name}`, tabIndex: -1 });
     this.text = make("p.note");
     this.list = make("ul.tiles");
@@ -77,7 +78,7 @@ export class Row {
     this.title.textContent = this.heading(this.answer);
     this.text.textContent = this.note(this.answer);
     this.text.hidden = !this.text.textContent;
-    refill(this.list, this.answer.items.map(item => tile(item, { row: this.name, why: why(item), cart: this.cart, onadd: this.onadd })), this.title);
+    refill(this.list, this.answer.items.map(item => tile(item, { row: this.name, why: why(item, this.answer.served, this.headed), cart: this.cart, onadd: this.onadd })), this.title);
     this.ends();
   }
 

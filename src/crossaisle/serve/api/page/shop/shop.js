@@ -29,19 +29,20 @@ const results = new Results({ cart, onadd });
 
 const trending = answer => answer?.served === "trending";
 const early = answer => (answer?.notices || []).some(notice => notice.includes(": ranked by"));
+const unsold = answer => (answer?.notices || []).some(notice => notice.includes("order of the catalogue"));
 const at = (placement, more = {}) => ({ placement, user: user(), ...more });
 const rows = {
   beside: new Row("beside", {
     question: () => product.item && known.categories ? at("goes_with", { items: [product.item.item_id], quota: 1 }) : null,
-    heading: () => t("row_beside"), cart, onadd,
+    heading: () => t("row_beside"), headed: true, cart, onadd,
   }),
   similar: new Row("similar", {
     question: () => product.item ? at("similar", { items: [product.item.item_id] }) : null,
-    heading: () => t("row_similar"), cart, onadd,
+    heading: () => t("row_similar"), headed: true, cart, onadd,
   }),
   you: new Row("you", {
     question: () => at("for_you", { exclude_items: [...cart.ids].slice(-100), ...mix() }),
-    heading: answer => t(trending(answer) ? "row_popular" : "row_you"),
+    heading: answer => t(trending(answer) ? (unsold(answer) ? "row_range" : "row_popular") : "row_you"),
     note: answer => early(answer) ? t("first_day") : trending(answer) ? t("nothing_known") : "",
     cart, onadd, tools: [$("mix")],
   }),

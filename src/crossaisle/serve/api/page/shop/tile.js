@@ -33,9 +33,9 @@ export function picture(item, size = "") {
   return box;
 }
 
-// "Cantaloupe Whole, 5 lb": what it is, and how much of it.
+// "Cantaloupe Whole, 5 lb": what it is, and how much of it. A bracket that a till cut off is no part of a name.
 export function named(item) {
-  const title = item.title || item.brand || item.item_id;
+  const title = (item.title || item.brand || item.item_id).replace(/(.)\s*\([^()]*?(?=$|,\s+\d[^,]{0,18}$)/, "$1");
   const size = title.match(/^(.+?),\s+(\d[^,]{0,18})$/);
   return size ? { name: size[1], size: size[2] } : { name: title, size: "" };
 }
@@ -50,7 +50,8 @@ export function tile(item, { row, why = "", cart, onadd }) {
   const { name, size } = named(item);
   const link = make("a.open", { href: hrefOf({ item: item.item_id }), "data-key": `${row} ${item.item_id}`, "data-item": item.item_id }, pieces(name));
   const more = item.more_like_it ? t("more_like_it", item.more_like_it) : "";
-  const facts = [size, more || item.brand].filter(Boolean).join(" · ") || last(item.category);
+  const brand = (item.title || "").toLowerCase().startsWith((item.brand || "").toLowerCase()) ? "" : item.brand;
+  const facts = [size, more || brand].filter(Boolean).join(" · ") || last(item.category);
   const price = item.in_stock === false ? make("span.sold", {}, t("sold_out")) : make("span.price", {}, money(item.price, item.currency));
   return make(
     "li.tile", {}, picture(item),

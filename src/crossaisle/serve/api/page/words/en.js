@@ -29,7 +29,7 @@ export default {
   add_another: n => `Add another (${n} in the cart)`, own_page: "View in the shop", about: "About this product",
   no_product: id => `There is no product ${id} in this shop.`, not_found: "Not found",
   // rows
-  row_you: "For you", row_popular: "Popular now", row_new: "New aisles for you", row_new_note: "From categories you have not shopped yet.",
+  row_you: "For you", row_popular: "Popular now", row_range: "From the range", row_new: "New aisles for you", row_new_note: "From categories you have not shopped yet.",
   row_again: "Buy again", row_again_note: "What you bought before and may need again.", row_beside: "Goes with this", row_similar: "Similar products",
   nothing_known: "Nothing is known about this visitor yet: every click changes that.",
   first_day: "Hardly anything was bought here yet: these lists rest on what is known of the products.",
@@ -43,7 +43,7 @@ export default {
   added: (what, n, price) => `Added: ${what}. In the cart: ${n}${price ? `, ${price}` : ""}.`, removed: (what, n, price) => `Removed: ${what}. In the cart: ${n}${price ? `, ${price}` : ""}.`,
   changed: (what, n, price) => `${what}: ${n}${price ? `. Total ${price}` : ""}.`, ordered: (n, price) => `Thank you! A test order of ${n} for ${price || "nothing"} was counted.`,
   // reasons
-  why_gap: " ", why_end: ".", why_known: text => `known: ${text}`, why_same_name: "has the same name", why_beside: names => `goes with ${names}`, why_items: did => `because ${did.join(" and ")}`,
+  why_gap: " ", why_end: ".", why_known: text => `known: ${text}`, why_same_name: "has the same name", why_beside: names => `goes with ${names}`, why_similar: names => `similar to ${names}`, why_items: did => `because ${did.join(" and ")}`,
   why_categories: does => `because ${does}`, why_namesake: verb => `you ${verb} another product of this name`, why_history: verb => `fits what you ${verb} as a whole`,
   why_popular: "popular with other shoppers",
   did_view: x => `you looked at ${x}`, did_favourite: x => `you liked ${x}`, did_cart: x => `you put ${x} in the cart`, did_rating: x => `you liked ${x}`,

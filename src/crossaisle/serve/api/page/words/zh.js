@@ -27,7 +27,7 @@ export default {
   add_another: n => `再加一件（车中 ${n} 件）`, own_page: "到店铺查看", about: "商品介绍",
   no_product: id => `本店没有编号为 ${id} 的商品。`, not_found: "没有找到",
   // 推荐
-  row_you: "为你推荐", row_popular: "热门商品", row_new: "发现新品类", row_new_note: "来自你还没有买过的品类。",
+  row_you: "为你推荐", row_popular: "热门商品", row_range: "本店商品", row_new: "发现新品类", row_new_note: "来自你还没有买过的品类。",
   row_again: "再次购买", row_again_note: "买过、可能又需要的商品。", row_beside: "搭配购买", row_similar: "类似商品",
   nothing_known: "还不了解这位访客：每次点击都会带来改变。",
   first_day: "这家店还没有多少购买记录：列表以商品资料为依据。",
@@ -41,7 +41,7 @@ export default {
   added: (what, n, price) => `已加入：${what}。购物车共 ${n} 件${price ? `，${price}` : ""}。`, removed: (what, n, price) => `已移除：${what}。购物车共 ${n} 件${price ? `，${price}` : ""}。`,
   changed: (what, n, price) => `${what}：${n} 件${price ? `，合计 ${price}` : ""}。`, ordered: (n, price) => `谢谢！已记录一笔测试订单：${n} 件${price ? `，${price}` : ""}。`,
   // 理由
-  why_gap: "", why_end: "。", why_known: text => `已知：${text}`, why_same_name: "与所看商品同名", why_beside: names => `与${names}搭配`, why_items: did => `因为${did.join("，")}`,
+  why_gap: "", why_end: "。", why_known: text => `已知：${text}`, why_same_name: "与所看商品同名", why_beside: names => `与${names}搭配`, why_similar: names => `与${names}类似`, why_items: did => `因为${did.join("，")}`,
   why_categories: does => `因为${does}`, why_namesake: verb => `你${verb}另一件同名商品`, why_history: verb => `符合你${verb}的全部商品`,
   why_popular: "其他顾客也喜欢",
   did_view: x => `你看过${x}`, did_favourite: x => `你收藏过${x}`, did_cart: x => `你把${x}加入过购物车`, did_rating: x => `你好评过${x}`,

@@ -1,0 +1,105 @@
+"""`fashion`: products with a picture each and no events, as a shop has them on its first day."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from crossaisle.errors import DataError
+from crossaisle.progress import bar
+
+NAME = "fashion"
+FILE = "fashion/products.parquet"
+ORIGIN = (
+    "ashraq/fashion-product-images-small on the Hugging Face hub, the parquet file of any part of it "
+    f"as {FILE}"
+)
+PEOPLE = r"(?i)^(.{1,40}?)(?:['’]s)?\s+(?:men|women|unisex|boy|girl|kid)s?\b"
+"""A title begins with the brand, and goes on with whom it is for."""
+FEWEST = 2
+"""Titles that begin alike, from which on their beginning is a brand."""
+COLUMNS = {
+    "id": pl.String,
+    "productDisplayName": pl.String,
+    "gender": pl.String,
+    "masterCategory": pl.String,
+    "subCategory": pl.String,
+    "articleType": pl.String,
+    "baseColour": pl.String,
+    "season": pl.String,
+    "usage": pl.String,
+}
+SETTINGS = {
+    "category_level": "subCategory",
+    "items": {
+        "columns": {
+            "item_id": "id",
+            "title": "productDisplayName",
+            "categories": ["gender", "subCategory", "articleType"],
+            "attributes": ["colour", "season", "occasion"],
+        }
+    },
+}
+
+
+def fashion_tables(root: Path, pictures: Path | None = None, *, progress: bool = False) -> dict[str, Any]:
+    """The items, without what is given away. `pictures`: a folder that their pictures are written into;
+    without it, they have none.
+
+    The brand is read off the title: the catalogue has no column of it.
+    """
+    file = root / FILE
+    found = pl.read_parquet_schema(file)
+    if missing := [name for name in COLUMNS if name not in found]:
+        raise DataError(f"has no column {missing[0]}: use {ORIGIN}", file=str(file))
+    items = pl.read_parquet(file, columns=list(COLUMNS)).cast(COLUMNS)  # type: ignore[arg-type]
+    items = items.with_columns(brands_of(items["productDisplayName"].fill_null("")))
+    if pictures is not None and "image" in found:
+        contents = pl.read_parquet(file, columns=["image"])["image"]
+        if contents.dtype == pl.Struct:  # as the hub of data sets keeps pictures
+            contents = contents.struct.field("bytes")
+        items = items.with_columns(written(items["id"], contents, pictures, progress=progress))
+    given_away = pl.col("masterCategory").fill_null("") == "Free Items"
+    items = items.filter(~given_away).drop("masterCategory")
+    return {"items": items.rename({"baseColour": "colour", "usage": "occasion"})}
+
+
+def brands_of(titles: pl.Series) -> pl.Series:
+    """Brand of each title, "" where none is known: what stands before whom it is for, or such a beginning."""
+    before = titles.str.extract(PEOPLE, 1).str.strip_chars()
+    count = Counter(name.casefold() for name in before.drop_nulls().to_list())
+    usual = {name for name, n in count.items() if n >= FEWEST}
+    spelled = {name.casefold(): name for name in before.drop_nulls().to_list()}
+    longest = max((len(name.split()) for name in usual), default=0)
+    out = []
+    for title in titles.to_list():
+        words = title.split()
+        starts = (" ".join(words[:n]).casefold() for n in range(min(longest, len(words)), 0, -1))
+        out.append(next((spelled[start] for start in starts if start in usual), ""))
+    return pl.Series("brand", out, pl.String)
+
+
+def written(ids: pl.Series, contents: pl.Series, folder: Path, *, progress: bool = False) -> pl.Series:
+    """Writes the bytes of pictures into a folder, and returns the paths of the files; null where there are
+    none."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths: list[str | None] = []
+    with bar("writing pictures", len(ids), show=progress) as advance:
+        for item, content in zip(ids.to_list(), contents.to_list(), strict=True):
+            file = folder / f"{item}.jpg"
+            if content:
+                _write(file, content)
+            paths.append(str(file.resolve()) if content else None)
+            advance(1)
+    return pl.Series("image", paths, pl.String)
+
+
+def _write(file: Path, content: bytes) -> None:
+    if file.is_file() and file.read_bytes() == content:
+        return
+    fresh = file.with_suffix(".part")
+    fresh.write_bytes(content)
+    fresh.replace(file)

@@ -1,0 +1,44 @@
+"""`PictureFiles`: pictures of a catalogue that are files, in a folder beside the model."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePath
+
+FOLDER = "pictures"
+"""Only what lies in this folder beside the model's is shown: a model may come from elsewhere, and what its
+catalogue names may be any file of this machine."""
+SIGNS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF")
+"""How files of JPEG, PNG and WebP begin."""
+
+
+class PictureFiles:
+    """A folder of pictures. A catalogue names them by path, with a folder `pictures` in it: what follows it
+    is looked for here, so that a model and its pictures can be moved together.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder.resolve() if folder.is_dir() else None
+
+    def of(self, image: str) -> Path | None:
+        """The file that an item's `image` stands for; None for an address, and for what is not here."""
+        parts = PurePath(image).parts
+        if self._folder is None or "://" in image or FOLDER not in parts[:-1]:
+            return None
+        after = len(parts) - parts[::-1].index(FOLDER)
+        try:
+            file = self._folder.joinpath(*parts[after:]).resolve()
+            inside = file.is_relative_to(self._folder) and file.is_file()
+        except (OSError, ValueError):
+            return None
+        return file if inside else None
+
+
+def read_file(file: Path, largest: int) -> bytes | None:
+    """A picture file; None where it is too large, no picture, or gone."""
+    try:
+        if file.stat().st_size > largest:
+            return None
+        content = file.read_bytes()
+    except OSError:
+        return None
+    return content if content.startswith(SIGNS) else None

@@ -1,0 +1,80 @@
+"""Pictures that are files: those in the folder `pictures` beside the model are shown, and nothing else is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import polars as pl
+import pytest
+
+from crossaisle.data.dataset import Dataset
+from crossaisle.serve.live.catalogue.picture_files import PictureFiles, read_file
+from crossaisle.serve.service import ShopService
+from tests.encoders.tiny_pictures import png
+from tests.serve.conftest import fitted, talk
+from tests.serve.live.pictures.conftest import MILK, SPADE
+
+
+@pytest.fixture
+def shop_folder(shop: Dataset, tmp_path: Path) -> Path:
+    """A folder that was moved, with a model and its pictures, beside files that are none of its."""
+    before, now = tmp_path / "built" / "pictures", tmp_path / "moved"
+    files = {"bread": before / "bread.png", "milk": before / "dairy" / "milk.png", "jam": before / "jam.png"}
+    files |= {
+        "soap": tmp_path / "secret.png",
+        "cake": before / ".." / "secret.png",
+        "honey": before / "h.png",
+    }
+    images = [str(files[item]) if item in files else None for item in shop.item_ids.all]
+    changed = replace(shop, items=shop.items.with_columns(pl.Series("image", images, pl.String)))
+    fitted(changed).save(now / "model")
+    (now / "pictures" / "dairy").mkdir(parents=True)
+    (now / "pictures" / "bread.png").write_bytes(png(SPADE))
+    (now / "pictures" / "dairy" / "milk.png").write_bytes(png(MILK))
+    (now / "pictures" / "jam.png").write_text("no picture")
+    (now / "secret.png").write_bytes(png(SPADE))
+    (tmp_path / "secret.png").write_bytes(png(SPADE))
+    (now / "pictures" / "h.png").symlink_to(tmp_path / "secret.png")
+    return now
+
+
+def test_files_beside_the_model_are_shown(shop_folder: Path, tmp_path: Path) -> None:
+    service = ShopService.open(shop_folder / "model", tmp_path / "s.sqlite")
+
+    async def conversation(client: httpx.AsyncClient) -> None:
+        for item, picture in (("bread", png(SPADE)), ("milk", png(MILK))):
+            path = f"/api/items/{item}/picture"
+            assert (await client.get(f"/api/items/{item}")).json()["image"] == path
+            answer = await client.get(path)
+            assert (answer.content, answer.headers["content-type"]) == (picture, "image/png")
+        listed = (await client.get("/api/items/rolls/similar?n=3")).json()["items"]
+        assert {one["item_id"]: one["image"] for one in listed}["bread"] == "/api/items/bread/picture"
+        for item in ("soap", "cake", "honey", "cheese"):  # elsewhere, by "..", by a link, and none
+            assert (await client.get(f"/api/items/{item}")).json()["image"] is None
+            assert (await client.get(f"/api/items/{item}/picture")).status_code == 404
+        assert (await client.get("/api/items/jam/picture")).status_code == 404  # a text
+
+    talk(service, conversation)
+    service.close()
+
+
+@pytest.mark.parametrize(
+    "image", ["https://a.example/pictures/bread.png", "pictures", "bread.png", "/x/pictures/\0.png", ""]
+)
+def test_what_is_no_file_of_it(shop_folder: Path, image: str) -> None:
+    assert PictureFiles(shop_folder / "pictures").of(image) is None
+
+
+def test_the_last_folder_of_the_name_counts(shop_folder: Path) -> None:
+    found = PictureFiles(shop_folder / "pictures").of("/pictures/2024/pictures/bread.png")
+    assert found == (shop_folder / "pictures" / "bread.png").resolve()
+    assert PictureFiles(shop_folder / "nothing").of("/pictures/bread.png") is None
+
+
+def test_a_file_that_is_too_large_or_gone_is_not_read(shop_folder: Path) -> None:
+    file = shop_folder / "pictures" / "bread.png"
+    assert read_file(file, 1_000) == png(SPADE)
+    assert read_file(file, 10) is None
+    assert read_file(shop_folder / "pictures" / "gone.png", 1_000) is None
