@@ -162,7 +162,7 @@ class _Sums:
         """`scores` are not changed."""
         silent = np.isnan(scores)
         part = scores * np.float32(weight)
-        part[silent] = 0.0
+        np.copyto(part, np.float32(0.0), where=silent)
         if self._total is None or self._silent is None:
             self._total, self._silent = part, silent
         else:
@@ -173,5 +173,5 @@ class _Sums:
         """`ValueError` if nothing was added."""
         if self._total is None:
             raise ValueError("a blend needs at least one part with a weight")
-        self._total[self._silent] = np.nan
+        np.copyto(self._total, np.float32(np.nan), where=self._silent)
         return self._total.astype(np.float32, copy=False)

@@ -83,3 +83,14 @@ def test_what_is_like_a_disliked_item_loses(average: bool) -> None:
     # In a batch, each history has its own.
     both = scorer.score_rows(Histories.joined([plain, against]))
     np.testing.assert_allclose(both, np.stack([before, after]), atol=1e-6)
+
+
+def test_both_ways_to_multiply_by_shared_words_add_the_same_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By an inverted index where queries say little, by all vectors where they say much: bit for bit."""
+    part = TfidfSimilarity().fit(tiny_shop())
+    histories = Histories.of([[0, 1, 2, 3], [4], list(range(10)), []])
+    found = []
+    for denser in (0, 10**9):
+        monkeypatch.setattr("crossaisle.models.scorers.content.DENSER", denser)
+        found.append(part.score_rows(histories))
+    np.testing.assert_array_equal(*found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -187,13 +188,15 @@ class LearnedRanker:
         new = new_categories(histories, tables.category)
         roughly = {name: part.scores for name, part in parts.items()}
         near = [at.astype(np.int32) for at in self.pool.wide.choose(rough.scores, roughly, allowed, new)]
+        parts |= {name: rough.parts[name] for name in self.parts if name in rough.parts}
         best: list[tuple[Rows, Floats]] = []
-        retrieved: dict[str, list[Floats]] = {name: [] for name in parts}
+        known: dict[str, list[Floats]] = {name: [] for name in parts}
         for row, at in enumerate(near):
             best.append((at, rough.exact(row, at)))
             for name, part in parts.items():  # each was just asked about these rows
-                retrieved[name].append(part.exact(row, at))
-        found = self._rerank_among(blend, tables, histories, best, retrieved)
+                known[name].append(part.exact(row, at))
+        masks = [(allowed[row, at], new[row, at]) for row, at in enumerate(near)]
+        found = self._rerank_among(blend, tables, histories, best, known, masks)
         for row, (at, scores) in enumerate(found):
             rough.scores[row, at] = scores
         return near
@@ -205,11 +208,16 @@ class LearnedRanker:
 
         The candidates are chosen among these rows.
         """
-        retrieved = {
+        known = {
             name: blend.parts[name].score_at(histories, [at for at, _ in best])
             for name in self.pool.retrievers
         }
-        return self._rerank_among(blend, tables, histories, best, retrieved)
+        masks = []
+        for row, (at, _) in enumerate(best):
+            own = histories.take([row])
+            allowed = allowed_candidates(self.pool, own, tables.category)[0, at]
+            masks.append((allowed, new_categories(own, tables.category)[0, at]))
+        return self._rerank_among(blend, tables, histories, best, known, masks)
 
     def _rerank_among(
         self,
@@ -217,24 +225,26 @@ class LearnedRanker:
         tables: ShopTables,
         histories: Histories,
         best: list[tuple[Rows, Floats]],
-        retrieved: dict[str, list[Floats]],
+        known: dict[str, list[Floats]],
+        masks: list[tuple[Masks, Masks]],
     ) -> list[tuple[Rows, Floats]]:
-        """`retrieved`: what the parts that retrieve say of the rows of each history."""
-        places = []
-        for number, (at, scores) in enumerate(best):
-            own = histories.take([number])
-            allowed = allowed_candidates(self.pool, own, tables.category)[:, at]
-            new = new_categories(own, tables.category)[:, at]
-            parts = {name: values[number][None, :] for name, values in retrieved.items()}
-            places.append(self.pool.choose(scores[None, :], parts, allowed, new)[0])
+        """`known`: what parts say of the rows of each history, at least those that retrieve. `masks`: which
+        of its rows may be candidates, and which lie in a category that is new to it.
+        """
+        places = self.pool.choose(
+            _padded([scores for _, scores in best], np.nan),
+            {name: _padded(known[name], np.nan) for name in self.pool.retrievers},
+            _padded([allowed for allowed, _ in masks], False),
+            _padded([new for _, new in masks], False),
+        )
         pairs = list(zip(best, places, strict=True))
         flat = _flat([scores[some] for (_, scores), some in pairs])
         rows = [at[some] for (at, _), some in pairs]
-        known = {
+        of_candidates = {
             name: _flat([one[some] for one, some in zip(values, places, strict=True)])
-            for name, values in retrieved.items()
+            for name, values in known.items()
         }
-        candidates = self._described(blend, tables, histories, rows, flat, known)
+        candidates = self._described(blend, tables, histories, rows, flat, of_candidates)
         order, start, out = self.scores(candidates), 0, []
         for (at, scores), some in pairs:
             stop, values = start + len(some), scores.copy()
@@ -256,6 +266,15 @@ def _text(blend: Blend, name: str, histories: Histories, rows: Sequence[Rows]) -
             for item, at in zip(last, rows, strict=True)
         ]
     )
+
+
+def _padded(values: Sequence[npt.NDArray[Any]], filling: float | bool) -> npt.NDArray[Any]:
+    """(n, longest): one row for each array."""
+    width = max(map(len, values), default=0)
+    out = np.full((len(values), width), filling, values[0].dtype if values else np.float32)
+    for row, some in zip(out, values, strict=True):
+        row[: len(some)] = some
+    return out
 
 
 def _flat(values: Sequence[Floats]) -> Floats:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from crossaisle.data.history import Floats
 from crossaisle.errors import ArtifactError, MissingDependencyError
+from crossaisle.models.ranking.leaf_bits import LeafBits
 from crossaisle.models.ranking.tree_text import canonical
 
 Objective = Literal["lambdarank", "binary"]
@@ -50,6 +51,10 @@ class Trees:
         except library.basic.LightGBMError as error:
             raise ArtifactError(f"the trees of a ranker cannot be read ({error}): fit again") from None
 
+    @cached_property
+    def _bits(self) -> LeafBits | None:
+        return LeafBits.read(self.text)
+
     @classmethod
     def read(cls, text: str, features: Sequence[str]) -> Trees:
         """Out of a text of LightGBM's; `ArtifactError` unless it is sound in every line, and the trees were
@@ -59,9 +64,11 @@ class Trees:
         return cls(canonical(text, [_plain(name) for name in features]))
 
     def predict(self, features: Floats) -> Floats:
-        """float32 (m,): raw scores of rows of features (m, f), in one thread."""
+        """float32 (m,): raw scores of rows of features float32 (m, f), in one thread."""
         if not len(features):
             return np.empty(0, np.float32)
+        if self._bits is not None:
+            return self._bits.predict(features).astype(np.float32)
         raw = self._booster.predict(features, raw_score=True, num_threads=1)
         return np.asarray(raw, np.float32)
 
