@@ -68,6 +68,17 @@ def test_a_price_buys_the_better_mission_and_no_more_than_it_says() -> None:
     assert "and moves cross_open" in ruling.statement
 
 
+def test_where_the_floors_cost_more_than_the_price_nothing_more_is_paid() -> None:
+    offers = {
+        "ranker": values(0.50, 0.10),
+        "lifted": values(0.480, 0.21),
+        "lifted further": values(0.478, 0.40),
+    }
+    ruling = mission_guard(offers, SINGLES, price=0.01)
+    assert ruling.chosen == "lifted"
+    assert ruling.price == pytest.approx(0.02, abs=5e-3)
+
+
 def test_what_is_too_dear_does_not_serve_whatever_it_keeps_to() -> None:
     offers = {"blend": values(0.5, 0.05), "mix": values(0.4, 0.3), "popular": values(0.1, 0.4)}
     assert mission_guard(offers, SINGLES).chosen == "mix"

@@ -20,10 +20,11 @@ from crossaisle.models.ranking import trees
 from crossaisle.models.ranking.tables import ShopTables
 from crossaisle.models.shortlists import TuningTask, shortlisted
 from crossaisle.pipeline.fit import Fitted, fit
-from crossaisle.pipeline.learn import NO_EARLIER, LearningLimits, earlier_shops, learn_rankers
+from crossaisle.pipeline.learn import NO_EARLIER, LearningLimits, earlier_shops, learn, learn_rankers
 from crossaisle.pipeline.measure import BLEND, MODEL, measure
 from crossaisle.pipeline.missing import no_lightgbm
 from crossaisle.pipeline.mission import OPEN_LIST, Floors, kept_to_floors, leaning, measured
+from crossaisle.pipeline.ranker_trial import Trial
 from crossaisle.pipeline.weights import choose_weights
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.limits.live import LiveLimits
@@ -93,15 +94,45 @@ def test_a_saved_ranker_ranks_as_before_live_too(fitted: Fitted, tmp_path: Path)
     assert (first != np.argsort(-expected, axis=1)[:, :10]).any()
 
 
+def test_a_heavy_prior_is_the_order_of_the_blend_and_is_saved(fitted: Fitted, tmp_path: Path) -> None:
+    rankers = {name: replace(one, prior=1e4, lift=0.0) for name, one in fitted.past.rankers.items()}
+    fitted.past.replaced(rankers=rankers).save(tmp_path / "model")
+    loaded = Recommender.load(tmp_path / "model")
+    assert loaded.rankers["for_you"].prior == 1e4
+    histories = fitted.past.histories.take(np.arange(20))
+    first, plain, own = (
+        np.argsort(-shop.score_batch(histories), axis=1, kind="stable")[:, :10]
+        for shop in (loaded, _without(fitted), fitted.past)
+    )
+    np.testing.assert_array_equal(first, plain)
+    assert (own != plain).any()
+
+
+def test_trees_that_know_nothing_get_a_heavy_prior(plain: Fitted) -> None:
+    """Answers drawn anew among all candidates by the blend's own order: all that trees can learn is noise."""
+    blend, split = plain.validation_blend, plain.split
+    rule = TuningTask(split.validation, unseen=True)
+    trial = learn(blend, split.train, split.validation, "for_you", rule, tuple(blend.parts), limits=SMALL)
+    assert trial is not None
+    examples = trial.examples
+    chance = 0.5 / (1.0 + examples.features[:, 1])
+    right = np.random.default_rng(0).random(len(chance)) < chance
+    noise = Trial.of(trial.ranker, replace(examples, right=right), trial.growth)
+    assert noise.prior > 0
+    assert noise.quality["+".join(noise.objectives)] == max(noise.quality.values())
+    assert float(np.nanmean(noise.examples.ndcg(noise.scores))) == max(noise.quality.values())
+
+
 def test_filters_leave_candidates_that_the_ranker_orders(fitted: Fitted, tmp_path: Path) -> None:
-    """Among one category alone the ranker's order is its own, in Python and behind the service."""
+    """Among two categories the ranker's order is its own, in Python and behind the service."""
     shop = fitted.past
     ranker, tables = shop.rankers["for_you"], ShopTables.of(shop.dataset, habits=True)
     live = LiveRecommender(shop, LiveHistories())
     differs = 0
     for user in ("u0", "u3", "u4", "u11"):
-        query = Query(user=user, n=8, include_categories=("c2",))
-        inside = (shop.view.codes == shop.dataset.taxonomy.names().index("c2"))[None, :]
+        query = Query(user=user, n=8, include_categories=("c1", "c2"))
+        names = shop.dataset.taxonomy.names()
+        inside = np.isin(shop.view.codes, [names.index("c1"), names.index("c2")])[None, :]
         history = shop.history_of(user)
         _, candidates = ranker.candidates(shop.blend, tables, history, inside)
         order = candidates.rows[0][np.lexsort((-candidates.blend, -ranker.scores(candidates)))]

@@ -12,7 +12,7 @@ from crossaisle.data.taxonomy import Taxonomy
 from crossaisle.models.blend import Blend
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.recommend.recommender import Recommender
-from crossaisle.studies.cross_domain import CrossDomain
+from crossaisle.studies.cross_domain import CrossDomain, with_few
 from crossaisle.studies.transfer import first_day, measured
 from tests.models.shops import CATEGORIES, item_ids, tiny_shop
 
@@ -60,3 +60,13 @@ def test_a_history_in_one_domain_is_asked_for_the_first_purchases_in_another() -
     assert (domain[cases.histories.item] == names.index("Kitchen")).all()
     assert (domain[cases.target] == names.index("Oven")).all()
     assert len(study._cases(domain, names.index("Oven"), names.index("Kitchen"))) == 0
+
+
+def test_few_events_of_a_domain_are_among_more_and_leave_the_other_alone() -> None:
+    shop = tiny_shop(users=60)
+    inside = np.char.startswith(np.array(shop.item_ids.all), "bread")
+    little, more = (with_few(shop, inside, events).events.item for events in (3, 9))
+    assert [int(inside[item].sum()) for item in (little, more)] == [3, 9]
+    assert (np.bincount(little, minlength=shop.n_items) <= np.bincount(more, minlength=shop.n_items)).all()
+    others = np.count_nonzero(~inside[shop.events.item])
+    assert [int((~inside[item]).sum()) for item in (little, more)] == [others, others]

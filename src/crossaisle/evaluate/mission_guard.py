@@ -119,10 +119,11 @@ def mission_guard(
 ) -> Ruling:
     """The best candidate among those that fall below no single model in any slice of the mission.
 
-    Of those whose mean in the slice `overall` is within the share `price` of the best one's, it is the one
-    with the best mission: the mean over its slices of the ratio to the first candidate. If all fall short, it
-    is the one whose shortfalls are smallest in all, each as a share of its floor. What is worse overall than
-    the best candidate by more than the share `limit` is too dear and does not serve.
+    Of those whose mean in the slice `overall` is within the share `price` of the best candidate's, whether
+    that falls short or not, it is the one with the best mission: the mean over its slices of the ratio to the
+    first candidate. Where keeping to the floors costs more than that already, it is the best one overall. If
+    all fall short, it is the one whose shortfalls are smallest in all, each as a share of its floor. What is
+    worse overall than the best candidate by more than the share `limit` is too dear and does not serve.
 
     Candidates and singles are measured on the same cases, in the same order; a slice with fewer than `FEWEST`
     cases, or that a candidate was not measured on, decides nothing. `ValueError` without a candidate.
@@ -159,7 +160,7 @@ def mission_guard(
     affordable = [name for name in candidates if means[name] >= dearest]
     least = min(map(missing, affordable))
     left = [name for name in affordable if missing(name) <= least]
-    floor = max(means[name] for name in left) * (1.0 - price)
+    floor = min(max(means[name] for name in left), max(means.values()) * (1.0 - price))
     chosen = max(
         (name for name in left if means[name] >= floor), key=lambda name: (gained(name), means[name])
     )

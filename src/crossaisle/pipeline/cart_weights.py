@@ -23,7 +23,7 @@ from crossaisle.models.topk import Mask, top_k
 
 GIVEN = 0.07
 """Share of the recall at 10, on validation, that is given up at most beside a cart alone."""
-GIVEN_OF_USERS = 0.05
+GIVEN_OF_USERS = 0.02
 """The same of users with a cart, whose habits are most of what is right."""
 LEADS = (
     (2, 0.3),

@@ -28,10 +28,11 @@ from crossaisle.pipeline.ranker_trial import Growth, Trial
 from crossaisle.progress import bar
 
 RANKER = "ranker"
-LIFTS = (0.0, 0.1, 0.2, 0.4, 0.8, 1.2, 1.6, 2.0, 2.4)
-"""Of categories that are new to the history, in standard deviations of the scores."""
+LIFTS = (0.0, 0.1, 0.2, 0.4, 0.8, 1.2, 1.6, 1.8, 2.0, 2.1, 2.2, 2.3, 2.4)
+"""Of categories that are new to the history, in standard deviations of the scores. The last ones are dear, so
+they lie close."""
 PRICE = 0.01
-"""The share of NDCG overall that may be given for slices of the mission."""
+"""The share of NDCG overall that may be given for slices of the mission, floors or not."""
 NO_EARLIER = (
     "no ranker is learned: too little happened before validation for trees to learn from earlier windows of "
     "time, and halves of one stretch of time would know each other's season"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,8 @@ from crossaisle.pipeline.mission import OPEN_LIST
 OBJECTIVES: tuple[Objective, ...] = ("lambdarank", "binary")
 CHOICES: tuple[tuple[Objective, ...], ...] = (("lambdarank",), ("binary",), ("lambdarank", "binary"))
 """What may rank: either objective alone, or the mean of both."""
+PRIORS = (0.0, 0.25, 0.5, 1.0, 2.0)
+"""How much the blend's own order may count beside the trees, see `LearnedRanker.prior`."""
 SLICES = {
     "for_you": OPEN_LIST,
     "discover": ("novel_limited", "new_category"),
@@ -70,10 +73,11 @@ class Trial:
     examples: Examples
     growth: Growth
     objectives: tuple[Objective, ...]
+    prior: float
     quality: Mapping[str, float]
-    """NDCG@10 of each choice of objectives."""
+    """NDCG@10 of each choice of objectives, at its best prior."""
     scores: Floats
-    """float32 (m,): of the chosen objectives, each divided by its scale."""
+    """float32 (m,): of the chosen objectives, each divided by its scale, and the prior."""
     scales: tuple[float, ...]
     side: npt.NDArray[np.int8]
     """int8 (m,): the half of each candidate's case."""
@@ -84,7 +88,7 @@ class Trial:
     def of(
         cls, ranker: LearnedRanker, examples: Examples, growth: Growth, earlier: Examples | None = None
     ) -> Trial:
-        """Grows both objectives and takes the choice that ranks best what its trees have not seen.
+        """Grows both objectives and takes the choice and prior that rank best what the trees have not seen.
 
         Trees grown on each half of the cases rank the other half. With cases of `earlier` windows, trees
         grown on these rank all: halves of one stretch of time would know each other's season.
@@ -101,16 +105,22 @@ class Trial:
                 unseen[objective][side == k] = trees.predict(examples.features[side == k])
         scale = {objective: max(float(one.std()), 1e-6) for objective, one in unseen.items()}
         even = {objective: one / np.float32(scale[objective]) for objective, one in unseen.items()}
-        summed = {choice: np.sum([even[name] for name in choice], axis=0) for choice in CHOICES}
-        quality = {choice: float(np.nanmean(examples.ndcg(one))) for choice, one in summed.items()}
-        chosen = max(CHOICES, key=lambda choice: quality[choice])
+
+        def summed(choice: tuple[Objective, ...], prior: float) -> Floats:
+            plain: Floats = np.sum([even[name] for name in choice], axis=0)
+            return plain + ranker.prior_scores(examples.features, prior)
+
+        offers = list(product(CHOICES, PRIORS))
+        quality = {offer: float(np.nanmean(examples.ndcg(summed(*offer)))) for offer in offers}
+        chosen, prior = max(offers, key=lambda offer: quality[offer])
         return cls(
             ranker=ranker,
             examples=examples,
             growth=growth,
             objectives=chosen,
-            quality={"+".join(choice): value for choice, value in quality.items()},
-            scores=summed[chosen],
+            prior=prior,
+            quality={"+".join(choice): max(quality[choice, p] for p in PRIORS) for choice in CHOICES},
+            scores=summed(chosen, prior),
             scales=tuple(scale[name] for name in chosen),
             side=side,
             earlier=earlier,
@@ -132,6 +142,7 @@ class Trial:
             self.ranker,
             trees=tuple(grown[name] for name in self.objectives),
             scales=self.scales,
+            prior=self.prior,
             lift=lift,
             calibration=self._curve(self._shown(lift)),
         )
@@ -174,6 +185,7 @@ class Trial:
         """What was tried; JSON-ready."""
         return {
             "objectives": list(self.objectives),
+            "prior": self.prior,
             "ndcg@10": dict(self.quality),
             "retrievers": list(self.ranker.pool.retrievers),
             "candidates": float(self.examples.sizes.mean()),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +31,7 @@ from crossaisle.studies.recent_sales import RecentSales
 
 CATALOGUE = "amazon14"
 K, LEAST_HISTORY, DAYS = 10, 3, 30
-MODEL, FALLBACK = "crossaisle", "sales_now"
+MODEL = "crossaisle"
 RECENT = {
     "sales_now": RecentSales(half_life_days=4.0),
     "sales_60": RecentSales(half_life_days=60.0),
@@ -41,13 +42,23 @@ RECENT = {
 and to those who had leaf categories of the history. Half-lives of 4 to 365 days were tried on validation."""
 DEPTH = 100
 """Items of each part among which weights are chosen."""
+SHOTS = (0, 100, 1_000, 10_000)
+"""Events of the target domain that are known, beside all of them."""
 _FACTORS = (0.0, 0.5, 0.7, 1.4, 2.0)
 _ADDED = (0.05, 0.2, 0.5, 1.0)
 Mask = npt.NDArray[np.bool_]
+Pair = tuple[int, int]
+"""Codes of the domain that is known and of the one that is asked for."""
+Gains = dict[Pair, tuple[EvalCases, Mask, dict[str, Floats]]]
+"""Cases, the items of the target domain, and scores (n, items inside) by part."""
 
 
 def run(context: StudyContext) -> list[Row]:
-    """Writes `out/results.json` and returns its rows, one slice `A -> B` per ordered pair of domains."""
+    """Writes `out/results.json` and returns its rows.
+
+    Slices are `A -> B` per ordered pair of domains, and `A -> B, n events` where only so many events of B are
+    known. Metrics are `ndcg`, and of `crossaisle` `difference_to_NAME`, paired by user.
+    """
     rows = CrossDomain(context.load(CATALOGUE), say=context.say).run()
     context.write(rows)
     return rows
@@ -59,71 +70,82 @@ class CrossDomain:
 
     Half of these users, by a hash of their ids, are asked for validation and half for test; none of their
     events in B is in training. Everything in B is ranked. One sum of the parts for all pairs, chosen on
-    validation; a pair on whose own validation what sold in the days before is better gets that.
+    validation; a pair on whose own validation a single part is better gets that part.
     """
 
     dataset: Dataset
     say: Say = silent
     weights: dict[str, float] = field(default_factory=dict)
 
-    def run(self) -> list[Row]:
-        """All models on all pairs."""
+    def run(self, shots: Sequence[int] = SHOTS) -> list[Row]:
+        """All models on all pairs: with every event of the target domain, then with so many of `shots`."""
         data = self.dataset
         domain = data.taxonomy.codes(0)
-        names = data.taxonomy.names(0)
-        pairs = list(itertools.permutations(range(len(names)), 2))
-        role = np.array([zlib.crc32(user.encode()) % 2 for user in data.user_ids.all], np.int8)
+        pairs = list(itertools.permutations(range(len(data.taxonomy.names(0))), 2))
         asked = {pair: self._cases(domain, *pair) for pair in pairs}
         hidden = np.zeros(len(data.events), bool)
         for (_, b), cases in asked.items():
             who = np.isin(data.events.user, cases.histories.user)
             hidden |= who & (domain[data.events.item] == b)
         known = data.with_events(~hidden)
+        gains = self._scored(known, domain, asked)
+        rows = self._measured(gains)
+        for few in shots:
+            found: Gains = {}
+            for b in {b for _, b in pairs}:
+                some = {pair: cases for pair, cases in asked.items() if pair[1] == b}
+                found |= self._scored(with_few(known, domain == b, few), domain, some)
+            rows += self._measured(found, f", {few} events")
+        return rows
+
+    def _scored(
+        self, known: Dataset, domain: npt.NDArray[np.int32], asked: Mapping[Pair, EvalCases]
+    ) -> Gains:
+        """What models fitted on `known` say of every item of each pair's target domain."""
         self.say(f"fitting on {len(known.events):,} events")
         parts = self._parts(known)
         recent = {name: replace(part).fit(known) for name, part in RECENT.items()}
-        gains: dict[tuple[int, int], tuple[EvalCases, Mask, dict[str, Floats]]] = {}
+        gains: Gains = {}
         for pair, cases in asked.items():
             inside = domain == pair[1]
             scores = {n: p.scores(cases.histories, inside) for n, p in recent.items()}
             for name, part in parts.items():
                 scores[name] = np.nan_to_num(part.score_rows(cases.histories)[:, inside])
             gains[pair] = cases, inside, scores
+        return gains
+
+    def _measured(self, gains: Gains, told: str = "") -> list[Row]:
+        """Chooses the weights on validation and measures on test; `told` ends the names of the slices."""
+        data, names = self.dataset, self.dataset.taxonomy.names(0)
+        role = np.array([zlib.crc32(user.encode()) % 2 for user in data.user_ids.all], np.int8)
         self._choose(gains, role)
         self.say(", ".join(f"{name} {weight:.3g}" for name, weight in self.weights.items()))
         rows: list[Row] = []
         for pair, (cases, inside, scores) in gains.items():
             test = role[cases.histories.user] == 1
-            label = f"{names[pair[0]]} -> {names[pair[1]]}"
-            models = {name: scores[name] for name in scores}
-            models[MODEL] = self._guarded(scores, cases, inside, ~test, label)
-            for name, values in models.items():
-                found = _ndcg(values, cases, inside)[test]
-                interval = Bootstrap(n=len(found)).interval(found[:, None])
-                rows.append(
-                    result_row(
-                        data.name,
-                        "cross_domain",
-                        "test",
-                        name,
-                        "ndcg",
-                        K,
-                        interval.of(0),
-                        len(found),
-                        slice_=label,
-                        peak_mb=peak_mb(),
-                    )
-                )
+            label = f"{names[pair[0]]} -> {names[pair[1]]}{told}"
+            served = self._guarded(scores, cases, inside, ~test, label)
+            found = {n: _ndcg(v, cases, inside)[test] for n, v in {**scores, MODEL: served}.items()}
+            bootstrap = Bootstrap(n=int(test.sum()))
+            row = partial(
+                result_row, data.name, "cross_domain", "test", n=bootstrap.n, slice_=label, peak_mb=peak_mb()
+            )
+            for name, values in found.items():
+                rows.append(row(name, "ndcg", K, bootstrap.interval(values[:, None]).of(0)))
+            for name in scores:
+                gap, _ = bootstrap.difference(found[MODEL][:, None], found[name][:, None])
+                rows.append(row(MODEL, f"difference_to_{name}", K, gap.of(0)))
         return rows
 
     def _guarded(
         self, scores: Mapping[str, Floats], cases: EvalCases, inside: Mask, validation: Mask, label: str
     ) -> Floats:
-        """The sum, or `FALLBACK` where that is better on the pair's own validation."""
-        own = self._sum(scores, self.weights)
-        mine, other = (_ndcg(s, cases, inside)[validation].mean() for s in (own, scores[FALLBACK]))
-        self.say(f"{label}: the sum {mine:.4f} on validation, {FALLBACK} {other:.4f}")
-        return own if mine >= other else scores[FALLBACK]
+        """The sum, or the part that is better by itself on the pair's own validation."""
+        tried = {MODEL: self._sum(scores, self.weights), **scores}
+        quality = {name: float(_ndcg(s, cases, inside)[validation].mean()) for name, s in tried.items()}
+        single = max(scores, key=lambda name: quality[name])
+        self.say(f"{label}: the sum {quality[MODEL]:.4f} on validation, {single} {quality[single]:.4f}")
+        return tried[single if quality[single] > quality[MODEL] else MODEL]
 
     def _cases(self, domain: npt.NDArray[np.int32], a: int, b: int) -> EvalCases:
         events = self.dataset.events
@@ -160,7 +182,7 @@ class CrossDomain:
 
     def _choose(
         self,
-        gains: Mapping[tuple[int, int], tuple[EvalCases, Mask, dict[str, Floats]]],
+        gains: Gains,
         role: npt.NDArray[np.int8],
     ) -> None:
         """Coordinate ascent on the mean over the pairs of validation's NDCG."""
@@ -196,6 +218,14 @@ class CrossDomain:
     @staticmethod
     def _sum(scores: Mapping[str, Floats], weights: Mapping[str, float]) -> Floats:
         return np.asarray(sum(np.float32(w) * scores[n] for n, w in weights.items()), np.float32)
+
+
+def with_few(known: Dataset, inside: Mask, events: int) -> Dataset:
+    """So many events with items of `inside`, drawn with a seed: fewer are among those of more."""
+    mine = np.flatnonzero(inside[known.events.item])
+    kept = ~inside[known.events.item]
+    kept[np.random.default_rng(0).permutation(mine)[:events]] = True
+    return known.with_events(kept)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from scipy import sparse
 from scipy.special import ndtr
 
 from crossaisle.data.history import Histories
-from crossaisle.models.scorers.complement import ComplementSoftmax
+from crossaisle.models.scorers.complement import ComplementSoftmax, _chances
 from crossaisle.models.scorers.learning.networks import Adam, Learning
 from tests.models.contract import ScorerContract
 from tests.models.shops import tiny_shop
@@ -24,6 +24,14 @@ class TestComplementSoftmax(ScorerContract):
 
     def make_quick(self) -> ComplementSoftmax:
         return ComplementSoftmax(dimensions=4, hidden=4, networks=1, epochs=1, batch=8)
+
+
+class TestSampled(TestComplementSoftmax):
+    def make(self) -> ComplementSoftmax:
+        return replace(super().make(), negatives=4)
+
+    def make_quick(self) -> ComplementSoftmax:
+        return replace(super().make_quick(), negatives=4)
 
 
 class _First:
@@ -137,3 +145,20 @@ def test_a_later_fit_learns_anew_from_a_model_that_was_loaded_or_of_another_cata
     np.testing.assert_array_equal(replace(model).fit_after(loaded, shop).source_, anew)
     other = ComplementSoftmax(dimensions=8, hidden=4, networks=1, epochs=1, batch=8).fit(shop)
     np.testing.assert_array_equal(replace(model).fit_after(other, shop).source_, anew)
+
+
+def test_chance_that_a_batch_buys_an_item() -> None:
+    """Asked from a category, by the share of the basket that is of it; the rest is bought."""
+    codes = np.array([0, 0, 1, 1, 2], np.int32)
+    baskets = sparse.csr_matrix(np.array([[1, 1, 1, 0, 0], [0, 0, 1, 0, 1], [1, 1, 0, 0, 0]], np.float32))
+    bought = np.array([1 / 3, 1 / 3, 2 / 3 + 1 / 2, 0.0, 1 / 2]) / 2  # the third has one category only
+    np.testing.assert_allclose(_chances(baskets, codes, batch=1), bought, rtol=1e-6)
+    np.testing.assert_allclose(_chances(baskets, codes, batch=3), 1 - (1 - bought) ** 3, rtol=1e-6)
+
+
+def test_as_many_negatives_as_items_are_the_full_softmax() -> None:
+    shop = tiny_shop()
+    full = ComplementSoftmax(dimensions=8, epochs=3, batch=8, networks=1).fit(shop)
+    sampled = replace(full, negatives=shop.n_items).fit(shop)
+    histories = shop.histories(np.arange(4, dtype=np.int32))
+    np.testing.assert_array_equal(full.score_rows(histories), sampled.score_rows(histories))

@@ -58,11 +58,13 @@ class LearnedRanker:
     """One ensemble, or two whose scores are averaged."""
     scales: tuple[float, ...] = ()
     """What the scores of each are divided by before they are added."""
+    prior: float = 0.0
+    """How much the order of the blend counts: this times ln(1 + `blend_rank`) is taken off the trees."""
     lift: float = 0.0
     """Added to the scores of candidates in categories that are new to the history: how much of the list's
     worth overall is given for finding what lies elsewhere."""
     calibration: Isotonic | None = None
-    """From the trees' scores to the probability of being the next item."""
+    """From scores without the lift to the probability of being the next item."""
 
     @cached_property
     def features(self) -> tuple[str, ...]:
@@ -125,17 +127,23 @@ class LearnedRanker:
     # Order
 
     def scores(self, candidates: Candidates) -> Floats:
-        """float32 (m,): what candidates are ordered by, the trees' scores and the lift."""
-        scores = self.tree_scores(candidates)
+        """float32 (m,): what candidates are ordered by, with the lift."""
+        scores = self.unlifted_scores(candidates)
         scores[self.elsewhere(candidates.features)] += np.float32(self.lift)
         return scores
 
-    def tree_scores(self, candidates: Candidates) -> Floats:
-        """float32 (m,): comparable between categories and between histories."""
-        total = np.zeros(len(candidates.blend), np.float32)
+    def unlifted_scores(self, candidates: Candidates) -> Floats:
+        """float32 (m,): the trees' scores and the prior; comparable between categories and histories."""
+        total = self.prior_scores(candidates.features, self.prior)
         for trees, scale in zip(self.trees, self.scales, strict=True):
             total += trees.predict(candidates.features) / np.float32(scale)
         return total
+
+    def prior_scores(self, features: Floats, weight: float) -> Floats:
+        """float32 (m,): what the blend's own order says at a weight; 0 for its first place."""
+        rank = features[:, self.features.index("blend_rank")]
+        scores: Floats = np.float32(-weight) * np.log1p(rank)
+        return scores
 
     def elsewhere(self, features: Floats) -> npt.NDArray[np.bool_]:
         """bool (m,): candidates of a known category that the history has nothing of."""
@@ -150,7 +158,7 @@ class LearnedRanker:
         """
         if self.calibration is None:
             return np.full(len(candidates.blend), np.nan, np.float32)
-        return self.calibration(self.tree_scores(candidates))
+        return self.calibration(self.unlifted_scores(candidates))
 
     def rerank(
         self, blend: Blend, tables: ShopTables, histories: Histories, among: Masks | None = None

@@ -53,6 +53,7 @@ def save_rankers(rankers: Mapping[str, LearnedRanker], folder: Path) -> dict[str
             "texts": list(ranker.texts),
             "habits": ranker.habits,
             "scales": list(ranker.scales),
+            "prior": ranker.prior,
             "lift": ranker.lift,
             "calibration": curve and {"scores": curve.scores.tolist(), "chances": curve.chances.tolist()},
         }
@@ -75,14 +76,16 @@ def load_rankers(described: Mapping[str, Any], folder: Path, blend: Blend) -> di
                 texts=tuple(one["texts"]),
                 habits=bool(one.get("habits", False)),  # saved before there were any
                 scales=tuple(map(float, one["scales"])),
+                prior=float(one.get("prior", 0.0)),  # the same
                 lift=float(one["lift"]),
                 calibration=curve and _curve(curve),
             )
             named = {*bare.parts, *bare.texts, *bare.pool.retrievers}
             if unknown := named - set(blend.parts):
                 raise ArtifactError(f"{folder}: a ranker reads {shorten(unknown.pop())}, no part: fit again")
-            if not np.isfinite([*bare.scales, bare.lift]).all() or min(bare.scales, default=1.0) <= 0:
-                raise ValueError("the scales and the lift of a ranker must be numbers, the scales above 0")
+            numbers = [*bare.scales, bare.prior, bare.lift]
+            if not np.isfinite(numbers).all() or min(bare.scales, default=1.0) <= 0:
+                raise ValueError("scales, prior and lift of a ranker must be numbers, the scales above 0")
             texts = [file.read_bytes().decode("ascii") for file in files]
             out[placement] = replace(bare, trees=tuple(Trees.read(text, bare.features) for text in texts))
     return out

@@ -80,8 +80,14 @@ class Learning:
         hidden: int,
         hidden_dropout: float,
         rng: np.random.Generator,
+        negatives: int | None = None,
+        chances: Floats | None = None,
     ) -> None:
-        """`features` csr (n_items, n_features); `scored` rows of items; `codes` (n_items,) of categories."""
+        """`features` csr (n_items, n_features); `scored` rows of items; `codes` (n_items,) of categories.
+
+        `negatives`: drawn at each step to compete with what the batch buys, where there are more scored items
+        than that; None: all compete. `chances` float32 (n_scored,): how likely a batch buys the item.
+        """
         size = (features.shape[1], dimensions)
         self.source = rng.normal(0.0, 0.02, size).astype(np.float32)
         self.target = rng.normal(0.0, 0.02, size).astype(np.float32)
@@ -91,10 +97,14 @@ class Learning:
         self.outer = np.zeros((hidden + 1, dimensions), np.float32)
         self.codes, self.dropout, self.hidden_dropout, self.rng = codes, dropout, hidden_dropout, rng
         self._features, self._of_scored = features, features[scored]
-        self._back = self._of_scored.T.tocsr()
         self._place = np.full(features.shape[0], -1, np.int64)
         self._place[scored] = np.arange(len(scored))
-        self._members = [codes[scored] == code for code in range(int(codes.max(initial=-1)) + 1)]
+        self._code = codes[scored]
+        self._negatives = None if negatives is None or negatives >= len(scored) else negatives
+        self._log_chance = np.zeros(len(scored), np.float32)
+        if self._negatives is not None and chances is not None:
+            missed = (1.0 - chances) * (1.0 - self._negatives / len(scored))
+            self._log_chance = np.log1p(-missed).astype(np.float32)
         self._rules = [Adam(p) for p in (self.source, self.target, self.bias, self.inner, self.outer)]
 
     def learned(self, scored: npt.NDArray[np.integer]) -> Learned:
@@ -128,30 +138,45 @@ class Learning:
         summed = (spread @ self.source) * keep  # (n, d)
         layer = Layer(summed, self.inner)
         meant = layer.meaning(self.outer, keep_hidden)  # (n, d)
-        target = self._of_scored @ self.target  # (n_scored, d)
-        logits = meant @ target.T + self.bias
-        for code in np.unique(asked):
-            if code >= 0:
-                logits[np.ix_(asked == code, self._members[code])] = -np.inf
-        # Where all scored items are of the category that is asked for, nothing is predicted.
+        bought = ~given & (self._place[item] >= 0)
+        among, place = self._competing(self._place[item[bought]])
+        features = self._of_scored[among]
+        target = features @ self.target  # (m, d)
+        logits = meant @ target.T + (self.bias[among] - self._log_chance[among])
+        logits[(asked[:, None] == self._code[among]) & (asked[:, None] >= 0)] = -np.inf
+        # Where all that compete are of the category that is asked for, nothing is predicted.
         logits -= np.maximum(logits.max(axis=1, keepdims=True), np.finfo(np.float32).min)
         chance = np.exp(logits, out=logits)
-        bought = ~given & (self._place[item] >= 0)
         wanted = np.bincount(owner[bought], minlength=n).astype(np.float32)
         total = np.float32(max(wanted.sum(), 1.0))
         chance *= (wanted / np.maximum(chance.sum(axis=1), 1.0) / total)[:, None]
         # d loss / d logits: what was predicted less what was bought, per bought item.
-        np.subtract.at(chance, (owner[bought], self._place[item[bought]]), 1.0 / total)
+        np.subtract.at(chance, (owner[bought], place), 1.0 / total)
         back = chance @ target  # (n, d)
         back_hidden = (back @ self.outer[:-1].T) * keep_hidden * layer.slope
         back_summed = (back + layer.back(back_hidden @ self.inner[:-1].T)) * keep
-        touched = np.unique(spread.indices)
         of_source, of_target, of_bias, of_inner, of_outer = self._rules
-        of_target.update(self._back @ (chance.T @ meant), rate)
-        of_bias.update(chance.sum(axis=0), rate)
+        asking = np.unique(spread.indices)
+        answering = among if isinstance(among, slice) else np.unique(features.indices)
+        of_target.update(features[:, answering].T @ (chance.T @ meant), rate, answering)
+        of_bias.update(chance.sum(axis=0), rate, among)
         of_inner.update(np.vstack([layer.normal.T @ back_hidden, back_hidden.sum(axis=0)]), rate)
         of_outer.update(np.vstack([(layer.after * keep_hidden).T @ back, back.sum(axis=0)]), rate)
-        of_source.update(spread[:, touched].T @ back_summed, rate, touched)
+        of_source.update(spread[:, asking].T @ back_summed, rate, asking)
+
+    def _competing(
+        self, bought: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.int64] | slice, npt.NDArray[np.int64]]:
+        """int64 (m,): the scored items that a step compares, ascending, and where among them are the bought.
+
+        Sampled softmax (Bengio and Senecal 2008): what the batch itself buys, and others drawn evenly. Each
+        counts by the inverse of its chance to be among them.
+        """
+        if self._negatives is None:
+            return slice(None), bought
+        drawn = self.rng.choice(len(self._code), self._negatives, replace=False)
+        among = np.unique(np.concatenate([bought, drawn]))
+        return among, np.searchsorted(among, bought)
 
     def _kept(self, shape: tuple[int, int], dropout: float) -> Floats:
         """1 / (1 - dropout) for what is kept, else 0."""
