@@ -53,7 +53,7 @@ class Events:
             return cls(found["user"], found["item"], *sizes)
 
     def matrix(self) -> Any:
-        """scipy csr float32 (n_users, n_items): 1 for each pair that occurs; where people buy again, how often."""
+        """scipy csr float32 (n_users, n_items): 1 for each pair; where people buy again, how often."""
         from scipy import sparse
 
         ones = np.ones(len(self.user), np.float32)
