@@ -100,6 +100,7 @@ class UsersConfig(TableConfig):
     columns: UserColumns = UserColumns()
 
 
+Repeats = Literal["auto", "keep", "leave_out"]
 Role = Literal["view", "favourite", "cart", "rating", "purchase", "dislike", "return", "remove", "ignored"]
 """What an event says: interest, the strongest last; then what takes it back; then nothing."""
 
@@ -226,6 +227,9 @@ class ModelConfig:
     sequence: Literal["auto", "off"] = "auto"
     """Learn a sequence model where torch is installed and people buy a product once, in a shop of 10,000
     events or more: some minutes of one core. "off": without."""
+    repeats: Repeats = "auto"
+    """Items of the history in lists, of models that are measured and served alike: "keep", "leave_out", or
+    "auto", what is better on validation."""
     keep: int = field(default=256, metadata={"low": 1, "high": 10_000_000})
     """Weights kept per row of an item-to-item matrix."""
     ranker: bool = True

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crossaisle.config import ModelConfig, SplitConfig
+from crossaisle.config import ModelConfig, Repeats, SplitConfig
 from crossaisle.data.dataset import Dataset
+from crossaisle.data.query import Query
 from crossaisle.errors import ConfigError, DataError
 from crossaisle.models.blend import Blend
 from crossaisle.models.defaults import buys_again, default_parts
@@ -260,3 +261,18 @@ def test_before_the_first_event_knowledge_counts_by_default(tmp_path: Path) -> N
     assert [item[:5] for item in answer.ids[:6]] == ["paint"] * 6
     assert {item[:5] for item in answer.ids} == {"paint", "bread"}
     assert any("Milk never with Tools" in notice for notice in answer.notices)
+
+
+@pytest.mark.parametrize("repeats", ["keep", "leave_out"])
+@pytest.mark.parametrize("shop", [repeating_shop(), tiny_shop(users=60)])
+def test_whether_lists_hold_items_of_the_history_can_be_set(repeats: Repeats, shop: Dataset) -> None:
+    settings = replace(PLAIN, repeats=repeats, ranker=False)
+    fitted = fit(shop, split_config=SplitConfig(protocol="leave_last_out"), model_config=settings)
+    assert fitted.split.test.mask_seen is (repeats == "leave_out")
+    assert fitted.past.repeats is (repeats == "keep")
+    assert f"as [model] repeats = {repeats!r} says" in fitted.split.notes[-1]
+    user = shop.user_ids.all[0]
+    past = fitted.past.dataset
+    had = set(past.item_ids.ids(past.events.item[past.user_indptr[0] : past.user_indptr[1]]))
+    listed = set(fitted.past.recommend(Query(user=user, n=shop.n_items)).ids)
+    assert bool(listed & had) is (repeats == "keep")

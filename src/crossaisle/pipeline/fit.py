@@ -36,7 +36,7 @@ from crossaisle.pipeline.kind_weights import weigh_kinds
 from crossaisle.pipeline.languages import chosen_encoder
 from crossaisle.pipeline.learn import LearnedRankers, learn_rankers, why_none
 from crossaisle.pipeline.mission import OPEN_LIST, Floors, kept_to_floors
-from crossaisle.pipeline.weights import choose_weights
+from crossaisle.pipeline.weights import choose_weights, ruled
 from crossaisle.progress import bar
 from crossaisle.recommend.hits import hits_of_cases
 from crossaisle.recommend.recommender import Recommender
@@ -170,7 +170,9 @@ def fit(
     together = at_once(dataset)
     first = fit_parts(texts, split.train, progress=progress)
     first |= fit_parts(rest, split.train, together=together, executor=executor, progress=progress)
-    chosen = choose_weights(parts, split, seed=model_config.seed, progress=progress)
+    chosen = choose_weights(
+        parts, split, repeats=model_config.repeats, seed=model_config.seed, progress=progress
+    )
     split, early = chosen.split, Blend(parts=parts | extra, weights=chosen.weights)
     asked = tuple(name for name in parts if name not in (*BESIDE, KNOWLEDGE))
     learned = LearnedRankers()
@@ -211,7 +213,7 @@ def split_and_parts(
     )
     split = split_of(weighed.dataset, split_config)
     encoder, said = chosen_encoder(dataset, model_config.encoder)
-    split = replace(split, notes=(*split.notes, *weighed.notes, *said))
+    split = ruled(replace(split, notes=(*split.notes, *weighed.notes, *said)), model_config.repeats)
     parts = default_parts(
         split.past,
         encoder=encoder,

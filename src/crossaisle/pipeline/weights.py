@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from crossaisle.config import Repeats
 from crossaisle.data.history import Histories
 from crossaisle.data.membership import is_in
 from crossaisle.data.splits.carts import cart_cases, carts_of_users, has_baskets
@@ -52,12 +53,18 @@ class Chosen:
 
 
 def choose_weights(
-    parts: Mapping[str, Scorer], split: Split, *, seed: int = 0, progress: bool = False
+    parts: Mapping[str, Scorer],
+    split: Split,
+    *,
+    repeats: Repeats = "auto",
+    seed: int = 0,
+    progress: bool = False,
 ) -> Chosen:
-    """Weights of each placement, tuned on the question it answers."""
+    """Weights of each placement, tuned on the question it answers. `repeats`: other than "auto" where the
+    split has the rule for items of the history already (`ruled`)."""
     lasting = {name: part for name, part in parts.items() if name not in BESIDE}
     tuned = tune(lasting, _questions(split, seed), split.train.taxonomy, seed=seed, progress=progress)
-    split = _ruled(split, tuned)
+    split = _ruled(split, tuned) if repeats == "auto" else split
     left_out = tuned.pop("left_out", None)
     open_list = tuned["for_you"]
     if left_out and split.validation.mask_seen:
@@ -75,6 +82,17 @@ def choose_weights(
     weights["buy_again"] = {"frequency": 1.0} if "frequency" in parts else weights["for_you"]
     weights["trending"] = {"popularity": 1.0} if "popularity" in parts else weights["for_you"]
     return Chosen(weights, split, open_list, tuple(lasting))
+
+
+def ruled(split: Split, repeats: Repeats) -> Split:
+    """The split with items of the history kept in the lists or left out, where that is set."""
+    if repeats == "auto" or split.validation.other_categories_only:
+        return split
+    where = "kept in" if repeats == "keep" else "left out of"
+    return split.masking(
+        repeats == "leave_out",
+        f"items of the history are {where} the lists, as [model] repeats = {repeats!r} says",
+    )
 
 
 def _questions(split: Split, seed: int) -> dict[str, TuningTask]:

@@ -118,6 +118,22 @@ def test_groups_are_shown_once_and_survive_saving(tmp_path: Path) -> None:
     assert kept.items["group"].to_list() == ["p", "p", None]
 
 
+@pytest.mark.parametrize(("n", "warns"), [(100, False), (101, True)])
+def test_a_group_that_is_hardly_one_product_is_named(n: int, warns: bool) -> None:
+    items = pl.DataFrame(
+        {"item_id": [f"i{at}" for at in range(n + 2)], "group_id": ["default"] * n + ["mug", "mug"]}
+    )
+    told = [w for w in imported(items, {}).report["warnings"] if w.startswith("group ")]
+    assert told == (
+        [
+            f"group 'default' has {n} of {n + 2} items: lists show one item of a group; "
+            "is group_id the right column?"
+        ]
+        if warns
+        else []
+    )
+
+
 def test_word_forms_travel_with_the_data(tmp_path: Path) -> None:
     items = pl.DataFrame({"item_id": ["a", "b"], "title": ["running shoes", "soft white bread"]})
     done = imported(items, {"stem": "en", "stop_words": ["en"]})

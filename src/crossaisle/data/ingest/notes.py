@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.ingest.ledger import Ledger
@@ -20,6 +21,8 @@ FEWEST_ITEMS = 20
 """Items with a category."""
 OWN = 0.9
 """Categories per item."""
+VARIANTS = 100
+"""Items of one group; hardly a product has more."""
 MOST_NAMED = 5
 """Unknown kinds that a warning names."""
 
@@ -39,6 +42,7 @@ def warn_about(dataset: Dataset, ledger: Ledger) -> None:
     if taxonomy.depth and bare:
         ledger.warn(f"{bare:,} of {dataset.n_items:,} items have no category")
     _warn_of_own_categories(taxonomy, ledger)
+    _warn_of_large_group(dataset.items, ledger)
     if not len(dataset.events):
         ledger.warn("there are no events: lists will stand on what is known of the items alone")
     elif dataset.n_users == 1:
@@ -114,6 +118,20 @@ def _warn_of_own_categories(taxonomy: Taxonomy, ledger: Ledger) -> None:
         f"{filled:,} items have {len(names):,} categories, such as {names[0][:80]!r}: nearly every item has "
         f"one of its own; {hint}"
     )
+
+
+def _warn_of_large_group(items: pl.DataFrame, ledger: Ledger) -> None:
+    """Names a group that is hardly one product: lists would show one item of it."""
+    if "group" not in items.columns:
+        return
+    groups = items["group"].drop_nulls().value_counts(sort=True).filter(pl.col("count") > VARIANTS)
+    if len(groups):
+        name, n = groups.row(0)
+        more = f", and {len(groups) - 1:,} more are as large" if len(groups) > 1 else ""
+        ledger.warn(
+            f"group {shorten(name)} has {n:,} of {len(items):,} items{more}: lists show one item of a group; "
+            "is group_id the right column?"
+        )
 
 
 def summary(dataset: Dataset) -> dict[str, Any]:

@@ -96,7 +96,7 @@ class Workbench:
         most = int(min(MOST, max(MEMORY // (8 * dataset.n_items * kept), FEWEST)))
         tasks: dict[tuple[Question, Half], TuningTask] = {}
         for half, cases in _halves(split.validation, most, model.seed).items():
-            mask_seen = cases.mask_seen or not split.repeated
+            mask_seen = cases.mask_seen or (model.repeats == "auto" and not split.repeated)
             other = cases.other_categories_only
             tasks["open", half] = TuningTask(
                 cases, unseen=mask_seen, other=other, apart=() if other else (KNOWLEDGE,)
@@ -112,7 +112,8 @@ class Workbench:
                 for half, cases in _halves(carts, most, model.seed).items():
                     tasks["cart", half] = TuningTask(cases, unseen=True, new=True, worth=rarity)
         bench = cls(split, parts, tasks, kept)
-        bench._rule()
+        if model.repeats == "auto":
+            bench._rule()
         bench._leave_empty_ones_out()
         return bench
 

@@ -129,6 +129,7 @@ def _catalogue(known: Dataset, imported: Dataset) -> tuple[Dataset, Rows, bool]:
         rows = known.item_ids.rows(ids.all)
     _check_shop(known, imported, rows)
     silent = np.flatnonzero((rows >= 0) & _says_nothing(imported))
+    silent = silent[~_says_nothing(known)[rows[silent]]] if len(silent) else silent
     if len(silent):
         imported = _with_known(imported, known, silent, rows[silent])
     new = np.flatnonzero(rows < 0)
