@@ -187,8 +187,8 @@ def _places() -> list[Path]:
 def _completejourney(folder: Path) -> Tables:
     """Products have no titles: the type and the package size stand in. Prices are medians of those paid.
 
-    `brand` says only whether it is the shop's own, so products of one type are a group whatever it is: side by
-    side they would read as one title twice.
+    `brand` says only whether it is the shop's own, so products of one type are a group whatever it is: side
+    by side they would read as one title twice.
     """
     products = pl.read_parquet(folder / "products.parquet")
     columns = ["household_id", "basket_id", "product_id", "quantity", "sales_value", "transaction_timestamp"]

@@ -72,10 +72,11 @@ def fashion_tables(root: Path, pictures: Path | None = None, *, progress: bool =
 def _people() -> pl.Expr:
     """Men, Women, Boys, Girls, Kids or Unisex."""
     given, title = pl.col("gender"), pl.col("productDisplayName").fill_null("")
-    out = pl.when((given == "Unisex") & title.str.contains(r"(?i)\bkids?\b")).then(pl.lit("Kids"))
+    of_kids = (given == "Unisex") & title.str.contains(r"(?i)\bkids?\b")
+    out = pl.when(of_kids).then(pl.lit("Kids")).otherwise(given)
     for grown, (small, words) in KIDS.items():
-        out = out.when((given == grown) & title.str.contains(words)).then(pl.lit(small))
-    return out.otherwise(given).alias("gender")
+        out = pl.when((given == grown) & title.str.contains(words)).then(pl.lit(small)).otherwise(out)
+    return out.alias("gender")
 
 
 def brands_of(titles: pl.Series) -> pl.Series:
