@@ -3,12 +3,12 @@
     crossaisle demo --out DIR
     python benchmarks/lists.py DIR/model --out lists.json
 
-Titles: lists of ten for 100 drawn households, and how many show a title twice, whatever the brand. Quality: the
-model's weights (they come from validation) with parts fitted on train and validation, R@10 on test of a
-placement, with `one_per_title` and without; the ratio has a paired bootstrap interval. Right answers: `for_you`
-and `trending`, what the household bought in the test; `discover`, of it what is of a category new to it;
-`buy_again`, of it what it had before; `similar`, beside the last product of its history, what is of the same
-category; `goes_with`, the rest of a test trip. "by title": a hit is a right group, whichever of its
+Titles: lists of ten for 100 drawn households, and how many show a title twice, whatever the brand. Quality:
+the model's weights (they come from validation) with parts fitted on train and validation, R@10 on test of a
+placement, with `one_per_title` and without; the ratio has a paired bootstrap interval. Right answers:
+`for_you` and `trending`, what the household bought in the test; `discover`, of it what is of a category new
+to it; `buy_again`, of it what it had before; `similar`, beside the last product of its history, what is of
+the same category; `goes_with`, the rest of a test trip. "by title": a hit is a right group, whichever of its
 items the list shows; of those left out, the item says it has more.
 Controls: R@10, relevance kept, and KL divergence from the household's categories, of `for_you`.
 """
