@@ -69,6 +69,7 @@ def test_completejourney_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     shop = done.dataset
     assert shop.item_ids.all == ("1",)
     assert shop.items["title"].to_list() == ["Cola, 12 oz"]
+    assert shop.items["group"].to_list() == ["Cola"]
     assert shop.items["price"].to_list() == [2.0]
     assert shop.taxonomy.paths == ((("Grocery", "Soft Drinks", "Cola"),),)
     assert shop.taxonomy.level == 1

@@ -57,7 +57,9 @@ def test_a_run_ends_with_a_model_and_says_what_could_not_be_measured(settings: P
     assert figures["notes"][0].startswith("nothing was held out, so nothing could be measured: ")
     report = (tmp_path / "out" / "report.html").read_text()
     assert "could not be measured" in report
-    assert "weights of for_you, the defaults: " in report
+    assert "weights of for you, the defaults: " in report
+    assert "words in common 0" in report
+    assert ">None<" not in report
     model = Recommender.load(tmp_path / "out" / "model")
     assert not model.tuned
     for query in (

@@ -188,3 +188,5 @@ def test_a_list_of_new_things_does_not_crowd_one_shelf() -> None:
     assert made.recommend(replace(asked, quota=3)).ids[:4] == ["s0-0", "s0-1", "s0-2", "s1-0"]
     narrow = replace(asked, include_categories=("Shelf 3", "Shelf 4"))
     assert made.recommend(narrow).ids == [f"s{shelf}-{at}" for shelf in (3, 4) for at in range(3)]
+    beside = made.recommend(Query(placement="goes_with", items=("s59-0",), n=10))
+    assert beside.ids == pages[0]

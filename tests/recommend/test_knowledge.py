@@ -82,6 +82,15 @@ def test_the_reason_of_the_file_is_named() -> None:
     assert other.items[0].evidence.knowledge is None
 
 
+def test_that_something_goes_with_its_own_kind_is_no_reason() -> None:
+    for rule, said in ((Rule(kind="goes with", source="Dairy", target="Dairy"), False), (BREAKFAST, True)):
+        shop = recommender(rule)
+        weights = {"discover": {"popularity": 1.0, "knowledge": 1.0}, "for_you": {"popularity": 1.0}}
+        shop = Recommender(SHOP, Blend(parts=shop.blend.parts, weights=weights))
+        item = "milk2" if not said else "bread2"
+        assert ("known:" in shop.explain(("milk1",), item, placement="discover").text) == said
+
+
 def test_a_saved_model_needs_no_file(tmp_path: Path) -> None:
     shop = recommender(BREAKFAST, NEVER)
     shop.save(tmp_path / "model")

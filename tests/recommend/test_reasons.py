@@ -226,6 +226,17 @@ def test_words_are_said_where_words_carry_the_score() -> None:
     assert explain(SHOP, [quiet, other], history, item).text == "Because you bought fresh milk number 0."
 
 
+def test_a_shared_brand_is_named_and_not_its_words() -> None:
+    brands = ["Fresh Farm"] * SHOP.n_items
+    branded = replace(SHOP, items=SHOP.items.with_columns(pl.Series("brand", brands)))
+    history, item = Histories.of([SHOP.item_ids.rows(["milk0"])]), SHOP.item_ids.row("bread2")
+    told = explain(branded, [(Words(shrink=1.0).fit(SHOP), 1.0)], history, item).text
+    assert told.endswith("; also by Fresh Farm; shares the word number.")
+    other = replace(SHOP, items=SHOP.items.with_columns(pl.Series("brand", ["Farm", *brands[1:]])))
+    told = explain(other, [(Words(shrink=1.0).fit(SHOP), 1.0)], history, item).text
+    assert "also by" not in told
+
+
 def test_words_are_words() -> None:
     found = telling(["tissue grocery", "bath", "34", "oz", "12 oz", "tissues", "x2", "牛奶"])
     assert found == ["bath", "tissues", "牛奶"]

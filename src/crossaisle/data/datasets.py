@@ -185,7 +185,11 @@ def _places() -> list[Path]:
 
 
 def _completejourney(folder: Path) -> Tables:
-    """Products have no titles: the type and the package size stand in. Prices are medians of those paid."""
+    """Products have no titles: the type and the package size stand in. Prices are medians of those paid.
+
+    `brand` says only whether it is the shop's own, so products of one type are a group whatever it is: side
+    by side they would read as one title twice.
+    """
     products = pl.read_parquet(folder / "products.parquet")
     columns = ["household_id", "basket_id", "product_id", "quantity", "sales_value", "transaction_timestamp"]
     events = pl.read_parquet(folder / "transactions.parquet", columns=columns)
@@ -201,8 +205,9 @@ def _completejourney(folder: Path) -> Tables:
     )
     items = products.with_columns(*quiet).with_columns(title=title)
     items = items.join(paid, on="product_id", how="left", maintain_order="left")
+    items = items.with_columns(group_id=pl.col("product_type"))
     return {
-        "items": items.select("product_id", "title", "brand", "price", *levels),
+        "items": items.select("product_id", "title", "brand", "price", "group_id", *levels),
         "events": events,
         "users": pl.read_parquet(folder / "demographics.parquet"),
     }

@@ -26,6 +26,7 @@ from crossaisle.data.splits.leakage import check_leaks
 from crossaisle.drift.windows import drift
 from crossaisle.errors import ConfigError, nearest
 from crossaisle.evaluate.beyond_accuracy import category_flow
+from crossaisle.evaluate.report.model_names import model_title
 from crossaisle.evaluate.report.report import write_report
 from crossaisle.evaluate.report.unmeasured import write_unmeasured
 from crossaisle.evaluate.results import Evaluation, write_metrics, write_no_metrics
@@ -272,7 +273,8 @@ def _weight_notes(recommender: Recommender) -> list[str]:
     how = "chosen on validation" if recommender.tuned else "the defaults"
     shown = ("for_you", "discover", "goes_with", CART_OF_USER, HISTORY_OF_USER, "unseen")
     return [
-        f"weights of {name}, {how}: " + ", ".join(f"{part} {w:g}" for part, w in parts.items())
+        f"weights of {name.replace('_', ' ')}, {how}: "
+        + ", ".join(f"{model_title(part)} {w:g}" for part, w in parts.items())
         for name, parts in chosen.items()
         if name in shown
     ]

@@ -244,8 +244,11 @@ def _best(given: npt.NDArray[np.float64]) -> int:
 
 
 def _told(rule: Rule | None, causes: Sequence[Cause]) -> str | None:
-    """A rule as the sentence says it: "goes with" is said already where an item in view is named."""
-    if rule is None or (not rule.reason and any(cause.kind == "items" and cause.in_view for cause in causes)):
+    """A rule as the sentence says it: "goes with" is said already where an item in view is named, and that
+    something goes with its own kind says nothing."""
+    if rule is None or (not rule.reason and rule.source == rule.target):
+        return None
+    if not rule.reason and any(cause.kind == "items" and cause.in_view for cause in causes):
         return None
     return rule.said
 
@@ -301,7 +304,7 @@ def _without_brand(
     brand = str(dataset.items["brand"][item] or "")
     parts = set(re.findall(r"\w+", brand.casefold()))
     own = [word for word in words if word.casefold() not in parts]
-    alike = all(str(dataset.items["brand"][row] or "").casefold() == brand.casefold() for row in sources)
+    alike = any(str(dataset.items["brand"][row] or "").casefold() == brand.casefold() for row in sources)
     return (own, brand) if brand and alike and len(own) < len(words) else (words, "")
 
 

@@ -298,7 +298,7 @@ def sentence(
     if link and link[0].casefold() != link[1].casefold():
         clauses.append(f"people who shop {link[0]} shop {link[1]} more than others do")
     text = "; ".join(clauses)
-    return text[:1].upper() + text[1:] + "." if text else ""
+    return text[:1].upper() + text[1:].removesuffix(".") + "." if text else ""
 
 
 def _clause(cause: Cause, placement: Placement) -> str:

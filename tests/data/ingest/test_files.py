@@ -132,6 +132,8 @@ def test_the_first_line_of_a_file_without_header_is_missed(tmp_path: Path) -> No
     assert warned(done, "the first line looks like data (502, 1000, 107, pv, 1725185520)")
     with pytest.raises(DataError, match=r"no such column \(the first line looks like data: .*header = false"):
         import_texts(tmp_path, events=TAOBAO)
+    with pytest.raises(DataError, match=r"no such column \(the first line looks like data: alice, milk, 20"):
+        import_texts(tmp_path, events="alice,milk,2024-01-01\nbob,rye,2024-01-02\n")
     columns = {"user_id": "501", "item_id": "501", "time": "1725300000"}
     same = "501,501,5,1725300000\n502,3,5,1725300001\n"
     with pytest.raises(DataError, match=r"two columns have this name \(the first line looks like data"):

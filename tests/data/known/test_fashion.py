@@ -68,6 +68,6 @@ def test_another_table_is_refused(tmp_path: Path) -> None:
 
 def test_the_real_one(shared_data: Path) -> None:
     shop = load_catalogue("fashion", shared_data).dataset
-    assert (shop.n_items, len(shop.taxonomy.categories)) == (3_897, 338)
+    assert (shop.n_items, len(shop.taxonomy.categories)) == (3_897, 357)
     assert shop.items["brand"].n_unique() > 200
     assert (shop.items["brand"] == "Puma").sum() > 200

@@ -16,6 +16,8 @@ TEXT_LIMITS = {"title": 2_000, "description": 20_000, "brand": 200, "image": 2_0
 
 _NUMBER_OR_DATE = re.compile(r"[-+]?\d[\d.,:/ T+-]*Z?")
 
+_DAY = re.compile(r"\d{4}-\d\d-\d\d\b")
+
 
 def looks_like_data(cells: Sequence[str]) -> bool:
     """Whether the first line of a file, read as names of columns, is more likely a row."""
@@ -79,7 +81,7 @@ def _require(
 
 def _header(names: Sequence[str]) -> str:
     """A hint, where the names look like the values of a row."""
-    if not looks_like_data(names):
+    if not looks_like_data(names) and not any(_DAY.match(name) for name in names):
         return ""
     shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
     return f" (the first line looks like data: {shown}; set header = false and names)"

@@ -19,6 +19,8 @@ ORIGIN = (
 )
 PEOPLE = r"(?i)^(.{1,40}?)(?:['’]s)?\s+(?:men|women|unisex|boy|girl|kid)s?\b"
 """A title begins with the brand, and goes on with whom it is for."""
+KIDS = {"Men": ("Boys", r"(?i)\b(?:kids?|boys?)\b"), "Women": ("Girls", r"(?i)\b(?:kids?|girls?)\b")}
+"""Whom a title is for, where the catalogue says it is for grown-ups; "Boy-Shorts" are women's."""
 FEWEST = 2
 """Titles that begin alike, from which on their beginning is a brand."""
 COLUMNS = {
@@ -63,8 +65,18 @@ def fashion_tables(root: Path, pictures: Path | None = None, *, progress: bool =
             contents = contents.struct.field("bytes")
         items = items.with_columns(written(items["id"], contents, pictures, progress=progress))
     given_away = pl.col("masterCategory").fill_null("") == "Free Items"
-    items = items.filter(~given_away).drop("masterCategory")
+    items = items.filter(~given_away).drop("masterCategory").with_columns(_people())
     return {"items": items.rename({"baseColour": "colour", "usage": "occasion"})}
+
+
+def _people() -> pl.Expr:
+    """Men, Women, Boys, Girls, Kids or Unisex."""
+    given, title = pl.col("gender"), pl.col("productDisplayName").fill_null("")
+    of_kids = (given == "Unisex") & title.str.contains(r"(?i)\bkids?\b")
+    out = pl.when(of_kids).then(pl.lit("Kids")).otherwise(given)
+    for grown, (small, words) in KIDS.items():
+        out = pl.when((given == grown) & title.str.contains(words)).then(pl.lit(small)).otherwise(out)
+    return out.alias("gender")
 
 
 def brands_of(titles: pl.Series) -> pl.Series:

@@ -94,7 +94,9 @@ def _cell(value: Any) -> Any:
         return ", ".join(f"{_words(k).lower()} {_cell(v)}" for k, v in value.items())
     if isinstance(value, list):
         return ", ".join(str(_cell(v)) for v in value)
-    return number(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return number(value) if value is None or isinstance(value, int | float) else value
 
 
 def _words(name: object) -> str:

@@ -11,8 +11,8 @@ from crossaisle.recommend.rerank.quota import Cap, category_caps
 from crossaisle.recommend.rerank.share import is_cross, share_cap
 
 CROWD = 2
-"""At most this many items of a category on a page of `discover`, unless the page would stay short. On
-completejourney's validation it costs nothing (docs/research-log.md); 1 costs an eighth of the recall."""
+"""At most this many items of a category on a page of `discover` or `goes_with`, unless the page would stay
+short. On completejourney's validation it costs nothing (docs/research-log.md); 1 costs an eighth of it."""
 SHELVES = 50
 """In shops with fewer categories, one of them is more than a shelf, and `CROWD` does not hold."""
 
@@ -43,6 +43,6 @@ def list_caps(
 
 
 def _crowds(view: CatalogueView, query: Query) -> bool:
-    """Whether a list of new things may not crowd: where neither a quota nor diversity was asked for."""
+    """Whether a list of other categories may not crowd: where neither quota nor diversity was asked for."""
     asked = query.quota is not None or query.reorders
-    return query.placement == "discover" and not asked and view.n_categories >= SHELVES
+    return query.placement in ("discover", "goes_with") and not asked and view.n_categories >= SHELVES

@@ -101,8 +101,8 @@ class ListBuilder:
         if not forbidden:
             return []
         allowed = self._unforbidden(query, request)
-        found = [rule for rule, banned in forbidden if allowed[banned].any()]
-        return [f"left out: {rule.said}" for rule in dict.fromkeys(found)]
+        found = [rule.said for rule, banned in forbidden if allowed[banned].any()]
+        return [f"left out: {said}" for said in dict.fromkeys(found)]
 
     def _unforbidden(self, query: Query, request: ResolvedQuery, rows: Rows | slice = slice(None)) -> Mask:
         """`candidates` as they were without any rules."""

@@ -41,7 +41,7 @@ async function draw(result) {
   const found = await ask("/api/console/visitor", { body: { ...chosen, n: 10 } });
   const past = found.past.map(one => make("li.line", {}, picture(one, "small"), make("div.words", {},
     make("span", {}, named(one).name),
-    make("span.facts", {}, [one.time === null ? "" : moment(one.time), one.times > 1 ? t("times", one.times) : ""].filter(Boolean).join(" · ")),
+    make("span.facts", {}, [named(one).size, one.time === null ? "" : moment(one.time), one.times > 1 ? t("times", one.times) : ""].filter(Boolean).join(" · ")),
     make("span.tags", {}, one.roles.map(role => make("span.tag", {}, t(`role_${role}`)))))));
   const next = found.list.items.map(item => make("li.line", {}, picture(item, "small"), make("div.words", {},
     make("span", {}, named(item).name), make("span.facts", {}, [named(item).size, item.brand, money(item.price, item.currency)].filter(Boolean).join(" · ")), why(item, found.list.served) && make("span.why", {}, why(item, found.list.served)))));

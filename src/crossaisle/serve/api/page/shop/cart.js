@@ -120,6 +120,7 @@ export class Cart {
     refill($("lines"), rows, $("cart-title"));
     $("cart-foot").hidden = !this.lines.length;
     $("total").textContent = this.price();
+    $("total").parentElement.hidden = !this.price();
     const label = this.pieces ? t("cart_pieces", this.pieces, this.price()) : t("cart");
     $("cart-button").replaceChildren(icon("cart"), make("span", {}, label));
     this.drawOffer();

@@ -21,7 +21,7 @@ export function why(item, placement, headed = false) {
 
 export const whole = id => told.get(id) || "";
 
-const sentence = text => `${text[0].toUpperCase()}${text.slice(1)}${t("why_end")}`;
+const sentence = text => `${text[0].toUpperCase()}${text.slice(1).replace(/\.$/, "")}${t("why_end")}`;
 const role = deed => ROLES[deed] || "chosen";
 
 function clause({ kind, names, deeds, in_view: inView, every_days: every }, placement) {

@@ -40,6 +40,12 @@ export function named(item) {
   return size ? { name: size[1], size: size[2] } : { name: title, size: "" };
 }
 
+// In a tile the brand has a line of its own: "Arrow Men Green Striped Shirt" leaves no room for the shirt.
+function withoutBrand(name, brand) {
+  const starts = brand && name.toLowerCase().startsWith(`${brand.toLowerCase()} `);
+  return starts ? name.slice(brand.length).trim().replace(/^['’]s\s+/, "") : name;
+}
+
 // A name in pieces: "Bread:Italian/French" may break after its signs, not within a word.
 export const pieces = name => name.split(/(?<=[/:&-])(?=\S)/).flatMap((part, at) => (at ? [make("wbr"), part] : [part]));
 
@@ -47,11 +53,11 @@ export const last = path => (path ? path.split(" > ").at(-1) : "");
 
 // `row`: which list it is in, for the focus. `cart`: how many are in the cart; `onadd(item)`.
 export function tile(item, { row, why = "", cart, onadd }) {
-  const { name, size } = named(item);
+  const { name: whole, size } = named(item);
+  const name = withoutBrand(whole, item.brand);
   const link = make("a.open", { href: hrefOf({ item: item.item_id }), "data-key": `${row} ${item.item_id}`, "data-item": item.item_id }, pieces(name));
   const more = item.more_like_it ? t("more_like_it", item.more_like_it) : "";
-  const brand = (item.title || "").toLowerCase().startsWith((item.brand || "").toLowerCase()) ? "" : item.brand;
-  const facts = [size, more || brand].filter(Boolean).join(" · ") || last(item.category);
+  const facts = [size, name === whole ? more || item.brand : [item.brand, more].filter(Boolean).join(" · ")].filter(Boolean).join(" · ") || last(item.category);
   const price = item.in_stock === false ? make("span.sold", {}, t("sold_out")) : make("span.price", {}, money(item.price, item.currency));
   return make(
     "li.tile", {}, picture(item),
