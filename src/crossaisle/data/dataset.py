@@ -53,7 +53,7 @@ class Events:
     def __len__(self) -> int:
         return len(self.item)
 
-    def take(self, index: npt.NDArray[np.integer] | npt.NDArray[np.bool_]) -> Events:
+    def take(self, index: npt.NDArray[np.integer] | npt.NDArray[np.bool_] | slice) -> Events:
         """A subset; keeps the order, so that the result is sorted when `index` is."""
         return Events(
             self.user[index],

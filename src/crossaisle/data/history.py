@@ -100,9 +100,14 @@ class Histories:
         if isinstance(rows, slice):
             rows = np.arange(len(self))[rows]
         rows = np.asarray(rows, dtype=np.int64)
-        lengths = self.indptr[rows + 1] - self.indptr[rows]
-        indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        index = np.repeat(self.indptr[rows] - indptr[:-1], lengths) + np.arange(indptr[-1])
+        index: npt.NDArray[np.int64] | slice
+        if len(rows) == 1:  # nothing has to be copied
+            index = slice(int(self.indptr[rows[0]]), int(self.indptr[rows[0] + 1]))
+            indptr = np.array([0, index.stop - index.start])
+        else:
+            lengths = self.indptr[rows + 1] - self.indptr[rows]
+            indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+            index = np.repeat(self.indptr[rows] - indptr[:-1], lengths) + np.arange(indptr[-1])
         return Histories(
             indptr,
             self.item[index],
@@ -114,7 +119,7 @@ class Histories:
         )
 
     def _details(
-        self, index: npt.NDArray[np.integer] | npt.NDArray[np.bool_]
+        self, index: npt.NDArray[np.integer] | npt.NDArray[np.bool_] | slice
     ) -> tuple[npt.NDArray[np.bool_] | None, Floats | None, npt.NDArray[np.int8] | None]:
         """What is known of some events beyond item and day."""
         return (
@@ -167,6 +172,9 @@ class Histories:
         as clearly as one of purchases."""
         if self.weight is None:
             return self
+        if len(self) == 1:
+            highest = self.weight.max(initial=np.float32(0.0))
+            return replace(self, weight=(self.weight / highest).astype(np.float32))
         top = np.zeros(len(self), np.float32)
         np.maximum.at(top, self.owner, self.weight)
         return replace(self, weight=(self.weight / top[self.owner]).astype(np.float32))

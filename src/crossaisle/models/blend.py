@@ -12,6 +12,7 @@ from crossaisle.data.history import Floats, Histories
 from crossaisle.data.knowledge.rules import Rule
 from crossaisle.data.vocabulary import Rows
 from crossaisle.models.base import Rough, Scorer
+from crossaisle.models.dense.put import put
 from crossaisle.models.scorers.knowledge import Knowledge
 from crossaisle.models.sides import AskedOf, Side
 from crossaisle.models.topk import Mask
@@ -161,8 +162,8 @@ class _Sums:
     def add(self, scores: Floats, weight: float) -> None:
         """`scores` are not changed."""
         silent = np.isnan(scores)
-        part = scores * np.float32(weight)
-        np.copyto(part, np.float32(0.0), where=silent)
+        part = np.multiply(scores, np.float32(weight), dtype=np.float32)
+        put(part, 0.0, silent)
         if self._total is None or self._silent is None:
             self._total, self._silent = part, silent
         else:
@@ -171,7 +172,7 @@ class _Sums:
 
     def total(self) -> Floats:
         """`ValueError` if nothing was added."""
-        if self._total is None:
+        if self._total is None or self._silent is None:
             raise ValueError("a blend needs at least one part with a weight")
-        np.copyto(self._total, np.float32(np.nan), where=self._silent)
-        return self._total.astype(np.float32, copy=False)
+        put(self._total, np.nan, self._silent)
+        return self._total

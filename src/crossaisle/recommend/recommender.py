@@ -171,8 +171,7 @@ class Recommender:
     def log_of(self, row: int) -> Events:
         """All events of a user row as they came; none for -1."""
         log = self.dataset.log or self.dataset.events
-        here = slice(0, 0) if row < 0 else slice(*self._logged[row : row + 2].tolist())
-        return log.take(np.arange(here.start, here.stop))
+        return log.take(slice(0, 0) if row < 0 else slice(*self._logged[row : row + 2].tolist()))
 
     @cached_property
     def _logged(self) -> npt.NDArray[np.int64]:

@@ -125,6 +125,16 @@ def test_neighbours_that_no_ridge_can_tell_apart_are_refused() -> None:
         ridge_of_neighbours(sparse.csr_matrix(gram), sparse.csr_matrix(with_both), 1.0, 2)
 
 
+def test_what_rounding_has_made_indefinite_is_solved_all_the_same() -> None:
+    """Cholesky needs a positive definite matrix; the numbers that it wrote over are put back."""
+    gram = np.array([[1.0, 3.0, 0.5], [3.0, 1.0, 0.25], [0.5, 0.25, 1.0]], np.float32)
+    with_both = np.zeros((3, 3), np.float32)
+    with_both[:2, 2] = 1.0, 2.0
+    found = ridge_of_neighbours(sparse.csr_matrix(gram), sparse.csr_matrix(with_both), 0.5, 2).toarray()
+    expected = np.linalg.solve(gram[:2, :2] + 0.5 * np.eye(2), [1.0, 2.0])
+    np.testing.assert_allclose(found[:2, 2], expected, rtol=1e-5)
+
+
 def test_inverse_needs_a_positive_definite_matrix() -> None:
     with pytest.raises(ConfigError, match=r"ridge: 0.5 is too little .* raise it"):
         inverse_of_gram(sparse.csr_matrix(-np.eye(3, dtype=np.float32)), 0.5)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from crossaisle.data.history import Floats, Histories
 from crossaisle.data.vocabulary import Rows
+from crossaisle.models.dense.put import put
 from crossaisle.models.topk import top_k
 
 Masks = npt.NDArray[np.bool_]
@@ -71,7 +72,9 @@ class Pool:
 
 def _best(scores: Floats, allowed: Masks, k: int) -> Rows:
     # The larger of a score and -inf is -inf where there is no score.
-    return top_k(np.where(allowed, np.fmax(scores, -np.inf), -np.inf), min(k, scores.shape[1]))
+    known = np.fmax(scores, -np.inf)
+    put(known, -np.inf, ~allowed)
+    return top_k(known, min(k, scores.shape[1]))
 
 
 def new_categories(histories: Histories, codes: Rows) -> Masks:

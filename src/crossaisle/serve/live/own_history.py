@@ -8,6 +8,7 @@ import numpy.typing as npt
 from crossaisle.data.dataset import Dataset, Events
 from crossaisle.data.history import Histories
 from crossaisle.data.kinds import PURCHASE, ROLES
+from crossaisle.data.membership import is_in
 from crossaisle.data.standing import standing
 from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.data.vocabulary import Rows
@@ -50,7 +51,7 @@ def own_history(
     good = rows >= 0
     if n:
         # A model that was fitted on events of the store: these do not count twice.
-        good &= ~np.isin(_moments(rows, seconds, roles[n:]), _moments(log.item, past, roles[:n]))
+        good &= ~is_in(_moments(rows, seconds, roles[n:]), _moments(log.item, past, roles[:n]))
     keep = np.concatenate([np.ones(n, bool), good])
     item = np.concatenate([log.item, rows])[keep]
     moment = np.concatenate([past, seconds])[keep]

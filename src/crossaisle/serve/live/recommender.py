@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats, Histories
+from crossaisle.data.membership import is_in
 from crossaisle.data.merchandising.rules import RuleSet
 from crossaisle.data.query import Placement, Query
 from crossaisle.data.units import SECONDS_PER_DAY
@@ -154,9 +155,8 @@ class LiveRecommender:
         own, end = self.live.of(user), self.trending.end
         if row < 0 and not own.items:
             return Histories.of([[]])
-        past = self.base.histories.take([row]) if row >= 0 else Histories.of([[]], now=[end])
         if not own.items:
-            return past
+            return self.base.histories.take([row])
         gap = self.live.gaps_after(end)
         kept = self._settled.get(user)
         if kept is not None and kept[0] is own and kept[1] == gap:
@@ -167,16 +167,18 @@ class LiveRecommender:
         if not plain(self.base.dataset, own.deeds):
             log, n_items = self.base.log_of(row), self.dataset.n_items
             live = rows, days, own.deeds
-            settled = own_history(log, row, self.base.dataset, n_items, live, float(past.now[0])).relative
+            latest = float(self.base.histories.now[row]) if row >= 0 else end
+            settled = own_history(log, row, self.base.dataset, n_items, live, latest).relative
             self._settled_events += len(settled.item)
             if self._settled_events > self.limits.settled_events:
                 self._settled, self._settled_events = {}, 0  # others may be reading the old one
             self._settled[user] = own, gap, settled
             return settled
+        past = self.base.histories.take([row]) if row >= 0 else Histories.of([[]], now=[end])
         known = rows >= 0
         if len(past.item) and days.min() <= end + 1e-5:
             # A model that was fitted on events of the store: these do not count twice.
-            known &= ~np.isin(_moments(rows, days), _moments(past.item, past.day))
+            known &= ~is_in(_moments(rows, days), _moments(past.item, past.day))
         item = np.concatenate([past.item, rows[known]])
         day = np.concatenate([past.day, days[known]])
         now = np.fmax(past.now, np.fmax.reduce(day, initial=np.nan))

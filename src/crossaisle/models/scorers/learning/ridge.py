@@ -132,10 +132,25 @@ def _solved(
     left = systems.of(owner, place, source, (len(items), width))
     left[:, np.arange(width), np.arange(width)] += np.float32(ridge)
     try:
-        found = np.linalg.solve(left, right)[:, :, 0]
+        found = np.stack([_solution(one, known) for one, known in zip(left, right, strict=True)])
     except np.linalg.LinAlgError:
         raise _too_little(ridge) from None
     return source, items[owner], found[owner, place]
+
+
+def _solution(left: Floats, right: Floats) -> Floats:
+    """float32 (m,): of symmetric equations, (m, m) and (m, 1), by Cholesky; `left` is overwritten.
+
+    A third of the time of a general solution, which is left for matrices that rounding has spoiled.
+    """
+    diagonal = left.diagonal().copy()
+    _, found, failed = linalg.lapack.sposv(left.T, right, lower=1, overwrite_a=1)
+    noise = np.float32(len(left)) * np.finfo(np.float32).eps * diagonal
+    if failed or (left.diagonal() ** 2 <= noise).any():
+        below = np.tril(left, -1)  # LAPACK wrote above it
+        found = np.linalg.solve(below + below.T + np.diag(diagonal), right)
+    solution: Floats = found[:, 0]
+    return solution
 
 
 def _nearest(

@@ -8,6 +8,7 @@ import numpy as np
 
 from crossaisle.data.history import Floats, Histories
 from crossaisle.data.vocabulary import Rows
+from crossaisle.models.dense.put import put
 from crossaisle.models.ranking.pool import Masks
 from crossaisle.models.topk import best_rows
 from crossaisle.recommend.ranker import Best, ModelRanker
@@ -68,7 +69,7 @@ class LiveRanker:
             found = self._extended(self._model.settled(context, scores, placement), placement)
             for row, mask in zip(found, among, strict=True):
                 if mask is not None:
-                    row[~mask] = np.nan
+                    put(row, np.nan, ~mask)
             return found
 
         rows = best_rows(settled(rough.scores.copy()), k)
