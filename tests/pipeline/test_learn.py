@@ -17,6 +17,7 @@ from crossaisle.data.splits.split import temporal_split
 from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.errors import ArtifactError, MissingDependencyError
 from crossaisle.models.ranking import trees
+from crossaisle.models.ranking.reranker import load_rankers, save_rankers
 from crossaisle.models.ranking.tables import ShopTables
 from crossaisle.models.shortlists import TuningTask, shortlisted
 from crossaisle.pipeline.fit import Fitted, fit
@@ -106,6 +107,16 @@ def test_a_heavy_prior_is_the_order_of_the_blend_and_is_saved(fitted: Fitted, tm
     )
     np.testing.assert_array_equal(first, plain)
     assert (own != plain).any()
+
+
+def test_a_ranker_saved_before_there_were_priors_has_none(fitted: Fitted, tmp_path: Path) -> None:
+    described = save_rankers(fitted.past.rankers, tmp_path)
+    del described["for_you"]["prior"]
+    loaded = load_rankers(described, tmp_path, fitted.past.blend)
+    assert loaded["for_you"].prior == 0.0
+    described["for_you"]["prior"] = float("nan")
+    with pytest.raises(ArtifactError, match="prior and lift of a ranker must be numbers"):
+        load_rankers(described, tmp_path, fitted.past.blend)
 
 
 def test_trees_that_know_nothing_get_a_heavy_prior(plain: Fitted) -> None:
