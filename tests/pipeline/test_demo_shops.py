@@ -56,6 +56,15 @@ def test_what_is_worn_together_leads_and_no_gender_crosses(
     assert set(found.ids) == {"4", "5", "6", "7"}
 
 
+def test_the_catalogue_is_browsed_one_of_each_category_in_turn(
+    made: tuple[Path, dict[str, object], str],
+) -> None:
+    view = Recommender.load(made[0] / "model").view
+    first = view.codes[view.by_popularity][: len(set(view.codes.tolist()))]
+    assert len(set(first.tolist())) == len(first)
+    assert view.dataset.item_ids.ids(view.by_popularity[:2]) == ["1", "4"]  # of three shirts, of two trousers
+
+
 def test_underwear_is_for_people_who_look_at_it(made: tuple[Path, dict[str, object], str]) -> None:
     shop = Recommender.load(made[0] / "model")
     assert shop.rules.rules[0].items == ("Men > Innerwear",)  # of what this part has

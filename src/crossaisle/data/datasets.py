@@ -93,13 +93,11 @@ def load_catalogue(
     root: str | Path | None = None,
     *,
     domain: str | None = None,
-    pictures: Path | None = None,
     progress: bool = False,
 ) -> Imported:
     """Imports a data set, known by its name or described by a `Catalogue`.
 
-    `root` is the folder that holds its files (not for `completejourney`). `pictures`: a folder that the
-    pictures of its products are written into, where it has any (`fashion`).
+    `root` is the folder that holds its files (not for `completejourney`).
 
     `domain` picks one shop of `amazon14`: "Beauty", "Toys & Games" or "Clothing, Shoes & Jewelry".
     `FetchError` when the files are not there and cannot be fetched.

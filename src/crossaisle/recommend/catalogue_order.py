@@ -9,6 +9,7 @@ import numpy as np
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats, Histories
+from crossaisle.data.vocabulary import Rows
 from crossaisle.models.base import Scorer
 from crossaisle.models.scorers.cold_start.transferred import TransferredPopularity, turns
 
@@ -42,12 +43,8 @@ class CatalogueOrder(Scorer):
 
     def fit(self, dataset: Dataset) -> CatalogueOrder:
         n = dataset.n_items
-        codes = dataset.taxonomy.codes()
-        turn = turns(codes)
-        size = np.where(codes >= 0, np.bincount(codes + 1, minlength=1)[codes + 1], 0)
-        popular = np.zeros(n) if self.popular is None else -np.nan_to_num(self.popular)
         place = np.empty(n, np.int64)
-        place[np.lexsort((-size, turn, popular))] = np.arange(n)
+        place[in_turn(dataset.taxonomy.codes(), self.popular)] = np.arange(n)
         self.order_ = (HIGHEST * (n - place) / max(n, 1)).astype(np.float32)
         self.item_ids_ = dataset.item_ids
         return self
@@ -56,3 +53,10 @@ class CatalogueOrder(Scorer):
         """float32 (n, n_items), all rows equal."""
         self.check_fitted()
         return np.tile(self.order_, (len(histories), 1))
+
+
+def in_turn(codes: Rows, popular: Floats | None = None) -> Rows:
+    """int32 (n_items,): rows in the order of `CatalogueOrder`. `codes` (n_items,): category, -1 unknown."""
+    size = np.where(codes >= 0, np.bincount(codes + 1, minlength=1)[codes + 1], 0)
+    first = np.zeros(len(codes)) if popular is None else -np.nan_to_num(popular)
+    return np.lexsort((-size, turns(codes), first)).astype(np.int32)

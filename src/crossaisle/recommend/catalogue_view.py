@@ -12,6 +12,7 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats
 from crossaisle.data.vocabulary import Rows
 from crossaisle.data.windows import Windows
+from crossaisle.recommend.catalogue_order import in_turn
 from crossaisle.recommend.rerank.filters import Mask
 from crossaisle.recommend.rerank.groups import Groups
 
@@ -77,7 +78,9 @@ class CatalogueView:
 
     @cached_property
     def by_popularity(self) -> Rows:
-        """int32 (n_items,): all rows, popular ones first."""
+        """int32 (n_items,): all rows, popular ones first; before the first event, a category in turn."""
+        if not (self.popularity > 0).any():
+            return in_turn(self.codes)
         return np.argsort(-self.popularity, kind="stable").astype(np.int32)
 
 

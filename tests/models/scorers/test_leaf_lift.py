@@ -139,6 +139,26 @@ def test_a_rule_speaks_where_there_are_no_baskets() -> None:
     assert told.rule_between(rows[0], rows[3]) is None
 
 
+def test_a_line_about_a_category_is_about_what_it_mostly_sells() -> None:
+    """Milk is in 80 trips, batteries in 40: the line holds half as firmly for these."""
+    called = {
+        **ITEMS,
+        "milk": ("Shelf", "Milk"),
+        "batteries": ("Shelf", "Batteries"),
+        "string": ("Shelf", "String"),
+    }
+    rule = Rule(kind="goes with", source="Cat Food", target="Shelf", strength=0.8, direction="one way")
+    about = shop(called)
+    found = LeafLift(rules=(rule,), told=10.0, z=0.0).fit(about).lifts_.toarray()
+    leaves = [path.split(" > ")[-1] for path in about.taxonomy.names(-1)]
+    source, n = leaves.index("Cat Food"), about.basket_matrix().shape[0]
+    milk = np.log(10 * 5 * n / (40 * 80 + 10 * n))
+    batteries = np.log((40 + 5 * 5) * n / (40 * 40 + 5 * n))
+    assert found[source, leaves.index("Milk")] == pytest.approx(milk, rel=1e-5)
+    assert found[source, leaves.index("Batteries")] == pytest.approx(batteries, rel=1e-5)
+    assert found[source, leaves.index("String")] == 0.0, "never sold"
+
+
 def test_baskets_speak_where_there_are_many() -> None:
     weak, firm = (LeafLift(rules=RULES, told=told).fit(SHOP) for told in (0.1, 1000.0))
     counted = scores(FITTED, "sausage")["buns"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import polars as pl
 
@@ -101,7 +102,7 @@ def written(ids: pl.Series, contents: pl.Series, folder: Path, *, progress: bool
     paths: list[str | None] = []
     with bar("writing pictures", len(ids), show=progress) as advance:
         for item, content in zip(ids.to_list(), contents.to_list(), strict=True):
-            file = folder / f"{item}.jpg"
+            file = folder / f"{quote(str(item), safe='')}.jpg"
             if content:
                 _write(file, content)
             paths.append(str(file.resolve()) if content else None)

@@ -53,7 +53,9 @@ class LeafLift(Scorer):
 
         lift(c, d)  = ln((n_cd + t k) N / (n_c n_d + t N)) - z / sqrt(m_cd + t k)
 
-    and a rule speaks where there are few baskets, the baskets where there are many.
+    and a rule speaks where there are few baskets, the baskets where there are many. A line about a category
+    is about what it mostly sells: for a leaf category d below it t counts by the sales of d beside those of
+    the leaf category that sells best there. Fresh cranberries are berries, and nobody eats them with yogurt.
 
     With `lead` a score is given only to the best item of each of `lead` leaf categories, none of a category
     that the cart has, and 1 is added, so that a blend can put them first. They are chosen by their lift and
@@ -153,7 +155,7 @@ class LeafLift(Scorer):
         owner: npt.NDArray[np.int64],
         n_leaves: int,
         names: Sequence[str],
-        told: tuple[Index, Floats, Index],
+        told: tuple[Index, Floats, Index, Floats],
     ) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
         """The lifts, and where a rule says more of them than the baskets do."""
         known = np.flatnonzero(self.leaf_ >= 0)
@@ -178,7 +180,8 @@ class LeafLift(Scorer):
         count, witnesses = np.zeros(len(every)), np.zeros(len(every))
         count[at], witnesses[at] = counted.data, known_by
         weight, prior, place = np.ones(len(every)), np.ones(len(every)), np.zeros(len(every), np.int32)
-        weight[said], prior[said], place[said] = self.told, self.told * told[1], told[2]
+        firm = self.told * told[3]
+        weight[said], prior[said], place[said] = firm, firm * told[1], told[2]
         witnesses[said] += prior[said]
         row, column = every // n_leaves, every % n_leaves
         n = float(max(held.shape[0], 1))
@@ -263,12 +266,15 @@ def _nth_of(groups: npt.NDArray[np.int32]) -> Index:
 
 def _told(
     rules: Sequence[Rule], dataset: Dataset, leaf: npt.NDArray[np.int32], n_leaves: int
-) -> tuple[Index, Floats, Index]:
+) -> tuple[Index, Floats, Index, Floats]:
     """What goes together by `rules`: int64 source leaf * n_leaves + target leaf, ascending; the lift of the
-    strongest line; its place, from 1. A side counts for the leaf categories that it has all items of."""
+    strongest line; its place, from 1; and how much of it holds for the target, 0 to 1: its sales beside those
+    of the best-selling leaf category that the line names. A side counts for the leaf categories that it has
+    all items of."""
     pairs = [rule for rule in rules if rule.kind == "goes with"]
     place = {rule: at for at, rule in enumerate(rules, 1)}
     size = np.bincount(leaf[leaf >= 0], minlength=n_leaves)
+    sales = np.bincount(leaf[leaf >= 0], dataset.item_counts[leaf >= 0], n_leaves)
     whole: dict[str, Index] = {}
 
     def leaves_of(name: str, rows: Rows) -> Index:
@@ -279,6 +285,7 @@ def _told(
         return whole[name]
 
     keys, lifts, places = [np.empty(0, np.int64)], [np.empty(0)], [np.empty(0, np.int64)]
+    shares = [np.empty(0)]
     for one in named(pairs, dataset)[0]:
         left, right = (
             leaves_of(one.rule.source, one.source),
@@ -289,10 +296,16 @@ def _told(
             keys.append((source[:, None] * n_leaves + target).ravel())
             lifts.append(np.full(len(keys[-1]), 1.0 / (1.0 - min(one.rule.strength, _SUREST))))
             places.append(np.full(len(keys[-1]), place[one.rule]))
+            most = sales[target].max(initial=0.0)
+            held = sales[target] / most if most > 0 else np.ones(len(target))
+            shares.append(np.broadcast_to(held, (len(source), len(target))).ravel())
     key, lift, line = np.concatenate(keys), np.concatenate(lifts), np.concatenate(places)
-    order = np.lexsort((line, -lift, key))
+    share = np.concatenate(shares)
+    # Of several lines about a pair the one that weighs most.
+    order = np.lexsort((line, -share * np.log(lift), key))
     order = order[np.diff(key[order], prepend=-1) != 0]
-    return key[order], lift[order].astype(np.float32), line[order]
+    order = order[share[order] > 0]
+    return key[order], lift[order].astype(np.float32), line[order], share[order].astype(np.float32)
 
 
 def _rank(size: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:
