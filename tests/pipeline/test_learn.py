@@ -15,7 +15,7 @@ from crossaisle.data.query import Query
 from crossaisle.data.splits.cases import EvalCases
 from crossaisle.data.splits.split import temporal_split
 from crossaisle.data.units import SECONDS_PER_DAY
-from crossaisle.errors import ArtifactError, MissingDependencyError
+from crossaisle.errors import ArtifactError
 from crossaisle.models.ranking import trees
 from crossaisle.models.ranking.reranker import load_rankers, save_rankers
 from crossaisle.models.ranking.tables import ShopTables
@@ -189,16 +189,19 @@ def test_changed_weights_switch_the_ranker_of_their_placement_off(fitted: Fitted
     assert other.rankers.keys() == fitted.past.rankers.keys() - {"for_you"}
 
 
-def test_without_lightgbm_the_blend_serves_and_a_note_says_what_that_costs(
+def test_without_lightgbm_no_ranker_is_learned_and_one_that_was_serves_all_the_same(
     plain: Fitted, fitted: Fitted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fitted.past.save(tmp_path / "model")
+    users = fitted.past.dataset.user_ids.ids(range(5))
+    expected = [fitted.past.recommend(Query(user=user)).ids for user in users]
     monkeypatch.setitem(sys.modules, "lightgbm", None)
     blend = plain.validation_blend
     learned = learn_rankers(blend, plain.split, tuple(blend.parts), limits=SMALL)
     assert (learned.rankers, learned.notes) == ({}, (no_lightgbm(),))
-    with pytest.raises(MissingDependencyError, match=r"pip install .*\[rank\]'"):
-        Recommender.load(tmp_path / "model")
+    loaded = Recommender.load(tmp_path / "model")
+    assert loaded.rankers.keys() == fitted.past.rankers.keys() != set()
+    assert [loaded.recommend(Query(user=user)).ids for user in users] == expected
 
 
 def test_where_time_is_cut_trees_grow_on_earlier_windows() -> None:

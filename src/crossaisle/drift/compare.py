@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse, stats
+from scipy import sparse
 
 from crossaisle.drift.measures import (
     Counts,
@@ -176,13 +176,33 @@ def _spread(before: Shares, now: Shares) -> float:
     return (before.design.spread * one + now.design.spread * other) / (one + other)
 
 
+def category_drift(before: Shares, now: Shares) -> float:
+    """PSI of categories less what chance makes of it, at least 0: the effect of their check."""
+    return _drifted(*_category_drift(before, now))
+
+
+def price_drift(before: Summary, now: Summary) -> float:
+    """The same of prices; both need events with known prices."""
+    return _drifted(*_price_drift(before, now, *_in_deciles(before, now)[1:]))
+
+
 def compare_categories(before: Shares, now: Shares) -> Check:
     """The check of categories alone, not yet judged."""
     names, one, other = _aligned(before, now)
-    found, expected = psi(one, other), chance(len(names), before.effective, now.effective)
+    found, expected = _category_drift(before, now)
     p = shares_differ(one, other, before.effective, now.effective, _spread(before, now))
     measures = {"psi": found, "chance": expected}
-    return Check("categories", max(found - expected, 0.0), p, measures, _movers(names, one, other))
+    return Check("categories", _drifted(found, expected), p, measures, _movers(names, one, other))
+
+
+def _drifted(found: float, expected: float) -> float:
+    return max(found - expected, 0.0)
+
+
+def _category_drift(before: Shares, now: Shares) -> tuple[float, float]:
+    """PSI, and what it is by chance."""
+    names, one, other = _aligned(before, now)
+    return psi(one, other), chance(len(names), before.effective, now.effective)
 
 
 def _words(before: Shares, now: Shares) -> Check:
@@ -197,16 +217,8 @@ def _words(before: Shares, now: Shares) -> Check:
 
 def compare_prices(before: Summary, now: Summary) -> Check:
     """The check of prices alone, not yet judged; both need events with known prices."""
-    edges = decile_edges(before.price, before.price_counts)
-    names = [f"up to {edge:.2f}" for edge in edges] + [f"over {edges[-1]:.2f}"]
-    one, other = (
-        np.bincount(np.searchsorted(edges, of.price, side="left"), of.price_counts, len(names)).astype(
-            np.int64
-        )
-        for of in (before, now)
-    )
-    found = psi(one, other)
-    expected = chance(int(((one + other) > 0).sum()), before.price_effective, now.price_effective)
+    names, one, other = _in_deciles(before, now)
+    found, expected = _price_drift(before, now, one, other)
     distance = ks_distance(before.price, before.price_counts, now.price, now.price_counts)
     p = ks_p(distance, before.price_effective, now.price_effective)
     measures = {
@@ -216,7 +228,30 @@ def compare_prices(before: Summary, now: Summary) -> Check:
         "median_before": _median(before),
         "median_now": _median(now),
     }
-    return Check("prices", max(found - expected, 0.0), p, measures, _movers(names, one, other))
+    return Check("prices", _drifted(found, expected), p, measures, _movers(names, one, other))
+
+
+def _in_deciles(
+    before: Summary, now: Summary
+) -> tuple[list[str], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Names of the bins that hold a tenth of the prices before each, and how many events are in them."""
+    edges = decile_edges(before.price, before.price_counts)
+    names = [f"up to {edge:.2f}" for edge in edges] + [f"over {edges[-1]:.2f}"]
+    one, other = (
+        np.bincount(np.searchsorted(edges, of.price, side="left"), of.price_counts, len(names)).astype(
+            np.int64
+        )
+        for of in (before, now)
+    )
+    return names, one, other
+
+
+def _price_drift(
+    before: Summary, now: Summary, one: npt.NDArray[np.int64], other: npt.NDArray[np.int64]
+) -> tuple[float, float]:
+    """PSI of prices in bins, and what it is by chance."""
+    bins = int(((one + other) > 0).sum())
+    return psi(one, other), chance(bins, before.price_effective, now.price_effective)
 
 
 def _median(of: Summary) -> float:
@@ -235,6 +270,8 @@ def _vectors(before: Any, now: Any) -> Check:
 
 
 def _calibration(before: npt.NDArray[np.int64], now: npt.NDArray[np.int64]) -> Check:
+    from scipy import stats  # to import it takes .4 s and 40 MB, which a service can do without
+
     hit, other = int(before[:PLACES].sum()), int(now[:PLACES].sum())
     n, m = int(before.sum()), int(now.sum())
     p = float(stats.fisher_exact([[hit, n - hit], [other, m - other]]).pvalue)

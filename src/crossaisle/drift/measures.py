@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse, stats
-from scipy.spatial.distance import jensenshannon
+from scipy import sparse
 
 MODERATE, DRIFT = 0.1, 0.25
 """On the scale of the population stability index (Siddiqi, Credit Risk Scorecards, 2006)."""
@@ -85,6 +84,8 @@ def jensen_shannon(expected: Counts, found: Counts) -> float:
 
     For small differences eight times it, in nats, is the population stability index.
     """
+    from scipy.spatial.distance import jensenshannon
+
     distance: float = jensenshannon(expected, found, base=2)
     return 0.0 if np.isnan(distance) else float(distance**2)
 
@@ -102,6 +103,8 @@ def shares_differ(expected: Counts, found: Counts, n: float, m: float, spread: f
     table = table[:, table.sum(axis=0) > 0]
     if table.shape[1] < 2 or (table.sum(axis=1) == 0).any():
         return 1.0
+    from scipy import stats  # to import it takes .4 s and 40 MB, which a service can do without
+
     test = stats.chi2_contingency(table, correction=False)
     return float(stats.chi2.sf(test.statistic / (1 + spread), test.dof / (1 + spread)))
 
@@ -119,6 +122,8 @@ def ks_distance(values: Values, counts: Counts, others: Values, other_counts: Co
 
 def ks_p(distance: float, n: float, m: float) -> float:
     """p-value of the two-sided two-sample test, by the distribution of one sample of n m / (n + m)."""
+    from scipy import stats
+
     return float(stats.kstwo.sf(distance, max(round(n * m / (n + m)), 1)))
 
 
@@ -185,5 +190,7 @@ def _effect(gram: npt.NDArray[np.float64], n: int, rng: np.random.Generator) -> 
 
 def false_discovery(p: list[float]) -> list[float]:
     """p-values after Benjamini and Hochberg."""
+    from scipy import stats
+
     adjusted: Any = stats.false_discovery_control(p) if p else []
     return [float(q) for q in adjusted]

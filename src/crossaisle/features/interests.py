@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.cluster.hierarchy import fcluster, linkage
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay, Floats, Histories
@@ -96,6 +95,8 @@ def _clusters(vectors: Floats, most: int) -> npt.NDArray[np.int32]:
     wanted = min(most, max(len(vectors) // PER_POINT, 1))
     if wanted < 2:
         return np.zeros(len(vectors), np.int32)
+    from scipy.cluster.hierarchy import fcluster, linkage
+
     return np.asarray(fcluster(linkage(vectors, "ward"), wanted, "maxclust"), np.int32)
 
 

@@ -61,7 +61,7 @@ def save_rankers(rankers: Mapping[str, LearnedRanker], folder: Path) -> dict[str
 
 
 def load_rankers(described: Mapping[str, Any], folder: Path, blend: Blend) -> dict[str, LearnedRanker]:
-    """The opposite of `save_rankers`; `ArtifactError`, and `MissingDependencyError` without LightGBM."""
+    """The opposite of `save_rankers`; `ArtifactError`, and what `Trees.read` raises."""
     out = {}
     for placement, one in described.items():
         if not _PLACEMENT.fullmatch(placement):

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from crossaisle.data.vocabulary import Vocabulary
-from crossaisle.drift.compare import FEWEST, compare_categories, compare_prices
+from crossaisle.drift.compare import FEWEST, category_drift, price_drift
 from crossaisle.drift.summary import UNKNOWN, Observed, Summary
 from crossaisle.serve.live.recommender import LiveRecommender
 from crossaisle.serve.store.store import Event
@@ -67,7 +67,7 @@ def _compared(shop: LiveRecommender, before: Summary, latest: Iterable[Event]) -
         [""] * len(row),
     )
     now = Summary.of(observed, words=())
-    out["drift_categories"] = compare_categories(before.categories, now.categories).effect
+    out["drift_categories"] = category_drift(before.categories, now.categories)
     if min(before.price_counts.sum(), now.price_counts.sum()) >= FEWEST:
-        out["drift_prices"] = compare_prices(before, now).effect
+        out["drift_prices"] = price_drift(before, now)
     return out

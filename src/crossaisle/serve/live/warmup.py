@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -21,8 +22,12 @@ def warm(shop: LiveRecommender, recent: Sequence[Query] = ()) -> None:
 
     Raises what the former raise.
     """
-    for part in shop.base.blend.parts.values():
-        part.prepare()
+    with ThreadPoolExecutor(1, "warming") as beside:
+        # Sums over all events that are stored: neither needs the other.
+        trending = beside.submit(shop.score_many, [Query(placement="trending")])
+        for part in shop.base.blend.parts.values():
+            part.prepare()
+        trending.result()
     dataset = shop.dataset
     users = [dataset.user_ids.id(row) for row in range(min(dataset.n_users, 4))]
     item = dataset.item_ids.id(0)

@@ -49,8 +49,21 @@ class Pack(NamedTuple):
         at = 4 * _HEAD
         time = np.frombuffer(body, "<f8", n, at)
         left = np.frombuffer(body, "<i4", offset=at + 8 * n)
-        users, counts, item, deed = np.split(left, [n_users, 2 * n_users, 2 * n_users + n])
-        return cls(users, counts, item, deed, time)
+        events = 2 * n_users
+        return cls(
+            left[:n_users],
+            left[n_users:events],
+            left[events : events + n],
+            left[events + n :],
+            time,
+        )
+
+    @classmethod
+    def joined(cls, packs: Sequence[Pack]) -> Pack:
+        """One pack after the other, at least one: users of several stand there several times."""
+        if len(packs) == 1:
+            return packs[0]
+        return cls(*(np.concatenate(one) for one in zip(*packs, strict=True)))
 
     def to_bytes(self) -> bytes:
         """Two numbers and the arrays, little-endian."""

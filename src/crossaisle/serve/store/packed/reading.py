@@ -34,12 +34,10 @@ def read(connection: SqlConnection, newer: Newer) -> PackedEvents:
     start = 0
     for part, n in enumerate(np.bincount(codes % PARTS, minlength=PARTS).tolist()):
         packs = [Pack.from_bytes(bytes(body)) for (body,) in connection.execute(query, (part,))]
-        known = [
-            Pack(
-                _at(user_at, one.users), one.counts, _at(item_at, one.item), _at(deed_at, one.deed), one.time
-            )
-            for one in packs
-        ]
+        known = []
+        if packs:
+            users, counts, item, deed, time = Pack.joined(packs)
+            known = [Pack(_at(user_at, users), counts, _at(item_at, item), _at(deed_at, deed), time)]
         merging.add([*known, *tail.of(start, start + n)], start + n)
         start += n
     return tail.ended(merging, start, packed_to(connection))
