@@ -92,7 +92,7 @@ class CrossDomain:
         rows = self._measured(gains)
         for few in shots:
             found: Gains = {}
-            for b in {b for _, b in pairs}:
+            for b in range(len(data.taxonomy.names(0))):
                 some = {pair: cases for pair, cases in asked.items() if pair[1] == b}
                 found |= self._scored(with_few(known, domain == b, few), domain, some)
             rows += self._measured(found, f", {few} events")

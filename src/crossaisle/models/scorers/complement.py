@@ -266,9 +266,9 @@ def _chances(baskets: sparse.csr_matrix, codes: npt.NDArray[np.int32], batch: in
     crossing = baskets[_spans_categories(baskets, codes)]
     lengths = np.diff(crossing.indptr)
     owner = np.repeat(np.arange(len(lengths)), lengths)
-    code, width = codes[crossing.indices], int(codes.max(initial=-1)) + 2
-    alike = np.bincount(owner * width + code + 1, minlength=len(lengths) * width)
-    bought = 1.0 - alike[owner * width + code + 1] / lengths[owner]
+    key = owner * (int(codes.max(initial=-1)) + 2) + codes[crossing.indices] + 1
+    _, group, sizes = np.unique(key, return_inverse=True, return_counts=True)
+    bought = 1.0 - sizes[group] / lengths[owner]
     share = np.bincount(crossing.indices, bought, baskets.shape[1]) / max(len(lengths), 1)
     chances: Floats = (1.0 - (1.0 - share) ** batch).astype(np.float32)
     return chances
