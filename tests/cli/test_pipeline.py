@@ -115,6 +115,17 @@ def test_fit_incremental_says_what_is_in_its_way_before_it_reads_tables(
     assert f"{tmp_path / 'model.counts'}: exists and is not a saved crossaisle folder" in line
 
 
+def test_a_demo_shop_without_its_data_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.run(["demo", "--shop", "fashion", "--root", str(tmp_path)]) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("crossaisle: fashion: fashion/products.parquet is not below ")
+    assert "ashraq/fashion-product-images-small" in line
+    assert not list(tmp_path.iterdir())
+
+
 def test_evaluate_measures_every_model(
     shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
