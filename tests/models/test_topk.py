@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossaisle.models.topk import top_k
+from crossaisle.models.topk import top_k, union
 
 
 @given(seed=st.integers(0, 2**32 - 1), n=st.integers(0, 4), width=st.integers(1, 400), data=st.data())
@@ -16,3 +16,12 @@ def test_top_k_against_a_stable_sort(seed: int, n: int, width: int, data: st.Dat
     expected = np.argsort(-scores, axis=1, kind="stable")[:, :k]
     expected = np.where(np.take_along_axis(scores, expected, axis=1) > -np.inf, expected, -1)
     assert np.array_equal(top_k(scores, k), expected)
+
+
+def test_a_union_holds_each_row_once() -> None:
+    rng = np.random.default_rng(0)
+    parts = [rng.integers(0, 50, n).astype(np.int32) for n in (0, 1, 40, 7)]
+    found = union(parts)
+    assert found.dtype == np.int32
+    assert found.tolist() == sorted({row for part in parts for row in part.tolist()})
+    assert union([]).tolist() == []

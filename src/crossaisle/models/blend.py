@@ -15,7 +15,7 @@ from crossaisle.models.base import Rough, Scorer
 from crossaisle.models.dense.put import put
 from crossaisle.models.scorers.knowledge import Knowledge
 from crossaisle.models.sides import AskedOf, Side
-from crossaisle.models.topk import Mask
+from crossaisle.models.topk import Mask, union
 
 CART_OF_USER, HISTORY_OF_USER = "goes_with_user", "goes_with_history"
 """`goes_with` for a user with a history: weights of parts that are asked of the cart, and of those that are
@@ -118,7 +118,7 @@ class Blend:
         `among` bool (n_items,): the items that may be found.
         """
         retrieved = [scorer.retrieve(histories, k, among) for scorer, _ in self.terms(placement)]
-        rows = [np.unique(np.concatenate(one)) for one in zip(*retrieved, strict=True)]
+        rows = [union(one) for one in zip(*retrieved, strict=True)]
         return list(zip(rows, self.score_at(histories, rows, placement), strict=True))
 
     def score_at(self, histories: Histories, rows: Sequence[Rows], placement: str) -> list[Floats]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
@@ -42,6 +44,18 @@ def best_rows(scores: Floats, k: int) -> list[Rows]:
     # The larger of a score and -inf is -inf where there is no score.
     found = top_k(np.fmax(scores, -np.inf), min(k, scores.shape[1]))
     return [np.sort(row[row >= 0]) for row in found]
+
+
+def union(rows: Sequence[Rows]) -> Rows:
+    """int32, ascending: what any of some int32 rows hold, each once.
+
+    By sorting, which takes a tenth of the time of the hash table that `np.unique` has.
+    """
+    every = np.sort(np.concatenate([np.empty(0, np.int32), *rows]).astype(np.int32, copy=False))
+    first = np.ones(len(every), bool)
+    np.not_equal(every[1:], every[:-1], out=first[1:])
+    found: Rows = every[first]
+    return found
 
 
 def first_of(order: Rows, k: int, among: Mask | None) -> Rows:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from crossaisle.models.search import int8_search
-from crossaisle.models.search.int8_search import NearestRows, code_products
+from crossaisle.models.search.int8_search import NearestRows, code_products, coded_queries
 from tests.models.search.contract import RowIndexContract, categories, clustered, found_of_best, vectors
 
 __all__ = ["categories", "vectors"]  # fixtures
@@ -19,6 +19,39 @@ class TestNearestRows(RowIndexContract):
     @pytest.fixture
     def rows(self, vectors: np.ndarray) -> NearestRows:
         return NearestRows.of(vectors)
+
+
+class TestPreparedRows(RowIndexContract):
+    least = 0.95
+    """Queries have 7 bits; a service asks for 500 and scores them exactly."""
+
+    @pytest.fixture
+    def rows(self, vectors: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> NearestRows:
+        monkeypatch.setattr(
+            "crossaisle.models.dense.coarse.PART", 1_500
+        )  # several parts, the last a short one
+        made = NearestRows.of(vectors)
+        made.prepare()
+        return made
+
+    def test_the_best_hundred_are_among_a_few_hundred(
+        self, rows: NearestRows, queries: np.ndarray, exact: np.ndarray
+    ) -> None:
+        assert found_of_best(rows.search(queries, 300), exact, 100) >= 0.999
+
+    def test_products_are_those_of_the_codes(self, rows: NearestRows, queries: np.ndarray) -> None:
+        found = rows._products(queries)
+        plain = code_products(rows.codes, coded_queries(queries))
+        assert found.dtype == np.int32
+        assert found.shape == plain.shape
+        for one, other in zip(found, plain, strict=True):
+            assert np.corrcoef(one, other)[0, 1] > 0.999
+
+
+def test_nothing_to_prepare() -> None:
+    made = NearestRows.of(np.empty((0, 8), np.float32))
+    made.prepare()
+    assert made.search(np.ones((2, 8), np.float32), 5).shape == (2, 0)
 
 
 @pytest.mark.parametrize("compiled", [True, False])

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from crossaisle.data.history import Floats
 
@@ -17,6 +18,8 @@ MOST_BYTES = 1_500_000_000
 """A model of onnxruntime is one message, which ends at 2 GB."""
 BLOCK = 2048
 """Rows worked on at a time, so that no second matrix in float32 is needed."""
+PART = 131_072
+"""Rows of a `CodeRows` in one session."""
 _HIGHEST, _ZERO = 63, 64
 """Codes of a query lie in 7 bits: processors without instructions for 8-bit sums add two products in 16."""
 _UINT8, _INT8, _INT32 = 2, 3, 6
@@ -49,15 +52,48 @@ class CoarseRows:
 
     def products(self, queries: Floats) -> Floats:
         """float32 (b, n): of float32 (b, d) queries and all rows, each within the rounding of the codes."""
-        units = np.maximum(np.abs(queries).max(axis=1, keepdims=True), np.float32(1e-30)) / np.float32(
-            _HIGHEST
-        )
-        codes = (np.rint(queries / units) + np.float32(_ZERO)).astype(np.uint8)
+        codes, units = _coded(queries)
         sums = self.session.run(None, {"queries": codes})[0]
         out: Floats = sums.astype(np.float32)
         out *= self.steps
         out *= units
         return out
+
+
+@dataclass(frozen=True)
+class CodeRows:
+    """A matrix that is in 8 bits already, with one step for all of it, in parts."""
+
+    parts: tuple[tuple[slice, Any], ...]
+    """Rows, and the `onnxruntime.InferenceSession` that holds them."""
+    n: int
+
+    @classmethod
+    def of(cls, codes: npt.NDArray[np.int8]) -> CodeRows | None:
+        """int8 (n, d); None for none. Takes as much memory again, and for a moment three times a part."""
+        n, d = codes.shape
+        if not n or not 0 < d <= MOST_BYTES // PART:
+            return None
+        rows = [slice(start, min(start + PART, n)) for start in range(0, n, PART)]
+        return cls(
+            tuple((one, _session(_matmul(codes[one].T.tobytes(), d, one.stop - one.start))) for one in rows),
+            n,
+        )
+
+    def products(self, queries: Floats) -> npt.NDArray[np.int32]:
+        """int32 (b, n): of float32 (b, d) queries, each in a unit of its own, and all rows."""
+        codes, _ = _coded(queries)
+        out = np.empty((len(queries), self.n), np.int32)
+        for rows, session in self.parts:
+            out[:, rows] = session.run(None, {"queries": codes})[0]
+        return out
+
+
+def _coded(queries: Floats) -> tuple[npt.NDArray[np.uint8], Floats]:
+    """uint8 (b, d), 64 for 0, and what 1 stands for in each of float32 (b, d) queries."""
+    units = np.maximum(np.abs(queries).max(axis=1, keepdims=True), np.float32(1e-30)) / np.float32(_HIGHEST)
+    codes = (np.rint(queries / units) + np.float32(_ZERO)).astype(np.uint8)
+    return codes, units
 
 
 def _session(model: bytes) -> Any:

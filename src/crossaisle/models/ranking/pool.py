@@ -11,7 +11,7 @@ import numpy.typing as npt
 from crossaisle.data.history import Floats, Histories
 from crossaisle.data.vocabulary import Rows
 from crossaisle.models.dense.put import put
-from crossaisle.models.topk import top_k
+from crossaisle.models.topk import top_k, union
 
 Masks = npt.NDArray[np.bool_]
 WIDER = 3
@@ -50,7 +50,7 @@ class Pool:
         parts: Mapping[str, Floats],
         allowed: Masks,
         new: Masks,
-    ) -> list[npt.NDArray[np.intp]]:
+    ) -> list[Rows]:
         """For each history the columns of its candidates, ascending.
 
         `blend`, `parts`: float32 (n, m) scores, NaN where there is none. `allowed`, `new` bool (n, m): what
@@ -62,7 +62,7 @@ class Pool:
             found += [self.best_of_part(parts[name], allowed) for name in self.retrievers]
         if self.of_new and not self.new:
             found.append(_best(blend, allowed & new, self.of_new))
-        chosen = [np.unique(np.concatenate(one)) for one in zip(*found, strict=True)]
+        chosen = [union(one) for one in zip(*found, strict=True)]
         return [one[one >= 0] for one in chosen]
 
     def best_of_part(self, scores: Floats, allowed: Masks) -> Rows:

@@ -16,7 +16,7 @@ from crossaisle.data.history import Decay, Floats, Histories
 from crossaisle.data.vocabulary import Rows
 from crossaisle.models.base import Scorer, pack_words, unpack_words
 from crossaisle.models.space import AnyDecay, Choice, Range, Space
-from crossaisle.models.topk import Mask, best_rows
+from crossaisle.models.topk import Mask, best_rows, union
 from crossaisle.models.updates import COUNTED, Change, Counts, Updated, products, total
 from crossaisle.sharing import shared
 
@@ -138,7 +138,7 @@ class CategoryLink(Scorer):
         rows = []
         for part in map(slice, query.indptr[:-1], query.indptr[1:]):
             codes = [-1, *query.indices[part].tolist()]
-            rows.append(np.unique(np.concatenate([self._leading(code, k, among) for code in codes])))
+            rows.append(union([self._leading(code, k, among) for code in codes]))
         return [
             at[best_rows(scores[None, :], k)[0]]
             for at, scores in zip(rows, self.score_at(histories, rows), strict=True)

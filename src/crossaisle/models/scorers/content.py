@@ -142,6 +142,12 @@ class VectorModel(Scorer):
     def _nearest(self) -> NearestRows:
         return NearestRows.of(self.vectors_)
 
+    def prepare(self) -> None:
+        """Where dense vectors are searched in 8 bits: has that search take a quarter of its time."""
+        dense = not sparse.issparse(self.vectors_)
+        if dense and len(self.vectors_) > self.large_items and "_elsewhere" not in self.__dict__:
+            self._nearest.prepare()
+
     def search_in(self, index: RowIndex) -> None:
         """Takes an index of `vectors_` elsewhere in place of the one in memory, until the next fit."""
         self.__dict__["_elsewhere"] = index
@@ -278,7 +284,8 @@ class TfidfSimilarity(TextModel):
                     break
                 sums[postings.indices[items]] += weights[place] * postings.data[items]
                 touched.append(postings.indices[items])
-            rows = np.flatnonzero(sums if among is None else sums * among).astype(np.int32)
+            found = sums != 0  # numpy looks for numbers that are not 0 four times as long
+            rows = np.flatnonzero(found if among is None else found & among).astype(np.int32)
             if len(rows) > k:
                 rows = np.sort(rows[np.argpartition(sums[rows], -k)[-k:]])
             out.append(rows)

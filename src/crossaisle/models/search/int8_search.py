@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from crossaisle.data.history import Floats
 from crossaisle.data.vocabulary import Rows
+from crossaisle.models.dense.coarse import CodeRows
 from crossaisle.models.topk import Mask, top_k
 
 BLOCK = 32_768
@@ -52,6 +53,12 @@ class NearestRows:
             codes[part] = np.rint(vectors[part] * np.float32(127.0 / (largest or 1.0)))
         return cls(vectors, codes, block)
 
+    def prepare(self) -> None:
+        """Has onnxruntime hold the codes, too: a search then takes a quarter of the time that it takes by
+        numba, and needs none. Queries get 7 bits instead of 8.
+        """
+        self.__dict__["_held"] = CodeRows.of(self.codes)
+
     def search(self, queries: Floats, k: int, among: Mask | None = None) -> Rows:
         """int32 (len(queries), k): rows by their products with float32 (b, d) queries, best first.
 
@@ -67,6 +74,9 @@ class NearestRows:
 
     def _products(self, queries: Floats) -> npt.NDArray[Any]:
         """float32 or int32 (b, n): products, each query's in a unit of its own."""
+        held: CodeRows | None = self.__dict__.get("_held")
+        if held is not None:
+            return held.products(queries)
         if find_spec("numba") is None:
             out = np.empty((len(queries), len(self.vectors)), np.float32)
             for part in self._parts():
