@@ -31,6 +31,7 @@ from crossaisle.models.blend import Blend
 from crossaisle.models.defaults import default_parts
 from crossaisle.models.scorers.als import ALS
 from crossaisle.pipeline.fit import fit_parts, split_of
+from crossaisle.pipeline.languages import chosen_encoder
 from crossaisle.pipeline.weights import choose_weights
 from crossaisle.recommend.recommender import Recommender
 
@@ -133,13 +134,19 @@ def main() -> None:
         split = split_of(dataset, find_catalogue(given.source).split)
         model = ModelConfig()
         settings = {"slit": {"max_items": 6_000}}
-        parts = default_parts(split.past, encoder=model.encoder, keep=model.keep, settings=settings)
+        encoder, _ = chosen_encoder(dataset, model.encoder)
+        parts = default_parts(split.past, encoder=encoder, keep=model.keep, settings=settings)
+        alone = given.only in parts  # then the others need not be fitted
+        parts = {given.only: parts[given.only]} if alone else parts
         fit_parts(parts, split.train)
-        blend, shop = Blend(parts=parts, weights=choose_weights(parts, split).weights), split.train
+        weights = {} if alone else choose_weights(parts, split).weights
+        blend, shop = Blend(parts=parts, weights=weights), split.train
     else:
         recommender = Recommender.load(given.source)
         blend, shop = recommender.blend, recommender.dataset
-    everyone = dict(blend.parts) | {"als": ALS().fit(shop)}
+    everyone = dict(blend.parts)
+    if given.only in (None, "als"):
+        everyone["als"] = ALS().fit(shop)
     models = {name: of_part(part) for name, part in everyone.items()}
     for placement in ("for_you", "discover", "goes_with"):
         if placement in blend.weights:
