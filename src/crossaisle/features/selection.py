@@ -79,8 +79,10 @@ def select_features(
         raise DataError("selection needs two folds or more, and labels of both kinds")
     most = max(len(table.names) // 2, 1) if most is None else most
     filled = _filled(table.values)
-    rng = np.random.default_rng(seed)
-    seen = [_one_fold(table.values, filled, label, fold == number, rng) for number in folds]
+    seen = [
+        _one_fold(table.values, filled, label, fold == number, np.random.default_rng([seed, number]))
+        for number in folds
+    ]
     means = {name: np.mean([one[name] for one in seen], axis=0) for name in ("variance", *TESTS)}
     good = np.mean([one["good"] for one in seen], axis=0)
     stable = good >= STABLE
