@@ -1,10 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
-from crossaisle.data.datasets import load_catalogue
-from crossaisle.errors import DataError
 from crossaisle.studies.fashion import HELD_OUT, apply, deal, hits, ridge
 
 
@@ -28,8 +25,3 @@ def test_ridge_finds_a_linear_map() -> None:
     texts = (images @ rng.normal(size=(6, 4))).astype(np.float32)
     found = apply(ridge(images, texts, 1e-3), images)
     np.testing.assert_allclose(found, texts - texts.mean(axis=0), atol=0.02)
-
-
-def test_the_data_are_pictures_without_events(shared_data: object) -> None:
-    with pytest.raises(DataError, match="has products and pictures but no events"):
-        load_catalogue("fashion", root=shared_data)  # type: ignore[arg-type]
