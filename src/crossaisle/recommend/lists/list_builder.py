@@ -47,6 +47,7 @@ class Served:
     """Which weights of the blend."""
 
 
+Tiers = npt.NDArray[np.int8]
 Contributions = Callable[[Histories, Served, int], Explanation | None]
 """Why an item row is in the list of a batch of one history; None where nothing can be said."""
 
@@ -135,7 +136,7 @@ class ListBuilder:
         request: ResolvedQuery,
         scores: Floats,
         allowed: Mask | None = None,
-        tiers: npt.NDArray[np.int8] | None = None,
+        tiers: Tiers | None = None,
     ) -> RecommendationList:
         """The list from float32 (n_items,) scores. `allowed`: the `candidates`, where they are known.
 
@@ -228,24 +229,25 @@ class ListBuilder:
         return CrossShare(home, share, spread_of(codes, at_home) if query.calibration and spread else None)
 
     def ranked(
-        self,
-        rows: npt.NDArray[np.integer],
-        scores: Floats,
-        limit: int,
-        tiers: npt.NDArray[np.int8] | None = None,
+        self, rows: npt.NDArray[np.integer], scores: Floats, limit: int, tiers: Tiers | None = None
     ) -> Rows:
         """int32: the best `limit` of some item rows by their scores, and all that score like the last one.
 
-        Equal scores: the popular item first, then the order of the catalogue. `tiers` (n,): all of a lower
-        tier come first, and no limit holds.
+        Equal scores: the popular item first, then the catalogue's order. `tiers` (n,): the lower first, all.
         """
-        if tiers is None and len(rows) > limit:
-            good = scores >= np.partition(scores, -limit)[-limit]
-            rows, scores = rows[good], scores[good]
-        return rows[self.ranked_places(rows, scores, tiers)].astype(np.int32)
+        by_score = tiers is None
+        at = self.ranked_at(rows, scores, limit) if by_score else self.ranked_places(rows, scores, tiers)
+        return rows[at].astype(np.int32)
+
+    def ranked_at(self, rows: npt.NDArray[np.integer], scores: Floats, limit: int) -> Index:
+        """int64: where these stand among the rows."""
+        if len(rows) <= limit:
+            return self.ranked_places(rows, scores)
+        good = np.flatnonzero(scores >= np.partition(scores, -limit)[-limit])
+        return good[self.ranked_places(rows[good], scores[good])]
 
     def ranked_places(
-        self, rows: npt.NDArray[np.integer], scores: Floats, tiers: npt.NDArray[np.int8] | None = None
+        self, rows: npt.NDArray[np.integer], scores: Floats, tiers: Tiers | None = None
     ) -> Index:
         """int64 (n,): the order of some item rows, as `ranked`."""
         by = rows, -self.view.popularity[rows], -scores

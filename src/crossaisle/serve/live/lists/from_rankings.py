@@ -40,8 +40,8 @@ class FromRankings:
         rows, scores = best
         known = ~np.isnan(scores)
         rows, scores = rows[known], scores[known]
-        ranked = self._lists.ranked(rows, scores, self._limits.ranking_items)
-        at = np.searchsorted(rows, ranked)  # rows are ascending
+        at = self._lists.ranked_at(rows, scores, self._limits.ranking_items)
+        ranked = rows[at].astype(np.int32)
         whole = whole and len(ranked) == len(rows)
         return Ranking(ranked, scores[at], whole, version, query, self._lifted(query, rows, scores))
 
@@ -64,8 +64,8 @@ class FromRankings:
         if not merchandising.lifting(query):
             return None
         keys = merchandising.weighed(query, scores, rows)
-        ranked = self._lists.ranked(rows, keys, self._limits.ranking_items)
-        at = np.searchsorted(rows, ranked)
+        at = self._lists.ranked_at(rows, keys, self._limits.ranking_items)
+        ranked = rows[at].astype(np.int32)
         pins = merchandising.pinned(query)
         of_pins = np.full(len(pins), np.nan, np.float32)
         of_pins[np.isin(pins, rows)] = scores[np.isin(rows, pins)]
