@@ -70,10 +70,10 @@ def test_a_start_takes_events_in_by_portions() -> None:
 
 def test_batches_of_one_id_cost_no_more_than_their_length() -> None:
     live = LiveHistories()
-    start = time.perf_counter()
+    start = time.process_time()
     for batch in range(3):  # as a table comes that is sorted newest first
         live.add([one("guest", "milk", NOW - batch * 10_000 - n) for n in range(10_000)])
-    assert time.perf_counter() - start < 3  # 30 s with a new copy of the history for every event
+    assert time.process_time() - start < 3  # 30 s with a new copy of the history for every event
     own, kept = live.of("guest"), HistoryLimits().user_events
     assert (len(own.items), own.total) == (kept, 30_000)
     assert own.days[-1] == NOW / SECONDS_PER_DAY
