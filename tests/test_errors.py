@@ -43,9 +43,9 @@ def test_a_hint_names_what_is_near(name: str, known: list[str], hint: str) -> No
     ids=["one prefix", "a long name", "two letters", "long known names"],
 )
 def test_a_hint_takes_milliseconds_for_any_names(name: str, known: list[str]) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     hint = nearest(name, known)
-    assert time.perf_counter() - start < 0.5  # 10 s before names and candidates were bounded
+    assert time.process_time() - start < 0.5  # 10 s before names and candidates were bounded
     assert len(hint) < 1000
 
 

@@ -161,6 +161,6 @@ def test_an_event_counts_for_the_latest_list_that_showed_its_item(
 def test_a_person_with_many_lists_and_many_events_does_not_take_the_square_of_the_time() -> None:
     exposures = [shown("bot", "a", n / 10, f"i{n}", *(f"s{k}" for k in range(19))) for n in range(5000)]
     goals = [goal("bot", "never shown", 1000.0) for _ in range(5000)]
-    start = time.perf_counter()
+    start = time.process_time()
     results(AB, exposures, goals, now=2 * HOUR)
-    assert time.perf_counter() - start < 3  # 10 s when each event went through all lists
+    assert time.process_time() - start < 3  # 10 s when each event went through all lists
