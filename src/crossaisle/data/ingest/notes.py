@@ -23,6 +23,8 @@ OWN = 0.9
 """Categories per item."""
 VARIANTS = 100
 """Items of one group; hardly a product has more."""
+GROUP = 0.02
+"""Share of the items that a group of more than `VARIANTS` has where its column is doubted."""
 MOST_NAMED = 5
 """Unknown kinds that a warning names."""
 
@@ -124,7 +126,8 @@ def _warn_of_large_group(items: pl.DataFrame, ledger: Ledger) -> None:
     """Names a group that is hardly one product: lists would show one item of it."""
     if "group" not in items.columns:
         return
-    groups = items["group"].drop_nulls().value_counts(sort=True).filter(pl.col("count") > VARIANTS)
+    most = max(VARIANTS, GROUP * len(items))
+    groups = items["group"].drop_nulls().value_counts(sort=True).filter(pl.col("count") > most)
     if len(groups):
         name, n = groups.row(0)
         more = f", and {len(groups) - 1:,} more are as large" if len(groups) > 1 else ""
