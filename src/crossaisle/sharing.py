@@ -47,9 +47,11 @@ class SharedFolder:
         fcntl.flock(self._lock, fcntl.LOCK_EX)
 
     def close(self) -> None:
-        """Removes it; processes that have mapped its files may go on."""
+        """Removes it, once; processes that have mapped its files may go on."""
         shutil.rmtree(self.path, ignore_errors=True)
-        os.close(self._lock)
+        lock, self._lock = self._lock, -1
+        if lock >= 0:  # a number that is closed twice may be somebody else's by then
+            os.close(lock)
 
 
 def use(folder: Path | None) -> None:

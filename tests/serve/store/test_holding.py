@@ -105,6 +105,26 @@ def test_a_lock_of_the_database_is_taken_again(postgres: Postgres) -> None:
             Store(url, serving=True)  # the same process, not another host
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGSTOP")
+def test_the_end_does_not_wait_for_a_database_that_does_not_answer(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session_lock, "PULSE", 0.01)
+    monkeypatch.setattr(session_lock, "ANSWER_SECONDS", 0.2)
+    with closing(Store(f"{postgres.url}&schema=silent", serving=True)) as store:
+        held = store._holding
+        assert isinstance(held, session_lock.SessionHolding)
+        assert held._connection is not None
+        backend = held._connection.execute("SELECT pg_backend_pid()").fetchone()[0]
+        os.kill(backend, signal.SIGSTOP)
+        try:
+            time.sleep(0.1)  # a check is on its way
+            held.close()
+            assert not held._thread.is_alive()
+        finally:
+            os.kill(backend, signal.SIGCONT)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="making a link needs a right there")
 def test_shops_with_one_store_are_refused_however_it_is_written(folder: Path) -> None:
     file = folder / "shops.toml"

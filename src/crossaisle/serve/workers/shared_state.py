@@ -86,10 +86,12 @@ class SharedState:
         return any(self.numbers[worker * FIELDS + LOCKED] for worker in range(self.workers))
 
     def close(self) -> None:
-        """Unmaps and closes the file."""
+        """Unmaps and closes the file, once."""
         self.numbers.release()
         self._map.close()
-        os.close(self.fd)
+        fd, self.fd = self.fd, -1
+        if fd >= 0:  # a number that is closed twice may be somebody else's by then
+            os.close(fd)
 
 
 class WorkerSlot:
