@@ -143,7 +143,7 @@ class VectorModel(Scorer):
         return NearestRows.of(self.vectors_)
 
     def prepare(self) -> None:
-        """Where dense vectors are searched in 8 bits: has that search take a quarter of its time."""
+        """Where dense vectors are searched in 8 bits: has that search take less time."""
         dense = not sparse.issparse(self.vectors_)
         if dense and len(self.vectors_) > self.large_items and "_elsewhere" not in self.__dict__:
             self._nearest.prepare()

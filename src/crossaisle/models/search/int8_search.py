@@ -54,7 +54,7 @@ class NearestRows:
         return cls(vectors, codes, block)
 
     def prepare(self) -> None:
-        """Has onnxruntime hold the codes, too: a search then takes a quarter of the time that it takes by
+        """Has onnxruntime hold the codes, too: a search then takes less time than by
         numba, and needs none. Queries get 7 bits instead of 8.
         """
         self.__dict__["_held"] = CodeRows.of(self.codes)
