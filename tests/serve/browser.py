@@ -87,12 +87,17 @@ class Browser:
         raise AssertionError(f"never true: {condition}; problem: {self.run('document.body.innerText')[:500]}")
 
     def click(self, selector: str) -> None:
-        """A real click of the mouse in the middle of an element."""
-        place = self.run(
+        """A real click of the mouse in the middle of an element, once rows that come no longer move it."""
+        find = (
             f"(() => {{ const e = document.querySelector({json.dumps(selector)}); "
             "e.scrollIntoView({block: 'center'}); const r = e.getBoundingClientRect(); "
             "return [r.x + r.width / 2, r.y + r.height / 2]; })()"
         )
+        before, place = None, self.run(find)
+        end = time.monotonic() + 5.0
+        while place != before and time.monotonic() < end:
+            time.sleep(0.05)
+            before, place = place, self.run(find)
         for kind in ("mousePressed", "mouseReleased"):
             at = {"x": place[0], "y": place[1], "button": "left", "clickCount": 1}
             self._do("Input.dispatchMouseEvent", type=kind, **at)
