@@ -51,6 +51,16 @@ def encoder_of(folder: Path, large_items: int = 5) -> EncoderSimilarity:
     return part
 
 
+def retrieve_alike(before: EncoderSimilarity, after: EncoderSimilarity) -> None:
+    """Asserts that the same rows are found, and that the item without a vector is known as such."""
+    histories = Histories.of([[0], [1, 3], [7, 8, 9]])
+    among = np.arange(len(before.item_ids_)) % 3 > 0
+    for mask in (None, among):
+        one, other = before.retrieve(histories, 5, mask), after.retrieve(histories, 5, mask)
+        assert [rows.tolist() for rows in one] == [rows.tolist() for rows in other]
+    assert np.flatnonzero(~after.known).tolist() == [4]
+
+
 def test_a_model_searches_in_the_index_beside_it(tmp_path: Path) -> None:
     save(tmp_path / "model")
     before = encoder_of(tmp_path / "model")
@@ -59,12 +69,7 @@ def test_a_model_searches_in_the_index_beside_it(tmp_path: Path) -> None:
     assert saved_in(tmp_path) == ["model"]  # what a service can switch to
     after = encoder_of(tmp_path / "model")
     assert isinstance(after._index, ShardedRows)
-    histories = Histories.of([[0], [1, 3], [7, 8, 9]])
-    among = np.arange(len(before.item_ids_)) % 3 > 0
-    for mask in (None, among):
-        one, other = before.retrieve(histories, 5, mask), after.retrieve(histories, 5, mask)
-        assert [rows.tolist() for rows in one] == [rows.tolist() for rows in other]
-    assert np.flatnonzero(~after.known).tolist() == [4]
+    retrieve_alike(before, after)
 
 
 def test_the_index_of_other_vectors_is_not_used(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

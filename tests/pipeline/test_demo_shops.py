@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -21,15 +22,14 @@ pytestmark = pytest.mark.skipif(local_folder("minilm") is None, reason="needs  c
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, object], str]:
     """The folder, what `demo` returned, and what was logged, where no picture can be encoded."""
     root, out = fashion_slice(tmp_path_factory.mktemp("data")), tmp_path_factory.mktemp("demo")
-    said: list[str] = []
-    handler = logging.Handler()
-    handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
+    said = StringIO()
+    handler = logging.StreamHandler(said)
     logging.getLogger("crossaisle").addHandler(handler)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("crossaisle.encoders.weights.image_folder", _no_weights)
         result = demo(out, shop="fashion", root=root)
     logging.getLogger("crossaisle").removeHandler(handler)
-    return out, result, "\n".join(said)
+    return out, result, said.getvalue()
 
 
 def _no_weights(name: str = "") -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +14,13 @@ pytest.importorskip("psycopg", reason="needs pip install 'crossaisle[postgres]'"
 
 from benchmarks.local_servers import Postgres
 from crossaisle.cli import run
-from crossaisle.data.history import Histories
 from crossaisle.errors import StoreError
 from crossaisle.models.search.in_database import PAUSE, Elsewhere, build_in_database, open_in_database
 from crossaisle.models.search.int8_search import NearestRows
 from crossaisle.models.search.postgres_search import PostgresRows
 from tests.models.search.contract import CategoryIndexContract, categories, vectors
 from tests.models.search.test_postgres_search import server
-from tests.models.test_index_beside import encoder_of, save
+from tests.models.test_index_beside import encoder_of, retrieve_alike, save
 
 __all__ = ["categories", "server", "vectors"]  # fixtures
 
@@ -56,12 +55,7 @@ def test_a_model_searches_in_the_database(server: Postgres, tmp_path: Path) -> N
     assert run(["index", str(tmp_path / "model"), "--in", server.url]) == 0
     after = encoder_of(tmp_path / "model")
     assert isinstance(after._index, Elsewhere)
-    histories = Histories.of([[0], [1, 3], [7, 8, 9]])
-    among = np.arange(len(before.item_ids_)) % 3 > 0
-    for mask in (None, among):
-        one, other = before.retrieve(histories, 5, mask), after.retrieve(histories, 5, mask)
-        assert [rows.tolist() for rows in one] == [rows.tolist() for rows in other]
-    assert np.flatnonzero(~after.known).tolist() == [4]
+    retrieve_alike(before, after)
     assert after.in_memory is after._nearest
     after._index.close()
 
@@ -122,10 +116,10 @@ def test_a_damaged_one_is_built_again(
     server: Postgres, tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     save(tmp_path / "model")
-    build: Callable[[], int] = lambda: run(["index", str(tmp_path / "model"), "--in", server.url])  # noqa: E731
-    assert build() == 0
+    command = ["index", str(tmp_path / "model"), "--in", server.url]
+    assert run(command) == 0
     (tmp_path / "model.index" / name).write_bytes(b"{")
     with caplog.at_level(logging.WARNING):
         assert isinstance(encoder_of(tmp_path / "model")._index, NearestRows)
-    assert build() == 0
+    assert run(command) == 0
     assert isinstance(encoder_of(tmp_path / "model")._index, Elsewhere)

@@ -16,9 +16,11 @@ import pytest
 from benchmarks.local_servers import Postgres, free_port
 from crossaisle.errors import StoreError
 from crossaisle.serve.limits.store import StoreLimits
+from crossaisle.serve.limits.workers import WorkerLimits
 from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.api_keys import add_key
-from crossaisle.serve.store.postgres import session_lock
+from crossaisle.serve.store.postgres import ending, session_lock
+from crossaisle.serve.store.postgres.engine import PostgresEngine
 from crossaisle.serve.store.store import Event, Store
 from crossaisle.serve.tenants import ShopConfig, ShopRegistry, read_shops
 from tests.serve.conftest import served
@@ -106,21 +108,24 @@ def test_a_lock_of_the_database_is_taken_again(postgres: Postgres) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGSTOP")
+@pytest.mark.parametrize("session", ["lock", "membership"])
 def test_the_end_does_not_wait_for_a_database_that_does_not_answer(
-    postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+    session: str, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session_lock, "PULSE", 0.01)
-    monkeypatch.setattr(session_lock, "ANSWER_SECONDS", 0.2)
-    with closing(Store(f"{postgres.url}&schema=silent", serving=True)) as store:
-        held = store._holding
+    monkeypatch.setattr(ending, "ANSWER_SECONDS", 0.2)
+    with closing(Store(f"{postgres.url}&schema=silent_{session}", serving=True)) as store:
+        engine, held = store.engine, store._holding
+        assert isinstance(engine, PostgresEngine)
         assert isinstance(held, session_lock.SessionHolding)
-        assert held._connection is not None
-        backend = held._connection.execute("SELECT pg_backend_pid()").fetchone()[0]
+        ends = held if session == "lock" else engine.join(0, WorkerLimits(beat_seconds=0.01))
+        assert ends._connection is not None
+        backend = ends._connection.raw.info.backend_pid  # type: ignore[attr-defined]
         os.kill(backend, signal.SIGSTOP)
         try:
-            time.sleep(0.1)  # a check is on its way
-            held.close()
-            assert not held._thread.is_alive()
+            time.sleep(0.1)  # a question is on its way
+            ends.close()
+            assert not ends._thread.is_alive()
         finally:
             os.kill(backend, signal.SIGCONT)
 

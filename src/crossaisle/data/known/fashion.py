@@ -24,17 +24,18 @@ KIDS = {"Men": ("Boys", r"(?i)\b(?:kids?|boys?)\b"), "Women": ("Girls", r"(?i)\b
 """Whom a title is for, where the catalogue says it is for grown-ups; "Boy-Shorts" are women's."""
 FEWEST = 2
 """Titles that begin alike, from which on their beginning is a brand."""
-COLUMNS = {
-    "id": pl.String,
-    "productDisplayName": pl.String,
-    "gender": pl.String,
-    "masterCategory": pl.String,
-    "subCategory": pl.String,
-    "articleType": pl.String,
-    "baseColour": pl.String,
-    "season": pl.String,
-    "usage": pl.String,
-}
+COLUMNS = (
+    "id",
+    "productDisplayName",
+    "gender",
+    "masterCategory",
+    "subCategory",
+    "articleType",
+    "baseColour",
+    "season",
+    "usage",
+)
+"""All are read as text."""
 SETTINGS = {
     "category_level": "subCategory",
     "items": {
@@ -58,7 +59,7 @@ def fashion_tables(root: Path, pictures: Path | None = None, *, progress: bool =
     found = pl.read_parquet_schema(file)
     if missing := [name for name in COLUMNS if name not in found]:
         raise DataError(f"has no column {missing[0]}: use {ORIGIN}", file=str(file))
-    items = pl.read_parquet(file, columns=list(COLUMNS)).cast(COLUMNS)  # type: ignore[arg-type]
+    items = pl.read_parquet(file, columns=list(COLUMNS)).cast(pl.String)
     items = items.with_columns(brands_of(items["productDisplayName"].fill_null("")))
     if pictures is not None and "image" in found:
         contents = pl.read_parquet(file, columns=["image"])["image"]

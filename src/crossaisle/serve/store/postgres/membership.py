@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from crossaisle.errors import StoreError, cleaned
 from crossaisle.serve.store.engine import SqlConnection
+from crossaisle.serve.store.postgres.ending import ended
 
 T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
@@ -133,10 +134,12 @@ class Membership:
         return time.monotonic() - self.heard_at
 
     def close(self) -> None:
-        """Leaves: nobody waits for this process any more, and its place is free."""
+        """Leaves: nobody waits for this process any more, and its place is free, at once or, where the
+        database does not answer, in a while.
+        """
         self._ending = True
         self._wake()
-        self._thread.join()
+        ended(self._thread, lambda: self._connection, self._engine.errors, self._engine.name)
         self._inner.close()
         self._outer.close()
 
@@ -266,4 +269,5 @@ class Membership:
             with suppress(*self._engine.errors):
                 query = "DELETE FROM service_hosts WHERE place = ? AND token = ?"
                 self._connection.execute(query, (self.place, self._token))
+            with suppress(*self._engine.errors):
                 self._connection.close()

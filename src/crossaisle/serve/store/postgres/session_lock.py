@@ -15,17 +15,15 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 
 from crossaisle.errors import StoreError
 from crossaisle.serve.store.engine import SqlConnection
+from crossaisle.serve.store.postgres.ending import ended
 from crossaisle.serve.store.sqlite.file_lock import LOOK_SECONDS, refusal
 
 _LOG = logging.getLogger(__name__)
 PULSE = 1.0
 """Seconds between two checks that the session is there."""
-ANSWER_SECONDS = 3.0
-"""Seconds that the end waits for the answer to a check before it hangs up."""
 START_SECONDS = 30.0
 """Seconds more to wait for a first service that makes tables and marks the store."""
 _ITS = "(?, hashtext(current_schema()))"
@@ -85,12 +83,7 @@ class SessionHolding:
     def close(self) -> None:
         """Ends the session, also where the database does not answer."""
         self._end.set()
-        self._thread.join(ANSWER_SECONDS)
-        connection = self._connection
-        if self._thread.is_alive() and connection is not None:
-            _LOG.warning("%s: does not answer; its session is given up", self._name)
-            self._hang_up(connection)
-            self._thread.join()
+        ended(self._thread, lambda: self._connection, self._errors, self._name)
         self._drop()
 
     def _taken(self, patience: float) -> SqlConnection:
@@ -132,8 +125,3 @@ class SessionHolding:
         if connection is not None:
             with suppress(*self._errors):
                 connection.close()
-
-    def _hang_up(self, connection: Any) -> None:
-        """Who waits for an answer is told that none will come; closing meanwhile would not be safe."""
-        with suppress(OSError, *self._errors), socket.socket(fileno=os.dup(connection.raw.fileno())) as line:
-            line.shutdown(socket.SHUT_RDWR)
