@@ -197,8 +197,8 @@ def _shown_in_text(match: re.Match[str]) -> str:
 
 def _secrets(address: str) -> set[str]:
     """Whatever an address holds that `shown` leaves out, bit by bit, as it stands and unquoted."""
-    _, _, rest = address.partition("://")
-    kept = shown(address).partition("://")[2]
+    rest = address.partition("://")[2] or address  # or the settings of a connection, `host=... password=...`
+    kept = shown(address).partition("://")[2] or shown(address)
     login, _, _ = rest.rpartition("@")
     user, _, password = login.partition(":")
     parts = {password}

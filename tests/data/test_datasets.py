@@ -17,7 +17,7 @@ from crossaisle.data.datasets import (
     load_catalogue,
     pull_catalogue,
 )
-from crossaisle.errors import ConfigError, FetchError
+from crossaisle.errors import ConfigError, DataError, FetchError
 
 
 def test_unknown_names_and_missing_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,6 +28,15 @@ def test_unknown_names_and_missing_folders(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("CROSSAISLE_SHARED", str(tmp_path))
     with pytest.raises(FetchError, match=str(tmp_path / "data")):
         load_catalogue("s3rec-toys")
+
+
+@pytest.mark.parametrize("name", ["fashion", "instacart"])
+def test_a_damaged_file_is_no_bug(name: str, tmp_path: Path) -> None:
+    for needed in CATALOGUES[name].files:
+        (tmp_path / needed).parent.mkdir(exist_ok=True)
+        (tmp_path / needed).write_text("<html>half a page")
+    with pytest.raises(DataError, match=r"its files cannot be read .* fetch them again"):
+        load_catalogue(name, tmp_path)
 
 
 def test_list_says_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

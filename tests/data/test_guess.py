@@ -158,3 +158,16 @@ def test_a_column_of_whole_paths_needs_no_levels(tmp_path: Path) -> None:
     )
     assert draft.tables["items"]["columns"]["categories"] == "category"
     assert "'category' holds whole paths; no levels of it: 'department'" in unsure(draft)
+
+
+def test_families_and_german_names_are_known(tmp_path: Path) -> None:
+    draft = guessed(
+        tmp_path,
+        artikel__csv="artikelnummer,titel,group_id\n1,Tasse,g\n2,Becher,g\n",
+        log__csv="kunde,artikelnummer,bestellt_am\nu,1,2024-01-02\nv,2,2024-01-03\n",
+    )
+    assert draft.tables["items"]["columns"]["group_id"] == "group_id"
+    assert draft.tables["items"]["columns"]["title"] == "titel"
+    assert draft.tables["events"]["columns"]["time"] == "bestellt_am"
+    assert "not used" not in "\n".join(draft.remarks)
+    assert imported(draft, tmp_path).dataset.items["group"].to_list() == ["g", "g"]

@@ -119,6 +119,19 @@ def test_a_ranker_saved_before_there_were_priors_has_none(fitted: Fitted, tmp_pa
         load_rankers(described, tmp_path, fitted.past.blend)
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [{"prior": 1e39}, {"prior": -5.0}, {"lift": 1e39}, {"lift": -1.0}, {"scales": [1e-46]}, {"scales": []}],
+)
+def test_a_ranker_with_numbers_that_would_upset_the_order_is_refused(
+    fitted: Fitted, tmp_path: Path, changed: dict[str, object]
+) -> None:
+    described = save_rankers(fitted.past.rankers, tmp_path)
+    described["for_you"] |= changed
+    with pytest.raises(ArtifactError, match="must be numbers from 0 to 1e"):
+        load_rankers(described, tmp_path, fitted.past.blend)
+
+
 def test_trees_that_know_nothing_get_a_heavy_prior(plain: Fitted) -> None:
     """Answers drawn anew among all candidates by the blend's own order: all that trees can learn is noise."""
     blend, split = plain.validation_blend, plain.split

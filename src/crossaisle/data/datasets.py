@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from polars.exceptions import PolarsError
 
 from crossaisle.config import DataConfig, SplitConfig
 from crossaisle.data.ingest.importer import Imported, import_sources
 from crossaisle.data.ingest.sources import of_frame, open_file
 from crossaisle.data.known import fashion
 from crossaisle.decode import build
-from crossaisle.errors import ConfigError, FetchError, nearest
+from crossaisle.errors import ConfigError, DataError, FetchError, cleaned, nearest
 from crossaisle.fetch import cache_dir, package_files, unchanged
 
 DEFAULT = "completejourney"
@@ -100,10 +101,15 @@ def load_catalogue(
     `root` is the folder that holds its files (not for `completejourney`).
 
     `domain` picks one shop of `amazon14`: "Beauty", "Toys & Games" or "Clothing, Shoes & Jewelry".
-    `FetchError` when the files are not there and cannot be fetched.
+    `FetchError` when the files are not there and cannot be fetched, `DataError` when they are damaged.
     """
     catalogue = find_catalogue(name) if isinstance(name, str) else name
-    tables = dict(catalogue.tables(pull_catalogue(catalogue, root)))
+    folder = pull_catalogue(catalogue, root)
+    try:
+        tables = dict(catalogue.tables(folder))
+    except (PolarsError, OSError) as error:
+        said = cleaned(error)[:200]
+        raise DataError(f"its files cannot be read ({said}): fetch them again", file=str(folder)) from error
     title = catalogue.name
     if domain is not None:
         if catalogue.name != "amazon14":

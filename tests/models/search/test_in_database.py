@@ -14,7 +14,7 @@ pytest.importorskip("psycopg", reason="needs pip install 'crossaisle[postgres]'"
 
 from benchmarks.local_servers import Postgres
 from crossaisle.cli import run
-from crossaisle.errors import StoreError
+from crossaisle.errors import CrossaisleError, StoreError
 from crossaisle.models.search.in_database import PAUSE, Elsewhere, build_in_database, open_in_database
 from crossaisle.models.search.int8_search import NearestRows
 from crossaisle.models.search.postgres_search import PostgresRows
@@ -74,6 +74,20 @@ def test_the_password_is_in_no_file(server: Postgres, tmp_path: Path, vectors: n
     opened = open_in_database(tmp_path / "x.index")
     assert len(opened.search(vectors[:3], 5)) == 3
     opened.close()
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["", "mysql://h/v", "host=127.0.0.1 port=1 password=a s3cr3tPW", "postgresql://u:s3cr3tPW@127.0.0.1:1/v"],
+)
+def test_what_is_no_database_is_refused_without_its_password(tmp_path: Path, address: str) -> None:
+    save(tmp_path / "model")
+    with pytest.raises(CrossaisleError) as caught:
+        build_in_database(
+            tmp_path / "x.index", address, np.zeros((3, 4), np.float32), np.zeros(3, np.int32), source=""
+        )
+    assert "s3cr3tPW" not in str(caught.value)
+    assert ("postgresql://" in str(caught.value)) == (address in ("", "mysql://h/v"))
 
 
 class Silent:

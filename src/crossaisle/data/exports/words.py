@@ -17,7 +17,7 @@ BASKET = """basketid basket orderid orderno ordernumber order invoiceno invoice 
     ticketid"""
 TIME = """time timestamp datetime eventtime eventtimestamp createdat orderedat purchasedat orderdate
     purchasedate invoicedate transactiondate reviewdate unixreviewtime orderpurchasetimestamp
-    bestelldatum datum zeit zeitpunkt date ts tdat created viewedat"""
+    bestelldatum bestelltam datum zeit zeitpunkt date ts tdat created viewedat"""
 _WORDS: dict[Table, dict[str, str]] = {
     "events": {
         "item_id": ITEM,
@@ -30,7 +30,7 @@ _WORDS: dict[Table, dict[str, str]] = {
     },
     "items": {
         "item_id": f"{ITEM} id",
-        "title": """title name productname itemname producttitle bezeichnung artikelname prodname
+        "title": """title titel name productname itemname producttitle bezeichnung artikelname prodname
             productdisplayname displayname""",
         "description": "description beschreibung detaildesc longdescription bodyhtml text",
         "categories": """categories category categorypath producttype googleproductcategory productcategory
@@ -43,6 +43,7 @@ _WORDS: dict[Table, dict[str, str]] = {
         "in_stock": "instock isinstock availability stock stockqty lagernd vorrätig bestand inventory qty",
         "available_from": "availablefrom availabilitydate releasedate",
         "expires": "expires expirationdate validuntil",
+        "group_id": "groupid itemgroupid productgroupid variantgroupid parentsku gruppe artikelgruppe",
     },
     "users": {
         "user_id": f"{USER} id",

@@ -23,6 +23,8 @@ from crossaisle.models.ranking.tables import ShopTables
 from crossaisle.models.ranking.trees import Trees
 
 _PLACEMENT = re.compile(r"[a-z][a-z_]*")
+LARGEST = 1e6
+"""Of the numbers that weigh trees: far from where float32 ends."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,8 +86,12 @@ def load_rankers(described: Mapping[str, Any], folder: Path, blend: Blend) -> di
             if unknown := named - set(blend.parts):
                 raise ArtifactError(f"{folder}: a ranker reads {shorten(unknown.pop())}, no part: fit again")
             numbers = [*bare.scales, bare.prior, bare.lift]
-            if not np.isfinite(numbers).all() or min(bare.scales, default=1.0) <= 0:
-                raise ValueError("scales, prior and lift of a ranker must be numbers, the scales above 0")
+            fit = np.isfinite(numbers).all() and max(numbers) <= LARGEST and min(bare.prior, bare.lift) >= 0
+            if not fit or min(bare.scales, default=0.0) < 1 / LARGEST:
+                raise ValueError(
+                    f"scales, prior and lift of a ranker must be numbers from 0 to {LARGEST:g}, "
+                    f"the scales from {1 / LARGEST:g} on"
+                )
             texts = [file.read_bytes().decode("ascii") for file in files]
             out[placement] = replace(bare, trees=tuple(Trees.read(text, bare.features) for text in texts))
     return out

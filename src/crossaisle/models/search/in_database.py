@@ -15,7 +15,7 @@ import numpy.typing as npt
 from crossaisle.artifact import check, read_object, reading, write_json, writing
 from crossaisle.data.history import Floats
 from crossaisle.data.vocabulary import Rows
-from crossaisle.errors import ArtifactError, MissingDependencyError, StoreError
+from crossaisle.errors import ArtifactError, ConfigError, MissingDependencyError, StoreError, shown
 from crossaisle.models.search.postgres_search import NAME, PostgresRows
 from crossaisle.models.search.row_index import RowIndex
 from crossaisle.models.search.sharded_search import KIND, make_room
@@ -36,8 +36,12 @@ def build_in_database(
 
     `source` says what the vectors are (a fingerprint). The address is kept without its password, which libpq
     then takes from `PGPASSWORD` or `~/.pgpass`. Returns the name of the table. Raises what
-    `PostgresRows.of` raises, and `ArtifactError` where something else is in the folder.
+    `PostgresRows.of` raises, `ConfigError` for another kind of address, and `ArtifactError` where something
+    else is in the folder.
     """
+    scheme, marked, _ = url.partition("://")
+    if not url.strip() or (marked and scheme not in ("postgresql", "postgres")):
+        raise ConfigError(f"vectors cannot be held in {shown(url)!r}: give postgresql://HOST/DATABASE")
     make_room(Path(folder))
     categories = np.asarray(categories, np.int32) + np.int32(1)  # -1 is the unknown one
     table = TABLE + sha256(source.encode() + categories.tobytes()).hexdigest()[:16]

@@ -49,6 +49,9 @@ def test_files_beside_the_model_are_shown(shop_folder: Path, tmp_path: Path) -> 
             assert (await client.get(f"/api/items/{item}")).json()["image"] == path
             answer = await client.get(path)
             assert (answer.content, answer.headers["content-type"]) == (picture, "image/png")
+            head = await client.head(path)
+            assert (head.status_code, head.content) == (200, b"")
+            assert head.headers["content-length"] == str(len(picture))
         listed = (await client.get("/api/items/rolls/similar?n=3")).json()["items"]
         assert {one["item_id"]: one["image"] for one in listed}["bread"] == "/api/items/bread/picture"
         for item in ("soap", "cake", "honey", "cheese"):  # elsewhere, by "..", by a link, and none

@@ -6,6 +6,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LISTS = ("/api/recommend", "/api/items/", "/api/trending")
 """A list counts as shown, so nobody gets one whose body is thrown away."""
+PICTURE = "/picture"
 
 
 class HeadMiddleware:
@@ -15,7 +16,7 @@ class HeadMiddleware:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "HEAD" or scope["path"].startswith(LISTS):
+        if scope["type"] != "http" or scope["method"] != "HEAD" or _is_list(scope["path"]):
             await self.app(scope, receive, send)
             return
 
@@ -25,3 +26,7 @@ class HeadMiddleware:
             await send(message)
 
         await self.app({**scope, "method": "GET"}, receive, bare)
+
+
+def _is_list(path: str) -> bool:
+    return path.startswith(LISTS) and not path.endswith(PICTURE)
