@@ -83,6 +83,8 @@ class Taken:
     """Values that were not kept as they came."""
     changes: tuple[CleanedField, ...] = ()
     """The first twenty of them."""
+    notices: tuple[str, ...] = ()
+    """What looks odd about them, such as a group that is hardly one product."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import httpx
@@ -221,5 +222,22 @@ def test_what_must_be_an_object_is_said_without_names_of_classes(
     async def conversation(client: httpx.AsyncClient) -> None:
         answer = await client.request(method, path, json=sent)
         assert (answer.status_code, answer.json()["detail"]) == (422, detail)
+
+    talk(service, conversation)
+
+
+def test_a_group_that_is_hardly_one_product_is_told(service: ShopService) -> None:
+    async def conversation(client: httpx.AsyncClient) -> None:
+        for n, told in ((100, 0), (101, 1)):
+            batch = [{"id": f"n{at}", "title": f"Mug {at}", "group_id": "default"} for at in range(n)]
+            answer = (await client.post("/api/items", json=batch)).json()
+            assert answer["accepted"] == n
+            assert len(answer.get("notices", ())) == told
+        assert "is group_id the right column?" in answer["notices"][0]
+        lines = "\n".join(json.dumps({"id": one["id"], "group_id": "all"}) for one in batch)
+        answer = (
+            await client.patch("/api/items", content=lines, headers={"content-type": "application/x-ndjson"})
+        ).json()
+        assert answer["notices"][0].startswith("group 'all' has 101 of ")
 
     talk(service, conversation)

@@ -44,7 +44,8 @@ def warn_about(dataset: Dataset, ledger: Ledger) -> None:
     if taxonomy.depth and bare:
         ledger.warn(f"{bare:,} of {dataset.n_items:,} items have no category")
     _warn_of_own_categories(taxonomy, ledger)
-    _warn_of_large_group(dataset.items, ledger)
+    if "group" in dataset.items.columns and (note := large_groups(dataset.items["group"], dataset.n_items)):
+        ledger.warn(note)
     if not len(dataset.events):
         ledger.warn("there are no events: lists will stand on what is known of the items alone")
     elif dataset.n_users == 1:
@@ -122,19 +123,20 @@ def _warn_of_own_categories(taxonomy: Taxonomy, ledger: Ledger) -> None:
     )
 
 
-def _warn_of_large_group(items: pl.DataFrame, ledger: Ledger) -> None:
-    """Names a group that is hardly one product: lists would show one item of it."""
-    if "group" not in items.columns:
-        return
-    most = max(VARIANTS, GROUP * len(items))
-    groups = items["group"].drop_nulls().value_counts(sort=True).filter(pl.col("count") > most)
-    if len(groups):
-        name, n = groups.row(0)
-        more = f", and {len(groups) - 1:,} more are as large" if len(groups) > 1 else ""
-        ledger.warn(
-            f"group {shorten(name)} has {n:,} of {len(items):,} items{more}: lists show one item of a group; "
-            "is group_id the right column?"
-        )
+def large_groups(groups: pl.Series, n_items: int) -> str | None:
+    """Names a group that is hardly one product, as lists would show one item of it; None where there is none.
+    `groups`: what items are sent or imported with; `n_items`: of the shop.
+    """
+    most = max(VARIANTS, GROUP * n_items)
+    found = groups.drop_nulls().rename("group").value_counts(sort=True).filter(pl.col("count") > most)
+    if not len(found):
+        return None
+    name, n = found.row(0)
+    more = f", and {len(found) - 1:,} more are as large" if len(found) > 1 else ""
+    return (
+        f"group {shorten(name)} has {n:,} of {n_items:,} items{more}: lists show one item of a group; "
+        "is group_id the right column?"
+    )
 
 
 def summary(dataset: Dataset) -> dict[str, Any]:

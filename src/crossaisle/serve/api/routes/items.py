@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
+import polars as pl
 from fastapi import Query, Request
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from crossaisle.api_types import Product, ProductPage, Taken
+from crossaisle.data.ingest.notes import large_groups
 from crossaisle.data.query import CONTROLS
 from crossaisle.errors import DataError, UnknownIdError, shorten
 from crossaisle.serve.api.dependencies import ItemId, service_of, who_asks
@@ -145,7 +147,7 @@ async def put_items(request: Request) -> Response:
     service = service_of(request)
     n, (bodies, told) = await read(request, lambda value: _bodies(service.shop, _BATCH(value), whole=True))
     await service.changes.put_items(bodies)
-    return _taken(n, told)
+    return _taken(n, told, notes=_notes(service.shop, bodies))
 
 
 def _bodies(
@@ -157,8 +159,18 @@ def _bodies(
     return len(batch), cleaned(shop, found, whole=whole)
 
 
-def _taken(n: int, told: Sequence[dict[str, Any]], wrong: Sequence[str] = ()) -> Response:
-    said = {"refused": len(wrong), "errors": wrong[:DESCRIBED]}
+def _notes(shop: LiveRecommender, bodies: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    groups = pl.Series([body.get("group_id") for body in bodies.values()], dtype=pl.String)
+    note = large_groups(groups, shop.dataset.n_items)
+    return [] if note is None else [note]
+
+
+def _taken(
+    n: int, told: Sequence[dict[str, Any]], wrong: Sequence[str] = (), notes: Sequence[str] = ()
+) -> Response:
+    said: dict[str, Any] = {"refused": len(wrong), "errors": wrong[:DESCRIBED]}
+    if notes:
+        said["notices"] = notes
     return as_json({"accepted": n, "cleaned": len(told), "changes": told[:SHOWN], **said})
 
 
@@ -182,7 +194,7 @@ async def patch_items(request: Request) -> Response:
             request, lambda value: _bodies(shop, _PATCHES(value), whole=False), (JSON, *LINES)
         )
     await service.changes.patch_items(bodies)
-    return _taken(n, told, wrong)
+    return _taken(n, told, wrong, _notes(shop, bodies))
 
 
 def _patches_of_lines(
