@@ -97,7 +97,7 @@ def demo(
     for another shop.
     """
     if shop not in DEMOS:
-        raise ConfigError(f"unknown demo shop {shop!r}: {' or '.join(DEMOS)}{nearest(shop, DEMOS)}")
+        raise ConfigError(f"unknown demo shop {shop!r}{nearest(shop, DEMOS)}")
     catalogue, own_rules = find_catalogue(shop), read_rule_file(rules or shipped(shop))
     pull_catalogue(catalogue, root)
     out = _fresh(Path(out))
