@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crossaisle.cli.output import AsJson, show_json, show_table
+from crossaisle.cli.output import AsJson, On, show_json, show_table
 from crossaisle.cli.pipeline import Overrides, Root, say, say_what_was_set_aside
+from crossaisle.execution.opening import LOCAL, opened
 
 if TYPE_CHECKING:
     from crossaisle.config import RunConfig
@@ -24,6 +25,13 @@ def train(
     overrides: Overrides = None,
     resume: Resume = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.", metavar="DEVICE")] = "auto",
+    on: On = LOCAL,
+    processes: Annotated[
+        int | None,
+        typer.Option(
+            help="Of a Ray cluster (default: one for each of its GPUs, or processors).", min=1, metavar="N"
+        ),
+    ] = None,
     root: Root = None,
     as_json: AsJson = False,
 ) -> None:
@@ -34,13 +42,19 @@ def train(
     crossaisle train shop.toml --out models/encoder --set train.moves=full --set train.epochs=3
     crossaisle train s3rec-beauty --out models/encoder --resume
     torchrun --nproc-per-node 2 -m crossaisle train shop.toml --out models/encoder
+    crossaisle train shop.toml --out models/encoder --on ray --processes 2
     """
-    from crossaisle.pipeline.fine_tune import fine_tune
+    from crossaisle.pipeline.fine_tune import fine_tune, fine_tune_on_ray
 
+    if on == LOCAL and processes is not None:
+        raise typer.BadParameter("--processes goes with --on ray; here, use torchrun --nproc-per-node")
     settings, dataset = source_of(source, overrides or [], root)
-    summary = fine_tune(
-        dataset, settings.split, settings.train, out, resume=resume, device=device, progress=True, say=say
-    )
+    what = dataset, settings.split, settings.train, out
+    if on == LOCAL:
+        summary = fine_tune(*what, resume=resume, device=device, progress=True, say=say)
+    else:
+        with opened(on):
+            summary = fine_tune_on_ray(*what, processes=processes, resume=resume, device=device, say=say)
     if summary is None:  # another process speaks for all
         return
     if as_json:

@@ -45,9 +45,9 @@ def fine_tune(
     What was trained is kept only if it is provably better than what there was before, on validation
     cases that did not decide when to stop; otherwise `out` holds the untrained model.
     The checkpoint lies beside `out` until that is whole. Without `resume`, an old checkpoint is removed.
-    `device`: "auto", "cpu" or "cuda". Started by `torchrun`, its processes train together, and the first
-    one does the rest. Returns a summary, None in the others. Raises `MissingDependencyError` without the
-    training libraries.
+    `device`: "auto", "cpu" or "cuda". Processes that `torchrun` or Ray Train started train together, and the
+    first one does the rest. Returns a summary, None in the others. Raises `MissingDependencyError` without
+    the training libraries.
     """
     from crossaisle.training.torch_library import require
 
@@ -110,6 +110,40 @@ def fine_tune(
         "serves": TRAINED if fallback is None else UNTRAINED,
         "notes": trained.notes,
     }
+
+
+def fine_tune_on_ray(
+    dataset: Dataset,
+    split_config: SplitConfig,
+    config: TrainConfig,
+    out: str | Path,
+    *,
+    processes: int | None = None,
+    resume: bool = False,
+    device: str = "auto",
+    say: Say = silent,
+) -> dict[str, Any]:
+    """`fine_tune` in several processes of a Ray cluster, by Ray Train; the same losses and weights.
+
+    Needs a connection (`execution.on_ray.connected`). All machines must see the folder of `out`. If a process
+    is lost, training goes on from the last checkpoint. `processes`: by default one for each GPU of the
+    cluster, or for each of its processors where `device` is "cpu" or there is no GPU. Raises what `fine_tune`
+    raises, `ConfigError` where the cluster has no room, and `WorkerError` where processes keep being lost.
+    """
+    from crossaisle.execution.ray_train import has_gpus, together
+    from crossaisle.training.torch_library import require
+
+    require(exports=True)
+    gpus = device == "cuda" or (device == "auto" and has_gpus())
+
+    def work(again: bool, say: Say) -> dict[str, Any] | None:
+        return fine_tune(
+            dataset, split_config, config, folder, resume=resume or again, device=device, say=say
+        )
+
+    folder = Path(out).resolve()
+    summary: dict[str, Any] = together(work, processes, gpus=gpus, say=say)
+    return summary | {"model": Path(out)}
 
 
 def read_catalogue(

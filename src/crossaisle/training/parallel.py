@@ -1,4 +1,4 @@
-"""`World`: the processes of a data-parallel training, as `torchrun` starts them, and where each computes.
+"""`World`: the processes of a data-parallel training, as `torchrun` or Ray starts them, and where each is.
 
 Texts are shared out, their vectors gathered, and the loss is that of the whole batch in every process. So a
 step is the step of one process, whatever their number: same examples, same negatives, same weights after it.
@@ -136,10 +136,13 @@ def first_process() -> bool:
 
 @contextmanager
 def joined(device: torch.device) -> Iterator[World]:
-    """This process in the world that `torchrun` made; alone where it did not.
+    """This process in the world that `torchrun` or Ray Train made; alone where neither did.
 
     NCCL where each process of the machine has a GPU of its own, else gloo.
     """
+    if dist.is_initialized():  # by Ray Train, which also takes it apart
+        yield World(dist.get_rank(), dist.get_world_size())
+        return
     size = int(os.environ.get("WORLD_SIZE", 1))
     if size == 1:
         yield World()

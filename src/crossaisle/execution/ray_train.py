@@ -1,0 +1,140 @@
+"""`together`: one function in several processes of a Ray cluster at once, as `torchrun` would start them."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from crossaisle.errors import ConfigError, CrossaisleError, MissingDependencyError, WorkerError, cleaned
+
+Say = Callable[[str], None]
+Work = Callable[[bool, Say], Any]
+"""What each process does, told whether an earlier attempt was cut off. `None`: another speaks for all."""
+ATTEMPTS = 3
+"""Groups of processes that may be lost before the job is given up."""
+POLL = 0.5
+"""Seconds between two looks at what the processes say."""
+
+
+def together(work: Work, processes: int | None, *, gpus: bool, say: Say) -> Any:
+    """What the first process returns. Needs a connection (`execution.on_ray.connected`) and torch.
+
+    Ray Train places the processes, one GPU or one processor each, and connects them by `torch.distributed`.
+    `processes`: by default all GPUs, or all processors, that the cluster has. If one is lost, all are started
+    again, up to `ATTEMPTS` times, with word that there was an attempt before. An error of the work ends it at
+    once, as it is. Raises `ConfigError` where the cluster has no room for so many.
+    """
+    ray, trainer = _libraries()
+    have = int(ray.cluster_resources().get("GPU" if gpus else "CPU", 0))
+    wanted = have if processes is None else processes
+    if not 1 <= wanted <= have:
+        of = "GPUs" if gpus else "processors"
+        raise ConfigError(
+            f"{max(wanted, 1)} processes need as many {of}: the Ray cluster has {have}: lower --processes"
+        )
+    desk = ray.remote(num_cpus=0)(_Desk).remote()
+    # What workers say comes over the desk; Ray's own folder of a run holds nothing that is wanted.
+    with tempfile.TemporaryDirectory(prefix="crossaisle-ray-") as scratch, _passed_on(ray, desk, say):
+        for attempt in range(ATTEMPTS):
+            run = trainer(
+                _Process(work, again=attempt > 0, desk=desk),
+                scaling_config=ray.train.ScalingConfig(num_workers=wanted, use_gpu=gpus),
+                run_config=ray.train.RunConfig(name=f"attempt-{attempt + 1}", storage_path=scratch),
+            )
+            try:
+                run.fit()
+                return ray.get(desk.found.remote())
+            except ray.train.TrainingFailedError as error:
+                failures = list(getattr(error, "worker_failures", {}).values())
+                own = next((one for one in failures if isinstance(one, CrossaisleError)), None)
+                lost = not failures or any(_rays_own(one) for one in failures)
+                if own is not None or not lost:
+                    raise own or failures[0] from error
+                reason = cleaned(error)[:200]
+                say(f"a process was lost (attempt {attempt + 1} of {ATTEMPTS})")
+    raise WorkerError(f"{ATTEMPTS} times a process of the training was lost: {reason}")
+
+
+def has_gpus() -> bool:
+    """Whether the cluster has any."""
+    ray, _ = _libraries()
+    return int(ray.cluster_resources().get("GPU", 0)) > 0
+
+
+class _Process:
+    """What Ray Train calls in each process."""
+
+    def __init__(self, work: Work, *, again: bool, desk: Any) -> None:
+        self._work, self._again, self._desk = work, again, desk
+
+    def __call__(self) -> None:
+        import ray
+
+        found = self._work(self._again, lambda line: ray.get(self._desk.say.remote(line)))
+        if found is not None:
+            ray.get(self._desk.returned.remote(found))
+
+
+class _Desk:
+    """An actor that takes what the processes say and return, for the one who waits."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self._found: Any = None
+
+    def say(self, line: str) -> None:
+        self._lines.append(line)
+
+    def lines(self) -> list[str]:
+        taken, self._lines = self._lines, []
+        return taken
+
+    def returned(self, found: Any) -> None:
+        self._found = found
+
+    def found(self) -> Any:
+        return self._found
+
+
+@contextmanager
+def _passed_on(ray: Any, desk: Any, say: Say) -> Iterator[None]:
+    """Says here what is said there, while it lasts."""
+    over = threading.Event()
+
+    def listen() -> None:
+        while True:
+            last = over.wait(POLL)  # before the lines are fetched, so that none is left
+            for line in ray.get(desk.lines.remote()):
+                say(line)
+            if last:
+                return
+
+    thread = threading.Thread(target=listen, name="crossaisle-ray-say", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _rays_own(error: Exception) -> bool:
+    """Whether an error is Ray's: of a process that is gone, and not of the work."""
+    return type(error).__module__.partition(".")[0] == "ray"
+
+
+def _libraries() -> tuple[Any, Any]:
+    """Ray, and its trainer for torch."""
+    os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
+    os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")  # relative paths mean the same in all processes
+    try:
+        import ray
+        import ray.train
+        from ray.train.torch import TorchTrainer
+    except ImportError:
+        raise MissingDependencyError("Ray Train", "ray", "train --on ray") from None
+    return ray, TorchTrainer
