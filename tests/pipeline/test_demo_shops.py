@@ -74,9 +74,7 @@ def test_underwear_is_for_people_who_look_at_it(made: tuple[Path, dict[str, obje
 
 
 def test_an_unknown_demo_shop_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(
-        ConfigError, match=r"unknown demo shop 'fashon' \(did you mean 'fashion'\?\)"
-    ):
+    with pytest.raises(ConfigError, match=r"unknown demo shop 'fashon' \(did you mean 'fashion'\?\)"):
         demo(tmp_path / "out", shop="fashon")
     assert not (tmp_path / "out").exists()
 
