@@ -12,7 +12,7 @@ from crossaisle.data.history import Histories
 from crossaisle.data.kinds import PURCHASE
 from crossaisle.models.base import Scorer
 from crossaisle.recommend.explain import as_new, explain
-from crossaisle.recommend.reasons import Cause, Kind, how_often, sentence, telling
+from crossaisle.recommend.reasons import Cause, Kind, how_often, once, sentence, telling
 from tests.recommend.shop import SHOP
 from tests.recommend.test_explain import Links, Words
 
@@ -235,6 +235,36 @@ def test_a_shared_brand_is_named_and_not_its_words() -> None:
     other = replace(SHOP, items=SHOP.items.with_columns(pl.Series("brand", ["Farm", *brands[1:]])))
     told = explain(other, [(Words(shrink=1.0).fit(SHOP), 1.0)], history, item).text
     assert "also by" not in told
+    assert "farm" not in told.lower().split("number.")[-1]
+
+
+@pytest.mark.parametrize(
+    ("brand", "said"), [("", "shares the words fresh, number"), ("Freshco", "shares the word number")]
+)
+def test_a_piece_of_a_brand_is_no_word_that_titles_share(brand: str, said: str) -> None:
+    """Titles abbreviate brands: "Scullers Men Scul Green Trousers"."""
+    brands = pl.Series("brand", ["Other", *[brand] * (SHOP.n_items - 1)])
+    branded = replace(SHOP, items=SHOP.items.with_columns(brands))
+    history, item = Histories.of([SHOP.item_ids.rows(["milk0"])]), SHOP.item_ids.row("bread2")
+    told = explain(branded, [(Words(shrink=1.0).fit(SHOP), 1.0)], history, item).text
+    assert told.endswith(f"; {said}.")
+
+
+def test_forms_of_one_word_are_said_once() -> None:
+    words = [
+        "kurti",
+        "kurtis",
+        "handbags",
+        "handbag",
+        "shoe",
+        "shoes",
+        "dress",
+        "dresses",
+        "berries",
+        "berry",
+    ]
+    assert once(words) == ["kurti", "handbags", "shoe", "dress", "berries"]
+    assert once(["bus", "busy", "牛奶", "牛"]) == ["bus", "busy", "牛奶", "牛"]
 
 
 def test_words_are_words() -> None:

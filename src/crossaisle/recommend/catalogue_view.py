@@ -16,6 +16,12 @@ from crossaisle.recommend.catalogue_order import in_turn
 from crossaisle.recommend.rerank.filters import Mask
 from crossaisle.recommend.rerank.groups import Groups
 
+KINDS = 0.5
+"""Where more of the items than this share their title with another, titles name kinds of products: of forty
+yogurts, each is like the others."""
+BRANDS = 0.1
+"""The same of groups of which more than this share hold several brands."""
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class CatalogueView:
@@ -72,6 +78,21 @@ class CatalogueView:
         return self.titles.str.to_lowercase()
 
     @cached_property
+    def one_product(self) -> Mask:
+        """bool (n_items,): items that are one product with those of their group in `same_title`.
+
+        Not where a group is a kind of product: in a shop whose groups hold several brands, and of items
+        without a group where most share their title.
+        """
+        items = self.dataset.items
+        if "group" not in items.columns:
+            items = items.with_columns(group=pl.lit(""))
+        grouped = (items["group"].fill_null("") != "").to_numpy()
+        named = self.same_title.shared(~grouped) < KINDS
+        one: Mask = np.where(grouped, _of_one_brand(items), named)
+        return one
+
+    @cached_property
     def n_categories(self) -> int:
         """How many categories the shop has."""
         return int(self.codes.max(initial=-1)) + 1
@@ -90,3 +111,13 @@ def foreign_prices(items: pl.DataFrame) -> Mask | None:
         return None
     usual = items["currency"].drop_nulls().mode().sort().first()
     return (items["currency"] != usual).fill_null(False).to_numpy().astype(bool)
+
+
+def _of_one_brand(items: pl.DataFrame) -> bool:
+    """Whether the groups of a catalogue hold one brand each."""
+    branded = items.filter((pl.col("group") != "") & (pl.col("brand") != ""))
+    groups = branded.group_by("group").agg(
+        pl.len().alias("items"), pl.col("brand").n_unique().alias("brands")
+    )
+    several = groups.filter(pl.col("items") > 1)["brands"] > 1
+    return int(several.sum()) <= BRANDS * len(several)

@@ -28,6 +28,7 @@ from crossaisle.recommend.reasons import (
     Amounts,
     Cause,
     causes_of,
+    once,
     sentence,
     telling,
 )
@@ -183,7 +184,7 @@ def explain(
             item_name(dataset, shown(int(rows[at]))),
             float(totals[at]),
             {reason: float(part[at]) for reason, part in by_reason.items() if heard[reason][at]},
-            _words(parts, int(rows[at]), nearest),
+            _words(dataset, parts, int(rows[at]), nearest),
         )
         for at in named
     ]
@@ -218,7 +219,8 @@ def explain(
     # What others think takes the same share of every cause: what carries the item stays what it was.
     causes, score = causes_of(dataset, amounts, item), amounts.score + sum(taken.values())
     sources = [shown(int(rows[at])) for at in named]
-    words, brand = _without_brand(dataset, nearest, sources, _words_of(causes, own, amounts))
+    words = _words_of(causes, own, amounts)
+    brand = "" if words is None else _shared_brand(dataset, parts, nearest, sources)
     return Explanation(
         item_id=dataset.item_ids.id(item),
         score=score,
@@ -228,7 +230,7 @@ def explain(
         text=sentence(
             causes,
             placement,
-            words=words,
+            words=words or [],
             brand=brand,
             link=_link_of(link, amounts),
             known=_told(known, causes),
@@ -278,34 +280,45 @@ def _every(dataset: Dataset, histories: Histories, item: int) -> float | None:
     return None if float(histories.now[0]) - days[-1] > OVERDUE * gap else gap
 
 
-def _words(parts: Sequence[Part], source: int, item: int) -> tuple[str, ...]:
+def _shared(parts: Sequence[Part], source: int, item: int) -> list[str]:
+    """Telling words that two items share, those that carry most first."""
     shared: dict[str, float] = defaultdict(float)
     for scorer, weight in parts:
         model = scorer.plain
         if isinstance(model, SharesWords) and weight > 0:
             for word, share in model.shared_words(source, item):
                 shared[word] += share * weight
-    return tuple(telling(sorted(shared, key=lambda word: (-shared[word], word)))[:WORDS])
+    return telling(sorted(shared, key=lambda word: (-shared[word], word)))
 
 
-def _words_of(causes: Sequence[Cause], own: Sequence[Contribution], amounts: Amounts) -> list[str]:
-    """The words that the named items share with the item, where words carry enough of the score."""
+def _words(dataset: Dataset, parts: Sequence[Part], source: int, item: int) -> tuple[str, ...]:
+    """The first of them that are no part of a brand's name, one form of each."""
+    brands = " ".join(_brand(dataset, row).casefold() for row in (source, item))
+    return tuple(
+        once([word for word in _shared(parts, source, item) if word.casefold() not in brands])[:WORDS]
+    )
+
+
+def _words_of(causes: Sequence[Cause], own: Sequence[Contribution], amounts: Amounts) -> list[str] | None:
+    """The words that the named items share with the item; None where words carry too little of the score."""
     named = {name for cause in causes if cause.kind == "items" for name in cause.names}
     told = [c for c in own if c.name in named]
     if sum(c.reasons.get("shared words", 0.0) for c in told) < NAMED * amounts.score:
-        return []
-    return list(dict.fromkeys(word for c in told for word in c.words))[:WORDS]
+        return None
+    return once([word for c in told for word in c.words])[:WORDS]
 
 
-def _without_brand(
-    dataset: Dataset, item: int, sources: Sequence[int], words: list[str]
-) -> tuple[list[str], str]:
-    """Words without those of the items' brand, and that brand; "" where they share none."""
-    brand = str(dataset.items["brand"][item] or "")
-    parts = set(re.findall(r"\w+", brand.casefold()))
-    own = [word for word in words if word.casefold() not in parts]
-    alike = any(str(dataset.items["brand"][row] or "").casefold() == brand.casefold() for row in sources)
-    return (own, brand) if brand and alike and len(own) < len(words) else (words, "")
+def _shared_brand(dataset: Dataset, parts: Sequence[Part], item: int, sources: Sequence[int]) -> str:
+    """The brand of an item, where it shares words of it with an item of the same brand; else ""."""
+    brand = _brand(dataset, item)
+    words = set(re.findall(r"\w+", brand.casefold()))
+    alike = (row for row in sources if _brand(dataset, row).casefold() == brand.casefold())
+    told = any(word.casefold() in words for row in alike for word in _shared(parts, row, item))
+    return brand if told else ""
+
+
+def _brand(dataset: Dataset, row: int) -> str:
+    return str(dataset.items["brand"][row] or "")
 
 
 def _link_of(link: CategoryLink | None, amounts: Amounts) -> tuple[str, str] | None:

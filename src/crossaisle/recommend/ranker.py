@@ -20,6 +20,7 @@ from crossaisle.models.newcomers import LENDING, Newcomers
 from crossaisle.models.ranking.pool import Masks
 from crossaisle.models.ranking.reranker import Reranker
 from crossaisle.models.scorers.cold_start.transferred import TransferredPopularity
+from crossaisle.models.scorers.content import VectorModel
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.recommend.catalogue_order import CatalogueOrder
 from crossaisle.recommend.durables import Durables
@@ -30,6 +31,8 @@ from crossaisle.recommend.rerank.filters import Mask
 
 POPULAR = 0.1
 """This share of the items is called popular."""
+UNLIKE = 0.05
+"""Of what a text or picture has in common with itself. Up to so much, two have in common by chance."""
 T = TypeVar("T")
 Best = tuple[Rows, Floats]
 """int32 (n,) item rows and their float32 (n,) scores."""
@@ -56,6 +59,10 @@ class Ranker(Protocol):
 
     def score_at(self, histories: Histories, rows: Sequence[Rows], placement: str) -> list[Floats]:
         """For each history the scores of some rows; NaN where an item has none."""
+        ...
+
+    def floor(self, placement: str) -> float:
+        """What has no higher score has nothing to do with the items in view; -inf: every score counts."""
         ...
 
 
@@ -92,7 +99,8 @@ class ModelRanker:
         self.blend, self.retrieved, self.reranker = blend, retrieved, reranker
         self.newcomers, self.durables, self.disapproval = newcomers, durables, disapproval
         first: dict[str, Scorer] = {name: self._popular}
-        if not (len(dataset.events) and tuned):
+        self._eventful = bool(len(dataset.events))
+        if not (self._eventful and tuned):
             carried = (part for part in blend.parts.values() if isinstance(part, TransferredPopularity))
             elsewhere = next(carried, None)
             first["catalogue_order"] = CatalogueOrder.led_by(elsewhere).fit(dataset)
@@ -151,7 +159,7 @@ class ModelRanker:
         if self.durables is not None:
             scores = self.durables.strike(histories, scores, placement)
         silent = (histories.lengths == 0) | np.isnan(scores).all(axis=1)
-        if silent.any():
+        if silent.any() and placement != "similar":
             scores[silent] = self._trending.score_rows(histories.take(np.flatnonzero(silent)), "trending")
         if self.disapproval is not None:
             self.disapproval.lower(scores, placement)
@@ -178,7 +186,7 @@ class ModelRanker:
             found, scored = [rows for rows, _ in best], [scores for _, scores in best]
             self.durables.strike_at(histories, found, scored, placement)
         for at, (_, scores) in enumerate(best):
-            if np.isnan(scores).all():
+            if np.isnan(scores).all() and placement != "similar":
                 silent = histories.take([at])
                 best[at] = self._trending.best(silent, "trending", self.retrieved, among)[0]
         if self.disapproval is not None:
@@ -193,6 +201,16 @@ class ModelRanker:
         if self.durables is not None:
             self.durables.strike_at(histories, list(rows), scores, placement)
         return scores
+
+    def floor(self, placement: str) -> float:
+        """What has no higher score has nothing to do with the items in view; -inf: every score counts.
+
+        For `similar`, and for `goes_with` before the first event: with events, popularity is in its scores.
+        """
+        if placement != "similar" and (placement != "goes_with" or self._eventful):
+            return -np.inf
+        alike = sum(weight for part, weight in self.parts(placement) if isinstance(part.plain, VectorModel))
+        return UNLIKE * alike
 
     def lending(self, placement: str) -> float:
         """How many times what a new item is lent counts: `LENDING` where people's behaviour ranks, else 1."""

@@ -271,6 +271,20 @@ def telling(words: Iterable[str]) -> list[str]:
     ]
 
 
+def once(words: Iterable[str]) -> list[str]:
+    """Words without those of which another form came before: "kurti, kurtis" says one thing twice."""
+    out: list[str] = []
+    for word in words:
+        if not any(_forms_of_one(word.casefold(), other.casefold()) for other in out):
+            out.append(word)
+    return out
+
+
+def _forms_of_one(word: str, other: str) -> bool:
+    short, long = sorted((word, other), key=len)
+    return long in (short, f"{short}s", f"{short}es", f"{short[:-1]}ies")
+
+
 _IN_VIEW: dict[Placement, str] = {"goes_with": "goes with", "similar": "similar to"}
 
 

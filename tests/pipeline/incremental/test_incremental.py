@@ -97,6 +97,53 @@ def test_another_shop_is_not_merged(of: str) -> None:
         with_new(shop.before(CUT), other)
 
 
+@pytest.mark.parametrize("of", ["ids", "titles", "currency", "baskets"])
+def test_another_small_shop_is_not_merged(of: str) -> None:
+    """Where there are too few items for shares to tell anything."""
+    shop = replace(_first_items(tiny_shop(), 5), currency="EUR")
+    other = shop
+    if of == "ids":
+        other = replace(shop, item_ids=Vocabulary([f"x{n}" for n in range(5)], what="item"))
+    elif of == "titles":
+        other = replace(shop, items=shop.items.with_columns(pl.Series("title", list("abcde"))))
+    elif of == "currency":
+        other = replace(shop, currency="USD")
+    else:
+        other = replace(shop, users_are_baskets=True)
+    with pytest.raises(DataError, match="hardly the shop that the model was fitted on"):
+        with_new(shop, other)
+
+
+def test_a_small_shop_may_rename_and_launch_items() -> None:
+    shop = _first_items(tiny_shop(), 5)
+    titles = [*shop.items["title"].to_list()[:1], "b", "c", "d", "e"]
+    renamed = replace(shop, items=shop.items.with_columns(pl.Series("title", titles)))
+    assert with_new(shop, renamed).change.after.items["title"].to_list() == titles
+    launched = _renamed(shop, user="u0", to_user="u0", item="milk4", to_item="a new milk")
+    assert with_new(shop, launched).items == 1
+
+
+def test_customers_of_a_large_shop_buy_what_is_launched_in_a_file_of_its_own() -> None:
+    shop = tiny_shop()
+    launch = _first_items(shop, 3)
+    launch = replace(launch, item_ids=Vocabulary(["n0", "n1", "n2"], what="item"))
+    assert with_new(shop, launch).items == 3
+    users = Vocabulary([f"stranger {n}" for n in range(launch.n_users)], what="user")
+    with pytest.raises(DataError, match="it knows none of the 3 items"):
+        with_new(shop, replace(launch, user_ids=users))
+
+
+def _first_items(shop: Dataset, n: int) -> Dataset:
+    """A shop with its first items alone, and what happened with these."""
+    few = shop.with_events(shop.events.item < n)
+    return replace(
+        few,
+        items=shop.items.head(n),
+        item_ids=Vocabulary(shop.item_ids.all[:n], what="item"),
+        taxonomy=Taxonomy(shop.taxonomy.paths[:n], shop.taxonomy.level),
+    )
+
+
 def test_events_of_two_kinds_weigh_what_they_weigh_in_a_fit() -> None:
     shop = mixed_shop(0.3)
     added = with_new(shop.before(CUT), shop)

@@ -19,6 +19,8 @@ MOST_KINDS = 127
 """Kinds have codes of one byte."""
 TELLING = 20
 """Items that are enough to tell two shops apart."""
+FEW = 3
+"""And fewer of them, where not a single one has kept its title."""
 SHARED = 0.1
 """Share of them that one shop has at least kept, ids and titles, since its model was fitted."""
 KEY = ("user", "item", "time", "kind")
@@ -188,13 +190,23 @@ def _check_shop(known: Dataset, imported: Dataset, rows: Rows) -> None:
     todo = "fit it into a folder of its own, or without --incremental"
     if imported.name != known.name:
         raise DataError(f"{where}, which is called {known.name!r}: {todo}")
+    if known.currency and imported.currency and known.currency != imported.currency:
+        raise DataError(f"{where}: its prices are in {imported.currency}, not in {known.currency}: {todo}")
+    if len(known.events) and len(imported.events) and known.users_are_baskets != imported.users_are_baskets:
+        named = "only baskets" if imported.users_are_baskets else "users"
+        raise DataError(f"{where}: its events name {named}, those of the model do not: {todo}")
     here = np.flatnonzero(rows >= 0)
+    # A large shop may launch a few items in a file of their own, which its customers buy.
+    strangers = known.n_items < TELLING or (known.user_ids.rows(imported.user_ids.all) < 0).all()
+    if len(rows) and not len(here) and strangers:
+        raise DataError(f"{where}: it knows none of the {len(rows):,} items: {todo}")
     if len(rows) >= TELLING and len(here) < SHARED * len(rows):
         raise DataError(f"{where}: it knows {len(here):,} of {len(rows):,} items: {todo}")
     titles = pl.DataFrame({"now": imported.items["title"][here], "then": known.items["title"][rows[here]]})
     titled = titles.filter((pl.col("now") != "") & (pl.col("then") != ""))
     same = int((titled["now"] == titled["then"]).sum())
-    if len(titled) >= TELLING and same < SHARED * len(titled):
+    # A shop may rename a few of its items, but hardly all.
+    if len(titled) >= FEW and same < (SHARED * len(titled) if len(titled) >= TELLING else 1):
         raise DataError(f"{where}: {same:,} of {len(titled):,} items have the titles it knows: {todo}")
 
 

@@ -18,6 +18,7 @@ from crossaisle.recommend.catalogue_view import CatalogueView
 from crossaisle.recommend.explain import Explanation, category_name
 from crossaisle.recommend.limits import ListLimits
 from crossaisle.recommend.lists.caps import list_caps
+from crossaisle.recommend.lists.eligible import eligible
 from crossaisle.recommend.merchandising.compiled import Merchandising, Ruling
 from crossaisle.recommend.merchandising.ruled import Ranked, RuledList, ruled_list
 from crossaisle.recommend.ranker import Ranker
@@ -25,14 +26,7 @@ from crossaisle.recommend.request import NO_ROWS, CrossShare, ResolvedQuery
 from crossaisle.recommend.rerank.arrange import arrange, relevance_kept
 from crossaisle.recommend.rerank.calibrate import Calibration, spread_of
 from crossaisle.recommend.rerank.diversify import Similarity
-from crossaisle.recommend.rerank.filters import (
-    Mask,
-    in_categories,
-    in_items,
-    in_price_band,
-    of_placement,
-    rows_mask,
-)
+from crossaisle.recommend.rerank.filters import Mask, rows_mask
 from crossaisle.recommend.rerank.never import NeverWith
 from crossaisle.recommend.rerank.quota import Index, Room
 from crossaisle.recommend.rerank.share import auto_share, home_categories, is_cross
@@ -107,28 +101,12 @@ class ListBuilder:
 
     def _unforbidden(self, query: Query, request: ResolvedQuery, rows: Rows | slice = slice(None)) -> Mask:
         """`candidates` as they were without any rules."""
-        view = self.view
-        own = request.bought if request.placement == "buy_again" else request.history
-        allowed = of_placement(request.placement, view.codes, own, request.view, rows)
-        if query.include_categories or query.exclude_categories:
-            wanted, unwanted = query.include_categories, query.exclude_categories
-            allowed &= in_categories(view.dataset.taxonomy, wanted, unwanted)[rows]
-        if request.include is not None or len(request.exclude):
-            allowed &= in_items(request.include, request.exclude, view.dataset.n_items)[rows]
-        if query.min_price is not None or query.max_price is not None:
-            allowed &= in_price_band(view.prices[rows], query.min_price, query.max_price)
-            if view.foreign is not None:
-                allowed &= ~view.foreign[rows]
-        if query.in_stock:
-            allowed &= view.on_sale(rows)
-        if request.placement == "goes_with" and len(request.view):
-            # Another size of what lies in the cart is a substitute, whatever category it was put into.
-            sizes = np.concatenate(view.same_title.others(request.view))
-            allowed &= ~rows_mask(sizes, view.dataset.n_items)[rows]
-        if request.exclude_seen:
-            allowed &= ~rows_mask(request.history, view.dataset.n_items)[rows]
-        allowed &= view.listed[rows]
-        return allowed
+        return eligible(self.view, query, request, rows)
+
+    def speaks(self, request: ResolvedQuery, scores: Floats) -> Mask:
+        """bool (n,): which of float32 (n,) scores may bring an item into the list."""
+        floor = self.ranker.floor(request.weights)
+        return ~np.isnan(scores) if floor == -np.inf else scores > floor
 
     def finish(
         self,
@@ -146,8 +124,8 @@ class ListBuilder:
         if allowed is None:
             allowed = self.candidates(query, request)
         served = Served(request.placement, request.weights)
-        scored = np.flatnonzero(allowed & ~np.isnan(scores))
-        if not len(scored) and allowed.any():
+        scored = np.flatnonzero(allowed & self.speaks(request, scores))
+        if not len(scored) and allowed.any() and self.ranker.floor(request.weights) == -np.inf:
             served = Served("trending", "trending")
             scores = self.ranker.score_batch(request.context, "trending")[0]
             scored = np.flatnonzero(allowed & ~np.isnan(scores))
@@ -162,7 +140,9 @@ class ListBuilder:
             banned = np.flatnonzero(ruling.banned).astype(np.int32)
             unruled = allowed.copy()
             unruled[banned] = self.unruled(query, request, banned)
-            found = self._ruled_of_all(query, share, ruling, scores, (unruled, allowed), limit, tiers)
+            found = self._ruled_of_all(
+                query, request, share, ruling, scores, (unruled, allowed), limit, tiers
+            )
             return self.answer_ruled(query, request, served, share, found, notices)
         rows = self.ranked(scored, scores[scored], limit, None if tiers is None else tiers[scored])
         chosen, exact = self.arrange(query, share, rows, scores[rows])
@@ -174,6 +154,7 @@ class ListBuilder:
     def _ruled_of_all(
         self,
         query: Query,
+        request: ResolvedQuery,
         share: CrossShare,
         ruling: Ruling,
         scores: Floats,
@@ -182,11 +163,11 @@ class ListBuilder:
         tiers: npt.NDArray[np.int8] | None,
     ) -> RuledList:
         """The list from float32 (n_items,) scores. `allowed`: without rules, and with them."""
-        known = np.flatnonzero(allowed[0] & ~np.isnan(scores))
+        known = np.flatnonzero(allowed[0] & self.speaks(request, scores))
         pins = ruling.pinned_rows[allowed[1][ruling.pinned_rows]]
         pinned = Ranked(pins, scores[pins], ruling.weighed(scores[pins], pins))
         lifted = ruling.boosted_rows[allowed[1][ruling.boosted_rows]]
-        lifted = lifted[~np.isnan(scores[lifted])]
+        lifted = lifted[self.speaks(request, scores[lifted])]
         for most in (limit, len(known)):
             rows = self.ranked(known, scores[known], most, None if tiers is None else tiers[known])
             plain = Ranked(rows, scores[rows], scores[rows])

@@ -97,6 +97,10 @@ class Groups:
             out.append(members[members != row])
         return out
 
+    def shared(self, among: npt.NDArray[np.bool_]) -> float:
+        """Of some items, bool (n_items,), the share that are not alone in their group."""
+        return float(self._many[among].mean()) if among.any() else 0.0
+
     @cached_property
     def _many(self) -> npt.NDArray[np.bool_]:
         """bool (n_items,): items that are not alone in their group."""

@@ -40,24 +40,47 @@ def shop_folder(shop: Dataset, tmp_path: Path) -> Path:
     return now
 
 
+def _bare(image: str) -> str:
+    """The address of a picture without its version."""
+    return image.split("?v=")[0]
+
+
 def test_files_beside_the_model_are_shown(shop_folder: Path, tmp_path: Path) -> None:
     service = ShopService.open(shop_folder / "model", tmp_path / "s.sqlite")
 
     async def conversation(client: httpx.AsyncClient) -> None:
         for item, picture in (("bread", png(SPADE)), ("milk", png(MILK))):
             path = f"/api/items/{item}/picture"
-            assert (await client.get(f"/api/items/{item}")).json()["image"] == path
+            assert _bare((await client.get(f"/api/items/{item}")).json()["image"]) == path
             answer = await client.get(path)
             assert (answer.content, answer.headers["content-type"]) == (picture, "image/png")
             head = await client.head(path)
             assert (head.status_code, head.content) == (200, b"")
             assert head.headers["content-length"] == str(len(picture))
         listed = (await client.get("/api/items/rolls/similar?n=3")).json()["items"]
-        assert {one["item_id"]: one["image"] for one in listed}["bread"] == "/api/items/bread/picture"
+        shown = {one["item_id"]: one["image"] for one in listed}
+        assert _bare(shown["bread"]) == "/api/items/bread/picture"
         for item in ("soap", "cake", "honey", "cheese"):  # elsewhere, by "..", by a link, and none
             assert (await client.get(f"/api/items/{item}")).json()["image"] is None
             assert (await client.get(f"/api/items/{item}/picture")).status_code == 404
         assert (await client.get("/api/items/jam/picture")).status_code == 404  # a text
+
+    talk(service, conversation)
+    service.close()
+
+
+def test_a_file_that_is_written_anew_has_another_address(shop_folder: Path, tmp_path: Path) -> None:
+    service = ShopService.open(shop_folder / "model", tmp_path / "s.sqlite")
+
+    async def conversation(client: httpx.AsyncClient) -> None:
+        first = (await client.get("/api/items/bread")).json()["image"]
+        kept = await client.get(first)
+        assert kept.headers["cache-control"] == "private, max-age=86400"
+        tag = {"if-none-match": kept.headers["etag"]}
+        assert (await client.get(first, headers=tag)).status_code == 304
+        (shop_folder / "pictures" / "bread.png").write_bytes(png(MILK))
+        new = await client.get(first, headers=tag)
+        assert (new.content, new.headers["cache-control"]) == (png(MILK), "private, no-cache")
 
     talk(service, conversation)
     service.close()

@@ -62,8 +62,11 @@ _PICTURE = {
         "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in TYPES},
     }
 }
+KEPT_SECONDS = 86_400
+"""A browser asks once a day whether it may still see a picture that it keeps."""
 _SHOWN: dict[int | str, dict[str, Any]] = {
-    200: {"content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in TYPES}}
+    200: {"content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in TYPES}},
+    304: {"description": "The picture is the one that `If-None-Match` names"},
 }
 
 
@@ -239,16 +242,38 @@ async def delete_item(request: Request, item: ItemId) -> Response:
 
 
 @router.get("/{item}/picture", scope="read", responses=_SHOWN, response_class=Response)
-async def get_picture(request: Request, item: ItemId) -> Response:
-    """The picture of an item that was uploaded, fetched from its address, or lies beside the model."""
+async def get_picture(
+    request: Request,
+    item: ItemId,
+    v: Annotated[str, Query(max_length=100, description="The version, as lists name it")] = "",
+) -> Response:
+    """The picture of an item that was uploaded, fetched from its address, or lies beside the model.
+
+    The browser that asked may keep it: for a day under the address that lists give, which names its version,
+    else as long as `If-None-Match` finds it unchanged.
+    """
     service = service_of(request)
     service.shop.dataset.item_ids.row(item)
+    version = await service.read(service.shop.shown.version, item)
+    headers = _kept_by_browsers(version, named=v)
+    if version and headers["etag"] in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
     content = await service.read(service.store.picture, item)
     if not content and (file := service.shop.shown.file(item)) is not None:
         content = await service.read(read_file, file, LARGEST)
     if not content:
         raise UnknownIdError(f"item {shorten(item)} has no stored picture")
-    return Response(content, media_type=type_of(content))
+    return Response(content, media_type=type_of(content), headers=headers)
+
+
+def _kept_by_browsers(version: str, *, named: str) -> dict[str, str]:
+    """Headers of a picture: no proxy keeps it, and no browser shows it to another key or for another shop."""
+    kept = f"max-age={KEPT_SECONDS}" if named == version else "no-cache"
+    return {
+        "etag": f'"{version}"',
+        "cache-control": f"private, {kept}",
+        "vary": "authorization, x-api-key, x-shop",
+    }
 
 
 @router.put(

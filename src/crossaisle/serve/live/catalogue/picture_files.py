@@ -33,6 +33,15 @@ class PictureFiles:
         return file if inside else None
 
 
+def version_of(file: Path) -> str:
+    """Another one whenever the file is written; "" where it is gone."""
+    try:
+        state = file.stat()
+    except OSError:
+        return ""
+    return f"{state.st_mtime_ns:x}-{state.st_size:x}"
+
+
 def read_file(file: Path, largest: int) -> bytes | None:
     """A picture file; None where it is too large, no picture, or gone."""
     try:

@@ -8,9 +8,11 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from crossaisle.data.dataset import Dataset
-from crossaisle.serve.live.catalogue.picture_files import FOLDER, PictureFiles
+from crossaisle.serve.live.catalogue.picture_files import FOLDER, PictureFiles, version_of
 from crossaisle.serve.store.records import Picture
 
+DIGITS = 16
+"""Of a picture's digest, in its address."""
 KEPT = 20_000
 """Items whose fields are at hand: reading them from the table takes as long as making a list."""
 
@@ -61,12 +63,25 @@ class ShownFields:
         image = None if row < 0 else self._columns[1][row]
         return None if self._files is None or not image else self._files.of(image)
 
+    def version(self, item: str) -> str:
+        """Another one whenever the picture kept here changes; "" where there is none. Reads the disk."""
+        picture = self._pictures.get(item)
+        if picture is not None:
+            return picture.digest.hex()[:DIGITS]
+        file = self.file(item)
+        return "" if file is None else version_of(file)
+
     def _image(self, item: str, image: str | None) -> str | None:
         picture = self._pictures.get(item)
-        uploaded = picture is not None and not picture.address
-        if uploaded or (image and self._files is not None and self._files.of(image)):
-            return f"/api/items/{quote(item, safe='')}/picture"
-        return web_address(image)
+        if picture is None or picture.address:
+            file = self._files.of(image) if image and self._files is not None else None
+            if file is None:
+                return web_address(image)
+            version = version_of(file)
+        else:
+            version = picture.digest.hex()[:DIGITS]
+        # A browser may keep the picture of a version, and asks for another one as soon as there is one.
+        return f"/api/items/{quote(item, safe='')}/picture?v={version}"
 
 
 def web_address(text: str | None) -> str | None:

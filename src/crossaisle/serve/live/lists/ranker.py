@@ -120,6 +120,10 @@ class LiveRanker:
         self._lower(found, placement, rows)
         return found
 
+    def floor(self, placement: str) -> float:
+        """What has no higher score has nothing to do with the items in view; -inf: every score counts."""
+        return self._model.floor(placement)
+
     def _lower(self, scores: Sequence[Floats], placement: str, rows: Sequence[Rows]) -> None:
         if (disapproval := self._disapproval.now(self._overlay.dataset)) is not None:
             disapproval.lower_each(scores, placement, rows)

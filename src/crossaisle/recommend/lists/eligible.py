@@ -1,0 +1,57 @@
+"""`eligible`: which items a placement and the filters of a query allow, before any rules."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from crossaisle.data.query import Query
+from crossaisle.data.vocabulary import Rows
+from crossaisle.recommend.catalogue_view import CatalogueView
+from crossaisle.recommend.request import NO_ROWS, ResolvedQuery
+from crossaisle.recommend.rerank.filters import (
+    Mask,
+    in_categories,
+    in_items,
+    in_price_band,
+    of_placement,
+    rows_mask,
+)
+
+
+def eligible(
+    view: CatalogueView, query: Query, request: ResolvedQuery, rows: Rows | slice = slice(None)
+) -> Mask:
+    """bool (n,): which of some item rows (all by default) may be in the list."""
+    n_items = view.dataset.n_items
+    own = request.bought if request.placement == "buy_again" else request.history
+    allowed = of_placement(request.placement, view.codes, own, request.view, rows)
+    if query.include_categories or query.exclude_categories:
+        wanted, unwanted = query.include_categories, query.exclude_categories
+        allowed &= in_categories(view.dataset.taxonomy, wanted, unwanted)[rows]
+    if request.include is not None or len(request.exclude):
+        allowed &= in_items(request.include, request.exclude, n_items)[rows]
+    if query.min_price is not None or query.max_price is not None:
+        allowed &= in_price_band(view.prices[rows], query.min_price, query.max_price)
+        if view.foreign is not None:
+            allowed &= ~view.foreign[rows]
+    if query.in_stock:
+        allowed &= view.on_sale(rows)
+    if len(others := _other_sizes(view, query, request)):
+        allowed &= ~rows_mask(others, n_items)[rows]
+    if request.exclude_seen:
+        allowed &= ~rows_mask(request.history, n_items)[rows]
+    allowed &= view.listed[rows]
+    return allowed
+
+
+def _other_sizes(view: CatalogueView, query: Query, request: ResolvedQuery) -> Rows:
+    """int32: other sizes and colours of what is in view, where these have no place in the list.
+
+    They do not go with it, whatever category they were put into, and are not like it: they are it.
+    """
+    beside = request.view
+    if request.placement == "similar" and query.one_per_title:
+        beside = beside[view.one_product[beside]]
+    elif request.placement != "goes_with":
+        return NO_ROWS
+    return np.concatenate([NO_ROWS, *view.same_title.others(beside)])

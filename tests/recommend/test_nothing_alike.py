@@ -1,0 +1,145 @@
+"""Lists about items in view end where nothing is like them, and never show the very product again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from crossaisle.config import ModelConfig, SplitConfig
+from crossaisle.data.dataset import Dataset
+from crossaisle.data.query import Placement, Query
+from crossaisle.data.taxonomy import Taxonomy
+from crossaisle.data.vocabulary import Vocabulary
+from crossaisle.pipeline.fit import fit
+from crossaisle.recommend.catalogue_view import CatalogueView
+from crossaisle.recommend.recommender import Recommender
+from crossaisle.recommend.request import ResolvedQuery
+from crossaisle.serve.live.histories import LiveHistories
+from crossaisle.serve.live.recommender import LiveRecommender
+from tests.models.shops import tiny_shop
+
+ROWS = (
+    ("oxford-s", "Oxford Shirt White", ("Clothes", "Shirts"), "oxford"),
+    ("oxford-m", "Oxford Shirt White", ("Clothes", "Shirts"), "oxford"),
+    ("oxford-blue", "Oxford Shirt Blue", ("Clothes", "Shirts"), "oxford"),
+    ("linen", "Linen Shirt Sand", ("Clothes", "Shirts"), "linen"),
+    ("polo", "Linen Polo Navy", ("Clothes", "Polos"), ""),
+    ("mug", "Stoneware Mug Grey", ("Home", "Mugs"), ""),
+    ("bowl", "Stoneware Bowl Grey", ("Home", "Bowls"), ""),
+    ("soap", "Olive Soap", ("Bath", "Soap"), ""),
+)
+
+
+def first_day() -> Dataset:
+    """A shop in which nothing has happened, as its catalogue describes it."""
+    ids, titles, paths, groups = zip(*ROWS, strict=True)
+    shop = tiny_shop()
+    items = shop.items.head(len(ROWS)).with_columns(
+        pl.Series("item_id", ids),
+        pl.Series("title", titles),
+        pl.Series("group", groups),
+        pl.lit("").alias("brand"),
+        pl.lit(True).alias("in_stock"),
+    )
+    return replace(
+        shop,
+        items=items,
+        item_ids=Vocabulary(ids, what="item"),
+        taxonomy=Taxonomy(tuple((path,) for path in paths), 1),
+        users=shop.users.clear(),
+        user_ids=Vocabulary([], what="user"),
+        events=shop.with_events(np.zeros(len(shop.events), bool)).events,
+    )
+
+
+@pytest.fixture(scope="module")
+def shop() -> Recommender:
+    data = first_day()
+    return fit(data, split_config=SplitConfig(), model_config=ModelConfig(encoder="none")).to_serve(data)
+
+
+def asked(shop: Recommender, placement: Placement, item: str, **controls: object) -> list[str]:
+    """Ids of a list; the same from a model and from a service, scored and from its cache."""
+    query = Query(placement=placement, items=(item,), n=8, **controls)  # type: ignore[arg-type]
+    answer, live = shop.recommend(query), LiveRecommender(shop, LiveHistories())
+    assert live.recommend(query) == answer
+    again = live.from_cache(query)
+    assert again == answer or isinstance(again, ResolvedQuery)
+    assert answer.served == placement
+    return answer.ids
+
+
+def test_similar_is_shorter_rather_than_filled(shop: Recommender) -> None:
+    assert asked(shop, "similar", "oxford-m") == ["linen", "polo"]  # of one department
+    assert asked(shop, "similar", "mug") == ["bowl"]
+    assert asked(shop, "similar", "soap") == []
+    few = shop.recommend(Query(placement="similar", items=("mug",), n=8))
+    assert "1 of 8: no more items fit the placement and its filters" in few.notices
+
+
+def test_other_sizes_are_no_similar_products_unless_each_is_asked_for(shop: Recommender) -> None:
+    each = asked(shop, "similar", "oxford-m", one_per_title=False)
+    assert each[:2] == ["oxford-s", "oxford-blue"]
+
+
+def test_a_group_of_several_brands_is_a_kind_of_product() -> None:
+    """Forty yogurts in one group: another yogurt is like this one."""
+    data = first_day()
+    brands = pl.Series("brand", ["alba", "rook", "", "alba", "", "", "", ""])
+    kinds = replace(data, items=data.items.with_columns(brands))
+    fitted = fit(kinds, split_config=SplitConfig(), model_config=ModelConfig(encoder="none"))
+    assert asked(fitted.to_serve(kinds), "similar", "oxford-m")[0] == "oxford-s"
+
+
+@pytest.mark.parametrize(
+    ("titles", "names_products"),
+    [(("Soap", "Mug", "Bowl", "Lamp"), True), (("Soap", "Soap", "Bowl", "Bowl"), False)],
+)
+def test_a_name_is_that_of_a_product_unless_most_share_theirs(
+    titles: tuple[str, ...], names_products: bool
+) -> None:
+    data = first_day()
+    title = pl.Series("title", ["Shirt A", "Shirt B", "Shirt C", "Shirt D", *titles])
+    group = pl.Series("group", ["a", "a", "a", "a", "", "", "", ""])
+    view = CatalogueView.of(
+        replace(data, items=data.items.with_columns(title, group)), np.zeros(8, np.float32)
+    )
+    assert view.one_product.tolist() == [True] * 4 + [names_products] * 4
+
+
+def test_before_the_first_event_only_what_has_something_in_common_goes_with_an_item(
+    shop: Recommender,
+) -> None:
+    assert asked(shop, "goes_with", "linen") == ["polo"]
+    assert asked(shop, "goes_with", "soap") == []
+
+
+def test_a_similar_item_may_still_be_ruled_in(shop: Recommender) -> None:
+    """Rules of a merchandiser are not questioned: a pinned item needs to be like nothing."""
+    from crossaisle.data.merchandising.rules import RuleSet
+
+    pin = {"id": "p", "action": "pin", "items": ["item:bowl"], "position": 1}
+    pinned = shop.with_rules(RuleSet.of([pin], "test"))
+    assert asked(pinned, "similar", "linen")[0] == "bowl"
+    assert asked(pinned, "similar", "soap") == ["bowl"]
+
+
+def test_what_popularity_ranks_is_not_similar(shop: Recommender) -> None:
+    """With events, too: an item without a text has no similar ones."""
+    data = tiny_shop()
+    silent = replace(
+        data,
+        items=data.items.with_columns(
+            pl.when(pl.col("item_id") == "milk1").then(pl.lit("")).otherwise("title").alias("title"),
+            pl.when(pl.col("item_id") == "milk1").then(pl.lit("")).otherwise("brand").alias("brand"),
+        ),
+        taxonomy=data.taxonomy.changed({1: ()}, []),
+    )
+    fitted = fit(silent, split_config=SplitConfig(), model_config=ModelConfig(encoder="none"))
+    served = fitted.to_serve(silent)
+    answer = served.recommend(Query(placement="similar", items=("milk1",), n=5))
+    assert (answer.ids, answer.served) == ([], "similar")
+    assert served.recommend(Query(placement="similar", items=("milk2",), n=5)).ids
