@@ -139,15 +139,18 @@ class ModelRanker:
         """
         return self.blend_for(placement).rough(histories, placement)
 
-    def rerank_rough(self, histories: Histories, rough: Rough, placement: str) -> list[Rows] | None:
+    def rerank_rough(
+        self, histories: Histories, rough: Rough, placement: str, among: Sequence[Mask | None] = ()
+    ) -> list[Rows] | None:
         """Gives the candidates of a learned ranker their scores; per history the rows that are exact now.
 
-        None where no ranker was learned for the placement.
+        `among`: for each history bool (n_items,), where its candidates are, or None. None where no ranker was
+        learned for the placement.
         """
         if self.reranker is None or placement not in self.reranker.rankers:
             return None
         ranker, tables = self.reranker.rankers[placement], self.reranker.tables
-        return ranker.rerank_rough(self.blend, tables, histories, rough)
+        return ranker.rerank_rough(self.blend, tables, histories, rough, among)
 
     def settled(self, histories: Histories, scores: Floats, placement: str) -> Floats:
         """float32 (n, n_items): scores of the blend with what is lent, struck off and disapproved of.

@@ -9,8 +9,8 @@ import pytest
 
 from crossaisle.data.query import Query
 from crossaisle.recommend.recommender import Recommender
-from crossaisle.recommend.request import ResolvedQuery
 from crossaisle.serve.limits.live import LiveLimits
+from crossaisle.serve.live.lists.asked import Asked
 from crossaisle.serve.live.recommender import LiveRecommender
 from crossaisle.serve.service import ShopService
 from crossaisle.serve.store.store import Event
@@ -90,11 +90,9 @@ def test_who_is_new_sees_what_is_kept_for_everybody(service: ShopService) -> Non
     shop, live = service.shop, service.live
     shop.score_many([Query(user="first")])
     for user in ("second", "third"):
-        assert not isinstance(shop.from_cache(Query(user=user)), ResolvedQuery)
+        assert not isinstance(shop.from_cache(Query(user=user)), Asked)
     live.add([Event(None, "fourth", shop.dataset.item_ids.id(0), "view", 2e9)])
-    assert isinstance(
-        shop.from_cache(Query(user="second")), ResolvedQuery
-    )  # something else may be popular now
+    assert isinstance(shop.from_cache(Query(user="second")), Asked)  # something else may be popular now
 
 
 def test_a_live_shop_cannot_be_saved() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +14,6 @@ from crossaisle.models.dense.put import put
 from crossaisle.models.topk import top_k, union
 
 Masks = npt.NDArray[np.bool_]
-WIDER = 3
-"""Times as many candidates are taken by rough scores, to be scored exactly."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,13 +34,6 @@ class Pool:
     """Only categories other than the newest item's."""
     new: bool = False
     """Only categories that are new to the history."""
-
-    @property
-    def wide(self) -> Pool:
-        """The same by scores that are nearly right: holds what `choose` finds by exact ones."""
-        return replace(
-            self, of_blend=WIDER * self.of_blend, of_part=WIDER * self.of_part, of_new=WIDER * self.of_new
-        )
 
     def choose(
         self,

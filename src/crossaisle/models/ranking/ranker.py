@@ -183,31 +183,39 @@ class LearnedRanker:
         tables: ShopTables,
         histories: Histories,
         rough: Rough,
+        among: Sequence[Masks | None] = (),
     ) -> list[Rows]:
-        """`rerank` where the blend's scores are rough: per history the rows that have exact scores now.
+        """`rerank` where the blend's scores are rough: per history its candidates, ascending.
 
-        What may be a candidate by rough scores is scored exactly, and the candidates are chosen by that.
+        They are chosen by rough scores; then they are scored exactly, and dealt out in `rough.scores`.
+        `among`: for each history bool (n_items,), what its request allows, or None.
         """
         parts = {
             name: rough.parts.get(name) or Rough.known(blend.part_scores(name, histories))
             for name in self.pool.retrievers
         }
         allowed = allowed_candidates(self.pool, histories, tables.category)
+        for row, mask in enumerate(among):
+            if mask is not None:
+                allowed[row] &= mask
         new = new_categories(histories, tables.category)
         roughly = {name: part.scores for name, part in parts.items()}
-        near = [at.astype(np.int32) for at in self.pool.wide.choose(rough.scores, roughly, allowed, new)]
+        rows = self.pool.choose(rough.scores, roughly, allowed, new)
         parts |= {name: rough.parts[name] for name in self.parts if name in rough.parts}
-        best: list[tuple[Rows, Floats]] = []
+        scores: list[Floats] = []
         known: dict[str, list[Floats]] = {name: [] for name in parts}
-        for row, at in enumerate(near):
-            best.append((at, rough.exact(row, at)))
+        for row, at in enumerate(rows):
+            scores.append(rough.exact(row, at))
             for name, part in parts.items():  # each was just asked about these rows
                 known[name].append(part.exact(row, at))
-        masks = [(allowed[row, at], new[row, at]) for row, at in enumerate(near)]
-        found = self._rerank_among(blend, tables, histories, best, known, masks)
-        for row, (at, scores) in enumerate(found):
-            rough.scores[row, at] = scores
-        return near
+        flat = {name: _flat(values) for name, values in known.items()}
+        candidates = self._described(blend, tables, histories, rows, _flat(scores), flat)
+        order, start = self.scores(candidates), 0
+        for row, (at, own) in enumerate(zip(rows, scores, strict=True)):
+            stop = start + len(at)
+            rough.scores[row, at] = dealt(own, order[start:stop])
+            start = stop
+        return rows
 
     def rerank_best(
         self, blend: Blend, tables: ShopTables, histories: Histories, best: list[tuple[Rows, Floats]]

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -35,10 +35,11 @@ from crossaisle.serve.live.catalogue.overlay_view import contributions_of, simil
 from crossaisle.serve.live.catalogue.shown import ShownFields
 from crossaisle.serve.live.event_counts import Gaps
 from crossaisle.serve.live.histories import LiveHistories
+from crossaisle.serve.live.lists.asked import Asked, Scored
 from crossaisle.serve.live.lists.candidates import widened
 from crossaisle.serve.live.lists.from_rankings import FromRankings
 from crossaisle.serve.live.lists.ranker import LiveRanker
-from crossaisle.serve.live.lists.ranking_cache import RankingCache, Version
+from crossaisle.serve.live.lists.ranking_cache import RankingCache
 from crossaisle.serve.live.own import Own
 from crossaisle.serve.live.own_history import own_history, plain
 from crossaisle.serve.live.pictures import picture_model
@@ -46,31 +47,6 @@ from crossaisle.serve.live.shopwide.disapproval import LiveDisapproval
 from crossaisle.serve.live.shopwide.trending import Trending
 from crossaisle.serve.store.records import Picture
 from crossaisle.serve.store.store import NO_PICTURES
-
-
-class _Asked(NamedTuple):
-    """One query of a batch."""
-
-    query: Query
-    request: ResolvedQuery
-    version: Version
-    place: int
-    """In the batch."""
-
-
-class _Scores(NamedTuple):
-    """What a list is made from."""
-
-    rows: Rows
-    """int32 (n,), ascending"""
-    scores: Floats
-    """float32 (n,)"""
-    allowed: bool = False
-    """Whether these are rows that the filters of one query allow."""
-    whole: bool = False
-    """Whether there are no more of them."""
-    every: bool = False
-    """Whether these are all rows that have a score."""
 
 
 class LiveRecommender:
@@ -234,21 +210,23 @@ class LiveRecommender:
 
     # Lists
 
-    def from_cache(self, query: Query) -> RecommendationList | ResolvedQuery:
-        """The list, where the ranking cache decides it; else the request, to be scored."""
+    def from_cache(self, query: Query) -> RecommendationList | Asked:
+        """The list, where the ranking cache decides it; else the query in rows, for `score_many`."""
+        version = self.cache.version(query)  # before the history is read
         request = self.resolve(query)
-        ranking = None if self._narrows(query, request) else self.cache.get(query, request)
+        asked = Asked(query, request, version, self)
+        ranking = None if self._narrows(asked) else self.cache.get(query, request)
         answer = None if ranking is None else self.rankings.answer(query, request, ranking)
         if answer is None:
             self.cache.misses += 1
-            return request
+            return asked
         self.cache.hits += 1
         return answer
 
     def is_cached(self, query: Query) -> bool:
         """Whether the best items for a query are kept and nothing has happened since."""
-        request = self.resolve(query)
-        return not self._narrows(query, request) and self.cache.holds(query, request)
+        asked = self._asked(query)
+        return not self._narrows(asked) and self.cache.holds(query, asked.request)
 
     def recommend(self, query: Query) -> RecommendationList:
         """The list for one query, scored now. Raises what `Recommender.recommend` raises."""
@@ -257,40 +235,53 @@ class LiveRecommender:
             raise answer
         return answer
 
-    def score_many(self, queries: Sequence[Query]) -> list[RecommendationList | Exception]:
+    def score_many(self, queries: Sequence[Query | Asked]) -> list[RecommendationList | Exception]:
         """Lists for many queries, scored together; keeps what may be asked for again."""
         self.disapproval.now(self.dataset)
-        asked: list[_Asked] = []
-        out: list[RecommendationList | Exception | None] = [None] * len(queries)
-        versions = [self.cache.version(query) for query in queries]  # before the histories are read
-        for place, (query, version) in enumerate(zip(queries, versions, strict=True)):
+        asked: dict[int, Asked] = {}
+        out: dict[int, RecommendationList | Exception] = {}
+        for place, one in enumerate(queries):
             try:
-                asked.append(_Asked(query, self.resolve(query), version, place))
+                asked[place] = self._asked(one)
             except Exception as error:
                 out[place] = error
-        some = self._made(asked, self._best(asked), out)
-        some = self._made(some, self._best_allowed(some), out)
-        left = [one for one in asked if out[one.place] is None]
-        self._made(left, self._scored(left) if left else [], out)
-        return [answer for answer in out if answer is not None]
+        narrow = {place: one for place, one in asked.items() if self._narrows(one)}
+        wide = {place: one for place, one in asked.items() if place not in narrow}
+        some = self._made(wide, self._best(list(wide.values())), out) | narrow
+        self._made(some, self._best_allowed(list(some.values())), out)
+        left = {place: one for place, one in asked.items() if place not in out}
+        self._made(left, self._scored(list(left.values())) if left else [], out)
+        return [out[place] for place in range(len(queries))]
+
+    def _asked(self, query: Query | Asked) -> Asked:
+        if isinstance(query, Asked):
+            if query.by is self:
+                return query
+            query = query.query
+        version = self.cache.version(query)  # before the history is read
+        return Asked(query, self.resolve(query), version, self)
 
     def _made(
         self,
-        asked: Sequence[_Asked],
-        found: Sequence[_Scores | None],
-        out: list[RecommendationList | Exception | None],
-    ) -> list[_Asked]:
-        """Puts what can be made from some scores into `out`; returns those for which they are not enough."""
-        left = []
-        for one, scores in zip(asked, found, strict=True):
+        asked: Mapping[int, Asked],
+        found: Sequence[Scored | None],
+        out: dict[int, RecommendationList | Exception],
+    ) -> dict[int, Asked]:
+        """Puts what can be made from some scores into `out`, by place; returns those for which they are not
+        enough."""
+        left: dict[int, Asked] = {}
+        for (place, one), scores in zip(asked.items(), found, strict=True):
             if scores is None:
                 continue
             try:
-                out[one.place] = self._list(one, scores)
+                answer = self._list(one, scores)
             except Exception as error:
-                out[one.place] = error
-            if out[one.place] is None:
-                left.append(one)
+                out[place] = error
+                continue
+            if answer is None:
+                left[place] = one
+            else:
+                out[place] = answer
         return left
 
     def explained(
@@ -299,69 +290,72 @@ class LiveRecommender:
         """Items of a list that was made without explanations, explained. `served`: as the list says."""
         return self.lists.explained(self.resolve(query), items, served)
 
-    def _narrows(self, query: Query, request: ResolvedQuery) -> bool:
+    def _narrows(self, asked: Asked) -> bool:
         """Whether a learned ranker has to know what the filters of a query leave."""
-        return not self.large and request.weights in self.base.rankers and is_narrow(query)
+        return not self.large and asked.request.weights in self.base.rankers and is_narrow(asked.query)
 
-    def _best(self, asked: Sequence[_Asked]) -> list[_Scores | None]:
+    def _best(self, asked: Sequence[Asked]) -> list[Scored | None]:
         """For each request the rows with the best scores, where these are found faster than all scores."""
         if self.large:
             requests = [one.request for one in asked]
-            return [_Scores(*best) for best in best_of_requests(self.ranker, requests)]
+            return [Scored(*best) for best in best_of_requests(self.ranker, requests)]
         masks = [
             of_placement("discover", self.view.codes, one.request.history, NO_ROWS)
             if one.request.placement == "discover"
             else None
             for one in asked
         ]
-        return [None if best is None else _Scores(*best) for best in self._nominated(asked, masks)]
+        return [None if best is None else Scored(*best) for best in self._nominated(asked, masks)]
 
-    def _best_allowed(self, asked: Sequence[_Asked]) -> list[_Scores | None]:
-        """The same of what the filters of each query leave, where that was little; rules come later."""
+    def _best_allowed(self, asked: Sequence[Asked]) -> list[Scored | None]:
+        """The same of what the filters of each query leave, where that was or may be little.
+
+        Rules come later, but for a ranker, which has to know what may be shown.
+        """
         masks = [self.lists.unruled(one.query, one.request) for one in asked]
-        found, few = self._nominated(asked, masks), self.limits.nominated_items
+        reranked: list[Mask | None] = [None] * len(asked)
+        for at, one in enumerate(asked):
+            if self._narrows(one):
+                ruling = self.lists.ruling(one.query, one.request)
+                reranked[at] = masks[at] if ruling is None else masks[at] & ~ruling.banned
+        found, few = self._nominated(asked, masks, reranked), self.limits.nominated_items
         return [
-            None if best is None else _Scores(*best, allowed=True, whole=len(best[0]) < few) for best in found
+            None if best is None else Scored(*best, allowed=True, whole=len(best[0]) < few) for best in found
         ]
 
-    def _nominated(self, asked: Sequence[_Asked], masks: Sequence[Mask | None]) -> list[Best | None]:
-        """`masks` bool (n_items,): what may be named for each request.
-
-        None for a request whose filters a ranker has to know: they are applied to exact scores.
-        """
+    def _nominated(
+        self, asked: Sequence[Asked], masks: Sequence[Mask | None], reranked: Sequence[Mask | None] = ()
+    ) -> list[Best | None]:
+        """`masks` bool (n_items,): what may be named for each request; `reranked`: what a ranker orders."""
         n = self.limits.nominated_items
-        out: list[Best | None] = [None] * len(asked)
-        wide = [at for at, one in enumerate(asked) if not self._narrows(one.query, one.request)]
-        if 2 * n > self.dataset.n_items or not wide:
-            return out
+        if 2 * n > self.dataset.n_items or not asked:
+            return [None] * len(asked)
 
         def best(histories: Histories, weights: str, members: Sequence[int]) -> Sequence[Best | None]:
-            found = self.ranker.nominated(histories, weights, n, [masks[wide[at]] for at in members])
+            own = [masks[at] for at in members], [reranked[at] for at in members] if reranked else ()
+            found = self.ranker.nominated(histories, weights, n, *own)
             return [None] * len(members) if found is None else found
 
-        for at, one in zip(wide, batched([asked[at].request for at in wide], best), strict=True):
-            out[at] = one
-        return out
+        return batched([one.request for one in asked], best)
 
-    def _scored(self, asked: Sequence[_Asked]) -> list[_Scores]:
+    def _scored(self, asked: Sequence[Asked]) -> list[Scored]:
         """All rows that have a score, for each request."""
         out = []
         among = [
-            self.lists.candidates(one.query, one.request) if self._narrows(*one[:2]) else None
-            for one in asked
+            self.lists.candidates(one.query, one.request) if self._narrows(one) else None for one in asked
         ]
         for scores in score_requests(self.ranker, [one.request for one in asked], among):
             rows = np.flatnonzero(~np.isnan(scores)).astype(np.int32)
-            out.append(_Scores(rows, scores[rows], whole=True, every=True))
+            out.append(Scored(rows, scores[rows], whole=True, every=True))
         return out
 
-    def _list(self, asked: _Asked, found: _Scores) -> RecommendationList | None:
+    def _list(self, asked: Asked, found: Scored) -> RecommendationList | None:
         """The list; None where the best rows are not enough for it, and all scores are to be had."""
         query, request, version, _ = asked
         enough, best = False, (found.rows, found.scores)
         if not found.every:
             best = self.rankings.with_lifted(query, request, best)
-        if not found.every or (self.cache.takes(query, request) and not self._narrows(query, request)):
+        if not found.every or (self.cache.takes(query, request) and not self._narrows(asked)):
             ranking = self.rankings.ranking(query, best, version, whole=found.whole)
             if not found.allowed:
                 self.cache.put(ranking, request)

@@ -51,12 +51,18 @@ class LiveRanker:
         return scores
 
     def nominated(
-        self, histories: Histories, placement: str, k: int, among: Sequence[Mask | None]
+        self,
+        histories: Histories,
+        placement: str,
+        k: int,
+        among: Sequence[Mask | None],
+        reranked: Sequence[Mask | None] = (),
     ) -> list[Best] | None:
         """For each history its `k` best items by rough scores, ascending, with their exact scores.
 
         Of the best third of them hardly ever one is missed. `among` bool (n_items,): the items that may be
-        named, where these are not all. None where exact scores of all items cost no more.
+        named, where these are not all. `reranked`: the same of a learned ranker's candidates. None where
+        exact scores of all items cost no more.
         """
         if self._counts_decide(placement):
             return None
@@ -73,7 +79,8 @@ class LiveRanker:
             return found
 
         rows = best_rows(settled(rough.scores.copy()), k)
-        ranked = self._model.rerank_rough(context, rough, placement)
+        sources = [self._overlay.with_sources(mask) for mask in reranked]
+        ranked = self._model.rerank_rough(context, rough, placement, sources)
         for at, best in enumerate(rows):
             known = self._model.lenders(self._overlay.sources(best), placement)
             if ranked is not None:  # these are exact by now

@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from crossaisle.data.query import Placement, Query
 from crossaisle.recommend.answer import Recommendation, RecommendationList
-from crossaisle.recommend.request import ResolvedQuery
 from crossaisle.serve.limits.live import QueueLimits
+from crossaisle.serve.live.lists.asked import Asked
 from crossaisle.serve.live.queues.heavy_queue import Heavy, Overloaded, is_heavy
 from crossaisle.serve.live.recommender import LiveRecommender
 from crossaisle.serve.metrics import Metrics
@@ -27,7 +27,7 @@ class Batcher:
         limits: QueueLimits = QueueLimits(),
     ) -> None:
         self._shop, self._metrics, self._heavy, self._limits = shop, metrics, heavy, limits
-        self._waiting: list[tuple[Query, asyncio.Future[RecommendationList]]] = []
+        self._waiting: list[tuple[Asked, asyncio.Future[RecommendationList]]] = []
         self._busy = False
         self._thread = ThreadPoolExecutor(1, "scoring")
 
@@ -39,12 +39,12 @@ class Batcher:
         if is_heavy(query, self._limits):
             return await self._heavy.run(client, self._alone, query)
         answer = self._shop().from_cache(query)
-        if not isinstance(answer, ResolvedQuery):
+        if not isinstance(answer, Asked):
             return answer
         if len(self._waiting) >= self._limits.waiting_queries:
             raise Overloaded("too many requests are waiting: try again in a moment")
         future: asyncio.Future[RecommendationList] = asyncio.get_running_loop().create_future()
-        self._waiting.append((query, future))
+        self._waiting.append((answer, future))
         if not self._busy:
             self._busy = True
             # Queries that arrive in the same turn of the loop join the batch.
@@ -53,7 +53,7 @@ class Batcher:
 
     def _alone(self, query: Query) -> RecommendationList:
         shop = self._shop()
-        if not query.explain and not isinstance(answer := shop.from_cache(query), ResolvedQuery):
+        if not query.explain and not isinstance(answer := shop.from_cache(query), Asked):
             return answer
         return shop.recommend(query)
 
@@ -84,7 +84,7 @@ class Batcher:
             return
         self._metrics.batch_sizes[len(batch)] += 1
         loop = asyncio.get_running_loop()
-        work = loop.run_in_executor(self._thread, self._shop().score_many, [query for query, _ in batch])
+        work = loop.run_in_executor(self._thread, self._shop().score_many, [asked for asked, _ in batch])
         work.add_done_callback(lambda done: self._deliver([f for _, f in batch], done))
 
     def _deliver(
