@@ -20,7 +20,7 @@ from crossaisle.config import DataConfig, SplitConfig
 from crossaisle.data.ingest.importer import Imported, import_sources
 from crossaisle.data.ingest.sources import of_frame, open_file
 from crossaisle.data.known import fashion
-from crossaisle.data.known.completejourney import with_names
+from crossaisle.data.known.completejourney import LEVELS, readable
 from crossaisle.decode import build
 from crossaisle.errors import ConfigError, DataError, FetchError, cleaned, nearest
 from crossaisle.fetch import cache_dir, package_files, unchanged
@@ -190,9 +190,9 @@ def _places() -> list[Path]:
 
 
 def _completejourney(folder: Path) -> Tables:
-    """Products have no titles: what their type is called and the package size stand in. Prices are medians.
+    """Products have no titles: the type's name and the package size stand in. Prices are medians.
 
-    `brand` says only whether it is the shop's own, so products of one name are a group whatever it is: side
+    `brand` says only whether it is the shop's own, so products of one type are a group whatever it is: side
     by side they would read as one title twice.
     """
     products = pl.read_parquet(folder / "products.parquet")
@@ -203,15 +203,13 @@ def _completejourney(folder: Path) -> Tables:
         .group_by("product_id")
         .agg((pl.col("sales_value") / pl.col("quantity")).median().round(2).alias("price"))
     )
-    levels = ("department", "product_category", "product_type")
-    quiet = [pl.col(name).str.to_titlecase() for name in levels]
     title = pl.concat_str(
-        [pl.col("name"), pl.col("package_size").str.to_lowercase()], separator=", ", ignore_nulls=True
+        [pl.col("product_type"), pl.col("package_size").str.to_lowercase()], separator=", ", ignore_nulls=True
     )
-    items = with_names(products.with_columns(*quiet)).with_columns(title=title, group_id=pl.col("name"))
+    items = readable(products).with_columns(title=title, group_id=pl.col("product_type"))
     items = items.join(paid, on="product_id", how="left", maintain_order="left")
     return {
-        "items": items.select("product_id", "title", "brand", "price", "group_id", *levels),
+        "items": items.select("product_id", "title", "brand", "price", "group_id", *LEVELS),
         "events": events,
         "users": pl.read_parquet(folder / "demographics.parquet"),
     }
@@ -298,7 +296,7 @@ CATALOGUES: dict[str, Catalogue] = {
                 "items": {
                     "columns": {
                         "item_id": "product_id",
-                        "categories": ["department", "product_category", "product_type"],
+                        "categories": list(LEVELS),
                     }
                 },
                 "events": {

@@ -1,42 +1,60 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import polars as pl
+import pytest
 
-from crossaisle.data.known.completejourney import NAMES, with_names
+from crossaisle.data.knowledge.rules import parse, shipped
+from crossaisle.data.known.completejourney import CATEGORIES, LEVELS, TYPES, readable
+
+Levels = tuple[str | None, ...]
 
 
-def named(*products: tuple[str | None, str | None]) -> list[str | None]:
-    frame = pl.DataFrame(products, ["product_type", "product_category"], orient="row")
-    return with_names(frame)["name"].to_list()
+def named(*paths: Levels) -> list[Levels]:
+    frame = pl.DataFrame(paths, LEVELS, orient="row")
+    return list(readable(frame).iter_rows())
 
 
-def test_products_have_names_that_people_read() -> None:
+def test_names_are_those_that_people_read() -> None:
     assert named(
-        ("Fluid Milk White Only", "Fluid Milk Products"),
-        ("Frozen Fruit Pies  & Cobblers", "Frozen Pie/Desserts"),
-        ("Bananas", "Tropical Fruit"),
-    ) == ["White Milk", "Frozen Fruit Pie", "Bananas"]
+        ("GROCERY", "FLUID MILK PRODUCTS", "FLUID MILK WHITE ONLY"),
+        ("GROCERY", "FROZEN PIE/DESSERTS", "FROZEN FRUIT PIES  & COBBLERS"),
+        ("PRODUCE", "TROPICAL FRUIT", "BANANAS"),
+    ) == [
+        ("Grocery", "Milk", "White Milk"),
+        ("Grocery", "Frozen Desserts", "Frozen Fruit Pie"),
+        ("Produce", "Tropical Fruit", "Bananas"),
+    ]
 
 
 def test_a_type_of_several_categories_is_named_by_its_own() -> None:
-    categories = ("Ice Cream/Milk/Sherbts", "Bacon", "Pasta Sauce", "Frzn Novelties/Wtr Ice")
-    assert named(*(("Premium", category) for category in categories)) == [
+    categories = ("ICE CREAM/MILK/SHERBTS", "BACON", "PASTA SAUCE", "FRZN NOVELTIES/WTR ICE")
+    assert [path[2] for path in named(*(("GROCERY", category, "PREMIUM") for category in categories))] == [
         "Premium Ice Cream", "Premium Bacon", "Premium Pasta Sauce", "Premium",
     ]  # fmt: skip
 
 
 def test_a_bracket_that_the_till_cut_is_no_part_of_a_name() -> None:
-    assert named(("Tea (Bulk)", "Teas"), ("Smoke Deterrent (Gum/P", "Smoking Aids"), (None, None)) == [
-        "Tea (Bulk)", "Smoke Deterrent", None,
-    ]  # fmt: skip
+    found = named(
+        ("GROCERY", "TEAS", "TEA (BULK)"), ("DRUG GM", None, "SMOKE DETERRENT (GUM/P"), (None, None, None)
+    )
+    assert [path[2] for path in found] == ["Tea (Bulk)", "Smoke Deterrent", None]
 
 
-def test_the_file_names_each_once() -> None:
-    names = pl.read_csv(NAMES)
-    keys = Counter(names.select("product_type", "product_category").iter_rows())
-    assert max(keys.values()) == 1
-    assert len(names) > 400
-    assert names["name"].str.contains(r"^[A-Z][^,]*[^\s,.:;&/-]$").all()
+@pytest.mark.parametrize(
+    ("file", "keys"), [(TYPES, ("product_type", "product_category")), (CATEGORIES, ("category",))]
+)
+def test_a_file_names_each_once(file: Path, keys: tuple[str, ...]) -> None:
+    names = pl.read_csv(file)
+    assert max(Counter(names.select(keys).iter_rows()).values()) == 1
+    assert names["name"].str.contains(r"^[A-Z][^,>]*[^\s,.:;&/>-]$").all()
     assert not names["name"].str.contains(r"\b(?:Frzn|Sft|Drnk|Misc|Refrig|Btl|Pkg|Dnrs)\b").any()
+
+
+def test_what_goes_together_is_told_in_these_names() -> None:
+    codes = set(pl.read_csv(CATEGORIES)["category"]) - set(pl.read_csv(CATEGORIES)["name"])
+    rules, _ = parse(shipped("completejourney"))
+    told = {name for rule in rules for side in (rule.source, rule.target) for name in side.split(" > ")}
+    assert not told & codes
