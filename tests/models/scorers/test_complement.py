@@ -34,6 +34,14 @@ class TestSampled(TestComplementSoftmax):
         return replace(super().make_quick(), negatives=4)
 
 
+class TestSplitAtRandom(TestComplementSoftmax):
+    def make(self) -> ComplementSoftmax:
+        return replace(super().make(), at_random=0.5, averaged=True)
+
+    def make_quick(self) -> ComplementSoftmax:
+        return replace(super().make_quick(), at_random=0.5, averaged=True)
+
+
 class _First:
     """Draws the basket's first item, and leaves nothing out."""
 
@@ -154,6 +162,41 @@ def test_chance_that_a_batch_buys_an_item() -> None:
     bought = np.array([1 / 3, 1 / 3, 2 / 3 + 1 / 2, 0.0, 1 / 2]) / 2  # the third has one category only
     np.testing.assert_allclose(_chances(baskets, codes, batch=1), bought, rtol=1e-6)
     np.testing.assert_allclose(_chances(baskets, codes, batch=3), 1 - (1 - bought) ** 3, rtol=1e-6)
+
+
+def test_chance_that_a_batch_buys_an_item_beside_any_others() -> None:
+    """Split at random, .35 of a basket are given on the average, and the rest is bought."""
+    codes = np.array([0, 0, 1], np.int32)
+    baskets = sparse.csr_matrix(np.array([[1, 0, 1], [0, 1, 1]], np.float32))
+    half = np.array([0.5, 0.5, 1.0]) / 2
+    np.testing.assert_allclose(_chances(baskets, codes, batch=1), half, rtol=1e-6)
+    np.testing.assert_allclose(_chances(baskets, codes, 1, at_random=1.0), 1.3 * half, rtol=1e-6)
+    np.testing.assert_allclose(_chances(baskets, codes, 1, at_random=0.5), 1.15 * half, rtol=1e-6)
+
+
+def test_the_running_mean_takes_the_place_of_the_last_step() -> None:
+    features = sparse.identity(3, np.float32, format="csr")
+    learning = Learning(
+        features=features,
+        scored=np.arange(3),
+        codes=np.array([0, 1, 1], np.int32),
+        bias=np.zeros(3, np.float32),
+        dimensions=2,
+        dropout=0.0,
+        hidden=2,
+        hidden_dropout=0.0,
+        rng=np.random.default_rng(0),
+    )
+    stood = []
+    for share in (0.5, 0.5, 0.25):
+        learning.step(sparse.csr_matrix(np.array([[1, 1, 0], [1, 0, 1]], np.float32)), 0.1)
+        stood.append(learning.source.copy())
+        learning.follow(share)
+    mean = 0.75 * (stood[0] + stood[1]) / 2 + 0.25 * stood[2]
+    learning.settle()
+    np.testing.assert_allclose(learning.source, mean, rtol=1e-5)
+    learning.step(sparse.csr_matrix(np.array([[1, 1, 0]], np.float32)), 0.1)
+    assert not np.array_equal(learning.source, mean), "learning goes on from the mean"
 
 
 def test_as_many_negatives_as_items_are_the_full_softmax() -> None:

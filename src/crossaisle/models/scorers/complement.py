@@ -13,7 +13,14 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats, Histories
 from crossaisle.encoders.tfidf import TfidfEncoder
 from crossaisle.models.base import Scorer
-from crossaisle.models.scorers.learning.networks import Layer, Learned, Learning, centred, shared_out
+from crossaisle.models.scorers.learning.networks import (
+    SPLITS,
+    Layer,
+    Learned,
+    Learning,
+    centred,
+    shared_out,
+)
 from crossaisle.models.space import Range, Space
 from crossaisle.progress import bar
 
@@ -23,6 +30,9 @@ AGAIN, SLOWER = 0.25, 0.4
 """Share of the passes, and of the learning rate, of a model that starts where an earlier one ended."""
 _SEEN_IN = 5
 """Words of fewer items than this have no vector."""
+_FIRST, _EVERY, _SHARE = 0.3, 4, 0.02
+"""Of the running mean: the share of the steps after which it begins, every how many steps it follows, and by
+what share of the way."""
 
 
 @dataclass(kw_only=True)
@@ -30,9 +40,9 @@ class ComplementSoftmax(Scorer):
     """Two vectors per item, one as a cause and one as an effect, so that A -> B differs from B -> A.
 
     An example is a user or basket split in two: the items of one category, drawn at random, and the
-    rest. The former's source vectors, `h = sum_i source_i / sqrt(n)`, predict the latter under a softmax
-    over all items of other categories, or a sample of them: `score(j) = bias_j + (h + W2 gelu(W1 norm(h)))
-    . target_j`.
+    rest; or, of some baskets, any items and the rest. The former's source vectors,
+    `h = sum_i source_i / sqrt(n)`, predict the latter under a softmax over all items of other categories, or
+    a sample of them: `score(j) = bias_j + (h + W2 gelu(W1 norm(h))) . target_j`.
     A vector is the sum of what belongs to the item alone, to its leaf category and to its words (as in
     fastText, Bojanowski et al., TACL 2017; LightFM, Kula 2015), so that items bought seldom or never
     have one too. Trained by Adam on plain numpy. Full cross-entropy after Klenitskiy and Vasilev (RecSys
@@ -64,6 +74,11 @@ class ComplementSoftmax(Scorer):
     negatives: int | None = field(default=None, metadata={"low": 1, "high": 10_000_000})
     """Items drawn at each step to compete with what the batch buys; None: all. Of 12,000 items 1,000 cost a
     third of the time of all."""
+    at_random: float = field(default=0.0, metadata={"low": 0.0, "high": 1.0})
+    """Share of the baskets that are split at random instead of by a category: they also teach what goes
+    together within a category, which is a lesson about the same vectors."""
+    averaged: bool = False
+    """Take the running mean of the last 200 steps or so in place of the last one."""
     words: bool = True
     """Whether items share the vectors of their leaf categories and words."""
     seed: int = field(default=0, metadata={"low": 0, "high": 2**31 - 1})
@@ -92,6 +107,7 @@ class ComplementSoftmax(Scorer):
         "epochs": Range(low=2, high=12, log=False, whole=True),
         "dropout": Range(low=0.0, high=0.6, log=False),
         "dimensions": Range(low=32, high=256, whole=True),
+        "at_random": Range(low=0.0, high=0.8, log=False),
     }
     continues: ClassVar[bool] = True
     slow: ClassVar[bool] = True
@@ -131,7 +147,9 @@ class ComplementSoftmax(Scorer):
         self.speaks_ = np.diff(features.indptr) > 0
         users = max(int((np.diff(baskets.indptr) > 0).sum()), 1)
         codes = dataset.taxonomy.codes()
-        chances = None if self.negatives is None else _chances(baskets, codes, self.batch)[scored]
+        chances = None
+        if self.negatives is not None:
+            chances = _chances(baskets, codes, self.batch, self.at_random)[scored]
         learned = []
         for network in range(self.networks):
             learning = Learning(
@@ -146,6 +164,7 @@ class ComplementSoftmax(Scorer):
                 rng=np.random.default_rng((self.seed, network)),
                 negatives=self.negatives,
                 chances=chances,
+                at_random=self.at_random,
             )
             further = earlier is not None and learning.take_over(earlier[network], scored)
             self._train(learning, baskets, further=further, progress=progress)
@@ -199,7 +218,10 @@ class ComplementSoftmax(Scorer):
                     rate = first * (1.0 - 0.8 * done / steps)
                     learning.step(baskets[order[start : start + self.batch]], rate)
                     done += 1
+                    if self.averaged and done > _FIRST * steps and done % _EVERY == 0:
+                        learning.follow(_SHARE)
                     advance(1)
+        learning.settle()
 
     def score_rows(self, histories: Histories) -> Floats:
         """float32 (n, n_items); NaN for items that are not scored and for histories that say nothing."""
@@ -258,17 +280,21 @@ def _spans_categories(baskets: sparse.csr_matrix, codes: npt.NDArray[np.int32]) 
     return filled[low < high]
 
 
-def _chances(baskets: sparse.csr_matrix, codes: npt.NDArray[np.int32], batch: int) -> Floats:
+def _chances(
+    baskets: sparse.csr_matrix, codes: npt.NDArray[np.int32], batch: int, at_random: float = 0.0
+) -> Floats:
     """float32 (n_items,): how likely each is bought by one of a batch of baskets, beside what is asked from.
 
-    A basket is asked from the category of one of its items, drawn evenly.
+    A basket is asked from the category of one of its items, drawn evenly, or, for the share `at_random` of
+    the baskets, from any of its items.
     """
     crossing = baskets[_spans_categories(baskets, codes)]
     lengths = np.diff(crossing.indptr)
     owner = np.repeat(np.arange(len(lengths)), lengths)
     key = owner * (int(codes.max(initial=-1)) + 2) + codes[crossing.indices] + 1
     _, group, sizes = np.unique(key, return_inverse=True, return_counts=True)
-    bought = 1.0 - sizes[group] / lengths[owner]
+    bought = (1.0 - at_random) * (1.0 - sizes[group] / lengths[owner])
+    bought += at_random * (1.0 - np.mean(SPLITS))
     share = np.bincount(crossing.indices, bought, baskets.shape[1]) / max(len(lengths), 1)
     chances: Floats = (1.0 - (1.0 - share) ** batch).astype(np.float32)
     return chances

@@ -13,6 +13,9 @@ from crossaisle.data.history import Floats
 
 _LEAST = np.float32(1e-6)
 """Added to a variance, which is 0 for a history that says nothing."""
+SPLITS = 0.1, 0.6
+"""Shares of a basket that are given where it is split at random: drawn evenly in between."""
+_LEARNED = ("source", "target", "bias", "inner", "outer")
 
 
 class Layer:
@@ -82,8 +85,11 @@ class Learning:
         rng: np.random.Generator,
         negatives: int | None = None,
         chances: Floats | None = None,
+        at_random: float = 0.0,
     ) -> None:
         """`features` csr (n_items, n_features); `scored` rows of items; `codes` (n_items,) of categories.
+
+        `at_random`: share of the baskets that are split at random instead of by a category.
 
         `negatives`: drawn at each step to compete with what the batch buys, where there are more scored items
         than that; None: all compete. `chances` float32 (n_scored,): how likely a batch buys the item.
@@ -101,11 +107,13 @@ class Learning:
         self._place[scored] = np.arange(len(scored))
         self._code = codes[scored]
         self._negatives = None if negatives is None or negatives >= len(scored) else negatives
+        self._at_random = at_random
+        self._mean: dict[str, Floats] = {}
         self._log_chance = np.zeros(len(scored), np.float32)
         if self._negatives is not None and chances is not None:
             missed = (1.0 - chances) * (1.0 - self._negatives / len(scored))
             self._log_chance = np.log1p(-missed).astype(np.float32)
-        self._rules = [Adam(p) for p in (self.source, self.target, self.bias, self.inner, self.outer)]
+        self._rules = [Adam(getattr(self, name)) for name in _LEARNED]
 
     def learned(self, scored: npt.NDArray[np.integer]) -> Learned:
         return Learned(scored, self.source, self.target, self.bias, self.inner, self.outer)
@@ -126,12 +134,32 @@ class Learning:
         self.inner[:], self.outer[:] = earlier.inner, earlier.outer
         return True
 
+    def follow(self, share: float) -> None:
+        """Moves a running mean of what is learned by a share of the way to where it stands.
+
+        Weights averaged over the last steps generalise better than the last ones (Polyak and Juditsky 1992).
+        """
+        if not self._mean:
+            self._mean = {name: getattr(self, name).copy() for name in _LEARNED}
+        for name, mean in self._mean.items():
+            mean += np.float32(share) * (getattr(self, name) - mean)
+
+    def settle(self) -> None:
+        """Puts the running mean in the place of what was learned last."""
+        for name, mean in self._mean.items():
+            getattr(self, name)[:] = mean
+        self._mean = {}
+
     def step(self, baskets: sparse.csr_matrix, rate: float) -> None:
         """Adam on a batch of baskets, csr (n, n_items)."""
         n, lengths = baskets.shape[0], np.diff(baskets.indptr)
         owner, item = np.repeat(np.arange(n), lengths), baskets.indices
         asked = self.codes[item[baskets.indptr[:-1] + (self.rng.random(n) * lengths).astype(np.int64)]]
         given = self.codes[item] == asked[owner]
+        if self._at_random:
+            mixed = self.rng.random(n) < self._at_random
+            at_random = self.rng.random(len(item)) < self.rng.uniform(*SPLITS, n)[owner]
+            given, asked = np.where(mixed[owner], at_random, given), np.where(mixed, -1, asked)
         spread = (shared_out(owner[given], item[given], baskets.shape) @ self._features).tocsr()
         keep = self._kept((n, self.source.shape[1]), self.dropout)
         keep_hidden = self._kept((n, self.inner.shape[1]), self.hidden_dropout)
