@@ -57,7 +57,7 @@ def test_check_says_what_is_covered_wrong_and_unknown(
     assert "wrong, the file is refused: 1" in out
     assert "line 3: rule must be" in out
     assert "line 2: unknown category or item 'Sauze' (did you mean 'Sauce'?)" in out
-    assert "without effect in goes_with, both sides are of one category: 1" in out
+    assert "without effect in goes_with, both sides are of one kind: 1" in out
     assert "goes with,Pasta,Sauze,both,0.5,,2," in rejected.read_text()
     assert cli.run([*asked, "--json"]) == 1
     found = json.loads(capsys.readouterr().out)

@@ -181,7 +181,7 @@ def _show(found: Coverage) -> None:
     )
     _some("wrong, the file is refused", found.wrong)
     _some("unknown, left out", [f"line {one.rule.line}: {one.why}" for one in found.rejected])
-    _some("without effect in goes_with, both sides are of one category", found.without_effect)
+    _some("without effect in goes_with, both sides are of one kind", found.without_effect)
     _some("categories of which nothing is known", found.categories_missing)
 
 

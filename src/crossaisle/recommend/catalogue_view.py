@@ -78,6 +78,17 @@ class CatalogueView:
         return self.titles.str.to_lowercase()
 
     @cached_property
+    def unsold(self) -> bool:
+        """Whether nothing has been bought yet."""
+        return not (self.popularity > 0).any()
+
+    @cached_property
+    def same_make(self) -> Groups:
+        """Items of one brand and category."""
+        keys, codes = self.same_brand.keys, self.codes.astype(np.uint64)
+        return Groups(np.where((keys > 0) & (self.codes >= 0), keys ^ (codes << np.uint64(40)), 0))
+
+    @cached_property
     def one_product(self) -> Mask:
         """bool (n_items,): items that are one product with those of their group in `same_title`.
 
@@ -100,7 +111,7 @@ class CatalogueView:
     @cached_property
     def by_popularity(self) -> Rows:
         """int32 (n_items,): all rows, popular ones first; before the first event, a category in turn."""
-        if not (self.popularity > 0).any():
+        if self.unsold:
             return in_turn(self.codes)
         return np.argsort(-self.popularity, kind="stable").astype(np.int32)
 

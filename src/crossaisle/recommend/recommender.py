@@ -38,8 +38,8 @@ from crossaisle.recommend.merchandising.compiled import Merchandising
 from crossaisle.recommend.rank import Ranking, rank_query, ranking
 from crossaisle.recommend.ranker import ModelRanker, score_requests
 from crossaisle.recommend.request import NO_ROWS, ResolvedQuery, is_narrow, of_unknown_deeds, resolve
+from crossaisle.recommend.rerank.beside import NeverWith, Opened
 from crossaisle.recommend.rerank.diversify import Similarity, similarity_of
-from crossaisle.recommend.rerank.never import NeverWith
 from crossaisle.recommend.standing import standing
 
 KIND = "recommender"
@@ -112,6 +112,7 @@ class Recommender:
             limits,
             NeverWith(blend.rules, dataset),
             self.merchandising,
+            Opened(blend.rules, dataset),
         )
         if histories is not None:
             self.histories = histories

@@ -37,6 +37,22 @@ def test_a_brand_is_what_titles_begin_with() -> None:
     assert brands_of(pl.Series(titles)).to_list() == [*["Old Mill"] * 3, "", "", ""]
 
 
+def test_a_brand_may_stand_before_whatever_it_makes() -> None:
+    """Only what titles begin with and never say elsewhere."""
+    titles = [
+        "Colora Wine Not Lip Pot",
+        "Colora Nude Polish",
+        "Lily Herbals Rose Cream",
+        "Lily Herbals Sun Screen",
+        "Lily Herbals Body Milk",
+        "Rose Dress",
+        "Rose Top",
+        "Once Only Polish",
+    ]
+    brands = [*["Colora"] * 2, *["Lily Herbals"] * 3, "", "", ""]
+    assert brands_of(pl.Series(titles)).to_list() == brands
+
+
 @pytest.mark.parametrize("as_struct", [False, True])
 def test_pictures_become_files(tmp_path: Path, as_struct: bool) -> None:
     root, folder = fashion_slice(tmp_path, as_struct=as_struct), tmp_path / "out" / "pictures"

@@ -74,7 +74,7 @@ def fashion_tables(root: Path, pictures: Path | None = None, *, progress: bool =
 def _people() -> pl.Expr:
     """Men, Women, Boys, Girls, Kids or Unisex."""
     given, title = pl.col("gender"), pl.col("productDisplayName").fill_null("")
-    of_kids = (given == "Unisex") & title.str.contains(r"(?i)\bkids?\b")
+    of_kids = (given == "Unisex") & title.str.contains(r"(?i)\b(?:kids?|children)\b")
     out = pl.when(of_kids).then(pl.lit("Kids")).otherwise(given)
     for grown, (small, words) in KIDS.items():
         out = pl.when((given == grown) & title.str.contains(words)).then(pl.lit(small)).otherwise(out)
@@ -82,18 +82,49 @@ def _people() -> pl.Expr:
 
 
 def brands_of(titles: pl.Series) -> pl.Series:
-    """Brand of each title, "" where none is known: what stands before whom it is for, or such a beginning."""
+    """Brand of each title, "" where none is known.
+
+    What stands before whom it is for, or such a beginning; else the words that several titles begin with and
+    no title has elsewhere: "Colorbar Wine Not Lip Pot".
+    """
     before = titles.str.extract(PEOPLE, 1).str.strip_chars()
     count = Counter(name.casefold() for name in before.drop_nulls().to_list())
     usual = {name for name, n in count.items() if n >= FEWEST}
     spelled = {name.casefold(): name for name in before.drop_nulls().to_list()}
+    out = _beginnings(titles.to_list(), usual, spelled)
+    bare = [title for title, brand in zip(titles.to_list(), out, strict=True) if not brand]
+    for name in _only_first(bare, titles.to_list()):
+        spelled.setdefault(name.casefold(), name)
+        usual.add(name.casefold())
+    return pl.Series("brand", _beginnings(titles.to_list(), usual, spelled), pl.String)
+
+
+def _beginnings(titles: list[str], usual: set[str], spelled: dict[str, str]) -> list[str]:
     longest = max((len(name.split()) for name in usual), default=0)
     out = []
-    for title in titles.to_list():
+    for title in titles:
         words = title.split()
         starts = (" ".join(words[:n]).casefold() for n in range(min(longest, len(words)), 0, -1))
         out.append(next((spelled[start] for start in starts if start in usual), ""))
-    return pl.Series("brand", out, pl.String)
+    return out
+
+
+def _only_first(bare: list[str], titles: list[str]) -> list[str]:
+    """First words of some titles that stand first alone in all titles; with what always follows them."""
+    later = {word.casefold() for title in titles for word in title.split()[1:]}
+    found: dict[str, list[list[str]]] = {}
+    for title in bare:
+        words = title.split()
+        if words and words[0].casefold() not in later and words[0].isalpha():
+            found.setdefault(words[0].casefold(), []).append(words)
+    out = []
+    for several in found.values():
+        if len(several) < FEWEST:
+            continue
+        seconds = {words[1].casefold() if len(words) > 2 else "" for words in several}
+        always = len(several) > FEWEST and len(seconds) == 1 and "" not in seconds
+        out.append(" ".join(several[0][: 2 if always else 1]))
+    return out
 
 
 def written(ids: pl.Series, contents: pl.Series, folder: Path, *, progress: bool = False) -> pl.Series:

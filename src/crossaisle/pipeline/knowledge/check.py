@@ -14,6 +14,7 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.knowledge.naming import Named, Rejected, named, write_rejected
 from crossaisle.data.knowledge.rules import KINDS, parse
 from crossaisle.pipeline.fit import Fitted
+from crossaisle.recommend.rerank.beside import within_one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +28,7 @@ class Coverage:
     rejected: tuple[Rejected, ...]
     """Lines that name something the shop does not have: left out."""
     without_effect: tuple[str, ...]
-    """Lines whose two sides are of one category: `goes_with` shows other categories only."""
+    """Lines within one leaf category, and `never with` within one category: nothing is shown there anyway."""
     items_spoken_of: float
     """Share of the items beside which the file says what goes."""
     events_spoken_of: float
@@ -67,7 +68,7 @@ def check(path: str | Path, dataset: Dataset) -> Coverage:
         wrong=tuple(map(str, problems)),
         rejected=tuple(rejected),
         without_effect=tuple(
-            f"line {one.rule.line}: {one.rule.text}" for one in found if _within_one(one, dataset)
+            f"line {one.rule.line}: {one.rule.text}" for one in found if _without_effect(one, dataset)
         ),
         items_spoken_of=float(spoken_of.mean()) if len(spoken_of) else 0.0,
         events_spoken_of=float(events[spoken_of].sum() / max(events.sum(), 1)),
@@ -92,10 +93,12 @@ def knowledge_lines(fitted: Fitted, rejected_at: Path) -> list[str]:
     return lines
 
 
-def _within_one(one: Named, dataset: Dataset) -> bool:
-    codes = dataset.taxonomy.codes()
-    both = np.unique(np.concatenate([codes[one.source], codes[one.target]]))
-    return one.rule.kind != "staple" and len(both) == 1 and bool(both[0] >= 0)
+def _without_effect(one: Named, dataset: Dataset) -> bool:
+    """Whether both sides are of one category, which the line does not open."""
+    if not within_one(one, dataset):
+        return False
+    leaves = {dataset.taxonomy.paths[row] for row in np.union1d(one.source, one.target).tolist()}
+    return one.rule.kind == "never with" or len(leaves) == 1
 
 
 def _missing(known: np.ndarray, dataset: Dataset) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crossaisle.data.query import Query
+from crossaisle.data.query import Placement, Query
 from crossaisle.data.vocabulary import Rows
 from crossaisle.recommend.catalogue_view import CatalogueView
 from crossaisle.recommend.request import CrossShare
@@ -13,6 +13,9 @@ from crossaisle.recommend.rerank.share import is_cross, share_cap
 CROWD = 2
 """At most this many items of a category on a page of `discover` or `goes_with`, unless the page would stay
 short. On completejourney's validation it costs nothing (docs/research-log.md); 1 costs an eighth of it."""
+MAKES: dict[Placement, int] = {"for_you": 2, "discover": 1, "goes_with": 1}
+"""Before anything was bought, texts rank, and most alike are the shirts of one brand: at most so many of a
+brand and category on a page, unless it would stay short. Read by eye: nothing can be measured then."""
 SHELVES = 50
 """In shops with fewer categories, one of them is more than a shelf, and `CROWD` does not hold."""
 
@@ -32,6 +35,9 @@ def list_caps(
         soft.append(share_cap(is_cross(codes, share.home), share.share, query.page_length))
     if _crowds(view, query):
         soft.append(category_caps(codes, CROWD, named)[-1])
+    if view.unsold and query.placement in MAKES and not _asked(query):
+        make = view.same_make.cap(rows, MAKES[query.placement])
+        soft += [] if make is None else [make]
     for groups, most in (
         (view.same_title, 1 if query.one_per_title else None),
         (view.same_brand, query.max_per_brand),
@@ -44,5 +50,9 @@ def list_caps(
 
 def _crowds(view: CatalogueView, query: Query) -> bool:
     """Whether a list of other categories may not crowd: where neither quota nor diversity was asked for."""
-    asked = query.quota is not None or query.reorders
-    return query.placement in ("discover", "goes_with") and not asked and view.n_categories >= SHELVES
+    shelves = view.n_categories >= SHELVES
+    return query.placement in ("discover", "goes_with") and not _asked(query) and shelves
+
+
+def _asked(query: Query) -> bool:
+    return query.quota is not None or query.reorders

@@ -8,6 +8,7 @@ from crossaisle.data.query import Query
 from crossaisle.data.vocabulary import Rows
 from crossaisle.recommend.catalogue_view import CatalogueView
 from crossaisle.recommend.request import NO_ROWS, ResolvedQuery
+from crossaisle.recommend.rerank.beside import Opened
 from crossaisle.recommend.rerank.filters import (
     Mask,
     in_categories,
@@ -19,12 +20,19 @@ from crossaisle.recommend.rerank.filters import (
 
 
 def eligible(
-    view: CatalogueView, query: Query, request: ResolvedQuery, rows: Rows | slice = slice(None)
+    view: CatalogueView,
+    query: Query,
+    request: ResolvedQuery,
+    rows: Rows | slice = slice(None),
+    opened: Opened | None = None,
 ) -> Mask:
-    """bool (n,): which of some item rows (all by default) may be in the list."""
+    """bool (n,): which of some item rows (all by default) may be in the list. `opened`: what goes with items
+    of its own category."""
     n_items = view.dataset.n_items
     own = request.bought if request.placement == "buy_again" else request.history
     allowed = of_placement(request.placement, view.codes, own, request.view, rows)
+    if opened is not None and request.placement == "goes_with":
+        allowed |= rows_mask(opened.beside(request.view), n_items)[rows]
     if query.include_categories or query.exclude_categories:
         wanted, unwanted = query.include_categories, query.exclude_categories
         allowed &= in_categories(view.dataset.taxonomy, wanted, unwanted)[rows]

@@ -24,10 +24,10 @@ from crossaisle.recommend.merchandising.ruled import Ranked, RuledList, ruled_li
 from crossaisle.recommend.ranker import Ranker
 from crossaisle.recommend.request import NO_ROWS, CrossShare, ResolvedQuery
 from crossaisle.recommend.rerank.arrange import arrange, relevance_kept
+from crossaisle.recommend.rerank.beside import NeverWith, Opened
 from crossaisle.recommend.rerank.calibrate import Calibration, spread_of
 from crossaisle.recommend.rerank.diversify import Similarity
 from crossaisle.recommend.rerank.filters import Mask, rows_mask
-from crossaisle.recommend.rerank.never import NeverWith
 from crossaisle.recommend.rerank.quota import Index, Room
 from crossaisle.recommend.rerank.share import auto_share, home_categories, is_cross
 
@@ -58,12 +58,13 @@ class ListBuilder:
         limits: ListLimits,
         never: NeverWith | None = None,
         merchandising: Merchandising | None = None,
+        opened: Opened | None = None,
     ) -> None:
-        """`never`: rules of a knowledge file that keep items out of `goes_with`. `merchandising`: a
-        merchandiser's rules.
+        """`never`, `opened`: rules of a knowledge file that keep items out of `goes_with`, and bring in some
+        of the category in view. `merchandising`: a merchandiser's rules.
         """
         self.view, self.ranker, self.limits, self.never = view, ranker, limits, never
-        self.merchandising = merchandising
+        self.merchandising, self._opened = merchandising, opened
         self._similarity, self._contributions = similarity, contributions
 
     def candidates(self, query: Query, request: ResolvedQuery, rows: Rows | slice = slice(None)) -> Mask:
@@ -101,7 +102,7 @@ class ListBuilder:
 
     def _unforbidden(self, query: Query, request: ResolvedQuery, rows: Rows | slice = slice(None)) -> Mask:
         """`candidates` as they were without any rules."""
-        return eligible(self.view, query, request, rows)
+        return eligible(self.view, query, request, rows, self._opened)
 
     def speaks(self, request: ResolvedQuery, scores: Floats) -> Mask:
         """bool (n,): which of float32 (n,) scores may bring an item into the list."""

@@ -26,8 +26,8 @@ from crossaisle.recommend.merchandising.compiled import Merchandising
 from crossaisle.recommend.ranker import Best, ModelRanker, batched, best_of_requests, score_requests
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.recommend.request import NO_ROWS, ResolvedQuery, is_narrow, resolve
+from crossaisle.recommend.rerank.beside import NeverWith, Opened
 from crossaisle.recommend.rerank.filters import Mask, of_placement
-from crossaisle.recommend.rerank.never import NeverWith
 from crossaisle.serve.limits.live import LiveLimits
 from crossaisle.serve.live.catalogue.browsing import BrowsedCatalogue
 from crossaisle.serve.live.catalogue.overlay import CatalogueOverlay, grow
@@ -115,6 +115,7 @@ class LiveRecommender:
             base.limits,
             NeverWith(base.blend.rules, self.grown.dataset),
             self.merchandising,
+            Opened(base.blend.rules, self.grown.dataset),
         )
         self.rankings = FromRankings(self.lists, self.ranker, self.merchandising, limits, large=self.large)
 
