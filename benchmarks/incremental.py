@@ -87,11 +87,7 @@ def updated(model: Path, now: Dataset) -> Recommender:
     added = timed("find what is new", lambda: with_new(base.dataset, now))
     found = timed("update", lambda: update(base, added, counts))
 
-    def save() -> None:
-        found.recommender.save(model, half=True)
-        save_counts(found.counts, model)
-
-    timed("save", save)
+    timed("save", lambda: save_counts(found.counts, model, lambda: found.recommender.save(model, half=True)))
     print("\n".join(found.lines(added.events, len(added.change.users))))
     return found.recommender
 

@@ -2,12 +2,14 @@
 
     python benchmarks/list_cost.py HEAD~1 --model demo/model
     python benchmarks/list_cost.py HEAD~1 --model demo/model --rounds 5 --users 400
+    python benchmarks/list_cost.py --exact --model demo/model --users 400
 
 Every round runs each of the two once, in a process of its own that answers the same questions as the service
 does, one at a time and eight together, with nothing kept. Printed are milliseconds of the processor per list,
 the median of the rounds, which other work on the machine changes little. Compared is also what the lists
 hold: the share of the ten items of each list of the other revision that the same list has here, and the gain
-of these lists (NDCG, with the other revision's list as the ideal).
+of these lists (NDCG, with the other revision's list as the ideal). With `--exact` the other is this source
+tree where nothing is nominated by rough scores: all items are scored exactly.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +62,11 @@ def questions(users: list[str], items: list[str], n: int) -> dict[str, list[dict
     return {kind: [make() for _ in range(n)] for kind, make in makes.items()}
 
 
-def measure(model: Path, n: int) -> dict[str, Any]:
-    """Of the tree that this process imports: milliseconds per list by kind, alone and together, and lists."""
+def measure(model: Path, n: int, *, exact: bool) -> dict[str, Any]:
+    """Of the tree that this process imports: milliseconds per list by kind, alone and together, and lists.
+
+    `exact`: without what makes rough scores possible.
+    """
     from crossaisle.data.query import Query
     from crossaisle.recommend.recommender import Recommender
     from crossaisle.serve.limits.live import LiveLimits
@@ -71,7 +77,8 @@ def measure(model: Path, n: int) -> dict[str, Any]:
     base = Recommender.load(model)
     shop = LiveRecommender(base, LiveHistories(), limits=LiveLimits(rankings=0))
     start = time.process_time()
-    warm(shop)
+    if not exact:
+        warm(shop)
     warmed = time.process_time() - start
     known = base.dataset.item_counts > 20
     items = base.dataset.item_ids.ids(np.flatnonzero(known))
@@ -109,7 +116,7 @@ def alike(then: list[list[str]], now: list[list[str]]) -> tuple[float, float]:
     return float(np.mean(overlap)), float(np.mean(gain))
 
 
-def run(tree: Path, options: argparse.Namespace) -> dict[str, Any]:
+def run(tree: Path, options: argparse.Namespace, *, exact: bool = False) -> dict[str, Any]:
     """`measure` in a process that imports a tree."""
     command = [
         sys.executable,
@@ -119,6 +126,7 @@ def run(tree: Path, options: argparse.Namespace) -> dict[str, Any]:
         str(options.model),
         "--users",
         str(options.users),
+        *(["--exact"] if exact else []),
     ]
     with importing(tree):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -135,18 +143,20 @@ def main() -> None:
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--users", type=int, default=80, help="questions of each kind")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--exact", action="store_true", help="compare with exact scores of all items")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
-        print(json.dumps(measure(options.model, options.users)))
+        print(json.dumps(measure(options.model, options.users, exact=options.exact)))
         return
-    if options.revision is None:
-        parser.error("name the revision to compare with")
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        checked_out(options.revision, Path(folder) / "tree") as tree,
-    ):
-        rounds = [(run(tree, options), run(HERE, options)) for _ in range(options.rounds)]
+    if (options.revision is None) != options.exact:
+        parser.error("name the revision to compare with, or say --exact")
+    with tempfile.TemporaryDirectory() as folder:
+        other = nullcontext(HERE) if options.exact else checked_out(options.revision, Path(folder) / "tree")
+        with other as tree:
+            rounds = [
+                (run(tree, options, exact=options.exact), run(HERE, options)) for _ in range(options.rounds)
+            ]
     print(f"{'ms of the processor per list':<32}{'alone':>16}{'eight at once':>18}{'overlap':>10}{'NDCG':>9}")
     for kind in rounds[0][0]["cost"]:
         cells = [

@@ -23,6 +23,7 @@ Rankers of a shop whose events have times also read those of `habits`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -103,9 +104,9 @@ def feature_matrix(
     starts = np.concatenate([[0], np.cumsum(sizes)])
     owner = np.repeat(np.arange(len(rows)), sizes)
     best = np.maximum.reduceat(np.append(blend, -np.inf), starts[:-1]) if len(rows) else np.empty(0)
-    columns = [blend, _rank_within(blend, owner), blend - best[owner]]
+    columns = [blend, _rank_within(blend, starts), blend - best[owner]]
     columns += list(parts.values())
-    columns += [_rank_within(parts[name], owner) for name in ranked]
+    columns += [_rank_within(parts[name], starts) for name in ranked]
     columns += list(texts.values())
     item = np.concatenate([*rows, np.empty(0, np.int32)])
     columns += _plain(tables, histories, item, owner)
@@ -114,15 +115,20 @@ def feature_matrix(
             raise ValueError("the tables of this shop were made without habits")
         known = habit_columns(tables.habits, histories, tables.leaf, item, owner)
         columns += [column for name, column in zip(HABITS, known, strict=True) if name in habits]
-    return np.stack([np.asarray(column, np.float32) for column in columns], axis=1)
+    # Column after column in memory: so they are made here, and so trees read them.
+    return np.stack([np.asarray(column, np.float32) for column in columns]).T
 
 
-def _rank_within(scores: Floats, owner: npt.NDArray[np.int64]) -> Floats:
-    """float32 (m,): 0 for the best candidate of each history; unknown scores come last."""
-    order = np.lexsort((-np.where(np.isnan(scores), -np.inf, scores), owner))
+def _rank_within(scores: Floats, starts: npt.NDArray[np.int64]) -> Floats:
+    """float32 (m,): 0 for the best candidate of each history; unknown scores come last.
+
+    `starts` int64 (n + 1,): where the candidates of each history start.
+    """
     rank = np.empty(len(scores), np.float32)
-    first = np.searchsorted(owner, owner, side="left")
-    rank[order] = np.arange(len(scores)) - first
+    falling = -np.fmax(scores, -np.inf)  # the larger of NaN and -inf is -inf
+    for start, stop in pairwise(starts.tolist()):
+        order = falling[start:stop].argsort(kind="stable")
+        rank[start:stop][order] = np.arange(stop - start, dtype=np.float32)
     return rank
 
 

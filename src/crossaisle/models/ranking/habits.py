@@ -154,7 +154,7 @@ def habit_columns(
         tables.trend_14[item],
         tables.unsold[item],
     ]
-    return [np.where(known, column, np.nan) for column in columns]
+    return columns if known.all() else [np.where(known, column, np.nan) for column in columns]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -207,7 +207,7 @@ class _Visits:
         width = int(max(codes.max(initial=-1), wanted.max(initial=-1))) + 1
         kept = np.flatnonzero(codes >= 0)
         key = self.owner[kept] * width + codes[kept]
-        order = np.argsort(key, kind="stable")  # events of a history stand in the order of time
+        order = key.argsort(kind="stable")  # events of a history stand in the order of time
         kept, key = kept[order], key[order]
         starts = np.flatnonzero(np.diff(key, prepend=-1) != 0)
         if not len(starts):

@@ -83,8 +83,8 @@ class LeafBits:
 
     def predict(self, features: Floats) -> npt.NDArray[np.float64]:
         """float64 (m,): sums over the trees, in their order, for float32 (m, f)."""
-        used, place = np.unique(self.column, return_inverse=True)
-        place, columns = place.reshape(self.column.shape), _columns(features, used)
+        used, place = self._used
+        columns = _columns(features, used)
         out = np.empty(len(features))
         for start in range(0, len(features), BLOCK):
             part = slice(start, start + BLOCK)
@@ -103,6 +103,12 @@ class LeafBits:
         leaf = (lowest.astype(real).view(whole) >> width) + self._first[:, None] - bias
         sums: npt.NDArray[np.float64] = np.add.reduce(self.values.take(leaf), axis=0)
         return sums
+
+    @cached_property
+    def _used(self) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+        """intp: each of `column` once, and intp (S, T): where it stands there."""
+        used, place = np.unique(self.column, return_inverse=True)
+        return used, place.reshape(self.column.shape)
 
     @cached_property
     def _first(self) -> npt.NDArray[np.int32]:
@@ -151,8 +157,9 @@ def _columns(features: Floats, used: npt.NDArray[np.intp]) -> Columns:
     values = features.T[feature]
     np.minimum(values, _LARGEST, out=values)  # NaN stays
     missing = np.isnan(values)
-    with np.errstate(invalid="ignore"):
-        missing |= (np.abs(values) <= _TINY) & (kind > 2)[:, None]
+    if (zero := kind > 2).any():
+        with np.errstate(invalid="ignore"):
+            missing |= (np.abs(values) <= _TINY) & zero[:, None]
     instead = np.array([0.0, -np.inf, np.inf, -np.inf, np.inf], np.float32)[kind]
     np.copyto(values, instead[:, None], where=missing)
     return values

@@ -47,25 +47,31 @@ class Pool:
         `blend`, `parts`: float32 (n, m) scores, NaN where there is none. `allowed`, `new` bool (n, m): what
         may be a candidate, and what lies in a category that is new to the history.
         """
-        allowed = allowed & ~np.isnan(blend)
-        found = [_best(blend, allowed, self.of_blend)]
+        known = _known(blend, ~allowed)
+        found = [_first(known, self.of_blend)]
         if self.of_part:
-            found += [self.best_of_part(parts[name], allowed) for name in self.retrievers]
+            silent = known == -np.inf
+            found += [_first(_known(parts[name], silent), self.of_part) for name in self.retrievers]
         if self.of_new and not self.new:
-            found.append(_best(blend, allowed & new, self.of_new))
+            put(known, -np.inf, ~new)
+            found.append(_first(known, self.of_new))
         chosen = [union(one) for one in zip(*found, strict=True)]
         return [one[one >= 0] for one in chosen]
 
     def best_of_part(self, scores: Floats, allowed: Masks) -> Rows:
         """int32 (n, of_part): what a part that retrieves would add, best first; -1 where nothing is left."""
-        return _best(scores, allowed, self.of_part)
+        return _first(_known(scores, ~allowed), self.of_part)
 
 
-def _best(scores: Floats, allowed: Masks, k: int) -> Rows:
-    # The larger of a score and -inf is -inf where there is no score.
-    known = np.fmax(scores, -np.inf)
-    put(known, -np.inf, ~allowed)
-    return top_k(known, min(k, scores.shape[1]))
+def _known(scores: Floats, hidden: Masks) -> Floats:
+    """float32 (n, m): -inf where something is hidden or has no score."""
+    known: Floats = np.fmax(scores, -np.inf)  # the larger of NaN and -inf is -inf
+    put(known, -np.inf, hidden)
+    return known
+
+
+def _first(known: Floats, k: int) -> Rows:
+    return top_k(known, min(k, known.shape[1]))
 
 
 def new_categories(histories: Histories, codes: Rows) -> Masks:

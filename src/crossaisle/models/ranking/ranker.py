@@ -18,6 +18,7 @@ from crossaisle.models.ranking.calibration import Isotonic
 from crossaisle.models.ranking.features import directions, feature_matrix, feature_names
 from crossaisle.models.ranking.pool import Masks, Pool, new_categories
 from crossaisle.models.ranking.tables import ShopTables
+from crossaisle.models.ranking.texts import newest_cosines
 from crossaisle.models.ranking.trees import Trees
 from crossaisle.models.scorers.content import VectorModel
 from crossaisle.models.scorers.popularity import Popularity
@@ -118,7 +119,11 @@ class LearnedRanker:
             name: known[name] if name in known else _flat(blend.parts[name].score_at(histories, rows))
             for name in self.parts
         }
-        texts = {name: _text(blend, name, histories, rows) for name in self.texts}
+        texts = {}
+        for name in self.texts:
+            part = blend.parts[name]
+            assert isinstance(part, VectorModel)
+            texts[name] = newest_cosines(part, histories, rows)
         features = feature_matrix(
             tables, histories, rows, scores, parts, self.pool.retrievers, texts, habits=self.habits
         )
@@ -268,20 +273,6 @@ class LearnedRanker:
             out.append((at, values))
             start = stop
         return out
-
-
-def _text(blend: Blend, name: str, histories: Histories, rows: Sequence[Rows]) -> Floats:
-    """float32 (m,): cosines of the candidates with the newest item; NaN where either has no vector."""
-    part = blend.parts[name]
-    assert isinstance(part, VectorModel)
-    last = histories.last_item.tolist()
-    nothing = np.float32(np.nan)
-    return _flat(
-        [
-            part.cosines(item, at) if item >= 0 else np.full(len(at), nothing)
-            for item, at in zip(last, rows, strict=True)
-        ]
-    )
 
 
 def _padded(values: Sequence[npt.NDArray[Any]], filling: float | bool) -> npt.NDArray[Any]:

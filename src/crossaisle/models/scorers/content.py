@@ -90,10 +90,10 @@ class VectorModel(Scorer):
         """float32 (n, n_items): of vectors, float32 or csr float32 (n, d), and those of all items."""
         if not sparse.issparse(self.vectors_):
             return products(queries, self.vectors_)
-        queries.sort_indices()  # both ways then add the same numbers in the same order
         postings = self._postings
         read = int((postings.indptr[queries.indices + 1] - postings.indptr[queries.indices]).sum())
         if DENSER * read < self.vectors_.nnz:
+            queries.sort_indices()  # both ways add the same numbers in the same order
             return _dense(queries @ postings)
         # Reading all vectors once for the whole batch is faster.
         return np.ascontiguousarray((self.vectors_ @ queries.T.toarray()).T)

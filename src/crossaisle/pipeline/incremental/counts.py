@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from crossaisle import artifact
@@ -18,12 +19,17 @@ def folder_of(model: Path) -> Path:
     return model.with_name(f"{model.name}{artifact.COUNTS}")
 
 
-def save_counts(counts: Mapping[str, Counts], model: Path) -> None:
-    """Writes the counts of a saved model; they hold for this very model alone."""
-    with artifact.writing(folder_of(model), KIND) as fresh:
-        artifact.write_json(fresh / _OF, {"model": artifact.sha256(model / artifact.MANIFEST)})
+def save_counts(counts: Mapping[str, Counts], model: Path, save: Callable[[], object]) -> None:
+    """Writes a model with its counts; they hold for this very model alone.
+
+    `save`: writes the model, beside the writing of the counts.
+    """
+    with artifact.writing(folder_of(model), KIND) as fresh, ThreadPoolExecutor(1) as other:
+        saving = other.submit(save)
         for name, own in counts.items():
             artifact.write_arrays(fresh / name, artifact.pack(own))
+        saving.result()
+        artifact.write_json(fresh / _OF, {"model": artifact.sha256(model / artifact.MANIFEST)})
 
 
 def load_counts(model: Path) -> dict[str, Counts] | None:

@@ -38,8 +38,7 @@ def check_counts(model: Path) -> None:
 def save_with_counts(recommender: Recommender, model: Path) -> None:
     """Saves a model as `fit` does, and beside it what later updates go on from."""
     check_counts(model)
-    recommender.save(model, half=True)
-    save_counts(count(recommender), model)
+    save_counts(count(recommender), model, lambda: recommender.save(model, half=True))
 
 
 def update_folder(model: Path, imported: Dataset) -> Outcome:
@@ -67,8 +66,7 @@ def _update(model: Path, imported: Dataset) -> Outcome:
         raise ArtifactError(
             f"{model}: was replaced while this update ran, and is left as it is: run this update again"
         )
-    found.recommender.save(model, half=True)
-    save_counts(found.counts, model)
+    save_counts(found.counts, model, lambda: found.recommender.save(model, half=True))
     times.append(time.perf_counter())
     lines = found.lines(added.events, len(added.change.users))
     if added.items:

@@ -17,8 +17,8 @@ from crossaisle.errors import ConfigError
 
 _BLOCK = 1024
 """Rows of a weight matrix held dense at once."""
-_HUBS = 2_000
-"""Items with the longest rows, whose products with each other are held dense: 16 MB."""
+_HUBS = 4_000
+"""Items with the longest rows, whose products with each other are held dense: 64 MB."""
 _ENTRIES = 2_000_000
 """Of the other items' rows, looked through at once: 100 MB."""
 _AT_ONCE = 64

@@ -10,7 +10,7 @@ from crossaisle.data.history import Floats, Histories
 from crossaisle.data.vocabulary import Rows
 from crossaisle.models.dense.put import put
 from crossaisle.models.ranking.pool import Masks
-from crossaisle.models.topk import best_rows
+from crossaisle.models.topk import best_rows, union
 from crossaisle.recommend.ranker import Best, ModelRanker
 from crossaisle.recommend.rerank.filters import Mask
 from crossaisle.serve.live.catalogue.overlay import CatalogueOverlay
@@ -87,8 +87,10 @@ class LiveRanker:
                 known = np.setdiff1d(known, ranked[at], assume_unique=True)
             rough.scores[at, known] = rough.exact(at, known)
         scores = settled(rough.scores)
-        if ranked is not None:  # it puts others first, and so what is lent their scores
-            rows = best_rows(scores, k)
+        if ranked is not None and (self._overlay.n_new or self._model.newcomers is not None):
+            rows = best_rows(scores, k)  # it puts others first, and so what is lent their scores
+        elif ranked is not None:
+            rows = [union(both) for both in zip(rows, ranked, strict=True)]
         return [(best, scores[at, best]) for at, best in enumerate(rows)]
 
     def best_batch(
