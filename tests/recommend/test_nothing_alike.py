@@ -16,8 +16,8 @@ from crossaisle.data.vocabulary import Vocabulary
 from crossaisle.pipeline.fit import fit
 from crossaisle.recommend.catalogue_view import CatalogueView
 from crossaisle.recommend.recommender import Recommender
-from crossaisle.recommend.request import ResolvedQuery
 from crossaisle.serve.live.histories import LiveHistories
+from crossaisle.serve.live.lists.asked import Asked
 from crossaisle.serve.live.recommender import LiveRecommender
 from tests.models.shops import tiny_shop
 
@@ -67,7 +67,7 @@ def asked(shop: Recommender, placement: Placement, item: str, **controls: object
     answer, live = shop.recommend(query), LiveRecommender(shop, LiveHistories())
     assert live.recommend(query) == answer
     again = live.from_cache(query)
-    assert again == answer or isinstance(again, ResolvedQuery)
+    assert again == answer or isinstance(again, Asked)
     assert answer.served == placement
     return answer.ids
 
