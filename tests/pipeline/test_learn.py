@@ -17,7 +17,6 @@ from crossaisle.data.splits.split import temporal_split
 from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.errors import ArtifactError
 from crossaisle.models.ranking import trees
-from crossaisle.models.ranking.habits import FIRST_HABITS
 from crossaisle.models.ranking.reranker import load_rankers, save_rankers
 from crossaisle.models.ranking.tables import ShopTables
 from crossaisle.models.shortlists import TuningTask, shortlisted
@@ -118,25 +117,6 @@ def test_a_ranker_saved_before_there_were_priors_has_none(fitted: Fitted, tmp_pa
     described["for_you"]["prior"] = float("nan")
     with pytest.raises(ArtifactError, match="prior and lift of a ranker must be numbers"):
         load_rankers(described, tmp_path, fitted.past.blend)
-
-
-def test_a_ranker_saved_before_there_were_more_features_reads_those_it_knew(
-    plain: Fitted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("crossaisle.pipeline.learn.HABITS", FIRST_HABITS)
-    blend = plain.validation_blend
-    earlier = learn_rankers(blend, plain.split, tuple(blend.parts), limits=SMALL).rankers
-    described = save_rankers(earlier, tmp_path)
-    assert described["for_you"]["habits"] == list(FIRST_HABITS)
-    described["for_you"]["habits"] = True  # all that was said then
-    loaded = load_rankers(described, tmp_path, plain.past.blend)["for_you"]
-    tables = ShopTables.of(plain.past.dataset, habits=True)
-    histories = plain.past.histories.take(np.arange(20))
-    lists = [one.rerank(plain.past.blend, tables, histories) for one in (loaded, earlier["for_you"])]
-    np.testing.assert_array_equal(*lists)
-    described["for_you"]["habits"] = ["due", "rate"]
-    with pytest.raises(ArtifactError, match="a ranker reads 'due, rate', no features of days: fit again"):
-        load_rankers(described, tmp_path, plain.past.blend)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,6 @@ from crossaisle.evaluate.acceptance import Verdict, guard
 from crossaisle.evaluate.mission_guard import Ruling, Values, mission_guard
 from crossaisle.models.blend import Blend
 from crossaisle.models.ranking.examples import Examples, choose_retrievers, examples_of
-from crossaisle.models.ranking.habits import HABITS
 from crossaisle.models.ranking.pool import Pool
 from crossaisle.models.ranking.ranker import LearnedRanker
 from crossaisle.models.ranking.tables import ShopTables
@@ -242,8 +241,7 @@ def learn(
     # Other parts would have to be asked for every list: in completejourney that doubled its cost.
     parts = tuple(name for name in parts if name in blend.weights_for(placement))
     pool = Pool(unseen=rule.unseen, other=rule.other, new=rule.new)
-    habits = HABITS if train.has_time else ()
-    ranker = LearnedRanker(placement=placement, pool=pool, parts=parts, texts=texts, habits=habits)
+    ranker = LearnedRanker(placement=placement, pool=pool, parts=parts, texts=texts, habits=train.has_time)
     some = cases.take(np.arange(0, len(cases), max(1, len(cases) // limits.looked_at)))
     retrievers = choose_retrievers(ranker, blend, tables, some)
     ranker = replace(ranker, pool=replace(pool, retrievers=retrievers))

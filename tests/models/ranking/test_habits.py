@@ -15,9 +15,7 @@ LEAF = np.array([0, 0, 1, -1], np.int32)
 def told(histories: Histories, item: list[int], owner: list[int]) -> list[dict[str, float]]:
     """Features by name, one dictionary per candidate; nothing is known of the shop."""
     nothing = np.full(4, np.nan, np.float32)
-    tables = HabitTables(
-        returns=nothing, trend=nothing, lead=nothing, trend_7=nothing, trend_14=nothing, unsold=nothing
-    )
+    tables = HabitTables(returns=nothing, trend=nothing, lead=nothing)
     columns = habit_columns(
         tables, histories, LEAF, np.array(item, np.int32), np.array(owner, dtype=np.int64)
     )
@@ -71,14 +69,3 @@ def test_tables_count_who_comes_back_and_what_sells_lately() -> None:
         pytest.approx(np.nan, nan_ok=True),
     ]
     assert np.isnan(HabitTables.of(shop([(0, 0, None)], ["a", "b", "c", ""]), LEAF).returns).all()
-
-
-def test_what_sold_this_week_stands_beside_weeks_of_the_quarter() -> None:
-    events = [(0, 0, 0.0), (1, 0, 50.0), (0, 0, 90.0), (1, 0, 99.2), (0, 1, 100.0), (0, 2, 20.0)]
-    tables = HabitTables.of(shop(events, ["a > b", "a > b", "c > d", ""]), LEAF)
-    # Item 0 one day, 10, 50 and 100 days ago; item 2, 80 days ago; item 3 never.
-    week = [np.log(2) - np.log1p(2 * 7 / 83), np.log(2), -np.log1p(7 / 83), 0.0]
-    fortnight = [np.log(3) - np.log1p(14 / 76), np.log(2), -np.log1p(14 / 76), 0.0]
-    np.testing.assert_allclose(tables.trend_7, week, rtol=1e-6)
-    np.testing.assert_allclose(tables.trend_14, fortnight, rtol=1e-6)
-    np.testing.assert_array_equal(tables.unsold, [1, 0, 80, np.nan])

@@ -55,16 +55,16 @@ BLEND = ("blend", "blend_rank", "blend_gap")
 
 
 def feature_names(
-    parts: Sequence[str], ranked: Sequence[str], texts: Sequence[str], *, habits: Sequence[str] = ()
+    parts: Sequence[str], ranked: Sequence[str], texts: Sequence[str], *, habits: bool = False
 ) -> tuple[str, ...]:
-    """Names in the order of the columns; `habits`: the features of days, in the order of `HABITS`."""
+    """Names in the order of the columns; `habits`: with the features of days."""
     return (
         *BLEND,
         *(f"part:{name}" for name in parts),
         *(f"rank:{name}" for name in ranked),
         *(f"text:{name}" for name in texts),
         *PLAIN,
-        *habits,
+        *(HABITS if habits else ()),
     )
 
 
@@ -93,12 +93,12 @@ def feature_matrix(
     ranked: Sequence[str],
     texts: Mapping[str, Floats],
     *,
-    habits: Sequence[str] = (),
+    habits: bool = False,
 ) -> Floats:
     """float32 (m, features), one row per candidate; all flat arrays are (m,), history after history.
 
     `rows`: the candidates of each history. `parts` and `texts`: per name, scores of the candidates. `habits`:
-    names of the features of days; `ValueError` where `tables` have none.
+    with the features of days; `ValueError` where `tables` have none.
     """
     sizes = np.array([len(at) for at in rows], np.int64)
     starts = np.concatenate([[0], np.cumsum(sizes)])
@@ -113,8 +113,7 @@ def feature_matrix(
     if habits:
         if tables.habits is None:
             raise ValueError("the tables of this shop were made without habits")
-        known = habit_columns(tables.habits, histories, tables.leaf, item, owner)
-        columns += [column for name, column in zip(HABITS, known, strict=True) if name in habits]
+        columns += habit_columns(tables.habits, histories, tables.leaf, item, owner)
     # Column after column in memory: so they are made here, and so trees read them.
     return np.stack([np.asarray(column, np.float32) for column in columns]).T
 

@@ -14,8 +14,6 @@ and not overnight. All are NaN where days are unknown.
 | `returns` | days with it of those who had it, log of the mean |
 | `trend` | log of its events in the newest 30 days of the shop over those of 30 such days in the 90 before |
 | `lead` | its share of what its deepest category sold in these 30 days |
-| `trend_7`, `trend_14` | the same of the newest 7 and 14 days over as many of the newest 90 before them |
-| `unsold` | days since anybody had it |
 | `repeat_share`, `visits`, `per_visit` | of the history: repeated events, days, events per day |
 | `explores` | share of its newest 60 days' events that were the first with their item |
 """
@@ -53,13 +51,8 @@ HABITS = (
     "visits",
     "per_visit",
     "explores",
-    "trend_7",
-    "trend_14",
-    "unsold",
 )
 """Names in the order of the columns."""
-FIRST_HABITS = HABITS[: HABITS.index("explores") + 1]
-"""Those of rankers that were saved before there were more."""
 MONTH, QUARTER = 30, 90
 """Days."""
 EXPLORED = 60
@@ -78,9 +71,6 @@ class HabitTables:
     returns: Floats
     trend: Floats
     lead: Floats
-    trend_7: Floats
-    trend_14: Floats
-    unsold: Floats
 
     @classmethod
     def of(cls, dataset: Dataset, leaf: Rows) -> HabitTables:
@@ -88,7 +78,7 @@ class HabitTables:
         events, n = dataset.events, dataset.n_items
         if events.time is None or not len(events):
             nothing = np.full(n, np.nan, np.float32)
-            return cls(**dict.fromkeys(cls.__dataclass_fields__, nothing))
+            return cls(returns=nothing, trend=nothing, lead=nothing)
         day = (events.time / SECONDS_PER_DAY).astype(np.int64)
         day -= day.min()
         pairs = events.user.astype(np.int64) * n + events.item
@@ -101,24 +91,12 @@ class HabitTables:
         ago = day.max() - day
         lately = np.bincount(events.item[ago < MONTH], minlength=n)
         before = np.bincount(events.item[(ago >= MONTH) & (ago < MONTH + QUARTER)], minlength=n)
-        newest = np.full(n, np.inf)
-        np.minimum.at(newest, events.item, ago)
         of_leaf = np.bincount(leaf + 1, lately, int(leaf.max(initial=-1)) + 2)[leaf + 1]
         return cls(
             returns=np.log(returns).astype(np.float32),
             trend=(np.log1p(lately) - np.log1p(before * MONTH / QUARTER)).astype(np.float32),
             lead=np.where(leaf < 0, np.nan, (lately + 1.0) / (of_leaf + 1.0)).astype(np.float32),
-            trend_7=_trend(events.item, ago, 7, n),
-            trend_14=_trend(events.item, ago, 14, n),
-            unsold=np.where(np.isfinite(newest), newest, np.nan).astype(np.float32),
         )
-
-
-def _trend(item: Rows, ago: Integers, span: int, n: int) -> Floats:
-    """float32 (n,): `trend_7` and the like, of events so many days `ago`."""
-    lately = np.bincount(item[ago < span], minlength=n)
-    before = np.bincount(item[(ago >= span) & (ago < QUARTER)], minlength=n) * span / (QUARTER - span)
-    return (np.log1p(lately) - np.log1p(before)).astype(np.float32)
 
 
 def habit_columns(
@@ -150,9 +128,6 @@ def habit_columns(
         tables.trend[item],
         tables.lead[item],
         *(column[owner] for column in visits.of_history(histories)),
-        tables.trend_7[item],
-        tables.trend_14[item],
-        tables.unsold[item],
     ]
     return columns if known.all() else [np.where(known, column, np.nan) for column in columns]
 

@@ -53,8 +53,8 @@ class LearnedRanker:
     """Parts of the blend whose scores are features."""
     texts: tuple[str, ...]
     """Parts over vectors whose cosine with the newest item is a feature."""
-    habits: tuple[str, ...] = ()
-    """Features of days: when the history had what, and what comes back. In the order of `HABITS`."""
+    habits: bool = False
+    """Whether days are features: when the history had what, and what comes back."""
     trees: tuple[Trees, ...] = ()
     """One ensemble, or two whose scores are averaged."""
     scales: tuple[float, ...] = ()

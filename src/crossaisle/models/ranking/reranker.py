@@ -17,7 +17,6 @@ from crossaisle.decode import build
 from crossaisle.errors import ArtifactError, shorten
 from crossaisle.models.blend import Blend
 from crossaisle.models.ranking.calibration import Isotonic
-from crossaisle.models.ranking.habits import FIRST_HABITS, HABITS
 from crossaisle.models.ranking.pool import Pool
 from crossaisle.models.ranking.ranker import LearnedRanker
 from crossaisle.models.ranking.tables import ShopTables
@@ -54,7 +53,7 @@ def save_rankers(rankers: Mapping[str, LearnedRanker], folder: Path) -> dict[str
             "pool": vars(ranker.pool) | {"retrievers": list(ranker.pool.retrievers)},
             "parts": list(ranker.parts),
             "texts": list(ranker.texts),
-            "habits": list(ranker.habits),
+            "habits": ranker.habits,
             "scales": list(ranker.scales),
             "prior": ranker.prior,
             "lift": ranker.lift,
@@ -77,7 +76,7 @@ def load_rankers(described: Mapping[str, Any], folder: Path, blend: Blend) -> di
                 pool=build(Pool, one["pool"], f"ranker of {placement}", what="setting"),
                 parts=tuple(one["parts"]),
                 texts=tuple(one["texts"]),
-                habits=_habits(one.get("habits", False)),  # saved before there were any
+                habits=bool(one.get("habits", False)),  # saved before there were any
                 scales=tuple(map(float, one["scales"])),
                 prior=float(one.get("prior", 0.0)),  # the same
                 lift=float(one["lift"]),
@@ -96,16 +95,6 @@ def load_rankers(described: Mapping[str, Any], folder: Path, blend: Blend) -> di
             texts = [file.read_bytes().decode("ascii") for file in files]
             out[placement] = replace(bare, trees=tuple(Trees.read(text, bare.features) for text in texts))
     return out
-
-
-def _habits(said: Any) -> tuple[str, ...]:
-    """Names of features; rankers that were saved before there were names said only whether they read days."""
-    if isinstance(said, bool):
-        return FIRST_HABITS if said else ()
-    names = tuple(map(str, said))
-    if names != tuple(name for name in HABITS if name in names):
-        raise ArtifactError(f"a ranker reads {shorten(', '.join(names))}, no features of days: fit again")
-    return names
 
 
 def _curve(described: Mapping[str, Any]) -> Isotonic:
