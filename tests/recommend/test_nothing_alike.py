@@ -110,6 +110,31 @@ def test_a_name_is_that_of_a_product_unless_most_share_theirs(
     assert view.one_product.tolist() == [True] * 4 + [names_products] * 4
 
 
+@pytest.mark.parametrize("n", [19, 20])
+def test_a_category_that_is_large_enough_has_substitutes_of_its_own(n: int) -> None:
+    """Socks of its brand are not similar to a wallet, where there are wallets enough."""
+    shop = tiny_shop()
+    ids = [*(f"wallet{at}" for at in range(n)), "socks", "bare"]
+    paths = [*((("Men", "Wallets"),) for _ in range(n)), (("Men", "Socks"),), ()]
+    titles = [f"leather wallet {at}" for at in range(n)]
+    items = pl.concat([shop.items.head(n), shop.items.tail(2)]).with_columns(
+        pl.Series("item_id", ids),
+        pl.Series("title", [*titles, "leather socks", "leather"]),
+        pl.lit("").alias("brand"),
+        pl.lit(True).alias("in_stock"),
+    )
+    data = replace(
+        shop.with_events(np.zeros(len(shop.events), bool)),
+        items=items,
+        item_ids=Vocabulary(ids, what="item"),
+        taxonomy=Taxonomy(tuple(paths), 1),
+    )
+    served = fit(data, split_config=SplitConfig(), model_config=ModelConfig(encoder="none")).to_serve(data)
+    found = served.recommend(Query(placement="similar", items=("wallet0",), n=30)).ids
+    assert {"wallet1", f"wallet{n - 1}", "bare"} <= set(found)  # of no known category: it may be a wallet
+    assert ("socks" in found) == (n == 19)
+
+
 def test_before_the_first_event_only_what_has_something_in_common_goes_with_an_item(
     shop: Recommender,
 ) -> None:

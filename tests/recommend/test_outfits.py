@@ -33,7 +33,7 @@ def recommender(*rules: Rule) -> Recommender:
     ids = [f"{path[1].lower()[:-1]}{at % 2}" for at, path in enumerate(paths)]
     items = shop.items.head(8).with_columns(
         pl.Series("item_id", ids),
-        pl.Series("title", [f"black {item}" for item in ids]),
+        pl.Series("title", [f"black wool {item}" for item in ids]),
         pl.Series("brand", ids),
         pl.lit(True).alias("in_stock"),
     )
@@ -48,7 +48,11 @@ def recommender(*rules: Rule) -> Recommender:
         "tfidf": TfidfSimilarity(),
         "knowledge": Knowledge(rules=rules),
     }
-    weights = {"for_you": {"popularity": 1.0}, "goes_with": {"tfidf": 1.0, "knowledge": 1.0}}
+    weights = {
+        "for_you": {"popularity": 1.0},
+        "similar": {"tfidf": 1.0},
+        "goes_with": {"tfidf": 1.0, "knowledge": 1.0},
+    }
     return Recommender(first_day, Blend(parts=parts, weights=weights).fit(first_day))
 
 
@@ -84,6 +88,16 @@ def test_a_whole_category_is_not_opened_to_its_own_kinds(target: str) -> None:
     found = beside(recommender(replace(BLAZER_SHIRT, target=target)), "blazer0")
     assert "blazer" not in found
     assert ("shirt" in found) == (target == "Topwear")
+
+
+def test_what_goes_with_an_item_is_not_similar_to_it() -> None:
+    for rules, similar in (
+        ((SHOES,), {"blazer", "shirt", "tshirt", "shoe"}),
+        ((BLAZER_SHIRT,), {"blazer", "tshirt", "shoe"}),
+    ):
+        shop = recommender(*rules)
+        found = shop.recommend(Query(placement="similar", items=("blazer0",), n=8)).ids
+        assert {name[:-1] for name in found} == similar
 
 
 def test_never_with_wins() -> None:

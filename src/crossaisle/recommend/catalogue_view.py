@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from crossaisle.data.dataset import Dataset
@@ -107,6 +108,14 @@ class CatalogueView:
     def n_categories(self) -> int:
         """How many categories the shop has."""
         return int(self.codes.max(initial=-1)) + 1
+
+    @cached_property
+    def families_of_category(self) -> npt.NDArray[np.int64]:
+        """int64 (n_categories,): how many products each category has, sizes of one counted once."""
+        keys, alone = self.same_title.keys, np.arange(1, len(self.codes) + 1, dtype=np.uint64)
+        pairs = np.unique(np.stack([np.where(keys > 0, keys, alone), self.codes.astype(np.uint64)]), axis=1)
+        known = pairs[1][pairs[1] < self.n_categories].astype(np.int64)
+        return np.bincount(known, minlength=self.n_categories)
 
     @cached_property
     def by_popularity(self) -> Rows:

@@ -31,7 +31,7 @@ from crossaisle.recommend.rerank.filters import Mask
 
 POPULAR = 0.1
 """This share of the items is called popular."""
-UNLIKE = 0.05
+UNLIKE = 0.1
 """Of what a text or picture has in common with itself. Up to so much, two have in common by chance."""
 T = TypeVar("T")
 Best = tuple[Rows, Floats]

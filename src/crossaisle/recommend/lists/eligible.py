@@ -18,6 +18,9 @@ from crossaisle.recommend.rerank.filters import (
     rows_mask,
 )
 
+SUBSTITUTES = 20
+"""A category of so many products has substitutes enough: socks of its brand are not similar to a wallet."""
+
 
 def eligible(
     view: CatalogueView,
@@ -27,12 +30,15 @@ def eligible(
     opened: Opened | None = None,
 ) -> Mask:
     """bool (n,): which of some item rows (all by default) may be in the list. `opened`: what goes with items
-    of its own category."""
+    of its own category, and is not similar to them."""
     n_items = view.dataset.n_items
     own = request.bought if request.placement == "buy_again" else request.history
     allowed = of_placement(request.placement, view.codes, own, request.view, rows)
-    if opened is not None and request.placement == "goes_with":
-        allowed |= rows_mask(opened.beside(request.view), n_items)[rows]
+    if opened is not None and request.placement in ("goes_with", "similar"):
+        complements = rows_mask(opened.beside(request.view), n_items)[rows]
+        allowed = allowed | complements if request.placement == "goes_with" else allowed & ~complements
+    if request.placement == "similar":
+        allowed &= _substitutes(view, request.view)[rows]
     if query.include_categories or query.exclude_categories:
         wanted, unwanted = query.include_categories, query.exclude_categories
         allowed &= in_categories(view.dataset.taxonomy, wanted, unwanted)[rows]
@@ -50,6 +56,16 @@ def eligible(
         allowed &= ~rows_mask(request.history, n_items)[rows]
     allowed &= view.listed[rows]
     return allowed
+
+
+def _substitutes(view: CatalogueView, beside: Rows) -> Mask:
+    """bool (n_items,): the categories of some items, where these are large enough, and what has none."""
+    own = np.zeros(view.n_categories + 1, bool)
+    own[view.codes[beside]] = True
+    if own[-1] or view.families_of_category[own[:-1]].sum() < SUBSTITUTES:
+        return np.ones(view.dataset.n_items, bool)
+    own[-1] = True  # read by code -1
+    return own[view.codes]
 
 
 def _other_sizes(view: CatalogueView, query: Query, request: ResolvedQuery) -> Rows:

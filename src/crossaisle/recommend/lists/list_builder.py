@@ -19,6 +19,7 @@ from crossaisle.recommend.explain import Explanation, category_name
 from crossaisle.recommend.limits import ListLimits
 from crossaisle.recommend.lists.caps import list_caps
 from crossaisle.recommend.lists.eligible import eligible
+from crossaisle.recommend.lists.own_member import own_members
 from crossaisle.recommend.merchandising.compiled import Merchandising, Ruling
 from crossaisle.recommend.merchandising.ruled import Ranked, RuledList, ruled_list
 from crossaisle.recommend.ranker import Ranker
@@ -299,13 +300,14 @@ class ListBuilder:
         shown = chosen[query.offset :]
         if len(shown) < query.n:
             notices.append(f"{len(shown)} of {query.n}{TOO_FEW}")
-        picked, home = rows[shown], share.home
+        picked, values = self._with_own(query, request, rows[shown], scores[shown], ruled)
+        home = share.home
         cross = None
         if len(home) and len(picked):
             cross = float(is_cross(self.view.codes[picked], home).mean())
         items = []
         more = self._more_like(query, request, picked)
-        ranked = zip(picked.tolist(), scores[shown].tolist(), more, strict=True)
+        ranked = zip(picked.tolist(), values.tolist(), more, strict=True)
         for rank, (row, score, others) in enumerate(ranked, query.offset + 1):
             evidence = self._contributions(request.told, served, row) if query.explain else None
             items.append(self._item(row, rank, score, evidence, others))
@@ -320,6 +322,22 @@ class ListBuilder:
             rules=() if ruled is None else self._applied(ruled),
             rules_cost=None if ruled is None else ruled.cost,
         )
+
+    def _with_own(
+        self, query: Query, request: ResolvedQuery, rows: Rows, scores: Floats, ruled: RuledList | None
+    ) -> tuple[Rows, Floats]:
+        """A page that shows of each family the product that the user had; pinned ones stay."""
+        at, own = own_members(self.view, query, request, rows)
+        if not len(own):
+            return rows, scores
+        fits = self.candidates(query, request, own)
+        for rule, pinned in () if ruled is None else ruled.applied:
+            fits &= ~np.isin(rows[at], pinned) if rule.action == "pin" else True
+        known = self.ranker.score_at(request.context, [own], request.weights)[0]
+        fits &= self.speaks(request, known)
+        rows, scores = rows.copy(), scores.copy()
+        rows[at[fits]], scores[at[fits]] = own[fits], known[fits]
+        return rows, scores
 
     def answer_ruled(
         self,
