@@ -13,8 +13,8 @@ machine changes least.
 
 Where the other revision cannot load the model, `--other-model` names one that it fitted itself, of the same
 data: users and items are those that both models know. Printed is then also what each model adds up, since one
-may do more for a list than the other. Needs two cores and a quiet machine. Exits with 1 where a bar is
-missed.
+may do more for a list than the other; what the code alone gained shows with a model that both can load. Needs
+two cores and a quiet machine. Exits with 1 where a bar is missed.
 """
 
 from __future__ import annotations

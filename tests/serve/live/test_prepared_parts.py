@@ -25,6 +25,7 @@ from crossaisle.recommend.ranker import Best
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.limits.live import LiveLimits
 from crossaisle.serve.live.histories import LiveHistories
+from crossaisle.serve.live.lists.asked import Asked
 from crossaisle.serve.live.recommender import LiveRecommender
 from crossaisle.serve.live.warmup import warm
 from crossaisle.serve.store.store import Event
@@ -127,6 +128,32 @@ def test_lists_are_those_of_parts_that_are_not_prepared(
                 [one.score for one in answer.items], [one.score for one in expected.items], rtol=1e-4
             )
     assert len(nominated) > len(questions(plain)) / 2
+
+
+def test_what_a_price_band_leaves_is_nominated_too(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, fast = opened(folder, prepared=False), opened(folder, prepared=True)
+    seen = counting(monkeypatch, fast)
+    for user in fast.base.dataset.user_ids.all[:4]:
+        query = Query(user=user, n=3, max_price=3.0)
+        before = len(seen)
+        assert fast.recommend(query).ids == plain.recommend(query).ids
+        assert len(seen) > before
+
+
+def test_a_query_is_resolved_again_where_the_shop_has_changed_meanwhile(folder: Path) -> None:
+    shop = opened(folder, prepared=True)
+    query = Query(user=shop.base.dataset.user_ids.id(0), n=6)
+    asked = shop.from_cache(query)
+    assert isinstance(asked, Asked)
+    other = LiveRecommender(shop.base, shop.live, NEW, limits=shop.limits, clock=lambda: 2e9)
+    shop.live.add([Event(None, query.user or "", "fresh", "purchase", 1.9e9)])
+    [late], [new] = other.score_many([asked]), other.score_many([query])
+    [early] = shop.score_many([asked])
+    assert isinstance(late, RecommendationList)
+    assert isinstance(new, RecommendationList)
+    assert isinstance(early, RecommendationList)
+    assert late == new, "by another recommender: with what has happened by now"
+    assert early != new, "by the one that was asked: with what had happened when it was asked"
 
 
 def counting(monkeypatch: pytest.MonkeyPatch, shop: LiveRecommender) -> list[int]:
