@@ -22,7 +22,7 @@ from crossaisle.models.scorers.content import TfidfSimilarity
 from crossaisle.models.scorers.item_knn import ItemKNN
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.models.scorers.spectral import SpectralEASE
-from crossaisle.pipeline.incremental.counts import folder_of, load_counts
+from crossaisle.pipeline.incremental.counts import folder_of, load_counts, save_counts
 from crossaisle.pipeline.incremental.folder import save_with_counts, update_folder
 from crossaisle.pipeline.incremental.merge import between, with_new
 from crossaisle.pipeline.incremental.update import count, update
@@ -245,6 +245,21 @@ def test_counts_of_another_model_or_damaged_ones_are_not_used(tmp_path: Path) ->
     )
     next(folder_of(model).rglob("*.npy")).write_bytes(b"")
     assert load_counts(model) is None
+
+
+def test_counts_stay_as_they_were_where_the_model_cannot_be_saved(tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    save_with_counts(model_of(tiny_shop().before(CUT)), model)
+
+    def full() -> None:
+        raise ArtifactError("the disk is full")
+
+    with pytest.raises(ArtifactError, match="the disk is full"):
+        save_counts({}, model, full)
+    counts = load_counts(model)
+    assert counts is not None
+    assert counts.keys() == {"popularity", "item_knn"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "model.counts"]
 
 
 def _foreign_folder(place: Path) -> None:
