@@ -123,3 +123,6 @@ def test_twins_of_a_brand_do_not_fill_the_list_of_a_first_day() -> None:
     first = spread.recommend(Query(placement="goes_with", items=("blazer0",), n=3)).ids
     assert {name[:-1] for name in first} == {"shirt", "shoe"}
     assert len([name for name in first if name.startswith("shirt")]) == 1
+    # A quota is about categories, and brings no twins back.
+    asked = spread.recommend(Query(placement="goes_with", items=("blazer0",), n=3, quota=2)).ids
+    assert len([name for name in asked if name.startswith("shirt")]) == 1

@@ -238,6 +238,23 @@ def test_a_shared_brand_is_named_and_not_its_words() -> None:
     assert "farm" not in told.lower().split("number.")[-1]
 
 
+def test_a_new_item_is_asked_for_its_brand_and_its_stand_in_for_words() -> None:
+    """The models do not know the new item: they would look beyond their last row."""
+    n, milk = SHOP.n_items, SHOP.item_ids.row("milk0")
+    brand = pl.Series("brand", ["Fresh Farm"] * n)
+    items = SHOP.items.with_columns(brand)
+    new = items[milk].with_columns(pl.lit("new").alias("item_id"), pl.lit("fresh oat drink").alias("title"))
+    grown = replace(
+        SHOP,
+        items=pl.concat([items, new]),
+        item_ids=SHOP.item_ids.and_more(["new"]),
+        taxonomy=SHOP.taxonomy.changed({}, [SHOP.taxonomy.paths[milk]]),
+    )
+    parts, item = [(Words(shrink=1.0).fit(SHOP), 1.0)], SHOP.item_ids.row("bread2")
+    told = explain(grown, parts, Histories.of([[milk]]), item, known_as={milk: n}).text
+    assert told == "Because you bought fresh oat drink; also by Fresh Farm; shares the word number."
+
+
 @pytest.mark.parametrize(
     ("brand", "said"), [("", "shares the words fresh, number"), ("Freshco", "shares the word number")]
 )

@@ -218,7 +218,7 @@ def explain(
     )
     # What others think takes the same share of every cause: what carries the item stays what it was.
     causes, score = causes_of(dataset, amounts, item), amounts.score + sum(taken.values())
-    sources = [shown(int(rows[at])) for at in named]
+    sources = {int(rows[at]): shown(int(rows[at])) for at in named}
     words = _words_of(causes, own, amounts)
     brand = "" if words is None else _shared_brand(dataset, parts, nearest, sources)
     return Explanation(
@@ -308,11 +308,14 @@ def _words_of(causes: Sequence[Cause], own: Sequence[Contribution], amounts: Amo
     return once([word for c in told for word in c.words])[:WORDS]
 
 
-def _shared_brand(dataset: Dataset, parts: Sequence[Part], item: int, sources: Sequence[int]) -> str:
-    """The brand of an item, where it shares words of it with an item of the same brand; else ""."""
+def _shared_brand(dataset: Dataset, parts: Sequence[Part], item: int, sources: Mapping[int, int]) -> str:
+    """The brand of an item, where it shares words of it with an item of the same brand; else "".
+
+    `sources`: item rows that the models know -> the items that they stand in for, mostly themselves.
+    """
     brand = _brand(dataset, item)
     words = set(re.findall(r"\w+", brand.casefold()))
-    alike = (row for row in sources if _brand(dataset, row).casefold() == brand.casefold())
+    alike = (row for row, named in sources.items() if _brand(dataset, named).casefold() == brand.casefold())
     told = any(word.casefold() in words for row in alike for word in _shared(parts, row, item))
     return brand if told else ""
 

@@ -65,6 +65,8 @@ def test_pictures_become_files(tmp_path: Path, as_struct: bool) -> None:
     load_catalogue(catalogue, root)
     assert (folder / "1.jpg").stat().st_mtime_ns == before
     assert not list(folder.glob("*.part"))
+    # No picture of what is given away: it is no product of the shop.
+    assert {file.stem for file in folder.iterdir()} <= set(shop.item_ids.all)
 
 
 def test_missing_data_is_one_line_that_says_where_to_get_it(tmp_path: Path) -> None:

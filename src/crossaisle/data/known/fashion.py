@@ -61,13 +61,14 @@ def fashion_tables(root: Path, pictures: Path | None = None, *, progress: bool =
         raise DataError(f"has no column {missing[0]}: use {ORIGIN}", file=str(file))
     items = pl.read_parquet(file, columns=list(COLUMNS)).cast(pl.String)
     items = items.with_columns(brands_of(items["productDisplayName"].fill_null("")))
+    sold = items["masterCategory"].fill_null("") != "Free Items"
+    items = items.filter(sold)
     if pictures is not None and "image" in found:
-        contents = pl.read_parquet(file, columns=["image"])["image"]
+        contents = pl.read_parquet(file, columns=["image"])["image"].filter(sold)
         if contents.dtype == pl.Struct:  # as the hub of data sets keeps pictures
             contents = contents.struct.field("bytes")
         items = items.with_columns(written(items["id"], contents, pictures, progress=progress))
-    given_away = pl.col("masterCategory").fill_null("") == "Free Items"
-    items = items.filter(~given_away).drop("masterCategory").with_columns(_people())
+    items = items.drop("masterCategory").with_columns(_people())
     return {"items": items.rename({"baseColour": "colour", "usage": "occasion"})}
 
 

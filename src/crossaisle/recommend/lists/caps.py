@@ -35,7 +35,7 @@ def list_caps(
         soft.append(share_cap(is_cross(codes, share.home), share.share, query.page_length))
     if _crowds(view, query):
         soft.append(category_caps(codes, CROWD, named)[-1])
-    if view.unsold and query.placement in MAKES and not _asked(query):
+    if view.unsold and query.placement in MAKES and not query.reorders:
         make = view.same_make.cap(rows, MAKES[query.placement])
         soft += [] if make is None else [make]
     for groups, most in (
@@ -50,9 +50,5 @@ def list_caps(
 
 def _crowds(view: CatalogueView, query: Query) -> bool:
     """Whether a list of other categories may not crowd: where neither quota nor diversity was asked for."""
-    shelves = view.n_categories >= SHELVES
-    return query.placement in ("discover", "goes_with") and not _asked(query) and shelves
-
-
-def _asked(query: Query) -> bool:
-    return query.quota is not None or query.reorders
+    asked = query.quota is not None or query.reorders
+    return query.placement in ("discover", "goes_with") and not asked and view.n_categories >= SHELVES
