@@ -113,9 +113,9 @@ class CatalogueView:
     def families_of_category(self) -> npt.NDArray[np.int64]:
         """int64 (n_categories,): how many products each category has, sizes of one counted once."""
         keys, alone = self.same_title.keys, np.arange(1, len(self.codes) + 1, dtype=np.uint64)
-        pairs = np.unique(np.stack([np.where(keys > 0, keys, alone), self.codes.astype(np.uint64)]), axis=1)
-        known = pairs[1][pairs[1] < self.n_categories].astype(np.int64)
-        return np.bincount(known, minlength=self.n_categories)
+        pairs = np.where(keys > 0, keys, alone) ^ (self.codes.astype(np.uint64) << np.uint64(40))
+        codes = self.codes[np.unique(pairs, return_index=True)[1]]
+        return np.bincount(codes[codes >= 0], minlength=self.n_categories)
 
     @cached_property
     def by_popularity(self) -> Rows:
