@@ -42,7 +42,7 @@ LEADS = (
 WEIGHTS = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8)
 """What the cart's part is tried at, as shares of the largest weight."""
 CASES = 3000
-"""Carts that are looked at: of a thousand, the price of a place is known to a tenth of `GIVEN` only."""
+"""Carts that are looked at: on a thousand, chance decides between neighbours of `LEADS`."""
 THREADS = 2
 Sums = npt.NDArray[np.float64]
 _BATCH, _K, _SEEN = 250, 10, 5
