@@ -21,7 +21,7 @@ from crossaisle.models.scorers.leaf_lift import LeafLift
 from crossaisle.models.shortlists import TuningTask, allowed_candidates
 from crossaisle.models.topk import Mask, top_k
 
-GIVEN = 0.07
+GIVEN = 0.06
 """Share of the recall at 10, on validation, that is given up at most beside a cart alone."""
 GIVEN_OF_USERS = 0.02
 """The same of users with a cart, whose habits are most of what is right."""
@@ -41,8 +41,8 @@ LEADS = (
 """How many places the cart leads, and how much good sellers are preferred for them."""
 WEIGHTS = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8)
 """What the cart's part is tried at, as shares of the largest weight."""
-CASES = 3000
-"""Carts that are looked at: on a thousand, chance decides between neighbours of `LEADS`."""
+CASES = 1000
+"""Carts that are looked at."""
 THREADS = 2
 Sums = npt.NDArray[np.float64]
 _BATCH, _K, _SEEN = 250, 10, 5
