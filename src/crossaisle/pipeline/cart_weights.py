@@ -41,7 +41,7 @@ LEADS = (
 """How many places the cart leads, and how much good sellers are preferred for them."""
 WEIGHTS = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8)
 """What the cart's part is tried at, as shares of the largest weight."""
-CASES = 1000
+CASES = 3000
 """Carts that are looked at."""
 THREADS = 2
 Sums = npt.NDArray[np.float64]
