@@ -178,12 +178,15 @@ def test_a_host_that_heard_nothing_for_long_reads_before_it_answers(three: list[
         deaf._ending = True
         deaf._wake()
         deaf._thread.join()
+        deaf_since = time.monotonic()
         await one.add_events([event("zoe")])
         await two.asked()
         known = two.live.of("zoe").items
+        late = time.monotonic() - deaf_since >= LIMITS.workers.silent_seconds  # on a machine that is busy
+        assert known == () or late
         await asyncio.sleep(LIMITS.workers.silent_seconds)
         await two.asked()
-        assert (known, two.live.of("zoe").items) == ((), ("bread",))
+        assert two.live.of("zoe").items == ("bread",)
 
     asyncio.run(run())
 
