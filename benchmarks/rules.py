@@ -46,7 +46,7 @@ from crossaisle.serve.live.histories import LiveHistories
 from crossaisle.serve.live.recommender import LiveRecommender
 
 OUT = ("never", "adults-only")
-NAPPIES = "Diapers & Disposables"
+NAPPIES = "Diapers"
 BABIES = "not-beside-babies"
 MADE_UP = 100
 

@@ -35,8 +35,8 @@ export function picture(item, size = "") {
 
 // "Cantaloupe Whole, 5 lb": what it is, and how much of it. A bracket that a till cut off is no part of a name.
 export function named(item) {
-  const title = (item.title || item.brand || item.item_id).replace(/(.)\s*\([^()]*?(?=$|,\s+\d[^,]{0,18}$)/, "$1");
-  const size = title.match(/^(.+?),\s+(\d[^,]{0,18})$/);
+  const title = (item.title || item.brand || item.item_id).replace(/(.)\s*\([^()]*?(?=$|,\s+\.?\d[^,]{0,18}$)/, "$1");
+  const size = title.match(/^(.+?),\s+(\.?\d[^,]{0,18})$/);
   return size ? { name: size[1], size: size[2] } : { name: title, size: "" };
 }
 
