@@ -59,7 +59,7 @@ def test_local_is_the_default_and_needs_nothing() -> None:
         assert isinstance(executor, LocalExecutor)
 
 
-@pytest.mark.parametrize("name", ["dask", "ray:x", "rays://h:1", ""])
+@pytest.mark.parametrize("name", ["dask", "ray:x", "rays://h:1", "ray://", ""])
 def test_other_names_are_refused(name: str) -> None:
     with pytest.raises(ConfigError, match=r"must be local, ray or ray://HOST:PORT"), opened(name):
         pass

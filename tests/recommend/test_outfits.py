@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -16,6 +17,7 @@ from crossaisle.models.blend import Blend
 from crossaisle.models.scorers.content import TfidfSimilarity
 from crossaisle.models.scorers.knowledge import Knowledge
 from crossaisle.models.scorers.popularity import Popularity
+from crossaisle.pipeline.knowledge.check import check
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.live.histories import LiveHistories
 from crossaisle.serve.live.recommender import LiveRecommender
@@ -69,6 +71,18 @@ def test_a_line_within_a_category_opens_the_pair() -> None:
     assert beside(recommender(SHOES, BLAZER_SHIRT), "blazer0") == {"shoe", "shirt"}
     assert beside(recommender(SHOES, BLAZER_SHIRT), "shirt0") == {"shoe", "blazer"}
     assert beside(recommender(SHOES, BLAZER_SHIRT), "tshirt0") == {"shoe"}
+
+
+def test_check_knows_what_another_line_opens(tmp_path: Path) -> None:
+    """ "Never with" keeps apart what a coarser line would let in."""
+    file, shop = tmp_path / "k.csv", recommender().dataset
+    never = "never with,Topwear > Tshirts,Topwear > Shirts\n"
+    file.write_text(f"rule,from,to\n{never}")
+    assert len(check(file, shop).without_effect) == 1
+    file.write_text(f"rule,from,to\ngoes with,Topwear > Blazers,Topwear > Shirts\n{never}")
+    assert len(check(file, shop).without_effect) == 1
+    file.write_text(f"rule,from,to\ngoes with,Topwear,Topwear > Shirts\n{never}")
+    assert check(file, shop).without_effect == ()
 
 
 def test_one_of_a_kind_is_enough() -> None:

@@ -23,7 +23,7 @@ def opened(on: str) -> Iterator[Executor]:
     if on == LOCAL:
         yield LocalExecutor()
         return
-    if on != RAY and not on.startswith(f"{RAY}://"):
+    if on != RAY and on.removeprefix(f"{RAY}://") in ("", on):
         raise ConfigError(f"--on {shown(on)}: must be {LOCAL}, {RAY} or {RAY}://HOST:PORT")
     with connected(None if on == RAY else on):
         yield RayExecutor()

@@ -180,13 +180,14 @@ def explain(
     named = [at for at in ranked[:TOP].tolist() if totals[at] > 0]
     own = [
         Contribution(
-            dataset.item_ids.id(shown(int(rows[at]))),
-            item_name(dataset, shown(int(rows[at]))),
+            dataset.item_ids.id(shown(row)),
+            item_name(dataset, shown(row)),
             float(totals[at]),
             {reason: float(part[at]) for reason, part in by_reason.items() if heard[reason][at]},
-            _words(dataset, parts, int(rows[at]), nearest),
+            # The words of a stand-in are not those of a new item that it stands in for.
+            _words(dataset, parts, row, nearest) if shown(row) == row and nearest == item else (),
         )
-        for at in named
+        for at, row in zip(named, rows[named].tolist(), strict=True)
     ]
     whole = float(totals.sum()) + sum(general.values())
     taken = {DISAPPROVED: -lost * whole} if lost and whole > 0 else {}

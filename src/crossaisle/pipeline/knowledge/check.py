@@ -68,7 +68,7 @@ def check(path: str | Path, dataset: Dataset) -> Coverage:
         wrong=tuple(map(str, problems)),
         rejected=tuple(rejected),
         without_effect=tuple(
-            f"line {one.rule.line}: {one.rule.text}" for one in found if _without_effect(one, dataset)
+            f"line {one.rule.line}: {one.rule.text}" for one in found if _without_effect(one, found, dataset)
         ),
         items_spoken_of=float(spoken_of.mean()) if len(spoken_of) else 0.0,
         events_spoken_of=float(events[spoken_of].sum() / max(events.sum(), 1)),
@@ -93,12 +93,21 @@ def knowledge_lines(fitted: Fitted, rejected_at: Path) -> list[str]:
     return lines
 
 
-def _without_effect(one: Named, dataset: Dataset) -> bool:
-    """Whether both sides are of one category, which the line does not open."""
+def _without_effect(one: Named, found: Sequence[Named], dataset: Dataset) -> bool:
+    """Whether both sides are of one category, which neither the line nor another one opens."""
     if not within_one(one, dataset):
         return False
-    leaves = {dataset.taxonomy.paths[row] for row in np.union1d(one.source, one.target).tolist()}
-    return one.rule.kind == "never with" or len(leaves) == 1
+    if one.rule.kind == "never with":
+        return not any(_opens(other, one) for other in found if other.rule.kind == "goes with")
+    return len({dataset.taxonomy.paths[row] for row in np.union1d(one.source, one.target).tolist()}) == 1
+
+
+def _opens(line: Named, pair: Named) -> bool:
+    """Whether a line lets something of a pair be shown beside the other, in either direction."""
+    return any(
+        bool(np.isin(line.source, source).any() and np.isin(line.target, target).any())
+        for source, target in ((pair.source, pair.target), (pair.target, pair.source))
+    )
 
 
 def _missing(known: np.ndarray, dataset: Dataset) -> tuple[str, ...]:

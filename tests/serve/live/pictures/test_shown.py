@@ -51,6 +51,12 @@ def test_a_browser_keeps_a_picture_until_there_is_another(seeing: ShopService) -
         for address in (first, path):
             same = await client.get(address, headers=tag)
             assert (same.status_code, same.content, same.headers["etag"]) == (304, b"", tag["if-none-match"])
+        for known, status in (
+            (f'"x", W/{tag["if-none-match"]}', 304),
+            ("*", 304),
+            (f"x{tag['if-none-match']}", 200),
+        ):
+            assert (await client.get(path, headers={"if-none-match": known})).status_code == status
         # Who asks without a version, or for an old one, asks again each time.
         assert (await client.get(path)).headers["cache-control"] == "private, no-cache"
         second = await image(client, png(MILK))
@@ -61,6 +67,9 @@ def test_a_browser_keeps_a_picture_until_there_is_another(seeing: ShopService) -
             assert new.headers["etag"] != tag["if-none-match"]
         assert (await client.get(first)).headers["cache-control"] == "private, no-cache"
         assert (await client.get("/api/items/new")).headers["cache-control"] == "no-store"
+        assert (await client.delete("/api/items/new")).status_code == 204
+        gone = await client.get(second, headers={"if-none-match": new.headers["etag"]})
+        assert (gone.status_code, gone.headers["cache-control"]) == (404, "no-store")
 
     talk(seeing, conversation)
 

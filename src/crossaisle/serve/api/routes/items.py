@@ -115,10 +115,15 @@ async def browse(
 async def get_item(request: Request, item: ItemId) -> Response:
     """An item as the shop knows it now."""
     shop = service_of(request).shop
+    return as_json(of_item(shop, _row(shop, item)))
+
+
+def _row(shop: LiveRecommender, item: str) -> int:
+    """The row of an item that the shop has. `UnknownIdError` where it never had it, or has it no longer."""
     row = shop.dataset.item_ids.row(item)
     if not shop.grown.listed[row]:
         raise UnknownIdError(f"item {shorten(item)} was removed from the shop")
-    return as_json(of_item(shop, row))
+    return row
 
 
 @router.put(
@@ -253,10 +258,11 @@ async def get_picture(
     else as long as `If-None-Match` finds it unchanged.
     """
     service = service_of(request)
-    service.shop.dataset.item_ids.row(item)
+    _row(service.shop, item)
     version = await service.read(service.shop.shown.version, item)
     headers = _kept_by_browsers(version, named=v)
-    if version and headers["etag"] in request.headers.get("if-none-match", ""):
+    known = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
+    if version and known & {headers["etag"], "*"}:
         return Response(status_code=304, headers=headers)
     content = await service.read(service.store.picture, item)
     if not content and (file := service.shop.shown.file(item)) is not None:
