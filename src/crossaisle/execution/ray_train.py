@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -36,6 +37,9 @@ def together(work: Work, processes: int | None, *, gpus: bool, say: Say) -> Any:
         raise ConfigError(
             f"{max(wanted, 1)} processes need as many {of}: the Ray cluster has {have}: lower --processes"
         )
+    free = int(ray.available_resources().get("GPU" if gpus else "CPU", 0))
+    if free < wanted:
+        say(f"the Ray cluster has {free} of {wanted} processes' room now: waiting for the rest")
     desk = ray.remote(num_cpus=0)(_Desk).remote()
     # What workers say comes over the desk; Ray's own folder of a run holds nothing that is wanted.
     with tempfile.TemporaryDirectory(prefix="crossaisle-ray-") as scratch, _passed_on(ray, desk, say):
@@ -43,8 +47,14 @@ def together(work: Work, processes: int | None, *, gpus: bool, say: Say) -> Any:
             run = trainer(
                 _Process(work, again=attempt > 0, desk=desk),
                 scaling_config=ray.train.ScalingConfig(num_workers=wanted, use_gpu=gpus),
-                run_config=ray.train.RunConfig(name=f"attempt-{attempt + 1}", storage_path=scratch),
+                run_config=ray.train.RunConfig(
+                    name=f"attempt-{attempt + 1}",
+                    storage_path=scratch,
+                    # Else it would wait without end for processors that others hold.
+                    failure_config=ray.train.FailureConfig(controller_failure_limit=0),
+                ),
             )
+            ctrl_c = signal.getsignal(signal.SIGINT)
             try:
                 run.fit()
                 return ray.get(desk.found.remote())
@@ -55,8 +65,13 @@ def together(work: Work, processes: int | None, *, gpus: bool, say: Say) -> Any:
                 if own is not None or not lost:
                     raise own or failures[0] from error
                 reason = cleaned(error)[:200]
-                say(f"a process was lost (attempt {attempt + 1} of {ATTEMPTS})")
-    raise WorkerError(f"{ATTEMPTS} times a process of the training was lost: {reason}")
+                say(f"a process was lost, or could not be started (attempt {attempt + 1} of {ATTEMPTS})")
+            finally:  # Ray Train takes it over, and holds its processors as long as it has it
+                if threading.current_thread() is threading.main_thread():
+                    signal.signal(signal.SIGINT, ctrl_c)
+    raise WorkerError(
+        f"{ATTEMPTS} times a process of the training was lost or could not be started: {reason}"
+    )
 
 
 def has_gpus() -> bool:
