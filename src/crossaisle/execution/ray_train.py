@@ -32,14 +32,14 @@ def together(work: Work, processes: int | None, *, gpus: bool, say: Say) -> Any:
     ray, trainer = _libraries()
     have = int(ray.cluster_resources().get("GPU" if gpus else "CPU", 0))
     wanted = have if processes is None else processes
+    of = "GPUs" if gpus else "processors"
     if not 1 <= wanted <= have:
-        of = "GPUs" if gpus else "processors"
         raise ConfigError(
             f"{max(wanted, 1)} processes need as many {of}: the Ray cluster has {have}: lower --processes"
         )
     free = int(ray.available_resources().get("GPU" if gpus else "CPU", 0))
     if free < wanted:
-        say(f"the Ray cluster has {free} of {wanted} processes' room now: waiting for the rest")
+        say(f"waiting for {wanted} {of}: {free} of the Ray cluster's {have} are free now")
     desk = ray.remote(num_cpus=0)(_Desk).remote()
     # What workers say comes over the desk; Ray's own folder of a run holds nothing that is wanted.
     with tempfile.TemporaryDirectory(prefix="crossaisle-ray-") as scratch, _passed_on(ray, desk, say):
