@@ -14,6 +14,15 @@ items       as published figures are: a list that shows another item of the fami
 groups      as `[evaluate] count = "groups"` counts: a family is one answer, and any of its items is a hit
 ... sold    without what the rules keep out of every list among the right answers: nobody may be shown that
 
+Where the difference of "on" to "off" by items comes from, exactly, in shares of the recall of "off": right
+answers that only "off" shows, each for one cause, and those that only "on" shows ("found instead").
+
+another member   another item of its family is shown, and scored higher ("both had": the person had both)
+wrong member     the item of its family that is shown scored lower: a fault
+own member       the same where the person had it: lists that know nothing of the person show it
+rules            a rule keeps it out
+elsewhere        none of these: its family is not shown at all
+
 "best member": the "on" lists with the most fitting item of each family in them, counted by items: how much a
 better choice of the member could bring. "adult": the same with `adult=true`. Right answers as in
 benchmarks/lists.py. Speed: microseconds of a list in this process, from a kept ranking and from scores,
@@ -26,6 +35,7 @@ import argparse
 import json
 import statistics
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -40,8 +50,10 @@ from crossaisle.data.query import Placement, Query
 from crossaisle.evaluate.families import Families
 from crossaisle.evaluate.significance import Bootstrap
 from crossaisle.pipeline.fit import refit, split_of
+from crossaisle.recommend.lists.own_member import OPEN
 from crossaisle.recommend.ranker import score_requests
 from crossaisle.recommend.recommender import Recommender
+from crossaisle.recommend.request import ResolvedQuery
 from crossaisle.serve.live.histories import LiveHistories
 from crossaisle.serve.live.recommender import LiveRecommender
 
@@ -76,6 +88,8 @@ def main() -> None:
     for placement, cases in cases_of(served, split, given.cases).items():
         found = measured(past, cases, rules, families)
         row: dict[str, Any] = {"cases": len(cases), "score lost": round(float(np.nanmean(found.cost)), 4)}
+        off = float(np.nanmean(found.recalls["items"]["off"]))
+        row["on beside off"] = {why: round(share / len(cases) / off, 4) for why, share in found.moved.items()}
         for way, recalls in found.recalls.items():
             row[way] = {"cases": int(np.isfinite(recalls["off"]).sum()), **ratios(recalls)}
         out["placements"][placement] = row
@@ -129,6 +143,8 @@ class Found(NamedTuple):
     """Way of counting -> setting -> float32 (n,) recall at 10; NaN where nothing is a right answer."""
     cost: Any
     """float (n,): of the score, what rules cost the served list."""
+    moved: Counter[str]
+    """Why a right answer is in "off" or "on" only -> recall of "on" that goes with it, summed over cases."""
 
 
 def measured(shop: Recommender, cases: list[Case], rules: RuleSet, families: Families) -> Found:
@@ -144,7 +160,7 @@ def measured(shop: Recommender, cases: list[Case], rules: RuleSet, families: Fam
     }
     names = (*settings, "best member")
     recalls = {way: {name: np.full(len(cases), np.nan, np.float32) for name in names} for way in WAYS}
-    cost, ids = np.full(len(cases), np.nan), shop.dataset.item_ids
+    cost, ids, moved = np.full(len(cases), np.nan), shop.dataset.item_ids, Counter[str]()
     kept_out = [one.items for one in ruled.merchandising.matched if one.rule.action in OUT]
     banned = np.unique(np.concatenate(kept_out))
     for start in range(0, len(cases), 50):
@@ -154,9 +170,10 @@ def measured(shop: Recommender, cases: list[Case], rules: RuleSet, families: Fam
         for at, ((query, right), request, scores) in enumerate(every, start):
             answers = ids.rows(right)
             sold = answers[~np.isin(answers, banned)]
+            lists: dict[str, Any] = {}
             for name, (one, controls) in settings.items():
                 found = one.lists.finish(replace(query, **controls), request, scores)
-                shown = ids.rows(found.ids)
+                shown = lists[name] = ids.rows(found.ids)
                 for way, rows in zip(WAYS, (answers, answers, sold, sold), strict=True):
                     recalls[way][name][at] = recall(shown, rows, families.code if "groups" in way else None)
                 if name == "on":
@@ -166,7 +183,35 @@ def measured(shop: Recommender, cases: list[Case], rules: RuleSet, families: Fam
                         fits = len(np.unique(families.code[rows[hits]]))
                         of = len(rows) if "items" in way else len(np.unique(families.code[rows]))
                         recalls[way]["best member"][at] = fits / min(K, of) if of else np.nan
-    return Found(recalls, cost)
+            fits = ruled.lists.candidates(query, request)
+            for why, n in moves(
+                lists["off"], lists["on"], answers, scores, families.code, request, fits
+            ).items():
+                moved[why] += n / min(K, len(answers))
+    return Found(recalls, cost, moved)
+
+
+def moves(
+    off: Any, on: Any, right: Any, scores: Any, code: Any, request: ResolvedQuery, fits: Any
+) -> Counter[str]:
+    """Why right answers are in one of two lists only: counts, of those that are lost below 0.
+
+    `code`: families. `fits` bool (n_items,): what rules and filters leave.
+    """
+    out = Counter[str]()
+    out["found instead"] = len(np.setdiff1d(np.intersect1d(on, right), off))
+    for row in np.setdiff1d(np.intersect1d(off, right), on).tolist():
+        [*members] = on[code[on] == code[row]].tolist()
+        had = np.isin([row, *members], request.history)
+        if not fits[row]:
+            out["rules"] -= 1
+        elif not members:
+            out["elsewhere"] -= 1
+        elif scores[members[0]] >= scores[row]:
+            out["another member, both had" if had.all() else "another member"] -= 1
+        else:
+            out["own member" if had[1] and request.placement in OPEN else "wrong member"] -= 1
+    return out
 
 
 def recall(shown: Any, right: Any, code: Any = None) -> float:
