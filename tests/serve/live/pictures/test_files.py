@@ -10,7 +10,9 @@ import polars as pl
 import pytest
 
 from crossaisle.data.dataset import Dataset
+from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.live.catalogue.picture_files import PictureFiles, read_file
+from crossaisle.serve.live.catalogue.shown import LOOK_AGAIN, ShownFields
 from crossaisle.serve.service import ShopService
 from tests.encoders.tiny_pictures import png
 from tests.serve.conftest import fitted, talk
@@ -84,6 +86,29 @@ def test_a_file_that_is_written_anew_has_another_address(shop_folder: Path, tmp_
 
     talk(service, conversation)
     service.close()
+
+
+def test_lists_notice_a_file_that_was_replaced(shop_folder: Path) -> None:
+    seconds = 0.0
+    pictures = shop_folder / "pictures"
+    dataset = Recommender.load(shop_folder / "model").dataset
+    fields = ShownFields(dataset, {}, shop_folder / "model", lambda: seconds)
+
+    def image() -> str | None:
+        return fields.of(["bread"])[0].image
+
+    first = image()
+    (pictures / "bread.png").write_bytes(png(MILK))
+    assert image() == first  # looked at a moment ago
+    seconds += LOOK_AGAIN + 1
+    second = image()
+    assert second not in (None, first)
+    (pictures / "bread.png").unlink()
+    seconds += LOOK_AGAIN + 1
+    assert image() is None
+    (pictures / "bread.png").write_bytes(png(SPADE))
+    seconds += LOOK_AGAIN + 1
+    assert image() not in (None, second)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
@@ -15,6 +16,10 @@ DIGITS = 16
 """Of a picture's digest, in its address."""
 KEPT = 20_000
 """Items whose fields are at hand: reading them from the table takes as long as making a list."""
+
+
+LOOK_AGAIN = 5.0
+"""Seconds until the file of a picture is looked at again: it may have been replaced."""
 
 
 class Shown(NamedTuple):
@@ -30,10 +35,18 @@ class Shown(NamedTuple):
 class ShownFields:
     """Of one catalogue. Used by one thread."""
 
-    def __init__(self, dataset: Dataset, pictures: Mapping[str, Picture], model: Path | None = None) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        pictures: Mapping[str, Picture],
+        model: Path | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """`pictures`: that the store keeps, by item. `model`: folder of the model, beside which a folder
         `pictures` may lie.
         """
+        self._clock = clock
+        self._looked: dict[str, float] = {}  # when the file of an item's picture was looked at
         self._dataset, self._pictures = dataset, pictures
         self._files = None if model is None else PictureFiles(model.resolve().parent / FOLDER)
         self._kept: dict[str, Shown] = {}
@@ -45,9 +58,13 @@ class ShownFields:
     def of(self, items: Sequence[str]) -> list[Shown]:
         """Fields of items; empty ones for an item that was deleted meanwhile."""
         kept = self._kept
-        if missing := [item for item in items if item not in kept]:
+        now = self._clock() if self._looked else 0.0
+        if missing := [
+            item for item in items if item not in kept or self._looked.get(item, now) < now - LOOK_AGAIN
+        ]:
             if len(kept) + len(missing) > KEPT:
                 kept.clear()
+                self._looked.clear()
                 missing = list(items)
             rows = self._dataset.item_ids.rows(missing)
             for item, row in zip(missing, rows.tolist(), strict=True):
@@ -75,6 +92,8 @@ class ShownFields:
         picture = self._pictures.get(item)
         if picture is None or picture.address:
             file = self._files.of(image) if image and self._files is not None else None
+            if image and self._files is not None and "://" not in image:
+                self._looked[item] = self._clock()
             if file is None:
                 return web_address(image)
             version = version_of(file)
