@@ -25,3 +25,8 @@ def test_a_union_holds_each_row_once() -> None:
     assert found.dtype == np.int32
     assert found.tolist() == sorted({row for part in parts for row in part.tolist()})
     assert union([]).tolist() == []
+
+
+def test_none_are_the_best_of_none() -> None:
+    assert top_k(np.zeros((2, 0), np.float32), 0).shape == (2, 0)
+    assert top_k(np.zeros((2, 3), np.float32), 0).shape == (2, 0)

@@ -27,6 +27,8 @@ def top_k(scores: Floats, k: int) -> Rows:
     """
     n = len(scores)
     out = np.full((n, k), -1, np.int32)
+    if not k:
+        return out
     bound = _bound(scores, k)
     higher = scores > bound[:, None]
     for i, (row, floor) in enumerate(zip(scores, bound.tolist(), strict=True)):

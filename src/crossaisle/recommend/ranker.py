@@ -140,17 +140,22 @@ class ModelRanker:
         return self.blend_for(placement).rough(histories, placement)
 
     def rerank_rough(
-        self, histories: Histories, rough: Rough, placement: str, among: Sequence[Mask | None] = ()
+        self,
+        histories: Histories,
+        rough: Rough,
+        placement: str,
+        among: Sequence[Mask | None],
+        best: Sequence[Rows],
     ) -> list[Rows] | None:
         """Gives the candidates of a learned ranker their scores; per history the rows that are exact now.
 
-        `among`: for each history bool (n_items,), where its candidates are, or None. None where no ranker was
-        learned for the placement.
+        `among`: for each history bool (n_items,), where its candidates are, or None. `best`: for each int32
+        rows that are to be exact in any case. None where no ranker was learned for the placement.
         """
         if self.reranker is None or placement not in self.reranker.rankers:
             return None
         ranker, tables = self.reranker.rankers[placement], self.reranker.tables
-        return ranker.rerank_rough(self.blend, tables, histories, rough, among)
+        return ranker.rerank_rough(self.blend, tables, histories, rough, among, best)
 
     def settled(self, histories: Histories, scores: Floats, placement: str) -> Floats:
         """float32 (n, n_items): scores of the blend with what is lent, struck off and disapproved of.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,8 @@ from crossaisle.models.dense.put import put
 from crossaisle.models.topk import top_k, union
 
 Masks = npt.NDArray[np.bool_]
+MARGIN = 16
+"""Rough scores put the last items of a retriever a few places wrong."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +36,15 @@ class Pool:
     """Only categories other than the newest item's."""
     new: bool = False
     """Only categories that are new to the history."""
+
+    def wider(self) -> Pool:
+        """The same with `MARGIN` more from each retriever."""
+        return replace(
+            self,
+            of_blend=self.of_blend + MARGIN,
+            of_part=self.of_part and self.of_part + MARGIN,
+            of_new=self.of_new and self.of_new + MARGIN,
+        )
 
     def choose(
         self,

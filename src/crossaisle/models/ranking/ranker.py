@@ -23,6 +23,7 @@ from crossaisle.models.ranking.trees import Trees
 from crossaisle.models.scorers.content import VectorModel
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.models.shortlists import allowed_candidates
+from crossaisle.models.topk import union
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,10 +190,12 @@ class LearnedRanker:
         histories: Histories,
         rough: Rough,
         among: Sequence[Masks | None] = (),
+        best: Sequence[Rows] = (),
     ) -> list[Rows]:
-        """`rerank` where the blend's scores are rough: per history its candidates, ascending.
+        """`rerank` where the blend's scores are rough: per history the rows that are exact now, ascending.
 
-        They are chosen by rough scores; then they are scored exactly, and dealt out in `rough.scores`.
+        More than there are to be candidates are chosen by rough scores and scored exactly, and `best`, for
+        each history int32 rows, with them; of these the candidates, which are dealt out in `rough.scores`.
         `among`: for each history bool (n_items,), what its request allows, or None.
         """
         parts = {
@@ -205,22 +208,28 @@ class LearnedRanker:
                 allowed[row] &= mask
         new = new_categories(histories, tables.category)
         roughly = {name: part.scores for name, part in parts.items()}
-        rows = self.pool.choose(rough.scores, roughly, allowed, new)
+        wide = self.pool.wider().choose(rough.scores, roughly, allowed, new)
+        wide = [union(both) for both in zip(wide, best, strict=True)] if best else wide
         parts |= {name: rough.parts[name] for name in self.parts if name in rough.parts}
         scores: list[Floats] = []
         known: dict[str, list[Floats]] = {name: [] for name in parts}
-        for row, at in enumerate(rows):
+        for row, at in enumerate(wide):
             scores.append(rough.exact(row, at))
+            rough.scores[row, at] = scores[-1]
             for name, part in parts.items():  # each was just asked about these rows
                 known[name].append(part.exact(row, at))
-        flat = {name: _flat(values) for name, values in known.items()}
+        masks = [(allowed[row, at], new[row, at]) for row, at in enumerate(wide)]
+        places = self._places(scores, known, masks)
+        rows = [at[some] for at, some in zip(wide, places, strict=True)]
+        scores = _at(scores, places)
+        flat = {name: _flat(_at(values, places)) for name, values in known.items()}
         candidates = self._described(blend, tables, histories, rows, _flat(scores), flat)
         order, start = self.scores(candidates), 0
         for row, (at, own) in enumerate(zip(rows, scores, strict=True)):
             stop = start + len(at)
             rough.scores[row, at] = dealt(own, order[start:stop])
             start = stop
-        return rows
+        return wide
 
     def rerank_best(
         self, blend: Blend, tables: ShopTables, histories: Histories, best: list[tuple[Rows, Floats]]
@@ -252,19 +261,11 @@ class LearnedRanker:
         """`known`: what parts say of the rows of each history, at least those that retrieve. `masks`: which
         of its rows may be candidates, and which lie in a category that is new to it.
         """
-        places = self.pool.choose(
-            _padded([scores for _, scores in best], np.nan),
-            {name: _padded(known[name], np.nan) for name in self.pool.retrievers},
-            _padded([allowed for allowed, _ in masks], False),
-            _padded([new for _, new in masks], False),
-        )
+        places = self._places([scores for _, scores in best], known, masks)
         pairs = list(zip(best, places, strict=True))
         flat = _flat([scores[some] for (_, scores), some in pairs])
         rows = [at[some] for (at, _), some in pairs]
-        of_candidates = {
-            name: _flat([one[some] for one, some in zip(values, places, strict=True)])
-            for name, values in known.items()
-        }
+        of_candidates = {name: _flat(_at(values, places)) for name, values in known.items()}
         candidates = self._described(blend, tables, histories, rows, flat, of_candidates)
         order, start, out = self.scores(candidates), 0, []
         for (at, scores), some in pairs:
@@ -273,6 +274,24 @@ class LearnedRanker:
             out.append((at, values))
             start = stop
         return out
+
+    def _places(
+        self,
+        scores: Sequence[Floats],
+        known: dict[str, list[Floats]],
+        masks: Sequence[tuple[Masks, Masks]],
+    ) -> list[Rows]:
+        """Where candidates stand among the rows of each history; arguments as of `_rerank_among`."""
+        return self.pool.choose(
+            _padded(scores, np.nan),
+            {name: _padded(known[name], np.nan) for name in self.pool.retrievers},
+            _padded([allowed for allowed, _ in masks], False),
+            _padded([new for _, new in masks], False),
+        )
+
+
+def _at(values: Sequence[Floats], places: Sequence[Rows]) -> list[Floats]:
+    return [one[some] for one, some in zip(values, places, strict=True)]
 
 
 def _padded(values: Sequence[npt.NDArray[Any]], filling: float | bool) -> npt.NDArray[Any]:

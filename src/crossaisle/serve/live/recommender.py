@@ -300,13 +300,15 @@ class LiveRecommender:
         if self.large:
             requests = [one.request for one in asked]
             return [Scored(*best) for best in best_of_requests(self.ranker, requests)]
-        masks = [
-            of_placement("discover", self.view.codes, one.request.history, NO_ROWS)
-            if one.request.placement == "discover"
-            else None
-            for one in asked
-        ]
+        masks = [self._eligible(one.request) for one in asked]
         return [None if best is None else Scored(*best) for best in self._nominated(asked, masks)]
+
+    def _eligible(self, request: ResolvedQuery) -> Mask | None:
+        """bool (n_items,): what lists by the weights of a request may show at all; None: everything."""
+        codes, own = self.view.codes, request.history
+        if request.placement == "discover":
+            return of_placement("discover", codes, own, NO_ROWS)
+        return of_placement("for_you", codes, NO_ROWS, own) if request.weights == "unseen" else None
 
     def _best_allowed(self, asked: Sequence[Asked]) -> list[Scored | None]:
         """The same of what the filters of each query leave, where that was or may be little.

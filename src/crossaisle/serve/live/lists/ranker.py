@@ -80,12 +80,10 @@ class LiveRanker:
 
         rows = best_rows(settled(rough.scores.copy()), k)
         sources = [self._overlay.with_sources(mask) for mask in reranked]
-        ranked = self._model.rerank_rough(context, rough, placement, sources)
-        for at, best in enumerate(rows):
-            known = self._model.lenders(self._overlay.sources(best), placement)
-            if ranked is not None:  # these are exact by now
-                known = np.setdiff1d(known, ranked[at], assume_unique=True)
-            rough.scores[at, known] = rough.exact(at, known)
+        known = [self._model.lenders(self._overlay.sources(best), placement) for best in rows]
+        ranked = self._model.rerank_rough(context, rough, placement, sources, known)
+        for at, best in enumerate([] if ranked is not None else known):
+            rough.scores[at, best] = rough.exact(at, best)
         scores = settled(rough.scores)
         if ranked is not None and (self._overlay.n_new or self._model.newcomers is not None):
             rows = best_rows(scores, k)  # it puts others first, and so what is lent their scores
