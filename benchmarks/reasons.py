@@ -3,8 +3,9 @@
     python benchmarks/reasons.py demo/model --users 100 --out reasons.json
 
 Per placement: the median share of the score that the named causes carry (bar: .5), with and without the cause
-"as a whole"; how often nothing is said; how often a sentence says "X and X", names the recommended title,
-says a link between categories below a lift of 1.5, or a shared "word" that is none (bar: 0 each).
+"as a whole"; how often nothing is said; how often a sentence says "X and X" or "because" twice, names the
+recommended title, says a link between categories below a lift of 1.5, or a shared "word" that is none (bar: 0
+each).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import numpy as np
 
 from crossaisle.data.query import Query
 from crossaisle.recommend.recommender import Recommender
+from crossaisle.recommend.wording.names import short_names
 
 PLACEMENTS = ("for_you", "discover")
 PAIR = re.compile(r"(?:bought|buy|with|to) (.+) and \1(?:[;.]|$)")
@@ -41,13 +43,16 @@ def measure(shop: Recommender, users: list[str], placement: str, n: int) -> dict
             silent += not why.text
             names = [name for cause in why.causes for name in cause.names]
             faults["X and X"] += bool(PAIR.search(why.text)) or len(names) != len(set(names))
-            faults["names the recommended title"] += shown.title in names
+            faults["because, because"] += why.text.lower().count("because") > 1
+            faults["names the recommended title"] += short_names(shown.title)[0] in names
             faults["not in the sentence"] += any(name not in why.text for name in names)
             faults["link below 1.5"] += "people who shop" in why.text and (
                 why.link is None or why.link.lift < 1.5
             )
             words = SHARED.search(why.text)
-            faults["no word"] += words is not None and any(not w.isalpha() for w in words[1].split(", "))
+            faults["no word"] += words is not None and any(
+                not word.isalpha() for word in re.split(", | and ", words[1])
+            )
             if len(examples) < 12 and len(share) % (n + 1) == 0:
                 examples.append({"title": shown.title, "why": why.text, "share": named})
     return {

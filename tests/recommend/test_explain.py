@@ -14,7 +14,8 @@ from crossaisle.errors import ConfigError, UnknownIdError
 from crossaisle.models.scorers.frequency import PersonalPopularity
 from crossaisle.models.scorers.item_knn import ItemKNN
 from crossaisle.models.sides import AskedOf
-from crossaisle.recommend.explain import TOP, Contribution, check_by_deletion, explain, item_name
+from crossaisle.recommend.explain import TOP, Contribution, check_by_deletion, explain
+from crossaisle.recommend.wording.names import item_name
 from tests.data.splits.test_carts import with_baskets
 from tests.recommend.shop import FITTED, SHOP, recommender
 
@@ -79,7 +80,8 @@ def test_the_sentence_names_items_words_and_the_category_link() -> None:
     why = explain(SHOP, parts, rows("milk0", "milk1"), SHOP.item_ids.row("bread2"))
     assert why.text.startswith("Because you bought fresh milk number")
     assert (
-        "; shares the words fresh, number; people who shop Dairy shop Bakery more than others do." in why.text
+        "; shares the words fresh and number; "
+        "people who shop in Dairy shop in Bakery more than others do." in why.text
     )
     assert why.link is not None
     assert (why.link.source, why.link.target, why.link.lift) == ("Dairy", "Bakery", 2.5)
@@ -94,7 +96,7 @@ def test_the_opening_follows_the_placement() -> None:
     assert goes == "Goes with fresh milk number 0."
     both = rows("milk0").with_view(rows("milk2"))  # a known user with a cart
     said = explain(SHOP, parts, both, item, "goes_with").text
-    assert said == "Goes with fresh milk number 2; because you bought fresh milk number 0."
+    assert said == "Goes with fresh milk number 2; also because you bought fresh milk number 0."
     again = FITTED.recommend(Query(placement="buy_again", user="u0", n=1, explain=True)).items[0].evidence
     assert again is not None
     assert again.text == "You bought it before."

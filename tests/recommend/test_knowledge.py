@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from crossaisle.data.knowledge.rules import Rule
@@ -12,7 +14,9 @@ from crossaisle.models.blend import Blend
 from crossaisle.models.scorers.item_knn import ItemKNN
 from crossaisle.models.scorers.knowledge import Knowledge
 from crossaisle.models.scorers.popularity import Popularity
+from crossaisle.recommend.explain import Paired
 from crossaisle.recommend.recommender import Recommender
+from crossaisle.recommend.wording.names import told
 from tests.models.shops import tiny_shop
 
 SHOP = tiny_shop()
@@ -40,7 +44,7 @@ def test_what_never_goes_together_is_left_out_and_said() -> None:
     assert kinds(shop, "milk1") == {"bread", "spade"}
     assert kinds(shop, "paint1") == {"bread", "spade", "milk"}, "one way"
     answer = shop.recommend(Query(placement="goes_with", items=("milk1",), n=3))
-    assert "left out: Milk never with Paint: it spoils" in answer.notices
+    assert "left out: we keep Milk and Paint apart (it spoils)" in answer.notices
 
 
 def test_nothing_is_said_of_a_rule_that_left_nothing_out() -> None:
@@ -71,8 +75,9 @@ def test_the_reason_of_the_file_is_named() -> None:
     for item in found:
         assert item.item_id.startswith("bread")
         assert item.evidence is not None
-        assert item.evidence.knowledge == "Milk goes with Bread: breakfast"
-        assert "known: Milk goes with Bread: breakfast" in item.evidence.text
+        assert item.evidence.knowledge == "we pair Milk with Bread (breakfast)"
+        assert item.evidence.paired == Paired(("Milk", "Bread"), "breakfast")
+        assert "; we pair Milk with Bread (breakfast)." in item.evidence.text
         [milk] = [c for c in item.evidence.contributions if c.item_id == "milk1"]
         assert milk.reasons["known to go together"] == pytest.approx(2.302585, abs=1e-4)
     other = shop.recommend(
@@ -88,7 +93,7 @@ def test_that_something_goes_with_its_own_kind_is_no_reason() -> None:
         weights = {"discover": {"popularity": 1.0, "knowledge": 1.0}, "for_you": {"popularity": 1.0}}
         shop = Recommender(SHOP, Blend(parts=shop.blend.parts, weights=weights))
         item = "milk2" if not said else "bread2"
-        assert ("known:" in shop.explain(("milk1",), item, placement="discover").text) == said
+        assert ("we pair" in shop.explain(("milk1",), item, placement="discover").text) == said
 
 
 def test_a_saved_model_needs_no_file(tmp_path: Path) -> None:
@@ -98,3 +103,18 @@ def test_a_saved_model_needs_no_file(tmp_path: Path) -> None:
     query = Query(placement="goes_with", items=("milk1",), n=5, explain=True)
     assert again.recommend(query) == shop.recommend(query)
     assert again.blend.rules == (BREAKFAST, NEVER)
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        (Rule(kind="goes with", source="Dairy > Milk", target="Bread"), "we pair Milk with Bread"),
+        (Rule(kind="staple", source="Milk", reason="Daily."), "we pair Milk with everything (Daily)"),
+        (Rule(kind="never with", source="Milk", target="item:spade0"), "we keep Milk and Spade apart"),
+        (Rule(kind="goes with", source="category:Bread", target="spade0"), "we pair Bread with Spade"),
+    ],
+)
+def test_a_shop_says_a_rule_in_words(rule: Rule, said: str) -> None:
+    titles = SHOP.items["title"].to_list()
+    titles[SHOP.item_ids.row("spade0")] = "Spade"
+    assert told(replace(SHOP, items=SHOP.items.with_columns(title=pl.Series(titles))), rule) == said

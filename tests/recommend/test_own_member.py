@@ -47,13 +47,34 @@ def test_what_was_had_last_is_shown(shop: Recommender) -> None:
     assert len(shown(shop, "milk", history=("milk1",), one_per_title=False)) == 5
 
 
-def test_its_score_is_its_own(shop: Recommender) -> None:
-    every = {
-        item.item_id: item.score
-        for item in shop.recommend(Query(placement="trending", n=30, one_per_title=False))
-    }
-    for item in shop.recommend(Query(placement="trending", n=30, history=("milk4", "bread3"))):
-        assert item.score == every[item.item_id]
+def test_score_and_reason_are_those_of_the_family(shop: Recommender) -> None:
+    plain = shop.recommend(Query(placement="trending", n=20, explain=True))
+    query = Query(placement="trending", n=20, history=("milk3", "bread3"), explain=True)
+    own, live = shop.recommend(query), LiveRecommender(shop, LiveHistories())
+    assert [item.score for item in own] == [item.score for item in plain]
+    shown = {item.item_id: item for item in own}
+    replaced = {shown["milk3"].in_place_of, shown["bread3"].in_place_of}
+    assert replaced == set(plain.ids) - set(own.ids)
+    assert all(not item.in_place_of for item in own if item.item_id not in ("milk3", "bread3"))
+    for item in (shown["milk3"], shown["bread3"]):
+        assert item.evidence is not None
+        assert item.evidence.item_id == item.in_place_of
+        assert item.evidence.score == pytest.approx(item.score)
+    bread = shown["bread3"].evidence
+    assert bread is not None
+    assert bread.text == "Popular in several versions; you chose it before."
+    bare = [replace(item, evidence=None) for item in own]
+    assert live.explained(query, bare, own.served) == list(own)
+
+
+def test_of_a_user_it_is_said_what_was_done_with_it(shop: Recommender) -> None:
+    user = shop.dataset.user_ids.id(0)
+    found = shop.recommend(Query(placement="trending", user=user, n=20, explain=True))
+    own = [item for item in found if item.in_place_of]
+    assert own
+    for item in own:
+        assert item.evidence is not None
+        assert item.evidence.text.endswith("ou bought it before.")
 
 
 def test_the_place_is_that_of_the_family(shop: Recommender) -> None:

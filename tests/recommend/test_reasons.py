@@ -12,7 +12,9 @@ from crossaisle.data.history import Histories
 from crossaisle.data.kinds import PURCHASE
 from crossaisle.models.base import Scorer
 from crossaisle.recommend.explain import as_new, explain
-from crossaisle.recommend.reasons import Cause, Kind, how_often, once, sentence, telling
+from crossaisle.recommend.reasons import Cause, Kind
+from crossaisle.recommend.wording.sentences import how_often, sentence
+from crossaisle.recommend.wording.shared_words import once, telling
 from tests.recommend.shop import SHOP
 from tests.recommend.test_explain import Links, Words
 
@@ -67,7 +69,7 @@ def test_habit_is_named_and_small_items_beside_it_are_not() -> None:
     ("days", "text"),
     [
         ([100.0, 121.2, 142.0, 163.5], "You buy it about every three weeks."),
-        ([165.0, 165.4, 166.0, 167.0, 168.0], "You buy it about every day."),
+        ([165.0, 165.4, 166.0, 167.0, 168.0], "You buy it about once a day."),
         ([20.0, 80.0, 140.0, 165.0], "You buy it about every seven weeks."),
         ([100.0, 121.0, 142.0], "You bought it before."),  # too few to be called a habit
         ([100.0, 100.1, 142.0, 142.2], "You bought it before."),  # two days
@@ -86,9 +88,9 @@ def test_a_habit_is_told_by_its_days(days: list[float], text: str) -> None:
 @pytest.mark.parametrize(
     ("days", "words"),
     [
-        (1.2, "about every day"),
+        (1.2, "about once a day"),
         (2.4, "about every two days"),
-        (9.0, "about every week"),
+        (9.0, "about once a week"),
         (30.0, "about every four weeks"),
         (60.0, "about every two months"),
         (400.0, "about every 13 months"),
@@ -100,7 +102,7 @@ def test_how_often_in_words(days: float, words: str) -> None:
 
 def test_an_item_is_named_from_a_fifth_of_the_score_on() -> None:
     text, _ = why({"milk0": 0.25, "spade0": 0.15, "paint0": 0.15}, "bread0", rest=0.45)
-    assert text == "Popular with other shoppers; because you bought fresh milk number 0."
+    assert text == "Popular with other shoppers; also because you bought fresh milk number 0."
     text, _ = why({"milk0": 0.19, "spade0": 0.15, "paint0": 0.15}, "bread0", rest=0.51)
     assert text == "Popular with other shoppers."
 
@@ -112,7 +114,7 @@ def test_variants_of_one_group_are_one_reason() -> None:
     grouped = replace(SHOP, items=SHOP.items.with_columns(group=pl.Series(group, dtype=pl.String)))
     name = SHOP.items["title"][SHOP.item_ids.row("spade0")]
     text, _ = why(amounts, "bread0", rest=0.6, shop=grouped)
-    assert text == f"Popular with other shoppers; because you bought {name}."
+    assert text == f"Popular with other shoppers; also because you bought {name}."
 
 
 def test_many_small_items_of_one_category_are_named_by_it() -> None:
@@ -127,7 +129,7 @@ def test_a_history_that_is_right_as_a_whole_is_named_as_a_whole() -> None:
     leaves = replace(SHOP.taxonomy, paths=tuple(((str(i),),) for i in range(SHOP.n_items)))
     text, kinds = why(flat, "bread5", rest=4 / 28, shop=replace(SHOP, taxonomy=leaves))
     assert kinds == ["history"]
-    assert text == "Fits what you buy as a whole."
+    assert text == "Fits what you usually buy."
 
 
 class Unnamed(Given):
@@ -159,12 +161,12 @@ def named_alike() -> object:
 def test_the_recommended_title_is_never_its_own_reason() -> None:
     text, kinds = why({"milk1": 0.6, "bread0": 0.4}, "milk0", shop=named_alike())
     assert kinds == ["namesake", "items"]
-    assert text == "You bought another product of this name; because you bought fresh bread number 0."
+    assert text == "You bought another product of this name; also because you bought fresh bread number 0."
 
 
 def test_items_of_one_name_count_together_and_are_named_once() -> None:
     text, _ = why({"milk0": 0.15, "milk1": 0.15, "spade0": 0.1}, "bread0", rest=0.6, shop=named_alike())
-    assert text == "Popular with other shoppers; because you bought fresh milk number 0."
+    assert text == "Popular with other shoppers; also because you bought fresh milk number 0."
 
 
 def test_sizes_of_one_name_are_named_once() -> None:
@@ -175,11 +177,11 @@ def test_sizes_of_one_name_are_named_once() -> None:
     ]
     sized = replace(SHOP, items=SHOP.items.with_columns(title=pl.Series(called)))
     text, kinds = why({"spade0": 0.4, "paint0": 0.3, "milk0": 0.3}, "bread0", shop=sized)
-    assert text == "Because you bought Chunky soup, 18 oz and Milk, 1 gal."
+    assert text == "Because you bought Chunky soup and Milk."
     assert kinds == ["items"]
     # Another size of the recommended one is called what it is.
     text, kinds = why({"spade0": 0.7, "milk0": 0.3}, "paint0", shop=sized)
-    assert text == "You bought another product of this name; because you bought Milk, 1 gal."
+    assert text == "You bought another product of this name; also because you bought Milk."
     assert kinds == ["namesake", "items"]
 
 
@@ -191,10 +193,10 @@ def test_nothing_is_said_twice() -> None:
     shop = replace(SHOP, items=SHOP.items.with_columns(pl.Series("title", titles)))
     # The category is called Milk, as the item is; the other items of it are not named by it then.
     text, _ = why({"milk0": 0.4, "milk1": 0.15, "milk2": 0.15, "milk3": 0.15}, "bread0", rest=0.15, shop=shop)
-    assert text == "Because you buy Dairy; because you bought MILK."
+    assert text == "Because you buy Dairy, and you bought MILK."
     # Two spellings of one name.
     text, _ = why({"spade0": 0.15, "spade1": 0.15, "milk1": 0.1}, "bread0", rest=0.6, shop=shop)
-    assert text == "Popular with other shoppers; because you bought fresh bread."
+    assert text == "Popular with other shoppers; also because you bought fresh bread."
     told = explain(
         shop, [(Given({"milk0": 1.0}), 1.0)], Histories.of([[SHOP.item_ids.row("milk0")]]), 9, popular=False
     )
@@ -256,7 +258,7 @@ def test_a_new_item_is_asked_for_its_brand_and_its_stand_in_for_no_words() -> No
 
 
 @pytest.mark.parametrize(
-    ("brand", "said"), [("", "shares the words fresh, number"), ("Freshco", "shares the word number")]
+    ("brand", "said"), [("", "shares the words fresh and number"), ("Freshco", "shares the word number")]
 )
 def test_a_piece_of_a_brand_is_no_word_that_titles_share(brand: str, said: str) -> None:
     """Titles abbreviate brands: "Scullers Men Scul Green Trousers"."""
@@ -285,7 +287,7 @@ def test_forms_of_one_word_are_said_once() -> None:
 
 
 def test_words_are_words() -> None:
-    found = telling(["tissue grocery", "bath", "34", "oz", "12 oz", "tissues", "x2", "牛奶"])
+    found = telling(["tissue grocery", "bath", "34", "oz", "12 oz", "tissues", "x2", "gds", "牛奶"])
     assert found == ["bath", "tissues", "牛奶"]
 
 

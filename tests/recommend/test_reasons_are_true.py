@@ -76,7 +76,7 @@ SEEN: list[tuple[Placement, str, str, str]] = [
 def test_what_is_in_view_was_not_bought(placement: Placement, view: str, item: str, text: str) -> None:
     assert said({}, (view,), item, placement) == text
     known = said({"spade0": PURCHASE}, (view,), item, placement)
-    assert known == text.replace(".", "; because you bought fresh spade number 0.")
+    assert known == text.replace(".", "; also because you bought fresh spade number 0.")
 
 
 def test_a_twin_in_the_cart_and_one_that_was_bought_are_told_apart() -> None:

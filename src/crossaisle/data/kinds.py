@@ -68,22 +68,21 @@ class Deed(NamedTuple):
     present: str
     """Of categories."""
     whole: str
+    """Of the history, no part of which stands out."""
 
 
 DEEDS: dict[int, Deed] = {
-    VIEW: Deed(
-        "you looked at {}", "you looked at it before", "you look at {}", "what you look at as a whole"
-    ),
-    FAVOURITE: Deed("you liked {}", "you liked it before", "you like {}", "what you like as a whole"),
+    VIEW: Deed("you looked at {}", "you looked at it before", "you look at {}", "what you usually look at"),
+    FAVOURITE: Deed("you liked {}", "you liked it before", "you like {}", "what you like"),
     CART: Deed(
         "you put {} in the cart",
         "you put it in the cart before",
         "you put {} in the cart",
-        "what you put in the cart as a whole",
+        "what you usually put in the cart",
     ),
-    RATING: Deed("you liked {}", "you liked it before", "you like {}", "what you like as a whole"),
-    PURCHASE: Deed("you bought {}", "you bought it before", "you buy {}", "what you buy as a whole"),
-    -1: Deed("you chose {}", "you chose it before", "you choose {}", "what you choose as a whole"),
+    RATING: Deed("you liked {}", "you liked it before", "you like {}", "what you like"),
+    PURCHASE: Deed("you bought {}", "you bought it before", "you buy {}", "what you usually buy"),
+    -1: Deed("you chose {}", "you chose it before", "you choose {}", "what you usually choose"),
 }
 """By code of the role; -1 where people did different things, or it is not known."""
 

@@ -32,6 +32,8 @@ class Recommendation:
     """Where the score comes from; present when the query asked to explain."""
     more_like_it: int = 0
     """Other items of this title and brand, of any size, that fit; `one_per_title` leaves them out."""
+    in_place_of: str = ""
+    """Id of the best item of its family, where the user had this one: place, score and evidence are of it."""
 
     @property
     def row(self) -> tuple[int, str, str, str, float | None, float, str | None]:

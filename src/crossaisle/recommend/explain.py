@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -16,39 +15,32 @@ from crossaisle.data.history import Decay, Histories
 from crossaisle.data.kinds import PURCHASE
 from crossaisle.data.knowledge.rules import Rule
 from crossaisle.data.query import Placement
-from crossaisle.data.taxonomy import SEPARATOR
-from crossaisle.models.base import Scorer
 from crossaisle.models.disapproval import REASON as DISAPPROVED
 from crossaisle.recommend.reasons import (
     LIFT,
     NAMED,
     OFTEN,
     OVERDUE,
-    WORDS,
     Amounts,
     Cause,
     causes_of,
+)
+from crossaisle.recommend.wording.names import item_name, pairing, short_names, told
+from crossaisle.recommend.wording.sentences import sentence
+from crossaisle.recommend.wording.shared_words import (
+    WORDS,
+    Part,
     once,
-    sentence,
-    telling,
+    shared_brand,
+    shared_shelf,
+    shared_words,
 )
 
 TOP = 3
 """This many items of the history are named; the rest adds up in `other`."""
 Mask = npt.NDArray[np.bool_]
-Part = tuple[Scorer, float]
-"""A scorer of a blend and its weight."""
 StandIn = tuple[int, float]
 """An item row, and how much of its score another item gets."""
-
-
-@runtime_checkable
-class SharesWords(Protocol):
-    """A model over texts that can name the words two items have in common."""
-
-    def shared_words(self, left: int, right: int) -> list[tuple[str, float]]:
-        """Words and their share of the similarity of two item rows, largest first."""
-        ...
 
 
 @runtime_checkable
@@ -97,6 +89,16 @@ class CategoryLink:
 
 
 @dataclass(frozen=True)
+class Paired:
+    """A line of a knowledge file that carries an item."""
+
+    names: tuple[str, ...]
+    """Of its two sides: categories by their last names, items by their titles. Of a staple only one."""
+    reason: str
+    """As the file has it, "" for none."""
+
+
+@dataclass(frozen=True)
 class Explanation:
     """The amounts of `contributions` and `other` add up to `score`, which is the blend's.
 
@@ -113,9 +115,11 @@ class Explanation:
     text: str
     """One sentence of the causes; "" where nothing carries enough of the score to be called the reason."""
     causes: tuple[Cause, ...] = ()
-    """What carries at least a fifth of the score each, the largest first."""
+    """What carries at least a fifth of the score each: what is in view first, then the largest."""
     knowledge: str | None = None
-    """The line of the knowledge file that carries the item, with its reason; None without one."""
+    """In words, the line of the knowledge file that carries the item; None without one."""
+    paired: Paired | None = None
+    """The same line in parts, for other languages."""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -156,7 +160,7 @@ def explain(
     heard: dict[str, npt.NDArray[np.bool_]] = {}
     general: dict[str, float] = defaultdict(float)
     strongest: list[tuple[float, LinksCategories, int]] = []
-    known: Rule | None = None
+    rules: list[tuple[float, Rule]] = []
     for scorer, weight in parts:
         given, rest = np.zeros(len(index)), 0.0
         for row, share in lenders:
@@ -174,7 +178,8 @@ def explain(
         if isinstance(model, LinksCategories):
             strongest.append((float(given[best]), model, source))
         if isinstance(model, KnowsRules):
-            known = model.rule_between(source, nearest) or known
+            rule = model.rule_between(source, nearest)
+            rules += [] if rule is None else [(float(given.sum()), rule)]
     totals = np.sum(list(by_reason.values()), axis=0, initial=0.0) if by_reason else np.zeros(len(rows))
     ranked = np.lexsort((rows, -totals))
     named = [at for at in ranked[:TOP].tolist() if totals[at] > 0]
@@ -185,7 +190,7 @@ def explain(
             float(totals[at]),
             {reason: float(part[at]) for reason, part in by_reason.items() if heard[reason][at]},
             # The words of a stand-in are not those of a new item that it stands in for.
-            _words(dataset, parts, row, nearest) if shown(row) == row and nearest == item else (),
+            shared_words(dataset, parts, row, nearest) if shown(row) == row and nearest == item else (),
         )
         for at, row in zip(named, rows[named].tolist(), strict=True)
     ]
@@ -220,8 +225,10 @@ def explain(
     # What others think takes the same share of every cause: what carries the item stays what it was.
     causes, score = causes_of(dataset, amounts, item), amounts.score + sum(taken.values())
     sources = {int(rows[at]): shown(int(rows[at])) for at in named}
-    words = _words_of(causes, own, amounts)
-    brand = "" if words is None else _shared_brand(dataset, parts, nearest, sources)
+    carried, rule = max(rules, key=lambda one: one[0], default=(0.0, None))
+    in_words = _in_words(causes, own, amounts)
+    words = once([word for one in in_words for word in one.words])[:WORDS]
+    brand = shared_brand(dataset, parts, nearest, sources) if in_words else ""
     return Explanation(
         item_id=dataset.item_ids.id(item),
         score=score,
@@ -231,13 +238,15 @@ def explain(
         text=sentence(
             causes,
             placement,
-            words=words or [],
+            words=words,
             brand=brand,
+            shelf=_shelf(dataset, item, in_words, causes) if nearest == item and not (words or brand) else "",
             link=_link_of(link, amounts),
-            known=_told(known, causes),
+            known=_told(dataset, rule, causes) if carried >= NAMED * amounts.score else None,
         ),
         causes=causes,
-        knowledge=None if known is None else known.said,
+        knowledge=None if rule is None else told(dataset, rule),
+        paired=None if rule is None else Paired(pairing(dataset, rule), rule.reason),
     )
 
 
@@ -246,14 +255,14 @@ def _best(given: npt.NDArray[np.float64]) -> int:
     return int(given.argmax()) if given.max(initial=0.0) > 0 else -1
 
 
-def _told(rule: Rule | None, causes: Sequence[Cause]) -> str | None:
-    """A rule as the sentence says it: "goes with" is said already where an item in view is named, and that
-    something goes with its own kind says nothing."""
+def _told(dataset: Dataset, rule: Rule | None, causes: Sequence[Cause]) -> str | None:
+    """A rule as the sentence says it: that it goes with it is said already where an item in view is named,
+    and that something goes with its own kind says nothing."""
     if rule is None or (not rule.reason and rule.source == rule.target):
         return None
     if not rule.reason and any(cause.kind == "items" and cause.in_view for cause in causes):
         return None
-    return rule.said
+    return told(dataset, rule)
 
 
 def _worded(reason: str, dataset: Dataset) -> str:
@@ -281,48 +290,25 @@ def _every(dataset: Dataset, histories: Histories, item: int) -> float | None:
     return None if float(histories.now[0]) - days[-1] > OVERDUE * gap else gap
 
 
-def _shared(parts: Sequence[Part], source: int, item: int) -> list[str]:
-    """Telling words that two items share, those that carry most first."""
-    shared: dict[str, float] = defaultdict(float)
-    for scorer, weight in parts:
-        model = scorer.plain
-        if isinstance(model, SharesWords) and weight > 0:
-            for word, share in model.shared_words(source, item):
-                shared[word] += share * weight
-    return telling(sorted(shared, key=lambda word: (-shared[word], word)))
+def _in_words(causes: Sequence[Cause], own: Sequence[Contribution], amounts: Amounts) -> list[Contribution]:
+    """The named items, where the words that they share carry enough of the score; else none."""
+    named = {name.casefold() for cause in causes if cause.kind == "items" for name in cause.names}
+    short = short_names(*(one.name for one in own))
+    found = [one for one, name in zip(own, short, strict=True) if name.casefold() in named]
+    shared = sum(one.reasons.get("shared words", 0.0) for one in found)
+    return found if shared >= NAMED * amounts.score else []
 
 
-def _words(dataset: Dataset, parts: Sequence[Part], source: int, item: int) -> tuple[str, ...]:
-    """The first of them that are no part of a brand's name, one form of each."""
-    brands = " ".join(_brand(dataset, row).casefold() for row in (source, item))
-    return tuple(
-        once([word for word in _shared(parts, source, item) if word.casefold() not in brands])[:WORDS]
+def _shelf(dataset: Dataset, item: int, named: Sequence[Contribution], causes: Sequence[Cause]) -> str:
+    """The category that an item shares with those that are named, unless it is called as one of them is."""
+    rows = [dataset.item_ids.row(one.item_id) for one in named]
+    shelf = shared_shelf(dataset, item, rows)
+    said = {name.casefold() for cause in causes for name in cause.names}
+    return (
+        ""
+        if shelf.casefold() in {*said, *map(str.casefold, short_names(item_name(dataset, item)))}
+        else shelf
     )
-
-
-def _words_of(causes: Sequence[Cause], own: Sequence[Contribution], amounts: Amounts) -> list[str] | None:
-    """The words that the named items share with the item; None where words carry too little of the score."""
-    named = {name for cause in causes if cause.kind == "items" for name in cause.names}
-    told = [c for c in own if c.name in named]
-    if sum(c.reasons.get("shared words", 0.0) for c in told) < NAMED * amounts.score:
-        return None
-    return once([word for c in told for word in c.words])[:WORDS]
-
-
-def _shared_brand(dataset: Dataset, parts: Sequence[Part], item: int, sources: Mapping[int, int]) -> str:
-    """The brand of an item, where it shares words of it with an item of the same brand; else "".
-
-    `sources`: item rows that the models know -> the items that they stand in for, mostly themselves.
-    """
-    brand = _brand(dataset, item)
-    words = set(re.findall(r"\w+", brand.casefold()))
-    alike = (row for row, named in sources.items() if _brand(dataset, named).casefold() == brand.casefold())
-    told = any(word.casefold() in words for row in alike for word in _shared(parts, row, item))
-    return brand if told else ""
-
-
-def _brand(dataset: Dataset, row: int) -> str:
-    return str(dataset.items["brand"][row] or "")
 
 
 def _link_of(link: CategoryLink | None, amounts: Amounts) -> tuple[str, str] | None:
@@ -338,28 +324,13 @@ def as_new(explanation: Explanation, like: str) -> Explanation:
 
     `like`: "" for one that is not to be named.
     """
-    told = not like or any(
+    [like] = short_names(like)
+    said = not like or any(
         like.casefold() == name.casefold() for cause in explanation.causes for name in cause.names
     )
     return replace(
-        explanation, text=f"New{'' if told else f', and like {like}'}. {explanation.text}".rstrip()
+        explanation, text=f"New{'' if said else f', and like {like}'}. {explanation.text}".rstrip()
     )
-
-
-def item_name(dataset: Dataset, row: int) -> str:
-    """What to call an item: its title, else brand and deepest category, else its id."""
-    title, brand = dataset.items["title"][row], dataset.items["brand"][row]
-    if title:
-        return str(title)
-    paths = dataset.taxonomy.paths[row]
-    words = [w for w in (brand, paths[0][-1] if paths else "") if w]
-    return " ".join(words) or dataset.item_ids.id(row)
-
-
-def category_name(dataset: Dataset, row: int) -> str:
-    """The primary category path of an item as text, "" where unknown."""
-    paths = dataset.taxonomy.paths[row]
-    return SEPARATOR.join(paths[0]) if paths else ""
 
 
 @dataclass(frozen=True)

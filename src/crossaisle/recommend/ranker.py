@@ -24,10 +24,12 @@ from crossaisle.models.scorers.content import VectorModel
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.recommend.catalogue_order import CatalogueOrder
 from crossaisle.recommend.durables import Durables
-from crossaisle.recommend.explain import Explanation, Part, as_new, explain, item_name
+from crossaisle.recommend.explain import Explanation, as_new, explain
 from crossaisle.recommend.limits import RETRIEVED
 from crossaisle.recommend.request import ResolvedQuery
 from crossaisle.recommend.rerank.filters import Mask
+from crossaisle.recommend.wording.names import item_name
+from crossaisle.recommend.wording.shared_words import Part
 
 POPULAR = 0.1
 """This share of the items is called popular."""

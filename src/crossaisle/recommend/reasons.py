@@ -1,4 +1,4 @@
-"""What carries a score, and one sentence that says so: a reason that is named is the reason.
+"""What carries a score: a reason that is named is the reason. `wording.sentences` puts it in words.
 
 A cause is named where it carries at least a fifth of the score. Where nothing does, nothing is said.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -16,8 +16,6 @@ import numpy.typing as npt
 import polars as pl
 
 from crossaisle.data.dataset import Dataset
-from crossaisle.data.kinds import DEEDS
-from crossaisle.data.query import Placement
 from crossaisle.data.vocabulary import Rows
 from crossaisle.recommend.rerank.groups import without_amounts
 
@@ -38,19 +36,12 @@ SHORTER = 2.0
 """One or two leaf categories are preferred to three categories that carry up to this much more."""
 CLAUSES = 3
 """At most this many causes are named."""
-WORDS = 3
-"""At most this many shared words are named."""
-_UNITS = """ct cm cl dz doz each fl ft gal gr inch inches kg lb lbs liter liters litre ltr mg ml mm oz pack
-    pc pcs pk pkg pt qt size"""
-UNITS = frozenset(_UNITS.split())
-"""Words of titles that say how much is in it."""
 _NO_INTEREST = """tobacco cigarette cigarettes cigar cigars lottery lotto coupon coupons voucher vouchers
     deposit deposits donation donations newspaper newspapers ticket tickets 香烟 烟草 彩票 优惠券 报纸"""
 NO_INTEREST = frozenset(_NO_INTEREST.split())
 """Words of titles and categories of what says nothing about other products, and is no reason that a shop
 would give: smoking, lotteries, newspapers, and lines of the till."""
 
-_NUMBERS = dict(enumerate(("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"), 2))
 OFTEN = 4
 """A habit is named from so many days with a purchase on."""
 OVERDUE = 2.5
@@ -77,6 +68,8 @@ class Cause:
     every_days: float | None = None
     """Of `before`: days from one purchase of the item to the next, where there is a habit; None: there is
     none."""
+    of_family: bool = False
+    """Of `popular`: another item of its family is, in whose place the item is shown."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +106,8 @@ class Amounts:
 
 
 def causes_of(dataset: Dataset, amounts: Amounts, item: int) -> tuple[Cause, ...]:
-    """What carries the score of an item row, the largest share first; empty where nothing can be named."""
+    """What carries the score of an item row: first what is in view, which the list was asked beside, then the
+    largest share. Empty where nothing can be named."""
     score = amounts.score
     if not score > 0:
         return ()
@@ -121,7 +115,8 @@ def causes_of(dataset: Dataset, amounts: Amounts, item: int) -> tuple[Cause, ...
     title = amounts.name_of(item)
     names = _once_per_group(dataset, amounts.shown, [amounts.name_of(int(row)) for row in amounts.shown])
     # Sizes of one name are one thing to say: "because you bought Soup, 18 oz and Soup, 19 oz" says it twice.
-    title, *bare = without_amounts(pl.Series([title, *names], dtype=pl.String)).str.to_lowercase().to_list()
+    title, *names = without_amounts(pl.Series([title, *names], dtype=pl.String)).to_list()
+    title, bare = title.lower(), [name.lower() for name in names]
     spelt: dict[str, str] = {}
     names = [spelt.setdefault(key, name) for key, name in zip(bare, names, strict=True)]
     same = (amounts.shown == item) & ~amounts.in_view
@@ -153,7 +148,7 @@ def causes_of(dataset: Dataset, amounts: Amounts, item: int) -> tuple[Cause, ...
     together = float(share[left].sum())
     if together >= MOST and not any(cause.share >= together for cause in found):
         found.append(Cause("history", together, deeds=_common(amounts, left)))
-    found.sort(key=lambda cause: -cause.share)
+    found.sort(key=lambda cause: (not cause.in_view, -cause.share))
     before = np.cumsum([0.0, *(cause.share for cause in found)])
     # Once the whole score is accounted for, what follows is balanced by amounts below 0.
     return tuple(cause for cause, told in zip(found[:CLAUSES], before, strict=False) if told < 1.0)
@@ -260,95 +255,3 @@ def _category(dataset: Dataset, row: int, depth: int) -> str:
     if not paths or depth >= len(paths[0]):
         return ""
     return paths[0][depth]
-
-
-def telling(words: Iterable[str]) -> list[str]:
-    """Those that a person would call a word two titles share: no pairs, numbers or units of measure."""
-    return [
-        word
-        for word in words
-        if word.isalpha() and (len(word) > 2 or not word.isascii()) and word.lower() not in UNITS
-    ]
-
-
-def once(words: Iterable[str]) -> list[str]:
-    """Words without those of which another form came before: "kurti, kurtis" says one thing twice."""
-    out: list[str] = []
-    for word in words:
-        if not any(_forms_of_one(word.casefold(), other.casefold()) for other in out):
-            out.append(word)
-    return out
-
-
-def _forms_of_one(word: str, other: str) -> bool:
-    short, long = sorted((word, other), key=len)
-    return long in (short, f"{short}s", f"{short}es", f"{short[:-1]}ies")
-
-
-_IN_VIEW: dict[Placement, str] = {"goes_with": "goes with", "similar": "similar to"}
-
-
-def sentence(
-    causes: Sequence[Cause],
-    placement: Placement,
-    *,
-    words: Collection[str] = (),
-    brand: str = "",
-    link: tuple[str, str] | None = None,
-    known: str | None = None,
-) -> str:
-    """The causes in words, the largest first; "" where there is none.
-
-    `words`: those that carry the items' share. `brand`: of both sides, where it is what they share. `link`:
-    two categories that one person shops, which carry some of it. `known`: a line of the shop's own rules.
-    """
-    clauses = [_clause(cause, placement) for cause in causes]
-    if brand:
-        clauses.append(f"also by {brand}")
-    if words:
-        clauses.append(f"shares the word{'s' * (len(words) > 1)} {', '.join(words)}")
-    if known:
-        clauses.append(f"known: {known}")
-    if link and link[0].casefold() != link[1].casefold():
-        clauses.append(f"people who shop {link[0]} shop {link[1]} more than others do")
-    text = "; ".join(clauses)
-    return text[:1].upper() + text[1:].removesuffix(".") + "." if text else ""
-
-
-def _clause(cause: Cause, placement: Placement) -> str:
-    names, deed = _listed(cause.names), cause.deeds[0] if cause.deeds else -1
-    if cause.kind == "before":
-        return DEEDS[deed].before if cause.every_days is None else f"you buy it {how_often(cause.every_days)}"
-    if cause.kind == "namesake":
-        return (
-            "has the same name" if cause.in_view else DEEDS[deed].past.format("another product of this name")
-        )
-    if cause.kind == "items":
-        return f"{_IN_VIEW[placement]} {names}" if cause.in_view else f"because {_did(cause)}"
-    if cause.kind == "categories":
-        return "because " + DEEDS[deed].present.format(names)
-    if cause.kind == "history":
-        return "fits " + DEEDS[deed].whole
-    return "popular with other shoppers"
-
-
-def how_often(days: float) -> str:
-    """Days from one time to the next, in words: "about every three weeks"."""
-    for unit, length, until in (("day", 1.0, 5.5), ("week", 7.0, 49.0), ("month", 30.4, np.inf)):
-        if days < until:
-            n = max(round(days / length), 1)
-            return f"about every {unit}" if n == 1 else f"about every {_NUMBERS.get(n, n)} {unit}s"
-    raise AssertionError
-
-
-def _listed(names: Sequence[str]) -> str:
-    """ "A", "A and B", "A, B and C"."""
-    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
-
-
-def _did(cause: Cause) -> str:
-    """ "you bought A and B", or "you put A in the cart and you looked at B"."""
-    done: dict[int, list[str]] = {}
-    for name, deed in zip(cause.names, cause.deeds, strict=True):
-        done.setdefault(deed, []).append(name)
-    return " and ".join(DEEDS[deed].past.format(" and ".join(names)) for deed, names in done.items())

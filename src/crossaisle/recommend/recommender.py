@@ -31,7 +31,7 @@ from crossaisle.recommend.answer import RecommendationList
 from crossaisle.recommend.catalogue_view import CatalogueView
 from crossaisle.recommend.contributions import contributions_of
 from crossaisle.recommend.durables import Durables, lasting_categories
-from crossaisle.recommend.explain import Explanation, Part
+from crossaisle.recommend.explain import Explanation
 from crossaisle.recommend.limits import ListLimits
 from crossaisle.recommend.lists.list_builder import ListBuilder
 from crossaisle.recommend.merchandising.compiled import Merchandising
@@ -41,6 +41,7 @@ from crossaisle.recommend.request import NO_ROWS, ResolvedQuery, is_narrow, of_u
 from crossaisle.recommend.rerank.beside import NeverWith, Opened
 from crossaisle.recommend.rerank.diversify import Similarity, similarity_of
 from crossaisle.recommend.standing import standing
+from crossaisle.recommend.wording.shared_words import Part
 
 KIND = "recommender"
 REFERENCE = "drift"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from crossaisle.recommend.explain import Part
+from crossaisle.recommend.wording.shared_words import Part
 
 _NAMES = {
     "shared words": "texts",

@@ -64,17 +64,17 @@ def test_every_word_is_there_in_both_languages(words: dict[str, dict[str, str]])
     used |= set(re.findall(r'\bt\("(\w+)"', SCRIPT))
     used |= {f"role_{role}" for role in ROLES} | {f"placement_{one}" for one in PLACEMENTS}
     deeds = {ROLES[code] for code in DEEDS if code >= 0} | {"chosen"}
-    used |= {f"{what}_{deed}" for what in ("did", "does", "before", "verb") for deed in deeds}
+    used |= {f"{what}_{deed}" for what in ("did", "does", "before", "verb", "fits") for deed in deeds}
     assert used <= set(words["en"]), used - set(words["en"])
     assert not [text for text in [*words["en"].values(), *words["zh"].values()] if "undefined" in str(text)]
     # Chinese is Chinese: nothing was left in English but names that are the same everywhere.
     latin = {name for name, text in words["zh"].items() if not re.search(r"[\u4e00-\u9fff]", str(text))}
-    assert latin <= {"why_gap", "why_end"}
+    assert latin <= {"why_gap", "why_end", "did_all"}
 
 
 def test_every_word_is_used(words: dict[str, dict[str, str]]) -> None:
     text = "\n".join([SCRIPT, *PAGES.values()])
-    made = r"problem_|role_|placement_|did_|does_|before_|verb_|section_|about_|kind_|metric_|mean_"
+    made = r"problem_|role_|placement_|did_|does_|before_|verb_|fits_|section_|about_|kind_|metric_|mean_"
     made += r"|action_|rules_from_|every_"
     text = text.replace("t(`", 't("')
     unused = {name for name in words["en"] if not re.match(made, name) and f'"{name}"' not in text}

@@ -12,8 +12,8 @@ from crossaisle.data.history import Histories
 from crossaisle.data.query import Placement, Query
 from crossaisle.evaluate.results import Evaluation
 from crossaisle.pipeline.analysis.portrait import interests_of
-from crossaisle.recommend.explain import category_name, item_name
 from crossaisle.recommend.recommender import Recommender
+from crossaisle.recommend.wording.names import category_name, item_name
 
 EXAMPLES = 3
 LINES = 5

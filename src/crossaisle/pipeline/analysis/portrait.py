@@ -14,8 +14,8 @@ from crossaisle.features.items import price_position
 from crossaisle.features.space import ItemSpace, reduced
 from crossaisle.features.users import user_table
 from crossaisle.models.scorers.content import TfidfSimilarity
-from crossaisle.recommend.explain import item_name
 from crossaisle.recommend.recommender import Recommender
+from crossaisle.recommend.wording.names import item_name
 
 CATEGORIES = 5
 TYPICAL = 3

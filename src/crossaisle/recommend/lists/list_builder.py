@@ -15,11 +15,11 @@ from crossaisle.data.query import Placement, Query
 from crossaisle.data.vocabulary import Rows
 from crossaisle.recommend.answer import TOO_FEW, AppliedRule, Recommendation, RecommendationList
 from crossaisle.recommend.catalogue_view import CatalogueView
-from crossaisle.recommend.explain import Explanation, category_name
+from crossaisle.recommend.explain import Explanation
 from crossaisle.recommend.limits import ListLimits
 from crossaisle.recommend.lists.caps import list_caps
 from crossaisle.recommend.lists.eligible import eligible
-from crossaisle.recommend.lists.own_member import own_members
+from crossaisle.recommend.lists.own_member import members_shown, of_family
 from crossaisle.recommend.merchandising.compiled import Merchandising, Ruling
 from crossaisle.recommend.merchandising.ruled import Ranked, RuledList, ruled_list
 from crossaisle.recommend.ranker import Ranker
@@ -31,6 +31,7 @@ from crossaisle.recommend.rerank.diversify import Similarity
 from crossaisle.recommend.rerank.filters import Mask, rows_mask
 from crossaisle.recommend.rerank.quota import Index, Room
 from crossaisle.recommend.rerank.share import auto_share, home_categories, is_cross
+from crossaisle.recommend.wording.names import category_name, told
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class ListBuilder:
         if not forbidden:
             return []
         allowed = self._unforbidden(query, request)
-        found = [rule.said for rule, banned in forbidden if allowed[banned].any()]
+        found = [told(self.view.dataset, rule) for rule, banned in forbidden if allowed[banned].any()]
         return [f"left out: {said}" for said in dict.fromkeys(found)]
 
     def _unforbidden(self, query: Query, request: ResolvedQuery, rows: Rows | slice = slice(None)) -> Mask:
@@ -145,7 +146,7 @@ class ListBuilder:
             found = self._ruled_of_all(
                 query, request, share, ruling, scores, (unruled, allowed), limit, tiers
             )
-            return self.answer_ruled(query, request, served, share, found, notices)
+            return self.answer(query, request, served, share, found.ranking, notices, found)
         rows = self.ranked(scored, scores[scored], limit, None if tiers is None else tiers[scored])
         chosen, exact = self.arrange(query, share, rows, scores[rows])
         if not exact and len(rows) < len(scored):
@@ -300,17 +301,18 @@ class ListBuilder:
         shown = chosen[query.offset :]
         if len(shown) < query.n:
             notices.append(f"{len(shown)} of {query.n}{TOO_FEW}")
-        picked, values = self._with_own(query, request, rows[shown], scores[shown], ruled)
+        best, values = rows[shown], scores[shown]
+        picked = self._members_shown(query, request, best, ruled)
         home = share.home
         cross = None
         if len(home) and len(picked):
             cross = float(is_cross(self.view.codes[picked], home).mean())
         items = []
         more = self._more_like(query, request, picked)
-        ranked = zip(picked.tolist(), values.tolist(), more, strict=True)
-        for rank, (row, score, others) in enumerate(ranked, query.offset + 1):
-            evidence = self._contributions(request.told, served, row) if query.explain else None
-            items.append(self._item(row, rank, score, evidence, others))
+        ranked = zip(picked.tolist(), best.tolist(), values.tolist(), more, strict=True)
+        for rank, (row, first, score, others) in enumerate(ranked, query.offset + 1):
+            evidence = self._evidence(request, served, row, first) if query.explain else None
+            items.append(self._item(row, first, rank, score, evidence, others))
         return RecommendationList(
             placement=query.placement,
             served=served.placement,
@@ -323,34 +325,24 @@ class ListBuilder:
             rules_cost=None if ruled is None else ruled.cost,
         )
 
-    def _with_own(
-        self, query: Query, request: ResolvedQuery, rows: Rows, scores: Floats, ruled: RuledList | None
-    ) -> tuple[Rows, Floats]:
-        """A page that shows of each family the product that the user had; pinned ones stay."""
-        at, own = own_members(self.view, query, request, rows)
-        if not len(own):
-            return rows, scores
-        fits = self.candidates(query, request, own)
-        for rule, pinned in () if ruled is None else ruled.applied:
-            fits &= ~np.isin(rows[at], pinned) if rule.action == "pin" else True
-        known = self.ranker.score_at(request.context, [own], request.weights)[0]
-        fits &= self.speaks(request, known)
-        rows, scores = rows.copy(), scores.copy()
-        rows[at[fits]], scores[at[fits]] = own[fits], known[fits]
-        return rows, scores
+    def _members_shown(
+        self, query: Query, request: ResolvedQuery, rows: Rows, ruled: RuledList | None
+    ) -> Rows:
+        """int32 (n,): of each family on a page the product that the user had; pinned ones stay."""
 
-    def answer_ruled(
-        self,
-        query: Query,
-        request: ResolvedQuery,
-        served: Served,
-        share: CrossShare,
-        ruled: RuledList,
-        notices: list[str],
-    ) -> RecommendationList:
-        """The page of a list that was made under rules."""
-        ranking = ruled.rows, ruled.scores, np.arange(len(ruled.rows))
-        return self.answer(query, request, served, share, ranking, notices, ruled)
+        def fits(own: Rows, best: Rows) -> Mask:
+            known = self.ranker.score_at(request.context, [own], request.weights)[0]
+            free = True if ruled is None else ~np.isin(best, ruled.pinned)
+            return free & self.candidates(query, request, own) & self.speaks(request, known)
+
+        return members_shown(self.view, query, request, rows, fits)
+
+    def _evidence(self, request: ResolvedQuery, served: Served, row: int, best: int) -> Explanation | None:
+        """`best`: the row whose place and score it has."""
+        evidence = self._contributions(request.told, served, best)
+        if row == best or evidence is None:
+            return evidence
+        return of_family(evidence, request, row, served.placement)
 
     def _applied(self, ruled: RuledList) -> tuple[AppliedRule, ...]:
         ids = self.view.dataset.item_ids
@@ -376,14 +368,15 @@ class ListBuilder:
     ) -> list[Recommendation]:
         """Items of a list that was made without explanations, explained. `placement`: what was served."""
         served = Served(placement, request.weights if placement == request.placement else "trending")
-        rows = [self.view.dataset.item_ids.row(item.item_id) for item in items]
-        return [
-            replace(item, evidence=self._contributions(request.told, served, row))
-            for item, row in zip(items, rows, strict=True)
-        ]
+        ids = self.view.dataset.item_ids
+        out = []
+        for item in items:
+            row, best = ids.row(item.item_id), ids.row(item.in_place_of or item.item_id)
+            out.append(replace(item, evidence=self._evidence(request, served, row, best)))
+        return out
 
     def _item(
-        self, row: int, rank: int, score: float, evidence: Explanation | None, more: int
+        self, row: int, best: int, rank: int, score: float, evidence: Explanation | None, more: int
     ) -> Recommendation:
         dataset = self.view.dataset
         price = float(str(self.view.prices[row]))  # 4.89, where float() of a float32 is 4.889999866485596
@@ -396,4 +389,5 @@ class ListBuilder:
             score=score,
             evidence=evidence,
             more_like_it=more,
+            in_place_of="" if row == best else dataset.item_ids.id(best),
         )

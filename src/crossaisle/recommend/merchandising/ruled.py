@@ -64,6 +64,17 @@ class RuledList:
     exact: bool
     """Whether candidates of lower rank could not change it."""
 
+    @property
+    def ranking(self) -> tuple[Rows, Floats, Index]:
+        """Rows, their scores, and the places of the list in both: all of them."""
+        return self.rows, self.scores, np.arange(len(self.rows))
+
+    @property
+    def pinned(self) -> Rows:
+        """int32: what rules gave a place on the page."""
+        moved = [rows for rule, rows in self.applied if rule.action == "pin"]
+        return np.concatenate([NOTHING.rows, *moved])
+
 
 def ruled_list(
     ruling: Ruling, query: Query, arrange: Arrange, plain: Ranked, free: Ranked, pinned: Ranked

@@ -12,7 +12,7 @@ from fastapi.responses import Response
 from crossaisle.api_types import InExperiment, Problem
 from crossaisle.data.windows import END, START
 from crossaisle.recommend.answer import RecommendationList
-from crossaisle.recommend.explain import category_name
+from crossaisle.recommend.wording.names import category_name
 from crossaisle.serve.live.recommender import LiveRecommender
 
 CONFLICT: dict[int | str, dict[str, Any]] = {409: {"model": Problem}}
@@ -166,7 +166,7 @@ LIST_EXAMPLE = {
             "url": "https://shop.example.com/melons/cantaloupe",
             "currency": "USD",
             "more_like_it": 2,
-            "why": "Because you bought Strawberries, 16 oz.",
+            "why": "Because you bought Strawberries.",
         }
     ],
     "notices": [],

@@ -8,7 +8,7 @@ import numpy as np
 
 from crossaisle.data.kinds import ROLES
 from crossaisle.data.units import SECONDS_PER_DAY
-from crossaisle.recommend.explain import category_name, item_name
+from crossaisle.recommend.wording.names import category_name, item_name
 from crossaisle.serve.live.recommender import LiveRecommender
 
 EXAMPLES = 6

@@ -38,7 +38,7 @@ _ANSWER = {
             "currency": "USD",
             "image": None,
             "url": "https://shop.example.com/melons/cantaloupe",
-            "why": "Often bought with Strawberries, 16 oz.",
+            "why": "Goes with Strawberries.",
         }
     ],
 }

@@ -12,13 +12,14 @@ from crossaisle.data.history import Floats, Histories
 from crossaisle.data.vocabulary import Rows
 from crossaisle.data.windows import Windows
 from crossaisle.recommend.catalogue_view import CatalogueView, foreign_prices
-from crossaisle.recommend.explain import Explanation, as_new, explain, item_name
+from crossaisle.recommend.explain import Explanation, as_new, explain
 from crossaisle.recommend.lists.list_builder import Contributions, Served
 from crossaisle.recommend.merchandising.compiled import Merchandising
 from crossaisle.recommend.ranker import ModelRanker
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.recommend.rerank.diversify import Similarity
 from crossaisle.recommend.rerank.groups import Groups
+from crossaisle.recommend.wording.names import item_name
 from crossaisle.serve.live.catalogue.overlay import CatalogueOverlay
 from crossaisle.serve.live.shopwide.disapproval import LiveDisapproval
 

@@ -118,7 +118,8 @@ class FromRankings:
         if not found.exact and not whole:
             return None
         served = Served(request.placement, request.weights)
-        return self._lists.answer_ruled(query, request, served, share, found, list(request.notices))
+        notices = list(request.notices)
+        return self._lists.answer(query, request, served, share, found.ranking, notices, found)
 
     def _holds_all_included(self, query: Query, request: ResolvedQuery, ranking: Ranking) -> bool:
         """Whether a query names the only items to show, and those that may be shown are all in a ranking."""

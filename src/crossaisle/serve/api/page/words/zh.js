@@ -1,5 +1,8 @@
 // 中文。
 
+// “你常买甲，还买过乙”
+const went = did => did.map((one, at) => (at ? one.replace(/^你/, "还") : one)).join("，");
+
 export default {
   // 框架
   shop: "橱窗", console: "控制台", visitor: "访客", store: "店铺", key: "API 密钥", dark: "深色", light: "浅色",
@@ -41,9 +44,13 @@ export default {
   added: (what, n, price) => `已加入：${what}。购物车共 ${n} 件${price ? `，${price}` : ""}。`, removed: (what, n, price) => `已移除：${what}。购物车共 ${n} 件${price ? `，${price}` : ""}。`,
   changed: (what, n, price) => `${what}：${n} 件${price ? `，合计 ${price}` : ""}。`, ordered: (n, price) => `谢谢！已记录一笔测试订单：${n} 件${price ? `，${price}` : ""}。`,
   // 理由
-  why_gap: "", why_end: "。", why_known: text => `已知：${text}`, why_same_name: "与所看商品同名", why_beside: names => `与${names}搭配`, why_similar: names => `与${names}类似`, why_items: did => `因为${did.join("，")}`,
-  why_categories: does => `因为${does}`, why_namesake: verb => `你${verb}另一件同名商品`, why_history: verb => `符合你${verb}的全部商品`,
-  why_popular: "其他顾客也喜欢",
+  why_gap: "", why_end: "。", why_paired: (names, reason) => `本店搭配：${names[0]} 配${names[1] ? ` ${names[1]}` : "各类商品"}${reason ? `（${reason}）` : ""}`,
+  why_same_name: "与所看商品同名", why_beside: names => `与${names}搭配`, why_similar: names => `与${names}类似`,
+  why_because: did => `因为${went(did)}`, why_also: did => `也因为${went(did)}`,
+  why_namesake: verb => `你${verb}另一件同名商品`, why_another: "也有另一件同名商品",
+  why_fits: (what, names) => `符合你${what}${names ? `，如${names}` : ""}`,
+  fits_view: "常看的商品", fits_favourite: "的喜好", fits_cart: "常加入购物车的商品", fits_rating: "的喜好", fits_purchase: "的购买习惯", fits_chosen: "常选的商品",
+  why_popular: "很受其他顾客欢迎", why_versions: "多个款式都受欢迎", did_all: went,
   did_view: x => `你看过${x}`, did_favourite: x => `你收藏过${x}`, did_cart: x => `你把${x}加入过购物车`, did_rating: x => `你好评过${x}`,
   did_purchase: x => `你买过${x}`, did_chosen: x => `你选过${x}`,
   does_view: x => `你常看${x}`, does_favourite: x => `你喜欢${x}`, does_cart: x => `你常把${x}加入购物车`, does_rating: x => `你喜欢${x}`,

@@ -1,0 +1,1 @@
+"""How explanations call items, and what they say that items share."""
