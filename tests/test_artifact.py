@@ -182,6 +182,9 @@ def test_an_array_that_is_none_is_refused(tmp_path: Path, content: bytes) -> Non
 def test_no_folder_at_all(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="no such model folder"):
         check(tmp_path / "nothing" / "here", "model")
+    (tmp_path / "items.csv").write_text("id,title")
+    with pytest.raises(ArtifactError, match=r"items\.csv: is a file, and a model is a folder"):
+        check(tmp_path / "items.csv", "model")
 
 
 @pytest.mark.parametrize(("version", "advice"), [(0, "fit it again"), (99, "update crossaisle")])

@@ -215,7 +215,8 @@ def check(path: str | Path, kind: str) -> Path:
         if not path.is_dir():
             _put_back(path.resolve())
         if not path.is_dir():
-            raise ArtifactError(f"{path}: no such model folder")
+            what = "is a file, and a model is a folder" if path.is_file() else "no such model folder"
+            raise ArtifactError(f"{path}: {what}")
         _verify(path, _manifest(path, kind))
     return path
 

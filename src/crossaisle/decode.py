@@ -36,6 +36,10 @@ _NAMES: dict[Any, str] = {
 }
 
 
+DATA = (".csv", ".tsv", ".jsonl", ".json", ".parquet")
+"""Suffixes of what is given in place of a TOML file by mistake."""
+
+
 def read_toml(path: Path) -> dict[str, Any]:
     """The tables of a TOML file; `ConfigError` where it cannot be read or is none."""
     try:
@@ -45,6 +49,9 @@ def read_toml(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror or error})") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        if path.suffix in DATA:
+            made = f"crossaisle init {path.parent} writes settings for its folder"
+            raise ConfigError(f"{path}: holds data, not settings; {made}") from None
         raise ConfigError(f"{path}: not TOML ({error})") from None
 
 

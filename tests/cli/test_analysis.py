@@ -33,7 +33,7 @@ def test_labels(shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
         capsys.readouterr().err
     )
     assert cli.run([*command, "--per-positive", "101"]) == 2
-    assert "--per-positive': Input should be less than or equal to 100" in capsys.readouterr().err
+    assert "--per-positive must be at most 100" in capsys.readouterr().err
     for wrong in ("pairs.parquet", "people.csv"):  # one that is not there, and one that is a file
         assert cli.run(["labels", str(shop), "--out", str(tmp_path / wrong)]) == 2
         assert f"{wrong}: name a folder: there are several tables" in capsys.readouterr().err

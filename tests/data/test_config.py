@@ -124,6 +124,9 @@ def test_no_tables_no_run(tmp_path: Path) -> None:
         load_config(write(tmp_path, ""))
     with pytest.raises(ConfigError, match="no such file"):
         load_config(tmp_path / "absent.toml")
+    (tmp_path / "items.csv").write_text("id,title")
+    with pytest.raises(ConfigError, match=r"items\.csv: holds data, not settings; crossaisle init "):
+        load_config(tmp_path / "items.csv")
 
 
 def test_overrides_need_a_value(tmp_path: Path) -> None:

@@ -61,6 +61,10 @@ def test_taxonomy_codes_names_and_lookups() -> None:
     with pytest.raises(UnknownIdError, match=r"^unknown category 'kichen'$") as found:
         taxonomy.find("kichen")
     assert found.value.hint == " (did you mean 'Kitchen'?)"
+    for wrong, meant in (("oyl", "Oil"), ("Kitchen > Oyl", "Kitchen > Oil")):
+        with pytest.raises(UnknownIdError) as found:
+            taxonomy.find(wrong)
+        assert found.value.hint == f" (did you mean {meant!r}?)"
     assert parse_paths(None) == parse_paths([" > "]) == ()
 
 

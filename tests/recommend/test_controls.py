@@ -79,6 +79,13 @@ def test_every_control_holds_in_every_list(
         assert answer.relevance_kept <= 1 + 1e-6
 
 
+def test_an_excluded_item_that_is_unknown_is_said() -> None:
+    answer = FITTED.recommend(Query(placement="trending", exclude_items=("bread1", "braed2"), n=20))
+    assert answer.notices[0] == "1 unknown item(s) of exclude_items ignored: 'braed2'"
+    assert "bread1" not in answer.ids
+    assert "bread2" in answer.ids
+
+
 @pytest.mark.parametrize(("share", "outside"), [(0.0, 0), (0.4, 2), (1.0, 5)])
 def test_the_cross_category_share_is_kept_and_its_cost_is_told(share: float, outside: int) -> None:
     answer = FITTED.recommend(

@@ -7,11 +7,23 @@ the data or the model, 2 wrong usage or settings, 3 a refit that was not accepte
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 
 from crossaisle.data.text.control import tidied
-from crossaisle.errors import ConfigError, CrossaisleError, UnknownIdError, cleaned
+from crossaisle.errors import ConfigError, CrossaisleError, UnknownIdError, cleaned, shorten
+
+_WRONG = re.compile(r"Invalid value(?: for '?([^':]+?)'?(?: / '[^']*')*)?: (.*)", re.DOTALL)
+_RULES = {
+    "a valid number, unable to parse string as a number": "a number",
+    "a valid integer, unable to parse string as an integer": "a whole number",
+    "a valid integer, got a number with a fractional part": "a whole number",
+    "less than or equal to": "at most",
+    "greater than or equal to": "at least",
+}
+"""What pydantic, which reads the values, says -> as messages say it here."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -53,7 +65,7 @@ def run(arguments: Sequence[str]) -> int:
         if message.startswith("Usage:"):  # no command was given: print the help as it is
             print(message, file=sys.stderr)
             return error.exit_code
-        message = _with_hint(error, message)
+        message = _in_words(_with_hint(error, message), arguments)
         return _say(cleaned(message, *_addresses(arguments)), error.exit_code)
     except SystemExit as ended:
         if not isinstance(ended.__context__, BrokenPipeError):
@@ -93,6 +105,26 @@ def _with_hint(error: Exception, message: str) -> str:
             options = "/".join((*parameter.opts, *parameter.secondary_opts))
             return f"{message.partition(' (')[0]} (did you mean {options}?)"
     return message
+
+
+def _in_words(message: str, arguments: Sequence[str]) -> str:
+    """What is said of a wrong value: "--max-price must be a number (found 'abc')"."""
+    wrong = _WRONG.fullmatch(message)
+    if wrong is None:
+        return message
+    name, rule = wrong[1], wrong[2]
+    if rule.startswith("Input should be "):
+        rule = rule.replace("Input should be", "must be")
+        for theirs, ours in _RULES.items():
+            rule = rule.replace(theirs, ours)
+        given = [value for option, value in pairwise(arguments) if option == name]
+        given += [one.partition("=")[2] for one in arguments if one.startswith(f"{name}=")]
+        if given:
+            is_number = re.fullmatch(r"[-+]?[\d.]{1,20}|nan", given[-1]) is not None
+            rule += f" (found {given[-1] if is_number else shorten(given[-1])})"
+    if not name:
+        return rule
+    return f"{name} {rule}" if rule.startswith("must ") else f"{name}: {rule}"
 
 
 def _addresses(arguments: Sequence[str]) -> list[str]:

@@ -142,7 +142,8 @@ class Taxonomy:
         if found:
             return self._rows(found)
         rule = f"unknown category {shorten(name)}"
-        raise UnknownIdError(rule, name=name, known=self._members)
+        lasts = [] if SEPARATOR.strip() in name else [path.rsplit(SEPARATOR, 1)[-1] for path in self._members]
+        raise UnknownIdError(rule, name=name, known=[*dict.fromkeys(lasts), *self._members])
 
 
 def before_repetition(path: Sequence[str]) -> tuple[str, ...]:

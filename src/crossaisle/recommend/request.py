@@ -94,7 +94,7 @@ def resolve(
         own = Histories.of([NO_ROWS]) if query.user is None else history_of(query.user)
     bought = _bought(own, dataset)
     disliked = NO_ROWS if own.disliked is None or placement_is_open(query) else own.disliked.item
-    unwanted = _rows(query.exclude_items, dataset.item_ids)[0] if query.exclude_items else NO_ROWS
+    unwanted = _excluded(query, dataset, notices)
     placement, context = query.placement, own
     if placement == "buy_again":
         context = bought
@@ -138,6 +138,16 @@ def _included(query: Query, dataset: Dataset, notices: list[str]) -> Rows | None
     rows, unknown = _rows(query.include_items, dataset.item_ids)
     if unknown:
         notices.append(f"{len(unknown)} unknown item(s) {NOT_SHOWN}: {_some(unknown)}")
+    return rows
+
+
+def _excluded(query: Query, dataset: Dataset, notices: list[str]) -> Rows:
+    """The rows of `exclude_items`; a notice names those that are unknown."""
+    if not query.exclude_items:
+        return NO_ROWS
+    rows, unknown = _rows(query.exclude_items, dataset.item_ids)
+    if unknown:
+        notices.append(f"{len(unknown)} unknown item(s) of exclude_items ignored: {_some(unknown)}")
     return rows
 
 
