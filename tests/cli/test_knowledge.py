@@ -83,4 +83,4 @@ def test_a_run_uses_the_file_and_keeps_what_it_left_out(
     assert cli.run(["goes-with", str(out / "model"), "--item", "milk1", "-n", "20", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert {item["item_id"][:5] for item in answer["items"]} == {"bread", "spade"}
-    assert "left out: Dairy never with Hardware: it spoils" in answer["notices"]
+    assert "left out: we keep Dairy and Hardware apart (it spoils)" in answer["notices"]

@@ -47,8 +47,9 @@ export function money(price, currency = "") {
 
 export const moment = seconds => new Date(seconds * 1000).toLocaleString(chosen, { dateStyle: "medium", timeStyle: "short" });
 export const day = number => new Date(number * 864e5).toLocaleDateString(chosen, { month: "short", day: "numeric", timeZone: "UTC" });
-// "A and B"; with a comma where a name holds an "and" of its own.
+// "A, B and C"; with a comma before the last where a name holds an "and" of its own.
 export function joined(names) {
-  if (chosen === "en" && names.length === 2 && names.some(name => name.includes(" and "))) return names.join(", and ");
-  return new Intl.ListFormat(chosen, { type: "conjunction" }).format(names);
+  if (chosen !== "en") return new Intl.ListFormat(chosen, { type: "conjunction" }).format(names);
+  const last = names.some(name => name.includes(" and ")) ? ", and " : " and ";
+  return names.length < 2 ? names.join() : `${names.slice(0, -1).join(", ")}${last}${names.at(-1)}`;
 }

@@ -16,7 +16,7 @@ export function why(item, placement, headed = false) {
   if (knowledge && text.toLowerCase().includes(knowledge.toLowerCase())) clauses.push(t("why_paired", paired.names, paired.reason));
   told.set(item.item_id, clauses.map(sentence).join(t("why_gap")));
   const first = said.find(({ kind, inView }) => !(headed && inView && kind === "items"));
-  return first ? sentence(first.text([])) : "";
+  return first ? sentence(first.short) : "";
 }
 
 export const whole = id => told.get(id) || "";
@@ -34,12 +34,13 @@ function withWhole(causes) {
 }
 
 // What is said, piece by piece: what the user did with other items is one, where the first of it stands.
-// `text(before)`: in words, behind those pieces.
+// `text(before)`: in words, behind those pieces; `short`: alone, by what carries most of it.
 function pieces(causes, placement) {
   const because = causes.filter(isBecause);
   const did = because.map(cause => clause(cause, placement));
   return causes.filter(cause => !isBecause(cause) || cause === because[0]).map(cause => ({
     kind: cause.kind, inView: cause.in_view,
+    short: isBecause(cause) ? t("why_because", did.slice(0, 1)) : clause(cause, placement),
     text: before => (isBecause(cause) ? t(before.length ? "why_also" : "why_because", did) : clause(cause, placement, before.some(({ kind }) => kind === "before"))),
   }));
 }
