@@ -18,6 +18,9 @@ _UNITS = """ct cm cl dz doz each fl ft gal gr inch inches kg lb lbs liter liters
     pack packs pc pcs pk pkg pt qt size"""
 UNITS = frozenset(_UNITS.split())
 """Words of titles that say how much is in it."""
+_AUDIENCE = "man mans men mens woman womans women womens boy boys girl girls kid kids unisex"
+AUDIENCE = frozenset(_AUDIENCE.split())
+"""Words of titles that say whom it is for: half of a fashion shop shares them."""
 Part = tuple[Scorer, float]
 """A scorer of a blend and its weight."""
 
@@ -92,7 +95,7 @@ def telling(words: Iterable[str]) -> list[str]:
     return [
         word
         for word in words
-        if word.isalpha() and (not word.isascii() or _spoken(word)) and word.lower() not in UNITS
+        if word.isalpha() and (not word.isascii() or _spoken(word)) and word.lower() not in UNITS | AUDIENCE
     ]
 
 
