@@ -13,6 +13,7 @@ import numpy as np
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.knowledge.naming import Named, Rejected, named, write_rejected
 from crossaisle.data.knowledge.rules import KINDS, parse
+from crossaisle.models.blend import Blend
 from crossaisle.pipeline.fit import Fitted
 from crossaisle.recommend.rerank.beside import within_one
 
@@ -82,15 +83,19 @@ def knowledge_lines(fitted: Fitted, rejected_at: Path) -> list[str]:
     rules = fitted.past.blend.rules
     if not rules:
         return []
-    lines = [f"knowledge: {len(rules) - len(fitted.rejected)} of {len(rules)} lines are used"]
+    given = [name for name in ("goes_with", "discover") if _speaks_in(fitted.past.blend, name)]
+    where = f"used, in {' and '.join(given)}" if given else "known; validation gave them no weight anywhere"
+    lines = [f"knowledge: {len(rules) - len(fitted.rejected)} of {len(rules)} lines are {where}"]
     if fitted.rejected:
         write_rejected(rejected_at, fitted.rejected)
         lines += [f"knowledge, line {one.rule.line}: {one.why}" for one in fitted.rejected[:3]]
         lines.append(f"knowledge: the lines left out are in {rejected_at}")
-    given = [name for name in ("goes_with", "discover") if fitted.past.blend.weights[name].get("knowledge")]
-    where = " and ".join(given) if given else "no placement: on validation it did not help"
-    lines.append(f"knowledge: has a weight in {where}")
     return lines
+
+
+def _speaks_in(blend: Blend, placement: str) -> bool:
+    """Whether a part that reads a knowledge file has a weight in a placement."""
+    return any(weight and getattr(part.plain, "rules", ()) for part, weight in blend.terms(placement))
 
 
 def _without_effect(one: Named, found: Sequence[Named], dataset: Dataset) -> bool:
