@@ -3,6 +3,10 @@
     python benchmarks/fresh_lists.py 7b87d98 --model demo/model --out runs/fresh
     python benchmarks/fresh_lists.py 7b87d98 --model demo/model --other-model before/model --out runs/fresh
     python benchmarks/fresh_lists.py HEAD~1 --model demo/model --out runs/fresh --rounds 5
+    python benchmarks/fresh_lists.py --items 1000000 --out runs/fresh --rounds 1
+
+`--items N` measures the synthetic shop of `large_shop.py`, which is made in `--out` once (a million: three
+minutes and 3 GB); another revision fits it itself. Without a revision this tree is measured alone.
 
 In every round each of the two starts once, with a store of its own. Before each measure every person of the
 model has one new event, so that no list is kept; then each person's list is asked for once, over eight
@@ -19,6 +23,7 @@ two cores and a quiet machine. Exits with 1 where a bar is missed.
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import os
@@ -26,15 +31,17 @@ import random
 import shutil
 import statistics
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from beside import FILTERS, dialect
+from large_shop import made
 from pyarrow.parquet import read_table
-from revisions import HERE, Dialect, arguments, checked_out, importing
-from serve import Connection, load, load_all, service
+from revisions import HERE, Dialect, arguments, checked_out, importing, large_shop_of
+from serve import Connection, load, load_all, memory_mb, service
 from served import Bars, say, table, workplace
 
 from crossaisle.data.storage import load_dataset
@@ -46,8 +53,11 @@ BARS = {
     "everyday traffic, a tenth events": (3.0, 40.0),
 }
 """Measure -> how many times as many a second, and milliseconds within which 99 of 100 are answered."""
-WITH_FILTERS, FILTERED = "for_you with share, quota and price", 300.0
-"""A measure, and how many there have to be a second."""
+LARGE = {100_000: (350.0, 40.0), 1_000_000: (150.0, 120.0)}
+"""Items of a synthetic shop -> how many a second, and the same milliseconds."""
+WITH_FILTERS, FILTERED = "for_you with share, quota and price", {None: 300.0, 1_000_000: 60.0}
+"""A measure; items of a synthetic shop -> how many there have to be a second."""
+MOST_MB = 12_000.0
 Figures = dict[str, dict[str, Any]]
 
 
@@ -105,19 +115,23 @@ async def measure(pid: int, users: list[str], items: list[str], seconds: float) 
     return out
 
 
-def asked_for(model: Path, other: Path, n: int) -> tuple[list[str], list[str]]:
-    """People drawn at random and the products with most events, of those that both models know."""
-    dataset = load_dataset(model / "catalogue")
-    both_users, both_items = (
-        set(read_table(other / "catalogue" / f"{kind}s.parquet", columns=[f"{kind}_id"])[0].to_pylist())
-        for kind in ("user", "item")
-    )
-    users = [user for user in dataset.user_ids.all if user in both_users]
-    by_events = dataset.item_ids.ids(dataset.item_counts.argsort())
-    items = [item for item in by_events if item in both_items][-n:]
+def asked_for(models: Iterable[Path], n: int) -> tuple[list[str], list[str]]:
+    """People drawn at random and the products with most events, of those that all models know."""
+    first, *others = models
+    dataset = load_dataset(first / "catalogue")
+    users, items = list(dataset.user_ids.all), dataset.item_ids.ids(dataset.item_counts.argsort())
+    for other in others:
+        known = {
+            kind: set(
+                read_table(other / "catalogue" / f"{kind}s.parquet", columns=[f"{kind}_id"])[0].to_pylist()
+            )
+            for kind in ("user", "item")
+        }
+        users = [user for user in users if user in known["user"]]
+        items = [item for item in items if item in known["item"]]
     if not (users and items):
-        raise SystemExit(f"{model} and {other} are models of different shops")
-    return random.Random(1).sample(users, min(n, len(users))), items
+        raise SystemExit(f"{', '.join(map(str, models))} are models of different shops")
+    return random.Random(1).sample(users, min(n, len(users))), items[-n:]
 
 
 def added_up(model: Path) -> str:
@@ -132,56 +146,72 @@ def added_up(model: Path) -> str:
 
 def main() -> None:
     """Reads the command line, measures, prints a table."""
-    parser = arguments(__doc__, rounds=3)
+    parser = arguments(__doc__, rounds=3, alone=True)
     parser.add_argument("--seconds", type=float, default=8.0, help="of everyday traffic")
     parser.add_argument("--users", type=int, default=2000, help="people, and as many products")
     parser.add_argument("--other-model", type=Path, help="what the other revision serves (default: --model)")
+    parser.add_argument("--items", type=int, help="of a synthetic shop, in place of --model")
     options = parser.parse_args()
-    users, items = asked_for(options.model, options.other_model or options.model, options.users)
-    rounds: dict[str, list[Figures]] = {"this": [], options.revision: []}
-    with (
-        workplace(options.model) as (folder, model),
-        checked_out(options.revision, folder / "other") as other,
-    ):
-        models = dict.fromkeys(("this", options.revision), model)
+    if (options.items is None) == (options.model is None):
+        parser.error("give --model or --items")
+    if options.items:
+        options.model = made(options.out, options.items)
+    with ExitStack() as opened:
+        folder, model = opened.enter_context(workplace(options.model))
+        trees, models = {"this": HERE}, {"this": model}
+        if options.revision:
+            tree = opened.enter_context(checked_out(options.revision, folder / "other"))
+            theirs = options.other_model
+            if theirs is None and options.items:
+                theirs = large_shop_of(tree, options.out / options.revision, options.items)
+            trees[options.revision] = tree
+            models[options.revision] = model if theirs is None else theirs
+        users, items = asked_for(dict.fromkeys(models.values()), options.users)
         if options.other_model is not None:
             models[options.revision] = Path(shutil.copytree(options.other_model, folder / "other-model"))
-        trees = {"this": HERE, options.revision: other}
+        rounds: dict[str, list[Figures]] = {name: [] for name in trees}
         for number in range(options.rounds):
             for name in list(trees)[:: 1 if number % 2 else -1]:
                 store = folder / f"{name}-{number}.sqlite"
                 with importing(trees[name]), service(models[name], store) as (pid, _):
                     rounds[name].append(asyncio.run(measure(pid, users, items, options.seconds)))
-                said = ", ".join(f"{one['per_second']:g}" for one in rounds[name][-1].values())
+                    rounds[name][-1]["memory"] = {"mb": memory_mb(pid)}
+                said = ", ".join(f"{one['per_second']:g}" for one in list(rounds[name][-1].values())[:-1])
                 say(f"round {number + 1}, {name}: {said}")
-    bars, rows = Bars(), []
+        report(options, rounds)
+
+
+def report(options: argparse.Namespace, rounds: Mapping[str, list[Figures]]) -> None:
+    """Prints tables of medians and of bars, and writes everything down; exits."""
+
+    def median(name: str, kind: str, figure: str) -> float:
+        return statistics.median(one[kind][figure] for one in rounds[name])
+
+    bars, rows, names = Bars(), [], list(rounds)[::-1]
     for kind in (*BARS, WITH_FILTERS):
-        mine, theirs = ([one[kind] for one in rounds[name]] for name in trees)
-        rate, before = (statistics.median(one["per_second"] for one in each) for each in (mine, theirs))
-        p99, p99_before = (statistics.median(one["p99_ms"] for one in each) for each in (mine, theirs))
-        took, took_before = (
-            statistics.median(one["processor_ms"] for one in each) for each in (mine, theirs)
-        )
-        ratio, cheaper = rate / before, f"{took_before:.1f} -> {took:.1f}"
-        rows.append(
-            (kind, f"{before:.0f}", f"{rate:.0f}", f"{ratio:.2f}", f"{p99_before:.0f}", f"{p99:.0f}", cheaper)
-        )
+        rate, p99 = median("this", kind, "per_second"), median("this", kind, "p99_ms")
+        ratio = rate / median(names[0], kind, "per_second")
+        row = [" -> ".join(f"{median(name, kind, 'per_second'):.0f}" for name in names), f"{ratio:.2f}"]
+        row += [" -> ".join(f"{median(name, kind, 'p99_ms'):.0f}" for name in names)]
+        row += [" -> ".join(f"{median(name, kind, 'processor_ms'):.1f}" for name in names)]
+        rows.append((kind, *row))
         if kind == WITH_FILTERS:
-            bars.add(f"{kind}, a second", f">= {FILTERED:g}", f"{rate:.0f}", rate >= FILTERED)
-            continue
-        times, within = BARS[kind]
-        bars.add(f"{kind}, times as many", f">= {times:g}", f"{ratio:.2f}", ratio >= times)
-        bars.add(f"{kind}, p99 ms", f"<= {within:g}", f"{p99:.1f}", p99 <= within)
-    head = (
-        "median of rounds",
-        f"{options.revision}/s",
-        "this tree/s",
-        "ratio",
-        "p99 ms before",
-        "now",
-        "processor ms",
-    )
-    print(table(head, rows))
+            if options.items in FILTERED:
+                least = FILTERED[options.items]
+                bars.add(f"{kind}, a second", f">= {least:g}", f"{rate:.0f}", rate >= least)
+        elif options.items in LARGE:
+            least, within = LARGE[options.items]
+            bars.add(f"{kind}, a second", f">= {least:g}", f"{rate:.0f}", rate >= least)
+            bars.add(f"{kind}, p99 ms", f"<= {within:g}", f"{p99:.1f}", p99 <= within)
+        elif not options.items and options.revision:
+            times, within = BARS[kind]
+            bars.add(f"{kind}, times as many", f">= {times:g}", f"{ratio:.2f}", ratio >= times)
+            bars.add(f"{kind}, p99 ms", f"<= {within:g}", f"{p99:.1f}", p99 <= within)
+    mb = {name: median(name, "memory", "mb") for name in names}
+    if options.items in LARGE:
+        bars.add("largest memory, MB", f"<= {MOST_MB:g}", f"{mb['this']:.0f}", mb["this"] <= MOST_MB)
+    print(table(("median of rounds", "a second", "ratio", "p99 ms", "processor ms a request"), rows))
+    print(f"{' -> '.join(names)}; largest memory {' -> '.join(f'{mb[name]:,.0f} MB' for name in names)}")
     if options.other_model is not None:
         print(f"{options.revision}, {options.other_model}:\n{added_up(options.other_model)}")
         print(f"this tree, {options.model}:\n{added_up(options.model)}")

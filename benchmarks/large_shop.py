@@ -73,6 +73,14 @@ FAVOURITES = 4
 """Kinds of product that a person buys."""
 
 
+def made(out: Path, n_items: int) -> Path:
+    """The folder of the fitted shop below another one; made where it is not there yet."""
+    folder = out / f"model-{n_items}"
+    if not folder.is_dir():
+        make(folder, n_items)
+    return folder
+
+
 def make(folder: Path, n_items: int, *, seed: int = 0) -> None:
     """Saves the fitted shop."""
     rng = np.random.default_rng(seed)
@@ -220,10 +228,7 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=100_000)
     parser.add_argument("--people", type=int, default=40)
     options = parser.parse_args()
-    folder = options.out / f"model-{options.items}"
-    if not folder.is_dir():
-        make(folder, options.items)
-    found = compare(folder, options.people)
+    found = compare(made(options.out, options.items), options.people)
     (options.out / f"lists-{options.items}.json").write_text(json.dumps(found, indent=1) + "\n")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,11 +21,16 @@ FORMER = {
 """What list controls are called over HTTP, and what they were called before."""
 
 
-def arguments(doc: str | None, rounds: int) -> argparse.ArgumentParser:
-    """What comparisons of services are called with: REV, --model, --out, --rounds."""
+def arguments(doc: str | None, rounds: int, *, alone: bool = False) -> argparse.ArgumentParser:
+    """What comparisons of services are called with: REV, --model, --out, --rounds.
+
+    `alone`: this tree can be measured without another revision, and of a model that is made for it.
+    """
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("revision", metavar="REV", help="a commit, branch or tag")
-    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument(
+        "revision", metavar="REV", nargs="?" if alone else None, help="a commit, branch or tag"
+    )
+    parser.add_argument("--model", type=Path, required=not alone)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--rounds", type=int, default=rounds)
     return parser
@@ -48,6 +54,20 @@ def checked_out(revision: str, folder: Path) -> Iterator[Path]:
         yield folder
     finally:
         subprocess.run([*git, "worktree", "remove", "--force", str(folder)], capture_output=True, check=False)
+
+
+def large_shop_of(tree: Path, out: Path, n_items: int) -> Path:
+    """The folder of the synthetic shop of `large_shop.py` as another source tree fits it; made once."""
+    folder = out / f"model-{n_items}"
+    if folder.is_dir():
+        return folder
+    if not (tree / "benchmarks" / "large_shop.py").is_file():
+        raise SystemExit(f"{tree} has no benchmarks/large_shop.py: give --other-model")
+    code = "import sys, large_shop, pathlib; large_shop.make(pathlib.Path(sys.argv[1]), int(sys.argv[2]))"
+    command = [sys.executable, "-c", code, str(folder.resolve()), str(n_items)]
+    with importing(tree):
+        subprocess.run(command, cwd=tree / "benchmarks", check=True)
+    return folder
 
 
 @contextmanager

@@ -385,11 +385,9 @@ def main() -> None:
     from crossaisle.data.storage import load_dataset
 
     if options.items:
-        from large_shop import make
+        from large_shop import made
 
-        options.model, options.kills = options.out / f"model-{options.items}", 0
-        if not options.model.is_dir():
-            make(options.model, options.items)
+        options.model, options.kills = made(options.out, options.items), 0
     dataset = load_dataset(options.model / "catalogue")
     users, items = (
         list(dataset.user_ids.all),

@@ -13,6 +13,7 @@ from crossaisle.execution.opening import LOCAL, opened
 from crossaisle.extras import install_command, program
 
 if TYPE_CHECKING:
+    from crossaisle.config import DataConfig
     from crossaisle.data.dataset import Dataset
     from crossaisle.data.ingest.importer import Imported
     from crossaisle.evaluate.results import Row
@@ -118,7 +119,6 @@ def fit(
     crossaisle fit shop.toml --out models/shop --on ray
     """
     from crossaisle.config import load_config
-    from crossaisle.data.ingest.importer import import_dataset
     from crossaisle.pipeline import fit as fitting
     from crossaisle.pipeline.incremental.folder import check_counts, save_with_counts, update_folder
     from crossaisle.pipeline.knowledge.check import knowledge_lines
@@ -130,8 +130,7 @@ def fit(
         check_counts(out)
     merchandising = rules_of(settings)
     again = incremental and out.is_dir()
-    imported = import_dataset(settings.data, progress=True, whole=not again)
-    say_what_was_set_aside(imported.report)
+    imported = _import_for(settings.data, out, incremental=incremental)
     if again:
         outcome = update_folder(out, imported.dataset)
         for line in outcome.lines:
@@ -164,6 +163,23 @@ def fit(
         show_json({"model": out, **served.describe()})
     else:
         print(out)
+
+
+def _import_for(data: DataConfig, model: Path, *, incremental: bool) -> Imported:
+    """The files of a shop, or what is new in them where there is a model; says what was set aside."""
+    from crossaisle.data.ingest.importer import import_dataset
+    from crossaisle.pipeline.incremental.folder import import_new
+
+    if incremental and model.is_dir():
+        imported = import_new(data, model, progress=True)
+    else:
+        imported = import_dataset(data, progress=True)
+    say_what_was_set_aside(imported.report)
+    if incremental:
+        rejected = imported.write_beside(model)
+        if len(imported.rejected):
+            say(f"rows that were set aside or repaired: {rejected}")
+    return imported
 
 
 def evaluate(

@@ -68,15 +68,31 @@ class Events:
 
     @classmethod
     def joined(cls, one: Events, other: Events) -> Events:
-        """Both, sorted by user and time, without weights."""
-        names = ("user", "item", "time", "kind", "value", "quantity", "basket")
+        """Both, sorted by user and time, without weights; `one` before `other` at the same time."""
+        timed = one.time is not None and other.time is not None
+        keys = (other.user,) if other.time is None or not timed else (other.time, other.user)
+        other = other.take(np.lexsort(keys))
+        at = _places(one, other) if timed else np.searchsorted(one.user, other.user, side="right")
         both: dict[str, Any] = {}
-        for name in names:
-            halves = getattr(one, name), getattr(other, name)
-            both[name] = None if any(half is None for half in halves) else np.concatenate(halves)
-        together = cls(**both)
-        keys = (together.user,) if together.time is None else (together.time, together.user)
-        return together.take(np.lexsort(keys))
+        for name in ("user", "item", "time", "kind", "value", "quantity", "basket"):
+            mine, theirs = getattr(one, name), getattr(other, name)
+            both[name] = None if mine is None or theirs is None else np.insert(mine, at, theirs)
+        return cls(**both)
+
+
+def _places(one: Events, other: Events) -> npt.NDArray[np.intp]:
+    """int (len(other),): where sorted events go among others, behind those of the same user and time."""
+    assert one.time is not None
+    assert other.time is not None
+    if not (len(one) and len(other)):
+        return np.zeros(len(other), np.intp)
+    first = min(int(one.time.min()), int(other.time.min()))
+    span = max(int(one.time.max()), int(other.time.max())) - first + 1
+    if span * (1 + int(max(one.user[-1], other.user[-1]))) < np.iinfo(np.int64).max:
+        mine = one.user * np.int64(span) + (one.time - first)
+        return np.searchsorted(mine, other.user * np.int64(span) + (other.time - first), side="right")
+    order = np.lexsort([np.concatenate(pair) for pair in ((one.time, other.time), (one.user, other.user))])
+    return np.flatnonzero(order >= len(one)) - np.arange(len(other))
 
 
 @dataclass(frozen=True)

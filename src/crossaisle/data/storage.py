@@ -80,7 +80,7 @@ def load_dataset(folder: Path) -> Dataset:
             events=events,
             item_ids=Vocabulary(items["item_id"].to_list(), what="item"),
             user_ids=Vocabulary(users["user_id"].to_list(), what="user"),
-            taxonomy=Taxonomy(tuple(distinct[code] for code in codes.tolist()), settings["category_level"]),
+            taxonomy=Taxonomy(tuple(map(distinct.__getitem__, codes.tolist())), settings["category_level"]),
             kinds=kinds,
             name=settings["name"],
             currency=settings.get("currency", ""),

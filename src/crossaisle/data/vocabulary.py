@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from itertools import repeat
 
 import numpy as np
 import numpy.typing as npt
@@ -20,14 +21,14 @@ class Vocabulary:
     """
 
     def __init__(self, ids: Iterable[object], *, what: str = "id") -> None:
-        self._ids: tuple[str, ...] = tuple(str(i) for i in ids)
+        self._ids: tuple[str, ...] = _as_text(ids)
         self.what = what
         if len(self._row) != len(self._ids):
             raise DataError(f"duplicate {what}s in a vocabulary")
 
     @cached_property
     def _row(self) -> dict[str, int]:
-        return {name: row for row, name in enumerate(self._ids)}
+        return dict(zip(self._ids, range(len(self._ids)), strict=True))
 
     def and_more(self, ids: Sequence[str]) -> Vocabulary:
         """The same with some new ids after its own; nothing of the old ones is copied."""
@@ -76,7 +77,17 @@ class Vocabulary:
 
     def rows(self, names: Iterable[object]) -> Rows:
         """Rows of many ids, int32, -1 where unknown."""
-        return np.array([self._row.get(str(n), -1) for n in names], dtype=np.int32)
+        asked = _as_text(names)
+        if asked == self._ids:
+            return np.arange(len(asked), dtype=np.int32)
+        return np.fromiter(map(self._row.get, asked, repeat(-1)), np.int32, len(asked))
+
+
+def _as_text(ids: Iterable[object]) -> tuple[str, ...]:
+    every = tuple(ids)
+    if {str}.issuperset(map(type, every)):  # a million need no look at each
+        return every  # type: ignore[return-value]
+    return tuple(map(str, every))
 
 
 class _Longer(Vocabulary):

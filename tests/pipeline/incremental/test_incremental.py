@@ -73,12 +73,14 @@ def test_what_is_known_of_items_stays_where_the_files_have_none() -> None:
         pl.lit(None, pl.Float32).alias("price"),
     )
     bare = replace(late, items=blank, taxonomy=Taxonomy(((),) * late.n_items))
-    added = with_new(shop.before(CUT), bare)
+    sold_out = replace(shop, items=shop.items.with_columns(pl.lit(False).alias("in_stock")))
+    added = with_new(sold_out.before(CUT), bare)
     assert added.events == 24
     assert added.same_texts
     after = added.change.after
-    assert after.items.equals(shop.items)
+    assert after.items.equals(sold_out.items)
     assert after.taxonomy.paths == shop.taxonomy.paths
+    assert added.kept["title"] == added.kept["categories"] == shop.n_items
 
 
 @pytest.mark.parametrize("of", ["name", "ids", "titles"])
@@ -100,7 +102,7 @@ def test_another_shop_is_not_merged(of: str) -> None:
 @pytest.mark.parametrize("of", ["ids", "titles", "currency", "baskets"])
 def test_another_small_shop_is_not_merged(of: str) -> None:
     """Where there are too few items for shares to tell anything."""
-    shop = replace(_first_items(tiny_shop(), 5), currency="EUR")
+    shop = replace(first_items(tiny_shop(), 5), currency="EUR")
     other = shop
     if of == "ids":
         other = replace(shop, item_ids=Vocabulary([f"x{n}" for n in range(5)], what="item"))
@@ -115,7 +117,7 @@ def test_another_small_shop_is_not_merged(of: str) -> None:
 
 
 def test_a_small_shop_may_rename_and_launch_items() -> None:
-    shop = _first_items(tiny_shop(), 5)
+    shop = first_items(tiny_shop(), 5)
     titles = [*shop.items["title"].to_list()[:1], "b", "c", "d", "e"]
     renamed = replace(shop, items=shop.items.with_columns(pl.Series("title", titles)))
     assert with_new(shop, renamed).change.after.items["title"].to_list() == titles
@@ -125,7 +127,7 @@ def test_a_small_shop_may_rename_and_launch_items() -> None:
 
 def test_customers_of_a_large_shop_buy_what_is_launched_in_a_file_of_its_own() -> None:
     shop = tiny_shop()
-    launch = _first_items(shop, 3)
+    launch = first_items(shop, 3)
     launch = replace(launch, item_ids=Vocabulary(["n0", "n1", "n2"], what="item"))
     assert with_new(shop, launch).items == 3
     users = Vocabulary([f"stranger {n}" for n in range(launch.n_users)], what="user")
@@ -133,7 +135,7 @@ def test_customers_of_a_large_shop_buy_what_is_launched_in_a_file_of_its_own() -
         with_new(shop, replace(launch, user_ids=users))
 
 
-def _first_items(shop: Dataset, n: int) -> Dataset:
+def first_items(shop: Dataset, n: int) -> Dataset:
     """A shop with its first items alone, and what happened with these."""
     few = shop.with_events(shop.events.item < n)
     return replace(

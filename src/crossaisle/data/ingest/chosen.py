@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,6 +15,14 @@ from crossaisle.data.ingest.tables import Items
 from crossaisle.data.ingest.whole import Mask
 from crossaisle.data.taxonomy import Taxonomy
 from crossaisle.errors import ConfigError, DataError, UnknownIdError
+
+
+class Known(NamedTuple):
+    """Items that a model knows, whose files are read for what is new."""
+
+    ids: Sequence[str] = ()
+    unlisted: int = 0
+    """So many of the items, the last ones, stand in no file."""
 
 
 def excluded_items(items: Items, level: int, config: DataConfig, ledger: Ledger) -> Mask:
@@ -35,15 +45,22 @@ def excluded_items(items: Items, level: int, config: DataConfig, ledger: Ledger)
 
 
 def choose_items(
-    raw: Raw, items: Items, excluded: Mask, config: DataConfig, ledger: Ledger
+    raw: Raw, items: Items, excluded: Mask, config: DataConfig, ledger: Ledger, known: Known
 ) -> tuple[Raw, Items]:
-    """Leaves out excluded and too rare items, with the events of the latter."""
+    """Leaves out excluded and too rare items, with the events of the latter.
+
+    `known` items are never too rare; those of them that the files do not list are left out without events.
+    """
     gone = excluded.copy()
     ids = items.frame["item_id"]
+    if known.unlisted:
+        used = np.zeros(len(gone), bool)
+        used[raw.item] = True
+        gone[len(gone) - known.unlisted :] |= ~used[len(gone) - known.unlisted :]
     if config.min_users_per_item > 0 and len(raw):
         pairs = np.unique(raw.item.astype(np.int64) * len(raw.users) + raw.user)
         n_users = np.bincount(pairs // len(raw.users), minlength=len(gone))
-        rare = (n_users < config.min_users_per_item) & ~gone
+        rare = (n_users < config.min_users_per_item) & ~gone & ~ids.is_in(known.ids).to_numpy()
         gone |= rare
         rule = f"fewer_than_{config.min_users_per_item}_users"
         if "items" in ledger.tallies:

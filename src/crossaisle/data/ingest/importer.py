@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,7 @@ from crossaisle.data.clean.item_cleaning import ItemCleaning
 from crossaisle.data.clean.report import StepReport, write_review
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.ingest.assemble import assemble
-from crossaisle.data.ingest.chosen import choose_items, excluded_items, without
+from crossaisle.data.ingest.chosen import Known, choose_items, excluded_items, without
 from crossaisle.data.ingest.cleaning.booked import Cleaning
 from crossaisle.data.ingest.codes import Raw, no_events
 from crossaisle.data.ingest.events import EventReader
@@ -42,6 +42,7 @@ from crossaisle.data.ingest.tables import (
     read_items,
     read_users,
 )
+from crossaisle.data.ingest.whole import Mask
 from crossaisle.decode import build
 from crossaisle.errors import ConfigError, DataError, nearest
 from crossaisle.fetch import hub_folder, url_file
@@ -65,6 +66,13 @@ class Imported:
         if any(report.proposals for report in self.cleaning):
             write_review(out / "import" / "review.csv", self.cleaning)
 
+    def write_beside(self, model: Path) -> Path:
+        """`report.json` and `rejected.parquet` in a folder beside that of a model, whose name it has with
+        `.import`; the path of the latter."""
+        folder = model.with_name(f"{model.name}.import")
+        write_import(folder, self.report, self.rejected)
+        return folder / "rejected.parquet"
+
 
 def import_dataset(
     config: DataConfig,
@@ -72,12 +80,14 @@ def import_dataset(
     out: Path | None = None,
     progress: bool = False,
     whole: bool = True,
+    known: Sequence[str] = (),
     limits: ReadLimits = READ_LIMITS,
 ) -> Imported:
     """Imports the files that a configuration names; with `out`, writes report and rejected rows there.
 
     `whole`: False where the events are only the new ones of a shop. What they say of the shop as a whole,
-    such as that most users have a single event, is then no warning.
+    such as that most users have a single event, is then no warning. `known`: ids of items that events may
+    name though no file lists them; without a file of items, they may name no others then.
     """
     # A shop on its first day has items, and no place where events would be.
     events = None if config.items is not None and config.events == EventsConfig() else config.events
@@ -87,7 +97,7 @@ def import_dataset(
         for name, table in tables.items()
         if table is not None
     }
-    imported = import_sources(config, sources, progress=progress, whole=whole, limits=limits)
+    imported = import_sources(config, sources, progress=progress, whole=whole, known=known, limits=limits)
     if out is not None:
         imported.write(out)
     return imported
@@ -170,11 +180,13 @@ def import_sources(
     *,
     progress: bool = False,
     whole: bool = True,
+    known: Sequence[str] = (),
     limits: ReadLimits = READ_LIMITS,
 ) -> Imported:
     """The import itself: items, then users, then events against them, then the data set.
 
-    The step `ids` has to see the events before: it is left out where `Source.again` is not there.
+    `whole`, `known`: see `import_dataset`. The step `ids` has to see the events before: it is left out where
+    `Source.again` is not there.
     """
     if not sources.keys() & {"items", "events"}:
         raise DataError("a data set needs items, events or both")
@@ -193,17 +205,18 @@ def import_sources(
         note_contradictions(items.paths, ledger)
     level = _level(config, level_names)
     excluded = None if items is None else excluded_items(items, level, config, ledger)
+    items, excluded, unlisted = _with_known(items, excluded, known)
     users = _users(config, sources, cleaning)
     raw, users_are_baskets = no_events(), False
     if "events" in sources:
         source = sources["events"]
         found = match_columns(config.events.columns, source.names, source.file, source.nested)
         users_are_baskets = "user_id" not in found
-        known = None
+        ids = None
         if items is not None:
-            known = items.frame["item_id"].to_list()
+            ids = items.frame["item_id"].to_list()
             source = cleaning.ids(source, found["item_id"][0], items.frame["item_id"])
-        raw = EventReader(source, found, config, ledger, known, excluded, limits).read(progress)
+        raw = EventReader(source, found, config, ledger, ids, excluded, limits).read(progress)
         cleaning.events_read()
     if items is None:
         items = blank_items(raw.items)
@@ -216,7 +229,7 @@ def import_sources(
         timed = raw.micros is not None and len(raw.micros) > 0
         latest = int(raw.micros.max()) if timed and raw.micros is not None else int(time.time() * 1e6)
         items = items.at(latest, ledger)
-    raw, items = choose_items(raw, items, excluded, config, ledger)
+    raw, items = choose_items(raw, items, excluded, config, ledger, Known(known, unlisted))
     kept = ItemCleaning.of(
         config.clean,
         cleaning.reports,
@@ -238,6 +251,19 @@ def import_sources(
     _warn(dataset, sources, ledger, whole)
     report = {**summary(dataset), **ledger.report(), "cleaning": [r.to_json() for r in cleaning.reports]}
     return Imported(dataset, report, ledger.frame(), tuple(cleaning.reports))
+
+
+def _with_known(
+    items: Items | None, excluded: Mask | None, known: Sequence[str]
+) -> tuple[Items | None, Mask | None, int]:
+    """The items of the files and, behind them, those that are known besides; how many these are."""
+    if not known:
+        return items, excluded, 0
+    listed = set() if items is None else set(items.frame["item_id"].to_list())
+    more = [name for name in known if name not in listed]
+    items = blank_items(more) if items is None else items.and_blank(more)
+    none = np.zeros(len(more), bool)
+    return items, none if excluded is None else np.append(excluded, none), len(more)
 
 
 def _warn(dataset: Dataset, sources: Mapping[str, Source], ledger: Ledger, whole: bool) -> None:

@@ -68,6 +68,17 @@ class Items:
         windows = {name: moments[index] for name, moments in self.windows.items()}
         return Items(self.frame[index], [self.paths[i] for i in index], self.rows[index], windows)
 
+    def and_blank(self, ids: Sequence[str]) -> Items:
+        """These, and items of which nothing is known but the id."""
+        more = blank_items(ids)
+        known = np.iinfo(np.int64)
+        windows = {
+            name: np.append(moments, np.full(len(ids), known.min if name == START else known.max))
+            for name, moments in self.windows.items()
+        }
+        frame = pl.concat([self.frame, more.frame], how="diagonal_relaxed")
+        return Items(frame, [*self.paths, *more.paths], np.append(self.rows, more.rows), windows)
+
     def at(self, moment: int, ledger: Ledger) -> Items:
         """As they are at a moment (microseconds since 1970): what is not for sale yet, or no longer, is sold
         out. The limits stay beside it, so that a service can look at its clock.

@@ -119,5 +119,7 @@ def keep_strongest(weights: sparse.csr_matrix, keep: int) -> sparse.csr_matrix:
         size = np.abs(weights.data[part])
         kept[part] = False
         kept[part.start + np.argpartition(size, -keep)[-keep:]] = True
-    indptr = np.concatenate([[0], np.cumsum(kept)])[weights.indptr]
-    return sparse.csr_matrix((weights.data[kept], weights.indices[kept], indptr), shape=weights.shape)
+    there = np.flatnonzero(kept)
+    indptr = np.searchsorted(there, weights.indptr)
+    triple = weights.data.take(there), weights.indices.take(there), indptr.astype(weights.indptr.dtype)
+    return sparse.csr_matrix(triple, shape=weights.shape)

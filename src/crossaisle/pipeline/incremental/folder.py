@@ -6,12 +6,16 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from crossaisle.artifact import MANIFEST, may_replace, sha256
+import polars as pl
+
+from crossaisle.artifact import MANIFEST, may_replace, reading, sha256
+from crossaisle.config import DataConfig
 from crossaisle.data.dataset import Dataset
-from crossaisle.errors import ArtifactError
+from crossaisle.data.ingest.importer import Imported, import_dataset
+from crossaisle.errors import ArtifactError, DataError
 from crossaisle.pipeline.incremental.alone import updating
 from crossaisle.pipeline.incremental.counts import folder_of, load_counts, save_counts
-from crossaisle.pipeline.incremental.merge import with_new
+from crossaisle.pipeline.incremental.merge import Added, with_new
 from crossaisle.pipeline.incremental.update import count, update
 from crossaisle.recommend.recommender import Recommender
 
@@ -25,6 +29,40 @@ class Outcome(NamedTuple):
     events: int
     seconds: dict[str, float]
     """Of `load`, `merge`, `update` and `save`."""
+
+
+def known_items(model: Path) -> tuple[list[str], bool]:
+    """Ids of the items of a saved model, and whether it knows more of any than the id."""
+    file = model / "catalogue" / "items.parquet"
+    if not file.is_file():  # whoever loads the model says what is wrong
+        return [], False
+    with reading(file):
+        items = pl.read_parquet(file, columns=["item_id", "title", "brand", "description", "price"])
+    told = items.select(
+        pl.any_horizontal(pl.col("title", "brand", "description") != "", pl.col("price").is_not_null()).any()
+    )
+    return items["item_id"].to_list(), bool(told.item())
+
+
+def import_new(data: DataConfig, model: Path, *, progress: bool = False) -> Imported:
+    """What the files say, read for a saved model: events of items that neither it nor a file of items knows
+    are set aside, as `unknown_item`. `DataError` where most items of a file without a catalogue are such.
+
+    Without a file of items, a model that knows nothing but ids learns the new ones from the events.
+    """
+    ids, told = known_items(model)
+    known = ids if told or data.items is not None else []
+    imported = import_dataset(data, progress=progress, whole=False, known=known)
+    if known and data.items is None:
+        rejected = imported.rejected.filter(table="events", rule="unknown_item")
+        foreign, here = rejected["value"].n_unique(), int((imported.dataset.item_counts > 0).sum())
+        if foreign > here:
+            raise DataError(
+                f"{imported.dataset.name}: this is hardly the shop that the model was fitted on: it knows "
+                f"{here:,} of {here + foreign:,} items, such as {rejected['value'][0]!r} not: fit it into a "
+                "folder of its own, or give [data.items], the catalogue"
+            )
+    return imported
 
 
 def check_counts(model: Path) -> None:
@@ -58,8 +96,9 @@ def _update(model: Path, imported: Dataset) -> Outcome:
     times.append(time.perf_counter())
     added = with_new(base.dataset, imported)
     times.append(time.perf_counter())
+    notes = _notes(base.dataset, added)
     if not added.events and added.same_texts:
-        return Outcome(base, ["no new events: the model stays as it is"], 0, _seconds(times))
+        return Outcome(base, ["no new events: the model stays as it is", *notes], 0, _seconds(times))
     found = update(base, added, counts)
     times.append(time.perf_counter())
     if _state(model) != read:
@@ -71,7 +110,22 @@ def _update(model: Path, imported: Dataset) -> Outcome:
     lines = found.lines(added.events, len(added.change.users))
     if added.items:
         lines.insert(1, f"{added.items:,} new items in the catalogue: texts were read again")
+    lines += notes
     return Outcome(found.recommender, lines, added.events, _seconds(times))
+
+
+def _notes(before: Dataset, added: Added) -> list[str]:
+    """What is odd about the new events, and what of the catalogue the files have nothing of."""
+    found = []
+    kinds = [kind for kind in added.change.after.kinds if kind not in before.kinds]
+    if kinds:
+        found.append(f"kinds of events that the model did not know: {', '.join(kinds)}")
+    if added.older:
+        found.append(f"{added.older:,} of the new events are older than all that the model had seen")
+    if added.kept:
+        counts = ", ".join(f"{name} of {count:,}" for name, count in added.kept.items())
+        found.append(f"items of which the files have nothing there keep what is known: {counts}")
+    return found
 
 
 def _state(model: Path) -> str:

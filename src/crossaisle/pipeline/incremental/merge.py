@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,7 +12,7 @@ import numpy.typing as npt
 import polars as pl
 
 from crossaisle.data.dataset import Dataset, Events
-from crossaisle.data.taxonomy import Paths, Taxonomy
+from crossaisle.data.taxonomy import Paths
 from crossaisle.data.vocabulary import Rows
 from crossaisle.errors import DataError
 from crossaisle.models.updates import Change
@@ -23,6 +25,8 @@ FEW = 3
 """And fewer of them, where not a single one has kept its title."""
 SHARED = 0.1
 """Share of them that one shop has at least kept, ids and titles, since its model was fitted."""
+KEEPS = ("title", "description", "brand", "attributes", "price", "currency", "image", "url", "group")
+"""Columns of items in which what is known stays where a file has nothing."""
 KEY = ("user", "item", "time", "kind")
 """What makes two events one."""
 
@@ -36,6 +40,10 @@ class Added(NamedTuple):
     """Items that the model did not have."""
     same_texts: bool
     """Whether items, their texts, categories and pictures are all as they were."""
+    kept: Mapping[str, int] = MappingProxyType({})
+    """Column -> items of which the files say nothing there, so that what is known stays."""
+    older: int = 0
+    """Events before the first one that the model had seen."""
 
 
 def with_new(known: Dataset, imported: Dataset) -> Added:
@@ -52,7 +60,7 @@ def with_new(known: Dataset, imported: Dataset) -> Added:
             f"{imported.name}: its events have no times, so new ones cannot be told from old ones: "
             "fit without --incremental"
         )
-    grown, item_of, same_texts = _catalogue(known, imported)
+    grown, item_of, same_texts, kept = _catalogue(known, imported)
     names = imported.user_ids.all
     user_of = known.user_ids.rows(names)
     fresh_users = np.flatnonzero(user_of < 0)
@@ -85,7 +93,10 @@ def with_new(known: Dataset, imported: Dataset) -> Added:
         against=None,
     ).settled()
     changed = frozenset(user_ids.ids(touched))
-    return Added(Change(known, dataset, changed), len(added), grown.n_items - known.n_items, same_texts)
+    first = None if old.events.time is None or not len(old.events) else old.events.time.min()
+    older = 0 if first is None or not len(added) else int((columns["time"][added] < first).sum())
+    new_items = grown.n_items - known.n_items
+    return Added(Change(known, dataset, changed), len(added), new_items, same_texts, kept, older)
 
 
 def between(before: Dataset, after: Dataset) -> Added:
@@ -106,12 +117,34 @@ def between(before: Dataset, after: Dataset) -> Added:
 
 def _lacking(old: Events, columns: dict[str, Any]) -> npt.NDArray[np.int64]:
     """int64, ascending: rows of `columns` that are no event of `old`."""
-    keys = list(columns)
-    have = pl.DataFrame({name: np.asarray(getattr(old, name)) for name in keys if len(old)})
-    new = pl.DataFrame(columns).with_row_index("row")
-    if len(old) and len(new):
-        new = new.join(have, on=keys, how="anti")
-    return np.sort(new["row"].to_numpy().astype(np.int64))
+    unlike = _unlike(old, columns)
+    before, after = np.flatnonzero(unlike[old.user]), np.flatnonzero(unlike[columns["user"]])
+    if not (len(before) and len(after)):
+        return after
+    have = pl.DataFrame({name: np.asarray(getattr(old, name)).take(before) for name in columns})
+    new = pl.DataFrame({name: values.take(after) for name, values in columns.items()})
+    new = new.with_row_index("row").join(have, on=list(columns), how="anti")
+    return after.take(np.sort(new["row"].to_numpy()))
+
+
+def _unlike(old: Events, columns: dict[str, Any]) -> npt.NDArray[np.bool_]:
+    """bool, by user row: those whose events are not in both, one for one and in the same order.
+
+    Most users of a shop have no new event, and comparing is much faster than a join. Users that are gone
+    have row -1, the last place.
+    """
+    user = columns["user"]
+    n = 2 + int(max(old.user.max(initial=-1), user.max(initial=-1)))
+    unlike = np.bincount(old.user + 1, minlength=n) != np.bincount(user + 1, minlength=n)
+    unlike = np.append(unlike[1:], unlike[0])
+    before, after = np.flatnonzero(~unlike[old.user]), np.flatnonzero(~unlike[user])
+    if not np.array_equal(old.user.take(before), user.take(after)):
+        return np.ones(n, bool)
+    for name, values in columns.items():
+        if len(before):
+            differ = getattr(old, name).take(before) != values.take(after)
+            unlike[user.take(after[differ])] = True
+    return unlike
 
 
 def _together(old: Events, new: Events) -> Events:
@@ -121,66 +154,78 @@ def _together(old: Events, new: Events) -> Events:
     return Events.joined(replace(old, weight=None), replace(new, basket=basket, weight=None))
 
 
-def _catalogue(known: Dataset, imported: Dataset) -> tuple[Dataset, Rows, bool]:
+def _catalogue(known: Dataset, imported: Dataset) -> tuple[Dataset, Rows, bool, dict[str, int]]:
     """The model's catalogue with what the import says of it; int32 (imported items,) its rows; whether
-    nothing changed."""
+    nothing changed; how many items keep which column, as the import has nothing there."""
     ids = imported.item_ids
-    if ids == known.item_ids:
-        rows: Rows = np.arange(len(ids), dtype=np.int32)
-    else:
-        rows = known.item_ids.rows(ids.all)
+    rows: Rows = known.item_ids.rows(ids.all)
     _check_shop(known, imported, rows)
-    silent = np.flatnonzero((rows >= 0) & _says_nothing(imported))
-    silent = silent[~_says_nothing(known)[rows[silent]]] if len(silent) else silent
-    if len(silent):
-        imported = _with_known(imported, known, silent, rows[silent])
     new = np.flatnonzero(rows < 0)
     rows[new] = known.n_items + np.arange(len(new), dtype=np.int32)
-    here = rows < known.n_items
-    paths: dict[int, Paths] = {}
-    if imported.taxonomy.paths != known.taxonomy.paths:
-        mine, theirs = known.taxonomy.paths, imported.taxonomy.paths
-        paths = {
-            row: theirs[at] for at, row in enumerate(rows.tolist()) if here[at] and mine[row] != theirs[at]
-        }
     items = _items(known, imported, rows)
+    items, kept = _with_known(items, known.items, rows)
+    mine, theirs = known.taxonomy.paths, imported.taxonomy.paths
+    paths: dict[int, Paths] = {}
+    if theirs != mine:
+        differ = [(at, row) for at, row in enumerate(rows.tolist()) if row < len(mine)]
+        differ = [(at, row) for at, row in differ if mine[row] != theirs[at]]
+        paths = {row: theirs[at] for at, row in differ if theirs[at]}
+        if len(differ) > len(paths):
+            kept["categories"] = len(differ) - len(paths)
     text = [
         name for name in ("title", "description", "brand", "attributes", "image") if name in items.columns
     ]
     same = not len(new) and not paths and items.select(text).equals(known.items.select(text))
     if not len(new) and not paths:
-        return replace(known, items=items), rows, same
+        return replace(known, items=items), rows, same, kept
     grown = replace(
         known,
         items=items,
         item_ids=known.item_ids.and_more([ids.id(row) for row in new.tolist()])
         if len(new)
         else known.item_ids,
-        taxonomy=known.taxonomy.changed(paths, [imported.taxonomy.paths[row] for row in new.tolist()]),
+        taxonomy=known.taxonomy.changed(paths, [theirs[row] for row in new.tolist()]),
     )
-    return grown, rows, False
+    return grown, rows, False, kept
 
 
-def _says_nothing(shop: Dataset) -> npt.NDArray[np.bool_]:
-    """bool (n_items,): items of which a shop knows the id only, as where its files have no items."""
-    texts = ("title", "description", "brand", "attributes")
-    bare = pl.all_horizontal(
-        *(pl.col(name) == "" for name in texts),
-        *(pl.col(name).is_null() for name in ("price", "image", "url")),
-    )
-    silent = shop.items.select(bare.fill_null(False).alias("bare"))["bare"].to_numpy()
-    return np.asarray(silent & np.array([not paths for paths in shop.taxonomy.paths], bool))
+def _with_known(
+    items: pl.DataFrame, known: pl.DataFrame, imported: Rows
+) -> tuple[pl.DataFrame, dict[str, int]]:
+    """The table with what is known of an item where the files say nothing; column -> items of which it is so.
+
+    `items`: those of `known` first. `imported`: int32, the rows that the files have. A limit of the time of
+    sale may well have been lifted; what no file has a column for stays in any case.
+    """
+    here = np.zeros(len(items), bool)
+    here[imported] = True
+    n, old, kept = len(known), {}, {}
+    silent = pl.Series(here[:n])
+    for name in KEEPS:
+        if name not in known.columns:
+            continue
+        before = known[name]
+        now = items[name].head(n) if name in items.columns else pl.Series(name, [None] * n, before.dtype)
+        blank = _blank(now) & ~_blank(before)
+        silent &= _blank(now)
+        if blank.any():
+            old[name] = before.zip_with(blank, now)
+            kept[name] = int((blank & pl.Series(here[:n])).sum())
+    for name in known.columns:
+        if name not in items.columns and name not in old:
+            old[name] = known[name]
+    if silent.any():  # whether a thing is sold out is known of it, too
+        old["in_stock"] = known["in_stock"].zip_with(silent, items["in_stock"].head(n))
+    for name, column in old.items():
+        rest = items[name][n:] if name in items.columns else pl.Series(name, [None] * (len(items) - n))
+        items = items.with_columns(pl.concat([column.alias(name), rest.cast(column.dtype).alias(name)]))
+    return items, {name: count for name, count in kept.items() if count}
 
 
-def _with_known(shop: Dataset, known: Dataset, at: npt.NDArray[np.int64], rows: Rows) -> Dataset:
-    """The shop with some items as they are known; `at` in the shop, `rows` of the known one."""
-    left = np.delete(np.arange(shop.n_items), at)
-    table = pl.concat([shop.items[left], known.items[rows]], how="diagonal_relaxed")
-    items = table[np.argsort(np.concatenate([left, at]), kind="stable")]
-    paths = list(shop.taxonomy.paths)
-    for place, row in zip(at.tolist(), rows.tolist(), strict=True):
-        paths[place] = known.taxonomy.paths[row]
-    return replace(shop, items=items, taxonomy=Taxonomy(tuple(paths), shop.taxonomy.level))
+def _blank(column: pl.Series) -> pl.Series:
+    """Boolean: where nothing is said."""
+    nothing = column.is_null()
+    return nothing | (column == "").fill_null(True) if column.dtype == pl.String else nothing
 
 
 def _check_shop(known: Dataset, imported: Dataset, rows: Rows) -> None:
@@ -196,17 +241,21 @@ def _check_shop(known: Dataset, imported: Dataset, rows: Rows) -> None:
         named = "only baskets" if imported.users_are_baskets else "users"
         raise DataError(f"{where}: its events name {named}, those of the model do not: {todo}")
     here = np.flatnonzero(rows >= 0)
+
+    def strangers() -> bool:
+        return bool((known.user_ids.rows(imported.user_ids.all) < 0).all())
+
     # A large shop may launch a few items in a file of their own, which its customers buy.
-    strangers = known.n_items < TELLING or (known.user_ids.rows(imported.user_ids.all) < 0).all()
-    if len(rows) and not len(here) and strangers:
+    if len(rows) and not len(here) and (known.n_items < TELLING or strangers()):
         raise DataError(f"{where}: it knows none of the {len(rows):,} items: {todo}")
     if len(rows) >= TELLING and len(here) < SHARED * len(rows):
         raise DataError(f"{where}: it knows {len(here):,} of {len(rows):,} items: {todo}")
     titles = pl.DataFrame({"now": imported.items["title"][here], "then": known.items["title"][rows[here]]})
     titled = titles.filter((pl.col("now") != "") & (pl.col("then") != ""))
     same = int((titled["now"] == titled["then"]).sum())
-    # A shop may rename a few of its items, but hardly all.
-    if len(titled) >= FEW and same < (SHARED * len(titled) if len(titled) >= TELLING else 1):
+    # A shop may rename a few of its items, but hardly all, and hardly one or two that nobody of it buys.
+    many = len(titled) >= FEW or (len(titled) and imported.n_users and strangers())
+    if many and same < (SHARED * len(titled) if len(titled) >= TELLING else 1):
         raise DataError(f"{where}: {same:,} of {len(titled):,} items have the titles it knows: {todo}")
 
 

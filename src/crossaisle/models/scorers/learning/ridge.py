@@ -20,9 +20,10 @@ _BLOCK = 1024
 _HUBS = 4_000
 """Items with the longest rows, whose products with each other are held dense: 64 MB."""
 _ENTRIES = 2_000_000
-"""Of the other items' rows, looked through at once: 100 MB."""
+"""Of the other items' rows, looked through at once: 60 MB."""
 _AT_ONCE = 64
 """Regressions solved at once at most."""
+_EPS = np.finfo(np.float32).eps
 
 Ints = npt.NDArray[np.integer]
 
@@ -121,35 +122,39 @@ def _solved(
     """(m,) each: rows, columns (rows of `targets`) and values of the weights of some items."""
     chosen = [_nearest(targets, item, strength, neighbours) for item in items.tolist()]
     sizes = np.array([len(own) for own, _ in chosen])
-    width = int(sizes.max(initial=0))
-    if not width:
+    if not sizes.any():
         return _NOTHING
     owner = np.repeat(np.arange(len(items)), sizes)
-    place = np.arange(len(owner)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    source = np.concatenate([own for own, _ in chosen])
-    right = np.zeros((len(items), width, 1), np.float32)
-    right[owner, place, 0] = np.concatenate([value for _, value in chosen])
-    left = systems.of(owner, place, source, (len(items), width))
-    left[:, np.arange(width), np.arange(width)] += np.float32(ridge)
+    source, right = (np.concatenate(part) for part in zip(*chosen, strict=True))
+    # The busiest first: their products with each other are one corner of the system.
+    order = np.argsort(owner * np.int64(len(systems.number)) + systems.number.take(source))
+    source, right = source.take(order), right.take(order)
+    left = systems.of(owner, source, sizes)
+    starts = np.cumsum(sizes) - sizes
     try:
-        found = np.stack([_solution(one, known) for one, known in zip(left, right, strict=True)])
+        found = [
+            _solution(one, right[start : start + len(one)], ridge)
+            for one, start in zip(left, starts.tolist(), strict=True)
+        ]
     except np.linalg.LinAlgError:
         raise _too_little(ridge) from None
-    return source, items[owner], found[owner, place]
+    return source, items[owner], np.concatenate(found)
 
 
-def _solution(left: Floats, right: Floats) -> Floats:
-    """float32 (m,): of symmetric equations, (m, m) and (m, 1), by Cholesky; `left` is overwritten.
+def _solution(left: Floats, right: Floats, ridge: float) -> Floats:
+    """float32 (m,): of (left + ridge I) x = right, symmetric, by Cholesky; `left` is overwritten.
 
     A third of the time of a general solution, which is left for matrices that rounding has spoiled.
     """
-    diagonal = left.diagonal().copy()
+    if not len(right):  # LAPACK refuses a matrix without rows
+        return right
+    diagonal = left.diagonal() + np.float32(ridge)
+    np.fill_diagonal(left, diagonal)
     _, found, failed = linalg.lapack.sposv(left.T, right, lower=1, overwrite_a=1)
-    noise = np.float32(len(left)) * np.finfo(np.float32).eps * diagonal
-    if failed or (left.diagonal() ** 2 <= noise).any():
+    if failed or (left.diagonal() ** 2 <= len(left) * _EPS * diagonal).any():
         below = np.tril(left, -1)  # LAPACK wrote above it
         found = np.linalg.solve(below + below.T + np.diag(diagonal), right)
-    solution: Floats = found[:, 0]
+    solution: Floats = found
     return solution
 
 
@@ -169,22 +174,26 @@ class _Systems:
     """Small dense cut-outs of a large sparse symmetric matrix, many at a time."""
 
     def __init__(self, gram: sparse.csr_matrix, threads: int) -> None:
-        self.gram, self.lengths = gram, np.diff(gram.indptr).astype(np.int64)
-        hubs = np.sort(np.argsort(-self.lengths, kind="stable")[:_HUBS])
-        self.hub = np.full(gram.shape[0], -1, np.int64)
-        self.hub[hubs] = np.arange(len(hubs))
-        # A last row and column of zeros, for whatever is no product of two hubs.
-        self.side = len(hubs) + 1
-        dense = np.zeros((self.side, self.side), np.float32)
-        dense[:-1, :-1] = gram[hubs][:, hubs].toarray()
-        self.dense: Floats = dense.ravel()
-        others = self.lengths[self.hub < 0]
-        self.typical = float(others.mean()) if len(others) else 0.0
+        n, lengths = gram.shape[0], np.diff(gram.indptr)
+        order = np.argsort(-lengths, kind="stable")
+        self.number = np.empty(n, np.int32)
+        """int32 (n,): 0 for the item with the longest row, which was with most others."""
+        self.number[order] = np.arange(n, dtype=np.int32)
+        self.hubs = min(_HUBS, n)
+        hubs = order[: self.hubs]
+        self.dense: Floats = gram[hubs][:, hubs].toarray().ravel()
+        # Of two items the one with the shorter row has their product: half of all, and no row is long then.
+        mine = np.repeat(self.number, lengths)
+        kept = np.flatnonzero((self.number.take(gram.indices) <= mine) & (mine >= self.hubs))
+        indptr = np.searchsorted(kept, gram.indptr)
+        triple = gram.data.take(kept), gram.indices.take(kept), indptr.astype(gram.indptr.dtype)
+        self.others = sparse.csr_matrix(triple, shape=gram.shape)
+        self.typical = len(kept) / max(n - self.hubs, 1)
         # Made once, one for each thread, and emptied by what was put in: filled anew for each portion they
         # would cost n^2 in all.
         self._free: SimpleQueue[npt.NDArray[np.int32]] = SimpleQueue()
         for _ in range(threads):
-            self._free.put(np.full(_AT_ONCE * gram.shape[0], -1, np.int32))
+            self._free.put(np.full(_AT_ONCE * n, -1, np.int32))
 
     def blocks(self, items: Ints, sizes: Ints) -> Iterator[Ints]:
         """Items in portions that fit into memory; `sizes`: of their neighbourhoods, ascending."""
@@ -195,35 +204,40 @@ class _Systems:
             yield items[start:stop]
             start = stop
 
-    def of(self, owner: Ints, place: Ints, item: Ints, shape: tuple[int, int]) -> Floats:
-        """float32 (shape[0], shape[1], shape[1]): of each owner the products of its items with each other.
+    def of(self, owner: Ints, item: Ints, sizes: Ints) -> list[Floats]:
+        """float32 (m, m) for each owner: the products of its m items with each other.
 
-        `owner`, `place`, `item` (m,): an item's row and column in the owner's cut-out. What is left over
-        there is 0. `take` throughout: it costs half of what indexing costs, and lets other threads work.
+        `owner`, ascending, and `item` (m of all owners,), those of an owner by `number`; `sizes`: m of each.
+        `take` throughout: it costs half of what indexing costs, and lets other threads work.
         """
-        hub = np.full(shape, self.side - 1, np.int64)
-        own = self.hub.take(item)
-        short = own < 0
-        hub[owner, place] = np.where(short, self.side - 1, own)
-        cells = (hub * self.side)[:, :, None] + hub[:, None, :]
-        out: Floats = self.dense.take(cells, mode="clip")
-        # Whatever is no product of two hubs stands in the row of an item that is none, and these are short.
-        owner_of, row_of, item_of = owner[short], place[short], item[short]
-        lengths = self.lengths.take(item_of)
-        first = np.cumsum(lengths) - lengths
-        entry = np.repeat(self.gram.indptr.take(item_of) - first, lengths)
-        entry += np.arange(len(entry))
-        cell = np.repeat(owner_of * np.int64(len(self.hub)), lengths)
-        cell += self.gram.indices.take(entry, mode="clip")
-        where, mine = self._free.get(), owner * np.int64(len(self.hub)) + item
+        ends, areas = np.cumsum(sizes), sizes * sizes
+        first = np.cumsum(areas) - areas
+        place = np.arange(len(owner)) - np.repeat(ends - sizes, sizes)
+        out = np.zeros(int(areas.sum()), np.float32)
+        left = [
+            out[start : start + size * size].reshape(size, size)
+            for start, size in zip(first.tolist(), sizes.tolist(), strict=True)
+        ]
+        number = self.number.take(item)
+        busy = np.bincount(owner[number < self.hubs], minlength=len(sizes))
+        for one, start, count in zip(left, (ends - sizes).tolist(), busy.tolist(), strict=True):
+            own = number[start : start + count].astype(np.int64)
+            one[:count, :count] = self.dense.take(own[:, None] * self.hubs + own)
+        short = np.flatnonzero(number >= self.hubs)
+        rows = self.others[item.take(short)]
+        lengths = np.diff(rows.indptr)
+        n = np.int64(len(self.number))
+        cell = np.repeat(owner.take(short) * n, lengths)
+        cell += rows.indices
+        where, mine = self._free.get(), owner * n + item
         where[mine] = place
-        column = where.take(cell, mode="clip")
+        column = where.take(cell)
         where[mine] = -1
         self._free.put(where)
         there = np.flatnonzero(column >= 0)
-        at = np.searchsorted(first, there, side="right") - 1
-        inside, row, column = owner_of.take(at), row_of.take(at), column.take(there)
-        value = self.gram.data.take(entry.take(there))
-        out[inside, row, column] = value
-        out[inside, column, row] = value
-        return out
+        at = short.take(np.searchsorted(rows.indptr, there, side="right") - 1)
+        width, row, column = sizes.take(owner.take(at)), place.take(at), column.take(there)
+        corner, value = first.take(owner.take(at)), rows.data.take(there)
+        out[corner + row * width + column] = value
+        out[corner + column * width + row] = value
+        return left
