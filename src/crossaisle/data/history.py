@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,40 @@ from crossaisle.data.vocabulary import Rows
 from crossaisle.decode import check_ranges
 
 Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class ItemWeights:
+    """A weight for each item of each of `n` histories, once: a csr matrix without scipy's checks."""
+
+    indptr: npt.NDArray[np.int64]
+    """int64 (n + 1,): where each history starts."""
+    indices: Rows
+    """int32 (m,): item rows, ascending within each history."""
+    data: Floats
+    """float32 (m,)"""
+
+    def __len__(self) -> int:
+        return len(self.indptr) - 1
+
+    @cached_property
+    def owner(self) -> npt.NDArray[np.int64]:
+        """int64 (m,): which history each weight belongs to."""
+        return np.repeat(np.arange(len(self)), np.diff(self.indptr))
+
+    def of(self, at: int) -> tuple[Rows, Floats]:
+        """Item rows and weights of one history."""
+        part = slice(self.indptr[at], self.indptr[at + 1])
+        return self.indices[part], self.data[part]
+
+    def at(self, at: int, rows: Rows, *, missing: float = 0.0) -> Floats:
+        """float32 (k,): the weights that some rows have in one history."""
+        there, value = self.of(at)
+        if not len(there):
+            return np.full(len(rows), missing, np.float32)
+        place = np.searchsorted(there, rows)
+        place[place == len(there)] = 0
+        return np.where(there[place] == rows, value[place], np.float32(missing))
 
 
 @dataclass(frozen=True)
@@ -205,6 +240,29 @@ class Histories:
         some = self.lengths > 0
         last[some] = self.item[self.indptr[1:][some] - 1]
         return last
+
+    @cached_property
+    def _each_item(self) -> tuple[npt.NDArray[np.int64], Rows, npt.NDArray[np.int64]]:
+        """Bounds int64 (n + 1,), the items of each history once, ascending, and int64 (nnz,): where the item
+        of each event is among these."""
+        keys = self.owner << 32 | self.item
+        order = np.argsort(keys, kind="stable")
+        ordered = keys[order]
+        first = np.ones(len(keys), bool)
+        np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
+        place = np.empty(len(keys), np.int64)
+        place[order] = np.cumsum(first) - 1
+        ordered = ordered[first]
+        indptr = np.searchsorted(ordered >> 32, np.arange(len(self) + 1))
+        return indptr, (ordered & (1 << 32) - 1).astype(np.int32), place
+
+    def item_weights(self, weights: Floats | None, *, combine: str = "sum") -> ItemWeights:
+        """`matrix` without scipy, in a fraction of its time; "sum" and "log" only."""
+        if weights is None:
+            weights = self.weight
+        indptr, items, place = self._each_item
+        sums = np.bincount(place, weights, len(items)).astype(np.float32)
+        return ItemWeights(indptr, items, np.log1p(sums) if combine == "log" else sums)
 
     def matrix(self, weights: Floats | None, n_items: int, *, combine: str = "sum") -> sparse.csr_matrix:
         """csr float32 (n, n_items) of event weights; `combine` says what repeats of an item come to.

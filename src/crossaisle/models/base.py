@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache, cached_property
 from importlib.util import find_spec
 from typing import Any, ClassVar
@@ -17,6 +17,7 @@ from crossaisle.data.vocabulary import Rows, Vocabulary
 from crossaisle.decode import check_ranges
 from crossaisle.errors import ArtifactError, CrossaisleError, MissingDependencyError
 from crossaisle.execution.executor import Executor
+from crossaisle.models.dense.rough import Rough
 from crossaisle.models.space import Space
 from crossaisle.models.topk import Mask, best_rows
 from crossaisle.models.updates import FITTED, KEPT, Change, Counts, Updated
@@ -24,36 +25,6 @@ from crossaisle.models.updates import FITTED, KEPT, Change, Counts, Updated
 Arrays = dict[str, np.ndarray]
 LARGE = 50_000
 """Shops with more items than this are searched for the best ones; below, all items are scored."""
-
-
-@dataclass(frozen=True)
-class Rough:
-    """About the scores of all items, and the exact ones of some of them."""
-
-    scores: Floats
-    """float32 (n, n_items): as `score_rows`, within some rounding; NaN at the same places."""
-    exact: Callable[[int, Rows], Floats]
-    """Which history, and int32 (m,) item rows -> float32 (m,): what `score_rows` says of these."""
-    parts: Mapping[str, Rough] = field(default_factory=dict)
-    """Of a sum: the same of its terms, by name."""
-
-    @classmethod
-    def known(cls, scores: Floats) -> Rough:
-        """Exact ones of all items."""
-        return cls(scores, lambda at, rows: scores[at, rows])
-
-    def remembering(self) -> Rough:
-        """The same, where asking twice in a row about the same rows costs as much as asking once."""
-        last: list[tuple[int, Rows, Floats]] = []
-
-        def exact(at: int, rows: Rows) -> Floats:
-            for known_at, known_rows, scores in last:
-                if known_at == at and known_rows is rows:
-                    return scores
-            last[:] = [(at, rows, self.exact(at, rows))]
-            return last[0][2]
-
-        return replace(self, exact=exact)
 
 
 class Scorer(ABC):

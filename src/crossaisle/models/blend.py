@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,15 +11,21 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats, Histories
 from crossaisle.data.knowledge.rules import Rule
 from crossaisle.data.vocabulary import Rows
-from crossaisle.models.base import Rough, Scorer
+from crossaisle.models.base import Scorer
 from crossaisle.models.dense.put import put
+from crossaisle.models.dense.rough import Rough, RoughSums, exact_sum
+from crossaisle.models.scorers.content import TfidfSimilarity
 from crossaisle.models.scorers.knowledge import Knowledge
 from crossaisle.models.sides import AskedOf, Side
-from crossaisle.models.topk import Mask, union
+from crossaisle.models.topk import Mask, best_rows, top_k, union
 
 CART_OF_USER, HISTORY_OF_USER = "goes_with_user", "goes_with_history"
 """`goes_with` for a user with a history: weights of parts that are asked of the cart, and of those that are
 asked of the history. Together they make one sum, the placement "goes_with_user"."""
+
+LIST = 10
+MISSED = 0.002
+"""At most this share of the best items of lists may be missed by rough scores of texts."""
 
 
 @dataclass(kw_only=True)
@@ -33,6 +39,8 @@ class Blend:
     see also `CART_OF_USER`."""
     remember: bool = False
     """Keep the parts' scores of the last batch, for evaluations that ask one batch for many placements."""
+    exactly: dict[str, Collection[str]] = field(default_factory=dict, repr=False, compare=False)
+    """placement -> parts whose exact scores of all items `rough` takes."""
     _last: tuple[Histories, dict[tuple[int, str | None], Floats]] | None = field(
         default=None, repr=False, compare=False
     )
@@ -82,32 +90,53 @@ class Blend:
             sums.add(scores, weight)
         return sums.total()
 
-    def rough(self, histories: Histories, placement: str) -> Rough | None:
-        """About the scores of `score_rows`; None where no part has anything cheaper than exact ones."""
+    def rough(
+        self, histories: Histories, placement: str, exactly: Collection[str] | None = None
+    ) -> Rough | None:
+        """About the scores of `score_rows`; None where no part has anything cheaper than exact ones.
+
+        `exactly`: names of parts whose exact scores of all items are wanted; None: those that `measure_rough`
+        found to be needed.
+        """
+        if exactly is None:
+            exactly = self.exactly.get(placement, ())
         terms = self.terms(placement)
-        found = [scorer.rough(histories) for scorer, _ in terms]
-        if not any(found):
-            return None
-        roughly = [None if rough is None else rough.remembering() for rough in found]
         names = {id(part): name for name, part in self.parts.items()}
-        parts: dict[str, Rough] = {}
-        sums = _Sums()
-        for (scorer, weight), rough in zip(terms, roughly, strict=True):
+        found = [
+            None if names[id(scorer.plain)] in exactly else scorer.rough(histories) for scorer, _ in terms
+        ]
+        if not any(rough is not None and rough.coarse for rough in found):
+            return None
+        sums, parts = RoughSums(len(histories)), []
+        named: dict[str, Rough] = {}
+        for (scorer, weight), rough in zip(terms, found, strict=True):
             part = Rough.known(scorer.score_rows(histories)) if rough is None else rough
-            sums.add(part.scores, weight)
+            part.add_to(sums, weight)
+            parts.append((part, weight))
             if scorer is scorer.plain:
-                parts[names[id(scorer)]] = part
-        total = sums.total()
+                named[names[id(scorer)]] = part
+        total = sums.total(len(terms[0][0].item_ids_))
+        return Rough(total, exact_sum(parts), named, whole=sums.whole)
 
-        def exact(at: int, rows: Rows) -> Floats:
-            found: Floats = total[at, rows]
-            for (_, weight), rough in zip(terms, roughly, strict=True):
-                if rough is not None:
-                    difference = rough.exact(at, rows) - rough.scores[at, rows]
-                    found += np.float32(weight) * np.nan_to_num(difference)
-            return found
+    def measure_rough(self, histories: Histories, k: int) -> None:
+        """Has `rough` take exact scores of texts wherever its `k` best items miss some of the ten best.
 
-        return Rough(total, exact, parts)
+        `histories`: some that are asked for.
+        """
+        for placement in self.weights:
+            words = self.by_words & {name for name, weight in self.weights_for(placement).items() if weight}
+            rough = self.rough(histories, placement, ()) if words and len(histories) else None
+            if rough is None:
+                continue
+            best = top_k(np.fmax(self.score_rows(histories, placement), -np.inf), min(LIST, k))
+            found = best_rows(rough.scores, k)
+            missed = [~np.isin(one[one >= 0], rows) for one, rows in zip(best, found, strict=True)]
+            self.exactly[placement] = words if np.concatenate(missed).mean() > MISSED else ()
+
+    @property
+    def by_words(self) -> frozenset[str]:
+        """Names of parts that compare words."""
+        return frozenset(name for name, part in self.parts.items() if isinstance(part, TfidfSimilarity))
 
     def best(
         self, histories: Histories, placement: str, k: int, among: Mask | None = None

@@ -10,7 +10,8 @@ import numpy as np
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats, Histories
 from crossaisle.data.vocabulary import Rows
-from crossaisle.models.base import Rough, Scorer
+from crossaisle.models.base import Scorer
+from crossaisle.models.dense.rough import Rough
 from crossaisle.models.topk import Mask
 
 Side = Literal["history", "cart"]

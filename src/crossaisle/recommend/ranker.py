@@ -13,8 +13,9 @@ from crossaisle.data.history import Floats, Histories
 from crossaisle.data.query import Placement
 from crossaisle.data.vocabulary import Rows
 from crossaisle.errors import ConfigError
-from crossaisle.models.base import Rough, Scorer
+from crossaisle.models.base import Scorer
 from crossaisle.models.blend import Blend
+from crossaisle.models.dense.rough import Rough
 from crossaisle.models.disapproval import Disapproval
 from crossaisle.models.newcomers import LENDING, Newcomers
 from crossaisle.models.ranking.pool import Masks
@@ -128,7 +129,7 @@ class ModelRanker:
         self, histories: Histories, placement: str = "for_you", among: Masks | None = None
     ) -> Floats:
         """float32 (n, n_items): scores of every item; NaN where it has none."""
-        if self.reranker is not None and placement in self.reranker.rankers:
+        if self.reranker is not None and self.reranks(placement):
             ranker, tables = self.reranker.rankers[placement], self.reranker.tables
             scores = ranker.rerank(self.blend, tables, histories, among)
         else:
@@ -139,7 +140,9 @@ class ModelRanker:
         """About the scores of the blend, which `settled` makes those of items. None where exact ones cost no
         more.
         """
-        return self.blend_for(placement).rough(histories, placement)
+        # A learned ranker takes candidates from single parts.
+        exactly = self.blend.by_words if self.reranks(placement) else None
+        return self.blend_for(placement).rough(histories, placement, exactly)
 
     def rerank_rough(
         self,
@@ -166,14 +169,21 @@ class ModelRanker:
         """
         if self.newcomers is not None and self.lending(placement) != 1.0:
             scores = self.newcomers.fill(scores)
-        if self.durables is not None:
-            scores = self.durables.strike(histories, scores, placement)
+        scores = self.struck(histories, scores, placement)
         silent = (histories.lengths == 0) | np.isnan(scores).all(axis=1)
         if silent.any() and placement != "similar":
             scores[silent] = self._trending.score_rows(histories.take(np.flatnonzero(silent)), "trending")
         if self.disapproval is not None:
             self.disapproval.lower(scores, placement)
         return scores
+
+    def struck(self, histories: Histories, scores: Floats, placement: str) -> Floats:
+        """Without the scores of what a user has bought for good, in place."""
+        return scores if self.durables is None else self.durables.strike(histories, scores, placement)
+
+    def reranks(self, placement: str) -> bool:
+        """Whether a ranker was learned for a placement."""
+        return self.reranker is not None and placement in self.reranker.rankers
 
     def lenders(self, rows: Rows, placement: str) -> Rows:
         """int32: some rows, and those whose scores they may be lent."""

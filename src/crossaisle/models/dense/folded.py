@@ -9,9 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
-from crossaisle.data.history import Floats
+from crossaisle.data.history import Floats, ItemWeights
 from crossaisle.data.vocabulary import Rows
 
 KEPT = 4096
@@ -37,38 +36,32 @@ class FoldedQueries:
     def __init__(self) -> None:
         self._kept: dict[int, _Kept] = {}
 
-    def of(self, users: Rows, query: sparse.csr_matrix, vectors: Floats) -> Floats:
-        """float32 (n, d): csr (n, n_items) with sorted indices times float32 (n_items, d).
+    def of(self, users: Rows, query: ItemWeights, vectors: Floats) -> Floats:
+        """float32 (n, d): the weights of items of n histories times float32 (n_items, d).
 
         `users` int32 (n,): whose each row is; -1 for a session.
         """
-        out = np.empty((query.shape[0], vectors.shape[1]), np.float32)
-        fresh: list[int] = []
+        out = np.empty((len(query), vectors.shape[1]), np.float32)
         for at, user in enumerate(users.tolist()):
-            part = slice(query.indptr[at], query.indptr[at + 1])
+            items, weights = query.of(at)
             kept = self._kept.get(user)
-            more = None if kept is None else _added(kept, query.indices[part], query.data[part])
+            more = None if kept is None else _added(kept, items, weights)
             if kept is None or more is None:
-                fresh.append(at)
+                out[at] = weights @ vectors[items]
+                self._keep(user, items, weights, out[at], 0)
                 continue
             changed, by = more
             out[at] = kept.vector
             if len(changed):
                 out[at] += by @ vectors[changed]
-                self._keep(user, query, at, out[at], kept.changes + 1)
-        if fresh:
-            out[fresh] = query[fresh] @ vectors
-            for at in fresh:
-                self._keep(int(users[at]), query, at, out[at], 0)
+                self._keep(user, items, weights, out[at], kept.changes + 1)
         return out
 
-    def _keep(self, user: int, query: sparse.csr_matrix, at: int, vector: Floats, changes: int) -> None:
-        part = slice(query.indptr[at], query.indptr[at + 1])
-        if user < 0 or part.start == part.stop:
+    def _keep(self, user: int, items: Rows, weights: Floats, vector: Floats, changes: int) -> None:
+        if user < 0 or not len(items):
             return
         self._kept.pop(user, None)
-        own = query.indices[part].copy(), query.data[part].copy(), vector.copy()
-        self._kept[user] = _Kept(*own, changes)
+        self._kept[user] = _Kept(items.copy(), weights.copy(), vector.copy(), changes)
         while len(self._kept) > KEPT:
             try:
                 del self._kept[next(iter(self._kept))]

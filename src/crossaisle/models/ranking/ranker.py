@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from crossaisle.data.history import Floats, Histories
 from crossaisle.data.vocabulary import Rows
-from crossaisle.models.base import Rough
 from crossaisle.models.blend import Blend
+from crossaisle.models.dense.rough import Rough
 from crossaisle.models.ranking.calibration import Isotonic
 from crossaisle.models.ranking.features import directions, feature_matrix, feature_names
 from crossaisle.models.ranking.pool import Masks, Pool, new_categories

@@ -21,7 +21,9 @@ from crossaisle.encoders.tfidf import TfidfEncoder
 from crossaisle.encoders.whiten import Whitening
 from crossaisle.errors import ArtifactError
 from crossaisle.models.base import LARGE, Arrays, Scorer, pack_words, unpack_words
+from crossaisle.models.dense.leading import LeadingDirections, RoughTexts
 from crossaisle.models.dense.products import products
+from crossaisle.models.dense.rough import Rough
 from crossaisle.models.search.int8_search import NearestRows
 from crossaisle.models.search.row_index import RowIndex
 from crossaisle.models.space import AnyDecay, Choice, Space
@@ -265,6 +267,21 @@ class TfidfSimilarity(TextModel):
         self.words_ = pack_words(encoder.vocabulary_)
         self.item_ids_ = dataset.item_ids
         return self
+
+    def prepare(self) -> None:
+        if self.vectors_.shape[0] <= self.large_items:
+            self.__dict__["_leading"] = LeadingDirections.of(self.vectors_)
+
+    def rough(self, histories: Histories) -> Rough | None:
+        """By leading directions, once it is prepared: for sums in which other parts are rough, too."""
+        if self._leading is None or histories.disliked is not None:
+            return None
+        weights = histories.item_weights(self.decay.weights(histories, average=self.average))
+        return RoughTexts(self.vectors_, self._leading, weights, self._known, self._speaking(histories))
+
+    @cached_property
+    def _leading(self) -> LeadingDirections | None:
+        return None  # `prepare` makes it
 
     def _near(self, queries: Any, k: int, among: Mask | None = None) -> list[Rows]:
         """Goes through the items of the most telling terms first, and through `READ` at most."""

@@ -14,6 +14,7 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay, Floats, Histories
 from crossaisle.data.vocabulary import Rows
 from crossaisle.models.base import Scorer
+from crossaisle.models.dense.rough import OfOwnItems, Rough
 from crossaisle.models.space import AnyDecay, Range, Space
 from crossaisle.models.topk import Mask, first_of, values_at
 
@@ -44,6 +45,10 @@ class Frequency(Scorer):
         scores = np.full(counts.shape, np.nan, np.float32)
         scores[np.repeat(np.arange(len(histories)), np.diff(counts.indptr)), counts.indices] = counts.data
         return scores
+
+    def rough(self, histories: Histories) -> Rough:
+        own = histories.item_weights(self.decay.weights(histories))
+        return OfOwnItems(own, len(self.item_ids_))
 
     def retrieve(self, histories: Histories, k: int, among: Mask | None = None) -> list[Rows]:
         own = [np.unique(histories.items_of(row)) for row in range(len(histories))]

@@ -16,6 +16,7 @@ from crossaisle.data.history import Decay, Floats, Histories
 from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.data.vocabulary import Rows
 from crossaisle.models.base import Scorer
+from crossaisle.models.dense.rough import Rough, SameForAll
 from crossaisle.models.space import Range, Space
 from crossaisle.models.topk import Mask, first_of
 from crossaisle.models.updates import COUNTED, Change, Counts, Updated
@@ -108,6 +109,9 @@ class Popularity(Scorer):
         """float32 (n, n_items), all rows equal; NaN for items without an event."""
         self.check_fitted()
         return np.tile(self.popularity_, (len(histories), 1))
+
+    def rough(self, histories: Histories) -> Rough:
+        return SameForAll(self.popularity_, len(histories))
 
     def retrieve(self, histories: Histories, k: int, among: Mask | None = None) -> list[Rows]:
         return [np.sort(first_of(self._order, k, among))] * len(histories)

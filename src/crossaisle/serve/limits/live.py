@@ -103,8 +103,8 @@ class LiveLimits:
 
     ranking_items: int = 1000
     """Items: the best ones kept of a ranking. A list that needs more than these is scored again."""
-    nominated_items: int = 500
-    """Items: as many are nominated by rough scores, to be scored exactly. The best third of them is right."""
+    nominated_items: int = 200
+    """Items: as many are nominated by rough scores, to be scored exactly."""
     rankings: int = 5120
     """Rankings kept: of users, of items in view, and of what is popular."""
     large_items: int = LARGE

@@ -15,6 +15,8 @@ from crossaisle.serve.live.recommender import LiveRecommender
 
 _LOG = logging.getLogger(__name__)
 _TOGETHER = 16
+_MEASURED = 32
+"""Users whose lists tell whether rough scores do."""
 
 
 def warm(shop: LiveRecommender, recent: Sequence[Query] = ()) -> None:
@@ -28,6 +30,10 @@ def warm(shop: LiveRecommender, recent: Sequence[Query] = ()) -> None:
         for part in shop.base.blend.parts.values():
             part.prepare()
         trending.result()
+    if not shop.large:
+        some = np.random.default_rng(0).permutation(shop.base.dataset.n_users)[:_MEASURED]
+        histories = shop.base.histories.take(np.sort(some))
+        shop.base.blend.measure_rough(histories, shop.limits.nominated_items)
     dataset = shop.dataset
     users = [dataset.user_ids.id(row) for row in range(min(dataset.n_users, 4))]
     item = dataset.item_ids.id(0)

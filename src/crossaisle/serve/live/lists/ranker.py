@@ -9,6 +9,7 @@ import numpy as np
 from crossaisle.data.history import Floats, Histories
 from crossaisle.data.vocabulary import Rows
 from crossaisle.models.dense.put import put
+from crossaisle.models.dense.rough import Rough
 from crossaisle.models.ranking.pool import Masks
 from crossaisle.models.topk import best_rows, union
 from crossaisle.recommend.ranker import Best, ModelRanker
@@ -71,11 +72,12 @@ class LiveRanker:
         if rough is None:
             return None
 
+        if self._plain(rough, placement):
+            return self._nominated_of_plain(context, rough, placement, k, among)
+
         def settled(scores: Floats) -> Floats:
             found = self._extended(self._model.settled(context, scores, placement), placement)
-            for row, mask in zip(found, among, strict=True):
-                if mask is not None:
-                    put(row, np.nan, ~mask)
+            _hide(found, among)
             return found
 
         rows = best_rows(settled(rough.scores.copy()), k)
@@ -90,6 +92,23 @@ class LiveRanker:
         elif ranked is not None:
             rows = [union(both) for both in zip(rows, ranked, strict=True)]
         return [(best, scores[at, best]) for at, best in enumerate(rows)]
+
+    def _plain(self, rough: Rough, placement: str) -> bool:
+        """Whether every item keeps the score that the blend gives it, or loses it."""
+        lent = self._overlay.n_new or self._model.newcomers is not None
+        return not lent and rough.whole and not self._model.reranks(placement)
+
+    def _nominated_of_plain(
+        self, histories: Histories, rough: Rough, placement: str, k: int, among: Sequence[Mask | None]
+    ) -> list[Best]:
+        """`nominated`, where only what is nominated has to be looked at twice."""
+        scores = self._extended(self._model.struck(histories, rough.scores, placement), placement)
+        _hide(scores, among)
+        rows = best_rows(scores, k)
+        found = [rough.exact(at, best) for at, best in enumerate(rows)]
+        # Of what was struck off, nothing is among these.
+        self._lower(found, placement, rows)
+        return list(zip(rows, found, strict=True))
 
     def best_batch(
         self, histories: Histories, placement: str = "for_you", among: Mask | None = None
@@ -148,3 +167,10 @@ class LiveRanker:
         nobody = Histories.of([[]])
         scores: Floats = self._overlay.extend(self._model.score_batch(nobody, "trending"))[0]
         return scores
+
+
+def _hide(scores: Floats, among: Sequence[Mask | None]) -> None:
+    """NaN in float32 (n, n_items) for items that may not be named, in place."""
+    for row, mask in zip(scores, among, strict=True):
+        if mask is not None:
+            put(row, np.nan, ~mask)

@@ -1,0 +1,119 @@
+"""Rough scores: sums of them, exact ones of some items, and texts along their leading directions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from crossaisle.data.history import Histories
+from crossaisle.models.blend import Blend
+from crossaisle.models.dense.leading import LeadingDirections, SparseProducts
+from crossaisle.models.dense.rough import Rough
+from crossaisle.models.scorers.content import TfidfSimilarity
+from crossaisle.models.scorers.frequency import Frequency
+from crossaisle.models.scorers.popularity import Popularity
+from crossaisle.models.scorers.spectral import SpectralEASE
+from tests.models.shops import tiny_shop
+
+WEIGHTS = {"popularity": 0.3, "frequency": 0.5, "ease": 1.0, "tfidf": 0.4}
+
+
+@pytest.fixture(scope="module")
+def prepared() -> tuple[Blend, Histories]:
+    shop = tiny_shop(users=60)
+    parts = {
+        "popularity": Popularity(),
+        "frequency": Frequency(),
+        "ease": SpectralEASE(ridge=3.0, dimensions=16),
+        "tfidf": TfidfSimilarity(),
+    }
+    blend = Blend(parts=parts, weights={"for_you": WEIGHTS, "similar": {"tfidf": 1.0}}).fit(shop)
+    for part in parts.values():
+        part.prepare()
+    return blend, shop.histories()
+
+
+@pytest.mark.parametrize("n", [1, 5])
+def test_a_sum_is_rough_everywhere_and_exact_where_it_is_asked(
+    prepared: tuple[Blend, Histories], n: int
+) -> None:
+    blend, histories = prepared
+    asked = histories.take(range(n))
+    rough, exact = blend.rough(asked, "for_you"), blend.score_rows(asked)
+    assert rough is not None
+    np.testing.assert_array_equal(np.isnan(rough.scores), np.isnan(exact))
+    np.testing.assert_allclose(rough.scores, exact, atol=0.05 * float(np.nanmax(np.abs(exact))))
+    rows = np.arange(0, exact.shape[1], 3, dtype=np.int32)
+    for at in range(n):
+        np.testing.assert_allclose(rough.exact(at, rows), exact[at, rows], rtol=1e-4, atol=1e-6)
+        for name, part in rough.parts.items():
+            own = blend.parts[name].score_rows(asked)
+            np.testing.assert_array_equal(np.isnan(part.scores), np.isnan(own))
+            np.testing.assert_allclose(part.exact(at, rows), own[at, rows], rtol=1e-4, atol=1e-6)
+
+
+def test_texts_alone_are_not_worth_a_rough_sum(prepared: tuple[Blend, Histories]) -> None:
+    blend, histories = prepared
+    assert blend.rough(histories.take([0, 1]), "similar") is None
+
+
+def test_texts_are_scored_exactly_where_rough_ones_miss_the_best(
+    prepared: tuple[Blend, Histories], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blend, histories = prepared
+    blend.measure_rough(histories, 30)
+    assert blend.exactly == {"for_you": ()}
+    other = 50 * np.random.default_rng(0).random((len(blend.parts["ease"].item_ids_), 3), np.float32)
+    wrong = LeadingDirections.of(sparse.csr_matrix(other))
+    monkeypatch.setitem(blend.parts["tfidf"].__dict__, "_leading", wrong)
+    blend.measure_rough(histories, 10)
+    assert blend.exactly == {"for_you": {"tfidf"}}
+    rough = blend.rough(histories.take([0]), "for_you")
+    assert rough is not None
+    np.testing.assert_array_equal(
+        rough.parts["tfidf"].scores, blend.parts["tfidf"].score_rows(histories.take([0]))
+    )
+
+
+def test_products_of_sparse_rows() -> None:
+    rng = np.random.default_rng(0)
+    dense = rng.random((40, 30), np.float32) * (rng.random((40, 30)) < 0.2)
+    dense[7] = 0.0
+    vectors = sparse.csr_matrix(dense)
+    items, weights = np.array([3, 9, 7], np.int32), np.array([0.5, 1.0, 2.0], np.float32)
+    rows = np.array([7, 0, 12, 39, 7], np.int32)
+    expected = vectors[rows] @ (vectors[items].T @ weights)
+    np.testing.assert_allclose(SparseProducts(vectors, items, weights).with_rows(rows), expected, rtol=1e-5)
+
+
+def test_without_terms_there_are_no_directions() -> None:
+    assert LeadingDirections.of(sparse.csr_matrix((5, 0), dtype=np.float32)) is None
+
+
+@pytest.mark.parametrize("combine", ["sum", "log"])
+def test_weights_of_items_are_those_of_the_matrix(combine: str) -> None:
+    histories = tiny_shop(users=20).histories()
+    weights = np.random.default_rng(0).random(len(histories.item), np.float32)
+    found, matrix = (
+        histories.item_weights(weights, combine=combine),
+        histories.matrix(weights, 200, combine=combine),
+    )
+    np.testing.assert_array_equal(found.indptr, matrix.indptr)
+    np.testing.assert_array_equal(found.indices, matrix.indices)
+    np.testing.assert_allclose(found.data, matrix.data, rtol=1e-6)
+    assert found.at(0, found.of(0)[0], missing=-1.0).tolist() == found.of(0)[1].tolist()
+    assert found.at(0, np.array([199], np.int32), missing=-1.0).tolist() == [-1.0]
+
+
+def test_exact_scores_are_asked_for_once() -> None:
+    asked: list[int] = []
+
+    def exact(at: int, rows: np.ndarray) -> np.ndarray:
+        asked.append(at)
+        return rows.astype(np.float32)
+
+    rough, rows = Rough(np.zeros((2, 4), np.float32), exact), np.array([1, 2], np.int32)
+    assert rough.exact(0, rows) is rough.exact(0, rows)
+    rough.exact(1, rows)
+    assert asked == [0, 1]
