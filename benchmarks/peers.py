@@ -114,23 +114,32 @@ def _beside_ours(
 
 
 class FromFile:
-    """Scores that were written for the users of some cases."""
+    """Scores that were written for the users, or the baskets, of some cases."""
 
     def __init__(self, file: Path, cases: EvalCases) -> None:
         self._scores = np.load(file, mmap_mode="r")
-        self._place = {user: at for at, user in enumerate(_users(cases).tolist())}
+        histories = cases.take(_asked(cases)).histories
+        self._place = {_key(histories, at): at for at in range(len(histories))}
 
     def __call__(self, histories: Histories) -> Floats:
         out = np.full((len(histories), self._scores.shape[1]), np.nan, np.float32)
-        for at, user in enumerate(histories.user.tolist()):
-            if user in self._place:
-                out[at] = self._scores[self._place[user]]
+        for at in range(len(histories)):
+            place = self._place.get(_key(histories, at))
+            if place is not None:
+                out[at] = self._scores[place]
         return out
 
 
-def _users(cases: EvalCases) -> np.ndarray:
-    users: np.ndarray = cases.histories.user
-    return users[users >= 0]
+def _key(histories: Histories, at: int) -> int | bytes:
+    """A user, or what lies in a basket of nobody."""
+    user = int(histories.user[at])
+    return user if user >= 0 else histories.items_of(at).tobytes()
+
+
+def _asked(cases: EvalCases) -> np.ndarray:
+    """int64: the cases that peers are asked: known users, or all baskets where all are baskets of nobody."""
+    known = np.flatnonzero(cases.histories.user >= 0)
+    return known if len(known) else np.arange(len(cases))
 
 
 def _sampled(split: Split, most: int) -> Split:
@@ -142,16 +151,27 @@ def _write(split: Split, folder: Path) -> None:
     """What the peers are given, as numbers."""
     for name, part in (("train", split.train), ("past", split.past)):
         np.savez(folder / f"{name}.npz", **_events(part), counts=not split.validation.mask_seen)
-    owner = np.repeat(np.arange(len(split.validation)), np.diff(split.validation.target_indptr))
-    user = split.validation.histories.user[owner]
-    known = user >= 0
+    asked = split.validation.take(_asked(split.validation))
     np.savez(
         folder / "validation.npz",
-        user=user[known],
-        target=split.validation.target[known],
-        mask_seen=split.validation.mask_seen,
+        owner=np.repeat(np.arange(len(asked)), np.diff(asked.target_indptr)),
+        target=asked.target,
+        mask_seen=asked.mask_seen,
+        **_queries(asked, split.train),
     )
-    np.savez(folder / "test.npz", user=_users(split.test))
+    test = split.test.take(_asked(split.test))
+    np.savez(folder / "test.npz", **_queries(test, split.past))
+
+
+def _queries(cases: EvalCases, dataset: Dataset) -> dict[str, Any]:
+    histories = cases.histories
+    if np.all(histories.user >= 0):
+        return {"user": histories.user}
+    out = {"user": histories.user, "indptr": histories.indptr, "item": histories.item}
+    if cases.other_categories_only:
+        codes = dataset.taxonomy.codes()
+        out |= {"code": codes, "asked": codes[histories.last_item]}
+    return out
 
 
 def _events(dataset: Dataset) -> dict[str, Any]:

@@ -6,6 +6,8 @@ import os
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
+from typing import Any
+
 import numpy as np
 from implicit.als import AlternatingLeastSquares
 from implicit.nearest_neighbours import BM25Recommender, CosineRecommender
@@ -15,7 +17,14 @@ from shared import SEED, Events, Fitted, Settings, grid, main
 def als(events: Events, settings: Settings) -> Fitted:
     model = AlternatingLeastSquares(**settings, num_threads=1, random_state=SEED)
     model.fit(events.matrix(), show_progress=False)
-    return lambda users: model.user_factors[users] @ model.item_factors.T
+
+    def score(users: np.ndarray, histories: Any) -> np.ndarray:
+        factors, unknown = model.user_factors[users], np.flatnonzero(users < 0)
+        if len(unknown):
+            factors[unknown] = model.recalculate_user(unknown, histories[unknown])
+        return factors @ model.item_factors.T
+
+    return score
 
 
 def bm25(events: Events, settings: Settings) -> Fitted:
@@ -27,9 +36,8 @@ def cosine(events: Events, settings: Settings) -> Fitted:
 
 
 def _neighbours(model: BM25Recommender | CosineRecommender, events: Events) -> Fitted:
-    matrix = events.matrix()
-    model.fit(matrix, show_progress=False)
-    return lambda users: np.asarray((matrix[users] @ model.similarity).todense(), np.float32)
+    model.fit(events.matrix(), show_progress=False)
+    return lambda users, histories: np.asarray((histories @ model.similarity).todense(), np.float32)
 
 
 main(

@@ -21,13 +21,15 @@ def _fit(scorer: Any, events: Events) -> Fitted:
     frame = pd.DataFrame({"user_id": events.user, "item_id": events.item}).drop_duplicates()
     scorer.train(from_interactions_df(frame))
     every = ItemList(item_ids=np.arange(events.n_items))
-    histories = {user: ItemList(item_ids=part.to_numpy()) for user, part in frame.groupby("user_id").item_id}
+    known, sold = set(frame["user_id"].tolist()), frame["item_id"].unique()
 
-    def score(users: np.ndarray) -> np.ndarray:
+    def score(users: np.ndarray, histories: Any) -> np.ndarray:
         out = np.full((len(users), events.n_items), np.nan, np.float32)
         for at, user in enumerate(users.tolist()):
-            if user in histories:
-                query = RecQuery(user_id=user, history_items=histories[user])
+            if user in known or user < 0:
+                had = ItemList(item_ids=np.intersect1d(histories[at].indices, sold))
+                # A basket of nobody is asked by what lies in it.
+                query = RecQuery(user_id=user if user >= 0 else None, history_items=had)
                 out[at] = scorer(query, every).scores()
         return out
 

@@ -19,7 +19,7 @@ from recbole.data import create_dataset, data_preparation
 from recbole.data.interaction import Interaction
 from recbole.trainer import Trainer
 from recbole.utils import get_model, init_seed
-from shared import DEVICE, SEED, Events, Fitted, Settings, main
+from shared import DEVICE, SEED, Events, Fitted, Settings, customers_alone, main
 
 logging.disable(logging.WARNING)
 torch.set_num_threads(1)
@@ -69,7 +69,8 @@ def _fit(name: str, events: Events, settings: Settings) -> Fitted:
     for user, item in zip(events.user.tolist(), events.item.tolist(), strict=True):
         histories[user].append(rows[item])
 
-    def score(asked: np.ndarray) -> np.ndarray:
+    def score(asked: np.ndarray, _histories: Any) -> np.ndarray:
+        customers_alone(asked)
         out = np.full((len(asked), events.n_items), np.nan, np.float32)
         there = np.flatnonzero(users[asked] > 0)
         if len(there):

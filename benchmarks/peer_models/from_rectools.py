@@ -8,6 +8,7 @@ os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 import logging
 import warnings
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ from rectools import Columns
 from rectools.dataset import Dataset
 from rectools.models import EASEModel, SASRecModel
 from rectools.models.base import ModelBase
-from shared import DEVICE, SEED, Events, Fitted, Settings, grid, main
+from shared import DEVICE, SEED, Events, Fitted, Settings, customers_alone, grid, main
 
 warnings.simplefilter("ignore")
 logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
@@ -35,7 +36,8 @@ def _fit(model: ModelBase, events: Events) -> Fitted:
     known = np.zeros(events.n_users, bool)
     known[events.user] = True
 
-    def score(users: np.ndarray) -> np.ndarray:
+    def score(users: np.ndarray, _histories: Any) -> np.ndarray:
+        customers_alone(users)
         out = np.full((len(users), events.n_items), np.nan, np.float32)
         asked = users[known[users]]
         if len(asked):

@@ -7,9 +7,13 @@ The driver (`peers.py`) runs each of the scripts beside this file in an environm
     python from_X.py FOLDER MODEL MINUTES OUT
 
 `FOLDER/train.npz` and `FOLDER/past.npz` (train and validation) hold `user`, `item` (int32, oldest event
-first), `n_users`, `n_items` and `counts` (whether people buy the same item again); `FOLDER/validation.npz`
-holds `user` and `target` (int32, one of each per query) and `mask_seen` (whether items of the history are
-left out of lists), and `FOLDER/test.npz` only `user`: no script sees a target of the test.
+first), `n_users`, `n_items` and `counts` (whether people buy the same item again).
+
+`FOLDER/validation.npz` holds the queries (`user` int32 (n,)), `owner` and `target` (int32, a query and one of
+its answers each) and `mask_seen` (whether items of the history are left out of lists); `FOLDER/test.npz` the
+queries alone: no script sees a target of the test. Where queries are baskets of nobody, `user` is -1 and
+both files hold what lies in them (`indptr` int64 (n + 1,), `item` int32) and, where only other categories can
+be right, `code` int32 (n_items,) and `asked` int32 (n,), the category that is out of the question.
 """
 
 from __future__ import annotations
@@ -63,19 +67,56 @@ class Events:
         return counts
 
 
-Fitted = Callable[[np.ndarray], np.ndarray]
-"""User rows int32 (n,) to scores float32 (n, n_items); NaN or -inf where there is none."""
+Fitted = Callable[[np.ndarray, Any], np.ndarray]
+"""User rows int32 (n,), -1 of baskets, and what they have, scipy csr float32 (n, n_items), to scores float32
+(n, n_items); NaN or -inf where there is none."""
 Fit = Callable[[Events, Settings], Fitted]
 
 
-def quality(scores: np.ndarray, users: np.ndarray, targets: np.ndarray, seen: Any | None) -> float:
-    """Mean of NDCG@10 and recall@10 of single targets; items of the history (`seen`) left out."""
+@dataclass(frozen=True)
+class Queries:
+    """Users, or baskets of nobody."""
+
+    user: np.ndarray
+    histories: Any
+    """scipy csr float32 (n, n_items)."""
+    asked: np.ndarray | None = None
+    """int32 (n,): a category that is out of the question."""
+    code: np.ndarray | None = None
+
+    @classmethod
+    def read(cls, found: Any, events: Events) -> Queries:
+        """From an open file, and the events of the users."""
+        from scipy import sparse
+
+        if "indptr" not in found:
+            return cls(found["user"], events.matrix()[found["user"]])
+        ones = np.ones(len(found["item"]), np.float32)
+        shape = (len(found["user"]), events.n_items)
+        baskets = sparse.csr_matrix((ones, found["item"], found["indptr"]), shape=shape)
+        codes = (found["asked"], found["code"]) if "code" in found else (None, None)
+        return cls(found["user"], baskets, *codes)
+
+    def take(self, rows: Any) -> Queries:
+        asked = None if self.asked is None else self.asked[rows]
+        return Queries(self.user[rows], self.histories[rows], asked, self.code)
+
+
+def customers_alone(users: np.ndarray) -> None:
+    """Ends with a line where a model that knows customers by their number is asked for baskets."""
+    if np.any(users < 0):
+        raise SystemExit("this model has vectors of known customers only, and these are baskets of nobody")
+
+
+def quality(scores: np.ndarray, queries: Queries, targets: np.ndarray, *, mask_seen: bool) -> float:
+    """Mean of NDCG@10 and recall@10 of single targets, among what can be right."""
     scores = np.where(np.isnan(scores), -np.inf, scores)
-    own = scores[np.arange(len(users)), targets]
-    if seen is not None:
-        rows, columns = seen[users].nonzero()
-        scores[rows, columns] = -np.inf
-    own_left = scores[np.arange(len(users)), targets]
+    own = scores[np.arange(len(targets)), targets]
+    if mask_seen:
+        scores[queries.histories.nonzero()] = -np.inf
+    if queries.asked is not None:
+        scores[queries.asked[:, None] == queries.code] = -np.inf
+    own_left = scores[np.arange(len(targets)), targets]
     place = (scores > own[:, None]).sum(1) + ((scores == own[:, None]).sum(1) - 1) / 2
     hit = (place < 10) & np.isfinite(own_left)
     return float((hit.mean() + (hit / np.log2(2 + np.minimum(place, 10))).mean()) / 2)
@@ -95,15 +136,16 @@ def main(models: Mapping[str, tuple[Fit, Sequence[Settings]]]) -> None:
     fit, candidates = models[model]
     train = Events.read(folder / "train.npz")
     with np.load(folder / "validation.npz") as found:
-        users, targets, mask_seen = found["user"], found["target"], bool(found["mask_seen"])
-    drawn = np.random.default_rng(SEED).permutation(len(users))[:TUNED_ON]
-    users, targets, seen = users[drawn], targets[drawn], train.matrix() if mask_seen else None
+        owner, targets, mask_seen = found["owner"], found["target"], bool(found["mask_seen"])
+        drawn = np.random.default_rng(SEED).permutation(len(owner))[:TUNED_ON]
+        queries, targets = Queries.read(found, train).take(owner[drawn]), targets[drawn]
     order = [0, *(1 + np.random.default_rng(SEED).permutation(len(candidates) - 1)).tolist()]
     start, tried = _clock(), []
     for at in order:
         if tried and _clock() - start > 60 * minutes:
             break
-        found_quality = quality(fit(train, candidates[at])(users), users, targets, seen)
+        scores = fit(train, candidates[at])(queries.user, queries.histories)
+        found_quality = quality(scores, queries, targets, mask_seen=mask_seen)
         tried.append((found_quality, at))
         print(f"{model}: {candidates[at]}: {found_quality:.4f}", flush=True)
     best = candidates[max(tried)[1]]
@@ -113,10 +155,11 @@ def main(models: Mapping[str, tuple[Fit, Sequence[Settings]]]) -> None:
     fitted = fit(past, best)
     seconds = _clock() - start
     with np.load(folder / "test.npz") as found:
-        users = found["user"]
-    scores = np.lib.format.open_memmap(out, "w+", np.float32, (len(users), past.n_items))
-    for at in range(0, len(users), 500):
-        scores[at : at + 500] = fitted(users[at : at + 500])
+        queries = Queries.read(found, past)
+    scores = np.lib.format.open_memmap(out, "w+", np.float32, (len(queries.user), past.n_items))
+    for at in range(0, len(queries.user), 500):
+        some = queries.take(slice(at, at + 500))
+        scores[at : at + 500] = fitted(some.user, some.histories)
     scores.flush()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
     about = {

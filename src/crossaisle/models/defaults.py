@@ -213,7 +213,7 @@ def _for_baskets(encoder: str, keep: int, seed: int) -> dict[str, Scorer]:
         "item_knn": ItemKNN(similarity="conditional", shrink=50.0, neighbours=max(keep, 1000), average=True),
         "ease": EASE(max_items=12_000, neighbours=12_000, keep=max(keep, 1000)),
         "complement": ComplementSoftmax(
-            networks=6, epochs=11, dropout=0.3, negatives=1000, at_random=0.5, averaged=True, seed=seed
+            networks=5, epochs=16, dropout=0.35, negatives=1000, at_random=0.5, averaged=True, seed=seed
         ),
         "category_link": CategoryLink(depth=-1),
         **_texts(encoder, everything, average=True),

@@ -104,7 +104,7 @@ class ComplementSoftmax(Scorer):
     kind: ClassVar[str] = "complement"
     space: ClassVar[Space] = {
         "learning_rate": Range(low=5e-4, high=2e-2),
-        "epochs": Range(low=2, high=12, log=False, whole=True),
+        "epochs": Range(low=2, high=20, log=False, whole=True),
         "dropout": Range(low=0.0, high=0.6, log=False),
         "dimensions": Range(low=32, high=256, whole=True),
         "at_random": Range(low=0.0, high=0.8, log=False),
