@@ -155,7 +155,8 @@ def test_a_translation_keeps_step(chinese: Path, english: Path) -> None:
 def test_the_readme_shows_it_working_before_line_40() -> None:
     lines = (ROOT / "README.md").read_text().splitlines()[:40]
     assert any(line.startswith("$ crossaisle recommend") for line in lines)
-    assert any(line.startswith(" 1   ") for line in lines)
+    assert any(line.split() == ["item", "title", "category", "price", "score", "why"] for line in lines)
+    assert any(line.startswith("1  ") and "  Because you b" in line for line in lines)
 
 
 def test_other_libraries_have_the_figures_of_their_run() -> None:

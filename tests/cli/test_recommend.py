@@ -141,7 +141,7 @@ def test_notices_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
         ),
         ("recommend m --user u0 --include Dairy", 2, "--include (did you mean --include-categories?)"),
         ("recommend m --user u0 --sold-out", 2, "--sold-out (did you mean --in-stock/--no-in-stock?)"),
-        ("recommend m --user u0 --min-price nan", 2, "'--min-price': must be a finite number (found nan)"),
+        ("recommend m --user u0 --min-price nan", 2, "--min-price must be a finite number (found nan)"),
         ("explain m --user u0 --item milk1 --placement simlar", 2, "did you mean 'similar'?"),
         ("explain m --user u0 --item milk1 --placement similar", 2, "needs at least one item in view"),
         ("goes-with m", 2, "Missing option '--item'"),

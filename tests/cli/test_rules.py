@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from crossaisle import cli
+from crossaisle.data.dataset import Dataset
 from crossaisle.data.datasets import load_catalogue
 from crossaisle.data.merchandising.rules import shipped
 from crossaisle.data.merchandising.shown import check
 from crossaisle.errors import FetchError
+from crossaisle.pipeline.knowledge.check import check as coverage
 from crossaisle.recommend.recommender import Recommender
 
 RULES = """
@@ -108,12 +110,34 @@ def test_a_run_keeps_the_rules_and_says_that_they_were_on(
     assert "rule 'bread-first': unknown item 'braed1'" in capsys.readouterr().err
 
 
-@pytest.mark.slow
-def test_the_rules_of_the_demo_fit_its_shop() -> None:
+@pytest.fixture(scope="module")
+def demo() -> Dataset:
+    """The shop of the demo."""
     try:
-        dataset = load_catalogue("completejourney").dataset
+        return load_catalogue("completejourney").dataset
     except FetchError as error:
         pytest.skip(f"needs completejourney ({error})")
-    found = check(shipped("completejourney"), dataset)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("page", "language"), [("rules", "toml"), ("knowledge", "csv")])
+def test_the_first_example_of_the_docs_fits_the_demo(
+    page: str, language: str, demo: Dataset, tmp_path: Path
+) -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / f"{page}.md").read_text()
+    block = re.search(rf"```{language}\n(.*?)```", text, re.DOTALL)
+    assert block is not None
+    file = tmp_path / f"{page}.{language}"
+    file.write_text(block[1])
+    if page == "rules":
+        assert check(file, demo).unknown == ()
+    else:
+        covered = coverage(file, demo)
+        assert (covered.wrong, covered.rejected) == ((), ())
+
+
+@pytest.mark.slow
+def test_the_rules_of_the_demo_fit_its_shop(demo: Dataset) -> None:
+    found = check(shipped("completejourney"), demo)
     assert (found.unknown, found.contradictions) == ((), ())
     assert all(rule["matches"] and not rule["notices"] for rule in found.rules)

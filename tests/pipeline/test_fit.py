@@ -260,7 +260,7 @@ def test_before_the_first_event_knowledge_counts_by_default(tmp_path: Path) -> N
     answer = fitted.to_serve(shop).goes_with(["milk1"], n=24)
     assert [item[:5] for item in answer.ids[:6]] == ["paint"] * 6
     assert {item[:5] for item in answer.ids} == {"paint", "bread"}
-    assert any("Milk never with Tools" in notice for notice in answer.notices)
+    assert any("we keep Milk and Tools apart" in notice for notice in answer.notices)
 
 
 @pytest.mark.parametrize("repeats", ["keep", "leave_out"])

@@ -11,6 +11,9 @@ from crossaisle.data.query import Query
 from crossaisle.errors import UnknownIdError
 from crossaisle.models.blend import Blend
 from crossaisle.recommend.recommender import Recommender
+from crossaisle.serve.live.histories import LiveHistories
+from crossaisle.serve.live.recommender import LiveRecommender
+from crossaisle.serve.store.records import Event
 from tests.recommend.shop import FITTED, SHOP, categories, recommender, seen
 
 
@@ -40,8 +43,25 @@ def test_what_goes_with_a_cart_of_a_user_goes_by_both() -> None:
     assert why.score == pytest.approx(known.items[0].score, rel=1e-5)
     stranger = shop.recommend(Query(placement="goes_with", items=("milk1",), user="nobody", n=9))
     assert stranger.ids == alone.ids
-    session = Query(placement="goes_with", items=("milk1",), history=("bread2", "spade1"), n=2)
-    assert set(shop.recommend(session).ids) == {"bread2", "spade1"}
+    session = Query(placement="goes_with", items=("milk1",), history=("bread2", "spade1", "spade2"), n=3)
+    assert set(shop.recommend(session).ids) == {"bread2", "spade1", "spade2"}
+
+
+def test_somebody_without_habits_is_shown_what_goes_with_the_cart() -> None:
+    shop = with_carts(repeats=True)
+    query = Query(placement="goes_with", items=("milk1",), n=9)
+    alone = shop.recommend(query).ids
+    assert shop.recommend(replace(query, history=("bread2", "spade1"))).ids == alone
+    live = LiveRecommender(shop, LiveHistories())
+    end = float(np.nanmax(shop.dataset.histories().day)) * 86_400
+
+    def happen(kind: str, *items: str) -> None:
+        live.live.add([Event(None, "ann", item, kind, end + at) for at, item in enumerate(items)])
+
+    happen("view", "milk1", "spade1", "spade2", "paint1")
+    assert live.recommend(replace(query, user="ann")).ids == alone
+    happen("purchase", "spade1", "spade2", "paint1")
+    assert live.recommend(replace(query, user="ann")).ids != alone
 
 
 def test_new_products_beside_a_cart_are_those_of_the_cart_alone() -> None:
