@@ -124,12 +124,16 @@ def _strongest(
 ) -> sparse.csr_matrix:
     """The neighbours of some items, from `start` on; `together` csr (items, n_items)."""
     together.sort_indices()  # which of equals is kept must not depend on how they were counted
-    row = np.repeat(np.arange(start, start + together.shape[0]), np.diff(together.indptr))
-    column = together.indices
-    norm = np.sqrt(count[row] * count[column]) if similarity == "cosine" else count[row]
+    rows = np.arange(start, start + together.shape[0], dtype=np.int32)
+    lengths, column = np.diff(together.indptr), together.indices
+    norm = np.repeat(count[rows], lengths)
+    if similarity == "cosine":
+        norm *= count.take(column)
+        np.sqrt(norm, out=norm)
     # float32; `norm` is positive wherever two items met, so a shrink of 0 divides by no zero.
-    alike = together.data / (norm + np.float32(shrink))
-    alike[row == column] = 0.0
+    norm += np.float32(shrink)
+    alike = np.divide(together.data, norm, out=norm)
+    alike[np.repeat(rows, lengths) == column] = 0.0
     made = sparse.csr_matrix((alike, column, together.indptr), shape=together.shape)
     return keep_strongest(made, neighbours)
 
