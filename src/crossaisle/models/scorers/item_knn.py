@@ -74,7 +74,7 @@ class ItemKNN(ItemWeights):
         together, held = after["together"], after["held"]
         starts = np.flatnonzero(np.diff(together.indptr[:-1] // AT_ONCE, prepend=-1))
         blocks = [
-            _strongest(together[start:end], start, held, new.similarity, new.shrink, new.neighbours)
+            _strongest(_rows(together, start, end), start, held, new.similarity, new.shrink, new.neighbours)
             for start, end in pairwise([*starts.tolist(), len(held)])
         ]
         new.weights_ = _stacked(blocks)
@@ -105,6 +105,14 @@ def similarities(
         for start, end in pairwise([*starts.tolist(), n])
     ]
     return _stacked(blocks)
+
+
+def _rows(matrix: sparse.csr_matrix, start: int, end: int) -> sparse.csr_matrix:
+    """Some rows, without a copy of what they hold."""
+    indptr = matrix.indptr[start : end + 1]
+    part = slice(indptr[0], indptr[-1])
+    triple = matrix.data[part], matrix.indices[part], indptr - indptr[0]
+    return sparse.csr_matrix(triple, shape=(end - start, matrix.shape[1]))
 
 
 def _held(users: sparse.csr_matrix, similarity: Similarity) -> Floats:
