@@ -361,3 +361,54 @@ def test_column_numbers_are_stored_as_small_as_they_fit(columns: int, stored: ty
 def test_saved_json_names_no_machine_path(model: Path) -> None:
     for path in model.rglob("*.json"):
         assert str(model.parent) not in path.read_text(encoding="utf-8")
+
+
+def test_arrays_that_are_mapped_are_linked_and_keep_their_checksums(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    big, small = np.arange(400_000, dtype=np.float32), np.arange(9)
+    with artifact.writing(tmp_path / "a", "k") as fresh:
+        artifact.write_arrays(fresh, {"big": big, "other": big + 1, "small": small})
+    read = artifact.read_arrays(tmp_path / "a", mmap=True)
+    hashed: list[str] = []
+    digests = artifact._digests
+
+    def seen(folder: Path, names: list[str]) -> dict[str, str]:
+        hashed.extend(names)
+        return digests(folder, names)
+
+    monkeypatch.setattr(artifact, "_digests", seen)
+    with artifact.writing(tmp_path / "a", "k") as fresh:
+        part = read["other"][:300_000]  # not the whole file
+        artifact.write_arrays(fresh, {"big": read["big"], "other": part, "small": read["small"]})
+        assert (fresh / "big.npy").stat().st_ino == (tmp_path / "a" / "big.npy").stat().st_ino
+    assert hashed == ["other.npy", "small.npy"]
+    again = artifact.read_arrays(artifact.check(tmp_path / "a", "k"), mmap=True)
+    np.testing.assert_array_equal(again["big"], big)
+    np.testing.assert_array_equal(again["other"], big[:300_000] + 1)
+    np.testing.assert_array_equal(read["other"], big + 1)  # who reads the old ones goes on
+
+
+def test_another_file_in_the_place_of_a_mapped_one_is_not_linked(tmp_path: Path) -> None:
+    old, new = np.zeros(400_000, np.float32), np.ones(400_000, np.float32)
+    for values in (old, new):
+        if values is new:
+            read = artifact.read_arrays(tmp_path / "a", mmap=True)
+        with artifact.writing(tmp_path / "a", "k") as fresh:
+            artifact.write_arrays(fresh, {"big": values})
+    with artifact.writing(tmp_path / "b", "k") as fresh:
+        artifact.write_arrays(fresh, {"big": read["big"], "bytes": read["big"].astype(np.int8)})
+    np.testing.assert_array_equal(artifact.read_arrays(tmp_path / "b")["big"], old)
+
+
+def test_a_link_to_a_damaged_file_is_found_out(tmp_path: Path) -> None:
+    with artifact.writing(tmp_path / "a", "k") as fresh:
+        artifact.write_arrays(fresh, {"big": np.zeros(400_000, np.float32)})
+    with (tmp_path / "a" / "big.npy").open("r+b") as file:
+        file.seek(1000)
+        file.write(b"\1")
+    read = artifact.read_arrays(tmp_path / "a", mmap=True)
+    with artifact.writing(tmp_path / "a", "k") as fresh:
+        artifact.write_arrays(fresh, read)
+    with pytest.raises(ArtifactError, match="does not match its checksum"):
+        artifact.check(tmp_path / "a", "k")

@@ -17,15 +17,17 @@ import tempfile
 from collections.abc import Collection, Container, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from scipy import sparse
 
+from crossaisle.array_checks import check_matrix, check_numbers
 from crossaisle.errors import ArtifactError, ConfigError, CrossaisleError, DataError, UnknownIdError, shorten
 from crossaisle.sharing import MANIFEST as MANIFEST
-from crossaisle.sharing import shared
+from crossaisle.sharing import link, linked_from, map_file, shared
 
 FORMAT = "crossaisle"
 VERSION = 1
@@ -34,8 +36,6 @@ LONGEST_NAME = 1000
 INDEX, COUNTS = ".index", ".counts"
 BESIDE = (INDEX, COUNTS)
 """Ends of the names of what belongs to the saved folder of the same name, and is none to choose from."""
-PIECE = 1 << 20
-"""Numbers checked at a time."""
 
 # Windows can neither lock nor sync a folder: savers do not take turns there.
 _fcntl: Any = importlib.import_module("fcntl") if os.name == "posix" else None
@@ -54,7 +54,7 @@ def writing(target: str | Path, kind: str) -> Iterator[Path]:
             held = _hold(fresh)  # as long as this process lives, no other process takes it for a leftover
         try:
             yield fresh
-            _seal(fresh, kind)
+            _seal(fresh, kind, target)
             with _locked(target.parent):
                 _swap(fresh, target)
         finally:
@@ -75,10 +75,16 @@ def may_replace(target: Path) -> None:
         )
 
 
-def _seal(fresh: Path, kind: str) -> None:
-    """Adds the manifest and sends everything to the disk."""
-    sums = _digests(fresh, _files(fresh))
-    manifest = {"format": FORMAT, "version": VERSION, "kind": kind, "sha256": sums}
+def _seal(fresh: Path, kind: str, target: Path) -> None:
+    """Adds the manifest and sends everything to the disk. Links to files of `target` keep their checksums."""
+    try:
+        known = linked_from(target, _manifest(target, kind))
+    except ArtifactError:  # nothing is there, or nothing good
+        known = {}
+    linked = linked_from(fresh, {name: name for name in _files(fresh)}) if known else {}
+    sums = {name: known[place] for place, name in linked.items() if place in known}
+    sums |= _digests(fresh, [name for name in _files(fresh) if name not in sums])
+    manifest = {"format": FORMAT, "version": VERSION, "kind": kind, "sha256": dict(sorted(sums.items()))}
     write_json(fresh / MANIFEST, manifest)
     fresh.chmod(0o755)
     with ThreadPoolExecutor() as pool:
@@ -347,54 +353,30 @@ def _widened(stored: np.ndarray, kind: type[Any]) -> np.ndarray:
 
 
 def write_arrays(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """One `.npy` per array, so that big ones can be memory-mapped."""
+    """One `.npy` per array, so that big ones can be memory-mapped. One that is mapped already is linked."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, value in arrays.items():
-        np.save(folder / f"{name}.npy", value, allow_pickle=False)
+        file = folder / f"{name}.npy"
+        if not link(value, file):
+            np.save(file, value, allow_pickle=False)
 
 
 def read_arrays(folder: Path, *, mmap: bool = False, gaps: Container[str] = ()) -> dict[str, np.ndarray]:
     """The opposite of `write_arrays`; `ArtifactError` for numbers that are none, except NaN in `gaps`."""
-    mode: Literal["r"] | None = "r" if mmap else None
+    read = map_file if mmap else partial(np.load, allow_pickle=False)
     arrays, files = {}, {}
     for file in sorted(file for file in folder.glob("*.npy") if not file.name.startswith(".")):
         name = file.name.removesuffix(".npy")
         with reading(file):
-            arrays[name] = np.asarray(np.load(file, mmap_mode=mode, allow_pickle=False))
+            arrays[name] = np.asarray(read(file))
             if arrays[name].dtype.kind not in "biuf":
                 raise ArtifactError(f"{file}: damaged: holds no numbers; restore it or fit again")
             if arrays[name].dtype.kind == "f":
-                _check_numbers(file, name in gaps)
+                check_numbers(file, name in gaps)
         files[name] = file
     for name, file in files.items():
         stem, _, part = name.rpartition(".")
         if part == "indices":
             with reading(file):
-                _check_matrix(file, arrays[f"{stem}.indptr"], arrays[f"{stem}.shape"], len(arrays[name]))
+                check_matrix(file, arrays[f"{stem}.indptr"], arrays[f"{stem}.shape"], len(arrays[name]))
     return arrays
-
-
-def _check_numbers(file: Path, gaps: bool) -> None:
-    for part in _pieces(file):
-        if (np.isinf(part) if gaps else ~np.isfinite(part)).any():
-            what = "infinite numbers" if gaps else "numbers that are none (NaN or infinite)"
-            raise ArtifactError(f"{file}: damaged: holds {what}; restore it or fit again")
-
-
-def _check_matrix(file: Path, starts: np.ndarray, shape: np.ndarray, entries: int) -> None:
-    """scipy reads wherever indices point, so none may point out of the matrix."""
-    rows, columns = shape.tolist()
-    good = len(starts) == rows + 1 and starts[0] == 0 and starts[-1] == entries
-    good = good and bool((np.diff(starts) >= 0).all())
-    if not good or any(part.min() < 0 or part.max() >= columns for part in _pieces(file)):
-        raise ArtifactError(f"{file}: damaged: points out of its matrix; restore it or fit again")
-
-
-def _pieces(file: Path) -> Iterator[np.ndarray]:
-    """An array bit by bit: what is memory-mapped is not read into memory whole to be checked."""
-    with open(file, "rb") as handle:
-        old = np.lib.format.read_magic(handle) == (1, 0)
-        header = np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
-        _, _, kind = header(handle)
-        while len(part := np.fromfile(handle, kind, PIECE)):
-            yield part

@@ -12,7 +12,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,6 +75,58 @@ def shared(source: np.ndarray, form: str, make: Callable[[], Any]) -> Any:
         return make()
 
 
+def map_file(file: Path) -> Any:
+    """An array of a `.npy` file, memory-mapped, of which `link` knows where it lies."""
+    import numpy as np
+
+    state = _state(file)
+    mapped = np.load(file, mmap_mode="r", allow_pickle=False)
+    if isinstance(mapped, np.memmap):
+        mapped.__dict__["state"] = state
+    return mapped
+
+
+def link(array: np.ndarray, to: Path) -> bool:
+    """Makes `to` a hard link to the `.npy` file that an array is mapped from; whether that could be done.
+
+    Not where the array is a part of it, nor where another file has taken its place.
+    """
+    base = _mapping(array)
+    state = None if base is None else base.__dict__.get("state")
+    if base is None or state is None or array.nbytes < LEAST:
+        return False
+    same = array.shape == base.shape and array.dtype == base.dtype and array.strides == base.strides
+    file = Path(str(base.filename))
+    if not same or array.__array_interface__["data"] != base.__array_interface__["data"]:
+        return False
+    try:
+        if _state(file) != state:
+            return False
+        os.link(file, to)
+    except OSError:  # another file system, or one without links
+        return False
+    if _state(to) == state:
+        return True
+    to.unlink()
+    return False
+
+
+def linked_from(folder: Path, names: Mapping[str, str]) -> dict[tuple[int, int], str]:
+    """Device and number of some files of a folder -> what belongs to them, by name, as their checksum."""
+    found = {}
+    for name, value in names.items():
+        with suppress(OSError):
+            state = (folder / name).stat()
+            found[state.st_dev, state.st_ino] = value
+    return found
+
+
+def _state(file: Path) -> tuple[int, int, int, int]:
+    """What tells a file from another one in its place."""
+    state = file.stat()
+    return state.st_dev, state.st_ino, state.st_mtime_ns, state.st_size
+
+
 def drop(model: Path) -> None:
     """Removes what was made of a model that is no longer served."""
     if _folder is not None:
@@ -98,14 +150,20 @@ def _mapped(path: Path, make: Callable[[], Any]) -> Any:
     return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
 
 
-def _file_of(array: np.ndarray) -> Path | None:
-    """The file that an array is mapped from."""
+def _mapping(array: np.ndarray) -> np.memmap[Any, Any] | None:
+    """The memory map that an array is made of."""
     import numpy as np
 
     base: Any = array
     while base is not None and not isinstance(base, np.memmap):
         base = base.base if isinstance(base, np.ndarray) else None
-    return None if base is None or base.filename is None else Path(base.filename)
+    return None if base is None or base.filename is None else base
+
+
+def _file_of(array: np.ndarray) -> Path | None:
+    """The file that an array is mapped from."""
+    base = _mapping(array)
+    return None if base is None else Path(str(base.filename))
 
 
 def _place(file: Path) -> str:

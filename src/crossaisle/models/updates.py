@@ -15,6 +15,22 @@ from crossaisle.data.vocabulary import Rows, Vocabulary
 
 Counts = dict[str, Any]
 """Sums over users or baskets by name: csr matrices and arrays, of items in rows and columns."""
+
+
+class Sums(dict[str, Any]):
+    """`Counts` that were read from the disk, or made of such, and what of them is new."""
+
+    def __init__(self, values: Mapping[str, Any], base: Counts, since: Counts) -> None:
+        """`base`: as they lie on the disk. `since`: what to add for these `values`; empty where nothing."""
+        super().__init__(values)
+        self.base, self.since = base, since
+
+    @classmethod
+    def of(cls, base: Counts, since: Counts) -> Sums:
+        """The sums of both."""
+        return cls({name: _sum(base[name], since[name]) for name in since} if since else base, base, since)
+
+
 KEPT, FITTED, COUNTED = "kept", "fitted", "new events counted"
 """What becomes of a model: the first two where it has no way of its own."""
 TINY = 1e-5
@@ -90,8 +106,11 @@ def steps(plus: Mapping[str, Any], minus: Mapping[str, Any]) -> Counts:
 
 
 def raised(counts: Mapping[str, Any], by: Mapping[str, Any]) -> Counts:
-    """Sums and what they change by."""
-    return {name: _sum(counts[name], by[name]) for name in counts}
+    """Sums and what they change by; `Sums` where they were."""
+    values = {name: _sum(counts[name], by[name]) for name in counts}
+    if not isinstance(counts, Sums):
+        return values
+    return Sums(values, counts.base, raised(counts.since, by) if counts.since else dict(by))
 
 
 def _difference(plus: Any, minus: Any) -> Any:

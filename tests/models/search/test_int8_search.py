@@ -107,3 +107,23 @@ def test_sums_of_codes_are_the_same_without_numba(width: int, monkeypatch: pytes
     np.testing.assert_array_equal(code_products(codes, queries), exact)
     monkeypatch.undo()
     np.testing.assert_array_equal(code_products(codes, queries), exact)
+
+
+def test_a_search_among_some_rows_takes_the_products_of_the_one_before() -> None:
+    rng = np.random.default_rng(6)
+    vectors = rng.standard_normal((500, 16)).astype(np.float32)
+    among = rng.random(500) < 0.3
+    queries = rng.standard_normal((3, 16)).astype(np.float32)
+    index = NearestRows.of(vectors)
+    wanted = index.search(queries, 20, among)
+    assert among[wanted].all()
+    index.search(queries, 20)
+    index.vectors[:], index.codes[:] = 0.0, 0  # nothing is left to be multiplied
+    np.testing.assert_array_equal(index.search(queries[[2, 0]], 20, among), wanted[[2, 0]])
+    few = np.zeros(500, bool)
+    few[[7, 9]] = True
+    found = index.search(queries[1:2], 5, few)[0]
+    assert set(found[:2].tolist()) == {7, 9}
+    np.testing.assert_array_equal(index.search(queries[[2, 0]], 20, among), wanted[[2, 0]])
+    other = index.search(queries + 1, 20, among)  # other queries: products of zeros
+    assert not np.array_equal(other, wanted)

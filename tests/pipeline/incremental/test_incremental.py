@@ -234,6 +234,27 @@ def test_updates_in_turn_are_as_good_as_one(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(("much", "written"), [(1e9, False), (0.0, True)])
+def test_counts_are_kept_as_they_were_beside_what_updates_add(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, much: float, written: bool
+) -> None:
+    monkeypatch.setattr("crossaisle.pipeline.incremental.counts.MUCH", much)
+    monkeypatch.setattr("crossaisle.sharing.LEAST", 1)  # arrays of a tiny shop are linked, too
+    shop, model = tiny_shop(), tmp_path / "model"
+    save_with_counts(model_of(shop.before(CUT - 86_400)), model)
+    file = folder_of(model) / "item_knn" / "together.data.npy"
+    first = file.stat().st_ino
+    for end in (CUT, CUT + 86_400):
+        found = update_folder(model, shop.before(end))
+        assert (file.stat().st_ino != first) == written
+        assert (file.parent / "since").is_dir() != written
+        counts, again = load_counts(model), count(found.recommender)
+        assert counts is not None
+        for name in ("together", "held"):
+            kept, whole = counts["item_knn"][name], again["item_knn"][name]
+            assert abs(kept - whole).max() == 0
+
+
 def test_counts_of_another_model_or_damaged_ones_are_not_used(tmp_path: Path) -> None:
     shop, model = tiny_shop(), tmp_path / "model"
     save_with_counts(model_of(shop.before(CUT)), model)

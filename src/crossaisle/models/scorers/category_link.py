@@ -16,7 +16,7 @@ from crossaisle.data.history import Decay, Floats, Histories
 from crossaisle.data.vocabulary import Rows
 from crossaisle.models.base import Scorer, pack_words, unpack_words
 from crossaisle.models.space import AnyDecay, Choice, Range, Space
-from crossaisle.models.topk import Mask, best_rows, union
+from crossaisle.models.topk import Mask, best_rows, first_of, union
 from crossaisle.models.updates import COUNTED, Change, Counts, Updated, products, total
 from crossaisle.sharing import shared
 
@@ -162,22 +162,19 @@ class CategoryLink(Scorer):
 
     def _leading(self, code: int, k: int, among: Mask | None) -> Rows:
         """Up to `k` rows that a category, or the prior (-1), puts first."""
-        if among is None and (code, k) in self._leaders:
-            return self._leaders[code, k]
-        if code < 0:
-            rows, value = np.flatnonzero(self.prior_).astype(np.int32), self.prior_[self.prior_ != 0]
-        else:
-            part = slice(self.counts_.indptr[code], self.counts_.indptr[code + 1])
-            rows, value = self.counts_.indices[part], self.counts_.data[part]
-        if among is not None:
-            rows, value = rows[among[rows]], value[among[rows]]
-        best = rows[np.argpartition(value, -k)[-k:]] if len(rows) > k else rows
-        if among is None:
-            self._leaders[code, k] = best
-        return best
+        order = self._orders.get(code)
+        if order is None:
+            if code < 0:
+                rows, value = np.flatnonzero(self.prior_).astype(np.int32), self.prior_[self.prior_ != 0]
+            else:
+                part = slice(self.counts_.indptr[code], self.counts_.indptr[code + 1])
+                rows, value = self.counts_.indices[part], self.counts_.data[part]
+            order = self._orders[code] = rows[np.argsort(-value, kind="stable")]
+        return first_of(order, k, among)
 
     @cached_property
-    def _leaders(self) -> dict[tuple[int, int], Rows]:
+    def _orders(self) -> dict[int, Rows]:
+        """Category -> int32 rows, the best first; those that were asked for."""
         return {}
 
     @cached_property

@@ -74,7 +74,7 @@ class ItemKNN(ItemWeights):
         together, held = after["together"], after["held"]
         starts = np.flatnonzero(np.diff(together.indptr[:-1] // AT_ONCE, prepend=-1))
         blocks = [
-            _strongest(together[start:end], start, held, new.similarity, new.shrink, new.neighbours)
+            _strongest(_rows(together, start, end), start, held, new.similarity, new.shrink, new.neighbours)
             for start, end in pairwise([*starts.tolist(), len(held)])
         ]
         new.weights_ = _stacked(blocks)
@@ -107,6 +107,14 @@ def similarities(
     return _stacked(blocks)
 
 
+def _rows(matrix: sparse.csr_matrix, start: int, end: int) -> sparse.csr_matrix:
+    """Some rows, without a copy of what they hold."""
+    indptr = matrix.indptr[start : end + 1]
+    part = slice(indptr[0], indptr[-1])
+    triple = matrix.data[part], matrix.indices[part], indptr - indptr[0]
+    return sparse.csr_matrix(triple, shape=(end - start, matrix.shape[1]))
+
+
 def _held(users: sparse.csr_matrix, similarity: Similarity) -> Floats:
     """float32 (n_items,): users or baskets of each item, by weight where events differ in it."""
     if len(users.data) and (users.data != 1.0).any():
@@ -124,12 +132,16 @@ def _strongest(
 ) -> sparse.csr_matrix:
     """The neighbours of some items, from `start` on; `together` csr (items, n_items)."""
     together.sort_indices()  # which of equals is kept must not depend on how they were counted
-    row = np.repeat(np.arange(start, start + together.shape[0]), np.diff(together.indptr))
-    column = together.indices
-    norm = np.sqrt(count[row] * count[column]) if similarity == "cosine" else count[row]
+    rows = np.arange(start, start + together.shape[0], dtype=np.int32)
+    lengths, column = np.diff(together.indptr), together.indices
+    norm = np.repeat(count[rows], lengths)
+    if similarity == "cosine":
+        norm *= count.take(column)
+        np.sqrt(norm, out=norm)
     # float32; `norm` is positive wherever two items met, so a shrink of 0 divides by no zero.
-    alike = together.data / (norm + np.float32(shrink))
-    alike[row == column] = 0.0
+    norm += np.float32(shrink)
+    alike = np.divide(together.data, norm, out=norm)
+    alike[np.repeat(rows, lengths) == column] = 0.0
     made = sparse.csr_matrix((alike, column, together.indptr), shape=together.shape)
     return keep_strongest(made, neighbours)
 

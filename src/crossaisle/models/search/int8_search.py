@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -67,10 +68,29 @@ class NearestRows:
         k = min(k, len(self.codes))
         if not k or not len(queries):
             return np.empty((len(queries), k), np.int32)
-        products = self._products(queries)
-        if among is not None:
-            products[:, ~among] = -np.inf if products.dtype.kind == "f" else LEAST
+        if among is None:
+            products = self._products(queries)
+            self._last.batch = queries, products
+            return top_k(products, k)
+        rows, last = np.flatnonzero(among), self._of_last(queries)
+        products = self._products(queries) if last is None else last
+        if len(rows) >= k:
+            return rows[top_k(products.take(rows, axis=1), k)].astype(np.int32)
+        products[:, ~among] = -np.inf if products.dtype.kind == "f" else LEAST
         return top_k(products, k)
+
+    def _of_last(self, queries: Floats) -> npt.NDArray[Any] | None:
+        """The products of some queries, where the last search of this thread without `among` had them all."""
+        known, products = getattr(self._last, "batch", (queries[:0], None))
+        if products is None:
+            return None
+        same = (known[None, :, :] == queries[:, None, :]).all(axis=2)
+        return products[same.argmax(axis=1)] if same.any(axis=1).all() else None
+
+    @cached_property
+    def _last(self) -> threading.local:
+        """What fits is often looked for right after what is best; `batch`: the queries and their products."""
+        return threading.local()
 
     def _products(self, queries: Floats) -> npt.NDArray[Any]:
         """float32 or int32 (b, n): products, each query's in a unit of its own."""

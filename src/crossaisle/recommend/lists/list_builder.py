@@ -234,8 +234,18 @@ class ListBuilder:
         self, rows: npt.NDArray[np.integer], scores: Floats, tiers: Tiers | None = None
     ) -> Index:
         """int64 (n,): the order of some item rows, as `ranked`."""
-        by = rows, -self.view.popularity[rows], -scores
-        return np.lexsort(by if tiers is None else (*by, tiers))
+        if tiers is not None and tiers.any():
+            return np.lexsort((rows, -self.view.popularity[rows], -scores, tiers))
+        # Few scores are equal: these are put in order afterwards.
+        at = np.argsort(-scores)
+        ordered = scores[at]
+        equal = np.concatenate([[False], ordered[1:] == ordered[:-1]])
+        tied = np.flatnonzero(equal | np.append(equal[1:], False))
+        if len(tied):
+            some = at[tied]
+            by = rows[some], -self.view.popularity[rows[some]], -scores[some]
+            at[tied] = some[np.lexsort(by)]
+        return at
 
     def arrange(
         self, query: Query, share: CrossShare, rows: Rows, scores: Floats, placed: Rows = NO_ROWS

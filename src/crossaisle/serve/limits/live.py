@@ -113,7 +113,7 @@ class LiveLimits:
     """Items that each part of a blend retrieves in a large shop."""
     trending_items: int = 4096
     """Items of a large shop that lists of what is popular are made from."""
-    narrow_items: int = 20_000
+    narrow_items: int = 5_000
     """Items of a large shop: where filters leave at most this many to be scored, all of them are."""
     settled_events: int = 2_000_000
     """Events of histories that are kept as they were settled, where there are several kinds: 20 bytes each.

@@ -19,6 +19,8 @@ _BLOCK = 1024
 """Rows of a weight matrix held dense at once."""
 _HUBS = 4_000
 """Items with the longest rows, whose products with each other are held dense: 64 MB."""
+_FEW = 4
+"""Where at most one in so many columns is asked for, it is one in so many of these items."""
 _ENTRIES = 2_000_000
 """Of the other items' rows, looked through at once: 60 MB."""
 _AT_ONCE = 64
@@ -85,7 +87,8 @@ def ridge_of_neighbours(
     asked = np.arange(n) if columns is None else np.asarray(columns)
     targets = _columns(together.tocsr(), asked)
     strength = (1.0 / np.sqrt(gram.diagonal() + ridge)).astype(np.float32)
-    systems = _Systems(gram, threads)
+    # For a few columns a large table of products would take as long as it saves.
+    systems = _Systems(gram, threads, _HUBS if _FEW * len(asked) > n else _HUBS // _FEW)
     # Items with about as many neighbours are solved together: little padding.
     order = np.argsort(np.diff(targets.indptr), kind="stable")
     portions = systems.blocks(order, np.minimum(np.diff(targets.indptr)[order], neighbours))
@@ -173,15 +176,16 @@ def _nearest(
 class _Systems:
     """Small dense cut-outs of a large sparse symmetric matrix, many at a time."""
 
-    def __init__(self, gram: sparse.csr_matrix, threads: int) -> None:
+    def __init__(self, gram: sparse.csr_matrix, threads: int, hubs: int) -> None:
+        """`hubs`: items whose products with each other are held dense."""
         n, lengths = gram.shape[0], np.diff(gram.indptr)
         order = np.argsort(-lengths, kind="stable")
         self.number = np.empty(n, np.int32)
         """int32 (n,): 0 for the item with the longest row, which was with most others."""
         self.number[order] = np.arange(n, dtype=np.int32)
-        self.hubs = min(_HUBS, n)
-        hubs = order[: self.hubs]
-        self.dense: Floats = gram[hubs][:, hubs].toarray().ravel()
+        self.hubs = min(hubs, n)
+        busiest = order[: self.hubs]
+        self.dense: Floats = gram[busiest][:, busiest].toarray().ravel()
         # Of two items the one with the shorter row has their product: half of all, and no row is long then.
         mine = np.repeat(self.number, lengths)
         kept = np.flatnonzero((self.number.take(gram.indices) <= mine) & (mine >= self.hubs))

@@ -103,7 +103,9 @@ class CatalogueOverlay:
     def sources(self, rows: Rows) -> Rows:
         """int32, ascending: the old rows whose scores make up those of some rows."""
         old, new = rows[rows < self.n_old], rows[rows >= self.n_old] - self.n_old
-        return np.union1d(old, self.links[new].indices).astype(np.int32) if len(new) else np.unique(old)
+        if len(new):
+            return np.union1d(old, self.links[new].indices).astype(np.int32)
+        return old if (old[1:] > old[:-1]).all() else np.unique(old)
 
     def at(self, rows: Rows, scores: Floats, lending: float = 1.0) -> Floats:
         """float32: the scores of some rows from those of their `sources`; see `extend`."""
