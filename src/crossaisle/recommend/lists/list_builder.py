@@ -15,10 +15,11 @@ from crossaisle.data.query import Placement, Query
 from crossaisle.data.vocabulary import Rows
 from crossaisle.recommend.answer import TOO_FEW, AppliedRule, Recommendation, RecommendationList
 from crossaisle.recommend.catalogue_view import CatalogueView
-from crossaisle.recommend.explain import Explanation, category_name
+from crossaisle.recommend.explain import Explanation
 from crossaisle.recommend.limits import ListLimits
 from crossaisle.recommend.lists.caps import list_caps
 from crossaisle.recommend.lists.eligible import eligible
+from crossaisle.recommend.lists.faces import Faces
 from crossaisle.recommend.lists.own_member import own_members
 from crossaisle.recommend.merchandising.compiled import Merchandising, Ruling
 from crossaisle.recommend.merchandising.ruled import Ranked, RuledList, ruled_list
@@ -48,7 +49,7 @@ Contributions = Callable[[Histories, Served, int], Explanation | None]
 
 
 class ListBuilder:
-    """Makes lists out of one view of the catalogue. It holds no state of its own."""
+    """Makes lists out of one view of the catalogue. It holds nothing but what it read there."""
 
     def __init__(
         self,
@@ -67,6 +68,7 @@ class ListBuilder:
         self.view, self.ranker, self.limits, self.never = view, ranker, limits, never
         self.merchandising, self._opened = merchandising, opened
         self._similarity, self._contributions = similarity, contributions
+        self._faces = Faces(view)
 
     def candidates(self, query: Query, request: ResolvedQuery, rows: Rows | slice = slice(None)) -> Mask:
         """bool (n,): which of some item rows (all by default) the placement, its filters and rules allow."""
@@ -310,7 +312,7 @@ class ListBuilder:
         ranked = zip(picked.tolist(), values.tolist(), more, strict=True)
         for rank, (row, score, others) in enumerate(ranked, query.offset + 1):
             evidence = self._contributions(request.told, served, row) if query.explain else None
-            items.append(self._item(row, rank, score, evidence, others))
+            items.append(Recommendation(rank, *self._faces.of(row), score, evidence, others))
         return RecommendationList(
             placement=query.placement,
             served=served.placement,
@@ -363,6 +365,8 @@ class ListBuilder:
         """For each of some item rows: how many others of its title and brand fit."""
         if not query.one_per_title:
             return [0] * len(rows)
+        if not self.view.same_title.many[rows].any():
+            return [0] * len(rows)
         others = self.view.same_title.others(rows)
         lengths = list(map(len, others))
         if not any(lengths):
@@ -381,19 +385,3 @@ class ListBuilder:
             replace(item, evidence=self._contributions(request.told, served, row))
             for item, row in zip(items, rows, strict=True)
         ]
-
-    def _item(
-        self, row: int, rank: int, score: float, evidence: Explanation | None, more: int
-    ) -> Recommendation:
-        dataset = self.view.dataset
-        price = float(str(self.view.prices[row]))  # 4.89, where float() of a float32 is 4.889999866485596
-        return Recommendation(
-            rank=rank,
-            item_id=dataset.item_ids.id(row),
-            title=self.view.titles[row],
-            category=category_name(dataset, row),
-            price=None if np.isnan(price) else price,
-            score=score,
-            evidence=evidence,
-            more_like_it=more,
-        )

@@ -74,7 +74,7 @@ class Groups:
 
     def cap(self, rows: Rows, most: int) -> Cap | None:
         """At most so many of each group among some item rows; None where they have no more anyway."""
-        alike = np.flatnonzero(self._many[rows])
+        alike = np.flatnonzero(self.many[rows])
         _, codes, counts = np.unique(self.keys[rows[alike]], return_inverse=True, return_counts=True)
         full = counts > most
         if not full.any():
@@ -87,22 +87,23 @@ class Groups:
     def others(self, rows: Rows) -> list[Rows]:
         """For each of some item rows int32: the other items of its group."""
         order, keys = self._sorted
-        low, high = (
-            np.searchsorted(keys, self.keys[rows]),
-            np.searchsorted(keys, self.keys[rows], side="right"),
-        )
-        out = []
-        for row, start, end in zip(rows.tolist(), low.tolist(), high.tolist(), strict=True):
-            members = order[start:end] if self.keys[row] else order[:0]
-            out.append(members[members != row])
+        out = [order[:0]] * len(rows)
+        some = np.flatnonzero(self.many[rows])
+        if not len(some):
+            return out
+        own = self.keys[rows[some]]
+        low, high = np.searchsorted(keys, own), np.searchsorted(keys, own, side="right")
+        for at, start, end in zip(some.tolist(), low.tolist(), high.tolist(), strict=True):
+            members = order[start:end]
+            out[at] = members[members != rows[at]]
         return out
 
     def shared(self, among: npt.NDArray[np.bool_]) -> float:
         """Of some items, bool (n_items,), the share that are not alone in their group."""
-        return float(self._many[among].mean()) if among.any() else 0.0
+        return float(self.many[among].mean()) if among.any() else 0.0
 
     @cached_property
-    def _many(self) -> npt.NDArray[np.bool_]:
+    def many(self) -> npt.NDArray[np.bool_]:
         """bool (n_items,): items that are not alone in their group."""
         order, keys = self._sorted
         many = np.zeros(len(keys), bool)
