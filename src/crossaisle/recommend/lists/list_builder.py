@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +16,7 @@ from crossaisle.recommend.answer import TOO_FEW, AppliedRule, Recommendation, Re
 from crossaisle.recommend.catalogue_view import CatalogueView
 from crossaisle.recommend.explain import Explanation
 from crossaisle.recommend.limits import ListLimits
-from crossaisle.recommend.lists.caps import list_caps
+from crossaisle.recommend.lists.caps import list_caps, plain_limit
 from crossaisle.recommend.lists.eligible import eligible
 from crossaisle.recommend.lists.faces import Faces
 from crossaisle.recommend.lists.own_member import own_members
@@ -245,6 +244,12 @@ class ListBuilder:
 
         `placed`: rows that have a place already, and count against quotas.
         """
+        if (of_category := plain_limit(self.view, query, share)) is not None:
+            codes = self.view.codes if of_category else None
+            chosen = self.view.same_title.first_of_each(rows, query.depth, placed, codes, of_category)
+            full = len(chosen) == query.depth
+            if full or not of_category:  # which gives way where the page would stay short
+                return chosen, full
         hard, soft = list_caps(
             self.view, query, share, np.concatenate([rows, placed]) if len(placed) else rows
         )
@@ -368,12 +373,13 @@ class ListBuilder:
         if not self.view.same_title.many[rows].any():
             return [0] * len(rows)
         others = self.view.same_title.others(rows)
-        lengths = list(map(len, others))
-        if not any(lengths):
-            return lengths
-        fits = self.candidates(query, request, np.concatenate(others))
-        ends = np.concatenate([[0], np.cumsum(lengths)])
-        return [int(fits[start:end].sum()) for start, end in pairwise(ends)]
+        fits = self.candidates(query, request, np.concatenate(others)).tolist()
+        out, start = [], 0
+        for one in others:
+            end = start + len(one)
+            out.append(sum(fits[start:end]))
+            start = end
+        return out
 
     def explained(
         self, request: ResolvedQuery, items: Sequence[Recommendation], placement: Placement
