@@ -8,7 +8,7 @@ from scipy import sparse
 
 from crossaisle.data.history import Histories
 from crossaisle.models.blend import Blend
-from crossaisle.models.dense.leading import LeadingDirections, SparseProducts
+from crossaisle.models.dense.leading import LeadingDirections, ShortRows
 from crossaisle.models.dense.rough import Rough
 from crossaisle.models.scorers.content import TfidfSimilarity
 from crossaisle.models.scorers.frequency import Frequency
@@ -84,7 +84,16 @@ def test_products_of_sparse_rows() -> None:
     items, weights = np.array([3, 9, 7], np.int32), np.array([0.5, 1.0, 2.0], np.float32)
     rows = np.array([7, 0, 12, 39, 7], np.int32)
     expected = vectors[rows] @ (vectors[items].T @ weights)
-    np.testing.assert_allclose(SparseProducts(vectors, items, weights).with_rows(rows), expected, rtol=1e-5)
+    short = ShortRows(vectors)
+    np.testing.assert_allclose(short.products(short.sum(items, weights), rows), expected, rtol=1e-5)
+
+
+def test_rows_of_very_different_lengths_are_not_filled() -> None:
+    dense = np.eye(100, dtype=np.float32)
+    dense[0] = 1.0
+    assert ShortRows.of(sparse.csr_matrix(dense)) is None
+    assert LeadingDirections.of(sparse.csr_matrix(dense)) is None
+    assert ShortRows.of(sparse.csr_matrix(dense[1:])) is not None
 
 
 def test_without_terms_there_are_no_directions() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.ingest.importer import import_frames
@@ -14,6 +16,7 @@ from crossaisle.models.blend import Blend
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.recommend.rerank.groups import Groups
+from crossaisle.recommend.rerank.quota import category_caps, select
 
 TITLES = ["Milk", "milk", "Milk", "", "", "Bread", None, "Jam"]
 BRANDS = ["own", "OWN", "other", "own", "own", "own", "own", "other"]
@@ -168,3 +171,24 @@ def test_another_size_of_what_lies_in_the_cart_does_not_go_with_it() -> None:
     bare = import_frames(items, events).dataset
     kiosk = Recommender(bare, Blend(parts={"popularity": Popularity()}).fit(bare))
     assert kiosk.goes_with(["small"]).ids == ["chips"]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 4), st.integers(-1, 3)), min_size=1, max_size=30),
+    st.integers(1, 8),
+    st.integers(0, 2),
+    st.integers(0, 2),
+)
+def test_one_by_one_is_what_caps_select(
+    items: list[tuple[int, int]], most: int, of_code: int, n_placed: int
+) -> None:
+    keys, codes = (np.array(column) for column in zip(*items, strict=True))
+    groups, codes = Groups(keys.astype(np.uint64)), codes.astype(np.int32)
+    rows = np.arange(len(items), dtype=np.int32)
+    placed, rows = rows[:n_placed], rows[n_placed:]
+    every = np.concatenate([rows, placed])
+    cap = groups.cap(every, 1)
+    hard = [] if cap is None else [cap.after(np.arange(len(rows), len(every))).at(np.arange(len(rows)))]
+    hard += category_caps(codes[rows], of_code, []) if of_code else []
+    found = groups.first_of_each(rows, most, placed, codes if of_code else None, of_code)
+    assert found.tolist() == select(len(rows), most, hard).tolist()

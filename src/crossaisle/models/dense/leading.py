@@ -13,8 +13,9 @@ from crossaisle.data.vocabulary import Rows
 from crossaisle.models.dense.coarse import CoarseRows
 from crossaisle.models.dense.rough import Rough
 
-Index = npt.NDArray[np.int64]
 DIRECTIONS = 64
+FILLED = 6
+"""Filled rows may take this many times as much room as the rows."""
 _MORE = 16
 """Directions that are looked for besides: the first ones are more exact then."""
 
@@ -26,15 +27,17 @@ class LeadingDirections:
     rows: Floats
     """float32 (n, d)"""
     coarse: CoarseRows
+    whole: ShortRows
+    """The rows themselves."""
 
     @classmethod
     def of(cls, vectors: sparse.csr_matrix) -> LeadingDirections | None:
-        """Of csr float32 (n, vocabulary); None where there is nothing in it.
+        """Of csr float32 (n, vocabulary); None where there is nothing in it, or much in few rows.
 
         Halko, Martinsson and Tropp, Finding structure with randomness (SIAM Review 2011), one iteration.
         """
-        d = min(DIRECTIONS + _MORE, *vectors.shape)
-        if not vectors.nnz:
+        d, whole = min(DIRECTIONS + _MORE, *vectors.shape), ShortRows.of(vectors)
+        if not vectors.nnz or whole is None:
             return None
         start = np.random.default_rng(0).standard_normal((vectors.shape[1], d), np.float32)
         basis = np.linalg.qr(vectors @ start)[0]
@@ -44,7 +47,7 @@ class LeadingDirections:
         _, _, turned = np.linalg.svd(np.linalg.qr(rows)[1])
         rows = np.ascontiguousarray((rows @ turned.T)[:, :DIRECTIONS], np.float32)
         coarse = CoarseRows.of(rows)
-        return None if coarse is None else cls(rows, coarse)
+        return None if coarse is None else cls(rows, coarse, whole)
 
     def products(self, weights: ItemWeights) -> Floats:
         """float32 (b, n): about the products of weighted sums of rows with all rows."""
@@ -55,32 +58,38 @@ class LeadingDirections:
         return self.coarse.products(queries)
 
 
-class SparseProducts:
-    """Products of one weighted sum of rows with some rows, without the checks that scipy makes each time."""
+class ShortRows:
+    """The rows of a sparse matrix, filled up to one length: a few of them are then read in one piece each."""
 
-    def __init__(self, vectors: sparse.csr_matrix, items: Rows, weights: Floats) -> None:
-        """`vectors` csr float32 (n, vocabulary), `items` int32 (m,), `weights` float32 (m,)."""
-        self._vectors = vectors
-        entry, lengths = _entries(vectors, items)
-        values = vectors.data[entry] * np.repeat(weights, lengths)
-        self._query = np.bincount(vectors.indices[entry], values, vectors.shape[1]).astype(np.float32)
+    def __init__(self, vectors: sparse.csr_matrix) -> None:
+        """`vectors` csr float32 (n, vocabulary)."""
+        n, self._width = vectors.shape
+        lengths = np.diff(vectors.indptr)
+        longest = int(lengths.max(initial=0))
+        place = np.arange(longest) < lengths[:, None]
+        self._columns = np.full((n, longest), self._width, np.int32)
+        self._values = np.zeros((n, longest), np.float32)
+        self._columns[place], self._values[place] = vectors.indices, vectors.data
 
-    def with_rows(self, rows: Rows) -> Floats:
-        """float32 (k,)"""
-        entry, lengths = _entries(self._vectors, rows)
-        products = self._vectors.data[entry] * self._query[self._vectors.indices[entry]]
-        first = np.cumsum(lengths) - lengths
-        sums: Floats = np.add.reduceat(np.append(products, np.float32(0.0)), first)
-        sums[lengths == 0] = 0.0
-        return sums
+    @classmethod
+    def of(cls, vectors: sparse.csr_matrix) -> ShortRows | None:
+        """None where filled rows would take several times as much room."""
+        longest = int(np.diff(vectors.indptr).max(initial=0))
+        return cls(vectors) if longest * vectors.shape[0] <= FILLED * max(vectors.nnz, 1) else None
 
+    def sum(self, rows: Rows, weights: Floats) -> Floats:
+        """float32 (vocabulary + 1,): the weighted sum of some rows. The last one is 0 for all."""
+        values = self._values.take(rows, axis=0)
+        values *= weights[:, None]
+        columns = self._columns.take(rows, axis=0)
+        return np.bincount(columns.ravel(), values.ravel(), self._width + 1).astype(np.float32)
 
-def _entries(vectors: sparse.csr_matrix, rows: Rows) -> tuple[Index, Index]:
-    """Places of the entries of some rows, and how many each has."""
-    start = vectors.indptr[rows]
-    lengths = vectors.indptr[rows + 1] - start
-    first = np.cumsum(lengths) - lengths
-    return np.repeat(start - first, lengths) + np.arange(int(lengths.sum())), lengths
+    def products(self, query: Floats, rows: Rows) -> Floats:
+        """float32 (m,): of such a sum and some rows."""
+        values = query.take(self._columns.take(rows, axis=0))
+        values *= self._values.take(rows, axis=0)
+        products: Floats = values.sum(axis=1)
+        return products
 
 
 class RoughTexts(Rough):
@@ -88,29 +97,29 @@ class RoughTexts(Rough):
 
     def __init__(
         self,
-        vectors: sparse.csr_matrix,
         leading: LeadingDirections,
         weights: ItemWeights,
         known: npt.NDArray[np.bool_],
         speaking: npt.NDArray[np.bool_],
     ) -> None:
-        """`vectors` csr float32 (n_items, vocabulary). `weights`: of n histories. `known` bool (n_items,) and
-        `speaking` bool (n,): items and histories of which something is known.
+        """`weights`: of n histories. `known` bool (n_items,) and `speaking` bool (n,): items and histories of
+        which something is known.
         """
         scores, whole = leading.products(weights), bool(known.all() and speaking.all())
         if not whole:
             scores[:, ~known] = np.nan
             scores[~speaking] = np.nan
         super().__init__(scores, self._of_texts, whole=whole)
-        self._vectors, self._weights, self._known, self._speaking = vectors, weights, known, speaking
+        self._rows, self._weights, self._known, self._speaking = leading.whole, weights, known, speaking
 
     @property
     def coarse(self) -> bool:
         return False
 
     def _of_texts(self, at: int, rows: Rows) -> Floats:
-        scores = SparseProducts(self._vectors, *self._weights.of(at)).with_rows(rows)
-        scores[~self._known[rows]] = np.nan
-        if not self._speaking[at]:
-            scores[:] = np.nan
+        scores = self._rows.products(self._rows.sum(*self._weights.of(at)), rows)
+        if not self.whole:
+            scores[~self._known[rows]] = np.nan
+            if not self._speaking[at]:
+                scores[:] = np.nan
         return scores

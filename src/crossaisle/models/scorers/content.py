@@ -277,7 +277,7 @@ class TfidfSimilarity(TextModel):
         if self._leading is None or histories.disliked is not None:
             return None
         weights = histories.item_weights(self.decay.weights(histories, average=self.average))
-        return RoughTexts(self.vectors_, self._leading, weights, self._known, self._speaking(histories))
+        return RoughTexts(self._leading, weights, self._known, self._speaking(histories))
 
     @cached_property
     def _leading(self) -> LeadingDirections | None:

@@ -48,6 +48,19 @@ def list_caps(
     return hard, soft
 
 
+def plain_limit(view: CatalogueView, query: Query, share: CrossShare) -> int | None:
+    """Where nothing but `one_per_title` and `CROWD` arranges a page: how many items of a category it may have
+    by the latter, 0 for any number. None where other caps hold, or anything else arranges it.
+    """
+    caps = query.quota is not None or query.quotas or query.max_per_brand is not None
+    others = caps or query.reorders or share.share is not None
+    if others or not query.one_per_title or (view.unsold and query.placement in MAKES):
+        return None
+    if not _crowds(view, query):
+        return 0
+    return CROWD if query.depth == query.page_length else None
+
+
 def _crowds(view: CatalogueView, query: Query) -> bool:
     """Whether a list of other categories may not crowd: where neither quota nor diversity was asked for."""
     asked = query.quota is not None or query.reorders

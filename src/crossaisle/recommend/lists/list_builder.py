@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +16,9 @@ from crossaisle.recommend.answer import TOO_FEW, AppliedRule, Recommendation, Re
 from crossaisle.recommend.catalogue_view import CatalogueView
 from crossaisle.recommend.explain import Explanation
 from crossaisle.recommend.limits import ListLimits
-from crossaisle.recommend.lists.caps import list_caps
+from crossaisle.recommend.lists.caps import list_caps, plain_limit
 from crossaisle.recommend.lists.eligible import eligible
+from crossaisle.recommend.lists.faces import Faces
 from crossaisle.recommend.lists.own_member import members_shown, of_family
 from crossaisle.recommend.merchandising.compiled import Merchandising, Ruling
 from crossaisle.recommend.merchandising.ruled import Ranked, RuledList, ruled_list
@@ -31,7 +31,7 @@ from crossaisle.recommend.rerank.diversify import Similarity
 from crossaisle.recommend.rerank.filters import Mask, rows_mask
 from crossaisle.recommend.rerank.quota import Index, Room
 from crossaisle.recommend.rerank.share import auto_share, home_categories, is_cross
-from crossaisle.recommend.wording.names import category_name, told
+from crossaisle.recommend.wording.names import told
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ Contributions = Callable[[Histories, Served, int], Explanation | None]
 
 
 class ListBuilder:
-    """Makes lists out of one view of the catalogue. It holds no state of its own."""
+    """Makes lists out of one view of the catalogue. It holds nothing but what it read there."""
 
     def __init__(
         self,
@@ -68,6 +68,7 @@ class ListBuilder:
         self.view, self.ranker, self.limits, self.never = view, ranker, limits, never
         self.merchandising, self._opened = merchandising, opened
         self._similarity, self._contributions = similarity, contributions
+        self._faces = Faces(view)
 
     def candidates(self, query: Query, request: ResolvedQuery, rows: Rows | slice = slice(None)) -> Mask:
         """bool (n,): which of some item rows (all by default) the placement, its filters and rules allow."""
@@ -254,6 +255,12 @@ class ListBuilder:
 
         `placed`: rows that have a place already, and count against quotas.
         """
+        if (of_category := plain_limit(self.view, query, share)) is not None:
+            codes = self.view.codes if of_category else None
+            chosen = self.view.same_title.first_of_each(rows, query.depth, placed, codes, of_category)
+            full = len(chosen) == query.depth
+            if full or not of_category:  # which gives way where the page would stay short
+                return chosen, full
         hard, soft = list_caps(
             self.view, query, share, np.concatenate([rows, placed]) if len(placed) else rows
         )
@@ -320,9 +327,11 @@ class ListBuilder:
         items = []
         more = self._more_like(query, request, picked)
         ranked = zip(picked.tolist(), best.tolist(), values.tolist(), more, strict=True)
+        ids = self.view.dataset.item_ids
         for rank, (row, first, score, others) in enumerate(ranked, query.offset + 1):
             evidence = self._evidence(request, served, row, first) if query.explain else None
-            items.append(self._item(row, first, rank, score, evidence, others))
+            instead = "" if row == first else ids.id(first)
+            items.append(Recommendation(rank, *self._faces.of(row), score, evidence, others, instead))
         return RecommendationList(
             placement=query.placement,
             served=served.placement,
@@ -365,13 +374,16 @@ class ListBuilder:
         """For each of some item rows: how many others of its title and brand fit."""
         if not query.one_per_title:
             return [0] * len(rows)
+        if not self.view.same_title.many[rows].any():
+            return [0] * len(rows)
         others = self.view.same_title.others(rows)
-        lengths = list(map(len, others))
-        if not any(lengths):
-            return lengths
-        fits = self.candidates(query, request, np.concatenate(others))
-        ends = np.concatenate([[0], np.cumsum(lengths)])
-        return [int(fits[start:end].sum()) for start, end in pairwise(ends)]
+        fits = self.candidates(query, request, np.concatenate(others)).tolist()
+        out, start = [], 0
+        for one in others:
+            end = start + len(one)
+            out.append(sum(fits[start:end]))
+            start = end
+        return out
 
     def explained(
         self, request: ResolvedQuery, items: Sequence[Recommendation], placement: Placement
@@ -384,20 +396,3 @@ class ListBuilder:
             row, best = ids.row(item.item_id), ids.row(item.in_place_of or item.item_id)
             out.append(replace(item, evidence=self._evidence(request, served, row, best)))
         return out
-
-    def _item(
-        self, row: int, best: int, rank: int, score: float, evidence: Explanation | None, more: int
-    ) -> Recommendation:
-        dataset = self.view.dataset
-        price = float(str(self.view.prices[row]))  # 4.89, where float() of a float32 is 4.889999866485596
-        return Recommendation(
-            rank=rank,
-            item_id=dataset.item_ids.id(row),
-            title=self.view.titles[row],
-            category=category_name(dataset, row),
-            price=None if np.isnan(price) else price,
-            score=score,
-            evidence=evidence,
-            more_like_it=more,
-            in_place_of="" if row == best else dataset.item_ids.id(best),
-        )

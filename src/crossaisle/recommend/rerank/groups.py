@@ -10,8 +10,10 @@ import numpy.typing as npt
 import polars as pl
 
 from crossaisle.data.vocabulary import Rows
-from crossaisle.recommend.rerank.quota import Cap
+from crossaisle.recommend.rerank.quota import Cap, Index
 
+AT_ONCE = 64
+"""Items that are looked at together."""
 _UNITS = """bag bags bar bars bottle bottles box bunch can cans cl cm count ct ctn cup cups doz dozen dz each
     fl ft fz g ga gal gallon gr gram grams in inch inches kg kit l lb lbs ld lds liter liters litre litres
     load loads lt ltr m mg ml mm ounce ounces oz ozs pack packs pc pcs pieces pint pk pkg pt qt quart
@@ -74,9 +76,15 @@ class Groups:
 
     def cap(self, rows: Rows, most: int) -> Cap | None:
         """At most so many of each group among some item rows; None where they have no more anyway."""
-        alike = np.flatnonzero(self._many[rows])
-        _, codes, counts = np.unique(self.keys[rows[alike]], return_inverse=True, return_counts=True)
-        full = counts > most
+        alike = np.flatnonzero(self.many[rows])
+        keys = self.keys[rows[alike]]
+        order = np.argsort(keys, kind="stable")
+        ordered = keys[order]
+        first = np.ones(len(keys), bool)
+        np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
+        codes = np.empty(len(keys), np.int64)
+        codes[order] = np.cumsum(first) - 1
+        full = np.bincount(codes) > most
         if not full.any():
             return None
         number = np.where(full, np.cumsum(full) - 1, -1)
@@ -84,25 +92,53 @@ class Groups:
         of_rows[alike] = number[codes]
         return Cap(of_rows, np.full(int(full.sum()), most, np.int64))
 
+    def first_of_each(
+        self, rows: Rows, most: int, placed: Rows, codes: Rows | None = None, of_code: int = 0
+    ) -> Index:
+        """int64 (at most `most`,): places in some ranked item rows of the first one of each group, and of all
+        that are in none; of `codes` int32 (n_items,), at most `of_code` of each but -1.
+
+        `placed`: items whose groups have theirs. What `quota.select` finds under such caps, one by one.
+        """
+        taken, chosen, left = set(self.keys[placed].tolist()), [], dict[int, int]()
+        taken.discard(0)
+        for start in range(0, len(rows), AT_ONCE):
+            some = rows[start : start + AT_ONCE]
+            own = [-1] * len(some) if codes is None else codes[some].tolist()
+            for at, (key, code) in enumerate(zip(self.keys[some].tolist(), own, strict=True), start):
+                if key in taken:
+                    continue
+                if code >= 0:
+                    if left.get(code, of_code) < 1:
+                        continue
+                    left[code] = left.get(code, of_code) - 1
+                chosen.append(at)
+                if key:
+                    taken.add(key)
+                if len(chosen) == most:
+                    return np.array(chosen, np.int64)
+        return np.array(chosen, np.int64)
+
     def others(self, rows: Rows) -> list[Rows]:
         """For each of some item rows int32: the other items of its group."""
         order, keys = self._sorted
-        low, high = (
-            np.searchsorted(keys, self.keys[rows]),
-            np.searchsorted(keys, self.keys[rows], side="right"),
-        )
-        out = []
-        for row, start, end in zip(rows.tolist(), low.tolist(), high.tolist(), strict=True):
-            members = order[start:end] if self.keys[row] else order[:0]
-            out.append(members[members != row])
+        out = [order[:0]] * len(rows)
+        some = np.flatnonzero(self.many[rows])
+        if not len(some):
+            return out
+        own = self.keys[rows[some]]
+        low, high = np.searchsorted(keys, own), np.searchsorted(keys, own, side="right")
+        for at, start, end in zip(some.tolist(), low.tolist(), high.tolist(), strict=True):
+            members = order[start:end]
+            out[at] = members[members != rows[at]]
         return out
 
     def shared(self, among: npt.NDArray[np.bool_]) -> float:
         """Of some items, bool (n_items,), the share that are not alone in their group."""
-        return float(self._many[among].mean()) if among.any() else 0.0
+        return float(self.many[among].mean()) if among.any() else 0.0
 
     @cached_property
-    def _many(self) -> npt.NDArray[np.bool_]:
+    def many(self) -> npt.NDArray[np.bool_]:
         """bool (n_items,): items that are not alone in their group."""
         order, keys = self._sorted
         many = np.zeros(len(keys), bool)

@@ -46,15 +46,12 @@ class Route(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         known, lists = parameters_of(self), lists_of(self)
-        self.remembered = remembered = Remembered.of(self)
+        self.remembered = Remembered.of(self)
         handle = super().get_route_handler()
 
         async def checked(request: Request) -> Response:
             if context_of(request.scope).route is not self:
                 raise RuntimeError(f"{self.path}: the scope of another route was checked; this is a bug")
-            if remembered is not None and (values := remembered.values(request)) is not None:
-                answer: Response = await self.endpoint(request=request, **values)
-                return answer
             query = request.scope["query_string"]
             most = limits_of(request).query_parameters
             if query.count(b"&") >= most:

@@ -179,10 +179,12 @@ class TenantGate:
         shop noticed its first or last key, that would reveal the shop.
         """
         if tenant.keys is not None:
-            await tenant.keys.fresh()
+            if tenant.keys.old:
+                await tenant.keys.fresh()
             if token and (key := tenant.keys.find(token)) is not None:
                 return key
-        await asyncio.gather(*(keys.fresh() for keys in list(self._keys())))
+        if old := [keys for keys in self._keys() if keys.old]:
+            await asyncio.gather(*(keys.fresh() for keys in old))
         return None
 
     async def reopen_failed(self) -> None:

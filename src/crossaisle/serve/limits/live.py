@@ -14,6 +14,11 @@ class QueueLimits:
 
     batch_queries: int = 32
     """Queries that are scored at once."""
+    wait_share: float = 0.5
+    """For this share of the time that a batch took, those it answered are waited for: they may ask
+    again at once, and cost less together."""
+    wait_seconds: float = 0.005
+    """For no longer than this."""
     waiting_queries: int = 2048
     """Queries that may wait to be scored; more are refused with 503."""
     plain_places: int = 100

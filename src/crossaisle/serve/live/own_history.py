@@ -7,9 +7,9 @@ import numpy.typing as npt
 
 from crossaisle.data.dataset import Dataset, Events
 from crossaisle.data.history import Histories
-from crossaisle.data.kinds import PURCHASE, ROLES
+from crossaisle.data.kinds import PURCHASE, ROLES, VIEW
 from crossaisle.data.membership import is_in
-from crossaisle.data.standing import standing
+from crossaisle.data.standing import SESSION_SECONDS, standing
 from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.data.vocabulary import Rows
 from crossaisle.serve.live.own import Deed
@@ -18,6 +18,10 @@ Days = npt.NDArray[np.float64]
 LONG_AGO = 1e15
 """Seconds before 1970 of events whose times are not known, `APART` seconds from each other."""
 APART = 1e6
+MOST, MOST_DEEDS = 50, 1000
+"""Live events that are gone through one by one, and different ones that are remembered."""
+APART_DAYS = 2.0 / SECONDS_PER_DAY
+"""Events of one second are one, with rounding."""
 
 
 def own_history(
@@ -79,6 +83,77 @@ def own_history(
         role=None if alike else role,
         disliked=Histories.of([item[against]]) if len(against) else None,
     )
+
+
+class OnPurchases:
+    """`own_history` for models of purchases alone of which nothing is taken back: it settles what is new."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self._dataset = dataset
+        self._able = dataset.role == PURCHASE and dataset.log is None and dataset.against is None
+        weights = {dataset.meanings.meaning(kind).weight for kind in dataset.kinds}
+        self._able &= dataset.has_time and not dataset.meanings.quantities and len(weights) == 1
+        self._able &= dataset.events.weight is None
+        self._purchase = min(weights, default=1.0)
+        """What an event of the model weighs."""
+        self._worth: dict[Deed, tuple[int, float] | None] = {}
+        """Role and weight of an event; None where it takes back, or is nothing."""
+
+    def settled(
+        self, past: Histories, live: tuple[Rows, Days, tuple[Deed, ...]], now: float
+    ) -> Histories | None:
+        """As `own_history` of the log that `past` came of, a batch of one; None where that is needed."""
+        rows, days, deeds = live
+        if not self._able or len(deeds) > MOST or len(self._worth) > MOST_DEEDS:
+            return None
+        if len(past.item) and not past.day[-1] < days[0] - APART_DAYS:
+            return None  # a model that was fitted on events of the store: these do not count twice
+        kept: list[tuple[int, float, float, int]] = []
+        seen: dict[int, float] = {}
+        moments, later = (days * SECONDS_PER_DAY).tolist(), np.inf
+        for row, day, moment, deed in zip(
+            rows.tolist()[::-1], days.tolist()[::-1], moments[::-1], deeds[::-1], strict=True
+        ):
+            worth = self._of(deed)
+            if worth is None or moment > later:
+                return None
+            later = moment
+            if row < 0:
+                continue
+            if worth[0] == VIEW:
+                next_look, seen[row] = seen.get(row, np.inf), moment
+                if next_look - moment < SESSION_SECONDS:
+                    continue
+            kept.append((row, day, worth[1], worth[0]))
+        kept.reverse()
+        n, m = len(past.item), len(kept)
+        item, day = np.empty(n + m, np.int32), np.empty(n + m)
+        weight, role = np.full(n + m, self._purchase, np.float32), np.full(n + m, PURCHASE, np.int8)
+        item[:n], day[:n] = past.item, past.day
+        if m:
+            item[n:], day[n:], weight[n:], role[n:] = zip(*kept, strict=True)
+        latest = np.fmax(now, day[-1]) if n + m else now
+        return Histories(
+            np.array([0, n + m]),
+            item,
+            day,
+            past.user,
+            np.array([latest]),
+            weight=None if (weight == 1.0).all() else weight,
+            role=None if (role == PURCHASE).all() else role,
+        )
+
+    def _of(self, deed: Deed) -> tuple[int, float] | None:
+        if deed not in self._worth:
+            nothing = self._dataset.events.take(slice(0, 0))
+            one = np.zeros(1, np.int32), np.zeros(1), (deed,)
+            found = own_history(nothing, -1, self._dataset, 1, one, 0.0)
+            worth = None
+            if len(found.item) and found.disliked is None:
+                role = PURCHASE if found.role is None else int(found.role[0])
+                worth = role, 1.0 if found.weight is None else float(found.weight[0])
+            self._worth[deed] = worth
+        return self._worth[deed]
 
 
 def plain(dataset: Dataset, deeds: tuple[Deed, ...]) -> bool:

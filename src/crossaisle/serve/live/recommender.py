@@ -41,7 +41,7 @@ from crossaisle.serve.live.lists.from_rankings import FromRankings
 from crossaisle.serve.live.lists.ranker import LiveRanker
 from crossaisle.serve.live.lists.ranking_cache import RankingCache
 from crossaisle.serve.live.own import Own
-from crossaisle.serve.live.own_history import own_history, plain
+from crossaisle.serve.live.own_history import OnPurchases, own_history, plain
 from crossaisle.serve.live.pictures import picture_model
 from crossaisle.serve.live.shopwide.disapproval import LiveDisapproval
 from crossaisle.serve.live.shopwide.trending import Trending
@@ -76,6 +76,7 @@ class LiveRecommender:
         self._settled: dict[str, tuple[Own, Gaps, Histories]] = {}
         """Histories that took some settling, while nothing has happened to their users."""
         self._settled_events = 0
+        self._on_purchases = OnPurchases(base.dataset)
         self.trending: Trending = Trending(base, histories, limits) if before is None else before.trending
         older = None if before is None else before.grown
         self.grown: CatalogueOverlay = grow(base, changed or {}, older, pictures, limits=limits)
@@ -142,10 +143,14 @@ class LiveRecommender:
         # Nobody did anything between the model's end and the first event since: no time passed there.
         days = gap.closed(np.array(own.days))
         if not plain(self.base.dataset, own.deeds):
-            log, n_items = self.base.log_of(row), self.dataset.n_items
             live = rows, days, own.deeds
             latest = float(self.base.histories.now[row]) if row >= 0 else end
-            settled = own_history(log, row, self.base.dataset, n_items, live, latest).relative
+            past = self.base.histories.take([row]) if row >= 0 else Histories.of([[]])
+            settled = self._on_purchases.settled(past, live, latest)
+            if settled is None:
+                log, n_items = self.base.log_of(row), self.dataset.n_items
+                settled = own_history(log, row, self.base.dataset, n_items, live, latest)
+            settled = settled.relative
             self._settled_events += len(settled.item)
             if self._settled_events > self.limits.settled_events:
                 self._settled, self._settled_events = {}, 0  # others may be reading the old one

@@ -50,10 +50,15 @@ class Keys:
         self.read()
         self._read_at = time.monotonic()
 
+    @property
+    def old(self) -> bool:
+        """Whether it is time to read them again."""
+        return time.monotonic() - self._read_at > self._store.limits.fresh_key_seconds
+
     async def fresh(self) -> None:
         """Reads the keys again if they are old. While the store cannot be read, the known keys stay valid."""
         limits = self._store.limits
-        if time.monotonic() - self._read_at <= limits.fresh_key_seconds:
+        if not self.old:
             return
         self._read_at = time.monotonic()
         reading = asyncio.get_running_loop().run_in_executor(self._readers, self.read)

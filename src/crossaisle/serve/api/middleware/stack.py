@@ -9,6 +9,7 @@ from crossaisle.serve.api.middleware.api_keys import ApiKeyMiddleware
 from crossaisle.serve.api.middleware.body_limit import BodyLimitMiddleware
 from crossaisle.serve.api.middleware.canonical_path import CanonicalPathMiddleware
 from crossaisle.serve.api.middleware.cors import CorsMiddleware
+from crossaisle.serve.api.middleware.direct import DirectMiddleware
 from crossaisle.serve.api.middleware.head import HeadMiddleware
 from crossaisle.serve.api.middleware.loopback import LoopbackMiddleware
 from crossaisle.serve.api.middleware.metrics import MetricsMiddleware
@@ -34,6 +35,7 @@ def install(
     Whatever is refused is counted and carries the security headers. A request is counted against its rate
     before anything about it is checked; its body is not read before its key has been.
     """
+    app.add_middleware(DirectMiddleware)
     app.add_middleware(ApiKeyMiddleware, gate=gate)
     app.add_middleware(LoopbackMiddleware, hosts=hosts)
     app.add_middleware(BodyLimitMiddleware, largest_body=largest_body, limits=limits)

@@ -29,6 +29,10 @@ class Batcher:
         self._shop, self._metrics, self._heavy, self._limits = shop, metrics, heavy, limits
         self._waiting: list[tuple[Asked, asyncio.Future[RecommendationList]]] = []
         self._busy = False
+        """Whether a batch is being scored, or is about to be."""
+        self._expected, self._until = 0, 0.0
+        """How many queries may come together again, and until when they are waited for."""
+        self._timer: asyncio.TimerHandle | None = None
         self._thread = ThreadPoolExecutor(1, "scoring")
 
     async def ask(self, query: Query, client: str = "") -> RecommendationList:
@@ -46,10 +50,31 @@ class Batcher:
         future: asyncio.Future[RecommendationList] = asyncio.get_running_loop().create_future()
         self._waiting.append((answer, future))
         if not self._busy:
+            self._wait_or_start()
+        return await future
+
+    def _wait_or_start(self) -> None:
+        """Starts a batch once all are there who may be coming together again.
+
+        Clients that were answered together ask together: without them, batches would settle into halves that
+        take turns, and a half costs nearly as much as the whole.
+        """
+        loop = asyncio.get_running_loop()
+        late = self._until - loop.time()
+        if late > 0 and len(self._waiting) < self._expected:
+            if self._timer is None:
+                self._timer = loop.call_later(late, self._start)
+            return
+        self._start()
+
+    def _start(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if not self._busy:
             self._busy = True
             # Queries that arrive in the same turn of the loop join the batch.
             asyncio.get_running_loop().call_soon(self._next)
-        return await future
 
     def _alone(self, query: Query) -> RecommendationList:
         shop = self._shop()
@@ -70,7 +95,8 @@ class Batcher:
     @property
     def calm(self) -> float:
         """Seconds since the last request of any kind; 0 while a query is waiting."""
-        return 0.0 if self._busy or self._heavy.busy else time.monotonic() - self._metrics.answered
+        asked = self._busy or self._waiting or self._heavy.busy
+        return 0.0 if asked else time.monotonic() - self._metrics.answered
 
     async def prepare(self, queries: Sequence[Query]) -> None:
         """Scores queries that nobody is waiting for, so that their rankings are kept."""
@@ -84,13 +110,15 @@ class Batcher:
             return
         self._metrics.batch_sizes[len(batch)] += 1
         loop = asyncio.get_running_loop()
+        start = loop.time()
         work = loop.run_in_executor(self._thread, self._shop().score_many, [asked for asked, _ in batch])
-        work.add_done_callback(lambda done: self._deliver([f for _, f in batch], done))
+        work.add_done_callback(lambda done: self._deliver([f for _, f in batch], done, start))
 
     def _deliver(
         self,
         futures: list[asyncio.Future[RecommendationList]],
         done: asyncio.Future[list[RecommendationList | Exception]],
+        start: float,
     ) -> None:
         problem = done.exception()
         answers = [problem] * len(futures) if problem else done.result()
@@ -101,7 +129,12 @@ class Batcher:
                 future.set_exception(answer)
             elif answer is not None:
                 future.set_result(answer)
-        self._next()
+        now, limits = asyncio.get_running_loop().time(), self._limits
+        self._busy = False
+        self._expected = min(len(futures) + len(self._waiting), limits.batch_queries)
+        self._until = now + min(limits.wait_share * (now - start), limits.wait_seconds)
+        if self._waiting:
+            self._wait_or_start()
 
     def end(self) -> None:
         """Ends the thread after the current batch, without waiting; no query may follow."""
