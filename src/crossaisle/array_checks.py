@@ -14,6 +14,7 @@ PIECE = 1 << 20
 
 
 def check_numbers(file: Path, gaps: bool) -> None:
+    """`ArtifactError` where a `.npy` file holds infinite numbers, or NaN where there may be no `gaps`."""
     for part in _pieces(file):
         if (np.isinf(part) if gaps else ~np.isfinite(part)).any():
             what = "infinite numbers" if gaps else "numbers that are none (NaN or infinite)"
@@ -21,7 +22,8 @@ def check_numbers(file: Path, gaps: bool) -> None:
 
 
 def check_matrix(file: Path, starts: np.ndarray, shape: np.ndarray, entries: int) -> None:
-    """scipy reads wherever indices point, so none may point out of the matrix."""
+    """`ArtifactError` where column numbers in a `.npy` file point out of their csr matrix: scipy reads
+    wherever they point. `starts`: its indptr; `shape` (2,): of the matrix."""
     rows, columns = shape.tolist()
     good = len(starts) == rows + 1 and starts[0] == 0 and starts[-1] == entries
     good = good and bool((np.diff(starts) >= 0).all())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 
@@ -118,6 +120,7 @@ def test_a_search_among_some_rows_takes_the_products_of_the_one_before() -> None
     wanted = index.search(queries, 20, among)
     assert among[wanted].all()
     index.search(queries, 20)
+    np.testing.assert_array_equal(deepcopy(index).search(queries, 20, among), wanted)
     index.vectors[:], index.codes[:] = 0.0, 0  # nothing is left to be multiplied
     np.testing.assert_array_equal(index.search(queries[[2, 0]], 20, among), wanted[[2, 0]])
     few = np.zeros(500, bool)

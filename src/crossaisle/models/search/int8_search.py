@@ -87,6 +87,10 @@ class NearestRows:
         same = (known[None, :, :] == queries[:, None, :]).all(axis=2)
         return products[same.argmax(axis=1)] if same.any(axis=1).all() else None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what belongs to this process, for copies in other ones."""
+        return {"vectors": self.vectors, "codes": self.codes, "block": self.block}
+
     @cached_property
     def _last(self) -> threading.local:
         """What fits is often looked for right after what is best; `batch`: the queries and their products."""
