@@ -220,6 +220,7 @@ def test_values_reach_the_query() -> None:
         **{"min_price": 1.0, "max_price": 2.0, "diversity": 0.5},
         **{"one_per_title": False, "max_per_brand": 2, "diversify_by": "dpp", "calibration": 0.0},
         "adult": True,
+        "habits": False,
     }
     assert set(values) == set(CONTROLS)
     expected = Query(user="ann", **values)  # type: ignore[arg-type]

@@ -221,8 +221,9 @@ def check(path: str | Path, kind: str) -> Path:
         if not path.is_dir():
             _put_back(path.resolve())
         if not path.is_dir():
-            what = "is a file, and a model is a folder" if path.is_file() else "no such model folder"
-            raise ArtifactError(f"{path}: {what}")
+            raise ArtifactError(
+                f"{path}: {'is a file, no model folder' if path.is_file() else 'no such model folder'}"
+            )
         _verify(path, _manifest(path, kind))
     return path
 

@@ -86,8 +86,14 @@ def test_an_explanation_adds_up(capsys: pytest.CaptureFixture[str]) -> None:
     told = ask(capsys, "explain", "m", "--user", "u0", "--item", "bread1")
     amounts = [c["amount"] for c in told["contributions"]]
     assert sum(amounts) + told["other"] == pytest.approx(told["score"])
-    assert cli.run(["explain", "m", "--history", "milk1", "--item", "bread1"]) == 0
-    assert "score" in capsys.readouterr().out
+    for item in ("bread1", "milk2"):  # a column of words only where there are any
+        asked = ["explain", "m", "--history", "milk1", "--item", item]
+        words = [word for c in ask(capsys, *asked)["contributions"] for word in c["words"]]
+        assert cli.run(asked) == 0
+        lines = capsys.readouterr().out.splitlines()
+        [head] = [line for line in lines if "of which" in line]
+        assert head.endswith("shared words") == bool(words)
+        assert any(line.startswith("score") for line in lines)
 
 
 @pytest.mark.parametrize("placement", PLACEMENTS)

@@ -41,8 +41,9 @@ def test_what_goes_with_a_cart_of_a_user_goes_by_both() -> None:
     assert why
     assert {"bought before"} <= {reason for c in why.contributions for reason in c.reasons}
     assert why.score == pytest.approx(known.items[0].score, rel=1e-5)
-    stranger = shop.recommend(Query(placement="goes_with", items=("milk1",), user="nobody", n=9))
-    assert stranger.ids == alone.ids
+    for asked in ({"user": "nobody"}, {"user": "u0", "habits": False}):
+        found = shop.recommend(Query(placement="goes_with", items=("milk1",), n=9, **asked))  # type: ignore[arg-type]
+        assert found.ids == alone.ids
     session = Query(placement="goes_with", items=("milk1",), history=("bread2", "spade1", "spade2"), n=3)
     assert set(shop.recommend(session).ids) == {"bread2", "spade1", "spade2"}
 

@@ -266,4 +266,6 @@ def _show_explanation(explanation: Explanation) -> None:
         for c in explanation.contributions
     ]
     rows += [["the rest of the history", explanation.other, "", ""], ["score", explanation.score, "", ""]]
-    show_table(["", "amount", "of which", "shared words"], rows)
+    columns = ["", "amount", "of which", "shared words"]
+    shown = len(columns) if any(row[-1] for row in rows) else len(columns) - 1
+    show_table(columns[:shown], [row[:shown] for row in rows])

@@ -69,7 +69,7 @@ class Query:
 
     `for_you`: anything from the history. `discover`: only categories new to the user.
     `goes_with`: items that complement the item or cart in view, from other categories only; where users have
-    baskets, what this user had before counts, too.
+    baskets, what this user bought before counts, too, unless `habits` is off.
     `similar`: substitutes for the item in view. `buy_again`: items the user had before.
     `trending`: popular now, the same for everyone.
     """
@@ -125,6 +125,10 @@ class Query:
             "customers buy the same items again."
         ),
     ] = None
+    habits: Annotated[
+        bool, Control("In goes_with, what the user bought before counts beside what is in view.")
+    ] = True
+    """Without it the list is that of the product, whoever looks at it."""
     diversity: Annotated[
         float | None,
         Control("0 (relevance only) to 1 (as varied as possible). Default: 0.", minimum=0, maximum=1),
@@ -212,6 +216,7 @@ class QueryControls(TypedDict, total=False):
     max_price: float | None
     in_stock: bool
     exclude_seen: bool | None
+    habits: bool
     diversity: float | None
     diversify_by: Method
     calibration: float | None

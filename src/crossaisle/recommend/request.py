@@ -117,8 +117,9 @@ def resolve(
     only_new = repeats and exclude_seen
     weights: str = "unseen" if placement == "for_you" and only_new else placement
     # Weights that were chosen for habits say little of what is new to the user: the cart says more.
+    asks_users &= query.habits and not only_new
     habits = bought if dataset.role in (PURCHASE, -1) else own
-    if placement == "goes_with" and asks_users and len(habits.item) >= HABITS and not only_new:
+    if placement == "goes_with" and asks_users and len(habits.item) >= HABITS:
         context, weights = own.with_view(context), CART_OF_USER
     if said := stands_on(placement, weights):
         notices.append(said)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
@@ -46,13 +47,16 @@ class VisitorListRequest(Visitor):
     n: Annotated[int, Field(ge=1, le=24)] = 6
     why: bool = False
     """Whether to say in a sentence why each item is there."""
+    habits: bool = True
+    """In `goes_with`, whether what the visitor bought before counts beside what is in view."""
 
     def query(self) -> Query:
         """`ConfigError` where fields contradict each other."""
         if self.why and self.n > EXPLAINED:
             raise ConfigError(f"n must be at most {EXPLAINED} with why (found {self.n})")
         items = tuple(self.items)
-        return Query(placement=self.placement, user=self.visitor, items=items, n=self.n, explain=self.why)
+        asked = Query(placement=self.placement, user=self.visitor, items=items, n=self.n)
+        return replace(asked, explain=self.why, habits=self.habits)
 
 
 class VisitorEvent(Body):

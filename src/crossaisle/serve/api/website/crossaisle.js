@@ -145,6 +145,7 @@
       if (items.length || !needed) {
         const answer = await post("list", {
           placement, items: needed ? items : [], n: +data.n || 6, why: "why" in data,
+          ...(data.crossaisle === "goes-with" && { habits: false }), // a product's row is about the product
         });
         if (!answer.ok) return say(answer);
         list = await answer.json();

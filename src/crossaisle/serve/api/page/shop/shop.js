@@ -33,7 +33,7 @@ const unsold = answer => (answer?.notices || []).some(notice => notice.includes(
 const at = (placement, more = {}) => ({ placement, user: user(), ...more });
 const rows = {
   beside: new Row("beside", {
-    question: () => product.item && known.categories ? at("goes_with", { items: [product.item.item_id], quota: 1 }) : null,
+    question: () => product.item && known.categories ? at("goes_with", { items: [product.item.item_id], quota: 1, habits: false }) : null,
     heading: () => t("row_beside"), headed: true, cart, onadd,
   }),
   similar: new Row("similar", {
