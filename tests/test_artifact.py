@@ -183,7 +183,7 @@ def test_no_folder_at_all(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="no such model folder"):
         check(tmp_path / "nothing" / "here", "model")
     (tmp_path / "items.csv").write_text("id,title")
-    with pytest.raises(ArtifactError, match=r"items\.csv: is a file, no model folder"):
+    with pytest.raises(ArtifactError, match=r"items\.csv: is a file, no folder"):
         check(tmp_path / "items.csv", "model")
 
 

@@ -216,14 +216,12 @@ def saved_in(folder: Path | None) -> list[str]:
 
 def check(path: str | Path, kind: str) -> Path:
     """Verifies a saved folder: format, version, kind, and the checksum of every file."""
-    path = Path(path)
-    with reading(path):
+    with reading(path := Path(path)):
         if not path.is_dir():
             _put_back(path.resolve())
         if not path.is_dir():
-            raise ArtifactError(
-                f"{path}: {'is a file, no model folder' if path.is_file() else 'no such model folder'}"
-            )
+            rule = "is a file, no folder" if path.is_file() else "no such model folder"
+            raise ArtifactError(f"{path}: {rule}")
         _verify(path, _manifest(path, kind))
     return path
 
