@@ -13,11 +13,13 @@ from crossaisle.config import ModelConfig, Repeats, SplitConfig
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.query import Query
 from crossaisle.errors import ConfigError, DataError
+from crossaisle.evaluate.results import Row
 from crossaisle.models.blend import Blend
 from crossaisle.models.defaults import buys_again, default_parts
 from crossaisle.models.scorers.leaf_lift import LeafLift
 from crossaisle.pipeline.fit import fit, fit_parts, refit, split_of
 from crossaisle.pipeline.measure import MODEL, measure, measure_carts
+from crossaisle.recommend import request
 from tests.data.splits.test_carts import with_baskets
 from tests.models.shops import FIRST_DAY, PER_CATEGORY, tiny_shop
 
@@ -173,14 +175,18 @@ def test_what_goes_with_a_product_is_measured_on_baskets_of_the_test() -> None:
     assert measure_carts(fitted, fitted.split.past) == []
 
 
-def test_users_with_carts_are_tuned_and_measured_apart() -> None:
-    """With their history, repeats and new products apart, beside the list for the cart alone."""
+def _where_people_buy_again() -> Dataset:
     shop = with_baskets(each=2, users=60)
     item = shop.events.item.copy()
     for start in range(0, len(item), 8):  # something old and something new in each of the last two baskets
         item[start + 7] = item[start + 6]
         item[start + 4 : start + 8 : 2] = item[start : start + 4 : 2]
-    shop = replace(shop, events=replace(shop.events, item=item))
+    return replace(shop, events=replace(shop.events, item=item))
+
+
+def test_users_with_carts_are_tuned_and_measured_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With their history, repeats and new products apart, beside the list for the cart alone."""
+    shop = _where_people_buy_again()
     fitted = fit(shop, split_config=SplitConfig(test=0.25, validation=0.25), model_config=PLAIN)
     weights = fitted.past.blend.weights
     assert fitted.past.repeats
@@ -195,6 +201,16 @@ def test_users_with_carts_are_tuned_and_measured_apart() -> None:
     found = {(row["model"], row["slice"]): row["value"] for row in known if row["metric"] == "recall"}
     assert found[MODEL, "goes_with_user_new"] == found["cart_alone", "goes_with_user_new"]
     assert found[MODEL, "goes_with_user"] >= found["cart_alone", "goes_with_user"]
+    assert _of_users(rows, MODEL) != _of_users(rows, "cart_alone")
+    # Somebody who has bought too little is measured with the list that is served, that of the cart.
+    monkeypatch.setattr(request, "HABITS", 1000)
+    rows = measure_carts(fitted, shop, resamples=20)
+    assert _of_users(rows, MODEL) == _of_users(rows, "cart_alone")
+
+
+def _of_users(rows: list[Row], model: str) -> dict[tuple[str, int | None], float | None]:
+    wanted = [row for row in rows if (row["model"], row["slice"]) == (model, "goes_with_user")]
+    return {(row["metric"], row["k"]): row["value"] for row in wanted}
 
 
 def _with_knowledge(folder: Path, text: str) -> ModelConfig:

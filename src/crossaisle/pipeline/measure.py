@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from crossaisle.data.dataset import Dataset
+from crossaisle.data.history import Floats, Histories
 from crossaisle.data.membership import is_in
 from crossaisle.data.splits.carts import MEASURED, cart_cases, carts_of_users
 from crossaisle.data.splits.cases import EvalCases, Split
@@ -22,6 +23,7 @@ from crossaisle.models.blend import CART_OF_USER, HISTORY_OF_USER
 from crossaisle.models.defaults import BESIDE, KNOWLEDGE, OF_HISTORY
 from crossaisle.pipeline.fit import Costs, Fitted
 from crossaisle.recommend.recommender import Recommender
+from crossaisle.recommend.request import has_habits
 
 MODEL, BLEND = "crossaisle", "blend"
 """What is served; and the same without learned rankers, where there are some."""
@@ -151,7 +153,15 @@ def _evaluate_users(fitted: Fitted, *, resamples: int, seed: int) -> Evaluation:
         if part.reads_events
     }
     scorers["cart_alone"] = lambda asked: recommender.ruled_batch(asked.carts, "goes_with")
-    scorers[MODEL] = partial(recommender.ruled_batch, placement=CART_OF_USER)
+
+    def served(asked: Histories) -> Floats:
+        scores = recommender.ruled_batch(asked, CART_OF_USER)
+        few = np.flatnonzero(~has_habits(asked.own, recommender.dataset))
+        if len(few):  # these are served the list of the cart alone
+            scores[few] = recommender.ruled_batch(asked.carts.take(few), "goes_with")
+        return scores
+
+    scorers[MODEL] = served
     used = {*blend.weights[CART_OF_USER], *blend.weights[HISTORY_OF_USER]}
     costs = {**fitted.costs, MODEL: _together(fitted.costs, used)}
     return evaluate(scorers, fitted.split, recommender.dataset, costs=costs, resamples=resamples, seed=seed)

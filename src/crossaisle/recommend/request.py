@@ -118,8 +118,7 @@ def resolve(
     weights: str = "unseen" if placement == "for_you" and only_new else placement
     # Weights that were chosen for habits say little of what is new to the user: the cart says more.
     asks_users &= query.habits and not only_new
-    habits = bought if dataset.role in (PURCHASE, -1) else own
-    if placement == "goes_with" and asks_users and len(habits.item) >= HABITS:
+    if placement == "goes_with" and asks_users and has_habits(own, dataset)[0]:
         context, weights = own.with_view(context), CART_OF_USER
     if said := stands_on(placement, weights):
         notices.append(said)
@@ -176,6 +175,14 @@ def _bought(own: Histories, dataset: Dataset) -> Histories:
     if (own.role == PURCHASE).all():
         return own
     return own.keep(own.role == PURCHASE)
+
+
+def has_habits(own: Histories, dataset: Dataset) -> npt.NDArray[np.bool_]:
+    """bool (n,): which histories have `HABITS` purchases, or events where a shop knows no purchases."""
+    if own.role is not None and dataset.role in (PURCHASE, -1):
+        own = own.keep(own.role == PURCHASE)
+    enough: npt.NDArray[np.bool_] = own.lengths >= HABITS
+    return enough
 
 
 def _named(query: Query) -> str:
