@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -40,7 +42,7 @@ def test_a_sum_is_rough_everywhere_and_exact_where_it_is_asked(
 ) -> None:
     blend, histories = prepared
     asked = histories.take(range(n))
-    rough, exact = blend.rough(asked, "for_you"), blend.score_rows(asked)
+    rough, exact = blend.rough(asked, "for_you", exactly=()), blend.score_rows(asked)
     assert rough is not None
     np.testing.assert_array_equal(np.isnan(rough.scores), np.isnan(exact))
     np.testing.assert_allclose(rough.scores, exact, atol=0.05 * float(np.nanmax(np.abs(exact))))
@@ -56,6 +58,14 @@ def test_a_sum_is_rough_everywhere_and_exact_where_it_is_asked(
 def test_texts_alone_are_not_worth_a_rough_sum(prepared: tuple[Blend, Histories]) -> None:
     blend, histories = prepared
     assert blend.rough(histories.take([0, 1]), "similar") is None
+
+
+def test_until_it_is_measured_texts_are_scored_exactly(prepared: tuple[Blend, Histories]) -> None:
+    blend, histories = prepared
+    asked = histories.take([0, 3])
+    rough = replace(blend, exactly={}).rough(asked, "for_you")
+    assert rough is not None
+    np.testing.assert_array_equal(rough.parts["tfidf"].scores, blend.parts["tfidf"].score_rows(asked))
 
 
 def test_texts_are_scored_exactly_where_rough_ones_miss_the_best(
