@@ -125,9 +125,14 @@ class Blend:
         """
         for placement in self.weights:
             words = self.by_words & {name for name, weight in self.weights_for(placement).items() if weight}
-            rough = self.rough(histories, placement, ()) if words and len(histories) else None
-            if rough is None:
-                continue
+            if not words or not len(histories) or self.rough(histories.take([0]), placement, words) is None:
+                continue  # no other part is rough
+            for name in words:
+                part = self.parts[name]
+                assert isinstance(part, TfidfSimilarity)
+                part.lead()
+            rough = self.rough(histories, placement, ())
+            assert rough is not None
             best = top_k(np.fmax(self.score_rows(histories, placement), -np.inf), min(LIST, k))
             found = best_rows(rough.scores, k)
             missed = [~np.isin(one[one >= 0], rows) for one, rows in zip(best, found, strict=True)]
