@@ -40,7 +40,7 @@ class Blend:
     remember: bool = False
     """Keep the parts' scores of the last batch, for evaluations that ask one batch for many placements."""
     exactly: dict[str, Collection[str]] = field(default_factory=dict, repr=False, compare=False)
-    """placement -> parts whose exact scores of all items `rough` takes."""
+    """placement -> parts whose exact scores of all items `rough` takes; set by `measure_rough`."""
     _last: tuple[Histories, dict[tuple[int, str | None], Floats]] | None = field(
         default=None, repr=False, compare=False
     )
@@ -95,11 +95,11 @@ class Blend:
     ) -> Rough | None:
         """About the scores of `score_rows`; None where no part has anything cheaper than exact ones.
 
-        `exactly`: names of parts whose exact scores of all items are wanted; None: those that `measure_rough`
-        found to be needed.
+        `exactly`: names of parts whose exact scores of all items are wanted; None: all that compare words,
+        unless `measure_rough` found that rough ones do.
         """
         if exactly is None:
-            exactly = self.exactly.get(placement, ())
+            exactly = self.exactly.get(placement, self.by_words)
         terms = self.terms(placement)
         names = {id(part): name for name, part in self.parts.items()}
         found = [
@@ -125,9 +125,14 @@ class Blend:
         """
         for placement in self.weights:
             words = self.by_words & {name for name, weight in self.weights_for(placement).items() if weight}
-            rough = self.rough(histories, placement, ()) if words and len(histories) else None
-            if rough is None:
-                continue
+            if not words or not len(histories) or self.rough(histories.take([0]), placement, words) is None:
+                continue  # no other part is rough
+            for name in words:
+                part = self.parts[name]
+                assert isinstance(part, TfidfSimilarity)
+                part.lead()
+            rough = self.rough(histories, placement, ())
+            assert rough is not None
             best = top_k(np.fmax(self.score_rows(histories, placement), -np.inf), min(LIST, k))
             found = best_rows(rough.scores, k)
             missed = [~np.isin(one[one >= 0], rows) for one, rows in zip(best, found, strict=True)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -22,15 +24,17 @@ WEIGHTS = {"popularity": 0.3, "frequency": 0.5, "ease": 1.0, "tfidf": 0.4}
 @pytest.fixture(scope="module")
 def prepared() -> tuple[Blend, Histories]:
     shop = tiny_shop(users=60)
+    words = TfidfSimilarity()
     parts = {
         "popularity": Popularity(),
         "frequency": Frequency(),
         "ease": SpectralEASE(ridge=3.0, dimensions=16),
-        "tfidf": TfidfSimilarity(),
+        "tfidf": words,
     }
     blend = Blend(parts=parts, weights={"for_you": WEIGHTS, "similar": {"tfidf": 1.0}}).fit(shop)
     for part in parts.values():
         part.prepare()
+    words.lead()
     return blend, shop.histories()
 
 
@@ -40,7 +44,7 @@ def test_a_sum_is_rough_everywhere_and_exact_where_it_is_asked(
 ) -> None:
     blend, histories = prepared
     asked = histories.take(range(n))
-    rough, exact = blend.rough(asked, "for_you"), blend.score_rows(asked)
+    rough, exact = blend.rough(asked, "for_you", exactly=()), blend.score_rows(asked)
     assert rough is not None
     np.testing.assert_array_equal(np.isnan(rough.scores), np.isnan(exact))
     np.testing.assert_allclose(rough.scores, exact, atol=0.05 * float(np.nanmax(np.abs(exact))))
@@ -56,6 +60,14 @@ def test_a_sum_is_rough_everywhere_and_exact_where_it_is_asked(
 def test_texts_alone_are_not_worth_a_rough_sum(prepared: tuple[Blend, Histories]) -> None:
     blend, histories = prepared
     assert blend.rough(histories.take([0, 1]), "similar") is None
+
+
+def test_until_it_is_measured_texts_are_scored_exactly(prepared: tuple[Blend, Histories]) -> None:
+    blend, histories = prepared
+    asked = histories.take([0, 3])
+    rough = replace(blend, exactly={}).rough(asked, "for_you")
+    assert rough is not None
+    np.testing.assert_array_equal(rough.parts["tfidf"].scores, blend.parts["tfidf"].score_rows(asked))
 
 
 def test_texts_are_scored_exactly_where_rough_ones_miss_the_best(
@@ -74,6 +86,14 @@ def test_texts_are_scored_exactly_where_rough_ones_miss_the_best(
     np.testing.assert_array_equal(
         rough.parts["tfidf"].scores, blend.parts["tfidf"].score_rows(histories.take([0]))
     )
+
+
+def test_nothing_is_looked_for_where_no_other_part_is_rough() -> None:
+    """Neither directions nor the library that multiplies: most shops have no use for them."""
+    shop, words = tiny_shop(users=20), TfidfSimilarity()
+    blend = Blend(parts={"popularity": Popularity(), "tfidf": words}).fit(shop)
+    replace(blend, weights={"for_you": {"popularity": 1.0, "tfidf": 1.0}}).measure_rough(shop.histories(), 10)
+    assert words._leading is None
 
 
 def test_products_of_sparse_rows() -> None:

@@ -268,12 +268,13 @@ class TfidfSimilarity(TextModel):
         self.item_ids_ = dataset.item_ids
         return self
 
-    def prepare(self) -> None:
-        if self.vectors_.shape[0] <= self.large_items:
+    def lead(self) -> None:
+        """Finds the directions by which `rough` scores: for sums in which another part is rough, too."""
+        if self._leading is None and self.vectors_.shape[0] <= self.large_items:
             self.__dict__["_leading"] = LeadingDirections.of(self.vectors_)
 
     def rough(self, histories: Histories) -> Rough | None:
-        """By leading directions, once it is prepared: for sums in which other parts are rough, too."""
+        """By leading directions, once these are found."""
         if self._leading is None or histories.disliked is not None:
             return None
         weights = histories.item_weights(self.decay.weights(histories, average=self.average))
@@ -281,7 +282,7 @@ class TfidfSimilarity(TextModel):
 
     @cached_property
     def _leading(self) -> LeadingDirections | None:
-        return None  # `prepare` makes it
+        return None  # `lead` finds them
 
     def _near(self, queries: Any, k: int, among: Mask | None = None) -> list[Rows]:
         """Goes through the items of the most telling terms first, and through `READ` at most."""
