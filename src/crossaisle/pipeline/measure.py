@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -193,7 +194,7 @@ def _sampled(split: Split, most: int, seed: int) -> Split:
 def _together(costs: Costs, names: Iterable[str]) -> dict[str, float]:
     """What fitting several models one after the other costs."""
     known = [costs[name] for name in names if name in costs]
-    seconds = sum(cost["fit_seconds"] for cost in known)
+    seconds = math.fsum(cost["fit_seconds"] for cost in known)  # the same whatever the order
     return {"fit_seconds": seconds, "peak_mb": max((cost["peak_mb"] for cost in known), default=0.0)}
 
 
