@@ -23,9 +23,10 @@ from benchmarks.local_servers import Missing, Postgres
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay
 from crossaisle.models.blend import Blend
-from crossaisle.models.scorers.content import TfidfSimilarity, VectorModel
+from crossaisle.models.scorers.content import TfidfSimilarity
 from crossaisle.models.scorers.item_knn import ItemKNN
 from crossaisle.models.scorers.popularity import Popularity
+from crossaisle.models.scorers.vectors.vector_model import VectorModel
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.api.app import create_app
 from crossaisle.serve.limits.server import ServerLimits

@@ -14,6 +14,7 @@ from scipy import sparse
 
 from crossaisle.data.clean.item_cleaning import ItemCleaning
 from crossaisle.data.clean.texts.words import WordForms
+from crossaisle.data.distinct import run_starts
 from crossaisle.data.history import Floats, Histories, decayed
 from crossaisle.data.kinds import PURCHASE, ROLES, VIEW, Kinds
 from crossaisle.data.standing import standing
@@ -341,8 +342,7 @@ def strongest(
     """csr float32: the largest of the values of each cell."""
     order = np.lexsort((-value, column, row))
     row, column = row[order], column[order]
-    first = np.ones(len(row), bool)
-    first[1:] = (row[1:] != row[:-1]) | (column[1:] != column[:-1])
+    first = run_starts(row, column)
     triple = (value[order][first], (row[first], column[first]))
     return sparse.csr_matrix(triple, shape=shape, dtype=np.float32)
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from crossaisle.data.distinct import distinct
 from crossaisle.data.vocabulary import Rows
 from crossaisle.decode import check_ranges
 
@@ -245,27 +246,12 @@ class Histories:
     def _each_item(self) -> tuple[npt.NDArray[np.int64], Rows, npt.NDArray[np.int64]]:
         """Bounds int64 (n + 1,), the items of each history once, ascending, and int64 (nnz,): where the item
         of each event is among these."""
-        keys = self.owner << 32 | self.item
-        order = np.argsort(keys, kind="stable")
-        ordered = keys[order]
-        first = np.ones(len(keys), bool)
-        np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
-        place = np.empty(len(keys), np.int64)
-        place[order] = np.cumsum(first) - 1
-        ordered = ordered[first]
-        indptr = np.searchsorted(ordered >> 32, np.arange(len(self) + 1))
-        return indptr, (ordered & (1 << 32) - 1).astype(np.int32), place
+        keys, place = distinct(self.owner << 32 | self.item)
+        indptr = np.searchsorted(keys >> 32, np.arange(len(self) + 1))
+        return indptr, (keys & (1 << 32) - 1).astype(np.int32), place
 
     def item_weights(self, weights: Floats | None, *, combine: str = "sum") -> ItemWeights:
-        """`matrix` without scipy, in a fraction of its time; "sum" and "log" only."""
-        if weights is None:
-            weights = self.weight
-        indptr, items, place = self._each_item
-        sums = np.bincount(place, weights, len(items)).astype(np.float32)
-        return ItemWeights(indptr, items, np.log1p(sums) if combine == "log" else sums)
-
-    def matrix(self, weights: Floats | None, n_items: int, *, combine: str = "sum") -> sparse.csr_matrix:
-        """csr float32 (n, n_items) of event weights; `combine` says what repeats of an item come to.
+        """Event weights of each item; `combine` says what repeats of it come to.
 
         `weights` float32 (nnz,); None: those of the events, 1 where they are all alike.
 
@@ -273,20 +259,18 @@ class Histories:
         """
         if weights is None:
             weights = self.weight
-        data = np.ones(len(self.item), np.float32) if weights is None else weights
-        shape = (len(self), n_items)
-        if combine != "max":
-            triple = (data, self.item, self.indptr)
-            out = sparse.csr_matrix(triple, shape=shape, dtype=np.float32, copy=True)
-            out.sum_duplicates()
-            if combine == "log":
-                out.data = np.log1p(out.data)
-            return out
-        order = np.lexsort((-data, self.item, self.owner))
-        rows, cols, vals = self.owner[order], self.item[order], data[order]
-        first = np.ones(len(rows), bool)
-        first[1:] = (rows[1:] != rows[:-1]) | (cols[1:] != cols[:-1])
-        return sparse.csr_matrix((vals[first], (rows[first], cols[first])), shape=shape, dtype=np.float32)
+        indptr, items, place = self._each_item
+        if combine == "max":
+            strongest = np.full(len(items), -np.inf, np.float32)
+            np.maximum.at(strongest, place, np.float32(1.0) if weights is None else weights)
+            return ItemWeights(indptr, items, strongest)
+        sums = np.bincount(place, weights, len(items)).astype(np.float32)
+        return ItemWeights(indptr, items, np.log1p(sums) if combine == "log" else sums)
+
+    def matrix(self, weights: Floats | None, n_items: int, *, combine: str = "sum") -> sparse.csr_matrix:
+        """csr float32 (n, n_items), indices sorted: `item_weights`."""
+        own = self.item_weights(weights, combine=combine)
+        return sparse.csr_matrix((own.data, own.indices, own.indptr), shape=(len(self), n_items))
 
 
 def _together(parts: Sequence[tuple[npt.NDArray[Any] | None, int]], missing: Any) -> npt.NDArray[Any] | None:

@@ -12,8 +12,8 @@ from crossaisle.data.history import Floats, Histories
 from crossaisle.data.knowledge.rules import Rule
 from crossaisle.data.vocabulary import Rows
 from crossaisle.models.base import Scorer
-from crossaisle.models.dense.put import put
-from crossaisle.models.dense.rough import Rough, RoughSums, exact_sum
+from crossaisle.models.dense.rough import Rough, exact_sum
+from crossaisle.models.dense.sums import WeightedSums
 from crossaisle.models.scorers.content import TfidfSimilarity
 from crossaisle.models.scorers.knowledge import Knowledge
 from crossaisle.models.sides import AskedOf, Side
@@ -23,6 +23,8 @@ CART_OF_USER, HISTORY_OF_USER = "goes_with_user", "goes_with_history"
 """`goes_with` for a user with a history: weights of parts that are asked of the cart, and of those that are
 asked of the history. Together they make one sum, the placement "goes_with_user"."""
 
+Part = tuple[Scorer, float]
+"""A scorer and its weight."""
 LIST = 10
 MISSED = 0.002
 """At most this share of the best items of lists may be missed by rough scores of texts."""
@@ -62,7 +64,7 @@ class Blend:
         """Rules that people wrote, of the part that holds them."""
         return next((part.rules for part in self.parts.values() if isinstance(part, Knowledge)), ())
 
-    def terms(self, placement: str) -> list[tuple[Scorer, float]]:
+    def terms(self, placement: str) -> list[Part]:
         """What a placement adds up: scorers and their weights."""
         if placement != CART_OF_USER or placement not in self.weights:
             return [(self.parts[name], weight) for name, weight in self.weights_for(placement).items()]
@@ -82,13 +84,15 @@ class Blend:
         `keep` is filled with the scores of each part that has a weight, float32 (n, n_items).
         """
         names = {id(part): name for name, part in self.parts.items()}
-        sums = _Sums()
-        for scorer, weight in self.terms(placement):
+        sums, terms = WeightedSums(len(histories)), self.terms(placement)
+        if not terms:
+            raise ValueError("a blend needs at least one part with a weight")
+        for scorer, weight in terms:
             scores = self._remembered(scorer, histories)
             if keep is not None and scorer is scorer.plain:
                 keep[names[id(scorer)]] = scores
             sums.add(scores, weight)
-        return sums.total()
+        return sums.total(scores.shape[1])
 
     def rough(
         self, histories: Histories, placement: str, exactly: Collection[str] | None = None
@@ -107,7 +111,7 @@ class Blend:
         ]
         if not any(rough is not None and rough.coarse for rough in found):
             return None
-        sums, parts = RoughSums(len(histories)), []
+        sums, parts = WeightedSums(len(histories)), []
         named: dict[str, Rough] = {}
         for (scorer, weight), rough in zip(terms, found, strict=True):
             part = Rough.known(scorer.score_rows(histories)) if rough is None else rough
@@ -184,29 +188,3 @@ class Blend:
         if key not in known:
             known[key] = scorer.score_rows(histories)
         return known[key]
-
-
-class _Sums:
-    """Weighted sums of float32 (n, n_items) scores, NaN only where no part has a score."""
-
-    def __init__(self) -> None:
-        self._total: Floats | None = None
-        self._silent: Mask | None = None
-
-    def add(self, scores: Floats, weight: float) -> None:
-        """`scores` are not changed."""
-        silent = np.isnan(scores)
-        part = np.multiply(scores, np.float32(weight), dtype=np.float32)
-        put(part, 0.0, silent)
-        if self._total is None or self._silent is None:
-            self._total, self._silent = part, silent
-        else:
-            self._total += part
-            self._silent &= silent
-
-    def total(self) -> Floats:
-        """`ValueError` if nothing was added."""
-        if self._total is None or self._silent is None:
-            raise ValueError("a blend needs at least one part with a weight")
-        put(self._total, np.nan, self._silent)
-        return self._total

@@ -15,7 +15,7 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats
 from crossaisle.data.vocabulary import Rows
 from crossaisle.models.base import LARGE, Arrays, Scorer
-from crossaisle.models.scorers.content import TextModel
+from crossaisle.models.scorers.vectors.vector_model import TextModel
 
 NEIGHBOURS = 5
 """A new item gets scores from this many similar items."""

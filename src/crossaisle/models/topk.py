@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from crossaisle.data.distinct import run_starts
 from crossaisle.data.history import Floats
 from crossaisle.data.vocabulary import Rows
 
@@ -54,9 +55,7 @@ def union(rows: Sequence[Rows]) -> Rows:
     By sorting, which takes a tenth of the time of the hash table that `np.unique` has.
     """
     every = np.sort(np.concatenate([np.empty(0, np.int32), *rows]).astype(np.int32, copy=False))
-    first = np.ones(len(every), bool)
-    np.not_equal(every[1:], every[:-1], out=first[1:])
-    found: Rows = every[first]
+    found: Rows = every[run_starts(every)]
     return found
 
 

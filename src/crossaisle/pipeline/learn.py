@@ -20,7 +20,7 @@ from crossaisle.models.ranking.pool import Pool
 from crossaisle.models.ranking.ranker import LearnedRanker
 from crossaisle.models.ranking.tables import ShopTables
 from crossaisle.models.ranking.trees import TREES, is_installed
-from crossaisle.models.scorers.content import VectorModel
+from crossaisle.models.scorers.vectors.vector_model import VectorModel
 from crossaisle.models.shortlists import CandidateRule, TuningTask
 from crossaisle.pipeline.missing import no_lightgbm
 from crossaisle.pipeline.mission import BLEND, LIMIT, Floors

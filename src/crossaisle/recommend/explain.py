@@ -15,6 +15,7 @@ from crossaisle.data.history import Decay, Histories
 from crossaisle.data.kinds import PURCHASE
 from crossaisle.data.knowledge.rules import Rule
 from crossaisle.data.query import Placement
+from crossaisle.models.blend import Part
 from crossaisle.models.disapproval import REASON as DISAPPROVED
 from crossaisle.recommend.reasons import (
     LIFT,
@@ -29,7 +30,6 @@ from crossaisle.recommend.wording.names import item_name, pairing, short_names, 
 from crossaisle.recommend.wording.sentences import sentence
 from crossaisle.recommend.wording.shared_words import (
     WORDS,
-    Part,
     once,
     shared_brand,
     shared_shelf,
@@ -303,12 +303,8 @@ def _shelf(dataset: Dataset, item: int, named: Sequence[Contribution], causes: S
     """The category that an item shares with those that are named, unless it is called as one of them is."""
     rows = [dataset.item_ids.row(one.item_id) for one in named]
     shelf = shared_shelf(dataset, item, rows)
-    said = {name.casefold() for cause in causes for name in cause.names}
-    return (
-        ""
-        if shelf.casefold() in {*said, *map(str.casefold, short_names(item_name(dataset, item)))}
-        else shelf
-    )
+    names = [*short_names(item_name(dataset, item)), *(name for cause in causes for name in cause.names)]
+    return "" if shelf.casefold() in map(str.casefold, names) else shelf
 
 
 def _link_of(link: CategoryLink | None, amounts: Amounts) -> tuple[str, str] | None:

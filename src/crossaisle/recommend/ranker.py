@@ -14,15 +14,15 @@ from crossaisle.data.query import Placement
 from crossaisle.data.vocabulary import Rows
 from crossaisle.errors import ConfigError
 from crossaisle.models.base import Scorer
-from crossaisle.models.blend import Blend
+from crossaisle.models.blend import Blend, Part
 from crossaisle.models.dense.rough import Rough
 from crossaisle.models.disapproval import Disapproval
 from crossaisle.models.newcomers import LENDING, Newcomers
 from crossaisle.models.ranking.pool import Masks
 from crossaisle.models.ranking.reranker import Reranker
 from crossaisle.models.scorers.cold_start.transferred import TransferredPopularity
-from crossaisle.models.scorers.content import VectorModel
 from crossaisle.models.scorers.popularity import Popularity
+from crossaisle.models.scorers.vectors.vector_model import VectorModel
 from crossaisle.recommend.catalogue_order import CatalogueOrder
 from crossaisle.recommend.durables import Durables
 from crossaisle.recommend.explain import Explanation, as_new, explain
@@ -30,7 +30,6 @@ from crossaisle.recommend.limits import RETRIEVED
 from crossaisle.recommend.request import ResolvedQuery
 from crossaisle.recommend.rerank.filters import Mask
 from crossaisle.recommend.wording.names import item_name
-from crossaisle.recommend.wording.shared_words import Part
 
 POPULAR = 0.1
 """This share of the items is called popular."""

@@ -19,7 +19,7 @@ from crossaisle.data.query import Placement, Query
 from crossaisle.drift.since_fit import SinceFit
 from crossaisle.drift.summary import Summary
 from crossaisle.errors import ConfigError
-from crossaisle.models.blend import CART_OF_USER, Blend
+from crossaisle.models.blend import CART_OF_USER, Blend, Part
 from crossaisle.models.disapproval import Disapproval
 from crossaisle.models.index_beside import attach
 from crossaisle.models.newcomers import Newcomers
@@ -41,7 +41,6 @@ from crossaisle.recommend.request import NO_ROWS, ResolvedQuery, is_narrow, of_u
 from crossaisle.recommend.rerank.beside import NeverWith, Opened
 from crossaisle.recommend.rerank.diversify import Similarity, similarity_of
 from crossaisle.recommend.standing import standing
-from crossaisle.recommend.wording.shared_words import Part
 
 KIND = "recommender"
 REFERENCE = "drift"

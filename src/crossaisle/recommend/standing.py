@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from crossaisle.recommend.wording.shared_words import Part
+from crossaisle.models.blend import Part
 
 _NAMES = {
     "shared words": "texts",

@@ -7,7 +7,8 @@ import pytest
 
 from crossaisle.data.history import Histories
 from crossaisle.models.ranking.texts import newest_cosines
-from crossaisle.models.scorers.content import TfidfSimilarity, VectorModel
+from crossaisle.models.scorers.content import TfidfSimilarity
+from crossaisle.models.scorers.vectors.vector_model import VectorModel
 from tests.models.shops import tiny_shop
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from crossaisle.data.history import Histories
 from crossaisle.models.base import Scorer
-from crossaisle.models.scorers.content import DISLIKED, EncoderSimilarity, TfidfSimilarity
+from crossaisle.models.scorers.content import EncoderSimilarity, TfidfSimilarity
+from crossaisle.models.scorers.vectors.vector_model import DISLIKED
 from tests.models.contract import ScorerContract
 from tests.models.shops import tiny_shop
 
@@ -91,6 +92,6 @@ def test_both_ways_to_multiply_by_shared_words_add_the_same_numbers(monkeypatch:
     histories = Histories.of([[0, 1, 2, 3], [4], list(range(10)), []])
     found = []
     for denser in (0, 10**9):
-        monkeypatch.setattr("crossaisle.models.scorers.content.DENSER", denser)
+        monkeypatch.setattr("crossaisle.models.scorers.vectors.vector_model.DENSER", denser)
         found.append(part.score_rows(histories))
     np.testing.assert_array_equal(*found)

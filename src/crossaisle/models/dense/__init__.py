@@ -1,1 +1,1 @@
-"""Products of queries with the rows of a matrix: exact, in 8 bits, and kept for each person."""
+"""Scores as dense arrays: products exact and in 8 bits, rough scores beside exact ones, and their sums."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
+from scipy import linalg, sparse
 
 from crossaisle.data.history import Floats, ItemWeights
 from crossaisle.data.vocabulary import Rows
@@ -18,6 +19,19 @@ FILLED = 6
 """Filled rows may take this many times as much room as the rows."""
 _MORE = 16
 """Directions that are looked for besides: the first ones are more exact then."""
+
+
+def leading_axes(
+    rows: sparse.csr_matrix, wide: int, *, rounds: int, kind: type[np.floating[Any]] = np.float64
+) -> npt.NDArray[np.floating[Any]]:
+    """(columns, wide): orthonormal axes near the leading right singular vectors of sparse rows.
+
+    Subspace iteration from a random start (Halko, Martinsson and Tropp, SIAM Review 2011).
+    """
+    axes = np.random.default_rng(0).standard_normal((rows.shape[1], wide)).astype(kind)
+    for _ in range(rounds):
+        axes, _ = linalg.qr(rows.T @ (rows @ axes), mode="economic")
+    return axes
 
 
 @dataclass(frozen=True)
@@ -32,17 +46,11 @@ class LeadingDirections:
 
     @classmethod
     def of(cls, vectors: sparse.csr_matrix) -> LeadingDirections | None:
-        """Of csr float32 (n, vocabulary); None where there is nothing in it, or much in few rows.
-
-        Halko, Martinsson and Tropp, Finding structure with randomness (SIAM Review 2011), one iteration.
-        """
+        """Of csr float32 (n, vocabulary); None where there is nothing in it, or much in few rows."""
         d, whole = min(DIRECTIONS + _MORE, *vectors.shape), ShortRows.of(vectors)
         if not vectors.nnz or whole is None:
             return None
-        start = np.random.default_rng(0).standard_normal((vectors.shape[1], d), np.float32)
-        basis = np.linalg.qr(vectors @ start)[0]
-        basis = np.linalg.qr(vectors.T @ basis)[0]
-        rows = vectors @ basis
+        rows = vectors @ leading_axes(vectors, d, rounds=1, kind=np.float32)
         # Along the directions of the largest products, the largest first.
         _, _, turned = np.linalg.svd(np.linalg.qr(rows)[1])
         rows = np.ascontiguousarray((rows @ turned.T)[:, :DIRECTIONS], np.float32)

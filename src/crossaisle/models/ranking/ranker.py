@@ -20,8 +20,8 @@ from crossaisle.models.ranking.pool import Masks, Pool, new_categories
 from crossaisle.models.ranking.tables import ShopTables
 from crossaisle.models.ranking.texts import newest_cosines
 from crossaisle.models.ranking.trees import Trees
-from crossaisle.models.scorers.content import VectorModel
 from crossaisle.models.scorers.popularity import Popularity
+from crossaisle.models.scorers.vectors.vector_model import VectorModel
 from crossaisle.models.shortlists import allowed_candidates
 from crossaisle.models.topk import union
 

@@ -9,7 +9,7 @@ from scipy import sparse
 
 from crossaisle.data.history import Floats, Histories
 from crossaisle.data.vocabulary import Rows
-from crossaisle.models.scorers.content import VectorModel
+from crossaisle.models.scorers.vectors.vector_model import VectorModel
 
 
 def newest_cosines(part: VectorModel, histories: Histories, rows: Sequence[Rows]) -> Floats:

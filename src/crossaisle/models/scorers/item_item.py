@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from crossaisle.data.distinct import run_starts
 from crossaisle.data.history import Decay, Floats, Histories
 from crossaisle.data.vocabulary import Rows
 from crossaisle.models.base import Scorer
@@ -103,10 +104,8 @@ class ItemWeights(Scorer):
 def _strongest_of_repeats(items: npt.NDArray[np.int32], weights: Floats) -> npt.NDArray[np.bool_]:
     """bool (nnz,): True for one event per item, its strongest, the newest of equals."""
     order = np.lexsort((-np.arange(len(items)), -weights, items))
-    first = np.ones(len(items), bool)
-    first[1:] = items[order][1:] != items[order][:-1]
     out = np.zeros(len(items), bool)
-    out[order[first]] = True
+    out[order[run_starts(items[order])]] = True
     return out
 
 

@@ -18,7 +18,7 @@ from crossaisle.encoders.projection import Projection
 from crossaisle.errors import FetchError
 from crossaisle.extras import install_command
 from crossaisle.models.base import pack_words, unpack_words
-from crossaisle.models.scorers.content import ReadingModel
+from crossaisle.models.scorers.vectors.vector_model import ReadingModel
 from crossaisle.models.space import AnyDecay, Choice, Space
 
 if TYPE_CHECKING:

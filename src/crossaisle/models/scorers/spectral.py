@@ -148,9 +148,6 @@ class SpectralEASE(Scorer):
 
     def _item_weights(self, histories: Histories) -> ItemWeights:
         """The same as `ItemWeights`."""
-        if self.combine == "max":
-            query = self._query(histories)
-            return ItemWeights(query.indptr.astype(np.int64), query.indices.astype(np.int32), query.data)
         return histories.item_weights(self.decay.weights(histories), combine=self.combine)
 
     def _silenced(self, scores: Floats, histories: Histories) -> Floats:

@@ -372,9 +372,7 @@ class ListBuilder:
 
     def _more_like(self, query: Query, request: ResolvedQuery, rows: Rows) -> list[int]:
         """For each of some item rows: how many others of its title and brand fit."""
-        if not query.one_per_title:
-            return [0] * len(rows)
-        if not self.view.same_title.many[rows].any():
+        if not query.one_per_title or not self.view.same_title.many[rows].any():
             return [0] * len(rows)
         others = self.view.same_title.others(rows)
         fits = self.candidates(query, request, np.concatenate(others)).tolist()

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from crossaisle.data.distinct import distinct
 from crossaisle.data.vocabulary import Rows
 from crossaisle.recommend.rerank.quota import Cap, Index
 
@@ -77,13 +78,7 @@ class Groups:
     def cap(self, rows: Rows, most: int) -> Cap | None:
         """At most so many of each group among some item rows; None where they have no more anyway."""
         alike = np.flatnonzero(self.many[rows])
-        keys = self.keys[rows[alike]]
-        order = np.argsort(keys, kind="stable")
-        ordered = keys[order]
-        first = np.ones(len(keys), bool)
-        np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
-        codes = np.empty(len(keys), np.int64)
-        codes[order] = np.cumsum(first) - 1
+        _, codes = distinct(self.keys[rows[alike]])
         full = np.bincount(codes) > most
         if not full.any():
             return None

@@ -1,1 +1,1 @@
-"""How explanations call items, and what they say that items share."""
+"""Explanations in words: what items are called, what they share, and the sentence."""

@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.encoders.tfidf import terms
-from crossaisle.models.base import Scorer
+from crossaisle.models.blend import Part
 from crossaisle.recommend.wording.names import brand_name
 
 WORDS = 3
@@ -21,8 +21,6 @@ UNITS = frozenset(_UNITS.split())
 _AUDIENCE = "man mans men mens woman womans women womens boy boys girl girls kid kids unisex"
 AUDIENCE = frozenset(_AUDIENCE.split())
 """Words of titles that say whom it is for: half of a fashion shop shares them."""
-Part = tuple[Scorer, float]
-"""A scorer of a blend and its weight."""
 
 
 @runtime_checkable

@@ -179,8 +179,7 @@ class TenantGate:
         shop noticed its first or last key, that would reveal the shop.
         """
         if tenant.keys is not None:
-            if tenant.keys.old:
-                await tenant.keys.fresh()
+            await tenant.keys.fresh()
             if token and (key := tenant.keys.find(token)) is not None:
                 return key
         if old := [keys for keys in self._keys() if keys.old]:

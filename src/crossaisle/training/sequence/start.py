@@ -10,6 +10,7 @@ from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats
 from crossaisle.encoders.base import unit_rows
 from crossaisle.encoders.tfidf import TfidfEncoder
+from crossaisle.models.dense.leading import leading_axes
 
 Ints = npt.NDArray[np.int64]
 NORM = 0.04
@@ -54,18 +55,13 @@ def _whitened(vectors: Floats, dimensions: int) -> Floats:
 
 
 def _of_words(words: sparse.csr_matrix, dimensions: int) -> Floats:
-    """The same for sparse rows, which are too wide to be centred: their leading singular vectors.
-
-    Subspace iteration from a random start (Halko, Martinsson and Tropp, SIAM Review 2011).
-    """
+    """The same for sparse rows, which are too wide to be centred: their leading singular vectors."""
     d = min(dimensions, *words.shape)
     out = np.zeros((words.shape[0], dimensions), np.float32)
     if not words.nnz:
         return out
     wide = min(d + _BESIDE, *words.shape)
-    axes = np.random.default_rng(0).standard_normal((words.shape[1], wide))
-    for _ in range(_ROUNDS):
-        axes, _ = linalg.qr(words.T @ (words @ axes), mode="economic")
+    axes = leading_axes(words, wide, rounds=_ROUNDS)
     left, size, _ = linalg.svd(words @ axes, full_matrices=False)
     strong = size[:d] ** 2 > LEAST_SHARE * size[0] ** 2
     out[:, : int(strong.sum())] = unit_rows(left[:, :d][:, strong])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import time
-from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
@@ -55,8 +54,14 @@ class VisitorListRequest(Visitor):
         if self.why and self.n > EXPLAINED:
             raise ConfigError(f"n must be at most {EXPLAINED} with why (found {self.n})")
         items = tuple(self.items)
-        asked = Query(placement=self.placement, user=self.visitor, items=items, n=self.n)
-        return replace(asked, explain=self.why, habits=self.habits)
+        return Query(
+            placement=self.placement,
+            user=self.visitor,
+            items=items,
+            n=self.n,
+            explain=self.why,
+            habits=self.habits,
+        )
 
 
 class VisitorEvent(Body):

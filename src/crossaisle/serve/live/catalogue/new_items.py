@@ -12,7 +12,7 @@ from crossaisle.data.history import Floats
 from crossaisle.data.vocabulary import Rows
 from crossaisle.encoders.base import unit_rows
 from crossaisle.models.newcomers import LEAST, NEAREST, links_to
-from crossaisle.models.scorers.content import ReadingModel, TextModel
+from crossaisle.models.scorers.vectors.vector_model import ReadingModel, TextModel
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.limits.live import LiveLimits
 from crossaisle.serve.live.pictures import picture_model

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from crossaisle.data.dataset import Dataset
+from crossaisle.data.distinct import run_starts
 from crossaisle.models.disapproval import Disapproval, counts_of, pairs_against, people_for
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.limits.live import LiveLimits
@@ -96,8 +97,7 @@ class LiveDisapproval:
         user, item, amount = pairs.user[plain], pairs.item[plain], np.minimum(pairs.amount[plain], 1.0)
         order = np.lexsort((-amount, item, user))
         user, item, amount = user[order], item[order], amount[order]
-        first = np.ones(len(user), bool)
-        first[1:] = (user[1:] != user[:-1]) | (item[1:] != item[:-1])
+        first = run_starts(user, item)
         user, item, amount = user[first], item[first], amount[first]
         known = (user < self._people.shape[0]) & (item < n_old) & ~np.isin(user, gone)
         before = np.zeros(len(user))
