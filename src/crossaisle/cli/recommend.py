@@ -255,7 +255,7 @@ def _show_list(answer: RecommendationList, dataset: Dataset) -> None:
 
 
 def _show_explanation(explanation: Explanation) -> None:
-    tell(explanation.text or "Nothing carries enough of the score to be called the reason.")
+    tell(explanation.text or "No reason is given: nothing that may be named carries enough of the score.")
     rows = [
         [
             c.name,

@@ -12,6 +12,7 @@ from scipy.sparse.linalg import svds
 
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats
+from crossaisle.data.text.telling import is_telling
 from crossaisle.encoders.base import unit_rows
 from crossaisle.encoders.tfidf import TfidfEncoder
 
@@ -42,8 +43,8 @@ class ItemSpace:
 
     @cached_property
     def telling(self) -> npt.NDArray[np.bool_]:
-        """bool (vocabulary,): words that can name something: neither numbers nor units such as "oz"."""
-        return np.array([t.isalpha() and (len(t) > 2 or not t.isascii()) for t in self.terms], bool)
+        """bool (vocabulary,): words that can name something."""
+        return np.array([is_telling(term) for term in self.terms], bool)
 
 
 def reduced(counts: sparse.csr_matrix, dimensions: int = DIMENSIONS) -> Floats:

@@ -26,6 +26,13 @@ console.log(JSON.stringify(titles.map(made)));
     [
         ("Yellow Sweet Corn, 48 ct", ["carrot", "Yellow Sweet Corn", "48 ct"]),
         ("Chocolate Chip Cookies, 16 oz", ["cookie", "Chocolate Chip Cookies", "16 oz"]),
+        ("Hot Dog Buns, 12 oz", ["bread", "Hot Dog Buns", "12 oz"]),
+        ("Everyday Hot Dogs, 1 lb", ["meat", "Everyday Hot Dogs", "1 lb"]),
+        ("Hot Dog Chili Sauce, 10 oz", ["jar", "Hot Dog Chili Sauce", "10 oz"]),
+        ("Dry Dog Food, 4 lb", ["paw", "Dry Dog Food", "4 lb"]),
+        ("Hamburger Buns, 8 ct", ["bread", "Hamburger Buns", "8 ct"]),
+        ("Baby Carrots, 1 lb", ["carrot", "Baby Carrots", "1 lb"]),
+        ("Dish Soap, 25 oz", ["spray", "Dish Soap", "25 oz"]),
         ("Sweets, 5 oz", ["candy", "Sweets", "5 oz"]),
         ("Small Bag of Chips, .875 oz", ["cookie", "Small Bag of Chips", ".875 oz"]),
         ("Candy Bars (Singles)(Including, 1.6 oz", ["candy", "Candy Bars (Singles)", "1.6 oz"]),

@@ -25,6 +25,8 @@ NAMES: dict[str, tuple[str, str]] = {
     "basket_lift": ("together in baskets", "Leaf categories that share more baskets than chance would give."),
     "basket_popularity": ("bestsellers in baskets", "What most baskets hold."),
     "basket_complement": ("complements in baskets", "What joins an item in baskets beyond chance."),
+    "basket_leaf": ("finest categories in baskets", "Finest categories that are surely bought together."),
+    "basket_first": ("first places beside a cart", "The best seller of what is surely bought with the cart."),
     "basket_habit": ("habit in baskets", "What the customer's own baskets hold most often."),
     "transferred_popularity": ("bestselling types elsewhere", "Types that sell in another shop."),
     "transferred_links": ("types together elsewhere", "Types that go together in another shop."),

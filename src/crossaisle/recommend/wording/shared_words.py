@@ -8,16 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from crossaisle.data.dataset import Dataset
+from crossaisle.data.text.telling import is_telling
 from crossaisle.encoders.tfidf import terms
 from crossaisle.models.blend import Part
 from crossaisle.recommend.wording.names import brand_name
 
 WORDS = 3
 """At most this many shared words are named."""
-_UNITS = """ct cm cl dz doz each fl ft gal gr inch inches kg lb lbs liter liters litre ltr mg ml mm multi oz
-    pack packs pc pcs pk pkg pt qt size"""
-UNITS = frozenset(_UNITS.split())
-"""Words of titles that say how much is in it."""
 _AUDIENCE = "man mans men mens woman womans women womens boy boys girl girls kid kids unisex"
 AUDIENCE = frozenset(_AUDIENCE.split())
 """Words of titles that say whom it is for: half of a fashion shop shares them."""
@@ -89,17 +86,8 @@ def _title_words(dataset: Dataset, row: int) -> dict[str, str]:
 
 
 def telling(words: Iterable[str]) -> list[str]:
-    """Those that a person would call a word two titles share: no pairs, numbers, units or abbreviations."""
-    return [
-        word
-        for word in words
-        if word.isalpha() and (not word.isascii() or _spoken(word)) and word.lower() not in UNITS | AUDIENCE
-    ]
-
-
-def _spoken(word: str) -> bool:
-    """Whether letters from A to Z can be said as a word: "gds" cannot."""
-    return len(word) > 2 and re.search("[aeiouy]", word.lower()) is not None
+    """Those that a person would call a word two titles share."""
+    return [word for word in words if is_telling(word) and word.lower() not in AUDIENCE]
 
 
 def once(words: Iterable[str]) -> list[str]:

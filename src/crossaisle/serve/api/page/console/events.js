@@ -2,7 +2,7 @@
 
 import { ask } from "../lib/api.js";
 import { make } from "../lib/dom.js";
-import { t } from "../lib/words.js";
+import { clock, t } from "../lib/words.js";
 import { table } from "./charts.js";
 import { look } from "./visitor.js";
 
@@ -19,7 +19,7 @@ export const events = {
     const focus = body.contains(document.activeElement) && document.activeElement.dataset.key;
     body.replaceChildren(table(t("section_events"), [[t("time"), false], [t("visitor"), false], [t("kind"), false], [t("product"), false]],
       found.events.slice(0, SHOWN).map((event, at) => [
-        new Date(event.time * 1000).toLocaleTimeString(),
+        clock(new Date(event.time * 1000)),
         make("button.link", { type: "button", "data-key": `${at} ${event.user}`, onclick: () => look(event.user) }, event.user),
         t(`role_${event.role}`) === event.kind ? event.kind : `${t(`role_${event.role}`)}${event.role === "ignored" ? ` (${event.kind})` : ""}`,
         event.title || event.item,

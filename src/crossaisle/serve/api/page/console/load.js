@@ -2,11 +2,10 @@
 
 import { ask } from "../lib/api.js";
 import { make } from "../lib/dom.js";
-import { number, share, t } from "../lib/words.js";
+import { clock, number, share, t } from "../lib/words.js";
 import { bars, cards, lines } from "./charts.js";
 
 const MINUTES = 60;
-const clock = minute => new Date(minute * 60_000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
 
 export const load = {
   name: "load",
@@ -17,7 +16,7 @@ export const load = {
     const minutes = Array.from({ length: MINUTES }, (_, at) => now - MINUTES + 1 + at);
     const by = new Map(found.minutes.map(one => [one.time / 60, one]));
     const of = name => minutes.map(minute => by.get(minute)?.[name] ?? null);
-    const labels = minutes.map(clock);
+    const labels = minutes.map(minute => clock(new Date(minute * 60_000), false));
     const ms = value => t("ms", number(value, value && value < 10 ? 1 : 0));
     const asked = gauges.ranking_hits + gauges.ranking_misses;
     body.replaceChildren(

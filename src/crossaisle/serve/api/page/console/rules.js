@@ -27,7 +27,7 @@ export const rules = {
       button.setAttribute("aria-label", name);
       return button;
     };
-    const edit = one => change(t("change"), t("change_named", one.id), () => {
+    const edit = one => change(t("edit"), t("change_named", one.id), () => {
       const details = open(one);
       details.open = true;
       editor.replaceChildren(details);

@@ -46,6 +46,7 @@ export function money(price, currency = "") {
 }
 
 export const moment = seconds => new Date(seconds * 1000).toLocaleString(chosen, { dateStyle: "medium", timeStyle: "short" });
+export const clock = (date, seconds = true) => date.toLocaleTimeString(chosen, { hour: "2-digit", minute: "2-digit", ...(seconds && { second: "2-digit" }) });
 export const day = number => new Date(number * 864e5).toLocaleDateString(chosen, { month: "short", day: "numeric", timeZone: "UTC" });
 // "A, B and C"; with a comma before the last where a name holds an "and" of its own.
 export function joined(names) {

@@ -42,8 +42,11 @@ const SHAPES = {
 
 // Which words of a title or a category mean which sign, and the colour (a hue) that its kind has.
 const KINDS = [
+  ["bread", 65, /\bbuns?\b/i],
+  ["jar", 30, /\bsauces?\b|酱/i],
+  ["carrot", 115, /\bcarrots?\b/i],
   ["baby", 350, /\b(baby|infant|diaper|napp(y|ies)|toddler)|婴|尿/i],
-  ["paw", 40, /\b(pet|dogs?|cats?|kitten|pupp|aquarium|bird seed)\b|宠物|猫|狗/i],
+  ["paw", 40, /\b(pet|(?<!hot )dogs?|cats?|kitten|pupp|aquarium|bird seed)\b|宠物|猫|狗/i],
   ["snow", 230, /\b(frozen|frzn|ice cream|ice)\b|冷冻|冰/i],
   ["egg", 80, /\beggs?\b|鸡蛋/i],
   ["cheese", 75, /chees|奶酪/i],
@@ -65,7 +68,7 @@ const KINDS = [
   ["carrot", 115, /\b(vegetables?|produce|salads?|potato\w*|onions?|peppers?|tomato\w*|lettuce|carrots?|mushrooms?|herbs?|broccoli|celery|corn|squash|cabbage|cucumber)|蔬|菜/i],
   ["pill", 190, /\b(vitamin|medicin|health|pain|cold|cough|pharm|first aid|antacid|supplement|allergy|diet)|药|健康/i],
   ["roll", 270, /\b(tissues?|paper|towels?|napkins?|foil|wrap|bags?|cups\/plates)\b|纸/i],
-  ["spray", 180, /\b(laundry|deterg\w*|clean\w*|bleach|dish\w*|household|softener|air care)|清洁|洗衣/i],
+  ["spray", 180, /\b(laundry|deterg\w*|clean\w*|bleach|dish(wash\w*| (soap|liquid|deterg\w*))|household|softener|air care)|清洁|洗衣/i],
   ["pump", 300, /\b(soaps?|shampoo|hair|skin|cosmetic\w*|deodorant|oral|tooth\w*|makeup|shav\w*|beauty|lotion|fragrance|hygiene|feminine|bath|sun\w*|nail)|洗发|护肤|美妆|牙/i],
   ["flower", 0, /\b(floral|flowers?|plants?|garden|seeds?|bouquet|roses?)\b|花|植物/i],
   ["shirt", 260, /\b(cloth\w*|apparel|shirts?|shoes?|dress(es)?|hosiery|fashion|jackets?|jeans|socks?|trousers|bags)\b|衣|鞋|裙/i],

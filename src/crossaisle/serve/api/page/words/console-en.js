@@ -7,7 +7,7 @@ export default {
   section_visitor: "One visitor", about_visitor: "What somebody did last, beside the list they get now. Looking does not count as shown.",
   section_experiments: "Experiments", about_experiments: "Two ways to recommend, compared on real visitors. The intervals hold at every moment you look.",
   section_rules: "Rules", about_rules: "What a merchandiser never shows, pins, boosts or keeps apart. A change holds in the next list.",
-  rule: "Rule", rule_does: "Does", rule_products: "Products", rule_such_as: "Such as", change_named: name => `Change ${name}`, rule_delete: "Delete", delete_named: name => `Delete ${name}`, delete_sure: name => `Delete the rule ${name}?`,
+  rule: "Rule", rule_does: "Does", rule_products: "Products", rule_such_as: "Such as", edit: "Change", change_named: name => `Change ${name}`, rule_delete: "Delete", delete_named: name => `Delete ${name}`, delete_sure: name => `Delete the rule ${name}?`,
   rule_over: "over: holds no more", rule_later: "does not hold yet", rule_holds_at_once: "This holds in every list at once.", deleted_now: name => `${name} is deleted.`, rules_changed: "The rules hold now.", rules_of_model: "Back to the model’s rules", rules_of_model_sure: "Go back to the rules that came with the model?",
   rules_from_shop: "These are the shop’s own rules.", rules_from_model: "These came with the model; the first change makes them the shop’s own.", at_place: place => `place ${place}`, times_as_much: times => `times ${times}`,
   action_never: "Never show", action_adults_only: "For adults only", action_only_with: "Only with", action_never_with: "Never beside", action_pin: "Pin", action_boost: "Boost", action_bury: "Bury",

@@ -7,7 +7,7 @@ export default {
   section_visitor: "单个访客", about_visitor: "某位访客最近的行为，以及现在得到的列表。在此查看不计为展示。",
   section_experiments: "实验", about_experiments: "在真实访客上比较两种推荐方式。区间在任何时刻查看都成立。",
   section_rules: "规则", about_rules: "店家规定哪些商品不展示、置顶、提升或不放在一起。修改在下一个列表中生效。",
-  rule: "规则", rule_does: "作用", rule_products: "商品数", rule_such_as: "例如", change_named: name => `修改${name}`, rule_delete: "删除", delete_named: name => `删除${name}`, delete_sure: name => `删除规则${name}？`,
+  rule: "规则", rule_does: "作用", rule_products: "商品数", rule_such_as: "例如", edit: "修改", change_named: name => `修改${name}`, rule_delete: "删除", delete_named: name => `删除${name}`, delete_sure: name => `删除规则${name}？`,
   rule_over: "已过期：不再生效", rule_later: "尚未生效", rule_holds_at_once: "立即在所有列表中生效。", deleted_now: name => `已删除${name}。`, rules_changed: "规则已生效。", rules_of_model: "恢复模型自带的规则", rules_of_model_sure: "恢复模型自带的规则？",
   rules_from_shop: "这些是本店自己的规则。", rules_from_model: "这些规则随模型而来；首次修改后成为本店自己的规则。", at_place: place => `第${place}位`, times_as_much: times => `${times}倍`,
   action_never: "从不展示", action_adults_only: "仅限成人", action_only_with: "仅与之同时展示", action_never_with: "从不并列", action_pin: "固定位置", action_boost: "提升", action_bury: "降低",
