@@ -23,10 +23,10 @@ from shared import DEVICE, SEED, Events, Fitted, Settings, customers_alone, main
 
 logging.disable(logging.WARNING)
 torch.set_num_threads(1)
-LONGEST = 20
 
 
 def _fit(name: str, events: Events, settings: Settings) -> Fitted:
+    longest = events.usual_length()
     place = tempfile.TemporaryDirectory()
     folder = Path(place.name) / "shop"
     folder.mkdir()
@@ -45,7 +45,7 @@ def _fit(name: str, events: Events, settings: Settings) -> Fitted:
                 "group_by": "none",
                 "mode": "full",
             },
-            "MAX_ITEM_LIST_LENGTH": LONGEST,
+            "MAX_ITEM_LIST_LENGTH": longest,
             "train_neg_sample_args": None
             if name == "SASRec"
             else {"distribution": "uniform", "sample_num": 1},
@@ -75,7 +75,7 @@ def _fit(name: str, events: Events, settings: Settings) -> Fitted:
         there = np.flatnonzero(users[asked] > 0)
         if len(there):
             with torch.no_grad():
-                query = _query(asked[there], users, histories, name).to(config["device"])
+                query = _query(asked[there], users, histories, longest if name == "SASRec" else None).to(config["device"])
                 scores = model.full_sort_predict(query).view(len(there), -1).cpu().numpy()
             known = np.flatnonzero(rows > 0)
             out[np.ix_(there, known)] = scores[:, rows[known]]
@@ -90,11 +90,14 @@ def _rows_of(dataset: Any, field: str, n: int) -> np.ndarray:
     return np.array([numbers.get(str(one), 0) for one in range(n)])
 
 
-def _query(asked: np.ndarray, users: np.ndarray, histories: list[list[int]], name: str) -> Interaction:
-    if name != "SASRec":
+def _query(
+    asked: np.ndarray, users: np.ndarray, histories: list[list[int]], longest: int | None
+) -> Interaction:
+    """The newest products of each customer where a model reads them; else who it is."""
+    if longest is None:
         return Interaction({"user_id": torch.as_tensor(users[asked])})
-    newest = [histories[user][-LONGEST:] for user in asked.tolist()]
-    items = torch.zeros(len(asked), LONGEST, dtype=torch.long)
+    newest = [histories[user][-longest:] for user in asked.tolist()]
+    items = torch.zeros(len(asked), longest, dtype=torch.long)
     for at, one in enumerate(newest):
         items[at, : len(one)] = torch.as_tensor(one)
     lengths = torch.as_tensor([len(one) for one in newest])

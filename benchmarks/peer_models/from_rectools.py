@@ -71,7 +71,7 @@ def sasrec(events: Events, settings: Settings) -> Fitted:
     model = SASRecModel(
         **settings,
         lr=1e-3,
-        session_max_len=20,
+        session_max_len=events.usual_length(),
         train_min_user_interactions=2,
         get_trainer_func=trainer,
         recommend_torch_device=DEVICE,

@@ -35,6 +35,7 @@ DEVICE = os.environ.get("PEERS_DEVICE", "cpu")
 """`cpu` or `cuda`, for those that use torch; on `cuda` minutes are those of the clock."""
 TUNED_ON = 2500
 """Validation queries that settings are chosen on."""
+AT_ONCE = 500
 
 Settings = dict[str, Any]
 
@@ -65,6 +66,11 @@ class Events:
         if not self.counts:
             counts.data[:] = 1.0
         return counts
+
+    def usual_length(self) -> int:
+        """As many events as nine of ten customers have, for models that read the newest: 20 to 100."""
+        lengths = np.bincount(self.user)
+        return int(np.clip(np.quantile(lengths[lengths > 0], 0.9), 20, 100))
 
 
 Fitted = Callable[[np.ndarray, Any], np.ndarray]
@@ -108,8 +114,20 @@ def customers_alone(users: np.ndarray) -> None:
         raise SystemExit("this model has vectors of known customers only, and these are baskets of nobody")
 
 
-def quality(scores: np.ndarray, queries: Queries, targets: np.ndarray, *, mask_seen: bool) -> float:
+def batches(n: int) -> list[slice]:
+    """Of rows that are scored at once: the libraries' tables of scores take many times the scores' memory."""
+    return [slice(at, at + AT_ONCE) for at in range(0, n, AT_ONCE)]
+
+
+def quality(fitted: Fitted, queries: Queries, targets: np.ndarray, *, mask_seen: bool) -> float:
     """Mean of NDCG@10 and recall@10 of single targets, among what can be right."""
+    parts = batches(len(targets))
+    found = [_gains(fitted, queries.take(rows), targets[rows], mask_seen=mask_seen) for rows in parts]
+    return float(np.concatenate(found).mean())
+
+
+def _gains(fitted: Fitted, queries: Queries, targets: np.ndarray, *, mask_seen: bool) -> np.ndarray:
+    scores = fitted(queries.user, queries.histories)
     scores = np.where(np.isnan(scores), -np.inf, scores)
     own = scores[np.arange(len(targets)), targets]
     if mask_seen:
@@ -119,7 +137,7 @@ def quality(scores: np.ndarray, queries: Queries, targets: np.ndarray, *, mask_s
     own_left = scores[np.arange(len(targets)), targets]
     place = (scores > own[:, None]).sum(1) + ((scores == own[:, None]).sum(1) - 1) / 2
     hit = (place < 10) & np.isfinite(own_left)
-    return float((hit.mean() + (hit / np.log2(2 + np.minimum(place, 10))).mean()) / 2)
+    return (hit + hit / np.log2(2 + np.minimum(place, 10))) / 2
 
 
 def _clock() -> float:
@@ -144,8 +162,8 @@ def main(models: Mapping[str, tuple[Fit, Sequence[Settings]]]) -> None:
     for at in order:
         if tried and _clock() - start > 60 * minutes:
             break
-        scores = fit(train, candidates[at])(queries.user, queries.histories)
-        found_quality = quality(scores, queries, targets, mask_seen=mask_seen)
+        fitted = fit(train, candidates[at])
+        found_quality = quality(fitted, queries, targets, mask_seen=mask_seen)
         tried.append((found_quality, at))
         print(f"{model}: {candidates[at]}: {found_quality:.4f}", flush=True)
     best = candidates[max(tried)[1]]
@@ -157,9 +175,9 @@ def main(models: Mapping[str, tuple[Fit, Sequence[Settings]]]) -> None:
     with np.load(folder / "test.npz") as found:
         queries = Queries.read(found, past)
     scores = np.lib.format.open_memmap(out, "w+", np.float32, (len(queries.user), past.n_items))
-    for at in range(0, len(queries.user), 500):
-        some = queries.take(slice(at, at + 500))
-        scores[at : at + 500] = fitted(some.user, some.histories)
+    for rows in batches(len(queries.user)):
+        some = queries.take(rows)
+        scores[rows] = fitted(some.user, some.histories)
     scores.flush()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
     about = {
