@@ -75,7 +75,9 @@ def _fit(name: str, events: Events, settings: Settings) -> Fitted:
         there = np.flatnonzero(users[asked] > 0)
         if len(there):
             with torch.no_grad():
-                query = _query(asked[there], users, histories, longest if name == "SASRec" else None).to(config["device"])
+                query = _query(asked[there], users, histories, longest if name == "SASRec" else None).to(
+                    config["device"]
+                )
                 scores = model.full_sort_predict(query).view(len(there), -1).cpu().numpy()
             known = np.flatnonzero(rows > 0)
             out[np.ix_(there, known)] = scores[:, rows[known]]

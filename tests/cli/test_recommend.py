@@ -187,3 +187,22 @@ def test_ids_are_tidied_as_an_import_tidies_them(
     assert (seen[0].include_items, seen[0].exclude_items) == (("501", "milk3"), ("milk2\u200e",))
     assert seen[1].history == ("bread 2", "501")
     assert ask(capsys, "explain", "m", "--user", " u0", "--item", "milk1 ")["item_id"] == "milk1"
+
+
+def test_items_without_a_title_are_shown_by_brand_and_category(
+    model: Recommender, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop = model.dataset
+    untitled = replace(shop, items=shop.items.with_columns(title=pl.lit(""), brand=pl.lit("Acme")))
+    ready = Recommender(untitled, model.blend, repeats=True)
+    monkeypatch.setattr(Recommender, "load", classmethod(lambda _cls, _folder: ready))
+    assert cli.run(["recommend", "m", "--user", "u0", "-n", "3"]) == 0
+    assert "Acme Milk" in capsys.readouterr().out
+
+
+def test_a_cart_of_a_known_person_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["explain", "m", "--history", "milk0", "--item", "bread1"]
+    found = ask(capsys, *asked, "--placement", "goes_with", "--user", "u0")
+    assert found["item_id"] == "bread1"
+    assert cli.run([*asked, "--user", "u0"]) == 2
+    assert "give either --user or --history" in capsys.readouterr().err

@@ -30,7 +30,7 @@ def test_what_wins_overall_but_loses_new_categories_does_not_serve() -> None:
     [short] = ruling.shortfalls["ranker"]
     assert (short.slice, short.single) == ("novel_open", "popularity")
     assert short.low < short.value - short.floor < short.high < 0
-    assert "ranker falls short: novel_open 0.1" in ruling.statement
+    assert 'ranker falls short: "Categories new to the customer, open list" 0.1' in ruling.statement
     assert f"mix serves, which costs {ruling.price:.4f} overall" in ruling.statement
 
 
@@ -50,7 +50,7 @@ def test_a_gap_within_the_interval_is_no_shortfall() -> None:
 def test_if_all_fall_short_the_smallest_shortfall_serves_and_is_said() -> None:
     ruling = mission_guard({"blend": values(0.5, 0.05), "ranker": values(0.4, 0.15)}, SINGLES)
     assert ruling.chosen == "ranker"
-    assert "still short: novel_open" in ruling.statement
+    assert 'still short: "Categories new to the customer, open list"' in ruling.statement
 
 
 def test_a_price_buys_the_better_mission_and_no_more_than_it_says() -> None:
@@ -65,7 +65,7 @@ def test_a_price_buys_the_better_mission_and_no_more_than_it_says() -> None:
     assert ruling.chosen == "lifted"
     assert 0 < ruling.price < 0.005
     assert "lifted serves, which costs 0.00" in ruling.statement
-    assert "and moves cross_open" in ruling.statement
+    assert 'and moves "Across categories, open list"' in ruling.statement
 
 
 def test_where_the_floors_cost_more_than_the_price_nothing_more_is_paid() -> None:
@@ -84,7 +84,10 @@ def test_what_is_too_dear_does_not_serve_whatever_it_keeps_to() -> None:
     assert mission_guard(offers, SINGLES).chosen == "mix"
     ruling = mission_guard(offers, SINGLES, limit=0.05)
     assert ruling.chosen == "blend"
-    assert "blend serves, although it falls short: novel_open" in ruling.statement
+    assert (
+        'blend serves, although it falls short: "Categories new to the customer, open list"'
+        in ruling.statement
+    )
 
 
 def test_a_slice_of_few_cases_decides_nothing() -> None:

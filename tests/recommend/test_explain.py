@@ -175,8 +175,11 @@ def test_explain_takes_a_user_or_a_history() -> None:
     assert isinstance(session.contributions[0], Contribution)
     with pytest.raises(ConfigError, match="explained for items in view: give their ids, not a user"):
         FITTED.explain("u0", "milk1", placement="goes_with")
-    with pytest.raises(UnknownIdError, match="unknown user 'stranger'"):
-        FITTED.explain("stranger", "milk1")
+    with pytest.raises(ConfigError, match="for_you is explained for a user or for items, not for both"):
+        FITTED.explain(["milk0"], "milk1", user="u0")
+    for of, user in (("stranger", None), (["milk0"], "stranger")):
+        with pytest.raises(UnknownIdError, match="unknown user 'stranger'"):
+            FITTED.explain(of, "milk1", placement="goes_with" if user else "for_you", user=user)
     with pytest.raises(UnknownIdError, match="unknown item 'milc1'"):
         FITTED.explain("u0", "milc1")
 

@@ -41,6 +41,8 @@ def test_what_goes_with_a_cart_of_a_user_goes_by_both() -> None:
     assert why
     assert {"bought before"} <= {reason for c in why.contributions for reason in c.reasons}
     assert why.score == pytest.approx(known.items[0].score, rel=1e-5)
+    assert shop.explain(["milk1"], known.ids[0], placement="goes_with", user="u0") == why
+    assert shop.explain(["milk1"], known.ids[0], placement="goes_with") != why
     for asked in ({"user": "nobody"}, {"user": "u0", "habits": False}):
         found = shop.recommend(Query(placement="goes_with", items=("milk1",), n=9, **asked))  # type: ignore[arg-type]
         assert found.ids == alone.ids

@@ -365,7 +365,7 @@ def _how_to_serve(model: str) -> str:
 
 
 def _headline_cells(row: dict[str, Any]) -> tuple[Any, ...]:
-    from crossaisle.evaluate.report.glossary import slice_title
+    from crossaisle.evaluate.glossary import slice_title
 
     names = ("recall@10", "low", "high", "best_single", "its_recall@10", "n")
     return (slice_title(row["slice"]), *(row[name] for name in names))

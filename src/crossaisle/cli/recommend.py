@@ -165,7 +165,8 @@ def explain(
     placement: Annotated[
         str,
         typer.Option(
-            help="Placement of the list. For goes_with and similar, --history names the items in view.",
+            help="Placement of the list. For goes_with and similar, --history names the items in view; "
+            "goes_with takes --user beside them.",
             metavar="PLACE",
         ),
     ] = "for_you",
@@ -176,14 +177,17 @@ def explain(
     \b
     crossaisle explain demo/model --user 1609 --item 834103
     crossaisle explain demo/model --history 834103 --item 866211 --placement goes_with
+    crossaisle explain demo/model --user 1609 --history 834103 --item 866211 --placement goes_with
     """
     asked = query(placement, {}, user=user, items=tuple(history or ())).placement
-    if (user is None) == (not history):
+    beside = user is not None and bool(history) and asked == "goes_with"
+    if (user is None) == (not history) and not beside:
         raise typer.BadParameter("give either --user or --history")
     from crossaisle.recommend.recommender import Recommender
 
-    of = user if user is not None else list(history or ())
-    explanation = Recommender.load(model).explain(of, item, placement=asked)
+    of = list(history) if history else str(user)
+    whose = user if beside else None
+    explanation = Recommender.load(model).explain(of, item, placement=asked, user=whose)
     if as_json:
         show_json(explanation.to_dict())
     else:
@@ -222,13 +226,15 @@ def _show_rules(answer: RecommendationList) -> None:
 
 
 def _titles(answer: RecommendationList, dataset: Dataset) -> list[str]:
-    """Titles, with the brand where the list has one of another brand, too."""
+    """Names of items, with the brand where the list has one of the same title of another brand, too."""
+    from crossaisle.recommend.wording.names import item_name
+
     times = Counter(r.title for r in answer)
     rows = dataset.item_ids.rows(answer.ids)
     brands = dataset.items["brand"].fill_null("").gather(rows)
     return [
-        f"{r.title}, {brand}" if times[r.title] > 1 and brand else r.title
-        for r, brand in zip(answer, brands, strict=True)
+        f"{r.title}, {brand}" if r.title and times[r.title] > 1 and brand else item_name(dataset, row)
+        for r, row, brand in zip(answer, rows.tolist(), brands, strict=True)
     ]
 
 

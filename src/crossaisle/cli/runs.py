@@ -79,7 +79,7 @@ def _headline(run: Run, model: str) -> dict[str, float | None]:
 
 
 def _diff(a: Path, b: Path, full: bool, as_json: bool) -> None:
-    from crossaisle.evaluate.report.glossary import slice_title
+    from crossaisle.evaluate.glossary import slice_title
     from crossaisle.pipeline.measure import MODEL
     from crossaisle.pipeline.record import changed_settings, compared, read_run, same_cases
 

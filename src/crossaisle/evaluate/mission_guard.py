@@ -17,6 +17,7 @@ import numpy.typing as npt
 from crossaisle.data.history import Floats
 from crossaisle.data.splits.cases import EvalCases
 from crossaisle.data.taxonomy import Taxonomy
+from crossaisle.evaluate.glossary import slice_title
 from crossaisle.evaluate.metrics import Relevant, ndcg
 from crossaisle.evaluate.ranking import first_places
 from crossaisle.evaluate.scoring import Score
@@ -42,6 +43,12 @@ Values = Mapping[str, Floats]
 """Slice -> float32 (n,): one figure per validation case, NaN where the case is not in the slice."""
 
 
+def called(name: str) -> str:
+    """A slice within a sentence."""
+    title = slice_title(name)
+    return f'"{title}"' if title != name else name
+
+
 @dataclass(frozen=True)
 class Shortfall:
     """A slice in which a candidate is worse than the best single model, beyond chance."""
@@ -58,7 +65,7 @@ class Shortfall:
     @property
     def statement(self) -> str:
         gap = f"{self.value - self.floor:+.4f} [{self.low:+.4f}, {self.high:+.4f}]"
-        return f"{self.slice} {self.value:.4f}, {self.single} alone {self.floor:.4f} ({gap})"
+        return f"{called(self.slice)} {self.value:.4f}, {self.single} alone {self.floor:.4f} ({gap})"
 
 
 @dataclass(frozen=True)
@@ -96,7 +103,7 @@ class Ruling:
         if refused:
             return f"mission guard: {self.best} falls short: {refused}. {self.chosen} serves, {cost}{rest}"
         before, after = self.mission[self.best], self.mission[self.chosen]
-        moved = ", ".join(f"{name} {before[name]:.4f} to {after[name]:.4f}" for name in after)
+        moved = ", ".join(f"{called(name)} {before[name]:.4f} to {after[name]:.4f}" for name in after)
         return f"mission guard: {self.chosen} serves, {cost} and moves {moved}"
 
     def _said(self, name: str) -> str:

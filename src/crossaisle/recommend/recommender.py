@@ -287,22 +287,35 @@ class Recommender:
         return self.recommend(Query(placement="goes_with", items=tuple(items), n=n))
 
     def explain(
-        self, user_or_history: str | Sequence[str], item: str, *, placement: Placement = "for_you"
+        self,
+        user_or_history: str | Sequence[str],
+        item: str,
+        *,
+        placement: Placement = "for_you",
+        user: str | None = None,
     ) -> Explanation:
         """Why an item has its score for a user id, or for item ids: a history, or what is in view.
 
-        `ConfigError` for a user with `goes_with` or `similar`, which are about items in view.
+        `user`: for `goes_with`, who looks at the items in view, where the list was that person's.
+        `ConfigError` for a user without items in view with `goes_with` or `similar`, which are about these,
+        and for `user` with another placement.
         """
-        row = self.dataset.item_ids.row(item)
+        row, weights = self.dataset.item_ids.row(item), str(placement)
         if isinstance(user_or_history, str):
             if placement in ("goes_with", "similar"):
                 raise ConfigError(f"{placement} is explained for items in view: give their ids, not a user")
             histories = self.histories.take([self.dataset.user_ids.row(user_or_history)])
+        elif user is not None:
+            if placement != "goes_with":
+                raise ConfigError(f"{placement} is explained for a user or for items, not for both")
+            self.dataset.user_ids.row(user)
+            request = self.resolve(Query(placement=placement, items=tuple(user_or_history), user=user))
+            histories, weights = request.told, request.weights
         else:
             rows = self.dataset.item_ids.rows(user_or_history)
             histories = of_unknown_deeds(Histories.of([rows[rows >= 0]]))
         untold = self.merchandising.for_adults()
-        return self.ranker.explain(self.dataset, histories, row, placement, placement, untold=untold)
+        return self.ranker.explain(self.dataset, histories, row, weights, placement, untold=untold)
 
     # On disk
 

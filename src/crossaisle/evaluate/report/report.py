@@ -13,11 +13,11 @@ from crossaisle import __version__
 from crossaisle.data.taxonomy import SEPARATOR
 from crossaisle.errors import ConfigError
 from crossaisle.evaluate.files import write_text
+from crossaisle.evaluate.glossary import PROTOCOLS, metric_title, slice_meaning, slice_title
 from crossaisle.evaluate.report.chances import chances
 from crossaisle.evaluate.report.charts import dots, heat
 from crossaisle.evaluate.report.data import data_html, drift_html
 from crossaisle.evaluate.report.examples import examples_html
-from crossaisle.evaluate.report.glossary import PROTOCOLS, metric_title, slice_meaning, slice_title
 from crossaisle.evaluate.report.model_names import model_title
 from crossaisle.evaluate.report.page import page, percent, text
 from crossaisle.evaluate.report.summary import lead, next_steps

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from crossaisle.errors import ConfigError
-from crossaisle.evaluate.report.glossary import slice_title
+from crossaisle.evaluate.glossary import slice_title
 from crossaisle.evaluate.report.model_names import model_title
 from crossaisle.evaluate.report.page import percent, text
 from crossaisle.evaluate.report.verdicts import Verdict

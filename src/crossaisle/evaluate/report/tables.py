@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from crossaisle.evaluate.glossary import METRICS, metric_title, slice_meaning, slice_title
 from crossaisle.evaluate.metrics import AT_K
-from crossaisle.evaluate.report.glossary import METRICS, metric_title, slice_meaning, slice_title
 from crossaisle.evaluate.report.model_names import NAMES, model_title
 from crossaisle.evaluate.report.page import number, scroll, table, text
 from crossaisle.evaluate.results import LIST_K, Evaluation, Row

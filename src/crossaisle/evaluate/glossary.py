@@ -1,4 +1,4 @@
-"""Names of slices, metrics and protocols in reports, and what they mean."""
+"""Names of slices, metrics and protocols for people, and what they mean."""
 
 from __future__ import annotations
 
