@@ -38,15 +38,16 @@ def _fit(model: ModelBase, events: Events) -> Fitted:
 
     def score(users: np.ndarray, _histories: Any) -> np.ndarray:
         customers_alone(users)
-        out = np.full((len(users), events.n_items), np.nan, np.float32)
-        asked = users[known[users]]
-        if len(asked):
+        asked, place = np.unique(users, return_inverse=True)
+        scores = np.full((len(asked), events.n_items), np.nan, np.float32)
+        there = asked[known[asked]]
+        if len(there):
             found = model.recommend(
-                asked, dataset, k=events.n_items, filter_viewed=False, on_unsupported_targets="ignore"
+                there, dataset, k=events.n_items, filter_viewed=False, on_unsupported_targets="ignore"
             )
-            place = pd.Series(np.arange(len(users)), index=users)
-            out[place[found[Columns.User]].to_numpy(), found[Columns.Item].to_numpy()] = found[Columns.Score]
-        return out
+            rows = np.searchsorted(asked, found[Columns.User].to_numpy())
+            scores[rows, found[Columns.Item].to_numpy()] = found[Columns.Score]
+        return scores[place]
 
     return score
 

@@ -15,6 +15,7 @@ from crossaisle.data.taxonomy import Taxonomy
 from crossaisle.data.vocabulary import Vocabulary
 from crossaisle.pipeline.fit import fit
 from crossaisle.recommend.catalogue_view import CatalogueView
+from crossaisle.recommend.lists.eligible import FROM_ELSEWHERE
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.live.histories import LiveHistories
 from crossaisle.serve.live.lists.asked import Asked
@@ -33,11 +34,11 @@ ROWS = (
 )
 
 
-def first_day() -> Dataset:
+def first_day(rows: tuple[tuple[str, str, tuple[str, ...], str], ...] = ROWS) -> Dataset:
     """A shop in which nothing has happened, as its catalogue describes it."""
-    ids, titles, paths, groups = zip(*ROWS, strict=True)
+    ids, titles, paths, groups = zip(*rows, strict=True)
     shop = tiny_shop()
-    items = shop.items.head(len(ROWS)).with_columns(
+    items = pl.concat([shop.items.head(1)] * len(rows)).with_columns(
         pl.Series("item_id", ids),
         pl.Series("title", titles),
         pl.Series("group", groups),
@@ -78,6 +79,29 @@ def test_similar_is_shorter_rather_than_filled(shop: Recommender) -> None:
     assert asked(shop, "similar", "soap") == []
     few = shop.recommend(Query(placement="similar", items=("mug",), n=8))
     assert "1 of 8: no more items fit the placement and its filters" in few.notices
+
+
+def test_what_stands_elsewhere_has_to_be_very_much_alike() -> None:
+    """In a supermarket of many aisles a word in common makes no substitutes."""
+    aisles = [
+        (f"{n}", " ".join(f"{kind}{n % kind}" for kind in (12, 10, 9, 7)), ("Food", f"Aisle{n}"), "")
+        for n in range(120)
+    ]
+    rices = (
+        ("rice", "Basmati Rice", ("Food", "Rice"), ""),
+        ("organic", "Organic Basmati Rice", ("Food", "Organic"), ""),
+    )
+    data = first_day((*ROWS, *aisles, *rices))
+    fitted = fit(data, split_config=SplitConfig(), model_config=ModelConfig(encoder="none")).to_serve(data)
+    beside = fitted.resolve(Query(placement="similar", items=("7",))).context
+    scores = fitted.ranker.score_batch(beside, "similar")[0]
+    scores[data.item_ids.row("7")] = 0.0
+    floor = fitted.ranker.floor("similar")
+    alike = [data.item_ids.id(row) for row in np.flatnonzero(scores > FROM_ELSEWHERE * floor).tolist()]
+    assert 0 < len(alike) < 8 < (scores > floor).sum()
+    assert set(asked(fitted, "similar", "7")) == set(alike)
+    assert asked(fitted, "similar", "rice") == ["organic"]
+    assert asked(fitted, "similar", "mug") == ["bowl"]  # of a department that is small as a whole
 
 
 def test_other_sizes_are_no_similar_products_unless_each_is_asked_for(shop: Recommender) -> None:

@@ -73,7 +73,7 @@ class RecommendationList:
     """A merchandiser's rules that changed this page."""
     rules_cost: float | None = None
     """The share of the sum of scores, from the first place of the list on, that rules cost beside the list
-    without them; None where no rule holds."""
+    without them; below 0 where a pin makes a short list longer; None where no rule holds."""
 
     def __len__(self) -> int:
         return len(self.items)

@@ -23,6 +23,12 @@ yogurts, each is like the others."""
 BRANDS = 0.1
 """The same of groups of which more than this share hold several brands."""
 
+SUBSTITUTES = 20
+"""A category of so many products has substitutes enough: socks of its brand are not similar to a wallet."""
+NEIGHBOURS = 100
+"""Up to so many products, what surrounds a small category holds what would do instead: the clothes of a small
+shop, but not the groceries of a supermarket."""
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class CatalogueView:
@@ -112,10 +118,30 @@ class CatalogueView:
     @cached_property
     def families_of_category(self) -> npt.NDArray[np.int64]:
         """int64 (n_categories,): how many products each category has, sizes of one counted once."""
-        keys, alone = self.same_title.keys, np.arange(1, len(self.codes) + 1, dtype=np.uint64)
-        pairs = np.where(keys > 0, keys, alone) ^ (self.codes.astype(np.uint64) << np.uint64(40))
-        codes = self.codes[np.unique(pairs, return_index=True)[1]]
-        return np.bincount(codes[codes >= 0], minlength=self.n_categories)
+        return self._families_of(self.codes)
+
+    def _families_of(self, codes: Rows) -> npt.NDArray[np.int64]:
+        """int64 (largest code + 1,): how many products each code has, sizes of one counted once."""
+        keys, alone = self.same_title.keys, np.arange(1, len(codes) + 1, dtype=np.uint64)
+        pairs = np.where(keys > 0, keys, alone) ^ (codes.astype(np.uint64) << np.uint64(40))
+        found = codes[np.unique(pairs, return_index=True)[1]]
+        return np.bincount(found[found >= 0], minlength=int(codes.max(initial=-1)) + 1)
+
+    @cached_property
+    def neighbourhoods(self) -> Rows:
+        """int32 (n_items,): where substitutes of each item stand, -1 of items without a category.
+
+        Its category; of one with fewer than `SUBSTITUTES` products the one around it, where that has
+        `NEIGHBOURS` products at most.
+        """
+        taxonomy, out = self.dataset.taxonomy, self.codes
+        for depth in range(taxonomy.level - 1, -1, -1):
+            few = self._families_of(out) < SUBSTITUTES
+            around = taxonomy.codes(depth)
+            wide = self._families_of(around) > NEIGHBOURS
+            moves = (out >= 0) & few[out] & ~wide[around]
+            out = np.where(moves, around + int(out.max(initial=-1)) + 1, out).astype(np.int32)
+        return out
 
     @cached_property
     def by_popularity(self) -> Rows:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from crossaisle.data.history import Floats
 from crossaisle.data.query import Query
 from crossaisle.data.vocabulary import Rows
-from crossaisle.recommend.catalogue_view import CatalogueView
+from crossaisle.recommend.catalogue_view import SUBSTITUTES, CatalogueView
 from crossaisle.recommend.request import NO_ROWS, ResolvedQuery
 from crossaisle.recommend.rerank.beside import Opened
 from crossaisle.recommend.rerank.filters import (
@@ -18,8 +19,10 @@ from crossaisle.recommend.rerank.filters import (
     rows_mask,
 )
 
-SUBSTITUTES = 20
-"""A category of so many products has substitutes enough: socks of its brand are not similar to a wallet."""
+FROM_ELSEWHERE = 3.5
+"""As many times as much as its neighbours must a product from elsewhere have in common with another to be similar
+to it (completejourney, pairs read by eye: beyond it five of six would do instead, just below it half, and
+further down stand 18 lb of zucchini beside 18 lb of charcoal)."""
 
 
 def eligible(
@@ -56,6 +59,22 @@ def eligible(
         allowed &= ~rows_mask(request.history, n_items)[rows]
     allowed &= view.listed[rows]
     return allowed
+
+
+def least_likeness(
+    view: CatalogueView, request: ResolvedQuery, floor: float, rows: Rows | slice
+) -> Floats | float:
+    """float32 (n,) or one for all: the score that each of some item rows has to pass to be in the list.
+
+    `floor`: what has no higher score has nothing to do with what is in view.
+    """
+    if request.placement != "similar":
+        return floor
+    places, own = view.neighbourhoods, view.neighbourhoods[request.view]
+    if (own < 0).any():
+        return floor
+    near = np.isin(places[rows], own) | (places[rows] < 0)
+    return np.where(near, floor, FROM_ELSEWHERE * floor).astype(np.float32)
 
 
 def _substitutes(view: CatalogueView, beside: Rows) -> Mask:

@@ -17,7 +17,7 @@ from crossaisle.recommend.catalogue_view import CatalogueView
 from crossaisle.recommend.explain import Explanation
 from crossaisle.recommend.limits import ListLimits
 from crossaisle.recommend.lists.caps import list_caps, plain_limit
-from crossaisle.recommend.lists.eligible import eligible
+from crossaisle.recommend.lists.eligible import eligible, least_likeness
 from crossaisle.recommend.lists.faces import Faces
 from crossaisle.recommend.lists.own_member import members_shown, of_family
 from crossaisle.recommend.merchandising.compiled import Merchandising, Ruling
@@ -107,10 +107,12 @@ class ListBuilder:
         """`candidates` as they were without any rules."""
         return eligible(self.view, query, request, rows, self._opened)
 
-    def speaks(self, request: ResolvedQuery, scores: Floats) -> Mask:
-        """bool (n,): which of float32 (n,) scores may bring an item into the list."""
+    def speaks(self, request: ResolvedQuery, scores: Floats, rows: Rows | slice = slice(None)) -> Mask:
+        """bool (n,): which of float32 (n,) scores, of some item rows, may bring these into the list."""
         floor = self.ranker.floor(request.weights)
-        return ~np.isnan(scores) if floor == -np.inf else scores > floor
+        if floor == -np.inf:
+            return ~np.isnan(scores)
+        return scores > least_likeness(self.view, request, floor, rows)
 
     def finish(
         self,
@@ -171,7 +173,7 @@ class ListBuilder:
         pins = ruling.pinned_rows[allowed[1][ruling.pinned_rows]]
         pinned = Ranked(pins, scores[pins], ruling.weighed(scores[pins], pins))
         lifted = ruling.boosted_rows[allowed[1][ruling.boosted_rows]]
-        lifted = lifted[self.speaks(request, scores[lifted])]
+        lifted = lifted[self.speaks(request, scores[lifted], lifted)]
         for most in (limit, len(known)):
             rows = self.ranked(known, scores[known], most, None if tiers is None else tiers[known])
             plain = Ranked(rows, scores[rows], scores[rows])
@@ -352,7 +354,7 @@ class ListBuilder:
         def fits(own: Rows, best: Rows) -> Mask:
             known = self.ranker.score_at(request.context, [own], request.weights)[0]
             free = True if ruled is None else ~np.isin(best, ruled.pinned)
-            return free & self.candidates(query, request, own) & self.speaks(request, known)
+            return free & self.candidates(query, request, own) & self.speaks(request, known, own)
 
         return members_shown(self.view, query, request, rows, fits)
 

@@ -84,7 +84,7 @@ class FromRankings:
         if ruling is not None:
             return self._ruled_from_ranking(query, request, ranking, ruling)
         fits = self._lists.candidates(query, request, ranking.rows)
-        fits &= self._lists.speaks(request, ranking.scores)
+        fits &= self._lists.speaks(request, ranking.scores, ranking.rows)
         rows, scores = ranking.rows[fits], ranking.scores[fits]
         whole = ranking.whole or self._holds_all_included(query, request, ranking)
         if not len(rows) or (not whole and len(rows) < least(query, large=self._large)):
@@ -107,7 +107,7 @@ class FromRankings:
         fits = self._lists.unruled(query, request, np.concatenate([one.rows for one in kept]))
         ends = np.cumsum([len(one.rows) for one in kept])[:-1]
         for one, fit in zip(kept[:2], np.split(fits, ends), strict=False):  # what is pinned needs no score
-            fit &= self._lists.speaks(request, one.scores)
+            fit &= self._lists.speaks(request, one.scores, one.rows)
         plain, *lifted = [one.take(fit) for one, fit in zip(kept, np.split(fits, ends), strict=True)]
         free, pinned = [one.take(~ruling.banned[one.rows]) for one in lifted or [plain, NOTHING]]
         whole = ranking.whole or self._holds_all_included(query, request, ranking)
