@@ -41,6 +41,8 @@ class ItemColumns:
     group_id: str | None = None
     """What variants of one product have in common; lists show one of them."""
     price: str | None = None
+    currency: str | None = None
+    """Codes or signs, where they do not stand beside the prices."""
     image: str | None = None
     url: str | None = None
     """Address of the product's own page."""

@@ -153,3 +153,19 @@ def test_the_currency_is_kept(tmp_path: Path) -> None:
     assert done.report["tables"]["items"]["currencies"] == {"USD": 2, "EUR": 1}
     assert warned(done, "several currencies (EUR, USD)")
     assert done.dataset.currency == ""
+
+
+def test_a_currency_in_a_column_of_its_own(tmp_path: Path) -> None:
+    items = "item_id,price,currency\na,1.50,EUR\nb,2.00,eur\nc,3.00,€\nd,4.00,\ne,5.00,1.50\n"
+    done = import_texts(tmp_path, items=items)
+    assert done.dataset.currency == "EUR"
+    assert done.report["tables"]["items"]["currencies"] == {"EUR": 3}
+    assert done.report["tables"]["items"]["repaired"]["unreadable_currency"] == 1
+    assert "currency" not in done.dataset.items.columns
+
+
+def test_a_price_says_its_currency_before_the_column_does(tmp_path: Path) -> None:
+    items = "item_id,price,currency\na,1.50,EUR\nb,$2.00,EUR\nc,3.00,USD\nd,4.00,EUR\n"
+    done = import_texts(tmp_path, items=items)
+    assert done.dataset.items["currency"].to_list() == ["EUR", "$", "USD", "EUR"]
+    assert warned(done, "min_price and max_price hold for EUR: 2 items priced in other currencies")

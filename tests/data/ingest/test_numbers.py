@@ -105,11 +105,20 @@ def test_a_guessed_comma_is_said() -> None:
     assert read("1,50", decimal=",")[1] == []
 
 
-def test_contradictions_are_not_guessed_away() -> None:
-    numbers, warnings = read("1,50", "1.50")
-    assert numbers == [None, 1.5]
-    assert "both '1,50' and '1.50' occur" in warnings[0]
+def test_a_column_of_both_signs_is_read_value_by_value() -> None:
+    numbers, warnings = read("1,50", "2.50", "1.299,00", "1,299.00", "1.250")
+    assert numbers == [1.5, 2.5, 1299.0, 1299.0, 1.25]
+    assert "decimal points and commas both occur; numbers such as '1,50'" in warnings[0]
+    assert "can be read in two ways with a decimal point" in warnings[0]
     assert read("1,50", "1.50", decimal=",")[0] == [1.5, None]
+
+
+def test_another_sign_in_a_later_batch_is_read_and_said() -> None:
+    reader, ledger = NumberReader("f.csv", "price", None, ()), Ledger()
+    assert reader.read(pa.array(["1,50"]))[0].tolist() == [1.5]
+    assert reader.read(pa.array(["2.50", "1.250"]))[0].tolist() == [2.5, 1250.0]
+    reader.note(ledger)
+    assert "numbers such as '2.50' are read by their own sign" in ledger.warnings[0]
 
 
 def test_several_currencies_are_said() -> None:

@@ -38,6 +38,7 @@ _WORDS: dict[Table, dict[str, str]] = {
             mastercategory maincategory types""",
         "brand": "brand vendor manufacturer marke hersteller brandname",
         "price": "price preis unitprice saleprice regularprice listprice verkaufspreis regulärerpreis",
+        "currency": "currency currencycode pricecurrency currencyiso währung waehrung devise moneda valuta",
         "image": "image imagelink imageurl imgurl imagesrc bild picture images bilder",
         "url": "url link productlink producturl itemurl permalink",
         "in_stock": "instock isinstock availability stock stockqty lagernd vorrätig bestand inventory qty",

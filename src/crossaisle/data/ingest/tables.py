@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,7 +29,7 @@ from crossaisle.data.ingest.texts.categories import (
 from crossaisle.data.ingest.texts.reading import ADDRESSES, read_text
 from crossaisle.data.ingest.texts.tree import read_tree
 from crossaisle.data.ingest.values.moments import Clock
-from crossaisle.data.ingest.values.numbers import NumberReader, beside
+from crossaisle.data.ingest.values.numbers import NumberReader, beside, currency_codes
 from crossaisle.data.ingest.values.stock import read_stock
 from crossaisle.data.ingest.whole import Whole, one_array
 from crossaisle.data.taxonomy import Paths
@@ -140,13 +141,14 @@ def read_items(
         others = beside(source, config.nulls)
         reader = NumberReader(source.file, found["price"][0], decimal, config.nulls, others)
         numbers, bad = reader.read(whole.column("price"))
+        currency = _currency(whole, reader, said="currency" in found)
         reader.note(ledger)
         ledger.tallies["items"].currencies = dict(reader.currencies)
         whole.repair("unreadable_price", "price", bad)
         whole.repair("negative_price", "price", numbers < 0)
         columns["price"] = pl.Series(np.where(numbers >= 0, numbers, np.nan)).fill_nan(None)
-        if len(reader.currencies) > 1:
-            columns["currency"] = reader.currency(whole.column("price"))
+        if currency is not None:
+            columns["currency"] = currency
     if "in_stock" in found:
         columns["in_stock"] = _stock(whole)
     if "attributes" in found:
@@ -170,6 +172,19 @@ def _where_given(items: pl.DataFrame, source: Source, ledger: Ledger) -> list[pl
     """Columns that only some shops have: currencies and groups."""
     out = [items["group"]] if "group" in items.columns else []
     return [*out, _currencies(items["currency"], source, ledger)] if "currency" in items.columns else out
+
+
+def _currency(whole: Whole, reader: NumberReader, *, said: bool) -> pl.Series | None:
+    """String: of each price, beside it or in a column of its own (`said`); None where all are in one."""
+    if said:
+        beside, column = reader.currency(whole.column("price")), whole.text("currency")
+        codes = currency_codes(column)
+        whole.repair("unreadable_currency", "currency", (column.is_not_null() & codes.is_null()).to_numpy())
+        currency = beside.fill_null(codes)
+        reader.currencies = Counter(dict(currency.drop_nulls().value_counts().rows()))
+    if len(reader.currencies) < 2:
+        return None
+    return currency if said else reader.currency(whole.column("price"))
 
 
 def _currencies(known: pl.Series, source: Source, ledger: Ledger) -> pl.Series:

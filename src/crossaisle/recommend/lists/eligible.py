@@ -20,9 +20,9 @@ from crossaisle.recommend.rerank.filters import (
 )
 
 FROM_ELSEWHERE = 3.5
-"""As many times as much as its neighbours must a product from elsewhere have in common with another to be similar
-to it (completejourney, pairs read by eye: beyond it five of six would do instead, just below it half, and
-further down stand 18 lb of zucchini beside 18 lb of charcoal)."""
+"""A product from elsewhere is similar to another if it has so many times as much in common with it as its
+neighbours need (completejourney, pairs read by eye: beyond it five of six would do instead, just below it
+half, and further down stand 18 lb of zucchini beside 18 lb of charcoal)."""
 
 
 def eligible(

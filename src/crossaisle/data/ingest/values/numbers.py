@@ -2,7 +2,8 @@
 
 Which sign stands before the decimals is decided per column and never from a value that can be read both
 ways: `1.250` alone says nothing, beside `1.299,00` it is 1250. A column of nothing but such values is read
-like the other numbers of its table.
+like the other numbers of its table. In a column of both kinds `1,50` is 1.5 and so is `1.50`: neither can mean
+anything else.
 """
 
 from __future__ import annotations
@@ -115,7 +116,8 @@ class NumberReader:
         self._like: tuple[str, str] | None = None
         """A value in doubt, and the number elsewhere in the table after which the column is read."""
         self._ambiguous: str | None = None
-        self._mixed: tuple[str, str] | None = None
+        self._odd: str | None = None
+        """A value that can only be meant with the other sign than the column's."""
 
     def read(self, values: pa.Array) -> tuple[npt.NDArray[np.float64], Mask]:
         """float64, NaN where absent or unreadable, and a mask of those that are there but unreadable.
@@ -138,11 +140,12 @@ class NumberReader:
     def note(self, ledger: Ledger) -> None:
         """Says what had to be assumed."""
         place = f"{self.file}, column {self.column!r}"
-        if self._mixed is not None:
-            comma, point = self._mixed
+        if self._odd is not None:
+            usual = "comma" if self.decimal == "," else "point"
             ledger.warn(
-                f"{place}: both {comma!r} and {point!r} occur; numbers with a decimal comma are unreadable: "
-                "set decimal to ',' if it is the points that are wrong"
+                f"{place}: decimal points and commas both occur; numbers such as {self._odd!r} are read by "
+                f"their own sign, those that can be read in two ways with a decimal {usual}: set decimal to "
+                "'.' or ',' to allow one only"
             )
         elif self._like is not None:
             value, example = self._like
@@ -198,15 +201,28 @@ class NumberReader:
         body = cells["body"].str.replace_all(r"[ '’]", "")
         if self.decimal is None:
             self._look(body.drop_nulls())
-        numbers = _parse(body, self.decimal or ".")
+        numbers = self._parsed(body)
         signed = numbers * (1 - 2 * (cells["sign"] == "-").fill_null(False).cast(pl.Int8))
         return signed.to_numpy().astype(np.float64), clean.is_null().to_numpy()
+
+    def _parsed(self, bodies: pl.Series) -> pl.Series:
+        """Float64: by the column's sign; unless given, by the other what can only mean that."""
+        usual = self.decimal or "."
+        numbers = _parse(bodies, usual)
+        if self.given:
+            return numbers
+        other = "." if usual == "," else ","
+        odd = numbers.is_null() & bodies.str.contains(_certain(other)).fill_null(False)
+        if odd.any():
+            self._odd = self._odd or str(bodies.filter(odd)[0])
+            numbers = numbers.zip_with(~odd, _parse(bodies, other))
+        return numbers
 
     def _look(self, bodies: pl.Series) -> None:
         """Decides which sign stands before the decimals, where a value leaves no doubt."""
         comma, point = (_first(bodies, _certain(sign)) for sign in ",.")
         if comma is not None and point is not None:
-            self.decimal, self._mixed = ".", (comma, point)
+            self.decimal = "."
         elif comma is not None:
             if self._ambiguous is not None:
                 raise DataError(
@@ -222,6 +238,16 @@ class NumberReader:
             self._ambiguous = _first(bodies, AMBIGUOUS)
             if self._ambiguous is not None and (found := self._beside()) is not None:
                 self.decimal, self._like = found.decimal, (self._ambiguous, found.example)
+
+
+def currency_codes(said: pl.Series) -> pl.Series:
+    """String: what a column of currencies says, `eur` and `€` as EUR; null for what is none."""
+    plain = _plain(said)
+    code = pl.DataFrame({"sign": plain.replace(CODES), "code": plain.str.to_uppercase()}).with_columns(
+        sign=pl.when(pl.col("sign").str.contains(f"^(?:{_CURRENCY})$")).then("sign"),
+        code=pl.when(pl.col("code").str.contains("^[A-Z]{3}$")).then("code"),
+    )
+    return code.select(pl.coalesce("sign", "code").alias("currency")).to_series()
 
 
 def _plain(text: pl.Series) -> pl.Series:
