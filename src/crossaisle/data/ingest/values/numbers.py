@@ -2,7 +2,7 @@
 
 Which sign stands before the decimals is decided per column and never from a value that can be read both
 ways: `1.250` alone says nothing, beside `1.299,00` it is 1250. A column of nothing but such values is read
-like the other numbers of its table. In a column of both kinds `1,50` is 1.5 and so is `1.50`: neither can mean
+like the other numbers of its table. In a column of both kinds `1,50` is 1.5, and so is `1.50`: neither means
 anything else.
 """
 
