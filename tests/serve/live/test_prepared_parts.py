@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,12 @@ import numpy as np
 import pytest
 
 from crossaisle.data.dataset import Dataset
+from crossaisle.data.history import Histories
+from crossaisle.data.merchandising.rules import RuleSet
 from crossaisle.data.query import Query
+from crossaisle.errors import UnknownIdError
 from crossaisle.models.blend import Blend
+from crossaisle.models.dense.rough import Rough
 from crossaisle.models.ranking.pool import Pool
 from crossaisle.models.ranking.ranker import LearnedRanker
 from crossaisle.models.ranking.tables import ShopTables
@@ -25,13 +30,18 @@ from crossaisle.recommend.ranker import Best
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.limits.live import LiveLimits
 from crossaisle.serve.live.histories import LiveHistories
-from crossaisle.serve.live.lists.asked import Asked
+from crossaisle.serve.live.lists.asked import Asked, Scored
 from crossaisle.serve.live.recommender import LiveRecommender
 from crossaisle.serve.live.warmup import warm
 from crossaisle.serve.store.store import Event
 from tests.models.shops import tiny_shop
 
 NEW = {"fresh": {"title": "Organic whole milk", "categories": [["Food", "Dairy"]], "price": 2.0}}
+RULES: list[dict[str, Any]] = [
+    {"id": "more", "action": "boost", "items": ["Milk"], "weight": 3.0},
+    {"id": "less", "action": "bury", "items": ["Bread"], "weight": 3.0},
+    {"id": "first", "action": "pin", "items": ["item:spade3"], "position": 2},
+]
 CONTROLS: list[dict[str, Any]] = [
     {},
     {"placement": "discover"},
@@ -138,6 +148,75 @@ def test_what_a_price_band_leaves_is_nominated_too(folder: Path, monkeypatch: py
         before = len(seen)
         assert fast.recommend(query).ids == plain.recommend(query).ids
         assert len(seen) > before
+
+
+@pytest.mark.parametrize(
+    "more", [*CONTROLS, {"quota": 1}, {"max_price": 20.0, "exclude_seen": True, "diversity": 0.3}]
+)
+@pytest.mark.parametrize("rules", [[], RULES], ids=["", "under rules"])
+def test_pages_share_no_item_though_nominations_miss_some(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, more: dict[str, Any], rules: list[dict[str, Any]]
+) -> None:
+    """The first page needs what was nominated, the last one everything that has a score."""
+    prepared = opened(folder, prepared=True)
+    limits = LiveLimits(nominated_items=12)
+    shop = LiveRecommender(prepared.base, LiveHistories(), limits=limits, rules=RuleSet.of(rules, "rules"))
+    model = shop.ranker._model
+    rough, wrong = model.rough, np.random.default_rng(0).normal(size=shop.base.dataset.n_items)
+
+    def rougher(histories: Histories, placement: str) -> Rough | None:
+        found = rough(histories, placement)
+        assert found is not None
+        found.scores += wrong.astype(np.float32)
+        return found
+
+    monkeypatch.setattr(model, "rough", rougher)
+    for user in shop.base.dataset.user_ids.all[:3]:
+        query = Query(user=user, n=4, **more)
+        pages = [shop.recommend(replace(query, offset=offset)).ids for offset in range(0, 40, 4)]
+        ids = [item for page in pages for item in page]
+        assert len(set(ids)) == len(ids)
+        assert len(ids) == len(prepared.base.with_rules(shop.rules).recommend(replace(query, n=40)).ids)
+        for offset in (36, 0, 12):  # whatever is kept by now
+            kept = shop.from_cache(replace(query, offset=offset))
+            again = shop.recommend(replace(query, offset=offset)) if isinstance(kept, Asked) else kept
+            assert again.ids == pages[offset // 4]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        Query(user="u0", include_categories=("Nowhere",)),
+        Query(user="u0", exclude_categories=("Nowhere",), max_price=3.0),
+        Query(user="u0", quotas={"Nowhere": 1}),
+        Query(placement="similar", items=("unheard-of",)),
+    ],
+)
+def test_a_query_that_fails_fails_alone(folder: Path, bad: Query) -> None:
+    shop = opened(folder, prepared=True)
+    good = [Query(user="u1", n=3), Query(user="u2", n=3, max_price=3.0), Query(placement="trending", n=3)]
+    expected = [shop.recommend(query).ids for query in good]
+    *others, failed = shop.score_many([*good, bad])
+    assert isinstance(failed, UnknownIdError)
+    assert [one.ids for one in others if not isinstance(one, Exception)] == expected
+
+
+def test_what_nobody_expected_fails_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop = opened(folder, prepared=True)
+    good = Query(user="u1", n=3)
+    expected = shop.recommend(good).ids
+    best = shop.scores.best
+
+    def strict(asked: Sequence[Asked]) -> list[Scored | None]:
+        if any(one.query.user == "u0" for one in asked):
+            raise ValueError("not this one")
+        return best(asked)
+
+    monkeypatch.setattr(shop.scores, "best", strict)
+    failed, list_of_other = shop.score_many([Query(user="u0"), good])
+    assert isinstance(failed, ValueError)
+    assert isinstance(list_of_other, RecommendationList)
+    assert list_of_other.ids == expected
 
 
 def test_a_query_is_resolved_again_where_the_shop_has_changed_meanwhile(folder: Path) -> None:

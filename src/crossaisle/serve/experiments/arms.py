@@ -118,9 +118,9 @@ class Arms:
     def remove(self, experiment: str) -> None:
         """Ends all arms of an experiment."""
         for key in [key for key in self._recommenders if key[0] == experiment]:
-            del self._recommenders[key]
             if batcher := self._batchers.pop(key, None):
                 batcher.end()
+            del self._recommenders[key]
 
     def __iter__(self) -> Iterator[LiveRecommender]:
         """The recommenders; for any thread."""

@@ -23,11 +23,10 @@ from crossaisle.recommend.answer import Recommendation, RecommendationList
 from crossaisle.recommend.catalogue_view import CatalogueView
 from crossaisle.recommend.lists.list_builder import ListBuilder
 from crossaisle.recommend.merchandising.compiled import Merchandising
-from crossaisle.recommend.ranker import Best, ModelRanker, batched, best_of_requests, score_requests
+from crossaisle.recommend.ranker import ModelRanker
 from crossaisle.recommend.recommender import Recommender
-from crossaisle.recommend.request import NO_ROWS, ResolvedQuery, is_narrow, resolve
+from crossaisle.recommend.request import ResolvedQuery, resolve
 from crossaisle.recommend.rerank.beside import NeverWith, Opened
-from crossaisle.recommend.rerank.filters import Mask, of_placement
 from crossaisle.serve.limits.live import LiveLimits
 from crossaisle.serve.live.catalogue.browsing import BrowsedCatalogue
 from crossaisle.serve.live.catalogue.overlay import CatalogueOverlay, grow
@@ -35,7 +34,8 @@ from crossaisle.serve.live.catalogue.overlay_view import contributions_of, simil
 from crossaisle.serve.live.catalogue.shown import ShownFields
 from crossaisle.serve.live.event_counts import Gaps
 from crossaisle.serve.live.histories import LiveHistories
-from crossaisle.serve.live.lists.asked import Asked, Scored
+from crossaisle.serve.live.lists.asked import Answers, Asked, Scored, each
+from crossaisle.serve.live.lists.batch_scores import BatchScores
 from crossaisle.serve.live.lists.candidates import widened
 from crossaisle.serve.live.lists.from_rankings import FromRankings
 from crossaisle.serve.live.lists.ranker import LiveRanker
@@ -119,6 +119,7 @@ class LiveRecommender:
             Opened(base.blend.rules, self.grown.dataset),
         )
         self.rankings = FromRankings(self.lists, self.ranker, self.merchandising, limits, large=self.large)
+        self.scores = BatchScores(self.lists, self.ranker, base.rankers, limits, large=self.large)
 
     @property
     def dataset(self) -> Dataset:
@@ -221,7 +222,7 @@ class LiveRecommender:
         version = self.cache.version(query)  # before the history is read
         request = self.resolve(query)
         asked = Asked(query, request, version, self)
-        ranking = None if self._narrows(asked) else self.cache.get(query, request)
+        ranking = None if self.scores.narrows(asked) else self.cache.get(query, request)
         answer = None if ranking is None else self.rankings.answer(query, request, ranking)
         if answer is None:
             self.cache.misses += 1
@@ -232,7 +233,7 @@ class LiveRecommender:
     def is_cached(self, query: Query) -> bool:
         """Whether the best items for a query are kept and nothing has happened since."""
         asked = self._asked(query)
-        return not self._narrows(asked) and self.cache.holds(query, asked.request)
+        return not self.scores.narrows(asked) and self.cache.holds(query, asked.request)
 
     def recommend(self, query: Query) -> RecommendationList:
         """The list for one query, scored now. Raises what `Recommender.recommend` raises."""
@@ -242,22 +243,38 @@ class LiveRecommender:
         return answer
 
     def score_many(self, queries: Sequence[Query | Asked]) -> list[RecommendationList | Exception]:
-        """Lists for many queries, scored together; keeps what may be asked for again."""
+        """Lists for many queries, scored together; keeps what may be asked for again.
+
+        A query that cannot be answered gets its own error, and the others get their lists.
+        """
         self.disapproval.now(self.dataset)
-        asked: dict[int, Asked] = {}
-        out: dict[int, RecommendationList | Exception] = {}
-        for place, one in enumerate(queries):
-            try:
-                asked[place] = self._asked(one)
-            except Exception as error:
-                out[place] = error
-        narrow = {place: one for place, one in asked.items() if self._narrows(one)}
-        wide = {place: one for place, one in asked.items() if place not in narrow}
-        some = self._made(wide, self._best(list(wide.values())), out) | narrow
-        self._made(some, self._best_allowed(list(some.values())), out)
-        left = {place: one for place, one in asked.items() if place not in out}
-        self._made(left, self._scored(list(left.values())) if left else [], out)
+        out: Answers = {}
+        asked = each(dict(enumerate(queries)), self._asked, out)
+        try:
+            self._score_together(asked, out)
+        except Exception as error:
+            left = [place for place in asked if place not in out]
+            alone = len(queries) == 1
+            out |= {place: error if alone else self.score_many([asked[place]])[0] for place in left}
         return [out[place] for place in range(len(queries))]
+
+    def _score_together(self, asked: Mapping[int, Asked], out: Answers) -> None:
+        """Puts lists and errors into `out`, by place."""
+        scores, found = self.scores, dict[int, Scored]()
+        wide = {place: one for place, one in asked.items() if not scores.narrows(one)}
+        self._make(wide, scores.best(list(wide.values())), found, out)
+        left = {
+            place: one
+            for place, one in asked.items()
+            if place in found or (place not in wide and place not in out)
+        }
+        allowed = each(left, scores.allowed, out)
+        some = {place: left[place] for place in allowed}
+        self._make(some, scores.best_allowed(list(some.values()), list(allowed.values())), found, out)
+        left = {place: one for place, one in asked.items() if place not in out}
+        among = each(left, scores.among, out)
+        left = {place: left[place] for place in among}
+        self._make(left, scores.every(list(left.values()), list(among.values())) if left else [], found, out)
 
     def _asked(self, query: Query | Asked) -> Asked:
         if isinstance(query, Asked):
@@ -267,28 +284,36 @@ class LiveRecommender:
         version = self.cache.version(query)  # before the history is read
         return Asked(query, self.resolve(query), version, self)
 
-    def _made(
+    def _make(
         self,
         asked: Mapping[int, Asked],
-        found: Sequence[Scored | None],
-        out: dict[int, RecommendationList | Exception],
-    ) -> dict[int, Asked]:
-        """Puts what can be made from some scores into `out`, by place; returns those for which they are not
-        enough."""
-        left: dict[int, Asked] = {}
-        for (place, one), scores in zip(asked.items(), found, strict=True):
-            if scores is None:
+        scored: Sequence[Scored | None],
+        found: dict[int, Scored],
+        out: Answers,
+    ) -> None:
+        """Puts what can be made from some scores into `out`, and where they are not enough, the scores into
+        `found`, by place."""
+        some = dict(zip(asked, scored, strict=True))
+        for place, one in asked.items():
+            if (scores := some[place]) is None:
                 continue
             try:
+                scores = self._with_lifted(one, scores).after(found.get(place))
                 answer = self._list(one, scores)
             except Exception as error:
                 out[place] = error
                 continue
             if answer is None:
-                left[place] = one
+                found[place] = scores
             else:
                 out[place] = answer
-        return left
+
+    def _with_lifted(self, asked: Asked, found: Scored) -> Scored:
+        """With what rules may lift above the rows that were found."""
+        if found.every:
+            return found
+        rows, scores = self.rankings.with_lifted(asked.query, asked.request, (found.rows, found.scores))
+        return found._replace(rows=rows, scores=scores)
 
     def explained(
         self, query: Query, items: Sequence[Recommendation], served: Placement
@@ -296,76 +321,17 @@ class LiveRecommender:
         """Items of a list that was made without explanations, explained. `served`: as the list says."""
         return self.lists.explained(self.resolve(query), items, served)
 
-    def _narrows(self, asked: Asked) -> bool:
-        """Whether a learned ranker has to know what the filters of a query leave."""
-        return not self.large and asked.request.weights in self.base.rankers and is_narrow(asked.query)
-
-    def _best(self, asked: Sequence[Asked]) -> list[Scored | None]:
-        """For each request the rows with the best scores, where these are found faster than all scores."""
-        if self.large:
-            requests = [one.request for one in asked]
-            return [Scored(*best) for best in best_of_requests(self.ranker, requests)]
-        masks = [self._eligible(one.request) for one in asked]
-        return [None if best is None else Scored(*best) for best in self._nominated(asked, masks)]
-
-    def _eligible(self, request: ResolvedQuery) -> Mask | None:
-        """bool (n_items,): what lists by the weights of a request may show at all; None: everything."""
-        codes, own = self.view.codes, request.history
-        if request.placement == "discover":
-            return of_placement("discover", codes, own, NO_ROWS)
-        return of_placement("for_you", codes, NO_ROWS, own) if request.weights == "unseen" else None
-
-    def _best_allowed(self, asked: Sequence[Asked]) -> list[Scored | None]:
-        """The same of what the filters of each query leave, where that was or may be little.
-
-        Rules come later, but for a ranker, which has to know what may be shown.
-        """
-        masks = [self.lists.unruled(one.query, one.request) for one in asked]
-        reranked: list[Mask | None] = [None] * len(asked)
-        for at, one in enumerate(asked):
-            if self._narrows(one):
-                ruling = self.lists.ruling(one.query, one.request)
-                reranked[at] = masks[at] if ruling is None else masks[at] & ~ruling.banned
-        found, few = self._nominated(asked, masks, reranked), self.limits.nominated_items
-        return [
-            None if best is None else Scored(*best, allowed=True, whole=len(best[0]) < few) for best in found
-        ]
-
-    def _nominated(
-        self, asked: Sequence[Asked], masks: Sequence[Mask | None], reranked: Sequence[Mask | None] = ()
-    ) -> list[Best | None]:
-        """`masks` bool (n_items,): what may be named for each request; `reranked`: what a ranker orders."""
-        n = self.limits.nominated_items
-        if 2 * n > self.dataset.n_items or not asked:
-            return [None] * len(asked)
-
-        def best(histories: Histories, weights: str, members: Sequence[int]) -> Sequence[Best | None]:
-            own = [masks[at] for at in members], [reranked[at] for at in members] if reranked else ()
-            found = self.ranker.nominated(histories, weights, n, *own)
-            return [None] * len(members) if found is None else found
-
-        return batched([one.request for one in asked], best)
-
-    def _scored(self, asked: Sequence[Asked]) -> list[Scored]:
-        """All rows that have a score, for each request."""
-        out = []
-        among = [
-            self.lists.candidates(one.query, one.request) if self._narrows(one) else None for one in asked
-        ]
-        for scores in score_requests(self.ranker, [one.request for one in asked], among):
-            rows = np.flatnonzero(~np.isnan(scores)).astype(np.int32)
-            out.append(Scored(rows, scores[rows], whole=True, every=True))
-        return out
-
     def _list(self, asked: Asked, found: Scored) -> RecommendationList | None:
         """The list; None where the best rows are not enough for it, and all scores are to be had."""
         query, request, version, _ = asked
-        enough, best = False, (found.rows, found.scores)
-        if not found.every:
-            best = self.rankings.with_lifted(query, request, best)
-        if not found.every or (self.cache.takes(query, request) and not self._narrows(asked)):
-            ranking = self.rankings.ranking(query, best, version, whole=found.whole)
-            if not found.allowed:
+        enough, best, tiers = False, (found.rows, found.scores), found.tiers
+        lifted = tiers is not None and bool(self.merchandising.lifting(query))
+        if lifted and not found.every:
+            return None  # rules move items among all that have a score
+        kept = tiers is None and self.cache.takes(query, request) and not self.scores.narrows(asked)
+        if not found.every or kept or (tiers is not None and not lifted):
+            ranking = self.rankings.ranking(query, best, version, whole=found.whole, tiers=tiers)
+            if tiers is None and not found.allowed:
                 self.cache.put(ranking, request)
             answer = self.rankings.answer(query, request, ranking)
             if answer is not None or not (self.large or found.every):
@@ -374,17 +340,18 @@ class LiveRecommender:
                 first = replace(query, n=query.page_length, offset=0, explain=False)
                 enough = self.rankings.answer(first, request, ranking) is not None
         allowed = self.lists.candidates(query, request)
-        scores, tiers = np.full(self.dataset.n_items, np.nan, np.float32), None
-        scores[best[0]] = best[1]
+        scores, of_items = np.full(self.dataset.n_items, np.nan, np.float32), None
+        scores[found.rows] = found.scores
+        rows = found.rows
         if self.large:
-            rows, values, of_rows = widened(
+            rows, values, tiers = widened(
                 self.lists, query, request, best, allowed, enough=enough, limits=self.limits
             )
             scores[rows] = values
-            if of_rows.any():
-                tiers = np.zeros(self.dataset.n_items, np.int8)
-                tiers[rows] = of_rows
-        return self.lists.finish(query, request, scores, allowed, tiers)
+        if tiers is not None and tiers.any():
+            of_items = np.zeros(self.dataset.n_items, np.int8)
+            of_items[rows] = tiers
+        return self.lists.finish(query, request, scores, allowed, of_items)
 
 
 def _moments(rows: Rows, days: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:

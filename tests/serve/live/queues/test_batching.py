@@ -80,3 +80,46 @@ def test_nobody_is_waited_for_longer_than_that(share: float) -> None:
         return took
 
     assert asyncio.run(left_alone()) < 10 * BATCH_SECONDS
+
+
+def test_queries_that_wait_while_an_arm_ends_are_answered() -> None:
+    """One batch is being scored, the next one waits."""
+
+    async def ended() -> list[Any]:
+        limits = QueueLimits(batch_queries=1)
+        heavy, arms = Heavy(limits), {"arm": Shop()}
+        batcher = Batcher(lambda: arms["arm"], Metrics(), heavy, limits)  # type: ignore[arg-type,return-value]
+        asked = [asyncio.create_task(batcher.ask(Query(user=str(number)))) for number in range(4)]
+        await asyncio.sleep(BATCH_SECONDS / 2)
+        batcher.end()
+        arms.clear()
+        answers = await asyncio.wait_for(asyncio.gather(*asked), 5)
+        assert batcher._thread._shutdown
+        heavy.close()
+        return [answer.user for answer in answers]
+
+    assert asyncio.run(ended()) == ["0", "1", "2", "3"]
+
+
+def test_what_nobody_waits_for_any_more_is_not_scored() -> None:
+    scored: list[str | None] = []
+
+    async def cut_off() -> None:
+        limits, shop = QueueLimits(), Shop()
+        heavy = Heavy(limits)
+        batcher = Batcher(lambda: shop, Metrics(), heavy, limits)  # type: ignore[arg-type,return-value]
+        score = shop.score_many
+        shop.score_many = lambda asked: (  # type: ignore[method-assign]
+            scored.extend(one.query.user for one in asked) or score(asked)  # type: ignore[func-returns-value]
+        )
+        first = asyncio.create_task(batcher.ask(Query(user="first")))
+        await asyncio.sleep(BATCH_SECONDS / 2)
+        gone, last = [asyncio.create_task(batcher.ask(Query(user=user))) for user in ("gone", "last")]
+        await asyncio.sleep(0)
+        gone.cancel()
+        assert [(await first).user, (await last).user] == ["first", "last"]
+        batcher.close()
+        heavy.close()
+
+    asyncio.run(cut_off())
+    assert scored == ["first", "last"]

@@ -15,6 +15,7 @@ from crossaisle.recommend.ranker import Best
 from crossaisle.recommend.request import ResolvedQuery
 from crossaisle.recommend.rerank.filters import rows_mask
 from crossaisle.serve.limits.live import LiveLimits
+from crossaisle.serve.live.lists.asked import Tiers
 from crossaisle.serve.live.lists.candidates import least
 from crossaisle.serve.live.lists.ranker import LiveRanker
 from crossaisle.serve.live.lists.ranking_cache import Lifted, Ranking, Version
@@ -36,11 +37,17 @@ class FromRankings:
         self._lists, self._ranker, self._merchandising = lists, ranker, merchandising
         self._limits, self._large = limits, large
 
-    def ranking(self, query: Query, best: Best, version: Version, *, whole: bool) -> Ranking:
+    def ranking(
+        self, query: Query, best: Best, version: Version, *, whole: bool, tiers: Tiers | None = None
+    ) -> Ranking:
+        """`tiers` int8 (n,): all rows of a lower tier come before those of a higher one."""
         rows, scores = best
         known = ~np.isnan(scores)
         rows, scores = rows[known], scores[known]
-        at = self._lists.ranked_at(rows, scores, self._limits.ranking_items)
+        if tiers is None:
+            at = self._lists.ranked_at(rows, scores, self._limits.ranking_items)
+        else:
+            at = self._lists.ranked_places(rows, scores, tiers[known])[: self._limits.ranking_items]
         ranked = rows[at].astype(np.int32)
         whole = whole and len(ranked) == len(rows)
         return Ranking(ranked, scores[at], whole, version, query, self._lifted(query, rows, scores))

@@ -33,6 +33,7 @@ class Batcher:
         self._expected, self._until = 0, 0.0
         """How many queries may come together again, and until when they are waited for."""
         self._timer: asyncio.TimerHandle | None = None
+        self._ending = False
         self._thread = ThreadPoolExecutor(1, "scoring")
 
     async def ask(self, query: Query, client: str = "") -> RecommendationList:
@@ -103,10 +104,11 @@ class Batcher:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._shop().score_many, queries)
 
     def _next(self) -> None:
-        n = self._limits.batch_queries
-        batch, self._waiting = self._waiting[:n], self._waiting[n:]
+        n, left = self._limits.batch_queries, [one for one in self._waiting if not one[1].done()]
+        batch, self._waiting = left[:n], left[n:]  # nobody waits for what a cut-off request asked for
         if not batch:
             self._busy = False
+            self._end_if_done()
             return
         self._metrics.batch_sizes[len(batch)] += 1
         loop = asyncio.get_running_loop()
@@ -135,10 +137,17 @@ class Batcher:
         self._until = now + min(limits.wait_share * (now - start), limits.wait_seconds)
         if self._waiting:
             self._wait_or_start()
+        self._end_if_done()
 
     def end(self) -> None:
-        """Ends the thread after the current batch, without waiting; no query may follow."""
-        self._thread.shutdown(wait=False)
+        """Ends the thread after all queries that are waiting, from the shop of now; none may follow."""
+        shop, self._ending = self._shop(), True
+        self._shop = lambda: shop
+        self._end_if_done()
+
+    def _end_if_done(self) -> None:
+        if self._ending and not self._busy and not self._waiting:
+            self._thread.shutdown(wait=False)
 
     def close(self) -> None:
         """Waits for what is queued and ends the thread."""
