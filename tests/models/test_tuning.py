@@ -10,6 +10,7 @@ from crossaisle.data.history import Floats, Histories
 from crossaisle.data.splits.cases import EvalCases
 from crossaisle.data.splits.split import leave_last_out
 from crossaisle.models.base import Scorer
+from crossaisle.models.dense import batches
 from crossaisle.models.scorers.frequency import Frequency
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.models.shortlists import TuningTask, allowed_candidates, nominate
@@ -47,6 +48,16 @@ def test_the_part_that_knows_gets_the_weight_and_noise_gets_none() -> None:
     }
     found = tune(parts, {"for_you": TuningTask(split.validation)}, shop.taxonomy)["for_you"].weights
     assert found == {"right": 1.0}
+
+
+def test_how_many_cases_are_scored_at_once_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    shop = tiny_shop(users=80)
+    split = leave_last_out(shop)
+    parts = {"frequency": Frequency().fit(split.train), "popularity": Popularity().fit(split.train)}
+    questions = {"for_you": TuningTask(split.validation), "unseen": TuningTask(split.validation, unseen=True)}
+    at_once = tune(parts, questions, shop.taxonomy)
+    monkeypatch.setattr(batches, "CELLS", 3 * shop.n_items)
+    assert tune(parts, questions, shop.taxonomy) == at_once
 
 
 def test_without_an_answerable_case_weights_are_the_defaults() -> None:

@@ -12,7 +12,7 @@ import pytest
 from crossaisle.config import ModelConfig, Repeats, SplitConfig
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.query import Query
-from crossaisle.errors import ConfigError, DataError
+from crossaisle.errors import ConfigError, CrossaisleError, DataError
 from crossaisle.evaluate.results import Row
 from crossaisle.models.blend import Blend
 from crossaisle.models.defaults import buys_again, default_parts
@@ -107,6 +107,19 @@ def test_a_refit_goes_on_from_what_the_blend_knows() -> None:
     for name, part in parts.items():
         same = np.array_equal(part.score_rows(histories), again.parts[name].score_rows(histories), True)
         assert same != part.continues, name
+
+
+def test_a_fit_that_only_serves_lets_the_first_models_go_and_serves_the_same() -> None:
+    shop, config = with_baskets(each=2), SplitConfig(protocol="temporal", test=0.25)
+    fitted = fit(shop, split_config=config, model_config=PLAIN)
+    lean = fit(shop, split_config=config, model_config=PLAIN, to_measure=False)
+    assert lean.past.blend.weights == fitted.past.blend.weights
+    histories = shop.histories(np.arange(20, dtype=np.int32))
+    one, other = (found.to_serve(shop).blend for found in (fitted, lean))
+    for name, part in one.parts.items():
+        np.testing.assert_array_equal(part.score_rows(histories), other.parts[name].score_rows(histories))
+    with pytest.raises(CrossaisleError, match="not fitted"):
+        lean.validation_blend.parts["item_knn"].score_rows(histories)
 
 
 def test_what_goes_with_a_product_is_asked_of_baskets_where_there_are_any() -> None:

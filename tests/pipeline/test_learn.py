@@ -21,7 +21,14 @@ from crossaisle.models.ranking.reranker import load_rankers, save_rankers
 from crossaisle.models.ranking.tables import ShopTables
 from crossaisle.models.shortlists import TuningTask, shortlisted
 from crossaisle.pipeline.fit import Fitted, fit
-from crossaisle.pipeline.learn import NO_EARLIER, LearningLimits, earlier_shops, learn, learn_rankers
+from crossaisle.pipeline.learn import (
+    NO_EARLIER,
+    EarlierShop,
+    LearningLimits,
+    earlier_shops,
+    learn,
+    learn_rankers,
+)
 from crossaisle.pipeline.measure import BLEND, MODEL, measure
 from crossaisle.pipeline.missing import no_lightgbm
 from crossaisle.pipeline.mission import OPEN_LIST, Floors, kept_to_floors, leaning, measured
@@ -240,6 +247,16 @@ def test_where_time_is_cut_trees_grow_on_earlier_windows() -> None:
     wrong = learn_rankers(blend, shuffled, parts, limits=SMALL)
     assert wrong.figures["for_you"]["ndcg@10"] != learned.figures["for_you"]["ndcg@10"]
     assert "for_you" not in wrong.rankers
+
+
+def test_windows_are_not_fitted_for_cases_that_are_too_few(plain: Fitted) -> None:
+    def never() -> list[EarlierShop]:
+        raise AssertionError("fitted for nothing")
+
+    blend, split = plain.validation_blend, plain.split
+    rule, limits = TuningTask(split.validation, unseen=True), replace(SMALL, fewest=len(split.validation) + 1)
+    asked = (blend, split.train, split.validation, "for_you", rule, tuple(blend.parts))
+    assert learn(*asked, earlier=never, limits=limits) is None
 
 
 def test_without_earlier_windows_no_season_judges_itself(plain: Fitted) -> None:

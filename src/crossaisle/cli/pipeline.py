@@ -150,6 +150,7 @@ def fit(
             model_config=settings.model,
             merchandising=merchandising,
             executor=executor,
+            to_measure=False,
             progress=True,
         )
         for line in knowledge_lines(fitted, out.with_name(f"{out.name}.knowledge-rejected.csv")):

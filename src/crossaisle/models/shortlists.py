@@ -16,13 +16,14 @@ from crossaisle.data.history import Floats, Histories
 from crossaisle.data.splits.cases import EvalCases
 from crossaisle.data.taxonomy import Taxonomy
 from crossaisle.data.vocabulary import Rows
+from crossaisle.models.dense.batches import batches
 from crossaisle.models.topk import top_k
 
 K = 10
 DEPTH = 100
 """Candidates of every part that are considered, best first."""
 BATCH = 256
-"""Cases whose scores are held at once."""
+"""Cases whose scores are held at once, at most; see `batches`."""
 DISCOUNT = 1.0 / np.log2(np.arange(2, K + 2))
 """float64 (K,): what a hit on each place counts in NDCG."""
 
@@ -184,8 +185,8 @@ def answers(
 def answerable(question: TuningTask, taxonomy: Taxonomy) -> int:
     """How many of the cases have a history and a right answer among their candidates."""
     codes, cases, found = question.codes(taxonomy), question.cases, 0
-    for start in range(0, len(cases), BATCH):
-        batch = cases.take(np.arange(start, min(start + BATCH, len(cases))))
+    for rows in batches(len(cases), len(codes), BATCH):
+        batch = cases.take(rows)
         _, wanted = answers(question, batch, codes)
         found += int((wanted.any(axis=1) & (batch.histories.lengths > 0)).sum())
     return found
@@ -194,8 +195,7 @@ def answerable(question: TuningTask, taxonomy: Taxonomy) -> int:
 def nominate(scores: Floats, question: TuningTask, taxonomy: Taxonomy) -> Rows:
     """int32 (n, `DEPTH` or fewer): the best candidates of a part for each case, to be used more than once."""
     codes, cases, out = question.codes(taxonomy), question.cases, []
-    for start in range(0, len(cases), BATCH):
-        rows = np.arange(start, min(start + BATCH, len(cases)))
+    for rows in batches(len(cases), len(codes), BATCH):
         allowed = allowed_candidates(question, cases.take(rows).histories, codes)
         out.append(nominated(np.nan_to_num(scores[rows]), allowed))
     return np.concatenate(out)

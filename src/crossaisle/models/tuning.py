@@ -13,6 +13,7 @@ from crossaisle.data.history import Floats
 from crossaisle.data.taxonomy import Taxonomy
 from crossaisle.data.vocabulary import Rows
 from crossaisle.models.base import Scorer
+from crossaisle.models.dense.batches import batches
 from crossaisle.models.shortlists import BATCH, DISCOUNT, K, Shortlists, TuningTask, answers, shortlisted
 from crossaisle.models.topk import top_k
 from crossaisle.models.untuned import untuned_weights
@@ -66,13 +67,13 @@ def tune(
         scores = [np.nan_to_num(part.score_rows(histories)) for part in parts.values()]
         return [shortlisted(q, rows, scores, codes[name]) for name, q in questions.items()]
 
-    size = BATCH // THREADS  # so much is in memory at once
-    batches = [order[start : start + size] for start in range(0, len(order), size)]
+    n_items = len(next(iter(codes.values())))
+    some = [order[rows] for rows in batches(len(order), n_items, BATCH // THREADS)]
     with (
         bar("choosing weights", len(order), show=progress) as advance,
         ThreadPoolExecutor(THREADS) as pool,  # numpy and scipy release the lock
     ):
-        for rows, lists in zip(batches, pool.map(asked, batches), strict=True):
+        for rows, lists in zip(some, pool.map(asked, some), strict=True):
             for name, shortlists in zip(questions, lists, strict=True):
                 found[name].append(shortlists)
             advance(len(rows))
@@ -133,8 +134,7 @@ def tune_scored(
     `nominated`: what `nominate` gave for each of them.
     """
     codes, found = question.codes(taxonomy), []
-    for start in range(0, len(question.cases), BATCH):
-        rows = np.arange(start, min(start + BATCH, len(question.cases)))
+    for rows in batches(len(question.cases), len(codes), BATCH):
         some = [part[rows] for part in scores.values()]
         if nominated is None:
             some, best = [np.nan_to_num(part) for part in some], None
@@ -154,8 +154,7 @@ def values_of(
     codes, cases = question.codes(taxonomy), question.cases
     out = np.full(len(cases), np.nan, np.float32)
     used = {name: weight for name, weight in weights.items() if weight}
-    for start in range(0, len(cases), BATCH):
-        rows = np.arange(start, min(start + BATCH, len(cases)))
+    for rows in batches(len(cases), len(codes), BATCH):
         allowed, wanted = answers(question, cases.take(rows), codes)
         total, known = np.zeros(allowed.shape, np.float32), np.zeros(allowed.shape, bool)
         for name, weight in used.items():

@@ -90,7 +90,7 @@ class Updated:
 
 def products(left: sparse.csr_matrix, right: sparse.csr_matrix) -> sparse.csr_matrix:
     """csr: left' right, indices sorted, so that sums of such matrices are cheap."""
-    out = (left.T @ right).tocsr()
+    out = left.T.tocsr() @ right
     out.sort_indices()
     return out
 

@@ -17,6 +17,7 @@ from crossaisle.data.history import Floats, Histories
 from crossaisle.data.taxonomy import Taxonomy
 from crossaisle.models.base import Scorer
 from crossaisle.models.defaults import FIRST
+from crossaisle.models.dense.batches import batches
 from crossaisle.models.scorers.leaf_lift import LeafLift
 from crossaisle.models.shortlists import TuningTask, allowed_candidates
 from crossaisle.models.topk import Mask, top_k
@@ -123,8 +124,8 @@ def followed(
 def _batches(task: TuningTask, taxonomy: Taxonomy) -> Iterator[tuple[Histories, Mask, Mask]]:
     """Histories, and bool (n, n_items) twice: candidates, and those of them that are right."""
     cases, codes = task.cases.take(np.arange(min(CASES, len(task.cases)))), taxonomy.codes()
-    for start in range(0, len(cases), _BATCH):
-        batch = cases.take(np.arange(start, min(start + _BATCH, len(cases))))
+    for rows in batches(len(cases), len(codes), _BATCH):
+        batch = cases.take(rows)
         allowed = allowed_candidates(replace(task, cases=batch), batch.histories, codes)
         wanted = np.zeros_like(allowed)
         wanted[np.repeat(np.arange(len(batch)), np.diff(batch.target_indptr)), batch.target] = True

@@ -56,7 +56,8 @@ class Fitted:
     split: Split
     past: Recommender
     validation_blend: Blend
-    """The same weights, with parts that have only seen the training events."""
+    """The same weights, with parts that have only seen the training events; those that learned from events
+    are not fitted any more where `fit` was not `to_measure`."""
     costs: Costs
     rejected: tuple[Rejected, ...] = ()
     """Lines of the knowledge file that name something the shop does not have."""
@@ -151,6 +152,7 @@ def fit(
     source: Recommender | None = None,
     merchandising: RuleSet = NO_RULES,
     executor: Executor | None = None,
+    to_measure: bool = True,
     progress: bool = False,
 ) -> Fitted:
     """Chooses weights on validation, then fits on train and validation together. Test is not touched.
@@ -158,17 +160,58 @@ def fit(
     `baselines` are unfitted models that are fitted along, to be measured, but get no weight. `source`:
     another shop, of which is carried over what helps on validation or, without one, the default share.
     `merchandising`: rules of lists, which nothing is chosen by; `ConfigError` for an unknown name in them.
-    `executor`: whose workers fit what can be shared out (`Scorer.fit_on`).
+    `executor`: whose workers fit what can be shared out (`Scorer.fit_on`). `to_measure`: False to serve only:
+    what the models of the training events learned is let go, so that fewer models are in memory at once.
     """
     check_names(merchandising, dataset, merchandising.where)
     split, parts, rules = split_and_parts(dataset, split_config, model_config)
     if source is not None:
         parts |= carried_over(source, encoder=chosen_encoder(dataset, model_config.encoder)[0])
-    extra = dict(baselines or {})
+    early, found = _on_validation(split, parts, dict(baselines or {}), model_config, executor, progress)
+    if not to_measure:
+        del parts
+        early = _forgetting(early)
+    together = at_once(dataset)
+    late, again = refit(early, found.split.past, together=together, executor=executor, progress=progress)
+    for name in (name for name in again if early.parts[name].continues):
+        again[name]["fit_seconds"] += found.costs[name]["fit_seconds"]  # it began where the first fit ended
+    recommender = Recommender(
+        found.split.past,
+        late,
+        repeats=not found.split.validation.mask_seen,
+        tuned=found.split.chooses,
+        newcomers=Newcomers.of(late.parts.values(), found.split.past),
+        rankers=found.learned.rankers,
+        rules=merchandising,
+    )
+    unknown = tuple(named(rules, dataset)[1])
+    costs = found.costs | again
+    return Fitted(found.split, recommender, early, costs, unknown, found.learned, found.mission)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What validation says."""
+
+    split: Split
+    costs: Costs
+    learned: LearnedRankers
+    mission: tuple[str, ...]
+
+
+def _on_validation(
+    split: Split,
+    parts: dict[str, Scorer],
+    extra: dict[str, Scorer],
+    model_config: ModelConfig,
+    executor: Executor | None,
+    progress: bool,
+) -> tuple[Blend, _Found]:
+    """Fits the parts on the training events, and finds weights and rankers for them."""
     texts = {name: part for name, part in (parts | extra).items() if not part.reads_events}
     rest = {name: part for name, part in (parts | extra).items() if part.reads_events}
-    together = at_once(dataset)
     first = fit_parts(texts, split.train, progress=progress)
+    together = at_once(split.train)
     first |= fit_parts(rest, split.train, together=together, executor=executor, progress=progress)
     chosen = choose_weights(
         parts, split, repeats=model_config.repeats, seed=model_config.seed, progress=progress
@@ -187,20 +230,16 @@ def fit(
             learned = learn_rankers(
                 early, split, asked, floors=floors, seed=model_config.seed, progress=progress
             )
-    late, again = refit(early, split.past, together=together, executor=executor, progress=progress)
-    for name in (name for name in again if early.parts[name].continues):
-        again[name]["fit_seconds"] += first[name]["fit_seconds"]  # it began where the first fit ended
-    recommender = Recommender(
-        split.past,
-        late,
-        repeats=not split.validation.mask_seen,
-        tuned=split.chooses,
-        newcomers=Newcomers.of(late.parts.values(), split.past),
-        rankers=learned.rankers,
-        rules=merchandising,
-    )
-    unknown = tuple(named(rules, dataset)[1])
-    return Fitted(split, recommender, early, first | again, unknown, learned, mission)
+    return early, _Found(split, first, learned, mission)
+
+
+def _forgetting(blend: Blend) -> Blend:
+    """The blend without what parts learned that a fit on more events learns anew."""
+    parts = {
+        name: replace(part) if part.reads_events and not part.continues else part  # type: ignore[type-var]
+        for name, part in blend.parts.items()
+    }
+    return Blend(parts=parts, weights=blend.weights)
 
 
 def split_and_parts(
@@ -322,8 +361,9 @@ def refit(
     """
     fresh = {name: replace(p) if p.reads_events else p for name, p in blend.parts.items()}  # type: ignore[type-var]
     learning = {name: part for name, part in fresh.items() if part.reads_events}
+    earlier = {name: part for name, part in blend.parts.items() if part.continues}
     costs = fit_parts(
-        learning, dataset, earlier=blend.parts, together=together, executor=executor, progress=progress
+        learning, dataset, earlier=earlier, together=together, executor=executor, progress=progress
     )
     return Blend(parts=fresh, weights=blend.weights), costs
 

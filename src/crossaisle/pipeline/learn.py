@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any, cast
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Floats
 from crossaisle.data.splits.cases import EvalCases, Split
-from crossaisle.data.splits.windows import windows_before
+from crossaisle.data.splits.windows import bounds_before, windows_before
 from crossaisle.evaluate.acceptance import Verdict, guard
 from crossaisle.evaluate.mission_guard import Ruling, Values, mission_guard
 from crossaisle.models.blend import Blend
@@ -138,11 +139,15 @@ def learn_rankers(
     order = np.random.default_rng(seed).permutation(len(everyone))
     rows = np.sort(order[:most])
     cases = everyone.take(rows)
-    earlier: list[EarlierShop] | None = None
+    earlier: Callable[[], list[EarlierShop]] | None = None
     if split.protocol == "temporal" and rules:
-        earlier = earlier_shops(blend, split, parts, rules, most=limits.windows, cases=most, seed=seed)
-        if not earlier:
+        if not bounds_before(split, limits.windows):
             return LearnedRankers(notes=(NO_EARLIER,))
+
+        @cache  # once for all placements, and not at all where cases are too few
+        def earlier() -> list[EarlierShop]:
+            return earlier_shops(blend, split, parts, rules, most=limits.windows, cases=most, seed=seed)
+
     singles = (floors or Floors.of(blend, split, parts, seed=seed)).among(rows)
     rankers, figures, notes = {}, {}, []
     for placement, rule in rules.items():
@@ -226,15 +231,16 @@ def learn(
     rule: CandidateRule,
     parts: Sequence[str],
     *,
-    earlier: Sequence[EarlierShop] | None = None,
+    earlier: Callable[[], Sequence[EarlierShop]] | None = None,
     seed: int = 0,
     limits: LearningLimits = LearningLimits(),
     progress: bool = False,
 ) -> Trial | None:
     """A ranker over those of `parts` that the placement asks; None where there are too few cases.
 
-    `blend`: fitted on `train`, which ends before the `cases`. `earlier`: the shop in windows before them;
-    None where halves of the cases teach each other. `MissingDependencyError` without LightGBM.
+    `blend`: fitted on `train`, which ends before the `cases`. `earlier`: gives the shop in windows before
+    them, asked where there are enough cases; None where halves of the cases teach each other.
+    `MissingDependencyError` without LightGBM.
     """
     tables = ShopTables.of(train, habits=train.has_time)
     texts = tuple(name for name in parts if isinstance(blend.parts[name], VectorModel))
@@ -247,12 +253,14 @@ def learn(
     ranker = replace(ranker, pool=replace(pool, retrievers=retrievers))
     with bar(f"candidates of {placement}", len(cases), show=progress) as advance:
         examples = examples_of(ranker, blend, tables, cases, seed=seed, advance=advance)
+    if examples.answered < limits.fewest:
+        return None
     before = None
     if earlier is not None:
         before = Examples.joined(
-            [examples_of(ranker, shop.blend, shop.tables, shop.cases, seed=seed) for shop in earlier]
+            [examples_of(ranker, shop.blend, shop.tables, shop.cases, seed=seed) for shop in earlier()]
         )
-    if min(one.answered for one in (examples, before) if one is not None) < limits.fewest:
-        return None
+        if before.answered < limits.fewest:
+            return None
     growth = Growth(directions=ranker.directions(blend), seed=seed, trees=limits.trees)
     return Trial.of(ranker, examples, growth, before)

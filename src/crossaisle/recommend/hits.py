@@ -11,6 +11,7 @@ from crossaisle.data.splits.cases import EvalCases
 from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.data.vocabulary import Rows
 from crossaisle.drift.summary import PLACES
+from crossaisle.models.dense.batches import batches
 from crossaisle.recommend.recommender import Recommender
 
 MOST = 1000
@@ -59,12 +60,12 @@ def hits_of(recommender: Recommender, histories: Histories, target: Rows) -> npt
     A target of -1 is an item that the model does not have: no list holds it. Lists are those before filters.
     """
     counts = np.zeros(PLACES + 1, np.int64)
-    for start in range(0, len(histories), BATCH):
-        batch = histories.take(slice(start, start + BATCH))
+    for some in batches(len(histories), recommender.dataset.n_items, BATCH):
+        batch = histories.take(some)
         scores = np.nan_to_num(recommender.score_batch(batch, "for_you"), nan=-np.inf)
         if not recommender.repeats:
             scores[batch.owner, batch.item] = -np.inf
-        mine = target[start : start + BATCH]
+        mine = target[some]
         rows = np.flatnonzero(mine >= 0)
         own = scores[rows, mine[rows]]
         place = (scores[rows] > own[:, None]).sum(axis=1)

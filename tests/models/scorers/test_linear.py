@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -66,6 +67,28 @@ def test_slit_examples_are_decayed_pasts_and_futures() -> None:
     past, future = SLIT(next_items=2)._examples(Histories.of([[0, 1, 2], [3]]))
     np.testing.assert_allclose(past.toarray()[:, :3], [[1, 0, 0], [np.exp(-0.5), 1, 0]], rtol=1e-6)
     np.testing.assert_allclose(future.toarray()[:, :3], [[0, 1, np.exp(-1.0)], [0, 0, 1]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_slit_examples_add_up_what_repeats(weighted: bool) -> None:
+    rng = np.random.default_rng(0)
+    histories = Histories.of([rng.integers(0, 6, n).tolist() for n in (0, 1, 2, 5, 30)])
+    if weighted:
+        histories = replace(histories, weight=rng.random(len(histories.item)).astype(np.float32))
+    model = SLIT(next_items=3, source_decay=4.0, target_decay=1.5)
+    past, future = np.zeros((34, 6)), np.zeros((34, 6))
+    weight = np.ones(len(histories.item)) if histories.weight is None else histories.weight
+    row = 0
+    for start, end in pairwise(histories.indptr.tolist()):
+        for at in range(start, end - 1):
+            for event in range(max(start, at - 12), at + 1):
+                past[row, histories.item[event]] += np.exp(-(at - event) / 4.0) * weight[event]
+            for event in range(at + 1, min(at + 4, end)):
+                future[row, histories.item[event]] += np.exp(-(event - at - 1) / 1.5) * weight[event]
+            row += 1
+    found = model._examples(histories)
+    np.testing.assert_allclose(found[0].toarray(), past, rtol=1e-5)
+    np.testing.assert_allclose(found[1].toarray(), future, rtol=1e-5)
 
 
 def test_slit_learns_which_item_comes_next() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import takewhile
 
 import numpy as np
 
@@ -18,20 +19,27 @@ LEAST_KNOWN = 0.5
 def windows_before(split: Split, most: int) -> Iterator[tuple[Dataset, EvalCases]]:
     """The shop as it stood before each window, and the window's cases; the newest window first.
 
-    For a temporal split. Each window is as long as validation, and the first one ends where validation
-    begins. At most `most`, and none that too little happened before.
+    For a temporal split; see `bounds_before`.
     """
-    train, validation = split.train, split.validation
-    time = train.events.time
-    if time is None or not len(validation) or not len(split.test):
-        return
-    end = round(float(validation.histories.now[0]) * SECONDS_PER_DAY)
-    length = round(float(split.test.histories.now[0]) * SECONDS_PER_DAY) - end
-    for _ in range(most):
-        start = end - length
-        if np.count_nonzero(time < start) < LEAST_KNOWN * len(time):
-            return
+    train, time = split.train, split.train.events.time
+    for start, end in bounds_before(split, most):
+        assert time is not None
         known = train.before(start)
         wanted = (time >= start) & (time < end) & train.wanted
-        yield known, window_cases(train, known, wanted, start / SECONDS_PER_DAY, validation.mask_seen)
-        end = start
+        yield known, window_cases(train, known, wanted, start / SECONDS_PER_DAY, split.validation.mask_seen)
+
+
+def bounds_before(split: Split, most: int) -> list[tuple[int, int]]:
+    """First second of each window and of what comes after it, the newest window first.
+
+    Each window is as long as validation, and the first one ends where validation begins. At most `most`, and
+    none that too little happened before.
+    """
+    time, validation = split.train.events.time, split.validation
+    if time is None or not len(validation) or not len(split.test):
+        return []
+    end = round(float(validation.histories.now[0]) * SECONDS_PER_DAY)
+    length = round(float(split.test.histories.now[0]) * SECONDS_PER_DAY) - end
+    bounds = [(end - length * (at + 1), end - length * at) for at in range(most)]
+    enough = LEAST_KNOWN * len(time)
+    return list(takewhile(lambda window: np.count_nonzero(time < window[0]) >= enough, bounds))

@@ -12,6 +12,7 @@ from crossaisle.data.history import Floats
 from crossaisle.data.splits.cases import EvalCases
 from crossaisle.data.vocabulary import Rows
 from crossaisle.models.blend import Blend
+from crossaisle.models.dense.batches import batches
 from crossaisle.models.ranking.pool import Pool, new_categories
 from crossaisle.models.ranking.ranker import LearnedRanker
 from crossaisle.models.ranking.tables import ShopTables
@@ -145,8 +146,8 @@ def examples_of(
     found: list[tuple[Floats, npt.NDArray[np.bool_], Rows, npt.NDArray[np.int64]]] = []
     wanted_of, case_of, weight_of = [], [], []
     answerable = np.zeros(len(cases), bool)
-    for start in range(0, len(cases), BATCH):
-        batch = cases.take(np.arange(start, min(start + BATCH, len(cases))))
+    for rows in batches(len(cases), len(tables.category), BATCH):
+        start, batch = int(rows[0]), cases.take(rows)
         right = _right(batch, ranker.pool, tables)
         asked = np.flatnonzero(right.any(axis=1) & (batch.histories.lengths > 0))
         answerable[start + asked] = True
@@ -194,8 +195,8 @@ def choose_retrievers(
     """
     pool, asked = ranker.pool, blend.weights_for(ranker.placement)
     found: dict[str, list[npt.NDArray[np.bool_]]] = {name: [] for name in ranker.parts if name in asked}
-    for start in range(0, len(cases), BATCH):
-        batch = cases.take(np.arange(start, min(start + BATCH, len(cases))))
+    for rows in batches(len(cases), len(tables.category), BATCH):
+        batch = cases.take(rows)
         kept: dict[str, Floats] = {}
         scores = blend.score_rows(batch.histories, ranker.placement, keep=kept)
         allowed = allowed_candidates(pool, batch.histories, tables.category)

@@ -22,6 +22,7 @@ from crossaisle.models.updates import Change, Counts, Updated, products, raised,
 
 _BLOCK = 1024  # rows of a weight matrix held dense at once
 _LONGEST = 12  # places a source or target reaches: exp(-12 / 2) is 0.2 %
+_Blocks = Iterator[Floats] | Iterator[sparse.csr_matrix]
 
 
 @dataclass(kw_only=True)
@@ -50,17 +51,19 @@ class EASE(ItemWeights):
 
     def fit_on(self, dataset: Dataset, executor: Executor) -> EASE:
         busy = _busiest(dataset, self.max_items)
-        users = dataset.matrix()[:, busy].tocsr()
-        gram = (users.T @ users).tocsr()
-        ridge = self._ridge(gram, len(busy))
-        if len(busy) > self.neighbours:
-            blocks = iter([ridge_in_blocks(executor, gram, _off_diagonal(gram), ridge, self.neighbours)])
-        else:
-            blocks = _over_items(gram, ridge)
-        self.weights_ = _collect(blocks, busy, dataset.n_items, self.keep)
+        self.weights_ = _collect(self._blocks(dataset, busy, executor), busy, dataset.n_items, self.keep)
         self.known_ = np.isin(np.arange(dataset.n_items), busy)
         self.item_ids_ = dataset.item_ids
         return self
+
+    def _blocks(self, dataset: Dataset, busy: npt.NDArray[np.int64], executor: Executor) -> _Blocks:
+        """Rows of the weights between the busy items."""
+        users = dataset.matrix()[:, busy].tocsr()
+        gram = products(users, users)
+        ridge = self._ridge(gram, len(busy))
+        if len(busy) <= self.neighbours:
+            return _over_items(gram, ridge)
+        return iter([ridge_in_blocks(executor, gram, _off_diagonal(gram), ridge, self.neighbours)])
 
     def _ridge(self, gram: sparse.csr_matrix, items: int) -> float:
         return self.ridge or 12.0 * float(gram.diagonal().sum()) / max(items, 1)
@@ -140,17 +143,26 @@ class SLIT(ItemWeights):
 
     def fit_on(self, dataset: Dataset, executor: Executor) -> SLIT:
         busy = _busiest(dataset, self.max_items)
-        past, future = self._examples(dataset.histories())
-        past, future = past[:, busy].tocsr(), future[:, busy].tocsr()
-        gram, together = (past.T @ past).tocsr(), (past.T @ future).tocsr()
-        if len(busy) > self.neighbours:
-            blocks = iter([ridge_in_blocks(executor, gram, together, self.ridge, self.neighbours)])
-        else:
-            blocks = _after_items(gram, together, self.ridge)
-        self.weights_ = _collect(blocks, busy, dataset.n_items, self.keep)
+        self.weights_ = _collect(self._blocks(dataset, busy, executor), busy, dataset.n_items, self.keep)
         self.known_ = np.isin(np.arange(dataset.n_items), busy)
         self.item_ids_ = dataset.item_ids
         return self
+
+    def _blocks(self, dataset: Dataset, busy: npt.NDArray[np.int64], executor: Executor) -> _Blocks:
+        """Rows of the weights between the busy items."""
+        gram, together = self._counts(dataset, busy)
+        if len(busy) <= self.neighbours:
+            return _after_items(gram, together, self.ridge)
+        return iter([ridge_in_blocks(executor, gram, together, self.ridge, self.neighbours)])
+
+    def _counts(
+        self, dataset: Dataset, busy: npt.NDArray[np.int64]
+    ) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
+        """csr (busy, busy) twice: pasts with pasts, and with futures."""
+        past, future = self._examples(dataset.histories())
+        past = past[:, busy].tocsr()
+        future = future[:, busy].tocsr()
+        return products(past, past), products(past, future)
 
     def count(self, dataset: Dataset) -> Counts:
         """Two csr float32 (n_items, n_items): `gram`, pasts with pasts; `together`, pasts with futures."""
@@ -174,26 +186,30 @@ class SLIT(ItemWeights):
 
     def _examples(self, histories: Histories) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
         """csr (places, items) of pasts and futures: one example per event that has a later one."""
-        n = len(histories.item)
+        n, own = len(histories.item), histories.weight
         left = np.repeat(histories.indptr[1:], histories.lengths) - np.arange(n) - 1  # events after it
         behind = np.arange(n) - np.repeat(histories.indptr[:-1], histories.lengths)  # events before it
         places = np.flatnonzero(left > 0)
+        shape = (len(places), int(histories.item.max(initial=-1)) + 1)
 
         def matrix(offsets: range, room: npt.NDArray[np.int64], sign: int, scale: float) -> sparse.csr_matrix:
-            row, column, weight = [], [], []
-            n_items = int(histories.item.max(initial=-1)) + 1
-            for step in offsets:
-                fits = places[room[places] >= step]
-                row.append(np.searchsorted(places, fits))
-                column.append(histories.item[fits + sign * step])
-                near = np.full(len(fits), np.exp(-(step - offsets.start) / scale), np.float32)
-                own = histories.weight
-                weight.append(near if own is None else near * own[fits + sign * step])
-            triple = (np.concatenate(weight), (np.concatenate(row), np.concatenate(column)))
-            return sparse.csr_matrix(triple, shape=(len(places), n_items), dtype=np.float32)
+            # Row by row from the start: a list of (row, column) pairs would take four times the memory.
+            indptr = np.concatenate(
+                [[0], np.cumsum(np.clip(room, offsets[0] - 1, offsets[-1]) - offsets[0] + 1)]
+            )
+            column, weight = np.empty(indptr[-1], np.int32), np.empty(indptr[-1], np.float32)
+            for at, step in enumerate(offsets):
+                fits = np.flatnonzero(room >= step)
+                into, event = indptr[fits] + at, places[fits] + sign * step
+                column[into] = histories.item[event]
+                near = np.float32(np.exp(-at / scale))
+                weight[into] = near if own is None else near * own[event]
+            out = sparse.csr_matrix((weight, column, indptr), shape=shape)
+            out.sum_duplicates()
+            return out
 
-        past = matrix(range(0, _LONGEST + 1), behind, -1, self.source_decay)
-        future = matrix(range(1, self.next_items + 1), left, +1, self.target_decay)
+        past = matrix(range(0, _LONGEST + 1), behind[places], -1, self.source_decay)
+        future = matrix(range(1, self.next_items + 1), left[places], +1, self.target_decay)
         return past, future
 
 
@@ -246,7 +262,7 @@ def _busiest(dataset: Dataset, limit: int) -> npt.NDArray[np.int64]:
 
 
 def _collect(
-    blocks: Iterator[Floats] | Iterator[sparse.csr_matrix],
+    blocks: _Blocks,
     busy: npt.NDArray[np.int64],
     n_items: int,
     keep: int,

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import pairwise
 from queue import SimpleQueue
 
 import numpy as np
@@ -95,12 +96,16 @@ def ridge_of_neighbours(
     solve = partial(_solved, systems, targets, strength, ridge, neighbours)
     with ThreadPoolExecutor(threads) as pool:
         solved = list(map(solve, portions) if threads == 1 else pool.map(solve, list(portions)[::-1]))
+    del systems, targets, solve
     rows, places, values = (np.concatenate(part) for part in zip(_NOTHING, *solved, strict=True))
-    return sparse.csr_matrix((values, (rows, asked[places])), shape=(n, n), dtype=np.float32)
+    del solved
+    return sparse.csr_matrix((values, (rows, asked.astype(np.int32)[places])), shape=(n, n), dtype=np.float32)
 
 
 def _columns(matrix: sparse.csr_matrix, asked: Ints) -> sparse.csr_matrix:
-    """csr (len(asked), n): some columns, as rows."""
+    """csr (len(asked), n): some columns, ascending, as rows."""
+    if len(asked) == matrix.shape[1]:
+        return matrix.T.tocsr()
     place = np.full(matrix.shape[1], -1, np.int32)
     place[asked] = np.arange(len(asked), dtype=np.int32)
     row = np.repeat(np.arange(matrix.shape[0], dtype=np.int32), np.diff(matrix.indptr))
@@ -186,18 +191,31 @@ class _Systems:
         self.hubs = min(hubs, n)
         busiest = order[: self.hubs]
         self.dense: Floats = gram[busiest][:, busiest].toarray().ravel()
-        # Of two items the one with the shorter row has their product: half of all, and no row is long then.
-        mine = np.repeat(self.number, lengths)
-        kept = np.flatnonzero((self.number.take(gram.indices) <= mine) & (mine >= self.hubs))
-        indptr = np.searchsorted(kept, gram.indptr)
-        triple = gram.data.take(kept), gram.indices.take(kept), indptr.astype(gram.indptr.dtype)
-        self.others = sparse.csr_matrix(triple, shape=gram.shape)
-        self.typical = len(kept) / max(n - self.hubs, 1)
+        starts = np.flatnonzero(np.diff(gram.indptr[:-1] // _ENTRIES)) + 1
+        self.others = sparse.vstack(
+            [self._shorter(gram, start, end) for start, end in pairwise([0, *starts.tolist(), n])],
+            format="csr",
+        )
+        self.typical = self.others.nnz / max(n - self.hubs, 1)
         # Made once, one for each thread, and emptied by what was put in: filled anew for each portion they
         # would cost n^2 in all.
         self._free: SimpleQueue[npt.NDArray[np.int32]] = SimpleQueue()
         for _ in range(threads):
             self._free.put(np.full(_AT_ONCE * n, -1, np.int32))
+
+    def _shorter(self, gram: sparse.csr_matrix, start: int, end: int) -> sparse.csr_matrix:
+        """csr (end - start, n): of some rows the products with items of longer rows.
+
+        Of two items the one with the shorter row has their product: half of all, and no row is long then.
+        Those of two hubs are dense already.
+        """
+        indptr = gram.indptr[start : end + 1]
+        part = slice(indptr[0], indptr[-1])
+        mine = np.repeat(self.number[start:end], np.diff(indptr))
+        kept = np.flatnonzero((self.number.take(gram.indices[part]) <= mine) & (mine >= self.hubs))
+        own = np.searchsorted(kept, indptr - indptr[0]).astype(indptr.dtype)
+        triple = gram.data[part].take(kept), gram.indices[part].take(kept), own
+        return sparse.csr_matrix(triple, shape=(end - start, gram.shape[1]))
 
     def blocks(self, items: Ints, sizes: Ints) -> Iterator[Ints]:
         """Items in portions that fit into memory; `sizes`: of their neighbourhoods, ascending."""
