@@ -152,7 +152,7 @@ class LiveRecommender:
                 log, n_items = self.base.log_of(row), self.dataset.n_items
                 settled = own_history(log, row, self.base.dataset, n_items, live, latest)
             settled = settled.relative
-            self._settled_events += len(settled.item)
+            self._settled_events += len(settled.item) - (0 if kept is None else len(kept[2].item))
             if self._settled_events > self.limits.settled_events:
                 self._settled, self._settled_events = {}, 0  # others may be reading the old one
             self._settled[user] = own, gap, settled
