@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from crossaisle import artifact
+from crossaisle import artifact, sharing
 from crossaisle.artifact import MANIFEST, check, pack, read_arrays, unpack, write_arrays, writing
 from crossaisle.errors import ArtifactError
 
@@ -270,7 +270,7 @@ SCRIPT = """
 import sys, time
 from pathlib import Path
 from tests.test_artifact import save, writing, write_arrays
-from crossaisle import artifact
+from crossaisle import artifact, sharing
 target, size, stop = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 def wait(*_):
     print("here", flush=True)
@@ -412,3 +412,15 @@ def test_a_link_to_a_damaged_file_is_found_out(tmp_path: Path) -> None:
         artifact.write_arrays(fresh, read)
     with pytest.raises(ArtifactError, match="does not match its checksum"):
         artifact.check(tmp_path / "a", "k")
+
+
+def test_an_array_that_is_written_again_leaves_the_model_that_it_was_linked_to(tmp_path: Path) -> None:
+    big = np.arange(sharing.LEAST, dtype=np.float32)
+    artifact.write_arrays(tmp_path / "older", {"w": big})
+    mapped = artifact.read_arrays(tmp_path / "older", mmap=True)
+    artifact.write_arrays(tmp_path / "newer", mapped)
+    assert (tmp_path / "newer/w.npy").samefile(tmp_path / "older/w.npy")
+    artifact.write_arrays(tmp_path / "newer", {"w": big + 1})
+    np.testing.assert_array_equal(artifact.read_arrays(tmp_path / "older")["w"], big)
+    np.testing.assert_array_equal(mapped["w"], big)
+    np.testing.assert_array_equal(artifact.read_arrays(tmp_path / "newer")["w"], big + 1)

@@ -356,6 +356,7 @@ def write_arrays(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, value in arrays.items():
         file = folder / f"{name}.npy"
+        file.unlink(missing_ok=True)  # what is written into a linked file is written into every model's
         if not link(value, file):
             np.save(file, value, allow_pickle=False)
 

@@ -137,7 +137,8 @@ class Blend:
                 part.lead()
             rough = self.rough(histories, placement, ())
             assert rough is not None
-            best = top_k(np.fmax(self.score_rows(histories, placement), -np.inf), min(LIST, k))
+            exact = np.fmax(self.score_rows(histories, placement), -np.inf)
+            best = top_k(exact, min(LIST, k, exact.shape[1]))
             found = best_rows(rough.scores, k)
             missed = [~np.isin(one[one >= 0], rows) for one, rows in zip(best, found, strict=True)]
             self.exactly[placement] = words if np.concatenate(missed).mean() > MISSED else ()

@@ -9,6 +9,8 @@ import pytest
 from scipy import sparse
 
 from crossaisle.data.history import Histories
+from crossaisle.data.taxonomy import Taxonomy
+from crossaisle.data.vocabulary import Vocabulary
 from crossaisle.models.blend import Blend
 from crossaisle.models.dense.leading import LeadingDirections, ShortRows
 from crossaisle.models.dense.rough import Rough
@@ -94,6 +96,25 @@ def test_nothing_is_looked_for_where_no_other_part_is_rough() -> None:
     blend = Blend(parts={"popularity": Popularity(), "tfidf": words}).fit(shop)
     replace(blend, weights={"for_you": {"popularity": 1.0, "tfidf": 1.0}}).measure_rough(shop.histories(), 10)
     assert words._leading is None
+
+
+@pytest.mark.parametrize("n", [1, 3, 9])
+def test_a_shop_of_a_few_items_is_measured_too(n: int) -> None:
+    shop = tiny_shop(users=20)
+    few = np.flatnonzero(shop.events.item < n)
+    shop = replace(
+        shop,
+        items=shop.items.head(n),
+        events=shop.events.take(few),
+        item_ids=Vocabulary(shop.item_ids.all[:n], what="item"),
+        taxonomy=Taxonomy(shop.taxonomy.paths[:n]),
+    )
+    ease, words = SpectralEASE(ridge=3.0, dimensions=n), TfidfSimilarity()
+    blend = Blend(parts={"ease": ease, "tfidf": words}, weights={"for_you": {"ease": 1.0, "tfidf": 1.0}})
+    blend.fit(shop)
+    ease.prepare()
+    blend.measure_rough(shop.histories(), 200)
+    assert "for_you" in blend.exactly
 
 
 def test_products_of_sparse_rows() -> None:

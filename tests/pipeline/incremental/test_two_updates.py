@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from crossaisle.errors import ArtifactError
-from crossaisle.pipeline.incremental import folder
+from crossaisle.pipeline.incremental import counts, folder
 from crossaisle.pipeline.incremental.alone import updating
 from crossaisle.pipeline.incremental.folder import save_with_counts, update_folder
+from crossaisle.pipeline.incremental.update import count
 from crossaisle.recommend.recommender import Recommender
 from tests.models.shops import tiny_shop
 from tests.pipeline.incremental.test_incremental import CUT, model_of
@@ -71,3 +73,24 @@ def test_the_lock_goes_when_an_update_fails(model: Path) -> None:
         raise ValueError("stop")
     with updating(model):
         pass
+
+
+def test_counts_are_not_those_of_a_model_that_was_saved_while_they_were_written(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newer, before = model_of(tiny_shop()), (model / "manifest.json").read_bytes()
+    write = counts._save
+
+    def slowly(*given: object) -> None:
+        write(*given)  # type: ignore[arg-type]
+        while (model / "manifest.json").read_bytes() == before:
+            time.sleep(0.001)
+        time.sleep(0.05)
+        newer.save(model, half=True)
+
+    monkeypatch.setattr(counts, "_save", slowly)
+    older = Recommender.load(model)
+    own = {"item_knn": count(older)["item_knn"]}
+    counts.save_counts(own, model, lambda: older.with_weights({"for_you": {"popularity": 1.0}}).save(model))
+    monkeypatch.undo()
+    assert counts.load_counts(model) is None

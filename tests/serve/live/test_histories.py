@@ -15,7 +15,7 @@ import httpx
 from crossaisle.data.query import Query
 from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.recommend.recommender import Recommender
-from crossaisle.serve.limits.live import HistoryLimits
+from crossaisle.serve.limits.live import HistoryLimits, LiveLimits
 from crossaisle.serve.live.histories import LiveHistories
 from crossaisle.serve.live.recommender import LiveRecommender
 from crossaisle.serve.service import ShopService
@@ -128,3 +128,16 @@ def test_others_are_answered_while_batches_of_one_id_come_newest_first(service: 
         assert (await client.get("/api/recommend/guest?n=3")).json()["served"] == "for_you"
 
     talk(service, conversation)
+
+
+def test_a_history_that_is_settled_again_takes_the_place_of_the_old_one(model: Path) -> None:
+    """Someone who clicks on and on does not push out what was settled for everybody else."""
+    live = LiveHistories()
+    shop = LiveRecommender(Recommender.load(model), live, limits=LiveLimits(settled_events=100))
+    end, items = shop.trending.end * SECONDS_PER_DAY, shop.dataset.item_ids.all
+    live.add([Event(None, "calm", items[0], "view", end + 60)])
+    calm = shop.history_of("calm")
+    for click in range(40):
+        live.add([Event(None, "busy", items[click % 5], "view", end + 61 + 3600 * click)])
+        assert len(shop.history_of("busy").item) == click + 1
+    assert shop.history_of("calm") is calm

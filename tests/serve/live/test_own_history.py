@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from crossaisle.data.history import Histories
 from crossaisle.data.units import SECONDS_PER_DAY
 from crossaisle.serve.live.own import Deed
-from crossaisle.serve.live.own_history import OnPurchases, own_history
+from crossaisle.serve.live.own_history import MOST_DEEDS, OnPurchases, own_history
 from tests.models.shops import tiny_shop
 
 SHOP = tiny_shop(users=20)
 MODEL = OnPurchases(SHOP)
-KINDS = ("view", "cart", "purchase", "favourite", "remove_from_cart", "impression", "dislike")
+KINDS = ("view", "cart", "purchase", "favourite", "rating", "remove_from_cart", "impression", "dislike")
 events = st.lists(
     st.tuples(
         st.integers(-1, 5),
@@ -37,7 +37,7 @@ def short_and_long(
     now = float(past.now[0])
     rows = np.array([item for item, _, _, _ in some], np.int32)
     days = now + 1 + np.cumsum([after for _, after, _, _ in some]) / SECONDS_PER_DAY
-    live = rows, days, tuple(Deed(kind, None, quantity) for _, _, kind, quantity in some)
+    live = rows, days, tuple(Deed(kind, after / 400, quantity) for _, after, kind, quantity in some)
     log = SHOP.events.take(slice(0, 0) if row < 0 else slice(*SHOP.user_indptr[row : row + 2].tolist()))
     own = past.take([row]) if row >= 0 else Histories.of([[]])
     return MODEL.settled(own, live, now), own_history(log, row, SHOP, SHOP.n_items, live, now)
@@ -72,3 +72,19 @@ def test_so_does_what_the_model_may_have_seen() -> None:
     past = SHOP.histories().take([1])
     live = past.item[-1:], past.day[-1:], (Deed("view"),)
     assert MODEL.settled(past, live, float(past.now[0])) is None
+
+
+def test_thousands_of_prices_leave_the_short_way_open() -> None:
+    past = SHOP.histories().take([1])
+    now = float(past.now[0])
+    model = OnPurchases(SHOP)
+    for cents in range(0, 5000, 25):
+        deeds = tuple(Deed("purchase", (cents + more) / 100, 1.0 + more) for more in range(25))
+        live = np.arange(25, dtype=np.int32) % 6, now + 1 + np.arange(25) / 24, deeds
+        short = model.settled(past, live, now)
+        assert short is not None
+    assert len(model._worth) == 1
+    for number in range(2 * MOST_DEEDS):  # kinds are named by whoever sends events
+        live = np.zeros(1, np.int32), np.array([now + 1]), (Deed(f"view-{number}"),)
+        assert model.settled(past, live, now) is None
+    assert len(model._worth) <= MOST_DEEDS

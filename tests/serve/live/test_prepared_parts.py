@@ -26,6 +26,7 @@ from crossaisle.models.scorers.frequency import Frequency
 from crossaisle.models.scorers.popularity import Popularity
 from crossaisle.models.scorers.spectral import SpectralEASE
 from crossaisle.recommend.answer import RecommendationList
+from crossaisle.recommend.rank import rank_query
 from crossaisle.recommend.ranker import Best
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.limits.live import LiveLimits
@@ -161,16 +162,7 @@ def test_pages_share_no_item_though_nominations_miss_some(
     prepared = opened(folder, prepared=True)
     limits = LiveLimits(nominated_items=12)
     shop = LiveRecommender(prepared.base, LiveHistories(), limits=limits, rules=RuleSet.of(rules, "rules"))
-    model = shop.ranker._model
-    rough, wrong = model.rough, np.random.default_rng(0).normal(size=shop.base.dataset.n_items)
-
-    def rougher(histories: Histories, placement: str) -> Rough | None:
-        found = rough(histories, placement)
-        assert found is not None
-        found.scores += wrong.astype(np.float32)
-        return found
-
-    monkeypatch.setattr(model, "rough", rougher)
+    roughen(monkeypatch, shop)
     for user in shop.base.dataset.user_ids.all[:3]:
         query = Query(user=user, n=4, **more)
         pages = [shop.recommend(replace(query, offset=offset)).ids for offset in range(0, 40, 4)]
@@ -181,6 +173,25 @@ def test_pages_share_no_item_though_nominations_miss_some(
             kept = shop.from_cache(replace(query, offset=offset))
             again = shop.recommend(replace(query, offset=offset)) if isinstance(kept, Asked) else kept
             assert again.ids == pages[offset // 4]
+
+
+@pytest.mark.parametrize("folder", ["the blend"], indirect=True)  # a ranker orders what was nominated
+def test_a_list_of_another_system_is_ranked_by_exact_scores(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody asks for another page of it, so that what was nominated need not come first."""
+    plain, fast = opened(folder, prepared=False), opened(folder, prepared=True)
+    roughen(monkeypatch, fast)
+    items = fast.base.dataset.item_ids.all
+    for user in ("u0", "u1", "u2"):
+        query = rank_query(items, user=user)
+        assert fast.recommend(query).ids == plain.recommend(query).ids
+        page = Query(user=user, n=4)
+        pages = [fast.recommend(replace(page, offset=offset)).ids for offset in range(0, 24, 4)]
+        fast.recommend(query)
+        kept = fast.from_cache(page)
+        assert not isinstance(kept, Asked), "ranked from the first nominations"
+        assert kept.ids == pages[0]
 
 
 @pytest.mark.parametrize(
@@ -233,6 +244,20 @@ def test_a_query_is_resolved_again_where_the_shop_has_changed_meanwhile(folder: 
     assert isinstance(early, RecommendationList)
     assert late == new, "by another recommender: with what has happened by now"
     assert early != new, "by the one that was asked: with what had happened when it was asked"
+
+
+def roughen(monkeypatch: pytest.MonkeyPatch, shop: LiveRecommender) -> None:
+    """Nominates by scores that are far from the exact ones."""
+    model = shop.ranker._model
+    rough, wrong = model.rough, np.random.default_rng(0).normal(size=shop.base.dataset.n_items)
+
+    def rougher(histories: Histories, placement: str) -> Rough | None:
+        found = rough(histories, placement)
+        assert found is not None
+        found.scores += wrong.astype(np.float32)
+        return found
+
+    monkeypatch.setattr(model, "rough", rougher)
 
 
 def counting(monkeypatch: pytest.MonkeyPatch, shop: LiveRecommender) -> list[int]:

@@ -69,6 +69,7 @@ class NearestRows:
         if not k or not len(queries):
             return np.empty((len(queries), k), np.int32)
         if among is None:
+            self._last.batch = queries[:0], None  # of a million rows, two batches are 256 MB
             products = self._products(queries)
             self._last.batch = queries, products
             return top_k(products, k)

@@ -30,12 +30,17 @@ def save_counts(counts: Mapping[str, Counts], model: Path, save: Callable[[], ob
 
     `save`: writes the model, beside the writing of the counts.
     """
+
+    def saved() -> str:
+        save()
+        # At once: while counts are written, a fit may put another model in its place.
+        return artifact.sha256(model / artifact.MANIFEST)
+
     with artifact.writing(folder_of(model), KIND) as fresh, ThreadPoolExecutor(1) as other:
-        saving = other.submit(save)
+        saving = other.submit(saved)
         for name, own in counts.items():
             _save(own, fresh / name)
-        saving.result()
-        artifact.write_json(fresh / _OF, {"model": artifact.sha256(model / artifact.MANIFEST)})
+        artifact.write_json(fresh / _OF, {"model": saving.result()})
 
 
 def load_counts(model: Path) -> dict[str, Counts] | None:

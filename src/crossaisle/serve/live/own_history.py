@@ -19,7 +19,7 @@ LONG_AGO = 1e15
 """Seconds before 1970 of events whose times are not known, `APART` seconds from each other."""
 APART = 1e6
 MOST, MOST_DEEDS = 50, 1000
-"""Live events that are gone through one by one, and different ones that are remembered."""
+"""Live events that are gone through one by one, and different ones that are remembered at a time."""
 APART_DAYS = 2.0 / SECONDS_PER_DAY
 """Events of one second are one, with rounding."""
 
@@ -97,14 +97,14 @@ class OnPurchases:
         self._purchase = min(weights, default=1.0)
         """What an event of the model weighs."""
         self._worth: dict[Deed, tuple[int, float] | None] = {}
-        """Role and weight of an event; None where it takes back, or is nothing."""
+        """Role and weight of an event, by what decides them; None where it takes back, or is nothing."""
 
     def settled(
         self, past: Histories, live: tuple[Rows, Days, tuple[Deed, ...]], now: float
     ) -> Histories | None:
         """As `own_history` of the log that `past` came of, a batch of one; None where that is needed."""
         rows, days, deeds = live
-        if not self._able or len(deeds) > MOST or len(self._worth) > MOST_DEEDS:
+        if not self._able or len(deeds) > MOST:
             return None
         if len(past.item) and not past.day[-1] < days[0] - APART_DAYS:
             return None  # a model that was fitted on events of the store: these do not count twice
@@ -144,7 +144,12 @@ class OnPurchases:
         )
 
     def _of(self, deed: Deed) -> tuple[int, float] | None:
-        if deed not in self._worth:
+        # Prices are values, too: of these, a shop has thousands. They decide nothing.
+        rated = self._dataset.meanings.meaning(deed.kind).role == "rating"
+        below = deed.quantity is not None and deed.quantity < 0
+        deed = Deed(deed.kind, deed.value if rated else None, -1.0 if below else None)
+        known = self._worth
+        if deed not in known:
             nothing = self._dataset.events.take(slice(0, 0))
             one = np.zeros(1, np.int32), np.zeros(1), (deed,)
             found = own_history(nothing, -1, self._dataset, 1, one, 0.0)
@@ -152,8 +157,10 @@ class OnPurchases:
             if len(found.item) and found.disliked is None:
                 role = PURCHASE if found.role is None else int(found.role[0])
                 worth = role, 1.0 if found.weight is None else float(found.weight[0])
-            self._worth[deed] = worth
-        return self._worth[deed]
+            if len(known) >= MOST_DEEDS:
+                known = self._worth = {}  # others may be reading the old one
+            known[deed] = worth
+        return known[deed]
 
 
 def plain(dataset: Dataset, deeds: tuple[Deed, ...]) -> bool:

@@ -152,7 +152,7 @@ class LiveRecommender:
                 log, n_items = self.base.log_of(row), self.dataset.n_items
                 settled = own_history(log, row, self.base.dataset, n_items, live, latest)
             settled = settled.relative
-            self._settled_events += len(settled.item)
+            self._settled_events += len(settled.item) - (0 if kept is None else len(kept[2].item))
             if self._settled_events > self.limits.settled_events:
                 self._settled, self._settled_events = {}, 0  # others may be reading the old one
             self._settled[user] = own, gap, settled
@@ -297,9 +297,10 @@ class LiveRecommender:
         for place, one in asked.items():
             if (scores := some[place]) is None:
                 continue
+            before = found.get(place)
             try:
-                scores = self._with_lifted(one, scores).after(found.get(place))
-                answer = self._list(one, scores)
+                scores = self._with_lifted(one, scores).after(None if one.is_whole else before)
+                answer = self._list(one, scores, keep=before is None)
             except Exception as error:
                 out[place] = error
                 continue
@@ -321,17 +322,20 @@ class LiveRecommender:
         """Items of a list that was made without explanations, explained. `served`: as the list says."""
         return self.lists.explained(self.resolve(query), items, served)
 
-    def _list(self, asked: Asked, found: Scored) -> RecommendationList | None:
-        """The list; None where the best rows are not enough for it, and all scores are to be had."""
+    def _list(self, asked: Asked, found: Scored, *, keep: bool) -> RecommendationList | None:
+        """The list; None where the best rows are not enough for it, and all scores are to be had.
+
+        `keep`: whether these are the first rows that were found, the same whatever filters follow.
+        """
         query, request, version, _ = asked
         enough, best, tiers = False, (found.rows, found.scores), found.tiers
         lifted = tiers is not None and bool(self.merchandising.lifting(query))
         if lifted and not found.every:
             return None  # rules move items among all that have a score
-        kept = tiers is None and self.cache.takes(query, request) and not self.scores.narrows(asked)
+        kept = keep and self.cache.takes(query, request) and not self.scores.narrows(asked)
         if not found.every or kept or (tiers is not None and not lifted):
             ranking = self.rankings.ranking(query, best, version, whole=found.whole, tiers=tiers)
-            if tiers is None and not found.allowed:
+            if keep and not found.allowed:
                 self.cache.put(ranking, request)
             answer = self.rankings.answer(query, request, ranking)
             if answer is not None or not (self.large or found.every):

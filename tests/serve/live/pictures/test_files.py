@@ -111,6 +111,37 @@ def test_lists_notice_a_file_that_was_replaced(shop_folder: Path) -> None:
     assert image() not in (None, second)
 
 
+def test_links_in_a_circle_are_no_picture(shop_folder: Path) -> None:
+    pictures = shop_folder / "pictures"
+    (pictures / "bread.png").unlink()
+    (pictures / "bread.png").symlink_to("rolls.png")
+    (pictures / "rolls.png").symlink_to("bread.png")
+    dataset = Recommender.load(shop_folder / "model").dataset
+    assert ShownFields(dataset, {}, shop_folder / "model").of(["bread"])[0].image is None
+
+
+def test_a_folder_that_comes_or_leads_elsewhere_later_is_noticed(shop_folder: Path) -> None:
+    pictures = shop_folder / "pictures"
+    pictures.rename(shop_folder / "first")
+    files = PictureFiles(pictures)
+    assert files.of("pictures/bread.png") is None
+    pictures.symlink_to("first")
+    assert files.of("pictures/bread.png") == shop_folder / "first" / "bread.png"
+    (shop_folder / "second").mkdir()
+    (shop_folder / "second" / "bread.png").write_bytes(png(MILK))
+    pictures.unlink()
+    pictures.symlink_to("second")
+    assert files.of("pictures/bread.png") == shop_folder / "second" / "bread.png"
+    assert files.of("pictures/h.png") is None
+
+
+def test_no_more_is_read_of_a_picture_than_it_may_hold(tmp_path: Path) -> None:
+    content = png(MILK)
+    (tmp_path / "a.png").write_bytes(content)
+    assert read_file(tmp_path / "a.png", len(content)) == content
+    assert read_file(tmp_path / "a.png", len(content) - 1) is None
+
+
 @pytest.mark.parametrize(
     "image", ["https://a.example/pictures/bread.png", "pictures", "bread.png", "/x/pictures/\0.png", ""]
 )

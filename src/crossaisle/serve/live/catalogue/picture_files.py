@@ -17,18 +17,20 @@ class PictureFiles:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder.resolve() if folder.is_dir() else None
+        """`folder`: may be made, or made to lead elsewhere, later."""
+        self._folder = folder
 
     def of(self, image: str) -> Path | None:
         """The file that an item's `image` stands for; None for an address, and for what is not here."""
         parts = PurePath(image).parts
-        if self._folder is None or "://" in image or FOLDER not in parts[:-1]:
+        if "://" in image or FOLDER not in parts[:-1]:
             return None
         after = len(parts) - parts[::-1].index(FOLDER)
         try:
-            file = self._folder.joinpath(*parts[after:]).resolve()
-            inside = file.is_relative_to(self._folder) and file.is_file()
-        except (OSError, ValueError):
+            folder = self._folder.resolve()
+            file = folder.joinpath(*parts[after:]).resolve()
+            inside = file.is_relative_to(folder) and file.is_file()
+        except (OSError, ValueError, RuntimeError):  # up to Python 3.12, RuntimeError: links in a circle
             return None
         return file if inside else None
 
@@ -45,9 +47,8 @@ def version_of(file: Path) -> str:
 def read_file(file: Path, largest: int) -> bytes | None:
     """A picture file; None where it is too large, no picture, or gone."""
     try:
-        if file.stat().st_size > largest:
-            return None
-        content = file.read_bytes()
+        with file.open("rb") as opened:
+            content = opened.read(largest + 1)  # it may grow meanwhile
     except OSError:
         return None
-    return content if content.startswith(SIGNS) else None
+    return content if len(content) <= largest and content.startswith(SIGNS) else None

@@ -32,6 +32,12 @@ class Asked(NamedTuple):
     by: object
     """The `LiveRecommender` that was asked: another one has other rows."""
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all it may show fit on the page, as where a list of another system is ranked."""
+        wanted = self.query.include_items
+        return bool(wanted) and not self.query.offset and len(wanted) <= self.query.n
+
 
 class Scored(NamedTuple):
     """What a list is made from."""
