@@ -89,7 +89,7 @@ def test_what_a_list_stands_on_is_said() -> None:
     assert everybody.items[0].evidence is None
     one = fit(shop.with_events(np.arange(1)), split_config=SplitConfig(), model_config=PLAIN).past
     said = "too few events to choose weights by: ranked by 1 event and texts"
-    assert one.similar_items("milk0").notices == (said,)
+    assert one.similar_items("milk0").notices[0] == said
     first = shop.item_ids.id(int(shop.events.item[0]))
     assert one.recommend(Query(placement="trending", n=3)).ids[0] == first
     enough = fit(shop, split_config=SplitConfig(), model_config=PLAIN).past

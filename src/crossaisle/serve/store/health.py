@@ -30,10 +30,10 @@ class Condition:
         if self.lasting:  # there is no more to say
             return
         self._failed_at = time.monotonic()
-        self.reason, self.lasting = trouble.reason, trouble.lasting
         if trouble.reason not in self._told:
             self._told.add(trouble.reason)
-            _LOG.error("%s: %s", self._name, trouble.reason)
+            _LOG.error("%s: %s", self._name, trouble.reason)  # whoever sees the state finds why in the log
+        self.reason, self.lasting = trouble.reason, trouble.lasting
 
     def worked(self) -> None:
         """Notes a write that succeeded."""
