@@ -210,6 +210,8 @@ class Histories:
             return self
         if len(self) == 1:
             highest = self.weight.max(initial=np.float32(0.0))
+            if highest == 1.0:
+                return self
             return replace(self, weight=(self.weight / highest).astype(np.float32))
         top = np.zeros(len(self), np.float32)
         np.maximum.at(top, self.owner, self.weight)

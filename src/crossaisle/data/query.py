@@ -193,6 +193,15 @@ class Query:
                     f"{self.placement} takes no {name}: {_WHY_NOT[self.placement]}: leave it out"
                 )
 
+    def about(self, **ids: Any) -> Query:
+        """The same query about another `user`, or other `items` in view, where it has a user or items.
+
+        No rule depends on which ones they are, so nothing is checked again.
+        """
+        made = object.__new__(Query)
+        made.__dict__.update(self.__dict__, **ids)
+        return made
+
     @property
     def not_taken(self) -> tuple[str, ...]:
         """Controls that could change nothing in this placement, and are refused."""

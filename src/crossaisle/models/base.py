@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, cached_property
 from importlib.util import find_spec
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from crossaisle.models.space import Space
 from crossaisle.models.topk import Mask, best_rows
 from crossaisle.models.updates import FITTED, KEPT, Change, Counts, Updated
 
+T = TypeVar("T")
 Arrays = dict[str, np.ndarray]
 LARGE = 50_000
 """Shops with more items than this are searched for the best ones; below, all items are scored."""
@@ -67,6 +68,21 @@ class Scorer(ABC):
         super().__setattr__(name, value)
         for derived in _derived(type(self)):
             self.__dict__.pop(derived, None)
+
+    @cached_property
+    def _of_batch(self) -> dict[str, tuple[Histories, Any]]:
+        return {}
+
+    def once(self, histories: Histories, make: Callable[[Histories], T]) -> T:
+        """What a method makes of a batch, not made again while it is asked about the same batch.
+
+        `retrieve` and `score_at` are called for one list after the other. The result must not be changed.
+        """
+        last = self._of_batch.get(make.__name__)
+        if last is None or last[0] is not histories:
+            last = self._of_batch[make.__name__] = histories, make(histories)
+        made: T = last[1]
+        return made
 
     @property
     def plain(self) -> Scorer:

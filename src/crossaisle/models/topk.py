@@ -44,8 +44,9 @@ def top_k(scores: Floats, k: int) -> Rows:
 
 def best_rows(scores: Floats, k: int) -> list[Rows]:
     """int32 (at most k,) for each row of scores: columns of its k highest ones, ascending, without NaN."""
-    # The larger of a score and -inf is -inf where there is no score.
-    found = top_k(np.fmax(scores, -np.inf), min(k, scores.shape[1]))
+    if np.isnan(scores).any():
+        scores = np.fmax(scores, -np.inf)  # the larger of the two is -inf where there is no score
+    found = top_k(scores, min(k, scores.shape[1]))
     return [np.sort(row[row >= 0]) for row in found]
 
 

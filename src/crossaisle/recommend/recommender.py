@@ -276,7 +276,8 @@ class Recommender:
         `followed`: events since the fit are known.
         """
         asked = "trending" if placement == "trending" else weights
-        return standing(self.parts(asked), len(self.dataset.events), tuned=self.tuned, followed=followed)
+        n_events = len(self.dataset.events)
+        return standing(lambda: self.parts(asked), n_events, tuned=self.tuned, followed=followed)
 
     def similar_items(self, item: str, n: int = 10) -> RecommendationList:
         """Substitutes for an item."""

@@ -102,7 +102,7 @@ def resolve(
     unwanted = _excluded(query, dataset, notices)
     placement, context = query.placement, own
     if placement == "buy_again":
-        context = bought
+        context = own if bought.all() else own.keep(bought)
     if query.items and placement not in ("goes_with", "similar"):
         notices.append("items in view are left out; only goes_with and similar rank by them")
     if placement in ("goes_with", "similar"):
@@ -128,7 +128,7 @@ def resolve(
         context=context,
         told=context if query.history is None else of_unknown_deeds(context),
         history=own.item,
-        bought=bought.item,
+        bought=own.item[bought],
         view=view,
         exclude_seen=exclude_seen,
         include=_included(query, dataset, notices),
@@ -167,14 +167,13 @@ def of_unknown_deeds(histories: Histories) -> Histories:
     return replace(histories, role=np.full(len(histories.item), -1, np.int8))
 
 
-def _bought(own: Histories, dataset: Dataset) -> Histories:
-    """What of a history was bought; of a session in a shop that knows nothing else, all of it."""
-    if own.role is None:
-        every = dataset.role == PURCHASE or (dataset.role == -1 and own.user[0] < 0)
-        return own if every else own.keep(np.zeros(len(own.item), bool))
-    if (own.role == PURCHASE).all():
-        return own
-    return own.keep(own.role == PURCHASE)
+def _bought(own: Histories, dataset: Dataset) -> npt.NDArray[np.bool_]:
+    """bool (nnz,): what was bought; of a session in a shop that knows nothing else, all of it."""
+    if own.role is not None:
+        some: npt.NDArray[np.bool_] = own.role == PURCHASE
+        return some
+    every = dataset.role == PURCHASE or (dataset.role == -1 and own.user[0] < 0)
+    return np.full(len(own.item), every)
 
 
 def has_habits(own: Histories, dataset: Dataset) -> npt.NDArray[np.bool_]:

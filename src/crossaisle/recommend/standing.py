@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from crossaisle.models.blend import Part
 
@@ -17,15 +17,17 @@ _NAMES = {
 """Reason of a part that reads no events -> what it reads, in a word."""
 
 
-def standing(parts: Iterable[Part], n_events: int, *, tuned: bool, followed: bool = False) -> str:
-    """The notice of lists ranked by `parts`; "" for a model that has seen enough.
+def standing(
+    parts: Callable[[], Iterable[Part]], n_events: int, *, tuned: bool, followed: bool = False
+) -> str:
+    """The notice of lists ranked by what `parts` returns; "" for a model that has seen enough.
 
     `n_events`: what the model was fitted on. `tuned`: validation chose the weights. `followed`: events since
     then are known.
     """
     if n_events and tuned:
         return ""
-    known = (scorer.plain for scorer, weight in parts if weight and not scorer.plain.reads_events)
+    known = (scorer.plain for scorer, weight in parts() if weight and not scorer.plain.reads_events)
     by = " and ".join(dict.fromkeys(_NAMES.get(each.reason, each.reason) for each in known))
     if n_events:
         seen = "1 event" if n_events == 1 else f"{n_events:,} events"

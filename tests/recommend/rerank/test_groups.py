@@ -27,8 +27,11 @@ def groups() -> Groups:
 
 
 def test_groups_are_titles_and_brands_and_blanks_are_in_none() -> None:
-    rows = np.arange(len(TITLES), dtype=np.int32)
-    assert [others.tolist() for others in groups().others(rows)] == [[1], [0], [], [], [], [], [], []]
+    rows = np.arange(len(TITLES), dtype=np.int32)[::-1]
+    members, place = groups().members(rows)
+    assert members.tolist() == [0, 1, 0, 1]
+    assert rows[place].tolist() == [1, 1, 0, 0]
+    assert groups().many.tolist() == [True, True, *([False] * 6)]
 
 
 @pytest.mark.parametrize(

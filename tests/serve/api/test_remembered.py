@@ -5,8 +5,10 @@ from __future__ import annotations
 import httpx
 import pytest
 
+from crossaisle.data.query import Placement, Query
 from crossaisle.serve.api import remembered
 from crossaisle.serve.api.remembered import Remembered
+from crossaisle.serve.api.requests.list_schemas import ItemParameters, UserParameters
 from crossaisle.serve.api.routes import items, lists
 from crossaisle.serve.limits.api import ApiLimits
 from crossaisle.serve.service import ShopService
@@ -38,6 +40,18 @@ def test_each_user_has_their_own(service: ShopService) -> None:
             assert len(answer["items"]) <= 3
 
     talk(service, check)
+
+
+def test_parameters_make_each_query_as_if_it_were_the_first() -> None:
+    parameters = UserParameters.model_validate({"placement": "discover", "n": "3", "quotas": ["Dairy=2"]})
+    for user in ("ann", "bob"):
+        made = Query(placement="discover", user=user, n=3, quotas={"Dairy": 2})
+        assert parameters.query(user=user) == made
+    beside = ItemParameters.model_validate({"user": "ann"})
+    placements: tuple[Placement, ...] = ("goes_with", "similar", "similar")
+    for item, placement in zip(("bread", "milk", "jam"), placements, strict=True):
+        made = Query(placement=placement, user="ann", items=(item,))
+        assert beside.query(placement=placement, items=(item,)) == made
 
 
 def test_what_is_wrong_is_said_each_time(service: ShopService) -> None:

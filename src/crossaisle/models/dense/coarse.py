@@ -6,18 +6,23 @@ processors have instructions of their own for it. What is best by these products
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from crossaisle.data.history import Floats
+from crossaisle.execution.processors import cores
 
 MOST_BYTES = 1_500_000_000
 """A model of onnxruntime is one message, which ends at 2 GB."""
 BLOCK = 2048
 """Rows worked on at a time, so that no second matrix in float32 is needed."""
+LEAST_BYTES = 4_000_000
+"""Of a part of a `CoarseRows`: smaller ones are multiplied before another thread has begun."""
 PART = 32_768
 """Rows of a `CodeRows` in one session: four times as many take twice as long to be put in order."""
 _HIGHEST, _ZERO = 63, 64
@@ -26,12 +31,15 @@ _UINT8, _INT8, _INT32 = 2, 3, 6
 """Types of tensors in ONNX."""
 
 
+Parts = tuple[tuple[slice, Any], ...]
+"""Rows, and the `onnxruntime.InferenceSession` that holds them."""
+
+
 @dataclass(frozen=True)
 class CoarseRows:
     """A matrix in 8 bits, each row with a step of its own, which onnxruntime holds in its own order."""
 
-    session: Any
-    """An `onnxruntime.InferenceSession`."""
+    parts: Parts
     steps: Floats
     """float32 (n,): what 1 stands for in each row."""
 
@@ -41,20 +49,22 @@ class CoarseRows:
         n, d = rows.shape
         if not 0 < n * d <= MOST_BYTES:
             return None
-        steps, codes = np.empty(n, np.float32), np.empty((d, n), np.int8)
+        steps, codes = np.empty(n, np.float32), np.empty((n, d), np.int8)
         for start in range(0, n, BLOCK):
             part = slice(start, start + BLOCK)
             largest = np.maximum(np.abs(rows[part]).max(axis=1), np.float32(1e-30))
             steps[part] = largest / np.float32(127.0)
-            codes[:, part] = np.rint(rows[part] / steps[part, None]).T
-        session = _session(_matmul(codes.tobytes(), d, n))
-        return cls(session, steps if scales is None else (steps * scales).astype(np.float32))
+            codes[part] = np.rint(rows[part] / steps[part, None])
+        n_parts = max(min(cores(), n * d // LEAST_BYTES), 1)
+        return cls(
+            _held(codes, -(-n // n_parts)), steps if scales is None else (steps * scales).astype(np.float32)
+        )
 
     def products(self, queries: Floats) -> Floats:
         """float32 (b, n): of float32 (b, d) queries and all rows, each within the rounding of the codes."""
         codes, units = _coded(queries)
-        sums = self.session.run(None, {"queries": codes})[0]
-        out: Floats = sums.astype(np.float32)
+        out = np.empty((len(queries), len(self.steps)), np.float32)
+        _multiply(codes, self.parts, out)
         out *= self.steps
         out *= units
         return out
@@ -62,10 +72,9 @@ class CoarseRows:
 
 @dataclass(frozen=True)
 class CodeRows:
-    """A matrix that is in 8 bits already, with one step for all of it, in parts."""
+    """A matrix that is in 8 bits already, with one step for all of it."""
 
-    parts: tuple[tuple[slice, Any], ...]
-    """Rows, and the `onnxruntime.InferenceSession` that holds them."""
+    parts: Parts
     n: int
 
     @classmethod
@@ -74,19 +83,37 @@ class CodeRows:
         n, d = codes.shape
         if not n or not 0 < d <= MOST_BYTES // PART:
             return None
-        rows = [slice(start, min(start + PART, n)) for start in range(0, n, PART)]
-        return cls(
-            tuple((one, _session(_matmul(codes[one].T.tobytes(), d, one.stop - one.start))) for one in rows),
-            n,
-        )
+        return cls(_held(codes, PART), n)
 
     def products(self, queries: Floats) -> npt.NDArray[np.int32]:
         """int32 (b, n): of float32 (b, d) queries, each in a unit of its own, and all rows."""
         codes, _ = _coded(queries)
         out = np.empty((len(queries), self.n), np.int32)
-        for rows, session in self.parts:
-            out[:, rows] = session.run(None, {"queries": codes})[0]
+        _multiply(codes, self.parts, out)
         return out
+
+
+def _held(codes: npt.NDArray[np.int8], at_once: int) -> Parts:
+    """int8 (n, d) in parts of so many rows."""
+    n, d = codes.shape
+    rows = [slice(start, min(start + at_once, n)) for start in range(0, n, at_once)]
+    return tuple((one, _session(_matmul(codes[one].T.tobytes(), d, one.stop - one.start))) for one in rows)
+
+
+def _multiply(codes: npt.NDArray[np.uint8], parts: Parts, out: npt.NDArray[Any]) -> None:
+    """Fills (b, n) with the products of uint8 (b, d) and all rows: parts by several threads, this one among
+    them, each of which takes the next part that is left.
+    """
+    left = iter(parts)
+
+    def some() -> None:
+        for rows, session in left:
+            out[:, rows] = session.run(None, {"queries": codes})[0]
+
+    others = [_threads().submit(some) for _ in range(min(cores(), len(parts)) - 1)]
+    some()
+    for other in others:
+        other.result()
 
 
 def _coded(queries: Floats) -> tuple[npt.NDArray[np.uint8], Floats]:
@@ -94,6 +121,12 @@ def _coded(queries: Floats) -> tuple[npt.NDArray[np.uint8], Floats]:
     units = np.maximum(np.abs(queries).max(axis=1, keepdims=True), np.float32(1e-30)) / np.float32(_HIGHEST)
     codes = (np.rint(queries / units) + np.float32(_ZERO)).astype(np.uint8)
     return codes, units
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    """Of this process: onnxruntime's own would be as many again for each session."""
+    return ThreadPoolExecutor(max(cores() - 1, 1), "searching")
 
 
 def _session(model: bytes) -> Any:

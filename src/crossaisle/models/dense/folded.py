@@ -47,7 +47,7 @@ class FoldedQueries:
             kept = self._kept.get(user)
             more = None if kept is None else _added(kept, items, weights)
             if kept is None or more is None:
-                out[at] = weights @ vectors[items]
+                out[at] = weights @ vectors.take(items, axis=0)
                 self._keep(user, items, weights, out[at], 0)
                 continue
             changed, by = more

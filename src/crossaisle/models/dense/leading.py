@@ -62,7 +62,7 @@ class LeadingDirections:
         queries = np.empty((len(weights), self.rows.shape[1]), np.float32)
         for at, query in enumerate(queries):
             items, values = weights.of(at)
-            query[:] = values @ self.rows[items]
+            query[:] = values @ self.rows.take(items, axis=0)
         return self.coarse.products(queries)
 
 

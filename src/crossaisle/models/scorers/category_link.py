@@ -134,7 +134,7 @@ class CategoryLink(Scorer):
         return scores.astype(np.float32, copy=False)
 
     def retrieve(self, histories: Histories, k: int, among: Mask | None = None) -> list[Rows]:
-        query = self._query(histories)
+        query = self.once(histories, self._query)
         rows = []
         for part in map(slice, query.indptr[:-1], query.indptr[1:]):
             codes = [-1, *query.indices[part].tolist()]
@@ -145,7 +145,7 @@ class CategoryLink(Scorer):
         ]
 
     def score_at(self, histories: Histories, rows: Sequence[Rows]) -> list[Floats]:
-        query = self._query(histories)
+        query = self.once(histories, self._query)
         speaking = np.diff(query.indptr) > 0
         out = []
         for one, at, speaks, prior in zip(query.toarray(), rows, speaking, query @ self.mix_, strict=True):

@@ -81,28 +81,28 @@ class TfidfSimilarity(TextModel):
 
     def _near(self, queries: Any, k: int, among: Mask | None = None) -> list[Rows]:
         """Goes through the items of the most telling terms first, and through `READ` at most."""
-        sums = np.zeros(self.vectors_.shape[0], np.float32)
         postings, out = self._postings, []
+        items = np.diff(postings.indptr)
         # Where few items may be named, more are read to find as many.
         thinner = 1 if among is None else min(len(among) // max(int(among.sum()), 1), THINNEST)
-        for row in range(queries.shape[0]):
-            part = slice(queries.indptr[row], queries.indptr[row + 1])
-            terms, weights = queries.indices[part], queries.data[part]
-            touched, room = [np.empty(0, np.int32)], READ
-            for place in np.argsort(-weights * self._idf[terms], kind="stable").tolist():
-                term = terms[place]
-                items = slice(postings.indptr[term], postings.indptr[term + 1])
-                room -= (items.stop - items.start) // thinner
-                if room < 0 and len(touched) > 1:
-                    break
-                sums[postings.indices[items]] += weights[place] * postings.data[items]
-                touched.append(postings.indices[items])
-            found = sums != 0  # numpy looks for numbers that are not 0 four times as long
-            rows = np.flatnonzero(found if among is None else found & among).astype(np.int32)
+        read = []
+        for part in map(slice, queries.indptr[:-1], queries.indptr[1:]):
+            terms = queries.indices[part]
+            order = np.argsort(-queries.data[part] * self._idf[terms], kind="stable")
+            within = np.cumsum(items[terms[order]] // thinner) <= READ
+            within[:1] = True
+            read.append(part.start + order[within])
+        indptr = np.cumsum([0, *map(len, read)])
+        places = np.concatenate([np.empty(0, np.int64), *read])
+        telling = queries.data[places], queries.indices[places], indptr
+        sums = sparse.csr_matrix(telling, shape=queries.shape) @ postings
+        for part in map(slice, sums.indptr[:-1], sums.indptr[1:]):
+            rows, values = sums.indices[part], sums.data[part]
+            named = values != 0 if among is None else (values != 0) & among[rows]
+            rows, values = rows[named], values[named]
             if len(rows) > k:
-                rows = np.sort(rows[np.argpartition(sums[rows], -k)[-k:]])
-            out.append(rows)
-            sums[np.concatenate(touched)] = 0.0
+                rows = rows[np.argpartition(values, -k)[-k:]]
+            out.append(np.sort(rows).astype(np.int32))
         return out
 
     def read(self, what: Sequence[str]) -> Any:

@@ -47,7 +47,7 @@ class ItemWeights(Scorer):
         return scores
 
     def retrieve(self, histories: Histories, k: int, among: Mask | None = None) -> list[Rows]:
-        scores = self._sparse_scores(histories)
+        scores = self.once(histories, self._sparse_scores)
         out = []
         for part in map(slice, scores.indptr[:-1], scores.indptr[1:]):
             rows, value = scores.indices[part], scores.data[part]
@@ -59,7 +59,7 @@ class ItemWeights(Scorer):
         return out
 
     def score_at(self, histories: Histories, rows: Sequence[Rows]) -> list[Floats]:
-        scores, speaking = self._sparse_scores(histories), self._speaking(histories)
+        scores, speaking = self.once(histories, self._sparse_scores), self._speaking(histories)
         return [
             np.where(self.known_[at] & speaking[row], values_at(scores, row, at), np.float32(np.nan))
             for row, at in enumerate(rows)

@@ -13,9 +13,10 @@ from scipy import sparse
 from crossaisle.data.dataset import Dataset
 from crossaisle.data.history import Decay, Floats, Histories
 from crossaisle.execution.executor import Executor, LocalExecutor
+from crossaisle.execution.processors import cores
 from crossaisle.models.scorers.item_item import ItemWeights, keep_strongest
 from crossaisle.models.scorers.learning.blocks import ridge_in_blocks
-from crossaisle.models.scorers.learning.ridge import cores, inverse_of_gram, ridge_of_neighbours
+from crossaisle.models.scorers.learning.ridge import inverse_of_gram, ridge_of_neighbours
 from crossaisle.models.space import AnyDecay, Range, Space
 from crossaisle.models.topk import top_k
 from crossaisle.models.updates import Change, Counts, Updated, products, raised, steps

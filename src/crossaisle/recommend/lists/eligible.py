@@ -97,4 +97,5 @@ def _other_sizes(view: CatalogueView, query: Query, request: ResolvedQuery) -> R
         beside = beside[view.one_product[beside]]
     elif request.placement != "goes_with":
         return NO_ROWS
-    return np.concatenate([NO_ROWS, *view.same_title.others(beside)])
+    members, _ = view.same_title.members(beside)
+    return members

@@ -242,9 +242,9 @@ class ListBuilder:
         # Few scores are equal: these are put in order afterwards.
         at = np.argsort(-scores)
         ordered = scores[at]
-        equal = np.concatenate([[False], ordered[1:] == ordered[:-1]])
-        tied = np.flatnonzero(equal | np.append(equal[1:], False))
-        if len(tied):
+        equal = ordered[1:] == ordered[:-1]
+        if equal.any():
+            tied = np.flatnonzero(np.append(False, equal) | np.append(equal, False))
             some = at[tied]
             by = rows[some], -self.view.popularity[rows[some]], -scores[some]
             at[tied] = some[np.lexsort(by)]
@@ -325,7 +325,7 @@ class ListBuilder:
         home = share.home
         cross = None
         if len(home) and len(picked):
-            cross = float(is_cross(self.view.codes[picked], home).mean())
+            cross = np.count_nonzero(is_cross(self.view.codes[picked], home)) / len(picked)
         items = []
         more = self._more_like(query, request, picked)
         ranked = zip(picked.tolist(), best.tolist(), values.tolist(), more, strict=True)
@@ -374,16 +374,14 @@ class ListBuilder:
 
     def _more_like(self, query: Query, request: ResolvedQuery, rows: Rows) -> list[int]:
         """For each of some item rows: how many others of its title and brand fit."""
-        if not query.one_per_title or not self.view.same_title.many[rows].any():
+        if not query.one_per_title:
             return [0] * len(rows)
-        others = self.view.same_title.others(rows)
-        fits = self.candidates(query, request, np.concatenate(others)).tolist()
-        out, start = [], 0
-        for one in others:
-            end = start + len(one)
-            out.append(sum(fits[start:end]))
-            start = end
-        return out
+        members, owner = self.view.same_title.members(rows)
+        if not len(members):
+            return [0] * len(rows)
+        fits = self.candidates(query, request, members) & (members != rows[owner])
+        counts: list[int] = np.bincount(owner[fits], minlength=len(rows)).tolist()
+        return counts
 
     def explained(
         self, request: ResolvedQuery, items: Sequence[Recommendation], placement: Placement

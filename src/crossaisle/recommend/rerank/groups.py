@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from crossaisle.data.distinct import distinct
+from crossaisle.data.distinct import distinct, run_starts
 from crossaisle.data.vocabulary import Rows
 from crossaisle.recommend.rerank.quota import Cap, Index
 
@@ -114,19 +114,15 @@ class Groups:
                     return np.array(chosen, np.int64)
         return np.array(chosen, np.int64)
 
-    def others(self, rows: Rows) -> list[Rows]:
-        """For each of some item rows int32: the other items of its group."""
-        order, keys = self._sorted
-        out = [order[:0]] * len(rows)
-        some = np.flatnonzero(self.many[rows])
-        if not len(some):
-            return out
-        own = self.keys[rows[some]]
-        low, high = np.searchsorted(keys, own), np.searchsorted(keys, own, side="right")
-        for at, start, end in zip(some.tolist(), low.tolist(), high.tolist(), strict=True):
-            members = order[start:end]
-            out[at] = members[members != rows[at]]
-        return out
+    def members(self, rows: Rows) -> tuple[Rows, npt.NDArray[np.int64]]:
+        """The items of the groups of some item rows (n,), these among them, end to end: int32 (m,), and
+        int64 (m,) the place in `rows` that each belongs to. Nothing for an item that is alone.
+        """
+        order, start, size = self._runs
+        sizes = size[rows]
+        owner = np.repeat(np.arange(len(rows)), sizes)
+        within = np.arange(len(owner)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        return order[start[rows][owner] + within], owner
 
     def shared(self, among: npt.NDArray[np.bool_]) -> float:
         """Of some items, bool (n_items,), the share that are not alone in their group."""
@@ -135,15 +131,18 @@ class Groups:
     @cached_property
     def many(self) -> npt.NDArray[np.bool_]:
         """bool (n_items,): items that are not alone in their group."""
-        order, keys = self._sorted
-        many = np.zeros(len(keys), bool)
-        same = keys[1:] == keys[:-1]
-        many[order[1:]] = same
-        many[order[:-1]] |= same
-        return many & (self.keys > 0)
+        _, _, size = self._runs
+        return size > 0
 
     @cached_property
-    def _sorted(self) -> tuple[Rows, npt.NDArray[np.uint64]]:
-        """int32 (n_items,): rows by key, and uint64 (n_items,): the keys in that order."""
+    def _runs(self) -> tuple[Rows, Rows, Rows]:
+        """int32 (n_items,) each: rows by key, where there the group of each row starts, and how many it has,
+        0 for a row that is alone."""
         order = np.argsort(self.keys, kind="stable").astype(np.int32)
-        return order, self.keys[order]
+        keys = self.keys[order]
+        starts = np.flatnonzero(run_starts(keys)).astype(np.int32)
+        sizes = np.diff(starts, append=np.int32(len(keys)))
+        start, size = np.empty_like(order), np.empty_like(order)
+        start[order], size[order] = np.repeat(starts, sizes), np.repeat(sizes, sizes)
+        size[(size == 1) | (self.keys == 0)] = 0
+        return order, start, size

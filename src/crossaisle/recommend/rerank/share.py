@@ -31,7 +31,7 @@ def home_categories(codes: Rows, history: Rows) -> Rows:
     newest[seen] = np.arange(len(seen))  # of repeated places the last value stays
     names = np.flatnonzero(n_events)
     counts = n_events[names]
-    order = np.lexsort((-newest[names], -counts))
+    order = np.argsort(-(counts * len(seen) + newest[names]))  # by count, then by the newest event
     covered = np.cumsum(counts[order]) / len(seen)
     needed = int(np.searchsorted(covered, HOME_COVERAGE - 1e-9)) + 1
     return names[order][:needed].astype(np.int32)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict, deque
+from dataclasses import dataclass
+from functools import cached_property
 from threading import Lock
 from typing import NamedTuple, Protocol
 
@@ -191,7 +193,8 @@ class EventCounts:
         self._keys = np.insert(self._keys, at[new], keys[new])
 
 
-class Gaps(NamedTuple):
+@dataclass(frozen=True)
+class Gaps:
     """Gaps between a model's events and those since, and among these: time in which nothing ages."""
 
     starts: tuple[float, ...] = ()
@@ -203,5 +206,9 @@ class Gaps(NamedTuple):
         """Days as if there were no gaps."""
         if not self.starts:
             return day
-        before: npt.NDArray[np.float64] = np.append(0.0, self.days)
-        return day - before[np.searchsorted(self.starts, day, "right")]
+        starts, before = self._steps
+        return day - before[np.searchsorted(starts, day, "right")]
+
+    @cached_property
+    def _steps(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        return np.array(self.starts), np.array([0.0, *self.days])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -29,12 +28,6 @@ _AT_ONCE = 64
 _EPS = np.finfo(np.float32).eps
 
 Ints = npt.NDArray[np.integer]
-
-
-def cores() -> int:
-    """Processors that this process may use, at most four: more threads wait for each other here."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(allowed, 4)
 
 
 def inverse_of_gram(gram: sparse.csr_matrix, ridge: float) -> Floats:

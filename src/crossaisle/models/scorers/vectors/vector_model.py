@@ -54,10 +54,10 @@ class VectorModel(Scorer):
         return scores
 
     def retrieve(self, histories: Histories, k: int, among: Mask | None = None) -> list[Rows]:
-        return self._near(self._queries(histories), k, among)
+        return self._near(self.once(histories, self._queries), k, among)
 
     def score_at(self, histories: Histories, rows: Sequence[Rows]) -> list[Floats]:
-        queries, speaking = self._queries(histories), self._speaking(histories)
+        queries, speaking = self.once(histories, self._queries), self._speaking(histories)
         out = []
         for row, at in enumerate(rows):
             scores = self._cosines(queries[row], at)
@@ -106,7 +106,7 @@ class VectorModel(Scorer):
     def _cosines(self, query: Any, rows: Rows) -> Floats:
         """float32: products of one vector, (d,) or csr (1, d), and some rows."""
         if not sparse.issparse(self.vectors_):
-            return np.asarray(self.vectors_[rows] @ query, np.float32)
+            return np.asarray(self.vectors_.take(rows, axis=0) @ query, np.float32)
         dense = np.zeros(query.shape[1], np.float32)  # untouched memory costs nothing
         dense[query.indices] = query.data
         return np.asarray(self.vectors_[rows] @ dense, np.float32)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_origin
 
-from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, create_model
+from pydantic import BeforeValidator, ConfigDict, Field, PrivateAttr, WithJsonSchema, create_model
 from pydantic_core import PydanticCustomError
 
 from crossaisle.data.query import (
@@ -182,10 +182,21 @@ class RankRequest(ListModel):
 
 
 class ListParameters(ListModel):
-    """Base of the models of query parameters."""
+    """Base of the models of query parameters, which are remembered: one query string, many users or items."""
 
     model_config = ConfigDict(strict=False)
     called: ClassVar[str] = "parameter"
+    _first: tuple[object, Query] | None = PrivateAttr(default=None)
+    """What a route asked for, and the query that was checked."""
+
+    def query(self, **more: Any) -> Query:
+        """As `ListModel.query`, which checks the first time what all ids of a route have in common."""
+        asked, first = (more.get("placement"), tuple(more)), self._first
+        if first is not None and first[0] == asked:
+            return first[1].about(**more)
+        made = super().query(**more)
+        self._first = asked, made
+        return made
 
 
 @with_parameters()

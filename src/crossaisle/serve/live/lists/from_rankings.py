@@ -112,10 +112,13 @@ class FromRankings:
         if ranking.lifted is not None:
             kept += [ranking.lifted.ranked, ranking.lifted.pinned]
         fits = self._lists.unruled(query, request, np.concatenate([one.rows for one in kept]))
-        ends = np.cumsum([len(one.rows) for one in kept])[:-1]
-        for one, fit in zip(kept[:2], np.split(fits, ends), strict=False):  # what is pinned needs no score
-            fit &= self._lists.speaks(request, one.scores, one.rows)
-        plain, *lifted = [one.take(fit) for one, fit in zip(kept, np.split(fits, ends), strict=True)]
+        fitting: list[Ranked] = []
+        for one in kept:
+            fit, fits = fits[: len(one.rows)], fits[len(one.rows) :]
+            if len(fitting) < 2:  # what is pinned needs no score
+                fit &= self._lists.speaks(request, one.scores, one.rows)
+            fitting.append(one.take(fit))
+        plain, *lifted = fitting
         free, pinned = [one.take(~ruling.banned[one.rows]) for one in lifted or [plain, NOTHING]]
         whole = ranking.whole or self._holds_all_included(query, request, ranking)
         if not len(free.rows) or (not whole and len(free.rows) < least(query, large=self._large)):
