@@ -1,4 +1,4 @@
-"""`Raw`: events as integer codes, in input order; and `Codes`, which grows codes batch by batch."""
+"""`Raw`: events as integer codes, in input order; `Codes`, which grows codes batch by batch; `KnownIds`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from crossaisle.data.ingest.clean import to_arrow, to_numpy
 from crossaisle.data.ingest.limits import READ_LIMITS
@@ -59,6 +61,30 @@ class Codes:
             return np.empty(0, np.int32), []
         codes, used = compact(self._codes.finish(), len(self._names), self._in_memory)
         return codes, self._names.filter(to_arrow(used)).to_pylist()
+
+
+class KnownIds:
+    """Rows of ids that are known from the start, looked up batch by batch.
+
+    Arrow's `index_in` reads all known ids for each batch, so that events times items would be read in all.
+    """
+
+    def __init__(self, ids: pa.Array) -> None:
+        """`ids` text (n,), each once."""
+        self.ids = ids
+        keys = pl.Series(ids).hash().to_numpy()
+        self._order = np.argsort(keys, kind="stable").astype(np.int32)
+        self._keys = keys[self._order]
+        self._one_each = bool(np.diff(self._keys).all())
+
+    def rows(self, ids: pa.Array) -> Rows:
+        """int32 (m,): -1 where an id is not known or null."""
+        if not self._one_each or not len(self._keys):  # two ids have one hash
+            return to_numpy(pc.index_in(ids, value_set=self.ids), -1).astype(np.int32)
+        place = np.searchsorted(self._keys, pl.Series(ids).hash().to_numpy())
+        found = self._order[np.minimum(place, len(self._order) - 1)]
+        same = pc.equal(self.ids.take(to_arrow(found)), ids.cast(self.ids.type))
+        return np.where(to_numpy(same.fill_null(False)), found, -1).astype(np.int32)
 
 
 def compact(codes: Rows, n: int, in_memory: int = READ_LIMITS.events_in_memory) -> tuple[Rows, Mask]:

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from crossaisle.config import DataConfig
 from crossaisle.data.ingest.clean import (
@@ -24,7 +23,7 @@ from crossaisle.data.ingest.clean import (
     to_numpy,
     with_guests,
 )
-from crossaisle.data.ingest.codes import DEFAULT_KIND, Codes, Raw, no_events
+from crossaisle.data.ingest.codes import DEFAULT_KIND, Codes, KnownIds, Raw, no_events
 from crossaisle.data.ingest.ledger import Ledger, Tally
 from crossaisle.data.ingest.limits import READ_LIMITS, ReadLimits
 from crossaisle.data.ingest.source import Source
@@ -59,7 +58,7 @@ class EventReader:
     ) -> None:
         self.source, self.config, self.ledger = source, config, ledger
         self.columns = {name: columns[0] for name, columns in found.items()}
-        self.item_ids = None if item_ids is None else texts(item_ids)
+        self.item_ids = None if item_ids is None else KnownIds(texts(item_ids))
         self.excluded = excluded
         self.in_memory = limits.events_in_memory
         self.clock = Clock(config.time_unit)
@@ -167,8 +166,8 @@ class EventReader:
         return encode_ids(values, self.config.nulls, refuse=name != "kind")
 
     def _item_rows(self, ids: pa.DictionaryArray) -> Rows:
-        found = to_numpy(pc.index_in(ids.dictionary, value_set=self.item_ids), -1)
-        rows: Rows = np.append(found, -1).astype(np.int32)
+        assert self.item_ids is not None
+        rows: Rows = np.append(self.item_ids.rows(ids.dictionary), np.int32(-1))
         codes: Rows = to_numpy(ids.indices, -1)
         return rows[codes]
 
@@ -254,7 +253,7 @@ class EventReader:
         """Says where ids would match if they had not been written differently."""
         if not self.tally.set_aside["unknown_item"] or self.item_ids is None:
             return None
-        hint = alike(self.ledger.values("events", "unknown_item"), pl.Series(self.item_ids))
+        hint = alike(self.ledger.values("events", "unknown_item"), pl.Series(self.item_ids.ids))
         if hint is not None:
             self.ledger.warn(f"{self.source.file}, column {self.columns['item_id']!r}: {hint}")
         return hint
