@@ -44,10 +44,13 @@ class FromRankings:
         rows, scores = best
         known = ~np.isnan(scores)
         rows, scores = rows[known], scores[known]
-        if tiers is None:
-            at = self._lists.ranked_at(rows, scores, self._limits.ranking_items)
-        else:
-            at = self._lists.ranked_places(rows, scores, tiers[known])[: self._limits.ranking_items]
+        most, first = self._limits.ranking_items, np.empty(0, np.int64)
+        left = np.arange(len(rows))
+        if tiers is not None:  # the last tier is nearly the whole shop
+            last = tiers[known] == tiers.max(initial=0)
+            first, left = np.flatnonzero(~last), np.flatnonzero(last)
+            first = first[self._lists.ranked_places(rows[first], scores[first], tiers[known][first])]
+        at = np.concatenate([first, left[self._lists.ranked_at(rows[left], scores[left], most)]])
         ranked = rows[at].astype(np.int32)
         whole = whole and len(ranked) == len(rows)
         return Ranking(ranked, scores[at], whole, version, query, self._lifted(query, rows, scores))
