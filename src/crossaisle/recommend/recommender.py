@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from crossaisle import artifact
 from crossaisle.data.dataset import Dataset, Events
 from crossaisle.data.history import Floats, Histories
 from crossaisle.data.merchandising.matching import check_names
@@ -21,11 +20,9 @@ from crossaisle.drift.summary import Summary
 from crossaisle.errors import ConfigError
 from crossaisle.models.blend import CART_OF_USER, Blend, Part
 from crossaisle.models.disapproval import Disapproval
-from crossaisle.models.index_beside import attach
 from crossaisle.models.newcomers import Newcomers
-from crossaisle.models.persistence import load_blend, save_blend
 from crossaisle.models.ranking.ranker import LearnedRanker
-from crossaisle.models.ranking.reranker import Reranker, load_rankers, save_rankers
+from crossaisle.models.ranking.reranker import Reranker
 from crossaisle.models.scorers.cold_start.transferred import TransferredPopularity
 from crossaisle.recommend.answer import RecommendationList
 from crossaisle.recommend.catalogue_view import CatalogueView
@@ -40,12 +37,9 @@ from crossaisle.recommend.ranker import ModelRanker, score_requests
 from crossaisle.recommend.request import NO_ROWS, ResolvedQuery, is_narrow, of_unknown_deeds, resolve
 from crossaisle.recommend.rerank.beside import NeverWith, Opened
 from crossaisle.recommend.rerank.diversify import Similarity, similarity_of
+from crossaisle.recommend.saving import load_fields, save_fields
 from crossaisle.recommend.standing import standing
 
-KIND = "recommender"
-REFERENCE = "drift"
-"""Folder of the summary that later events are compared with; models saved before there was one lack it."""
-RULES = "rules.json"
 _SERVED: Mapping[str, Placement] = {"unseen": "for_you", CART_OF_USER: "goes_with"}
 """The placement of weights that have another name."""
 
@@ -325,29 +319,7 @@ class Recommender:
 
         `half` stores sparse weights as float16.
         """
-        from crossaisle.data.storage import save_dataset
-
-        with artifact.writing(folder, KIND) as fresh:
-            save_dataset(self.dataset, fresh / "catalogue")
-            blend = save_blend(self.blend, fresh / "parts", half=half)
-            config: dict[str, Any] = {"repeats": self.repeats, "blend": blend}
-            if self.lasting:
-                config["lasting"] = list(self.lasting)
-            if not self.tuned:
-                config["tuned"] = False
-            if self.since_fit:
-                config["since_fit"] = self.since_fit._asdict()
-            if self.rules:
-                artifact.write_json(fresh / RULES, self.rules.to_list())
-            if self.rankers:
-                config["rankers"] = save_rankers(self.rankers, fresh / "rankers")
-            artifact.write_json(fresh / "config.json", config)
-            if self.newcomers is not None:
-                artifact.write_arrays(fresh / "newcomers", self.newcomers.arrays())
-            if self.reference is not None:
-                self.reference.save(fresh / REFERENCE)
-            if mapping := self.category_mapping():
-                artifact.write_json(fresh / "category-mapping.json", mapping)
+        save_fields(self, folder, self.category_mapping(), half=half)
 
     @classmethod
     def load(cls, folder: str | Path) -> Recommender:
@@ -355,40 +327,7 @@ class Recommender:
 
         `ArtifactError` names what is damaged, foreign or outdated.
         """
-        from crossaisle.data.storage import load_dataset
-
-        path = artifact.check(folder, KIND)
-        with artifact.reading(path):
-            dataset = load_dataset(path / "catalogue")
-            with artifact.reading(path / "config.json"):
-                config = artifact.read_object(path / "config.json")
-                described, repeats = config["blend"], config["repeats"]
-                tuned, lasting = config.get("tuned", True), config.get("lasting", ())
-                since = SinceFit(**config["since_fit"]) if "since_fit" in config else None
-            blend = load_blend(described, path / "parts", dataset.item_ids)
-            attach(path, blend.parts)
-            newcomers = None
-            if (path / "newcomers").is_dir():
-                newcomers = Newcomers.from_arrays(artifact.read_arrays(path / "newcomers"))
-            rankers = load_rankers(config.get("rankers", {}), path / "rankers", blend)
-            reference = Summary.load(path / REFERENCE) if (path / REFERENCE).is_dir() else None
-            rules = NO_RULES
-            if (path / RULES).is_file():
-                with artifact.reading(path / RULES):
-                    rules = RuleSet.of(artifact.read_json(path / RULES), str(path / RULES))
-            return cls(
-                dataset,
-                blend,
-                repeats=repeats,
-                tuned=tuned,
-                newcomers=newcomers,
-                lasting=lasting,
-                rankers=rankers,
-                reference=reference,
-                rules=rules,
-                since_fit=since,
-                folder=path,
-            )
+        return cls(**load_fields(folder))
 
     def category_mapping(self) -> list[dict[str, Any]]:
         """What each leaf category was taken for in another shop, where one was carried over; else empty."""
