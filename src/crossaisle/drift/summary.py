@@ -178,8 +178,10 @@ class Summary:
 def _shares(table: sparse.csr_matrix, names: Sequence[Sequence[str]]) -> Shares:
     """Counts and design of names, some for each item; `table` csr (users, items)."""
     place: dict[str, int] = {}
-    pairs = [(row, place.setdefault(name, len(place))) for row, of in enumerate(names) for name in of]
-    rows, columns = np.array(pairs, np.int64).reshape(-1, 2).T
+    lengths = np.array([len(of) for of in names], np.int64)
+    rows = np.repeat(np.arange(len(names)), lengths)
+    each = (place.setdefault(name, len(place)) for of in names for name in of)
+    columns = np.fromiter(each, np.int64, int(lengths.sum()))
     of_items = sparse.csr_matrix((np.ones(len(rows)), (rows, columns)), shape=(len(names), len(place)))
     by_user = table @ of_items
     counts = np.asarray(by_user.sum(axis=0)).ravel().astype(np.int64)
