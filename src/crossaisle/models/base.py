@@ -142,6 +142,10 @@ class Scorer(ABC):
         """What takes a second once and makes later questions cheaper: for a service, before it answers."""
         return
 
+    def expect(self, histories: Histories) -> None:
+        """The same for some people who may be asked about."""
+        return
+
     def rough(self, histories: Histories, *, fewer: bool = False) -> Rough | None:
         """About the scores of all items, where these cost much less than the exact ones; else None.
 

@@ -111,6 +111,12 @@ class SpectralEASE(Scorer):
         self.__dict__["_coarse"] = CoarseRows.of(self.factors_[:, : self._leading], scales)
         self.__dict__["_coarser"] = CoarseRows.of(self.factors_[:, :FEWER], scales)
 
+    def expect(self, histories: Histories) -> None:
+        """Sums the vectors of their items, which a person's next event adds one to."""
+        if self.decay != Decay():
+            return  # with the next event all that is older would weigh less
+        self._folded.of(histories.user, self._item_weights(histories), self.factors_)
+
     def rough(self, histories: Histories, *, fewer: bool = False) -> Rough | None:
         """By 8-bit products of the leading dimensions, once it is prepared."""
         coarse, n = (self._coarser, FEWER) if fewer else (self._coarse, self._leading)

@@ -93,8 +93,6 @@ def application(settings: Settings, shops: ShopRegistry, *, limits: ServingLimit
         # The catalogue lives as long as the process: the collector need not walk through it again and again.
         gc.collect()
         gc.freeze()
-        # Hundreds of objects are made for each list, hardly one of which refers to itself.
-        gc.set_threshold(20_000, *gc.get_threshold()[1:])
         app = create_app(
             shops,
             rate=settings.rate,
