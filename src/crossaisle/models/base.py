@@ -142,8 +142,15 @@ class Scorer(ABC):
         """What takes a second once and makes later questions cheaper: for a service, before it answers."""
         return
 
-    def rough(self, histories: Histories) -> Rough | None:
-        """About the scores of all items, where these cost much less than the exact ones; else None."""
+    def expect(self, histories: Histories) -> None:
+        """The same for some people who may be asked about."""
+        return
+
+    def rough(self, histories: Histories, *, fewer: bool = False) -> Rough | None:
+        """About the scores of all items, where these cost much less than the exact ones; else None.
+
+        `fewer`: whether they may be rougher still, where that costs less.
+        """
         return None
 
     def retrieve(self, histories: Histories, k: int, among: Mask | None = None) -> list[Rows]:

@@ -43,6 +43,8 @@ class Blend:
     """Keep the parts' scores of the last batch, for evaluations that ask one batch for many placements."""
     exactly: dict[str, Collection[str]] = field(default_factory=dict, repr=False, compare=False)
     """placement -> parts whose exact scores of all items `rough` takes; set by `measure_rough`."""
+    fewer: set[str] = field(default_factory=set, repr=False, compare=False)
+    """Placements for which `rough` may read fewer dimensions; set by `measure_rough`."""
     _last: tuple[Histories, dict[tuple[int, str | None], Floats]] | None = field(
         default=None, repr=False, compare=False
     )
@@ -95,19 +97,27 @@ class Blend:
         return sums.total(scores.shape[1])
 
     def rough(
-        self, histories: Histories, placement: str, exactly: Collection[str] | None = None
+        self,
+        histories: Histories,
+        placement: str,
+        exactly: Collection[str] | None = None,
+        *,
+        fewer: bool | None = None,
     ) -> Rough | None:
         """About the scores of `score_rows`; None where no part has anything cheaper than exact ones.
 
         `exactly`: names of parts whose exact scores of all items are wanted; None: all that compare words,
-        unless `measure_rough` found that rough ones do.
+        unless `measure_rough` found that rough ones do. `fewer`: as `Scorer.rough`; None: what it found.
         """
+        if fewer is None:
+            fewer = placement in self.fewer
         if exactly is None:
             exactly = self.exactly.get(placement, self.by_words)
         terms = self.terms(placement)
         names = {id(part): name for name, part in self.parts.items()}
         found = [
-            None if names[id(scorer.plain)] in exactly else scorer.rough(histories) for scorer, _ in terms
+            None if names[id(scorer.plain)] in exactly else scorer.rough(histories, fewer=fewer)
+            for scorer, _ in terms
         ]
         if not any(rough is not None and rough.coarse for rough in found):
             return None
@@ -123,25 +133,35 @@ class Blend:
         return Rough(total, exact_sum(parts), named, whole=sums.whole)
 
     def measure_rough(self, histories: Histories, k: int) -> None:
-        """Has `rough` take exact scores of texts wherever its `k` best items miss some of the ten best.
+        """Finds out how rough scores may be: wherever their `k` best items miss some of the ten best, `rough`
+        takes exact scores of texts, and no fewer dimensions than there are.
 
         `histories`: some that are asked for.
         """
         for placement in self.weights:
             words = self.by_words & {name for name, weight in self.weights_for(placement).items() if weight}
-            if not words or not len(histories) or self.rough(histories.take([0]), placement, words) is None:
+            if not len(histories) or self.rough(histories.take([0]), placement, words) is None:
                 continue  # no other part is rough
             for name in words:
                 part = self.parts[name]
                 assert isinstance(part, TfidfSimilarity)
                 part.lead()
-            rough = self.rough(histories, placement, ())
-            assert rough is not None
             exact = np.fmax(self.score_rows(histories, placement), -np.inf)
             best = top_k(exact, min(LIST, k, exact.shape[1]))
-            found = best_rows(rough.scores, k)
-            missed = [~np.isin(one[one >= 0], rows) for one, rows in zip(best, found, strict=True)]
-            self.exactly[placement] = words if np.concatenate(missed).mean() > MISSED else ()
+            if words:
+                missed = self._missed(best, self.rough(histories, placement, (), fewer=False), k)
+                self.exactly[placement] = words if missed > MISSED else ()
+            self.fewer.discard(placement)
+            if self._missed(best, self.rough(histories, placement, fewer=True), k) <= MISSED:
+                self.fewer.add(placement)
+
+    @staticmethod
+    def _missed(best: Rows, rough: Rough | None, k: int) -> float:
+        """The share of some best items int32 (n, m) that are not among the `k` best by rough scores."""
+        assert rough is not None
+        found = best_rows(rough.scores, k)
+        missed = [~np.isin(one[one >= 0], rows) for one, rows in zip(best, found, strict=True)]
+        return float(np.concatenate(missed).mean())
 
     @property
     def by_words(self) -> frozenset[str]:

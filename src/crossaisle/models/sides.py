@@ -42,8 +42,8 @@ class AskedOf(Scorer):
     def score_rows(self, histories: Histories) -> Floats:
         return self._scorer.score_rows(self._of(histories))
 
-    def rough(self, histories: Histories) -> Rough | None:
-        return self._scorer.rough(self._of(histories))
+    def rough(self, histories: Histories, *, fewer: bool = False) -> Rough | None:
+        return self._scorer.rough(self._of(histories), fewer=fewer)
 
     def retrieve(self, histories: Histories, k: int, among: Mask | None = None) -> list[Rows]:
         return self._scorer.retrieve(self._of(histories), k, among)

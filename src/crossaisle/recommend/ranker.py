@@ -140,8 +140,9 @@ class ModelRanker:
         more.
         """
         # A learned ranker takes candidates from single parts.
-        exactly = self.blend.by_words if self.reranks(placement) else None
-        return self.blend_for(placement).rough(histories, placement, exactly)
+        if self.reranks(placement):
+            return self.blend.rough(histories, placement, self.blend.by_words, fewer=False)
+        return self.blend_for(placement).rough(histories, placement)
 
     def rerank_rough(
         self,

@@ -12,6 +12,7 @@ from crossaisle.data.history import Histories
 from crossaisle.data.taxonomy import Taxonomy
 from crossaisle.data.vocabulary import Vocabulary
 from crossaisle.models.blend import Blend
+from crossaisle.models.dense.coarse import CoarseRows
 from crossaisle.models.dense.leading import LeadingDirections, ShortRows
 from crossaisle.models.dense.rough import Rough
 from crossaisle.models.scorers.content import TfidfSimilarity
@@ -78,6 +79,7 @@ def test_texts_are_scored_exactly_where_rough_ones_miss_the_best(
     blend, histories = prepared
     blend.measure_rough(histories, 30)
     assert blend.exactly == {"for_you": ()}
+    assert blend.fewer == {"for_you"}
     other = 50 * np.random.default_rng(0).random((len(blend.parts["ease"].item_ids_), 3), np.float32)
     wrong = LeadingDirections.of(sparse.csr_matrix(other))
     monkeypatch.setitem(blend.parts["tfidf"].__dict__, "_leading", wrong)
@@ -88,6 +90,25 @@ def test_texts_are_scored_exactly_where_rough_ones_miss_the_best(
     np.testing.assert_array_equal(
         rough.parts["tfidf"].scores, blend.parts["tfidf"].score_rows(histories.take([0]))
     )
+
+
+def test_all_dimensions_are_read_where_fewer_miss_the_best(
+    prepared: tuple[Blend, Histories], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blend, histories = prepared
+    ease, asked = blend.parts["ease"], histories.take([0])
+    blend.measure_rough(histories, 30)
+    few, all_ = blend.rough(asked, "for_you"), blend.rough(asked, "for_you", fewer=False)
+    assert few is not None
+    assert all_ is not None
+    np.testing.assert_array_equal(few.scores, all_.scores)  # the model has no more dimensions than `FEWER`
+    wrong = CoarseRows.of(50 * np.random.default_rng(0).random(ease.factors_.shape, np.float32))
+    monkeypatch.setitem(ease.__dict__, "_coarser", wrong)
+    blend.measure_rough(histories, 10)
+    assert blend.fewer == set()
+    again = blend.rough(asked, "for_you")
+    assert again is not None
+    np.testing.assert_array_equal(again.scores, all_.scores)
 
 
 def test_nothing_is_looked_for_where_no_other_part_is_rough() -> None:

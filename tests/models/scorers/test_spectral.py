@@ -59,3 +59,18 @@ def test_a_prepared_model_knows_scores_roughly_and_some_exactly(n: int) -> None:
     # A second fit must not be asked about the factors of the first.
     fitted.fit(tiny_shop(users=40))
     assert fitted.rough(asked) is None
+
+
+def test_vectors_of_people_who_are_expected_are_summed_once() -> None:
+    shop = tiny_shop(users=60)
+    fitted, histories = SpectralEASE(ridge=3.0).fit(shop), shop.histories()
+    before = fitted.score_at(histories, [np.arange(shop.n_items, dtype=np.int32)] * len(histories))
+    fitted.fit(shop)
+    assert not fitted._folded._kept
+    fitted.expect(histories)
+    assert set(fitted._folded._kept) == set(histories.user.tolist())
+    after = fitted.score_at(histories, [np.arange(shop.n_items, dtype=np.int32)] * len(histories))
+    np.testing.assert_array_equal(np.stack(after), np.stack(before))
+    ages = SpectralEASE(ridge=3.0, decay=Decay(half_life_days=60)).fit(shop)
+    ages.expect(histories)
+    assert not ages._folded._kept

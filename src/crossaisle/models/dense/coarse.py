@@ -21,8 +21,6 @@ MOST_BYTES = 1_500_000_000
 """A model of onnxruntime is one message, which ends at 2 GB."""
 BLOCK = 2048
 """Rows worked on at a time, so that no second matrix in float32 is needed."""
-LEAST_BYTES = 4_000_000
-"""Of a part of a `CoarseRows`: smaller ones are multiplied before another thread has begun."""
 PART = 32_768
 """Rows of a `CodeRows` in one session: four times as many take twice as long to be put in order."""
 _HIGHEST, _ZERO = 63, 64
@@ -31,15 +29,12 @@ _UINT8, _INT8, _INT32 = 2, 3, 6
 """Types of tensors in ONNX."""
 
 
-Parts = tuple[tuple[slice, Any], ...]
-"""Rows, and the `onnxruntime.InferenceSession` that holds them."""
-
-
 @dataclass(frozen=True)
 class CoarseRows:
     """A matrix in 8 bits, each row with a step of its own, which onnxruntime holds in its own order."""
 
-    parts: Parts
+    session: Any
+    """An `onnxruntime.InferenceSession`."""
     steps: Floats
     """float32 (n,): what 1 stands for in each row."""
 
@@ -49,22 +44,20 @@ class CoarseRows:
         n, d = rows.shape
         if not 0 < n * d <= MOST_BYTES:
             return None
-        steps, codes = np.empty(n, np.float32), np.empty((n, d), np.int8)
+        steps, codes = np.empty(n, np.float32), np.empty((d, n), np.int8)
         for start in range(0, n, BLOCK):
             part = slice(start, start + BLOCK)
             largest = np.maximum(np.abs(rows[part]).max(axis=1), np.float32(1e-30))
             steps[part] = largest / np.float32(127.0)
-            codes[part] = np.rint(rows[part] / steps[part, None])
-        n_parts = max(min(cores(), n * d // LEAST_BYTES), 1)
-        return cls(
-            _held(codes, -(-n // n_parts)), steps if scales is None else (steps * scales).astype(np.float32)
-        )
+            codes[:, part] = np.rint(rows[part] / steps[part, None]).T
+        session = _session(_matmul(codes.tobytes(), d, n))
+        return cls(session, steps if scales is None else (steps * scales).astype(np.float32))
 
     def products(self, queries: Floats) -> Floats:
         """float32 (b, n): of float32 (b, d) queries and all rows, each within the rounding of the codes."""
         codes, units = _coded(queries)
-        out = np.empty((len(queries), len(self.steps)), np.float32)
-        _multiply(codes, self.parts, out)
+        sums = self.session.run(None, {"queries": codes})[0]
+        out: Floats = sums.astype(np.float32)
         out *= self.steps
         out *= units
         return out
@@ -72,9 +65,10 @@ class CoarseRows:
 
 @dataclass(frozen=True)
 class CodeRows:
-    """A matrix that is in 8 bits already, with one step for all of it."""
+    """A matrix that is in 8 bits already, with one step for all of it, in parts."""
 
-    parts: Parts
+    parts: tuple[tuple[slice, Any], ...]
+    """Rows, and the `onnxruntime.InferenceSession` that holds them."""
     n: int
 
     @classmethod
@@ -83,37 +77,29 @@ class CodeRows:
         n, d = codes.shape
         if not n or not 0 < d <= MOST_BYTES // PART:
             return None
-        return cls(_held(codes, PART), n)
+        rows = [slice(start, min(start + PART, n)) for start in range(0, n, PART)]
+        return cls(
+            tuple((one, _session(_matmul(codes[one].T.tobytes(), d, one.stop - one.start))) for one in rows),
+            n,
+        )
 
     def products(self, queries: Floats) -> npt.NDArray[np.int32]:
-        """int32 (b, n): of float32 (b, d) queries, each in a unit of its own, and all rows."""
+        """int32 (b, n): of float32 (b, d) queries, each in a unit of its own, and all rows.
+
+        By several threads, this one among them, each of which takes the next part that is left.
+        """
         codes, _ = _coded(queries)
-        out = np.empty((len(queries), self.n), np.int32)
-        _multiply(codes, self.parts, out)
+        out, left = np.empty((len(queries), self.n), np.int32), iter(self.parts)
+
+        def multiply() -> None:
+            for rows, session in left:
+                out[:, rows] = session.run(None, {"queries": codes})[0]
+
+        others = [_threads().submit(multiply) for _ in range(min(cores(), len(self.parts)) - 1)]
+        multiply()
+        for other in others:
+            other.result()
         return out
-
-
-def _held(codes: npt.NDArray[np.int8], at_once: int) -> Parts:
-    """int8 (n, d) in parts of so many rows."""
-    n, d = codes.shape
-    rows = [slice(start, min(start + at_once, n)) for start in range(0, n, at_once)]
-    return tuple((one, _session(_matmul(codes[one].T.tobytes(), d, one.stop - one.start))) for one in rows)
-
-
-def _multiply(codes: npt.NDArray[np.uint8], parts: Parts, out: npt.NDArray[Any]) -> None:
-    """Fills (b, n) with the products of uint8 (b, d) and all rows: parts by several threads, this one among
-    them, each of which takes the next part that is left.
-    """
-    left = iter(parts)
-
-    def some() -> None:
-        for rows, session in left:
-            out[:, rows] = session.run(None, {"queries": codes})[0]
-
-    others = [_threads().submit(some) for _ in range(min(cores(), len(parts)) - 1)]
-    some()
-    for other in others:
-        other.result()
 
 
 def _coded(queries: Floats) -> tuple[npt.NDArray[np.uint8], Floats]:

@@ -68,7 +68,7 @@ class TfidfSimilarity(TextModel):
         if self._leading is None and self.vectors_.shape[0] <= self.large_items:
             self.__dict__["_leading"] = LeadingDirections.of(self.vectors_)
 
-    def rough(self, histories: Histories) -> Rough | None:
+    def rough(self, histories: Histories, *, fewer: bool = False) -> Rough | None:
         """By leading directions, once these are found."""
         if self._leading is None or histories.disliked is not None:
             return None

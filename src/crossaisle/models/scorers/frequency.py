@@ -46,7 +46,7 @@ class Frequency(Scorer):
         scores[np.repeat(np.arange(len(histories)), np.diff(counts.indptr)), counts.indices] = counts.data
         return scores
 
-    def rough(self, histories: Histories) -> Rough:
+    def rough(self, histories: Histories, *, fewer: bool = False) -> Rough:
         own = histories.item_weights(self.decay.weights(histories))
         return OfOwnItems(own, len(self.item_ids_))
 

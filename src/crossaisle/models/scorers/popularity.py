@@ -110,7 +110,7 @@ class Popularity(Scorer):
         self.check_fitted()
         return np.tile(self.popularity_, (len(histories), 1))
 
-    def rough(self, histories: Histories) -> Rough:
+    def rough(self, histories: Histories, *, fewer: bool = False) -> Rough:
         return SameForAll(self.popularity_, len(histories))
 
     def retrieve(self, histories: Histories, k: int, among: Mask | None = None) -> list[Rows]:

@@ -9,12 +9,15 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from crossaisle.data.query import Query
+from crossaisle.data.vocabulary import Rows
 from crossaisle.errors import CrossaisleError
 from crossaisle.serve.live.catalogue.overlay import grow
 from crossaisle.serve.live.recommender import LiveRecommender
 
 _LOG = logging.getLogger(__name__)
 _TOGETHER = 16
+_AT_ONCE = 256
+"""Histories that parts expect: all would be a copy of the model's events."""
 _MEASURED = 32
 """Users whose lists tell whether rough scores do."""
 
@@ -27,8 +30,11 @@ def warm(shop: LiveRecommender, recent: Sequence[Query] = ()) -> None:
     with ThreadPoolExecutor(1, "warming") as beside:
         # Sums over all events that are stored: neither needs the other.
         trending = beside.submit(shop.score_many, [Query(placement="trending")])
+        latest = [] if shop.large else _latest(shop).tolist()
         for part in shop.base.blend.parts.values():
             part.prepare()
+            for start in range(0, len(latest), _AT_ONCE):
+                part.expect(shop.base.histories.take(latest[start : start + _AT_ONCE]))
         trending.result()
     if not shop.large:
         some = np.random.default_rng(0).permutation(shop.base.dataset.n_users)[:_MEASURED]
@@ -60,11 +66,17 @@ def ahead(shop: LiveRecommender) -> Iterator[Query]:
     """Queries to expect: the list of each known user, those with the newest events first, and what goes with
     the items that have most events."""
     dataset = shop.base.dataset
-    if dataset.n_users and not dataset.users_are_baskets:
-        newest = np.nan_to_num(dataset.histories().now, nan=-np.inf)
-        order = np.argsort(-newest, kind="stable")[: shop.limits.prepared_users]
-        for user in dataset.user_ids.ids(order):
-            yield Query(user=user)
+    for user in dataset.user_ids.ids(_latest(shop)):
+        yield Query(user=user)
     order = np.argsort(-dataset.item_counts, kind="stable")[: shop.limits.prepared_items]
     for item in dataset.item_ids.ids(order[dataset.item_counts[order] > 0]):
         yield Query(items=(item,), placement="goes_with")
+
+
+def _latest(shop: LiveRecommender) -> Rows:
+    """int32: users with the newest events in the model, those first."""
+    dataset = shop.base.dataset
+    if not dataset.n_users or dataset.users_are_baskets:
+        return np.empty(0, np.int32)
+    newest = np.nan_to_num(dataset.histories().now, nan=-np.inf)
+    return np.argsort(-newest, kind="stable")[: shop.limits.prepared_users].astype(np.int32)
