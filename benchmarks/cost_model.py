@@ -30,6 +30,8 @@ import numpy as np
 from mid_size import make
 from scipy.optimize import nnls
 
+from crossaisle.models.base import LARGE
+
 FEWEST = 4
 """Sizes that a law is fitted to and checked by."""
 LISTS = 2000
@@ -121,15 +123,24 @@ def law(events: np.ndarray, cost: np.ndarray) -> tuple[float, float]:
     return float(fixed), float(each / events[-1])
 
 
+def costs(found: list[dict[str, Any]], stage: str, unit: str) -> tuple[np.ndarray, np.ndarray]:
+    """(n,) twice: events and costs of the shops that a law is fitted to.
+
+    Lists of large shops are made in another way, from what parts retrieve: where enough shops are large, the
+    others say nothing about theirs.
+    """
+    large = [point for point in found if point["items"] > LARGE]
+    points = large if stage == "lists" and len(large) >= FEWEST else found
+    return np.array([p["events"] for p in points], float), np.array([p[stage][unit] for p in points], float)
+
+
 def money(found: list[dict[str, Any]], given: argparse.Namespace) -> list[str]:
     """Markdown: what a day costs for a million users, in shops of several sizes."""
-    events = np.array([point["events"] for point in found], float)
     users = found[-1]["users"] / found[-1]["events"]
     laws = {
-        (stage, unit): law(events, np.array([point[stage][unit] for point in found], float))
-        for stage in STAGES
-        for unit in ("seconds", "peak_mb")
+        (stage, unit): law(*costs(found, stage, unit)) for stage in STAGES for unit in ("seconds", "peak_mb")
     }
+    events = np.array([point["events"] for point in found], float)
     laws["model", "mb"] = law(events, np.array([point["model_mb"] for point in found], float))
 
     def cost(stage: str, unit: str, n: float, *, fixed: bool = True) -> float:
@@ -174,7 +185,6 @@ def table(found: list[dict[str, Any]]) -> list[str]:
         )
     if len(found) < FEWEST:
         return lines
-    events = np.array([point["events"] for point in found], float)
     lines += [
         "",
         "| | largest, predicted | measured | off | fixed + per million events | "
@@ -184,7 +194,7 @@ def table(found: list[dict[str, Any]]) -> list[str]:
     lines.append("|---|---:|---:|---:|---:|" + "---:|" * len(PREDICTED))
     for stage in STAGES:
         for unit, said in (("seconds", "s"), ("peak_mb", "MB")):
-            cost = np.array([point[stage][unit] for point in found], float)
+            events, cost = costs(found, stage, unit)
             fixed, each = law(events[:-1], cost[:-1])
             predicted = fixed + each * events[-1]
             fixed, each = law(events, cost)
