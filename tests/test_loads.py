@@ -8,12 +8,13 @@ from pathlib import Path
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 TALK = """
-import asyncio, serve
+import asyncio, contextlib, serve
 
 async def answer(reader, writer):
-    while head := await reader.readuntil(b"\\r\\n\\r\\n"):
-        status = 404 if b"missing" in head else 503 if b"busy" in head else 200
-        writer.write(b"HTTP/1.1 %d X\\r\\nContent-Length: 2\\r\\n\\r\\n{}" % status)
+    with contextlib.suppress(asyncio.IncompleteReadError):  # the client has gone
+        while head := await reader.readuntil(b"\\r\\n\\r\\n"):
+            status = 404 if b"missing" in head else 503 if b"busy" in head else 200
+            writer.write(b"HTTP/1.1 %d X\\r\\nContent-Length: 2\\r\\n\\r\\n{}" % status)
 
 async def main():
     async with await asyncio.start_server(answer, "127.0.0.1", serve.PORT):

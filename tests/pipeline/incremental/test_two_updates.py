@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
+import threading
 from pathlib import Path
 
 import pytest
 
+from crossaisle import artifact
 from crossaisle.errors import ArtifactError
 from crossaisle.pipeline.incremental import counts, folder
 from crossaisle.pipeline.incremental.alone import updating
@@ -78,16 +79,21 @@ def test_the_lock_goes_when_an_update_fails(model: Path) -> None:
 def test_counts_are_not_those_of_a_model_that_was_saved_while_they_were_written(
     model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    newer, before = model_of(tiny_shop()), (model / "manifest.json").read_bytes()
-    write = counts._save
+    newer, taken = model_of(tiny_shop()), threading.Event()
+    write, sha256 = counts._save, artifact.sha256
+
+    def noted(file: Path) -> str:
+        digest = sha256(file)
+        if file == model / artifact.MANIFEST:
+            taken.set()
+        return digest
 
     def slowly(*given: object) -> None:
         write(*given)  # type: ignore[arg-type]
-        while (model / "manifest.json").read_bytes() == before:
-            time.sleep(0.001)
-        time.sleep(0.05)
+        assert taken.wait(20.0)
         newer.save(model, half=True)
 
+    monkeypatch.setattr(artifact, "sha256", noted)
     monkeypatch.setattr(counts, "_save", slowly)
     older = Recommender.load(model)
     own = {"item_knn": count(older)["item_knn"]}
