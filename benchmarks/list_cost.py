@@ -18,8 +18,6 @@ import argparse
 import json
 import random
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -28,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from revisions import HERE, checked_out, importing
+from revisions import HERE, answer_of, checked_out
 
 N = 10
 TOGETHER = 8
@@ -118,22 +116,8 @@ def alike(then: list[list[str]], now: list[list[str]]) -> tuple[float, float]:
 
 def run(tree: Path, options: argparse.Namespace, *, exact: bool = False) -> dict[str, Any]:
     """`measure` in a process that imports a tree."""
-    command = [
-        sys.executable,
-        __file__,
-        "--child",
-        "--model",
-        str(options.model),
-        "--users",
-        str(options.users),
-        *(["--exact"] if exact else []),
-    ]
-    with importing(tree):
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(done.stderr.strip()[-600:])
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    words = ["--model", str(options.model), "--users", str(options.users)]
+    return answer_of(tree, __file__, *words, *(["--exact"] if exact else []))
 
 
 def main() -> None:

@@ -14,14 +14,12 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-from revisions import HERE, checked_out, importing
+from revisions import HERE, answer_of, checked_out
 
 DEEPEST = 600
 MOST_PAGES = 12
@@ -93,14 +91,8 @@ def measure(model: Path, lists: int, seed: int) -> dict[str, float]:
 
 def run(tree: Path, options: argparse.Namespace) -> dict[str, float]:
     """`measure` in a process that imports a tree."""
-    command = [sys.executable, __file__, "--child", "--model", str(options.model)]
-    command += ["--lists", str(options.lists), "--seed", str(options.seed)]
-    with importing(tree):
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(done.stderr.strip()[-600:])
-    found: dict[str, float] = json.loads(done.stdout)
-    return found
+    words = ["--model", str(options.model), "--lists", str(options.lists), "--seed", str(options.seed)]
+    return answer_of(tree, __file__, *words)
 
 
 def main() -> None:

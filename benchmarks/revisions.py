@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -87,6 +88,18 @@ def importing(tree: Path, compiled: Path | None = None) -> Iterator[None]:
     finally:
         os.environ.clear()
         os.environ.update(before)
+
+
+def answer_of(tree: Path, script: str, *words: str) -> dict[str, Any]:
+    """What a script prints as JSON when it is called with `--child`, in a process that imports a tree."""
+    with importing(tree):
+        done = subprocess.run(
+            [sys.executable, script, "--child", *words], capture_output=True, text=True, check=False
+        )
+    if done.returncode:
+        raise SystemExit(done.stderr.strip()[-600:])
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
 
 
 class Dialect:

@@ -104,6 +104,19 @@ def test_what_stands_elsewhere_has_to_be_very_much_alike() -> None:
     assert asked(fitted, "similar", "mug") == ["bowl"]  # of a department that is small as a whole
 
 
+def test_a_small_category_has_its_large_sisters_beside_it() -> None:
+    """Few polos among many shirts, in a shop of few clothes: the shirts are near, the mugs are not."""
+    shirts = [
+        (f"shirt-{n}", f"Shirt {chr(97 + n)}{chr(99 + n)}", ("Clothes", "Shirts"), "") for n in range(20)
+    ]
+    data = first_day((*shirts, ("polo", "Navy Polo", ("Clothes", "Polos"), ""), *ROWS[5:]))
+    view = CatalogueView.of(data, np.zeros(data.n_items, np.float32))
+    near = view.neighbours(data.item_ids.rows(["polo"]), slice(None))
+    assert [data.item_ids.id(row)[:5] for row in np.flatnonzero(near)] == ["shirt"] * 20 + ["polo"]
+    own = view.neighbours(data.item_ids.rows(["shirt-3"]), slice(None))
+    assert not own[data.item_ids.row("polo")]  # shirts are enough among themselves
+
+
 def test_other_sizes_are_no_similar_products_unless_each_is_asked_for(shop: Recommender) -> None:
     each = asked(shop, "similar", "oxford-m", one_per_title=False)
     assert each[:2] == ["oxford-s", "oxford-blue"]

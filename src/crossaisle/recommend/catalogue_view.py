@@ -22,7 +22,6 @@ KINDS = 0.5
 yogurts, each is like the others."""
 BRANDS = 0.1
 """The same of groups of which more than this share hold several brands."""
-
 SUBSTITUTES = 20
 """A category of so many products has substitutes enough: socks of its brand are not similar to a wallet."""
 NEIGHBOURS = 100
@@ -127,21 +126,29 @@ class CatalogueView:
         found = codes[np.unique(pairs, return_index=True)[1]]
         return np.bincount(found[found >= 0], minlength=int(codes.max(initial=-1)) + 1)
 
-    @cached_property
-    def neighbourhoods(self) -> Rows:
-        """int32 (n_items,): where substitutes of each item stand, -1 of items without a category.
+    def neighbours(self, beside: Rows, rows: Rows | slice) -> Mask:
+        """bool (n,): which of some item rows are where substitutes of one of the items `beside` are, or nowhere.
 
-        Its category; of one with fewer than `SUBSTITUTES` products the one around it, where that has
-        `NEIGHBOURS` products at most.
+        That is its category; of a category with fewer than `SUBSTITUTES` products the one around it, where
+        that has `NEIGHBOURS` products at most.
         """
-        taxonomy, out = self.dataset.taxonomy, self.codes
+        near = self.codes[rows] < 0
+        for item in beside.tolist():
+            codes = self.dataset.taxonomy.codes(int(self._depths[item]))
+            near |= codes[rows] == codes[item]
+        return near
+
+    @cached_property
+    def _depths(self) -> npt.NDArray[np.int64]:
+        """int64 (n_items,): the level of the category whose products are an item's neighbours."""
+        taxonomy = self.dataset.taxonomy
+        depths = np.full(len(self.codes), taxonomy.level)
         for depth in range(taxonomy.level - 1, -1, -1):
-            few = self._families_of(out) < SUBSTITUTES
-            around = taxonomy.codes(depth)
-            wide = self._families_of(around) > NEIGHBOURS
-            moves = (out >= 0) & few[out] & ~wide[around]
-            out = np.where(moves, around + int(out.max(initial=-1)) + 1, out).astype(np.int32)
-        return out
+            inner, around = taxonomy.codes(depth + 1), taxonomy.codes(depth)
+            few = (self._families_of(inner) < SUBSTITUTES)[inner]
+            small = (self._families_of(around) <= NEIGHBOURS)[around]
+            depths[(depths == depth + 1) & few & small] = depth
+        return depths
 
     @cached_property
     def by_popularity(self) -> Rows:

@@ -70,10 +70,9 @@ def least_likeness(
     """
     if request.placement != "similar":
         return floor
-    places, own = view.neighbourhoods, view.neighbourhoods[request.view]
-    if (own < 0).any():
+    if (view.codes[request.view] < 0).any():
         return floor
-    near = np.isin(places[rows], own) | (places[rows] < 0)
+    near = view.neighbours(request.view, rows)
     return np.where(near, floor, FROM_ELSEWHERE * floor).astype(np.float32)
 
 
