@@ -127,9 +127,9 @@ class CatalogueView:
         return np.bincount(found[found >= 0], minlength=int(codes.max(initial=-1)) + 1)
 
     def neighbours(self, beside: Rows, rows: Rows | slice) -> Mask:
-        """bool (n,): which of some item rows are where substitutes of one of the items `beside` are, or nowhere.
+        """bool (n,): which of some item rows are neighbours of one of the items `beside`, or have no category.
 
-        That is its category; of a category with fewer than `SUBSTITUTES` products the one around it, where
+        Neighbours are of its category; of a category with fewer than `SUBSTITUTES` products the one around it, where
         that has `NEIGHBOURS` products at most.
         """
         near = self.codes[rows] < 0

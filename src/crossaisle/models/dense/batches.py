@@ -14,10 +14,5 @@ allocator keeps memory for the next batch instead of handing it back and clearin
 
 def batches(n: int, n_items: int, most: int) -> Iterator[npt.NDArray[np.int64]]:
     """int64: rows 0 to n - 1 in batches of at most `most`, and of `CELLS` // `n_items` in large shops."""
-    size = batch_size(n_items, most)
+    size = max(1, min(most, CELLS // max(n_items, 1)))
     return (np.arange(start, min(start + size, n)) for start in range(0, n, size))
-
-
-def batch_size(n_items: int, most: int) -> int:
-    """Rows of a batch; see `batches`."""
-    return max(1, min(most, CELLS // max(n_items, 1)))
