@@ -127,10 +127,10 @@ class CatalogueView:
         return np.bincount(found[found >= 0], minlength=int(codes.max(initial=-1)) + 1)
 
     def neighbours(self, beside: Rows, rows: Rows | slice) -> Mask:
-        """bool (n,): which of some item rows are neighbours of one of the items `beside`, or have no category.
+        """bool (n,): which of some item rows are near one of the items `beside`, or have no category.
 
-        Neighbours are of its category; of a category with fewer than `SUBSTITUTES` products the one around it, where
-        that has `NEIGHBOURS` products at most.
+        Near is what is of its category, or, of a category with fewer than `SUBSTITUTES` products, of the one
+        around it, where that has `NEIGHBOURS` products at most.
         """
         near = self.codes[rows] < 0
         for item in beside.tolist():
