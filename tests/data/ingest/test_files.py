@@ -80,6 +80,7 @@ def test_a_zip_file_holds_tables(months: Path) -> None:
     done = load(months, path="all.zip/export/2024-09.csv")
     assert len(done.dataset.raw.events) == 2
     assert done.report["tables"]["events"]["file"].endswith("all.zip/export/2024-09.csv")
+    assert len(load(months, path="all.zip/export/2024-*.csv").dataset.raw.events) == 4
     with pytest.raises(DataError, match=r"all\.zip: the zip file holds no file 'other\.csv'"):
         load(months, path="all.zip/other.csv")
     (months / "bad.zip").write_bytes((months / "all.zip").read_bytes()[:100])
