@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, NamedTuple
 
+from crossaisle.artifact import FORMAT, MANIFEST
 from crossaisle.data.ingest.limits import ReadLimits
 from crossaisle.data.ingest.readers.partitions import partition_of
 from crossaisle.data.ingest.readers.workbook import WORKBOOKS, sheet_names
@@ -116,12 +117,13 @@ class _Search:
             raise DataError(f"no such file{nearest(path.name, siblings) if siblings else ''}", file=str(path))
 
     def _of_folder(self, folder: Path) -> Iterator[Part]:
-        there = [
+        found = [
             file
             for file in sorted(folder.rglob("*"))
-            if file.is_file()
-            and not any(name.startswith((".", "_", "~$")) for name in file.relative_to(folder).parts)
+            if not any(name.startswith((".", "_", "~$")) for name in file.relative_to(folder).parts)
         ]
+        ours = [one for one in found if one.is_dir() and _is_output(one)]
+        there = [f for f in found if f.is_file() and not set(ours) & set(f.parents)]
         tables = [f for f in there if known_format(f.name) or f.suffix.lower() == ".zip"]
         if self.tolerant or not tables:  # beside files of a table a workbook is somebody's notes
             tables = [f for f in there if f in tables or f.suffix.lower() in WORKBOOKS]
@@ -132,6 +134,7 @@ class _Search:
             raise DataError(f"the folder holds {what}", file=str(folder))
         self._leave_out(folder, "of no known format", [f for f in there if f not in tables])
         self._leave_out(folder, "empty", [f for f in tables if f not in filled])
+        self._leave_out(folder, "written by crossaisle", [f for f in ours if not set(ours) & set(f.parents)])
         for file in filled:
             yield from self.behind(file, folder)
 
@@ -190,6 +193,14 @@ class _Search:
         for name in chosen:
             file = f"{path}/{name}" if pattern != "*" or len(visible) > 1 else str(path)
             yield Part(file, partial(_open, path), path.parent, path, sheet=name)
+
+
+def _is_output(folder: Path) -> bool:
+    """Whether a run, an import or a model lies in a folder: none of them is a table of a shop."""
+    if any((folder / name).is_file() for name in ("run.json", "rejected.parquet")):
+        return True
+    manifest = folder / MANIFEST
+    return manifest.is_file() and f'"format": "{FORMAT}"' in manifest.read_text("utf-8", "replace")[:100]
 
 
 def _holds_tables(path: Path) -> bool:
