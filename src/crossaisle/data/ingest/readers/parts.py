@@ -134,7 +134,9 @@ class _Search:
             raise DataError(f"the folder holds {what}", file=str(folder))
         self._leave_out(folder, "of no known format", [f for f in there if f not in tables])
         self._leave_out(folder, "empty", [f for f in tables if f not in filled])
-        self._leave_out(folder, "written by crossaisle", [f for f in ours if not set(ours) & set(f.parents)])
+        if not self.tolerant:
+            outer = [f for f in ours if not set(ours) & set(f.parents)]
+            self._leave_out(folder, "written by crossaisle", outer)
         for file in filled:
             yield from self.behind(file, folder)
 
