@@ -30,15 +30,17 @@ class FileConfig:
     """Files of one table and their form."""
 
     path: Path | tuple[Path, ...] | None = None
-    """A file, a folder, a zip file, a pattern such as "2024-*.csv", or a list of these."""
+    """A file, a folder, a zip file, a workbook or a sheet of one ("shop.xlsx/Products"), a pattern such as
+    "2024-*.csv", or a list of these."""
     format: Format | None = None
     """Told by the file's suffix when unset."""
     encoding: str | None = None
     """Found out when unset: byte order mark, UTF-8, UTF-16, GB18030, else Windows-1252."""
     header: bool = True
-    """Whether the first line of a CSV or TSV file names the columns."""
+    """Whether the first line of a CSV or TSV file, or a row of a sheet, names the columns."""
     names: tuple[str, ...] = ()
-    """What the columns of a CSV or TSV file are called, in order. Without header and names: "1", "2", ..."""
+    """What the columns of a CSV or TSV file, or of a sheet, are called, in order. Without header and names:
+    "1", "2", ..."""
     delimiter: str | None = None
     """One or more characters; found out from the first line when unset."""
     quote: str | None = None

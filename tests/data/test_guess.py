@@ -56,6 +56,39 @@ def test_a_german_spreadsheet(tmp_path: Path) -> None:
     assert "user_id = \"Kunde\"  # '502', '510'" in text
 
 
+@pytest.mark.parametrize(
+    ("items", "events", "columns"),
+    [
+        (
+            "Référence,Désignation,Catégorie,Marque,Prix TTC",
+            "N° facture,Référence,Numéro client,Quantité,Date",
+            ["Référence", "Désignation", "Catégorie", "Marque", "Prix TTC", "Numéro client", "Date"],
+        ),
+        (
+            "Código artículo,Título,Categoría,Precio",
+            "Pedido,Código artículo,Cliente,Cantidad,Fecha",
+            ["Código artículo", "Título", "Categoría", "Precio", "Cliente", "Pedido", "Fecha", "Cantidad"],
+        ),
+        (
+            "商品编号,商品名称,类目,品牌,价格",
+            "订单号,商品编号,用户编号,数量,下单时间",
+            ["商品编号", "商品名称", "类目", "品牌", "价格", "用户编号", "订单号", "下单时间", "数量"],
+        ),
+    ],
+    ids=["french", "spanish", "chinese"],
+)
+def test_names_of_columns_in_other_languages(
+    tmp_path: Path, items: str, events: str, columns: list[str]
+) -> None:
+    (tmp_path / "in").mkdir()
+    for name, head in (("products", items), ("orders", events)):
+        rows = "".join(f"{n},{n},{n},{n},2024-01-0{n}\n" for n in (1, 2, 3))
+        (tmp_path / "in" / f"{name}.csv").write_text(f"{head}\n{rows}", encoding="utf-8")
+    draft = draft_of_folder(tmp_path / "in")
+    found = {v for table in draft.tables.values() for v in table["columns"].values()}
+    assert set(columns) <= found
+
+
 def test_days_that_mean_two_things_are_unsure(tmp_path: Path) -> None:
     rows = "user,product,date\n1,a,03/04/2024\n2,b,05/06/2024\n"
     draft = guessed(tmp_path, log__csv=rows)

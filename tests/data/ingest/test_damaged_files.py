@@ -97,8 +97,10 @@ def test_what_a_folder_holds_beside_tables_is_said(tmp_path: Path) -> None:
     done = load(tmp_path / "logs")
     assert warned(done, "logs: left out, of no known format (1): c.xlsx")
     assert warned(done, "logs: left out, empty (1): b.csv")
-    with pytest.raises(ConfigError, match=r"c\.xlsx: unknown format: save it as CSV"):
+    with pytest.raises(DataError, match=r"c\.xlsx: cannot be read as a workbook"):
         load(tmp_path / "logs" / "c.xlsx")
+    with pytest.raises(ConfigError, match=r"d\.numbers: unknown format: save it as CSV"):
+        load(put(tmp_path / "logs" / "d.numbers", "PK"))
 
 
 def test_a_folder_called_like_a_file(tmp_path: Path) -> None:

@@ -80,6 +80,7 @@ def test_a_zip_file_holds_tables(months: Path) -> None:
     done = load(months, path="all.zip/export/2024-09.csv")
     assert len(done.dataset.raw.events) == 2
     assert done.report["tables"]["events"]["file"].endswith("all.zip/export/2024-09.csv")
+    assert len(load(months, path="all.zip/export/2024-*.csv").dataset.raw.events) == 4
     with pytest.raises(DataError, match=r"all\.zip: the zip file holds no file 'other\.csv'"):
         load(months, path="all.zip/other.csv")
     (months / "bad.zip").write_bytes((months / "all.zip").read_bytes()[:100])
@@ -286,3 +287,19 @@ def test_a_column_of_the_file_counts_more_than_its_folder(tmp_path: Path) -> Non
     (tmp_path / "log" / "user_id=folder").mkdir(parents=True)
     (tmp_path / "log" / "user_id=folder" / "x.csv").write_text("user_id,item_id\nfile,a\n")
     assert list(load(tmp_path, path="log").dataset.user_ids.all) == ["file"]
+
+
+def test_what_crossaisle_wrote_is_no_table(months: Path) -> None:
+    load(months, path="2024-*.csv")
+    run, model = months / "runs" / "one", months / "model"
+    for folder, marked in (
+        (run, "run.json"),
+        (model, "manifest.json"),
+        (months / "import", "rejected.parquet"),
+    ):
+        (folder / "deep").mkdir(parents=True)
+        (folder / marked).write_text('{"format": "crossaisle"}')
+        (folder / "deep" / "lists.csv").write_text("a,b\n1,2\n")
+    done = load(months, path=".")
+    assert len(done.dataset.raw.events) == 4
+    assert warned(done, "left out, written by crossaisle (3): import, model, runs/one")

@@ -89,7 +89,7 @@ class Files:
         self.unread: list[str] = []
         """Files that are no tables, with the reason."""
         for path in paths:
-            if not path.exists() and not any(p.suffix == ".zip" for p in path.parents):
+            if not path.exists() and not any(p.is_file() for p in path.parents):  # of a zip file or workbook
                 raise DataError("no such file", file=str(path))
             parts, notes = find_parts(path, READ_LIMITS, tolerant=True)
             self.unread += notes

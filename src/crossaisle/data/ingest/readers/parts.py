@@ -1,4 +1,4 @@
-"""Which files a table consists of: one, several, those of a folder, of a pattern or in a zip file."""
+"""The files behind a table: one, several, or those of a folder, a pattern, a zip file or a workbook."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, NamedTuple
 
+from crossaisle.artifact import FORMAT, MANIFEST
 from crossaisle.data.ingest.limits import ReadLimits
 from crossaisle.data.ingest.readers.partitions import partition_of
-from crossaisle.errors import DataError, nearest
+from crossaisle.data.ingest.readers.workbook import WORKBOOKS, sheet_names
+from crossaisle.errors import DataError, MissingDependencyError, nearest
 
 PIECE = 1 << 20
 SUFFIXES = {
@@ -41,6 +44,8 @@ class Part:
     """Where the bytes lie as they are; None where they must be unpacked."""
     partition: dict[str, str | None] = field(default_factory=dict)
     """Columns that stand in the names of its folders."""
+    sheet: str | None = None
+    """The sheet, where `path` is a workbook."""
 
     @property
     def kind(self) -> str | None:
@@ -92,7 +97,7 @@ class _Search:
             for part in self._behind(path):
                 folders = None if base is None else partition_of(part.folder.relative_to(base))
                 yield replace(part, partition=folders | part.partition) if folders else part
-        except DataError as error:
+        except (DataError, MissingDependencyError) as error:
             if not self.tolerant:
                 raise
             self.notes.append(str(error))
@@ -102,26 +107,36 @@ class _Search:
             yield from self._of_folder(path)
         elif path.is_file():
             yield from self._of_file(path)
+        elif holder := next((p for p in path.parents if _holds_tables(p) and p.is_file()), None):
+            yield from self._within(holder, path.relative_to(holder).as_posix())
         elif found := _fitting(path):
             for one in found:
                 yield from self.behind(one, _before_pattern(path))
         else:
-            yield from self._within_zip(path)
+            siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+            raise DataError(f"no such file{nearest(path.name, siblings) if siblings else ''}", file=str(path))
 
     def _of_folder(self, folder: Path) -> Iterator[Part]:
-        there = [
+        found = [
             file
             for file in sorted(folder.rglob("*"))
-            if file.is_file()
-            and not any(name.startswith((".", "_")) for name in file.relative_to(folder).parts)
+            if not any(name.startswith((".", "_", "~$")) for name in file.relative_to(folder).parts)
         ]
+        ours = [one for one in found if one.is_dir() and _is_output(one)]
+        there = [f for f in found if f.is_file() and not set(ours) & set(f.parents)]
         tables = [f for f in there if known_format(f.name) or f.suffix.lower() == ".zip"]
+        if self.tolerant or not tables:  # beside files of a table a workbook is somebody's notes
+            tables = [f for f in there if f in tables or f.suffix.lower() in WORKBOOKS]
         filled = [f for f in tables if f.stat().st_size]
         if not filled:
-            what = "only empty files" if tables else f"no file of a table ({', '.join(SUFFIXES)})"
+            known = ", ".join((*SUFFIXES, *WORKBOOKS))
+            what = "only empty files" if tables else f"no file of a table ({known})"
             raise DataError(f"the folder holds {what}", file=str(folder))
         self._leave_out(folder, "of no known format", [f for f in there if f not in tables])
         self._leave_out(folder, "empty", [f for f in tables if f not in filled])
+        if not self.tolerant:
+            outer = [f for f in ours if not set(ours) & set(f.parents)]
+            self._leave_out(folder, "written by crossaisle", outer)
         for file in filled:
             yield from self.behind(file, folder)
 
@@ -134,21 +149,18 @@ class _Search:
         file = str(path)
         if path.stat().st_size == 0:
             raise DataError("the file is empty", file=file)
-        if path.suffix.lower() == ".zip":
-            yield from self._members(path, "*")
+        if _holds_tables(path):
+            yield from self._within(path, "*")
         elif path.suffix.lower() == ".gz":
             yield Part(file, partial(_open_gzip, path, self.limits), path.parent)
         else:
             yield Part(file, partial(_open, path), path.parent, path)
 
-    def _within_zip(self, path: Path) -> Iterator[Part]:
-        """A file in a zip file, named as if that were a folder."""
-        for parent in path.parents:
-            if parent.suffix.lower() == ".zip" and parent.is_file():
-                yield from self._members(parent, path.relative_to(parent).as_posix())
-                return
-        siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise DataError(f"no such file{nearest(path.name, siblings) if siblings else ''}", file=str(path))
+    def _within(self, holder: Path, name: str) -> Iterator[Part]:
+        """Files in a zip file, or sheets of a workbook: "*", one, or those that fit a pattern."""
+        if holder.suffix.lower() == ".zip":
+            return self._members(holder, name)
+        return self._sheets(holder, name)
 
     def _members(self, path: Path, pattern: str) -> Iterator[Part]:
         try:
@@ -171,6 +183,31 @@ class _Search:
             self._leave_out(path, "empty", [m.filename for m in members if not m.file_size])
         for name in chosen:
             yield Part(f"{path}/{name}", partial(_open_member, path, name, self.limits), path.parent)
+
+    def _sheets(self, path: Path, pattern: str) -> Iterator[Part]:
+        visible, hidden = sheet_names(path, self.limits)
+        chosen = [n for n in (visible if pattern == "*" else [*visible, *hidden]) if fnmatchcase(n, pattern)]
+        if not chosen:
+            wanted = "sheet with anything in it" if pattern == "*" else f"sheet {pattern!r}"
+            raise DataError(f"the workbook holds no {wanted} ({_few([*visible, *hidden])})", file=str(path))
+        if pattern == "*" and hidden:
+            self._leave_out(path, "hidden sheets", hidden)
+        for name in chosen:
+            file = f"{path}/{name}" if pattern != "*" or len(visible) > 1 else str(path)
+            yield Part(file, partial(_open, path), path.parent, path, sheet=name)
+
+
+def _is_output(folder: Path) -> bool:
+    """Whether a run, an import or a model lies in a folder: none of them is a table of a shop."""
+    if any((folder / name).is_file() for name in ("run.json", "rejected.parquet")):
+        return True
+    manifest = folder / MANIFEST
+    return manifest.is_file() and f'"format": "{FORMAT}"' in manifest.read_text("utf-8", "replace")[:100]
+
+
+def _holds_tables(path: Path) -> bool:
+    """Whether a file of this name may hold several tables."""
+    return path.suffix.lower() in (".zip", *WORKBOOKS)
 
 
 def leads_out(name: str) -> bool:
