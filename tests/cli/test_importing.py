@@ -50,3 +50,13 @@ def test_what_is_no_export_is_said(folder: Path, capsys: pytest.CaptureFixture[s
     assert "no file of shopify among those given (in/orders.csv: customer, product" in capsys.readouterr().err
     assert cli.run(["import", "--from", "shopfy", "in/orders.csv"]) == 2
     assert not (folder / "shop.toml").exists()
+
+
+def test_a_folder_with_no_table_writes_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "empty").mkdir()
+    (folder / "empty" / "notes.csv").write_text("x,y\n1,2\n")
+    assert cli.run(["init", "empty"]) == 1
+    said = capsys.readouterr().err
+    assert "no table was found: " in said
+    assert "notes.csv is not used (x, y)" in said
+    assert not (folder / "shop.toml").exists()

@@ -103,6 +103,70 @@ def test_two_columns_that_may_be_the_time(tmp_path: Path) -> None:
     assert draft.examples["events", "time"] == "'1700000000', '1700000100' UNSURE: or 'created_at'?"
 
 
+LOG = (
+    '{"event_type": "product_viewed", "occurred_at": "2026-05-01T02:08:23.982+02:00", "session_id": "s1", '
+    '"customer_id": null, "order_id": null, "sku": "A"}\n'
+    '{"event_type": "wishlist_added", "occurred_at": "2026-05-01T02:09:23.982-05:00", "session_id": "s1", '
+    '"customer_id": null, "order_id": null, "sku": "B"}\n'
+    '{"event_type": "order_completed", "occurred_at": "2026-05-02T02:08:23Z", "session_id": "s2", '
+    '"customer_id": "C7", "order_id": "V9", "sku": "A"}\n'
+    '{"event_type": "unboxed", "occurred_at": "2026-05-03T02:08:23Z", "session_id": "s3", '
+    '"customer_id": "C7", "order_id": null, "sku": "A"}\n'
+)
+
+
+def test_a_log_of_visits_keeps_its_guests(tmp_path: Path) -> None:
+    goods = (
+        '{"sku": "A", "name": "Lamp", "category": "Home > Light > Lamps"}\n'
+        '{"sku": "B", "name": "Bulb", "category": "Home > Light > Bulbs"}\n'
+        '{"sku": "C", "name": "Phone", "category": "Electronics > Phones > Phones"}\n'
+    )
+    draft = guessed(tmp_path, log__jsonl=LOG, goods__jsonl=goods)
+    assert draft.tables["events"]["columns"] == {
+        "item_id": "sku",
+        "user_id": "customer_id",
+        "basket_id": "session_id",
+        "time": "occurred_at",
+        "kind": "event_type",
+    }
+    done = imported(draft, tmp_path)
+    assert set(done.dataset.user_ids.all) == {"basket:s1", "C7"}
+    assert len(done.dataset.raw.events) == 4
+    assert done.report["time"] == ["2026-05-01T00:08:23", "2026-05-02T02:08:23"]
+    said = unsure(draft)
+    assert "guests are told apart by 'session_id'" in said
+    assert "until [data.kinds] says what they mean: 'unboxed' (1)" in said
+    assert "level 0 has 2, 1 has 2, 2 has 3: set category_level" in said
+
+
+def test_rows_of_nobody_are_told(tmp_path: Path) -> None:
+    rows = "customer,order,sku,date\n1,10,a,2024-01-01\n,,b,2024-01-02\n,12,a,2024-01-03\n,,a,2024-01-04\n"
+    draft = guessed(tmp_path, log__csv=rows)
+    assert "50% of the first rows name neither user nor basket: they are set aside" in unsure(draft)
+    assert draft.tables["events"]["columns"]["basket_id"] == "order"
+
+
+@pytest.mark.parametrize(
+    ("head", "names"),
+    [
+        ("Beleg-Nr.;Belegdatum;Kd.-Nr.;Artikelnr.;Menge", ("Kd.-Nr.", "Beleg-Nr.", "Belegdatum", "Menge")),
+        (
+            "N° commande;Date commande;Client;Référence;Quantité",
+            ("Client", "N° commande", "Date commande", "Quantité"),
+        ),
+        ("Pedido;Fecha;Cliente;Código;Cantidad", ("Cliente", "Pedido", "Fecha", "Cantidad")),
+        ("Ordine;Quando;Cliente;Articolo;Quantità", ("Cliente", "Ordine", "Quando", "Quantità")),
+    ],
+)
+def test_lines_of_orders_in_other_languages(tmp_path: Path, head: str, names: tuple[str, ...]) -> None:
+    """`Quando` is in no list of names: its values are days."""
+    rows = f"{head}\n1;31.12.2023;502;00100;1\n2;01.01.2024;510;00101;2\n"
+    draft = guessed(tmp_path, zeilen__csv=rows)
+    columns = draft.tables["events"]["columns"]
+    assert tuple(columns[c] for c in ("user_id", "basket_id", "time", "quantity")) == names
+    assert imported(draft, tmp_path).report["time"] == ["2023-12-31T00:00:00", "2024-01-01T00:00:00"]
+
+
 def test_the_ids_of_items_are_those_that_events_name(tmp_path: Path) -> None:
     items = "id,sku,name\n1,X7,Mug\n2,X8,Pan\n3,X9,Pot\n"
     draft = guessed(tmp_path, products__csv=items, log__csv="visitor_id,item\n5,X7\n6,X8\n5,X9\n")

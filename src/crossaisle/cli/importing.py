@@ -61,8 +61,10 @@ def init(
 
 def _write(draft: Draft, out: Path, replace: bool, as_json: bool) -> None:
     from crossaisle.data.exports.toml import to_toml
-    from crossaisle.errors import ConflictError
+    from crossaisle.errors import ConflictError, DataError
 
+    if not draft.tables:
+        raise DataError("no table was found: " + "; ".join(r.removeprefix("UNSURE: ") for r in draft.remarks))
     if out.exists() and not replace:
         raise ConflictError(f"{out}: is there already; --replace writes over it")
     out.parent.mkdir(parents=True, exist_ok=True)
