@@ -211,3 +211,21 @@ def test_no_query_that_names_a_person_is_remembered(service: ShopService) -> Non
         first = one._first
         assert b"ann" not in query
         assert first is None or "ann" not in (first[1].user, *(first[1].items or ()))
+
+
+def test_what_they_were_against_counts_no_more_at_once(service: ShopService) -> None:
+    shop = service.shop
+    service.live.add([_event("ann", "honey", "dislike"), _event("visitor", "honey", "dislike", NOW + 1)])
+    against = shop.disapproval.now(shop.dataset)
+    assert against is not None
+    row, limits = shop.dataset.item_ids.row("honey"), shop.limits
+    before = float(against.share[row])
+    assert before > 0
+    service.live.forget("ann", NOW + 10)
+    assert limits.disapproval_seconds > 10  # which new events would have to wait for
+    after = shop.disapproval.now(shop.dataset)
+    assert after is not None
+    assert 0 < float(after.share[row]) < before
+    service.live.forget("visitor", NOW + 10)
+    last = shop.disapproval.now(shop.dataset)
+    assert last is None or float(last.share[row]) == 0

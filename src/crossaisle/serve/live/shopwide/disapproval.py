@@ -40,6 +40,13 @@ class LiveDisapproval:
         self._generation = 0
         self._said = Derived[Said](live)
         self._stored = StoredCounts(live.stored)
+        self._deleted = False
+        """Whether somebody was, since it was counted."""
+        live.holders.add(self)
+
+    def forget(self, user: str) -> None:
+        """Counts anew before the next list: what a deleted user said counts at once no more."""
+        self._deleted = True
 
     def version(self) -> int:
         """Grows when scores change; -1 where it is time to count. Costs nothing."""
@@ -63,10 +70,13 @@ class LiveDisapproval:
             return False
         if self._kept is None or (n_items is not None and self._kept[0][1] != n_items):
             return True
+        if self._deleted:
+            return True
         waited = time.monotonic() - self._at >= self._limits.disapproval_seconds
         return waited and self._kept[0][0] != self._live.negatives
 
     def _count(self, dataset: Dataset) -> None:
+        self._deleted = False  # who is deleted from here on is counted next time
         state = self._live.negatives, dataset.n_items
         against, for_it = (np.pad(one, (0, dataset.n_items - len(one))) for one in self._of_model)
         gone = self._trending.forgotten
