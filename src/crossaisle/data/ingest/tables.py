@@ -163,7 +163,13 @@ def read_items(
         for name, kind in ITEM_SCHEMA.items()
         if name in frame.columns
     )
-    frame = frame.with_columns(_where_given(pl.DataFrame(columns)[keep], source, ledger))
+    given = pl.DataFrame(columns)[keep]
+    if (
+        "currency" in given.columns
+        and given["currency"].n_unique() - bool(given["currency"].null_count()) < 2
+    ):
+        given = given.drop("currency")  # the others were of rows that were not kept
+    frame = frame.with_columns(_where_given(given, source, ledger))
     windows = {name: _moments(whole, name, config)[keep] for name in WINDOWS if name in found}
     return Items(frame, [paths[i] for i in keep], source.file_rows(keep), windows)
 
@@ -180,6 +186,7 @@ def _currency(whole: Whole, reader: NumberReader, *, said: bool) -> pl.Series | 
         beside, column = reader.currency(whole.column("price")), whole.text("currency")
         codes = currency_codes(column)
         whole.repair("unreadable_currency", "currency", (column.is_not_null() & codes.is_null()).to_numpy())
+        whole.repair("two_currencies", "currency", (beside != codes).fill_null(False).to_numpy())
         currency = beside.fill_null(codes)
         reader.currencies = Counter(dict(currency.drop_nulls().value_counts().rows()))
     if len(reader.currencies) < 2:
