@@ -38,7 +38,7 @@ def test_settings_are_written_that_can_be_run(
     assert cli.run(["describe", "shop.toml"]) == 0
     assert "2 purchase" in capsys.readouterr().out
     assert cli.run(command) == 1
-    assert "shop.toml: is there already; --replace writes over it" in capsys.readouterr().err
+    assert "shop.toml: already exists; add --replace to overwrite it" in capsys.readouterr().err
     assert cli.run([*command, "--replace", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said["config"] == "shop.toml"

@@ -18,7 +18,7 @@ def user(
     name: Annotated[str, typer.Argument(help="User id.", metavar="ID")],
     as_json: AsJson = False,
 ) -> None:
-    """Show what a user is interested in, in words, and how they shop.
+    """Describe in words what a user is interested in and how they shop.
 
     \b
     crossaisle user demo/model 1609
@@ -43,7 +43,10 @@ def _show(found: Portrait) -> None:
     if found.categories:
         tell("categories: " + ", ".join(f"{name} {share:.0%}" for name, share in found.categories))
     if found.price_level is not None:
-        tell(f"price level: {found.price_level:.2f} (0 always the cheapest of its category, 1 the dearest)")
+        tell(
+            f"price level: {found.price_level:.2f} (0: always the cheapest in a category, 1: "
+            "always the most expensive)"
+        )
     if found.repeats is not None:
         tell(f"bought before: {found.repeats:.0%} of the events")
     if found.known:
