@@ -47,6 +47,8 @@ def test_settings_are_written_that_can_be_run(
 
 def test_what_is_no_export_is_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["import", "--from", "shopify", "in/orders.csv"]) == 1
-    assert "no file of shopify among those given (in/orders.csv: customer, product" in capsys.readouterr().err
+    assert (
+        "none of these files is a shopify export (in/orders.csv: customer, product" in capsys.readouterr().err
+    )
     assert cli.run(["import", "--from", "shopfy", "in/orders.csv"]) == 2
     assert not (folder / "shop.toml").exists()

@@ -125,7 +125,7 @@ def test_one_title_of_two_brands_is_told_apart(
 
 def test_notices_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["recommend", "m", "--user", "nobody"]) == 0
-    assert "note: unknown user 'nobody': trending items instead" in capsys.readouterr().err
+    assert "note: unknown user 'nobody': showing trending items instead" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

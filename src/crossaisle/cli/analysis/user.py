@@ -48,7 +48,7 @@ def _show(found: Portrait) -> None:
             "always the most expensive)"
         )
     if found.repeats is not None:
-        tell(f"bought before: {found.repeats:.0%} of the events")
+        tell(f"items bought before: {found.repeats:.0%} of the events")
     if found.known:
         tell("known: " + ", ".join(f"{key.replace('_', ' ')} {of}" for key, of in found.known.items()))
 
@@ -64,5 +64,5 @@ def _when(found: Portrait) -> str:
     if found.gap_days is not None:
         parts.append(f"{_days(found.gap_days)} apart (median)")
     if found.days_since is not None:
-        parts.append(f"the last one {_days(found.days_since)} before the shop's last")
+        parts.append(f"the last one {_days(found.days_since)} before the shop's last event")
     return f", {', '.join(parts)}" if parts else ""
