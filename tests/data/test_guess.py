@@ -51,7 +51,7 @@ def test_a_german_spreadsheet(tmp_path: Path) -> None:
     assert shop.taxonomy.paths == ((("Küche", "Tassen"),), (("Küche", "Pfannen"),))
     assert done.report["time"] == ["2023-12-31T18:12:00", "2024-01-02T09:56:00"]
     assert shop.users.rows() == [("502", "Ulm"), ("510", "Bonn"), ("basket:7002", None)]
-    assert "'/' in 'Küche/Tassen' was taken for what stands between levels" in unsure(draft)
+    assert "'/' in 'Küche/Tassen' was taken as the separator between levels" in unsure(draft)
     text = (tmp_path / "shop.toml").read_text(encoding="utf-8")
     assert "user_id = \"Kunde\"  # '502', '510'" in text
 
@@ -246,7 +246,7 @@ def test_columns_that_do_not_nest_are_no_path(tmp_path: Path) -> None:
     assert draft.tables["items"]["columns"]["categories"] == ["department", "aisle"]
     assert "column 'section' of " in unsure(draft)
     assert "does not nest with department > aisle: no level" in unsure(draft)
-    assert "says the same as 'department': no level" in unsure(draft)
+    assert "repeats 'department': no level" in unsure(draft)
 
 
 def test_a_column_of_whole_paths_needs_no_levels(tmp_path: Path) -> None:
@@ -254,7 +254,9 @@ def test_a_column_of_whole_paths_needs_no_levels(tmp_path: Path) -> None:
         tmp_path, products__csv="sku,category,department\na,Food > Milk,Food\nb,Food > Rye,Food\n"
     )
     assert draft.tables["items"]["columns"]["categories"] == "category"
-    assert "'category' holds whole paths; no levels of it: 'department'" in unsure(draft)
+    assert "'category' holds whole paths, so these columns are not used as levels: 'department'" in unsure(
+        draft
+    )
 
 
 def test_families_and_german_names_are_known(tmp_path: Path) -> None:

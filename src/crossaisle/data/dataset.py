@@ -153,10 +153,10 @@ class Dataset:
         return replace(self, events=self.events.take(keep), log=None)
 
     def settled(self) -> Dataset:
-        """The same shop with `events` read as a log: of them those that stand, with their weights.
+        """The same shop with `events` read as a log: only those that nothing took back, with their weights.
 
-        What was returned, disliked or taken out again goes, looks at one item within minutes become one, and
-        kinds that mean no interest are left out; see `data.standing`.
+        What was returned, disliked or taken out again is dropped, views of one item within minutes become
+        one, and kinds that show no interest are left out; see `data.standing`.
         """
         log, meanings = self.events, self.meanings.relative_to(self.kinds)
         role = meanings.roles(self.kinds, log.kind, log.value, log.quantity)
@@ -213,8 +213,8 @@ class Dataset:
 
     @cached_property
     def wanted(self) -> npt.NDArray[np.bool_]:
-        """bool (len(events),): events of the strongest role that has `FEWEST` or more, which are to be
-        foretold; of the strongest there is where none has.
+        """bool (len(events),): the events to predict: those of the strongest role that has `FEWEST` or
+        more, or of the strongest there is if none has.
         """
         if self.roles is None:
             return np.ones(len(self.events), bool)
@@ -225,7 +225,7 @@ class Dataset:
 
     @cached_property
     def disliked(self) -> Histories | None:
-        """What each user has turned against, for all user rows."""
+        """What each user has disliked or returned, for all user rows."""
         if self.against is None:
             return None
         one = self.against

@@ -64,7 +64,7 @@ def test_what_can_be_read_in_two_ways_is_said() -> None:
     numbers, warnings = read("1.250", "2.500")
     assert numbers == [1.25, 2.5]
     assert warnings == [
-        "f.csv, column 'price': '1.250' can be read in two ways and was read with a decimal point: "
+        "f.csv, column 'price': '1.250' is ambiguous and was read with a decimal point: "
         "set decimal to '.' or ','"
     ]
     assert read("1.250", "2.500", decimal=",") == ([1250.0, 2500.0], [])
@@ -114,7 +114,7 @@ def test_a_column_of_both_signs_is_read_value_by_value() -> None:
     numbers, warnings = read("1,50", "2.50", "1.299,00", "1,299.00", "1.250")
     assert numbers == [1.5, 2.5, 1299.0, 1299.0, 1.25]
     assert "decimal points and commas both occur; numbers such as '1,50'" in warnings[0]
-    assert "can be read in two ways with a decimal point" in warnings[0]
+    assert "ambiguous ones with a decimal point" in warnings[0]
     assert read("1,50", "1.50", decimal=",")[0] == [1.5, None]
 
 

@@ -155,7 +155,9 @@ def _levels(draft: Draft, file: Given, columns: Mapping[str, Any], form: dict[st
     sample = file.sample(form, rows=CATALOGUE, columns=rivals)
     if chosen in sample.columns and bool(sample[chosen].str.contains(r"[>\[]").fill_null(False).any()):
         others = ", ".join(repr(name) for name in rivals if name != chosen)
-        draft.remarks.append(f"UNSURE: {chosen!r} holds whole paths; no levels of it: {others}")
+        draft.remarks.append(
+            f"UNSURE: {chosen!r} holds whole paths, so these columns are not used as levels: {others}"
+        )
         return {}
     found = nested_levels(sample, chosen)
     for name, why in found.left.items():

@@ -89,7 +89,7 @@ def _tell_time(draft: Draft, seen: pl.Series) -> None:
             draft.remarks.append(f"UNSURE: times such as {seen[0]!r}: {hint}")
     elif looks_like_excel(int(np.min(micros)), int(np.max(micros))):
         draft.data["time_unit"] = "excel"
-        draft.remarks.append(f"UNSURE: times such as {seen[0]} were taken for a spreadsheet's days")
+        draft.remarks.append(f"UNSURE: times such as {seen[0]} were taken as a spreadsheet's day numbers")
 
 
 def _tell_kinds(draft: Draft, values: pl.Series) -> None:
@@ -139,7 +139,7 @@ def _tell_level(draft: Draft, seen: pl.Series) -> None:
         level, above = level + 1, names[0]
     if level:
         draft.data["category_level"] = level
-        draft.remarks.append(f"UNSURE: all categories are below {above!r}: the level below counts")
+        draft.remarks.append(f"UNSURE: all categories are below {above!r}: the level below is used")
 
 
 def _tell_categories(draft: Draft, seen: pl.Series) -> None:
@@ -155,12 +155,10 @@ def _tell_categories(draft: Draft, seen: pl.Series) -> None:
         return
     if sign in ("|", ";"):
         draft.data.setdefault("path_separator", sign)
-        draft.remarks.append(
-            f"UNSURE: {sign!r} in {seen[0]!r} was taken for what stands between several categories"
-        )
+        draft.remarks.append(f"UNSURE: {sign!r} in {seen[0]!r} was taken as the separator between categories")
     else:
         draft.data["category_separator"] = sign
-        draft.remarks.append(f"UNSURE: {sign!r} in {seen[0]!r} was taken for what stands between levels")
+        draft.remarks.append(f"UNSURE: {sign!r} in {seen[0]!r} was taken as the separator between levels")
         _tell_depth(draft, _names(seen, sign))
 
 

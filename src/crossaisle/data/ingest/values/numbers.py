@@ -161,27 +161,28 @@ class NumberReader:
         if self._odd is not None:
             usual = "comma" if self.decimal == "," else "point"
             ledger.warn(
-                f"{place}: decimal points and commas both occur; numbers such as {self._odd!r} are read by "
-                f"their own sign, those that can be read in two ways with a decimal {usual}: set decimal to "
-                "'.' or ',' to allow one only"
+                f"{place}: decimal points and commas both occur; numbers such as {self._odd!r} are "
+                f"read by their own sign, ambiguous ones with a decimal {usual}: set decimal to '.' "
+                "or ',' to allow only one"
             )
         elif self._like is not None:
             value, example = self._like
             kind = "comma" if self.decimal == "," else "point"
             ledger.warn(
-                f"{place}: {value!r} can be read in two ways and was read with a decimal {kind}, like "
-                f"{example}: set decimal to '.' or ',' if numbers look wrong"
+                f"{place}: {value!r} is ambiguous and was read with a decimal {kind}, like {example}: "
+                "set decimal to '.' or ',' if numbers look wrong"
             )
         elif self._ambiguous is not None and self.decimal is None:
             ledger.warn(
-                f"{place}: {self._ambiguous!r} can be read in two ways and was read with a decimal point: "
-                "set decimal to '.' or ','"
+                f"{place}: {self._ambiguous!r} is ambiguous and was read with a decimal point: set "
+                "decimal to '.' or ','"
             )
         elif self.decimal == "," and not self.given:
             ledger.warn(f"{place}: read with a decimal comma: set decimal if numbers look wrong")
         if len(self.currencies) > 1:
             ledger.warn(
-                f"{place}: several currencies ({', '.join(sorted(self.currencies))}), compared as they stand"
+                f"{place}: several currencies ({', '.join(sorted(self.currencies))}), compared "
+                "without conversion"
             )
 
     def currency(self, values: pa.Array) -> pl.Series:
