@@ -50,8 +50,7 @@ class CleanConfig:
     robots: Mode = "off"
     """Sets aside users whose pace, breadth and regularity are not human, with their events."""
     users: Mode = "off"
-    """User attributes: bins numbers, unifies words for "unknown", merges rare values of those with
-    thousands."""
+    """User attributes: unifies bands and words for "unknown"; merges rare values of those with hundreds."""
     ids: Mode = "off"
     """Matches item ids that events and catalogue spell differently."""
     stop_words: str | tuple[str, ...] = "off"
