@@ -1,4 +1,4 @@
-"""What columns are called in exports, in plain letters and digits only, the likeliest first.
+"""Names of columns in exports, as letters and digits only, most likely first.
 
 English and German, then French, Spanish, Italian, Dutch, Portuguese and Chinese.
 """
@@ -73,12 +73,13 @@ COLUMNS = {
     table: {column: tuple(names.split()) for column, names in columns.items()}
     for table, columns in _WORDS.items()
 }
-"""Table -> canonical column -> names that it has in exports."""
+"""Table -> canonical column -> its names in exports."""
 BEGINNINGS = {"user_id": ("customer", "user", "kunde", "client", "buyer"), "time": ("date", "time")}
-"""How names begin that are taken where no other fits."""
+"""Prefixes of column names that are used if no full name matches."""
 
 
 def compared(name: str) -> str:
-    """A column's name as it is compared: lower case letters and digits, no accents, no type after `:`."""
+    """A column name normalized for comparison: letters and digits, lower case, no accents, no type after
+    `:`."""
     plain = unicodedata.normalize("NFKD", name.split(":")[0].casefold().replace("ß", "ss"))
     return "".join(sign for sign in plain if sign.isalnum())
