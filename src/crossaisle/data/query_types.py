@@ -1,4 +1,4 @@
-"""Values of a `Query`'s fields as the types that the fields declare."""
+"""Converts values to the declared types of a `Query`'s fields."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _WORDS = {
 
 
 def as_declared(name: str, kind: Any, value: Any) -> Any:
-    """The value as its type: lists as tuples, numbers of numpy as Python's; `ConfigError` for any other type.
+    """Converts a value: lists to tuples, numpy numbers to Python's; `ConfigError` for any other type.
 
-    Booleans are no numbers, numbers no texts, and NaN and infinity no values of a control.
+    Booleans are not accepted as numbers, numbers not as text, and NaN and infinity not at all.
     """
     kinds = get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
     for one in kinds:

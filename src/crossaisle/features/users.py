@@ -1,4 +1,4 @@
-"""Features of users, from their histories and from what the shop knows about them.
+"""User features, from histories and from the shop's table of users.
 
 | feature | meaning |
 |---|---|
@@ -29,7 +29,7 @@ from crossaisle.features.table import Table, mean_of
 
 SHARES = 16
 VALUES = 6
-"""One-hot columns per attribute of the users."""
+"""Maximum number of one-hot columns per user attribute."""
 DAYS_PER_WEEK = 7.0
 
 
@@ -42,7 +42,8 @@ def user_table(
 ) -> Table:
     """One row per history.
 
-    `position` (n_items,): price positions; `points`: interest points of each; `mass`: as of `item_table`.
+    `position` (n_items,): price positions; `points`: interest points of each history; `mass`: see
+    `item_table`.
     """
     n, owner, lengths = len(histories), histories.owner, histories.lengths
     days = _days(histories)
@@ -71,7 +72,7 @@ def user_table(
 
 
 def _days(histories: Histories) -> dict[str, npt.NDArray[np.float64]]:
-    """Per history: days since the last event, median gap between days with events, such days per week."""
+    """Per history: days since the last event, median gap between active days, active days per week."""
     out = {name: np.full(len(histories), np.nan) for name in ("since", "gap", "tempo")}
     for row in range(len(histories)):
         days = histories.day[histories.indptr[row] : histories.indptr[row + 1]]
@@ -92,7 +93,7 @@ def _distinct(histories: Histories, n_items: int) -> npt.NDArray[np.int64]:
 
 
 def demographics(dataset: Dataset, users: npt.NDArray[np.integer]) -> Table:
-    """What the shop's table of users says, for user rows; all unknown for -1."""
+    """The shop's user attributes for given user rows; all missing for -1."""
     n, parts = len(users), []
     for name in dataset.users.columns:
         column = dataset.users[name]

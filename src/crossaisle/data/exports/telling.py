@@ -1,6 +1,5 @@
-"""What a draft says about its guesses: examples beside columns, how times and categories are written, what
-is not used.
-"""
+"""Remarks of a draft on its guesses: examples for columns, formats of times and categories, unused
+columns."""
 
 from __future__ import annotations
 
@@ -19,13 +18,13 @@ from crossaisle.data.ingest.values.moments import Clock, how_to_read, looks_like
 from crossaisle.data.kinds import Kinds
 
 NAMED = 12
-"""Columns that are not used which a remark names."""
+"""Maximum number of unused columns listed in a remark."""
 DEEPEST = 5
-"""Levels of categories that a remark counts."""
+"""Maximum number of category levels counted in a remark."""
 
 
 def show(draft: Draft, table: Table, *, guessed: bool) -> None:
-    """Examples beside the columns, and what the values tell about times and categories."""
+    """Adds examples to the columns, and remarks on the formats of times and categories."""
     columns: Mapping[str, Any] = draft.tables[table].get("columns", {})
     names = names_of(draft, table)
     sample = sample_of(draft, table, _named(columns))
@@ -71,7 +70,7 @@ def _tell_unused(draft: Draft, table: Table, names: Sequence[str]) -> None:
 
 
 def _rivals(key: str, name: str, names: Sequence[str], table: Table, columns: Mapping[str, Any]) -> list[str]:
-    """Other columns of the file that have a name for the same, and are not used for anything else."""
+    """Columns of the file whose names also fit this key, and which are not used for anything else."""
     known = COLUMNS[table].get(key, ())
     return [n for n in names if compared(n) in known and n != name and n not in columns.values()]
 
@@ -124,8 +123,8 @@ def _tell_depth(draft: Draft, paths: pl.Series) -> None:
 
 
 def _tell_level(draft: Draft, seen: pl.Series) -> None:
-    """Where all paths begin with the same names, the first level with several is what the shop calls a
-    category."""
+    """If all paths start with the same names, sets the category level to the first one with several
+    values."""
     if "category_roots" in draft.data or "category_level" in draft.data:
         return
     several = draft.data.get("path_separator")

@@ -1,4 +1,4 @@
-"""What columns are called in exports, in plain letters and digits only, the likeliest first.
+"""Names of columns in exports, as letters and digits only, most likely first.
 
 English and German, then French, Spanish, Italian, Dutch, Portuguese and Chinese.
 """
@@ -79,9 +79,8 @@ _WORDS: dict[Table, dict[str, str]] = {
 
 
 def compared(name: str) -> str:
-    """A column's name as it is compared: lower case, letters and digits only, without accents and without a
-    type behind `:`.
-    """
+    """A column name normalized for comparison: letters and digits, lower case, no accents, no type after
+    `:`."""
     letters = unicodedata.normalize("NFKD", name.split(":")[0].lower().replace("ß", "ss"))
     return "".join(letter for letter in letters if letter.isalnum())
 
@@ -90,12 +89,12 @@ COLUMNS = {
     table: {column: tuple(map(compared, names.split())) for column, names in columns.items()}
     for table, columns in _WORDS.items()
 }
-"""Table -> canonical column -> names that it has in exports."""
+"""Table -> canonical column -> its names in exports."""
 VISITS = tuple(VISIT.split())
-"""Names of columns that tell guests apart, the likeliest first."""
+"""Names of columns that identify guests, the most likely first."""
 BEGINNINGS = {
     "user_id": ("customer", "user", "kunde", "client", "buyer"),
     "time": ("date", "time"),
     "price": ("price", "preis", "vkpreis", "verkaufspreis", "prix", "precio", "prezzo"),
 }
-"""How names begin that are taken where no other fits."""
+"""Prefixes of column names that are used if no full name matches."""

@@ -1,4 +1,4 @@
-"""What a report says about a data set as a whole: its size, and what it will not be able to show."""
+"""Remarks in a report on the data set as a whole: its size, and what it cannot support."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from crossaisle.data.vocabulary import Vocabulary
 from crossaisle.errors import DataError, shorten
 
 LARGE = 50
-"""Events."""
+"""Minimum number of events of an outlier."""
 FACTOR = 10
 FEWEST_ITEMS = 20
-"""Items with a category."""
+"""Minimum number of items with a category for a verdict."""
 OWN = 0.9
 """Categories per item."""
 VARIANTS = 100
-"""Items of one group; hardly a product has more."""
+"""Items of one group: few products have more variants."""
 GROUP = 0.02
-"""Share of the items that a group of more than `VARIANTS` has where its column is doubted."""
+"""Share of the items in a group of more than `VARIANTS` from which on the column is questioned."""
 MOST_NAMED = 5
-"""Unknown kinds that a warning names."""
+"""Maximum number of unknown kinds named in a warning."""
 
 
 def warn_about(dataset: Dataset, ledger: Ledger) -> None:
-    """Says what the data set will not be able to show."""
+    """Warns of what the data set cannot support."""
     taxonomy = dataset.taxonomy
     if not taxonomy.depth:
         ledger.warn("items have no categories, so all cross-category figures will be empty")
@@ -62,9 +62,9 @@ def warn_about(dataset: Dataset, ledger: Ledger) -> None:
 
 
 def warn_about_kinds(dataset: Dataset, ledger: Ledger, file: str, *, whole: bool = True) -> None:
-    """Names kinds that nobody knows; `DataError` where no event is left that says what people want.
+    """Warns of unknown kinds; `DataError` if no event is left that expresses interest.
 
-    `whole`: False for the new events of a shop alone, which may be returns and nothing else.
+    `whole` False: only a shop's new events, which may all be returns.
     """
     log = dataset.raw.events
     counts = np.bincount(log.kind, minlength=len(dataset.kinds))
@@ -86,7 +86,7 @@ def warn_about_kinds(dataset: Dataset, ledger: Ledger, file: str, *, whole: bool
 
 
 def _warn_of_outlier(what: str, n_events: npt.NDArray[np.integer], ids: Vocabulary, ledger: Ledger) -> None:
-    """Names an id with `LARGE` events or more, and over `FACTOR` times as many as any other id has."""
+    """Warns of an id with at least `LARGE` events and more than `FACTOR` times as many as any other id."""
     if len(n_events) < 3:
         return
     second, first = np.sort(n_events)[-2:]
@@ -104,7 +104,7 @@ def _warn_of_outlier(what: str, n_events: npt.NDArray[np.integer], ids: Vocabula
 
 
 def _warn_of_own_categories(taxonomy: Taxonomy, ledger: Ledger) -> None:
-    """Says that nearly every item is a category of its own, and which sign may separate the levels."""
+    """Warns if nearly every item has its own category, and suggests a level separator."""
     names = taxonomy.names()
     filled = sum(bool(p) for p in taxonomy.paths)
     if filled < FEWEST_ITEMS or len(names) < OWN * filled:
@@ -124,8 +124,10 @@ def _warn_of_own_categories(taxonomy: Taxonomy, ledger: Ledger) -> None:
 
 
 def large_groups(groups: pl.Series, n_items: int) -> str | None:
-    """Names a group that is hardly one product, as lists would show one item of it; None where there is none.
-    `groups`: what items are sent or imported with; `n_items`: of the shop.
+    """A sentence about a group too large to be one product, of which lists would show only one item; None if
+    there is none.
+
+    `groups`: of the items sent or imported; `n_items`: of the shop.
     """
     most = max(VARIANTS, GROUP * n_items)
     found = groups.drop_nulls().rename("group").value_counts(sort=True).filter(pl.col("count") > most)
@@ -140,7 +142,7 @@ def large_groups(groups: pl.Series, n_items: int) -> str | None:
 
 
 def summary(dataset: Dataset) -> dict[str, Any]:
-    """What the data set holds, ready for JSON."""
+    """Summary of the data set's content, ready for JSON."""
     moments = dataset.events.time
     span = None
     if moments is not None and len(moments):

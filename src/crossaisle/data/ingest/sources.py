@@ -1,6 +1,6 @@
-"""A table's files -> one `Source` of Arrow batches of the columns that are asked for, rows put right.
+"""Opens the files of a table as one `Source` of Arrow batches, with its reshaping steps applied.
 
-CSV and JSON come as text, as they stand in the file; parquet, sheets and frames keep their types.
+CSV and JSON values are text, as written in the file; parquet, sheets and frames keep their types.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["of_frame", "open_file", "open_files"]
 
 
 def open_file(path: Path | tuple[Path, ...], config: TableConfig, limits: ReadLimits = READ_LIMITS) -> Source:
-    """A source for a table's files, with the steps that its settings ask for."""
+    """A source for a table's files, with the steps in its settings applied."""
 
     def opened(given: FileConfig) -> Source:
         assert given.path is not None
@@ -39,7 +39,7 @@ def open_file(path: Path | tuple[Path, ...], config: TableConfig, limits: ReadLi
 
 
 def open_files(path: Path | tuple[Path, ...], config: FileConfig, limits: ReadLimits = READ_LIMITS) -> Source:
-    """A source for files as they are; the format follows from the suffix unless it is given."""
+    """A source for the raw files; the format follows from the suffix unless given."""
     parts, notes = find_parts(path, limits)
     kinds = Counter(part.kind for part in parts)
     if config.format is None and len(kinds) > 1:
@@ -57,7 +57,7 @@ def open_files(path: Path | tuple[Path, ...], config: FileConfig, limits: ReadLi
 
 
 def _check_sheets(parts: Sequence[Part], sources: Sequence[Source], path: Path | tuple[Path, ...]) -> None:
-    """`DataError` for sheets of a workbook that are different tables."""
+    """`DataError` if the sheets of a workbook are different tables."""
     sheets = [(part, source) for part, source in zip(parts, sources, strict=True) if part.sheet is not None]
     if len({frozenset(source.names) for _, source in sheets}) > 1:
         listed = ", ".join(f"'{part.path}/{part.sheet}'" for part, _ in sheets)
@@ -68,7 +68,7 @@ def _check_sheets(parts: Sequence[Part], sources: Sequence[Source], path: Path |
 
 
 def _continued(source: Source, first: Source, part: Part, config: FileConfig, limits: ReadLimits) -> Source:
-    """The source again without a header, where only the first file of a table has one."""
+    """Opens the source again without a header, if only the first file of a table has one."""
     whole = config.names or not config.header or len(source.names) != len(first.names)
     if whole or set(source.names) & set(first.names) or (config.format or part.kind) not in ("csv", "tsv"):
         return source

@@ -1,4 +1,4 @@
-"""The files behind a table: one, several, or those of a folder, a pattern, a zip file or a workbook."""
+"""The files of a table: one, several, or those in a folder, pattern, zip file or workbook."""
 
 from __future__ import annotations
 
@@ -36,25 +36,25 @@ class Part:
     """One file of a table."""
 
     file: str
-    """What messages call it."""
+    """Its name in messages."""
     opener: Callable[[], IO[bytes]]
-    """Its bytes, unpacked."""
+    """Opens its unpacked bytes."""
     folder: Path
     path: Path | None = None
-    """Where the bytes lie as they are; None where they must be unpacked."""
+    """The path if the bytes can be read from there directly; None if they must be unpacked."""
     partition: dict[str, str | None] = field(default_factory=dict)
-    """Columns that stand in the names of its folders."""
+    """Columns in the names of its folders."""
     sheet: str | None = None
-    """The sheet, where `path` is a workbook."""
+    """The sheet, if `path` is a workbook."""
 
     @property
     def kind(self) -> str | None:
-        """The format that its name tells, None where it tells none."""
+        """The format according to its name, or None."""
         return known_format(self.file)
 
 
 def known_format(name: str) -> str | None:
-    """The format that the name of a file tells, `.gz` and the like apart."""
+    """The format according to a file name, ignoring `.gz` and the like."""
     suffixes = [s.lower() for s in PurePosixPath(name).suffixes]
     if suffixes[-1:] == [".gz"]:
         suffixes = suffixes[:-1]
@@ -62,18 +62,18 @@ def known_format(name: str) -> str | None:
 
 
 class Found(NamedTuple):
-    """What is behind the path of a table."""
+    """The files behind the path of a table."""
 
     parts: list[Part]
-    """In the order of their names."""
+    """Ordered by name."""
     notes: list[str]
-    """Sentences about files that were left out."""
+    """Sentences about files that were skipped."""
 
 
 def find_parts(path: Path | tuple[Path, ...], limits: ReadLimits, *, tolerant: bool = False) -> Found:
-    """The files behind a path or several; `DataError` where there are none, or where one is damaged.
+    """The files behind one or more paths; `DataError` if there are none, or if one is damaged.
 
-    `tolerant`: damaged files, and paths with no table behind them, are named in the notes instead.
+    `tolerant`: damaged files, and paths without tables, are named in the notes instead.
     """
     search = _Search(limits, tolerant)
     parts: dict[str, Part] = {}
@@ -89,9 +89,9 @@ class _Search:
         self.notes: list[str] = []
 
     def behind(self, path: Path, base: Path | None = None) -> Iterator[Part]:
-        """All parts behind a path; what cannot be opened is noted, if that is wanted.
+        """All parts behind a path; if tolerant, what cannot be opened is noted.
 
-        `base`: the folder below which the names of folders may hold columns.
+        `base`: the folder below which folder names may contain columns.
         """
         try:
             for part in self._behind(path):
@@ -125,7 +125,7 @@ class _Search:
         ours = [one for one in found if one.is_dir() and _is_output(one)]
         there = [f for f in found if f.is_file() and not set(ours) & set(f.parents)]
         tables = [f for f in there if known_format(f.name) or f.suffix.lower() == ".zip"]
-        if self.tolerant or not tables:  # beside files of a table a workbook is somebody's notes
+        if self.tolerant or not tables:  # a workbook next to a table's files is not part of it
             tables = [f for f in there if f in tables or f.suffix.lower() in WORKBOOKS]
         filled = [f for f in tables if f.stat().st_size]
         if not filled:
@@ -157,7 +157,7 @@ class _Search:
             yield Part(file, partial(_open, path), path.parent, path)
 
     def _within(self, holder: Path, name: str) -> Iterator[Part]:
-        """Files in a zip file, or sheets of a workbook: "*", one, or those that fit a pattern."""
+        """Files in a zip file, or sheets of a workbook: all ("*"), one, or those that match a pattern."""
         if holder.suffix.lower() == ".zip":
             return self._members(holder, name)
         return self._sheets(holder, name)
@@ -206,28 +206,28 @@ def _is_output(folder: Path) -> bool:
 
 
 def _holds_tables(path: Path) -> bool:
-    """Whether a file of this name may hold several tables."""
+    """Whether a file with this name may contain several tables."""
     return path.suffix.lower() in (".zip", *WORKBOOKS)
 
 
 def leads_out(name: str) -> bool:
-    """Whether a member of a zip file is named as if it lay outside of it, as in `../x.csv` and `/etc/x`."""
+    """Whether a zip member's name points outside of the archive, as in `../x.csv` and `/etc/x`."""
     return name.startswith(("/", "\\")) or ".." in name.replace("\\", "/").split("/") or name[1:2] == ":"
 
 
 def _hidden(name: str) -> bool:
-    """Whether a member is one that systems add: `.DS_Store`, `__MACOSX/...`."""
+    """Whether a member was added by the operating system: `.DS_Store`, `__MACOSX/...`."""
     return any(part.startswith((".", "__")) for part in name.split("/"))
 
 
 def _before_pattern(path: Path) -> Path:
-    """The folders before the first one with a sign of a pattern."""
+    """The part of a path before its first component with a wildcard."""
     plain = itertools.takewhile(lambda part: not set(part) & set("*?["), path.parts)
     return Path(*plain)
 
 
 def _fitting(path: Path) -> list[Path]:
-    """Files and folders that fit a pattern; none where the path is no pattern."""
+    """Files and folders that match a pattern; none if the path contains no wildcard."""
     parts = path.parts
     place = next((n for n, part in enumerate(parts) if set(part) & set("*?[")), None)
     if place is None:
@@ -264,7 +264,7 @@ def _open_member(path: Path, name: str, limits: ReadLimits) -> IO[bytes]:
 
 
 class _Unpacked(io.RawIOBase):
-    """What is in a packed file; `DataError` where that is out of all proportion."""
+    """Stream of an unpacked file; `DataError` if it grows out of proportion (zip bombs)."""
 
     def __init__(self, path: Path, file: Any, size: int, limits: ReadLimits, archive: Any = None) -> None:
         self._path, self._file, self._archive, self._length = path, file, archive, 0

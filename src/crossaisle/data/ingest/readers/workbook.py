@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 WORKBOOKS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 HEAD = 30
-"""Rows among which the one that names the columns is looked for."""
+"""Number of rows in which the header is searched for."""
 _EXACT = 2.0**53
-"""All numbers of a workbook are floats; whole ones below this are integers."""
+"""Workbooks store all numbers as floats; whole ones below this become integers."""
 
 
 def sheet_names(path: Path, limits: ReadLimits) -> tuple[list[str], list[str]]:
-    """The worksheets that hold something: those that are visible, and those that are hidden."""
+    """The non-empty worksheets: visible ones, and hidden ones."""
     book = _opened(path, limits)
     from python_calamine import SheetTypeEnum, SheetVisibleEnum
 
@@ -42,10 +42,10 @@ def sheet_names(path: Path, limits: ReadLimits) -> tuple[list[str], list[str]]:
 
 
 def read_sheet(path: Path, name: str, file: str, config: FileConfig, limits: ReadLimits) -> Source:
-    """A source for one worksheet; `file` stands for it in messages.
+    """A source for one worksheet; `file` is its name in messages.
 
-    Columns of numbers, of dates and of booleans keep their types; a column that mixes them is text. The
-    header is the first row that fills half of the columns, so titles may stand above it. Empty rows are
+    Columns of numbers, dates or booleans keep their types; a column that mixes types becomes text. The header
+    is the first row with half as many cells as the fullest one, so titles may precede it. Empty rows are
     skipped.
     """
     sheet = _sheet(_opened(path, limits), name, path)
@@ -60,7 +60,7 @@ def read_sheet(path: Path, name: str, file: str, config: FileConfig, limits: Rea
                 kind.add(type(cell))
         numbers.append(number)
     called = itertools.chain(config.names or head, itertools.repeat(None))
-    # A column without a name and without a value is a margin.
+    # a column without a name and without values is a margin
     named = enumerate(zip(kinds, called, strict=False))
     places = [(name or str(at + 1), at) for at, (kind, name) in named if name or kind]
 
@@ -81,7 +81,7 @@ def read_sheet(path: Path, name: str, file: str, config: FileConfig, limits: Rea
 
 
 def _opened(path: Path, limits: ReadLimits) -> CalamineWorkbook:
-    """`DataError` for what is no workbook, has a password, or unpacks to more than it should."""
+    """`DataError` if the file is not a workbook, has a password, or unpacks to more than allowed."""
     try:
         from python_calamine import CalamineError, CalamineWorkbook
     except ImportError:
@@ -113,14 +113,14 @@ def _sheet(book: CalamineWorkbook, name: str, path: Path) -> CalamineSheet:
 
 
 def _rows(sheet: CalamineSheet, first: int) -> Iterator[tuple[int, list[Any]]]:
-    """(number from 0, cells) of the rows from `first` on that are not empty."""
+    """(number from 0, cells) of the non-empty rows from `first` on."""
     for number, row in enumerate(sheet.iter_rows()):
         if number >= first and any(cell != "" for cell in row):
             yield number, row
 
 
 def _header(sheet: CalamineSheet) -> int:
-    """Number of the row that names the columns: the first that fills half as many as any does."""
+    """Number of the header row: the first with at least half as many cells as the fullest row."""
     rows = list(itertools.islice(_rows(sheet, 0), HEAD))
     filled = [sum(cell != "" for cell in row) for _, row in rows]
     return next(number for (number, _), n in zip(rows, filled, strict=True) if 2 * n >= max(filled))
@@ -132,7 +132,7 @@ def _cell(row: list[Any], at: int) -> Any:
 
 
 def _column(values: list[Any], kinds: set[type]) -> pa.Array:
-    """Values of one column, which has cells of these types in the whole sheet."""
+    """The values of one column, given the cell types it contains in the whole sheet."""
     if kinds and kinds <= {int, float}:
         return pa.array(values, pa.float64())
     if kinds and kinds <= {dt.date, dt.datetime}:

@@ -1,4 +1,4 @@
-"""A table of categories that each name the one above -> the path of every category."""
+"""A category table with parents -> the full path of every category."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from crossaisle.table_config import TreeConfig
 def read_tree(config: TreeConfig, ledger: Ledger) -> Tree:
     """Category id -> names from the root down to it.
 
-    A category whose parent is empty, itself or not in the table is a root. A circle is cut, with a warning.
+    A category is a root if its parent is empty, itself, or not in the table. Cycles are broken, with a
+    warning.
     """
     assert config.path is not None
     source = open_files(config.path, config)
