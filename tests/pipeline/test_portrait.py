@@ -1,14 +1,19 @@
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from crossaisle import cli
+from crossaisle.data.history import Histories
 from crossaisle.errors import UnknownIdError
 from crossaisle.evaluate.report.examples import examples_html
+from crossaisle.evaluate.results import Evaluation
 from crossaisle.models.blend import Blend
 from crossaisle.models.scorers.content import TfidfSimilarity
 from crossaisle.models.scorers.popularity import Popularity
+from crossaisle.pipeline.analysis.examples import examples_of
 from crossaisle.pipeline.analysis.portrait import interests_of, portrait
 from crossaisle.recommend.recommender import Recommender
 from tests.models.shops import tiny_shop
@@ -54,6 +59,17 @@ def test_the_report_shows_interest_points(recommender: Recommender):
         "\u202f", ""
     ).replace(" %", "")
     assert "Interested in" not in examples_html([{"user": "u2"}])
+
+
+def test_the_report_shows_customers_with_a_history(recommender: Recommender) -> None:
+    """Most visitors of an open shop are new: three of them would be shown one list three times."""
+    known = [[row] for row in (1, 2, 3)]
+    evaluation = cast(
+        Evaluation, SimpleNamespace(cases=SimpleNamespace(histories=Histories.of([[]] * 9 + known)))
+    )
+    assert [len(example["history"]) for example in examples_of(recommender, evaluation)] == [1, 1, 1]
+    nobody = cast(Evaluation, SimpleNamespace(cases=SimpleNamespace(histories=Histories.of([[]] * 9))))
+    assert [example["history"] for example in examples_of(recommender, nobody)] == [[], [], []]
 
 
 def test_the_command(recommender: Recommender, tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -89,6 +89,25 @@ def test_the_sentence_names_items_words_and_the_category_link() -> None:
     assert set(why.contributions[0].reasons) == {"shared words", "category link"}
 
 
+@pytest.mark.parametrize(
+    ("source", "target", "said"),
+    [
+        ("Home > Kitchen > Coffee", "Home > Kitchen > Cups", "people who shop in Coffee shop in Cups more"),
+        ("Food > Drinks", "Party > Drinks", "people who shop in Food > Drinks shop in Party > Drinks more"),
+    ],
+)
+def test_categories_of_a_link_are_called_by_their_last_name(source: str, target: str, said: str) -> None:
+    class Deep(Links):
+        def category_link(self, left: int, right: int) -> tuple[str, str, float] | None:
+            return (source, target, 2.5)
+
+    parts = [(Words(shrink=1.0).fit(SHOP), 1.0), (Deep(shrink=1.0).fit(SHOP), 1.0)]
+    why = explain(SHOP, parts, rows("milk0", "milk1"), SHOP.item_ids.row("bread2"))
+    assert said in why.text
+    assert why.link is not None
+    assert (why.link.source, why.link.target) == (source, target)
+
+
 def test_the_opening_follows_the_placement() -> None:
     parts, item = FITTED.parts("similar"), SHOP.item_ids.row("milk1")
     assert explain(SHOP, parts, rows("milk0"), item, "similar").text == "Similar to fresh milk number 0."

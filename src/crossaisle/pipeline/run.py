@@ -276,7 +276,7 @@ def _weight_notes(recommender: Recommender) -> list[str]:
         f"weights of {name.replace('_', ' ')}, {how}: "
         + ", ".join(f"{model_title(part)} {w:g}" for part, w in parts.items())
         for name, parts in chosen.items()
-        if name in shown
+        if name in shown and parts
     ]
 
 

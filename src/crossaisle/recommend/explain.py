@@ -15,6 +15,7 @@ from crossaisle.data.history import Decay, Histories
 from crossaisle.data.kinds import PURCHASE
 from crossaisle.data.knowledge.rules import Rule
 from crossaisle.data.query import Placement
+from crossaisle.data.taxonomy import SEPARATOR
 from crossaisle.models.blend import Part
 from crossaisle.models.disapproval import REASON as DISAPPROVED
 from crossaisle.recommend.reasons import (
@@ -312,7 +313,9 @@ def _link_of(link: CategoryLink | None, amounts: Amounts) -> tuple[str, str] | N
     carried = amounts.by_reason.get("category link")
     if link is None or carried is None or link.lift < LIFT or carried.sum() < NAMED * amounts.score:
         return None
-    return link.source, link.target
+    ends = [path.split(SEPARATOR)[-1] for path in (link.source, link.target)]
+    # "Drinks" and "Drinks" of two departments have to be told apart.
+    return (link.source, link.target) if ends[0] == ends[1] else (ends[0], ends[1])
 
 
 def as_new(explanation: Explanation, like: str) -> Explanation:

@@ -165,6 +165,16 @@ def test_the_first_sentence_counts_and_few_cases_are_a_warning(tmp_path: Path) -
     write_report(tmp_path / "looked.html", title="t", evaluation=replace(evaluation, bought=False))
     looked = " ".join(checked(tmp_path / "looked.html").split())
     assert f"Of ten recommendations, {10 * mean['value']:.1f} were chosen" in looked
+    rows = [
+        {**r, "value": 0.0114, "low": 0.0091, "high": 0.0132}
+        if (r["model"], r["metric"]) == ("crossaisle", "precision")
+        else r
+        for r in evaluation.rows
+    ]
+    write_report(tmp_path / "rare.html", title="t", evaluation=replace(evaluation, rows=rows))
+    rare = " ".join(checked(tmp_path / "rare.html").split())
+    assert "Of 100 recommendations, 1.1 were bought" in rare  # not "0.1 of ten, 0.1 to 0.1"
+    assert "(95 % interval 0.9 to 1.3)" in rare
     hits = 10 * np.nansum(evaluation.per_case("crossaisle", "all", "precision"))
     assert f"ten places hold {percent(hits / len(evaluation.cases.target))} of everything" in words
     assert ("Only" in words) == (len(evaluation.cases) < 100)

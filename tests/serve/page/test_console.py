@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 
@@ -154,6 +155,13 @@ def test_the_category_map_shows_numbers_and_does_not_exaggerate(
     assert cells
     for lift, step in cells:
         assert step == sum(lift >= bound for bound in (0.33, 0.5, 0.67, 0.9, 1.1, 1.5, 2, 3)) - 4
+    legend = browser.run(
+        "[...document.querySelectorAll('#links .patch')]"
+        ".map(patch => [Number(patch.dataset.step), patch.parentElement.innerText.trim()])"
+    )
+    assert [step for step, _ in legend] == list(range(-4, 5))  # each colour of the map is explained
+    assert [said for _, said in legend][3:6] == ["0.67–0.9", "0.9–1.1", "1.1–1.5"]
+    assert [legend[0][1], legend[-1][1]] == ["< 0.33", "≥ 3"]
     browser.click("#links summary")
     browser.click("#links .choices label")
     browser.until("document.querySelector('#links .choose .note').textContent === '1 chosen.'")
@@ -167,6 +175,12 @@ def test_times_have_axes_and_leave_the_console_out(
 ) -> None:
     assert browser.run("document.querySelectorAll('#load svg text').length") > 10
     assert "ms" in browser.run("document.querySelector('#load svg text:nth-of-type(3)').textContent")
+    cut = browser.run(
+        "[...document.querySelectorAll('svg.chart text')].filter(one => one.getBoundingClientRect().right "
+        "> one.ownerSVGElement.getBoundingClientRect().right + 1).map(one => one.textContent)"
+    )
+    assert cut == []
+    assert re.search(r"since the start \d+ min ago", text(browser, "load"))
     before = service.metrics.summary()["requests"]
     time.sleep(2.5)  # the console asks meanwhile
     assert service.metrics.summary()["requests"] == before
@@ -197,6 +211,13 @@ def test_axe_finds_nothing(browser: Browser, console: tuple[str, str], scheme: s
     browser.shot(f"console-{scheme}")
     browser.size(390, 844)
     assert browser.run("document.documentElement.scrollWidth") <= 390
+    wide = "one.scrollWidth > one.parentElement.clientWidth"
+    assert (
+        browser.run(f"[...document.querySelectorAll('.stack')].filter(one => {wide}).length") == 0
+    )  # no column of a table lies outside of the screen
+    assert (
+        browser.run("document.querySelector('#totals .stack td').getAttribute('data-label')") == "Lists shown"
+    )
     assert browser.violations() == []
     browser.media(forced_colors="active")
     assert (

@@ -19,6 +19,8 @@ FEW = 100
 MUCH = 0.01
 """A share of rows set aside that somebody should look at."""
 K = 10
+PER = {10: "ten", 100: "100", 1000: "1,000"}
+"""Numbers of recommendations that hits are counted among."""
 
 
 def lead(evaluation: Evaluation, model: str, others: Sequence[str]) -> str:
@@ -51,15 +53,16 @@ def _hit_rate(row: Row, best: Row | None) -> str:
 
 
 def _precision(evaluation: Evaluation, row: Row, best: Row | None) -> str:
-    low, high = (K * end for end in interval_of(row))
+    per = next((n for n in PER if n * row["value"] >= 0.5), 10 if row["value"] == 0 else 1000)
+    low, high = (per * end for end in interval_of(row))
     baskets = evaluation.protocol == "baskets"
     did, done = ("bought", "bought") if evaluation.bought else ("chose", "chosen")
     where = "lay in the rest of the basket" if baskets else f"were {done} in the time that was held out"
     said = (
-        f"Of ten recommendations, <strong>{K * row['value']:.1f}</strong> {where} "
+        f"Of {PER[per]} recommendations, <strong>{per * row['value']:.1f}</strong> {where} "
         f"(95 % interval {low:.1f} to {high:.1f})"
     )
-    said += "." if best is None else f"; the best single model, {_name(best)}: {K * best['value']:.1f}."
+    said += "." if best is None else f"; the best single model, {_name(best)}: {per * best['value']:.1f}."
     hits = K * float(np.nansum(evaluation.per_case(row["model"], "all", "precision", K)))
     chosen = len(evaluation.cases.target)
     each = chosen / max(1, len(evaluation.cases))
@@ -95,8 +98,9 @@ def next_steps(
     ):
         of_rival: dict[str, list[str]] = {}
         for verdict in found.values():
-            if verdict.word == word and verdict.n >= FEW:
+            if verdict.word == word and (verdict.n >= FEW or word == "worse"):
                 change = "" if verdict.change is None or word[0] == "n" else f" ({verdict.change:+.0%})"
+                change += "" if verdict.n >= FEW else f" in only {verdict.n:,} cases"
                 of_rival.setdefault(verdict.rival, []).append(slice_title(verdict.slice_) + change)
         for rival, slices in of_rival.items():
             steps.append(f"{', '.join(slices)}: {advice.format(rival=model_title(rival))}.")

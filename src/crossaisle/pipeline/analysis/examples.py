@@ -37,7 +37,9 @@ def examples_of(recommender: Recommender, evaluation: Evaluation | None) -> list
     else:
         histories = evaluation.cases.histories
     lengths = histories.lengths
-    order = np.argsort(np.abs(lengths - np.median(lengths)), kind="stable")
+    # Somebody without a history would be shown what everybody is, three times.
+    known = np.flatnonzero(lengths) if lengths.any() else np.arange(len(lengths))
+    order = known[np.argsort(np.abs(lengths[known] - np.median(lengths[known])), kind="stable")]
     who = "number" if evaluation is None else "basket"
     out = []
     chosen = order[:EXAMPLES]

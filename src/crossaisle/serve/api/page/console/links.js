@@ -68,10 +68,12 @@ async function show(map) {
     cell.dataset.step = step(value);
     return cell;
   })));
-  const legend = [[-4, "< 0.33"], [-2, "0.5–0.67"], [0, "0.9–1.1"], [2, "1.5–2"], [4, "> 3"]].map(([at, text]) => {
+  const bound = value => number(value, value % 1 ? (value * 10 % 1 ? 2 : 1) : 0);
+  const legend = [...BOUNDS, null].map((to, at) => {
     const patch = make("span.patch", { "aria-hidden": "true" });
-    patch.dataset.step = at;
-    return make("span", {}, patch, " ", text);
+    patch.dataset.step = at - 4;
+    const from = BOUNDS[at - 1];
+    return make("span", {}, patch, " ", !at ? `< ${bound(to)}` : to === null ? `≥ ${bound(from)}` : `${bound(from)}–${bound(to)}`);
   });
   map.replaceChildren(
     make("p.note", {}, t("lift_means"), " ", Math.abs(Math.log2(middle)) < 0.2 ? t("lift_near_one", number(middle, 2)) : t("lift_middle", number(middle, 2))),

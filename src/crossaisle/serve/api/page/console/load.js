@@ -6,6 +6,7 @@ import { clock, number, share, t } from "../lib/words.js";
 import { bars, cards, lines } from "./charts.js";
 
 const MINUTES = 60;
+const since = seconds => seconds < 3600 ? t("since_start", number(seconds / 60), false) : t("since_start", number(seconds / 3600, 1), true);
 
 export const load = {
   name: "load",
@@ -23,8 +24,8 @@ export const load = {
       cards([
         { name: t("half_within"), value: ms(found.ms.p50), note: t("latest_requests") },
         { name: t("most_within"), value: ms(found.ms.p95), note: t("latest_requests") },
-        { name: t("requests"), value: number(found.requests), note: t("since_start", number(gauges.up_seconds / 3600, 1)) },
-        { name: t("failed"), value: number(found.failed), note: t("since_start", number(gauges.up_seconds / 3600, 1)) },
+        { name: t("requests"), value: number(found.requests), note: since(gauges.up_seconds) },
+        { name: t("failed"), value: number(found.failed), note: since(gauges.up_seconds) },
         { name: t("from_memory"), value: asked ? share(gauges.ranking_hits / asked, 0) : "–", note: t("lists_in_memory", number(gauges.kept_rankings)) },
       ]),
       make("div.pair", {},

@@ -2,7 +2,7 @@
 
 export default {
   settings: "Settings", contents: "Contents", table_of: what => `Table: ${what}`, none_yet: "None yet.", show: "Show", state: "State", change: "Change", working: "Working…",
-  needs_admin: "The console needs an API key with the scope admin. Enter it under Settings.",
+  needs_admin: "The console needs an API key with the scope admin: enter it under Settings. “crossaisle keys add STORE NAME --scope admin” makes one.",
   section_totals: "Results", about_totals: "What recommendations led to. An event counts for the latest list that showed its product to this visitor.",
   section_visitor: "One visitor", about_visitor: "What somebody did last, beside the list they get now. Looking does not count as shown.",
   section_experiments: "Experiments", about_experiments: "Two ways to recommend, compared on real visitors. The intervals hold at every moment you look.",
@@ -47,7 +47,7 @@ export default {
   too_few_links: "Too few of these categories were shopped to compare them.", lift_of: (a, b, times) => `${a} and ${b}: ${times} times as often as by chance`,
   lift_means: "1 = chance; 2 = twice as often.", lift_near_one: middle => `Half of these pairs lie at or below ${middle}: nearly every customer shops most of these categories, so few pairs stand out.`, lift_middle: middle => `The middle pair lies at ${middle}.`,
   lift_legend: "Less often | chance | more often:",
-  half_within: "Half answered within", most_within: "95 % answered within", latest_requests: "latest 1,000 requests", requests: "Requests", failed: "Failed", since_start: hours => `in ${hours} hours since the start`,
+  half_within: "Half answered within", most_within: "95 % answered within", latest_requests: "latest 1,000 requests", requests: "Requests", failed: "Failed", since_start: (n, hours) => `since the start ${n} ${hours ? "h" : "min"} ago`,
   from_memory: "Lists from memory", lists_in_memory: n => `${n} kept`, ms: value => `${value} ms`, unit_ms: "Time to answer, milliseconds, by minute", unit_requests: "Requests per minute",
   time: "Time", kind: "Event", product: "Product",
 };

@@ -2,7 +2,7 @@
 
 export default {
   settings: "设置", contents: "目录", table_of: what => `表格：${what}`, none_yet: "暂无。", show: "查看", state: "状态", change: "操作", working: "处理中…",
-  needs_admin: "控制台需要带 admin 权限的 API 密钥，请在“设置”中填写。",
+  needs_admin: "控制台需要带 admin 权限的 API 密钥，请在“设置”中填写。可用 “crossaisle keys add STORE NAME --scope admin” 创建。",
   section_totals: "成效", about_totals: "推荐带来了什么。每个事件计入最近一次向该访客展示该商品的列表。",
   section_visitor: "单个访客", about_visitor: "某位访客最近的行为，以及现在得到的列表。在此查看不计为展示。",
   section_experiments: "实验", about_experiments: "在真实访客上比较两种推荐方式。区间在任何时刻查看都成立。",
@@ -47,7 +47,7 @@ export default {
   too_few_links: "这些品类的购买太少，无法比较。", lift_of: (a, b, times) => `${a} 与 ${b}：是随机情况的 ${times} 倍`,
   lift_means: "1 = 随机；2 = 两倍。", lift_near_one: middle => `一半的组合不高于 ${middle}：几乎每位顾客都购买这些品类，所以没有突出的组合。`, lift_middle: middle => `中间的组合为 ${middle}。`,
   lift_legend: "较少 | 随机 | 较多：",
-  half_within: "半数请求用时不超过", most_within: "95 % 请求用时不超过", latest_requests: "最近 1,000 个请求", requests: "请求", failed: "失败", since_start: hours => `启动 ${hours} 小时以来`,
+  half_within: "半数请求用时不超过", most_within: "95 % 请求用时不超过", latest_requests: "最近 1,000 个请求", requests: "请求", failed: "失败", since_start: (n, hours) => `启动 ${n} ${hours ? "小时" : "分钟"}以来`,
   from_memory: "来自缓存的列表", lists_in_memory: n => `缓存 ${n} 个`, ms: value => `${value} 毫秒`, unit_ms: "每分钟的响应时间（毫秒）", unit_requests: "每分钟请求数",
   time: "时间", kind: "事件", product: "商品",
 };

@@ -10,7 +10,7 @@ export default {
   away: "The service does not answer. We keep trying; nothing you did is lost.", here_again: "The service answers again.",
   name_shop: "Several shops are served here. Which one is yours?",
   problem_0: "The service does not answer.", problem_400: "The service did not understand this request.",
-  problem_401: "This shop needs an API key.", problem_403: "This API key is not allowed to do that.",
+  problem_401: "This shop needs an API key: enter it under Visitor. “crossaisle keys add STORE NAME --scope read --scope write” makes one.", problem_403: "This API key is not allowed to do that.",
   problem_404: "This does not exist (any more).", problem_409: "That is not possible now.", problem_422: "Something is not right:",
   problem_429: "Too many requests. Try again in a moment.", problem_500: "Something went wrong in the service. Try again.",
   problem_503: "The service is busy or starting. Try again in a moment.", problem_other: "That did not work.",

@@ -11,7 +11,7 @@ export default {
   away: "服务没有响应，正在重试；您的操作不会丢失。", here_again: "服务已恢复。",
   name_shop: "这里有多家店铺，请填写您的店铺名称。",
   problem_0: "服务没有响应。", problem_400: "服务无法理解这个请求。",
-  problem_401: "这家店铺需要 API 密钥。", problem_403: "这个 API 密钥没有此项权限。",
+  problem_401: "这家店铺需要 API 密钥，请在“访客”菜单中填写。可用 “crossaisle keys add STORE NAME --scope read --scope write” 创建。", problem_403: "这个 API 密钥没有此项权限。",
   problem_404: "它不存在（或已不存在）。", problem_409: "现在无法这样做。", problem_422: "内容有误：",
   problem_429: "请求过多，请稍后再试。", problem_500: "服务出错了，请重试。",
   problem_503: "服务繁忙或正在启动，请稍后再试。", problem_other: "操作没有成功。",
