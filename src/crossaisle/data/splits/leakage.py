@@ -6,7 +6,7 @@
 | `own future` | an event of training later than the same user's question | leave_last_out |
 | `late history` | an event of a history later than its question | all but random |
 | `held-out event` | the same event twice in the data, once held out; told, and no error | all |
-| `catalogue of the test` | items that are in the catalogue for the sake of the test; told | temporal, leave_last_out, random |
+| `catalogue of the test` | items that the test has kept in the catalogue; told | no cold, no baskets |
 | `user in both` | a cold user in training; one user in validation and test | cold_users |
 | `item in both` | a cold item in training | cold_items |
 | `category in both` | an item of a cold category in training | cold_categories |
