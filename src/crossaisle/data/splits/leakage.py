@@ -6,6 +6,7 @@
 | `own future` | an event of training later than the same user's question | leave_last_out |
 | `late history` | an event of a history later than its question | all but random |
 | `held-out event` | the same event twice in the data, once held out; told, and no error | all |
+| `catalogue of the test` | items that the test has kept in the catalogue; told | no cold, no baskets |
 | `user in both` | a cold user in training; one user in validation and test | cold_users |
 | `item in both` | a cold item in training | cold_items |
 | `category in both` | an item of a cold category in training | cold_categories |
@@ -21,6 +22,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 from scipy.stats import fisher_exact
 
@@ -33,6 +35,10 @@ SHORTEST_TITLE = 5
 """Characters: shorter titles stand in other texts by accident."""
 SURE = 0.001
 """p-value from which on titles in texts are no accident."""
+WHOLE = ("temporal", "leave_last_out", "random")
+"""Protocols that take nothing out of the shop but events of known items."""
+FEWEST_ITEMS = 100
+"""In a smaller catalogue each item may well have several users by itself."""
 _TOLERANCE = 1.0 / SECONDS_PER_DAY
 """A second, in days."""
 
@@ -78,6 +84,7 @@ def leaks(split: Split, dataset: Dataset | None = None) -> tuple[Leak, ...]:
             out += _of_titles(where, known, cases)
             if dataset is not None:
                 out += _of_held(where, known, dataset)
+                out += _of_catalogue(where, known, dataset) if split.protocol in WHOLE else ()
                 out += _of_baskets(where, known, dataset) if split.protocol == "baskets" else ()
     if split.protocol == "cold_users":
         both = np.intersect1d(split.validation.histories.user, split.test.histories.user)
@@ -142,6 +149,25 @@ def _of_held(where: str, known: Dataset, dataset: Dataset) -> Iterator[Leak]:
     if torn.height:
         user, item, time = torn.row(0)[:3]
         yield Leak("held-out event", where, torn.height, _said(known, user, item, time), hard=False)
+
+
+def _of_catalogue(where: str, known: Dataset, dataset: Dataset) -> Iterator[Leak]:
+    """Items that a rule such as `min_users_per_item` has kept because of what was held out: that a rare item
+    is there at all says that it will be chosen."""
+    if dataset.n_items < FEWEST_ITEMS or where != "test":
+        return
+    before, after = (_users_per_item(one) for one in (known, dataset))
+    fewest = int(after.min())
+    late = np.flatnonzero(before < fewest)
+    if fewest > 1 and len(late):
+        example = f"item {known.item_ids.id(int(late[0]))} (every item has {fewest} users or more)"
+        yield Leak("catalogue of the test", where, len(late), example, hard=False)
+
+
+def _users_per_item(dataset: Dataset) -> npt.NDArray[np.int64]:
+    events = dataset.events
+    pairs = np.unique(events.item.astype(np.int64) * max(dataset.n_users, 1) + events.user)
+    return np.bincount(pairs // max(dataset.n_users, 1), minlength=dataset.n_items)
 
 
 def _of_baskets(where: str, known: Dataset, dataset: Dataset) -> Iterator[Leak]:
