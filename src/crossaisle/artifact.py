@@ -61,9 +61,9 @@ def writing(target: str | Path, kind: str) -> Iterator[Path]:
             _release(held)
             shutil.rmtree(fresh, ignore_errors=True)
     except OSError as error:
+        said = error.strerror or f"{error}: is the disk full?"  # numpy does not say so
         raise ArtifactError(
-            f"{target}: could not be saved ({error.strerror or error}); "
-            "the folder that was there is untouched"
+            f"{target}: could not be saved ({said}); the folder that was there is untouched"
         ) from error
 
 
