@@ -61,8 +61,9 @@ def writing(target: str | Path, kind: str) -> Iterator[Path]:
             _release(held)
             shutil.rmtree(fresh, ignore_errors=True)
     except OSError as error:
+        said = error.strerror or f"{error}: is the disk full?"  # numpy does not say so
         raise ArtifactError(
-            f"{target}: could not be saved ({error.strerror or error}); the previous folder is untouched"
+            f"{target}: could not be saved ({said}); the previous folder is untouched"
         ) from error
 
 

@@ -6,13 +6,14 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 from weakref import ref
 
 from crossaisle.api_types import CategoryLinks, InExperiment
 from crossaisle.data.query import Query
+from crossaisle.errors import CrossaisleError
 from crossaisle.recommend.answer import RecommendationList
 from crossaisle.recommend.recommender import Recommender
 from crossaisle.serve.changes import Changes
@@ -241,8 +242,9 @@ class ShopService:
         for query in ahead(self.shop):
             while (self.idle_seconds if idle_seconds is None else idle_seconds()) < wait:
                 await asyncio.sleep(wait)
-            if not self.shop.is_cached(query):
-                await self.batcher.prepare([query])
+            with suppress(CrossaisleError):  # another model may serve by now, which lacks an item
+                if not self.shop.is_cached(query):
+                    await self.batcher.prepare([query])
 
     @property
     def idle_seconds(self) -> float:
